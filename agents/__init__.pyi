@@ -1,15 +1,15 @@
 from .action_check import novelty_of
 from .actions import (
-    PLAYER,
     Action,
     ActionEffects,
+    Check,
     DialogueLine,
     Instruction,
     KnownSolution,
     Novelty,
     Silence,
 )
-from .checks import Check, CheckContext, CheckOutcome, CheckResult, failed, passed, undecided
+from .checks import CheckContext, CheckOutcome, CheckResult, failed, passed, undecided
 from .embedding.embedder import Embedded, Embedder
 from .embedding.models import EmbeddingHandle, open_embedder
 from .endpoint.models import ModelHandle, open_model
@@ -18,7 +18,7 @@ from .gateway.gateway import Gateway
 from .gateway.limits import Limits
 from .memory import Memory
 from .mind import Decision, Mind, MindContext, MindState, Rule, build_mind
-from .observation import Heard, Observation, Seen
+from .observation import PLAYER, Heard, Observation, Seen, ShownPost
 from .tool_spec import Argument, ToolSpec
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "Prices",
     "Rule",
     "Seen",
+    "ShownPost",
     "Silence",
     "ToolSpec",
     "build_mind",

@@ -186,10 +186,15 @@ def _check_text(said: str, action: type[Action]) -> None:
             continue
         if not isinstance(text, str):
             raise SetupError(f"{said} has an emitted_text that gives {text!r}; it must give a str.")
-    if action.addressed and any(not isinstance(getattr(e, "to", None), str) for e in _examples(action)):
+    if action.addressed and any(not _are_keys(getattr(e, "to", None)) for e in _examples(action)):
         raise SetupError(
-            f"{said} is addressed, so its field `to` must be a str: the key of the agent that is addressed."
+            f"{said} is addressed, so its field `to` must be a str, the key of the agent that is addressed, or a "
+            f"tuple[str, ...] of several."
         )
+
+
+def _are_keys(to: object) -> bool:
+    return isinstance(to, str) or (isinstance(to, tuple) and all(isinstance(one, str) for one in to))
 
 
 def _annotated(read: Any) -> Any:

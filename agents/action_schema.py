@@ -18,7 +18,7 @@ from .actions import Action
 _ROOM = __package__ or "populace.agents"
 
 #: What a prompt of a turn can be filled with.
-TURN_SLOTS = ("world", "persona", "observation", "choice", "actions", "task", "angle", "language", "examples")
+TURN_SLOTS = ("world", "persona", "observation", "choice", "actions", "task", "angle", "language", "examples", "posts")
 
 #: A bound of a JSON Schema in words, by its keyword.
 _BOUNDS = {
@@ -39,8 +39,14 @@ _DEEPEST = 6
 
 
 def possible_actions(offered: tuple[type[Action], ...], addressees: tuple[str, ...]) -> tuple[type[Action], ...]:
-    """The `offered` actions that are possible: spoken ones need an addressee."""
-    return tuple(a for a in offered if addressees or not a.addressed)
+    """The `offered` actions that are possible: spoken ones need an addressee, unless they may be said to nobody."""
+    return offered if addressees else tuple(a for a in offered if not _needs_addressee(a))
+
+
+@lru_cache(maxsize=256)
+def _needs_addressee(action: type[Action]) -> bool:
+    to = _json_schema(action)["properties"]["to"] if action.addressed else {"type": "array"}
+    return to.get("type") != "array" or bool(to.get("minItems"))
 
 
 @lru_cache(maxsize=256)
@@ -55,26 +61,22 @@ def answer_schema(offered: tuple[type[Action], ...], addressees: tuple[str, ...]
         raise ValueError("no action can be offered: all of them are spoken to somebody, and nobody is there")
     if len(possible) == 1:
         only = possible[0]
-        schema = _told(strict_schema(only.model_json_schema()), only, addressees)
+        schema = _told(strict_schema(_json_schema(only)), only, addressees)
         return AnswerSchema(only.__name__, schema, _checked(only.model_validate, addressees), _generators(possible))
-    union_type: Any = Annotated[_union(possible), Field(discriminator="kind")]
-    adapter: TypeAdapter[Action] = TypeAdapter(union_type)
+    adapter, union = _any_of(possible)
 
     def unwrap(answer: object) -> Action:
         if not isinstance(answer, dict) or set(answer) != {"action"}:
             raise ValueError('the answer must be an object with the one key "action"')
         return adapter.validate_python(answer["action"])
 
-    union = strict_schema(adapter.json_schema())
-    definitions = union["$defs"]
-    for action in possible:
-        definitions[action.__name__] = _told(definitions[action.__name__], action, addressees)
+    told = {action.__name__: _told(union["$defs"][action.__name__], action, addressees) for action in possible}
     wrapped = {
         "type": "object",
         "properties": {"action": {"anyOf": union["anyOf"]}},
         "required": ["action"],
         "additionalProperties": False,
-        "$defs": definitions,
+        "$defs": union["$defs"] | told,
     }
     return AnswerSchema("Turn", wrapped, _checked(unwrap, addressees), _generators(possible))
 
@@ -94,6 +96,20 @@ def _proposed(
     return values
 
 
+# Pydantic takes milliseconds for a schema, and agents differ in whom they can speak to.
+@lru_cache(maxsize=256)
+def _json_schema(action: type[Action]) -> Mapping[str, Any]:
+    return action.model_json_schema()
+
+
+@lru_cache(maxsize=256)
+def _any_of(actions: tuple[type[Action], ...]) -> tuple[TypeAdapter[Action], Mapping[str, Any]]:
+    """What reads one of several actions, and its schema."""
+    union_type: Any = Annotated[_union(actions), Field(discriminator="kind")]
+    adapter: TypeAdapter[Action] = TypeAdapter(union_type)
+    return adapter, strict_schema(adapter.json_schema())
+
+
 def _union(actions: tuple[type[Action], ...]) -> Any:
     union: Any = actions[0]
     for action in actions[1:]:
@@ -104,9 +120,18 @@ def _union(actions: tuple[type[Action], ...]) -> Any:
 def _told(schema: dict[str, Any], action: type[Action], addressees: tuple[str, ...]) -> dict[str, Any]:
     schema = {**schema, "description": _told_of(action)}
     if action.addressed:
-        to = {**schema["properties"]["to"], "enum": list(addressees)}
+        to = _one_of(schema["properties"]["to"], addressees)
         schema["properties"] = {**schema["properties"], "to": to}
     return schema
+
+
+def _one_of(to: Mapping[str, Any], addressees: tuple[str, ...]) -> dict[str, Any]:
+    """The field `to` of an action that is spoken to one of these, or to several of them."""
+    if to.get("type") == "array":
+        if not addressees:
+            return {**to, "maxItems": 0}
+        return {**to, "items": {**to.get("items", {}), "enum": list(addressees)}}
+    return {**to, "enum": list(addressees)}
 
 
 def _told_of(action: type[Action]) -> str:
@@ -116,8 +141,9 @@ def _told_of(action: type[Action]) -> str:
 def _checked(validate: Callable[[object], Action], addressees: tuple[str, ...]) -> Callable[[object], Action]:
     def check(answer: object) -> Action:
         action = validate(answer)
-        if action.addressed and action.addressee not in addressees:
-            raise ValueError(f"to: {action.addressee!r} is not there; choose one of {', '.join(addressees)}")
+        for key in action.addressees if action.addressed else ():
+            if key not in addressees:
+                raise ValueError(f"to: {key!r} is not there; choose one of {', '.join(addressees)}")
         return action
 
     return check
@@ -141,12 +167,12 @@ def described_actions(offered: tuple[type[Action], ...], addressees: tuple[str, 
 
 
 def _described(action: type[Action], addressees: tuple[str, ...]) -> Iterator[str]:
-    schema = action.model_json_schema()
+    schema = _json_schema(action)
     yield f"- {action.name}: {_told_of(action)}"
     for name, part in schema["properties"].items():
         if name == "kind":
             continue
-        told = {**part, "enum": list(addressees)} if action.addressed and name == "to" else part
+        told = _one_of(part, addressees) if action.addressed and name == "to" else part
         yield from _described_part(name, told, schema.get("$defs", {}), "  ", name in schema.get("required", ()))
 
 

@@ -3,20 +3,17 @@
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from string import Template
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from ..personas.errors import hook
 from ..personas.persona import RelationKind
-from ..personas.prompt import Prompt
-from .checks import Check
+from ..personas.prompt import Prompt, format_string
+from .checks import CheckContext, CheckResult
 
 if TYPE_CHECKING:
     from .procedural.situation import Situation
-
-#: The addressee that is the visiting player of a game.
-PLAYER = "player"
 
 Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1200)]
 Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
@@ -64,8 +61,49 @@ class ActionEffects(Protocol):
         """Remove the ties between the agent and the one with this key, of one kind or all, from the next step on."""
         ...
 
+    def depart(self) -> None:
+        """Have the agent leave the society when the step ends."""
+        ...
+
+    def post(self, channel: str, text: str, *, reply_to: str | None = None) -> None:
+        """Post `text` in a channel of the scenario, in reply to the post with the key `reply_to` if one is given.
+
+        It can be shown to others from the next step on. Raises `ValueError` for no channel of the scenario or one in
+        which the agent cannot post, `KeyError` for an unknown key.
+        """
+        ...
+
     def say(self, to: str, text: str) -> None:
         """Send `text` to the agent with this key, who hears it in the next step. Raises `KeyError` for another key."""
+        ...
+
+
+class Check(Protocol):
+    """Judges what an agent emits, by itself or by questions to a model; each result is a row of `checks`.
+
+    An action class lists its checks, and they run in that order on every draft and every revision of it. A failed check
+    says something of an emission: it is kept with the emission, and never the outcome of a call. This is a whole
+    check::
+
+        class NamesAPlace:
+            name = "names_a_place"
+            version = 1
+            revises = True  # ask once for another answer, giving the reason
+
+            async def judge(self, action: Action, context: CheckContext) -> CheckResult:
+                found = "Lindenford" in action.emitted_text
+                return passed() if found else failed("It names no place.")
+    """
+
+    #: As in `checks.check`.
+    name: str
+    #: Raised whenever the check may judge the same text differently.
+    version: int
+    #: Whether the agent is asked once for another answer after this check has failed.
+    revises: bool
+
+    async def judge(self, action: "Action", context: CheckContext) -> CheckResult:
+        """The result for this action; reads what it is given, changes nothing."""
         ...
 
 
@@ -121,7 +159,8 @@ class Action(BaseModel):
     #: The prompt it is asked with: the name of one in `agents/prompts`, or one read by `read_prompt`. Actions offered
     #: together are asked with the prompt they share, or else with `turn`.
     prompt: ClassVar[str | Prompt] = "turn"
-    #: Whether the action is spoken to somebody: then it has a field `to`, checked against who is there.
+    #: Whether the action is spoken to somebody: then it has a field `to`, checked against who is there. It holds one
+    #: key (`str`), or those of several (`tuple[str, ...]`), perhaps of nobody.
     addressed: ClassVar[bool] = False
     #: How the agent remembers it: `$text` is what was emitted, `$to` whom it was said to.
     remembered: ClassVar[str] = "You did this: $text"
@@ -142,24 +181,32 @@ class Action(BaseModel):
         raise TypeError(f"{type(self).__name__} must say which of its text is emitted: define emitted_text.")
 
     @property
-    def addressee(self) -> str:
-        """The key of the agent it is said to. Raises `TypeError` for an action that is said to nobody."""
+    def addressees(self) -> tuple[str, ...]:
+        """The keys of those it is said to, each once. Raises `TypeError` for an action that is said to nobody."""
         to = getattr(self, "to", None)
-        if not self.addressed or not isinstance(to, str):
+        if not self.addressed or not isinstance(to, str | tuple):
             raise TypeError(f"{type(self).__name__} is said to nobody: it needs addressed = True and a field `to`.")
-        return to
+        return (to,) if isinstance(to, str) else tuple(dict.fromkeys(to))
+
+    @property
+    def addressee(self) -> str:
+        """The key of the one agent it is said to. Raises `TypeError` where there is not just one."""
+        keys = self.addressees
+        if len(keys) != 1:
+            raise TypeError(f"{type(self).__name__} is said to {len(keys)} agents; read `addressees`.")
+        return keys[0]
 
     def note(self, to: str = "") -> str:
         """What the agent remembers of it."""
-        return Template(self.remembered).substitute(text=self.emitted_text, to=to)
+        return format_string(self.remembered).format(text=self.emitted_text, to=to)
 
     def apply(self, effects: ActionEffects) -> None:
         """Change the state of agents, their ties and the world; by default, what is said to somebody is delivered.
 
         Called after the emission is logged. What it draws by chance must be the same whenever the step is repeated.
         """
-        if self.addressed:
-            effects.say(self.addressee, self.emitted_text)
+        for key in self.addressees if self.addressed else ():
+            effects.say(key, self.emitted_text)
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -206,6 +253,18 @@ class Action(BaseModel):
         Raises pydantic's `ValidationError` when it is none of this class.
         """
         return cls.model_validate({"kind": cls.name, **payload}, by_alias=True, by_name=True)
+
+
+async def run_checks(action: Action, context: CheckContext) -> tuple[CheckResult, ...]:
+    """The results of the checks that the action's class lists, in their order. Raises `HookError` when one fails."""
+    results = []
+    for check in action.checks:
+        with hook(check, "judge"):
+            result: object = await check.judge(action, context)
+            if not isinstance(result, CheckResult):
+                raise TypeError(f"it must give a CheckResult, as passed() does, and gave {result!r:.80}")
+        results.append(CheckResult(result.outcome, result.reason, result.score, check.name, check.version))
+    return tuple(results)
 
 
 class Instruction(Action):

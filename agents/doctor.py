@@ -18,7 +18,20 @@ from .endpoint.models import ModelHandle
 from .endpoint.response import ModelResponse
 from .gateway.budget import Prices
 from .gateway.capabilities import OutputMode, OutputModes, ParameterSupport
-from .probe import Examination, Finding, Health, Probe, Reply, formed, seeded, some, spoken, together, trial, trials
+from .probe import (
+    CheckFinding,
+    Examination,
+    Health,
+    Probe,
+    Reply,
+    formed,
+    seeded,
+    some,
+    spoken,
+    together,
+    trial,
+    trials,
+)
 
 #: Tokens that an answer may have: enough for a sentence and a little thought.
 _LENGTH = 256
@@ -56,7 +69,7 @@ async def examine(
     within: float = 60.0,
     embeddings: str | None = None,
     prices: Prices | None = None,
-    found: Callable[[Finding], None] | None = None,
+    found: Callable[[CheckFinding], None] | None = None,
 ) -> Examination:
     """What a model's first endpoint can do, by some fifteen calls of which none takes more than `within` seconds.
 
@@ -74,10 +87,10 @@ async def examine(
 
 
 class _Doctor:
-    def __init__(self, probe: Probe, found: Callable[[Finding], None]) -> None:
+    def __init__(self, probe: Probe, found: Callable[[CheckFinding], None]) -> None:
         self._probe = probe
         self._found = found
-        self._findings: list[Finding] = []
+        self._findings: list[CheckFinding] = []
         self._fallbacks: list[str] = []
         self._parameters = ParameterSupport()
         #: The replies to one text, asked alone.
@@ -163,7 +176,7 @@ class _Doctor:
         return [reply.response for reply in self._probe.answers if reply.response is not None]
 
     def _find(self, check: str, health: Health, said: str) -> None:
-        finding = Finding(check, health, said)
+        finding = CheckFinding(check, health, said)
         self._findings.append(finding)
         self._found(finding)
 

@@ -17,19 +17,20 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, wraps
-from string import Template
+from functools import lru_cache, partial, wraps
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, cast
 
-from ..personas.errors import hook
+from ..personas.errors import explain, hook
 from ..personas.model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
-from ..personas.prompt import Prompt, RenderedPrompt, fence, language_name, load_prompt
+from ..personas.prompt import RenderedPrompt, fence, load_prompt
 from .action_check import novelty_of
-from .action_schema import answer_schema, described_actions, possible_actions, prompt_of
-from .actions import Action
-from .checks import CheckContext, CheckOutcome, CheckResult, run_checks
+from .action_schema import answer_schema
+from .actions import Action, run_checks
+from .checks import CheckContext, CheckOutcome, CheckResult
+from .memory import Note
 from .observation import Observation
+from .turn_prompt import drawn_angle, fitted, phrase_of, prompt_size, refused_length, turn_prompt
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
@@ -43,6 +44,30 @@ _EARLIER = 600
 
 
 @dataclass(frozen=True, slots=True)
+class MissedStage:
+    """A stage beside the turn itself that got no usable answer: a plan, a reflection."""
+
+    #: The prompt that was asked.
+    purpose: str
+    outcome: Outcome
+    reason: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deliberation:
+    """What came before an action: a thought, or what a tool gave."""
+
+    kind: Literal["thought", "tool"]
+    text: str
+    #: Of a tool: its name, its arguments as JSON, and whether it did not take them.
+    tool: str | None = None
+    arguments: str | None = None
+    is_error: bool = False
+
+
+# Not frozen, as others are: a turn makes one, which takes a third of the time so.
+@dataclass(slots=True)
 class Decision:
     """What an agent does in a turn, or why its turn was lost; nothing at all where a rule decides so."""
 
@@ -59,6 +84,18 @@ class Decision:
     checks: tuple[CheckResult, ...] = ()
     #: What decided, as it is written into the rows; None for the model of the run.
     model: str | None = None
+    #: What the agent notes besides what it heard and did: plans and reflections.
+    notes: tuple[Note, ...] = ()
+    #: How much what it did matters to the agent, from 1 to 10, where the model was asked; else None.
+    importance: int | None = None
+    #: Stages that left it without what they were to bring.
+    missed: tuple[MissedStage, ...] = ()
+    #: What the agent was shown, where stages changed the observation: with a new plan, or shortened; else None.
+    shown: Observation | None = None
+    #: What the agent thought and found out before it acted, in this order.
+    deliberations: tuple[Deliberation, ...] = ()
+    #: The agent that was asked for all that are alike, where one was; it may be this one.
+    archetype: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +115,12 @@ class MindContext:
     world: str
     #: The earlier text of this kind that a text nearly repeats, or None; reads the snapshot, changes nothing.
     earlier: Callable[[str, str], EarlierText | None]
+    #: Tokens of a prompt at most, estimated; 0 for as many as it takes.
+    prompt_tokens: int = 0
+    #: Whether agents that think say how much a turn matters to them.
+    weighs_notes: bool = False
+    #: Tools that an agent calls in a turn at most.
+    tool_calls: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +138,8 @@ class Draft:
     #: The earlier text that the answer nearly repeats.
     earlier: EarlierText | None = None
     checks: tuple[CheckResult, ...] = ()
+    #: Makes the prompt of an observation, so that it can be made shorter; None where that is not known.
+    render: Callable[[Observation], RenderedPrompt] | None = None
 
     def checked(self, name: str, result: CheckResult, *, version: int = 1) -> "Draft":
         """The draft with the result of a stage, which becomes a row of `checks` beside those of the action."""
@@ -108,6 +153,14 @@ class MindState(TypedDict):
     offered: tuple[type[Action], ...]
     request_context: RequestContext
     draft: NotRequired[Draft]
+    #: What stages have the agent note, and those that got no usable answer.
+    notes: NotRequired[tuple[Note, ...]]
+    missed: NotRequired[tuple[MissedStage, ...]]
+    #: What the agent thought and found out, and how much its turn matters to it.
+    deliberations: NotRequired[tuple[Deliberation, ...]]
+    importance: NotRequired[int | None]
+    #: The observation in the prompt, where it is not the one with which the turn began.
+    shown: NotRequired[Observation]
     #: For stages of a scenario's own.
     results: NotRequired[Mapping[str, Any]]
     #: The stage at which the graph is entered; the first one when it is not given.
@@ -124,34 +177,16 @@ type Rule = Callable[[Observation, random.Random], Action | None]
 type Stage = Callable[[MindState, Runtime[MindContext]], Awaitable[Mapping[str, Any] | Command[Any]]]
 
 
-def turn_prompt(
-    observation: Observation, offered: tuple[type[Action], ...], *, world: str, seed: int
-) -> RenderedPrompt:
-    """The request of a turn, by the prompt of the actions that can be done; `seed` draws its angle."""
-    possible = possible_actions(offered, observation.addressees)
-    template = prompt_of(possible)
-    # Replies, and choices that are counted, are not steered.
-    is_free = not observation.heard and all(novelty_of(action) != "none" for action in possible)
-    return template.render(
-        world=fence("world", world),
-        persona=fence("persona", observation.persona),
-        observation=observation.text,
-        choice=_phrase(template, "choice", "one" if len(possible) == 1 else "several"),
-        actions=described_actions(offered, observation.addressees),
-        task=fence("task", observation.task),
-        angle=_angle(template, seed) if is_free else "",
-        language=_language(template, observation.language),
-        examples=observation.examples,
-    )
-
-
 async def generate(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
     """Ask the model what the agent does."""
     observation, offered, context = state["observation"], state["offered"], runtime.context
-    schema = answer_schema(offered, observation.addressees)
-    prompt = turn_prompt(observation, offered, world=context.world, seed=state["request_context"].seed)
-    answer = await context.model.ask(prompt, schema, state["request_context"])
-    return {"draft": Draft(prompt, schema, answer, answer.attempts)}
+    render = partial(turn_prompt, offered=offered, world=context.world, seed=state["request_context"].seed)
+    view = fitted(observation, render, context.prompt_tokens)
+    prompt, schema = render(view), answer_schema(offered, view.addressees)
+    answer = refused_length(prompt, context.prompt_tokens)
+    answer = answer or await context.model.ask(prompt, schema, state["request_context"])
+    draft = Draft(prompt, schema, answer, answer.attempts, render=render)
+    return {"draft": draft} if view is observation else {"draft": draft, "observation": view, "shown": view}
 
 
 async def check(state: MindState, runtime: "Runtime[MindContext]") -> "Mapping[str, Any] | Command[Any]":
@@ -167,7 +202,8 @@ async def check(state: MindState, runtime: "Runtime[MindContext]") -> "Mapping[s
         if novelty_of(type(action)) == "revise":
             with hook(action, "emitted_text"):
                 text = action.emitted_text
-            draft = replace(draft, earlier=context.earlier(action.name, text))
+            if (earlier := context.earlier(action.name, text)) is not None:
+                draft = replace(draft, earlier=earlier)
         if draft.earlier is not None or _complaints(draft):
             from langgraph.types import Command
 
@@ -182,17 +218,23 @@ async def revise(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[s
     # Of what another agent said nothing is shown: this one could not know it.
     whose = "none" if earlier is None else "own" if earlier.agent == state["observation"].agent else "other"
     request = template.render(
-        earlier=_phrase(template, "earlier", whose, text=fence("earlier", earlier.text[:_EARLIER]) if earlier else ""),
-        complaints=_phrase(
+        earlier=phrase_of(
+            template, "earlier", whose, text=fence("earlier", earlier.text[:_EARLIER]) if earlier else ""
+        ),
+        complaints=phrase_of(
             template, "complaints", "some" if complaints else "none", reasons="\n".join(f"- {c}" for c in complaints)
         ),
-        angle=_angle(template, state["request_context"].seed),
+        angle=drawn_angle(template, state["request_context"].seed),
     )
-    prompt = replace(
-        draft.prompt.followed_by(draft.answer.raw, request.messages[-1][1]),
-        name=request.name,
-        version=request.version,
-    )
+    followed = (draft.answer.raw, request.messages[-1][1])
+    prompt = draft.prompt.followed_by(*followed)
+    most, render = runtime.context.prompt_tokens, draft.render
+    if most and render is not None and prompt_size(prompt) > most:
+        shorter = fitted(state["observation"], lambda view: render(view).followed_by(*followed), most)
+        prompt = render(shorter).followed_by(*followed)
+    if most and prompt_size(prompt) > most:
+        return {"draft": replace(draft, is_final=True)}
+    prompt = replace(prompt, name=request.name, version=request.version)
     answer = await runtime.context.model.ask(prompt, draft.schema, state["request_context"])
     attempts = draft.attempts + answer.attempts
     if answer.value is None:
@@ -213,6 +255,11 @@ async def keep(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str
             revised=draft.revised,
             prompt=f"{draft.prompt.name}@{draft.prompt.version}",
             checks=draft.checks,
+            notes=state.get("notes", ()),
+            missed=state.get("missed", ()),
+            shown=state.get("shown"),
+            deliberations=state.get("deliberations", ()),
+            importance=state.get("importance"),
         )
     }
 
@@ -246,30 +293,16 @@ def _complaints(draft: Draft) -> list[str]:
     return [r.reason for r in draft.checks if r.outcome is CheckOutcome.FAILED and r.check in asking]
 
 
-def _phrase(template: Prompt, slot: str, word: str, **slots: str) -> str:
-    """The ready phrase of a prompt with its own slots filled; nothing where the prompt has no such phrases."""
-    return Template(template.choices[slot][word]).substitute(slots) if slot in template.choices else ""
-
-
-def _angle(template: Prompt, seed: int) -> str:
-    """One of the prompt's angles, drawn by seed, so that requests do not lead all agents to the same subject."""
-    angles = tuple(template.choices.get("angle", {}).values())
-    return angles[seed % len(angles)] if angles else ""
-
-
-def _language(template: Prompt, tag: str) -> str:
-    known = tag and tag != "und"
-    return _phrase(template, "language", "named" if known else "unknown", name=language_name(tag) if known else "")
-
-
 #: The stages of the default mind.
 DEFAULT_STAGES: tuple[Stage, ...] = (generate, check, keep)
 
-#: Each graph that `build_mind` made, and its stages, by the identity of the graph.
+#: Graphs that are kept with their stages: more than one program has at a time.
+_KEPT = 64
+#: The latest graphs that `build_mind` made, and their stages, by the identity of the graph.
 _BUILT: dict[int, tuple[Mind, tuple[Stage, ...]]] = {}
 
 
-@cache
+@lru_cache(maxsize=_KEPT)
 def build_mind(stages: tuple[Stage, ...] = DEFAULT_STAGES) -> Mind:
     """A mind of these stages, one after the other; `check` can send a draft to `revise`, which leads back to it.
 
@@ -287,18 +320,23 @@ def build_mind(stages: tuple[Stage, ...] = DEFAULT_STAGES) -> Mind:
     graph.add_conditional_edges(START, lambda state: state.get("entry", names[0]), [names[0], "revise"])
     mind = graph.compile(name="mind")
     _BUILT[id(mind)] = (mind, stages)
+    if len(_BUILT) > _KEPT:
+        del _BUILT[next(iter(_BUILT))]
     return mind
 
 
-def decide_by_rule(rule: Rule, state: MindState) -> Decision:
+def decide_by_rule(rule: Rule, observation: Observation, offered: tuple[type[Action], ...], seed: int) -> Decision:
     """The decision of a plain function, which may be to do nothing. Raises `HookError` when it fails."""
-    observation, offered = state["observation"], state["offered"]
-    with hook(getattr(rule, "__self__", rule), getattr(rule, "__name__", "mind")):
-        action: object = rule(observation, random.Random(state["request_context"].seed))  # noqa: S311 - no secret
+    try:
+        action: object = rule(observation, random.Random(seed))  # noqa: S311 - no secret
         if action is not None and not isinstance(action, offered):
             raise TypeError(f"it must give one of the actions that are offered, or None, and gave {action!r:.80}")
-        if isinstance(action, Action) and action.addressed and action.addressee not in observation.addressees:
-            raise ValueError(f"it speaks to {action.addressee!r}, who is not there")
+        for key in action.addressees if isinstance(action, Action) and action.addressed else ():
+            if key not in observation.addressees:
+                raise ValueError(f"it speaks to {key!r}, who is not there")
+    except Exception as error:
+        explain(error, getattr(rule, "__self__", rule), getattr(rule, "__name__", "mind"))
+        raise
     return Decision(action, attempts=0, prompt="rule", model="rule")
 
 

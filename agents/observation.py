@@ -1,36 +1,60 @@
 """What an agent sees before it acts, capped in neighbours and in length, and as the prompt tells it."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
+from functools import cached_property, lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..personas.prompt import fence
-from .actions import PLAYER
+
+if TYPE_CHECKING:
+    from ..personas.profiles.profile import Profile
+
+#: The key, and addressee, that is the visiting player of a game.
+PLAYER = "player"
 
 #: Longest share of one neighbour, line, note or piece of news, in characters.
 _ITEM = 400
-
+#: The same where a prompt would be too long otherwise, one after the other.
+_SHORTER = (200, 100, 50)
+#: What stands in the place of a neighbour of whom nothing is known.
+_UNKNOWN = "(not known)"
 
 #: Kinds of relations whose ends know each other well; those of the other kinds know of each other what people say.
-_CLOSE = frozenset({"kinship", "friendship", "care"})
+CLOSE_KINDS = frozenset({"kinship", "friendship", "care"})
+
+#: How much of a description is known: the whole, its first sentence, what that begins with, or nothing.
+type Disclosure = Literal["all", "sentence", "impression", "nothing"]
+
+#: How much one person knows of another by the kind of their relation; of strangers (kind `other`), too.
+DISCLOSURE: Mapping[str, Disclosure] = MappingProxyType(
+    {"kinship": "all", "friendship": "all", "care": "all", "other": "impression"}
+)
+
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 _CLAUSE = re.compile(r"[,;:(，、；：（]|\s[–—-]\s|\s(?:who|whose|that|which)\s")
 #: Fewest and most characters of a first clause that names the role.
 _LEAST, _MOST = 12, 90
 
 
-def disclosed(description: str, kind: str) -> str:
-    """What one person knows of another by their relation: all, the first sentence, or the first impression.
+def disclosed(description: str, kind: str, levels: Mapping[str, Disclosure] = DISCLOSURE) -> str:
+    """What one person knows of another by the kind of their relation; the first sentence where `levels` has no kind.
 
-    Kin, friends and those who care for each other know the whole description; neighbours, colleagues and others with
-    a relation its first sentence; strangers (kind `other`) what that begins with.
+    By default kin, friends and those who care for each other know the whole description; neighbours, colleagues and
+    others with a relation its first sentence; strangers (kind `other`) what that begins with.
     """
+    return disclosed_at(description, levels.get(kind, "sentence"))
+
+
+def disclosed_at(description: str, level: Disclosure) -> str:
+    """What is known of a person at this level."""
     text = " ".join(description.split())
-    if kind in _CLOSE:
-        return text
+    if level in ("all", "nothing"):
+        return text if level == "all" else ""
     sentence = _SENTENCE.split(text, maxsplit=1)[0]
-    if kind != "other":
+    if level == "sentence":
         return sentence
     ends = (found.start() for found in _CLAUSE.finditer(sentence) if found.start() >= _LEAST)
     clause = sentence[: next(ends, len(sentence))].rstrip(".!?。！？ ")
@@ -47,8 +71,8 @@ def estimated_tokens(text: str) -> int:
     return -(-len(text.encode()) // 4)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+# A tuple: a turn makes one for each neighbour, which as a frozen dataclass takes three times as long.
+class Seen(NamedTuple):
     """A neighbour, under the key by which this turn's answer can speak to them."""
 
     key: str
@@ -58,6 +82,9 @@ class Seen:
     text: str
     #: The neighbour as a part of a sentence, for what is remembered.
     called: str = "a neighbour"
+    #: Weight of all ties that lead from the agent to the neighbour, and of those that lead back; for minds and rules.
+    weight_to: float = 0.0
+    weight_from: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +94,20 @@ class Heard:
     key: str
     text: str
     message: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPost:
+    """A post that the agent is shown, under the key by which this turn's answer can reply to it."""
+
+    key: str
+    channel: str
+    #: Id of its author, and what the author is to the agent, in words.
+    agent: str
+    author: str
+    text: str
+    #: Number of the post.
+    post: int
 
 
 # Without slots, so that its text is made once: it is capped, asked and kept.
@@ -90,12 +131,25 @@ class Observation:
     step: int = 0
     state: Any = None
     world_state: Any = None
+    #: What is known of the agent by attribute; None without a profile. For rules too, and no part of the text.
+    profile: "Profile | None" = None
+    #: What the agent means to do, where it makes plans: in the text, before its notes.
+    plan: str = ""
+    #: Where they are due: for how many steps it is to plan in this turn, and the notes on which it is to reflect.
+    plan_ahead: int = 0
+    reflects_on: tuple[str, ...] = ()
+    #: What the agent is shown in channels, the first of each channel's ranking first.
+    posts: tuple[ShownPost, ...] = ()
+    #: Most characters of one neighbour, line, note or piece of news in the text.
+    item_length: int = _ITEM
 
-    @property
+    @cached_property
     def addressees(self) -> tuple[str, ...]:
         """The keys that can be spoken to: every neighbour seen, and the player when there is one."""
-        visitors = (PLAYER,) if any(h.key == PLAYER for h in self.heard) else ()
-        return (*(n.key for n in self.neighbours), *visitors)
+        keys = [n.key for n in self.neighbours]
+        if self.heard and any(h.key == PLAYER for h in self.heard):
+            keys.append(PLAYER)
+        return tuple(keys)
 
     def agent_behind(self, key: str) -> str:
         """The agent (or the player) with this `key`. Raises `KeyError` for an unknown key."""
@@ -103,37 +157,87 @@ class Observation:
             return PLAYER
         return next((n.agent for n in self.neighbours if n.key == key), None) or _nobody(key)
 
+    def post_behind(self, key: str) -> ShownPost:
+        """The post with this `key`. Raises `KeyError` for an unknown key."""
+        return next((one for one in self.posts if one.key == key), None) or _no_post(key)
+
     def called(self, key: str) -> str:
         """How the agent refers to the one with this `key`; keys change from step to step, this does not."""
         return next((n.called for n in self.neighbours if n.key == key), "a visitor")
 
+    def knows_well(self, key: str) -> bool:
+        """Whether the one with this `key` is kin, a friend, or in a relation of care."""
+        return any(n.key == key and n.kind in CLOSE_KINDS for n in self.neighbours)
+
     @cached_property
     def text(self) -> str:
         """The observation as in the prompt, every part of it fenced as data."""
-        parts = (
-            fence(
-                "neighbours",
-                "\n".join(f"{n.key} ({_short(n.relation)}, {n.kind}): {_short(n.text)}" for n in self.neighbours),
-            ),
-            fence("news", "\n".join(f"- {_short(item)}" for item in self.news)),
-            fence("memory", "\n".join(f"- {_short(note)}" for note in self.memories)),
-            fence("heard", "\n".join(f"{h.key}: {quoted(_short(h.text))}" for h in self.heard)),
-        )
-        return "\n\n".join(part for part in parts if part)
+        most = self.item_length
+        notes = (f"You plan: {self.plan}", *self.memories) if self.plan else self.memories
+        parts = []
+        if self.neighbours:
+            texts = _all_short([one.text for one in self.neighbours], most)
+            near = [
+                f"{key} ({_short_again(relation, most)}, {kind}): {text or _UNKNOWN}"
+                for (key, _, relation, kind, _, _, _, _), text in zip(self.neighbours, texts, strict=True)
+            ]
+            parts.append(fence("neighbours", "\n".join(near)))
+        if self.news:
+            parts.append(_listed("news", self.news, most))
+        if notes:
+            parts.append(_listed("memory", notes, most))
+        if self.posts:
+            shown = [
+                f"{one.key} ({one.channel}, by {_short(one.author, most)}): {quoted(_short(one.text, most))}"
+                for one in self.posts
+            ]
+            parts.append(fence("posts", "\n".join(shown)))
+        if self.heard:
+            parts.append(fence("heard", "\n".join([f"{h.key}: {quoted(_short(h.text, most))}" for h in self.heard])))
+        return "\n\n".join(parts)
 
-    def capped(self, tokens: int) -> "Observation":
-        """The same view within about `tokens`: notes go first, then silent neighbours, then old lines and news."""
+    def capped(self, tokens: int, *, least: int = 0) -> "Observation":
+        """The same view within about `tokens`: notes go first, then silent neighbours, posts, old lines and news.
+
+        So many neighbours stay at `least`.
+        """
         view = self
+        if len(self.text) <= tokens:  # a token has four bytes, and a character no more
+            return self
         while estimated_tokens(view.text) > tokens:
             speaking = {h.key for h in view.heard}
             if view.memories:
                 view = replace(view, memories=view.memories[1:])
-            elif view.neighbours and view.neighbours[-1].key not in speaking:
+            elif len(view.neighbours) > least and view.neighbours[-1].key not in speaking:
                 view = replace(view, neighbours=view.neighbours[:-1])
+            elif view.posts:
+                view = replace(view, posts=view.posts[:-1])
             elif len(view.heard) > 1:
                 view = replace(view, heard=view.heard[1:])
             elif len(view.news) > 1:
                 view = replace(view, news=view.news[1:])
+            else:
+                break
+        return view
+
+    def cut(self, tokens: int) -> "Observation":
+        """The same view within `tokens`, or with one neighbour (or one line heard) and nothing else.
+
+        After what `capped` leaves out, items are shortened, then those who spoke go, lines, news, and the plan.
+        """
+        view = self.capped(tokens, least=1)
+        for most in _SHORTER:
+            if estimated_tokens(view.text) > tokens:
+                view = replace(view, item_length=min(most, view.item_length))
+        while estimated_tokens(view.text) > tokens:
+            if len(view.neighbours) > 1:
+                key = view.neighbours[-1].key
+                heard = tuple(h for h in view.heard if h.key != key)
+                view = replace(view, neighbours=view.neighbours[:-1], heard=heard)
+            elif view.heard and len(view.heard) + len(view.neighbours) > 1:
+                view = replace(view, heard=view.heard[1:])
+            elif view.news or view.plan or view.memories:
+                view = replace(view, news=view.news[1:], plan=view.plan if view.news else "", memories=())
             else:
                 break
         return view
@@ -143,6 +247,29 @@ def _nobody(key: str) -> str:
     raise KeyError(key)
 
 
-def _short(text: str) -> str:
+def _no_post(key: str) -> ShownPost:
+    raise KeyError(key)
+
+
+def _listed(section: str, items: Sequence[str], most: int) -> str:
+    """A section of the text with these items, one a line."""
+    return fence(section, "- " + "\n- ".join(_all_short(items, most)))
+
+
+def _all_short(texts: Sequence[str], most: int) -> Sequence[str]:
+    """Each text in one line of at most so many characters."""
+    together = f" {' '.join(texts)} "
+    # Most often there is nothing to do, which is seen at once: no other space is printable, and where all words are
+    # single spaces apart, so are those of each text.
+    if together.isprintable() and "  " not in together and max(map(len, texts)) <= most:
+        return texts
+    return [_short(text, most) for text in texts]
+
+
+def _short(text: str, most: int) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= _ITEM else line[: _ITEM - 1] + "…"
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+#: Of texts of which there are few, as what neighbours are to each other.
+_short_again = lru_cache(1 << 12)(_short)

@@ -137,7 +137,7 @@ _PROMPT = RenderedPrompt("doctor", 1, (("user", "Which animal is it that says mo
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class TriedMode:
     """The outcome of asking in one form."""
 
     mode: OutputMode
@@ -154,12 +154,12 @@ class Trial:
         return self.outcome in _TOO_LONG
 
 
-async def trials(probe: Probe, form: OutputModes, kwargs: dict[str, Any]) -> Sequence[Trial]:
+async def trials(probe: Probe, form: OutputModes, kwargs: dict[str, Any]) -> Sequence[TriedMode]:
     """Every form from the best down to the one that the endpoint takes, which is tried twice if it misses.
 
     `form` learns from it what a gateway's would, and `kwargs` go with every request.
     """
-    done: list[Trial] = []
+    done: list[TriedMode] = []
     mode: OutputMode | None = form.mode_for(_SCHEMA)
     while mode is not None:
         reply, tried = await _tried(probe, form, mode, kwargs)
@@ -172,21 +172,21 @@ async def trials(probe: Probe, form: OutputModes, kwargs: dict[str, Any]) -> Seq
     return done
 
 
-async def trial(probe: Probe, form: OutputModes, mode: OutputMode, kwargs: dict[str, Any]) -> Trial:
+async def trial(probe: Probe, form: OutputModes, mode: OutputMode, kwargs: dict[str, Any]) -> TriedMode:
     """What becomes of asking in this form."""
     return (await _tried(probe, form, mode, kwargs))[1]
 
 
-async def _tried(probe: Probe, form: OutputModes, mode: OutputMode, kwargs: dict[str, Any]) -> tuple[Reply, Trial]:
+async def _tried(probe: Probe, form: OutputModes, mode: OutputMode, kwargs: dict[str, Any]) -> tuple[Reply, TriedMode]:
     messages, arguments = form.arguments(mode, _PROMPT, _SCHEMA)
     reply = await probe.ask(messages, {**kwargs, **arguments})
     if reply.response is None:
         fault = reply.fault
         outcome = fault.outcome if fault is not None else Outcome.EMPTY
         # What the endpoint spoiled was an answer in this form.
-        return reply, Trial(mode, outcome, is_taken=fault is not None and fault.spoiled, why=reply.why)
+        return reply, TriedMode(mode, outcome, is_taken=fault is not None and fault.spoiled, why=reply.why)
     verdict = judge(reply.response.raw, _SCHEMA, finish_reason=reply.response.finish_reason)
-    return reply, Trial(mode, verdict.outcome, is_taken=True, why=verdict.reason)
+    return reply, TriedMode(mode, verdict.outcome, is_taken=True, why=verdict.reason)
 
 
 #: Model names of an endpoint that are shown.
@@ -205,7 +205,7 @@ class Health(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """What one check found, in a sentence or two."""
 
     check: str
@@ -217,7 +217,7 @@ class Finding:
 class Examination:
     """All that was found out about one endpoint."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckFinding, ...]
     #: What a run does where the endpoint cannot do all, one sentence each.
     fallbacks: tuple[str, ...]
     #: Whether a run could work.
@@ -245,7 +245,7 @@ def spoken(reply: Reply, *, most: int) -> tuple[Health, str]:
     return Health.UNKNOWN, f"{said}: a run may have to allow longer answers (--set answer_tokens=N)."
 
 
-def formed(tried: Trial) -> tuple[Health, str]:
+def formed(tried: TriedMode) -> tuple[Health, str]:
     """What asking for a form shows."""
     if not tried.is_taken:
         return Health.NO, tried.why

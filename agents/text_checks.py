@@ -33,6 +33,9 @@ _INTRODUCTIONS = {
     "pt": r"(?:como|sou|eu sou|trabalho como|sendo)(?: uma?)?",
     "it": r"(?:come|sono|in qualità di|lavoro come|essendo)(?: un[ao]?)?",
     "nl": r"(?:als|ik ben|ik werk als)(?: een)?",
+}
+#: The same where each character is a word.
+_UNSPACED_INTRODUCTIONS = {
     "zh": r"(?:作为|身为|我是)(?:一[名个位])?",
     "ja": r"(?:私は|僕は|わたしは)",
 }
@@ -60,8 +63,11 @@ def shared_run(text: str, source: str, least: int) -> str:
     Where each character of the source is a word, twice as many count.
     """
     have, known = word_list(text), word_list(source)
-    unspaced = sum(len(word) == 1 and bool(_UNSPACED.match(word)) for word in known)
+    unspaced = 0 if source.isascii() else sum(len(word) == 1 and bool(_UNSPACED.match(word)) for word in known)
     size = least * _UNSPACED_FACTOR if 2 * unspaced > len(known) else least
+    shared = set(known)
+    if "+" * size not in "".join("+" if word in shared else "-" for word in have):
+        return ""  # most texts: so many words in a row that are in the source at all are rare
     grams = set(_grams(known, size))
     found = next((at for at, gram in enumerate(_grams(have, size)) if gram in grams), None)
     if found is None:
@@ -80,26 +86,32 @@ def self_introduction(text: str, persona: str) -> str:
     "As a night nurse, I ..." is one of a description that begins "A night nurse who ..."; "As a treat, I ..." is none.
     """
     is_what = _head_words(persona)
+    if not is_what.isdisjoint(words(text)):  # else nothing in the text can name the role
+        for pattern in _introductions():
+            for found in pattern.finditer(text):
+                if is_what & _words_of(found["what"]):
+                    return found[0]
+    if text.isascii():
+        return ""
     opening = re.split(r"[.;:。；：]", persona, maxsplit=1)[0].casefold()
-    for language, pattern in _introductions().items():
+    for pattern in _unspaced_introductions():
         for found in pattern.finditer(text):
             told = found["what"]
-            if language in ("zh", "ja"):
-                if any(told[:size] in opening for size in range(min(6, len(told)), 1, -1)):
-                    return found[0]
-            elif is_what & _words_of(told):
+            if any(told[:size] in opening for size in range(min(6, len(told)), 1, -1)):
                 return found[0]
     return next((found[0] for found in _JAPANESE.finditer(text) if found[1][-2:] in opening), "")
 
 
 @cache
-def _introductions() -> dict[str, re.Pattern[str]]:
-    latin = r"(?<!\w)(?:{0})\s+(?P<what>(?:[\w'’-]+[ ]?){{1,5}})"
-    unspaced = r"(?:{0})(?P<what>[\u3040-\u30ff\u4e00-\u9fff]{{2,12}})"
-    return {
-        tag: re.compile((unspaced if tag in ("zh", "ja") else latin).format(lead), re.IGNORECASE)
-        for tag, lead in _INTRODUCTIONS.items()
-    }
+def _introductions() -> tuple[re.Pattern[str], ...]:
+    what = r"(?P<what>(?:[\w'’-]+[ ]?){1,5})"
+    return tuple(re.compile(rf"(?<!\w)(?:{lead})\s+{what}", re.IGNORECASE) for lead in _INTRODUCTIONS.values())
+
+
+@cache
+def _unspaced_introductions() -> tuple[re.Pattern[str], ...]:
+    what = r"(?P<what>[\u3040-\u30ff\u4e00-\u9fff]{2,12})"
+    return tuple(re.compile(rf"(?:{lead}){what}", re.IGNORECASE) for lead in _UNSPACED_INTRODUCTIONS.values())
 
 
 #: Words that describe many people and name no role.
@@ -128,8 +140,10 @@ def is_refusal(text: str) -> bool:
     if _CERTAIN.match(text):
         return True
     opening = text.strip()[:_OPENING]
+    if not _sorry().match(opening):
+        return False
     first = re.split(r"(?<=[.!?。！？])\s*", opening)[:2]
-    return bool(_sorry().match(opening)) and bool(_CANNOT.search(" ".join(first)))
+    return bool(_CANNOT.search(" ".join(first)))
 
 
 @cache

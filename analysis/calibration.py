@@ -115,9 +115,8 @@ def read_labels(path: Path | str) -> HumanLabels:
     Raises `SourceError` naming the line for a row that has neither, and for a file without rows.
     """
     path = resolve_file(Path(path))
-    text = read_utf8(path)
     rows: list[tuple[int, int | str, dict[str, str]]] = []
-    for number, row in _csv_rows(text) if path.suffix.lower() == ".csv" else _json_rows(path, text):
+    for number, row in iter_rows(path, '{"emission": 12, "clear": 4}'):
         emission, said = row.get("emission"), row.get("text")
         labels = {str(k): _label(v) for k, v in row.items() if k not in _KEYS and v is not None and str(v).strip()}
         where = f"{str(path)!r}, line {number}"
@@ -144,23 +143,27 @@ def _label(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
-def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    rows = csv.DictReader(io.StringIO(text))
-    for row in rows:
-        yield rows.line_num, {name: value for name, value in row.items() if name}
+def iter_rows(path: Path, example: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a CSV or JSONL file, each with the number of its line; `example` is a line as it should be.
 
-
-def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    Raises `SourceError` for a file that cannot be read, naming the line.
+    """
+    text = read_utf8(resolve_file(path))
+    if path.suffix.lower() == ".csv":
+        table = csv.DictReader(io.StringIO(text))
+        for row in table:
+            yield table.line_num, {name: value for name, value in row.items() if name}
+        return
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
         try:
-            row = orjson.loads(line)
+            found = orjson.loads(line)
         except orjson.JSONDecodeError as error:
             raise SourceError(f"{str(path)!r}, line {number} is no JSON ({error}).") from error
-        if not isinstance(row, dict):
-            raise SourceError(f'{str(path)!r}, line {number} is no object; write {{"emission": 12, "clear": 4}}.')
-        yield number, row
+        if not isinstance(found, dict):
+            raise SourceError(f"{str(path)!r}, line {number} is no object; write {example}.")
+        yield number, found
 
 
 def calibrate(run: Queryable, graded: Graded, labels: HumanLabels, *, file: str, seed: int = 0) -> Calibrated:

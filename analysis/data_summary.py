@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import orjson
 
+from ..personas.hub.read import Drawn
 from .table import Queryable
 
 _RUN = """
 SELECT scenario, model, is_language_model, seed, status, reason, settings, event_hash,
-       (SELECT count(*) FROM agents), (SELECT count(DISTINCT agent) FROM emissions), (SELECT count(*) FROM steps)
+       (SELECT count(*) FROM agents), (SELECT count(DISTINCT agent) FROM emissions), (SELECT count(*) FROM steps), drawn
 FROM runs
 """
 _ACCEPTED = "SELECT count(*) FROM outputs WHERE status = 'accepted'"
@@ -17,7 +18,7 @@ _REJECTED = """
 SELECT stage, count(*) FROM outputs WHERE status = 'rejected' GROUP BY stage ORDER BY count(*) DESC, stage
 """
 _LOST = """
-SELECT outcome, count(*) FROM failures WHERE step IS NOT NULL AND purpose <> 'embedding'
+SELECT outcome, count(*) FROM failures WHERE step IS NOT NULL AND purpose NOT IN ('embedding', 'plan', 'reflect')
 GROUP BY outcome ORDER BY count(*) DESC, outcome
 """
 _CALLS = "SELECT count(*), sum(cost) FROM calls WHERE source IN ('endpoint', 'batch')"
@@ -48,11 +49,15 @@ class DataSummary:
     calls: int
     #: US dollars; None where they are not known.
     cost: float | None
+    #: How people were drawn from a hub that had more, and how many ties remained, in one sentence; else empty.
+    drawn: str = ""
 
     def as_rows(self) -> list[tuple[str, str]]:
         """Label and value of each line."""
         shown = {name: value for name, value in self.settings.items() if value not in ("", None, [])}
-        rounds = f"{self.rounds:,} round{'s' * (self.rounds != 1)}"
+        if shown.get("persona_detail") == "description":
+            del shown["persona_detail"]
+        rounds = _plural(self.rounds, "round")
         rows = [
             ("task", f"{self.task}, seed {self.seed}"),
             ("settings", ", ".join(f"{name}={value}" for name, value in shown.items())),
@@ -62,6 +67,7 @@ class DataSummary:
             ("rejected", _counted(self.rejected)),
             ("lost", _counted(self.lost)),
             ("people", f"{self.asked:,} of {self.people:,} gave an output, in {rounds}"),
+            *([("drawn", self.drawn)] if self.drawn else []),
             ("calls", f"{self.calls:,}"),
         ]
         if self.is_language_model:
@@ -76,8 +82,14 @@ class DataSummary:
         if self.settings.get("until_novelty") is not None and self.asked < self.people:
             why = f"too little of the latest outputs was new (--until-novelty {self.settings['until_novelty']})"
             return f"{self.accepted:,} of {self.wanted:,} rows were accepted, since {why}."
-        each = self.settings["per_persona"]
-        why = f"{self.people:,} people gave what they could at {each} {'row' if each == 1 else 'rows'} each"
+        rejected, lost = sum(self.rejected.values()), sum(self.lost.values())
+        if not self.accepted and (rejected or lost):
+            failed = self.rejected if rejected >= lost else self.lost
+            what = f"{_plural(rejected, 'output')} rejected" if rejected >= lost else f"{_plural(lost, 'turn')} lost"
+            why = f"{what}, most often for {next(iter(failed))}; the funnel shows the reasons"
+            return f"None of {_plural(self.wanted, 'row')} wanted was accepted: {why}."
+        each = f"{self.settings['per_persona']} row{'s' * (self.settings['per_persona'] != 1)}"
+        why = f"{self.people:,} people gave what they could at {each} each"
         return (
             f"{self.accepted:,} of {self.wanted:,} rows were accepted: {why}. A larger hub, more --agents or a higher "
             f"--per-persona gives more."
@@ -89,7 +101,7 @@ def summarise_data(run: Queryable) -> DataSummary | None:
     found = run.query(_RUN).rows
     if not found:
         return None
-    task, model, is_language_model, seed, status, reason, settings, event_hash, people, asked, rounds = found[0]
+    task, model, is_language_model, seed, status, reason, settings, event_hash, people, asked, rounds, drawn = found[0]
     stored = orjson.loads(settings)
     if "per_persona" not in stored:
         return None
@@ -114,11 +126,30 @@ def summarise_data(run: Queryable) -> DataSummary | None:
         rounds=rounds,
         calls=calls,
         cost=cost,
+        drawn=Drawn(**orjson.loads(drawn)).sentence() if drawn else "",
     )
 
 
 #: Settings of every scenario that have no effect where agents do not see each other.
-_OF_SOCIETIES = frozenset({"neighbours", "heard", "recalled", "memory", "observation_tokens"})
+_OF_SOCIETIES = frozenset(
+    {
+        *("neighbours", "heard", "recalled", "memory", "observation_tokens", "neighbours_by"),
+        *(
+            "memory_kind",
+            "recency",
+            "relevance",
+            "importance",
+            "recency_decay",
+            "reflect_at",
+            "plan_every",
+            "tool_calls",
+        ),
+    }
+)
+
+
+def _plural(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _counts(run: Queryable, sql: str) -> dict[str, int]:

@@ -10,7 +10,8 @@ from statistics import NormalDist
 from typing import Any, Literal, Protocol
 
 from ..personas.errors import SetupError
-from ..personas.query import Params, Result
+from ..personas.query import Params
+from .table import Rows
 
 #: Two-sided, 95 %.
 _Z = NormalDist().inv_cdf(0.975)
@@ -43,7 +44,7 @@ _MOST_GROUPS = 20
 class Reader(Protocol):
     """What answers SQL about a file."""
 
-    def query(self, sql: str, params: Params = ()) -> Result:
+    def query(self, sql: str, params: Params = ()) -> Rows:
         """The answer to one statement."""
         ...
 

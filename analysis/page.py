@@ -54,16 +54,19 @@ def mark_of(what: str, of: str) -> str:
     return f"populace-{what}:{_NO_MARK.sub('_', of)}"
 
 
-def check_own(path: Path, mark: str, *, what: str) -> None:
-    """Raise `SetupError` when there is something at `path` that does not hold this mark, and so is not to be lost."""
+def check_own(path: Path, mark: str, *, what: str, of: str = "run") -> None:
+    """Raise `SetupError` when there is something at `path` that does not hold this mark, and so is not to be lost.
+
+    `what` it is to be, and `of` what, are for the message.
+    """
     if path.is_dir():
         raise SetupError(
             f"{str(path)!r} is a folder; give a file in it, as {str(path / f'{what.split()[-1]}.html')!r}."
         )
     if os.path.lexists(path) and f'"{mark}"' not in _head(path):
         raise SetupError(
-            f"{str(path)!r} is there already and is no {what} of the same {'hub' if what == 'picture' else 'run'}, so "
-            f"it is not written over; name another file, or move that one away."
+            f"{str(path)!r} is there already and is no {what} of the same {of}, so it is not written over; "
+            f"name another file, or move that one away."
         )
 
 

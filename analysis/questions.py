@@ -101,10 +101,11 @@ def _own(run: Queryable) -> list[Question]:
 def _derived(run: Queryable) -> Iterator[Question]:
     fields, kinds = read_fields(run), [kind for (kind,) in run.query(_KINDS).rows]
     has_groups = bool(run.query("SELECT 1 FROM agents WHERE group_name IS NOT NULL LIMIT 1").rows)
+    is_weighted = bool(run.query("SELECT 1 FROM agents WHERE weight <> 1 LIMIT 1").rows)
     for field in fields:
-        yield _numbers(field) if field.is_number else _choices(field)
+        yield _numbers(field, is_weighted) if field.is_number else _choices(field, is_weighted)
         if has_groups:
-            yield _by_group(field)
+            yield _by_group(field, is_weighted)
     yield _question(
         "How did what the scenario measures change?",
         """
@@ -120,43 +121,63 @@ def _derived(run: Queryable) -> Iterator[Question]:
     yield from _always()
 
 
-def _numbers(field: RecordedField) -> Question:
-    value = f"(payload ->> {_quoted(field.name)})::DOUBLE"
+def _numbers(field: RecordedField, is_weighted: bool) -> Question:
+    value = f"(payload ->> {quoted(field.name)})::DOUBLE"
     return _question(
         f"How did {field.name} of {field.kind} change from step to step?",
         f"""
-        SELECT step, round(avg({value}), 3) AS mean, min({value}) AS least, max({value}) AS most,
+        SELECT step, {_mean(value, is_weighted)}, min({value}) AS least, max({value}) AS most,
                count({value}) AS emissions
-        FROM emissions WHERE kind = {_quoted(field.kind)} GROUP BY step ORDER BY step LIMIT 12
+        FROM {_emissions(is_weighted)} WHERE kind = {quoted(field.kind)} GROUP BY step ORDER BY step LIMIT 12
         """,  # noqa: S608 - quoted
     )
 
 
-def _choices(field: RecordedField) -> Question:
+def _choices(field: RecordedField, is_weighted: bool) -> Question:
     return _question(
         f"How often was each {field.name} chosen in {field.kind}?",
         f"""
-        SELECT payload ->> {_quoted(field.name)} AS {_named(field.name)}, count(*) AS times,
-               round(100 * count(*) / sum(count(*)) OVER (), 1) AS "%"
-        FROM emissions WHERE kind = {_quoted(field.kind)} GROUP BY 1 ORDER BY times DESC, 1 LIMIT 8
+        SELECT payload ->> {quoted(field.name)} AS {_named(field.name)}, count(*) AS times,
+               round(100 * count(*) / sum(count(*)) OVER (), 1) AS "%"{_share("", is_weighted)}
+        FROM {_emissions(is_weighted)} WHERE kind = {quoted(field.kind)} GROUP BY 1 ORDER BY times DESC, 1 LIMIT 8
         """,  # noqa: S608 - quoted
     )
 
 
-def _by_group(field: RecordedField) -> Question:
-    value = f"payload ->> {_quoted(field.name)}"
+def _by_group(field: RecordedField, is_weighted: bool) -> Question:
+    value = f"payload ->> {quoted(field.name)}"
     what = (
-        f"round(avg(({value})::DOUBLE), 3) AS mean, count(*) AS emissions"
+        f"{_mean(f'({value})::DOUBLE', is_weighted)}, count(*) AS emissions"
         if field.is_number
-        else f"{value} AS {_named(field.name)}, count(*) AS times"
+        else f"{value} AS {_named(field.name)}, count(*) AS times{_share('PARTITION BY group_name', is_weighted)}"
     )
     return _question(
         f"Do groups differ in {field.name} of {field.kind}?",
         f"""
         SELECT group_name AS "group", {what}
-        FROM emissions JOIN agents USING (agent)
-        WHERE kind = {_quoted(field.kind)} AND group_name IS NOT NULL GROUP BY ALL ORDER BY ALL LIMIT 12
+        FROM {_emissions(True)}
+        WHERE kind = {quoted(field.kind)} AND group_name IS NOT NULL
+        GROUP BY {"1" if field.is_number else "1, 2"} ORDER BY ALL LIMIT 12
         """,  # noqa: S608 - quoted
+    )
+
+
+def _emissions(with_agents: bool) -> str:
+    return "emissions JOIN agents USING (agent)" if with_agents else "emissions"
+
+
+def _mean(value: str, is_weighted: bool) -> str:
+    if not is_weighted:
+        return f"round(avg({value}), 3) AS mean"
+    return f'round(sum({value} * weight) / sum(weight) FILTER ({value} IS NOT NULL), 3) AS "weighted mean"'
+
+
+def _share(over: str, is_weighted: bool) -> str:
+    """A column beside the number of times: the share by what each agent counts for in the population."""
+    return (
+        f',\n               round(100 * sum(weight) / sum(sum(weight)) OVER ({over}), 1) AS "weighted %"'
+        if is_weighted
+        else ""
     )
 
 
@@ -179,7 +200,7 @@ def _sample(kind: str) -> Question:
         f"""
         SELECT step, left(p.text, 40) AS who, left(e.text, 90) AS emitted
         FROM emissions AS e JOIN personas AS p ON p.id = agent
-        WHERE kind = {_quoted(kind)} ORDER BY md5(emission::VARCHAR) LIMIT 5
+        WHERE kind = {quoted(kind)} ORDER BY md5(emission::VARCHAR) LIMIT 5
         """,  # noqa: S608 - quoted
     )
 
@@ -211,7 +232,8 @@ def _question(title: str, sql: str) -> Question:
     return Question(title, dedent(sql).strip())
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """The text as a literal of SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 

@@ -1,16 +1,19 @@
 """What a run came to, in one page of numbers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
+from ..personas.errors import parameter
 from ..personas.hub.queries import NEAR_DUPLICATES
 from ..personas.hub.read import Drawn
 from .table import Queryable, visible
 
 _RUN = """
-SELECT scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted, settings, drawn FROM runs
+SELECT scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted, settings, drawn, network,
+       concat_ws(', ', mind, 'one asked for all of ' || archetypes)
+FROM runs
 """
 
 _MODELS = """
@@ -24,6 +27,11 @@ SELECT (SELECT count(*) FROM personas), (SELECT count(*) FROM agents),
        (SELECT coalesce(max(hop), 0) FROM growth), (SELECT count(*) FROM steps)
 """
 
+_TIES = "SELECT count(*) FROM network_ties"
+_TARGETS = """
+SELECT count(*), max(abs(weighted - wanted)), arg_max("column" || ' ' || value, abs(weighted - wanted)) FROM targets
+"""
+_CAME_AND_LEFT = "SELECT change, count(*) FROM agent_changes GROUP BY change ORDER BY change"
 _EMISSIONS = "SELECT kind, count(*) FROM emissions GROUP BY kind ORDER BY count(*) DESC, kind"
 _DUPLICATES = f"""
 SELECT kind, count(*) FROM (
@@ -131,6 +139,14 @@ class Summary:
     settings: Mapping[str, object]
     #: How people were drawn from a hub that had more, and how many ties remained, in one sentence; else empty.
     drawn: str = ""
+    #: The network that the society began with, as `ring:4, 120 ties`, where that is not the one that growth found.
+    network: str = ""
+    #: How the weighted shares of the people differ from those that their selection was to meet, where there were any.
+    targets: str = ""
+    #: How agents decided, where that was named: the mind, and the archetypes of which one was asked.
+    mind: str = ""
+    #: How many people arrived, departed and were refused while the society lived; they are among `agents`.
+    came_and_left: Mapping[str, int] = field(default_factory=dict)
 
     def as_rows(self) -> list[tuple[str, str]]:
         """Label and value of each line, safe to be shown on a terminal."""
@@ -138,10 +154,14 @@ class Summary:
             ("scenario", f"{self.scenario}, seed {self.seed}"),
             ("settings", ", ".join(f"{name}={value}" for name, value in self.settings.items()) or "none"),
             ("model", self._written_by),
+            *([("mind", self.mind)] if self.mind else []),
             ("status", self.status if self.reason is None else f"{self.status}: {self.reason}"),
             ("agents", f"{self.agents:,} of {_n(self.personas, 'persona')}"),
+            *([("came and left", _counted(self.came_and_left, total=False))] if self.came_and_left else []),
             *([("drawn", self.drawn)] if self.drawn else []),
             ("relations", f"{self.relations:,} over {_n(self.hops, 'hop')}"),
+            *([("network", self.network)] if self.network else []),
+            *([("targets", self.targets)] if self.targets else []),
             ("steps", _steps(self.steps, self.steps_wanted)),
             ("emissions", _counted(self.emissions)),
             ("near-duplicates", f"{_counted(self.near_duplicates)}, {self._by_words}"),
@@ -162,10 +182,22 @@ class Summary:
         return [(label, visible(value)) for label, value in rows]
 
     @property
+    def silence(self) -> str:
+        """One sentence when steps were taken in which nothing was emitted and no turn was lost; else nothing."""
+        if not self.steps or any(self.emissions.values()) or any(self.failures.values()):
+            return ""
+        return (
+            "Nothing was emitted in any step: agents had no turn, saw nobody to whom they could speak, or decided to "
+            f"do nothing. The view `ties` has who is tied to whom; {parameter('network')} ties people who are not."
+        )
+
+    @property
     def _written_by(self) -> str:
         if not self.other_models:
             return self.model if self.is_language_model else f"{self.model} (no language model)"
         mixed = f"{self.model}, with text by {', '.join(self.other_models)}"
+        if not self.is_language_model and list(self.other_models) == ["rule"]:
+            return f"{mixed} (no language model)"
         return mixed if self.is_language_model else f"{mixed} (not all of it by a language model)"
 
     @property
@@ -183,9 +215,8 @@ class Summary:
 
 def summarise(run: Queryable) -> Summary:
     """The summary of a run, whatever its state."""
-    scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted, settings, drawn = run.query(
-        _RUN
-    ).rows[0]
+    scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted, *told = run.query(_RUN).rows[0]
+    settings, drawn, network, mind = told
     personas, agents, relations, hops, steps = run.query(_SIZES).rows[0]
     calls = _counts(run, _CALLS)
     embedding_model, without = run.query(_MEMORY).rows[0]
@@ -218,6 +249,10 @@ def summarise(run: Queryable) -> Summary:
         event_hash=event_hash,
         settings=orjson.loads(settings),
         drawn=Drawn(**orjson.loads(drawn)).sentence() if drawn else "",
+        network="" if network == "grown" else f"{network}, {_n(run.query(_TIES).rows[0][0], 'tie')}",
+        targets=_targets(run),
+        mind=mind,
+        came_and_left=_counts(run, _CAME_AND_LEFT),
     )
 
 
@@ -243,11 +278,11 @@ def _steps(done: int, wanted: int) -> str:
     return f"{done:,}" if done == wanted else f"{done:,} of {wanted:,}"
 
 
-def _counted(counts: Mapping[str, int]) -> str:
+def _counted(counts: Mapping[str, int], *, total: bool = True) -> str:
     if not counts:
         return "0"
     parts = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-    return f"{sum(counts.values()):,} ({parts})"
+    return f"{sum(counts.values()):,} ({parts})" if total else parts
 
 
 def _tokens(tokens: Tokens, calls: int) -> str:
@@ -255,3 +290,8 @@ def _tokens(tokens: Tokens, calls: int) -> str:
     return (
         told if tokens.counted_calls == calls else f"{told} (counted for {tokens.counted_calls:,} of {calls:,} calls)"
     )
+
+
+def _targets(run: Queryable) -> str:
+    ((shares, farthest, where),) = run.query(_TARGETS).rows
+    return f"{_n(shares, 'share')}, weighted {farthest:.1%} off at most ({where})" if shares else ""

@@ -27,8 +27,8 @@ from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.call import Call, CallKey, RecordedReply
 from populace.agents.gateway.gateway import Gateway
 from populace.agents.gateway.limits import Limits
-from populace.agents.mind import turn_prompt
 from populace.agents.observation import Observation, Seen
+from populace.agents.turn_prompt import turn_prompt
 from populace.personas.model import Answer, Outcome, RequestContext
 from populace.personas.prompt import RenderedPrompt
 from populace.scenarios.village import Village

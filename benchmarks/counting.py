@@ -123,14 +123,14 @@ def _tokens(body: object) -> int:
         return 0
 
 
-def _repeats(served: Sequence[Served]) -> list[tuple[float, float]]:
-    """Of every request that came again: when the one before it ended, and when it came again."""
-    last: dict[bytes, float] = {}
+def _repeats(served: Sequence[Served]) -> list[tuple[float, float, float]]:
+    """Of every request that came again: when the one before it came and ended, and when it came again."""
+    last: dict[bytes, tuple[float, float]] = {}
     found = []
     for one in sorted(served, key=lambda s: s.came):
         if one.body in last:
-            found.append((last[one.body], one.came))
-        last[one.body] = one.ended
+            found.append((*last[one.body], one.came))
+        last[one.body] = one.came, one.ended
     return found
 
 

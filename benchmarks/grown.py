@@ -19,6 +19,8 @@ GROUP BY table_name
 """
 #: What was paid for and used, each answer under the question that it answers.
 _ANSWERS = "(SELECT DISTINCT phase, number, owner, request_hash, raw FROM {hub}.calls WHERE outcome = 'ok')"
+#: How often growth is begun that is to be killed before its end.
+_TRIES = 5
 _ONLY_HERE = "SELECT count(*) FROM (SELECT {columns} FROM {one} EXCEPT ALL SELECT {columns} FROM {other})"
 
 
@@ -39,11 +41,16 @@ class Grown:
         return subprocess.Popen(self._command, cwd=ROOT, env=environment(), stdout=nowhere, stderr=nowhere)
 
     def kill_at(self, people: int) -> int:
-        """Begin to grow it and kill the process with -9 when so many are there; how many there were then."""
-        found = output("benchmarks.growing", "kill", self.hub, people, *self._command)
-        if not found["killed"]:
-            raise SystemExit(f"Growth was to be killed at {people:,} people, but ended before.")
-        return int(found["people"])
+        """Begin to grow it and kill the process with -9 when so many are there; how many there were then.
+
+        Growth that ended between two looks at it is begun anew, to be killed at half as many people.
+        """
+        for tried in range(_TRIES):
+            found = output("benchmarks.growing", "kill", self.hub, people >> tried, *self._command)
+            if found["killed"]:
+                return int(found["people"])
+            self.hub.unlink()
+        raise SystemExit(f"Growth was to be killed {_TRIES} times, first at {people:,} people, but ended before.")
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """The answer of the hub, while nobody has it open."""

@@ -13,11 +13,10 @@ from typing import ClassVar, Literal
 from populace.agents.actions import Action, ActionEffects
 from populace.agents.mind import Rule
 from populace.agents.observation import Observation
-from populace.sim.engine import rare_collections
+from populace.sim.dynamics.world import State
 from populace.sim.growth import Growth
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
-from populace.sim.world import State
 
 
 class Leaning(State):
@@ -64,7 +63,7 @@ def measure(folder: Path, agents: int, steps: int) -> float:
     people = folder / "people.jsonl"
     people.write_text("".join(f'{{"text": "A voter who keeps {n} hens by the river."}}\n' for n in range(agents)))
     growth = Growth(hub=people, hops=0, agents=agents)
-    with Society(Poll(), growth=growth, out=folder / "run.duckdb", steps=steps) as society, rare_collections():
+    with Society(Poll(), growth=growth, out=folder / "run.duckdb", steps=steps) as society:
         begun = time.process_time()
         society.run_model()
         return (time.process_time() - begun) / agents / steps * 1e6

@@ -16,7 +16,7 @@ MOMENTS = 20
 SEED = 11
 
 #: What a run is compared by: every table but those that hold the time of day or who was asked how often.
-_LEFT_OUT = frozenset({"runs", "calls", "batches"})
+_LEFT_OUT = frozenset({"jobs", "calls", "batches"})
 _TABLES = "SELECT table_name FROM duckdb_tables() WHERE NOT internal ORDER BY ALL"
 _COLUMNS = "SELECT column_name FROM duckdb_columns() WHERE table_name = ? AND data_type <> 'TIMESTAMP' ORDER BY ALL"
 _PAID = "SELECT DISTINCT phase, number, owner, request_hash, raw FROM calls WHERE raw IS NOT NULL"
@@ -97,8 +97,8 @@ def kill(lab: Lab) -> Iterator[Finding]:
     answers = set(job.rows(_PAID))
     lost = sum(len(kept - answers) for _, kept in kills)
     times = [when for when, _ in kills]
-    # How old an answer was when the run was killed that then asked for it again; below 0 it was still to come.
-    ages = [max(when for when in times if when < again) - ended for ended, again in counted["repeats"]]
+    # How old an answer was when the run that had asked for it was killed; below 0 it was still to come.
+    ages = [min(when for when in times if when > came) - ended for came, ended, _ in counted["repeats"]]
     flying, answered = [age for age in ages if age < 0], [age for age in ages if age >= 0]
     beside = f"{counted['calls']:,} calls, {calls:,} without a kill; {others()}"
     most = Bar("at most", MOMENTS * job.in_flight)

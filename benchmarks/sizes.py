@@ -23,7 +23,7 @@ class Size:
 
 #: `tiny` only shows that the cases run: next to nothing of what it measures is the work itself.
 SIZES = {
-    "tiny": Size(6_000, 18_000, 8, 1_500, 60, 1_500, 1),
+    "tiny": Size(6_000, 18_000, 8, 4_000, 60, 1_500, 1),
     "small": Size(20_000, 60_000, 50, 3_000, 500, 10_000, 5),
     "large": Size(1_000_000, 3_000_000, 500, 100_000, 5_000, 100_000, 5),
 }

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from shlex import quote
-from types import TracebackType
+from types import FunctionType, TracebackType
 
 type Named = Callable[[str, object], str]
 
@@ -73,6 +73,13 @@ class EndpointError(RunError):
 class PausedError(RunError):
     """The run is paused: its budget is spent, or too many calls fail. It can be resumed."""
 
+    #: How much is left to do, in a sentence; empty where that is not known.
+    left = ""
+
+    def __str__(self) -> str:
+        """Why, and what is left."""
+        return " ".join(filter(None, (super().__str__(), self.left)))
+
 
 class CacheError(PausedError):
     """The shared cache of answers cannot be read or written; the run file is intact."""
@@ -112,13 +119,25 @@ _named: Named = _python_name
 def hook(owner: object, name: str) -> "_HookGuard":
     """Turn what the user's method `name` of `owner` (an object or a class) raises into a `HookError`, in a `with`.
 
-    Errors that Populace raises on purpose are sentences already and pass.
+    Errors that Populace raises on purpose are sentences already and pass. What every turn calls does the same by
+    `except` and `explain`, which costs nothing where nothing is raised.
     """
     return _HookGuard(owner, name)
 
 
+def explain(error: Exception, owner: object, name: str) -> None:
+    """Raise a `HookError` from what the user's method raised, but for errors that Populace raises on purpose."""
+    if isinstance(error, PopulaceError):
+        return
+    cls = owner if isinstance(owner, type) else type(owner)
+    of = "" if cls is FunctionType else f" of {cls.__name__}"
+    said = f": {told}" if (told := _told(error)) else ""
+    message = f"`{name}`{of} failed with {type(error).__name__}{said.rstrip('.')}."
+    raise HookError(message, own_frames(error.__traceback__)) from error
+
+
 class _HookGuard:
-    """A class, as a turn enters eight of them and a generator's context manager costs three times as much."""
+    """A class, as a generator's context manager costs three times as much."""
 
     __slots__ = ("_name", "_owner")
 
@@ -131,14 +150,20 @@ class _HookGuard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not isinstance(error, Exception) or isinstance(error, PopulaceError):
-            return
-        cls = self._owner if isinstance(self._owner, type) else type(self._owner)
-        said = f": {error}" if str(error) else ""
-        raise HookError(
-            f"`{self._name}` of {cls.__name__} failed with {type(error).__name__}{said.rstrip('.')}.",
-            own_frames(trace),
-        ) from error
+        if isinstance(error, Exception):
+            explain(error, self._owner, self._name)
+
+
+def _told(error: Exception) -> str:
+    """What the error says: of pydantic's, which take a paragraph for each field, the first in one line."""
+    from pydantic import ValidationError  # heavy, and loaded already where one was raised
+
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first, *more = error.errors(include_url=False)
+    where = ".".join(map(str, first["loc"]))
+    others = f" (and {len(more)} more)" if more else ""
+    return f"{f'{where}: ' if where else ''}{first['msg'].lower()}, and {first['input']!r:.80} was given{others}"
 
 
 def own_frames(trace: TracebackType | None) -> str:

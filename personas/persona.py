@@ -20,7 +20,8 @@ _UNSPACED = (
     "\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U0001aff0-\U0001b16f\U00020000-\U0003ffff"
 )
 _LATIN = re.compile(r"\w+")
-_SEPARATORS = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}
+#: Of each byte of ASCII the lower case, or a space where it is in no word; of the others, which do not come, a space.
+_FOLDED = "".join(c.lower() if c.isalnum() or c == "_" else " " for c in map(chr, range(128))).encode().ljust(256)
 
 
 def words(text: str) -> frozenset[str]:
@@ -36,7 +37,7 @@ def word_list(text: str) -> list[str]:
     form.
     """
     if text.isascii():
-        return text.lower().translate(_SEPARATORS).split()
+        return text.encode().translate(_FOLDED).decode().split()
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     # Below U+0300 there are neither combining marks nor unspaced scripts, and the plain pattern is faster.
     pattern = _LATIN if max(folded, default="") < "\u0300" else _any_script()

@@ -1,5 +1,6 @@
 """The people of a growing society, the relations between them, and the graph of those that are kept."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -46,14 +47,19 @@ class PersonaGraph:
 
     def __init__(self, personas: Mapping[str, Persona], relations: Iterable[Relation]) -> None:
         self._personas = personas
-        self._graph = nx.MultiDiGraph()
-        self._graph.add_nodes_from((p.id, {"text": p.text, "hop": p.hop}) for p in personas.values())
-        seen: dict[str, list[Neighbour]] = {persona_id: [] for persona_id in personas}
+        #: Those that the graph began with, all and by persona; neighbours are made of them when they are asked for.
+        self._relations: list[Relation] = []
+        self._concerned: dict[str, list[Relation]] = {persona_id: [] for persona_id in personas}
+        self._neighbours: dict[str, tuple[Neighbour, ...]] = {}
+        #: How often ties of a persona were changed, where they were.
+        self._changes: Counter[str] = Counter()
+        #: Ties that were added, or given another weight, since; the networkx graph is made when it is asked for.
+        self._set: list[tuple[str, str, RelationKind, str, float]] = []
+        self._graph: nx.MultiDiGraph | None = None
         for r in relations:
-            self._graph.add_edge(r.source, r.target, kind=r.kind, label=r.label, hop=r.hop)
-            seen[r.source].append(Neighbour(r.target, r.kind, r.label, outgoing=True))
-            seen[r.target].append(Neighbour(r.source, r.kind, r.label, outgoing=False))
-        self._neighbours = {persona_id: tuple(others) for persona_id, others in seen.items()}
+            self._relations.append(r)
+            self._concerned[r.source].append(r)
+            self._concerned[r.target].append(r)
 
     @classmethod
     def build(
@@ -86,7 +92,19 @@ class PersonaGraph:
 
         Edges that were added or strengthened since have a `weight`; those added have no `hop`.
         """
+        if self._graph is None:
+            self._graph = nx.MultiDiGraph()
+            self._graph.add_nodes_from((p.id, {"text": p.text, "hop": p.hop}) for p in self._personas.values())
+            edges = ((r.source, r.target, {"kind": r.kind, "label": r.label, "hop": r.hop}) for r in self._relations)
+            self._graph.add_edges_from(edges)
+            for tie in self._set:
+                self._set_edge(*tie)
         return self._graph
+
+    @property
+    def relations(self) -> tuple[Relation, ...]:
+        """The relations that the graph began with, in their order."""
+        return tuple(self._relations)
 
     @property
     def personas(self) -> tuple[Persona, ...]:
@@ -97,30 +115,71 @@ class PersonaGraph:
         """The persona with this id. Raises `KeyError` when it is not in the graph."""
         return self._personas[persona_id]
 
+    def add(self, persona: Persona) -> None:
+        """Add somebody who is tied to nobody yet."""
+        if not isinstance(self._personas, dict):
+            self._personas = dict(self._personas)
+        self._personas[persona.id] = persona
+        self._neighbours[persona.id] = ()
+        if self._graph is not None:
+            self._graph.add_node(persona.id, text=persona.text, hop=persona.hop)
+
     def neighbours(self, persona_id: str) -> tuple[Neighbour, ...]:
         """The people related to a persona in either direction: one entry per relation, the oldest first.
 
         Raises `KeyError` when the persona is not in the graph.
         """
-        return self._neighbours[persona_id]
+        known = self._neighbours.get(persona_id)
+        if known is None:
+            known = tuple(_seen_from(persona_id, r) for r in self._concerned.pop(persona_id))
+            self._neighbours[persona_id] = known
+        return known
+
+    def acquaintances(self, persona_id: str) -> Mapping[str, tuple[Neighbour, ...]]:
+        """Those related to a persona, the one of the oldest relation first, each with all relations, the oldest first.
+
+        Raises `KeyError` when the persona is not in the graph.
+        """
+        ties: dict[str, tuple[Neighbour, ...]] = {}
+        known = self._neighbours.get(persona_id)
+        if known is None:  # which is not kept: callers keep what they make of it
+            known = tuple(_seen_from(persona_id, r) for r in self._concerned[persona_id])
+        for tie in known:
+            ties[tie.id] = (*ties.get(tie.id, ()), tie)
+        return ties
+
+    def changes(self, persona_id: str) -> int:
+        """How often ties of a persona were changed."""
+        return self._changes.get(persona_id, 0)
 
     def set_tie(self, source: str, target: str, kind: RelationKind, label: str, weight: float) -> None:
         """Add this tie or change its weight; a weight of 0 removes it. Raises `KeyError` for unknown ids."""
         for owner, other, outgoing in ((source, target, True), (target, source, False)):
-            tie = Neighbour(other, kind, label, outgoing, weight)
-            known = self._neighbours[owner]
-            is_known = any(replace(one, weight=weight) == tie for one in known)
-            changed = (tie if replace(one, weight=weight) == tie else one for one in known)
-            others = tuple(one for one in changed if one.weight) if is_known else (*known, tie)
-            self._neighbours[owner] = others
-        edges = self._graph.get_edge_data(source, target) or {}
+            known, tie = self.neighbours(owner), (other, kind, label, outgoing)
+            self._changes[owner] += 1
+            place = next((n for n, o in enumerate(known) if (o.id, o.kind, o.label, o.outgoing) == tie), len(known))
+            now_is = (Neighbour(*tie, weight),) if weight or place == len(known) else ()
+            self._neighbours[owner] = (*known[:place], *now_is, *known[place + 1 :])
+        self._set.append((source, target, kind, label, weight))
+        if self._graph is not None:
+            self._set_edge(source, target, kind, label, weight)
+
+    def _set_edge(self, source: str, target: str, kind: RelationKind, label: str, weight: float) -> None:
+        graph = self.nx
+        edges = graph.get_edge_data(source, target) or {}
         known_as = next((key for key, one in edges.items() if (one["kind"], one["label"]) == (kind, label)), None)
         if not weight:
-            self._graph.remove_edge(source, target, known_as)
+            graph.remove_edge(source, target, known_as)
         elif known_as is None:
-            self._graph.add_edge(source, target, kind=kind, label=label, weight=weight)
+            graph.add_edge(source, target, kind=kind, label=label, weight=weight)
         else:
             edges[known_as]["weight"] = weight
+
+
+def _seen_from(persona_id: str, relation: Relation) -> Neighbour:
+    if relation.source == persona_id:
+        return Neighbour(relation.target, relation.kind, relation.label, outgoing=True)
+    return Neighbour(relation.source, relation.kind, relation.label, outgoing=False)
 
 
 def _survivors(personas: Mapping[str, Persona], verdicts: Iterable[Verdict], away: Set[str]) -> dict[str, str]:
@@ -156,7 +215,8 @@ def _between_survivors(
         tie = (source, target, relation.kind, relation.label)
         if source != target and tie not in said:
             said.add(tie)
-            yield replace(relation, source=source, target=target)
+            is_same = source == relation.source and target == relation.target
+            yield relation if is_same else replace(relation, source=source, target=target)
 
 
 class Admission(StrEnum):

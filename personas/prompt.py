@@ -24,7 +24,8 @@ _REGION = re.compile(r"[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*")
 
 #: Tags of the sections of our prompts.
 _SECTIONS = (
-    "world|persona|neighbours|news|memory|heard|task|earlier|known|passage|profile|skill|findings|example|output"
+    "world|persona|neighbours|news|memory|heard|posts|task|earlier|known|passage|profile|skill|findings|example|output"
+    "|questions|question|result"
 )
 
 type Role = Literal["system", "user", "assistant"]
@@ -79,7 +80,7 @@ class Prompt:
 
 
 def _filled(template: str, slots: Mapping[str, str]) -> str:
-    literals, names = _parsed(template)
+    literals, names = template_parts(template)
     parts = [literals[0]]
     for name, literal in zip(names, literals[1:], strict=True):
         parts += (slots[name], literal)
@@ -89,8 +90,8 @@ def _filled(template: str, slots: Mapping[str, str]) -> str:
 
 
 @cache
-def _parsed(template: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The literal texts of a template, and the slots between them."""
+def template_parts(template: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The literal texts of a template, and the slots between them. Raises `ValueError` for a `$` that marks no slot."""
     literals, names, end = [""], [], 0
     for found in Template.pattern.finditer(template):
         literals[-1] += template[end : found.start()]
@@ -106,18 +107,27 @@ def _parsed(template: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(literals), tuple(names)
 
 
+@cache
+def format_string(template: str) -> str:
+    """A template as a string to `format`, which is faster. Raises `ValueError` for a `$` that marks no slot."""
+    first, *others = (literal.replace("{", "{{").replace("}", "}}") for literal in template_parts(template)[0])
+    return first + "".join(
+        f"{{{slot}}}{after}" for slot, after in zip(template_parts(template)[1], others, strict=True)
+    )
+
+
 def fence(tag: str, text: str, **attributes: str) -> str:
     """`text` between `<tag>` and `</tag>` on lines of their own; empty text gives the empty string.
 
     Anything in `text` that opens this section or another one of our prompts, or closes any tag, is escaped: no text
     can leave its fence, nor seem to begin or leave that of another part.
     """
-    if not text.strip():
-        return ""
     inside = text.strip()
+    if not inside:
+        return ""
     if "<" in inside:
         inside = re.sub(rf"<(?=\s*/|\s*(?:{re.escape(tag)}|{_SECTIONS})\b)", "&lt;", inside, flags=re.IGNORECASE)
-    written = "".join(f' {name}="{value}"' for name, value in attributes.items())
+    written = "".join([f' {name}="{value}"' for name, value in attributes.items()])
     return f"<{tag}{written}>\n{inside}\n</{tag}>"
 
 
@@ -199,5 +209,5 @@ def _load(package: str) -> tuple[Prompt, ...]:
 def _parsed_file(text: str) -> Prompt:
     prompt = Prompt(**tomllib.loads(text))
     for template in (prompt.system, prompt.user):
-        _parsed(template)
+        template_parts(template)
     return prompt

@@ -10,13 +10,17 @@ from enum import Enum
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from populace.personas.errors import PopulaceError, SetupError
 from populace.personas.inputs import nearest
 from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.scenario import SEEN_SETTINGS, Scenario, Settings
-from populace.sim.task import Task
+from populace.sim.tasks.task import Task
+
+if TYPE_CHECKING:
+    from populace.sim.experiment.design import Experiment
+    from populace.sim.survey.declared import Survey
 
 #: The module of a task's folder that holds its class.
 _TASK = "task"
@@ -40,14 +44,15 @@ def iter_scenarios() -> Iterator[type[Scenario]]:
 
 
 def iter_tasks() -> Iterator[type[Task]]:
-    """Every task that ships with Populace, by name; each is a folder."""
+    """Every task that ships with Populace, by name; each is a folder with a `task.py`."""
     for folder in _modules(are_packages=True):
         yield _task_in(folder)
 
 
 def _modules(*, are_packages: bool) -> list[str]:
-    found = pkgutil.iter_modules([str(Path(__file__).parent)])
-    return sorted(module.name for module in found if module.ispkg is are_packages)
+    here = Path(__file__).parent
+    found = (module for module in pkgutil.iter_modules([str(here)]) if module.ispkg is are_packages)
+    return sorted(one.name for one in found if not are_packages or (here / one.name / f"{_TASK}.py").is_file())
 
 
 def _task_in(folder: str) -> type[Task]:
@@ -108,8 +113,44 @@ def is_shipped(name: str) -> bool:
 
 def load_scenario(path: Path) -> type[Scenario]:
     """The one scenario that the script at `path` defines. Raises `SetupError` when it cannot be had."""
+    module = _load(path, "scenario script")
+    found = list(_scenarios_of(module))
+    if len(found) != 1:
+        names = ", ".join(scenario.__name__ for scenario in found) or "none"
+        raise SetupError(f"The script {str(path)!r} must define one subclass of Scenario with a name; it has: {names}.")
+    _check_class(found[0])
+    return found[0]
+
+
+def load_experiment(path: Path) -> "Experiment":
+    """The one experiment that the Python file at `path` defines. Raises `SetupError` when it cannot be had."""
+    from populace.sim.experiment.design import Experiment  # which loads all that runs need
+
+    found = [value for value in vars(_load(path, "experiment")).values() if isinstance(value, Experiment)]
+    if len(found) != 1:
+        raise SetupError(
+            f"The file {str(path)!r} must define one Experiment, as `experiment = Experiment(...)`; it has "
+            f"{len(found) or 'none'}."
+        )
+    return found[0]
+
+
+def load_surveys(path: Path) -> "list[Survey]":
+    """The surveys that the Python file at `path` defines, in their order. Raises `SetupError` when there is none."""
+    from populace.sim.survey.declared import Survey
+
+    found = [value for value in vars(_load(path, "survey file")).values() if isinstance(value, Survey)]
+    if not found:
+        raise SetupError(
+            f'The file {str(path)!r} defines no Survey; write one, as `council = Survey("council", [...])`.'
+        )
+    return found
+
+
+def _load(path: Path, kind: str) -> ModuleType:
+    """The module that a user's file is. Raises `SetupError`, with the line that fails."""
     if not path.is_file():
-        raise SetupError(f"There is no scenario script {str(path)!r}; give the path of a Python file.")
+        raise SetupError(f"There is no {kind} {str(path)!r}; give the path of a Python file.")
     name = f"populace_scenario_{path.stem}"
     if path.stem == _TASK:  # in a folder of its own, whose modules import one another
         folder = f"populace_task_{path.absolute().parent.name}"
@@ -121,7 +162,7 @@ def load_scenario(path: Path) -> type[Scenario]:
         name = f"{folder}.{_TASK}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise SetupError(f"{str(path)!r} is not a Python script; a scenario is a file ending in .py.")
+        raise SetupError(f"{str(path)!r} is not a Python script; a file ending in .py is expected.")
     module = importlib.util.module_from_spec(spec)
     # As for any import: pydantic and dataclasses look up a class's annotations in its module, by name.
     sys.modules[spec.name] = module
@@ -129,23 +170,16 @@ def load_scenario(path: Path) -> type[Scenario]:
         spec.loader.exec_module(module)
     except SystemExit as error:
         raise SetupError(
-            f"The scenario script {str(path)!r} ends the program when it is read; put what it runs under "
+            f"The {kind} {str(path)!r} ends the program when it is read; put what it runs under "
             f'`if __name__ == "__main__":`.'
         ) from error
     except PopulaceError as error:
-        raise SetupError(f"The scenario script {str(path)!r} cannot be used: {error}") from error
+        raise SetupError(f"The {kind} {str(path)!r} cannot be used: {error}") from error
     except Exception as error:  # a user's script can fail in any way
         lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == spec.origin]
         where = f" in line {lines[-1]}" if lines else ""
-        raise SetupError(
-            f"The scenario script {str(path)!r} fails{where} with {type(error).__name__}: {error}."
-        ) from error
-    found = list(_scenarios_of(module))
-    if len(found) != 1:
-        names = ", ".join(scenario.__name__ for scenario in found) or "none"
-        raise SetupError(f"The script {str(path)!r} must define one subclass of Scenario with a name; it has: {names}.")
-    _check_class(found[0])
-    return found[0]
+        raise SetupError(f"The {kind} {str(path)!r} fails{where} with {type(error).__name__}: {error}.") from error
+    return module
 
 
 def _check_class(scenario: type[Scenario]) -> None:

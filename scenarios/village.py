@@ -12,9 +12,10 @@ from populace.agents.actions import Action, DialogueLine, Instruction
 from populace.agents.observation import Observation
 from populace.agents.tool_spec import ToolSpec
 from populace.personas.persona import RelationKind
+from populace.sim.dynamics.declared import Intervention
+from populace.sim.dynamics.world import World
 from populace.sim.resident import Resident, SocietyView
-from populace.sim.scenario import Intervention, Scenario, Settings, Visit
-from populace.sim.world import World
+from populace.sim.scenario import Scenario, Settings, Visit
 
 WORLD = """
 Lindenford is a village on both banks of the Aller, where the hills come down to the water meadows. A wooden bridge

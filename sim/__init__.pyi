@@ -1,46 +1,84 @@
 from .batch_society import BatchSociety
 from .config import RunConfig
+from .dynamics.activation import Activation, by_group, everybody, on_event, poisson, share
+from .dynamics.channels import Feed, Group, Neighbours, Post, Square
+from .dynamics.declared import Arrival, Intervention, Levers
+from .dynamics.node_measures import network_measures
+from .dynamics.world import News, State, World
 from .embedding import HubVectors, dedup_by_meaning, fetch_text_vectors
 from .emitted import Emission
 from .engine import Progress
-from .enrichment import Enriched, Enrichment, enrich
+from .experiment.design import Experiment, Hypothesis, ManipulationCheck, OutcomeQuery
 from .growth import Growth
+from .hub_jobs.enrichment import Enriched, Enrichment, enrich
 from .resident import Resident, SocietyView
 from .runfile.reader import FinishedRun, QueryError, RunReader, open_run
-from .scenario import GrowthOnly, Intervention, Scenario, Settings, Visit
+from .scenario import GrowthOnly, Scenario, Settings, Visit
 from .society import Society
-from .task import Demonstration, Task, TaskSettings, read_demonstrations
-from .world import News, State, World
+from .survey.declared import Panel, Sample, Survey
+from .survey.identity import identity_survey
+from .survey.items import Choice, FreeText, Item, Likert, Number, Rank
+from .survey.job import survey_run
+from .tasks.task import Demonstration, Task, TaskSettings, read_demonstrations
 
 __all__ = [
+    "Activation",
+    "Arrival",
     "BatchSociety",
+    "Choice",
     "Demonstration",
     "Emission",
     "Enriched",
     "Enrichment",
+    "Experiment",
+    "Feed",
     "FinishedRun",
+    "FreeText",
+    "Group",
     "Growth",
     "GrowthOnly",
     "HubVectors",
+    "Hypothesis",
     "Intervention",
+    "Item",
+    "Levers",
+    "Likert",
+    "ManipulationCheck",
+    "Neighbours",
     "News",
+    "Number",
+    "OutcomeQuery",
+    "Panel",
+    "Post",
     "Progress",
     "QueryError",
+    "Rank",
     "Resident",
     "RunConfig",
     "RunReader",
+    "Sample",
     "Scenario",
     "Settings",
     "Society",
     "SocietyView",
+    "Square",
     "State",
+    "Survey",
     "Task",
     "TaskSettings",
     "Visit",
     "World",
+    "by_group",
     "dedup_by_meaning",
     "enrich",
+    "everybody",
     "fetch_text_vectors",
+    "identity_survey",
+    "network_measures",
+    "on_event",
     "open_run",
+    "poisson",
     "read_demonstrations",
+    "share",
+    "survey_run",
 ]

@@ -1,29 +1,37 @@
 """What the decisions of a step do to the world, gathered as rows in the fixed order of agents."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import inf
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from ..agents.action_check import novelty_of
-from ..agents.actions import PLAYER, Action
+from ..agents.actions import Action
 from ..agents.checks import CheckOutcome, CheckResult
-from ..agents.mind import Decision
-from ..agents.observation import Observation, quoted
-from ..personas.errors import hook
+from ..agents.memory import NoteKind
+from ..agents.mind import Decision, MissedStage
+from ..agents.observation import PLAYER, Observation, quoted
+from ..personas.errors import explain, hook
 from ..personas.model import Outcome
-from ..personas.persona import RelationKind
+from .dynamics.activation import EventWatch
+from .dynamics.arrivals import PeopleChanges
+from .dynamics.interventions import intervene
+from .dynamics.node_measures import node_measure_rows
+from .dynamics.ties import TieChanges
+from .dynamics.world import World, is_cut
 from .emitted import Emission
 from .resident import Resident, SocietyView
-from .runfile import job_rows, rows
+from .runfile import job_rows, rows, society_rows
 from .scenario import Visit
 from .state import SocietyState, changed_states
-from .world import World, is_cut
+from .turn_effects import TurnEffects
 
 if TYPE_CHECKING:
     from ..agents.embedding.vectors import Vector
+
+#: The importance of a plan or reflection in a memory that weighs no notes.
+_UNWEIGHED = 5
 
 #: What the event hash holds of a check.
 _JUDGED = ("emission", "check", "outcome", "reason", "score", "version")
@@ -42,71 +50,112 @@ class Effects:
         self._view = view
         self._model = model
         self._step = state.world.step
-        self.interventions: list[rows.InterventionRow] = []
+        self.interventions: list[society_rows.InterventionRow] = []
+        self.intervened: list[society_rows.InterventionEffectRow] = []
         self.observations: list[rows.ObservationRow] = []
         self.emissions: list[rows.EmissionRow] = []
         self._emitted: list[Emission] = []
+        #: Who emitted each.
+        self._actors: list[Resident] = []
         self._compared: list[rows.EmissionRow] = []
         self.messages: list[rows.MessageRow] = []
         self.duplicates: list[rows.DuplicateRow] = []
         self.memories: list[rows.MemoryRow] = []
+        #: Of these, what a model wrote or weighed.
+        self.judged: list[rows.MemoryRow] = []
+        self.deliberations: list[society_rows.DeliberationRow] = []
         self.failures: list[job_rows.FailureRow] = []
         #: Agents that had their turn, and recalled by words because their vectors were missing.
         self.unembedded: list[job_rows.FailureRow] = []
+        #: Agents that had their turn without the plan or the reflection that was due.
+        self.missed: list[job_rows.FailureRow] = []
         #: Vectors of what is emitted, by its text, where outputs are compared by meaning.
         self.vectors: dict[str, Vector] = {}
-        self.measures: list[rows.MeasureRow] = []
+        self.measures: list[society_rows.MeasureRow] = []
+        self.node_measures: list[society_rows.NodeMeasureRow] = []
         self.checks: list[rows.CheckRow] = []
-        self.states: list[rows.AgentStateRow] = []
-        self.ties: list[rows.RelationChangeRow] = []
-        self._wanted_ties: list[_WantedTie] = []
+        self.states: list[society_rows.AgentStateRow] = []
+        self.ties = TieChanges(state)
+        self.people = PeopleChanges(state, view, self.ties)
+        self.times: list[society_rows.TurnTimeRow] = []
+        self.posts: list[society_rows.PostRow] = []
+        self.exposures: list[society_rows.ExposureRow] = []
+        self._watch = EventWatch(view) if state.scenario.activation.by_events else None
 
     def clear(self) -> None:
         """Drop rows that an earlier session has written."""
-        self.interventions, self.messages = [], []
+        self.interventions, self.intervened, self.messages = [], [], []
 
     def intervene(self) -> None:
         """Apply the interventions that are due, before anybody looks."""
-        world = self._state.world
-        for due in self._state.scenario.declared_interventions():
-            if due.at == self._step:
-                world.announce(due.news)
-                if due.effect is not None:
-                    with hook(self._state.scenario, f"interventions: {due.name}"):
-                        due.effect(world)
-                self.interventions.append(rows.InterventionRow(self._step, due.name, due.news))
+        self.interventions, self.intervened = intervene(self._state, self._view, self.ties, self.people)
+
+    def woken(self, choose: Callable[[], Sequence[Resident]]) -> Sequence[Resident]:
+        """Those who have a turn, which `choose` gives, once it is noted to whom something has happened."""
+        if self._watch is None:
+            return choose()
+        self._watch.begin(self.intervened, self.people.newcomers)
+        residents = choose()
+        self._watch.taken(residents)
+        return residents
 
     def visit(self, visit: Visit) -> None:
         """A player's line, heard in this very step. Raises `TypeError` or `ValueError` for what is no such line."""
         agent, text = getattr(visit, "agent", None), getattr(visit, "text", None)
         if not isinstance(agent, str) or not isinstance(text, str):
             raise TypeError(f"it must give visits, as Visit(resident.id, 'Good day.'), and gave {visit!r}")
-        try:
-            visited = self._state.residents[agent]
-        except KeyError:
-            raise ValueError(f"it gave a visit to {agent!r}, and nobody has that id; take `resident.id`") from None
+        visited = self._state.residents.get(agent)
+        if visited is None or visited.departed:
+            raise ValueError(f"it gave a visit to {agent!r}, and no agent has that id; take `resident.id`")
         visited.inbox.append(self._message(PLAYER, agent, text))
 
     def take_turn(self, seen: Observation, decision: Decision) -> None:
         """What an agent saw, heard and did, or why its turn was lost."""
-        resident = self._state.residents[seen.agent]
+        resident, seen = self._state.residents[seen.agent], decision.shown or seen
         resident.asked += 1
         self._keep_unheard(resident)
+        for place, one in enumerate(decision.deliberations, start=1):
+            told = (one.kind, one.text, one.tool, one.arguments, one.is_error)
+            self.deliberations.append(society_rows.DeliberationRow(self._step, seen.agent, place, *told))
         if decision.action is None and decision.outcome is not Outcome.OK:
             self._lose(seen.agent, decision)
         elif decision.action is not None:
-            self._act(seen, decision.action, decision)
+            self._act(resident, seen, decision.action, decision)
         if not self._state.scenario.observes:
             return
-        notes = [_heard(seen.called(h.key), h.text) for h in seen.heard]
-        if decision.action is not None:
-            notes.append(_note_of(decision.action, seen))
         self.observations.append(
             rows.ObservationRow(self._step, seen.agent, len(seen.neighbours), len(seen.heard), seen.text)
         )
-        for place, note in enumerate(notes, start=1):
-            resident.memory.note(note)
-            self.memories.append(rows.MemoryRow(self._step, seen.agent, place, note))
+        if self._state.posts is not None:
+            self.exposures += self._state.posts.expose(seen.agent, seen.posts)
+        self._take_notes(resident, seen, decision)
+
+    def _take_notes(self, resident: Resident, seen: Observation, decision: Decision) -> None:
+        memory, before = resident.memory, len(self.memories)
+
+        def take(text: str, kind: NoteKind, importance: int | None = None, *, keys: Sequence[str] = ()) -> None:
+            close = bool(keys) and any(map(seen.knows_well, keys))
+            weight = memory.weigh(text, kind, is_close=close) if importance is None else importance
+            memory.note(text, kind=kind, step=self._step, importance=weight)
+            place = len(self.memories) - before + 1
+            self.memories.append(rows.MemoryRow(self._step, seen.agent, place, text, kind, weight))
+            if importance is not None:
+                self.judged.append(self.memories[-1])
+
+        for line in seen.heard:
+            take(_heard(seen.called(line.key), line.text), "heard", keys=(line.key,))
+        for item in seen.news if memory.keeps_news else ():
+            if not memory.holds(news := f"You learnt: {item}"):
+                take(news, "seen")
+        for post in seen.posts if memory.keeps_news else ():
+            take(f"You read: {quoted(' '.join(post.text.split()))}", "seen")
+        action = decision.action
+        if action is not None:
+            keys = action.addressees if action.addressed else ()
+            take(_note_of(action, seen, keys), "said", decision.importance, keys=keys)
+        self.missed += [self._failure(seen.agent, missed) for missed in decision.missed]
+        for note in decision.notes:
+            take(note.text, note.kind, note.importance or memory.weigh(note.text, note.kind) or _UNWEIGHED)
 
     def compare(self) -> None:
         """Compare what was emitted with everything before it, in the order of agents."""
@@ -118,14 +167,14 @@ class Effects:
             self._compare_further(emission, is_rejected=is_rejected)
         repeated = {row.emission for row in self.duplicates}
         failed = {row.emission for row in self.checks if row.outcome == CheckOutcome.FAILED}
-        for emission, emitted in zip(self.emissions, self._emitted, strict=True):
+        for emission, emitted, resident in zip(self.emissions, self._emitted, self._actors, strict=True):
             is_new = emission.emission not in repeated
             if emitted.action.unique and is_new and emission.emission not in failed:
                 said = self._state.taken.check(emission, emitted.action.unique)
                 self.checks.append(_check_row(emission, said))
                 failed |= {emission.emission} if said.outcome is CheckOutcome.FAILED else set()
             self._state.newest.append(is_new)
-            self._state.residents[emission.agent].accepted += is_new and emission.emission not in failed
+            resident.accepted += is_new and emission.emission not in failed
         self._state.has_emitted |= bool(self.emissions)
         self._state.emitted.note_latest(self._emitted)
 
@@ -146,114 +195,131 @@ class Effects:
 
     def deliver(self, messages: Sequence[rows.MessageRow]) -> None:
         """Put what was said in the step where it will be heard in the next one."""
+        by_strength = self._state.scenario.settings.neighbours_by == "strength"
         for message in messages:
             if PLAYER not in (message.sender, message.recipient):
                 self._state.residents[message.recipient].inbox.append(message)
+                if by_strength:
+                    self._state.note_contact(message.sender, message.recipient, self._step)
 
     def measure(self) -> None:
         """Change the ties as actions asked, and take the scenario's measures of the society as it is then."""
-        for wanted in self._wanted_ties:
-            self._change_ties(wanted)
+        self.ties.make_wanted()
+        self.people.leave_wanted()
+        if self._watch is not None:
+            self._watch.end()
+        if self._state.times is not None:
+            self.times = self._state.times.end(self.people.newcomers)
         self.states = changed_states(self._state, step=self._step)
         scenario = self._state.scenario
         with hook(scenario, "measures"):
             for name, value in _items(scenario.measures(self._view)):
-                self.measures.append(rows.MeasureRow(self._step, name, float(value)))
+                self.measures.append(society_rows.MeasureRow(self._step, name, float(value)))
+        with hook(scenario, "node_measures"):
+            self.node_measures += node_measure_rows(scenario.node_measures(self._view), self._view)
 
     @property
     def all_rows(self) -> list[rows.Row]:
         """All rows, ready for the run file."""
         return [
+            *self.people.rows,
             *self.interventions,
+            *self.intervened,
             *self.observations,
             *self.emissions,
             *self.checks,
             *self.states,
-            *self.ties,
+            *self.ties.rows,
+            *self.times,
+            *self.posts,
+            *self.exposures,
             *self.messages,
             *self.duplicates,
             *self.memories,
+            *self.deliberations,
             *self.unembedded,
+            *self.missed,
             *self.failures,
             *self.measures,
+            *self.node_measures,
         ]
 
     @property
     def events(self) -> list[object]:
         """What the event hash is taken over: what happened, not how long it took or how often it was tried."""
-        lost = [(f.agent, f.outcome) for f in [*self.unembedded, *self.failures]]
+        lost = [(f.agent, f.outcome) for f in [*self.unembedded, *self.missed, *self.failures]]
         events: list[object] = [self.interventions, self.emissions, self.messages, self.duplicates, lost, self.measures]
-        # Where there are none, the hash is that of a scenario which knows no checks, no state and no changes of ties.
+        # Where there are none, the hash is that of a scenario which knows no checks, states, changes of ties or plans.
         checks = [{name: getattr(one, name) for name in _JUDGED} for one in self.checks]
-        return [*events, *(kind for kind in (checks, self.states, self.ties) if kind)]
+        # The world's own values after the step are an event already.
+        levered = [one for one in self.intervened if one.what != "world"]
+        kinds = (
+            checks,
+            self.states,
+            self.ties.rows,
+            levered,
+            self.judged,
+            self.times,
+            self.node_measures,
+            self.posts,
+            self.exposures,
+            self.deliberations,
+        )
+        return [*events, *(kind for kind in kinds if kind)]
 
     def _keep_unheard(self, resident: Resident) -> None:
         # What a suspended tie keeps from being heard waits until it is restored; all else was heard, or is too old.
         if not resident.inbox:
             return
-        graph, suspended = self._state.graph, self._state.world.suspended
-        resident.inbox = [m for m in resident.inbox if is_cut(graph, m.sender, resident.id, suspended)]
+        graph, world = self._state.graph, self._state.world
+        resident.inbox = [m for m in resident.inbox if is_cut(graph, m.sender, resident.id, world)]
 
-    def _act(self, seen: Observation, action: Action, decision: Decision) -> None:
-        emission = rows.EmissionRow(
-            emission=self._state.next_emission(),
-            step=self._step,
-            agent=seen.agent,
-            kind=action.name,
-            text=_text_of(action),
-            payload=_payload_of(action),
-            revised=decision.revised,
-            model=decision.model or self._model,
-            prompt=decision.prompt,
-        )
+    def _act(self, resident: Resident, seen: Observation, action: Action, decision: Decision) -> None:
+        text, payload = _text_of(action), _payload_of(action)
+        made_by = (decision.revised, decision.model or self._model, decision.prompt)
+        number = self._state.next_emission()
+        emission = rows.EmissionRow(number, self._step, seen.agent, action.name, text, payload, *made_by)
+        if decision.archetype is not None:
+            emission = rows.ArchetypeEmissionRow(**asdict(emission), archetype=decision.archetype)
         self.emissions.append(emission)
+        self._actors.append(resident)
         self._emitted.append(Emission(seen.agent, action, action.name, self._step))
         if novelty_of(type(action)) != "none":
             self._compared.append(emission)
         self.checks += [_check_row(emission, one) for one in decision.checks]
-        with hook(action, "apply"):
-            action.apply(_TurnEffects(self, seen, emission))
+        try:
+            action.apply(TurnEffects(self, seen, emission))
+        except Exception as error:
+            explain(error, action, "apply")
+            raise
+        if self._watch is not None:
+            self._watch.applied()
 
     def say(self, seen: Observation, emission: rows.EmissionRow, to: str, text: str) -> None:
         """Send a line to the agent with the key `to` in the speaker's observation."""
         answered = next((h.message for h in reversed(seen.heard) if h.key == to), None)
         self._message(seen.agent, seen.agent_behind(to), str.__str__(text), emission.emission, answered)
 
-    def state_of(self, agent: str) -> Any:
-        """The state of an agent; None where the scenario declares none. Raises `KeyError` for the player."""
-        return self._state.residents[agent].state
-
-    def want_tie(self, wanted: "_WantedTie") -> None:
-        """Have a tie changed when the step ends, so that all turns of it are on one snapshot.
-
-        Raises `ValueError` for the player, and `TypeError` in a scenario whose turns are independent.
-        """
-        if wanted.target == PLAYER:
-            raise ValueError("nobody can be tied to the player, who is only visiting")
-        if self._state.scenario.independent:
-            raise TypeError("an independent scenario changes no ties; leave out `independent = True`")
-        self._wanted_ties.append(wanted)
-
-    def _change_ties(self, wanted: "_WantedTie") -> None:
-        """Add or strengthen one tie, or remove those between two agents."""
-        graph, kind = self._state.graph, wanted.kind
-        there = [tie for tie in graph.neighbours(wanted.agent) if tie.id == wanted.target and kind in (None, tie.kind)]
-        if wanted.label is None or kind is None:
-            for tie in there:
-                ends = (wanted.agent, wanted.target) if tie.outgoing else (wanted.target, wanted.agent)
-                self._set_tie(*ends, tie.kind, tie.label, "removed", 0.0, wanted.emission)
-            return
-        weights = [tie.weight for tie in there if tie.outgoing and tie.label == wanted.label]
-        weight, change = (weights[0] + wanted.weight, "strengthened") if weights else (wanted.weight, "added")
-        self._set_tie(wanted.agent, wanted.target, kind, wanted.label, change, weight, wanted.emission)
-
-    def _set_tie(
-        self, source: str, target: str, kind: RelationKind, label: str, change: str, weight: float, emission: int
+    def post(
+        self, seen: Observation, emission: rows.EmissionRow, channel: str, text: str, reply_to: str | None
     ) -> None:
-        place = len(self.ties) + 1
-        row = rows.RelationChangeRow(self._step, place, source, target, kind, label, change, weight, emission)
-        self._state.set_tie(row)
-        self.ties.append(row)
+        """Post a text in a channel, in reply to the post with the key `reply_to`, if one is given."""
+        board = self._state.posts
+        if board is None:
+            raise ValueError(f"there is no channel {channel!r}; list some in the scenario's `channels`")
+        answered = None if reply_to is None else seen.post_behind(reply_to).post
+        number = board.next_post(channel)
+        row = society_rows.PostRow(
+            number, self._step, seen.agent, channel, str.__str__(text), emission.emission, answered
+        )
+        board.post(row)
+        self.posts.append(row)
+
+    def state_of(self, agent: str, *, asked_by: str | None = None) -> Any:
+        """The state of an agent; None where the scenario declares none. Raises `KeyError` for the player."""
+        if self._watch is not None and asked_by not in (None, agent):
+            self._watch.touch(agent)
+        return self._state.residents[agent].state
 
     @property
     def world(self) -> World:
@@ -268,71 +334,23 @@ class Effects:
         return message
 
     def _lose(self, agent: str, decision: Decision) -> None:
+        purpose = decision.prompt.partition("@")[0]
         self.failures.append(
-            job_rows.FailureRow(
-                phase="step",
-                number=self._step,
-                step=self._step,
-                agent=agent,
-                owner=agent,
-                purpose=decision.prompt.partition("@")[0],
-                outcome=decision.outcome,
-                reason=decision.reason,
-                attempts=decision.attempts,
-            )
+            self._failure(agent, MissedStage(purpose, decision.outcome, decision.reason, decision.attempts))
         )
 
-
-@dataclass(frozen=True, slots=True)
-class _WantedTie:
-    """A tie that an action wants stronger by a weight; without a label, the ties that it wants removed."""
-
-    agent: str
-    target: str
-    #: None for ties of all kinds.
-    kind: RelationKind | None
-    label: str | None
-    weight: float
-    emission: int
-
-
-class _TurnEffects:
-    """What an action can change, with the turn in which it is done: the `ActionEffects` of `Action.apply`."""
-
-    __slots__ = ("_effects", "_emission", "_seen")
-
-    def __init__(self, effects: Effects, seen: Observation, emission: rows.EmissionRow) -> None:
-        self._effects, self._seen, self._emission = effects, seen, emission
-
-    @property
-    def agent(self) -> str:
-        return self._seen.agent
-
-    @property
-    def state(self) -> Any:
-        return self._effects.state_of(self._seen.agent)
-
-    @property
-    def world(self) -> World:
-        return self._effects.world
-
-    def state_of(self, key: str) -> Any:
-        return self._effects.state_of(self._seen.agent_behind(key))
-
-    def tie(self, to: str, kind: RelationKind, label: str, *, weight: float = 1.0) -> None:
-        if not label.strip() or not 0 < weight < inf:
-            raise ValueError(f"a tie needs a label and a weight above 0, and {label!r} and {weight!r} were given")
-        self._want(to, RelationKind(kind), label.strip(), float(weight))
-
-    def untie(self, to: str, kind: RelationKind | None = None) -> None:
-        self._want(to, None if kind is None else RelationKind(kind), None, 0.0)
-
-    def _want(self, to: str, kind: RelationKind | None, label: str | None, weight: float) -> None:
-        target = self._seen.agent_behind(to)
-        self._effects.want_tie(_WantedTie(self._seen.agent, target, kind, label, weight, self._emission.emission))
-
-    def say(self, to: str, text: str) -> None:
-        self._effects.say(self._seen, self._emission, to, text)
+    def _failure(self, agent: str, missed: MissedStage) -> job_rows.FailureRow:
+        return job_rows.FailureRow(
+            phase="step",
+            number=self._step,
+            step=self._step,
+            agent=agent,
+            owner=agent,
+            purpose=missed.purpose,
+            outcome=missed.outcome,
+            reason=missed.reason,
+            attempts=missed.attempts,
+        )
 
 
 def _items(measured: object) -> list[tuple[str, Any]]:
@@ -342,25 +360,40 @@ def _items(measured: object) -> list[tuple[str, Any]]:
 
 
 def _text_of(action: Action) -> str:
-    with hook(action, "emitted_text"):
+    try:
         text = action.emitted_text
         if not isinstance(text, str):
             raise TypeError(f"it must give a str, and gave {text!r}")
         # Of an enumeration's member that is a str too, the plain value.
         return str.__str__(text)
+    except Exception as error:
+        explain(error, action, "emitted_text")
+        raise
 
 
-def _note_of(action: Action, seen: Observation) -> str:
-    with hook(action, "note"):
-        note: object = action.note(to=seen.called(action.addressee)) if action.addressed else action.note()
+def _note_of(action: Action, seen: Observation, to: Sequence[str]) -> str:
+    try:
+        note: object = action.note(to=_listed(to, seen)) if action.addressed else action.note()
         if not isinstance(note, str):
             raise TypeError(f"it must give a str, and gave {note!r}")
         return note
+    except Exception as error:
+        explain(error, action, "note")
+        raise
+
+
+def _listed(keys: Sequence[str], seen: Observation) -> str:
+    """Those with these keys as a part of a sentence."""
+    *others, last = [seen.called(key) for key in keys] or ["nobody"]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _payload_of(action: Action) -> str:
-    with hook(action, "payload"):
+    try:
         return orjson.dumps(action.payload).decode()
+    except Exception as error:
+        explain(error, action, "payload")
+        raise
 
 
 def _heard(speaker: str, text: str) -> str:

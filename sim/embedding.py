@@ -25,7 +25,7 @@ from ..personas.model import Outcome, RequestContext
 from ..personas.persona import canonical_text
 from .engine import Engine, Progress
 from .executor import Executor
-from .hub_jobs import HubJob, check_job_trusted, resumed, stored_job
+from .hub_jobs.jobs import HubJob, check_job_trusted, resumed, stored_job
 from .jobs import Changes, Chunks, Phase, run_phase
 from .observe import PURPOSE, TextEmbedder
 from .runfile import job_rows
@@ -137,8 +137,9 @@ def fetch_text_vectors(
     wanted = [text for text in map(canonical_text, texts) if text]
     spec = {"chunk": chunk, "threshold": None, "exact": None, "texts": text_hash("".join(map(text_hash, wanted)))}
     job = _job(Path(path), embeddings, spec, base_url, limits, prices, cache)
-    missing = without_text_vector(job.path, job.model.name, wanted)
-    number, abandoned = job.unfinished(is_kept=True)
+    with open_hub(job.path):  # opened once for both
+        missing, unfinished = without_text_vector(job.path, job.model.name, wanted), job.unfinished()
+    number, abandoned = job.continued(unfinished, is_kept=True)
     if number is None and not missing:
         return HubVectors(job.model.name, abandoned=abandoned)
     log = job.begin(partial(_keep_texts, missing)) if number is None else job.reopen(number)
@@ -207,8 +208,9 @@ def _begun(job: HubJob, progress: Progress | None) -> tuple[HubVectors, Embedded
     """The job, begun or resumed, to its end; nothing is begun when everybody has a vector."""
     with open_hub(job.path) as hub:
         is_needed = len(without_vector(hub, job.model.name)) > 0
+        unfinished = job.unfinished()
     # Vectors that another job fetched are in the hub, so nothing is lost by abandoning it.
-    number, abandoned = job.unfinished(is_kept=True)
+    number, abandoned = job.continued(unfinished, is_kept=True)
     if number is None and not is_needed:
         return HubVectors(job.model.name, abandoned=abandoned), None
     fetched, report = _run(job, job.begin() if number is None else job.reopen(number), progress)

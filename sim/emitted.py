@@ -1,9 +1,12 @@
 """What was emitted: everything so far, to compare with whatever comes next, and the actions of the latest step."""
 
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
+from shlex import quote
 from types import MappingProxyType
 
 import orjson
@@ -15,9 +18,10 @@ from ..agents.embedding.vectors import Vector
 from ..agents.mind import EarlierText
 from ..personas.dedup import Match, NearDuplicates
 from ..personas.dedup.vectors import SimilarVectors
-from ..personas.errors import RunFileError
+from ..personas.errors import RunError, RunFileError
 from ..personas.formats.foreign import ForeignText
 from .runfile.rows import DuplicateRow, EmissionRow
+from .runfile.runlog import RunLog
 
 #: Agents and texts of emissions, by their numbers.
 type Lookup = Callable[[Sequence[int]], Mapping[int, tuple[str, str]]]
@@ -26,7 +30,8 @@ type Lookup = Callable[[Sequence[int]], Mapping[int, tuple[str, str]]]
 _KEPT = 50_000
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as others are: a turn makes one, which takes a third of the time so.
+@dataclass(slots=True)
 class Emission:
     """What one agent emitted in one step, with the fields of its action as they were typed."""
 
@@ -66,11 +71,19 @@ class Emitted:
     Agents and texts of the newest originals are in memory; older ones are looked up when something repeats them.
     """
 
-    def __init__(self, lookup: Lookup | None = None, *, thresholds: Mapping[str, float] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        lookup: Lookup | None = None,
+        *,
+        thresholds: Mapping[str, float] = MappingProxyType({}),
+        scratch: Path | None = None,
+    ) -> None:
         """`lookup` gives agents and texts of emissions by their numbers, as far as they are committed.
 
-        `thresholds` are the similarities from which a text nearly repeats another, by kind; 0.9 for other kinds.
+        `thresholds` are the similarities from which a text nearly repeats another, by kind; 0.9 for other kinds. With a
+        folder `scratch`, the words of many emissions are held in temporary files there, not in memory.
         """
+        self._scratch = scratch
         self.thresholds = dict(thresholds)
         self._index: dict[str, NearDuplicates[int]] = {}
         self._newest: dict[int, tuple[str, str]] = {}
@@ -105,7 +118,8 @@ class Emitted:
 
     def _index_of(self, kind: str) -> NearDuplicates[int]:
         if kind not in self._index:
-            self._index[kind] = NearDuplicates(self.thresholds.get(kind, 0.9))
+            numbers = array("q")  # a list takes five times the memory
+            self._index[kind] = NearDuplicates(self.thresholds.get(kind, 0.9), scratch=self._scratch, keys=numbers)
         return self._index[kind]
 
     def add_all(self, emissions: Sequence[EmissionRow]) -> list[DuplicateRow]:
@@ -219,4 +233,31 @@ def _verdict(emission: EmissionRow, of_emission: int, of: str, *, stage: str, si
         stage=stage,
         similarity=similarity,
         undone=False,
+    )
+
+
+#: Failed turns after which a run without results is not continued, if everybody had one.
+_MANY = 8
+
+_TURNS = """
+SELECT coalesce(max(step), 0), coalesce(sum(active), 0), coalesce(sum(failed), 0), coalesce(sum(acted), 0) FROM steps
+"""
+_COMMONEST = """
+SELECT outcome, count(*), mode(reason) FROM failures
+WHERE step IS NOT NULL AND purpose NOT IN ('embedding', 'plan', 'reflect')
+GROUP BY outcome ORDER BY count(*) DESC, outcome LIMIT 1
+"""
+
+
+def check_emitted(log: RunLog, *, people: int, is_over: bool) -> None:
+    """Raise `RunError` when every turn in a run file has failed: at its end, or once all its `people` had a turn."""
+    ((step, turns, failed, acted),) = log.query(_TURNS)
+    if not failed or failed < turns or acted or not (is_over or failed >= max(_MANY, people)):
+        return
+    ((outcome, number, reason),) = log.query(_COMMONEST)
+    turns_said = "The one turn" if failed == 1 else f"All {failed:,} turns"
+    more = f" --steps {step + 1}" if is_over else ""
+    raise RunError(
+        f"{turns_said} failed and nothing was emitted; {number:,} of them with {outcome}, as: {reason} "
+        f"Mend that, and go on with `populace resume {quote(str(log.path))}{more}`."
     )

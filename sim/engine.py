@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from importlib.util import find_spec
 from threading import Event
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import orjson
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -18,7 +19,7 @@ from ..agents.batch import MOST_IN_A_BATCH, open_batch_queue
 from ..agents.embedding.embedder import Embedder
 from ..agents.embedding.models import EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle
-from ..agents.gateway.budget import Budget, Meter, Prices
+from ..agents.gateway.budget import Budget, Meter, Prices, SharedBudget
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.call import Call
 from ..agents.gateway.gateway import Gateway
@@ -58,6 +59,30 @@ class Progress(Protocol):
         ...
 
 
+class CountedProgress:
+    """Counts what is left of a phase, and passes all on to what shows it."""
+
+    def __init__(self, shown: Progress) -> None:
+        self._shown = shown
+        self._title, self._left = "", 0
+        self.opened, self.ended = shown.opened, shown.ended
+
+    def began(self, title: str, total: int) -> None:
+        """A phase of so many pieces begins."""
+        self._title, self._left = title, total
+        self._shown.began(title, total)
+
+    def advanced(self) -> None:
+        """One of them is done."""
+        self._left -= 1
+        self._shown.advanced()
+
+    @property
+    def left(self) -> str:
+        """How many pieces the latest phase has left; empty where it has none."""
+        return f"{self._title}: {self._left:,} left" if self._left > 0 else ""
+
+
 class SilentProgress:
     """Shows nothing."""
 
@@ -93,34 +118,42 @@ class EventHash:
         """The hash after these events too. They must be JSON-able: raises `TypeError` for what is not."""
         link = self._link
         for event in events:
-            link = hashlib.sha256(link + orjson.dumps(event, option=orjson.OPT_SORT_KEYS)).digest()
+            written = hashlib.sha256(link)
+            written.update(orjson.dumps(event, option=orjson.OPT_SORT_KEYS))
+            link = written.digest()
         self._link = link
         return self.hex
 
 
 #: A step makes many objects that live on (notes, emissions) and hardly a cycle, so looking often finds nothing.
-_THRESHOLDS = (20_000, 20, 50)
+_THRESHOLD, _OLDER = 200_000, (10, 50)
+#: Objects that are there at once for each agent that decides by a rule: those of its turn, and those of the step before
+#: until they are written. To look at them in the midst of a step took a tenth of the CPU.
+_OF_AN_AGENT = 100
 
 
 @contextmanager
-def rare_collections() -> Iterator[None]:
+def rare_collections(*, ruled: int = 0) -> Iterator[None]:
     """Collect garbage seldom, and never look at what is there already; all as it was afterwards.
 
-    A sixth of the CPU of an agent-turn went into collections (`benchmarks/turns.py --profile`). Entered within
-    another, it does nothing.
+    A sixth of the CPU of an agent-turn went into collections (`benchmarks/turns.py --profile`). `ruled` is the number
+    of agents that decide by a rule. Entered within another, it does nothing.
     """
     before = gc.get_threshold()
-    if before == _THRESHOLDS:
+    if before[0] >= _THRESHOLD:
         yield
         return
     gc.freeze()
-    gc.set_threshold(*_THRESHOLDS)
+    gc.set_threshold(_THRESHOLD + ruled * _OF_AN_AGENT, *_OLDER)
     try:
         yield
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
 
+
+#: uvloop takes an eighth less CPU a turn over HTTP than asyncio's own loop; there is none for Windows.
+_HAS_UVLOOP = find_spec("uvloop") is not None
 
 #: How long an interrupted run waits for what is under way to take notice.
 _PATIENCE_SECONDS = 5.0
@@ -152,17 +185,19 @@ class Engine:
         progress: Progress,
         gateway: Gateway | None = None,
         roles: Mapping[str, tuple[ModelHandle, Prices | None]] | None = None,
+        shared_budget: SharedBudget | None = None,
     ) -> None:
         """`batched` are the phases whose requests go by batch; `gateway` is asked instead of one over the model.
 
-        `roles` are models of other roles, with their prices; what they are asked never goes by batch.
+        `roles` are models of other roles, with their prices; what they are asked never goes by batch. `shared_budget`
+        is that of several runs, beside the run's own limits.
 
         Raises `SetupError` for what the model cannot do.
         """
         self.log = log
         self.model = model
         self.events = events
-        self.progress = progress
+        self.progress = CountedProgress(progress)
         self._max_in_flight = limits.max_in_flight
         self._batched = batched
         self._batch_queue = (
@@ -178,7 +213,7 @@ class Engine:
             ledger=self._ledger,
             limits=limits,
             stores=[*stores, cache] if cache else stores,
-            meter=Meter(spent_before(log)),
+            meter=Meter(spent_before(log), shared=shared_budget),
             answer_tokens=answer_tokens,
         )
         self.gateway = gateway or opened(
@@ -219,7 +254,7 @@ class Engine:
         if self._cache is not None:
             self._stack.callback(self._cache.close)
         self._stack.enter_context(LiveSql(self.log))
-        self._portal = self._stack.enter_context(start_blocking_portal())
+        self._portal = self._stack.enter_context(start_blocking_portal(backend_options={"use_uvloop": _HAS_UVLOOP}))
         self._stack.callback(lambda: self.call(self.gateway.aclose))
         if self._batch_queue is not None:
             self._stack.callback(partial(self.call, self._batch_queue.aclose))
@@ -235,20 +270,27 @@ class Engine:
         self.progress.ended()
         self._stack.__exit__(kind, error, trace)
 
-    def finish(self, failure: BaseException | None) -> None:
+    def finish(self, failure: BaseException | None, *, left: str = "") -> None:
         """Write into the file how the job ended: finished, paused (also by an interruption) or failed.
 
+        Why it paused says what is left: of the phase that was under way, and what is to come behind it (`left`).
         Nothing is written after a `StorageError`, since the file takes nothing more.
         """
         if isinstance(failure, StorageError):
             return
+        said = "; ".join(filter(None, (self.progress.left, left)))
+        said = f"{said}." if said else ""
         if failure is None:
             self.log.finish("finished", None, self.events.hex)
+        elif isinstance(failure, PausedError):
+            failure.left = said
+            self.log.finish("paused", str(failure), self.events.hex)
         elif isinstance(failure, Exception):
-            status: Literal["paused", "failed"] = "paused" if isinstance(failure, PausedError) else "failed"
-            self.log.finish(status, str(failure), self.events.hex)
+            self.log.finish("failed", str(failure), self.events.hex)
         else:
-            self.log.finish("paused", INTERRUPTED, self.events.hex)
+            if said:
+                failure.add_note(said)
+            self.log.finish("paused", f"{INTERRUPTED} {said}".strip(), self.events.hex)
 
     def workers(self, phase: str) -> int:
         """Pieces of work of this phase under way at once: more than calls, so that a free slot finds a prompt ready.

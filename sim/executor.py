@@ -16,7 +16,8 @@ from ..personas.model import PersonaModel
 _TOGETHER = 8
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as others are: a turn makes one, which takes a third of the time so.
+@dataclass(slots=True)
 class Done[R]:
     """The result for one item, and the calls made for it that no ledger has recorded yet."""
 
@@ -37,13 +38,13 @@ class Executor(Protocol):
     """Runs work over items."""
 
     async def map[I, R](
-        self, work: Work[I, R], items: Iterable[I], *, done: Callable[[Done[R]], None]
+        self, work: Work[I, R], items: Iterable[I], *, done: Callable[[int, Done[R]], None]
     ) -> list[Done[R]]:
         """The results in the order of `items`.
 
         Items are read no earlier than there is room for them: reading one raises `PausedError` when the budget is
-        spent. `done` is given each result as soon as it is there, and counts its calls. After an error no new item is
-        begun, what is under way ends, and the error is raised.
+        spent. `done` is given the place of each item, from 0, and its result as soon as it is there, and counts its
+        calls. After an error no new item is begun, what is under way ends, and the error is raised.
         """
         ...
 
@@ -56,7 +57,7 @@ class AsyncioExecutor:
         self._workers = workers
 
     async def map[I, R](
-        self, work: Work[I, R], items: Iterable[I], *, done: Callable[[Done[R]], None]
+        self, work: Work[I, R], items: Iterable[I], *, done: Callable[[int, Done[R]], None]
     ) -> list[Done[R]]:
         """The results in the order of `items`; the model has recorded the calls."""
 
@@ -67,12 +68,13 @@ class AsyncioExecutor:
 
 
 async def bounded_map[T, R](
-    work: Callable[[T], Awaitable[R]], items: Iterable[T], *, workers: int, done: Callable[[R], None]
+    work: Callable[[T], Awaitable[R]], items: Iterable[T], *, workers: int, done: Callable[[int, R], None]
 ) -> list[R]:
     """The results of `work`, in the order of `items`, with at most `workers` of them under way.
 
-    `items` are read one by one, as workers become free. `done` is given each result. After an error nothing new is
-    begun; what is under way ends, so that nothing paid for is lost, and the error is raised as it is.
+    `items` are read one by one, as workers become free. `done` is given the place of each item and its result. After
+    an error nothing new is begun; what is under way ends, so that nothing paid for is lost, and the error is raised as
+    it is.
     """
     results: dict[int, R] = {}
     errors: list[Exception] = []
@@ -92,7 +94,7 @@ async def bounded_map[T, R](
                 return
             try:
                 results[position] = result = await work(item)
-                done(result)
+                done(position, result)
             except Exception as error:  # noqa: BLE001 - raised below, once what is under way has ended
                 errors.append(error)
                 return

@@ -3,7 +3,7 @@
 The fork is a copy of the run as it was after that step, which knows the answers that came later there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,22 +30,27 @@ from .runfile.reader import open_run
 from .runfile.recording import run_of
 from .runfile.runlog import RunLog
 from .runfile.writer import Inserts
-from .scenario import Scenario, check_interventions
+from .scenario import Scenario
+from .scenario_checks import check_interventions, check_surveys
 from .society import Society
 from .trust import TrustedKind, check_trusted, inherit
 
 _STOOD = """
 SELECT (SELECT max(hop) FROM growth), (SELECT coalesce(max(step), 0) FROM steps),
-       coalesce((SELECT event_hash FROM steps WHERE step = $at),
-                (SELECT event_hash FROM growth ORDER BY hop DESC LIMIT 1))
+       (SELECT event_hash FROM markers JOIN phases USING (job, phase)
+        WHERE job = 1 AND chunk = 0 AND (unit NOT IN ('step', 'after step') OR number <= $at)
+        ORDER BY markers.rowid DESC LIMIT 1)
 """
 
+_SURVEYS = "SELECT DISTINCT survey, step FROM surveys WHERE job = 1"
+
 _ASKED = """
-SELECT count(*), count_if(source = 'fork'), count_if(source = 'cache'), count_if(source IN ('endpoint', 'batch'))
+SELECT count(*), count(*) FILTER (source = 'fork'), count(*) FILTER (source = 'cache'),
+       count(*) FILTER (source IN ('endpoint', 'batch'))
 FROM (
     SELECT arg_max(source, calls.rowid) AS source
     FROM calls JOIN phases USING (job, phase)
-    WHERE unit = 'step' AND number > (SELECT forked_at FROM runs)
+    WHERE unit IN ('step', 'after step') AND number > (SELECT forked_at FROM runs)
     GROUP BY phase, number, owner, request_hash, replicate
 )
 """
@@ -63,6 +68,8 @@ class AskedSince:
 
     def sentence(self, parent: Path | str) -> str:
         """The numbers in one sentence; `parent` is what to call the run that it was forked from."""
+        if not self.requests:
+            return "No model was asked since."
         asked = "1 request" if self.requests == 1 else f"{self.requests:,} requests"
         cached = f", {self.cached:,} from the cache" if self.cached else ""
         were = "was" if self.sent == 1 else "were"
@@ -96,7 +103,7 @@ def fork(
     """
     path, out = Path(path), Path(out)
     check_free(out)
-    parent, event_hash = _state(path, at)
+    parent, event_hash, asked = _state(path, at)
     wanted = parent.steps_wanted if steps is None else steps
     if wanted <= at:
         raise SetupError(
@@ -110,6 +117,7 @@ def fork(
     before = scenario(orjson.loads(parent.settings))
     changed = scenario(orjson.loads(parent.settings) | dict(settings or {}))
     check_interventions(changed, wanted, before=before, after=at)
+    check_surveys(changed, wanted, asked=asked, after=at)
     handle = _model(parent, model, base_url)
     run = _begun(parent, changed, handle, scenario_file, limits or {})
     run = replace(run, forked_from=parent.run, forked_at=at, event_hash=event_hash, steps_wanted=wanted)
@@ -185,8 +193,8 @@ def _named(model: str | BaseChatModel | ModelHandle | None, **given: Any) -> set
     return named | ({"embeddings"} if given.get("embeddings_url") else set())
 
 
-def _state(path: Path, at: int) -> tuple[RunRow, str]:
-    """The run, and its event hash after step `at`."""
+def _state(path: Path, at: int) -> tuple[RunRow, str, Collection[tuple[str, int]]]:
+    """The run, its event hash after step `at`, and the surveys it has asked, by name and step."""
     with open_run(path) as reader:
         if reader.is_live:
             raise BusyError(
@@ -194,8 +202,9 @@ def _state(path: Path, at: int) -> tuple[RunRow, str]:
             )
         run = run_of(reader)
         ((hop, lived, event_hash),) = reader.query(_STOOD, {"at": at}).rows
+        asked = {(survey, step) for survey, step in reader.query(_SURVEYS).rows}
     _check_state(path, run, hop, lived, at)
-    return run, event_hash
+    return run, event_hash, asked
 
 
 def _take_journal_over(path: Path) -> None:
@@ -254,15 +263,15 @@ def _model(
     return open_model(model, base_url=base_url)
 
 
-#: Steps differ from hops in what the numbers of their phase count.
-_STEPS = "phase IN (SELECT phase FROM phases WHERE job = 1 AND unit = 'step')"
+#: Steps, and surveys after them, differ from hops in what the numbers of their phase count.
+_STEPS = "phase IN (SELECT phase FROM phases WHERE job = 1 AND unit IN ('step', 'after step'))"
 _BEFORE = f"job = 1 AND (NOT {_STEPS} OR number <= $at)"
 
 #: The tables that are copied, each with the condition for those of its rows that step $at had already.
 COPIED: Mapping[str, str] = MappingProxyType(
     {
         "passages": "true",
-        "personas": "true",
+        "personas": "id NOT IN (SELECT agent FROM agents WHERE arrived > $at)",
         "relations": "true",
         "rule_results": "true",
         "phases": "job = 1",
@@ -271,12 +280,22 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "skipped_sources": "true",
         "frontier": "true",
         "passage_places": "true",
-        "agents": "true",
+        "agents": "arrived <= $at",
+        "agent_changes": "step <= $at",
+        "weights": "true",
+        "target_shares": "true",
+        "target_people": "true",
+        "network_ties": "true",
         "action_fields": "true",
         "questions": "true",
         "demonstrations": "true",
         "vectors": "true",
         "interventions": "step <= $at",
+        "intervention_effects": "step <= $at",
+        "deliberations": "step <= $at",
+        "turn_times": "step <= $at",
+        "posts": "step <= $at",
+        "exposures": "step <= $at",
         "observations": "step <= $at",
         "emissions": "step <= $at",
         "checks": "job = 1 AND emission IN (SELECT emission FROM emissions WHERE step <= $at)",
@@ -285,7 +304,10 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "messages": "step <= $at",
         "duplicates": "step IS NULL OR step <= $at",
         "memories": "step <= $at",
+        "surveys": "job = 1 AND step <= $at",
+        "answers": "job = 1 AND step <= $at",
         "measures": "step <= $at",
+        "node_measures": "step <= $at",
         "failures": _BEFORE,
         "calls": _BEFORE,
     }
@@ -304,6 +326,8 @@ LEFT: Mapping[str, str] = MappingProxyType(
         "test_problems": "none: nor are its evaluations",
         "migrations": "those that made it",
         "known_answers": "what the other run was answered after the step",
+        "descriptions": "those after its own last step",
+        "interviews": "none: they are in a file of their own",
         "batches": "none: what was under way for the other run is that run's",
     }
 )

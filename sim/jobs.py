@@ -29,7 +29,7 @@ continues after its last marker, and answers to later items are found again in `
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from sys import maxsize
 
@@ -39,7 +39,7 @@ from ..personas.errors import RunError
 from ..personas.model import Outcome
 from .engine import Engine
 from .executor import AsyncioExecutor, Done, Executor, Work
-from .runfile.job_rows import MarkerRow, Unit, now
+from .runfile.job_rows import MarkerRow, Unit, now, titled
 from .runfile.rows import Row
 from .runfile.writer import FileChange
 
@@ -47,8 +47,6 @@ from .runfile.writer import FileChange
 #: under way at once: enough to leave no slot waiting for the slowest answer of a chunk.
 _MOST_AHEAD = 50_000
 _AHEAD = 4
-
-_COMPLETE = "WHERE job = $job AND phase = $phase AND number = $number ORDER BY chunk"
 
 
 @dataclass(slots=True)
@@ -93,7 +91,7 @@ class Phase[I, R](ABC):
     @property
     def title(self) -> str:
         """What is worked on, in words: the number with its unit, as `hop 2`, or the name where there is one stage."""
-        return self.name if self.unit is Unit.STAGE else f"{self.unit} {self.number}"
+        return titled(self.name, self.unit, self.number)
 
     def begin(self, chunks: "Chunks") -> None:  # noqa: B027 - most phases have nothing to do
         """Called once, before anything is taken, with how far the phase has come."""
@@ -150,8 +148,7 @@ class Chunks:
         self._phase = phase
         self._number = number
         self._size = size
-        key = {"job": engine.log.job, "phase": phase, "number": number}
-        found = engine.log.rows(MarkerRow, _COMPLETE, key)
+        found = engine.log.markers(phase, number)
         #: The markers of complete chunks.
         self.complete = [marker for marker in found if marker.chunk]
         #: Whether the number is complete, so that there is nothing left to do.
@@ -265,6 +262,7 @@ async def run_phase[I, R](engine: Engine, phase: Phase[I, R], *, executor: Execu
         ended = [end for result in results if (end := phase.outcome(result)) is not None]
         _check_answered(phase.title if chunks.chunk == 1 else f"chunk {chunks.chunk} of {phase.title}", ended)
         await _apply(phase, chunks, items, results)
+        del results, ended  # of many agents, they are more than the rows that are made next
         if not phase.overlaps:
             await engine.flush()
     await chunks.close(phase.collect(), phase.conclude() if phase.chunk else Changes())
@@ -272,15 +270,24 @@ async def run_phase[I, R](engine: Engine, phase: Phase[I, R], *, executor: Execu
         await engine.flush()
 
 
-async def worked[I, R](work: Work[I, R], items: Iterable[I], executor: Executor, engine: Engine) -> list[R]:
-    """The results of work on items, in their order, each counted as soon as it is there.
+async def worked[I, R](
+    work: Work[I, R],
+    items: Iterable[I],
+    executor: Executor,
+    engine: Engine,
+    *,
+    done: Callable[[int, R], None] | None = None,
+) -> list[R]:
+    """The results of work on items, in their order; each is counted, and given to `done` with its place, when it comes.
 
     Raises `PausedError` when calls that another process made have spent the budget.
     """
 
-    def count(done: Done[R]) -> None:
-        engine.record(done.calls)
+    def count(place: int, one: Done[R]) -> None:
+        engine.record(one.calls)
         engine.progress.advanced()
+        if done is not None:
+            done(place, one.result)
 
     return [done.result for done in await executor.map(work, engine.within_budget(items), done=count)]
 

@@ -1,27 +1,54 @@
 """What one resident sees of the snapshot that a step begins with, and the vectors by which notes are recalled."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from sys import intern
 from typing import Protocol
 
-from ..agents.actions import PLAYER
+from ..agents.actions import Action
 from ..agents.embedding.embedder import Embedded, Lost
 from ..agents.embedding.vectors import Vector
-from ..agents.observation import Heard, Observation, Seen, disclosed
-from ..personas.errors import RunError, hook
+from ..agents.observation import PLAYER, Disclosure, Heard, Observation, Seen
+from ..personas.errors import RunError, explain, hook
 from ..personas.model import RequestContext
 from ..personas.population import Neighbour
-from .resident import Resident
+from .dynamics.world import is_cut
+from .resident import Acquaintances, KnownFacts, Resident
 from .runfile.job_rows import FailureRow
 from .runfile.rows import MessageRow
-from .seeds import rng_for
+from .runfile.runlog import RunLog
+from .runfile.society_rows import DescriptionRow
+from .runfile.writer import Statement
+from .scenario import Scenario
+from .seeds import rng_for, sampled
 from .state import SocietyState
-from .world import is_cut
 
 #: The purpose in rows about vectors.
 PURPOSE = "embedding"
 
+#: A `Seen` of all its fields, in half the time that its name takes: a turn makes one for each neighbour.
+_new_seen = partial(tuple.__new__, Seen)
+
+#: The phase of steps, in which agents recall unless a survey asks them.
+_STEP = "step"
 #: The owner of calls that embed the texts of many agents at once.
 _OWNER = "society"
+
+
+# Not frozen, as others are: a turn makes one, which takes a third of the time so.
+@dataclass(slots=True)
+class Turn:
+    """One agent's turn, as plain data: what it sees and what it may do."""
+
+    observation: Observation
+    offered: tuple[type[Action], ...]
+    #: The step, and the agent.
+    step: int
+    agent: str
+    #: The seed of its requests, or of the generator that a rule draws from.
+    seed: int
 
 
 class TextEmbedder(Protocol):
@@ -32,7 +59,7 @@ class TextEmbedder(Protocol):
         ...
 
 
-def _none(step: int) -> Mapping[str, FailureRow]:
+def _none(phase: str, step: int) -> Mapping[str, FailureRow]:
     return {}
 
 
@@ -42,10 +69,20 @@ class EmbeddingRecall:
     A resident for whom a vector is missing recalls by words in that step, and a row says so.
     """
 
-    def __init__(self, embedder: TextEmbedder, failed: Callable[[int], Mapping[str, FailureRow]] = _none) -> None:
-        """`failed` gives the failures of a step that are known beforehand, by resident: those of a replayed run."""
+    def __init__(
+        self,
+        embedder: TextEmbedder,
+        failed: Callable[[str, int], Mapping[str, FailureRow]] = _none,
+        *,
+        job: int = 1,
+    ) -> None:
+        """`failed` gives what is known beforehand to fail in a phase of a step, by resident: in a replayed run.
+
+        `job` is what the calls and rows are of.
+        """
         self._embedder = embedder
         self._failed = failed
+        self._job = job
         self._cues: dict[str, Vector] = {}
 
     def cue_of(self, resident: Resident) -> Vector | None:
@@ -53,32 +90,52 @@ class EmbeddingRecall:
         return self._cues.get(resident.id)
 
     async def prepare(
-        self, cues: Sequence[tuple[Resident, str]], *, recalled: int, step: int, seed: int
+        self, cues: Sequence[tuple[Resident, str]], *, recalled: int, step: int, seed: int, phase: str = _STEP
     ) -> list[FailureRow]:
-        """Fetch what this step needs to rank `recalled` notes of each resident by its cue.
+        """Fetch what this step, or a survey after it, needs to rank `recalled` notes of each resident by its cue.
 
         Gives the rows of those for whom it failed. Raises `RunError` when the endpoint gives no vector at all.
         """
-        settled = self._failed(step)
+        settled = self._failed(phase, step)
         self._cues = {}
         choosing = [(r, cue) for r, cue in cues if cue.strip() and r.memory.has_choice(recalled)]
         texts = [t for r, cue in choosing if r.id not in settled for t in (cue, *r.memory.without_vector())]
-        context = RequestContext("step", step, _OWNER, seed)
+        context = RequestContext(phase, step, _OWNER, seed, job=self._job)
         embedded = await self._embedder.embed(texts, context) if texts else Embedded()
         if len(embedded.lost) > 1 and not embedded.vectors:
-            raise RunError(_nothing(embedded, step))
-        rows = [settled.get(r.id) or self._given(r, cue, embedded, step) for r, cue in choosing]
-        return [row for row in rows if row is not None]
+            raise RunError(_nothing(embedded, phase, step))
+        rows = [settled.get(r.id) or self._given(r, cue, embedded, phase, step) for r, cue in choosing]
+        return [replace(row, job=self._job) for row in rows if row is not None]
+
+    async def cue_vectors(
+        self, resident: Resident, cues: Sequence[str], *, number: int, seed: int, phase: str
+    ) -> tuple[Mapping[str, Vector], FailureRow | None]:
+        """The vectors of several cues of one resident, by which it recalls them one after the other.
+
+        Where one of them or a note gets none, no cue has one, and a row says so.
+        """
+        settled = self._failed(phase, number).get(resident.id)
+        if settled is not None:
+            return {}, settled
+        embedded = await self._embedder.embed(
+            (*cues, *resident.memory.without_vector()), RequestContext(phase, number, _OWNER, seed, job=self._job)
+        )
+        resident.memory.give_vectors(embedded.vectors)
+        for lost in embedded.lost.values():
+            told = "What the agent remembered for this question was chosen by words."
+            return {}, replace(_row(resident.id, lost, phase, number, told), job=self._job)
+        return {cue: embedded.vectors[cue] for cue in cues}, None
 
     async def embed_outputs(
         self, outputs: Sequence[tuple[str, str]], *, step: int, seed: int
     ) -> tuple[Mapping[str, Vector], list[FailureRow]]:
         """The vectors of what agents emitted, given as pairs of agent and text; and the rows of those that got none."""
-        settled = self._failed(step)
+        settled = self._failed(_STEP, step)
         texts = [text for agent, text in outputs if agent not in settled]
-        embedded = await self._embedder.embed(texts, RequestContext("step", step, _OWNER, seed))
+        embedded = await self._embedder.embed(texts, RequestContext(_STEP, step, _OWNER, seed))
         lost = [
-            settled.get(agent) or _row(agent, embedded.lost[text], step, "What it emitted was compared by words alone.")
+            settled.get(agent)
+            or _row(agent, embedded.lost[text], _STEP, step, "What it emitted was compared by words alone.")
             for agent, text in outputs
             if agent in settled or text in embedded.lost
         ]
@@ -86,31 +143,33 @@ class EmbeddingRecall:
 
     async def embed(self, texts: Iterable[str], *, seed: int) -> Mapping[str, Vector]:
         """The vectors of texts that were there before the first step; those that get none are left out."""
-        return (await self._embedder.embed(texts, RequestContext("step", 0, _OWNER, seed))).vectors
+        return (await self._embedder.embed(texts, RequestContext(_STEP, 0, _OWNER, seed))).vectors
 
-    def _given(self, resident: Resident, cue: str, embedded: Embedded, step: int) -> FailureRow | None:
+    def _given(self, resident: Resident, cue: str, embedded: Embedded, phase: str, step: int) -> FailureRow | None:
         needed = (cue, *resident.memory.without_vector())
         resident.memory.give_vectors(embedded.vectors)
         lost = next((embedded.lost[text] for text in needed if text in embedded.lost), None)
         if lost is None:
             self._cues[resident.id] = embedded.vectors[cue]
             return None
-        return _row(resident.id, lost, step, "What the agent remembered in this step was chosen by words.")
+        where = "in this step" if phase == _STEP else "for this survey"
+        return _row(resident.id, lost, phase, step, f"What the agent remembered {where} was chosen by words.")
 
 
-def _nothing(embedded: Embedded, step: int) -> str:
+def _nothing(embedded: Embedded, phase: str, step: int) -> str:
     *_, last = embedded.lost.values()
+    where = f"step {step}" if phase == _STEP else f"{phase} after step {step}"
     return (
-        f"The embedding model gave none of {len(embedded.lost)} texts in step {step} a vector; the last it said was: "
-        f"{last.reason} Nothing of step {step} was committed: resume the run when the endpoint is well."
+        f"The embedding model gave none of {len(embedded.lost)} texts in {where} a vector; the last it said was: "
+        f"{last.reason} Nothing of {where} was committed: resume the run when the endpoint is well."
     )
 
 
-def _row(agent: str, lost: Lost, step: int, instead: str) -> FailureRow:
+def _row(agent: str, lost: Lost, phase: str, step: int, instead: str) -> FailureRow:
     return FailureRow(
-        phase="step",
+        phase=phase,
         number=step,
-        step=step,
+        step=step if phase == _STEP else None,
         agent=agent,
         owner=agent,
         purpose=PURPOSE,
@@ -125,75 +184,193 @@ def observe(state: SocietyState, resident: Resident, recall: EmbeddingRecall | N
 
     Notes are recalled by meaning with `recall`, by words without.
     """
-    settings, observes = state.scenario.settings, state.scenario.observes
-    inbox = _heard(state, resident) if observes else []
-    speakers = list(dict.fromkeys(m.sender for m in inbox if m.sender != PLAYER))
-    seen = tuple(
-        _seen(f"n{place}", state.residents[agent], tie)
-        for place, (agent, tie) in enumerate(_company(state, resident, speakers) if observes else (), start=1)
-    )
-    keys = {PLAYER: PLAYER} | {n.agent: n.key for n in seen}
-    heard = tuple(Heard(keys[m.sender], m.text, m.message) for m in inbox)
+    scenario, world, memory = state.scenario, state.world, resident.memory
+    settings, observes = scenario.settings, scenario.observes
+    lines, news = _heard(state, resident), world.told_to(resident.id)
+    inbox = lines if observes else []
+    seen = _seen(state, resident, _speakers(inbox)) if observes else ()
     observation = Observation(
         agent=resident.id,
-        persona=resident.persona.text,
+        persona=described(state, resident),
         task=_task(state, resident),
         neighbours=seen,
-        heard=heard,
-        news=state.world.told,
-        memories=resident.memory.recall(
-            cue_of(state, resident),
-            settings.recalled,
-            vector=recall.cue_of(resident) if recall else None,
+        heard=_as_heard(inbox, seen) if inbox else (),
+        news=news,
+        memories=memory.recall(
+            _cue(lines, news), settings.recalled, vector=recall.cue_of(resident) if recall else None
         ),
         language=resident.persona.language,
-        step=state.world.step,
+        step=world.step,
         state=resident.state,
-        world_state=state.world.state,
+        profile=resident.profile,
+        world_state=world.state,
+        plan=memory.plan,
+        plan_ahead=_plan_ahead(state, resident) if settings.plan_every else 0,
+        reflects_on=_reflects_on(state, resident) if settings.reflect_at else (),
+        posts=state.posts.shown_to(resident, scenario.disclosure) if state.posts is not None else (),
     )
-    with hook(state.scenario, "observe"):
-        observed: object = state.scenario.observe(resident, observation, state.world)
-        if not isinstance(observed, Observation):
-            raise TypeError(f"it must give an Observation, and gave {observed!r:.80}")
-    return observed.capped(settings.observation_tokens)
+    if getattr(scenario.observe, "__func__", None) is not Scenario.observe:
+        with hook(scenario, "observe"):
+            observed: object = scenario.observe(resident, observation, world)
+            if not isinstance(observed, Observation):
+                raise TypeError(f"it must give an Observation, and gave {observed!r:.80}")
+        observation = observed
+    return observation.capped(settings.observation_tokens)
+
+
+def _plan_ahead(state: SocietyState, resident: Resident) -> int:
+    every = state.scenario.settings.plan_every if state.scenario.observes else 0
+    return every if resident.memory.is_plan_due(state.world.step, every) else 0
+
+
+def _reflects_on(state: SocietyState, resident: Resident) -> tuple[str, ...]:
+    """The notes on which the resident is to reflect, the newest that fit into an observation; none where not due."""
+    settings = state.scenario.settings
+    notes = resident.memory.to_reflect_on(settings.reflect_at)
+    if notes:
+        notes = Observation("", "", "", memories=notes).capped(settings.observation_tokens).memories
+    return notes
 
 
 def cue_of(state: SocietyState, resident: Resident) -> str:
     """What the resident's notes are recalled by in this step: what it hears, and the news."""
-    return " ".join([*(m.text for m in _heard(state, resident)), *state.world.told])
+    return _cue(_heard(state, resident), state.world.told_to(resident.id))
+
+
+def _cue(heard: Sequence[MessageRow], news: Sequence[str]) -> str:
+    return " ".join([*(m.text for m in heard), *news]) if heard or news else ""
+
+
+def described(state: SocietyState, resident: Resident) -> str:
+    """What prompts say of the resident itself, as its scenario has it."""
+    try:
+        text = state.scenario.described(resident)
+        if not isinstance(text, str):
+            raise TypeError(f"it must give a str, and gave {text!r}")
+    except Exception as error:
+        explain(error, state.scenario, "described")
+        raise
+    return text
+
+
+def keep_descriptions(state: SocietyState, log: RunLog, *, is_over: bool) -> None:
+    """Keep what the scenario has prompts say of its agents when a run is over, for who asks them without its script."""
+    if not is_over or type(state.scenario).described is Scenario.described:
+        return
+    found = []
+    for resident in state.present:
+        own, told = resident.described(state.scenario.settings.persona_detail), described(state, resident)
+        before, has_own, after = told.partition(own)
+        if told != own:
+            found.append(DescriptionRow(resident.id, before, after, not has_own))
+    log.commit(statements=[Statement("DELETE FROM descriptions")]).result()
+    log.commit(found).result()
 
 
 def _task(state: SocietyState, resident: Resident) -> str:
-    with hook(state.scenario, "task"):
+    try:
         task = state.scenario.task(resident, state.world)
         if not isinstance(task, str):
             raise TypeError(f"it must give a str, and gave {task!r}")
+    except Exception as error:
+        explain(error, state.scenario, "task")
+        raise
     return task
 
 
 def _heard(state: SocietyState, resident: Resident) -> list[MessageRow]:
-    """The lines that the resident hears in this step: the newest of those that no suspended tie holds back."""
-    suspended = state.world.suspended
-    inbox = [m for m in resident.inbox if not is_cut(state.graph, m.sender, resident.id, suspended)]
+    """The lines that the resident hears in this step: the newest of those that nothing holds back."""
+    if not resident.inbox:
+        return []
+    inbox = [
+        m
+        for m in resident.inbox
+        if not is_cut(state.graph, m.sender, resident.id, state.world) and not state.has_left(m.sender)
+    ]
     return inbox[-state.scenario.settings.heard :]
 
 
-def _seen(key: str, other: Resident, tie: Neighbour | None) -> Seen:
-    if tie is None:
-        known = disclosed(other.persona.text, "other")
-        return Seen(key, other.id, "somebody who spoke to you", "other", known, "somebody")
-    return Seen(key, other.id, tie.described, tie.kind, disclosed(other.persona.text, tie.kind), tie.called)
+def _speakers(lines: Sequence[MessageRow]) -> Sequence[str]:
+    """The agents who said these lines, each once."""
+    return list(dict.fromkeys(m.sender for m in lines if m.sender != PLAYER)) if lines else ()
 
 
-def _company(state: SocietyState, resident: Resident, speakers: list[str]) -> list[tuple[str, Neighbour | None]]:
-    # Speakers come first, so that they can be answered; chance picks among the rest when there are too many.
-    ties: dict[str, Neighbour] = {}
+def _as_heard(lines: Sequence[MessageRow], seen: Sequence[Seen]) -> tuple[Heard, ...]:
+    """The lines, under the keys of those who said them."""
+    keys = {PLAYER: PLAYER} | {n.agent: n.key for n in seen}
+    return tuple(Heard(keys[m.sender], m.text, m.message) for m in lines)
+
+
+def _seen(state: SocietyState, resident: Resident, speakers: Sequence[str]) -> tuple[Seen, ...]:
+    """The agents in sight, under the keys of this turn."""
+    # Speakers come first, so that they can be answered; the rest by the setting, when there are too many.
+    world, settings = state.world, state.scenario.settings
+    known = _acquaintances(state, resident) if world.is_open else _within_reach(state, resident)
+    others = [one for agent, one in known.items() if agent not in speakers] if speakers else list(known.values())
+    room = max(0, settings.neighbours - len(speakers))
+    if settings.neighbours_by == "strength":
+        others = _strongest(state, resident, others)[:room]
+    elif len(others) > room:
+        rng = rng_for(state.seed, "observe", world.step, resident.id)
+        others = sampled(rng, others, room)
+    facts = [*[known.get(agent) or _stranger(state, agent) for agent in speakers], *others]
+    return tuple([_new_seen((_key(place), *one)) for place, one in enumerate(facts, start=1)])
+
+
+@cache
+def _key(place: int) -> str:
+    """The key of the neighbour at this place, from 1."""
+    return f"n{place}"
+
+
+def _acquaintances(state: SocietyState, resident: Resident) -> Mapping[str, KnownFacts]:
+    """What the resident knows of each of those with whom it has ties."""
+    levels, changes = state.scenario.disclosure, state.graph.changes(resident.id)
+    kept = resident.acquaintances
+    if kept is None or kept.changes != changes or kept.levels is not levels:
+        ties = state.graph.acquaintances(resident.id)
+        facts = (_known(state.residents[agent], found, levels) for agent, found in ties.items())
+        # Neighbours know the same of somebody, which is held once.
+        known = {one[0]: state.known_facts.setdefault(one, one) for one in facts}
+        kept = resident.acquaintances = Acquaintances(levels, changes, known)
+    return kept.known
+
+
+def _known(other: Resident, ties: Sequence[Neighbour], levels: Mapping[str, Disclosure]) -> KnownFacts:
+    oldest = ties[0]
+    known = other.disclosed_at(levels.get(oldest.kind, "sentence"))
+    to, back = (oldest.weight, 0.0) if oldest.outgoing else (0.0, oldest.weight)
+    for tie in ties[1:]:
+        if tie.outgoing:
+            to += tie.weight
+        else:
+            back += tie.weight
+    # Many are alike, and kept for as long as the society is there.
+    return (other.id, intern(oldest.described), oldest.kind.value, known, intern(oldest.called), to, back)
+
+
+def _stranger(state: SocietyState, agent: str) -> KnownFacts:
+    known = state.residents[agent].disclosed_at(state.scenario.disclosure.get("other", "sentence"))
+    return (agent, "somebody who spoke to you", "other", known, "somebody", 0.0, 0.0)
+
+
+def _within_reach(state: SocietyState, resident: Resident) -> Mapping[str, KnownFacts]:
+    """What the resident knows of each of those with whom it has ties that are neither suspended nor blocked."""
+    world, levels = state.world, state.scenario.disclosure
+    is_blocking = bool(world.blocked or world.blocked_ties)
+    known = {}
+    for agent, ties in state.graph.acquaintances(resident.id).items():
+        left = [tie for tie in ties if tie.kind not in world.suspended]
+        if left and not (is_blocking and world.is_blocked(resident.id, agent)):
+            known[agent] = _known(state.residents[agent], left, levels)
+    return known
+
+
+def _strongest(state: SocietyState, resident: Resident, others: list[KnownFacts]) -> list[KnownFacts]:
+    """Those with the strongest ties first, of these who spoke with the resident last; chance decides among equals."""
+    strength = defaultdict[str, float](float)
     for tie in state.graph.neighbours(resident.id):
         if tie.kind not in state.world.suspended:
-            ties.setdefault(tie.id, tie)
-    others = [agent for agent in ties if agent not in speakers]
-    room = max(0, state.scenario.settings.neighbours - len(speakers))
-    if len(others) > room:
-        rng = rng_for(state.seed, "observe", state.world.step, resident.id)
-        others = rng.sample(others, room)
-    return [(agent, ties.get(agent)) for agent in [*speakers, *others]]
+            strength[tie.id] += tie.weight
+    rng_for(state.seed, "observe", state.world.step, resident.id).shuffle(others)
+    return sorted(others, key=lambda known: (-strength[known[0]], -resident.contacts.get(known[0], 0)))

@@ -24,6 +24,7 @@ from ..agents.gateway.request import ModelRequest, ParsedReply, judge
 from ..personas.errors import RunError, RunFileError
 from ..personas.model import Answer, AnswerSchema, Outcome, RequestContext
 from ..personas.prompt import RenderedPrompt
+from .config import RunConfig
 from .engine import Progress
 from .fork import copy_run
 from .growth import Growth
@@ -36,6 +37,7 @@ from .runfile.reader import open_run
 from .runfile.recording import Marker, Recording, markers
 from .runfile.rows import GrowthExtensionRow
 from .runfile.runlog import RunLog
+from .runfile.society_rows import TieRow
 from .scenario import Scenario
 from .society import Society
 from .trust import check_code
@@ -86,8 +88,11 @@ def _society(recording: Recording, scenario: type[Scenario], out: Path, progress
     society = Society(
         made,
         growth=_first_growth(recording),
+        network=run.network,
         seed=run.seed,
         model=model,
+        mind=RunConfig.given(mind=run.mind).mind,
+        archetypes=run.archetypes,
         solver=roles.get("solver"),
         grader=roles.get("grader"),
         embeddings=recorded_embeddings(run),
@@ -100,12 +105,13 @@ def _society(recording: Recording, scenario: type[Scenario], out: Path, progress
             for one in recording.rows(GrowthExtensionRow, "ORDER BY extension")
         ],
         gateway=RecordedGateway(model, recording, answer_tokens=tokens, roles=roles),
-        recall=recorded_recall(recording),
+        recall=recorded_recall(recording, run),
         store=None if recording.begun is None else _state(recording, recording.begun, out),
         repeats=run,
         progress=progress,
     )
     society.steps_wanted = recording.steps
+    society.state.known_ties = recording.rows(TieRow, "ORDER BY ordinal")
     return society
 
 
@@ -310,7 +316,7 @@ def since_then(then: Mapping[str, str]) -> str:
 
 
 _LOST = "WHERE job = $job AND step IS NULL AND purpose = $purpose"
-_FAILED = "WHERE step = $number AND purpose = $purpose"
+_FAILED = "WHERE job = $job AND phase = $phase AND number = $number AND purpose = $purpose"
 
 
 class RecordedEmbedder:
@@ -341,16 +347,16 @@ class RecordedEmbedder:
             )
         return Embedded(vectors, lost)
 
-    def failed(self, step: int) -> Mapping[str, FailureRow]:
-        """The agents for whom no vectors came in this step of the run, with their rows."""
-        rows = self._recording.rows(FailureRow, _FAILED, {"number": step, "purpose": PURPOSE})
+    def failed(self, phase: str, step: int) -> Mapping[str, FailureRow]:
+        """The agents for whom no vectors came in this step of the run, or in a survey after it, with their rows."""
+        where = {"job": self._recording.job, "phase": phase, "number": step, "purpose": PURPOSE}
+        rows = self._recording.rows(FailureRow, _FAILED, where)
         return {row.owner: row for row in rows}
 
 
-def recorded_recall(recording: Recording) -> EmbeddingRecall | None:
-    """What reminds the residents of a replay by meaning; None where words did."""
-    model = recording.run.embedding_model
-    if model is None:
+def recorded_recall(recording: Recording, job: RunRow | JobRow) -> EmbeddingRecall | None:
+    """What reminds the residents of a replay by meaning, in a run or a job on it; None where words did."""
+    if job.embedding_model is None:
         return None
-    embedder = RecordedEmbedder(recording, model)
-    return EmbeddingRecall(embedder, embedder.failed)
+    embedder = RecordedEmbedder(recording, job.embedding_model)
+    return EmbeddingRecall(embedder, embedder.failed, job=recording.job)

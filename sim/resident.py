@@ -1,43 +1,112 @@
 """The agents of a society, and the society as a scenario sees it."""
 
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from functools import cached_property
+from random import Random
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import networkx as nx
 
 from ..agents.memory import Memory
+from ..agents.observation import disclosed_at
 from ..personas.persona import Persona
 from ..personas.population import PersonaGraph
-from .mesa import FixedAgent, Model, Network
+from ..personas.profiles.relatives import told_facts
+from .mesa import Cell, DiscreteSpace, FixedAgent, Model, Network
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from ..agents.observation import Disclosure
+    from ..personas.profiles.profile import Profile
+    from .details import PeopleDetails
+    from .dynamics.world import World
     from .emitted import Emission
     from .runfile.rows import MessageRow
-    from .world import World
+
+#: What prompts say of the agent itself.
+type PersonaDetail = Literal["description", "profile", "biography"]
+
+#: What one agent knows of another: all of a `Seen` but its key.
+type KnownFacts = tuple[str, str, str, str, str, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Acquaintances:
+    """What an agent knows of each of those with whom it has ties, by id."""
+
+    #: What it was made from: how much is known by kind of tie, and how often ties had changed.
+    levels: "Mapping[str, Disclosure]"
+    changes: int
+    known: "Mapping[str, KnownFacts]"
 
 
 class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
     """One persona, living on one node of the relationship graph (`cell`)."""
 
-    def __init__(self, model: Model, persona: Persona, cell: Any, *, memory: Memory) -> None:
-        """`memory` holds nothing yet."""
+    def __init__(
+        self, model: Model, persona: Persona, cell: Any, *, memory: Memory, details: "PeopleDetails | None" = None
+    ) -> None:
+        """`memory` holds nothing yet; `details` is what is known of all people besides their descriptions."""
         super().__init__(model)
         self.cell = cell
         self.persona = persona
+        #: The persona's id, by which the run file knows the agent.
+        self.id = persona.id
         self.memory = memory
+        self._details = details
         #: Of the type that the scenario declares; None where it declares none. Actions change it when they are applied.
         self.state: Any = None
+        #: The group in which the scenario puts it.
+        self.group: str | None = None
         #: What was said to it and it has not acted on yet, oldest first.
         self.inbox: list[MessageRow] = []
+        #: The last step in which it spoke with others, by agent; kept where neighbours are chosen by that.
+        self.contacts: dict[str, int] = {}
+        #: The step in which it came to the society, 0 for the beginning; and whether it has left it.
+        self.arrived = 0
+        self.departed = False
         #: Turns that it had, and how many of its outputs were accepted: no check failed, and they repeated nothing.
         self.asked = self.accepted = 0
+        #: What it knows of those with whom it has ties, from when it was first asked for; `sim.observe` makes it.
+        self.acquaintances: Acquaintances | None = None
+        #: The level at which others saw it last, and what they know of it.
+        self._disclosed: tuple[Disclosure, str] | None = None
+
+    def disclosed_at(self, level: "Disclosure") -> str:
+        """What is known of the agent at this level."""
+        if self._disclosed is None or self._disclosed[0] != level:
+            self._disclosed = level, disclosed_at(self.persona.text, level)
+        return self._disclosed[1]
+
+    def leave(self) -> None:
+        """Leave the society, and Mesa's sets of agents and cell."""
+        self.departed = True
+        self.remove()
+
+    @cached_property
+    def profile(self) -> "Profile | None":
+        """What is known of the agent by attribute, as a hub brought it; None where it brought nothing."""
+        return self._details.profile(self.id) if self._details else None
 
     @property
-    def id(self) -> str:
-        """The persona's id, by which the run file knows the agent."""
-        return self.persona.id
+    def biography(self) -> str:
+        """The agent's biography, as a hub brought it; empty without one."""
+        return self._details.biography(self.id) if self._details else ""
+
+    @property
+    def weight(self) -> float:
+        """What the agent counts for in figures about the population, as a selection says; 1 without one."""
+        return self._details.weight(self.id) if self._details else 1.0
+
+    def described(self, detail: PersonaDetail) -> str:
+        """The description, and after it what is known of the agent, or its biography, if there is any."""
+        more = self.biography if detail == "biography" else ""
+        if detail == "profile" and self.profile is not None:
+            facts = told_facts({name: known.value for name, known in self.profile.attributes.items()})
+            more = f"What is known of this person: {facts}." if facts else ""
+        return f"{self.persona.text}\n\n{more}" if more else self.persona.text
 
 
 class SocietyView(Protocol):
@@ -81,9 +150,51 @@ class SocietyView(Protocol):
         ...
 
 
-def settle(model: Model, graph: PersonaGraph, *, memory: "Callable[[Persona], Memory]") -> dict[str, Resident]:
-    """A resident for each persona of the graph, by id, each on its node of a Mesa network."""
-    space = Network(nx.Graph(graph.nx), layout=None, random=model.random)
-    return {
-        persona.id: Resident(model, persona, space[persona.id], memory=memory(persona)) for persona in graph.personas
-    }
+class Place(Cell):  # type: ignore[misc]  # mesa ships no types
+    """The node of one persona: its connections are the persona's ties, as they are."""
+
+    __slots__ = ("_space",)
+
+    def __init__(self, space: "PersonaSpace", persona: str) -> None:
+        self._space = space
+        super().__init__(persona, random=space.random)
+
+    @property
+    def connections(self) -> dict[str, "Place"]:
+        """The nodes of those who are tied to the persona, by id."""
+        return {other.id: self._space[other.id] for other in self._space.graph.neighbours(self.coordinate)}
+
+    @connections.setter
+    def connections(self, given: object) -> None:
+        """Connections are those of the graph, whatever Mesa sets when it makes a cell."""
+
+    def refresh(self) -> None:
+        """Forget the neighbourhoods that Mesa has kept, once ties have changed."""
+        self._clear_cache()
+
+
+class PersonaSpace(Network):  # type: ignore[misc]  # mesa ships no types
+    """The relationship graph as a Mesa network, which holds no ties of its own: 100,000 people have a million."""
+
+    def __init__(self, graph: "Callable[[], PersonaGraph]", personas: "Iterable[str]", random: Random) -> None:
+        """`graph` gives the graph as it is: a society may be given another one before its first step."""
+        DiscreteSpace.__init__(self, random=random, cell_klass=Place)
+        self._graph = graph
+        self._kdtree_cells: list[Place] = []
+        self._kdtree = None
+        for persona in personas:
+            self._cells[persona] = Place(self, persona)
+
+    @property
+    def graph(self) -> PersonaGraph:
+        """Who is tied to whom."""
+        return self._graph()
+
+    def add_cell(self, cell: Place) -> None:
+        """Add a node; its ties are those of the graph."""
+        DiscreteSpace.add_cell(self, cell)
+
+    @property
+    def G(self) -> nx.Graph:  # noqa: N802 - Mesa's own name
+        """The ties as a simple graph of networkx, made anew each time."""
+        return nx.Graph(self.graph.nx)

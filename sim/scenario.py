@@ -10,30 +10,31 @@ Everything has a default. This is a whole scenario::
 """
 
 import random
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from ..agents.action_check import check_actions
 from ..agents.actions import Action, Instruction
-from ..agents.memory import Memory
-from ..agents.mind import Mind, Rule, build_mind
-from ..agents.observation import Observation
-from ..personas.errors import SetupError, hook, parameter
+from ..agents.memory import Memory, MemoryStream, RecallWeights
+from ..agents.mind import Mind, Rule
+from ..agents.named_mind import named_mind
+from ..agents.observation import DISCLOSURE, Disclosure, Observation
+from ..personas.errors import SetupError, hook
 from ..personas.inputs import nearest
 from ..personas.persona import Persona
-from .world import State, World
+from .dynamics.activation import Activation, everybody
+from .dynamics.channels import Channel
+from .dynamics.declared import Arrival, Intervention
+from .dynamics.world import State, World
+from .resident import PersonaDetail, Resident, SocietyView
 
 if TYPE_CHECKING:
-    from .resident import Resident, SocietyView
-
-#: Names are parts of file names and of sentences.
-_NAME = re.compile(r"\w([\w .+-]{0,62}[\w+-])?")
+    from ..agents.react import ToolFunction
+    from .survey.declared import Survey
+    from .survey.items import Item
 
 
 class Settings(BaseModel):
@@ -46,47 +47,52 @@ class Settings(BaseModel):
     recalled: int = Field(4, ge=0, le=50, description="Notes that come to an agent's mind in a step, at most")
     memory: int = Field(32, ge=1, description="Notes an agent keeps; the newest count")
     observation_tokens: int = Field(1200, ge=100, description="Length of an observation in tokens, at most (estimated)")
+    persona_detail: PersonaDetail = Field(
+        "description",
+        description="What prompts say of the agent itself: the description, or that and its profile or biography",
+    )
     answer_tokens: int = Field(1024, ge=16, description="Length of an answer in tokens, at most")
+    prompt_tokens: int = Field(
+        0, ge=0, description="Length of a whole prompt in tokens, at most (estimated); 0 for no limit"
+    )
+    neighbours_by: Literal["chance", "strength"] = Field(
+        "chance", description="Which neighbours are seen: any, or those with the strongest ties and latest talks first"
+    )
+    memory_kind: Literal["nearest", "stream"] = Field(
+        "nearest", description="What comes to mind: what is nearest to what is heard; or by recency and importance too"
+    )
+    recency: float = Field(1.0, ge=0, description="Weight of recency in a memory stream")
+    relevance: float = Field(1.0, ge=0, description="Weight of relevance in a memory stream")
+    importance: float = Field(1.0, ge=0, description="Weight of importance in a memory stream")
+    recency_decay: float = Field(0.9, gt=0, le=1, description="What is left of a note's recency after a step")
+    reflect_at: int = Field(
+        0, ge=0, description="Importance of notes in a stream after which an agent reflects on them; 0 for never"
+    )
+    tool_calls: int = Field(4, ge=1, description="Tools an agent calls in a turn, at most (--mind react)")
+    plan_every: int = Field(0, ge=0, description="Steps for which an agent with a stream plans; 0 for never")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _divided(cls, value: object, info: ValidationInfo) -> object:
+        """A setting of several values may be written as `--set asked_at=0,2,8`, in brackets or without."""
+        annotation = cls.model_fields[info.field_name].annotation if info.field_name else None
+        if not isinstance(value, str) or get_origin(annotation) not in (tuple, list):
+            return value
+        return [one.strip() for one in value.strip().strip("()[]").split(",") if one.strip()]
+
+    @field_validator("reflect_at", "plan_every")
+    @classmethod
+    def _needs_a_stream(cls, value: int, info: ValidationInfo) -> int:
+        if value and info.data.get("memory_kind") != "stream":
+            raise ValueError("it needs memory_kind=stream")
+        return value
 
 
 #: The settings that have no effect where agents do not see each other.
-SEEN_SETTINGS = frozenset({"neighbours", "heard", "recalled", "memory", "observation_tokens"})
+SEEN_SETTINGS = frozenset(Settings.model_fields) - {"answer_tokens", "prompt_tokens"}
 
 #: Settings of tasks that name files, which a run from elsewhere may not have read here.
 FILE_SETTINGS = ("demonstrations", "against", "world_file", "tools", "lock")
-
-
-@dataclass(frozen=True, slots=True)
-class Intervention:
-    """A change to the world, declared beforehand and applied at the start of step `at`, from 1.
-
-    Raises `SetupError` for an invalid step.
-    """
-
-    at: int
-    name: str
-    #: What everybody hears of it, for two steps.
-    news: str
-    #: What else it changes. It is given the world and changes nothing but the world.
-    effect: Callable[[World], None] | None = None
-    #: True where a run that ends before step `at` does without it; else such a run is refused.
-    optional: bool = False
-
-    def __post_init__(self) -> None:
-        at: object = self.at
-        if isinstance(at, bool) or not isinstance(at, int) or at < 1:
-            raise SetupError(
-                f"The intervention {self.name!r} is to come at step {at!r}; give a whole number from 1, or leave "
-                f"it out of `interventions` where it is never to come."
-            )
-        words: tuple[object, ...] = (self.name, self.news)
-        if not all(isinstance(one, str) and one.strip() for one in words):
-            raise SetupError(f"An intervention needs a name and news that are texts, but {words!r:.80} were given.")
-        if self.effect is not None and not callable(self.effect):
-            raise SetupError(
-                f"The intervention {self.name!r} has the effect {self.effect!r}; give a function of the world, as "
-                f"`lambda world: world.suspend(RelationKind.TRADE)`."
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +111,21 @@ class Scenario:
 
     #: Name on the command line and in `runs.scenario`.
     name: ClassVar[str] = ""
+    #: What messages call it.
+    noun: ClassVar[str] = "scenario"
     #: First in every prompt, verbatim.
     world: str = ""
     #: What agents may emit.
     actions: tuple[type[Action], ...] = (Instruction,)
     interventions: Sequence[Intervention] = ()
+    #: Where agents can post what others may be shown.
+    channels: Sequence[Channel] = ()
+    #: Whose turn it is in a step.
+    activation: Activation = everybody()
+    #: Where agents have times of their own (`next_turn`), the time over which a step holds the turns that fall due.
+    time_window: float = 0.0
+    #: What agents are asked after some steps; it leaves no trace in them.
+    surveys: "Sequence[Survey]" = ()
     #: True where no turn of a step needs anything from another turn: with --batch steps go by batch too, and those of
     #: many people are committed in pages, so that memory does not grow with them.
     independent: ClassVar[bool] = False
@@ -118,11 +134,14 @@ class Scenario:
     observes: ClassVar[bool] = True
     #: Steps that a run takes at most where `ended` alone says when it ends; None for as many as are asked for.
     most_steps: ClassVar[int | None] = None
+    #: How much an agent knows of another by the kind of their relation, `other` for strangers: all of the description,
+    #: its first sentence (as for kinds that are not there), the impression that this begins with, or nothing.
+    disclosure: Mapping[str, Disclosure] = DISCLOSURE
     #: False where people are grown and none of them acts: nobody is placed in the society, and it takes no step.
     takes_steps: ClassVar[bool] = True
     settings_type: ClassVar[type[Settings]] = Settings
     #: Types of the state of each agent (`resident.state`) and of the world (`world.state`), as subclasses of `State`;
-    #: None for no state. Actions change them in `apply`, interventions that of the world.
+    #: None for no state. Actions change them in `apply`, interventions in their `effect`.
     agent_state_type: ClassVar[type[BaseModel] | None] = None
     world_state_type: ClassVar[type[BaseModel] | None] = None
     #: Questions to the run file, each with its SQL: answered on the terminal after a run, and in the report.
@@ -138,57 +157,129 @@ class Scenario:
         """What the scenario is, in one line."""
         return (cls.__doc__ or "").strip().partition("\n")[0]
 
-    def active(self, society: "SocietyView", rng: random.Random) -> Sequence["Resident"]:
-        """Whose turn it is in this step: by default everybody's."""
-        return society.residents
+    def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
+        """Whose turn it is in this step: by default that of those whom `activation` chooses."""
+        return self.activation.choose(society.residents, society, rng)
 
-    def visits(self, society: "SocietyView", rng: random.Random) -> Sequence[Visit]:
+    def next_turn(self, resident: Resident, rng: random.Random) -> float:
+        """The time until the agent's next turn; infinite for never.
+
+        A scenario that gives one is not in lock-step: a step holds the turns that fall due next, `world.time` is
+        their time, and neither `activation` nor `active` is asked. Asked before the first step and after each turn.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is in lock-step")
+
+    @property
+    def keeps_time(self) -> bool:
+        """Whether agents have turns at times of their own."""
+        return type(self).next_turn is not Scenario.next_turn
+
+    def arrivals(self, society: SocietyView, rng: random.Random) -> Sequence[Arrival]:
+        """Who comes at the beginning of this step: by default nobody."""
+        return ()
+
+    def departures(self, society: SocietyView, rng: random.Random) -> Sequence[Resident | str]:
+        """Who leaves at the beginning of this step, before anybody comes: by default nobody."""
+        return ()
+
+    def visits(self, society: SocietyView, rng: random.Random) -> Sequence[Visit]:
         """What a visiting player says in this step: by default nothing."""
         return ()
 
-    def offer(self, resident: "Resident", observation: Observation, rng: random.Random) -> tuple[type[Action], ...]:
+    def offer(self, resident: Resident, observation: Observation, rng: random.Random) -> tuple[type[Action], ...]:
         """What the agent may do in this turn: by default any of `actions`, and the model chooses."""
         return self.actions
 
-    def task(self, resident: "Resident", world: World) -> str:
+    def described(self, resident: Resident) -> str:
+        """What prompts say of the agent itself, in turns and surveys: by default what `persona_detail` says.
+
+        A scenario may add the agent's place in it, as "You work in a shop in the old town." What it says after the last
+        step is kept in `descriptions`, so that a survey of the finished run and an interview say it too.
+        """
+        return resident.described(self.settings.persona_detail)
+
+    def task(self, resident: Resident, world: World) -> str:
         """The sentence that ends the prompt."""
         return f"It is step {world.step}. What do you do now?"
 
-    def measures(self, society: "SocietyView") -> Mapping[str, float]:
+    def measures(self, society: SocietyView) -> Mapping[str, float]:
         """Numbers to log after each step: by default none.
 
         What the step emitted is in `society.emitted_this_step`, with the fields of each action.
         """
         return {}
 
-    def group(self, resident: "Resident") -> str | None:
+    def node_measures(self, society: SocietyView) -> Mapping[str, Mapping[str, float]]:
+        """Numbers to log of each agent after each step, by name and agent: by default none.
+
+        `network_measures` gives those of its place in the network.
+        """
+        return {}
+
+    def group(self, resident: Resident) -> str | None:
         """The group by which the report tells the agent apart from others: by default none.
 
         Asked once for each agent, before the first step.
         """
         return None
 
-    def ended(self, society: "SocietyView") -> bool:
+    def ended(self, society: SocietyView) -> bool:
         """Whether the run ends before its last step: by default never."""
         return False
 
     def mind(self) -> Mind | Rule:
         """How all agents decide: a compiled graph, by default generate, check, keep or revise; or a plain function.
 
+        The default one plans and reflects as well, where the settings `plan_every` and `reflect_at` say so. For
+        another one that can be named (`--mind`) nothing need be overridden; a mind of the scenario's own comes first.
         A function is given the observation and a random number generator of the agent's own, and gives one of the
         actions that are offered, or None for nothing. No model is asked, and no text compared with earlier ones.
         """
-        return build_mind()
+        return named_mind(plans=self.settings.plan_every > 0, reflects=self.settings.reflect_at > 0)
+
+    def rule(self, observation: Observation, rng: random.Random) -> Action | None:
+        """What an agent does where no model decides (`--mind rule`), as the function that `mind` may give.
+
+        By default there is no such rule.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no rule")
+
+    def vary(self, action: Action, resident: Resident, rng: random.Random) -> Action:
+        """What an agent does after the one who was asked for all that are alike (`--archetypes`): by default the same.
+
+        An addressed action is spoken to somebody whom the agent sees already. Draws by chance from `rng` alone.
+        """
+        return action
+
+    def tools(self) -> "Sequence[ToolFunction]":
+        """What agents can find things out with before they act (`--mind react`): by default nothing.
+
+        Functions with a docstring and typed parameters, which the model is told of. One that has a parameter
+        `observation` is given what the agent observes. They change nothing, and give the same for the same arguments.
+        A `ValueError` is told to the model.
+        """
+        return ()
+
+    def answer(self, resident: Resident, item: "Item", rng: random.Random) -> Any:
+        """What an agent answers to an item of a survey, where a rule decides for agents; None for "don't know".
+
+        A number of a scale or of a `Number`, an option of a `Choice`, a list of options of a `Rank`, or a text.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no rule for the answers to surveys")
 
     def memory(self, persona: Persona) -> Memory:
-        """An agent's memory, empty: by default one that keeps the newest notes and recalls by words or meaning."""
-        return Memory(self.settings.memory)
+        """An agent's memory, empty: by default of the kind that the setting `memory_kind` says."""
+        chosen = self.settings
+        if chosen.memory_kind == "nearest":
+            return Memory(chosen.memory)
+        weights = RecallWeights(chosen.recency, chosen.relevance, chosen.importance, chosen.recency_decay)
+        return MemoryStream(chosen.memory, weights=weights)
 
-    def observe(self, resident: "Resident", observation: Observation, world: World) -> Observation:
+    def observe(self, resident: Resident, observation: Observation, world: World) -> Observation:
         """What the agent observes, before it is cut to `observation_tokens`: by default what it is given."""
         return observation
 
-    def agent_state(self, resident: "Resident", rng: random.Random) -> BaseModel:
+    def agent_state(self, resident: Resident, rng: random.Random) -> BaseModel:
         """The state with which an agent begins: by default the defaults of `agent_state_type`."""
         return (self.agent_state_type or State)()
 
@@ -196,30 +287,22 @@ class Scenario:
         """The state with which the world begins: by default the defaults of `world_state_type`."""
         return (self.world_state_type or State)()
 
+    @property
+    def rows_wanted(self) -> int | None:
+        """Rows that are to be accepted in all, where steps go on until they are; None where steps are counted."""
+        return None
+
     def check_readable(self) -> None:
         """Raise `SourceError` when a file that the settings name cannot be read; called before a run file is made."""
 
     def declared_interventions(self) -> tuple[Intervention, ...]:
-        """What is to happen to the world. Raises `HookError` when `interventions` fails or holds something else."""
+        """What is to happen. Raises `HookError` when `interventions` fails or holds something else."""
         with hook(self, "interventions"):
             declared = tuple(self.interventions)
             for one in declared:
                 if not isinstance(one, Intervention):
                     raise TypeError(f"it must hold interventions, and holds {one!r}")
         return declared
-
-    def checked_mind(self) -> Mind | Rule | None:
-        """What `mind` gives, None for the default one, whose graph need not be made.
-
-        Raises `HookError` when `mind` fails, or gives neither a compiled graph nor a function.
-        """
-        if type(self).mind is Scenario.mind:
-            return None
-        with hook(self, "mind"):
-            mind: object = self.mind()
-            if not callable(getattr(mind, "ainvoke", mind)):
-                raise TypeError(f"it must give a compiled graph, as build_mind() does, and gave {mind!r:.80}")
-        return mind  # type: ignore[return-value]  # whatever can be invoked is one
 
     @classmethod
     def _parsed(cls, given: Mapping[str, Any]) -> Settings:
@@ -228,82 +311,18 @@ class Scenario:
             if name not in known:
                 used = [one for one in known if cls.observes or one not in SEEN_SETTINGS]
                 raise SetupError(
-                    f"Scenario {cls.name!r} has no setting {name!r}{nearest(name, used)}. It has: {', '.join(used)}."
+                    f"{cls.noun.capitalize()} {cls.name!r} has no setting {name!r}{nearest(name, used)}. "
+                    f"It has: {', '.join(used)}."
                 )
         try:
             return cls.settings_type.model_validate(given)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
+            said = first["msg"].removeprefix("Value error, ").lower()
             name = str(first["loc"][0]) if first["loc"] else "?"
             raise SetupError(
-                f"Setting {name!r} of scenario {cls.name!r} cannot be {first['input']!r}: {first['msg'].lower()}."
+                f"Setting {name!r} of {cls.noun} {cls.name!r} cannot be {first['input']!r}: {said}."
             ) from error
-
-
-def check_scenario(scenario: object) -> None:
-    """Raise `SetupError` for what is no scenario, for a name no file can have, and for actions nobody could emit."""
-    if isinstance(scenario, type):
-        raise SetupError(
-            f"A scenario is to be given, and {scenario.__name__} is a class; write {scenario.__name__}(), with its "
-            f"settings in the brackets."
-        )
-    if not isinstance(scenario, Scenario):
-        raise SetupError(f"A scenario is to be given, and {scenario!r} is none; derive a class from Scenario.")
-    said = f"The scenario {type(scenario).__name__}"
-    name: object = scenario.name
-    world: object = scenario.world
-    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-        given = f"is called {name!r}" if name else "has no name"
-        raise SetupError(
-            f"{said} {given}; set its `name` to 1 to 64 letters, digits, blanks and any of _ . + -, beginning and "
-            f"ending with a letter or digit."
-        )
-    if not isinstance(world, str):
-        raise SetupError(f"{said} has a world of type {type(world).__name__}; it must be a str.")
-    if not isinstance(getattr(scenario, "settings", None), Settings):
-        raise SetupError(f"{said} has no settings; call `super().__init__(settings)` in its `__init__`.")
-    with hook(scenario, "actions"):
-        actions = scenario.actions
-    check_actions(actions, where=said)
-    if not actions and type(scenario).offer is Scenario.offer and scenario.takes_steps:
-        raise SetupError(f"{said} has no actions, so nobody could do anything; list what they may do in `actions`.")
-
-
-def check_steps(steps: object) -> int:
-    """The number of steps. Raises `SetupError` for what is no number of steps."""
-    if isinstance(steps, bool) or not isinstance(steps, int):
-        raise SetupError(f"steps must be a whole number from 1, but {steps!r} was given.")
-    if steps < 1:
-        raise SetupError(f"steps must be at least 1, but {steps} was given.")
-    return steps
-
-
-def check_steps_left(steps: object, *, lived: int, path: Path | str) -> None:
-    """Raise `SetupError` when a run that has taken so many steps is to take fewer in all; None is as many as it was."""
-    if isinstance(steps, int) and 0 < steps < lived:
-        raise SetupError(
-            f"{str(path)!r} has run {lived} steps, and steps counts those too; give {lived} or more, "
-            f"but {steps} was given."
-        )
-
-
-def check_interventions(scenario: Scenario, steps: int, *, before: Scenario | None = None, after: int = 0) -> None:
-    """Raise `SetupError` for an intervention that would never come in a run of `steps`, unless it is optional.
-
-    Of a fork `after` some step, those that the scenario `before` it had too are left as they were.
-    """
-    known = {(one.at, one.name) for one in before.declared_interventions()} if before else ()
-    for one in scenario.declared_interventions():
-        if (one.at, one.name) in known:
-            continue
-        said = f"The intervention {one.name!r} is to come at step {one.at}"
-        if one.at <= after:
-            raise SetupError(f"{said}, and the fork begins after step {after}; fork at step {one.at - 1} or before.")
-        if one.at > steps and scenario.takes_steps and not one.optional:
-            raise SetupError(
-                f"{said}, and the run is to end after step {steps}; give {parameter('steps', one.at)} or more, or an "
-                "earlier step."
-            )
 
 
 class GrowthOnly(Scenario):
@@ -312,6 +331,6 @@ class GrowthOnly(Scenario):
     name = "growth"
     takes_steps = False
 
-    def ended(self, society: "SocietyView") -> bool:
+    def ended(self, society: SocietyView) -> bool:
         """At once: there is no step to take."""
         return True

@@ -15,32 +15,39 @@ from langchain_core.language_models.chat_models import BaseChatModel
 
 from ..agents.embedding.models import EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle
-from ..agents.gateway.budget import Prices
+from ..agents.gateway.budget import Prices, SharedBudget
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.gateway import Gateway
 from ..personas.errors import HookError, SetupError, StorageError, hook
 from ..personas.population import PersonaGraph
-from .config import GivenModel, RoleModel, RunConfig, RunModels, RunOptions
-from .emitted import Emission
+from .config import GivenModel, RoleModel, RunConfig, RunOptions
+from .details import PeopleDetails
+from .dynamics.network import draw_network, opened_source
+from .dynamics.world import World
+from .emitted import Emission, check_emitted
 from .engine import Engine, EventHash, Progress, SilentProgress, rare_collections
 from .executor import Executor
 from .growth import Growth, GrowthSource
 from .growth.job import GrowthJob
-from .growth.stored import begin_extension
+from .growth.stored import begin_extension, remove_unasked, with_arrivals
 from .mesa import Model
-from .observe import EmbeddingRecall
-from .resident import Resident, settle
+from .minds import checked_mind
+from .observe import EmbeddingRecall, keep_descriptions
+from .prompt_limits import check_prompts
+from .resident import Resident
+from .run_models import RunModels
 from .runfile import job_rows
 from .runfile.reader import FinishedRun, open_run
 from .runfile.recording import run_of
 from .runfile.runlog import RunLog
-from .scenario import Scenario, check_interventions, check_scenario
-from .seeds import derive_seed
-from .state import SocietyState, declare, declared_rows, restore
-from .step import StepContext, check_emitted, take_step
-from .task import Task, prepare_task
-from .trust import RESUMED, TrustedKind, check_resumed, inherit, remember
-from .world import World
+from .scenario import Scenario
+from .scenario_checks import check_interventions, check_scenario, check_surveys
+from .settling import declare, declared_rows, settle
+from .state import SocietyState, restore
+from .step import StepContext, take_step
+from .survey.phase import batched_phases
+from .tasks.task import Task, prepare_task
+from .trust import TrustedKind, check_resumed, note_trust
 
 #: Options that may be given again when a run is resumed.
 _CHANGEABLE = ("base_url", "limits", "prices", "cache", "embedding_url")
@@ -97,6 +104,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             scenario=scenario.name,
             settings=scenario.settings.model_dump(mode="json"),
         )
+        check_prompts(scenario, config.mind)
         super().__init__(rng=config.seed)
         # Mesa has put its own step around ours; one that nothing stops at the end goes around both.
         self.step = partial(self.run_for, 1)  # type: ignore[method-assign]
@@ -105,18 +113,17 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         )
         #: All that the run is made with.
         self.config = self._models.named_in(config)
-        self.scenario, self.seed = scenario, config.seed
-        self.path = Path(out)
+        self.scenario, self.seed, self.path = scenario, config.seed, Path(out)
         self.steps_wanted = self.config.steps if scenario.takes_steps else 0
-        self.state = SocietyState(scenario, seed=config.seed)
-        self.engine: Engine
+        self.state = SocietyState(scenario, seed=config.seed, judges=config.growth.judges)
         #: What the sources of texts passed over, in words; empty where nothing.
         self.passed_over = ""
-        self._source, self._extensions = source, extensions
-        self._gateway, self._recall, self._executor = gateway, recall, executor
-        self._log, self._repeats = store, repeats
+        self._source, self._extensions, self._gateway = source, extensions, gateway
+        self._recall, self._executor, self._log, self._repeats = recall, executor, store, repeats
         self._progress = progress or SilentProgress()
         self._error: BaseException | None = None
+        #: The budget that it shares with other runs, if any; set before it is opened.
+        self.shared_budget: SharedBudget | None = None
         self._restoring = self._is_resumed = self._is_open = self._is_interrupted = False
 
     @classmethod
@@ -179,7 +186,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         Works where an event loop runs already (a notebook). Raises `RunError` when the run fails; what was
         committed stays and can be resumed.
         """
-        with self, rare_collections():
+        with self:
             self.run_model()
             event_hash = self.engine.events.hex
         return FinishedRun(self.path, event_hash)
@@ -215,7 +222,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         if not self._is_open:
             raise SetupError("The society is not open, so it takes no step; call run(), or step in `with society:`.")
         self._raise_error()
-        with rare_collections():
+        with rare_collections(ruled=len(self.residents) if self._steps.is_rule else 0):
             while self.running and self.time < end_time:
                 super().run_until(min(end_time, floor(self.time) + 1))
                 self._raise_error()
@@ -233,8 +240,8 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
 
     @property
     def residents(self) -> Sequence[Resident]:
-        """All agents, in the fixed order in which effects are applied."""
-        return tuple(self.state.residents.values())
+        """All agents who live there, in the fixed order in which effects are applied."""
+        return self.state.present
 
     @property
     def newest(self) -> deque[bool]:
@@ -254,7 +261,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         """Open the run file and the model, grow or restore the people, and continue where the last step ended."""
         if self._is_open:
             raise SetupError("The society is open already; inside `with society:`, call run_model() or step().")
-        mind = self.scenario.checked_mind()
+        mind = checked_mind(self.scenario, self.config)
         # What cannot be read is found before a file is made, which the next attempt would refuse.
         source = None if self._log or self._is_resumed else self._opened_source()
         with ExitStack() as opened:
@@ -262,20 +269,22 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             log = opened.enter_context(self._opened_log(source))
             self.engine = self._engine(log, cache)
             recall = self._recall or (EmbeddingRecall(self.engine.embedder) if self.engine.embedder else None)
-            self._steps = StepContext(self.state, self, self.engine, mind, recall, self._executor)
+            self._steps = StepContext(self.state, self, self.engine, mind, self.config, recall, self._executor)
             opened.pop_all()
         if self._is_interrupted:
             self.engine.interrupt()
         try:
             self.engine.__enter__()
             self._note_changes(log)
-            self._note_trust(log.run)
+            note_trust(log.run, repeats=self._repeats, is_resumed=self._is_resumed)
             self._populate(log, source)
             self._is_open = True
             self._catch_up()
         except BaseException as error:  # noqa: BLE001 - raised below, as its reader should see it
             failure = self._explained(error)
             self.__exit__(type(failure), failure, failure.__traceback__)
+            if isinstance(failure, SetupError) and not self._is_resumed:
+                remove_unasked(self.path)
             raise failure from failure.__cause__
         return self
 
@@ -288,7 +297,8 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         try:
             if not isinstance(failure, StorageError):
                 self._flush()  # the step before the one that failed
-            self.engine.finish(failure)
+                keep_descriptions(self.state, self.engine.log, is_over=failure is None)
+            self.engine.finish(failure, left=self.state.still_to_do(self.steps_wanted))
         finally:
             self.engine.__exit__(kind, error, trace)
 
@@ -307,19 +317,17 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         if self._source is not None:
             return self._source
         check_interventions(self.scenario, self.steps_wanted)
-        self.config.growth.check_readable()
-        self.scenario.check_readable()
-        return self.config.growth.source(seed=derive_seed(self.seed, "sources"))
+        check_surveys(self.scenario, self.steps_wanted)
+        return opened_source(self.config, self.scenario)
 
     def _engine(self, log: RunLog, cache: AnswerCache | None) -> Engine:
-        batched = {"growth", "step"} if self.scenario.independent else {"growth"}
         return Engine(
             log,
             self._models.model,
             limits=self.config.limits,
             prices=self._models.prices,
             cache=cache,
-            batched=frozenset(batched if self.config.batch else ()),
+            batched=batched_phases(self.scenario) if self.config.batch else frozenset(),
             embeddings=self._models.embeddings,
             embeddings_prices=self._models.embeddings_prices,
             answer_tokens=self.scenario.settings.answer_tokens,
@@ -327,23 +335,16 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             progress=self._progress,
             gateway=self._gateway,
             roles=self._models.roles,
+            shared_budget=self.shared_budget,
         )
 
     def _note_changes(self, log: RunLog) -> None:
         # A resumed run may be given other numbers than it began with, and goes on with those when it is resumed again.
         job = self._models.job(self.config, self.scenario)
-        now_is = {name: getattr(job, name) for name in _CHANGEABLE}
         spec: dict[str, object] = {"steps": self.steps_wanted}
         if (roles := self._models.roles_json) is not None:
             spec["roles"] = orjson.Fragment(roles)
-        log.commit(statements=log.change(spec=spec, **now_is)).result()
-
-    def _note_trust(self, run: job_rows.RunRow) -> None:
-        """Note which addresses and files the user has named: of a resumed society, all but its script."""
-        if self._repeats is not None:
-            inherit(self._repeats, run, ())
-        else:
-            remember(run, kinds=RESUMED if self._is_resumed else None)
+        log.commit(statements=log.change(spec=spec, **{name: getattr(job, name) for name in _CHANGEABLE})).result()
 
     def _populate(self, log: RunLog, source: GrowthSource | None) -> None:
         graph = self._grow(source)
@@ -353,10 +354,11 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             graph = self._grow(more)
         if not self.scenario.takes_steps:
             return
-        self.state.graph = graph
-        self.state.residents = settle(self, graph, memory=self.scenario.memory)
+        self.state.graph = with_arrivals(graph, log)
+        self.state.residents = settle(self, self.state, PeopleDetails(log))
         declare(self.state, log)
-        restore(self.state, log)
+        self.engine.call(partial(draw_network, self.engine, self.state, self.config.network, self._steps.recall))
+        restore(self.state, self, log)
         if isinstance(self.scenario, Task):
             self.engine.call(partial(prepare_task, self.engine, self.scenario, self.state, self._steps.recall))
 
@@ -372,12 +374,13 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             self._restoring = True
             self.run_for(self.world.step)
             self._restoring = False
+        self.engine.call(self._steps.ask_surveys)
         self.running = self._goes_on()
         if not self.running:
             self._check_emitted()
 
     def _goes_on(self) -> bool:
-        if self.world.step >= self.steps_wanted:
+        if self.world.step >= self.steps_wanted or (self.state.times is not None and self.state.times.is_over):
             return False
         with hook(self.scenario, "ended"):
             return not self.scenario.ended(self)

@@ -1,32 +1,31 @@
 """The state of a society: what its steps read and change, and how it is written to and restored from a run file."""
 
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import count
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
-from pydantic import BaseModel
+from pydantic import BaseModel, SerializeAsAny, TypeAdapter
 
 from ..agents.action_check import novelty_of
-from ..agents.action_schema import typed_fields
-from ..agents.actions import PLAYER
-from ..personas.errors import SetupError, hook
+from ..agents.observation import PLAYER
+from ..personas.errors import hook
+from ..personas.judgement import Judge
 from ..personas.persona import RelationKind
 from ..personas.population import PersonaGraph
+from .details import KnownPeople, StoredTables
+from .dynamics.activation import EventTime
+from .dynamics.channels import PostBoard
+from .dynamics.world import World, checked_state, is_cut
 from .emitted import EarlierTexts, Emission, Emitted, SimilarOutputs, TakenValues, read_emissions
-from .runfile import rows
+from .resident import KnownFacts, PersonaSpace, Resident, SocietyView
+from .runfile import rows, society_rows
 from .runfile.job_rows import Unit
 from .runfile.runlog import RunLog
-from .runfile.writer import Statement
 from .scenario import Scenario
 from .seeds import rng_for
-from .world import World, is_cut
-
-if TYPE_CHECKING:
-    from .resident import Resident
 
 #: Lines a resident has not acted on yet: a neighbour's are heard a step after they are spoken, a visitor's at once.
 _UNHEARD = """
@@ -39,11 +38,12 @@ _UNHEARD = """
     ORDER BY message
 """
 
-_SUSPENDED = """
-SELECT step, from_json(world_state -> 'suspended', '["VARCHAR"]') FROM steps
-WHERE json_array_length(world_state, '$.suspended') > 0
+#: The world in steps in which something was suspended or blocked.
+_HELD_BACK = """
+SELECT step, world_state FROM steps WHERE json_array_length(world_state, '$.suspended') > 0
+   OR json_exists(world_state, '$.blocked') OR json_exists(world_state, '$.blocked_ties') ORDER BY step
 """
-#: Lines whose recipients had turns since, in each of which some kind of tie was suspended.
+#: Lines whose recipients had turns since, in each of which something was suspended or blocked.
 _MAYBE_KEPT = """
 SELECT m.message, m.sender, m.recipient, list(o.step)
 FROM messages AS m JOIN observations AS o ON o.agent = m.recipient AND o.step > m.step
@@ -59,14 +59,19 @@ _EMITTED_AS = "SELECT emission, agent, text FROM emissions WHERE emission IN (SE
 _EMITTED_ONE = "SELECT emission, agent, text FROM emissions WHERE emission = $number"
 #: Emissions that are in memory at once while the index is filled.
 _READ = 20_000
+_DEPARTED = "SELECT agent FROM agent_changes WHERE change = 'departed' ORDER BY step, ordinal"
 _LATEST_STATES = "SELECT agent, name, arg_max(value, step) FROM agent_state GROUP BY agent, name"
+
+#: Dumps states of any type, all of them in a third of the time that `model_dump` takes for each.
+_STATES = TypeAdapter(list[SerializeAsAny[BaseModel]])
 
 #: How many of the latest outputs the share of new ones is taken over.
 _NEWEST = 500
 _TURNS_TAKEN = """
 SELECT agent, count(*), count(*) FILTER (status = 'accepted') FROM (
     SELECT step, agent, status FROM outputs
-    UNION ALL SELECT step, agent, 'lost' FROM failures WHERE step IS NOT NULL AND purpose <> 'embedding'
+    UNION ALL SELECT step, agent, 'lost' FROM failures
+    WHERE step IS NOT NULL AND purpose NOT IN ('embedding', 'plan', 'reflect')
 ) WHERE step >= $first AND step <= $last GROUP BY agent
 """
 _TAKEN = """
@@ -78,8 +83,14 @@ LEFT JOIN (SELECT DISTINCT emission FROM duplicates WHERE NOT undone) AS d ON d.
 ORDER BY e.emission DESC LIMIT $most
 """
 
+_CONTACTS = """
+SELECT sender, recipient, max(step) FROM messages WHERE $player NOT IN (sender, recipient) GROUP BY ALL
+"""
+#: Of each agent: those of what happened, reflections, and plans.
 _NEWEST_NOTES = """
-    QUALIFY row_number() OVER (PARTITION BY agent ORDER BY step DESC, ordinal DESC) <= $capacity
+    QUALIFY row_number() OVER (
+        PARTITION BY agent, CASE WHEN kind IN ('reflection', 'plan') THEN kind END ORDER BY step DESC, ordinal DESC
+    ) <= $capacity
     ORDER BY step, agent, ordinal
 """
 
@@ -87,14 +98,24 @@ _NEWEST_NOTES = """
 class SocietyState:
     """The people at their places, the world, and everything emitted so far."""
 
-    def __init__(self, scenario: Scenario, *, seed: int) -> None:
+    def __init__(self, scenario: Scenario, *, seed: int, judges: Sequence[Judge] = ()) -> None:
+        """`judges` are the rules that people pass who come while the society lives."""
+        self.judges = judges
         self.scenario = scenario
         self.seed = seed
         #: Actions that were checked when the society was made.
         self.declared_actions = frozenset(scenario.actions)
         self.graph = PersonaGraph({}, ())
-        self.residents: Mapping[str, Resident] = MappingProxyType({})
+        #: All who live there or did, by id.
+        self.residents: dict[str, Resident] = {}
+        self._has_departures = False
+        #: Where they live, in Mesa's terms.
+        self.space: PersonaSpace
+        #: Who must not come again, once somebody comes.
+        self.known_people: KnownPeople | None = None
         self.world, self.emitted = World(), Emitted(thresholds=_thresholds(scenario))
+        #: The ties of a network that was drawn elsewhere, as those of the run that a replay repeats.
+        self.known_ties: Sequence[society_rows.TieRow] = ()
         #: Whether anything was emitted in any step.
         self.has_emitted = False
         #: Texts of other files that outputs must not nearly repeat.
@@ -105,6 +126,12 @@ class SocietyState:
         self.taken = TakenValues()
         #: Of the latest outputs, oldest first, whether each was new.
         self.newest = deque[bool](maxlen=_NEWEST)
+        #: The times at which agents have their turns; None in lock-step.
+        self.times: EventTime | None = None
+        #: What is posted in channels; None in a scenario without any.
+        self.posts: PostBoard | None = None
+        #: What residents know of each other, each once however many know it.
+        self.known_facts: dict[KnownFacts, KnownFacts] = {}
         #: Each agent's state as it was last written, by field.
         self.written: dict[str, dict[str, Any]] = {}
         self.count_from(emissions=0, messages=0)
@@ -114,17 +141,40 @@ class SocietyState:
         self.next_emission = count(emissions + 1).__next__
         self.next_message = count(messages + 1).__next__
 
-    def set_tie(self, change: rows.RelationChangeRow) -> None:
-        """Change a tie as the row says, on the graph and between the agents' cells."""
-        one, other = change.source, change.target
-        self.graph.set_tie(one, other, RelationKind(change.kind), change.label, change.weight)
-        cells = self.residents[one].cell, self.residents[other].cell
-        is_tied = any(tie.id == other for tie in self.graph.neighbours(one))
-        for here, there in (cells, cells[::-1]):
-            if is_tied:
-                here.connect(there)
-            elif change.change == "removed":
-                here.disconnect(there)
+    @property
+    def present(self) -> Sequence[Resident]:
+        """Those who live there, in the fixed order in which effects are applied."""
+        everybody = self.residents.values()
+        return tuple(one for one in everybody if not one.departed) if self._has_departures else tuple(everybody)
+
+    def still_to_do(self, steps: int) -> str:
+        """What is to come behind the present step of a run of so many, in words; empty for nothing."""
+        if (rows := self.scenario.rows_wanted) is not None:
+            missing = rows - sum(one.accepted for one in self.residents.values())
+            return f"{missing:,} of {rows:,} rows to be accepted yet" if missing > 0 else ""
+        more = steps - self.world.step
+        return f"{more:,} {'step' if more == 1 else 'steps'} to come" if more > 0 else ""
+
+    def leave(self, agent: str) -> None:
+        """Let an agent leave."""
+        self._has_departures = True
+        self.residents[agent].leave()
+
+    def has_left(self, agent: str) -> bool:
+        """Whether this one (an agent, or the player) lived there and has left."""
+        return self._has_departures and agent in self.residents and self.residents[agent].departed
+
+    def set_tie(self, change: society_rows.RelationChangeRow) -> None:
+        """Change a tie of the graph as the row says, and thereby the connections of the agents' cells."""
+        self.graph.set_tie(change.source, change.target, RelationKind(change.kind), change.label, change.weight)
+        for agent in (change.source, change.target):
+            self.residents[agent].cell.refresh()
+
+    def note_contact(self, one: str, other: str, step: int) -> None:
+        """Take note that two agents spoke with each other in this step; one that has left notes nothing."""
+        for agent, with_whom in ((one, other), (other, one)):
+            if (resident := self.residents.get(agent)) is not None:
+                resident.contacts[with_whom] = max(step, resident.contacts.get(with_whom, 0))
 
     def take_heard(self, step: int) -> list[rows.MessageRow]:
         """Take what was said in this step out of the inboxes, in the order in which it was said."""
@@ -135,18 +185,26 @@ class SocietyState:
         return sorted(found, key=lambda message: message.message)
 
 
-def restore(state: SocietyState, log: RunLog) -> None:
+def restore(state: SocietyState, view: SocietyView, log: RunLog) -> None:
     """Give residents their ties, notes, unheard lines and states, the world its own, the index everything emitted."""
-    state.emitted = Emitted(partial(_emitted_as, log), thresholds=_thresholds(state.scenario))
+    thresholds = _thresholds(state.scenario)
+    state.emitted = Emitted(partial(_emitted_as, log), thresholds=thresholds, scratch=log.path.parent)
     last = log.last_complete(Unit.STEP)
     if last is not None:
         ((world,),) = log.query("SELECT world_state FROM steps WHERE step = $step", {"step": last})
         state.world = read_world(world, state.scenario)
         state.emitted.note_latest(partial(emitted_in, log, last, state.scenario))
         count_outputs(state, log, first=1, last=last)
-    state.newest.extend(is_new for (is_new,) in reversed(log.query(_WERE_NEW, {"most": _NEWEST})))
+    if log.may_hold(rows.EmissionRow):
+        state.newest.extend(is_new for (is_new,) in reversed(log.query(_WERE_NEW, {"most": _NEWEST})))
     _restore_emitted(state, log)
+    for (agent,) in log.query(_DEPARTED) if log.may_hold(society_rows.AgentChangeRow) else ():
+        state.leave(agent)
     _begin_states(state, log)
+    if state.scenario.keeps_time:
+        state.times = EventTime(state.scenario, view, log)
+    if state.scenario.channels:
+        state.posts = PostBoard(state.scenario.channels, view, log, owner=state.scenario)
 
 
 def count_outputs(state: SocietyState, log: RunLog, *, first: int, last: int) -> None:
@@ -165,22 +223,31 @@ def read_world(text: str, scenario: Scenario) -> World:
 
 
 def _restore_emitted(state: SocietyState, log: RunLog) -> None:
-    ((emissions, messages),) = log.query(_NUMBERED)
+    has_any = log.may_hold(rows.EmissionRow, rows.MessageRow)
+    ((emissions, messages),) = log.query(_NUMBERED) if has_any else ((0, 0),)
     uncompared = {action.name for action in state.scenario.actions if novelty_of(action) == "none"}
     for first in range(0, emissions, _READ):
         some = log.rows(rows.EmissionRow, _NEXT_EMISSIONS, {"first": first, "last": first + _READ})
         state.emitted.add_all([emission for emission in some if emission.kind not in uncompared])
     for action in state.scenario.actions:
-        if action.unique:
+        if action.unique and emissions:
             for value, emission in log.query(_TAKEN, {"kind": action.name, "path": f"$.{action.unique}"}):
                 state.taken.take(action.name, str(value), emission)
     state.has_emitted = emissions > 0
     state.count_from(emissions=emissions, messages=messages)
     for message in log.rows(rows.MessageRow, _UNHEARD, {"player": PLAYER, "kept": _restore_ties(state, log)}):
         state.residents[message.recipient].inbox.append(message)
-    capacity = state.scenario.settings.memory
-    for note in log.rows(rows.MemoryRow, _NEWEST_NOTES, {"capacity": capacity}):
-        state.residents[note.agent].memory.note(note.text)
+    restore_notes(state, log)
+    if state.scenario.settings.neighbours_by == "strength":
+        for sender, recipient, step in log.query(_CONTACTS, {"player": PLAYER}):
+            state.note_contact(sender, recipient, step)
+
+
+def restore_notes(state: SocietyState, file: StoredTables) -> None:
+    """Give residents the notes that they still remember."""
+    for note in file.rows(rows.MemoryRow, _NEWEST_NOTES, {"capacity": state.scenario.settings.memory}):
+        memory = state.residents[note.agent].memory
+        memory.note(note.text, kind=note.kind, step=note.step, importance=note.importance)
 
 
 def emitted_in(log: RunLog, step: int, scenario: Scenario) -> tuple[Emission, ...]:
@@ -217,109 +284,54 @@ def _begin_states(state: SocietyState, log: RunLog) -> None:
     for agent, name, value in log.query(_LATEST_STATES):
         stored[agent][name] = orjson.loads(value)
     for resident in state.residents.values():
-        with hook(scenario, "agent_state"):
-            begun = checked_state(scenario.agent_state(resident, rng_for(state.seed, "agent_state", resident.id)))
-            known = begun.model_dump(mode="json") | stored[resident.id]
-            resident.state = type(begun).model_validate(known)
+        begun = begun_state(state, resident)
+        known = begun.model_dump(mode="json") | stored[resident.id]
+        resident.state = type(begun).model_validate(known)
     state.written = stored
     if changed := changed_states(state, step=state.world.step):
         log.commit(changed).result()
 
 
-def changed_states(state: SocietyState, *, step: int) -> list[rows.AgentStateRow]:
+def begun_state(state: SocietyState, resident: Resident) -> BaseModel:
+    """The state with which an agent begins. Raises `HookError` when the scenario gives none."""
+    with hook(state.scenario, "agent_state"):
+        return checked_state(state.scenario.agent_state(resident, rng_for(state.seed, "agent_state", resident.id)))
+
+
+def changed_states(state: SocietyState, *, step: int) -> list[society_rows.AgentStateRow]:
     """Rows of the fields of agents' states that have changed since they were last written, in the order of agents."""
     if state.scenario.agent_state_type is None:
         return []
-    changed = []
-    for agent, resident in state.residents.items():
-        before, values = state.written.get(agent), resident.state.model_dump(mode="json")
+    changed, residents = [], state.residents.values()
+    dumped = _STATES.dump_python([resident.state for resident in residents], mode="json")
+    for agent, values in zip(state.residents, dumped, strict=True):
+        before = state.written.get(agent)
         if values != before:
             state.written[agent] = values
             for name, value in values.items():
                 if before is None or name not in before or before[name] != value:
-                    changed.append(rows.AgentStateRow(step, agent, name, orjson.dumps(value).decode()))
+                    changed.append(society_rows.AgentStateRow(step, agent, name, orjson.dumps(value).decode()))
     return changed
 
 
-def checked_state(state: object) -> BaseModel:
-    """The state itself. Raises `TypeError` for what is no pydantic model."""
-    if not isinstance(state, BaseModel):
-        raise TypeError(f"it must give a state, as class Purse(State) is, and gave {state!r:.80}")
-    return state
-
-
 def _restore_ties(state: SocietyState, log: RunLog) -> list[int]:
-    """Change the ties that growth found as actions did.
+    """Change the ties that growth found as actions and interventions did.
 
-    Gives the lines that suspended ties have kept from being heard in every turn that their recipients had since.
+    Gives the lines that were kept from being heard in every turn that their recipients had since.
     """
-    changes = deque(log.rows(rows.RelationChangeRow, "ORDER BY step, ordinal"))
-    suspended = {step: {RelationKind(kind) for kind in kinds} for step, kinds in log.query(_SUSPENDED)}
-    found = log.query(_MAYBE_KEPT, {"player": PLAYER, "steps": list(suspended)}) if suspended else []
+    if not log.may_hold(rows.MessageRow, society_rows.RelationChangeRow):
+        return []
+    changes = deque(log.rows(society_rows.RelationChangeRow, "ORDER BY step, ordinal"))
+    worlds = {step: read_world(world, state.scenario) for step, world in log.query(_HELD_BACK)}
+    found = log.query(_MAYBE_KEPT, {"player": PLAYER, "steps": list(worlds)}) if worlds else []
     heard: set[int] = set()
-    for step in sorted(suspended):
-        while changes and changes[0].step < step:
+    for step, world in worlds.items():
+        # What interventions do to ties precedes the turns of a step, what actions do follows them.
+        while changes and (changes[0].step, changes[0].emission is not None) < (step, True):
             state.set_tie(changes.popleft())
         for message, sender, recipient, steps in found:
-            if step in steps and not is_cut(state.graph, sender, recipient, suspended[step]):
+            if step in steps and not is_cut(state.graph, sender, recipient, world):
                 heard.add(message)
     for change in changes:
         state.set_tie(change)
     return [message for message, *_ in found if message not in heard]
-
-
-def declare(state: SocietyState, log: RunLog) -> None:
-    """Write agents, their groups, fields of actions and questions to the run file, where they are not there yet.
-
-    A script that has changed since is taken as it is now.
-    """
-    with hook(state.scenario, "group"):
-        agents = [
-            rows.AgentRow(resident.id, place, _named(state.scenario.group(resident)))
-            for place, resident in enumerate(state.residents.values(), start=1)
-        ]
-    declared = declared_rows(state.scenario)
-    there = log.rows(rows.AgentRow, "ORDER BY ordinal")
-    known = [*log.rows(rows.ActionFieldRow, "ORDER BY ordinal"), *log.rows(rows.QuestionRow, "ORDER BY ordinal")]
-    if there == agents and known == declared:
-        return
-    emptied = [Statement(f"DELETE FROM {table}") for table in ("action_fields", "questions")] if known else []  # noqa: S608
-    if emptied:
-        log.commit(statements=emptied).result()
-    log.commit(declared if there else [*agents, *declared], statements=_regrouped(agents, there)).result()
-
-
-def declared_rows(scenario: Scenario) -> list[rows.Row]:
-    """The rows of its actions' fields and its questions. Raises `SetupError` for malformed questions."""
-    return [*_fields(scenario), *_questions(scenario)]
-
-
-def _fields(scenario: Scenario) -> list[rows.ActionFieldRow]:
-    fields = {(action.name, field.name): field for action in scenario.actions for field in typed_fields(action)}
-    return [
-        rows.ActionFieldRow(kind, name, place, field.type, list(field.choices), field.description)
-        for place, ((kind, name), field) in enumerate(fields.items(), start=1)
-    ]
-
-
-def _questions(scenario: Scenario) -> list[rows.QuestionRow]:
-    asked: object = scenario.questions
-    if not isinstance(asked, Mapping) or not all(isinstance(words, str) for pair in asked.items() for words in pair):
-        raise SetupError(
-            f"The questions of scenario {scenario.name!r} must be a mapping of texts to SQL, as "
-            f'{{"How many?": "SELECT ..."}}, but {asked!r:.80} was given.'
-        )
-    return [rows.QuestionRow(place, *pair) for place, pair in enumerate(asked.items(), start=1)]
-
-
-def _named(group: object) -> str | None:
-    return None if group is None else str(group)
-
-
-def _regrouped(agents: list[rows.AgentRow], there: list[rows.AgentRow]) -> list[Statement]:
-    before = {row.agent: row.group_name for row in there}
-    return [
-        Statement("UPDATE agents SET group_name = ? WHERE agent = ?", [row.group_name, row.agent])
-        for row in agents
-        if row.agent in before and before[row.agent] != row.group_name
-    ]

@@ -3,44 +3,40 @@
 Each step is a phase of the society's job. Its commit overlaps with the turns of the next one.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from shlex import quote
 from typing import cast
 
 from ..agents.action_check import check_actions, novelty_of
 from ..agents.action_schema import possible_actions
 from ..agents.actions import Action
 from ..agents.mind import Decision, Mind, MindContext, MindState, Rule, decide, decide_by_rule
+from ..agents.named_mind import MindName
 from ..agents.observation import Observation
 from ..personas.errors import RunError, hook
 from ..personas.model import Outcome, PersonaModel, RequestContext
+from .config import RunConfig
+from .dynamics.archetypes import Archetypes
+from .dynamics.interventions import residents_meant
 from .effects import Effects
 from .emitted import Emitted
 from .engine import Engine
 from .executor import Executor
 from .jobs import Changes, Chunks, Phase, run_phase, worked
-from .observe import EmbeddingRecall, cue_of, observe
+from .minds import mind_of
+from .observe import EmbeddingRecall, Turn, cue_of, observe
 from .resident import Resident, SocietyView
 from .runfile import job_rows, rows
 from .runfile.job_rows import Unit
-from .runfile.runlog import RunLog
 from .scenario import Scenario, Settings
+from .scenario_checks import check_answers
 from .seeds import derive_seed, rng_for
 from .state import SocietyState, count_outputs, emitted_in, read_world
+from .survey.phase import ask_surveys
 
 #: Residents of a page: the most whose turns are in memory where turns of a step are independent of each other.
 PAGE = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One agent's turn, as plain data: what it sees and what it may do."""
-
-    observation: Observation
-    offered: tuple[type[Action], ...]
-    context: RequestContext
 
 
 class TurnWork:
@@ -49,20 +45,37 @@ class TurnWork:
     Pickled, it is the scenario's class and settings, and the snapshot: another process makes the mind for itself.
     """
 
-    def __init__(self, scenario: Scenario, emitted: Emitted, mind: Mind | Rule | None = None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        emitted: Emitted,
+        mind: Mind | Rule | None = None,
+        mind_name: MindName | None = None,
+    ) -> None:
+        """`mind_name` is what `mind` was chosen by; where `mind` is None, the one of that name is made."""
         self._scenario = scenario
         self._emitted = emitted
-        self._mind = scenario.checked_mind() if mind is None else mind
+        self._mind_name = mind_name
+        self._mind = mind_of(scenario, mind_name) if mind is None else mind
 
-    def __reduce__(self) -> tuple[Callable[..., "TurnWork"], tuple[type[Scenario], Settings, Emitted]]:
-        return _work, (type(self._scenario), self._scenario.settings, self._emitted)
+    def __reduce__(self) -> tuple[Callable[..., "TurnWork"], tuple[type[Scenario], Settings, Emitted, MindName | None]]:
+        return _work, (type(self._scenario), self._scenario.settings, self._emitted, self._mind_name)
 
     async def __call__(self, item: Turn, model: PersonaModel) -> Decision:
         """What the agent does. Raises `RunError` when no call can succeed; other faults of a mind are decisions."""
-        state = MindState(observation=item.observation, offered=item.offered, request_context=item.context)
-        context = MindContext(model, self._scenario.world, self._emitted.earlier)
         if self._mind is not None and not hasattr(self._mind, "ainvoke"):
-            return decide_by_rule(self._mind, state)
+            return decide_by_rule(self._mind, item.observation, item.offered, item.seed)
+        asked = RequestContext("step", item.step, item.agent, item.seed)
+        state = MindState(observation=item.observation, offered=item.offered, request_context=asked)
+        settings = self._scenario.settings
+        context = MindContext(
+            model,
+            self._scenario.world,
+            self._emitted.earlier,
+            settings.prompt_tokens,
+            weighs_notes=settings.memory_kind == "stream",
+            tool_calls=settings.tool_calls,
+        )
         try:
             return await decide(cast("Mind | None", self._mind), state, context)
         except RunError:
@@ -71,8 +84,8 @@ class TurnWork:
             return Decision(None, Outcome.MODEL_ERROR, f"The mind failed with {type(error).__name__}: {error}.")
 
 
-def _work(scenario: type[Scenario], settings: Settings, emitted: Emitted) -> TurnWork:
-    return TurnWork(scenario(settings), emitted)
+def _work(scenario: type[Scenario], settings: Settings, emitted: Emitted, mind_name: MindName | None) -> TurnWork:
+    return TurnWork(scenario(settings), emitted, mind_name=mind_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +97,40 @@ class StepContext:
     view: SocietyView
     engine: Engine
     mind: Mind | Rule | None
+    config: RunConfig
     recall: EmbeddingRecall | None = None
     #: Runs the turns; None in this process.
     executor: Executor | None = None
+    #: The clusters of agents of whom one is asked; None where each is asked.
+    archetypes: Archetypes | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        check_answers(self.state.scenario, is_rule=self.is_rule)
+        by = self.config.archetypes
+        object.__setattr__(self, "archetypes", None if by is None else Archetypes(by))
+
+    @property
+    def is_rule(self) -> bool:
+        """Whether agents decide by a function, and no model is asked."""
+        return self.mind is not None and not hasattr(self.mind, "ainvoke")
+
+    async def ask_surveys(self) -> None:
+        """Ask the surveys that are due after the latest step, as far as they are not asked yet."""
+        await ask_surveys(self.engine, self.state, is_rule=self.is_rule, recall=self.recall, executor=self.executor)
 
 
 async def take_step(context: StepContext) -> None:
-    """Take the society one step further, and hand the step over to be committed.
+    """Take the society one step further, hand the step over to be committed, and ask the surveys that are due.
 
     The next step may begin before this one is durable (`Engine.flush` waits for that), but its rows come after it.
     Raises `RunError` without committing when the endpoint answered no request: a resumed run tries again.
     """
     world = context.state.world
     world.begin(world.step + 1)
-    await run_phase(context.engine, StepPhase(context), executor=context.executor)
+    phase = StepPhase(context)
+    await phase.begin_turns()
+    await run_phase(context.engine, phase, executor=context.executor)
+    await context.ask_surveys()
 
 
 class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
@@ -112,22 +145,38 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
     overlaps = True
 
     def __init__(self, context: StepContext) -> None:
-        """Applies what interventions and visits do, before any agent observes."""
+        """Applies what interventions do, before any agent observes."""
         self._context = context
         self._state = state = context.state
         self.number = state.world.step
         self._effects = Effects(state, context.view, model=context.engine.model.name)
+        if state.times is not None:
+            state.times.advance()
         self._effects.intervene()
-        with hook(state.scenario, "visits"):
-            for visit in state.scenario.visits(context.view, rng_for(state.seed, "visits", self.number)):
-                self._effects.visit(visit)
-        self._residents = self._active()
-        self.chunk = PAGE if self._is_paged() else None
+        #: What agents may do in each turn, so that nothing is drawn for it; None where the scenario offers by turn.
+        offers_all = getattr(state.scenario.offer, "__func__", None) is Scenario.offer
+        self._offers_all = self._checked(state.scenario.actions) if offers_all else None
+        #: Turns that were applied before the last of them was decided.
+        self._early = 0
+        self._residents: Sequence[Resident] = ()
         #: Residents that were taken, and turns of the page.
         self._taken = self._turns = 0
         #: Lines of earlier pages, which are heard when the step has ended.
         self._said: list[rows.MessageRow] = []
         self._is_begun = False
+
+    async def begin_turns(self) -> None:
+        """Let people leave and come, and choose those who have a turn."""
+        state, context = self._state, self._context
+        self._effects.people.depart_declared()
+        await self._effects.people.arrive(context.engine, context.executor)
+        if state.posts is not None:
+            state.posts.begin(lambda members: residents_meant(members, state, context.view))
+        with hook(state.scenario, "visits"):
+            for visit in state.scenario.visits(context.view, rng_for(state.seed, "visits", self.number)):
+                self._effects.visit(visit)
+        self._residents = self._effects.woken(self._active) if state.times is None else state.times.begin()
+        self.chunk = PAGE if self._is_paged() else None
 
     def begin(self, chunks: Chunks) -> None:
         """Continue after the pages that an earlier session completed."""
@@ -159,12 +208,35 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
     ) -> list[tuple[Turn, Decision] | None]:
         """The turn of each and what it decided; None for those who could do nothing."""
         self._effects.unembedded += await self._remind(items)
-        turns: list[Turn | None] = []
-        work = TurnWork(self._state.scenario, self._state.emitted, self._context.mind)
-        decisions = iter(await worked(work, self._observed(items, turns), executor, engine))
-        taken = [None if turn is None else (turn, next(decisions)) for turn in turns]
+        context = self._context
+        if context.is_rule and context.executor is None and context.archetypes is None:
+            taken = [self._ruled(resident) for resident in items]
+        else:
+            taken = await self._decided(items, executor, engine)
         await self._embed([one for one in taken if one is not None])
         return taken
+
+    def _ruled(self, resident: Resident) -> tuple[Turn, Decision] | None:
+        """The turn of an agent that decides by a rule, and its decision: there is nothing to wait for."""
+        turn = self._turn(resident)
+        self._context.engine.progress.advanced()
+        if turn is None:
+            return None
+        return turn, decide_by_rule(cast("Rule", self._context.mind), turn.observation, turn.offered, turn.seed)
+
+    async def _decided(
+        self, items: Sequence[Resident], executor: Executor, engine: Engine
+    ) -> list[tuple[Turn, Decision] | None]:
+        turns: list[Turn | None] = []
+        work = TurnWork(self._state.scenario, self._state.emitted, self._context.mind, self._context.config.mind)
+        observed, done = self._observed(items, turns), self._applied_early(items, turns)
+        if (archetypes := self._context.archetypes) is not None:
+            decide = partial(worked, work, executor=executor, engine=engine)
+            made = await archetypes.decisions(self._state, list(observed), decide, self._context.recall)
+        else:
+            made = await worked(work, observed, executor, engine, done=done)
+        decisions = iter(made)
+        return [None if turn is None else (turn, next(decisions)) for turn in turns]
 
     def outcome(self, result: tuple[Turn, Decision] | None) -> tuple[Outcome, str] | None:
         """How the turn ended."""
@@ -172,10 +244,11 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
 
     def apply(self, items: Sequence[Resident], results: Sequence[tuple[Turn, Decision] | None]) -> None:
         """Do what was decided, then compare what was emitted with everything before it."""
-        for taken in results:
-            if taken is not None:
-                self._effects.take_turn(taken[0].observation, taken[1])
-                self._turns += 1
+        taken = [one for one in results if one is not None]
+        for turn, decision in taken[self._early :]:
+            self._effects.take_turn(turn.observation, decision)
+        self._turns += len(taken)
+        self._early = 0
         self._effects.compare()
 
     async def check(self, chunks: Chunks) -> None:
@@ -223,10 +296,11 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         state = self._state
         with hook(state.scenario, "active"):
             residents = list(state.scenario.active(self._context.view, rng_for(state.seed, "active", self.number)))
-            known = set(map(id, state.residents.values()))
+            known = set(map(id, state.present))
             if strangers := [one for one in residents if id(one) not in known]:
                 raise TypeError(f"it must give residents of the society, and gave {strangers[0]!r}")
-        return residents
+        blocked = state.world.blocked
+        return [resident for resident in residents if resident.id not in blocked] if blocked else residents
 
     def _is_paged(self) -> bool:
         """Whether the step is committed page by page: a page then depends on nothing but those before it."""
@@ -277,46 +351,50 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
             else:
                 yield turn
 
+    def _applied_early(
+        self, residents: Sequence[Resident], turns: Sequence[Turn | None]
+    ) -> Callable[[int, Decision], None] | None:
+        """Applies decisions in the order of `turns` while others are still made; None where a turn may depend on it.
+
+        Outputs are compared when all are there, since the emissions before them are the snapshot.
+        """
+        if not self._state.scenario.independent or len({one.id for one in residents}) < len(residents):
+            return None
+        asked = (turn for turn in turns if turn is not None)
+        decided: dict[int, Decision] = {}
+
+        def apply(place: int, decision: Decision) -> None:
+            decided[place] = decision
+            while self._early in decided and _is_own(decided[self._early].action):
+                self._effects.take_turn(next(asked).observation, decided.pop(self._early))
+                self._early += 1
+
+        return apply
+
     def _turn(self, resident: Resident) -> Turn | None:
         """The resident's turn; None when there is nothing that it could do."""
         observation = observe(self._state, resident, self._context.recall)
-        offered = possible_actions(self._offer(resident, observation), observation.addressees)
+        offered = self._offers_all or self._offer(resident, observation)
+        if not observation.neighbours:  # each of them can be spoken to
+            offered = possible_actions(offered, observation.addressees)
         if not offered:
             return None
         drawn = derive_seed(self._state.seed, "step", self.number, resident.id) >> 32  # endpoints take 31 bits
-        return Turn(observation, offered, RequestContext("step", self.number, resident.id, drawn))
+        return Turn(observation, offered, self.number, resident.id, drawn)
 
     def _offer(self, resident: Resident, observation: Observation) -> tuple[type[Action], ...]:
         scenario = self._state.scenario
-        rng = rng_for(self._state.seed, "offer", self.number, resident.id)
         with hook(scenario, "offer"):
-            offered = tuple(scenario.offer(resident, observation, rng))
-            if not frozenset(offered) <= self._state.declared_actions:
-                check_actions(offered, where=f"`offer` of {type(scenario).__name__}")
+            rng = rng_for(self._state.seed, "offer", self.number, resident.id)
+            return self._checked(scenario.offer(resident, observation, rng))
+
+    def _checked(self, actions: Iterable[type[Action]]) -> tuple[type[Action], ...]:
+        offered = tuple(actions)
+        if not frozenset(offered) <= self._state.declared_actions:
+            check_actions(offered, where=f"`offer` of {type(self._state.scenario).__name__}")
         return offered
 
 
-#: Failed turns after which a run without results is not continued, if everybody had one.
-_MANY = 8
-
-_TURNS = """
-SELECT coalesce(max(step), 0), coalesce(sum(active), 0), coalesce(sum(failed), 0), coalesce(sum(acted), 0) FROM steps
-"""
-_COMMONEST = """
-SELECT outcome, count(*), mode(reason) FROM failures WHERE step IS NOT NULL AND purpose <> 'embedding'
-GROUP BY outcome ORDER BY count(*) DESC, outcome LIMIT 1
-"""
-
-
-def check_emitted(log: RunLog, *, people: int, is_over: bool) -> None:
-    """Raise `RunError` when every turn in a run file has failed: at its end, or once all its `people` had a turn."""
-    ((step, turns, failed, acted),) = log.query(_TURNS)
-    if not failed or failed < turns or acted or not (is_over or failed >= max(_MANY, people)):
-        return
-    ((outcome, number, reason),) = log.query(_COMMONEST)
-    turns_said = "The one turn" if failed == 1 else f"All {failed:,} turns"
-    more = f" --steps {step + 1}" if is_over else ""
-    raise RunError(
-        f"{turns_said} failed and nothing was emitted; {number:,} of them with {outcome}, as: {reason} "
-        f"Mend that, and go on with `populace resume {quote(str(log.path))}{more}`."
-    )
+def _is_own(action: Action | None) -> bool:
+    """Whether an action changes nothing that others see: neither the world nor other agents."""
+    return action is None or not (action.addressed or type(action).apply is not Action.apply)

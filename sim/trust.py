@@ -17,6 +17,7 @@ from typing import Literal
 import orjson
 
 from ..personas.errors import SetupError
+from ..personas.network.spec import parse_network
 from .config import ROLES
 from .growth import Growth
 from .runfile.job_rows import RunRow
@@ -43,6 +44,7 @@ _OPTIONS: dict[TrustedKind, str] = {
 }
 
 _LAST_HOP = "SELECT max(hop) FROM growth"
+_HAS_NETWORK = "SELECT count(*) FROM markers WHERE job = 1 AND phase = 'network'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,14 @@ def remember(run: RunRow, kinds: Collection[TrustedKind] | None = None) -> None:
 def remember_script(run: str, script: Path) -> None:
     """Note that the user has named this script as that of a run."""
     _note([_file("script", str(script)).fingerprint(run)])
+
+
+def note_trust(run: RunRow, *, repeats: RunRow | None, is_resumed: bool) -> None:
+    """Note which addresses and files the user has named: of a resumed run all but its script, of a replay none."""
+    if repeats is not None:
+        inherit(repeats, run, ())
+    else:
+        remember(run, kinds=RESUMED if is_resumed else None)
 
 
 def inherit(parent: RunRow, run: RunRow, named: Collection[TrustedKind]) -> None:
@@ -103,7 +113,9 @@ def check_resumed(
     row = run_of(run)
     ((hop,),) = run.query(_LAST_HOP).rows
     hops = Growth.model_validate_json(row.growth_settings).hops
-    check_trusted(run.path, row, named, is_grown=hop is not None and hop >= hops)
+    ((drawn,),) = run.query(_HAS_NETWORK).rows
+    is_read = bool(drawn) or parse_network(row.network).file is None
+    check_trusted(run.path, row, named, is_grown=is_read and hop is not None and hop >= hops)
 
 
 def check_trusted(
@@ -111,7 +123,7 @@ def check_trusted(
 ) -> None:
     """Raise `SetupError` when a run goes by an address or a file that was not named here, now (`named`) or before.
 
-    Once it `is_grown`, it does not read what it grew from again.
+    Once it `is_grown`, and its network drawn, it does not read what it grew from again.
     """
     known, given = _known(), {"script", *named, *(("source",) if is_grown else ())}
     claims = [c for c in _claims(run) if c.kind not in given and c.fingerprint(run.run) not in known]
@@ -185,6 +197,9 @@ def _claims(run: RunRow) -> list[_Claim]:
         growth = Growth.model_validate_json(run.growth_settings)
         files = [growth.seeds, growth.hub]
         claims += [_file("source", name) for name in (*growth.sources, *(str(f) for f in files if f is not None))]
+    with suppress(SetupError):
+        network = parse_network(run.network).file
+        claims += [] if network is None else [_file("source", str(network))]
     settings = orjson.loads(run.settings)
     if settings.get("execute"):
         claims.append(_Claim("code", "the code in its answers", "execute"))

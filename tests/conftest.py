@@ -9,6 +9,7 @@ from socketserver import BaseServer
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from memory_ledger import MemoryLedger
 from openai_server import OpenAIServer
 from warm_process import WarmProcess
@@ -16,6 +17,11 @@ from warm_process import WarmProcess
 os.environ["POPULACE_FORBID_MODELS"] = "1"
 for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"):
     os.environ.pop(name, None)
+
+# The same examples each time, and no measuring of time: neither chance nor a busy machine may fail a law. For others:
+# `pytest --hypothesis-profile=default`.
+settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("repeatable")
 
 # Begun in the background of a script, all of us would be deaf to Ctrl-C, also those who are to be stopped by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -84,6 +90,14 @@ def openai_server() -> Iterator[OpenAIServer]:
     """An OpenAI-compatible server on a free loopback port."""
     with OpenAIServer() as server:
         yield server
+
+
+@pytest.fixture
+def nowhere() -> Iterator[str]:
+    """A base URL at which nothing listens: its port stays taken, so that no other server gets it meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
 
 
 @pytest.fixture

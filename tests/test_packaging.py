@@ -3,6 +3,8 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,7 @@ def test_help_loads_no_heavy_library() -> None:
     assert shown.splitlines()[-1] == "LOADED"
 
 
+@pytest.mark.slow
 def test_a_run_with_the_stand_in_loads_no_library_that_it_does_not_use(tmp_path: Path) -> None:
     heavy = "aiohttp langchain_openai langgraph openai pandas scipy sklearn"
     code = (
@@ -127,3 +130,28 @@ def test_imports_between_rooms_only_point_down(room: str) -> None:
         for place in imported_places(path, room):
             ok = any(place == a or place.startswith(f"{a}.") for a in allowed)
             assert ok, f"{path.relative_to(ROOT)} imports {place}, which is not below it"
+
+
+def imported_modules(module: str, path: Path, known: dict[str, Path]) -> Iterator[str]:
+    """The modules that a module imports, also within functions and for types alone."""
+    parts = module.split(".")
+    package = parts if path.stem == "__init__" else parts[:-1]
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            place = ".".join([*base, *filter(None, [node.module])]).removeprefix("populace.")
+            imported = {f"{place}.{name.name}" for name in node.names}
+            yield from imported & known.keys() or {place} & known.keys()
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    top = ROOT / "src" / "populace"
+    paths = [(ROOT, path) for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    paths += [(top, path) for path in (*top.glob("[!_]*.py"), *(top / "cli").rglob("*.py"))]
+    known = {
+        ".".join(path.relative_to(base).with_suffix("").parts).removesuffix(".__init__"): path for base, path in paths
+    }
+    graph = {module: set(imported_modules(module, path, known)) - {module} for module, path in known.items()}
+    assert graph["sim.scenario"] >= {"sim.resident", "sim.survey.declared"}  # one is imported, one for types alone
+    order = TopologicalSorter(graph).static_order()
+    assert set(order) == known.keys()  # raises CycleError, which names the circle

@@ -28,16 +28,18 @@ PROMISED = {
         drop_selection list_selections parse_quota read_marginals select write_selection
     """,
     "agents": """
-        PLAYER Action ActionEffects Argument Check CheckContext CheckOutcome CheckResult Decision DialogueLine Embedded
-        Embedder EmbeddingHandle Gateway Heard Instruction KnownSolution Limits Memory Mind MindContext MindState
-        ModelHandle Novelty
-        Observation Prices Rule Seen Silence ToolSpec build_mind failed novelty_of open_embedder open_model
-        passed undecided
+        Action ActionEffects Argument Check CheckContext CheckOutcome CheckResult Decision DialogueLine
+        Embedded Embedder EmbeddingHandle Gateway Heard Instruction KnownSolution Limits Memory Mind
+        MindContext MindState ModelHandle Novelty Observation PLAYER Prices Rule Seen ShownPost Silence
+        ToolSpec build_mind failed novelty_of open_embedder open_model passed undecided
     """,
     "sim": """
-        BatchSociety Demonstration Emission Enriched Enrichment FinishedRun Growth GrowthOnly HubVectors Intervention
-        News Progress QueryError Resident RunConfig RunReader Scenario Settings Society SocietyView State Task
-        TaskSettings Visit World dedup_by_meaning enrich fetch_text_vectors open_run read_demonstrations
+        Activation Arrival BatchSociety Choice Demonstration Emission Enriched Enrichment Experiment Feed
+        FinishedRun FreeText Group Growth GrowthOnly HubVectors Hypothesis Intervention Item Levers Likert
+        ManipulationCheck Neighbours News Number OutcomeQuery Panel Post Progress QueryError Rank Resident
+        RunConfig RunReader Sample Scenario Settings Society SocietyView Square State Survey Task TaskSettings
+        Visit World by_group dedup_by_meaning enrich everybody fetch_text_vectors identity_survey
+        network_measures on_event open_run poisson read_demonstrations share survey_run
     """,
     "analysis": """
         Contamination Coverage DiversityReport Funnel Question QuestionAnswer Summary Topic answers_of ask

@@ -100,6 +100,16 @@ def test_every_block_of_the_documents_shows_what_it_says(
             (tmp_path / name[1]).write_text(text, encoding="utf-8")
         elif language == "console":
             run_console(text, tmp_path, openai_server, warm)
+    for picture in tmp_path.glob("*.svg"):
+        if (shown := ROOT / "docs" / picture.name).exists():
+            assert picture.read_text(encoding="utf-8") == shown.read_text(encoding="utf-8"), picture.name
+
+
+def test_pictures_in_the_documents_are_made_by_their_commands() -> None:
+    for picture in (ROOT / "docs").glob("*.svg"):
+        page = picture.with_suffix(".md").read_text(encoding="utf-8")
+        assert f"Wrote {picture.name}\n" in page
+        assert f"]({picture.name})" in page
 
 
 def test_documents_have_no_blocks_that_nobody_runs() -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -160,6 +160,8 @@ class PendingEmbedding(PendingRequest[ReceivedVectors]):
 
 class EmbeddingClient(ModelClient[EmbeddingHandle]):
     """Sends requests to the endpoint of one embedding model; vectors are kept before anything is made of them."""
+
+    address_named: ClassVar[str] = "embeddings_url"
 
     def __init__(self, model: EmbeddingHandle, *, model_vectors: ModelVectors, **policy: Any) -> None:
         super().__init__(model, stores=(), **policy)

@@ -16,8 +16,8 @@ from pathlib import Path
 from langchain_core.embeddings import Embeddings
 
 from ...personas.errors import SetupError, parameter
+from ..endpoint.addresses import address_of, api_key, check_address, check_allowed, public_address
 from ..endpoint.errors import RequestError
-from ..endpoint.models import address_of, api_key, check_address, check_allowed, public_address
 from ..gateway.budget import Prices
 from ..gateway.limits import Limits
 from .vectors import VectorReply, VectorSource, as_vector
@@ -77,6 +77,21 @@ def embedding_handle(
         return model
     addresses = address.split() if isinstance(address, str) else address
     return open_embedder(model, base_url=addresses[0] if addresses else None)
+
+
+def named_embedder(
+    model: str | Embeddings | EmbeddingHandle | None, url: str | None, address: str | Sequence[str] | None
+) -> EmbeddingHandle | None:
+    """What `embedding_handle` gives for a model at its own `url`, or where the chat model is.
+
+    Raises `SetupError` for a URL without a model.
+    """
+    if model is None and url is not None:
+        raise SetupError(
+            f"{parameter('embeddings_url')} is {url!r}, but no embedding model is named; add "
+            f"{parameter('embeddings')} NAME."
+        )
+    return embedding_handle(model, url or address)
 
 
 def check_embeddings_priced(limits: Limits, prices: Prices | None, model: EmbeddingHandle) -> None:

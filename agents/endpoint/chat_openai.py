@@ -65,7 +65,7 @@ class LeanChatOpenAI(ChatOpenAI):
 
     def connection(self, *, whole: bool = True) -> HttpConnection:
         """Connections of their own to the same endpoint, with the same key; `whole` as in `HttpConnection`."""
-        return HttpConnection(self._base_url, key=self._key(), timeout=self._seconds(), whole=whole)
+        return HttpConnection(self._base_url, key=self._key(), timeout=self._seconds() or 120.0, whole=whole)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -77,15 +77,16 @@ class LeanChatOpenAI(ChatOpenAI):
         return (self.openai_api_base or DEFAULT_BASE_URL).rstrip("/")
 
     def _opened(self) -> HttpClient:
-        if self._http is None:
-            self._http = HttpClient(self._base_url, key=self._key(), timeout=self._seconds())
-        return self._http
+        http = self._http  # a private attribute of a pydantic model takes its time
+        if http is None:
+            http = self._http = HttpClient(self._base_url, key=self._key(), timeout=self._seconds())
+        return http
 
     def _key(self) -> str:
         return self.openai_api_key.get_secret_value() if isinstance(self.openai_api_key, SecretStr) else ""
 
-    def _seconds(self) -> float:
-        return self.request_timeout if isinstance(self.request_timeout, float | int) else 120.0
+    def _seconds(self) -> float | None:
+        return self.request_timeout if isinstance(self.request_timeout, float | int) else None
 
 
 def _check_message(reply: dict[str, Any]) -> None:

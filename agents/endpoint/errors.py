@@ -89,11 +89,12 @@ def error_of_status(
     spoiled = status >= 500 and _SPOILED.search(words) is not None
     outcome = Outcome.CUT_JSON if spoiled else _outcome_of(status, words)
     said = f": {words}" if words else ""
+    end = "" if said.endswith((".", "!", "?")) else "."
     # Not the server failed but its model's text: as when we find it cut, the same seed would give the same again.
     head = "The endpoint could not read what its model wrote, and answered" if spoiled else "The endpoint answered"
     return RequestError(
         outcome,
-        f"{head} with HTTP status {status}{said}",
+        f"{head} with HTTP status {status}{said}{end}",
         status=status,
         retry_after=retry_after(headers or {}),
         body=words,
@@ -187,14 +188,17 @@ _CHECK = {
 }
 
 
-def endpoint_error(fault: RequestError, *, model: str, endpoint: str | None) -> EndpointError:
-    """The error that ends a run whose endpoint refuses every call, with what it said and what to check."""
+def endpoint_error(fault: RequestError, *, model: str, endpoint: str | None, named: str = "base_url") -> EndpointError:
+    """The error that ends a run whose endpoint refuses every call, with what it said and what to check.
+
+    `named` is the parameter by which its address is given.
+    """
     place = endpoint or "its endpoint"
     if fault.outcome is Outcome.UNREACHABLE:
         head = f"Nothing answers at {place}, where model {model} was to be asked: {fault.detail}"
     else:
         head = f"Model {model} at {place} cannot be used. {fault.detail}"
-    return EndpointError(f"{head.rstrip('.')}. {_CHECK[fault.outcome].format(base_url=parameter('base_url'))}")
+    return EndpointError(f"{head.rstrip('.')}. {_CHECK[fault.outcome].format(base_url=parameter(named))}")
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

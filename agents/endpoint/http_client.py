@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
 from yarl import URL
 
 from ...personas.model import Outcome
+from .addresses import is_loopback, public_address
 from .errors import RequestError, check_for_error, error_of_status, parse_object, words_of
-from .models import is_loopback, public_address
 from .response import RateLimitHeaders, read_rate_limits
 
 #: Seconds until a host that does not even take the connection counts as unreachable.
@@ -23,8 +24,8 @@ _CONNECT = 10.0
 class HttpConnection:
     """The connections to one endpoint. What is said over them is its users' business."""
 
-    def __init__(self, base_url: str, *, key: str = "", timeout: float = 120.0, whole: bool = True) -> None:
-        """`timeout` is in seconds: for a `whole` exchange, or else for each silence within it."""
+    def __init__(self, base_url: str, *, key: str = "", timeout: float | None = 120.0, whole: bool = True) -> None:
+        """`timeout` is in seconds: for a `whole` exchange, or else for each silence within it; None is no limit."""
         base = URL(base_url)
         #: The address as it may be shown and kept.
         self.endpoint = public_address(base_url)
@@ -34,7 +35,7 @@ class HttpConnection:
         self._base = base.with_user(None).with_query(None)
         self._query = base.query
         self._urls: dict[str, URL] = {}
-        connect = min(_CONNECT, timeout)
+        connect = _CONNECT if timeout is None else min(_CONNECT, timeout)
         self._limits = (
             aiohttp.ClientTimeout(total=timeout, sock_connect=connect)
             if whole
@@ -66,7 +67,7 @@ class HttpConnection:
                 headers=self._headers,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # A proxy of the environment has no business with this machine's own servers.
-                trust_env=not self._is_loopback,
+                proxy=None if self._is_loopback else _proxy_for(self._base),
             )
         return self._session
 
@@ -78,7 +79,7 @@ class HttpConnection:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise RequestError(Outcome.UNREACHABLE, f"No connection could be made ({_cause(error)}).") from error
         except TimeoutError as error:
-            raise RequestError(Outcome.TIMEOUT, f"No answer came within {self.timeout:g} seconds.") from error
+            raise RequestError(Outcome.TIMEOUT, f"No answer came within {self.timeout or 0:g} seconds.") from error
         except aiohttp.ClientError as error:
             detail = f"The connection broke before the answer was complete ({_cause(error)})."
             raise RequestError(Outcome.DROPPED, detail) from error
@@ -97,12 +98,14 @@ class HttpConnection:
             self._session = None
 
 
+def _proxy_for(url: URL) -> str | None:
+    # Looked up once: with `trust_env`, aiohttp has a thread do it for each request.
+    return None if proxy_bypass(url.host or "") else getproxies().get(url.scheme)
+
+
 def _cause(error: Exception) -> str:
     # aiohttp's own words name host and port; the query, where some keep a key, is in none of them.
     return " ".join(str(error).split()) or type(error).__name__
-
-
-_JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +119,17 @@ class HttpReply:
 class HttpClient:
     """One endpoint. Bounds nothing and repeats nothing: that is the gateway's."""
 
-    def __init__(self, base_url: str, *, key: str = "", timeout: float = 120.0) -> None:
+    def __init__(self, base_url: str, *, key: str = "", timeout: float | None = 120.0) -> None:
+        """`timeout` is in seconds for a whole exchange; None where the caller sets a limit itself."""
         self._connection = HttpConnection(base_url, key=key, timeout=timeout)
 
     async def post(self, path: str, payload: Mapping[str, Any]) -> HttpReply:
         """The endpoint's reply to one request at `path` (`chat/completions`). Raises `RequestError` for any other."""
-        connection, data = self._connection, orjson.dumps(payload)
+        connection = self._connection
+        data = aiohttp.BytesPayload(orjson.dumps(payload), content_type="application/json")
         with connection.faults():
             # A redirect may lead to another machine, key and all: where it points is for a person to judge.
-            async with connection.session().post(
-                connection.url(path), data=data, headers=_JSON, allow_redirects=False
-            ) as response:
+            async with connection.session().post(connection.url(path), data=data, allow_redirects=False) as response:
                 body = await response.read()
         if response.status != 200:
             raise connection.refused(response.status, body, response.headers)

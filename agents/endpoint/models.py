@@ -10,91 +10,19 @@
 """
 
 import difflib
-import ipaddress
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, Self
-from urllib.parse import urlsplit, urlunsplit
 
 from langchain_core.language_models.chat_models import BaseChatModel
-from pydantic import SecretStr
 
-from ...personas.errors import SetupError, parameter
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL's host is this very machine."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def public_address(url: str) -> str:
-    """The URL without user, password, query and fragment: what may be shown and kept."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
-
-
-_FORBID: Final = "POPULACE_FORBID_MODELS"
-
-#: Sent to servers of one's own when no key is set: they read none, and the client insists on one.
-_NO_KEY: Final = "none"
+from ...personas.errors import SetupError
+from .addresses import address_of, api_key, check_address, check_allowed, public_address
 
 #: What follows `procedural:`.
 _ACCURACY: Final = "accuracy="
-
-#: Where the models of langchain's packages keep their address.
-_ADDRESSES = ("openai_api_base", "base_url", "anthropic_api_url", "endpoint_url")
-
-
-def api_key(address: str, *, named: str = "base_url") -> SecretStr:
-    """The key of the environment; a stand-in for an `address` of one's own that needs none. Raises `SetupError`."""
-    key = os.environ.get("OPENAI_API_KEY", "").strip()
-    if not key and not address:
-        raise SetupError(
-            "OPENAI_API_KEY is not set, and the default endpoint takes no call without a key; set it, or "
-            f"give the {parameter(named)} of a server that needs none."
-        )
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise SetupError("OPENAI_API_KEY holds characters that no key has (spaces, line breaks); set it anew.")
-    return SecretStr(key or _NO_KEY)
-
-
-def check_address(url: str, *, named: str = "base_url") -> None:
-    """Raise `SetupError` for what is no http(s) address."""
-    try:
-        parts = urlsplit(url)
-        wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
-    except ValueError:  # a port that is no number, a bracket that is not closed
-        wrong = True
-    if wrong:
-        shown = url.rpartition("@")[2].partition("?")[0]
-        raise SetupError(
-            f"The base URL {shown!r} is no address; give one like http://127.0.0.1:8000/v1 ({parameter(named)} or "
-            "OPENAI_BASE_URL)."
-        )
-
-
-def check_allowed(name: str, address: str) -> None:
-    """Raise `SetupError` when `POPULACE_FORBID_MODELS` forbids a model at another machine's address."""
-    if os.environ.get(_FORBID, "") not in ("", "0") and not is_loopback(address):
-        raise SetupError(
-            f"Model {name} may not be asked, because {_FORBID} is set; use the model procedural, an address "
-            "on this machine, or unset it."
-        )
-
-
-def address_of(model: object) -> str | None:
-    """The address that a LangChain model of the user's own has, wherever it keeps it; None when it has none."""
-    address = next((getattr(model, n) for n in _ADDRESSES if getattr(model, n, None)), None)
-    return str(address) if address else None
-
 
 #: What can be asked for, with MODEL as the endpoint calls it and PATH of a file on this machine.
 MODEL_NAMES = ("procedural", "openai:MODEL", "gguf:PATH")
@@ -168,12 +96,13 @@ class ModelHandle:
 
 
 def open_model(
-    model: str | BaseChatModel, *, base_url: str | Sequence[str] | None = None, timeout: float = 120.0
+    model: str | BaseChatModel, *, base_url: str | Sequence[str] | None = None, timeout: float | None = None
 ) -> ModelHandle:
     """The model of that name, ready to be asked; or a handle on a chat model of the caller's own.
 
     Several base URLs (a sequence, or one string with spaces between) are endpoints that share the model's load.
-    `timeout` is in seconds a call. Raises `SetupError` for an unknown name, a missing key or a wrong address.
+    `timeout` is in seconds a call; None for who sets a limit itself, as a gateway does. Raises `SetupError` for an
+    unknown name, a missing key or a wrong address.
     """
     if isinstance(model, BaseChatModel):
         return _own(model)
@@ -248,7 +177,7 @@ def _own(chat: BaseChatModel) -> ModelHandle:
     return ModelHandle(name, chat, endpoint, chat._identifying_params.get("is_language_model") is not False)
 
 
-def _openai(name: str, served: str, base_url: str | None, timeout: float) -> ModelHandle:
+def _openai(name: str, served: str, base_url: str | None, timeout: float | None) -> ModelHandle:
     given = base_url or ""
     if given:
         check_address(given)

@@ -4,11 +4,13 @@ import math
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from ...personas.errors import PausedError, SetupError, parameter
 from ...personas.model import Outcome
-from ..endpoint.models import ServedModel, is_loopback
+from ..endpoint.addresses import is_loopback
+from ..endpoint.models import ServedModel
 from .call import Call
 from .limits import Limits
 
@@ -175,10 +177,14 @@ class Meter:
     begun: int = 0
     #: What is waited for now because an endpoint is gone, in words; empty where nothing is.
     outage: str = ""
+    #: The budget that the run shares with others, if any.
+    shared: "SharedBudget | None" = None
 
     def add(self, call: Call) -> None:
         """Count an attempt that was sent and has ended."""
         self.total.add(call)
+        if self.shared is not None:
+            self.shared.add(call)
         self.by_purpose[call.purpose].add(call)
         self.outcomes[call.outcome] += 1
 
@@ -217,11 +223,15 @@ class Budget:
         if self._is_capped and (spent := self._spent()):
             self._meter.outcomes[Outcome.BUDGET] += 1
             raise PausedError(spent)
+        if self._meter.shared is not None:
+            self._meter.shared.begin()
         self._under_way += 1
 
     def end(self) -> None:
         """Count a call as ended; the meter has its numbers already."""
         self._under_way -= 1
+        if self._meter.shared is not None:
+            self._meter.shared.end()
 
     def _spent(self) -> str:
         total, limits = self._meter.total, self._limits
@@ -242,6 +252,31 @@ class Budget:
                 f"a higher {parameter('max_cost')} goes on."
             )
         return ""
+
+
+class SharedBudget:
+    """One budget of several runs that go on at once: the calls of all of them count. May be used from any thread."""
+
+    def __init__(self, limits: Limits, prices: Prices | None = None, *, spent: Spent | None = None) -> None:
+        """`spent` is what earlier sessions used. Raises `SetupError` for a cap on money without prices."""
+        self._meter = Meter(spent or Spent())
+        self._budget = Budget(limits, self._meter, prices)
+        self._lock = Lock()
+
+    def begin(self) -> None:
+        """Count a call as begun. Raises `PausedError` when the budget is spent."""
+        with self._lock:
+            self._budget.begin()
+
+    def end(self) -> None:
+        """Count a call as ended."""
+        with self._lock:
+            self._budget.end()
+
+    def add(self, call: Call) -> None:
+        """Count what a call used."""
+        with self._lock:
+            self._meter.total.add(call)
 
 
 class Breaker:

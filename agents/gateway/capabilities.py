@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -117,6 +118,7 @@ def _unbounded(schema: Any) -> Any:
     return [_unbounded(item) for item in schema] if isinstance(schema, list) else schema
 
 
+@lru_cache(maxsize=_KEPT)
 def _schema_name(name: str) -> str:
     # Endpoints take letters, digits, _ and - only, and 64 of them.
     return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in name)[:64] or "answer"

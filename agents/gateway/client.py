@@ -11,7 +11,8 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any, ClassVar, Protocol
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
@@ -55,6 +56,9 @@ class ModelClient[H: ServedModel](ABC):
     Holds everything that bounds an attempt (slots, rates, budget, breaker) and records each of them.
     """
 
+    #: The parameter by which the address of the model is given.
+    address_named: ClassVar[str] = "base_url"
+
     def __init__(
         self,
         model: H,
@@ -72,7 +76,7 @@ class ModelClient[H: ServedModel](ABC):
         self.meter = meter
         self.budget = Budget(limits, meter, prices)
         self.breaker = Breaker(limits.max_error_rate)
-        self.liveness = Liveness(model.name, model.endpoint)
+        self.liveness = Liveness(model.name, model.endpoint, named=self.address_named)
         self._rate_limiter = RateLimiter(rpm=limits.rpm, tpm=limits.tpm)
         most = min(limits.max_in_flight, sum(handle.at_once or limits.max_in_flight for handle in model.all))
         before = meter.total.answers
@@ -147,7 +151,8 @@ class ModelClient[H: ServedModel](ABC):
         slot, waited = None, 0.0
         if self._queue is None or not self._queue.takes(pending.request.context):
             queued = time.perf_counter()
-            estimate = self._rate_limiter.estimate(pending.request)
+            asked = pending.request
+            estimate = self._rate_limiter.estimate(asked.prompt, asked.schema, asked.max_tokens)
             # A first request may lead to a second one, so it starts earlier: the last to end then end together.
             slot = await self.limiter.acquire(estimate, ahead=ahead, defer=pending.request.is_further)
             waited = time.perf_counter() - queued
@@ -236,6 +241,11 @@ class ModelClient[H: ServedModel](ABC):
 class ChatClient(ModelClient[ModelHandle]):
     """Sends requests to the endpoints of one chat model."""
 
+    @cached_property
+    def _takes_tasks(self) -> bool:
+        """Whether the model is the stand-in, which is told what it is asked for; no endpoint is sent that."""
+        return bool(getattr(self.endpoints[0].handle.chat, "takes_tasks", False))
+
     def recall[T](self, request: ModelRequest[T], key: CallKey) -> tuple[ParsedReply[T], str] | None:
         """The verdict on an answer that was paid for before, in this run or elsewhere, and the answer."""
         reply = self._ledger.recall(key)
@@ -266,7 +276,7 @@ class ChatClient(ModelClient[ModelHandle]):
         kwargs |= {**request.sampling, **pending.arguments}
         if "extra_body" in request.sampling and "extra_body" in pending.arguments:
             kwargs["extra_body"] = request.sampling["extra_body"] | pending.arguments["extra_body"]
-        if getattr(endpoint.handle.chat, "takes_tasks", False):  # the stand-in: no endpoint is sent these
+        if self._takes_tasks:
             kwargs |= {"task": request.prompt.name, "generators": request.schema.generators}
         if by_queue and self._queue is not None:
             return await self._queue.deliver(pending.key, endpoint.handle.chat, messages, kwargs)

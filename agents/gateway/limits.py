@@ -13,12 +13,12 @@ import orjson
 from pydantic import Field, ValidationError, field_validator
 
 from ...personas.errors import SetupError, parameter
-from ...personas.model import FrozenModel
+from ...personas.model import AnswerSchema, FrozenModel
+from ...personas.prompt import RenderedPrompt
 from ..observation import estimated_tokens
 
 if TYPE_CHECKING:
     from ..endpoint.response import ModelResponse
-    from .request import ModelRequest
 
 #: Parameters of a request that have another place than `extra_body`.
 _OURS = frozenset(
@@ -183,12 +183,12 @@ class RateLimiter:
         self._ratio = 0.0
         self._longest = 0
 
-    def estimate[T](self, request: "ModelRequest[T]") -> TokenEstimate:
+    def estimate[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], max_tokens: int) -> TokenEstimate:
         """What a request is to be judged by; empty as long as there is no cap of tokens."""
         if self._tokens is None:
             return TokenEstimate()
-        said = orjson.dumps([request.prompt.messages, request.schema.json_schema])
-        return TokenEstimate(estimated_tokens(said.decode()), request.max_tokens)
+        said = orjson.dumps([prompt.messages, schema.json_schema])
+        return TokenEstimate(estimated_tokens(said.decode()), max_tokens)
 
     def ready_at(self, now: float, estimate: TokenEstimate) -> float:
         """When to ask again whether such a request may start: `now` when it may."""

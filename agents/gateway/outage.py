@@ -22,7 +22,9 @@ _DOUBTFUL = frozenset({Outcome.UNREACHABLE, Outcome.BAD_REQUEST, Outcome.NOT_JSO
 class Liveness:
     """What the calls so far say of one model at one endpoint."""
 
-    def __init__(self, model: str, endpoint: str | None) -> None:
+    def __init__(self, model: str, endpoint: str | None, *, named: str = "base_url") -> None:
+        """`named` is the parameter by which the address of the endpoint is given."""
+        self._named = named
         self._model = model
         self._endpoint = endpoint
         self._calls: set[asyncio.Future[None]] = set()
@@ -56,7 +58,8 @@ class Liveness:
             await asyncio.wait(set(self._calls))
         self.check()
         if fault.outcome in _STOPPING or (fault.outcome in _DOUBTFUL and not self.was_answered):
-            self._stopped = str(endpoint_error(fault, model=self._model, endpoint=fault.endpoint or self._endpoint))
+            where = fault.endpoint or self._endpoint
+            self._stopped = str(endpoint_error(fault, model=self._model, endpoint=where, named=self._named))
             self.check()
 
 

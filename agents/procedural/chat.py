@@ -29,7 +29,8 @@ from ..schema_fill.schemas import to_json
 from .enrichment import biography, profile, raised
 from .growth import persona_to_persona, text_to_persona
 from .situation import Situation, read_situation
-from .speech import Speaker, dialogue, instruction, tool
+from .speech import Speaker, dialogue, instruction, plan, reflection, tool
+from .survey import interview, survey
 
 _DECODER = json.JSONDecoder()
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
@@ -46,9 +47,13 @@ GENERATORS: Mapping[str, AnswerGenerator] = {
     "profile": profile,
     "biography": biography,
     "raise": raised,
+    "survey": survey,
+    "interview": interview,
     "instruction": instruction,
     "dialogue": dialogue,
     "tool": tool,
+    "plan": plan,
+    "reflect": reflection,
 }
 #: The one spoken to answers, where this is among what can be done.
 _ANSWERING = "dialogue"

@@ -254,6 +254,28 @@ def instruction(rng: random.Random, situation: Situation, schema: Mapping[str, A
     return {"text": f"{text} {tail}".strip()}
 
 
+def plan(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """One or two things that the person means to do."""
+    speaker = Speaker(rng, situation)
+    things = dict.fromkeys(speaker.new(pool("speech", "plan", "any")) for _ in range(rng.randint(1, 2)))
+    return {"text": " ".join(things)}
+
+
+def reflection(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the person concludes from notes: of whom they speak most, or what they think of anyway."""
+    speaker = Speaker(rng, situation)
+    told = [who.lower() for who, told_me, _ in (note.partition(" told you: ") for note in situation.memory) if told_me]
+    told = [who for who in told if who.startswith("your ")]
+    if told and rng.random() < 0.5:
+        most = max(sorted(set(told)), key=told.count)
+        texts = [f"I hear more from {most.replace('your ', 'my ')} than from anybody else."]
+    else:
+        texts = []
+    frames = pool("speech", "insight", "any")
+    texts += [speaker.new(frames) for _ in range(max(1, rng.randint(1, 3) - len(texts)))]
+    return {"insights": [{"text": text, "importance": rng.randint(3, 8)} for text in dict.fromkeys(texts)]}
+
+
 @dataclass(frozen=True, slots=True)
 class _ToolFrame:
     names: tuple[Frame, ...]

@@ -1,19 +1,40 @@
 """Objects and lists: what they must have, and some of what they may."""
 
+import random
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from .schemas import UnsatisfiableSchemaError, both, to_json
 from .values import matches, string_like
-
-if TYPE_CHECKING:
-    from .filler import Filler
 
 _SPARE = ("note", "remark", "place", "reason", "name", "count", "topic", "summary", "mood", "plan")
 _SPARE_TRIES = 60
 
 
-def fill_object(filler: "Filler", schema: Mapping[str, Any], proposed: Mapping[str, Any], path: str) -> dict[str, Any]:
+class PartFiller(Protocol):
+    """Fills the parts of an object or a list, out of what may still be spent on the whole."""
+
+    #: What is left of the values that may be written for the whole; below 0, none.
+    left: int
+
+    @property
+    def rng(self) -> random.Random:
+        """What is not proposed is drawn from it."""
+        ...
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether the value should be finished now."""
+        ...
+
+    def fill(self, schema: Mapping[str, Any] | bool, proposed: Any = ..., path: str = ...) -> Any:
+        """A value for one part of the schema, the proposed one if it may be. Raises `UnsatisfiableSchemaError`."""
+        ...
+
+
+def fill_object(
+    filler: PartFiller, schema: Mapping[str, Any], proposed: Mapping[str, Any], path: str
+) -> dict[str, Any]:
     """An object valid under `schema`, with the proposed values if they may be.
 
     Raises `UnsatisfiableSchemaError`.
@@ -49,7 +70,7 @@ def _schema_of(schema: Mapping[str, Any], name: str) -> Any:
     return schema.get("additionalProperties", True) if part is None else part
 
 
-def _value(filler: "Filler", schema: Mapping[str, Any], name: str, proposed: Mapping[str, Any], path: str) -> Any:
+def _value(filler: PartFiller, schema: Mapping[str, Any], name: str, proposed: Mapping[str, Any], path: str) -> Any:
     part = _schema_of(schema, name)
     if part is False:
         raise UnsatisfiableSchemaError(path, f"the property {name!r} is required and forbidden")
@@ -58,7 +79,7 @@ def _value(filler: "Filler", schema: Mapping[str, Any], name: str, proposed: Map
 
 
 def _add_optional(
-    filler: "Filler",
+    filler: PartFiller,
     schema: Mapping[str, Any],
     values: dict[str, Any],
     proposed: Mapping[str, Any],
@@ -81,7 +102,7 @@ def _add_optional(
                 raise
 
 
-def _add_spare(filler: "Filler", schema: Mapping[str, Any], values: dict[str, Any], path: str) -> None:
+def _add_spare(filler: PartFiller, schema: Mapping[str, Any], values: dict[str, Any], path: str) -> None:
     least = schema.get("minProperties", 0)
     for attempt in range(_SPARE_TRIES):
         if len(values) >= least:
@@ -96,7 +117,7 @@ def _add_spare(filler: "Filler", schema: Mapping[str, Any], values: dict[str, An
         )
 
 
-def _spare_name(filler: "Filler", schema: Mapping[str, Any], attempt: int, path: str) -> str:
+def _spare_name(filler: PartFiller, schema: Mapping[str, Any], attempt: int, path: str) -> str:
     if "propertyNames" in schema:
         name = filler.fill(both({"type": "string"}, schema["propertyNames"]), path=f"{path}/propertyNames")
         return str(name)
@@ -112,7 +133,7 @@ def _spare_name(filler: "Filler", schema: Mapping[str, Any], attempt: int, path:
 _ENTRY_TRIES = 60
 
 
-def fill_array(filler: "Filler", schema: Mapping[str, Any], proposed: list[Any] | None, path: str) -> list[Any]:
+def fill_array(filler: PartFiller, schema: Mapping[str, Any], proposed: list[Any] | None, path: str) -> list[Any]:
     """A list valid under `schema`, of the proposed entries if they may be.
 
     Raises `UnsatisfiableSchemaError`.
@@ -147,7 +168,7 @@ def _lengths(schema: Mapping[str, Any], prefix: int, rest: Any, path: str) -> tu
     return least, most
 
 
-def _wanted(filler: "Filler", least: int, most: int, prefix: int, proposed: list[Any] | None) -> int:
+def _wanted(filler: PartFiller, least: int, most: int, prefix: int, proposed: list[Any] | None) -> int:
     if filler.is_deep and proposed is None:
         return least
     counted = None if proposed is None else len(proposed)
@@ -161,7 +182,7 @@ def _contained(schema: Mapping[str, Any]) -> int:
 
 
 def _entry(
-    filler: "Filler",
+    filler: PartFiller,
     item: Any,
     proposed: list[Any] | None,
     at: int,

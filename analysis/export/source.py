@@ -108,7 +108,7 @@ CREATE TEMP TABLE exported_answers AS
 SELECT a.emission, a.solution, a.answer, a.agreement, a.difficulty, a.correct,
        (SELECT arg_min(s.solver, s.ordinal) FROM solutions AS s
         WHERE s.job = a.job AND s.emission = a.emission AND s.solution = a.solution) AS solver
-FROM answers AS a
+FROM agreed_answers AS a
 """
 #: The model that wrote the response; null where there is none.
 _RESPONSE = """CASE WHEN (o.payload ->> '$.response') <> '' OR (o.payload -> '$.messages') IS NOT NULL

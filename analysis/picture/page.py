@@ -40,7 +40,7 @@ def check_picture(path: Path, *, of: str = "") -> None:
     """
     if path.suffix.lower() not in PICTURES:
         raise SetupError(f"{str(path)!r} ends in {path.suffix!r}; a picture is written to {' or '.join(PICTURES)}.")
-    check_own(path, mark_of("picture", of), what="picture")
+    check_own(path, mark_of("picture", of), what="picture", of="hub")
 
 
 def write_picture(

@@ -41,6 +41,8 @@ class Chart:
     rows: Sequence[Sequence[object]] = field(default_factory=list)
     #: How many rows there are in all.
     rows_in_all: int = 0
+    #: The statement that gives these numbers, or those that they are computed from; empty where there is none.
+    sql: str = ""
 
 
 def lines(
@@ -76,9 +78,11 @@ def _chart(
         legend_title: str = "",
         headings: Sequence[str] = (),
         rows: Sequence[Sequence[object]] = (),
+        sql: str = "",
     ) -> Chart:
         drawn = Markup(wide), Markup(narrow)  # noqa: S704 - what texts of the run are in it was escaped
-        return Chart(name, title, description, *drawn, legend, legend_title, headings, rows[:_ROWS], len(rows))
+        shown = rows[:_ROWS]
+        return Chart(name, title, description, *drawn, legend, legend_title, headings, shown, len(rows), sql)
 
     return chart
 

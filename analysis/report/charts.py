@@ -35,6 +35,16 @@ def read_marks(run: Queryable) -> Marks:
     return [(s, n) for s, n in run.query("SELECT step, name FROM interventions ORDER BY step, name").rows]
 
 
+def read_groups(run: Queryable) -> list[str]:
+    """The largest groups of agents, by name."""
+    return sorted(group for (group,) in run.query(_GROUPS, [GROUPS]).rows)
+
+
+def has_weights(run: Queryable) -> bool:
+    """Whether agents stand for different numbers of people, by a selection that was to meet targets."""
+    return bool(run.query("SELECT 1 FROM agents WHERE weight <> 1 LIMIT 1").rows)
+
+
 def marks_at(steps: Sequence[int], marks: Marks) -> list[tuple[int, str]]:
     """The place, among these steps, before which each intervention came."""
     return [(place, name) for at, name in marks for place in [sum(step < at for step in steps)] if place < len(steps)]
@@ -144,23 +154,26 @@ def _span(steps: Sequence[int]) -> str:
 
 
 _ALL = "all"
+#: What is added to what is weighted, where weights differ.
+_BY_WEIGHT = " by weight"
 
+#: An emission counts by the weight of its agent, which is 1 where people were not selected to meet targets.
 _COUNTS = """
-SELECT {place}, value, count(*) FROM (
-    SELECT step, group_name, e.payload ->> ? AS value
+SELECT {place}, value, count(*), sum(weight) FROM (
+    SELECT step, group_name, coalesce(weight, 1) AS weight, e.payload ->> ? AS value
     FROM emissions AS e LEFT JOIN agents USING (agent) WHERE kind = ?
 ) WHERE value IS NOT NULL AND {place} IS NOT NULL GROUP BY ALL ORDER BY ALL
 """
 
 _MEANS = """
 WITH said AS (
-    SELECT step, group_name, TRY_CAST(e.payload ->> ? AS DOUBLE) AS value
+    SELECT step, group_name, coalesce(weight, 1) AS weight, TRY_CAST(e.payload ->> ? AS DOUBLE) AS value
     FROM emissions AS e LEFT JOIN agents USING (agent) WHERE kind = ?
 )
-SELECT NULL, step, avg(value), min(value), max(value), count(value)
+SELECT NULL, step, sum(value * weight) / sum(weight), min(value), max(value), count(value)
 FROM said WHERE isfinite(value) GROUP BY step
 UNION ALL
-SELECT group_name, step, avg(value), min(value), max(value), count(value)
+SELECT group_name, step, sum(value * weight) / sum(weight), min(value), max(value), count(value)
 FROM said WHERE isfinite(value) AND group_name IS NOT NULL GROUP BY group_name, step
 ORDER BY ALL
 """
@@ -180,19 +193,25 @@ class _Mean:
 
 
 def chart_fields(run: Queryable) -> list[Chart]:
-    """For each typed field of each action that holds values: its chart over steps, and of a choice one by group."""
-    groups, marks = sorted(group for (group,) in run.query(_GROUPS, [GROUPS]).rows), read_marks(run)
+    """For each typed field of each action that holds values: its chart over steps, and of a choice one by group.
+
+    Means and shares are weighted, where agents have weights.
+    """
+    groups, marks = read_groups(run), read_marks(run)
+    by_weight = _BY_WEIGHT if has_weights(run) else ""
     drawn: list[Chart] = []
     for field in read_fields(run)[:FIELDS]:
         if field.is_number:
-            drawn += _numbers(run, field, groups, marks)
+            drawn += _numbers(run, field, groups, marks, by_weight)
         else:
-            drawn += _choices(run, field, "step", [], marks)
-            drawn += _choices(run, field, "group_name", groups, ())
+            drawn += _choices(run, field, "step", [], marks, by_weight)
+            drawn += _choices(run, field, "group_name", groups, (), by_weight)
     return drawn
 
 
-def _numbers(run: Queryable, field: RecordedField, groups: Sequence[str], marks: Marks) -> Iterator[Chart]:
+def _numbers(
+    run: Queryable, field: RecordedField, groups: Sequence[str], marks: Marks, by_weight: str
+) -> Iterator[Chart]:
     found: dict[str, dict[int, _Mean]] = {}
     for group, step, *rest in run.query(_MEANS, [field.name, field.kind]).rows:
         found.setdefault(_ALL if group is None else group, {})[step] = _Mean(*rest)
@@ -208,13 +227,14 @@ def _numbers(run: Queryable, field: RecordedField, groups: Sequence[str], marks:
     yield lines(
         f"field-{field.kind}-{field.name}",
         f"{field.title}: mean in each step{by_group}",
-        f"The mean of {field.name} over the emissions of each step, as a line{' for each group' * bool(by_group)}.",
+        f"The mean of {field.name} over the emissions of each step{by_weight}, "
+        f"as a line{' for each group' * bool(by_group)}.",
         series,
-        Axes([str(s) for s in steps], "step", f"{field.name} (mean)", marks=marks_at(steps, marks)),
+        Axes([str(s) for s in steps], "step", f"{field.name} (mean{by_weight})", marks=marks_at(steps, marks)),
     )(
         legend=lines_legend(names) if by_group else (),
         legend_title="Group",
-        headings=("step", "group", "mean", "least", "most", "emissions"),
+        headings=("step", "group", f"mean{by_weight}", "least", "most", "emissions"),
         rows=[
             (s, name, f"{m.mean:.4g}", f"{m.least:.4g}", f"{m.most:.4g}", m.count)
             for s in steps
@@ -235,28 +255,35 @@ def _means(name: str, found: Mapping[int, _Mean], steps: Sequence[int]) -> list[
     ]
 
 
-def _choices(run: Queryable, field: RecordedField, by: str, groups: Sequence[str], marks: Marks) -> Iterator[Chart]:
+def _choices(
+    run: Queryable, field: RecordedField, by: str, groups: Sequence[str], marks: Marks, by_weight: str
+) -> Iterator[Chart]:
     sql = _COUNTS.format(place=by)
     counts: dict[tuple[str | int, str], int] = {}
+    weights: dict[tuple[str | int, str], float] = {}
     found = [row for row in run.query(sql, [field.name, field.kind]).rows if by == "step" or row[0] in groups]
     # Of a long run spans of steps, each by its first.
     spans = spans_of(sorted({place for place, *_ in found})) if by == "step" else []
     begins = {step: span[0] for span in spans for step in span}
-    for place, value, count in found:
+    for place, value, count, weight in found:
         at = begins.get(place, place)
         counts[at, value] = counts.get((at, value), 0) + count
+        weights[at, value] = weights.get((at, value), 0.0) + weight
     if not counts:
         return
     places: list[str | int] = [g for g in groups if any(g == p for p, _ in counts)] or sorted({p for p, _ in counts})
     values = _in_order(field, counts)
     totals = {place: sum(counts.get((place, value), 0) for value in values) for place in places}
+    whole = {place: sum(weights.get((place, value), 0.0) for value in values) for place in places}
+    shares = {(place, v): weights.get((place, v), 0.0) / whole[place] for place in places for v in values}
     is_step = by == "step"
     series = [
         Series(
             n,
-            [counts.get((place, value), 0) / totals[place] for place in places],
+            [shares[place, value] for place in places],
             [
-                f"{'step ' * is_step}{place}: {value} in {n_of:,} of {totals[place]:,} ({n_of / totals[place]:.1%})"
+                f"{'step ' * is_step}{place}: {value} in {n_of:,} of {totals[place]:,} "
+                f"({shares[place, value]:.1%}{by_weight})"
                 for place in places
                 for n_of in [counts.get((place, value), 0)]
             ],
@@ -268,14 +295,27 @@ def _choices(run: Queryable, field: RecordedField, by: str, groups: Sequence[str
     yield bars(
         f"field-{field.kind}-{field.name}-{by}",
         f"{field.title}: shares {what}",
-        f"Stacked bars: the share of each value of {field.name} {what}.",
+        f"Stacked bars: the share of each value of {field.name} {what}{by_weight}.",
         series,
-        Axes([str(place) for place in places], "step" if is_step else "group", "share", is_share=True, marks=at_marks),
+        Axes(
+            [str(place) for place in places],
+            "step" if is_step else "group",
+            f"share{by_weight}",
+            is_share=True,
+            marks=at_marks,
+        ),
     )(
         legend=bars_legend(values),
         legend_title=field.name,
-        headings=("step" if is_step else "group", *values),
-        rows=[(place, *(counts.get((place, value), 0) for value in values)) for place in places],
+        headings=("step" if is_step else "group", *values, *(f"{v}{by_weight}" for v in values if by_weight)),
+        rows=[
+            (
+                place,
+                *(counts.get((place, value), 0) for value in values),
+                *(f"{shares[place, value]:.1%}" for value in values if by_weight),
+            )
+            for place in places
+        ],
     )
 
 

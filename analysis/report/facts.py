@@ -11,6 +11,7 @@ from ..page import clip
 from ..questions import RecordedField, read_fields
 from ..summary import Summary
 from ..table import Queryable
+from .charts import has_weights
 from .samples import TEXT
 
 #: Reasons of failures.
@@ -23,12 +24,16 @@ SELECT name, arg_min(value, step), arg_max(value, step), min(step), max(step)
 FROM measures WHERE isfinite(value) GROUP BY name ORDER BY min(value) = max(value), name
 """
 _CHOICES = """
-SELECT value, count(*) FROM (SELECT payload ->> ? AS value FROM emissions WHERE kind = ?)
-WHERE value IS NOT NULL GROUP BY value ORDER BY count(*) DESC, value
+SELECT value, count(*), sum(weight) FROM (
+    SELECT e.payload ->> ? AS value, coalesce(weight, 1) AS weight
+    FROM emissions AS e LEFT JOIN agents USING (agent) WHERE kind = ?
+) WHERE value IS NOT NULL GROUP BY value ORDER BY sum(weight) DESC, value
 """
 _NUMBERS = """
-WITH said AS (SELECT step, TRY_CAST(payload ->> ? AS DOUBLE) AS value FROM emissions WHERE kind = ?),
-means AS (SELECT step, avg(value) AS mean FROM said WHERE isfinite(value) GROUP BY step)
+WITH said AS (
+    SELECT step, TRY_CAST(e.payload ->> ? AS DOUBLE) AS value, coalesce(weight, 1) AS weight
+    FROM emissions AS e LEFT JOIN agents USING (agent) WHERE kind = ?
+), means AS (SELECT step, sum(value * weight) / sum(weight) AS mean FROM said WHERE isfinite(value) GROUP BY step)
 SELECT arg_min(mean, step), arg_max(mean, step), min(step), max(step) FROM means HAVING count(*) > 0
 """
 
@@ -51,22 +56,23 @@ def read_findings(run: Queryable, summary: Summary) -> Sequence[Headline]:
 
 
 def _fields(run: Queryable) -> Iterator[Headline]:
+    by_weight = ", by weight" if has_weights(run) else ""
     for field in read_fields(run):
-        said = _number(run, field) if field.is_number else _choice(run, field)
+        said = _number(run, field, by_weight) if field.is_number else _choice(run, field, by_weight)
         if said:
             yield _finding(field.title, said)
 
 
-def _choice(run: Queryable, field: RecordedField) -> str:
+def _choice(run: Queryable, field: RecordedField, by_weight: str) -> str:
     counts = run.query(_CHOICES, [field.name, field.kind]).rows
-    whole = sum(count for _, count in counts)
-    shares = ", ".join(f"{clip(value, 24)} {count / whole:.0%}" for value, count in counts[:4])
-    return f"{shares}{', \u2026' if len(counts) > 4 else ''} (of {whole:,})" if counts else ""
+    number, whole = sum(count for _, count, _ in counts), sum(weight for *_, weight in counts)
+    shares = ", ".join(f"{clip(value, 24)} {weight / whole:.0%}" for value, _, weight in counts[:4])
+    return f"{shares}{', \u2026' if len(counts) > 4 else ''} (of {number:,}{by_weight})" if counts else ""
 
 
-def _number(run: Queryable, field: RecordedField) -> str:
+def _number(run: Queryable, field: RecordedField, by_weight: str) -> str:
     for first, last, begun, ended in run.query(_NUMBERS, [field.name, field.kind]).rows:
-        return _change(first, last, begun, ended, "on average ")
+        return f"{_change(first, last, begun, ended, 'on average ')}{by_weight}"
     return ""
 
 
@@ -98,9 +104,14 @@ def _n(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+#: Whom people stand for, where they were not selected to meet targets, and where they were.
+_STAND_FOR = (
+    "Whether these people resemble any population: none was drawn from one or compared with one.",
+    "Whether these people resemble a population in anything but the shares that their selection was to meet.",
+)
 NOT_CHECKED: tuple[str, ...] = (
     "Whether anything that was said is true, safe, or free of bias.",
-    "Whether these people resemble any population: none was drawn from one or compared with one.",
+    _STAND_FOR[0],
     "Likeness in meaning: near-duplicates are found by the words they share, so a paraphrase counts as new.",
     "Whether a tool could be built as specified; only the form of its specification was checked.",
     "Whether a description or a line names or resembles a living person.",
@@ -120,10 +131,35 @@ SELECT (SELECT sum(active) FROM steps), (SELECT sum(failed) FROM steps),
        (SELECT count(*) FROM emissions),
        (SELECT count(DISTINCT emission) FROM duplicates WHERE NOT undone AND emission IS NOT NULL),
        (SELECT count(*) FROM personas),
-       (SELECT count(*) FROM ({NEAR_DUPLICATES}))
+       (SELECT count(*) FROM ({NEAR_DUPLICATES})),
+       (SELECT count(*) FROM answers), (SELECT count(*) FROM answers WHERE outcome NOT IN ('ok', 'dont_know'))
 """  # noqa: S608 - our own words
 
-_SOURCES = "SELECT DISTINCT origin FROM personas ORDER BY origin"
+_WRITERS = """
+SELECT count(*) FILTER (origin = 'import'), count(*) FILTER (model = 'procedural'), count(*) FROM personas
+"""
+
+
+_TARGETS = 'SELECT "column", value, wanted, got, weighted FROM targets ORDER BY ordinal LIMIT ?'
+#: Target shares that are listed.
+TARGETS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class ReachedTarget:
+    """A share of the population that a selection of people was to meet, and what it is among these."""
+
+    column: str
+    value: str
+    wanted: float
+    #: Share of the people, and by their weights.
+    got: float
+    weighted: float
+
+
+def read_targets(run: Queryable) -> list[ReachedTarget]:
+    """The target shares of the people, in their order; none where there were none."""
+    return [ReachedTarget(*row) for row in run.query(_TARGETS, [TARGETS]).rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +192,14 @@ def read_provenance(run: Queryable, summary: Summary) -> Provenance:
     """What is to be said about this run."""
     headline, consequence = _made_by(summary)
     versions = orjson.loads(run.query("SELECT versions FROM runs").rows[0][0])
-    origins = {origin for (origin,) in run.query(_SOURCES).rows}
     return Provenance(
         headline=headline,
         consequence=consequence,
-        imports="Descriptions of people were read from a file; who wrote them is not known here."
-        if "import" in origins
-        else "",
+        imports=_described_by(run, summary),
         prompts=[prompt for (prompt,) in run.query(_PROMPTS).rows],
         versions=sorted((str(name), str(version)) for name, version in versions.items()),
         shares=_shares(run),
+        not_checked=tuple(_STAND_FOR[1] if summary.targets and one == _STAND_FOR[0] else one for one in NOT_CHECKED),
     )
 
 
@@ -180,17 +214,30 @@ def _made_by(summary: Summary) -> tuple[str, str]:
         f"Synthetic text by \u201c{summary.model}\u201d. No person said any of this.",
         "A language model wrote it in the roles it was given: these are not statements of people, and no "
         "evidence of what people think or do. "
-        f"It is one run with one seed ({summary.seed}): no number here has error bars.",
+        f"It is one run with one seed ({summary.seed}): no interval here says what another seed would give.",
     )
 
 
+def _described_by(run: Queryable, summary: Summary) -> str:
+    """Who described the people, where that is not who wrote the rest."""
+    ((unknown, by_stand_in, people),) = run.query(_WRITERS).rows
+    told = []
+    if unknown:
+        told.append("Descriptions of people were read from a file; who wrote them is not known here.")
+    if by_stand_in and summary.is_language_model:
+        part = f"{by_stand_in:,} of {people:,} people"
+        told.append(f"The descriptions of {part} are by the procedural stand-in, which is no language model.")
+    return " ".join(told)
+
+
 def _shares(run: Queryable) -> list[Proportion]:
-    turns, lost, asked, unanswered, emitted, repeated, people, doubles = (
+    turns, lost, asked, unanswered, emitted, repeated, people, doubles, items, missing = (
         int(n or 0) for n in run.query(_SHARES).rows[0]
     )
     shares = (
         Proportion("turns lost", lost, turns),
         Proportion("growth requests lost", unanswered, asked),
+        Proportion("items of surveys without an answer", missing, items),
         Proportion("emissions that are near-duplicates", repeated, emitted),
         Proportion("personas that are near-duplicates", doubles, people),
     )

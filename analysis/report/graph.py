@@ -35,7 +35,7 @@ SELECT agent, text, hop FROM agents JOIN personas ON id = agent ORDER BY agents.
 """
 
 _TIES = """
-SELECT DISTINCT source, target, kind FROM living_relations
+SELECT DISTINCT source, target, kind FROM ties_at_start
 WHERE source IN (SELECT agent FROM agents) AND target IN (SELECT agent FROM agents) AND source <> target
 ORDER BY source, target, kind
 """

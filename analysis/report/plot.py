@@ -1,11 +1,13 @@
 """Lines and stacked bars as SVG that needs no script, with colours, symbols and patterns by number.
 
-Axes begin at 0, and values are shown on pointing. Colours are in the drawing as plain values, and as classes that the
-page's style sheet darkens or lightens; symbols and patterns go with them, so that colour is never the only cue.
+Axes begin at 0 unless a scale has ends of its own, and values are shown on pointing. Colours are in the drawing as
+plain values, and as classes that the page's style sheet darkens or lightens; symbols and patterns go with them, so that
+colour is never the only cue.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import floor, log10
 from types import MappingProxyType
 
@@ -75,6 +77,8 @@ _ROW = 16.0
 #: Points beyond which lines show no marks, and bars of so many places no gaps.
 _MARKED = 60
 _LONGEST_MARK = 28
+#: Places up to which intervals are whiskers.
+_WHISKERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,8 @@ class Series:
     #: None where there is no value.
     values: Sequence[float | None]
     told: Sequence[str]
+    #: Of a line: lower and upper ends of an interval at each place; None where there is none.
+    ranges: Sequence[tuple[float, float] | None] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +106,21 @@ class Axes:
     is_share: bool = False
     #: Places before which something came into force, and its name.
     marks: Sequence[tuple[int, str]] = ()
+    #: Ends of the y axis, of a scale that has them.
+    ends: tuple[float, float] | None = None
+    #: Whether ranges are bands; else they are whiskers where there are few places.
+    has_bands: bool = False
 
 
 def draw_lines(series: Sequence[Series], axes: Axes, *, label: str, width: float, height: float) -> str:
     """A line for each of the series; broken where a value is missing."""
     values = [value for one in series for value in one.values if value is not None]
+    values += [end for one in series for both in one.ranges if both for end in both]
     frame = _PlotArea(axes, values, width, height)
-    return frame.drawn(label, [part for one in series for part in _line(one, frame, len(series))])
+    beside = [frame.beside(n, len(series)) if any(one.ranges) else 0.0 for n, one in enumerate(series)]
+    drawn = list(zip(series, beside, strict=True))
+    ranges = [part for one, aside in drawn for part in _ranges(one, frame, aside)]
+    return frame.drawn(label, [*ranges, *(p for one, aside in drawn for p in _line(one, frame, len(series), aside))])
 
 
 def draw_bars(series: Sequence[Series], axes: Axes, *, label: str, width: float, height: float) -> str:
@@ -125,10 +139,13 @@ class _PlotArea:
         low, high = min(0.0, *values, 0.0), max(0.0, *values, 0.0)
         if axes.is_share:
             high = 1.0
+        if axes.ends:
+            low, high = axes.ends
         # Below this, differences are no more than what floating point leaves.
-        self.ticks = _ticks(low, high if high - low > 1e-250 else 1.0)
+        is_whole = not axes.is_share and all(float(value).is_integer() for value in values)
+        self.ticks = round_ticks(low, high if high - low > 1e-250 else 1.0, is_whole=is_whole)
         self.low, self.high = self.ticks[0], self.ticks[-1]
-        self.tick_labels = [_number(tick, axes.is_share) for tick in self.ticks]
+        self.tick_labels = [tick_label(tick, axes.is_share) for tick in self.ticks]
         self.left = 26 + max(text_width(text, _TYPE) for text in self.tick_labels)
         self.rows = _mark_rows(self)
         self.top = 10 + _ROW * (max(self.rows.values(), default=-1) + 1)
@@ -142,6 +159,17 @@ class _PlotArea:
     def gap(self) -> float:
         """From one place to the next."""
         return (self.width - self.left - _RIGHT) / max(1, len(self.axes.places))
+
+    @property
+    def has_whiskers(self) -> bool:
+        """Whether ranges are drawn as whiskers beside each other."""
+        return not self.axes.has_bands and len(self.axes.places) <= _WHISKERS
+
+    def beside(self, number: int, many: int) -> float:
+        """How far from the middle of a place one of many series with intervals stands, where there are few places."""
+        if not self.has_whiskers:
+            return 0.0
+        return min(9.0, self.gap / (many + 1)) * (number - (many - 1) / 2)
 
     def y(self, value: float) -> float:
         """How far down a value stands."""
@@ -218,22 +246,51 @@ def _mark_rows(frame: _PlotArea) -> dict[int, int]:
     return rows
 
 
-def _line(one: Series, frame: _PlotArea, many: int) -> Iterator[str]:
+def _ranges(one: Series, frame: _PlotArea, aside: float) -> Iterator[str]:
+    """Intervals: whiskers where there are few places, beside each other; a band where there are many."""
+    found = [(at, *both) for at, both in enumerate(one.ranges) if both is not None]
+    if not found:
+        return
+    yield f'<g data-series="{one.look}" {colour_class(one.look)}>'
+    if frame.has_whiskers:
+        lines = "".join(
+            f"M{x:.1f} {frame.y(low):.1f}V{frame.y(high):.1f}M{x - 3:.1f} {frame.y(low):.1f}h6"
+            f"M{x - 3:.1f} {frame.y(high):.1f}h6"
+            for at, low, high in found
+            for x in [frame.x(at) + aside]
+        )
+        yield f'<path d="{lines}" fill="none" stroke="currentColor" stroke-width="1.3"/>'
+    else:
+        for part in _stretches(found):
+            there = "L".join(f"{frame.x(at):.1f} {frame.y(high):.1f}" for at, _, high in part)
+            back = "L".join(f"{frame.x(at):.1f} {frame.y(low):.1f}" for at, low, _ in reversed(part))
+            yield f'<path d="M{there}L{back}z" fill="currentColor" fill-opacity=".16"/>'
+    yield "</g>"
+
+
+def _stretches(found: Sequence[tuple[int, float, float]]) -> Iterator[list[tuple[int, float, float]]]:
+    """The intervals without a gap between their places."""
+    for _, part in groupby(enumerate(found), key=lambda numbered: numbered[1][0] - numbered[0]):
+        yield [one for _, one in part]
+
+
+def _line(one: Series, frame: _PlotArea, many: int, aside: float = 0.0) -> Iterator[str]:
     points = [
-        (frame.x(place), frame.y(value), told)
+        (frame.x(place) + aside, frame.y(value), told)
         for place, (value, told) in enumerate(zip(one.values, one.told, strict=True))
         if value is not None
     ]
     path, broken = "", True
     for place, value in enumerate(one.values):
         if value is not None:
-            path += f"{'M' if broken else 'L'}{frame.x(place):.1f} {frame.y(value):.1f}"
+            path += f"{'M' if broken else 'L'}{frame.x(place) + aside:.1f} {frame.y(value):.1f}"
         broken = value is None
     # Later lines are thinner, so that one on top of another leaves it to be seen.
-    thick = max(2.0, min(4.0, 1.0 + many) - 0.7 * one.look) if many > 1 else 2.0
+    is_alone = many == 1 or (frame.has_whiskers and any(one.ranges))
+    thick = 2.0 if is_alone else max(2.0, min(4.0, 1.0 + many) - 0.7 * one.look)
     yield f'<g data-series="{one.look}" {colour_class(one.look)}>'
     yield f'<path d="{path}" fill="none" stroke="currentColor" stroke-width="{thick:g}" stroke-linejoin="round"/>'
-    large = max(3.0, (6.0 - one.look) if many > 1 else 3.5)
+    large = 3.8 if is_alone else max(3.0, 6.0 - one.look)
     for x, y, told in points:
         if len(points) <= _MARKED:
             shape = f'<path d="{symbol(one.look, x, y, large)}" fill="currentColor">'
@@ -261,15 +318,17 @@ def _layer(one: Series, frame: _PlotArea, base: list[float]) -> Iterator[str]:
     yield "</g>"
 
 
-def _ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Round numbers from `low` or less to `high` or more, at most so many steps apart."""
+def round_ticks(low: float, high: float, most: int = 5, *, is_whole: bool = False) -> list[float]:
+    """Round numbers from `low` or less to `high` or more, at most so many steps apart; of counts, whole numbers."""
     rough = (high - low) / most
     power = 10.0 ** floor(log10(rough))
-    step = next(power * m for m in (1, 2, 2.5, 5, 10) if power * m >= rough * 0.999)
+    steps = (power * m for m in (1, 2, 2.5, 5, 10, 20, 50, 100) if power * m >= rough * 0.999)
+    step = next((one for one in steps if not is_whole or one.is_integer()), 1.0)
     return [n * step for n in range(floor(low / step + 1e-9), 1 - floor(-high / step + 1e-9))]
 
 
-def _number(value: float, is_share: bool) -> str:
+def tick_label(value: float, is_share: bool) -> str:
+    """A tick's value in words."""
     if is_share:
         return f"{value:.0%}"
     return f"{value:,.0f}" if value == int(value) and abs(value) < 1e9 else f"{value:.6g}"

@@ -1,41 +1,41 @@
-"""The report of a run: everything gathered, rendered into one HTML file that loads nothing."""
+"""The report of a run or an experiment: everything gathered, rendered into one HTML file that loads nothing."""
 
-import base64
-import hashlib
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import orjson
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
 
-from ...personas.persona import legible
-from ..page import check_own, clip, mark_of, short_label, write_whole
+from ..page import check_own, mark_of, write_whole
 from ..questions import answers_of
 from ..summary import Summary, summarise
 from ..table import Queryable
-from .charts import chart_emissions, chart_fields, chart_measures, chart_novelty, kind_order
-from .facts import read_failures, read_findings, read_hops, read_provenance, read_purposes
+from .answers import read_answers
+from .changes import read_changes
+from .charts import chart_emissions, chart_fields, chart_measures, chart_novelty, has_weights, kind_order
+from .experiment import mark_of_experiment, render_experiment
+from .facts import read_failures, read_findings, read_hops, read_provenance, read_purposes, read_targets
 from .graph import DrawnSociety, chart_society, read_society
-from .plot import COLOURS, PATTERNS
+from .influence import read_first_heard, read_influences
+from .rendering import render
 from .samples import read_duplicates, read_steps
+from .state import chart_node_measures, chart_states
 
+_IS_EXPERIMENT = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'outcome_values'"
 #: Questions that are answered.
 QUESTIONS = 6
 
-_TEMPLATES = files(__package__).joinpath("templates")
-
 
 def write_report(run: Queryable, path: Path, *, run_file: str = "RUN.duckdb") -> Path:
-    """Write the report of a run, in whatever state it is, to `path`, and return the path.
+    """Write the report of a run, in whatever state it is, or of an experiment to `path`, and return the path.
 
-    `run_file` is the run file's name in the commands that the report suggests.
-    Raises `SetupError` when the file cannot be written, and when the file there is not a report of the same run;
-    it is left as it was.
+    `run_file` is the name of the run file, or of the merged file of the experiment, in the commands that the report
+    suggests. Raises `SetupError` when the file cannot be written, and when the file there is not a report of the same
+    run or experiment; it is left as it was.
     """
+    if run.query(_IS_EXPERIMENT).rows:
+        check_own(path, mark_of_experiment(run), what="report", of="experiment")
+        return write_whole(render_experiment(run, merged_file=run_file), path, what="report")
     ((run_id,),) = run.query("SELECT run FROM runs").rows
     check_own(path, mark_of("report", run_id), what="report")
     return write_whole(render_report(run, run_file=run_file), path, what="report")
@@ -46,9 +46,16 @@ def render_report(run: Queryable, *, run_file: str = "RUN.duckdb") -> str:
     summary = summarise(run)
     society = read_society(run)
     kinds = kind_order(run)
-    script = Markup(_template("report.js"))  # noqa: S704 - our own file, no text of the run
     header = _header(run)
-    return _environment().get_template("report.html.j2").render(
+    return render(
+        "report.html.j2",
+        answered=read_answers(run),
+        states=chart_states(run),
+        measured_agents=chart_node_measures(run),
+        influences=read_influences(run),
+        first_heard=read_first_heard(run),
+        changes=read_changes(run),
+        targets=read_targets(run),
         summary=summary,
         unit="tokens" if summary.is_language_model else "words",
         header=header,
@@ -66,6 +73,7 @@ def render_report(run: Queryable, *, run_file: str = "RUN.duckdb") -> str:
         measures=chart_measures(run),
         measured=run.query("SELECT count(DISTINCT name) FROM measures").rows[0][0],
         fields=chart_fields(run),
+        is_weighted=has_weights(run),
         steps=read_steps(run),
         duplicates=read_duplicates(run),
         failures=read_failures(run),
@@ -73,12 +81,7 @@ def render_report(run: Queryable, *, run_file: str = "RUN.duckdb") -> str:
         hops=read_hops(run),
         answers=answers_of(run, QUESTIONS),
         run_file=run_file,
-        style=Markup(_template("style.css")),  # noqa: S704 - our own file, no text of the run
-        patterns=PATTERNS,
-        surface=COLOURS["surface"],
-        script=script,
-        script_hash=_csp_hash(script),
-    )  # fmt: skip
+    )
 
 
 def _header(run: Queryable) -> dict[str, Any]:
@@ -114,57 +117,3 @@ def _society_note(society: DrawnSociety) -> str:
         f"Drawn: {len(society.residents):,} of {society.people:,} people and {len(society.ties):,} of "
         f"{society.relations:,} relations, breadth first around the best connected."
     )
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FunctionLoader(_template),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        clip=clip,
-        count=_count,
-        dollars=_dollars,
-        latency=_latency,
-        share=_share,
-        short=short_label,
-    )
-    return environment
-
-
-def _shown(value: Any) -> Any:
-    """The text of a value in the page: no text of the run brings a character that HTML forbids."""
-    if isinstance(value, Markup):
-        return value
-    return legible(value) if isinstance(value, str) else legible(str(value))
-
-
-def _template(name: str) -> str:
-    return _TEMPLATES.joinpath(name).read_text(encoding="utf-8")
-
-
-def _csp_hash(script: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-def _count(number: object) -> str:
-    return "\u2013" if number is None else f"{number:,}"
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else "\u2013"
-
-
-def _dollars(amount: float | None) -> str:
-    return "\u2013" if amount is None else f"{amount:,.4f}"
-
-
-def _latency(seconds: float | None) -> str:
-    if seconds is None:
-        return "\u2013"
-    return f"{seconds:,.2f} s" if seconds >= 1 else f"{1000 * seconds:,.1f} ms"

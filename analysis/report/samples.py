@@ -117,7 +117,7 @@ class StepPage:
     acted: int
     failed: int
     emitted: int
-    #: Name and news of each intervention.
+    #: Name and news of each intervention; empty where nothing is heard of it.
     interventions: Sequence[tuple[str, str]]
     conversations: Sequence[ThreadExcerpt]
     conversations_total: int
@@ -129,7 +129,7 @@ def read_steps(run: Queryable) -> list[StepPage]:
     steps = run.query(_STEPS).rows
     news: dict[int, list[tuple[str, str]]] = {}
     for step, name, text in run.query("SELECT step, name, news FROM interventions ORDER BY step, name").rows:
-        news.setdefault(step, []).append((name, clip(text, TEXT)))
+        news.setdefault(step, []).append((name, clip(text or "", TEXT)))
     kinds = _read_samples(run)
     talks = _read_conversations(run, listed := _listed([row[0] for row in steps], news))
     return [
@@ -255,7 +255,7 @@ type Span = tuple[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class RepeatedText:
     """A later text and the earlier one that it repeats, in spans, marked where the other has no such word."""
 
     similarity: float
@@ -273,7 +273,7 @@ class DuplicateKind:
 
     kind: str
     total: int
-    pairs: list[Pair]
+    pairs: list[RepeatedText]
 
 
 def read_duplicates(run: Queryable) -> list[DuplicateKind]:
@@ -286,7 +286,7 @@ def read_duplicates(run: Queryable) -> list[DuplicateKind]:
             kinds.append(DuplicateKind(kind, total, []))
         named = kind != "persona"
         kinds[-1].pairs.append(
-            Pair(
+            RepeatedText(
                 similarity=similarity,
                 stage=stage,
                 author=short_label(author) if named else "",

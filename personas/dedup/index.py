@@ -255,6 +255,7 @@ class WordSetIndex:
     """
 
     def __init__(self, scratch: Path | None = None) -> None:
+        """With a folder `scratch`, the words of many sets are held in a temporary file there, not in memory."""
         self._words = GrowingArray(np.uint64) if scratch is None else FileArray(scratch, np.uint64)
         self._starts, self._sizes = GrowingArray(np.int64), GrowingArray(np.int64)
         self._parities = GrowingArray(np.uint64)
@@ -263,11 +264,6 @@ class WordSetIndex:
 
     def __len__(self) -> int:
         return len(self._sizes)
-
-    def close(self) -> None:
-        """Delete the file of words, if there is one."""
-        if isinstance(self._words, FileArray):
-            self._words.close()
 
     @property
     def sets(self) -> Sets:

@@ -1,10 +1,9 @@
 """Near-duplicates of texts, exactly: an index for texts that come one at a time, and a function for many at once."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -82,9 +81,15 @@ class NearDuplicates[K: (str, int)]:
     form no chains, and a text that occurs a thousand times takes the memory of one. `len()` is the number of originals.
     """
 
-    def __init__(self, threshold: float = 0.9) -> None:
-        self._matcher = WordSetMatcher(Threshold.parse(threshold))
-        self._keys: list[K] = []
+    def __init__(
+        self, threshold: float = 0.9, *, scratch: Path | None = None, keys: MutableSequence[K] | None = None
+    ) -> None:
+        """With a folder `scratch`, the words of many originals are held in a temporary file there, not in memory.
+
+        `keys` receives the keys of originals, in a list unless given: an array of numbers takes a fifth of its memory.
+        """
+        self._matcher = WordSetMatcher(Threshold.parse(threshold), scratch)
+        self._keys: MutableSequence[K] = [] if keys is None else keys
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -103,14 +108,14 @@ class NearDuplicates[K: (str, int)]:
     def keep_all(self, keys: Iterable[K], texts: Iterable[str]) -> None:
         """Make texts originals without comparing them, for those that an earlier session decided on."""
         self._matcher.hold(_blocks(texts))
-        self._keys += keys
+        self._keys.extend(keys)
 
     def add_all(self, keys: Sequence[K], texts: Iterable[str]) -> list[Match[K] | None]:
         """What `add` gives for each text in turn, a hundred times as fast for many texts."""
         matches: list[Match[K] | None] = []
         for decision in self._matcher.match(_blocks(texts)):
             kept = np.flatnonzero(decision.of < 0) + len(matches)
-            self._keys += [keys[place] for place in kept.tolist()]
+            self._keys.extend(keys[place] for place in kept.tolist())
             for of, similarity in zip(decision.of.tolist(), decision.similarity.tolist(), strict=True):
                 matches.append(None if of < 0 else Match(self._keys[of], similarity))
         return matches
@@ -135,7 +140,7 @@ def find_duplicates(
     """The near-duplicates among `texts`; by default exactly those that `NearDuplicates.add` finds in the same order.
 
     The first of near-duplicates is kept, and so is a text whose only near-duplicates are duplicates themselves. Texts
-    are read once. With a folder `scratch`, the words of originals are held in a temporary file there, not in memory.
+    are read once. With a folder `scratch`, the words of many originals are held in a temporary file there.
     `signatures` receives the MinHash signatures (see `write_signatures`), which only the method `minhash` makes.
     `progress` is called with the number of texts done.
     """
@@ -155,14 +160,7 @@ def find_in_blocks(
     progress: Callable[[int], None] | None = None,
 ) -> Duplicates:
     """`find_duplicates` for blocks of texts, each with flags: a flagged text is kept whatever it repeats."""
-    if scratch is None:
-        return collect(method.matcher(threshold, signatures=signatures).match(blocks), progress)
-    with TemporaryDirectory(dir=scratch, prefix="near-duplicates-") as folder:
-        matcher = method.matcher(threshold, Path(folder) / "words", signatures)
-        try:
-            return collect(matcher.match(blocks), progress)
-        finally:
-            matcher.originals.close()
+    return collect(method.matcher(threshold, scratch, signatures).match(blocks), progress)
 
 
 def near_any(

@@ -19,6 +19,8 @@ from ..persona import words
 _TEXTS, _CHARACTERS = 512, 1 << 19
 #: Bytes hashed at once: longer blocks are cut between words.
 _PIECE = 1 << 20
+#: Powers of the base are made for few bytes or for a piece, in bits; for a piece they take 16 MB and 20 ms.
+_FEW, _MANY = 18, _PIECE.bit_length() - 1
 #: Bits of a word's hash.
 HASH_BITS = 48
 _HASH_BITS = np.uint64(HASH_BITS)
@@ -137,7 +139,8 @@ def _piece_hashes(piece: bytes) -> tuple[Hashes, Ints]:
     np.not_equal(letters, 0, out=inside[1:-1])
     borders = np.flatnonzero(inside[1:] != inside[:-1])
     first, end = borders[0::2], borders[1::2]
-    powers, inverses = _powers(1 << max(_PIECE.bit_length() - 1, len(letters).bit_length()))
+    bits = len(letters).bit_length()
+    powers, inverses = _powers(1 << (_FEW if bits <= _FEW else max(_MANY, bits)))
     sums = np.zeros(len(letters) + 1, dtype=np.uint64)
     np.cumsum(powers[: len(letters)] * letters, out=sums[1:])
     return mix((sums[end] - sums[first]) * inverses[first]) >> (np.uint64(64) - _HASH_BITS), first
@@ -154,7 +157,7 @@ def _distinct(hashes: Hashes, ends: Ints) -> WordSets:
     return WordSets.of(packed[kept], len(ends))
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=3)
 def _powers(count: int) -> tuple[Hashes, Hashes]:
     """The powers of the base, and those of its inverse modulo 2 ** 64."""
     return _series(_BASE, count), _series(pow(_BASE, -1, 1 << 64), count)

@@ -29,7 +29,7 @@ FROM (
 ) GROUP BY ALL
 """
 
-type Group = tuple[Any, ...]
+type LicenceKey = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ def licences_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.LICENSES.csv")
 
 
-def row_ranges(con: duckdb.DuckDBPyConnection, numbered: str) -> Mapping[Group, str]:
+def row_ranges(con: duckdb.DuckDBPyConnection, numbered: str) -> Mapping[LicenceKey, str]:
     """Which rows each licence, source, revision and model have, from 1, such as `1-40 45`."""
     return {tuple(group): rows for *group, rows in con.execute(_ISLANDS.format(numbered=numbered)).fetchall()}
 
 
-def write_licences(path: Path, groups: Sequence[Group], ranges: Mapping[Group, str]) -> None:
+def write_licences(path: Path, groups: Sequence[LicenceKey], ranges: Mapping[LicenceKey, str]) -> None:
     """Write one row for each licence, source, revision, model and number of people, with the rows that have them."""
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")

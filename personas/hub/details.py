@@ -1,6 +1,6 @@
 """What a hub knows of its people: imported rows, profiles and biographies, which runs and growth take over."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -14,18 +14,17 @@ from .verdicts import add_rule_results
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: How each table is read for the people in `read_people`. JSON travels as text.
+#: How each table is read, among the people in `read_people` or for all. JSON travels as text.
 _READ = {
-    "imports": """SELECT * REPLACE (attributes::VARCHAR AS attributes) FROM imports
-        SEMI JOIN read_people ON persona = id ORDER BY file, "row\"""",
+    "imports": """SELECT * REPLACE (attributes::VARCHAR AS attributes) FROM imports {among} ORDER BY file, "row\"""",
     "imported_files": """SELECT * REPLACE (settings::VARCHAR AS settings) FROM imported_files
-        WHERE file IN (SELECT file FROM imports SEMI JOIN read_people ON persona = id) ORDER BY file""",
+        WHERE file IN (SELECT file FROM imports {among}) ORDER BY file""",
     "imported_columns": """FROM imported_columns
-        WHERE file IN (SELECT file FROM imports SEMI JOIN read_people ON persona = id) ORDER BY file, "column\"""",
-    "profiles": """SELECT * REPLACE (evidence::VARCHAR AS evidence) FROM profiles
-        SEMI JOIN read_people ON persona = id ORDER BY persona""",
-    "biographies": "FROM biographies SEMI JOIN read_people ON persona = id ORDER BY persona",
+        WHERE file IN (SELECT file FROM imports {among}) ORDER BY file, "column\"""",
+    "profiles": "SELECT * REPLACE (evidence::VARCHAR AS evidence) FROM profiles {among} ORDER BY persona",
+    "biographies": "SELECT * FROM biographies {among} ORDER BY persona",
 }
+_AMONG = "SEMI JOIN read_people ON persona = id"
 #: The tables that are taken along.
 TABLES = tuple(_READ)
 
@@ -40,7 +39,15 @@ def read_details(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> "Mapp
     import pyarrow as pa
 
     with registered(con, pa.table({"id": pa.array(people, pa.string())}), "read_people"):
-        tables = {name: con.sql(_READ[name]).to_arrow_table() for name in wanted}
+        tables = {name: con.sql(_READ[name].format(among=_AMONG)).to_arrow_table() for name in wanted}
+    return {name: table for name, table in tables.items() if table.num_rows}
+
+
+def read_all_details(ask: "Callable[[str], pa.Table]") -> "Mapping[str, pa.Table]":
+    """The same of everybody in a file that answers SQL by `ask`."""
+    there = set(ask("SELECT table_name FROM duckdb_tables()").column(0).to_pylist())
+    names = [name for name in TABLES if name in there and "hub_migrations" in there]
+    tables = {name: ask(_READ[name].format(among="")) for name in names}
     return {name: table for name, table in tables.items() if table.num_rows}
 
 

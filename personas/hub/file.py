@@ -11,6 +11,7 @@ import duckdb
 from ..database import (
     CONFIG,
     check_regular,
+    has_tables,
     interrupted_by_ctrl_c,
     is_damage,
     is_database,
@@ -124,8 +125,7 @@ class HubFile:
     @property
     def has_agents(self) -> bool:
         """Whether the file is a run with a finished step, whose rows refer to the people as they are."""
-        known = self.con.execute("SELECT 1 FROM information_schema.tables WHERE table_name = 'steps'").fetchall()
-        return bool(known) and bool(self.con.execute("SELECT 1 FROM steps LIMIT 1").fetchall())
+        return has_tables(self.con, "steps") and bool(self.con.execute("SELECT 1 FROM steps LIMIT 1").fetchall())
 
     def close(self) -> None:
         """Let go of the file; closing twice does nothing."""

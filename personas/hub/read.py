@@ -17,6 +17,7 @@ from ..persona import Persona, PersonaOrigin, Relation, RelationKind, content_id
 from .details import read_details
 from .queries import REJECTED
 from .schema import check_hub_version, migrate_hub
+from .weighting import Weighting, read_stored_weighting, read_weighting
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -207,6 +208,8 @@ class Hub:
     drawn: Drawn | None = None
     #: What else is known of them, by table: the rows they were imported from, profiles and biographies.
     details: "Mapping[str, pa.Table]" = field(default_factory=dict, hash=False, compare=False)
+    #: Weights and target marginals of the selection they are read from; None without one.
+    weighting: Weighting | None = field(default=None, hash=False, compare=False)
 
 
 def read_hub(path: Path, *, select: str | None = None, draw: DrawSpec | None = None) -> Hub:
@@ -241,7 +244,7 @@ def draw_from(hub: Hub, spec: DrawSpec) -> Hub:
     kept = {hub.personas[place].id for place in chosen}
     relations = tuple(r for r in hub.relations if r.source in kept and r.target in kept)
     drawn = Drawn(spec.how, len(chosen), len(places), len(relations), len(ends))
-    return Hub(tuple(hub.personas[place] for place in chosen), relations, drawn, hub.details)
+    return replace(hub, personas=tuple(hub.personas[place] for place in chosen), relations=relations, drawn=drawn)
 
 
 def _read(path: Path, select: str | None, draw: DrawSpec | None) -> Hub:
@@ -317,6 +320,11 @@ def _read_database(path: Path, select: str | None, draw: DrawSpec | None) -> Hub
         if draw is not None:
             drawn = _draw_in(connection, path, draw)
         hub = _read_connection(connection, path)
+        people = [persona.id for persona in hub.personas]
+        if select is None:
+            hub = replace(hub, weighting=read_stored_weighting(connection, people))
+        else:
+            hub = replace(hub, weighting=read_weighting(connection, path, select, people))
     return hub if drawn is None else replace(hub, drawn=drawn)
 
 

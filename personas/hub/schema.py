@@ -4,11 +4,12 @@ A change of the schema is a new script at the end of the list, never an edit of 
 """
 
 import re
+from contextlib import suppress
 from importlib.resources import files
 
 import duckdb
 
-from ..database import has_table
+from ..database import has_tables
 from ..errors import SourceError
 
 _VERSIONS = """
@@ -59,7 +60,7 @@ def migrate_hub(con: duckdb.DuckDBPyConnection) -> None:
 
 def check_hub(con: duckdb.DuckDBPyConnection, path: str) -> None:
     """Raise `SourceError` when a database holds no people, or its version of the schema cannot be read."""
-    if con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'personas'").fetchone() is None:
+    if not _has_people(con):
         raise SourceError(
             f"{path!r} is a DuckDB database but no hub, for it has no table personas; give a hub or a run file."
         )
@@ -70,6 +71,15 @@ def check_hub(con: duckdb.DuckDBPyConnection, path: str) -> None:
             f"{', '.join(sorted(there))}; give a hub or a run file, or import the people from a table."
         )
     check_hub_version(con, path)
+
+
+def _has_people(con: duckdb.DuckDBPyConnection) -> bool:
+    if has_tables(con, "personas"):
+        with con.cursor() as own, suppress(duckdb.BinderException):  # a view has no rowid
+            own.execute("SELECT rowid FROM main.personas LIMIT 0")
+            return True
+    # The caller's transaction may have made it.
+    return con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'personas'").fetchone() is not None
 
 
 def check_tables(con: duckdb.DuckDBPyConnection, path: str) -> None:
@@ -92,7 +102,7 @@ def check_tables(con: duckdb.DuckDBPyConnection, path: str) -> None:
 
 def check_hub_version(con: duckdb.DuckDBPyConnection, path: str) -> None:
     """Raise `SourceError` for a hub of a newer version, or of a version from before the first release."""
-    if not has_table(con, "hub_migrations"):
+    if not has_tables(con, "hub_migrations"):
         return
     if con.execute("SELECT 1 FROM hub_migrations WHERE script = ?", [_DEVELOPMENT]).fetchall():
         raise SourceError(
@@ -108,7 +118,7 @@ def check_hub_version(con: duckdb.DuckDBPyConnection, path: str) -> None:
 
 def hub_version(con: duckdb.DuckDBPyConnection) -> int:
     """The version of the hub's tables in a database; 0 where it has none."""
-    return _applied(con) if has_table(con, "hub_migrations") else 0
+    return _applied(con) if has_tables(con, "hub_migrations") else 0
 
 
 def _applied(con: duckdb.DuckDBPyConnection) -> int:

@@ -170,9 +170,8 @@ def _is_other_han(scripts: Counter[str], language: str) -> bool:
 @lru_cache(maxsize=4)
 def _votes(text: str) -> dict[str, int]:
     votes: dict[str, int] = {}
-    by_word = _by_word()
-    for word in _WORD.findall(text.lower()):
-        for tag in by_word.get(word, ()):
+    for tags in filter(None, map(_by_word().get, _WORD.findall(text.lower()))):
+        for tag in tags:
             votes[tag] = votes.get(tag, 0) + 1
     return votes
 

@@ -28,13 +28,15 @@ def _choose_by_targets(candidates: Candidates, spec: SelectionSpec, targets: Mar
     """Rows of those chosen, in random order, with weights that bring them to the targets, and the report.
 
     The cells of all variables together are raked to the targets, none beyond the people it has; as many are drawn from
-    each as that comes to, up or down to a whole number. A value that no candidate has is reported, and the other
-    values of its variable make up for it. Raises `SetupError` when there are too few people.
+    each as that comes to, up or down to a whole number. Where fewer will do, a value that no candidate has is
+    reported, and the other values of its variable make up for it. Raises `SetupError` where fewer will not do, and
+    when there are too few people.
     """
     # By place and not by name, because names in SQL are case-insensitive.
     wanted = list(targets.shares.values())
     shares = [_shares(category, values) for category, values in zip(candidates.categories, wanted, strict=True)]
     eligible, left_out = _within_targets(candidates, shares)
+    _check_met(candidates, spec, targets)
     n = _feasible(spec, len(eligible))
     strata = stratify(eligible.categories, len(eligible))
     fits = [_fit(strata.cells[:, place], share) for place, share in enumerate(shares)]
@@ -72,6 +74,17 @@ def _within_targets(candidates: Candidates, shares: list[Floats]) -> tuple[Candi
             + "."
         )
     return candidates.those(kept), left_out
+
+
+def _check_met(candidates: Candidates, spec: SelectionSpec, targets: Marginals) -> None:
+    for category, values in zip(candidates.categories, targets.shares.values(), strict=True):
+        missing = [value for value, share in values.items() if share and category.code(value) is None]
+        if missing and not spec.allow_fewer:
+            raise SetupError(
+                f"{parameter('targets')} asks for {values[missing[0]]:.1%} with {category.name} {missing[0]!r}, and "
+                f"none of the {len(candidates):,} candidates has it; leave it out of the targets, or let the other "
+                f"values make up for it with {parameter('allow_fewer', True)}."
+            )
 
 
 def _feasible(spec: SelectionSpec, size: int) -> int:
@@ -140,7 +153,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Choice:
+class ChosenPeople:
     """Rows of those chosen, in order, what each counts for (1 on average), and how well that meets the spec."""
 
     rows: Ints
@@ -149,14 +162,14 @@ class Choice:
     report: Report
 
 
-def choose(candidates: Candidates, spec: SelectionSpec, texts: Texts) -> Choice:
+def choose(candidates: Candidates, spec: SelectionSpec, texts: Texts) -> ChosenPeople:
     """Who is chosen. Raises `SetupError` when the spec cannot be met and fewer will not do."""
     if not len(candidates):
         raise SetupError(
             f"Nobody meets {parameter('where')}; choose by something that somebody has." if spec.where else _NOBODY
         )
     if spec.targets is not None:
-        return Choice(*_choose_by_targets(candidates, spec, spec.targets))
+        return ChosenPeople(*_choose_by_targets(candidates, spec, spec.targets))
     eligible, left_out = _eligible(candidates, spec)
     strata = stratify(eligible.categories, len(eligible))
     wanted = _wanted(strata, spec, len(eligible))
@@ -173,7 +186,7 @@ def choose(candidates: Candidates, spec: SelectionSpec, texts: Texts) -> Choice:
     weights = None if spec.diverse else _weights(strata, capacity)[strata.codes[positions]]
     breakdowns = [_breakdown(strata, wanted, capacity)] if spec.columns else []
     report = Report(len(candidates), spec.wanted, len(positions), left_out, breakdowns, None, diversity)
-    return Choice(eligible.rows[positions], weights, report)
+    return ChosenPeople(eligible.rows[positions], weights, report)
 
 
 _NOBODY = "The hub has nobody to choose from; import or grow people first."

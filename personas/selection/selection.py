@@ -22,7 +22,7 @@ from ..hub.queries import quote_name, quote_text, registered, table_names
 from ..query import Tabular, html_table
 from ..user_sql import QueryLimit
 from .candidates import WHERE_LIMIT, ask_people, parse_condition, read_candidates
-from .choosing import Choice, choose
+from .choosing import ChosenPeople, choose
 from .columns import PeopleColumn, PeopleColumns, joins_for
 from .sampling import numbers_table, random_keys
 from .spec import Report, SelectionSpec
@@ -114,7 +114,7 @@ def _shown(name: str, kind: str, form: str) -> str:
     return f"{column}::JSON AS {column}" if form == "json" and kind == "JSON" else column
 
 
-def _people(con: duckdb.DuckDBPyConnection, choice: Choice) -> pa.Table:
+def _people(con: duckdb.DuckDBPyConnection, choice: ChosenPeople) -> pa.Table:
     places = np.arange(1, len(choice.rows) + 1)
     numbers = {"row": choice.rows, "ordinal": places}
     weights = {} if choice.weights is None else {"weight": choice.weights}

@@ -10,13 +10,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from populace.agents.actions import KnownSolution
-from populace.agents.checks import Check
+from populace.agents.actions import Check, KnownSolution
 from populace.agents.problem_checks import BriefAnswer
 from populace.agents.procedural.situation import Situation
 from populace.personas.prompt import Prompt, read_prompt
-from populace.sim.problem_task import ProblemAction, ProblemSettings, ProblemTask, ProblemText, ProblemTopic
 from populace.sim.scenario import Settings
+from populace.sim.tasks.problem_task import ProblemAction, ProblemSettings, ProblemTask, ProblemText, ProblemTopic
 
 from .stand_in import make_riddle, solve_riddle
 
@@ -25,7 +24,7 @@ class BrainteaserSettings(ProblemSettings):
     """What can be asked of the brainteasers."""
 
     focus: str = Field("", max_length=200, description="Kind of trick, as puns or reversed causality; empty for any")
-    language: str = Field("en", description="BCP 47 tag of the language to write in, as zh; empty for the person's own")
+    language: str = Field("en", description="Language to write in, Chinese or zh; empty: the person's own")
 
 
 class TrickQuestion(ProblemAction):

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
-from populace.agents.actions import Action, Novelty
-from populace.agents.checks import Check, CheckOutcome, failed, passed
+from populace.agents.actions import Action, Check, Novelty
+from populace.agents.checks import CheckOutcome, failed, passed
 from populace.agents.mind import Mind, MindState, Rule, build_mind, check, generate, keep
 from populace.agents.observation import Observation, Seen, disclosed
 from populace.agents.procedural.situation import Situation
@@ -24,11 +24,11 @@ from populace.agents.text_checks import TEXT_CHECKS
 from populace.personas.model import Outcome
 from populace.personas.persona import RelationKind
 from populace.personas.prompt import Prompt, fence, read_prompt
+from populace.sim.dynamics.world import World
 from populace.sim.resident import Resident
 from populace.sim.scenario import Settings
 from populace.sim.seeds import rng_for
-from populace.sim.task import Task, TaskSettings
-from populace.sim.world import World
+from populace.sim.tasks.task import Task, TaskSettings
 
 from .stand_in import answer_line, first_line, next_line, opening, reply
 

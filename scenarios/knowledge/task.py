@@ -17,7 +17,7 @@ from populace.agents.text_checks import TEXT_CHECKS
 from populace.personas.persona import word_list
 from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.scenario import Settings
-from populace.sim.task import Task, TaskSettings
+from populace.sim.tasks.task import Task, TaskSettings
 
 from .stand_in import article
 

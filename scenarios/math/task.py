@@ -13,8 +13,8 @@ from pydantic import Field
 from populace.agents.actions import KnownSolution
 from populace.agents.procedural.situation import Situation
 from populace.personas.prompt import Prompt, read_prompt
-from populace.sim.problem_task import ProblemAction, ProblemSettings, ProblemTask, ProblemText, ProblemTopic
 from populace.sim.scenario import Settings
+from populace.sim.tasks.problem_task import ProblemAction, ProblemSettings, ProblemTask, ProblemText, ProblemTopic
 
 from .stand_in import make_problem, solve_problem
 

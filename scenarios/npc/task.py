@@ -15,22 +15,23 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
 from populace.agents.action_schema import answer_schema
-from populace.agents.actions import Action, Novelty
-from populace.agents.checks import Check, failed, passed
-from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check, generate, keep, turn_prompt
+from populace.agents.actions import Action, Check, Novelty
+from populace.agents.checks import failed, passed
+from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check, generate, keep
 from populace.agents.observation import Observation, Seen, disclosed
 from populace.agents.procedural.situation import Situation
 from populace.agents.text_checks import TEXT_CHECKS
+from populace.agents.turn_prompt import turn_prompt
 from populace.personas.errors import SetupError
 from populace.personas.inputs import nearest
 from populace.personas.model import Answer, Outcome
 from populace.personas.prompt import Prompt, read_prompt
+from populace.sim.dynamics.world import World
 from populace.sim.resident import Resident, SocietyView
 from populace.sim.runfile.reader import open_run
 from populace.sim.scenario import Settings
 from populace.sim.seeds import rng_for
-from populace.sim.task import Task, TaskSettings
-from populace.sim.world import World
+from populace.sim.tasks.task import Task, TaskSettings
 
 from .canon_check import GradedCanon, KeepsToCanon
 from .stand_in import sheet

@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from populace.agents.actions import Action
-from populace.agents.checks import Check
+from populace.agents.actions import Action, Check
 from populace.agents.procedural.situation import Situation
 from populace.agents.procedural.speech import Speaker
 from populace.agents.tool_spec import ToolSpec
 from populace.agents.tools import CallableTool
 from populace.personas.prompt import Prompt, read_prompt
-from populace.sim.task import Task
+from populace.sim.tasks.task import Task
 
 from .kits import draw_kit
 

@@ -17,20 +17,21 @@ from pydantic import Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
 from populace.agents.action_schema import answer_schema
-from populace.agents.actions import Action, Novelty
-from populace.agents.checks import Check, CheckOutcome
-from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check, keep, turn_prompt
+from populace.agents.actions import Action, Check, Novelty
+from populace.agents.checks import CheckOutcome
+from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check, keep
 from populace.agents.procedural.situation import Situation
 from populace.agents.responses import schema_of
 from populace.agents.sandbox import confinement
+from populace.agents.turn_prompt import turn_prompt
 from populace.personas.errors import SetupError
 from populace.personas.model import AnswerSchema, FrozenModel
 from populace.personas.prompt import Prompt, read_prompt
 from populace.scenarios.tool.kits import KitCase, find_kit
 from populace.scenarios.tool.task import Tool
+from populace.sim.dynamics.world import World
 from populace.sim.resident import Resident
 from populace.sim.scenario import Settings
-from populace.sim.world import World
 
 from .code import Implements, execute, execution_checks, interface_of
 from .tool_set import ToolSetSettings, ToolSetTask
@@ -111,10 +112,10 @@ class ToolCodeTask(ToolSetTask):
     def check_readable(self) -> None:
         """Read the tools. Raises `SourceError`, and `SetupError` where more implementations are wanted than can be."""
         super().check_readable()
-        most = len(self.tools) * self.settings.per_persona
+        most = len(self.given_tools) * self.settings.per_persona
         if self.settings.tools and self.settings.n > most:
             raise SetupError(
-                f"{self.settings.tools!r} has {len(self.tools)} tools, and n is {self.settings.n}; give n up to "
+                f"{self.settings.tools!r} has {len(self.given_tools)} tools, and n is {self.settings.n}; give n up to "
                 f"{most}, or more per persona."
             )
 

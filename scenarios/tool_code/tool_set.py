@@ -18,7 +18,7 @@ from populace.personas.inputs import resolve_file
 from populace.sim.resident import Resident
 from populace.sim.runfile.reader import open_run
 from populace.sim.scenario import Settings
-from populace.sim.task import Task, TaskSettings
+from populace.sim.tasks.task import Task, TaskSettings
 
 if TYPE_CHECKING:
     import random
@@ -121,7 +121,7 @@ class ToolSetTask(Task):
     for_anybody: ClassVar[bool] = False
 
     @cached_property
-    def tools(self) -> Sequence[GivenTool]:
+    def given_tools(self) -> Sequence[GivenTool]:
         """The tools that were given. Raises `SourceError`."""
         return read_tools(self.settings.tools).tools if self.settings.tools else ()
 
@@ -141,7 +141,7 @@ class ToolSetTask(Task):
 
         Raises `SetupError` where others are named and the tools are for their own people alone.
         """
-        if not any(tool.agent for tool in self.tools):
+        if not any(tool.agent for tool in self.given_tools):
             return super().growth(growth, is_counted=is_counted)
         if named := sorted(growth.model_fields_set & {"hub", "seeds", "sources"}):
             if self.for_anybody:
@@ -170,7 +170,7 @@ class ToolSetTask(Task):
     @cached_property
     def _by_person(self) -> Mapping[str, Sequence[GivenTool]]:
         found: dict[str, list[GivenTool]] = {}
-        for tool in self.tools:
+        for tool in self.given_tools:
             found.setdefault(tool.agent, []).append(tool)
         return found
 

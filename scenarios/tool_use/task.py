@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 from pydantic import Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
-from populace.agents.actions import Action
-from populace.agents.checks import Check, CheckOutcome, CheckResult, failed, passed
-from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check, keep, turn_prompt
+from populace.agents.actions import Action, Check
+from populace.agents.checks import CheckOutcome, CheckResult, failed, passed
+from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check, keep
 from populace.agents.responses import ask_line, schema_of
 from populace.agents.sandbox import confinement
 from populace.agents.text_checks import TEXT_CHECKS
 from populace.agents.tools import as_openai
+from populace.agents.turn_prompt import turn_prompt
 from populace.personas.errors import SetupError, parameter
 from populace.personas.model import Answer, AnswerSchema, FrozenModel, Outcome
 from populace.personas.prompt import Prompt, fence, read_prompt
@@ -139,7 +140,7 @@ class ToolUseTask(ToolSetTask):
             raise SetupError(f"tool-use needs tools: give a run of {how} with {parameter('tools')}.")
         if not self.settings.execute:
             raise SetupError(f"tool-use runs the code of tools in a sandbox; allow it with {parameter('execute')}.")
-        if not any(tool.code for tool in self.tools):
+        if not any(tool.code for tool in self.given_tools):
             raise SetupError(
                 f"The tools in {self.settings.tools!r} have no implementations; give a run of {how} with "
                 f"{parameter('tools')}."
@@ -151,7 +152,7 @@ class ToolUseTask(ToolSetTask):
 
     def plan(self, agent: str, rng: random.Random) -> Plan:
         """What a conversation with this person is about: first a tool that was made for them, where there is one."""
-        able = [tool for tool in self.tools if tool.code]
+        able = [tool for tool in self.given_tools if tool.code]
         first = rng.choice([tool for tool in able if tool.agent == agent] or able)
         others = [tool for tool in able if tool.name != first.name]
         shown = [first, *rng.sample(others, min(len(others), self.settings.tools_shown - 1))]

@@ -20,6 +20,7 @@ from ...agents.procedural import ProceduralModel
 from ...personas.errors import HookError, PausedError
 from ...personas.hub import Hub
 from ...personas.hub.queries import REJECTED
+from ...personas.network.spec import GROWN, parse_network
 from ...personas.persona import Passage, Persona, Relation
 from ..growth import Growth
 from ..runfile.job_rows import Unit
@@ -75,6 +76,9 @@ class Scale:
     growth: Growth
     source: Hub | Sequence[Passage]
     seed: int
+    #: The network that the society begins with, and how many people it is for; None for those of this one.
+    network: str = GROWN
+    of: int | None = None
 
     @property
     def people(self) -> int:
@@ -105,7 +109,8 @@ class Scale:
             most = max(1, round(share * len(self.source)))
             source = [self.source[n] for n in sorted(rng.sample(range(len(self.source)), most))]
         agents = None if self.growth.agents is None else people
-        return Scale(self.growth.model_copy(update={"agents": agents}), source, self.seed)
+        growth = self.growth.model_copy(update={"agents": agents})
+        return Scale(growth, source, self.seed, self.network, self.of or self.people)
 
 
 def _circles(hub: Hub, most: int, rng: random.Random) -> Hub:
@@ -133,7 +138,8 @@ def _among(hub: Hub, ids: Container[str]) -> Hub:
     def is_between(relation: Relation) -> bool:
         return relation.source in ids and relation.target in ids
 
-    return Hub(tuple(p for p in hub.personas if p.id in ids), tuple(r for r in hub.relations if is_between(r)))
+    people = tuple(p for p in hub.personas if p.id in ids)
+    return replace(hub, personas=people, relations=tuple(r for r in hub.relations if is_between(r)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +197,10 @@ class DryRun:
 
     def grown_as(self, other: "DryRun") -> "DryRun":
         """The steps of this dry run after the growth of another."""
-        kept = tuple(a for a in self.answered if a.unit == Unit.STEP)
-        return replace(self, answered=other.answered + kept, newcomers=other.newcomers)
+        society = (Unit.STEP, Unit.AFTER_STEP)
+        kept = tuple(a for a in self.answered if a.unit in society)
+        grown = tuple(a for a in other.answered if a.unit not in society)
+        return replace(self, answered=grown + kept, newcomers=other.newcomers)
 
     @property
     def purposes(self) -> tuple[str, ...]:
@@ -215,8 +223,16 @@ def dry_run(
     with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
         path, begun = Path(folder) / "dry-run.duckdb", time.perf_counter()
         again = type(scenario)(scenario.settings)
+        network = parse_network(scale.network).like(scale.people, scale.of or scale.people)
         society = Society(
-            again, growth=scale.growth, source=scale.source, seed=scale.seed, out=path, steps=max(1, steps), **options
+            again,
+            growth=scale.growth,
+            source=scale.source,
+            seed=scale.seed,
+            out=path,
+            steps=max(1, steps),
+            network=str(network),
+            **options,
         )
         yields: tuple[StageYield, ...] = ()
         try:

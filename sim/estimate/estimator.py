@@ -16,13 +16,16 @@ from ...agents.gateway.budget import Prices, known_prices
 from ...agents.gateway.limits import Limits
 from ...personas.errors import SetupError
 from ...personas.sources import Sources
-from ..config import GivenModel, RunConfig, RunOptions, open_roles
+from ..config import GivenModel, RunConfig, RunOptions
 from ..engine import Progress
 from ..growth import Growth
+from ..prompt_limits import check_prompts
+from ..run_models import open_roles
 from ..runfile.job_rows import Unit
-from ..scenario import Scenario, check_interventions, check_scenario
+from ..scenario import Scenario
+from ..scenario_checks import check_interventions, check_scenario, check_surveys
 from ..seeds import derive_seed
-from ..task import MOST_ROUNDS, Task
+from ..tasks.task import MOST_ROUNDS, Task
 from .dry_run import ByteCounter, DryRun, Scale, StageYield, TaskStage, dry_run
 from .funnel import JobsBehind, LaterJobs, check_yields, share_of
 from .purposes import (
@@ -177,22 +180,26 @@ def estimate(
     known = {role: one.is_language_model for role, one in ({"default": handle} | others).items()}
     _check(handle.name, sample, is_free=not any(known.values()) and later is None)
     check_scenario(scenario)
+    check_prompts(scenario, config.mind)
     check_interventions(scenario, config.steps)
+    check_surveys(scenario, config.steps)
     growth, steps, prices = (
         config.growth,
         scenario.most_steps or config.steps,
         _prices_of(handle, config.prices, others),
     )
     source = growth.source(seed=derive_seed(config.seed, "sources"))
-    scale = Scale(growth, list(source) if isinstance(source, Sources) else source, config.seed)
+    scale = Scale(growth, list(source) if isinstance(source, Sources) else source, config.seed, config.network)
     role_prices = {role: _prices_of(one, its, {}) for role, (one, its) in roles.items()}
     names = {"default": handle.name} | {role: one.name for role, one in others.items()}
-    asked, drawn, reference = Asked.of(scenario), None, None
+    asked, drawn, reference = Asked.of(scenario, config.mind), None, None
+    how = {"mind": config.mind, "archetypes": config.archetypes}
     asked_by: dict[str, Any] = {
         "cache": config.cache,
         "progress": progress,
         "model": handle,
         "prices": prices,
+        **how,
         **others,
     }
     if isinstance(scenario, Task):
@@ -215,11 +222,11 @@ def estimate(
             check_yields(drawn, later, scenario.settings.n, is_paid=any(known.values()))
             counted = _scaled(counted, drawn.yields, scenario.settings.n)
     else:
-        counted = _counted(scenario, scale, names, steps)
+        counted = _counted(scenario, scale, names, steps, how)
         if sample:
             small, budget = scale.smaller(_sampled_people(growth, sample)), config.limits.changed(max_calls=sample)
             drawn = dry_run(scenario, scale=small, steps=steps, limits=budget, **asked_by)
-            reference = _counting_run(scenario, small, names, steps)
+            reference = _counting_run(scenario, small, names, steps, how=how)
     found = purposes(counted, asked, drawn, reference) if any(known.values()) else []
     found = [p for p in found if known.get(p.role, known["default"])]
     found += [p for p in counted_purposes(counted) if not known.get(p.role, known["default"])]
@@ -267,13 +274,13 @@ def _check(model: str, sample: int, *, is_free: bool) -> None:
         raise SetupError(f"Model {model} is no language model and costs nothing, so there is nothing to sample.")
 
 
-def _counted(scenario: Scenario, scale: Scale, names: Mapping[str, str], steps: int) -> Counted:
+def _counted(scenario: Scenario, scale: Scale, names: Mapping[str, str], steps: int, how: Mapping[str, Any]) -> Counted:
     """The calls of this society, or of a smaller one where it is large, with the stand-in."""
     people = scale.people
     if people * steps <= _TURNS:
-        return Counted(_counting_run(scenario, scale, names, steps), growth=1.0, steps=Interval.exactly(1.0))
+        return Counted(_counting_run(scenario, scale, names, steps, how=how), growth=1.0, steps=Interval.exactly(1.0))
     small = scale.smaller(max(_FEWEST, _TURNS // steps))
-    counted = _counting_run(scenario, small, names, steps)
+    counted = _counting_run(scenario, small, names, steps, how=how)
     times = people / max(1, counted.people)
     turns = sum(a.unit == Unit.STEP for a in counted.answered)
     # How many of the people act in a step is known from the smaller society as from a sample.
@@ -309,13 +316,18 @@ def _scaled(counted: Counted, sample: Sequence[StageYield], n: int) -> Counted:
 
 
 def _counting_run(
-    scenario: Scenario, scale: Scale, names: Mapping[str, str], steps: int, later: LaterJobs | None = None
+    scenario: Scenario,
+    scale: Scale,
+    names: Mapping[str, str],
+    steps: int,
+    later: LaterJobs | None = None,
+    how: Mapping[str, Any] = MappingProxyType({}),
 ) -> DryRun:
     # The name is part of a request, so that requests of the dry run can be matched with those of the run.
     counters = {role: ModelHandle(named, ByteCounter(), is_language_model=False) for role, named in names.items()}
     behind = JobsBehind(later, counters, {}, scale.seed, is_dry_run=True).done_in if later is not None else None
     others = {role: one for role, one in counters.items() if role != "default"}
-    return dry_run(scenario, scale=scale, steps=steps, behind=behind, model=counters["default"], **others)
+    return dry_run(scenario, scale=scale, steps=steps, behind=behind, model=counters["default"], **how, **others)
 
 
 def _shown(drawn: DryRun, counted: DryRun, *, is_kept: bool) -> ModelTrial:

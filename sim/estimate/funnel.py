@@ -11,10 +11,10 @@ from ...agents.gateway.budget import Prices
 from ...agents.gateway.limits import Limits
 from ...personas.errors import PausedError, RunError
 from ..grading.grading import GradingJob, GradingSpec
-from ..output_jobs import run_output_job
-from ..outputs import OutputJob
-from ..runfile.reader import open_run
-from ..solving import KnownSolutions, SolvingJob, SolvingSpec
+from ..runfile.reader import RunReader, open_run
+from ..tasks.output_jobs import run_output_job
+from ..tasks.outputs import OutputJob
+from ..tasks.solving import KnownSolutions, SolvingJob, SolvingSpec
 from .dry_run import DryRun, StageYield, TaskStage
 from .purposes import Interval, share_interval
 
@@ -96,7 +96,9 @@ class JobsBehind:
 
     def done_in(self, path: Path) -> tuple[StageYield, ...]:
         """Do the jobs in the file, and say what each stage left; it ends with the first that leaves nothing."""
-        found = [_made(path)]
+        with open_run(path) as run:
+            ((turns,),) = run.query(_TURNS).rows
+            found, spent = [_left(run, "making", int(turns), ())], _spent(run)
         for stage, role, job in self.later.jobs(is_dry_run=self.is_dry_run):
             if not found[-1].accepted:
                 break
@@ -106,25 +108,31 @@ class JobsBehind:
                     job,
                     model=self.models.get(role, self.models["default"]),
                     prices=self.prices.get(role, self.prices.get("default")),
-                    limits=_rest(self.limits, path),
+                    limits=_rest(self.limits, spent),
                     cache=self.cache,
                     seed=self.seed,
                 )
             except PausedError:  # check_yields says so
                 break
-            found.append(_left(path, stage, found[-1].accepted, job.own_checks))
+            with open_run(path) as run:
+                found.append(_left(run, stage, found[-1].accepted, job.own_checks))
+                spent = _spent(run)
         return tuple(found)
 
 
-def _rest(limits: Limits, path: Path) -> Limits:
-    """The limits with what the calls in the file have left of the budget; nothing is left of it before a call."""
-    with open_run(path) as run:
-        ((calls, tokens, cost),) = run.query(_SPENT).rows
+def _spent(run: RunReader) -> tuple[int, int, float]:
+    ((calls, tokens, cost),) = run.query(_SPENT).rows
+    return int(calls), int(tokens), float(cost)
+
+
+def _rest(limits: Limits, spent: tuple[int, int, float]) -> Limits:
+    """The limits with what the calls so far have left of the budget; nothing is left of it before a call."""
+    calls, tokens, cost = spent
     caps = ((limits.max_calls, calls), (limits.max_tokens, tokens), (limits.max_cost, cost))
-    if any(cap is not None and spent >= cap for cap, spent in caps):
+    if any(cap is not None and used >= cap for cap, used in caps):
         raise PausedError("The budget of the sample is spent.")
     names = ("max_calls", "max_tokens", "max_cost")
-    return limits.changed(**{n: cap - spent for n, (cap, spent) in zip(names, caps, strict=True) if cap is not None})
+    return limits.changed(**{n: cap - used for n, (cap, used) in zip(names, caps, strict=True) if cap is not None})
 
 
 def check_yields(drawn: DryRun, later: LaterJobs, n: int, *, is_paid: bool) -> None:
@@ -144,14 +152,7 @@ def check_yields(drawn: DryRun, later: LaterJobs, n: int, *, is_paid: bool) -> N
         )
 
 
-def _made(path: Path) -> StageYield:
-    with open_run(path) as run:
-        ((turns,),) = run.query(_TURNS).rows
-    return _left(path, "making", int(turns), ())
-
-
-def _left(path: Path, stage: TaskStage, rows: int, checks: Sequence[str]) -> StageYield:
-    with open_run(path) as run:
-        ((accepted,),) = run.query(_ACCEPTED).rows
-        ((reason,),) = run.query(_REJECTED, {"stages": list(checks)}).rows
+def _left(run: RunReader, stage: TaskStage, rows: int, checks: Sequence[str]) -> StageYield:
+    ((accepted,),) = run.query(_ACCEPTED).rows
+    ((reason,),) = run.query(_REJECTED, {"stages": list(checks)}).rows
     return StageYield(stage, rows, int(accepted), str(reason))

@@ -17,7 +17,7 @@ from ...personas.hub.file import HubFile, create_hub, open_hub
 from ...personas.hub.queries import registered
 from ...personas.selection.selection import choose_people
 from ..embedding import without_text_vector
-from ..enrichment import ANSWER_TOKENS, Enrichment, enrich
+from ..hub_jobs.enrichment import ANSWER_TOKENS, Enrichment, enrich
 from ..seeds import rng_for
 from .dry_run import ByteCounter, DryRun, counted_calls
 from .estimator import Estimate
@@ -124,25 +124,30 @@ def estimate_text_vectors(
     return _estimate_vectors([missing], len(missing), model, prices)
 
 
-def _estimate_vectors(
-    chunks: Iterable[Sequence[str]], number: int, model: EmbeddingHandle, prices: Prices | None
-) -> Estimate:
+def embedding_purpose(chunks: Iterable[Sequence[str]], *, role: str = "default") -> Purpose:
+    """The requests for the vectors of these texts, each chunk in requests of its own."""
     requests = size = 0
     for texts in chunks:
         for batch in Batching().batches({text_hash(text): text for text in texts}):
             requests += 1
             size += sum(len(snippet.text.encode()) for snippet in batch)
     each = size / max(1, requests)
-    purpose = Purpose(
+    return Purpose(
         "embedding",
         Interval.exactly(requests),
         each_input=Interval(each * TOKENS.low, each * TOKENS.high),
         each_output=Interval.exactly(0.0),
         each_reasoning=None,
         each_cached=0.0,
+        role=role,
     )
+
+
+def _estimate_vectors(
+    chunks: Iterable[Sequence[str]], number: int, model: EmbeddingHandle, prices: Prices | None
+) -> Estimate:
     return Estimate(
-        (purpose,),
+        (embedding_purpose(chunks),),
         people=number,
         dry_run=(number, 0),
         model=model.name,

@@ -10,11 +10,11 @@ from typing import Any
 from ...agents.endpoint.models import ModelHandle, open_model
 from ...agents.gateway.budget import Prices, known_prices
 from ...personas.hub.queries import registered
-from ..evaluation import EvaluationJob, evaluate
-from ..output_jobs import check_outputs, run_output_job
-from ..outputs import CHOSEN_OUTPUTS, OutputJob, OutputSpec
-from ..problem_sets import ProblemSet
 from ..runfile.database import connect, make_run_file
+from ..tasks.evaluation import EvaluationJob, evaluate
+from ..tasks.output_jobs import check_outputs, run_output_job
+from ..tasks.outputs import CHOSEN_OUTPUTS, OutputJob, OutputSpec
+from ..tasks.problem_sets import ProblemSet
 from .dry_run import ByteCounter, DryRun, counted_calls
 from .estimator import Estimate
 from .purposes import Asked, Counted, Interval, counted_purposes, purposes

@@ -11,6 +11,8 @@ from ...agents.action_check import novelty_of
 from ...agents.action_schema import prompt_of
 from ...agents.gateway.limits import Limits
 from ...agents.mind import build_mind
+from ...agents.named_mind import MindName
+from ..minds import mind_of
 from ..runfile.job_rows import Unit
 from ..scenario import Scenario
 from .dry_run import Answered, DryRun, TaskStage
@@ -121,24 +123,27 @@ class Asked:
     #: Names of the prompts that turns are asked with, and of those whose answers are revised, where the mind does so.
     turns: frozenset[str]
     revised: frozenset[str]
+    #: Requests of a turn with tools, in which each is one more.
+    requests_a_turn: Interval = Interval(1, 1)
     #: Tokens of an answer at most, of phases with a limit of their own.
     phase_tokens: Mapping[str, int] = MappingProxyType({})
 
     @classmethod
-    def of(cls, scenario: Scenario) -> Self:
+    def of(cls, scenario: Scenario, mind: MindName | None = None) -> Self:
         """How a scenario has its society asked."""
         turns = {action: prompt_of((action,)).name for action in scenario.actions}
         revised = {a for a in turns if novelty_of(a) == "revise" or any(check.revises for check in a.checks)}
         names = {turns[action] for action in revised}
         if len(set(turns.values())) > 1 and revised:
             names.add("turn")  # which several actions are asked with that have prompts of their own
-        mind = scenario.checked_mind()
-        does_revise = mind is None or mind is build_mind()
+        names = {mind} if names and mind in ("think", "react") else names
+        does_revise = type(scenario).mind is Scenario.mind or mind_of(scenario) is build_mind()
         return cls(
             scenario.settings.answer_tokens,
             scenario.settings.observation_tokens,
-            turns=frozenset({"turn", *turns.values()}),
+            turns=frozenset({"turn", "think", "react", *turns.values()}),
             revised=frozenset(names if does_revise else ()),
+            requests_a_turn=Interval(1, 1 + scenario.settings.tool_calls),
         )
 
 
@@ -211,19 +216,11 @@ def purposes(counted: Counted, asked: Asked, sample: DryRun | None, reference: D
 def counted_purposes(counted: Counted) -> list[Purpose]:
     """One row for each purpose of a run with the stand-in itself, whose tokens mean nothing."""
     none = Interval.exactly(0.0)
+    found = ((name, counted.dry_run.of(name)) for name in counted.dry_run.purposes)
     return [
-        Purpose(
-            name,
-            _times(name, counted) * len(answers),
-            none,
-            none,
-            None,
-            0.0,
-            answers[0].role,
-            _stage_of(answers),
-        )
-        for name in counted.dry_run.purposes
-        if (answers := counted.dry_run.of(name))
+        Purpose(name, _times(name, counted) * len(given), none, none, None, 0.0, given[0].role, _stage_of(given))
+        for name, given in found
+        if given
     ]
 
 
@@ -231,6 +228,9 @@ def _unsampled(name: str, counted: Counted, asked: Asked) -> Purpose:
     dry_run = counted.dry_run
     answers = dry_run.of(name)
     requests = _requests(name, counted)
+    if name == "react":
+        turns = len({(a.number, a.owner) for a in answers})
+        requests = _times(name, counted) * turns * asked.requests_a_turn
     calls = requests * _ANSWERS
     size, schema, shared = (_mean(answers, key) for key in (_input, _schema, _cached))
     seen = [dry_run.seen.get(a.number, 0.0) if a.unit == Unit.STEP else 0.0 for a in answers]
@@ -270,7 +270,7 @@ def _times(name: str, counted: Counted) -> Interval:
     if not others and phase in counted.phases:
         return counted.phases[phase]
     units = {a.unit for a in counted.dry_run.of(name)}
-    if Unit.STEP in units:
+    if units & {Unit.STEP, Unit.AFTER_STEP}:
         return counted.steps
     return Interval.exactly(counted.growth if Unit.HOP in units else counted.stages)
 
@@ -280,7 +280,7 @@ def _narrowed(base: Purpose, counted: Counted, sample: DryRun, reference: DryRun
     drawn, requests = sample.of(base.name), sample.requests(base.name)
     if len(drawn) < _ENOUGH:
         return base
-    calls = _calls(_requests(base.name, counted), requests, len(drawn))
+    calls = base.calls if base.name == "react" else _calls(_requests(base.name, counted), requests, len(drawn))
     size = _mean(counted.dry_run.of(base.name), _input)
     inputs = [a.input * size / _expected(a, reference) for a in drawn if a.input is not None]
     outputs = [float(a.output) for a in drawn if a.output is not None]

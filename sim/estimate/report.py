@@ -53,6 +53,17 @@ def _figures(estimate: "Estimate", purposes: Sequence[Purpose]) -> tuple[str, ..
     return _count(calls), *_tokens(asked, answered, reasoning), _money(cost)
 
 
+def figures_of(estimates: Sequence["Estimate"]) -> tuple[str, ...]:
+    """Calls, tokens and dollars of several estimates together; tokens of what is no language model mean nothing."""
+    asked = [one for one in estimates if one.is_language_model]
+    calls = _count(_sum([one.calls for one in estimates]))
+    if not asked:
+        return calls, "-", "-", "-", "0"
+    reasoning = _known_sum([p.reasoning for one in asked for p in one.purposes])
+    tokens = _tokens(_sum([one.input for one in asked]), _sum([one.output for one in asked]), reasoning)
+    return calls, *tokens, _money(_known_sum([one.cost for one in asked]))
+
+
 def _sum(found: Sequence[Interval]) -> Interval:
     return sum(found, start=Interval.exactly(0.0))
 

@@ -11,8 +11,8 @@ from pydantic import Field
 from ...agents.rubric import Rubric
 from ...personas.errors import SetupError
 from ..jobs import Chunks
-from ..outputs import CHOSEN_OUTPUTS, Output, OutputJob, OutputPhase, OutputSpec
 from ..runfile.reader import RunReader
+from ..tasks.outputs import CHOSEN_OUTPUTS, Output, OutputJob, OutputPhase, OutputSpec
 
 #: The latest responses to each emission that can be used.
 _RESPONSES = """

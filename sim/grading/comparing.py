@@ -13,12 +13,12 @@ from ...agents.responses import schema_of
 from ...agents.rubric import rubric_for
 from ...personas.model import PersonaModel, RequestContext
 from ...personas.prompt import Prompt, fence, load_prompt
-from ..output_jobs import OutputJobReport
-from ..outputs import Output, OutputContext, OutputPhase, OutputSpec, answered, role_of
-from ..runfile.job_rows import VoteRow
+from ..runfile.output_rows import VoteRow
 from ..runfile.reader import RunReader
 from ..runfile.rows import Row
 from ..seeds import derive_seed
+from ..tasks.output_jobs import OutputJobReport
+from ..tasks.outputs import Output, OutputContext, OutputPhase, OutputSpec, answered, role_of
 from .candidates import Candidate, PairJob, PairSpec
 from .grading import ROOM, Vote, VotingPhase, check_rubrics, ended_rows, owner_of
 

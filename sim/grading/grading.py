@@ -20,12 +20,12 @@ from ...personas.errors import SetupError
 from ...personas.model import Answer, Outcome, PersonaModel, RequestContext
 from ...personas.prompt import fence, load_prompt
 from ..config import RoleModel
-from ..output_jobs import OutputJobReport
-from ..outputs import LOST_OUTCOMES, Output, OutputContext, OutputPhase, OutputSpec, answered, role_of
-from ..runfile.job_rows import VoteRow
+from ..runfile.output_rows import VoteRow
 from ..runfile.reader import RunReader
 from ..runfile.rows import CheckRow, Row
 from ..seeds import derive_seed
+from ..tasks.output_jobs import OutputJobReport
+from ..tasks.outputs import LOST_OUTCOMES, Output, OutputContext, OutputPhase, OutputSpec, answered, role_of
 from .candidates import Candidate, CandidateJob, CandidatePhase, CandidateSpec
 
 #: The kind of these jobs, their one phase, and the check that they make.

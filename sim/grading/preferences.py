@@ -16,9 +16,9 @@ import orjson
 from ...agents.rubric import Rubric, rubric_for
 from ...personas.errors import SetupError
 from ...personas.prompt import load_prompt
-from ..checking import record_rows
-from ..runfile.job_rows import PreferenceRow
+from ..runfile.output_rows import PreferenceRow
 from ..runfile.reader import RunReader, open_made
+from ..tasks.checking import record_rows
 from .candidates import Candidate
 from .comparing import made_for
 from .grading import ROOM
@@ -47,7 +47,9 @@ SELECT emission, response, avg(score) AS score FROM (
     SELECT other, other_response, 1 - score FROM votes WHERE job = $job AND score IS NOT NULL
 ) GROUP BY ALL
 """
-_AGREEMENT = "SELECT emission, CAST(NULL AS INTEGER) AS response, agreement AS score FROM answers WHERE job = $job"
+_AGREEMENT = (
+    "SELECT emission, CAST(NULL AS INTEGER) AS response, agreement AS score FROM agreed_answers WHERE job = $job"
+)
 _CANDIDATES = """
 WITH scored AS ({scored}), written AS (
     SELECT emission, response, text FROM responses WHERE outcome = 'ok'

@@ -12,12 +12,12 @@ from ...agents.actions import Action
 from ...agents.responses import Response, Said, said, schema_of
 from ...personas.model import Answer, AnswerGenerator, Outcome, PersonaModel, RequestContext
 from ...personas.prompt import fence, load_prompt
-from ..output_jobs import OutputJobReport
-from ..outputs import LOST_OUTCOMES, Output, OutputContext, OutputJob, OutputPhase, OutputSpec, answered
-from ..runfile.job_rows import ResponseRow
+from ..runfile.output_rows import ResponseRow
 from ..runfile.reader import open_run
 from ..runfile.rows import Row
 from ..seeds import derive_seed
+from ..tasks.output_jobs import OutputJobReport
+from ..tasks.outputs import LOST_OUTCOMES, Output, OutputContext, OutputJob, OutputPhase, OutputSpec, answered
 from .grading import ROOM, ended_rows
 
 #: The kind of these jobs, their one phase, and the role of the model.

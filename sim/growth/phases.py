@@ -25,6 +25,7 @@ from ..engine import Engine
 from ..jobs import Changes, Chunks, Phase
 from ..runfile import job_rows, rows
 from ..runfile.job_rows import Unit
+from ..runfile.society_rows import TargetPersonRow, TargetShareRow, WeightRow
 from ..runfile.writer import FileChange
 from .settings import Growth
 from .sources import (
@@ -36,7 +37,7 @@ from .sources import (
     asked_before,
     skipped_rows,
 )
-from .stored import persona_rows
+from .stored import persona_rows, weighting_rows
 
 _LATEST = "SELECT latest FROM growth_chunks WHERE extension = $extension ORDER BY hop DESC, chunk DESC LIMIT 1"
 _FRONTIER = "WHERE hop = $hop AND ordinal > $asked ORDER BY ordinal"
@@ -71,6 +72,8 @@ class _Collected:
     #: Rows that follow from what went before, and so are no events.
     derived: list[rows.Row] = field(default_factory=list)
     statements: list[FileChange] = field(default_factory=list)
+    #: Weights and targets of a selection that is read.
+    weighting: list[WeightRow | TargetPersonRow | TargetShareRow] = field(default_factory=list)
     position: str | None = None
 
 
@@ -93,7 +96,8 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         most = context.growth.chunk
         self.chunk = most if wanted is None else min(most, questions_between_checks(per_question))
         # An extension counts anew: the user asked for more, knowing how new the latest were.
-        before = context.engine.log.query(_LATEST, {"extension": context.extension})
+        log = context.engine.log
+        before = log.query(_LATEST, {"extension": context.extension}) if log.may_hold(job_rows.MarkerRow) else []
         self._latest = NoveltyWindow(before[0][0] if before else "")
 
     def is_over(self, chunks: Chunks) -> bool:
@@ -113,8 +117,8 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         ]
         state = {"latest": str(self._latest), "extension": self._context.extension}
         return Changes(
-            rows=[*done.passages, *people, *rule_results, *done.failures, *done.derived],
-            events=[self.number, done.passages, *people, lost, *away],
+            rows=[*done.passages, *people, *rule_results, *done.failures, *done.derived, *done.weighting],
+            events=[self.number, done.passages, *people, lost, *away, *done.weighting],
             failed=len(done.failures),
             counts={
                 "born": result.born,
@@ -184,7 +188,11 @@ class ReadingPhase(_GrowthPhase[None, None]):
             if rule_result.text is not None
         }
         ids = {p.id: became.get(p.id, p.id) for p in self._hub.personas}
-        tables = details_of(self._hub.details, {was: now for was, now in ids.items() if now in people})
+        arrived = {was: now for was, now in ids.items() if now in people}
+        tables = details_of(self._hub.details, arrived)
+        if self._hub.weighting is not None:
+            self._hub.weighting.check_met({p.id for p in people.alive}, arrived)
+            self._collected.weighting = weighting_rows(self._hub.weighting, arrived)
         if tables:
             keep = partial(write_details, tables=tables, personal=growth.personal or Policy.KEEP)
             self._collected.statements.append(keep)
@@ -289,7 +297,7 @@ class HopPhase(_GrowthPhase[NeighbourhoodRequest, Answer[tuple[Relative, ...]]])
         """Find those who were chosen and not asked about yet."""
         log = self._context.engine.log
         self._waiting.extend(log.rows(rows.FrontierRow, _FRONTIER, {"hop": self.number, "asked": chunks.items}))
-        chosen = log.query(_CHOSEN, {"hop": self.number})
+        chosen = log.query(_CHOSEN, {"hop": self.number}) if log.may_hold(rows.FrontierRow) else []
         self._round = max((round_ for _, round_ in chosen), default=-1)
         self._chosen.update(persona for persona, _ in chosen)
         self._show()

@@ -137,7 +137,8 @@ class Growth(FrozenModel):
         parse_language(parameter("language"), {"language": self.language})
         for relations in self.fan_outs:
             if not 1 <= relations <= _MOST_RELATIONS:
-                raise SetupError(f"The fan-out of a hop should be 1 to {_MOST_RELATIONS}, but {relations} was given.")
+                named = f"The fan-out of a hop ({parameter('fan_outs')})"
+                raise SetupError(f"{named} should be 1 to {_MOST_RELATIONS}, but {relations} was given.")
         if len(self.fan_outs) > max(1, self.hops):
             raise SetupError(
                 f"Fan-outs are given for {len(self.fan_outs)} hops and there are {self.hops}; give one a hop at most."
@@ -208,8 +209,9 @@ def _out_of_range(error: ErrorDetails) -> str:
     reason = _bound_in_words(bound) or error["msg"].removeprefix("Input should ").lower()
     why = " (the paper grows six)" if name == "hops" else ""
     counted = isinstance(error["input"], int | float)
-    said = _SAID.get(name, f"The number of {name}" if counted else parameter(name))
-    return f"{said} should {reason}{why}, but {error['input']!r} was given."
+    said = _SAID.get(name, f"The number of {name}") if counted else ""
+    named = f"{said} ({parameter(name)})" if said else parameter(name)
+    return f"{named} should {reason}{why}, but {error['input']!r} was given."
 
 
 def _bound_in_words(bound: dict[str, Any]) -> str:

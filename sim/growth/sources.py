@@ -17,6 +17,7 @@ from ...personas.hub.read import DrawSpec, draw_from
 from ...personas.model import Answer, PersonaModel, RequestContext
 from ...personas.persona import Passage, Persona
 from ...personas.persona_to_persona import Relative, persona_to_persona
+from ...personas.query import Params
 from ...personas.sources import Position, SkipCount, Sources
 from ...personas.text_to_persona import text_to_persona
 from ..engine import Engine
@@ -208,13 +209,15 @@ class SourceSampler:
         self.skipped = everything.skips.take()
 
     def _sampled_texts(self, texts: Sequence[Passage], most: int, chunks: Chunks) -> Sequence[Passage]:
-        before = {
-            passage for (passage,) in self._engine.log.query(_BEFORE, {"asked": asked_before(chunks, self._extension)})
-        }
+        before = self._passages(_BEFORE, {"asked": asked_before(chunks, self._extension)})
         return self._sample([text for text in texts if text.id not in before], max(0, most - len(before)))
 
     def _asked(self, ids: Collection[str]) -> set[str]:
-        return {passage for (passage,) in self._engine.log.query(_KNOWN, {"ids": list(ids)})}
+        return self._passages(_KNOWN, {"ids": list(ids)})
+
+    def _passages(self, query: str, params: Params) -> set[str]:
+        log = self._engine.log
+        return {passage for (passage,) in log.query(query, params)} if log.may_hold(rows.PassageRow) else set()
 
     def _sample[T](self, items: Sequence[T], most: int) -> Sequence[T]:
         # By chance and in order: the first so many of a file are a sample of nothing.

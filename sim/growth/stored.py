@@ -1,6 +1,6 @@
 """Growth as a file holds it: its people as rows and back, and asking for the same growth again, or for more."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,13 @@ from ...personas.dedup import Verdict
 from ...personas.errors import RunFileError, SetupError, parameter
 from ...personas.growth import HopResult
 from ...personas.hub import Hub
+from ...personas.hub.details import read_all_details
 from ...personas.hub.queries import REJECTED
 from ...personas.hub.schema import check_hub
+from ...personas.hub.weighting import TargetShare, Weighting
+from ...personas.judgement import RuleResultRow
 from ...personas.persona import Passage, Persona, Relation, RelationKind
-from ...personas.population import Population
+from ...personas.population import PersonaGraph, Population
 from ..config import Difference, RunConfig
 from ..runfile import rows
 from ..runfile.database import connect
@@ -24,6 +27,7 @@ from ..runfile.job_rows import now
 from ..runfile.reader import open_run
 from ..runfile.recording import Recording, run_of
 from ..runfile.runlog import RunLog
+from ..runfile.society_rows import TargetPersonRow, TargetShareRow, WeightRow
 from ..runfile.writer import Statement
 from ..scenario import GrowthOnly
 from ..trust import SOURCES, remember
@@ -32,6 +36,9 @@ from .settings import Growth
 _LATER = "SELECT coalesce(sum(asked), 0)::BIGINT FROM growth_chunks WHERE hop = 0 AND extension > $extension"
 #: The verdicts on people that hold, as in the view `survivors`.
 _HOLDING = f"""WHERE kind = 'persona' AND NOT undone AND "of" NOT IN ({REJECTED}) ORDER BY rowid"""
+_IN_ORDER = "ORDER BY ordinal"
+#: Those who came to a society while it lived.
+_CAME = "SELECT agent FROM agents WHERE arrived > 0"
 _READ_AWAY = "SELECT coalesce(sum(rejected), 0)::BIGINT FROM growth_chunks WHERE hop = 0"
 
 
@@ -42,7 +49,7 @@ def persona_rows(
     personas = population.arrived - len(result.personas)
     relations = population.ties - len(result.relations)
     return [
-        *(_persona_row(p, place) for place, p in enumerate(result.personas, start=personas + 1)),
+        *(persona_row(p, place) for place, p in enumerate(result.personas, start=personas + 1)),
         *(
             rows.RelationRow(place, r.source, r.target, r.kind, r.label, r.hop)
             for place, r in enumerate(result.relations, start=relations + 1)
@@ -55,13 +62,21 @@ def persona_rows(
 
 
 def stored_population(log: RunLog) -> Population:
-    """Everybody in the run file, near-duplicates with their verdicts and those who were rejected included."""
+    """Everybody who was grown or read, near-duplicates with their verdicts and those who were rejected included."""
     return Population(
-        (_persona(row) for row in log.rows(rows.PersonaRow, "ORDER BY ordinal")),
+        (stored_persona(row) for row in log.rows(rows.PersonaRow, f"WHERE id NOT IN ({_CAME}) ORDER BY ordinal")),
         (_relation(row) for row in log.rows(rows.RelationRow, "ORDER BY ordinal")),
         (Verdict(row.persona, row.of, row.stage, row.similarity) for row in log.rows(rows.DuplicateRow, _HOLDING)),
-        (persona for (persona,) in log.query(REJECTED)),
+        (persona for (persona,) in (log.query(REJECTED) if log.may_hold(RuleResultRow) else ())),
     )
+
+
+def with_arrivals(graph: PersonaGraph, log: RunLog) -> PersonaGraph:
+    """The graph, with those who came to the society while it lived, in the order in which they did."""
+    if log.may_hold(rows.AgentRow):
+        for row in log.rows(rows.PersonaRow, f"WHERE id IN ({_CAME}) ORDER BY ordinal"):
+            graph.add(stored_persona(row))
+    return graph
 
 
 def recorded_source(recording: Recording, *, extension: int = 0) -> Hub | list[Passage]:
@@ -82,10 +97,41 @@ def recorded_source(recording: Recording, *, extension: int = 0) -> Hub | list[P
     ((away,),) = recording.query(_READ_AWAY)
     personas = recording.rows(rows.PersonaRow, "WHERE ordinal <= $most ORDER BY ordinal", {"most": read + away})
     ties = recording.rows(rows.RelationRow, "WHERE ordinal <= $most ORDER BY ordinal", {"most": relations})
-    return Hub(tuple(map(_persona, personas)), tuple(map(_relation, ties)))
+    return Hub(
+        tuple(map(stored_persona, personas)),
+        tuple(map(_relation, ties)),
+        details=read_all_details(recording.table),
+        weighting=_recorded_weighting(recording),
+    )
 
 
-def _persona_row(persona: Persona, ordinal: int) -> rows.PersonaRow:
+def weighting_rows(
+    weighting: Weighting, became: Mapping[str, str]
+) -> list[WeightRow | TargetPersonRow | TargetShareRow]:
+    """The rows of weights and targets; `became` has the ids that the people have now, by those that they had."""
+    weights = {now: weighting.weights[was] for was, now in became.items() if was in weighting.weights}
+    targets = enumerate(weighting.targets, start=1)
+    return [
+        *(WeightRow(persona, weight) for persona, weight in weights.items()),
+        *(TargetShareRow(n, t.column, t.value, t.wanted) for n, t in targets),
+        *(
+            TargetPersonRow(became[was], column, place)
+            for column, places in weighting.places.items()
+            for was, place in places.items()
+            if was in became
+        ),
+    ]
+
+
+def _recorded_weighting(recording: Recording) -> Weighting | None:
+    weights = {row.persona: row.weight for row in recording.rows(WeightRow)}
+    targets = [TargetShare(one.column, one.value, one.wanted) for one in recording.rows(TargetShareRow, _IN_ORDER)]
+    places = ((one.column, one.persona, one.ordinal) for one in recording.rows(TargetPersonRow, "ORDER BY rowid"))
+    return Weighting.of_rows(weights, targets, places)
+
+
+def persona_row(persona: Persona, ordinal: int) -> rows.PersonaRow:
+    """A person as a row, with its place among all."""
     return rows.PersonaRow(
         id=persona.id,
         ordinal=ordinal,
@@ -101,7 +147,8 @@ def _persona_row(persona: Persona, ordinal: int) -> rows.PersonaRow:
     )
 
 
-def _persona(row: rows.PersonaRow) -> Persona:
+def stored_persona(row: rows.PersonaRow) -> Persona:
+    """The persona of a row."""
     return Persona(
         row.text,
         origin=row.origin,  # type: ignore[arg-type]  # written from a persona, so it is one of the three
@@ -162,12 +209,17 @@ def removed_unasked(path: Path) -> Iterator[None]:
     try:
         yield
     except SetupError:
-        if path.exists():
-            with open_run(path) as run:
-                is_unasked = not run.query("SELECT 1 FROM calls LIMIT 1").rows
-            if is_unasked:
-                path.unlink()
+        remove_unasked(path)
         raise
+
+
+def remove_unasked(path: Path) -> None:
+    """Remove a file for which no call was made, if there is one: there is nothing to go on from."""
+    if path.exists():
+        with open_run(path) as run:
+            is_unasked = not run.query("SELECT 1 FROM calls LIMIT 1").rows
+        if is_unasked:
+            path.unlink()
 
 
 def is_more(path: Path, growth: Growth, *, seed: int, model: str, limits: Limits) -> bool:

@@ -16,7 +16,7 @@ from typing import Literal
 import duckdb
 
 from ...personas import files
-from ...personas.database import CONFIG, check_regular, has_table, is_busy, is_made, make_database, open_error, said
+from ...personas.database import CONFIG, check_regular, has_tables, is_busy, is_made, make_database, open_error, said
 from ...personas.errors import RunFileError
 from ...personas.hub.schema import check_hub_version, migrate_hub, people_schema
 
@@ -86,18 +86,28 @@ def check_schema(con: duckdb.DuckDBPyConnection, path: str, *, hubs: bool = Fals
             f"{SCHEMA_VERSION}; upgrade Populace (pip install --upgrade populace)."
         )
     if not hubs and con.execute("SELECT 1 FROM runs").fetchone() is None:
+        if con.execute("SELECT 1 FROM jobs WHERE kind = 'interview'").fetchone():
+            raise RunFileError(
+                f"{path!r} holds interviews with agents of a run, and no run itself; an interview goes on with "
+                f"`populace ask RUN AGENT QUESTION`."
+            )
         raise RunFileError(f"{path!r} is a hub but no run file; give the path that a run was written to.")
     check_hub_version(con, path)
 
 
 def has_jobs(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether the database has the tables of jobs: it is a run file, or a hub in which a job has begun."""
-    return all(has_table(con, table) for table in ("jobs", "phases", "migrations"))
+    return has_tables(con, "jobs", "phases", "migrations")
 
 
 def is_early(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether a development version from before the first release wrote it."""
-    return has_table(con, "migrations") and (has_table(con, "runs") or has_table(con, "jobs")) and not has_jobs(con)
+    return has_tables(con, "migrations") and (has_tables(con, "runs") or has_tables(con, "jobs")) and not has_jobs(con)
+
+
+def is_experiment(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether it is the merged file of an experiment."""
+    return has_tables(con, "experiment", "outcome_values")
 
 
 def is_current(con: duckdb.DuckDBPyConnection) -> bool:
@@ -190,14 +200,16 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         raise open_error(path, error, what="run file", raised=kind) from error
 
 
-def make_run_file(path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None] | None = None) -> None:
-    """Make a run file, empty or with what `fill` writes in it, whole or not at all.
+def make_run_file(
+    path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None] | None = None, *, is_small: bool = False
+) -> None:
+    """Make a run file, empty or with what `fill` writes in it, whole or not at all; `is_small`: a few rows.
 
     Raises `RunFileError` when the path is taken or cannot be written.
     """
     check_free(path)
     try:
-        make_database(path, migrate, block_size=_BLOCK, fill=fill)
+        make_database(path, migrate, block_size=_BLOCK, fill=fill, is_small=is_small)
     except FileExistsError:
         check_free(path)  # another process was faster
         raise
@@ -251,6 +263,13 @@ class ClosedError(Exception):
     """The run file is not being written any more: ask the file itself."""
 
 
+#: What DuckDB holds of the file's blocks, and of all else.
+_HELD = """
+SELECT sum(memory_usage_bytes) FILTER (tag = 'BASE_TABLE'), sum(memory_usage_bytes) FILTER (tag <> 'BASE_TABLE')
+FROM duckdb_memory()
+"""
+
+
 class Cursors:
     """Hands out cursors in read-only transactions, to any thread, until it is closed."""
 
@@ -258,7 +277,7 @@ class Cursors:
         self._con = con
         self._active: set[duckdb.DuckDBPyConnection] = set()
         self._changed = threading.Condition()
-        self._closed = False
+        self._closed = self._is_shared = False
 
     @property
     def active(self) -> int:
@@ -284,6 +303,30 @@ class Cursors:
             with self._changed:
                 self._active.discard(cursor)
                 self._changed.notify_all()
+
+    def own(self) -> duckdb.DuckDBPyConnection:
+        """A cursor that its user closes, and that may write. From now on nothing is trimmed."""
+        with self._changed:
+            self._is_shared = True
+            return self._con.cursor()
+
+    def trim(self, most: int) -> None:
+        """Have DuckDB keep at most so many bytes of the file's blocks, unless the file is being read just now.
+
+        DuckDB keeps every block that it wrote or read until it reaches its limit of memory, 80 % of the machine's. A
+        limit that stood would end statements that need more (a sort on many cores, a list of everything), so it is
+        lowered only for the moment in which blocks are dropped, and while no other statement can meet it.
+        """
+        with self._changed:
+            if self._closed or self._active or self._is_shared:
+                return
+            with suppress(duckdb.Error), self._con.cursor() as cursor:  # what cannot be dropped stays
+                ((blocks, others),) = cursor.execute(_HELD).fetchall()
+                if blocks > most:
+                    try:
+                        cursor.execute(f"SET memory_limit = '{others + most}B'")
+                    finally:
+                        cursor.execute("RESET memory_limit")
 
     def close(self) -> None:
         """Interrupt what is being read and lend no more."""

@@ -46,11 +46,22 @@ CHECKING = "checking"
 
 
 class Unit(StrEnum):
-    """What the numbers of a phase count: hops of growth, steps of a society, or nothing, as it has one stage."""
+    """What the numbers of a phase count: hops of growth, steps of a society, or nothing, as it has one stage.
+
+    A survey is numbered by the step after which it was asked.
+    """
 
     HOP = "hop"
     STEP = "step"
+    AFTER_STEP = "after step"
     STAGE = "stage"
+
+
+def titled(phase: str, unit: Unit, number: int) -> str:
+    """A hop, step or stage in words: `hop 0`, `step 3`, `survey council after step 3`; of one stage the phase."""
+    if unit is Unit.STAGE:
+        return phase
+    return f"{phase} {unit} {number}" if unit is Unit.AFTER_STEP else f"{unit} {number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,55 +198,9 @@ class RunRow:
     forked_at: int | None = None
     drawn: str | None = None
     roles: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseRow:
-    """One of several responses to an instruction, in `responses`."""
-
-    job: int
-    emission: int
-    response: int
-    model: str
-    text: str
-    outcome: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class VoteRow:
-    """What a grader says of an output by one criterion, in `votes`."""
-
-    job: int
-    emission: int
-    response: int | None
-    other: int | None
-    other_response: int | None
-    criterion: str
-    grader: str
-    replicate: int
-    label: str | None
-    score: float | None
-    position: int | None
-    outcome: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class PreferenceRow:
-    """The best and the worst of several candidates, in `preferences`."""
-
-    job: int
-    emission: int
-    prompt: str
-    chosen: str
-    rejected: str
-    chosen_emission: int
-    rejected_emission: int
-    chosen_response: int | None
-    rejected_response: int | None
-    margin: float
-    source: str
+    mind: str | None = None
+    archetypes: str | None = None
+    network: str = "grown"
 
 
 def job_of(run: RunRow, *, kind: str = "society") -> JobRow:
@@ -251,6 +216,12 @@ def job_of(run: RunRow, *, kind: str = "society") -> JobRow:
         "forked_at": run.forked_at,
         "drawn": orjson.Fragment(run.drawn) if run.drawn else None,
     }
+    if run.mind:
+        spec["mind"] = run.mind
+    if run.archetypes:
+        spec["archetypes"] = run.archetypes
+    if run.network != "grown":
+        spec["network"] = run.network
     if run.roles:
         spec["roles"] = orjson.Fragment(run.roles)
     return JobRow(
@@ -291,11 +262,3 @@ _version = cache(version)
 def versions() -> dict[str, str]:
     """Versions by name of Populace, Python and the libraries that shape a run."""
     return {"python": platform.python_version()} | {name: _version(name) for name in _DISTRIBUTIONS}
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOutRow:
-    """An emission that is kept for measuring models, in `held_out`."""
-
-    emission: int
-    job: int

@@ -12,7 +12,7 @@ import errno
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
@@ -64,12 +64,12 @@ class Journal:
                 f"go on with `populace resume {run_file}`."
             ) from error
 
-    def append(self, rows: Sequence[Row]) -> None:
-        """Keep the answers among these rows: calls that brought one, and vectors. Raises `OSError`."""
-        calls = [row for row in rows if type(row) is Call and row.raw is not None]
+    def append(self, alike: Mapping[type[Row], Sequence[Row]]) -> None:
+        """Keep the answers among rows by class: calls that brought one, and vectors. Raises `OSError`."""
+        calls = [row for row in alike.get(Call, ()) if isinstance(row, Call) and row.raw is not None]
         if not calls:
             return
-        vectors = [row for row in rows if type(row) is VectorRow]
+        vectors = [row for row in alike.get(VectorRow, ()) if isinstance(row, VectorRow)]
         record = _record(calls, vectors)
         self._write(record, self.end)
         self.end += len(record)

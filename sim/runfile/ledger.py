@@ -22,7 +22,8 @@ WHERE job = $job AND phase = $phase AND number = $number AND raw IS NOT NULL AND
 """
 _OF_OWNERS = "AND owner IN (SELECT unnest($owners))"
 
-_SPENT = """
+#: The totals of the calls of a job, as the fields of `Spent`.
+SPENT = """
 SELECT count(*), count(raw),
        coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
        coalesce(sum(reasoning_tokens), 0), coalesce(sum(cached_tokens), 0),
@@ -34,7 +35,9 @@ WHERE job = $job AND source IN ('endpoint', 'batch')
 
 def spent_before(log: RunLog) -> Spent:
     """The totals of the calls of all earlier sessions of a job."""
-    (sums,) = log.query(_SPENT, {"job": log.job})
+    if not log.may_hold(Call):
+        return Spent()
+    (sums,) = log.query(SPENT, {"job": log.job})
     return Spent(*sums)
 
 
@@ -43,7 +46,9 @@ class RunLedger:
 
     def __init__(self, log: RunLog) -> None:
         self._log = log
-        ((self._last,),) = log.query(_LAST, {"job": log.job})
+        self._last = -1
+        if log.may_hold(Call):
+            ((self._last,),) = log.query(_LAST, {"job": log.job})
         self._prepared = ("", -1)
         self._paid: dict[CallKey, RecordedReply] = {}
 

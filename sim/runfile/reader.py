@@ -1,5 +1,6 @@
 """Asking a run file in SQL, whether it is closed, open in this process, or being written by another one."""
 
+import json
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -27,6 +28,7 @@ from .database import (
     has_jobs,
     is_current,
     is_early,
+    is_experiment,
     migrate,
 )
 from .live import LiveClient, Sidecar
@@ -38,9 +40,14 @@ if TYPE_CHECKING:
 _TRIES = 20
 _PAUSE_SECONDS = 0.05
 
+#: The merged file in the folder of an experiment.
+MERGED_FILE = "experiment.duckdb"
+
+_HAS_RUN = "SELECT 1 FROM runs WHERE scenario <> 'growth'"
+
 
 def open_hub_or_run(path: Path | str) -> "RunReader":
-    """A reader of a run file, or of a hub that no run has made; otherwise as `open_run`."""
+    """A reader of a run file, of a hub, or of the merged file of an experiment; otherwise as `open_run`."""
     return RunReader(Path(path), hubs=True)
 
 
@@ -55,35 +62,37 @@ def open_run(path: Path | str) -> "RunReader":
     return RunReader(Path(path))
 
 
+def open_reported(path: Path | str) -> "RunReader":
+    """A reader, as of `open_run`, that opens the merged file of an experiment too, also by the experiment's folder."""
+    merged = Path(path) / MERGED_FILE
+    return RunReader(merged if merged.is_file() else Path(path), experiments=True)
+
+
 def open_made(path: Path | str) -> "RunReader":
     """A reader, as of `open_run`, of a file in which people have made something, or were to.
 
-    Raises `SetupError` for a hub, and what `open_run` raises.
+    Raises what `open_run` raises, and `SetupError` for a hub as soon as it is opened.
     """
-    reader = open_run(path)
-    with reader:
-        is_hub = not reader.query("SELECT 1 FROM runs WHERE scenario <> 'growth'").rows
-    if is_hub:
-        raise SetupError(
-            f"{str(path)!r} is a hub: it holds people, and nothing that they made; give a run file, as "
-            f"`populace make TASK --hub {path}` writes one."
-        )
-    return reader
+    return RunReader(Path(path), made=True)
 
 
 class RunReader:
     """Answers SQL about one run, read-only. In a `with` statement it holds the file, and nobody can resume the run."""
 
-    def __init__(self, path: Path, *, hubs: bool = False) -> None:
+    def __init__(self, path: Path, *, hubs: bool = False, experiments: bool = False, made: bool = False) -> None:
         check_there(path)
         self.path = path
+        self._experiments = hubs or experiments
         self._hubs = hubs
+        self._made = made
         self._source: _QuerySource | None = None
         self._is_live = False
 
     def __enter__(self) -> Self:
         """The reader, with the file open."""
         self._open()
+        if self._made:
+            self._check_made()
         return self
 
     def __exit__(
@@ -133,8 +142,19 @@ class RunReader:
             self._source.close()
         self._source = None
 
+    def _check_made(self) -> None:
+        try:
+            if not self.query(_HAS_RUN).rows:
+                raise SetupError(
+                    f"{str(self.path)!r} is a hub: it holds people, and nothing that they made; give a run file, as "
+                    f"`populace make TASK --hub {self.path}` writes one."
+                )
+        except BaseException:
+            self.close()
+            raise
+
     def _open(self) -> "_QuerySource":
-        source = self._source = _source_of(self.path, hubs=self._hubs)
+        source = self._source = _source_of(self.path, hubs=self._hubs, experiments=self._experiments)
         self._is_live = not isinstance(source, _File)
         return source
 
@@ -148,12 +168,12 @@ class _QuerySource(Protocol):
 class _File:
     """A run file that no process writes."""
 
-    def __init__(self, path: Path, *, hubs: bool) -> None:
-        self._con = _checked(path, hubs=hubs)
+    def __init__(self, path: Path, *, hubs: bool, experiments: bool) -> None:
+        self._con = _checked(path, hubs=hubs, experiments=experiments)
         if has_jobs(self._con) and not is_current(self._con):
             self._con.close()
             _upgrade(path)
-            self._con = _checked(path, hubs=hubs)
+            self._con = _checked(path, hubs=hubs, experiments=experiments)
 
     def query(self, sql: str, params: Params, limit: QueryLimit | None) -> Result:
         cursor = self._con.cursor()
@@ -168,9 +188,11 @@ class _File:
             self._con.close()
 
 
-def _checked(path: Path, *, hubs: bool) -> duckdb.DuckDBPyConnection:
+def _checked(path: Path, *, hubs: bool, experiments: bool) -> duckdb.DuckDBPyConnection:
     con = connect(path, read_only=True)
     try:
+        if experiments and not has_jobs(con) and is_experiment(con):
+            return con
         if hubs and not has_jobs(con) and not is_early(con):
             check_hub(con, str(path))
         else:
@@ -221,18 +243,18 @@ class _Live:
         """Nothing is held."""
 
 
-def _source_of(path: Path, *, hubs: bool, tries: int = _TRIES) -> _QuerySource:
+def _source_of(path: Path, *, hubs: bool, experiments: bool, tries: int = _TRIES) -> _QuerySource:
     if cursors := cursors_of(path):
         return _Shared(cursors)
     try:
-        return _File(path, hubs=hubs)
+        return _File(path, hubs=hubs, experiments=experiments)
     except BusyError:
         if live := _live(path):
             return live
         if tries == 1:
             raise
     time.sleep(_PAUSE_SECONDS)
-    return _source_of(path, hubs=hubs, tries=tries - 1)
+    return _source_of(path, hubs=hubs, experiments=experiments, tries=tries - 1)
 
 
 def _live(path: Path) -> _Live | None:
@@ -270,8 +292,8 @@ def emissions_query(fields: Sequence[tuple[str, str, str]]) -> str:
         for column, (name, type_, kinds) in columns.items()
     ]
     return (
-        f"SELECT {', '.join([*_OWN, *said])} FROM emissions AS e LEFT JOIN agents USING (agent) "  # noqa: S608 - quoted
-        "ORDER BY emission"
+        f"SELECT {', '.join([*_OWN, *said])} FROM emissions AS e "  # noqa: S608 - quoted
+        "LEFT JOIN (SELECT agent, group_name FROM agents) USING (agent) ORDER BY emission"
     )
 
 
@@ -304,6 +326,14 @@ class FinishedRun(Tabular):
     #: What should be known of how it came about, as that it had been there already; empty where nothing.
     note: str = ""
 
+    @property
+    def drawn(self) -> str:
+        """How people were drawn from a hub that had more, and how many ties remained, in one sentence; else empty."""
+        from ...personas.hub.read import Drawn
+
+        ((drawn,),) = self.sql("SELECT drawn FROM runs").rows
+        return Drawn(**json.loads(drawn)).sentence() if drawn else ""
+
     def arrow(self) -> "pa.Table":
         """All emissions in their order, as an Arrow table."""
         return self.emissions().arrow()
@@ -312,7 +342,7 @@ class FinishedRun(Tabular):
         """The run in numbers, for a notebook."""
         numbers = self.sql(_NUMBERS)
         rows = [*zip(numbers.columns, numbers.rows[0], strict=True), ("event hash", self.event_hash)]
-        note = [("note", self.note)] if self.note else []
+        note = [(name, said) for name, said in (("drawn", self.drawn), ("note", self.note)) if said]
         return html_table((str(self.path), ""), [*rows, *note], most=100)
 
     def emissions(self) -> Result:

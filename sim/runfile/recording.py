@@ -6,19 +6,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ...agents.gateway.call import CallKey
 from ...personas.errors import RunFileError
 from ...personas.model import Outcome
 from ...personas.query import Params
-from .job_rows import RUN_KINDS, JobRow, RunRow, Unit
+from .job_rows import RUN_KINDS, JobRow, RunRow, Unit, titled
 from .reader import RunReader, open_hub_or_run, open_run
 from .rows import Row, column_names, table_of
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 _MARKERS = """
 SELECT phase, number, event_hash, unit FROM markers JOIN phases USING (job, phase)
-WHERE job = $job AND chunk = 0 ORDER BY ordinal, number
+WHERE job = $job AND chunk = 0 ORDER BY markers.rowid
 """
 
 _ATTEMPTS = """
@@ -26,6 +29,12 @@ SELECT owner, request_hash, replicate, outcome, reason, raw, finish_reason
 FROM calls
 WHERE job = $job AND phase = $phase AND number = $number
 ORDER BY rowid
+"""
+
+#: What models must have been asked about: rules decide without any.
+_ASKED = """
+SELECT (SELECT coalesce(sum(asked), 0) FROM growth) + (SELECT count(*) FROM emissions WHERE model <> 'rule')
+       + (SELECT count(*) FROM failures WHERE step IS NOT NULL)
 """
 
 
@@ -40,8 +49,8 @@ class Marker:
 
     @property
     def where(self) -> str:
-        """The hop or step in words: `hop 0`, `step 3`; the phase where it has one stage."""
-        return self.phase if self.unit is Unit.STAGE else f"{self.unit} {self.number}"
+        """The hop or step in words, as `titled` has it."""
+        return titled(self.phase, self.unit, self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +141,10 @@ class Recording:
         """The answer of the file to a query."""
         return self._reader.query(sql, params).rows
 
+    def table(self, sql: str) -> "pa.Table":
+        """The same as an Arrow table."""
+        return self._reader.query(sql).arrow()
+
     def covers(self, phase: str, number: int) -> bool:
         """Whether this hop or step is one that was completed."""
         return number <= max((m.number for m in self.markers if m.phase == phase), default=-1)
@@ -174,10 +187,9 @@ class Recording:
                 f"The run in {str(self.path)!r} has run no step since it was forked at step {self.begun}, so there "
                 f"is nothing to replay; go on with it first: `populace resume {self.path}`."
             )
-        asked = "SELECT (SELECT sum(asked) FROM growth) + (SELECT coalesce(sum(active), 0) FROM steps)"
-        ((turns,),) = self._reader.query(asked).rows
+        ((asked,),) = self._reader.query(_ASKED).rows
         ((calls,),) = self._reader.query("SELECT count(*) FROM calls WHERE job = 1").rows
-        if turns and not calls:
+        if asked and not calls:
             raise RunFileError(
                 f"{str(self.path)!r} holds no answers, as the file that a replay leaves; replay the run that it was "
                 f"made from."

@@ -4,27 +4,55 @@ What a column means is said once, in the comments of the run file itself (`popul
 JSON is text.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from itertools import groupby
 from types import MappingProxyType
 
 from ...agents.gateway.call import Call
+from ...agents.memory import NoteKind
 from ...personas.judgement import RuleResultRow
 from .job_rows import (
     BatchRow,
     FailureRow,
-    HeldOutRow,
     JobItemRow,
     JobRow,
     KnownAnswerRow,
     MarkerRow,
     PhaseRow,
-    PreferenceRow,
-    ResponseRow,
     RunRow,
     VectorRow,
+)
+from .output_rows import (
+    DemonstrationRow,
+    HeldOutRow,
+    PreferenceRow,
+    ProblemRow,
+    ResponseRow,
+    SolutionRow,
     VoteRow,
+)
+from .society_rows import (
+    AgentChangeRow,
+    AgentStateRow,
+    AnswerRow,
+    DeliberationRow,
+    DescriptionRow,
+    ExposureRow,
+    InterventionEffectRow,
+    InterventionRow,
+    InterviewRow,
+    MeasureRow,
+    NodeMeasureRow,
+    PostRow,
+    RelationChangeRow,
+    SurveyRow,
+    TargetPersonRow,
+    TargetShareRow,
+    TieRow,
+    TurnTimeRow,
+    WeightRow,
 )
 
 
@@ -113,16 +141,8 @@ class PassagePlaceRow:
     title: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class InterventionRow:
-    """What the scenario did to the world, in `interventions`."""
-
-    step: int
-    name: str
-    news: str
-
-
-@dataclass(frozen=True, slots=True)
+# Not frozen, as others are: a turn makes one, which takes a third of the time so.
+@dataclass(slots=True)
 class ObservationRow:
     """What an agent saw before it acted, in `observations`."""
 
@@ -133,7 +153,8 @@ class ObservationRow:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as others are: a turn makes one, which takes a third of the time so.
+@dataclass(slots=True)
 class EmissionRow:
     """Something an agent made, in `emissions`."""
 
@@ -146,6 +167,13 @@ class EmissionRow:
     revised: bool
     model: str
     prompt: str
+
+
+@dataclass(slots=True)
+class ArchetypeEmissionRow(EmissionRow):
+    """An emission by the answer of one agent for all that are alike, in `emissions`."""
+
+    archetype: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +204,8 @@ class DuplicateRow:
     undone: bool
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as others are: a turn makes one, which takes a third of the time so.
+@dataclass(slots=True)
 class MemoryRow:
     """What an agent took note of, in `memories`."""
 
@@ -184,6 +213,8 @@ class MemoryRow:
     agent: str
     ordinal: int
     text: str
+    kind: NoteKind
+    importance: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,87 +231,14 @@ class CheckRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DemonstrationRow:
-    """A demonstration that a task shows the model, in `demonstrations`."""
-
-    ordinal: int
-    persona: str | None
-    output: str
-    is_inferred: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SolutionRow:
-    """A solution of a problem, in `solutions`."""
-
-    job: int
-    emission: int
-    ordinal: int
-    solver: str
-    replicate: int
-    method: str
-    solution: str
-    answer: str | None
-    cluster: int | None
-    outcome: str
-    reason: str
-    correct: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ProblemRow:
-    """A problem with a known answer on which a model is measured, in `test_problems`."""
-
-    job: int
-    problem: int
-    text: str
-    answer: str
-    level: str | None
-    type: str | None
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class AgentStateRow:
-    """A field of an agent's state that changed in a step, in `agent_state`."""
-
-    step: int
-    agent: str
-    name: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class RelationChangeRow:
-    """A tie that an action added, strengthened or removed, in `relation_changes`."""
-
-    step: int
-    ordinal: int
-    source: str
-    target: str
-    kind: str
-    label: str
-    change: str
-    weight: float
-    emission: int
-
-
-@dataclass(frozen=True, slots=True)
-class MeasureRow:
-    """A number taken of the society after a step, in `measures`."""
-
-    step: int
-    name: str
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
 class AgentRow:
     """A persona who lives in the society, in `agents`."""
 
     agent: str
     ordinal: int
     group_name: str | None = None
+    weight: float = 1.0
+    arrived: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,15 +275,27 @@ type Row = (
     | FrontierRow
     | PassagePlaceRow
     | AgentRow
+    | WeightRow
+    | TargetPersonRow
+    | TargetShareRow
+    | TieRow
     | ActionFieldRow
     | QuestionRow
     | InterventionRow
+    | DeliberationRow
+    | InterventionEffectRow
+    | TurnTimeRow
+    | AgentChangeRow
+    | PostRow
+    | ExposureRow
     | ObservationRow
     | EmissionRow
+    | ArchetypeEmissionRow
     | MessageRow
     | DuplicateRow
     | MemoryRow
     | MeasureRow
+    | NodeMeasureRow
     | CheckRow
     | SolutionRow
     | ProblemRow
@@ -336,6 +306,10 @@ type Row = (
     | DemonstrationRow
     | AgentStateRow
     | RelationChangeRow
+    | SurveyRow
+    | AnswerRow
+    | DescriptionRow
+    | InterviewRow
     | Call
     | FailureRow
     | KnownAnswerRow
@@ -365,14 +339,26 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         GrowthExtensionRow: "growth_extensions",
         SkippedSourceRow: "skipped_sources",
         AgentRow: "agents",
+        WeightRow: "weights",
+        TargetPersonRow: "target_people",
+        TargetShareRow: "target_shares",
+        TieRow: "network_ties",
         ActionFieldRow: "action_fields",
         QuestionRow: "questions",
         InterventionRow: "interventions",
+        DeliberationRow: "deliberations",
+        InterventionEffectRow: "intervention_effects",
+        TurnTimeRow: "turn_times",
+        AgentChangeRow: "agent_changes",
+        PostRow: "posts",
+        ExposureRow: "exposures",
         ObservationRow: "observations",
         EmissionRow: "emissions",
+        ArchetypeEmissionRow: "emissions",
         MessageRow: "messages",
         MemoryRow: "memories",
         MeasureRow: "measures",
+        NodeMeasureRow: "node_measures",
         CheckRow: "checks",
         SolutionRow: "solutions",
         ProblemRow: "test_problems",
@@ -383,6 +369,10 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         DemonstrationRow: "demonstrations",
         AgentStateRow: "agent_state",
         RelationChangeRow: "relation_changes",
+        SurveyRow: "surveys",
+        AnswerRow: "answers",
+        DescriptionRow: "descriptions",
+        InterviewRow: "interviews",
     }
 )
 
@@ -393,6 +383,15 @@ def table_of(row_type: type[object]) -> str:
         return _TABLES[row_type]
     except KeyError:
         raise TypeError(f"{row_type.__name__} is not a row of the run file.") from None
+
+
+def by_type(rows: Iterable[Row]) -> dict[type[Row], list[Row]]:
+    """The rows of each class, in their order. Raises `TypeError` for what is no row."""
+    found: dict[type[Row], list[Row]] = {}
+    for row_type, alike in groupby(rows, type):
+        table_of(row_type)
+        found.setdefault(row_type, []).extend(alike)
+    return found
 
 
 def column_names[R: Row | RunRow](row_type: type[R]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import duckdb
 import orjson
@@ -30,13 +30,17 @@ from .database import (
 )
 from .job_rows import JobRow, MarkerRow, PhaseRow, RunRow, Unit
 from .journal import take_over
-from .rows import Row, column_names, table_of
+from .rows import Row, by_type, column_names, table_of
 from .writer import FileChange, Inserts, Statement, Writer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _GOES_ON = "UPDATE jobs SET status = 'running', reason = NULL, ended_at = NULL WHERE job = ?"
 _LAST_COMPLETE = """
 SELECT max(number) FROM markers JOIN phases USING (job, phase) WHERE unit = $unit AND chunk = 0
 """
+_MARKERS = "WHERE job = $job AND phase = $phase AND number = $number ORDER BY chunk"
 _LAST_HASH = "SELECT event_hash FROM markers WHERE job = $job ORDER BY rowid DESC LIMIT 1"
 
 
@@ -60,11 +64,13 @@ class RunLog:
         self.path = path
         #: The tables of a new file that hold rows; None where they are not known.
         self._filled = filled
+        #: What this session committed markers of.
+        self._marked: set[tuple[str, int]] = set()
         #: Number of the job that is worked on.
         self.job = job
         self._con = con
         self.cursors = Cursors(con)
-        self._writer = Writer(con.cursor(), path)
+        self._writer = Writer(con.cursor(), path, self.cursors.trim)
         # Opening an ended run changes nothing; writing to it makes it a running one again.
         self._ahead: list[FileChange] = [] if going_on else [Statement(_GOES_ON, [job])]
         self._stack = ExitStack()
@@ -81,7 +87,7 @@ class RunLog:
 
         Raises `RunFileError` when the path is taken or cannot be written.
         """
-        make_run_file(path, lambda con: Inserts(con).write([job]))
+        make_run_file(path, lambda con: Inserts(con).write([job]), is_small=True)
         return cls(path, connect(path, read_only=False), job=job.job, going_on=True, filled={type(job)})
 
     @classmethod
@@ -149,40 +155,62 @@ class RunLog:
 
     def submit(self, rows: Iterable[Row]) -> None:
         """Hand rows over and return at once; they are durable within about 50 ms. Raises `StorageError`."""
-        rows = tuple(rows)
-        self._note_filled(rows, ())
-        self._writer.submit(rows, self._take_ahead())
+        alike = by_type(rows)
+        self._note_filled(alike, ())
+        self._writer.submit(alike, self._take_ahead())
 
     def commit(self, rows: Iterable[Row] = (), statements: Sequence[FileChange] = ()) -> Future[None]:
         """Hand over rows that belong together; the future is done once they and all before are durable.
 
         The statements run after the rows, in the same transaction. Raises `StorageError`, as does the future.
         """
-        rows = tuple(rows)
-        self._note_filled(rows, statements)
-        hashes = [_hash_so_far(row) for row in rows if isinstance(row, MarkerRow)]
-        return self._writer.commit(rows, [*self._take_ahead(), *hashes, *statements])
+        alike = by_type(rows)
+        self._note_filled(alike, statements)
+        markers = [row for row in alike.get(MarkerRow, ()) if isinstance(row, MarkerRow)]
+        self._marked.update((marker.phase, marker.number) for marker in markers)
+        hashes = [_hash_so_far(marker) for marker in markers]
+        return self._writer.commit(alike, [*self._take_ahead(), *hashes, *statements])
 
     def query(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """The answer to a query, on a cursor of its own: what is committed, and nothing can be written."""
         with self.cursors.reading() as cursor:
             return cursor.execute(sql, params or None).fetchall()
 
+    def table(self, sql: str) -> "pa.Table":
+        """The answer to a query as an Arrow table."""
+        with self.cursors.reading() as cursor:
+            return cursor.sql(sql).to_arrow_table()
+
     def rows[R: Row](self, row_type: type[R], clause: str = "", params: Params = ()) -> list[R]:
         """The rows of one table, narrowed or ordered by a clause that begins with WHERE or ORDER BY."""
-        if self._filled is not None and row_type not in self._filled:
-            return []  # a new run asks many tables what an earlier session left there
+        if not self.may_hold(row_type):
+            return []
         columns = ", ".join(f'"{name}"' for name in column_names(row_type))
         found = self.query(f"SELECT {columns} FROM {table_of(row_type)} {clause}", params)  # noqa: S608 - our own names
         return [row_type(*values) for values in found]
 
+    def may_hold(self, *row_types: type) -> bool:
+        """Whether any of these tables may hold rows: a new run need not ask what an earlier session left there."""
+        filled = self._filled
+        return filled is None or any(issubclass(one, row_types) for one in tuple(filled))  # other threads add to it
+
+    def markers(self, phase: str, number: int) -> list[MarkerRow]:
+        """The markers of a hop, step or stage of the job, that of the whole first; a new one is not looked for."""
+        if self._filled is not None and (phase, number) not in self._marked:
+            return []
+        return self.rows(MarkerRow, _MARKERS, {"job": self.job, "phase": phase, "number": number})
+
     def last_complete(self, unit: Unit) -> int | None:
         """The last complete hop, or step, of the file; None where there is none."""
+        if not self.may_hold(MarkerRow):
+            return None
         ((number,),) = self.query(_LAST_COMPLETE, {"unit": unit})
         return None if number is None else int(number)
 
     def last_event_hash(self) -> str | None:
         """The hash over all events of the job up to its last marker, or None when there is none."""
+        if not self.may_hold(MarkerRow):
+            return None
         found = self.query(_LAST_HASH, {"job": self.job})
         return str(found[0][0]) if found else None
 
@@ -202,7 +230,7 @@ class RunLog:
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the file, in this process; to be closed before the log is."""
         self._filled = None
-        return self._con.cursor()
+        return self.cursors.own()
 
     def finish(
         self, status: Literal["finished", "failed", "paused", "abandoned"], reason: str | None, event_hash: str | None
@@ -222,10 +250,10 @@ class RunLog:
         atexit.unregister(self.close)
         self._stack.close()
 
-    def _note_filled(self, rows: Sequence[Row], statements: Sequence[FileChange]) -> None:
+    def _note_filled(self, row_types: Iterable[type[Row]], statements: Sequence[FileChange]) -> None:
         filled = self._filled
         if filled is not None and all(isinstance(one, Statement) and not one.is_insert for one in statements):
-            filled.update(map(type, rows))
+            filled.update(row_types)
         else:
             self._filled = None
 

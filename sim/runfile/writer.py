@@ -1,8 +1,7 @@
 """The one thread that writes a run file: rows come in from any thread and are committed in groups, through Arrow."""
 
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from ...personas.database import said
 from ...personas.errors import StorageError
 from ...personas.imports import prepare_arrow
 from .journal import Journal
-from .rows import Row, column_names, table_of
+from .rows import Row, by_type, column_names, table_of
 
 
 class Inserts:
@@ -29,13 +28,14 @@ class Inserts:
 
     def write(self, rows: Iterable[Row]) -> None:
         """Insert the rows, those of one table together and in the order given."""
-        alike: defaultdict[type[Row], list[Row]] = defaultdict(list)
-        for row in rows:
-            alike[type(row)].append(row)
-        for row_type, found in alike.items():
+        self.write_alike(by_type(rows))
+
+    def write_alike(self, alike: dict[type[Row], list[Row]]) -> None:
+        """Insert rows by class; those that are inserted are taken out, so that nothing holds them any longer."""
+        for row_type in tuple(alike):
             if row_type not in self._tables:
                 self._tables[row_type] = _PreparedInsert(self._con, row_type)
-            self._tables[row_type].insert(found)
+            self._tables[row_type].insert(alike.pop(row_type))
 
 
 class _PreparedInsert:
@@ -44,16 +44,22 @@ class _PreparedInsert:
     def __init__(self, con: duckdb.DuckDBPyConnection, row_type: type[Row]) -> None:
         table = table_of(row_type)
         self._con = con
-        self._values = attrgetter(*column_names(row_type))
+        self._columns = [attrgetter(name) for name in column_names(row_type)]
         self._batch = _ArrowRows(_schema_of(con, row_type))
-        con.register(f"new_{table}", self._batch)
-        con.execute(f"PREPARE insert_{table} AS INSERT INTO {table} BY NAME FROM new_{table}")
-        self._statement = f"EXECUTE insert_{table}"
+        name = row_type.__name__  # two classes may be rows of one table
+        con.register(f"new_{name}", self._batch)
+        con.execute(f"PREPARE insert_{name} AS INSERT INTO {table} BY NAME FROM new_{name}")
+        self._statement = f"EXECUTE insert_{name}"
 
     def insert(self, rows: Sequence[Row]) -> None:
-        with self._batch.holding(zip(*map(self._values, rows), strict=True)):
-            self._con.execute(self._statement)
+        for first in range(0, len(rows), _AT_ONCE):
+            some = rows[first : first + _AT_ONCE]
+            with self._batch.holding([list(map(column, some)) for column in self._columns]):
+                self._con.execute(self._statement)
 
+
+#: Rows of a table that are inserted at once, as each of them is in memory twice more then.
+_AT_ONCE = 20_000
 
 #: The Arrow schemas of rows: asking a table takes longer than inserting into it.
 _schemas: dict[type[Row], pa.Schema] = {}
@@ -98,6 +104,10 @@ type FileChange = Callable[[duckdb.DuckDBPyConnection], None]
 #: Rows wait at most this long for others to share their commit, which costs the same whatever it holds.
 GROUP_SECONDS = 0.05
 
+#: Bytes of the file's blocks that DuckDB may keep in memory, and rows after which that is looked at: what a run reads
+#: again are the latest rows, and others by number.
+_CACHED, _LOOKED_AFTER = 1 << 27, 20_000
+
 _FULL = ("No space left", "File too large", "Disk quota exceeded")
 
 
@@ -120,7 +130,7 @@ class Statement:
 
 @dataclass(slots=True)
 class _Batch:
-    rows: list[Row] = field(default_factory=list)
+    rows: dict[type[Row], list[Row]] = field(default_factory=dict)
     statements: list[FileChange] = field(default_factory=list)
     futures: list[Future[None]] = field(default_factory=list)
     #: Where its answers end in the journal.
@@ -137,8 +147,12 @@ class Writer:
     write nothing more is written: every later call raises `StorageError`.
     """
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, path: Path) -> None:
-        """Raises `StorageError` when there is no place for the journal."""
+    def __init__(self, con: duckdb.DuckDBPyConnection, path: Path, trim: Callable[[int], None]) -> None:
+        """`trim` has DuckDB keep at most so many bytes of the file in memory.
+
+        Raises `StorageError` when there is no place for the journal.
+        """
+        self._trim, self._untrimmed = trim, 0
         self._journal = Journal(path, con)
         self._con = con
         self._path = path
@@ -155,19 +169,19 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="populace-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, rows: Iterable[Row], statements: Sequence[FileChange] = ()) -> None:
-        """Hand rows over and return at once; they are durable soon after."""
-        self._hand_over(tuple(rows), statements, None)
+    def submit(self, rows: Mapping[type[Row], list[Row]], statements: Sequence[FileChange] = ()) -> None:
+        """Hand rows over, by class, and return at once; they are durable soon after."""
+        self._hand_over(rows, statements, None)
 
-    def commit(self, rows: Iterable[Row] = (), statements: Sequence[FileChange] = ()) -> Future[None]:
-        """Hand rows over and do not wait for others: the future is done when they and all before are durable.
+    def commit(self, rows: Mapping[type[Row], list[Row]], statements: Sequence[FileChange] = ()) -> Future[None]:
+        """Hand rows over, by class, and wait for no others: the future is done when they and all before are durable.
 
         The statements run in the same transaction, after the rows. The future fails with `StorageError`.
         """
         future: Future[None] = Future()
         # From here on it cannot be cancelled: the rows are written whether anybody waits or not.
         future.set_running_or_notify_cancel()
-        self._hand_over(tuple(rows), statements, future)
+        self._hand_over(rows, statements, future)
         return future
 
     def close(self) -> None:
@@ -184,9 +198,9 @@ class Writer:
         if self._failure is not None and not self._reported:
             raise self._storage_error()
 
-    def _hand_over(self, rows: tuple[Row, ...], statements: Sequence[FileChange], future: Future[None] | None) -> None:
-        for row_type in {type(row) for row in rows}:
-            table_of(row_type)
+    def _hand_over(
+        self, rows: Mapping[type[Row], list[Row]], statements: Sequence[FileChange], future: Future[None] | None
+    ) -> None:
         with self._lock:
             if self._failure is not None:
                 raise self._storage_error()
@@ -197,12 +211,14 @@ class Writer:
             except OSError as error:
                 self._failure = error
                 raise self._storage_error() from error
-            self._batch.rows.extend(rows)
+            for row_type, alike in rows.items():
+                self._batch.rows.setdefault(row_type, []).extend(alike)
             self._batch.statements.extend(statements)
             if future is not None:
                 self._batch.futures.append(future)
                 self._urgent.set()
-            self._work.set()
+            if not self._work.is_set():
+                self._work.set()
 
     def _run(self) -> None:
         while True:
@@ -230,10 +246,11 @@ class Writer:
 
     def _write(self, batch: _Batch) -> None:
         # One insert is a transaction in itself, and most batches are calls alone.
-        alone = not batch.statements and len(set(map(type, batch.rows))) == 1
+        written = sum(map(len, batch.rows.values()))
+        alone = not batch.statements and len(batch.rows) == 1 and written <= _AT_ONCE
         if not alone:
             self._con.execute("BEGIN TRANSACTION")
-        self._inserts.write(batch.rows)
+        self._inserts.write_alike(batch.rows)
         for statement in batch.statements:
             statement(self._con)
         if not alone:
@@ -243,6 +260,10 @@ class Writer:
             self._journal.cut(batch.journalled)
         for future in batch.futures:
             future.set_result(None)
+        self._untrimmed += written
+        if self._untrimmed >= _LOOKED_AFTER:
+            self._untrimmed = 0
+            self._trim(_CACHED)
 
     def _fail(self, batch: _Batch, error: Exception) -> None:
         with self._lock:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .agents.actions import Action
-    from .facade import grow, make, run, run_async
+    from .facade import experiment, grow, make, run, run_async
     from .personas.hub.file import open_hub
     from .personas.persona import Persona
     from .sim.runfile.reader import open_run
@@ -27,6 +27,7 @@ __all__ = [
     "Scenario",
     "Society",
     "__version__",
+    "experiment",
     "grow",
     "make",
     "open_hub",
@@ -42,6 +43,7 @@ _MODULES = {
     "Persona": "personas.persona",
     "Scenario": "sim.scenario",
     "Society": "sim.society",
+    "experiment": "facade",
     "grow": "facade",
     "make": "facade",
     "open_hub": "personas.hub.file",

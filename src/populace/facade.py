@@ -10,28 +10,30 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from .agents.endpoint.models import ModelHandle, open_model
 from .agents.gateway.budget import Prices, given_prices
 from .agents.gateway.limits import Limits
+from .notebook import default_progress
 from .personas.database import is_made
 from .personas.errors import SetupError, parameter
 from .personas.files import remove_database
-from .progress import default_progress
-from .scenarios.catalog import find_scenario, find_task
+from .scenarios.catalog import find_scenario, find_task, load_experiment
 from .sim.config import RunConfig
 from .sim.engine import Progress
 from .sim.growth import Growth
 from .sim.growth.stored import ask_again
 from .sim.runfile.job_rows import RunRow
-from .sim.runfile.reader import FinishedRun, open_run
+from .sim.runfile.reader import FinishedRun, open_hub_or_run, open_run
 from .sim.runfile.recording import last_step, run_of
 from .sim.scenario import GrowthOnly, Scenario
 from .sim.society import Society
-from .sim.task import Prompting, Task
+from .sim.tasks.task import Prompting, Task
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
     from langchain_core.language_models.chat_models import BaseChatModel
 
     from .agents.embedding.models import EmbeddingHandle
+    from .analysis.experiment.effects import Findings
     from .sim.config import GivenModel
+    from .sim.experiment.design import Experiment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,7 @@ def run(
     hub: Path | str | None = None,
     select: str | None = None,
     draw: str | None = None,
+    network: str = "grown",
     steps: int = 8,
     seed: int = 0,
     model: "str | BaseChatModel | ModelHandle" = "procedural",
@@ -105,6 +108,8 @@ def run(
     retry_refusals: int | None = None,
     prices: Prices | str | None = None,
     cache: Path | str | None = None,
+    mind: str | None = None,
+    archetypes: str | int | None = None,
     batch: bool = False,
     solver: "GivenModel | None" = None,
     grader: "GivenModel | None" = None,
@@ -119,21 +124,18 @@ def run(
     """Grow the people, take the steps, and give back the finished run. Works in a notebook, too.
 
     `scenario` is one of your own, or the name of one that ships, or the path of a script; `settings` are for the last
-    two. `solver` and `grader` are the models that checks and stages ask by role, `model` unless given: a name, a chat
-    model, or a `RoleModel` with endpoints and prices.
+    two. `mind` is "one-call", "think", "react" or "rule", the scenario's own unless given. `archetypes` asks one agent
+    for many. `solver` and `grader` are asked by role, `model` unless given: a name, a chat model, or a `RoleModel`.
 
-    People are said by `agents`, `hops`, `seeds`, `hub`, `select` and `draw`, as on the command line, or all at
-    once by `growth`. `limits` are `Limits`, or some of them by name: `{"max_calls": 100}`. `temperature`, `top_p` and
-    `extra_body` are sent with every request to the chat model, and `retry_refusals` is how often it is asked again when
-    it refuses. A price is `Prices`, or "INPUT/OUTPUT" in dollars for a million tokens. `out` is the run file,
-    NAME.duckdb unless given.
+    People are said by `agents`, `hops`, `seeds`, `hub`, `select` and `draw`, or all at once by `growth`; who is tied to
+    whom by `network`. `limits` are `Limits`, or some of them by name: `{"max_calls": 100}`. `temperature`, `top_p` and
+    `extra_body` are sent with every request to the chat model, and `retry_refusals` is how often it is asked again. A
+    price is `Prices`, or "INPUT/OUTPUT" in dollars for a million tokens. `out` is the run file, NAME.duckdb by default.
 
     Called again, the same run that is finished is given back from its file, without a call, and its `note` says so. Of
     a file with an unfinished run, `resume` goes on, with other limits where they are given; `overwrite` begins anew.
-    Anything else that is there is refused. An interrupted call (Ctrl-C, or a notebook's stop) leaves a paused run.
-
-    `progress` is shown in a notebook; True shows it in a terminal, False nowhere.
-    Raises `SetupError` for what cannot be run, and `RunError` when the run fails; what was done can be resumed.
+    Anything else there is refused. An interrupted call (Ctrl-C) leaves a paused run. `progress` is shown in a notebook;
+    True shows it in a terminal, False nowhere. Raises `SetupError` for what cannot be run, `RunError` when it fails.
     """
     society = _society(**locals())
     return society if isinstance(society, FinishedRun) else society.run()
@@ -173,6 +175,43 @@ def make(
     if script is not None:
         return run(str(script), settings=given, growth=growth, **options)
     return run(made, growth=growth, **options)
+
+
+def experiment(
+    declared: "Experiment | Path | str",
+    out: Path | str,
+    *,
+    limits: Limits | Mapping[str, Any] | None = None,
+    prices: Prices | str | None = None,
+    cache: Path | str | None = None,
+    parallel: int = 2,
+    progress: Progress | bool | None = None,
+) -> "Findings":
+    """Do all runs of an experiment in the folder `out`, and give back what it found: means, effects and checks.
+
+    `declared` is an `Experiment`, or the path of a Python file that defines one. `limits` hold for all runs together.
+    Given again, it goes on. Raises `SetupError` for what cannot be as declared, `PausedError` and `RunError`.
+    """
+    from .analysis.experiment.effects import read_findings
+    from .scenarios.fidelity.model_checks import MODEL_CHECKS
+    from .sim.experiment.folder import run_experiment
+
+    stated = load_experiment(Path(declared)) if isinstance(declared, str | Path) else declared
+    found, script = find_scenario(stated.scenario) if isinstance(stated.scenario, str) else (stated.scenario, None)
+    report = run_experiment(
+        stated,
+        out,
+        found,
+        scenario_file=script,
+        checks=MODEL_CHECKS,
+        limits=limits if isinstance(limits, Limits) else Limits.given(**(limits or {})),
+        prices=_prices(prices),
+        cache=cache,
+        parallel=parallel,
+        progress=default_progress(progress),
+    )
+    with open_hub_or_run(report.path) as merged:
+        return read_findings(merged)
 
 
 def _takes_what[**P, R](
@@ -233,9 +272,7 @@ def grow(
     after the earlier ones it grows on from what is there. `open_hub` opens what comes of it.
     Raises `SetupError` for what cannot be grown, and `RunError` when growing fails.
     """
-    wanted = Growth.unlimited(
-        sources=tuple(map(str, sources)) or None, hub=people, agents=agents, hops=hops, **growth
-    )  # fmt: skip
+    wanted = Growth.unlimited(sources=tuple(map(str, sources)) or None, hub=people, agents=agents, hops=hops, **growth)
     path, asked = Path(hub), _SharedOptions.given(locals())
     if not is_made(path):
         return asked.begun(GrowthOnly(), growth=wanted, seed=seed, batch=batch, out=path).run()
@@ -253,7 +290,7 @@ def _society(**given: Any) -> Society | FinishedRun:
     society = asked.begun(
         made,
         growth=_growth(given["growth"], **people),
-        **{name: given[name] for name in ("seed", "batch", "steps")},
+        **{name: given[name] for name in ("seed", "mind", "archetypes", "batch", "steps", "network")},
         out=given["out"] or f"{made.name if script is None else script.stem}.duckdb",
         scenario_file=script,
     )

@@ -33,6 +33,32 @@ def test_one_action_is_asked_for_as_it_is_and_several_in_an_envelope() -> None:
         several.validate(TOOL)
 
 
+class Announcement(Action):
+    """What this person tells some of those who are there."""
+
+    name: ClassVar[str] = "announcement"
+    addressed: ClassVar[bool] = True
+    kind: Literal["announcement"]
+    to: tuple[str, ...]
+    text: str
+
+    @property
+    def emitted_text(self) -> str:
+        return self.text
+
+
+def test_a_line_can_be_spoken_to_several_who_are_there() -> None:
+    schema = answer_schema((Announcement,), ("n1", "n2"))
+    assert schema.json_schema["properties"]["to"]["items"]["enum"] == ["n1", "n2"]
+    assert "to (list of one of n1, n2)" in described_actions((Announcement,), ("n1", "n2"))
+    said = schema.validate({"kind": "announcement", "to": ["n2", "n1", "n2"], "text": "Hello."})
+    assert said.addressees == ("n2", "n1")
+    with pytest.raises(ValueError, match="'n3' is not there; choose one of n1, n2"):
+        schema.validate({"kind": "announcement", "to": ["n1", "n3"], "text": "Hello."})
+    with pytest.raises(TypeError, match="said to 2 agents; read `addressees`"):
+        _ = said.addressee
+
+
 def test_a_line_can_only_be_spoken_to_somebody_who_is_there() -> None:
     schema = answer_schema((DialogueLine,), ("n1", "player"))
     assert schema.json_schema["properties"]["to"]["enum"] == ["n1", "player"]

@@ -5,8 +5,9 @@ from asking import Open, ask, ask_all
 from memory_ledger import MemoryLedger
 from openai_faults import Latency
 from openai_server import OpenAIServer
+from paid_answers import call
 
-from populace.agents.gateway.budget import Breaker, Budget, Meter, Prices, Spent
+from populace.agents.gateway.budget import Breaker, Budget, Meter, Prices, SharedBudget, Spent
 from populace.agents.gateway.limits import Limits
 from populace.personas.errors import PausedError, SetupError
 from populace.personas.model import Outcome
@@ -101,3 +102,19 @@ def test_what_is_no_error_does_not_trip_the_breaker(outcome: Outcome) -> None:
     for _ in range(300):
         breaker.note(outcome, "")
     breaker.check()
+
+
+def test_runs_that_share_a_budget_begin_as_many_calls_in_all_as_it_has_left() -> None:
+    shared = SharedBudget(Limits(max_calls=7), spent=Spent(calls=2))  # of an earlier session
+    meters = [Meter(shared=shared) for _ in range(2)]
+    runs = [Budget(Limits(max_calls=4), meter, None) for meter in meters]
+    for place in (0, 1, 0, 1):
+        runs[place].begin()
+    for place in (0, 1):  # what has ended stays spent
+        meters[place].add(call())
+        runs[place].end()
+    runs[0].begin()
+    for run in runs:
+        with pytest.raises(PausedError, match="budget of 7 calls"):
+            run.begin()
+    assert [meter.total.calls for meter in meters] == [1, 1]

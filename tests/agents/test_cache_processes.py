@@ -47,7 +47,7 @@ class Writers:
 
     def close(self) -> str:
         """No more jobs; gives what the processes complained of."""
-        return self._process.communicate(timeout=60)[1]
+        return self._process.communicate(timeout=300)[1]
 
     def _told(self, job: dict[str, Any]) -> int:
         self._in.write(json.dumps(job) + "\n")
@@ -89,7 +89,7 @@ def test_a_writer_that_is_killed_loses_nothing_committed_and_harms_nothing(
     writers: Writers, path: Path, moment: int
 ) -> None:
     AnswerCache(path).close()
-    child = writers.begin(path, "killed", 5_000, pause=0.001)
+    child = writers.begin(path, "killed", 10**6, pause=0.001)
     until(lambda: len(rows(path, "SELECT id FROM answers")) >= moment)
     seen = rows(path, "SELECT request_hash, raw FROM answers")
     os.kill(child, signal.SIGKILL)

@@ -311,7 +311,7 @@ def test_the_revisions_of_a_step_end_with_its_last_calls() -> None:
             await call(defer=True)
 
     async def step() -> float:
-        await bounded_map(turn, range(40), workers=24, done=lambda _: None)
+        await bounded_map(turn, range(40), workers=24, done=lambda *_: None)
         return seconds()
 
     # Five waves of first calls and one of revisions; in the order asked for it would be seven.

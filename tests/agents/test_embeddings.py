@@ -14,7 +14,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_openai import OpenAIEmbeddings
 from memory_ledger import MemoryLedger
 from memory_vectors import MemoryVectors
-from openai_faults import FaultKind, Latency
+from openai_faults import FaultKind
 from openai_server import OpenAIServer
 from openai_vectors import DIMS, vector_of
 from tiny_gguf import write_tiny_gguf
@@ -210,13 +210,13 @@ async def test_a_budget_of_calls_pauses_and_loses_nothing(
 
 
 async def test_no_more_than_may_be_are_in_flight(opened: Open, openai_server: OpenAIServer) -> None:
-    openai_server.latency = Latency(0.02)
+    openai_server.hold(4)
     await opened(batching=Batching(texts=1)).embed(TEXTS, STEP)
     assert openai_server.peak_in_flight == 4
 
 
 async def test_tokens_a_minute_are_held_for_the_texts_alone(opened: Open, openai_server: OpenAIServer) -> None:
-    openai_server.latency = Latency(0.05)
+    openai_server.hold(4)
     await opened(batching=Batching(texts=2), limits={"tpm": 100_000}).embed(TEXTS, STEP)
     assert openai_server.peak_in_flight == 4
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -21,7 +22,7 @@ from memory_ledger import MemoryLedger
 from tiny_gguf import CONTEXT, write_tiny_gguf
 
 from populace.agents.endpoint.chat_openai import GgufChat
-from populace.agents.endpoint.local_server import SLOTS, GgufHeader, LocalServer, read_gguf
+from populace.agents.endpoint.local_server import SLOTS, GgufHeader, LocalServer, _Running, read_gguf
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.gateway import Gateway
 from populace.personas.errors import EndpointError, SetupError
@@ -43,7 +44,7 @@ def Server(params):
     sum(range(10**15))
 """
 
-#: A process that starts a server, says the process id of it, and lives on.
+#: A process that starts a server, says the process id of it when it is ready, or loads its model, and lives on.
 PARENT = """
 import asyncio, sys, time
 from pathlib import Path
@@ -51,7 +52,10 @@ from populace.agents.endpoint.local_server import LocalServer
 async def start():
     server = LocalServer(Path(sys.argv[1]))
     starting = asyncio.ensure_future(server.started())
-    await asyncio.wait([starting], timeout=float(sys.argv[2]))
+    if sys.argv[2] == "ready":
+        await starting
+    while server._running is None or not (starting.done() or server._running._said):
+        await asyncio.sleep(0.01)
     print(server.pid, flush=True)
     time.sleep(600)
 asyncio.run(start())
@@ -99,7 +103,7 @@ def is_alive(pid: int | None) -> bool:
 
 
 def wait_until(happened: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not happened() and time.monotonic() < deadline:
         time.sleep(0.01)
     return happened()
@@ -220,15 +224,23 @@ async def test_each_answer_is_what_was_asked_for_or_a_counted_failure(
 async def test_concurrent_first_calls_start_one_server_and_do_not_block_the_loop(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = Mock(wraps=subprocess.Popen)
+    begin, turned, hear = Mock(wraps=subprocess.Popen), threading.Event(), _Running._hear
     monkeypatch.setattr(subprocess, "Popen", begin)
+
+    def heard(running: _Running, line: str) -> None:
+        turned.wait(60)  # before it is known to listen; a loop that is blocked makes no turns meanwhile
+        hear(running, line)
+
+    monkeypatch.setattr(_Running, "_hear", heard)
     asking = asyncio.ensure_future(ask_all(gateway, 8))
     turns = 0
     while not asking.done():
         await asyncio.sleep(0.001)
         turns += 1
+        if turns > 20:
+            turned.set()
     assert begin.call_count == 1
-    assert turns > 20
+    assert turned.is_set()
 
 
 @local
@@ -284,9 +296,20 @@ async def test_a_file_without_its_end_stops_the_run_with_what_llama_cpp_says(
     await gateway.aclose()
 
 
+class OnceItSpoke(threading.Timer):
+    """Its time is up when the server has written something, however long that takes."""
+
+    def run(self) -> None:
+        wait_until(lambda: bool(self.function.__self__._said))  # type: ignore[attr-defined]
+        self.function()
+
+
 @local
 @pytest.mark.usefixtures("endless")
-async def test_a_server_that_is_not_ready_in_time_says_the_last_line_it_wrote(tiny: Path) -> None:
+async def test_a_server_that_is_not_ready_in_time_says_the_last_line_it_wrote(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("populace.agents.endpoint.local_server.Timer", OnceItSpoke)
     server = LocalServer(tiny, start_within=1.5)
     with pytest.raises(EndpointError, match=r"not ready within 1\.5 seconds; the last line it wrote: warming up"):
         await server.started()
@@ -332,7 +355,7 @@ def child_of(parent: "subprocess.Popen[str]") -> int:
 
 @local
 def test_a_parent_that_is_killed_takes_its_server_along(tiny: Path) -> None:
-    command = [sys.executable, "-c", PARENT, str(tiny), "20"]
+    command = [sys.executable, "-c", PARENT, str(tiny), "ready"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         server = child_of(parent)
         assert is_alive(server)
@@ -343,7 +366,7 @@ def test_a_parent_that_is_killed_takes_its_server_along(tiny: Path) -> None:
 @local
 @pytest.mark.usefixtures("endless")
 def test_also_while_it_still_loads_the_model(tiny: Path) -> None:
-    command = [sys.executable, "-c", PARENT, str(tiny), "1"]
+    command = [sys.executable, "-c", PARENT, str(tiny), "loading"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         server = child_of(parent)
         assert is_alive(server)
@@ -362,7 +385,7 @@ def test_ctrl_c_ends_the_run_in_order_and_its_server(tiny: Path, tmp_path: Path)
             assert wait_until(lambda: bool(children(run.pid)))
             (server,) = children(run.pid)
             os.killpg(run.pid, signal.SIGINT)
-            _, said = run.communicate(timeout=60)
+            _, said = run.communicate(timeout=300)
         finally:
             run.kill()  # else one that went on would be waited for
     assert run.returncode == 130, said

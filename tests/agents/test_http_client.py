@@ -1,5 +1,4 @@
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -27,7 +26,7 @@ def reply(message: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def chat(openai_server: OpenAIServer) -> AsyncIterator[LeanChatOpenAI]:
-    chat = cast("LeanChatOpenAI", open_model("openai:m", base_url=openai_server.base_url, timeout=5.0).chat)
+    chat = cast("LeanChatOpenAI", open_model("openai:m", base_url=openai_server.base_url, timeout=120.0).chat)
     yield chat
     await chat.aclose()
 
@@ -170,15 +169,23 @@ async def test_a_call_ends_at_its_timeout(openai_server: OpenAIServer) -> None:
     assert caught.value.outcome is Outcome.TIMEOUT
 
 
-async def test_nobody_at_the_address_is_unreachable() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    wire = HttpClient(url)
+async def test_nobody_at_the_address_is_unreachable(nowhere: str) -> None:
+    wire = HttpClient(nowhere)
     with pytest.raises(RequestError) as caught:
         await wire.post("chat/completions", {"messages": []})
     await wire.aclose()
     assert caught.value.outcome is Outcome.UNREACHABLE
+
+
+async def test_requests_go_by_the_proxy_that_the_environment_names(
+    openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", openai_server.base_url.removesuffix("/v1"))
+    wire = HttpClient("http://elsewhere.example/v1", timeout=120.0)
+    posted = await wire.post("chat/completions", {"messages": [{"role": "user", "content": "Hm?"}]})
+    await wire.aclose()
+    assert posted.reply["choices"]
+    assert openai_server.calls == 1
 
 
 async def test_a_redirect_is_not_followed(chat: LeanChatOpenAI, openai_server: OpenAIServer) -> None:

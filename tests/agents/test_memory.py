@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.agents.embedding.vectors import Vector
-from populace.agents.memory import Memory, _bm25
+from populace.agents.memory import Memory, MemoryStream, RecallWeights, _bm25
 
 WORDS = st.text("abcdef ", max_size=20)
 
@@ -99,3 +99,67 @@ def test_a_vector_without_length_is_near_to_nothing() -> None:
     memory = filled("one", "two", "newest")
     memory.give_vectors({"one": vector(0, 1), "two": vector(0, 0)})
     assert memory.recall("", 2, vector=vector(0, 1)) == ("one", "newest")
+
+
+def stream(*notes: str, capacity: int = 8, **weights: float) -> MemoryStream:
+    memory = MemoryStream(capacity, weights=RecallWeights(**weights))
+    for step, note in enumerate(notes, start=1):
+        memory.note(note, step=step, importance=1)
+    return memory
+
+
+def test_a_stream_recalls_what_is_recent_near_or_important_as_its_weights_say() -> None:
+    memory = stream("the bridge broke", "a wedding", "rain", recency=0, relevance=0)
+    memory.note("the mill burnt down", kind="seen", step=3, importance=9)
+    memory.note("soup", step=4, importance=1)
+    assert memory.recall("bridge", 1) == ("the mill burnt down",)
+    assert stream("the bridge broke", "rain", "soup", importance=0).recall("bridge", 1) == ("soup",)
+    assert stream("the bridge broke", "rain", "soup", recency=0).recall("bridge", 1) == ("the bridge broke",)
+
+
+def test_a_score_of_a_stream_is_the_weighted_sum_of_three_scaled_parts() -> None:
+    memory = MemoryStream(8, weights=RecallWeights(recency=1, relevance=2, importance=3, decay=0.5))
+    for step, (text, importance) in enumerate((("a goat", 2), ("a bridge", 6), ("soup", 10)), start=1):
+        memory.note(text, step=step, importance=importance)
+    recency = [0, (0.5 - 0.25) / 0.75, 1]
+    relevance, weight = [0, 1, 0], [0, 0.5, 1]
+    wanted = [r + 2 * n + 3 * w for r, n, w in zip(recency, relevance, weight, strict=True)]
+    assert memory._scores("bridge", memory._notes, None) == pytest.approx(wanted)
+
+
+def test_importance_follows_kind_closeness_and_new_words_and_never_length() -> None:
+    memory = MemoryStream(8)
+    assert memory.weigh("rain", "heard") == memory.weigh("rain again today in the town", "heard") == 4 + 3
+    memory.note("rain", kind="heard", step=1)
+    assert memory.weigh("rain rain rain", "heard") == memory.weigh("rain", "heard") == 4
+    assert memory.weigh("rain", "said", is_close=True) == 3 + 2
+    assert memory.weigh("the river took the bridge", "reflection") == 10
+
+
+def test_reflections_and_the_plan_do_not_take_the_place_of_what_happened() -> None:
+    memory = stream("one", "two", capacity=2)
+    for text in ("insight one", "insight two", "insight three"):
+        memory.note(text, kind="reflection", step=3)
+    memory.note("go home", kind="plan", step=3)
+    assert memory.recall("", 9) == ("one", "two", "insight two", "insight three")
+    assert memory.plan == "go home"
+    assert [memory.is_plan_due(step, 4) for step in (4, 6, 7)] == [False, False, True]
+    memory.note("stay", kind="plan", step=7)
+    assert memory.plan == "stay"
+
+
+def test_a_reflection_is_due_once_what_was_noted_since_the_last_one_weighs_enough() -> None:
+    memory = stream("one", "two", "three")
+    assert memory.to_reflect_on(3) == ("one", "two", "three")
+    assert memory.to_reflect_on(4) == memory.to_reflect_on(0) == ()
+    memory.note("an insight", kind="reflection", step=3)
+    memory.note("four", step=4, importance=5)
+    assert memory.to_reflect_on(6) == ("three", "four")  # the third was noted in the turn of the reflection
+    memory.note("another insight", kind="reflection", step=5)
+    assert memory.to_reflect_on(1) == ()
+
+
+def test_a_memory_without_weights_weighs_nothing_and_makes_no_plans() -> None:
+    memory = filled("one", "two")
+    assert memory.weigh("three", "heard") is None
+    assert (memory.plan, memory.is_plan_due(1, 1), memory.to_reflect_on(1)) == ("", False, ())

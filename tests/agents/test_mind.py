@@ -13,16 +13,17 @@ from populace.agents.mind import (
     Mind,
     MindContext,
     MindState,
+    Rule,
     build_mind,
     check,
     decide,
     decide_by_rule,
     generate,
     keep,
-    turn_prompt,
 )
 from populace.agents.observation import Heard, Observation, Seen
 from populace.agents.procedural.situation import read_sections
+from populace.agents.turn_prompt import turn_prompt
 from populace.personas.errors import HookError
 from populace.personas.model import Answer, AnswerSchema, Outcome, RequestContext
 from populace.personas.prompt import RenderedPrompt
@@ -238,9 +239,12 @@ def test_a_rule_decides_without_a_model_and_may_do_nothing() -> None:
             Instruction(kind="instruction", text=f"{observation.persona} {rng.random()}") if rng.random() < 1 else None
         )
 
-    assert decide_by_rule(ask, state()) == decide_by_rule(ask, state())
-    assert decide_by_rule(lambda *_: None, state()).action is None
+    def decided_by(rule: Rule, *offered: type[Action]) -> Decision:
+        return decide_by_rule(rule, state()["observation"], offered or (Instruction,), seed=5)
+
+    assert decided_by(ask) == decided_by(ask)
+    assert decided_by(lambda *_: None).action is None
     with pytest.raises(HookError, match="must give one of the actions that are offered"):
-        decide_by_rule(ask, state(DialogueLine))
+        decided_by(ask, DialogueLine)
     with pytest.raises(HookError, match="speaks to 'n1', who is not there"):
-        decide_by_rule(lambda *_: DialogueLine(kind="dialogue", to="n1", text="Hello."), state(DialogueLine))
+        decided_by(lambda *_: DialogueLine(kind="dialogue", to="n1", text="Hello."), DialogueLine)

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 
-from populace.agents.endpoint.models import is_loopback, open_model, public_address
+from populace.agents.endpoint.addresses import is_loopback, public_address
+from populace.agents.endpoint.models import open_model
 from populace.personas.errors import SetupError
 
 LOCAL = "http://127.0.0.1:9/v1"

@@ -31,6 +31,9 @@ async def fails_for(server: OpenAIServer, kind: FaultKind, seconds: float, *, le
             await asyncio.sleep(0.01)
     server.fault(kind, attempts=None)
     await asyncio.sleep(seconds)
+    async with asyncio.timeout(60):
+        while sum(call.raw is None for call in ledger.calls) < 5:  # noqa: ASYNC110 - the ledger is a list
+            await asyncio.sleep(0.01)
     server.faults.clear()
 
 

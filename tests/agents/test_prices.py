@@ -70,6 +70,7 @@ def test_a_batch_has_its_own_prices_or_none() -> None:
     assert prices_of("deepseek-chat", "https://api.deepseek.com", batch=True) is None
 
 
+@pytest.mark.slow
 def test_the_library_is_not_even_imported_for_a_server_of_ones_own() -> None:
     asked = "from populace.agents.gateway.budget import prices_of; prices_of('m', 'http://127.0.0.1:1/v1')"
     shown = f"import sys; {asked}; print('genai_prices' in sys.modules)"

@@ -1,7 +1,7 @@
 import pytest
 
-from populace.agents.actions import Instruction
-from populace.agents.checks import Check, CheckOutcome, CheckResult
+from populace.agents.actions import Check, Instruction
+from populace.agents.checks import CheckOutcome, CheckResult
 from populace.agents.problem_checks import AsksSomething, BriefAnswer, FewSubProblems, HoldsNoSolution
 
 

@@ -15,7 +15,6 @@ from populace.agents.action_schema import answer_schema
 from populace.agents.actions import Action, DialogueLine, Instruction
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.gateway import Gateway
-from populace.agents.mind import turn_prompt
 from populace.agents.observation import Heard, Observation, Seen
 from populace.agents.procedural import ProceduralModel
 from populace.agents.procedural.growth import Sketch, describe
@@ -23,6 +22,7 @@ from populace.agents.procedural.lexicon import data, lexicon
 from populace.agents.procedural.situation import Situation, portrait_of, read_situation
 from populace.agents.procedural.speech import exchange_of
 from populace.agents.tool_spec import ToolSpec
+from populace.agents.turn_prompt import turn_prompt
 from populace.personas.model import RequestContext
 from populace.personas.prompt import RenderedPrompt, fence
 

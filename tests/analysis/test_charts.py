@@ -184,6 +184,20 @@ def test_every_typed_field_has_its_chart_over_steps_and_by_group(voted: Any) -> 
     assert "step 2: yes in 6 of 12 (50.0%)" in told(charts["field-ballot-vote-step"].wide)
 
 
+def test_fields_of_people_who_stand_for_others_are_weighted(voted: Any) -> None:
+    # Three of those in the east, who vote yes in both steps, count nine times as much as each of the others.
+    voted.connection.execute("UPDATE agents SET weight = if(ordinal IN (2, 4, 6), 9, 1)")
+    charts = {chart.name: chart for chart in chart_fields(voted)}
+    by_step = charts["field-ballot-vote-step"]
+    assert by_step.headings == ("step", "yes", "no", "yes by weight", "no by weight")
+    assert by_step.rows == [(1, 12, 0, "100.0%", "0.0%"), (2, 6, 6, "83.3%", "16.7%")]
+    assert "step 2: yes in 6 of 12 (83.3% by weight)" in told(by_step.wide)
+    assert charts["field-ballot-vote-group_name"].rows[1] == ("west", 6, 6, "50.0%", "50.0%")
+    # (78 + 8 * (2 + 4 + 6)) / 36, where the plain mean is 6.5.
+    assert charts["field-ballot-toll"].rows[0] == (1, "all", "4.833", "1", "12", 12)
+    assert set(texts(charts["field-ballot-toll"].wide)) >= {"toll (mean by weight)"}
+
+
 def test_a_field_that_holds_nothing_is_not_drawn(voted: Any) -> None:
     voted.connection.execute('UPDATE emissions SET payload = \'{"toll": "dear", "vote": null}\'')
     assert chart_fields(voted) == []

@@ -31,6 +31,33 @@ def test_every_question_that_is_derived_is_answered_in_a_few_rows_of_short_text(
         assert all(len(value) <= 90 for row in answer.rows.rows for value in row if isinstance(value, str))
 
 
+def test_figures_about_the_population_go_by_the_weights_of_agents_where_they_differ(make_run: Any) -> None:
+    run = declare(make_run(people=20, steps=4))
+    plain = {answer.question.title: answer for answer in answers_of(run, 4)}
+    run.connection.execute("UPDATE agents SET weight = if(group_name = 'east', 3, 1)")
+    run.connection.execute(
+        "UPDATE emissions SET payload = {'use': 'little'}::JSON WHERE kind = 'tool' AND emission % 2 = 0"
+    )
+    weighted = {answer.question.title: answer for answer in answers_of(run, 4)}
+    assert list(weighted) == list(plain)
+    ((expected,),) = run.query(
+        "SELECT round(100 * sum(weight) FILTER (payload ->> 'use' = 'little') / sum(weight), 1) "
+        "FROM emissions JOIN agents USING (agent) WHERE kind = 'tool'"
+    ).rows
+    often = weighted["How often was each use chosen in tool?"].rows
+    assert often is not None
+    assert often.columns == ["use", "times", "%", "weighted %"]
+    assert {use: share for use, _, _, share in often.rows}["little"] == expected
+    shares = weighted["Do groups differ in use of tool?"].rows
+    assert shares is not None
+    assert sum(row[3] for row in shares.rows if row[0] == "east") == pytest.approx(100, abs=0.2)
+    for title in list(weighted)[:2]:
+        means, before = weighted[title].rows, plain[title].rows
+        assert means is not None
+        assert before is not None
+        assert means.columns == [name.replace("mean", "weighted mean") for name in before.columns]
+
+
 def test_fields_are_asked_about_first_then_measures_then_interventions(make_run: Any) -> None:
     titles = [question.title for question in questions_of(declare(make_run(people=20, steps=4)))]
     assert titles[:6] == [

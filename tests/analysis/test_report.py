@@ -139,9 +139,13 @@ def test_the_settings_used_are_listed(make_run: Any) -> None:
 
 
 def test_a_language_models_text_is_no_statement_of_people(make_run: Any) -> None:
-    text = Page(render_report(make_run(people=20, steps=1, model="openai:small"))).text
+    run = make_run(people=20, steps=1, model="openai:small")
+    run.connection.execute("UPDATE personas SET model = if(ordinal <= 5, 'procedural', 'openai:small')")
+    text = Page(render_report(run)).text
     assert "Synthetic text by \u201copenai:small\u201d" in text
-    assert "no number here has error bars" in text
+    assert "no interval here says what another seed would give" in text
+    assert "The descriptions of 5 of 2" in text
+    assert "by the procedural stand-in, which is no language model" in text
 
 
 def test_the_honesty_block_gives_shares_prompts_and_what_was_not_checked(lived: Queryable) -> None:
@@ -198,6 +202,7 @@ def test_a_report_that_cannot_be_written_is_one_sentence(lived: Queryable, tmp_p
         write_report(lived, tmp_path / "missing" / "report.html")
 
 
+@pytest.mark.slow
 def test_a_report_is_written_over_one_of_the_same_run_and_over_nothing_else(
     lived: Queryable, make_run: Any, tmp_path: Path
 ) -> None:

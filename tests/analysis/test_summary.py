@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 from populace.analysis.report.graph import read_society
@@ -64,3 +65,21 @@ def test_the_summary_and_the_graph_count_the_same_relations(make_run: Any) -> No
     source, target, kind = run.query("SELECT source, target, kind FROM relations LIMIT 1").rows[0]
     run.fill("relations", [[900, source, target, kind, "again", 2]])
     assert summarise(run).relations == read_society(run).relations == 11
+
+
+def test_who_came_and_left_is_told_beside_the_agents(make_run: Any) -> None:
+    run = make_run()
+    assert "came and left" not in dict(summarise(run).as_rows())
+    run.connection.execute(
+        "INSERT INTO agent_changes (step, ordinal, agent, change, cause) "
+        "SELECT 1, row_number() OVER (), agent, 'departed', 'scenario' FROM agents LIMIT 2"
+    )
+    assert dict(summarise(run).as_rows())["came and left"] == "departed 2"
+
+
+def test_a_run_in_which_nothing_was_emitted_says_what_may_be_the_cause(lived: Queryable) -> None:
+    told = summarise(lived)
+    assert not told.silence
+    assert "Nothing was emitted in any step" in replace(told, emissions={}, failures={}).silence
+    assert not replace(told, emissions={}, failures={"cut_json": 2}).silence
+    assert not replace(told, emissions={}, failures={}, steps=0).silence

@@ -13,7 +13,7 @@ from populace.scenarios.village import Village
 from populace.sim.growth import Growth
 from populace.sim.society import Society
 
-_PROGRESS = re.compile(r"[\w -]+: \d+ in \d+\.\d s")
+_PROGRESS = re.compile(r"[\w -]+: \d+ (?:in \d+\.\d s|of \d+.*)")
 
 #: A whole scenario, in ten lines.
 ERRANDS = '''from populace.sim import Scenario

@@ -89,6 +89,14 @@ def test_an_answer_comes_as_a_table_as_csv_and_as_json(ask: Ask, run_file: Path)
     assert all(f" {row['kind']} " in table for row in rows)
 
 
+def test_an_answer_is_drawn_on_request(ask: Ask, run_file: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "spoken.svg"
+    sql = "SELECT step, kind, count(*) AS emitted FROM emissions GROUP BY ALL ORDER BY step"
+    assert ask("sql", run_file, sql, "--picture", picture).out == f"Wrote {picture}\n"
+    assert "procedural stand-in" in picture.read_text()
+    ask("sql", run_file, sql, "--picture", tmp_path / "spoken.png").complains(2, ".png", ".svg or .html")
+
+
 def test_no_rows_are_said_to_be_none(ask: Ask, run_file: Path) -> None:
     assert ask("sql", run_file, f"FROM ({TALK}) WHERE n < 0").out == "No rows (kind, n).\n"
     assert json.loads(ask("sql", run_file, f"FROM ({TALK}) WHERE n < 0", "--json").out) == []
@@ -128,6 +136,7 @@ def test_a_finished_run_is_shown_again_and_how_to_go_on(ask: Ask, run_file: Path
     assert run_file.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_finished_run_goes_on_when_more_steps_are_asked_for(ask: Ask, run_file: Path) -> None:
     assert "steps              3\n" in ask("resume", run_file, "--steps", 3).out
     assert ask("sql", run_file, "SELECT count(*) AS n FROM steps", "--csv").out == "n\n3\n"
@@ -137,7 +146,7 @@ def test_a_finished_run_goes_on_when_more_steps_are_asked_for(ask: Ask, run_file
     ("options", "words"),
     [
         (("--steps", 1), ("has run 2 steps", "give 2 or more, but 1 was given")),
-        (("--steps", 0), ("steps must be at least 1, but 0 was given",)),
+        (("--steps", 0), ("--steps must be at least 1, but 0 was given",)),
         (("--steps", 3, "--max-in-flight", 0), ("--max-in-flight must be at least 1",)),
         (("--steps", 3, "--rpm", 0), ("rpm must be at least 1",)),
         (("--steps", 3, "--tpm", 0), ("tpm must be at least 1",)),

@@ -73,6 +73,7 @@ def test_a_preview_rejects_nothing(ask: Ask, run_file: Path, bench: Path) -> Non
     assert found["overlaps"][0]["foreign"]["row"] == 1
 
 
+@pytest.mark.slow
 def test_the_run_can_be_replayed_and_gone_on_with_afterwards(ask: Ask, run_file: Path, bench: Path) -> None:
     ask("decontaminate", run_file, "--against", bench)
     assert "The same again" in ask("replay", run_file).out

@@ -7,7 +7,7 @@ import pytest
 from openai_server import OpenAIServer
 
 from populace.personas.hub.file import open_hub
-from populace.sim.hub_replay import replay_job
+from populace.sim.hub_jobs.replay import replay_job
 
 from .conftest import Ask
 

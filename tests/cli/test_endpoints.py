@@ -1,6 +1,5 @@
 """What the command line says of endpoints that refuse every call; what was done stays, and can be gone on with."""
 
-import socket
 from functools import partial
 from pathlib import Path
 
@@ -23,18 +22,11 @@ def run(ask: Ask, base_url: str) -> Said:
     return ask("run", "village", *options, "--model", "openai:test", "--base-url", base_url)
 
 
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 WAY_ON = "go on with `populace resume run.duckdb`"
 
 
-def test_an_endpoint_where_nothing_listens(ask: Ask) -> None:
-    url = f"http://127.0.0.1:{unused_port()}/v1"
-    run(ask, url).complains(1, f"Nothing answers at {url}", "--base-url", WAY_ON)
+def test_an_endpoint_where_nothing_listens(ask: Ask, nowhere: str) -> None:
+    run(ask, nowhere).complains(1, f"Nothing answers at {nowhere}", "--base-url", WAY_ON)
 
 
 def test_a_wrong_key(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,9 +54,8 @@ def test_a_failed_run_says_why_and_is_not_written_over(ask: Ask, openai_server: 
     run(ask, openai_server.base_url).complains(2, "'run.duckdb' exists", "`populace resume run.duckdb`")
 
 
-def test_a_failed_run_is_resumed_when_the_endpoint_is_well(ask: Ask, openai_server: OpenAIServer) -> None:
-    dead = f"http://127.0.0.1:{unused_port()}/v1"
-    run(ask, dead).complains(1, WAY_ON)
+def test_a_failed_run_is_resumed_when_the_endpoint_is_well(ask: Ask, openai_server: OpenAIServer, nowhere: str) -> None:
+    run(ask, nowhere).complains(1, WAY_ON)
     said = ask("resume", "run.duckdb", "--base-url", openai_server.base_url)
     assert (said.code, said.complaint) == (0, "")
     assert "finished" in said.out

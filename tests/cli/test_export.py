@@ -1,5 +1,6 @@
 """`populace export`: what it says, and what it refuses."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,16 +9,23 @@ from made_run import MadeRun, read_lines
 from .conftest import Ask
 
 
-@pytest.fixture
-def chats(folder: Path) -> Path:
+@pytest.fixture(scope="module")
+def made_chats(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with three answered requests of two people, and one line of dialogue."""
-    run = MadeRun(Path("chats.duckdb"))
+    run = MadeRun(tmp_path_factory.mktemp("chats") / "chats.duckdb")
     baker, clerk = run.person("A baker by the mill."), run.person("A clerk, to be met at the station.", licence=None)
     run.output(baker, "How long does dough rest?", response="Overnight. Or write to mary.miller@example.org.")
     run.output(baker, "Write to the miller.", response="Dear miller ...")
     run.output(clerk, "Make a table of trains.", response="Here it is.")
     run.output(clerk, "Good morning!", "dialogue")
     return run.done()
+
+
+@pytest.fixture
+def chats(made_chats: Path, folder: Path) -> Path:
+    """A copy of that run: `chats.duckdb` in the folder."""
+    shutil.copy(made_chats, folder)
+    return Path(made_chats.name)
 
 
 def test_an_export_says_what_it_wrote_left_out_and_found(ask: Ask, chats: Path) -> None:
@@ -27,7 +35,7 @@ def test_an_export_says_what_it_wrote_left_out_and_found(ask: Ask, chats: Path) 
         "3 rows by 2 personas are in 'chat.jsonl' as openai.",
         "Left out: 1 of the kind dialogue, which openai has no place for.",
         "Licences: CC0-1.0 2, unknown 1; this export mixes licences, and the strictest binds the whole.",
-        "Personal data were found in 1 rows; patterns do not find everything.",
+        "Personal data were found in 1 row; patterns do not find everything.",
         "The card is in 'chat.jsonl.card.md'.",
     ]
     assert len(read_lines(Path("chat.jsonl"))) == 3

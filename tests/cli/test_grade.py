@@ -48,6 +48,7 @@ def test_what_cannot_be_is_said_in_a_sentence(ask: Ask, run_file: Path, given: t
     ask("grade", run_file, *given).complains(2, words)
 
 
+@pytest.mark.slow
 def test_graders_are_compared_with_each_other_and_with_people(ask: Ask, run_file: Path) -> None:
     ask("agreement", run_file).complains(2, "Nothing in this run was graded yet")
     ask("grade", run_file, "--kind", "instruction", "--votes", 2, "--grader", "procedural,procedural:accuracy=0.7")
@@ -62,6 +63,7 @@ def test_graders_are_compared_with_each_other_and_with_people(ask: Ask, run_file
     assert found["calibration"]["not_matched"] == 1
 
 
+@pytest.mark.slow
 def test_preferences_go_from_comparisons_to_dpo_rows(ask: Ask, run_file: Path) -> None:
     ask("grade", run_file, "--pairwise", "--threshold", 0.5).complains(2, "--threshold is for grades")
     ask("prefer", run_file).complains(2, "populace grade")
@@ -76,6 +78,7 @@ def test_preferences_go_from_comparisons_to_dpo_rows(ask: Ask, run_file: Path) -
     assert 0 < len(Path("dpo.jsonl").read_text().splitlines()) <= rows
 
 
+@pytest.mark.slow
 def test_responses_that_are_there_are_not_asked_for_again(ask: Ask, run_file: Path) -> None:
     given = ("grade", run_file, "--kind", "instruction", "--responses", 2, "--votes", 1)
     ask(*given, "--max-calls", 3).complains(3, "`populace resume run.duckdb`")

@@ -149,7 +149,7 @@ def test_a_second_process_is_told_that_the_hub_is_taken(ask: Ask, folder: Path, 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--hops", 7), "hops should be at most 6"),
+        (("--hops", 7), "hops (--hops) should be at most 6"),
         (("--fan-out", "3,x"), "--fan-out takes a number or one a hop, as 5,3,2, but '3,x' was given"),
         (("--kinds", "kinship,envy"), "There is no kind of relations 'envy'; there are kinship, friendship"),
         (("--limit", 0), "at least 1"),

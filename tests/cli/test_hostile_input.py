@@ -86,7 +86,7 @@ def places(folder: Path, run_file: Path) -> Iterator[None]:
     for name, data in content.items():
         (folder / name).write_bytes(data)
     signal.signal(signal.SIGALRM, _waited)
-    signal.alarm(60)
+    signal.alarm(600)
     yield
     signal.alarm(0)
 

@@ -1,5 +1,6 @@
 """`populace hub graph`: the figures, who is around one person, the picture, and what it refuses."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +14,12 @@ from populace.personas.hub import open_hub
 from .conftest import Ask
 
 
-@pytest.fixture
-def town(folder: Path) -> Path:
-    """A hub of 40 people in a ring, with a shortcut; `town.duckdb` in the folder."""
+@pytest.fixture(scope="module")
+def made_town(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hub of 40 people in a ring, with a shortcut."""
     from populace.personas.hub import create_hub
 
-    with create_hub(folder / "town.duckdb") as hub:
+    with create_hub(path := tmp_path_factory.mktemp("town") / "town.duckdb") as hub:
         hub.con.execute(
             "INSERT INTO personas SELECT md5('p' || i), i, 'A baker & <b>singer</b> of house ' || i || '.', 'import', "
             "i % 3, NULL, 'en', NULL, NULL, NULL, NULL FROM range(1, 41) AS t(i)"
@@ -27,7 +28,14 @@ def town(folder: Path) -> Path:
             "INSERT INTO relations SELECT i, md5('p' || i), md5('p' || (i % 40 + 1)), 'work', 'rival', 1 "
             "FROM range(1, 41) AS t(i)"
         )
-    return Path("town.duckdb")
+    return path
+
+
+@pytest.fixture
+def town(made_town: Path, folder: Path) -> Path:
+    """A copy of it: `town.duckdb` in the folder."""
+    shutil.copy(made_town, folder)
+    return Path(made_town.name)
 
 
 def test_the_figures_stand_beside_those_of_random_graphs(ask: Ask, town: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,7 @@ def again(said: Said) -> list[str]:
     return shlex.split(said.complaint.split("`")[1])[1:]
 
 
+@pytest.mark.slow
 def test_a_spent_budget_names_the_command_that_goes_on(give: Give, ask: Ask) -> None:
     said = give("--max-calls", "2", "--wiki", "--where", "text LIKE '%a%'", "--seed", "3")
     said.complains(3, "Paused.")
@@ -100,7 +101,7 @@ def test_what_stops_a_job_names_the_command_that_goes_on(give: Give, monkeypatch
     def stopped(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("populace.sim.enrichment.enrich", stopped)
+    monkeypatch.setattr("populace.sim.hub_jobs.enrichment.enrich", stopped)
     said = give("--raise", "chess", "--tier", "1")
     said.complains(130, "Stopped.")
     assert again(said) == ["resume", "town.duckdb"]
@@ -146,6 +147,7 @@ def test_a_model_that_cannot_be_reached_leaves_the_way_free_for_another(give: Gi
     )
 
 
+@pytest.mark.slow
 def test_the_jobs_of_a_hub_are_replayed(give: Give, ask: Ask) -> None:
     give("--wiki")
     said = ask("replay", "town.duckdb")

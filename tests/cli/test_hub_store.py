@@ -240,6 +240,7 @@ def test_a_hub_and_its_folder_are_equal(ask: Ask, town: str, folder: Path) -> No
     ask("hub", "import", "whole", "--hub", "again.duckdb").complains(2, "exists already")
 
 
+@pytest.mark.slow
 def test_the_stand_ins_mark_comes_back_with_an_export(ask: Ask, folder: Path) -> None:
     (folder / "seed.txt").write_text("The ferry leaves at six. The pilot knows every rock of the harbour mouth.")
     ask("grow", "seed.txt", "--hub", "grown.duckdb", "--hops", 1)

@@ -103,7 +103,7 @@ def test_the_process_list_does_not_show_the_key(folder: Path, server: OpenAIServ
         [*command, "--model", "openai:test", "--base-url", server.base_url], stderr=subprocess.DEVNULL
     ) as process:
         try:
-            for _ in range(600):
+            for _ in range(6000):
                 if server.in_flight:
                     break
                 time.sleep(0.05)

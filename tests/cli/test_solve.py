@@ -27,6 +27,7 @@ def sums(made: Path, folder: Path) -> Path:
     return Path(shutil.copy(made, folder))
 
 
+@pytest.mark.slow
 def test_a_run_is_solved_stopped_gone_on_with_and_replayed(ask: Ask) -> None:
     script = ("--script", str(SCRIPT))
     ask("solve", "sums.duckdb", *script, "--max-calls", "10").complains(3, "go on with `populace resume sums.duckdb`")
@@ -44,6 +45,7 @@ def test_a_model_is_measured_beside_the_paper(ask: Ask) -> None:
     assert Path("set-accuracy-1.duckdb").exists()
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_is_stopped_is_gone_on_with(ask: Ask) -> None:
     given = ("evaluate", "set.jsonl", "--solver", "procedural", "--out", "out.duckdb")
     ask(*given, "--max-calls", "5").complains(3, "go on with `populace resume out.duckdb`")
@@ -119,6 +121,7 @@ def test_a_finished_job_is_not_done_and_paid_for_again_unless_that_is_said(ask: 
     assert "job            3" in ask(*command, "--anew").out
 
 
+@pytest.mark.slow
 def test_what_is_held_out_is_measured_on_and_left_out_of_exports(ask: Ask) -> None:
     ask("evaluate", "sums.duckdb", "--held-out", "--solver", "procedural").complains(2, "populace split sums.duckdb")
     ask("export", "sums.duckdb", "x.jsonl", "--held-out", "only").complains(2, "populace split sums.duckdb")

@@ -122,6 +122,7 @@ def test_growth_reads_no_files_that_only_the_hub_names(
     assert ask(*grow, "--max-calls", "500").code == 0
 
 
+@pytest.mark.slow
 def test_without_a_folder_for_state_everything_is_named(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:

@@ -26,14 +26,21 @@ FILES: dict[str, str | bytes] = {
 }
 
 
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A database that is no hub."""
+    with duckdb.connect(path := tmp_path_factory.mktemp("other") / "other.duckdb") as con:
+        con.execute("CREATE TABLE fruit (name VARCHAR)")
+    return path.read_bytes()
+
+
 @pytest.fixture(autouse=True)
-def files(folder: Path) -> None:
+def files(folder: Path, other: bytes) -> None:
     """One file for everything that can be wrong with one."""
     (folder / "texts").mkdir()
     for name, content in FILES.items():
         (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
-    with duckdb.connect(folder / "other.duckdb") as con:
-        con.execute("CREATE TABLE fruit (name VARCHAR)")
+    (folder / "other.duckdb").write_bytes(other)
 
 
 @pytest.mark.parametrize(
@@ -49,12 +56,14 @@ def files(folder: Path) -> None:
         ("--seeds names.csv", ("names.csv has no column 'text'", "but 'name'")),
         ("--seeds one.txt --hub other.duckdb", ("--seeds and --hub", "leave one out")),
         ("--hub no.duckdb", ("no file no.duckdb",)),
+        ("--network ring:3", ("--network is 'ring:3'", "K must be even", "give 2 or 4")),
+        ("--network file:ties.csv", ("no file", "ties.csv")),
         ("--hub other.duckdb", ("no table personas", "fruit", "give a hub")),
         ("--hub text.duckdb", ("text.duckdb", "not a DuckDB file", "give a hub")),
         ("--hub names.csv", ("names.csv has no column", "its columns are 'name'", "--map text=COLUMN")),
         ("--hub nobody.csv", ("nobody.csv has columns and no rows",)),
         ("--hub texts", ("texts is a folder",)),
-        ("--set flod_at=3", ("'flod_at'", "did you mean 'flood_at'?")),
+        ("--set flod_at=3", ("'flod_at'", "did you mean 'flood_at'")),
         ("--set flood_at", ("--set takes name=value", "'flood_at' was given")),
         ("--set =3", ("--set takes name=value", "'=3' was given")),
         ("--set flood_at=soon", ("'flood_at'", "'soon'", "integer")),
@@ -63,7 +72,7 @@ def files(folder: Path) -> None:
         ("--agents -3", ("number of people", "at least 1", "-3 was given")),
         ("--hops 7", ("hops", "at most 6", "7 was given")),
         ("--hops -1", ("hops", "at least 0", "-1 was given")),
-        ("--steps 0", ("steps must be at least 1", "0 was given")),
+        ("--steps 0", ("--steps must be at least 1", "0 was given")),
         ("--max-in-flight 0", ("--max-in-flight must be at least 1", "0 was given")),
         ("--rpm 0", ("rpm must be at least 1", "0 was given")),
         ("--tpm -5", ("tpm must be at least 1", "-5 was given")),
@@ -92,7 +101,7 @@ def test_a_wrong_option_of_run(ask: Ask, folder: Path, arguments: str, words: tu
     ("scenario", "words"),
     [
         ("vilage", ("no scenario 'vilage'", "did you mean 'village'?", "path of a script")),
-        ("chess", ("no scenario 'chess'", "There are: village")),
+        ("chess", ("no scenario 'chess'", "There are: ")),
         ("./no.py", ("no scenario script 'no.py'", "path of a Python file")),
         ("./texts", ("no scenario script 'texts'",)),
         ("./one.txt", ("'one.txt' is not a Python script",)),
@@ -117,7 +126,7 @@ def test_a_scenario_that_cannot_be_had(ask: Ask, folder: Path, scenario: str, wo
         (("sql", "run.duckdb"), ("'STATEMENT'",)),
         (("schema", "emision"), ("no table or view 'emision'", "did you mean 'emissions'")),
         (("schema", "x"), ("no table or view 'x'", "There are: action_fields, agent")),
-        (("prompts", "tun"), ("no prompt 'tun'", "did you mean 'turn'?")),
+        (("prompts", "tun"), ("no prompt 'tun'", "did you mean 'turn'")),
         (("sql", "caf\udce9.duckdb", "FROM runs"), (r"'caf\udce9.duckdb' is not UTF-8",)),
     ],
 )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,15 +20,15 @@ from pydantic import Field
 import populace
 from populace.agents.procedural import ProceduralModel
 from populace.facade import grow, make, run, run_async
+from populace.notebook import NotebookProgress, default_progress
 from populace.personas.errors import SetupError
-from populace.progress import NotebookProgress, default_progress
 from populace.scenarios.village import Village
 from populace.sim import FinishedRun, Growth
 from populace.sim.runfile.database import cursors_of
 
 NAMES = {
     *("Action", "Persona", "Scenario", "Society", "__version__"),
-    *("grow", "make", "open_hub", "open_run", "run", "run_async"),
+    *("experiment", "grow", "make", "open_hub", "open_run", "run", "run_async"),
 }
 
 
@@ -94,6 +95,7 @@ def test_another_run_at_the_same_place_is_refused(finished: FinishedRun, options
         run(scenario, **given)
 
 
+@pytest.mark.slow
 def test_more_steps_are_resumed_when_that_is_said(tmp_path: Path) -> None:
     path = small(tmp_path / "e.duckdb").path
     with pytest.raises(SetupError, match=r"stopped at step 1 of 2; go on with `resume=True`"):
@@ -147,7 +149,7 @@ class Slow(ProceduralModel):
 
 
 async def test_a_cancelled_run_is_paused_closed_and_resumed(tmp_path: Path) -> None:
-    path, slow = tmp_path / "e.duckdb", Slow(seconds=60)
+    path, slow = tmp_path / "e.duckdb", Slow(seconds=600)
     given: dict[str, Any] = {"agents": 4, "hops": 0, "steps": 2, "seed": 3, "out": path}
     running = asyncio.create_task(run_async(Errands, **given, model=slow))
     while not slow.asked:  # noqa: ASYNC110 - asked in another thread's loop
@@ -159,18 +161,30 @@ async def test_a_cancelled_run_is_paused_closed_and_resumed(tmp_path: Path) -> N
         await running
     assert not cursors_of(path)
     with populace.open_run(path) as left:
-        assert left.query("SELECT status, reason FROM runs").rows == [("paused", "It was interrupted.")]
+        ((status, reason),) = left.query("SELECT status, reason FROM runs").rows
+    assert (status, reason) == ("paused", "It was interrupted. Text-to-Persona: 4 left; 2 steps to come.")
     again = await run_async(Errands, **given, model=Slow(), resume=True)
     assert again.event_hash == small(tmp_path / "whole.duckdb", steps=2, model=Slow()).event_hash
 
 
+def interrupt_once_asked(model: Slow) -> None:
+    while not model.asked:
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_ctrl_c_leaves_a_paused_run(tmp_path: Path) -> None:
     path = tmp_path / "e.duckdb"
-    threading.Timer(1, os.kill, [os.getpid(), signal.SIGINT]).start()
+    slow = Slow(seconds=600)
+    interrupting = threading.Thread(target=interrupt_once_asked, args=(slow,), daemon=True)
+    interrupting.start()
     with pytest.raises(KeyboardInterrupt):
-        small(path, model=Slow(seconds=60))
+        small(path, model=slow)
+    interrupting.join()
     with populace.open_run(path) as left:
-        assert left.query("SELECT status, reason FROM runs").rows == [("paused", "It was interrupted.")]
+        ((status, reason),) = left.query("SELECT status, reason FROM runs").rows
+    assert status == "paused"
+    assert reason.startswith("It was interrupted. ")
     with pytest.raises(SetupError, match="which stopped at step 0 of 1; go on with `resume=True`"):
         small(path, model=Slow())
 

@@ -1,4 +1,6 @@
+import pickle
 import random
+from array import array
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +11,7 @@ from properties import holds
 
 from populace.personas.dedup import NearDuplicates, find_duplicates, matcher
 from populace.personas.dedup import index as index_module
+from populace.personas.errors import StorageError
 from populace.personas.persona import words
 
 THRESHOLDS = [0.5, 0.55, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0]
@@ -57,8 +60,8 @@ def in_batch(texts: Sequence[str], threshold: float, scratch: Path | None = None
     return found
 
 
-def one_by_one(texts: Sequence[str], threshold: float) -> Found:
-    index = NearDuplicates[int](threshold)
+def one_by_one(texts: Sequence[str], threshold: float, scratch: Path | None = None) -> Found:
+    index = NearDuplicates[int](threshold, scratch=scratch, keys=array("q") if scratch else None)
     matches = [index.add(number, text) for number, text in enumerate(texts)]
     return [(match.key, match.similarity) if match else None for match in matches]
 
@@ -98,13 +101,29 @@ def test_neither_groups_nor_a_crowd_nor_a_file_change_a_verdict(
     monkeypatch.setattr(matcher, "_LEAST_GROUP", 8)
     monkeypatch.setattr(index_module, "_RECENT", 16)
     monkeypatch.setattr("populace.personas.dedup.word_sets._TEXTS", 50)
+    monkeypatch.setattr("populace.personas.arrays._IN_MEMORY", 4_000)  # of 12,000 words or so
     assert (
         in_batch(texts, threshold, tmp_path)
         == one_by_one(texts, threshold)
+        == one_by_one(texts, threshold, tmp_path)
         == expected
         == brute_force(texts, threshold)
     )
     assert not list(tmp_path.iterdir())
+
+
+def test_an_index_in_a_file_finds_the_same_in_another_process_and_says_where_no_file_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("populace.personas.arrays._IN_MEMORY", 100)
+    texts = kin(6, count=60, largest=24)
+    index = NearDuplicates[int](scratch=tmp_path)
+    index.keep_all(range(60), texts)
+    there = pickle.loads(pickle.dumps(index))
+    assert [there.find(text) for text in texts] == [index.find(text) for text in texts]
+    lost = NearDuplicates[int](scratch=tmp_path / "nowhere")
+    with pytest.raises(StorageError, match=r"No temporary file can be written in '.*nowhere' \(No such file"):
+        lost.keep_all(range(60), texts)
 
 
 def test_of_a_chain_the_first_and_the_third_stay() -> None:

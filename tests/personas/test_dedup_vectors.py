@@ -38,6 +38,7 @@ def test_vectors_that_are_all_alike_are_compared_whole() -> None:
     assert found(matrix, 0.85) == brute(matrix, 0.85)
 
 
+@pytest.mark.slow
 def test_a_product_along_axes_is_no_less_than_the_cosine() -> None:
     rows = units(planted(3, 400, 200))
     short = PrincipalAxes.of(rows).shortened(rows).astype(np.float64)

@@ -220,7 +220,7 @@ def test_a_file_that_another_process_writes_is_refused(database: MakeDatabase) -
         assert holder.stdout is not None
         holder.stdout.readline()
         message = complaint(path)
-        holder.communicate(timeout=30)
+        holder.communicate(timeout=300)
     assert "is being written by another process" in message
 
 

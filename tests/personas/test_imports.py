@@ -53,6 +53,7 @@ def test_a_failed_import_leaves_no_stub_behind() -> None:
     assert lines_of(code) == ["False"]
 
 
+@pytest.mark.slow
 def test_arrow_converts_series_of_a_pandas_that_is_imported_later() -> None:
     pytest.importorskip("pandas")
     code = (

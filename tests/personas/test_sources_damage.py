@@ -77,6 +77,7 @@ def test_damage_ends_in_texts_or_a_sentence(
     assert "\n" not in said
 
 
+@pytest.mark.slow
 def test_what_libraries_say_of_a_file_is_not_printed(tmp_path: Path) -> None:
     paths = [tmp_path / "a.html", tmp_path / "b.pdf"]
     for path, content in zip(paths, (b"<html><p></p>\xc3\xa9", b"%PDF-1.4\nno more"), strict=True):

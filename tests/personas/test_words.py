@@ -6,7 +6,7 @@ from properties import holds
 from similarity import jaccard
 
 from populace.personas import persona
-from populace.personas.persona import words
+from populace.personas.persona import word_list, words
 
 TEXTS = st.text() | st.text(alphabet="abc XÉé-ß面包हिน्दีไทย한글か", max_size=40)
 
@@ -71,3 +71,10 @@ def test_jaccard_is_shared_words_over_all_words() -> None:
 def test_two_texts_without_words_are_equal_and_unlike_any_other() -> None:
     assert jaccard(words("..."), words("")) == 1.0
     assert jaccard(words("..."), words("a")) == 0.0
+
+
+def test_every_character_of_ascii_is_in_words_as_the_pattern_of_other_texts_has_it() -> None:
+    for code in range(128):
+        text = f"Ab{chr(code)}9_Z"
+        # A letter beyond ASCII takes the other way.
+        assert word_list(text) == word_list(f"{text} é")[:-1]

@@ -9,7 +9,7 @@ import pytest
 from populace.sim.growth import Growth
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
-from populace.sim.task import Task
+from populace.sim.tasks.task import Task
 
 
 @pytest.fixture

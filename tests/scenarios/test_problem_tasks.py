@@ -21,7 +21,7 @@ from populace.personas.errors import SetupError
 from populace.personas.rules.languages import is_other_language
 from populace.scenarios.catalog import find_task
 from populace.sim.runfile.reader import open_run
-from populace.sim.task import read_demonstrations
+from populace.sim.tasks.task import read_demonstrations
 
 TASKS = ("math", "logic", "spatial", "brainteaser")
 PERSONAS = (
@@ -332,7 +332,7 @@ def test_problems_are_set_in_the_persons_field_and_quote_nothing_of_the_descript
 
 
 def test_a_difficulty_that_is_none_is_one_sentence() -> None:
-    with pytest.raises(SetupError, match="'difficulty' of scenario 'math' cannot be 'impossible'"):
+    with pytest.raises(SetupError, match="'difficulty' of task 'math' cannot be 'impossible'"):
         find_task("math")[0]({"difficulty": "impossible"})
 
 

@@ -37,8 +37,9 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "hub.duckdb"
 
 
-#: The quick ones are those with rows for training.
-TASKS = [pytest.param(task.name, marks=() if task.name in TRAINED else pytest.mark.slow) for task in iter_tasks()]
+#: The quick ones have rows for training and call no tools.
+QUICK = TRAINED.keys() - {"tool-use"}
+TASKS = [pytest.param(task.name, marks=() if task.name in QUICK else pytest.mark.slow) for task in iter_tasks()]
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -22,7 +22,7 @@ from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
-from populace.sim.task import read_demonstrations
+from populace.sim.tasks.task import read_demonstrations
 
 
 def rows(path: Path, sql: str) -> Sequence[tuple[Any, ...]]:

@@ -33,7 +33,7 @@ from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
-from populace.sim.task import Task, read_demonstrations
+from populace.sim.tasks.task import Task, read_demonstrations
 
 NUMBER = {"type": "number", "description": "A number."}
 TOOL: dict[str, Any] = {

@@ -17,7 +17,7 @@ from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
-from populace.sim.task import Task, read_demonstrations
+from populace.sim.tasks.task import Task, read_demonstrations
 
 HALF = GivenTool(
     interface={

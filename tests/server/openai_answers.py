@@ -59,7 +59,8 @@ def fill(schema: dict[str, Any], rng: random.Random, root: dict[str, Any] | None
 
 
 def _text(schema: dict[str, Any], rng: random.Random, root: dict[str, Any]) -> str:
-    words = rng.choices(_WORDS, k=3 if "pattern" in schema else 12)
+    # Strict schemas hold no lengths; the shortest line of an action takes 80 characters, as these words do at most.
+    words = rng.choices(_WORDS, k=3 if "pattern" in schema else 9)
     return "_".join(words) if "pattern" in schema else " ".join(words)
 
 

@@ -63,7 +63,7 @@ class OpenAIServer:
         self.embedded: Counter[str] = Counter()
         #: Calls that may be under way at once; one more is refused with 429. None is no limit.
         self.allow = allow
-        self._held = 0
+        self._held, self._held_text = 0, b""
         self._stalled: int | None = None
         self._released = asyncio.Event()
         self._script: deque[_Scripted] = deque()
@@ -92,9 +92,12 @@ class OpenAIServer:
         self.faults.append(Fault(kind, share, attempts, containing, retry_after))
         return self
 
-    def hold(self, count: int) -> Self:
-        """Answer nobody until so many calls are under way at once, or half a minute has passed."""
-        self._held = count
+    def hold(self, count: int, *, containing: str = "") -> Self:
+        """Answer no request that holds this text until so many calls are under way at once.
+
+        A call that is refused counts as well. After five minutes those that wait fail.
+        """
+        self._held, self._held_text = count, containing.encode()
         return self
 
     def stall(self, after: int | None) -> Self:
@@ -135,13 +138,13 @@ class OpenAIServer:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        if not self._ready.wait(30):
+        if not self._ready.wait(120):
             raise RuntimeError("the tests' server did not start")
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(30)
+        self._thread.join(120)
 
     def _run_thread(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
@@ -157,13 +160,20 @@ class OpenAIServer:
         self.add_routes(app)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", port, backlog=1024)
-        await site.start()
-        self.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        loop = asyncio.get_running_loop()
+        assert runner.server is not None
+        server = await loop.create_server(runner.server, "127.0.0.1", port, backlog=1024)
+        (listening,) = server.sockets
+        self.base_url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
         if announce:
             print(self.base_url, flush=True)  # noqa: T201
         self._ready.set()
         await self._stop.wait()
+        # A connection that is taken in the turn in which its server closes would stay open, and fail a later test.
+        loop.remove_reader(listening.fileno())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        server.close()
         await runner.cleanup()
 
     def add_routes(self, app: web.Application) -> None:
@@ -180,6 +190,8 @@ class OpenAIServer:
         number = self.calls
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
+        if self._held and self.in_flight >= self._held:
+            self._released.set()
         try:
             body = await request.read()
             if self.allow is not None and self.in_flight > self.allow:
@@ -189,8 +201,9 @@ class OpenAIServer:
             self.by_body[digest] += 1
             fault = next((f for f in self.faults if f.meets(body, self.by_body[digest])), None)
             self.by_fault[fault.kind if fault else ""] += 1
-            if self._held:
-                await self._hold()
+            if self._held and self._held_text in body:
+                async with asyncio.timeout(300):
+                    await self._released.wait()
             while self._stalled is not None and number > self._stalled:  # noqa: ASYNC110 - another thread sets it
                 await asyncio.sleep(0.01)
             if delay := self.latency.of(body):
@@ -200,12 +213,6 @@ class OpenAIServer:
             return await self._answer(request, body, fault)
         finally:
             self.in_flight -= 1
-
-    async def _hold(self) -> None:
-        if self.in_flight >= self._held:
-            self._released.set()
-        async with asyncio.timeout(30):
-            await self._released.wait()
 
     async def _answer(self, request: web.Request, body: bytes, fault: Fault | None) -> web.StreamResponse:
         asked = orjson.loads(body)

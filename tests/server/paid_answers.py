@@ -60,8 +60,8 @@ def rows(path: Path, sql: str) -> list[tuple[Any, ...]]:
 
 
 def until(true: Callable[[], bool]) -> None:
-    """Wait for it, at most a minute."""
-    deadline = time.monotonic() + 60
+    """Wait for it, at most five minutes."""
+    deadline = time.monotonic() + 300
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.002)

@@ -25,14 +25,14 @@ class ProcessExecutor:
         self.shards = 0
 
     async def map[I, R](
-        self, work: Work[I, R], items: Iterable[I], *, done: Callable[[Done[R]], None]
+        self, work: Work[I, R], items: Iterable[I], *, done: Callable[[int, Done[R]], None]
     ) -> list[Done[R]]:
         """The results in the order of `items`; the first of each shard carries the shard's calls."""
         waiting, found = iter(items), list[Done[R]]()
         loop = asyncio.get_running_loop()
         while shard := list(islice(waiting, SHARD)):
             for one in await loop.run_in_executor(_pool(), _shard, self.model, work, shard):
-                done(one)
+                done(len(found), one)
                 found.append(one)
             self.shards += 1
         return found
@@ -51,6 +51,6 @@ def _shard(model: str, work: Any, items: list[Any]) -> list[Done[Any]]:
 async def _answered(model: str, work: Any, items: list[Any]) -> list[Done[Any]]:
     ledger = MemoryLedger()
     gateway = Gateway(open_model(model), ledger=ledger)
-    found = await AsyncioExecutor(gateway, workers=4).map(work, items, done=lambda _: None)
+    found = await AsyncioExecutor(gateway, workers=4).map(work, items, done=lambda *_: None)
     calls = [tuple(ledger.calls), *[()] * len(found)]
     return [Done(one.result, made) for one, made in zip(found, calls, strict=False)]

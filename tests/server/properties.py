@@ -22,7 +22,9 @@ def holds(
     def decorate(test: Test) -> Test:
         tries: dict[int, Test] = {
             count: settings(
-                max_examples=count, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+                max_examples=count,
+                deadline=None,
+                suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
             )(given(*strategies, **named)(test))
             for count in (few, many)
         }

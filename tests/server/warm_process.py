@@ -7,9 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+#: Seconds until something is given up that a slow and busy machine does at some time, too.
+PATIENCE = 300.0
 
 _ZYGOTE = Path(__file__).with_name("zygote.py")
 
@@ -83,18 +87,24 @@ class WarmProcess:
         return out.with_suffix(".hash").read_text()
 
     def kill_when(self, happened: Callable[[], bool]) -> None:
-        """Kill the job with -9 as soon as something has happened."""
+        """Kill the job with -9 as soon as something has happened, which it does not end before."""
+        assert self.is_killed_when(happened)
+
+    def is_killed_when(self, happened: Callable[[], bool]) -> bool:
+        """The same for a job that may end before: whether it was killed."""
         assert self._child is not None
-        deadline = time.monotonic() + 60
-        while not happened() and self.is_at_work and time.monotonic() < deadline:
+        deadline = time.monotonic() + PATIENCE
+        while not happened() and self.is_at_work:
+            assert time.monotonic() < deadline, "it never happened"
             time.sleep(0.002)
-        os.kill(self._child, signal.SIGKILL)
-        assert self.ended() == -signal.SIGKILL
+        with suppress(ProcessLookupError):
+            os.kill(self._child, signal.SIGKILL)
+        return self.ended() == -signal.SIGKILL
 
     def close(self) -> None:
         """No more jobs."""
         self._abandon()
-        self._process.communicate(timeout=60)
+        self._process.communicate(timeout=PATIENCE)
 
     def _begin(self, job: dict[str, Any]) -> int:
         self._abandon()

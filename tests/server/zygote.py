@@ -30,9 +30,9 @@ import populace.cli.panel
 import populace.personas.hub
 import populace.personas.network.figures
 import populace.sim.embedding
-import populace.sim.enrichment
 import populace.sim.estimate
 import populace.sim.fork
+import populace.sim.hub_jobs.enrichment
 import populace.sim.replay  # noqa: F401
 from populace.agents.batch import PollInterval, open_batch_queue
 from populace.agents.endpoint.models import open_model
@@ -40,7 +40,6 @@ from populace.agents.gateway.gateway import Gateway  # noqa: F401
 from populace.agents.gateway.limits import Limits
 from populace.cli import main as populace_command
 from populace.personas.hub import create_hub
-from populace.scenarios.village import Village
 from populace.sim import engine
 from populace.sim.growth import Growth
 from populace.sim.runfile.database import make_run_file
@@ -49,20 +48,23 @@ from populace.sim.society import Society
 
 
 def live(job: dict[str, Any]) -> None:
-    """Run or resume a village, and leave its hash beside it."""
+    """Run or resume a village, or another scenario (`module:Class`), and leave its hash beside it."""
     out = Path(job["out"])
+    module, _, name = job.get("scenario", "populace.scenarios.village:Village").partition(":")
+    scenario = getattr(import_module(module), name)
     # Only where requests go by batch does it matter how often a server is looked at.
     engine.open_batch_queue = partial(open_batch_queue, quiet=0.05, interval=PollInterval(0.01, 0.02))  # type: ignore[attr-defined]
     grows = "growth" in job
     if job["resume"]:
-        society = Society.resume(out, GrowthOnly if grows else Village)
+        society = Society.resume(out, GrowthOnly if grows else scenario)
     else:
         society = Society(
-            GrowthOnly() if grows else Village(),
+            GrowthOnly() if grows else scenario(job.get("settings")),
             growth=Growth(**job["growth"]) if grows else Growth(agents=job["agents"], hops=2),
             model=job["model"],
             base_url=job.get("base_url"),
             limits=Limits(max_in_flight=job["max_in_flight"]),
+            mind=job.get("mind"),
             batch=job.get("batch", False),
             out=out,
             steps=job.get("steps", 8),
@@ -95,7 +97,7 @@ _NEEDED = (
     "pandas",
     "populace.analysis.export.export",
     "populace.scenarios.catalog",
-    "populace.sim.solving",
+    "populace.sim.tasks.solving",
     "pyarrow.pandas_compat",
     "rich._emoji_codes",
     "rich.live",

@@ -15,6 +15,8 @@ from populace.scenarios.village import Village
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import FinishedRun
 from populace.sim.society import Society
+from populace.sim.survey.declared import Survey
+from populace.sim.survey.items import Likert
 
 type Live = Callable[..., FinishedRun]
 
@@ -25,6 +27,12 @@ class Errands(Village):
     """Everybody for themselves."""
 
     independent = True
+
+
+class Polled(Village):
+    """Neighbours who see each other, and are asked two things one by one."""
+
+    surveys = (Survey("poll", [Likert("All is well."), Likert("All will be well.")], at=0, one_by_one=True),)
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +61,17 @@ def test_growth_by_batch_gives_the_same_people_and_steps_go_one_by_one(live: Liv
 def test_steps_of_an_independent_scenario_go_by_batch_too(live: Live, server: BatchServer) -> None:
     run = live(scenario=Errands(), model="openai:test", base_url=server.base_url, batch=True, steps=1)
     assert run.sql("SELECT DISTINCT source FROM calls").rows == [("batch",)]
+
+
+def test_surveys_go_by_batch_and_their_items_in_one(live: Live, server: BatchServer) -> None:
+    place: dict[str, Any] = {"model": "openai:test", "base_url": server.base_url, "steps": 1, "agents": 9, "hops": 1}
+    run = live(scenario=Polled(), batch=True, **place)
+    assert run.sql("SELECT DISTINCT phase, source FROM calls WHERE phase <> 'growth' ORDER BY ALL").rows == [
+        ("step", "endpoint"),
+        ("survey poll", "batch"),
+    ]
+    asked = "SELECT count(*) FROM calls WHERE phase = 'survey poll'"
+    assert run.sql(f"SELECT count(*) FROM batches WHERE json_array_length(requests) = ({asked})").rows == [(1,)]
 
 
 def test_a_batch_that_expires_half_done_costs_nothing_twice(live: Live, server: BatchServer) -> None:

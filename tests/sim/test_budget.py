@@ -28,6 +28,7 @@ def paid(path: Path) -> int:
         return int(run.query("SELECT count(*) FROM calls WHERE source = 'endpoint'").rows[0][0])
 
 
+@pytest.mark.slow
 def test_a_budget_of_calls_in_three_sessions_ends_as_a_run_without(
     live: Live, openai_server: OpenAIServer, tmp_path: Path
 ) -> None:

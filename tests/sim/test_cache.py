@@ -35,6 +35,7 @@ def test_the_same_run_again_costs_nothing_and_is_the_same(cached: Live, openai_s
     assert again.sql("SELECT sum(cost) FROM calls").rows == [(0.0,)]
 
 
+@pytest.mark.slow
 def test_a_longer_run_pays_only_for_what_is_new(cached: Live, openai_server: OpenAIServer) -> None:
     cached("short", steps=1)
     paid, openai_server.calls = openai_server.calls, 0
@@ -49,6 +50,7 @@ def test_answers_of_another_endpoint_are_not_taken(cached: Live) -> None:
         assert other.calls > 0
 
 
+@pytest.mark.slow
 def test_a_run_from_a_cache_is_replayed_without_it(cached: Live, tmp_path: Path) -> None:
     cached("first", steps=1)
     again = cached("again", steps=1)

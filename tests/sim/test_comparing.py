@@ -18,11 +18,11 @@ from populace.sim.grading.grading import GradingJob, GradingSpec
 from populace.sim.grading.preferences import Scored, prefer, preferred
 from populace.sim.grading.responding import RespondingJob, RespondingSpec, has_responses
 from populace.sim.growth import Growth
-from populace.sim.hub_jobs import stored_job
-from populace.sim.hub_replay import replay_job
-from populace.sim.output_jobs import resume_output_job, run_output_job, stored_spec
+from populace.sim.hub_jobs.jobs import stored_job
+from populace.sim.hub_jobs.replay import replay_job
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
+from populace.sim.tasks.output_jobs import resume_output_job, run_output_job, stored_spec
 
 GENERAL = tuple(one for one in shipped_rubrics() if one.name == "general")
 PEOPLE, EACH = 4, 3
@@ -66,6 +66,7 @@ def test_two_by_one_person_are_compared_in_both_orders(sums: Path, sql: Ask) -> 
     assert sql("SELECT count(*) FROM checks") == [(0,)]
 
 
+@pytest.mark.slow
 def test_pairs_of_one_prompt_are_bounded(sums: Path, sql: Ask) -> None:
     assert compared(sums, pairs=1).outputs == PEOPLE
     told = estimate_output_job(sums, ComparingJob, ComparingSpec(rubrics=GENERAL, pairs=2))
@@ -123,6 +124,7 @@ def test_comparing_and_responding_are_replayed_and_resumed(sums: Path, sql: Ask)
         assert (again.difference, again.recalled) == ("", answers)
 
 
+@pytest.mark.slow
 def test_responses_are_graded_and_reject_nothing(sums: Path, sql: Ask) -> None:
     done = responded(sums)
     assert done.counts == {"responses ok": PEOPLE * EACH * 3}

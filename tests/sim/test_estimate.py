@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai_server import OpenAIServer
 
-from populace.agents.actions import Action
-from populace.agents.checks import Check, CheckContext, CheckResult, failed, passed
+from populace.agents.actions import Action, Check
+from populace.agents.checks import CheckContext, CheckResult, failed, passed
 from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Limits
 from populace.agents.mind import Mind, build_mind
@@ -33,11 +33,11 @@ from populace.sim.estimate.purposes import Interval, mean_interval, share_interv
 from populace.sim.estimate.report import sentences, table
 from populace.sim.grading.grading import GradingJob, GradingSpec, grader_roles, rubrics_for
 from populace.sim.growth import Growth
-from populace.sim.output_jobs import run_output_job
 from populace.sim.resident import Resident, SocietyView
 from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
+from populace.sim.tasks.output_jobs import run_output_job
 
 type Live = Callable[..., FinishedRun]
 
@@ -259,7 +259,8 @@ class Kitchen(Errands):
         return (Recipe,) if rng.random() < 0.5 else (Vote,)
 
 
-@pytest.mark.parametrize("sample", [pytest.param(0, marks=pytest.mark.slow), 60])
+@pytest.mark.slow
+@pytest.mark.parametrize("sample", [0, 60])
 def test_prompts_of_actions_and_questions_of_checks_are_counted(
     openai_server: OpenAIServer, tmp_path: Path, sample: int
 ) -> None:
@@ -280,6 +281,15 @@ def test_a_hook_that_fails_is_named_without_a_file_to_resume() -> None:
 
     with pytest.raises(HookError, match=r"`ended` of Failing failed with ValueError: no end\.$"):
         estimate(Failing(), growth=SMALL, steps=1)
+
+
+def test_what_is_done_with_the_rows_afterwards_is_estimated_too() -> None:
+    spec = GradingSpec.given(rubrics=rubrics_for(["instruction"], None), votes=2)
+    task = InstructionTask({"n": 6, "response": "off"})
+    told = estimate(task, growth=Growth(agents=6, hops=0), later=LaterJobs(grading=spec))
+    assert told.stages == ("making", "grading")
+    assert [p.calls for p in told.purposes if p.stage == "grading"] == [Interval.exactly(6 * 2)]
+    assert "grading in all" in {str(row[0]) for row in table(told).rows}
 
 
 @pytest.mark.slow

@@ -26,8 +26,9 @@ async def test_results_come_in_the_order_of_the_items_and_never_too_many_at_once
         under_way -= 1
         return item * item
 
-    def count(_: int) -> None:
+    def count(place: int, result: int) -> None:
         nonlocal done
+        assert result == place * place
         done += 1
 
     assert await bounded_map(work, list(range(40)), workers=7, done=count) == [i * i for i in range(40)]
@@ -47,7 +48,7 @@ async def test_what_is_under_way_when_an_error_comes_is_ended_and_not_lost() -> 
         return item
 
     with pytest.raises(EndpointError):
-        await bounded_map(work, list(range(100)), workers=4, done=lambda _: None)
+        await bounded_map(work, list(range(100)), workers=4, done=lambda *_: None)
     assert ended == [1, 2, 3]
 
 
@@ -62,12 +63,12 @@ async def test_the_first_error_is_raised_as_it_is_and_stops_the_rest() -> None:
         return item
 
     with pytest.raises(EndpointError, match="The key is wrong"):
-        await bounded_map(work, list(range(1_000)), workers=2, done=lambda _: None)
+        await bounded_map(work, list(range(1_000)), workers=2, done=lambda *_: None)
     assert len(worked) < 10
 
 
 async def test_no_work_gives_no_results() -> None:
-    assert await bounded_map(asyncio.sleep, [], workers=4, done=lambda _: None) == []
+    assert await bounded_map(asyncio.sleep, [], workers=4, done=lambda *_: None) == []
 
 
 async def test_items_are_read_as_workers_become_free() -> None:
@@ -83,7 +84,7 @@ async def test_items_are_read_as_workers_become_free() -> None:
         assert len(read) <= item + 3
         return item
 
-    assert await bounded_map(work, items(), workers=3, done=lambda _: None) == list(range(10))
+    assert await bounded_map(work, items(), workers=3, done=lambda *_: None) == list(range(10))
 
 
 async def test_an_item_that_cannot_be_made_ends_the_work_with_its_error() -> None:
@@ -98,7 +99,7 @@ async def test_an_item_that_cannot_be_made_ends_the_work_with_its_error() -> Non
         ended.append(item)
 
     with pytest.raises(EndpointError, match="no second item"):
-        await bounded_map(work, items(), workers=3, done=lambda _: None)
+        await bounded_map(work, items(), workers=3, done=lambda *_: None)
     assert ended == [0]
 
 

@@ -17,12 +17,12 @@ from warm_process import WarmProcess
 from populace.agents.gateway.limits import Backoff
 from populace.personas.errors import PausedError, RunError, RunFileError, SetupError
 from populace.scenarios.village import Village
+from populace.sim.dynamics.declared import Intervention
 from populace.sim.fork import COPIED, LEFT, AskedSince, asked_anew, asked_since, fork
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.runfile.database import describe
 from populace.sim.runfile.reader import FinishedRun, open_run
-from populace.sim.scenario import Intervention
 from populace.sim.society import Society
 
 STEPS = 4
@@ -104,6 +104,7 @@ def test_a_fork_holds_the_same_rows_as_the_run(whole: FinishedRun, new: Path) ->
             assert run.query(sql).rows == forked.query(sql).rows, table
 
 
+@pytest.mark.slow
 def test_a_fork_begins_with_the_hash_that_the_run_had_then(whole: FinishedRun, new: Path) -> None:
     society = fork(whole.path, Village, at=2, out=new)
     assert asked(new, "SELECT event_hash FROM runs") == asked(whole.path, "SELECT event_hash FROM steps WHERE step = 2")
@@ -111,6 +112,7 @@ def test_a_fork_begins_with_the_hash_that_the_run_had_then(whole: FinishedRun, n
     society.run()
 
 
+@pytest.mark.slow
 def test_after_growth_begins_with_the_hash_of_growth(whole: FinishedRun, new: Path) -> None:
     fork(whole.path, Village, at=0, out=new).run()
     first = "SELECT event_hash FROM steps WHERE step = 1"
@@ -145,6 +147,7 @@ class Harbour(Village):
     world = "This is a harbour town where nobody fishes any more."
 
 
+@pytest.mark.slow
 def test_another_world_is_a_change_like_any_other_and_leaves_no_request_the_same(whole: FinishedRun, new: Path) -> None:
     society = fork(whole.path, Harbour, at=3, out=new)
     assert "world text" in asked_anew(whole.path, new)
@@ -153,6 +156,7 @@ def test_another_world_is_a_change_like_any_other_and_leaves_no_request_the_same
     assert asked(new, "SELECT world FROM runs") == [(Harbour.world,)]
 
 
+@pytest.mark.slow
 def test_more_steps_than_the_run_lived_are_asked(whole: FinishedRun, new: Path) -> None:
     fork(whole.path, Village, at=STEPS, out=new, steps=STEPS + 1).run()
     assert asked_since(new) == AskedSince(16, 0, 0, 16)
@@ -201,6 +205,7 @@ def test_what_the_run_paid_counts_nothing_in_the_fork_s_budget(
     assert server.calls - paid == asked_since(new).sent - 10
 
 
+@pytest.mark.slow
 def test_it_stands_alone(whole: FinishedRun, new: Path, tmp_path: Path) -> None:
     parent = Path(shutil.copy(whole.path, tmp_path))
     society = fork(parent, Village, at=1, out=new)
@@ -315,6 +320,7 @@ def test_a_run_that_goes_on_in_this_process_is_not_forked(live: Live, new: Path)
             fork(run.path, Village, at=1, out=new)
 
 
+@pytest.mark.slow
 def test_what_is_read_meanwhile_keeps_its_file(whole: FinishedRun, new: Path) -> None:
     with open_run(whole.path) as reader:
         fork(whole.path, Village, at=1, out=new).run()

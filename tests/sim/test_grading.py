@@ -17,10 +17,10 @@ from populace.personas.errors import PausedError, SetupError
 from populace.personas.model import Answer, Outcome
 from populace.sim.estimate.outputs import estimate_output_job
 from populace.sim.grading.grading import GradingJob, GradingSpec, grade_of, grader_roles, rubrics_for
-from populace.sim.hub_jobs import stored_job
-from populace.sim.hub_replay import replay_job
-from populace.sim.output_jobs import OutputJobReport, resume_output_job, run_output_job, stored_spec
-from populace.sim.outputs import parse_models
+from populace.sim.hub_jobs.jobs import stored_job
+from populace.sim.hub_jobs.replay import replay_job
+from populace.sim.tasks.output_jobs import OutputJobReport, resume_output_job, run_output_job, stored_spec
+from populace.sim.tasks.outputs import parse_models
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -128,6 +128,7 @@ def test_a_job_that_is_stopped_goes_on_and_pays_nothing_twice(sums: Path, sql: A
     assert (again.difference, again.event_hash, again.recalled) == ("", whole.event_hash, 72)
 
 
+@pytest.mark.slow
 def test_the_estimate_counts_what_is_asked(sums: Path, openai_server: OpenAIServer) -> None:
     spec = spec_of(f"openai:a@{openai_server.base_url}", "procedural", votes=2)
     told = estimate_output_job(sums, GradingJob, spec, model="openai:a", base_url=openai_server.base_url)

@@ -158,8 +158,10 @@ def test_an_extension_that_is_killed_goes_on_to_the_same_end_and_pays_once(
     extend(out, growth.model_copy(update=changes))
     before = paid(out)
     with OpenAIServer(latency=0.03) as server:
+        server.stall(3 + 9 * moment)
         warm.begin_command("populace", "resume", out, "--base-url", server.base_url)
         warm.kill_when(lambda: server.calls >= 3 + 9 * moment)
+        server.stall(None)
         resumed = Society.resume(out, GrowthOnly, base_url=server.base_url).run()
         assert resumed.event_hash == whole
         ((answered,),) = resumed.sql("SELECT count(DISTINCT (number, owner)) FROM calls WHERE raw IS NOT NULL").rows

@@ -44,8 +44,10 @@ def uninterrupted(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
 def grow_and_kill(warm: WarmProcess, server: OpenAIServer, out: Path, corpus: Path, after: int) -> None:
     """Begin to grow in another process, and kill it when the server has seen so many calls."""
     where: dict[str, Any] = {"model": "openai:test", "base_url": server.base_url, "max_in_flight": IN_FLIGHT}
+    server.stall(after)
     warm.begin(out, growth=growth(corpus), **where)
     warm.kill_when(lambda: server.calls >= after)
+    server.stall(None)
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,7 @@ def test_who_cannot_come_back_is_counted_when_a_rule_is_undone(town: Town, corpu
             undo_rule(hub, "too_short")
 
 
+@pytest.mark.slow
 def test_whoever_is_back_is_asked_about_when_growth_goes_on(town: Town, corpus: Path) -> None:
     run = grow(town, corpus, hops=0, fan_outs=())
     ((away,),) = run.sql(f"SELECT list(persona) FROM ({AWAY})").rows

@@ -55,6 +55,7 @@ def test_a_limit_draws_from_a_pipe_whom_it_draws_from_a_file(
     assert pipe.sql(people).rows == file.sql(people).rows
 
 
+@pytest.mark.slow
 def test_growth_from_a_pipe_goes_on_when_the_same_is_piped_again(
     grow: Grow, corpus: Path, openai_server: OpenAIServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

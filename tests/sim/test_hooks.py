@@ -10,11 +10,12 @@ from ballots import Answering, Ballot, Vote
 
 from populace.agents.actions import Action
 from populace.personas.errors import HookError, RunError, SetupError
+from populace.sim.dynamics.declared import Intervention
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.resident import Resident, SocietyView
 from populace.sim.runfile.reader import FinishedRun, open_run
-from populace.sim.scenario import Intervention, Scenario, Visit
+from populace.sim.scenario import Scenario, Visit
 from populace.sim.society import Society
 
 
@@ -83,7 +84,7 @@ HOOKS = (
     "task",
     "ended",
     "mind",
-    *(pytest.param(name, marks=pytest.mark.slow) for name in ("active", "visits", "offer", "measures")),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("active", "visits", "offer", "measures", "described")),
 )
 
 
@@ -169,6 +170,7 @@ def test_a_run_whose_every_turn_failed_has_failed_and_can_be_gone_on_with(out: P
     assert status_of(out)[0] == "finished"
 
 
+@pytest.mark.slow
 def test_no_further_step_is_paid_for_once_everybody_has_failed(out: Path) -> None:
     with pytest.raises(RunError, match="All 9 turns failed"):
         run(Silent(), out, people=9, steps=8, model=Answering(answer="no"))

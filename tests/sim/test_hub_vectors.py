@@ -19,7 +19,7 @@ from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
 from populace.sim.embedding import HubVectors, dedup_by_meaning, fetch_hub_vectors, resume_embedding
 from populace.sim.growth import Growth
-from populace.sim.hub_replay import replay_job
+from populace.sim.hub_jobs.replay import replay_job
 from populace.sim.society import Society
 
 PEOPLE = 40
@@ -123,8 +123,10 @@ fetch_hub_vectors(sys.argv[1], "openai:m", base_url=sys.argv[2], chunk=5, limits
 @pytest.mark.parametrize("calls", [pytest.param(calls, marks=pytest.mark.slow) for calls in (1, 4, 7)])
 def test_killed_and_given_again_it_asks_nobody_twice(warm: WarmProcess, town: Path, calls: int) -> None:
     with OpenAIServer(latency=0.05) as server:
+        server.stall(calls)
         warm.begin_command("-c", KILLED, town, server.base_url)
         warm.kill_when(lambda: server.calls >= calls)
+        server.stall(None)
         done = fetch_hub_vectors(town, MODEL, base_url=server.base_url, chunk=5)
         # What was under way when it was killed was not durable: one request of one chunk.
         assert sum(server.embedded.values()) - len(server.embedded) <= 5
@@ -146,6 +148,7 @@ def test_who_gets_no_vector_is_a_row_and_is_asked_again_by_the_next_job(
     assert (again.missing, again.fetched) == (1, 1)
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_refuses_everybody_ends_the_job(town: Path, fetch: Any, openai_server: OpenAIServer) -> None:
     openai_server.key = "right"
     with pytest.raises(EndpointError):
@@ -214,6 +217,7 @@ def test_a_job_that_was_stopped_goes_on_to_the_hash_of_one_that_was_not(
     assert replay_job(town, 1).event_hash == hash_of_one
 
 
+@pytest.mark.slow
 def test_a_job_that_asks_for_something_else_says_which_one_it_abandons(town: Path, fetch: Any) -> None:
     with pytest.raises(PausedError):
         fetch(limits=Limits.given(max_calls=1))

@@ -1,12 +1,19 @@
 """Steps of scenarios whose turns are independent: committed in pages, and without what nobody would read."""
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from langgraph.runtime import Runtime
 
+from populace.agents.actions import Action, ActionEffects, Instruction
 from populace.agents.gateway.limits import Limits
+from populace.agents.mind import DEFAULT_STAGES, Decision, Mind, MindContext, MindState, Rule, build_mind
+from populace.agents.observation import Observation
 from populace.personas.errors import PausedError
+from populace.sim.effects import Effects
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.resident import SocietyView
@@ -37,7 +44,8 @@ def paged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def society(path: Path, *, scenario: type[Scenario] = Errands, **limits: int) -> Society:
     growth = Growth(agents=PEOPLE, hops=0, per_passage=3)
-    return Society(scenario(), growth=growth, steps=2, out=path, limits=Limits.given(max_in_flight=2, **limits))
+    bounds = Limits.given(**{"max_in_flight": 2, **limits})
+    return Society(scenario(), growth=growth, steps=2, out=path, limits=bounds)
 
 
 def rows(run: FinishedRun, query: str) -> list[tuple[object, ...]]:
@@ -64,6 +72,53 @@ def test_a_run_that_stops_within_a_step_goes_on_behind_its_last_page(tmp_path: P
     assert resumed.event_hash == whole.event_hash
     for table in ("emissions", "calls", "measures", "duplicates"):
         assert rows(resumed, f"SELECT count(*) FROM {table}") == rows(whole, f"SELECT count(*) FROM {table}")
+
+
+class Late(Errands):
+    """What would you ask an assistant for, at once or later?"""
+
+    decided: ClassVar[list[str]] = []
+
+    def mind(self) -> Mind | Rule:
+        return build_mind((*DEFAULT_STAGES, _late))
+
+
+async def _late(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str, object]:
+    await asyncio.sleep(state["request_context"].seed % 5 / 1_000)
+    Late.decided.append("decided")
+    if state["request_context"].seed % 4 == 1:
+        raise ValueError("It did not answer.")
+    return {}
+
+
+class Cry(Instruction):
+    """Have everybody hear it."""
+
+    def apply(self, effects: ActionEffects) -> None:
+        effects.world.announce(self.text)
+
+
+@pytest.mark.parametrize(
+    ("action", "is_early"), [(Instruction, True), pytest.param(Cry, False, marks=pytest.mark.slow)]
+)
+def test_independent_turns_that_change_nothing_else_are_applied_in_order_while_others_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: type[Action], is_early: bool
+) -> None:
+    class Some(Late):
+        actions = (action,)
+
+    def take_turn(self: Effects, seen: Observation, decision: Decision) -> None:
+        Late.decided.append("applied")
+        applied(self, seen, decision)
+
+    applied = Effects.take_turn
+    monkeypatch.setattr(Effects, "take_turn", take_turn)
+    Late.decided.clear()
+    wide = society(tmp_path / "wide.duckdb", scenario=Some, max_in_flight=4).run()
+    assert ("applied" in Late.decided[:PEOPLE]) is is_early
+    assert society(tmp_path / "one.duckdb", scenario=Some, max_in_flight=1).run().event_hash == wide.event_hash
+    assert rows(wide, "SELECT count(*) FROM failures WHERE step IS NOT NULL") != [(0,)]
+    assert replay(wide.path, Some).event_hash == wide.event_hash
 
 
 def test_agents_that_observe_nothing_leave_no_observations_and_notes(tmp_path: Path) -> None:

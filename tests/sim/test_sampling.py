@@ -78,6 +78,7 @@ def test_a_fork_samples_as_its_run_and_asks_nothing_again(whole: FinishedRun, tm
     assert asked_since(same.path).sent == 0
 
 
+@pytest.mark.slow
 def test_a_fork_with_another_sampling_asks_everything_anew(whole: FinishedRun, tmp_path: Path) -> None:
     other = fork(whole.path, Village, at=2, out=tmp_path / "other.duckdb", limits={"temperature": 0.1}).run()
     asked = asked_since(other.path)

@@ -4,9 +4,12 @@ import pytest
 
 from populace.personas.errors import SetupError
 from populace.personas.persona import RelationKind
+from populace.scenarios.public_consultation import PublicConsultation
 from populace.scenarios.village import Village
-from populace.sim.scenario import Intervention, Scenario, check_interventions, check_scenario
-from populace.sim.world import World
+from populace.sim.dynamics.declared import Intervention
+from populace.sim.dynamics.world import World
+from populace.sim.scenario import Scenario
+from populace.sim.scenario_checks import check_interventions, check_scenario
 
 
 class Errands(Scenario):
@@ -26,6 +29,11 @@ def test_settings_are_parsed_from_words() -> None:
     assert Errands({"neighbours": "3"}).settings.neighbours == 3
 
 
+@pytest.mark.parametrize(("written", "steps"), [("0,2, 8", (0, 2, 8)), ("[1]", (1,)), ("(4, 5)", (4, 5)), ("", ())])
+def test_a_setting_of_several_values_is_written_with_commas(written: str, steps: tuple[int, ...]) -> None:
+    assert PublicConsultation({"asked_at": written}).settings.asked_at == steps
+
+
 def test_an_unknown_setting_is_answered_with_the_nearest_names() -> None:
     with pytest.raises(SetupError, match=r"no setting 'flod_at' \(did you mean 'flood_at'"):
         Village({"flod_at": "2"})
@@ -42,9 +50,9 @@ def test_the_flood_suspends_trade_until_the_ferry() -> None:
     assert (flood.at, ferry.at) == (2, 3)
     assert flood.effect is not None
     assert ferry.effect is not None
-    flood.effect(world)
+    flood.effect(world)  # type: ignore[arg-type]
     assert world.suspended == [RelationKind.TRADE]
-    ferry.effect(world)
+    ferry.effect(world)  # type: ignore[arg-type]
     assert world.suspended == []
 
 

@@ -1,4 +1,6 @@
-from populace.sim.seeds import derive_seed, rng_for
+import random
+
+from populace.sim.seeds import derive_seed, rng_for, sampled
 
 
 def test_seeds_depend_on_run_and_purpose_and_on_nothing_else() -> None:
@@ -10,3 +12,12 @@ def test_every_part_of_a_purpose_counts() -> None:
     seeds = {derive_seed(s, p, n, a) for s in (1, 2) for p in ("step", "visit") for n in (1, 11) for a in ("1", "a")}
     assert len(seeds) == 16
     assert derive_seed(1, "a", "b") != derive_seed(1, "ab")
+
+
+def test_sampled_draws_what_the_generator_s_own_sample_does() -> None:
+    for size in (*range(1, 24), 90):
+        things, counts = [str(n) for n in range(size)], {0, 1, size // 2, size}
+        for count in counts:
+            ours, own = random.Random(size), random.Random(size)
+            assert sampled(ours, things, count) == own.sample(things, count)
+            assert ours.random() == own.random()

@@ -140,8 +140,8 @@ def test_a_run_file_is_never_written_over(live: Live) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"steps": 2.5}, "steps must be a whole number from 1, but 2.5 was given"),
-        ({"steps": True}, "steps must be a whole number"),
+        ({"steps": 2.5}, "`steps` must be a whole number from 1, but 2.5 was given"),
+        ({"steps": True}, "`steps` must be a whole number"),
         ({"seed": "7"}, "The seed must be a whole number from 0, but '7' was given"),
         ({"seed": 1.0}, "The seed must be a whole number"),
         ({"scenario": Village}, r"Village is a class; write Village\(\)"),
@@ -184,6 +184,7 @@ class HalfAwake(Village):
         return [resident for resident in society.residents if resident.id in chosen]
 
 
+@pytest.mark.slow
 def test_lines_that_wait_for_somebody_inactive_survive_an_interruption(live: Live) -> None:
     short, long = live("short", scenario=HalfAwake(), steps=2), live("long", scenario=HalfAwake(), steps=5)
     ((waited,),) = long.sql(

@@ -10,12 +10,13 @@ import pytest
 from populace.agents.actions import Action, DialogueLine, Instruction
 from populace.agents.observation import Observation
 from populace.personas.persona import RelationKind, content_id
+from populace.sim.dynamics.declared import Intervention
 from populace.sim.fork import fork
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.resident import Resident
 from populace.sim.runfile.reader import FinishedRun
-from populace.sim.scenario import Intervention, Scenario
+from populace.sim.scenario import Scenario
 from populace.sim.society import Society
 
 BAKER, MILLER, AUNT = (content_id(text) for text in ("A baker.", "A miller.", "An aunt."))

@@ -46,6 +46,14 @@ def test_another_run_address_or_cache_is_not_trusted(state: Path, run: RunRow) -
     assert not any(is_trusted(replace(run, **other)) for other in others)  # type: ignore[arg-type]
 
 
+def test_the_file_of_a_network_is_read_only_where_it_was_named(state: Path, run: RunRow) -> None:
+    remember(run)
+    foreign = replace(run, network="file:/tmp/ties.csv")
+    with pytest.raises(SetupError, match="would read '/tmp/ties"):
+        check_trusted(Path("a.duckdb"), foreign, (), is_grown=False)
+    check_trusted(Path("a.duckdb"), foreign, ())
+
+
 def test_the_model_of_a_role_is_to_be_named_by_its_own_option(state: Path, run: RunRow) -> None:
     remember(run)
     roles = {

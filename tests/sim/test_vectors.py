@@ -12,16 +12,31 @@ from populace.agents.embedding.vectors import text_hash
 from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Limits
 from populace.analysis.summary import summarise
-from populace.personas.errors import PausedError, RunError, RunFileError, SetupError
+from populace.personas.errors import EndpointError, PausedError, RunError, RunFileError, SetupError
 from populace.scenarios.village import Village
+from populace.sim.estimate.surveys import estimate_survey
 from populace.sim.fork import fork
 from populace.sim.growth import Growth
+from populace.sim.hub_jobs.replay import replay_job
+from populace.sim.interview import interview, interviews_path
 from populace.sim.replay import replay
-from populace.sim.runfile.reader import FinishedRun, open_run
+from populace.sim.runfile.reader import FinishedRun, open_hub_or_run, open_run
 from populace.sim.society import Society
+from populace.sim.survey.declared import Survey
+from populace.sim.survey.items import Likert
+from populace.sim.survey.job import resume_survey, survey_run
 
 #: So few notes are recalled that there is a choice from the second step on.
 SETTINGS = {"recalled": 2}
+
+
+POLL = Survey("poll", [Likert("The river is our greatest danger.")], at=2)
+
+
+class Polled(Village):
+    """The village, asked about the river."""
+
+    surveys = (POLL,)
 
 
 @pytest.fixture
@@ -31,7 +46,8 @@ def village(tmp_path: Path, openai_server: OpenAIServer) -> Any:
     def build(name: str = "run", **options: Any) -> Society:
         usual = {"embeddings": "openai:m", "embeddings_url": openai_server.base_url, "steps": 5}
         growth = Growth(agents=16, hops=1)
-        return Society(Village(SETTINGS), growth=growth, out=tmp_path / f"{name}.duckdb", **{**usual, **options})
+        scenario = options.pop("scenario", None) or Village(SETTINGS)
+        return Society(scenario, growth=growth, out=tmp_path / f"{name}.duckdb", **{**usual, **options})
 
     return build
 
@@ -140,6 +156,7 @@ def test_who_has_no_vectors_is_reminded_by_words_and_a_row_says_so(
     assert replay(run.path, Village).event_hash == run.event_hash
 
 
+@pytest.mark.slow
 def test_a_note_that_gets_its_vector_later_is_replayed_as_it_was(
     lived: Lived, village: Any, openai_server: OpenAIServer
 ) -> None:
@@ -164,6 +181,7 @@ def test_an_endpoint_that_gives_nobody_a_vector_commits_nothing(village: Any, op
         assert run.query("SELECT max(step), (SELECT status FROM runs) FROM steps").rows == [(2, "failed")]
 
 
+@pytest.mark.slow
 def test_a_fork_takes_the_vectors_over_and_is_replayed(lived: Lived, tmp_path: Path) -> None:
     asked = lived.server.calls
     forked = fork(lived.run.path, Village, at=3, out=tmp_path / "fork.duckdb").run()
@@ -177,6 +195,91 @@ def test_the_summary_says_what_was_by_words(lived: Lived, by_words: FinishedRun)
     assert rows_of(by_meaning.path)["near-duplicates"].endswith(", by words")
     assert rows_of(by_words.path)["memory"] == "by words only (no embedding model)"
     assert rows_of(by_words.path)["near-duplicates"].endswith(", by words only (no embedding model)")
+
+
+def test_who_is_surveyed_recalls_by_meaning_too_and_a_replay_the_same(
+    village: Any, openai_server: OpenAIServer
+) -> None:
+    place = {"model": "openai:chat", "base_url": openai_server.base_url, "steps": 2, "scenario": Polled(SETTINGS)}
+    run = village(**place).run()
+    phases = "SELECT phase, number FROM calls WHERE purpose = 'embedding' GROUP BY ALL ORDER BY ALL"
+    assert ("survey poll", 2) in run.sql(phases).rows
+    assert POLL.cue in openai_server.embedded
+    again = replay(run.path, Polled)
+    assert again.event_hash == run.event_hash
+    # Asked afterwards as in the run, agents are shown the same notes; no text is embedded again.
+    chat: dict[str, Any] = {"model": "openai:chat", "base_url": openai_server.base_url}
+    meaning: dict[str, Any] = {"embeddings": "openai:m"}
+    told = {one.name: one.calls.low for one in estimate_survey(run.path, [POLL], **chat, **meaning).purposes}
+    assert told == {"survey": 16, "embedding": 0}
+    calls = embedding_calls(run)
+    later = survey_run(run.path, [POLL], **chat, **meaning)
+    assert asked_in(run, 1) == asked_in(run, later.job)
+    assert embedding_calls(run) == calls
+    by_words = survey_run(run.path, [POLL], **chat)
+    assert asked_in(run, by_words.job) != asked_in(run, 1)
+    # Another question needs its own vector, in the job's name, and is replayed by it.
+    other = Survey("other", [Likert("The council is right.")])
+    (embedded,) = [
+        one for one in estimate_survey(run.path, [other], **chat, **meaning).purposes if one.role != "default"
+    ]
+    last = survey_run(run.path, [other], **chat, **meaning)
+    jobs = "SELECT job, count(*) FROM calls WHERE purpose = 'embedding' AND job > 1 GROUP BY job"
+    assert run.sql(jobs).rows == [(last.job, embedded.calls.high)] == [(last.job, 1)]
+    assert replay_job(run.path, last.job).difference == ""
+
+
+def asked_in(run: FinishedRun, job: int) -> list[Any]:
+    sql = "SELECT owner, request_hash FROM calls WHERE job = ? AND purpose = 'survey' ORDER BY owner"
+    return run.sql(sql, (job,)).rows
+
+
+def test_a_stopped_survey_by_meaning_goes_on_so_and_other_models_are_refused(lived: Lived, tmp_path: Path) -> None:
+    path, meaning = Path(shutil.copy(lived.run.path, tmp_path)), dict[str, Any](embeddings="openai:m")
+    chat: dict[str, Any] = {"model": "openai:chat", "base_url": lived.server.base_url}
+    with pytest.raises(PausedError):
+        survey_run(path, [POLL], **chat, **meaning, limits=Limits(max_calls=6, max_in_flight=1))
+    with pytest.raises(
+        SetupError, match=r"begun with recall by openai:m, and goes on so; leave `embeddings='openai:x'`"
+    ):
+        resume_survey(path, 2, embeddings="openai:x")
+    assert resume_survey(path, 2, limits={"max_calls": 100}).respondents == 16
+    assert replay_job(path, 2).difference == ""
+    for model, said in (("openai:x", "by the embedding model openai:m"), ("m", "no embedding model named 'm'")):
+        with pytest.raises(SetupError, match=said):
+            survey_run(path, [POLL], **chat, embeddings=model)
+    with pytest.raises(SetupError, match="no embedding model is named"):
+        survey_run(path, [POLL], **chat, embeddings_url="http://127.0.0.1:1")
+    with pytest.raises(SetupError, match="`embeddings_prices`"):
+        survey_run(path, [POLL], **chat, **meaning, prices=Prices(1.0, 1.0), limits=Limits(max_cost=1.0))
+
+
+def test_who_is_interviewed_recalls_by_meaning_and_a_replay_the_same(lived: Lived, tmp_path: Path) -> None:
+    path = Path(shutil.copy(lived.run.path, tmp_path))
+    where: dict[str, Any] = {"model": "openai:chat", "base_url": lived.server.base_url}
+    questions = ["What of the river?", "And of the council?"]
+    by_words = interview(path, "3", questions, **where)
+    prompts = [str(body["messages"]) for body in lived.server.bodies[-2:]]
+    rows = interview(
+        path, "3", ["What of the river?", "And of the council?"], anew=True, embeddings="openai:m", **where
+    )
+    assert [row.outcome for row in (*by_words, *rows)] == ["ok"] * 4
+    chats = [body for body in lived.server.bodies if "messages" in body][-2:]
+    assert [str(body["messages"]) for body in chats] != prompts
+    with open_hub_or_run(interviews_path(path)) as file:
+        found = file.query("SELECT job, count(*) FROM calls WHERE purpose = 'embedding' GROUP BY job ORDER BY job").rows
+    assert [job for job, _ in found] == [rows[0].job, rows[1].job]
+    assert replay_job(interviews_path(path), rows[1].job).difference == ""
+    with pytest.raises(EndpointError, match=r"where model openai:m was to be asked.*give another `embeddings_url`"):
+        interview(path, "4", ["Nobody there?"], embeddings="openai:m", embeddings_url="http://127.0.0.1:9/v1")
+    # Where a question gets no vector, words say what is near, and a row says so.
+    lived.server.fault("nan", containing="Unspeakable")
+    (lost,) = interview(path, "3", ["Unspeakable?"], embeddings="openai:m", embeddings_url=lived.server.base_url)
+    with open_hub_or_run(interviews_path(path)) as file:
+        ((job, reason),) = file.query("SELECT job, reason FROM failures WHERE purpose = 'embedding'").rows
+    assert (lost.outcome, job) == ("ok", lost.job)
+    assert reason.endswith("for this question was chosen by words.")
+    assert replay_job(interviews_path(path), lost.job).difference == ""
 
 
 def test_another_embedding_model_cannot_go_on_with_a_run(lived: Lived, tmp_path: Path) -> None:

@@ -56,9 +56,9 @@ CREATE TABLE phases (
 );
 COMMENT ON TABLE phases IS 'The parts of jobs, each from the moment it begins, with what their numbers count';
 COMMENT ON COLUMN phases.job IS 'Job, as in jobs';
-COMMENT ON COLUMN phases.phase IS 'Name, as in markers, calls and failures: growth, step, or a stage of an enrichment or embedding';
+COMMENT ON COLUMN phases.phase IS 'Name, as in markers, calls and failures: growth, step, a survey with its name, or a stage of an enrichment or embedding';
 COMMENT ON COLUMN phases.ordinal IS 'Place in the job, from 1';
-COMMENT ON COLUMN phases.unit IS 'What numbers of this phase count: hop, step, or stage, of which there is one';
+COMMENT ON COLUMN phases.unit IS 'What numbers of this phase count: hop, step, after step (of a survey), or stage, of which there is one';
 
 CREATE TABLE markers (
     job INTEGER NOT NULL,
@@ -294,12 +294,16 @@ COMMENT ON COLUMN skipped_sources.examples IS 'Sentences on the first of them: w
 CREATE TABLE agents (
     agent VARCHAR PRIMARY KEY,
     ordinal INTEGER NOT NULL,
-    group_name VARCHAR
+    group_name VARCHAR,
+    weight DOUBLE NOT NULL DEFAULT 1,
+    arrived INTEGER NOT NULL DEFAULT 0
 );
 COMMENT ON TABLE agents IS 'The personas that live in the society';
 COMMENT ON COLUMN agents.agent IS 'Persona id';
+COMMENT ON COLUMN agents.arrived IS 'Step at which the agent came; 0 for those who were there from the beginning';
 COMMENT ON COLUMN agents.ordinal IS 'Fixed order in which effects are applied, from 1';
 COMMENT ON COLUMN agents.group_name IS 'Group that the scenario puts the agent in; null where it has none';
+COMMENT ON COLUMN agents.weight IS 'What the agent counts for in figures about the population it was drawn from, as the selection of the hub says; 1 where none says otherwise';
 
 CREATE TABLE action_fields (
     kind VARCHAR NOT NULL,
@@ -331,19 +335,20 @@ COMMENT ON COLUMN questions.sql IS 'The question in SQL';
 CREATE TABLE interventions (
     step INTEGER NOT NULL,
     name VARCHAR NOT NULL,
-    news VARCHAR NOT NULL
+    news VARCHAR
 );
-COMMENT ON TABLE interventions IS 'What the scenario did to the world, applied at the start of the step';
+COMMENT ON TABLE interventions IS 'What the scenario did to its society, at the start of the step; what that changed is in intervention_effects';
 COMMENT ON COLUMN interventions.step IS 'Step';
 COMMENT ON COLUMN interventions.name IS 'Name the scenario declares it by';
-COMMENT ON COLUMN interventions.news IS 'What the agents hear of it';
+COMMENT ON COLUMN interventions.news IS 'What those it is meant for hear of it; null where they hear nothing';
 
+-- DuckDB's own choice for ids, a dictionary, takes ten times the CPU of zstd: a twentieth of all that a rule's turn takes.
 CREATE TABLE observations (
     step INTEGER NOT NULL,
-    agent VARCHAR NOT NULL,
+    agent VARCHAR NOT NULL USING COMPRESSION zstd,
     neighbours INTEGER NOT NULL,
     heard INTEGER NOT NULL,
-    text VARCHAR NOT NULL
+    text VARCHAR NOT NULL USING COMPRESSION zstd
 );
 COMMENT ON TABLE observations IS 'What each active agent saw before it acted';
 COMMENT ON COLUMN observations.step IS 'Step';
@@ -355,13 +360,14 @@ COMMENT ON COLUMN observations.text IS 'The observation as in the prompt';
 CREATE TABLE emissions (
     emission BIGINT PRIMARY KEY,
     step INTEGER NOT NULL,
-    agent VARCHAR NOT NULL,
+    agent VARCHAR NOT NULL USING COMPRESSION zstd,
     kind VARCHAR NOT NULL,
     text VARCHAR NOT NULL,
     payload JSON NOT NULL,
     revised BOOLEAN NOT NULL,
     model VARCHAR NOT NULL,
-    prompt VARCHAR NOT NULL
+    prompt VARCHAR NOT NULL,
+    archetype VARCHAR
 );
 COMMENT ON TABLE emissions IS 'Everything agents made: instructions, dialogue lines, tool specs and what scenarios add; synthetic text, all of it';
 COMMENT ON COLUMN emissions.emission IS 'Number in the run, from 1, in the order of steps and agents';
@@ -372,6 +378,7 @@ COMMENT ON COLUMN emissions.text IS 'The text that is compared with others';
 COMMENT ON COLUMN emissions.payload IS 'The whole of it as JSON; of a tool: name, purpose, parameters (JSON Schema), returns';
 COMMENT ON COLUMN emissions.revised IS 'True when a first version was too close to something said before';
 COMMENT ON COLUMN emissions.model IS 'Model that wrote it';
+COMMENT ON COLUMN emissions.archetype IS 'Agent that was asked for all that are alike, whose answer this is, perhaps varied; null where each agent was asked';
 COMMENT ON COLUMN emissions.prompt IS 'Prompt that it answers, as name@version';
 
 CREATE TABLE checks (
@@ -406,7 +413,7 @@ COMMENT ON COLUMN demonstrations.is_inferred IS 'True where the persona was infe
 
 CREATE TABLE agent_state (
     step INTEGER NOT NULL,
-    agent VARCHAR NOT NULL,
+    agent VARCHAR NOT NULL USING COMPRESSION zstd,
     name VARCHAR NOT NULL,
     value JSON NOT NULL
 );
@@ -425,11 +432,11 @@ CREATE TABLE relation_changes (
     label VARCHAR NOT NULL,
     change VARCHAR NOT NULL,
     weight DOUBLE NOT NULL,
-    emission BIGINT NOT NULL,
+    emission BIGINT,
     PRIMARY KEY (step, ordinal)
 );
-COMMENT ON TABLE relation_changes IS 'Ties that actions added, strengthened or removed; relations holds those that growth found, and the view ties all as they are now';
-COMMENT ON COLUMN relation_changes.step IS 'Step after which it holds';
+COMMENT ON TABLE relation_changes IS 'Ties that actions and interventions added, strengthened or removed; relations holds those that growth found, and the view ties all as they are now';
+COMMENT ON COLUMN relation_changes.step IS 'Step after which it holds; what an intervention changes holds in the step already';
 COMMENT ON COLUMN relation_changes.ordinal IS 'Place among the changes of the step, from 1';
 COMMENT ON COLUMN relation_changes.source IS 'Agent from whom the tie leads';
 COMMENT ON COLUMN relation_changes.target IS 'Agent to whom it leads: source''s label';
@@ -437,7 +444,7 @@ COMMENT ON COLUMN relation_changes.kind IS 'Kind of the tie, as in relations';
 COMMENT ON COLUMN relation_changes.label IS 'What target is to source, in words';
 COMMENT ON COLUMN relation_changes.change IS 'added, strengthened or removed';
 COMMENT ON COLUMN relation_changes.weight IS 'Weight of the tie after it; a tie that growth found begins with 1, and one that is removed has 0';
-COMMENT ON COLUMN relation_changes.emission IS 'Emission whose action did it, as in emissions';
+COMMENT ON COLUMN relation_changes.emission IS 'Emission whose action did it, as in emissions; null where no action did';
 
 CREATE TABLE messages (
     message BIGINT PRIMARY KEY,
@@ -459,15 +466,19 @@ COMMENT ON COLUMN messages.reply_to IS 'The message that it answers';
 
 CREATE TABLE memories (
     step INTEGER NOT NULL,
-    agent VARCHAR NOT NULL,
+    agent VARCHAR NOT NULL USING COMPRESSION zstd,
     ordinal INTEGER NOT NULL,
-    text VARCHAR NOT NULL
+    text VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    importance INTEGER
 );
 COMMENT ON TABLE memories IS 'What agents took note of; each keeps the newest of its own, up to a limit';
 COMMENT ON COLUMN memories.step IS 'Step';
 COMMENT ON COLUMN memories.agent IS 'Agent';
 COMMENT ON COLUMN memories.ordinal IS 'Order among what the agent noted in this step, from 1';
 COMMENT ON COLUMN memories.text IS 'The note';
+COMMENT ON COLUMN memories.kind IS 'seen (news), said (what the agent did or said), heard, reflection (what it concluded) or plan';
+COMMENT ON COLUMN memories.importance IS 'From 1 to 10, in a memory stream; null where notes are not weighed';
 
 CREATE TABLE measures (
     step INTEGER NOT NULL,
@@ -612,3 +623,283 @@ CREATE TABLE held_out (
 COMMENT ON TABLE held_out IS 'Emissions that are kept for measuring models (populace split): exports leave them out, and populace evaluate --held-out takes them';
 COMMENT ON COLUMN held_out.emission IS 'Emission, accepted or not';
 COMMENT ON COLUMN held_out.job IS 'Job, as in jobs: the latest, whose rows take the place of those before';
+
+-- What a society begins with besides its people: what they count for, and what they were to be.
+
+CREATE TABLE weights (
+    persona VARCHAR PRIMARY KEY,
+    weight DOUBLE NOT NULL
+);
+COMMENT ON TABLE weights IS 'What the people of a selection count for (see agents.weight); empty where they were not read from one, or it is no sample';
+COMMENT ON COLUMN weights.persona IS 'Persona';
+COMMENT ON COLUMN weights.weight IS 'Weight, 1 on average over the whole selection';
+
+CREATE TABLE target_shares (
+    ordinal INTEGER PRIMARY KEY,
+    "column" VARCHAR NOT NULL,
+    value VARCHAR NOT NULL,
+    wanted DOUBLE NOT NULL
+);
+COMMENT ON TABLE target_shares IS 'The shares that the selection of the people was to meet; empty where they were not read from one with a rule (see targets)';
+COMMENT ON COLUMN target_shares.ordinal IS 'From 1';
+COMMENT ON COLUMN target_shares."column" IS 'Column of the hub''s people; several, joined by commas, where combinations were asked for';
+COMMENT ON COLUMN target_shares.value IS 'Its value, or the combination of values';
+COMMENT ON COLUMN target_shares.wanted IS 'Share that was wanted, 0 to 1';
+
+CREATE TABLE target_people (
+    persona VARCHAR NOT NULL,
+    "column" VARCHAR NOT NULL,
+    ordinal INTEGER,
+    PRIMARY KEY (persona, "column")
+);
+COMMENT ON TABLE target_people IS 'Which of these shares the people who were read belong to';
+COMMENT ON COLUMN target_people.persona IS 'Persona';
+COMMENT ON COLUMN target_people."column" IS 'Column, as in target_shares';
+COMMENT ON COLUMN target_people.ordinal IS 'Share, as in target_shares; null where no share was wanted of the person''s value';
+
+CREATE TABLE network_ties (
+    ordinal INTEGER PRIMARY KEY,
+    source VARCHAR NOT NULL,
+    target VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    label VARCHAR NOT NULL,
+    weight DOUBLE NOT NULL
+);
+COMMENT ON TABLE network_ties IS 'The ties of the network that the society began with, where it was drawn or read from a file (see runs.network); empty where it is that of growth';
+COMMENT ON COLUMN network_ties.ordinal IS 'From 1';
+COMMENT ON COLUMN network_ties.source IS 'Persona from whom the tie leads';
+COMMENT ON COLUMN network_ties.target IS 'Persona to whom it leads: source''s label';
+COMMENT ON COLUMN network_ties.kind IS 'Kind of the tie, as in relations';
+COMMENT ON COLUMN network_ties.label IS 'What target is to source, in words';
+COMMENT ON COLUMN network_ties.weight IS 'Weight; 1 unless a file gave another';
+
+-- What agents think.
+
+CREATE TABLE deliberations (
+    step INTEGER NOT NULL,
+    agent VARCHAR NOT NULL,
+    ordinal INTEGER NOT NULL,
+    kind VARCHAR NOT NULL,
+    text VARCHAR NOT NULL,
+    tool VARCHAR,
+    arguments JSON,
+    is_error BOOLEAN NOT NULL,
+    PRIMARY KEY (step, agent, ordinal)
+);
+COMMENT ON TABLE deliberations IS 'What agents thought and found out before they acted, with the minds think and react; no other agent learns of it';
+COMMENT ON COLUMN deliberations.step IS 'Step';
+COMMENT ON COLUMN deliberations.agent IS 'Agent';
+COMMENT ON COLUMN deliberations.ordinal IS 'Order within the turn, from 1';
+COMMENT ON COLUMN deliberations.kind IS 'thought, or tool';
+COMMENT ON COLUMN deliberations.text IS 'The thought, or what the tool gave';
+COMMENT ON COLUMN deliberations.tool IS 'The tool that was called; null for a thought';
+COMMENT ON COLUMN deliberations.arguments IS 'Its arguments; null for a thought';
+COMMENT ON COLUMN deliberations.is_error IS 'True where the tool did not take its arguments; the text says why';
+
+-- Societies that change.
+
+CREATE TABLE intervention_effects (
+    step INTEGER NOT NULL,
+    ordinal INTEGER NOT NULL,
+    intervention VARCHAR NOT NULL,
+    what VARCHAR NOT NULL,
+    agent VARCHAR,
+    other VARCHAR,
+    field VARCHAR,
+    before JSON,
+    after JSON,
+    PRIMARY KEY (step, ordinal)
+);
+COMMENT ON TABLE intervention_effects IS 'What interventions changed, field by field, and the agents that they were meant for';
+COMMENT ON COLUMN intervention_effects.step IS 'Step at whose start it was changed';
+COMMENT ON COLUMN intervention_effects.ordinal IS 'Place among the changes of the step, from 1';
+COMMENT ON COLUMN intervention_effects.intervention IS 'Intervention, as in interventions';
+COMMENT ON COLUMN intervention_effects.what IS 'assigned (the agent is one of those that it was meant for, where not all were), world, state, tie, block, or agent (one that left)';
+COMMENT ON COLUMN intervention_effects.agent IS 'Agent; of a tie the one from whom it leads; null for the world';
+COMMENT ON COLUMN intervention_effects.other IS 'The other agent of a tie; null where there is none';
+COMMENT ON COLUMN intervention_effects.field IS 'Field of the state or the world (state.NAME, values.NAME), label of the tie; null where there is none';
+COMMENT ON COLUMN intervention_effects.before IS 'Value before, as JSON: of a tie its weight, of a block whether it was blocked, of an agent whether it was there; null where there was none';
+COMMENT ON COLUMN intervention_effects.after IS 'Value after, as JSON; null where there is none any more';
+
+CREATE TABLE turn_times (
+    step INTEGER NOT NULL,
+    agent VARCHAR NOT NULL,
+    time DOUBLE NOT NULL,
+    next_time DOUBLE,
+    PRIMARY KEY (step, agent)
+);
+COMMENT ON TABLE turn_times IS 'When agents had turns, in worlds that are not in lock-step; none in others';
+COMMENT ON COLUMN turn_times.step IS 'Step that held the turn; 0 for the time at which the first turn was scheduled';
+COMMENT ON COLUMN turn_times.agent IS 'Agent';
+COMMENT ON COLUMN turn_times.time IS 'Time of the turn, from 0, in the scenario''s own unit';
+COMMENT ON COLUMN turn_times.next_time IS 'Time at which the next one falls due; null where there will be none';
+
+CREATE TABLE node_measures (
+    step INTEGER NOT NULL,
+    agent VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    value DOUBLE NOT NULL
+);
+COMMENT ON TABLE node_measures IS 'Numbers that the scenario takes of each agent after a step, as its place in the network';
+COMMENT ON COLUMN node_measures.step IS 'Step';
+COMMENT ON COLUMN node_measures.agent IS 'Agent';
+COMMENT ON COLUMN node_measures.name IS 'Name of the measure';
+COMMENT ON COLUMN node_measures.value IS 'Value';
+
+CREATE TABLE posts (
+    post BIGINT PRIMARY KEY,
+    step INTEGER NOT NULL,
+    agent VARCHAR NOT NULL,
+    channel VARCHAR NOT NULL,
+    text VARCHAR NOT NULL,
+    emission BIGINT NOT NULL,
+    reply_to BIGINT
+);
+COMMENT ON TABLE posts IS 'What agents posted in channels; who was shown it is in exposures';
+COMMENT ON COLUMN posts.post IS 'Number in the run, from 1';
+COMMENT ON COLUMN posts.step IS 'Step in which it was posted';
+COMMENT ON COLUMN posts.agent IS 'Agent that posted it';
+COMMENT ON COLUMN posts.channel IS 'Channel, by its name';
+COMMENT ON COLUMN posts.text IS 'The text';
+COMMENT ON COLUMN posts.emission IS 'Emission whose action posted it';
+COMMENT ON COLUMN posts.reply_to IS 'Post that it replies to; null where it replies to none';
+
+CREATE TABLE exposures (
+    step INTEGER NOT NULL,
+    agent VARCHAR NOT NULL,
+    post BIGINT NOT NULL,
+    channel VARCHAR NOT NULL,
+    place INTEGER NOT NULL
+);
+COMMENT ON TABLE exposures IS 'Who was shown which post in a turn';
+COMMENT ON COLUMN exposures.step IS 'Step of the turn';
+COMMENT ON COLUMN exposures.agent IS 'Agent that was shown it';
+COMMENT ON COLUMN exposures.post IS 'Post, as in posts';
+COMMENT ON COLUMN exposures.channel IS 'Channel, by its name';
+COMMENT ON COLUMN exposures.place IS 'Place among what the agent was shown in the turn, from 1';
+
+-- Surveys of the agents of a society, in the run and after it.
+
+CREATE TABLE surveys (
+    job INTEGER NOT NULL,
+    survey VARCHAR NOT NULL,
+    step INTEGER NOT NULL,
+    item VARCHAR NOT NULL,
+    ordinal INTEGER NOT NULL,
+    type VARCHAR NOT NULL,
+    text VARCHAR NOT NULL,
+    intro VARCHAR NOT NULL,
+    options VARCHAR[] NOT NULL,
+    low DOUBLE,
+    high DOUBLE,
+    dont_know BOOLEAN NOT NULL,
+    PRIMARY KEY (job, survey, step, item)
+);
+COMMENT ON TABLE surveys IS 'Items of surveys, each as it was asked after a step';
+COMMENT ON COLUMN surveys.job IS 'Job, as in jobs: 1 is the run itself';
+COMMENT ON COLUMN surveys.survey IS 'Name of the survey';
+COMMENT ON COLUMN surveys.step IS 'Step after which it was asked; 0 is before the first';
+COMMENT ON COLUMN surveys.item IS 'Name of the item';
+COMMENT ON COLUMN surveys.ordinal IS 'Place of the item in the survey, from 1';
+COMMENT ON COLUMN surveys.type IS 'likert, choice, rank, number or text';
+COMMENT ON COLUMN surveys.text IS 'The question';
+COMMENT ON COLUMN surveys.intro IS 'What respondents were told before the items';
+COMMENT ON COLUMN surveys.options IS 'The options as they were declared; of a Likert scale the labels of its points, or of its two ends';
+COMMENT ON COLUMN surveys.low IS 'Least value of a number or scale; null for other types';
+COMMENT ON COLUMN surveys.high IS 'Greatest value of a number or scale; null for other types';
+COMMENT ON COLUMN surveys.dont_know IS 'Whether respondents could answer that they do not know';
+
+CREATE TABLE answers (
+    job INTEGER NOT NULL,
+    survey VARCHAR NOT NULL,
+    step INTEGER NOT NULL,
+    agent VARCHAR NOT NULL,
+    item VARCHAR NOT NULL,
+    replicate INTEGER NOT NULL,
+    value VARCHAR,
+    number DOUBLE,
+    shown VARCHAR[] NOT NULL,
+    outcome VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    model VARCHAR NOT NULL,
+    prompt VARCHAR NOT NULL,
+    PRIMARY KEY (job, survey, step, agent, item, replicate)
+);
+COMMENT ON TABLE answers IS 'What agents answered to the items of surveys';
+COMMENT ON COLUMN answers.job IS 'Job, as in jobs: 1 is the run itself';
+COMMENT ON COLUMN answers.survey IS 'Survey, as in surveys';
+COMMENT ON COLUMN answers.step IS 'Step after which it was asked; 0 is before the first';
+COMMENT ON COLUMN answers.agent IS 'Agent who was asked';
+COMMENT ON COLUMN answers.item IS 'Item, as in surveys';
+COMMENT ON COLUMN answers.replicate IS 'Which of several times this agent was asked the same, from 0';
+COMMENT ON COLUMN answers.value IS 'The answer as JSON: a number, an option or a text, or a list of options of which the first is first; null where there is none';
+COMMENT ON COLUMN answers.number IS 'The answer as a number, of scales and numbers; null for other types and where there is none';
+COMMENT ON COLUMN answers.shown IS 'The options, or the points of a scale, in the order in which this respondent was shown them';
+COMMENT ON COLUMN answers.outcome IS 'ok, dont_know, or how the call ended, as in calls, where no answer came';
+COMMENT ON COLUMN answers.reason IS 'Why no answer came, in one sentence; empty otherwise';
+COMMENT ON COLUMN answers.model IS 'Model that answered, by name; rule where a rule of the scenario did';
+COMMENT ON COLUMN answers.prompt IS 'Prompt that it answers, as name@version; rule where a rule did';
+
+CREATE TABLE agent_changes (
+    step INTEGER NOT NULL,
+    ordinal INTEGER NOT NULL,
+    agent VARCHAR NOT NULL,
+    change VARCHAR NOT NULL,
+    cause VARCHAR NOT NULL,
+    parent VARCHAR,
+    resembles VARCHAR,
+    text VARCHAR,
+    intervention VARCHAR,
+    emission BIGINT,
+    PRIMARY KEY (step, ordinal)
+);
+COMMENT ON TABLE agent_changes IS 'Who came to the society while it lived, who was refused, and who left it';
+COMMENT ON COLUMN agent_changes.step IS 'Step';
+COMMENT ON COLUMN agent_changes.ordinal IS 'Place among the changes of the step, from 1';
+COMMENT ON COLUMN agent_changes.agent IS 'Persona id';
+COMMENT ON COLUMN agent_changes.change IS 'arrived, refused (a rule rejects it, or it is or nearly repeats somebody who is known), or departed';
+COMMENT ON COLUMN agent_changes.cause IS 'scenario, intervention, or action';
+COMMENT ON COLUMN agent_changes.parent IS 'Agent to whom a newcomer is related; null where there is none';
+COMMENT ON COLUMN agent_changes.resembles IS 'Whom one who was refused is or nearly repeats; null where a rule refused it, and for the others';
+COMMENT ON COLUMN agent_changes.text IS 'Description of one who was refused, unless the rule lets nothing be kept; those of the others are in personas';
+COMMENT ON COLUMN agent_changes.intervention IS 'Intervention that did it, as in interventions; null where none did';
+COMMENT ON COLUMN agent_changes.emission IS 'Emission whose action did it, as in emissions; null where none did';
+
+CREATE TABLE descriptions (
+    agent VARCHAR PRIMARY KEY,
+    before VARCHAR NOT NULL,
+    after VARCHAR NOT NULL,
+    is_replaced BOOLEAN NOT NULL
+);
+COMMENT ON TABLE descriptions IS 'What the scenario had prompts say of an agent after the last step, where that is more or other than its persona: surveys and interviews of the finished run say it too';
+COMMENT ON COLUMN descriptions.agent IS 'Persona id';
+COMMENT ON COLUMN descriptions.before IS 'What stood before the persona; the whole where that is replaced';
+COMMENT ON COLUMN descriptions.after IS 'What stood behind the persona';
+COMMENT ON COLUMN descriptions.is_replaced IS 'Whether the persona was not said as it is';
+
+CREATE TABLE interviews (
+    job INTEGER NOT NULL,
+    interview INTEGER NOT NULL,
+    agent VARCHAR NOT NULL,
+    turn INTEGER NOT NULL,
+    question VARCHAR NOT NULL,
+    answer VARCHAR,
+    raw VARCHAR NOT NULL,
+    outcome VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    model VARCHAR NOT NULL,
+    prompt VARCHAR NOT NULL,
+    PRIMARY KEY (agent, interview, turn)
+);
+COMMENT ON TABLE interviews IS 'What agents of another run were asked after it (populace ask), in a file beside that run; empty in a run file';
+COMMENT ON COLUMN interviews.job IS 'Job, as in jobs: its spec names the run';
+COMMENT ON COLUMN interviews.interview IS 'Number of the interview among those with this agent, from 1';
+COMMENT ON COLUMN interviews.agent IS 'Agent, as in the run';
+COMMENT ON COLUMN interviews.turn IS 'Place of the question in the interview, from 1';
+COMMENT ON COLUMN interviews.question IS 'The question';
+COMMENT ON COLUMN interviews.answer IS 'What the agent answered; null where no answer came';
+COMMENT ON COLUMN interviews.raw IS 'The answer as the model wrote it, with which the interview goes on';
+COMMENT ON COLUMN interviews.outcome IS 'How the call ended, as in calls';
+COMMENT ON COLUMN interviews.reason IS 'Why no answer came, in one sentence; empty where one did';
+COMMENT ON COLUMN interviews.model IS 'Model that answered, by name';
+COMMENT ON COLUMN interviews.prompt IS 'Prompt that it answers, as name@version';

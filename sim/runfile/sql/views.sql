@@ -5,7 +5,9 @@ SELECT id AS run, spec ->> '$.scenario' AS scenario, spec ->> '$.scenario_file' 
        CAST(spec ->> '$.steps' AS INTEGER) AS steps_wanted, versions, status, reason, event_hash, started_at, ended_at,
        limits, prices, cache, batch, embedding_model, embedding_url, spec ->> '$.forked_from' AS forked_from,
        CAST(spec ->> '$.forked_at' AS INTEGER) AS forked_at,
-       CASE WHEN spec ->> '$.drawn' IS NOT NULL THEN spec -> '$.drawn' END AS drawn, spec -> '$.roles' AS roles
+       CASE WHEN spec ->> '$.drawn' IS NOT NULL THEN spec -> '$.drawn' END AS drawn, spec -> '$.roles' AS roles,
+       spec ->> '$.mind' AS mind, coalesce(spec ->> '$.network', 'grown') AS network,
+       spec ->> '$.archetypes' AS archetypes
 FROM jobs
 WHERE kind IN ('growth', 'society');
 COMMENT ON VIEW runs IS 'The run itself: one row, the job that grows people and takes the steps; none in a hub that was imported';
@@ -36,6 +38,9 @@ COMMENT ON COLUMN runs.embedding_url IS 'Endpoint of that model, without key';
 COMMENT ON COLUMN runs.forked_from IS 'Run that this one was forked from; null for none';
 COMMENT ON COLUMN runs.forked_at IS 'Step of that run whose state this one began with';
 COMMENT ON COLUMN runs.drawn IS 'Of a hub with more people than were wanted: how they were drawn (snowball, ego, community or random), how many of how many people, and how many of the ties among them remained; null where all were taken';
+COMMENT ON COLUMN runs.archetypes IS 'Of which agents one was asked for all: group, a column of profiles, or a number of clusters; null where each was asked';
+COMMENT ON COLUMN runs.mind IS 'How agents decided, as it was named: one-call, think, react or rule; null for the scenario''s own mind, or one call a turn';
+COMMENT ON COLUMN runs.network IS 'The network that the society begins with: grown, or another, whose ties are in network_ties';
 COMMENT ON COLUMN runs.roles IS 'The models of the roles solver and grader, with their endpoints and prices, as JSON; null where they are the default''s';
 
 CREATE OR REPLACE VIEW growth AS
@@ -168,7 +173,7 @@ COMMENT ON COLUMN outputs.revised IS 'True when a first version was too close to
 COMMENT ON COLUMN outputs.model IS 'Model that wrote it';
 COMMENT ON COLUMN outputs.prompt IS 'Prompt that it answers, as name@version';
 
-CREATE OR REPLACE VIEW answers AS
+CREATE OR REPLACE VIEW agreed_answers AS
 WITH latest AS (
     SELECT s.*
     FROM solutions AS s
@@ -197,17 +202,17 @@ SELECT c.emission, m.answer, coalesce(m.votes, 0) / c.solutions AS agreement,
        coalesce(m.different, 0) AS different, m.solution, m.correct, c.job
 FROM came AS c
 LEFT JOIN majority AS m ON m.job = c.job AND m.emission = c.emission;
-COMMENT ON VIEW answers IS 'The answers of problems by the vote of their solutions, from the latest solving job of each';
-COMMENT ON COLUMN answers.emission IS 'Emission that was solved';
-COMMENT ON COLUMN answers.answer IS 'The answer that most solutions give; of as many votes the first; null where none gives one';
-COMMENT ON COLUMN answers.agreement IS 'Share of the solutions that give it, 0 to 1; those that the endpoint lost do not count';
-COMMENT ON COLUMN answers.difficulty IS 'Share of the solutions that do not: 1 less the agreement';
-COMMENT ON COLUMN answers.solutions IS 'Solutions that came, with or without an answer';
-COMMENT ON COLUMN answers.votes IS 'Solutions that give the answer';
-COMMENT ON COLUMN answers.different IS 'Different answers that were given';
-COMMENT ON COLUMN answers.solution IS 'The first solution that gives the answer';
-COMMENT ON COLUMN answers.correct IS 'Whether it equals the known answer; null where none is known';
-COMMENT ON COLUMN answers.job IS 'Job that solved it, as in jobs';
+COMMENT ON VIEW agreed_answers IS 'The answers of problems by the vote of their solutions, from the latest solving job of each';
+COMMENT ON COLUMN agreed_answers.emission IS 'Emission that was solved';
+COMMENT ON COLUMN agreed_answers.answer IS 'The answer that most solutions give; of as many votes the first; null where none gives one';
+COMMENT ON COLUMN agreed_answers.agreement IS 'Share of the solutions that give it, 0 to 1; those that the endpoint lost do not count';
+COMMENT ON COLUMN agreed_answers.difficulty IS 'Share of the solutions that do not: 1 less the agreement';
+COMMENT ON COLUMN agreed_answers.solutions IS 'Solutions that came, with or without an answer';
+COMMENT ON COLUMN agreed_answers.votes IS 'Solutions that give the answer';
+COMMENT ON COLUMN agreed_answers.different IS 'Different answers that were given';
+COMMENT ON COLUMN agreed_answers.solution IS 'The first solution that gives the answer';
+COMMENT ON COLUMN agreed_answers.correct IS 'Whether it equals the known answer; null where none is known';
+COMMENT ON COLUMN agreed_answers.job IS 'Job that solved it, as in jobs';
 
 CREATE OR REPLACE VIEW threads AS
 WITH RECURSIVE below AS (
@@ -255,6 +260,30 @@ COMMENT ON VIEW survivors IS 'Every persona that no rule rejected and its surviv
 COMMENT ON COLUMN survivors.persona IS 'Persona';
 COMMENT ON COLUMN survivors.survivor IS 'The first of its near-duplicates; itself when it is not a near-duplicate';
 
+CREATE OR REPLACE VIEW targets AS
+WITH people AS (
+    SELECT p."column", p.ordinal, coalesce(w.weight, 1.0) AS weight
+    FROM target_people AS p
+    JOIN survivors AS s ON s.persona = p.persona AND s.survivor = p.persona
+    LEFT JOIN weights AS w ON w.persona = p.persona
+), of_column AS (
+    SELECT "column", count(*) AS people, sum(weight) AS weight FROM people GROUP BY "column"
+), of_share AS (
+    SELECT ordinal, count(*) AS people, sum(weight) AS weight FROM people GROUP BY ordinal
+)
+SELECT t.ordinal, t."column", t.value, t.wanted, coalesce(o.people / c.people, 0.0) AS got,
+       coalesce(o.weight / c.weight, 0.0) AS weighted
+FROM target_shares AS t
+LEFT JOIN of_column AS c USING ("column")
+LEFT JOIN of_share AS o USING (ordinal);
+COMMENT ON VIEW targets IS 'The shares that the selection of the people was to meet, and those among the people who were read and are left: near-duplicates and those whom a rule rejected count nowhere';
+COMMENT ON COLUMN targets.ordinal IS 'From 1';
+COMMENT ON COLUMN targets."column" IS 'Column of the hub''s people; several, joined by commas, where combinations were asked for';
+COMMENT ON COLUMN targets.value IS 'Its value, or the combination of values';
+COMMENT ON COLUMN targets.wanted IS 'Share that was wanted, 0 to 1';
+COMMENT ON COLUMN targets.got IS 'Share of the people that have it';
+COMMENT ON COLUMN targets.weighted IS 'The same by the weights of the people';
+
 CREATE OR REPLACE VIEW living_relations AS
 SELECT r.ordinal, s.survivor AS source, t.survivor AS target, r.kind, r.label, r.hop
 FROM relations AS r
@@ -269,17 +298,30 @@ COMMENT ON COLUMN living_relations.kind IS 'Normalised kind';
 COMMENT ON COLUMN living_relations.label IS 'The relation in the model''s own words';
 COMMENT ON COLUMN living_relations.hop IS 'Hop of Persona-to-Persona that found it';
 
+CREATE OR REPLACE VIEW ties_at_start AS
+SELECT ordinal, source, target, kind, label, weight FROM network_ties
+UNION ALL
+SELECT ordinal, source, target, kind, label, 1.0 FROM living_relations
+WHERE NOT EXISTS (FROM markers WHERE job = 1 AND phase = 'network');
+COMMENT ON VIEW ties_at_start IS 'The network that the society began with: the relations between those who survive near-duplicate detection, or the ties that were drawn or read instead (see runs.network)';
+COMMENT ON COLUMN ties_at_start.ordinal IS 'Order, from 1';
+COMMENT ON COLUMN ties_at_start.source IS 'Persona from whom the tie leads';
+COMMENT ON COLUMN ties_at_start.target IS 'Persona to whom it leads: source''s label';
+COMMENT ON COLUMN ties_at_start.kind IS 'Kind of the tie, as in relations';
+COMMENT ON COLUMN ties_at_start.label IS 'What target is to source, in words';
+COMMENT ON COLUMN ties_at_start.weight IS 'Weight; 1 unless a file gave another';
+
 CREATE OR REPLACE VIEW ties AS
 WITH changed AS (
     SELECT source, target, kind, label, arg_max(weight, [step, ordinal]) AS weight, max(step) AS step
     FROM relation_changes
     GROUP BY source, target, kind, label
 )
-SELECT source, target, kind, label, coalesce(c.weight, 1.0) AS weight, c.step
-FROM (SELECT DISTINCT source, target, kind, label FROM living_relations) AS r
+SELECT source, target, kind, label, coalesce(c.weight, r.weight) AS weight, c.step
+FROM (SELECT DISTINCT source, target, kind, label, weight FROM ties_at_start) AS r
 FULL JOIN changed AS c USING (source, target, kind, label)
-WHERE coalesce(c.weight, 1.0) > 0;
-COMMENT ON VIEW ties IS 'Who is tied to whom now: the relations between those who survive near-duplicate detection, with what actions have changed since';
+WHERE coalesce(c.weight, r.weight) > 0;
+COMMENT ON VIEW ties IS 'Who is tied to whom now: the relations between those who survive near-duplicate detection, with what actions and interventions have changed since';
 COMMENT ON COLUMN ties.source IS 'Persona from whom the tie leads';
 COMMENT ON COLUMN ties.target IS 'Persona to whom it leads: source''s label';
 COMMENT ON COLUMN ties.kind IS 'Kind of the tie, as in relations';
@@ -289,9 +331,9 @@ COMMENT ON COLUMN ties.step IS 'Step in which it was last changed; null for a ti
 
 CREATE OR REPLACE VIEW spoke_to AS
 WITH ties AS (
-    SELECT source AS sender, target AS recipient, kind, label, true AS outgoing, ordinal FROM living_relations
+    SELECT source AS sender, target AS recipient, kind, label, true AS outgoing, ordinal FROM ties_at_start
     UNION ALL
-    SELECT target, source, kind, label, false, ordinal FROM living_relations
+    SELECT target, source, kind, label, false, ordinal FROM ties_at_start
 ), nearest AS (
     SELECT DISTINCT ON (sender, recipient) sender, recipient, kind, label, outgoing
     FROM ties
@@ -322,7 +364,7 @@ FROM agents AS a
 LEFT JOIN personas AS p ON p.id = a.agent
 LEFT JOIN (
     SELECT agent, count(*) AS relations
-    FROM (SELECT source AS agent FROM living_relations UNION ALL SELECT target FROM living_relations)
+    FROM (SELECT source AS agent FROM ties_at_start UNION ALL SELECT target FROM ties_at_start)
     GROUP BY agent
 ) AS r ON r.agent = a.agent
 LEFT JOIN (SELECT agent, count(*) AS emissions FROM emissions GROUP BY agent) AS e ON e.agent = a.agent
@@ -403,3 +445,16 @@ COMMENT ON COLUMN cost.seconds IS 'Seconds that the attempts took, added up; man
 COMMENT ON COLUMN cost.mean_seconds IS 'Mean seconds of an attempt';
 COMMENT ON COLUMN cost.mean_waited IS 'Mean seconds an attempt waited for a free slot';
 COMMENT ON COLUMN cost.dollars IS 'US dollars by the prices of the job; null when they are not known';
+
+CREATE OR REPLACE VIEW blocks AS
+SELECT step, b.key AS agent, NULL::VARCHAR AS other, b.value::INTEGER AS since
+FROM steps, json_each(world_state, '$.blocked') AS b
+UNION ALL
+SELECT step, one.key, other.key, other.value::INTEGER
+FROM steps, json_each(world_state, '$.blocked_ties') AS one, json_each(one.value) AS other
+WHERE one.key < other.key;
+COMMENT ON VIEW blocks IS 'Who was blocked in a step: an agent, or what is between two';
+COMMENT ON COLUMN blocks.step IS 'Step';
+COMMENT ON COLUMN blocks.agent IS 'Agent';
+COMMENT ON COLUMN blocks.other IS 'The other agent where a tie is blocked; null where the agent itself is';
+COMMENT ON COLUMN blocks.since IS 'Step in which it was blocked';

@@ -9,7 +9,24 @@ import click
 
 from populace import __version__
 
-from . import agreement, decontaminate, diversity, export, grade, grow, hub, make, read, replay, run, solve
+from . import (
+    agreement,
+    decontaminate,
+    diversity,
+    experiment,
+    export,
+    grade,
+    grow,
+    hub,
+    make,
+    read,
+    replay,
+    resume,
+    run,
+    solve,
+    survey,
+    validate,
+)
 from .guard import guarded
 
 
@@ -21,10 +38,14 @@ def cli() -> None:
 
 for command in (
     run.run,
-    run.resume,
+    resume.resume,
     grow.grow,
     make.make,
+    experiment.experiment,
     solve.solve,
+    survey.survey,
+    survey.ask,
+    survey.drift,
     grade.grade,
     agreement.agreement,
     agreement.prefer,
@@ -33,6 +54,7 @@ for command in (
     read.doctor,
     replay.fork,
     replay.replay,
+    replay.compare,
     read.sql,
     read.report,
     diversity.funnel,
@@ -44,6 +66,7 @@ for command in (
     export.split,
     read.scenarios,
     read.schema,
+    validate.validate,
     read.prompts,
 ):
     cli.add_command(command)

@@ -64,8 +64,8 @@ def decontaminate(
     )
     from populace.personas.errors import SetupError
     from populace.personas.formats.foreign import ForeignTexts
-    from populace.sim.checking import record_verdicts, undo_verdicts
     from populace.sim.runfile.reader import open_made
+    from populace.sim.tasks.checking import record_verdicts, undo_verdicts
 
     if undo:
         if against:

@@ -48,7 +48,7 @@ def fetch_vectors(run: Path, texts: list[str], options: Mapping[str, Any]) -> bo
     from populace.personas.errors import name_parameters
     from populace.sim.embedding import fetch_text_vectors
 
-    from .panel import Panel
+    from .panel import ProgressPanel
 
     price = options["embeddings_price"]
     prices = None if price is None else given_prices(f"{price}/0")
@@ -64,7 +64,7 @@ def fetch_vectors(run: Path, texts: list[str], options: Mapping[str, Any]) -> bo
             limits=limits_of(options),
             prices=prices,
             cache=options["cache"],
-            progress=Panel(),
+            progress=ProgressPanel(),
         )
     if fetched.job is not None:
         click.echo(
@@ -241,12 +241,11 @@ def coverage(
     model = options["embeddings"]
     with open_made(run_path) as run:
         notice = stand_in_notice(run)
-    if model is None:
-        with open_made(run_path) as run:
+        if model is None:
             found = cover_by_words(run, known, least=least, kind=kind)
-    else:
-        with open_made(run_path) as run:
+        else:
             sample = read_sample(run, n=n, kind=kind)
+    if model is not None:
         if not fetch_vectors(run_path, [*(topic.text for topic in known), *sample.embeddable], options):
             return
         with open_made(run_path) as run:

@@ -244,7 +244,8 @@ def _say(report: "DatasetReport", asked_for: "DatasetOptions") -> None:
     mixed = "; this export mixes licences, and the strictest binds the whole" if len(tally.by("licence")) > 1 else ""
     click.echo(visible(f"Licences: {licences}{mixed}."))
     if tally.personal_rows:
-        click.echo(f"Personal data were found in {tally.personal_rows:,} rows; patterns do not find everything.")
+        rows = f"{tally.personal_rows:,} row{'s' * (tally.personal_rows != 1)}"
+        click.echo(f"Personal data were found in {rows}; patterns do not find everything.")
     if tally.formulas:
         click.echo(f"{tally.formulas:,} cells begin like a formula (=, +, - or @), which a spreadsheet may run.")
     click.echo(f"The card is in {str(report.card)!r}.")
@@ -266,9 +267,9 @@ def split(run: Path, train: float | None, by: str, similarity: float, seed: int,
     from shlex import quote
 
     from populace.analysis.export import Split, SplitBy, find_held_out
-    from populace.sim.checking import record_rows
-    from populace.sim.runfile.job_rows import HeldOutRow
+    from populace.sim.runfile.output_rows import HeldOutRow
     from populace.sim.runfile.reader import open_run
+    from populace.sim.tasks.checking import record_rows
 
     if (train is None) is not undo:
         raise click.UsageError("Give either the share that stays for training, as --train 0.9, or --undo.")

@@ -9,13 +9,14 @@ import click
 
 from .guard import going_on
 from .options import limit_options, limits_of, prices_of, sampling_options
+from .run import scenario_of
 from .show import show_estimate
 
 if TYPE_CHECKING:
     from populace.sim.config import RoleModel
     from populace.sim.grading.responding import RespondingJob, RespondingSpec
-    from populace.sim.output_jobs import OutputJobReport
-    from populace.sim.outputs import OutputJob
+    from populace.sim.tasks.output_jobs import OutputJobReport
+    from populace.sim.tasks.outputs import OutputJob
 
 _PATH = click.Path(path_type=Path)
 _MODELS = "MODEL[@URL][,...]"
@@ -34,7 +35,7 @@ GRADING = ("responding", "grading", "comparing")
     default=("procedural",),
     show_default=True,
     metavar=_MODELS,
-    help="Who grades: openai:NAME, gguf:PATH, procedural, or procedural:accuracy=0.8, a stand-in that departs from its "
+    help="Who grades: openai:NAME, gguf:PATH, procedural, or procedural:accuracy=0.8, a stand-in that keeps to its "
     "own rule at this rate; may be given again.",
 )
 @click.option("--votes", type=int, help="Votes of each grader.  [default: 3; 1 with --pairwise]")
@@ -71,7 +72,7 @@ def grade(run: Path, rubric: str | None, graders: Sequence[str], is_estimated: b
     from populace.agents.rubric import read_rubric
     from populace.sim.grading.comparing import ComparingJob, ComparingSpec
     from populace.sim.grading.grading import GradingJob, GradingSpec, grader_roles, rubrics_for
-    from populace.sim.outputs import parse_models
+    from populace.sim.tasks.outputs import parse_models
 
     given = parse_models(graders, "grader", "--votes")
     for name, needed, is_there in (
@@ -98,7 +99,7 @@ def grade(run: Path, rubric: str | None, graders: Sequence[str], is_estimated: b
 def _respond(run: Path, options: Mapping[str, Any], *, is_estimated: bool) -> bool:
     """Have a teacher respond, unless the very responses are there; gives whether there is something to grade."""
     from populace.sim.grading.responding import RespondingSpec, has_responses
-    from populace.sim.outputs import parse_models
+    from populace.sim.tasks.outputs import parse_models
 
     teacher, *others = parse_models((options["teacher"],), "teacher", "--responses")
     if others:
@@ -119,8 +120,6 @@ def _responding(run: Path, spec: "RespondingSpec", script: Path | None, command:
     from populace.sim.grading.responding import RespondingJob
     from populace.sim.runfile.reader import open_run
 
-    from .run import scenario_of
-
     if spec.teacher.partition(":")[0] != "procedural":
         return RespondingJob(spec)
     with open_run(run) as stored:
@@ -140,9 +139,9 @@ def _run(
     run: Path, job: "OutputJob[Any]", first: "RoleModel", options: Mapping[str, Any], *, is_estimated: bool
 ) -> None:
     from populace.sim.estimate.outputs import estimate_output_job
-    from populace.sim.output_jobs import run_output_job
+    from populace.sim.tasks.output_jobs import run_output_job
 
-    from .panel import Panel
+    from .panel import ProgressPanel
 
     asked = {
         "model": first.model,
@@ -156,7 +155,7 @@ def _run(
         return
     same = {name: options[name] for name in ("cache", "anew")}
     with going_on(run):
-        done = run_output_job(run, job, **asked, **same, limits=limits_of(options), progress=Panel())
+        done = run_output_job(run, job, **asked, **same, limits=limits_of(options), progress=ProgressPanel())
     _show(run, done, job)
 
 
@@ -165,10 +164,10 @@ def resume_grading(run: Path, job: int, given: Mapping[str, Any]) -> None:
     from populace.sim.grading.comparing import ComparingJob, ComparingSpec
     from populace.sim.grading.grading import GradingJob, GradingSpec
     from populace.sim.grading.responding import RespondingSpec
-    from populace.sim.hub_jobs import stored_job
-    from populace.sim.output_jobs import resume_output_job, stored_spec
+    from populace.sim.hub_jobs.jobs import stored_job
+    from populace.sim.tasks.output_jobs import resume_output_job, stored_spec
 
-    from .panel import Panel
+    from .panel import ProgressPanel
 
     given, row = dict(given), stored_job(run, job)
     script = given.pop("script")
@@ -180,7 +179,7 @@ def resume_grading(run: Path, job: int, given: Mapping[str, Any]) -> None:
     else:
         of_job = _responding(run, stored_spec(RespondingSpec, row), script, "resume")
     with going_on(run):
-        done = resume_output_job(run, job, of_job, progress=Panel(), **given)
+        done = resume_output_job(run, job, of_job, progress=ProgressPanel(), **given)
     _show(run, done, of_job)
     if row.kind == "responding":
         click.echo("They are not graded yet: give the command that was stopped again; no response is paid for twice.")

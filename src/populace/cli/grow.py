@@ -154,7 +154,7 @@ def _estimate(growth: "Growth", options: dict[str, Any]) -> None:
     from populace.sim.estimate import estimate
     from populace.sim.scenario import GrowthOnly
 
-    from .panel import Panel
+    from .panel import ProgressPanel
     from .show import show_estimate
 
     result = estimate(
@@ -163,7 +163,7 @@ def _estimate(growth: "Growth", options: dict[str, Any]) -> None:
         **asked_of(options),
         steps=1,
         sample=options["sample"] or 0,
-        progress=Panel(),
+        progress=ProgressPanel(),
     )
     show_estimate(result)
 
@@ -173,7 +173,7 @@ def _begin(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
     from populace.sim.scenario import GrowthOnly
     from populace.sim.society import Society
 
-    from .panel import Panel
+    from .panel import ProgressPanel
     from .run import live
 
     society = Society(
@@ -181,7 +181,7 @@ def _begin(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
         growth=growth,
         **asked_of(options),
         out=hub,
-        progress=Panel(),
+        progress=ProgressPanel(),
     )
     with removed_unasked(hub):
         live(society)
@@ -190,7 +190,7 @@ def _begin(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
 def _go_on(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
     from populace.sim.growth.stored import ask_again
 
-    from .run import resume
+    from .resume import resume
 
     asked = ask_again(hub, growth, seed=options["seed"], model=options["model"], limits=limits_of(options))
     if asked.is_more:

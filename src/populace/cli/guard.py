@@ -77,7 +77,7 @@ class _Stopped(click.ClickException):
 
 @contextmanager
 def going_on(path: Path, *, kept: str = "done", otherwise: str = "") -> Iterator[None]:
-    """Within it, a job on the file at `path` that stops before its end says how to go on with it.
+    """Within it, a job on the file or folder at `path` that stops before its end says how to go on with it.
 
     `otherwise` is what else can be done where the endpoint does not answer.
     """
@@ -85,14 +85,17 @@ def going_on(path: Path, *, kept: str = "done", otherwise: str = "") -> Iterator
     from populace.personas.errors import EndpointError, PausedError
 
     def way_on(otherwise: str = "") -> str:
+        if path.is_dir():
+            return f"What was {kept} is kept: the same command goes on with {quote(str(path))}{otherwise}."
         if not is_made(path):
             return f"Nothing was begun{otherwise}."
         return f"What was {kept} is kept: go on with `populace resume {quote(str(path))}`{otherwise}."
 
     try:
         yield
-    except KeyboardInterrupt:
-        raise _Stopped(f"Stopped. {way_on()}") from None
+    except KeyboardInterrupt as error:
+        left = "".join(f"{note} " for note in getattr(error, "__notes__", ()) if note)
+        raise _Stopped(f"Stopped. {left}{way_on()}") from None
     except PausedError as error:
         raise PausedError(f"Paused. {error} {way_on()}") from error
     except EndpointError as error:
@@ -127,6 +130,10 @@ class _Integer(click.types.IntParamType):
         return number
 
 
+class _IntegerRange(_Integer, click.IntRange):
+    """A whole number within its range, which a database can hold."""
+
+
 class _Float(click.FloatRange):
     """A number within its range."""
 
@@ -141,9 +148,10 @@ def _bound_numbers(command: click.Command) -> None:
     for param in command.params:
         if param.type is click.INT:
             param.type = _Integer()
-        elif type(param.type) is click.FloatRange:
-            bounds = param.type
-            param.type = _Float(bounds.min, bounds.max, bounds.min_open, bounds.max_open, bounds.clamp)
+        elif type(ints := param.type) is click.IntRange:
+            param.type = _IntegerRange(ints.min, ints.max, ints.min_open, ints.max_open, ints.clamp)
+        elif type(floats := param.type) is click.FloatRange:
+            param.type = _Float(floats.min, floats.max, floats.min_open, floats.max_open, floats.clamp)
     for one in command.commands.values() if isinstance(command, click.Group) else ():
         _bound_numbers(one)
 

@@ -70,17 +70,17 @@ def resume_embedding(hub: Path, job: int, given: Mapping[str, Any]) -> None:
     """Go on with an unfinished job for the vectors of a hub, as `populace resume` does."""
     from populace.sim.embedding import resume_embedding as resumed
 
-    from .panel import Panel
+    from .panel import ProgressPanel
 
-    _work(hub, lambda: resumed(hub, job, progress=Panel(), **given))
+    _work(hub, lambda: resumed(hub, job, progress=ProgressPanel(), **given))
 
 
 def _compare(hub: Path, handle: Any, wishes: Mapping[str, Any]) -> None:
     from populace.sim.embedding import dedup_by_meaning
 
-    from .panel import Panel
+    from .panel import ProgressPanel
 
-    _work(hub, lambda: dedup_by_meaning(hub, handle, progress=Panel(), **wishes))
+    _work(hub, lambda: dedup_by_meaning(hub, handle, progress=ProgressPanel(), **wishes))
 
 
 def _work(hub: Path, work: "Callable[[], tuple[HubVectors, EmbeddedReport | None]]") -> None:
@@ -124,7 +124,7 @@ def info(hub_path: Path, as_json: bool) -> None:
     """How many people there are, by whatever is known of them, and what the file takes; also while it is grown."""
     from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.table import visible
-    from populace.sim.hub_jobs import hub_in_numbers, jobs_in
+    from populace.sim.hub_jobs.jobs import hub_in_numbers, jobs_in
 
     described = hub_in_numbers(hub_path)
     jobs = jobs_in(hub_path)

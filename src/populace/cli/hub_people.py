@@ -14,7 +14,7 @@ from .options import asked_of, limit_options, prices_of, sampling_options, share
 if TYPE_CHECKING:
     from populace.personas.hub.check import CheckReport
     from populace.personas.rules import Policy
-    from populace.sim.enrichment import Enriched
+    from populace.sim.hub_jobs.enrichment import Enriched
 
 _LINES = 20
 
@@ -175,9 +175,9 @@ def enrich(hub: Path, **options: Any) -> None:
 
     Given again, a job that was stopped goes on, and pays for no answer twice. People with a profile are left out.
     """
-    from populace.sim.enrichment import enrich as enrich_hub
+    from populace.sim.hub_jobs.enrichment import enrich as enrich_hub
 
-    from .panel import Panel
+    from .panel import ProgressPanel
 
     if options["estimate"]:
         _estimate(hub, options)
@@ -189,7 +189,7 @@ def enrich(hub: Path, **options: Any) -> None:
             _enrichment_of(options),
             **asked_of(options),
             anew=options["anew"],
-            progress=Panel(),
+            progress=ProgressPanel(),
         ),
     )
 
@@ -214,11 +214,11 @@ def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
 
 def resume_enrichment(hub: Path, job: int, given: Mapping[str, Any]) -> None:
     """Go on with an unfinished enrichment of a hub, as `populace resume` does."""
-    from populace.sim.enrichment import resume_enrichment as resumed
+    from populace.sim.hub_jobs.enrichment import resume_enrichment as resumed
 
-    from .panel import Panel
+    from .panel import ProgressPanel
 
-    _work(hub, lambda: resumed(hub, job, progress=Panel(), **given))
+    _work(hub, lambda: resumed(hub, job, progress=ProgressPanel(), **given))
 
 
 def _work(hub: Path, work: Callable[[], "Enriched"]) -> None:
@@ -231,7 +231,7 @@ def _work(hub: Path, work: Callable[[], "Enriched"]) -> None:
 
 
 def _enrichment_of(options: Mapping[str, Any]) -> Any:
-    from populace.sim.enrichment import Enrichment
+    from populace.sim.hub_jobs.enrichment import Enrichment
 
     names = ("where", "n", "wiki", "only_evident", "replace", "skill")
     tier = _TIERS[options["tier"]] if options["tier"] else None

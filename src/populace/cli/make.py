@@ -83,10 +83,10 @@ def make(task: str | None, is_listed: bool, is_estimated: bool, **options: Any) 
 def _estimate(task: Any, options: dict[str, Any], **growth: Any) -> None:
     from populace.sim.estimate import estimate
 
-    from .panel import Panel
+    from .panel import ProgressPanel
     from .show import show_estimate
 
-    roles, progress = roles_of(options), Panel()
+    roles, progress = roles_of(options), ProgressPanel()
     later = _later(task, options, roles)
     sample = options["sample"] or 0
     found = estimate(task, **growth, **asked_of(options), **roles, later=later, sample=sample, progress=progress)
@@ -104,7 +104,7 @@ def _later(task: Any, options: dict[str, Any], roles: dict[str, Any]) -> Any:
     from populace.sim.config import RoleModel
     from populace.sim.estimate.funnel import LaterJobs
     from populace.sim.grading.grading import GradingSpec, grader_roles, rubrics_for
-    from populace.sim.solving import solving_spec
+    from populace.sim.tasks.solving import solving_spec
 
     solving = grading = None
     own = RoleModel(model=options["model"])
@@ -123,7 +123,7 @@ def _make(task: Any, script: Path | None, options: dict[str, Any], **growth: Any
     from populace.sim.society import Society
 
     from .guard import going_on
-    from .panel import Panel
+    from .panel import ProgressPanel
     from .show import show_made
 
     society = Society(
@@ -134,7 +134,7 @@ def _make(task: Any, script: Path | None, options: dict[str, Any], **growth: Any
         **roles_of(options),
         out=options["out"] or Path(f"{task.name if script is None else script.absolute().parent.name}.duckdb"),
         scenario_file=script,
-        progress=Panel(),
+        progress=ProgressPanel(),
     )
     for notice in task.notices:
         click.echo(visible(notice), err=True)

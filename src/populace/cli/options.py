@@ -43,6 +43,12 @@ _SOCIETY = (
     ),
     click.option("--agents", type=int, help="How many people there are to be, at most, also of a hub.  [default: 240]"),
     click.option("--hops", type=int, help="Hops of Persona-to-Persona, 0 to 6.  [default: 3; 0 with --hub]"),
+    click.option(
+        "--network",
+        metavar="SPEC",
+        help="Who is tied to whom: grown, complete, ring:K, watts-strogatz:K,P, barabasi-albert:M, configuration, "
+        "stochastic-block:P_IN,P_OUT, homophily:COLUMN or file:PATH (docs/people-and-networks.md).  [default: grown]",
+    ),
     click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice."),
     click.option(
         "--model",
@@ -61,23 +67,30 @@ _SOCIETY = (
 
 _STEPS = click.option("--steps", type=int, default=8, show_default=True, help="Steps to run.")
 
+_COUNT = click.IntRange(min=1)
+
 #: Options of `populace make`, by the settings of a task that they give.
 _TASK = (
-    click.option("--n", "task_n", type=int, metavar="ROWS", help="Accepted rows wanted.  [default: 100]"),
-    click.option("--per-persona", type=int, metavar="K", help="Accepted rows of one person, at most.  [default: 1]"),
+    click.option("--n", "task_n", type=_COUNT, metavar="ROWS", help="Accepted rows wanted.  [default: 100]"),
+    click.option(
+        "--per-persona",
+        type=_COUNT,
+        metavar="K",
+        help="Accepted rows of one person, at most.  [default: 1]",
+    ),
     click.option(
         "--prompting",
         type=click.Choice(["zero-shot", "few-shot", "persona-few-shot"]),
         help="Show no demonstrations, demonstrations, or those with a persona each.  [default: zero-shot]",
     ),
-    click.option("--shots", type=int, help="Demonstrations in a request.  [default: 3]"),
+    click.option("--shots", type=click.IntRange(min=1, max=32), help="Demonstrations in a request.  [default: 3]"),
     click.option("--demonstrations", metavar="FILE", help="JSONL of your own instead of the task's."),
     click.option(
         "--language", metavar="NAME", help="Language to write in, as Chinese or zh.  [default: the person's own]"
     ),
     click.option(
         "--until-novelty",
-        type=float,
+        type=click.FloatRange(min=0, max=1, min_open=True),
         metavar="SHARE",
         help="End when less than this share of the latest 500 outputs was new.",
     ),
@@ -120,6 +133,19 @@ _EMBEDDINGS = (
     click.option("--embeddings", metavar="MODEL", help="Embedding model to remind agents by meaning, as openai:NAME."),
     click.option("--embeddings-url", metavar="URL", help="Its endpoint, when it is not the model's."),
     click.option("--embeddings-price", metavar="IN", type=float, help="Dollars for a million of its tokens."),
+)
+
+_MIND = click.option(
+    "--mind",
+    metavar="NAME",
+    help="How agents decide: one-call, think, react (with the scenario's tools) or rule (no model).  [default: the "
+    "scenario's own, or one-call]",
+)
+
+_ARCHETYPES = click.option(
+    "--archetypes",
+    metavar="K|COLUMN",
+    help="Ask one agent for all that are alike: in K clusters, by a column of profiles, or by `group`.",
 )
 
 _ROLES = tuple(
@@ -199,7 +225,7 @@ def society_options(command: Command) -> Command:
 
 def run_options(command: Command) -> Command:
     """The command with all options of `populace run`."""
-    return _STEPS(_shared_by_runs(command, "SCENARIO"))
+    return _STEPS(_MIND(_ARCHETYPES(_shared_by_runs(command, "SCENARIO"))))
 
 
 def make_options(command: Command) -> Command:
@@ -208,7 +234,8 @@ def make_options(command: Command) -> Command:
 
 
 def _shared_by_runs(command: Command, name: str) -> Command:
-    batch = click.option("--batch", is_flag=True, help="Send work without a next step through the endpoint's batches.")
+    said = "Send work without a next step, as growth and surveys, through the endpoint's batches."
+    batch = click.option("--batch", is_flag=True, help=said)
     out = click.option(
         "--out",
         type=click.Path(path_type=Path),
@@ -291,6 +318,7 @@ def task_settings_of(options: Mapping[str, Any]) -> dict[str, Any]:
 def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """Which model is asked, and within what limits. Raises `SetupError`."""
     same = {name: options[name] for name in ("seed", "model", "base_url", "cache", "batch")}
+    same |= {"network": options["network"]} if "network" in options else {}
     return same | {"limits": limits_of(options), "prices": prices_of(options)}
 
 

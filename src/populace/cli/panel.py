@@ -212,7 +212,7 @@ class _Console(Console):
         self.quiet = True
 
 
-class Panel:
+class ProgressPanel:
     """A `Progress` on standard error, drawn by a thread of its own: the run only counts.
 
     In a terminal it is redrawn four times a second, and phases that have ended are above it, one line each.

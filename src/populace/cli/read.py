@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from populace.agents.endpoint.models import ModelHandle
     from populace.agents.gateway.budget import Prices
-    from populace.agents.probe import Examination, Finding
+    from populace.agents.probe import CheckFinding, Examination
 
 
 @click.command()
@@ -22,8 +22,14 @@ if TYPE_CHECKING:
 @click.argument("statement")
 @click.option("--csv", "form", flag_value="csv", help="Comma-separated values.")
 @click.option("--json", "form", flag_value="json", help="A JSON array of objects.")
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path),
+    help="Draw the answer into a file ending in .svg or .html: the first column from left to right, a line for each "
+    "further column of numbers, or for each text of a column of texts; columns that end in low and high are intervals.",
+)
 @click.option("--timeout", type=float, default=60, show_default=True, help="Seconds it may take; 0 for no limit.")
-def sql(file: Path, statement: str, form: str | None, timeout: float) -> None:
+def sql(file: Path, statement: str, form: str | None, picture: Path | None, timeout: float) -> None:
     """Ask a run file or a hub in SQL, read-only; works on a run that is still going."""
     from populace.analysis.table import render_csv, render_json, render_table
     from populace.personas.user_sql import QueryLimit
@@ -33,11 +39,15 @@ def sql(file: Path, statement: str, form: str | None, timeout: float) -> None:
     with open_hub_or_run(file) as run:
         result = run.query(statement, limit=limit)
         notice = stand_in_notice(run)
+    if picture is not None:
+        from populace.analysis.report.result_picture import write_result_picture
+
+        click.echo(f"Wrote {write_result_picture(result, picture, of=file.name, note=notice)}", err=form is not None)
     if form == "csv":
         click.echo(render_csv(result, for_terminal=sys.stdout.isatty()), nl=False)
     elif form == "json":
         click.echo(render_json(result), nl=False)
-    else:
+    elif picture is None:
         elsewhere = "Values that end in \u2026 are shortened; --csv and --json give them whole."
         click.echo(render_table(result, width=terminal_width(10_000, unknown=120), elsewhere=elsewhere), nl=False)
     if notice:
@@ -73,15 +83,16 @@ def schema(table: str | None) -> None:
 )
 @shared_option
 def report(file: Path, out: Path | None) -> None:
-    """Write what happened in a run as one page that opens offline.
+    """Write what happened in a run, or what an experiment found, as one page that opens offline.
 
-    A page of the same run that is there already is written anew; nothing else is written over.
+    FILE is a run file, the folder of an experiment, or its merged file. A page of the same run or experiment that is
+    there already is written anew; nothing else is written over.
     """
     from populace.analysis.report import write_report
-    from populace.sim.runfile.reader import open_run
+    from populace.sim.runfile.reader import open_reported
 
-    with open_run(file) as run:
-        page = write_report(run, out or file.with_suffix(".html"), run_file=file.name)
+    with open_reported(file) as found:
+        page = write_report(found, out or found.path.with_suffix(".html"), run_file=found.path.name)
     click.echo(f"Wrote {page}")
 
 
@@ -183,7 +194,7 @@ async def _all(
     return examinations
 
 
-def _show(console: "Console", finding: "Finding") -> None:
+def _show(console: "Console", finding: "CheckFinding") -> None:
     from rich.table import Table
     from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""`populace replay` and `populace fork`: a run once more, from its own answers or with something changed."""
+"""`populace replay`, `fork` and `compare`: a run once more, the same or with something changed, and two compared."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,8 @@ from .options import (
 from .run import live, scenario_of
 
 if TYPE_CHECKING:
-    from populace.sim.hub_jobs import JobState
+    from populace.analysis.experiment.reach import Reach
+    from populace.sim.hub_jobs.jobs import JobState
 
 _MADE_BY = "SELECT scenario, scenario_file FROM runs"
 
@@ -30,7 +31,7 @@ _MADE_BY = "SELECT scenario, scenario_file FROM runs"
 @shared_option
 def replay(file: Path, out: Path | None, script: Path | None) -> None:
     """Do a run again from its own answers, or the jobs of a hub, asking no model, and compare the event hashes."""
-    from populace.sim.hub_jobs import jobs_in
+    from populace.sim.hub_jobs.jobs import jobs_in
     from populace.sim.runfile.job_rows import CHECKING, RUN_KINDS
 
     jobs = jobs_in(file)
@@ -46,11 +47,11 @@ def replay(file: Path, out: Path | None, script: Path | None) -> None:
 
 def _replay_job(file: Path, job: "JobState") -> None:
     from populace.personas.errors import RunError
-    from populace.sim.hub_replay import replay_job
+    from populace.sim.hub_jobs.replay import replay_job
 
-    from .panel import Panel
+    from .panel import ProgressPanel
 
-    replayed = replay_job(file, job.job, progress=Panel())
+    replayed = replay_job(file, job.job, progress=ProgressPanel())
     if replayed.difference:
         raise RunError(replayed.difference)
     click.echo(
@@ -64,12 +65,12 @@ def _replay_run(file: Path, out: Path | None, script: Path | None) -> None:
     from populace.sim.replay import replay as replayed_from
     from populace.sim.runfile.reader import open_run
 
-    from .panel import Panel
+    from .panel import ProgressPanel
 
     with open_run(file) as stored:
         ((name, made_by),) = stored.query(_MADE_BY).rows
     found = scenario_of(file, name, script, made_by, command="replay")
-    replayed = replayed_from(file, found, out=out, progress=Panel())
+    replayed = replayed_from(file, found, out=out, progress=ProgressPanel())
     if replayed.difference:
         raise RunError(replayed.difference)
     kept = "" if out is None else f" The replay is in {str(out)!r}."
@@ -113,7 +114,7 @@ def fork(
     from populace.sim import fork as forking
     from populace.sim.runfile.reader import open_run
 
-    from .panel import Panel
+    from .panel import ProgressPanel
 
     with open_run(file) as stored:
         ((name, made_by),) = stored.query(_MADE_BY).rows
@@ -134,9 +135,62 @@ def fork(
         **named,
         steps=steps,
         scenario_file=script,
-        progress=Panel(),
+        progress=ProgressPanel(),
     )
     if notice := forking.asked_anew(file, out):
         click.echo(notice)
     live(society)
     click.echo(f"\n{forking.asked_since(out).sentence(file)}")
+
+
+@click.command()
+@click.argument("one", type=click.Path(path_type=Path))
+@click.argument("other", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Keep both runs in one file, which answers SQL.")
+@shared_option
+def compare(one: Path, other: Path, out: Path | None) -> None:
+    """Say how far a change reached: what is otherwise in run OTHER than in run ONE, as in a run and its fork.
+
+    Turns are compared agent by agent and step by step: who was told something else, whose state was another one, who
+    decided otherwise, and who did so though everything that the agent saw and was is the same.
+    """
+    from tempfile import TemporaryDirectory
+
+    from populace.analysis.experiment.reach import read_reach
+    from populace.personas.errors import SetupError
+    from populace.sim.experiment.merge import write_pair
+    from populace.sim.runfile.reader import open_hub_or_run
+
+    names = (one.stem, other.stem) if one.stem != other.stem else (str(one), str(other))
+    if one.resolve() == other.resolve():
+        raise SetupError(f"{str(one)!r} is given twice; give two runs, as a run and its fork.")
+    if out is not None and out.exists():
+        raise SetupError(f"{str(out)!r} is there already; give another --out.")
+    with TemporaryDirectory() as folder:
+        path = out or Path(folder) / "compared.duckdb"
+        write_pair(path, dict(zip(names, (one, other), strict=True)))
+        with open_hub_or_run(path) as merged:
+            _show_reach(read_reach(merged))
+    if out is not None:
+        click.echo(f'\nBoth in SQL: `populace sql {out} "FROM emissions"`.')
+
+
+def _show_reach(found: "Reach") -> None:
+    from populace.analysis.table import Section, render_table
+
+    from .show import terminal_width
+
+    if found.is_same:
+        click.echo(f"{found.one} and {found.other} are the same run: every event of them is.")
+        return
+    columns = ("step", "turns", "told otherwise", "placed otherwise", "decided otherwise", "of these by itself")
+    rows = [(s.step, s.turns, s.told, s.placed, s.decided, s.by_itself) for s in found.steps]
+    click.echo(render_table(Section("", columns, ["BIGINT"] * 6, rows), width=terminal_width()), nl=False)
+    if found.first is None:
+        click.echo("\nNo turn differs; measures, surveys or numbers of rows do.")
+        return
+    decided, alone = sum(s.decided for s in found.steps), sum(s.by_itself for s in found.steps)
+    click.echo(
+        f"\nThe same until step {found.first - 1}. Since then {decided:,} turns are decided otherwise, {alone:,} of "
+        f"them though the agent saw the same in the same state: there the change itself decides, or chance."
+    )

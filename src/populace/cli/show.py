@@ -31,6 +31,16 @@ def terminal_width(most: int = 140, *, unknown: int = 110) -> int:
     return min(shutil.get_terminal_size((unknown, 40)).columns, most)
 
 
+def show_finished(path: Path, scenario: str) -> None:
+    """Print what came of the run of a scenario: people that were grown, data that was made, or a society."""
+    from populace.sim.scenario import GrowthOnly
+
+    if scenario == GrowthOnly.name:
+        show_growth(path)
+    elif not show_made(path):
+        show_run(path)
+
+
 def show_run(path: Path) -> None:
     """Print the summary of a run, the answers to three questions that fit it, and how to ask on."""
     from rich.console import Console
@@ -47,8 +57,8 @@ def show_run(path: Path) -> None:
         console.print(f"\n{visible(str(path))}", style="bold", markup=False)
         for name, value in summary.as_rows():
             click.echo(_line(name, value, console.width))
-        if shortfall := _shortfall(run):
-            console.print(f"\n{shortfall}", markup=False, soft_wrap=True)
+        for note in filter(None, (_shortfall(run), summary.silence)):
+            console.print(f"\n{note}", markup=False, soft_wrap=True)
         if not summary.is_language_model:
             console.print(f"\n{PROCEDURAL_NOTICE}", style="italic", markup=False)
         for answer in answers_of(run, 3):

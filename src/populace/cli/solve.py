@@ -11,11 +11,12 @@ import click
 
 from .guard import going_on
 from .options import limit_options, limits_of, prices_of, sampling_options
+from .run import scenario_of
 
 if TYPE_CHECKING:
     from populace.sim.config import RoleModel
-    from populace.sim.output_jobs import OutputJobReport
-    from populace.sim.solving import KnowSolution
+    from populace.sim.tasks.output_jobs import OutputJobReport
+    from populace.sim.tasks.solving import KnowSolution
 
 _MADE_BY = "SELECT scenario, scenario_file, is_language_model FROM runs"
 
@@ -60,15 +61,15 @@ def _solvers(default: str | None) -> Callable[..., Any]:
 def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any) -> None:
     """Solve the problems that RUN has made, several times each, and vote on their answers.
 
-    The solutions are rows of `solutions`, the votes those of the view `answers`: the answer, how far the solutions
-    agree, and the difficulty. Problems whose solutions do not agree are rejected by the check `solved`; where the
-    answer is known, the check `answer` says whether the vote found it. Given again, a job that was stopped goes on, and
-    pays for no answer twice.
+    The solutions are rows of `solutions`, the votes those of the view `agreed_answers`: the answer, how far the
+    solutions agree, and the difficulty. Problems whose solutions do not agree are rejected by the check `solved`;
+    where the answer is known, the check `answer` says whether the vote found it. Given again, a job that was stopped
+    goes on, and pays for no answer twice.
     """
-    from populace.sim.output_jobs import run_output_job
-    from populace.sim.solving import SolvingJob, parse_solvers, solving_spec
+    from populace.sim.tasks.output_jobs import run_output_job
+    from populace.sim.tasks.solving import SolvingJob, parse_solvers, solving_spec
 
-    from .panel import Panel
+    from .panel import ProgressPanel
     from .show import show_estimate
 
     given = parse_solvers(solvers)
@@ -89,7 +90,7 @@ def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any
             limits=limits_of(options),
             cache=options["cache"],
             anew=options["anew"],
-            progress=Panel(),
+            progress=ProgressPanel(),
             **asked,
         )
     _show(run, done)
@@ -106,17 +107,17 @@ def _asked(solver: "RoleModel", options: Mapping[str, Any]) -> dict[str, Any]:
 
 def resume_solving(run: Path, job: int, given: Mapping[str, Any]) -> None:
     """Go on with an unfinished solving job, as `populace resume` does."""
-    from populace.sim.hub_jobs import stored_job
-    from populace.sim.output_jobs import resume_output_job, stored_spec
-    from populace.sim.solving import SolvingJob, SolvingSpec
+    from populace.sim.hub_jobs.jobs import stored_job
+    from populace.sim.tasks.output_jobs import resume_output_job, stored_spec
+    from populace.sim.tasks.solving import SolvingJob, SolvingSpec
 
-    from .panel import Panel
+    from .panel import ProgressPanel
 
     given = dict(given)
     spec = stored_spec(SolvingSpec, stored_job(run, job))
     known = _known(run, given.pop("script"), spec.voters.solvers, "resume")
     with going_on(run):
-        done = resume_output_job(run, job, SolvingJob(spec, known), progress=Panel(), **given)
+        done = resume_output_job(run, job, SolvingJob(spec, known), progress=ProgressPanel(), **given)
     _show(run, done)
 
 
@@ -126,9 +127,7 @@ def _known(run: Path, script: Path | None, solvers: Sequence[str], command: str)
     from populace.scenarios.catalog import is_shipped
     from populace.sim.runfile.reader import open_run
     from populace.sim.scenario import GrowthOnly
-    from populace.sim.solving import KnownSolutions
-
-    from .run import scenario_of
+    from populace.sim.tasks.solving import KnownSolutions
 
     with open_run(run) as stored:
         ((name, made_by, is_language_model),) = stored.query(_MADE_BY).rows
@@ -168,13 +167,15 @@ def _check_problems(run: Path, kinds: Sequence[str]) -> None:
 
 def _show(run: Path, done: "OutputJobReport") -> None:
     from populace.agents.procedural import PROCEDURAL_NOTICE
-    from populace.sim.solving import solving_rows
+    from populace.sim.tasks.solving import solving_rows
 
     for name, value in solving_rows(done):
         click.echo(f"  {name:<14} {value}")
     if not done.is_language_model:
         click.echo(f"\n{PROCEDURAL_NOTICE}")
-    click.echo(f'\nThe answers: `populace sql {quote(str(run))} "FROM answers"`; what is accepted now: `FROM outputs`.')
+    click.echo(
+        f'\nThe answers: `populace sql {quote(str(run))} "FROM agreed_answers"`; what is accepted now: `FROM outputs`.'
+    )
     if all(done.failed.get(phase) == number for phase, number in done.done.items()):
         click.get_current_context().exit(1)
 
@@ -214,12 +215,12 @@ def evaluate(
     is printed with a 95 % interval, by level and type, beside the paper's own tables; refusals and failures are
     counted apart. Calls and solutions are in a file of their own, which `populace resume` goes on with.
     """
-    from populace.sim.evaluation import evaluate as measured
-    from populace.sim.evaluation import evaluation_job
-    from populace.sim.problem_sets import read_problems
-    from populace.sim.solving import parse_solvers
+    from populace.sim.tasks.evaluation import evaluate as measured
+    from populace.sim.tasks.evaluation import evaluation_job
+    from populace.sim.tasks.problem_sets import read_problems
+    from populace.sim.tasks.solving import parse_solvers
 
-    from .panel import Panel
+    from .panel import ProgressPanel
     from .show import show_estimate
 
     given = parse_solvers(solvers)
@@ -236,22 +237,26 @@ def evaluate(
         show_estimate(estimate_evaluation(job, problems, **asked))
         return
     with going_on(path):
-        measured(job, path, limits=limits_of(options), cache=options["cache"], progress=Panel(), **asked)
+        measured(job, path, limits=limits_of(options), cache=options["cache"], progress=ProgressPanel(), **asked)
     _show_evaluation(path)
 
 
 def resume_evaluation(path: Path, job: int, given: Mapping[str, Any]) -> None:
     """Go on with an unfinished evaluation, as `populace resume` does."""
-    from populace.sim.evaluation import EvaluationJob, EvaluationSpec
-    from populace.sim.hub_jobs import stored_job
-    from populace.sim.output_jobs import resume_output_job, stored_spec
+    from populace.sim.hub_jobs.jobs import stored_job
+    from populace.sim.tasks.evaluation import EvaluationJob, EvaluationSpec
+    from populace.sim.tasks.output_jobs import resume_output_job, stored_spec
 
-    from .panel import Panel
+    from .panel import ProgressPanel
 
     spec = stored_spec(EvaluationSpec, stored_job(path, job))
     with going_on(path):
         resume_output_job(
-            path, job, EvaluationJob(spec), progress=Panel(), **{k: v for k, v in given.items() if k != "script"}
+            path,
+            job,
+            EvaluationJob(spec),
+            progress=ProgressPanel(),
+            **{k: v for k, v in given.items() if k != "script"},
         )
     _show_evaluation(path)
 

@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from asking import QUICK
-from batch_asking import FAST, Customer, OpenQueue
+from batch_asking import FAST, PATIENCE, Customer, OpenQueue
 from batch_server import BatchServer
 from memory_journal import MemoryJournal
 
@@ -30,7 +30,7 @@ async def opened(server: BatchServer, journal: MemoryJournal) -> AsyncIterator[O
     customers: list[Customer] = []
 
     def open_customer(**options: Any) -> Customer:
-        handle = open_model("openai:m", base_url=options.pop("base_url", server.base_url), timeout=10.0)
+        handle = open_model("openai:m", base_url=options.pop("base_url", server.base_url), timeout=PATIENCE)
         given = {"journal": journal, "quiet": 0.02, "interval": FAST, "backoff": QUICK, **options}
         customers.append(Customer(open_batch_queue(handle, **given), cast("LeanChatOpenAI", handle.chat)))
         return customers[-1]

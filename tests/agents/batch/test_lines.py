@@ -2,7 +2,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from batch_asking import OpenQueue, overpaid
+from batch_asking import PATIENCE, OpenQueue, overpaid
 from batch_server import BatchServer, Plan
 from openai_server import OpenAIServer
 
@@ -49,7 +49,7 @@ async def test_what_is_asked_again_in_the_same_breath_is_sent_again(opened: Open
         await customer.ask(1)
         await customer.ask(1)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await insist()
     assert (list(customer.answers), server.lines) == ([1], 2)
 

@@ -14,7 +14,7 @@ from populace.personas.model import Outcome
 if TYPE_CHECKING:
     from populace.agents.endpoint.chat_openai import LeanChatOpenAI
 
-from batch_asking import OpenQueue, key_of, payload_of
+from batch_asking import PATIENCE, OpenQueue, key_of, payload_of
 
 
 async def test_requests_of_one_moment_go_as_one_batch(opened: OpenQueue, server: BatchServer) -> None:
@@ -65,7 +65,7 @@ async def test_a_flush_sends_what_has_come(opened: OpenQueue, server: BatchServe
     await asyncio.sleep(0)
     assert customer.queue.waiting == 1
     customer.queue.flush()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await task
     assert list(customer.answers) == [1]
 

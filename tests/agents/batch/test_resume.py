@@ -9,7 +9,7 @@ from pathlib import Path
 import batch_server
 import orjson
 import pytest
-from batch_asking import Customer, OpenQueue, key_of, overpaid, until
+from batch_asking import PATIENCE, Customer, OpenQueue, key_of, overpaid, until
 from batch_server import BatchServer, Plan
 from memory_journal import MemoryJournal
 
@@ -72,7 +72,7 @@ def test_a_session_that_is_killed_over_and_over_pays_once(server: BatchServer, t
 
 def run_session(script: Path, base_url: str, diary: Path, die_at: int) -> int:
     command = [sys.executable, str(script), base_url, str(diary), "6", str(die_at)]
-    return subprocess.run(command, timeout=60).returncode
+    return subprocess.run(command, timeout=PATIENCE).returncode
 
 
 async def test_what_was_read_and_not_asked_stays_open(

@@ -1,5 +1,6 @@
 """Runs that are written by hand."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ def new_run(tmp_path: Path) -> NewRun:
     return begin
 
 
-@pytest.fixture
-def asked(new_run: NewRun) -> Path:
+@pytest.fixture(scope="session")
+def made_requests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three people of one lineage who asked for five things, with responses; one is a near-duplicate."""
-    run = new_run()
+    run = MadeRun(tmp_path_factory.mktemp("asked") / "r1.duckdb", name="r1")
     baker = run.person("A baker by the mill.", licence="CC-BY-SA-4.0")
     helper = run.person("The baker's apprentice.", licence=None, parent=baker)
     clerk = run.person("A clerk at the station.", licence=None)
@@ -32,3 +33,9 @@ def asked(new_run: NewRun) -> Path:
     run.fails(run.output(clerk, "As a clerk, I ask for a table."), "leak", "It repeats the description.")
     run.output(clerk, "Make a table of trains.", response="Here it is.")
     return run.done()
+
+
+@pytest.fixture
+def asked(made_requests: Path, tmp_path: Path) -> Path:
+    """A copy of that run in the test's folder."""
+    return Path(shutil.copy(made_requests, tmp_path / made_requests.name))

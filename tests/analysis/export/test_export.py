@@ -167,6 +167,7 @@ STRANGE = (
 )
 
 
+@pytest.mark.slow
 def test_strange_texts_are_read_back_as_they_were_from_every_file(new_run: NewRun) -> None:
     run = new_run()
     person = run.person('Ein Mensch, der =alles sagt, "auch" das.')

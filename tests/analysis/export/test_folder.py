@@ -55,6 +55,7 @@ def test_conversations_with_tools_are_loaded_by_datasets(new_run: NewRun, monkey
     assert rows[0]["messages"][1]["tool_calls"][0]["function"]["name"] == "tide"
 
 
+@pytest.mark.slow
 def test_an_export_that_was_stopped_goes_on_to_equal_files(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source_module, "_PAGE", 3)
     monkeypatch.setattr(writing, "_SHARD_ROWS", 6)

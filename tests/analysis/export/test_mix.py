@@ -1,26 +1,36 @@
 """Several runs in one export: shares, caps and renamed columns by a recipe."""
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from made_run import NewRun, read_lines
+from made_run import MadeRun, read_lines
 
 from populace.analysis.export import DatasetOptions, export_outputs, read_mix
 from populace.analysis.export.licences import strictest
 from populace.personas.errors import SetupError, SourceError
 
 
-@pytest.fixture
-def two_runs(new_run: NewRun) -> Path:
+@pytest.fixture(scope="module")
+def made_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run a with 12 requests under CC0 and run b with 6 problems under CC-BY-NC; gives their folder."""
+    folder = tmp_path_factory.mktemp("runs")
     for name, kind, number, licence in (("a", "instruction", 12, "CC0-1.0"), ("b", "problem", 6, "CC-BY-NC-4.0")):
-        run = new_run(name, seed=len(name))
+        run = MadeRun(folder / f"{name}.duckdb", name=name, seed=len(name))
         person = run.person(f"A person of {name}.", licence=licence)
         for n in range(number):
             run.output(person, f"{kind} {n}", kind, focus=f"f{n}")
-        folder = run.done().parent
+        run.done()
     return folder
+
+
+@pytest.fixture
+def two_runs(made_runs: Path, tmp_path: Path) -> Path:
+    """The test's folder, with copies of both."""
+    for run in made_runs.iterdir():
+        shutil.copy(run, tmp_path)
+    return tmp_path
 
 
 def mixed(folder: Path, recipe: str, **options: object) -> list[dict[str, object]]:
@@ -40,6 +50,7 @@ def test_runs_that_are_named_are_exported_whole_one_after_the_other(two_runs: Pa
     assert "This export mixes licences.** As a whole it is bound by the strictest: CC-BY-NC-4.0." in card
 
 
+@pytest.mark.slow
 def test_weights_and_caps_say_how_much_of_each_run_is_taken(two_runs: Path) -> None:
     weighted = '[[run]]\nfile = "a.duckdb"\nweight = 1\n[[run]]\nfile = "b.duckdb"\nweight = 2\n'
     assert Counter(row["run"] for row in mixed(two_runs, weighted)) == {"a": 3, "b": 6}

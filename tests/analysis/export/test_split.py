@@ -50,6 +50,7 @@ def test_a_persona_is_on_one_side_and_its_lineage_may_be_on_both(new_run: NewRun
         on_test_side(path, Split(0.5, SplitBy.LINEAGE))
 
 
+@pytest.mark.slow
 def test_similar_texts_follow_each_other_whoever_made_them(new_run: NewRun) -> None:
     run = new_run()
     # Each is similar to the next alone, so the first of a cluster is not similar to all of it.
@@ -62,6 +63,7 @@ def test_similar_texts_follow_each_other_whoever_made_them(new_run: NewRun) -> N
     assert [len(test & set(chain)) for test in seen] == [0, 3]
 
 
+@pytest.mark.slow
 def test_duplicates_that_were_marked_follow_each_other_when_all_outputs_are_wanted(new_run: NewRun) -> None:
     run = new_run()
     texts = [f"{x}1 {x}2 {x}3" for x in "abcdefgh"]

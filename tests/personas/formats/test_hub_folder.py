@@ -101,6 +101,7 @@ def test_an_equal_hub_comes_of_it(hub: HubFile, tmp_path: Path) -> None:
             assert now[name] == rows, name
 
 
+@pytest.mark.slow
 def test_it_says_whose_text_it_holds_and_is_the_same_each_time(hub: HubFile, tmp_path: Path) -> None:
     folder = again(hub, tmp_path)
     assert json.loads((folder / MANIFEST).read_bytes())["notice"] == "Made up."

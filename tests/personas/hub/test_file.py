@@ -129,7 +129,7 @@ with create_hub(sys.argv[1]) as hub:
 
 
 def test_without_room_it_says_so(tmp_path: Path) -> None:
-    said, _ = _in_process(_NO_ROOM, tmp_path / "people.duckdb", _PEOPLE).communicate(timeout=60)
+    said, _ = _in_process(_NO_ROOM, tmp_path / "people.duckdb", _PEOPLE).communicate(timeout=300)
     assert "people.duckdb' cannot be written (" in said
     assert "make room, then go on." in said
 
@@ -163,5 +163,5 @@ def test_ctrl_c_within_the_database_is_ctrl_c(tmp_path: Path) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "at work\n"
     process.send_signal(signal.SIGINT)
-    _, complaint = process.communicate(timeout=60)
+    _, complaint = process.communicate(timeout=300)
     assert (process.returncode, complaint) == (130, "")

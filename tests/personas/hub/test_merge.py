@@ -231,6 +231,7 @@ def named_lists(path: Path) -> list[tuple[Any, ...]]:
     return sorted((names[i], model, numbers) for i, model, numbers in rows)
 
 
+@pytest.mark.slow
 def test_vectors_that_cannot_be_compared_and_those_of_other_texts_stay_behind_and_are_counted(
     make: Make, tmp_path: Path
 ) -> None:
@@ -246,6 +247,7 @@ def test_vectors_that_cannot_be_compared_and_those_of_other_texts_stay_behind_an
     )
 
 
+@pytest.mark.slow
 def test_selections_come_along_with_places_and_views(make: Make, tmp_path: Path) -> None:
     one, other = make("a", "xy"), make("b", "zyw")
     chosen(one, "few", where="text LIKE '%x'")
@@ -265,6 +267,7 @@ def test_selections_come_along_with_places_and_views(make: Make, tmp_path: Path)
         }
 
 
+@pytest.mark.slow
 def test_a_selection_that_two_hubs_have_from_a_third_is_one(make: Make, tmp_path: Path) -> None:
     chosen(one := make("a", "xy"), "few", n=1)
     copy(one, other := tmp_path / "other.duckdb")
@@ -272,6 +275,7 @@ def test_a_selection_that_two_hubs_have_from_a_third_is_one(make: Make, tmp_path
     assert asked(out, "SELECT (SELECT count(*) FROM selections), (SELECT count(*) FROM selected)") == [(1, 1)]
 
 
+@pytest.mark.slow
 def test_contradictions_come_along_where_their_profiles_do(make: Make, tmp_path: Path) -> None:
     one, other = make("a", "xy"), make("b", "xyz")
     for path, name, occupation in (
@@ -301,6 +305,7 @@ def test_a_rule_result_is_said_once_and_undone_in_one_hub_it_is_undone(make: Mak
     assert named(out, "SELECT persona, undone FROM rule_results") == [("x", True), ("y", False), ("z", False)]
 
 
+@pytest.mark.slow
 def test_whoever_a_check_removed_and_another_hub_brings_back_is_counted_and_judged_again(
     make: Make, tmp_path: Path
 ) -> None:

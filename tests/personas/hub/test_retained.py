@@ -106,6 +106,7 @@ def test_an_import_that_rejects_whom_others_repeat_decides_those_anew(tmp_path: 
         assert marks(hub) == [(SECOND, FIRST, "exact")]
 
 
+@pytest.mark.slow
 def test_a_merge_in_which_one_hub_rejects_whom_the_others_people_repeat_decides_them_anew(tmp_path: Path) -> None:
     one, other = filled(tmp_path / "a.duckdb", LEAK, FIRST, SECOND), filled(tmp_path / "b.duckdb", LEAK)
     with open_hub(one, write=True) as hub:

@@ -1,3 +1,4 @@
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,9 +22,9 @@ TEXTS = [
 ]
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Path:
-    path = tmp_path / "town.duckdb"
+@pytest.fixture(scope="module")
+def made_hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("town") / "town.duckdb"
     ids = [content_id(text) for text in TEXTS]
     with create_hub(path) as hub, hub.writing() as con:
         people = pa.table({"id": ids, "text": TEXTS, "ordinal": range(1, 6)})
@@ -34,6 +35,11 @@ def hub(tmp_path: Path) -> Path:
         for place, (one, other) in enumerate(pairwise(ids), start=1):
             con.execute("INSERT INTO relations VALUES (?, ?, ?, 'work', 'colleague', 1)", [place, one, other])
     return path
+
+
+@pytest.fixture
+def hub(made_hub: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(made_hub, tmp_path / made_hub.name))
 
 
 def add(path: Path, text: str) -> None:

@@ -74,6 +74,7 @@ def test_the_seed_decides_who_is_drawn(town: HubFile) -> None:
     assert first != other
 
 
+@pytest.mark.slow
 def test_everybody_of_a_value_is_drawn_alike_often(lasting_town: HubFile) -> None:
     targets = Marginals(shares={"region": {"east": 0.5, "south": 0.5}})
     drawn = [
@@ -87,9 +88,11 @@ def test_everybody_of_a_value_is_drawn_alike_often(lasting_town: HubFile) -> Non
     assert max(hits.values()) <= 15 + 11
 
 
-def test_a_value_that_nobody_has_is_reported_and_the_others_make_up_for_it(town: HubFile) -> None:
+def test_a_value_that_nobody_has_is_refused_or_the_others_make_up_for_it(town: HubFile) -> None:
     targets = Marginals(shares={"region": {"north": 0.4, "south": 0.4, "moon": 0.2}})
-    report = select(town, SelectionSpec(n=50, targets=targets)).report
+    with pytest.raises(SetupError, match=r"asks for 20.0% with region 'moon', and none of the"):
+        select(town, SelectionSpec(n=50, targets=targets))
+    report = select(town, SelectionSpec(n=50, targets=targets, allow_fewer=True)).report
     assert [share.values for share in report.breakdowns[0].unfilled] == [("moon",)]
     assert [share.got for share in report.breakdowns[0].shares] == [25, 25, 0]
     assert report.breakdowns[0].largest_deviation == pytest.approx(10)

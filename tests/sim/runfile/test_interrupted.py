@@ -138,7 +138,7 @@ RunLog.open(Path(sys.argv[1])).submit([AgentRow("ada", 1)])
 @pytest.mark.slow
 def test_a_run_that_nobody_closed_is_closed_with_its_process(path: Path, run_row: RunRow) -> None:
     RunLog.create(path, job_of(run_row)).close()
-    left = subprocess.run([sys.executable, "-c", LEAVE, path], capture_output=True, text=True, timeout=60)
+    left = subprocess.run([sys.executable, "-c", LEAVE, path], capture_output=True, text=True, timeout=300)
     assert (left.returncode, left.stderr) == (0, "")
     with open_run(path) as run:
         assert run.query("SELECT agent FROM agents").rows == [("ada",)]

@@ -13,6 +13,7 @@ from warm_process import WarmProcess
 from populace.agents.gateway.call import Call
 from populace.sim.runfile.job_rows import RunRow, VectorRow, job_of
 from populace.sim.runfile.journal import Journal
+from populace.sim.runfile.rows import by_type
 from populace.sim.runfile.runlog import RunLog
 
 type MakeCall = Callable[..., Call]
@@ -65,7 +66,7 @@ def left_by_a_kill(log: RunLog, *rows: Call | VectorRow) -> None:
     log.close()
     with RunLog.open(log.path) as again:
         journal = Journal(log.path, again.cursor())
-        journal.append(rows)
+        journal.append(by_type(rows))
         path = journal.path
         path.rename(path.with_name("kept"))
     path.with_name("kept").rename(path)
@@ -129,7 +130,7 @@ def test_what_is_committed_is_cut_and_the_file_stays_small(
     journal = Journal(log.path.with_name("other.duckdb"), log.cursor())
     for number in range(100):
         before = journal.end
-        journal.append([call(str(number))])
+        journal.append({Call: [call(str(number))]})
         journal.cut(before)  # the one before it: the last one is never committed
         assert journal.path.stat().st_size < 4_000
     journal.cut(journal.end)

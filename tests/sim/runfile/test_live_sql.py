@@ -10,6 +10,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from warm_process import WarmProcess
 
 from populace.personas.errors import RunFileError
 from populace.personas.query import QueryError, Result
@@ -36,7 +37,7 @@ def client(live: LiveSql) -> LiveClient:
 def elsewhere(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run Python code in another process."""
     command = [sys.executable, "-W", "error", "-c", code, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 ASK = """
@@ -47,9 +48,9 @@ with open_run(sys.argv[1]) as run:
 """
 
 
-def test_another_process_sees_what_is_committed(path: Path, log: RunLog, live: LiveSql) -> None:
+def test_another_process_sees_what_is_committed(path: Path, log: RunLog, live: LiveSql, warm: WarmProcess) -> None:
     log.commit([AgentRow("ada", 1)]).result()
-    assert elsewhere(ASK, path, "SELECT agent, ordinal FROM agents").stdout == "True [('ada', 1)]\n"
+    assert warm.run("-c", ASK, path, "SELECT agent, ordinal FROM agents").stdout == "True [('ada', 1)]\n"
 
 
 #: The same, without waiting long for a run that is just beginning or ending.
@@ -159,7 +160,7 @@ def test_every_way_of_reading_is_answered(doors: tuple[LiveClient, RunReader], s
 
 
 def post(live: LiveSql, body: bytes, path: str = "/sql", token: str | None = None) -> tuple[int, str]:
-    connection = HTTPConnection("127.0.0.1", live.sidecar.port, timeout=30)
+    connection = HTTPConnection("127.0.0.1", live.sidecar.port, timeout=300)
     headers = {"Authorization": f"Bearer {token or live.sidecar.token}"}
     connection.request("POST", path, body, headers)
     response = connection.getresponse()
@@ -179,7 +180,7 @@ def test_what_is_no_question_is_refused_with_a_sentence(live: LiveSql) -> None:
 
 
 def test_a_huge_question_is_not_read(live: LiveSql) -> None:
-    connection = HTTPConnection("127.0.0.1", live.sidecar.port, timeout=30)
+    connection = HTTPConnection("127.0.0.1", live.sidecar.port, timeout=300)
     connection.putrequest("POST", "/sql")
     connection.putheader("Authorization", f"Bearer {live.sidecar.token}")
     connection.putheader("Content-Length", str(1 << 40))

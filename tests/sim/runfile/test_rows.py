@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import duckdb
 import pytest
 from hypothesis import given, settings
@@ -22,7 +24,9 @@ def test_every_table_has_a_class_of_rows() -> None:
 @pytest.mark.parametrize("row_type", ROW_TYPES, ids=lambda row_type: row_type.__name__)
 def test_fields_are_the_columns(row_type: type[Row]) -> None:
     columns = TABLES[table_of(row_type)].columns
-    assert set(column_names(row_type)) == {column.name for column in columns}
+    # Of two classes for one table, the one with more fields fills the columns that are null for the other.
+    filled = {"archetype"} if row_type is EmissionRow else set()
+    assert set(column_names(row_type)) | filled == {column.name for column in columns}
 
 
 def test_another_class_is_refused_at_once(log: RunLog) -> None:
@@ -44,12 +48,19 @@ def test_rows_keep_their_order_and_clause(log: RunLog) -> None:
     assert [row.message for row in log.rows(MessageRow, "ORDER BY message")] == [1, 2, 3]
 
 
+@pytest.fixture(scope="module")
+def database() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in memory: one for each example would take most of the time."""
+    with duckdb.connect() as con:
+        yield con
+
+
 @settings(deadline=None, max_examples=25)
 @given(text=st.text(st.characters(exclude_categories=["Cs"])), number=st.integers(-(2**63), 2**63 - 1))
-def test_any_text_and_number_survives_arrow(text: str, number: int) -> None:
+def test_any_text_and_number_survives_arrow(database: duckdb.DuckDBPyConnection, text: str, number: int) -> None:
     row = MessageRow(number, 1, "", text, text, None, number)
-    with duckdb.connect() as con:
-        con.execute(f"CREATE TABLE messages ({MESSAGE})")
+    with database.cursor() as con:
+        con.execute(f"CREATE OR REPLACE TABLE messages ({MESSAGE})")
         Inserts(con).write([row])
         found = con.execute("FROM messages").fetchall()
     assert found == [(number, 1, "", text, text, None, number)]

@@ -1,0 +1,82 @@
+"""The minds that can be named: which stages a turn has (`--mind`).
+
+| name | a turn |
+| --- | --- |
+| `one-call` | one request for an action, and a second one where a check asks for a revision |
+| `think` | one request for thoughts and an action |
+| `react` | thoughts and a tool, its result, and so on; then thoughts and an action |
+| `rule` | the scenario's `rule`, a plain function; no model is asked |
+
+All but the last plan before and reflect after, where the scenario's settings say so.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from ..personas.prompt import RenderedPrompt
+from .actions import Action
+from .mind import Mind, Stage, build_mind, check, generate, keep
+from .observation import Observation
+from .reflection import plan, plan_prompt, reflect, reflect_prompt
+from .thinking import think, thinking_prompt
+from .turn_prompt import turn_prompt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .react import ToolFunction
+
+type MindName = Literal["one-call", "think", "react", "rule"]
+
+
+def named_mind(
+    name: MindName = "one-call", *, plans: bool = False, reflects: bool = False, tools: "Sequence[ToolFunction]" = ()
+) -> Mind:
+    """The mind of this name that asks a model, with the stages that plan and reflect where they are wanted.
+
+    Compiled once for the same stages. `tools` are those of `react`. Raises `SetupError` for what is no tool, and
+    `ValueError` for `rule`, which is no graph.
+    """
+    if name == "rule":
+        raise ValueError("a rule is a plain function, and no graph of stages")
+    answering = _react(tools) if name == "react" else think if name == "think" else generate
+    before: tuple[Stage, ...] = (plan,) if plans else ()
+    after: tuple[Stage, ...] = (reflect,) if reflects else ()
+    return build_mind((*before, answering, check, *after, keep))
+
+
+def first_prompts(
+    name: MindName,
+    observation: Observation,
+    offered: tuple[type[Action], ...],
+    *,
+    world: str,
+    plans: bool = False,
+    reflects: bool = False,
+    tools: "Sequence[ToolFunction]" = (),
+    tool_calls: int = 1,
+    weighs: bool = False,
+) -> Mapping[str, RenderedPrompt]:
+    """What a turn of this mind asks first of this observation, by what it is for: the turn itself, plan, reflection."""
+    if name == "react":
+        from .react import react_prompt  # loads LangGraph
+        from .react import tool_calls as calls_of
+
+        calls = calls_of(tuple(tools))
+        turn = react_prompt(observation, offered, calls, world=world, seed=0, count=tool_calls, weighs=weighs)
+    elif name == "think":
+        turn = thinking_prompt(observation, offered, world=world, seed=0, weighs=weighs)
+    else:
+        turn = turn_prompt(observation, offered, world=world, seed=0)
+    found = {"turns": turn}
+    if plans:
+        found["plans"] = plan_prompt(observation, world=world)
+    if reflects:
+        found["reflections"] = reflect_prompt(observation, world=world)
+    return found
+
+
+def _react(tools: "Sequence[ToolFunction]") -> Stage:
+    from .react import react_with  # loads LangGraph
+
+    return react_with(tuple(tools))

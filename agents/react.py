@@ -1,0 +1,277 @@
+"""A stage in which an agent finds things out by tools before it acts: the mind `react` (Yao et al. 2023).
+
+    agent ──► a tool was chosen ──► tools (LangGraph's ToolNode) ──► agent
+      └─────► an action was chosen, or nothing usable: the end
+
+The loop is LangGraph's: its `ToolNode` runs the tools and its `tools_condition` decides. A tool is a plain function of
+the scenario, offered as one more choice of the turn, so any model that can answer a turn can call it; each answer is a
+call of the gateway, with its budget, cache, log and resume. Tools run in this process, change nothing, and give the
+same for the same arguments: a resumed run calls them again.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NotRequired, TypedDict, cast, get_type_hints
+
+import orjson
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import StructuredTool
+from langgraph.graph import START, StateGraph
+from langgraph.graph.message import add_messages
+from langgraph.prebuilt import ToolNode, tools_condition
+from langgraph.runtime import get_runtime
+from pydantic import Field, create_model
+
+from ..personas.errors import SetupError, hook
+from ..personas.model import Answer, RequestContext
+from ..personas.prompt import RenderedPrompt, fence, load_prompt
+from .action_check import check_actions
+from .action_schema import described_actions
+from .actions import Action, Novelty
+from .mind import Deliberation, Draft, MindContext, MindState, Stage
+from .observation import Observation
+from .thinking import Thought, acting, followed, thinking_schema
+from .turn_prompt import fitted, phrase_of, refused_length, turn_prompt
+
+if TYPE_CHECKING:
+    from langgraph.graph.state import CompiledStateGraph
+    from langgraph.runtime import Runtime
+
+_ROOM = __package__ or "populace.agents"
+
+#: Most characters of a result that the model is shown.
+_LONGEST = 800
+#: The parameter by which a tool is given what the agent observes; no model is asked for it.
+_GIVEN = "observation"
+
+#: A tool: its docstring and typed parameters tell the model what it is for; it gives a text, or anything JSON can hold.
+type ToolFunction = Callable[..., object]
+
+
+class ToolCall(Action):
+    """The call of a tool, as one of the choices of a turn; never emitted."""
+
+    novelty: ClassVar[Novelty | None] = "none"
+
+    @property
+    def emitted_text(self) -> str:
+        """The arguments as JSON."""
+        return orjson.dumps(self.payload).decode()
+
+
+#: What the arguments of tools cannot be called.
+_TAKEN = frozenset({"kind", *dir(ToolCall), *ToolCall.__class_vars__})
+
+
+@dataclass(frozen=True, slots=True)
+class _ReactContext:
+    """What one turn works on."""
+
+    turn: MindContext
+    request: RequestContext
+    observation: Observation
+    offered: tuple[type[Action], ...]
+    tools: tuple[type[ToolCall], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The latest request of a turn, and its answer."""
+
+    prompt: RenderedPrompt
+    answer: Answer[Thought]
+    view: Observation
+    #: Requests of the whole turn so far.
+    attempts: int
+
+
+class _ReactState(TypedDict):
+    messages: Annotated[list[AnyMessage], add_messages]
+    asked: NotRequired[_Asked]
+
+
+@lru_cache(maxsize=64)
+def react_with(tools: tuple[ToolFunction, ...]) -> Stage:
+    """The stage `react` with these tools; takes the place of `generate`. Raises `SetupError` for what is no tool."""
+    calls = tool_calls(tools)
+    graph = _graph(tools, calls)
+
+    async def react(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
+        """Ask the model what the agent thinks and does, as long as it calls tools."""
+        observation, offered, context = state["observation"], state["offered"], runtime.context
+        turn = _ReactContext(context, state["request_context"], observation, offered, calls)
+        limit = RunnableConfig(recursion_limit=2 * context.tool_calls + 3)
+        ended = await graph.ainvoke({"messages": [HumanMessage(observation.task)]}, limit, context=turn)
+        asked: _Asked = ended["asked"]
+        schema = acting(thinking_schema(offered, asked.view.addressees, weighs=context.weighs_notes))
+        thought = asked.answer.value
+        answer: Answer[Any] = replace(cast("Answer[Any]", asked.answer), value=thought and thought.action)
+        update: dict[str, Any] = {
+            "draft": Draft(asked.prompt, schema, answer, asked.attempts),
+            "deliberations": tuple(_deliberations(ended["messages"])),
+            "importance": thought and thought.importance,
+        }
+        return update if asked.view is observation else {**update, "observation": asked.view, "shown": asked.view}
+
+    return react
+
+
+def tool_calls(tools: tuple[ToolFunction, ...]) -> tuple[type[ToolCall], ...]:
+    """The choices by which tools are called. Raises `SetupError` for what no model could call."""
+    found = tuple(_call_of(tool) for tool in tools)
+    check_actions(found, where="The tools")
+    return found
+
+
+def _call_of(tool: ToolFunction) -> type[ToolCall]:
+    name, told = getattr(tool, "__name__", repr(tool)), inspect.getdoc(tool)
+    if not told:
+        raise SetupError(f"The tool {name} has no docstring; say in one what it finds out, for the model.")
+    hints = get_type_hints(tool, include_extras=True)
+    fields: dict[str, Any] = {}
+    for parameter in inspect.signature(tool).parameters.values():
+        if parameter.name == _GIVEN:
+            continue
+        if parameter.name in _TAKEN or parameter.name.startswith("_"):
+            raise SetupError(
+                f"The tool {name} has a parameter {parameter.name!r}, a name that actions have themselves; give it "
+                f"another one, as {f'the_{parameter.name.strip("_")}'!r}."
+            )
+        if parameter.name not in hints or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise SetupError(f"The tool {name} has a parameter {parameter.name!r} without a type; give it one, as str.")
+        default = ... if parameter.default is parameter.empty else parameter.default
+        fields[parameter.name] = (hints[parameter.name], Field(default))
+    kind: Any = Literal[name]
+    made = create_model(name, __base__=ToolCall, __doc__=told, kind=(kind, ...), **fields)
+    made.name = name
+    return made
+
+
+def _graph(
+    tools: tuple[ToolFunction, ...], calls: tuple[type[ToolCall], ...]
+) -> "CompiledStateGraph[_ReactState, _ReactContext, _ReactState, _ReactState]":
+    graph = StateGraph(_ReactState, context_schema=_ReactContext)
+    graph.add_node("agent", _ask)
+    runnable = [_runnable(tool, call) for tool, call in zip(tools, calls, strict=True)]
+    graph.add_node("tools", ToolNode(runnable, handle_tool_errors=_told))
+    graph.add_edge(START, "agent")
+    graph.add_conditional_edges("agent", tools_condition)
+    graph.add_edge("tools", "agent")
+    return graph.compile(name="react")
+
+
+async def _ask(state: _ReactState, runtime: "Runtime[_ReactContext]") -> Mapping[str, Any]:
+    """One request: thoughts, and the call of a tool or an action."""
+    turn, messages = runtime.context, state["messages"]
+    context, before = turn.turn, state.get("asked")
+    used = sum(isinstance(message, ToolMessage) for message in messages)
+    is_last = used >= context.tool_calls
+
+    def render(view: Observation) -> RenderedPrompt:
+        asked = react_prompt(
+            view,
+            turn.offered,
+            turn.tools,
+            world=context.world,
+            seed=turn.request.seed,
+            count=context.tool_calls,
+            weighs=context.weighs_notes,
+        )
+        return _conversation(asked, messages, is_last=is_last)
+
+    view = fitted(before.view if before else turn.observation, render, context.prompt_tokens)
+    prompt = render(view)
+    offered = turn.offered if is_last else (*turn.offered, *turn.tools)
+    schema = thinking_schema(offered, view.addressees, weighs=context.weighs_notes)
+    refused: Answer[Thought] | None = refused_length(prompt, context.prompt_tokens)
+    answer = refused or await context.model.ask(prompt, schema, turn.request)
+    thought, calls = answer.value, []
+    if thought is not None and isinstance(thought.action, ToolCall):
+        calls = [{"name": thought.action.name, "args": thought.action.payload, "id": f"call_{used + 1}"}]
+    said = AIMessage(answer.raw, tool_calls=calls, additional_kwargs={"thoughts": thought.thoughts if thought else ""})
+    attempts = answer.attempts + (before.attempts if before else 0)
+    return {"messages": [said], "asked": _Asked(prompt, answer, view, attempts)}
+
+
+def react_prompt(
+    view: Observation,
+    offered: tuple[type[Action], ...],
+    tools: tuple[type[ToolCall], ...],
+    *,
+    world: str,
+    seed: int,
+    count: int,
+    weighs: bool,
+) -> RenderedPrompt:
+    """The first request of a turn in which `count` calls of tools may come before the action."""
+    template, request = load_prompt(_ROOM, "react"), turn_prompt(view, offered, world=world, seed=seed)
+    more = template.render(
+        tools=described_actions(tools, view.addressees),
+        number=phrase_of(template, "number", "one" if count == 1 else "several", count=str(count)),
+        importance=phrase_of(template, "importance", "asked" if weighs else "unasked"),
+    )
+    return followed(request, more)
+
+
+def _conversation(prompt: RenderedPrompt, messages: list[AnyMessage], *, is_last: bool) -> RenderedPrompt:
+    """The prompt with the answers that called tools, and what these gave."""
+    template = load_prompt(_ROOM, "react")
+    answered = [message for message in messages if isinstance(message, AIMessage)]
+    results = [message for message in messages if isinstance(message, ToolMessage)]
+    for place, (said, result) in enumerate(zip(answered, results, strict=True), start=1):
+        word = "last" if is_last and place == len(results) else "more"
+        told = phrase_of(template, "result", word, result=fence("result", str(result.content), of=str(result.name)))
+        prompt = prompt.followed_by(str(said.content), told)
+    return prompt
+
+
+def _deliberations(messages: list[AnyMessage]) -> list[Deliberation]:
+    found: list[Deliberation] = []
+    arguments = b""
+    for message in messages:
+        if isinstance(message, AIMessage) and (thoughts := message.additional_kwargs["thoughts"]):
+            found.append(Deliberation("thought", thoughts))
+            arguments = orjson.dumps(message.tool_calls[0]["args"]) if message.tool_calls else b""
+        elif isinstance(message, ToolMessage):
+            is_error = message.status == "error"
+            found.append(Deliberation("tool", str(message.content), message.name, arguments.decode(), is_error))
+    return found
+
+
+def _told(error: ValueError) -> str:
+    """What the model is told of arguments that a tool does not take."""
+    return f"That cannot be found out: {error}"
+
+
+def _runnable(tool: ToolFunction, call: type[ToolCall]) -> Any:
+    """The tool as LangGraph runs it, on the observation of the agent whose turn it is."""
+    is_given = _GIVEN in inspect.signature(tool).parameters
+    owner = getattr(tool, "__self__", tool)
+
+    async def run(**arguments: Any) -> str:
+        given = {_GIVEN: get_runtime(_ReactContext).context.observation} if is_given else {}
+        refused: ValueError | None = None
+        text = ""
+        with hook(owner, call.name):
+            try:
+                result: object = tool(**arguments, **given)
+                if inspect.isawaitable(result):
+                    result = await cast("Awaitable[object]", result)
+                # What JSON cannot hold has no text that is the same when a resumed run calls the tool again.
+                text = result if isinstance(result, str) else orjson.dumps(result).decode()
+            except ValueError as error:  # arguments that it does not take: the model is told
+                refused = error
+        if refused is not None:
+            raise refused
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+    fields: dict[str, Any] = {
+        name: (field.annotation, field) for name, field in call.model_fields.items() if name != "kind"
+    }
+    arguments = create_model(f"{call.name}_arguments", **fields)
+    return StructuredTool.from_function(
+        coroutine=run, name=call.name, description=call.__doc__, args_schema=arguments, infer_schema=False
+    )

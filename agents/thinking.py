@@ -1,0 +1,119 @@
+"""A stage in which an agent thinks before it acts, in one answer: the mind `think`, and the thoughts of `react`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+from ..personas.model import AnswerSchema
+from ..personas.prompt import RenderedPrompt, load_prompt
+from .action_schema import answer_schema
+from .actions import Action
+from .mind import Deliberation, Draft, MindState
+from .observation import Observation
+from .turn_prompt import fitted, phrase_of, refused_length, turn_prompt
+
+if TYPE_CHECKING:
+    from langgraph.runtime import Runtime
+
+    from .mind import MindContext
+
+_ROOM = __package__ or "populace.agents"
+
+#: Most characters of thoughts.
+_LONGEST = 1_200
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What an agent thinks, and what it then does."""
+
+    thoughts: str
+    action: Action
+    #: From 1 to 10; None where it was not asked.
+    importance: int | None = None
+
+
+async def think(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
+    """Ask the model what the agent thinks, and then does; takes the place of `generate`."""
+    observation, offered, context = state["observation"], state["offered"], runtime.context
+    seed, weighs = state["request_context"].seed, context.weighs_notes
+    render = partial(thinking_prompt, offered=offered, world=context.world, seed=seed, weighs=weighs)
+    view = fitted(observation, render, context.prompt_tokens)
+    prompt, schema = render(view), thinking_schema(offered, view.addressees, weighs=weighs)
+    answer = refused_length(prompt, context.prompt_tokens)
+    answer = answer or await context.model.ask(prompt, schema, state["request_context"])
+    thought: Thought | None = answer.value
+    draft = Draft(
+        prompt, acting(schema), replace(answer, value=thought and thought.action), answer.attempts, render=render
+    )
+    update: dict[str, Any] = {"draft": draft}
+    if view is not observation:
+        update |= {"observation": view, "shown": view}
+    if thought is not None:
+        update |= {"deliberations": (Deliberation("thought", thought.thoughts),), "importance": thought.importance}
+    return update
+
+
+@lru_cache(maxsize=256)
+def thinking_schema(
+    offered: tuple[type[Action], ...], addressees: tuple[str, ...], *, weighs: bool = False
+) -> AnswerSchema[Thought]:
+    """The schema of thoughts followed by one of the `offered` actions; with `weighs`, of its importance between them.
+
+    Raises `ValueError` when no action is possible.
+    """
+    bare = answer_schema(offered, addressees)
+    is_single = "action" not in bare.json_schema["properties"]
+    alone = {name: part for name, part in bare.json_schema.items() if name != "$defs"}
+    properties: dict[str, Any] = {
+        "thoughts": {"type": "string", "minLength": 1, "maxLength": _LONGEST},
+        "importance": {"type": "integer", "minimum": 1, "maximum": 10},
+        "action": {"anyOf": [alone]} if is_single else bare.json_schema["properties"]["action"],
+    }
+    if not weighs:
+        del properties["importance"]
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+        "$defs": bare.json_schema.get("$defs", {}),
+    }
+
+    def validate(answer: object) -> Thought:
+        if not isinstance(answer, dict) or set(answer) != set(properties):
+            raise ValueError(f"the answer must be an object with the keys {', '.join(properties)}")
+        thoughts, importance = answer["thoughts"], answer.get("importance")
+        if not isinstance(thoughts, str) or not 1 <= len(thoughts.strip()) <= _LONGEST:
+            raise ValueError(f"thoughts: must be a text of 1 to {_LONGEST} characters")
+        if weighs and (isinstance(importance, bool) or not isinstance(importance, int) or not 1 <= importance <= 10):
+            raise ValueError("importance: must be a whole number from 1 to 10")
+        action = bare.validate(answer["action"] if is_single else {"action": answer["action"]})
+        return Thought(" ".join(thoughts.split()), action, importance)
+
+    return AnswerSchema("Thought", schema, validate, bare.generators)
+
+
+def acting(schema: AnswerSchema[Thought]) -> AnswerSchema[Action]:
+    """The same schema, of which the action is what is taken: for a revision."""
+    return AnswerSchema(
+        schema.name, schema.json_schema, lambda answer: schema.validate(answer).action, schema.generators
+    )
+
+
+def thinking_prompt(
+    observation: Observation, offered: tuple[type[Action], ...], *, world: str, seed: int, weighs: bool
+) -> RenderedPrompt:
+    """The request of a turn that asks for thoughts too; with `weighs`, for the importance of what is done."""
+    turn = turn_prompt(observation, offered, world=world, seed=seed)
+    template = load_prompt(_ROOM, "think")
+    asked = phrase_of(template, "importance", "asked" if weighs else "unasked")
+    return followed(turn, template.render(importance=asked))
+
+
+def followed(turn: RenderedPrompt, more: RenderedPrompt) -> RenderedPrompt:
+    """The prompt of a turn with that of `more` at its end, by whose name and version it goes."""
+    *before, (role, text) = turn.messages
+    last = (role, f"{text}\n\n{more.messages[-1][1]}")
+    return replace(turn, name=more.name, version=more.version, messages=(*before, last))

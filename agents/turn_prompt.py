@@ -1,0 +1,101 @@
+"""The prompt of a turn: how it is made of what an agent observes, and how it is kept within a number of tokens."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from string import Template
+from typing import Any
+
+from ..personas.model import Answer, Outcome
+from ..personas.prompt import Prompt, RenderedPrompt, fence, language_name
+from .action_check import novelty_of
+from .action_schema import described_actions, possible_actions, prompt_of
+from .actions import Action
+from .observation import Observation, estimated_tokens
+
+#: What stands where a description was cut.
+_CUT = "…"
+
+
+def turn_prompt(
+    observation: Observation, offered: tuple[type[Action], ...], *, world: str, seed: int
+) -> RenderedPrompt:
+    """The request of a turn, by the prompt of the actions that can be done; `seed` draws its angle."""
+    possible = possible_actions(offered, observation.addressees)
+    template = prompt_of(possible)
+    # Replies, and choices that are counted, are not steered.
+    is_free = not observation.heard and all(novelty_of(action) != "none" for action in possible)
+    return template.render(
+        world=fence("world", world),
+        persona=fence("persona", observation.persona),
+        observation=observation.text,
+        posts=named_posts(template, observation),
+        choice=phrase_of(template, "choice", "one" if len(possible) == 1 else "several"),
+        actions=described_actions(offered, observation.addressees),
+        task=fence("task", observation.task),
+        angle=drawn_angle(template, seed) if is_free else "",
+        language=named_language(template, observation.language),
+        examples=observation.examples,
+    )
+
+
+def phrase_of(template: Prompt, slot: str, word: str, **slots: str) -> str:
+    """The ready phrase of a prompt with its own slots filled; nothing where the prompt has no such phrases."""
+    return Template(template.choices[slot][word]).substitute(slots) if slot in template.choices else ""
+
+
+def drawn_angle(template: Prompt, seed: int) -> str:
+    """One of the prompt's angles, drawn by seed, so that requests do not lead all agents to the same subject."""
+    angles = tuple(template.choices.get("angle", {}).values())
+    return angles[seed % len(angles)] if angles else ""
+
+
+def named_posts(template: Prompt, observation: Observation) -> str:
+    """How the prompt's rule about sections names that of posts, where the observation has one."""
+    return phrase_of(template, "posts", "shown" if observation.posts else "none")
+
+
+def named_language(template: Prompt, tag: str) -> str:
+    """The prompt's phrase for the language in which the agent speaks."""
+    known = tag and tag != "und"
+    return phrase_of(template, "language", "named" if known else "unknown", name=language_name(tag) if known else "")
+
+
+def prompt_size(prompt: RenderedPrompt) -> int:
+    """About how many tokens the messages of a prompt have together."""
+    return sum(estimated_tokens(text) for _, text in prompt.messages)
+
+
+def refused_length(prompt: RenderedPrompt, most: int) -> Answer[Any] | None:
+    """The failure in the place of an answer where a prompt has more than `most` tokens; None where it may be asked.
+
+    0 is no limit.
+    """
+    if not most or (size := prompt_size(prompt)) <= most:
+        return None
+    return Answer(
+        Outcome.LENGTH, None, f"The prompt has {size:,} tokens, of which {most:,} are allowed (prompt_tokens).", 0
+    )
+
+
+def fitted(observation: Observation, render: Callable[[Observation], RenderedPrompt], tokens: int) -> Observation:
+    """The observation, cut until the whole prompt that `render` makes of it has at most so many tokens; 0 cuts nothing.
+
+    What it perceives is cut first (`Observation.cut`), then the end of the persona's description. What cannot be cut
+    (world, rules, actions, task) may leave the prompt too long: `prompt_size` tells.
+    """
+    view = observation
+    while tokens and (over := prompt_size(render(view)) - tokens) > 0:
+        shorter = view.cut(max(0, estimated_tokens(view.text) - over))
+        if shorter.text == view.text:
+            persona = cut_text(view.persona, over)
+            if not persona:
+                break
+            shorter = replace(view, persona=persona)
+        view = shorter
+    return view
+
+
+def cut_text(text: str, over: int) -> str:
+    """The text with about so many tokens fewer at its end, and a sign of it; empty where nothing would be left."""
+    left = len(text.encode()) - 4 * over - len(_CUT.encode())
+    return "" if left <= 0 else text.encode()[:left].decode(errors="ignore") + _CUT

@@ -1,0 +1,1 @@
+"""What an experiment found: effects with intervals, robustness, power, and tables for other tools."""

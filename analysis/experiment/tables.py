@@ -1,0 +1,142 @@
+"""An experiment as tables for other tools: CSV or Stata, with a codebook that says what each column means."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from ...personas.errors import SetupError
+from ...personas.files import folder_beside
+from ..evaluation import Reader
+from .effects import Effect, Findings
+
+type TableFormat = Literal["csv", "stata"]
+
+#: Of each table its statement, and what it holds.
+_TABLES = {
+    "outcomes": (
+        "SELECT outcome, arm, replicate, agent, group_name, value, weight FROM outcome_values ORDER BY ALL",
+        "A row for each value of an outcome: of a run, or of an agent of it",
+    ),
+    "runs": (
+        "SELECT arm, replicate, seed, model, is_language_model, agents, steps, calls, input_tokens, output_tokens, "
+        "cost, failures, event_hash FROM runs ORDER BY ALL",
+        "A row for each run",
+    ),
+    "model_checks": (
+        "SELECT model, name, what, reference, got, low, high, size, asked, answers, source, warning, skipped "
+        "FROM model_checks ORDER BY ordinal",
+        "A row for each check of a model, asked before the runs: a property of the model, not of people",
+    ),
+    "levels": ("SELECT arm, factor, level FROM levels ORDER BY ALL", "The level of each factor in each arm"),
+}
+_COMMENTS = """
+SELECT table_name, column_name, comment FROM duckdb_columns()
+WHERE table_name IN ('outcome_values', 'runs', 'levels', 'model_checks')
+"""
+_OF_OUTCOMES = "SELECT outcome, description, sql FROM outcomes ORDER BY ordinal"
+_EFFECT = {
+    "kind": "hypothesis, arm (against the first), group (of agents), within (a level of another factor) or interaction",
+    "outcome": "Outcome",
+    "arm": "Arm, or levels of factors",
+    "against": "What it is compared with",
+    "group": "Group of agents, or level of another factor; empty for all",
+    "direction": "differs, more or less: what was tested",
+    "mean": "Mean over the runs of the arm",
+    "mean_against": "Mean over the runs that it is compared with",
+    "estimate": "Difference of the two",
+    "low": "Lower end of its two-sided interval",
+    "high": "Upper end of its interval",
+    "p": "p value of the t test over runs",
+    "p_adjusted": "The same, corrected for the number of comparisons",
+    "replicates": "Replicates that were compared",
+    "is_registered": "Whether the hypothesis stood in the experiment before its first run",
+}
+#: Stata's own limits: names of 32 characters and labels of 80.
+_NAME, _LABEL = 32, 80
+
+
+def write_tables(reader: Reader, findings: Findings, folder: Path, form: TableFormat = "csv") -> list[Path]:
+    """Write outcomes, runs, levels and effects as a file each, and `codebook.csv`; gives their paths.
+
+    Raises `SetupError` for a folder that is there, and for Stata without pandas.
+    """
+    if folder.exists():
+        raise SetupError(f"{str(folder)!r} is there already; give a folder that is not.")
+    described = _described(reader)
+    suffix = "csv" if form == "csv" else "dta"
+    with folder_beside(folder.absolute()) as part:
+        codebook: list[tuple[str, str, str]] = []
+        for name, columns, rows in _tables(reader, findings):
+            path = part / f"{name}.{suffix}"
+            labels = {column: described.get((name, column), "") for column in columns}
+            codebook += [(f"{name}.{suffix}", column, label) for column, label in labels.items()]
+            if form == "csv":
+                _write_csv(path, columns, rows)
+            else:
+                _write_stata(path, columns, rows, labels, _about(name))
+        for name, said, sql in reader.query(_OF_OUTCOMES).rows:
+            codebook.append(("outcome", name, f"{said or name} ({' '.join(sql.split())})"))
+        _write_csv(part / "codebook.csv", ("file", "name", "meaning"), codebook)
+        folder.mkdir()
+        for path in sorted(part.iterdir()):
+            path.rename(folder / path.name)
+    return sorted(folder.iterdir())
+
+
+def _tables(reader: Reader, findings: Findings) -> Iterator[tuple[str, Sequence[str], Sequence[Sequence[Any]]]]:
+    for name, (sql, _) in _TABLES.items():
+        if name == "model_checks" and not findings.model_checks:
+            continue
+        found = reader.query(sql)
+        yield name, found.columns, found.rows
+    yield "effects", [one.name for one in fields(Effect)], [astuple(one) for one in findings.effects]
+
+
+def _about(name: str) -> str:
+    return _TABLES[name][1] if name in _TABLES else "The effects: differences between arms, with their intervals"
+
+
+def _described(reader: Reader) -> dict[tuple[str, str], str]:
+    known = {("effects", name): said for name, said in _EFFECT.items()}
+    named = {"outcome_values": "outcomes"}
+    for table, column, comment in reader.query(_COMMENTS).rows:
+        known[named.get(table, table), column] = comment or ""
+    return known
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(["" if value is None or value != value else value for value in row] for row in rows)
+
+
+def _write_stata(
+    path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]], labels: dict[str, str], about: str
+) -> None:
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise SetupError(
+            'Files for Stata are written by pandas, which is not installed; `pip install "populace[stats]"`, or '
+            "write CSV."
+        ) from error
+    frame = pd.DataFrame(rows, columns=list(columns))
+    for column in frame.columns:
+        if frame[column].dtype == object or str(frame[column].dtype) in ("str", "string"):
+            frame[column] = frame[column].map(lambda value: "" if value is None or value != value else str(value))
+        elif frame[column].dtype == bool:
+            frame[column] = frame[column].astype("int8")
+    frame.columns = [column[:_NAME] for column in frame.columns]
+    # strL holds texts of any length, as the statements of outcomes are.
+    texts = [column for column in frame.columns if frame[column].map(lambda value: isinstance(value, str)).any()]
+    frame.to_stata(
+        path,
+        write_index=False,
+        version=118,
+        data_label=about[:_LABEL],
+        variable_labels={column[:_NAME]: label[:_LABEL] for column, label in labels.items()},
+        convert_strl=[column for column in texts if frame[column].str.len().max() > 2_000],
+    )

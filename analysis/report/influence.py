@@ -1,0 +1,282 @@
+"""Who spoke to whom before a state or an answer changed: an order in time, counted, and no proof of a cause.
+
+A line or post counts for the first change of its hearer after it: of a field of the state, or of an answer from one
+wave of a survey to the next. The change went *towards* the speaker where what the hearer holds came nearer to what the
+speaker held when speaking (of words: became equal to it), and *away* where it went from it. Changes that an
+intervention made are left out, as are lines that a block held back.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..page import short_label
+from ..questions import quoted
+from ..table import Queryable
+from .chart import Chart, bars, bars_legend
+from .charts import CHOICES, marks_at, read_marks, spans_of
+from .plot import Axes, Series
+from .state import STATE_FIELDS, read_state_fields
+
+#: Pairs of speaker and hearer that are listed for each field, and sources of what spread.
+PAIRS = 5
+SOURCES = 8
+
+_ITEMS = """
+SELECT job, survey, item, type <> 'choice' FROM surveys WHERE type IN ('likert', 'number', 'choice')
+GROUP BY job, survey, item, type HAVING count(DISTINCT step) > 1 ORDER BY job, survey, min(ordinal)
+"""
+_OF_STATE = """
+SELECT agent, step, {value} AS value FROM agent_state AS h WHERE name = {name} AND json_type(value) <> 'NULL'"""
+_OF_ANSWERS = """
+SELECT agent, step, {value} AS value FROM answers
+    WHERE job = {job} AND survey = {survey} AND item = {item} AND replicate = 0 AND outcome = 'ok'"""
+#: A line is heard in the step after it, a visitor's in its own.
+_HEARD = """
+held AS ({held}
+), heard AS (
+    SELECT sender, recipient, CASE WHEN sender IN (SELECT agent FROM agents) THEN step ELSE step - 1 END AS step,
+           (0, message) AS place
+    FROM messages AS m
+    WHERE NOT EXISTS (FROM blocks AS b WHERE b.step = m.step + 1 AND (
+        (other IS NULL AND b.agent IN (sender, recipient))
+        OR (b.agent, other) IN ((sender, recipient), (recipient, sender))
+    ))
+    UNION ALL
+    SELECT p.agent, e.agent, e.step - 1, (1, e.place) FROM exposures AS e JOIN posts AS p USING (post)
+)"""
+_JUDGED = """
+WITH {heard}, changes AS (
+    SELECT agent, lag(step) OVER w AS since, step, lag(value) OVER w AS before, value AS after FROM held
+    WINDOW w AS (PARTITION BY agent ORDER BY step) QUALIFY since IS NOT NULL AND before <> after
+), own AS (
+    SELECT * FROM changes AS c ANTI JOIN (
+        SELECT step, agent FROM intervention_effects WHERE what = 'state' AND field = {name}
+    ) USING (step, agent)
+), spoken AS (
+    SELECT c.agent, c.step, before, after, sender, max(h.step) AS spoke
+    FROM own AS c JOIN heard AS h ON recipient = c.agent AND sender <> c.agent AND h.step >= since AND h.step < c.step
+    GROUP BY ALL
+), judged AS (
+    SELECT s.agent, s.step, sender, {way} AS way
+    FROM spoken AS s ASOF JOIN held AS v ON v.agent = sender AND v.step <= spoke
+)"""
+_NEARER = "sign(abs(before - v.value) - abs(after - v.value))"
+_EQUAL = "CAST(after = v.value AS INTEGER) - CAST(before = v.value AS INTEGER)"
+_SUMMARY = """{judged}, turns AS (
+    SELECT g.agent, s.step FROM agents AS g JOIN steps AS s ON s.step >= g.arrived
+    ANTI JOIN (SELECT agent AS gone, step AS since FROM agent_changes WHERE change = 'departed') AS d
+        ON gone = g.agent AND since <= s.step
+), tried AS (
+    SELECT h.agent IS NOT NULL AS is_told, c.agent IS NOT NULL AS is_changed FROM turns AS t
+    LEFT JOIN (SELECT DISTINCT recipient AS agent, step + 1 AS step FROM heard) AS h USING (agent, step)
+    LEFT JOIN own AS c USING (agent, step)
+)
+SELECT (SELECT count(*) FROM own) AS changes, count(DISTINCT (agent, step)) AS after_a_line, count(*) AS occasions,
+       count(*) FILTER (way > 0) AS towards, count(*) FILTER (way < 0) AS away,
+       (SELECT count(*) FROM tried WHERE is_told) AS told, (SELECT count(*) FROM tried WHERE is_told AND is_changed),
+       (SELECT count(*) FROM tried WHERE NOT is_told) AS untold,
+       (SELECT count(*) FROM tried WHERE NOT is_told AND is_changed)
+FROM judged
+"""
+_PAIRS = """{judged}
+SELECT s.text AS speaker, r.text AS hearer, count(*) FILTER (way > 0) AS towards, count(*) FILTER (way < 0) AS away,
+       count(*) AS changes
+FROM judged AS j JOIN personas AS s ON s.id = sender JOIN personas AS r ON r.id = agent
+GROUP BY sender, agent, s.text, r.text HAVING towards > 0 ORDER BY towards DESC, away, sender, agent LIMIT {most}
+"""
+_SPREADS = """
+WITH {heard}
+SELECT count(*) FILTER (step = 0), count(*) FILTER (step = 0 AND value = (SELECT mode(value) FROM held WHERE step = 0)),
+       max(times) FROM (SELECT *, count(*) OVER (PARTITION BY agent) - 1 AS times FROM held)
+"""
+_FIRST = """
+WITH {heard}, begun AS (
+    SELECT mode(value) AS value FROM held WHERE step = 0
+), adopted AS (
+    SELECT agent, min(step) AS step FROM held WHERE value <> (SELECT value FROM begun) GROUP BY agent
+), told AS (
+    SELECT a.agent, arg_min(h.sender, (h.step, h.place)) AS sender
+    FROM adopted AS a JOIN heard AS h ON recipient = a.agent AND sender <> a.agent AND h.step < a.step
+    LEFT JOIN adopted AS s ON s.agent = h.sender
+    WHERE s.step <= h.step OR h.sender NOT IN (SELECT agent FROM agents) GROUP BY a.agent
+), traced AS (
+    SELECT a.step, t.sender, p.text,
+           CASE WHEN i.agent IS NOT NULL THEN 'intervention' WHEN t.agent IS NULL THEN 'nobody'
+                WHEN p.id IS NULL THEN 'outside' ELSE 'agent' END AS source
+    FROM adopted AS a LEFT JOIN told AS t USING (agent) LEFT JOIN personas AS p ON p.id = t.sender
+    LEFT JOIN (
+        SELECT DISTINCT step, agent FROM intervention_effects WHERE what = 'state' AND field = {name}
+    ) AS i ON i.agent = a.agent AND i.step = a.step
+    WHERE a.step > 0
+)"""
+_SOURCES = """{first}
+SELECT any_value(text) AS text, count(*) AS adopters FROM traced WHERE source = 'agent'
+GROUP BY sender ORDER BY adopters DESC, sender LIMIT {most}
+"""
+_ADOPTED = """{first}
+SELECT step, source, count(*) AS adopters FROM traced GROUP BY step, source ORDER BY step, source
+"""
+_KINDS = {
+    "agent": "heard an agent",
+    "outside": "heard somebody from outside",
+    "nobody": "heard neither",
+    "intervention": "an intervention made it so",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenPair:
+    """A speaker and a hearer, in a few words, and how often the hearer's changes went which way."""
+
+    speaker: str
+    hearer: str
+    towards: int
+    away: int
+    changes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepRates:
+    """Steps of agents who had heard somebody in the step before, and in how many the field changed; and all others."""
+
+    told: int
+    told_changed: int
+    untold: int
+    untold_changed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Influence:
+    """The changes of one field or item, and who had spoken before them."""
+
+    name: str
+    changes: int
+    #: Changes of those who had heard somebody since their last one.
+    after_a_line: int
+    #: Changes times those who had spoken before them.
+    occasions: int
+    towards: int
+    away: int
+    #: Of a field of the state; answers change from wave to wave alone.
+    rates: StepRates | None
+    pairs: Sequence[SpokenPair]
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class FirstHeard:
+    """From whom the adopters of what spread had first heard who had adopted it already."""
+
+    name: str
+    adopters: int
+    #: Of the others, adopters who had heard it from another agent, from outside, and from neither.
+    by_agents: int
+    from_outside: int
+    unheard: int
+    #: Adopters whom an intervention made so.
+    by_intervention: int
+    #: The agents from whom most had heard it, in a few words, and how many.
+    sources: Sequence[tuple[str, int]]
+    #: Adopters in each step, by what they had heard.
+    chart: Chart
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """One field of the state, or one item of a survey."""
+
+    title: str
+    #: Name of the field; empty of an item.
+    field: str
+    is_number: bool
+    sql: str
+
+    @property
+    def heard(self) -> str:
+        return _HEARD.format(held=self.sql)
+
+
+def read_influences(run: Queryable) -> list[Influence]:
+    """For each field and item that changed after somebody had spoken: how often, and between whom."""
+    found = []
+    for held in _all_held(run) if _has_lines(run) else ():
+        way = _NEARER if held.is_number else _EQUAL
+        judged = _JUDGED.format(heard=held.heard, name=quoted(held.field), way=way).strip()
+        sql = _SUMMARY.format(judged=judged).strip()
+        ((changes, after_a_line, occasions, towards, away, *steps),) = run.query(sql).rows
+        if occasions:
+            pairs = run.query(_PAIRS.format(judged=judged, most=PAIRS)).rows
+            shown = [SpokenPair(short_label(one), short_label(other), *rest) for one, other, *rest in pairs]
+            rates = StepRates(*steps) if held.field else None
+            found.append(Influence(held.title, changes, after_a_line, occasions, towards, away, rates, shown, sql))
+    return found
+
+
+def read_first_heard(run: Queryable) -> list[FirstHeard]:
+    """For each field of the state that spreads: who had told its adopters.
+
+    A field spreads where at least half of the agents begin with one value and each leaves it once at most.
+    """
+    found: list[FirstHeard] = []
+    for held in _all_held(run) if _has_lines(run) else ():
+        if not held.field:
+            continue
+        ((begun, alike, times),) = run.query(_SPREADS.format(heard=held.heard)).rows
+        if times != 1 or 2 * alike < begun:
+            continue
+        first = _FIRST.format(heard=held.heard, name=quoted(held.field)).strip()
+        rows = run.query(_ADOPTED.format(first=first)).rows
+        agents, outside, nobody, made = (sum(count for _, source, count in rows if source == kind) for kind in _KINDS)
+        if agents:
+            sql = _SOURCES.format(first=first, most=SOURCES).strip()
+            sources = [(short_label(text), adopters) for text, adopters in run.query(sql).rows]
+            chart = _adoption(run, len(found), held.title, rows, _ADOPTED.format(first=first).strip())
+            counts = (agents + outside + nobody + made, agents, outside, nobody, made)
+            found.append(FirstHeard(held.title, *counts, sources, chart, sql))
+    return found
+
+
+def _adoption(run: Queryable, place: int, title: str, rows: Sequence[tuple[int, str, int]], sql: str) -> Chart:
+    counts = {(step, source): count for step, source, count in rows}
+    spans = spans_of(range(1, max(step for step, *_ in rows) + 1))
+    kinds = [kind for kind in _KINDS if any(source == kind for _, source, _ in rows)]
+    series = []
+    for look, kind in enumerate(kinds):
+        summed = [sum(counts.get((step, kind), 0) for step in span) for span in spans]
+        told = [f"step {span[0]}: {n:,}, {_KINDS[kind]}" for span, n in zip(spans, summed, strict=True)]
+        series.append(Series(look, summed, told))
+    names = [_KINDS[kind] for kind in kinds]
+    axes = Axes(
+        [str(span[0]) for span in spans], "step", "adopters", marks=marks_at([s[-1] for s in spans], read_marks(run))
+    )
+    return bars(
+        f"adopted-{place}",
+        f"{title}: who left the first value in each step, by what they had heard before",
+        "Stacked bars: adopters by what they had heard before, or whom an intervention made so.",
+        series,
+        axes,
+    )(
+        legend=bars_legend(names),
+        legend_title="Before that",
+        headings=("step", "source", "adopters"),
+        rows=rows,
+        sql=sql,
+    )
+
+
+def _has_lines(run: Queryable) -> bool:
+    return bool(run.query("SELECT 1 FROM messages UNION ALL SELECT 1 FROM exposures LIMIT 1").rows)
+
+
+def _all_held(run: Queryable) -> Iterator[_Held]:
+    fields = [one for one in read_state_fields(run) if one.changes and (one.is_number or one.is_truth or one.is_word)]
+    for one in fields[:STATE_FIELDS]:
+        if one.is_word and one.different > CHOICES:
+            continue
+        value = "CAST(value AS DOUBLE)" if one.is_number else "value ->> '$'"
+        yield _Held(one.title, one.name, one.is_number, _OF_STATE.format(value=value, name=quoted(one.name)))
+    for job, survey, item, is_number in run.query(_ITEMS).rows:
+        value = "number" if is_number else "value ->> '$'"
+        sql = _OF_ANSWERS.format(value=value, job=job, survey=quoted(survey), item=quoted(item))
+        yield _Held(f"answer: {item.replace('_', ' ')}", "", is_number, sql)

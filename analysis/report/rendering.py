@@ -1,0 +1,92 @@
+"""Templates of pages that open offline, load nothing, and run no script but their own."""
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+from math import isfinite
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from ...personas.persona import legible
+from ..page import clip, short_label
+from .plot import COLOURS, PATTERNS
+
+_TEMPLATES = files(__package__).joinpath("templates")
+_DASH = "\u2013"
+
+
+def render(template: str, **context: object) -> str:
+    """The page of a template that extends `base.html.j2`. Texts are escaped, and shown where markup forbids them."""
+    script = Markup(_template("report.js"))  # noqa: S704 - our own file, no text of the run
+    style = Markup(_template("style.css"))  # noqa: S704 - likewise
+    own = {"style": style, "patterns": PATTERNS, "surface": COLOURS["surface"]}
+    return _environment().get_template(template).render(script=script, script_hash=_csp_hash(script), **own, **context)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FunctionLoader(_template),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        clip=clip,
+        count=_count,
+        dollars=_dollars,
+        latency=_latency,
+        number=number,
+        probability=probability,
+        share=_share,
+        short=short_label,
+    )
+    return environment
+
+
+def number(value: float | None) -> str:
+    """A number with four digits that count, or a dash."""
+    return _DASH if value is None or not isfinite(value) else f"{value:,.4g}"
+
+
+def probability(p: float) -> str:
+    """A p value, or a dash."""
+    return _DASH if not isfinite(p) else "< .001" if p < 0.001 else f"{p:.3f}"
+
+
+def _shown(value: Any) -> Any:
+    """The text of a value in the page: no text of the run brings a character that HTML forbids."""
+    if isinstance(value, Markup):
+        return value
+    return legible(value) if isinstance(value, str) else legible(str(value))
+
+
+def _template(name: str) -> str:
+    return _TEMPLATES.joinpath(name).read_text(encoding="utf-8")
+
+
+def _csp_hash(script: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _count(amount: object) -> str:
+    return _DASH if amount is None else f"{amount:,}"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else _DASH
+
+
+def _dollars(amount: float | None) -> str:
+    return _DASH if amount is None else f"{amount:,.4f}"
+
+
+def _latency(seconds: float | None) -> str:
+    if seconds is None:
+        return _DASH
+    return f"{seconds:,.2f} s" if seconds >= 1 else f"{1000 * seconds:,.1f} ms"

@@ -1,0 +1,1 @@
+"""Tables of what agents answered to surveys, and how reliable and how varied it is."""

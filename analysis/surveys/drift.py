@@ -1,0 +1,343 @@
+"""Persona drift and variance collapse: how far agents answer as those they are said to be, and how varied they are.
+
+Both are read from the answers to the fixed questionnaire (`sim/survey/identity.py`) and the profiles of the agents.
+
+- *Drift* of an attribute is the mean distance of an answer from the agent's own profile: 0 where it is the same, 1
+  where it is as far as can be. Of an ordered attribute the distance is the difference over the range, of another one 0
+  or 1.
+  Where agents are told their description alone (`persona_detail`), only what the description states or implies can be
+  known to them, so those attributes are shown apart from the ones that a model assumed.
+- *Spread* is the variance of an ordered attribute and 1 less the sum of squared shares of another one (Gini-Simpson,
+  corrected for the number of respondents). Its ratio, answers over profiles of the same respondents, is below 1 where
+  the answers of different people are more alike than the people: variance collapse.
+
+Agents count by their weights (`agents.weight`): in means, and in the spread, where the correction for the number of
+respondents is that for reliability weights, the sum of weights less the sum of their squares over it. Intervals are of
+95 %, from samples of the respondents, with their weights, with replacement (percentiles of a bootstrap).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+
+from ..table import Queryable, Section
+from .tables import ConfidenceInterval
+
+#: The attributes that are compared, with the range of those that are ordered.
+_ORDERED: Mapping[str, tuple[int, int]] = {
+    "age_band": (0, 9),
+    "education": (0, 8),
+    **dict.fromkeys(("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism"), (1, 5)),
+}
+_AGES = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80-89", "90+")
+_SURVEY = "identity"
+_SAMPLES = 500
+
+_ANSWERS = """
+SELECT a.job, a.step, a.agent, a.item, a.value, a.outcome, g.weight FROM answers AS a JOIN agents AS g USING (agent)
+WHERE a.survey = $survey AND a.replicate = 0 ORDER BY a.job, a.step, a.rowid
+"""
+_ASKED = """
+SELECT DISTINCT step FROM surveys JOIN jobs USING (job) WHERE survey = $survey AND (job = 1 OR status = 'finished')
+"""
+_HAS_PROFILES = "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'profiles'"
+_PROFILES = """
+SELECT p.* EXCLUDE (evidence), evidence::VARCHAR AS evidence FROM profiles AS p JOIN agents ON agent = persona
+"""
+_MODELS = """
+SELECT DISTINCT a.model, a.model = 'rule' OR j.is_language_model
+FROM answers AS a JOIN jobs AS j USING (job) WHERE survey = $survey
+"""
+
+type Basis = Literal["all", "stated or implied", "assumed"]
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeDrift:
+    """How far the answers of a wave are from the profiles in one attribute, or in all of them together."""
+
+    job: int
+    step: int
+    #: `(all)` for the mean over attributes.
+    attribute: str
+    basis: Basis
+    respondents: int
+    drift: ConfidenceInterval
+    #: Share of the answers that are the very same as the profile's.
+    same: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeSpread:
+    """How varied the answers of a wave are beside the profiles of the same respondents."""
+
+    job: int
+    step: int
+    attribute: str
+    respondents: int
+    answers: float
+    #: None where the profiles do not hold the attribute of enough of them.
+    profiles: float | None
+    ratio: ConfidenceInterval | None
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """What is told of the questionnaire's answers."""
+
+    drift: tuple[AttributeDrift, ...]
+    spread: tuple[AttributeSpread, ...]
+    #: Share of items answered with "don't know", and of those that were not answered.
+    unsure: float
+    lost: float
+    #: Agents whose profile the run holds.
+    profiles: int
+    #: Whether respondents count for different numbers of people.
+    is_weighted: bool
+    models: tuple[str, ...]
+    has_stand_in: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """One answer with what the profile says; None where it says nothing."""
+
+    answer: Any
+    profile: Any
+    evidence: str
+    weight: float
+
+
+def has_answers(run: Queryable, *, step: int | None = None) -> bool:
+    """Whether the questionnaire was asked, after this step if one is given."""
+    found = run.query(_ASKED, {"survey": _SURVEY}).rows
+    return bool(found) if step is None else (step,) in found
+
+
+def read_drift(run: Queryable, *, seed: int = 0) -> DriftReport:
+    """Drift and spread in each wave of the questionnaire; intervals are drawn by the seed."""
+    profiles = _profiles(run)
+    waves: defaultdict[tuple[int, int], dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+    weights: dict[str, float] = {}
+    ended = Counter[str]()
+    for job, step, agent, item, value, outcome, weight in run.query(_ANSWERS, {"survey": _SURVEY}).rows:
+        weights[agent] = weight
+        ended["given" if outcome == "ok" and value is not None else "unsure" if outcome == "dont_know" else "lost"] += 1
+        if outcome == "ok" and value is not None:
+            waves[job, step][item][agent] = _coded(item, orjson.loads(value))
+    drift: list[AttributeDrift] = []
+    spread: list[AttributeSpread] = []
+    for (job, step), items in waves.items():
+        pairs = {item: _paired(item, answers, profiles, weights) for item, answers in items.items()}
+        drift += _drift(job, step, pairs, seed)
+        spread += [_spread(job, step, item, list(pairs[item].values()), seed) for item in items]
+    models = run.query(_MODELS, {"survey": _SURVEY}).rows
+    return DriftReport(
+        tuple(drift),
+        tuple(spread),
+        unsure=ended["unsure"] / max(1, ended.total()),
+        lost=ended["lost"] / max(1, ended.total()),
+        profiles=len(profiles),
+        is_weighted=len(set(weights.values())) > 1,
+        models=tuple(sorted(model for model, _ in models)),
+        has_stand_in=not all(is_language_model for _, is_language_model in models),
+    )
+
+
+def _profiles(run: Queryable) -> dict[str, dict[str, Any]]:
+    ((there,),) = run.query(_HAS_PROFILES).rows
+    if not there:
+        return {}
+    found = run.query(_PROFILES)
+    rows = [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    return {str(row["persona"]): row | {"evidence": orjson.loads(row["evidence"])} for row in rows}
+
+
+def _coded(item: str, value: Any) -> Any:
+    """An answer in the terms of profiles: ordered ones as numbers."""
+    if item == "age_band":
+        return _AGES.index(value) if value in _AGES else None
+    if item in ("education", "occupation_group"):
+        return int(str(value).partition(":")[0])
+    return value
+
+
+def _paired(
+    item: str, answers: Mapping[str, Any], profiles: Mapping[str, Mapping[str, Any]], weights: Mapping[str, float]
+) -> dict[str, _Pair]:
+    found = {}
+    for agent, answer in answers.items():
+        profile = profiles.get(agent, {})
+        known = profile.get(item)
+        said = profile.get("evidence", {}).get(item, {}).get("evidence", "unknown")
+        told = _coded(item, known) if item == "age_band" and known is not None else known
+        found[agent] = _Pair(answer, told, said, weights[agent])
+    return found
+
+
+def _distance(item: str, pair: _Pair) -> float:
+    if item in _ORDERED:
+        low, high = _ORDERED[item]
+        return abs(float(pair.answer) - float(pair.profile)) / (high - low)
+    # A profile names up to three values.
+    return float(pair.answer not in pair.profile if item == "values" else pair.answer != pair.profile)
+
+
+def _drift(job: int, step: int, pairs: Mapping[str, Mapping[str, _Pair]], seed: int) -> list[AttributeDrift]:
+    found = []
+    bases: tuple[Basis, ...] = ("all", "stated or implied", "assumed")
+    for basis in bases:
+        by_agent: defaultdict[str, list[float]] = defaultdict(list)
+        weights: dict[str, float] = {}
+        rows = []
+        for item, of_item in pairs.items():
+            known = {a: p for a, p in of_item.items() if p.profile not in (None, []) and _is_of(p.evidence, basis)}
+            distances = {agent: _distance(item, pair) for agent, pair in known.items()}
+            for agent, distance in distances.items():
+                by_agent[agent].append(distance)
+                weights[agent] = known[agent].weight
+            if distances and basis == "all":
+                alone = {agent: [distance] for agent, distance in distances.items()}
+                rows.append(_drift_row(job, step, item, basis, alone, weights, seed))
+        if by_agent:
+            rows.append(_drift_row(job, step, "(all)", basis, by_agent, weights, seed))
+        found += rows
+    return found
+
+
+def _is_of(evidence: str, basis: Basis) -> bool:
+    return basis == "all" or (evidence == "assumed") == (basis == "assumed")
+
+
+def _drift_row(
+    job: int,
+    step: int,
+    attribute: str,
+    basis: Basis,
+    by_agent: Mapping[str, Sequence[float]],
+    weights: Mapping[str, float],
+    seed: int,
+) -> AttributeDrift:
+    weight = np.array([weights[agent] for agent in by_agent])
+    sums, counts, zeros = (
+        weight * np.array([of(distances) for distances in by_agent.values()]) for of in (sum, len, _zeros)
+    )
+
+    def mean(chosen: Any) -> float:
+        return float(sums[chosen].sum() / counts[chosen].sum())
+
+    drift = _interval(len(by_agent), mean, seed)
+    return AttributeDrift(job, step, attribute, basis, len(by_agent), drift, float(zeros.sum() / counts.sum()))
+
+
+def _zeros(distances: Sequence[float]) -> int:
+    return sum(one == 0 for one in distances)
+
+
+def _spread(job: int, step: int, item: str, pairs: Sequence[_Pair], seed: int) -> AttributeSpread:
+    known = [pair for pair in pairs if pair.profile not in (None, [])]
+    measure: Callable[[Any, Any], float] = _variance if item in _ORDERED else _diversity
+    profiles = _coded_alike([pair.profile[0] if item == "values" else pair.profile for pair in known], item)
+    said, weight = _coded_alike([pair.answer for pair in known], item), np.array([pair.weight for pair in known])
+    told = measure(profiles, weight)
+    ratio = None
+    if len(known) > 2 and told > 0:
+
+        def of(chosen: Any) -> float:
+            below = measure(profiles[chosen], weight[chosen])
+            return measure(said[chosen], weight[chosen]) / below if below else float("nan")
+
+        ratio = _interval(len(known), of, seed)
+    answers = measure(_coded_alike([pair.answer for pair in pairs], item), np.array([pair.weight for pair in pairs]))
+    return AttributeSpread(job, step, item, len(pairs), answers, told if known else None, ratio)
+
+
+def _coded_alike(values: Sequence[Any], item: str) -> Any:
+    """The values as numbers where they are ordered, and as a number for each different one where they are not."""
+    if item in _ORDERED or not values:
+        return np.array(values, dtype=float)
+    return np.unique(np.array([str(value) for value in values]), return_inverse=True)[1]
+
+
+def _variance(values: Any, weights: Any) -> float:
+    """The weighted variance; with equal weights that of a sample."""
+    whole = weights.sum()
+    if len(values) < 2 or whole <= 0:
+        return 0.0
+    mean = (weights * values).sum() / whole
+    below = whole - (weights**2).sum() / whole
+    return float((weights * (values - mean) ** 2).sum() / below) if below > 0 else 0.0
+
+
+def _diversity(values: Any, weights: Any) -> float:
+    """The weighted share of pairs of different respondents whose values differ."""
+    whole, own = weights.sum() ** 2, (weights**2).sum()
+    if len(values) < 2 or whole <= own:
+        return 0.0
+    same = np.bincount(values, weights=weights) ** 2 - np.bincount(values, weights=weights**2)
+    return float(1 - same.sum() / (whole - own))
+
+
+def _interval(n: int, measure: Callable[[Any], float], seed: int) -> ConfidenceInterval:
+    """The measure of all respondents, and the range of that of samples of them."""
+    value = measure(np.arange(n))
+    if n < 3:
+        return ConfidenceInterval(value, None, None)
+    rng = np.random.default_rng(seed)
+    drawn = [measure(rng.integers(0, n, n)) for _ in range(_SAMPLES)]
+    finite = [one for one in drawn if np.isfinite(one)]
+    low, high = np.percentile(finite, (2.5, 97.5)) if finite else (None, None)
+    return ConfidenceInterval(value, None if low is None else float(low), None if high is None else float(high))
+
+
+def describe_drift(report: DriftReport) -> list[Section]:
+    """The report for a terminal."""
+    sections = [
+        Section(
+            "Drift: distance of answers from the agents' own profiles, 0 to 1",
+            ("job", "step", "attribute", "known by", "respondents", "drift", "95 %", "same %"),
+            ("INTEGER", "INTEGER", "VARCHAR", "VARCHAR", "INTEGER", "DOUBLE", "VARCHAR", "DOUBLE"),
+            [
+                (d.job, d.step, d.attribute, d.basis, d.respondents, *_told(d.drift), round(100 * d.same, 1))
+                for d in report.drift
+            ],
+        ),
+        Section(
+            "Spread: variance of answers beside that of profiles; a ratio below 1 is variance collapse",
+            ("job", "step", "attribute", "respondents", "answers", "profiles", "ratio", "95 %"),
+            ("INTEGER", "INTEGER", "VARCHAR", "INTEGER", "DOUBLE", "DOUBLE", "DOUBLE", "VARCHAR"),
+            [
+                (s.job, s.step, s.attribute, s.respondents, round(s.answers, 3), _rounded(s.profiles), *_told(s.ratio))
+                for s in report.spread
+            ],
+        ),
+    ]
+    return [section for section in sections if section.rows]
+
+
+def notes_on_drift(report: DriftReport) -> list[str]:
+    """What should be known of the numbers, in sentences."""
+    notes = [f'{report.unsure:.1%} of the items were answered with "don\'t know"; {report.lost:.1%} were not answered.']
+    if report.is_weighted:
+        notes.append("Agents count by their weights, which came with the selection that they are from.")
+    if not report.profiles:
+        notes.append(
+            "The run holds no profiles, so answers could not be compared with who the agents are: only their spread is "
+            "shown. Profiles come with people of a hub that was enriched (`populace hub enrich HUB`)."
+        )
+    return notes
+
+
+def _told(found: ConfidenceInterval | None) -> tuple[float | None, str]:
+    if found is None:
+        return None, ""
+    ends = "" if found.low is None or found.high is None else f"{found.low:.2f} to {found.high:.2f}"
+    return round(found.value, 2), ends
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

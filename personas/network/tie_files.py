@@ -1,0 +1,200 @@
+"""Ties read from a file: a list of them as CSV, TSV, JSONL or GraphML, and probabilities between blocks as JSON."""
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+from ..errors import SetupError, SourceError
+from ..inputs import nearest, resolve_file
+from ..persona import Relation, RelationKind
+
+#: The kind and label of ties that do not say theirs.
+KIND, LABEL = RelationKind.NEIGHBOURHOOD, "acquaintance"
+_ENDS = ("source", "target")
+#: People up to whom names are compared for what was meant.
+_COMPARED = 2_000
+_FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".graphml")
+
+
+@dataclass(frozen=True, slots=True)
+class FileTie:
+    """A tie of a file: the ends as they stand there, and where."""
+
+    where: str
+    source: str
+    target: str
+    kind: RelationKind
+    label: str
+    weight: float
+
+
+def read_ties_file(path: Path) -> list[FileTie]:
+    """The ties of a file, in its order. Raises `SourceError` for whatever cannot be read, naming the line."""
+    resolve_file(path)
+    suffix = path.suffix.lower()
+    if suffix not in _FORMATS:
+        raise SourceError(f"{str(path)!r} is no list of ties that is known; give one of {', '.join(_FORMATS)}.")
+    try:
+        if suffix == ".graphml":
+            rows = _graphml_rows(path)
+        else:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                rows = list(_json_rows(path, file) if suffix in (".jsonl", ".ndjson") else _table_rows(path, file))
+    except (UnicodeDecodeError, OSError) as error:
+        raise SourceError(f"{str(path)!r} cannot be read: {error}.") from error
+    if not rows:
+        raise SourceError(f"{str(path)!r} has no ties; give a line for each, with source and target.")
+    return [_tie(where, row) for where, row in rows]
+
+
+def _table_rows(path: Path, file: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    table = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+    names = [str(name).strip().lower() for name in table.fieldnames or ()]
+    _check_columns(path, names)
+    table.fieldnames = names
+    for row in table:
+        yield f"{path}, line {table.line_num}", row
+
+
+def _json_rows(path: Path, file: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for number, line in enumerate(file, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise SourceError(f"{path}, line {number} is no JSON: {error}.") from error
+        if not isinstance(row, dict):
+            raise SourceError(f"{path}, line {number} is no object with source and target.")
+        _check_columns(path, [str(name).lower() for name in row], f", line {number}")
+        yield f"{path}, line {number}", {str(name).lower(): value for name, value in row.items()}
+
+
+def _check_columns(path: Path, names: Sequence[str], where: str = "") -> None:
+    if missing := [name for name in _ENDS if name not in names]:
+        raise SourceError(
+            f"{path}{where} has no {' and no '.join(missing)}, but {', '.join(names) or 'nothing'}; each tie needs "
+            "source and target, and may have kind, label and weight."
+        )
+
+
+def _graphml_rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
+    import networkx as nx
+
+    try:
+        graph = nx.read_graphml(path)
+    except (ParseError, nx.NetworkXError, KeyError, ValueError) as error:
+        raise SourceError(f"{str(path)!r} is no GraphML: {error}.") from error
+    edges = graph.edges(data=True)
+    return [
+        (f"{path}, edge {number}", {**said, "source": source, "target": target})
+        for number, (source, target, said) in enumerate(edges, start=1)
+    ]
+
+
+def _tie(where: str, row: Mapping[str, Any]) -> FileTie:
+    ends = [str(row[name]).strip() if row[name] is not None else "" for name in _ENDS]
+    if not all(ends):
+        raise SourceError(f"{where} has no {_ENDS[ends.index('')]}; fill it in, or remove the line.")
+    kind, label = (str(row.get(name) or "").strip() for name in ("kind", "label"))
+    known = RelationKind(kind.lower()) if kind.lower() in RelationKind else RelationKind.OTHER if kind else KIND
+    return FileTie(where, ends[0], ends[1], known, label or kind or LABEL, _weight(where, row.get("weight")))
+
+
+def _weight(where: str, given: object) -> float:
+    if given in (None, ""):
+        return 1.0
+    try:
+        weight = float(str(given))
+    except ValueError:
+        weight = math.nan
+    if not 0 < weight < math.inf:
+        raise SourceError(f"{where}: the weight is {given!r}; it must be a number greater than 0.")
+    return weight
+
+
+def placed_ties(ties: Sequence[FileTie], names: Mapping[str, Mapping[str, str]]) -> list[tuple[Relation, float]]:
+    """The ties as relations between personas, with their weights; equal ones count once.
+
+    `names` has ways to name a person, each with the ids of the personas by name: the first by which all ends of the
+    file can be found is taken. Raises `SourceError` for an end that is nobody, by the way that finds the most, for a
+    person tied to itself, and for a tie that comes again with another weight.
+    """
+    unknown = {
+        way: [(one, end) for one in ties for end in (one.source, one.target) if end not in ids]
+        for way, ids in names.items()
+    }
+    way = min(names, key=lambda one: len(unknown[one]))
+    ids = names[way]
+    if unknown[way]:
+        first, end = unknown[way][0]
+        some = ", ".join(repr(known) for known in list(ids)[:3])
+        close = nearest(end, ids) if len(ids) <= _COMPARED else ""
+        raise SourceError(
+            f"{first.where}: {end!r} names none of the {len(ids):,} people{close}. People are named by "
+            f"{_listed(list(names))}, as {some}; correct the line, remove it, or take everybody that the file names."
+        )
+    placed: dict[tuple[str, str, str, str], tuple[Relation, float]] = {}
+    for one in ties:
+        source, target = ids[one.source], ids[one.target]
+        if source == target:
+            raise SourceError(f"{one.where} ties {one.source!r} to itself; remove the line.")
+        key = (source, target, one.kind, one.label)
+        _, weight = placed.setdefault(key, (Relation(*key, 0), one.weight))
+        if weight != one.weight:
+            raise SourceError(
+                f"{one.where} has the tie of {one.source!r} to {one.target!r} again with the weight {one.weight:g}, "
+                f"which was {weight:g} before; keep one of them."
+            )
+    return list(placed.values())
+
+
+def _listed(ways: Sequence[str]) -> str:
+    return " or ".join([", ".join(ways[:-1]), ways[-1]] if len(ways) > 1 else ways)
+
+
+def read_probabilities(path: Path, blocks: Sequence[str]) -> dict[tuple[int, int], float]:
+    """The probability of a tie for each pair of places in `blocks`, from a JSON object `{block: {block: probability}}`.
+
+    A pair that is given in one order holds in both. Raises `SourceError` for what is no such object, `SetupError` for
+    blocks that nobody is in and for pairs that are not given.
+    """
+    resolve_file(path)
+    try:
+        table = json.loads(path.read_text(encoding="utf-8-sig"))
+        given = {(str(a), str(b)): share for a, row in table.items() for b, share in row.items()}
+    except (ValueError, AttributeError, OSError) as error:
+        raise SourceError(f"{str(path)!r} is no JSON object {{block: {{block: probability}}}}: {error}.") from error
+    named = dict.fromkeys(name for pair in given for name in pair)
+    if strange := [name for name in named if name not in blocks]:
+        raise SetupError(
+            f"{str(path)!r} names the block {strange[0]!r}, and nobody is in it{nearest(strange[0], blocks)}; the "
+            f"blocks are {', '.join(map(repr, blocks))}."
+        )
+    found = {}
+    for a, one in enumerate(blocks):
+        for b, other in enumerate(blocks):
+            share = given.get((one, other), given.get((other, one)))
+            if share is None:
+                raise SetupError(
+                    f"{str(path)!r} has no probability of a tie between the blocks {one!r} and {other!r}; add it "
+                    "(0 for no ties)."
+                )
+            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+                raise SetupError(
+                    f"{str(path)!r} gives {share!r} as the probability of a tie between {one!r} and {other!r}; it must "
+                    "be a number from 0 to 1."
+                )
+            found[a, b] = float(share)
+    uneven = next((pair for pair in given if pair[::-1] in given and given[pair] != given[pair[::-1]]), None)
+    if uneven:
+        raise SetupError(
+            f"{str(path)!r} gives two probabilities of a tie between {uneven[0]!r} and {uneven[1]!r}; ties go both "
+            "ways, so give one."
+        )
+    return found

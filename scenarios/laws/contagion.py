@@ -1,0 +1,284 @@
+"""Contagion: thresholds in a crowd, thresholds on ties with seeds, independent cascades."""
+
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from populace import Action
+from populace.agents import ActionEffects, Observation
+from populace.sim import FinishedRun, Resident, SocietyView, State
+
+from .law import (
+    STANDARD_ERRORS,
+    Measured,
+    RuleScenario,
+    RuleSettings,
+    Ties,
+    Trial,
+    copies_of,
+    final_values,
+    place_of,
+    society_of,
+)
+
+
+class Rioter(State):
+    """When somebody joins."""
+
+    threshold: int
+    joined_at: int = 0
+
+
+class Crowd(State):
+    """How many have joined."""
+
+    joined: int = 0
+
+
+class Join(Action):
+    """Join."""
+
+    name: ClassVar[str] = "join"
+    novelty = "none"
+    kind: Literal["join"]
+    step: int
+
+    @property
+    def emitted_text(self) -> str:
+        """The same of everybody."""
+        return "joined"
+
+    def apply(self, effects: ActionEffects) -> None:
+        """One more in the crowd, which all see from the next step on."""
+        effects.state.joined_at = self.step
+        effects.world.state.joined += 1
+
+
+class CrowdSettings(RuleSettings):
+    """How many others must have joined before each joins."""
+
+    thresholds: tuple[int, ...] = Field((), description="The threshold of each agent")
+
+
+class Riot(RuleScenario):
+    """A crowd in which each joins once enough others have."""
+
+    name = "riot"
+    actions = (Join,)
+    agent_state_type = Rioter
+    world_state_type = Crowd
+    settings_type = CrowdSettings
+    settings: CrowdSettings
+
+    def agent_state(self, resident: Resident, rng: random.Random) -> Rioter:
+        """The threshold of this one."""
+        return Rioter(threshold=self.settings.thresholds[place_of(resident.persona.text)])
+
+    def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
+        """Those who have not joined yet."""
+        return [one for one in society.residents if not one.state.joined_at]
+
+    def ended(self, society: SocietyView) -> bool:
+        """Once a step has gone by in which nobody joined."""
+        return bool(society.world.step) and not society.emitted_this_step
+
+    def rule(self, seen: Observation, rng: random.Random) -> Join | None:
+        """Join, if enough have."""
+        return Join(kind="join", step=seen.step) if seen.world_state.joined >= seen.state.threshold else None
+
+
+def granovetter(trial: Trial) -> Iterator[Measured]:
+    """With thresholds from 0 to 99 all 100 join, one in each step; where nobody has the threshold 1, one alone."""
+    people = society_of(100)
+    run = trial.run(Riot({"thresholds": tuple(range(100))}), people, steps=150)
+    yield Measured("adopters, thresholds 0 to 99", 100, _adopters(run))
+    order = [step for step in final_values(run, "joined_at") if step]
+    late = sum(step != place for place, step in enumerate(order, start=1))
+    yield Measured("adopters who join in another step than their threshold + 1", 0, late)
+    changed = (0, 2, *range(2, 100))
+    run = trial.run(Riot({"thresholds": changed}), people, steps=150)
+    yield Measured("adopters, the threshold 1 changed to 2", 1, _adopters(run))
+
+
+def _adopters(run: FinishedRun) -> int:
+    return sum(step > 0 for step in final_values(run, "joined_at"))
+
+
+class Exposed(State):
+    """How far a contagion has come with one agent."""
+
+    active_since: int = -1
+    #: For thresholds on ties: the share of weight that must be active. For cascades it says nothing.
+    threshold: float = 1.0
+    #: Weight of the active ones it has heard of.
+    weight: float = 0.0
+
+
+class Spread(Action):
+    """Be active, and tell those whom it may reach."""
+
+    name: ClassVar[str] = "spread"
+    addressed: ClassVar[bool] = True
+    novelty = "none"
+    kind: Literal["spread"]
+    since: int
+    to: tuple[str, ...] = ()
+
+    @property
+    def emitted_text(self) -> str:
+        """The same of everybody."""
+        return "active"
+
+    def apply(self, effects: ActionEffects) -> None:
+        """The agent is active, and those whom it tells hear of it in the next step."""
+        effects.state.active_since = self.since
+        super().apply(effects)
+
+
+class Hear(Action):
+    """Hear of active neighbours without becoming active oneself."""
+
+    name: ClassVar[str] = "hear"
+    novelty = "none"
+    kind: Literal["hear"]
+    weight: float
+
+    @property
+    def emitted_text(self) -> str:
+        """How much was heard."""
+        return f"{self.weight}"
+
+    def apply(self, effects: ActionEffects) -> None:
+        """It is kept for the next time."""
+        effects.state.weight = self.weight
+
+
+class SeedSettings(RuleSettings):
+    """Where a contagion begins."""
+
+    people: int = Field(1, ge=1, description="Agents of one copy of the society")
+    seeds: tuple[int, ...] = Field((0,), description="The agents of each copy that are active at first")
+    chance: float = Field(0.5, ge=0, le=1, description="Chance that an active agent activates a neighbour")
+
+
+class _Contagion(RuleScenario):
+    """What contagions along ties share: the seed set acts first, then whoever has heard something."""
+
+    agent_state_type = Exposed
+    settings_type = SeedSettings
+    settings: SeedSettings
+
+    def is_seed(self, persona: str) -> bool:
+        """Whether the agent with this description is in the seed set."""
+        return place_of(persona) % self.settings.people in self.settings.seeds
+
+    def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
+        """The seed set in the first step; then those who were told something and are not active."""
+        if society.world.step == 1:
+            return [one for one in society.residents if self.is_seed(one.persona.text)]
+        return [one for one in society.residents if one.inbox and one.state.active_since < 0]
+
+    def ended(self, society: SocietyView) -> bool:
+        """Once nobody was told anything who is not active."""
+        told = any(one.inbox and one.state.active_since < 0 for one in society.residents)
+        return bool(society.world.step) and not told
+
+
+class Cascade(_Contagion):
+    """Each agent that becomes active has one chance at each of those to whom a tie leads from it."""
+
+    name = "cascade"
+    actions = (Spread,)
+
+    def rule(self, seen: Observation, rng: random.Random) -> Spread:
+        """Become active, and reach some."""
+        towards = (one.key for one in seen.neighbours if one.weight_to)
+        reached = tuple(key for key in towards if rng.random() < self.settings.chance)
+        return Spread(kind="spread", since=seen.step, to=reached)
+
+
+class Thresholds(_Contagion):
+    """Each agent becomes active once the active ones among those who influence it weigh as much as its threshold."""
+
+    name = "thresholds"
+    actions = (Spread, Hear)
+
+    def agent_state(self, resident: Resident, rng: random.Random) -> Exposed:
+        """A threshold by chance."""
+        return Exposed(threshold=rng.random())
+
+    def rule(self, seen: Observation, rng: random.Random) -> Spread | Hear:
+        """Add up what is active; the weights of all ties that lead here are 1 together."""
+        weights = {one.key: one.weight_from for one in seen.neighbours}
+        weight = seen.state.weight + sum(weights[line.key] for line in seen.heard) / (sum(weights.values()) or 1)
+        if weight < seen.state.threshold and not self.is_seed(seen.persona):
+            return Hear(kind="hear", weight=weight)
+        towards = tuple(one.key for one in seen.neighbours if one.weight_to)
+        return Spread(kind="spread", since=seen.step, to=towards)
+
+
+#: Six people, of whom the first is the seed set: two ways lead to agent 3, one of them back; nothing reaches agent 5.
+_FEW = 6
+_TIES: Ties = ((0, 1), (0, 2), (1, 3), (2, 3), (2, 3), (3, 1), (3, 4), (5, 4), (5, 0))
+
+
+def independent_cascade(trial: Trial) -> Iterator[Measured]:
+    """As many are reached as when each tie is open by the toss of a coin beforehand, over all tosses."""
+    chance, copies = 0.4, 250 * trial.times
+    pairs = sorted(set(_TIES))
+    spread: dict[int, float] = {}
+    for opened in product((False, True), repeat=len(pairs)):
+        share = math.prod(chance if one else 1 - chance for one in opened)
+        size = len(_reached([pair for pair, one in zip(pairs, opened, strict=True) if one], (0,)))
+        spread[size] = spread.get(size, 0.0) + share
+    scenario = Cascade({"people": _FEW, "chance": chance})
+    run = trial.run(scenario, copies_of(copies, _FEW, pairs), steps=50)
+    yield from compare_sizes(spread, sizes_of(run, copies, _FEW))
+
+
+def linear_threshold(trial: Trial) -> Iterator[Measured]:
+    """As many become active as when each draws one of those who influence it, by weight, and follows that one."""
+    copies = 250 * trial.times
+    into: dict[int, list[int]] = {}
+    for source, target in _TIES:
+        into.setdefault(target, []).append(source)
+    spread: dict[int, float] = {}
+    for drawn in product(*into.values()):
+        size = len(_reached(list(zip(drawn, into, strict=True)), (0,)))
+        spread[size] = spread.get(size, 0.0) + 1 / math.prod(map(len, into.values()))
+    scenario = Thresholds({"people": _FEW})
+    run = trial.run(scenario, copies_of(copies, _FEW, _TIES), steps=50)
+    yield from compare_sizes(spread, sizes_of(run, copies, _FEW))
+
+
+def _reached(ties: Ties, seeds: Sequence[int]) -> set[int]:
+    """Whoever ties lead to from the seeds, and the seeds."""
+    reached, left = set(seeds), list(seeds)
+    while left:
+        source = left.pop()
+        found = {target for start, target in ties if start == source} - reached
+        reached |= found
+        left += found
+    return reached
+
+
+def compare_sizes(spread: Mapping[int, float], sizes: Sequence[int]) -> Iterator[Measured]:
+    """The mean size, and how often nobody but the seed set is reached, within standard errors by the distribution."""
+    mean = sum(size * share for size, share in spread.items())
+    variance = sum((size - mean) ** 2 * share for size, share in spread.items())
+    error = math.sqrt(variance / len(sizes))
+    yield Measured("mean number of active agents", mean, sum(sizes) / len(sizes), STANDARD_ERRORS * error)
+    share = spread[min(spread)]
+    error = math.sqrt(share * (1 - share) / len(sizes))
+    got = sum(size == min(spread) for size in sizes) / len(sizes)
+    yield Measured(f"copies with {min(spread)} active, as a share", share, got, STANDARD_ERRORS * error)
+
+
+def sizes_of(run: FinishedRun, copies: int, people: int) -> list[int]:
+    """How many are active at the end in each copy."""
+    active = [since >= 0 for since in final_values(run, "active_since")]
+    return [sum(active[first : first + people]) for first in range(0, copies * people, people)]

@@ -1,0 +1,175 @@
+"""Space: Schelling's segregation on a grid, where people move one after the other."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from populace import Action
+from populace.agents import ActionEffects, Observation
+from populace.sim import Resident, SocietyView, State
+
+from .law import ROUNDING, Measured, RuleScenario, RuleSettings, Trial, final_values, place_of, society_of
+
+#: Cells of a row and a column, and people. The edges of the grid are joined.
+_WIDTH = 10
+_PEOPLE = 80
+#: The share of like neighbours from which somebody is content.
+_CONTENT = 0.5
+_STEPS = 40
+
+
+class Cell(State):
+    """Where an agent lives."""
+
+    at: int
+
+
+class Grid(State):
+    """Who lives in which cell: its colour, or nothing."""
+
+    colours: tuple[str, ...]
+
+
+class Move(Action):
+    """Move to the nearest cell where one is content."""
+
+    name: ClassVar[str] = "move"
+    novelty = "none"
+    kind: Literal["move"]
+    at: int
+    colour: str
+
+    @property
+    def emitted_text(self) -> str:
+        """From where."""
+        return f"from {self.at}"
+
+    def apply(self, effects: ActionEffects) -> None:
+        """Earlier agents of the step have moved already."""
+        grid = effects.world.state
+        to = nearest_content(grid.colours, self.at, self.colour)
+        if to is not None:
+            colours = list(grid.colours)
+            colours[self.at], colours[to] = "", self.colour
+            grid.colours, effects.state.at = tuple(colours), to
+
+
+class GridSettings(RuleSettings):
+    """Who lives where at first."""
+
+    cells: tuple[int, ...] = Field((), description="The cell of each agent; the first half are red, the others blue")
+
+
+class Schelling(RuleScenario):
+    """Two groups, of whom each wants half of the neighbours to be alike."""
+
+    name = "schelling"
+    actions = (Move,)
+    agent_state_type = Cell
+    world_state_type = Grid
+    settings_type = GridSettings
+    settings: GridSettings
+
+    def agent_state(self, resident: Resident, rng: random.Random) -> Cell:
+        """The cell it begins in."""
+        return Cell(at=self.settings.cells[place_of(resident.persona.text)])
+
+    def world_state(self, rng: random.Random) -> Grid:
+        """The grid that follows from where everybody is."""
+        return Grid(colours=_coloured(self.settings.cells))
+
+    def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
+        """Those who are not content."""
+        grid: Grid = society.world.state
+        return [
+            one for one in society.residents if not is_content(grid.colours, one.state.at, _colour(one.persona.text))
+        ]
+
+    def ended(self, society: SocietyView) -> bool:
+        """Once all are content."""
+        return not self.active(society, random.Random(0))  # noqa: S311 - draws nothing
+
+    def measures(self, society: SocietyView) -> Mapping[str, float]:
+        """The mean share of neighbours who are alike."""
+        return {"alike": mean_alike(society.world.state.colours)}
+
+    def rule(self, seen: Observation, rng: random.Random) -> Move:
+        """Move, as those do who are not content."""
+        return Move(kind="move", at=seen.state.at, colour=_colour(seen.persona))
+
+
+def _colour(persona: str) -> str:
+    return "red" if place_of(persona) < _PEOPLE // 2 else "blue"
+
+
+def _coloured(cells: Sequence[int]) -> tuple[str, ...]:
+    colours = [""] * _WIDTH**2
+    for place, cell in enumerate(cells):
+        colours[cell] = "red" if place < _PEOPLE // 2 else "blue"
+    return tuple(colours)
+
+
+def _around(cell: int) -> list[int]:
+    row, column = divmod(cell, _WIDTH)
+    steps = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right]
+    return [(row + down) % _WIDTH * _WIDTH + (column + right) % _WIDTH for down, right in steps]
+
+
+def share_alike(colours: Sequence[str], cell: int, colour: str) -> float:
+    """The share of those around a cell who have the colour; 1 where nobody is there."""
+    others = [colours[one] for one in _around(cell) if colours[one]]
+    return others.count(colour) / len(others) if others else 1.0
+
+
+def is_content(colours: Sequence[str], cell: int, colour: str) -> bool:
+    """Whether enough of those around are alike."""
+    return share_alike(colours, cell, colour) >= _CONTENT
+
+
+def mean_alike(colours: Sequence[str]) -> float:
+    """The mean share of like neighbours, over everybody."""
+    shares = [share_alike(colours, cell, colour) for cell, colour in enumerate(colours) if colour]
+    return sum(shares) / len(shares)
+
+
+def nearest_content(colours: Sequence[str], cell: int, colour: str) -> int | None:
+    """The nearest free cell where this one would be content, the first of equals; None where there is none."""
+    without = list(colours)
+    without[cell] = ""
+    free = [one for one, found in enumerate(colours) if not found and is_content(without, one, colour)]
+    return min(free, key=lambda one: (_distance(cell, one), one), default=None)
+
+
+def _distance(one: int, other: int) -> int:
+    """Steps between cells, sideways and down, around the edges."""
+    apart = (abs(a - b) for a, b in zip(divmod(one, _WIDTH), divmod(other, _WIDTH), strict=True))
+    return sum(min(steps, _WIDTH - steps) for steps in apart)
+
+
+def schelling(trial: Trial) -> Iterator[Measured]:
+    """Everybody ends in the cell where an independent simulation has them."""
+    rng = random.Random(trial.seed)  # noqa: S311 - no secret
+    cells = tuple(rng.sample(range(_WIDTH**2), _PEOPLE))
+    at, colours = list(cells), list(_coloured(cells))
+    for _ in range(_STEPS):
+        movers = [place for place in range(_PEOPLE) if not is_content(colours, at[place], colours[at[place]])]
+        for place in movers:
+            colour = colours[at[place]]
+            to = nearest_content(colours, at[place], colour)
+            if to is not None:
+                colours[at[place]], colours[to] = "", colour
+                at[place] = to
+        if not movers:
+            break
+    run = trial.run(Schelling({"cells": cells}), society_of(_PEOPLE), steps=_STEPS)
+    got = final_values(run, "at")
+    wrong = sum(one != other for one, other in zip(at, got, strict=True))
+    yield Measured("agents in another cell than in a simulation without the engine", 0, wrong)
+    final = _coloured(got)
+    unhappy = sum(not is_content(final, cell, colour) for cell, colour in enumerate(final) if colour)
+    left = sum(not is_content(colours, cell, colour) for cell, colour in enumerate(colours) if colour)
+    yield Measured("agents who are not content at the end, as in the simulation", left, unhappy)
+    ((logged,),) = run.sql("SELECT arg_max(value, step) FROM measures WHERE name = 'alike'").rows
+    yield Measured("mean share of like neighbours at the end, as the log has it", mean_alike(colours), logged, ROUNDING)

@@ -1,0 +1,62 @@
+"""All laws, and how they are checked: each by its name, in a folder of its own that is gone afterwards."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from populace.personas.errors import SetupError
+from populace.personas.inputs import nearest
+from populace.personas.query import Result
+
+from . import contagion, draws, epidemics, games, naming, networks, opinion, space
+from .law import Finding, Law, Trial
+
+#: Every law with the paper that its result is from. docs/validation.md derives them.
+LAWS = (
+    Law("granovetter", "Granovetter 1978", contagion.granovetter),
+    Law("linear-threshold", "Kempe, Kleinberg and Tardos 2003", contagion.linear_threshold),
+    Law("independent-cascade", "Kempe, Kleinberg and Tardos 2003", contagion.independent_cascade),
+    Law("sir", "Lefevre and Picard 1990; von Bahr and Martin-Löf 1980", epidemics.sir),
+    Law("degroot", "DeGroot 1974", opinion.degroot),
+    Law("friedkin-johnsen", "Friedkin and Johnsen 1990", opinion.friedkin_johnsen),
+    Law("deffuant", "Deffuant, Neau, Amblard and Weisbuch 2000", opinion.deffuant),
+    Law("voter", "Sood and Redner 2005", opinion.voter),
+    Law("public-goods", "Isaac and Walker 1988; Fischbacher and Gächter 2010", games.public_goods),
+    Law("beauty-contest", "Nagel 1995", games.beauty_contest),
+    Law("naming-game", "Baronchelli and others 2006", naming.naming_game),
+    Law("serial-dictatorship", "Svensson 1999", games.serial_dictatorship),
+    Law("schelling", "Schelling 1971", space.schelling),
+    Law("watts-strogatz", "Watts and Strogatz 1998; Barrat and Weigt 2000", networks.watts_strogatz),
+    Law("barabasi-albert", "Barabási and Albert 1999; Dorogovtsev and others 2000", networks.barabasi_albert),
+    Law("independent-draws", "binomial sums", draws.independent_draws),
+)
+
+
+def find_laws(names: Sequence[str] = ()) -> tuple[Law, ...]:
+    """The laws with these names, in the order of the table; all where none is named.
+
+    Raises `SetupError` for an unknown name.
+    """
+    known = [law.name for law in LAWS]
+    for name in names:
+        if name not in known:
+            raise SetupError(f"There is no law {name!r}{nearest(name, known)}. There are: {', '.join(known)}.")
+    return tuple(law for law in LAWS if not names or law.name in names)
+
+
+def check_laws(laws: Sequence[Law], *, seed: int = 0, times: int = 1) -> Iterator[Finding]:
+    """What each law says and what the engine did, one number after the other; `times` as in `Trial`."""
+    for law in laws:
+        with TemporaryDirectory(prefix="populace-") as folder:
+            yield from law.check(Trial(Path(folder), seed, times))
+
+
+def table_of(findings: Iterable[Finding]) -> Result:
+    """One row for each number."""
+    columns = ("law", "what", "expected", "got", "tolerance", "pass", "source")
+    types = ("VARCHAR", "VARCHAR", "DOUBLE", "DOUBLE", "DOUBLE", "VARCHAR", "VARCHAR")
+    rows = [
+        (one.law, one.what, one.expected, one.got, one.tolerance, "yes" if one.passes else "NO", one.source)
+        for one in findings
+    ]
+    return Result(columns, types, rows)

@@ -1,0 +1,299 @@
+"""Whose turn it is: everybody's in each step, that of some by chance, by group or by events, or each at its own time.
+
+class Town(Scenario):
+    activation = by_group({"merchants": everybody(), "farmers": share(0.3)})
+"""
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import expm1, inf
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ...personas.errors import SetupError, hook
+from ..mesa import Event, EventList
+from ..runfile.society_rows import InterventionEffectRow, TurnTimeRow
+from ..seeds import rng_for
+from .world import News, is_cut
+
+if TYPE_CHECKING:
+    from ..resident import Resident, SocietyView
+    from ..runfile.runlog import RunLog
+
+_NEXT_TIMES = """
+SELECT agent, next_time FROM turn_times QUALIFY row_number() OVER (PARTITION BY agent ORDER BY step DESC) = 1
+"""
+
+
+class Activation(ABC):
+    """A rule by which a step chooses the agents that have a turn; scenarios may derive their own."""
+
+    #: Whether it needs to know to whom something has happened since its last turn (`World.woken`).
+    by_events: bool = False
+
+    @abstractmethod
+    def choose(
+        self, residents: "Sequence[Resident]", society: "SocietyView", rng: random.Random
+    ) -> "Sequence[Resident]":
+        """Those of `residents` who have a turn, in their order; chance comes from `rng` alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Everybody(Activation):
+    def choose(
+        self, residents: "Sequence[Resident]", society: "SocietyView", rng: random.Random
+    ) -> "Sequence[Resident]":
+        return residents
+
+
+@dataclass(frozen=True, slots=True)
+class _Share(Activation):
+    share: float
+
+    def choose(
+        self, residents: "Sequence[Resident]", society: "SocietyView", rng: random.Random
+    ) -> "Sequence[Resident]":
+        drawn = rng.sample(range(len(residents)), round(self.share * len(residents)))
+        return [residents[place] for place in sorted(drawn)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Poisson(Activation):
+    rate: float
+
+    def choose(
+        self, residents: "Sequence[Resident]", society: "SocietyView", rng: random.Random
+    ) -> "Sequence[Resident]":
+        chance = -expm1(-self.rate)
+        return [resident for resident in residents if rng.random() < chance]
+
+
+@dataclass(frozen=True, slots=True)
+class _OnEvent(Activation):
+    by_events: bool = True
+
+    def choose(
+        self, residents: "Sequence[Resident]", society: "SocietyView", rng: random.Random
+    ) -> "Sequence[Resident]":
+        woken = frozenset(society.world.woken or ())
+        return [resident for resident in residents if resident.id in woken]
+
+
+@dataclass(frozen=True, slots=True)
+class _ByGroup(Activation):
+    groups: Mapping[str, Activation]
+    others: Activation
+    by_events: bool
+
+    def choose(
+        self, residents: "Sequence[Resident]", society: "SocietyView", rng: random.Random
+    ) -> "Sequence[Resident]":
+        members: dict[str | None, list[Resident]] = {name: [] for name in (*self.groups, None)}
+        for resident in residents:
+            members[resident.group if resident.group in self.groups else None].append(resident)
+        if society.world.step == 1:
+            self._check({resident.group for resident in residents})
+        rules: dict[str | None, Activation] = {name: self.groups.get(name or "", self.others) for name in members}
+        chosen = {one.id for name, some in members.items() for one in rules[name].choose(some, society, rng)}
+        return [resident for resident in residents if resident.id in chosen]
+
+    def _check(self, there: set[str | None]) -> None:
+        for name in self.groups:
+            if name not in there:
+                known = ", ".join(sorted(one for one in there if one is not None))
+                raise ValueError(f"nobody is in the group {name!r}; there are: {known or 'none'}")
+
+
+def everybody() -> Activation:
+    """Everybody has a turn in each step."""
+    return _Everybody()
+
+
+def share(of: float) -> Activation:
+    """A share of the agents, rounded to whole ones, has a turn, drawn anew for each step.
+
+    Raises `SetupError` for no share.
+    """
+    if not _is_number(of) or not 0 <= of <= 1:
+        raise SetupError(f"A share of the agents is a number from 0 to 1, but {of!r} was given to share().")
+    return _Share(float(of))
+
+
+def poisson(rate: float) -> Activation:
+    """Each agent has a turn with the probability 1 - exp(-rate): that of an event in a Poisson process of this rate.
+
+    Raises `SetupError` for what is no rate.
+    """
+    if not _is_number(rate) or not 0 <= rate < inf:
+        raise SetupError(f"A rate is a number of turns a step from 0, but {rate!r} was given to poisson().")
+    return _Poisson(float(rate))
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool)
+
+
+def by_group(groups: Mapping[str, Activation], *, others: Activation | None = None) -> Activation:
+    """Each group by a rule of its own, and everybody in none of them by `others`: by default they all have a turn.
+
+    Raises `SetupError` for what is no such mapping.
+    """
+    given: object = groups
+    rules: list[object] = [*given.values(), others or everybody()] if isinstance(given, Mapping) else [given]
+    if wrong := [one for one in rules if not isinstance(one, Activation)]:
+        raise SetupError(f"by_group() takes a rule for each group, as {{'farmers': share(0.3)}}, not {wrong[0]!r}.")
+    chosen = others or everybody()
+    return _ByGroup(dict(groups), chosen, any(one.by_events for one in (*groups.values(), chosen)))
+
+
+def on_event() -> Activation:
+    """Those to whom something has happened since their last turn, and in the first step everybody.
+
+    A line or news that they hear is such an event, and a change of their state by an intervention or by another agent.
+    """
+    return _OnEvent()
+
+
+class EventWatch:
+    """Notes to whom something happens between turns, in `World.woken`, where the activation asks for that."""
+
+    def __init__(self, society: "SocietyView") -> None:
+        """Stands at the beginning of a step, before its interventions."""
+        self._society = society
+        self._told = list(society.world.news)
+        self._touched: dict[str, tuple[Any, Any]] = {}
+
+    def begin(self, changed: Sequence[InterventionEffectRow], newcomers: "Sequence[Resident]") -> None:
+        """Note what has happened before the turns: lines to hear, news, changed states, and that somebody came."""
+        society, world = self._society, self._society.world
+        residents, graph = society.residents, society.graph
+        woken = {one.id for one in residents} if world.woken is None else set(world.woken)
+        woken.update(one.id for one in newcomers)
+        woken.update(row.agent for row in changed if row.what == "state" and row.agent is not None)
+        for one in residents:
+            if any(not is_cut(graph, line.sender, one.id, world) for line in one.inbox):
+                woken.add(one.id)
+        self._wake(woken)
+
+    def taken(self, residents: "Sequence[Resident]") -> None:
+        """These have a turn now, in which they see what has happened to them."""
+        self._wake(set(self._society.world.woken or ()) - {resident.id for resident in residents})
+        self._told = list(self._society.world.news)
+
+    def touch(self, agent: str) -> None:
+        """Another agent's action asks for the state of this one, and may change it."""
+        if agent not in self._touched and (state := self._society.resident(agent).state) is not None:
+            self._touched[agent] = (state, state.model_dump())
+
+    def applied(self) -> None:
+        """An action has been applied: note whose state it has changed."""
+        changed = {agent for agent, (state, before) in self._touched.items() if state.model_dump() != before}
+        self._touched = {}
+        if changed:
+            self._wake(changed | set(self._society.world.woken or ()))
+
+    def end(self) -> None:
+        """Note the news that actions have made."""
+        self._wake(set(self._society.world.woken or ()))
+
+    def _wake(self, woken: set[str]) -> None:
+        world, residents = self._society.world, self._society.residents
+        fresh: list[News] = [one for one in world.news if not any(one is known for known in self._told)]
+        self._told += fresh
+        for news in fresh:
+            woken |= {one.id for one in residents} if news.to is None else news.to
+        world.woken = [one.id for one in residents if one.id in woken]
+
+
+class Timed(Protocol):
+    """A scenario that is not in lock-step."""
+
+    @property
+    def time_window(self) -> float:
+        """The time over which a step holds the turns that fall due."""
+        ...
+
+    def next_turn(self, resident: "Resident", rng: random.Random) -> float:
+        """The time until the agent's next turn."""
+        ...
+
+
+class EventTime:
+    """When each agent has its next turn, in a world that is not in lock-step; the events are kept by Mesa's scheduler.
+
+    A step holds the turns that fall due at one instant, or within the scenario's `time_window` from the first of them.
+    """
+
+    def __init__(self, scenario: Timed, society: "SocietyView", log: "RunLog") -> None:
+        """Schedules what the run file knows, or else the first turn of everybody."""
+        self._scenario, self._society = scenario, society
+        self._events = EventList()
+        self._due: list[tuple[str, float]] = []
+        known = dict(log.query(_NEXT_TIMES))
+        for one in society.residents:
+            if known.get(one.id) is not None:
+                self._add(one.id, known[one.id])
+        if not known:
+            society.world.time = 0.0
+            log.commit(self.schedule((one, 0.0) for one in society.residents)).result()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no agent has another turn."""
+        return bool(self._events.is_empty())
+
+    def advance(self) -> None:
+        """Go to the next instant."""
+        if not self.is_over:
+            event = self._events.pop_event()
+            self._events.add_event(event)
+            self._society.world.time = max(self._society.world.time or 0.0, event.time)
+
+    def begin(self) -> "list[Resident]":
+        """Those who have a turn, in the order of agents. Blocked ones wait, if need be with time going on."""
+        self._due, waiting = [], []
+        society, world, end = self._society, self._society.world, inf
+        while not self._events.is_empty():
+            event = self._events.pop_event()
+            (agent,) = event.function_args
+            if event.time > end:
+                waiting.append(event)
+                break
+            if agent in world.blocked:
+                waiting.append(event)
+            if agent in world.blocked or society.resident(agent).departed:
+                continue
+            if not self._due:
+                world.time = max(world.time or 0.0, event.time)
+                end = world.time + self._scenario.time_window
+            self._due.append((agent, max(world.time or 0.0, event.time)))
+        for event in waiting:
+            self._events.add_event(event)
+        due = {agent for agent, _ in self._due}
+        return [resident for resident in society.residents if resident.id in due]
+
+    def end(self, newcomers: "Sequence[Resident]") -> list[TurnTimeRow]:
+        """Schedule the next turns of those who had one, and the first of newcomers; gives a row of each."""
+        times = dict(self._due) | {one.id: self._society.world.time or 0.0 for one in newcomers}
+        return self.schedule((one, times[one.id]) for one in self._society.residents if one.id in times)
+
+    def schedule(self, had: "Iterable[tuple[Resident, float]]") -> list[TurnTimeRow]:
+        """Schedule the next turns of agents who had one at these times; gives a row of each."""
+        seed, step, scenario = self._society.seed, self._society.world.step, self._scenario
+        rows = []
+        for resident, time in had:
+            rng = rng_for(seed, "next_turn", step, resident.id)
+            with hook(scenario, "next_turn"):
+                after = float(scenario.next_turn(resident, rng))
+                if not after >= 0:
+                    raise ValueError(f"it must give a time from 0, and gave {after!r}")
+            following = time + after if time + after < inf else None
+            if following is not None:
+                self._add(resident.id, following)
+            rows.append(TurnTimeRow(step, resident.id, time, following))
+        return rows
+
+    def _add(self, agent: str, time: float) -> None:
+        # Mesa calls the function of an event; ours are taken out of its list when they fall due.
+        self._events.add_event(Event(time, self._add, function_args=[agent]))

@@ -1,0 +1,226 @@
+"""Who comes to a society and who leaves it while it lives.
+
+    class Town(Scenario):
+        def arrivals(self, society, rng):
+            return [Arrival(of=rng.choice(society.residents), kind=RelationKind.KINSHIP)]
+
+Arrivals come at the beginning of a step, after its interventions: those who are asked for, by Persona-to-Persona, all
+at the same time. As in growth, a newcomer passes the rules for people (`Growth.judges`), which may refuse or change the
+description, and is refused who nearly repeats somebody.
+"""
+
+from dataclasses import dataclass
+
+from ...personas.errors import hook
+from ...personas.judgement import judge_persona
+from ...personas.model import Answer, PersonaModel, RequestContext
+from ...personas.persona import Persona, RelationKind
+from ...personas.persona_to_persona import Relative, persona_to_persona
+from ..details import KnownPeople
+from ..engine import Engine
+from ..executor import AsyncioExecutor, Executor
+from ..growth.stored import persona_row
+from ..jobs import worked
+from ..resident import Resident, SocietyView
+from ..runfile import rows
+from ..runfile.job_rows import FailureRow, Unit
+from ..runfile.society_rows import AgentChangeRow
+from ..seeds import derive_seed, rng_for
+from ..settling import settle_one
+from ..state import SocietyState, begun_state
+from .declared import Arrival
+from .ties import TieChanges
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """An arrival, and the intervention that wants it; None where the scenario does."""
+
+    arrival: Arrival
+    intervention: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivalRequest:
+    """Whom a model is asked about, as plain data."""
+
+    persona: Persona
+    kind: RelationKind | None
+    context: RequestContext
+
+
+async def ask_for_relative(item: ArrivalRequest, model: PersonaModel) -> Answer[tuple[Relative, ...]]:
+    """Somebody in close relationship with a persona."""
+    return await persona_to_persona(
+        model,
+        item.persona,
+        count=1,
+        language=item.persona.language,
+        kinds=() if item.kind is None else (item.kind,),
+        context=item.context,
+    )
+
+
+class PeopleChanges:
+    """Lets people come and leave, and holds the rows of that."""
+
+    def __init__(self, state: SocietyState, view: SocietyView, ties: TieChanges) -> None:
+        """Nobody has come or left yet in the step at which `state` stands."""
+        self._state, self._view, self._ties = state, view, ties
+        self._step = state.world.step
+        self._wanted: list[_Wanted] = []
+        self._leaving: list[tuple[str, int]] = []
+        self.newcomers: list[Resident] = []
+        self.changes: list[AgentChangeRow] = []
+        self._agents: list[rows.AgentRow] = []
+        self._personas: list[rows.PersonaRow] = []
+        self._failures: list[FailureRow] = []
+
+    @property
+    def rows(self) -> list[rows.Row]:
+        """All rows, ready for the run file."""
+        return [*self._personas, *self._agents, *self.changes, *self._failures]
+
+    @property
+    def events(self) -> list[object]:
+        """What the event hash is taken over; empty where nobody came or left."""
+        lost = [(one.owner, one.outcome) for one in self._failures]
+        return [kind for kind in (self._personas, self.changes, lost) if kind]
+
+    def want(self, arrival: Arrival, intervention: str) -> None:
+        """Have somebody come in this step, as an intervention asks."""
+        self._wanted.append(_Wanted(arrival, intervention))
+
+    def want_to_leave(self, agent: str, emission: int) -> None:
+        """Have an agent leave when the step ends, as its action asks. Raises `TypeError` in an independent scenario."""
+        if self._state.scenario.independent:
+            raise TypeError("nobody leaves an independent scenario; leave out `independent = True`")
+        self._leaving.append((agent, emission))
+
+    def leave_wanted(self) -> None:
+        """Let those leave who wanted to in their turns."""
+        for agent, emission in self._leaving:
+            if not self._state.residents[agent].departed:
+                self.depart(agent, "action", emission=emission)
+        self._leaving = []
+
+    def depart(self, agent: str, cause: str, *, intervention: str | None = None, emission: int | None = None) -> None:
+        """Let an agent leave: its ties end, and nothing that it said or was told is heard any more."""
+        for other in dict.fromkeys(tie.id for tie in self._state.graph.neighbours(agent)):
+            for _ in self._ties.remove(agent, other, emission=emission):
+                pass
+        self._state.leave(agent)
+        self._note(agent, "departed", cause, intervention=intervention, emission=emission)
+
+    def depart_declared(self) -> None:
+        """Let those leave of whom the scenario says so."""
+        scenario = self._state.scenario
+        with hook(scenario, "departures"):
+            rng = rng_for(self._state.seed, "departures", self._step)
+            for one in scenario.departures(self._view, rng):
+                agent = getattr(one, "id", one)
+                resident = self._state.residents.get(agent) if isinstance(agent, str) else None
+                if resident is None or resident.departed:
+                    why = "who has left already" if resident else "and no agent has that id; take `resident.id`"
+                    raise ValueError(f"it gave {agent!r}, {why}")
+                self.depart(resident.id, "scenario")
+
+    async def arrive(self, engine: Engine, executor: Executor | None) -> None:
+        """Let those come whom interventions and the scenario want, in that order."""
+        scenario = self._state.scenario
+        with hook(scenario, "arrivals"):
+            for one in scenario.arrivals(self._view, rng_for(self._state.seed, "arrivals", self._step)):
+                if not isinstance(one, Arrival):
+                    raise TypeError(f"it must give arrivals, as Arrival(of=resident), and gave {one!r:.80}")
+                self._wanted.append(_Wanted(one))
+            requests = {place: self._request(place, one) for place, one in enumerate(self._wanted)}
+        asked = {place: request for place, request in requests.items() if request is not None}
+        answers = await self._asked(asked, engine, executor) if asked else {}
+        if self._wanted and self._state.known_people is None:
+            self._state.known_people = KnownPeople([one.persona for one in self._state.residents.values()], engine.log)
+        for place, wanted in enumerate(self._wanted):
+            self._take(wanted, asked.get(place), answers.get(place))
+        self._wanted = []
+
+    async def _asked(
+        self, asked: dict[int, ArrivalRequest], engine: Engine, executor: Executor | None
+    ) -> dict[int, Answer[tuple[Relative, ...]]]:
+        await engine.declare("step", Unit.STEP)
+        engine.recall("step", self._step, [request.persona.id for request in asked.values()])
+        executor = executor or AsyncioExecutor(engine.gateway, workers=engine.workers("step"))
+        engine.progress.began(f"Arrivals of step {self._step}", len(asked))
+        answers = await worked(ask_for_relative, list(asked.values()), executor, engine)
+        return dict(zip(asked, answers, strict=True))
+
+    def _request(self, place: int, wanted: _Wanted) -> ArrivalRequest | None:
+        arrival = wanted.arrival
+        of = None if arrival.of is None else self._present(arrival.of)
+        if of is None or arrival.persona is not None:
+            return None
+        drawn = derive_seed(self._state.seed, "arrival", self._step, place) >> 32
+        return ArrivalRequest(of.persona, arrival.kind, RequestContext("step", self._step, of.id, drawn))
+
+    def _take(self, wanted: _Wanted, asked: ArrivalRequest | None, answer: Answer[tuple[Relative, ...]] | None) -> None:
+        arrival = wanted.arrival
+        of = None if arrival.of is None else self._present(arrival.of).id
+        if asked is None or answer is None:
+            given = arrival.persona
+            persona = given if isinstance(given, Persona) else Persona(str(given))
+            self._admit(wanted, persona, of, arrival.kind, arrival.label)
+        elif answer.value is None:
+            lost = ("persona_to_persona", answer.outcome, answer.reason, answer.attempts)
+            self._failures.append(FailureRow("step", self._step, None, None, asked.persona.id, *lost))
+        else:
+            (relative,) = answer.value
+            self._admit(wanted, relative.persona, of, relative.relation.kind, relative.relation.label)
+
+    def _admit(self, wanted: _Wanted, persona: Persona, of: str | None, kind: RelationKind | None, label: str) -> None:
+        state, cause = self._state, "scenario" if wanted.intervention is None else "intervention"
+        known = state.known_people
+        assert known is not None  # noqa: S101 - made before anybody is taken in
+        judged = judge_persona(persona, state.judges)
+        persona = judged.persona
+        alike = known.resembled(persona) if judged.is_let_in else None
+        if alike is not None or not judged.is_let_in:
+            text = None if judged.is_erased else persona.text
+            self._note(
+                persona.id, "refused", cause, parent=of, resembles=alike, text=text, intervention=wanted.intervention
+            )
+            return
+        resident = settle_one(state, persona)
+        if state.scenario.agent_state_type is not None:
+            resident.state = begun_state(state, resident)
+        with hook(state.scenario, "group"):
+            group = state.scenario.group(resident)
+        resident.group = None if group is None else str(group)
+        resident.arrived = self._step
+        self._personas.append(persona_row(persona, known.next_place()))
+        self._agents.append(
+            rows.AgentRow(persona.id, len(state.residents), resident.group, resident.weight, resident.arrived)
+        )
+        self._note(persona.id, "arrived", cause, parent=of, intervention=wanted.intervention)
+        if of is not None and kind is not None:
+            self._ties.add(of, persona.id, kind, label, 1.0)
+        self.newcomers.append(resident)
+
+    def _present(self, one: Resident | str) -> Resident:
+        resident = self._state.residents.get(one if isinstance(one, str) else one.id)
+        if resident is None or resident.departed:
+            raise ValueError(f"somebody is to come to {one!r}, who does not live there; take `resident.id`")
+        return resident
+
+    def _note(
+        self,
+        agent: str,
+        change: str,
+        cause: str,
+        *,
+        parent: str | None = None,
+        resembles: str | None = None,
+        text: str | None = None,
+        intervention: str | None = None,
+        emission: int | None = None,
+    ) -> None:
+        place = len(self.changes) + 1
+        row = AgentChangeRow(self._step, place, agent, change, cause, parent, resembles, text, intervention, emission)
+        self.changes.append(row)

@@ -1,0 +1,269 @@
+"""Channels: where agents post what others may be shown, and by what rule it is chosen for each.
+
+    class Town(Scenario):
+        channels = (Square(), Group("guild", members="merchants"), Feed(ranking="popular", shown=3))
+
+An action posts with `effects.post("square", text)`. A post can be shown from the next step on, to each agent once, for
+as many steps as the channel says. What is said to one person alone (`effects.say`) needs no channel.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from math import isnan
+from typing import TYPE_CHECKING, Literal
+
+from ...agents.observation import Disclosure, ShownPost, disclosed
+from ...personas.errors import SetupError, hook
+from ..runfile.society_rows import ExposureRow, PostRow
+from ..seeds import derive_seed
+
+if TYPE_CHECKING:
+    from ..resident import Resident, SocietyView
+    from ..runfile.runlog import RunLog
+    from .declared import Targets
+
+
+@dataclass(slots=True)
+class Post:
+    """A text that an agent has posted."""
+
+    #: Number in the run, from 1.
+    post: int
+    step: int
+    #: Id of the agent.
+    agent: str
+    channel: str
+    text: str
+    #: How many posts reply to it, so far.
+    replies: int = 0
+    #: Drawn by the run's seed: which of the posts of one step is counted as the newer.
+    drawn: int = 0
+
+
+#: What comes first in a feed: the newest posts; those with the most replies; those of the agents to whom one is tied
+#: the strongest; or those to which a function of the post, its reader and the society gives the highest number. Among
+#: equals the newest comes first; posts of one step stand in an order of chance, the same for everybody.
+type Ranking = Literal["recent", "popular", "ties"] | Callable[[Post, Resident, SocietyView], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """Everybody can post, and everybody is shown the newest posts."""
+
+    name: str = "square"
+    #: Posts that an agent is shown in a step, at most.
+    shown: int = 5
+    #: Steps in which a post can be shown, after that in which it was posted.
+    steps: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Everybody can post, and those who are tied to the author are shown it."""
+
+    name: str = "neighbours"
+    shown: int = 5
+    steps: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Its members alone can post, and are shown the newest posts."""
+
+    name: str
+    #: Ids, the name of a group of the scenario, or a condition on agents.
+    members: "Targets"
+    shown: int = 5
+    steps: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Everybody can post, and each is shown what the ranking puts first."""
+
+    name: str = "feed"
+    ranking: Ranking = "recent"
+    shown: int = 5
+    steps: int = 5
+
+
+type Channel = Square | Neighbours | Group | Feed
+
+_NAME = re.compile(r"[a-z][a-z0-9_ -]{0,30}")
+
+
+def check_channels(channels: object, said: str) -> None:
+    """Raise `SetupError` for what are no channels; `said` names the scenario in the sentence."""
+    names: list[object] = []
+    if not isinstance(channels, list | tuple):
+        raise SetupError(f"{said} has the channels {channels!r:.80}; give a list of them, as (Square(),).")
+    for one in channels:
+        if not isinstance(one, Square | Neighbours | Group | Feed):
+            raise SetupError(f"{said} has the channel {one!r}; give channels, as Square() or Feed(ranking='popular').")
+        name: object = one.name
+        numbers: tuple[object, ...] = (one.shown, one.steps)
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or name in names:
+            raise SetupError(f"{said} has a channel called {name!r}; give each a name of its own, in small letters.")
+        if any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in numbers):
+            raise SetupError(
+                f"{said} has the channel {one.name!r} that shows {one.shown!r} posts for {one.steps!r} steps; give "
+                f"whole numbers from 1."
+            )
+        if isinstance(one, Group) and not (callable(one.members) or isinstance(one.members, Iterable)):
+            raise SetupError(
+                f"{said} has the group {one.name!r} with the members {one.members!r}; give ids, the name of a group, "
+                f"or a condition on agents."
+            )
+        if isinstance(one, Feed) and not (callable(one.ranking) or one.ranking in ("recent", "popular", "ties")):
+            raise SetupError(
+                f"{said} has the feed {one.name!r} ranked by {one.ranking!r}; give recent, popular, ties or a function."
+            )
+        names.append(name)
+
+
+class PostBoard:
+    """What has been posted lately, and to whom it has been shown.
+
+    It stands still while a step's turns are taken: posts are added when they are applied, and shown from the next step.
+    """
+
+    def __init__(self, channels: Sequence[Channel], society: "SocietyView", log: "RunLog", *, owner: object) -> None:
+        """Holds what the run file knows. `owner` is named where a channel's ranking or members fail."""
+        self._society, self._owner = society, owner
+        self._channels = {one.name: one for one in channels}
+        self._posts: dict[int, Post] = {}
+        self._seen: defaultdict[str, set[int]] = defaultdict(set)
+        ((last,),) = log.query("SELECT coalesce(max(post), 0) FROM posts")
+        self._last = int(last)
+        longest = max(one.steps for one in self._channels.values())
+        recent = log.rows(PostRow, "WHERE step > $step ORDER BY post", {"step": society.world.step - longest})
+        for row in recent:
+            self._add(row)
+        known = {"posts": list(self._posts)}
+        for exposure in log.rows(ExposureRow, "WHERE post IN (SELECT unnest($posts))", known):
+            self._seen[exposure.agent].add(exposure.post)
+        #: The posts that can be shown in this step, by channel, as everybody would be shown them.
+        self._ordered: dict[str, list[Post]] = {}
+        self._by_author: dict[str, defaultdict[str, list[Post]]] = {}
+        self._members: dict[str, frozenset[str]] = {}
+
+    def begin(self, meant: "Callable[[Targets], Sequence[Resident]]") -> None:
+        """Forget what is too old and what people wrote who have left, and put the posts of each channel in order.
+
+        `meant` gives the members of a group.
+        """
+        step = self._society.world.step
+        self._posts = {
+            n: one
+            for n, one in self._posts.items()
+            if step - one.step <= self._channels[one.channel].steps and not self._society.resident(one.agent).departed
+        }
+        for agent, seen in list(self._seen.items()):
+            self._seen[agent] = seen & self._posts.keys()
+        for name, channel in self._channels.items():
+            posts = sorted((one for one in self._posts.values() if one.channel == name), key=_newest_first)
+            if isinstance(channel, Feed) and channel.ranking == "popular":
+                posts.sort(key=lambda one: -one.replies)
+            self._ordered[name] = posts
+            by_author: defaultdict[str, list[Post]] = defaultdict(list)
+            for one in posts:
+                by_author[one.agent].append(one)
+            self._by_author[name] = by_author
+            if isinstance(channel, Group):
+                with hook(self._owner, f"channels: {name}"):
+                    self._members[name] = frozenset(one.id for one in meant(channel.members))
+
+    def shown_to(self, resident: "Resident", levels: Mapping[str, Disclosure]) -> tuple[ShownPost, ...]:
+        """What the resident is shown in this step, channel by channel, the first in the ranking first."""
+        chosen = [
+            one for channel in self._channels.values() for one in islice(self._for(resident, channel), channel.shown)
+        ]
+        if not chosen:
+            return ()
+        ties = {tie.id: tie.described for tie in reversed(self._society.graph.neighbours(resident.id))}
+        return tuple(
+            ShownPost(f"p{place}", one.channel, one.agent, self._author(one.agent, ties, levels), one.text, one.post)
+            for place, one in enumerate(chosen, start=1)
+        )
+
+    def post(self, row: PostRow) -> None:
+        """Take in a post. Raises `ValueError` where its author cannot post."""
+        channel = self._channels[row.channel]
+        if isinstance(channel, Group) and row.agent not in self._members[row.channel]:
+            raise ValueError(f"only members post in {row.channel!r}, and {row.agent!r} is none")
+        self._add(row)
+
+    def next_post(self, channel: str) -> int:
+        """The number of the next post. Raises `ValueError` for no channel of the scenario."""
+        if channel not in self._channels:
+            raise ValueError(f"there is no channel {channel!r}; there are: {', '.join(self._channels)}")
+        self._last += 1
+        return self._last
+
+    def expose(self, agent: str, shown: Iterable[ShownPost]) -> Iterator[ExposureRow]:
+        """Note what an agent was shown in its turn; gives a row of each."""
+        step = self._society.world.step
+        for place, one in enumerate(shown, start=1):
+            self._seen[agent].add(one.post)
+            yield ExposureRow(step, agent, one.post, one.channel, place)
+
+    def _add(self, row: PostRow) -> None:
+        drawn = derive_seed(self._society.seed, "post", row.post)
+        self._posts[row.post] = Post(row.post, row.step, row.agent, row.channel, row.text, drawn=drawn)
+        if row.reply_to in self._posts:
+            self._posts[row.reply_to].replies += 1
+
+    def _for(self, resident: "Resident", channel: Channel) -> Iterator[Post]:
+        """The posts that the resident can be shown, in the order of the ranking."""
+        seen, world = self._seen.get(resident.id, frozenset[int]()), self._society.world
+        if isinstance(channel, Group) and resident.id not in self._members[channel.name]:
+            return
+        is_blocking = bool(world.blocked or world.blocked_ties)
+        for one in self._ranked(resident, channel):
+            is_own = one.agent == resident.id
+            if not is_own and one.post not in seen and not (is_blocking and world.is_blocked(resident.id, one.agent)):
+                yield one
+
+    def _ranked(self, resident: "Resident", channel: Channel) -> Iterable[Post]:
+        posts = self._ordered[channel.name]
+        if isinstance(channel, Neighbours):
+            tied = self._ties_of(resident)
+            return sorted((one for agent in tied for one in self._by_author[channel.name][agent]), key=_newest_first)
+        if not isinstance(channel, Feed) or channel.ranking in ("recent", "popular"):
+            return posts
+        if callable(channel.ranking):
+            return self._scored(resident, posts, channel)
+        return self._by_ties(resident, posts, channel.name)
+
+    def _by_ties(self, resident: "Resident", posts: Sequence[Post], channel: str) -> Iterator[Post]:
+        tied = self._ties_of(resident)
+        of_tied = [one for agent in tied for one in self._by_author[channel].get(agent, ())]
+        yield from sorted(of_tied, key=lambda one: (-tied[one.agent], *_newest_first(one)))
+        yield from (one for one in posts if one.agent not in tied)
+
+    def _ties_of(self, resident: "Resident") -> dict[str, float]:
+        """The strength with which the resident is tied to others, but for ties that are suspended."""
+        tied: defaultdict[str, float] = defaultdict(float)
+        suspended = self._society.world.suspended
+        for tie in self._society.graph.neighbours(resident.id):
+            if tie.kind not in suspended:
+                tied[tie.id] += tie.weight
+        return tied
+
+    def _scored(self, resident: "Resident", posts: Sequence[Post], channel: Feed) -> list[Post]:
+        ranking = channel.ranking
+        with hook(self._owner, f"channels: {channel.name}"):
+            scores = {one.post: float(ranking(one, resident, self._society)) for one in posts}  # type: ignore[operator]
+            if any(map(isnan, scores.values())):
+                raise ValueError("the ranking must give numbers, and gave nan")
+        return sorted(posts, key=lambda one: (-scores[one.post], *_newest_first(one)))
+
+    def _author(self, agent: str, ties: Mapping[str, str], levels: Mapping[str, Disclosure]) -> str:
+        return ties.get(agent) or disclosed(self._society.resident(agent).persona.text, "other", levels) or "somebody"
+
+
+def _newest_first(post: Post) -> tuple[int, int]:
+    return -post.step, post.drawn

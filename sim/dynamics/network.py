@@ -1,0 +1,257 @@
+"""The network that a society begins with, where that is not the one that growth found: drawn once, and stored.
+
+The ties of a run are drawn when its people are there and before its first step, by its seed. Sessions that follow,
+forks and replays read them from the run file.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations_with_replacement
+
+import numpy as np
+import orjson
+
+from ...personas.arrays import Matrix
+from ...personas.errors import RunError, SetupError, parameter
+from ...personas.hub import Hub
+from ...personas.inputs import resolve_file
+from ...personas.network.spec import GROWN, NetworkSpec, parse_network
+from ...personas.persona import Relation, RelationKind
+from ...personas.population import PersonaGraph
+from ..config import RunConfig
+from ..engine import Engine
+from ..growth import GrowthSource
+from ..jobs import Changes, Chunks, Phase, run_phase
+from ..observe import EmbeddingRecall
+from ..runfile.runlog import RunLog
+from ..runfile.society_rows import TieRow
+from ..scenario import Scenario
+from ..scenario_checks import check_details
+from ..seeds import derive_seed, rng_for
+from ..state import SocietyState
+from .archetypes import check_archetype_people
+
+_IMPORTED = "SELECT persona, attributes::VARCHAR FROM imports WHERE attributes IS NOT NULL ORDER BY rowid"
+#: Columns that everybody has, whether grown or imported, and that tell some from others.
+_OF_ALL = ("hop", "language", "origin", "source", "licence", "model", "prompt")
+#: Columns that people were imported with, by whose values a file of ties may name them.
+_NAMED_BY = ("id", "name")
+
+
+class NetworkPhase(Phase[None, None]):
+    """Commits the ties that were drawn, so that nothing of them is drawn again."""
+
+    name = "network"
+    chunk = None
+
+    def __init__(self, ties: Sequence[TieRow]) -> None:
+        self._ties = ties
+
+    def take(self, chunks: Chunks, most: int) -> Sequence[None]:
+        """Nothing: no model is asked."""
+        return ()
+
+    def apply(self, items: Sequence[None], results: Sequence[None]) -> None:
+        """Nothing, since there are no items."""
+
+    def collect(self) -> Changes:
+        """The ties."""
+        return Changes(rows=[*self._ties], events=self._ties, counts={"ties": len(self._ties)})
+
+
+async def draw_network(engine: Engine, state: SocietyState, network: str, recall: EmbeddingRecall | None) -> None:
+    """Give the state the graph of the network that is named; it has the one that growth found.
+
+    Raises `SetupError` for a network that these people cannot make, `SourceError` for a file that names others.
+    """
+    if network == GROWN:
+        return
+    if Chunks(engine, NetworkPhase.name, 1, None).is_closed:
+        ties = engine.log.rows(TieRow, "ORDER BY ordinal")
+    else:
+        ties = list(state.known_ties) or await _drawn(engine.log, state, parse_network(network), recall)
+        await run_phase(engine, NetworkPhase(ties))
+    people = {persona.id: persona for persona in state.graph.personas}
+    kinds = {kind.value: kind for kind in RelationKind}
+    relations = (Relation(t.source, t.target, kinds[t.kind], t.label, 0) for t in ties)
+    state.graph = PersonaGraph(people, relations)
+    for t in ties:
+        if t.weight != 1.0:
+            state.graph.set_tie(t.source, t.target, kinds[t.kind], t.label, t.weight)
+
+
+def opened_source(config: RunConfig, scenario: Scenario) -> GrowthSource:
+    """What the people of a run come from, opened before there is a run file, and all that the run is to read checked.
+
+    Raises `SourceError` for what cannot be read, and `SetupError` for people of whom it is known already that they lack
+    what prompts are to say of them, or cannot make the network.
+    """
+    config.growth.check_readable()
+    scenario.check_readable()
+    source = config.growth.source(seed=derive_seed(config.seed, "sources"))
+    check_details(scenario, source)
+    check_archetype_people(config.archetypes, have_profiles=isinstance(source, Hub) and bool(source.details))
+    _check_network(config, source)
+    return source
+
+
+def _check_network(config: RunConfig, source: GrowthSource) -> None:
+    spec, ties = parse_network(config.network), None
+    if spec.needs_vectors and config.embeddings is None:
+        raise SetupError(
+            f"{parameter('network')} is {config.network!r}, and no embedding model is named; add "
+            f"{parameter('embeddings')} MODEL, or name a column, as homophily:region."
+        )
+    if spec.file is not None:
+        resolve_file(spec.file)
+    if spec.kind == "file" and spec.file is not None:
+        from ...personas.network.tie_files import placed_ties, read_ties_file
+
+        ties = read_ties_file(spec.file)
+    hub = source if isinstance(source, Hub) else None
+    is_known = hub is not None and not config.growth.hops
+    people = len(hub.personas) if hub is not None and is_known else config.growth.agents
+    if people is not None:
+        spec.check_people(people)
+    if spec.column and not spec.needs_vectors and spec.column not in _OF_ALL and (hub is None or not hub.details):
+        raise SetupError(
+            f"{parameter('network')} is {config.network!r}, and there are no profiles that could have the column "
+            f"{spec.column!r}; take people of a hub that knows more of them ({parameter('hub', 'HUB')}, after "
+            f"`populace hub enrich HUB`), or name one of {', '.join(_OF_ALL)}."
+        )
+    if hub is not None and is_known and ties is not None:
+        imports = hub.details.get("imports")
+        columns = () if imports is None else (imports[name].to_pylist() for name in ("persona", "attributes"))
+        placed_ties(ties, _names([p.id for p in hub.personas], zip(*columns, strict=True)))
+
+
+async def _drawn(log: RunLog, state: SocietyState, spec: NetworkSpec, recall: EmbeddingRecall | None) -> list[TieRow]:
+    from ...personas.network import drawing  # which loads scipy
+
+    ids = [persona.id for persona in state.graph.personas]
+    if spec.kind == "file":
+        return _from_file(log, spec, ids)
+    spec.check_people(len(ids))
+    rng = rng_for(state.seed, "network")
+    numbers = np.random.default_rng(derive_seed(state.seed, "network"))
+    match spec.kind:
+        case "configuration":
+            pairs = drawing.draw_configuration(len(ids), _grown_pairs(state.graph, ids), rng)
+        case "stochastic-block":
+            blocks = _blocks(log, state, spec, ids)
+            names = sorted(set(blocks))
+            pairs = drawing.draw_blocks(blocks, _probabilities(spec, names), names, numbers)
+        case "homophily" if spec.needs_vectors:
+            pairs = drawing.draw_near(spec, drawing.unit(await _vectors(state, recall)), numbers)
+        case "homophily":
+            values = _values(log, spec.column, ids)
+            if spec.probability and max(Counter(value for value in values if value is not None).values()) < 2:
+                raise SetupError(
+                    f"{parameter('network')} is {str(spec)!r}, and no two people have the same value of "
+                    f"{spec.column!r}, so nobody is alike; name a column with fewer values, or a share of 0."
+                )
+            pairs = drawing.draw_alike(spec, values, numbers)
+        case _:
+            pairs = drawing.draw_regular(spec, len(ids), rng)
+    return _rows(state.graph, ids, pairs)
+
+
+def _rows(graph: PersonaGraph, ids: Sequence[str], pairs: Iterable[tuple[int, int]]) -> list[TieRow]:
+    """The ties of these pairs, in the order of people; two who are related by growth are tied as they are there."""
+    from ...personas.network.tie_files import KIND, LABEL
+
+    known: dict[frozenset[str], Relation] = {}
+    for relation in graph.relations:
+        known.setdefault(frozenset((relation.source, relation.target)), relation)
+    rows = []
+    for number, (a, b) in enumerate(sorted((min(pair), max(pair)) for pair in pairs), start=1):
+        grown = known.get(frozenset((ids[a], ids[b]))) if known else None
+        tie = (ids[a], ids[b], KIND, LABEL) if grown is None else (grown.source, grown.target, grown.kind, grown.label)
+        rows.append(TieRow(number, *tie, 1.0))
+    return rows
+
+
+def _grown_pairs(graph: PersonaGraph, ids: Sequence[str]) -> list[tuple[int, int]]:
+    places = {persona: place for place, persona in enumerate(ids)}
+    return [(places[r.source], places[r.target]) for r in graph.relations]
+
+
+def _blocks(log: RunLog, state: SocietyState, spec: NetworkSpec, ids: Sequence[str]) -> list[str]:
+    if spec.column:
+        return ["unknown" if value is None else value for value in _values(log, spec.column, ids)]
+    groups = [state.residents[persona].group for persona in ids]
+    if not any(groups):
+        raise SetupError(
+            f"{parameter('network')} is {str(spec)!r}, and the scenario {state.scenario.name!r} puts nobody in a "
+            f"group; name a column whose values are the blocks, as stochastic-block:0.2,0.01,region."
+        )
+    return ["none" if group is None else group for group in groups]
+
+
+def _probabilities(spec: NetworkSpec, names: Sequence[str]) -> Mapping[tuple[int, int], float]:
+    from ...personas.network.tie_files import read_probabilities
+
+    if spec.file is not None:
+        return read_probabilities(spec.file, names)
+    pairs = combinations_with_replacement(range(len(names)), 2)
+    return {(a, b): spec.probability if a == b else spec.between for a, b in pairs}
+
+
+def _values(log: RunLog, column: str, ids: Sequence[str]) -> list[str | None]:
+    """The value of each person in a column of profiles, or of the tables they were imported from, as text."""
+    from ...personas.selection.columns import PeopleColumns, joins_for
+
+    with log.cursors.reading() as cursor:
+        found = PeopleColumns(cursor).column(column, asked_by="network")
+        query = f"SELECT p.id, ({found.sql})::VARCHAR FROM personas AS p {joins_for([found])}"  # noqa: S608 - quoted
+        known = dict(cursor.execute(query).fetchall())
+    values = [known.get(persona) for persona in ids]
+    if all(value is None for value in values):
+        raise SetupError(
+            f"{parameter('network')} names the column {column!r}, which is empty for all {len(ids):,} people; name one "
+            f"with values, or make profiles with `populace hub enrich HUB`."
+        )
+    return values
+
+
+async def _vectors(state: SocietyState, recall: EmbeddingRecall | None) -> Matrix:
+    if recall is None:
+        raise RunError("People are to be alike by vectors, and no embedding model is there.")
+    people = state.graph.personas
+    found = await recall.embed((p.text for p in people), seed=derive_seed(state.seed, "network") >> 32)
+    if lost := sum(p.text not in found for p in people):
+        raise RunError(
+            f"The embedding model gave {lost:,} of {len(people):,} descriptions no vector, so it is not known who is "
+            f"alike; resume the run when the endpoint is well."
+        )
+    return np.array([found[p.text] for p in people], np.float32)
+
+
+def _from_file(log: RunLog, spec: NetworkSpec, ids: Sequence[str]) -> list[TieRow]:
+    from ...personas.network.tie_files import placed_ties, read_ties_file
+
+    has_imports = log.query("SELECT 1 FROM duckdb_tables() WHERE table_name = 'imports'")
+    imported = log.query(_IMPORTED) if has_imports else []
+    placed = placed_ties(read_ties_file(spec.file), _names(ids, imported)) if spec.file else []
+    return [
+        TieRow(number, tie.source, tie.target, tie.kind, tie.label, weight)
+        for number, (tie, weight) in enumerate(placed, start=1)
+    ]
+
+
+def _names(ids: Sequence[str], imported: Iterable[tuple[str, str]]) -> dict[str, dict[str, str]]:
+    """The ways in which a file may name people, each with the ids by name; a name that several have is none."""
+    ways = {"ids of personas": {persona: persona for persona in ids}}
+    first: dict[str, dict[str, object]] = {}
+    for persona, attributes in imported:
+        first.setdefault(persona, orjson.loads(attributes))
+    for column in _NAMED_BY:
+        values = [(str(first[p][column]).strip(), p) for p in ids if first.get(p, {}).get(column) is not None]
+        times = Counter(value for value, _ in values)
+        if values:
+            shared = sum(count > 1 for count in times.values())
+            but = f" (but for {shared:,} that several people have)" if shared else ""
+            way = f"the column {column} that they were imported with{but}"
+            ways[way] = {value: persona for value, persona in values if times[value] == 1}
+    ways["their places from 1"] = {str(place): persona for place, persona in enumerate(ids, start=1)}
+    return ways

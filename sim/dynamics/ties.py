@@ -1,0 +1,99 @@
+"""How ties change in a step: on the graph, between the agents' cells, and as rows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import inf
+
+from ...agents.observation import PLAYER
+from ...personas.persona import RelationKind
+from ..runfile.society_rows import RelationChangeRow
+from ..state import SocietyState
+
+
+@dataclass(frozen=True, slots=True)
+class WantedTie:
+    """A tie that an action wants stronger by a weight; without a label, the ties that it wants removed."""
+
+    agent: str
+    target: str
+    #: None for ties of all kinds.
+    kind: RelationKind | None
+    label: str | None
+    weight: float
+    emission: int
+
+
+class TieChanges:
+    """Changes ties, and holds the rows of the changes in their order.
+
+    Interventions change ties before the turns of a step, actions when all of its turns are done.
+    """
+
+    def __init__(self, state: SocietyState) -> None:
+        """Nothing is changed yet in the step at which `state` stands."""
+        self._state = state
+        self._step = state.world.step
+        self._wanted: list[WantedTie] = []
+        self.rows: list[RelationChangeRow] = []
+
+    def want(self, wanted: WantedTie) -> None:
+        """Have a tie changed when the step ends, so that all turns of it are on one snapshot.
+
+        Raises `ValueError` for the player, and `TypeError` in a scenario whose turns are independent.
+        """
+        if wanted.target == PLAYER:
+            raise ValueError("nobody can be tied to the player, who is only visiting")
+        if self._state.scenario.independent:
+            raise TypeError("an independent scenario changes no ties; leave out `independent = True`")
+        self._wanted.append(wanted)
+
+    def make_wanted(self) -> None:
+        """Change the ties that are wanted, in the order in which they were."""
+        for wanted in self._wanted:
+            if wanted.label is None or wanted.kind is None:
+                for _ in self.remove(wanted.agent, wanted.target, wanted.kind, wanted.emission):
+                    pass
+            else:
+                self.add(wanted.agent, wanted.target, wanted.kind, wanted.label, wanted.weight, wanted.emission)
+        self._wanted = []
+
+    def add(
+        self, source: str, target: str, kind: RelationKind, label: str, weight: float, emission: int | None = None
+    ) -> tuple[float, float]:
+        """Add a tie, or strengthen the one of this kind and label by `weight`; gives the weights before and after."""
+        there = (tie for tie in self._state.graph.neighbours(source) if tie.id == target and tie.outgoing)
+        before = next((tie.weight for tie in there if (tie.kind, tie.label) == (kind, label)), 0.0)
+        change = "strengthened" if before else "added"
+        self._set(source, target, kind, label, change, before + weight, emission)
+        return before, before + weight
+
+    def remove(
+        self, one: str, other: str, kind: RelationKind | None = None, emission: int | None = None
+    ) -> Iterator[tuple[RelationChangeRow, float]]:
+        """Remove the ties between two agents, of one kind or all; gives the row of each, and the weight it had."""
+        for tie in [t for t in self._state.graph.neighbours(one) if t.id == other and kind in (None, t.kind)]:
+            ends = (one, other) if tie.outgoing else (other, one)
+            yield self._set(*ends, tie.kind, tie.label, "removed", 0.0, emission), tie.weight
+
+    def _set(
+        self,
+        source: str,
+        target: str,
+        kind: RelationKind,
+        label: str,
+        change: str,
+        weight: float,
+        emission: int | None,
+    ) -> RelationChangeRow:
+        place = len(self.rows) + 1
+        row = RelationChangeRow(self._step, place, source, target, kind, label, change, weight, emission)
+        self._state.set_tie(row)
+        self.rows.append(row)
+        return row
+
+
+def checked_tie(kind: RelationKind, label: str, weight: float) -> tuple[RelationKind, str, float]:
+    """The kind, label and weight of a tie that is to be. Raises `ValueError` for what none can have."""
+    if not label.strip() or not 0 < weight < inf:
+        raise ValueError(f"a tie needs a label and a weight above 0, and {label!r} and {weight!r} were given")
+    return RelationKind(kind), label.strip(), float(weight)

@@ -1,0 +1,348 @@
+"""What an experiment is: a scenario, arms, replicates, outcomes in SQL, and hypotheses stated beforehand.
+
+An experiment is a Python file with one `Experiment` in it::
+
+    from populace.sim import Experiment, Growth, Hypothesis, OutcomeQuery
+
+    experiment = Experiment(
+        "product_launch",
+        factors={"price": (4, 6, 8)},
+        replicates=5,
+        steps=20,
+        people=Growth(agents=100, hops=2),
+        outcomes=[OutcomeQuery("share", "SELECT count(DISTINCT agent) / (SELECT count(*) FROM agents) FROM emissions")],
+        hypotheses=[Hypothesis("share", "price=8", "price=4", direction="less")],
+    )
+
+Every arm is run with the same people, and the replicates of one number with the same seed in every arm: a paired
+design, in which what differs between arms is what the arms differ in. With `paired=False` each run has a seed of its
+own.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+from ...agents.gateway.limits import Limits
+from ...personas.errors import SetupError
+from ...personas.inputs import nearest
+from ..config import RunConfig
+from ..growth import Growth
+from ..scenario import Scenario
+from ..scenario_checks import check_scenario, check_steps
+from ..seeds import derive_seed
+
+type Direction = Literal["differs", "more", "less"]
+type Correction = Literal["holm", "bonferroni", "fdr_bh", "none"]
+type ModelCheckName = Literal["agreement", "option order", "anchoring"]
+
+_MODEL_CHECKS: tuple[ModelCheckName, ...] = get_args(ModelCheckName.__value__)
+
+#: Options of a run that are the same in all arms: who lives there, for how long, and where it is written.
+_SHARED = frozenset(
+    {"scenario", "settings", "scenario_file", "growth", "seed", "steps", "limits", "prices", "cache", "batch"}
+)
+#: Names by which people are chosen, which no arm may do.
+_PEOPLE = ("people", "growth", "hub", "select", "draw", "agents", "hops", "seeds", "sources", "seed")
+#: Beginnings of the names of models that have no address.
+_IN_PROCESS = ("procedural", "gguf:")
+_NAME = re.compile(r"[\w][\w .+=,@%:/-]{0,119}")
+
+
+def run_options() -> tuple[str, ...]:
+    """Names of the options of a run that may differ between arms."""
+    own = (name for name in RunConfig.model_fields if name not in _SHARED)
+    sampling = ("temperature", "top_p", "extra_body", "retry_refusals")
+    return (*own, *(name for name in sampling if name in Limits.model_fields))
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One condition: its name, and what its runs have otherwise than those of other arms."""
+
+    name: str
+    #: Settings of the scenario and options of the run, by name.
+    levels: Mapping[str, Any]
+
+    @property
+    def slug(self) -> str:
+        """The name as a part of a file's name."""
+        return re.sub(r"[^\w.=+-]+", "-", self.name)
+
+    def has(self, levels: Mapping[str, str]) -> bool:
+        """Whether the arm has these levels, each as it is written."""
+        return all(name in self.levels and str(self.levels[name]) == level for name, level in levels.items())
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeQuery:
+    """What is measured of each run, as one statement of SQL that is asked of its file.
+
+    The answer has one row with one number, which is the run's; or a column `value` and perhaps `agent`, `group_name`
+    and `weight`: then the run's value is the weighted mean of the rows, in all and by group. Rows without a value are
+    left out and counted.
+    """
+
+    name: str
+    sql: str
+    #: What it says, in words; for codebooks.
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What is expected before the runs: that `arm` differs from `against` in an outcome, in this direction.
+
+    Arms are named; where they come of factors, levels as `price=8` mean all arms that have them.
+    """
+
+    outcome: str
+    arm: str
+    against: str
+    direction: Direction = "differs"
+    #: For the power: the difference that is expected, and the standard deviation between replicates of the difference
+    #: of a pair of runs, or of a run where the design is not paired.
+    effect: float | None = None
+    sd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ManipulationCheck:
+    """Whether an arm did what it was to do: a number of each run, in SQL, that must lie in a range."""
+
+    name: str
+    sql: str
+    low: float | None = None
+    high: float | None = None
+    #: Arms or levels that it is asked of; all unless given.
+    arm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """An experiment as it is declared. Raises `SetupError`, in one sentence, for what cannot be.
+
+    `factors` are crossed: each combination of their levels is an arm, called as `price=4,model=openai:a`. `arms` name
+    them instead, each with its settings. Both hold settings of the scenario, or options of a run (`run_options()`):
+    `model`, `temperature`, ... People and seeds are the same in all arms.
+    """
+
+    #: A scenario's name, the path of its script, or the class itself.
+    scenario: str | type[Scenario]
+    factors: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    arms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    replicates: int = 5
+    steps: int = 8
+    people: Growth = field(default_factory=Growth)
+    seed: int = 0
+    #: Settings and options of all arms.
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    paired: bool = True
+    outcomes: Sequence[OutcomeQuery] = ()
+    hypotheses: Sequence[Hypothesis] = ()
+    checks: Sequence[ManipulationCheck] = ()
+    alpha: float = 0.05
+    correction: Correction = "holm"
+    name: str = ""
+    #: Checks of each language model of the design, asked once before the runs; True for all of them.
+    model_checks: bool | ModelCheckName | Sequence[ModelCheckName] = False
+
+    def __post_init__(self) -> None:
+        check_steps(self.steps)
+        check_names(self.model_checks)
+        _check_numbers(self)
+        _check_parts(self)
+        if bool(self.factors) == bool(self.arms):
+            raise SetupError(
+                "An experiment has `factors`, whose levels are crossed, or named `arms`; give one of the two, as "
+                "factors={'price': (4, 6)} or arms={'control': {}, 'treated': {'price': 6}}."
+            )
+        arms = self.all_arms
+        if len(arms) < 2:
+            raise SetupError(f"An experiment compares arms, and there is but one: {arms[0].name}; give two or more.")
+        for arm in arms:
+            if told := next((name for name in arm.levels if name in _PEOPLE), None):
+                raise SetupError(
+                    f"The arm {arm.name!r:.80} has other people than the rest ({told}={arm.levels[told]!r:.80}); the "
+                    f"arms of an experiment are run with the same people, so give them by `people`, or make it two "
+                    f"experiments."
+                )
+        _check_slugs(arms)
+        for what, named in (("outcome", self.outcomes), ("check", self.checks)):
+            names = [one.name for one in named]
+            if twice := next((name for name in names if names.count(name) > 1), None):
+                raise SetupError(f"The {what} {twice!r} is given twice; give each a name of its own.")
+        self._check_hypotheses()
+        for check in self.checks:
+            self.arms_of(check.arm)
+
+    @property
+    def all_arms(self) -> tuple[Arm, ...]:
+        """The arms in their order; the first is what others are compared with unless a hypothesis says otherwise."""
+        if self.arms:
+            return tuple(Arm(name, MappingProxyType(dict(levels))) for name, levels in self.arms.items())
+        return tuple(
+            Arm(
+                ",".join(f"{name}={level}" for name, level in zip(self.factors, levels, strict=True)),
+                MappingProxyType(dict(zip(self.factors, levels, strict=True))),
+            )
+            for levels in product(*self.factors.values())
+        )
+
+    def arms_of(self, named: str | None) -> tuple[Arm, ...]:
+        """The arms of a name, or of levels as `price=4`; all for None. Raises `SetupError` when there are none."""
+        arms = self.all_arms
+        if named is None:
+            return arms
+        if found := tuple(arm for arm in arms if arm.name == named):
+            return found
+        levels = dict(part.split("=", 1) for part in named.split(",") if "=" in part)
+        if levels and (found := tuple(arm for arm in arms if arm.has(levels))):
+            return found
+        known = [arm.name for arm in arms]
+        raise SetupError(f"There is no arm {named!r}{nearest(named, known)}. There are: {', '.join(known)}.")
+
+    def _check_hypotheses(self) -> None:
+        outcomes = [one.name for one in self.outcomes]
+        for hypothesis in self.hypotheses:
+            if hypothesis.outcome not in outcomes:
+                raise SetupError(
+                    f"A hypothesis is about the outcome {hypothesis.outcome!r}{nearest(hypothesis.outcome, outcomes)}; "
+                    f"there are: {', '.join(outcomes) or 'none'}."
+                )
+            against = {one.name for one in self.arms_of(hypothesis.against)}
+            if both := [one.name for one in self.arms_of(hypothesis.arm) if one.name in against]:
+                raise SetupError(
+                    f"A hypothesis compares {hypothesis.arm!r} with {hypothesis.against!r}, and the arm {both[0]!r} is "
+                    f"in both; name arms, or levels of one factor, that have none in common."
+                )
+
+    def seed_of(self, arm: Arm, replicate: int) -> int:
+        """The seed of a run: the same in all arms of a paired design; 31 bits."""
+        own = () if self.paired else (arm.name,)
+        return derive_seed(self.seed, "replicate", replicate, *own) >> 32
+
+    def runs(self) -> Iterator[tuple[Arm, int]]:
+        """Every run, arm by arm within a replicate, so that an experiment that stops early is balanced."""
+        return ((arm, replicate) for replicate in range(1, self.replicates + 1) for arm in self.all_arms)
+
+    def settings_of(self, arm: Arm, scenario: type[Scenario]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The settings of the scenario and the options of the run that an arm has. Raises `SetupError`."""
+        settings, options = dict(self.settings), dict(self.options)
+        allowed = run_options()
+        own = scenario.settings_type.model_fields
+        for name in options:
+            if name not in allowed:
+                raise SetupError(f"A run has no option {name!r}{nearest(name, allowed)}. It has: {', '.join(allowed)}.")
+        for name, level in arm.levels.items():
+            if name in own:
+                settings[name] = level
+            elif name in allowed:
+                options[name] = level
+            else:
+                known = [*own, *allowed]
+                raise SetupError(
+                    f"The arm {arm.name!r} has {name!r}, which is neither a setting of scenario {scenario.name!r} nor "
+                    f"an option of a run{nearest(name, known)}. There are: {', '.join(known)}."
+                )
+        if "base_url" not in arm.levels and str(arm.levels.get("model", "")).startswith(_IN_PROCESS):
+            options.pop("base_url", None)  # the address is that of the models of other arms
+        return settings, options
+
+    def check(self, scenario: type[Scenario]) -> None:
+        """Raise `SetupError` when the scenario of an arm cannot be made with its settings."""
+        for arm in self.all_arms:
+            settings, _ = self.settings_of(arm, scenario)
+            check_scenario(scenario(settings))
+
+    def design(self, scenario: type[Scenario]) -> dict[str, Any]:
+        """What its runs depend on, as JSON holds it: with another design they are other runs.
+
+        Where all its models are asked is left out: they may be somewhere else when it goes on.
+        """
+        return {
+            "scenario": scenario.name,
+            "arms": {arm.name: _written(dict(arm.levels)) for arm in self.all_arms},
+            "steps": self.steps,
+            "people": self.people.model_dump(mode="json"),
+            "seed": self.seed,
+            "settings": _written(dict(self.settings)),
+            "options": _written({name: value for name, value in self.options.items() if name != "base_url"}),
+            "paired": self.paired,
+        }
+
+
+def _written(levels: Mapping[str, Any]) -> dict[str, Any]:
+    plain = (str, int, float, bool, type(None), list, tuple)
+    return {name: value if isinstance(value, plain) else repr(value) for name, value in levels.items()}
+
+
+def check_names(given: object) -> tuple[ModelCheckName, ...]:
+    """The checks that `model_checks` of an experiment names; all for True. Raises `SetupError`."""
+    if isinstance(given, bool):
+        return _MODEL_CHECKS if given else ()
+    names = (given,) if isinstance(given, str) else given
+    if not isinstance(names, Iterable):
+        raise SetupError(
+            f"model_checks must be True or names of checks, as ('agreement', 'anchoring'), but {given!r} was given."
+        )
+    wanted = list(names)
+    for one in wanted:
+        if one not in _MODEL_CHECKS:
+            raise SetupError(
+                f"There is no check of models called {one!r}{nearest(str(one), _MODEL_CHECKS)}. There are: "
+                f"{', '.join(_MODEL_CHECKS)}."
+            )
+    return tuple(name for name in _MODEL_CHECKS if name in wanted)
+
+
+def _check_numbers(experiment: Experiment) -> None:
+    replicates: object = experiment.replicates
+    if isinstance(replicates, bool) or not isinstance(replicates, int) or replicates < 1:
+        raise SetupError(f"replicates must be a whole number from 1, but {replicates!r} was given.")
+    if not 0 < experiment.alpha < 1:
+        raise SetupError(f"alpha must lie between 0 and 1, but {experiment.alpha!r} was given.")
+    if experiment.correction not in ("holm", "bonferroni", "fdr_bh", "none"):
+        raise SetupError(
+            f"correction must be holm, bonferroni, fdr_bh or none, but {experiment.correction!r} was given."
+        )
+    for name, levels in experiment.factors.items():
+        given: object = levels
+        if isinstance(given, str) or not isinstance(given, Sequence) or not given:
+            raise SetupError(f"The factor {name!r} must have levels, as {name}=(1, 2), but {levels!r} was given.")
+        if len({str(level) for level in levels}) < len(levels):
+            raise SetupError(f"The factor {name!r} has a level twice: {', '.join(map(str, levels))}.")
+
+
+def _check_parts(experiment: Experiment) -> None:
+    parts = (
+        ("outcomes", OutcomeQuery, "'sold', 'SELECT count(*) FROM emissions'"),
+        ("hypotheses", Hypothesis, "'sold', 'price=8', 'price=4'"),
+        ("checks", ManipulationCheck, "'some were sold', 'SELECT count(*) FROM emissions', low=1"),
+    )
+    for name, kind, example in parts:
+        for one in getattr(experiment, name):
+            if not isinstance(one, kind):
+                raise SetupError(f"{name} of an experiment hold {one!r:.80}; give each as {kind.__name__}({example}).")
+    for hypothesis in experiment.hypotheses:
+        if hypothesis.direction not in get_args(Direction.__value__):
+            raise SetupError(
+                f"The direction of a hypothesis is differs, more or less, but {hypothesis.direction!r} was given for "
+                f"{hypothesis.outcome!r}."
+            )
+
+
+def _check_slugs(arms: Sequence[Arm]) -> None:
+    known: dict[str, str] = {}
+    for arm in arms:
+        if not _NAME.fullmatch(arm.name):
+            raise SetupError(
+                f"The arm {arm.name!r} cannot be a part of a file's name; use up to 120 letters, digits, blanks and "
+                f"any of . + - = , % @ : /, and name arms by `arms` where levels are longer."
+            )
+        if (other := known.setdefault(arm.slug.casefold(), arm.name)) != arm.name:
+            raise SetupError(f"The arms {other!r} and {arm.name!r} would be files of one name; rename one of them.")

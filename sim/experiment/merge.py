@@ -1,0 +1,234 @@
+"""The merged file of an experiment: the rows of all its runs with arm and replicate, and what is measured of each run.
+
+It holds the tables of run files that say what happened, each with the columns `arm` and `replicate` in front, and the
+tables of `merged.sql`. Bookkeeping with times in it (calls, jobs, markers) stays in the run files, so that equal runs
+give equal files.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, astuple
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import orjson
+import pyarrow as pa
+
+from ...personas.database import CONFIG
+from ...personas.errors import SetupError
+from ...personas.files import whole_file
+from ..runfile.ledger import SPENT
+from ..runfile.reader import QueryError, RunReader, open_run
+from ..scenario import Scenario
+from .checking import check_columns
+from .design import Experiment
+from .model_checks import CheckedModel
+
+#: Tables of a run file that say what happened: those in which nothing is timed.
+_TABLES = """
+SELECT table_name, estimated_size FROM duckdb_tables()
+WHERE database_name = 'run' AND NOT list_contains($left, table_name) AND table_name NOT IN (
+    SELECT table_name FROM duckdb_columns() WHERE database_name = 'run' AND data_type LIKE 'TIMESTAMP%'
+)
+ORDER BY table_name
+"""
+_LEFT = ["known_answers", "job_items", "phases", "vectors", "frontier", "skipped_sources", "failures"]
+_COPY = """SELECT $arm AS arm, CAST($replicate AS INTEGER) AS replicate, {columns} FROM run."{table}" """
+_COLUMNS_OF = {
+    # Attempts depend on the endpoint's day and not on the run.
+    "failures": "phase, number, step, agent, purpose, outcome, reason",
+    "steps": "step, active, acted, failed, world_state, event_hash",
+    # Several answers to one request are replicates too, of another kind.
+    **dict.fromkeys(("answers", "solutions"), "* RENAME (replicate AS repetition)"),
+}
+_RUN = """
+SELECT seed, model, is_language_model, event_hash, (SELECT count(*) FROM agents), (SELECT count(*) FROM steps),
+       (SELECT count(*) FROM failures), scenario
+FROM runs
+"""
+
+
+class MergedFile:
+    """Writes the merged file of finished runs."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, experiment: Experiment | None = None) -> None:
+        """`experiment` says what is measured; nothing is without one."""
+        self._con = con
+        self._experiment = experiment
+        self._values: list[tuple[Any, ...]] = []
+        self._checks: list[tuple[Any, ...]] = []
+        self._runs: list[tuple[Any, ...]] = []
+        self._made: set[str] = set()
+        con.execute(files(__package__ or "").joinpath("merged.sql").read_text("utf-8"))
+
+    def measure(self, arm: str, replicate: int, path: Path) -> bool:
+        """Ask a run for its outcomes and checks; gives whether a language model was asked."""
+        with open_run(path) as run:
+            seed, model, is_language_model, event_hash, agents, steps, failures, _ = run.query(_RUN).rows[0]
+            calls, _, asked, answered, _, _, cost, *_ = run.query(SPENT, {"job": 1}).rows[0]
+            took = (event_hash, agents, steps, calls, asked, answered, cost, failures)
+            self._runs.append((arm, replicate, path.name, seed, model, is_language_model, *took))
+            self._measure(run, arm, replicate)
+        return bool(is_language_model)
+
+    def _measure(self, run: RunReader, arm: str, replicate: int) -> None:
+        if self._experiment is None:
+            return
+        for outcome in self._experiment.outcomes:
+            where = f"The outcome {outcome.name!r}"
+            for row in _read(run, outcome.sql, where):
+                self._values.append((outcome.name, arm, replicate, *row))
+        for check in self._experiment.checks:
+            if arm not in {one.name for one in self._experiment.arms_of(check.arm)}:
+                continue
+            rows = _read(run, check.sql, f"The check {check.name!r}")
+            if len(rows) != 1:
+                raise SetupError(f"The check {check.name!r} gives {len(rows)} rows; let it give one number of a run.")
+            value = rows[0][2]
+            low, high = check.low, check.high
+            passed = value is not None and (low is None or value >= low) and (high is None or value <= high)
+            self._checks.append((check.name, arm, replicate, value, low, high, passed))
+
+    def copy(self, arm: str, replicate: int, path: Path) -> None:
+        """Copy the rows of a run."""
+        con, named = self._con, {"arm": arm, "replicate": replicate}
+        con.execute(f"ATTACH '{str(path.absolute()).replace("'", "''")}' AS run (READ_ONLY)")
+        try:
+            tables = [*con.execute(_TABLES, {"left": _LEFT}).fetchall(), ("failures", 1), ("steps", 1)]
+            for table, size in tables:
+                query = _COPY.format(table=table, columns=_COLUMNS_OF.get(table, "*"))
+                if table not in self._made:
+                    con.execute(f'CREATE TABLE "{table}" AS {query}', named)
+                    self._made.add(table)
+                elif size:
+                    con.execute(f'INSERT INTO "{table}" {query}', named)
+        finally:
+            con.execute("DETACH run")
+
+    def finish(
+        self,
+        experiment: Experiment,
+        scenario: type[Scenario],
+        registered: Sequence[Mapping[str, Any]],
+        checked: Sequence[CheckedModel],
+        *,
+        is_model: bool,
+    ) -> None:
+        """Write what the experiment is, what was measured, and what checks of its models found."""
+        arms = experiment.all_arms
+        design = orjson.dumps(experiment.design(scenario)).decode()
+        name = experiment.name or scenario.name
+        analysed = (experiment.alpha, experiment.correction, experiment.replicates, is_model)
+        self._write("experiment", [(name, scenario.name, design, experiment.paired, *analysed)])
+        given = [orjson.dumps(dict(arm.levels), default=str).decode() for arm in arms]
+        self._write("arms", [(n, arm.name, levels) for n, (arm, levels) in enumerate(zip(arms, given, strict=True), 1)])
+        places: dict[str, list[str]] = {}
+        levels = []
+        for arm in arms:
+            for factor, level in arm.levels.items() if experiment.factors else ():
+                known = places.setdefault(factor, [])
+                known += [str(level)] if str(level) not in known else []
+                levels.append((arm.name, factor, str(level), known.index(str(level)) + 1))
+        self._write("levels", levels)
+        self._write("model_checks", [(place, *astuple(one)) for place, one in enumerate(checked, 1)])
+        self._write("runs", self._runs)
+        self._write("outcome_values", self._values)
+        self._write("manipulation_checks", self._checks)
+        self._write("outcomes", [(n, o.name, o.sql, o.description) for n, o in enumerate(experiment.outcomes, 1)])
+        for number, one in enumerate(experiment.hypotheses, 1):
+            is_registered = orjson.loads(orjson.dumps(asdict(one))) in registered
+            stated = (one.outcome, one.arm, one.against, one.direction, one.effect, one.sd)
+            self._write("hypotheses", [(number, *stated, is_registered)])
+
+    def pair(self, *, is_model: bool) -> None:
+        """Write which two runs are compared."""
+        self._write("experiment", [("comparison", None, None, True, None, "none", 1, is_model)])
+        self._write("arms", [(place, arm, "{}") for place, (arm, *_) in enumerate(self._runs, 1)])
+        self._write("runs", self._runs)
+
+    def _write(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
+        names = [name for (name, *_) in self._con.execute(f"DESCRIBE {table}").fetchall()]
+        columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+        found = pa.table(columns)
+        self._con.register("_rows", found)
+        self._con.execute(f"INSERT INTO {table} BY NAME FROM _rows")
+        self._con.unregister("_rows")
+
+
+def write_merged(
+    path: Path,
+    experiment: Experiment,
+    scenario: type[Scenario],
+    run_files: Mapping[tuple[str, int], Path],
+    registered: Sequence[Mapping[str, Any]],
+    checked: Sequence[CheckedModel] = (),
+) -> bool:
+    """Write the merged file of finished runs, in place of an earlier one; gives whether a language model was asked.
+
+    Raises `SetupError` for an outcome or a check that cannot be measured.
+    """
+    with _written(path, replace=True) as con:
+        merged = MergedFile(con, experiment)
+        # First of all, since an outcome that cannot be measured is found soon.
+        models = [merged.measure(arm, number, file) for (arm, number), file in run_files.items()]
+        for (arm, number), file in run_files.items():
+            merged.copy(arm, number, file)
+        merged.finish(experiment, scenario, registered, checked, is_model=any(models))
+    return any(models)
+
+
+def write_pair(path: Path, runs: Mapping[str, Path]) -> None:
+    """Write two runs into one file, as arms of these names, in which SQL can compare them.
+
+    Raises `FileExistsError` for a path that is taken, and what `open_run` raises.
+    """
+    with _written(path, replace=False) as con:
+        merged = MergedFile(con)
+        models = [merged.measure(arm, 1, file) for arm, file in runs.items()]
+        for arm, file in runs.items():
+            merged.copy(arm, 1, file)
+        merged.pair(is_model=any(models))
+
+
+@contextmanager
+def _written(path: Path, *, replace: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database that becomes `path`, read-only, when the block succeeds."""
+    # Runs are attached, so unlike every other file this one is written with access to others.
+    config = dict(CONFIG) | {"enable_external_access": "true", "lock_configuration": "false"}
+    with whole_file(path.absolute(), replace=replace) as part:
+        part.unlink()
+        with duckdb.connect(str(part), config=config) as con:
+            yield con
+            con.execute("CHECKPOINT")
+    with suppress(OSError):  # a file system without modes
+        path.chmod(path.stat().st_mode & ~0o222)
+
+
+def _read(run: RunReader, sql: str, where: str) -> list[tuple[str | None, str | None, float | None, float]]:
+    """Agent, group, value and weight of each row of an answer. Raises `SetupError` for an answer of another form."""
+    try:
+        found = run.query(sql)
+    except QueryError as error:
+        raise SetupError(f"{where} cannot be asked of {str(run.path)!r}: {error}") from error
+    names = check_columns(found.columns, where)
+    if len(names) == 1 and len(found.rows) != 1:
+        raise SetupError(
+            f"{where} gives {len(found.rows)} rows of one column; let it give one number of a run, or a column "
+            f"`agent` beside `value`."
+        )
+    read = []
+    for row in found.rows:
+        one = dict(zip(names, row, strict=True))
+        try:
+            value = None if one["value"] is None else float(one["value"])
+            weight = float(one.get("weight", 1.0))
+        except (TypeError, ValueError) as error:
+            raise SetupError(f"{where} gives {one['value']!r:.80}, which is no number ({error}).") from error
+        if weight < 0 or weight != weight:
+            raise SetupError(f"{where} gives the weight {weight!r}; weights are numbers from 0.")
+        read.append((one.get("agent"), one.get("group_name"), value, weight))
+    return read

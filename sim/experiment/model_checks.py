@@ -1,0 +1,196 @@
+"""Checks of the models of an experiment, asked once before its runs: what they find are properties of the models.
+
+Each language model of the design is asked a few questions whose answers should not depend on how they are put. The
+checks themselves are given by the caller (`scenarios.fidelity.model_checks` has them): scenarios stand above this room.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from ...agents.endpoint.models import ModelHandle, open_model
+from ...personas.hub import Hub
+from ..minds import mind_of
+from ..runfile.ledger import SPENT
+from ..runfile.reader import FinishedRun, open_run
+from ..scenario import Scenario
+from .design import Experiment, ModelCheckName
+
+#: Options of a run by which a model is asked, so that with others it is checked anew.
+ASKED_BY = ("model", "base_url", "temperature", "top_p", "extra_body")
+
+
+class ModelEffect(Protocol):
+    """What a check found: a number with its 95 % interval, beside what there would be without the effect."""
+
+    @property
+    def what(self) -> str:
+        """What the number is."""
+        ...
+
+    @property
+    def reference(self) -> float:
+        """What there would be without the effect."""
+        ...
+
+    @property
+    def got(self) -> float:
+        """The number; nan where nothing was answered."""
+        ...
+
+    @property
+    def low(self) -> float:
+        """The lower end of its interval."""
+        ...
+
+    @property
+    def high(self) -> float:
+        """The upper end."""
+        ...
+
+    @property
+    def size(self) -> float:
+        """Cohen's h of a share, d of a mean."""
+        ...
+
+    @property
+    def answers(self) -> int:
+        """Answers that it rests on."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Where the effect is described."""
+        ...
+
+
+class ModelCheck(Protocol):
+    """A check of a model: a scenario of questions, asked of people of its own, and the effect in the answers."""
+
+    @property
+    def name(self) -> ModelCheckName:
+        """What is checked."""
+        ...
+
+    @property
+    def scenario(self) -> Scenario:
+        """Asks one question a step."""
+        ...
+
+    @property
+    def people(self) -> Hub:
+        """Who is asked: the same people for every model."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """How many questions there are."""
+        ...
+
+    def read(self, run: FinishedRun, seed: int) -> ModelEffect:
+        """What the answers of a run came to."""
+        ...
+
+    def warning(self, model: str, effect: Any) -> str:
+        """What is to be known of the model where there is an effect; empty where none is to be seen."""
+        ...
+
+
+_PUT = "SELECT coalesce(sum(active), 0) FROM steps"
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentModel:
+    """A model as arms of an experiment ask it."""
+
+    #: Its name, and how it is asked where that is stated.
+    name: str
+    options: Mapping[str, Any]
+    #: Why it is not checked; empty where it is.
+    skipped: str = ""
+
+    def path(self, folder: Path, check: ModelCheckName) -> Path:
+        """The run file of a check, in this folder."""
+        told = re.sub(r"[^\w.=+-]+", "-", self.name)[:80]
+        return folder / f"{told}-{sha256(self.name.encode()).hexdigest()[:6]}.{check.replace(' ', '-')}.duckdb"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedModel:
+    """What a check of a model found, as a row of the merged file; numbers are None where it was not asked."""
+
+    model: str
+    name: str
+    what: str
+    reference: float | None
+    got: float | None
+    low: float | None
+    high: float | None
+    size: float | None
+    #: Questions that were put, and those that were answered.
+    asked: int
+    answers: int
+    calls: int
+    source: str
+    warning: str
+    #: Why it was not asked; empty where it was.
+    skipped: str
+
+
+def models_of(experiment: Experiment, scenario: type[Scenario]) -> list[ExperimentModel]:
+    """The models of the arms, each once; those that no check is asked of say why."""
+    asked = []
+    for arm in experiment.all_arms:
+        settings, options = experiment.settings_of(arm, scenario)
+        by = {name: options[name] for name in ASKED_BY if options.get(name) is not None}
+        given = by.pop("model", "procedural")
+        handle = given if isinstance(given, ModelHandle) else open_model(given, base_url=by.get("base_url"))
+        asked.append((handle, given, by, _skipped(handle, scenario(settings), options.get("mind"))))
+    found: dict[str, ExperimentModel] = {}
+    for handle, given, by, skipped in asked:
+        same = [others for other, _, others, _ in asked if other.name == handle.name]
+        varied = [name for name in ASKED_BY if len({repr(others.get(name)) for others in same}) > 1]
+        name = ", ".join([handle.name, *(f"{one}={by[one]}" for one in varied if one in by)])
+        # A model that decides in some arms is asked, though rules decide in others.
+        if name not in found or (found[name].skipped and not skipped):
+            found[name] = ExperimentModel(name, MappingProxyType(by | {"model": given}), skipped)
+    return list(found.values())
+
+
+def _skipped(model: ModelHandle, scenario: Scenario, mind: Any) -> str:
+    if not model.is_language_model:
+        return (
+            f"{model.name} is no language model: it answers by rule and seed, so there is nothing to find out about "
+            f"it, and it was not asked."
+        )
+    if (own := mind_of(scenario, mind)) is not None and not hasattr(own, "ainvoke"):
+        return f"The agents decide by a rule, so {model.name} decides nothing, and it was not asked."
+    return ""
+
+
+def read_checks(
+    models: Sequence[ExperimentModel], checks: Sequence[ModelCheck], folder: Path, seed: int
+) -> Iterator[CheckedModel]:
+    """What the checks found, from their finished run files in this folder."""
+    for model in models:
+        for check in checks:
+            if model.skipped:
+                none = (None,) * 5
+                yield CheckedModel(model.name, check.name, "", *none, 0, 0, 0, "", "", model.skipped)
+                continue
+            path = model.path(folder, check.name)
+            with open_run(path) as run:
+                calls, *_ = run.query(SPENT, {"job": 1}).rows[0]
+                ((asked,),) = run.query(_PUT).rows
+            found = check.read(FinishedRun(path, ""), seed)
+            numbers = (found.reference, found.got, found.low, found.high, found.size)
+            warning = check.warning(model.name, found)
+            if found.got != found.got:
+                warning = f"{model.name} gave no answer that this could be computed from."
+            yield CheckedModel(
+                model.name, check.name, found.what, *numbers, asked, found.answers, calls, found.source, warning, ""
+            )

@@ -1,0 +1,154 @@
+"""Doing a job on the people of a hub again from its own answers, to see that it was as its file says."""
+
+import shutil
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ...agents.endpoint.models import ModelHandle
+from ...personas.errors import RunError
+from ...personas.hub.reconcile import COSINE_STAGE
+from ..embedding import KIND as EMBEDDING
+from ..embedding import run_embedding
+from ..engine import Progress
+from ..grading.comparing import ComparingJob
+from ..grading.grading import GradingJob
+from ..grading.responding import RespondingJob
+from ..interview import KIND as INTERVIEW
+from ..interview import replay_interview
+from ..replay import (
+    RecordedEmbedder,
+    RecordedGateway,
+    Replayed,
+    difference,
+    recorded_embeddings,
+    recorded_model,
+    recorded_recall,
+)
+from ..runfile.database import BusyError, connect, folder_beside
+from ..runfile.reader import open_hub_or_run
+from ..runfile.recording import Recording, markers
+from ..runfile.runlog import RunLog
+from ..survey.job import KIND as SURVEY
+from ..survey.job import replay_survey
+from ..tasks.evaluation import EvaluationJob
+from ..tasks.output_jobs import replay_output_job, stored_spec
+from ..tasks.outputs import OutputJob
+from ..tasks.solving import SolvingJob
+from .enrichment import ANSWER_TOKENS, Enrichment, run_enrichment
+from .jobs import HubJob
+
+#: The jobs on what a run has made, by their kind.
+OUTPUT_JOBS: Mapping[str, type[OutputJob[Any]]] = {
+    one.kind: one for one in (SolvingJob, EvaluationJob, RespondingJob, GradingJob, ComparingJob)
+}
+
+#: What jobs have made since this one began is gone from the copy in which it is done again.
+_UNDONE = (
+    "DELETE FROM profiles WHERE made_at >= $began",
+    "DELETE FROM biographies WHERE made_at >= $began",
+    "DELETE FROM elites WHERE made_at >= $began",
+    "DELETE FROM contradictions WHERE found_at >= $began",
+    "DELETE FROM vectors WHERE request_hash IN (SELECT request_hash FROM calls WHERE job >= $job)",
+    "DELETE FROM duplicates WHERE stage = $stage",
+    "DELETE FROM solutions WHERE job >= $job",
+    "DELETE FROM responses WHERE job >= $job",
+    "DELETE FROM votes WHERE job >= $job",
+    "DELETE FROM preferences WHERE job >= $job",
+    "DELETE FROM held_out WHERE job >= $job",
+    "DELETE FROM surveys WHERE job >= $job",
+    "DELETE FROM interviews WHERE job >= $job",
+    "DELETE FROM answers WHERE job >= $job",
+    "DELETE FROM checks WHERE job >= $job AND job > 1",
+    "DELETE FROM calls WHERE job >= $job",
+    "DELETE FROM failures WHERE job >= $job",
+    "DELETE FROM markers WHERE job >= $job",
+    "DELETE FROM phases WHERE job >= $job",
+    "DELETE FROM jobs WHERE job > $job",
+    "UPDATE jobs SET status = 'running', event_hash = NULL WHERE job = $job",
+)
+
+
+def replay_job(path: Path | str, job: int, *, progress: Progress | None = None) -> Replayed:
+    """Do a finished job on the people of a hub once more, with no call to any model, and compare the event hashes.
+
+    It runs in a copy without the results of this job and later ones. Raises `RunFileError` for a
+    job that is not finished, and `RunError` when something is asked that was never asked then.
+    """
+    with Recording.open(Path(path), job) as recording, folder_beside(recording.path) as folder:
+        if recording.is_live:
+            raise BusyError(f"{str(path)!r} is being written; wait until that has ended, or stop it, and replay then.")
+        copy = folder / recording.path.name
+        _copy(recording, copy)
+        failure: RunError | None = None
+        recalled = 0
+        try:
+            recalled = _done_again(recording, copy, progress)
+        except RunError as error:
+            failure = error
+        with open_hub_or_run(copy) as again:
+            found = markers(again, job)
+        differing = difference(recording, found, ended=failure is None)
+        if failure is not None and not differing:
+            raise failure
+        return Replayed(
+            event_hash=found[-1].event_hash if found else "",
+            expected=recording.markers[-1].event_hash if recording.markers else "",
+            steps=0,
+            recalled=recalled,
+            begun=None,
+            calls=0,
+            difference=differing,
+        )
+
+
+def _copy(recording: Recording, copy: Path) -> None:
+    for suffix in ("", ".wal"):
+        file = recording.path.with_name(recording.path.name + suffix)
+        if file.exists():
+            shutil.copyfile(file, copy.with_name(copy.name + suffix))
+    row = recording.job_row
+    values = {"job": row.job, "began": row.started_at, "stage": f"{COSINE_STAGE}{row.embedding_model}"}
+    with connect(copy, read_only=False) as con:
+        for statement in _UNDONE:
+            con.execute(statement, {name: value for name, value in values.items() if f"${name}" in statement})
+
+
+def _done_again(recording: Recording, copy: Path, progress: Progress | None) -> int:
+    """Run the job in the copy; returns how many answers were taken from the recording."""
+    row = recording.job_row
+    model = recorded_model(row)
+    spec = orjson.loads(row.spec)
+    roles = {role: ModelHandle(one["model"], model.chat) for role, one in spec.get("roles", {}).items()}
+    kind = OUTPUT_JOBS.get(row.kind)
+    answer_tokens = spec.get("answer_tokens", ANSWER_TOKENS) if kind is None else kind.answer_tokens
+    gateway = RecordedGateway(model, recording, answer_tokens=answer_tokens, roles=roles)
+    job = HubJob(
+        path=copy,
+        kind=row.kind,
+        spec=spec,
+        seed=row.seed,
+        model=(recorded_embeddings(row) if row.kind == EMBEDDING else None) or model,
+        limits=gateway.limits,
+        prices=None,
+        cache=None,
+    )
+    log = RunLog.open(copy, row.job)
+    if row.kind == INTERVIEW:
+        replay_interview(job, log, gateway, progress, of=recording.path, recall=recorded_recall(recording, row))
+        return gateway.recalled
+    if row.kind == SURVEY:
+        replay_survey(job, log, gateway, progress, recall=recorded_recall(recording, row))
+        return gateway.recalled
+    if kind is not None:
+        replay_output_job(job, kind(stored_spec(kind.spec_type, row)), log, gateway, progress)
+        return gateway.recalled
+    with job.running(log, progress, answer_tokens=ANSWER_TOKENS, gateway=gateway) as engine:
+        if row.embedding_model is not None:
+            return run_embedding(engine, job, RecordedEmbedder(recording, row.embedding_model)).missing
+        with log.cursor() as con:
+            engine.call(partial(run_enrichment, engine, Enrichment.model_validate_json(row.spec), con, row.seed))
+        return gateway.recalled

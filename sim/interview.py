@@ -1,0 +1,385 @@
+"""Interviews with agents of a finished run, as they were after its last step, in a file beside the run's.
+
+The run is opened for reading alone: its rows and its event hash stay as they are, and no agent is told of what another
+was asked. What was asked and answered is in `interviews` of the file beside it, every call in its `calls`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.embeddings import Embeddings
+from pydantic import BaseModel, Field
+
+from ..agents.embedding.models import EmbeddingHandle
+from ..agents.embedding.vectors import Vector
+from ..agents.endpoint.models import ModelHandle, open_model
+from ..agents.gateway.budget import Prices, SharedBudget, check_priced, known_prices
+from ..agents.gateway.gateway import Gateway
+from ..agents.gateway.limits import Limits
+from ..agents.turn_prompt import named_language
+from ..personas.errors import PausedError, RunFileError, SetupError
+from ..personas.model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
+from ..personas.prompt import RenderedPrompt, fence, load_prompt
+from .engine import Engine, Progress
+from .executor import Executor
+from .hub_jobs.jobs import HubJob
+from .jobs import Changes, Chunks, Phase, run_phase
+from .observe import EmbeddingRecall, described
+from .resident import Resident
+from .runfile.database import make_run_file
+from .runfile.reader import RunReader, open_hub_or_run, open_made
+from .runfile.recording import run_of
+from .runfile.rows import column_names
+from .runfile.runlog import RunLog
+from .runfile.society_rows import InterviewRow
+from .seeds import derive_seed
+from .state import SocietyState
+from .survey.recall import LaterRecall, recall_of
+from .survey.stored import check_finished, give_known_vectors, stored_society
+
+if TYPE_CHECKING:
+    from .runfile.job_rows import FailureRow
+
+#: The kind of these jobs, their phase, and their prompt.
+KIND = "interview"
+
+_SUFFIX = ".interviews.duckdb"
+_ROOM = f"{(__package__ or '').rpartition('.sim')[0]}.agents"
+_OF = "SELECT spec ->> '$.run' FROM jobs WHERE kind = 'interview' ORDER BY job LIMIT 1"
+#: Characters of an id by which an agent is found.
+_PREFIX = 4
+#: Agents that are named where words fit several, and characters of their descriptions.
+_SHOWN, _SHORT = 5, 70
+
+_FOUND = "SELECT a.agent, a.ordinal, p.text FROM agents AS a JOIN personas AS p ON p.id = a.agent ORDER BY a.ordinal"
+
+
+class InterviewReply(BaseModel):
+    """What the agent answers."""
+
+    answer: str = Field(min_length=1, max_length=4_000, description="The answer, in the first person.")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAgent:
+    """An agent that was asked for."""
+
+    agent: str
+    ordinal: int
+    text: str
+
+
+def interviews_path(path: Path) -> Path:
+    """The file of the interviews with agents of the run at `path`: `run.interviews.duckdb` beside `run.duckdb`."""
+    return path.with_name(f"{path.stem}{_SUFFIX}")
+
+
+def find_agent(run: RunReader, wanted: str) -> FoundAgent:
+    """The one agent with this id, an id that begins so, this place in the order of agents, or all of these words.
+
+    Raises `SetupError` where there is none, or several.
+    """
+    words = wanted.lower().split()
+    people = [FoundAgent(*row) for row in run.query(_FOUND).rows]
+    found = [one for one in people if one.agent == wanted.strip()]
+    if not found and len(words) == 1 and words[0].isascii() and words[0].isdigit():
+        found = [one for one in people if one.ordinal == int(words[0])]
+    if not found and len(words) == 1 and len(words[0]) >= _PREFIX:
+        found = [one for one in people if one.agent.startswith(words[0])]
+    if not found and words:
+        found = [one for one in people if all(word in one.text.lower() for word in words)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise SetupError(
+            f"No agent of the run in {str(run.path)!r} is {wanted!r}; give an id or its beginning, a number from 1 to "
+            f"{len(people)}, or words of a description."
+        )
+    told = "; ".join(f"{one.ordinal}: {one.text[:_SHORT]}" for one in found[:_SHOWN])
+    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    raise SetupError(f"{len(found)} agents fit {wanted!r}: give a number or more words. {told}{more}.")
+
+
+def told_so_far(path: Path | str, agent: str) -> list[InterviewRow]:
+    """All that this agent was asked and answered, in order; empty where it was asked nothing yet."""
+    file = interviews_path(Path(path))
+    if not file.exists():
+        return []
+    with open_hub_or_run(file) as stored:
+        columns = ", ".join(column_names(InterviewRow))
+        found = stored.query(
+            f"SELECT {columns} FROM interviews WHERE agent = $agent ORDER BY interview, turn",  # noqa: S608 - our own
+            {"agent": agent},
+        )
+    return [InterviewRow(*row) for row in found.rows]
+
+
+def interview(
+    path: Path | str,
+    agent: str,
+    questions: Sequence[str],
+    *,
+    anew: bool = False,
+    model: str | ModelHandle = "procedural",
+    base_url: str | Sequence[str] | None = None,
+    limits: Limits | None = None,
+    prices: Prices | None = None,
+    cache: Path | None = None,
+    embeddings: str | Embeddings | EmbeddingHandle | None = None,
+    embeddings_url: str | None = None,
+    embeddings_prices: Prices | None = None,
+    progress: Progress | None = None,
+) -> list[InterviewRow]:
+    """Ask an agent of a finished run, one question after the other, and give what it answered to each.
+
+    The agent's interview goes on where it was, or begins again with `anew`; `agent` is what `find_agent` takes. With
+    `embeddings`, the embedding model of a run in which notes were recalled by meaning, they are now, too; without, by
+    words. Raises `RunFileError` for no run, `SetupError` for what cannot be as asked, and `PausedError`.
+    """
+    path = Path(path)
+    if blank := [one for one in questions if not one.strip()]:
+        raise SetupError(f"A question must be a text, but {blank[0]!r} was given.")
+    handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
+    limits, prices = limits or Limits(), prices or known_prices(handle)
+    check_priced(limits, prices)
+    with open_made(path) as reader:
+        check_finished(path)
+        found, run, state = find_agent(reader, agent), run_of(reader), stored_society(reader)
+        recall = LaterRecall.opened(
+            run, path, embeddings, url=embeddings_url, address=base_url, prices=embeddings_prices
+        )
+        recall.check(limits)
+        if recall.model is not None:
+            give_known_vectors(reader, [state.residents[found.agent]], recall.model.name)
+    file = _opened(path, run.run)
+    told = told_so_far(path, found.agent)
+    number = max((row.interview for row in told), default=0) + (anew or not told)
+    told = [row for row in told if row.interview == number]
+    made: list[InterviewRow] = []
+    budget = SharedBudget(limits, prices)  # each question is a job, and the limits are of all that are asked now
+    for question in questions:
+        turn = len(told) + len(made) + 1
+        spec: dict[str, Any] = {
+            "run": run.run,
+            "agent": found.agent,
+            "interview": number,
+            "turn": turn,
+            "question": question.strip(),
+        }
+        spec["answer_tokens"] = state.scenario.settings.answer_tokens
+        job = HubJob(
+            path=file,
+            kind=KIND,
+            spec=spec,
+            seed=run.seed,
+            model=handle,
+            limits=limits,
+            prices=prices,
+            cache=cache,
+            embeddings=recall.model,
+            embeddings_prices=recall.prices,
+        )
+        before, _ = job.continued(job.unfinished(), is_kept=True)
+        log = job.begin() if before is None else job.reopen(before)
+        try:
+            with job.running(log, progress, answer_tokens=spec["answer_tokens"], shared_budget=budget) as engine:
+                row = _asked(log.job, spec, handle.name)
+                made.append(_ask(engine, state, row, (*told, *made), recall_of(engine)))
+        except PausedError as error:
+            error.left = f"Questions: {len(questions) - len(made)} of {len(questions)} left."
+            raise
+    return made
+
+
+def _opened(path: Path, run: str) -> Path:
+    """The file of interviews, made where it is not there. Raises `RunFileError` for one that belongs to another run."""
+    file = interviews_path(path)
+    if not file.exists():
+        make_run_file(file)
+        return file
+    with open_hub_or_run(file) as stored:
+        for (other,) in stored.query(_OF).rows:
+            if other != run:
+                raise RunFileError(
+                    f"{str(file)!r} holds interviews of another run than {str(path)!r}; move it away to begin new ones."
+                )
+    return file
+
+
+class InterviewPhase(Phase[RenderedPrompt, Answer[InterviewReply]]):
+    """One question of an interview, whose answer is a row."""
+
+    name = KIND
+    chunk = None
+
+    def __init__(
+        self,
+        state: SocietyState,
+        asked: InterviewRow,
+        before: Sequence[InterviewRow],
+        recall: EmbeddingRecall | None = None,
+    ) -> None:
+        """`asked` is the row without its answer, `before` what was asked earlier in the interview.
+
+        Notes are recalled by meaning with `recall`, by words without.
+        """
+        self.number = asked.turn
+        #: The row with its answer, once it is there.
+        self.row = asked
+        self._state, self._resident = state, state.residents[asked.agent]
+        self._turns = [*(one for one in before if one.answer is not None), asked]
+        self._recall = recall
+        self._unrecalled: list[FailureRow] = []
+        self._waiting = [_prompt(state, self._resident, self._turns)]
+        seed = derive_seed(state.seed, KIND, asked.agent, asked.interview, asked.turn) >> 32
+        self._context = RequestContext(KIND, asked.turn, asked.agent, seed, job=asked.job)
+
+    def take(self, chunks: Chunks, most: int) -> Sequence[RenderedPrompt]:
+        """The conversation up to the question."""
+        taken, self._waiting = self._waiting, []
+        return taken
+
+    async def results(
+        self, items: Sequence[RenderedPrompt], executor: Executor, engine: Engine
+    ) -> list[Answer[InterviewReply]]:
+        """The answer, to a prompt with the notes that are nearest to each question."""
+        if self._recall is not None and self._resident.memory.has_choice(self._state.scenario.settings.recalled):
+            vectors, lost = await self._recall.cue_vectors(
+                self._resident,
+                [one.question for one in self._turns],
+                number=self.number,
+                seed=self._context.seed,
+                phase=KIND,
+            )
+            self._unrecalled += [lost] if lost is not None else []
+            items = [_prompt(self._state, self._resident, self._turns, vectors)]
+        return await super().results(items, executor, engine)
+
+    def owner(self, item: RenderedPrompt) -> str:
+        """The agent."""
+        return self.row.agent
+
+    async def work(self, item: RenderedPrompt, model: PersonaModel) -> Answer[InterviewReply]:
+        """Ask the model."""
+        return await model.ask(item, AnswerSchema.of(InterviewReply), self._context)
+
+    def apply(self, items: Sequence[RenderedPrompt], results: Sequence[Answer[InterviewReply]]) -> None:
+        """Make the row."""
+        for prompt, answer in zip(items, results, strict=True):
+            self.row = replace(
+                self.row,
+                answer=answer.value.answer.strip() if answer.value else None,
+                raw=answer.raw,
+                outcome=answer.outcome,
+                reason=answer.reason,
+                prompt=f"{prompt.name}@{prompt.version}",
+            )
+
+    def collect(self) -> Changes:
+        """The row; the hash is taken over the question and its answer."""
+        row = self.row
+        said = [row.agent, row.interview, row.turn, row.question, row.answer, row.outcome, row.model, row.prompt]
+        return Changes(rows=[row, *self._unrecalled], events=[said], failed=int(row.answer is None))
+
+
+def _ask(
+    engine: Engine,
+    state: SocietyState,
+    asked: InterviewRow,
+    before: Sequence[InterviewRow],
+    recall: EmbeddingRecall | None,
+) -> InterviewRow:
+    """Ask one question, and keep it with its answer."""
+    phase = InterviewPhase(state, asked, before, recall)
+    engine.call(partial(run_phase, engine, phase))
+    return phase.row
+
+
+def replay_interview(
+    hub_job: HubJob,
+    log: RunLog,
+    gateway: Gateway,
+    progress: Progress | None,
+    *,
+    of: Path,
+    recall: EmbeddingRecall | None,
+) -> None:
+    """Ask a question again, where `gateway` and `recall` have the answers, in a copy of the file `of` interviews.
+
+    The run is read from the file beside it. Raises `SetupError` where that is not there, or is another run.
+    """
+    spec = hub_job.spec
+    path = of.with_name(f"{of.name.removesuffix(_SUFFIX)}.duckdb")
+    try:
+        if not path.exists():
+            raise SetupError(
+                f"The agents who were interviewed in {str(of)!r} lived in {str(path)!r}, which is not there; put that "
+                f"run beside it."
+            )
+        with open_made(path) as reader:
+            if run_of(reader).run != spec["run"]:
+                raise SetupError(
+                    f"{str(path)!r} is another run than that whose agents were interviewed in {str(of)!r}."
+                )
+            state = stored_society(reader)
+            if log.job_row.embedding_model is not None:
+                give_known_vectors(reader, [state.residents[spec["agent"]]], log.job_row.embedding_model)
+        before = log.rows(
+            InterviewRow,
+            "WHERE agent = $agent AND interview = $interview AND turn < $turn ORDER BY turn",
+            {name: spec[name] for name in ("agent", "interview", "turn")},
+        )
+    except BaseException:
+        log.close()
+        raise
+    asked = _asked(log.job, spec, hub_job.model.name)
+    with hub_job.running(log, progress, answer_tokens=spec["answer_tokens"], gateway=gateway) as engine:
+        _ask(engine, state, asked, before, recall)
+
+
+def _asked(job: int, spec: Mapping[str, Any], model: str) -> InterviewRow:
+    """The row of a question that has no answer yet."""
+    place = (spec["interview"], spec["agent"], spec["turn"])
+    return InterviewRow(job, *place, spec["question"], None, "", Outcome.OK, "", model, "")
+
+
+def _prompt(
+    state: SocietyState,
+    resident: Resident,
+    turns: Sequence[InterviewRow],
+    vectors: Mapping[str, Vector] = MappingProxyType({}),
+) -> RenderedPrompt:
+    """The conversation up to the question that is to be answered; a note is shown when a question first recalls it.
+
+    `vectors` are those of the questions; words say what is near to a question without one.
+    """
+    template, settings = load_prompt(_ROOM, KIND), state.scenario.settings
+    notes = _recalled(resident, [turn.question for turn in turns], settings.recalled, vectors)
+    questions = [fence("question", turn.question) for turn in turns]
+    prompt = template.render(
+        world=fence("world", state.scenario.world),
+        persona=fence("persona", described(state, resident)),
+        news=fence("news", "\n".join(f"- {one}" for one in state.world.told_to(resident.id))),
+        memory=notes[0],
+        question=questions[0],
+        language=named_language(template, resident.persona.language),
+    )
+    for turn, memory, question in zip(turns, notes[1:], questions[1:], strict=False):
+        prompt = prompt.followed_by(turn.raw, "\n\n".join(part for part in (memory, question) if part))
+    return prompt
+
+
+def _recalled(resident: Resident, questions: Sequence[str], most: int, vectors: Mapping[str, Vector]) -> list[str]:
+    """For each question the notes that it recalls and that no earlier one did, as a section of the prompt."""
+    shown: set[str] = set()
+    found = []
+    for question in questions:
+        found_now = resident.memory.recall(question, most, vector=vectors.get(question))
+        notes = [one for one in found_now if one not in shown]
+        shown |= set(notes)
+        found.append(fence("memory", "\n".join(f"- {' '.join(one.split())}" for one in notes)))
+    return found

@@ -1,0 +1,83 @@
+"""Whether the prompts that a run will use fit its setting `prompt_tokens`: checked before the first call."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..agents.named_mind import MindName, first_prompts
+from ..agents.observation import Observation, Seen
+from ..agents.turn_prompt import prompt_size
+from ..personas.errors import SetupError
+from .minds import mind_of, tools_of
+from .scenario import Scenario
+from .scenario_checks import declared_surveys
+from .survey.declared import Survey
+from .survey.request import least_size
+
+#: Tokens that a prompt needs beside all that cannot be cut, to say anything of an agent.
+_ROOM = 100
+
+
+def check_prompts(scenario: Scenario, mind: MindName | None) -> None:
+    """Raise `SetupError` when a prompt is too long already before an agent's persona and observation are in it.
+
+    Those of turns, plans, reflections and surveys are checked, as the mind of this name and the settings ask them; of a
+    mind of the scenario's own those of turns alone are known, and a rule asks nothing. What tools give comes on top.
+    """
+    most = scenario.settings.prompt_tokens
+    if not most:
+        return
+    sizes = dict(_sizes(scenario, mind))
+    what = max(sizes, key=lambda one: sizes[one], default="")
+    if what and most < (least := _ROOM + sizes[what]):
+        raise SetupError(
+            f"Setting 'prompt_tokens' of {scenario.noun} {scenario.name!r} is {most}, and what cannot be cut of the "
+            f"prompt of {what} leaves room for an agent only from {least}; give that or more."
+        )
+
+
+def check_survey_prompts(surveys: Sequence[Survey], *, world: str, prompt_tokens: int) -> None:
+    """Raise `SetupError` for a survey of a finished run whose prompt is longer than that run's prompts may be."""
+    for survey in surveys if prompt_tokens else ():
+        if prompt_tokens < (least := survey_room(survey, world=world)):
+            way = "shorten its items" if survey.one_by_one else "ask each item in a request of its own, one_by_one=True"
+            raise SetupError(
+                f"The run was made with prompt_tokens={prompt_tokens}, and the prompt of the survey {survey.name!r} "
+                f"leaves room for an agent only from {least}; {way}."
+            )
+
+
+def survey_room(survey: Survey, *, world: str) -> int:
+    """The least `prompt_tokens` with which a survey's prompts have room for an agent."""
+    return _ROOM + least_size(survey, world=world)
+
+
+def _sizes(scenario: Scenario, name: MindName | None) -> Iterator[tuple[str, int]]:
+    """Tokens of what cannot be cut of each prompt, by what the prompt is of."""
+    mind = mind_of(scenario, name)
+    if mind is not None and not hasattr(mind, "ainvoke"):
+        return
+    settings = scenario.settings
+    is_own = type(scenario).mind is not Scenario.mind
+    asked: dict[str, Any] = {
+        "world": scenario.world,
+        "plans": settings.plan_every > 0 and not is_own,
+        "reflects": settings.reflect_at > 0 and not is_own,
+        "tools": tools_of(scenario, name),
+        "tool_calls": settings.tool_calls,
+        "weighs": settings.memory_kind == "stream",
+    }
+    somebody = Observation(
+        "",
+        "",
+        "",
+        neighbours=(Seen("n1", "", "friend", "friendship", ""),) if scenario.observes else (),
+        plan_ahead=settings.plan_every,
+    )
+    actions = tuple(scenario.actions)
+    is_all = type(scenario).offer is Scenario.offer
+    for offered in [actions] if is_all and actions else [(one,) for one in actions]:
+        for what, prompt in first_prompts(name or "one-call", somebody, offered, **asked).items():
+            told = f"{what} (mind {name})" if what == "turns" and name is not None else what
+            yield told, prompt_size(prompt)
+    for survey in declared_surveys(scenario):
+        yield f"the survey {survey.name!r}", least_size(survey, world=scenario.world)

@@ -1,0 +1,97 @@
+"""The people of a society are placed in it, and declared in its run file: agents, groups, actions and questions."""
+
+from collections.abc import Mapping
+
+from ..agents.action_schema import typed_fields
+from ..personas.errors import SetupError, hook
+from ..personas.persona import Persona
+from .details import PeopleDetails
+from .mesa import Model
+from .resident import PersonaSpace, Place, Resident
+from .runfile import rows
+from .runfile.runlog import RunLog
+from .runfile.writer import Statement
+from .scenario import Scenario
+from .scenario_checks import nobody_has
+from .state import SocietyState
+
+
+def settle(model: Model, state: SocietyState, details: PeopleDetails | None = None) -> dict[str, Resident]:
+    """A resident for each persona of the state's graph, by id, each on its node of a Mesa network."""
+    people, scenario = state.graph.personas, state.scenario
+    space = PersonaSpace(lambda: state.graph, (one.id for one in people), model.random)
+    residents = {
+        persona.id: Resident(model, persona, space[persona.id], memory=scenario.memory(persona), details=details)
+        for persona in people
+    }
+    state.space = space
+    detail = scenario.settings.persona_detail
+    if detail != "description" and not any(one.described(detail) != one.persona.text for one in residents.values()):
+        raise nobody_has(detail)
+    return residents
+
+
+def settle_one(state: SocietyState, persona: Persona) -> Resident:
+    """A resident for a persona that comes while the society lives, on a node of its own."""
+    state.graph.add(persona)
+    space, model = state.space, next(iter(state.residents.values())).model
+    space.add_cell(Place(space, persona.id))
+    resident = Resident(model, persona, space[persona.id], memory=state.scenario.memory(persona))
+    state.residents[persona.id] = resident
+    return resident
+
+
+def declare(state: SocietyState, log: RunLog) -> None:
+    """Write agents, their groups, fields of actions and questions to the run file, where they are not there yet.
+
+    A script that has changed since is taken as it is now.
+    """
+    with hook(state.scenario, "group"):
+        for resident in state.residents.values():
+            group: object = state.scenario.group(resident)
+            resident.group = None if group is None else str(group)
+    declared = declared_rows(state.scenario)
+    there = log.rows(rows.AgentRow, "ORDER BY ordinal")
+    for row in there:
+        state.residents[row.agent].arrived = row.arrived
+    living = enumerate(state.residents.values(), start=1)
+    agents = [rows.AgentRow(one.id, place, one.group, one.weight, one.arrived) for place, one in living]
+    known = [*log.rows(rows.ActionFieldRow, "ORDER BY ordinal"), *log.rows(rows.QuestionRow, "ORDER BY ordinal")]
+    if there == agents and known == declared:
+        return
+    emptied = [Statement(f"DELETE FROM {table}") for table in ("action_fields", "questions")] if known else []  # noqa: S608
+    if emptied:
+        log.commit(statements=emptied).result()
+    log.commit(declared if there else [*agents, *declared], statements=_regrouped(agents, there)).result()
+
+
+def declared_rows(scenario: Scenario) -> list[rows.Row]:
+    """The rows of its actions' fields and its questions. Raises `SetupError` for malformed questions."""
+    return [*_fields(scenario), *_questions(scenario)]
+
+
+def _fields(scenario: Scenario) -> list[rows.ActionFieldRow]:
+    fields = {(action.name, field.name): field for action in scenario.actions for field in typed_fields(action)}
+    return [
+        rows.ActionFieldRow(kind, name, place, field.type, list(field.choices), field.description)
+        for place, ((kind, name), field) in enumerate(fields.items(), start=1)
+    ]
+
+
+def _questions(scenario: Scenario) -> list[rows.QuestionRow]:
+    asked: object = scenario.questions
+    if not isinstance(asked, Mapping) or not all(isinstance(words, str) for pair in asked.items() for words in pair):
+        raise SetupError(
+            f"The questions of scenario {scenario.name!r} must be a mapping of texts to SQL, as "
+            f'{{"How many?": "SELECT ..."}}, but {asked!r:.80} was given.'
+        )
+    return [rows.QuestionRow(place, *pair) for place, pair in enumerate(asked.items(), start=1)]
+
+
+def _regrouped(agents: list[rows.AgentRow], there: list[rows.AgentRow]) -> list[Statement]:
+    before = {row.agent: row.group_name for row in there}
+    return [
+        Statement("UPDATE agents SET group_name = ? WHERE agent = ?", [row.group_name, row.agent])
+        for row in agents
+        if row.agent in before and before[row.agent] != row.group_name
+    ]

@@ -1,0 +1,280 @@
+"""Asking a survey: a phase of its own, behind the step's, that reads the agents and changes nothing of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from ...agents.procedural.survey import DONT_KNOW
+from ...agents.turn_prompt import refused_length
+from ...personas.errors import hook
+from ...personas.model import Answer, Outcome, PersonaModel
+from ..engine import Engine
+from ..executor import Executor, bounded_map
+from ..jobs import Changes, Chunks, Phase, run_phase, worked
+from ..observe import EmbeddingRecall
+from ..resident import Resident
+from ..runfile.job_rows import FailureRow, Unit
+from ..runfile.society_rows import AnswerRow, SurveyRow
+from ..scenario import Scenario
+from ..scenario_checks import declared_surveys
+from ..seeds import derive_seed, rng_for
+from ..state import SocietyState
+from .declared import PURPOSE, Survey
+from .items import Item, Shown
+from .request import Respondent, partial_answers, respondent_of, survey_prompt, survey_request
+
+#: Outcome of an item whose respondent does not know.
+UNSURE = "dont_know"
+
+#: Respondents whose answers are committed together.
+_CHUNK = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class ItemAnswer:
+    """The answer to one item, or why there is none."""
+
+    value: Any
+    outcome: str = Outcome.OK
+    reason: str = ""
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyWork:
+    """Asks one respondent: all items in one request, or each in its own."""
+
+    survey: Survey
+    world: str
+    #: Tokens of a prompt at most; 0 is no limit.
+    prompt_tokens: int = 0
+
+    async def __call__(self, item: Respondent, model: PersonaModel) -> tuple[ItemAnswer, ...]:
+        """The answers, in the order of the items."""
+        items, orders = tuple(self.survey.items), item.orders
+        parts = [((one,), (shown,)) for one, shown in zip(items, orders, strict=True)]
+        most = self.prompt_tokens
+
+        async def ask(part: tuple[tuple[Item, ...], tuple[Shown, ...]]) -> list[ItemAnswer]:
+            some, shown = part
+            prompt, schema = survey_request(self.survey, some, shown, item, world=self.world, prompt_tokens=most)
+            return _split(some, refused_length(prompt, most) or await model.ask(prompt, schema, item.context))
+
+        asked = parts if self.survey.one_by_one else [(items, orders)]
+        # All at once: requests by batch that waited for each other would be in a batch each.
+        answers = await bounded_map(ask, asked, workers=len(asked), done=lambda _place, _answers: None)
+        return tuple(one for some in answers for one in some)
+
+
+def _split(items: Sequence[Item], answer: Answer[Mapping[str, Any]]) -> list[ItemAnswer]:
+    """The answer to each item. Where the answer as a whole does not fit, the items that do are kept."""
+    values: Mapping[str, Any] = answer.value or {}
+    if answer.outcome is Outcome.SCHEMA_MISMATCH:
+        values = partial_answers(items, answer.raw)
+    lost = ItemAnswer(None, answer.outcome, answer.reason, answer.attempts)
+    return [_known(values[item.name]) if item.name in values else lost for item in items]
+
+
+def _known(value: Any) -> ItemAnswer:
+    return ItemAnswer(None, UNSURE) if value == DONT_KNOW else ItemAnswer(value)
+
+
+class SurveyPhase(Phase[Respondent, tuple[ItemAnswer, ...]]):
+    """One survey after one step."""
+
+    unit = Unit.AFTER_STEP
+    chunk = _CHUNK
+    overlaps = True
+
+    def __init__(
+        self,
+        engine: Engine,
+        state: SocietyState,
+        survey: Survey,
+        *,
+        is_rule: bool,
+        recall: EmbeddingRecall | None = None,
+    ) -> None:
+        """Chooses the respondents. With `is_rule` the scenario's rule answers, else the model.
+
+        Notes are recalled by meaning with `recall`, by words without.
+        """
+        self.name = survey.phase
+        self.number = state.world.step
+        self.work = SurveyWork(survey, state.scenario.world, state.scenario.settings.prompt_tokens)
+        self._engine, self._state, self._survey, self._is_rule = engine, state, survey, is_rule
+        self._recall = recall
+        self._unrecalled: list[FailureRow] = []
+        asked = survey.respondents(list(state.residents.values()), seed=state.seed, step=self.number)
+        self._asked = [(resident, replicate) for resident in asked for replicate in range(survey.repeats)]
+        self._taken = 0
+        self._rows: list[SurveyRow | AnswerRow] = []
+        self._failures: list[FailureRow] = []
+        self._items = 0
+
+    def begin(self, chunks: Chunks) -> None:
+        """Go on behind the respondents of complete chunks."""
+        self._taken = chunks.items
+        if not self._taken:
+            self._rows += survey_rows(self._survey, job=self._engine.log.job, step=self.number)
+        self._engine.progress.began(f"Survey {self._survey.name}", len(self._asked) - self._taken)
+
+    def take(self, chunks: Chunks, most: int) -> Sequence[Respondent]:
+        """The next respondents, each with what it knows and remembers now."""
+        taken = self._asked[self._taken : self._taken + most]
+        self._taken += len(taken)
+        job = self._engine.log.job
+        return [respondent_of(self._state, self._survey, resident, number, job=job) for resident, number in taken]
+
+    def owner(self, item: Respondent) -> str:
+        """The agent."""
+        return item.agent
+
+    def outcome(self, result: tuple[ItemAnswer, ...]) -> tuple[Outcome, str]:
+        """That of the first item without an answer from the model."""
+        lost = next((one for one in result if _is_lost(one)), None)
+        return (Outcome.OK, "") if lost is None else (Outcome(lost.outcome), lost.reason)
+
+    async def results(
+        self, items: Sequence[Respondent], executor: Executor, engine: Engine
+    ) -> list[tuple[ItemAnswer, ...]]:
+        """The answers of the model, or of the scenario's rule."""
+        if not self._is_rule:
+            return await worked(self.work, await self._reminded(items), executor, engine)
+        found = []
+        for item in items:
+            found.append(self._by_rule(item))
+            engine.progress.advanced()
+        return found
+
+    def apply(self, items: Sequence[Respondent], results: Sequence[tuple[ItemAnswer, ...]]) -> None:
+        """Make rows of the answers."""
+        for respondent, answers in zip(items, results, strict=True):
+            self._items += 1
+            self._rows += self._answer_rows(respondent, answers)
+            lost = next((one for one in answers if _is_lost(one)), None)
+            if lost is not None:
+                self._failures.append(self._failure(respondent.agent, lost))
+
+    def collect(self) -> Changes:
+        """The rows since the last commit; the hash is taken over what was answered."""
+        made, failures, self._rows, self._failures = self._rows, self._failures, [], []
+        unrecalled, self._unrecalled = self._unrecalled, []
+        items, self._items = self._items, 0
+        return Changes(
+            rows=[*made, *failures, *unrecalled],
+            items=items,
+            events=[self.name, *map(_event, made)],
+            failed=len(failures),
+            counts={"answered": items - len(failures)},
+        )
+
+    async def _reminded(self, items: Sequence[Respondent]) -> Sequence[Respondent]:
+        """The respondents with the notes that are nearest to what they are asked, by meaning."""
+        recall, state, survey = self._recall, self._state, self._survey
+        if recall is None:
+            return items
+        most = state.scenario.settings.recalled
+        asked = {item.agent: state.residents[item.agent] for item in items}
+        seed = derive_seed(state.seed, "embedding", self.name, self.number) >> 32
+        self._unrecalled += await recall.prepare(
+            [(one, survey.cue) for one in asked.values()], recalled=most, step=self.number, seed=seed, phase=self.name
+        )
+        vectors = {agent: vector for agent, one in asked.items() if (vector := recall.cue_of(one)) is not None}
+        return [
+            replace(item, memories=asked[item.agent].memory.recall(survey.cue, most, vector=vectors[item.agent]))
+            if item.agent in vectors
+            else item
+            for item in items
+        ]
+
+    def _by_rule(self, item: Respondent) -> tuple[ItemAnswer, ...]:
+        resident, found = self._state.residents[item.agent], []
+        scenario, replicate = self._state.scenario, item.context.replicate
+        for one in self._survey.items:
+            rng = rng_for(self._state.seed, "answer", self._survey.name, self.number, item.agent, one.name, replicate)
+            found.append(answer_by_rule(scenario, resident, one, rng))
+        return tuple(found)
+
+    def _answer_rows(self, respondent: Respondent, answers: Sequence[ItemAnswer]) -> list[AnswerRow]:
+        model, prompt = self._engine.model.name, survey_prompt()
+        by = ("rule", "rule") if self._is_rule else (model, f"{prompt.name}@{prompt.version}")
+        rows: list[AnswerRow] = []
+        for item, shown, one in zip(self._survey.items, respondent.orders, answers, strict=True):
+            has_value = one.value is not None
+            rows.append(AnswerRow(
+                self._engine.log.job, self._survey.name, self.number, respondent.agent, item.name,
+                respondent.context.replicate, orjson.dumps(one.value).decode() if has_value else None,
+                item.number(one.value) if has_value else None, list(shown), one.outcome, one.reason, *by,
+            ))  # fmt: skip
+        return rows
+
+    def _failure(self, agent: str, lost: ItemAnswer) -> FailureRow:
+        return FailureRow(
+            phase=self.name,
+            number=self.number,
+            step=None,
+            agent=agent,
+            owner=agent,
+            purpose=PURPOSE,
+            outcome=lost.outcome,
+            reason=lost.reason,
+            attempts=lost.attempts,
+            job=self._engine.log.job,
+        )
+
+
+def answer_by_rule(scenario: Scenario, resident: Resident, item: Item, rng: Any) -> ItemAnswer:
+    """What the scenario's rule answers. Raises `HookError` when it fails, or gives what is no answer to the item."""
+    with hook(scenario, "answer"):
+        value: object = scenario.answer(resident, item, rng)
+        if value is None and not item.dont_know:
+            raise TypeError(f"it must give an answer to {item.name!r}, which allows no don't know, and gave None")
+        return ItemAnswer(None, UNSURE) if value is None else _known(item.read(value))
+
+
+def survey_rows(survey: Survey, *, job: int, step: int) -> list[SurveyRow]:
+    """The items of a survey as rows."""
+    return [
+        SurveyRow(
+            job, survey.name, step, item.name, place, item.type, item.text, survey.intro, list(item.options),
+            *item.bounds, item.dont_know,
+        )
+        for place, item in enumerate(survey.items, start=1)
+    ]  # fmt: skip
+
+
+def batched_phases(scenario: Scenario) -> frozenset[str]:
+    """The phases of a run in which no request needs the answer to another one, so that they can go by batch."""
+    steps = ("step",) if scenario.independent else ()
+    return frozenset({"growth", *steps, *(one.phase for one in declared_surveys(scenario))})
+
+
+async def ask_surveys(
+    engine: Engine,
+    state: SocietyState,
+    *,
+    is_rule: bool,
+    recall: EmbeddingRecall | None = None,
+    executor: Executor | None = None,
+) -> None:
+    """Ask the surveys that are due after the society's latest step, as far as they are not asked yet."""
+    for survey in declared_surveys(state.scenario):
+        if survey.is_due(state.world.step) and state.residents:
+            phase = SurveyPhase(engine, state, survey, is_rule=is_rule, recall=recall)
+            await run_phase(engine, phase, executor=executor)
+
+
+def _is_lost(answer: ItemAnswer) -> bool:
+    return answer.outcome not in (Outcome.OK, UNSURE)
+
+
+def _event(row: SurveyRow | AnswerRow) -> object:
+    """What the event hash holds of a row: not the number of the job, nor the words of a reason."""
+    if isinstance(row, AnswerRow):
+        shown = [row.survey, row.step, row.agent, row.item, row.replicate, row.value, row.shown]
+        return [*shown, row.outcome, row.model, row.prompt]
+    asked = [row.survey, row.step, row.item, row.type, row.text, row.intro, row.options]
+    return [*asked, row.low, row.high, row.dont_know]

@@ -1,0 +1,128 @@
+"""The agents of a finished run as they were after its last step: who they are, what they remember, what is news.
+
+They are read from the file alone, and no script of a scenario is run for it.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from itertools import batched
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+
+from ...agents.embedding.vectors import Vector, text_hash
+from ...personas.errors import SetupError
+from ...personas.population import PersonaGraph
+from ...personas.query import Params
+from ..details import PeopleDetails
+from ..dynamics.world import World
+from ..growth.stored import stored_persona
+from ..mesa import Model
+from ..resident import Resident
+from ..runfile import rows
+from ..runfile.ledger import KNOWN_VECTORS
+from ..runfile.reader import RunReader, open_made
+from ..runfile.recording import run_of
+from ..runfile.rows import Row, column_names, table_of
+from ..runfile.society_rows import DescriptionRow
+from ..scenario import Scenario, Settings
+from ..settling import settle
+from ..state import SocietyState, restore_notes
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Texts whose vectors are looked up at once.
+_TEXTS = 2_000
+
+_LIVING = "WHERE id IN (SELECT agent FROM agents)"
+_AGENTS = "SELECT agent, group_name, arrived FROM agents ORDER BY ordinal"
+_DEPARTED = "SELECT agent FROM agent_changes WHERE change = 'departed'"
+_WORLD = "SELECT world_state FROM steps ORDER BY step DESC LIMIT 1"
+
+
+class StoredScenario(Scenario):
+    """The settings and the world of a run whose own scenario is not loaded, and what that had prompts say of agents."""
+
+    name = "stored"
+
+    def __init__(self, settings: Mapping[str, Any], said: Mapping[str, DescriptionRow]) -> None:
+        """`said` is what was more or other than the persona, by agent."""
+        super().__init__(settings)
+        self._said = said
+
+    def described(self, resident: Resident) -> str:
+        """What the run's own scenario said after its last step."""
+        own = super().described(resident)
+        row = self._said.get(resident.id)
+        return own if row is None else f"{row.before}{'' if row.is_replaced else own}{row.after}"
+
+
+class _Tables:
+    """The tables of a file that is open for reading."""
+
+    def __init__(self, reader: RunReader) -> None:
+        self._reader = reader
+
+    def rows[R: Row](self, row_type: type[R], clause: str = "", params: Params = ()) -> list[R]:
+        columns = ", ".join(f'"{name}"' for name in column_names(row_type))
+        found = self.query(f"SELECT {columns} FROM {table_of(row_type)} {clause}", params)  # noqa: S608 - our own names
+        return [row_type(*values) for values in found]
+
+    def query(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
+        return self._reader.query(sql, params).rows
+
+    def table(self, sql: str) -> "pa.Table":
+        return self._reader.query(sql).arrow()
+
+
+def check_finished(path: Path) -> None:
+    """Raise `SetupError` for a run that is not finished, or in which nobody lived; `RunFileError` for no run."""
+    with open_made(path) as run:
+        ((status, agents),) = run.query("SELECT status, (SELECT count(*) FROM agents) FROM runs").rows
+    if status != "finished":
+        raise SetupError(
+            f"The run in {str(path)!r} is not finished ({status}), and its agents are not as they will be; go on with "
+            f"it first: `populace resume {path}`."
+        )
+    if not agents:
+        raise SetupError(f"Nobody lives in the run in {str(path)!r}, so there is nobody to ask.")
+
+
+def give_known_vectors(reader: RunReader, residents: Collection[Resident], model: str) -> None:
+    """Give notes the vectors of this embedding model that the run has of them, so that they are not asked for again."""
+    known = known_vectors(reader, (text for one in residents for text in one.memory.without_vector()), model)
+    for resident in residents if known else ():
+        resident.memory.give_vectors(known)
+
+
+def known_vectors(reader: RunReader, texts: Iterable[str], model: str) -> dict[str, Vector]:
+    """The vectors of this embedding model that the run has of these texts."""
+    wanted = {text_hash(text): text for text in texts}
+    known: dict[str, Vector] = {}
+    for some in batched(wanted, _TEXTS):
+        found = reader.query(KNOWN_VECTORS, {"model": model, "hashes": list(some)}).rows
+        known |= {wanted[key]: np.array(vector, dtype=np.float32) for key, vector in found}
+    return known
+
+
+def stored_society(reader: RunReader) -> SocietyState:
+    """The agents of a run after its last step, with their notes, and the world as it was then."""
+    run, tables = run_of(reader), _Tables(reader)
+    given = {name: value for name, value in orjson.loads(run.settings).items() if name in Settings.model_fields}
+    scenario = StoredScenario(given, {row.agent: row for row in tables.rows(DescriptionRow)})
+    scenario.world = run.world
+    state = SocietyState(scenario, seed=run.seed)
+    agents = tables.query(_AGENTS)
+    people = {row.id: stored_persona(row) for row in tables.rows(rows.PersonaRow, _LIVING)}
+    state.graph = PersonaGraph({agent: people[agent] for agent, _, _ in agents}, ())
+    state.residents = settle(Model(rng=run.seed), state, PeopleDetails(tables))
+    for agent, group, arrived in agents:
+        state.residents[agent].group, state.residents[agent].arrived = group, arrived
+    for (world,) in tables.query(_WORLD):
+        state.world = World.model_validate_json(world)
+    restore_notes(state, tables)
+    for (agent,) in tables.query(_DEPARTED):
+        state.leave(agent)
+    return state

@@ -1,0 +1,268 @@
+"""What a job on the outputs of a finished run is made of: its spec, its outputs, its phases.
+
+A kind of job is a class with its phases::
+
+    class Titling(OutputJob[TitlingSpec]):
+        kind, spec_type, phase_names, own_checks = "titling", TitlingSpec, ("titles",), ("titled",)
+
+        def phases(self, context):
+            return [TitlePhase(context, self.spec)]
+
+    class TitlePhase(OutputPhase[Answer[Title]]):
+        name, shown = "titles", "Outputs given a title"
+
+        def __init__(self, context, spec):
+            super().__init__(context, chunk=spec.chunk)
+            self.work = TitleWork(context.job, context.seed)     # async (output, model) -> Answer[Title]
+
+        def rows_of(self, output, result): ...                   # rows of tables that have a column `job`
+        def event_of(self, output, result): ...                  # what the event hash is taken over
+
+`run_output_job` of `sim.tasks.output_jobs` does it. What a job says of an output is a row of `checks` with the job's
+number. Its own checks (`own_checks`) do not count when outputs are chosen, so that the job can be done again on what
+it has rejected before.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import duckdb
+import orjson
+from pydantic import Field, ValidationError
+
+from ...personas.errors import SetupError
+from ...personas.model import FrozenModel, Outcome
+from ..config import RoleModel
+from ..engine import Engine
+from ..jobs import Changes, Chunks, Phase
+from ..runfile.reader import RunReader
+from ..runfile.rows import Row
+
+#: Outcomes that tell about the endpoint and not about the request.
+LOST_OUTCOMES = frozenset(
+    {Outcome.RATE_LIMITED, Outcome.SERVER_ERROR, Outcome.DROPPED, Outcome.UNREACHABLE, Outcome.TIMEOUT}
+)
+
+#: What a check that the job itself makes has said before is no reason to pass an output over.
+CHOSEN_OUTPUTS = """
+FROM outputs
+WHERE ($all OR status = 'accepted' OR list_contains($own, stage)) AND (len($kinds) = 0 OR list_contains($kinds, kind))
+"""
+_FILL = f"""
+INSERT INTO job_items BY NAME
+SELECT $job AS job, row_number() OVER (ORDER BY emission) AS ordinal, CAST(emission AS VARCHAR) AS item
+FROM (SELECT emission {CHOSEN_OUTPUTS} ORDER BY md5(CAST(emission AS VARCHAR) || $seed) LIMIT $most)
+"""  # noqa: S608 - our own words
+_ITEMS = """
+SELECT i.ordinal, e.emission, e.agent, e.kind, e.text, e.payload
+FROM job_items AS i
+JOIN emissions AS e ON e.emission = CAST(i.item AS BIGINT)
+WHERE i.job = $job AND i.ordinal > $after
+ORDER BY i.ordinal
+LIMIT $most
+"""
+_MOST = 1 << 62
+_COUNT = f"SELECT count(*) {CHOSEN_OUTPUTS}"
+
+
+class OutputSpec(FrozenModel):
+    """Which outputs a job is about, and who is asked; the specs of jobs add what they want of them."""
+
+    #: Kinds of outputs; none for all.
+    kinds: tuple[str, ...] = ()
+    #: Those that were rejected, too.
+    all: bool = False
+    #: How many of those, drawn by chance; None for all.
+    n: int | None = Field(None, ge=1)
+    #: Outputs whose results come into the file in one transaction.
+    chunk: int = Field(200, ge=1)
+    #: Models beside the first, by the role that they are asked in.
+    roles: Mapping[str, RoleModel] = {}
+
+    @classmethod
+    def given(cls, **options: Any) -> Self:
+        """The spec from options of which some are None, that is, not given. Raises `SetupError` in one sentence."""
+        try:
+            return cls.model_validate({name: value for name, value in options.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            said = first["msg"].removeprefix("Input should ").removeprefix("Value error, ")
+            said = said.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
+            name = str(first["loc"][-1]) if first["loc"] else "the job"
+            raise SetupError(f"{name} must {said}, but {first['input']!r} was given.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """An output that a job works on."""
+
+    #: Place among the outputs of the job.
+    ordinal: int
+    emission: int
+    #: The agent that made it.
+    agent: str
+    kind: str
+    text: str
+    #: All of it as JSON.
+    payload: str
+
+    def field(self, name: str) -> str:
+        """A field of the payload as text; empty where it has none of this name."""
+        value = orjson.loads(self.payload).get(name)
+        return value.strip() if isinstance(value, str) else "" if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputContext:
+    """What the phases of a job work on."""
+
+    engine: Engine
+    seed: int
+    #: How many outputs the job is about.
+    outputs: int
+    #: Whether the answers come from a recording, so that nothing but the answers needs to be made again.
+    is_replay: bool = False
+
+    @property
+    def job(self) -> int:
+        """The job's number in the file."""
+        return self.engine.log.job
+
+
+class OutputPhase[R](Phase[Output, R]):
+    """A phase that works on the outputs of the job in their order."""
+
+    #: What is shown of it as progress.
+    shown: ClassVar[str] = "Outputs"
+
+    def __init__(self, context: OutputContext, *, chunk: int) -> None:
+        self.chunk = chunk
+        self._context = context
+        self._results: list[tuple[Output, R]] = []
+
+    @abstractmethod
+    def rows_of(self, output: Output, result: R) -> Sequence[Row]:
+        """The rows that come of a result."""
+
+    @abstractmethod
+    def event_of(self, output: Output, result: R) -> object:
+        """What the event hash is taken over, beside the output: JSON-able, and the same whenever it is done again."""
+
+    def counts_of(self, output: Output, result: R) -> Mapping[str, int]:
+        """What a result adds to the counts of its marker, by name."""
+        return {}
+
+    def is_lost(self, result: R) -> bool:
+        """Whether nothing usable came for an output: it counts as failed."""
+        return False
+
+    def query(self) -> str:
+        """The statement that gives the fields of `Output`, by `$job`, `$after` and `$most`."""
+        return _ITEMS
+
+    def begin(self, chunks: Chunks) -> None:
+        """Go on behind the last output of the last complete chunk."""
+        self._after = int(chunks.position or 0)
+        self._context.engine.progress.began(self.shown, self._context.outputs - self._after)
+
+    def owner(self, item: Output) -> str:
+        """The emission, by its number."""
+        return str(item.emission)
+
+    def take(self, chunks: Chunks, most: int) -> Sequence[Output]:
+        """The next outputs."""
+        page = {"job": self._context.job, "after": self._after, "most": most}
+        found = [Output(*row) for row in self._context.engine.log.query(self.query(), page)]
+        self._after = found[-1].ordinal if found else self._after
+        return found
+
+    def apply(self, items: Sequence[Output], results: Sequence[R]) -> None:
+        """Keep the results for the commit."""
+        self._results += zip(items, results, strict=True)
+
+    def collect(self) -> Changes:
+        """The results as rows."""
+        results, self._results = self._results, []
+        counts = Counter[str]()
+        for output, result in results:
+            counts.update(self.counts_of(output, result))
+        return Changes(
+            rows=[row for output, result in results for row in self.rows_of(output, result)],
+            events=[self.name, *([o.emission, self.event_of(o, r)] for o, r in results)],
+            failed=sum(self.is_lost(result) for _, result in results),
+            counts=counts,
+            position=str(results[-1][0].ordinal) if results else None,
+        )
+
+
+class OutputJob[S: OutputSpec](ABC):
+    """A kind of job on outputs, with what is wanted."""
+
+    #: As in `jobs.kind`.
+    kind: ClassVar[str]
+    spec_type: ClassVar[type[OutputSpec]]
+    #: Names of the phases that ask a model.
+    phase_names: ClassVar[tuple[str, ...]]
+    #: Names of the checks whose results the job writes.
+    own_checks: ClassVar[tuple[str, ...]] = ()
+    #: Tokens of an answer, at most.
+    answer_tokens: ClassVar[int] = 4_096
+
+    def __init__(self, spec: S) -> None:
+        self.spec = spec
+
+    @abstractmethod
+    def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
+        """The phases, in their order."""
+
+    def check(self) -> None:  # noqa: B027 - most jobs have nothing to say
+        """Raise `SetupError` for what this machine cannot do."""
+
+    @property
+    def chosen(self) -> dict[str, object]:
+        """The parameters of `CHOSEN_OUTPUTS`."""
+        return {"all": self.spec.all, "own": list(self.own_checks), "kinds": list(self.spec.kinds)}
+
+    def count(self, run: RunReader) -> int:
+        """How many items the job would have, by `chosen` alone. Raises `SetupError` for what it cannot work on."""
+        ((number,),) = run.query(_COUNT, self.chosen).rows
+        return int(number)
+
+    def fill(self, con: duckdb.DuckDBPyConnection, number: int, seed: int) -> None:
+        """Write what the job is about, as it begins."""
+        con.execute(_FILL, self.chosen | {"job": number, "seed": str(seed), "most": self.spec.n or _MOST})
+
+
+async def answered[T](asked: Iterable[Awaitable[T]]) -> list[T]:
+    """The results of several requests; all are awaited before an error is raised, so that no paid answer is lost."""
+    found: list[T] = []
+    for one in await asyncio.gather(*asked, return_exceptions=True):
+        if isinstance(one, BaseException):
+            raise one
+        found.append(one)
+    return found
+
+
+def role_of(role: str, place: int) -> str:
+    """The role of one of several models by its place from 0: `grader`, `grader-2`, ..."""
+    return role if place == 0 else f"{role}-{place + 1}"
+
+
+def parse_models(given: Sequence[str], role: str, more: str) -> tuple[RoleModel, ...]:
+    """Models of a role as they are named on the command line: `MODEL[@URL][,...]`, each once. Raises `SetupError`.
+
+    `more` is the option that asks one model several times.
+    """
+    found: list[RoleModel] = []
+    for text in (part.strip() for one in given for part in one.split(",")):
+        model, at, address = text.partition("@http")
+        if not model:
+            raise SetupError(f"{','.join(given)!r} names no {role} at one place; write MODEL, or MODEL@URL,MODEL@URL.")
+        if any(one.model == model for one in found):
+            raise SetupError(f"The {role} {model!r} is named twice; to ask it several times give {more}.")
+        found.append(RoleModel(model=model, base_url=(f"http{address}",) if at else ()))
+    return tuple(found)

@@ -1,0 +1,400 @@
+"""Tasks: scenarios in which each person makes one thing after the other, until as many are accepted as are wanted.
+
+A task is a folder with a prompt file, demonstrations, an action and this class::
+
+    class Riddles(Task):
+        \"\"\"Riddles that a person of this kind would make.\"\"\"
+
+        name = "riddles"
+        actions = (Riddle,)          # asked with a prompt of the folder
+
+Steps are rounds. A round asks as many people as rows are missing, so never more rows are accepted than are wanted;
+rows that are rejected, and turns that are lost, are made up for in later rounds, by further people first and then by
+those who gave too few. Who is asked depends on what was accepted before the round and on nothing else.
+"""
+
+import inspect
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import batched, islice
+from math import ceil
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+from pydantic import Field, field_validator
+
+from ...agents.action_schema import prompt_of
+from ...agents.observation import Observation
+from ...personas.errors import RunError, SetupError, SourceError
+from ...personas.formats.foreign import ForeignTexts
+from ...personas.inputs import parse_object, parse_text, read_utf8, resolve_file
+from ...personas.model import Answer, Outcome, PersonaModel, RequestContext
+from ...personas.persona import Passage, Persona
+from ...personas.prompt import fence, find_language, language_name
+from ...personas.rules.languages import is_known_language
+from ...personas.text_to_persona import text_to_persona
+from ..dynamics.world import World
+from ..emitted import EarlierTexts, SimilarOutputs
+from ..engine import Engine
+from ..jobs import Changes, Chunks, Phase, run_phase
+from ..observe import EmbeddingRecall
+from ..resident import Resident, SocietyView
+from ..runfile.job_rows import FailureRow
+from ..runfile.output_rows import DemonstrationRow
+from ..scenario import Scenario, Settings
+from ..seeds import derive_seed, rng_for
+from ..state import SocietyState
+
+if TYPE_CHECKING:
+    from collections import deque
+
+    from ..growth import Growth
+
+#: Rounds of a task, at most; far more than it takes until people or rows end.
+MOST_ROUNDS = 100_000
+#: Further rows that a person is asked for who gave too few that were accepted.
+_FURTHER = 2
+#: People taken from a hub beside those who are needed at least, to make up for what is rejected.
+_SPARE = 1_000
+#: People asked in one round at most where the share of new outputs ends the run: it is looked at between rounds.
+_LOOKED_AT = 500
+
+#: Texts of other files, and of outputs that are there, embedded or read at once.
+_EMBEDDED = 2_000
+_ORIGINALS = """
+SELECT emission, agent, text FROM outputs
+WHERE status = 'accepted' AND emission > $first AND emission <= $last ORDER BY emission
+"""
+_LAST = "SELECT coalesce(max(emission), 0) FROM emissions"
+
+#: Characters of a demonstration with its persona, at most.
+_LONGEST_DEMONSTRATION = 20_000
+
+type Prompting = Literal["zero-shot", "few-shot", "persona-few-shot"]
+
+
+class TaskSettings(Settings):
+    """The settings every task has."""
+
+    n: int = Field(100, ge=1, le=1_000_000_000, description="Accepted rows wanted")
+    per_persona: int = Field(1, ge=1, le=10_000, description="Accepted rows that one person gives, at most")
+    prompting: Prompting = Field("zero-shot", description="Whether demonstrations are shown, and their personas")
+    shots: int = Field(3, ge=1, le=32, description="Demonstrations shown in a request, drawn anew for each")
+    demonstrations: str = Field("", description="File of demonstrations to show instead of the task's own")
+    language: str = Field(
+        "", description="Language to write in, by name or tag: German, pt-BR; empty: the person's own"
+    )
+    until_novelty: float | None = Field(
+        None, gt=0, le=1, description="End when less than this share of the latest 500 outputs was new"
+    )
+    cosine: float = Field(0.9, gt=0, le=1, description="With an embedding model: outputs of this cosine are alike")
+    against: tuple[str, ...] = Field((), description="Files whose texts must not be nearly repeated; or --against")
+
+    @field_validator("language")
+    @classmethod
+    def _known(cls, given: str) -> str:
+        return find_language(given) if given else given
+
+    @field_validator("against", mode="before")
+    @classmethod
+    def _several(cls, given: object) -> object:
+        return (given,) if isinstance(given, str) and given else given
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """An example of what is to be made."""
+
+    output: str
+    #: Description of a person who could have written it; None where it is not known.
+    persona: str | None = None
+
+    def rendered(self, *, with_persona: bool) -> str:
+        """The demonstration as in a prompt."""
+        if not with_persona or self.persona is None:
+            return fence("example", self.output)
+        return f"<example>\n{fence('persona', self.persona)}\n{fence('output', self.output)}\n</example>"
+
+
+def read_demonstrations(path: Path | str) -> tuple[Demonstration, ...]:
+    """The demonstrations in a JSONL file: objects with `output` and, where it is known, `persona`; other keys are free.
+
+    Raises `SourceError` naming the line for anything else, and for a file without any.
+    """
+    path = resolve_file(Path(path))
+    text = read_utf8(path)
+    found = []
+    for number, line in enumerate(text.split("\n"), start=1):  # splitlines also cuts at U+2028, which JSON allows
+        if not line.strip():
+            continue
+        where = f"{str(path)!r}, line {number}"
+        row = parse_object(where, line)
+        persona = parse_text(where, row, "persona") if row.get("persona") is not None else None
+        found.append(Demonstration(parse_text(where, row, "output"), persona))
+        if len(line) > _LONGEST_DEMONSTRATION:
+            raise SourceError(
+                f"{where} has {len(line):,} characters; a demonstration is shown in every request, so give one of "
+                f"{_LONGEST_DEMONSTRATION:,} at most."
+            )
+    if not found:
+        raise SourceError(f'{str(path)!r} holds no demonstrations; write one a line, as {{"output": "..."}}.')
+    return tuple(found)
+
+
+class Task(Scenario):
+    """Makes data: each person makes what `actions` says, alone, and checks decide what is accepted.
+
+    Subclasses name it, give one action with a prompt of its own, and put `demonstrations.jsonl` beside their file. The
+    phrases `examples.few-shot` and `examples.persona-few-shot` of a prompt with the slot `examples` lead to these.
+    """
+
+    noun: ClassVar[str] = "task"
+    independent: ClassVar[bool] = True
+    observes: ClassVar[bool] = False
+    most_steps: ClassVar[int | None] = MOST_ROUNDS
+    #: How people are drawn of a hub with more of them, where that was not said; only tasks in which they know one
+    #: another need any other way.
+    draw: ClassVar[str] = "random"
+    settings_type: ClassVar[type[Settings]] = TaskSettings
+    settings: TaskSettings
+
+    def __init__(self, settings: "Settings | dict[str, object] | None" = None) -> None:
+        """Raises `SetupError` for settings that cannot be."""
+        super().__init__(settings)
+        #: What is shown; it comes in when the run begins.
+        self.demonstrations: tuple[Demonstration, ...] = ()
+        if self.shows_demonstrations:
+            self._check_prompt()
+
+    @property
+    def shows_demonstrations(self) -> bool:
+        """Whether requests hold demonstrations."""
+        return self.settings.prompting != "zero-shot"
+
+    def check_readable(self) -> None:
+        """Raise `SourceError` for demonstrations, or files to compare with, that cannot be read."""
+        if self.shows_demonstrations:
+            read_demonstrations(self.demonstrations_file)
+        if self.settings.against:
+            ForeignTexts(self.settings.against)
+
+    @property
+    def demonstrations_file(self) -> Path:
+        """The file of demonstrations: the one that the settings name, or the one beside the task's class."""
+        given = self.settings.demonstrations
+        return Path(given) if given else Path(inspect.getfile(type(self))).with_name("demonstrations.jsonl")
+
+    def resized(self, n: int) -> Self:
+        """The same task for so many rows."""
+        return type(self)(self.settings.model_copy(update={"n": n}))
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """What the command line says before the run begins, one sentence each."""
+        if is_known_language(tag := self.settings.language or "en"):
+            return ()
+        return (f"Whether texts are in {language_name(tag)} cannot be checked; the check `language` passes them.",)
+
+    @property
+    def people_needed(self) -> int:
+        """People that it takes at least."""
+        return ceil(self.settings.n / self.settings.per_persona)
+
+    def growth(self, growth: "Growth", *, is_counted: bool) -> "Growth":
+        """How people come about where `agents` was not said (`is_counted` is False): enough for the rows wanted.
+
+        Of a hub with more people twice as many are drawn as are needed, and 1,000 more than are needed at least.
+        """
+        if is_counted:
+            return growth
+        needed = self.people_needed
+        most = max(2 * needed, needed + _SPARE) if growth.hub is not None else needed
+        return growth.model_copy(update={"agents": most})
+
+    def task(self, resident: Resident, world: World) -> str:
+        """What is asked for beside the action: what the prompt says of the values of the task's own settings.
+
+        The phrases of a setting are `[choices.SETTING]`, by its values (`yes` and `no` for a truth value); `other` is
+        that for all other values, with the slot `$SETTING`.
+        """
+        own = [name for name in type(self.settings).model_fields if name not in TaskSettings.model_fields]
+        return " ".join(phrase for name in own if (phrase := self.phrase_of(name)))
+
+    def phrase_of(self, setting: str) -> str:
+        """What the prompt says about the value of a setting; empty where it does not mention it."""
+        phrases = prompt_of(self.actions).choices.get(setting, {})
+        value = getattr(self.settings, setting)
+        word = str(value).strip() if not isinstance(value, bool) else "yes" if value else "no"
+        known = phrases.get(word.lower())
+        return Template(phrases.get("other", "")).safe_substitute({setting: word}) if known is None else known
+
+    def observe(self, resident: Resident, observation: Observation, world: World) -> Observation:
+        """What the prompt holds: the demonstrations, and the language that the settings name."""
+        language = self.settings.language or observation.language
+        if not self.shows_demonstrations:
+            return observation if language == observation.language else replace(observation, language=language)
+        rng = rng_for(resident.model.seed, "demonstrations", world.step, resident.id)
+        return replace(observation, examples=self._examples(rng), language=language)
+
+    @property
+    def rows_wanted(self) -> int | None:
+        """Accepted rows."""
+        return self.settings.n
+
+    def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
+        """Whom the round asks: at most as many people as rows are missing."""
+        return self._round(society)
+
+    def ended(self, society: SocietyView) -> bool:
+        """Whether enough is accepted, everybody has been asked, or too little is new."""
+        return self._is_exhausted(society.newest) or not self._round(society)
+
+    def _round(self, society: SocietyView) -> list[Resident]:
+        residents, each = society.residents, self.settings.per_persona
+        missing = self.settings.n - sum(one.accepted for one in residents)
+        if missing <= 0:
+            return []
+        most = missing if self.settings.until_novelty is None else min(missing, _LOOKED_AT)
+        begun = (one for one in residents if 0 < one.asked < each and one.accepted < each)
+        fresh = (one for one in residents if not one.asked)
+        if found := list(islice(begun, most)) or list(islice(fresh, ceil(most / each))):
+            return found
+        short = [one for one in residents if one.accepted < each and one.asked < each + _FURTHER]
+        return sorted(short, key=lambda one: one.asked)[:most]
+
+    def _is_exhausted(self, newest: "deque[bool]") -> bool:
+        least = self.settings.until_novelty
+        return least is not None and len(newest) == newest.maxlen and sum(newest) < least * len(newest)
+
+    def _examples(self, rng: random.Random) -> str:
+        how, shown = self.settings.prompting, self.demonstrations
+        drawn = rng.sample(shown, min(self.settings.shots, len(shown)))
+        examples = "\n\n".join(one.rendered(with_persona=how == "persona-few-shot") for one in drawn)
+        return Template(prompt_of(self.actions).phrase("examples", how)).safe_substitute(examples=examples)
+
+    def _check_prompt(self) -> None:
+        prompt, how = prompt_of(self.actions), self.settings.prompting
+        if "examples" not in prompt.choices or "$examples" not in prompt.system + prompt.user:
+            raise SetupError(
+                f"The prompt {prompt.name!r} of {self.name!r} shows no demonstrations, so prompting cannot be {how!r}; "
+                f"give it the slot $examples and phrases [choices.examples], or use zero-shot."
+            )
+        prompt.phrase("examples", how)
+
+
+async def prepare_task(engine: Engine, task: Task, state: SocietyState, recall: EmbeddingRecall | None) -> None:
+    """Read what outputs are compared with, and have the demonstrations ready. Raises what either raises.
+
+    With `recall`, outputs are compared by the vectors of its model too.
+    """
+    foreign = ForeignTexts(task.settings.against) if task.settings.against else ()
+    if task.settings.against:
+        threshold = min(action.novelty_threshold for action in task.actions)
+        state.against = EarlierTexts(foreign, threshold=threshold)
+    if recall is not None:
+        state.similar = SimilarOutputs(str(engine.log.job_row.embedding_model), task.settings.cosine)
+        for some in batched(((one.place, one.text) for one in foreign), _EMBEDDED):
+            await _hold_similar(state.similar, some, recall, seed=state.seed)
+        ((last,),) = engine.log.query(_LAST)
+        for first in range(0, last, _EMBEDDED):
+            found = engine.log.query(_ORIGINALS, {"first": first, "last": first + _EMBEDDED})
+            made = [((emission, agent), text) for emission, agent, text in found]
+            await _hold_similar(state.similar, made, recall, seed=state.seed)
+    await _prepare_demonstrations(engine, task, seed=state.seed)
+
+
+async def _hold_similar(
+    similar: SimilarOutputs, texts: Sequence[tuple[tuple[int, str] | str, str]], recall: EmbeddingRecall, *, seed: int
+) -> None:
+    vectors = await recall.embed([text for _, text in texts], seed=seed) if texts else {}
+    for what, text in texts:
+        if text in vectors:
+            similar.hold(what, vectors[text])
+
+
+async def _prepare_demonstrations(engine: Engine, task: Task, *, seed: int) -> None:
+    """Infer the personas of demonstrations that have none, where the prompting shows them, once for all of a run.
+
+    They are kept in the run file, and `task` shows them from there. Raises `RunError` when none could be inferred.
+    """
+    if not task.shows_demonstrations:
+        return
+    await run_phase(engine, DemonstrationPhase(task, seed))
+    await engine.flush()
+    rows = engine.log.rows(DemonstrationRow, "ORDER BY ordinal")
+    shown = tuple(Demonstration(row.output, row.persona) for row in rows)
+    if task.settings.prompting == "persona-few-shot":
+        shown = tuple(one for one in shown if one.persona is not None)
+    if not shown:
+        raise RunError(
+            "No persona could be inferred for any demonstration (see the table failures); give personas in the file "
+            "of demonstrations, or use few-shot."
+        )
+    task.demonstrations = shown
+
+
+class DemonstrationPhase(Phase[Demonstration, Answer[tuple[Persona, ...]] | None]):
+    """Text-to-Persona on the demonstrations that have no persona, where personas are shown."""
+
+    name = "demonstrations"
+    chunk = None
+
+    def __init__(self, task: Task, seed: int) -> None:
+        self._task = task
+        self._is_taken = False
+        self._infers = task.settings.prompting == "persona-few-shot"
+        self._seed = seed
+        self._changes = Changes()
+
+    def take(self, chunks: Chunks, most: int) -> Sequence[Demonstration]:
+        """All of them, once."""
+        if self._is_taken:
+            return ()
+        self._is_taken = True
+        return read_demonstrations(self._task.demonstrations_file)
+
+    async def work(self, item: Demonstration, model: PersonaModel) -> Answer[tuple[Persona, ...]] | None:
+        """The person who could have written it; None where the demonstration says it, or no persona is shown."""
+        if item.persona is not None or not self._infers:
+            return None
+        passage = Passage(item.output)
+        drawn = derive_seed(self._seed, self.name, passage.id) >> 32
+        context = RequestContext(self.name, 1, passage.id, drawn)
+        return await text_to_persona(model, passage, verb="write", context=context)
+
+    def owner(self, item: Demonstration) -> str:
+        """The id of its text."""
+        return Passage(item.output).id
+
+    def outcome(self, result: Answer[tuple[Persona, ...]] | None) -> tuple[Outcome, str] | None:
+        """How the request ended, where there was one."""
+        return None if result is None else (result.outcome, result.reason)
+
+    def apply(self, items: Sequence[Demonstration], results: Sequence[Answer[tuple[Persona, ...]] | None]) -> None:
+        """Keep each with its persona, and a row for each whose persona could not be inferred."""
+        for ordinal, (item, answer) in enumerate(zip(items, results, strict=True), start=1):
+            persona = answer.value[0].text if answer is not None and answer.value else item.persona
+            self._changes.rows.append(DemonstrationRow(ordinal, persona, item.output, answer is not None))
+            if answer is not None and answer.value is None:
+                self._changes.failed += 1
+                self._changes.rows.append(self._failure(item, answer))
+
+    def collect(self) -> Changes:
+        """What was applied."""
+        self._changes.events = [row for row in self._changes.rows if isinstance(row, DemonstrationRow)]
+        return self._changes
+
+    def _failure(self, item: Demonstration, answer: Answer[tuple[Persona, ...]]) -> FailureRow:
+        return FailureRow(
+            phase=self.name,
+            number=self.number,
+            step=None,
+            agent=None,
+            owner=self.owner(item),
+            purpose="text_to_persona",
+            outcome=answer.outcome,
+            reason=answer.reason,
+            attempts=answer.attempts,
+        )

@@ -1,0 +1,300 @@
+"""`populace experiment`: arms times replicates of a scenario, compared."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .guard import going_on
+from .options import limit_options, limits_of, prices_of, shared_option
+
+if TYPE_CHECKING:
+    from populace.analysis.experiment.effects import Effect, Findings
+    from populace.sim.experiment.design import Experiment
+    from populace.sim.runfile.reader import RunReader
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the experiment.  [default: FILE without .py]")
+@click.option("--replicates", type=click.IntRange(min=1), help="Instead of those that FILE states.")
+@click.option("--parallel", type=click.IntRange(min=1), default=2, show_default=True, help="Runs at once.")
+@click.option(
+    "--estimate", "is_estimated", is_flag=True, help="Only say what it would take in calls, tokens and money."
+)
+@click.option(
+    "--check-models", is_flag=True, help="Only ask the checks of its models, before anything else is paid for."
+)
+@click.option("--power", is_flag=True, help="Only say how likely it is to find what it expects, by simulation.")
+@click.option(
+    "--pilot",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="A finished experiment that gives --power the standard deviations.",
+)
+@click.option(
+    "--export", type=click.Path(path_type=Path), metavar="FOLDER", help="Write tables and a codebook for other tools."
+)
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "stata"]), default="csv", show_default=True, help="Of them."
+)
+@click.option(
+    "--benchmark",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="People's own answers to items of its surveys, as JSONL or CSV (item, value, n, group), to compare with.",
+)
+@limit_options
+@shared_option
+def experiment(
+    file: Path,
+    out: Path | None,
+    replicates: int | None,
+    parallel: int,
+    is_estimated: bool,
+    check_models: bool,
+    power: bool,
+    pilot: Path | None,
+    export: Path | None,
+    form: str,
+    benchmark: Path | None,
+    **options: Any,
+) -> None:
+    """Run the experiment that the Python FILE declares: each arm as often as it has replicates, over the same people.
+
+    All runs are in one folder, with a merged file that answers SQL. Given again, it goes on where it stopped; finished,
+    it shows what was found. Limits hold for all runs together. FILE may be the folder of a finished experiment.
+    """
+    from dataclasses import replace
+
+    from populace.personas.errors import SetupError
+
+    if file.is_dir():
+        _show(file / "experiment.duckdb", export, form, benchmark)
+        return
+    if pilot is not None and not power:
+        raise SetupError("--pilot gives standard deviations to --power; leave it out, or add --power.")
+    from populace.scenarios.catalog import load_experiment
+
+    declared = load_experiment(file)
+    if replicates is not None:
+        declared = replace(declared, replicates=replicates)
+    if power:
+        _show_power(declared, pilot)
+        return
+    if options["base_url"]:
+        declared = replace(declared, options={**declared.options, "base_url": options["base_url"]})
+    if is_estimated:
+        _show_estimate(declared, options)
+        return
+    folder = out or file.with_suffix("")
+    if check_models:
+        _check_models(declared, folder, parallel, options)
+        return
+    _run(declared, folder, parallel, options)
+    _show(folder / "experiment.duckdb", export, form, benchmark)
+
+
+def _run(declared: "Experiment", folder: Path, parallel: int, options: dict[str, Any]) -> None:
+    from populace.analysis.experiment.effects import check_statistics
+    from populace.facade import experiment as run_experiment
+
+    from .panel import ProgressPanel
+
+    if declared.correction != "none":
+        check_statistics()
+    with going_on(folder, kept="run"):
+        run_experiment(
+            declared,
+            folder,
+            limits=limits_of(options),
+            prices=prices_of(options),
+            cache=options["cache"],
+            parallel=parallel,
+            progress=ProgressPanel(),
+        )
+
+
+def _check_models(declared: "Experiment", folder: Path, parallel: int, options: dict[str, Any]) -> None:
+    from populace.analysis.experiment.models import ModelProperty, table_of_models, told_of_models
+    from populace.scenarios.catalog import find_scenario
+    from populace.scenarios.fidelity.model_checks import MODEL_CHECKS
+    from populace.sim.experiment.folder import check_models
+
+    from .panel import ProgressPanel
+
+    given = declared.scenario
+    with going_on(folder, kept="check"):
+        checked = check_models(
+            declared,
+            folder,
+            find_scenario(given)[0] if isinstance(given, str) else given,
+            checks=MODEL_CHECKS,
+            limits=limits_of(options),
+            prices=prices_of(options),
+            cache=options["cache"],
+            parallel=parallel,
+            progress=ProgressPanel(),
+        )
+    found = [ModelProperty(**{one.name: getattr(row, one.name) for one in fields(ModelProperty)}) for row in checked]
+    if (models := table_of_models(found)).rows:
+        click.echo(_table(models.title, models.columns, models.rows))
+    for said in told_of_models(found):
+        click.echo(f"\n{said}")
+
+
+def _show_estimate(declared: "Experiment", options: dict[str, Any]) -> None:
+    from populace.analysis.table import render_table
+    from populace.scenarios.catalog import find_scenario
+    from populace.scenarios.fidelity.model_checks import MODEL_CHECKS
+    from populace.sim.estimate.experiment import estimate_experiment, experiment_sentences, experiment_table
+
+    from .show import terminal_width
+
+    given = declared.scenario
+    found, script = find_scenario(given) if isinstance(given, str) else (given, None)
+    prices = prices_of(options)
+    parts = estimate_experiment(declared, found, scenario_file=script, checks=MODEL_CHECKS, prices=prices)
+    click.echo(render_table(experiment_table(parts), width=terminal_width(110)), nl=False)
+    for sentence in experiment_sentences(parts):
+        click.echo(sentence)
+
+
+def _show(path: Path, export: Path | None, form: str, benchmark: Path | None) -> None:
+    from populace.agents.procedural import PROCEDURAL_NOTICE
+    from populace.analysis.experiment.effects import read_findings
+    from populace.analysis.experiment.tables import write_tables
+    from populace.sim.runfile.reader import open_hub_or_run
+
+    with open_hub_or_run(path) as merged:
+        found = read_findings(merged)
+        for line in _lines(found):
+            click.echo(line)
+        if benchmark is not None:
+            click.echo(_nearness(merged, benchmark))
+        if not found.is_language_model:
+            click.echo(f"\n{PROCEDURAL_NOTICE}")
+        if export is not None:
+            written = write_tables(merged, found, export, "stata" if form == "stata" else "csv")
+            click.echo(f"\nWritten to {export}: {', '.join(one.name for one in written)}.")
+    click.echo(f'\nAll runs in SQL: `populace sql {quote(str(path))} "FROM outcome_values"`.')
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> str:
+    from populace.analysis.table import Section, render_table
+
+    from .show import terminal_width
+
+    types = ["VARCHAR"] * len(columns)
+    # Arms of several factors break between their levels where there is no room.
+    arms = [place for place, name in enumerate(columns) if name in ("arm", "against", "in")]
+    rows = [
+        tuple(str(cell).replace(",", ", ") if place in arms else cell for place, cell in enumerate(row)) for row in rows
+    ]
+    return f"\n{title}\n{render_table(Section(title, columns, types, rows), width=terminal_width()).rstrip()}"
+
+
+def _nearness(merged: "RunReader", benchmark: Path) -> str:
+    """How far the answers of each arm are from people's."""
+    from populace.analysis.experiment.benchmark import nearness, read_benchmark
+
+    rows = [
+        (
+            *(one.arm, one.item, one.group, f"{one.distance:.3f}", one.measure, f"{one.ceiling:.3f}"),
+            *(f"{one.ceiling_95:.3f}", str(one.answers), str(one.people), "" if one.is_within else "differs"),
+        )
+        for one in nearness(merged, read_benchmark(benchmark))
+    ]
+    columns = ("arm", "item", "in", "distance", "measure", "noise", "95 %", "agents", "people", "")
+    return _table("Distance from people's answers, beside that of two samples of people", columns, rows)
+
+
+def _lines(found: "Findings") -> Iterator[str]:
+    from populace.analysis.experiment.effects import NO_P, SECTIONS
+    from populace.analysis.experiment.models import table_of_models, told_of_models
+    from populace.analysis.table import visible
+
+    seeds = "paired by seed" if found.paired else "seeds of their own"
+    yield visible(f"{found.name}: {found.replicates} replicates an arm, {seeds}; intervals of {1 - found.alpha:.0%}")
+    means = [(m.outcome, m.arm, _number(m.mean), _interval(m.low, m.high), str(m.replicates)) for m in found.means]
+    yield _table("Means of arms, over runs", ("outcome", "arm", "mean", "interval", "runs"), means)
+    for title, kinds in SECTIONS.items():
+        effects = [one for one in found.effects if one.kind in kinds]
+        if effects:
+            columns = ("outcome", "arm", "against", "in", "difference", "interval", "p", "corrected", "")
+            yield _table(title, columns, [_effect(one, found.alpha) for one in effects])
+    if found.checks:
+        rows = [
+            (c.name, c.arm, f"{c.passed} of {c.runs}", f"{_number(c.least)} to {_number(c.greatest)}")
+            for c in found.checks
+        ]
+        yield _table("Manipulation checks", ("check", "arm", "runs that pass", "values"), rows)
+    if found.unvaried:
+        yield f"\n{NO_P}"
+    if (models := table_of_models(found.model_checks)).rows:
+        yield _table(models.title, models.columns, models.rows)
+    yield from (f"\n{said}" for said in told_of_models(found.model_checks))
+
+
+def _effect(one: "Effect", alpha: float) -> tuple[str, ...]:
+    told = {"more": " (more)", "less": " (less)"}.get(one.direction, "")
+    return (
+        *(
+            one.outcome,
+            f"{one.arm}{told}",
+            one.against,
+            one.group,
+            "-" if math.isnan(one.estimate) else f"{one.estimate:+.4g}",
+            _interval(one.low, one.high),
+        ),
+        *(_probability(one.p), _probability(one.p_adjusted), one.verdict(alpha)),
+    )
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.4g}"
+
+
+def _interval(low: float, high: float) -> str:
+    return "-" if math.isnan(low) else f"{low:.4g} to {high:.4g}"
+
+
+def _probability(p: float) -> str:
+    return "-" if math.isnan(p) else "< .001" if p < 0.001 else f"{p:.3f}"
+
+
+def _show_power(declared: "Experiment", pilot: Path | None) -> None:
+    from populace.analysis.experiment.effects import read_findings
+    from populace.analysis.experiment.power import simulated_power
+    from populace.sim.runfile.reader import open_hub_or_run
+
+    known = None
+    if pilot is not None:
+        with open_hub_or_run(pilot / "experiment.duckdb" if pilot.is_dir() else pilot) as merged:
+            known = read_findings(merged)
+    found = simulated_power(
+        declared.hypotheses,
+        replicates=declared.replicates,
+        paired=declared.paired,
+        alpha=declared.alpha,
+        correction=declared.correction,
+        pilot=known,
+        seed=declared.seed,
+    )
+    columns = ("outcome", "arm", "against", "effect", "sd", "replicates", "power", "interval")
+    rows = [
+        (
+            *(one.outcome, one.arm, one.against, f"{one.effect:+.4g}", f"{one.sd:.4g}", str(one.replicates)),
+            *(f"{one.power:.1%}", f"{one.low:.1%} to {one.high:.1%}"),
+        )
+        for one in found
+    ]
+    click.echo(_table("Power", columns, rows))
+    click.echo(
+        "\nPower is the share of 2,000 simulated experiments that find the effect, tested and corrected as the real "
+        "one. It is as good as the effect and the standard deviation that were expected."
+    )

@@ -1,0 +1,155 @@
+"""`populace resume`: going on with whatever a file holds that is not finished."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .grade import GRADING, resume_grading
+from .hub import resume_embedding
+from .hub_people import resume_enrichment
+from .options import (
+    changed_limits,
+    embedding_options,
+    embeddings_of,
+    limit_options,
+    prices_of,
+    role_options,
+    roles_of,
+    shared_option,
+)
+from .run import live, scenario_of
+from .solve import resume_evaluation, resume_solving
+from .survey import SURVEY, resume_surveying
+
+if TYPE_CHECKING:
+    from populace.sim.hub_jobs.jobs import JobState
+    from populace.sim.trust import TrustedKind
+
+_STATUS = """
+SELECT scenario, scenario_file, status, reason, (SELECT coalesce(max(step), 0) FROM steps),
+       settings ->> '$.per_persona' IS NOT NULL
+FROM runs
+"""
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--script", type=click.Path(path_type=Path), help="The scenario's script, when it has moved.")
+@limit_options
+@embedding_options
+@role_options
+@click.option("--model", help="The run's own model, named again, where the file is somebody else's and that is a file.")
+@click.option("--no-cache", is_flag=True, help="Go on without the cache that the run was given.")
+@click.option("--steps", type=int, default=None, help="Steps to run in all, when more are wanted than before.")
+@shared_option
+def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, **options: Any) -> None:
+    """Go on with what was stopped in FILE: a run, growth, enrichment or embedding. No answer is paid for twice.
+
+    Limits, prices and cache are those of the job, where no others are given. A file that you did not make on this
+    machine must be told again which script, address and cache are meant.
+    """
+    from populace.sim.hub_jobs.jobs import jobs_in
+
+    if no_cache and options["cache"] is not None:
+        raise click.UsageError("--cache and --no-cache contradict each other; leave one out.")
+    jobs = jobs_in(file)
+    waiting = [job for job in jobs if job.kind in _ON_FINISHED and not job.is_ended]
+    if all(job.kind in _ON_FINISHED for job in jobs) and jobs:
+        if not waiting:
+            click.echo("There was nothing to do: every job of this file is finished.")
+    elif not waiting or steps is not None or any(job.kind not in _ON_FINISHED and not job.is_ended for job in jobs):
+        _resume_run(file, script, steps, options, no_cache=no_cache)
+    _resume_jobs(file, waiting, script, options, no_cache=no_cache)
+
+
+def _resume_run(
+    file: Path, script: Path | None, steps: int | None, options: Mapping[str, Any], *, no_cache: bool
+) -> None:
+    """Go on with the run of a file: the people that are grown, and the steps that they take."""
+    from populace.sim.runfile.reader import open_run
+    from populace.sim.scenario import GrowthOnly
+    from populace.sim.society import Society
+    from populace.sim.trust import check_resumed
+
+    from .panel import ProgressPanel
+    from .show import show_finished
+
+    with open_run(file) as stored:  # opened once for all that is read before the run goes on
+        ((name, made_by, status, reason, lived, is_data),) = stored.query(_STATUS).rows
+        if status == "finished" and steps in (None, lived):
+            show_finished(file, name)
+            if is_data or name == GrowthOnly.name:
+                click.echo(f"There was nothing to do: {'the run' if is_data else 'growth'} is finished.")
+                return
+            click.echo(
+                f"\nThere was nothing to do: the run is finished. For more steps: "
+                f"`populace resume {quote(str(file))} --steps {lived + 1}`."
+            )
+            return
+        _say_paused("The run", status, reason)
+        solver, grader = roles_of(options).values()
+        given: dict[TrustedKind, object] = {
+            "address": options["base_url"],
+            "embeddings": embeddings_of(options)["embeddings_url"],
+            "solver": solver,
+            "grader": grader,
+            "cache": False if no_cache else options["cache"],
+            "source": options.get("sources_named", False),
+        }
+        check = partial(check_resumed, stored, given, model=options.get("model"))
+        found = scenario_of(file, name, script, made_by, command="resume", check=check)
+        society = Society.resume(
+            file,
+            found,
+            model=options.get("model"),
+            base_url=options["base_url"],
+            sources_named=options.get("sources_named", False),
+            limits=changed_limits(options),
+            prices=prices_of(options),
+            **embeddings_of(options),
+            **roles_of(options),
+            cache=False if no_cache else options["cache"],
+            steps=steps,
+            progress=ProgressPanel(),
+        )
+    live(society)
+
+
+def _say_paused(what: str, status: str, reason: str | None) -> None:
+    """Why it paused and how much was left then, where that is known."""
+    if status == "paused" and reason:
+        click.echo(f"{what} was paused: {reason}")
+
+
+#: Kinds of jobs on what is finished: on the people of a hub, or on what a run has made.
+_ON_FINISHED = ("enrichment", "embedding", "solving", "evaluation", SURVEY, *GRADING)
+
+
+def _resume_jobs(
+    file: Path, jobs: "Sequence[JobState]", script: Path | None, options: Mapping[str, Any], *, no_cache: bool
+) -> None:
+    """Go on with the unfinished jobs on a hub or on what a run has made, in the order in which they began."""
+    embeddings = embeddings_of(options)
+    cache = False if no_cache else options["cache"]
+    same = {"limits": changed_limits(options), "cache": cache, "model": options.get("model")}
+    endpoint = {"base_url": options["base_url"] or None, "prices": prices_of(options)}
+    of_run = {"script": script, **roles_of(options)}
+    for job in jobs:
+        _say_paused(f"Job {job.job} ({job.kind})", job.status, job.reason)
+        if job.kind == "enrichment":
+            resume_enrichment(file, job.job, same | endpoint)
+        elif job.kind == SURVEY:
+            resume_surveying(file, job.job, same | endpoint | embeddings)
+        elif job.kind == "solving":
+            resume_solving(file, job.job, same | endpoint | of_run)
+        elif job.kind == "evaluation":
+            resume_evaluation(file, job.job, same | endpoint | of_run)
+        elif job.kind in GRADING:
+            resume_grading(file, job.job, same | endpoint | of_run)
+        else:
+            given = {"base_url": embeddings["embeddings_url"], "prices": embeddings["embeddings_prices"]}
+            resume_embedding(file, job.job, same | given)

@@ -1,0 +1,255 @@
+"""`populace survey` and `ask`: what the agents of a run are asked, in it or now, and what they answered."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .diversity import show_result
+from .guard import going_on
+from .options import embedding_options, embeddings_of, limit_options, limits_of, prices_of, sampling_options
+from .show import show_estimate
+
+if TYPE_CHECKING:
+    from populace.sim.survey.declared import Survey
+    from populace.sim.survey.job import Surveyed
+
+_PATH = click.Path(path_type=Path)
+
+#: The kind of jobs that this command begins.
+SURVEY = "survey"
+
+
+@click.command()
+@click.argument("run_path", type=_PATH, metavar="RUN")
+@click.argument("file", type=_PATH, required=False)
+@click.option("--survey", "name", metavar="NAME", help="Only this survey.  [default: all]")
+@click.option("--by", metavar="COLUMN", help="For each group too: group, or a column of profiles, as occupation.")
+@click.option("--json", "as_json", is_flag=True, help="The tables as a JSON object.")
+@click.option("--model", default="procedural", show_default=True, help="Who answers for the agents, with FILE.")
+@click.option("--estimate", "is_estimated", is_flag=True, help="Say what FILE would take in calls, tokens and money.")
+@click.option("--seed", type=int, help="Seed of samples and orders of options, with FILE.  [default: the run's]")
+@click.option("--batch", is_flag=True, help="Send the questions through the endpoint's batches.")
+@click.option("--anew", is_flag=True, help="Ask again, or though another survey is unfinished, which is abandoned.")
+@limit_options
+@sampling_options
+@embedding_options
+def survey(
+    run_path: Path,
+    file: Path | None,
+    name: str | None,
+    by: str | None,
+    as_json: bool,
+    is_estimated: bool,
+    **options: Any,
+) -> None:
+    """Tables of what the agents of RUN answered: means and shares with 95 % intervals, non-response, reliability.
+
+    With FILE, a Python file that defines one or more of `Survey`, the agents of the finished run are asked first, as
+    they are after its last step; the run and its event hash stay as they are. Answers are rows of `answers` with the
+    job's number. Given again, a survey that was stopped goes on, and pays for no answer twice.
+    """
+    from populace.agents.procedural import PROCEDURAL_NOTICE
+    from populace.analysis.surveys.tables import describe_surveys, read_surveys
+    from populace.sim.runfile.reader import open_made
+
+    if is_estimated:
+        _estimate(run_path, file, name, options)
+        return
+    job = None if file is None else _ask(run_path, file, name, options, is_quiet=as_json)
+    with open_made(run_path) as run:
+        tables = read_surveys(run, survey=name, job=job, by=by)
+    show_result(tables, describe_surveys(tables), as_json=as_json)
+    if not as_json:
+        counted = "Agents count by their weights." if tables.is_weighted else "All agents count alike."
+        click.echo(f'{counted} Each answer: `populace sql {quote(str(run_path))} "FROM answers"`.')
+        if tables.has_stand_in:
+            click.echo(f"\n{PROCEDURAL_NOTICE}")
+
+
+def _chosen(file: Path, name: str | None) -> "list[Survey]":
+    """The surveys in a file, or the one of this name. Raises `SetupError`."""
+    from populace.personas.errors import SetupError
+    from populace.personas.inputs import nearest
+    from populace.scenarios.catalog import load_surveys
+
+    surveys = load_surveys(file)
+    if name is not None and not any(one.name == name for one in surveys):
+        names = [one.name for one in surveys]
+        raise SetupError(f"{str(file)!r} has no survey {name!r}{nearest(name, names)}; it has: {', '.join(names)}.")
+    return [one for one in surveys if name in (None, one.name)]
+
+
+def _estimate(run: Path, file: Path | None, name: str | None, options: Mapping[str, Any]) -> None:
+    from populace.personas.errors import SetupError
+    from populace.sim.estimate.surveys import estimate_survey
+
+    if file is None:
+        raise SetupError("--estimate is for a survey that is to be asked; name its FILE, or leave --estimate out.")
+    asked = {one: options[one] for one in ("model", "batch", "seed")}
+    where = options["base_url"] or None
+    show_estimate(
+        estimate_survey(
+            run, _chosen(file, name), **asked, base_url=where, prices=prices_of(options), **embeddings_of(options)
+        )
+    )
+
+
+def _ask(run: Path, file: Path, name: str | None, options: Mapping[str, Any], *, is_quiet: bool) -> int:
+    from populace.sim.survey.job import survey_run
+
+    from .panel import ProgressPanel
+
+    surveys = _chosen(file, name)
+    _say_recall(run, options)
+    with going_on(run):
+        done = survey_run(
+            run,
+            surveys,
+            **{one: options[one] for one in ("model", "cache", "batch", "seed", "anew")},
+            **embeddings_of(options),
+            base_url=options["base_url"] or None,
+            limits=limits_of(options),
+            prices=prices_of(options),
+            progress=ProgressPanel(),
+        )
+    if not is_quiet:
+        _show(done)
+    return done.job
+
+
+def resume_surveying(run: Path, job: int, given: Mapping[str, Any]) -> None:
+    """Go on with an unfinished survey of a finished run, as `populace resume` does."""
+    from populace.sim.survey.job import resume_survey
+
+    from .panel import ProgressPanel
+
+    with going_on(run):
+        done = resume_survey(run, job, progress=ProgressPanel(), **given)
+    _show(done)
+    click.echo(f"The tables: `populace survey {quote(str(run))}`.")
+
+
+def _say_recall(run: Path, options: Mapping[str, Any]) -> None:
+    """Say so where agents recalled by meaning in the run, and do so by words now."""
+    from populace.sim.runfile.reader import open_run
+    from populace.sim.runfile.recording import run_of
+    from populace.sim.survey.recall import note_on_recall
+
+    with open_run(run) as stored:
+        if note := note_on_recall(run_of(stored), run, options["embeddings"]):
+            click.echo(note, err=True)
+
+
+def _show(done: "Surveyed") -> None:
+    lost = done.answers - done.given - done.unsure
+    click.echo(
+        f"{done.respondents:,} respondents gave {done.given:,} answers of {done.answers:,}; {done.unsure:,} were "
+        f'"don\'t know" and {lost:,} did not come (job {done.job}).'
+    )
+
+
+@click.command()
+@click.argument("run_path", type=_PATH, metavar="RUN")
+@click.argument("agent")
+@click.argument("questions", nargs=-1, metavar="[QUESTION]...")
+@click.option("--anew", is_flag=True, help="Begin another interview; else that with this agent goes on.")
+@click.option("--model", default="procedural", show_default=True, help="Who answers for the agent.")
+@limit_options
+@sampling_options
+@embedding_options
+def ask(run_path: Path, agent: str, questions: Sequence[str], anew: bool, **options: Any) -> None:
+    """Interview an agent of the finished run RUN, as it is after the last step: its answers go into a file beside it.
+
+    AGENT is an id or its beginning, the agent's number, or words of its description. Several questions are asked one
+    after the other; asked again, the interview goes on. Without a question it is shown as it stands. The run and its
+    event hash stay as they are: questions and answers are in RUN.interviews.duckdb.
+    """
+    from populace.agents.procedural import PROCEDURAL_NOTICE
+    from populace.analysis.table import visible
+    from populace.personas.errors import PausedError
+    from populace.sim.interview import find_agent, interview, told_so_far
+    from populace.sim.runfile.reader import open_made
+
+    with open_made(run_path) as run:
+        found = find_agent(run, agent)
+    click.echo(visible(f"{found.ordinal}: {found.text}"))
+    if questions:
+        _say_recall(run_path, options)
+        try:
+            turns = interview(
+                run_path,
+                found.agent,
+                questions,
+                anew=anew,
+                model=options["model"],
+                cache=options["cache"],
+                **embeddings_of(options),
+                base_url=options["base_url"] or None,
+                limits=limits_of(options),
+                prices=prices_of(options),
+            )
+        except PausedError as error:
+            raise PausedError(f"Paused. {error} What was answered is kept: ask the questions that are left.") from error
+    else:
+        turns = told_so_far(run_path, found.agent)
+    for turn in turns:
+        click.echo(visible(f"\n> {turn.question}\n{turn.answer or f'(no answer: {turn.reason})'}"))
+    if not turns:
+        click.echo("It was asked nothing yet; give a question.")
+    if any(turn.model.partition(":")[0] == "procedural" for turn in turns):
+        click.echo(f"\n{PROCEDURAL_NOTICE}")
+    if questions and all(turn.answer is None for turn in turns):
+        click.get_current_context().exit(1)
+
+
+@click.command()
+@click.argument("run_path", type=_PATH, metavar="RUN")
+@click.option("--model", default="procedural", show_default=True, help="Who answers for the agents.")
+@click.option("--json", "as_json", is_flag=True, help="The report as a JSON object.")
+@click.option("--batch", is_flag=True, help="Send the questions through the endpoint's batches.")
+@click.option("--anew", is_flag=True, help="Ask again, though it was asked after the last step.")
+@limit_options
+@sampling_options
+@embedding_options
+def drift(run_path: Path, as_json: bool, **options: Any) -> None:
+    """How far the agents of RUN are who their profiles say, and how varied they are: persona drift, variance collapse.
+
+    The agents of the finished run answer a fixed questionnaire about themselves, as a job in its file, unless they did
+    so after the last step already. A scenario may have it asked in the run too (`identity_survey(at=(0, 8))`), which
+    shows drift from wave to wave. Profiles come with people of a hub that was enriched.
+    """
+    from populace.agents.procedural import PROCEDURAL_NOTICE
+    from populace.analysis.surveys.drift import describe_drift, has_answers, notes_on_drift, read_drift
+    from populace.sim.runfile.reader import open_made
+    from populace.sim.runfile.recording import last_step
+    from populace.sim.survey.job import drift_survey, survey_run
+
+    from .panel import ProgressPanel
+
+    with open_made(run_path) as run:
+        is_asked = has_answers(run, step=last_step(run))
+    if options["anew"] or not is_asked:
+        _say_recall(run_path, options)
+        with going_on(run_path):
+            survey_run(
+                run_path,
+                [drift_survey(run_path)],
+                **{one: options[one] for one in ("model", "cache", "batch", "anew")},
+                **embeddings_of(options),
+                base_url=options["base_url"] or None,
+                limits=limits_of(options),
+                prices=prices_of(options),
+                progress=ProgressPanel(),
+            )
+    else:
+        click.echo("It was asked already after the last step; to have it asked again, give `--anew`.", err=True)
+    with open_made(run_path) as run:
+        report = read_drift(run)
+    show_result(report, describe_drift(report), as_json=as_json)
+    for note in () if as_json else notes_on_drift(report):
+        click.echo(note)
+    if report.has_stand_in and not as_json:
+        click.echo(f"\n{PROCEDURAL_NOTICE}")

@@ -1,0 +1,28 @@
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from populace.analysis.data_summary import DataSummary
+
+
+def summary(**changed: Any) -> DataSummary:
+    whole: dict[str, Any] = {"task": "math", "model": "openai:m", "is_language_model": True, "seed": 1, "rounds": 3}
+    whole |= {"status": "finished", "reason": None, "settings": MappingProxyType({"per_persona": 1}), "event_hash": ""}
+    whole |= {"wanted": 8, "accepted": 0, "rejected": {}, "lost": {}, "people": 6, "asked": 6, "calls": 9, "cost": None}
+    return DataSummary(**(whole | changed))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"rejected": {"asks_something": 17, "leak": 1}}, "18 outputs rejected, most often for asks_something;"),
+        ({"lost": {"mismatch": 1}}, "1 turn lost, most often for mismatch;"),
+        ({"accepted": 6, "rejected": {"leak": 9}}, "6 people gave what they could at 1 row each. A larger hub"),
+        ({"accepted": 8}, ""),
+    ],
+)
+def test_why_rows_are_missing_is_told_by_what_took_most_of_them(changed: dict[str, Any], said: str) -> None:
+    shortfall = summary(**changed).shortfall
+    assert said in shortfall
+    assert ("larger hub" in shortfall) == (changed.get("accepted") == 6)

@@ -1,0 +1,101 @@
+"""`populace survey`, `ask` and `drift`: what they ask, show and refuse, and how they end."""
+
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+from openai_server import OpenAIServer
+
+from .conftest import Ask
+
+POLL = """from populace.sim import Choice, Likert, Survey
+
+poll = Survey("poll", [Likert("I trust the council.", dont_know=True), Choice("Which?", ("tea", "coffee"))], repeats=2)
+"""
+
+
+@pytest.fixture
+def poll(folder: Path) -> Path:
+    """A file with a survey of two items."""
+    path = folder / "poll.py"
+    path.write_text(POLL)
+    return path
+
+
+def test_what_a_survey_will_take_is_told_before(ask: Ask, run_file: Path, poll: Path) -> None:
+    said = ask("survey", run_file, poll, "--estimate", "--model", "openai:m", "--base-url", "http://127.0.0.1:9")
+    assert (said.code, said.complaint) == (0, ""), said
+    assert "16 to 24" in said.out
+    ask("survey", run_file, "--estimate").complains(2, "--estimate is for a survey that is to be asked")
+    ask("survey", run_file).complains(2, "Nobody in this run was asked a survey")
+
+
+def test_a_finished_run_is_asked_and_its_tables_shown(ask: Ask, run_file: Path, poll: Path) -> None:
+    said = ask("survey", run_file, poll)
+    assert (said.code, said.complaint) == (0, ""), said
+    assert "8 respondents gave" in said.out
+    for word in ("poll (job 2)", "coffee", "repeats after step 2", "kappa", "All agents count alike.", "stand-in"):
+        assert word in said.out
+    found = json.loads(ask("survey", run_file, "--json", "--by", "group").out)
+    assert {one["group"] for one in found["items"]} == {None, "(none)"}
+    ask("survey", run_file, poll).complains(2, "has asked just this", "--anew")
+    assert ask("survey", run_file, poll, "--anew", "--survey", "poll").code == 0
+    assert "job 2 (survey) from 16 recorded answers" in ask("replay", run_file).out
+
+
+def test_a_survey_that_a_budget_stops_is_resumed(
+    ask: Ask, run_file: Path, poll: Path, openai_server: OpenAIServer
+) -> None:
+    given = ("--model", "openai:m", "--base-url", openai_server.base_url)
+    ask("survey", run_file, poll, *given, "--max-calls", 3, "--max-in-flight", 1).complains(
+        3, "Paused.", "Survey poll: 13 left.", "`populace resume run.duckdb`"
+    )
+    said = ask("resume", run_file, "--max-calls", 100)
+    assert said.code == 0, said
+    assert said.out.startswith("Job 2 (survey) was paused: The budget of 3 calls is spent")
+    assert "Survey poll: 13 left." in said.out
+    assert "8 respondents gave 32 answers of 32" in said.out or "don't know" in said.out
+    assert openai_server.calls == 16
+
+
+def test_what_cannot_be_surveyed_is_refused(ask: Ask, run_file: Path, poll: Path, folder: Path) -> None:
+    ask("survey", run_file).complains(2, "Nobody in this run was asked a survey", "populace survey RUN FILE.py")
+    ask("survey", run_file, poll, "--survey", "pol").complains(2, "has no survey 'pol' (did you mean 'poll'")
+    (folder / "none.py").write_text("x = 1")
+    ask("survey", run_file, "none.py").complains(2, "'none.py' defines no Survey")
+    (folder / "twice.py").write_text("from populace.sim import Choice\nChoice('Which?', ('tea', 'tea'))")
+    ask("survey", run_file, "twice.py").complains(2, "The item 'Which?' has the option 'tea' twice")
+    ask("survey", run_file, "gone.py").complains(2, "There is no survey file 'gone.py'")
+
+
+def test_an_agent_is_interviewed(ask: Ask, run_file: Path) -> None:
+    before = run_file.read_bytes()
+    assert "It was asked nothing yet" in ask("ask", run_file, 3).out
+    said = ask("ask", run_file, 3, "What do you do?", "Why?")
+    assert (said.code, said.complaint) == (0, ""), said
+    assert "> What do you do?\n" in said.out
+    assert "> Why?\n" in said.out
+    assert "stand-in" in said.out
+    assert ask("ask", run_file, 3).out == said.out
+    assert run_file.read_bytes() == before
+    with duckdb.connect(str(run_file)) as file:
+        file.execute("UPDATE jobs SET embedding_model = 'openai:m' WHERE job = 1")
+    told = "recalled their notes by meaning (openai:m); as no embedding model is named, they recall by words now. As in"
+    assert told in ask("ask", run_file, 3, "Since when?").complaint
+    ask("ask", run_file, 3, "And now?", "--embeddings", "openai:x", "--embeddings-url", "http://127.0.0.1:9").complains(
+        2, "recalled their notes by the embedding model openai:m", "--embeddings openai:x"
+    )
+    ask("ask", run_file, 99, "Hello?").complains(2, "No agent of the run in 'run.duckdb' is '99'")
+
+
+def test_drift_asks_once_and_says_that_there_are_no_profiles(ask: Ask, run_file: Path) -> None:
+    said = ask("drift", run_file)
+    assert (said.code, said.complaint) == (0, ""), said
+    assert "Spread" in said.out
+    assert "The run holds no profiles, so answers could not be compared" in said.out
+    again = ask("drift", run_file, "--json")
+    assert "asked already after the last step; to have it asked again, give `--anew`" in again.complaint
+    found = json.loads(again.out)
+    assert found["profiles"] == 0
+    assert {one["job"] for one in found["spread"]} == {2}

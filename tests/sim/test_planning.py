@@ -1,0 +1,147 @@
+"""Agents that plan and reflect, over whole runs: with the stand-in, and over HTTP with faults."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ballots import Answering
+from complete_town import TalkingTown, at_length, talking
+from langchain_core.messages import BaseMessage
+from openai_server import OpenAIServer
+
+from populace.personas.errors import SetupError
+from populace.sim.fork import fork
+from populace.sim.replay import replay
+from populace.sim.society import Society
+
+SETTINGS = {"memory_kind": "stream", "plan_every": 2, "reflect_at": 20, "recalled": 6}
+NOTES = "SELECT step, agent, ordinal, text, kind, importance FROM memories ORDER BY ALL"
+SEEN = "SELECT step, agent, text FROM observations ORDER BY ALL"
+PURPOSES = "SELECT purpose, count(*) FROM calls WHERE phase = 'step' GROUP BY purpose ORDER BY purpose"
+
+town = partial(talking, people=8, settings=SETTINGS)
+
+
+def sql(path: Path, query: str) -> list[tuple[Any, ...]]:
+    from populace.sim.runfile.reader import open_run
+
+    with open_run(path) as run:
+        return run.query(query).rows
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A town that plans and reflects, after four steps; never to be written to."""
+    path = tmp_path_factory.mktemp("plans") / "run.duckdb"
+    town(path, model="procedural").run()
+    return path
+
+
+def test_plans_and_reflections_are_calls_by_purpose_and_notes(whole: Path) -> None:
+    purposes = dict(sql(whole, PURPOSES))
+    assert purposes["plan"] == 2 * 8  # in steps 1 and 3
+    assert purposes["turn"] == 4 * 8
+    assert 0 < purposes["reflect"] <= 2 * 8
+    notes = dict(sql(whole, "SELECT kind, count(*) FROM memories GROUP BY kind"))
+    assert notes["plan"] == 16
+    assert purposes["reflect"] <= notes["reflection"] <= 3 * purposes["reflect"]
+
+
+def test_a_plan_is_in_the_prompts_of_the_steps_for_which_it_holds(whole: Path) -> None:
+    told = """
+        SELECT count(*), count(*) FILTER (contains(o.text, '- You plan: ' || m.text)) FROM observations AS o
+        JOIN memories AS m ON m.agent = o.agent AND m.kind = 'plan' AND o.step - m.step IN (0, 1)
+    """
+    assert sql(whole, told) == [(32, 32)]
+
+
+@pytest.mark.parametrize("stop", [pytest.param(n, marks=() if n == 2 else pytest.mark.slow) for n in (1, 2, 3)])
+def test_a_run_that_stopped_plans_and_reflects_as_if_it_had_not(whole: Path, tmp_path: Path, stop: int) -> None:
+    out = tmp_path / "run.duckdb"
+    with town(out, model="procedural") as begun:
+        begun.run_for(stop)
+        begun._error = KeyboardInterrupt()  # as when it is interrupted
+    again = Society.resume(out, TalkingTown).run()
+    assert again.event_hash == sql(whole, "SELECT event_hash FROM runs")[0][0]
+    assert [sql(out, query) for query in (SEEN, NOTES, PURPOSES)] == [sql(whole, q) for q in (SEEN, NOTES, PURPOSES)]
+
+
+@pytest.mark.slow
+def test_a_replay_plans_and_reflects_the_same(whole: Path, tmp_path: Path) -> None:
+    replay(whole, TalkingTown, out=tmp_path / "replay.duckdb")
+    assert sql(tmp_path / "replay.duckdb", NOTES) == sql(whole, NOTES)
+
+
+@pytest.mark.slow
+def test_a_fork_plans_and_reflects_the_same_and_pays_for_none_of_it(whole: Path, tmp_path: Path) -> None:
+    forked = fork(whole, TalkingTown, at=2, out=tmp_path / "fork.duckdb").run()
+    assert sql(forked.path, NOTES) == sql(whole, NOTES)
+    assert sql(forked.path, "SELECT count(*) FROM calls WHERE source = 'endpoint' AND phase = 'step'") == [(0,)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("people", "steps"), [(6, 2), (50, 6)])
+def test_over_http_faults_change_nothing(
+    impatient: None, openai_server: OpenAIServer, tmp_path: Path, people: int, steps: int
+) -> None:
+    options = {"model": "openai:test", "base_url": openai_server.base_url, "steps": steps}
+    well = talking(tmp_path / "well.duckdb", people, settings=SETTINGS, **options).run()
+    openai_server.reset()
+    openai_server.fault("rate_limit", 0.15).fault("server_error", 0.05).fault("drop", 0.03)
+    ill = talking(tmp_path / "ill.duckdb", people, settings=SETTINGS, **options).run()
+    assert ill.event_hash == well.event_hash
+    assert ill.sql(NOTES).rows == well.sql(NOTES).rows
+    assert not ill.sql("SELECT 1 FROM failures").rows
+    assert sum(openai_server.by_fault[fault] for fault in ("rate_limit", "server_error", "drop")) > 3
+
+
+def failing_at(mark: str) -> Callable[[list[BaseMessage]], str]:
+    """Answers turns, and gives no JSON where the rules of the prompt hold `mark`."""
+
+    def answer(messages: list[BaseMessage]) -> str:
+        return "I would rather not." if mark in str(messages[0].content) else at_length(messages)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("purpose", "settings", "due"),
+    [("plan", {"plan_every": 9}, (1, 2)), ("reflect", {"reflect_at": 1, "memory": 4}, (2,))],
+)
+def test_a_stage_without_an_answer_is_a_row_and_leaves_the_turn_as_it_is(
+    tmp_path: Path, purpose: str, settings: dict[str, int], due: tuple[int, ...]
+) -> None:
+    mark = {"plan": "what that person means to do next", "reflect": "what that person concludes"}[purpose]
+    model = Answering(answer=failing_at(mark))
+    asked = {"memory_kind": "stream", **settings}
+    run = talking(tmp_path / "run.duckdb", 3, settings=asked, model=model, steps=2).run()
+    assert run.sql("SELECT active, acted, failed FROM steps").rows == [(3, 3, 0)] * 2
+    rows = run.sql("SELECT step, count(*), any_value(outcome), any_value(purpose) FROM failures GROUP BY step").rows
+    assert sorted(rows) == [(step, 3, "not_json", purpose) for step in due]
+    assert run.sql("SELECT count(*) FROM memories WHERE kind IN ('plan', 'reflection')").rows == [(0,)]
+
+
+def test_plans_and_reflections_stay_within_the_tokens_of_a_prompt(tmp_path: Path) -> None:
+    longest: list[int] = []
+
+    def answer(messages: list[BaseMessage]) -> str:
+        longest.append(sum(len(str(message.content)) for message in messages))
+        rules = str(messages[0].content)
+        if "means to do next" in rules:
+            return f'{{"text": "{"plan " * 59}"}}'
+        if "concludes" in rules:
+            return f'{{"insights": [{{"text": "{"think " * 49}", "importance": 9}}]}}'
+        return at_length(messages)
+
+    asked = {"memory_kind": "stream", "plan_every": 1, "reflect_at": 1, "heard": 8, "prompt_tokens": 700}
+    talking(tmp_path / "run.duckdb", 6, settings=asked, model=Answering(answer=answer), steps=3).run()
+    assert len(longest) == (3 + 3 + 2) * 6  # plans, turns, and reflections from step 2 on
+    assert 600 * 4 < max(longest) <= 700 * 4
+
+
+@pytest.mark.parametrize("setting", ["plan_every", "reflect_at"])
+def test_without_a_stream_neither_can_be_had(setting: str) -> None:
+    with pytest.raises(SetupError, match=f"'{setting}' of scenario 'talking' cannot be 3: .*memory_kind=stream"):
+        TalkingTown({setting: 3})
