@@ -24,6 +24,8 @@ from ..calibration import iter_rows
 from ..evaluation import Reader
 
 _DRAWS = 1_000
+#: How many people shares stand for, where the file gives no numbers.
+_SAMPLE = 1_000
 _EXAMPLE = '{"item": "trust", "value": 4, "n": 120, "group": "rural"}'
 _ITEMS = "SELECT DISTINCT item, type, low, high FROM surveys"
 _HAS_ARMS = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'arms'"
@@ -91,13 +93,11 @@ def read_benchmark(path: Path) -> dict[tuple[str, str], dict[str, float]]:
     return {key: dict(values) for key, values in counted.items()}
 
 
-def nearness(
-    reader: Reader, people: Mapping[tuple[str, str], Counts], *, sample: int = 1_000, seed: int = 0
-) -> list[Nearness]:
+def nearness(reader: Reader, people: Mapping[tuple[str, str], Counts]) -> list[Nearness]:
     """The distance of each arm's latest answers from people's, by item and subgroup.
 
-    `sample` is how many people shares stand for, where the file gives no numbers. Raises `SetupError` for an item that
-    was not asked, and where nothing was.
+    Where the file gives shares and no numbers, they stand for 1,000 people. Raises `SetupError` for an item that was
+    not asked, and where nothing was.
     """
     items = {item: (kind, low, high) for item, kind, low, high in reader.query(_ITEMS).rows}
     if not items:
@@ -114,11 +114,11 @@ def nearness(
     for arm, item, group, value, weight in reader.query(_ANSWERS.format(**words)).rows:
         for each in {"", group}:
             given[arm, item, each][_text(value)] += weight
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     found = []
     for (arm, item, group), counts in sorted(given.items()):
         if (theirs := people.get((item, group))) is not None:
-            found.append(_compared(arm, item, group, counts, theirs, items[item], sample, rng))
+            found.append(_compared(arm, item, group, counts, theirs, items[item], rng))
     return found
 
 
@@ -129,7 +129,6 @@ def _compared(
     ours: Counts,
     theirs: Counts,
     kind: tuple[str, Any, Any],
-    sample: int,
     rng: np.random.Generator,
 ) -> Nearness:
     type_, low, high = kind
@@ -139,7 +138,7 @@ def _compared(
     reach = (high - low) if is_ordered and low is not None and high is not None and high > low else None
     one, other = (_shares(counts, values) for counts in (ours, theirs))
     people = sum(theirs.values())
-    sizes = max(1, round(sum(ours.values()))), round(people) if people > 1.5 else sample
+    sizes = max(1, round(sum(ours.values()))), round(people) if people > 1.5 else _SAMPLE
     drawn = [rng.multinomial(size, other, _DRAWS) / size for size in sizes]
     noise = np.array([_distance(a, b, places, reach) for a, b in zip(*drawn, strict=True)])
     return Nearness(
