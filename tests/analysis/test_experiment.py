@@ -26,6 +26,12 @@ from populace.sim.experiment.design import Hypothesis
 SCHEMA = Path(__file__).parents[2] / "sim/experiment/merged.sql"
 
 
+@pytest.fixture(autouse=True)
+def without_collections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Holm's method of statsmodels looks for garbage in the whole process, which takes long among all tests."""
+    monkeypatch.setattr("statsmodels.stats.multitest.gc.collect", int)
+
+
 @dataclass
 class Merged:
     """A merged file in memory."""
