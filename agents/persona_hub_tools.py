@@ -95,7 +95,7 @@ def _read(written: Any) -> ReadTool:
         return ReadTool(None, reason=f"The text is no tool but {type(tool).__name__}.")
     name = _name(tool, changes)
     if not name:
-        return ReadTool(None, changes=tuple(changes), reason="The tool has no name.")
+        return ReadTool(None, changes=tuple(changes), reason=_nameless(tool))
     purpose = _text(tool.get("description") or tool.get("purpose") or "")
     if not purpose:
         return ReadTool(None, changes=tuple(changes), reason="The tool has no description.")
@@ -140,6 +140,12 @@ def _name(tool: Mapping[str, Any], changes: list[str]) -> str:
     if name and name != given:
         changes.append(f"the name {given!r}")
     return name
+
+
+def _nameless(tool: Mapping[str, Any]) -> str:
+    given = _first(tool, _NAMES)
+    # Function names are ASCII: endpoints refuse others.
+    return f"The name {str(given)[:60]!r} has no letter from a to z." if given else "The tool has no name."
 
 
 def _identifier(text: str) -> str:

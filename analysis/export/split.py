@@ -44,7 +44,7 @@ class Split:
 
     def __post_init__(self) -> None:
         if not 0 < self.train < 1:
-            raise SetupError(f"{parameter('split')} is {self.train:g}; give the share of train rows, between 0 and 1.")
+            raise SetupError(f"{parameter('train')} is {self.train:g}; give the share of train rows, between 0 and 1.")
         Threshold.parse(self.similarity)
 
 
@@ -175,8 +175,8 @@ def _closed(groups: NDArray[np.int64], test: NDArray[np.bool_], texts: Sequence[
 
 
 def _too_alike(outputs: int, split: Split) -> SetupError:
-    looser = f" or {parameter('split_by', SplitBy.CLUSTER.value)}" if split.by is not SplitBy.CLUSTER else ""
+    looser = f" or {parameter('by', SplitBy.CLUSTER.value)}" if split.by is not SplitBy.CLUSTER else ""
     return SetupError(
         f"The {outputs:,} outputs hang together, by {split.by} and by texts that are similar from {split.similarity:g} "
-        f"on, so that they cannot be divided; give {parameter('split_similarity')} above that, up to 1{looser}."
+        f"on, so that they cannot be divided; give {parameter('similarity')} above that, up to 1{looser}."
     )

@@ -22,6 +22,8 @@ _PROBLEM = ("problem", "question", "text", "prompt")
 _ANSWER = ("answer", "final_answer", "reference", "expected_answer")
 _SOLUTION = ("solution", "solution_text", "output", "response")
 _TYPE = ("type", "subject", "kind", "category")
+#: What marks the answer within a solution.
+_MARKED = re.compile(r"\\boxed|\\fbox|^####", re.MULTILINE)
 #: Share of the solutions that must agree on an answer, and how many at least: two of three, as in the paper.
 _AGREED, _VOTES = 2 / 3 - 1e-9, 2
 
@@ -110,7 +112,7 @@ def _of_test_set(path: Path) -> ProblemSet:
     for number, row in _rows(path):
         rows += 1
         text = _first(row, _PROBLEM)
-        answer = _first(row, _ANSWER) or _in_solution(_first(row, _SOLUTION))
+        answer = _known_answer(row)
         if not text or not answer:
             lacking.append(f"{path.name}:{number}")
             continue
@@ -120,7 +122,7 @@ def _of_test_set(path: Path) -> ProblemSet:
         )
     if not found:
         raise SetupError(
-            f"{str(path)!r} holds no problem with an answer in {rows:,} rows; each needs a field 'problem', and an "
+            f"{str(path)!r} holds no problem with an answer in {rows:,} row{'' if rows == 1 else 's'}; each needs a field 'problem', and an "
             r"'answer' or a 'solution' that ends in \boxed{...}."
         )
     return ProblemSet(tuple(found), False, len(lacking), rows, tuple(lacking[:3]))
@@ -154,10 +156,18 @@ def _first(row: dict[str, object], keys: Sequence[str]) -> str:
     return ""
 
 
+def _known_answer(row: dict[str, object]) -> str:
+    """The answer of a row of a test set; empty where it states none."""
+    answer = _first(row, _ANSWER)
+    # GSM8K has the whole solution in `answer`, and others the answer in a box: compared as it stands, none is right.
+    if answer and not _MARKED.search(answer):
+        return answer
+    return _in_solution(answer) or _in_solution(_first(row, _SOLUTION))
+
+
 def _in_solution(solution: str) -> str:
     """The answer that a solution marks as such; a mere number at its end does not count."""
-    marked = re.search(r"\\boxed|\\fbox|^####", solution, re.MULTILINE)
-    return (final_answer(solution) or "") if marked else ""
+    return (final_answer(solution) or "") if _MARKED.search(solution) else ""
 
 
 def _of_run(path: Path, *, held_out: bool) -> ProblemSet:

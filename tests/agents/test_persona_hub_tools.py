@@ -133,7 +133,7 @@ def test_what_was_changed_is_noted() -> None:
         (row('{"name": "x", '), "The text of the tool is not JSON"),
         (row("[1, 2]"), "The text is no tool but list."),
         (row(json.dumps({"description": "nameless"})), "The tool has no name."),
-        (row(json.dumps({"name": "???", "description": "nameless"})), "The tool has no name."),
+        (row(json.dumps({"name": "飛行計画", "description": "x"})), "The name '飛行計画' has no letter from a to z."),
         (row(json.dumps({"name": "tides"})), "The tool has no description."),
         (row("[" * 100_000), "The text of the tool is not JSON"),
     ],

@@ -73,7 +73,7 @@ def test_text_of_the_stand_in_is_exported_with_a_word_and_its_notice(ask: Ask, r
         (["chats.duckdb", "rows.jsonl", "--format", "alpaca", "--train-on", "last"], ["--train-on", "openai"]),
         (["chats.duckdb", "rows.jsonl", "--escape-formulas"], ["--escape-formulas", "CSV"]),
         (["chats.duckdb", "rows.jsonl", "--format", "openai", "--map", "prompt=text"], ["response=FIELD"]),
-        (["chats.duckdb", "rows.jsonl", "--split", "1.5"], ["--split", "between 0 and 1"]),
+        (["chats.duckdb", "rows.jsonl", "--split", "1.5"], ["--split is 1.5", "between 0 and 1"]),
         (["chats.duckdb", "none/rows.jsonl"], ["no folder", "none"]),
         (["chats.duckdb", "rows.jsonl", "--mix", "mix.toml"], ["mix.toml", "alone"]),
         (["none.duckdb", "rows.jsonl"], ["none.duckdb"]),
@@ -82,3 +82,7 @@ def test_text_of_the_stand_in_is_exported_with_a_word_and_its_notice(ask: Ask, r
 def test_wrong_usage_is_refused_in_a_sentence(ask: Ask, chats: Path, arguments: list[str], words: list[str]) -> None:
     ask("export", *arguments).complains(2, *words)
     assert [path.name for path in Path().iterdir()] == ["chats.duckdb"]
+
+
+def test_holding_out_names_its_own_options(ask: Ask, chats: Path) -> None:
+    ask("split", chats, "--train", 1).complains(2, "--train is 1", "between 0 and 1")

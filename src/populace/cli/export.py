@@ -1,11 +1,13 @@
 """`populace export`: the outputs of runs as data sets."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from .guard import option
 from .options import Command, shared_option
 
 if TYPE_CHECKING:
@@ -124,7 +126,10 @@ def export(paths: tuple[Path, ...], **options: Any) -> None:
     """
     from populace.analysis.export import export_outputs, preview_outputs
     from populace.analysis.export.shapes import DatasetFormat
+    from populace.personas.errors import name_parameters
 
+    named = partial(option, train="--split", by="--split-by", similarity="--split-similarity")
+    click.get_current_context().with_resource(name_parameters(named))
     if options["form"] in _CHARACTERS:
         _export_characters(paths, options)
         return
@@ -136,8 +141,8 @@ def export(paths: tuple[Path, ...], **options: Any) -> None:
     try:
         report = export_outputs(runs, path, asked)
     except KeyboardInterrupt:
-        if (partial := path.with_name(f"{path.name}.partial")).exists():
-            click.echo(f"What was written is kept in {str(partial)!r}; the same command goes on with it.", err=True)
+        if (begun := path.with_name(f"{path.name}.partial")).exists():
+            click.echo(f"What was written is kept in {str(begun)!r}; the same command goes on with it.", err=True)
         raise
     _say(report, asked)
 

@@ -46,7 +46,7 @@ def test_a_persona_is_on_one_side_and_its_lineage_may_be_on_both(new_run: NewRun
     test = [text.partition("a")[0] for text in on_test_side(path, Split(0.5, SplitBy.PERSONA))]
     assert len(test) == 20
     assert all(test.count(child) == 2 for child in test)
-    with pytest.raises(SetupError, match=r"hang together, by lineage.*split_similarity.*split_by='cluster'"):
+    with pytest.raises(SetupError, match=r"hang together, by lineage.*`similarity`.*`by='cluster'`"):
         on_test_side(path, Split(0.5, SplitBy.LINEAGE))
 
 

@@ -69,6 +69,16 @@ def test_a_test_set_is_read_with_boxed_and_plain_answers(test_set: Path) -> None
     assert (found.passed_over, found.rows, found.examples) == (1, 5, ("math.jsonl:4",))
 
 
+@pytest.mark.parametrize(
+    ("answer", "known"),
+    [("5*2=<<5*2=10>>10 clips.\n#### 10", "10"), (r"So it is $\boxed{\frac12}$.", r"\frac12"), ("# 4", "# 4")],
+)
+def test_a_solution_in_the_field_of_the_answer_is_read_for_its_answer(tmp_path: Path, answer: str, known: str) -> None:
+    path = tmp_path / "gsm8k.jsonl"
+    path.write_text(json.dumps({"question": "How many?", "answer": answer}) + "\n")
+    assert [one.answer for one in read_problems(path).problems] == [known]
+
+
 def test_accuracy_by_level_and_type(test_set: Path, tmp_path: Path) -> None:
     found = evaluated(test_set, tmp_path / "out.duckdb")
     assert found.accuracy == Accuracy(4, 4)
@@ -105,7 +115,7 @@ def test_a_run_that_was_not_solved_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "raised", "said"),
     [
-        ('{"problem": "x", "solution": "no box"}\n', SetupError, "no problem with an answer in 1 rows"),
+        ('{"problem": "x", "solution": "no box"}\n', SetupError, "no problem with an answer in 1 row;"),
         ("", SetupError, "in 0 rows"),
         ("{\n", SourceError, "line 1: this is no JSON"),
         ("[1]\n", SourceError, "line 1: this is no JSON object"),
