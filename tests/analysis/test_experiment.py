@@ -1,6 +1,7 @@
 """What experiments find: t tests over runs, corrected; robustness; power; and tables for other tools."""
 
 import csv
+import gc
 import math
 import re
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ SCHEMA = Path(__file__).parents[2] / "sim/experiment/merged.sql"
 @pytest.fixture(autouse=True)
 def without_collections(monkeypatch: pytest.MonkeyPatch) -> None:
     """Holm's method of statsmodels looks for garbage in the whole process, which takes long among all tests."""
-    monkeypatch.setattr("statsmodels.stats.multitest.gc.collect", int)
+    monkeypatch.setattr(gc, "collect", int)
 
 
 @dataclass
