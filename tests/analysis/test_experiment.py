@@ -1,6 +1,7 @@
 """What experiments find: t tests over runs, corrected; robustness; power; and tables for other tools."""
 
 import csv
+import gc
 import math
 import re
 from dataclasses import dataclass
@@ -24,6 +25,12 @@ from populace.personas.query import Result, answer
 from populace.sim.experiment.design import Hypothesis
 
 SCHEMA = Path(__file__).parents[2] / "sim/experiment/merged.sql"
+
+
+@pytest.fixture(autouse=True)
+def without_collections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Holm's method of statsmodels looks for garbage in the whole process, which takes long among all tests."""
+    monkeypatch.setattr(gc, "collect", int)
 
 
 @dataclass
