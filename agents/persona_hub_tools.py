@@ -63,8 +63,16 @@ class ReadFile:
 
 def read_tool_rows(path: Path) -> ReadFile:
     """The tools of a JSONL file of PersonaHub: objects with `synthesized text` and `input persona`."""
-    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    return ReadFile(tuple(read_tool_row(line) for line in lines if line.strip()))
+    # By the line feed alone: strings of JSON may hold other line separators, as U+2028.
+    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    return ReadFile(tuple(_read_line(line) for line in lines if line.strip()))
+
+
+def _read_line(line: bytes) -> ReadTool:
+    try:
+        return read_tool_row(line.decode())
+    except UnicodeDecodeError as error:
+        return ReadTool(None, reason=f"The line is not UTF-8 (byte {error.start + 1}).")
 
 
 def read_tool_row(line: str) -> ReadTool:

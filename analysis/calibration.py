@@ -150,11 +150,10 @@ def iter_rows(path: Path, example: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """
     text = read_utf8(resolve_file(path))
     if path.suffix.lower() == ".csv":
-        table = csv.DictReader(io.StringIO(text))
-        for row in table:
-            yield table.line_num, {name: value for name, value in row.items() if name}
+        yield from _csv_rows(path, text)
         return
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not splitlines: strings of JSON may hold other line separators, as U+2028.
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -164,6 +163,19 @@ def iter_rows(path: Path, example: str) -> Iterator[tuple[int, dict[str, Any]]]:
         if not isinstance(found, dict):
             raise SourceError(f"{str(path)!r}, line {number} is no object; write {example}.")
         yield number, found
+
+
+def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+    # Spreadsheets write semicolons where the comma is the decimal mark.
+    header = text.partition("\n")[0]
+    mark = next((mark for mark in ",;\t" if mark in header), ",")
+    table = csv.DictReader(io.StringIO(text), delimiter=mark)
+    try:
+        for row in table:
+            yield table.line_num, {name: value for name, value in row.items() if name}
+    except csv.Error as error:
+        raise SourceError(f"{str(path)!r}, line {table.line_num} is no row of CSV ({error}).") from error
 
 
 def calibrate(run: Queryable, graded: Graded, labels: HumanLabels, *, file: str, seed: int = 0) -> Calibrated:

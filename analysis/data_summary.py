@@ -21,6 +21,14 @@ _LOST = """
 SELECT outcome, count(*) FROM failures WHERE step IS NOT NULL AND purpose NOT IN ('embedding', 'plan', 'reflect')
 GROUP BY outcome ORDER BY count(*) DESC, outcome
 """
+#: As `Task.ended` looks at them.
+_LATEST = 500
+_NOVELTY = f"""
+SELECT if(count(*) < {_LATEST}, NULL, avg(is_new::INTEGER)) FROM (
+    SELECT emission NOT IN (SELECT emission FROM duplicates WHERE NOT undone AND emission IS NOT NULL) AS is_new
+    FROM emissions ORDER BY emission DESC LIMIT {_LATEST}
+)
+"""  # noqa: S608 - our own number
 _CALLS = "SELECT count(*), sum(cost) FROM calls WHERE source IN ('endpoint', 'batch')"
 
 
@@ -51,6 +59,8 @@ class DataSummary:
     cost: float | None
     #: How people were drawn from a hub that had more, and how many ties remained, in one sentence; else empty.
     drawn: str = ""
+    #: Share of the latest 500 outputs that repeat no earlier one; None where there are fewer.
+    novelty: float | None = None
 
     def as_rows(self) -> list[tuple[str, str]]:
         """Label and value of each line."""
@@ -79,9 +89,12 @@ class DataSummary:
         """One sentence when fewer rows were accepted than were wanted, with what would give more; else nothing."""
         if self.accepted >= self.wanted or self.status != "finished":
             return ""
-        if self.settings.get("until_novelty") is not None and self.asked < self.people:
-            why = f"too little of the latest outputs was new (--until-novelty {self.settings['until_novelty']})"
-            return f"{self.accepted:,} of {self.wanted:,} rows were accepted, since {why}."
+        least = self.settings.get("until_novelty")
+        if isinstance(least, int | float) and self.novelty is not None and self.novelty < least:
+            why = (
+                f"{self.novelty:.1%} of the latest {_LATEST} outputs was new, less than --until-novelty {least:g} asks"
+            )
+            return f"{self.accepted:,} of {self.wanted:,} rows were accepted: {why}."
         rejected, lost = sum(self.rejected.values()), sum(self.lost.values())
         if not self.accepted and (rejected or lost):
             failed = self.rejected if rejected >= lost else self.lost
@@ -107,6 +120,7 @@ def summarise_data(run: Queryable) -> DataSummary | None:
         return None
     ((accepted,),) = run.query(_ACCEPTED).rows
     ((calls, cost),) = run.query(_CALLS).rows
+    ((novelty,),) = run.query(_NOVELTY).rows
     own = [name for name in stored if name not in _OF_SOCIETIES]
     return DataSummary(
         task=task,
@@ -127,6 +141,7 @@ def summarise_data(run: Queryable) -> DataSummary | None:
         calls=calls,
         cost=cost,
         drawn=Drawn(**orjson.loads(drawn)).sentence() if drawn else "",
+        novelty=novelty,
     )
 
 

@@ -42,6 +42,13 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure() -> None:
+    """Find once what was left unclosed: pytest looks ten times, which takes seconds among all that was collected."""
+    gc.collect()
+    gc.freeze()
+
+
 _connect, _getaddrinfo = socket.socket.connect, socket.getaddrinfo
 
 

@@ -111,7 +111,7 @@ def _openai(name: str, served: str, given: str, timeout: float) -> EmbeddingHand
     key = api_key(given, named="embeddings_url")
     check_allowed(name, given)
     # langchain-openai takes seconds to import: only for such models.
-    from ..endpoint.chat_openai import DEFAULT_BASE_URL
+    from ..endpoint.chat_openai import DEFAULT_BASE_URL, httpx_clients
     from .openai import LeanOpenAIEmbeddings
 
     address = given or DEFAULT_BASE_URL
@@ -122,6 +122,7 @@ def _openai(name: str, served: str, given: str, timeout: float) -> EmbeddingHand
         openai_api_base=address,
         openai_api_key=key,
         request_timeout=timeout,
+        **httpx_clients(),
     )
     return EmbeddingHandle(name, source, public_address(address))
 

@@ -7,7 +7,7 @@ from langchain_openai import OpenAIEmbeddings
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
 from ...personas.model import Outcome
-from ..endpoint.chat_openai import DEFAULT_BASE_URL
+from ..endpoint.chat_openai import DEFAULT_BASE_URL, httpx_clients
 from ..endpoint.errors import RequestError
 from ..endpoint.http_client import HttpClient
 from ..endpoint.local_server import LocalServer
@@ -104,6 +104,7 @@ class GgufEmbeddings(LeanOpenAIEmbeddings):
             openai_api_base="http://127.0.0.1",
             openai_api_key=SecretStr("none"),
             request_timeout=timeout,
+            **httpx_clients(),
         )
 
     async def vectors(self, texts: Sequence[str]) -> VectorReply:

@@ -1,11 +1,14 @@
 """langchain-openai's `ChatOpenAI` over `HttpClient`, at a fraction of its CPU; also for a model file that we serve."""
 
+import ssl
+from functools import cache
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
+from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 from pydantic import Field, PrivateAttr, SecretStr
 
 from ...personas.model import Outcome
@@ -14,6 +17,23 @@ from .http_client import HttpClient, HttpConnection
 from .local_server import LocalServer
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+def httpx_clients() -> dict[str, Any]:
+    """The HTTP clients of a langchain-openai model, for calls that do not go through `HttpClient`, by parameter.
+
+    Those of langchain-openai each read all certificates of the system, which takes some 20 ms; these share them, and
+    trust what aiohttp trusts.
+    """
+    return {
+        "http_client": DefaultHttpxClient(verify=_tls()),
+        "http_async_client": DefaultAsyncHttpxClient(verify=_tls()),
+    }
 
 
 class LeanChatOpenAI(ChatOpenAI):
@@ -114,6 +134,7 @@ class GgufChat(LeanChatOpenAI):
             base_url="http://127.0.0.1",
             api_key=SecretStr("none"),
             timeout=timeout,
+            **httpx_clients(),
         )
 
     async def _agenerate(

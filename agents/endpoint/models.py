@@ -184,8 +184,10 @@ def _openai(name: str, served: str, base_url: str | None, timeout: float | None)
     key = api_key(given)
     check_allowed(name, given)
     # langchain-openai takes seconds to import: only for such models.
-    from .chat_openai import DEFAULT_BASE_URL, LeanChatOpenAI
+    from .chat_openai import DEFAULT_BASE_URL, LeanChatOpenAI, httpx_clients
 
     address = given or DEFAULT_BASE_URL
-    chat = LeanChatOpenAI(model=served, base_url=address, api_key=key, timeout=timeout, max_retries=0)
+    chat = LeanChatOpenAI(
+        model=served, base_url=address, api_key=key, timeout=timeout, max_retries=0, **httpx_clients()
+    )
     return ModelHandle(name, chat, public_address(address))

@@ -66,6 +66,8 @@ class RunDifference:
     p: float
     #: Replicates that both have, or the fewer of the two where they are not paired.
     replicates: int
+    #: Standard error of the estimate; nan as the interval is.
+    error: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class Effect:
     replicates: int
     #: Of a hypothesis, whether it was stated before the first run.
     is_registered: bool = False
+    #: Standard error of the difference.
+    error: float = math.nan
 
     @property
     def comparison(self) -> str:
@@ -192,7 +196,8 @@ def compare(one: Means, other: Means, *, paired: bool, alpha: float, direction: 
         found = stats.ttest_ind(first, second, equal_var=False)
         p = stats.ttest_ind(first, second, equal_var=False, alternative=alternative).pvalue
     interval = found.confidence_interval(1 - alpha)
-    return RunDifference(estimate, float(interval.low), float(interval.high), float(p), number)
+    error = float((interval.high - interval.low) / 2 / stats.t.ppf(1 - alpha / 2, found.df))
+    return RunDifference(estimate, float(interval.low), float(interval.high), float(p), number, error)
 
 
 def adjusted(effects: Sequence[Effect], correction: str) -> list[Effect]:
@@ -265,7 +270,7 @@ class _Analysis:
 
     def arms_compared(self) -> Iterator[Effect]:
         """Each arm against the first, where no hypothesis says so already."""
-        stated = {(outcome, arm, against) for outcome, arm, against, *_ in self._hypotheses}
+        stated = {(outcome, *pair) for outcome, a, b, *_ in self._hypotheses for pair in ((a, b), (b, a))}
         for outcome in self._outcomes:
             for arm in self._arms[1:]:
                 if (outcome, arm, self._arms[0]) not in stated:
@@ -344,6 +349,7 @@ class _Analysis:
             p=found.p,
             p_adjusted=found.p,
             replicates=found.replicates,
+            error=found.error,
         )
 
     def _of(self, outcome: str, named: str, group: str) -> Means:

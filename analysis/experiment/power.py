@@ -127,17 +127,14 @@ def _expected(one: Expected, pilot: Findings | None) -> tuple[float, float]:
 
 
 def _deviation(one: Expected, pilot: Findings) -> float:
-    """The standard deviation of differences that a pilot's interval implies."""
-    from scipy import stats
-
+    """The standard deviation of replicates that a pilot's standard error implies; of differences where paired."""
     wanted = (one.outcome, one.arm, one.against)
     same = (found for found in pilot.effects if (found.outcome, found.arm, found.against) == wanted and not found.group)
     found = next(same, None)
-    if found is None or math.isnan(found.low):
+    if found is None or math.isnan(found.error):
         raise SetupError(
             f"The pilot has no interval for {one.arm} against {one.against} in {one.outcome}; let it state the same "
             f"hypothesis, with two replicates or more."
         )
     number = found.replicates
-    error = (found.high - found.low) / 2 / stats.t.ppf(1 - pilot.alpha / 2, number - 1)
-    return float(error * math.sqrt(number if pilot.paired else number / 2))
+    return found.error * math.sqrt(number if pilot.paired else number / 2)

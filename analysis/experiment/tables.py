@@ -52,6 +52,7 @@ _EFFECT = {
     "p_adjusted": "The same, corrected for the number of comparisons",
     "replicates": "Replicates that were compared",
     "is_registered": "Whether the hypothesis stood in the experiment before its first run",
+    "error": "Standard error of the difference",
 }
 #: Stata's own limits: names of 32 characters and labels of 80.
 _NAME, _LABEL = 32, 80

@@ -252,8 +252,10 @@ def _spread(job: int, step: int, item: str, pairs: Sequence[_Pair], seed: int) -
             return measure(said[chosen], weight[chosen]) / below if below else float("nan")
 
         ratio = _interval(len(known), of, seed)
-    answers = measure(_coded_alike([pair.answer for pair in pairs], item), np.array([pair.weight for pair in pairs]))
-    return AttributeSpread(job, step, item, len(pairs), answers, told if known else None, ratio)
+    # Where profiles hold the attribute, both spreads and their ratio are of the same respondents.
+    shown = known or pairs
+    answers = measure(_coded_alike([pair.answer for pair in shown], item), np.array([pair.weight for pair in shown]))
+    return AttributeSpread(job, step, item, len(shown), answers, told if known else None, ratio)
 
 
 def _coded_alike(values: Sequence[Any], item: str) -> Any:

@@ -104,12 +104,14 @@ def check_hub_version(con: duckdb.DuckDBPyConnection, path: str) -> None:
     """Raise `SourceError` for a hub of a newer version, or of a version from before the first release."""
     if not has_tables(con, "hub_migrations"):
         return
-    if con.execute("SELECT 1 FROM hub_migrations WHERE script = ?", [_DEVELOPMENT]).fetchall():
+    query = "SELECT coalesce(bool_or(script = ?), false), coalesce(max(version), 0) FROM hub_migrations"
+    ((is_early, version),) = con.execute(query, [_DEVELOPMENT]).fetchall()
+    if is_early:
         raise SourceError(
             f"{path!r} was written by a development version of Populace, whose hubs this one does not read; make the "
             "hub again, or export its people with the version that wrote it and import them."
         )
-    if (version := hub_version(con)) > HUB_VERSION:
+    if version > HUB_VERSION:
         raise SourceError(
             f"{path!r} has version {version} of the hub's tables and this Populace knows versions up to {HUB_VERSION}; "
             f"upgrade Populace (pip install --upgrade populace)."

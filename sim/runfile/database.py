@@ -66,8 +66,8 @@ def migrate(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(_script("views.sql"))
 
 
-def check_schema(con: duckdb.DuckDBPyConnection, path: str, *, hubs: bool = False) -> None:
-    """Raise `RunFileError` when the database is no run file, or one of a schema that this version does not know.
+def check_schema(con: duckdb.DuckDBPyConnection, path: str, *, hubs: bool = False) -> int:
+    """The version of a run file's schema. Raises `RunFileError` for another database or a version that is not known.
 
     With `hubs`, a hub that holds jobs but no run is accepted. Raises `SourceError` when it is the schema of its people
     that is newer.
@@ -93,6 +93,7 @@ def check_schema(con: duckdb.DuckDBPyConnection, path: str, *, hubs: bool = Fals
             )
         raise RunFileError(f"{path!r} is a hub but no run file; give the path that a run was written to.")
     check_hub_version(con, path)
+    return version
 
 
 def has_jobs(con: duckdb.DuckDBPyConnection) -> bool:
@@ -110,9 +111,9 @@ def is_experiment(con: duckdb.DuckDBPyConnection) -> bool:
     return has_tables(con, "experiment", "outcome_values")
 
 
-def is_current(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether the schema is the one that this Populace writes and reads."""
-    return _version(con) == SCHEMA_VERSION
+def is_current(version: int) -> bool:
+    """Whether a version of the schema is the one that this Populace writes and reads."""
+    return version == SCHEMA_VERSION
 
 
 def _version(con: duckdb.DuckDBPyConnection) -> int:

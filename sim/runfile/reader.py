@@ -169,11 +169,11 @@ class _File:
     """A run file that no process writes."""
 
     def __init__(self, path: Path, *, hubs: bool, experiments: bool) -> None:
-        self._con = _checked(path, hubs=hubs, experiments=experiments)
-        if has_jobs(self._con) and not is_current(self._con):
+        self._con, current = _checked(path, hubs=hubs, experiments=experiments)
+        if not current:
             self._con.close()
             _upgrade(path)
-            self._con = _checked(path, hubs=hubs, experiments=experiments)
+            self._con, _ = _checked(path, hubs=hubs, experiments=experiments)
 
     def query(self, sql: str, params: Params, limit: QueryLimit | None) -> Result:
         cursor = self._con.cursor()
@@ -188,19 +188,18 @@ class _File:
             self._con.close()
 
 
-def _checked(path: Path, *, hubs: bool, experiments: bool) -> duckdb.DuckDBPyConnection:
+def _checked(path: Path, *, hubs: bool, experiments: bool) -> tuple[duckdb.DuckDBPyConnection, bool]:
     con = connect(path, read_only=True)
     try:
         if experiments and not has_jobs(con) and is_experiment(con):
-            return con
+            return con, True
         if hubs and not has_jobs(con) and not is_early(con):
             check_hub(con, str(path))
-        else:
-            check_schema(con, str(path), hubs=hubs)
+            return con, True
+        return con, is_current(check_schema(con, str(path), hubs=hubs))
     except BaseException:
         con.close()
         raise
-    return con
 
 
 def _upgrade(path: Path) -> None:

@@ -267,17 +267,16 @@ def _opened(path: Path, *, hubs: bool) -> duckdb.DuckDBPyConnection:
     check_unwritten(path)
     remove_parts(path)
     con = connect(path, read_only=False)
+    version = 0
     try:
-        if not hubs:
-            check_schema(con, str(path))
-        elif has_jobs(con) or is_early(con):
-            check_schema(con, str(path), hubs=True)
+        if not hubs or has_jobs(con) or is_early(con):
+            version = check_schema(con, str(path), hubs=hubs)
         else:
             check_hub(con, str(path))
         con.execute("BEGIN TRANSACTION")
         if hubs and hub_version(con) < HUB_VERSION:
             migrate_hub(con)
-        if not has_jobs(con) or not is_current(con):
+        if not is_current(version):
             migrate(con)
         con.execute("COMMIT")
         take_over(path, con, Inserts(con).write)

@@ -146,7 +146,9 @@ def test_a_row_without_a_tool_says_why(line: str, reason: str) -> None:
 
 def test_a_file_keeps_the_rows_that_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / "tool.jsonl"
-    path.write_text(f"{row(json.dumps(TOOL))}\n\n{{broken\n{row(json.dumps(TOOL))}\n", encoding="utf-8")
+    apart = row(json.dumps(TOOL)).replace("{", '{"note": "a\u2028b", ', 1)
+    path.write_bytes(f"\ufeff{row(json.dumps(TOOL))}\r\n\n{{broken\n{apart}\n".encode() + b'{"caf\xe9": 1}')
     found = read_tool_rows(path)
-    assert [one.payload is not None for one in found.rows] == [True, False, True]
+    assert [one.payload is not None for one in found.rows] == [True, False, True, False]
+    assert found.rows[3].reason == "The line is not UTF-8 (byte 6)."
     assert len(found.tools) == 2

@@ -91,6 +91,14 @@ def test_labels_are_read_from_csv_too(tmp_path: Path) -> None:
     )
 
 
+def test_labels_of_a_spreadsheet_and_texts_of_any_length_and_separator_are_read(tmp_path: Path) -> None:
+    long, apart = "x " * 100_000, "a\u2028b"
+    (tmp_path / "l.csv").write_text(f"\ufefftext;clear\r\n{long};3\r\n")
+    (tmp_path / "l.jsonl").write_text(json.dumps({"text": apart, "clear": 2}, ensure_ascii=False))
+    assert read_labels(tmp_path / "l.csv").rows == ((2, long.strip(), {"clear": "3"}),)
+    assert read_labels(tmp_path / "l.jsonl").rows == ((1, apart, {"clear": "2"}),)
+
+
 @pytest.mark.parametrize(
     ("written", "said"),
     [

@@ -1,6 +1,7 @@
 """What experiments find: t tests over runs, corrected; robustness; power; and tables for other tools."""
 
 import csv
+import gc
 import math
 import re
 from dataclasses import dataclass
@@ -24,6 +25,12 @@ from populace.personas.query import Result, answer
 from populace.sim.experiment.design import Hypothesis
 
 SCHEMA = Path(__file__).parents[2] / "sim/experiment/merged.sql"
+
+
+@pytest.fixture(autouse=True)
+def without_collections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Holm's method of statsmodels looks for garbage in the whole process, which takes long among all tests."""
+    monkeypatch.setattr(gc, "collect", int)
 
 
 @dataclass
@@ -72,6 +79,8 @@ def test_groups_are_explored_and_corrected_apart_from_hypotheses() -> None:
     (hypothesis,) = [one for one in found.effects if one.kind == "hypothesis"]
     assert hypothesis.is_registered
     assert hypothesis.p == hypothesis.p_adjusted == pytest.approx(0.0571910 / 2)
+    backwards = read_findings(merged({"b": [2.0, 4.0, 5.0], "a": [1.0, 2.0, 4.0]}, hypotheses=stated))
+    assert not [one for one in backwards.effects if one.kind == "arm"], "a hypothesis turned round is the same one"
     groups = [one for one in found.effects if one.kind == "group"]
     assert [one.group for one in groups] == ["A", "B"]
     assert [one.p_adjusted for one in groups] == [pytest.approx(2 * 0.0571910)] * 2
@@ -128,6 +137,10 @@ def test_a_pilot_gives_the_standard_deviation() -> None:
     stated = [Hypothesis("y", "b", "a", effect=1.0)]
     (first, *_) = simulated_power(stated, replicates=5, paired=True, alpha=0.05, correction="holm", pilot=pilot)
     assert first.sd == pytest.approx(math.sqrt(1 / 3))
+    # Without pairs it is that of the replicates of an arm: variances 7/3 and 7/3.
+    alone = read_findings(merged({"a": [1.0, 2.0, 4.0], "b": [2.0, 4.0, 5.0]}, paired=False))
+    (first, *_) = simulated_power(stated, replicates=5, paired=False, alpha=0.05, correction="holm", pilot=alone)
+    assert first.sd == pytest.approx(math.sqrt(7 / 3))
 
 
 def test_tables_for_other_tools_hold_every_value(tmp_path: Path) -> None:
@@ -172,16 +185,19 @@ def surveyed(answers: dict[str, list[int]]) -> Merged:
     reader = merged({"a": [1.0], "b": [2.0]})
     con = reader.con
     con.execute("UPDATE experiment SET replicates = 1")
-    con.execute("CREATE TABLE surveys AS SELECT 'trust' AS item, 'likert' AS type, 1e0 AS low, 5e0 AS high")
+    con.execute(
+        "CREATE TABLE surveys AS SELECT 'trust' AS item, 'likert' AS type, 1e0 AS low, 5e0 AS high, "
+        "[]::TEXT[] AS options"
+    )
     con.execute("CREATE TABLE agents (arm TEXT, replicate INT, agent TEXT, group_name TEXT, weight DOUBLE)")
     con.execute(
         "CREATE TABLE answers (arm TEXT, replicate INT, agent TEXT, item TEXT, step INT, value TEXT, number DOUBLE, "
-        "outcome TEXT)"
+        "outcome TEXT, repetition INT)"
     )
     for arm, numbers in answers.items():
         for place, number in enumerate(numbers):
             con.execute("INSERT INTO agents VALUES (?, 1, ?, 'town', 1.0)", [arm, f"{place}"])
-            con.execute("INSERT INTO answers VALUES (?, 1, ?, 'trust', 3, '0', ?, 'ok')", [arm, f"{place}", number])
+            con.execute("INSERT INTO answers VALUES (?, 1, ?, 'trust', 3, '0', ?, 'ok', 0)", [arm, f"{place}", number])
     return reader
 
 
@@ -208,6 +224,33 @@ def test_an_item_that_was_not_asked_and_a_malformed_row_are_named(tmp_path: Path
     people.write_text('{"item": "trust", "value": 1}\n{"item": "trust", "value": 2, "n": "many"}\n')
     with pytest.raises(SetupError, match="line 2 says that 'many' people"):
         read_benchmark(people)
+    people.write_text('{"item": "trust", "value": 1}\n{"item": "trust", "value": "no idea"}\n')
+    with pytest.raises(SetupError, match="takes a number from 1 to 5; people's answers hold 'no idea'"):
+        nearness(surveyed({"a": [1]}), read_benchmark(people))
+    people.write_text('{"item": "trust", "value": 1, "n": 3}\n{"item": "trust", "value": 2, "share": 0.5}\n')
+    with pytest.raises(SetupError, match="line 2 mixes `n` and `share`"):
+        read_benchmark(people)
+
+
+def test_weights_and_repeated_answers_do_not_make_the_sample_of_agents_larger(tmp_path: Path) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text("item,value,n\ntrust,1,30\ntrust,3,40\ntrust,5,30\n")
+    (alone,) = nearness(surveyed({"a": [1, 3, 3, 5]}), read_benchmark(people))
+    reader = surveyed({"a": [1, 3, 3, 5]})
+    reader.con.execute("INSERT INTO answers SELECT * REPLACE (1 AS repetition, 5 AS number) FROM answers")
+    reader.con.execute("UPDATE agents SET weight = 250")
+    assert nearness(reader, read_benchmark(people)) == [alone]
+    reader.con.execute("UPDATE agents SET weight = 1 WHERE agent <> '0'")
+    (uneven,) = nearness(reader, read_benchmark(people))
+    # One agent counts for nearly all: 253^2 / 62503 is one answer.
+    assert (uneven.answers, uneven.ceiling > alone.ceiling) == (4, True)
+
+
+def test_shares_of_groups_are_no_numbers_of_people(tmp_path: Path) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text("item,value,share,group\ntrust,1,40,town\ntrust,3,60,town\ntrust,1,50,hills\ntrust,5,50,hills\n")
+    (found,) = nearness(surveyed({"a": [1] * 4 + [3] * 6}), read_benchmark(people), sample=700)
+    assert (found.group, found.distance, found.people) == ("town", 0, 700)
 
 
 @pytest.fixture(scope="module")
