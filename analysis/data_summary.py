@@ -28,7 +28,7 @@ SELECT if(count(*) < {_LATEST}, NULL, avg(is_new::INTEGER)) FROM (
     SELECT emission NOT IN (SELECT emission FROM duplicates WHERE NOT undone AND emission IS NOT NULL) AS is_new
     FROM emissions ORDER BY emission DESC LIMIT {_LATEST}
 )
-"""
+"""  # noqa: S608 - our own number
 _CALLS = "SELECT count(*), sum(cost) FROM calls WHERE source IN ('endpoint', 'batch')"
 
 
@@ -91,7 +91,9 @@ class DataSummary:
             return ""
         least = self.settings.get("until_novelty")
         if isinstance(least, int | float) and self.novelty is not None and self.novelty < least:
-            why = f"{self.novelty:.1%} of the latest {_LATEST} outputs was new, less than --until-novelty {least:g} asks"
+            why = (
+                f"{self.novelty:.1%} of the latest {_LATEST} outputs was new, less than --until-novelty {least:g} asks"
+            )
             return f"{self.accepted:,} of {self.wanted:,} rows were accepted: {why}."
         rejected, lost = sum(self.rejected.values()), sum(self.lost.values())
         if not self.accepted and (rejected or lost):
