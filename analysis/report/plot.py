@@ -175,6 +175,10 @@ class _PlotArea:
         """How far down a value stands."""
         return self.bottom - (value - self.low) / (self.high - self.low) * (self.bottom - self.top)
 
+    def within(self, value: float) -> float:
+        """The nearest value on the axis: intervals of a mean may go beyond the ends of its scale."""
+        return min(max(value, self.low), self.high)
+
     def drawn(self, label: str, parts: Sequence[str]) -> str:
         """The whole SVG with these parts in the frame."""
         head = (
@@ -253,19 +257,21 @@ def _ranges(one: Series, frame: _PlotArea, aside: float) -> Iterator[str]:
         return
     yield f'<g data-series="{one.look}" {colour_class(one.look)}>'
     if frame.has_whiskers:
-        lines = "".join(
-            f"M{x:.1f} {frame.y(low):.1f}V{frame.y(high):.1f}M{x - 3:.1f} {frame.y(low):.1f}h6"
-            f"M{x - 3:.1f} {frame.y(high):.1f}h6"
-            for at, low, high in found
-            for x in [frame.x(at) + aside]
-        )
+        lines = "".join(_whisker(frame, frame.x(at) + aside, low, high) for at, low, high in found)
         yield f'<path d="{lines}" fill="none" stroke="currentColor" stroke-width="1.3"/>'
     else:
         for part in _stretches(found):
-            there = "L".join(f"{frame.x(at):.1f} {frame.y(high):.1f}" for at, _, high in part)
-            back = "L".join(f"{frame.x(at):.1f} {frame.y(low):.1f}" for at, low, _ in reversed(part))
+            there = "L".join(f"{frame.x(at):.1f} {frame.y(frame.within(high)):.1f}" for at, _, high in part)
+            back = "L".join(f"{frame.x(at):.1f} {frame.y(frame.within(low)):.1f}" for at, low, _ in reversed(part))
             yield f'<path d="M{there}L{back}z" fill="currentColor" fill-opacity=".16"/>'
     yield "</g>"
+
+
+def _whisker(frame: _PlotArea, x: float, low: float, high: float) -> str:
+    """A vertical line with a cap at each end; an interval that goes beyond the axis stops there without a cap."""
+    caps = (f"M{x - 3:.1f} {frame.y(end):.1f}h6" for end in (low, high) if frame.within(end) == end)
+    ends = [frame.y(frame.within(end)) for end in (low, high)]
+    return "".join([f"M{x:.1f} {ends[0]:.1f}V{ends[1]:.1f}", *caps])
 
 
 def _stretches(found: Sequence[tuple[int, float, float]]) -> Iterator[list[tuple[int, float, float]]]:

@@ -42,8 +42,8 @@ held AS (
 _SPREAD = """
 WITH {held}, counted AS (
     SELECT "group", step, value, sum(weight) AS weight, count(*) AS agents FROM (
-        SELECT NULL AS "group", step, value, weight FROM held
-        UNION ALL SELECT group_name, step, value, weight FROM held WHERE group_name IS NOT NULL
+        SELECT NULL AS "group", step, value, weight FROM held WHERE value IS NOT NULL
+        UNION ALL SELECT group_name, step, value, weight FROM held WHERE value IS NOT NULL AND group_name IS NOT NULL
     ) GROUP BY ALL
 ), summed AS (
     SELECT *, sum(weight) OVER (PARTITION BY "group", step ORDER BY value)

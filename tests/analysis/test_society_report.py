@@ -1,6 +1,7 @@
 """What a report shows of a society that changes: states, answers, who spoke before a change, who came and left."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -35,7 +36,8 @@ def changing(make_run: Any) -> Any:
     state += [[3, ids[8], "town", '"a"'], [0, ids[7], "age", "9"]]
     state += [[3, ids[4], "opinion", "0.0"], [2, ids[6], "opinion", "0.0"]]
     state += [[1, ids[0], "informed", "true"], [2, ids[1], "informed", "true"], [3, ids[3], "informed", "true"]]
-    state += [[3, ids[9], "informed", "true"]]
+    state += [[3, ids[9], "informed", "true"], [0, ids[9], "wage", "null"], [0, ids[10], "wage", "4"]]
+    state += [[1, ids[10], "wage", "6"]]
     run.fill("agent_state", state)
     lines = [(1, "player", 0), (1, ids[0], 1), (2, ids[5], 1), (1, ids[0], 2), (2, ids[0], 4), (1, ids[0], 6)]
     run.fill("messages", [[n, step, who, ids[to], "...", None, None] for n, (step, who, to) in enumerate(lines)])
@@ -67,7 +69,9 @@ def changing(make_run: Any) -> Any:
 def test_a_number_of_the_state_has_its_weighted_mean_and_quartiles_after_each_step(changing: Any) -> None:
     found = chart_states(changing)
     charts = {chart.name: chart for chart in found.charts}
-    assert list(charts) == ["state-informed", "state-opinion", "state-town-step", "state-town-group"]
+    assert list(charts) == ["state-informed", "state-opinion", "state-town-step", "state-town-group", "state-wage"]
+    # Who holds null is no part of the mean, as in reports of experiments.
+    assert [(row[2], row[6]) for row in charts["state-wage"].rows if row[1] == "all"][:2] == [("4", 1), ("6", 1)]
     assert found.left_out == ["age", "diary"]
     rows = charts["state-opinion"].rows
     # Of a weight of 14: a quarter is reached by 0.1, the half by 0.4, three quarters by 0.8; one leaves in step 2.
@@ -136,6 +140,9 @@ def test_answers_have_a_mean_with_its_interval_in_each_wave_and_shares_of_option
     # Weights 3, 1, 1: (9 + 1 + 2) / 5, with Student's interval.
     assert "all, step 0: 2.4 (" in good.charts[0].wide
     assert "3 of 3 answered" in good.charts[0].wide
+    # The interval begins below 1; the scale, and so the drawing, does not.
+    (from_y, *_) = re.findall(r"M[\d.]+ ([\d.]+)V", good.charts[0].wide)
+    assert from_y in re.findall(r"M[\d.]+ ([\d.]+)H", good.charts[0].wide)
     assert who.charts[0].rows[0][:4] == ("0", "all", 1, "75.0%")
     assert (who.tables[0].asked, who.tables[0].answered, who.tables[0].unsure) == (3, 2, 1)
     assert (answers.is_weighted, answers.has_stand_in) == (True, False)
