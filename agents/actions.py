@@ -188,14 +188,6 @@ class Action(BaseModel):
             raise TypeError(f"{type(self).__name__} is said to nobody: it needs addressed = True and a field `to`.")
         return (to,) if isinstance(to, str) else tuple(dict.fromkeys(to))
 
-    @property
-    def addressee(self) -> str:
-        """The key of the one agent it is said to. Raises `TypeError` where there is not just one."""
-        keys = self.addressees
-        if len(keys) != 1:
-            raise TypeError(f"{type(self).__name__} is said to {len(keys)} agents; read `addressees`.")
-        return keys[0]
-
     def note(self, to: str = "") -> str:
         """What the agent remembers of it."""
         return format_string(self.remembered).format(text=self.emitted_text, to=to)

@@ -35,6 +35,8 @@ NGRAM, SHORT = 13, 8
 LEAST = 4
 #: Texts of the benchmark in which an n-gram may occur before it counts as a phrase of its form.
 _COMMON = 10
+#: Overlaps that are listed.
+_MOST_SHOWN = 10
 #: Cosine from which two texts are the same for a vector.
 COSINE = 0.9
 
@@ -324,12 +326,12 @@ def _near(
             yield Overlap(emission, "text", foreign[best], "", round(float(row[best]), 4))
 
 
-def describe_contamination(found: Contamination, *, most: int = 10) -> Iterator[Section]:
+def describe_contamination(found: Contamination) -> Iterator[Section]:
     """How many outputs overlap with each file, and the first of them."""
     counts = {file: sum(one.foreign.file == file for one in found.overlaps) for file in found.files}
     yield Section("Overlaps by file", ("file", "outputs"), ("VARCHAR", "BIGINT"), list(counts.items()))
     if found.overlaps:
         rows = [(one.emission, one.field, one.foreign.place, one.words or "(by meaning)") for one in found.overlaps]
         headings = ("emission", "in its", "shares with", "words")
-        shown = f"The first {most} of {len(rows):,}" if len(rows) > most else "The outputs that overlap"
-        yield Section(shown, headings, ("BIGINT", "VARCHAR", "VARCHAR", "VARCHAR"), rows[:most])
+        shown = f"The first {_MOST_SHOWN} of {len(rows):,}" if len(rows) > _MOST_SHOWN else "The outputs that overlap"
+        yield Section(shown, headings, ("BIGINT", "VARCHAR", "VARCHAR", "VARCHAR"), rows[:_MOST_SHOWN])

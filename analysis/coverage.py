@@ -28,6 +28,8 @@ from .table import Queryable, Section
 COSINE = 0.4
 #: People named for each topic that no output reached.
 _NEAREST = 3
+#: Topics without an output that are listed.
+_MOST_GAPS = 20
 #: What the terms of the other topics of a field count, beside those of the topic itself.
 _SIBLING = 0.1
 _LONGEST_TAXONOMY = 5_000
@@ -314,7 +316,7 @@ def write_seeds(gaps: Iterable[Reached], path: Path) -> int:
     return len(rows)
 
 
-def describe_coverage(found: Coverage, *, most: int = 20) -> Iterator[Section]:
+def describe_coverage(found: Coverage) -> Iterator[Section]:
     """Fields by how many of their topics were reached, and topics that were not, with the people nearest to them."""
     fields: dict[str, list[Reached]] = defaultdict(list)
     for one in found.topics:
@@ -332,9 +334,9 @@ def describe_coverage(found: Coverage, *, most: int = 20) -> Iterator[Section]:
     yield Section(f"{title}, with at least {by}", headings, kinds, rows)
     if found.gaps:
         gaps = [(one.topic.title, "; ".join(short_label(t) for _, t in one.people) or "nobody") for one in found.gaps]
-        told = f"The first {most} of {len(gaps)} topics" if len(gaps) > most else "Topics"
+        told = f"The first {_MOST_GAPS} of {len(gaps)} topics" if len(gaps) > _MOST_GAPS else "Topics"
         nearest = ("topic", "people nearest")
-        yield Section(f"{told} that no output reached", nearest, ("VARCHAR", "VARCHAR"), gaps[:most])
+        yield Section(f"{told} that no output reached", nearest, ("VARCHAR", "VARCHAR"), gaps[:_MOST_GAPS])
 
 
 def _most(some: Sequence[Reached]) -> str:

@@ -28,7 +28,7 @@ SELECT if(count(*) < {_LATEST}, NULL, avg(is_new::INTEGER)) FROM (
     SELECT emission NOT IN (SELECT emission FROM duplicates WHERE NOT undone AND emission IS NOT NULL) AS is_new
     FROM emissions ORDER BY emission DESC LIMIT {_LATEST}
 )
-"""
+"""  # noqa: S608 - our own number
 #: Rows of files to compare with that could not be read (chunk -1): how many, and the first sentence of each reason.
 _UNREAD = "SELECT sum(number), list(examples[1]) FROM skipped_sources WHERE chunk = -1"
 _CALLS = "SELECT count(*), sum(cost) FROM calls WHERE source IN ('endpoint', 'batch')"
@@ -96,7 +96,9 @@ class DataSummary:
             return ""
         least = self.settings.get("until_novelty")
         if isinstance(least, int | float) and self.novelty is not None and self.novelty < least:
-            why = f"{self.novelty:.1%} of the latest {_LATEST} outputs was new, less than --until-novelty {least:g} asks"
+            why = (
+                f"{self.novelty:.1%} of the latest {_LATEST} outputs was new, less than --until-novelty {least:g} asks"
+            )
             return f"{self.accepted:,} of {self.wanted:,} rows were accepted: {why}."
         rejected, lost = sum(self.rejected.values()), sum(self.lost.values())
         if not self.accepted and (rejected or lost):

@@ -149,6 +149,8 @@ def read_grown(run: Queryable) -> Grown:
 
 _TEXT = 60
 _ID = 12
+#: People, and relations, of an excerpt that are listed.
+_MOST_LISTED = 20
 
 
 def describe_figures(figures: "GraphFigures") -> Iterator[Section]:
@@ -177,13 +179,13 @@ def describe_neighbourhood(near: "Neighbourhood") -> Iterator[Section]:
     yield from describe_excerpt(near.excerpt)
 
 
-def describe_excerpt(excerpt: "Excerpt", most: int = 20) -> Iterator[Section]:
+def describe_excerpt(excerpt: "Excerpt") -> Iterator[Section]:
     """The first people of an excerpt and the first relations between them."""
-    people = [(p.id[:_ID], p.distance, p.hop, _brief(p.text)) for p in excerpt.people[:most]]
+    people = [(p.id[:_ID], p.distance, p.hop, _brief(p.text)) for p in excerpt.people[:_MOST_LISTED]]
     shown = f"People ({len(people):,} of {excerpt.people_in_all:,})"
     yield _section(shown, ("", "ties away", "hop", "who"), people, numbers=2)
     names = {person.id: short_label(person.text) for person in excerpt.people}
-    links = [(names[k.source], k.label, names[k.target], k.kind) for k in excerpt.links[:most]]
+    links = [(names[k.source], k.label, names[k.target], k.kind) for k in excerpt.links[:_MOST_LISTED]]
     shown = f"Relations between those of them who are nearest ({len(links):,} of {excerpt.links_in_all:,})"
     yield _section(shown, ("of", "the", "is", "kind"), links, numbers=0)
 

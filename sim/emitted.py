@@ -197,7 +197,8 @@ _COMPARED = -1
 
 def note_unread(log: RunLog, foreign: ForeignTexts) -> None:
     """Keep in `skipped_sources` which rows of files to compare with could not be read; once, also when resumed."""
-    if not foreign.skipped or log.query(f"SELECT 1 FROM skipped_sources WHERE chunk = {_COMPARED} LIMIT 1"):
+    known = "SELECT 1 FROM skipped_sources WHERE chunk = $chunk LIMIT 1"
+    if not foreign.skipped or log.query(known, {"chunk": _COMPARED}):
         return
     log.submit(
         SkippedSourceRow(_COMPARED, skip.reason, skip.rows, [f"{file}: {skip}"])

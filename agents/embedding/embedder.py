@@ -21,6 +21,9 @@ from .client import Batching, EmbeddingClient, PendingEmbedding, Snippet, halves
 from .models import EmbeddingHandle
 from .vectors import ModelVectors, Vector, VectorStore, text_hash
 
+#: How often a text is sent again on its own when its vector is none.
+_REASKS = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Lost:
@@ -65,12 +68,10 @@ class Embedder:
         meter: Meter | None = None,
         batching: Batching | None = None,
         attempts: int = 6,
-        reasks: int = 2,
         backoff: Backoff | None = None,
     ) -> None:
         """`store` is the run's, `shared` are answers of other runs.
 
-        `reasks` bounds how often a text is sent again on its own when its vector is none.
         Raises `SetupError` for a cap on money without `prices`.
         """
         self.model = model
@@ -86,7 +87,6 @@ class Embedder:
             backoff=backoff or Backoff(),
         )
         self._batching = batching or Batching()
-        self._reasks = reasks
         #: Texts in a request that the endpoint was seen to take.
         self._most = self._batching.texts
 
@@ -139,7 +139,7 @@ class Embedder:
     ) -> None:
         """Have one request carried, and put back what it left."""
         snippets = self._few_enough(waiting)
-        for again in range(self._reasks + 1):
+        for again in range(_REASKS + 1):
             pending = PendingEmbedding.of(self.name, snippets, context, again=again)
             verdict, _ = await self._client.answer(pending)
             waiting.extend(pending.left)

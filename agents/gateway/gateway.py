@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Outcomes after which another answer is asked for.
 _UNUSABLE = frozenset({Outcome.CUT_JSON, Outcome.NOT_JSON, Outcome.EMPTY, Outcome.LENGTH, Outcome.SCHEMA_MISMATCH})
+#: How often, at most, another answer is asked for.
+_REASKS = 2
 
 
 class Gateway:
@@ -47,12 +49,11 @@ class Gateway:
         meter: Meter | None = None,
         queue: RequestQueue | None = None,
         attempts: int = 6,
-        reasks: int = 2,
         answer_tokens: int = 1024,
         backoff: Backoff | None = None,
         roles: Mapping[str, "Gateway"] | None = None,
     ) -> None:
-        """`attempts` bounds how often one request is sent, `reasks` how often another answer is asked for.
+        """`attempts` bounds how often one request is sent.
 
         `meter` holds what earlier sessions spent of the budget. `answer_tokens` 0 leaves the length to the endpoint.
         `roles` are the gateways of other models by role; they share the budget, and so the meter.
@@ -70,7 +71,6 @@ class Gateway:
         for role, gateway in self.roles.items():
             if gateway.meter is not self.meter:
                 raise ValueError(f"The gateway of the role {role} counts its calls in another meter than the default.")
-        self._reasks = reasks
         self._sampling = self.limits.sampling
         self._answer_tokens = answer_tokens
         self._client = ChatClient(
@@ -146,7 +146,7 @@ class Gateway:
                 attempts += 1
             verdict, raw = known
             is_refusal = verdict.outcome is Outcome.REFUSAL and refusals < self.limits.retry_refusals
-            is_unusable = verdict.outcome in _UNUSABLE and reasks < self._reasks
+            is_unusable = verdict.outcome in _UNUSABLE and reasks < _REASKS
             if raw is None or not (is_refusal or is_unusable):
                 return Answer(verdict.outcome, verdict.value, verdict.reason, attempts, raw or "")
             refusals += is_refusal

@@ -19,6 +19,7 @@ from .schemas import UnsatisfiableSchemaError
 type TextWriter = Callable[[int, int | None], str]
 
 _STRING_TRIES = 100
+_PATTERN_TRIES = 200
 _WORDS = ("harbour", "lantern", "orchard", "bridge", "mill", "market", "river", "chapel")
 
 
@@ -234,18 +235,16 @@ def matches(pattern: str, text: str) -> bool:
     return _compiled(pattern).search(text) is not None
 
 
-def string_like(
-    rng: random.Random, pattern: str, shortest: int, longest: int | None, *, tries: int = 200
-) -> str | None:
-    """A string of the asked-for length in which `pattern` is found, or None when `tries` draws met none.
+def string_like(rng: random.Random, pattern: str, shortest: int, longest: int | None) -> str | None:
+    """A string of the asked-for length in which `pattern` is found, or None when 200 draws meet none.
 
     Raises `re.error` for an expression that Python cannot read.
     """
     tree = _tree(pattern)
-    for attempt in range(tries):
+    for attempt in range(_PATTERN_TRIES):
         # Short repetitions; later none at all or long ones, where the lengths asked for leave nothing else.
         late = 0 if attempt % 2 else max(shortest, 4)
-        reach = rng.randint(1, 4) if attempt < tries // 2 else late
+        reach = rng.randint(1, 4) if attempt < _PATTERN_TRIES // 2 else late
         text = _PatternPath(rng, reach).sequence(tree)
         if len(text) < shortest:
             text += "".join(rng.choice(_LETTERS) for _ in range(shortest - len(text)))

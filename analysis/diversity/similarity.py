@@ -4,7 +4,7 @@ Among them the paper's similarity study (section 4.1, Figure 10): how alike outp
 """
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -82,7 +82,6 @@ def compare_levels(
     personas: Matrix,
     outputs: Matrix,
     *,
-    levels: Sequence[float] = LEVELS,
     pairs: int = PAIRS,
     seed: int = 0,
 ) -> list[SimilarityBin]:
@@ -92,14 +91,14 @@ def compare_levels(
     at a level at most `pairs` are drawn at random. Memory does not grow with the number of pairs.
     """
     one, other = units(personas), units(outputs)
-    draws = [_PairSample(pairs, np.random.default_rng([seed, place])) for place in range(len(levels))]
+    draws = [_PairSample(pairs, np.random.default_rng([seed, place])) for place in range(len(LEVELS))]
     for first in range(0, len(one), _ROWS):
         cosines = one[first : first + _ROWS] @ one.T
-        for level, draw in zip(levels, draws, strict=True):
+        for level, draw in zip(LEVELS, draws, strict=True):
             rows, columns = np.nonzero(np.abs(cosines - level) <= WIDTH)
             behind = columns > rows + first
             draw.add(rows[behind] + first, columns[behind])
-    return [_level(level, draw, one, other) for level, draw in zip(levels, draws, strict=True)]
+    return [_level(level, draw, one, other) for level, draw in zip(LEVELS, draws, strict=True)]
 
 
 class _PairSample:

@@ -26,6 +26,8 @@ from ..calibration import iter_rows
 from ..evaluation import Reader
 
 _DRAWS = 1_000
+#: How many people shares stand for, where the file gives no numbers.
+_SAMPLE = 1_000
 _EXAMPLE = '{"item": "trust", "value": 4, "n": 120, "group": "rural"}'
 _ITEMS = "SELECT DISTINCT item, type, low, high, options FROM surveys"
 _HAS_ARMS = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'arms'"
@@ -155,13 +157,11 @@ def read_benchmark(path: Path) -> dict[tuple[str, str], dict[str, float]]:
     return {key: dict(values) for key, values in counted.items()}
 
 
-def nearness(
-    reader: Reader, people: Mapping[tuple[str, str], Counts], *, sample: int = 1_000, seed: int = 0
-) -> list[Nearness]:
+def nearness(reader: Reader, people: Mapping[tuple[str, str], Counts]) -> list[Nearness]:
     """The distance of each arm's latest answers from people's, by item and subgroup.
 
-    `sample` is how many people shares stand for, where the file gives no numbers. Raises `SetupError` for an item that
-    was not asked, and where nothing was.
+    Where the file gives shares and no numbers, they stand for 1,000 people. Raises `SetupError` for an item that was
+    not asked, and where nothing was.
     """
     items = {item: _Item(*of) for item, *of in reader.query(_ITEMS).rows}
     if not items:
@@ -181,11 +181,11 @@ def nearness(
     for arm, item, group, value, *numbers in reader.query(_ANSWERS.format(**words)).rows:
         for each in {"", group}:
             given[arm, item, each].add(_text(value), *numbers)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     found = []
     for (arm, item, group), ours in sorted(given.items(), key=lambda one: one[0]):
         if (theirs := people.get((item, group))) is not None:
-            found.append(_compared(arm, item, group, ours, theirs, items[item], sample, rng))
+            found.append(_compared(arm, item, group, ours, theirs, items[item], rng))
     return found
 
 
@@ -196,7 +196,6 @@ def _compared(
     ours: _Sample,
     theirs: Counts,
     kind: _Item,
-    sample: int,
     rng: np.random.Generator,
 ) -> Nearness:
     low, high, is_ordered = kind.low, kind.high, kind.is_ordered
@@ -205,7 +204,7 @@ def _compared(
     reach = (high - low) if is_ordered and low is not None and high is not None and high > low else None
     one, other = (_shares(counts, values) for counts in (ours.counts, theirs))
     people = sum(theirs.values())
-    sizes = ours.size, round(people) if people > 1.5 else sample
+    sizes = ours.size, round(people) if people > 1.5 else _SAMPLE
     drawn = [rng.multinomial(size, other, _DRAWS) / size for size in sizes]
     noise = np.array([_distance(a, b, places, reach) for a, b in zip(*drawn, strict=True)])
     return Nearness(

@@ -60,7 +60,6 @@ def simulated_power(
     alpha: float,
     correction: str,
     pilot: Findings | None = None,
-    simulations: int = _SIMULATIONS,
     seed: int = 0,
 ) -> list[Power]:
     """The power of each hypothesis at the experiment's own number of replicates and at others.
@@ -73,10 +72,10 @@ def simulated_power(
     expected = [_expected(one, pilot) for one in hypotheses]
     found = []
     for number in sorted({replicates, *_REPLICATES} - {1}):
-        shares = _shares(hypotheses, expected, number, paired, alpha, correction, simulations, seed)
+        shares = _shares(hypotheses, expected, number, paired, alpha, correction, seed)
         for one, (effect, sd), hits in zip(hypotheses, expected, shares, strict=True):
-            low, high = wilson_interval(hits, simulations)
-            found.append(Power(one.outcome, one.arm, one.against, effect, sd, number, hits / simulations, low, high))
+            low, high = wilson_interval(hits, _SIMULATIONS)
+            found.append(Power(one.outcome, one.arm, one.against, effect, sd, number, hits / _SIMULATIONS, low, high))
     return sorted(found, key=lambda one: (one.outcome, one.arm, one.against, one.replicates))
 
 
@@ -87,7 +86,6 @@ def _shares(
     paired: bool,
     alpha: float,
     correction: str,
-    simulations: int,
     seed: int,
 ) -> list[int]:
     """How many of the simulated experiments find each hypothesis."""
@@ -98,11 +96,11 @@ def _shares(
     columns = []
     for one, (effect, sd) in zip(hypotheses, expected, strict=True):
         alternative = {"more": "greater", "less": "less"}.get(one.direction, "two-sided")
-        drawn = rng.normal(effect, sd, (simulations, replicates))
+        drawn = rng.normal(effect, sd, (_SIMULATIONS, replicates))
         if paired:
             found = stats.ttest_1samp(drawn, 0.0, axis=1, alternative=alternative)
         else:
-            other = rng.normal(0.0, sd, (simulations, replicates))
+            other = rng.normal(0.0, sd, (_SIMULATIONS, replicates))
             found = stats.ttest_ind(drawn, other, axis=1, equal_var=False, alternative=alternative)
         columns.append(found.pvalue)
     values = np.stack(columns, axis=1)

@@ -68,16 +68,6 @@ def write_picture(
     return write_whole(page, path, what="picture")
 
 
-def render_page(excerpt: Excerpt, *, title: str, communities: Mapping[str, int] | None = None) -> str:
-    """The picture as a page, for wide and narrow windows, with everybody in it as a table."""
-    return _page(excerpt, Drawing(excerpt, communities), title, mark_of("picture", ""))
-
-
-def draw_excerpt(excerpt: Excerpt, *, communities: Mapping[str, int] | None = None) -> str:
-    """The excerpt as SVG: a dot for each person, a line for each pair and kind; texts on hovering. See `Drawing`."""
-    return Drawing(excerpt, communities).svg(_WIDE)
-
-
 def _page(excerpt: Excerpt, drawing: Drawing, title: str, mark: str, note: str = "") -> str:
     centre = next((person for person in excerpt.people if person.distance == 0), None)
     rows = "\n".join(

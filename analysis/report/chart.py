@@ -49,14 +49,12 @@ def lines(
     name: str, title: str, description: str, series: Sequence[Series], axes: Axes, *, small: bool = False
 ) -> Callable[..., Chart]:
     """A chart of lines, to be called with its legend and the numbers behind it."""
-    return _chart(draw_lines, name, title, description, series, axes, small)
+    return _chart(draw_lines, name, title, description, series, axes, small=small)
 
 
-def bars(
-    name: str, title: str, description: str, series: Sequence[Series], axes: Axes, *, small: bool = False
-) -> Callable[..., Chart]:
+def bars(name: str, title: str, description: str, series: Sequence[Series], axes: Axes) -> Callable[..., Chart]:
     """A chart of stacked bars, to be called with its legend and the numbers behind it."""
-    return _chart(draw_bars, name, title, description, series, axes, small)
+    return _chart(draw_bars, name, title, description, series, axes, small=False)
 
 
 def _chart(
@@ -66,6 +64,7 @@ def _chart(
     description: str,
     series: Sequence[Series],
     axes: Axes,
+    *,
     small: bool,
 ) -> Callable[..., Chart]:
     label, height = f"{title}. {description}", _SMALL if small else _HEIGHT

@@ -78,11 +78,6 @@ class ItemTable:
     mean: ConfidenceInterval | None
     shares: tuple[OptionShare, ...]
 
-    @property
-    def nonresponse(self) -> float:
-        """Share of the respondents without an answer, "don't know" included."""
-        return 1 - self.answered / self.asked if self.asked else 0.0
-
 
 @dataclass(frozen=True, slots=True)
 class SurveyTables:

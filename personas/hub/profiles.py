@@ -20,6 +20,8 @@ SELECT text, origin, hop, parent, language, source, licence, model, prompt
 FROM personas WHERE id IN (SELECT unnest(?)) ORDER BY ordinal
 """
 
+#: Tied people who are shown of one person.
+_MOST_TIED = 12
 #: Ties to a near-duplicate lead to its survivor; kin first, as they constrain each other most.
 _TIED = f"""
 WITH kept AS (SELECT persona, survivor AS living FROM ({SURVIVORS})),
@@ -64,9 +66,9 @@ def read_values(con: duckdb.DuckDBPyConnection, ids: Iterable[str]) -> dict[str,
     return {persona: dict(zip(ATTRIBUTES, row, strict=True)) for persona, *row in found}
 
 
-def read_tied(con: duckdb.DuckDBPyConnection, ids: Sequence[str], *, most: int = 12) -> dict[str, list[Tied]]:
-    """The people tied to each of these, either way, at most `most` of each: kin first, then in order of arrival."""
-    rows = con.execute(_TIED, [list(ids), most]).fetchall()
+def read_tied(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> dict[str, list[Tied]]:
+    """The people tied to each of these, either way, at most 12 of each: kin first, then in order of arrival."""
+    rows = con.execute(_TIED, [list(ids), _MOST_TIED]).fetchall()
     values = read_values(con, {row[1] for row in rows})
     tied: dict[str, list[Tied]] = {persona: [] for persona in ids}
     for persona, other, label, is_theirs, text in rows:

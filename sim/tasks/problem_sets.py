@@ -122,8 +122,8 @@ def _of_test_set(path: Path) -> ProblemSet:
         )
     if not found:
         raise SetupError(
-            f"{str(path)!r} holds no problem with an answer in {rows:,} row{'' if rows == 1 else 's'}; each needs a field 'problem', and an "
-            r"'answer' or a 'solution' that ends in \boxed{...}."
+            f"{str(path)!r} holds no problem with an answer in {rows:,} row{'' if rows == 1 else 's'}; each needs a "
+            r"field 'problem', and an 'answer' or a 'solution' that ends in \boxed{...}."
         )
     return ProblemSet(tuple(found), False, len(lacking), rows, tuple(lacking[:3]))
 

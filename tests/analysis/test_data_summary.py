@@ -23,7 +23,10 @@ UNTIL = {"settings": MappingProxyType({"per_persona": 1, "until_novelty": 0.5})}
         ({"lost": {"mismatch": 1}}, "1 turn lost, most often for mismatch;"),
         ({"accepted": 6, "rejected": {"leak": 9}}, "6 people gave what they could at 1 row each. A larger hub"),
         ({"accepted": 8}, ""),
-        ({"accepted": 7, "novelty": 0.42} | UNTIL, "42.0% of the latest 500 outputs was new, less than --until-novelty"),
+        (
+            {"accepted": 7, "novelty": 0.42} | UNTIL,
+            "42.0% of the latest 500 outputs was new, less than --until-novelty",
+        ),
         ({"accepted": 6, "novelty": 0.5, "asked": 5} | UNTIL, "6 people gave what they could"),
     ],
 )

@@ -249,8 +249,8 @@ def test_weights_and_repeated_answers_do_not_make_the_sample_of_agents_larger(tm
 def test_shares_of_groups_are_no_numbers_of_people(tmp_path: Path) -> None:
     people = tmp_path / "people.csv"
     people.write_text("item,value,share,group\ntrust,1,40,town\ntrust,3,60,town\ntrust,1,50,hills\ntrust,5,50,hills\n")
-    (found,) = nearness(surveyed({"a": [1] * 4 + [3] * 6}), read_benchmark(people), sample=700)
-    assert (found.group, found.distance, found.people) == ("town", 0, 700)
+    (found,) = nearness(surveyed({"a": [1] * 4 + [3] * 6}), read_benchmark(people))
+    assert (found.group, found.distance, found.people) == ("town", 0, 1_000)
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,6 @@ def test_a_mean_counts_respondents_by_their_weights(file: File) -> None:
     file.ask("q", "likert", "1 5 2 - !", low=1, high=5)
     found = only(file)
     assert (found.asked, found.answered, found.unsure, found.lost) == (5, 3, 1, 1)
-    assert found.nonresponse == pytest.approx(0.4)
     assert found.mean is not None
     assert found.mean.value == pytest.approx((1 + 3 * 5 + 2) / 5)
     assert [share.share.value for share in found.shares] == pytest.approx([0.2, 0.2, 0, 0, 0.6])

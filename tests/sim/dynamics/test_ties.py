@@ -143,7 +143,7 @@ def test_a_change_of_ties_is_an_event(whole: Path, tmp_path: Path) -> None:
 
         def apply(self, effects: ActionEffects) -> None:
             if self.likes:
-                effects.say(self.addressee, self.emitted_text)
+                effects.say(self.to, self.emitted_text)
                 effects.tie(self.to, RelationKind.FRIENDSHIP, "friend", weight=2.0)
             else:
                 super().apply(effects)
