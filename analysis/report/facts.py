@@ -223,7 +223,8 @@ def _described_by(run: Queryable, summary: Summary) -> str:
     ((unknown, by_stand_in, people),) = run.query(_WRITERS).rows
     told = []
     if unknown:
-        told.append("Descriptions of people were read from a file; who wrote them is not known here.")
+        part = f"{unknown:,} of {people:,} people were given, in a file or by the scenario"
+        told.append(f"The descriptions of {part}; who wrote them is not known here.")
     if by_stand_in and summary.is_language_model:
         part = f"{by_stand_in:,} of {people:,} people"
         told.append(f"The descriptions of {part} are by the procedural stand-in, which is no language model.")

@@ -141,7 +141,10 @@ def test_the_settings_used_are_listed(make_run: Any) -> None:
 def test_a_language_models_text_is_no_statement_of_people(make_run: Any) -> None:
     run = make_run(people=20, steps=1, model="openai:small")
     run.connection.execute("UPDATE personas SET model = if(ordinal <= 5, 'procedural', 'openai:small')")
+    run.connection.execute("UPDATE personas SET model = NULL, origin = 'import' WHERE ordinal = 6")
     text = Page(render_report(run)).text
+    assert "The descriptions of 1 of 2" in text
+    assert "were given, in a file or by the scenario" in text
     assert "Synthetic text by \u201copenai:small\u201d" in text
     assert "no interval here says what another seed would give" in text
     assert "The descriptions of 5 of 2" in text
