@@ -29,6 +29,8 @@ SELECT if(count(*) < {_LATEST}, NULL, avg(is_new::INTEGER)) FROM (
     FROM emissions ORDER BY emission DESC LIMIT {_LATEST}
 )
 """  # noqa: S608 - our own number
+#: Rows of files to compare with that could not be read (chunk -1): how many, and the first sentence of each reason.
+_UNREAD = "SELECT sum(number), list(examples[1]) FROM skipped_sources WHERE chunk = -1"
 _CALLS = "SELECT count(*), sum(cost) FROM calls WHERE source IN ('endpoint', 'batch')"
 
 
@@ -61,6 +63,8 @@ class DataSummary:
     drawn: str = ""
     #: Share of the latest 500 outputs that repeat no earlier one; None where there are fewer.
     novelty: float | None = None
+    #: Which rows of files to compare with could not be read, and so were not compared; empty where all were.
+    unread: str = ""
 
     def as_rows(self) -> list[tuple[str, str]]:
         """Label and value of each line."""
@@ -78,6 +82,7 @@ class DataSummary:
             ("lost", _counted(self.lost)),
             ("people", f"{self.asked:,} of {self.people:,} gave an output, in {rounds}"),
             *([("drawn", self.drawn)] if self.drawn else []),
+            *([("not compared", self.unread)] if self.unread else []),
             ("calls", f"{self.calls:,}"),
         ]
         if self.is_language_model:
@@ -121,6 +126,7 @@ def summarise_data(run: Queryable) -> DataSummary | None:
     ((accepted,),) = run.query(_ACCEPTED).rows
     ((calls, cost),) = run.query(_CALLS).rows
     ((novelty,),) = run.query(_NOVELTY).rows
+    ((unread, reasons),) = run.query(_UNREAD).rows
     own = [name for name in stored if name not in _OF_SOCIETIES]
     return DataSummary(
         task=task,
@@ -142,6 +148,7 @@ def summarise_data(run: Queryable) -> DataSummary | None:
         cost=cost,
         drawn=Drawn(**orjson.loads(drawn)).sentence() if drawn else "",
         novelty=novelty,
+        unread=f"{_plural(unread, 'row')} of the files to compare with: {'; '.join(reasons)}" if unread else "",
     )
 
 

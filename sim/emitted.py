@@ -19,8 +19,8 @@ from ..agents.mind import EarlierText
 from ..personas.dedup import Match, NearDuplicates
 from ..personas.dedup.vectors import SimilarVectors
 from ..personas.errors import RunError, RunFileError
-from ..personas.formats.foreign import ForeignText
-from .runfile.rows import DuplicateRow, EmissionRow
+from ..personas.formats.foreign import ForeignText, ForeignTexts
+from .runfile.rows import DuplicateRow, EmissionRow, SkippedSourceRow
 from .runfile.runlog import RunLog
 
 #: Agents and texts of emissions, by their numbers.
@@ -189,6 +189,22 @@ class EarlierTexts:
         for text in texts:
             self._places.append(replace(text, text=""))
             yield text.text
+
+
+#: Stands for the chunk of rows in `skipped_sources` that are of files to compare with.
+_COMPARED = -1
+
+
+def note_unread(log: RunLog, foreign: ForeignTexts) -> None:
+    """Keep in `skipped_sources` which rows of files to compare with could not be read; once, also when resumed."""
+    known = "SELECT 1 FROM skipped_sources WHERE chunk = $chunk LIMIT 1"
+    if not foreign.skipped or log.query(known, {"chunk": _COMPARED}):
+        return
+    log.submit(
+        SkippedSourceRow(_COMPARED, skip.reason, skip.rows, [f"{file}: {skip}"])
+        for file, skips in foreign.skipped.items()
+        for skip in skips
+    )
 
 
 class SimilarOutputs:

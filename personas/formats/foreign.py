@@ -192,7 +192,8 @@ def _only_text(path: Path, table: Table, there: Sequence[str]) -> str:
         break
     if len(found) != 1:
         raise SourceError(
-            f"{path} does not say which of its columns holds the texts; name it: it has {_listed(there)}."
+            f"{path} does not say which of its columns holds the texts; call that one 'text', or name it "
+            f"(`populace decontaminate --column`): it has {_listed(there)}."
         )
     return found.pop()
 

@@ -36,7 +36,7 @@ from ...personas.prompt import fence, find_language, language_name
 from ...personas.rules.languages import is_known_language
 from ...personas.text_to_persona import text_to_persona
 from ..dynamics.world import World
-from ..emitted import EarlierTexts, SimilarOutputs
+from ..emitted import EarlierTexts, SimilarOutputs, note_unread
 from ..engine import Engine
 from ..jobs import Changes, Chunks, Phase, run_phase
 from ..observe import EmbeddingRecall
@@ -289,13 +289,13 @@ async def prepare_task(engine: Engine, task: Task, state: SocietyState, recall: 
 
     With `recall`, outputs are compared by the vectors of its model too.
     """
-    foreign = ForeignTexts(task.settings.against) if task.settings.against else ()
-    if task.settings.against:
-        threshold = min(action.novelty_threshold for action in task.actions)
-        state.against = EarlierTexts(foreign, threshold=threshold)
+    foreign = ForeignTexts(task.settings.against) if task.settings.against else None
+    if foreign is not None:
+        state.against = EarlierTexts(foreign, threshold=min(action.novelty_threshold for action in task.actions))
+        note_unread(engine.log, foreign)
     if recall is not None:
         state.similar = SimilarOutputs(str(engine.log.job_row.embedding_model), task.settings.cosine)
-        for some in batched(((one.place, one.text) for one in foreign), _EMBEDDED):
+        for some in batched(((one.place, one.text) for one in foreign or ()), _EMBEDDED):
             await _hold_similar(state.similar, some, recall, seed=state.seed)
         ((last,),) = engine.log.query(_LAST)
         for first in range(0, last, _EMBEDDED):

@@ -283,8 +283,8 @@ CREATE TABLE skipped_sources (
     number BIGINT NOT NULL,
     examples VARCHAR[] NOT NULL
 );
-COMMENT ON TABLE skipped_sources IS 'What was passed over while the sources were read: files, folders and rows, by chunk and kind';
-COMMENT ON COLUMN skipped_sources.chunk IS 'Chunk of hop 0 in which it was passed over, as in growth_chunks';
+COMMENT ON TABLE skipped_sources IS 'What was passed over while the sources were read, and files that outputs are compared with: files, folders and rows, by chunk and kind';
+COMMENT ON COLUMN skipped_sources.chunk IS 'Chunk of hop 0 in which it was passed over, as in growth_chunks; -1 for files that outputs are compared with';
 COMMENT ON COLUMN skipped_sources.kind IS 'Why, in a few words';
 COMMENT ON COLUMN skipped_sources.number IS 'How many';
 COMMENT ON COLUMN skipped_sources.examples IS 'Sentences on the first of them: which file, which row, and what is wrong';
