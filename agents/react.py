@@ -51,7 +51,7 @@ _GIVEN = "observation"
 type ToolFunction = Callable[..., object]
 
 
-class ToolCall(Action):
+class ToolChoice(Action):
     """The call of a tool, as one of the choices of a turn; never emitted."""
 
     novelty: ClassVar[Novelty | None] = "none"
@@ -63,7 +63,7 @@ class ToolCall(Action):
 
 
 #: What the arguments of tools cannot be called.
-_TAKEN = frozenset({"kind", *dir(ToolCall), *ToolCall.__class_vars__})
+_TAKEN = frozenset({"kind", *dir(ToolChoice), *ToolChoice.__class_vars__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class _ReactContext:
     request: RequestContext
     observation: Observation
     offered: tuple[type[Action], ...]
-    tools: tuple[type[ToolCall], ...]
+    tools: tuple[type[ToolChoice], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +119,14 @@ def react_with(tools: tuple[ToolFunction, ...]) -> Stage:
     return react
 
 
-def tool_calls(tools: tuple[ToolFunction, ...]) -> tuple[type[ToolCall], ...]:
+def tool_calls(tools: tuple[ToolFunction, ...]) -> tuple[type[ToolChoice], ...]:
     """The choices by which tools are called. Raises `SetupError` for what no model could call."""
     found = tuple(_call_of(tool) for tool in tools)
     check_actions(found, where="The tools")
     return found
 
 
-def _call_of(tool: ToolFunction) -> type[ToolCall]:
+def _call_of(tool: ToolFunction) -> type[ToolChoice]:
     name, told = getattr(tool, "__name__", repr(tool)), inspect.getdoc(tool)
     if not told:
         raise SetupError(f"The tool {name} has no docstring; say in one what it finds out, for the model.")
@@ -145,13 +145,13 @@ def _call_of(tool: ToolFunction) -> type[ToolCall]:
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[parameter.name] = (hints[parameter.name], Field(default))
     kind: Any = Literal[name]
-    made = create_model(name, __base__=ToolCall, __doc__=told, kind=(kind, ...), **fields)
+    made = create_model(name, __base__=ToolChoice, __doc__=told, kind=(kind, ...), **fields)
     made.name = name
     return made
 
 
 def _graph(
-    tools: tuple[ToolFunction, ...], calls: tuple[type[ToolCall], ...]
+    tools: tuple[ToolFunction, ...], calls: tuple[type[ToolChoice], ...]
 ) -> "CompiledStateGraph[_ReactState, _ReactContext, _ReactState, _ReactState]":
     graph = StateGraph(_ReactState, context_schema=_ReactContext)
     graph.add_node("agent", _ask)
@@ -189,7 +189,7 @@ async def _ask(state: _ReactState, runtime: "Runtime[_ReactContext]") -> Mapping
     refused: Answer[Thought] | None = refused_length(prompt, context.prompt_tokens)
     answer = refused or await context.model.ask(prompt, schema, turn.request)
     thought, calls = answer.value, []
-    if thought is not None and isinstance(thought.action, ToolCall):
+    if thought is not None and isinstance(thought.action, ToolChoice):
         calls = [{"name": thought.action.name, "args": thought.action.payload, "id": f"call_{used + 1}"}]
     said = AIMessage(answer.raw, tool_calls=calls, additional_kwargs={"thoughts": thought.thoughts if thought else ""})
     attempts = answer.attempts + (before.attempts if before else 0)
@@ -199,7 +199,7 @@ async def _ask(state: _ReactState, runtime: "Runtime[_ReactContext]") -> Mapping
 def react_prompt(
     view: Observation,
     offered: tuple[type[Action], ...],
-    tools: tuple[type[ToolCall], ...],
+    tools: tuple[type[ToolChoice], ...],
     *,
     world: str,
     seed: int,
@@ -246,7 +246,7 @@ def _told(error: ValueError) -> str:
     return f"That cannot be found out: {error}"
 
 
-def _runnable(tool: ToolFunction, call: type[ToolCall]) -> Any:
+def _runnable(tool: ToolFunction, call: type[ToolChoice]) -> Any:
     """The tool as LangGraph runs it, on the observation of the agent whose turn it is."""
     is_given = _GIVEN in inspect.signature(tool).parameters
     owner = getattr(tool, "__self__", tool)

@@ -32,7 +32,7 @@ def circle() -> Hub:
     return Hub(known, tuple(ties))
 
 
-class Position(State):
+class PlanSupport(State):
     """What an agent thinks of the plan: 0 against it, 100 for it."""
 
     support: int
@@ -67,11 +67,11 @@ class VerbalOpinions(Scenario):
     name = "verbal-opinions"
     world = "A village is to decide whether the road past the school is closed to cars. Neighbours talk about it."
     actions = (Speak,)
-    agent_state_type = Position
+    agent_state_type = PlanSupport
 
-    def agent_state(self, resident: Resident, rng: random.Random) -> Position:
+    def agent_state(self, resident: Resident, rng: random.Random) -> PlanSupport:
         """Every other one is for it, every other one against it."""
-        return Position(support=20 if place_of(resident.persona.text) % 2 else 80)
+        return PlanSupport(support=20 if place_of(resident.persona.text) % 2 else 80)
 
     def task(self, resident: Resident, world: World) -> str:
         """What it thought so far, and what is asked."""
@@ -121,7 +121,7 @@ def weights_of(agents: Sequence[Sequence[Move]]) -> tuple[float, float]:
     return float(own), float(heard)
 
 
-class Said(State):
+class SpokenNames(State):
     """The names that were said, by round and agent."""
 
     words: dict[str, str] = Field(default_factory=dict)
@@ -161,7 +161,7 @@ class Convention(Scenario):
     )
     actions = (Name,)
     observes = False
-    world_state_type = Said
+    world_state_type = SpokenNames
     settings_type = ConventionSettings
     settings: ConventionSettings
 
@@ -188,7 +188,7 @@ class Convention(Scenario):
             return _NEW
         if round_ < 1:  # the convention is settled when the minority comes
             return _OLD
-        said: Said = world.state
+        said: SpokenNames = world.state
         return said.words.get(f"{round_} {people().personas[place].id}", _OLD)
 
     def _partners(self, round_: int) -> list[int]:

@@ -16,7 +16,7 @@ from .contagion import Cascade, compare_sizes, sizes_of
 from .law import STANDARD_ERRORS, Measured, RuleScenario, RuleSettings, Trial, copies_of, final_values, society_of
 
 
-class Health(State):
+class Infection(State):
     """When an agent was infected; 0 is never."""
 
     infected_at: int = 0
@@ -62,7 +62,7 @@ class Epidemic(RuleScenario):
 
     name = "epidemic"
     actions = (Infect,)
-    agent_state_type = Health
+    agent_state_type = Infection
     world_state_type = Ward
     settings_type = EpidemicSettings
     settings: EpidemicSettings

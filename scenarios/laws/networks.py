@@ -46,7 +46,7 @@ class Introduce(Action):
         super().apply(effects)
 
 
-class Acquaintances(RuleScenario):
+class LearnAcquaintances(RuleScenario):
     """Everybody learns which of those around know each other."""
 
     name = "acquaintances"
@@ -66,7 +66,7 @@ def watts_strogatz(trial: Trial) -> Iterator[Measured]:
     begun = 3 * (ties - 2) / (4 * (ties - 1))
     for chance in (0.0, rewired):
         network = f"watts-strogatz:{ties},{chance}"
-        run = trial.run(Acquaintances(), society_of(people), steps=2, network=network)
+        run = trial.run(LearnAcquaintances(), society_of(people), steps=2, network=network)
         tolerance = 1e-12 if not chance else STANDARD_ERRORS * _spread(people, ties, chance)
         about = f"share of acquaintances who know each other, {chance:.0%} rewired"
         yield Measured(about, begun * (1 - chance) ** 3, _transitivity(run), tolerance)
@@ -99,7 +99,7 @@ def barabasi_albert(trial: Trial) -> Iterator[Measured]:
     """With m ties for each newcomer, 2/(m + 2) of all people have no more than those m; the best known have many."""
     people, ties = 1_000 * trial.times, 2
     network = f"barabasi-albert:{ties}"
-    run = trial.run(Acquaintances({"neighbours": 0}), society_of(people), steps=1, network=network)
+    run = trial.run(LearnAcquaintances({"neighbours": 0}), society_of(people), steps=1, network=network)
     degrees = [degree for (degree,) in run.sql(_DEGREES).rows]
     yield Measured("ties", ties * (people - ties), sum(degrees) / 2)
     for degree in (ties, ties + 1, ties + 2):

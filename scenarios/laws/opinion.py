@@ -253,7 +253,7 @@ def _clusters(values: Iterable[float], confidence: float) -> int:
     return 1 + sum(after - before > confidence for before, after in pairwise(sorted(values)))
 
 
-class Vote(State):
+class VoteState(State):
     """What an agent would vote."""
 
     yes: bool
@@ -290,11 +290,11 @@ class Voters(RuleScenario):
 
     name = "voters"
     actions = (Copy,)
-    agent_state_type = Vote
+    agent_state_type = VoteState
 
-    def agent_state(self, resident: Resident, rng: random.Random) -> Vote:
+    def agent_state(self, resident: Resident, rng: random.Random) -> VoteState:
         """Yes in the middle, no elsewhere."""
-        return Vote(yes=place_of(resident.persona.text) % _WINDMILL_PEOPLE == 0)
+        return VoteState(yes=place_of(resident.persona.text) % _WINDMILL_PEOPLE == 0)
 
     def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
         """Those whose windmill does not agree yet."""

@@ -103,7 +103,7 @@ class ToolUseSettings(ToolSetSettings):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ConversationPlan:
     """What a conversation is about."""
 
     #: The tools that the assistant has.
@@ -116,7 +116,7 @@ class Plan:
 class ToolDialogue:
     """A conversation as it goes on."""
 
-    plan: Plan
+    plan: ConversationPlan
     messages: list[dict[str, Any]] = field(default_factory=list)
     done: list[UserRequest] = field(default_factory=list)
     #: Calls so far, by which they are numbered.
@@ -150,7 +150,7 @@ class ToolUseTask(ToolSetTask):
         """Ask for the request, check it, and let the assistant work and the person go on."""
         return build_mind((self.ask, check, self.converse, keep))
 
-    def plan(self, agent: str, rng: random.Random) -> Plan:
+    def plan(self, agent: str, rng: random.Random) -> ConversationPlan:
         """What a conversation with this person is about: first a tool that was made for them, where there is one."""
         able = [tool for tool in self.given_tools if tool.code]
         first = rng.choice([tool for tool in able if tool.agent == agent] or able)
@@ -161,7 +161,7 @@ class ToolUseTask(ToolSetTask):
             self._needs(first if not place else rng.choice((first, rng.choice(shown))), shown, rng)
             for place in range(rng.randint(1, self.settings.requests))
         ]
-        return Plan(shown, needs)
+        return ConversationPlan(shown, needs)
 
     def _needs(self, tool: GivenTool, shown: Sequence[GivenTool], rng: random.Random) -> Sequence[GivenTool]:
         """The tools that a request takes which needs this one."""
@@ -236,7 +236,7 @@ class ToolUseTask(ToolSetTask):
         return UserRequest(needs=needs, calls=made, wrong_calls=wrong, ended=ended)
 
 
-def _need(plan: Plan, place: int) -> str:
+def _need(plan: ConversationPlan, place: int) -> str:
     """What is said to whoever writes a request of what it takes."""
     names = [tool.name for tool in plan.needs[place]]
     phrase = PROMPT.phrase("need", ("beyond", "one")[len(names)] if len(names) < 2 else "several")

@@ -27,7 +27,7 @@ from .output_jobs import OutputJobReport, do_output_job, file_job
 from .outputs import Output, OutputContext, OutputJob, OutputPhase, OutputSpec
 from .problem_sets import ProblemSet
 from .solutions import Solved, solution_rows
-from .solving import REFERENCE, SolvingPhase, Voters, check_voters
+from .solving import REFERENCE, SolverPanel, SolvingPhase, check_voters
 
 #: The kind of these jobs, and their one phase.
 KIND = "evaluation"
@@ -48,7 +48,7 @@ SELECT job, problem AS ordinal, CAST(problem AS VARCHAR) AS item FROM test_probl
 class EvaluationSpec(OutputSpec):
     """Who is measured, and on what."""
 
-    voters: Voters = Voters(samples=1)
+    voters: SolverPanel = SolverPanel(samples=1)
     #: The test set or run, by the name of its file, and whether it is a run whose problems were solved.
     target: str
     is_from_run: bool = False

@@ -74,7 +74,7 @@ _SCHEMAS: Mapping[Method, AnswerSchema[Any]] = {
 _PROMPTS: Mapping[Method, str] = {"text": "solve", "program": "solve_program"}
 
 
-class Voters(FrozenModel):
+class SolverPanel(FrozenModel):
     """Who solves a problem, how, and how often."""
 
     #: The names of the solvers, in their order; each is asked in a role of its own (`solver_role`).
@@ -104,7 +104,7 @@ def solver_role(place: int) -> str:
 class SolvingSpec(OutputSpec):
     """What is to be solved, by whom, and what counts as solved."""
 
-    voters: Voters = Voters()
+    voters: SolverPanel = SolverPanel()
     #: Share of the solutions that must agree.
     threshold: float = Field(0.5, gt=0, le=1)
 
@@ -114,7 +114,7 @@ class SolvingWork:
     """Solves one problem as often as is wanted, and compares the answers."""
 
     phase: str
-    voters: Voters
+    voters: SolverPanel
     job: int
     seed: int
     known: KnowSolution | None = None
@@ -186,7 +186,13 @@ class SolvingPhase(OutputPhase[Solved]):
     shown = "Problems solved"
 
     def __init__(
-        self, context: OutputContext, voters: Voters, *, chunk: int, known: KnowSolution | None, threshold: float = 0.5
+        self,
+        context: OutputContext,
+        voters: SolverPanel,
+        *,
+        chunk: int,
+        known: KnowSolution | None,
+        threshold: float = 0.5,
     ) -> None:
         super().__init__(context, chunk=chunk)
         self._threshold = threshold
@@ -254,7 +260,7 @@ class SolvingJob(OutputJob[SolvingSpec]):
         return [SolvingPhase(context, spec.voters, chunk=spec.chunk, known=self._known, threshold=spec.threshold)]
 
 
-def check_voters(voters: Voters) -> None:
+def check_voters(voters: SolverPanel) -> None:
     """Raise `SetupError` for programs that may not, or cannot, be run."""
     if "program" not in voters.methods:
         return
@@ -283,7 +289,7 @@ def parse_solvers(given: Sequence[str]) -> tuple[RoleModel, ...]:
 
 
 def solving_spec(solvers: Sequence[RoleModel], **options: Any) -> SolvingSpec:
-    """The spec for these solvers; `options` are those of `SolvingSpec` and `Voters`. Raises `SetupError`."""
+    """The spec for these solvers; `options` are those of `SolvingSpec` and `SolverPanel`. Raises `SetupError`."""
     names = ("methods", "samples", "execute")
     voters: dict[str, Any] = {name: value for name in names if (value := options.pop(name, None)) is not None}
     voters["solvers"] = tuple(one.model for one in solvers)

@@ -18,9 +18,9 @@ from populace.sim.tasks.output_jobs import resume_output_job, run_output_job, st
 from populace.sim.tasks.solutions import Solution, answer_verdict, compared, verdict_of
 from populace.sim.tasks.solving import (
     KnownSolutions,
+    SolverPanel,
     SolvingJob,
     SolvingSpec,
-    Voters,
     parse_solvers,
     solving_rows,
     solving_spec,
@@ -248,6 +248,6 @@ def test_the_known_answer_is_compared_with_the_vote() -> None:
 
 
 def test_the_stand_in_says_that_it_knows_no_other_problem(sums: Path, sql: Ask) -> None:
-    run_output_job(sums, SolvingJob(SolvingSpec(voters=Voters(samples=1))), model="procedural")
+    run_output_job(sums, SolvingJob(SolvingSpec(voters=SolverPanel(samples=1))), model="procedural")
     assert sql("SELECT DISTINCT outcome, answer FROM solutions") == [("no_answer", None)]
     assert "knows the solutions of its own problems" in sql("SELECT any_value(solution) FROM solutions")[0][0]
