@@ -77,6 +77,9 @@ def read_world(path: Path) -> WorldFile:
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"The world file {str(path)!r} cannot be read as UTF-8 text ({error}).") from error
     front = _FRONT.match(text)
+    opening, *others = (line.rstrip() for line in text.split("\n"))
+    if opening == "+++" and "+++" not in others:
+        raise SourceError(f"The front matter of {str(path)!r} has no end; close it with a line that is +++.")
     if not text[front.end() if front else 0 :].strip():
         raise SourceError(f"The world file {str(path)!r} holds no text; describe the world in it.")
     try:

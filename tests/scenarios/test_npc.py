@@ -110,6 +110,7 @@ def test_a_world_without_front_matter_rules_nothing_out(tmp_path: Path) -> None:
     [
         ("", "holds no text"),
         ("+++\ntitle = 'x'\n+++\n \n", "holds no text"),
+        ("+++\npeoples = ['x']\nA canal town.\n", "has no end"),
         ("+++\ntitle = x\n+++\ntext", "is not TOML"),
         ("+++\nraces = ['elf']\n+++\ntext", "'races' wrong"),
         ("+++\npeoples = [1]\n+++\ntext", "'peoples.0' wrong"),
