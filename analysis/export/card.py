@@ -273,8 +273,9 @@ class Card:
             PersonalPolicy.REDACT: "The data were replaced: names by invented ones, everything else by its kind.",
         }[policy]
         found = ", ".join(f"{kind} {n:,}" for kind, n in tally.personal.most_common())
+        many = "1 row" if tally.personal_rows == 1 else f"{tally.personal_rows:,} rows"
         return (
-            f"## Personal data\n\nFound by patterns in {tally.personal_rows:,} rows{f' ({found})' if found else ''}. "
+            f"## Personal data\n\nFound by patterns in {many}{f' ({found})' if found else ''}. "
             f"{done} Patterns do not find everything, and most of what they find was invented by a model.\n"
         )
 
