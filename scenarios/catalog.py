@@ -176,6 +176,13 @@ def _load(path: Path, kind: str) -> ModuleType:
     except PopulaceError as error:
         raise SetupError(f"The {kind} {str(path)!r} cannot be used: {error}") from error
     except Exception as error:  # a user's script can fail in any way
+        other = error.name if isinstance(error, ModuleNotFoundError) else None
+        if other and (path.with_name(f"{other}.py").is_file() or path.with_name(other).is_dir()):
+            raise SetupError(
+                f"The {kind} {str(path)!r} imports {other!r}, which stands beside it: a script is read by itself. "
+                f"Write both in one file; or call the script task.py, in a folder with the other, and write "
+                f"`from .{other} import ...`."
+            ) from error
         lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == spec.origin]
         where = f" in line {lines[-1]}" if lines else ""
         raise SetupError(f"The {kind} {str(path)!r} fails{where} with {type(error).__name__}: {error}.") from error
