@@ -73,8 +73,8 @@ class Reliability:
     #: What is compared: repeats of the wave after a step, or the waves after two steps.
     compared: str
     respondents: int
-    #: Share of respondents who gave the very same answer.
-    same: float
+    #: Share of respondents who gave the very same answer; None where nobody gave both.
+    same: float | None
     coefficient: Coefficient | None
     value: float | None
 
@@ -104,7 +104,7 @@ def _compared(
     item: AskedItem, compared: str, first: Mapping[str, GivenAnswer], then: Mapping[str, GivenAnswer]
 ) -> Reliability:
     pairs = [(first[agent].value, then[agent].value) for agent in first if agent in then]
-    same = sum(one == other for one, other in pairs) / len(pairs) if pairs else 0.0
+    same = sum(one == other for one, other in pairs) / len(pairs) if pairs else None
     coefficient, value = _coefficient(item, pairs)
     return Reliability(item.job, item.survey, item.item, compared, len(pairs), same, coefficient, value)
 

@@ -251,7 +251,7 @@ def describe_surveys(tables: SurveyTables) -> list[Section]:
                         one.item,
                         one.compared,
                         one.respondents,
-                        round(100 * one.same, 1),
+                        None if one.same is None else round(100 * one.same, 1),
                         one.coefficient,
                         _rounded(one.value),
                     )

@@ -129,6 +129,10 @@ def test_reliability_is_measured_by_repeats_and_by_waves(file: File) -> None:
     assert (repeats.compared, repeats.respondents, repeats.same) == ("repeats after step 0", 5, 0.4)
     assert (waves.compared, waves.respondents, waves.same) == ("steps 0 and 2", 4, 1.0)
     assert waves.value == pytest.approx(1)
+    file.ask("z", "likert", "1 5 - - -", low=1, high=5)
+    file.ask("z", "likert", "- - 2 3 1", replicate=1)
+    (nobody,) = (one for one in read_surveys(file).reliability if one.item == "z")
+    assert (nobody.respondents, nobody.same, nobody.value) == (0, None, None)
 
 
 def test_choices_agree_by_kappa_and_ranks_by_tau(file: File) -> None:
