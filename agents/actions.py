@@ -1,10 +1,13 @@
 """What an agent can emit: one class a kind, which holds everything that concerns it. `Action` shows a whole example."""
 
+import json
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self, cast
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from ..personas.errors import hook
@@ -22,6 +25,23 @@ Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, m
 #: What becomes of a text that nearly repeats an earlier one of its kind: nothing, for it is not compared; a row in
 #: `duplicates`; or that row, once the agent was asked for something else in a second call.
 type Novelty = Literal["none", "mark", "revise"]
+
+
+#: orjson reads integers of more digits as floating-point numbers, and writes none.
+_LONG_INTEGER = re.compile(r"\d{19}")
+
+
+def dump_json(value: Any) -> str:
+    """The value as JSON text, with integers of any size, as models answer them. Raises `TypeError` for other values."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode().decode()
+
+
+def load_json(text: str) -> Any:
+    """The value that `dump_json` has written."""
+    return json.loads(text) if _LONG_INTEGER.search(text) else orjson.loads(text)
 
 
 class ActionEffects(Protocol):

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NotRequired, TypedDict, cast, get_type_hints
 
-import orjson
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import StructuredTool
@@ -30,7 +29,7 @@ from ..personas.model import Answer, RequestContext
 from ..personas.prompt import RenderedPrompt, fence, load_prompt
 from .action_check import check_actions
 from .action_schema import described_actions
-from .actions import Action, Novelty
+from .actions import Action, Novelty, dump_json
 from .mind import Deliberation, Draft, MindContext, MindState, Stage
 from .observation import Observation
 from .thinking import Thought, acting, followed, thinking_schema
@@ -59,7 +58,7 @@ class ToolChoice(Action):
     @property
     def emitted_text(self) -> str:
         """The arguments as JSON."""
-        return orjson.dumps(self.payload).decode()
+        return dump_json(self.payload)
 
 
 #: What the arguments of tools cannot be called.
@@ -230,14 +229,14 @@ def _conversation(prompt: RenderedPrompt, messages: list[AnyMessage], *, is_last
 
 def _deliberations(messages: list[AnyMessage]) -> list[Deliberation]:
     found: list[Deliberation] = []
-    arguments = b""
+    arguments = ""
     for message in messages:
         if isinstance(message, AIMessage) and (thoughts := message.additional_kwargs["thoughts"]):
             found.append(Deliberation("thought", thoughts))
-            arguments = orjson.dumps(message.tool_calls[0]["args"]) if message.tool_calls else b""
+            arguments = dump_json(message.tool_calls[0]["args"]) if message.tool_calls else ""
         elif isinstance(message, ToolMessage):
             is_error = message.status == "error"
-            found.append(Deliberation("tool", str(message.content), message.name, arguments.decode(), is_error))
+            found.append(Deliberation("tool", str(message.content), message.name, arguments, is_error))
     return found
 
 
@@ -261,7 +260,7 @@ def _runnable(tool: ToolFunction, call: type[ToolChoice]) -> Any:
                 if inspect.isawaitable(result):
                     result = await cast("Awaitable[object]", result)
                 # What JSON cannot hold has no text that is the same when a resumed run calls the tool again.
-                text = result if isinstance(result, str) else orjson.dumps(result).decode()
+                text = result if isinstance(result, str) else dump_json(result)
             except ValueError as error:  # arguments that it does not take: the model is told
                 refused = error
         if refused is not None:

@@ -4,10 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from ..agents.action_check import novelty_of
-from ..agents.actions import Action
+from ..agents.actions import Action, dump_json
 from ..agents.checks import CheckOutcome, CheckResult
 from ..agents.memory import NoteKind
 from ..agents.mind import Decision, MissedStage
@@ -390,7 +388,7 @@ def _listed(keys: Sequence[str], seen: Observation) -> str:
 
 def _payload_of(action: Action) -> str:
     try:
-        return orjson.dumps(action.payload).decode()
+        return dump_json(action.payload)
     except Exception as error:
         explain(error, action, "payload")
         raise

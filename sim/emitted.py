@@ -9,10 +9,9 @@ from pathlib import Path
 from shlex import quote
 from types import MappingProxyType
 
-import orjson
 from pydantic import ValidationError
 
-from ..agents.actions import Action
+from ..agents.actions import Action, load_json
 from ..agents.checks import CheckResult, failed, passed
 from ..agents.embedding.vectors import Vector
 from ..agents.mind import EarlierText
@@ -57,7 +56,7 @@ def _read(row: EmissionRow, known: Mapping[str, type[Action]]) -> Action:
         )
     action = known[row.kind]
     try:
-        return action.from_payload(orjson.loads(row.payload))
+        return action.from_payload(load_json(row.payload))
     except (ValidationError, KeyError, TypeError) as error:
         raise RunFileError(
             f"Emission {row.emission} cannot be read back as {action.__name__} ({' '.join(str(error).split())}); "
@@ -159,7 +158,7 @@ class TakenValues:
 
     def check(self, row: EmissionRow, key: str) -> CheckResult:
         """Whether the value at `key` of its payload is still free; it is taken by this."""
-        value = str(orjson.loads(row.payload).get(key))
+        value = str(load_json(row.payload).get(key))
         holder, check = self.take(row.kind, value, row.emission), f"unique_{key}"
         said = passed() if holder == row.emission else failed(f"Emission {holder} has the {key} {value!r} already.")
         return replace(said, check=check)

@@ -6,10 +6,10 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-import orjson
 from pydantic import BaseModel, SerializeAsAny, TypeAdapter
 
 from ..agents.action_check import novelty_of
+from ..agents.actions import dump_json, load_json
 from ..agents.observation import PLAYER
 from ..personas.errors import hook
 from ..personas.judgement import Judge
@@ -282,7 +282,7 @@ def _begin_states(state: SocietyState, log: RunLog) -> None:
         return
     stored: defaultdict[str, dict[str, Any]] = defaultdict(dict)
     for agent, name, value in log.query(_LATEST_STATES):
-        stored[agent][name] = orjson.loads(value)
+        stored[agent][name] = load_json(value)
     for resident in state.residents.values():
         begun = begun_state(state, resident)
         known = begun.model_dump(mode="json") | stored[resident.id]
@@ -310,7 +310,7 @@ def changed_states(state: SocietyState, *, step: int) -> list[society_rows.Agent
             state.written[agent] = values
             for name, value in values.items():
                 if before is None or name not in before or before[name] != value:
-                    changed.append(society_rows.AgentStateRow(step, agent, name, orjson.dumps(value).decode()))
+                    changed.append(society_rows.AgentStateRow(step, agent, name, dump_json(value)))
     return changed
 
 
