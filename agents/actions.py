@@ -36,7 +36,17 @@ def dump_json(value: Any) -> str:
     try:
         return orjson.dumps(value).decode()
     except TypeError:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode().decode()
+        if not _has_long_integer(value):
+            raise
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _has_long_integer(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_long_integer, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_has_long_integer, value))
+    return isinstance(value, int) and not -(1 << 63) <= value < 1 << 64
 
 
 def load_json(text: str) -> Any:

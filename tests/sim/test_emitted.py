@@ -172,6 +172,8 @@ def test_what_an_action_is_kept_as_gives_it_back() -> None:
     arguments = [Argument(name="day", required=False, value=day), Argument(name="spring", required=True, value=spring)]
     tool = ToolSpec(kind="tool", tool_name="tide_table", purpose="Tells the tide.", arguments=arguments, returns=back)
     assert ToolSpec.from_payload(load_json(dump_json(tool.payload))) == tool
+    with pytest.raises(TypeError, match="key must be str"):
+        dump_json({1: "no JSON"})
     ballot = Ballot(kind="ballot", vote="no", price=2.5, sure=True, mood=Mood.BAD)
     assert Ballot.from_payload(ballot.payload) == ballot
 
