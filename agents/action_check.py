@@ -2,7 +2,6 @@
 
 import inspect
 import random
-from collections.abc import Mapping
 from functools import cache, partial
 from itertools import product
 from string import Template
@@ -14,7 +13,7 @@ from ..personas.errors import SetupError
 from ..personas.model import strict_schema
 from ..personas.prompt import Prompt
 from .action_schema import TURN_SLOTS, answer_schema, prompt_of
-from .actions import Action, Novelty
+from .actions import Action, Novelty, is_free_text, own_fields
 from .schema_fill import UnsatisfiableSchemaError, fill_schema
 
 #: Instances that a class is tried on: enough for each choice of a short list to come up.
@@ -24,7 +23,8 @@ _TRIED = 12
 def check_actions(actions: object, *, where: str) -> None:
     """Raise `SetupError` for the first action that could not be emitted; `where` says who lists them.
 
-    A class needs a name of its own, the field `kind` with that name, `emitted_text`, and `to` if it is addressed.
+    A class needs a name of its own, the field `kind` with that name (both are made where it gives none), and `to` if it
+    is addressed.
     """
     if not isinstance(actions, tuple | list):
         raise SetupError(f"{where} should list its actions as a tuple of classes, but {actions!r} was given.")
@@ -52,7 +52,7 @@ def novelty_of(action: type[Action]) -> Novelty:
 
 
 def _is_free(action: type[Action]) -> bool:
-    open_fields = [name for name in _own_fields(action) if _is_open(action, name)]
+    open_fields = [name for name in own_fields(action) if is_free_text(action, name)]
     if not open_fields:
         return False
     examples = _examples(action)
@@ -67,32 +67,6 @@ def _is_free(action: type[Action]) -> bool:
     return not examples
 
 
-def _own_fields(action: type[Action]) -> list[str]:
-    return [name for name in action.model_fields if name not in ("kind", "to")]
-
-
-def _is_open(action: type[Action], name: str) -> bool:
-    """Whether a field can hold any string, by its schema."""
-    schema = action.model_json_schema()
-    part = schema["properties"].get(action.model_fields[name].alias or name, {"const": None})  # a later stage sets it
-    return _holds_text(part, schema.get("$defs", {}), ())
-
-
-def _holds_text(part: object, definitions: Mapping[str, Any], passed: tuple[str, ...]) -> bool:
-    if not isinstance(part, dict):
-        return part is True  # a schema that allows anything
-    if "enum" in part or "const" in part:
-        return False
-    if (reference := str(part.get("$ref", "")).rpartition("/")[2]) and reference not in passed:
-        return _holds_text(definitions.get(reference), definitions, (*passed, reference))
-    within = [*part.get("anyOf", ()), *part.get("oneOf", ()), *part.get("allOf", ()), *part.get("prefixItems", ())]
-    within += [part[key] for key in ("items", "additionalProperties") if key in part]
-    within += part.get("properties", {}).values()
-    named = part.get("type")
-    is_anything = named is None and not within and "$ref" not in part
-    return is_anything or named == "string" or any(_holds_text(one, definitions, passed) for one in within)
-
-
 def _class_of(given: object, where: str) -> type[Action]:
     if isinstance(given, type) and issubclass(given, Action):
         return given
@@ -104,8 +78,6 @@ def _check(action: type[Action]) -> None:
     name = getattr(action, "name", None)
     if not isinstance(name, str) or not name.strip():
         raise SetupError(f"{said} has no name; give it one, as `name: ClassVar[str] = {action.__name__.lower()!r}`.")
-    if action.emitted_text is Action.emitted_text:
-        raise SetupError(f"{said} does not say which text it emits; define the property `emitted_text`, a str.")
     if action.novelty not in (None, *get_args(Novelty.__value__)):
         raise SetupError(f"{said} has novelty {action.novelty!r}; give none, mark or revise.")
     threshold: object = action.novelty_threshold
@@ -138,10 +110,17 @@ def _check_prompt(said: str, action: type[Action]) -> None:
 def _check_checks(said: str, action: type[Action]) -> None:
     checks: object = action.checks
     for one in checks if isinstance(checks, tuple | list) else (checks,):
+        if isinstance(one, type):
+            raise SetupError(f"{said} has the class {one.__name__} among its checks; write {one.__name__}().")
         is_named = isinstance(getattr(one, "name", None), str) and isinstance(getattr(one, "version", None), int)
         if not is_named or not hasattr(one, "revises") or not callable(getattr(one, "judge", None)):
             raise SetupError(
                 f"{said} has {one!r:.80} among its checks; a check has name, version, revises and an async judge."
+            )
+        if not inspect.iscoroutinefunction(one.judge):
+            raise SetupError(
+                f"{said} has the check {one.name!r}, whose judge is not async; write `async def judge(self, action, "
+                f"context)`."
             )
 
 

@@ -1,11 +1,13 @@
 """What an agent can emit: one class a kind, which holds everything that concerns it. `Action` shows a whole example."""
 
+import inspect
 import json
 import random
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self, cast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self, cast, get_args
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -13,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from ..personas.errors import hook
 from ..personas.persona import RelationKind
 from ..personas.prompt import Prompt, format_string
-from .checks import CheckContext, CheckResult
+from .checks import CheckContext, CheckOutcome, CheckResult, iter_strings
 
 if TYPE_CHECKING:
     from .procedural.situation import Situation
@@ -57,7 +59,7 @@ def load_json(text: str) -> Any:
 class ActionEffects(Protocol):
     """What an action can read and change when it is applied.
 
-    Actions are applied in the fixed order of agents, once all agents of the step have decided.
+    Actions are applied one by one, in the order of the step (`Scenario.order`), once all its agents have decided.
     """
 
     @property
@@ -112,8 +114,8 @@ class Check(Protocol):
     """Judges what an agent emits, by itself or by questions to a model; each result is a row of `checks`.
 
     An action class lists its checks, and they run in that order on every draft and every revision of it. A failed check
-    says something of an emission: it is kept with the emission, and never the outcome of a call. This is a whole
-    check::
+    says something of an emission: it is kept with the emission, and never the outcome of a call. A check with
+    `asks = True`, which asks a model, is not made of what an earlier one has failed. This is a whole check::
 
         class NamesAPlace:
             name = "names_a_place"
@@ -152,19 +154,18 @@ class KnownSolution:
 class Action(BaseModel):
     """One thing an agent does in a turn. The class's docstring describes the action to the model.
 
-    Everything but `name`, `kind` and `emitted_text` has a default. This is a whole action::
+    Everything but the fields has a default. This is an action that overrides most of it::
 
         class Complaint(Action):
             \"\"\"A complaint to the town council, in one or two sentences.\"\"\"
 
-            name: ClassVar[str] = "complaint"
+            name: ClassVar[str] = "complaint"  # by default the name of the class, in lower case with underscores
             remembered: ClassVar[str] = "You complained to the council: $text"
             novelty: ClassVar[Novelty | None] = "mark"
             novelty_threshold: ClassVar[float] = 0.8
             checks: ClassVar[tuple[Check, ...]] = (NamesAPlace(),)
             prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("complaint.v1.toml"))
 
-            kind: Literal["complaint"]
             about: Literal["roads", "noise"] = Field(description="What is wrong")
             text: Annotated[str, Field(min_length=10, max_length=300)]
 
@@ -184,8 +185,10 @@ class Action(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    #: The value of `emissions.kind`; subclasses repeat it as the field `kind` with a one-value `Literal`.
-    name: ClassVar[str]
+    #: The value of `emissions.kind`, and of the field `kind`, a `Literal`, by which a model names the action. Both are
+    #: made from the name of the class where it gives none.
+    name: ClassVar[str] = ""
+    _derived_name: ClassVar[str] = ""
     #: The prompt it is asked with: the name of one in `agents/prompts`, or one read by `read_prompt`. Actions offered
     #: together are asked with the prompt they share, or else with `turn`.
     prompt: ClassVar[str | Prompt] = "turn"
@@ -205,10 +208,32 @@ class Action(BaseModel):
     #: What is checked of each emission, in this order.
     checks: ClassVar[tuple[Check, ...]] = ()
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Name the class after itself, and give it the field `kind`, where it does not say otherwise."""
+        super().__init_subclass__(**kwargs)
+        if cls.name == cls._derived_name and (cls._derived_name or not _kind_of(cls)):
+            cls.name = cls._derived_name = snake_case(cls.__name__)
+        own = inspect.get_annotations(cls)
+        if "kind" not in own and _kind_of(cls) != (cls.name,):
+            cls.__annotations__ = {"kind": Literal[cls.name], **own}
+            cls.kind = cls.name  # type: ignore[attr-defined]  # the field's default
+
     @property
     def emitted_text(self) -> str:
-        """The text that is logged and compared with everything emitted so far."""
-        raise TypeError(f"{type(self).__name__} must say which of its text is emitted: define emitted_text.")
+        """The text that is logged and compared with everything emitted so far.
+
+        By default the only field of free text; where there is none or several, all fields, as `coins: 3; to_whom: n1`.
+        """
+        told = [name for name in own_fields(type(self)) if is_free_text(type(self), name)]
+        if len(told) == 1 and isinstance(text := getattr(self, told[0]), str):
+            return text
+        values = self.model_dump(mode="json", exclude={"kind", "to"})
+        return "; ".join(f"{name}: {_listed(value)}" for name, value in values.items()) or self.name
+
+    @property
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """What checks of text read: all strings of `payload`, one by one, each with the path of its field."""
+        return iter_strings(self.payload)
 
     @property
     def addressees(self) -> tuple[str, ...]:
@@ -277,15 +302,62 @@ class Action(BaseModel):
         return cls.model_validate({"kind": cls.name, **payload}, by_alias=True, by_name=True)
 
 
+def snake_case(name: str) -> str:
+    """The name of a class in lower case, with underscores between its words."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.strip("_")).lower()
+
+
+def _kind_of(action: type[Action]) -> tuple[Any, ...]:
+    """The values of the nearest field `kind` that the class has; none without one."""
+    for base in action.__mro__:
+        if (kind := inspect.get_annotations(base).get("kind")) is not None:
+            return get_args(kind) or (kind,)
+    return ()
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(map(_listed, value)) if isinstance(value, list) else str(value)
+
+
+def own_fields(action: type[Action]) -> list[str]:
+    """The fields that say what is done: all but `kind` and `to`."""
+    return [name for name in action.model_fields if name not in ("kind", "to")]
+
+
+@cache
+def is_free_text(action: type[Action], field: str) -> bool:
+    """Whether a field can hold any string, by its schema."""
+    schema = action.model_json_schema()
+    part = schema["properties"].get(action.model_fields[field].alias or field, {"const": None})  # a later stage sets it
+    return _holds_text(part, schema.get("$defs", {}), ())
+
+
+def _holds_text(part: object, definitions: Mapping[str, Any], passed: tuple[str, ...]) -> bool:
+    if not isinstance(part, dict):
+        return part is True  # a schema that allows anything
+    if "enum" in part or "const" in part:
+        return False
+    if (reference := str(part.get("$ref", "")).rpartition("/")[2]) and reference not in passed:
+        return _holds_text(definitions.get(reference), definitions, (*passed, reference))
+    within = [*part.get("anyOf", ()), *part.get("oneOf", ()), *part.get("allOf", ()), *part.get("prefixItems", ())]
+    within += [part[key] for key in ("items", "additionalProperties") if key in part]
+    within += part.get("properties", {}).values()
+    named = part.get("type")
+    is_anything = named is None and not within and "$ref" not in part
+    return is_anything or named == "string" or any(_holds_text(one, definitions, passed) for one in within)
+
+
 async def run_checks(action: Action, context: CheckContext) -> tuple[CheckResult, ...]:
     """The results of the checks that the action's class lists, in their order. Raises `HookError` when one fails."""
-    results = []
+    results: list[CheckResult] = []
     for check in action.checks:
+        if getattr(check, "asks", False) and any(one.outcome is CheckOutcome.FAILED for one in results):
+            continue  # nothing is paid for a verdict on what is rejected anyway
         with hook(check, "judge"):
             result: object = await check.judge(action, context)
             if not isinstance(result, CheckResult):
                 raise TypeError(f"it must give a CheckResult, as passed() does, and gave {result!r:.80}")
-        results.append(CheckResult(result.outcome, result.reason, result.score, check.name, check.version))
+        results.append(replace(result, check=check.name, version=check.version))
     return tuple(results)
 
 

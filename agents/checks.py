@@ -1,7 +1,9 @@
 """What a check of an emission may look at and ask, and what it says; `Check` itself stands beside `Action`."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from ..personas.model import Answer, AnswerSchema, PersonaModel, RequestContext
 from ..personas.prompt import RenderedPrompt
@@ -13,6 +15,8 @@ class CheckOutcome(StrEnum):
 
     PASSED = "passed"
     FAILED = "failed"
+    #: Something may be wrong: recorded and shown, and no reason to reject.
+    WARNED = "warned"
     #: The check could not be made, as when a model gave no answer.
     UNDECIDED = "undecided"
 
@@ -28,6 +32,8 @@ class CheckResult:
     #: Name and version of the check; filled in by `run_checks`.
     check: str = ""
     version: int = 1
+    #: The field that it is about, as `barks.idle` or `hooks[0].text`; empty where it is about the whole.
+    field: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +61,37 @@ def passed(score: float | None = None) -> CheckResult:
     return CheckResult(CheckOutcome.PASSED, score=score)
 
 
-def failed(reason: str, score: float | None = None) -> CheckResult:
-    """A result against the emission, with its reason as a sentence to the model."""
-    return CheckResult(CheckOutcome.FAILED, reason, score)
+def failed(reason: str, score: float | None = None, *, field: str = "") -> CheckResult:
+    """A result against the emission, with its reason as a sentence to the model, which begins with the `field`."""
+    return CheckResult(CheckOutcome.FAILED, _located(reason, field), score, field=field)
+
+
+def warned(reason: str, score: float | None = None, *, field: str = "") -> CheckResult:
+    """A result of a rule that cannot be sure: the emission is kept, and the reason recorded."""
+    return CheckResult(CheckOutcome.WARNED, _located(reason, field), score, field=field)
 
 
 def undecided(reason: str) -> CheckResult:
     """No result, with the reason why."""
     return CheckResult(CheckOutcome.UNDECIDED, reason)
+
+
+def _located(reason: str, field: str) -> str:
+    return f"In {field}: {reason}" if field else reason
+
+
+def iter_strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """All strings within a JSON value, however deep, each with its path: `barks.idle`, `hooks[0].text`."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from iter_strings(part, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for place, part in enumerate(value):
+            yield from iter_strings(part, f"{path}[{place}]")
+
+
+def is_within(path: str, fields: tuple[str, ...]) -> bool:
+    """Whether a path is one of these fields, or lies within one of them."""
+    return any(path == field or path.startswith((f"{field}.", f"{field}[")) for field in fields)

@@ -14,6 +14,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 
 from ..personas.model import Outcome
 from .endpoint.errors import RequestError
+from .endpoint.fields import FieldReader
 from .endpoint.models import ModelHandle
 from .endpoint.response import ModelResponse
 from .gateway.budget import Prices
@@ -24,6 +25,7 @@ from .probe import (
     Health,
     Probe,
     Reply,
+    describe_long_text,
     formed,
     seeded,
     some,
@@ -31,6 +33,7 @@ from .probe import (
     together,
     trial,
     trials,
+    try_long_text,
 )
 
 #: Tokens that an answer may have: enough for a sentence and a little thought.
@@ -93,6 +96,8 @@ class _Doctor:
         self._findings: list[CheckFinding] = []
         self._fallbacks: list[str] = []
         self._parameters = ParameterSupport()
+        #: The best form of a schema that is taken.
+        self._best_form = OutputMode.PROMPT
         #: The replies to one text, asked alone.
         self._tales: list[Reply] = []
         self._served = probe.handle.name.partition(":")[2]
@@ -123,6 +128,7 @@ class _Doctor:
         """Whether what it answers is enough for a run."""
         has_form = await self._check_forms()
         await self._check_tools()
+        await self._check_long_text()
         takes_seed = await self._check_seed()
         self._check_usage()
         return has_form and takes_seed
@@ -135,7 +141,8 @@ class _Doctor:
             self._find("embeddings", Health.NO, f"{fault.detail.rstrip('.')}.")
             self._fallbacks.append("Without embeddings near-duplicates are found by their words alone.")
             return
-        vectors = [item.get("embedding") for item in reply.get("data") or [] if isinstance(item, dict)]
+        data = reply.get("data")
+        vectors = [item.get("embedding") for item in data if isinstance(item, dict)] if isinstance(data, list) else []
         sizes = {len(vector) for vector in vectors if isinstance(vector, list)}
         if len(vectors) == 2 and len(sizes) == 1:
             self._find("embeddings", Health.OK, f"{model!r} gives vectors of {sizes.pop():,} numbers.")
@@ -225,7 +232,9 @@ class _Doctor:
             models = (await self._probe.fetch("models")).get("data")
         except RequestError:
             return None
-        return [str(m["id"]) for m in models if isinstance(m, dict) and "id" in m] if isinstance(models, list) else None
+        if not isinstance(models, list):
+            return None
+        return [name for model in models if isinstance(model, dict) and (name := FieldReader(model).text("id"))]
 
     def _named(self, listed: list[str] | None) -> tuple[Health, str]:
         if not listed:
@@ -239,6 +248,7 @@ class _Doctor:
         form, kwargs = OutputModes(), self._kwargs()
         done = list(await trials(self._probe, form, kwargs))
         last = done[-1]
+        self._best_form = last.mode
         if last.mode in (OutputMode.STRICT, OutputMode.PLAIN):
             done.append(await trial(self._probe, form, OutputMode.JSON, kwargs))
         # Of a form that was tried twice, the later try counts.
@@ -251,6 +261,11 @@ class _Doctor:
         if last.outcome is not Outcome.OK:
             self._fallbacks.append("Answers that do not fit their schema are asked for again, at most twice each.")
         return last.outcome is Outcome.OK or last.is_doubtful
+
+    async def _check_long_text(self) -> None:
+        longer = self._parameters.arguments(seed=0, max_tokens=4 * _LENGTH, without={"seed"})
+        tried = await try_long_text(self._probe, OutputModes(), self._best_form, longer)
+        self._find("long text", *describe_long_text(tried))
 
     async def _check_tools(self) -> None:
         text = "A spider has eight legs. Note that with your tool."

@@ -41,11 +41,18 @@ class _Note:
     kind: NoteKind = "said"
     step: int = 0
     importance: int | None = None
+    #: When it was noted, as the agent tells the time; empty where nobody says.
+    time: str = ""
     #: Its words, once they are compared. Interned, and no set: words recur all over a society, and a set of fresh
     #: strings takes ten times the memory.
     known_words: tuple[str, ...] | None = None
     #: What an embedding model made of the text, once one was asked; at length 1.
     vector: Vector | None = None
+
+    @property
+    def told(self) -> str:
+        """The text behind the time at which it was noted, as `(step 3)`."""
+        return f"({self.time}) {self.text}" if self.time else self.text
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -76,9 +83,11 @@ class Memory:
     def __len__(self) -> int:
         return len(self._notes)
 
-    def note(self, text: str, *, kind: NoteKind = "said", step: int = 0, importance: int | None = None) -> None:
+    def note(
+        self, text: str, *, kind: NoteKind = "said", step: int = 0, importance: int | None = None, time: str = ""
+    ) -> None:
         """Remember `text`, and forget the oldest note when there is no room."""
-        self._notes.append(_Note(text, kind, step, importance))
+        self._notes.append(_Note(text, kind, step, importance, time))
         if len(self._notes) > self._capacity:
             del self._notes[0]
 
@@ -96,6 +105,11 @@ class Memory:
     @property
     def plan(self) -> str:
         """What the agent means to do; empty where it has no plan."""
+        return ""
+
+    @property
+    def plan_time(self) -> str:
+        """When the plan was made, as the agent tells the time."""
         return ""
 
     def is_plan_due(self, step: int, every: int) -> bool:
@@ -121,7 +135,7 @@ class Memory:
                 note.vector = unit(vectors[note.text])
 
     def recall(self, cue: str, count: int, *, vector: Vector | None = None) -> tuple[str, ...]:
-        """At most `count` notes, oldest first: the newest one, and those that are nearest to `cue`.
+        """At most `count` notes with their times, oldest first: the newest one, and those that are nearest to `cue`.
 
         With the `vector` of the cue, and one for each note, nearest in meaning; else in words.
         """
@@ -130,10 +144,10 @@ class Memory:
         notes = self._notes
         scores = self._scores(cue, self._chosen_from, vector) if len(notes) > count else ()
         if not any(scores):  # all are equal, so the newest are chosen
-            return tuple([note.text for note in notes[-count:]])
+            return tuple([note.told for note in notes[-count:]])
         ranked = sorted(zip(scores, range(len(scores)), strict=True), reverse=True)
         chosen = sorted(place for _, place in ranked[: count - self._always])
-        return tuple([notes[place].text for place in (*chosen, *range(len(scores), len(notes)))])
+        return tuple([notes[place].told for place in (*chosen, *range(len(scores), len(notes)))])
 
     @property
     def _chosen_from(self) -> list[_Note]:
@@ -178,9 +192,11 @@ class MemoryStream(Memory):
         #: In how many of the notes each word is.
         self._holding = Counter[str]()
 
-    def note(self, text: str, *, kind: NoteKind = "said", step: int = 0, importance: int | None = None) -> None:
+    def note(
+        self, text: str, *, kind: NoteKind = "said", step: int = 0, importance: int | None = None, time: str = ""
+    ) -> None:
         """Remember `text`; without an importance, that of `weigh`. A plan takes the place of the one before it."""
-        note = _Note(text, kind, step, self.weigh(text, kind) if importance is None else importance)
+        note = _Note(text, kind, step, self.weigh(text, kind) if importance is None else importance, time)
         if kind == "plan":
             self._plan = note
             return
@@ -212,6 +228,11 @@ class MemoryStream(Memory):
         """What the agent means to do; empty where it has no plan."""
         return self._plan.text if self._plan else ""
 
+    @property
+    def plan_time(self) -> str:
+        """When the plan was made, as the agent tells the time."""
+        return self._plan.time if self._plan else ""
+
     def is_plan_due(self, step: int, every: int) -> bool:
         """Whether a plan is to be made in this step: there is none, or it has held for `every` steps."""
         return every > 0 and (self._plan is None or step - self._plan.step >= every)
@@ -225,7 +246,7 @@ class MemoryStream(Memory):
             return ()
         last = max((note.step for note in self._notes if note.kind == "reflection"), default=0)
         since = [note for note in self._notes if note.kind != "reflection" and note.step >= last]
-        return tuple(note.text for note in since) if sum(note.importance or 0 for note in since) >= importance else ()
+        return tuple(note.told for note in since) if sum(note.importance or 0 for note in since) >= importance else ()
 
     def _scores(self, cue: str, notes: Sequence[_Note], vector: Vector | None) -> list[float]:
         weights, newest = self._weights, max(note.step for note in notes)

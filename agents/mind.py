@@ -21,6 +21,8 @@ from functools import lru_cache, partial, wraps
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, cast
 
+from pydantic import BaseModel
+
 from ..personas.errors import explain, hook
 from ..personas.model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
 from ..personas.prompt import RenderedPrompt, fence, load_prompt
@@ -79,7 +81,7 @@ class Decision:
     #: True when a first draft was too close to something said before.
     revised: bool = False
     #: The prompt that was answered, as `name@version`.
-    prompt: str = "turn@3"
+    prompt: str = "turn@4"
     #: The results of the checks of the action.
     checks: tuple[CheckResult, ...] = ()
     #: What decided, as it is written into the rows; None for the model of the run.
@@ -96,6 +98,8 @@ class Decision:
     deliberations: tuple[Deliberation, ...] = ()
     #: The agent that was asked for all that are alike, where one was; it may be this one.
     archetype: str | None = None
+    #: The state that the agent has once all have decided, where a rule gave one.
+    state: BaseModel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,13 @@ class MindContext:
     weighs_notes: bool = False
     #: Tools that an agent calls in a turn at most.
     tool_calls: int = 0
+    #: Whether prompts end with an angle drawn by seed, and whether near-repeats are sent back, as in data making.
+    draws_angles: bool = False
+    revises_repeats: bool = False
+
+    def angle_seed(self, context: RequestContext) -> int | None:
+        """What the angle of a prompt is drawn by; None where none is drawn."""
+        return context.seed if self.draws_angles else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +181,9 @@ class MindState(TypedDict):
 
 type Mind = CompiledStateGraph[MindState, MindContext, MindState, MindState]
 
-#: Decides what an agent does, or that it does nothing, from what it observes; draws by chance from the generator alone.
-type Rule = Callable[[Observation, random.Random], Action | None]
+#: Decides what an agent does, its next state, or that it does nothing, from what it observes; draws by chance from the
+#: generator alone.
+type Rule = Callable[[Observation, random.Random], Action | BaseModel | None]
 
 #: A stage returns the part of the state that it changes, and the next stage follows; or a `Command` that names another.
 type Stage = Callable[[MindState, Runtime[MindContext]], Awaitable[Mapping[str, Any] | Command[Any]]]
@@ -180,7 +192,8 @@ type Stage = Callable[[MindState, Runtime[MindContext]], Awaitable[Mapping[str, 
 async def generate(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
     """Ask the model what the agent does."""
     observation, offered, context = state["observation"], state["offered"], runtime.context
-    render = partial(turn_prompt, offered=offered, world=context.world, seed=state["request_context"].seed)
+    seed = context.angle_seed(state["request_context"])
+    render = partial(turn_prompt, offered=offered, world=context.world, seed=seed)
     view = fitted(observation, render, context.prompt_tokens)
     prompt, schema = render(view), answer_schema(offered, view.addressees)
     answer = refused_length(prompt, context.prompt_tokens)
@@ -199,7 +212,7 @@ async def check(state: MindState, runtime: "Runtime[MindContext]") -> "Mapping[s
         about = CheckContext(state["observation"], context.world, context.model, state["request_context"])
         draft = replace(draft, checks=await run_checks(action, about))
     if not draft.is_final:
-        if novelty_of(type(action)) == "revise":
+        if novelty_of(type(action)) == "revise" and (context.revises_repeats or action.novelty == "revise"):
             with hook(action, "emitted_text"):
                 text = action.emitted_text
             if (earlier := context.earlier(action.name, text)) is not None:
@@ -224,7 +237,7 @@ async def revise(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[s
         complaints=phrase_of(
             template, "complaints", "some" if complaints else "none", reasons="\n".join(f"- {c}" for c in complaints)
         ),
-        angle=drawn_angle(template, state["request_context"].seed),
+        angle=drawn_angle(template, runtime.context.angle_seed(state["request_context"])),
     )
     followed = (draft.answer.raw, request.messages[-1][1])
     prompt = draft.prompt.followed_by(*followed)
@@ -329,8 +342,12 @@ def decide_by_rule(rule: Rule, observation: Observation, offered: tuple[type[Act
     """The decision of a plain function, which may be to do nothing. Raises `HookError` when it fails."""
     try:
         action: object = rule(observation, random.Random(seed))  # noqa: S311 - no secret
+        if observation.state is not None and isinstance(action, type(observation.state)):
+            return Decision(None, attempts=0, prompt="rule", model="rule", state=action)
         if action is not None and not isinstance(action, offered):
-            raise TypeError(f"it must give one of the actions that are offered, or None, and gave {action!r:.80}")
+            raise TypeError(
+                f"it must give one of the actions that are offered, the agent's state, or None, and gave {action!r:.80}"
+            )
         for key in action.addressees if isinstance(action, Action) and action.addressed else ():
             if key not in observation.addressees:
                 raise ValueError(f"it speaks to {key!r}, who is not there")

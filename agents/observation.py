@@ -1,11 +1,15 @@
-"""What an agent sees before it acts, capped in neighbours and in length, and as the prompt tells it."""
+"""What an agent sees before it acts, and how a prompt tells it within a number of tokens."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from pydantic import BaseModel
 
 from ..personas.prompt import fence
 
@@ -66,6 +70,36 @@ def quoted(line: str) -> str:
     return f'"{line.replace('"', "'")}"'
 
 
+def told_value(value: Any) -> str:
+    """A value of a state or an imported column in words."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Enum):
+        return told_value(value.value)
+    if isinstance(value, BaseModel):
+        return "; ".join(told_fields(value))
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {told_value(one)}" for name, one in value.items()) or "none"
+    if isinstance(value, list | tuple | set | frozenset):
+        return (
+            ", ".join(map(told_value, sorted(value, key=str) if isinstance(value, set | frozenset) else value))
+            or "none"
+        )
+    return "none" if value is None else str(value)
+
+
+def told_fields(state: BaseModel) -> list[str]:
+    """The fields of a state in words, as `Coins left: 12.5`; without those that are declared with `repr=False`."""
+    fields = type(state).model_fields
+    return [
+        f"{fields[name].title or name.replace('_', ' ').capitalize()}: {told_value(value)}"
+        for name, value in state
+        if fields[name].repr
+    ]
+
+
 def estimated_tokens(text: str) -> int:
     """About how many tokens a text has: one for four bytes of UTF-8, without any model's vocabulary."""
     return -(-len(text.encode()) // 4)
@@ -85,6 +119,8 @@ class Seen(NamedTuple):
     #: Weight of all ties that lead from the agent to the neighbour, and of those that lead back; for minds and rules.
     weight_to: float = 0.0
     weight_from: float = 0.0
+    #: The neighbour's typed state as the step began, for rules; None for agents who ask a model.
+    state: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,19 +163,26 @@ class Observation:
     #: Demonstrations of what is to be made, as in the prompt: for prompts with the slot `examples`.
     examples: str = ""
     #: The step, and the states of the agent and of the world as they were when it began; None where the scenario
-    #: declares none. They are for minds and rules, and no part of the text.
+    #: declares none. They are for minds and rules; the text has the agent's own in words (`now`).
     step: int = 0
     state: Any = None
     world_state: Any = None
     #: What is known of the agent by attribute; None without a profile. For rules too, and no part of the text.
     profile: "Profile | None" = None
-    #: What the agent means to do, where it makes plans: in the text, before its notes.
+    #: What the agent means to do, where it makes plans, and when it made the plan: in the text, before its notes.
     plan: str = ""
+    plan_time: str = ""
+    #: The time, and the agent's own state in words, as a prompt tells them.
+    now: str = ""
+    #: The columns that the agent was imported with, for rules; prompts hold those that `tell_attributes` names.
+    attributes: Mapping[str, Any] = field(default_factory=dict)
     #: Where they are due: for how many steps it is to plan in this turn, and the notes on which it is to reflect.
     plan_ahead: int = 0
     reflects_on: tuple[str, ...] = ()
     #: What the agent is shown in channels, the first of each channel's ranking first.
     posts: tuple[ShownPost, ...] = ()
+    #: Neighbours that the agent has and is not shown, because a prompt holds no more.
+    unseen: int = 0
     #: Most characters of one neighbour, line, note or piece of news in the text.
     item_length: int = _ITEM
 
@@ -173,13 +216,14 @@ class Observation:
     def text(self) -> str:
         """The observation as in the prompt, every part of it fenced as data."""
         most = self.item_length
-        notes = (f"You plan: {self.plan}", *self.memories) if self.plan else self.memories
-        parts = []
+        when = f"({self.plan_time}) " if self.plan_time else ""
+        notes = (f"{when}You plan: {self.plan}", *self.memories) if self.plan else self.memories
+        parts = [fence("now", self.now)] if self.now else []
         if self.neighbours:
             texts = _all_short([one.text for one in self.neighbours], most)
             near = [
                 f"{key} ({_short_again(relation, most)}, {kind}): {text or _UNKNOWN}"
-                for (key, _, relation, kind, _, _, _, _), text in zip(self.neighbours, texts, strict=True)
+                for (key, _, relation, kind, *_), text in zip(self.neighbours, texts, strict=True)
             ]
             parts.append(fence("neighbours", "\n".join(near)))
         if self.news:
@@ -201,24 +245,29 @@ class Observation:
 
         So many neighbours stay at `least`.
         """
-        view = self
         if len(self.text) <= tokens:  # a token has four bytes, and a character no more
             return self
-        while estimated_tokens(view.text) > tokens:
-            speaking = {h.key for h in view.heard}
-            if view.memories:
-                view = replace(view, memories=view.memories[1:])
-            elif len(view.neighbours) > least and view.neighbours[-1].key not in speaking:
-                view = replace(view, neighbours=view.neighbours[:-1])
-            elif view.posts:
-                view = replace(view, posts=view.posts[:-1])
-            elif len(view.heard) > 1:
-                view = replace(view, heard=view.heard[1:])
-            elif len(view.news) > 1:
-                view = replace(view, news=view.news[1:])
-            else:
-                break
+        view, speaking = self, {h.key for h in self.heard}
+        places = [place for place, one in enumerate(self.neighbours, start=1) if one.key in speaking]
+        silent = len(self.neighbours) - max(places, default=0)
+        cuts: tuple[tuple[Callable[[Observation, int], Observation], int], ...] = (
+            (lambda v, n: replace(v, memories=v.memories[n:]), len(self.memories)),
+            (Observation.seeing, min(silent, len(self.neighbours) - least)),
+            (lambda v, n: replace(v, posts=v.posts[: len(v.posts) - n]), len(self.posts)),
+            (lambda v, n: replace(v, heard=v.heard[n:]), len(self.heard) - 1),
+            (lambda v, n: replace(v, news=v.news[n:]), len(self.news) - 1),
+        )
+        for cut, most in cuts:
+            if most > 0 and estimated_tokens(view.text) > tokens:
+                whole = view
+                fewest = bisect_left(range(most), True, key=lambda n: estimated_tokens(cut(whole, n).text) <= tokens)
+                view = cut(whole, fewest)
         return view
+
+    def seeing(self, fewer: int) -> "Observation":
+        """The same view with so many neighbours fewer, the last of them."""
+        left = self.neighbours[: len(self.neighbours) - fewer]
+        return replace(self, neighbours=left, unseen=self.unseen + fewer) if fewer > 0 else self
 
     def cut(self, tokens: int) -> "Observation":
         """The same view within `tokens`, or with one neighbour (or one line heard) and nothing else.
@@ -233,7 +282,7 @@ class Observation:
             if len(view.neighbours) > 1:
                 key = view.neighbours[-1].key
                 heard = tuple(h for h in view.heard if h.key != key)
-                view = replace(view, neighbours=view.neighbours[:-1], heard=heard)
+                view = replace(view.seeing(1), heard=heard)
             elif view.heard and len(view.heard) + len(view.neighbours) > 1:
                 view = replace(view, heard=view.heard[1:])
             elif view.news or view.plan or view.memories:

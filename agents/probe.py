@@ -4,26 +4,34 @@ import asyncio
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-import orjson
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel, Field
 
 from ..personas.model import AnswerSchema, Outcome
 from ..personas.prompt import RenderedPrompt
-from .endpoint.errors import RequestError, check_for_error, parse_object
+from .endpoint.errors import RequestError
 from .endpoint.http_client import HttpConnection
 from .endpoint.models import ModelHandle
 from .endpoint.response import ModelResponse, response_of
 from .gateway.capabilities import OutputMode, OutputModes
 from .gateway.request import judge
+from .text_forms import WHOLE
 
 #: Faults that may be chance: such a call is repeated once.
 _CHANCE = frozenset({Outcome.SERVER_ERROR, Outcome.DROPPED})
+
+
+class Health(StrEnum):
+    """What a check found."""
+
+    OK = "ok"
+    NO = "no"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,8 @@ class Probe:
         self.calls += 1
         try:
             async with asyncio.timeout(self.within):
-                return await _fetched(connection, path, payload)
+                method = "GET" if payload is None else "POST"
+                return (await connection.exchange(method, path, json=payload)).reply
         except TimeoutError as error:
             raise self._timeout() from error
         finally:
@@ -104,22 +113,6 @@ def _connection_of(chat: BaseChatModel) -> HttpConnection | None:
     return chat.connection() if isinstance(chat, LeanChatOpenAI) else None
 
 
-async def _fetched(connection: HttpConnection, path: str, payload: Mapping[str, Any] | None) -> dict[str, Any]:
-    method, data = ("GET", None) if payload is None else ("POST", orjson.dumps(payload))
-    headers = {"Content-Type": "application/json"} if data else None
-    with connection.faults():
-        request = connection.session().request(
-            method, connection.url(path), data=data, headers=headers, allow_redirects=False
-        )
-        async with request as response:
-            body = await response.read()
-    if response.status != 200:
-        raise connection.refused(response.status, body, response.headers)
-    reply = parse_object(body)
-    check_for_error(reply, key=connection.key)
-    return reply
-
-
 #: Ends of an answer that say more about its limit of length than about its form.
 _TOO_LONG = frozenset({Outcome.LENGTH, Outcome.CUT_JSON})
 
@@ -136,6 +129,32 @@ _SCHEMA = AnswerSchema.of(Animal)
 _PROMPT = RenderedPrompt("doctor", 1, (("user", "Which animal is it that says moo? Answer in the form that is set."),))
 
 
+class LongText(BaseModel):
+    """A text with what is easily lost in JSON: line breaks, quotation marks and LaTeX."""
+
+    text: str = Field(min_length=40)
+
+
+_TEXT_SCHEMA = AnswerSchema.of(LongText)
+_TEXT_PROMPT = RenderedPrompt(
+    "doctor",
+    1,
+    (
+        (
+            "user",
+            r"Solve \frac{3}{4} x = \frac{9}{8} for x. Write three or four numbered steps, each on a line of its own "
+            r"and with its formula in LaTeX, and end with the result in \boxed{}.",
+        ),
+    ),
+)
+_TEXT_MODES = {
+    OutputMode.TEXT: "plain text",
+    OutputMode.STRICT: "a JSON schema",
+    OutputMode.PLAIN: "a JSON schema without bounds",
+    OutputMode.PROMPT: "JSON by the prompt",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class TriedMode:
     """The outcome of asking in one form."""
@@ -147,6 +166,8 @@ class TriedMode:
     is_taken: bool
     #: Why the outcome is not `ok`.
     why: str = ""
+    #: What had to be repaired, as in `calls.repair`.
+    repair: str = ""
 
     @property
     def is_doubtful(self) -> bool:
@@ -177,16 +198,45 @@ async def trial(probe: Probe, form: OutputModes, mode: OutputMode, kwargs: dict[
     return (await _tried(probe, form, mode, kwargs))[1]
 
 
-async def _tried(probe: Probe, form: OutputModes, mode: OutputMode, kwargs: dict[str, Any]) -> tuple[Reply, TriedMode]:
-    messages, arguments = form.arguments(mode, _PROMPT, _SCHEMA)
-    reply = await probe.ask(messages, {**kwargs, **arguments})
+async def try_long_text(probe: Probe, form: OutputModes, best: OutputMode, kwargs: dict[str, Any]) -> list[TriedMode]:
+    """A text with LaTeX asked for in each form: as plain text, in the `best` form that is taken, and by the prompt."""
+    done = []
+    for mode in dict.fromkeys((OutputMode.TEXT, best, OutputMode.PROMPT)):
+        if mode in _TEXT_MODES:
+            schema = replace(_TEXT_SCHEMA, text_form=WHOLE) if mode is OutputMode.TEXT else _TEXT_SCHEMA
+            done.append((await _tried(probe, form, mode, kwargs, _TEXT_PROMPT, schema))[1])
+    return done
+
+
+def describe_long_text(done: Sequence[TriedMode]) -> tuple[Health, str]:
+    """Which forms suit a model for long text."""
+    suits = [_TEXT_MODES[one.mode] for one in done if one.outcome is Outcome.OK and not one.repair]
+    failed = [one for one in done if one.outcome is not Outcome.OK or one.repair]
+    faults = [f"{_TEXT_MODES[one.mode]}: {one.repair or one.outcome}" for one in failed]
+    said = f"Forms that suit it for long text: {', '.join(suits) or 'none'}"
+    listed = f" ({'; '.join(faults)})" if faults else ""
+    health = Health.OK if done and done[0].outcome is Outcome.OK else Health.UNKNOWN
+    return health, f"{said}{listed}. A run asks for responses, solutions, conversations and code as plain text."
+
+
+async def _tried(
+    probe: Probe,
+    form: OutputModes,
+    mode: OutputMode,
+    kwargs: dict[str, Any],
+    prompt: RenderedPrompt = _PROMPT,
+    schema: AnswerSchema[Any] = _SCHEMA,
+) -> tuple[Reply, TriedMode]:
+    messages, arguments = form.arguments(mode, prompt, schema)
+    # How long an answer takes is measured by the short ones.
+    reply = await probe.ask(messages, {**kwargs, **arguments}, alone=schema is _SCHEMA)
     if reply.response is None:
         fault = reply.fault
         outcome = fault.outcome if fault is not None else Outcome.EMPTY
         # What the endpoint spoiled was an answer in this form.
         return reply, TriedMode(mode, outcome, is_taken=fault is not None and fault.spoiled, why=reply.why)
-    verdict = judge(reply.response.raw, _SCHEMA, finish_reason=reply.response.finish_reason)
-    return reply, TriedMode(mode, verdict.outcome, is_taken=True, why=verdict.reason)
+    verdict = judge(reply.response.raw, schema, finish_reason=reply.response.finish_reason)
+    return reply, TriedMode(mode, verdict.outcome, is_taken=True, why=verdict.reason, repair=verdict.repair or "")
 
 
 #: Model names of an endpoint that are shown.
@@ -194,14 +244,6 @@ _SHOWN = 8
 
 #: The share of the calls made at once from which on it counts as all of them.
 _ALL = 0.7
-
-
-class Health(StrEnum):
-    """What a check found."""
-
-    OK = "ok"
-    NO = "no"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

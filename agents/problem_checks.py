@@ -1,44 +1,139 @@
-"""Checks of problems and riddles: something is asked, nothing is missing, and no solution is given away.
+"""Checks of problems and riddles: something is asked, nothing is missing, no solution is given away, no role is given.
 
-They look for what is written in such texts by custom, in English and in Chinese, and know nothing of the subject.
+They look for what is written in such texts by custom, in some ten languages, and know nothing of the subject; the check
+`review` asks a model what they cannot see. docs/problems.md says how much each finds.
 """
 
+import random
 import re
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from ..personas.model import AnswerSchema, FrozenModel
 from ..personas.persona import word_list
+from ..personas.prompt import fence, load_prompt
 from .actions import Action
 from .checks import CheckContext, CheckResult, failed, passed, undecided
 
 _QUESTION = re.compile(r"[?？؟]")
 #: Verbs that begin a task which is no question.
 _DEMAND = re.compile(
-    r"(?:^|[.:;!,)]\s+|\band\s+|\bthen\s+)(?:find|determine|compute|calculate|prove|show|explain|give|evaluate|work "
-    r"out|solve"
-    r"|decide|name|list|write|state|describe|estimate|derive|simplify|express|say|tell|add up|draw|sketch|construct"
-    r"|deduce|identify)\b",
+    r"(?:^|[.:;!,)}]\s+|\band\s+|\bthen\s+)(?:find|determine|compute|calculate|prove|show|explain|give|evaluate|work "
+    r"out|solve|decide|name|list|write|state|describe|estimate|derive|simplify|express|say|tell|add up|draw|sketch"
+    r"|construct|deduce|identify"
+    r"|berechnen?|bestimmen?|ermitteln?|finden?|zeigen?|beweisen?|lösen?|gib|geben sie|nennen?|begründen?|vereinfachen?"
+    r"|calcule[rz]?|détermine[rz]?|trouve[rz]?|montre[rz]?|démontre[rz]?|résoudre|résolvez|donne[rz]?|simplifie[rz]?"
+    r"|calcul[ae]|determin[ae]|hall[ae]|encuentr[ae]|demuestr[ae]|resuelv[ae]|encontre|mostre|resolva|prove"
+    r"|calcola|trova|dimostra|risolvi|bereken|bepaal|bewijs|toon|oblicz|wyznacz|znajdź|udowodnij"
+    r"|найди(?:те)?|вычисли(?:те)?|определи(?:те)?|докажи(?:те)?|реши(?:те)?|упрости(?:те)?)\b",
     re.IGNORECASE | re.MULTILINE,
 )
-_DEMAND_ZH = re.compile(r"求|证明|證明|计算|計算|说明|說明|解释|解釋|判断|判斷|为什么|為什麼|多少|怎么|怎麼|吗|嗎")
+_DEMAND_CJK = re.compile(
+    r"求|证明|證明|计算|計算|说明|說明|解释|解釋|判断|判斷|为什么|為什麼|多少|怎么|怎麼|吗|嗎|几|幾|哪|谁|誰|何|せよ|めよ|なさい|ですか|ますか|いくつ|どれ"
+    r"|구하|까|몇|얼마|누구|무엇"
+)
 _LATIN = re.compile(r"[A-Za-z]")
-#: References to a figure, which the text cannot have.
+_CJK = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
+_PICTURE = r"(?:figure|diagram|picture|image|graph|chart|map|illustration|drawing|sketch|photo(?:graph)?|plot|plan)"
+_SHEET = r"(?:table|spreadsheet|passage|text|data ?sheet)"
+_THING = rf"(?:(?:bar|pie|line|flow)[ -]?)?(?:{_PICTURE}|{_SHEET})s?"
+#: References to a figure or a table.
 _MISSING = re.compile(
-    r"\b(?:figure|diagram|picture|image|graph|chart|map|illustration) (?:above|below|shown|on the "
-    r"(?:left|right|next))"
-    r"|\b(?:shown|depicted|pictured|given) (?:in the (?:figure|diagram|picture|image|graph)|above|below)"
-    r"|\b(?:as|see) (?:in )?(?:figure|fig\.) ?\d|如图|如圖|见图|見圖|下图|下圖|上图|上圖",
+    rf"\b(?:{_THING}) (?:above|below|attached|provided|shown|on the (?:left|right|next page))\b"
+    rf"|\b(?:following|accompanying|attached|adjoining|enclosed|provided) (?:\w+ )?{_THING}\b"
+    rf"|\b(?:the|this) {_THING} (?:shows?|lists?|gives?|depicts?|illustrates?|displays?|contains?|summari[sz]es)\b"
+    rf"|\b(?:see|refer to|look at|study|according to|as (?:shown|seen|given) in|(?:shown|depicted|pictured|listed|given"
+    rf"|recorded|marked) in|consult) (?:the|this) {_THING}\b"
+    r"|\bin (?:the|this) (?:figure|diagram|illustration|bar chart|chart|image)\b(?! of\b)(?: above| below)?"
+    rf"|\bfrom the {_THING}\b[^.?!]{{0,25}}\b(?:read|see|find|determine)"
+    r"|\b(?:in|see|of|from|to) (?:table|figure|fig\.|diagram|chart|graph) ?\d|\b(?:shown|depicted|pictured"
+    r"|given) (?:above|below)\b"
+    r"|<img\b|!\[[^\]]*\]\(|\\includegraphics|\[(?:image|figure|diagram|picture|table|insert)\b[^\]]*\]"
+    r"|如图|如圖|见图|見圖|[下上]图|[下上]圖|图中|圖中|图表|圖表|观察图|如下表|[下上]表|表中|下の図|上の図|図のよう|[次下上]の表"
+    r"|\b(?:folgende|obige|untenstehende|nebenstehende|beigefügte)[nr]? (?:Tabelle|Abbildung|Grafik|Skizze"
+    r"|Zeichnung|Karte)"
+    r"|\b(?:Tabelle|Abbildung|Grafik|Skizze|Zeichnung) (?:zeigt|unten|oben)|\bsiehe (?:die )?(?:Tabelle|Abb|Skizze"
+    r"|Grafik)"
+    r"|\b(?:tableau|figure|graphique|schéma|image|diagramme|carte) (?:ci-dessous|ci-dessus|suivante?|montre|donne)\b"
+    r"|\bvoir (?:la figure|le tableau|le schéma)|\bsiguiente (?:tabla|figura|imagen|gráfic[oa]|diagrama)"
+    r"|\b(?:tabla|figura|gráfic[oa]|diagrama|imagen) (?:siguiente|adjunt[oa]|muestra|de abajo)"
+    r"|\b(?:tabela|figura|gráfico|diagrama|imagem) (?:abaixo|acima|seguinte|a seguir|mostra)"
+    r"|\b(?:tabella|figura|grafico|diagramma|immagine) (?:seguente|sotto|sopra|mostra|allegat[ao])"
+    r"|\bна (?:рисунке|графике|диаграмме|схеме)|\bв таблице|следующ\w+ таблиц",
     re.IGNORECASE,
 )
+#: A table in the text: rows of columns or of names with numbers, or all of it behind a colon.
+_ROW = re.compile(r"^.*(?:\|.*\||\t|\S {2,}\S|:\s*\S*\d).*$", re.MULTILINE)
+_IN_WORDS = re.compile(
+    r"\\begin\{(?:tabular|array|\w*matrix)|(?:table|passage|text|tabelle|tableau|tabla|tabel\w+|表)[^.?!。]*[:：][^?]*\w",
+    re.IGNORECASE,
+)
+
+_OF_TABLE = re.compile(
+    r"^(?!.*(?:attached|enclosed|provided)).*(?:tab[el]|table|passage|text|(?<!图)表)", re.IGNORECASE
+)
+_NUMBER = r"-?\d+(?:\.\d+)?"
+#: A calculation with its result.
+_CALCULATION = re.compile(
+    rf"(?<![\w.])({_NUMBER})\s*\$?\s*(\+|-|−|\*|×|·|/|÷|\\times|\\cdot|\\div|times|plus|minus|multiplied by"
+    rf"|divided by|乘以|加|减|除以)\s*\$?"
+    rf"\s*({_NUMBER})\s*\$?\s*(?:=|\bis\b|\bequals\b|\bmakes\b|\bgives\b|等于|是|为)\s*\$?\s*({_NUMBER})(?![\w.]*\d)",
+    re.IGNORECASE,
+)
+_SIGNS = {
+    "+": "+", "plus": "+", "加": "+", "-": "-", "−": "-", "minus": "-", "减": "-", "/": "/", "÷": "/", r"\div": "/",
+    "divided by": "/", "除以": "/",
+}  # fmt: skip
 _SOLUTION = re.compile(
-    r"(?:^|[\s*#(\[])(?:final )?(?:solution|answer|answer key|hint|explanation|reasoning)\W{0,3}[:：]"
-    r"|\bthe (?:final |correct |right )?answer is (?!not\b|to be\b|whole\b|an? \w+ (?:number|fraction)\b)"
-    r"|\bstep 1\b\W|\\boxed\b|\bq\.e\.d\b|\blet us solve\b|\bhere is (?:the|a) solution\b"
-    r"|(?:答案|解答|解析|提示|解)\s*[:：]|正确答案是",
+    r"(?:^|[\s*#(\[])(?:(?:final|expected|correct) )?(?:solution|answer|answer key|hint|explanation|reasoning|tip"
+    r"|clue|ans"
+    r"|lösung|antwort|tipp|hinweis|ergebnis|réponse|indice|respuesta|solución|pista|resposta|solução|dica|risposta"
+    r"|soluzione|suggerimento|antwoord|oplossing|odpowiedź|cevap|ответ|решение|подсказка)\W{0,3}[:：]"
+    r"|(?:^|[.?!]\s+)(?:worked )?solution\.|\bans\.\s|\bkey:\s"
+    r"|\bthe (?:final |correct |right )?(?:answer|solution) is (?!not\b|to be\b|whole\b|an? \w+ (?:number|fraction)\b)"
+    r"|\bthe answer (?:works out|comes|turns out|must be|equals)\b|\bis the answer\b"
+    r"|\bstep 1\b\W|\\boxed\b|\bq\.e\.d\b|\blet(?: us|['’]s) (?:solve|work (?:it|this) out)\b|\bhere is (?:the"
+    r"|a) solution\b"
+    r"|\bto (?:solve|answer) (?:this|it|that|the problem),|\bto find it,|\buse the fact that\b|\bone way to (?:do"
+    r"|solve|see)\b"
+    r"|\b(?:we|you) can (?:solve|do) (?:it|this) by\b|\bapply the [\w -]*(?:theorem|formula|rule|lemma)\b"
+    r"|(?:答案|解答|解析|提示|解|答え|ヒント|정답|풀이|힌트)\s*[:：]|答案(?:是|为)|正确答案是|答えは"
+    r"|\bdie (?:Lösung|Antwort) (?:ist|lautet)|\bla (?:réponse|respuesta|resposta|risposta) (?:est|es|é|è)\b",
     re.IGNORECASE,
 )
+#: Sentences that ask for a form of the answer, and may name some of it: `Answer A, B or C.`
+_FORM = re.compile(
+    r"^\W*(?:answer|reply|choose|round|use|assume|ignore|if|either|all|write|count|here)\b", re.IGNORECASE
+)
+_SENTENCE = re.compile(r"(?<=[.!?。？！?])\s+|(?<=[。？！])|\n+|\s+(?=[(（\[])")
 #: Marks of parts, each sequence from its beginning: (a) (b) (c), a) b) c) on lines of their own, (1) (2) (3), （1）.
 _PARTS = (
     ("abcdefgh", re.compile(r"\(([a-h])\)|^\s*([a-h])\)", re.MULTILINE)),
     ("12345678", re.compile(r"[(（]([1-8])[)）](?!\s*[-+*/^=])|\bpart ([1-8])\b", re.MULTILINE | re.IGNORECASE)),
+)
+#: The solver is told who they are. "Imagine you are standing at a corner" and "You are given a triangle" tell nothing.
+_ROLE = re.compile(
+    r"\b(?:imagine|suppose|pretend|assume|picture|consider)(?: that)?,? (?:you(?:['’]re| are| were)|yourself(?: as"
+    r"| to be)?) an? "
+    r"|\b(?:imagine|suppose|pretend|assume)(?: that)? you (?:work|serve) as\b|\bpretend to be an?\b|\bact as an?\b"
+    r"|(?:^|[.!?]\s+)you(?:['’]re| are) an? (?!(?:part|member|row|distance|step)\b)|(?:^|[.!?]\s+)you work as\b"
+    r"|\b(?:put|place) yourself in the (?:shoes|role|position|place) of\b|\b(?:take on|assume|adopt"
+    r"|play) the (?:role|part) of\b"
+    r"|(?:^|[.!?]\s+)as an? [^,.?!]{3,60}, you\b|\b(?:in the voice|from the (?:perspective|point of view)) of an? "
+    r"|\byour (?:task|job|work|role|career) as an? |\bin your (?:career|work|job|role) as\b"
+    r"|\bstell(?:en)? (?:dir|sie sich) vor,? (?:du|sie|dass)|(?:^|[.!?]\s+)(?:du bist|sie sind) eine? |(?:^"
+    r"|[.!?]\s+)als erfahren"
+    r"|\bimagine[zr]? que (?:vous êtes|tu es)|(?:^|[.!?]\s+)(?:vous êtes|tu es) une? "
+    r"|\bimagin[ae](?:te)? que (?:eres|usted es|você é|es) |(?:^|[.!?]\s+)(?:eres|você é) uma? |(?:^"
+    r"|[.!?]\s+)eres una? "
+    r"|\bimmagina di essere|(?:^|[.!?]\s+)sei un[ao]? |\bпредставьте,? что вы\b|(?:^|[.!?]\s+)вы\s*[—–-]\s"
+    r"|(?:想象|想像|假设|假設|假如)(?:一下)?[你您]是|(?:^|[。！？])[你您]是一?[名位个個]|(?:作为|作為|身为|身為)一?[名位个個]|あなたは[^。]{1,20}(?:です|だと)"
+    r"|になったつもり",
+    re.IGNORECASE | re.MULTILINE,
 )
 #: Words of an answer that is to be compared, at most.
 _BRIEF = 6
@@ -53,32 +148,46 @@ class AsksSomething:
     """Something is asked for, and no figure or table is spoken of that is not there."""
 
     name = "asks_something"
-    version = 1
+    version = 2
     revises = True
 
     async def judge(self, action: Action, context: CheckContext) -> CheckResult:
         """Undecided where the text is in a script whose words for a task are not known and holds no question mark."""
         text = action.emitted_text
-        if missing := _MISSING.search(text):
-            return failed(f"It speaks of something that is not there ({missing[0].strip()!r}); put it into words.")
-        if _QUESTION.search(text) or _DEMAND.search(text) or _DEMAND_ZH.search(text):
+        if missing := find_missing(text):
+            return failed(f"It speaks of something that is not there ({missing!r}); put it into words.")
+        if _QUESTION.search(text) or _DEMAND.search(text) or _DEMAND_CJK.search(text):
             return passed()
-        if not _LATIN.search(text):
+        if not (_LATIN.search(text) or _CJK.search(text)):
             return undecided("It holds no question mark, and the words for a task in its language are not known.")
         return failed("It does not ask for anything; end it with the question or the task.")
 
 
 class HoldsNoSolution:
-    """The text holds the problem alone: no answer, solution, hint or first step."""
+    """The text holds the problem alone: no answer, solution, hint, first step or calculation with its result."""
 
     name = "holds_no_solution"
-    version = 1
+    version = 2
     revises = True
 
     async def judge(self, action: Action, context: CheckContext) -> CheckResult:
         """Failed with the words that lead to a solution."""
-        if found := _SOLUTION.search(action.emitted_text):
-            return failed(f"It gives something of the solution away, at {found[0].strip()!r}; leave that out.")
+        if found := find_solution(action.emitted_text, str(getattr(action, "answer", "") or "")):
+            return failed(f"It gives something of the solution away, at {found!r}; leave that out.")
+        return passed()
+
+
+class GivesNoRole:
+    """The problem is put to anybody: it does not tell the solver who they are."""
+
+    name = "no_role"
+    version = 1
+    revises = True
+
+    async def judge(self, action: Action, context: CheckContext) -> CheckResult:
+        """Failed with the words that give a role."""
+        if found := _ROLE.search(action.emitted_text):
+            return failed(f"It gives the solver a role ({found[0].strip()!r}); say what happens and ask for something.")
         return passed()
 
 
@@ -117,6 +226,92 @@ class BriefAnswer:
                 f"The answer {answer!r:.80} is no word or phrase; leave the reason to the explanation.", words
             )
         return passed(words)
+
+
+class ProblemReview(FrozenModel):
+    """What a model finds of a problem."""
+
+    is_complete: Annotated[bool, Field(description="The text holds all that it takes to solve it; nothing is assumed")]
+    asks: Annotated[bool, Field(description="The text asks a question or sets a task")]
+    lacks_figure: Annotated[bool, Field(description="It refers to a figure, table or text that it does not hold")]
+    gives_solution: Annotated[bool, Field(description="It states the answer, a hint, a step or a part of the solution")]
+    gives_role: Annotated[bool, Field(description="It tells the solver who they are, instead of putting a problem")]
+
+    @property
+    def defects(self) -> list[str]:
+        """What is wrong, in words for the writer."""
+        found = (
+            (not self.is_complete, "something is missing that it takes to solve it"),
+            (not self.asks, "it asks for nothing"),
+            (self.lacks_figure, "it refers to a figure, a table or a text that is not there"),
+            (self.gives_solution, "it gives something of the solution away"),
+            (self.gives_role, "it gives the solver a role"),
+        )
+        return [words for is_wrong, words in found if is_wrong]
+
+
+def _review(rng: random.Random, situation: object, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the stand-in answers: it finds every problem sound."""
+    return {"is_complete": True, "asks": True, "lacks_figure": False, "gives_solution": False, "gives_role": False}
+
+
+class Reviewed:
+    """A grader finds the problem sound: one request with five questions, to the role `grader`."""
+
+    name = "review"
+    version = 1
+    revises = True
+    asks = True
+
+    async def judge(self, action: Action, context: CheckContext) -> CheckResult:
+        """Failed with all that is wrong; undecided where no usable answer came."""
+        prompt = load_prompt(__package__ or "", "review_problem").render(problem=fence("problem", action.emitted_text))
+        schema = replace(AnswerSchema.of(ProblemReview), generators={"review_problem": _review})
+        answer = await context.ask(prompt, schema)
+        if answer.value is None:
+            return undecided(f"The grader gave no usable answer ({answer.outcome}).")
+        defects = answer.value.defects
+        return failed(f"A reviewer says that {'; '.join(defects)}.") if defects else passed()
+
+
+def find_missing(text: str) -> str:
+    """The words that refer to a figure, or to a table that the text does not hold; empty for none."""
+    if (found := _MISSING.search(text)) is None:
+        return ""
+    has_table = _OF_TABLE.search(found[0]) and (len(_ROW.findall(text)) > 1 or _IN_WORDS.search(text))
+    return "" if has_table else found[0].strip()
+
+
+def find_solution(text: str, answer: str = "") -> str:
+    """The words that give something of the solution away; empty for none.
+
+    With the answer, so does a sentence behind the question that states it.
+    """
+    if found := _SOLUTION.search(text):
+        return found[0].strip()
+    for found in _CALCULATION.finditer(text):
+        left, right, result = (Fraction(found[place]) for place in (1, 3, 4))
+        sign = _SIGNS.get(found[2].casefold(), "*")
+        true = left + right if sign == "+" else left - right if sign == "-" else left * right
+        if (left == result * right) if sign == "/" else (true == result):
+            return found[0].strip()
+    return _stated_answer(text, answer.strip())
+
+
+def _stated_answer(text: str, answer: str) -> str:
+    """The first sentence behind the last one that asks for something, if it holds the answer."""
+    if not answer:
+        return ""
+    pattern = re.compile(rf"(?<![\w.]){re.escape(answer)}(?![\w:]|\.\d)" if answer.isascii() else re.escape(answer))
+    sentences = _SENTENCE.split(text)
+    asking = [at for at, sentence in enumerate(sentences) if _asks(sentence)]
+    behind = sentences[asking[-1] + 1 :] if asking else []
+    return next((sentence.strip() for sentence in behind if pattern.search(sentence)), "")
+
+
+def _asks(sentence: str) -> bool:
+    """Whether it asks for something, or for a form of the answer."""
+    return any(pattern.search(sentence) for pattern in (_QUESTION, _DEMAND, _DEMAND_CJK, _FORM))
 
 
 def _parts(marks: str, pattern: re.Pattern[str], text: str) -> int:

@@ -175,7 +175,7 @@ async def _ask(state: _ReactState, runtime: "Runtime[_ReactContext]") -> Mapping
             turn.offered,
             turn.tools,
             world=context.world,
-            seed=turn.request.seed,
+            seed=context.angle_seed(turn.request),
             count=context.tool_calls,
             weighs=context.weighs_notes,
         )
@@ -201,7 +201,7 @@ def react_prompt(
     tools: tuple[type[ToolChoice], ...],
     *,
     world: str,
-    seed: int,
+    seed: int | None,
     count: int,
     weighs: bool,
 ) -> RenderedPrompt:

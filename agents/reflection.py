@@ -66,7 +66,7 @@ async def plan(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str
     if answer.value is None:
         return {"missed": (*state.get("missed", ()), _missed("plan", answer))}
     text = answer.value.text
-    planned = replace(observation, plan=text, plan_ahead=0)
+    planned = replace(observation, plan=text, plan_time="", plan_ahead=0)
     return {
         "observation": planned,
         "shown": planned,

@@ -1,14 +1,17 @@
 """Texts that a stage of a turn asks for beside the action: a teacher's response, further lines of a conversation."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from ..personas.model import Answer, AnswerGenerator, AnswerSchema, FrozenModel, Outcome, strict_schema
+from ..personas.model import Answer, AnswerGenerator, AnswerSchema, FrozenModel, Outcome, TextForm, strict_schema
 from ..personas.prompt import RenderedPrompt
-from .mind import MindState
-from .text_checks import is_refusal
+from .checks import CheckContext, CheckOutcome
+from .mind import Draft, MindState
+from .text_checks import LINE_CHECKS, is_refusal, speaks_as_model
+from .text_forms import MESSAGE, WHOLE
 
 if TYPE_CHECKING:
     from langgraph.runtime import Runtime
@@ -54,22 +57,24 @@ async def ask_response(
     A response that declines in words counts as a refusal, with its text, and one without text as empty.
     """
     context = state["request_context"].varied(role="solver")
-    return said(await runtime.context.model.ask(prompt, schema_of(Response, prompt.name, generator), context))
+    schema = schema_of(Response, prompt.name, generator, WHOLE)
+    return said(await runtime.context.model.ask(prompt, schema, context))
 
 
 async def ask_line(
     state: MindState, runtime: "Runtime[MindContext]", prompt: RenderedPrompt, generator: AnswerGenerator
 ) -> Said:
     """A person's next line in a conversation, by the run's default model. Raises what `PersonaModel.ask` raises."""
-    return said(
-        await runtime.context.model.ask(prompt, schema_of(Line, prompt.name, generator), state["request_context"])
-    )
+    schema = schema_of(Line, prompt.name, generator, MESSAGE)
+    return said(await runtime.context.model.ask(prompt, schema, state["request_context"]))
 
 
-def schema_of[M: BaseModel](model: type[M], name: str, generator: AnswerGenerator) -> AnswerSchema[M]:
+def schema_of[M: BaseModel](
+    model: type[M], name: str, generator: AnswerGenerator, text_form: TextForm | None = None
+) -> AnswerSchema[M]:
     """The schema of a model, with the generator of the stand-in for the prompt called `name`."""
     schema = _schemas.setdefault(model, strict_schema(model.model_json_schema()))
-    return AnswerSchema(name, schema, model.model_validate, {name: generator})
+    return AnswerSchema(name, schema, model.model_validate, {name: generator}, text_form)
 
 
 _schemas: dict[type[BaseModel], dict[str, Any]] = {}
@@ -84,6 +89,23 @@ def said(answer: Answer[Response] | Answer[Line]) -> Said:
         return Said(text, Outcome.OK, is_done=True)
     if not text:
         return Said("", Outcome.EMPTY, "It is empty.")
-    if is_refusal(text):
+    if is_refusal(text) or (isinstance(answer.value, Line) and speaks_as_model(text)):
         return Said(text, Outcome.REFUSAL, "It declines what was asked for.")
     return Said(text, Outcome.OK)
+
+
+def check_lines(
+    state: MindState, runtime: "Runtime[MindContext]", draft: Draft, lines: Sequence[tuple[str, str]], persona: str
+) -> Draft:
+    """The draft once the lines that a person said later were checked as its first text was.
+
+    `lines` are paths of fields with their strings. A result against them stands in place of one in favour.
+    """
+    observation = replace(state["observation"], persona=persona)
+    about = CheckContext(observation, runtime.context.world, runtime.context.model, state["request_context"])
+    for check in LINE_CHECKS:
+        result = check.judge_texts(lines, about)
+        if result.outcome is CheckOutcome.FAILED:
+            others = tuple(one for one in draft.checks if one.check != check.name)
+            draft = replace(draft, checks=others).checked(check.name, result, version=check.version)
+    return draft

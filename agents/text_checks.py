@@ -4,13 +4,15 @@ The functions need nothing but texts; the classes are checks that any action can
 """
 
 import re
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from ..personas.persona import word_list, words
 from ..personas.rules.languages import beginning, is_other_language, known_languages
-from .checks import CheckResult, failed, passed, undecided
+from .checks import CheckOutcome, CheckResult, failed, is_within, passed, undecided
 
 if TYPE_CHECKING:
     from .actions import Action
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 PERSONA_RUN, EXAMPLE_RUN = 7, 9
 #: Where each character is a word, so many of them stand for a word.
 _UNSPACED_FACTOR = 2
+#: Letters from which the language of a string is judged.
+_JUDGED = 24
 #: Characters of a text's beginning in which a refusal says that something cannot be done.
 _OPENING = 240
 
@@ -53,6 +57,23 @@ _CERTAIN = re.compile(
     r"^\W*(?:as an? (?:ai|artificial intelligence|language model)\b[^.]{0,80}\b(?:cannot|can['’]t|not|unable)"
     r"|i (?:cannot|can['’]t|won['’]t|am unable to|['’]m unable to) (?:help|assist|comply|provide|write|create|fulfil)"
     r"|i must decline|作为(?:一个)?(?:人工智能|AI|语言模型)[^。]{0,40}(?:无法|不能))",
+    re.IGNORECASE,
+)
+
+
+#: What a language model calls itself in English, with no further noun behind it: an "AI engineer" is somebody else.
+_A_MODEL = (
+    r"an? (?:large |helpful )?(?:(?:ai|artificial intelligence)(?: language)?(?: model| assistant| chatbot)?"
+    r"|language model)(?=$|,|\W(?! ?\w)| (?:i|my|we|and|so|that)\b)"
+)
+#: What a language model says of itself, at the beginning of a sentence; "As an AI, you ..." is said to one.
+_MODEL = re.compile(
+    r"(?:^|(?<=[.!?。！？…]))[\s\"“„«'‘*_-]*(?:"
+    rf"as {_A_MODEL}(?=[^.!?]{{0,40}}\b(?:i|my|we)\b|(?![^.!?]{{0,60}}\byou))|i(?:['’]m| am) (?:just |only )?{_A_MODEL}"
+    r"|als (?:eine? )?(?:KI\b|großes Sprachmodell|Sprachmodell|künstliche Intelligenz)"
+    r"|en tant qu(?:e |['’])(?:une? )?(?:IA\b|modèle de langage|intelligence artificielle)"
+    r"|como (?:una? )?(?:IA\b|modelo de (?:lenguaje|linguagem|lengua)|inteligencia artificial)"
+    r"|作为(?:一个|一款|一名)?(?:大型|大)?(?:人工智能|AI|语言模型)|(?:AI|人工知能|言語モデル)として)",
     re.IGNORECASE,
 )
 
@@ -132,6 +153,11 @@ def _words_of(text: str) -> frozenset[str]:
     return frozenset(word for word in words(text) if len(word) > 3) - _GENERAL
 
 
+def speaks_as_model(text: str) -> bool:
+    """Whether a sentence of the text is that of a language model about itself: "As an AI language model, I ..."."""
+    return bool(_MODEL.search(text))
+
+
 def is_refusal(text: str) -> bool:
     """Whether a text declines, in one of the languages that are known, to give what was asked for.
 
@@ -151,56 +177,107 @@ def _sorry() -> re.Pattern[str]:
     return beginning(language.sorry for language in known_languages().values())
 
 
-class NoLeak:
+class TextCheck(ABC):
+    """A check of texts: reads the fields that it declares, one by one, and names the first that does not pass.
+
+    `reads` holds names of fields, each with all that lies within it; none stands for all strings of the action.
+    """
+
+    name: str
+    version: int
+    revises: bool
+
+    def __init__(self, *, reads: tuple[str, ...] = ()) -> None:
+        self.reads = reads
+
+    @abstractmethod
+    def judge_text(self, field: str, text: str, context: "CheckContext") -> CheckResult:
+        """The result for one string."""
+
+    async def judge(self, action: "Action", context: "CheckContext") -> CheckResult:
+        """The first result that is not in favour, failures first."""
+        return self.judge_texts(action.texts, context)
+
+    def judge_texts(self, texts: Iterable[tuple[str, str]], context: "CheckContext") -> CheckResult:
+        """The same for strings with the paths of their fields."""
+        found = [
+            replace(result, field=result.field or field)
+            for field, text in texts
+            if not self.reads or is_within(field, self.reads)
+            if (result := self.judge_text(field, text, context)).outcome is not CheckOutcome.PASSED
+        ]
+        return min(found, key=lambda result: _WORST.index(result.outcome), default=passed())
+
+
+_WORST = (CheckOutcome.FAILED, CheckOutcome.UNDECIDED, CheckOutcome.WARNED)
+
+
+class NoLeak(TextCheck):
     """Fails text that copies the persona's description or an example, or introduces its writer by what they are."""
 
     name = "leak"
-    version = 1
+    version = 2
     revises = True
 
-    async def judge(self, action: "Action", context: "CheckContext") -> CheckResult:
+    def __init__(self, *, reads: tuple[str, ...] = (), introductions: bool = True) -> None:
+        """Where people write as characters, who may well say what they are, `introductions` is False."""
+        super().__init__(reads=reads)
+        self._introductions = introductions
+
+    def judge_text(self, field: str, text: str, context: "CheckContext") -> CheckResult:
         """The result, with the words that were taken over."""
-        text, observation = action.emitted_text, context.observation
+        observation = context.observation
         if found := shared_run(text, observation.persona, PERSONA_RUN):
-            return failed(f"It repeats words of the description ({found!r}); say it without them.")
-        if found := self_introduction(text, observation.persona):
-            return failed(f"It introduces the person ({found.strip()!r}); leave out who is writing.")
+            return failed(f"It repeats words of the description ({found!r}); say it without them.", field=field)
+        if self._introductions and (found := self_introduction(text, observation.persona)):
+            return failed(f"It introduces the person ({found.strip()!r}); leave out who is writing.", field=field)
         if observation.examples and (found := shared_run(text, observation.examples, EXAMPLE_RUN)):
-            return failed(f"It repeats words of an example ({found!r}); write about something else.")
+            return failed(f"It repeats words of an example ({found!r}); write about something else.", field=field)
         return passed()
 
 
-class InLanguage:
+class InLanguage(TextCheck):
     """Fails text that is certainly in another language than the one it was asked for in.
 
     Of the stand-in, which writes English alone, nothing is said.
     """
 
     name = "language"
-    version = 1
+    version = 2
     revises = True
 
-    async def judge(self, action: "Action", context: "CheckContext") -> CheckResult:
-        """The result; text of very few words passes."""
+    def judge_text(self, field: str, text: str, context: "CheckContext") -> CheckResult:
+        """The result; text of very few words, as a name or a formula, passes."""
         tag = context.observation.language
-        if tag and tag != "und" and is_other_language(action.emitted_text, tag):
+        if tag and tag != "und" and sum(map(str.isalpha, text)) >= _JUDGED and is_other_language(text, tag):
             if context.model.name == "procedural":
                 return undecided("The stand-in writes English alone.")
-            return failed(f"It is not written in the language asked for ({tag}).")
+            return failed(f"It is not written in the language asked for ({tag}).", field=field)
         return passed()
 
 
-class NoRefusal:
-    """Fails text in which the model declines to make what was asked for."""
+class NoRefusal(TextCheck):
+    """Fails text in which the model declines to make what was asked for, or speaks as a language model."""
 
     name = "refusal"
-    version = 1
+    version = 2
     revises = False
 
-    async def judge(self, action: "Action", context: "CheckContext") -> CheckResult:
+    def __init__(self, *, reads: tuple[str, ...] = (), spoken: tuple[str, ...] = ()) -> None:
+        """In the fields `spoken` a character speaks, and may decline whatever it likes."""
+        super().__init__(reads=reads)
+        self._spoken = spoken
+
+    def judge_text(self, field: str, text: str, context: "CheckContext") -> CheckResult:
         """The result."""
-        return failed("It declines what was asked for.") if is_refusal(action.emitted_text) else passed()
+        if speaks_as_model(text):
+            return failed("It speaks as a language model.", field=field)
+        if not is_within(field, self._spoken) and is_refusal(text):
+            return failed("It declines what was asked for.", field=field)
+        return passed()
 
 
 #: The checks of any free text.
 TEXT_CHECKS = (NoLeak(), InLanguage(), NoRefusal())
+#: Those of what somebody says later in a conversation, where people may well say what they are.
+LINE_CHECKS = (NoLeak(introductions=False), InLanguage(), NoRefusal())

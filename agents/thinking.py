@@ -37,7 +37,7 @@ class Thought:
 async def think(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
     """Ask the model what the agent thinks, and then does; takes the place of `generate`."""
     observation, offered, context = state["observation"], state["offered"], runtime.context
-    seed, weighs = state["request_context"].seed, context.weighs_notes
+    seed, weighs = context.angle_seed(state["request_context"]), context.weighs_notes
     render = partial(thinking_prompt, offered=offered, world=context.world, seed=seed, weighs=weighs)
     view = fitted(observation, render, context.prompt_tokens)
     prompt, schema = render(view), thinking_schema(offered, view.addressees, weighs=weighs)
@@ -103,7 +103,7 @@ def acting(schema: AnswerSchema[Thought]) -> AnswerSchema[Action]:
 
 
 def thinking_prompt(
-    observation: Observation, offered: tuple[type[Action], ...], *, world: str, seed: int, weighs: bool
+    observation: Observation, offered: tuple[type[Action], ...], *, world: str, seed: int | None, weighs: bool
 ) -> RenderedPrompt:
     """The request of a turn that asks for thoughts too; with `weighs`, for the importance of what is done."""
     turn = turn_prompt(observation, offered, world=world, seed=seed)

@@ -17,9 +17,9 @@ _CUT = "…"
 
 
 def turn_prompt(
-    observation: Observation, offered: tuple[type[Action], ...], *, world: str, seed: int
+    observation: Observation, offered: tuple[type[Action], ...], *, world: str, seed: int | None
 ) -> RenderedPrompt:
-    """The request of a turn, by the prompt of the actions that can be done; `seed` draws its angle."""
+    """The request of a turn, by the prompt of the actions that can be done; `seed` draws its angle, None draws none."""
     possible = possible_actions(offered, observation.addressees)
     template = prompt_of(possible)
     # Replies, and choices that are counted, are not steered.
@@ -43,10 +43,10 @@ def phrase_of(template: Prompt, slot: str, word: str, **slots: str) -> str:
     return Template(template.choices[slot][word]).substitute(slots) if slot in template.choices else ""
 
 
-def drawn_angle(template: Prompt, seed: int) -> str:
+def drawn_angle(template: Prompt, seed: int | None) -> str:
     """One of the prompt's angles, drawn by seed, so that requests do not lead all agents to the same subject."""
     angles = tuple(template.choices.get("angle", {}).values())
-    return angles[seed % len(angles)] if angles else ""
+    return angles[seed % len(angles)] if angles and seed is not None else ""
 
 
 def named_posts(template: Prompt, observation: Observation) -> str:

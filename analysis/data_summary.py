@@ -90,12 +90,22 @@ class DataSummary:
         return [*rows, ("event hash", self.event_hash or "none yet")]
 
     @property
+    def has_run_short(self) -> bool:
+        """Whether people ran out before all rows were accepted; False where too little was new, as was asked."""
+        return bool(self.shortfall) and not self._is_exhausted
+
+    @property
+    def _is_exhausted(self) -> bool:
+        least = self.settings.get("until_novelty")
+        return isinstance(least, int | float) and self.novelty is not None and self.novelty < least
+
+    @property
     def shortfall(self) -> str:
         """One sentence when fewer rows were accepted than were wanted, with what would give more; else nothing."""
         if self.accepted >= self.wanted or self.status != "finished":
             return ""
-        least = self.settings.get("until_novelty")
-        if isinstance(least, int | float) and self.novelty is not None and self.novelty < least:
+        if self._is_exhausted:
+            least = self.settings["until_novelty"]
             why = (
                 f"{self.novelty:.1%} of the latest {_LATEST} outputs was new, less than --until-novelty {least:g} asks"
             )
@@ -127,7 +137,7 @@ def summarise_data(run: Queryable) -> DataSummary | None:
     ((calls, cost),) = run.query(_CALLS).rows
     ((novelty,),) = run.query(_NOVELTY).rows
     ((unread, reasons),) = run.query(_UNREAD).rows
-    own = [name for name in stored if name not in _OF_SOCIETIES]
+    own = [name for name in stored if name not in SOCIETY_SETTINGS]
     return DataSummary(
         task=task,
         model=model,
@@ -153,7 +163,7 @@ def summarise_data(run: Queryable) -> DataSummary | None:
 
 
 #: Settings of every scenario that have no effect where agents do not see each other.
-_OF_SOCIETIES = frozenset(
+SOCIETY_SETTINGS = frozenset(
     {
         *("neighbours", "heard", "recalled", "memory", "observation_tokens", "neighbours_by"),
         *(

@@ -27,8 +27,10 @@ _REJECTED = """
 SELECT stage, count(*), arg_min(reason, emission) FROM outputs
 WHERE status = 'rejected' GROUP BY stage ORDER BY stage = 'near_duplicate', count(*) DESC, stage
 """
-_UNDECIDED = """
-SELECT "check", count(DISTINCT emission) FROM checks WHERE outcome = 'undecided' GROUP BY "check" ORDER BY "check"
+#: By check: outputs on which it was not sure, with an example of why.
+_UNSURE = """
+SELECT "check", count(DISTINCT emission), arg_min(reason, emission) FROM checks
+WHERE outcome = $outcome GROUP BY "check" ORDER BY "check"
 """
 #: Of an evaluation, solutions are those of a test set, numbered by its problems.
 _WITH_EMISSIONS = """
@@ -110,6 +112,8 @@ class Funnel:
     revised: int
     #: Outputs on which a check could not decide, by check; they are not rejected for it.
     undecided: dict[str, int]
+    #: Outputs that a check was in doubt about, by check, with an example; they are not rejected for it either.
+    warned: dict[str, tuple[int, str]]
     accepted: int
     spent: Sequence[PurposeYield]
     model: str
@@ -156,7 +160,8 @@ def read_funnel(run: Queryable) -> Funnel:
         lost,
         cut,
         revised,
-        dict(run.query(_UNDECIDED).rows),
+        {check: number for check, number, _ in run.query(_UNSURE, {"outcome": "undecided"}).rows},
+        {check: (number, why) for check, number, why in run.query(_UNSURE, {"outcome": "warned"}).rows},
         accepted,
         [*spent, *_in_all(accepted, spent)],
         model,
@@ -257,6 +262,8 @@ def notes_on_funnel(found: Funnel) -> Iterator[str]:
     if found.undecided:
         checks = ", ".join(f"{check} on {number:,}" for check, number in found.undecided.items())
         yield f"Checks that could not decide reject nothing: {checks}."
+    for check, (number, why) in found.warned.items():
+        yield f"The check {check} warns of {number:,} outputs without rejecting them, such as: {why}"
     if found.cut:
         yield (f"{found.cut:,} answers were cut at the limit of tokens; more are given with `--set answer_tokens=N`.")
     if any(one.unpriced for one in found.spent):

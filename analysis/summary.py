@@ -8,17 +8,13 @@ import orjson
 from ..personas.errors import parameter
 from ..personas.hub.queries import NEAR_DUPLICATES
 from ..personas.hub.read import Drawn
+from .provenance import is_stand_in, read_authors
 from .table import Queryable, visible
 
 _RUN = """
 SELECT scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted, settings, drawn, network,
        concat_ws(', ', mind, 'one asked for all of ' || archetypes)
 FROM runs
-"""
-
-_MODELS = """
-SELECT DISTINCT model FROM (SELECT model FROM personas UNION ALL SELECT model FROM emissions)
-WHERE model NOT IN (SELECT model FROM runs) ORDER BY model
 """
 
 _SIZES = """
@@ -42,11 +38,14 @@ SELECT kind, count(*) FROM (
 _FAILURES = """
 SELECT outcome, count(*) FROM failures WHERE purpose <> 'embedding' GROUP BY outcome ORDER BY count(*) DESC, outcome
 """
+_UNSEEN = "SELECT count(*) FILTER (unseen > 0), count(*), max(neighbours + unseen) FROM observations"
+_HAS_CHANGED = "SELECT count(*) > 0 FROM agent_state WHERE step > 0"
 _MEMORY = "SELECT embedding_model, (SELECT count(*) FROM failures WHERE purpose = 'embedding') FROM runs"
 _CALLS = """
 SELECT outcome, count(*) FROM calls WHERE source IN ('endpoint', 'batch')
 GROUP BY outcome ORDER BY count(*) DESC, outcome
 """
+_INVALID = "SELECT count(invalid_fields), (SELECT count(*) FROM set_aside) FROM calls"
 _RECALLED = """
 SELECT source, count(*) FROM calls WHERE source IN ('cache', 'fork') GROUP BY source ORDER BY count(*) DESC, source
 """
@@ -103,8 +102,8 @@ class Summary:
     scenario: str
     model: str
     is_language_model: bool
-    #: Models whose text is in the run besides: a fork may go on with another one.
-    other_models: Sequence[str]
+    #: Who wrote the people and the emissions: models by name, `rule` for rules of the scenario.
+    authors: Sequence[str]
     seed: int
     #: running, interrupted (marked as running, but no process runs it), finished, failed or paused; and why.
     status: str
@@ -147,13 +146,20 @@ class Summary:
     mind: str = ""
     #: How many people arrived, departed and were refused while the society lived; they are among `agents`.
     came_and_left: Mapping[str, int] = field(default_factory=dict)
+    #: Calls whose endpoint sent values out of range, which are unknown; and rows that fitted no table (`set_aside`).
+    calls_with_invalid_fields: int = 0
+    rows_set_aside: int = 0
+    #: In how many turns a prompt showed only some of the agent's neighbours, in one sentence; else empty.
+    unseen: str = ""
+    #: Whether states of agents changed in any step.
+    has_changed: bool = False
 
     def as_rows(self) -> list[tuple[str, str]]:
         """Label and value of each line, safe to be shown on a terminal."""
         rows = [
             ("scenario", f"{self.scenario}, seed {self.seed}"),
             ("settings", ", ".join(f"{name}={value}" for name, value in self.settings.items()) or "none"),
-            ("model", self._written_by),
+            ("model", self.written_by),
             *([("mind", self.mind)] if self.mind else []),
             ("status", self.status if self.reason is None else f"{self.status}: {self.reason}"),
             ("agents", f"{self.agents:,} of {_n(self.personas, 'persona')}"),
@@ -162,6 +168,7 @@ class Summary:
             ("relations", f"{self.relations:,} over {_n(self.hops, 'hop')}"),
             *([("network", self.network)] if self.network else []),
             *([("targets", self.targets)] if self.targets else []),
+            *([("neighbours", self.unseen)] if self.unseen else []),
             ("steps", _steps(self.steps, self.steps_wanted)),
             ("emissions", _counted(self.emissions)),
             ("near-duplicates", f"{_counted(self.near_duplicates)}, {self._by_words}"),
@@ -169,6 +176,11 @@ class Summary:
             ("failures", _counted(self.failures)),
             ("calls", _counted(self.calls_by_outcome)),
         ]
+        if self.calls_with_invalid_fields:
+            sent = f"in {_n(self.calls_with_invalid_fields, 'call')} (calls.invalid_fields); they count as unknown"
+            rows.append(("invalid values", sent))
+        if self.rows_set_aside:
+            rows.append(("set aside", f"{_n(self.rows_set_aside, 'row')} that fitted no table (table set_aside)"))
         if self.recalled:
             rows.append(("recalled answers", _counted(self.recalled)))
         if self.tokens is not None:
@@ -184,7 +196,7 @@ class Summary:
     @property
     def silence(self) -> str:
         """One sentence when steps were taken in which nothing was emitted and no turn was lost; else nothing."""
-        if not self.steps or any(self.emissions.values()) or any(self.failures.values()):
+        if not self.steps or self.has_changed or any(self.emissions.values()) or any(self.failures.values()):
             return ""
         return (
             "Nothing was emitted in any step: agents had no turn, saw nobody to whom they could speak, or decided to "
@@ -192,13 +204,17 @@ class Summary:
         )
 
     @property
-    def _written_by(self) -> str:
-        if not self.other_models:
-            return self.model if self.is_language_model else f"{self.model} (no language model)"
-        mixed = f"{self.model}, with text by {', '.join(self.other_models)}"
-        if not self.is_language_model and list(self.other_models) == ["rule"]:
-            return f"{mixed} (no language model)"
-        return mixed if self.is_language_model else f"{mixed} (not all of it by a language model)"
+    def written_by(self) -> str:
+        """Who wrote the people and the emissions, and whether that is a language model."""
+        if list(self.authors) == ["rule"]:
+            return "none asked: rules decided"
+        first, *others = [name for name in self.authors if name != "rule"] or [self.model]
+        named = f"{first}, with text by {', '.join(others)}" if others else first
+        rules = "; rules decided" if "rule" in self.authors else ""
+        if not any(map(is_stand_in, (first, *others))):
+            return f"{named}{rules}"
+        some = any(not is_stand_in(one) for one in (first, *others))
+        return f"{named}{rules} ({'not all of it by a language model' if some else 'no language model'})"
 
     @property
     def _by_words(self) -> str:
@@ -218,13 +234,15 @@ def summarise(run: Queryable) -> Summary:
     scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted, *told = run.query(_RUN).rows[0]
     settings, drawn, network, mind = told
     personas, agents, relations, hops, steps = run.query(_SIZES).rows[0]
+    authors = read_authors(lambda sql: run.query(sql).rows, "personas", "emissions")
     calls = _counts(run, _CALLS)
     embedding_model, without = run.query(_MEMORY).rows[0]
+    invalid, set_aside = run.query(_INVALID).rows[0]
     return Summary(
         scenario=scenario,
         model=model,
         is_language_model=is_language_model,
-        other_models=[name for (name,) in run.query(_MODELS).rows],
+        authors=sorted(authors, key=lambda name: name != model),
         seed=seed,
         status="interrupted" if status == "running" and not run.is_live else status,
         reason=reason,
@@ -253,6 +271,10 @@ def summarise(run: Queryable) -> Summary:
         targets=_targets(run),
         mind=mind,
         came_and_left=_counts(run, _CAME_AND_LEFT),
+        calls_with_invalid_fields=invalid,
+        rows_set_aside=set_aside,
+        unseen=_unseen(run),
+        has_changed=run.query(_HAS_CHANGED).rows[0][0],
     )
 
 
@@ -290,6 +312,12 @@ def _tokens(tokens: Tokens, calls: int) -> str:
     return (
         told if tokens.counted_calls == calls else f"{told} (counted for {tokens.counted_calls:,} of {calls:,} calls)"
     )
+
+
+def _unseen(run: Queryable) -> str:
+    ((turns, of, most),) = run.query(_UNSEEN).rows
+    told = f"prompts showed only some of them in {turns:,} of {_n(of, 'turn')}, drawn anew for each"
+    return f"{told}; agents had up to {most:,} ({parameter('set', 'neighbours=N')} shows more)" if turns else ""
 
 
 def _targets(run: Queryable) -> str:

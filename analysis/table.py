@@ -1,6 +1,5 @@
 """Rows of an answer as a table for the terminal, as CSV or as JSON."""
 
-import csv
 import io
 import math
 import re
@@ -8,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
+
+from ..personas.csv_cells import write_csv_rows
 
 if TYPE_CHECKING:
     from ..personas.query import Params
@@ -122,10 +124,7 @@ def render_csv(rows: Rows, *, for_terminal: bool = False) -> str:
     The text is exact; `for_terminal` writes out what would steer a terminal, as `visible` does.
     """
     page = io.StringIO()
-    writer = csv.writer(page, lineterminator="\n")
-    writer.writerow(rows.columns)
-    for row in rows.rows:
-        writer.writerow([_csv_cell(value) for value in row])
+    write_csv_rows(chain([rows.columns], (map(_csv_cell, row) for row in rows.rows)), page)
     return visible(page.getvalue()) if for_terminal else page.getvalue()
 
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import nullcontext, suppress
 from itertools import count
 from pathlib import Path
@@ -24,7 +24,7 @@ from benchmarks.sampler import Sampler
 from populace.agents.action_schema import answer_schema
 from populace.agents.actions import Action, Instruction
 from populace.agents.endpoint.models import open_model
-from populace.agents.gateway.call import Call, CallKey, RecordedReply
+from populace.agents.gateway.call import Call, CallKey, RecordedReply, RequestPart
 from populace.agents.gateway.gateway import Gateway
 from populace.agents.gateway.limits import Limits
 from populace.agents.observation import Observation, Seen
@@ -47,6 +47,9 @@ class Forgetting:
 
     def __init__(self) -> None:
         self.refused: Counter[str] = Counter()
+
+    def keep(self, parts: Sequence[RequestPart]) -> None:
+        """Nothing."""
 
     def record(self, call: Call) -> None:
         """Count a refusal."""

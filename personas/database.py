@@ -114,7 +114,7 @@ def _write_empty(part: Path, schema: Fill, block_size: int) -> None:
 def said(error: BaseException) -> str:
     """The message of a database error on one line, without its class, the marked query and the final full stop."""
     words = str(error).strip().partition("\n\n")[0].partition("\nLINE ")[0]
-    return " ".join(_CLASS.sub("", words).split()).rstrip(". ")
+    return " ".join(_CLASS.sub("", words).split()).rstrip(". ") or type(error).__name__
 
 
 def is_busy(error: duckdb.Error) -> bool:
@@ -125,6 +125,11 @@ def is_busy(error: duckdb.Error) -> bool:
 def is_damage(error: BaseException) -> bool:
     """Whether the error says that the file is truncated or altered."""
     return isinstance(error, duckdb.Error) and bool(_DAMAGE.search(str(error)))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory, or what DuckDB may use of it, was not enough."""
+    return isinstance(error, MemoryError | duckdb.OutOfMemoryException)
 
 
 #: Seconds in which DuckDB mostly notices a signal by itself, and ends the query where Python can still clean up.

@@ -16,6 +16,9 @@ from .errors import SetupError, SourceError
 #: The BCP 47 tag of an unknown language.
 UNKNOWN_LANGUAGE = "und"
 
+#: Levels that JSON from outside may nest: what is deeper can be read and not always be written again.
+MOST_LEVELS = 64
+
 _SHOWN = 60
 _NAMES_LOOKED_AT = 10_000
 _LANGUAGE_TAG = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
@@ -135,3 +138,17 @@ def nearest(given: str, known: Iterable[str]) -> str:
     """What is near to `given`, as a hint in brackets after a space; nothing when nothing is near."""
     close = get_close_matches(given, list(known), n=2, cutoff=0.5)
     return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
+
+
+def is_too_deep(value: object, levels: int = MOST_LEVELS) -> bool:
+    """Whether JSON nests deeper than so many levels."""
+    layer = [value]
+    for _ in range(levels):
+        layer = [child for node in layer for child in _children(node) if isinstance(child, dict | list)]
+        if not layer:
+            return False
+    return True
+
+
+def _children(node: object) -> Iterable[object]:
+    return node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()

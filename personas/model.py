@@ -35,6 +35,8 @@ class Outcome(StrEnum):
     CUT_JSON = "cut_json"
     NOT_JSON = "not_json"
     SCHEMA_MISMATCH = "schema_mismatch"
+    #: A text of the answer holds a control character: mostly a backslash that was not escaped in JSON.
+    CONTROL_CHARACTERS = "control_characters"
     EMPTY = "empty"
     REFUSAL = "refusal"
     LENGTH = "length"
@@ -42,6 +44,8 @@ class Outcome(StrEnum):
     NOT_FOUND = "not_found"
     BAD_REQUEST = "bad_request"
     MODEL_ERROR = "model_error"
+    #: More came than a response may hold; it was not read to its end.
+    TOO_LARGE = "too_large"
     #: Not sent, because the budget was spent.
     BUDGET = "budget"
 
@@ -101,8 +105,22 @@ type AnswerGenerator = Callable[[random.Random, Any, Mapping[str, Any]], Mapping
 
 
 @dataclass(frozen=True, slots=True)
+class TextForm:
+    """How an answer that is too long for JSON stands in plain text."""
+
+    name: str
+    #: The fields in a text. Raises `ValueError`, whose text is shown to the model when it is asked again.
+    read: Callable[[str], Mapping[str, Any]]
+    #: The text for fields: how the stand-in answers.
+    write: Callable[[Mapping[str, Any]], str]
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerSchema[T]:
-    """The form of an answer: a strict JSON Schema to send, and the check that parses JSON to `T`."""
+    """The form of an answer: a strict JSON Schema to send, and the check that parses JSON to `T`.
+
+    With a `text_form` the answer is plain text, and the prompt says how it is to stand there: no schema is sent.
+    """
 
     name: str
     json_schema: Mapping[str, Any]
@@ -111,6 +129,12 @@ class AnswerSchema[T]:
     #: What can be answered, by name, as the actions of a turn; each with the function that generates it where no
     #: language model is asked. Neither hashed nor sent to an endpoint.
     generators: Mapping[str, AnswerGenerator] = field(default_factory=dict)
+    text_form: TextForm | None = None
+
+    @property
+    def sent(self) -> Mapping[str, Any]:
+        """What a request is told of the form beside its messages, and is hashed with."""
+        return self.json_schema if self.text_form is None else {"text": self.text_form.name}
 
     @staticmethod
     def of[M: BaseModel](model: type[M]) -> "AnswerSchema[M]":
@@ -143,6 +167,8 @@ class Answer[T]:
     attempts: int = 1
     #: The text that was parsed, as the model wrote it.
     raw: str = ""
+    #: What was asked, where that is another version of the prompt than was given: in the replay of an earlier run.
+    asked: RenderedPrompt | None = None
 
 
 class PersonaModel(Protocol):

@@ -39,6 +39,14 @@ class RenderedPrompt:
     name: str
     version: int
     messages: tuple[PromptMessage, ...]
+    #: What the messages were rendered from, for `as_earlier`.
+    template: "Prompt | None" = field(default=None, compare=False, repr=False)
+    slots: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def as_earlier(self) -> "RenderedPrompt | None":
+        """The same request in the version before this one; None where there is none."""
+        earlier = self.template.earlier if self.template is not None else None
+        return None if earlier is None else earlier.render(**self.slots)
 
     def followed_by(self, answer: str, reply: str) -> "RenderedPrompt":
         """The same conversation after the model's `answer` and our `reply` to it."""
@@ -57,12 +65,14 @@ class Prompt:
     system: str = ""
     #: Ready phrases for a slot, by slot and by the word a caller chooses them with.
     choices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    #: The version before this one, where its file is there.
+    earlier: "Prompt | None" = field(default=None, compare=False, repr=False)
 
     def render(self, **slots: str) -> RenderedPrompt:
         """Fill the slots. Raises `KeyError` for a slot that was not given; values are never read for slots."""
         parts: tuple[PromptMessage, ...] = (("system", self.system), ("user", self.user))
         messages = tuple((role, _filled(text, slots)) for role, text in parts if text)
-        return RenderedPrompt(self.name, self.version, messages)
+        return RenderedPrompt(self.name, self.version, messages, self, slots)
 
     def phrase(self, slot: str, word: str) -> str:
         """The ready phrase for `word` in `slot`. Raises `SetupError` naming the words there are."""
@@ -180,8 +190,11 @@ def read_prompt(path: Path | str) -> Prompt:
 
     Raises `SetupError` when the file is missing or holds none.
     """
+    path = Path(path)
     try:
-        return _parsed_file(Path(path).read_text(encoding="utf-8"))
+        prompt = _parsed_file(path.read_text(encoding="utf-8"))
+        before = path.with_name(path.name.replace(f".v{prompt.version}.", f".v{prompt.version - 1}."))
+        return replace(prompt, earlier=read_prompt(before)) if before != path and before.exists() else prompt
     except (OSError, tomllib.TOMLDecodeError, TypeError, ValueError) as error:
         raise SetupError(
             f"{str(path)!r} holds no prompt ({str(error).rstrip('.')}); a prompt is a TOML file with name, version, "
@@ -196,7 +209,10 @@ def iter_prompts(package: str) -> Iterator[Prompt]:
 
 @cache
 def _newest(package: str) -> Mapping[str, Prompt]:
-    return {prompt.name: prompt for prompt in _load(package)}
+    found: dict[str, Prompt] = {}
+    for prompt in _load(package):
+        found[prompt.name] = replace(prompt, earlier=found.get(prompt.name))
+    return found
 
 
 @cache

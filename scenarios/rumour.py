@@ -71,8 +71,8 @@ QUESTIONS = {
 class RumourSettings(Settings):
     """Where a rumour begins, and what is done against it."""
 
-    neighbours: int = Field(20, ge=0, le=50, description="Neighbours an agent sees, and so can tell, at most")
-    observation_tokens: int = Field(4000, ge=100, description="Length of an observation in tokens, at most")
+    neighbours: int = Field(20, ge=0, description="Neighbours a prompt shows, whom a model can tell; rules tell any")
+    observation_tokens: int = Field(4000, ge=100, description="Length of an observation in a prompt, at most")
     rumour: str = Field("The paper mill is to close before the winter.", min_length=1, description="What is said")
     seeds: int = Field(2, ge=1, description="People to whom a stranger says it in step 1")
     seeds_by: Literal["chance", "degree"] = Field("chance", description="Any people, or those with most neighbours")

@@ -13,7 +13,6 @@ from populace.agents.observation import Observation
 from populace.agents.tool_spec import ToolSpec
 from populace.personas.persona import RelationKind
 from populace.sim.dynamics.declared import Intervention
-from populace.sim.dynamics.world import World
 from populace.sim.resident import Resident, SocietyView
 from populace.sim.scenario import Scenario, Settings, Visit
 
@@ -151,10 +150,6 @@ class Village(Scenario):
         if not any(weights):
             return ()
         return (rng.choices(kinds, weights)[0],)
-
-    def task(self, resident: Resident, world: World) -> str:
-        """What time it is."""
-        return f"It is step {world.step} in Lindenford. What do you do now?"
 
     def measures(self, society: SocietyView) -> Mapping[str, float]:
         """How many people were spoken to in this step."""

@@ -74,6 +74,11 @@ class PeopleDetails:
         }
         return replace(profile, attributes=known)
 
+    def attributes(self, persona: str) -> Mapping[str, Any]:
+        """The columns that a person was imported with, by name; none where it was not imported with any."""
+        columns = _row(self._imports, self._imported, persona)
+        return orjson.loads(columns["attributes"]) if columns else {}
+
     def biography(self, persona: str) -> str:
         """The biography of a person."""
         return self._biographies.get(persona, "")

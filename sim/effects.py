@@ -1,4 +1,4 @@
-"""What the decisions of a step do to the world, gathered as rows in the fixed order of agents."""
+"""What the decisions of a step do to the world, gathered as rows in the order in which the decisions are applied."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -14,7 +14,7 @@ from ..personas.errors import explain, hook
 from ..personas.model import Outcome
 from .dynamics.activation import EventWatch
 from .dynamics.arrivals import PeopleChanges
-from .dynamics.interventions import intervene
+from .dynamics.interventions import EffectLog, intervene, resolve
 from .dynamics.node_measures import node_measure_rows
 from .dynamics.ties import TieChanges
 from .dynamics.world import World, is_cut
@@ -22,7 +22,7 @@ from .emitted import Emission
 from .resident import Resident, SocietyView
 from .runfile import job_rows, rows, society_rows
 from .scenario import Visit
-from .state import SocietyState, changed_states
+from .state import SocietyState, changed_states, told_time
 from .turn_effects import TurnEffects
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ _JUDGED = ("emission", "check", "outcome", "reason", "score", "version")
 
 
 def _check_row(emission: rows.EmissionRow, said: CheckResult) -> rows.CheckRow:
-    return rows.CheckRow(emission.emission, said.check, said.outcome, said.reason, said.score, said.version)
+    judged = (said.outcome, said.reason, said.score, said.version)
+    return rows.CheckRow(emission.emission, said.check, *judged, field=said.field)
 
 
 class Effects:
@@ -48,8 +49,9 @@ class Effects:
         self._view = view
         self._model = model
         self._step = state.world.step
+        #: The time that notes of this step bear.
+        self._time = told_time(state)
         self.interventions: list[society_rows.InterventionRow] = []
-        self.intervened: list[society_rows.InterventionEffectRow] = []
         self.observations: list[rows.ObservationRow] = []
         self.emissions: list[rows.EmissionRow] = []
         self._emitted: list[Emission] = []
@@ -75,6 +77,7 @@ class Effects:
         self.states: list[society_rows.AgentStateRow] = []
         self.ties = TieChanges(state)
         self.people = PeopleChanges(state, view, self.ties)
+        self._levers = EffectLog(state, self.ties, self.people)
         self.times: list[society_rows.TurnTimeRow] = []
         self.posts: list[society_rows.PostRow] = []
         self.exposures: list[society_rows.ExposureRow] = []
@@ -82,17 +85,17 @@ class Effects:
 
     def clear(self) -> None:
         """Drop rows that an earlier session has written."""
-        self.interventions, self.intervened, self.messages = [], [], []
+        self.interventions, self._levers.rows, self.messages = [], [], []
 
     def intervene(self) -> None:
         """Apply the interventions that are due, before anybody looks."""
-        self.interventions, self.intervened = intervene(self._state, self._view, self.ties, self.people)
+        self.interventions = intervene(self._state, self._view, self._levers)
 
     def woken(self, choose: Callable[[], Sequence[Resident]]) -> Sequence[Resident]:
         """Those who have a turn, which `choose` gives, once it is noted to whom something has happened."""
         if self._watch is None:
             return choose()
-        self._watch.begin(self.intervened, self.people.newcomers)
+        self._watch.begin(self._levers.rows, self.people.newcomers)
         residents = choose()
         self._watch.taken(residents)
         return residents
@@ -119,14 +122,23 @@ class Effects:
             self._lose(seen.agent, decision)
         elif decision.action is not None:
             self._act(resident, seen, decision.action, decision)
+        elif decision.state is not None:
+            for name, value in decision.state:
+                setattr(resident.state, name, value)
         if not self._state.scenario.observes:
             return
-        self.observations.append(
-            rows.ObservationRow(self._step, seen.agent, len(seen.neighbours), len(seen.heard), seen.text)
-        )
+        counts, text = (len(seen.neighbours), len(seen.heard)), self._text_of(seen, decision)
+        self.observations.append(rows.ObservationRow(self._step, seen.agent, *counts, text, seen.unseen))
         if self._state.posts is not None:
             self.exposures += self._state.posts.expose(seen.agent, seen.posts)
         self._take_notes(resident, seen, decision)
+
+    def _text_of(self, seen: Observation, decision: Decision) -> str:
+        """What the agent saw as a prompt tells it; of what a rule saw, as much as a prompt would hold."""
+        if decision.model != "rule":
+            return seen.text
+        settings = self._state.scenario.settings
+        return seen.seeing(len(seen.neighbours) - settings.neighbours).capped(settings.observation_tokens).text
 
     def _take_notes(self, resident: Resident, seen: Observation, decision: Decision) -> None:
         memory, before = resident.memory, len(self.memories)
@@ -134,9 +146,9 @@ class Effects:
         def take(text: str, kind: NoteKind, importance: int | None = None, *, keys: Sequence[str] = ()) -> None:
             close = bool(keys) and any(map(seen.knows_well, keys))
             weight = memory.weigh(text, kind, is_close=close) if importance is None else importance
-            memory.note(text, kind=kind, step=self._step, importance=weight)
+            memory.note(text, kind=kind, step=self._step, importance=weight, time=self._time)
             place = len(self.memories) - before + 1
-            self.memories.append(rows.MemoryRow(self._step, seen.agent, place, text, kind, weight))
+            self.memories.append(rows.MemoryRow(self._step, seen.agent, place, text, kind, weight, self._time))
             if importance is not None:
                 self.judged.append(self.memories[-1])
 
@@ -200,12 +212,17 @@ class Effects:
                 if by_strength:
                     self._state.note_contact(message.sender, message.recipient, self._step)
 
-    def measure(self) -> None:
-        """Change the ties as actions asked, and take the scenario's measures of the society as it is then."""
+    def settle(self) -> None:
+        """Change the ties as actions asked, have the scenario resolve the step, and let those go who want to leave."""
         self.ties.make_wanted()
+        before = len(self._levers.rows)
+        resolve(self._state, self._view, self._levers, self._emitted)
         self.people.leave_wanted()
         if self._watch is not None:
-            self._watch.end()
+            self._watch.end(self._levers.rows[before:])
+
+    def measure(self) -> None:
+        """Write the states as the step left them, and take the scenario's measures of the society."""
         if self._state.times is not None:
             self.times = self._state.times.end(self.people.newcomers)
         self.states = changed_states(self._state, step=self._step)
@@ -222,7 +239,7 @@ class Effects:
         return [
             *self.people.rows,
             *self.interventions,
-            *self.intervened,
+            *self._levers.rows,
             *self.observations,
             *self.emissions,
             *self.checks,
@@ -250,7 +267,7 @@ class Effects:
         # Where there are none, the hash is that of a scenario which knows no checks, states, changes of ties or plans.
         checks = [{name: getattr(one, name) for name in _JUDGED} for one in self.checks]
         # The world's own values after the step are an event already.
-        levered = [one for one in self.intervened if one.what != "world"]
+        levered = [one for one in self._levers.rows if one.what != "world"]
         kinds = (
             checks,
             self.states,
@@ -284,7 +301,10 @@ class Effects:
         self._emitted.append(Emission(seen.agent, action, action.name, self._step))
         if novelty_of(type(action)) != "none":
             self._compared.append(emission)
-        self.checks += [_check_row(emission, one) for one in decision.checks]
+        checks = [_check_row(emission, one) for one in decision.checks]
+        self.checks += checks
+        if self._state.yields is not None:
+            self._state.yields.note(number, checks)
         try:
             action.apply(TurnEffects(self, seen, emission))
         except Exception as error:

@@ -101,7 +101,7 @@ class Emitted:
 
     @property
     def latest(self) -> Sequence[Emission]:
-        """What the latest step emitted, in the order of agents. Raises what the function that reads it raises."""
+        """What the latest step emitted, in the order of its numbers. Raises what the function that reads it raises."""
         if callable(self._latest):
             self._latest = self._latest()
         return self._latest

@@ -19,7 +19,7 @@ from ..agents.batch import MOST_IN_A_BATCH, open_batch_queue
 from ..agents.embedding.embedder import Embedder
 from ..agents.embedding.models import EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle
-from ..agents.gateway.budget import Budget, Meter, Prices, SharedBudget
+from ..agents.gateway.budget import Budget, Meter, Prices
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.call import Call
 from ..agents.gateway.gateway import Gateway
@@ -185,7 +185,7 @@ class Engine:
         progress: Progress,
         gateway: Gateway | None = None,
         roles: Mapping[str, tuple[ModelHandle, Prices | None]] | None = None,
-        shared_budget: SharedBudget | None = None,
+        shared_budget: Budget | None = None,
     ) -> None:
         """`batched` are the phases whose requests go by batch; `gateway` is asked instead of one over the model.
 
@@ -201,11 +201,18 @@ class Engine:
         self._max_in_flight = limits.max_in_flight
         self._batched = batched
         self._batch_queue = (
-            open_batch_queue(model, journal=RunBatches(log), takes=lambda context: context.phase in batched)
+            open_batch_queue(
+                model,
+                journal=RunBatches(log),
+                longest_line=limits.max_response_bytes,
+                takes=lambda context: context.phase in batched,
+            )
             if batched
             else None
         )
         self._ledger = RunLedger(log)
+        meter = Meter(spent_before(log))
+        meter.budget = Budget(limits, meter.total, parent=shared_budget)
         self._cache = cache
         stores: list[AnswerStore] = [KnownAnswers(log)] if log.is_fork else []
         opened = partial(
@@ -213,7 +220,7 @@ class Engine:
             ledger=self._ledger,
             limits=limits,
             stores=[*stores, cache] if cache else stores,
-            meter=Meter(spent_before(log), shared=shared_budget),
+            meter=meter,
             answer_tokens=answer_tokens,
         )
         self.gateway = gateway or opened(
@@ -225,7 +232,8 @@ class Engine:
         )
         #: The door to the embedding model, where there is one: under the same budget, with a pace of its own.
         self.embedder = self._embedder(embeddings, embeddings_prices, limits) if embeddings else None
-        self._budget = Budget(limits, self.gateway.meter, prices)
+        #: What its calls are held to; a replay's gateway makes none.
+        self.budget = self.gateway.meter.budget or meter.budget
         self._is_asked_elsewhere = False
         self._declared = set[str]()
         #: The latest commit, while it may not be durable yet.
@@ -273,7 +281,8 @@ class Engine:
     def finish(self, failure: BaseException | None, *, left: str = "") -> None:
         """Write into the file how the job ended: finished, paused (also by an interruption) or failed.
 
-        Why it paused says what is left: of the phase that was under way, and what is to come behind it (`left`).
+        Why it paused says what was spent once all calls had ended, and what is left: of the phase that was under way,
+        and what is to come behind it (`left`).
         Nothing is written after a `StorageError`, since the file takes nothing more.
         """
         if isinstance(failure, StorageError):
@@ -283,7 +292,7 @@ class Engine:
         if failure is None:
             self.log.finish("finished", None, self.events.hex)
         elif isinstance(failure, PausedError):
-            failure.left = said
+            failure.left = " ".join(filter(None, (self.budget.text, said)))
             self.log.finish("paused", str(failure), self.events.hex)
         elif isinstance(failure, Exception):
             self.log.finish("failed", str(failure), self.events.hex)
@@ -291,6 +300,10 @@ class Engine:
             if said:
                 failure.add_note(said)
             self.log.finish("paused", f"{INTERRUPTED} {said}".strip(), self.events.hex)
+
+    def is_batched(self, phase: str) -> bool:
+        """Whether the calls of this phase go through the endpoint's batches."""
+        return phase in self._batched
 
     def workers(self, phase: str) -> int:
         """Pieces of work of this phase under way at once: more than calls, so that a free slot finds a prompt ready.
@@ -346,11 +359,10 @@ class Engine:
             self._is_asked_elsewhere = True
 
     def within_budget[I](self, items: Iterable[I]) -> Iterator[I]:
-        """The items, as long as calls of other processes leave something of the budget. Raises `PausedError`."""
+        """The items, as long as the budget is not spent, by calls of other processes too. Raises `PausedError`."""
         for item in items:
-            if self._is_asked_elsewhere:  # the gateway of this process counts its own calls
-                self._budget.begin()
-                self._budget.end()
+            if self._is_asked_elsewhere or self.budget.is_over:  # this process's gateway reserves each of its calls
+                self.budget.check()
             yield item
 
     def recall(self, phase: str, number: int, owners: Sequence[str | None]) -> None:

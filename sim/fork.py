@@ -21,6 +21,7 @@ from ..agents.gateway.limits import Limits
 from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.files import remove_database
 from ..personas.hub.details import read_details, write_details
+from ..personas.rules.pseudonyms import copy_key
 from .config import GivenModel
 from .engine import Progress
 from .growth import Growth
@@ -123,6 +124,7 @@ def fork(
     run = replace(run, forked_from=parent.run, forked_at=at, event_hash=event_hash, steps_wanted=wanted)
     _take_journal_over(path)
     copy_run(path, out, run, at=at)
+    copy_key(path, out)
     inherit(parent, run, named | ({"script"} if scenario_file else set()))
     try:
         return Society.resume(
@@ -310,6 +312,7 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "node_measures": "step <= $at",
         "failures": _BEFORE,
         "calls": _BEFORE,
+        "request_parts": f"part IN (SELECT unnest(parts) FROM calls WHERE {_BEFORE})",  # noqa: S608 - our own words
     }
 )
 
@@ -329,6 +332,7 @@ LEFT: Mapping[str, str] = MappingProxyType(
         "descriptions": "those after its own last step",
         "interviews": "none: they are in a file of their own",
         "batches": "none: what was under way for the other run is that run's",
+        "set_aside": "none: what the other run's file could not hold is in that file",
     }
 )
 

@@ -16,8 +16,8 @@ from pydantic import BaseModel, Field
 
 from ..agents.embedding.models import EmbeddingHandle
 from ..agents.embedding.vectors import Vector
-from ..agents.endpoint.models import ModelHandle, open_model
-from ..agents.gateway.budget import Prices, SharedBudget, check_priced, known_prices
+from ..agents.endpoint.models import ModelHandle
+from ..agents.gateway.budget import Budget, Prices, check_priced
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
 from ..agents.turn_prompt import named_language
@@ -30,6 +30,7 @@ from .hub_jobs.jobs import HubJob
 from .jobs import Changes, Chunks, Phase, run_phase
 from .observe import EmbeddingRecall, described
 from .resident import Resident
+from .run_models import choose_model
 from .runfile.database import make_run_file
 from .runfile.reader import RunReader, open_hub_or_run, open_made
 from .runfile.recording import run_of
@@ -124,7 +125,7 @@ def interview(
     questions: Sequence[str],
     *,
     anew: bool = False,
-    model: str | ModelHandle = "procedural",
+    model: str | ModelHandle | None = None,
     base_url: str | Sequence[str] | None = None,
     limits: Limits | None = None,
     prices: Prices | None = None,
@@ -138,13 +139,14 @@ def interview(
 
     The agent's interview goes on where it was, or begins again with `anew`; `agent` is what `find_agent` takes. With
     `embeddings`, the embedding model of a run in which notes were recalled by meaning, they are now, too; without, by
-    words. Raises `RunFileError` for no run, `SetupError` for what cannot be as asked, and `PausedError`.
+    words. Without a `model` the run's own answers. Raises `RunFileError` for no run, `SetupError` for what cannot be as
+    asked, and `PausedError`.
     """
     path = Path(path)
     if blank := [one for one in questions if not one.strip()]:
         raise SetupError(f"A question must be a text, but {blank[0]!r} was given.")
-    handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
-    limits, prices = limits or Limits(), prices or known_prices(handle)
+    handle, prices = choose_model(path, model, base_url, prices)
+    limits = limits or Limits()
     check_priced(limits, prices)
     with open_made(path) as reader:
         check_finished(path)
@@ -160,7 +162,7 @@ def interview(
     number = max((row.interview for row in told), default=0) + (anew or not told)
     told = [row for row in told if row.interview == number]
     made: list[InterviewRow] = []
-    budget = SharedBudget(limits, prices)  # each question is a job, and the limits are of all that are asked now
+    budget = Budget(limits)  # each question is a job, and the limits are of all that are asked now
     for question in questions:
         turn = len(told) + len(made) + 1
         spec: dict[str, Any] = {

@@ -20,6 +20,8 @@ def mind_of(scenario: Scenario, name: MindName | None = None) -> Mind | Rule | N
     neither a compiled graph nor a function.
     """
     has_own = type(scenario).mind is not Scenario.mind
+    if not scenario.actions and has_rule(scenario) and not has_own:
+        name = name or "rule"
     if name is None or (name == "rule" and has_own and not has_rule(scenario)):
         own = _own_mind(scenario) if has_own else None
         if name == "rule" and hasattr(own, "ainvoke"):

@@ -10,7 +10,7 @@ from typing import Protocol
 from ..agents.actions import Action
 from ..agents.embedding.embedder import Embedded, Lost
 from ..agents.embedding.vectors import Vector
-from ..agents.observation import PLAYER, Disclosure, Heard, Observation, Seen
+from ..agents.observation import PLAYER, Disclosure, Heard, Observation, Seen, told_fields
 from ..personas.errors import RunError, explain, hook
 from ..personas.model import RequestContext
 from ..personas.population import Neighbour
@@ -23,7 +23,7 @@ from .runfile.society_rows import DescriptionRow
 from .runfile.writer import Statement
 from .scenario import Scenario
 from .seeds import rng_for, sampled
-from .state import SocietyState
+from .state import SocietyState, told_time
 
 #: The purpose in rows about vectors.
 PURPOSE = "embedding"
@@ -179,21 +179,27 @@ def _row(agent: str, lost: Lost, phase: str, step: int, instead: str) -> Failure
     )
 
 
-def observe(state: SocietyState, resident: Resident, recall: EmbeddingRecall | None = None) -> Observation:
-    """The resident's observation: who spoke, who is near, what is news, what it recalls; capped by the settings.
+def observe(
+    state: SocietyState, resident: Resident, recall: EmbeddingRecall | None = None, *, is_rule: bool = False
+) -> Observation:
+    """The resident's observation: who spoke, who is near, what is news, what it recalls.
 
+    A rule observes all ties and lines, with the states of neighbours; what a prompt holds is capped by the settings.
     Notes are recalled by meaning with `recall`, by words without.
     """
     scenario, world, memory = state.scenario, state.world, resident.memory
     settings, observes = scenario.settings, scenario.observes
-    lines, news = _heard(state, resident), world.told_to(resident.id)
+    lines, news = _heard(state, resident, is_rule=is_rule), world.told_to(resident.id)
     inbox = lines if observes else []
-    seen = _seen(state, resident, _speakers(inbox)) if observes else ()
+    seen, unseen = _seen(state, resident, _speakers(inbox), is_rule=is_rule) if observes else ((), 0)
     observation = Observation(
         agent=resident.id,
         persona=described(state, resident),
+        now=_now(state, resident) if observes and not is_rule else "",
+        attributes=resident.attributes,
         task=_task(state, resident),
         neighbours=seen,
+        unseen=unseen,
         heard=_as_heard(inbox, seen) if inbox else (),
         news=news,
         memories=memory.recall(
@@ -205,6 +211,7 @@ def observe(state: SocietyState, resident: Resident, recall: EmbeddingRecall | N
         profile=resident.profile,
         world_state=world.state,
         plan=memory.plan,
+        plan_time=memory.plan_time,
         plan_ahead=_plan_ahead(state, resident) if settings.plan_every else 0,
         reflects_on=_reflects_on(state, resident) if settings.reflect_at else (),
         posts=state.posts.shown_to(resident, scenario.disclosure) if state.posts is not None else (),
@@ -215,7 +222,15 @@ def observe(state: SocietyState, resident: Resident, recall: EmbeddingRecall | N
             if not isinstance(observed, Observation):
                 raise TypeError(f"it must give an Observation, and gave {observed!r:.80}")
         observation = observed
-    return observation.capped(settings.observation_tokens)
+    return observation if is_rule else observation.capped(settings.observation_tokens)
+
+
+def _now(state: SocietyState, resident: Resident) -> str:
+    """The time, and the agent's own state unless the settings keep it from prompts."""
+    told = [f"It is {told_time(state)}."]
+    if resident.state is not None and state.scenario.settings.tell_state:
+        told += told_fields(resident.state)
+    return "\n".join(told)
 
 
 def _plan_ahead(state: SocietyState, resident: Resident) -> int:
@@ -259,7 +274,9 @@ def keep_descriptions(state: SocietyState, log: RunLog, *, is_over: bool) -> Non
         return
     found = []
     for resident in state.present:
-        own, told = resident.described(state.scenario.settings.persona_detail), described(state, resident)
+        settings = state.scenario.settings
+        own = resident.described(settings.persona_detail, settings.tell_attributes)
+        told = described(state, resident)
         before, has_own, after = told.partition(own)
         if told != own:
             found.append(DescriptionRow(resident.id, before, after, not has_own))
@@ -278,8 +295,8 @@ def _task(state: SocietyState, resident: Resident) -> str:
     return task
 
 
-def _heard(state: SocietyState, resident: Resident) -> list[MessageRow]:
-    """The lines that the resident hears in this step: the newest of those that nothing holds back."""
+def _heard(state: SocietyState, resident: Resident, *, is_rule: bool = False) -> list[MessageRow]:
+    """The lines that the resident hears in this step, of those that nothing holds back: a prompt has the newest."""
     if not resident.inbox:
         return []
     inbox = [
@@ -287,7 +304,7 @@ def _heard(state: SocietyState, resident: Resident) -> list[MessageRow]:
         for m in resident.inbox
         if not is_cut(state.graph, m.sender, resident.id, state.world) and not state.has_left(m.sender)
     ]
-    return inbox[-state.scenario.settings.heard :]
+    return inbox if is_rule else inbox[-state.scenario.settings.heard :]
 
 
 def _speakers(lines: Sequence[MessageRow]) -> Sequence[str]:
@@ -301,20 +318,29 @@ def _as_heard(lines: Sequence[MessageRow], seen: Sequence[Seen]) -> tuple[Heard,
     return tuple(Heard(keys[m.sender], m.text, m.message) for m in lines)
 
 
-def _seen(state: SocietyState, resident: Resident, speakers: Sequence[str]) -> tuple[Seen, ...]:
-    """The agents in sight, under the keys of this turn."""
+def _seen(
+    state: SocietyState, resident: Resident, speakers: Sequence[str], *, is_rule: bool
+) -> tuple[tuple[Seen, ...], int]:
+    """The agents in sight, under the keys of this turn, and how many a prompt has no room for."""
     # Speakers come first, so that they can be answered; the rest by the setting, when there are too many.
     world, settings = state.world, state.scenario.settings
     known = _acquaintances(state, resident) if world.is_open else _within_reach(state, resident)
     others = [one for agent, one in known.items() if agent not in speakers] if speakers else list(known.values())
-    room = max(0, settings.neighbours - len(speakers))
+    room = len(others) if is_rule else max(0, settings.neighbours - len(speakers))
+    unseen = max(0, len(others) - room)
     if settings.neighbours_by == "strength":
         others = _strongest(state, resident, others)[:room]
-    elif len(others) > room:
+    elif unseen:
         rng = rng_for(state.seed, "observe", world.step, resident.id)
         others = sampled(rng, others, room)
     facts = [*[known.get(agent) or _stranger(state, agent) for agent in speakers], *others]
-    return tuple([_new_seen((_key(place), *one)) for place, one in enumerate(facts, start=1)])
+    residents = state.residents if is_rule else {}
+    return tuple(
+        [
+            _new_seen((_key(place), *one, residents[one[0]].state if is_rule else None))
+            for place, one in enumerate(facts, start=1)
+        ]
+    ), unseen
 
 
 @cache

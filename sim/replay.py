@@ -17,13 +17,17 @@ from ..agents.embedding.vectors import text_hash
 from ..agents.endpoint.errors import RequestError
 from ..agents.endpoint.models import ModelHandle
 from ..agents.gateway.budget import Meter
-from ..agents.gateway.call import Call, CallKey, RecordedReply
+from ..agents.gateway.call import Call, CallKey, RecordedReply, RequestPart
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.request import ModelRequest, ParsedReply, judge
 from ..personas.errors import RunError, RunFileError
+from ..personas.hub.file import open_hub
+from ..personas.hub.redaction import check_key, has_public_pseudonyms
 from ..personas.model import Answer, AnswerSchema, Outcome, RequestContext
 from ..personas.prompt import RenderedPrompt
+from ..personas.rules import Policy
+from ..personas.rules.pseudonyms import copy_key
 from .config import RunConfig
 from .engine import Progress
 from .fork import copy_run
@@ -79,9 +83,17 @@ def replay(
             return _replayed(recording, scenario, folder / recording.path.name, progress)
 
 
+def _take_key(recording: Recording, out: Path) -> None:
+    if _first_growth(recording).personal is Policy.PSEUDONYMISE:
+        with open_hub(recording.path) as run:
+            check_key(run.path, run.con)
+            copy_key(run.path, out, is_public=has_public_pseudonyms(run.con))
+
+
 def _society(recording: Recording, scenario: type[Scenario], out: Path, progress: Progress | None) -> Society:
     """A society whose people come from the recording's texts, and whose gateway answers from it."""
     run = recording.run
+    _take_key(recording, out)
     made, model = scenario(orjson.loads(run.settings)), recorded_model(run)
     roles = _recorded_roles(run)
     tokens = made.settings.answer_tokens
@@ -96,7 +108,7 @@ def _society(recording: Recording, scenario: type[Scenario], out: Path, progress
         solver=roles.get("solver"),
         grader=roles.get("grader"),
         embeddings=recorded_embeddings(run),
-        limits=Limits(max_in_flight=run.max_in_flight),
+        limits=Limits(max_in_flight=run.max_in_flight, max_rejected=1, min_yield=0),
         out=out,
         scenario_file=Path(run.scenario_file) if run.scenario_file else None,
         source=recorded_source(recording),
@@ -258,7 +270,12 @@ class RecordedGateway(Gateway):
             return await other.ask(prompt, schema, context)
         await asyncio.sleep(0)  # lets a cancelled replay stop
         self._check_recorded(context)
+        given = prompt
         request = self.request(prompt, schema, context)
+        if schema.text_form is not None and not self._recording.knows(request.key):
+            # Runs made before long texts were asked for as plain text have them as JSON.
+            prompt = prompt.as_earlier() or prompt
+            request = self.request(prompt, replace(schema, text_form=None), context)
         if not self._recording.knows(request.key):
             raise self._stray(prompt, context)
         verdict, raw, attempts = self._ended(request)
@@ -269,13 +286,15 @@ class RecordedGateway(Gateway):
                 break
             verdict, raw, more = self._ended(request)
             attempts += more
-        return Answer(verdict.outcome, verdict.value, verdict.reason, attempts, raw or "")
+        asked = prompt if prompt is not given else None
+        return Answer(verdict.outcome, verdict.value, verdict.reason, attempts, raw or "", asked)
 
     def _ended[T](self, request: ModelRequest[T]) -> tuple[ParsedReply[T], str | None, int]:
         end = self._recording.end(request.key)
         self.meter.recalled["ledger"] += 1
         if end.raw is not None:
-            return judge(end.raw, request.schema, finish_reason=end.finish_reason), end.raw, end.attempts
+            verdict = judge(end.raw, request.schema, finish_reason=end.finish_reason, repair=end.was_repaired)
+            return verdict, end.raw, end.attempts
         # Without an answer that is an answer the endpoint itself could not read: another one was asked for.
         spoiled = "" if end.outcome is Outcome.CUT_JSON else None
         return ParsedReply(end.outcome, reason=end.reason), spoiled, end.attempts
@@ -298,6 +317,9 @@ class RecordedGateway(Gateway):
 
 class _Nothing:
     """The ledger of a gateway that makes no call."""
+
+    def keep(self, parts: Sequence[RequestPart]) -> None:
+        pass
 
     def record(self, call: Call) -> None:
         raise RunError(f"A replay makes no call, and one was made for {call.owner} (prompt {call.purpose}).")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import networkx as nx
 
 from ..agents.memory import Memory
-from ..agents.observation import disclosed_at
+from ..agents.observation import disclosed_at, told_value
 from ..personas.persona import Persona
 from ..personas.population import PersonaGraph
 from ..personas.profiles.relatives import told_facts
@@ -17,6 +17,8 @@ from .mesa import Cell, DiscreteSpace, FixedAgent, Model, Network
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from pydantic import BaseModel
 
     from ..agents.observation import Disclosure
     from ..personas.profiles.profile import Profile
@@ -56,8 +58,9 @@ class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
         self.id = persona.id
         self.memory = memory
         self._details = details
-        #: Of the type that the scenario declares; None where it declares none. Actions change it when they are applied.
-        self.state: Any = None
+        #: Gives the state with which it begins, until somebody asks for it.
+        self.begin_state: Callable[[Resident], BaseModel] | None = None
+        self._state: Any = None
         #: The group in which the scenario puts it.
         self.group: str | None = None
         #: What was said to it and it has not acted on yet, oldest first.
@@ -80,6 +83,26 @@ class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
             self._disclosed = level, disclosed_at(self.persona.text, level)
         return self._disclosed[1]
 
+    @property
+    def state(self) -> Any:
+        """Of the type that the scenario declares; None where it declares none. Actions change it when applied."""
+        if self.begin_state is not None:
+            begin, self.begin_state = self.begin_state, None
+            self._state = begin(self)
+        return self._state
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        self._state, self.begin_state = state, None
+
+    @cached_property
+    def attributes(self) -> "Mapping[str, Any]":
+        """The columns that it was imported with, by their names, as `attributes["income"]`; empty where there are none.
+
+        Values are as they were read: text of a CSV file, whatever JSON or Parquet hold.
+        """
+        return self._details.attributes(self.id) if self._details else {}
+
     def leave(self) -> None:
         """Leave the society, and Mesa's sets of agents and cell."""
         self.departed = True
@@ -100,13 +123,18 @@ class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
         """What the agent counts for in figures about the population, as a selection says; 1 without one."""
         return self._details.weight(self.id) if self._details else 1.0
 
-    def described(self, detail: PersonaDetail) -> str:
-        """The description, and after it what is known of the agent, or its biography, if there is any."""
+    def described(self, detail: PersonaDetail, attributes: "Sequence[str]" = ()) -> str:
+        """The description, and after it what is known of the agent, or its biography, if there is any.
+
+        `attributes` are columns that it was imported with, which are told as well.
+        """
         more = self.biography if detail == "biography" else ""
         if detail == "profile" and self.profile is not None:
             facts = told_facts({name: known.value for name, known in self.profile.attributes.items()})
             more = f"What is known of this person: {facts}." if facts else ""
-        return f"{self.persona.text}\n\n{more}" if more else self.persona.text
+        told = [f"{name}: {told_value(self.attributes[name])}" for name in attributes if name in self.attributes]
+        columns = f"Known of this person: {'; '.join(told)}." if told else ""
+        return "\n\n".join(one for one in (self.persona.text, more, columns) if one)
 
 
 class SocietyView(Protocol):
@@ -132,7 +160,7 @@ class SocietyView(Protocol):
 
     @property
     def residents(self) -> "Sequence[Resident]":
-        """All agents, in the fixed order in which effects are applied."""
+        """All agents, in the order in which they came."""
         ...
 
     @property
@@ -146,7 +174,7 @@ class SocietyView(Protocol):
 
     @property
     def emitted_this_step(self) -> "Sequence[Emission]":
-        """What the step that is being measured, or else the latest, emitted, in the order of agents."""
+        """What the step that is being measured, or else the latest, emitted, in the order in which it was applied."""
         ...
 
 

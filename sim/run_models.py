@@ -1,6 +1,6 @@
 """The models that a run's configuration names, opened and priced, and the row in `jobs` that says so."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -15,10 +15,17 @@ from ..agents.batch import check_batchable
 from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced, named_embedder
 from ..agents.endpoint.models import ModelHandle, open_model
 from ..agents.gateway.budget import Prices, check_priced, known_prices
+from ..agents.gateway.limits import Limits
 from ..personas.errors import RunFileError, SetupError, parameter
 from .config import ROLES, RoleModel, RunConfig
 from .runfile.job_rows import JobRow, RunRow, job_of, now, versions
+from .runfile.reader import open_hub_or_run
+from .runfile.recording import run_of
 from .scenario import Scenario
+from .trust import TrustedKind, is_named
+
+_HAS_RUN = "SELECT 1 FROM duckdb_views() WHERE view_name = 'runs'"
+_WAS_ASKED = "SELECT 1 FROM calls WHERE model = $model LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,13 +155,22 @@ class RunModels:
                 f"answers would not fit; resume it with the script as it was, or run anew into another file."
             )
 
-    def _check(self, config: RunConfig) -> None:
+    @property
+    def chat_models(self) -> Sequence[ModelHandle]:
+        """The models of all roles."""
+        return [self.model, *(one for one, _ in self.roles.values())]
+
+    def check_priced(self, limits: Limits) -> None:
+        """Raise `SetupError` for a cap on money where a model has no known price."""
         for prices in (self.prices, *(prices for _, prices in self.roles.values())):
-            check_priced(config.limits, prices)
+            check_priced(limits, prices)
+        if self.embeddings is not None:
+            check_embeddings_priced(limits, self.embeddings_prices, self.embeddings)
+
+    def _check(self, config: RunConfig) -> None:
+        self.check_priced(config.limits)
         if config.batch:
             check_batchable(self.model)
-        if self.embeddings is not None:
-            check_embeddings_priced(config.limits, self.embeddings_prices, self.embeddings)
 
 
 def open_roles(
@@ -183,3 +199,47 @@ def open_roles(
             continue
         opened[role] = (handle, (named.prices if named else None) or known_prices(handle))
     return opened
+
+
+def stored_model(path: Path, *, role: str = "", has_address: bool = False) -> RoleModel:
+    """The model that made the run or hub at `path`, or the one of this role there, with its address and prices.
+
+    With `has_address` the caller gives the address. Raises `SetupError` where no model made the file, where the model
+    was an object of the caller's own, or where its address was not named on this machine.
+    """
+    with open_hub_or_run(path) as run:
+        row = run_of(run) if run.query(_HAS_RUN).rows and run.query("SELECT 1 FROM runs").rows else None
+        roles = orjson.loads(row.roles or "{}") if row else {}
+        own = RoleModel(**roles[role]) if role in roles else None
+        if row is not None and own is None and run.query(_WAS_ASKED, {"model": row.model}).rows:
+            prices = Prices(**orjson.loads(row.prices)) if row.prices else None
+            own = RoleModel(model=row.model, base_url=tuple((row.base_url or "").split()), prices=prices)
+    if row is None or own is None:
+        raise SetupError(f"{str(path)!r} was made without asking a model; name one with {parameter('model')}.")
+    kinds: tuple[TrustedKind, ...] = ("solver", "grader") if role in roles else ("address", "model")
+    if not has_address and not is_named(row, kinds):
+        where = f" at {' '.join(own.base_url)}" if own.base_url else ""
+        raise SetupError(
+            f"{str(path)!r} was not made here by you, and its model {own.model}{where} would be asked with your key; "
+            f"if that is what you want, name both with {parameter('model')} and {parameter('base_url')}."
+        )
+    return own
+
+
+def choose_model(
+    path: Path,
+    model: str | BaseChatModel | ModelHandle | None,
+    base_url: str | Sequence[str] | None,
+    prices: Prices | None,
+    *,
+    role: str = "",
+) -> tuple[ModelHandle, Prices | None]:
+    """The model that is named, opened, with its prices; without a name the one that made the file at `path`.
+
+    Raises what `stored_model` and `open_model` raise.
+    """
+    if model is None:
+        own = stored_model(path, role=role, has_address=bool(base_url))
+        model, base_url, prices = own.model, base_url or own.base_url or None, prices or own.prices
+    handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
+    return handle, prices or known_prices(handle)

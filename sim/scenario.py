@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from ..agents.actions import Action, Instruction
+from ..agents.actions import Action, Instruction, snake_case
 from ..agents.memory import Memory, MemoryStream, RecallWeights
 from ..agents.mind import Mind, Rule
 from ..agents.named_mind import named_mind
@@ -27,12 +27,13 @@ from ..personas.inputs import nearest
 from ..personas.persona import Persona
 from .dynamics.activation import Activation, everybody
 from .dynamics.channels import Channel
-from .dynamics.declared import Arrival, Intervention
+from .dynamics.declared import Arrival, Intervention, Levers
 from .dynamics.world import State, World
 from .resident import PersonaDetail, Resident, SocietyView
 
 if TYPE_CHECKING:
     from ..agents.react import ToolFunction
+    from .emitted import Emission
     from .survey.declared import Survey
     from .survey.items import Item
 
@@ -42,21 +43,29 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    neighbours: int = Field(6, ge=0, le=50, description="Neighbours an agent sees in a step, at most")
-    heard: int = Field(4, ge=1, le=50, description="Lines an agent hears in a step, at most; the newest count")
-    recalled: int = Field(4, ge=0, le=50, description="Notes that come to an agent's mind in a step, at most")
+    neighbours: int = Field(
+        6, ge=0, description="Neighbours a prompt shows of all that an agent has, drawn anew each step; rules see all"
+    )
+    heard: int = Field(4, ge=1, description="Lines a prompt holds, at most; the newest count; rules hear all")
+    recalled: int = Field(4, ge=0, description="Notes that come to an agent's mind in a step, at most")
     memory: int = Field(32, ge=1, description="Notes an agent keeps; the newest count")
-    observation_tokens: int = Field(1200, ge=100, description="Length of an observation in tokens, at most (estimated)")
+    observation_tokens: int = Field(
+        1200, ge=100, description="Length of an observation in a prompt in tokens, at most (estimated)"
+    )
     persona_detail: PersonaDetail = Field(
         "description",
         description="What prompts say of the agent itself: the description, or that and its profile or biography",
+    )
+    tell_state: bool = Field(True, description="Whether prompts tell an agent its own state, field by field")
+    tell_attributes: tuple[str, ...] = Field(
+        (), description="Columns that people were imported with which prompts tell of the agent itself, as income,trust"
     )
     answer_tokens: int = Field(1024, ge=16, description="Length of an answer in tokens, at most")
     prompt_tokens: int = Field(
         0, ge=0, description="Length of a whole prompt in tokens, at most (estimated); 0 for no limit"
     )
     neighbours_by: Literal["chance", "strength"] = Field(
-        "chance", description="Which neighbours are seen: any, or those with the strongest ties and latest talks first"
+        "chance", description="Which neighbours a prompt shows: any, or those with the strongest ties and latest talks"
     )
     memory_kind: Literal["nearest", "stream"] = Field(
         "nearest", description="What comes to mind: what is nearest to what is heard; or by recency and importance too"
@@ -89,7 +98,7 @@ class Settings(BaseModel):
 
 
 #: The settings that have no effect where agents do not see each other.
-SEEN_SETTINGS = frozenset(Settings.model_fields) - {"answer_tokens", "prompt_tokens"}
+SEEN_SETTINGS = frozenset(Settings.model_fields) - {"answer_tokens", "prompt_tokens", "tell_attributes"}
 
 #: Settings of tasks that name files, which a run from elsewhere may not have read here.
 FILE_SETTINGS = ("demonstrations", "against", "world_file", "tools", "lock")
@@ -104,24 +113,29 @@ class Visit:
 
 
 class Scenario:
-    """What happens: subclass it, name it, and override what should differ from the defaults.
+    """What happens: subclass it, and override what should differ from the defaults.
 
     The first line of a subclass's docstring is what `populace scenarios` says of it.
     """
 
-    #: Name on the command line and in `runs.scenario`.
+    #: Name on the command line and in `runs.scenario`; by default that of the class, in lower case with underscores.
     name: ClassVar[str] = ""
+    _derived_name: ClassVar[str] = ""
     #: What messages call it.
     noun: ClassVar[str] = "scenario"
     #: First in every prompt, verbatim.
     world: str = ""
-    #: What agents may emit.
+    #: What agents may emit; nothing where they only change their state, by `rule`.
     actions: tuple[type[Action], ...] = (Instruction,)
     interventions: Sequence[Intervention] = ()
     #: Where agents can post what others may be shown.
     channels: Sequence[Channel] = ()
     #: Whose turn it is in a step.
     activation: Activation = everybody()
+    #: The order in which what agents do in a step is applied: `drawn` for each step by the run's seed, so that nobody
+    #: is always first, or `fixed`: as `active` gives them, by default the order of `society.residents`. Agents with
+    #: times of their own go as they fall due.
+    order: ClassVar[Literal["drawn", "fixed"]] = "drawn"
     #: Where agents have times of their own (`next_turn`), the time over which a step holds the turns that fall due.
     time_window: float = 0.0
     #: What agents are asked after some steps; it leaves no trace in them.
@@ -132,6 +146,12 @@ class Scenario:
     #: False where agents know only their persona, task and news: they see, hear and remember no others, and neither
     #: observations nor notes are kept.
     observes: ClassVar[bool] = True
+    #: Whether each prompt whose answer is free ends with an angle that is drawn by seed, as "It comes out of what
+    #: something costs": a device of data making, so that a thousand texts differ. Off in societies, on in tasks.
+    draws_angles: ClassVar[bool] = False
+    #: Whether an agent is asked for something else where its free text nearly repeats an earlier one; else the text is
+    #: kept and marked in `duplicates`. It keeps agents from imitating each other. Off in societies, on in tasks.
+    revises_repeats: ClassVar[bool] = False
     #: Steps that a run takes at most where `ended` alone says when it ends; None for as many as are asked for.
     most_steps: ClassVar[int | None] = None
     #: How much an agent knows of another by the kind of their relation, `other` for strangers: all of the description,
@@ -146,6 +166,12 @@ class Scenario:
     world_state_type: ClassVar[type[BaseModel] | None] = None
     #: Questions to the run file, each with its SQL: answered on the terminal after a run, and in the report.
     questions: Mapping[str, str] = MappingProxyType({})
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Name the scenario after its class, where nothing else names it."""
+        super().__init_subclass__(**kwargs)
+        if cls.name == cls._derived_name:
+            cls.name = cls._derived_name = snake_case(cls.__name__)
 
     def __init__(self, settings: Settings | Mapping[str, Any] | None = None) -> None:
         """Settings may be given as a mapping; an unknown name or a wrong value raises `SetupError`."""
@@ -196,11 +222,27 @@ class Scenario:
         A scenario may add the agent's place in it, as "You work in a shop in the old town." What it says after the last
         step is kept in `descriptions`, so that a survey of the finished run and an interview say it too.
         """
-        return resident.described(self.settings.persona_detail)
+        return resident.described(self.settings.persona_detail, self.settings.tell_attributes)
+
+    def clock(self, step: int) -> str:
+        """The time of a step as agents are told it, now and of what they remember: "step 3" by default.
+
+        A scenario may keep time as its world does, as "Tuesday, 14:00".
+        """
+        return f"step {step}"
 
     def task(self, resident: Resident, world: World) -> str:
         """The sentence that ends the prompt."""
-        return f"It is step {world.step}. What do you do now?"
+        return "What do you do now?"
+
+    def resolve(self, society: SocietyView, decisions: "Sequence[Emission]", levers: Levers) -> None:
+        """Settle what all have decided at the end of a step: payoffs, auctions, matches, elections; by default nothing.
+
+        `decisions` hold what was emitted (`agent`, `action`), in the order in which it was applied; agents who did
+        nothing are not among them. Called once for each step, the last one too, after all actions are applied and
+        before measures are taken, in the step's commit. What the levers change is in `intervention_effects`, as of the
+        intervention `resolve`; agents perceive it in the next step.
+        """
 
     def measures(self, society: SocietyView) -> Mapping[str, float]:
         """Numbers to log after each step: by default none.
@@ -219,7 +261,7 @@ class Scenario:
     def group(self, resident: Resident) -> str | None:
         """The group by which the report tells the agent apart from others: by default none.
 
-        Asked once for each agent, before the first step.
+        Asked once for each agent, before the first step; it may follow from the state with which the agent begins.
         """
         return None
 
@@ -233,14 +275,16 @@ class Scenario:
         The default one plans and reflects as well, where the settings `plan_every` and `reflect_at` say so. For
         another one that can be named (`--mind`) nothing need be overridden; a mind of the scenario's own comes first.
         A function is given the observation and a random number generator of the agent's own, and gives one of the
-        actions that are offered, or None for nothing. No model is asked, and no text compared with earlier ones.
+        actions that are offered, the agent's next state (which it has when all have decided), or None for nothing. No
+        model is asked, and no text compared with earlier ones.
         """
         return named_mind(plans=self.settings.plan_every > 0, reflects=self.settings.reflect_at > 0)
 
-    def rule(self, observation: Observation, rng: random.Random) -> Action | None:
+    def rule(self, observation: Observation, rng: random.Random) -> Action | BaseModel | None:
         """What an agent does where no model decides (`--mind rule`), as the function that `mind` may give.
 
-        By default there is no such rule.
+        It decides in any case where there are no `actions`: each agent's next state then follows from its own and from
+        those of its neighbours (`observation.neighbours[0].state`). By default there is no such rule.
         """
         raise NotImplementedError(f"{type(self).__name__} has no rule")
 
@@ -276,7 +320,7 @@ class Scenario:
         return MemoryStream(chosen.memory, weights=weights)
 
     def observe(self, resident: Resident, observation: Observation, world: World) -> Observation:
-        """What the agent observes, before it is cut to `observation_tokens`: by default what it is given."""
+        """What the agent observes, before a prompt cuts it to `observation_tokens`: by default what it is given."""
         return observation
 
     def agent_state(self, resident: Resident, rng: random.Random) -> BaseModel:

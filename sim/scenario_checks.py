@@ -50,6 +50,8 @@ def check_scenario(scenario: object) -> None:
     if not isinstance(getattr(scenario, "settings", None), Settings):
         raise SetupError(f"{said} has no settings; call `super().__init__(settings)` in its `__init__`.")
     _check_activation(scenario, said)
+    if scenario.order not in ("drawn", "fixed"):
+        raise SetupError(f"{said} has the order {scenario.order!r}; give drawn or fixed.")
     check_channels(scenario.channels, said)
     moves = type(scenario).arrivals is not Scenario.arrivals or type(scenario).departures is not Scenario.departures
     if moves and scenario.independent:
@@ -59,8 +61,12 @@ def check_scenario(scenario: object) -> None:
     with hook(scenario, "actions"):
         actions = scenario.actions
     check_actions(actions, where=said)
-    if not actions and type(scenario).offer is Scenario.offer and scenario.takes_steps:
-        raise SetupError(f"{said} has no actions, so nobody could do anything; list what they may do in `actions`.")
+    has_rule = type(scenario).rule is not Scenario.rule and scenario.agent_state_type is not None
+    if not (actions or has_rule) and type(scenario).offer is Scenario.offer and scenario.takes_steps:
+        raise SetupError(
+            f"{said} has no actions, so nobody could do anything; list what they may do in `actions`, or define `rule` "
+            f"and `agent_state_type`, by which their states change."
+        )
     _check_disclosure(scenario.disclosure, said)
 
 

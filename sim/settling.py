@@ -1,9 +1,13 @@
 """The people of a society are placed in it, and declared in its run file: agents, groups, actions and questions."""
 
 from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 from ..agents.action_schema import typed_fields
+from ..agents.actions import dump_json
 from ..personas.errors import SetupError, hook
+from ..personas.inputs import nearest
 from ..personas.persona import Persona
 from .details import PeopleDetails
 from .mesa import Model
@@ -13,7 +17,7 @@ from .runfile.runlog import RunLog
 from .runfile.writer import Statement
 from .scenario import Scenario
 from .scenario_checks import nobody_has
-from .state import SocietyState
+from .state import SocietyState, begun_state
 
 
 def settle(model: Model, state: SocietyState, details: PeopleDetails | None = None) -> dict[str, Resident]:
@@ -25,9 +29,19 @@ def settle(model: Model, state: SocietyState, details: PeopleDetails | None = No
         for persona in people
     }
     state.space = space
+    if scenario.agent_state_type is not None:
+        for one in residents.values():
+            one.begin_state = partial(begun_state, state)
     detail = scenario.settings.persona_detail
     if detail != "description" and not any(one.described(detail) != one.persona.text for one in residents.values()):
         raise nobody_has(detail)
+    for name in scenario.settings.tell_attributes:
+        if not any(name in one.attributes for one in residents.values()):
+            known = sorted({column for one in residents.values() for column in one.attributes})
+            raise SetupError(
+                f"The setting tell_attributes names {name!r}, and nobody was imported with such a column"
+                f"{nearest(name, known)}; there are: {', '.join(known) or 'none'}."
+            )
     return residents
 
 
@@ -55,7 +69,9 @@ def declare(state: SocietyState, log: RunLog) -> None:
     for row in there:
         state.residents[row.agent].arrived = row.arrived
     living = enumerate(state.residents.values(), start=1)
-    agents = [rows.AgentRow(one.id, place, one.group, one.weight, one.arrived) for place, one in living]
+    agents = [
+        rows.AgentRow(one.id, place, one.group, one.weight, one.arrived, _json(one.attributes)) for place, one in living
+    ]
     known = [*log.rows(rows.ActionFieldRow, "ORDER BY ordinal"), *log.rows(rows.QuestionRow, "ORDER BY ordinal")]
     if there == agents and known == declared:
         return
@@ -63,6 +79,10 @@ def declare(state: SocietyState, log: RunLog) -> None:
     if emptied:
         log.commit(statements=emptied).result()
     log.commit(declared if there else [*agents, *declared], statements=_regrouped(agents, there)).result()
+
+
+def _json(attributes: Mapping[str, Any]) -> str | None:
+    return dump_json(dict(attributes)) if attributes else None
 
 
 def declared_rows(scenario: Scenario) -> list[rows.Row]:

@@ -15,9 +15,10 @@ from langchain_core.language_models.chat_models import BaseChatModel
 
 from ..agents.embedding.models import EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle
-from ..agents.gateway.budget import Prices, SharedBudget
+from ..agents.gateway.budget import Budget, Prices
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.gateway import Gateway
+from ..agents.gateway.limits import Limits
 from ..personas.errors import HookError, SetupError, StorageError, hook
 from ..personas.population import PersonaGraph
 from .config import GivenModel, RoleModel, RunConfig, RunOptions
@@ -47,6 +48,7 @@ from .state import SocietyState, restore
 from .step import StepContext, take_step
 from .survey.phase import batched_phases
 from .tasks.task import Task, prepare_task
+from .tasks.yields import YieldWatch
 from .trust import TrustedKind, check_resumed, note_trust
 
 #: Options that may be given again when a run is resumed.
@@ -115,7 +117,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         self.config = self._models.named_in(config)
         self.scenario, self.seed, self.path = scenario, config.seed, Path(out)
         self.steps_wanted = self.config.steps if scenario.takes_steps else 0
-        self.state = SocietyState(scenario, seed=config.seed, judges=config.growth.judges)
+        self.state = SocietyState(scenario, seed=config.seed, judges=config.growth.judges(self.path))
         #: What the sources of texts passed over, in words; empty where nothing.
         self.passed_over = ""
         self._source, self._extensions, self._gateway = source, extensions, gateway
@@ -123,7 +125,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         self._progress = progress or SilentProgress()
         self._error: BaseException | None = None
         #: The budget that it shares with other runs, if any; set before it is opened.
-        self.shared_budget: SharedBudget | None = None
+        self.shared_budget: Budget | None = None
         self._restoring = self._is_resumed = self._is_open = self._is_interrupted = False
 
     @classmethod
@@ -179,6 +181,15 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         society._models.check_continues(row, path, world=society.scenario.world)
         society._is_resumed = True
         return society
+
+    @property
+    def is_language_model(self) -> bool:
+        """Whether a language model is asked, in any role; the stand-in is none."""
+        return any(one.is_language_model for one in self._models.chat_models)
+
+    def check_priced(self, limits: Limits) -> None:
+        """Raise `SetupError` for a cap on money, of these limits, where a model has no known price."""
+        self._models.check_priced(limits)
 
     def run(self) -> FinishedRun:
         """Grow the people, take the steps that are wanted, and close the file.
@@ -240,7 +251,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
 
     @property
     def residents(self) -> Sequence[Resident]:
-        """All agents who live there, in the fixed order in which effects are applied."""
+        """All agents who live there, in the order in which they came."""
         return self.state.present
 
     @property
@@ -265,7 +276,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         # What cannot be read is found before a file is made, which the next attempt would refuse.
         source = None if self._log or self._is_resumed else self._opened_source()
         with ExitStack() as opened:
-            cache = opened.enter_context(closing(AnswerCache(self.config.cache))) if self.config.cache else None
+            cache = opened.enter_context(closing(AnswerCache.shared(self.config.cache))) if self.config.cache else None
             log = opened.enter_context(self._opened_log(source))
             self.engine = self._engine(log, cache)
             recall = self._recall or (EmbeddingRecall(self.engine.embedder) if self.engine.embedder else None)
@@ -361,6 +372,9 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         restore(self.state, self, log)
         if isinstance(self.scenario, Task):
             self.engine.call(partial(prepare_task, self.engine, self.scenario, self.state, self._steps.recall))
+            self.state.yields = YieldWatch(
+                log, max_rejected=self.config.limits.max_rejected, min_yield=self.config.limits.min_yield
+            )
 
     def _grow(self, source: GrowthSource | None) -> PersonaGraph:
         job = GrowthJob(self.engine, self.config.growth, seed=self.seed, source=source)
@@ -383,7 +397,10 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         if self.world.step >= self.steps_wanted or (self.state.times is not None and self.state.times.is_over):
             return False
         with hook(self.scenario, "ended"):
-            return not self.scenario.ended(self)
+            has_ended = self.scenario.ended(self)
+        if self.state.yields is not None and not has_ended:
+            self.state.yields.check(sum(one.accepted for one in self.residents))
+        return not has_ended
 
     def _check_emitted(self) -> None:
         # A replay repeats a run in which every turn failed.

@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, SerializeAsAny, TypeAdapter
 
@@ -26,6 +26,9 @@ from .runfile.job_rows import Unit
 from .runfile.runlog import RunLog
 from .scenario import Scenario
 from .seeds import rng_for
+
+if TYPE_CHECKING:
+    from .tasks.yields import YieldWatch
 
 #: Lines a resident has not acted on yet: a neighbour's are heard a step after they are spoken, a visitor's at once.
 _UNHEARD = """
@@ -122,6 +125,8 @@ class SocietyState:
         self.against: EarlierTexts | None = None
         #: What is alike by vectors, where the outputs of a task are compared so.
         self.similar: SimilarOutputs | None = None
+        #: Looks at what the answers of a task become; None elsewhere.
+        self.yields: YieldWatch | None = None
         #: Values that accepted outputs hold alone.
         self.taken = TakenValues()
         #: Of the latest outputs, oldest first, whether each was new.
@@ -143,7 +148,7 @@ class SocietyState:
 
     @property
     def present(self) -> Sequence[Resident]:
-        """Those who live there, in the fixed order in which effects are applied."""
+        """Those who live there, in the order in which they came."""
         everybody = self.residents.values()
         return tuple(one for one in everybody if not one.departed) if self._has_departures else tuple(everybody)
 
@@ -214,6 +219,15 @@ def count_outputs(state: SocietyState, log: RunLog, *, first: int, last: int) ->
         state.residents[agent].accepted += accepted
 
 
+def told_time(state: SocietyState) -> str:
+    """The present time as agents are told it. Raises `HookError` where the scenario gives none."""
+    with hook(state.scenario, "clock"):
+        time: object = state.scenario.clock(state.world.step)
+        if not isinstance(time, str):
+            raise TypeError(f"it must give a str, as 'Tuesday, 14:00', and gave {time!r:.80}")
+    return time
+
+
 def read_world(text: str, scenario: Scenario) -> World:
     """The world as a marker keeps it, with the scenario's own state of it."""
     world = World.model_validate_json(text)
@@ -247,7 +261,8 @@ def restore_notes(state: SocietyState, file: StoredTables) -> None:
     """Give residents the notes that they still remember."""
     for note in file.rows(rows.MemoryRow, _NEWEST_NOTES, {"capacity": state.scenario.settings.memory}):
         memory = state.residents[note.agent].memory
-        memory.note(note.text, kind=note.kind, step=note.step, importance=note.importance)
+        time = note.time or f"step {note.step}"  # a file of an earlier version has no times
+        memory.note(note.text, kind=note.kind, step=note.step, importance=note.importance, time=time)
 
 
 def emitted_in(log: RunLog, step: int, scenario: Scenario) -> tuple[Emission, ...]:
@@ -284,7 +299,7 @@ def _begin_states(state: SocietyState, log: RunLog) -> None:
     for agent, name, value in log.query(_LATEST_STATES):
         stored[agent][name] = load_json(value)
     for resident in state.residents.values():
-        begun = begun_state(state, resident)
+        begun = resident.state if resident.state is not None else begun_state(state, resident)
         known = begun.model_dump(mode="json") | stored[resident.id]
         resident.state = type(begun).model_validate(known)
     state.written = stored
@@ -326,8 +341,8 @@ def _restore_ties(state: SocietyState, log: RunLog) -> list[int]:
     found = log.query(_MAYBE_KEPT, {"player": PLAYER, "steps": list(worlds)}) if worlds else []
     heard: set[int] = set()
     for step, world in worlds.items():
-        # What interventions do to ties precedes the turns of a step, what actions do follows them.
-        while changes and (changes[0].step, changes[0].emission is not None) < (step, True):
+        # What interventions do to ties precedes the turns of a step, what actions and `resolve` do follows them.
+        while changes and (changes[0].step, changes[0].emission is not None or changes[0].resolved) < (step, True):
             state.set_tie(changes.popleft())
         for message, sender, recipient, steps in found:
             if step in steps and not is_cut(state.graph, sender, recipient, world):

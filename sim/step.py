@@ -1,4 +1,4 @@
-"""The step: intervene, observe, decide, apply, commit. The result depends on the seed and the answers alone.
+"""The step: intervene, observe, decide, apply, resolve, commit. The result depends on the seed and the answers alone.
 
 Each step is a phase of the society's job. Its commit overlaps with the turns of the next one.
 """
@@ -6,6 +6,7 @@ Each step is a phase of the society's job. Its commit overlaps with the turns of
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import cast
 
 from ..agents.action_check import check_actions, novelty_of
@@ -75,6 +76,8 @@ class TurnWork:
             settings.prompt_tokens,
             weighs_notes=settings.memory_kind == "stream",
             tool_calls=settings.tool_calls,
+            draws_angles=self._scenario.draws_angles,
+            revises_repeats=self._scenario.revises_repeats,
         )
         try:
             return await decide(cast("Mind | None", self._mind), state, context)
@@ -134,7 +137,9 @@ async def take_step(context: StepContext) -> None:
 
 
 class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
-    """One step: all who are active observe one snapshot and decide, and what they do is applied in their order.
+    """One step: all who are active observe one snapshot and decide, and what they do is applied one by one.
+
+    The order is drawn for each step, unless the scenario fixes it (`Scenario.order`).
 
     Where turns are independent, those of many are committed in pages; else the step is one chunk.
     """
@@ -175,7 +180,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         with hook(state.scenario, "visits"):
             for visit in state.scenario.visits(context.view, rng_for(state.seed, "visits", self.number)):
                 self._effects.visit(visit)
-        self._residents = self._effects.woken(self._active) if state.times is None else state.times.begin()
+        self._residents = self._ordered(self._effects.woken(self._active if state.times is None else state.times.begin))
         self.chunk = PAGE if self._is_paged() else None
 
     def begin(self, chunks: Chunks) -> None:
@@ -234,7 +239,10 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
             decide = partial(worked, work, executor=executor, engine=engine)
             made = await archetypes.decisions(self._state, list(observed), decide, self._context.recall)
         else:
-            made = await worked(work, observed, executor, engine, done=done)
+            first = 0 if self._state.yields is None or engine.is_batched(self.name) else self._state.yields.tried_first
+            made = await worked(work, islice(observed, first), executor, engine, done=done) if first else []
+            later = done if done is None else lambda place, one: done(first + place, one)
+            made += await worked(work, observed, executor, engine, done=later)
         decisions = iter(made)
         return [None if turn is None else (turn, next(decisions)) for turn in turns]
 
@@ -276,6 +284,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
 
     def _end(self, said: Sequence[rows.MessageRow]) -> None:
         self._effects.deliver(said)
+        self._effects.settle()
         self._effects.measure()
 
     def _changes(self) -> Changes:
@@ -302,12 +311,22 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         blocked = state.world.blocked
         return [resident for resident in residents if resident.id not in blocked] if blocked else residents
 
+    def _ordered(self, residents: Sequence[Resident]) -> Sequence[Resident]:
+        """Those who have a turn, in the order in which what they do is applied."""
+        if self._state.scenario.order == "fixed" or self._state.times is not None:
+            return residents
+        drawn = list(residents)
+        rng_for(self._state.seed, "order", self.number).shuffle(drawn)
+        return drawn
+
     def _is_paged(self) -> bool:
         """Whether the step is committed page by page: a page then depends on nothing but those before it."""
         scenario = self._state.scenario
         is_alone = scenario.independent and not any(action.addressed for action in scenario.actions)
-        # States are written when a step ends, and visitors are heard in the step in which they speak.
+        # States are written when a step ends, visitors are heard in the step in which they speak, and a step is
+        # resolved with all of its decisions.
         is_simple = scenario.agent_state_type is None and type(scenario).visits is Scenario.visits
+        is_simple &= type(scenario).resolve is Scenario.resolve
         return is_alone and is_simple and len(self._residents) > PAGE
 
     async def _remind(self, residents: Sequence[Resident]) -> list[job_rows.FailureRow]:
@@ -373,11 +392,11 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
 
     def _turn(self, resident: Resident) -> Turn | None:
         """The resident's turn; None when there is nothing that it could do."""
-        observation = observe(self._state, resident, self._context.recall)
-        offered = self._offers_all or self._offer(resident, observation)
+        observation = observe(self._state, resident, self._context.recall, is_rule=self._context.is_rule)
+        offered = self._offer(resident, observation) if self._offers_all is None else self._offers_all
         if not observation.neighbours:  # each of them can be spoken to
             offered = possible_actions(offered, observation.addressees)
-        if not offered:
+        if not offered and not (self._context.is_rule and self._offers_all == ()):
             return None
         drawn = derive_seed(self._state.seed, "step", self.number, resident.id) >> 32  # endpoints take 31 bits
         return Turn(observation, offered, self.number, resident.id, drawn)

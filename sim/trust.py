@@ -133,6 +133,12 @@ def check_trusted(
     raise SetupError(f"{str(path)!r} was not made here by you, and would {what}; {_way(path, run, claims, command)}.")
 
 
+def is_named(run: RunRow, kinds: Collection[TrustedKind]) -> bool:
+    """Whether this machine's user has named all that a run goes by of these kinds."""
+    known = _known()
+    return all(claim.fingerprint(run.run) in known for claim in _claims(run) if claim.kind in kinds)
+
+
 def check_code(path: Path, run: RunRow) -> None:
     """Raise `SetupError` when a run would run code, and was not made here."""
     check_trusted(path, run, {claim.kind for claim in _claims(run) if claim.kind != "code"}, command="replay")

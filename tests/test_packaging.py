@@ -87,12 +87,12 @@ def test_a_run_with_the_stand_in_loads_no_library_that_it_does_not_use(tmp_path:
     assert done.stdout.splitlines()[-1] == "LOADED"
 
 
-def test_no_file_is_longer_than_400_lines() -> None:
+def test_no_file_is_longer_than_600_lines() -> None:
     long = {
         str(path.relative_to(ROOT)): lines
         for folder in (*ROOMS, "src/populace/cli", "tests", "benchmarks")
         for path in (ROOT / folder).rglob("*.py")
-        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 600
     }
     assert not long
 

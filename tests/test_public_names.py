@@ -48,7 +48,7 @@ PROMISED = {
     """,
     "analysis.export": """
         DatasetFormat DatasetOptions DatasetReport Mix MixPart PersonalPolicy Split SplitBy SplitReport export_outputs
-        find_held_out preview_outputs read_mix
+        find_held_out preview_outputs push_dataset read_mix
     """,
 }
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 from enum import StrEnum
+from fractions import Fraction
 
 from .extract import clean_answer
 from .values import Quantity, is_unit, read_quantity, read_time, same_quantity
@@ -24,18 +25,17 @@ class SameAnswer(StrEnum):
     UNDECIDED = "undecided"
 
 
-#: Decides about two formulas in LaTeX.
-type CompareFormulas = Callable[[str, str], SameAnswer]
+#: Decides about two formulas in LaTeX, and how far their values may be apart.
+type CompareFormulas = Callable[[str, str, Fraction], SameAnswer]
 
 _LETTER = re.compile(r"(?:(?:option|choice|answer)\s+)?(?:\(([A-Ha-h])\)|([A-Ha-h])[.):]?)", re.IGNORECASE)
 _LETTER_WITH = re.compile(r"(?:(?:option|choice)\s+)?(?:\(([A-H])\)|([A-H])[.):])\s*(.+)", re.DOTALL | re.IGNORECASE)
 _NAMED = re.compile(
     r"(?P<name>[A-Za-z](?:_\w|_\{\w+\})?'?(?:\([a-z]\))?|\([a-z](?:, ?[a-z])+\)|\\(?:theta|alpha|beta|lambda|phi|mu))"
-    r"\s*(?:=|\\in\b|\\approx\b)\s*(?P<value>[^=<>]+)"
+    r"\s*(?:=|\\in\b|(?=≈))\s*(?P<value>[^=<>]+)"
 )
-_BASE = re.compile(r"([0-9A-Fa-f]+)_\{?(\d+)\}?")
 _LABEL = re.compile(r"(?:^|(?<=[\s;,]))\(([a-h])\)\s*|(?:^|(?<=[\s;,]))([a-h])\)\s+")
-_MATRIX = re.compile(r"\\begin\{([bp]?matrix)\}((?:(?!\\begin|&).)*)\\end\{\1\}", re.DOTALL)
+_COLUMN = re.compile(r"\\begin\{pmatrix\}((?:(?!\\begin|&).)*)\\end\{pmatrix\}", re.DOTALL)
 _SEPARATOR = re.compile(r"\s*(?:[,;]\s*(?:and|or)\b|[,;]|\b(?:and|or)\b)\s*")
 _THOUSANDS = re.compile(r"(?<!\d)\d{1,3}(?:,\d{3})+(?![\d,])")
 _RELATION = re.compile(r"<|>|\\(?:le|ge|lt|gt|cup|cap|in|setminus|ne|mathbb|begin)\b")
@@ -89,6 +89,8 @@ class _AnswerComparison:
             return SameAnswer.NO
         if _folded(one) == _folded(other):
             return SameAnswer.YES
+        # The mark of an approximation says something of a number alone.
+        one, other = (text if read_quantity(text) else text.removeprefix("≈ ") for text in (one, other))
         self._depth += 1
         try:
             for rule in (self._choices, self._quantities, self._words, self._named, self._elements):
@@ -98,7 +100,9 @@ class _AnswerComparison:
             self._depth -= 1
         if max(len(one), len(other)) > _LONGEST:
             return SameAnswer.NO
-        return self._formulas(_as_latex(one, other), _as_latex(other, one))
+        quantities = [read_quantity(text) for text in (one, other)]
+        tolerance = sum(quantity.tolerance() for quantity in quantities if quantity) if None in quantities else 0
+        return self._formulas(_as_latex(one, other), _as_latex(other, one), Fraction(tolerance))
 
     def _choices(self, one: str, other: str) -> SameAnswer | None:
         """A letter against a letter, a letter against a letter with its content, or the content alone."""
@@ -126,10 +130,12 @@ class _AnswerComparison:
             if plain != [one, other]:
                 return self.compare(*plain)
         elif (plain := [_without_unit(one), _without_unit(other)]) != [one, other]:
+            units = [
+                read_quantity(f"1 {text.removeprefix(bare)}") for text, bare in zip((one, other), plain, strict=True)
+            ]
+            if units[0] and units[1] and not same_quantity(units[0], units[1]):
+                return SameAnswer.NO
             return self.compare(*plain)
-        bases = _BASE.fullmatch(one), _BASE.fullmatch(other)
-        if bases[0] and bases[1]:
-            return _said(int(bases[0][2]) == int(bases[1][2]) and _folded(bases[0][1]) == _folded(bases[1][1]))
         return None
 
     def _words(self, one: str, other: str) -> SameAnswer | None:
@@ -223,9 +229,9 @@ def _parts(text: str) -> tuple[str, list[str]] | None:
     if len(labels := list(_LABEL.finditer(text))) > 1 and labels[0].start() == 0:
         stops = [*(label.start() for label in labels[1:]), len(text)]
         return "()", [text[label.end() : stop].strip(" ,;") for label, stop in zip(labels, stops, strict=True)]
-    column = _MATRIX.fullmatch(text)
+    column = _COLUMN.fullmatch(text)
     if column:
-        rows = [row.strip() for row in column[2].split("\\\\") if row.strip()]
+        rows = [row.strip() for row in column[1].split("\\\\") if row.strip()]
         return ("()", rows) if len(rows) > 1 else None
     if "\\cup" in text:
         return "list", [part.strip() for part in text.split("\\cup")]
@@ -270,6 +276,8 @@ def _without_unit(text: str) -> str:
     found = _MEASURED.fullmatch(text)
     if found is None or not ("\\" in found["formula"] or re.search(r"\d", found["formula"])):
         return text
+    if re.search(r"\\(?!pi)[A-Za-z]+$", found["formula"]):  # `3 \le n` has no unit
+        return text
     return found["formula"].strip() if is_unit(found["unit"]) else text
 
 
@@ -307,6 +315,7 @@ def _loose(text: str) -> list[str]:
 
 
 _PLAIN = (
+    (re.compile(r"(?<![\w.}])(\d*)\.(\d+)(?![\d.])"), lambda m: rf"\frac{{{int(m[1] + m[2])}}}{{{10 ** len(m[2])}}}"),
     (re.compile(r"\bsqrt\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
     (re.compile(r"√\s*\(([^()]*)\)|√\s*(\d+|[a-z])"), lambda m: rf"\sqrt{{{m[1] or m[2]}}}"),
     (re.compile(r"(?<![\\A-Za-z])(sin|cos|tan|log|ln|pi|exp|arcsin|arccos|arctan)(?![A-Za-z])"), r"\\\1 "),

@@ -5,9 +5,12 @@ r"""Where the final answer of a solution stands, and how it is spelled.
 """
 
 import re
+import unicodedata
 from itertools import pairwise
 
 import orjson
+
+from ..gateway.latex_escapes import escape_literal_backslashes
 
 #: Characters of a solution that are searched for its answer: its end.
 _SEARCHED = 8_000
@@ -32,15 +35,6 @@ _NUMBER = re.compile(r"(?<![\w.])[-−]?[$€£]?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+
 _SENTENCE_END = re.compile(r"(?<=[^\s.])[.!?](?=\s|$)(?!\s*[a-z])|[。！？]")
 _KEYS = ("answer", "final_answer", "final answer", "result")
 
-#: What is left of LaTeX where a model does not escape its backslashes in JSON: `\frac` becomes a form feed and `rac`.
-_LOST_BACKSLASHES = (
-    (re.compile("\x08(?=[a-z])"), r"\\b"),
-    (re.compile("\x0c(?=[a-z])"), r"\\f"),
-    (re.compile(r"\t(?=(?:imes|heta|au|riangle|an)\b|o\b|ext\w*\{|frac\{)"), r"\\t"),
-    (re.compile(r"\r(?=(?:ight|angle|ho|floor|ceil)\b)"), r"\\r"),
-    (re.compile(r"\n(?=(?:eq|otin|abla)\b)"), r"\\n"),
-)
-
 
 def final_answer(solution: str, *, is_answer: bool = False) -> str | None:
     r"""The answer that a solution ends with; None where it has none.
@@ -49,29 +43,31 @@ def final_answer(solution: str, *, is_answer: bool = False) -> str | None:
     a field of a JSON object); or else the last formula or number, or the whole of a short text. A text that is meant to
     be an answer (`is_answer`), and neither has a box nor names one, is the answer as it stands.
     """
-    text = _restored(solution).strip()
+    text = solution.strip()
     if text.startswith("{") and (field := _json_field(text)) is not None:
         return field
     text = text[-_SEARCHED:]
-    if boxed := _last_boxed(text):
-        return boxed
+    if stated := stated_answer(text):
+        return stated
     if "\\boxed{" in text:  # the solution was cut off
         return None
-    for found in reversed(list(_NAMED.finditer(text))):
-        if answer := _ended(found["answer"] or found["chinese"] or found["hashes"]):
-            return answer
     return text or None if is_answer else _last_value(text)
 
 
-def _restored(text: str) -> str:
-    for pattern, written in _LOST_BACKSLASHES:
-        text = pattern.sub(written, text)
-    return text
+def stated_answer(solution: str) -> str | None:
+    r"""The content of the last `\boxed{...}`, or else what is named as the answer; None where there is neither."""
+    text = solution.strip()[-_SEARCHED:]
+    if boxed := _last_boxed(text):
+        return boxed
+    if "\\boxed{" in text:
+        return None
+    named = (_ended(one["answer"] or one["chinese"] or one["hashes"]) for one in reversed(list(_NAMED.finditer(text))))
+    return next((answer for answer in named if answer), None)
 
 
 def _json_field(text: str) -> str | None:
     try:
-        read = orjson.loads(text)
+        read = orjson.loads(escape_literal_backslashes(text)[0])
     except orjson.JSONDecodeError:
         return None
     found = next((read[key] for key in read if key.lower() in _KEYS), None) if isinstance(read, dict) else None
@@ -136,7 +132,7 @@ _WRAPPED = re.compile(
     r"\\(?:boxed|fbox|text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|operatorname)\s*\{([^{}]*)\}"
 )
 _SPACING = re.compile(
-    r"\\[,!;:> ]|\\(?:quad|qquad|displaystyle|limits|left|right|bigl?|bigr?|Bigl?|Bigr?)(?![A-Za-z])"
+    r"(?<!\\)\\[,;:> ]|\\(?:quad|qquad|displaystyle|limits|left|right|bigl?|bigr?|Bigl?|Bigr?)(?![A-Za-z])"
     "|[~\u00a0\u2009\u202f]"
 )
 _SAME_SIGNS = (
@@ -146,15 +142,41 @@ _SAME_SIGNS = (
     (r"\leq", r"\le"), (r"\geq", r"\ge"), (r"\neq", r"\ne"), (r"\lvert", "|"), (r"\rvert", "|"), ("{,}", ","),
     (r"\%", "%"), (r"\$", "$"), (r"\degree", r"^\circ"), (r"^{\circ}", r"^\circ"), (r"\varnothing", r"\emptyset"),
     (r"\{", "{"), (r"\}", "}"), (r"\lbrace", "{"), (r"\rbrace", "}"), (r"\langle", "("), (r"\rangle", ")"),
-    ("，", ","), ("；", ";"), ("（", "("), ("）", ")"), ("％", "%"), ("：", ":"), ("、", ","), ("²", "^2"),
-    ("³", "^3"), ("½", r" \frac{1}{2}"), ("¼", r" \frac{1}{4}"), ("¾", r" \frac{3}{4}"), ("⅓", r" \frac{1}{3}"),
-    ("⅔", r" \frac{2}{3}"), ("’", "'"),
+    ("、", ","), ("½", r" \frac{1}{2}"), ("¼", r" \frac{1}{4}"), ("¾", r" \frac{3}{4}"), ("⅓", r" \frac{1}{3}"),
+    ("⅔", r" \frac{2}{3}"), ("’", "'"), ("⁄", "/"), (r"\bar{", r"\overline{"), (r"\triangle", ""), (r"\angle", ""),
 )  # fmt: skip
+_TILDE = re.compile(r"(?<![^$ ])~\s*(?=[\d.])")
+_APPROXIMATE = re.compile(r"(?:(?:≈|\\(?:approx|sim)(?![A-Za-z])|(?:about|approximately|roughly|around)\s)\s*)+")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+#: Forms of which each has one spelling afterwards.
+_FORMS = (
+    (re.compile(r"^(?:the\s+)?(?:final |correct |right )?answer\s+is\s*:?\s+", re.IGNORECASE), ""),
+    (re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+"), lambda found: f"^{{{found[0].translate(_SUPERSCRIPTS)}}}"),
+    (re.compile(r"[^\x00-\x7f]"), lambda found: _digit(found[0])),
+    (re.compile(r"\\overline\s*\{\s*([A-Z]{2,})\s*\}"), r"\1"),
+    (re.compile(r"\{\s*([^{}\\]+?)\s*\\choose\s+([^{}\\]+?)\s*\}"), r"\\binom{\1}{\2}"),
+    (
+        re.compile(r"[\[(]\s*\\begin\{array\}\s*\{[^{}]*\}(.*?)\\end\{array\}\s*[\])]", re.DOTALL),
+        r"\\begin{pmatrix}\1\\end{pmatrix}",
+    ),
+    (re.compile(r"\\(begin|end)\{[bB]?matrix\}"), r"\\\1{pmatrix}"),
+    (re.compile(r"\\log_(?:e(?![A-Za-z])|\{e\})"), r"\\ln "),
+    (re.compile(r"(?<=\d)\s*:\s*(?=\d)"), ":"),
+    (re.compile(r"(?<=\d)\s+\([A-Za-z][A-Za-z ]{3,}\)$"), ""),
+    (re.compile(r"^(?:all )?(?:real numbers|reals)$", re.IGNORECASE), r"\\mathbb{R}"),
+)
+
+
+def _digit(sign: str) -> str:
+    """The ASCII digit or letter that a digit of any script, or a full-width sign, stands for."""
+    if sign.isdecimal():
+        return str(unicodedata.decimal(sign))
+    return chr(ord(sign) - 0xFEE0) if "！" <= sign <= "～" else sign
 
 
 def clean_answer(answer: str) -> str:
     """The answer without delimiters, spacing commands and ornaments, with one spelling of each sign."""
-    text = _restored(answer).strip().strip("*").strip()
+    text = _TILDE.sub("≈ ", answer.strip().strip("*").strip().replace("\\!", ""), count=1)
     for _ in range(_NESTED):
         whole = _DELIMITED.fullmatch(text)
         inner = next((part for part in whole.groups() if part is not None), "") if whole else text
@@ -168,5 +190,7 @@ def clean_answer(answer: str) -> str:
     for sign, same in _SAME_SIGNS:
         if sign in text:
             text = text.replace(sign, same)
-    text = re.sub(r"\s+(\^)|\s+", lambda found: found[1] or " ", text).rstrip(" ,;。")
-    return re.sub(r"(?<=[^\s.])\.$", "", text).strip()
+    for form, written in _FORMS:
+        text = form.sub(written, text)
+    text = re.sub(r"\s+(\^)|\s+", lambda found: found[1] or " ", text).strip().rstrip(" ,;。\\")
+    return _APPROXIMATE.sub("≈ ", re.sub(r"(?<=[^\s.])\.$", "", text).strip())

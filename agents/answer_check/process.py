@@ -3,21 +3,20 @@
 An answer such as `9**9**9`, or one of a megabyte, may take any time and any memory to evaluate, in C code that nothing
 interrupts. So formulas are compared in a process of their own, one for all comparisons, which is killed by the CPU time
 of a comparison and by its memory; the next comparison starts another one. It makes no difference in which thread or
-process `AnswerChecker` is called.
+process `AnswerChecker` is called. Where the system bounds neither (Windows), a comparison is bounded by time alone.
 """
 
 import atexit
 import os
-import resource
-import select
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from fractions import Fraction
 from functools import cache
-from importlib.util import find_spec
+from itertools import cycle, product
 from typing import Any, Self
 
 import orjson
@@ -29,6 +28,11 @@ from .compare import SameAnswer, compare_answers
 _CPU_SECONDS = 3.0
 _MEMORY = 1 << 30
 _WALL_SECONDS, _START_SECONDS = 60.0, 120.0
+_BOUNDS_CPU = hasattr(signal, "setitimer")
+#: Digits to which the values of formulas are computed.
+_DIGITS = 120
+#: Values of letters, by which formulas are compared: no whole numbers, and negative ones too.
+_POINTS = (("137/101", "71/53"), ("-83/61", "29/97"), ("-41/89", "-167/73"))
 #: Comparisons whose results are kept.
 _REMEMBERED = 20_000
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LANG", "LC_ALL", "SYSTEMROOT")
@@ -36,19 +40,12 @@ _SERVE = f"from {__name__} import serve_comparisons; serve_comparisons()"
 
 
 class AnswerChecker:
-    """Decides whether answers are the same. One process is started when the first formulas are compared.
-
-    Raises `SetupError` when it is made and math-verify is not installed.
-    """
+    """Decides whether answers are the same. One process is started when the first formulas are compared."""
 
     def __init__(self) -> None:
-        if find_spec("math_verify") is None:
-            raise SetupError(
-                'Answers are compared by math-verify, which is not installed; `pip install "populace[math]"`.'
-            )
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._known: dict[tuple[str, str], SameAnswer] = {}
+        self._known: dict[tuple[str, str, Fraction], SameAnswer] = {}
         atexit.register(self.close)
 
     def __enter__(self) -> Self:
@@ -88,8 +85,8 @@ class AnswerChecker:
         with self._lock:
             self._end()
 
-    def _compare_formulas(self, one: str, other: str) -> SameAnswer:
-        key = (one, other) if one <= other else (other, one)
+    def _compare_formulas(self, one: str, other: str, tolerance: Fraction) -> SameAnswer:
+        key = (min(one, other), max(one, other), tolerance)
         with self._lock:
             if (known := self._known.get(key)) is not None:
                 return known
@@ -98,17 +95,17 @@ class AnswerChecker:
             verdict = self._known[key] = self._asked(key)
             return verdict
 
-    def _asked(self, pair: tuple[str, str]) -> SameAnswer:
+    def _asked(self, pair: tuple[str, str, Fraction]) -> SameAnswer:
         process = self._process or self._start()
         if process.stdin is None:
             raise RuntimeError("the process has no input")
         try:
-            process.stdin.write(orjson.dumps(pair) + b"\n")
+            process.stdin.write(orjson.dumps((pair[0], pair[1], str(pair[2]))) + b"\n")
             process.stdin.flush()
         except BrokenPipeError:
             self._end()
             return SameAnswer.UNDECIDED
-        line = _line(process, _WALL_SECONDS)
+        line = _line(process, _WALL_SECONDS if _BOUNDS_CPU else _CPU_SECONDS)
         if not line:
             self._end()
             return SameAnswer.UNDECIDED
@@ -144,9 +141,16 @@ class AnswerChecker:
 
 def _line(process: subprocess.Popen[bytes], seconds: float) -> bytes:
     """The next line that the process writes; empty when it has ended, or writes none in time."""
-    if process.stdout is None or not select.select([process.stdout], [], [], seconds)[0]:
+    if process.stdout is None:
         return b""
-    return process.stdout.readline()
+    # Windows waits for no pipe with a timeout, but a killed process closes its end everywhere.
+    watchdog = threading.Timer(seconds, process.kill)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        return process.stdout.readline()
+    finally:
+        watchdog.cancel()
 
 
 @cache
@@ -160,7 +164,9 @@ def shared_checker() -> AnswerChecker:
 
 def serve_comparisons() -> None:
     """Compare the pairs that come as lines of JSON, until there are no more."""
-    with suppress(ValueError, OSError):  # not every system bounds memory
+    with suppress(ImportError, ValueError, OSError):  # not every system bounds memory
+        import resource
+
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     import math_verify
 
@@ -168,34 +174,77 @@ def serve_comparisons() -> None:
     sys.stdout.buffer.write(b"ready\n")
     sys.stdout.buffer.flush()
     for line in sys.stdin.buffer:
-        one, other = orjson.loads(line)
-        signal.setitimer(signal.ITIMER_PROF, _CPU_SECONDS)  # nothing handles its signal: the process ends
+        one, other, tolerance = orjson.loads(line)
+        if _BOUNDS_CPU:
+            signal.setitimer(signal.ITIMER_PROF, _CPU_SECONDS)  # nothing handles its signal: the process ends
         try:
-            verdict = SameAnswer.YES if _is_same(one, other) else SameAnswer.NO
-        except MemoryError:
+            verdict = SameAnswer.YES if _is_same(one, other, tolerance) else SameAnswer.NO
+        except (MemoryError, ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError):
+            # An expression that sympy has no value for.
             verdict = SameAnswer.UNDECIDED
-        signal.setitimer(signal.ITIMER_PROF, 0)
+        if _BOUNDS_CPU:
+            signal.setitimer(signal.ITIMER_PROF, 0)
         sys.stdout.buffer.write(f"{verdict}\n".encode())
         sys.stdout.buffer.flush()
 
 
-def _is_same(one: str, other: str) -> bool:
-    """Whether math-verify holds two formulas to be the same, whichever of them is the reference."""
-    from math_verify import LatexExtractionConfig, parse, verify
+def _is_same(one: str, other: str, tolerance: str) -> bool:
+    """Whether two formulas are the same, or two numbers no further apart than the tolerance."""
+    from math_verify import LatexExtractionConfig, parse
 
     config = [LatexExtractionConfig()]
     left, right = (
         parse(f"${text}$", extraction_config=config, fallback_mode="no_fallback", parsing_timeout=None)
         for text in (one, other)
     )
-    if not left or not right:
-        return False
-    pairs = [(left, right), (right, left)]
     # A letter i that no other letter stands beside is the imaginary unit.
-    complex_ones = [[_with_imaginary_unit(one) for one in side] for side in (left, right)]
-    if complex_ones != [left, right]:
-        pairs.append((complex_ones[0], complex_ones[1]))
-    return any(verify(gold, pred, allow_set_relation_comp=True, timeout_seconds=None) for gold, pred in pairs)
+    pairs = list(product(left, right))
+    pairs += [
+        (a, b) for a, b in ((_with_imaginary_unit(a), _with_imaginary_unit(b)) for a, b in pairs) if (a, b) not in pairs
+    ]
+    return any(_is_equal(a, b, tolerance) for a, b in pairs)
+
+
+def _is_equal(one: Any, other: Any, tolerance: str) -> bool:
+    """Whether two expressions are equal by their values; what has none is compared by math-verify, in both orders."""
+    from math_verify import verify
+    from sympy import Expr, MatrixBase, Rational
+
+    if isinstance(one, MatrixBase) and isinstance(other, MatrixBase):
+        elements = zip(one, other, strict=False)
+        return one.shape == other.shape and all(_is_equal(a, b, tolerance) for a, b in elements)
+    if all(isinstance(side, Expr) and not side.is_Matrix for side in (one, other)):
+        one, other = one.doit(), other.doit()
+        if (found := _differs(one, other, Rational(tolerance))) is not None:
+            return not found
+    # Its numbers are rounded to as many digits: by default six, so that 1e-10 and 3e-10 are the same.
+    exact = {"float_rounding": _DIGITS, "numeric_precision": _DIGITS}
+    return any(
+        verify(gold, answer, **exact, allow_set_relation_comp=True, timeout_seconds=None)
+        for gold, answer in ((one, other), (other, one))
+    )
+
+
+def _differs(one: Any, other: Any, tolerance: Any) -> bool | None:
+    """Whether the values of two expressions differ, at some point where they have letters; None for no values."""
+    from sympy import Rational
+
+    difference = one - other
+    if difference.is_zero:
+        return False
+    letters = sorted(difference.free_symbols, key=str)
+    for point in _POINTS if letters else _POINTS[:1]:
+        # Different letters have different values.
+        values = {
+            letter: Rational(value) + place
+            for place, (letter, value) in enumerate(zip(letters, cycle(point), strict=False))
+        }
+        sides = [abs(side.subs(values).evalf(20, maxn=_DIGITS)) for side in (difference, one, other)]
+        if not all(side.is_Float or side.is_Rational for side in sides):
+            return None
+        if sides[0] > max(tolerance, max(sides[1:]) / 10 ** (_DIGITS // 2)):
+            return True
+    return False
 
 
 def _with_imaginary_unit(formula: Any) -> Any:

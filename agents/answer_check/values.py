@@ -1,14 +1,16 @@
 """Quantities: numbers however they are written, with their units."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Self
 
 #: Digits of the longest number that is read, and the largest power of ten.
-_DIGITS, _POWER = 400, 300
-#: Digits from which a decimal number may stand for the one that it is rounded from.
-_ROUNDED = 4
-_NOISE = Fraction(1, 10**9)
+_DIGITS, _POWER = 4_000, 300
+#: Digits from which a decimal number may stand for the one that it is rounded from, and those of one marked with `≈`.
+_ROUNDED, _ROUNDED_IF_MARKED = 4, 2
+#: Digits that programs print of a double, its relative error, and digits of a decimal that it may stand for.
+_DOUBLE, _DOUBLE_ERROR, _SHORT_DECIMAL = (16, 17), Fraction(8, 10**16), 12
 #: Seconds.
 _DAY = 86_400
 
@@ -21,9 +23,12 @@ class Quantity:
     #: The unit, reduced to base units: how many of them it is, and their powers by name; `unit` is empty for none.
     unit: tuple[tuple[str, int], ...] = ()
     factor: Fraction = Fraction(1)
-    #: Decimal places, and digits without leading zeros; None for a number that is no decimal one.
+    #: Decimal places (negative for `1.5e3`), and digits without leading zeros; None for what is no decimal number.
     places: int | None = None
     digits: int = 0
+    has_point: bool = False
+    #: Whether it is marked as an approximation: `\\approx 3.14`.
+    is_marked: bool = False
 
     @property
     def is_percent(self) -> bool:
@@ -34,6 +39,23 @@ class Quantity:
     def is_angle(self) -> bool:
         """Whether it is given in degrees."""
         return self.unit == (("degree", 1),)
+
+    def tolerance(self, beside: Self | None = None, times: Fraction = Fraction(1)) -> Fraction:
+        """How far another number, multiplied, may be from this one to be the one that this is rounded from.
+
+        That is half a unit of the last digit where this number is marked as an approximation, or is a decimal of four
+        digits beside a number that has no finite decimal form (None for one that is not rational); the error of a
+        double where all digits of one are written; and 0 otherwise.
+        """
+        if self.places is None:
+            return Fraction(0)
+        is_rounded = self.digits >= _ROUNDED and (beside is None or not _is_decimal(beside.number * times))
+        found = Fraction(0)
+        if (self.has_point and is_rounded) or (self.is_marked and self.digits >= _ROUNDED_IF_MARKED):
+            found = Fraction(1, 2) / Fraction(10) ** self.places
+        if self.has_point and self.digits in _DOUBLE and (beside is None or beside.digits <= _SHORT_DECIMAL):
+            found = max(found, abs(self.number) * _DOUBLE_ERROR)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +105,9 @@ _BASES: dict[str, tuple[tuple[str, str], ...]] = {
     "volt": (("1", "v volt"),),
     "ampere": (("1", "amp ampere"),),
     "hertz": (("1", "hz hertz"), ("1000", "khz")),
+    # A minute of arc, or a foot.
+    "prime": (("1", "'"),),
+    "unit": (("1", "unit"),),
 }  # fmt: skip
 _UNITS = {
     name: (Fraction(factor), base)
@@ -90,9 +115,11 @@ _UNITS = {
     for factor, names in units
     for name in names.split()
 }
-_POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cubed": 3}
+_POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _ALIASES = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "sqft": "ft^2"}
-_PART = re.compile(r"(?:(square|sq|cubic)\s+)?([^\s^\d/]+|\^\\circ ?[CFcf]?)\s*(?:\^?\{?(-?\d)\}?|\s+(squared|cubed))?")
+_PART = re.compile(
+    r"(?:(square|sq|cubic|cu)\.?\s+)?([^\s^\d/]+|\^\\circ ?[CFcf]?)\s*(?:\^?\{?(-?\d)\}?|\s+(squared|cubed))?"
+)
 #: A word that counts things, as in `12 apples`: no symbol of a formula.
 _COUNTED = re.compile(r"[A-Za-z]{3,}(?:[ -][A-Za-z]{2,}){0,3}|[\u4e00-\u9fff]{1,4}")
 _FUNCTIONS = frozenset({"sin", "cos", "tan", "log", "exp", "sqrt", "sec", "csc", "cot", "and", "or", "pi", "times"})
@@ -125,8 +152,7 @@ def _unit(text: str) -> tuple[tuple[tuple[str, int], ...], Fraction] | None:
 def is_unit(text: str) -> bool:
     """Whether the text is a unit of measure, or the word `units`."""
     found = _unit(text)
-    is_measured = found is not None and found[0] not in ((), _COUNT)
-    return is_measured or text.strip() in ("unit", "units", "square units", "cubic units")
+    return found is not None and found[0] not in ((), _COUNT)
 
 
 # --- numbers -------------------------------------------------------------------------------------------------------
@@ -159,7 +185,11 @@ nineteen
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _WORDS = {word: number for number, word in enumerate(_SMALL.split())}
 _WORDS |= {word: 10 * number for number, word in enumerate(_TENS.split(), 2)}
-_SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 10**9, "dozen": 12}
+_SCALES = {
+    "hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 10**9, "trillion": 10**12, "dozen": 12,
+}  # fmt: skip
+_SCALE = re.compile(rf"({'|'.join(_SCALES)})\b", re.IGNORECASE)
+_BASE = re.compile(r"\(?((?=[\dA-F]*\d|[A-F]+_\{?\s*16\b)[\dA-Fa-f,]+)\)?_\{?\s*(\d{1,2}|[a-z]+)\s*\}?")
 _SHARES = {"half": Fraction(1, 2), "third": Fraction(1, 3), "quarter": Fraction(1, 4)}
 _CHINESE = dict(zip("零一二三四五六七八九", range(10), strict=True)) | {"两": 2, "〇": 0}
 _CHINESE_SCALES = {"十": 10, "百": 100, "千": 1_000, "万": 10_000, "亿": 10**8}
@@ -194,15 +224,19 @@ def read_quantity(text: str) -> Quantity | None:
     """The number that a clean answer is, with its unit; None for anything else."""
     if len(text) > _DIGITS:
         return None
+    if text.startswith("≈"):
+        exact = read_quantity(text[1:].strip())
+        return None if exact is None else replace(exact, is_marked=True)
     if (clock := read_time(text)) and clock.is_certain:
         return Quantity(Fraction(clock.seconds), (("time of day", 1),))
     if (ratio := _RATIO.fullmatch(text)) and int(ratio[2]):
         return Quantity(Fraction(int(ratio[1]), int(ratio[2])), (("ratio", 1),))
+    if based := _BASE.fullmatch(text):
+        return _in_base(based[1].replace(",", ""), based[2])
     found = _SIGNED.fullmatch(text)
     if found is None:
         return _in_words(text)
-    number, places, digits = _number(found)
-    rest = found["unit"]
+    number, places, digits, rest = _number(found)
     # A single letter right behind a number belongs to a formula.
     unit = None if re.match(r"[A-Za-z](?![A-Za-z])", rest) else _unit(rest)
     if number is None or unit is None:
@@ -212,10 +246,21 @@ def read_quantity(text: str) -> Quantity | None:
             return None
         unit = _unit(found["money"].strip()) or unit
     negative = bool(found["sign"] == "-") != bool(found["sign2"])
-    return Quantity(-number if negative else number, *unit, places, digits)
+    return Quantity(-number if negative else number, *unit, places, digits, "." in (found["decimal"] or ""))
 
 
-def _number(found: re.Match[str]) -> tuple[Fraction | None, int | None, int]:
+def _number(found: re.Match[str]) -> tuple[Fraction | None, int | None, int, str]:
+    """The number with its decimal places and digits, and the unit that is written behind it."""
+    number, places, digits = _plain_number(found)
+    rest = found["unit"].strip()
+    scale = _SCALE.match(rest)
+    if number is None or scale is None:
+        return number, places, digits, found["unit"]
+    times = _SCALES[scale[1].lower()]
+    return number * times, None if places is None else places - len(str(times)) + 1, digits, rest[scale.end() :]
+
+
+def _plain_number(found: re.Match[str]) -> tuple[Fraction | None, int | None, int]:
     if found["whole"] is not None:
         part = _fraction(found["part"])
         return (None if part is None else int(found["whole"]) + part), None, 0
@@ -230,7 +275,16 @@ def _number(found: re.Match[str]) -> tuple[Fraction | None, int | None, int]:
     if abs(power) > _POWER:
         return None, None, 0
     places = len(plain.partition(".")[2]) - power
-    return Fraction(plain) * Fraction(10) ** power, max(0, places), len(plain.replace(".", "").lstrip("0"))
+    return Fraction(plain) * Fraction(10) ** power, places, len(plain.replace(".", "").lstrip("0"))
+
+
+def _in_base(digits: str, base: str) -> Quantity | None:
+    """The value of `101_2` or `101_{two}`."""
+    number = _WORDS.get(base, 0) if base.isalpha() else int(base)
+    try:
+        return Quantity(Fraction(int(digits, number))) if number >= 2 else None
+    except ValueError:  # a digit that the base does not have
+        return None
 
 
 def _fraction(text: str) -> Fraction | None:
@@ -290,21 +344,18 @@ def same_quantity(one: Quantity, other: Quantity) -> bool:
     if one.is_percent != other.is_percent and not (one.unit and other.unit):
         percent, plain = (one, other) if one.is_percent else (other, one)
         return _close(percent, plain, Fraction(1)) or _close(percent, plain, Fraction(100))
-    known = [q.unit for q in (one, other) if q.unit and q.unit[0][0] not in ("counted", "ratio")]
+    known = [q.unit for q in (one, other) if q.unit and q.unit[0][0] not in ("counted", "ratio", "unit")]
     if len(known) == 2:
         return known[0] == known[1] and _close(one, other, other.factor / one.factor)
     return _close(one, other, Fraction(1))
 
 
 def _close(one: Quantity, other: Quantity, times: Fraction) -> bool:
-    """Whether the other number, multiplied, is the one, or is what it was rounded from, or the other way round."""
-    left, right = one.number, other.number * times
-    if left == right or abs(left - right) <= _NOISE * max(Fraction(1), abs(left), abs(right)):
-        return True
-    return _is_rounded(one, left, right) or (times == 1 and _is_rounded(other, right, left))
+    """Whether the other number, multiplied, is the one, or one of them is an approximation of the other."""
+    error = abs(one.number - other.number * times)
+    return error <= max(one.tolerance(other, times), other.tolerance(one, 1 / times) * times)
 
 
-def _is_rounded(rounded: Quantity, its: Fraction, exact: Fraction) -> bool:
-    if rounded.places is None or rounded.places < 1 or rounded.digits < _ROUNDED:
-        return False
-    return abs(its - exact) <= Fraction(1, 2 * 10**rounded.places)
+def _is_decimal(number: Fraction) -> bool:
+    """Whether its decimal form ends."""
+    return pow(10, number.denominator.bit_length(), number.denominator) == 0

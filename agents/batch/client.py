@@ -4,14 +4,15 @@ import hashlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from ...personas.errors import parameter
 from ...personas.model import Outcome
 from ..endpoint.errors import RequestError, check_for_error, error_of_status, parse_object, words_of
+from ..endpoint.fields import MOST_BYTES, MOST_TOKENS
 from ..gateway.call import CallKey
 
 if TYPE_CHECKING:
@@ -103,9 +104,20 @@ class RequestCounts(BaseModel):
     # Servers add fields of their own to what the protocol names, here and below.
     model_config = ConfigDict(extra="ignore")
 
-    total: int = 0
-    completed: int = 0
-    failed: int = 0
+    total: int = Field(0, ge=0, le=MOST_TOKENS)
+    completed: int = Field(0, ge=0, le=MOST_TOKENS)
+    failed: int = Field(0, ge=0, le=MOST_TOKENS)
+
+
+def _or_none(value: object, validate: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return validate(value)
+    except ValidationError:
+        return None
+
+
+#: A field that is unknown where it is not valid: a batch is worth more than what is said beside it.
+_OR_NONE = WrapValidator(_or_none)
 
 
 class BatchState(BaseModel):
@@ -113,14 +125,14 @@ class BatchState(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    id: str
-    status: str
-    created_at: float | None = None
-    input_file_id: str | None = None
-    output_file_id: str | None = None
-    error_file_id: str | None = None
-    request_counts: RequestCounts | None = None
-    metadata: dict[str, Any] | None = None
+    id: str = Field(min_length=1, max_length=256)
+    status: str = Field(max_length=64)
+    created_at: Annotated[float | None, _OR_NONE] = Field(None, ge=0, allow_inf_nan=False)
+    input_file_id: Annotated[str | None, _OR_NONE] = None
+    output_file_id: str | None = Field(None, max_length=256)
+    error_file_id: str | None = Field(None, max_length=256)
+    request_counts: Annotated[RequestCounts | None, _OR_NONE] = None
+    metadata: Annotated[dict[str, Any] | None, _OR_NONE] = None
     #: {"data": [{"code", "message", "line"}]} by the protocol; some servers have a mere string.
     errors: Any = None
 
@@ -169,8 +181,10 @@ _SKEW = 3600.0
 class BatchClient:
     """One endpoint's `/files` and `/batches`. Every method raises `RequestError` when it has nothing to give."""
 
-    def __init__(self, connection: "HttpConnection") -> None:
+    def __init__(self, connection: "HttpConnection", *, longest_line: int = MOST_BYTES) -> None:
+        """`longest_line` is in bytes, of a file of results."""
         self._connection = connection
+        self._longest_line = longest_line
         #: Where the batches are, as it may be kept.
         self.endpoint = connection.endpoint
         #: A secret that must not appear in anything that is shown or kept.
@@ -227,22 +241,21 @@ class BatchClient:
             after = {"after": states[-1].id}
         return None
 
-    async def lines(self, file_id: str) -> AsyncGenerator[bytes]:
-        """The lines of a file as they come, the last one also when it is cut."""
-        connection = self._connection
-        rest = bytearray()
-        with connection.faults():
-            async with connection.session().get(
-                connection.url(f"files/{file_id}/content"), allow_redirects=False
-            ) as response:
-                if response.status != 200:
-                    raise connection.refused(response.status, await response.read(), response.headers)
-                async for chunk in response.content.iter_any():
-                    rest += chunk
-                    *whole, rest = rest.split(b"\n")
-                    for line in whole:
-                        yield bytes(line)
-        yield bytes(rest)
+    async def lines(self, file_id: str) -> AsyncGenerator[bytes | None]:
+        """The lines of a file as they come, the last one also when it is cut; None for one that is too long."""
+        rest, is_too_long, redact = bytearray(), False, self._connection.redactor.redact_body
+        async with self._connection.response("GET", f"files/{file_id}/content") as response:
+            async for chunk in response.content.iter_any():
+                rest += chunk
+                *whole, rest = rest.split(b"\n")
+                for line in whole:
+                    yield None if is_too_long else redact(bytes(line))
+                    is_too_long = False
+                if len(rest) > self._longest_line:
+                    is_too_long = True
+                if is_too_long:
+                    rest.clear()
+        yield None if is_too_long else redact(bytes(rest))
 
     async def aclose(self) -> None:
         """Close the connections; the next call opens new ones."""
@@ -251,16 +264,7 @@ class BatchClient:
     async def _request(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, **content: Any
     ) -> dict[str, Any]:
-        connection = self._connection
-        url = connection.url(path).update_query(params or {})
-        with connection.faults():
-            async with connection.session().request(method, url, allow_redirects=False, **content) as response:
-                body = await response.read()
-        if response.status not in (200, 201, 202):
-            raise connection.refused(response.status, body, response.headers)
-        said = parse_object(body)
-        check_for_error(said, key=connection.key)
-        return said
+        return (await self._connection.exchange(method, path, params=params, **content)).reply
 
 
 def _matches(state: BatchState, file_id: str, metadata: Mapping[str, str]) -> bool:

@@ -71,6 +71,8 @@ class LineFault(StrEnum):
     CUT = "cut"
     #: Of a request that is not in this batch.
     FOREIGN = "foreign"
+    #: Longer than a response may be; what it held is not known.
+    TOO_LONG = "too_long"
     #: A second line for a request; the first counts.
     REPEATED = "repeated"
     #: A request without any line, though its batch was completed.

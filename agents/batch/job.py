@@ -119,6 +119,10 @@ class BatchBuffer:
             self.flush()
 
 
+#: Lines that may stand in a file of results besides two for each request.
+_SPARE_LINES = 1000
+
+
 async def fetch(endpoint: BatchEndpoint, file_id: str, names: Set[str], items: Mapping[str, BatchItem]) -> None:
     """Give the items what a file of results holds for them, each as soon as its line is there.
 
@@ -141,7 +145,14 @@ async def _read(
     line_faults: Counter[LineFault] = Counter()
     seen: set[str] = set()
     async with aclosing(endpoint.client.lines(file_id)) as lines:
+        # A file without an end is left once it holds more than the batch could have brought.
+        left = _SPARE_LINES + 2 * len(names)
         async for written in lines:
+            if (left := left - 1) < 0:
+                break
+            if written is None:
+                line_faults[LineFault.TOO_LONG] += 1
+                continue
             line = read_line(written, key=endpoint.client.key)
             if line is None:
                 line_faults[LineFault.CUT] += bool(written.strip())

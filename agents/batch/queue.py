@@ -16,6 +16,7 @@ from langchain_core.outputs import ChatResult
 from ...personas.errors import SetupError
 from ...personas.model import Outcome, RequestContext
 from ..endpoint.errors import RequestError
+from ..endpoint.fields import MOST_BYTES
 from ..endpoint.models import ModelHandle
 from ..endpoint.response import ModelResponse, response_of
 from ..gateway.call import CallKey
@@ -314,14 +315,16 @@ class _Batchable(Protocol):
     def connection(self, *, whole: bool = True) -> "HttpConnection": ...
 
 
-def open_batch_queue(model: ModelHandle, *, journal: BatchJournal, **options: Any) -> BatchQueue:
-    """The queue at the model's endpoint; `options` as `BatchQueue` takes them.
+def open_batch_queue(
+    model: ModelHandle, *, journal: BatchJournal, longest_line: int = MOST_BYTES, **options: Any
+) -> BatchQueue:
+    """The queue at the model's endpoint; `longest_line` is in bytes of a result, `options` as `BatchQueue` takes them.
 
     Raises `SetupError` for a model that is not reached through an OpenAI-compatible endpoint.
     """
     chat = _batchable(model)
     # Silence is what is bounded, and not the whole: a file may take minutes each way.
-    client = BatchClient(chat.connection(whole=False))
+    client = BatchClient(chat.connection(whole=False), longest_line=longest_line)
     return BatchQueue(client, journal=journal, read=chat.read, **options)
 
 

@@ -133,7 +133,7 @@ class PendingEmbedding(PendingRequest[ReceivedVectors]):
         """Change the request to another encoding or to half of its texts; False when neither would help."""
         if self.endpoint is not None and self.endpoint.handle.source.adapt(fault):
             return True
-        is_theirs = fault.outcome is Outcome.BAD_REQUEST or _OF_THE_TEXTS.search(fault.detail)
+        is_theirs = fault.outcome in (Outcome.BAD_REQUEST, Outcome.TOO_LARGE) or _OF_THE_TEXTS.search(fault.detail)
         if not is_theirs:
             return False
         if len(self.snippets) == 1:
@@ -180,6 +180,7 @@ class EmbeddingClient(ModelClient[EmbeddingHandle]):
             input_tokens=reply.input_tokens,
             output_tokens=0 if counted else None,
             rate_limits=reply.rate_limits,
+            invalid_fields=reply.invalid_fields,
             vectors=reply.vectors,
         )
 

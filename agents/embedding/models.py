@@ -46,6 +46,11 @@ class EmbeddingHandle:
         """The handle alone: an embedding model is asked at one endpoint."""
         return (self,)
 
+    def limit_responses(self, most: int) -> None:
+        """Have at most so many decoded bytes of a response read, where it comes over our own connections."""
+        if hasattr(self.source, "max_response_bytes"):
+            self.source.max_response_bytes = most
+
     async def aclose(self) -> None:
         """Close the model's connections, if it has any."""
         await self.source.aclose()

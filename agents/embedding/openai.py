@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 from ...personas.model import Outcome
 from ..endpoint.chat_openai import DEFAULT_BASE_URL, httpx_clients
 from ..endpoint.errors import RequestError
+from ..endpoint.fields import MOST_BYTES, FieldReader
 from ..endpoint.http_client import HttpClient
 from ..endpoint.local_server import LocalServer
 from .vectors import Vector, VectorReply, as_vector
@@ -25,14 +26,18 @@ class LeanOpenAIEmbeddings(OpenAIEmbeddings):
 
     check_embedding_ctx_length: bool = False
     max_retries: int = 0
+    #: Decoded bytes of a reply that are read at most.
+    max_response_bytes: int = MOST_BYTES
 
     _http: HttpClient | None = PrivateAttr(default=None)
     _plain: bool = PrivateAttr(default=False)
 
     async def vectors(self, texts: Sequence[str]) -> VectorReply:
         """The vectors of these texts, in their order. Raises `RequestError` when none came."""
-        posted = await self._opened().post("embeddings", self.payload(texts))
-        return VectorReply(_vectors(posted.reply), _input_tokens(posted.reply), posted.rate_limits)
+        posted = await self._opened().post("embeddings", self.payload(texts), most=self.max_response_bytes)
+        fields = FieldReader(posted.reply)
+        tokens = fields.object("usage").count("prompt_tokens")
+        return VectorReply(_vectors(posted.reply), tokens, posted.rate_limits, tuple(fields.invalid))
 
     async def aembed_documents(
         self, texts: list[str], chunk_size: int | None = None, **kwargs: Any
@@ -76,15 +81,9 @@ def _vectors(reply: dict[str, Any]) -> list[Vector | None]:
         raise RequestError(Outcome.SERVER_ERROR, "The endpoint's reply holds no list of embeddings.", status=200)
     # Some servers answer in the order in which their workers were done, and say by index what is what.
     order = [entry.get("index") for entry in data]
-    if sorted(i for i in order if isinstance(i, int)) == list(range(len(data))):
+    if sorted(i for i in order if isinstance(i, int) and not isinstance(i, bool)) == list(range(len(data))):
         data = sorted(data, key=lambda entry: int(entry["index"]))
     return [as_vector(entry.get("embedding")) for entry in data]
-
-
-def _input_tokens(reply: dict[str, Any]) -> int | None:
-    usage = reply.get("usage")
-    count = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-    return count if isinstance(count, int) else None
 
 
 class GgufEmbeddings(LeanOpenAIEmbeddings):

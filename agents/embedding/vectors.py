@@ -21,6 +21,9 @@ from ..gateway.call import AnswerStore, Call, CallKey
 
 type Vector = NDArray[np.float32]
 
+#: Numbers in a vector; no model has a tenth of them.
+_MOST_DIMS = 2**17
+
 
 @dataclass(frozen=True, slots=True)
 class VectorReply:
@@ -31,6 +34,8 @@ class VectorReply:
     input_tokens: int | None = None
     #: What the endpoint says of its rate limits, if it does.
     rate_limits: RateLimitHeaders | None = None
+    #: What had no valid value beside the vectors, as in `ModelResponse`.
+    invalid_fields: tuple[str, ...] = ()
 
 
 class VectorSource(Protocol):
@@ -71,7 +76,7 @@ def as_vector(embedding: object) -> Vector | None:
                 vector = np.asarray(embedding, dtype=np.float32)
     except (binascii.Error, TypeError, ValueError, OverflowError):
         return None
-    return vector if vector.ndim == 1 and vector.size and np.isfinite(vector).all() else None
+    return vector if vector.ndim == 1 and 0 < vector.size <= _MOST_DIMS and np.isfinite(vector).all() else None
 
 
 def text_hash(text: str) -> str:

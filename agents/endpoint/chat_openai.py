@@ -5,7 +5,8 @@ from functools import cache
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
@@ -13,8 +14,10 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from ...personas.model import Outcome
 from .errors import RequestError
+from .fields import MOST_BYTES, MOST_TOKENS, FieldReader
 from .http_client import HttpClient, HttpConnection
 from .local_server import LocalServer
+from .response import REASONING_FIELDS, TokenCounts
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
@@ -45,6 +48,9 @@ class LeanChatOpenAI(ChatOpenAI):
     use_responses_api: bool | None = False
     max_retries: int | None = 0
 
+    #: Decoded bytes of a reply that are read at most.
+    max_response_bytes: int = MOST_BYTES
+
     _http: HttpClient | None = PrivateAttr(default=None)
 
     async def _agenerate(
@@ -54,7 +60,8 @@ class LeanChatOpenAI(ChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        posted = await self._opened().post("chat/completions", self.payload(messages, stop=stop, **kwargs))
+        payload = self.payload(messages, stop=stop, **kwargs)
+        posted = await self._opened().post("chat/completions", payload, most=self.max_response_bytes)
         result = self.read(posted.reply)
         result.llm_output = {**(result.llm_output or {}), "rate_limits": posted.rate_limits}
         return result
@@ -71,16 +78,18 @@ class LeanChatOpenAI(ChatOpenAI):
 
     def read(self, reply: dict[str, Any]) -> ChatResult:
         """The result that a chat completion holds. Raises `RequestError` for any other reply."""
-        _check_message(reply)
+        valid, tokens, invalid = _valid_completion(reply)
         try:
-            result = self._create_chat_result(reply)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            result = self._create_chat_result(valid)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
             detail = f"The endpoint's reply is no chat completion ({type(error).__name__}: {error})"[:300]
             raise RequestError(Outcome.SERVER_ERROR, detail, status=200) from error
-        # Of a plain dict, langchain-openai leaves the refusal out.
-        refusal = reply["choices"][0]["message"].get("refusal")
-        if refusal:
-            result.generations[0].message.additional_kwargs["refusal"] = refusal
+        # Of a plain dict, langchain-openai leaves these out.
+        message = valid["choices"][0]["message"]
+        given = {name: message[name] for name in ("refusal", *REASONING_FIELDS) if message.get(name)}
+        result.generations[0].message.additional_kwargs.update(given)
+        _tell_usage(result, tokens)
+        result.llm_output = {**(result.llm_output or {}), "token_counts": tokens, "invalid_fields": invalid}
         return result
 
     def connection(self, *, whole: bool = True) -> HttpConnection:
@@ -109,14 +118,71 @@ class LeanChatOpenAI(ChatOpenAI):
         return self.request_timeout if isinstance(self.request_timeout, float | int) else None
 
 
-def _check_message(reply: dict[str, Any]) -> None:
+#: Characters of a refusal: as long as an answer may be.
+_LONGEST_REFUSAL = 10**6
+
+
+def _valid_completion(reply: dict[str, Any]) -> tuple[dict[str, Any], TokenCounts, list[str]]:
+    """The first choice of a chat completion with all that is valid beside it, and what is not.
+
+    Raises `RequestError` where there is no choice, or no text in it.
+    """
+    fields = FieldReader(reply)
     choices = reply.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise RequestError(Outcome.SERVER_ERROR, "The endpoint answered without any choice.", status=200)
-    message = choices[0].get("message")
+    choice = choices[0]
+    message = choice.get("message")
     if not isinstance(message, dict):
         raise RequestError(Outcome.SERVER_ERROR, "The endpoint's choice holds no message.", status=200)
-    message.setdefault("role", "assistant")
+    beside = FieldReader(choice, path="choices[0].", invalid=fields.invalid)
+    said = {**message, "role": "assistant", "name": None, "id": None, "content": _content_of(message)}
+    said["refusal"] = beside.object("message").text("refusal", _LONGEST_REFUSAL)
+    for name in ("tool_calls", "function_call", "audio"):
+        if not isinstance(said.get(name), list if name == "tool_calls" else dict) and said.pop(name, None) is not None:
+            fields.reject(f"choices[0].message.{name}", message[name])
+    valid = {name: fields.text(name) for name in ("id", "model", "system_fingerprint", "service_tier")}
+    first = {"index": 0, "finish_reason": beside.text("finish_reason"), "message": said}
+    if isinstance(choice.get("logprobs"), dict):
+        first["logprobs"] = choice["logprobs"]
+    return valid | {"choices": [first]}, _count_tokens(fields), fields.invalid
+
+
+def _tell_usage(result: ChatResult, tokens: TokenCounts) -> None:
+    # LangChain knows no unknown counts: whoever asks this model without a gateway gets those that are whole.
+    message = result.generations[0].message
+    if isinstance(message, AIMessage) and tokens.input is not None and tokens.output is not None:
+        message.usage_metadata = UsageMetadata(
+            input_tokens=tokens.input,
+            output_tokens=tokens.output,
+            total_tokens=tokens.input + tokens.output,
+            input_token_details={} if tokens.cached is None else {"cache_read": tokens.cached},
+            output_token_details={} if tokens.reasoning is None else {"reasoning": tokens.reasoning},
+        )
+
+
+def _count_tokens(fields: FieldReader) -> TokenCounts:
+    usage = fields.object("usage")
+    prompt = usage.count("prompt_tokens")
+    return TokenCounts(
+        prompt,
+        usage.count("completion_tokens"),
+        usage.object("completion_tokens_details").count("reasoning_tokens"),
+        # Those in the cache are among those of the prompt.
+        usage.object("prompt_tokens_details").count("cached_tokens", MOST_TOKENS if prompt is None else prompt),
+    )
+
+
+def _content_of(message: dict[str, Any]) -> str | list[Any] | None:
+    content = message.get("content")
+    if content is None or isinstance(content, str):
+        return content
+    if isinstance(content, list) and all(
+        isinstance(part, str) or (isinstance(part, dict) and isinstance(part.get("text", ""), str)) for part in content
+    ):
+        return content
+    detail = f"The endpoint's message holds {type(content).__name__} in place of text."
+    raise RequestError(Outcome.SERVER_ERROR, detail, status=200)
 
 
 class GgufChat(LeanChatOpenAI):

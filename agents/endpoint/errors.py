@@ -1,7 +1,6 @@
 """How a call fails before there is an answer to judge: one exception with a typed outcome, also for broken bodies."""
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,7 +10,9 @@ from typing import Any
 import orjson
 
 from ...personas.errors import EndpointError, parameter
+from ...personas.inputs import is_too_deep
 from ...personas.model import Outcome
+from .fields import check_seconds, read_seconds
 
 #: How much of an endpoint's own words is kept.
 _WORDS = 300
@@ -28,6 +29,7 @@ TRANSIENT = frozenset(
         Outcome.TIMEOUT,
         Outcome.UNREACHABLE,
         Outcome.NOT_JSON,
+        Outcome.EMPTY,
     }
 )
 
@@ -122,7 +124,7 @@ def _without_keys(words: str, key: str) -> str:
 def words_of(body: bytes) -> str:
     """What an endpoint says in the body of a refusal, on one line: its message, or the body's start."""
     try:
-        said = _message_in(orjson.loads(body))
+        said = _message_in(_checked_depth(orjson.loads(body)))
     except orjson.JSONDecodeError:
         said = body[: 4 * _WORDS].decode(errors="replace")
         if is_html(said):
@@ -156,27 +158,19 @@ def _place(said: Mapping[Any, Any]) -> str:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that `retry-after-ms` or `Retry-After` (seconds or an HTTP date) asks for, or None."""
-    milliseconds = _number(headers.get("retry-after-ms"))
+    milliseconds = read_seconds(headers.get("retry-after-ms"), scale=0.001)
     if milliseconds is not None:
-        return milliseconds / 1000
+        return milliseconds
     asked = headers.get("Retry-After", headers.get("retry-after"))
-    seconds = _number(asked)
+    seconds = read_seconds(asked)
     if asked is None or seconds is not None:
         return seconds
     try:
         date = parsedate_to_datetime(asked)
-    except ValueError:
+        wait = date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)
+    except (ValueError, OverflowError):
         return None
-    wait = date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)
-    return max(0.0, wait.total_seconds())
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return max(0.0, number) if math.isfinite(number) else None
+    return check_seconds(wait.total_seconds())
 
 
 _CHECK = {
@@ -204,13 +198,14 @@ def endpoint_error(fault: RequestError, *, model: str, endpoint: str | None, nam
 def parse_object(body: bytes) -> dict[str, Any]:
     """The JSON object that an endpoint sent. Raises `RequestError` for anything else."""
     try:
-        reply = orjson.loads(body)
+        reply = _checked_depth(orjson.loads(body))
     except orjson.JSONDecodeError:
         reply = _mended(body)
     if isinstance(reply, dict):
         return reply
     start = body[:200].decode(errors="replace").strip()
     what = "an HTML page" if is_html(start) else "cut JSON" if start.startswith("{") else "something else"
+    what = what if start else "an empty body"
     raise RequestError(Outcome.NOT_JSON, f"The endpoint sent {what} instead of a JSON reply.", status=200, body=start)
 
 
@@ -223,9 +218,15 @@ def check_for_error(reply: dict[str, Any], *, key: str = "") -> None:
         raise error_of_status(status, words_of(orjson.dumps(reply)), key=key)
 
 
+def _checked_depth(reply: object) -> object:
+    # What nests deeper is no reply of this protocol, and neither orjson nor our own walks would take it.
+    return "JSON that nests too deeply" if is_too_deep(reply) else reply
+
+
 def _mended(body: bytes) -> object:
     # Half an emoji at the end of a cut text is JSON to most writers, and the answer is paid: it is replaced.
     try:
-        return orjson.loads(json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace"))
+        mended = json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace")
+        return _checked_depth(orjson.loads(mended))
     except (ValueError, RecursionError):
         return None

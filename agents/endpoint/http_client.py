@@ -2,23 +2,34 @@
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
+from ...personas.errors import parameter
 from ...personas.model import Outcome
 from .addresses import is_loopback, public_address
 from .errors import RequestError, check_for_error, error_of_status, parse_object, words_of
+from .fields import MOST_BYTES
+from .redaction import KeyRedactor
 from .response import RateLimitHeaders, read_rate_limits
 
 #: Seconds until a host that does not even take the connection counts as unreachable.
 _CONNECT = 10.0
+#: Seconds for an exchange of which only the silences are bounded otherwise: a file of a batch.
+_LONGEST_EXCHANGE = 6 * 3600.0
+
+#: Decoded bytes of a refusal that are read: it is only quoted.
+_MOST_OF_REFUSAL = 2**16
+#: Characters of an address or of aiohttp's words that are quoted.
+_QUOTED = 300
 
 
 class HttpConnection:
@@ -39,14 +50,19 @@ class HttpConnection:
         self._limits = (
             aiohttp.ClientTimeout(total=timeout, sock_connect=connect)
             if whole
-            else aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=timeout)
+            else aiohttp.ClientTimeout(total=_LONGEST_EXCHANGE, sock_connect=connect, sock_read=timeout)
         )
         self._headers = {"User-Agent": "populace"}
+        keys = [key, *base.query.values()]
         if base.user is not None:
-            pair = f"{base.user}:{base.password or ''}".encode()
-            self._headers["Authorization"] = f"Basic {b64encode(pair).decode()}"
+            pair = f"{base.user}:{base.password or ''}"
+            encoded = b64encode(pair.encode()).decode()
+            self._headers["Authorization"] = f"Basic {encoded}"
+            keys += [pair, encoded, base.user, base.password or ""]
         elif key:
             self._headers["Authorization"] = f"Bearer {key}"
+        #: Takes the keys of this endpoint out of what it sends.
+        self.redactor = KeyRedactor(keys)
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -71,25 +87,55 @@ class HttpConnection:
             )
         return self._session
 
+    async def exchange(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, most: int = MOST_BYTES, **content: Any
+    ) -> "HttpReply":
+        """The endpoint's reply to a request for `path`, of `most` decoded bytes. Raises `RequestError` for any other.
+
+        `content` is what aiohttp sends (`data`, `json`).
+        """
+        async with self.response(method, path, params=params, **content) as response:
+            body = await _read_body(response, most)
+            headers = response.headers
+        reply = parse_object(self.redactor.redact_body(body))
+        check_for_error(reply, key=self.key)
+        return HttpReply(reply, read_rate_limits(headers))
+
+    @asynccontextmanager
+    async def response(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, **content: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A response of success, unread; whatever breaks the connection inside the block is a `RequestError`."""
+        url = self.url(path).update_query(params) if params else self.url(path)
+        with self._faults():
+            # A redirect may lead to another machine, key and all: where it points is for a person to judge.
+            async with self.session().request(method, url, allow_redirects=False, **content) as response:
+                if not 200 <= response.status < 300:
+                    raise await self._refusal(response)
+                yield response
+
     @contextmanager
-    def faults(self) -> Iterator[None]:
-        """Turns whatever breaks a connection inside the block into a `RequestError`."""
+    def _faults(self) -> Iterator[None]:
         try:
             yield
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise RequestError(Outcome.UNREACHABLE, f"No connection could be made ({_cause(error)}).") from error
         except TimeoutError as error:
             raise RequestError(Outcome.TIMEOUT, f"No answer came within {self.timeout or 0:g} seconds.") from error
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, HttpProcessingError) as error:
             detail = f"The connection broke before the answer was complete ({_cause(error)})."
             raise RequestError(Outcome.DROPPED, detail) from error
 
-    def refused(self, status: int, body: bytes, headers: Mapping[str, str]) -> RequestError:
-        """The fault that a reply other than success means."""
-        words = words_of(body)
-        if 300 <= status < 400:
-            words = f"it redirects to {URL(headers.get('Location', '')).with_query(None).with_user(None)}"
-        return error_of_status(status, words, headers=headers, key=self.key)
+    async def _refusal(self, response: aiohttp.ClientResponse) -> RequestError:
+        """The fault that a status other than success means."""
+        try:
+            # Keys go first: words are cut, and a cut key would not be found.
+            words = words_of(self.redactor.redact_body(await _read_body(response, _MOST_OF_REFUSAL)))
+        except RequestError as fault:
+            words = fault.detail
+        if 300 <= response.status < 400:
+            words = f"it redirects to {_location(response.headers)}"
+        return error_of_status(response.status, self.redactor.redact(words), headers=response.headers, key=self.key)
 
     async def aclose(self) -> None:
         """Close the connections; the next use opens new ones."""
@@ -104,8 +150,32 @@ def _proxy_for(url: URL) -> str | None:
 
 
 def _cause(error: Exception) -> str:
-    # aiohttp's own words name host and port; the query, where some keep a key, is in none of them.
-    return " ".join(str(error).split()) or type(error).__name__
+    # aiohttp's own words name host and port; the query, where some keep a key, is in none of them. They may quote
+    # what came.
+    return " ".join(str(error).split())[:_QUOTED] or type(error).__name__
+
+
+def _location(headers: Mapping[str, str]) -> str:
+    try:
+        return str(URL(headers.get("Location", "")).with_query(None).with_user(None))[:_QUOTED]
+    except ValueError:
+        return "an address that is none"
+
+
+async def _read_body(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """The decoded body. Raises `RequestError` once it is longer than `most` bytes, however small it was when sent."""
+    body = bytearray()
+    # aiohttp decodes no more than a piece ahead of the reader; `read()` would lift that bound.
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > most:
+            raise RequestError(
+                Outcome.TOO_LARGE,
+                f"The response is longer than {most:,} bytes, and was not read to its end "
+                f"({parameter('max_response_bytes')} allows more).",
+                status=response.status,
+            )
+    return bytes(body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +193,13 @@ class HttpClient:
         """`timeout` is in seconds for a whole exchange; None where the caller sets a limit itself."""
         self._connection = HttpConnection(base_url, key=key, timeout=timeout)
 
-    async def post(self, path: str, payload: Mapping[str, Any]) -> HttpReply:
-        """The endpoint's reply to one request at `path` (`chat/completions`). Raises `RequestError` for any other."""
-        connection = self._connection
+    async def post(self, path: str, payload: Mapping[str, Any], *, most: int = MOST_BYTES) -> HttpReply:
+        """The endpoint's reply, of `most` bytes, to one request at `path` (`chat/completions`).
+
+        Raises `RequestError` for any other.
+        """
         data = aiohttp.BytesPayload(orjson.dumps(payload), content_type="application/json")
-        with connection.faults():
-            # A redirect may lead to another machine, key and all: where it points is for a person to judge.
-            async with connection.session().post(connection.url(path), data=data, allow_redirects=False) as response:
-                body = await response.read()
-        if response.status != 200:
-            raise connection.refused(response.status, body, response.headers)
-        reply = parse_object(body)
-        check_for_error(reply, key=connection.key)
-        return HttpReply(reply, read_rate_limits(response.headers))
+        return await self._connection.exchange("POST", path, most=most, data=data)
 
     async def aclose(self) -> None:
         """Close the connections; the next call opens new ones."""

@@ -11,12 +11,15 @@
 
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.runnables import Runnable
 
 from ...personas.errors import SetupError
 from .addresses import address_of, api_key, check_address, check_allowed, public_address
@@ -59,6 +62,10 @@ class ServedModel(Protocol):
         """The model at all of its endpoints."""
         ...
 
+    def limit_responses(self, most: int) -> None:
+        """Have at most so many decoded bytes of a response read, where it comes over our own connections."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ModelHandle:
@@ -74,6 +81,8 @@ class ModelHandle:
     at_once: int | None = None
     #: Seconds that each call is to be given at least.
     patience: float = 0.0
+    #: Whether it takes parameters with a request: a response format, a seed, a limit of length.
+    takes_parameters: bool = True
     #: The same model at further endpoints, which share its load.
     more: tuple["ModelHandle", ...] = ()
 
@@ -87,6 +96,11 @@ class ModelHandle:
         """The base URLs of all endpoints, separated by spaces; None for a model in the process."""
         return " ".join(handle.endpoint for handle in self.all if handle.endpoint) or None
 
+    def limit_responses(self, most: int) -> None:
+        """Have at most so many decoded bytes of a response read, where it comes over our own connections."""
+        if hasattr(self.chat, "max_response_bytes"):
+            self.chat.max_response_bytes = most
+
     async def aclose(self) -> None:
         """Close the model's connections, if it has any."""
         for handle in self.all:
@@ -96,9 +110,12 @@ class ModelHandle:
 
 
 def open_model(
-    model: str | BaseChatModel, *, base_url: str | Sequence[str] | None = None, timeout: float | None = None
+    model: str | BaseChatModel | Runnable[Any, Any],
+    *,
+    base_url: str | Sequence[str] | None = None,
+    timeout: float | None = None,
 ) -> ModelHandle:
-    """The model of that name, ready to be asked; or a handle on a chat model of the caller's own.
+    """The model of that name, ready to be asked; or a handle on a chat model or Runnable of the caller's own.
 
     Several base URLs (a sequence, or one string with spaces between) are endpoints that share the model's load.
     `timeout` is in seconds a call; None for who sets a limit itself, as a gateway does. Raises `SetupError` for an
@@ -106,6 +123,10 @@ def open_model(
     """
     if isinstance(model, BaseChatModel):
         return _own(model)
+    if isinstance(model, Runnable):
+        return _runnable(model)
+    if not isinstance(model, str):
+        raise SetupError(_not_a_model(model))
     provider, colon, served = model.partition(":")
     if provider == "procedural" and (not colon or served.startswith(_ACCURACY)):
         return _procedural(model, served.removeprefix(_ACCURACY) if colon else "1")
@@ -175,6 +196,63 @@ def _own(chat: BaseChatModel) -> ModelHandle:
     name = f"{type(chat).__name__}:{served}" if isinstance(served, str) else type(chat).__name__
     endpoint = public_address(address) if address else None
     return ModelHandle(name, chat, endpoint, chat._identifying_params.get("is_language_model") is not False)
+
+
+class RunnableChat(BaseChatModel):
+    """Any LangChain Runnable that takes messages, such as a chat model with fallbacks, as a chat model."""
+
+    runnable: Any
+
+    @property
+    def _llm_type(self) -> str:
+        return "runnable"
+
+    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        # What LangChain expects of a model without a synchronous call.
+        raise NotImplementedError("A Runnable is asked asynchronously: use ainvoke.")
+
+    async def _agenerate(
+        self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
+    ) -> ChatResult:
+        given = {**kwargs, "stop": stop} if stop else kwargs
+        answer = await self.runnable.ainvoke(messages, **given)
+        message = answer if isinstance(answer, BaseMessage) else AIMessage(str(answer))
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+def _not_a_model(model: object) -> str:
+    way = "give a name, a LangChain chat model, a Runnable or a compiled graph"
+    way = "compile it first: graph.compile()" if hasattr(model, "compile") else way
+    return f"The model is {type(model).__name__!r}; {way}."
+
+
+def _graph(graph: Any) -> ModelHandle:
+    from .graph_chat import GraphChat, check_graph
+
+    check_graph(graph)
+    return ModelHandle(f"graph:{graph.get_name()}", GraphChat(graph=graph), takes_parameters=False)
+
+
+def _runnable(model: Runnable[Any, Any]) -> ModelHandle:
+    if hasattr(model, "get_input_jsonschema") and hasattr(model, "stream_mode"):  # LangGraph's, which loads slowly
+        return _graph(model)
+    inner = [one for one in _parts(model) if isinstance(one, BaseChatModel)]
+    handles = [_own(one) for one in inner]  # each is checked as if it were given alone
+    served = "|".join(handle.name for handle in handles)
+    name = f"{type(model).__name__}:{served}" if served else type(model).__name__
+    endpoints = list(dict.fromkeys(handle.endpoint for handle in handles if handle.endpoint))
+    is_language_model = not handles or any(handle.is_language_model for handle in handles)
+    return ModelHandle(name, RunnableChat(runnable=model), " ".join(endpoints) or None, is_language_model)
+
+
+def _parts(model: object) -> Iterator[object]:
+    """A Runnable and all that it consists of."""
+    yield model
+    if not isinstance(model, BaseChatModel):
+        several = (*getattr(model, "fallbacks", ()), *getattr(model, "steps", ()))
+        for part in (getattr(model, "runnable", None), getattr(model, "bound", None), *several):
+            if isinstance(part, Runnable):
+                yield from _parts(part)
 
 
 def _openai(name: str, served: str, base_url: str | None, timeout: float | None) -> ModelHandle:

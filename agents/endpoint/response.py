@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -12,10 +12,16 @@ from langchain_core.outputs import ChatResult
 
 from ...personas.errors import EndpointError, HookError
 from ...personas.model import Outcome
-from .errors import RequestError, error_of_status
+from .errors import RequestError, error_of_status, is_html
+from .fields import MOST_TOKENS, FieldReader, check_seconds, read_seconds
+from .redaction import KeyRedactor, keys_of, redactor_of
+from .thoughts import split_thoughts
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SPANS = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
+
+#: Fields of a chat completion's message in which servers give what a model thought.
+REASONING_FIELDS = ("reasoning_content", "reasoning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +54,21 @@ def _is_zero(number: str | None) -> bool:
 
 
 def _seconds(span: str) -> float:
-    """Seconds in `1s`, `6m0s`, `120ms` or `7.5`; 0 for what cannot be read."""
+    """Seconds in `1s`, `6m0s`, `120ms` or `7.5`; 0 for what cannot be read or is beyond all reason."""
     spans = _SPANS.findall(span)
     if spans:
-        return sum(float(number) * _UNITS[unit] for number, unit in spans)
-    try:
-        return max(0.0, float(span))
-    except ValueError:
-        return 0.0
+        return check_seconds(sum(float(number) * _UNITS[unit] for number, unit in spans)) or 0.0
+    return read_seconds(span) or 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCounts:
+    """Tokens by an endpoint's own count; None where it gave none, or none that can be right."""
+
+    input: int | None = None
+    output: int | None = None
+    reasoning: int | None = None
+    cached: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +83,32 @@ class ModelResponse:
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
+    #: What a reasoning model thought before it answered; never a part of `raw`.
+    reasoning: str | None = None
     #: What the endpoint says of its rate limits, if it does.
     rate_limits: RateLimitHeaders | None = None
+    #: Fields beside the text whose value had the wrong type or was out of range, and which are unknown therefore.
+    invalid_fields: tuple[str, ...] = ()
+
+
+#: Why a model stopped without text of its own accord: such an answer is judged as any other.
+_EXPLAINED = frozenset({"length", "max_tokens", "content_filter", "refusal", "tool_calls", "function_call", "tool_use"})
+
+
+class EmptyResponseError(RequestError):
+    """A reply without an answer in it, which is the endpoint's fault; its tokens may be billed all the same."""
+
+    def __init__(self, response: ModelResponse) -> None:
+        what = "an HTML page in place of an answer" if response.raw.strip() else "an empty answer"
+        super().__init__(Outcome.EMPTY, f"The endpoint sent {what}, without a reason.", status=200)
+        self.response = response
+
+
+def check_answered(response: ModelResponse) -> None:
+    """Raise `EmptyResponseError` for a response that is empty, or a proxy's page, without a reason."""
+    is_explained = response.finish_reason in _EXPLAINED or bool(response.reasoning)
+    if not is_explained and (not response.raw.strip() or is_html(response.raw)):
+        raise EmptyResponseError(response)
 
 
 async def send_chat(
@@ -81,15 +118,19 @@ async def send_chat(
 
     Raises `RequestError` when none came, `EndpointError` when a model says itself that it can never answer.
     """
+    redactor = redactor_of(keys_of(chat))
 
     async def answer() -> ModelResponse:
         # The model's own method: a Runnable's ainvoke merges callbacks and config for 0.8 ms a call.
-        return response_of(await chat._agenerate(messages, **kwargs))
+        response = response_of(await chat._agenerate(messages, **kwargs))
+        values = {field.name: getattr(response, field.name) for field in fields(response)}
+        texts: dict[str, Any] = {name: redactor.redact(v) for name, v in values.items() if isinstance(v, str)}
+        return replace(response, **texts)
 
-    return await typed_errors(answer(), within=within)
+    return await typed_errors(answer(), within=within, redactor=redactor)
 
 
-async def typed_errors[T](answer: Awaitable[T], *, within: float) -> T:
+async def typed_errors[T](answer: Awaitable[T], *, within: float, redactor: KeyRedactor | None = None) -> T:
     """The answer of a model of any make, within so many seconds; raises what `send_chat` raises."""
     try:
         async with asyncio.timeout(within):
@@ -99,13 +140,13 @@ async def typed_errors[T](answer: Awaitable[T], *, within: float) -> T:
     except TimeoutError as error:
         raise RequestError(Outcome.TIMEOUT, f"No answer came within {within:g} seconds.") from error
     except Exception as error:  # a model of any make may raise anything, and one call is not the run
-        raise _foreign(error) from error
+        raise _foreign(error, redactor or redactor_of(())) from error
 
 
-def _foreign(error: Exception) -> RequestError:
+def _foreign(error: Exception, redactor: KeyRedactor) -> RequestError:
     # The clients of the well-known providers say the HTTP status of a refusal in `status_code`.
     status = getattr(error, "status_code", None)
-    words = " ".join(str(error).split())[:300]
+    words = _encodable(" ".join(redactor.redact(str(error)).split())[:300])
     if isinstance(status, int) and status >= 300:
         headers = getattr(getattr(error, "response", None), "headers", None)
         return error_of_status(status, words, headers=headers if isinstance(headers, Mapping) else None)
@@ -119,26 +160,47 @@ def response_of(result: ChatResult) -> ModelResponse:
     text = message.content if isinstance(message.content, str) else str(message.text)
     finish = (generation.generation_info or {}).get("finish_reason") or message.response_metadata.get("finish_reason")
     refusal = message.additional_kwargs.get("refusal")
-    usage: Mapping[str, Any] = (message.usage_metadata if isinstance(message, AIMessage) else None) or {}
+    thoughts, text = split_thoughts(text)
+    reasoning = "\n\n".join(part for part in (_reasoning_of(message), thoughts) if part)
+    output = result.llm_output or {}
+    invalid = list(output.get("invalid_fields", ()))
+    tokens = output.get("token_counts") or _count_tokens(message, invalid)
+    told = FieldReader({"finish_reason": finish}, invalid=invalid).text("finish_reason")
     return ModelResponse(
         raw=_encodable(str(refusal) if refusal else text),
         # So marked, a refusal that is read back from a run file is still one.
-        finish_reason="refusal" if refusal else str(finish) if finish else None,
-        input_tokens=_count(usage.get("input_tokens")),
-        output_tokens=_count(usage.get("output_tokens")),
-        reasoning_tokens=_detail(usage.get("output_token_details"), "reasoning"),
-        cached_tokens=_detail(usage.get("input_token_details"), "cache_read"),
-        rate_limits=(result.llm_output or {}).get("rate_limits"),
+        finish_reason="refusal" if refusal else told or None,
+        input_tokens=tokens.input,
+        output_tokens=tokens.output,
+        reasoning_tokens=tokens.reasoning,
+        cached_tokens=tokens.cached,
+        reasoning=_encodable(reasoning) or None,
+        rate_limits=output.get("rate_limits"),
+        invalid_fields=tuple(invalid),
     )
 
 
-def _detail(details: Mapping[str, Any] | None, name: str) -> int | None:
-    # langchain-openai puts the service tier before the name: priority_cache_read.
-    return next((_count(n) for key, n in (details or {}).items() if key.endswith(name)), None)
+def _reasoning_of(message: BaseMessage) -> str:
+    """What a message says apart from its text that the model thought, in any of the ways there are."""
+    given = message.additional_kwargs
+    for name in REASONING_FIELDS:
+        if isinstance(thought := given.get(name), str) and thought.strip():
+            return thought.strip()
+    blocks = message.content if isinstance(message.content, list) else ()
+    parts = (block.get(kind) for block in blocks if isinstance(block, dict) for kind in ("thinking", "reasoning"))
+    return "\n\n".join(part.strip() for part in parts if isinstance(part, str) and part.strip())
 
 
-def _count(number: object) -> int | None:
-    return number if isinstance(number, int) else None
+def _count_tokens(message: BaseMessage, invalid: list[str]) -> TokenCounts:
+    metadata = message.usage_metadata if isinstance(message, AIMessage) else None
+    usage = FieldReader(metadata, path="usage.", invalid=invalid)
+    prompt = usage.count("input_tokens")
+    return TokenCounts(
+        prompt,
+        usage.count("output_tokens"),
+        usage.object("output_token_details").count_ending("reasoning"),
+        usage.object("input_token_details").count_ending("cache_read", MOST_TOKENS if prompt is None else prompt),
+    )
 
 
 def _encodable(text: str) -> str:

@@ -1,11 +1,13 @@
-"""What calls cost, the totals of a run, and what stops further calls: prices, meter, budget and breaker."""
+"""What calls cost, the totals of a run, and what stops further calls: prices, meter and budget."""
 
+import asyncio
 import math
 from collections import Counter, defaultdict, deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import Lock
-from typing import TYPE_CHECKING
+from threading import RLock
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from ...personas.errors import PausedError, SetupError, parameter
 from ...personas.model import Outcome
@@ -151,14 +153,15 @@ class Spent:
     def add(self, call: Call) -> None:
         """Count one call that was sent."""
         self.calls += 1
-        if call.raw is None:
-            return
-        self.answers += 1
+        # A reply without an answer may be billed as well.
         self.input_tokens += call.input_tokens or 0
         self.output_tokens += call.output_tokens or 0
         self.reasoning_tokens += call.reasoning_tokens or 0
         self.cached_tokens += call.cached_tokens or 0
         self.cost += call.cost or 0.0
+        if call.raw is None:
+            return
+        self.answers += 1
         self.unpriced += call.cost is None
         self.uncounted += call.output_tokens is None
 
@@ -173,28 +176,22 @@ class Meter:
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     #: Requests that were answered without being sent: by the run's own ledger ("ledger") or a store ("cache", "fork").
     recalled: Counter[str] = field(default_factory=Counter)
+    #: Rows of the cache that were ignored because they are damaged.
+    damaged: int = 0
     #: Calls begun in this session.
     begun: int = 0
     #: What is waited for now because an endpoint is gone, in words; empty where nothing is.
     outage: str = ""
-    #: The budget that the run shares with others, if any.
-    shared: "SharedBudget | None" = None
+    #: What the calls are held to; the first client that counts here opens one where there is none.
+    budget: "Budget | None" = None
 
     def add(self, call: Call) -> None:
         """Count an attempt that was sent and has ended."""
         self.total.add(call)
-        if self.shared is not None:
-            self.shared.add(call)
+        if self.budget is not None and self.budget.parent is not None:
+            self.budget.parent.count(call)
         self.by_purpose[call.purpose].add(call)
         self.outcomes[call.outcome] += 1
-
-
-#: Of the latest calls, how many are looked at, and how many there must be before they say anything.
-_LATEST = 200
-_ENOUGH = 100
-
-#: Ends that are no error of the endpoint's: a refusal is an answer, and too many calls are the limiter's concern.
-_NO_ERRORS = frozenset({Outcome.OK, Outcome.REFUSAL, Outcome.RATE_LIMITED})
 
 
 def check_priced(limits: Limits, prices: Prices | None) -> None:
@@ -207,103 +204,367 @@ def check_priced(limits: Limits, prices: Prices | None) -> None:
         )
 
 
+#: Answers of one kind that are remembered; how many there must be before they tell what the next one takes; and the
+#: share of them that took no more than is then expected.
+_REMEMBERED = 200
+_TOLD = 5
+_QUANTILE = 0.95
+#: Real tokens to an estimated one of a prompt before any were counted: at most (one a byte), and for a call alone.
+_RATIO_AT_MOST, _RATIO_ALONE = 4.0, 4 / 3
+#: Tokens expected of a first answer that has no limit; until it is there, no other call of its kind is sent.
+_UNLIMITED = 1_024
+
+#: Ends after which nobody knows whether the call was paid for.
+_UNKNOWN = frozenset({Outcome.TIMEOUT, Outcome.DROPPED})
+
+
+type _Cap = Literal["max_tokens", "max_cost"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallKind:
+    """Calls that are expected to take about the same: of one purpose, to one model."""
+
+    model: str
+    purpose: str
+    #: Tokens of an answer at most; 0 where the endpoint decides.
+    limit: int
+    prices: Prices | None = None
+
+
+@dataclass(slots=True)
+class _Use:
+    """The calls of one kind: those in flight, and what the latest answered ones took."""
+
+    kind: CallKind
+    #: Real tokens to an estimated one of prompts, of all kinds of calls to the model.
+    ratios: deque[float]
+    in_flight: int = 0
+    #: Estimated tokens of the prompts in flight.
+    prompts: int = 0
+    _outputs: deque[int] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+
+    def learn(self, prompt: int, asked: int, answered: int) -> None:
+        """Take note of what a call took whose prompt was estimated at so many tokens."""
+        self.ratios.append(asked / max(1, prompt))
+        self._outputs.append(answered)
+
+    def expected(self, calls: int, prompts: int, *, alone: bool = False) -> tuple[float, float]:
+        """Tokens asked and answered that calls with so many estimated tokens of prompts are expected to take."""
+        if not calls:
+            return 0.0, 0.0
+        ratio = max(self.ratios, default=_RATIO_ALONE if alone else _RATIO_AT_MOST)
+        if len(self._outputs) >= _TOLD:
+            each: float = sorted(self._outputs)[math.ceil(_QUANTILE * len(self._outputs)) - 1]
+        elif self.kind.limit:
+            each = self.kind.limit
+        else:
+            each = max(self._outputs, default=_UNLIMITED) if alone else math.inf
+        return prompts * ratio, calls * each
+
+    def dollars(self, asked: float, answered: float) -> float:
+        """What tokens of this kind cost."""
+        return self.kind.prices.of(asked, answered) if self.kind.prices is not None else 0.0
+
+
+class BudgetLog(Protocol):
+    """Keeps reservations, so that calls whose end was never seen count as spent in the next session."""
+
+    def reserved(self, tokens: float, cost: float) -> int:
+        """Keep a reservation before its call is sent; its number. Called under the budget's lock."""
+        ...
+
+    def settled(self, number: int, call: Call | None) -> None:
+        """Keep what a reserved call took; None for one that was not sent."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Reservation:
+    """What a budget keeps free for one call until it is settled."""
+
+    kind: CallKind
+    #: Estimated tokens of the prompt.
+    prompt: int
+    #: Its number in the budget's log.
+    number: int = 0
+    #: The reservation in the budget that several runs share.
+    shared: "Reservation | None" = None
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A call that waits until the budget has room for it."""
+
+    kind: CallKind
+    prompt: int
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[None]
+    reservation: Reservation | None = None
+
+    def wake(self, refusal: str) -> None:
+        """Let the call go on, or refuse it; from any thread."""
+        if self.loop is _running_loop():
+            self._wake(refusal)
+            return
+        with suppress(RuntimeError):  # its loop is closed, and its caller gone
+            self.loop.call_soon_threadsafe(self._wake, refusal)
+
+    def _wake(self, refusal: str) -> None:
+        if self.future.done():
+            return
+        if refusal:
+            self.future.set_exception(PausedError(refusal))
+        else:
+            self.future.set_result(None)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 class Budget:
-    """Lets calls begin as long as what is spent is below every cap; so at most those in flight pass it."""
+    """Lets a call be sent if every cap holds even when all calls in flight take what is expected of them.
 
-    def __init__(self, limits: Limits, meter: Meter, prices: Prices | None) -> None:
-        """Raises `SetupError` for a cap on money without prices."""
-        check_priced(limits, prices)
-        self._limits = limits
-        self._meter = meter
-        self._under_way = 0
-        self._is_capped = any(cap is not None for cap in (limits.max_calls, limits.max_tokens, limits.max_cost))
+    Expected are the counted tokens of the prompt and an answer as long as 95 % of those of its kind, or as its limit
+    while few were seen. A call that does not fit waits for calls in flight to take less. If none are in flight, the
+    budget is spent: this call and all later ones are refused. May be used from any thread; a budget with a `parent`
+    reserves there too.
+    """
 
-    def begin(self) -> None:
-        """Count a call as begun. Raises `PausedError` when the budget is spent."""
-        if self._is_capped and (spent := self._spent()):
-            self._meter.outcomes[Outcome.BUDGET] += 1
-            raise PausedError(spent)
-        if self._meter.shared is not None:
-            self._meter.shared.begin()
-        self._under_way += 1
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        spent: Spent | None = None,
+        *,
+        parent: "Budget | None" = None,
+        log: BudgetLog | None = None,
+    ) -> None:
+        """`spent` is what calls have used so far; their meter, or `count`, adds to it."""
+        self.limits = limits or Limits()
+        self.spent = spent if spent is not None else Spent()
+        self.parent = parent
+        #: What calls are expected to have used whose end was not seen, and the tokens of answers nobody counted.
+        self.unseen = Spent()
+        self._log = log
+        self._lock = RLock()
+        self._uses: dict[CallKind, _Use] = {}
+        self._ratios: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
+        self._in_flight = 0
+        self._waiting: deque[_Waiting] = deque()
+        #: Why no call is admitted any more; empty while some may be.
+        self._refusal = ""
+        self._caps_tokens = self.limits.max_tokens is not None or self.limits.max_cost is not None
+        self._is_capped = self._caps_tokens or self.limits.max_calls is not None
 
-    def end(self) -> None:
-        """Count a call as ended; the meter has its numbers already."""
-        self._under_way -= 1
-        if self._meter.shared is not None:
-            self._meter.shared.end()
+    @property
+    def needs_tokens(self) -> bool:
+        """Whether it has to be told how many tokens a prompt has."""
+        return self._caps_tokens or self._log is not None or (self.parent is not None and self.parent.needs_tokens)
 
-    def _spent(self) -> str:
-        total, limits = self._meter.total, self._limits
-        calls = total.calls + self._under_way
-        if limits.max_calls is not None and calls >= limits.max_calls:
-            return f"The budget of {limits.max_calls:,} calls is spent; a higher {parameter('max_calls')} goes on."
-        caps_tokens = limits.max_tokens is not None or limits.max_cost is not None
-        if caps_tokens and 2 * total.uncounted > total.answers:
-            return f"The endpoint does not count tokens, so only {parameter('max_calls')} can cap what the run costs."
-        if limits.max_tokens is not None and total.tokens >= limits.max_tokens:
-            return (
-                f"The budget of {limits.max_tokens:,} tokens is spent ({total.tokens:,} were counted); "
-                f"a higher {parameter('max_tokens')} goes on."
-            )
-        if limits.max_cost is not None and total.cost >= limits.max_cost:
-            return (
-                f"The budget of {limits.max_cost:g} dollars is spent ({total.cost:.4f} by the prices of this run); "
-                f"a higher {parameter('max_cost')} goes on."
-            )
-        return ""
+    @property
+    def text(self) -> str:
+        """What is spent, as a sentence; empty before the first call, and where nothing is capped."""
+        spent, unseen = self.spent, self.unseen
+        if not self._is_capped or not spent.calls + unseen.calls:
+            return ""
+        cost = f", ${spent.cost:.4f}" if spent.cost else ""
+        said = f"Spent: {_some(spent.calls, 'call')}, {spent.tokens:,} tokens{cost}"
+        if unseen.tokens or unseen.calls:
+            dollars = f", ${unseen.cost:.4f}" if unseen.cost else ""
+            said += f"; and up to {unseen.tokens:,} tokens{dollars} by calls whose use is not known"
+        return f"{said}."
 
+    @property
+    def is_over(self) -> bool:
+        """Whether a call was refused, or all are, here or in the parent."""
+        return bool(self._refusal) or (self.parent is not None and self.parent.is_over)
 
-class SharedBudget:
-    """One budget of several runs that go on at once: the calls of all of them count. May be used from any thread."""
-
-    def __init__(self, limits: Limits, prices: Prices | None = None, *, spent: Spent | None = None) -> None:
-        """`spent` is what earlier sessions used. Raises `SetupError` for a cap on money without prices."""
-        self._meter = Meter(spent or Spent())
-        self._budget = Budget(limits, self._meter, prices)
-        self._lock = Lock()
-
-    def begin(self) -> None:
-        """Count a call as begun. Raises `PausedError` when the budget is spent."""
-        with self._lock:
-            self._budget.begin()
-
-    def end(self) -> None:
-        """Count a call as ended."""
-        with self._lock:
-            self._budget.end()
-
-    def add(self, call: Call) -> None:
-        """Count what a call used."""
-        with self._lock:
-            self._meter.total.add(call)
-
-
-class Breaker:
-    """Stops a run most of whose calls fail, before they cost more."""
-
-    def __init__(self, most: float) -> None:
-        self._most = most
-        self._latest: deque[bool] = deque()
-        self._failed = 0
-        self._tripped = ""
+    def check_priced(self, prices: Prices | None) -> None:
+        """Raise `SetupError` for a cap on money, here or in the parent, without known prices."""
+        check_priced(self.limits, prices)
+        if self.parent is not None:
+            self.parent.check_priced(prices)
 
     def check(self) -> None:
-        """Raise `PausedError` once too many of the latest calls have failed."""
-        if self._tripped:
-            raise PausedError(self._tripped)
+        """Raise `PausedError` when nothing is left for a call, whatever it takes."""
+        with self._lock:
+            refusal = self._refusal or self._exhausted()
+        if refusal:
+            raise PausedError(refusal)
+        if self.parent is not None:
+            self.parent.check()
 
-    def note(self, outcome: Outcome, reason: str) -> None:
-        """Count a call that has ended."""
-        if outcome is Outcome.RATE_LIMITED:
-            return
-        self._latest.append(outcome not in _NO_ERRORS)
-        self._failed += self._latest[-1]
-        if len(self._latest) > _LATEST:
-            self._failed -= self._latest.popleft()
-        latest = len(self._latest)
-        if latest >= _ENOUGH and self._failed > self._most * latest and not self._tripped:
-            self._tripped = (
-                f"{self._failed} of the latest {latest} calls failed, more than the share of {self._most:g} that is "
-                f"allowed ({parameter('max_error_rate')}); the last one: {reason or outcome}"
-            )
+    def stop(self, why: str) -> None:
+        """Refuse all further calls; those in flight end."""
+        with self._lock:
+            self._refusal = self._refusal or why
+            self._admit()
+
+    async def reserve(self, kind: CallKind, prompt: int = 0) -> Reservation:
+        """Wait until there is room for a call, and keep it free. Raises `PausedError` when the budget is spent.
+
+        `prompt` is the estimated number of tokens that are asked.
+        """
+        mine = await self._reserve(kind, prompt)
+        if self.parent is not None:
+            try:
+                mine.shared = await self.parent.reserve(kind, prompt)
+            except BaseException:
+                self._settle(mine, None, was_sent=False)
+                raise
+        return mine
+
+    def settle(self, reservation: Reservation, call: Call | None, *, was_sent: bool) -> None:
+        """End a reservation. `call` was counted already; it is None where its end was not seen or it was not sent."""
+        self._settle(reservation, call, was_sent=was_sent)
+        if self.parent is not None and reservation.shared is not None:
+            self.parent._settle(reservation.shared, call, was_sent=was_sent)
+
+    def count(self, call: Call) -> None:
+        """Add what a call used to what is spent."""
+        with self._lock:
+            self.spent.add(call)
+
+    async def _reserve(self, kind: CallKind, prompt: int) -> Reservation:
+        with self._lock:
+            if not self._is_capped and not self._refusal:
+                return self._take(kind, prompt)
+            loop = asyncio.get_running_loop()
+            waiting = _Waiting(kind, prompt, loop, loop.create_future())
+            self._waiting.append(waiting)
+            self._admit()
+        try:
+            await waiting.future
+        except asyncio.CancelledError:
+            with self._lock:
+                if waiting.reservation is not None:
+                    self._settle(waiting.reservation, None, was_sent=False)
+                elif waiting in self._waiting:
+                    self._waiting.remove(waiting)
+            raise
+        if waiting.reservation is None:
+            raise RuntimeError("a call was woken without a reservation")
+        return waiting.reservation
+
+    def _use(self, kind: CallKind) -> _Use:
+        found = self._uses.get(kind)
+        if found is None:
+            found = self._uses[kind] = _Use(kind, self._ratios[kind.model])
+        return found
+
+    def _take(self, kind: CallKind, prompt: int) -> Reservation:
+        use = self._use(kind)
+        use.in_flight += 1
+        use.prompts += prompt
+        self._in_flight += 1
+        number = 0
+        if self._log is not None:
+            asked, answered = use.expected(1, prompt, alone=True)
+            number = self._log.reserved(asked + answered, use.dollars(asked, answered))
+        return Reservation(kind, prompt, number)
+
+    def _settle(self, reservation: Reservation, call: Call | None, *, was_sent: bool) -> None:
+        with self._lock:
+            use = self._uses[reservation.kind]
+            use.in_flight -= 1
+            use.prompts -= reservation.prompt
+            self._in_flight -= 1
+            if call is not None and call.input_tokens is not None and call.output_tokens is not None:
+                use.learn(reservation.prompt, call.input_tokens, call.output_tokens)
+            elif was_sent and (call is None or call.raw is not None or call.outcome in _UNKNOWN):
+                asked, answered = use.expected(1, reservation.prompt, alone=True)
+                self.unseen.calls += call is None
+                self.unseen.input_tokens += math.ceil(asked)
+                self.unseen.output_tokens += math.ceil(answered)
+                self.unseen.cost += use.dollars(asked, answered)
+            if self._log is not None and (call is not None or not was_sent):
+                self._log.settled(reservation.number, call)
+            self._admit()
+
+    def _admit(self) -> None:
+        """Wake calls in the order in which they came, as long as the first of them fits."""
+        while self._waiting:
+            first = self._waiting[0]
+            if first.future.cancelled():
+                self._waiting.popleft()
+                continue
+            self._refusal = self._refusal or self._exhausted()
+            if not self._refusal and (lacking := self._lacking(first)) is not None:
+                if self._in_flight:
+                    return
+                self._refusal = _refusal(*lacking)
+            self._waiting.popleft()
+            if not self._refusal:
+                first.reservation = self._take(first.kind, first.prompt)
+            first.wake(self._refusal)
+
+    def _exhausted(self) -> str:
+        """Why no call may be sent, whatever those in flight take; empty where one may."""
+        total, limits = self.spent, self.limits
+        calls = total.calls + self.unseen.calls + self._in_flight
+        if limits.max_calls is not None and calls >= limits.max_calls:
+            return f"The budget of {limits.max_calls:,} calls is spent; a higher {parameter('max_calls')} goes on."
+        if self._caps_tokens and 2 * total.uncounted > total.answers:
+            return f"The endpoint does not count tokens, so only {parameter('max_calls')} can cap what the run costs."
+        tokens, cost = total.tokens + self.unseen.tokens, total.cost + self.unseen.cost
+        if limits.max_tokens is not None and tokens >= limits.max_tokens:
+            return _refusal("max_tokens", limits.max_tokens, tokens)
+        if limits.max_cost is not None and cost >= limits.max_cost:
+            return _refusal("max_cost", limits.max_cost, cost)
+        return ""
+
+    def _lacking(self, call: _Waiting) -> tuple[_Cap, float, float, float, float, float] | None:
+        """The cap within which a call does not fit beside those in flight, as `_refusal` takes it; None if it fits."""
+        if not self._caps_tokens:
+            return None
+        use = self._use(call.kind)
+        asked, answered = use.expected(1, call.prompt, alone=not self._in_flight)
+        held, held_cost = self._held()
+        cost = use.dollars(asked, answered)
+        most, used = self.limits.max_tokens, self.spent.tokens + self.unseen.tokens
+        if most is not None and used + held + asked + answered > most:
+            return "max_tokens", most, used, asked + answered, asked, answered
+        dollars, paid = self.limits.max_cost, self.spent.cost + self.unseen.cost
+        if dollars is not None and paid + held_cost + cost > dollars:
+            return "max_cost", dollars, paid, cost, asked, answered
+        return None
+
+    def _held(self) -> tuple[float, float]:
+        """Tokens and dollars that all calls in flight are expected to take."""
+        tokens = cost = 0.0
+        for use in self._uses.values():
+            asked, answered = use.expected(use.in_flight, use.prompts)
+            tokens += asked + answered
+            cost += use.dollars(asked, answered)
+        return tokens, cost
+
+
+def _refusal(
+    cap: _Cap,
+    most: float,
+    used: float,
+    takes: float = 0,
+    asked: float = 0,
+    answered: float = 0,
+) -> str:
+    """Why a budget of tokens or money admits no call; `takes` is what the next one may use, 0 where nothing is left."""
+    is_cost = cap == "max_cost"
+    budget = f"{most:g} dollars" if is_cost else f"{most:,} tokens"
+    goes_on = f"a higher {parameter(cap)} goes on."
+    next_call = f"{takes:.2g} dollars" if is_cost else f"{math.ceil(takes):,}"
+    next_call += f" ({math.ceil(asked):,} tokens asked, {math.ceil(answered):,} answered at most)"
+    if not used:
+        return (
+            f"The budget of {budget} does not cover one call, which may take {next_call}; nothing was sent: {goes_on}"
+        )
+    counted = f"{used:.4f} by the prices of this run" if is_cost else f"{used:,.0f} were counted"
+    left = f", and the next call may take {next_call}" if takes else ""
+    return f"The budget of {budget} is spent ({counted}{left}); {goes_on}"
+
+
+def _some(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -3,21 +3,25 @@
 import sqlite3
 import threading
 import time
-from contextlib import ExitStack, closing, suppress
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
+from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from ...personas.errors import CacheError, SetupError, parameter
 from ...personas.files import remove_parts, whole_file
 from .call import Call, CallKey, RecordedReply
+from .in_flight import RequestsInFlight
 
 #: Answers wait at most this long for others to share their commit, which costs the same whatever it holds.
 GROUP_SECONDS = 0.05
 
 #: "PopC" in the file's header: it tells a cache from other databases.
 _APPLICATION = 0x506F7043
-_VERSION = 1
+_VERSION = 3
 
 _FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 
@@ -32,6 +36,8 @@ CREATE TABLE IF NOT EXISTS answers (
     model TEXT NOT NULL, purpose TEXT NOT NULL, raw TEXT NOT NULL, finish_reason TEXT,
     input_tokens INTEGER, output_tokens INTEGER, reasoning_tokens INTEGER, cached_tokens INTEGER,
     kept_at INTEGER NOT NULL, -- seconds since 1970, UTC
+    reasoning TEXT, -- what a reasoning model thought before it answered
+    checksum BLOB, -- of the answer and its request; none in rows of caches made before there were any
     UNIQUE (request_hash, replicate, scope)
 );
 PRAGMA application_id = {application};
@@ -42,16 +48,26 @@ _KEEP_SCOPE = "INSERT INTO scopes (scope) VALUES (?) ON CONFLICT (scope) DO NOTH
 # A model's text may hold halves of surrogate pairs, which are no UTF-8: it goes in and comes out as bytes.
 _KEEP = """
 INSERT INTO answers (request_hash, replicate, scope, model, purpose, raw, finish_reason,
-                     input_tokens, output_tokens, reasoning_tokens, cached_tokens, kept_at)
-VALUES (?, ?, (SELECT id FROM scopes WHERE scope = ?), ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?, ?, ?)
+                     input_tokens, output_tokens, reasoning_tokens, cached_tokens, kept_at, reasoning, checksum)
+VALUES (?, ?, (SELECT id FROM scopes WHERE scope = ?), ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?, ?, ?,
+        CAST(? AS TEXT), ?)
 ON CONFLICT (request_hash, replicate, scope) DO NOTHING
 """
 _RECALL = """
-SELECT CAST(raw AS BLOB), CAST(finish_reason AS BLOB), input_tokens, output_tokens, reasoning_tokens, cached_tokens
+SELECT CAST(raw AS BLOB), CAST(finish_reason AS BLOB), CAST(reasoning AS BLOB),
+       input_tokens, output_tokens, reasoning_tokens, cached_tokens, checksum
 FROM answers WHERE request_hash = ? AND replicate = ? AND scope = (SELECT id FROM scopes WHERE scope = ?)
 """
 
+_FORGET = """
+DELETE FROM answers WHERE request_hash = ? AND replicate = ? AND scope = (SELECT id FROM scopes WHERE scope = ?)
+"""
+
 type _Key = tuple[str, str, int]
+
+#: The caches that are open in this process, and by how many runs: those that share a file share what is in flight.
+_OPEN: dict[Path, "AnswerCache"] = {}
+_OPENING = threading.Lock()
 
 
 class AnswerCache:
@@ -80,9 +96,40 @@ class AnswerCache:
         self._pending: dict[_Key, Call] = {}
         self._failure: Exception | None = None
         self._reported = False
+        #: Rows that were ignored because they do not match their checksum, in this session; they are paid for again.
+        self.damaged = 0
+        self._damaged: set[_Key] = set()
+        self._users = 1
+        self._in_flight = RequestsInFlight(path.with_name(f"{path.name}.locks"))
         self._work, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="populace-cache", daemon=True)
         self._thread.start()
+
+    @classmethod
+    def shared(cls, path: Path) -> Self:
+        """The cache that this process has open at the path, or a new one; each caller closes it."""
+        with _OPENING:
+            place = path.resolve()
+            found = _OPEN.get(place)
+            if found is None or found._failure is not None:
+                found = _OPEN[place] = cls(path)
+            else:
+                found._users += 1
+            return cast("Self", found)
+
+    @asynccontextmanager
+    async def claim(self, key: CallKey, scope: str, *, patience: float) -> AsyncIterator[None]:
+        """Within it, the request is sent by the caller alone, unless another has its answer or takes too long."""
+        at = (scope, key.request_hash, key.replicate)
+        name = f"{key.request_hash} {key.replicate} {scope}"
+        is_mine = await self._in_flight.claim(name, lambda: self.recall(key, scope) is not None, patience=patience)
+        try:
+            yield
+        finally:
+            if is_mine:
+                with self._lock:  # other processes find an answer once it is committed
+                    is_pending = at in self._pending
+                    self._in_flight.release(name, keep_lock=is_pending)
 
     def recall(self, key: CallKey, scope: str) -> RecordedReply | None:
         """The answer to this very request and replicate, if any run has kept one. Raises `CacheError`."""
@@ -102,8 +149,14 @@ class AnswerCache:
             ) from error
         if row is None:
             return None
-        raw, finish_reason, *tokens = row
-        return RecordedReply(_text(raw), None if finish_reason is None else _text(finish_reason), *tokens)
+        raw, finish_reason, reasoning, *tokens, checksum = row
+        if checksum is not None and checksum != _checksum(*at, raw, finish_reason, reasoning, *tokens):
+            with self._lock:
+                if (scope, key.request_hash, key.replicate) not in self._damaged:
+                    self._damaged.add((scope, key.request_hash, key.replicate))
+                    self.damaged += 1
+            return None
+        return replace(RecordedReply(_text(raw) or "", _text(finish_reason), *tokens), reasoning=_text(reasoning))
 
     def keep(self, call: Call, scope: str) -> None:
         """Take an answer over and return at once; it is durable soon after. Raises `CacheError`."""
@@ -118,16 +171,23 @@ class AnswerCache:
         self._work.set()
 
     def close(self) -> None:
-        """Commit what is left and let go of the file.
+        """Commit what is left and let go of the file, once nobody else in this process uses it.
 
         Raises `CacheError` when something could not be written and no caller has got that error yet.
         """
+        with _OPENING:
+            self._users -= 1
+            if self._users > 0:
+                return
+            if _OPEN.get(self.path.resolve()) is self:
+                del _OPEN[self.path.resolve()]
         with self._lock:
             self._closing.set()
         self._work.set()
         self._thread.join()
         with self._reading:
             self._read_con.close()
+        self._in_flight.close()
         if self._failure is not None and not self._reported:
             raise self._cache_error(self._failure)
 
@@ -165,10 +225,15 @@ class AnswerCache:
         with self._lock:
             for key in batch:
                 del self._pending[key]
+                self._damaged.discard(key)
+                scope, request_hash, replicate = key
+                self._in_flight.unlock(f"{request_hash} {replicate} {scope}")
 
     def _write(self, batch: dict[_Key, Call]) -> None:
         self._write_con.execute("BEGIN IMMEDIATE")
         self._write_con.executemany(_KEEP_SCOPE, [(scope,) for scope in {scope for scope, _, _ in batch}])
+        spoilt = [_place_of(key) for key in batch if key in self._damaged]
+        self._write_con.executemany(_FORGET, spoilt)
         self._write_con.executemany(_KEEP, [_row(scope, call) for (scope, _, _), call in batch.items()])
         self._write_con.execute("COMMIT")
         self.commits += 1
@@ -262,6 +327,11 @@ def _make(con: sqlite3.Connection, patience: float) -> None:
     # Each commit reaches the disk, at half a millisecond: SQLite's default here would lose some in a power cut.
     con.execute("PRAGMA synchronous = FULL")
     con.executescript(_TABLES.format(application=_APPLICATION, version=_VERSION))
+    columns = {name for _, name, *_ in con.execute("PRAGMA table_info(answers)")}
+    for name, kind in (("reasoning", "TEXT"), ("checksum", "BLOB")):  # which files of formats 1 and 2 lack
+        if name not in columns:
+            with suppress(sqlite3.OperationalError):  # another process was quicker
+                con.execute(f"ALTER TABLE answers ADD COLUMN {name} {kind}")
 
 
 def _refusal(path: Path, error: sqlite3.Error | OSError, patience: float) -> SetupError:
@@ -291,31 +361,44 @@ def _code(error: Exception) -> int | None:
 
 def _row(scope: str, call: Call) -> tuple[object, ...]:
     reply = _reply(call)
-    finish_reason = None if reply.finish_reason is None else _bytes(reply.finish_reason)
+    at = _place_of((scope, call.request_hash, call.replicate))
+    tokens = (call.input_tokens, call.output_tokens, call.reasoning_tokens, call.cached_tokens)
+    told = (_bytes(reply.raw), _bytes(reply.finish_reason), _bytes(reply.reasoning))
     return (
-        bytes.fromhex(call.request_hash),
-        call.replicate,
-        scope,
+        *at,
         call.model,
         f"{call.purpose}@{call.prompt_version}",
-        _bytes(reply.raw),
-        finish_reason,
-        call.input_tokens,
-        call.output_tokens,
-        call.reasoning_tokens,
-        call.cached_tokens,
+        *told[:2],
+        *tokens,
         int(call.ended_at.timestamp()),
+        told[2],
+        _checksum(*at, *told, *tokens),
     )
+
+
+def _place_of(key: _Key) -> tuple[bytes, int, str]:
+    scope, request_hash, replicate = key
+    return bytes.fromhex(request_hash), replicate, scope
+
+
+def _checksum(*fields: bytes | str | int | None) -> bytes:
+    """Of a row's fields in their order: where they are, what was answered, and the tokens."""
+    digest = blake2b(digest_size=8)
+    for field in fields:
+        data = field if isinstance(field, bytes) else str(field).encode()
+        digest.update(len(data).to_bytes(8))
+        digest.update(data)
+    return digest.digest()
 
 
 def _reply(call: Call) -> RecordedReply:
     tokens = (call.input_tokens, call.output_tokens, call.reasoning_tokens, call.cached_tokens)
-    return RecordedReply(call.raw or "", call.finish_reason, *tokens)
+    return RecordedReply(call.raw or "", call.finish_reason, *tokens, reasoning=call.reasoning)
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else text.encode("utf-8", "surrogatepass")
 
 
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "surrogatepass")
+def _text(data: bytes | None) -> str | None:
+    return None if data is None else data.decode("utf-8", "surrogatepass")

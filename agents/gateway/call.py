@@ -1,7 +1,7 @@
 """One attempt at the model, as the gateway reports it; and the ledger that keeps every one of them."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -22,6 +22,36 @@ class CallKey:
     request_hash: str
     replicate: int = 0
     job: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPart:
+    """A part of the messages of requests, which many share: a row of `request_parts`."""
+
+    #: 63 bits of a hash of the role and the text.
+    part: int
+    #: system, user, assistant, or schema for the form of the answer that was asked for.
+    role: str
+    text: str
+
+
+def split_request(messages: Iterable[tuple[str, str]], schema: str | None = None) -> tuple[RequestPart, ...]:
+    """The parts of messages (role and text), and of the schema of the answer.
+
+    A message but the system's is split at blank lines, so that what prompts share (world, persona, actions) is a part
+    of its own. Joined by blank lines, parts of one role in a row are the message.
+    """
+    parts = [
+        (role, text)
+        for role, message in messages
+        for text in ((message,) if role == "system" else message.split("\n\n"))
+    ]
+    return tuple([_part_of(*one) for one in (parts if schema is None else [*parts, ("schema", schema)])])
+
+
+def _part_of(role: str, text: str) -> RequestPart:
+    digest = hashlib.blake2b(f"{role}\0{text}".encode(errors="surrogatepass"), digest_size=8).digest()
+    return RequestPart(int.from_bytes(digest) >> 1, role, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +99,14 @@ class Call:
     role: str = "default"
     #: The code of what the check of the answer found, as in `AnswerMistake`; None where it has none.
     mistake: str | None = None
+    #: What a reasoning model thought before it answered, apart from `raw`; None where it gave none.
+    reasoning: str | None = None
+    #: What was repaired in the answer before it was parsed; empty for nothing, None where there is no answer.
+    repair: str | None = None
+    #: What the endpoint sent beside the answer that has no valid value (`usage.input_tokens=-7`); None where all had.
+    invalid_fields: str | None = None
+    #: The parts of the request as it was sent, in their order; None where nothing was sent.
+    parts: Sequence[int] | None = None
 
     @property
     def key(self) -> CallKey:
@@ -87,10 +125,16 @@ class RecordedReply:
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
+    #: What a reasoning model thought before it answered.
+    reasoning: str | None = None
 
 
 class Ledger(Protocol):
     """Keeps every call. `record` must be cheap: it may hand the row to a writer, in order, and return."""
+
+    def keep(self, parts: Sequence[RequestPart]) -> None:
+        """Keep those parts of a request that are not kept yet, with the next call that is recorded."""
+        ...
 
     def record(self, call: Call) -> None:
         """Keep one attempt, whatever its outcome. Called before its answer is parsed."""
@@ -131,7 +175,7 @@ def request_hash(
 
     How the schema is sent (strict, JSON mode, in the prompt) is learnt while running and is left out.
     """
-    meant: list[Any] = [model, prompt.messages, schema.name, schema.json_schema, seed, max_tokens]
+    meant: list[Any] = [model, prompt.messages, schema.name, schema.sent, seed, max_tokens]
     if sampling:
         return hashlib.blake2b(
             orjson.dumps([*meant, sampling], option=orjson.OPT_SORT_KEYS), digest_size=16

@@ -42,6 +42,8 @@ class OutputMode(StrEnum):
     PLAIN = "json_schema_plain"
     JSON = "json_object"
     PROMPT = "prompt"
+    #: Plain text in a form that the prompt describes; no endpoint refuses that.
+    TEXT = "text"
 
 
 _BELOW = {OutputMode.STRICT: OutputMode.PLAIN, OutputMode.PLAIN: OutputMode.JSON, OutputMode.JSON: OutputMode.PROMPT}
@@ -60,6 +62,8 @@ class OutputModes:
 
     def mode_for(self, schema: AnswerSchema[Any]) -> OutputMode:
         """The form that a request for this schema begins with."""
+        if schema.text_form is not None:
+            return OutputMode.TEXT
         return max(self.mode, self._by_schema.get(schema.name, self.mode), key=_RANK.__getitem__)
 
     def arguments(
@@ -70,13 +74,15 @@ class OutputModes:
             shape = schema.json_schema if mode is OutputMode.STRICT else _unbounded(schema.json_schema)
             form = {"name": _schema_name(schema.name), "schema": shape, "strict": True}
             return _messages(prompt.messages), {"response_format": {"type": "json_schema", "json_schema": form}}
+        if mode is OutputMode.TEXT:
+            return _messages(prompt.messages), {}
         messages = _messages(_with_form(prompt.messages, self._text(schema)))
         return messages, {"response_format": {"type": mode.value}} if mode is OutputMode.JSON else {}
 
     def fallback(self, mode: OutputMode, fault: RequestError, schema: AnswerSchema[Any]) -> OutputMode | None:
         """The form in which to repeat a request that was refused in `mode`; None when that is not to blame."""
         # A foreign chat model may choke on an argument that it does not know.
-        if fault.outcome not in (Outcome.BAD_REQUEST, Outcome.MODEL_ERROR):
+        if mode is OutputMode.TEXT or fault.outcome not in (Outcome.BAD_REQUEST, Outcome.MODEL_ERROR):
             return None
         settled = self.mode_for(schema)
         if _RANK[settled] > _RANK[mode]:  # another request found out while this one was under way
@@ -86,6 +92,8 @@ class OutputModes:
 
     def learn(self, mode: OutputMode, schema: AnswerSchema[Any]) -> None:
         """Take note that a request in `mode` was answered."""
+        if mode is OutputMode.TEXT:
+            return
         if _RANK[mode] > _RANK[self.mode_for(schema)]:
             self._by_schema[schema.name] = mode
             # An endpoint that did take the better form only refuses this schema in it.
@@ -145,6 +153,8 @@ _SEED: Final = "seed"
 _LENGTH: Final = "max_tokens"
 _NEWER: Final = "max_completion_tokens"
 
+#: Parameters that some endpoints do not take.
+PARAMETERS: Final = frozenset({_SEED, _LENGTH, _NEWER})
 #: A parameter by its name, and by no longer name that holds it.
 _NAMES = {name: re.compile(rf"(?<!\w){name}(?!\w)") for name in (_SEED, _LENGTH, _NEWER)}
 

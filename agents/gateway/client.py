@@ -1,6 +1,6 @@
 """Sends requests to the endpoints of one model, with retries, and records every attempt.
 
-answer ──► _send: slot ──► budget ──► endpoint ──► recorded ──► verdict
+answer ──► _send: budget ──► slot ──► endpoint ──► recorded ──► verdict
    ▲                                     │
    └── wait, then the same again ◄───────┴── rate limit, server error, dropped, ...
 """
@@ -9,27 +9,36 @@ import asyncio
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
+import orjson
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
+from ...personas.errors import PausedError
 from ...personas.model import Outcome, RequestContext
 from ..endpoint.errors import TRANSIENT, RequestError
 from ..endpoint.models import ModelHandle, ServedModel
-from ..endpoint.response import ModelResponse, send_chat
-from .budget import Breaker, Budget, Meter, Prices
-from .call import AnswerStore, Call, CallKey, Ledger
+from ..endpoint.response import EmptyResponseError, ModelResponse, check_answered, send_chat
+from .budget import Budget, CallKind, Meter, Prices
+from .cache import AnswerCache
+from .call import AnswerStore, Call, CallKey, Ledger, RequestPart, split_request
 from .concurrency import FIRST, ConcurrencyLimiter, Slot
-from .limits import Backoff, Limits, RateLimiter
-from .outage import Liveness, Outage
+from .limits import Backoff, Limits, RateLimiter, TokenEstimate, estimate_tokens
+from .outage import Breaker, Liveness, Outage
 from .request import Attempt, Endpoint, ModelRequest, ParsedReply, PendingRequest, judge
 
 #: Attempts at an endpoint that has never answered before it counts as unreachable.
 _FIRST_ATTEMPTS = 3
+#: Seconds to wait for another's equal request that goes by batch.
+_BATCH_PATIENCE = 2 * 86_400.0
+
+#: Replies without an answer after which the next one counts as the model's, which is then asked for another answer.
+_EMPTY_REPLIES = 2
 
 
 class RequestQueue(Protocol):
@@ -72,9 +81,12 @@ class ModelClient[H: ServedModel](ABC):
         backoff: Backoff,
         queue: RequestQueue | None = None,
     ) -> None:
-        self.endpoints = [Endpoint(n, handle) for n, handle in enumerate(model.all)]
+        self.endpoints = [Endpoint.open(n, handle) for n, handle in enumerate(model.all)]
         self.meter = meter
-        self.budget = Budget(limits, meter, prices)
+        if meter.budget is None:
+            meter.budget = Budget(limits, meter.total)
+        self.budget = meter.budget
+        self.budget.check_priced(prices)
         self.breaker = Breaker(limits.max_error_rate)
         self.liveness = Liveness(model.name, model.endpoint, named=self.address_named)
         self._rate_limiter = RateLimiter(rpm=limits.rpm, tpm=limits.tpm)
@@ -104,6 +116,8 @@ class ModelClient[H: ServedModel](ABC):
         self._backoff = backoff
         self._timeout = max(limits.timeout, model.patience)
         self._queue = queue
+        for handle in model.all:
+            handle.limit_responses(limits.max_response_bytes)
 
     async def answer[T](self, pending: PendingRequest[T]) -> tuple[ParsedReply[T], str | None]:
         """The verdict on a request and the answer it judges, None when no answer came.
@@ -148,28 +162,41 @@ class ModelClient[H: ServedModel](ABC):
         Raises `RequestError` when no answer came, `EndpointError` or `PausedError` when nothing may be sent.
         """
         pending.sent += 1
-        slot, waited = None, 0.0
-        if self._queue is None or not self._queue.takes(pending.request.context):
-            queued = time.perf_counter()
-            asked = pending.request
-            estimate = self._rate_limiter.estimate(asked.prompt, asked.schema, asked.max_tokens)
-            # A first request may lead to a second one, so it starts earlier: the last to end then end together.
-            slot = await self.limiter.acquire(estimate, ahead=ahead, defer=pending.request.is_further)
-            waited = time.perf_counter() - queued
-        call = self.liveness.begin_call()
+        estimate = self._estimate(pending.request)
         try:
+            # Before the slot: no slot stays empty while a call waits for what others leave of the budget.
+            pending.reservation = await self.budget.reserve(self._kind(pending.request), estimate.prompt)
+        except PausedError:
+            self.meter.outcomes[Outcome.BUDGET] += 1
+            raise
+        slot, waited, call = None, 0.0, None
+        try:
+            if self._queue is None or not self._queue.takes(pending.request.context):
+                queued = time.perf_counter()
+                # A first request may lead to a second one, so it starts earlier: the last to end then end together.
+                slot = await self.limiter.acquire(estimate, ahead=ahead, defer=pending.request.is_further)
+                waited = time.perf_counter() - queued
+            call = self.liveness.begin_call()
             self.liveness.check()
             self.breaker.check()
-            self.budget.begin()
-            pending.is_under_way = True
             verdict, response = await self._attempt(pending, slot, waited)
         finally:
             self._end(pending, slot)
-            self.liveness.end_call(call)
+            if call is not None:
+                self.liveness.end_call(call)
         if slot is not None:
             # The next request is sent before anything is made of this answer.
             await asyncio.sleep(0)
         return verdict, response.raw
+
+    def _kind[T](self, request: ModelRequest[T]) -> CallKind:
+        return CallKind(request.model, request.prompt.name, request.max_tokens, self._prices)
+
+    def _estimate[T](self, request: ModelRequest[T]) -> TokenEstimate:
+        """What the budget and the rate limits reserve for a request; empty where neither caps tokens."""
+        if not self.budget.needs_tokens and not self._rate_limiter.caps_tokens:
+            return TokenEstimate()
+        return estimate_tokens(request.prompt, request.schema, request.max_tokens)
 
     async def _attempt[T](
         self, pending: PendingRequest[T], slot: Slot | None, waited: float
@@ -177,14 +204,20 @@ class ModelClient[H: ServedModel](ABC):
         endpoint = pending.endpoint = self.endpoints[slot.endpoint.number if slot else 0]
         attempt = Attempt(pending.key, pending.sent, waited, datetime.now(UTC))
         self.meter.begun += 1
+        pending.is_sent = True
         try:
             response = await self._respond(pending, endpoint, by_queue=slot is None)
+            if pending.empty < _EMPTY_REPLIES:
+                check_answered(response)
         except RequestError as fault:
+            empty = fault.response if isinstance(fault, EmptyResponseError) else None
+            pending.empty += empty is not None
             if slot is not None:
                 self.limiter.failed(slot, fault, pending.key.request_hash)
             fault.endpoint = endpoint.handle.endpoint
             self.liveness.was_answered |= fault.spoiled
-            self._record(pending, attempt, ParsedReply(fault.outcome, reason=fault.detail), None, by_queue=slot is None)
+            verdict: ParsedReply[T] = ParsedReply(fault.outcome, reason=fault.detail)
+            self._record(pending, attempt, verdict, empty, by_queue=slot is None, has_answer=False)
             raise
         if slot is not None:
             self.limiter.answered(slot, response)
@@ -196,9 +229,9 @@ class ModelClient[H: ServedModel](ABC):
 
     def _end[T](self, pending: PendingRequest[T], slot: Slot | None) -> None:
         """Count an attempt as ended: the meter has its numbers already."""
-        if pending.is_under_way:
-            pending.is_under_way = False
-            self.budget.end()
+        if pending.reservation is not None:
+            self.budget.settle(pending.reservation, pending.call, was_sent=pending.is_sent)
+            pending.reservation, pending.call, pending.is_sent = None, None, False
         if slot is not None:
             self.limiter.release(slot)
 
@@ -210,6 +243,7 @@ class ModelClient[H: ServedModel](ABC):
         response: ModelResponse | None,
         *,
         by_queue: bool,
+        has_answer: bool = True,
     ) -> None:
         call = attempt.call(
             pending.request,
@@ -218,9 +252,13 @@ class ModelClient[H: ServedModel](ABC):
             endpoint=pending.endpoint.handle.endpoint if pending.endpoint else None,
             source="batch" if by_queue else "endpoint",
             cost=self._prices.cost(response) if self._prices and response else None,
+            has_answer=has_answer,
+            parts=pending.parts,
         )
+        self._ledger.keep(pending.parts)
         self._keep(pending, call, verdict)
         self.meter.add(call)
+        pending.call = call
         if call.raw is not None:
             for store in self._stores:
                 store.keep(call, self._scope)
@@ -236,6 +274,16 @@ class ModelClient[H: ServedModel](ABC):
     def _keep[T](self, pending: PendingRequest[T], call: Call, verdict: ParsedReply[T]) -> None:
         """Record the attempt, before anything is made of its answer."""
         self._ledger.record(call)
+
+
+#: Roles of messages by LangChain's names.
+_ROLES = {"system": "system", "human": "user", "ai": "assistant"}
+
+
+def _parts_of(messages: Sequence[BaseMessage], arguments: Mapping[str, Any]) -> tuple[RequestPart, ...]:
+    form = arguments.get("response_format")
+    told = [(_ROLES[one.type], str(one.content)) for one in messages]
+    return split_request(told, orjson.dumps(form).decode() if form else None)
 
 
 class ChatClient(ModelClient[ModelHandle]):
@@ -255,14 +303,36 @@ class ChatClient(ModelClient[ModelHandle]):
         if reply is None:
             found = ((store.source, store.recall(key, self._scope)) for store in self._stores)
             source, reply = next(((name, kept) for name, kept in found if kept is not None), (source, None))
+        if self._cache is not None:
+            self.meter.damaged = self._cache.damaged
         if reply is None:
             return None
         self.meter.recalled[source] += 1
         verdict = judge(reply.raw, request.schema, finish_reason=reply.finish_reason)
         if source != "ledger":
+            modes = self.endpoints[0].output_modes
+            parts = _parts_of(*modes.arguments(modes.mode_for(request.schema), request.prompt, request.schema))
             attempt = Attempt(key, 1, 0.0, datetime.now(UTC))
-            self._ledger.record(attempt.call(request, verdict, reply, source=source, cost=0.0))
+            self._ledger.keep(parts)
+            self._ledger.record(attempt.call(request, verdict, reply, source=source, cost=0.0, parts=parts))
         return verdict, reply.raw
+
+    @asynccontextmanager
+    async def claim[T](self, request: ModelRequest[T], key: CallKey) -> AsyncIterator[bool]:
+        """Within it, no equal request is sent by another that shares the cache; whether it may be answered by now.
+
+        A request of a batch may take a day, and is waited for as long.
+        """
+        if self._cache is None:
+            yield False
+            return
+        by_queue = self._queue is not None and self._queue.takes(request.context)
+        async with self._cache.claim(key, self._scope, patience=_BATCH_PATIENCE if by_queue else self._timeout):
+            yield True
+
+    @cached_property
+    def _cache(self) -> AnswerCache | None:
+        return next((store for store in self._stores if isinstance(store, AnswerCache)), None)
 
     async def _respond[T](
         self, pending: PendingRequest[T], endpoint: Endpoint[ModelHandle], *, by_queue: bool
@@ -270,6 +340,7 @@ class ChatClient(ModelClient[ModelHandle]):
         request, number = pending.request, endpoint.number
         pending.mode = pending.fallbacks.get(number) or endpoint.output_modes.mode_for(request.schema)
         messages, kwargs = endpoint.output_modes.arguments(pending.mode, request.prompt, request.schema)
+        pending.parts = _parts_of(messages, kwargs)
         pending.arguments = endpoint.parameters.arguments(
             seed=request.seed, max_tokens=request.max_tokens, without=pending.without.get(number, frozenset())
         )
@@ -278,6 +349,8 @@ class ChatClient(ModelClient[ModelHandle]):
             kwargs["extra_body"] = request.sampling["extra_body"] | pending.arguments["extra_body"]
         if self._takes_tasks:
             kwargs |= {"task": request.prompt.name, "generators": request.schema.generators}
+            if request.schema.text_form is not None:
+                kwargs["text_schema"] = request.schema
         if by_queue and self._queue is not None:
             return await self._queue.deliver(pending.key, endpoint.handle.chat, messages, kwargs)
         return await send_chat(endpoint.handle.chat, messages, kwargs, within=self._timeout)

@@ -1,9 +1,9 @@
 """The gateway to a model: bounds, sends, repeats and records requests, and gives typed answers.
 
 ask ──► paid for before, here or elsewhere? ──► verdict
-         └──► client: slot ──► sent ──► recorded ──► verdict ──► answer
-                ▲                │          └── unusable: asked again, with the complaint and another seed
-                └── transient ◄──┘
+         └──► client: budget, slot ──► sent ──► recorded ──► verdict ──► answer
+                ▲                        │          └── unusable: asked again, with the complaint and another seed
+                └────── transient ◄──────┘
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from .request import ParsedReply
 
 #: Outcomes after which another answer is asked for.
-_UNUSABLE = frozenset({Outcome.CUT_JSON, Outcome.NOT_JSON, Outcome.EMPTY, Outcome.LENGTH, Outcome.SCHEMA_MISMATCH})
+_UNUSABLE = frozenset(
+    {
+        Outcome.CUT_JSON,
+        Outcome.NOT_JSON,
+        Outcome.EMPTY,
+        Outcome.LENGTH,
+        Outcome.SCHEMA_MISMATCH,
+        Outcome.CONTROL_CHARACTERS,
+    }
+)
 #: How often, at most, another answer is asked for.
 _REASKS = 2
 
@@ -138,12 +147,15 @@ class Gateway:
         while True:
             key = request.key
             known: tuple[ParsedReply[T], str | None] | None = self._client.recall(request, key)
+            sent = 1
             if known is None:
-                pending = PendingRequest(request, key)
-                known = await self._client.answer(pending)
-                attempts += pending.sent
-            else:
-                attempts += 1
+                async with self._client.claim(request, key) as is_shared:
+                    known = self._client.recall(request, key) if is_shared else None
+                    if known is None:
+                        pending = PendingRequest(request, key)
+                        known = await self._client.answer(pending)
+                        sent = pending.sent
+            attempts += sent
             verdict, raw = known
             is_refusal = verdict.outcome is Outcome.REFUSAL and refusals < self.limits.retry_refusals
             is_unusable = verdict.outcome in _UNUSABLE and reasks < _REASKS

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator
 from ...personas.errors import SetupError, parameter
 from ...personas.model import AnswerSchema, FrozenModel
 from ...personas.prompt import RenderedPrompt
+from ..endpoint.fields import MOST_BYTES
 from ..observation import estimated_tokens
 
 if TYPE_CHECKING:
@@ -44,10 +45,16 @@ class Limits(FrozenModel):
     max_cost: float | None = Field(None, gt=0)
     #: The share of the latest calls that may fail before the run is paused; 1 for never.
     max_error_rate: float = Field(0.8, gt=0, le=1)
+    #: The share of a task's first 20 answers that one check may reject before the run is paused; 1 for any.
+    max_rejected: float = Field(0.8, gt=0, le=1)
+    #: The share of a task's outputs that must be accepted, or the run is paused when 50 and more show that fewer are.
+    min_yield: float = Field(0.1, ge=0, lt=1)
     #: Seconds a call may take.
     timeout: float = Field(120.0, gt=0)
     #: Seconds to wait for an endpoint that is gone before the run is paused; 0 for none.
     wait: float = Field(300.0, ge=0)
+    #: Decoded bytes of a response that are read; a longer one is the outcome `too_large`.
+    max_response_bytes: int = Field(MOST_BYTES, ge=1024)
     #: How often another answer is asked for, with another seed, when the model refuses.
     retry_refusals: int = Field(0, ge=0)
     #: Sampling, sent with every request to a chat model, and part of its hash where it is given.
@@ -170,6 +177,12 @@ class TokenEstimate:
     written: int = 0
 
 
+def estimate_tokens[T](prompt: RenderedPrompt, schema: AnswerSchema[T], max_tokens: int) -> TokenEstimate:
+    """What a request asks, by the bytes of its messages and schema, and may be answered with."""
+    asked = orjson.dumps([prompt.messages, schema.sent])
+    return TokenEstimate(estimated_tokens(asked.decode()), max_tokens)
+
+
 class RateLimiter:
     """Requests and tokens a minute; None is no cap.
 
@@ -183,12 +196,10 @@ class RateLimiter:
         self._ratio = 0.0
         self._longest = 0
 
-    def estimate[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], max_tokens: int) -> TokenEstimate:
-        """What a request is to be judged by; empty as long as there is no cap of tokens."""
-        if self._tokens is None:
-            return TokenEstimate()
-        said = orjson.dumps([prompt.messages, schema.json_schema])
-        return TokenEstimate(estimated_tokens(said.decode()), max_tokens)
+    @property
+    def caps_tokens(self) -> bool:
+        """Whether it has to be given an estimate of each request."""
+        return self._tokens is not None
 
     def ready_at(self, now: float, estimate: TokenEstimate) -> float:
         """When to ask again whether such a request may start: `now` when it may."""

@@ -1,13 +1,14 @@
-"""Whether an endpoint works at all, and how long to wait while all endpoints of a model are gone."""
+"""Whether an endpoint works at all, how long to wait while all endpoints are gone, and when most calls fail."""
 
 import asyncio
 import math
 import random
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from ...personas.errors import EndpointError, parameter
+from ...personas.errors import EndpointError, PausedError, parameter
 from ...personas.model import Outcome
 from ..endpoint.errors import RequestError, endpoint_error
 from .budget import Meter
@@ -200,3 +201,41 @@ class Outage:
 
 def _may_be_gone(fault: RequestError) -> bool:
     return fault.outcome in _GONE or fault.status in _STATUSES
+
+
+#: Of the latest calls, how many are looked at, and how many there must be before they say anything.
+_LATEST = 200
+_ENOUGH = 100
+
+#: Ends that are no error of the endpoint's: a refusal is an answer, and too many calls are the limiter's concern.
+_NO_ERRORS = frozenset({Outcome.OK, Outcome.REFUSAL, Outcome.RATE_LIMITED})
+
+
+class Breaker:
+    """Stops a run most of whose calls fail, before they cost more."""
+
+    def __init__(self, most: float) -> None:
+        self._most = most
+        self._latest: deque[bool] = deque()
+        self._failed = 0
+        self._tripped = ""
+
+    def check(self) -> None:
+        """Raise `PausedError` once too many of the latest calls have failed."""
+        if self._tripped:
+            raise PausedError(self._tripped)
+
+    def note(self, outcome: Outcome, reason: str) -> None:
+        """Count a call that has ended."""
+        if outcome is Outcome.RATE_LIMITED:
+            return
+        self._latest.append(outcome not in _NO_ERRORS)
+        self._failed += self._latest[-1]
+        if len(self._latest) > _LATEST:
+            self._failed -= self._latest.popleft()
+        latest = len(self._latest)
+        if latest >= _ENOUGH and self._failed > self._most * latest and not self._tripped:
+            self._tripped = (
+                f"{self._failed} of the latest {latest} calls failed, more than the share of {self._most:g} that is "
+                f"allowed ({parameter('max_error_rate')}); the last one: {reason or outcome}"
+            )

@@ -1,36 +1,37 @@
 """A request to a model, the attempts at it, and the pure function that parses what the model wrote.
 
 The same text is parsed the same way live and when it is read back from a run file, so nothing there depends on
-how the endpoint was told the schema: a code fence, a `<think>` block or prose around the one JSON object is
-passed over.
+how the endpoint was told the schema.
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
 from ...personas.model import AnswerError, AnswerMistake, AnswerSchema, Outcome, RequestContext
 from ...personas.prompt import RenderedPrompt, load_prompt
-from ..endpoint.errors import RequestError, is_html
+from ..endpoint.errors import RequestError
 from ..endpoint.models import ServedModel
 from ..endpoint.response import ModelResponse
-from .call import Call, CallKey, RecordedReply, request_hash
-from .capabilities import OutputMode, OutputModes, ParameterSupport, schema_instructions
+from ..endpoint.thoughts import split_thoughts
+from .budget import Reservation
+from .call import Call, CallKey, RecordedReply, RequestPart, request_hash
+from .capabilities import PARAMETERS, OutputMode, OutputModes, ParameterSupport, schema_instructions
+from .json_answer import UnreadableError, find_control_character, quote_answer, read_json_answer
 from .outage import Missed
 
-#: How much of a complaint is kept and shown to the model, and of an answer quoted in a reason, in characters.
+#: How much of a complaint is kept and shown to the model, in characters.
 _COMPLAINT = 1500
-_QUOTED = 80
+_PLAINLY = "write a backslash in a JSON string twice, and no control characters"
+
+#: Characters of the repaired commands that are logged.
+_REPAIRS = 300
 
 #: Why a model stopped when it did not want to answer; a response says "refusal" of an answer marked as one.
 _REFUSALS = frozenset({"content_filter", "refusal"})
-
-_OPENING = re.compile(r"[{\[]")
-_MARK = re.compile(r'"(?:[^"\\]|\\.)*+"|["{}\[\]]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,36 +46,55 @@ class ParsedReply[T]:
     complaint: str = ""
     #: What the schema's own check found, where that has a code.
     mistake: AnswerMistake | None = None
+    #: What was repaired before parsing, as in `calls.repair`.
+    repair: str | None = ""
 
 
-class _UnreadableError(Exception):
-    """The text holds no JSON that could be meant."""
+def judge[T](
+    text: str, schema: AnswerSchema[T], *, finish_reason: str | None = None, repair: bool = True
+) -> ParsedReply[T]:
+    """The verdict on what a model wrote. Never raises, whatever the text and the schema's own check.
 
-    def __init__(self, outcome: Outcome, reason: str) -> None:
-        super().__init__(reason)
-        self.outcome = outcome
-
-
-def judge[T](text: str, schema: AnswerSchema[T], *, finish_reason: str | None = None) -> ParsedReply[T]:
-    """The verdict on what a model wrote. Never raises, whatever the text and the schema's own check."""
+    Without `repair` it is that of runs made before answers were repaired and searched for control characters.
+    """
     if finish_reason in _REFUSALS:
-        return ParsedReply(Outcome.REFUSAL, reason=f"The model refused: {_quoted(text)}.")
-    length = finish_reason == "length"
-    if not text.strip() and not length:
+        return ParsedReply(Outcome.REFUSAL, reason=f"The model refused: {quote_answer(text)}.")
+    # Answers that were recorded before thoughts had a column begin with them.
+    _, text = split_thoughts(text)
+    is_cut = finish_reason == "length"
+    if not text.strip() and not is_cut:
         return ParsedReply(Outcome.EMPTY, reason="The model's answer is empty.", complaint="The answer is empty.")
+    commands: tuple[str, ...] = ()
     try:
-        parsed = _json_in(text)
-    except _UnreadableError as error:
-        if length:
-            reason = f"The answer reached the limit of tokens, unfinished, after {len(text)} characters."
-            return ParsedReply(Outcome.LENGTH, reason=reason, complaint="The answer is too long.")
+        parsed: object = text
+        if schema.text_form is None:
+            parsed, commands = read_json_answer(text, repair=repair)
+    except UnreadableError as error:
+        if is_cut:
+            return _cut(text)
         return ParsedReply(error.outcome, reason=str(error), complaint=str(error))
-    return _checked(parsed, schema)
+    if schema.text_form is not None and is_cut:
+        return _cut(text)  # where a text ends, nothing else shows
+    if repair and (found := find_control_character(parsed)):
+        return ParsedReply(
+            Outcome.CONTROL_CHARACTERS, reason=f"In the answer {found}.", complaint=f"{found}; {_PLAINLY}"
+        )
+    return replace(_checked(parsed, schema), repair=_repaired(commands) if repair else None)
+
+
+def _cut[T](text: str) -> ParsedReply[T]:
+    reason = f"The answer reached the limit of tokens, unfinished, after {len(text)} characters."
+    return ParsedReply(Outcome.LENGTH, reason=reason, complaint="The answer is too long.")
+
+
+def _repaired(commands: tuple[str, ...]) -> str:
+    return f"backslashes not escaped: {' '.join(commands)[:_REPAIRS]}" if commands else ""
 
 
 def _checked[T](parsed: object, schema: AnswerSchema[T]) -> ParsedReply[T]:
     try:
-        return ParsedReply(Outcome.OK, schema.validate(parsed))
+        fields = schema.text_form.read(parsed) if schema.text_form and isinstance(parsed, str) else parsed
+        return ParsedReply(Outcome.OK, schema.validate(fields))
     except Exception as error:  # noqa: BLE001 - a scenario's own check may raise anything, and the answer is paid for
         complaint = _complaint(schema, error)[:_COMPLAINT]
         said = "; ".join(complaint.splitlines()).rstrip(".")
@@ -91,73 +111,13 @@ def _complaint[T](schema: AnswerSchema[T], error: Exception) -> str:
     return said or f"its check failed with {type(error).__name__}"
 
 
-def _json_in(text: str) -> object:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        # A model that thinks aloud begins with that; an answer that begins as JSON may well speak of it.
-        return _one_object(text if text.lstrip().startswith("{") else text.rpartition("</think>")[2])
-
-
-def _one_object(text: str) -> object:
-    if is_html(text):
-        raise _UnreadableError(Outcome.NOT_JSON, "The answer is an HTML page, not JSON.")
-    found = list(_objects(text))
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise _UnreadableError(Outcome.NOT_JSON, f"The answer holds {len(found)} JSON objects where one is asked for.")
-    if _is_open(text):
-        raise _UnreadableError(Outcome.CUT_JSON, f"The answer's JSON ends early, after {len(text)} characters.")
-    raise _UnreadableError(Outcome.NOT_JSON, f"The answer is not JSON: {_quoted(text)}.")
-
-
-def _objects(text: str) -> Iterator[object]:
-    for start, end in _spans(text):
-        try:
-            parsed = orjson.loads(text[start:end])
-        except orjson.JSONDecodeError:
-            continue
-        if isinstance(parsed, dict):
-            yield parsed
-
-
-def _spans(text: str) -> Iterator[tuple[int, int]]:
-    """Start and end of every outermost bracketed stretch; the end of a truncated one is past the text."""
-    depth = start = position = 0
-    # Quotation marks of the prose around an object need not be closed: outside brackets only brackets count.
-    while match := (_MARK if depth else _OPENING).search(text, position):
-        mark, position = match[0], match.end()
-        if mark == '"':
-            break
-        if mark in "{[":
-            start = start if depth else match.start()
-            depth += 1
-        elif mark in "}]":
-            depth -= 1
-            if depth == 0:
-                yield start, position
-    if depth:
-        yield start, len(text) + 1
-
-
-def _is_open(text: str) -> bool:
-    spans = list(_spans(text))
-    return bool(spans) and spans[-1][1] > len(text)
-
-
-def _quoted(text: str) -> str:
-    line = " ".join(text.split())
-    return repr(line if len(line) <= _QUOTED else f"{line[:_QUOTED]}...")
-
-
 _ROOM = (__package__ or "").rpartition(".")[0]
 
 #: Characters of an unusable answer that the model is shown again.
 _SHOWN = 2000
 
 #: Unusable answers that the model is shown together with the complaint; after any other, the same prompt is sent again.
-_SHOWABLE = frozenset({Outcome.NOT_JSON, Outcome.SCHEMA_MISMATCH})
+_SHOWABLE = frozenset({Outcome.NOT_JSON, Outcome.CONTROL_CHARACTERS, Outcome.SCHEMA_MISMATCH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +156,8 @@ class ModelRequest[T]:
         complaint = verdict.complaint
         if verdict.outcome is Outcome.NOT_JSON:  # some endpoints take a schema and never show it to the model
             complaint = f"{complaint}\n\n{schema_instructions(self.schema.json_schema)}"
-        reply = load_prompt(_ROOM, "reask").render(complaint=complaint).messages[-1][1]
+        asking = "reask" if self.schema.text_form is None else "reask_text"
+        reply = load_prompt(_ROOM, asking).render(complaint=complaint).messages[-1][1]
         shown = raw if len(raw) <= _SHOWN else f"{raw[:_SHOWN]} [...]"
         return replace(self, seed=self.seed + 1, prompt=first.followed_by(shown, reply))
 
@@ -209,6 +170,15 @@ class Endpoint[H: ServedModel]:
     handle: H
     output_modes: OutputModes = field(default_factory=OutputModes)
     parameters: ParameterSupport = field(default_factory=ParameterSupport)
+
+    @classmethod
+    def open(cls, number: int, handle: H) -> Self:
+        """The endpoint of a model; of one that takes no parameters, that is known from the start."""
+        if getattr(handle, "takes_parameters", True):
+            return cls(number, handle)
+        parameters = ParameterSupport()
+        parameters.learn(PARAMETERS)
+        return cls(number, handle, OutputModes(OutputMode.PROMPT), parameters)
 
 
 @dataclass(slots=True)
@@ -226,9 +196,14 @@ class PendingRequest[T]:
     #: By endpoint: the output mode that this request fell back to, and the parameters that were refused.
     fallbacks: dict[int, OutputMode] = field(default_factory=dict)
     without: dict[int, frozenset[str]] = field(default_factory=dict)
-    #: Whether an attempt is counted by the budget now.
-    is_under_way: bool = False
+    #: Of the attempt that is under way: what the budget keeps free for it, whether it was sent, its row and its parts.
+    reservation: Reservation | None = None
+    is_sent: bool = False
+    call: Call | None = None
+    parts: Sequence[RequestPart] = ()
     missed: Missed = field(default_factory=Missed)
+    #: Replies so far that held no answer, without a reason.
+    empty: int = 0
 
     def adapt(self, fault: RequestError) -> bool:
         """Change the request to a form that the endpoint may take; False when the fault is not about its form."""
@@ -264,8 +239,10 @@ class Attempt:
         endpoint: str | None = None,
         source: str = "endpoint",
         cost: float | None = None,
+        has_answer: bool = True,
+        parts: Sequence[RequestPart] = (),
     ) -> Call:
-        """The row of this attempt; `answer` is None when none came."""
+        """The row of this attempt; `answer` is None when none came, and only its tokens count without `has_answer`."""
         return Call(
             phase=self.key.phase,
             number=self.key.number,
@@ -277,7 +254,9 @@ class Attempt:
             attempt=self.number,
             outcome=verdict.outcome,
             reason=verdict.reason,
-            raw=answer.raw if answer else None,
+            raw=answer.raw if answer and has_answer else None,
+            reasoning=answer.reasoning if answer else None,
+            repair=verdict.repair if answer and has_answer else None,
             finish_reason=answer.finish_reason if answer else None,
             model=request.model,
             endpoint=endpoint,
@@ -294,4 +273,6 @@ class Attempt:
             sampling=orjson.dumps(request.sampling).decode() if request.sampling else None,
             role=request.context.role,
             mistake=verdict.mistake,
+            invalid_fields=", ".join(answer.invalid_fields) or None if isinstance(answer, ModelResponse) else None,
+            parts=[one.part for one in parts] or None,
         )

@@ -23,7 +23,7 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from ...personas.model import AnswerGenerator
+from ...personas.model import AnswerGenerator, AnswerSchema
 from ..schema_fill import fill_schema
 from ..schema_fill.schemas import to_json
 from .enrichment import biography, profile, raised
@@ -126,8 +126,13 @@ def _answer(
         arguments = fill_schema(chosen.get("parameters") or {"type": "object", "properties": {}}, rng, speaker.text)
         call = ToolCall(name=chosen["name"], args=arguments, id=f"call_{rng.getrandbits(96):024x}", type="tool_call")
         return _result(told, to_json(arguments), "", [call])
+    text_schema: AnswerSchema[Any] | None = options.get("text_schema")
     asked = _schema_asked(options.get("response_format"), situation)
-    if asked is None:
+    if text_schema is not None and text_schema.text_form is not None:
+        form = text_schema.json_schema
+        values = proposed(rng, situation, form, options.get("task") or "", options.get("generators") or {})
+        text = text_schema.text_form.write(fill_schema(form, rng, speaker.text, values))
+    elif asked is None:
         text = speaker.prose()
     else:
         name, schema = asked

@@ -10,6 +10,7 @@ from typing import Any
 from .lexicon import Frame, Pool, article, capital, data, lexicon, polished, pool, snake, split
 from .situation import Portrait, Situation, allowed, portrait_of
 
+_TIME = re.compile(r"^\([^()]*\) ")
 _LONGEST = 40
 _LONGEST_NEWS = 24
 _LONGEST_NAME = 63
@@ -264,7 +265,8 @@ def plan(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) ->
 def reflection(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """What the person concludes from notes: of whom they speak most, or what they think of anyway."""
     speaker = Speaker(rng, situation)
-    told = [who.lower() for who, told_me, _ in (note.partition(" told you: ") for note in situation.memory) if told_me]
+    notes = (_TIME.sub("", note).partition(" told you: ") for note in situation.memory)
+    told = [who.lower() for who, told_me, _ in notes if told_me]
     told = [who for who in told if who.startswith("your ")]
     if told and rng.random() < 0.5:
         most = max(sorted(set(told)), key=told.count)

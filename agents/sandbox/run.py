@@ -24,6 +24,9 @@ from .seccomp import filter_program
 
 _MEGABYTE = 1 << 20
 
+#: Characters of a reason: the last line of stderr may be all of it.
+_LONGEST_REASON = 2000
+
 
 @dataclass(frozen=True, slots=True)
 class SandboxLimits:
@@ -148,6 +151,11 @@ async def _run(
         # A process that left its group may still hold the pipes, where processes are not confined.
         await asyncio.wait([streams], timeout=1)
         streams.cancel()
+        await asyncio.wait([streams])
+        # Retrieved, so that asyncio logs no traceback of it.
+        _ = streams.cancelled() or streams.exception()
+        # asyncio closes the pipes when the last holder ends, which may be after the event loop.
+        process._transport.close()  # type: ignore[attr-defined]
     seconds = time.perf_counter() - started
     stdout, stderr = (bytes(one.kept).decode(errors="replace") for one in outputs)
     written = _read_record(record, limits)
@@ -198,6 +206,8 @@ def _read_record(record: IO[bytes], limits: SandboxLimits) -> dict[str, Any] | N
     text = record.read(limits.output_bytes + 1)
     try:
         written = json.loads(text) if len(text) <= limits.output_bytes else None
+        if b"\\ud" in text:  # half a surrogate pair can be held by a str and by no file
+            written = json.loads(json.dumps(written, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return {}
     if isinstance(written, dict) and isinstance(written.get("returned"), list) and "job" not in written:
@@ -225,7 +235,8 @@ def _ending(
     if number > 0:
         return CodeOutcome.KILLED, f"signal {number} ended it"
     lines = stderr.strip().splitlines()
-    return CodeOutcome.ERROR, str(written.get("error") or (lines[-1] if lines else f"it ended with exit code {code}"))
+    reason = str(written.get("error") or (lines[-1] if lines else f"it ended with exit code {code}"))
+    return CodeOutcome.ERROR, reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]} [...]"
 
 
 @asynccontextmanager

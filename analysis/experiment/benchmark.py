@@ -1,71 +1,132 @@
-"""How near the answers of a society are to those of people: distances of distributions, by item and subgroup.
+"""How near the answers of agents are to those of people: distances of distributions, by item and group.
 
-Of items with an order (Likert scales, numbers) the distance is Wasserstein's of order 1, divided by the range of the
-item; of choices and ranks it is the total variation. Both lie between 0 (equal) and 1.
+For items with an order (Likert scales, numbers) the distance is Wasserstein's of order 1, divided by the range of the
+item; for choices and ranks it is the total variation. Both lie between 0 (equal) and 1.
 
-No sample equals the next one, so each distance stands beside its *noise ceiling*: the distance that two samples of the
-people's own answers have, of the sizes of the two samples that are compared, by drawing them 1,000 times. What is
-within the ceiling's 95 % cannot be told from people; what is beyond differs from them. The replicates of an arm ask the
-same agents, so their answers count as one sample; of an agent who was asked several times the first answer counts.
-Answers with weights are a smaller sample than their number: the square of the sum of weights over the sum of squares
-(Kish, Survey Sampling, 1965).
+*Test.* The null hypothesis is that both samples come from one distribution. That is estimated by the pooled answers,
+from which 10,000 pairs of samples of the same sizes are drawn; the p value is the share of them with a greater
+distance, plus half the share with an equal one (mid-p). For two options this is the E test (Storer and Kim, Exact
+properties of some approximate test statistics for comparing two binomial proportions, 1990). Each item has its own
+random stream, so that equal answers have equal p values. p values are corrected by Holm's method over all items and
+groups of an arm.
+
+*Interval.* These distances are norms of the difference of two distributions, so the distance found is off by at most
+the norm of the sampling error (triangle inequality). The interval adds and subtracts the 95 % quantile of that norm,
+from a parametric bootstrap of both samples. Before they are drawn from, four answers are added to each sample, spread
+evenly over those that can be given (after Agresti and Coull, 1998): a sample of people who all say the same has an
+error too.
+
+*Equivalence.* Answers are equivalent to people's within a margin if an error as large as the gap between the distance
+and the margin is improbable; these p values are corrected by Holm's method too.
+
+*Size.* The unit is the agent. Weighted answers, and several answers of one agent (as in replicates with the same
+people), count for less than their number: for the size of a simple random sample whose shares have the same
+linearised variance, which is their number over the design effect (Kish, Survey Sampling, 1965, section 8.2).
 """
 
+import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...personas.errors import SetupError, SourceError
+from ...personas.errors import SetupError, SourceError, parameter
 from ...personas.inputs import nearest
 from ..calibration import iter_rows
 from ..evaluation import Reader
+from ..table import Section
+from .effects import corrected_p
 
-_DRAWS = 1_000
-#: How many people shares stand for, where the file gives no numbers.
+type Floats = NDArray[np.float64]
+
+_ALPHA = 0.05
+#: Samples that are drawn: fewer of items with so many different answers that they would fill the memory.
+_DRAWS = 10_000
+_FEWEST_DRAWS = 1_000
+_CELLS = 20_000_000
+_PSEUDO_ANSWERS = 4
+#: Points up to which each point of a scale counts as an answer that can be given.
+_MOST_POINTS = 101
+_ROUNDING = 1e-12
+#: How many people shares stand for, as the file gives no number.
 _SAMPLE = 1_000
 _EXAMPLE = '{"item": "trust", "value": 4, "n": 120, "group": "rural"}'
 _ITEMS = "SELECT DISTINCT item, type, low, high, options FROM surveys"
 _HAS_ARMS = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'arms'"
-#: The latest answers to each item; of an experiment with their arms, of a run without.
+#: The latest answers to each item by value: sums over agents of weights, of their squares, and of their products with
+#: all the weight of the agent, from which the variance of shares follows; agents, and answers.
 _ANSWERS = """
-SELECT {arm}, s.item, coalesce(g.group_name, ''), coalesce(CAST(s.number AS VARCHAR), s.value ->> '$'),
-       sum(g.weight) / {times}, sum(g.weight * g.weight) / {times}, count(*) / {times}
-FROM answers AS s JOIN agents AS g USING ({by}agent)
-WHERE s.outcome = 'ok' AND s.value IS NOT NULL AND s.{repeat} = 0
-AND s.step = (SELECT max(step) FROM answers AS latest WHERE latest.item = s.item)
-GROUP BY ALL
+WITH latest AS (
+    SELECT *, {arm} AS of_arm FROM answers WHERE {repeat} = 0 AND ($survey IS NULL OR survey = $survey)
+    QUALIFY rank() OVER (PARTITION BY of_arm, item ORDER BY job DESC, step DESC) = 1
+),
+given AS (
+    SELECT s.of_arm, s.item, coalesce(g.group_name, '') AS own, s.agent,
+           coalesce(CAST(s.number AS VARCHAR), s.value ->> '$') AS value, sum(g.weight) AS weight, count(*) AS answers
+    FROM latest AS s JOIN agents AS g USING ({by}agent)
+    WHERE s.outcome = 'ok' AND s.value IS NOT NULL AND g.weight > 0
+    GROUP BY ALL
+),
+grouped AS (SELECT *, unnest(list_distinct(['', own])) AS of_group FROM given),
+summed AS (SELECT *, sum(weight) OVER (PARTITION BY of_arm, item, of_group, agent) AS whole FROM grouped)
+SELECT of_arm, item, of_group, value, sum(weight), sum(weight * weight), sum(weight * whole),
+       sum(weight / whole), sum(answers)
+FROM summed GROUP BY ALL ORDER BY ALL
 """
-
-#: How often each answer was given, by its text.
-type Counts = Mapping[str, float]
 
 
 @dataclass(slots=True)
-class _Sample:
-    """The answers of agents to one item."""
+class PeopleAnswers:
+    """People's answers to an item: how often each was given."""
 
     counts: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     squares: float = 0.0
+    #: What the file gives: numbers of people, shares of an unknown number, or a weight of each person.
+    unit: str = "n"
+
+    @property
+    def size(self) -> int:
+        """The size of a simple random sample that is as exact."""
+        total = sum(self.counts.values())
+        if self.unit == "share":
+            return _SAMPLE
+        return max(1, round(total**2 / self.squares if self.unit == "weight" and self.squares else total))
+
+
+@dataclass(slots=True)
+class AgentAnswers:
+    """The answers of agents to an item, as the columns of `_ANSWERS`."""
+
+    sums: dict[str, Floats] = field(default_factory=lambda: defaultdict(lambda: np.zeros(3)))
+    agents: float = 0.0
     answers: float = 0.0
 
-    def add(self, value: str, weight: float, square: float, answers: float) -> None:
-        self.counts[value] += weight
-        self.squares += square
+    def add(self, value: str, weight: float, squares: float, products: float, agents: float, answers: float) -> None:
+        """Add the answers of a value."""
+        self.sums[value] += weight, squares, products
+        self.agents += agents
         self.answers += answers
 
     @property
     def size(self) -> int:
-        """The size of a sample without weights that is as exact."""
-        return max(1, round(sum(self.counts.values()) ** 2 / self.squares)) if self.squares else 1
+        """The size of a simple random sample that is as exact."""
+        weight, squares, products = np.array(list(self.sums.values())).T
+        total, share = weight.sum(), weight / weight.sum()
+        if len(share) == 1 or self.agents < 1.5:
+            return max(1, round(float(total**2 / products.sum())))
+        variance = (squares - 2 * share * products + share**2 * products.sum()).sum() / total**2
+        # Both the variance and that of one answer are less in samples than in what they are drawn from.
+        size = 1 + (1 - (share**2).sum()) / max(variance, _ROUNDING) * (1 - 1 / self.agents)
+        return max(1, round(min(float(size), self.answers)))
 
 
 @dataclass(frozen=True, slots=True)
-class _Item:
+class SurveyedItem:
     """What an item of a survey allows as an answer."""
 
     type: str
@@ -75,7 +136,25 @@ class _Item:
 
     @property
     def is_ordered(self) -> bool:
+        """Whether some answers are nearer to each other than others."""
         return self.type in ("likert", "number")
+
+    @property
+    def range(self) -> float | None:
+        """The distance of the ends of a scale; None where it has none."""
+        if not self.is_ordered or self.low is None or self.high is None or self.high <= self.low:
+            return None
+        return self.high - self.low
+
+    @property
+    def possible(self) -> set[str]:
+        """Answers that can be given; of a number its ends, of a rank none."""
+        if self.type == "choice":
+            return set(map(_text, self.options))
+        if self.low is None or self.high is None or self.range is None:
+            return set()
+        points = np.arange(self.low, self.high + 1) if self.type == "likert" and self.range < _MOST_POINTS else ()
+        return {_text(point) for point in (*points, self.low, self.high)}
 
     def check(self, name: str, value: str) -> None:
         """Raise `SetupError` for a value of people that no agent could have given."""
@@ -97,143 +176,208 @@ class _Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Nearness:
-    """How far the answers of an arm are from those of people."""
+class BenchmarkDistance:
+    """How far the answers of the agents of an arm are from those of people."""
 
+    #: Empty for a run that is no part of an experiment.
     arm: str
     item: str
     #: Subgroup; empty for all.
     group: str
-    #: Wasserstein or total variation, 0 to 1.
+    #: Wasserstein or total variation, 0 to 1, with its 95 % interval.
     distance: float
+    low: float
+    high: float
     measure: str
-    #: The distance between two samples of the people's own answers: the mean, and what 95 % of them stay below.
-    ceiling: float
-    ceiling_95: float
-    #: Answers of the society, and of people.
-    answers: int
+    #: Mean distance of two samples of these sizes from one distribution.
+    noise: float
+    #: p value of the test that both come from one distribution; corrected over all items and groups of the arm.
+    p: float
+    p_adjusted: float
+    #: The margin within which answers are equivalent, and the corrected p value of not being so; None without one.
+    margin: float | None
+    p_equivalent: float | None
+    #: Agents and people; of weighted samples the number of people who would tell as much.
+    agents: int
     people: int
 
     @property
-    def is_within(self) -> bool:
-        """Whether it cannot be told from the noise between samples of people."""
-        return self.distance <= self.ceiling_95
+    def verdict(self) -> str:
+        """`equivalent` within the margin, `differs` (not shown to be within it), or `undecided`."""
+        if self.p_equivalent is not None and self.p_equivalent < _ALPHA:
+            return "equivalent"
+        return "differs" if self.p_adjusted < _ALPHA else "undecided"
 
 
-def read_benchmark(path: Path) -> dict[tuple[str, str], dict[str, float]]:
+def read_benchmark(path: Path) -> dict[tuple[str, str], PeopleAnswers]:
     """People's answers by item and group (empty for all), with how often each was given.
 
-    A JSONL or CSV file has `item` and `value` in each row, and perhaps `n` (or `share`) and `group`; without `n` a row
-    is one person. The people of all groups are counted together too; shares are not, as they do not say how large a
-    group is, and are scaled to a sum of 1. Raises `SourceError`, naming the line.
+    A JSONL or CSV file has `item` and `value` in each row, and perhaps `n`, `share` or `weight`, and `group`. `n` is a
+    number of people; a row with a `weight`, or with none of the three, is one person. The people of all groups are
+    counted together too; shares are not, as they do not say how large a group is. Raises `SourceError`, naming the
+    line.
     """
-    shares: dict[tuple[str, str], bool] = {}
-    counted: dict[tuple[str, str], dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    found: dict[tuple[str, str], PeopleAnswers] = {}
     for line, row in iter_rows(path, _EXAMPLE):
         where = f"{str(path)!r}, line {line}"
         item, value = row.get("item"), row.get("value")
         if item in (None, "") or value in (None, ""):
             raise SourceError(f"{where} has no `item` or no `value`; write {_EXAMPLE}.")
-        is_share = "n" not in row and "share" in row
-        given = row["share"] if is_share else row.get("n", 1)
+        unit = next((name for name in ("n", "share", "weight") if name in row), "n")
+        given = row.get(unit, 1)
         try:
             number = float(given)
         except (TypeError, ValueError):
             number = -1.0
-        if not number >= 0 or number == float("inf"):
+        if not 0 <= number < math.inf:
             raise SourceError(f"{where} says that {given!r} people gave this answer; give a number from 0.")
         own = str(row.get("group") or "")
-        for key in {(str(item), own)} if is_share else {(str(item), ""), (str(item), own)}:
-            if shares.setdefault(key, is_share) != is_share:
+        for key in {(str(item), own)} if unit == "share" else {(str(item), ""), (str(item), own)}:
+            answers = found.setdefault(key, PeopleAnswers(unit=unit))
+            if answers.unit != unit:
                 raise SourceError(
-                    f"{where} mixes `n` and `share` for the item {item!r}; give one of them for all rows."
+                    f"{where} mixes `{answers.unit}` and `{unit}` for the item {item!r}; give one of them for all rows."
                 )
-            counted[key][_text(value)] += number
-    if not counted:
+            answers.counts[_text(value)] += number
+            answers.squares += number**2
+    if not found:
         raise SourceError(f"{str(path)!r} holds no answers; write one a line, as {_EXAMPLE}.")
-    for key, values in counted.items():
-        if (total := sum(values.values())) and shares[key]:
-            counted[key] = {value: number / total for value, number in values.items()}
-    return {key: dict(values) for key, values in counted.items()}
+    for (item, group), answers in found.items():
+        if not sum(answers.counts.values()):
+            of_group = f" of the group {group!r}" * bool(group)
+            raise SourceError(f"{str(path)!r} says that nobody{of_group} answered {item!r}; leave its rows out.")
+    return found
 
 
-def nearness(reader: Reader, people: Mapping[tuple[str, str], Counts]) -> list[Nearness]:
-    """The distance of each arm's latest answers from people's, by item and subgroup.
+def measure_distances(
+    reader: Reader,
+    people: Mapping[tuple[str, str], PeopleAnswers],
+    *,
+    margin: float | None = None,
+    survey: str | None = None,
+) -> list[BenchmarkDistance]:
+    """The distance of each arm's latest answers from people's, by item and group; of a run that of its agents.
 
-    Where the file gives shares and no numbers, they stand for 1,000 people. Raises `SetupError` for an item that was
-    not asked, and where nothing was.
+    `survey` takes the answers to this one only. Raises `SetupError` for an item that was not asked, where nothing was,
+    and for a margin that is not between 0 and 1.
     """
-    items = {item: _Item(*of) for item, *of in reader.query(_ITEMS).rows}
+    if margin is not None and not 0 < margin < 1:
+        raise SetupError(f"{parameter('margin')} must lie between 0 and 1, as distances do, but {margin!r} was given.")
+    items = {item: SurveyedItem(*of) for item, *of in reader.query(_ITEMS).rows}
     if not items:
-        raise SetupError("There are no answers to compare with people's: the scenario declares no surveys.")
-    for (item, _), values in people.items():
+        raise SetupError(
+            "There are no answers to compare with people's: nobody was asked a survey. Declare `surveys` in the "
+            "scenario, or ask a finished run: `populace survey RUN FILE.py`."
+        )
+    for (item, _), asked in people.items():
         if item not in items:
             raise SetupError(
                 f"No survey asked the item {item!r}{nearest(item, items)}. Asked were: {', '.join(items)}."
             )
-        for value in values:
+        for value in asked.counts:
             items[item].check(item, value)
-    words = {"arm": "''", "by": "", "times": "1", "repeat": "replicate"}
+    words = {"arm": "''", "by": "", "repeat": "replicate"}
     if reader.query(_HAS_ARMS).rows:
-        times = "(SELECT replicates FROM experiment)"
-        words = {"arm": "s.arm", "by": "arm, replicate, ", "times": times, "repeat": "repetition"}
-    given: dict[tuple[str, str, str], _Sample] = defaultdict(_Sample)
-    for arm, item, group, value, *numbers in reader.query(_ANSWERS.format(**words)).rows:
-        for each in {"", group}:
-            given[arm, item, each].add(_text(value), *numbers)
-    rng = np.random.default_rng(0)
-    found = []
-    for (arm, item, group), ours in sorted(given.items(), key=lambda one: one[0]):
-        if (theirs := people.get((item, group))) is not None:
-            found.append(_compared(arm, item, group, ours, theirs, items[item], rng))
-    return found
+        words = {"arm": "arm", "by": "arm, replicate, ", "repeat": "repetition"}
+    given: dict[tuple[str, str, str], AgentAnswers] = defaultdict(AgentAnswers)
+    for arm, item, group, value, *numbers in reader.query(_ANSWERS.format(**words), {"survey": survey}).rows:
+        given[arm, item, group].add(_text(value), *numbers)
+    found = [
+        compare_item(arm, item, group, ours, theirs, items[item], margin)
+        for (arm, item, group), ours in sorted(given.items(), key=lambda one: one[0])
+        if (theirs := people.get((item, group)))
+    ]
+    return [one for _, of_arm in groupby(found, key=lambda one: one.arm) for one in _corrected(list(of_arm))]
 
 
-def _compared(
+def describe_distances(found: Sequence[BenchmarkDistance]) -> Section:
+    """The distances as a table."""
+    has_arms, has_margin = any(one.arm for one in found), any(one.margin is not None for one in found)
+    columns = ["arm"] * has_arms + ["item", "in", "distance", "95 %", "noise", "p", "corrected"]
+    columns += [f"p within {found[0].margin:g}"] if has_margin else []
+    columns += ["agents", "people", ""]
+    rows = []
+    for one in found:
+        row = [one.arm] * has_arms + [one.item, one.group, f"{one.distance:.3f}", f"{one.low:.3f} to {one.high:.3f}"]
+        row += [f"{value:.3f}" for value in (one.noise, one.p, one.p_adjusted, one.p_equivalent) if value is not None]
+        rows.append((*row, str(one.agents), str(one.people), one.verdict))
+    return Section("Distance from people's answers", columns, ["VARCHAR"] * len(columns), rows)
+
+
+def compare_item(
     arm: str,
     item: str,
     group: str,
-    ours: _Sample,
-    theirs: Counts,
-    kind: _Item,
-    rng: np.random.Generator,
-) -> Nearness:
-    low, high, is_ordered = kind.low, kind.high, kind.is_ordered
-    values = sorted(ours.counts.keys() | theirs.keys(), key=lambda value: (_place(value), value))
-    places = np.array([_place(value) for value in values]) if is_ordered else None
-    reach = (high - low) if is_ordered and low is not None and high is not None and high > low else None
-    one, other = (_shares(counts, values) for counts in (ours.counts, theirs))
-    people = sum(theirs.values())
-    sizes = ours.size, round(people) if people > 1.5 else _SAMPLE
-    drawn = [rng.multinomial(size, other, _DRAWS) / size for size in sizes]
-    noise = np.array([_distance(a, b, places, reach) for a, b in zip(*drawn, strict=True)])
-    return Nearness(
+    ours: AgentAnswers,
+    theirs: PeopleAnswers,
+    kind: SurveyedItem,
+    margin: float | None = None,
+) -> BenchmarkDistance:
+    """The distance of the answers to one item, before p values are corrected."""
+    values = sorted(ours.sums.keys() | theirs.counts.keys() | kind.possible, key=lambda one: (_place(one), one))
+    places = np.array([_place(value) for value in values]) if kind.is_ordered else None
+    shares = [
+        np.array([counts.get(value, 0.0) for value in values])
+        for counts in ({value: sums[0] for value, sums in ours.sums.items()}, theirs.counts)
+    ]
+    shares = [one / one.sum() for one in shares]
+    sizes = np.array([ours.size, theirs.size])
+    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(item.encode()).digest()[:8]))
+    draws = max(_FEWEST_DRAWS, min(_DRAWS, _CELLS // len(values)))
+
+    def norm(difference: Floats) -> Floats:
+        return _norm(difference, places, kind.range)
+
+    def errors(drawn_from: Sequence[Floats]) -> Floats:
+        """Norms of the sampling error of the difference."""
+        one, other = (
+            rng.multinomial(size, share, draws) / size - share for size, share in zip(sizes, drawn_from, strict=True)
+        )
+        return norm(one - other)
+
+    distance = float(norm(shares[0] - shares[1]))
+    pooled = (sizes @ np.array(shares)) / sizes.sum()
+    chance = errors([pooled, pooled])
+    is_equal = np.abs(chance - distance) <= _ROUNDING
+    p = float(((chance > distance) & ~is_equal).mean() + is_equal.mean() / 2)
+    added = _PSEUDO_ANSWERS / len(values)
+    error = errors([(n * s + added) / (n + _PSEUDO_ANSWERS) for n, s in zip(sizes, shares, strict=True)])
+    reach = float(np.quantile(error, 1 - _ALPHA))
+    within = None if margin is None else float((error >= margin - distance - _ROUNDING).mean())
+    return BenchmarkDistance(
         arm=arm,
         item=item,
         group=group,
-        distance=_distance(one, other, places, reach),
-        measure="wasserstein" if is_ordered else "total variation",
-        ceiling=float(noise.mean()),
-        ceiling_95=float(np.quantile(noise, 0.95)),
-        answers=round(ours.answers),
-        people=sizes[1],
+        distance=distance,
+        low=max(0.0, distance - reach),
+        high=min(1.0, distance + reach),
+        measure="wasserstein" if kind.is_ordered else "total variation",
+        noise=float(chance.mean()),
+        p=p,
+        p_adjusted=p,
+        margin=margin,
+        p_equivalent=within,
+        agents=round(ours.agents),
+        people=int(sizes[1]),
     )
 
 
-def _distance(
-    one: NDArray[np.float64], other: NDArray[np.float64], places: NDArray[np.float64] | None, reach: float | None
-) -> float:
+def _corrected(found: Sequence[BenchmarkDistance]) -> list[BenchmarkDistance]:
+    differs = corrected_p([one.p for one in found], "holm").tolist()
+    within = corrected_p([1.0 if one.p_equivalent is None else one.p_equivalent for one in found], "holm").tolist()
+    return [
+        replace(one, p_adjusted=p, p_equivalent=None if one.margin is None else q)
+        for one, p, q in zip(found, differs, within, strict=True)
+    ]
+
+
+def _norm(difference: Floats, places: Floats | None, reach: float | None) -> Floats:
+    """Half the sum of the differences of shares, or the area between two distribution functions over their range."""
     if places is None:
-        return float(np.abs(one - other).sum() / 2)
+        return np.abs(difference).sum(axis=-1) / 2
     steps = np.diff(places)
-    apart = np.abs(np.cumsum(one - other))[:-1]
-    return float((apart * steps).sum() / (reach or max(float(steps.sum()), 1e-12)))
-
-
-def _shares(counts: Counts, values: Sequence[str]) -> NDArray[np.float64]:
-    given = np.array([counts.get(value, 0.0) for value in values])
-    total = given.sum()
-    return given / total if total else given
+    apart = np.abs(np.cumsum(difference, axis=-1))[..., :-1]
+    return (apart @ steps) / (reach or max(float(steps.sum()), _ROUNDING))
 
 
 def _place(value: str) -> float:

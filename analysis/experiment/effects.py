@@ -5,18 +5,27 @@ chance is the run as a whole. Each outcome is therefore reduced to one mean a ru
 and arms are compared by t tests over the means of their replicates: paired by replicate where replicates of one number
 share a seed, Welch's otherwise (Donner and Klar, Design and Analysis of Cluster Randomization Trials, 2000, chapter 6).
 Intervals are two-sided at 1 - alpha. p values are corrected within a family: the hypotheses, and everything else.
+
+What the test generalises to depends on the people. If each replicate has new ones, their differences are part of what
+varies between replicates. If all runs have the same people, that part is missing: the test says how the effect varies
+between runs of *these* people (`fixed`), or it is estimated from the answers of each agent and added (`crossed`; see
+`add_people`).
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
-from ...personas.errors import SetupError
+import numpy as np
+from numpy.typing import NDArray
+
 from ..evaluation import Reader
 from .models import ModelProperty, read_model_checks
 
+type Floats = NDArray[np.float64]
+type PeopleDesign = Literal["new", "crossed", "fixed"]
 type EffectKind = Literal["hypothesis", "arm", "group", "within", "interaction"]
 
 #: In which order effects are shown, and under which titles.
@@ -39,7 +48,25 @@ WHERE value IS NOT NULL
 GROUP BY GROUPING SETS ((outcome, arm, replicate), (outcome, arm, replicate, group_name))
 HAVING grouping(group_name) = 1 OR group_name IS NOT NULL
 """
-_EXPERIMENT = "SELECT name, scenario, paired, alpha, correction, replicates, is_language_model FROM experiment"
+_EXPERIMENT = """
+SELECT name, scenario, paired, alpha, correction, replicates, is_language_model,
+       coalesce(design ->> '$.people_design', 'fixed') FROM experiment
+"""
+#: The mean of each agent in each run, and what it counts for.
+_AGENT_MEANS = """
+SELECT outcome, arm, replicate, CASE WHEN grouping(group_name) = 0 THEN group_name END AS group_name, agent,
+       sum(value * weight) / sum(weight), sum(weight)
+FROM outcome_values
+WHERE value IS NOT NULL AND agent IS NOT NULL AND weight > 0
+GROUP BY GROUPING SETS ((outcome, arm, replicate, agent), (outcome, arm, replicate, agent, group_name))
+HAVING grouping(group_name) = 1 OR group_name IS NOT NULL
+"""
+_HAS_AGENTS = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'agents'"
+#: Places in populations, and how many people fill them; arms of a paired design share theirs.
+_PLACES = """
+SELECT count(*), count(DISTINCT agent)
+FROM (SELECT DISTINCT CASE WHEN paired THEN '' ELSE arm END, replicate, agent FROM agents, experiment)
+"""
 _ARMS = "SELECT arm FROM arms ORDER BY ordinal"
 _LEVELS = "SELECT arm, factor, level FROM levels ORDER BY factor, ordinal"
 _HYPOTHESES = "SELECT outcome, arm, against, direction, is_registered FROM hypotheses ORDER BY ordinal"
@@ -49,10 +76,15 @@ SELECT name, arm, count(*), count(*) FILTER (passed), min(value), max(value) FRO
 GROUP BY name, arm ORDER BY name, arm
 """
 
+_ALTERNATIVES = {"more": "greater", "less": "less", "differs": "two-sided"}
 #: Share of the means compared below which a difference is one of rounding.
 _NOTHING = 1e-12
+#: Share of places that may be filled by people who live in other replicates too.
+_OVERLAP = 0.05
 #: Means of runs by replicate.
 type Means = Mapping[int, float]
+#: Means of agents with their weights, by agent, by replicate.
+type AgentMeans = Mapping[int, Mapping[str, tuple[float, float]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +100,18 @@ class RunDifference:
     replicates: int
     #: Standard error of the estimate; nan as the interval is.
     error: float = math.nan
+    #: Degrees of freedom of the test over runs.
+    freedom: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleVariance:
+    """How much the mean effect varies with the people who are drawn."""
+
+    #: Variance of the mean over so many people, without what varies between runs.
+    variance: float
+    #: People who were compared; of weighted ones as many as tell as much.
+    people: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +138,12 @@ class Effect:
     is_registered: bool = False
     #: Standard error of the difference.
     error: float = math.nan
+    #: What the drawing of people adds to it in a crossed design, and would add in a fixed one; nan where unknown.
+    error_people: float = math.nan
+    #: People who were compared for that; of weighted ones as many as tell as much.
+    people: float = 0.0
+    #: Whether it was tested over runs of the same people, so that it concerns these people only.
+    is_for_these_people: bool = False
 
     @property
     def comparison(self) -> str:
@@ -105,9 +155,10 @@ class Effect:
         """What its corrected p value says; empty where it says nothing."""
         if math.isnan(self.p_adjusted):
             return ""
+        these = ", for these people" * self.is_for_these_people
         if self.kind != "hypothesis":
-            return "differs" if self.p_adjusted < alpha else ""
-        found = "found" if self.p_adjusted < alpha else "not found"
+            return f"differs{these}" if self.p_adjusted < alpha else ""
+        found = ("found" if self.p_adjusted < alpha else "not found") + these
         return found if self.is_registered else f"{found}, stated after the first run"
 
 
@@ -149,6 +200,9 @@ class Findings:
     means: Sequence[ArmMean]
     effects: Sequence[Effect]
     checks: Sequence[CheckedArm]
+    people_design: PeopleDesign = "fixed"
+    #: What the verdicts hold for, in a sentence.
+    scope: str = ""
     #: What checks of the models found, where the experiment has any.
     model_checks: Sequence[ModelProperty] = ()
 
@@ -159,23 +213,36 @@ class Findings:
 
 
 def read_findings(reader: Reader) -> Findings:
-    """The findings of a merged file. Raises `SetupError` where a library is missing that corrects p values."""
-    ((name, scenario, paired, alpha, correction, replicates, is_model),) = reader.query(_EXPERIMENT).rows
-    analysis = _Analysis(reader, paired=paired, alpha=alpha)
+    """The findings of a merged file."""
+    ((name, scenario, paired, alpha, correction, replicates, is_model, design),) = reader.query(_EXPERIMENT).rows
+    analysis = _Analysis(reader, paired=paired, alpha=alpha, design=design)
     stated = [replace(one, p_adjusted=one.p) for one in analysis.hypotheses()]
     others = [*analysis.arms_compared(), *analysis.groups(), *analysis.robustness()]
     effects = [*adjusted(stated, correction), *adjusted(others, correction)]
     checks = [CheckedArm(*row) for row in reader.query(_CHECKS).rows]
     means, models = list(analysis.arm_means()), read_model_checks(reader)
-    return Findings(name, scenario, paired, alpha, correction, replicates, is_model, means, effects, checks, models)
+    return Findings(
+        name,
+        scenario,
+        paired,
+        alpha,
+        correction,
+        replicates,
+        is_model,
+        means,
+        effects,
+        checks,
+        people_design=design,
+        scope=analysis.scope,
+        model_checks=models,
+    )
 
 
 def compare(one: Means, other: Means, *, paired: bool, alpha: float, direction: str = "differs") -> RunDifference:
     """The difference of two sets of runs, `one` minus `other`, by a t test over their replicates."""
-    import numpy as np
     from scipy import stats
 
-    alternative = {"more": "greater", "less": "less"}.get(direction, "two-sided")
+    alternative = _ALTERNATIVES[direction]
     if paired:
         both = sorted(one.keys() & other.keys())
         differences = np.array([one[n] - other[n] for n in both])
@@ -197,7 +264,85 @@ def compare(one: Means, other: Means, *, paired: bool, alpha: float, direction: 
         p = stats.ttest_ind(first, second, equal_var=False, alternative=alternative).pvalue
     interval = found.confidence_interval(1 - alpha)
     error = float((interval.high - interval.low) / 2 / stats.t.ppf(1 - alpha / 2, found.df))
-    return RunDifference(estimate, float(interval.low), float(interval.high), float(p), number, error)
+    return RunDifference(estimate, float(interval.low), float(interval.high), float(p), number, error, float(found.df))
+
+
+def people_variance(one: AgentMeans, other: AgentMeans, *, paired: bool) -> PeopleVariance | None:
+    """How much the mean difference varies with the people who are drawn; None where too few are in all runs.
+
+    From the two-way table of agents and runs: the variance of the agents' means, less what of it comes from single
+    answers, which vary between runs too (residuals of agents and runs). Not less than 0. Weights are linearised.
+    """
+    runs = [sorted(one.keys() & other.keys())] * 2 if paired else [sorted(one), sorted(other)]
+    if min(map(len, runs)) < 2:
+        return None
+    agents = sorted(set.intersection(*(set(part[n]) for part, ns in zip((one, other), runs, strict=True) for n in ns)))
+    if len(agents) < 2:
+        return None
+    tables = [
+        np.array([[part[n][agent][0] for n in ns] for agent in agents])
+        for part, ns in zip((one, other), runs, strict=True)
+    ]
+    weight = np.array([one[runs[0][0]][agent][1] for agent in agents])
+    share = weight / weight.sum()
+    if paired:
+        tables = [tables[0] - tables[1]]
+    effect = tables[0].mean(axis=1) - (0 if paired else tables[1].mean(axis=1))
+    spread = (share**2 * (effect - share @ effect) ** 2).sum()
+    for table in tables:
+        of_runs = share @ table
+        rest = table - table.mean(axis=1, keepdims=True) - of_runs + of_runs.mean()
+        number = table.shape[1]
+        spread -= (share**2 @ (rest**2).sum(axis=1)) / (number * (number - 1))
+    return PeopleVariance(max(0.0, float(spread * len(agents) / (len(agents) - 1))), float(1 / (share**2).sum()))
+
+
+def add_people(found: RunDifference, people: PeopleVariance, *, alpha: float, direction: str) -> RunDifference:
+    """The same difference, tested over both people and runs, as if both were drawn anew.
+
+    The variance is the sum of those of runs and of people. The critical value lies between those of t with the degrees
+    of freedom of either, in proportion to the two variances (Cochran and Cox, Experimental Designs, 1957, section
+    4.14), which is on the cautious side where there are few replicates.
+    """
+    runs = 0.0 if math.isnan(found.error) else found.error**2
+    error = math.sqrt(runs + people.variance)
+    if found.replicates < 2 or not error:
+        return found
+    freedom = 1.0 if math.isnan(found.freedom) else found.freedom
+    p = float(mixed_p(found.estimate, runs, freedom, people.variance, people.people - 1, direction))
+    reach = error * float(_mixed_quantile(np.array(alpha / 2), runs, freedom, people.variance, people.people - 1))
+    ends = found.estimate - reach, found.estimate + reach
+    return replace(found, low=ends[0], high=ends[1], p=p, error=error)
+
+
+def mixed_p(
+    estimate: Floats | float,
+    runs: Floats | float,
+    freedom: Floats | float,
+    people: Floats | float,
+    others: float,
+    direction: str,
+) -> Floats:
+    """The p values of estimates with a variance of runs and one of people, and the degrees of freedom of each."""
+    t = np.asarray(estimate) / np.sqrt(np.asarray(runs) + people)
+    low, high = np.full(t.shape, -40.0), np.full(t.shape, math.log(0.5))
+    for _ in range(60):  # the tail is found by halves, on a logarithmic scale
+        middle = (low + high) / 2
+        is_beyond = _mixed_quantile(np.exp(middle), runs, freedom, people, others) > np.abs(t)
+        low, high = np.where(is_beyond, middle, low), np.where(is_beyond, high, middle)
+    tail = np.exp((low + high) / 2)
+    if direction == "differs":
+        return np.asarray(2 * tail)
+    return np.asarray(np.where((t > 0) == (direction == "more"), tail, 1 - tail))
+
+
+def _mixed_quantile(
+    tail: Floats, runs: Floats | float, freedom: Floats | float, people: Floats | float, others: float
+) -> Floats:
+    from scipy.special import stdtrit
+
+    share = np.asarray(runs) / (np.asarray(runs) + people)
+    return np.asarray(-share * stdtrit(freedom, tail) - (1 - share) * stdtrit(others, tail))
 
 
 def adjusted(effects: Sequence[Effect], correction: str) -> list[Effect]:
@@ -205,34 +350,35 @@ def adjusted(effects: Sequence[Effect], correction: str) -> list[Effect]:
     tested = [one for one in effects if not math.isnan(one.p)]
     if correction == "none" or len(tested) < 2:
         return [replace(one, p_adjusted=one.p) for one in effects]
-    corrected = iter(corrected_p([one.p for one in tested], correction))
+    corrected = iter(corrected_p([one.p for one in tested], correction).tolist())
     return [replace(one, p_adjusted=math.nan if math.isnan(one.p) else next(corrected)) for one in effects]
 
 
-def corrected_p(values: Sequence[float], correction: str) -> list[float]:
-    """P values corrected for their number by `holm`, `bonferroni` or `fdr_bh`. Raises `SetupError`."""
-    check_statistics()
-    from statsmodels.stats.multitest import multipletests
+def corrected_p(values: Sequence[float] | NDArray[np.float64], correction: str) -> NDArray[np.float64]:
+    """P values corrected for their number by `holm`, `bonferroni` or `fdr_bh`, along the last axis."""
+    from scipy import stats
 
-    return [float(p) for p in multipletests(values, method=correction)[1]]
-
-
-def check_statistics() -> None:
-    """Raise `SetupError` when the library that corrects p values is not installed."""
-    try:
-        import statsmodels.stats.multitest  # noqa: F401
-    except ImportError as error:
-        raise SetupError(
-            "p values of several comparisons are corrected by statsmodels, which is not installed; "
-            "`pip install \"populace[stats]\"`, or give the experiment correction='none'."
-        ) from error
+    given = np.asarray(values, float)
+    number = given.shape[-1]
+    if correction == "fdr_bh":
+        return np.asarray(stats.false_discovery_control(given, axis=-1), float)
+    if correction == "bonferroni":
+        return np.asarray(np.minimum(given * number, 1), float)
+    order = given.argsort(axis=-1)
+    # Holm 1979: the k-th smallest counts for all that are not smaller, and is no less than those before it.
+    stepped = np.take_along_axis(given, order, -1) * np.arange(number, 0, -1)
+    found: NDArray[np.float64] = np.empty_like(given)
+    np.put_along_axis(found, order, np.minimum(np.maximum.accumulate(stepped, axis=-1), 1), -1)
+    return found
 
 
 class _Analysis:
     """Means of runs, and the comparisons between them."""
 
-    def __init__(self, reader: Reader, *, paired: bool, alpha: float) -> None:
-        self._paired, self._alpha = paired, alpha
+    def __init__(self, reader: Reader, *, paired: bool, alpha: float, design: PeopleDesign) -> None:
+        self._paired, self._alpha, self._design = paired, alpha, design
+        #: Places in all populations, and people who fill them.
+        self._places, self._people = reader.query(_PLACES).rows[0] if reader.query(_HAS_AGENTS).rows else (0, 0)
         self._arms = [arm for (arm,) in reader.query(_ARMS).rows]
         self._outcomes = [outcome for (outcome,) in reader.query(_OUTCOMES).rows]
         self._hypotheses = reader.query(_HYPOTHESES).rows
@@ -248,6 +394,35 @@ class _Analysis:
         for outcome, arm, replicate, group, mean in reader.query(RUN_MEANS).rows:
             if mean is not None:
                 self._means.setdefault((outcome, arm, group or ""), {})[replicate] = mean
+        self._agents: dict[tuple[str, str, str], dict[int, dict[str, tuple[float, float]]]] = {}
+        for outcome, arm, replicate, group, agent, *mean in reader.query(_AGENT_MEANS).rows if design != "new" else ():
+            of_run = self._agents.setdefault((outcome, arm, group or ""), {}).setdefault(replicate, {})
+            of_run[agent] = (mean[0], mean[1])
+
+    @property
+    def scope(self) -> str:
+        """What the verdicts hold for."""
+        match self._design:
+            case "crossed":
+                return (
+                    "All runs have the same people. Effects are tested over people and runs, as if both were drawn "
+                    "anew."
+                )
+            case "fixed":
+                return (
+                    "All runs have the same people, and effects are tested over runs: verdicts concern these people "
+                    "only. Give people_design='new' or 'crossed' to generalise to others."
+                )
+        if self._is_overlapping:
+            return (
+                f"There were too few people to give each replicate its own: {self._people:,} fill {self._places:,} "
+                f"places. Verdicts concern these people only; give a larger hub, fewer agents or fewer replicates."
+            )
+        return "Each replicate has people of its own, so that effects are tested over people and runs."
+
+    @property
+    def _is_overlapping(self) -> bool:
+        return bool(self._places - self._people > _OVERLAP * self._places)
 
     def arm_means(self) -> Iterator[ArmMean]:
         """The mean of each arm in each outcome."""
@@ -313,15 +488,26 @@ class _Analysis:
         also: str = "",
         direction: str = "differs",
     ) -> Effect:
-        one, other = (self._of(outcome, f"{name},{also}" if also else name, group) for name in (arm, against))
-        return self._made(kind, outcome, (arm, against), group or also, direction, one, other)
+        names = [f"{name},{also}" if also else name for name in (arm, against)]
+        one, other = (self._of(outcome, name, group) for name in names)
+        people = self._people_variance([self._agents_of(outcome, name, group) for name in names])
+        return self._made(kind, outcome, (arm, against), group or also, direction, one, other, people)
 
     def _interaction(self, outcome: str, arm: str, against: str, here: str, there: str) -> Effect:
         first, second = (
             _difference(self._of(outcome, f"{arm},{level}", ""), self._of(outcome, f"{against},{level}", ""))
             for level in (here, there)
         )
-        return self._made("interaction", outcome, (arm, against), f"{here} against {there}", "differs", first, second)
+        people = self._people_variance(
+            [
+                _agent_difference(
+                    self._agents_of(outcome, f"{arm},{level}", ""), self._agents_of(outcome, f"{against},{level}", "")
+                )
+                for level in (here, there)
+            ]
+        )
+        named = f"{here} against {there}"
+        return self._made("interaction", outcome, (arm, against), named, "differs", first, second, people)
 
     def _made(
         self,
@@ -332,8 +518,12 @@ class _Analysis:
         direction: str,
         one: Means,
         other: Means,
+        people: PeopleVariance | None,
     ) -> Effect:
         found = compare(one, other, paired=self._paired, alpha=self._alpha, direction=direction)
+        is_crossed = self._design == "crossed" and people is not None
+        if people is not None and is_crossed:
+            found = add_people(found, people, alpha=self._alpha, direction=direction)
         return Effect(
             kind=kind,
             outcome=outcome,
@@ -350,18 +540,32 @@ class _Analysis:
             p_adjusted=found.p,
             replicates=found.replicates,
             error=found.error,
+            error_people=math.nan if people is None else math.sqrt(people.variance),
+            people=0.0 if people is None else people.people,
+            is_for_these_people=self._is_overlapping if self._design == "new" else not is_crossed,
         )
+
+    def _people_variance(self, sides: Sequence[AgentMeans]) -> PeopleVariance | None:
+        return None if self._design == "new" else people_variance(*sides, paired=self._paired)
+
+    def _agents_of(self, outcome: str, named: str, group: str) -> AgentMeans:
+        """The means of agents by replicate, over all arms of a name or of levels; of those who are in all of them."""
+        tables = [self._agents.get((outcome, arm, group), {}) for arm in self._arms_of(named)]
+        return _combined(tables, lambda means: sum(means) / len(means))
 
     def _of(self, outcome: str, named: str, group: str) -> Means:
         """The means of runs by replicate, over all arms of a name or of levels."""
-        arms = [named] if named in self._arms else self._with(_levels_of(named))
+        arms = self._arms_of(named)
         found: dict[int, list[float]] = {}
         for arm in arms:
             for replicate, mean in self._means.get((outcome, arm, group), {}).items():
                 found.setdefault(replicate, []).append(mean)
         return {replicate: sum(means) / len(means) for replicate, means in found.items() if len(means) == len(arms)}
 
-    def _with(self, levels: Mapping[str, str]) -> list[str]:
+    def _arms_of(self, named: str) -> list[str]:
+        if named in self._arms:
+            return [named]
+        levels = _levels_of(named)
         return [arm for arm in self._arms if all(self._levels[arm].get(name) == one for name, one in levels.items())]
 
 
@@ -371,6 +575,23 @@ def _mean(means: Means) -> float:
 
 def _difference(one: Means, other: Means) -> dict[int, float]:
     return {replicate: one[replicate] - other[replicate] for replicate in sorted(one.keys() & other.keys())}
+
+
+def _agent_difference(one: AgentMeans, other: AgentMeans) -> AgentMeans:
+    return _combined([one, other], lambda means: means[0] - means[1])
+
+
+def _combined(tables: Sequence[AgentMeans], combine: Callable[[list[float]], float]) -> AgentMeans:
+    """One mean for each agent and replicate that all tables have."""
+    found: dict[int, dict[str, tuple[float, float]]] = {}
+    for replicate in set.intersection(*(set(table) for table in tables)) if tables else ():
+        first, *rest = (table[replicate] for table in tables)
+        found[replicate] = {
+            agent: (combine([mean, *(table[agent][0] for table in rest)]), weight)
+            for agent, (mean, weight) in first.items()
+            if all(agent in table for table in rest)
+        }
+    return found
 
 
 def _levels_of(named: str) -> dict[str, str]:

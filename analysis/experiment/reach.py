@@ -43,7 +43,7 @@ worlds AS (
     FROM (FROM steps WHERE arm = $one) AS a JOIN (FROM steps WHERE arm = $other) AS b ON a.step = b.step
 ),
 reached AS (
-    SELECT step, agent FROM intervention_effects
+    SELECT step, agent FROM intervention_effects WHERE intervention <> 'resolve'
     GROUP BY step, agent, intervention, what, other, field, CAST(after AS VARCHAR) HAVING count(DISTINCT arm) = 1
 ),
 compared AS (

@@ -1,11 +1,12 @@
 """An experiment as tables for other tools: CSV or Stata, with a codebook that says what each column means."""
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, fields
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
+from ...personas.csv_cells import write_csv_rows
 from ...personas.errors import SetupError
 from ...personas.files import folder_beside
 from ..evaluation import Reader
@@ -53,6 +54,9 @@ _EFFECT = {
     "replicates": "Replicates that were compared",
     "is_registered": "Whether the hypothesis stood in the experiment before its first run",
     "error": "Standard error of the difference",
+    "error_people": "What the drawing of people adds to it in a crossed design, and would add in a fixed one",
+    "people": "People who were compared for that; of weighted ones as many as tell as much",
+    "is_for_these_people": "Whether it was tested over runs of the same people, and so concerns these people only",
 }
 #: Stata's own limits: names of 32 characters and labels of 80.
 _NAME, _LABEL = 32, 80
@@ -109,21 +113,15 @@ def _described(reader: Reader) -> dict[tuple[str, str], str]:
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(["" if value is None or value != value else value for value in row] for row in rows)
+        cells = (["" if value is None or value != value else value for value in row] for row in rows)
+        write_csv_rows(chain([columns], cells), file, end="\r\n")
 
 
 def _write_stata(
     path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]], labels: dict[str, str], about: str
 ) -> None:
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise SetupError(
-            'Files for Stata are written by pandas, which is not installed; `pip install "populace[stats]"`, or '
-            "write CSV."
-        ) from error
+    import pandas as pd  # loads slowly
+
     frame = pd.DataFrame(rows, columns=list(columns))
     for column in frame.columns:
         if frame[column].dtype == object or str(frame[column].dtype) in ("str", "string"):

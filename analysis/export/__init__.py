@@ -1,6 +1,6 @@
 """Outputs of runs as data sets for training: formats, splits, mixes, licences and cards."""
 
-from .export import DatasetReport, export_outputs, preview_outputs
+from .export import DatasetReport, export_outputs, preview_outputs, push_dataset
 from .mix import Mix, MixPart, read_mix
 from .options import DatasetOptions
 from .shapes import DatasetFormat
@@ -20,5 +20,6 @@ __all__ = [
     "export_outputs",
     "find_held_out",
     "preview_outputs",
+    "push_dataset",
     "read_mix",
 ]

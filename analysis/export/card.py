@@ -51,6 +51,7 @@ _MEANINGS = {
     "response_model": "model that wrote the response; null where there is none",
     "prompt_version": "prompt that the output answers, as name@version",
     "sampling": "sampling parameters that were sent, as JSON; null where the endpoint's own were used",
+    "recipe": "task, settings (prompting mode included) and demonstrations, as JSON",
     "seed": "seed of the run",
     "run": "id of the run",
     "emission": "number of the output in its run",
@@ -58,6 +59,7 @@ _MEANINGS = {
     "stage": "the check that rejected it, or near_duplicate",
     "reason": "why it was rejected",
     "personal": "kinds of personal data that were found in the row",
+    "reasoning": "what the model thought before it answered; no part of the answer",
     "tokens": "tokens of what a model reads or writes in the row",
     "text": "the output",
     "messages": "the conversation; `content` is what is said, `tool_calls` what the assistant calls",
@@ -216,6 +218,7 @@ class Card:
                 "1,000,000,000 Personas* (arXiv 2406.20094): personas are inferred from texts or imported, grown along "
                 "relations, and each output is asked of a model with one persona in the prompt.\n",
                 _table(("scenario", "run", "seed", "event hash", "rows"), runs),
+                *(f"Recipe of run {source.run}: `{source.recipe}`\n" for source in self._plan.sources),
                 _table(("model", "model of the response", "prompt", "sampling", "rows"), made),
                 f"The runs were mixed by a recipe, with the seed {self._plan.mix.seed}.\n"
                 if not self._plan.mix.is_whole

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,8 @@ WHERE o.kind = 'npc' AND o.status = 'accepted'
 ORDER BY o.emission
 """
 _PROCEDURAL = "procedural"
+#: Characters of a persona's hash in an identifier: a million people have none in common.
+_HASH = 16
 _STAND_IN = "Synthetic: text by the procedural stand-in, which no language model wrote."
 #: Says in Yarn what the character does not: what stands before the first colon of a line is taken for its speaker.
 _NARRATOR = "Narrator"
@@ -30,7 +33,10 @@ _NARRATOR = "Narrator"
 
 @dataclass(frozen=True, slots=True)
 class Character:
-    """A sheet, and an identifier of it that is unique in its run and valid in Ink, in Yarn and in most languages."""
+    """A sheet, and an identifier of its person that stays when the sheet is made anew.
+
+    It is unique in its run, and valid in Ink, in Yarn and in most languages.
+    """
 
     id: str
     emission: int
@@ -80,7 +86,7 @@ def read_characters(run: Path | str) -> list[Character]:
     taken: set[str] = set()
     return [
         Character(
-            _identifier(json.loads(payload)["name"], taken),
+            _identifier(agent, taken),
             emission,
             agent,
             persona or "",
@@ -182,22 +188,12 @@ def _called(hook: Mapping[str, str], other: Character | None) -> str:
     return other.name if other else hook["relation"] or "somebody"
 
 
-def _identifier(name: str, taken: set[str]) -> str:
-    words = re.findall(r"[A-Za-z0-9]+", name)
-    stem = "_".join(words) or "character"
-    stem = f"npc_{stem}" if stem[0].isdigit() or stem.lower() in _RESERVED else stem
-    found, number = stem, 1
-    while found.lower() in taken:
-        number += 1
-        found = f"{stem}_{number}"
-    taken.add(found.lower())
+def _identifier(persona: str, taken: set[str]) -> str:
+    """An identifier by the hash that a persona's id is: sheets made anew keep it, further ones are numbered."""
+    stem = f"npc_{persona[:_HASH]}"
+    found = next(name for number in count(1) if (name := stem if number == 1 else f"{stem}_{number}") not in taken)
+    taken.add(found)
     return found
-
-
-#: Names that a knot or node cannot have, or that this export uses.
-_RESERVED = frozenset(
-    {"characters", "end", "done", "talk", "true", "false", "not", "and", "or", "var", "const", "list"}
-)
 
 
 def _line(text: object) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,7 @@ from .card import Card
 from .mix import Mix, MixPart
 from .options import DatasetOptions, Layout, Target, target_of
 from .plan import ExportPlan
-from .shapes import DatasetFormat
+from .shapes import ANNOTATION, DatasetFormat, make_annotation_record
 from .source import OutputSource
 from .split import SplitReport
 from .tally import ExportCounts
@@ -100,11 +101,39 @@ def _planned(stack: ExitStack, runs: Sequence[Path] | Mix, target: Target, optio
     return ExportPlan(sources, mix, target, options)
 
 
+def push_dataset(folder: Path, repository: str) -> str:
+    """Upload an exported folder to a private data set of the Hugging Face hub; gives its address.
+
+    The token is that of huggingface_hub (`HF_TOKEN`, or `hf auth login`), and so is the address (`HF_ENDPOINT`).
+    Raises `SetupError` where the extra `data` is missing or the hub refuses.
+    """
+    if not folder.is_dir():
+        raise SetupError(f"{str(folder)!r} is not a folder; only --format huggingface can be pushed to a hub.")
+    try:
+        from huggingface_hub import HfApi
+    except ImportError as error:
+        raise SetupError("Pushing to a hub needs huggingface_hub; install the extra: populace[data].") from error
+    hub = HfApi()
+    try:
+        hub.create_repo(repository, repo_type="dataset", private=True, exist_ok=True)
+        hub.upload_folder(repo_id=repository, repo_type="dataset", folder_path=folder)
+    except Exception as error:  # errors of its HTTP library leave huggingface_hub too, and that library changes
+        told = f"{str(error).strip().splitlines()[0].rstrip('.')}."
+        raise SetupError(
+            f"{str(folder)!r} could not be pushed to {repository!r}: {told} The folder is complete; push it again with "
+            f"`hf upload {repository} {folder} --repo-type dataset`."
+        ) from error
+    return f"{hub.endpoint}/datasets/{repository}"
+
+
 def _to_files(plan: ExportPlan, target: Target, files: Mapping[str, Path]) -> DatasetReport:
     tally = ExportCounts()
     rows = _some(plan.rows(tally), plan, tally)
     card = (target.card, lambda: Card(plan, target, tally).text())
-    write_rows(rows, files, target.layout, embedded=plan.embedded, metadata=plan.metadata, card=card)
+    as_record = partial(make_annotation_record, target.format) if target.format in ANNOTATION else None
+    write_rows(
+        rows, files, target.layout, embedded=plan.embedded, metadata=plan.metadata, card=card, as_record=as_record
+    )
     return _report(plan, target, tuple(files.values()), target.card, tally)
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ...personas.errors import SetupError, parameter
 from ...personas.files import compression_of, uncompressed_suffix
-from .shapes import TRAINING, DatasetFormat, PersonaPlace
+from .shapes import ANNOTATION, TRAINING, DatasetFormat, PersonaPlace
 from .source import HeldOut
 from .split import Split
 from .texts import PersonalPolicy
@@ -40,8 +40,6 @@ class DatasetOptions:
     split: Split | None = None
     #: Whether outputs are taken that a run holds out for measuring.
     held_out: HeldOut = "exclude"
-    #: Whether cells of CSV that a spreadsheet would take for a formula get an apostrophe in front.
-    escape_formulas: bool = False
 
     def check(self, form: DatasetFormat, layout: "Layout") -> None:
         """Raise `SetupError` for options that do not go together."""
@@ -58,8 +56,6 @@ class DatasetOptions:
                 )
         if self.train_on and form is not DatasetFormat.OPENAI:
             raise SetupError(f"{form} has no place for a loss mask; {parameter('train_on')} is for openai.")
-        if self.escape_formulas and layout is not Layout.CSV:
-            raise SetupError(f"{parameter('escape_formulas')} is for CSV; leave it out.")
 
 
 class Layout(StrEnum):
@@ -68,6 +64,8 @@ class Layout(StrEnum):
     JSONL = ".jsonl"
     CSV = ".csv"
     PARQUET = ".parquet"
+    #: A JSON list.
+    JSON = ".json"
     #: A folder of Parquet files.
     SHARDS = "shards"
     #: The same with the files in `data/`, as the Hugging Face hub has them.
@@ -102,8 +100,14 @@ class Target:
         return self.path.with_name(f"{self.path.name}.card.md")
 
 
-_ENDINGS = {".jsonl": Layout.JSONL, ".ndjson": Layout.JSONL, ".csv": Layout.CSV, ".parquet": Layout.PARQUET}
-_LAYOUTS = {DatasetFormat.JSONL: Layout.JSONL, DatasetFormat.CSV: Layout.CSV}
+_ENDINGS = {".ndjson": Layout.JSONL} | {
+    layout.value: layout for layout in (Layout.JSONL, Layout.CSV, Layout.PARQUET, Layout.JSON)
+}
+_LAYOUTS = {
+    DatasetFormat.JSONL: Layout.JSONL,
+    DatasetFormat.CSV: Layout.CSV,
+    **dict.fromkeys(ANNOTATION, Layout.JSON),
+}
 
 
 def target_of(path: Path, form: DatasetFormat | None) -> Target:
@@ -111,7 +115,7 @@ def target_of(path: Path, form: DatasetFormat | None) -> Target:
     ending = uncompressed_suffix(path)
     layout = _ENDINGS.get(ending)
     if form is None:
-        if layout is None and ending:
+        if layout is Layout.JSON or (layout is None and ending):
             raise SetupError(
                 f"{str(path)!r} does not say by its ending what to write; give {parameter('format')}, one of "
                 f"{', '.join(DatasetFormat)}."
@@ -126,8 +130,10 @@ def target_of(path: Path, form: DatasetFormat | None) -> Target:
             f"{form} writes a folder, and {str(path)!r} is called like a file; give a name without ending."
         )
     fixed = _LAYOUTS.get(form) or (Layout.PARQUET if form is DatasetFormat.PARQUET and layout else None)
-    if fixed and layout and fixed is not layout:
+    if (fixed or Layout.JSON) is not layout and layout and (fixed or layout is Layout.JSON):
         raise SetupError(f"{str(path)!r} is called like a file of another format than {form}; rename it.")
+    if form in ANNOTATION and not layout:
+        raise SetupError(f"{form} writes one file; give {str(path)!r} the ending .json.")
     if fixed:
         return Target(path, form, fixed)
     if form is DatasetFormat.PARQUET:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from ...personas.errors import SetupError, parameter
 from ...personas.hub.queries import quote_name, quote_text
 from ...personas.inputs import nearest
+from ...personas.rules.pseudonyms import Pseudonyms
 from .mix import Mix, choose, quotas
 from .options import DatasetOptions, Layout, Target
 from .shapes import TRAINING, DatasetFormat, Recipe, RowShape, find_recipes
@@ -23,9 +24,20 @@ from .writing import ExportPosition, SplitRows
 
 #: The columns of an output, which may be asked for; any other name is a field of its payload.
 _SOLVED = ("solution", "answer", "agreement", "difficulty", "correct")
-_OWN = ("text", "kind", "payload", "persona_text", "persona_language", "step", *_SOLVED, *STATUS)
+_OWN = ("text", "kind", "payload", "persona_text", "persona_language", "step", "reasoning", *_SOLVED, *STATUS)
 _USUAL = ("text", "kind", "payload", "persona_text", "persona_language")
 _USUAL_IN_TRAINING = ("kind",)
+#: What reasoning models thought: for the solution that is exported, else for the response, else for the output.
+_THOUGHTS = """
+LEFT JOIN (SELECT number AS step, owner,
+                  coalesce(string_agg(reasoning, chr(10) || chr(10) ORDER BY c.rowid) FILTER (role = 'solver'),
+                           string_agg(reasoning, chr(10) || chr(10) ORDER BY c.rowid)) AS reasoning
+           FROM calls AS c JOIN phases USING (job, phase)
+           WHERE unit = 'step' AND outcome = 'ok' AND reasoning IS NOT NULL GROUP BY number, owner
+          ) AS r ON r.step = o.step AND r.owner = o.agent
+LEFT JOIN (SELECT owner, trim(raw, chr(10) || ' ') AS raw, any_value(reasoning) AS reasoning FROM calls
+           WHERE phase = 'solving' AND outcome = 'ok' AND reasoning IS NOT NULL GROUP BY ALL
+          ) AS w ON w.owner = CAST(o.emission AS VARCHAR) AND w.raw = a.solution"""
 #: The latest preference of each output, and the models whose responses were compared. Where a run holds outputs out, no
 #: pair has one answer on either side.
 _PREFERENCES = """
@@ -55,6 +67,9 @@ class ExportPlan:
     def __init__(self, sources: Sequence[OutputSource], mix: Mix, target: Target, options: DatasetOptions) -> None:
         self.sources, self.mix, self.options = sources, mix, options
         self.form, self.layout = target.format, target.layout
+        # Of several runs, the first one's key is used for all: one name has one pseudonym in one data set.
+        is_redacted = options.personal is PersonalPolicy.REDACT
+        self._pseudonyms = Pseudonyms.of(sources[0].path) if is_redacted and sources else None
         #: Kinds by source, and outputs whose kind the format has no place for.
         self.kinds: list[tuple[str, ...]] = []
         self.without: Counter[str] = Counter()
@@ -74,7 +89,8 @@ class ExportPlan:
     @property
     def embedded(self) -> frozenset[str]:
         """Columns, and fields within them, whose JSON text stands in JSONL as what it says."""
-        names = {"payload", "tools"} | ({"arguments"} if self.form is DatasetFormat.TOOLS else set())
+        names = {"payload"} | ({"tools"} if self.form is not DatasetFormat.SHAREGPT else set())
+        names |= {"arguments"} if self.form is DatasetFormat.TOOLS else set()
         return frozenset(new for part in self.mix.parts for new in (part.rename.get(n, n) for n in names))
 
     @property
@@ -178,6 +194,11 @@ class ExportPlan:
             joins, response = _PREFERENCES.format(apart=_APART if source.has("held_out") else ""), "o.model"
             if source.has("responses"):
                 joins, response = joins + _RESPONSES, "coalesce(x.models, o.model)"
+        if "reasoning" in self._columns:
+            # A file of an earlier version has no thoughts.
+            has_thoughts = "reasoning" in {name for name, *_ in source.ask("DESCRIBE calls")}
+            columns.append(f"{'coalesce(w.reasoning, r.reasoning)' if has_thoughts else 'NULL::VARCHAR'} AS reasoning")
+            joins += _THOUGHTS if has_thoughts else ""
         if self._is_chosen:
             columns.append("c.side")
             joins += "\nJOIN exported_chosen AS c ON c.emission = o.emission"
@@ -221,7 +242,7 @@ class ExportPlan:
             if name not in content.column_names:
                 content = content.append_column(name, rows.column(name))
         if self.layout is Layout.CSV:
-            content = self._without_formulas(content, tally)
+            _count_formulas(content, tally)
         renamed = self.mix.parts[number].rename
         content = content.rename_columns([renamed.get(name, name) for name in content.column_names])
         return (self._aligned(content) if align else content), rows
@@ -232,7 +253,7 @@ class ExportPlan:
         """The rows after the search for personal data, and the kinds that were found in each."""
         policy = self.options.personal
         names = [name for name in content.column_names if name not in _NOT_SEARCHED]
-        found = search_personal(content.select(names), redact=policy is PersonalPolicy.REDACT)
+        found = search_personal(content.select(names), redact=self._pseudonyms)
         tally.personal.update(found.counts)
         number = sum(map(bool, found.kinds))
         tally.personal_rows += number
@@ -243,18 +264,6 @@ class ExportPlan:
         for name in names:
             content = content.set_column(content.column_names.index(name), name, found.rows.column(name))
         return content, rows, found.kinds
-
-    def _without_formulas(self, content: pa.Table, tally: ExportCounts) -> pa.Table:
-        """The rows; cells that a spreadsheet would take for a formula are counted, and escaped if that is asked."""
-        for place, column in enumerate(content.columns):
-            if not pa.types.is_string(column.type):
-                continue
-            are_formulas = pc.match_substring_regex(column, _FORMULA)
-            tally.formulas += pc.sum(are_formulas).as_py() or 0
-            if self.options.escape_formulas:
-                escaped = pc.if_else(are_formulas, pc.binary_join_element_wise("'", column, ""), column)
-                content = content.set_column(place, content.column_names[place], escaped)
-        return content
 
     def _aligned(self, content: pa.Table) -> pa.Table:
         for name in self._schema.names:
@@ -273,3 +282,9 @@ class ExportPlan:
             here = pc.equal(sides, side)
             tally.count(side, facts.filter(here))
             yield side, content.filter(here)
+
+
+def _count_formulas(content: pa.Table, tally: ExportCounts) -> None:
+    for column in content.columns:
+        if pa.types.is_string(column.type):
+            tally.formulas += pc.sum(pc.match_substring_regex(column, _FORMULA)).as_py() or 0

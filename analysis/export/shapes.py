@@ -14,6 +14,14 @@ import orjson
 import pyarrow as pa
 
 from ...personas.errors import SetupError, parameter
+from .conversations import (
+    add_persona,
+    has_wrong_call,
+    make_message,
+    make_sharegpt,
+    mark_wrong_calls,
+    read_messages,
+)
 from .source import OutputSource
 from .texts import parse_payload
 
@@ -38,10 +46,14 @@ class DatasetFormat(StrEnum):
     TOOLS = "tools"
     #: The rows of Persona Hub.
     PERSONAHUB = "personahub"
+    #: Records that people annotate in Argilla, and tasks of Label Studio: a JSON list.
+    ARGILLA = "argilla"
+    LABEL_STUDIO = "label-studio"
 
 
 _CONVERSATIONS = (DatasetFormat.OPENAI, DatasetFormat.SHAREGPT, DatasetFormat.ALPACA, DatasetFormat.TOOLS)
 _PREFERENCES = (DatasetFormat.DPO, DatasetFormat.DPO_STANDARD)
+ANNOTATION = (DatasetFormat.ARGILLA, DatasetFormat.LABEL_STUDIO)
 #: Formats that need an answer, or a better and a worse one.
 TRAINING = (*_CONVERSATIONS, *_PREFERENCES)
 
@@ -171,7 +183,10 @@ class RowShape:
         ]
 
     def _read(self, rows: pa.Table) -> Iterator[dict[str, Any]]:
-        wanted = ("kind", "text", "payload", "persona_text", "solution", "correct", "asked", "chosen", "rejected")
+        wanted = (
+            *("kind", "text", "payload", "persona_text", "partner_text", "solution", "correct"),
+            *("asked", "chosen", "rejected"),
+        )
         for row in rows.select([name for name in wanted if name in rows.column_names]).to_pylist():
             payload = parse_payload(row["payload"])
             yield row | {"payload": payload if isinstance(payload, dict) else {}}
@@ -184,11 +199,16 @@ class RowShape:
             return said
         if self.format is DatasetFormat.ALPACA:
             return self._alpaca(said, row)
-        messages = _introduced([*self._opening(row), *said], row["persona_text"], self.persona)
+        messages = add_persona([*self._opening(row), *said], row["persona_text"], self.persona)
+        if self.format is not DatasetFormat.OPENAI and has_wrong_call(messages):
+            return "a wrong call of a tool, which this format cannot mask"
         if self.format is DatasetFormat.SHAREGPT:
-            made: dict[str, Any] = {"conversations": list(_sharegpt(messages))}
+            turns = make_sharegpt(messages)
+            if isinstance(turns, str):
+                return turns
+            made: dict[str, Any] = {"conversations": turns}
         else:
-            made = {"messages": self._weighted(messages)}
+            made = {"messages": mark_wrong_calls(self._weighted(messages))}
         if "tools" in self.names:
             made["tools"] = orjson.dumps(row["payload"].get("tools") or []).decode()
         return made
@@ -196,7 +216,10 @@ class RowShape:
     def _conversation(self, row: dict[str, Any]) -> list[dict[str, Any]] | str:
         recipe, payload = self.recipes[row["kind"]], row["payload"]
         if recipe.form == "messages":
-            return _messages(payload.get("messages"), with_tools=self.with_tools)
+            if row["partner_text"] and self.persona != "system":
+                way = parameter("persona", "system")
+                return f"a talk between two people, of whom one would pass for an assistant ({way} says who speaks)"
+            return read_messages(payload.get("messages"), with_tools=self.with_tools)
         prompt = payload.get(recipe.prompt) if recipe.prompt else row["text"]
         if recipe.form == "solution" and row["correct"] is False:
             return "a solution with a wrong answer"
@@ -207,13 +230,14 @@ class RowShape:
             return "no prompt"
         if not isinstance(response, str) or not response.strip():
             return "no response"
-        return [_message("user", prompt), _message("assistant", response)]
+        return [make_message("user", prompt), make_message("assistant", response)]
 
     def _opening(self, row: dict[str, Any]) -> list[dict[str, Any]]:
         """The system message: the user's text, the persona's description, or both."""
-        parts = [self.system or "", row["persona_text"] or "" if self.persona == "system" else ""]
+        persona = row["partner_text"] or row["persona_text"] or ""
+        parts = [self.system or "", persona if self.persona == "system" else ""]
         said = "\n\n".join(part for part in parts if part)
-        return [_message("system", said)] if said else []
+        return [make_message("system", said)] if said else []
 
     def _alpaca(self, messages: list[dict[str, Any]], row: dict[str, Any]) -> dict[str, Any] | str:
         system = [m["content"] for m in (*self._opening(row), *messages) if m["role"] == "system"]
@@ -228,10 +252,10 @@ class RowShape:
         prompt, chosen, rejected = row["asked"], row["chosen"], row["rejected"]
         if not chosen or not rejected or not chosen.strip() or not rejected.strip():
             return "no better and worse answer"
-        asked = _introduced([*self._opening(row), _message("user", prompt)], row["persona_text"], self.persona)
+        asked = add_persona([*self._opening(row), make_message("user", prompt)], row["persona_text"], self.persona)
         if self.format is DatasetFormat.DPO_STANDARD:
             return {"prompt": "\n\n".join(m["content"] for m in asked), "chosen": chosen, "rejected": rejected}
-        answers = {"chosen": [_message("assistant", chosen)], "rejected": [_message("assistant", rejected)]}
+        answers = {"chosen": [make_message("assistant", chosen)], "rejected": [make_message("assistant", rejected)]}
         return {"prompt": asked, **answers}
 
     def _weighted(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -250,72 +274,14 @@ class RowShape:
         if name != "messages" and not (self.format is DatasetFormat.DPO and name in self.names):
             return text
         fields = [("role", text), ("content", text)]
-        if self.train_on is not None:
+        can_mask = name == "messages" and self.with_tools and self.format is DatasetFormat.OPENAI
+        if can_mask or self.train_on is not None:
             fields.append(("weight", pa.int8()))
         if name == "messages" and (self.with_tools or self.format is DatasetFormat.TOOLS):
             function = pa.struct([("name", text), ("arguments", text)])
             calls = pa.list_(pa.struct([("id", text), ("type", text), ("function", function)]))
             fields += [("tool_calls", calls), ("name", text), ("tool_call_id", text)]
         return pa.list_(pa.struct(fields))
-
-
-def _message(role: str, content: str) -> dict[str, Any]:
-    return {"role": role, "content": content}
-
-
-_ROLES = frozenset({"system", "user", "assistant", "tool"})
-
-
-def _messages(found: object, *, with_tools: bool) -> list[dict[str, Any]] | str:
-    """The messages of a payload as they are written, or why they cannot be."""
-    if not isinstance(found, list) or not found:
-        return "no messages"
-    messages = []
-    for message in found:
-        if not isinstance(message, dict) or message.get("role") not in _ROLES:
-            return "messages that are not in OpenAI's format"
-        content = message.get("content")
-        made = _message(message["role"], content if isinstance(content, str) else "")
-        if calls := message.get("tool_calls"):
-            made |= {"content": made["content"] or None, "tool_calls": [_tool_call(call) for call in calls]}
-        messages.append(made | {name: message[name] for name in ("name", "tool_call_id") if message.get(name)})
-    answers = [m for m in messages if m["role"] == "assistant" and (m["content"] or m.get("tool_calls"))]
-    if not answers:
-        return "no response"
-    used = any("tool_calls" in m or m["role"] == "tool" for m in messages)
-    return "calls of tools" if used and not with_tools else messages
-
-
-def _tool_call(call: Any) -> dict[str, Any]:
-    function = call.get("function", call)
-    arguments = function.get("arguments")
-    text = arguments if isinstance(arguments, str) else orjson.dumps(arguments or {}).decode()
-    return {
-        "id": call.get("id"), "type": "function", "function": {"name": function.get("name"), "arguments": text}
-    }  # fmt: skip
-
-
-def _introduced(messages: list[dict[str, Any]], persona: str | None, place: PersonaPlace) -> list[dict[str, Any]]:
-    """The messages with the description of the persona before the first thing that the user says."""
-    if place != "in" or not persona:
-        return messages
-    first = next((n for n, m in enumerate(messages) if m["role"] == "user"), None)
-    if first is None:
-        return messages
-    said = messages[first] | {"content": f"{persona}\n\n{messages[first]['content']}"}
-    return [*messages[:first], said, *messages[first + 1 :]]
-
-
-_SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
-
-
-def _sharegpt(messages: Sequence[dict[str, Any]]) -> Iterator[dict[str, str]]:
-    for message in messages:
-        if message["content"]:
-            yield {"from": _SPEAKERS[message["role"]], "value": message["content"]}
-        for call in message.get("tool_calls", ()):
-            called = {"name": call["function"]["name"], "arguments": parse_payload(call["function"]["arguments"])}
-            yield {"from": "function_call", "value": orjson.dumps(called).decode()}
 
 
 def _spoken(value: Any) -> Iterator[str]:
@@ -329,3 +295,22 @@ def _spoken(value: Any) -> Iterator[str]:
         for key, one in value.items():
             if key not in ("role", "from", "type", "id", "tool_call_id"):
                 yield from _spoken(one)
+
+
+#: What annotators are shown.
+_SHOWN = ("text", "persona_text")
+
+
+def make_annotation_record(form: DatasetFormat, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as a record of Argilla's (`rg.Dataset.records.from_json`) or a task of Label Studio's (Import)."""
+    if form is DatasetFormat.LABEL_STUDIO:
+        return {"data": dict(row)}
+    rest = {name: value for name, value in row.items() if name not in _SHOWN and value is not None and value != []}
+    return {
+        "id": f"{row['run']}-{row['emission']}",
+        "fields": {name: row[name] or "" for name in _SHOWN if name in row},
+        "metadata": {k: v if isinstance(v, str | int | float) else orjson.dumps(v).decode() for k, v in rest.items()},
+        "suggestions": {},
+        "responses": {},
+        "vectors": {},
+    }

@@ -15,6 +15,8 @@ from ...personas.errors import RunFileError, SetupError, parameter
 from ...personas.hub.queries import quote_text, table_names
 from ...sim.runfile.database import connect
 from ...sim.runfile.reader import open_made
+from ..data_summary import SOCIETY_SETTINGS
+from ..table import Queryable
 from .licences import strictest
 
 #: What every exported row says of where it comes from.
@@ -31,7 +33,7 @@ PROVENANCE = (
         "model",
         "response_model",
     ),
-    *("prompt_version", "sampling", "seed", "run", "emission"),
+    *("prompt_version", "sampling", "recipe", "seed", "run", "emission"),
 )
 #: What is added where rejected outputs are exported too.
 STATUS = ("status", "stage", "reason")
@@ -115,16 +117,17 @@ _RESPONSE = """CASE WHEN (o.payload ->> '$.response') <> '' OR (o.payload -> '$.
             THEN coalesce({teacher}, o.model) ELSE a.solver END"""
 _PAGE_SQL = """
 SELECT o.emission, o.step, o.kind, o.text, CAST(o.payload AS VARCHAR) AS payload, o.status, o.stage, o.reason,
-       p.text AS persona_text, p.language AS persona_language, true AS synthetic,
+       p.text AS persona_text, q.text AS partner_text, p.language AS persona_language, true AS synthetic,
        {response} AS response_model,
        regexp_matches(concat_ws(', ', o.model, p.model, response_model), '(^|, )procedural') AS procedural,
        o.agent AS persona, coalesce(h.others, []) AS other_personas,
        p.parent, p.hop, l.source, g.licence, o.model, o.prompt AS prompt_version,
        coalesce(t.sampling, s.sampling) AS sampling,
        a.solution, a.answer, a.agreement, a.difficulty, a.correct,
-       CAST($seed AS BIGINT) AS seed, CAST($run AS VARCHAR) AS run{columns}
+       CAST($recipe AS VARCHAR) AS recipe, CAST($seed AS BIGINT) AS seed, CAST($run AS VARCHAR) AS run{columns}
 FROM outputs AS o
 LEFT JOIN personas AS p ON p.id = o.agent
+LEFT JOIN personas AS q ON q.id = o.payload ->> '$.personas[1]'
 LEFT JOIN exported_lineages AS l ON l.persona = o.agent
 LEFT JOIN exported_shared AS h ON h.emission = o.emission
 LEFT JOIN exported_licences AS g ON g.licences = coalesce(h.licences, l.licences)
@@ -156,6 +159,26 @@ class Added:
 
 _NOTHING = Added()
 
+_SETTINGS = "SELECT scenario, coalesce(CAST(settings AS VARCHAR), '{}') FROM runs"
+_DEMONSTRATIONS = """
+SELECT count(*), md5(string_agg(coalesce(persona, '') || chr(10) || output, chr(10) ORDER BY ordinal))
+FROM demonstrations
+"""
+
+
+def _read_recipe(run: Queryable) -> str:
+    ((scenario, settings),) = run.query(_SETTINGS).rows
+    chosen = {
+        name: value
+        for name, value in orjson.loads(settings).items()
+        if name not in SOCIETY_SETTINGS and value not in (None, "", [])
+    }
+    recipe: dict[str, Any] = {"task": scenario, "settings": chosen}
+    ((number, digest),) = run.query(_DEMONSTRATIONS).rows
+    if number:
+        recipe["demonstrations"] = {"number": number, "md5": digest}
+    return orjson.dumps(recipe).decode()
+
 
 class OutputSource:
     """A run whose outputs are exported, open for reading; to be used in a `with` statement.
@@ -180,6 +203,8 @@ class OutputSource:
             ((self.run, self.scenario, self.seed, self.event_hash, self._teacher),) = run.query(
                 "SELECT run, scenario, seed, event_hash, roles ->> '$.solver.model' FROM runs"
             ).rows
+            #: The task, its settings and the demonstrations that were shown, as JSON.
+            self.recipe = _read_recipe(run)
             self.con = connect(path, read_only=True)
         try:
             self._prepare(grant)
@@ -303,7 +328,8 @@ class OutputSource:
     def _read(self, kinds: Collection[str], after: int, upto: int, more: Added) -> duckdb.DuckDBPyRelation:
         response = more.response or _RESPONSE.format(teacher=quote_text(self._teacher) if self._teacher else "NULL")
         sql = _PAGE_SQL.format(columns=more.columns, joins=more.joins, response=response, which=self.which)
-        given = {"after": after, "upto": upto, "kinds": list(kinds), "seed": self.seed, "run": self.run}
+        given = {"after": after, "upto": upto, "kinds": list(kinds)}
+        given |= {"seed": self.seed, "run": self.run, "recipe": self.recipe}
         try:
             return self.con.sql(sql, params=given)
         except duckdb.Error as error:

@@ -11,6 +11,7 @@ import orjson
 import pyarrow as pa
 
 from ...personas.rules.personal import personal_changes
+from ...personas.rules.pseudonyms import Pseudonyms
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -76,8 +77,8 @@ class Searched:
         return Counter(kind for kinds in self.kinds for kind in kinds)
 
 
-def search_personal(rows: pa.Table, *, redact: bool) -> Searched:
-    """Look for personal data in all columns, within nested values too, and replace them with `redact`."""
+def search_personal(rows: pa.Table, *, redact: Pseudonyms | None) -> Searched:
+    """Look for personal data in all columns, within nested values too, and replace them, names by these pseudonyms."""
     from ...personas.rules.prefilter import rows_to_search
 
     kinds: list[set[str]] = [set() for _ in range(len(rows))]
@@ -88,7 +89,7 @@ def search_personal(rows: pa.Table, *, redact: bool) -> Searched:
         # Descriptions of personas stand in many rows, and are searched once.
         encoded = texts.dictionary_encode()
         values = encoded.dictionary
-        found = {n: personal_changes(values[n].as_py()) for n in rows_to_search(values)}
+        found = {n: personal_changes(values[n].as_py(), pseudonyms=redact) for n in rows_to_search(values)}
         found = {n: (after, changes) for n, (after, changes) in found.items() if changes}
         if not found:
             continue

@@ -49,13 +49,18 @@ def write_rows(
     embedded: frozenset[str],
     metadata: str,
     card: tuple[Path, Callable[[], str]],
+    as_record: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> None:
     """Write rows to one new file for each side, and a card beside them that is made when all are written.
 
-    `embedded` are columns, and fields within them, that hold JSON text; in JSONL they are what it says.
+    `embedded` are columns, and fields within them, that hold JSON text; in JSONL they are what it says. `as_record`
+    makes the records of a JSON list.
     """
     with ExitStack() as stack:
-        writers = {side: stack.enter_context(_writer(path, ending, embedded, metadata)) for side, path in files.items()}
+        writers = {
+            side: stack.enter_context(_writer(path, ending, embedded, metadata, as_record))
+            for side, path in files.items()
+        }
         for some in rows:
             for side, table in some.sides.items():
                 writers[side](table)
@@ -67,13 +72,23 @@ type _WriteTable = Callable[[pa.Table], None]
 
 
 @contextmanager
-def _writer(path: Path, ending: str, embedded: frozenset[str], metadata: str) -> Iterator[_WriteTable]:
+def _writer(
+    path: Path,
+    ending: str,
+    embedded: frozenset[str],
+    metadata: str,
+    as_record: Callable[[dict[str, Any]], dict[str, Any]] | None,
+) -> Iterator[_WriteTable]:
     with _whole(path) as part:
         if ending == ".parquet":
             with _parquet(part, metadata) as write:
                 yield write
             return
         with open_compressed(part, compression_of(path)) as file:
+            if as_record is not None:
+                with _json_list(file, as_record) as write:
+                    yield write
+                return
             yield (_CsvFile(file) if ending == ".csv" else _Jsonl(file, embedded))
 
 
@@ -92,6 +107,20 @@ def _parquet(part: Path, metadata: str) -> Iterator[_WriteTable]:
     finally:
         if writer is not None:
             writer.close()
+
+
+@contextmanager
+def _json_list(file: Any, as_record: Callable[[dict[str, Any]], dict[str, Any]]) -> Iterator[_WriteTable]:
+    begins = b"[\n"
+
+    def write(table: pa.Table) -> None:
+        nonlocal begins
+        for row in table.to_pylist():
+            file.write(begins + orjson.dumps(as_record(row)))
+            begins = b",\n"
+
+    yield write
+    file.write(b"\n]\n" if begins == b",\n" else b"[]\n")
 
 
 class _Jsonl:

@@ -204,6 +204,11 @@ def read_provenance(run: Queryable, summary: Summary) -> Provenance:
 
 
 def _made_by(summary: Summary) -> tuple[str, str]:
+    if list(summary.authors) == ["rule"]:
+        return (
+            "No model wrote this: rules of the scenario decided everything.",
+            "A rule decides as it is written. Nothing here says anything about people beyond what the rule assumes.",
+        )
     if not summary.is_language_model:
         return (
             f"No language model wrote this: the text is by the procedural stand-in, \u201c{summary.model}\u201d.",

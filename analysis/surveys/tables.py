@@ -16,6 +16,7 @@ import orjson
 
 from ...personas.errors import SetupError
 from ...personas.inputs import nearest
+from ..experiment.benchmark import BenchmarkDistance
 from ..table import Queryable, Section
 from .reliability import AskedItem, GivenAnswer, ItemKey, Reliability, measure_reliability
 
@@ -90,6 +91,8 @@ class SurveyTables:
     #: Models that answered, `rule` for rules of the scenario; and whether the stand-in is among them.
     models: tuple[str, ...]
     has_stand_in: bool
+    #: How far the answers are from people's, where those were given.
+    benchmark: Sequence[BenchmarkDistance] = ()
 
 
 def read_surveys(

@@ -8,15 +8,16 @@ from pathlib import Path
 
 from ..errors import SetupError, SourceError, parameter
 from ..hub.file import HubFile
-from ..hub.redaction import SAMPLE
+from ..hub.redaction import SAMPLE, check_key
 from ..rules.columns import ColumnKind, kinds_of_columns
+from ..rules.pseudonyms import Pseudonyms
 from .compose import RuleComposer
 from .fields import field_table
 from .imported_file import ImportedFile
 from .options import Columns, ImportOptions, resolve_columns
 from .reading import Skipped, SkippedRows, check_there, fingerprint
 from .relations import RelationsReport, import_relations, is_relations, relations_path
-from .rows import Screened, prepared, screened
+from .rows import Prepared, Screened, prepared, screened
 from .tables import Table, open_table
 
 #: Rows of a file that are committed together, with how far they go.
@@ -128,7 +129,7 @@ def _import_file(
     already, began = file.complete, file.read_to
     read, means = (table, columns) if fields is None else (fields, fields.means)
     kinds = {} if already or options.personal == "ignore" else _kinds(read, means, options)
-    ahead = iter(()) if already else _ahead(screened(prepared(read, means, options, after=began), options, kinds))
+    ahead = iter(()) if already else _ahead(_screened(hub, prepared(read, means, options, after=began), options, kinds))
     while not file.complete:
         with hub.writing():
             more = _write_part(file, ahead, until=file.rows + part, said=lambda: progress(path, file.rows))
@@ -158,6 +159,14 @@ def _import_file(
     )
 
 
+def _screened(
+    hub: HubFile, parts: Iterator[Prepared], options: ImportOptions, kinds: Mapping[str, ColumnKind]
+) -> Iterator[Screened]:
+    if options.personal == "pseudonymise":
+        check_key(hub.path, hub.con)
+    return screened(parts, options, kinds, Pseudonyms.of(hub.path))
+
+
 def _kinds(table: Table, columns: Columns, options: ImportOptions) -> dict[str, ColumnKind]:
     """What the other columns are taken for, by the first rows of the file: the same when an import is resumed."""
     if set(table.columns()) <= set(columns.meanings.values()):
@@ -176,10 +185,13 @@ def _check_no_prose(table: Table, composer: RuleComposer) -> None:
             lengths[name] += len(str(row[name]).split()) if isinstance(row[name], str) else 0
     for name, words in lengths.most_common(1):
         if words >= _PROSE * len(rows):
+            missing = sum(not str(row.get(name) or "").strip() for row in rows)
+            template = "".join(f"[{column}: {{{column}}}; ]" for column in composer.columns)
+            others = f" {parameter('compose', repr(template))}, as {missing:,} of {len(rows):,} rows have none"
             raise SourceError(
                 f"{table.path} has no column that is known to hold descriptions, but {name!r} may: read it with "
-                f"{parameter('mapping', f'text={name}')}, or make descriptions of other columns with "
-                f"{parameter('compose')} 'A {{age}}-year-old ...'."
+                f"{parameter('mapping', f'text={name}')}{others if missing else ''}, or make all descriptions of other "
+                f"columns with {parameter('compose')} 'A {{age}}-year-old ...'."
             )
 
 

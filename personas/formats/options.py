@@ -35,10 +35,13 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What a file's columns mean: those named here are read, all others are kept as attributes."""
+    """What a file's columns mean: those named here are read, all others are kept as attributes.
+
+    With a `text` and a `composer`, the description of a row without a text is composed.
+    """
 
     shape: Shape
-    #: None where descriptions are composed of other columns, which stay attributes.
+    #: None where all descriptions are composed of other columns, which stay attributes.
     text: str | None
     language: str | None = None
     source: str | None = None
@@ -79,7 +82,8 @@ def resolve_columns(
 ) -> Columns:
     """What the columns mean: as `mapping` says (`text`, `language`, ... to a column), else by their names.
 
-    `shape` is taken for granted when it is given. Descriptions are composed by the template `compose`, or, of a table
+    `shape` is taken for granted when it is given. Descriptions are composed by the template `compose`, where the
+    column mapped to `text` is empty if there is one, or, of a table
     where no column is known to hold them, of the columns that are known. Raises `SourceError` for a column that is not
     there, and when there is no text; it names those that are there. Raises `SetupError` for a template that is none.
     """
@@ -87,11 +91,6 @@ def resolve_columns(
     found: dict[str, str | None] = {m: _column(path, columns, wanted) for m, wanted in mapping.items()}
     composer: Composer | None = None
     if compose is not None:
-        if "text" in found:
-            raise SetupError(
-                f"Both {parameter('compose')} and {parameter('mapping', 'text=COLUMN')} were given; descriptions "
-                "come from one of them."
-            )
         composer = parse_template(compose, columns, where=str(path))
     elif "text" not in found:
         found["text"] = _text_column(columns, known)

@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from ..csv_cells import read_cells, write_csv_rows
 from ..database import said
 from ..errors import SetupError, SourceError
 from ..hub.file import HubFile
@@ -55,9 +56,7 @@ def row_ranges(con: duckdb.DuckDBPyConnection, numbered: str) -> Mapping[Licence
 def write_licences(path: Path, groups: Sequence[LicenceKey], ranges: Mapping[LicenceKey, str]) -> None:
     """Write one row for each licence, source, revision, model and number of people, with the rows that have them."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(_FIELDS)
-        rows.writerows((*group, ranges[tuple(group[:4])]) for group in groups)
+        write_csv_rows([_FIELDS, *((*group, ranges[tuple(group[:4])]) for group in groups)], file)
 
 
 def read_licences(path: Path) -> Iterator[tuple[int, int, _Licences]]:
@@ -66,7 +65,8 @@ def read_licences(path: Path) -> Iterator[tuple[int, int, _Licences]]:
     Raises `SourceError` for a file that is not as `write_licences` writes it.
     """
     with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        names, *cells = list(read_cells(csv.reader(file))) or [[]]
+    rows = [dict(zip(names, row, strict=False)) for row in cells if row]
     if not rows or not {*_FIELDS[:4], "rows"} <= rows[0].keys():
         raise SourceError(f"{path} has not the columns {', '.join(_FIELDS)}; mend it, or take it away.")
     for row in rows:

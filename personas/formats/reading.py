@@ -78,21 +78,61 @@ class SkippedRows:
 
 #: orjson reads an integer of more than 64 bits as a float; it has 19 digits at least.
 _LONG = re.compile(rb"[0-9]{19}")
+#: What a table of floats holds and JSON does not: NaN is how such tables write what is missing.
 _WORDS = {"NaN": None, "Infinity": "Infinity", "-Infinity": "-Infinity"}
+#: A key, as it stands in the text of an object; within a string the same may stand, so there are at most so many.
+_KEY = re.compile(rb'"\s*:')
+
+
+class UnkeptValueError(ValueError):
+    """JSON holds what cannot be kept as it is: the message says what, as a clause."""
 
 
 def parse_json(data: bytes | str) -> Any:
-    """The value that JSON text holds, integers exact; NaN is None, and infinities are the words for them.
+    """The value that JSON text holds, integers exact.
 
-    Raises `ValueError` for what is no JSON.
+    Raises `ValueError` for what is no JSON, NaN and Infinity among it, and for numbers that no float holds.
     """
     encoded = data.encode(errors="surrogatepass") if isinstance(data, str) else data
     if _LONG.search(encoded) is None:
         try:
             return orjson.loads(encoded)
         except orjson.JSONDecodeError:
-            pass  # Python writes NaN and Infinity, which orjson refuses
-    return json.loads(data, parse_constant=_WORDS.__getitem__)
+            pass  # the standard library reads half a character, and tells NaN from what is no JSON
+    return json.loads(data, parse_constant=_refuse_constant, parse_float=_parse_float)
+
+
+def parse_row(line: bytes) -> Any:
+    """The same of a row, of which each key must say one thing. Raises `ValueError` also for a key that stands twice."""
+    row = parse_json(line)
+    if len(_KEY.findall(line)) != _count_keys(row):
+        json.loads(line, object_pairs_hook=_check_keys)
+    return row
+
+
+def _count_keys(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(map(_count_keys, value.values()))
+    return sum(map(_count_keys, value)) if isinstance(value, list) else 0
+
+
+def _check_keys(pairs: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise UnkeptValueError("one of its keys stands twice")
+        seen.add(key)
+
+
+def _refuse_constant(word: str) -> None:
+    raise UnkeptValueError(f"it holds {word}, which is no JSON; write null, or the word between quotes")
+
+
+def _parse_float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise UnkeptValueError("it holds a number that is too large to be kept")
+    return number
 
 
 def json_text(value: Any) -> str:

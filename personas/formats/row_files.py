@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import orjson
 
+from ..csv_cells import write_csv_rows
 from ..errors import SetupError
 from ..files import uncompressed_suffix
 from .columns import ColumnType, found_columns, own_names
@@ -94,7 +95,7 @@ def write_csv(batches: Iterable[Any], file: Any) -> None:
 def write_cells(rows: Iterable[Iterable[Any]], file: Any, *, quoting: Literal[0, 1] = csv.QUOTE_MINIMAL) -> None:
     """Write rows of cells as lines of CSV."""
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n", quoting=quoting).writerows(rows)
+    write_csv_rows(rows, text, quoting=quoting)
     file.write(text.getvalue().encode())
 
 

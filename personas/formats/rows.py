@@ -16,12 +16,14 @@ from ..errors import parameter
 from ..hub.queries import table_of
 from ..hub.redaction import attribute_rows, judged_attributes
 from ..hub.verdicts import rule_result_rows
-from ..inputs import UNKNOWN_LANGUAGE
+from ..inputs import MOST_LEVELS, UNKNOWN_LANGUAGE, is_too_deep
 from ..judgement import Judge, Judgement, RuleResultRow
 from ..rules import Policy, personal_judge, quality_judge
 from ..rules.columns import ColumnKind
 from ..rules.languages import detect_languages
+from ..rules.personal import find_whole_names
 from ..rules.prefilter import rows_to_search
+from ..rules.pseudonyms import Pseudonyms
 from .compose import UnsaidError
 from .options import Columns, ImportOptions, Shape
 from .reading import Skipped, SkippedRows, json_text
@@ -39,6 +41,9 @@ _SCHEMA = pa.schema(
         ("attributes", pa.string()),
     ]
 )
+
+#: Characters of the other columns of a row, as JSON.
+_MOST_ATTRIBUTES = 1 << 22
 
 _TAG = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
 
@@ -116,7 +121,11 @@ class _RowReader:
     def read(self, number: int, row: dict[str, Any]) -> _ImportedRow:
         """The row as a hub holds it; takes out of `row` what is no attribute. Raises `_UnusableError`."""
         columns = self._columns
-        text = self._text(self._composed(row) if columns.text is None else row.pop(columns.text, None))
+        if any(isinstance(value, dict | list) for value in row.values()) and is_too_deep(row):
+            raise _UnusableError(f"a column nests more than {MOST_LEVELS} levels deep")
+        told = row.pop(columns.text, None) if columns.text is not None else None
+        is_composed = columns.composer is not None and (told is None or (isinstance(told, str) and not told.strip()))
+        text = self._text(self._composed(row) if is_composed else told)
         # The same as personas.persona.content_id, which a test holds; plain ASCII is in NFC already.
         line = " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
         if not line:
@@ -153,9 +162,12 @@ class _RowReader:
     def _attributes(self, row: dict[str, Any]) -> str | None:
         kept = {name: value for name, value in row.items() if value not in self._nothing}
         try:
-            return json_text(kept) if kept else None
+            text = json_text(kept) if kept else None
         except (TypeError, ValueError, RecursionError) as error:
             raise _UnusableError("a column cannot be written as JSON") from error
+        if text is not None and len(text) > _MOST_ATTRIBUTES:
+            raise _UnusableError(f"its columns have more than {_MOST_ATTRIBUTES:,} characters")
+        return text
 
 
 def _stated(value: object) -> str | None:
@@ -173,23 +185,26 @@ class Screened:
 
 
 def screened(
-    parts: Iterator[Prepared], options: ImportOptions, kinds: Mapping[str, ColumnKind] | None = None
+    parts: Iterator[Prepared],
+    options: ImportOptions,
+    kinds: Mapping[str, ColumnKind] | None = None,
+    pseudonyms: Pseudonyms | None = None,
 ) -> Iterator[Screened]:
     """Each batch as the policy for personal data and, when they are wanted, the rules of quality have it.
 
     `kinds` says what the other columns are taken for; those that it does not name are texts.
     """
-    screen = _Screen(options, kinds or {})
+    screen = _Screen(options, kinds or {}, pseudonyms)
     for part in parts:
         yield screen.of(part) if part.rows.num_rows else Screened(part)
 
 
 class _Screen:
-    def __init__(self, options: ImportOptions, kinds: Mapping[str, ColumnKind]) -> None:
-        self._kinds = kinds
+    def __init__(self, options: ImportOptions, kinds: Mapping[str, ColumnKind], pseudonyms: Pseudonyms | None) -> None:
+        self._kinds, self._pseudonyms = kinds, pseudonyms
         self._is_whole = any(kind.is_personal for kind in kinds.values())
         self._policy = Policy(options.personal) if options.personal != "ignore" else None
-        self._personal = personal_judge(self._policy) if self._policy is not None else None
+        self._personal = personal_judge(self._policy, pseudonyms) if self._policy is not None else None
         self._has_quality = options.quality
 
     def of(self, part: Prepared) -> Screened:
@@ -207,7 +222,11 @@ class _Screen:
         texts = part.rows["text"].take(places).to_pylist()
         languages = part.rows["language"].take(places).to_pylist()
         numbers = part.rows["row"].take(places).to_pylist()
-        said = [rule_result_rows(text, self._judges(tag)) for text, tag in zip(texts, languages, strict=True)]
+        rows_of = part.rows["attributes"].take(places).to_pylist() if self._is_whole else [None] * len(places)
+        said = [
+            rule_result_rows(text, self._judges(tag, row))
+            for text, tag, row in zip(texts, languages, rows_of, strict=True)
+        ]
         changed = {
             place: judgement for place, text, (judgement, _) in zip(places, texts, said, strict=True)
             if judgement.is_erased or judgement.persona.text != text
@@ -224,10 +243,16 @@ class _Screen:
             return list(range(rows.num_rows))
         if self._policy is None:
             return ()
+        if ColumnKind.NAME in self._kinds.values():
+            # The name in a column may stand in the text of its row in part, which no quick look finds.
+            return list(range(rows.num_rows))
         return rows_to_search(rows["text"].combine_chunks())
 
-    def _judges(self, language: str | None) -> tuple[Judge, ...]:
+    def _judges(self, language: str | None, attributes: str | None) -> tuple[Judge, ...]:
         personal = (self._personal,) if self._personal is not None else ()
+        if self._policy is not None and attributes is not None:
+            wholes = find_whole_names(attributes, self._kinds)
+            personal = (personal_judge(self._policy, self._pseudonyms, wholes),) if wholes else personal
         return (_quality(language), *personal) if self._has_quality else personal
 
     def _attributes(self, rows: pa.Table, policy: Policy) -> tuple[pa.Table, list[RuleResultRow]]:
@@ -239,7 +264,9 @@ class _Screen:
         places = range(len(attributes)) if self._is_whole else rows_to_search(column)
         for place in places:
             was = attributes[place]
-            now, changes = judged_attributes(was, self._kinds, policy) if was is not None else (None, ())
+            now, changes = (
+                judged_attributes(was, self._kinds, policy, self._pseudonyms) if was is not None else (None, ())
+            )
             if changes:
                 persona, number = rows["id"][place].as_py(), rows["row"][place].as_py()
                 rule_results += attribute_rows(persona, changes, policy, None, number)

@@ -8,11 +8,12 @@ from itertools import batched, islice
 from pathlib import Path
 from typing import Any
 
+from ..csv_cells import read_cells
 from ..errors import SourceError
 from ..files import DAMAGE, uncompressed_suffix
 from ..inputs import resolve_file, shown
 from .columns import FIELDS
-from .reading import MAX_LINE, Lines, RowError, SkippedRows, finite, parse_json, reading
+from .reading import MAX_LINE, Lines, RowError, SkippedRows, UnkeptValueError, finite, parse_row, reading
 
 #: Rows with the line or row at which each begins.
 type RowBatch = Sequence[tuple[int, dict[str, Any]]]
@@ -113,9 +114,11 @@ class _JsonLines(Table):
 
 def _object(line: bytes) -> dict[str, Any]:
     try:
-        row = parse_json(line)
+        row = parse_row(line)
     except UnicodeDecodeError as error:
         raise RowError("the line is not UTF-8") from error
+    except UnkeptValueError as error:
+        raise RowError(str(error)) from error
     except (ValueError, RecursionError) as error:
         raise RowError("the line is not JSON") from error
     if not isinstance(row, dict):
@@ -137,7 +140,7 @@ class _CsvTable(Table):
         head = _QUOTED.sub("", head).partition("\n")[0]
         marks = "\t" if uncompressed_suffix(self.path) == ".tsv" else max(",;\t", key=head.count)
         lines = _Decoded(Lines(self.path, file))
-        return lines, csv.reader(lines, delimiter=marks, strict=True)
+        return lines, read_cells(csv.reader(lines, delimiter=marks, strict=True))
 
     def _header(self, rows: Any) -> list[str]:
         try:
@@ -321,7 +324,9 @@ def _open_node_link(path: Path) -> NodeLink | None:
     """The graph in a file of JSON; None where it holds something else. Raises `SourceError` for half a graph."""
     with reading(path) as file:
         try:
-            held = parse_json(file.read())
+            held = parse_row(file.read())
+        except UnkeptValueError as error:
+            raise SourceError(f"{path} cannot be read: {error}.") from error
         except (ValueError, RecursionError):
             return None
     if not isinstance(held, dict) or not isinstance(held.get("nodes"), list):

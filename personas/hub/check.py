@@ -11,12 +11,13 @@ from ..errors import SetupError, parameter
 from ..formats.repeats import fill_licences
 from ..judgement import Judge, RuleResultRow
 from ..rules import FIRST_PERSON, PERSONAL_RULE, QUALITY_RULES, FirstPerson, Policy, personal_judge, quality_judge
+from ..rules.pseudonyms import Pseudonyms
 from .file import HubFile
 from .queries import registered, table_names
 from .reconcile import reconcile
-from .redaction import clear_traces, judge_imports
+from .redaction import check_key, clear_traces, has_public_pseudonyms, judge_imports
 from .rewrites import DescriptionChange, change_people
-from .verdicts import add_rule_results, rule_result_rows
+from .verdicts import add_rule_results, rule_result_rows, undo_rule
 
 #: Ids of people, and kind, column and outcome of pieces of personal data.
 type _Applied = tuple[list[str], list[tuple[str, str | None, str]]]
@@ -91,8 +92,9 @@ def judge_people(
     """Apply the rules to everybody without their results, in one transaction.
 
     Quality rejects, which is a mark that can be undone and is not set again, or rewrites. Personal data are kept and
-    flagged, replaced, or their description is removed; under a stricter policy than before those are judged anew whose
-    data were kept. Descriptions in the first person are rejected, but for those of one clause, which are rewritten.
+    flagged, replaced (also pseudonyms that were drawn without a key), or their description is removed; under a
+    stricter policy than before those are judged anew whose data were kept. Descriptions in the first person are
+    rejected, but for those of one clause, which are rewritten.
     With `first_person` those are judged anew who were rejected or kept for it: they are rewritten where rules can do
     it and else kept (`rewrite`), all kept (`keep`), or rejected as before (`reject`). Near-duplicate verdicts
     that no longer hold after that are decided anew.
@@ -105,20 +107,24 @@ def judge_people(
         raise SetupError("There is nothing to check by; leave quality or personal data in.")
     _check_writable(hub)
     judge = quality_judge(language, first_person=first_person or "reject") if quality else None
-    check = _RuleCheck(judge, personal, is_asked=first_person is not None)
+    if personal is Policy.PSEUDONYMISE:
+        _renew_public_pseudonyms(hub)
+        check_key(hub.path, hub.con)
+    pseudonyms = Pseudonyms.of(hub.path)
+    check = _RuleCheck(judge, personal, pseudonyms, is_asked=first_person is not None)
     check.said = set(hub.con.execute(_SAID, {"rule": FIRST_PERSON}).fetchall()) if first_person else set()
     with hub.writing() as con:
         for people in _people(con, check.wanted):
             for person in people:
                 check.judge(*person)
         _check_unlived(hub, check.changes)
-        back, changes = _apply(con, check.rows, check.changes)
+        back, changes = _apply(con, check.rows, check.changes, pseudonyms)
         if check.changes:
             # A rewritten person may be one who came without a licence before.
             fill_licences(con)
         reconcile(con, [*back, *(change.now for change in check.changes if change.now is not None)])
         if personal is not None:
-            changes += add_rule_results(con, judge_imports(con, personal))
+            changes += add_rule_results(con, judge_imports(con, personal, pseudonyms))
         remains = _remains(con) if any(change.tells for change in check.changes) else ()
     return CheckReport(check.judged, check.rule_results, Counter(changes), remains)
 
@@ -126,10 +132,12 @@ def judge_people(
 class _RuleCheck:
     """The results of the rules, and the changes that follow from them."""
 
-    def __init__(self, quality: Judge | None, personal: Policy | None, *, is_asked: bool) -> None:
+    def __init__(
+        self, quality: Judge | None, personal: Policy | None, pseudonyms: Pseudonyms, *, is_asked: bool
+    ) -> None:
         self._quality = quality
         self._is_asked = is_asked
-        self._personal = personal_judge(personal) if personal is not None else None
+        self._personal = personal_judge(personal, pseudonyms) if personal is not None else None
         self._is_strict = personal not in (None, Policy.KEEP)
         #: Rule results on the first person from before, which are not counted again.
         self.said: set[tuple[str, str]] = set()
@@ -190,6 +198,15 @@ def _check_writable(hub: HubFile) -> None:
         )
 
 
+def _renew_public_pseudonyms(hub: HubFile) -> None:
+    """Take back what was replaced without a key, so that it is found and replaced again."""
+    if not has_public_pseudonyms(hub.con) or hub.has_agents:
+        return
+    undo_rule(hub, PERSONAL_RULE)
+    with hub.writing() as con:
+        con.execute("DELETE FROM rule_results WHERE rule = ? AND outcome = 'rewritten' AND undone", [PERSONAL_RULE])
+
+
 def _check_unlived(hub: HubFile, changes: Sequence[DescriptionChange]) -> None:
     if changes and hub.has_agents:
         raise SetupError(
@@ -199,14 +216,18 @@ def _check_unlived(hub: HubFile, changes: Sequence[DescriptionChange]) -> None:
 
 
 def _apply(
-    con: duckdb.DuckDBPyConnection, rows: Sequence[RuleResultRow], changes: Sequence[DescriptionChange]
+    con: duckdb.DuckDBPyConnection,
+    rows: Sequence[RuleResultRow],
+    changes: Sequence[DescriptionChange],
+    pseudonyms: Pseudonyms,
 ) -> _Applied:
     """Apply rule results; gives the people whom no rule rejects any more, and the pieces of personal data written."""
     said = list(rows)
     back = _said_otherwise(con, [row for row in rows if row.rule == FIRST_PERSON])
     if changes:
         change_people(con, changes)
-        said += clear_traces(con, [change.now for change in changes if change.tells and change.now is not None])
+        told = [change.now for change in changes if change.tells and change.now is not None]
+        said += clear_traces(con, told, pseudonyms)
     return back, add_rule_results(con, said)
 
 

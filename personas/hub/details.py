@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ..rules import Policy
+from ..rules.pseudonyms import Pseudonyms
 from .queries import registered, table_names
 from .redaction import clear_traces, judge_imports
 from .schema import migrate_hub
@@ -73,7 +74,10 @@ def details_of(tables: "Mapping[str, pa.Table]", people: Mapping[str, str]) -> "
 
 
 def write_details(
-    con: duckdb.DuckDBPyConnection, tables: "Mapping[str, pa.Table]", personal: Policy = Policy.KEEP
+    con: duckdb.DuckDBPyConnection,
+    tables: "Mapping[str, pa.Table]",
+    personal: Policy = Policy.KEEP,
+    pseudonyms: Pseudonyms | None = None,
 ) -> None:
     """Write such rows into a run file, which gets the tables of a hub for it; replacing any that it has.
 
@@ -89,4 +93,4 @@ def write_details(
     if personal is not Policy.KEEP:
         about = [table["persona"].to_pylist() for table in tables.values() if "persona" in table.column_names]
         people = sorted({str(one) for column in about for one in column})
-        add_rule_results(con, [*judge_imports(con, personal), *clear_traces(con, people)])
+        add_rule_results(con, [*judge_imports(con, personal, pseudonyms), *clear_traces(con, people, pseudonyms)])

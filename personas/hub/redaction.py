@@ -6,15 +6,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from ..errors import SetupError, parameter
 from ..judgement import Redaction, RuleResultRow, with_redactions
 from ..rules import PERSONAL_RULE, Policy, personal_changes, reason_of
 from ..rules.columns import ColumnKind, kinds_of_columns, pointer, rewrite_strings
 from ..rules.prefilter import rows_to_search
+from ..rules.pseudonyms import Pseudonyms, key_path, pseudonym
 from .file import HubFile
 from .queries import registered, table_names
 
@@ -53,13 +56,14 @@ type _Piece = tuple[int | None, int | None, str, str, int, str, str]
 
 
 def judged_attributes(
-    attributes: str, kinds: Mapping[str, ColumnKind], policy: Policy
+    attributes: str, kinds: Mapping[str, ColumnKind], policy: Policy, pseudonyms: Pseudonyms | None = None
 ) -> tuple[str | None, tuple[Redaction, ...]]:
     """The other columns of a row, a JSON object, as a policy has them, and the personal data in them.
 
     Columns stay as they are, are rewritten, or are left out one by one; None where none is left.
     """
-    now, changes = personal_changes(attributes, kinds)
+    # No key is made where no name is replaced.
+    now, changes = personal_changes(attributes, kinds, pseudonyms if policy is Policy.PSEUDONYMISE else None)
     if not changes or policy is Policy.KEEP:
         return attributes, changes
     if policy is Policy.PSEUDONYMISE:
@@ -78,6 +82,34 @@ def attribute_rows(
     return list(with_redactions(said, changes))
 
 
+_REPLACED = """
+SELECT DISTINCT "before", "after" FROM rule_results
+WHERE rule = $rule AND kind = 'name' AND outcome = 'rewritten' AND NOT undone AND "before" IS NOT NULL
+"""
+
+
+def has_public_pseudonyms(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether names were replaced by a hash without a key, as before there were keys: anybody can look them up."""
+    return any(pseudonym(before, b"") == after for before, after in _replaced_names(con))
+
+
+def check_key(path: Path, con: duckdb.DuckDBPyConnection) -> None:
+    """Raise `SetupError` where a hub or a run has pseudonyms, and the key that they were drawn with is lost."""
+    key = key_path(path)
+    if key.exists() or all(pseudonym(before, b"") == after for before, after in _replaced_names(con)):
+        return
+    raise SetupError(
+        f"{str(path)!r} has pseudonyms, and their key is not there: {str(key)!r}. Put it back, or give a key "
+        f"({parameter('key')} FILE; a file that is not there is made), by which names get other pseudonyms from now on."
+    )
+
+
+def _replaced_names(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    if "rule_results" not in table_names(con):
+        return []
+    return con.execute(_REPLACED, {"rule": PERSONAL_RULE}).fetchall()
+
+
 def _column_kinds(con: duckdb.DuckDBPyConnection, file: int) -> dict[str, ColumnKind]:
     """What the columns of an imported file were taken for, or are by its first rows."""
     if "imported_columns" in table_names(con):
@@ -87,11 +119,13 @@ def _column_kinds(con: duckdb.DuckDBPyConnection, file: int) -> dict[str, Column
     return kinds_of_columns(text for (text,) in con.execute(_SAMPLE, [file, SAMPLE]).fetchall())
 
 
-def judge_imports(con: duckdb.DuckDBPyConnection, policy: Policy) -> list[RuleResultRow]:
+def judge_imports(
+    con: duckdb.DuckDBPyConnection, policy: Policy, pseudonyms: Pseudonyms | None = None
+) -> list[RuleResultRow]:
     """Do with the other columns of all rows that were imported what an import under this policy does."""
     rows: list[RuleResultRow] = []
     changed: list[tuple[int, str | None]] = []
-    for place, row, was, now, changes in _found_in_imports(con, policy):
+    for place, row, was, now, changes in _found_in_imports(con, policy, pseudonyms):
         rows += attribute_rows(row["persona"], changes, policy, row["file"], row["row"])
         if now != was:
             changed.append((place, now))
@@ -100,7 +134,7 @@ def judge_imports(con: duckdb.DuckDBPyConnection, policy: Policy) -> list[RuleRe
 
 
 def _found_in_imports(
-    con: duckdb.DuckDBPyConnection, policy: Policy
+    con: duckdb.DuckDBPyConnection, policy: Policy, pseudonyms: Pseudonyms | None
 ) -> Iterator[tuple[int, dict[str, Any], str, str | None, tuple[Redaction, ...]]]:
     """Of each imported row with personal data its rowid, itself, its columns as they are and would be, and the data."""
     if "imports" not in table_names(con):
@@ -111,18 +145,20 @@ def _found_in_imports(
     for batch in con.sql(_IMPORTS).to_arrow_reader(_ROWS):
         places = range(batch.num_rows) if is_whole else rows_to_search(batch["text"].cast(pa.string()))
         for row in batch.take(pa.array(places, pa.int64())).to_pylist():
-            now, changes = judged_attributes(row["text"], kinds[row["file"]], policy)
+            now, changes = judged_attributes(row["text"], kinds[row["file"]], policy, pseudonyms)
             if changes:
                 yield row["rowid"], row, row["text"], now, changes
 
 
-def clear_traces(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> list[RuleResultRow]:
+def clear_traces(
+    con: duckdb.DuckDBPyConnection, people: Sequence[str], pseudonyms: Pseudonyms | None = None
+) -> list[RuleResultRow]:
     """Replace personal data of these people in the other tables of a hub; the rule results name the table."""
     there = table_names(con)
     rows: list[RuleResultRow] = []
     for table, (key, columns) in _COLUMNS.items():
         for column in columns if table in there else ():
-            rows += _clear(con, table, key, column, people)
+            rows += _clear(con, table, key, column, people, pseudonyms)
     return rows
 
 
@@ -184,7 +220,12 @@ def _turned(value: str, pieces: Sequence[_Piece], *, redo: bool) -> str:
 
 
 def _clear(
-    con: duckdb.DuckDBPyConnection, table: str, key: str, column: str, people: Sequence[str]
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    key: str,
+    column: str,
+    people: Sequence[str],
+    pseudonyms: Pseudonyms | None,
 ) -> list[RuleResultRow]:
     # The names are constants of this module.
     query = f'SELECT rowid, "{key}", "{column}"::VARCHAR FROM {table} WHERE "{key}" IN (SELECT unnest($people))'  # noqa: S608
@@ -192,7 +233,7 @@ def _clear(
     rows: list[RuleResultRow] = []
     changed: list[tuple[int, str | None]] = []
     for place, persona, was in found:
-        now, changes = personal_changes(was, {})
+        now, changes = personal_changes(was, {}, pseudonyms)
         if changes:
             named = [replace(c, column="/".join(filter(None, (f"{table}.{column}", c.column)))) for c in changes]
             said = RuleResultRow(
@@ -251,22 +292,23 @@ class Preview:
 def preview_personal(hub: HubFile, policy: Policy, *, limit: int = 20) -> Preview:
     """What `judge_people` would do with personal data under this policy, the first `limit` pieces in their sentences.
 
-    The hub may be open for reading only. Under `keep` it shows what would be flagged, as if it were replaced.
+    The hub may be open for reading only; as long as it has no key, the pseudonyms shown are examples. Under `keep` it
+    shows what would be flagged, as if it were replaced.
     """
     preview = Preview()
-    for persona, change in _all(hub, policy):
+    for persona, change in _all(hub, policy, Pseudonyms.of(hub.path, keep=False)):
         preview.counts[change.kind, change.column] += 1
         if len(preview.shown) < limit:
             preview.shown.append(_in_sentence(persona, change, is_dropped=policy is Policy.DROP))
     return preview
 
 
-def _all(hub: HubFile, policy: Policy) -> Iterator[tuple[str, Redaction]]:
+def _all(hub: HubFile, policy: Policy, pseudonyms: Pseudonyms) -> Iterator[tuple[str, Redaction]]:
     for batch in hub.con.sql("SELECT id, text FROM personas ORDER BY ordinal").to_arrow_reader(_ROWS):
         for place in rows_to_search(batch["text"]):
-            for change in personal_changes(batch["text"][place].as_py())[1]:
+            for change in personal_changes(batch["text"][place].as_py(), pseudonyms=pseudonyms)[1]:
                 yield batch["id"][place].as_py(), change
-    for _, row, _, _, changes in _found_in_imports(hub.con, policy):
+    for _, row, _, _, changes in _found_in_imports(hub.con, policy, pseudonyms):
         for change in changes:
             yield row["persona"], change
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from ..judgement import judge_persona
 from ..persona import Persona
 from ..rules import PERSONAL_RULE, Policy, personal_judge
+from ..rules.pseudonyms import Pseudonyms
 from ..rules.quality import rewriting_judge
 from .queries import registered, table_names
 from .reconcile import withdraw
@@ -219,7 +220,7 @@ class _RewrittenRow:
     undone: bool
 
 
-def rewrite_again(con: duckdb.DuckDBPyConnection, rows: Sequence[int]) -> list[str]:
+def rewrite_again(con: duckdb.DuckDBPyConnection, rows: Sequence[int], pseudonyms: Pseudonyms) -> list[str]:
     """Give people the descriptions that follow from the rule results that are not undone; gives their new ids.
 
     `rows` are row ids of `rule_results` that were undone, or set again. A person whose rewritten description was equal
@@ -229,7 +230,7 @@ def rewrite_again(con: duckdb.DuckDBPyConnection, rows: Sequence[int]) -> list[s
     people: dict[tuple[str, str | None], list[_RewrittenRow]] = {}
     for rule_result in found:
         people.setdefault((rule_result.became, rule_result.was), []).append(rule_result)
-    wanted = {who: _described(rule_results) for who, rule_results in people.items()}
+    wanted = {who: _described(rule_results, pseudonyms) for who, rule_results in people.items()}
     changes = [
         DescriptionChange(became, now[0], now[1]) for (became, was), now in wanted.items()
         if was is None and now is not None and now[0] != became
@@ -245,7 +246,7 @@ def rewrite_again(con: duckdb.DuckDBPyConnection, rows: Sequence[int]) -> list[s
     return entered
 
 
-def _described(rule_results: Iterable[_RewrittenRow]) -> tuple[str, str] | None:
+def _described(rule_results: Iterable[_RewrittenRow], pseudonyms: Pseudonyms) -> tuple[str, str] | None:
     """Id and text of a person by the rule results that hold; None where the text that they began with was not kept."""
     first, *_ = rule_results = list(rule_results)
     if first.text is None:
@@ -255,8 +256,9 @@ def _described(rule_results: Iterable[_RewrittenRow]) -> tuple[str, str] | None:
     if not holding:
         return first.persona, first.text
     judges = [
-        personal_judge(Policy.PSEUDONYMISE) if rule == PERSONAL_RULE else rewriting_judge() for rule in holding
-    ]  # fmt: skip
+        personal_judge(Policy.PSEUDONYMISE, pseudonyms) if rule == PERSONAL_RULE else rewriting_judge()
+        for rule in holding
+    ]
     now = judge_persona(Persona(first.text), judges).persona
     return now.id, now.text
 

@@ -10,6 +10,7 @@ from ..errors import SetupError
 from ..judgement import Judge, Judgement, RuleResultRow, judge_persona, with_redactions
 from ..persona import Persona
 from ..rules import PERSONAL_RULE
+from ..rules.pseudonyms import Pseudonyms
 from .file import HubFile
 from .queries import count, registered
 from .reconcile import reconcile
@@ -245,7 +246,7 @@ def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
         ((changed,),) = con.execute(_RULE, given).fetchall()
         if rows:
             con.execute(_SET, {"undone": not redo, "rows": rows})
-            back += rewrite_again(con, rows)
+            back += rewrite_again(con, rows, Pseudonyms.of(hub.path))
         reconcile(con, back)
     return columns + int(changed) + len(rows)
 

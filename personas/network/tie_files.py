@@ -6,12 +6,16 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import ParseError
 
-from ..errors import SetupError, SourceError
+from ..errors import SetupError, SourceError, parameter
+from ..files import whole_file
 from ..inputs import nearest, resolve_file
 from ..persona import Relation, RelationKind
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 #: The kind and label of ties that do not say theirs.
 KIND, LABEL = RelationKind.NEIGHBOURHOOD, "acquaintance"
@@ -50,6 +54,24 @@ def read_ties_file(path: Path) -> list[FileTie]:
     if not rows:
         raise SourceError(f"{str(path)!r} has no ties; give a line for each, with source and target.")
     return [_tie(where, row) for where, row in rows]
+
+
+def write_graph_ties(graph: "nx.Graph", path: Path) -> None:
+    """Write the edges of a networkx graph as a CSV file of ties.
+
+    Nodes that are all strings name people as in any such file; other nodes stand for people by their place, the first
+    node for the first person. Edges keep `kind`, `label` and `weight`. Raises `SetupError` for a graph without edges.
+    """
+    if not graph.number_of_edges():
+        raise SetupError(f"The graph that is given as {parameter('network')} has no edges; give one that has.")
+    are_names = all(isinstance(node, str) for node in graph)
+    names = {node: node if are_names else str(place) for place, node in enumerate(graph, start=1)}
+    with whole_file(path.absolute(), replace=True) as part, part.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow((*_ENDS, "kind", "label", "weight"))
+        for source, target, said in graph.edges(data=True):
+            rest = (said.get(name, "") for name in ("kind", "label", "weight"))
+            table.writerow((names[source], names[target], *rest))
 
 
 def _table_rows(path: Path, file: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -15,7 +15,7 @@ import phonenumbers
 #: Kinds by name, as in placeholders and reasons.
 KINDS = (
     "email", "url", "handle", "ip_address", "iban", "social_security", "street_address", "payment_card", "phone",
-    "identity_number", "birth_date", "name",
+    "identity_number", "birth_date", "death_date", "name",
 )  # fmt: skip
 
 
@@ -26,6 +26,8 @@ class PersonalDataSpan:
     kind: str
     start: int
     end: int
+    #: The whole name of the person of whom this is a part of the name; empty for everything else.
+    whole: str = ""
 
 
 _CALENDAR_DATE = r"(?:1\d|20|21)\d\d(?P<dash>[-/.])(?:0?[1-9]|1[0-2])(?P=dash)(?:0?[1-9]|[12]\d|3[01])"
@@ -139,6 +141,12 @@ _BORN = re.compile(
     rf"|(?P<date_before>{_DATE})\s?(?:に?生まれ|出生|生(?=的|まれ)|geboren|born|년생|생\b)",
     re.IGNORECASE,
 )
+_DIED = re.compile(
+    r"(?:\bdied|\bdeath|\bdeceased|\bpassed away|\bgestorben|\btodestag|\bdécédée?|\bmorte?|\bmuri[óo]|\bfallecid[oa]|"
+    r"\bfalleció|\bmorreu|\bfalecid[oa]|\bfaleceu|\bmort[oa]|\boverleden|\bzmarła?|\bумер(?:ла)?|\bпомерла?|去世|逝世)"
+    rf"(?: (?:was|on|am|le|el|em|il|op|the|dnia|of|in))*[:： ]{{0,2}}(?P<date>{_DATE})",
+    re.IGNORECASE,
+)
 _IDENTITY = re.compile(
     r"(?<![A-Za-z])(?:passport|passeport|reisepass|pasaporte|passaport[eo]|paspoort|паспорт\w*|护照|護照|パスポート|여권|"
     r"identity (?:card|number)|id (?:card|number|no)|identification number|national (?:id|insurance)|"
@@ -232,6 +240,8 @@ def _each(kind: str, pattern: re.Pattern[str], text: str) -> Iterator[PersonalDa
 def _numbers(text: str, taken: Sequence[tuple[int, int]]) -> Iterator[PersonalDataSpan]:
     for born in _BORN.finditer(text):
         yield PersonalDataSpan("birth_date", *born.span("date" if born["date"] else "date_before"))
+    for died in _DIED.finditer(text):
+        yield PersonalDataSpan("death_date", *died.span("date"))
     for identity in _IDENTITY.finditer(text):
         yield PersonalDataSpan("identity_number", *identity.span("number"))
     for chinese in _CHINESE_ID.finditer(text):

@@ -156,6 +156,33 @@ def find_names(text: str) -> Iterator[tuple[int, int]]:
             yield start, end
 
 
+def find_partial_names(text: str, wholes: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+    """The places of parts of these whole names, and the name that each is a part of: a surname or a given name alone.
+
+    A part that is an ordinary word too counts only within a sentence, and none counts before the name of a body.
+    """
+    parts: dict[str, str] = {}
+    for whole in wholes:
+        words = [_word(token) for token in _TOKEN.finditer(whole)]
+        if len(words) > 1 and not is_invented(whole):
+            for word in words:
+                if len(word) > 2 and word not in name_words()["titles"]:
+                    parts.setdefault(word, whole)
+    if not parts:
+        return
+    tokens = list(_TOKEN.finditer(text))
+    for token, behind in zip(tokens, [*tokens[1:], None], strict=True):
+        word = _word(token)
+        if word not in parts:
+            continue
+        follows = _word(behind) if behind and not text[token.end() : behind.start()].strip(" ") else ""
+        is_ordinary = _is_word(word) or word in name_words()["also_words"]
+        is_doubtful = word in name_words()["also_places"] or (is_ordinary and (follows or _begins(text, token.start())))
+        if follows in name_words()["bodies"] or (is_doubtful and not _OWNER.search(token[0])):
+            continue
+        yield token.start(), _end(token), parts[word]
+
+
 def is_listed(value: str) -> bool:
     """Whether a value consists of possible names, in any case, of which a list has at least one."""
     words = [folded(word) for word in _WORDS.findall(value)]

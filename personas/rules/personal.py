@@ -12,8 +12,9 @@ from enum import StrEnum
 from ..judgement import Judge, Redaction, RuleResult
 from .columns import ColumnKind, column_of, is_empty, leftover, pointer, rewrite_strings
 from .contacts import KINDS, PersonalDataSpan, find_contacts
-from .names import find_foreign_names, find_names
-from .word_lists import is_invented, pseudonym
+from .names import find_foreign_names, find_names, find_partial_names
+from .pseudonyms import Pseudonyms
+from .word_lists import is_invented
 
 #: The name of the rule on personal data.
 PERSONAL_RULE = "personal_data"
@@ -24,7 +25,7 @@ class Policy(StrEnum):
 
     #: It is admitted, and the finding is recorded.
     KEEP = "keep"
-    #: The data are replaced: equal names by equal invented ones, everything else by its kind, as `[email]`.
+    #: The data are replaced: equal names by equal pseudonyms, everything else by its kind, as `[email]`.
     PSEUDONYMISE = "pseudonymise"
     #: It is not admitted.
     DROP = "drop"
@@ -41,46 +42,78 @@ _PLACEHOLDER = re.compile(rf"\[(?:{'|'.join(KINDS)})\]")
 _HAS_DATA = re.compile(r"\d|@")
 
 
-def find_personal(text: str) -> tuple[PersonalDataSpan, ...]:
-    """The personal data in a text, in order and without overlaps."""
-    return _apart(_all(text))
+def find_personal(text: str, wholes: Iterable[str] = ()) -> tuple[PersonalDataSpan, ...]:
+    """The personal data in a text, in order and without overlaps; `wholes` are names found elsewhere in its record.
+
+    Parts of a whole name (a surname, a given name) count wherever the text or its record has the whole.
+    """
+    found = _apart(_all(text))
+    names = [*wholes, *(text[piece.start : piece.end] for piece in found if piece.kind == "name")]
+    partial = find_partial_names(text, names) if names else ()
+    # First what was found in full: of two pieces that begin alike the longer one stays.
+    return _apart([*found, *(PersonalDataSpan("name", *piece) for piece in partial)])
 
 
-def personal_changes(text: str, columns: Mapping[str, ColumnKind] | None = None) -> tuple[str, tuple[Redaction, ...]]:
+def personal_changes(
+    text: str,
+    columns: Mapping[str, ColumnKind] | None = None,
+    pseudonyms: Pseudonyms | None = None,
+    wholes: Iterable[str] = (),
+) -> tuple[str, tuple[Redaction, ...]]:
     """The text without its personal data, and each piece that was replaced; in JSON, the strings inside are searched.
 
     `columns` gives the kinds of the values of a JSON object, by pointer (`*` for any place in a list); other columns
-    count as text. Numbers are searched when their column is personal.
+    count as text. Numbers are searched when their column is personal. Without `pseudonyms`, `[name]` replaces a name.
+    Parts of the whole names in columns of names, and of `wholes`, count in every column.
     """
     changes: list[Redaction] = []
+    wholes = (*wholes, *(find_whole_names(text, columns) if columns else ()))
 
     def rewrite(path: tuple[str, ...], value: str) -> str:
         column = pointer(path) if path and columns is not None else None
         kind = columns.get(pointer(column_of(path))) if path and columns is not None else None
-        found = _of_kind(value, kind or ColumnKind.TEXT)
+        found = _of_kind(value, kind or ColumnKind.TEXT, wholes)
         changes.extend(
-            Redaction(f.kind, value, f.start, value[f.start : f.end], _replacement(value, f), column) for f in found
+            Redaction(f.kind, value, f.start, value[f.start : f.end], _replacement(value, f, pseudonyms), column)
+            for f in found
         )
-        return without_personal(value, found)
+        return without_personal(value, found, pseudonyms)
 
     numbers = any(kind.is_personal for kind in columns.values()) if columns else False
     return rewrite_strings(text, rewrite, numbers=numbers), tuple(changes)
 
 
-def without_personal(text: str, found: Iterable[PersonalDataSpan]) -> str:
-    """The text with each piece replaced: names by invented ones, everything else by the name of its kind."""
+def without_personal(text: str, found: Iterable[PersonalDataSpan], pseudonyms: Pseudonyms | None = None) -> str:
+    """The text with each piece replaced: names by their pseudonyms, everything else by the name of its kind."""
     parts, end = [], 0
     for finding in found:
-        parts += [text[end : finding.start], _replacement(text, finding)]
+        parts += [text[end : finding.start], _replacement(text, finding, pseudonyms)]
         end = finding.end
     return "".join(parts) + text[end:]
 
 
-def personal_judge(policy: Policy) -> Judge:
+def find_whole_names(attributes: str, columns: Mapping[str, ColumnKind]) -> tuple[str, ...]:
+    """The values of the columns of names in a row, a JSON object."""
+    if ColumnKind.NAME not in columns.values():
+        return ()
+    found: list[str] = []
+
+    def add(path: tuple[str, ...], value: str) -> str:
+        if path and columns.get(pointer(column_of(path))) is ColumnKind.NAME and not is_empty(value):
+            found.append(value.strip())
+        return value
+
+    rewrite_strings(attributes, add)
+    return tuple(found)
+
+
+def personal_judge(policy: Policy, pseudonyms: Pseudonyms | None = None, wholes: Iterable[str] = ()) -> Judge:
     """A judge that finds personal data and applies `policy`; its reasons name kinds, never the data."""
+    # No key is made where no name is replaced.
+    names = pseudonyms if policy is Policy.PSEUDONYMISE else None
 
     def judge(text: str) -> RuleResult | None:
-        changed, changes = personal_changes(text)
+        changed, changes = personal_changes(text, pseudonyms=names, wholes=wholes)
         if not changes:
             return None
         is_kept = policy is not Policy.DROP
@@ -97,11 +130,16 @@ def reason_of(changes: Iterable[Redaction], policy: Policy) -> str:
     return f"It holds {', '.join(sorted({change.kind for change in changes}))}. {_DONE[policy]}"
 
 
-def _replacement(text: str, finding: PersonalDataSpan) -> str:
-    return pseudonym(text[finding.start : finding.end]) if finding.kind == "name" else f"[{finding.kind}]"
+def _replacement(text: str, finding: PersonalDataSpan, pseudonyms: Pseudonyms | None) -> str:
+    if finding.kind != "name" or pseudonyms is None:
+        return f"[{finding.kind}]"
+    if not finding.whole:
+        return pseudonyms.replace(text[finding.start : finding.end])
+    first, *_, last = pseudonyms.replace(finding.whole).split(" ")
+    return last if finding.whole.endswith(text[finding.start : finding.end]) else first
 
 
-def _of_kind(value: str, kind: ColumnKind) -> tuple[PersonalDataSpan, ...]:
+def _of_kind(value: str, kind: ColumnKind, wholes: Iterable[str] = ()) -> tuple[PersonalDataSpan, ...]:
     """The personal data in a value of a column of this kind."""
     if kind is ColumnKind.IDENTIFIER:
         # The query of a link may contain an address.
@@ -109,8 +147,8 @@ def _of_kind(value: str, kind: ColumnKind) -> tuple[PersonalDataSpan, ...]:
     if kind is ColumnKind.TERM:
         return _apart(find_contacts(value))
     plain = value.strip()
-    if not kind.is_personal or is_empty(value) or _PLACEHOLDER.fullmatch(plain):
-        return find_personal(value)
+    if not kind.is_personal or is_empty(value) or _PLACEHOLDER.search(plain):
+        return find_personal(value, wholes)
     if kind is ColumnKind.NAME:
         found = find_personal(value)
         if is_invented(plain) or (found and _covers(found, value)):

@@ -1,13 +1,11 @@
-"""The word lists that rules use, loaded on first use, and invented names made from them."""
+"""The word lists that rules use, loaded on first use, and invented names by their parts."""
 
 import re
 import tomllib
 import unicodedata
 from collections.abc import Mapping
 from functools import cache
-from hashlib import blake2b
 from importlib.resources import files
-from string import ascii_uppercase
 from typing import Any
 
 _BARRED = str.maketrans({"đ": "d", "ł": "l", "ø": "o", "ı": "i", "ß": "ss", "æ": "ae"})
@@ -45,25 +43,6 @@ def _set(said: str) -> frozenset[str]:
     return frozenset(word if ord(word[0]) > _LAST_LATIN else folded(word) for word in said.split())
 
 
-_INITIALS = tuple(ascii_uppercase)
-
-
-def pseudonym(name: str) -> str:
-    """An invented name in Latin letters for a name in any script; one word for one word.
-
-    There are about 3 * 10 ** 9 of them, and 80,000 of one word. The chance that any two of 10,000 names get the same
-    one is one in sixty.
-    """
-    folded = " ".join(name.casefold().split())
-    number = int.from_bytes(blake2b(folded.encode(), digest_size=16).digest())
-    picked = []
-    for part in (*map(_parts, ("onsets", "middles", "lasts", "onsets", "firsts")), _INITIALS):
-        number, place = divmod(number, len(part))
-        picked.append(part[place])
-    last = "".join(picked[:3])
-    return f"{picked[3]}{picked[4]} {picked[5]}. {last}" if " " in folded or not folded.isascii() else last
-
-
 def is_invented(name: str) -> bool:
     """Whether an invented name is among these words, which is then not personal data."""
     return any(_invented().fullmatch(word) for word in name.split())
@@ -76,9 +55,10 @@ def _invented() -> re.Pattern[str]:
 
 
 def _any(name: str) -> str:
-    return f"(?:{'|'.join(_parts(name))})"
+    return f"(?:{'|'.join(invented_parts(name))})"
 
 
 @cache
-def _parts(name: str) -> tuple[str, ...]:
+def invented_parts(name: str) -> tuple[str, ...]:
+    """The parts of this kind that invented names are made of."""
     return tuple(read_words("pseudonym")[name].split())

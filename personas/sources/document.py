@@ -32,6 +32,7 @@ class Skip(StrEnum):
     ROW = "rows without a text"
     JSON = "lines that are not JSON"
     COLUMNS = "rows with other columns than the header"
+    REPEATED = "the same text again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,8 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
     HTML = "html"
     PDF = "pdf"
+    DOCX = "docx"
+    EPUB = "epub"
     JSONL = "jsonl"
     CSV = "csv"
     TSV = "tsv"
@@ -118,7 +121,7 @@ class Format(StrEnum):
     @property
     def is_streamed(self) -> bool:
         """Whether it is read from front to back, so that it may be compressed or come from a pipe."""
-        return self not in (Format.PDF, Format.PARQUET, Format.ARROW)
+        return self not in (Format.PDF, Format.DOCX, Format.EPUB, Format.PARQUET, Format.ARROW)
 
 
 _ENDINGS = {
@@ -130,6 +133,8 @@ _ENDINGS = {
     ".htm": Format.HTML,
     ".xhtml": Format.HTML,
     ".pdf": Format.PDF,
+    ".docx": Format.DOCX,
+    ".epub": Format.EPUB,
     ".jsonl": Format.JSONL,
     ".ndjson": Format.JSONL,
     ".csv": Format.CSV,

@@ -14,6 +14,7 @@ from .cutting import LongWordError, PassagePiece, PassageSplitter
 from .decoding import check_encoding, iter_bytes
 from .document import Document, DocumentError, Format, ReadOptions, Skip, Skips, SourceText, licence_name
 from .finding import Finder
+from .packages import read_package
 from .prose import check_extra, read_html, read_pdf, read_prose
 from .tables import read_columns, read_csv, read_jsonl
 
@@ -72,8 +73,12 @@ def _read_document(document: Document, options: ReadOptions, *, first: int = 0) 
 
 
 def _whole(document: Document, options: ReadOptions, first: int) -> Iterator[SourceText]:
-    read = read_pdf if document.format is Format.PDF else read_columns
-    return read(document, options, first=first)
+    match document.format:
+        case Format.PDF:
+            return read_pdf(document, options, first=first)
+        case Format.DOCX | Format.EPUB:
+            return read_package(document, options, first=first)
+    return read_columns(document, options, first=first)
 
 
 def _spooled(document: Document, options: ReadOptions, pieces: Iterator[bytes], first: int) -> Iterator[SourceText]:
@@ -141,15 +146,15 @@ def open_sources(
 ) -> "Sources":
     """The passages behind `paths`: files, folders with all their contents, patterns, and `-` for standard input.
 
-    Text, Markdown, HTML (extra `html`) and PDF (extra `pdf`) are read as prose; JSONL, CSV, TSV, Parquet and Arrow as
-    one text per row, in `column` (default: text, content, body or passage). All but PDF, Parquet and Arrow may be
-    compressed. Texts of more than `length` words (20 to 5,000) are cut at natural borders. `licence` (SPDX), `language`
-    (BCP 47) and `encoding` apply to documents that do not state their own; `format` to all files that are named
-    directly. `after` is the position of an earlier reading of the same paths.
+    Text, Markdown, DOCX, EPUB, HTML (extra `html`) and PDF (extra `pdf`) are read as prose; JSONL, CSV, TSV, Parquet
+    and Arrow as one text per row, in `column` (default: text, content, body or passage). All but PDF, DOCX, EPUB,
+    Parquet and Arrow may be compressed. Texts of more than `length` words (20 to 5,000) are cut at natural borders.
+    `licence` (SPDX), `language` (BCP 47) and `encoding` apply to documents that do not state their own; `format` to all
+    files that are named directly. `after` is the position of an earlier reading of the same paths.
 
-    A fault in a document that was named directly is raised, and with `strict` any fault; faults in documents found in a
-    folder or by a pattern, and in single rows, are counted in `Sources.skips`. Raises `SetupError` for an option, and
-    `SourceError` for a path, before anything is read.
+    A fault in a document that was named directly is raised, and with `strict` any fault; another encoding, faults in
+    documents found in a folder or by a pattern, and those in single rows, are counted in `Sources.skips`. Raises
+    `SetupError` for an option, and `SourceError` for a path, before anything is read.
     """
     skips = Skips(strict=strict)
     check_encoding(encoding)
@@ -197,7 +202,9 @@ class Sources:
             try:
                 yield from self._read(document, start)
             except DocumentError as fault:
-                if document.is_named:
+                # A file in another encoding is left out with its reason, also one that was named: with `strict` it ends
+                # the reading.
+                if document.is_named and fault.kind is not Skip.ENCODING:
                     raise
                 self.skips.add(fault)
         if not self.passages and self._after is None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from ..csv_cells import read_cells
 from ..errors import SourceError
 from ..inputs import parse_object, parse_text, shown
 from .decoding import iter_text
@@ -127,9 +128,10 @@ def read_csv(
     header, lines = _header(document, options, pieces)
     delimiter = "\t" if document.format is Format.TSV else next((mark for mark in ",;\t" if mark in header), ",")
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
-    columns = next(_filled(document, rows), [])
+    filled = read_cells(_filled(document, rows))
+    columns = next(filled, [])
     column = _column_of(document, columns, options)
-    for values in _filled(document, rows):
+    for values in filled:
         if rows.line_num < first:
             continue
         if len(values) != len(columns):

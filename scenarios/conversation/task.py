@@ -16,10 +16,10 @@ from pydantic.json_schema import SkipJsonSchema
 
 from populace.agents.actions import Action, Check, Novelty
 from populace.agents.checks import CheckOutcome, failed, passed
-from populace.agents.mind import Mind, MindState, Rule, build_mind, check, generate, keep
+from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check, generate, keep
 from populace.agents.observation import Observation, Seen, disclosed
 from populace.agents.procedural.situation import Situation
-from populace.agents.responses import Said, ask_line, ask_response
+from populace.agents.responses import Said, ask_line, ask_response, check_lines
 from populace.agents.text_checks import TEXT_CHECKS
 from populace.personas.model import Outcome
 from populace.personas.persona import RelationKind
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parent
 CONVERSATION = read_prompt(_FOLDER / "conversation.v1.toml")
 OPENING = read_prompt(_FOLDER / "opening.v1.toml")
-ASSISTANT = read_prompt(_FOLDER / "assistant.v1.toml")
-USER = read_prompt(_FOLDER / "user.v1.toml")
-SPEAKER = read_prompt(_FOLDER / "speaker.v1.toml")
+ASSISTANT = read_prompt(_FOLDER / "assistant.v2.toml")
+USER = read_prompt(_FOLDER / "user.v2.toml")
+SPEAKER = read_prompt(_FOLDER / "speaker.v2.toml")
 
 MessageText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 
@@ -189,7 +189,9 @@ async def converse_with_assistant(state: MindState, runtime: "Runtime[MindContex
             ended = _end(said)
             break
         messages.append(Message(role="assistant", content=said.text))
-    return _kept(state, action, messages, ended, (state["observation"].agent,), "")
+    personas = {"user": state["observation"].persona}
+    draft = _with_lines_checked(state, runtime, messages, personas)
+    return _kept(draft, action, messages, ended, (state["observation"].agent,), "")
 
 
 async def converse_with_person(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
@@ -198,7 +200,8 @@ async def converse_with_person(state: MindState, runtime: "Runtime[MindContext]"
     if action is None:
         return {}
     if not observation.neighbours:
-        return _kept(state, action, [Message(role="user", content=action.text)], "alone", (observation.agent,), "")
+        alone = [Message(role="user", content=action.text)]
+        return _kept(state["draft"], action, alone, "alone", (observation.agent,), "")
     other = observation.neighbours[0]
     mine, theirs = observation.persona, observation.state
     names = _names(mine, theirs)
@@ -217,7 +220,8 @@ async def converse_with_person(state: MindState, runtime: "Runtime[MindContext]"
             ended = _end(said)
             break
         messages.append(Message(role="user" if is_first else "assistant", content=said.text, name=names[turn % 2]))
-    return _kept(state, action, messages, ended, (observation.agent, other.agent), other.relation)
+    draft = _with_lines_checked(state, runtime, messages, {"user": mine, "assistant": theirs})
+    return _kept(draft, action, messages, ended, (observation.agent, other.agent), other.relation)
 
 
 def _accepted(state: MindState) -> Conversation | None:
@@ -232,15 +236,25 @@ def _end(said: Said) -> str:
     return "done" if said.is_done else said.outcome.value
 
 
+def _with_lines_checked(
+    state: MindState, runtime: "Runtime[MindContext]", messages: list[Message], personas: Mapping[str, str]
+) -> Draft:
+    """The draft with checks of the lines behind the first one, each by the persona of its speaker."""
+    draft = state["draft"]
+    for role, persona in personas.items():
+        said = [(f"messages[{at}].content", one.content) for at, one in enumerate(messages) if at and one.role == role]
+        draft = check_lines(state, runtime, draft, said, persona)
+    return draft
+
+
 def _kept(
-    state: MindState,
+    draft: Draft,
     action: Conversation,
     messages: list[Message],
     ended: str,
     personas: tuple[str, ...],
     relation: str,
 ) -> Mapping[str, Any]:
-    draft = state["draft"]
     update = {"messages": tuple(messages), "ended": ended, "personas": personas, "relation": relation}
     answer = replace(draft.answer, value=action.model_copy(update=update))
     is_whole = ended in ("done", "turns") and len(messages) > 1

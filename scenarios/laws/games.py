@@ -233,6 +233,7 @@ class Housing(RuleScenario):
     """Everybody names its preferences at once, and houses are given in the order of agents."""
 
     name = "housing"
+    order = "fixed"
     actions = (Choose,)
     agent_state_type = Home
     world_state_type = Houses

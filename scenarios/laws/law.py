@@ -24,13 +24,10 @@ _PLACE = re.compile(r"\d+")
 
 
 class RuleSettings(Settings):
-    """Agents see all their neighbours, hear all that is said to them, and recall nothing."""
+    """Agents recall nothing."""
 
-    neighbours: int = Field(50, ge=0, le=50, description="Neighbours an agent sees in a step, at most")
-    heard: int = Field(50, ge=1, le=50, description="Lines an agent hears in a step, at most; the newest count")
     recalled: int = Field(0, ge=0, le=50, description="Notes that come to an agent's mind in a step, at most")
     memory: int = Field(1, ge=1, description="Notes an agent keeps; the newest count")
-    observation_tokens: int = Field(1_000_000, ge=100, description="Length of an observation in tokens, at most")
 
 
 class RuleScenario(Scenario):

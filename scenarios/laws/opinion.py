@@ -190,6 +190,7 @@ class BoundedConfidence(RuleScenario):
     """People who meet by chance meet half-way, where they are not too far apart."""
 
     name = "bounded-confidence"
+    order = "fixed"
     actions = (Meet,)
     agent_state_type = Opinion
     settings_type = ConfidenceSettings

@@ -66,6 +66,7 @@ class Schelling(RuleScenario):
     """Two groups, of whom each wants half of the neighbours to be alike."""
 
     name = "schelling"
+    order = "fixed"
     actions = (Move,)
     agent_state_type = Cell
     world_state_type = Grid

@@ -14,7 +14,14 @@ from populace.agents.actions import KnownSolution
 from populace.agents.procedural.situation import Situation
 from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.scenario import Settings
-from populace.sim.tasks.problem_task import ProblemAction, ProblemSettings, ProblemTask, ProblemText, ProblemTopic
+from populace.sim.tasks.problem_task import (
+    ProblemAction,
+    ProblemSettings,
+    ProblemTask,
+    ProblemText,
+    ProblemTopic,
+    StatedAnswer,
+)
 
 from .stand_in import make_puzzle, solve_puzzle
 
@@ -30,7 +37,7 @@ class LogicProblem(ProblemAction):
     """One problem of logical reasoning: complete, with exactly one answer, and without its solution."""
 
     name: ClassVar[str] = "logic"
-    prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("logic.v1.toml"))
+    prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("logic.v2.toml"))
     settings: ClassVar[LogicSettings] = LogicSettings()
 
     kind: Literal["logic"]
@@ -43,13 +50,14 @@ class LogicProblem(ProblemAction):
             "rule, and one question. No solution, no hint, no heading.",
         ),
     ]
+    answer: StatedAnswer = ""
 
     @classmethod
     def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """A puzzle with one solution, which is known. It is in English, whatever language is asked for."""
         asked = cls.settings
         puzzle = make_puzzle(rng, situation.persona, focus=asked.focus, difficulty=asked.difficulty)
-        return {"reasoning": puzzle.topic, "text": puzzle.text}
+        return {"reasoning": puzzle.topic, "text": puzzle.text, "answer": puzzle.answer}
 
     @staticmethod
     def known_solution(text: str) -> KnownSolution | None:

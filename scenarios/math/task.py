@@ -14,7 +14,14 @@ from populace.agents.actions import KnownSolution
 from populace.agents.procedural.situation import Situation
 from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.scenario import Settings
-from populace.sim.tasks.problem_task import ProblemAction, ProblemSettings, ProblemTask, ProblemText, ProblemTopic
+from populace.sim.tasks.problem_task import (
+    ProblemAction,
+    ProblemSettings,
+    ProblemTask,
+    ProblemText,
+    ProblemTopic,
+    StatedAnswer,
+)
 
 from .stand_in import make_problem, solve_problem
 
@@ -33,7 +40,7 @@ class MathProblem(ProblemAction):
     """One math problem: complete, unambiguous and without its solution."""
 
     name: ClassVar[str] = "math"
-    prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("math.v1.toml"))
+    prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("math.v2.toml"))
     settings: ClassVar[MathSettings] = MathSettings()
 
     kind: Literal["math"]
@@ -46,6 +53,7 @@ class MathProblem(ProblemAction):
             "needed; at most two sub-problems, marked (a) and (b). No solution, no hint, no heading.",
         ),
     ]
+    answer: StatedAnswer = ""
 
     @classmethod
     def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -54,7 +62,7 @@ class MathProblem(ProblemAction):
         problem = make_problem(
             rng, situation.persona, focus=asked.focus, difficulty=asked.difficulty, professional=asked.professional
         )
-        return {"topic": problem.topic, "text": problem.text}
+        return {"topic": problem.topic, "text": problem.text, "answer": problem.answer}
 
     @staticmethod
     def known_solution(text: str) -> KnownSolution | None:

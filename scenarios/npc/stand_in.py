@@ -112,6 +112,7 @@ def sheet(rng: random.Random, situation: Situation, canon: Any) -> Mapping[str, 
         "speech": f"{said(_data()['manner'][manner])} {habit}" if manner else habit,
         "barks": barks,
         "players": said(_data()["players"]["texts"]),
+        "names": [],  # all that its lines name is of the world
         "hooks": [{"to": one.key, "text": said(_hooks(one.kind))} for one in situation.neighbours],
     }
 

@@ -6,21 +6,22 @@ Run it as `populace make npc --hub town.duckdb --n 200 --set world=./my_world.md
 
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, create_model
 from pydantic.json_schema import SkipJsonSchema
 
 from populace.agents.action_schema import answer_schema
-from populace.agents.actions import Action, Check, Novelty
-from populace.agents.checks import failed, passed
+from populace.agents.actions import Action, Check, Novelty, run_checks
+from populace.agents.checks import CheckContext, CheckOutcome, failed, iter_strings, passed
 from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check, generate, keep
 from populace.agents.observation import Observation, Seen, disclosed
 from populace.agents.procedural.situation import Situation
-from populace.agents.text_checks import TEXT_CHECKS
+from populace.agents.text_checks import InLanguage, NoLeak, NoRefusal
 from populace.agents.turn_prompt import turn_prompt
 from populace.personas.errors import SetupError
 from populace.personas.inputs import nearest
@@ -34,8 +35,9 @@ from populace.sim.seeds import rng_for
 from populace.sim.tasks.task import Task, TaskSettings
 
 from .canon_check import GradedCanon, KeepsToCanon
+from .registry import Registry, plain
 from .stand_in import sheet
-from .world import find_world, read_world
+from .world import Canon, NameKind, find_world, read_world
 
 if TYPE_CHECKING:
     from langgraph.runtime import Runtime
@@ -46,7 +48,7 @@ _SHEETS = """
 SELECT emission, agent, payload, model, prompt, status FROM outputs WHERE kind = 'npc' ORDER BY emission
 """
 
-PROMPT = read_prompt(Path(__file__).with_name("npc.v1.toml"))
+PROMPT = read_prompt(Path(__file__).with_name("npc.v2.toml"))
 
 CharacterName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=60)]
 CharacterPhrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=120)]
@@ -76,6 +78,16 @@ class Hook(BaseModel):
 
     to: Annotated[str, Field(description="The key of the other person, as given under neighbours")]
     text: Annotated[DialogueText, Field(description="What binds the two in this world, without the other's name")]
+
+
+class UsedName(BaseModel):
+    """A proper name that the sheet uses."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[CharacterName, Field(description="The name as it is used")]
+    kind: NameKind
+    is_new: Annotated[bool, Field(description="True where the world does not know it yet")]
 
 
 class KnownHook(BaseModel):
@@ -112,6 +124,10 @@ class Sheet(Action):
         DialogueText, Field(description="How the character deals with players: what they want, give and refuse")
     ]
     hooks: Annotated[list[Hook], Field(max_length=6, description="One for each of the neighbours; empty without any")]
+    names: Annotated[
+        list[UsedName],
+        Field(max_length=40, description="All proper names in any field, hooks and barks too, but the character's own"),
+    ]
     #: The hooks, with the persons they lead to.
     knows: SkipJsonSchema[tuple[KnownHook, ...]] = ()
 
@@ -119,6 +135,12 @@ class Sheet(Action):
     def emitted_text(self) -> str:
         """Name, role, background and manner of speech, by which sheets are compared."""
         return f"{self.npc_name}, {self.role}. {self.background} {self.speech}"
+
+    @property
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """All strings of the sheet, with those of hooks whether or not the persons are known."""
+        hooks = [{"text": one.text} for one in self.knows or self.hooks]
+        return iter_strings({**self.payload, "knows": [], "hooks": hooks})
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -130,12 +152,30 @@ class Sheet(Action):
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
         """The sheet of a payload. Raises `ValidationError` or `KeyError` when it is none."""
         rest = {key: value for key, value in payload.items() if key != "name"}
-        return cls.model_validate({"kind": cls.name, "hooks": [], "npc_name": payload["name"], **rest})
+        written = {"names": [], **rest}  # sheets made before they declared names have none
+        return cls.model_validate({"kind": cls.name, "hooks": [], "npc_name": payload["name"], **written})
+
+    @classmethod
+    def of_world(cls, canon: Canon) -> type[Self]:
+        """The sheet with the peoples, places and classes that a world declares as the only values."""
+        literal: Any = Literal
+        closed: dict[str, Any] = {}
+        for field, known in (("people", canon.peoples), ("place", canon.places), ("role", canon.classes)):
+            if known:
+                values = Annotated[literal[known], BeforeValidator(partial(_one_of, known))]
+                closed[field] = (values, Field(description=cls.model_fields[field].description))
+        return create_model(cls.__name__, __base__=cls, __doc__=cls.__doc__, __module__=cls.__module__, **closed)
 
     @classmethod
     def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """A sheet put together for the world, by the person's field of work."""
         return sheet(rng, situation, cls.world)
+
+
+def _one_of(known: tuple[str, ...], given: object) -> object:
+    """The value that is meant where only its article or its capitals differ."""
+    forms = {plain(one): one for one in known}
+    return forms.get(plain(given), given) if isinstance(given, str) else given
 
 
 class NpcSettings(TaskSettings):
@@ -164,16 +204,48 @@ class Npc(Task):
         super().__init__(settings)
         world = read_world(find_world(self.settings.world))
         self.world = world.text
-        checks: tuple[Check, ...] = (*TEXT_CHECKS, KeepsToCanon(world))
-        if self.settings.canon == "grader":
-            checks = (*checks, GradedCanon())
-        self.actions = (Sheet.configured(checks=checks, world=world.canon),)
         if self.settings.keep and not self.settings.lock:
             raise SetupError("keep names sheets of no run; give the run as lock too, as --set lock=npc.duckdb.")
         #: The sheets that are kept, by the persona whose they are.
         self.locked: Mapping[str, LockedSheet] = {}
         if self.settings.lock:
             self.locked = read_locked(self.settings.lock, self.settings.keep)
+        registry = Registry(world, {persona: sheet.name for persona, sheet in self.locked.items()})
+        text_checks = (NoLeak(introductions=False), InLanguage(), NoRefusal(spoken=("barks",)))
+        checks: tuple[Check, ...] = (*text_checks, KeepsToCanon(world, registry))
+        if self.settings.canon == "grader":
+            checks = (*checks, GradedCanon())
+        self.actions = (Sheet.of_world(world.canon).configured(checks=checks, world=world.canon),)
+        self._closed = world.canon.names
+        #: Kept sheets that do not fit the world as it is now, and why; they are rejected and made anew.
+        self.misfits = self._review_locked(KeepsToCanon(world))
+
+    def _review_locked(self, canon: KeepsToCanon) -> Mapping[str, str]:
+        """Why kept sheets do not fit the world, by name. Raises `SetupError` where such a one is named in `keep`."""
+        results = {
+            sheet.name: canon.review(Sheet.from_payload(sheet.payload), persona)
+            for persona, sheet in self.locked.items()
+        }
+        misfits = {name: one.reason for name, one in results.items() if one.outcome is CheckOutcome.FAILED}
+        if misfits and self.settings.keep:
+            name, reason = next(iter(misfits.items()))
+            raise SetupError(
+                f"{len(misfits)} of the {len(self.locked)} sheets to keep do not fit the world "
+                f"{self.settings.world!r}, as {name!r}: {reason} Leave them out of keep, or change the world."
+            )
+        return misfits
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """What the command line says before the run begins: also which kept sheets are rejected."""
+        if not self.misfits:
+            return super().notices
+        name, reason = next(iter(self.misfits.items()))
+        told = (
+            f"{len(self.misfits)} of the {len(self.locked)} sheets to keep do not fit the world and are made anew, as "
+            f"{name!r}: {reason}"
+        )
+        return (*super().notices, told)
 
     def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
         """Whom the round asks: first of all those whose sheets are kept.
@@ -209,12 +281,13 @@ class Npc(Task):
             )
             for place, other in enumerate(drawn, start=1)
         )
-        return replace(observation, neighbours=seen, state=self.locked.get(resident.id))
+        return replace(observation, neighbours=seen, state=None if resident.asked else self.locked.get(resident.id))
 
     def task(self, resident: Resident, world: World) -> str:
-        """Whether hooks are wanted."""
+        """Whether hooks are wanted, and which names may be made up."""
         has_ties = self.settings.hooks and resident.model.graph.neighbours(resident.id)
-        return PROMPT.phrase("ties", "some" if has_ties else "none")
+        ties = PROMPT.phrase("ties", "some" if has_ties else "none")
+        return f"{ties} {PROMPT.phrase('names', 'closed' if self._closed else 'open')}"
 
     def mind(self) -> Mind | Rule:
         """Generate and check the sheet unless it is kept, and find out whom its hooks lead to."""
@@ -222,14 +295,17 @@ class Npc(Task):
 
 
 async def generate_sheet(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
-    """The sheet that is kept, without a call; else the model's."""
+    """The sheet that is kept, checked again as the world may have changed; else the model's."""
     observation, offered = state["observation"], state["offered"]
     if not isinstance(observation.state, LockedSheet):
         return await generate(state, runtime)
     prompt = turn_prompt(observation, offered, world=runtime.context.world, seed=state["request_context"].seed)
-    action = offered[0].from_payload(observation.state.payload)
-    answer = Answer(Outcome.OK, action, attempts=0)
-    return {"draft": Draft(prompt, answer_schema(offered, ()), answer, 0, is_final=True)}
+    # Its people or place may be none of this world's, which is for the check to say.
+    action = Sheet.configured(checks=offered[0].checks).from_payload(observation.state.payload)
+    about = CheckContext(observation, runtime.context.world, runtime.context.model, state["request_context"])
+    answer = Answer[Action](Outcome.OK, action, attempts=0)
+    draft = Draft(prompt, answer_schema(offered, ()), answer, 0, is_final=True, checks=await run_checks(action, about))
+    return {"draft": draft}
 
 
 async def resolve_hooks(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:

@@ -4,8 +4,14 @@
     title = "Harrowmere"
     peoples = ["Quaysider", "Reedfolk"]     # a character belongs to one of these
     places = ["the Eel Market"]             # and is found at one of these
-    never = ["gun", "telephone"]            # words for what there is not
-    names = true                            # proper names must occur in the text
+    classes = ["lock keeper", "smuggler"]   # the roles there are; left out, any role
+    persons = ["Ysolde Farrant"]            # who is there already
+    factions = ["the Order of the Gate"]
+    never = ["gun", "telephone"]            # words for what there is not, in all their forms
+    doubtful = ["train", "spell"]           # words that are probably wrong: a warning
+    names = true                            # names must be of this world
+    new = ["person", "thing"]               # what may have a name that the world does not know
+    language = "en"                         # left out, it is told from the text
     +++
 
     The text of the world ...
@@ -17,15 +23,21 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
 from populace.personas.errors import SetupError, SourceError
 from populace.personas.inputs import nearest
 
 _FOLDER = Path(__file__).with_name("worlds")
 _FRONT = re.compile(r"\ufeff?\+\+\+[ \t]*\r?\n(.*?)\r?\n\+\+\+[ \t]*(?:\r?\n|$)", re.DOTALL)
+
+type NameKind = Literal["person", "place", "people", "faction", "thing"]
+
+#: Kinds of names that a sheet may make up where names must be of the world, if it does not say.
+_NEW: tuple[NameKind, ...] = ("person", "thing")
+_KINDS: tuple[NameKind, ...] = (*_NEW, "place", "people", "faction")
 
 type _WorldPhrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 
@@ -38,10 +50,24 @@ class Canon(BaseModel):
     title: str = ""
     peoples: tuple[_WorldPhrase, ...] = ()
     places: tuple[_WorldPhrase, ...] = ()
-    #: Words for what there is not.
+    #: The roles that characters can have.
+    classes: tuple[_WorldPhrase, ...] = ()
+    persons: tuple[_WorldPhrase, ...] = ()
+    factions: tuple[_WorldPhrase, ...] = ()
+    #: Words for what there is not, in any of their forms; and words that are probably out of place.
     never: tuple[_WorldPhrase, ...] = ()
-    #: Whether proper names in a sheet must occur in the world's text.
+    doubtful: tuple[_WorldPhrase, ...] = ()
+    #: Whether the names in a sheet must be of this world, apart from `new` ones.
     names: bool = False
+    new: tuple[NameKind, ...] = ()
+    #: As a BCP 47 tag; empty where it is told from the text.
+    language: str = ""
+
+    @model_validator(mode="after")
+    def _default_new(self) -> Self:
+        if "new" not in self.model_fields_set:
+            object.__setattr__(self, "new", _NEW if self.names else _KINDS)
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +76,12 @@ class WorldFile:
 
     text: str
     canon: Canon
+
+    @property
+    def body(self) -> str:
+        """The text without its front matter."""
+        front = _FRONT.match(self.text)
+        return self.text[front.end() :] if front else self.text
 
 
 def shipped_worlds() -> dict[str, Path]:

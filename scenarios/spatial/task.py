@@ -14,7 +14,14 @@ from populace.agents.actions import KnownSolution
 from populace.agents.procedural.situation import Situation
 from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.scenario import Settings
-from populace.sim.tasks.problem_task import ProblemAction, ProblemSettings, ProblemTask, ProblemText, ProblemTopic
+from populace.sim.tasks.problem_task import (
+    ProblemAction,
+    ProblemSettings,
+    ProblemTask,
+    ProblemText,
+    ProblemTopic,
+    StatedAnswer,
+)
 
 from .stand_in import make_space, solve_space
 
@@ -30,7 +37,7 @@ class SpatialProblem(ProblemAction):
     """One problem of spatial reasoning, all in words: complete, with exactly one answer, and without its solution."""
 
     name: ClassVar[str] = "spatial"
-    prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("spatial.v1.toml"))
+    prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("spatial.v2.toml"))
     settings: ClassVar[SpatialSettings] = SpatialSettings()
 
     kind: Literal["spatial"]
@@ -46,13 +53,14 @@ class SpatialProblem(ProblemAction):
             "heading.",
         ),
     ]
+    answer: StatedAnswer = ""
 
     @classmethod
     def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """A problem whose answer is computed. It is in English, whatever language is asked for."""
         asked = cls.settings
         problem = make_space(rng, situation.persona, focus=asked.focus, difficulty=asked.difficulty)
-        return {"reasoning": problem.topic, "text": problem.text}
+        return {"reasoning": problem.topic, "text": problem.text, "answer": problem.answer}
 
     @staticmethod
     def known_solution(text: str) -> KnownSolution | None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from populace.agents.actions import Action, Check
 from populace.agents.procedural.situation import Situation
 from populace.agents.procedural.speech import Speaker
+from populace.agents.text_checks import TEXT_CHECKS
 from populace.agents.tool_spec import ToolSpec
 from populace.agents.tools import CallableTool
 from populace.personas.prompt import Prompt, read_prompt
@@ -23,7 +24,7 @@ class Tool(ToolSpec):  # noqa: D101 - the same words as in a society
 
     prompt: ClassVar[str | Prompt] = read_prompt(_FOLDER / "tool.v1.toml")
     unique: ClassVar[str] = "name"
-    checks: ClassVar[tuple[Check, ...]] = (CallableTool(),)
+    checks: ClassVar[tuple[Check, ...]] = (*TEXT_CHECKS, CallableTool())
 
     @staticmethod
     def stand_in(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 import ast
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from populace.agents.actions import Action
@@ -25,6 +25,33 @@ def parse_object(text: str) -> dict[str, Any]:
 def interface_of(task: str) -> dict[str, Any]:
     """The tool whose interface is the task of a turn; empty where the turn has none."""
     return parse_object(task) if task else {}
+
+
+def dump_values(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The fields of an implementation whose calls hold arguments and values as they are, with these as JSON texts."""
+    return _with_calls(
+        fields,
+        lambda arguments: arguments if isinstance(arguments, str) else json.dumps(arguments),
+        lambda value: "" if value == "" else json.dumps(value),
+    )
+
+
+def parse_values(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same the other way."""
+    return _with_calls(fields, json.loads, lambda value: json.loads(value) if value else "")
+
+
+def _with_calls(
+    fields: Mapping[str, Any], arguments: Callable[[Any], Any], returns: Callable[[Any], Any]
+) -> Mapping[str, Any]:
+    def converted(call: Any) -> Any:
+        if not isinstance(call, Mapping) or not {"arguments", "returns"} <= call.keys():
+            return call  # the schema says what is missing
+        return {**call, "arguments": arguments(call["arguments"]), "returns": returns(call["returns"])}
+
+    tests = fields.get("tests")
+    made = {"tests": list(map(converted, tests))} if isinstance(tests, list) else {}
+    return {**fields, **made, **({"example": converted(fields["example"])} if "example" in fields else {})}
 
 
 def code_faults(code: str, tool: Mapping[str, Any]) -> list[str]:

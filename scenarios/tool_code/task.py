@@ -23,6 +23,8 @@ from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check
 from populace.agents.procedural.situation import Situation
 from populace.agents.responses import schema_of
 from populace.agents.sandbox import confinement
+from populace.agents.text_checks import InLanguage, NoLeak, NoRefusal
+from populace.agents.text_forms import code_with_fields
 from populace.agents.turn_prompt import turn_prompt
 from populace.personas.errors import SetupError
 from populace.personas.model import AnswerSchema, FrozenModel
@@ -33,7 +35,7 @@ from populace.sim.dynamics.world import World
 from populace.sim.resident import Resident
 from populace.sim.scenario import Settings
 
-from .code import Implements, execute, execution_checks, interface_of
+from .code import Implements, dump_values, execute, execution_checks, interface_of, parse_values
 from .tool_set import ToolSetSettings, ToolSetTask
 
 if TYPE_CHECKING:
@@ -54,14 +56,22 @@ class Case(FrozenModel):
     returns: Annotated[Json, Field(description="What is returned, as JSON; empty where the call is to be refused.")]
 
 
+_FORM = code_with_fields("code", {"kind": "tool_code"}, read_fields=dump_values, write_fields=parse_values)
+
+
 class ToolCode(Action):
     """The implementation of the tool in <task>, with an example and tests."""
 
     name: ClassVar[str] = "tool_code"
-    prompt: ClassVar[str | Prompt] = read_prompt(_FOLDER / "tool_code.v1.toml")
+    prompt: ClassVar[str | Prompt] = read_prompt(_FOLDER / "tool_code.v2.toml")
     #: Code for tools of one sort may well look alike.
     novelty: ClassVar[Novelty | None] = "none"
-    checks: ClassVar[tuple[Check, ...]] = (Implements(),)
+    checks: ClassVar[tuple[Check, ...]] = (
+        NoLeak(reads=("question",)),
+        InLanguage(reads=("question",)),
+        NoRefusal(reads=("question", "code")),
+        Implements(),
+    )
 
     kind: Literal["tool_code"]
     code: Annotated[Code, Field(description="Python that defines a function with the tool's name.")]
@@ -153,10 +163,10 @@ async def write(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[st
     observation, (action,) = state["observation"], state["offered"]
     tool = interface_of(observation.task)
     prompt = turn_prompt(observation, (action,), world=runtime.context.world, seed=state["request_context"].seed)
-    schema = cast("AnswerSchema[Action]", schema_of(action, ToolCode.name, partial(implement, tool)))
+    schema = cast("AnswerSchema[Action]", schema_of(action, ToolCode.name, partial(implement, tool), _FORM))
     answer = await runtime.context.model.ask(prompt, schema, state["request_context"])
     earlier = state.get("results", {}).get("attempts", 0)
-    return {"draft": Draft(prompt, schema, answer, answer.attempts + earlier)}
+    return {"draft": Draft(answer.asked or prompt, schema, answer, answer.attempts + earlier)}
 
 
 async def attach(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from pydantic.json_schema import SkipJsonSchema
 from populace.agents.actions import Action, Check
 from populace.agents.checks import CheckOutcome, CheckResult, failed, passed
 from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check, keep
-from populace.agents.responses import ask_line, schema_of
+from populace.agents.responses import ask_line, check_lines, schema_of
 from populace.agents.sandbox import confinement
 from populace.agents.text_checks import TEXT_CHECKS
 from populace.agents.tools import as_openai
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent
 PROMPT = read_prompt(_FOLDER / "tool_use.v1.toml")
-FURTHER = read_prompt(_FOLDER / "further.v1.toml")
+FURTHER = read_prompt(_FOLDER / "further.v2.toml")
 ASSISTANT = read_prompt(_FOLDER / "assistant.v1.toml")
 #: Share of requests that take one tool, where they may take more.
 _ONE_TOOL = 0.6
@@ -210,6 +210,12 @@ class ToolUseTask(ToolSetTask):
             }
         )
         draft = replace(draft, answer=replace(draft.answer, value=kept))
+        said = [
+            (f"messages[{at}].content", one["content"])
+            for at, one in enumerate(talk.messages)
+            if at and one["role"] == "user"
+        ]
+        draft = check_lines(state, runtime, draft, said, state["observation"].persona)
         return {"draft": draft.checked("ended", ending(kept)).checked("used_tools", tool_use(kept))}
 
     async def _see_to(self, talk: ToolDialogue, state: MindState, runtime: "Runtime[MindContext]") -> UserRequest:

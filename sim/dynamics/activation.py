@@ -170,7 +170,7 @@ class EventWatch:
         residents, graph = society.residents, society.graph
         woken = {one.id for one in residents} if world.woken is None else set(world.woken)
         woken.update(one.id for one in newcomers)
-        woken.update(row.agent for row in changed if row.what == "state" and row.agent is not None)
+        woken |= _changed_agents(changed)
         for one in residents:
             if any(not is_cut(graph, line.sender, one.id, world) for line in one.inbox):
                 woken.add(one.id)
@@ -193,9 +193,9 @@ class EventWatch:
         if changed:
             self._wake(changed | set(self._society.world.woken or ()))
 
-    def end(self) -> None:
-        """Note the news that actions have made."""
-        self._wake(set(self._society.world.woken or ()))
+    def end(self, changed: Sequence[InterventionEffectRow]) -> None:
+        """Note the news that actions have made, and the states that the scenario has changed at the end of the step."""
+        self._wake(set(self._society.world.woken or ()) | _changed_agents(changed))
 
     def _wake(self, woken: set[str]) -> None:
         world, residents = self._society.world, self._society.residents
@@ -204,6 +204,10 @@ class EventWatch:
         for news in fresh:
             woken |= {one.id for one in residents} if news.to is None else news.to
         world.woken = [one.id for one in residents if one.id in woken]
+
+
+def _changed_agents(changed: Sequence[InterventionEffectRow]) -> set[str]:
+    return {row.agent for row in changed if row.what == "state" and row.agent is not None}
 
 
 class Timed(Protocol):
@@ -251,7 +255,7 @@ class EventTime:
             self._society.world.time = max(self._society.world.time or 0.0, event.time)
 
     def begin(self) -> "list[Resident]":
-        """Those who have a turn, in the order of agents. Blocked ones wait, if need be with time going on."""
+        """Those who have a turn, as they fall due. Blocked ones wait, if need be with time going on."""
         self._due, waiting = [], []
         society, world, end = self._society, self._society.world, inf
         while not self._events.is_empty():
@@ -270,8 +274,7 @@ class EventTime:
             self._due.append((agent, max(world.time or 0.0, event.time)))
         for event in waiting:
             self._events.add_event(event)
-        due = {agent for agent, _ in self._due}
-        return [resident for resident in society.residents if resident.id in due]
+        return [society.resident(agent) for agent, _ in self._due]
 
     def end(self, newcomers: "Sequence[Resident]") -> list[TurnTimeRow]:
         """Schedule the next turns of those who had one, and the first of newcomers; gives a row of each."""

@@ -104,10 +104,18 @@ class PeopleChanges:
                 self.depart(agent, "action", emission=emission)
         self._leaving = []
 
-    def depart(self, agent: str, cause: str, *, intervention: str | None = None, emission: int | None = None) -> None:
+    def depart(
+        self,
+        agent: str,
+        cause: str,
+        *,
+        intervention: str | None = None,
+        emission: int | None = None,
+        resolved: bool = False,
+    ) -> None:
         """Let an agent leave: its ties end, and nothing that it said or was told is heard any more."""
         for other in dict.fromkeys(tie.id for tie in self._state.graph.neighbours(agent)):
-            for _ in self._ties.remove(agent, other, emission=emission):
+            for _ in self._ties.remove(agent, other, emission=emission, resolved=resolved):
                 pass
         self._state.leave(agent)
         self._note(agent, "departed", cause, intervention=intervention, emission=emission)

@@ -1,5 +1,6 @@
 """What a scenario declares to happen to its society: who comes, what changes when, and by which levers."""
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,6 +12,9 @@ from ...personas.persona import Persona, RelationKind
 if TYPE_CHECKING:
     from ..resident import Resident, SocietyView
     from .world import World
+
+#: What rows name as the intervention for what `Scenario.resolve` changed.
+RESOLVE = "resolve"
 
 #: Whom an intervention is meant for: ids, the name of a group, or a condition on agents.
 type Targets = Sequence[str] | str | Callable[[Resident], bool]
@@ -44,6 +48,10 @@ class Intervention:
             raise SetupError(
                 f"An intervention needs a name, and news where there are any, that are texts, but {words!r:.80} "
                 f"were given."
+            )
+        if self.name == RESOLVE:
+            raise SetupError(
+                f"An intervention cannot be called {RESOLVE!r}: rows name so what the scenario's resolve() changed."
             )
         self._check_time()
         if self.effect is not None and not callable(self.effect):
@@ -140,13 +148,22 @@ class LeverChanges(Protocol):
 
 
 class Levers:
-    """What the effect of an intervention can read and change. Each change becomes a row of `intervention_effects`.
+    """What an intervention's effect and `Scenario.resolve` can read and change.
 
-    Methods of the world can be called on the levers too, as `levers.suspend(RelationKind.TRADE)`.
+    Each change becomes a row of `intervention_effects`. Methods of the world can be called on the levers too, as
+    `levers.suspend(RelationKind.TRADE)`.
     """
 
-    def __init__(self, society: "SocietyView", residents: "Sequence[Resident]", changes: LeverChanges) -> None:
+    def __init__(
+        self,
+        society: "SocietyView",
+        residents: "Sequence[Resident]",
+        changes: LeverChanges,
+        rng: random.Random,
+    ) -> None:
         self._changes = changes
+        #: Draws by the run's seed, the step and the intervention.
+        self.rng = rng
         #: The society as scenarios see it.
         self.society = society
         #: The agents that the intervention is meant for, in their order.

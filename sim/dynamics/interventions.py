@@ -1,50 +1,63 @@
-"""Making the interventions of a step: what is due is changed at its start, before anybody observes."""
+"""Changing a society by levers: interventions at the start of a step, `Scenario.resolve` at its end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
 
 from ...personas.errors import hook
 from ...personas.persona import RelationKind
+from ..emitted import Emission
 from ..resident import Resident, SocietyView
 from ..runfile.society_rows import InterventionEffectRow, InterventionRow
+from ..scenario import Scenario
+from ..seeds import rng_for
 from ..state import SocietyState
 from .arrivals import PeopleChanges
-from .declared import Arrival, Intervention, Levers, Targets
+from .declared import RESOLVE, Arrival, Intervention, Levers, Targets
 from .ties import TieChanges, checked_tie
 from .world import World
 
 
-class _EffectLog:
-    """What the levers of a step change, and the rows of that and of all else that interventions change."""
+class EffectLog:
+    """Makes the changes that levers ask for in a step, and holds a row of each."""
 
     def __init__(self, state: SocietyState, ties: TieChanges, people: PeopleChanges) -> None:
         self._ties, self._people = ties, people
         self.rows: list[InterventionEffectRow] = []
         self.intervention = ""
+        #: Whether the turns of the step are over.
+        self.is_resolving = False
         self.independent = state.scenario.independent
         self._step = state.world.step
 
     def tie(self, source: str, target: str, kind: RelationKind, label: str, weight: float) -> None:
+        """Add a tie, or strengthen it. Raises `ValueError` for what none can have."""
         kind, label, weight = checked_tie(kind, label, weight)
-        before, after = self._ties.add(source, target, kind, label, weight)
+        before, after = self._ties.add(source, target, kind, label, weight, resolved=self.is_resolving)
         self.add("tie", source, target, label, before or None, after)
 
     def untie(self, one: str, other: str, kind: RelationKind | None) -> None:
-        for row, before in self._ties.remove(one, other, kind):
+        """Remove the ties between two agents, of one kind or all."""
+        for row, before in self._ties.remove(one, other, kind, resolved=self.is_resolving):
             self.add("tie", row.source, row.target, row.label, before, None)
 
     def depart(self, agent: str) -> None:
-        self._people.depart(agent, "intervention", intervention=self.intervention)
+        """Have an agent leave."""
+        self._people.depart(agent, "intervention", intervention=self.intervention, resolved=self.is_resolving)
         self.add("agent", agent, None, None, True, False)
 
     def arrive(self, arrival: Arrival) -> None:
+        """Have somebody come in this step. Raises `TypeError` once its turns are over."""
+        if self.is_resolving:
+            raise TypeError("nobody comes at the end of a step; give the arrival in the scenario's `arrivals`")
         self._people.want(arrival, self.intervention)
 
     def add(
         self, what: str, agent: str | None, other: str | None, field: str | None, before: object, after: object
     ) -> None:
+        """A row of what was changed."""
         place = len(self.rows) + 1
         values = (None if one is None else orjson.dumps(one).decode() for one in (before, after))
         row = InterventionEffectRow(self._step, place, self.intervention, what, agent, other, field, *values)
@@ -57,11 +70,8 @@ class _EffectLog:
                 self.add(what, agent, None, field, before.get(field), after.get(field))
 
 
-def intervene(
-    state: SocietyState, view: SocietyView, ties: TieChanges, people: PeopleChanges
-) -> tuple[list[InterventionRow], list[InterventionEffectRow]]:
-    """Make the changes that are due, in the order in which they are declared; gives rows of them and their effects."""
-    log = _EffectLog(state, ties, people)
+def intervene(state: SocietyState, view: SocietyView, log: EffectLog) -> list[InterventionRow]:
+    """Make the interventions that are due, in the order in which they are declared; gives a row of each."""
     made = []
     for one in state.scenario.declared_interventions():
         with hook(state.scenario, f"interventions: {one.name}"):
@@ -69,7 +79,18 @@ def intervene(
                 log.intervention = one.name
                 _make(one, state, view, log)
                 made.append(InterventionRow(state.world.step, one.name, one.news))
-    return made, log.rows
+    return made
+
+
+def resolve(state: SocietyState, view: SocietyView, log: EffectLog, decisions: Sequence[Emission]) -> None:
+    """Have the scenario settle the decisions of a step, where it says how."""
+    scenario = state.scenario
+    if type(scenario).resolve is Scenario.resolve:
+        return
+    log.intervention, log.is_resolving = RESOLVE, True
+    levers = Levers(view, view.residents, log, rng_for(state.seed, RESOLVE, state.world.step))
+    with hook(scenario, RESOLVE):
+        _record(state, view, log, lambda: scenario.resolve(view, decisions, levers))
 
 
 def _is_due(one: Intervention, state: SocietyState, view: SocietyView) -> bool:
@@ -82,17 +103,22 @@ def _is_due(one: Intervention, state: SocietyState, view: SocietyView) -> bool:
     return True
 
 
-def _make(one: Intervention, state: SocietyState, view: SocietyView, log: _EffectLog) -> None:
+def _make(one: Intervention, state: SocietyState, view: SocietyView, log: EffectLog) -> None:
     residents = view.residents if one.to is None else residents_meant(one.to, state, view)
     if one.to is not None:
         for resident in residents:
             log.add("assigned", resident.id, None, None, None, None)
     if one.news is not None:
         state.world.announce(one.news, to=None if one.to is None else [resident.id for resident in residents])
-    if one.effect is None:
-        return
+    if one.effect is not None:
+        rng = rng_for(state.seed, "intervention", state.world.step, one.name)
+        _record(state, view, log, partial(one.effect, Levers(view, residents, log, rng)))
+
+
+def _record(state: SocietyState, view: SocietyView, log: EffectLog, change: Callable[[], object]) -> None:
+    """Call `change`, and add a row for each difference that it made to the world, to blocks and to states."""
     world, states, blocks = _flat(state.world), _states(view), _blocks(state.world)
-    one.effect(Levers(view, residents, log))
+    change()
     after_blocks = _blocks(state.world)
     for agent, other in {**blocks, **after_blocks}:
         if (is_on := (agent, other) in after_blocks) != ((agent, other) in blocks):
@@ -101,7 +127,8 @@ def _make(one: Intervention, state: SocietyState, view: SocietyView, log: _Effec
             log.add("block", agent, other, None, not is_on, is_on)
     log.add_difference("world", None, world, _flat(state.world))
     for agent, after in _states(view).items():
-        log.add_difference("state", agent, states[agent], after)
+        if after != states[agent]:
+            log.add_difference("state", agent, states[agent], after)
 
 
 def residents_meant(to: Targets, state: SocietyState, view: SocietyView) -> Sequence[Resident]:

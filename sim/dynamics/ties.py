@@ -58,22 +58,36 @@ class TieChanges:
         self._wanted = []
 
     def add(
-        self, source: str, target: str, kind: RelationKind, label: str, weight: float, emission: int | None = None
+        self,
+        source: str,
+        target: str,
+        kind: RelationKind,
+        label: str,
+        weight: float,
+        emission: int | None = None,
+        *,
+        resolved: bool = False,
     ) -> tuple[float, float]:
         """Add a tie, or strengthen the one of this kind and label by `weight`; gives the weights before and after."""
         there = (tie for tie in self._state.graph.neighbours(source) if tie.id == target and tie.outgoing)
         before = next((tie.weight for tie in there if (tie.kind, tie.label) == (kind, label)), 0.0)
         change = "strengthened" if before else "added"
-        self._set(source, target, kind, label, change, before + weight, emission)
+        self._set(source, target, kind, label, change, before + weight, emission, resolved)
         return before, before + weight
 
     def remove(
-        self, one: str, other: str, kind: RelationKind | None = None, emission: int | None = None
+        self,
+        one: str,
+        other: str,
+        kind: RelationKind | None = None,
+        emission: int | None = None,
+        *,
+        resolved: bool = False,
     ) -> Iterator[tuple[RelationChangeRow, float]]:
         """Remove the ties between two agents, of one kind or all; gives the row of each, and the weight it had."""
         for tie in [t for t in self._state.graph.neighbours(one) if t.id == other and kind in (None, t.kind)]:
             ends = (one, other) if tie.outgoing else (other, one)
-            yield self._set(*ends, tie.kind, tie.label, "removed", 0.0, emission), tie.weight
+            yield self._set(*ends, tie.kind, tie.label, "removed", 0.0, emission, resolved), tie.weight
 
     def _set(
         self,
@@ -84,9 +98,10 @@ class TieChanges:
         change: str,
         weight: float,
         emission: int | None,
+        resolved: bool,
     ) -> RelationChangeRow:
         place = len(self.rows) + 1
-        row = RelationChangeRow(self._step, place, source, target, kind, label, change, weight, emission)
+        row = RelationChangeRow(self._step, place, source, target, kind, label, change, weight, emission, resolved)
         self._state.set_tie(row)
         self.rows.append(row)
         return row

@@ -1,4 +1,4 @@
-"""What an experiment will ask of its models and cost: its people once, checks of each model once, and all its runs."""
+"""What an experiment will ask of its models and cost: its people, checks of each model once, and all its runs."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -54,7 +54,8 @@ def estimate_experiment(
     models = [one for one in models_of(experiment, scenario) if not one.skipped] if wanted else []
     first, *_ = (experiment.settings_of(arm, scenario)[1] for arm in experiment.all_arms)
     asked = {name: first[name] for name in ("model", "base_url") if name in first}
-    found = [ExperimentPart("people", 1, estimate(GrowthOnly(), growth=experiment.people, prices=prices, **asked))]
+    people = len({experiment.people_of(*run) for run in experiment.runs()})
+    found = [ExperimentPart("people", people, estimate(GrowthOnly(), growth=experiment.people, prices=prices, **asked))]
     with tempfile.TemporaryDirectory() as folder:
         for model in models:
             for check in wanted:
@@ -63,13 +64,13 @@ def estimate_experiment(
                     _settle(path, Growth(agents=None, hops=0), check.people)
                 each = _estimated(check.scenario, path, check.steps, prices, model.options)
                 found.append(ExperimentPart(f"{check.name} of {model.name}", 1, each))
-        people = Path(folder) / "people.duckdb"
-        _settle(people, experiment.people)
+        settled = Path(folder) / "people.duckdb"
+        _settle(settled, experiment.people)
         for arm in experiment.all_arms:
             settings, options = experiment.settings_of(arm, scenario)
             given = options | ({"scenario_file": scenario_file} if scenario_file else {})
-            each = _estimated(scenario(settings), people, experiment.steps, prices, given)
-            found.append(ExperimentPart(arm.name, experiment.replicates, each))
+            each = _estimated(scenario(settings), settled, experiment.steps, prices, given)
+            found.append(ExperimentPart(arm.name, experiment.replicates_of(arm.name), each))
     return found
 
 

@@ -10,7 +10,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from ...agents.embedding.client import Batching
 from ...agents.embedding.models import EmbeddingHandle
 from ...agents.embedding.vectors import text_hash
-from ...agents.endpoint.models import ModelHandle, open_model
+from ...agents.endpoint.models import ModelHandle
 from ...agents.gateway.budget import Prices, known_prices
 from ...personas.hub.dedup import read_texts, without_vector
 from ...personas.hub.file import HubFile, create_hub, open_hub
@@ -18,6 +18,7 @@ from ...personas.hub.queries import registered
 from ...personas.selection.selection import choose_people
 from ..embedding import without_text_vector
 from ..hub_jobs.enrichment import ANSWER_TOKENS, Enrichment, enrich
+from ..run_models import choose_model
 from ..seeds import rng_for
 from .dry_run import ByteCounter, DryRun, counted_calls
 from .estimator import Estimate
@@ -46,7 +47,7 @@ def estimate_enrichment(
     hub: Path | str,
     enrichment: Enrichment | None = None,
     *,
-    model: str | BaseChatModel | ModelHandle = "procedural",
+    model: str | BaseChatModel | ModelHandle | None = None,
     base_url: str | list[str] | None = None,
     prices: Prices | None = None,
     batch: bool = False,
@@ -59,7 +60,7 @@ def estimate_enrichment(
     """
     wanted = enrichment or Enrichment()
     wanted.check()
-    handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
+    handle, prices = choose_model(Path(hub), model, base_url, prices)
     with open_hub(hub) as opened:
         # A hub that was grown gets the tables of profiles with its first job.
         lacking = wanted.lacking if _tables(opened).issuperset(wanted.lacking) else ()

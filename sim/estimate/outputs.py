@@ -10,6 +10,7 @@ from typing import Any
 from ...agents.endpoint.models import ModelHandle, open_model
 from ...agents.gateway.budget import Prices, known_prices
 from ...personas.hub.queries import registered
+from ..run_models import choose_model
 from ..runfile.database import connect, make_run_file
 from ..tasks.evaluation import EvaluationJob, evaluate
 from ..tasks.output_jobs import check_outputs, run_output_job
@@ -47,7 +48,7 @@ def estimate_output_job[S: OutputSpec](
     make_job: Callable[[S], OutputJob[S]],
     spec: S,
     *,
-    model: str | ModelHandle = "procedural",
+    model: str | ModelHandle | None = None,
     base_url: str | Sequence[str] | None = None,
     prices: Prices | None = None,
     batch: bool = False,
@@ -59,7 +60,7 @@ def estimate_output_job[S: OutputSpec](
     `check_outputs` raises.
     """
     path, job = Path(path), make_job(spec)
-    handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
+    handle, prices = choose_model(path, model, base_url, prices)
     number = check_outputs(path, job)
     whole = min(number, spec.n or number)
     counted, items = _dry_run(path, make_job(spec.model_copy(update={"n": None})), handle.name, seed)
@@ -75,7 +76,7 @@ def estimate_output_job[S: OutputSpec](
         dry_run=(items, 0),
         model=handle.name,
         is_language_model=handle.is_language_model or any(known.values()),
-        prices=prices or known_prices(handle) or _free(handle),
+        prices=prices or _free(handle),
         role_prices={
             role: one.prices or known_prices(others[role]) or _free(others[role]) for role, one in spec.roles.items()
         },

@@ -7,10 +7,11 @@ import orjson
 from langchain_core.embeddings import Embeddings
 
 from ...agents.embedding.models import EmbeddingHandle
-from ...agents.endpoint.models import ModelHandle, open_model
-from ...agents.gateway.budget import Prices, known_prices
+from ...agents.endpoint.models import ModelHandle
+from ...agents.gateway.budget import Prices
 from ..prompt_limits import check_survey_prompts
 from ..resident import Resident
+from ..run_models import choose_model
 from ..runfile.job_rows import Unit
 from ..runfile.reader import open_run
 from ..runfile.recording import run_of
@@ -36,7 +37,7 @@ def estimate_survey(
     path: Path | str,
     surveys: Sequence[Survey],
     *,
-    model: str | ModelHandle = "procedural",
+    model: str | ModelHandle | None = None,
     base_url: str | Sequence[str] | None = None,
     prices: Prices | None = None,
     batch: bool = False,
@@ -51,7 +52,7 @@ def estimate_survey(
     that cannot be surveyed.
     """
     path = Path(path)
-    handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
+    handle, prices = choose_model(path, model, base_url, prices)
     with open_run(path) as reader:
         check_finished(path)
         row, state = run_of(reader), stored_society(reader)
@@ -81,7 +82,7 @@ def estimate_survey(
         dry_run=(len({resident.id for _, resident, *_ in some}), 0),
         model=handle.name,
         is_language_model=handle.is_language_model,
-        prices=prices or known_prices(handle),
+        prices=prices,
         answer_tokens=tokens,
         batch=batch,
         can_be_sampled=False,

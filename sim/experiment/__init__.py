@@ -1,1 +1,1 @@
-"""Experiments: arms times replicates over the same people, in one folder with a merged file."""
+"""Experiments: arms times replicates, in one folder with a merged file."""

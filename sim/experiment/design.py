@@ -14,9 +14,9 @@ An experiment is a Python file with one `Experiment` in it::
         hypotheses=[Hypothesis("share", "price=8", "price=4", direction="less")],
     )
 
-Every arm is run with the same people, and the replicates of one number with the same seed in every arm: a paired
-design, in which what differs between arms is what the arms differ in. With `paired=False` each run has a seed of its
-own.
+The replicates of one number have the same people and the same seed in every arm: a paired design, in which what differs
+between arms is what the arms differ in. Each replicate has people of its own, so that effects are tested against the
+differences between people too. With `paired=False` each run has a seed and people of its own.
 """
 
 import re
@@ -37,6 +37,10 @@ from ..seeds import derive_seed
 
 type Direction = Literal["differs", "more", "less"]
 type Correction = Literal["holm", "bonferroni", "fdr_bh", "none"]
+#: `new`: each replicate has people of its own, and effects are tested over replicates. `crossed`: all runs have the
+#: same people, and effects are tested over both people and runs. `fixed`: the same, tested over runs alone, so that
+#: verdicts concern these people only.
+type PeopleDesign = Literal["new", "crossed", "fixed"]
 type ModelCheckName = Literal["agreement", "option order", "anchoring"]
 
 _MODEL_CHECKS: tuple[ModelCheckName, ...] = get_args(ModelCheckName.__value__)
@@ -107,6 +111,8 @@ class Hypothesis:
     #: of a pair of runs, or of a run where the design is not paired.
     effect: float | None = None
     sd: float | None = None
+    #: For the power of crossed designs: the standard deviation between people of the difference.
+    sd_people: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +133,19 @@ class Experiment:
 
     `factors` are crossed: each combination of their levels is an arm, called as `price=4,model=openai:a`. `arms` name
     them instead, each with its settings. Both hold settings of the scenario, or options of a run (`run_options()`):
-    `model`, `temperature`, ... People and seeds are the same in all arms.
+    `model`, `temperature`, ... People and seeds of a replicate are the same in all arms.
     """
 
     #: A scenario's name, the path of its script, or the class itself.
     scenario: str | type[Scenario]
     factors: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     arms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    replicates: int = 5
+    #: Runs of each arm, or of each by its name.
+    replicates: int | Mapping[str, int] = 5
     steps: int = 8
     people: Growth = field(default_factory=Growth)
+    #: Whether replicates have new people, and what is tested: see `PeopleDesign`.
+    people_design: PeopleDesign = "new"
     seed: int = 0
     #: Settings and options of all arms.
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -172,6 +181,7 @@ class Experiment:
                     f"experiments."
                 )
         _check_slugs(arms)
+        _check_replicates(self)
         for what, named in (("outcome", self.outcomes), ("check", self.checks)):
             names = [one.name for one in named]
             if twice := next((name for name in names if names.count(name) > 1), None):
@@ -226,9 +236,27 @@ class Experiment:
         own = () if self.paired else (arm.name,)
         return derive_seed(self.seed, "replicate", replicate, *own) >> 32
 
+    def people_of(self, arm: Arm, replicate: int) -> str:
+        """Which people a run has, by name: runs with the same ones have the same name; empty if all have."""
+        if self.people_design != "new":
+            return ""
+        return f"r{replicate}" if self.paired else f"{arm.slug}-r{replicate}"
+
+    def people_seed(self, name: str) -> int:
+        """The seed by which people of a name are grown or drawn."""
+        return derive_seed(self.seed, "people", name) >> 32 if name else self.seed
+
+    def replicates_of(self, named: str | None) -> int:
+        """Replicates that all arms of a name, or of levels, have; the most of any arm for None."""
+        given = self.replicates
+        if isinstance(given, int):
+            return given
+        return max(given.values()) if named is None else min(given[arm.name] for arm in self.arms_of(named))
+
     def runs(self) -> Iterator[tuple[Arm, int]]:
         """Every run, arm by arm within a replicate, so that an experiment that stops early is balanced."""
-        return ((arm, replicate) for replicate in range(1, self.replicates + 1) for arm in self.all_arms)
+        numbers = range(1, self.replicates_of(None) + 1)
+        return ((arm, n) for n in numbers for arm in self.all_arms if n <= self.replicates_of(arm.name))
 
     def settings_of(self, arm: Arm, scenario: type[Scenario]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The settings of the scenario and the options of the run that an arm has. Raises `SetupError`."""
@@ -273,6 +301,7 @@ class Experiment:
             "settings": _written(dict(self.settings)),
             "options": _written({name: value for name, value in self.options.items() if name != "base_url"}),
             "paired": self.paired,
+            "new_people": self.people_design == "new",
         }
 
 
@@ -301,9 +330,17 @@ def check_names(given: object) -> tuple[ModelCheckName, ...]:
 
 
 def _check_numbers(experiment: Experiment) -> None:
-    replicates: object = experiment.replicates
-    if isinstance(replicates, bool) or not isinstance(replicates, int) or replicates < 1:
-        raise SetupError(f"replicates must be a whole number from 1, but {replicates!r} was given.")
+    given: object = experiment.replicates
+    for replicates in given.values() if isinstance(given, Mapping) else [given]:
+        if isinstance(replicates, bool) or not isinstance(replicates, int) or replicates < 1:
+            raise SetupError(f"replicates must be a whole number from 1, but {replicates!r} was given.")
+    if experiment.people_design not in get_args(PeopleDesign.__value__):
+        raise SetupError(f"people_design must be new, crossed or fixed, but {experiment.people_design!r} was given.")
+    if experiment.people_design == "new" and not experiment.people.is_rereadable:
+        raise SetupError(
+            "Each replicate has new people, and standard input cannot be read once for each; give `sources` as files, "
+            "or people_design='crossed'."
+        )
     if not 0 < experiment.alpha < 1:
         raise SetupError(f"alpha must lie between 0 and 1, but {experiment.alpha!r} was given.")
     if experiment.correction not in ("holm", "bonferroni", "fdr_bh", "none"):
@@ -311,11 +348,21 @@ def _check_numbers(experiment: Experiment) -> None:
             f"correction must be holm, bonferroni, fdr_bh or none, but {experiment.correction!r} was given."
         )
     for name, levels in experiment.factors.items():
-        given: object = levels
-        if isinstance(given, str) or not isinstance(given, Sequence) or not given:
+        some: object = levels
+        if isinstance(some, str) or not isinstance(some, Sequence) or not some:
             raise SetupError(f"The factor {name!r} must have levels, as {name}=(1, 2), but {levels!r} was given.")
         if len({str(level) for level in levels}) < len(levels):
             raise SetupError(f"The factor {name!r} has a level twice: {', '.join(map(str, levels))}.")
+
+
+def _check_replicates(experiment: Experiment) -> None:
+    given, names = experiment.replicates, [arm.name for arm in experiment.all_arms]
+    if isinstance(given, Mapping) and set(given) != set(names):
+        other = next((name for name in given if name not in names), None)
+        said = f"there is no arm {other!r}" if other else f"{next(n for n in names if n not in given)!r} has none"
+        raise SetupError(
+            f"replicates are given for each arm by its name, but {said}. The arms are: {', '.join(names)}."
+        )
 
 
 def _check_parts(experiment: Experiment) -> None:

@@ -2,7 +2,9 @@
 
     FOLDER/experiment.json      the design, and the hypotheses as they stood before the first run
     FOLDER/checks/MODEL.CHECK.duckdb  a run file for each check of each model, where the experiment has any checked
-    FOLDER/people.duckdb        the people of all arms
+    FOLDER/people/rN.duckdb     the people of a replicate, in all arms (people.duckdb where all runs have the same)
+    FOLDER/answers.sqlite       a cache that the runs share, so that what arms ask alike is paid once
+    FOLDER/calls.jsonl          the ledger of all calls: what is spent and reserved (`ledger.py`)
     FOLDER/runs/ARM-rN.duckdb   a run each; any of them can be asked, replayed and forked as every run
     FOLDER/experiment.duckdb    all of them merged, read-only, once all are finished
 
@@ -11,19 +13,22 @@ Given again, what is finished stays, what was stopped goes on, and no answer is 
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from types import MappingProxyType
-from typing import Any
+from types import MappingProxyType, TracebackType
+from typing import Any, Literal, Self
 
-from ...agents.gateway.budget import Prices, SharedBudget, Spent
+from ...agents.gateway.budget import Budget, Prices, Spent
 from ...agents.gateway.limits import Limits
 from ...personas.database import is_made
 from ...personas.errors import HookError, PausedError, SetupError, parameter
 from ...personas.files import remove_database
-from ..engine import Progress, SilentProgress
+from ...personas.hub import Hub, read_hub
+from ...personas.hub.read import DrawSpec, draw_from
+from ..engine import INTERRUPTED, Progress, SilentProgress
 from ..growth import Growth
 from ..runfile.ledger import SPENT
 from ..runfile.reader import open_run
@@ -32,11 +37,14 @@ from ..society import Society
 from .checking import check_queries, check_run
 from .design import Arm, Experiment, ModelCheckName, check_names
 from .layout import ExperimentFolder
+from .ledger import ExperimentLedger, add_spent
 from .merge import write_merged
 from .model_checks import CheckedModel, ExperimentModel, ModelCheck, read_checks
 
 _STATUS = "SELECT status FROM runs"
 _PEOPLE = "SELECT count(*) FROM personas"
+#: How many times more people than all replicates need a hub has, for them to share hardly anybody by chance.
+_MANY = 20
 #: Options of a run that are sent with every request, as its limits hold them.
 SAMPLING = ("temperature", "top_p", "extra_body", "retry_refusals")
 _CAPS = ("max_calls", "max_tokens", "max_cost")
@@ -65,13 +73,14 @@ def run_experiment(
     checks: Mapping[ModelCheckName, ModelCheck] = MappingProxyType({}),
     limits: Limits | None = None,
     prices: Prices | None = None,
-    cache: Path | str | None = None,
+    cache: Path | str | Literal[False] | None = None,
     parallel: int = 2,
     progress: Progress | None = None,
 ) -> ExperimentReport:
     """Do all runs of an experiment in its folder, `parallel` of them at once, and merge them.
 
-    `checks` are those of models that it may have asked before, by name.
+    `checks` are those of models that it may have asked before, by name. What arms ask alike is paid once, by a cache in
+    the folder or the one that is given; with `cache=False`, none is used.
     `limits` hold for the whole experiment: calls in flight and the budget are shared by the runs. Raises `SetupError`
     for what cannot be as declared, or is another experiment than the one in the folder; `PausedError` when the budget
     is spent or it was interrupted; `RunError` when a run fails. What was done stays, and goes on when given again.
@@ -81,17 +90,22 @@ def run_experiment(
     experiment.check(scenario)
     wanted = [checks[name] for name in check_names(experiment.model_checks)]
     work = ExperimentFolder(Path(folder), experiment, scenario, scenario_file, wanted)
+    experiment = work.experiment
     limits = limits or Limits()
     runner = _Runner(work, limits, prices, cache, parallel)
     for arm in experiment.all_arms:
-        check_run(runner.begun(arm, 1))
+        society = runner.begun(arm, 1)
+        runner.asks |= society.is_language_model
+        check_run(society)
+        society.check_priced(limits)
     work.open()
-    runner.run(progress or SilentProgress())
+    with runner:
+        runner.run(progress or SilentProgress())
     path = work.folder / "experiment.duckdb"
     checked = list(read_checks(work.models, wanted, work.checks, experiment.seed))
     is_language_model = write_merged(path, experiment, scenario, work.files, work.registered, checked)
     arms = tuple(arm.name for arm in experiment.all_arms)
-    return ExperimentReport(work.folder, path, arms, experiment.replicates, runner.done, is_language_model)
+    return ExperimentReport(work.folder, path, arms, experiment.replicates_of(None), runner.done, is_language_model)
 
 
 def check_models(
@@ -102,7 +116,7 @@ def check_models(
     checks: Mapping[ModelCheckName, ModelCheck],
     limits: Limits | None = None,
     prices: Prices | None = None,
-    cache: Path | str | None = None,
+    cache: Path | str | Literal[False] | None = None,
     parallel: int = 2,
     progress: Progress | None = None,
 ) -> list[CheckedModel]:
@@ -116,7 +130,8 @@ def check_models(
     work = ExperimentFolder(Path(folder), experiment, scenario, None, wanted)
     runner = _Runner(work, limits or Limits(), prices, cache, parallel)
     work.open()
-    runner.check(progress or SilentProgress())
+    with runner:
+        runner.check(progress or SilentProgress())
     return list(read_checks(work.models, wanted, work.checks, experiment.seed))
 
 
@@ -124,27 +139,53 @@ class _Runner:
     """Runs what is not finished, several at once."""
 
     def __init__(
-        self, work: ExperimentFolder, limits: Limits, prices: Prices | None, cache: Path | str | None, parallel: int
+        self,
+        work: ExperimentFolder,
+        limits: Limits,
+        prices: Prices | None,
+        cache: Path | str | Literal[False] | None,
+        parallel: int,
     ) -> None:
         self._work = work
         self._prices = prices
-        self._cache = cache
+        #: Where the runs share answers: a file of the folder unless another is named; nowhere with False.
+        self._cache = work.cache if cache is None else Path(cache) if cache else None
         self._parallel = min(parallel, len(work.files))
         own = limits.model_dump(exclude_unset=True)
         self._limits = {name: value for name, value in own.items() if name not in _CAPS}
         self._limits["max_in_flight"] = max(1, limits.max_in_flight // self._parallel)
         self._whole = limits
-        self._budget = SharedBudget(limits, prices)
+        #: The one budget of all runs, from the ledger that is open within `with`.
+        self._budget = Budget(limits)
+        self._opened = ExitStack()
         #: How the runs that are there ended, by their files.
         self._status: dict[Path, str] = {}
         self._running: set[Society] = set()
         self._lock = Lock()
-        self._is_stopped = False
+        #: Why nothing more is begun; empty as long as runs are.
+        self._stopped = ""
+        self._is_interrupted = False
         self.done = 0
+        #: Whether any run asks a language model; the stand-in's answers are not worth keeping.
+        self.asks = False
+
+    @property
+    def cache(self) -> Path | None:
+        """Where the runs share answers."""
+        return self._cache if self.asks or self._cache != self._work.cache else None
+
+    def __enter__(self) -> Self:
+        """Open the ledger: what earlier sessions spent counts, and so do calls whose end they did not see."""
+        ledger = self._opened.enter_context(ExperimentLedger(self._work.ledger, self._look()))
+        self._budget = Budget(self._whole, ledger.spent, log=ledger)
+        self._budget.unseen = ledger.unseen
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._opened.close()
 
     def check(self, progress: Progress) -> None:
         """The checks of models, to the end."""
-        self._budget = SharedBudget(self._whole, self._prices, spent=self._look())
         if checks := self._work.model_checks:
             self._work.checks.mkdir(exist_ok=True)
             self._all("Checks of models", [partial(self._check, *one) for one in checks], progress)
@@ -152,9 +193,8 @@ class _Runner:
     def run(self, progress: Progress) -> None:
         """All runs, to the end. Raises what the first of them raises that fails."""
         experiment = self._work.experiment
-        self._budget = SharedBudget(self._whole, self._prices, spent=self._look())
         self._settle(progress)
-        check_queries(experiment, self._work.people)
+        check_queries(experiment, next(iter(self._work.people.values())))
         self.check(progress)
         self._all("Runs", [partial(self._run, *one) for one in experiment.runs()], progress)
 
@@ -168,9 +208,9 @@ class _Runner:
             try:
                 self._await(waiting)
             except BaseException as error:
-                self._stop(waiting)
+                self._stop(waiting, error)
                 left = sum(one.cancelled() or one.exception() is not None for one in waiting)
-                said = f"{title}: {left:,} of {len(work):,} left."
+                said = " ".join(filter(None, (self._budget.text, f"{title}: {left:,} of {len(work):,} left.")))
                 if isinstance(error, PausedError):
                     error.left = said
                 elif isinstance(error, KeyboardInterrupt):
@@ -186,47 +226,105 @@ class _Runner:
             for one in done:
                 one.result()
 
-    def _stop(self, waiting: set[Future[None]]) -> None:
-        with self._lock:
-            self._is_stopped = True
-            for society in self._running:
-                society.interrupt()
+    def _stop(self, waiting: set[Future[None]], error: BaseException) -> None:
+        """Begin nothing more. Calls in flight end and are kept, unless the experiment was interrupted."""
+        self._stopped = INTERRUPTED if isinstance(error, KeyboardInterrupt) else f"Another run was stopped: {error}"
         for one in waiting:
             one.cancel()
-        wait(waiting)
+        if isinstance(error, Exception):
+            self._budget.stop(self._stopped)
+        else:
+            self._interrupt()
+        try:
+            wait(waiting)
+        except KeyboardInterrupt:
+            self._interrupt()
+            wait(waiting)
+
+    def _interrupt(self) -> None:
+        with self._lock:
+            self._is_interrupted = True
+            for society in self._running:
+                society.interrupt()
 
     def _settle(self, progress: Progress) -> None:
-        """Grow or draw the people of all arms, once."""
+        """Grow or draw the people, once."""
+        people = self._work.people
+        sources = self._sources()
+        grown = [partial(self._grow, name, source) for name, source in sources.items()]
+        if len(people) > 1:
+            self._all("People", grown, progress)
+        for one in grown if len(people) == 1 else ():
+            one(progress)
+
+    def _sources(self) -> dict[str, Hub | None]:
+        """Where the people come from that are not there yet, by name; None for where the design says.
+
+        As long as a hub has people left, each replicate draws from those whom no earlier one has.
+        """
+        work, growth = self._work, self._work.experiment.people
+        left = {name: path for name, path in work.people.items() if self._status.get(path) != "finished"}
+        found: dict[str, Hub | None] = dict.fromkeys(left)
+        if growth.hub is None or growth.agents is None or len(work.people) == 1 or not left:
+            return found
+        some = growth.source(seed=0)
+        if not isinstance(some, Hub) or (
+            some.drawn and some.drawn.of_people > _MANY * growth.agents * len(work.people)
+        ):
+            return found  # so many that replicates share hardly anybody
+        hub, used = read_hub(growth.hub, select=growth.select), set[str]()
+        for name in work.people:
+            free = tuple(one for one in hub.personas if one.id not in used)
+            if len(free) < growth.agents:
+                break
+            ids = {one.id for one in free}
+            ties = tuple(one for one in hub.relations if one.source in ids and one.target in ids)
+            spec = DrawSpec(growth.agents, growth.draw, work.experiment.people_seed(name))
+            drawn = draw_from(replace(hub, personas=free, relations=ties), spec)
+            used.update(one.id for one in drawn.personas)
+            if name in found:
+                found[name] = drawn
+        return found
+
+    def _grow(self, name: str, source: Hub | None, progress: Progress | None = None) -> None:
+        if self._stopped:
+            raise PausedError(self._stopped)
         work, experiment = self._work, self._work.experiment
-        if (status := self._status.get(work.people)) == "finished":
-            return
+        path = work.people[name]
         _, options = experiment.settings_of(experiment.all_arms[0], work.scenario)
-        if status is not None:
+        if source is not None and path in self._status and _has_nobody(path):
+            remove_database(path)  # stopped before anybody was drawn
+            del self._status[path]
+        if path in self._status:
             where = _where(options)
-            society = Society.resume(work.people, GrowthOnly, sources_named=True, progress=progress, **where)
+            society = Society.resume(
+                path, GrowthOnly, sources_named=True, progress=progress, cache=self.cache or False, **where
+            )
         else:
-            named = {name: options.get(name) for name in ("model", "base_url")}
+            named = {one: options.get(one) for one in ("model", "base_url")}
             society = Society(
                 GrowthOnly(),
+                source=source,
                 growth=experiment.people,
-                seed=experiment.seed,
-                out=work.people,
+                seed=experiment.people_seed(name),
+                out=path,
                 limits=self._limits_with({}),
                 prices=self._prices,
-                cache=self._cache,
+                cache=self.cache,
                 progress=progress,
-                **{name: value for name, value in named.items() if value is not None},
+                **{one: value for one, value in named.items() if value is not None},
             )
         self._live(society)
 
     def _check(self, model: ExperimentModel, check: ModelCheck, path: Path) -> None:
         """Ask a model the questions of a check, or those that are left."""
-        if self._is_stopped:
-            raise PausedError("It was interrupted.")
+        if self._stopped:
+            raise PausedError(self._stopped)
         if (status := self._status.get(path)) == "finished":
             return
         if status is not None:
             how: dict[str, Any] = {"limits": self._limits, "prices": self._prices, **_where(model.options)}
+            how["cache"] = self.cache or False
             society = Society.resume(path, type(check.scenario), **how)
         else:
             society = Society(
@@ -238,7 +336,7 @@ class _Runner:
                 out=path,
                 limits=self._limits_with(dict(model.options)),
                 prices=self._prices,
-                cache=self._cache,
+                cache=self.cache,
                 **{name: value for name, value in model.options.items() if name not in SAMPLING},
             )
         self._live(society)
@@ -246,13 +344,14 @@ class _Runner:
     def _run(self, arm: Arm, replicate: int) -> None:
         work = self._work
         path = work.files[arm.name, replicate]
-        if self._is_stopped:
-            raise PausedError("It was interrupted.")
+        if self._stopped:
+            raise PausedError(self._stopped)
         if (status := self._status.get(path)) == "finished":
             return
         if status is not None:
             _, options = work.experiment.settings_of(arm, work.scenario)
             how: dict[str, Any] = {"limits": self._limits, "prices": self._prices, **_where(options)}
+            how["cache"] = self.cache or False
             society = Society.resume(path, work.scenario, sources_named=True, **how)
         else:
             society = self.begun(arm, replicate)
@@ -265,14 +364,14 @@ class _Runner:
         settings, options = experiment.settings_of(arm, work.scenario)
         return Society(
             work.scenario(settings),
-            growth=Growth(hub=work.people, agents=None, hops=0),
+            growth=Growth(hub=work.people[experiment.people_of(arm, replicate)], agents=None, hops=0),
             seed=experiment.seed_of(arm, replicate),
             steps=experiment.steps,
             out=work.files[arm.name, replicate],
             scenario_file=work.scenario_file,
             limits=self._limits_with(options),
             prices=self._prices,
-            cache=self._cache,
+            cache=self.cache,
             **{name: value for name, value in options.items() if name not in SAMPLING},
         )
 
@@ -281,7 +380,7 @@ class _Runner:
         with self._lock:
             self._running.add(society)
         try:
-            if self._is_stopped:
+            if self._is_interrupted:
                 society.interrupt()
             society.run()
         except HookError as error:
@@ -301,7 +400,7 @@ class _Runner:
         """See how far each run is, and add up what all of them have used so far."""
         total = Spent()
         checks = [path for *_, path in self._work.model_checks]
-        for path in (self._work.people, *checks, *self._work.files.values()):
+        for path in (*self._work.people.values(), *checks, *self._work.files.values()):
             if not is_made(path):
                 continue
             if path in checks and _has_nobody(path):  # stopped before anything was asked, and its people come with it
@@ -310,8 +409,7 @@ class _Runner:
             with open_run(path) as stored:
                 ((self._status[path],),) = stored.query(_STATUS).rows
                 found = Spent(*stored.query(SPENT, {"job": 1}).rows[0])
-            for name in Spent.__slots__:
-                setattr(total, name, getattr(total, name) + getattr(found, name))
+            add_spent(total, found)
         return total
 
 

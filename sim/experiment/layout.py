@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,18 @@ class ExperimentFolder:
         checks: Sequence[ModelCheck],
     ) -> None:
         self.folder = folder
+        if experiment.people_design == "new" and _has_shared_people(folder / "experiment.json"):
+            experiment = replace(experiment, people_design="fixed")
         self.experiment = experiment
         self.scenario = scenario
         self.scenario_file = scenario_file
-        self.people = folder / "people.duckdb"
+        #: The people of runs, by the name that the design gives them.
+        self.people = {
+            name: folder / "people" / f"{name}.duckdb" if name else folder / "people.duckdb"
+            for name in dict.fromkeys(experiment.people_of(*run) for run in experiment.runs())
+        }
+        self.ledger = folder / "calls.jsonl"
+        self.cache = folder / "answers.sqlite"
         #: Each run of the design, and its file.
         self.files = {
             (arm.name, number): folder / "runs" / f"{arm.slug}-r{number}.duckdb" for arm, number in experiment.runs()
@@ -64,7 +72,8 @@ class ExperimentFolder:
         if not stated.exists() or not self._has_begun():
             if not stated.exists():
                 self._check_new()
-            (self.folder / "runs").mkdir(parents=True, exist_ok=True)
+            for folder in {path.parent for path in (*self.people.values(), *self.files.values())}:
+                folder.mkdir(parents=True, exist_ok=True)
             with whole_file(stated.absolute(), replace=True) as part:
                 part.write_bytes(orjson.dumps(now, option=orjson.OPT_INDENT_2))
             self.registered = now["hypotheses"]
@@ -72,7 +81,7 @@ class ExperimentFolder:
         try:
             was = orjson.loads(stated.read_bytes())
             self.registered = list(was["hypotheses"])
-            before = was["design"] | {"code": was["code"]}
+            before = {"new_people": False} | was["design"] | {"code": was["code"]}
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             raise SourceError(f"{str(stated)!r} is damaged ({error}); restore it, or give another folder.") from error
         wanted = orjson.loads(orjson.dumps(now["design"])) | {"code": now["code"]}
@@ -82,7 +91,7 @@ class ExperimentFolder:
 
     def _has_begun(self) -> bool:
         """Whether anything was made, so that another design would be another experiment."""
-        return any(is_made(path) for path in (self.people, *self.files.values()))
+        return any(is_made(path) for path in (*self.people.values(), *self.files.values()))
 
     def _check_new(self) -> None:
         if self.folder.is_file():
@@ -110,3 +119,10 @@ class ExperimentFolder:
         with suppress(OSError, TypeError):
             return code_hash(Path(inspect.getfile(self.scenario)))
         return ""
+
+
+def _has_shared_people(stated: Path) -> bool:
+    """Whether an experiment was begun before replicates could have new people: it goes on with those it has."""
+    with suppress(OSError, orjson.JSONDecodeError, KeyError, TypeError):
+        return "new_people" not in orjson.loads(stated.read_bytes())["design"]
+    return False

@@ -44,8 +44,8 @@ _COLUMNS_OF = {
     **dict.fromkeys(("answers", "solutions"), "* RENAME (replicate AS repetition)"),
 }
 _RUN = """
-SELECT seed, model, is_language_model, event_hash, (SELECT count(*) FROM agents), (SELECT count(*) FROM steps),
-       (SELECT count(*) FROM failures), scenario
+SELECT seed, model, is_language_model AND EXISTS (SELECT 1 FROM calls), event_hash, (SELECT count(*) FROM agents),
+       (SELECT count(*) FROM steps), (SELECT count(*) FROM failures), scenario
 FROM runs
 """
 
@@ -118,9 +118,10 @@ class MergedFile:
     ) -> None:
         """Write what the experiment is, what was measured, and what checks of its models found."""
         arms = experiment.all_arms
-        design = orjson.dumps(experiment.design(scenario)).decode()
+        # What is tested leaves the runs as they are, so it is no part of their design.
+        design = orjson.dumps(experiment.design(scenario) | {"people_design": experiment.people_design}).decode()
         name = experiment.name or scenario.name
-        analysed = (experiment.alpha, experiment.correction, experiment.replicates, is_model)
+        analysed = (experiment.alpha, experiment.correction, experiment.replicates_of(None), is_model)
         self._write("experiment", [(name, scenario.name, design, experiment.paired, *analysed)])
         given = [orjson.dumps(dict(arm.levels), default=str).decode() for arm in arms]
         self._write("arms", [(n, arm.name, levels) for n, (arm, levels) in enumerate(zip(arms, given, strict=True), 1)])
@@ -138,7 +139,9 @@ class MergedFile:
         self._write("manipulation_checks", self._checks)
         self._write("outcomes", [(n, o.name, o.sql, o.description) for n, o in enumerate(experiment.outcomes, 1)])
         for number, one in enumerate(experiment.hypotheses, 1):
-            is_registered = orjson.loads(orjson.dumps(asdict(one))) in registered
+            now = orjson.loads(orjson.dumps(asdict(one)))
+            # An earlier version did not register every field.
+            is_registered = any(was.items() <= now.items() for was in registered)
             stated = (one.outcome, one.arm, one.against, one.direction, one.effect, one.sd)
             self._write("hypotheses", [(number, *stated, is_registered)])
 

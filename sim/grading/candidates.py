@@ -102,7 +102,7 @@ class CandidateSpec(OutputSpec):
     #: The first that names an output's kind counts, else the first that names none.
     rubrics: tuple[Rubric, ...] = ()
     #: The graders by name, in their order; each is asked in a role of its own.
-    graders: tuple[str, ...] = ("procedural",)
+    graders: tuple[str, ...] = Field(min_length=1)
     #: Whether the latest responses to outputs are judged, instead of the outputs.
     responses: bool = False
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ...agents.actions import Action
 from ...agents.responses import Response, Said, said, schema_of
+from ...agents.text_forms import WHOLE
 from ...personas.model import Answer, AnswerGenerator, Outcome, PersonaModel, RequestContext
 from ...personas.prompt import fence, load_prompt
 from ..runfile.output_rows import ResponseRow
@@ -30,7 +31,7 @@ _FINISHED = "SELECT spec, seed FROM jobs WHERE kind = $kind AND status = 'finish
 class RespondingSpec(OutputSpec):
     """To what is responded, by whom, and how often."""
 
-    teacher: str = "procedural"
+    teacher: str
     responses: int = Field(4, ge=2, le=64)
 
 
@@ -46,7 +47,7 @@ class RespondingWork:
     async def __call__(self, item: Output, model: PersonaModel) -> list[tuple[Answer[Response], Said]]:
         """The responses, each a request of its own."""
         prompt = load_prompt(ROOM, "respond").render(persona="", request=fence("request", item.text))
-        schema = schema_of(Response, prompt.name, self.stand_in)
+        schema = schema_of(Response, prompt.name, self.stand_in, WHOLE)
         seed = derive_seed(self.seed, KIND, item.emission) >> 32
         context = RequestContext(KIND, 1, str(item.emission), seed, job=self.job)
 

@@ -20,6 +20,7 @@ from ...personas.persona import Persona, content_id
 from ...personas.persona_to_persona import Relative
 from ...personas.population import Population
 from ...personas.rules import Policy
+from ...personas.rules.pseudonyms import Pseudonyms
 from ...personas.sources import Sources
 from ..engine import Engine
 from ..jobs import Changes, Chunks, Phase
@@ -88,7 +89,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         """`per_question` is how many newcomers an answer is asked for."""
         self.number = hop
         self._context = context
-        self._judges = context.growth.judges
+        self._judges = context.growth.judges(context.engine.log.path)
         self._collected = _Collected()
         wanted = context.growth.until_novelty
         self.looks_ahead = wanted is None
@@ -177,7 +178,7 @@ class ReadingPhase(_GrowthPhase[None, None]):
         """Take in everybody, what is between them, and what is known of them besides."""
         people, growth = self._context.population, self._context.growth
         # The language that was asked for is that of those who are to be described.
-        result = absorb(people, [self._hub.personas], judges=growth.judges_of_people)
+        result = absorb(people, [self._hub.personas], judges=growth.judges_of_people(self._context.engine.log.path))
         between = (r for r in self._hub.relations if r.source in people and r.target in people)
         related = tuple(r for r in between if people.relate(r))
         # People who were there before are no newcomers of this growth.
@@ -194,7 +195,8 @@ class ReadingPhase(_GrowthPhase[None, None]):
             self._hub.weighting.check_met({p.id for p in people.alive}, arrived)
             self._collected.weighting = weighting_rows(self._hub.weighting, arrived)
         if tables:
-            keep = partial(write_details, tables=tables, personal=growth.personal or Policy.KEEP)
+            names = Pseudonyms.of(self._context.engine.log.path)
+            keep = partial(write_details, tables=tables, personal=growth.personal or Policy.KEEP, pseudonyms=names)
             self._collected.statements.append(keep)
 
     def take(self, chunks: Chunks, most: int) -> Sequence[None]:
@@ -252,7 +254,8 @@ class TextPhase(_GrowthPhase[NextPassage, Answer[tuple[Persona, ...]]]):
         self.passed_over = skips.summary()
         # Where a part is drawn, all was read before, and what was passed over noted.
         if self._context.growth.agents is None:
-            self._collected.derived += skipped_rows(chunks.chunk, skips.take())
+            self._collected.derived += skipped_rows(chunks.chunk, [*self._passages.rest, *skips.take()])
+            self._passages.rest = []
 
     def apply(self, items: Sequence[NextPassage], results: Sequence[Answer[tuple[Persona, ...]]]) -> None:
         """Take in the people of the passages, and the passages."""

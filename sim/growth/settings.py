@@ -16,6 +16,7 @@ from ...personas.judgement import Judge
 from ...personas.model import FrozenModel
 from ...personas.persona import Passage, RelationKind, shipped_passages
 from ...personas.rules import Policy, personal_judge, quality_judge
+from ...personas.rules.pseudonyms import Pseudonyms
 from ...personas.sources import DEFAULT_LENGTH, Position, Sources, open_sources, read_passages
 from ...personas.text_to_persona import Form, check_text_to_persona
 
@@ -90,19 +91,17 @@ class Growth(FrozenModel):
     #: Passages or people that are committed together; a part of what the event hash depends on.
     chunk: int = Field(1_000, ge=1, le=100_000)
 
-    @property
-    def judges(self) -> tuple[Judge, ...]:
-        """The rules that every described person passes before being admitted."""
-        return self._judges(self.language)
+    def judges(self, run: Path) -> tuple[Judge, ...]:
+        """The rules that every described person passes before being admitted to the run in this file."""
+        return self._judges(self.language, run)
 
-    @property
-    def judges_of_people(self) -> tuple[Judge, ...]:
+    def judges_of_people(self, run: Path) -> tuple[Judge, ...]:
         """Who sees the people of a hub: theirs is the language they are described in, whatever is asked of a model."""
-        return self._judges(None)
+        return self._judges(None, run)
 
-    def _judges(self, language: str | None) -> tuple[Judge, ...]:
+    def _judges(self, language: str | None, run: Path) -> tuple[Judge, ...]:
         quality = (quality_judge(language),) if self.quality else ()
-        return quality if self.personal is None else (*quality, personal_judge(self.personal))
+        return quality if self.personal is None else (*quality, personal_judge(self.personal, Pseudonyms.of(run)))
 
     @classmethod
     def given(cls, **options: Any) -> Self:

@@ -1,11 +1,12 @@
 """What growth asks about, in its order: which texts or people it begins with, and the work on a text or a person.
 
-Where there is a limit on people, they are a sample: the first so many of a file are a sample of nothing.
+Where there is a limit on people, they are a sample of the beginning of the texts: the first so many of a file alone are
+a sample of nothing, and all of a large one need not be read.
 """
 
 import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from operator import itemgetter
 from random import Random
@@ -18,7 +19,7 @@ from ...personas.model import Answer, PersonaModel, RequestContext
 from ...personas.persona import Passage, Persona
 from ...personas.persona_to_persona import Relative, persona_to_persona
 from ...personas.query import Params
-from ...personas.sources import Position, SkipCount, Sources
+from ...personas.sources import Position, Skip, SkipCount, Sources
 from ...personas.text_to_persona import text_to_persona
 from ..engine import Engine
 from ..jobs import Chunks
@@ -26,8 +27,15 @@ from ..runfile import rows
 from ..seeds import derive_seed
 from .settings import Growth, GrowthSource
 
+#: Examples of one kind that are kept.
+_SHOWN = 3
 _KNOWN = "SELECT passage FROM passages WHERE passage IN (SELECT unnest($ids))"
 _BEFORE = "SELECT passage FROM passages WHERE ordinal <= $asked"
+
+
+#: Passages that a sample is drawn from at most, and how many times as many as it has where that is more: a file of any
+#: size is read no further.
+_DRAWN_FROM, _DRAWN_TIMES = 10_000, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ class ReservoirSample:
 
     def __init__(self, seed: int, most: int, *, keeps: bool = False) -> None:
         self._seed = seed
-        self._most = most
+        self.most = most
         self._keeps = keeps
         self._entered = 0
         #: Each that is kept with its place among all, by its number.
@@ -64,7 +72,7 @@ class ReservoirSample:
         self._entered += 1
         if number in self._drawn:
             return
-        if len(self._smallest) < self._most:
+        if len(self._smallest) < self.most:
             heapq.heappush(self._smallest, -number)
         elif number < -self._smallest[0]:
             out = -heapq.heappushpop(self._smallest, -number)
@@ -106,6 +114,9 @@ class PassageStream:
         #: Ids of this taking and the one before: what was handed out earlier, `asked` knows of.
         self._given: set[str] = set()
         self._before: set[str] = set()
+        self._counts_repeated = sample is None and isinstance(source, Sources)
+        #: What was passed over since the last passage that was handed out, texts that came before among it.
+        self.rest: list[SkipCount] = []
 
     def take(self, most: int) -> list[NextPassage]:
         """The next passages, at most so many; none at the end."""
@@ -124,15 +135,16 @@ class PassageStream:
         if not read:
             return None
         different = {one.passage.id: one for one in reversed(read)}
-        known = self._asked(list(different))
-        fresh = [
-            one
-            for one in read
-            if different[one.passage.id] is one
-            and one.passage.id not in known
-            and one.passage.id not in self._before
-            and one.passage.id not in self._given
-        ]
+        known = {*self._asked(list(different)), *self._before, *self._given}
+        fresh: list[NextPassage] = []
+        for one in read:
+            self.rest += one.skipped
+            if different[one.passage.id] is one and one.passage.id not in known:
+                # What was passed over is kept with the next passage that is: a run that is killed reads on behind it.
+                fresh.append(replace(one, skipped=tuple(self.rest)))
+                self.rest = []
+            elif self._counts_repeated:
+                self.rest.append(SkipCount(Skip.REPEATED, 1, ()))
         self._given.update(one.passage.id for one in fresh)
         return fresh
 
@@ -203,7 +215,7 @@ class SourceSampler:
         everything = source if self._is_drawn_at_once else self._growth.source(seed=self._draw_seed)
         if not isinstance(everything, Sources):
             return
-        for passage in everything:
+        for passage in islice(everything, max(_DRAWN_FROM, _DRAWN_TIMES * sample.most)):
             sample.offer(passage)
             self._engine.progress.advanced()
         self.skipped = everything.skips.take()
@@ -228,8 +240,19 @@ class SourceSampler:
 
 
 def skipped_rows(chunk: int, skipped: Sequence[SkipCount]) -> list[rows.SkippedSourceRow]:
-    """Rows for what was passed over."""
-    return [rows.SkippedSourceRow(chunk, one.kind, one.number, one.examples) for one in skipped]
+    """Rows for what was passed over, one for each kind."""
+    kinds: dict[Skip, list[SkipCount]] = {}
+    for one in skipped:
+        kinds.setdefault(one.kind, []).append(one)
+    return [
+        rows.SkippedSourceRow(
+            chunk,
+            kind,
+            sum(one.number for one in alike),
+            [example for one in alike for example in one.examples][:_SHOWN],
+        )
+        for kind, alike in kinds.items()
+    ]
 
 
 def asked_before(chunks: Chunks, extension: int) -> int:

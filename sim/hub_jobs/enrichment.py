@@ -24,6 +24,7 @@ from ...personas.profiles.elite import Tier
 from ...personas.selection.selection import choose_people
 from ..engine import Engine, Progress
 from ..jobs import run_phase
+from ..run_models import choose_model
 from ..runfile.runlog import RunLog
 from .enrichment_phases import BiographyPhase, CheckPhase, ElitePhase, EnrichmentContext, ProfilePhase
 from .jobs import HubJob, check_job_trusted, resumed, stored_job
@@ -140,7 +141,7 @@ def enrich(
     hub: Path | str,
     enrichment: Enrichment | None = None,
     *,
-    model: str | BaseChatModel | ModelHandle = "procedural",
+    model: str | BaseChatModel | ModelHandle | None = None,
     base_url: str | Sequence[str] | None = None,
     limits: Limits | None = None,
     prices: Prices | None = None,
@@ -150,7 +151,7 @@ def enrich(
     anew: bool = False,
     progress: Progress | None = None,
 ) -> Enriched:
-    """Ask a model about the people of a hub, and keep the answers in it.
+    """Ask a model about the people of a hub, by default the one that grew it, and keep the answers in it.
 
     Given again with the same enrichment, model and seed, a stopped job continues where it stopped; answers that it
     has paid for are not paid again. Another unfinished enrichment with paid answers is abandoned only with `anew`.
@@ -160,7 +161,7 @@ def enrich(
     enrichment = enrichment or Enrichment()
     enrichment.check()
     check_seed(seed)
-    handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
+    handle, prices = choose_model(Path(hub), model, base_url, prices)
     if batch:
         enrichment = enrichment.model_copy(update={"chunk": max(enrichment.chunk, _BATCH_CHUNK)})
     job = _job(Path(hub), enrichment, handle, limits or Limits(), prices, cache, batch=batch, seed=seed)

@@ -12,7 +12,7 @@ import orjson
 
 from ...agents.embedding.models import EmbeddingHandle
 from ...agents.endpoint.models import ModelHandle, open_model
-from ...agents.gateway.budget import Prices, SharedBudget
+from ...agents.gateway.budget import Budget, Prices
 from ...agents.gateway.cache import AnswerCache
 from ...agents.gateway.gateway import Gateway
 from ...agents.gateway.limits import Limits
@@ -205,7 +205,7 @@ class HubJob:
         batched: Sequence[str] = (),
         answer_tokens: int = 1,
         gateway: Gateway | None = None,
-        shared_budget: SharedBudget | None = None,
+        shared_budget: Budget | None = None,
     ) -> Iterator[Engine]:
         """The engine, open; how the work in it ends is written into the hub.
 
@@ -216,7 +216,7 @@ class HubJob:
         try:
             if gateway is None:
                 remember(_as_run(log.job_row))
-            answers = AnswerCache(self.cache) if self.cache else None
+            answers = AnswerCache.shared(self.cache) if self.cache else None
             embeds = isinstance(self.model, EmbeddingHandle)
             engine = Engine(
                 log,

@@ -44,7 +44,78 @@ def _initial(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(_script("001_initial.sql"))
 
 
-_MIGRATIONS: tuple[tuple[str, Callable[[duckdb.DuckDBPyConnection], None]], ...] = (("initial", _initial),)
+_THOUGHTS_AND_REPAIRS = """
+ALTER TABLE calls ADD COLUMN reasoning VARCHAR;
+ALTER TABLE calls ADD COLUMN repair VARCHAR;
+ALTER TABLE known_answers ADD COLUMN reasoning VARCHAR;
+COMMENT ON COLUMN calls.reasoning IS 'What a reasoning model thought before it answered: no part of raw or of the answer; null where it gave none';
+COMMENT ON COLUMN calls.repair IS 'What was repaired in the answer before it was parsed: LaTeX commands and other backslashes that were not escaped in JSON; empty where nothing was, null where there is no answer, or one from before answers were repaired';
+COMMENT ON COLUMN known_answers.reasoning IS 'What a reasoning model thought before it answered; null where it gave none';
+COMMENT ON COLUMN calls.outcome IS 'ok, rate_limited, server_error, dropped, unreachable, timeout, cut_json, not_json, schema_mismatch, control_characters, empty, refusal, length, auth, not_found, bad_request or model_error';
+"""  # noqa: E501 - comments are one string
+
+
+def _keep_thoughts_and_repairs(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(_THOUGHTS_AND_REPAIRS)
+
+
+def _set_aside(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(_script("003_set_aside.sql"))
+
+
+def _check_fields(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("""
+        ALTER TABLE checks ADD COLUMN field VARCHAR DEFAULT '';
+        COMMENT ON COLUMN checks.field IS 'Field that the result is about, as barks.idle; empty where it is about all';
+        COMMENT ON COLUMN checks.outcome
+        IS 'passed, failed, warned (it may be wrong and is not rejected), or undecided where it could not be checked';
+    """)
+
+
+def _societies(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("""
+        ALTER TABLE relation_changes ADD COLUMN resolved BOOLEAN DEFAULT false;
+        COMMENT ON COLUMN relation_changes.resolved IS
+            'Whether the scenario''s resolve did it, after the turns of the step';
+        COMMENT ON COLUMN intervention_effects.intervention IS
+            'Intervention, as in interventions; resolve for what the scenario''s resolve changed when the step ended';
+        ALTER TABLE observations ADD COLUMN unseen INTEGER DEFAULT 0;
+        COMMENT ON COLUMN observations.unseen IS
+            'Neighbours of the agent for whom the prompt had no room (settings neighbours, observation_tokens)';
+        COMMENT ON COLUMN observations.neighbours IS 'Neighbours that the agent saw: a rule all that it has';
+        COMMENT ON COLUMN observations.text IS
+            'The observation as in the prompt; of a rule, as much of it as a prompt would hold';
+        ALTER TABLE memories ADD COLUMN time VARCHAR DEFAULT '';
+        ALTER TABLE agents ADD COLUMN attributes JSON;
+        COMMENT ON COLUMN agents.attributes IS
+            'Columns that it was imported with by name, as attributes ->> ''income''; null where there are none';
+        COMMENT ON COLUMN memories.time IS 'When it was noted as prompts tell it, by the scenario''s clock';
+    """)
+
+
+def _requests(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("""
+        ALTER TABLE calls ADD COLUMN parts BIGINT[];
+        COMMENT ON COLUMN calls.parts IS
+            'Parts of the request as it was sent, as in request_parts; null where nothing was. The view requests has it whole';
+        CREATE TABLE request_parts (part BIGINT NOT NULL, role VARCHAR NOT NULL, text VARCHAR NOT NULL);
+        COMMENT ON TABLE request_parts IS
+            'What requests are made of: each part once, or a few times in files of millions, however many requests share it';
+        COMMENT ON COLUMN request_parts.part IS '63 bits of a hash of role and text';
+        COMMENT ON COLUMN request_parts.role IS 'system, user, assistant, or schema: the form of the answer asked for';
+        COMMENT ON COLUMN request_parts.text IS
+            'The text: a message of the system, a paragraph or section of another one, or the form as JSON';
+    """)  # noqa: E501 - comments are one string
+
+
+_MIGRATIONS: tuple[tuple[str, Callable[[duckdb.DuckDBPyConnection], None]], ...] = (
+    ("initial", _initial),
+    ("thoughts and repairs", _keep_thoughts_and_repairs),
+    ("set_aside", _set_aside),
+    ("fields of checks", _check_fields),
+    ("societies", _societies),
+    ("requests", _requests),
+)
 
 #: The version that this Populace writes and reads.
 SCHEMA_VERSION = len(_MIGRATIONS)

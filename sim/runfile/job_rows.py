@@ -1,7 +1,8 @@
 """The rows of jobs: what was asked for, how far it has come, what was lost, and what jobs on outputs found."""
 
+import json
 import platform
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
@@ -37,6 +38,25 @@ class JobRow:
     event_hash: str | None
     started_at: datetime
     ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetAsideRow:
+    """A row or a record of the journal that fitted no table, in `set_aside`."""
+
+    set_aside_at: datetime
+    destination: str
+    content: str
+    reason: str
+
+    @classmethod
+    def of(cls, destination: str, content: object, error: Exception) -> "SetAsideRow":
+        """The row of what did not fit, kept as JSON."""
+        kept = asdict(content) if is_dataclass(content) and not isinstance(content, type) else content
+        # The standard library writes numbers of any length, and half a surrogate pair as an escape.
+        written = kept if isinstance(kept, str) else json.dumps(kept, default=str)
+        why = f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()[:500]
+        return cls(datetime.now(UTC).replace(tzinfo=None), destination, written, why)
 
 
 #: The kinds of the jobs that grow people and take steps: what a run is. Other jobs work on the people of a hub.
@@ -139,6 +159,7 @@ class KnownAnswerRow:
     reasoning_tokens: int | None
     cached_tokens: int | None
     job: int = 1
+    reasoning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ There is no fsync: the journal survives the process, not the machine. Readers se
 """
 
 import errno
+import json
 import os
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -24,12 +25,13 @@ import duckdb
 import numpy as np
 import orjson
 
-from ...agents.gateway.call import Call
+from ...agents.endpoint.fields import FieldReader
+from ...agents.gateway.call import Call, RequestPart
 from ...personas.errors import StorageError
 from ...personas.files import make_file
 from ...personas.model import Outcome
-from .job_rows import VectorRow
-from .rows import Row
+from .job_rows import SetAsideRow, VectorRow
+from .rows import Row, table_of
 
 _HEADER = struct.Struct("<8s16sQ")
 _RECORD = struct.Struct("<II")
@@ -39,11 +41,13 @@ _MAGIC = b"PopJrnl1"
 _COMMITTED = 1 << 23
 
 _TIMES = ("started_at", "ended_at")
+_COUNTS = ("input_tokens", "output_tokens", "reasoning_tokens", "cached_tokens")
 _NAMES = tuple(field.name for field in fields(Call))
 
 _KNOWN_CALLS = (
     "SELECT request_hash, owner, attempt, started_at FROM calls WHERE request_hash IN (SELECT unnest($hashes))"
 )
+_KNOWN_PARTS = "SELECT part FROM request_parts WHERE part IN (SELECT unnest($parts::BIGINT[]))"
 _KNOWN_VECTORS = "SELECT request_hash, text_hash FROM vectors WHERE request_hash IN (SELECT unnest($hashes))"
 
 
@@ -70,7 +74,8 @@ class Journal:
         if not calls:
             return
         vectors = [row for row in alike.get(VectorRow, ()) if isinstance(row, VectorRow)]
-        record = _record(calls, vectors)
+        parts = [row for row in alike.get(RequestPart, ()) if isinstance(row, RequestPart)]
+        record = _record(calls, vectors, parts)
         self._write(record, self.end)
         self.end += len(record)
 
@@ -136,13 +141,31 @@ def take_over(run_file: Path, con: duckdb.DuckDBPyConnection, insert: Callable[[
     hashes = {"hashes": list({call.request_hash for call in calls})}
     known = set(con.execute(_KNOWN_CALLS, hashes).fetchall())
     vectors = set(con.execute(_KNOWN_VECTORS, hashes).fetchall())
-    missing = [row for row in rows if _key(row) not in known and _key(row) not in vectors]
+    parts = set(
+        con.execute(_KNOWN_PARTS, {"parts": [one.part for one in rows if isinstance(one, RequestPart)]}).fetchall()
+    )
+    missing = [row for row in rows if not {_key(row)} & (known | vectors | parts)]
     if missing:
-        con.execute("BEGIN TRANSACTION")
-        insert(missing)
-        con.execute("COMMIT")
+        _insert_fitting(con, missing, insert)
     path.unlink(missing_ok=True)
     return sum(isinstance(row, Call) for row in missing)
+
+
+def _insert_fitting(
+    con: duckdb.DuckDBPyConnection, rows: Sequence[Row], insert: Callable[[Sequence[Row]], None]
+) -> None:
+    """Insert the rows in one transaction, or each in its own where the file refuses one, which is set aside."""
+    con.execute("BEGIN TRANSACTION")
+    try:
+        insert(rows)
+        con.execute("COMMIT")
+    except (duckdb.ConstraintException, duckdb.DataError) as error:
+        con.execute("ROLLBACK")
+        if len(rows) > 1:
+            for row in rows:
+                _insert_fitting(con, [row], insert)
+        else:
+            insert([SetAsideRow.of(table_of(type(rows[0])), rows[0], error)])
 
 
 def _path_of(run_file: Path) -> Path:
@@ -157,15 +180,24 @@ def _owner_of(con: duckdb.DuckDBPyConnection) -> bytes:
 def _key(row: Row) -> tuple[Any, ...]:
     if isinstance(row, Call):
         return row.request_hash, row.owner, row.attempt, row.started_at.replace(tzinfo=None)
+    if isinstance(row, RequestPart):
+        return (row.part,)
     return (row.request_hash, row.text_hash) if isinstance(row, VectorRow) else ()
 
 
-def _record(calls: Sequence[Call], vectors: Sequence[VectorRow]) -> bytes:
+def _record(calls: Sequence[Call], vectors: Sequence[VectorRow], parts: Sequence[RequestPart] = ()) -> bytes:
     named = [(row.text_hash, row.model, row.request_hash, row.vector.size) for row in vectors]
-    written = orjson.dumps([calls, named])
+    try:
+        written = orjson.dumps([calls, named, parts])
+    except TypeError:  # a long integer, or text that is none: the standard library writes both, and the table decides
+        written = json.dumps([_dicts(calls), named, _dicts(parts)], default=str).encode()
     numbers = b"".join(np.asarray(row.vector, dtype="<f4").tobytes() for row in vectors)
     body = b"".join((len(written).to_bytes(4, "little"), written, numbers))
     return _RECORD.pack(len(body), zlib.crc32(body)) + body
+
+
+def _dicts(rows: Sequence[Call] | Sequence[RequestPart]) -> list[dict[str, Any]]:
+    return [asdict(row) for row in rows]
 
 
 def _rows(data: bytes) -> Iterator[Row]:
@@ -182,12 +214,29 @@ def _rows(data: bytes) -> Iterator[Row]:
         place += _RECORD.size + length
 
 
+def _call_of(kept: dict[str, Any]) -> Call | SetAsideRow:
+    """The call that a record holds; counts that no endpoint can have meant are unknown."""
+    try:
+        times = {name: datetime.fromisoformat(kept[name]) for name in _TIMES}
+        counts = FieldReader(kept, path="usage.")
+        tokens = {name: counts.count(name) for name in _COUNTS}
+        invalid = ", ".join(counts.invalid) or kept.get("invalid_fields")
+        known = {name: kept[name] for name in _NAMES if name in kept}
+        return Call(**known | times | tokens | {"outcome": Outcome(kept["outcome"]), "invalid_fields": invalid})
+    except (KeyError, TypeError, ValueError) as error:
+        return SetAsideRow.of("calls", kept, error)
+
+
 def _rows_in(body: bytes) -> Iterator[Row]:
     end = 4 + int.from_bytes(body[:4], "little")
-    calls, vectors = orjson.loads(body[4:end])
+    try:
+        calls, vectors, *more = orjson.loads(body[4:end])
+    except orjson.JSONDecodeError:
+        calls, vectors, *more = json.loads(body[4:end])
+    for parts in more:  # a journal of an earlier version has none
+        yield from (RequestPart(**part) for part in parts)
     for call in calls:
-        times = {name: datetime.fromisoformat(call[name]) for name in _TIMES}
-        yield Call(**{name: call[name] for name in _NAMES} | times | {"outcome": Outcome(call["outcome"])})
+        yield _call_of(call)
     for text_hash, model, request_hash, size in vectors:
         yield VectorRow(text_hash, model, np.frombuffer(body, "<f4", size, end).astype(np.float32), request_hash)
         end += 4 * size

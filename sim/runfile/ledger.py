@@ -9,14 +9,18 @@ import orjson
 from ...agents.batch.endpoint import OpenBatch
 from ...agents.embedding.vectors import Vector
 from ...agents.gateway.budget import Spent
-from ...agents.gateway.call import Call, CallKey, RecordedReply
+from ...agents.gateway.call import Call, CallKey, RecordedReply, RequestPart
 from .job_rows import BatchRow, VectorRow
 from .runlog import RunLog
 from .writer import Statement
 
+#: Parts of requests that are remembered as kept: those that many requests share come soon again.
+_PARTS = 500_000
+_KNOWN_PARTS = "SELECT part FROM request_parts LIMIT $most"
+
 _LAST = "SELECT coalesce(max(rowid), -1) FROM calls WHERE job = $job AND raw IS NOT NULL"
 _PAID = """
-SELECT phase, number, owner, request_hash, replicate, job, raw, finish_reason
+SELECT phase, number, owner, request_hash, replicate, job, raw, finish_reason, reasoning
 FROM calls
 WHERE job = $job AND phase = $phase AND number = $number AND raw IS NOT NULL AND rowid <= $last
 """
@@ -47,14 +51,28 @@ class RunLedger:
     def __init__(self, log: RunLog) -> None:
         self._log = log
         self._last = -1
+        #: Parts of requests that the file has, as far as is remembered, and those that go with the next call.
+        self._parts: set[int] = set()
+        self._new_parts: list[RequestPart] = []
         if log.may_hold(Call):
             ((self._last,),) = log.query(_LAST, {"job": log.job})
+            self._parts.update(part for (part,) in log.query(_KNOWN_PARTS, {"most": _PARTS}))
         self._prepared = ("", -1)
         self._paid: dict[CallKey, RecordedReply] = {}
 
+    def keep(self, parts: Sequence[RequestPart]) -> None:
+        """Keep what the file has not got yet, as far as is remembered: in long runs a part may be written again."""
+        if len(self._parts) > _PARTS:
+            self._parts.clear()
+        for one in parts:
+            if one.part not in self._parts:
+                self._parts.add(one.part)
+                self._new_parts.append(one)
+
     def record(self, call: Call) -> None:
         """Hand the call over to the run file's writer. Raises `StorageError` when that cannot write."""
-        self._log.submit((call,))
+        new, self._new_parts = self._new_parts, []
+        self._log.submit((*new, call))
 
     def prepare(self, phase: str, number: int, owners: Sequence[str | None] = (None,)) -> None:
         """Have the answers of a hop or step ready that were paid for on behalf of these owners; None is anybody."""
@@ -67,7 +85,9 @@ class RunLedger:
             params["owners"] = named
         # A request that was answered twice was not content with the first: the later answer stands.
         found = self._log.query(f"{_PAID} {_OF_OWNERS if 'owners' in params else ''} ORDER BY rowid", params)
-        self._paid = {CallKey(*key): RecordedReply(raw, finish_reason) for *key, raw, finish_reason in found}
+        self._paid = {
+            CallKey(*key): RecordedReply(raw, finish, reasoning=thought) for *key, raw, finish, thought in found
+        }
 
     def recall(self, key: CallKey) -> RecordedReply | None:
         """The answer that an earlier session paid for, if this very request was made then."""
@@ -78,7 +98,7 @@ class RunLedger:
 
 _ANSWERS = """
 SELECT owner, request_hash, replicate,
-       raw, finish_reason, input_tokens, output_tokens, reasoning_tokens, cached_tokens
+       raw, finish_reason, input_tokens, output_tokens, reasoning_tokens, cached_tokens, reasoning
 FROM known_answers
 WHERE job = 1 AND phase = $phase AND number = $number
 ORDER BY rowid

@@ -34,6 +34,7 @@ from .database import (
 from .live import LiveClient, Sidecar
 
 if TYPE_CHECKING:
+    import networkx as nx
     import pyarrow as pa
 
 #: A run that is just beginning or ending holds its file for a moment without answering.
@@ -313,6 +314,17 @@ FROM runs
 """
 
 
+_NODES = """
+SELECT a.agent, p.text, a.group_name, s.state
+FROM agents AS a JOIN personas AS p ON p.id = a.agent
+LEFT JOIN (SELECT agent, CAST(json_group_object(name, value) AS VARCHAR) AS state
+           FROM (SELECT agent, name, arg_max(value, step) AS value FROM agent_state GROUP BY agent, name)
+           GROUP BY agent) AS s USING (agent)
+ORDER BY a.ordinal
+"""
+_EDGES = "SELECT source, target, kind, label, weight FROM ties ORDER BY source, target, kind, label"
+
+
 @dataclass(frozen=True, slots=True)
 class FinishedRun(Tabular):
     """A run that is over: where it is kept, and the hash of everything that happened in it.
@@ -348,6 +360,21 @@ class FinishedRun(Tabular):
         """All emissions in their order, with the typed fields of their actions as columns; `.df()` for pandas."""
         with open_run(self.path) as run:
             return run.emissions()
+
+    def graph(self) -> "nx.MultiDiGraph":
+        """The people and their ties after the last step, as a networkx graph.
+
+        Nodes are ids of agents with `text`, `group` and the fields of their state; edges have `kind`, `label` and
+        `weight`.
+        """
+        import networkx as nx
+
+        graph = nx.MultiDiGraph()
+        for agent, text, group, state in self.sql(_NODES).rows:
+            graph.add_node(agent, **json.loads(state or "{}"), text=text, group=group)
+        for source, target, kind, label, weight in self.sql(_EDGES).rows:
+            graph.add_edge(source, target, kind=kind, label=label, weight=weight)
+        return graph
 
     def sql(self, query: str, params: tuple[Any, ...] = ()) -> Result:
         """The answer of the run file to a query, with `.rows`, `.df()`, `.pl()` and `.arrow()`.

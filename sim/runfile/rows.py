@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import groupby
 from types import MappingProxyType
 
-from ...agents.gateway.call import Call
+from ...agents.gateway.call import Call, RequestPart
 from ...agents.memory import NoteKind
 from ...personas.judgement import RuleResultRow
 from .job_rows import (
@@ -22,6 +22,7 @@ from .job_rows import (
     MarkerRow,
     PhaseRow,
     RunRow,
+    SetAsideRow,
     VectorRow,
 )
 from .output_rows import (
@@ -151,6 +152,7 @@ class ObservationRow:
     neighbours: int
     heard: int
     text: str
+    unseen: int = 0
 
 
 # Not frozen, as others are: a turn makes one, which takes a third of the time so.
@@ -215,6 +217,7 @@ class MemoryRow:
     text: str
     kind: NoteKind
     importance: int | None
+    time: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +231,7 @@ class CheckRow:
     score: float | None
     version: int
     job: int = 1
+    field: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +243,7 @@ class AgentRow:
     group_name: str | None = None
     weight: float = 1.0
     arrived: int = 0
+    attributes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,10 +316,12 @@ type Row = (
     | DescriptionRow
     | InterviewRow
     | Call
+    | RequestPart
     | FailureRow
     | KnownAnswerRow
     | BatchRow
     | VectorRow
+    | SetAsideRow
     | RuleResultRow
 )
 
@@ -325,10 +332,12 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         PhaseRow: "phases",
         JobItemRow: "job_items",
         Call: "calls",
+        RequestPart: "request_parts",
         FailureRow: "failures",
         KnownAnswerRow: "known_answers",
         BatchRow: "batches",
         VectorRow: "vectors",
+        SetAsideRow: "set_aside",
         PassageRow: "passages",
         PassagePlaceRow: "passage_places",
         PersonaRow: "personas",

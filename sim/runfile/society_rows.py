@@ -69,6 +69,7 @@ class RelationChangeRow:
     change: str
     weight: float
     emission: int | None
+    resolved: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """The one thread that writes a run file: rows come in from any thread and are committed in groups, through Arrow."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -14,12 +14,16 @@ import pyarrow as pa
 from ...personas.database import said
 from ...personas.errors import StorageError
 from ...personas.imports import prepare_arrow
+from .job_rows import SetAsideRow
 from .journal import Journal
 from .rows import Row, by_type, column_names, table_of
 
 
 class Inserts:
-    """Inserts rows over one connection; what a table's columns hold is asked of the table once."""
+    """Inserts rows over one connection; what a table's columns hold is asked of the table once.
+
+    A row whose values do not fit the columns is kept in `set_aside`, and all others are inserted.
+    """
 
     def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
         prepare_arrow()  # the first conversion may import pandas, which is too late when the process is ending
@@ -35,14 +39,16 @@ class Inserts:
         for row_type in tuple(alike):
             if row_type not in self._tables:
                 self._tables[row_type] = _PreparedInsert(self._con, row_type)
-            self._tables[row_type].insert(alike.pop(row_type))
+            set_aside = self._tables[row_type].insert(alike.pop(row_type))
+            if set_aside and row_type is not SetAsideRow:
+                self.write(set_aside)
 
 
 class _PreparedInsert:
     """One table's prepared insert: registering and planning it each time would double the cost of a small batch."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, row_type: type[Row]) -> None:
-        table = table_of(row_type)
+        self._table = table = table_of(row_type)
         self._con = con
         self._columns = [attrgetter(name) for name in column_names(row_type)]
         self._batch = _ArrowRows(_schema_of(con, row_type))
@@ -51,12 +57,36 @@ class _PreparedInsert:
         con.execute(f"PREPARE insert_{name} AS INSERT INTO {table} BY NAME FROM new_{name}")
         self._statement = f"EXECUTE insert_{name}"
 
-    def insert(self, rows: Sequence[Row]) -> None:
+    def insert(self, rows: Sequence[Row]) -> list[SetAsideRow]:
+        """Insert the rows; those that do not fit the table."""
+        set_aside: list[SetAsideRow] = []
         for first in range(0, len(rows), _AT_ONCE):
             some = rows[first : first + _AT_ONCE]
-            with self._batch.holding([list(map(column, some)) for column in self._columns]):
+            try:
+                self._batch.hold(self._values(some))
+            except _UNFIT:
+                some = [row for row in some if not self._is_unfit(row, set_aside)]
+                self._batch.hold(self._values(some))
+            try:
                 self._con.execute(self._statement)
+            finally:
+                self._batch.clear()
+        return set_aside
 
+    def _values(self, rows: Sequence[Row]) -> list[list[object]]:
+        return [list(map(column, rows)) for column in self._columns]
+
+    def _is_unfit(self, row: Row, set_aside: list[SetAsideRow]) -> bool:
+        try:
+            self._batch.hold(self._values([row]))
+        except _UNFIT as error:
+            set_aside.append(SetAsideRow.of(self._table, row, error))
+            return True
+        return False
+
+
+#: How Arrow says that a value does not fit its column: wrong type, out of range, text that is no text.
+_UNFIT = (pa.ArrowException, OverflowError, TypeError, ValueError)
 
 #: Rows of a table that are inserted at once, as each of them is in memory twice more then.
 _AT_ONCE = 20_000
@@ -81,15 +111,15 @@ class _ArrowRows:
         self._schema = schema
         self._rows = schema.empty_table()
 
-    @contextmanager
-    def holding(self, columns: Iterable[Sequence[object]]) -> Iterator[None]:
+    def hold(self, columns: Iterable[Sequence[object]]) -> None:
+        """Have these values read by the next insert. Raises one of `_UNFIT` when some do not fit."""
         fields = zip(columns, self._schema, strict=True)
         arrays = [pa.array(column, type=field.type) for column, field in fields]
         self._rows = pa.Table.from_arrays(arrays, schema=self._schema)
-        try:
-            yield
-        finally:
-            self._rows = self._schema.empty_table()
+
+    def clear(self) -> None:
+        """Let go of the values."""
+        self._rows = self._schema.empty_table()
 
     def __arrow_c_schema__(self) -> object:
         return self._schema.__arrow_c_schema__()

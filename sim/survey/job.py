@@ -25,6 +25,7 @@ from ..hub_jobs.jobs import HubJob, check_job_trusted, resumed, stored_job
 from ..jobs import run_phase
 from ..observe import EmbeddingRecall
 from ..prompt_limits import check_survey_prompts, survey_room
+from ..run_models import choose_model
 from ..runfile.job_rows import JobRow
 from ..runfile.reader import open_run
 from ..runfile.recording import run_of
@@ -64,7 +65,7 @@ def survey_run(
     path: Path | str,
     surveys: Sequence[Survey],
     *,
-    model: str | ModelHandle = "procedural",
+    model: str | ModelHandle | None = None,
     base_url: str | Sequence[str] | None = None,
     limits: Limits | None = None,
     prices: Prices | None = None,
@@ -78,6 +79,8 @@ def survey_run(
     progress: Progress | None = None,
 ) -> Surveyed:
     """Ask the agents of a finished run, as they were after its last step; the answers are rows of its file.
+
+    Without a `model` the run's own answers.
 
     Without a `seed` it is the run's own, by which the same survey in the run would have been asked. With `embeddings`,
     the embedding model of a run in which notes were recalled by meaning, they are now, too; without, by words.
@@ -103,7 +106,8 @@ def survey_run(
         check_survey_prompts(surveys, world=row.world, prompt_tokens=settings.get("prompt_tokens", 0))
         tokens = settings.get("answer_tokens", Settings().answer_tokens)
         spec = {"surveys": [one.as_json() for one in surveys], "answer_tokens": tokens}
-        job = _job(path, spec, model, base_url, limits or Limits(), prices, cache, recall, batch=batch, seed=seed)
+        handle, prices = choose_model(path, model, base_url, prices)
+        job = _job(path, spec, handle, limits or Limits(), prices, cache, recall, batch=batch, seed=seed)
         unfinished, done = job.unfinished(), job.finished()
     number, _ = job.continued(unfinished, anew=anew)
     if number is None and not anew and done is not None:
@@ -146,15 +150,15 @@ def resume_survey(
     recall = LaterRecall.resumed(
         row, embeddings=embeddings, url=embeddings_url, address=where, prices=embeddings_prices
     )
-    job = _job(path, orjson.loads(row.spec), model or row.model, where, recall=recall, **resumed(row, **given))
+    handle = open_model(model or row.model, base_url=where)
+    job = _job(path, orjson.loads(row.spec), handle, recall=recall, **resumed(row, **given))
     return _surveyed(job, job.reopen(number), progress)
 
 
 def _job(
     path: Path,
     spec: Mapping[str, Any],
-    model: str | ModelHandle,
-    base_url: str | Sequence[str] | None,
+    handle: ModelHandle,
     limits: Limits,
     prices: Prices | None,
     cache: Path | None,
@@ -163,7 +167,6 @@ def _job(
     batch: bool,
     seed: int,
 ) -> HubJob:
-    handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
     prices = prices or known_prices(handle)
     check_priced(limits, prices)
     recall.check(limits)

@@ -48,7 +48,7 @@ SELECT job, problem AS ordinal, CAST(problem AS VARCHAR) AS item FROM test_probl
 class EvaluationSpec(OutputSpec):
     """Who is measured, and on what."""
 
-    voters: SolverPanel = SolverPanel(samples=1)
+    voters: SolverPanel
     #: The test set or run, by the name of its file, and whether it is a run whose problems were solved.
     target: str
     is_from_run: bool = False

@@ -25,6 +25,7 @@ from ..config import RoleModel
 from ..engine import Engine, Progress
 from ..hub_jobs.jobs import HubJob, check_job_trusted, resumed, stored_job
 from ..jobs import run_phase
+from ..run_models import choose_model
 from ..runfile.job_rows import JobRow
 from ..runfile.reader import open_run
 from ..runfile.runlog import RunLog
@@ -95,7 +96,7 @@ def run_output_job(
     path: Path | str,
     job: OutputJob[Any],
     *,
-    model: str | ModelHandle = "procedural",
+    model: str | ModelHandle | None = None,
     base_url: str | Sequence[str] | None = None,
     limits: Limits | None = None,
     prices: Prices | None = None,
@@ -108,6 +109,8 @@ def run_output_job(
 ) -> OutputJobReport:
     """Do a job on the outputs of a finished run, in its file; `roles` are models of roles that are open already.
 
+    Without a `model` the run's own is asked.
+
     Given again with the same spec, model and seed, a job that was stopped goes on where it stopped; answers that it has
     paid for are not paid again, and a finished one is done again only with `anew`, as another unfinished job of the
     kind with paid answers is abandoned only with it.
@@ -116,7 +119,7 @@ def run_output_job(
     check_seed(seed)
     path = Path(path)
     job.check()
-    handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
+    handle, prices = choose_model(path, model, base_url, prices)
     if batch:
         check_batchable(handle)
         job.spec = job.spec.model_copy(update={"chunk": max(job.spec.chunk, _BATCH_CHUNK)})

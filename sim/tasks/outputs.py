@@ -93,6 +93,8 @@ class OutputSpec(FrozenModel):
             said = first["msg"].removeprefix("Input should ").removeprefix("Value error, ")
             said = said.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
             name = str(first["loc"][-1]) if first["loc"] else "the job"
+            if first["type"] == "missing":
+                raise SetupError(f"{name} is missing; name who is asked.") from error
             raise SetupError(f"{name} must {said}, but {first['input']!r} was given.") from error
 
 

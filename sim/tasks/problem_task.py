@@ -9,6 +9,7 @@ A task of this kind is an action with the problem in its field `text`, and a cla
         prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("riddle.v1.toml"))
         kind: Literal["riddle"]
         text: Annotated[str, Field(description="The riddle")]
+        answer: StatedAnswer = ""
 
 
     class Riddles(ProblemTask):
@@ -16,35 +17,65 @@ A task of this kind is an action with the problem in its field `text`, and a cla
 
         name = "riddles"
         actions = (Riddle,)
+
+An action with the field `answer` is verified in its turn: solutions by the role `solver`, which is shown `text` alone,
+must find that answer (`SolutionsAgree`).
 """
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from ...agents.action_schema import prompt_of
-from ...agents.actions import Action, Check
-from ...agents.problem_checks import AsksSomething, FewSubProblems, HoldsNoSolution
+from ...agents.actions import Action, Check, dump_json
+from ...agents.checks import CheckContext, CheckResult, failed, passed, undecided
+from ...agents.problem_checks import AsksSomething, FewSubProblems, GivesNoRole, HoldsNoSolution, Reviewed
+from ...agents.procedural.solving import KNOWS_NONE
 from ...agents.text_checks import TEXT_CHECKS
 from ...personas.errors import SetupError
 from ..scenario import Settings
+from .outputs import Output
+from .solving import STATED, SolverPanel, SolvingWork
 from .task import Task, TaskSettings
 
 #: The wording of a problem, and what it is about in a few words.
 ProblemText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2500)]
 ProblemTopic = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=80)]
+#: The answer by the author of a problem.
+StatedAnswer = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=400),
+    Field(description="The final answer alone, as it would stand in a box; empty where a proof alone is asked for"),
+]
+_PROOF = re.compile(
+    r"\b(?:prove|show that|proof|beweise|zeige|démontre|montre|demuestr|dimostra|доказать|докажи)|证明|證明", re.I
+)
 
 
 class ProblemSettings(TaskSettings):
     """What can be asked of problems of any kind."""
 
     focus: str = Field("", max_length=200, description="Branch, kind or topic; empty for any")
+    verify: int = Field(1, ge=0, le=64, description="Solutions of which most must find the stated answer; 0 for none")
+    review: bool = Field(True, description="Have a grader review each problem, in one request")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_stored(cls, given: object) -> object:
+        """All settings but these are those of a run that was made before they were, and asked for neither."""
+        if isinstance(given, Mapping) and "verify" not in given and set(TaskSettings.model_fields) <= given.keys():
+            return {**given, "verify": 0, "review": False}
+        return given
 
 
 class ProblemAction(Action):
     """A problem without its solution; `stand_in` may make it as the settings say, and `known_solution` solve it."""
 
-    checks: ClassVar[tuple[Check, ...]] = (*TEXT_CHECKS, AsksSomething(), FewSubProblems(2), HoldsNoSolution())
+    checks: ClassVar[tuple[Check, ...]] = (
+        *TEXT_CHECKS, AsksSomething(), FewSubProblems(2), HoldsNoSolution(), GivesNoRole(),
+    )  # fmt: skip
     #: Those of the task that asks for it.
     settings: ClassVar[Any] = ProblemSettings()
 
@@ -52,6 +83,39 @@ class ProblemAction(Action):
     def emitted_text(self) -> str:
         """The problem: the field `text`."""
         return str(vars(self)["text"])
+
+
+class SolutionsAgree:
+    """Most of several independent solutions find the answer that the author states in the field `answer`.
+
+    They are asked of the role `solver`, by the prompt and the comparison of `populace solve`.
+    """
+
+    name = "verified"
+    version = 1
+    revises = False
+    asks = True
+
+    def __init__(self, solutions: int = 1) -> None:
+        self._panel = SolverPanel(solvers=("solver",), samples=solutions)
+
+    async def judge(self, action: Action, context: CheckContext) -> CheckResult:
+        """Failed too where no solution came; undecided for a proof. The score is the share that agrees."""
+        text, stated = action.emitted_text, str(vars(action)[STATED])
+        if not stated:
+            if _PROOF.search(text):
+                return undecided("It asks for a proof, so there is no answer to compare.")
+            return failed("It states no answer, so no solution can agree with it.")
+        work = SolvingWork("", self._panel, 0, 0, lambda _: action.known_solution(text), context.request_context)
+        solved = await work(Output(0, 0, "", action.name, text, dump_json({STATED: stated})), context.model)
+        if all(one.text == KNOWS_NONE for one in solved.solutions):
+            return undecided(KNOWS_NONE)
+        agreeing = sum(correct is True for correct in solved.correct)
+        if solved.came and 2 * agreeing > solved.came:
+            return passed(agreeing / solved.came)
+        found = ", ".join(repr(one.answer)[:80] if one.answer else f"none ({one.outcome})" for one in solved.solutions)
+        share = agreeing / solved.came if solved.came else None
+        return failed(f"Its answer is stated as {stated!r:.80}, and solutions find {found}.", share)
 
 
 class ProblemTask(Task):
@@ -63,10 +127,20 @@ class ProblemTask(Task):
     def __init__(self, settings: Settings | dict[str, Any] | None = None) -> None:
         """Raises `SetupError` for settings that cannot be."""
         super().__init__(settings)
-        self.actions = tuple(action.configured(settings=self.settings) for action in self.actions)
+        self.actions = tuple(
+            action.configured(settings=self.settings, checks=(*action.checks, *self._asked(action)))
+            for action in self.actions
+        )
         if self.settings.focus.strip() and not self.phrase_of("focus"):
             prompt = prompt_of(self.actions).name
             raise SetupError(
                 f"The prompt {prompt!r} of {self.name!r} says nothing of a focus, so it cannot be "
                 f'{self.settings.focus!r}; give it [choices.focus] with other = "... $focus ...", or leave focus out.'
             )
+
+    def _asked(self, action: type[Action]) -> list[Check]:
+        """The checks that ask a model."""
+        checks: list[Check] = [Reviewed()] if self.settings.review else []
+        if self.settings.verify and STATED in action.model_fields:
+            checks.append(SolutionsAgree(self.settings.verify))
+        return checks

@@ -19,6 +19,8 @@ from ...agents.answer_check import final_answer, shared_checker
 from ...agents.checks import CheckOutcome
 from ...agents.procedural.solving import solving
 from ...agents.sandbox import CodeOutcome, confinement, run_code
+from ...agents.text_checks import is_refusal
+from ...agents.text_forms import PROGRAM, SOLUTION
 from ...personas.errors import SetupError
 from ...personas.model import Answer, AnswerSchema, FrozenModel, Outcome, PersonaModel, RequestContext
 from ...personas.prompt import fence, load_prompt
@@ -46,6 +48,10 @@ SOLVED, ANSWER = "solved", "answer"
 _VERSION = 1
 #: The field of an output that holds its answer, where it has one.
 REFERENCE = "reference"
+#: The purpose of calls that solve a problem while it is made.
+VERIFY = "verify"
+#: The field in which the author of a problem states its answer.
+STATED = "answer"
 _ROOM = f"{(__package__ or '').rpartition('.sim')[0]}.agents"
 
 #: Gives the solution of a problem of the stand-in; None for any other problem.
@@ -68,8 +74,8 @@ class WrittenProgram(BaseModel):
 
 
 _SCHEMAS: Mapping[Method, AnswerSchema[Any]] = {
-    "text": AnswerSchema.of(WrittenSolution),
-    "program": AnswerSchema.of(WrittenProgram),
+    "text": replace(AnswerSchema.of(WrittenSolution), text_form=SOLUTION),
+    "program": replace(AnswerSchema.of(WrittenProgram), text_form=PROGRAM),
 }
 _PROMPTS: Mapping[Method, str] = {"text": "solve", "program": "solve_program"}
 
@@ -78,7 +84,7 @@ class SolverPanel(FrozenModel):
     """Who solves a problem, how, and how often."""
 
     #: The names of the solvers, in their order; each is asked in a role of its own (`solver_role`).
-    solvers: tuple[str, ...] = ("procedural",)
+    solvers: tuple[str, ...] = Field(min_length=1)
     methods: tuple[Method, ...] = ("text",)
     #: Solutions by each solver and method.
     samples: int = Field(3, ge=1, le=64)
@@ -104,7 +110,7 @@ def solver_role(place: int) -> str:
 class SolvingSpec(OutputSpec):
     """What is to be solved, by whom, and what counts as solved."""
 
-    voters: SolverPanel = SolverPanel()
+    voters: SolverPanel
     #: Share of the solutions that must agree.
     threshold: float = Field(0.5, gt=0, le=1)
 
@@ -118,13 +124,15 @@ class SolvingWork:
     job: int
     seed: int
     known: KnowSolution | None = None
+    #: The request on whose behalf it is solved, where that is a turn that makes the problem.
+    context: RequestContext | None = None
     #: Compares nothing: of a replay only the answers count.
     is_replay: bool = False
 
     async def __call__(self, item: Output, model: PersonaModel) -> Solved:
         """The solutions; all are awaited before an error is raised, so that none that is paid for is lost."""
         known = self.known(item) if self.known is not None else None
-        reference = item.field(REFERENCE) or (known.answer if known is not None else "")
+        reference = item.field(REFERENCE) or item.field(STATED) or (known.answer if known is not None else "")
         asked = (self._solution(item, known, model, *vote) for vote in self.voters.votes)
         found = await answered(asked)
         if self.is_replay:
@@ -142,10 +150,12 @@ class SolvingWork:
         replicate: int,
     ) -> Solution:
         seed = derive_seed(self.seed, self.phase, item.emission) >> 32
-        context = RequestContext(self.phase, 1, str(item.emission), seed, job=self.job)
+        context = self.context or RequestContext(self.phase, 1, str(item.emission), seed, job=self.job)
         prompt = load_prompt(_ROOM, _PROMPTS[method]).render(problem=fence("problem", item.text))
+        if self.context is not None:  # so that its calls are told from those of a job that solves what was made
+            prompt = replace(prompt, name=VERIFY)
         # The stand-in, where it is the solver, knows the solutions of its own problems.
-        schema = replace(_SCHEMAS[method], generators={_PROMPTS[method]: solving(known)})
+        schema = replace(_SCHEMAS[method], generators={prompt.name: solving(known)})
         answer = await model.ask(prompt, schema, context.varied(role=role, replicate=replicate))
         if answer.value is None:
             return Solution(solver, method, replicate, answer, answer.raw, None, answer.outcome, answer.reason)
@@ -173,8 +183,11 @@ def _in_words(solver: str, replicate: int, answer: Answer[WrittenSolution]) -> S
     written = answer.value
     if written is None:
         raise ValueError("there is no solution")
-    # The field may hold a sentence that names the answer; an empty field says that the problem has no answer.
+    # A solution without a box says that the problem has no answer, or that the solver declines.
     found = final_answer(written.answer, is_answer=True)
+    if not found and is_refusal(written.solution):
+        reason = "The solver declines to solve the problem."
+        return Solution(solver, "text", replicate, answer, written.solution, None, Outcome.REFUSAL, reason)
     reason = "" if found else "The solver gives no answer."
     return Solution(solver, "text", replicate, answer, written.solution, found, "ok" if found else "no_answer", reason)
 
@@ -196,7 +209,7 @@ class SolvingPhase(OutputPhase[Solved]):
     ) -> None:
         super().__init__(context, chunk=chunk)
         self._threshold = threshold
-        self.work = SolvingWork(self.name, voters, context.job, context.seed, known, context.is_replay)
+        self.work = SolvingWork(self.name, voters, context.job, context.seed, known, is_replay=context.is_replay)
 
     def outcome(self, result: Solved) -> tuple[Outcome, str]:
         """That of the endpoint, where it lost all solutions."""

@@ -153,6 +153,9 @@ class Task(Scenario):
     noun: ClassVar[str] = "task"
     independent: ClassVar[bool] = True
     observes: ClassVar[bool] = False
+    order: ClassVar[Literal["drawn", "fixed"]] = "fixed"
+    draws_angles: ClassVar[bool] = True
+    revises_repeats: ClassVar[bool] = True
     most_steps: ClassVar[int | None] = MOST_ROUNDS
     #: How people are drawn of a hub with more of them, where that was not said; only tasks in which they know one
     #: another need any other way.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from .agents.endpoint.models import ModelHandle, open_model
 from .agents.gateway.budget import Prices, given_prices
@@ -27,8 +27,9 @@ from .sim.society import Society
 from .sim.tasks.task import Prompting, Task
 
 if TYPE_CHECKING:
+    import networkx as nx
     from langchain_core.embeddings import Embeddings
-    from langchain_core.language_models.chat_models import BaseChatModel
+    from langchain_core.runnables import Runnable
 
     from .agents.embedding.models import EmbeddingHandle
     from .analysis.experiment.effects import Findings
@@ -96,10 +97,10 @@ def run(
     hub: Path | str | None = None,
     select: str | None = None,
     draw: str | None = None,
-    network: str = "grown",
+    network: "str | nx.Graph" = "grown",
     steps: int = 8,
     seed: int = 0,
-    model: "str | BaseChatModel | ModelHandle" = "procedural",
+    model: "str | Runnable[Any, Any] | ModelHandle" = "procedural",
     base_url: str | Sequence[str] | None = None,
     limits: Limits | Mapping[str, Any] | None = None,
     temperature: float | None = None,
@@ -124,13 +125,16 @@ def run(
     """Grow the people, take the steps, and give back the finished run. Works in a notebook, too.
 
     `scenario` is one of your own, or the name of one that ships, or the path of a script; `settings` are for the last
-    two. `mind` is "one-call", "think", "react" or "rule", the scenario's own unless given. `archetypes` asks one agent
-    for many. `solver` and `grader` are asked by role, `model` unless given: a name, a chat model, or a `RoleModel`.
+    two. `model` is a name, a LangChain chat model or Runnable, or a compiled LangGraph graph on `MessagesState`. `mind`
+    is "one-call", "think", "react" or "rule", the scenario's own unless given. `archetypes` asks one agent for many.
+    `solver` and `grader` are asked by role, `model` unless given: a name, a chat model, or a `RoleModel`.
 
     People are said by `agents`, `hops`, `seeds`, `hub`, `select` and `draw`, or all at once by `growth`; who is tied to
-    whom by `network`. `limits` are `Limits`, or some of them by name: `{"max_calls": 100}`. `temperature`, `top_p` and
-    `extra_body` are sent with every request to the chat model, and `retry_refusals` is how often it is asked again. A
-    price is `Prices`, or "INPUT/OUTPUT" in dollars for a million tokens. `out` is the run file, NAME.duckdb by default.
+    whom by `network`: a name, or a networkx graph whose nodes name people, or stand for them in order; its ties are
+    written to OUT.network.csv. `limits` are `Limits`, or some of them by name: `{"max_calls": 100}`. `temperature`,
+    `top_p` and `extra_body` are sent with every request to the chat model, and `retry_refusals` is how often it is
+    asked again. A price is `Prices`, or "INPUT/OUTPUT" in dollars for a million tokens. `out` is the run file,
+    NAME.duckdb by default.
 
     Called again, the same run that is finished is given back from its file, without a call, and its `note` says so. Of
     a file with an unfinished run, `resume` goes on, with other limits where they are given; `overwrite` begins anew.
@@ -183,7 +187,7 @@ def experiment(
     *,
     limits: Limits | Mapping[str, Any] | None = None,
     prices: Prices | str | None = None,
-    cache: Path | str | None = None,
+    cache: Path | str | Literal[False] | None = None,
     parallel: int = 2,
     progress: Progress | bool | None = None,
 ) -> "Findings":
@@ -250,7 +254,7 @@ def grow(
     agents: int | None = None,
     hops: int = 6,
     seed: int = 0,
-    model: "str | BaseChatModel | ModelHandle" = "procedural",
+    model: "str | Runnable[Any, Any] | ModelHandle" = "procedural",
     base_url: str | Sequence[str] | None = None,
     limits: Limits | Mapping[str, Any] | None = None,
     temperature: float | None = None,
@@ -287,17 +291,35 @@ def _society(**given: Any) -> Society | FinishedRun:
     asked = _SharedOptions.given(given)
     made, script = _scenario(given["scenario"], given["settings"])
     people = {name: given[name] for name in ("seeds", "hub", "select", "draw", "agents", "hops")}
+    out = given["out"] or f"{made.name if script is None else script.stem}.duckdb"
+    network = given["network"]
+    if not isinstance(network, str):
+        written = _write_network(network, Path(out))
+        people["agents"] = people["agents"] or (len(network) if given["growth"] is None else None)
+        network = written
     society = asked.begun(
         made,
         growth=_growth(given["growth"], **people),
-        **{name: given[name] for name in ("seed", "mind", "archetypes", "batch", "steps", "network")},
-        out=given["out"] or f"{made.name if script is None else script.stem}.duckdb",
+        **{name: given[name] for name in ("seed", "mind", "archetypes", "batch", "steps")},
+        network=network,
+        out=out,
         scenario_file=script,
     )
     resume = given["resume"]
     if not is_made(society.path) or _makes_room(society.path, resume=resume, overwrite=given["overwrite"]):
         return society
     return _finished(society, resume=resume) or asked.resumed(society.path, type(made), steps=given["steps"])
+
+
+def _write_network(graph: "nx.Graph", out: Path) -> str:
+    """Write the graph beside the run file; gives the network that reads it."""
+    from .personas.network.tie_files import write_graph_ties
+
+    if not hasattr(graph, "edges"):
+        raise SetupError(f"{parameter('network')} is {graph!r:.80}; give a name, as 'ring:4', or a networkx graph.")
+    path = out.with_suffix(".network.csv")
+    write_graph_ties(graph, path)
+    return f"file:{path}"
 
 
 def _scenario(

@@ -96,25 +96,37 @@ class Nameless(Action):
     kind: Literal["x"]
 
 
-class Textless(Action):
-    """Nothing that could be logged."""
+class Kindless(Action):
+    """Of another kind than it is called."""
 
-    name: ClassVar[str] = "textless"
-    kind: Literal["textless"]
+    name: ClassVar[str] = "poll"
+    kind: Literal["vote"]
+
+
+class Sound:
+    """A check whose judge is not awaited."""
+
+    name = "sound"
+    version = 1
+    revises = False
+
+    def judge(self, action: Action, context: object) -> bool:
+        return True
 
 
 @pytest.mark.parametrize(
     ("actions", "words"),
     [
         ((Nameless,), "The action Nameless has no name"),
-        ((Textless,), "The action Textless does not say which text it emits; define the property `emitted_text`"),
+        ((changed(checks=(Sound,)),), "has the class Sound among its checks; write Sound()"),
+        ((changed(checks=(Sound(),)),), "has the check 'sound', whose judge is not async; write `async def judge"),
         ((changed(addressed=True),), "Mine is addressed and has no field `to`"),
         ((changed(emitted_text=property(_number)),), "emitted_text of type int; it must give a str"),
         ((changed(emitted_text=property(_unannotated)),), "emitted_text that gives ("),
         ((changed(emitted_text=_method),), "write @property above it"),
         ((changed(remembered="You paid $5 for $text"),), "write `$$` for the sign itself"),
         ((changed(remembered="You chose $choice"),), "write `$$` for the sign itself"),
-        ((changed(name="poll"),), "needs the field `kind: Literal['poll']`"),
+        ((Kindless,), "needs the field `kind: Literal['poll']`"),
         ((changed(novelty="never"),), "give none, mark or revise"),
         ((changed(novelty_threshold=0.2),), "has novelty_threshold 0.2; give a number from .5 to 1"),
         ((changed(checks=(3,)),), "has 3 among its checks; a check has name, version, revises and an async judge"),

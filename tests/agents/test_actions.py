@@ -10,7 +10,7 @@ from pydantic import Field
 
 from populace.agents.action_check import check_actions
 from populace.agents.action_schema import answer_schema, described_actions, possible_actions, prompt_of
-from populace.agents.actions import Action, ActionEffects, DialogueLine, Instruction, Novelty
+from populace.agents.actions import Action, ActionEffects, DialogueLine, Instruction, Novelty, run_checks
 from populace.agents.tool_spec import ToolSpec
 from populace.personas.prompt import Prompt
 
@@ -79,9 +79,47 @@ def test_every_schema_that_is_sent_is_strict_and_valid() -> None:
         assert schema["additionalProperties"] is False
 
 
-def test_a_kind_that_does_not_say_its_text_is_refused_with_the_way_out() -> None:
-    with pytest.raises(TypeError, match="define emitted_text"):
-        Action().emitted_text  # noqa: B018
+class OpenLetter(Action):
+    """A letter to the council."""
+
+    urgency: Literal["low", "high"] = "low"
+    text: str
+
+
+class PutHTMLDown(Action):
+    """Several things."""
+
+    text: str = "A."
+    names: tuple[str, ...] = ()
+    coins: int = 3
+
+
+def test_an_action_is_named_after_its_class_and_emits_its_free_text_or_all_of_its_fields() -> None:
+    letter = OpenLetter(text="Mend the bridge.")
+    assert (OpenLetter.name, letter.kind, letter.emitted_text) == ("open_letter", "open_letter", "Mend the bridge.")  # type: ignore[attr-defined]
+    assert list(OpenLetter.model_fields) == ["kind", "urgency", "text"]
+    assert PutHTMLDown(names=("a", "b")).emitted_text == "text: A.; names: a, b; coins: 3"
+    check_actions((OpenLetter, PutHTMLDown), where="The test")
+    schema = answer_schema((OpenLetter, Instruction), ()).json_schema["$defs"]["OpenLetter"]
+    assert schema["required"] == ["kind", "urgency", "text"]
+    assert schema["properties"]["kind"]["const"] == "open_letter"
+
+
+def test_a_subclass_keeps_the_name_that_its_base_was_given() -> None:
+    class Request(Instruction):
+        """As an instruction."""
+
+    class Wish(Instruction):
+        """Something else."""
+
+        name: ClassVar[str] = "wish"
+
+    class SecondLetter(OpenLetter):
+        """Named after itself, as its base is."""
+
+    assert (Request.name, Wish(text="A boat.").kind) == ("instruction", "wish")  # type: ignore[call-arg]
+    assert SecondLetter(text="Mend it.").kind == SecondLetter.name == "second_letter"  # type: ignore[attr-defined]
+    assert OpenLetter.configured(novelty="none").name == "open_letter"
 
 
 def test_the_model_is_told_of_fields_and_bounds_in_words() -> None:
@@ -117,7 +155,7 @@ def test_the_example_in_the_docstring_of_action_is_an_action() -> None:
         "Literal": Literal,
         "Path": Path,
         "__file__": __file__,
-        "NamesAPlace": lambda: SimpleNamespace(name="place", version=1, revises=False, judge=print),
+        "NamesAPlace": lambda: SimpleNamespace(name="place", version=1, revises=False, judge=run_checks),
         "Check": object,
         "read_prompt": lambda path: "turn",
         "__name__": __name__,

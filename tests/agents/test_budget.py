@@ -7,16 +7,29 @@ from openai_faults import Latency
 from openai_server import OpenAIServer
 from paid_answers import call
 
-from populace.agents.gateway.budget import Breaker, Budget, Meter, Prices, SharedBudget, Spent
+from populace.agents.gateway.budget import Budget, CallKind, Prices, Reservation, Spent
 from populace.agents.gateway.limits import Limits
+from populace.agents.gateway.outage import Breaker
 from populace.personas.errors import PausedError, SetupError
 from populace.personas.model import Outcome
 
 PRICES = Prices(2.0, 10.0)
 
 
-def budget(spent: Spent, **limits: float) -> Budget:
-    return Budget(Limits.given(**limits), Meter(spent), PRICES)
+#: Estimated at 100 tokens asked, and answered with 50 at most: .0007 dollars.
+TURN = CallKind("m", "turn", 50, PRICES)
+PROMPT = 75  # estimated tokens: a third more are counted on while none was counted
+
+
+def budget(spent: Spent | None = None, **limits: float) -> Budget:
+    return Budget(Limits.given(**limits), spent)
+
+
+def settle(held: Budget, reservation: Reservation, asked: int = 100, answered: int = 50) -> None:
+    """The call of a reservation ends as that many tokens."""
+    ended = call(input_tokens=asked, output_tokens=answered, cost=PRICES.of(asked, answered))
+    held.count(ended)
+    held.settle(reservation, ended, was_sent=True)
 
 
 async def test_a_budget_of_calls_is_kept_to_the_call(opened: Open, openai_server: OpenAIServer) -> None:
@@ -30,33 +43,124 @@ async def test_a_budget_of_calls_is_kept_to_the_call(opened: Open, openai_server
     assert gateway.meter.outcomes[Outcome.BUDGET] >= 1
 
 
-def test_what_earlier_sessions_spent_counts() -> None:
+async def test_what_earlier_sessions_spent_counts() -> None:
     spent = Spent(calls=500, answers=500, input_tokens=900, output_tokens=100, cost=0.25)
     with pytest.raises(PausedError, match="500 calls"):
-        budget(spent, max_calls=500).begin()
+        await budget(spent, max_calls=500).reserve(TURN)
     with pytest.raises(PausedError, match=r"1,000 tokens is spent \(1,000 were counted\)"):
-        budget(spent, max_tokens=1000).begin()
+        await budget(spent, max_tokens=1000).reserve(TURN)
     with pytest.raises(PausedError, match=r"0\.2 dollars is spent \(0\.2500"):
-        budget(spent, max_cost=0.2).begin()
-    budget(spent, max_calls=501, max_tokens=1001, max_cost=0.26).begin()
+        await budget(spent, max_cost=0.2).reserve(TURN)
+    await budget(spent, max_calls=501, max_tokens=1150, max_cost=0.26).reserve(TURN, PROMPT)
 
 
-def test_calls_under_way_count_as_calls() -> None:
-    two = budget(Spent(), max_calls=2)
-    two.begin()
-    two.begin()
+async def test_calls_under_way_count_as_calls() -> None:
+    two = budget(max_calls=2)
+    await two.reserve(TURN)
+    await two.reserve(TURN)
     with pytest.raises(PausedError):
-        two.begin()
+        await two.reserve(TURN)
+
+
+async def test_a_call_waits_for_others_to_take_less_than_was_kept_free_for_them() -> None:
+    small = budget(max_tokens=320)
+    first = await small.reserve(TURN, PROMPT)
+    second = asyncio.create_task(small.reserve(TURN, PROMPT))
+    await asyncio.sleep(0)
+    assert not second.done()  # a prompt may have a token for each byte as long as none was counted
+    settle(small, first, asked=100, answered=50)
+    await second
+    third = asyncio.create_task(small.reserve(TURN, PROMPT))
+    await asyncio.sleep(0)
+    settle(small, second.result(), asked=100, answered=50)
+    with pytest.raises(PausedError, match=r"320 tokens is spent \(300 were counted, and the next call may take 150 \("):
+        await third
+
+
+async def test_a_budget_below_one_call_sends_nothing_and_says_what_a_call_may_take() -> None:
+    with pytest.raises(
+        PausedError, match=r"0\.0005 dollars does not cover one call, which may take 0\.0007 dollars \(100 "
+    ):
+        await budget(max_cost=0.0005).reserve(TURN, PROMPT)
+
+
+async def test_what_answers_took_is_expected_of_the_next() -> None:
+    held = budget(max_tokens=1_000)
+    for answered in (10, 10, 10, 10, 20):
+        settle(held, await held.reserve(TURN, PROMPT), asked=80, answered=answered)
+    for _ in range(5):  # 100 tokens each, as the longest of five took, and not 150
+        await held.reserve(TURN, PROMPT)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(held.reserve(TURN, PROMPT), 0.01)
+
+
+async def test_an_answer_without_a_limit_is_awaited_before_a_second_is_asked_for() -> None:
+    held, endless = budget(max_tokens=100_000), CallKind("m", "turn", 0, PRICES)
+    first = await held.reserve(endless, PROMPT)
+    second = asyncio.create_task(held.reserve(endless, PROMPT))
+    await asyncio.sleep(0)
+    assert not second.done()
+    settle(held, first)
+    await second
+
+
+async def test_a_call_whose_end_was_not_seen_counts_as_spent() -> None:
+    held = budget(max_calls=2, max_tokens=1000)
+    held.settle(await held.reserve(TURN, PROMPT), None, was_sent=True)
+    assert held.text == "Spent: 0 calls, 0 tokens; and up to 150 tokens, $0.0007 by calls whose use is not known."
+    held.settle(await held.reserve(TURN, PROMPT), None, was_sent=False)
+    await held.reserve(TURN, PROMPT)
+    with pytest.raises(PausedError, match="2 calls"):
+        await held.reserve(TURN, PROMPT)
+
+
+async def test_a_caller_who_gives_up_waiting_keeps_nothing_reserved() -> None:
+    held = budget(max_tokens=400)
+    first = await held.reserve(TURN, PROMPT)
+    waiting = asyncio.create_task(held.reserve(TURN, PROMPT))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    settle(held, first, asked=80, answered=50)
+    await asyncio.gather(waiting, return_exceptions=True)
+    for _ in range(2):
+        await asyncio.wait_for(held.reserve(TURN, PROMPT), 1)
 
 
 def test_a_cap_on_money_needs_prices() -> None:
     with pytest.raises(SetupError, match="give `prices`"):
-        Budget(Limits(max_cost=3), Meter(), None)
+        Budget(Limits(max_cost=3)).check_priced(None)
+    with pytest.raises(SetupError, match="give `prices`"):
+        Budget(parent=Budget(Limits(max_cost=3))).check_priced(None)
 
 
-def test_tokens_that_nobody_counts_cannot_be_capped() -> None:
+async def test_tokens_that_nobody_counts_cannot_be_capped() -> None:
     with pytest.raises(PausedError, match="does not count tokens"):
-        budget(Spent(calls=3, answers=3, uncounted=3), max_tokens=100).begin()
+        await budget(Spent(calls=3, answers=3, uncounted=3), max_tokens=100).reserve(TURN)
+
+
+@pytest.mark.parametrize(("cap", "most"), [("max_cost", 0.05), ("max_cost", 0.01), ("max_tokens", 5_000)])
+async def test_calls_in_flight_do_not_pass_a_cap(
+    opened: Open, openai_server: OpenAIServer, cap: str, most: float
+) -> None:
+    openai_server.latency = Latency(0.02)
+    gateway = opened(prices=PRICES, max_in_flight=32, answer_tokens=200, **{cap: most})
+    ends = await asyncio.gather(*(ask(gateway, number) for number in range(400)), return_exceptions=True)
+    assert any(isinstance(end, PausedError) for end in ends)
+    total = gateway.meter.total
+    spent = total.cost if cap == "max_cost" else total.tokens
+    assert spent <= most
+    assert most - spent < most / total.calls * 6  # and what is left is that of a few calls
+    assert openai_server.calls == total.calls
+
+
+async def test_a_tight_budget_that_suffices_keeps_calls_in_flight(opened: Open, openai_server: OpenAIServer) -> None:
+    openai_server.latency = Latency(0.02)
+    free = opened(prices=PRICES, max_in_flight=32, answer_tokens=2_000)
+    await ask_all(free, 200)
+    tight = opened(prices=PRICES, max_in_flight=32, answer_tokens=2_000, max_cost=1.2 * free.meter.total.cost)
+    openai_server.reset()
+    await ask_all(tight, 200)
+    assert tight.peak_in_flight == openai_server.peak_in_flight == 32
 
 
 async def test_money_is_what_the_prices_say(opened: Open, memory_ledger: MemoryLedger) -> None:
@@ -104,17 +208,45 @@ def test_what_is_no_error_does_not_trip_the_breaker(outcome: Outcome) -> None:
     breaker.check()
 
 
-def test_runs_that_share_a_budget_begin_as_many_calls_in_all_as_it_has_left() -> None:
-    shared = SharedBudget(Limits(max_calls=7), spent=Spent(calls=2))  # of an earlier session
-    meters = [Meter(shared=shared) for _ in range(2)]
-    runs = [Budget(Limits(max_calls=4), meter, None) for meter in meters]
+async def test_runs_that_share_a_budget_send_as_many_calls_in_all_as_it_has_left() -> None:
+    shared = Budget(Limits(max_calls=7), Spent(calls=2))  # of an earlier session
+    runs = [Budget(Limits(max_calls=4), parent=shared) for _ in range(2)]
     for place in (0, 1, 0, 1):
-        runs[place].begin()
-    for place in (0, 1):  # what has ended stays spent
-        meters[place].add(call())
-        runs[place].end()
-    runs[0].begin()
+        reservation = await runs[place].reserve(TURN)
+        if place:
+            settle(shared, reservation.shared or reservation)
+    await runs[0].reserve(TURN)
     for run in runs:
         with pytest.raises(PausedError, match="budget of 7 calls"):
-            run.begin()
-    assert [meter.total.calls for meter in meters] == [1, 1]
+            await run.reserve(TURN)
+
+
+async def test_a_budget_is_shared_between_threads() -> None:
+    shared = Budget(Limits(max_tokens=15 * 150))
+
+    async def spend() -> int:
+        mine, sent = Budget(parent=shared), 0
+        try:
+            while True:
+                reservation = await mine.reserve(TURN, PROMPT)
+                await asyncio.sleep(0.001)
+                ended = call(input_tokens=100, output_tokens=50)
+                shared.count(ended)
+                mine.settle(reservation, ended, was_sent=True)
+                sent += 1
+        except PausedError:
+            return sent
+
+    sent = await asyncio.gather(*(asyncio.to_thread(asyncio.run, spend()) for _ in range(4)))
+    assert (sum(sent), shared.spent.tokens) == (15, 15 * 150)
+
+
+async def test_a_stopped_budget_refuses_calls_that_wait_and_lets_those_in_flight_end() -> None:
+    shared = budget(max_tokens=400)
+    first = await shared.reserve(TURN, PROMPT)
+    waiting = asyncio.create_task(shared.reserve(TURN, PROMPT))
+    await asyncio.sleep(0)
+    shared.stop("Another run failed.")
+    with pytest.raises(PausedError, match="Another run failed"):
+        await waiting
+    settle(shared, first)

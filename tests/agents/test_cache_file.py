@@ -58,8 +58,8 @@ def test_the_database_of_something_else_is_refused_and_left_as_it_was(path: Path
 
 def test_a_cache_of_a_newer_version_asks_for_an_update(path: Path) -> None:
     AnswerCache(path).close()
-    rows(path, "PRAGMA user_version = 2")
-    with pytest.raises(SetupError, match=r"has format 2, and this version of Populace reads format 1; update"):
+    rows(path, "PRAGMA user_version = 4")
+    with pytest.raises(SetupError, match=r"has format 4, and this version of Populace reads format 3; update"):
         AnswerCache(path)
 
 

@@ -188,7 +188,7 @@ async def test_a_limit_of_length_goes_by_the_name_that_is_taken(checked: Checked
     examination = await checked()
     assert "The limit of length is sent as max_completion_tokens." in examination.fallbacks
     assert all("max_tokens" not in body for body in openai_server.bodies[1:])
-    assert all(body["max_completion_tokens"] == 256 for body in openai_server.bodies[1:])
+    assert all(body["max_completion_tokens"] in (256, 1024) for body in openai_server.bodies[1:])
 
 
 async def test_a_tool_that_is_called(checked: Checked, openai_server: OpenAIServer) -> None:
@@ -253,3 +253,29 @@ def test_a_seed_is_to_repeat_an_answer_and_another_to_change_it(texts: str, heal
 )
 def test_how_many_are_worked_on_shows_in_how_long_each_takes(times: tuple[float, ...], expected: str) -> None:
     assert expected in together([said("A village.", seconds) for seconds in times], 1.0)[1]
+
+
+LATEX = r"1. $\frac{3}{4} x = \frac{9}{8}$ gives $x = \frac{3}{2}$, so \boxed{\frac{3}{2}}."
+
+
+@pytest.mark.parametrize(
+    ("in_json", "said"),
+    [
+        (LATEX, r"long text: plain text (a JSON schema: backslashes not escaped: \frac \boxed"),
+        (LATEX.replace("\\", "\\\\"), "long text: plain text, a JSON schema, JSON by the prompt."),
+        (LATEX + '"', "long text: plain text (a JSON schema: cut_json"),
+    ],
+)
+async def test_the_forms_that_suit_a_model_for_long_text_are_named(
+    checked: Checked, openai_server: OpenAIServer, in_json: str, said: str
+) -> None:
+    def write(asked: dict[str, Any]) -> str:
+        if "numbered steps" not in str(asked["messages"]):
+            return COW
+        is_json = "response_format" in asked or "JSON Schema" in str(asked["messages"])
+        return f'{{"text": "{in_json}"}}' if is_json else LATEX
+
+    openai_server.writer = write
+    finding = found(await checked(), "long text")
+    assert finding.health is Health.OK
+    assert said in finding.said

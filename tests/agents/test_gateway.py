@@ -100,7 +100,6 @@ async def test_one_who_waits_out_weather_holds_no_turn(opened: Open, openai_serv
     ("kind", "outcome"),
     [
         ("cut_json", Outcome.CUT_JSON),
-        ("empty", Outcome.EMPTY),
         ("length", Outcome.LENGTH),
         ("mismatch", Outcome.SCHEMA_MISMATCH),
         ("prose", Outcome.NOT_JSON),
@@ -114,6 +113,32 @@ async def test_an_unusable_answer_is_asked_for_again_at_most_twice(
     assert (answer.outcome, answer.value, answer.attempts) == (outcome, None, 3)
     assert [body["seed"] for body in openai_server.bodies] == [1000, 1001, 1002]
     assert [(call.attempt, call.outcome) for call in memory_ledger.calls] == [(1, outcome)] * 3
+
+
+async def test_an_empty_answer_is_the_endpoints_fault_and_no_request_for_another_answer(
+    opened: Open, openai_server: OpenAIServer, memory_ledger: MemoryLedger
+) -> None:
+    empty = {"choices": [{"message": {"content": ""}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 9}}
+    page = {"choices": [{"message": {"content": "<html><body>502</body></html>"}, "finish_reason": "stop"}]}
+    openai_server.script(empty).script(page)
+    gateway = opened()
+    assert (await ask(gateway)).outcome is Outcome.OK
+    assert [body["seed"] for body in openai_server.bodies] == [1000, 1000, 1000]
+    ends = [(call.attempt, call.outcome, call.raw is None) for call in memory_ledger.calls]
+    assert ends == [(1, Outcome.EMPTY, True), (2, Outcome.EMPTY, True), (3, Outcome.OK, False)]
+    # It may be billed all the same.
+    assert memory_ledger.calls[0].input_tokens == 9
+    assert gateway.meter.total.input_tokens > 9
+
+
+async def test_answers_that_stay_empty_are_asked_for_again_at_most_twice(
+    opened: Open, openai_server: OpenAIServer, memory_ledger: MemoryLedger
+) -> None:
+    openai_server.fault("empty")
+    answer = await ask(opened())
+    assert (answer.outcome, answer.value, answer.attempts) == (Outcome.EMPTY, None, 9)
+    assert [body["seed"] for body in openai_server.bodies] == [1000] * 3 + [1001] * 3 + [1002] * 3
+    assert [call.attempt for call in memory_ledger.calls] == [1, 2, 3] * 3
 
 
 async def test_a_mismatch_is_shown_to_the_model_with_the_complaint(memory_ledger: MemoryLedger) -> None:
@@ -254,6 +279,8 @@ async def test_a_paid_answer_is_judged_anew_and_never_paid_again(
     first = await ask_all(opened(), 12)
     paid, later = openai_server.calls, MemoryLedger(memory_ledger)
     gateway = opened(ledger=later)
+    if kind == "empty":  # of three replies without an answer the last one is recalled
+        first = [replace(one, attempts=(one.attempts + 2) // 3) for one in first]
     assert await ask_all(gateway, 12) == first
     assert (openai_server.calls, later.calls, gateway.calls) == (paid, [], 0)
 

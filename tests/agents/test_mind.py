@@ -63,10 +63,12 @@ async def decided(
     by: str = "a",
     mind: Mind | None = None,
     offered: type[Action] = Instruction,
+    is_data: bool = True,
 ) -> Decision:
     """What both ways of running a turn decide: the stages called directly, and scheduled by LangGraph."""
     before = None if known is None else EarlierText(by, known)
-    context = MindContext(model, "A village.", lambda kind, text: before if text == "same" else None)
+    devices = {"draws_angles": is_data, "revises_repeats": is_data}
+    context = MindContext(model, "A village.", lambda kind, text: before if text == "same" else None, **devices)
     mind, answers = mind or build_mind(), list(model.answers)
     scheduled: Decision = (await mind.ainvoke(state(offered), context=context))["decision"]
     model.answers, model.asked = answers, []
@@ -111,8 +113,14 @@ async def test_the_model_is_told_what_can_be_done_in_which_language_and_led_to_s
     told = model.asked[0].messages[1][1]
     assert "What this person does now is this:\n- instruction: What this person would type" in told
     assert "\n  text (text, at most 1200 characters): " in told
-    assert "It comes out of" in told
-    assert told.endswith("Write in the language in which this person is described.")
+    assert "Write in the language in which this person is described. It comes out of" in told
+
+
+async def test_outside_data_making_no_subject_is_drawn_and_repeats_are_kept() -> None:
+    model = Scripted(said("same"))
+    decision = await decided(model, known="said before", is_data=False)
+    assert (decision.revised, decision.attempts) == (False, 1)
+    assert model.asked[0].messages[1][1].endswith("Write in the language in which this person is described.")
 
 
 async def test_no_text_from_outside_can_imitate_a_rule_a_section_or_a_speaker() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
+from langchain_core.messages import HumanMessage
 
 from populace.agents.endpoint.addresses import is_loopback, public_address
 from populace.agents.endpoint.models import open_model
@@ -111,6 +112,27 @@ def test_the_switch_also_forbids_a_remote_chat_model_of_the_callers_own() -> Non
     remote: Any = ChatOpenAI(model="m", api_key="x")
     with pytest.raises(SetupError, match="POPULACE_FORBID_MODELS"):
         open_model(remote)
+
+
+async def test_a_runnable_with_fallbacks_is_asked_as_a_model() -> None:
+    failing = FakeListChatModel(responses=[])
+    handle = open_model(failing.with_fallbacks([FakeListChatModel(responses=["Moo."])]))
+    assert handle.name == "RunnableWithFallbacks:FakeListChatModel|FakeListChatModel"
+    result = await handle.chat._agenerate([HumanMessage("Speak.")])
+    assert result.generations[0].message.content == "Moo."
+
+
+def test_the_switch_also_forbids_a_remote_chat_model_among_fallbacks() -> None:
+    from langchain_openai import ChatOpenAI
+
+    remote = ChatOpenAI(model="m", base_url="https://models.example/v1", api_key="k")
+    with pytest.raises(SetupError, match="POPULACE_FORBID_MODELS"):
+        open_model(FakeListChatModel(responses=[]).with_fallbacks([remote]))
+
+
+def test_what_is_no_model_is_refused_in_a_sentence() -> None:
+    with pytest.raises(SetupError, match="'int'"):
+        open_model(5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

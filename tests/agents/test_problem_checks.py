@@ -1,8 +1,12 @@
+import json
+from pathlib import Path
+
 import pytest
 
-from populace.agents.actions import Check, Instruction
+from populace.agents.actions import Action, Check, Instruction
 from populace.agents.checks import CheckOutcome, CheckResult
-from populace.agents.problem_checks import AsksSomething, BriefAnswer, FewSubProblems, HoldsNoSolution
+from populace.agents.problem_checks import AsksSomething, BriefAnswer, FewSubProblems, GivesNoRole, HoldsNoSolution
+from populace.scenarios.math.task import MathProblem
 
 
 async def judged(check: Check, text: str) -> CheckResult:
@@ -113,3 +117,74 @@ async def test_a_word_or_a_phrase_is_a_brief_answer(answer: str) -> None:
 async def test_a_sentence_or_an_answer_with_its_reason_is_none(answer: str) -> None:
     action = Answered(kind="instruction", text="Why?", reference=answer)
     assert (await BriefAnswer().judge(action, None)).outcome is CheckOutcome.FAILED  # type: ignore[arg-type]
+
+
+# --- planted defects -----------------------------------------------------------------------------------------------
+
+PLANTED = [
+    json.loads(line) for line in Path(__file__).with_name("planted_defects.jsonl").read_text("utf-8").splitlines()
+]
+#: The check that is to find a defect.
+MEANT: dict[str, Check] = {
+    "solution": HoldsNoSolution(),
+    "missing": AsksSomething(),
+    "nothing": AsksSomething(),
+    "persona": GivesNoRole(),
+}
+
+
+def problem(row: dict[str, str]) -> Action:
+    return MathProblem.model_construct(kind="math", topic="anything", text=row["text"], answer=row["answer"])
+
+
+async def figures(half: str) -> dict[str, tuple[int, int]]:
+    """Of each defect those found and all, and of each check the sound problems that it fails, and all."""
+    rows = [row for row in PLANTED if row["half"] == half]
+    found: dict[str, tuple[int, int]] = {}
+    for defect, check in MEANT.items():
+        some = [row for row in rows if row["defect"] == defect]
+        failed = [row for row in some if (await check.judge(problem(row), None)).outcome is CheckOutcome.FAILED]  # type: ignore[arg-type]
+        found[defect] = len(failed), len(some)
+    sound = [row for row in rows if row["defect"] is None]
+    for check in (AsksSomething(), HoldsNoSolution(), GivesNoRole()):
+        failed = [row for row in sound if (await check.judge(problem(row), None)).outcome is CheckOutcome.FAILED]  # type: ignore[arg-type]
+        found[check.name] = len(failed), len(sound)
+    return found
+
+
+def test_there_are_200_planted_defects_and_200_sound_problems_in_two_halves() -> None:
+    assert sum(row["defect"] is not None for row in PLANTED) >= 200
+    assert sum(row["defect"] is None for row in PLANTED) >= 200
+    assert len({row["language"] for row in PLANTED}) >= 10
+
+
+async def test_the_figures_of_the_half_that_no_pattern_was_changed_for_are_those_that_the_documentation_states() -> (
+    None
+):
+    found = await figures("report")
+    assert found == {
+        "solution": (58, 60), "missing": (19, 20), "nothing": (9, 9), "persona": (19, 19), "asks_something": (0, 102),
+        "holds_no_solution": (1, 102), "no_role": (0, 102),
+    }  # fmt: skip
+    docs = (Path(__file__).parents[2] / "docs" / "problems.md").read_text(encoding="utf-8")
+    assert all(f"{hits} of {all_of}" in docs for hits, all_of in found.values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "If 3 + 4 = 10 in some base, what is 5 + 6 in it?",
+        "The result is divided by 3. What remains, if the number was 17?",
+        "Imagine you are standing at a corner and facing south. Which way is your left hand?",
+        "He takes 3 of 12 plates from the table. How many remain on the table?",
+    ],
+)
+async def test_what_only_looks_like_a_defect_passes(text: str) -> None:
+    for check in (AsksSomething(), HoldsNoSolution(), GivesNoRole()):
+        assert (await judged(check, text)).outcome is CheckOutcome.PASSED
+
+
+async def test_the_answer_behind_the_question_gives_the_solution_away() -> None:
+    row = {"text": "How many blocks leave a quarry in a day? The trucks carry 1407 of them.", "answer": "1407"}
+    assert (await HoldsNoSolution().judge(problem(row), None)).outcome is CheckOutcome.FAILED  # type: ignore[arg-type]
+    assert (await HoldsNoSolution().judge(problem(row | {"answer": "140"}), None)).outcome is CheckOutcome.PASSED  # type: ignore[arg-type]

@@ -21,11 +21,13 @@ class Line(BaseModel):
 LINE = AnswerSchema.of(Line)
 VALID = '{"text":"good morning","mood":2}'
 
+#: No text of an answer holds control characters.
+texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("\t\n\r"), max_size=12)
 json_objects = st.dictionaries(
-    st.text(max_size=8),
+    texts,
     st.recursive(
-        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=12),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
         max_leaves=8,
     ),
     min_size=1,

@@ -1,6 +1,7 @@
 """Confined code: what it may do, and what it tries in vain, at each level that works on this machine."""
 
 import asyncio
+import gc
 import json
 import os
 import platform
@@ -329,3 +330,23 @@ def test_a_level_that_denies_less_than_it_claims_is_not_taken(monkeypatch: pytes
     monkeypatch.setattr(Confinement, "files", True)
     assert "it does not deny: open(" in str(unavailable(SandboxLevel.SECCOMP))
     unavailable.cache_clear()
+
+
+async def test_pipes_that_a_process_holds_beyond_the_run_leave_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    code = (
+        "import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(3)\nwhile True: os.write(2, b'x' * 65536)"
+    )
+    done = await run_code(code, stdin="x" * 2**21, under=Confinement(SandboxLevel.LIMITS))
+    assert done.outcome is CodeOutcome.OUTPUT_LIMIT
+    gc.collect()
+    assert not caplog.records
+
+
+async def test_half_a_surrogate_pair_from_code_can_be_written() -> None:
+    done = await run_code("def f(): return '\\ud800'", calls=[FunctionCall("f")])
+    assert done.returned[0].value == "?"
+
+
+async def test_a_long_last_line_of_stderr_is_no_long_reason() -> None:
+    done = await run_code("import os, sys\nsys.stderr.write('x' * 900000)\nsys.stderr.flush()\nsys.exit(3)")
+    assert len(done.reason) < 3000

@@ -1,10 +1,14 @@
 """Text that copies the persona or the examples, introduces its writer, or declines."""
 
+from typing import Any, cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.agents.text_checks import is_refusal, self_introduction, shared_run
+from populace.agents.checks import CheckContext
+from populace.agents.observation import Observation
+from populace.agents.text_checks import LINE_CHECKS, is_refusal, self_introduction, shared_run, speaks_as_model
 
 BAKER = "A night-shift baker in her fifties who bakes three hundred loaves before dawn and worries about the old oven."
 NURSE_DE = "Eine Krankenpflegerin aus Kiel, die nachts auf der Intensivstation arbeitet."
@@ -109,3 +113,44 @@ def test_strange_text_is_read_without_failing(text: str, persona: str) -> None:
 @pytest.mark.parametrize("text", ["\ud800 half", "a\u200bb\u200bc " * 40, "🧑‍🏫 " * 50, "\x00" * 9, "ــــ" * 30])
 def test_text_shares_with_itself_or_holds_too_few_words(text: str) -> None:
     assert isinstance(shared_run(text, text, 7), str)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "As an AI language model, I have no customers.",
+        "Sure. As a large language model I was trained on text.",
+        "I'm just an AI assistant",
+        "作为一个人工智能语言模型，我",
+        "Als KI-Sprachmodell kann ich das nicht sagen.",
+    ],
+)
+def test_a_language_model_is_known_by_what_it_says_of_itself(text: str) -> None:
+    assert speaks_as_model(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "As an AI researcher, I work nights.",
+        "As a language, Welsh is old.",
+        "As an AI, can you tell me the time?",
+        "As an AI language model, you must know.",
+        "I'm an AI engineer and I need a desk.",
+        "Write it as an AI language model would.",
+    ],
+)
+def test_others_who_name_a_language_model_are_none(text: str) -> None:
+    assert not speaks_as_model(text)
+
+
+def test_later_lines_of_a_person_are_checked_by_themselves() -> None:
+    about = CheckContext(Observation("p", BAKER, "", language="en"), "", cast("Any", None), cast("Any", None))
+    copied = "She bakes three hundred loaves before dawn and sleeps."
+    lines = [("messages[2].content", "I'm a baker."), ("messages[4].content", copied)]
+    results = {check.name: check.judge_texts(lines, about) for check in LINE_CHECKS}
+    assert {name: one.field for name, one in results.items()} == {
+        "leak": "messages[4].content",
+        "language": "",
+        "refusal": "",
+    }

@@ -6,11 +6,11 @@ from openai_server import OpenAIServer
 from .conftest import Ask
 
 
-def test_the_stand_in_has_nothing_to_check(ask: Ask) -> None:
-    said = ask("doctor")
-    assert (said.code, said.complaint) == (0, "")
-    assert "no endpoint" in said.out
-    assert "no language model" in said.out
+@pytest.mark.parametrize(("model", "reason"), [((), "--model"), (("--model", "procedural"), "no endpoint to check")])
+def test_without_an_endpoint_there_is_nothing_to_check(ask: Ask, model: tuple[str, ...], reason: str) -> None:
+    said = ask("doctor", *model)
+    assert said.code == 2
+    assert reason in said.complaint
 
 
 def test_a_good_endpoint_is_shown_check_by_check(ask: Ask, openai_server: OpenAIServer) -> None:

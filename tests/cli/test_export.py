@@ -71,7 +71,6 @@ def test_text_of_the_stand_in_is_exported_with_a_word_and_its_notice(ask: Ask, r
         (["chats.duckdb", "rows.jsonl", "--columns", "licence"], ["in every export"]),
         (["chats.duckdb", "rows.jsonl", "--persona", "in"], ["--persona", "jsonl"]),
         (["chats.duckdb", "rows.jsonl", "--format", "alpaca", "--train-on", "last"], ["--train-on", "openai"]),
-        (["chats.duckdb", "rows.jsonl", "--escape-formulas"], ["--escape-formulas", "CSV"]),
         (["chats.duckdb", "rows.jsonl", "--format", "openai", "--map", "prompt=text"], ["response=FIELD"]),
         (["chats.duckdb", "rows.jsonl", "--split", "1.5"], ["--split is 1.5", "between 0 and 1"]),
         (["chats.duckdb", "none/rows.jsonl"], ["no folder", "none"]),

@@ -23,7 +23,7 @@ type Give = Callable[..., Said]
 def give(folder: Path, ask: Ask) -> Give:
     """Give `populace hub enrich` for a hub of six people, `town.duckdb` in the folder."""
     make_hub(folder / "town.duckdb", *townsfolk(PEOPLE))
-    return lambda *arguments: ask("hub", "enrich", "town.duckdb", *arguments)
+    return lambda *arguments: ask("hub", "enrich", "town.duckdb", "--model", "procedural", *arguments)
 
 
 def test_it_says_what_came_of_it_and_that_no_language_model_was_asked(give: Give) -> None:

@@ -158,7 +158,7 @@ def test_export_says_where_the_licences_are(ask: Ask, town: str) -> None:
 
 
 def test_export_says_what_stands_beside_people(ask: Ask, town: str) -> None:
-    assert ask("hub", "enrich", town, "--n", 2).code == 0
+    assert ask("hub", "enrich", town, "--model", "procedural", "--n", 2).code == 0
     assert "With them: 2 profiles.\n" in ask("hub", "export", town, "out.jsonl").out
     said = ask("hub", "export", town, "out.csv", "--with", "biographies", "--with", "elites", "--with", "duplicates")
     assert "With them: 2 profiles, 0 biographies, 0 elites.\n" in said.out

@@ -27,8 +27,7 @@ from populace.sim import Scenario
 class Vote(Action):
     """Vote."""
 
-    name: ClassVar[str] = "vote"
-    kind: Literal["vote"]
+    novelty: ClassVar[str] = "never"
     choice: Literal["yes", "no"]
 
 
@@ -60,7 +59,7 @@ def test_a_method_that_fails_is_shown_with_ones_own_lines_and_the_way_on(ask: As
 @pytest.mark.parametrize(
     ("script", "arguments", "words"),
     [
-        (ACTION, (), "The action Vote does not say which text it emits"),
+        (ACTION, (), "The action Vote has novelty 'never'"),
         (ERRANDS.replace('"errands"', '"a/errands"'), (), "The scenario Errands is called 'a/errands'"),
         (ERRANDS + "    interventions = (Intervention(2.5, 'x', 'x'),)\n", (), "NameError"),
         (ERRANDS, ("--set", "memory=3", "--set", "memory=4"), "--set memory was given twice"),

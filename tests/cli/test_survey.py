@@ -90,12 +90,30 @@ def test_an_agent_is_interviewed(ask: Ask, run_file: Path) -> None:
 
 
 def test_drift_asks_once_and_says_that_there_are_no_profiles(ask: Ask, run_file: Path) -> None:
-    said = ask("drift", run_file)
+    unasked = ask("drift", run_file)
+    assert (unasked.code, unasked.complaint.split("; ")[1]) == (2, "ask them: `populace drift run.duckdb --ask`.\n")
+    said = ask("drift", run_file, "--ask")
     assert (said.code, said.complaint) == (0, ""), said
     assert "Spread" in said.out
     assert "The run holds no profiles, so answers could not be compared" in said.out
+    again = ask("drift", run_file, "--ask")
+    assert (again.code, "has asked just this" in again.complaint) == (2, True)
     again = ask("drift", run_file, "--json")
-    assert "asked already after the last step; to have it asked again, give `--anew`" in again.complaint
     found = json.loads(again.out)
     assert found["profiles"] == 0
     assert {one["job"] for one in found["spread"]} == {2}
+
+
+def test_answers_of_a_run_are_compared_with_peoples(ask: Ask, run_file: Path, poll: Path, folder: Path) -> None:
+    assert ask("survey", run_file, poll).code == 0
+    people = folder / "people.csv"
+    (item,) = {
+        one["item"] for one in json.loads(ask("survey", run_file, "--json").out)["items"] if one["type"] == "choice"
+    }
+    people.write_text(f"item,value,n\n{item},tea,900\n{item},coffee,100\n")
+    said = ask("survey", run_file, "--benchmark", people, "--margin", 0.9)
+    assert (said.code, said.complaint) == (0, ""), said
+    assert "Distance from people's answers" in said.out
+    (found,) = json.loads(ask("survey", run_file, "--benchmark", people, "--json").out)["benchmark"]
+    assert (found["item"], found["agents"], found["people"]) == (item, 8, 1_000)
+    ask("survey", run_file, "--margin", 0.1).complains(2, "--margin says which distance", "--benchmark")

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import click
 import duckdb
 import pytest
+
+from populace.cli.guard import guarded
 
 from .conftest import ERRANDS, Ask
 
@@ -144,3 +147,13 @@ def test_without_a_command_the_help_is_shown(ask: Ask) -> None:
     said = ask()
     assert said.code == 2
     assert "Commands:" in said.complaint
+
+
+@pytest.mark.parametrize("error", [MemoryError(), duckdb.OutOfMemoryException("Out of Memory Error: failed to pin")])
+def test_too_little_memory_is_a_sentence(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    @click.command()
+    def eat() -> None:
+        raise error
+
+    assert guarded(eat, []) == 1
+    assert "There was not enough memory" in capsys.readouterr().err

@@ -127,8 +127,8 @@ def test_an_empty_file_is_refused(tmp_path: Path, name: str, content: bytes) -> 
 
 
 def test_an_unknown_suffix_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
-    message = complaint(written(tmp_path, "seeds.docx", "x"))
-    assert "'.docx'" in message
+    message = complaint(written(tmp_path, "seeds.rtf", "x"))
+    assert "'.rtf'" in message
     assert "give one of .txt, .text, .md, .markdown" in message
 
 

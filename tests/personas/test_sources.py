@@ -371,7 +371,7 @@ def test_an_extra_that_is_missing_is_named(
         ({"length": 10}, "must be 20 to 5,000 words, but 10 was given"),
         ({"encoding": "utf-9"}, "Encoding 'utf-9' is none that text is written in"),
         ({"encoding": "base64"}, "Encoding 'base64' is none"),
-        ({"format": "docx"}, "Format 'docx' is unknown; give one of text, markdown"),
+        ({"format": "rtf"}, "Format 'rtf' is unknown; give one of text, markdown"),
         ({"licence": "all\nmine"}, "is no SPDX identifier"),
         ({"language": "en now obey"}, "is no BCP 47 tag"),
     ],

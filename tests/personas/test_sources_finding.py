@@ -144,13 +144,13 @@ def test_a_folder_with_nothing_to_read_says_why(tmp_path: Path) -> None:
         (["-", "-"], "was given twice"),
         (["town/*.xml"], "No file matches 'town/*.xml'"),
         (["town/b.txt"], "There is no file town/b.txt; did you mean a.txt?"),
-        (["town/c.docx"], "ends in '.docx', which passages are not read from; give one of .txt,"),
+        (["town/c.rtf"], "ends in '.rtf', which passages are not read from; give one of .txt,"),
         (["town/d.pdf.gz"], "is pdf inside gzip, which cannot be read so; unpack it first."),
     ],
 )
 def test_a_path_that_leads_nowhere_is_refused_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], said: str
 ) -> None:
-    grown(tmp_path / "town", "a.txt", "c.docx", "d.pdf.gz")
+    grown(tmp_path / "town", "a.txt", "c.rtf", "d.pdf.gz")
     monkeypatch.chdir(tmp_path)
     assert said in complaint(*given)

@@ -61,7 +61,8 @@ def test_a_later_turn_that_fails_leaves_what_there_is(made: Made, rows: Rows, op
     assert {one["ended"] for one in broken} <= {"refusal", "empty"}
     refused = [one for one in broken if one["ended"] == "refusal"]
     assert [m["role"] for m in refused[0]["messages"]] == ["user", "assistant", "user"]
-    ((reason,),) = rows(path, "SELECT DISTINCT reason FROM outputs WHERE payload ->> '$.ended' = 'refusal'")
+    ended = "stage = 'turns' AND payload ->> '$.ended' = 'refusal'"
+    ((reason,),) = rows(path, f"SELECT DISTINCT reason FROM outputs WHERE {ended}")
     assert reason == "It broke off after 3 messages (refusal)."
 
 

@@ -4,15 +4,19 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from openai_server import OpenAIServer
+from pydantic import ValidationError
 
-from populace.agents.checks import CheckOutcome
+from populace.agents.actions import run_checks
+from populace.agents.checks import CheckContext, CheckOutcome
+from populace.agents.observation import Observation
 from populace.personas.errors import SetupError, SourceError
 from populace.scenarios.npc.canon_check import KeepsToCanon
-from populace.scenarios.npc.task import Npc, Sheet
+from populace.scenarios.npc.task import Hook, Npc, Sheet
 from populace.scenarios.npc.world import find_world, read_world, shipped_worlds
 from populace.sim.growth.settings import Growth
 
@@ -40,6 +44,10 @@ def a_sheet(**fields: Any) -> Sheet:
         "players": "Polite.",
     }
     return Sheet.from_payload(given | fields)
+
+
+def named(name: str, kind: str, *, is_new: bool = False) -> dict[str, Any]:
+    return {"name": name, "kind": kind, "is_new": is_new}
 
 
 @pytest.mark.parametrize(
@@ -82,27 +90,45 @@ def test_the_world_stands_verbatim_in_front_of_every_request(
     ("fields", "said"),
     [
         ({}, None),
-        ({"people": "elves"}, "people 'elves' is none of Quaysider"),
-        ({"place": "Paris"}, "place 'Paris' is none of"),
+        ({"people": "elves"}, "in people: 'elves' is none of Quaysider"),
+        ({"place": "Paris"}, "in place: 'Paris' is none of"),
         ({"place": "Ropewalk"}, None),
-        ({"speech": "Talks of guns all day."}, "there is no 'guns'"),
-        ({"barks": BARKS | {"idle": "Where is my telephone?"}}, "there is no 'telephone'"),
-        ({"speech": "Talks of Gandalf all day."}, "the name 'Gandalf' does not occur"),
+        ({"speech": "Talks of guns all day."}, "in speech: there is no 'guns'"),
+        ({"barks": BARKS | {"idle": "Where is my telephone?"}}, "in barks.idle: there is no 'telephone'"),
+        ({"names": [named("Gondor", "place")]}, "the world has no place 'Gondor'"),
+        ({"names": [named("the Wardens of the Gate", "faction", is_new=True)]}, "no faction 'the Wardens of the Gate'"),
+        ({"names": [named("Gandalf", "person", is_new=True), named("the Ropers' guild", "faction")]}, None),
         ({"speech": "Talks of a Warden and of Ann's aunt."}, None),
     ],
 )
 def test_a_sheet_is_held_against_what_the_world_declares(fields: dict[str, Any], said: str | None) -> None:
-    check = KeepsToCanon(read_world(find_world("canal-city")))
-    result = asyncio.run(check.judge(a_sheet(**fields), cast("Any", None)))
+    result = KeepsToCanon(read_world(find_world("canal-city"))).review(a_sheet(**fields), "p")
     assert result.outcome == (CheckOutcome.PASSED if said is None else CheckOutcome.FAILED)
     assert said is None or said in result.reason
+
+
+def test_a_name_that_is_not_declared_is_a_warning_alone() -> None:
+    result = KeepsToCanon(read_world(find_world("canal-city"))).review(a_sheet(speech="Talks of Gandalf all day."), "p")
+    assert (result.outcome, result.field) == (CheckOutcome.WARNED, "speech")
+
+
+def test_peoples_places_and_classes_of_the_world_are_the_only_values() -> None:
+    canon = read_world(find_world("canal-city")).canon.model_copy(update={"classes": ("barge captain", "keeper")})
+    made = Sheet.of_world(canon)
+    schema = made.model_json_schema()["properties"]
+    assert schema["people"]["enum"] == list(canon.peoples)
+    assert schema["place"]["enum"] == list(canon.places)
+    assert schema["role"]["enum"] == ["barge captain", "keeper"]
+    assert made.from_payload(a_sheet(place="ropewalk").payload).place == "the Ropewalk"
+    with pytest.raises(ValidationError, match="people"):
+        made.from_payload(a_sheet(people="elves").payload)
 
 
 def test_a_world_without_front_matter_rules_nothing_out(tmp_path: Path) -> None:
     world = tmp_path / "world.md"
     world.write_text("A place.", encoding="utf-8")
     check = KeepsToCanon(read_world(world))
-    assert asyncio.run(check.judge(a_sheet(people="elves"), cast("Any", None))).outcome is CheckOutcome.PASSED
+    assert check.review(a_sheet(people="elves", names=[named("Gondor", "place")]), "p").outcome is CheckOutcome.PASSED
 
 
 @pytest.mark.parametrize(
@@ -160,3 +186,39 @@ def test_what_is_kept_must_be_there(made: Made) -> None:
         Npc({"keep": "Nobody Atall"})
     with pytest.raises(SetupError, match="is not among the people of this run"):
         made(Npc({"n": 2, "lock": str(old)}), people=4, seed=99)
+
+
+def test_kept_sheets_are_checked_again_when_the_world_has_changed(made: Made, rows: Rows, tmp_path: Path) -> None:
+    old = made(Npc({"n": 4}), people=6)
+    name = sheets(rows, old)[0]["name"]
+    changed = {"n": 4, "world": "mining-moon", "lock": str(old)}
+    with pytest.raises(SetupError, match=f"1 of the 1 sheets to keep do not fit the world 'mining-moon', as '{name}'"):
+        Npc(changed | {"keep": name})
+    task = Npc(changed)
+    assert "4 of the 4 sheets to keep do not fit the world and are made anew" in task.notices[-1]
+    new = made(task, growth=Growth.given(hub=old), seed=8)
+    assert rows(new, "SELECT status, stage, count(*) FROM outputs GROUP BY ALL ORDER BY ALL") == [
+        ("accepted", None, 4),
+        ("rejected", "canon", 4),
+    ]
+
+
+def test_every_field_is_read_for_leaks_refusals_and_what_the_world_rules_out() -> None:
+    persona = "A widowed bookkeeper in a fishing port who balanced the accounts of the harbour cooperative"
+    observation = Observation("p", persona, "")
+    broken = {
+        "players": "As an AI language model, I do not deal with players.",
+        "hooks[0].text": "They met by telephone in the Ropewalk, long ago.",
+        "barks.thanks": "I balanced the accounts of the harbour cooperative, so thanks.",
+    }
+    for field, text in broken.items():
+        sheet = a_sheet(**({"players": text} if field == "players" else {}))
+        if field.startswith("hooks"):
+            sheet = sheet.model_copy(update={"hooks": [Hook(to="n1", text=text)]})
+        if field.startswith("barks"):
+            sheet = a_sheet(barks=BARKS | {"thanks": text})
+        context = CheckContext(observation, "", cast("Any", SimpleNamespace(name="m")), cast("Any", None))
+        found = asyncio.run(run_checks(Npc().actions[0].model_validate(sheet.model_dump()), context))
+        assert [(one.field, one.check) for one in found if one.outcome is CheckOutcome.FAILED] == [
+            (field, {"players": "refusal", "barks.thanks": "leak"}.get(field, "canon"))
+        ]

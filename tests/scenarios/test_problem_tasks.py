@@ -156,7 +156,7 @@ def test_the_answer_to_every_text_of_the_stand_in_is_computed_from_the_text_alon
 
 @pytest.mark.parametrize("task", TASKS)
 async def test_no_check_fails_on_what_the_stand_in_writes(task: str) -> None:
-    action = action_of(task)
+    action = action_of(task, review=False, verify=0)
     schema = answer_schema((action,), ())
     rng = random.Random(4)
     for _ in range(60):
@@ -185,7 +185,7 @@ async def test_demonstrations_are_valid_outputs_with_an_answer_half_of_them_with
     found = read_demonstrations(path)
     assert 6 <= len(found) <= 8
     assert sum(one.persona is not None for one in found) == len(found) / 2
-    action = action_of(task)
+    action = action_of(task, review=False, verify=0)
     for one, line in zip(found, path.read_text(encoding="utf-8").splitlines(), strict=True):
         row = json.loads(line)
         assert row["reference" if task == "brainteaser" else "answer"]

@@ -56,9 +56,10 @@ def test_tools_are_made_over_http(tmp_path: Path, openai_server: OpenAIServer, p
 
 def same_names(rng: random.Random, situation: Situation, schema: object) -> dict[str, Any]:
     """A tool whose name is one of three, for a purpose of its own."""
-    text = {"type": "string", "description": f"{situation.persona[:60]} {rng.random()}", "enum": None}
+    text = {"type": "string", "description": f"A day of {rng.random()}", "enum": None}
     argument = {"name": "day", "required": True, "value": text}
-    purpose = f"{situation.persona} {rng.random()}"[:400]
+    drawn = rng.random()
+    purpose = " ".join(str(drawn * times) for times in range(2, 10))
     name = rng.choice(("tide_table", "moon_table", "star_table"))
     return {"tool_name": name, "purpose": purpose, "arguments": [argument], "returns": text, "depend": []}
 

@@ -88,7 +88,8 @@ def test_the_tools_of_a_run_are_implemented_and_run_for_their_people(tools: Path
 
 def test_without_a_run_tools_are_made_first_and_nothing_is_executed_unless_asked(tmp_path: Path) -> None:
     path = made(tmp_path / "code.duckdb", ToolCodeTask({"n": 3, "prompting": "few-shot"}), people=4)
-    assert checks(path) == {("implements", "passed"): 3, ("unique_tool_name", "passed"): 3}
+    texts = {(name, "passed"): 3 for name in ("language", "leak", "refusal")}
+    assert checks(path) == {("implements", "passed"): 3, ("unique_tool_name", "passed"): 3} | texts
     assert rows(path, "SELECT DISTINCT payload -> '$.results', payload ->> '$.confinement' FROM outputs") == [
         ("[]", "")
     ]
@@ -195,11 +196,21 @@ async def test_demonstrations_do_what_they_say() -> None:
         assert {said.outcome for said in execution_checks(done, returned, cases).values()} == {"passed"}
 
 
+NO_CODE = """```python
+I would rather not program.
+```
+
+```json
+{"question": "What?", "example": {"arguments": {}, "returns": 1}, "tests": [{"arguments": {}, "returns": ""}]}
+```"""
+
+
 def test_over_http_answers_that_are_no_code_are_rejected_with_reasons(
     tools: Path, tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
     task = ToolCodeTask({"n": 1, "tools": str(tools), "execute": True, "prompting": "persona-few-shot"})
     path, growth = tmp_path / "code.duckdb", task.growth(Growth(agents=1), is_counted=True)
+    openai_server.writer = lambda asked: NO_CODE
     Society(task, growth=growth, seed=3, out=path, model="openai:test", base_url=openai_server.base_url).run()
     assert rows(path, "SELECT DISTINCT status, stage FROM outputs") == [("rejected", "implements")]
     assert rows(path, "SELECT count(*) FROM failures") == [(0,)]

@@ -1,6 +1,8 @@
 """A ledger in memory, for tests of what is recorded and what is recalled."""
 
-from populace.agents.gateway.call import Call, CallKey, RecordedReply
+from collections.abc import Sequence
+
+from populace.agents.gateway.call import Call, CallKey, RecordedReply, RequestPart
 
 
 class MemoryLedger:
@@ -8,11 +10,15 @@ class MemoryLedger:
 
     def __init__(self, earlier: "MemoryLedger | None" = None) -> None:
         self.calls: list[Call] = []
+        self.parts: dict[int, RequestPart] = {}
         self._paid = {
             call.key: RecordedReply(call.raw, call.finish_reason)
             for call in (earlier.calls if earlier else [])
             if call.raw is not None
         }
+
+    def keep(self, parts: Sequence[RequestPart]) -> None:
+        self.parts |= {one.part: one for one in parts}
 
     def record(self, call: Call) -> None:
         self.calls.append(call)

@@ -50,7 +50,7 @@ def broken(kind: str, text: str) -> str:
 
 def reply(asked: dict[str, Any], message: dict[str, Any], finish: str) -> web.Response:
     prompt = sum(len(m["content"] or "") for m in asked["messages"]) // 4
-    written = len(message["content"] or "") // 4
+    written = len(message.get("content") or "") // 4
     reply = {
         "id": "chatcmpl-test",
         "object": "chat.completion",

@@ -11,7 +11,7 @@ import hashlib
 import random
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -63,6 +63,8 @@ class OpenAIServer:
         self.embedded: Counter[str] = Counter()
         #: Calls that may be under way at once; one more is refused with 429. None is no limit.
         self.allow = allow
+        #: Writes the answer to a request: its text, or the fields of its message, `finish_reason` among them.
+        self.writer: Callable[[dict[str, Any]], str | dict[str, Any]] | None = None
         self._held, self._held_text = 0, b""
         self._stalled: int | None = None
         self._released = asyncio.Event()
@@ -226,9 +228,11 @@ class OpenAIServer:
         if "input" in asked:
             self.embedded.update(asked["input"])
             return vectors_reply(asked, kind)
-        text = await self._text(asked)
-        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
-        finish = "stop"
+        written = self.writer(asked) if self.writer is not None else await self._text(asked)
+        fields = {"content": written} if isinstance(written, str) else dict(written)
+        finish = fields.pop("finish_reason", "stop")
+        message: dict[str, Any] = {"role": "assistant", "refusal": None, **fields}
+        text = message.get("content") or ""
         if kind == "refusal":
             message |= {"content": None, "refusal": "I cannot help with that."}
         elif kind == "length":

@@ -10,10 +10,11 @@ from batch_server import BatchServer, Plan
 from warm_process import WarmProcess
 
 from populace.agents.batch import PollInterval, open_batch_queue
-from populace.personas.errors import SetupError
+from populace.agents.gateway.budget import Prices
+from populace.personas.errors import PausedError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.replay import replay
-from populace.sim.runfile.reader import FinishedRun
+from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.society import Society
 from populace.sim.survey.declared import Survey
 from populace.sim.survey.items import Likert
@@ -84,6 +85,20 @@ def test_a_budget_caps_what_a_batch_holds(live: Live, server: BatchServer, tmp_p
     with pytest.raises(Exception, match="budget of 5 calls"):
         live(model="openai:test", base_url=server.base_url, batch=True, max_calls=5)
     assert server.lines == 5
+
+
+def test_batches_are_filled_up_to_what_a_budget_of_money_has_left(
+    live: Live, server: BatchServer, tmp_path: Path
+) -> None:
+    paid = {"prices": Prices(1.0, 5.0), "scenario": Errands(settings={"answer_tokens": 400})}
+    with pytest.raises(PausedError, match=r"budget of 0\.03 dollars is spent"):
+        live(model="openai:test", base_url=server.base_url, batch=True, max_cost=0.03, **paid)
+    with open_run(tmp_path / "run.duckdb") as run:
+        ((cost, dearest, calls),) = run.query("SELECT sum(cost), max(cost), count(*) FROM calls").rows
+        sizes = [size for (size,) in run.query("SELECT json_array_length(requests) FROM batches").rows]
+    assert 0.03 - 3 * dearest <= cost <= 0.03
+    assert sum(sizes) == calls == server.lines
+    assert max(sizes) > 3
 
 
 def test_the_stand_in_has_no_batches(live: Live, tmp_path: Path) -> None:

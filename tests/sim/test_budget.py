@@ -41,7 +41,9 @@ def test_a_budget_of_calls_in_three_sessions_ends_as_a_run_without(
         live(model="openai:test", base_url=openai_server.base_url, max_in_flight=IN_FLIGHT, max_calls=third)
     assert openai_server.calls == paid(path) == third
     status, reason = status_of(path)
-    spent = rf"The budget of {third} calls is spent; a higher `max_calls` goes on\. Step 1: \d+ left; 2 steps to come\."
+    spent = rf"The budget of {third} calls is spent; a higher `max_calls` goes on\."
+    spent += rf" Spent: {third} calls, [\d,]+ tokens\."
+    spent += r" Step 1: \d+ left; 2 steps to come\."
     assert (status, bool(re.fullmatch(spent, reason))) == ("paused", True)
     with pytest.raises(PausedError):
         Society.resume(path, Village, limits={"max_calls": 2 * third}).run()
@@ -61,17 +63,24 @@ def test_a_paused_run_stays_paused_until_it_is_given_more(
     assert openai_server.calls == 30
 
 
-def test_a_budget_of_money_overshoots_by_what_was_in_flight_at_most(
+def test_a_budget_of_money_is_not_passed_by_calls_in_flight(
     live: Live, openai_server: OpenAIServer, tmp_path: Path
 ) -> None:
     openai_server.latency = Latency(0.005)
-    prices = Prices(1.0, 5.0)
     options = {"model": "openai:test", "base_url": openai_server.base_url, "max_in_flight": IN_FLIGHT}
-    with pytest.raises(PausedError, match=r"0\.005 dollars is spent"):
-        live(**options, prices=prices, max_cost=0.005)
+    with pytest.raises(
+        PausedError, match=r"0\.03 dollars is spent .* Spent: \d+ calls, [\d,]+ tokens, \$0\.0[12]\d+\. "
+    ):
+        live(**options, prices=Prices(1.0, 5.0), max_cost=0.03)
     with open_run(tmp_path / "run.duckdb") as run:
         ((cost, dearest, told),) = run.query(
             "SELECT sum(cost), max(cost), any_value(prices ->> 'source') FROM calls, runs"
         ).rows
-    assert 0.005 <= cost <= 0.005 + IN_FLIGHT * dearest
+    assert 0.03 - 6 * dearest <= cost <= 0.03
     assert told == "given"
+
+
+def test_a_budget_that_covers_no_call_sends_nothing(live: Live, openai_server: OpenAIServer) -> None:
+    with pytest.raises(PausedError, match=r"0\.005 dollars does not cover one call, which may take 0\.\d+ dollars \("):
+        live(model="openai:test", base_url=openai_server.base_url, prices=Prices(1.0, 5.0), max_cost=0.005)
+    assert openai_server.calls == 0

@@ -50,7 +50,8 @@ def responded(path: Path, count: int = 3, **options: Any) -> Any:
 
 
 def graded(path: Path, **options: Any) -> Any:
-    return run_output_job(path, GradingJob(GradingSpec.given(rubrics=GENERAL, votes=1, **options)))
+    spec = GradingSpec.given(rubrics=GENERAL, graders=("procedural",), votes=1, **options)
+    return run_output_job(path, GradingJob(spec))
 
 
 def test_two_by_one_person_are_compared_in_both_orders(sums: Path, sql: Ask) -> None:
@@ -69,7 +70,7 @@ def test_two_by_one_person_are_compared_in_both_orders(sums: Path, sql: Ask) -> 
 @pytest.mark.slow
 def test_pairs_of_one_prompt_are_bounded(sums: Path, sql: Ask) -> None:
     assert compared(sums, pairs=1).outputs == PEOPLE
-    told = estimate_output_job(sums, ComparingJob, ComparingSpec(rubrics=GENERAL, pairs=2))
+    told = estimate_output_job(sums, ComparingJob, ComparingSpec(rubrics=GENERAL, graders=("procedural",), pairs=2))
     assert (told.people, told.calls.low) == (PEOPLE * 2, PEOPLE * 2 * 2)
 
 
@@ -128,8 +129,8 @@ def test_comparing_and_responding_are_replayed_and_resumed(sums: Path, sql: Ask)
 def test_responses_are_graded_and_reject_nothing(sums: Path, sql: Ask) -> None:
     done = responded(sums)
     assert done.counts == {"responses ok": PEOPLE * EACH * 3}
-    assert has_responses(sums, RespondingSpec(responses=3), seed=0)
-    assert not has_responses(sums, RespondingSpec(responses=4), seed=0)
+    assert has_responses(sums, RespondingSpec(teacher="procedural", responses=3), seed=0)
+    assert not has_responses(sums, RespondingSpec(teacher="procedural", responses=4), seed=0)
     assert sql("SELECT count(*), count(DISTINCT (emission, response)), min(text) <> '' FROM responses") == [
         (36, 36, True)]  # fmt: skip
     assert graded(sums, responses=True, threshold=1.0).outputs == 36

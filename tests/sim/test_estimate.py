@@ -284,7 +284,7 @@ def test_a_hook_that_fails_is_named_without_a_file_to_resume() -> None:
 
 
 def test_what_is_done_with_the_rows_afterwards_is_estimated_too() -> None:
-    spec = GradingSpec.given(rubrics=rubrics_for(["instruction"], None), votes=2)
+    spec = GradingSpec.given(rubrics=rubrics_for(["instruction"], None), graders=("procedural",), votes=2)
     task = InstructionTask({"n": 6, "response": "off"})
     told = estimate(task, growth=Growth(agents=6, hops=0), later=LaterJobs(grading=spec))
     assert told.stages == ("making", "grading")

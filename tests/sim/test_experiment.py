@@ -1,23 +1,27 @@
 """Experiments: what they refuse, that arms share people and seeds, and that a stopped one goes on to the same file."""
 
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import duckdb
+import orjson
 import pytest
+from openai_faults import Latency
 from openai_server import OpenAIServer
 from pydantic import Field
 
 from populace.agents.actions import Action, Instruction
 from populace.agents.gateway.limits import Limits
+from populace.analysis.experiment.effects import read_findings
 from populace.personas.errors import PausedError, PopulaceError, SetupError
 from populace.sim.experiment.checking import code_hash
-from populace.sim.experiment.design import Experiment, Hypothesis, ManipulationCheck, OutcomeQuery
+from populace.sim.experiment.design import Experiment, Hypothesis, ManipulationCheck, OutcomeQuery, PeopleDesign
 from populace.sim.experiment.folder import run_experiment
 from populace.sim.growth import Growth
-from populace.sim.runfile.reader import open_run
+from populace.sim.runfile.reader import open_hub_or_run, open_run
 from populace.sim.scenario import Scenario, Settings
 
 BOUGHT = """
@@ -115,6 +119,10 @@ def content(path: Path) -> dict[str, list[tuple[Any, ...]]]:
         ({"factors": {"price": (2, 2)}}, ("level twice",)),
         ({"factors": {"price": 2}}, ("must have levels", "but 2 was given")),
         ({"replicates": 0}, ("replicates", "but 0")),
+        ({"replicates": {"price=2": 3}}, ("'price=8' has none",)),
+        ({"replicates": {"price=2": 3, "price=9": 2, "price=8": 1}}, ("no arm 'price=9'",)),
+        ({"people_design": "same"}, ("new, crossed or fixed", "'same'")),
+        ({"people": Growth(sources=("-",))}, ("standard input", "people_design='crossed'")),
         ({"alpha": 1.5}, ("alpha", "1.5")),
         ({"correction": "tukey"}, ("correction", "'tukey'")),
         ({"outcomes": [OutcomeQuery("a", "x"), OutcomeQuery("a", "y")]}, ("outcome 'a' is given twice",)),
@@ -170,15 +178,126 @@ def test_every_row_of_the_merged_file_tells_arm_and_replicate(folder: Path) -> N
 
 
 def test_arms_share_people_and_the_seed_of_a_replicate(folder: Path) -> None:
-    each = "SELECT list(agent ORDER BY ordinal) AS agents FROM agents GROUP BY arm, replicate"
-    same = f"SELECT count(DISTINCT agents) FROM ({each})"
-    assert merged(folder, same) == [(1,)]
+    each = "SELECT replicate, list(agent ORDER BY ordinal) AS agents FROM agents GROUP BY arm, replicate"
+    assert merged(folder, f"SELECT count(DISTINCT agents) FROM ({each}) GROUP BY replicate") == [(1,), (1,)]
+    assert merged(folder, f"SELECT count(DISTINCT agents) FROM ({each})") == [(2,)]
     seeds = merged(folder, "SELECT count(DISTINCT seed) FROM runs GROUP BY replicate")
     assert seeds == [(1,), (1,)]
     assert merged(folder, "SELECT count(DISTINCT seed) FROM runs") == [(2,)]
     one, other = shop(paired=False).all_arms
     unpaired = shop(paired=False)
     assert unpaired.seed_of(one, 1) != unpaired.seed_of(other, 1)
+
+
+def numbered_hub(path: Path, people: int) -> Path:
+    path.write_text("".join(f'{{"text": "Person {n}, who sells bread number {n * n}."}}\n' for n in range(people)))
+    return path
+
+
+def people_by_run(folder: Path) -> dict[tuple[str, int], set[str]]:
+    rows = merged(folder, "SELECT arm, replicate, list(agent) FROM agents GROUP BY ALL")
+    return {(arm, replicate): set(agents) for arm, replicate, agents in rows}
+
+
+def test_replicates_draw_different_people_from_a_hub_as_long_as_it_has_some(tmp_path: Path) -> None:
+    people = Growth(hub=numbered_hub(tmp_path / "hub.jsonl", 20), agents=8, hops=0)
+    out = tmp_path / "out"
+    run_experiment(shop(people=people), out, Shop)
+    lived = people_by_run(out)
+    assert lived["price=2", 1] == lived["price=8", 1]
+    assert not lived["price=2", 1] & lived["price=2", 2]
+    with open_hub_or_run(out / "experiment.duckdb") as read:
+        assert read_findings(read).scope.startswith("Each replicate has people of its own")
+    run_experiment(shop(people=people, replicates=3), out, Shop)
+    more = people_by_run(out)
+    assert more["price=2", 2] == lived["price=2", 2]
+    assert len(more["price=2", 3]) == 8
+    with open_hub_or_run(out / "experiment.duckdb") as read:
+        found = read_findings(read)
+    assert re.search(r"too few people .* \d+ fill 24 places", found.scope)
+    assert found.effects[0].is_for_these_people
+
+
+def test_arms_may_have_unequal_numbers_of_runs_and_runs_their_own_people(tmp_path: Path) -> None:
+    given = shop(replicates={"price=2": 3, "price=8": 2}, paired=False)
+    run_experiment(given, tmp_path / "out", Shop)
+    lived = people_by_run(tmp_path / "out")
+    assert sorted(lived) == [("price=2", 1), ("price=2", 2), ("price=2", 3), ("price=8", 1), ("price=8", 2)]
+    assert lived["price=2", 1] != lived["price=8", 1]
+    with open_hub_or_run(tmp_path / "out" / "experiment.duckdb") as read:
+        means = {one.arm: one.replicates for one in read_findings(read).means if one.outcome == "sold"}
+    assert means == {"price=2": 3, "price=8": 2}
+
+
+def test_an_experiment_that_was_begun_with_the_same_people_goes_on_with_them(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run_experiment(shop(people_design="fixed"), out, Shop)
+    stated = out / "experiment.json"
+    was = orjson.loads(stated.read_bytes())
+    del was["design"]["new_people"]
+    stated.write_bytes(orjson.dumps(was))
+    assert run_experiment(shop(replicates=3), out, Shop).run_now == 2
+    assert len({frozenset(one) for one in people_by_run(out).values()}) == 1
+    with open_hub_or_run(out / "experiment.duckdb") as read:
+        assert read_findings(read).effects[0].is_for_these_people
+    assert run_experiment(shop(people_design="crossed"), out, Shop).run_now == 0
+    with open_hub_or_run(out / "experiment.duckdb") as read:
+        assert not read_findings(read).effects[0].is_for_these_people
+
+
+NUMBERS = 60
+
+
+class React(Action):
+    """React to each of many things."""
+
+    name: ClassVar[str] = "react"
+    novelty = "none"
+    kind: Literal["react"]
+    reactions: list[float]
+
+    @property
+    def emitted_text(self) -> str:
+        return "Reacted."
+
+
+class Reacting(Scenario):
+    """How do people react? Each in their own way, and on average not at all."""
+
+    name = "reacting"
+    actions = (React,)
+    settings_type = ShopSettings
+    settings: ShopSettings
+
+    def mind(self) -> Any:
+        return self.react
+
+    def react(self, observation: Any, rng: random.Random) -> React:
+        own = random.Random(observation.agent)
+        treated = self.settings.price > 4
+        return React(kind="react", reactions=[(own.gauss() + rng.gauss() * 0.5) * treated for _ in range(NUMBERS)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("design", "low", "high"), [("new", 0, 0.14), ("crossed", 0, 0.14), ("fixed", 0.3, 1)])
+def test_reactions_that_differ_by_person_are_found_in_runs_of_the_same_people_alone(
+    design: PeopleDesign, low: float, high: float, tmp_path: Path
+) -> None:
+    """The p values of many outcomes whose mean over all people is 0: 5 % are below .05, with an error of 2.8 points."""
+    outcomes = [
+        OutcomeQuery(f"y{n}", f"SELECT agent, (payload->'reactions'->>{n})::DOUBLE AS value FROM emissions")
+        for n in range(NUMBERS)
+    ]
+    people = Growth(hub=numbered_hub(tmp_path / "hub.jsonl", 200), agents=40, hops=0)
+    given = shop(
+        replicates=5, people=people, outcomes=outcomes, hypotheses=[], checks=[], steps=1, people_design=design
+    )
+    run_experiment(replace(given, scenario=Reacting), tmp_path / "out", Reacting)
+    with open_hub_or_run(tmp_path / "out" / "experiment.duckdb") as read:
+        effects = [one for one in read_findings(read).effects if one.kind == "arm"]
+    found = sum(one.p < 0.05 for one in effects) / NUMBERS
+    assert len(effects) == NUMBERS
+    assert low <= found <= high
 
 
 def test_checks_are_asked_of_the_arms_that_they_name(folder: Path) -> None:
@@ -309,12 +428,99 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+def asked_at(server: OpenAIServer, replicates: int = 1) -> Experiment:
+    return replace(asking(), replicates=replicates, options={"model": "openai:m", "base_url": server.base_url})
+
+
+def recorded(folder: Path) -> int:
+    """The calls in all run files."""
+    found = 0
+    for file in (*(folder / "people").glob("*.duckdb"), *(folder / "runs").glob("*.duckdb")):
+        with open_run(file) as run:
+            found += run.query("SELECT count(*) FROM calls WHERE source = 'endpoint'").rows[0][0]
+    return found
+
+
+def hashes(folder: Path) -> list[Any]:
+    """The event hashes of all runs."""
+    found = []
+    for file in sorted((folder / "runs").glob("*.duckdb")):
+        with open_run(file) as run:
+            found += run.query("SELECT event_hash FROM runs").rows
+    return found
+
+
+def test_a_spent_budget_stops_all_runs_and_every_paid_answer_is_kept(tmp_path: Path) -> None:
+    with OpenAIServer() as server:
+        run_experiment(asked_at(server, 2), tmp_path / "whole", Asking, cache=False)
+        needed, server.calls = server.calls, 0
+        server.latency = Latency(0.05)
+        for most in (15, 28):
+            with pytest.raises(
+                PausedError,
+                match=rf"budget of {most} calls .* Spent: {most} calls, .* (Runs: \d of 4|People: \d of 2) left\.",
+            ):
+                run_experiment(
+                    asked_at(server, 2),
+                    tmp_path / "out",
+                    Asking,
+                    limits=Limits(max_calls=most),
+                    parallel=4,
+                    cache=False,
+                )
+            assert server.calls == recorded(tmp_path / "out") == most
+        run_experiment(asked_at(server, 2), tmp_path / "out", Asking, cache=False)
+        assert server.calls == needed
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
+
+
+def test_what_arms_ask_alike_is_paid_once_and_gives_the_same_results(tmp_path: Path) -> None:
+    with OpenAIServer() as server:
+        server.latency = Latency(0.02)
+        run_experiment(asked_at(server), tmp_path / "each", Asking, cache=False)
+        each, distinct = server.calls, len(server.by_body)
+        server.reset()
+        run_experiment(asked_at(server), tmp_path / "shared", Asking)
+        assert server.calls == distinct < each
+    assert hashes(tmp_path / "shared") == hashes(tmp_path / "each")
+
+
+def test_a_run_that_fails_lets_calls_of_the_others_end(tmp_path: Path) -> None:
+    with OpenAIServer() as server:
+        server.fail_forever('"temperature":1.5', "auth")
+        server.latency = Latency(0.05)
+        declared = replace(asked_at(server, 2), arms={"hot": {"temperature": 1.5}, "cold": {}})
+        with pytest.raises(PopulaceError):
+            run_experiment(declared, tmp_path / "out", Asking, parallel=4)
+        assert server.calls == recorded(tmp_path / "out")
+
+
+def test_calls_whose_end_was_not_seen_count_as_spent(tmp_path: Path) -> None:
+    ledger = tmp_path / "out" / "calls.jsonl"
+    with OpenAIServer() as server:
+        with pytest.raises(PausedError):
+            run_experiment(asked_at(server), tmp_path / "out", Asking, limits=Limits(max_calls=12))
+        with ledger.open("ab") as file:  # as a kill leaves it: one call is on its way, one line is cut
+            file.write(b'{"reserved":901,"tokens":250,"cost":0.5}\n{"reserved":902,"tok')
+        with pytest.raises(
+            PausedError, match=r"Spent: 12 calls, .* and up to 250 tokens, \$0\.5000 by calls whose use is"
+        ):
+            run_experiment(asked_at(server), tmp_path / "out", Asking, limits=Limits(max_calls=12))
+        assert server.calls == 12
+        with pytest.raises(PausedError, match="budget of 14 calls"):
+            run_experiment(asked_at(server), tmp_path / "out", Asking, limits=Limits(max_calls=14))
+        assert server.calls == 13
+        ledger.write_bytes(b"{}\n" + ledger.read_bytes())
+        with pytest.raises(PopulaceError, match=r"calls\.jsonl' is damaged .* or remove it"):
+            run_experiment(asked_at(server), tmp_path / "out", Asking)
+
+
 @pytest.mark.slow
 def test_one_budget_holds_for_all_runs_and_the_rest_goes_on(undisturbed: Path, tmp_path: Path) -> None:
     limits = Limits(max_calls=14, max_in_flight=4)
     with pytest.raises(PausedError, match=r"14 calls.* Runs: \d of \d left\."):
         run_experiment(asking(), tmp_path / "out", Asking, limits=limits, parallel=2)
-    files = [tmp_path / "out" / "people.duckdb", *(tmp_path / "out" / "runs").iterdir()]
+    files = [*(tmp_path / "out" / "people").iterdir(), *(tmp_path / "out" / "runs").iterdir()]
     spent = 0
     for file in files:
         with open_run(file) as run:

@@ -3,15 +3,20 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from openai_server import OpenAIServer
 
 from populace.agents.gateway.limits import Limits
 from populace.personas.errors import PausedError
+from populace.personas.sources import Skip, open_sources
 from populace.sim.growth import Growth
+from populace.sim.growth.sources import PassageStream
 from populace.sim.runfile.reader import FinishedRun
 from populace.sim.scenario import GrowthOnly
 from populace.sim.society import Society
@@ -102,3 +107,55 @@ def test_what_was_passed_over_is_counted_once_by_growth_that_was_stopped(
         grow(**to, base_url=openai_server.base_url, limits=Limits(max_calls=33, max_in_flight=1))
     run = Society.resume(tmp_path / "hub.duckdb", GrowthOnly, limits={"max_calls": 100}).run()
     assert [number for _, number, _ in run.sql(SKIPPED).rows] == [1, 1, 1]
+
+
+def test_what_is_passed_over_behind_the_last_text_is_in_the_file_too(grow: Grow, tmp_path: Path) -> None:
+    (folder := tmp_path / "texts").mkdir()
+    for name in ("a", "c", "e"):
+        (folder / f"{name}.txt").write_text("The very same words.")
+    for name in ("b", "d", "f", "g"):
+        (folder / f"{name}.txt").write_bytes(b"caf\xe9")
+    (folder / "h.odd").write_text("x")
+    run = grow(sources=(str(folder),), hops=0, fan_outs=())
+    found = {kind: number for kind, number, _ in run.sql(SKIPPED).rows}
+    assert found == {"in another encoding": 4, "of another kind": 1, "the same text again": 2}
+    assert run.sql("SELECT count(*) FROM passages").rows[0][0] + sum(found.values()) == 8
+
+
+WORDS = st.lists(st.sampled_from(["one", "two", "three", " ", "{", "5"]), max_size=5)
+BYTES = st.sampled_from([b"", b"\xff", b"\0"])
+FILES = st.dictionaries(st.text("abc", min_size=1, max_size=3), WORDS | BYTES, max_size=6)
+
+
+@settings(max_examples=60)
+@given(FILES, st.integers(1, 4))
+def test_what_is_read_is_kept_merged_or_skipped(files: dict[str, list[str] | bytes], most: int) -> None:
+    with TemporaryDirectory() as made:
+        Path(made, "zz.jsonl").write_text('{"text": "sure"}\n')
+        for name, held in files.items():
+            lines = held if isinstance(held, bytes) else b"\n".join(_line(word) for word in held)
+            Path(made, f"{name}.jsonl").write_bytes(lines)
+        sources = open_sources([made])
+        stream = PassageStream(sources, asked=lambda ids: set())
+        kept = []
+        while taken := stream.take(most):
+            kept += taken
+        skipped = [one for item in kept for one in item.skipped] + [*stream.rest, *sources.skips.take()]
+    merged = sum(one.number for one in skipped if one.kind is Skip.REPEATED)
+    assert len({item.passage.id for item in kept}) == len(kept)
+    assert sources.passages == len(kept) + merged
+    assert sources.skips.total == sum(one.number for one in skipped) - merged
+
+
+def _line(word: str) -> bytes:
+    return word.encode() if word in "{5" else orjson.dumps({"text": word})
+
+
+def test_a_large_file_is_read_no_further_than_a_sample_needs(
+    grow: Grow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("populace.sim.growth.sources._DRAWN_FROM", 50)
+    lines = [orjson.dumps({"text": f"Street number {n} counts the winter."}) for n in range(5000)]
+    (path := tmp_path / "large.jsonl").write_bytes(b"\n".join(lines))
+    run = grow(sources=(str(path),), hops=0, fan_outs=(), agents=2)
+    assert max(int(text.split()[2]) for (text,) in run.sql("SELECT text FROM passages").rows) < 50

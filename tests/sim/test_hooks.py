@@ -199,13 +199,13 @@ def test_a_world_needs_no_turn_to_have_lived(out: Path) -> None:
 
 
 def test_what_is_wrong_with_an_action_is_said_before_there_is_a_file(out: Path) -> None:
-    class Textless(Action):
+    class Nowhere(Action):
         """Nothing."""
 
-        name = "textless"
+        addressed = True
 
-    with pytest.raises(SetupError, match="The action Textless does not say which text it emits"):
-        run(with_(actions=(Textless,)), out)
+    with pytest.raises(SetupError, match="The action Nowhere is addressed and has no field `to`"):
+        run(with_(actions=(Nowhere,)), out)
     assert not out.exists()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hub_people import make_hub, townsfolk
+from openai_faults import Latency
 from openai_server import OpenAIServer
 from warm_process import WarmProcess
 
@@ -190,6 +191,15 @@ def test_a_cap_on_money_needs_a_price(fetch: Any) -> None:
         fetch(limits=Limits(max_cost=1.0))
     with pytest.raises(PausedError):
         fetch(limits=Limits(max_cost=1e-6), prices=Prices(1.0, 0.0))
+
+
+def test_requests_for_vectors_do_not_pass_a_cap(town: Path, fetch: Any, openai_server: OpenAIServer) -> None:
+    openai_server.latency = Latency(0.02)
+    with pytest.raises(PausedError, match=r"The budget of 1,000 tokens is spent \(\d+ were counted, and the next call"):
+        fetch(limits=Limits(max_tokens=1_000), chunk=5)
+    ((tokens, calls),) = in_hub(town, "SELECT sum(input_tokens), count(*) FROM calls")
+    assert 500 < tokens <= 1_000
+    assert calls == openai_server.calls
 
 
 def test_a_wrong_cosine_is_refused_before_anybody_is_asked(town: Path, openai_server: OpenAIServer) -> None:

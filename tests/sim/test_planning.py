@@ -51,7 +51,7 @@ def test_plans_and_reflections_are_calls_by_purpose_and_notes(whole: Path) -> No
 
 def test_a_plan_is_in_the_prompts_of_the_steps_for_which_it_holds(whole: Path) -> None:
     told = """
-        SELECT count(*), count(*) FILTER (contains(o.text, '- You plan: ' || m.text)) FROM observations AS o
+        SELECT count(*), count(*) FILTER (contains(o.text, 'You plan: ' || m.text)) FROM observations AS o
         JOIN memories AS m ON m.agent = o.agent AND m.kind = 'plan' AND o.step - m.step IN (0, 1)
     """
     assert sql(whole, told) == [(32, 32)]

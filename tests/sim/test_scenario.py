@@ -80,11 +80,23 @@ def test_a_fork_takes_no_intervention_into_its_past() -> None:
     check_interventions(before, 5, before=before, after=3)
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "../x", "a\\b", ".hidden", "two\nlines", "ends.", "x" * 65, " blank", 3])
+@pytest.mark.parametrize("name", ["a/b", "../x", "a\\b", ".hidden", "two\nlines", "ends.", "x" * 65, " blank", 3])
 def test_a_name_that_no_file_can_have_is_refused(name: Any) -> None:
     odd = type("Odd", (Errands,), {"name": name})
     with pytest.raises(SetupError, match=r"The scenario Odd (has no name|is called)"):
         check_scenario(odd())
+
+
+def test_a_scenario_is_named_after_its_class() -> None:
+    class MarketDay(Scenario):
+        """Nothing else."""
+
+    class SecondMarketDay(MarketDay):
+        """Named after itself."""
+
+    odd: Any = type("Odd", (Errands,), {})
+    assert (MarketDay.name, SecondMarketDay.name, odd.name) == ("market_day", "second_market_day", Errands.name)
+    check_scenario(MarketDay())
 
 
 @pytest.mark.parametrize("name", ["village", "half awake", "a-b_c.2", "Dörfer", "村", "c++"])

@@ -458,3 +458,40 @@ COMMENT ON COLUMN blocks.step IS 'Step';
 COMMENT ON COLUMN blocks.agent IS 'Agent';
 COMMENT ON COLUMN blocks.other IS 'The other agent where a tie is blocked; null where the agent itself is';
 COMMENT ON COLUMN blocks.since IS 'Step in which it was blocked';
+
+CREATE OR REPLACE VIEW requests AS
+WITH placed AS (
+    SELECT rowid AS call, unnest(parts) AS part, generate_subscripts(parts, 1) AS place FROM calls WHERE parts IS NOT NULL
+), told AS (
+    SELECT call, place, any_value(role) AS role, any_value(text) AS text
+    FROM placed JOIN request_parts USING (part) GROUP BY call, place
+), numbered AS (
+    SELECT *, place - row_number() OVER (PARTITION BY call, role ORDER BY place) AS turn FROM told
+), messages AS (
+    SELECT call, role, min(place) AS place, string_agg(text, chr(10) || chr(10) ORDER BY place) AS content
+    FROM numbered GROUP BY call, role, turn
+), whole AS (
+    SELECT call, list({'role': role, 'content': content} ORDER BY place) FILTER (role <> 'schema') AS messages,
+           string_agg(content, chr(10) || chr(10) ORDER BY place) FILTER (role <> 'schema') AS text,
+           any_value(content) FILTER (role = 'schema')::JSON AS response_format
+    FROM messages GROUP BY call
+)
+SELECT c.job, c.phase, c.number, c.owner, c.purpose, c.role, c.request_hash, c.replicate, c.attempt, c.source, c.sampling,
+       w.messages, w.text, w.response_format, c.raw
+FROM whole AS w JOIN calls AS c ON c.rowid = w.call;
+COMMENT ON VIEW requests IS 'The whole request of each call as it was sent, put together from request_parts';
+COMMENT ON COLUMN requests.job IS 'Job, as in jobs';
+COMMENT ON COLUMN requests.phase IS 'What the call was for: growth, step and so on';
+COMMENT ON COLUMN requests.number IS 'Hop, step or other number of the phase';
+COMMENT ON COLUMN requests.owner IS 'Passage or persona on whose behalf it was made';
+COMMENT ON COLUMN requests.purpose IS 'Name of the prompt';
+COMMENT ON COLUMN requests.role IS 'Role of the model that was asked';
+COMMENT ON COLUMN requests.request_hash IS 'Hash of the request, as in calls';
+COMMENT ON COLUMN requests.replicate IS 'Which of several answers to the same request, as in calls';
+COMMENT ON COLUMN requests.attempt IS 'Attempt at this request, from 1';
+COMMENT ON COLUMN requests.source IS 'Where the answer came from, as in calls';
+COMMENT ON COLUMN requests.sampling IS 'Sampling parameters that were sent, as JSON; null where none were';
+COMMENT ON COLUMN requests.messages IS 'The messages in their order, each with role and content';
+COMMENT ON COLUMN requests.text IS 'The contents of all messages, one after the other';
+COMMENT ON COLUMN requests.response_format IS 'The form of the answer that was asked for; null where none was';
+COMMENT ON COLUMN requests.raw IS 'The answer as it came; null when nothing came';

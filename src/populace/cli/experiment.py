@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import going_on
-from .options import limit_options, limits_of, prices_of, shared_option
+from .options import benchmark_options, check_benchmark, limit_options, limits_of, prices_of, shared_option
+from .show import stand_in_notice
 
 if TYPE_CHECKING:
     from populace.analysis.experiment.effects import Effect, Findings
     from populace.sim.experiment.design import Experiment
-    from populace.sim.runfile.reader import RunReader
 
 
 @click.command()
@@ -42,12 +42,8 @@ if TYPE_CHECKING:
 @click.option(
     "--format", "form", type=click.Choice(["csv", "stata"]), default="csv", show_default=True, help="Of them."
 )
-@click.option(
-    "--benchmark",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="People's own answers to items of its surveys, as JSONL or CSV (item, value, n, group), to compare with.",
-)
+@benchmark_options
+@click.option("--no-cache", is_flag=True, help="Ask anew what another run has asked alike; else it is asked once.")
 @limit_options
 @shared_option
 def experiment(
@@ -62,9 +58,11 @@ def experiment(
     export: Path | None,
     form: str,
     benchmark: Path | None,
+    margin: float | None,
+    no_cache: bool,
     **options: Any,
 ) -> None:
-    """Run the experiment that the Python FILE declares: each arm as often as it has replicates, over the same people.
+    """Run the experiment that the Python FILE declares: each arm as often as it has replicates.
 
     All runs are in one folder, with a merged file that answers SQL. Given again, it goes on where it stopped; finished,
     it shows what was found. Limits hold for all runs together. FILE may be the folder of a finished experiment.
@@ -73,8 +71,12 @@ def experiment(
 
     from populace.personas.errors import SetupError
 
+    if no_cache and options["cache"] is not None:
+        raise click.UsageError("--cache and --no-cache contradict each other; leave one out.")
+    options["cache"] = False if no_cache else options["cache"]
+    check_benchmark(benchmark, margin)
     if file.is_dir():
-        _show(file / "experiment.duckdb", export, form, benchmark)
+        _show(file / "experiment.duckdb", export, form, benchmark, margin)
         return
     if pilot is not None and not power:
         raise SetupError("--pilot gives standard deviations to --power; leave it out, or add --power.")
@@ -96,17 +98,14 @@ def experiment(
         _check_models(declared, folder, parallel, options)
         return
     _run(declared, folder, parallel, options)
-    _show(folder / "experiment.duckdb", export, form, benchmark)
+    _show(folder / "experiment.duckdb", export, form, benchmark, margin)
 
 
 def _run(declared: "Experiment", folder: Path, parallel: int, options: dict[str, Any]) -> None:
-    from populace.analysis.experiment.effects import check_statistics
     from populace.facade import experiment as run_experiment
 
     from .panel import ProgressPanel
 
-    if declared.correction != "none":
-        check_statistics()
     with going_on(folder, kept="run"):
         run_experiment(
             declared,
@@ -164,8 +163,8 @@ def _show_estimate(declared: "Experiment", options: dict[str, Any]) -> None:
         click.echo(sentence)
 
 
-def _show(path: Path, export: Path | None, form: str, benchmark: Path | None) -> None:
-    from populace.agents.procedural import PROCEDURAL_NOTICE
+def _show(path: Path, export: Path | None, form: str, benchmark: Path | None, margin: float | None) -> None:
+    from populace.analysis.experiment.benchmark import describe_distances, measure_distances, read_benchmark
     from populace.analysis.experiment.effects import read_findings
     from populace.analysis.experiment.tables import write_tables
     from populace.sim.runfile.reader import open_hub_or_run
@@ -175,9 +174,10 @@ def _show(path: Path, export: Path | None, form: str, benchmark: Path | None) ->
         for line in _lines(found):
             click.echo(line)
         if benchmark is not None:
-            click.echo(_nearness(merged, benchmark))
-        if not found.is_language_model:
-            click.echo(f"\n{PROCEDURAL_NOTICE}")
+            section = describe_distances(measure_distances(merged, read_benchmark(benchmark), margin=margin))
+            click.echo(_table(section.title, section.columns, section.rows))
+        if notice := stand_in_notice(merged):
+            click.echo(f"\n{notice}")
         if export is not None:
             written = write_tables(merged, found, export, "stata" if form == "stata" else "csv")
             click.echo(f"\nWritten to {export}: {', '.join(one.name for one in written)}.")
@@ -198,28 +198,16 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]
     return f"\n{title}\n{render_table(Section(title, columns, types, rows), width=terminal_width()).rstrip()}"
 
 
-def _nearness(merged: "RunReader", benchmark: Path) -> str:
-    """How far the answers of each arm are from people's."""
-    from populace.analysis.experiment.benchmark import nearness, read_benchmark
-
-    rows = [
-        (
-            *(one.arm, one.item, one.group, f"{one.distance:.3f}", one.measure, f"{one.ceiling:.3f}"),
-            *(f"{one.ceiling_95:.3f}", str(one.answers), str(one.people), "" if one.is_within else "differs"),
-        )
-        for one in nearness(merged, read_benchmark(benchmark))
-    ]
-    columns = ("arm", "item", "in", "distance", "measure", "noise", "95 %", "agents", "people", "")
-    return _table("Distance from people's answers, beside that of two samples of people", columns, rows)
-
-
 def _lines(found: "Findings") -> Iterator[str]:
     from populace.analysis.experiment.effects import NO_P, SECTIONS
     from populace.analysis.experiment.models import table_of_models, told_of_models
     from populace.analysis.table import visible
 
     seeds = "paired by seed" if found.paired else "seeds of their own"
-    yield visible(f"{found.name}: {found.replicates} replicates an arm, {seeds}; intervals of {1 - found.alpha:.0%}")
+    numbers = sorted({one.replicates for one in found.means} or {found.replicates})
+    said = " to ".join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))
+    yield visible(f"{found.name}: {said} replicates an arm, {seeds}; intervals of {1 - found.alpha:.0%}")
+    yield found.scope
     means = [(m.outcome, m.arm, _number(m.mean), _interval(m.low, m.high), str(m.replicates)) for m in found.means]
     yield _table("Means of arms, over runs", ("outcome", "arm", "mean", "interval", "runs"), means)
     for title, kinds in SECTIONS.items():
@@ -278,17 +266,34 @@ def _show_power(declared: "Experiment", pilot: Path | None) -> None:
             known = read_findings(merged)
     found = simulated_power(
         declared.hypotheses,
-        replicates=declared.replicates,
+        replicates={
+            name: declared.replicates_of(name) for one in declared.hypotheses for name in (one.arm, one.against)
+        },
         paired=declared.paired,
+        design=declared.people_design,
+        people=declared.people.agents,
         alpha=declared.alpha,
         correction=declared.correction,
         pilot=known,
         seed=declared.seed,
     )
-    columns = ("outcome", "arm", "against", "effect", "sd", "replicates", "power", "interval")
+    is_crossed = declared.people_design == "crossed"
+    columns = (
+        "outcome",
+        "arm",
+        "against",
+        "effect",
+        "sd",
+        *("people",) * is_crossed,
+        "replicates",
+        "power",
+        "interval",
+    )
     rows = [
         (
-            *(one.outcome, one.arm, one.against, f"{one.effect:+.4g}", f"{one.sd:.4g}", str(one.replicates)),
+            *(one.outcome, one.arm, one.against, f"{one.effect:+.4g}", f"{one.sd:.4g}"),
+            *(f"{one.error_people:.4g}",) * is_crossed,
+            " and ".join(dict.fromkeys((str(one.replicates), str(one.replicates_against)))),
             *(f"{one.power:.1%}", f"{one.low:.1%} to {one.high:.1%}"),
         )
         for one in found

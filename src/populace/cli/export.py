@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import option
-from .options import Command, shared_option
+from .options import Command, key_option, shared_option
 
 if TYPE_CHECKING:
     from populace.analysis.export import DatasetOptions, DatasetReport, Mix
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _FORMATS = (
     *("parquet", "jsonl", "csv", "huggingface", "openai", "sharegpt", "alpaca", "dpo", "dpo-standard", "tools"),
-    *("personahub", "npc-json", "ink", "yarn"),
+    *("personahub", "argilla", "label-studio", "npc-json", "ink", "yarn"),
 )
 #: Those of one run's characters, which are no rows.
 _CHARACTERS = frozenset({"npc-json", "ink", "yarn"})
@@ -60,7 +60,8 @@ def _side_options(prefix: str = "") -> Callable[[Command], Command]:
 @click.option(
     "--columns",
     metavar="NAME,...",
-    help="Columns beside those of the format: text, kind, payload, persona_text, step, or any field of the outputs.",
+    help="Columns beside those of the format: text, kind, payload, persona_text, step, reasoning, or any field of "
+    "the outputs.",
 )
 @click.option(
     "--map",
@@ -106,9 +107,10 @@ def _side_options(prefix: str = "") -> Callable[[Command], Command]:
     show_default=True,
     help="Outputs with personal data: flagged in a column, left out, or with the data replaced.",
 )
+@key_option
 @click.option("--licence", metavar="SPDX", help="The licence of sources that state none, when they are yours to give.")
 @click.option("--allow-procedural", is_flag=True, help="Export text of the stand-in too, labelled as such.")
-@click.option("--escape-formulas", is_flag=True, help="csv: an apostrophe before cells that a spreadsheet would run.")
+@click.option("--push", metavar="OWNER/NAME", help="Upload the folder to a private data set of the Hugging Face hub.")
 @shared_option
 def export(paths: tuple[Path, ...], **options: Any) -> None:
     """Write what runs made as a data set: accepted outputs, each with where it comes from.
@@ -124,9 +126,10 @@ def export(paths: tuple[Path, ...], **options: Any) -> None:
     text; --map names the fields of others. dpo needs preferences, tools needs messages and tools. npc-json, ink and
     yarn write the characters of one run of the task npc for a game, without a card.
     """
-    from populace.analysis.export import export_outputs, preview_outputs
+    from populace.analysis.export import export_outputs, preview_outputs, push_dataset
     from populace.analysis.export.shapes import DatasetFormat
     from populace.personas.errors import name_parameters
+    from populace.personas.rules.pseudonyms import use_key
 
     named = partial(option, train="--split", by="--split-by", similarity="--split-similarity")
     click.get_current_context().with_resource(name_parameters(named))
@@ -135,9 +138,13 @@ def export(paths: tuple[Path, ...], **options: Any) -> None:
         return
     runs, path = _runs_and_path(paths, options)
     asked = _options_of(options)
+    if options["key"]:
+        use_key(_first_run(runs), options["key"])
     if options["preview"]:
         _show(preview_outputs(runs, asked.format or DatasetFormat.JSONL, options["preview"], asked))
         return
+    if options["push"] and (asked.format or DatasetFormat.HUGGINGFACE) is not DatasetFormat.HUGGINGFACE:
+        raise click.UsageError("--push uploads a folder of --format huggingface; leave the other format out.")
     try:
         report = export_outputs(runs, path, asked)
     except KeyboardInterrupt:
@@ -145,6 +152,8 @@ def export(paths: tuple[Path, ...], **options: Any) -> None:
             click.echo(f"What was written is kept in {str(begun)!r}; the same command goes on with it.", err=True)
         raise
     _say(report, asked)
+    if options["push"]:
+        click.echo(f"Pushed to {push_dataset(path, options['push'])} (private).")
 
 
 def _export_characters(paths: tuple[Path, ...], options: dict[str, Any]) -> None:
@@ -172,6 +181,10 @@ def _runs_and_path(paths: tuple[Path, ...], options: dict[str, Any]) -> "tuple[t
     return paths[:-1], paths[-1]
 
 
+def _first_run(runs: "tuple[Path, ...] | Mix") -> Path:
+    return runs[0] if isinstance(runs, tuple) else runs.parts[0].file
+
+
 def _options_of(options: dict[str, Any]) -> "DatasetOptions":
     from populace.analysis.export import DatasetFormat, DatasetOptions, PersonalPolicy, Split, SplitBy
 
@@ -196,7 +209,6 @@ def _options_of(options: dict[str, Any]) -> "DatasetOptions":
         mapping=mapping,
         personal=PersonalPolicy(options["personal"]),
         split=split,
-        escape_formulas=options["escape_formulas"],
         **as_given,
     )
 
@@ -252,7 +264,10 @@ def _say(report: "DatasetReport", asked_for: "DatasetOptions") -> None:
         rows = f"{tally.personal_rows:,} row{'s' * (tally.personal_rows != 1)}"
         click.echo(f"Personal data were found in {rows}; patterns do not find everything.")
     if tally.formulas:
-        click.echo(f"{tally.formulas:,} cells begin like a formula (=, +, - or @), which a spreadsheet may run.")
+        click.echo(
+            f"{tally.formulas:,} cells begin like a formula (=, +, - or @), and have an apostrophe before them unless "
+            "POPULACE_CSV_FORMULAS=keep."
+        )
     click.echo(f"The card is in {str(report.card)!r}.")
     if any(is_so for (is_so,) in tally.by("procedural")):
         click.echo(PROCEDURAL_NOTICE, err=True)

@@ -11,6 +11,7 @@ from .guard import going_on
 from .options import limit_options, limits_of, prices_of, sampling_options
 from .run import scenario_of
 from .show import show_estimate
+from .solve import named_or_stored
 
 if TYPE_CHECKING:
     from populace.sim.config import RoleModel
@@ -32,11 +33,9 @@ GRADING = ("responding", "grading", "comparing")
     "--grader",
     "graders",
     multiple=True,
-    default=("procedural",),
-    show_default=True,
     metavar=_MODELS,
     help="Who grades: openai:NAME, gguf:PATH, procedural, or procedural:accuracy=0.8, a stand-in that keeps to its "
-    "own rule at this rate; may be given again.",
+    "own rule at this rate; may be given again.  [default: the run's grader or model]",
 )
 @click.option("--votes", type=int, help="Votes of each grader.  [default: 3; 1 with --pairwise]")
 @click.option("--threshold", type=float, help="The least grade that passes, 0 to 1.  [default: 0.5]")
@@ -51,7 +50,7 @@ GRADING = ("responding", "grading", "comparing")
     metavar="K",
     help="Have a teacher respond K times to each output first, and grade or compare these responses.",
 )
-@click.option("--teacher", metavar="MODEL[@URL]", default="procedural", show_default=True, help="Who responds.")
+@click.option("--teacher", metavar="MODEL[@URL]", help="Who responds.  [default: the run's solver or model]")
 @click.option("--script", type=_PATH, help="The scenario's script, when it has moved.")
 @click.option("--estimate", "is_estimated", is_flag=True, help="Say what it would take in calls, tokens and money.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
@@ -74,7 +73,7 @@ def grade(run: Path, rubric: str | None, graders: Sequence[str], is_estimated: b
     from populace.sim.grading.grading import GradingJob, GradingSpec, grader_roles, rubrics_for
     from populace.sim.tasks.outputs import parse_models
 
-    given = parse_models(graders, "grader", "--votes")
+    given = named_or_stored(run, parse_models(graders, "grader", "--votes"), "grader", options)
     for name, needed, is_there in (
         ("pairs", "--pairwise", options["pairwise"]),
         ("threshold", "grades, not --pairwise", not options["pairwise"]),
@@ -101,7 +100,8 @@ def _respond(run: Path, options: Mapping[str, Any], *, is_estimated: bool) -> bo
     from populace.sim.grading.responding import RespondingSpec, has_responses
     from populace.sim.tasks.outputs import parse_models
 
-    teacher, *others = parse_models((options["teacher"],), "teacher", "--responses")
+    named = parse_models((options["teacher"],), "teacher", "--responses") if options["teacher"] else ()
+    teacher, *others = named_or_stored(run, named, "solver", options)
     if others:
         raise click.UsageError("--teacher names one model; leave the others out.")
     chosen = {name: options[name] for name in ("responses", "kinds", "n")} | {"all": options["all_"]}
@@ -146,7 +146,7 @@ def _run(
     asked = {
         "model": first.model,
         "base_url": first.base_url or options["base_url"],
-        "prices": prices_of(options),
+        "prices": prices_of(options) or first.prices,
         "batch": options["batch"],
         "seed": options["seed"],
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import option
-from .options import LIMITS, Command, asked_of, limit_options, limits_of, sampling_options, shared_option
+from .options import LIMITS, Command, asked_of, key_option, limit_options, limits_of, sampling_options, shared_option
 
 if TYPE_CHECKING:
     from populace.sim.growth import Growth
@@ -127,21 +127,25 @@ def _options(command: Command) -> Command:
 @_options
 @limit_options
 @sampling_options
+@key_option
 @shared_option
 def grow(sources: tuple[str, ...], hub: Path, **options: Any) -> None:
     """Grow people into a hub: from texts, and from hop to hop the people around them.
 
-    SOURCES are files (text, Markdown, HTML, PDF, JSONL, CSV, Parquet, Arrow; also compressed), folders, patterns, and
-    - for standard input; none for the corpus that ships. The same command on a hub that is there continues where
-    it stopped; with more --hops, a higher --limit or further sources behind the earlier ones it grows on from what is
-    there.
+    SOURCES are files (text, Markdown, HTML, PDF, DOCX, EPUB, JSONL, CSV, Parquet, Arrow; text and tables of it also
+    compressed), folders, patterns, and - for standard input; none for the corpus that ships. The same command on a hub
+    that is there continues where it stopped; with more --hops, a higher --limit or further sources behind the earlier
+    ones it grows on from what is there.
     """
     from populace.personas.database import is_made
     from populace.personas.errors import name_parameters
+    from populace.personas.rules.pseudonyms import use_key
 
     named = partial(option, agents="--limit", form="--structured")
     click.get_current_context().with_resource(name_parameters(named))
     growth = _growth(sources, options)
+    if options["key"]:
+        use_key(hub, options["key"])
     if options["estimate"] or options["sample"]:
         _estimate(growth, options)
     elif is_made(hub):

@@ -45,11 +45,17 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: 
         return _complain(*_refused_by_system(error))
     except Exception as error:
         # Imported here, because the rooms take seconds to load and help should not wait for them.
-        from populace.personas.database import is_damage, is_interrupt, said
+        from populace.personas.database import is_damage, is_interrupt, is_out_of_memory, said
         from populace.personas.errors import PausedError, PopulaceError, SetupError
 
         if is_interrupt(error):
             return _complain("Stopped.", 130)
+        if is_out_of_memory(error):
+            return _complain(
+                f"There was not enough memory ({said(error)}); free some, or ask for less at once (a smaller --limit, "
+                "fewer rows or people), then run the same command again. What was committed is kept.",
+                1,
+            )
         if is_damage(error):
             return _complain(f"A database is damaged ({said(error)}); restore its file from a copy.", 1)
         if not isinstance(error, PopulaceError):

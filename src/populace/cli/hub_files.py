@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .hub_people import changes_in_lines
-from .options import shared_option
-from .show import notice_of
+from .options import key_option, shared_option
+from .show import stand_in_notice
 
 if TYPE_CHECKING:
     from populace.personas.formats.exporting import ExportReport
@@ -70,7 +70,7 @@ def export(hub_path: Path, file: Path, form: str | None, select: str | None, wit
     if to_stdout and wanted is ExportFormat.PARQUET and sys.stdout.isatty():
         raise SetupError("Parquet is nothing that a terminal can show; give a file, or send it to a pipe.")
     with open_hub(hub_path) as hub:
-        notice = notice_of(hub)
+        notice = stand_in_notice(hub)
         given: dict[str, Any] = {
             "select": select,
             "duplicates": "duplicates" in with_,
@@ -149,13 +149,15 @@ def _say_exported(report: "ExportReport", *, to_stdout: bool) -> None:
     default=False,
     help="Judge the descriptions by the rules of quality.  [default: --no-quality]",
 )
+@key_option
 @click.option("--strict", is_flag=True, help="Stop at the first row that cannot be imported.")
 @shared_option
 def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
     """Import people from JSONL, CSV, TSV, Parquet, Arrow or JSON graph files, packed or not, or from a whole hub.
 
     Persona Hub's people, task rows and elite and Nemotron-Personas are known by their columns; of any other table say
-    where the text stands: --map text=COLUMN. All other columns are kept as attributes.
+    where the text stands: --map text=COLUMN; with --compose, rows without a text get one. All other columns are kept as
+    attributes.
 
     People who come as columns alone are described by --compose, or else in English by the columns that are known (age,
     sex, city, occupation, ...); what these columns state becomes their profiles. Languages are told where neither a
@@ -172,6 +174,7 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
     from populace.personas.formats.importing import import_files
     from populace.personas.formats.options import ImportOptions, parse_mapping
     from populace.personas.hub.file import filled_hub
+    from populace.personas.rules.pseudonyms import use_key
 
     wish = ImportOptions.given(
         mapping=parse_mapping(options["mapping"]),
@@ -186,6 +189,8 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
         click.echo(f"{str(hub_path)!r} is equal to the hub of {whole.people:,} people that {str(files[0])!r} holds.")
         return
     with filled_hub(hub_path) as hub, _shown() as progress:
+        if options["key"]:
+            use_key(hub_path, options["key"])
         for report in import_files(hub, files, wish, progress=progress):
             _say_imported(report)
             if report.unlicensed:

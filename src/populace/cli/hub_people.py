@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import going_on
-from .options import asked_of, limit_options, prices_of, sampling_options, shared_option
+from .options import asked_of, key_option, limit_options, prices_of, sampling_options, shared_option
 
 if TYPE_CHECKING:
     from populace.personas.hub.check import CheckReport
@@ -37,6 +37,7 @@ _LINES = 20
     "it (English) and else kept, or kept. Given, it looks again at those that were rejected or kept for it.  "
     "[default: reject, but for single clauses, which are rewritten]",
 )
+@key_option
 @click.option("--preview", is_flag=True, help="Show each replacement in its sentence, and change nothing.")
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Replacements that are shown.")
 def check(
@@ -45,6 +46,7 @@ def check(
     language: str | None,
     personal: str,
     first_person: str | None,
+    key: Path | None,
     preview: bool,
     limit: int,
 ) -> None:
@@ -60,12 +62,15 @@ def check(
     from populace.personas.hub.check import judge_people
     from populace.personas.hub.file import open_hub
     from populace.personas.rules import Policy
+    from populace.personas.rules.pseudonyms import use_key
 
     policy = None if personal == "ignore" else Policy(personal)
     if preview:
         _preview(hub_path, policy or Policy.KEEP, limit)
         return
     with open_hub(hub_path, write=True) as hub:
+        if key:
+            use_key(hub_path, key)
         report = judge_people(
             hub,
             quality=quality,
@@ -152,9 +157,8 @@ _TIERS = {"1": "1%", "1%": "1%", "0.1": "0.1%", "0.1%": "0.1%"}
 @click.argument("hub", type=click.Path(path_type=Path))
 @click.option(
     "--model",
-    default="procedural",
-    show_default=True,
-    help="procedural, openai:NAME for any OpenAI-compatible endpoint, or gguf:PATH.",
+    help="procedural, openai:NAME for any OpenAI-compatible endpoint, or gguf:PATH.  [default: the model that grew "
+    "the hub]",
 )
 @click.option("--where", metavar="SQL", help="Whom: a condition on the columns of personas and profiles.")
 @click.option("--n", type=int, help="How many of them, drawn by chance.  [default: all]")

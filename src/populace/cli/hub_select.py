@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from .options import shared_option
-from .show import notice_of, terminal_width
+from .show import stand_in_notice, terminal_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -250,7 +250,7 @@ def graph(
             _whole(file, picture, colour, seed=seed, communities=sought, as_json=as_json)
         else:
             _around(file, around, radius, picture, as_json=as_json)
-        if notice := notice_of(file):
+        if notice := stand_in_notice(file):
             click.echo(notice, err=True)
 
 
@@ -279,7 +279,7 @@ def _whole(
         excerpt = central_excerpt(hub, network)
         shown = None if labels is None or colour == "hop" else communities_of(hub, excerpt, labels)
         title = f"The people of {hub.path.name}"
-        note = notice_of(hub)
+        note = stand_in_notice(hub)
         write_picture(excerpt, picture, title=title, communities=shown, note=note, of=hub.path.name)
         click.echo(f"Wrote {picture}", err=as_json)
 
@@ -301,7 +301,7 @@ def _around(hub: "HubFile", around: str, radius: int, picture: Path | None, *, a
         from populace.analysis.picture.page import write_picture
 
         name = hub.path.name
-        write_picture(near.excerpt, picture, title=f"The people of {name}", note=notice_of(hub), of=name)
+        write_picture(near.excerpt, picture, title=f"The people of {name}", note=stand_in_notice(hub), of=name)
         click.echo(f"Wrote {picture}", err=as_json)
 
 

@@ -140,4 +140,5 @@ def _make(task: Any, script: Path | None, options: dict[str, Any], **growth: Any
         click.echo(visible(notice), err=True)
     with going_on(society.path, otherwise=", or begin anew at another path"):
         finished = society.run()
-    show_made(finished.path)
+    if code := show_made(finished.path):
+        click.get_current_context().exit(code)

@@ -20,7 +20,7 @@ SAMPLING = ("temperature", "top_p", "extra_body")
 #: Options that bound a run, by the names that its limits have.
 LIMITS = (
     *("max_in_flight", "rpm", "tpm", "max_calls", "max_tokens", "max_cost", "max_error_rate", "timeout", "wait"),
-    *("retry_refusals", *SAMPLING),
+    *("max_rejected", "min_yield", "max_response_bytes", "retry_refusals", *SAMPLING),
 )
 
 _SOCIETY = (
@@ -101,6 +101,12 @@ _TASK = (
         help="Runs, hubs, Parquet or JSONL whose texts must not be nearly repeated; may be given again.",
     ),
     click.option(
+        "--verify",
+        type=click.IntRange(min=0, max=64),
+        metavar="N",
+        help="Of a problem: solutions by the solver of which most must find its answer; 0 for none.  [default: 1]",
+    ),
+    click.option(
         "--tools", metavar="FILE", help="Run of tool or tool-code, or PersonaHub's JSONL, with the tools to use."
     ),
     click.option(
@@ -112,7 +118,7 @@ _TASK = (
 )
 _TASK_SETTINGS = (
     *("per_persona", "prompting", "shots", "demonstrations", "language", "until_novelty", "against"),
-    *("tools", "execute"),
+    *("tools", "execute", "verify"),
 )
 
 _PLACES = (
@@ -170,12 +176,27 @@ _BOUNDS = (
         type=float,
         help="Share of the latest calls that may fail before the run pauses; 1 for never.  [default: 0.8]",
     ),
+    click.option(
+        "--max-rejected",
+        type=float,
+        help="Share of a task's first 20 answers that one check may reject before the run pauses; 1 for any.  "
+        "[default: 0.8]",
+    ),
+    click.option(
+        "--min-yield",
+        type=float,
+        help="Share of a task's outputs that must be accepted, or the run pauses once 50 show that fewer are; 0 for "
+        "any.  [default: 0.1]",
+    ),
     click.option("--timeout", type=float, help="Seconds a call may take.  [default: 120]"),
     click.option(
         "--wait",
         type=float,
         metavar="SECONDS",
         help="How long to wait for an endpoint that is gone before the run pauses; 0 not at all.  [default: 300]",
+    ),
+    click.option(
+        "--max-response-bytes", type=int, help="Bytes of a response that are read at most.  [default: 16777216]"
     ),
 )
 
@@ -192,6 +213,21 @@ _SAMPLING = (
     click.option("--extra-body", metavar="JSON", help="Further parameters of every request, as '{\"top_k\": 40}'."),
 )
 
+_BENCHMARK = (
+    click.option(
+        "--benchmark",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="People's own answers to items of its surveys, as JSONL or CSV (item, value, n, group), to compare with.",
+    ),
+    click.option(
+        "--margin",
+        type=float,
+        metavar="DISTANCE",
+        help="Distance from people's answers that is near enough: answers shown to be within it are equivalent.",
+    ),
+)
+
 
 def bound_options(command: Command) -> Command:
     """The command with the options that bound calls and costs."""
@@ -206,6 +242,19 @@ def limit_options(command: Command) -> Command:
 def sampling_options(command: Command) -> Command:
     """The command with the options of how the model samples."""
     return _with(command, _SAMPLING)
+
+
+def benchmark_options(command: Command) -> Command:
+    """The command with the options that compare answers with people's."""
+    return _with(command, _BENCHMARK)
+
+
+def check_benchmark(benchmark: Path | None, margin: float | None) -> None:
+    """Raise `SetupError` for a margin without people to compare with."""
+    from populace.personas.errors import SetupError
+
+    if margin is not None and benchmark is None:
+        raise SetupError("--margin says which distance from people is near enough; give their answers by --benchmark.")
 
 
 def embedding_options(command: Command) -> Command:
@@ -255,6 +304,16 @@ def shared_option(command: Command) -> Command:
         expose_value=False,
         callback=_share,
         help="Make files that others may read, as the umask says.  [default: yours alone, mode 0600]",
+    )(command)
+
+
+def key_option(command: Command) -> Command:
+    """The command with the option that gives a hub or a run the key that its pseudonyms are drawn with."""
+    return click.option(
+        "--key",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Draw pseudonyms with the key in this file (made when there is none), so that a name has the same one in "
+        "every hub with this key.  [default: a key of its own, in HUB.key]",
     )(command)
 
 

@@ -80,7 +80,7 @@ def _facts(gateway: "Gateway") -> Table:
         "budget": _budget(gateway),
         "outcomes": _outcomes(gateway),
         "recalled": _recalled(gateway),
-        "note": [] if gateway.model.is_language_model else [_STAND_IN],
+        "note": [] if gateway.model.is_language_model or not gateway.calls else [_STAND_IN],
     }
     for label, said in rows.items():
         if parts := list(said):
@@ -132,6 +132,8 @@ def _outcomes(gateway: "Gateway") -> Iterator[str]:
 def _recalled(gateway: "Gateway") -> Iterator[str]:
     for source, count in dict(gateway.meter.recalled).items():
         yield f"{count:,} from {_RECALLED.get(source, source)}"
+    if gateway.meter.damaged:
+        yield f"{gateway.meter.damaged:,} damaged rows of the cache ignored"
 
 
 def _purposes(gateway: "Gateway", *, is_wide: bool) -> Table | None:

@@ -144,7 +144,7 @@ _STYLES = {"ok": "green", "no": "red", "unknown": "yellow"}
 
 
 @click.command()
-@click.option("--model", default="procedural", show_default=True, help="The model, as `populace run` takes it.")
+@click.option("--model", required=True, help="The model to check: openai:NAME, or gguf:PATH.")
 @click.option("--base-url", multiple=True, help="Endpoint; may be given again.  [default: OPENAI_BASE_URL]")
 @click.option("--embeddings", metavar="MODEL", help="An embedding model to try at the same endpoint.")
 @click.option("--price", metavar="IN/OUT[/CACHED]", help="Dollars for a million tokens, where they are not known.")
@@ -160,12 +160,10 @@ def doctor(model: str, base_url: tuple[str, ...], embeddings: str | None, price:
 
     from populace.agents.endpoint.models import open_model
     from populace.agents.gateway.budget import given_prices, known_prices
-    from populace.agents.procedural import PROCEDURAL_NOTICE
 
     handle = open_model(model, base_url=base_url or None, timeout=timeout)
     if not handle.is_language_model:
-        click.echo(f"Model {handle.name} needs no endpoint, so there is nothing to check. {PROCEDURAL_NOTICE}")
-        return
+        raise click.UsageError(f"{handle.name} has no endpoint to check; name a model, as --model openai:NAME.")
     prices = given_prices(price) if price is not None else known_prices(handle)
     console = Console(width=terminal_width(), highlight=False)
     examinations = asyncio.run(_all(handle, console, timeout, embeddings, prices))

@@ -133,9 +133,11 @@ def live(society: "Society") -> None:
 
     with going_on(society.path, otherwise=", or begin anew at another path"):
         finished = society.run()
-    show_finished(finished.path, society.scenario.name)
+    code = show_finished(finished.path, society.scenario.name)
     if society.scenario.surveys:
         click.echo(f"What was answered to its surveys: `populace survey {quote(str(finished.path))}`.")
+    if code:
+        click.get_current_context().exit(code)
 
 
 def _run(scenario: "type[Scenario]", script: Path | None, **options: Any) -> None:

@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from populace.analysis.provenance import Ask
+    from populace.analysis.table import Queryable
     from populace.personas.hub import HubFile
     from populace.sim.estimate import Estimate
     from populace.sim.runfile.reader import RunReader
 
-#: The stand-in gives its name to whatever it writes.
-_BY_STAND_IN = "SELECT 1 FROM personas WHERE model = 'procedural' LIMIT 1"
-_HAS_RUN = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'runs'"
-_RUN_BY_STAND_IN = "SELECT 1 FROM runs WHERE NOT is_language_model"
-_KNOW_MODELS = """
-SELECT table_name FROM duckdb_columns()
-WHERE column_name = 'model' AND table_name IN ('personas', 'profiles', 'biographies', 'elites')
-"""
+
+#: The exit code of a task whose people have run out before all its rows were accepted.
+_SHORT = 4
 
 
 def terminal_width(most: int = 140, *, unknown: int = 110) -> int:
@@ -31,21 +30,26 @@ def terminal_width(most: int = 140, *, unknown: int = 110) -> int:
     return min(shutil.get_terminal_size((unknown, 40)).columns, most)
 
 
-def show_finished(path: Path, scenario: str) -> None:
-    """Print what came of the run of a scenario: people that were grown, data that was made, or a society."""
+def show_finished(path: Path, scenario: str) -> int:
+    """Print what came of the run of a scenario: people that were grown, data that was made, or a society.
+
+    Gives the exit code of the command that ran it.
+    """
     from populace.sim.scenario import GrowthOnly
 
     if scenario == GrowthOnly.name:
         show_growth(path)
-    elif not show_made(path):
+        return 0
+    code = show_made(path)
+    if code is None:
         show_run(path)
+    return code or 0
 
 
 def show_run(path: Path) -> None:
     """Print the summary of a run, the answers to three questions that fit it, and how to ask on."""
     from rich.console import Console
 
-    from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.questions import answers_of
     from populace.analysis.summary import summarise
     from populace.analysis.table import render_table, visible
@@ -53,14 +57,16 @@ def show_run(path: Path) -> None:
 
     console = Console(width=terminal_width(), highlight=False)
     with open_run(path) as run:
-        summary = summarise(run)
+        summary, notice = summarise(run), stand_in_notice(run)
+        if mixture := mixture_note(run):
+            click.echo(f"\n{mixture}")
         console.print(f"\n{visible(str(path))}", style="bold", markup=False)
         for name, value in summary.as_rows():
             click.echo(_line(name, value, console.width))
         for note in filter(None, (_shortfall(run), summary.silence)):
             console.print(f"\n{note}", markup=False, soft_wrap=True)
-        if not summary.is_language_model:
-            console.print(f"\n{PROCEDURAL_NOTICE}", style="italic", markup=False)
+        if notice:
+            console.print(f"\n{notice}", style="italic", markup=False)
         for answer in answers_of(run, 3):
             console.print(f"\n{visible(answer.question.title)}", style="bold", markup=False)
             console.print(visible(answer.question.sql), style="dim", markup=False, soft_wrap=True)
@@ -74,30 +80,35 @@ def show_run(path: Path) -> None:
     )
 
 
-def show_made(path: Path) -> bool:
-    """Print what came of a task, and what can be done with it; nothing, and False, where the run is of no task."""
-    from populace.agents.procedural import PROCEDURAL_NOTICE
+def show_made(path: Path) -> int | None:
+    """Print what came of a task, and what can be done with it; nothing, and None, where the run is of no task.
+
+    Gives the exit code: 0, or 4 when people ran out before all rows were accepted.
+    """
     from populace.analysis.data_summary import summarise_data
     from populace.analysis.table import visible
     from populace.sim.runfile.reader import open_run
 
     with open_run(path) as run:
         made = summarise_data(run)
-    if made is None:
-        return False
+        if made is None:
+            return None
+        notice, mixture = stand_in_notice(run), mixture_note(run)
+    if mixture:
+        click.echo(f"\n{mixture}")
     click.echo(f"\n{visible(str(path))}")
     for name, value in made.as_rows():
         click.echo(_line(name, visible(value), terminal_width()))
     if made.shortfall:
         click.echo(f"\n{visible(made.shortfall)}")
-    if not made.is_language_model:
-        click.echo(f"\n{PROCEDURAL_NOTICE}")
+    if notice:
+        click.echo(f"\n{notice}")
     file = quote(str(path))
     click.echo(
         f"\nNext: `populace funnel {file}` shows the yield by stage, `populace export {file} FILE --format jsonl` "
         f"writes the accepted rows."
     )
-    return True
+    return _SHORT if made.has_run_short else 0
 
 
 def _line(name: str, value: str, width: int) -> str:
@@ -113,7 +124,6 @@ def _line(name: str, value: str, width: int) -> str:
 
 def show_growth(path: Path) -> None:
     """Print what came of growing a hub, and what can be done with it."""
-    from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.hub_summary import distances_of, read_grown, read_hops, skipped_of
     from populace.analysis.table import render_table, visible
     from populace.sim.growth import Growth
@@ -122,7 +132,7 @@ def show_growth(path: Path) -> None:
 
     with open_run(path) as run:
         grown, hops, distances, skipped = read_grown(run), read_hops(run), distances_of(run), skipped_of(run)
-        growth = Growth.model_validate_json(run_of(run).growth_settings)
+        growth, notice = Growth.model_validate_json(run_of(run).growth_settings), stand_in_notice(run)
     click.echo(f"\n{visible(str(path))}")
     for name, value in grown.as_rows():
         click.echo(f"  {name:<12} {visible(value)}")
@@ -130,8 +140,8 @@ def show_growth(path: Path) -> None:
     for sentence in (distances, grown.ending, growth.shortfall(grown.people), *skipped):
         if sentence:
             click.echo(visible(sentence))
-    if not grown.is_language_model:
-        click.echo(PROCEDURAL_NOTICE)
+    if notice:
+        click.echo(notice)
     hub = quote(str(path))
     click.echo(
         f"Next: `populace run village --hub {hub}` runs a society of them, `populace hub info {hub}` says who they are."
@@ -156,22 +166,25 @@ def show_estimate(result: "Estimate") -> None:
         click.echo(sentence)
 
 
-def stand_in_notice(run: "RunReader") -> str:
-    """The sentence that goes with the text of a run or hub; empty where the stand-in wrote nothing of it.
+def stand_in_notice(file: "Queryable | HubFile") -> str:
+    """The sentence that goes with the text of a run, hub or experiment; empty where the stand-in wrote nothing of it.
 
     It belongs on standard error: so it goes wherever the text goes, and into no file that is read by machines.
     """
     from populace.agents.procedural import PROCEDURAL_NOTICE
+    from populace.analysis.provenance import has_stand_in
 
-    by_stand_in = run.query(_BY_STAND_IN).rows or (run.query(_HAS_RUN).rows and run.query(_RUN_BY_STAND_IN).rows)
-    return PROCEDURAL_NOTICE if by_stand_in else ""
+    return PROCEDURAL_NOTICE if has_stand_in(_ask(file)) else ""
 
 
-def notice_of(hub: "HubFile") -> str:
-    """The sentence that goes with the people of a hub; empty when the stand-in wrote nothing about any of them."""
-    from populace.agents.procedural import PROCEDURAL_NOTICE
+def mixture_note(run: "Queryable", answered: "Sequence[str]" = ()) -> str:
+    """The sentence that comes first where several models wrote the run, or others `answered`; else empty."""
+    from populace.analysis.provenance import name_mixture
+    from populace.analysis.table import visible
 
-    for (table,) in hub.con.execute(_KNOW_MODELS).fetchall():
-        if hub.con.execute(f"SELECT 1 FROM {table} WHERE model = 'procedural' LIMIT 1").fetchall():  # noqa: S608 - ours
-            return PROCEDURAL_NOTICE
-    return ""
+    return visible(name_mixture(_ask(run), answered))
+
+
+def _ask(file: "Queryable | HubFile") -> "Ask":
+    con = getattr(file, "con", None)
+    return lambda sql: file.query(sql).rows if con is None else con.execute(sql).fetchall()  # type: ignore[union-attr]

@@ -21,23 +21,22 @@ if TYPE_CHECKING:
 _MADE_BY = "SELECT scenario, scenario_file, is_language_model FROM runs"
 
 
-def _solvers(default: str | None) -> Callable[..., Any]:
+def _solvers(*, is_required: bool) -> Callable[..., Any]:
     return click.option(
         "--solver",
         "solvers",
         multiple=True,
-        default=None if default is None else (default,),
-        required=default is None,
+        required=is_required,
         metavar="MODEL[@URL][,...]",
-        show_default=default is not None,
         help="Who solves: openai:NAME, gguf:PATH, procedural, or procedural:accuracy=0.8, a stand-in that answers "
-        "rightly at this rate the problems of the stand-in; may be given again.",
+        "rightly at this rate the problems of the stand-in; may be given again."
+        + ("" if is_required else "  [default: the run's solver or model]"),
     )
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@_solvers("procedural")
+@_solvers(is_required=False)
 @click.option("--samples", type=int, help="Solutions by each solver and method.  [default: 3]")
 @click.option(
     "--method",
@@ -72,7 +71,7 @@ def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any
     from .panel import ProgressPanel
     from .show import show_estimate
 
-    given = parse_solvers(solvers)
+    given = named_or_stored(run, parse_solvers(solvers), "solver", options)
     asked = _asked(given[0], options)
     _check_problems(run, options["kinds"])
     names = ("samples", "execute", "threshold", "kinds", "n")
@@ -102,7 +101,19 @@ def _asked(solver: "RoleModel", options: Mapping[str, Any]) -> dict[str, Any]:
 
     same = {name: options[name] for name in ("batch", "seed")}
     handle = open_model(solver.model, base_url=solver.base_url or options["base_url"])
-    return same | {"model": handle, "prices": prices_of(options)}
+    return same | {"model": handle, "prices": prices_of(options) or solver.prices}
+
+
+def named_or_stored(
+    run: Path, named: Sequence["RoleModel"], role: str, options: Mapping[str, Any]
+) -> Sequence["RoleModel"]:
+    """The models that were named, or else the one that did this, or all, in the run."""
+    from populace.sim.run_models import stored_model
+
+    if named:
+        return named
+    own = stored_model(run, role=role, has_address=bool(options["base_url"]))
+    return [own.model_copy(update={"base_url": options["base_url"]}) if options["base_url"] else own]
 
 
 def resume_solving(run: Path, job: int, given: Mapping[str, Any]) -> None:
@@ -182,7 +193,7 @@ def _show(run: Path, done: "OutputJobReport") -> None:
 
 @click.command()
 @click.argument("target", metavar="RUN|FILE.jsonl", type=click.Path(path_type=Path))
-@_solvers(None)
+@_solvers(is_required=True)
 @click.option(
     "--method", type=click.Choice(["text", "program"]), default="text", show_default=True, help="As in solve."
 )

@@ -1,6 +1,7 @@
 """`populace survey` and `ask`: what the agents of a run are asked, in it or now, and what they answered."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,17 @@ import click
 
 from .diversity import show_result
 from .guard import going_on
-from .options import embedding_options, embeddings_of, limit_options, limits_of, prices_of, sampling_options
-from .show import show_estimate
+from .options import (
+    benchmark_options,
+    check_benchmark,
+    embedding_options,
+    embeddings_of,
+    limit_options,
+    limits_of,
+    prices_of,
+    sampling_options,
+)
+from .show import mixture_note, show_estimate
 
 if TYPE_CHECKING:
     from populace.sim.survey.declared import Survey
@@ -27,8 +37,9 @@ SURVEY = "survey"
 @click.argument("file", type=_PATH, required=False)
 @click.option("--survey", "name", metavar="NAME", help="Only this survey.  [default: all]")
 @click.option("--by", metavar="COLUMN", help="For each group too: group, or a column of profiles, as occupation.")
+@benchmark_options
 @click.option("--json", "as_json", is_flag=True, help="The tables as a JSON object.")
-@click.option("--model", default="procedural", show_default=True, help="Who answers for the agents, with FILE.")
+@click.option("--model", help="Who answers for the agents, with FILE.  [default: the run's model]")
 @click.option("--estimate", "is_estimated", is_flag=True, help="Say what FILE would take in calls, tokens and money.")
 @click.option("--seed", type=int, help="Seed of samples and orders of options, with FILE.  [default: the run's]")
 @click.option("--batch", is_flag=True, help="Send the questions through the endpoint's batches.")
@@ -41,6 +52,8 @@ def survey(
     file: Path | None,
     name: str | None,
     by: str | None,
+    benchmark: Path | None,
+    margin: float | None,
     as_json: bool,
     is_estimated: bool,
     **options: Any,
@@ -52,16 +65,27 @@ def survey(
     job's number. Given again, a survey that was stopped goes on, and pays for no answer twice.
     """
     from populace.agents.procedural import PROCEDURAL_NOTICE
+    from populace.analysis.experiment.benchmark import describe_distances, measure_distances, read_benchmark
     from populace.analysis.surveys.tables import describe_surveys, read_surveys
     from populace.sim.runfile.reader import open_made
 
+    check_benchmark(benchmark, margin)
     if is_estimated:
         _estimate(run_path, file, name, options)
         return
-    job = None if file is None else _ask(run_path, file, name, options, is_quiet=as_json)
+    people = None if benchmark is None else read_benchmark(benchmark)
+    done = None if file is None else _ask(run_path, file, name, options)
     with open_made(run_path) as run:
-        tables = read_surveys(run, survey=name, job=job, by=by)
-    show_result(tables, describe_surveys(tables), as_json=as_json)
+        tables = read_surveys(run, survey=name, job=done.job if done else None, by=by)
+        if people is not None:
+            tables = replace(tables, benchmark=measure_distances(run, people, margin=margin, survey=name))
+        mixture = mixture_note(run, tables.models)
+    if mixture:
+        click.echo(mixture, err=as_json)
+    if done is not None and not as_json:
+        _show(done)
+    sections = describe_surveys(tables) + [describe_distances(tables.benchmark)] * bool(tables.benchmark)
+    show_result(tables, sections, as_json=as_json)
     if not as_json:
         counted = "Agents count by their weights." if tables.is_weighted else "All agents count alike."
         click.echo(f'{counted} Each answer: `populace sql {quote(str(run_path))} "FROM answers"`.')
@@ -97,7 +121,7 @@ def _estimate(run: Path, file: Path | None, name: str | None, options: Mapping[s
     )
 
 
-def _ask(run: Path, file: Path, name: str | None, options: Mapping[str, Any], *, is_quiet: bool) -> int:
+def _ask(run: Path, file: Path, name: str | None, options: Mapping[str, Any]) -> "Surveyed":
     from populace.sim.survey.job import survey_run
 
     from .panel import ProgressPanel
@@ -105,7 +129,7 @@ def _ask(run: Path, file: Path, name: str | None, options: Mapping[str, Any], *,
     surveys = _chosen(file, name)
     _say_recall(run, options)
     with going_on(run):
-        done = survey_run(
+        return survey_run(
             run,
             surveys,
             **{one: options[one] for one in ("model", "cache", "batch", "seed", "anew")},
@@ -115,9 +139,6 @@ def _ask(run: Path, file: Path, name: str | None, options: Mapping[str, Any], *,
             prices=prices_of(options),
             progress=ProgressPanel(),
         )
-    if not is_quiet:
-        _show(done)
-    return done.job
 
 
 def resume_surveying(run: Path, job: int, given: Mapping[str, Any]) -> None:
@@ -156,7 +177,7 @@ def _show(done: "Surveyed") -> None:
 @click.argument("agent")
 @click.argument("questions", nargs=-1, metavar="[QUESTION]...")
 @click.option("--anew", is_flag=True, help="Begin another interview; else that with this agent goes on.")
-@click.option("--model", default="procedural", show_default=True, help="Who answers for the agent.")
+@click.option("--model", help="Who answers for the agent.  [default: the run's model]")
 @limit_options
 @sampling_options
 @embedding_options
@@ -207,31 +228,30 @@ def ask(run_path: Path, agent: str, questions: Sequence[str], anew: bool, **opti
 
 @click.command()
 @click.argument("run_path", type=_PATH, metavar="RUN")
-@click.option("--model", default="procedural", show_default=True, help="Who answers for the agents.")
+@click.option("--ask", "is_asked", is_flag=True, help="Ask the agents first; otherwise only read their answers.")
+@click.option("--model", help="Who answers for the agents.  [default: the run's model]")
 @click.option("--json", "as_json", is_flag=True, help="The report as a JSON object.")
 @click.option("--batch", is_flag=True, help="Send the questions through the endpoint's batches.")
-@click.option("--anew", is_flag=True, help="Ask again, though it was asked after the last step.")
+@click.option("--anew", is_flag=True, help="With --ask: ask again what this model answered already.")
 @limit_options
 @sampling_options
 @embedding_options
 def drift(run_path: Path, as_json: bool, **options: Any) -> None:
     """How far the agents of RUN are who their profiles say, and how varied they are: persona drift, variance collapse.
 
-    The agents of the finished run answer a fixed questionnaire about themselves, as a job in its file, unless they did
-    so after the last step already. A scenario may have it asked in the run too (`identity_survey(at=(0, 8))`), which
-    shows drift from wave to wave. Profiles come with people of a hub that was enriched.
+    With --ask, the agents of the finished run answer a fixed questionnaire about themselves first, as a job in its
+    file. A scenario can have it asked in the run too (`identity_survey(at=(0, 8))`), which shows drift from wave to
+    wave. Profiles come with people of a hub that was enriched.
     """
     from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.surveys.drift import describe_drift, has_answers, notes_on_drift, read_drift
+    from populace.personas.errors import SetupError
     from populace.sim.runfile.reader import open_made
-    from populace.sim.runfile.recording import last_step
     from populace.sim.survey.job import drift_survey, survey_run
 
     from .panel import ProgressPanel
 
-    with open_made(run_path) as run:
-        is_asked = has_answers(run, step=last_step(run))
-    if options["anew"] or not is_asked:
+    if options["is_asked"]:
         _say_recall(run_path, options)
         with going_on(run_path):
             survey_run(
@@ -244,10 +264,16 @@ def drift(run_path: Path, as_json: bool, **options: Any) -> None:
                 prices=prices_of(options),
                 progress=ProgressPanel(),
             )
-    else:
-        click.echo("It was asked already after the last step; to have it asked again, give `--anew`.", err=True)
     with open_made(run_path) as run:
+        if not has_answers(run):
+            raise SetupError(
+                f"The agents of {str(run_path)!r} have not answered the questionnaire; ask them: "
+                f"`populace drift {quote(str(run_path))} --ask`."
+            )
         report = read_drift(run)
+        mixture = mixture_note(run, report.models)
+    if mixture:
+        click.echo(mixture, err=as_json)
     show_result(report, describe_drift(report), as_json=as_json)
     for note in () if as_json else notes_on_drift(report):
         click.echo(note)

@@ -12,6 +12,7 @@ from made_run import TOOL_TALK, NewRun, read_lines
 
 from populace.analysis.export import DatasetFormat, DatasetOptions, PersonalPolicy, export_outputs, preview_outputs
 from populace.analysis.export.source import PROVENANCE
+from populace.personas.csv_cells import read_cells, unescape_cell
 from populace.personas.errors import RunFileError, SetupError
 
 #: Columns of each format as the documentation of TRL has them (dataset formats and types).
@@ -132,6 +133,66 @@ def test_tool_calling_rows_have_the_columns_of_trl(new_run: NewRun) -> None:
     assert json.loads(held["tools"]) == TOOL_TALK["tools"]
 
 
+def call_talk(*results: str) -> dict[str, Any]:
+    """A conversation in which each call of one step gives one of the results, and then the assistant answers."""
+    calls = [
+        {"id": f"c{n}", "type": "function", "function": {"name": "tide", "arguments": "{}"}}
+        for n, _ in enumerate(results)
+    ]
+    given = [{"role": "tool", "tool_call_id": f"c{n}", "name": "tide", "content": one} for n, one in enumerate(results)]
+    messages = [{"role": "user", "content": "High water?"}, {"role": "assistant", "content": None, "tool_calls": calls}]
+    return {"messages": [*messages, *given, {"role": "assistant", "content": "At two."}], "tools": TOOL_TALK["tools"]}
+
+
+def test_wrong_calls_have_weight_0_or_their_conversation_is_left_out(new_run: NewRun) -> None:
+    run = new_run()
+    pilot = run.person("A pilot.")
+    for number, result in enumerate(("14:05", '{"error": "There is no pier \'west\'."}')):
+        run.output(pilot, f"High water {number}?", "talk", **call_talk(result))
+    right, wrong = written(run.done(), "w.jsonl", format=DatasetFormat.OPENAI)
+    assert [message.get("weight") for message in right["messages"]] == [None] * 4
+    assert [message.get("weight") for message in wrong["messages"]] == [None, 0, None, None]
+    assert all(isinstance(message["content"], str) for row in (right, wrong) for message in row["messages"])
+    for form in (DatasetFormat.TOOLS, DatasetFormat.SHAREGPT):
+        path = run.path.with_name(f"{form}.jsonl")
+        report = export_outputs([run.path], path, DatasetOptions(format=form))
+        assert (report.rows, report.tally.left_out.total()) == (1, 1)
+
+
+def test_sharegpt_turns_alternate_and_tools_are_json_text(new_run: NewRun) -> None:
+    run = new_run()
+    run.output(run.person("A pilot."), "High water?", "talk", **call_talk("14:05", "15:10"))
+    (row,) = written(run.done(), "s.jsonl", format=DatasetFormat.SHAREGPT)
+    turns = row["conversations"]
+    assert [turn["from"] for turn in turns] == ["human", "function_call", "observation", "gpt"]
+    assert json.loads(turns[1]["value"]) == [{"name": "tide", "arguments": {}}] * 2
+    assert turns[2]["value"] == "14:05\n15:10"
+    assert json.loads(row["tools"]) == TOOL_TALK["tools"]
+
+
+@pytest.mark.parametrize(
+    ("roles", "rows"), [("ua", 1), ("uaua", 1), ("uau", 1), ("uua", 0), ("uaa", 0), ("sua", 1), ("usa", 0)]
+)
+def test_sharegpt_leaves_out_what_cannot_alternate(new_run: NewRun, roles: str, rows: int) -> None:
+    run = new_run()
+    person = run.person("A diver.")
+    names = {"u": "user", "a": "assistant", "s": "system"}
+    for talk in (roles, "ua"):
+        messages = [{"role": names[role], "content": role} for role in talk]
+        run.output(person, f"About {talk} {len(talk)}", "talk", messages=messages)
+    found = written(run.done(), "s.jsonl", format=DatasetFormat.SHAREGPT)
+    assert len(found) == rows + 1
+    for row in found:
+        said = [turn["from"] for turn in row["conversations"] if turn["from"] != "system"]
+        assert said == ["human", "gpt"] * (len(said) // 2)
+
+
+def test_rows_and_card_name_the_recipe(asked: Path) -> None:
+    (row, *_) = written(asked, "r.jsonl")
+    assert json.loads(row["recipe"])["task"] == "errands"
+    assert row["recipe"] in asked.with_name("r.jsonl.card.md").read_text()
+
+
 def test_preferences_become_dpo_rows_in_both_of_trls_forms(new_run: NewRun) -> None:
     run = new_run()
     diver = run.person("A diver.")
@@ -182,21 +243,25 @@ def test_strange_texts_are_read_back_as_they_were_from_every_file(new_run: NewRu
     found["parquet"] = pq.read_table(run.path.with_name("s.parquet")).column("text").to_pylist()
     with run.path.with_name("s.csv").open(encoding="utf-8", newline="") as file:
         csv.field_size_limit(1 << 24)
-        found["csv"] = [row["text"] for row in csv.DictReader(file)]
+        names, *rows = read_cells(csv.reader(file))
+    found["csv"] = [row[names.index("text")] for row in rows]
     assert all(texts == list(STRANGE) for texts in found.values())
-    assert pd.read_csv(run.path.with_name("s.csv"))["text"].tolist() == list(STRANGE)
+    assert pd.read_csv(run.path.with_name("s.csv"))["text"].map(unescape_cell).tolist() == list(STRANGE)
     assert [row["payload"]["field"]["deep"][0] for row in read_lines(run.path.with_name("s.jsonl"))] == list(STRANGE)
 
 
-def test_cells_that_a_spreadsheet_would_run_are_counted_and_escaped_on_request(new_run: NewRun) -> None:
+def test_cells_that_a_spreadsheet_would_run_are_counted_and_escaped(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = new_run()
     run.output(run.person("A clerk."), "=1+1")
     run.done()
     report = export_outputs([run.path], run.path.with_name("a.csv"), DatasetOptions(columns=("text",)))
     assert report.tally.formulas == 1
-    assert pd.read_csv(run.path.with_name("a.csv"))["text"].tolist() == ["=1+1"]
-    export_outputs([run.path], run.path.with_name("b.csv"), DatasetOptions(columns=("text",), escape_formulas=True))
-    assert pd.read_csv(run.path.with_name("b.csv"))["text"].tolist() == ["'=1+1"]
+    assert pd.read_csv(run.path.with_name("a.csv"))["text"].tolist() == ["'=1+1"]
+    monkeypatch.setenv("POPULACE_CSV_FORMULAS", "keep")
+    export_outputs([run.path], run.path.with_name("b.csv"), DatasetOptions(columns=("text",)))
+    assert pd.read_csv(run.path.with_name("b.csv"))["text"].tolist() == ["=1+1"]
 
 
 def test_half_a_character_within_an_argument_becomes_a_mark_and_loses_no_row(new_run: NewRun) -> None:
@@ -343,6 +408,9 @@ def test_a_conversation_of_two_people_has_the_stricter_licence_of_both(new_run: 
     talk = [{"role": "user", "content": "Is there flour?"}, {"role": "assistant", "content": "On Monday."}]
     run.output(first, "Is there flour?", "talk", messages=talk, personas=[first, second])
     run.output(first, "And rye?", "talk", messages=talk, personas=[first])
-    both, alone = written(run.done(), "talk.jsonl", format=DatasetFormat.OPENAI)
+    (alone,) = written(run.done(), "alone.jsonl", format=DatasetFormat.OPENAI)
+    assert alone["emission"] == 2
+    both, alone = written(run.path, "talk.jsonl", format=DatasetFormat.OPENAI, persona="system")
+    assert [row["messages"][0]["content"] for row in (both, alone)] == ["A miller.", "A baker."]
     assert (both["licence"], both["persona"], both["other_personas"]) == ("CC-BY-NC-4.0", first, [second])
     assert (alone["licence"], alone["other_personas"]) == ("CC0-1.0", [])

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import string
 from collections.abc import Iterable
 from pathlib import Path
@@ -133,16 +134,25 @@ def test_a_template_that_is_none_is_one_sentence(hub: HubFile, population: Path,
         take(hub, population, compose=template)
 
 
-def test_a_template_and_a_column_of_texts_are_not_given_together(hub: HubFile, population: Path) -> None:
-    with pytest.raises(SetupError, match="one of them"):
-        take(hub, population, compose=TEMPLATE, mapping={"text": "city"})
-
-
 def test_a_column_of_sentences_is_asked_about_before_anything_is_made_up(hub: HubFile, tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     path.write_text(json.dumps({"age": 3, "sex": "f", "bio": "A nurse who sings in a choir in Leeds on Sundays"}))
     with pytest.raises(SourceError, match="but 'bio' may: read it with `mapping='text=bio'`"):
         take(hub, path)
+
+
+def test_what_is_suggested_for_sentences_in_some_rows_loses_none_of_the_others(hub: HubFile, tmp_path: Path) -> None:
+    rows = [
+        {"age": 3, "sex": "f", "bio": "A nurse who sings in a choir in Leeds on Sundays, " * 9},
+        {"age": 4, "sex": "m"},
+    ]
+    (path := tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(SourceError, match="as 1 of 2 rows have none") as raised:
+        take(hub, path)
+    template = re.search(r"compose=['\"]+(.*?)['\"]+`", str(raised.value))
+    assert template is not None
+    report = take(hub, path, mapping={"text": "bio"}, compose=template[1])
+    assert (report.rows, report.skipped) == (2, ())
 
 
 def test_the_people_of_a_population_live_as_any_others(population: Path) -> None:

@@ -16,6 +16,7 @@ from populace.personas.hub.check import judge_people
 from populace.personas.hub.redaction import preview_personal
 from populace.personas.hub.verdicts import undo_rule
 from populace.personas.rules import Policy
+from populace.personas.rules.pseudonyms import key_path, use_key
 
 ROWS = 1_000
 _GIVEN = ("Nancy", "Betty", "Anthony", "Kimberly", "Carol", "Xolani", "Zephyrine", "Fenna", "Ngozi", "Quillon")
@@ -168,6 +169,7 @@ def test_the_first_rows_decide_what_a_column_is_and_that_is_kept(hub: HubFile, t
 def test_a_check_does_what_an_import_does(tmp_path: Path, few: list[dict[str, Any]]) -> None:
     with create_hub(tmp_path / "one.duckdb") as one, create_hub(tmp_path / "other.duckdb") as other:
         taken(one, tmp_path, few, personal="pseudonymise")
+        use_key(other.path, key_path(one.path))
         taken(other, tmp_path, few, personal="ignore")
         judge_people(other, quality=False, personal=Policy.PSEUDONYMISE)
         assert columns(one) == columns(other)

@@ -334,7 +334,7 @@ def test_numbers_that_json_lacks_and_dates_and_decimals_are_kept_as_words(tmp_pa
     table = {"text": ["A", "B"], "f": [float("nan"), float("inf")], "g": [[float("-inf")], [1.0]]}
     table |= {"d": [date(2026, 1, 2), None], "m": [Decimal("1.10"), Decimal("2.00")]}
     pq.write_table(pa.table(table), path := tmp_path / "p.parquet")
-    (lines := tmp_path / "p.jsonl").write_text('{"text": "A", "f": NaN, "n": 12345678901234567890123}\n')
+    (lines := tmp_path / "p.jsonl").write_text('{"text": "A", "f": null, "n": 12345678901234567890123}\n')
     for given_file, wanted in (
         (path, {"g": ["-Infinity"], "d": "2026-01-02", "m": "1.10"}),
         (lines, {"n": 12345678901234567890123}),

@@ -9,7 +9,8 @@ from properties import holds
 
 from populace.personas.rules import Policy, find_personal, personal_judge, without_personal
 from populace.personas.rules.prefilter import rows_to_search
-from populace.personas.rules.word_lists import is_invented, pseudonym
+from populace.personas.rules.pseudonyms import Pseudonyms, pseudonym
+from populace.personas.rules.word_lists import is_invented
 
 #: What is personal stands between double brackets.
 LINES = (Path(__file__).with_name("lines") / "personal.txt").read_text(encoding="utf-8").splitlines()
@@ -66,7 +67,8 @@ def test_a_name_is_found_without_the_ending_of_its_owner() -> None:
 
 def test_pseudonyms_are_the_same_for_the_same_name() -> None:
     texts = ["A nurse called Margaret Holloway", "The brother of Margaret Holloway, by the sea"]
-    changed = [without_personal(text, find_personal(text)) for text in texts]
+    names = Pseudonyms()
+    changed = [without_personal(text, find_personal(text), names) for text in texts]
     name = changed[0].removeprefix("A nurse called ")
     assert name != "Margaret Holloway"
     assert changed[1] == f"The brother of {name}, by the sea"
@@ -76,20 +78,20 @@ def test_pseudonyms_of_different_names_differ() -> None:
     names = [
         f"{first}{middle} {last}{middle}" for first, middle, last in product("ABCDEFGHIJ", range(50), "KLMNOPQRST")
     ]
-    assert len({pseudonym(name) for name in names}) == len(names) == 5_000
+    assert len({pseudonym(name, b"key") for name in names}) == len(names) == 5_000
 
 
 @pytest.mark.parametrize("line", LINES)
 def test_what_has_been_replaced_is_not_found_again(line: str) -> None:
-    now = without_personal(plain(line), find_personal(plain(line)))
+    now = without_personal(plain(line), find_personal(plain(line)), Pseudonyms())
     assert find_personal(now) == ()
 
 
 @pytest.mark.parametrize("around", ["A nurse named {}", "{}, the founder of a school", "Dr. {}", "The poet {} sings"])
 @holds(name=st.text(min_size=1))
 def test_an_invented_name_is_never_found(around: str, name: str) -> None:
-    assert is_invented(pseudonym(name))
-    assert find_personal(around.format(pseudonym(name))) == ()
+    assert is_invented(pseudonym(name, b"key"))
+    assert find_personal(around.format(pseudonym(name, b"key"))) == ()
 
 
 def test_each_policy_does_what_it_says() -> None:

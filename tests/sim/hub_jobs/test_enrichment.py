@@ -24,9 +24,13 @@ from populace.personas.errors import PausedError, RunError, SetupError, SourceEr
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
 from populace.personas.profiles import Tier
-from populace.sim.hub_jobs.enrichment import Enrichment, enrich, resume_enrichment
+from populace.sim.hub_jobs.enrichment import Enrichment, resume_enrichment
+from populace.sim.hub_jobs.enrichment import enrich as enrich_hub
 from populace.sim.jobs import Changes, Chunks
 from populace.sim.runfile.reader import FinishedRun
+
+#: An imported hub has no model of its own.
+enrich = partial(enrich_hub, model="procedural")
 
 PEOPLE = 24
 IN_FLIGHT = 4

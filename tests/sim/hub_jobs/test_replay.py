@@ -1,5 +1,6 @@
 """Doing the jobs of a hub again from their own answers."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ from populace.personas.errors import PausedError, RunFileError
 from populace.personas.hub.file import open_hub
 from populace.personas.profiles import Tier
 from populace.sim.embedding import dedup_by_meaning
-from populace.sim.hub_jobs.enrichment import Enrichment, enrich
+from populace.sim.hub_jobs.enrichment import Enrichment
+from populace.sim.hub_jobs.enrichment import enrich as enrich_hub
 from populace.sim.hub_jobs.replay import replay_job
 
 PEOPLE = 40
+#: An imported hub has no model of its own.
+enrich = partial(enrich_hub, model="procedural")
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """The journal beside a run file: what is answered is not asked again, whenever the process was killed."""
 
 import stat
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 from openai_server import OpenAIServer
 from warm_process import WarmProcess
@@ -159,3 +161,54 @@ def test_no_answered_call_is_sent_again_after_kills(warm: WarmProcess, path: Pat
     assert len(set(range(count)) - set(map(int, answered))) <= kills
     assert sorted(map(int, owners(path))) == list(range(count))
     assert not path.with_name(f"{path.name}.journal").exists()
+
+
+def broken_before(log: RunLog, call: MakeCall, **values: object) -> None:
+    """The journal of a version that did not check what it kept: one good record, and one with these values."""
+    left_by_a_kill(log, call("ada"), replace(call("ben"), **values))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [18446744073709551615, -7, 2**80])
+def test_a_count_that_no_endpoint_can_mean_does_not_stop_a_resume_and_the_answer_is_kept(
+    log: RunLog, call: MakeCall, count: int
+) -> None:
+    broken_before(log, call, input_tokens=count)
+    assert owners(log.path) == ["ada", "ben"]
+    with RunLog.open(log.path) as again:
+        (kept,) = again.rows(Call, "WHERE owner = 'ben'")
+        assert (kept.raw, kept.input_tokens) == (call("ben").raw, None)
+        assert (kept.invalid_fields or "").startswith("usage.input_tokens=")
+
+
+@pytest.mark.parametrize("values", [{"attempt": 2**40}, {"model": None}, {"reason": "half \ud83d"}, {"outcome": "odd"}])
+def test_a_record_that_fits_no_table_is_set_aside_with_the_reason(
+    log: RunLog, call: MakeCall, values: dict[str, object]
+) -> None:
+    broken_before(log, call, **values)
+    assert owners(log.path) == ["ada"]
+    with RunLog.open(log.path) as again:
+        ((destination, content, reason),) = again.query("SELECT destination, content, reason FROM set_aside")
+        assert destination == "calls"
+        assert '"ben"' in content
+        assert reason
+
+
+def test_a_row_that_fits_no_table_does_not_end_the_run(log: RunLog, call: MakeCall) -> None:
+    log.submit([call("ada"), replace(call("ben"), output_tokens=2**64), call("cay")])
+    log.close()
+    assert owners(log.path) == ["ada", "cay"]
+    with RunLog.open(log.path) as again:
+        assert again.query("SELECT destination FROM set_aside") == [("calls",)]
+
+
+def test_a_record_of_an_earlier_version_gets_the_defaults_of_columns_that_it_lacks(log: RunLog, call: MakeCall) -> None:
+    left_by_a_kill(log, call("ada"))
+    path = log.path.with_name(f"{log.path.name}.journal")
+    data = path.read_bytes()
+    body = data[32 + 8 :]
+    calls, vectors, _ = orjson.loads(body[4:])
+    del calls[0]["invalid_fields"]
+    written = orjson.dumps([calls, vectors])
+    body = len(written).to_bytes(4, "little") + written
+    path.write_bytes(data[:32] + len(body).to_bytes(4, "little") + zlib.crc32(body).to_bytes(4, "little") + body)
+    assert owners(log.path) == ["ada"]

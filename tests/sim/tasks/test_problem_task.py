@@ -1,12 +1,15 @@
 """What tasks that make problems share: a task of one's own is a prompt and a few lines."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from populace.agents.gateway.limits import Limits
 from populace.facade import make
 from populace.personas.errors import SetupError
 from populace.scenarios.catalog import find_task
+from populace.scenarios.math.task import Math
 
 OWN_TASK = '''
 from pathlib import Path
@@ -64,3 +67,45 @@ def test_a_problem_task_of_ones_own_is_a_prompt_and_a_few_lines(tmp_path: Path) 
     (folder / "proverb.v1.toml").write_text(OWN_PROMPT, encoding="utf-8")
     with pytest.raises(SetupError, match="'proverb' of 'proverbs' says nothing of a focus, so it cannot be 'ships'"):
         find_task(str(folder))[0]({"focus": "ships"})
+
+
+ROLES = (
+    "SELECT role, count(*) FROM calls WHERE purpose IN ('math', 'verify', 'review_problem') GROUP BY role ORDER BY role"
+)
+
+
+def test_a_problem_is_kept_only_if_an_independent_solution_finds_its_answer(tmp_path: Path) -> None:
+    made = make("math", n=6, agents=30, hops=0, solver="procedural:accuracy=0.5", out=tmp_path / "half.duckdb")
+    ((accepted, failed),) = made.sql(
+        "SELECT count(*) FILTER (status = 'accepted'), count(*) FILTER (stage = 'verified') FROM outputs"
+    ).rows
+    assert (accepted, failed > 0) == (6, True)
+    assert made.sql("SELECT count(*) FROM outputs WHERE contains(text, payload->>'answer' || '\n')").rows == [(0,)]
+    ((reason,),) = made.sql(
+        """SELECT reason FROM checks WHERE "check" = 'verified' AND outcome = 'failed' LIMIT 1"""
+    ).rows
+    assert re.fullmatch(r"Its answer is stated as .+, and solutions find .+\.", reason)
+
+
+def test_verify_0_asks_no_solver_and_several_are_as_many_requests(tmp_path: Path) -> None:
+    none = make("math", n=2, agents=4, hops=0, settings={"verify": 0, "review": False}, out=tmp_path / "none.duckdb")
+    assert none.sql(ROLES).rows == [("default", 2)]
+    three = make("math", n=2, agents=4, hops=0, settings={"verify": 3}, out=tmp_path / "three.duckdb")
+    assert three.sql(ROLES).rows == [("default", 2), ("grader", 2), ("solver", 6)]
+
+
+def test_verification_is_the_same_however_many_requests_are_under_way(tmp_path: Path) -> None:
+    hashes = {
+        make(
+            "logic", n=5, agents=20, hops=0, solver="procedural:accuracy=0.6", out=tmp_path / f"{most}.duckdb",
+            limits=Limits(max_in_flight=most),
+        ).event_hash
+        for most in (1, 64)
+    }  # fmt: skip
+    assert len(hashes) == 1
+
+
+def test_a_run_made_before_there_was_verification_asks_for_none() -> None:
+    stored = Math().settings.model_dump(exclude={"verify", "review"})
+    assert (Math(stored).settings.verify, Math(stored).settings.review) == (0, False)
+    assert Math({"difficulty": "school"}).settings.verify == 1

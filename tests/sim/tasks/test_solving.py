@@ -173,7 +173,8 @@ def test_a_run_without_accepted_outputs_is_refused(sums: Path) -> None:
     from populace.sim.runfile.database import connect
 
     with connect(sums, read_only=False) as con:
-        con.execute("INSERT INTO checks SELECT emission, 'is_even', 'failed', 'It is odd.', NULL, 1, 1 FROM emissions")
+        columns = "emission, 'is_even' AS \"check\", 'failed' AS outcome, 'It is odd.' AS reason, 1 AS version"
+        con.execute(f"INSERT INTO checks BY NAME SELECT {columns} FROM emissions")
     with pytest.raises(SetupError, match="none is accepted"):
         solved(sums)
     assert solved(sums, all=True, samples=1).outputs == 12
@@ -248,6 +249,8 @@ def test_the_known_answer_is_compared_with_the_vote() -> None:
 
 
 def test_the_stand_in_says_that_it_knows_no_other_problem(sums: Path, sql: Ask) -> None:
-    run_output_job(sums, SolvingJob(SolvingSpec(voters=SolverPanel(samples=1))), model="procedural")
+    run_output_job(
+        sums, SolvingJob(SolvingSpec(voters=SolverPanel(solvers=("procedural",), samples=1))), model="procedural"
+    )
     assert sql("SELECT DISTINCT outcome, answer FROM solutions") == [("no_answer", None)]
     assert "knows the solutions of its own problems" in sql("SELECT any_value(solution) FROM solutions")[0][0]

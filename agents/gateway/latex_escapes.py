@@ -1,0 +1,146 @@
+r"""Repair of JSON whose author did not escape backslashes: `"\frac{1}{2}"` means a fraction, not a form feed and `rac`.
+
+A backslash in a JSON string is literal where it begins no JSON escape (`\sqrt`, `\(`, `\d`), or a LaTeX command. Most
+commands decide alone, because what the escape would leave (`heta`, `abla`) is no word. A few do not: `\nu` may be a
+line break and `u`. These are literal in a formula or where their surroundings are LaTeX, and escapes otherwise.
+"""
+
+import re
+from bisect import bisect
+from collections.abc import Iterator
+from itertools import pairwise
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:(?P<word>[A-Za-z]+)|(?P<sign>.))", re.DOTALL)
+_UNICODE = re.compile(r"u[0-9A-Fa-f]{4}")
+_JSON_LETTERS = frozenset("bfnrtu")
+#: Signs behind a backslash that is literal: `\(`, `\,`, `\_`. `\'` stays an error, for it is mostly an apostrophe.
+_LITERAL_SIGNS = frozenset("()[]{},;:!|$%&#_^ <>.*+?-=~@`0123456789")
+_LATEX_SIGNS = frozenset("()[]{},;!|")
+
+#: Commands that begin like an escape of JSON, where what the escape would leave is no word.
+_COMMAND_WORDS = """
+backprime backslash bar barwedge because begin beta beth between bf bfseries big bigcap bigcirc bigcup bigg
+biggl biggr bigl bigm bigodot bigoplus bigotimes bigr bigskip bigsqcup bigstar bigtriangledown bigtriangleup
+biguplus bigvee bigwedge binom blacklozenge blacksquare blacktriangle bm bmod bold boldsymbol bot bowtie boxdot
+boxed boxminus boxplus boxtimes bra brace brack breve bullet bumpeq
+fbox fcolorbox fint flat footnote footnotesize forall frac fracwithdelims framebox frown
+nabla natural nearrow neq newcommand newline ngeq nicefrac nLeftarrow nleftarrow nleq nobreak nolimits nonumber
+normalsize notag notin npreceq nrightarrow nRightarrow nsubseteq nsucceq nsupseteq ntriangleleft nwarrow
+raggedright raisebox rangle rbrace rbrack rceil ref renewcommand restriction rfloor rgroup rhd rho right
+rightarrow rightharpoondown rightharpoonup rightleftarrows rightleftharpoons rightrightarrows rightsquigarrow
+rlap rm rmoustache rtimes rule rvert rVert
+tbinom textbf textcolor textdegree textit textmd textnormal textrm textsc textsf textstyle textsubscript
+textsuperscript texttt textup therefore theta thickapprox thicksim thinspace tilde times title toprule triangle
+triangledown triangleleft trianglelefteq triangleq triangleright trianglerighteq twoheadrightarrow
+"""
+_COMMANDS = frozenset(_COMMAND_WORDS.split())
+#: Commands that may as well be a line break or a tab in front of a word or a variable: `\nu`, `\tan`.
+_AMBIGUOUS_WORDS = (
+    "ne neg nexists ngtr ni nless nmid not nparallel nsim nu tag tan tanh tau text tfrac tiny to top tr tt"
+)
+_AMBIGUOUS = frozenset(_AMBIGUOUS_WORDS.split())
+_FORMULA = re.compile(
+    r"\$\$(?:(?!\$\$).){1,2000}\$\$"
+    r"|(?<![\\$])\$(?=[^\s$])(?:(?!\\n\\n)[^$]){0,2000}?(?<=[^\s])\$(?!\d)"
+    r"|\\{1,2}\((?:(?!\\\)).){1,2000}\\\)"
+    r"|\\{1,2}\[(?:(?!\\\]).){1,2000}\\\]"
+    r"|\\{1,2}begin\{(\w+\*?)\}.{1,2000}?\\end\{\1\}",
+    re.DOTALL,
+)
+#: Before a line break in a formula: its beginning, or the end of a row.
+_ROW_END = re.compile(r"(?:\$\$|\\\\\[|\\\\\\\\|\\\\begin\{\w+\*?\}(?:\{[^}]*\})?|[&,])$")
+_LINE_START = re.compile(r"(?:^|\\[nrt])$")
+_OPERATOR_BEFORE = re.compile(r"[ =+\-*/({\[<>|&^_]$")
+_OPERAND_BEFORE = re.compile(r"(?:^|[^A-Za-z0-9])(?:[A-Za-z]|\d+)[})\]]* $")
+_OPERAND_AFTER = re.compile(r" (?:[A-Za-z](?![A-Za-z])|[-(]?\d|\\)")
+_ARGUMENT_AFTER = re.compile(r" ?\{|\^|_\{|_\d")
+_EQUATION_AFTER = re.compile(r"\.| ?=(?!=)|\(| \(\d+\)")
+#: A Windows path whose author escaped nothing: one of its parts begins with no escape of JSON.
+_DRIVE_PATH = re.compile(r"(?<![A-Za-z])[A-Za-z]:(?:\\(?!\\)[\w.-]+)+")
+_UNESCAPED_PART = re.compile(r"\\[^\\/\"bfnrtu]")
+
+
+def escape_literal_backslashes(text: str) -> tuple[str, tuple[str, ...]]:
+    r"""The JSON text with literal backslashes doubled, and the commands they begin, each once: `("\frac", ...)`."""
+    found: dict[str, None] = {}
+
+    def repair(string: re.Match[str]) -> str:
+        raw = string[0]
+        if "\\" not in raw:
+            return raw
+        places = [at + 1 for at in _literal(raw[1:])]
+        found.update((escape[0], None) for at in places if (escape := _ESCAPE.match(raw, at)))
+        return "\\".join(raw[start:end] for start, end in pairwise((0, *places, len(raw))))
+
+    return _STRING.sub(repair, text), tuple(found)
+
+
+def _literal(content: str) -> Iterator[int]:
+    """Where in a string's content a single backslash is literal."""
+    escapes = [found for found in _ESCAPE.finditer(content) if found["sign"] not in ("\\", '"', "/")]
+    if not escapes:
+        return
+    paths = [one.span() for one in _DRIVE_PATH.finditer(content) if _UNESCAPED_PART.search(one[0])]
+    certain = {one.start() for one in escapes if _is_certain(one, content)}
+    certain |= {one.start() for one in escapes if any(start < one.start() < end for start, end in paths)}
+    latex = {one.start() for one in escapes if one.start() in certain and _is_latex(one)}
+    context: _Surroundings | None = None
+    for one in escapes:
+        word = one["word"] or ""
+        if one.start() in certain:
+            yield one.start()
+        elif word[:1] in ("b", "f"):
+            # A backspace or a form feed is in no text: where other backslashes are literal, so is this one.
+            if certain:
+                yield one.start()
+        elif word in _AMBIGUOUS:
+            context = context or _Surroundings(content, latex)
+            if context.is_command(one):
+                yield one.start()
+
+
+def _is_certain(escape: re.Match[str], content: str) -> bool:
+    word, end = escape["word"], escape.end()
+    if word is None:
+        return escape["sign"] in _LITERAL_SIGNS
+    if word[0] not in _JSON_LETTERS:
+        return True
+    if word[0] == "u":
+        return _UNICODE.match(content, escape.start() + 1) is None
+    if word == "neq":  # a line may begin with "eq. (3)" or "eq = 1"
+        return _EQUATION_AFTER.match(content, end) is None
+    return word in _COMMANDS or (word[0] in "bf" and len(word) > 1 and content[end : end + 1] == "{")
+
+
+def _is_latex(escape: re.Match[str]) -> bool:
+    word = escape["word"]
+    return escape["sign"] in _LATEX_SIGNS if word is None else len(word) > 1
+
+
+class _Surroundings:
+    """What stands around an ambiguous command in the content of a string."""
+
+    def __init__(self, content: str, latex: set[int]) -> None:
+        self._content = content
+        self._latex = latex
+        self._formulas = [found.span() for found in _FORMULA.finditer(content)]
+        self._has_lines = "\\n" in re.sub(r"\\n(?=[a-z]+\b)", "", content)
+
+    def is_command(self, escape: re.Match[str]) -> bool:
+        """Whether the escape is the LaTeX command that it reads as."""
+        content, start, end, word = self._content, escape.start(), escape.end(), escape["word"]
+        before = content[max(0, start - 40) : start]
+        if _ARGUMENT_AFTER.match(content, end) or end in self._latex:
+            return True
+        formula = bisect(self._formulas, (start, start)) - 1
+        if formula >= 0 and start < self._formulas[formula][1]:
+            return word[0] == "t" or bool(self._latex) or _ROW_END.search(before) is None
+        is_first = _LINE_START.search(before) is not None
+        if word[0] == "t":
+            if start == 0:
+                return not content[end:].strip(' ."') or (bool(self._latex) and not self._has_lines)
+            return not is_first and (bool(self._latex) or _OPERATOR_BEFORE.search(before) is not None)
+        if _OPERAND_BEFORE.search(before) and _OPERAND_AFTER.match(content, end):
+            return word != "ni"
+        return not is_first and bool(self._latex) and _OPERATOR_BEFORE.search(before) is not None

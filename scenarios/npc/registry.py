@@ -1,0 +1,223 @@
+"""The names and words of a world: what a sheet's names are resolved against, and the forms of words that are ruled out.
+
+Names come from what the world file declares, from its text, and from the sheets that are kept. Where capital letters
+mark names (English does, German and Chinese do not), the names in the text are known as units too, so that a name put
+together from parts of two others is told from a true one.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from itertools import takewhile
+from types import MappingProxyType
+
+from populace.personas.persona import words
+from populace.personas.rules.languages import sure_language
+
+from .world import WorldFile
+
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*'?")
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
+_CAPITAL = "[A-ZÀ-ÖØ-ÞΑ-ΩА-ЯЁ]"
+#: A word that begins no sentence, line or quotation.
+_INNER = re.compile(r"(?<=[\w,;']) (?P<word>[^\W\d_][^\W_]*(?:'[^\W_]+)*)")
+#: Capitalised words in a row, which may be joined by "of": one name.
+_UNIT = re.compile(rf"(?<![\w']){_CAPITAL}[\w']*(?: (?:of |of the )?{_CAPITAL}[\w']*)*")
+#: Words that are part of names, and name nothing.
+_ARTICLES = words(
+    "the a an of and der die das des dem den ein eine von vom und le la les l de du des et el los las del y il lo gli "
+    "i di da e o os as do dos das het een van en"
+)
+_ORDINARY = words(
+    "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august "
+    "september october november december"
+)
+#: The share of words within sentences that are capitalised, from which capital letters mark more than names.
+_MOST_CAPITALS = 0.2
+
+
+class Registry:
+    """The names that a world knows."""
+
+    def __init__(self, world: WorldFile, characters: Mapping[str, str] = MappingProxyType({})) -> None:
+        """`characters` are those who have a sheet already: their names by persona."""
+        canon = world.canon
+        self._characters = {plain(name): persona for persona, name in characters.items()}
+        self.language = canon.language or sure_language(world.body) or ""
+        self._body = even(world.body)
+        self._is_unspaced = len(_UNSPACED.findall(self._body)) * 2 > sum(map(str.isalpha, self._body))
+        self._tokens = [(word, self._stem(word)) for word in _words(self._body)]
+        self._lower = frozenset(stem for word, stem in self._tokens if not word[0].isupper())
+        self._stems = frozenset(stem for _, stem in self._tokens)
+        inner = [found["word"] for found in _INNER.finditer(self._body)]
+        capitals = sum(word[0].isupper() for word in inner)
+        #: Whether a capitalised word within a sentence is a name.
+        self.marks_names = not self._is_unspaced and 0 < capitals < _MOST_CAPITALS * len(inner)
+        declared = (*canon.peoples, *canon.places, *canon.persons, *canon.factions, *canon.classes, canon.title)
+        self._declared = {self._key(name) for name in (*declared, *characters.values()) if name}
+        self._persons = {plain(name) for name in canon.persons}
+        self._units = self._declared | (set(self._found_units()) if self.marks_names else set())
+
+    def knows(self, name: str) -> bool:
+        """Whether the world has this name: as it stands, in another grammatical form, or as "the Ropers' guild"."""
+        if self._is_unspaced:
+            return even(name) in self._body or any(even(name) == "".join(key) for key in self._declared)
+        key = self._key(name)
+        if not key or key in self._units or self._is_declared(key):
+            return bool(key)
+        return self._stands(name) or self._is_variant(even(name))
+
+    def is_taken(self, name: str, persona: str) -> bool:
+        """Whether somebody has this name whom the world mentions, or who has a sheet and is another persona."""
+        if plain(name) in self._characters:
+            return self._characters[plain(name)] != persona
+        return plain(name) in self._persons or (len(_words(even(name))) != 1 and len(name) > 1 and self.knows(name))
+
+    def unknown_names(self, text: str, declared: Sequence[str]) -> Iterator[str]:
+        """Capitalised words within sentences that stand for nothing the world or the sheet declares."""
+        if not self.marks_names:
+            return
+        text = even(text)
+        known = {self._stem(word) for name in declared for word in _words(even(name))}
+        lower = {self._stem(word) for word in _words(text) if not word[0].isupper()}
+        for found in _INNER.finditer(text):
+            word = found["word"]
+            stem = self._stem(word)
+            is_name = word[0].isupper() and len(word) > 2 and not word.isupper()
+            if is_name and stem not in known | lower | self._stems and word.casefold() not in _ORDINARY:
+                yield word
+
+    def _key(self, name: str) -> tuple[str, ...]:
+        if self._is_unspaced:
+            return (even(name),)
+        return tuple(self._stem(word) for word in _words(even(name)) if word.casefold() not in _ARTICLES)
+
+    def _stem(self, word: str) -> str:
+        word = word.casefold().strip("'").removesuffix("'s")
+        if self.language not in ("", "en"):
+            return word
+        for ending, instead in (("ies", "y"), ("ves", "f"), ("men", "man"), ("sses", "ss"), ("s", "")):
+            if word.endswith(ending) and len(word) > len(ending) + 2 and not word.endswith(("ss", "us")):
+                return word.removesuffix(ending) + instead
+        return word
+
+    def _is_same(self, one: str, other: str) -> bool:
+        """Whether two words are forms of one: up to two letters at the end may differ where endings show the case."""
+        if one == other or self.language in ("", "en"):
+            return one == other
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+        return shared >= 3 and max(len(one), len(other)) - shared <= 2
+
+    def _is_declared(self, key: tuple[str, ...]) -> bool:
+        return any(len(key) == len(unit) and all(map(self._is_same, key, unit)) for unit in self._declared)
+
+    def _stands(self, name: str) -> bool:
+        """Whether the words stand in the text in a row, capitalised as in the name."""
+        wanted = _words(even(name))
+        while wanted and wanted[0].casefold() in _ARTICLES:
+            wanted = wanted[1:]
+        stems = [self._stem(word) for word in wanted]
+        for at in range(len(self._tokens) - len(wanted) + 1):
+            some = self._tokens[at : at + len(wanted)]
+            if all(self._is_same(stem, there) for stem, (_, there) in zip(stems, some, strict=True)) and all(
+                word[0].isupper() or not given[0].isupper() for given, (word, _) in zip(wanted, some, strict=True)
+            ):
+                return True
+        return False
+
+    def _is_variant(self, name: str) -> bool:
+        """Whether it is one whole name of the world and a common noun: "the Ropers' guild", "the guild of Ropers"."""
+        key = set(self._key(name))
+        if any(key == set(unit) for unit in self._units):
+            return True
+        if not re.search(r"'|\bof\b", name):
+            return False
+        within = [unit for unit in self._units if set(unit) < key]
+        parts = {word for unit in self._units for word in unit}
+        return any((rest := key - set(unit)) <= self._lower and not rest & parts for unit in within)
+
+    def _found_units(self) -> Iterator[tuple[str, ...]]:
+        for found in _UNIT.finditer(self._body):
+            key = self._key(found[0])
+            # At the beginning of a sentence every word has a capital.
+            before = self._body[: found.start()].rstrip()[-1:]
+            if not (before.isalnum() or before in (",", ";", "'")) and key and (len(key) == 1 or key[0] in self._lower):
+                key = key[1:] if found[0].split()[0].casefold() not in _ARTICLES else key
+            if key:
+                yield key
+
+
+def even(text: str) -> str:
+    """The text in one form: compatible characters, straight apostrophes, single spaces, hyphens as spaces."""
+    text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("ʼ", "'").replace("\u00ad", "")
+    return " ".join(re.sub(r"[-\u2010-\u2015]", " ", text).split())
+
+
+def plain(text: str) -> str:
+    """The text in small letters without an article at its beginning, to compare names by."""
+    parts = even(text).casefold().split(" ")
+    return " ".join(parts[1:] if len(parts) > 1 and parts[0] in _ARTICLES else parts)
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text)
+
+
+#: Endings that a noun takes in its plural and its cases, by language.
+_ENDINGS = {
+    "de": "e|en|n|er|ern|s|es|ns",
+    "nl": "en|s|n|e|'s",
+    "fr": "s|x|es",
+    "es": "s|es",
+    "pt": "s|es",
+    "da": "en|er|erne|et|s|e|ene",
+    "sv": "en|er|erna|et|s|ar|arna|or|orna",
+}
+#: In these the last letters of a word change with its case.
+_DECLINED = frozenset(("ru", "uk", "pl", "cs", "bg", "sr", "hr", "sk", "it"))
+#: Endings that make another word of an English one, which may be meant or not: telephoned, engineer.
+_DERIVED = r"(?:d|r|rs|ed|er|ers|ing|ic|ical|ically|ist|ists|ry|ish|like|less)"
+
+
+@cache
+def word_forms(listed: tuple[str, ...], language: str) -> re.Pattern[str] | None:
+    """A pattern for words and phrases in their plural and cases, as whole words; None for no words."""
+    return _pattern([_forms(even(word), language) for word in listed])
+
+
+@cache
+def derived_words(listed: tuple[str, ...], language: str) -> re.Pattern[str] | None:
+    """A pattern for words that begin with one of these and may be something else."""
+    ending = _DERIVED if language in ("", "en") else r"[^\W\d_]{1,3}"
+    return _pattern([re.escape(even(word)) + ending for word in listed if len(word) > 4 and not _UNSPACED.search(word)])
+
+
+def _pattern(forms: Sequence[str]) -> re.Pattern[str] | None:
+    longest = sorted(forms, key=len, reverse=True)
+    return re.compile("|".join(f"(?:{form})" for form in longest), re.IGNORECASE) if forms else None
+
+
+def _forms(word: str, language: str) -> str:
+    if _UNSPACED.search(word):
+        return re.escape(word)
+    *first, last = word.split(" ")
+    before = "".join(f"{re.escape(one)} " for one in first)
+    return rf"(?<!\w){before}{_inflected(last, language)}(?!\w)"
+
+
+def _inflected(word: str, language: str) -> str:
+    if language in _DECLINED and len(word) > 3:
+        return re.escape(re.sub(r"[aeiouyаеиоуыэюяьйії]$", "", word)) + r"[^\W\d_]{0,3}"
+    if language in _ENDINGS:
+        found = re.fullmatch(r"(.*)([aou])([^aeiouäöü]*)", word) if language == "de" else None
+        umlaut = {"a": "[aä]", "o": "[oö]", "u": "[uü]"}
+        stem = f"{re.escape(found[1])}{umlaut[found[2]]}{re.escape(found[3])}" if found else re.escape(word)
+        return f"{stem}(?:{_ENDINGS[language]})?"
+    owned = "(?:'s?)?"
+    for ending, forms in (("man", "m[ae]n"), ("fe", "(?:fe|fes|ves)"), ("f", "(?:f|fs|ves)")):
+        if word.endswith(ending):
+            return re.escape(word.removesuffix(ending)) + forms + owned
+    if re.search(r"[^aeiou]y$", word):
+        return re.escape(word[:-1]) + "(?:y|ies)" + owned
+    return re.escape(word) + ("(?:es)?" if re.search(r"(?:s|x|z|ch|sh|o)$", word) else "s?") + owned
