@@ -89,7 +89,7 @@ def test_over_http_faults_change_nothing(
     options = {"model": "openai:test", "base_url": openai_server.base_url, "steps": steps}
     well = talking(tmp_path / "well.duckdb", people, settings=SETTINGS, **options).run()
     openai_server.reset()
-    openai_server.fault("rate_limit", 0.15).fault("server_error", 0.05).fault("drop", 0.03)
+    openai_server.fault("rate_limit", 0.3).fault("server_error", 0.1).fault("drop", 0.1)
     ill = talking(tmp_path / "ill.duckdb", people, settings=SETTINGS, **options).run()
     assert ill.event_hash == well.event_hash
     assert ill.sql(NOTES).rows == well.sql(NOTES).rows
