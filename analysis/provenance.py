@@ -47,6 +47,8 @@ def name_mixture(ask: Ask, answered: Sequence[str] = ()) -> str:
     later = [author for author in answered if author not in _NO_MODELS]
     if len({*made, *later}) < 2:
         return ""
+    if not made:
+        return f"Models are mixed: {' and '.join(later)} answered."
     if later and set(later) != set(made):
         return f"Models are mixed: {' and '.join(later)} answered, {' and '.join(made)} wrote the run."
     return f"Models are mixed: {' and '.join(made)} wrote this."

@@ -13,7 +13,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 
 from ..agents.batch import check_batchable
 from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced, named_embedder
-from ..agents.endpoint.models import ModelHandle, open_model
+from ..agents.endpoint.models import ModelHandle, is_nameable, open_model
 from ..agents.gateway.budget import Prices, check_priced, known_prices
 from ..agents.gateway.limits import Limits
 from ..personas.errors import RunFileError, SetupError, parameter
@@ -216,6 +216,11 @@ def stored_model(path: Path, *, role: str = "", has_address: bool = False) -> Ro
             own = RoleModel(model=row.model, base_url=tuple((row.base_url or "").split()), prices=prices)
     if row is None or own is None:
         raise SetupError(f"{str(path)!r} was made without asking a model; name one with {parameter('model')}.")
+    if not is_nameable(own.model):
+        raise SetupError(
+            f"{str(path)!r} was made by {own.model}, a model that was given as an object; give it again, or name one "
+            f"with {parameter('model')}."
+        )
     kinds: tuple[TrustedKind, ...] = ("solver", "grader") if role in roles else ("address", "model")
     if not has_address and not is_named(row, kinds):
         where = f" at {' '.join(own.base_url)}" if own.base_url else ""

@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
 from langchain_core.language_models.chat_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
 
 from ...personas.errors import SetupError
@@ -138,6 +136,11 @@ def open_model(
     raise SetupError(_unknown(model))
 
 
+def is_nameable(model: str) -> bool:
+    """Whether `open_model` can open a model by this name; one that was given as an object has none of its own."""
+    return model.partition(":")[0] in {name.partition(":")[0] for name in MODEL_NAMES}
+
+
 def _addresses(base_url: str | Sequence[str] | None) -> list[str | None]:
     if base_url and not all(url.strip() for url in ([base_url] if isinstance(base_url, str) else base_url)):
         raise SetupError("A base URL is empty, as one from a variable that is not set; give http://HOST:PORT/v1.")
@@ -198,28 +201,6 @@ def _own(chat: BaseChatModel) -> ModelHandle:
     return ModelHandle(name, chat, endpoint, chat._identifying_params.get("is_language_model") is not False)
 
 
-class RunnableChat(BaseChatModel):
-    """Any LangChain Runnable that takes messages, such as a chat model with fallbacks, as a chat model."""
-
-    runnable: Any
-
-    @property
-    def _llm_type(self) -> str:
-        return "runnable"
-
-    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
-        # What LangChain expects of a model without a synchronous call.
-        raise NotImplementedError("A Runnable is asked asynchronously: use ainvoke.")
-
-    async def _agenerate(
-        self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
-    ) -> ChatResult:
-        given = {**kwargs, "stop": stop} if stop else kwargs
-        answer = await self.runnable.ainvoke(messages, **given)
-        message = answer if isinstance(answer, BaseMessage) else AIMessage(str(answer))
-        return ChatResult(generations=[ChatGeneration(message=message)])
-
-
 def _not_a_model(model: object) -> str:
     way = "give a name, a LangChain chat model, a Runnable or a compiled graph"
     way = "compile it first: graph.compile()" if hasattr(model, "compile") else way
@@ -227,15 +208,17 @@ def _not_a_model(model: object) -> str:
 
 
 def _graph(graph: Any) -> ModelHandle:
-    from .graph_chat import GraphChat, check_graph
+    from .runnable_chat import GraphChat, check_graph
 
     check_graph(graph)
-    return ModelHandle(f"graph:{graph.get_name()}", GraphChat(graph=graph), takes_parameters=False)
+    return ModelHandle(f"graph:{graph.get_name()}", GraphChat(runnable=graph), takes_parameters=False)
 
 
 def _runnable(model: Runnable[Any, Any]) -> ModelHandle:
     if hasattr(model, "get_input_jsonschema") and hasattr(model, "stream_mode"):  # LangGraph's, which loads slowly
         return _graph(model)
+    from .runnable_chat import RunnableChat
+
     inner = [one for one in _parts(model) if isinstance(one, BaseChatModel)]
     handles = [_own(one) for one in inner]  # each is checked as if it were given alone
     served = "|".join(handle.name for handle in handles)

@@ -12,6 +12,7 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 import populace
 from populace.agents.endpoint.models import open_model
 from populace.personas.errors import SetupError
+from populace.sim.interview import interview
 
 
 def tokens(number: int) -> dict[str, int]:
@@ -62,6 +63,8 @@ def test_a_society_of_a_graph_is_logged_and_asks_each_turn_once(tmp_path: Path) 
         ("ok", "graph:ferry", 12, 2, 2)
     ]
     assert run.sql("SELECT DISTINCT text, model FROM emissions").rows == [("Where is the ferry?", "graph:ferry")]
+    with pytest.raises(SetupError, match="made by graph:ferry, a model that was given as an object; give it again"):
+        interview(run.path, "diver", ["Why?"])
 
 
 class Other(TypedDict):

@@ -1,6 +1,6 @@
-"""A compiled LangGraph graph of the user's own, asked as a model is: messages go in, its last answer comes out.
+"""LangChain Runnables and compiled LangGraph graphs of the user's own as chat models.
 
-Each run of the graph is one call: logged, cached, resumed, replayed and counted by the tokens that its models report.
+Each run of a graph is one call: logged, cached, resumed, replayed and counted by the tokens that its models report.
 """
 
 from typing import Any
@@ -19,18 +19,30 @@ from .errors import RequestError
 _MESSAGES = "messages"
 
 
-class GraphChat(BaseChatModel):
-    """A graph whose state has `messages` (`MessagesState`), as a chat model without parameters."""
+class RunnableChat(BaseChatModel):
+    """Any LangChain Runnable that takes messages, such as a chat model with fallbacks, as a chat model."""
 
-    graph: Any
+    runnable: Any
 
     @property
     def _llm_type(self) -> str:
-        return "graph"
+        return "runnable"
 
     def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
         # What LangChain expects of a model without a synchronous call.
-        raise NotImplementedError("A graph is asked asynchronously: use ainvoke.")
+        raise NotImplementedError("A Runnable is asked asynchronously: use ainvoke.")
+
+    async def _agenerate(
+        self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
+    ) -> ChatResult:
+        given = {**kwargs, "stop": stop} if stop else kwargs
+        answer = await self.runnable.ainvoke(messages, **given)
+        message = answer if isinstance(answer, BaseMessage) else AIMessage(str(answer))
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+class GraphChat(RunnableChat):
+    """A graph whose state has `messages` (`MessagesState`), as a chat model without parameters."""
 
     async def _agenerate(
         self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
@@ -40,7 +52,7 @@ class GraphChat(BaseChatModel):
             raise RequestError(Outcome.BAD_REQUEST, detail)
         # A graph with a checkpointer begins anew for each request.
         config = RunnableConfig(configurable={"thread_id": uuid4().hex})
-        state = await self.graph.ainvoke({_MESSAGES: messages}, config)
+        state = await self.runnable.ainvoke({_MESSAGES: messages}, config)
         added = state[_MESSAGES][len(messages) :] if isinstance(state, dict) else []
         answers = [one for one in added if isinstance(one, AIMessage)]
         if not answers:
