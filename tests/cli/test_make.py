@@ -12,6 +12,7 @@ from populace.scenarios.instruction import task as instruction
 from .conftest import Ask
 
 SMALL = ("--n", "4", "--set", "response=off")
+EIGHT = ("--sample", 8)
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +100,8 @@ def test_a_demonstration_that_lacks_its_output_is_named(ask: Ask, hub: Path) -> 
 @pytest.mark.slow
 def test_an_estimate_counts_what_is_done_with_the_rows_too(ask: Ask, hub: Path) -> None:
     # Not verified, because the solver errs: in making it would reject sound problems before they are solved.
-    given = ("--n", 60, "--per-persona", 12, "--verify", 0, "--solutions", 2, "--votes", 1)
-    given += ("--solver", "procedural:accuracy=0.9")
+    later = ("--verify", 0, "--solutions", 2, "--solver", "procedural:accuracy=0.9", "--votes", 1)
+    given = ("--n", 60, "--per-persona", 12, *later)
     said = ask("make", "math", "--hub", str(hub), *given, "--estimate", "--sample", 12).out
     assert "making 12 of 12 (100.0%, from 75.7% to 100.0%); solving " in said
     assert "for 60 that pass all stages, make " in said
@@ -116,9 +117,9 @@ def test_an_estimate_counts_what_is_done_with_the_rows_too(ask: Ask, hub: Path) 
         (("--rubric", "problem", "--estimate"), ("--rubric is for --votes",)),
         (("--votes", 2, "--rubric", "problems", "--estimate"), ("did you mean 'problem'",)),
         (("--solutions", 2, "--solver", "openai:x", "--estimate"), ("The solver openai:x cannot be", "--solver-url")),
-        pytest.param(("--solutions", 1, "--verify", 0, "--solver", "procedural:accuracy=0", "--estimate", "--sample", 8),
+        pytest.param(("--solver", "procedural:accuracy=0", "--verify", 0, "--solutions", 1, "--estimate", *EIGHT),
          ("Nothing was accepted in the sample", "solving 0 of 8 (0.0%, from 0.0% to 32.4%)"), marks=pytest.mark.slow),
-        pytest.param(("--solver", "procedural:accuracy=0", "--solutions", 1, "--estimate", "--sample", 8),
+        pytest.param(("--solver", "procedural:accuracy=0", "--solutions", 1, "--estimate", *EIGHT),
          ("Nothing was accepted in the sample", "making 0 of ", "solutions find"), marks=pytest.mark.slow),
     ],
 )  # fmt: skip
