@@ -62,7 +62,8 @@ def answer_schema(offered: tuple[type[Action], ...], addressees: tuple[str, ...]
     if len(possible) == 1:
         only = possible[0]
         schema = _told(strict_schema(_json_schema(only)), only, addressees)
-        return AnswerSchema(only.__name__, schema, _checked(only.model_validate, addressees), _generators(possible))
+        validate = _checked(only.model_validate, addressees)
+        return AnswerSchema(only.__name__, schema, validate, _generators(possible), only.text_form)
     adapter, union = _any_of(possible)
 
     def unwrap(answer: object) -> Action:

@@ -13,6 +13,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from ..personas.errors import hook
+from ..personas.model import TextForm
 from ..personas.persona import RelationKind
 from ..personas.prompt import Prompt, format_string
 from .checks import CheckContext, CheckOutcome, CheckResult, iter_strings
@@ -195,6 +196,8 @@ class Action(BaseModel):
     #: Whether the action is spoken to somebody: then it has a field `to`, checked against who is there. It holds one
     #: key (`str`), or those of several (`tuple[str, ...]`), perhaps of nobody.
     addressed: ClassVar[bool] = False
+    #: How a long text stands in an answer without JSON, where the action is offered alone; its prompt says so.
+    text_form: ClassVar[TextForm | None] = None
     #: How the agent remembers it: `$text` is what was emitted, `$to` whom it was said to.
     remembered: ClassVar[str] = "You did this: $text"
     #: Whether emissions are compared with earlier ones; None for "revise" where `emitted_text` holds free text, and

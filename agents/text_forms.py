@@ -6,12 +6,13 @@ r"""How long answers stand in plain text, where JSON would cost escapes, cuts an
 | `MESSAGE` | the text, or the header line `done: yes` |
 | `SOLUTION` | the steps, which end in `\boxed{...}` |
 | `PROGRAM` | one fenced block of Python |
+| `text_under_header` | a line `name: value` for each short field, and the text |
 | `code_with_fields` | a fenced block of Python, and a fenced block of JSON with the short fields |
 """
 
 import ast
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,6 +104,26 @@ PROGRAM = TextForm(
 
 
 type Fields = Mapping[str, Any]
+
+
+def text_under_header(text: str, names: Sequence[str], fixed: Mapping[str, str]) -> TextForm:
+    """The form of an answer with the field `text` below a header: one line for each of the short fields `names`."""
+    label = re.compile(rf"^[\s*_#>`]*({'|'.join(names)})[\s*_`]*[:：][\s*_`]*(.*?)[\s*_`]*$", re.IGNORECASE)
+
+    def read(answer: str) -> Fields:
+        found: dict[str, str] = {}
+        lines = answer.strip().split("\n")
+        while lines and (not lines[0].strip() or (line := label.match(lines[0])) is not None):
+            if lines.pop(0).strip() and line is not None:
+                found.setdefault(line[1].lower(), line[2])
+        if missing := [name for name in names if not found.get(name)]:
+            raise ValueError(f"the line `{missing[0]}: ...` is missing at the beginning; the text stands below it")
+        return {**found, **fixed, text: "\n".join(lines).strip()}
+
+    def write(values: Fields) -> str:
+        return "\n".join(f"{name}: {values[name]}" for name in names) + f"\n\n{values[text]}"
+
+    return TextForm("text_under_header", read, write)
 
 
 def code_with_fields(

@@ -14,6 +14,8 @@ from populace.agents.actions import Action, Novelty
 from populace.agents.checks import CheckContext, CheckResult, failed, passed
 from populace.agents.procedural.situation import Situation
 from populace.agents.text_checks import TEXT_CHECKS
+from populace.agents.text_forms import text_under_header
+from populace.personas.model import TextForm
 from populace.personas.persona import word_list
 from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.scenario import Settings
@@ -21,7 +23,7 @@ from populace.sim.tasks.task import Task, TaskSettings
 
 from .stand_in import article
 
-PROMPT = read_prompt(Path(__file__).with_name("knowledge.v1.toml"))
+PROMPT = read_prompt(Path(__file__).with_name("knowledge.v2.toml"))
 
 #: Words of a text, at least and at most, by length.
 WORDS = {"short": (120, 300), "medium": (250, 600), "long": (500, 1500)}
@@ -59,6 +61,7 @@ class Article(Action):
 
     name: ClassVar[str] = "knowledge"
     prompt: ClassVar[str | Prompt] = PROMPT
+    text_form: ClassVar[TextForm | None] = text_under_header("text", ("title", "audience"), {"kind": "knowledge"})
     novelty: ClassVar[Novelty | None] = "revise"
     #: How `procedural` is to write it, as the task's settings say.
     form: ClassVar[str] = "article"

@@ -9,7 +9,7 @@ from memory_ledger import MemoryLedger
 from asking import context_of, prompt_of, scripted  # isort: skip
 from populace.agents.gateway.request import judge
 from populace.agents.responses import Line, Response, schema_of
-from populace.agents.text_forms import MESSAGE, PROGRAM, SOLUTION, WHOLE, code_with_fields
+from populace.agents.text_forms import MESSAGE, PROGRAM, SOLUTION, WHOLE, code_with_fields, text_under_header
 from populace.personas.model import AnswerGenerator, AnswerSchema, Outcome
 from populace.scenarios.tool_code.code import dump_values, parse_values
 from populace.sim.tasks.solving import WrittenProgram, WrittenSolution
@@ -38,6 +38,29 @@ CODE = AnswerSchema("WrittenProgram", {}, WrittenProgram.model_validate, text_fo
 def test_a_response_is_the_text_as_it_stands(text: str) -> None:
     verdict = judge(text, RESPONSE, finish_reason="stop")
     assert verdict.value == Response(text=text)
+
+
+HEADED = text_under_header("text", ("title", "audience"), {"kind": "knowledge"})
+
+
+@pytest.mark.parametrize(
+    ("answer", "fields"),
+    [
+        ("title: Knots\naudience: Crews\n\nOne.\n\nTitle: no header", ("Knots", "Crews", "One.\n\nTitle: no header")),
+        ("**Title:** Der Fluss: ein Anfang\n\n**Audience:** Alle\n\n„So“", ("Der Fluss: ein Anfang", "Alle", "„So“")),
+        ("audience：老人\ntitle：河\n\n河边", ("河", "老人", "河边")),
+    ],
+)
+def test_a_text_stands_below_its_header(answer: str, fields: tuple[str, str, str]) -> None:
+    found = HEADED.read(answer)
+    assert found == dict(zip(("title", "audience", "text"), fields, strict=True)) | {"kind": "knowledge"}
+    assert HEADED.read(HEADED.write(found)) == found
+
+
+@pytest.mark.parametrize("answer", ["A text.", "title: Knots\n\nA text.", "title:\naudience: Crews\n\nA text."])
+def test_a_header_that_is_incomplete_is_named(answer: str) -> None:
+    with pytest.raises(ValueError, match=r"the line `(title|audience): \.\.\.` is missing at the beginning"):
+        HEADED.read(answer)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 from openai_server import OpenAIServer
 
+import populace
 from populace.scenarios.knowledge.task import WORDS, Article, HasLength, Knowledge
 
 type Made = Callable[..., Path]
@@ -34,12 +35,27 @@ def test_texts_are_as_long_as_is_asked_for(made: Made, rows: Rows, form: str, le
     assert all(0.5 * least <= count <= most for count in counts)
 
 
-def test_form_and_length_are_said_in_words_over_http(made: Made, rows: Rows, openai_server: OpenAIServer) -> None:
-    task = Knowledge({"n": 2, "form": "reading", "length": "medium"})
-    path = made(task, people=3, model="openai:test", base_url=openai_server.base_url)
-    asked = [str(body["messages"]) for body in openai_server.bodies if "<task>" in str(body["messages"])]
-    assert all("250 to 600 words" in one and "Write for this person" in one for one in asked)
-    assert rows(path, "SELECT count(*) > 0 FROM outputs") == [(True,)]
+def test_articles_are_asked_for_and_read_as_plain_text_over_http(
+    tmp_path: Path, rows: Rows, openai_server: OpenAIServer
+) -> None:
+    text = ("He ties it " + r"with \frac{1}{2} \theta \"turn\"" + " and waits.\n\n") * 35
+
+    def write(asked: dict[str, Any]) -> str:
+        return f"title: Knots {asked['seed']}\naudience: Crews\n\n{text}{asked['seed']}"
+
+    openai_server.writer = write
+    wanted = {"form": "reading", "length": "medium"}
+    (people := tmp_path / "people.jsonl").write_text('{"persona": "A rigger who sings."}\n{"persona": "A clerk."}\n')
+    given: Any = {"model": "openai:test", "base_url": openai_server.base_url, "progress": False}
+    path = populace.make(Knowledge, 2, settings=wanted, hub=people, out=tmp_path / "articles.duckdb", **given).path
+    assert len(openai_server.bodies) >= 2
+    for body in openai_server.bodies:
+        said = str(body["messages"])
+        assert "250 to 600 words" in said
+        assert "Write for this person" in said
+        assert "response_format" not in body
+    found = rows(path, "SELECT payload FROM emissions")
+    assert all(json.loads(payload)["text"].startswith(text.rstrip()[:500]) for (payload,) in found)
 
 
 def test_length_is_counted_in_words_of_any_script() -> None:
