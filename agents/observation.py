@@ -160,6 +160,8 @@ class Observation:
     memories: tuple[str, ...] = ()
     #: BCP 47 tag of the language in which the agent speaks.
     language: str = ""
+    #: Whether the task's settings ask for that language; else it is the persona's own.
+    is_language_set: bool = False
     #: Demonstrations of what is to be made, as in the prompt: for prompts with the slot `examples`.
     examples: str = ""
     #: The step, and the states of the agent and of the world as they were when it began; None where the scenario

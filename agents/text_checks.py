@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from ..personas.persona import word_list, words
-from ..personas.rules.languages import beginning, is_other_language, known_languages
+from ..personas.rules.languages import beginning, is_in_language, known_languages
 from .checks import CheckOutcome, CheckResult, failed, is_within, passed, undecided
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 PERSONA_RUN, EXAMPLE_RUN = 7, 9
 #: Where each character is a word, so many of them stand for a word.
 _UNSPACED_FACTOR = 2
-#: Letters from which the language of a string is judged.
-_JUDGED = 24
 #: Characters of a text's beginning in which a refusal says that something cannot be done.
 _OPENING = 240
 
@@ -237,23 +235,33 @@ class NoLeak(TextCheck):
 
 
 class InLanguage(TextCheck):
-    """Fails text that is certainly in another language than the one it was asked for in.
+    """Fails text in another language than the one it was asked for in; undecided where that cannot be told.
 
-    Of the stand-in, which writes English alone, nothing is said.
+    The stand-in, which writes English, is judged where a setting asks for a language, not by a persona's own.
     """
 
     name = "language"
-    version = 2
+    version = 3
     revises = True
 
     def judge_text(self, field: str, text: str, context: "CheckContext") -> CheckResult:
-        """The result; text of very few words, as a name or a formula, passes."""
+        """The result; it cannot be told of very few words, as a name or a formula."""
         tag = context.observation.language
-        if tag and tag != "und" and sum(map(str.isalpha, text)) >= _JUDGED and is_other_language(text, tag):
-            if context.model.name == "procedural":
-                return undecided("The stand-in writes English alone.")
-            return failed(f"It is not written in the language asked for ({tag}).", field=field)
-        return passed()
+        if not tag or tag == "und":
+            return undecided("No language was asked for.")
+        is_asked = context.observation.is_language_set or tag.startswith("en")
+        if not is_asked and context.model.name == "procedural":
+            return undecided("The stand-in writes English alone.")
+        found = is_in_language(text, tag)
+        if found is None:
+            return undecided(f"Whether it is in the language asked for ({tag}) cannot be told.")
+        return passed() if found else failed(f"It is not written in the language asked for ({tag}).", field=field)
+
+    def judge_texts(self, texts: Iterable[tuple[str, str]], context: "CheckContext") -> CheckResult:
+        """The first failure, or the first result that was decided: names stand beside longer texts."""
+        judged = [self.judge_text(*one, context) for one in texts if not self.reads or is_within(one[0], self.reads)]
+        order = (CheckOutcome.FAILED, CheckOutcome.PASSED, CheckOutcome.UNDECIDED)
+        return min(judged, key=lambda result: order.index(result.outcome), default=passed())
 
 
 class NoRefusal(TextCheck):

@@ -7,6 +7,7 @@ read as an instruction: `fence` writes it there, and escapes whatever in it woul
 import random
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -148,33 +149,54 @@ def language_phrase(prompt: Prompt, tag: str) -> str:
 
 
 def language_name(tag: str) -> str:
-    """The English name of the language with BCP 47 tag `tag`: "German", "Portuguese (pt-BR)"."""
+    """The English name of the language with BCP 47 tag `tag`, as in the Unicode CLDR: "German", "Brazilian Portuguese".
+
+    Varieties without a name are "Portuguese (pt-AO)".
+    """
     names = _language_names()
-    if tag in names:
-        return names[tag]
-    name = names.get(tag.partition("-")[0].lower())
-    return f"{name} ({tag})" if name else f"the language whose BCP 47 tag is {tag}"
+    base = tag.partition("-")[0].lower()
+    if found := names.get(tag):
+        return found[0]
+    return f"{names[base][0]} ({tag})" if base in names else f"the language whose BCP 47 tag is {tag}"
 
 
 def find_language(given: str) -> str:
-    """The BCP 47 tag of a language that is given by its English name or its tag. Raises `SetupError` for any other."""
-    names = _language_names()
-    tag, dash, region = given.strip().partition("-")
-    if tag.lower() in names and (not dash or _REGION.fullmatch(region)):
-        return f"{tag.lower()}{dash}{region}"
-    by_name = {name.casefold(): tag for tag, name in names.items()}
-    if (found := by_name.get(given.strip().casefold())) is not None:
+    """The BCP 47 tag of a language by its tag, its English name, its own name or another usual one.
+
+    Case and accents do not matter: "German", "deutsch", "Brazilian Portuguese", "Mandarin", "Farsi", "PT_br". Raises
+    `SetupError` for any other.
+    """
+    by_name = _tags_by_name()
+    if (found := by_name.get(_plain(given))) is not None:
         return found
-    hint = nearest(given.strip().title(), names.values()) if len(given) > 3 else nearest(given, names)
+    tag, dash, region = given.strip().replace("_", "-").partition("-")
+    if tag.lower() in _language_names() and (not dash or _REGION.fullmatch(region)):
+        return f"{tag.lower()}{dash}{region}"
+    known = [name for names in _language_names().values() for name in names] if len(given) > 3 else _language_names()
+    hint = nearest(given.strip().title() if len(given) > 3 else given, known)
     raise SetupError(
-        f"{parameter('language')} {given!r} is no language of the {len(names)} that are known{hint}; give its English "
-        "name or its tag, as German, de or pt-BR."
+        f"{parameter('language')} {given!r} is no language of the {len(_language_names())} that are known{hint}; give "
+        "its English name, its own name or its tag, as German, Deutsch, de or pt-BR."
     )
 
 
+def _plain(name: str) -> str:
+    """A name or a tag without case, accents and what separates its words."""
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return " ".join(re.split(r"[-_\s]+", plain.strip()))
+
+
 @cache
-def _language_names() -> Mapping[str, str]:
+def _language_names() -> Mapping[str, list[str]]:
     return tomllib.loads(files(__package__).joinpath(_LANGUAGE_NAMES).read_text(encoding="utf-8"))
+
+
+@cache
+def _tags_by_name() -> Mapping[str, str]:
+    # Later ones give way: a name that two languages have is that of the first in the file.
+    named = [(name, tag) for tag, names in _language_names().items() for name in (tag, *names)]
+    return {_plain(name): tag for name, tag in reversed(named)}
 
 
 def load_prompt(package: str, name: str) -> Prompt:

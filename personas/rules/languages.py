@@ -1,13 +1,11 @@
 """The language of a text, and its grammatical person: the first, the second (addressing the reader), or the third.
 
-Detection takes English by its commonest words and all others by py3langid, a naive Bayes classifier over byte n-grams
-(Lui and Baldwin, "langid.py: An off-the-shelf language identification tool", ACL 2012). The check of rules goes by
-script and by the commonest words of each language, as listed in `languages.toml`.
+Languages are identified by py3langid, a naive Bayes classifier over byte n-grams of 139 languages (Lui and Baldwin,
+"langid.py: An off-the-shelf language identification tool", ACL 2012), whose posterior probabilities are used as they
+are. Grammatical person goes by the commonest words of 22 languages, as listed in `languages.toml`.
 """
 
 import re
-import unicodedata
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -22,12 +20,21 @@ if TYPE_CHECKING:
 
 #: The least probability of a detected language.
 _LEAST = 0.7
-#: Living languages with many writers; with more candidates, short texts are taken for rare languages.
-_CANDIDATES = (
-    "af am ar az be bg bn bs ca cs cy da de el en es et eu fa fi fr ga gl gu ha he hi hr hu hy id ig is it ja ka kk km "
-    "kn ko ky lo lt lv mk ml mn mr ms mt my ne nl no pa pl ps pt ro ru si sk sl so sq sr sv sw ta te tg th tl tr uk ur "
-    "uz vi yo zh zu"
-)
+#: A text is in the language asked for from the first probability on. Below the second it is not, if another language
+#: reaches the first. tests/personas/test_languages.py counts the errors of this rule.
+_IS, _IS_NOT = 0.3, 0.02
+#: The probability of English from which a text is not in a language that the classifier does not know.
+_SURELY_ENGLISH = 0.9
+#: Letters, in bytes of UTF-8, below which names and formulas are taken for languages.
+_FEWEST_BYTES = 24
+#: Languages of the classifier that count as another one: varieties, and older forms.
+_COUNTED_AS = {
+    "ary": "ar", "arz": "ar", "fil": "tl", "grc": "el", "hbo": "he", "nb": "no", "nn": "no", "pcm": "en", "sdh": "ku",
+    "uzs": "uz", "wuu": "zh", "yue": "zh",
+}  # fmt: skip
+#: What is not prose: fenced code, formulas, addresses.
+_NO_PROSE = re.compile(r"```.*?(?:```|\Z)|\$\$.*?\$\$|\$[^$\n]+\$|\\\(.*?\\\)|\\\[.*?\\\]|https?://\S+", re.DOTALL)
+_LETTERS = re.compile(r"[^\W\d_]+")
 #: Words in common use in no other language (RE2). Two of them, or an article at the beginning and a preposition, show
 #: that a text is English, unless there are words of another language.
 _ENGLISH = r"(?i)\b(?:the|who|whose|with|their|they|from|which|that|while|through|about|into|been|works|working)\b"
@@ -36,9 +43,7 @@ _OTHERS = (
     r"(?i)\b(?:der|das|und|ein|eine|einer|nicht|het|een|les|une|des|et|qui|que|los|las|una|por|para|con|che|della|"
     r"uma|não|och|som|att|og|på|til|jest|nie|się|ve|bir|yang|dan|dengan)\b"
 )
-#: Chinese characters, which alone do not show which language it is.
-_HAN = re.compile(r"[^\W\d_]+")
-_KANA_OR_HANGUL = re.compile("[\u3040-\u30ff\uac00-\ud7af]")
+#: Fewer Chinese characters do not show which language it is.
 _FEWEST_HAN = 10
 
 
@@ -59,16 +64,53 @@ def detect_languages(texts: "pa.Array") -> "pa.Array":
     return pc.replace_with_mask(found, pc.invert(is_english), pa.array(tags, pa.string()))
 
 
+def is_in_language(text: str, tag: str) -> bool | None:
+    """Whether a text is in the language with this BCP 47 tag; None when that cannot be told, as of a few words.
+
+    Varieties count as their language: `pt-BR` as `pt`, Cantonese as Chinese. Of a language that the classifier does not
+    know it is only told that a text in English is not in it.
+    """
+    text = _NO_PROSE.sub(" ", text)
+    if len("".join(_LETTERS.findall(text)).encode("utf-8", "replace")) < _FEWEST_BYTES:
+        return None
+    probabilities = _probabilities(text)
+    if not is_known_language(tag):
+        return False if probabilities["en"] >= _SURELY_ENGLISH else None
+    asked = probabilities[_language(tag)]
+    if asked >= _IS:
+        return True
+    best = max(probability for tag, probability in probabilities.items() if tag != "zxx")
+    return False if asked < _IS_NOT and best >= _IS else None
+
+
+def is_known_language(tag: str) -> bool:
+    """Whether texts in the language with this BCP 47 tag are recognised as such."""
+    return _language(tag) in {_COUNTED_AS.get(label, label) for label in _classifier().labels}
+
+
+def _language(tag: str) -> str:
+    language = tag.partition("-")[0].lower()
+    return _COUNTED_AS.get(language, language)
+
+
+@lru_cache(maxsize=16)
+def _probabilities(text: str) -> dict[str, float]:
+    """By language the posterior probability; `zxx` is text in no language."""
+    found: dict[str, float] = {}
+    for label, probability in _classifier().rank(canonical_text(text)):
+        language = _COUNTED_AS.get(label, label)
+        found[language] = found.get(language, 0.0) + float(probability)
+    return found
+
+
 def _classified(text: str) -> str:
-    text = canonical_text(text)
-    letters = "".join(_HAN.findall(text))
+    letters = "".join(_LETTERS.findall(canonical_text(text)))
     is_han = bool(letters) and all("\u3400" <= letter <= "\u9fff" for letter in letters)
     if not letters or (is_han and len(letters) < _FEWEST_HAN):
         return UNKNOWN_LANGUAGE
-    tag, probability = _classifier().classify(text)
-    if tag == "zh" and _KANA_OR_HANGUL.search(text):
-        return UNKNOWN_LANGUAGE
-    return str(tag) if probability >= _LEAST else UNKNOWN_LANGUAGE
+    probabilities = _probabilities(text)
+    tag = max(probabilities, key=probabilities.__getitem__)
+    return tag if probabilities[tag] >= _LEAST and tag != "zxx" else UNKNOWN_LANGUAGE
 
 
 @cache
@@ -76,9 +118,7 @@ def _classifier() -> Any:
     # Takes half a second to load, and is not needed for English texts.
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    classifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    classifier.set_languages(_CANDIDATES.split())
-    return classifier
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
 #: The fewest words of a language on which a text is judged.
@@ -92,7 +132,6 @@ _END = r"(?![^\W\u0e00-\u0eff\u3000-\u9fff\uac00-\ud7af])"
 class LanguageWords:
     """The words and patterns of one language; `languages.toml` explains them."""
 
-    scripts: frozenset[str]
     common: frozenset[str]
     self: frozenset[str]
     opens: str
@@ -108,9 +147,7 @@ def known_languages() -> dict[str, LanguageWords]:
 
 def _language_words(said: dict[str, str]) -> LanguageWords:
     words = {name: frozenset(said[name].split()) for name in ("common", "self")}
-    return LanguageWords(
-        frozenset(said["scripts"]), **words, opens=said["opens"], sorry=said["sorry"], here=said["here"]
-    )
+    return LanguageWords(**words, opens=said["opens"], sorry=said["sorry"], here=said["here"])
 
 
 def beginning(patterns: Iterable[str]) -> re.Pattern[str]:
@@ -125,46 +162,6 @@ def sure_language(text: str) -> str | None:
         return None
     second = votes[1][1] if len(votes) > 1 else 0
     return votes[0][0] if votes[0][1] > 1.5 * second else None
-
-
-def is_known_language(tag: str) -> bool:
-    """Whether it can be told that a text is not in the language with this BCP 47 tag."""
-    return tag.partition("-")[0].lower() in known_languages()
-
-
-def is_other_language(text: str, tag: str) -> bool:
-    """Whether a text is certainly in another language than the one with this BCP 47 tag.
-
-    Texts of very few words, mixed texts, and languages that are not listed are not judged.
-    """
-    language = tag.partition("-")[0].lower()
-    wanted = known_languages().get(language)
-    if wanted is None:
-        return False
-    if not (text.isascii() and "LATIN" in wanted.scripts) and _is_other_script(text, language, wanted.scripts):
-        return True
-    votes = _votes(text)
-    others = [number for tag, number in votes.items() if tag != language]
-    return bool(others) and max(others) >= max(_FEWEST, 1.5 * votes.get(language, 0) + 2)
-
-
-def _is_other_script(text: str, language: str, wanted: frozenset[str]) -> bool:
-    scripts = Counter(_script(character) for character in text if character.isalpha())
-    if 2 * sum(scripts[script] for script in wanted) < scripts.total():
-        return True
-    return language in ("zh", "ja") and _is_other_han(scripts, language)
-
-
-@lru_cache(maxsize=4096)
-def _script(character: str) -> str:
-    return unicodedata.name(character, "").partition(" ")[0]
-
-
-def _is_other_han(scripts: Counter[str], language: str) -> bool:
-    kana, letters = scripts["HIRAGANA"] + scripts["KATAKANA"], scripts.total()
-    if language == "zh":
-        return 4 * kana >= letters > 0
-    return letters >= 10 and not kana
 
 
 @lru_cache(maxsize=4)

@@ -11,7 +11,7 @@ from .languages import (
     beginning,
     from_outside,
     in_third_person,
-    is_other_language,
+    is_in_language,
     known_languages,
     speaks_of_itself,
     speaks_to_somebody,
@@ -243,6 +243,6 @@ def _turned(rule: str, how: str, text: str) -> RuleResult:
 
 
 def _language(text: str, language: str) -> RuleResult | None:
-    if not is_other_language(text, language):
+    if is_in_language(text, language) is not False:
         return None
     return RuleResult("other_language", f"It is not written in {language!r}, in which it was asked for.")

@@ -84,7 +84,7 @@ class TaskSettings(Settings):
     shots: int = Field(3, ge=1, le=32, description="Demonstrations shown in a request, drawn anew for each")
     demonstrations: str = Field("", description="File of demonstrations to show instead of the task's own")
     language: str = Field(
-        "", description="Language to write in, by name or tag: German, pt-BR; empty: the person's own"
+        "", description="Language to write in, by name or tag: German, Deutsch, pt-BR; empty: the person's own"
     )
     until_novelty: float | None = Field(
         None, gt=0, le=1, description="End when less than this share of the latest 500 outputs was new"
@@ -196,9 +196,13 @@ class Task(Scenario):
     @property
     def notices(self) -> Sequence[str]:
         """What the command line says before the run begins, one sentence each."""
-        if is_known_language(tag := self.settings.language or "en"):
+        tag = self.settings.language
+        if not tag or is_known_language(tag):
             return ()
-        return (f"Whether texts are in {language_name(tag)} cannot be checked; the check `language` passes them.",)
+        return (
+            f"Whether texts are in {language_name(tag)} cannot be checked, only that they are not in English; the "
+            "check `language` is then undecided, which the funnel counts.",
+        )
 
     @property
     def people_needed(self) -> int:
@@ -235,11 +239,12 @@ class Task(Scenario):
 
     def observe(self, resident: Resident, observation: Observation, world: World) -> Observation:
         """What the prompt holds: the demonstrations, and the language that the settings name."""
-        language = self.settings.language or observation.language
+        if self.settings.language:
+            observation = replace(observation, language=self.settings.language, is_language_set=True)
         if not self.shows_demonstrations:
-            return observation if language == observation.language else replace(observation, language=language)
+            return observation
         rng = rng_for(resident.model.seed, "demonstrations", world.step, resident.id)
-        return replace(observation, examples=self._examples(rng), language=language)
+        return replace(observation, examples=self._examples(rng))
 
     @property
     def rows_wanted(self) -> int | None:

@@ -247,9 +247,9 @@ def test_growing_is_one_call_and_goes_on_from_what_is_there(tmp_path: Path) -> N
 def test_data_are_made_in_one_call_and_given_back_when_it_is_made_again(tmp_path: Path) -> None:
     hub, out = tmp_path / "hub.duckdb", tmp_path / "data.duckdb"
     grow(hub=hub, agents=6, hops=1)
-    made = make("instruction", 4, hub=hub, settings={"language": "de"}, out=out)
+    made = make("instruction", 4, hub=hub, settings={"language": "English"}, out=out)
     assert len(made.sql("SELECT 1 FROM outputs WHERE status = 'accepted'").rows) == 4
-    assert "nothing was asked" in make("instruction", 4, hub=hub, settings={"language": "de"}, out=out).note
+    assert "nothing was asked" in make("instruction", 4, hub=hub, settings={"language": "English"}, out=out).note
 
 
 def test_a_notebook_shows_a_line_that_is_updated(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,18 @@
 """Languages of texts that nobody has stated."""
 
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
+from babel import Locale, UnknownLocaleError
 
-from populace.personas.rules.languages import detect_languages
+import populace.personas
+from populace.personas.prompt import find_language
+from populace.personas.rules.languages import detect_languages, is_in_language, is_known_language
 
 #: Written for this test, before any detector was asked.
 WRITTEN = """
@@ -100,3 +109,70 @@ def test_english_words_in_another_language_do_not_make_it_english() -> None:
 
 def test_no_texts_have_no_languages() -> None:
     assert detected() == []
+
+
+def labelled(half: str, kind: str) -> Iterator[tuple[str, str]]:
+    """The texts of a half with their language: single sentences (`short`), or three at once (`long`)."""
+    for line in (Path(__file__).parent / "rules/lines/languages.txt").read_text("utf-8").splitlines():
+        if not line.startswith("#"):
+            tag, part, *sentences = line.split(" | ")
+            for text in (sentences if kind == "short" else [" ".join(sentences)]) if part == half else ():
+                yield tag, text
+
+
+@pytest.mark.parametrize(
+    ("half", "kind", "own", "others"),
+    [
+        ("tune", "short", {True: 125, None: 25}, {False: 2993, None: 607}),
+        ("held", "short", {True: 139, None: 11}, {False: 3354, None: 246}),
+        ("tune", "long", {True: 50}, {False: 1200}),
+        ("held", "long", {True: 50}, {False: 1200}),
+    ],
+)
+def test_no_text_in_the_language_asked_for_is_rejected_and_nearly_all_others_are(
+    half: str, kind: str, own: dict[bool | None, int], others: dict[bool | None, int]
+) -> None:
+    texts = [*labelled(half, kind)]
+    tags = sorted({tag for tag, _ in texts})
+    assert len(tags) == 25
+    assert Counter(is_in_language(text, tag) for tag, text in texts) == own
+    assert Counter(is_in_language(text, other) for tag, text in texts for other in tags if other != tag) == others
+
+
+def test_of_a_language_that_is_not_known_it_is_told_that_english_is_another() -> None:
+    text = "I water the tomatoes every evening, but the leaves still curl in the heat."
+    assert not is_known_language("mi")
+    assert is_in_language(text, "mi") is False
+    assert is_in_language("Me pēhea taku tiaki i aku tōmato kia kore e maroke i te mahau wera?", "mi") is None
+
+
+@pytest.mark.parametrize("text", ["", "Ada", "42 + 17 = 59", "Mr Ion Popescu", "$\\frac{alpha beta gamma delta}{x}$"])
+def test_what_is_too_short_to_tell_is_neither_right_nor_wrong(text: str) -> None:
+    assert is_in_language(text, "de") is None
+
+
+def test_code_and_formulas_in_a_text_do_not_make_it_english() -> None:
+    code = "def total(values):\n    return sum(value for value in values if value > 0)\n"
+    text = f"Erkläre, was diese Funktion zurückgibt und warum.\n```python\n{code * 5}```"
+    assert is_in_language(text, "de") is True
+    assert is_in_language(text, "en") is False
+
+
+def test_names_of_languages_are_those_of_the_cldr_and_all_of_them_are_understood() -> None:
+    (folder,) = populace.personas.__path__
+    names = tomllib.loads((Path(folder) / "language_names.toml").read_text("utf-8"))
+    english = {tag.replace("_", "-"): name for tag, name in Locale("en").languages.items()}
+    assert {tag: known[0] for tag, known in names.items() if tag != "zh-TW"} == {
+        tag: english[tag] for tag in names if tag != "zh-TW"
+    }
+    own = {}
+    for tag in names:
+        try:
+            locale = Locale.parse(tag, sep="-")
+        except UnknownLocaleError:
+            continue
+        own[tag] = {code.lower(): name for code, name in locale.languages.items()}.get(tag.lower().replace("-", "_"))
+    assert all(name in names[tag] for tag, name in own.items() if name)
+    twice = [one for one, other in pairwise(sorted(name for known in names.values() for name in known)) if one == other]
+    assert twice == ["Traditional Chinese"]
+    assert all(find_language(name) == tag for tag, known in names.items() for name in known if name not in twice)

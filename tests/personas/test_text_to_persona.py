@@ -163,7 +163,8 @@ async def test_whom_to_think_of_first_is_drawn_by_seed() -> None:
     ("tag", "name"),
     [
         ("de", "German"),
-        ("pt-BR", "Portuguese (pt-BR)"),
+        ("pt-BR", "Brazilian Portuguese"),
+        ("pt-AO", "Portuguese (pt-AO)"),
         ("zh-Hant", "Traditional Chinese"),
         ("qaa", "the language whose BCP 47 tag is qaa"),
     ],
