@@ -83,6 +83,16 @@ def preview_outputs(
         return list(islice(found, rows))
 
 
+def preview_card(runs: Sequence[Path]) -> str:
+    """The card that an export of these runs to JSONL would have, of text of the stand-in too."""
+    target, tally = Target(Path("-"), DatasetFormat.JSONL, Layout.JSONL), ExportCounts()
+    with ExitStack() as stack:
+        plan = _planned(stack, runs, target, replace(_USUAL, allow_procedural=True))
+        for _ in plan.rows(tally):
+            pass
+        return Card(plan, target, tally).text()
+
+
 def _planned(stack: ExitStack, runs: Sequence[Path] | Mix, target: Target, options: DatasetOptions) -> ExportPlan:
     mix = runs if isinstance(runs, Mix) else Mix(tuple(MixPart(Path(run)) for run in runs))
     if not mix.parts:

@@ -18,9 +18,9 @@ _TEMPLATES = files(__package__).joinpath("templates")
 _DASH = "\u2013"
 
 
-def render(template: str, **context: object) -> str:
+def render(template: str, script: str = "report.js", **context: object) -> str:
     """The page of a template that extends `base.html.j2`. Texts are escaped, and shown where markup forbids them."""
-    script = Markup(_template("report.js"))  # noqa: S704 - our own file, no text of the run
+    script = Markup(_template(script))  # noqa: S704 - our own file, no text of the run
     style = Markup(_template("style.css"))  # noqa: S704 - likewise
     own = {"style": style, "patterns": PATTERNS, "surface": COLOURS["surface"]}
     return _environment().get_template(template).render(script=script, script_hash=_csp_hash(script), **own, **context)

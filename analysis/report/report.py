@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from ..data_summary import summarise_data
 from ..page import check_own, mark_of, write_whole
 from ..questions import answers_of
 from ..summary import Summary, summarise
@@ -13,6 +14,7 @@ from ..table import Queryable
 from .answers import read_answers
 from .changes import read_changes
 from .charts import chart_emissions, chart_fields, chart_measures, chart_novelty, has_weights, kind_order
+from .data import render_data_report
 from .experiment import mark_of_experiment, render_experiment
 from .facts import read_failures, read_findings, read_hops, read_provenance, read_purposes, read_targets
 from .graph import DrawnSociety, chart_society, read_society
@@ -22,31 +24,38 @@ from .samples import read_duplicates, read_steps
 from .state import chart_node_measures, chart_states
 
 _IS_EXPERIMENT = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'outcome_values'"
+_NO_STEP = "No step is complete in this run, so nothing was said."
 #: Questions that are answered.
 QUESTIONS = 6
 
 
-def write_report(run: Queryable, path: Path, *, run_file: str = "RUN.duckdb") -> Path:
+def write_report(run: Queryable, path: Path, *, run_file: Path | str = "RUN.duckdb") -> Path:
     """Write the report of a run, in whatever state it is, or of an experiment to `path`, and return the path.
 
-    `run_file` is the name of the run file, or of the merged file of the experiment, in the commands that the report
-    suggests. Raises `SetupError` when the file cannot be written, and when the file there is not a report of the same
-    run or experiment; it is left as it was.
+    `run_file` is the run file, or the merged file of the experiment: the commands that the report suggests have its
+    name, and the card of a data job is read from it. Raises `SetupError` when the file cannot be written, and when the
+    file there is not a report of the same run or experiment; it is left as it was.
     """
     if run.query(_IS_EXPERIMENT).rows:
         check_own(path, mark_of_experiment(run), what="report", of="experiment")
-        return write_whole(render_experiment(run, merged_file=run_file), path, what="report")
+        return write_whole(render_experiment(run, merged_file=Path(run_file).name), path, what="report")
     ((run_id,),) = run.query("SELECT run FROM runs").rows
     check_own(path, mark_of("report", run_id), what="report")
     return write_whole(render_report(run, run_file=run_file), path, what="report")
 
 
-def render_report(run: Queryable, *, run_file: str = "RUN.duckdb") -> str:
+def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str:
     """The report as HTML: opens offline, loads nothing, and runs no script but its own."""
-    summary = summarise(run)
+    summary, header, path = summarise(run), _header(run), Path(run_file)
+    mark = mark_of("report", header["run"])
+    if (made := summarise_data(run)) is not None:
+        done = f"{made.accepted:,} of {made.wanted:,} rows are accepted"
+        notice = _notice(summary, path.name, done) or made.shortfall
+        return render_data_report(run, made, summary, run_file=path, header=header, mark=mark, notice=notice)
+    done = f"{summary.steps} of {summary.steps_wanted} steps are complete"
+    notice = _notice(summary, path.name, done) or ("" if summary.steps else _NO_STEP)
     society = read_society(run)
     kinds = kind_order(run)
-    header = _header(run)
     return render(
         "report.html.j2",
         answered=read_answers(run),
@@ -59,9 +68,10 @@ def render_report(run: Queryable, *, run_file: str = "RUN.duckdb") -> str:
         summary=summary,
         unit="tokens" if summary.is_language_model else "words",
         header=header,
-        mark=mark_of("report", header["run"]),
+        mark=mark,
+        settings=summary.settings,
         findings=read_findings(run, summary),
-        notice=_notice(summary, run_file),
+        notice=notice,
         honesty=read_provenance(run, summary),
         society=society,
         society_note=_society_note(society),
@@ -80,7 +90,7 @@ def render_report(run: Queryable, *, run_file: str = "RUN.duckdb") -> str:
         purposes=read_purposes(run),
         hops=read_hops(run),
         answers=answers_of(run, QUESTIONS),
-        run_file=run_file,
+        run_file=path.name,
     )
 
 
@@ -96,9 +106,8 @@ def _given(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in settings.items() if value not in (None, "", [], {})]
 
 
-def _notice(summary: Summary, run_file: str) -> str:
-    """What is to be said of a run that is not whole; empty for one that is."""
-    done = f"{summary.steps} of {summary.steps_wanted} steps are complete"
+def _notice(summary: Summary, run_file: str, done: str) -> str:
+    """What is to be said of a run that is not whole, with what is `done` of it; empty for one that is."""
     if summary.status == "running":
         return f"This run is still going: {done}. Sections were read one by one and may be a step apart."
     if summary.status == "interrupted":
@@ -107,7 +116,7 @@ def _notice(summary: Summary, run_file: str) -> str:
         reason = (summary.reason or "no reason was recorded").rstrip(".")
         became = "failed" if summary.status == "failed" else "is paused"
         return f"This run {became} ({reason}): {done}. What was done stays; to go on: populace resume {run_file}"
-    return "" if summary.steps else "No step is complete in this run, so nothing was said."
+    return ""
 
 
 def _society_note(society: DrawnSociety) -> str:

@@ -3,11 +3,11 @@ import json
 import os
 import re
 from base64 import b64encode
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from html_page import Page
 
 from populace.analysis.report import write_report
 from populace.analysis.report.facts import read_findings
@@ -25,34 +25,6 @@ ODD = [
     "在海边修补渔网的老人，每天清晨听潮声，晚上教孩子们写字",
     "a NUL \x00, an escape \x1b, a noncharacter \ufffe, and C1 \x85",
 ]
-
-
-class Page(HTMLParser):
-    """Everything a browser would see: elements with attributes, text, and what stands in scripts."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.scripts: list[str] = []
-        self.inside = ""
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self.inside = tag
-        if tag == "script":
-            self.scripts.append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        self.inside = ""
-
-    def handle_data(self, data: str) -> None:
-        if self.inside == "script":
-            self.scripts[-1] += data
-        elif self.inside != "style":
-            self.text += data
 
 
 @pytest.fixture(scope="session")

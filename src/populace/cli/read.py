@@ -83,7 +83,7 @@ def schema(table: str | None) -> None:
 )
 @shared_option
 def report(file: Path, out: Path | None) -> None:
-    """Write what happened in a run, or what an experiment found, as one page that opens offline.
+    """Write what happened in a run, which rows it made, or what an experiment found, as one page that opens offline.
 
     FILE is a run file, the folder of an experiment, or its merged file. A page of the same run or experiment that is
     there already is written anew; nothing else is written over.
@@ -92,7 +92,7 @@ def report(file: Path, out: Path | None) -> None:
     from populace.sim.runfile.reader import open_reported
 
     with open_reported(file) as found:
-        page = write_report(found, out or found.path.with_suffix(".html"), run_file=found.path.name)
+        page = write_report(found, out or found.path.with_suffix(".html"), run_file=found.path)
     click.echo(f"Wrote {page}")
 
 

@@ -1,0 +1,173 @@
+"""The report of a data job: its funnel, rows to browse, their diversity, and the card that an export would have."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from ...personas.errors import RunFileError, SetupError
+from ...personas.persona import legible
+from ..data_summary import DataSummary
+from ..diversity.report import describe_diversity, measure_diversity, notes_on
+from ..export.export import preview_card
+from ..funnel import describe_funnel, notes_on_funnel, read_funnel
+from ..page import clip
+from ..provenance import name_mixture, read_authors
+from ..summary import Summary
+from ..table import Queryable
+from .facts import read_failures, read_provenance
+from .rendering import render
+from .samples import read_duplicates
+
+#: Bytes of the rows in the page, rows of one status, and characters of one text, of a field and of a persona.
+ROW_BYTES, ROWS, TEXT, FIELD, PERSONA = 400_000, 1_000, 3_000, 2_000, 300
+
+# Drawn by a hash of the number, as samples of steps are: nobody picked them. Accepted and rejected take turns.
+_ROWS = """
+WITH drawn AS (
+    SELECT emission, row_number() OVER (PARTITION BY status ORDER BY md5(emission::VARCHAR)) AS place
+    FROM outputs QUALIFY place <= ?
+)
+SELECT emission, status, kind, stage, reason, coalesce(p.text, ''), o.text, payload
+FROM outputs AS o JOIN drawn USING (emission) LEFT JOIN personas AS p ON p.id = agent
+ORDER BY place, status
+"""
+_SOLVED = """
+SELECT emission, format('{} of {} solutions give {}', votes, solutions, coalesce(answer, 'no answer'))
+                 || CASE correct WHEN true THEN ': right' WHEN false THEN ': wrong' ELSE '' END
+FROM agreed_answers WHERE emission IN (SELECT unnest(?::BIGINT[]))
+"""
+_GRADED = """
+SELECT emission, string_agg(format('{} {:.2f} by {}', criterion, score, votes), ', ' ORDER BY criterion) || ' votes'
+FROM (
+    SELECT job, emission, criterion, avg(score) AS score, count(*) AS votes FROM votes
+    WHERE score IS NOT NULL AND other IS NULL AND response IS NULL AND emission IN (SELECT unnest(?::BIGINT[]))
+    GROUP BY job, emission, criterion QUALIFY job = max(job) OVER (PARTITION BY emission)
+) GROUP BY emission
+"""
+_WRITERS = {
+    "People described by": ("personas",),
+    "Rows written by": ("emissions",),
+    "Responses by": ("responses",),
+    "Solved by": ("solutions",),
+    "Graded by": ("votes",),
+}
+
+
+def render_data_report(run: Queryable, made: DataSummary, summary: Summary, *, run_file: Path, **header: Any) -> str:
+    """The report of a data job as HTML: opens offline, loads nothing, and runs no script but its own."""
+    funnel = read_funnel(run)
+    _, spent = describe_funnel(funnel)
+    rows, shown = _read_rows(run)
+    rejected = sum(made.rejected.values())
+    return render(
+        "data.html.j2",
+        script="rows.js",
+        made=made,
+        summary=summary,
+        settings=made.settings,
+        finding=_finding(made, summary),
+        writers=_read_writers(run),
+        honesty=read_provenance(run, summary),
+        funnel=funnel,
+        spent=spent,
+        funnel_notes=list(notes_on_funnel(funnel)),
+        failures=read_failures(run),
+        rows=rows,
+        lists=[("accepted", shown["accepted"], made.accepted), ("rejected", shown["rejected"], rejected)],
+        diversity=_read_diversity(run) if made.accepted else None,
+        duplicates=read_duplicates(run),
+        card=_read_card(run, run_file) if made.accepted else "",
+        run_file=run_file.name,
+        **header,
+    )
+
+
+def _finding(made: DataSummary, summary: Summary) -> str:
+    calls = f"{made.calls:,} call{'s' * (made.calls != 1)}"
+    cost = f"{calls}, {summary.cost}" if made.is_language_model else calls
+    return f"{made.accepted:,} of {made.wanted:,} rows wanted were accepted, in {cost}; text by {summary.written_by}."
+
+
+def _read_writers(run: Queryable) -> list[tuple[str, str]]:
+    """Who made what, and last that models are mixed, where they are."""
+
+    def ask(sql: str) -> Sequence[tuple[Any, ...]]:
+        return run.query(sql).rows
+
+    found = [(label, ", ".join(read_authors(ask, *tables))) for label, tables in _WRITERS.items()]
+    return [(label, said) for label, said in (*found, ("", name_mixture(ask))) if said]
+
+
+def _read_rows(run: Queryable) -> tuple[Markup, Mapping[str, int]]:
+    """As many rows as have room, as JSON that ends no script, and how many there are of each status."""
+    rows: list[list[Any]] = []
+    people: dict[str, int] = {}
+    room, shown = ROW_BYTES, {"accepted": 0, "rejected": 0}
+    found = run.query(_ROWS, [ROWS]).rows
+    numbers = [row[0] for row in found]
+    solved, graded = (dict(run.query(sql, [numbers]).rows) for sql in (_SOLVED, _GRADED))
+    for emission, *told, description, text, payload in found:
+        notes = [note[emission] for note in (solved, graded) if emission in note]
+        persona, content = _shown(description, PERSONA), [_shown(text, TEXT), list(_fields(payload, text)), notes]
+        row = [emission, *(one or "" for one in told), *content]
+        room -= len(_json(row)) + (0 if persona in people else len(_json(persona)))
+        if room < 0:
+            break
+        rows.append([people.setdefault(persona, len(people)), *row])
+        shown[row[1]] += 1
+    rows.sort(key=lambda row: int(row[1]))
+    return Markup(_json({"people": list(people), "rows": rows}).decode()), shown  # noqa: S704 - no markup is left in it
+
+
+def _json(value: object) -> bytes:
+    """JSON within a script: what would end or open an element there is escaped."""
+    return orjson.dumps(value).replace(b"<", b"\\u003c").replace(b">", b"\\u003e").replace(b"&", b"\\u0026")
+
+
+def _shown(text: str, length: int) -> str:
+    return clip(legible(text), length)
+
+
+def _fields(payload: str, text: str) -> Iterator[tuple[str, str]]:
+    """Name and text of what a row holds beside its text."""
+    fields = orjson.loads(payload)
+    for name, value in fields.items() if isinstance(fields, dict) else ():
+        said = value if isinstance(value, str) else _said(value)
+        if said and said != text:
+            yield legible(name), _shown(said, FIELD)
+
+
+def _said(value: object) -> str:
+    if value in (None, [], {}):
+        return ""
+    if isinstance(value, list) and all(isinstance(one, dict) and one.keys() >= {"role", "content"} for one in value):
+        return "\n\n".join(f"{one['role']}: {one['content'] or _said(one.get('tool_calls'))}" for one in value)
+    return orjson.dumps(value).decode()
+
+
+def _read_diversity(run: Queryable) -> dict[str, Any]:
+    found = measure_diversity(run)
+    return {"sections": list(describe_diversity(found)), "notes": list(notes_on(found))}
+
+
+def _read_card(run: Queryable, run_file: Path) -> Markup | str:
+    """The card as HTML, its headings two levels lower; or a sentence that says why there is none."""
+    if run.is_live:
+        return "The run is being written; its card is made when it has ended or is paused."
+    try:
+        _, _, text = preview_card([run_file]).split("---\n", 2)
+    except (SetupError, RunFileError) as error:
+        return str(error)
+    # Names and reasons of the run are in it: they make no link and no picture.
+    markdown = MarkdownIt("js-default", {"linkify": False}).disable(["link", "image", "autolink"])
+    tokens = markdown.parse(legible(text))
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{int(token.tag[1]) + 2}"
+    html = markdown.renderer.render(tokens, markdown.options, {})
+    html = html.replace("<table>", '<div class="scroll" tabindex="0"><table>').replace("</table>", "</table></div>")
+    return Markup(html)  # noqa: S704 - rendered without HTML of the text
