@@ -3,6 +3,7 @@
 Each step is a phase of the society's job. Its commit overlaps with the turns of the next one.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -315,9 +316,14 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         """Those who have a turn, in the order in which what they do is applied."""
         if self._state.scenario.order == "fixed" or self._state.times is not None:
             return residents
-        drawn = list(residents)
-        rng_for(self._state.seed, "order", self.number).shuffle(drawn)
-        return drawn
+        turns = Counter[str]()
+
+        def place(resident: Resident) -> int:
+            # One draw each, so that who is missing leaves all others in the same order.
+            turns[resident.id] += 1
+            return derive_seed(self._state.seed, "order", self.number, f"{resident.id} {turns[resident.id]}")
+
+        return sorted(residents, key=place)
 
     def _is_paged(self) -> bool:
         """Whether the step is committed page by page: a page then depends on nothing but those before it."""

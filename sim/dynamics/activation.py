@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ...personas.errors import SetupError, hook
 from ..mesa import Event, EventList
 from ..runfile.society_rows import InterventionEffectRow, TurnTimeRow
-from ..seeds import rng_for
+from ..seeds import derive_seed, rng_for
 from .world import News, is_cut
 
 if TYPE_CHECKING:
@@ -47,6 +47,12 @@ class _Everybody(Activation):
         return residents
 
 
+def _drawn(residents: "Sequence[Resident]", rng: random.Random) -> list[int]:
+    """A number of 63 bits for each resident, which does not depend on who else is there."""
+    seed = rng.getrandbits(63)
+    return [derive_seed(seed, one.id) for one in residents]
+
+
 @dataclass(frozen=True, slots=True)
 class _Share(Activation):
     share: float
@@ -54,8 +60,9 @@ class _Share(Activation):
     def choose(
         self, residents: "Sequence[Resident]", society: "SocietyView", rng: random.Random
     ) -> "Sequence[Resident]":
-        drawn = rng.sample(range(len(residents)), round(self.share * len(residents)))
-        return [residents[place] for place in sorted(drawn)]
+        drawn = _drawn(residents, rng)
+        first = sorted(range(len(drawn)), key=drawn.__getitem__)[: round(self.share * len(residents))]
+        return [residents[place] for place in sorted(first)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +72,8 @@ class _Poisson(Activation):
     def choose(
         self, residents: "Sequence[Resident]", society: "SocietyView", rng: random.Random
     ) -> "Sequence[Resident]":
-        chance = -expm1(-self.rate)
-        return [resident for resident in residents if rng.random() < chance]
+        most = -expm1(-self.rate) * (1 << 63)
+        return [one for one, drawn in zip(residents, _drawn(residents, rng), strict=True) if drawn < most]
 
 
 @dataclass(frozen=True, slots=True)

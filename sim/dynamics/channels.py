@@ -8,7 +8,7 @@ as many steps as the channel says. What is said to one person alone (`effects.sa
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -136,6 +136,8 @@ class PostBoard:
         self._channels = {one.name: one for one in channels}
         self._posts: dict[int, Post] = {}
         self._seen: defaultdict[str, set[int]] = defaultdict(set)
+        #: How many posts each agent has written in a step.
+        self._written = Counter[tuple[int, str]]()
         ((last,),) = log.query("SELECT coalesce(max(post), 0) FROM posts")
         self._last = int(last)
         longest = max(one.steps for one in self._channels.values())
@@ -156,6 +158,7 @@ class PostBoard:
         `meant` gives the members of a group.
         """
         step = self._society.world.step
+        self._written.clear()
         self._posts = {
             n: one
             for n, one in self._posts.items()
@@ -211,7 +214,9 @@ class PostBoard:
             yield ExposureRow(step, agent, one.post, one.channel, place)
 
     def _add(self, row: PostRow) -> None:
-        drawn = derive_seed(self._society.seed, "post", row.post)
+        # Its author's draw, so that posts of others leave it where it is.
+        written = self._written[row.step, row.agent] = self._written[row.step, row.agent] + 1
+        drawn = derive_seed(self._society.seed, "post", row.step, f"{row.agent} {written}")
         self._posts[row.post] = Post(row.post, row.step, row.agent, row.channel, row.text, drawn=drawn)
         if row.reply_to in self._posts:
             self._posts[row.reply_to].replies += 1

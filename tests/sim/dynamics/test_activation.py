@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from math import exp, inf
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar, Literal
 
 import pytest
@@ -102,12 +103,18 @@ def test_a_share_of_each_group_is_drawn_anew_for_each_step(people: Growth, tmp_p
 
 
 def test_turns_of_a_poisson_process_come_with_its_chance(people: Growth) -> None:
-    class One:
-        group = None
-
-    rng, ones = random.Random(1), [One() for _ in range(20_000)]
+    rng, ones = random.Random(1), [SimpleNamespace(id=str(place)) for place in range(20_000)]
     chosen = poisson(0.5).choose(ones, None, rng)  # type: ignore[arg-type]
     assert abs(len(chosen) / len(ones) - (1 - exp(-0.5))) < 0.01
+
+
+@pytest.mark.parametrize("rule", [poisson(0.5), share(0.5)])
+def test_who_is_missing_changes_no_turn_of_others(rule: Activation) -> None:
+    ones: Any = [SimpleNamespace(id=str(place)) for place in range(200)]
+    chosen, fewer = ({one.id for one in rule.choose(some, None, random.Random(1))} for some in (ones, ones[1:]))  # type: ignore[arg-type]
+    # Of a share, who is next takes the place that is free.
+    assert len(fewer - chosen) <= (rule == share(0.5))
+    assert chosen - fewer <= {"0"}
 
 
 class Woken(Town):

