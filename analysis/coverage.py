@@ -1,304 +1,304 @@
 """Which topics the outputs of a run reached, and whom to grow for those they did not (the paper's section 5.3).
 
-A topic is reached by words when an output holds at least `least` of its terms: its name, and those that the taxonomy
-lists. A term is there when all of its words are, in any order; an English plural in -s counts as its singular. With an
-embedding model a topic is reached by meaning, when the cosine of its vector and that of an output is large enough.
+By words a topic is held by an output with a term of it and further words of terms of its field, as one word says
+little: "opened her arms" is not about war. With an embedding model it is held by meaning, from a cosine on that few
+outputs have with topics mixed from unrelated terms. Either way a topic counts as reached only where more outputs hold
+it than chance explains (`topic_hits`).
 """
 
-import tomllib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import orjson
 
+from ..personas.arrays import Matrix
 from ..personas.dedup.vectors import units
-from ..personas.errors import SetupError, SourceError, parameter
+from ..personas.errors import SetupError, parameter
 from ..personas.files import whole_file
-from ..personas.inputs import read_utf8, resolve_file, shown
-from ..personas.persona import content_id, word_list
-from .diversity.sample import OutputSample, count_outputs, vectors_of
+from ..personas.persona import content_id
+from .diversity.sample import OutputSample, read_sample, vectors_of
 from .page import short_label
 from .table import Queryable, Section
+from .topic_hits import TermIndex, TopicHits, decoy_topics, hits_by_cosine, hits_by_words
+from .topics import Topic, read_topics
 
-#: Cosine from which an output is about a topic. Topics are a few words, so it lies far below that of equal texts.
-COSINE = 0.4
-#: People named for each topic that no output reached.
+__all__ = ["Coverage", "Topic", "cover_by_words", "read_topics"]
+
+#: Without a cosine: the share of pairs of an output and a mixed topic that reach the one that is taken.
+_BY_CHANCE = 0.002
+#: People named for each topic that was not reached.
 _NEAREST = 3
-#: Topics without an output that are listed.
+#: Topics not reached that are listed.
 _MOST_GAPS = 20
 #: What the terms of the other topics of a field count, beside those of the topic itself.
 _SIBLING = 0.1
-_LONGEST_TAXONOMY = 5_000
-#: Bytes of its file, and characters of a topic or a term.
-_LARGEST_TAXONOMY, _LONGEST_TERM = 4_000_000, 200
 
-_OUTPUTS = """
-SELECT emission, text FROM outputs
-WHERE emission > $last AND status = 'accepted' AND ($kind IS NULL OR kind = $kind) ORDER BY emission LIMIT 50000
-"""
 _PEOPLE = "SELECT ordinal, id, text FROM personas WHERE ordinal > $last ORDER BY ordinal LIMIT 5000"
-
-
-@dataclass(frozen=True, slots=True)
-class Topic:
-    """A topic of a taxonomy, without topics below it."""
-
-    #: From the field to the topic itself.
-    path: tuple[str, ...]
-    #: What a text about it holds, its name first.
-    terms: tuple[str, ...]
-
-    @property
-    def title(self) -> str:
-        """The path in words."""
-        return " / ".join(self.path)
-
-    @property
-    def text(self) -> str:
-        """What stands for the topic before an embedding model."""
-        return f"{', '.join(reversed(self.path))}: {', '.join(self.terms)}"
-
-    @property
-    def passage(self) -> str:
-        """A text from which Text-to-Persona can infer people who have to do with the topic."""
-        name, *above = (part.lower() for part in reversed(self.path))
-        within = f", which is a part of {' and of '.join(above)}" if above else ""
-        terms = [term for term in self.terms[1:] if term.lower() != name]
-        about = f" It deals with {', '.join(terms)}." if terms else ""
-        return (
-            f"This text is about {name}{within}.{about} It is written for people who know this from their own work or "
-            "their own days, and asks what only they could tell of it."
-        )
+_IS_HUB = "SELECT NOT EXISTS (FROM information_schema.tables WHERE table_name = 'runs')"
+_IS_GROWN = "SELECT NOT EXISTS (FROM runs WHERE scenario <> 'growth')"
+_DRAWN = """
+SELECT * FROM (SELECT ordinal, id, text FROM personas ORDER BY md5(concat(ordinal, ':0')), ordinal LIMIT $n)
+ORDER BY ordinal
+"""
+_HELD = "SELECT count(*) FROM personas"
+_SPENT = """
+SELECT sum(cost), count(*) FILTER (raw IS NOT NULL AND cost IS NULL) FROM calls WHERE source IN ('endpoint', 'batch')
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A topic with the outputs that reached it."""
+    """A topic with the outputs that hold it."""
 
     topic: Topic
+    #: Outputs that hold it, and as many as would by chance.
     outputs: int
-    #: The emission that reached it first, or is nearest to it; None where none did.
+    expected: float
+    #: Whether more do than chance explains.
+    is_reached: bool
+    #: The emission that holds it first, or is nearest to it; None where none does.
     example: int | None
-    #: For a topic without outputs the people who are nearest to it, by id, with their descriptions.
+    #: For a topic that was not reached the people who are nearest to it, by id, with their descriptions.
     people: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
-    """Which topics of a taxonomy the accepted outputs of a run reached."""
+class ComparedCoverage:
+    """The coverage of one file, at a number of outputs that all compared files have."""
 
-    #: Outputs that were looked at, and those that reached any topic.
+    file: str
+    #: Outputs that were looked at, and of how many the topics are counted.
     outputs: int
+    of: int
+    #: Topics reached, with the 95 % interval.
+    reached: float
+    low: float
+    high: float
+    #: Share of what outputs are about that lies in topics not seen, at most.
+    unseen: float | None
+    #: How many more topics than the first file, with the 95 % interval; None for the first.
+    more: tuple[float, float, float] | None
+    #: Topics that this file reached and the first one did not, and dollars that were paid for the file (None: unknown).
+    closed: int
+    dollars: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Which topics of a taxonomy the accepted outputs of a run, or the people of a hub, reached."""
+
+    #: Texts that were looked at, of how many, and those that hold any topic that was reached.
+    outputs: int
+    accepted: int
     placed: int
     topics: Sequence[Reached]
+    #: Topics reached, with the 95 % interval.
+    reached: tuple[float, float, float]
     #: The embedding model; None where words decided.
     model: str | None
-    #: Terms that an output has to hold, or the least cosine.
+    #: Words of a field that an output has to hold, or the least cosine.
     threshold: float
+    #: This file and others, compared at one number of outputs; empty without others.
+    compared: Sequence[ComparedCoverage] = ()
 
     @property
     def gaps(self) -> list[Reached]:
-        """The topics that no output reached."""
-        return [one for one in self.topics if not one.outputs]
+        """The topics that were not reached."""
+        return [one for one in self.topics if not one.is_reached]
 
 
-def read_topics(path: Path | None = None) -> list[Topic]:
-    """The topics of a taxonomy: nested JSON, TOML or YAML, or one path per line; without a file, the one that ships.
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """A file's sample, with the topics that its texts hold."""
 
-    In a nested file the keys of an object are topics. What stands under one is an object of topics below it, a list of
-    them, or a text with terms, separated by commas. A line is `Field / Topic`, or `Field / Topic: term, term`. Raises
-    `SourceError` for a file that holds no topics, or the same one twice.
+    file: str
+    run: Queryable
+    sample: OutputSample
+    hits: TopicHits
+    #: Cosines of each text and topic, and of each person of `people` and topic; None where words decided.
+    alike: Matrix | None = None
+    near: Matrix | None = None
+    people: Sequence[tuple[str, str]] = ()
+    cosine: float = 0.0
+
+
+def read_covered(file: Queryable, *, n: int, kind: str | None = None) -> OutputSample:
+    """At most `n` accepted outputs of a run, or people of a hub, with their texts. Raises `SetupError` for none."""
+    if file.query(_IS_HUB).rows[0][0] or file.query(_IS_GROWN).rows[0][0]:
+        if kind is not None:
+            raise SetupError(f"A hub holds people, not outputs of the kind {kind!r}; leave {parameter('kind')} out.")
+        rows = file.query(_DRAWN, {"n": n}).rows
+        if not rows:
+            raise SetupError("The hub holds nobody; grow people first.")
+        ((held,),) = file.query(_HELD).rows
+        ordinals, ids, texts = zip(*rows, strict=True)
+        return OutputSample(ordinals, ids, texts, texts, held, held, 0, None)
+    return read_sample(file, n=n, kind=kind)
+
+
+def cover_by_words(
+    run: Queryable,
+    topics: Sequence[Topic],
+    *,
+    least: int = 2,
+    kind: str | None = None,
+    n: int = 2_000,
+    beside: Mapping[str, Queryable] | None = None,
+) -> Coverage:
+    """The topics that accepted outputs of a run, or people of a hub, reached by their words, at most `n` of them.
+
+    `least` is the number of words that an output holds of terms of the topic's field, a term of the topic among them.
+    Files `beside` it are compared at one number of outputs. Raises `SetupError` as `read_covered` does.
     """
-    if path is None:
-        shipped = files(__package__).joinpath("topics.toml").read_text("utf-8")
-        return list(_nested((), tomllib.loads(shipped), "topics.toml"))
-    if (size := resolve_file(path).stat().st_size) > _LARGEST_TAXONOMY:
-        raise SourceError(f"{path} has {size:,} bytes, more than a taxonomy needs; give {_LARGEST_TAXONOMY:,} at most.")
-    text = read_utf8(path)
-    suffix = path.suffix.lower()
-    topics = list(
-        _nested((), _parsed(path, text, suffix), str(path))
-        if suffix in (".json", ".toml", ".yaml", ".yml")
-        else _lines(path, text)
-    )
-    if not topics:
-        raise SourceError(
-            f"{path} holds no topics; write one a line, as `Food / Baking`, or nest them in JSON, TOML or YAML."
+    if least < 2:
+        raise SetupError(
+            f"{parameter('least', least)} would count single words, which stand anywhere by chance; give 2 or more."
         )
-    if len(topics) > _LONGEST_TAXONOMY:
-        raise SourceError(f"{path} holds {len(topics):,} topics; give {_LONGEST_TAXONOMY:,} at most.")
-    if long := next((one for t in topics for one in (*t.path, *t.terms) if len(one) > _LONGEST_TERM), None):
-        raise SourceError(
-            f"{path} holds a topic or term of {len(long):,} characters, {shown(long)}; give {_LONGEST_TERM} at most."
-        )
-    if twice := next((title for title, n in Counter(topic.title for topic in topics).items() if n > 1), None):
-        raise SourceError(f"{path} holds the topic {twice!r} twice; leave one out.")
-    return topics
+
+    def covered(name: str, file: Queryable) -> Covered:
+        sample = read_covered(file, n=n, kind=kind)
+        return Covered(name, file, sample, hits_by_words(sample.texts, sample.agents, topics, least=least))
+
+    others = [covered(name, file) for name, file in (beside or {}).items()]
+    return _coverage(covered("", run), topics, others, None, least)
 
 
-def _parsed(path: Path, text: str, suffix: str) -> object:
-    try:
-        if suffix == ".json":
-            return orjson.loads(text)
-        if suffix == ".toml":
-            return tomllib.loads(text)
-    except ValueError as error:
-        raise SourceError(f"{path} is not {suffix[1:].upper()} ({error}); mend it.") from error
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SourceError(f"{path} is not YAML ({' '.join(str(error).split())}); mend it.") from error
-
-
-def _nested(above: tuple[str, ...], value: object, where: str) -> Iterator[Topic]:
-    if isinstance(value, Mapping):
-        for name, below in value.items():
-            yield from _nested((*above, str(name)), below, where)
-    elif isinstance(value, list):
-        for below in value:
-            is_name = isinstance(below, str)
-            yield from _nested((*above, below) if is_name else above, None if is_name else below, where)
-    elif above and (value is None or isinstance(value, str)):
-        yield _topic(above, value or "")
-    else:
-        raise SourceError(f"{where}: {shown(value)} is no topic; write names, lists of names, or terms as one text.")
-
-
-def _lines(path: Path, text: str) -> Iterator[Topic]:
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            place, _, terms = line.partition(":")
-            parts = tuple(part.strip() for part in place.replace(">", "/").split("/"))
-            if not all(parts):
-                raise SourceError(f"{path}, line {number}: {shown(line)} has an empty part; write `Field / Topic`.")
-            yield _topic(parts, terms)
-
-
-def _topic(path: tuple[str, ...], terms: str) -> Topic:
-    listed = [term.strip() for term in terms.split(",") if term.strip()]
-    return Topic(path, tuple(dict.fromkeys([path[-1], *listed])))
-
-
-def _stems(text: str) -> set[str]:
-    """The words of a text, English plurals in -s as their singular."""
-    return {
-        word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
-        for word in word_list(text)
-    }
-
-
-class _Terms:
-    """Finds the topics whose terms a text holds."""
-
-    def __init__(self, topics: Sequence[Topic]) -> None:
-        self._sizes: list[int] = []
-        self._topics: list[int] = []
-        self._by_word: dict[str, list[int]] = defaultdict(list)
-        for number, topic in enumerate(topics):
-            for words in {frozenset(_stems(term)) for term in topic.terms}:
-                for word in words:
-                    self._by_word[word].append(len(self._sizes))
-                self._sizes.append(len(words))
-                self._topics.append(number)
-
-    def held(self, text: str) -> Counter[int]:
-        """By topic the number of its terms that the text holds."""
-        there = Counter(term for word in _stems(text) for term in self._by_word.get(word, ()))
-        return Counter(self._topics[term] for term, words in there.items() if words == self._sizes[term])
-
-
-def cover_by_words(run: Queryable, topics: Sequence[Topic], *, least: int = 1, kind: str | None = None) -> Coverage:
-    """The topics that the accepted outputs of a run reached by at least so many terms; all outputs are read once.
-
-    Raises `SetupError` as `count_outputs` does.
-    """
-    if least < 1:
-        raise SetupError(f"{parameter('least', least)} would count every output for every topic; give 1 or more.")
-    count_outputs(run, kind)
-    terms = _Terms(topics)
-    numbers, first, outputs, placed = Counter[int](), dict[int, int](), 0, 0
-    for emission, text in _rows(run, _OUTPUTS, {"kind": kind}):
-        outputs += 1
-        reached = [topic for topic, held in terms.held(text).items() if held >= least]
-        placed += bool(reached)
-        for topic in reached:
-            numbers[topic] += 1
-            first.setdefault(topic, emission)
-    gaps = [number for number in range(len(topics)) if not numbers[number]]
-    people = _nearest_by_words(run, topics, gaps, terms)
-    return Coverage(
-        outputs,
-        placed,
-        [Reached(topic, numbers[n], first.get(n), people.get(n, ())) for n, topic in enumerate(topics)],
-        None,
-        least,
-    )
-
-
-def _rows(run: Queryable, sql: str, given: Mapping[str, object]) -> Iterator[tuple[int, str]]:
-    last = 0
-    while rows := run.query(sql, {"last": last, **given}).rows:
-        yield from ((row[0], row[-1]) for row in rows)
-        last = rows[-1][0]
-
-
-def _nearest_by_words(
-    run: Queryable, topics: Sequence[Topic], gaps: Sequence[int], terms: _Terms
-) -> dict[int, list[tuple[str, str]]]:
-    """For each gap the people whose descriptions hold most of its terms, and then of those of its field."""
-    if not gaps:
-        return {}
-    fields: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for number in gaps:
-        fields[topics[number].path[:-1]].append(number)
-    best: dict[int, list[tuple[float, str]]] = {number: [] for number in gaps}
-    for _, text in _rows(run, _PEOPLE, {}):
-        held = terms.held(text)
-        scores: defaultdict[int, float] = defaultdict(float)
-        for topic, count in held.items():
-            for gap in fields.get(topics[topic].path[:-1], ()):
-                scores[gap] += count * (1 if topic == gap else _SIBLING)
-        for gap, score in scores.items():
-            # The first of equals stays: the order is that of their arrival.
-            best[gap] = sorted([*best[gap], (score, text)], key=lambda one: -one[0])[:_NEAREST]
-    return {gap: [(content_id(text), text) for _, text in found] for gap, found in best.items()}
+def texts_to_embed(topics: Sequence[Topic], sample: OutputSample) -> list[str]:
+    """What `cover_by_meaning` needs vectors of."""
+    return [*(topic.text for topic in (*topics, *decoy_topics(topics))), *sample.embeddable]
 
 
 def cover_by_meaning(
-    run: Queryable, topics: Sequence[Topic], sample: OutputSample, model: str, *, threshold: float = COSINE
+    run: Queryable,
+    topics: Sequence[Topic],
+    sample: OutputSample,
+    model: str,
+    *,
+    threshold: float | None = None,
+    beside: Mapping[str, tuple[Queryable, OutputSample]] | None = None,
 ) -> Coverage:
-    """The topics that outputs of a sample reached by their vectors. Raises `SetupError` where the run has none."""
-    keys = [content_id(text) for text in sample.texts]
-    vectors = vectors_of(run, {*keys, *sample.agents, *(content_id(topic.text) for topic in topics)}, model)
+    """The topics that texts of a sample reached by their vectors; others `beside` it are compared by one cosine.
+
+    The cosine is that which two of 1,000 pairs of an output and a mixed topic reach, unless `threshold` is given.
+    Raises `SetupError` where a file lacks vectors.
+    """
+    first = _covered_by_meaning("", run, topics, sample, model, threshold)
+    others = [
+        _covered_by_meaning(name, file, topics, some, model, first.cosine)
+        for name, (file, some) in (beside or {}).items()
+    ]
+    return _coverage(first, topics, others, model, first.cosine)
+
+
+def _covered_by_meaning(
+    name: str, run: Queryable, topics: Sequence[Topic], sample: OutputSample, model: str, cosine: float | None
+) -> Covered:
+    decoys, keys = decoy_topics(topics), [content_id(text) for text in sample.texts]
+    wanted = [content_id(topic.text) for topic in (*topics, *decoys)]
+    vectors = vectors_of(run, {*keys, *sample.agents, *wanted}, model)
     there = [place for place, key in enumerate(keys) if key in vectors]
-    if not there or not all(content_id(topic.text) in vectors for topic in topics):
-        raise SetupError(f"The run lacks vectors of its outputs or of the topics by model {model!r}; fetch them first.")
-    wanted = units(np.array([vectors[content_id(topic.text)] for topic in topics], dtype=np.float32))
-    alike = units(np.array([vectors[keys[place]] for place in there], dtype=np.float32)) @ wanted.T
-    numbers, nearest = (alike >= threshold).sum(axis=0), alike.argmax(axis=0)
+    if not there or not all(key in vectors for key in wanted):
+        raise SetupError(
+            f"{name or 'The run'} lacks vectors of its outputs or of the topics by model {model!r}; fetch them first."
+        )
+
+    def stacked(some: Iterable[str]) -> Matrix:
+        return units(np.array([vectors[key] for key in some], dtype=np.float32)).astype(np.float32)
+
+    about = stacked(wanted)
+    alike = stacked(keys[place] for place in there) @ about.T
+    own, mixed = alike[:, : len(topics)], alike[:, len(topics) :]
+    if cosine is None:
+        cosine = round(float(np.quantile(mixed, 1 - _BY_CHANCE)), 6)
+    kept = replace(
+        sample,
+        emissions=[sample.emissions[place] for place in there],
+        agents=[sample.agents[place] for place in there],
+    )
     people = list(dict.fromkeys((a, t) for a, t in zip(sample.agents, sample.personas, strict=True) if a in vectors))
-    near = units(np.array([vectors[agent] for agent, _ in people], dtype=np.float32)) @ wanted.T if people else None
+    near = stacked(agent for agent, _ in people) @ about[: len(topics)].T if people else None
+    hits = hits_by_cosine(own, mixed, kept.agents, cosine=cosine)
+    return Covered(name, run, kept, hits, own, near, people, cosine)
+
+
+def _coverage(
+    first: Covered, topics: Sequence[Topic], others: Sequence[Covered], model: str | None, threshold: float
+) -> Coverage:
+    hits, found = first.hits, first.hits.reached
+    gaps = np.flatnonzero(~found).tolist()
+    people = _nearest_by_words(first.run, topics, gaps) if first.alike is None else _nearest(first, gaps)
+    order = first.hits.held if first.alike is None else np.where(first.hits.held, first.alike, -np.inf)
+    example = order.argmax(axis=0)
+    counts, expected = hits.counts.tolist(), hits.expected.tolist()
     return Coverage(
-        len(there),
-        int((alike >= threshold).any(axis=1).sum()),
+        len(hits),
+        first.sample.accepted,
+        int(hits.held[:, found].any(axis=1).sum()),
         [
             Reached(
                 topic,
-                int(numbers[n]),
-                sample.emissions[there[int(nearest[n])]] if numbers[n] else None,
-                () if numbers[n] or near is None else [people[int(p)] for p in np.argsort(-near[:, n])[:_NEAREST]],
+                counts[n],
+                round(expected[n], 2),
+                bool(found[n]),
+                first.sample.emissions[int(example[n])] if counts[n] else None,
+                people.get(n, ()),
             )
             for n, topic in enumerate(topics)
         ],
+        hits.reached_of(len(hits)),
         model,
         threshold,
+        _compared([first, *others]) if others else (),
     )
+
+
+def _compared(files: Sequence[Covered]) -> list[ComparedCoverage]:
+    """The files at the number of outputs of the smallest; differences are of independent samples."""
+    size = min(len(one.hits) for one in files)
+    base, start = files[0].hits.reached, files[0].hits.reached_of(size)
+    found = []
+    for place, one in enumerate(files):
+        reached, low, high = start if not place else one.hits.reached_of(size)
+        spread = float(np.hypot(high - low, start[2] - start[1])) / 2
+        more = None if not place else (reached - start[0], reached - start[0] - spread, reached - start[0] + spread)
+        closed = int((one.hits.reached & ~base).sum())
+        unseen, paid = one.hits.unseen, _paid(one.run)
+        found.append(ComparedCoverage(one.file, len(one.hits), size, reached, low, high, unseen, more, closed, paid))
+    return found
+
+
+def _paid(run: Queryable) -> float | None:
+    """Dollars that were paid for all calls of a file; None where that is not known."""
+    if run.query(_IS_HUB).rows[0][0]:
+        return None
+    ((dollars, unknown),) = run.query(_SPENT).rows
+    return None if unknown else dollars
+
+
+def _nearest(first: Covered, gaps: Sequence[int]) -> dict[int, list[tuple[str, str]]]:
+    if first.near is None:
+        return {}
+    return {gap: [first.people[int(p)] for p in np.argsort(-first.near[:, gap])[:_NEAREST]] for gap in gaps}
+
+
+def _nearest_by_words(run: Queryable, topics: Sequence[Topic], gaps: Sequence[int]) -> dict[int, list[tuple[str, str]]]:
+    """For each gap the people whose descriptions hold most words of its terms, and then of those of its field."""
+    index, best = TermIndex(topics), defaultdict[int, list[tuple[float, str]]](list)
+    last = 0
+    while gaps and (rows := run.query(_PEOPLE, {"last": last}).rows):
+        held = index.held(*index.read([text for *_, text in rows]), len(rows))
+        own, field = (held @ index.of_topics).toarray(), (held @ index.of_fields).toarray()[:, index.fields]
+        scores = own + _SIBLING * (field - own)
+        for gap in gaps:
+            nearest = np.argsort(-scores[:, gap], kind="stable")[:_NEAREST]
+            some = [(float(scores[place, gap]), rows[place][2]) for place in nearest.tolist() if scores[place, gap] > 0]
+            # The first of equals stays: the order is that of their arrival.
+            best[gap] = sorted([*best[gap], *some], key=lambda one: -one[0])[:_NEAREST]
+        last = rows[-1][0]
+    return {gap: [(content_id(text), text) for _, text in found] for gap, found in best.items()}
 
 
 def write_seeds(gaps: Iterable[Reached], path: Path) -> int:
@@ -317,26 +317,75 @@ def write_seeds(gaps: Iterable[Reached], path: Path) -> int:
 
 
 def describe_coverage(found: Coverage) -> Iterator[Section]:
-    """Fields by how many of their topics were reached, and topics that were not, with the people nearest to them."""
+    """Fields by how many of their topics were reached, topics that were not, and the comparison with other files."""
     fields: dict[str, list[Reached]] = defaultdict(list)
     for one in found.topics:
         fields[one.topic.path[0]].append(one)
     rows = [
-        (field, len(some), sum(bool(one.outputs) for one in some), sum(one.outputs for one in some), _most(some))
+        (field, len(some), sum(one.is_reached for one in some), sum(one.outputs for one in some), _most(some))
         for field, some in fields.items()
     ]
     headings = ("field", "topics", "reached", "outputs", "most on")
     kinds = ("VARCHAR", "BIGINT", "BIGINT", "BIGINT", "VARCHAR")
-    reached = len(found.topics) - len(found.gaps)
-    terms = "1 term" if found.threshold == 1 else f"{found.threshold:g} terms"
-    by = terms if found.model is None else f"a cosine of {found.threshold:g} by {found.model}"
-    title = f"{reached} of {len(found.topics)} topics were reached by {found.placed:,} of {found.outputs:,} outputs"
-    yield Section(f"{title}, with at least {by}", headings, kinds, rows)
+    reached, low, high = found.reached
+    title = (
+        f"{reached:.0f} of {len(found.topics)} topics (95 % interval {low:.1f} to {high:.1f}) were reached beyond "
+        f"chance by {found.placed:,} of {found.outputs:,} texts"
+    )
+    yield Section(title, headings, kinds, rows)
     if found.gaps:
-        gaps = [(one.topic.title, "; ".join(short_label(t) for _, t in one.people) or "nobody") for one in found.gaps]
+        gaps = [
+            (one.topic.title, one.outputs, one.expected, "; ".join(short_label(t) for _, t in one.people) or "nobody")
+            for one in found.gaps
+        ]
         told = f"The first {_MOST_GAPS} of {len(gaps)} topics" if len(gaps) > _MOST_GAPS else "Topics"
-        nearest = ("topic", "people nearest")
-        yield Section(f"{told} that no output reached", nearest, ("VARCHAR", "VARCHAR"), gaps[:_MOST_GAPS])
+        nearest = ("topic", "texts", "by chance", "people nearest")
+        types = ("VARCHAR", "BIGINT", "DOUBLE", "VARCHAR")
+        yield Section(f"{told} that were not reached beyond chance", nearest, types, gaps[:_MOST_GAPS])
+    if found.compared:
+        yield _comparison(found.compared)
+
+
+def _comparison(files: Sequence[ComparedCoverage]) -> Section:
+    headings = ("file", "texts", "topics reached", "more than the first", "share unseen", "gaps closed", "for a dollar")
+    rows = [
+        (
+            one.file or "this file",
+            one.outputs,
+            _with_interval((one.reached, one.low, one.high)),
+            "" if one.more is None else _with_interval(one.more),
+            None if one.unseen is None else round(one.unseen, 3),
+            None if one.more is None else one.closed,
+            None if one.more is None or not one.dollars else round(one.closed / one.dollars, 2),
+        )
+        for one in files
+    ]
+    kinds = ("VARCHAR", "BIGINT", "VARCHAR", "VARCHAR", "DOUBLE", "BIGINT", "DOUBLE")
+    return Section(f"Compared at {files[0].of:,} texts each, with 95 % intervals", headings, kinds, rows)
+
+
+def _with_interval(numbers: tuple[float, float, float]) -> str:
+    return "{:.1f} ({:.1f} to {:.1f})".format(*numbers)
+
+
+def notes_on_coverage(found: Coverage) -> Iterator[str]:
+    """What has to be known of the numbers, in sentences."""
+    if found.model is None:
+        yield (
+            f"By words: a text holds a topic with a term of it and {found.threshold:g} words of terms of its field; "
+            "chance is texts of the same words, drawn at random. At most 5 % of reached topics are there by chance. "
+            "Short texts seldom hold two such words; --embeddings finds more."
+        )
+    else:
+        yield (
+            f"By {found.model}: a text holds a topic from a cosine of {found.threshold:.3f} on; chance is how many "
+            "have it with topics mixed from unrelated terms. At most 5 % of the reached topics are there by chance."
+        )
+    if found.compared:
+        yield (
+            "The share unseen (Good-Turing) is that of topics not seen among what texts are about, at most, as chance "
+            "adds topics seen once."
+        )
 
 
 def _most(some: Sequence[Reached]) -> str:

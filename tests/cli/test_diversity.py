@@ -1,6 +1,7 @@
 """`populace diversity` and `funnel`: what they say, the vectors that it fetches, and how it ends."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,8 @@ def test_topics_that_were_not_reached_are_named_with_people_and_seeds(
 ) -> None:
     said = ask("coverage", run_file, "--seeds", "gaps.jsonl")
     assert said.code == 0, said
-    assert "topics were reached by" in said.out
+    assert "were reached beyond chance by" in said.out
+    assert "By words: a text holds a topic with a term of it and 2 words" in said.out
     assert "grow people from them: `populace grow gaps.jsonl`" in said.out
     assert (folder / "gaps.jsonl").read_text().startswith('{"title":')
     Path("topics.txt").write_text("Food / Baking: bread, oven\n")
@@ -105,6 +107,9 @@ def test_topics_that_were_not_reached_are_named_with_people_and_seeds(
     assert [one["topic"]["path"] for one in json.loads(ask(*given).out)["topics"]] == [["Food", "Baking"]]
     found = json.loads(ask(*given, "--embeddings", "openai:m", "--embeddings-url", openai_server.base_url).out)
     assert found["model"] == "openai:m"
+    assert found["threshold"] > 0
+    shutil.copy(run_file, "other.duckdb")
+    assert "Compared at" in ask("coverage", run_file, "--beside", "other.duckdb").out
     ask("coverage", run_file, "--seeds", "gaps.jsonl").complains(2, "'gaps.jsonl' exists and is not written over")
     ask("coverage", run_file, "--kind", "poem").complains(2, "no outputs of the kind 'poem'")
     ask("coverage", run_file, "--topics", "gone.json").complains(2, "There is no file gone.json")

@@ -110,7 +110,7 @@ def test_a_hub_is_called_that(ask: Ask) -> None:
     ask("grow", "--hub", "hub.duckdb", "--hops", "0", "--limit", "3")
     ask("solve", "hub.duckdb").complains(2, "'hub.duckdb' is a hub: it holds people")
     ask("grade", "hub.duckdb").complains(2, "'hub.duckdb' is a hub: it holds people")
-    for command in (("funnel",), ("coverage",), ("agreement",), ("export", "rows.jsonl")):
+    for command in (("funnel",), ("agreement",), ("export", "rows.jsonl")):
         ask(command[0], "hub.duckdb", *command[1:]).complains(2, "'hub.duckdb' is a hub: it holds people")
 
 

@@ -1,6 +1,7 @@
 """`populace diversity`, `coverage` and `funnel`: how different outputs are, what they are about, how many there are."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from shlex import quote
@@ -192,65 +193,75 @@ def funnel(run_path: Path, picture: Path | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("run_path", type=_PATH, metavar="RUN")
+@click.argument("run_path", type=_PATH, metavar="FILE")
 @click.option("--topics", type=_PATH, metavar="FILE", help="The taxonomy.  [default: a small one that ships]")
-@click.option("--least", type=int, default=1, show_default=True, help="Terms of a topic that an output has to hold.")
+@click.option("--least", type=int, default=2, show_default=True, help="Words of a field that an output has to hold.")
 @click.option("--kind", help="Only outputs of this kind.  [default: of all kinds]")
+@click.option("--beside", type=_PATH, metavar="FILE", multiple=True, help="Compare with this file; repeatable.")
 @click.option("--seeds", type=_PATH, metavar="FILE", help="Write texts for `populace grow`, one a topic not reached.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 @vector_options
 @click.option(
     "--cosine",
     type=click.FloatRange(0, 1, min_open=True),
-    default=0.4,
-    show_default=True,
-    help="With --embeddings: least cosine of topic and output.",
+    help="With --embeddings: least cosine of topic and output.  [default: found by mixed topics]",
 )
-@click.option("--n", type=int, default=2_000, show_default=True, help="With --embeddings: outputs that are looked at.")
+@click.option("--n", type=click.IntRange(1, 20_000), default=2_000, show_default=True, help="Texts looked at, at most.")
 @shared_option
 def coverage(
     run_path: Path,
     topics: Path | None,
     least: int,
     kind: str | None,
+    beside: tuple[Path, ...],
     seeds: Path | None,
     as_json: bool,
-    cosine: float,
+    cosine: float | None,
     n: int,
     **options: Any,
 ) -> None:
-    """Which topics of a taxonomy the accepted outputs of RUN reached, and whom to grow for those they did not.
+    """Which topics of a taxonomy the accepted outputs of a run, or the people of a hub, reached beyond chance.
 
-    The taxonomy is a file: nested JSON, TOML or YAML, or a path a line (Food / Baking: bread, oven). A topic is reached
-    by an output that holds its name or a term; with --embeddings by one whose vector is near its own. For topics that
-    were not reached it names the people nearest to them, who can be asked again, and --seeds writes texts from which
-    `populace grow` makes people who know them.
+    The taxonomy is a file: nested JSON, TOML or YAML, or a path a line (Food / Baking: bread, oven). A topic is held by
+    an output with a term of it and further words of terms of its field; with --embeddings by one whose vector is near
+    its own. It counts as reached where more outputs hold it than chance explains. For topics that were not reached the
+    people nearest to them are named, and --seeds writes texts from which `populace grow` makes people who know them.
+    --beside compares files at one number of outputs, as a run of the same task without personas, or a wider hub.
     """
     from populace.analysis.coverage import (
         cover_by_meaning,
         cover_by_words,
         describe_coverage,
+        notes_on_coverage,
+        read_covered,
         read_topics,
+        texts_to_embed,
         write_seeds,
     )
-    from populace.analysis.diversity.sample import read_sample
-    from populace.sim.runfile.reader import open_made
+    from populace.sim.runfile.reader import open_hub_or_run
 
     check_estimated(options)
-    known = read_topics(topics)
-    model = options["embeddings"]
-    with open_made(run_path) as run:
-        notice = stand_in_notice(run)
+    known, model = read_topics(topics), options["embeddings"]
+    with ExitStack() as stack:
+        files = {path: stack.enter_context(open_hub_or_run(path)) for path in (run_path, *beside)}
+        notice = stand_in_notice(files[run_path])
         if model is None:
-            found = cover_by_words(run, known, least=least, kind=kind)
+            others = {str(path): file for path, file in files.items() if path != run_path}
+            found = cover_by_words(files[run_path], known, least=least, kind=kind, n=n, beside=others)
         else:
-            sample = read_sample(run, n=n, kind=kind)
+            samples = {path: read_covered(file, n=n, kind=kind) for path, file in files.items()}
     if model is not None:
-        if not fetch_vectors(run_path, [*(topic.text for topic in known), *sample.embeddable], options):
-            return
-        with open_made(run_path) as run:
-            found = cover_by_meaning(run, known, sample, model, threshold=cosine)
+        for path, sample in samples.items():
+            if not fetch_vectors(path, texts_to_embed(known, sample), options):
+                return
+        with ExitStack() as stack:
+            pairs = {path: (stack.enter_context(open_hub_or_run(path)), one) for path, one in samples.items()}
+            compared = {str(path): pair for path, pair in pairs.items() if path != run_path}
+            run, sample = pairs[run_path]
+            found = cover_by_meaning(run, known, sample, model, threshold=cosine, beside=compared)
     show_result(found, describe_coverage(found), as_json=as_json)
+    for note in notes_on_coverage(found):
+        click.echo(note, err=as_json)
     if seeds is not None:
         written = write_seeds(found.gaps, seeds)
         way = f"`populace grow {quote(str(seeds))}`"
