@@ -15,9 +15,7 @@ def vectors(lab: Lab, size: Size) -> Iterator[Finding]:
     """Synthetic vectors of 384 numbers, a tenth of them planted near others: compared exactly, and by faiss."""
     yield from _compared(size.vectors, "exactly", Bar("exactly", 1))
     if find_spec("faiss") is None:
-        yield Finding(
-            "vectors compared by the index", 0, beside="faiss is not installed: pip install 'populace[faiss]'"
-        )
+        yield Finding("vectors compared by the index", 0, beside="faiss is not installed: pip install -e '.[faiss]'")
         return
     yield from _compared(size.vectors, "by the index", Bar("at least", 0.99), "--index")
 

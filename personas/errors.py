@@ -89,6 +89,15 @@ class StorageError(RunError):
     """The run file cannot be written."""
 
 
+#: How to get a newer Populace, which is on no package index.
+UPGRADE = "upgrade Populace: `git pull` and `make setup` in its checkout"
+
+
+def install_extra(extra: str) -> str:
+    """The command that installs an extra: Populace is on no package index, so from a checkout."""
+    return f"`pip install -e '.[{extra}]'` in a checkout of Populace"
+
+
 def parameter(name: str, value: object = None) -> str:
     """How a sentence names a parameter, with the value that it should have, if one is given.
 

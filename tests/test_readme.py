@@ -4,11 +4,13 @@ import os
 import re
 import shlex
 import subprocess
-import sys
+import tomllib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from installed import install_wheel
 from openai_server import OpenAIServer
 from warm_process import WarmProcess
 
@@ -23,11 +25,22 @@ PRINTED = (
     r"1 20 procedural\n2 20 procedural\n",
     r"(?:[02] [12] runs/village-\d\.duckdb 2[24] \d\.\d+\n){4}",
 )
+#: Files by which blocks hang together.
+FILES = re.compile(r"[\w-]+\.(?:duckdb|py)\b")
 EXITS = re.compile(r"# exits with (\d+)")
 
 
-def blocks(language: str) -> list[str]:
-    return [text for kind, text in BLOCK.findall(README) if kind == language]
+@dataclass(frozen=True, order=True, slots=True)
+class Block:
+    """A block of code of the README."""
+
+    number: int
+    language: str
+    text: str
+    #: The file that it is, or nothing.
+    file: str
+    #: What it prints, as a pattern; of Python that is no file.
+    printed: str
 
 
 def commands(console: str) -> Iterator[tuple[str, str]]:
@@ -43,19 +56,16 @@ def pattern(shown: str) -> re.Pattern[str]:
     return re.compile("".join(r"(?:.*\n)*?" if line == re.escape("...") else f"{line} *\n" for line in lines))
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("readme")
+@pytest.fixture(scope="session")
+def warm_wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmProcess]:
+    """Processes of an environment that has the wheel and the base install, and nothing of what tests need."""
+    process = WarmProcess(tmp_path_factory.mktemp("wheel"), str(install_wheel(tmp_path_factory.mktemp("installed"))))
+    yield process
+    process.close()
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "110"}
-
-
-def run(command: list[str], folder: Path) -> str:
-    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment())
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
+def environment(warm: WarmProcess) -> dict[str, str]:
+    return {**os.environ, "PATH": f"{warm.bin}:{os.environ['PATH']}", "COLUMNS": "110"}
 
 
 def run_console(console: str, folder: Path, server: OpenAIServer, warm: WarmProcess) -> None:
@@ -63,35 +73,77 @@ def run_console(console: str, folder: Path, server: OpenAIServer, warm: WarmProc
     for command, shown in commands(console):
         code = EXITS.search(command)
         words = shlex.split(command.replace("http://127.0.0.1:8000/v1", server.base_url), comments=True)
-        ended = warm.run(*(words[1:] if words[0] == "python" else words), cwd=folder, env=environment())
+        ended = warm.run(*(words[1:] if words[0] == "python" else words), cwd=folder, env=environment(warm))
         assert ended.returncode == (int(code[1]) if code else 0), ended.stderr
         assert pattern(shown).fullmatch(ended.stdout), f"$ {command}\n{ended.stdout}"
 
 
-def test_every_block_shows_what_it_says(folder: Path, openai_server: OpenAIServer, warm: WarmProcess) -> None:
+def parts() -> list[list[Block]]:
+    """The blocks of the README in parts that share no file: each part can be run without the others."""
+    found: list[tuple[set[str], list[Block]]] = []
     printed = iter(PRINTED)
-    for language, text in BLOCK.findall(README):
-        if language == "python":
-            name = re.match(r"# (\w+\.py)\n", text)
-            script = folder / (name[1] if name else "snippet.py")
-            script.write_text(text, encoding="utf-8")
-            if not name:
-                ended = warm.run(script.name, cwd=folder, env=environment())
-                assert ended.returncode == 0, ended.stderr
-                assert re.fullmatch(next(printed), ended.stdout)
-        elif language == "console":
-            run_console(text, folder, openai_server, warm)
-    assert openai_server.calls > 24
+    code = [(language, text) for language, text in BLOCK.findall(README) if language in ("python", "console")]
+    for number, (language, text) in enumerate(code):
+        name = re.match(r"# (\w+\.py)\n", text)
+        shown = "" if name or language == "console" else next(printed)
+        files, blocks = set(FILES.findall(text)), [Block(number, language, text, name[1] if name else "", shown)]
+        for part in [part for part in found if part[0] & files]:
+            found.remove(part)
+            files, blocks = files | part[0], part[1] + blocks
+        found.append((files, blocks))
+    return sorted(sorted(blocks) for _, blocks in found)
 
 
-def test_the_command_is_on_the_path(folder: Path) -> None:
-    assert run(["populace", "--version"], folder).startswith("populace, version ")
+@pytest.mark.parametrize("installed", ["warm", pytest.param("warm_wheel", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("part", parts(), ids=lambda part: str(part[0].number))
+def test_every_block_shows_what_it_says(
+    part: list[Block], installed: str, tmp_path: Path, openai_server: OpenAIServer, request: pytest.FixtureRequest
+) -> None:
+    warm: WarmProcess = request.getfixturevalue(installed)
+    for block in part:
+        if block.language == "console":
+            run_console(block.text, tmp_path, openai_server, warm)
+            continue
+        script = tmp_path / (block.file or "snippet.py")
+        script.write_text(block.text, encoding="utf-8")
+        if not block.file:
+            ended = warm.run(script.name, cwd=tmp_path, env=environment(warm))
+            assert ended.returncode == 0, ended.stderr
+            assert re.fullmatch(block.printed, ended.stdout)
+    asked = any("http://127.0.0.1:8000/v1" in block.text for block in part)
+    assert (openai_server.calls > 12) is asked
+
+
+def test_the_parts_of_the_readme_hold_every_block_once() -> None:
+    texts = [text for language, text in BLOCK.findall(README) if language in ("python", "console")]
+    assert sorted(block.text for part in parts() for block in part) == sorted(texts)
+    assert len([block for part in parts() for block in part if block.printed]) == len(PRINTED)
+
+
+def test_the_command_is_on_the_path(warm: WarmProcess, tmp_path: Path) -> None:
+    ran = subprocess.run(["populace", "--version"], cwd=tmp_path, capture_output=True, text=True, env=environment(warm))
+    assert ran.stdout.startswith("populace, version ")
+
+
+@pytest.mark.slow
+def test_the_wheel_is_run_without_what_tests_and_extras_need(warm_wheel: WarmProcess, tmp_path: Path) -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    names = [re.split("[<>=]", one)[0].removesuffix("-cpu") for group in extras.values() for one in group]
+    code = (
+        "import populace\nfrom importlib.util import find_spec\n"
+        f"print(populace.__file__, [name for name in {[*names, 'pytest', 'hypothesis']} if find_spec(name)])"
+    )
+    ran = subprocess.run([warm_wheel.bin / "python", "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert ran.stdout.startswith(str(warm_wheel.bin.parent))
+    assert ran.stdout.endswith("/site-packages/populace/__init__.py []\n")
+    shown = subprocess.run([warm_wheel.bin / "populace", "--version"], cwd=tmp_path, capture_output=True, text=True)
+    assert shown.stdout.startswith("populace, version ")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("document", sorted(path.stem for path in (ROOT / "docs").glob("*.md")))
 def test_every_block_of_the_documents_shows_what_it_says(
-    document: str, tmp_path: Path, openai_server: OpenAIServer, warm: WarmProcess
+    document: str, tmp_path: Path, openai_server: OpenAIServer, warm_wheel: WarmProcess
 ) -> None:
     for language, text in BLOCK.findall((ROOT / "docs" / f"{document}.md").read_text(encoding="utf-8")):
         if language == "python":
@@ -99,7 +151,7 @@ def test_every_block_of_the_documents_shows_what_it_says(
             assert name, "every Python block of a document is a file"
             (tmp_path / name[1]).write_text(text, encoding="utf-8")
         elif language == "console":
-            run_console(text, tmp_path, openai_server, warm)
+            run_console(text, tmp_path, openai_server, warm_wheel)
     for picture in tmp_path.glob("*.svg"):
         if (shown := ROOT / "docs" / picture.name).exists():
             assert picture.read_text(encoding="utf-8") == shown.read_text(encoding="utf-8"), picture.name
@@ -125,11 +177,11 @@ def test_files_that_the_documents_name_are_there() -> None:
             assert (ROOT / path).is_file(), f"{document.name}: {path}"
 
 
-def test_the_two_commands_are_there(folder: Path) -> None:
-    (setup,) = blocks("sh")
+def test_the_two_commands_are_there() -> None:
+    (setup,) = [text for language, text in BLOCK.findall(README) if language == "sh"]
     for line in setup.splitlines():
         target = line.partition("#")[0].split()
-        assert run([*target, "-n", "-C", str(ROOT)], folder)
+        assert subprocess.run([*target, "-n", "-C", str(ROOT)], capture_output=True, check=True).stdout
 
 
 def test_every_command_is_in_the_readme_and_nothing_else_is() -> None:

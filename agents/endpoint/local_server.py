@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Thread, Timer
 from typing import IO, BinaryIO
 
-from ...personas.errors import EndpointError, SetupError
+from ...personas.errors import EndpointError, SetupError, install_extra
 from .llama_process import LISTENING
 
 # The package gguf reads the vocabulary as well, which takes 6.5 s for 128,000 tokens, and .4 s to import.
@@ -164,7 +164,7 @@ class LocalServer:
         if find_spec("xllamacpp") is None:
             raise SetupError(
                 f"The model in {str(path)!r} needs the package xllamacpp, which is not installed; "
-                f"install it with: pip install 'populace[local]'"
+                f"install it with {install_extra('local')}."
             )
         self.path = path
         #: Calls that are worked on at once; further ones wait in the server.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from ...personas.errors import SetupError
+from ...personas.errors import SetupError, install_extra
 from .card import Card
 from .mix import Mix, MixPart
 from .options import DatasetOptions, Layout, Target, target_of
@@ -122,7 +122,7 @@ def push_dataset(folder: Path, repository: str) -> str:
     try:
         from huggingface_hub import HfApi
     except ImportError as error:
-        raise SetupError("Pushing to a hub needs huggingface_hub; install the extra: populace[data].") from error
+        raise SetupError(f"Pushing to a hub needs huggingface_hub: {install_extra('data')}.") from error
     hub = HfApi()
     try:
         hub.create_repo(repository, repo_type="dataset", private=True, exist_ok=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...personas.errors import SetupError, parameter
+from ...personas.errors import SetupError, install_extra, parameter
 
 #: Gives the number of tokens of each text.
 type TokenCounter = Callable[[Sequence[str]], list[int]]
@@ -83,7 +83,7 @@ def _tokenizers() -> Any:
         from tokenizers import Tokenizer
     except ModuleNotFoundError:
         raise SetupError(
-            f'{parameter("tokenizer")} needs the library tokenizers: `pip install "populace[data]"`; the encodings of '
+            f"{parameter('tokenizer')} needs the library tokenizers: {install_extra('data')}; the encodings of "
             "tiktoken, such as cl100k_base, do without."
         ) from None
     return Tokenizer

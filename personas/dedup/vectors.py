@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Flags, Floats, GrowingArray, Ints, Matrix
-from ..errors import SetupError, parameter
+from ..errors import SetupError, install_extra, parameter
 from .matcher import Duplicates, Matches, collect, match_in_order
 from .pairs import NearPairs
 
@@ -214,7 +214,7 @@ def _check_faiss(number: int) -> Any:
     except ImportError as error:
         raise SetupError(
             f"To compare {number:,} vectors, an index of the library faiss is needed, which is not installed; install "
-            f"it with `pip install 'populace[faiss]'`, or compare exactly ({parameter('exact')}), which takes hours "
+            f"it with {install_extra('faiss')}, or compare exactly ({parameter('exact')}), which takes hours "
             "for a million."
         ) from error
 

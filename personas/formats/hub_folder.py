@@ -17,7 +17,7 @@ import orjson
 from pydantic import Field, ValidationError
 
 from ..database import CONFIG, make_database, said
-from ..errors import SetupError, SourceError, StorageError
+from ..errors import UPGRADE, SetupError, SourceError, StorageError
 from ..files import folder_beside, private_umask
 from ..hub.file import HubFile
 from ..hub.queries import count, quote_name, quote_text, registered
@@ -213,8 +213,7 @@ def _read_manifest(folder: Path) -> _Manifest:
         version = held.get(name)
         if isinstance(version, int) and version > known:
             raise SourceError(
-                f"{str(path)!r} has {name} {version} and this Populace knows versions up to {known}; "
-                "upgrade Populace (pip install --upgrade populace)."
+                f"{str(path)!r} has {name} {version} and this Populace knows versions up to {known}; {UPGRADE}."
             )
     try:
         manifest = _Manifest.model_validate(held, strict=False)

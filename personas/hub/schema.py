@@ -10,7 +10,7 @@ from importlib.resources import files
 import duckdb
 
 from ..database import has_tables
-from ..errors import SourceError
+from ..errors import UPGRADE, SourceError
 
 _VERSIONS = """
 CREATE TABLE IF NOT EXISTS hub_migrations (
@@ -114,7 +114,7 @@ def check_hub_version(con: duckdb.DuckDBPyConnection, path: str) -> None:
     if version > HUB_VERSION:
         raise SourceError(
             f"{path!r} has version {version} of the hub's tables and this Populace knows versions up to {HUB_VERSION}; "
-            f"upgrade Populace (pip install --upgrade populace)."
+            f"{UPGRADE}."
         )
 
 

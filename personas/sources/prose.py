@@ -13,7 +13,7 @@ from itertools import chain
 from logging import NullHandler, getLogger
 from typing import TYPE_CHECKING
 
-from ..errors import SetupError, SourceError
+from ..errors import SetupError, SourceError, install_extra
 from ..inputs import parse_language
 from .decoding import declared_encoding, iter_text
 from .document import Document, DocumentError, DocumentMetadata, Format, ReadOptions, Skip, SourceText, licence_name
@@ -114,7 +114,7 @@ def check_extra(document: Document) -> None:
     extra, module = _EXTRAS[document.format]
     if find_spec(module) is None:
         raise SetupError(
-            f"{document.label} needs {module}, which is not installed; run: pip install 'populace[{extra}]', "
+            f"{document.label} needs {module}, which is not installed; run {install_extra(extra)}, "
             f"or leave {document.format.upper()} out."
         )
 

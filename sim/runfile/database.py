@@ -17,7 +17,7 @@ import duckdb
 
 from ...personas import files
 from ...personas.database import CONFIG, check_regular, has_tables, is_busy, is_made, make_database, open_error, said
-from ...personas.errors import RunFileError
+from ...personas.errors import UPGRADE, RunFileError
 from ...personas.hub.schema import check_hub_version, migrate_hub, people_schema
 
 _TABLE = """
@@ -154,7 +154,7 @@ def check_schema(con: duckdb.DuckDBPyConnection, path: str, *, hubs: bool = Fals
     if version > SCHEMA_VERSION:
         raise RunFileError(
             f"{path!r} has version {version} of the run file's schema and this Populace knows versions up to "
-            f"{SCHEMA_VERSION}; upgrade Populace (pip install --upgrade populace)."
+            f"{SCHEMA_VERSION}; {UPGRADE}."
         )
     if not hubs and con.execute("SELECT 1 FROM runs").fetchone() is None:
         if con.execute("SELECT 1 FROM jobs WHERE kind = 'interview'").fetchone():

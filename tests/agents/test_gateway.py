@@ -1,19 +1,22 @@
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from asking import LINE, VALID, Line, Open, ask, ask_all, context_of, prompt_of, scripted
-from langchain_core.messages import AIMessage
+from asking import LINE, VALID, Line, Open, Scripted, ask, ask_all, context_of, gateway_over, prompt_of, scripted
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from memory_ledger import MemoryLedger
 from openai_faults import FaultKind, Latency
 from openai_server import OpenAIServer
 from quick_time import in_no_time
 
 from populace.agents.endpoint.errors import RequestError
+from populace.agents.endpoint.models import ModelHandle
 from populace.agents.gateway.budget import Meter
 from populace.agents.gateway.limits import Backoff, Limits
 from populace.personas.errors import PausedError, SetupError
-from populace.personas.model import Outcome, RequestContext
+from populace.personas.model import Answer, Outcome, RequestContext
 
 
 def too_many(seconds: float | None = None) -> RequestError:
@@ -306,14 +309,41 @@ def test_numbers_that_leave_nothing_to_do_are_refused(memory_ledger: MemoryLedge
         scripted([], memory_ledger, **{option: 0})
 
 
-async def test_an_endpoint_that_takes_fewer_calls_at_once_loses_none_and_refuses_few(
-    opened: Open, openai_server: OpenAIServer
-) -> None:
-    openai_server.allow, openai_server.latency = 20, Latency(0.1)
-    gateway = opened(max_in_flight=128)
-    warming = await ask_all(gateway, 200)
-    openai_server.reset()
-    answers = await ask_all(gateway, 400)
-    assert [a for a in warming + answers if a.value is None] == []
-    assert openai_server.by_fault["too_many"] <= 4
+class Crowded(Scripted):
+    """Takes 20 calls at once, each for a tenth of a second, and refuses one more; a hundredth away."""
+
+    in_flight: int = 0
+    refused: int = 0
+
+    async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        await asyncio.sleep(0.01)
+        if self.in_flight == 20:
+            self.refused += 1
+            raise too_many()
+        self.in_flight += 1
+        await asyncio.sleep(0.1)
+        self.in_flight -= 1
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(VALID))])
+
+
+def test_an_endpoint_that_takes_fewer_calls_at_once_loses_none_and_refuses_few(memory_ledger: MemoryLedger) -> None:
+    chat = Crowded(script=[], seen=[])
+    gateway = gateway_over(ModelHandle("crowded", chat), ledger=memory_ledger, max_in_flight=128)
+
+    async def live() -> list[Answer[Line]]:
+        warming = await ask_all(gateway, 200)
+        assert chat.refused >= 100
+        chat.refused = 0
+        return warming + await ask_all(gateway, 400)
+
+    assert [answer for answer in in_no_time(live()) if answer.value is None] == []
+    assert chat.refused <= 4
     assert gateway.limit < gateway.peak_in_flight == 128
+
+
+async def test_over_http_no_call_is_lost_where_too_many_are_refused(opened: Open, openai_server: OpenAIServer) -> None:
+    openai_server.allow = 20
+    openai_server.hold(21)  # the first 20 are answered when another has been refused
+    answers = await ask_all(opened(max_in_flight=128), 100)
+    assert [answer for answer in answers if answer.value is None] == []
+    assert openai_server.by_fault["too_many"] >= 1

@@ -166,7 +166,7 @@ def test_whatever_follows_the_first_bytes_is_read_or_refused(
 
 def test_the_missing_extra_says_what_to_install(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "xllamacpp", None)
-    with pytest.raises(SetupError, match=r"xllamacpp, which is not installed; .* pip install 'populace\[local\]'"):
+    with pytest.raises(SetupError, match=r"xllamacpp, which is not installed; .* `pip install -e '\.\[local\]'`"):
         open_model(f"gguf:{tiny}")
 
 

@@ -30,11 +30,13 @@ class Ended:
 class WarmProcess:
     """Does one job at a time, each in a child that is forked for it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: str = sys.executable) -> None:
         self._folder = folder
+        #: Where the commands of its environment are.
+        self.bin = Path(python).parent
         self._child: int | None = None
         self._process = subprocess.Popen(
-            [sys.executable, str(_ZYGOTE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [python, str(_ZYGOTE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def begin(self, out: Path, *, resume: bool = False, **job: Any) -> int:
