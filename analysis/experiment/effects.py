@@ -300,9 +300,7 @@ def people_variance(one: AgentMeans, other: AgentMeans, *, paired: bool) -> Peop
 def add_people(found: RunDifference, people: PeopleVariance, *, alpha: float, direction: str) -> RunDifference:
     """The same difference, tested over both people and runs, as if both were drawn anew.
 
-    The variance is the sum of those of runs and of people. The critical value lies between those of t with the degrees
-    of freedom of either, in proportion to the two variances (Cochran and Cox, Experimental Designs, 1957, section
-    4.14), which is on the cautious side where there are few replicates.
+    The variance is the sum of those of runs and of people; `_mixed_quantile` gives the critical value.
     """
     runs = 0.0 if math.isnan(found.error) else found.error**2
     error = math.sqrt(runs + people.variance)
@@ -339,10 +337,17 @@ def mixed_p(
 def _mixed_quantile(
     tail: Floats, runs: Floats | float, freedom: Floats | float, people: Floats | float, others: float
 ) -> Floats:
+    """The critical value of a sum of two variances with `freedom` and `others` degrees of freedom.
+
+    The mean of two known approximations, of which one finds too little with few replicates (Cochran and Cox,
+    Experimental Designs, 1957, section 4.14), and one too much (Satterthwaite, Biometrics Bulletin 2, 1946, 110-114).
+    """
     from scipy.special import stdtrit
 
     share = np.asarray(runs) / (np.asarray(runs) + people)
-    return np.asarray(-share * stdtrit(freedom, tail) - (1 - share) * stdtrit(others, tail))
+    cautious = -share * stdtrit(freedom, tail) - (1 - share) * stdtrit(others, tail)
+    joint = 1 / (share**2 / freedom + (1 - share) ** 2 / others)
+    return np.asarray((cautious - stdtrit(joint, tail)) / 2)
 
 
 def adjusted(effects: Sequence[Effect], correction: str) -> list[Effect]:
