@@ -21,7 +21,7 @@ from pydantic import Field
 
 from populace.agents.actions import Action
 from populace.analysis.evaluation import wilson_interval
-from populace.analysis.experiment.effects import compare
+from populace.analysis.experiment.differences import compare
 from populace.analysis.experiment.power import simulated_power
 from populace.sim.experiment.design import Experiment, Hypothesis, OutcomeQuery
 from populace.sim.experiment.folder import run_experiment

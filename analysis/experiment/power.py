@@ -15,7 +15,8 @@ import numpy as np
 
 from ...personas.errors import SetupError, parameter
 from ..evaluation import wilson_interval
-from .effects import Findings, Floats, PeopleDesign, corrected_p, mixed_p
+from .differences import Floats, mixed_p
+from .effects import Findings, PeopleDesign, corrected_p
 
 #: Numbers of replicates that are looked at beside the experiment's own.
 _REPLICATES = (3, 5, 10, 20, 40)

@@ -17,7 +17,8 @@ from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestIndPower
 
-from populace.analysis.experiment.effects import add_people, compare, corrected_p, people_variance, read_findings
+from populace.analysis.experiment.differences import add_people, compare, people_variance
+from populace.analysis.experiment.effects import corrected_p, read_findings
 from populace.analysis.experiment.models import table_of_models, told_of_models
 from populace.analysis.experiment.power import simulated_power
 from populace.analysis.experiment.tables import write_tables
