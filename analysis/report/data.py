@@ -24,6 +24,8 @@ from .samples import read_duplicates
 
 #: Bytes of the rows in the page, rows of one status, and characters of one text, of a field and of a persona.
 ROW_BYTES, ROWS, TEXT, FIELD, PERSONA = 400_000, 1_000, 3_000, 2_000, 300
+#: Rows above which no card is made: it looks at every one of them, for about a millisecond.
+CARD_ROWS = 20_000
 
 # Drawn by a hash of the number, as samples of steps are: nobody picked them. Accepted and rejected take turns.
 _ROWS = """
@@ -80,7 +82,7 @@ def render_data_report(run: Queryable, made: DataSummary, summary: Summary, *, r
         lists=[("accepted", shown["accepted"], made.accepted), ("rejected", shown["rejected"], rejected)],
         diversity=_read_diversity(run) if made.accepted else None,
         duplicates=read_duplicates(run),
-        card=_read_card(run, run_file) if made.accepted else "",
+        card=_read_card(run, made, run_file) if made.accepted else "",
         run_file=run_file.name,
         **header,
     )
@@ -154,10 +156,12 @@ def _read_diversity(run: Queryable) -> dict[str, Any]:
     return {"sections": list(describe_diversity(found)), "notes": list(notes_on(found))}
 
 
-def _read_card(run: Queryable, run_file: Path) -> Markup | str:
+def _read_card(run: Queryable, made: DataSummary, run_file: Path) -> Markup | str:
     """The card as HTML, its headings two levels lower; or a sentence that says why there is none."""
     if run.is_live:
         return "The run is being written; its card is made when it has ended or is paused."
+    if made.accepted > CARD_ROWS:
+        return f"A card of more than {CARD_ROWS:,} rows is made when they are exported."
     try:
         _, _, text = preview_card([run_file]).split("---\n", 2)
     except (SetupError, RunFileError) as error:

@@ -12,6 +12,7 @@ from html_page import Page
 from warm_process import WarmProcess
 
 from populace.analysis.export.export import preview_card
+from populace.analysis.report import data as data_report
 from populace.analysis.report.data import ROW_BYTES
 from populace.analysis.report.report import render_report
 from populace.analysis.table import Queryable
@@ -168,7 +169,9 @@ def test_a_job_in_which_nothing_was_accepted_says_so(make_run: Any) -> None:
 
 
 @pytest.mark.slow
-def test_a_job_that_is_killed_and_resumed_reports_each_time(warm: WarmProcess, tmp_path: Path) -> None:
+def test_a_job_that_is_killed_and_resumed_reports_each_time(
+    warm: WarmProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "rows.duckdb"
 
     def has_rows() -> bool:
@@ -192,3 +195,8 @@ def test_a_job_that_is_killed_and_resumed_reports_each_time(warm: WarmProcess, t
         numbers = re.findall(r"\d[\d,.%]*", preview_card([path]).partition("## Numbers")[2].partition("## Yield")[0])
         assert all(number in told for number in numbers)
     assert accepted == 900
+    monkeypatch.setattr(data_report, "CARD_ROWS", 899)
+    with open_run(path) as run:
+        assert "A card of more than 899 rows is made when they are exported." in words_of(
+            render_report(run, run_file=path)
+        )
