@@ -26,7 +26,7 @@ def test_rows_are_made_and_the_next_commands_named(ask: Ask, hub: Path) -> None:
     said = ask("make", "instruction", "--hub", str(hub), *SMALL)
     assert said.code == 0, said
     assert "accepted           4 of 4 rows wanted" in said.out
-    assert "`populace funnel instruction.duckdb`" in said.out
+    assert "`populace report instruction.duckdb`" in said.out
     assert "no language model wrote it" in said.out
 
 

@@ -105,8 +105,8 @@ def show_made(path: Path) -> int | None:
         click.echo(f"\n{notice}")
     file = quote(str(path))
     click.echo(
-        f"\nNext: `populace funnel {file}` shows the yield by stage, `populace export {file} FILE --format jsonl` "
-        f"writes the accepted rows."
+        f"\nNext: `populace report {file}` shows the rows and the yield by stage, "
+        f"`populace export {file} FILE --format jsonl` writes the accepted rows."
     )
     return _SHORT if made.has_run_short else 0
 
