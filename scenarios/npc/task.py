@@ -133,8 +133,9 @@ class Sheet(Action):
 
     @property
     def emitted_text(self) -> str:
-        """Name, role, background and manner of speech, by which sheets are compared."""
-        return f"{self.npc_name}, {self.role}. {self.background} {self.speech}"
+        """All that the character is and says, without hooks to others: by this sheets are compared."""
+        said = (text for _, text in iter_strings(self.barks.model_dump()))
+        return " ".join((f"{self.npc_name}, {self.role}.", self.background, self.speech, self.players, *said))
 
     @property
     def texts(self) -> Iterator[tuple[str, str]]:
