@@ -1,18 +1,21 @@
 """A law: a model with a known result, as rule agents of the engine live it, and the measured result beside it."""
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import orjson
+from langchain_core.language_models.chat_models import BaseChatModel
 from pydantic import Field
 
 from populace.agents import Rule
 from populace.personas import Hub, Persona, Relation, RelationKind
 from populace.sim import FinishedRun, Growth, Scenario, Settings, Society
+from populace.sim.config import RunOptions
 
 #: Standard errors by which a mean may miss its expectation: one in 16,000 honest means misses it by more.
 STANDARD_ERRORS = 4.0
@@ -84,17 +87,21 @@ class Trial:
     _number: "count[int]" = field(default_factory=lambda: count(1))
 
     def run(
-        self, scenario: Scenario, hub: Hub, *, steps: int, seed: int | None = None, network: str = "grown"
+        self,
+        scenario: Scenario,
+        hub: Hub | None,
+        *,
+        model: BaseChatModel | None = None,
+        **options: Unpack[RunOptions],
     ) -> FinishedRun:
-        """The finished run of a society of these people, in a new run file."""
+        """The finished run of a society of these people, in a new run file; of those that `growth` names without."""
+        chosen: RunOptions = {"growth": Growth(agents=None, hops=0), "seed": self.seed, **options}
         society = Society(
             scenario,
             source=hub,
-            growth=Growth(agents=None, hops=0),
-            steps=steps,
-            seed=self.seed if seed is None else seed,
-            network=network,
+            model=model,
             out=self.folder / f"{scenario.name}-{next(self._number)}.duckdb",
+            **chosen,
         )
         return society.run()
 
@@ -151,7 +158,7 @@ def final_values(run: FinishedRun, name: str) -> list[Any]:
 
 
 def values_by_step(run: FinishedRun, name: str) -> list[list[Any]]:
-    """The values of one field of the states of all agents after each step, from 0."""
+    """The values of one field of the states of all agents after each step, from 0; None before they came."""
     asked = run.sql(
         """
         SELECT n.step, last_value(s.value IGNORE NULLS) OVER (PARTITION BY a.ordinal ORDER BY n.step)
@@ -163,5 +170,10 @@ def values_by_step(run: FinishedRun, name: str) -> list[list[Any]]:
     )
     steps: dict[int, list[Any]] = {}
     for step, text in asked.rows:
-        steps.setdefault(step, []).append(orjson.loads(text))
+        steps.setdefault(step, []).append(None if text is None else orjson.loads(text))
     return list(steps.values())
+
+
+def chi_square_z(total: float, freedom: float) -> float:
+    """How many standard errors a chi-square sum is from its mean, about normal (Wilson and Hilferty 1931)."""
+    return float(((total / freedom) ** (1 / 3) - (1 - 2 / (9 * freedom))) / math.sqrt(2 / (9 * freedom)))

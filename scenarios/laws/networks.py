@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal
 
 import networkx as nx
@@ -12,7 +12,7 @@ from populace import Action
 from populace.agents import ActionEffects, Observation
 from populace.sim import FinishedRun, State
 
-from .contagion import Cascade
+from .contagion import Cascade, Spread
 from .law import STANDARD_ERRORS, Measured, RuleScenario, Trial, final_values, society_of
 
 
@@ -112,3 +112,52 @@ def barabasi_albert(trial: Trial) -> Iterator[Measured]:
 _DEGREES = """
 SELECT count(t.source) FROM agents AS a LEFT JOIN ties AS t ON a.agent IN (t.source, t.target) GROUP BY a.agent
 """
+
+
+#: How many ties each half of the people has, and the chance that one of them infects another.
+_DEGREES_OF, _INFECTS = (2, 6), 0.4
+
+
+class Contact(Cascade):
+    """The same along ties without a direction."""
+
+    def rule(self, seen: Observation, rng: random.Random) -> Spread:
+        """Become active, and reach some of all neighbours."""
+        reached = tuple(one.key for one in seen.neighbours if rng.random() < self.settings.chance)
+        return Spread(kind="spread", since=seen.step, to=reached)
+
+
+def sir_configuration(trial: Trial) -> Iterator[Measured]:
+    """Ties drawn anew with the same number for each: the epidemic is that of generating functions (Newman 2002)."""
+    half, first = 400 * trial.times, 0.05
+    few, many = _DEGREES_OF
+    ties = [
+        (start + place, start + (place + far) % half)
+        for start, degree in ((0, few), (half, many))
+        for place in range(half)
+        for far in range(1, degree // 2 + 1)
+    ]
+    seeds = tuple(range(0, 2 * half, round(1 / first)))
+    scenario = Contact({"people": 2 * half, "seeds": seeds, "chance": _INFECTS})
+    run = trial.run(scenario, society_of(2 * half, ties), steps=100, network="configuration")
+    degrees = [degree for (degree,) in run.sql(f"{_DEGREES} ORDER BY any_value(a.ordinal)").rows]
+    wrong = sum(degree != (few, many)[place >= half] for place, degree in enumerate(degrees))
+    yield Measured("people with another number of ties than before they were drawn anew", 0, wrong)
+    escapes = 0.5
+    for _ in range(200):  # what no tie brings: the other end is no seed, and all of its other ties bring nothing
+        excess = (few * escapes ** (few - 1) + many * escapes ** (many - 1)) / (few + many)
+        escapes = 1 - _INFECTS + _INFECTS * (1 - first) * excess
+    share = 1 - (escapes**few + escapes**many) / 2
+    infected = [since > 1 for since in final_values(run, "active_since")]
+    got = sum(infected) / (2 * half - len(seeds))
+    error = float(np.std([_outbreak(half, seeds, seed) for seed in range(40)]))
+    yield Measured("share infected on a network drawn by its degrees", share, got, STANDARD_ERRORS * error)
+
+
+def _outbreak(half: int, seeds: Sequence[int], seed: int) -> float:
+    """The share infected in a graph of networkx of which ties are open by chance."""
+    graph = nx.Graph(nx.configuration_model([degree for degree in _DEGREES_OF for _ in range(half)], seed=seed))
+    rng = random.Random(seed)  # noqa: S311 - no secrecy
+    graph.remove_edges_from([edge for edge in list(graph.edges) if rng.random() >= _INFECTS])
+    reached = set[int]().union(*(nx.node_connected_component(graph, one) for one in seeds))
+    return (len(reached) - len(seeds)) / (2 * half - len(seeds))

@@ -8,7 +8,7 @@ from populace.personas.errors import SetupError
 from populace.personas.inputs import nearest
 from populace.personas.query import Result
 
-from . import contagion, draws, epidemics, games, naming, networks, opinion, space
+from . import change, contagion, draws, epidemics, games, levers, naming, networks, opinion, space, surveys, turns
 from .law import Finding, Law, Trial
 
 #: Every law with the paper that its result is from. docs/validation.md derives them.
@@ -29,6 +29,15 @@ LAWS = (
     Law("watts-strogatz", "Watts and Strogatz 1998; Barrat and Weigt 2000", networks.watts_strogatz),
     Law("barabasi-albert", "Barabási and Albert 1999; Dorogovtsev and others 2000", networks.barabasi_albert),
     Law("independent-draws", "binomial sums", draws.independent_draws),
+    Law("levers", "identities; Kendall and Gibbons 1990", levers.levers),
+    Law("locality", "identity", change.locality),
+    Law("activation", "binomial sums; Wilson and Hilferty 1931", turns.activation),
+    Law("poisson-times", "Poisson processes; Wilson and Hilferty 1931", turns.poisson_times),
+    Law("archetypes", "normal sums; Wilson and Hilferty 1931", turns.archetypes),
+    Law("sir-configuration", "Newman 2002", networks.sir_configuration),
+    Law("adaptive-voter", "Holme and Newman 2006; Suchecki and others 2005", change.adaptive_voter),
+    Law("polya-urn", "Eggenberger and Pólya 1923", change.polya_urn),
+    Law("horvitz-thompson", "Horvitz and Thompson 1952; Cochran 1977", surveys.horvitz_thompson),
 )
 
 
