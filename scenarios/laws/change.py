@@ -1,4 +1,4 @@
-"""Societies that change: ties that follow opinions, feeds in which the popular grow, and how far a block is felt."""
+"""Societies that change: ties that follow opinions, feeds in which the popular grow, and how far change is felt."""
 
 import math
 import random
@@ -104,8 +104,8 @@ class AdaptiveVoter(RuleScenario):
 
 def adaptive_voter(trial: Trial) -> Iterator[Measured]:
     """By ties drawn at random both opinions win a neighbour as often: their mean stays, whatever ties do."""
-    copies = 120 * trial.times
-    run = trial.run(AdaptiveVoter(), copies_of(copies, _FEW, _WEB), steps=12)
+    copies = 100 * trial.times
+    run = trial.run(AdaptiveVoter(), copies_of(copies, _FEW, _WEB), steps=8)
     shares = [fmean(final_values(run, "yes")[at : at + _FEW]) for at in range(0, copies * _FEW, _FEW)]
     error = stdev(shares) / math.sqrt(copies)
     share = len(_OTHERS) / _FEW
@@ -232,13 +232,13 @@ class Whispers(RuleScenario):
         return Whisper(kind="whisper", to=rng.choice(seen.addressees), said=crc32(repr(told).encode()))
 
 
-_BLOCKED_AT = 3
+_LEFT_AT = 3
 
 
-class Hushed(Whispers):
-    """The same, where the first falls silent."""
+class Bereft(Whispers):
+    """The same, where one leaves."""
 
-    interventions = (Intervention(_BLOCKED_AT, "hush", effect=lambda levers: levers.block(levers.residents[0])),)
+    interventions = (Intervention(_LEFT_AT, "leave", effect=lambda levers: levers.depart(levers.residents[0])),)
 
 
 def locality(trial: Trial) -> Iterator[Measured]:
@@ -246,16 +246,16 @@ def locality(trial: Trial) -> Iterator[Measured]:
     people, steps = 40 * trial.times, 8
     ring = [(place, (place + 1) % people) for place in range(people)]
     away = nx.single_source_shortest_path_length(nx.Graph(ring), 0)
-    runs = [trial.run(one, society_of(people, ring), steps=steps) for one in (Whispers(), Hushed())]
-    plain, hushed = (_whispers(run) for run in runs)
+    runs = [trial.run(one, society_of(people, ring), steps=steps) for one in (Whispers(), Bereft())]
+    plain, bereft = (_whispers(run) for run in runs)
     wrong = near = 0
     for step in range(1, steps + 1):
-        far = {place for place in range(people) if away[place] > step - _BLOCKED_AT + 1}
-        one, other = ([row for row in rows[step] if row[0] in far] for rows in (plain, hushed))
+        far = {place for place in range(people) if away[place] > step - _LEFT_AT + 1}
+        one, other = ([row for row in rows[step] if row[0] in far] for rows in (plain, bereft))
         wrong += sum(a != b for a, b in zip(one, other, strict=False)) + abs(len(one) - len(other))
-        near += step >= _BLOCKED_AT and plain[step] != hushed[step]
-    yield Measured("turns, their order and their draws that change before news of a block can have come", 0, wrong)
-    yield Measured("steps in which the block is felt", steps - _BLOCKED_AT + 1, near)
+        near += step >= _LEFT_AT and plain[step] != bereft[step]
+    yield Measured("turns, their order and their draws that change before news of a departure can have come", 0, wrong)
+    yield Measured("steps in which the departure is felt", steps - _LEFT_AT + 1, near)
 
 
 def _whispers(run: FinishedRun) -> defaultdict[int, list[tuple[Any, ...]]]:

@@ -11,7 +11,7 @@ import orjson
 from populace.sim import FinishedRun
 
 from . import town as t
-from .law import STANDARD_ERRORS, Measured, Trial, place_of, society_of, values_by_step
+from .law import STANDARD_ERRORS, Measured, Trial, chi_square_z, place_of, society_of, values_by_step
 
 _WORD = re.compile(r"(?:word-\d+|visit)-\d+")
 _SECTION = re.compile(r"<(\w+)>(.*?)</\1>", re.DOTALL)
@@ -196,9 +196,12 @@ def levers(trial: Trial) -> Iterator[Measured]:
     yield Measured("first half of neighbours among those shown, in standard errors", 0, half.z, STANDARD_ERRORS)
     yield Measured("neighbours that are shown again, in standard errors", 0, again.z, STANDARD_ERRORS)
     yield from _orders(found)
-    place = sum(shown.index(t.OPTIONS[0]) for shown in found.orders) / len(found.orders)
-    error = math.sqrt((len(t.OPTIONS) ** 2 - 1) / 12 / len(found.orders))
-    yield Measured("mean place of an option in a shuffled question, from 0", 1.5, place, STANDARD_ERRORS * error)
+    places = Counter(shown.index(t.OPTIONS[0]) for shown in found.orders)
+    alike = len(found.orders) / len(t.OPTIONS)
+    z = chi_square_z(sum((places[n] - alike) ** 2 / alike for n in range(len(t.OPTIONS))), len(t.OPTIONS) - 1)
+    yield Measured(
+        "spread of an option over the places of a shuffled question, in standard errors", 0, z, STANDARD_ERRORS
+    )
 
 
 def _orders(found: "_Reading") -> Iterator[Measured]:

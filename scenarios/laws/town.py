@@ -139,12 +139,15 @@ class TownSettings(RuleSettings):
 def _swap(levers: Levers) -> None:
     """Two ties swap their ends, so that all have as many as before."""
     (one, other), (third, fourth) = SWAPPED
-    people = levers.society.residents
-    at = {place_of(resident.persona.text): resident for resident in people}
     for pair in SWAPPED:
-        levers.untie(at[pair[0]], at[pair[1]])
+        levers.untie(*_at(levers, *pair))
     for pair in ((one, fourth), (third, other)):
-        levers.tie(at[pair[0]], at[pair[1]], RelationKind.OTHER, "acquaintance 1")
+        levers.tie(*_at(levers, *pair), RelationKind.OTHER, "acquaintance 1")
+
+
+def _at(levers: Levers, one: int, other: int) -> tuple[Resident, Resident]:
+    at = {place_of(resident.persona.text): resident for resident in levers.society.residents}
+    return at[one], at[other]
 
 
 def _is_at(*places: int) -> Any:
@@ -169,7 +172,7 @@ class LeverTown(Scenario):
     interventions = (
         Intervention(GAG, "gag", to=_is_at(GAGGED), effect=lambda levers: _each(levers, levers.block)),
         Intervention(UNGAG, "ungag", to=_is_at(GAGGED), effect=lambda levers: _each(levers, levers.unblock)),
-        Intervention(CUT_AT, "cut", to=_is_at(*CUT), effect=lambda levers: levers.block_tie(*levers.residents)),
+        Intervention(CUT_AT, "cut", effect=lambda levers: levers.block_tie(*_at(levers, *CUT))),
         Intervention(
             GIFT, "gift", NEWS, to=_is_at(*GIFTED),
             effect=lambda levers: _each(levers, lambda one: levers.set_state(one, coins=COINS)),
