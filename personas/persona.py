@@ -14,7 +14,7 @@ from typing import Literal
 from .inputs import UNKNOWN_LANGUAGE
 
 #: Thai, Lao, Myanmar, Khmer, Hangul, kana, Bopomofo and Han, in which each character is a word.
-_UNSPACED = (
+UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1100-\u11ff"
     "\u3005-\u3007\u3040-\u318f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U0001aff0-\U0001b16f\U00020000-\U0003ffff"
@@ -48,7 +48,7 @@ def word_list(text: str) -> list[str]:
 def _any_script() -> re.Pattern[str]:
     # `\w` excludes combining marks, and would cut every Hindi word at its vowel signs.
     marks = "".join(re.escape(c) for c in map(chr, range(0x300, 0x1F000)) if unicodedata.category(c)[0] == "M")
-    return re.compile(rf"(?!\W)[{_UNSPACED}][{marks}]*|[^\W{_UNSPACED}](?:[^\W{_UNSPACED}]|[{marks}])*")
+    return re.compile(rf"(?!\W)[{UNSPACED}][{marks}]*|[^\W{UNSPACED}](?:[^\W{UNSPACED}]|[{marks}])*")
 
 
 # Control characters but for tab, line feed and carriage return; lone surrogates; and what Unicode calls noncharacters.

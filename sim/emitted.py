@@ -118,7 +118,8 @@ class Emitted:
     def _index_of(self, kind: str) -> NearDuplicates[int]:
         if kind not in self._index:
             numbers = array("q")  # a list takes five times the memory
-            self._index[kind] = NearDuplicates(self.thresholds.get(kind, 0.9), scratch=self._scratch, keys=numbers)
+            threshold = self.thresholds.get(kind, 0.9)
+            self._index[kind] = NearDuplicates(threshold, scratch=self._scratch, keys=numbers, ordered=True)
         return self._index[kind]
 
     def add_all(self, emissions: Sequence[EmissionRow]) -> list[DuplicateRow]:
@@ -169,7 +170,7 @@ class EarlierTexts:
 
     def __init__(self, texts: Iterable[ForeignText], *, threshold: float) -> None:
         """Reads all texts at once, each an original of its own."""
-        self._index = NearDuplicates[int](threshold)
+        self._index = NearDuplicates[int](threshold, ordered=True)
         self._places: list[ForeignText] = []
         self._index.keep_all(self._numbers(), self._noted(texts))
 

@@ -18,6 +18,7 @@ from typing import Self
 import numpy as np
 
 from ..arrays import FileArray, Flags, GrowingArray, Hashes, Ints, ranges
+from .order import NO_ORDERS, OrderArray, Orders, are_unspaced
 from .pairs import ROW, NearPairs, Sets, Threshold, near_across, pack
 from .word_sets import HASH_BITS, WordSet, WordSets, mix, mix_one, numbered
 
@@ -31,7 +32,8 @@ class KeyScheme(ABC):
 
     def keys_of(self, one: WordSet) -> list[int]:
         """The keys of a single set."""
-        keys: list[int] = self.keys(WordSets.of(np.array(one.hashes, dtype=np.uint64), 1))[0].tolist()
+        sets = WordSets.of(np.array(one.hashes, dtype=np.uint64), 1, one.order)
+        keys: list[int] = self.keys(sets)[0].tolist()
         return keys
 
 
@@ -53,9 +55,10 @@ class PartKeys(KeyScheme):
         sizes = sets.sizes
         if not len(sizes):
             return np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64)
-        if sizes.max() >= len(self._low):
+        if sizes.max() >= self._low.shape[1]:
             self._grow(2 * int(sizes.max()))
-        low, high = self._low[sizes], self._high[sizes]
+        kind = are_unspaced(sets.orders).astype(np.int64) if len(sets.orders) else 0
+        low, high = self._low[kind, sizes], self._high[kind, sizes]
         published = [
             self._level(sets, np.flatnonzero((low <= level) & (level <= high)), level)
             for level in range(low.min(), high.max() + 1)
@@ -64,11 +67,11 @@ class PartKeys(KeyScheme):
 
     def keys_of(self, one: WordSet) -> list[int]:
         """The keys of a single set."""
-        size = len(one)
-        if size >= len(self._low):
+        size, kind = len(one), int(are_unspaced(one.order).any())
+        if size >= self._low.shape[1]:
             self._grow(2 * size)
         keys = []
-        for level in self._levels[self._low[size] : self._high[size] + 1].tolist():
+        for level in self._levels[self._low[kind, size] : self._high[kind, size] + 1].tolist():
             parts = level + 1
             sums = [part + (parts << 32) for part in range(parts)]
             for word, mixed in one.words:
@@ -78,9 +81,11 @@ class PartKeys(KeyScheme):
 
     def _grow(self, size: int) -> None:
         sizes = np.arange(size + 1, dtype=np.int64)
-        nearest = self._threshold.apart(sizes + self._threshold.overlap(sizes))
-        farthest = self._threshold.apart(sizes + self._threshold.widest(sizes))
-        self._levels = _levels(int(farthest[-1]))
+        both = self._threshold, self._threshold.unspaced
+        nearest = np.stack([one.apart(sizes + one.overlap(sizes)) for one in both])
+        farthest = np.stack([one.apart(sizes + one.widest(sizes)) for one in both])
+        self._levels = _levels(int(farthest.max()))
+        #: The first and the last level of a set, by whether each character is a word, and by size.
         self._low = np.searchsorted(self._levels, nearest)
         self._high = np.searchsorted(self._levels, farthest)
 
@@ -133,7 +138,10 @@ class PrefixKeys(KeyScheme):
         rows = np.repeat(np.arange(len(sets)), sizes)
         words = sets.words
         order = np.lexsort((words, self._rank(words), rows))
-        taken = np.where(sizes > 0, sizes - self._threshold.overlap(sizes) + 1, 0)
+        overlap = self._threshold.overlap(sizes)
+        if len(sets.orders):
+            overlap = np.where(are_unspaced(sets.orders), self._threshold.unspaced.overlap(sizes), overlap)
+        taken = np.where(sizes > 0, sizes - overlap + 1, 0)
         first = np.arange(len(rows)) - sets.starts[rows] < taken[rows]
         empty = np.flatnonzero(sizes == 0)
         keys = mix(np.concatenate([words[order][first], np.full(len(empty), _EMPTY << np.uint64(16))]))
@@ -167,7 +175,8 @@ class WordSetBatch:
     def part(self, first: int, end: int) -> Self:
         """The sets from `first` up to, not including, `end`."""
         some = slice(first, end)
-        sets = Sets(self.sets.words, self.sets.starts[some], self.sets.sizes[some], self.sets.parities[some])
+        held = self.sets
+        sets = Sets(held.words, held.starts[some], held.sizes[some], held.parities[some], held.orders[some])
         bounds = np.array([first, min(end, len(self))], dtype=np.uint64) << _HALF
         at, stop = self.published.searchsorted(bounds).tolist()
         return type(self)(sets, self.identities[some], self.fixed[some], self.published[at:stop] - bounds[0])
@@ -196,6 +205,7 @@ class BatchBuilder:
         self._words, self._sizes = GrowingArray(np.uint64, room=_MOST_WORDS + _MOST_WORDS // 8), GrowingArray(np.int64)
         self._parities, self._identities = GrowingArray(np.uint64), GrowingArray(np.uint64)
         self._fixed, self._published = GrowingArray(np.bool_), GrowingArray(np.uint64)
+        self._orders = OrderArray()
 
     def __len__(self) -> int:
         return len(self._sizes)
@@ -214,6 +224,7 @@ class BatchBuilder:
         """Add a block of sets, with their keys where the scheme is known already."""
         if scheme:
             self._publish(sets, len(self), scheme)
+        self._orders.append(sets.orders, len(self), len(sets))
         self._words.append(sets.words)
         self._sizes.append(sets.sizes)
         self._parities.append(sets.parities)
@@ -227,12 +238,14 @@ class BatchBuilder:
             sizes = self._sizes.values[first : first + _BLOCK]
             end = int(ends[first + len(sizes) - 1])
             words = self._words.values[end - int(sizes.sum()) : end]
-            self._publish(numbered(words, sizes), first, scheme)
+            orders = self._orders.values[first : first + _BLOCK]
+            self._publish(numbered(words, sizes, orders), first, scheme)
 
     def build(self) -> WordSetBatch:
         """The finished batch."""
         sizes = self._sizes.values
-        sets = Sets(self._words.values, np.cumsum(sizes) - sizes, sizes, self._parities.values)
+        orders = self._orders.values
+        sets = Sets(self._words.values, np.cumsum(sizes) - sizes, sizes, self._parities.values, orders)
         published = self._published.values
         published.sort()
         return WordSetBatch(sets, self._identities.values, self._fixed.values, published)
@@ -258,7 +271,7 @@ class WordSetIndex:
         """With a folder `scratch`, the words of many sets are held in a temporary file there, not in memory."""
         self._words = GrowingArray(np.uint64) if scratch is None else FileArray(scratch, np.uint64)
         self._starts, self._sizes = GrowingArray(np.int64), GrowingArray(np.int64)
-        self._parities = GrowingArray(np.uint64)
+        self._parities, self._orders = GrowingArray(np.uint64), OrderArray()
         self._runs: list[Hashes] = []
         self._recent: dict[int, int | list[int]] = {}
 
@@ -268,7 +281,8 @@ class WordSetIndex:
     @property
     def sets(self) -> Sets:
         """All sets: views that are valid until the next set is added."""
-        return Sets(self._words.values, self._starts.values, self._sizes.values, self._parities.values)
+        held = (self._words.values, self._starts.values, self._sizes.values, self._parities.values)
+        return Sets(*held, self._orders.values)
 
     def near(self, packed: Hashes, sets: Sets, threshold: Threshold) -> NearPairs:
         """The near-duplicate pairs of an original and one of `sets`, whose packed keys are `packed`."""
@@ -282,12 +296,13 @@ class WordSetIndex:
         stays = rows >= 0
         self._add_run(pack(packed[stays], rows[stays]))
         words = sets.words[int(sets.starts[0]) : int(sets.starts[-1] + sets.sizes[-1])]
-        self._hold(words[np.repeat(kept, sets.sizes)], sets.sizes[kept], sets.parities[kept])
+        orders = sets.orders[kept] if len(sets.orders) else NO_ORDERS
+        self._hold(words[np.repeat(kept, sets.sizes)], sets.sizes[kept], sets.parities[kept], orders)
 
     def hold(self, sets: Sets, packed: Hashes) -> None:
         """Add all sets; `packed` are their keys."""
         self._add_run(pack(packed, (packed & ROW).view(np.int64) + len(self)))
-        self._hold(sets.words, sets.sizes, sets.parities)
+        self._hold(sets.words, sets.sizes, sets.parities, sets.orders)
 
     def add(self, one: WordSet, keys: list[int]) -> None:
         """Add a single set under its keys."""
@@ -298,6 +313,7 @@ class WordSetIndex:
                 others.append(number)
             elif others != number:
                 self._recent[key >> _SHIFT] = [others, number]
+        self._orders.append(one.order, len(self), 1)
         self._starts.push(len(self._words))
         self._words.append(np.array(one.hashes, dtype=np.uint64))
         self._parities.push(one.parity)
@@ -330,13 +346,15 @@ class WordSetIndex:
     def _some(self, numbers: Ints) -> WordSets:
         held = self.sets
         sizes = held.sizes[numbers].astype(np.int64)
-        return numbered(held.words[ranges(held.starts[numbers], sizes)], sizes)
+        orders = held.orders[numbers] if len(held.orders) else held.orders
+        return numbered(held.words[ranges(held.starts[numbers], sizes)], sizes, orders)
 
     def _lately(self, key: int) -> Sequence[int]:
         others = self._recent.get(key, ())
         return (others,) if isinstance(others, int) else others
 
-    def _hold(self, words: Hashes, sizes: Ints, parities: Hashes) -> None:
+    def _hold(self, words: Hashes, sizes: Ints, parities: Hashes, orders: Orders) -> None:
+        self._orders.append(orders, len(self), len(sizes))
         self._starts.append(len(self._words) + np.cumsum(sizes, dtype=np.int64) - sizes)
         self._words.append(words)
         self._sizes.append(sizes)

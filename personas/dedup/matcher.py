@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Flags, GrowingArray, Hashes, Ints
 from .index import BatchBuilder, KeyScheme, PartKeys, PrefixKeys, WordSetBatch, WordSetIndex
+from .order import are_in_order, are_unspaced, some_orders
 from .pairs import NearPairs, Sets, Threshold, count_pairs, near_across, near_within
 from .word_sets import WordSet, WordSets, word_sets
 
@@ -241,22 +242,28 @@ class WordSetMatcher:
         if not len(numbers):
             return None
         held, size, mine = self.originals.sets, len(one), set(one.hashes)
-        best, best_shared, best_union = None, self.threshold.least, self.threshold.whole
-        for number in self._sifted(one, held, numbers):
+        best, best_shared, best_union = None, 0, 1
+        near, threshold = self._sifted(one, held, numbers)
+        for number in near:
             start, others = held.starts[number], int(held.sizes[number])
             shared = len(mine.intersection(held.words[start : start + others].tolist()))
             # Two texts without words are equal.
-            union = size + others - shared or 1
-            better = (shared if size or others else 1) * best_union - best_shared * union
-            if better > 0 or (better == 0 and best is None):
-                best, best_shared, best_union = number, shared if size or others else 1, union
+            union, shared = size + others - shared or 1, shared if size or others else 1
+            if shared * threshold.whole >= union * threshold.least and shared * best_union > best_shared * union:
+                best, best_shared, best_union = number, shared, union
         return None if best is None else (best, best_shared / best_union)
 
-    def _sifted(self, one: WordSet, held: Sets, numbers: Ints) -> list[int]:
-        """The candidates that pass the filter of parity bits, in order."""
+    def _sifted(self, one: WordSet, held: Sets, numbers: Ints) -> tuple[list[int], Threshold]:
+        """The candidates that pass the filters of parity bits and order, ascending, and the threshold of this text."""
+        sizes, size = held.sizes[numbers], np.int64(len(one))
         bits = np.bitwise_count(held.parities[numbers] ^ np.uint64(one.parity))
-        near = numbers[bits <= self.threshold.apart(held.sizes[numbers] + np.int64(len(one)))]
-        return sorted(set(near.tolist()))
+        if not (len(one.order) or len(held.orders)):
+            return sorted(set(numbers[bits <= self.threshold.apart(sizes + size)].tolist())), self.threshold
+        differ = np.maximum(bits.astype(np.int64), np.abs(sizes - size))
+        threshold = self.threshold.unspaced if are_unspaced(one.order).any() else self.threshold
+        mine = some_orders(one.order, np.zeros(1, dtype=np.int64))
+        fits = are_in_order(mine, some_orders(held.orders, numbers), np.minimum(sizes, size), differ)
+        return sorted(set(numbers[fits & (differ <= threshold.apart(sizes + size))].tolist())), threshold
 
     def _reorder(self, more: Hashes | None = None) -> None:
         """Recompute word frequencies when there are several times as many texts as last time."""

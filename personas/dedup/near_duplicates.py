@@ -82,13 +82,21 @@ class NearDuplicates[K: (str, int)]:
     """
 
     def __init__(
-        self, threshold: float = 0.9, *, scratch: Path | None = None, keys: MutableSequence[K] | None = None
+        self,
+        threshold: float = 0.9,
+        *,
+        scratch: Path | None = None,
+        keys: MutableSequence[K] | None = None,
+        ordered: bool = False,
     ) -> None:
-        """With a folder `scratch`, the words of many originals are held in a temporary file there, not in memory.
+        """If `ordered`, no text repeats one with other numbers, or with words in other places, as `order` defines it.
 
+        That always holds where each character is a word. With a folder `scratch`, the words of many originals are held
+        in a temporary file there, not in memory.
         `keys` receives the keys of originals, in a list unless given: an array of numbers takes a fifth of its memory.
         """
-        self._matcher = WordSetMatcher(Threshold.parse(threshold), scratch)
+        self._ordered = ordered
+        self._matcher = WordSetMatcher(Threshold.parse(threshold), scratch, sets=partial(word_sets, ordered=ordered))
         self._keys: MutableSequence[K] = [] if keys is None else keys
 
     def __len__(self) -> int:
@@ -96,11 +104,11 @@ class NearDuplicates[K: (str, int)]:
 
     def find(self, text: str) -> Match[K] | None:
         """The most similar original that `text` nearly repeats, the earliest of equals. Adds nothing."""
-        return self._match(self._matcher.find(word_set(text)))
+        return self._match(self._matcher.find(word_set(text, ordered=self._ordered)))
 
     def add(self, key: K, text: str) -> Match[K] | None:
         """What `find` gives. If that is None, `text` becomes an original under `key`."""
-        found = self._matcher.add(word_set(text))
+        found = self._matcher.add(word_set(text, ordered=self._ordered))
         if found is None:
             self._keys.append(key)
         return self._match(found)

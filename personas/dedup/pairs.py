@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Flags, Hashes, Ints, iter_slices, ranges
 from ..errors import SetupError
+from .order import Orders, are_in_order, are_unspaced, some_orders
 
 #: The least thresholds of the exact method and of MinHash, and the greatest denominator.
 _LEAST, _LEAST_MINHASH, _FINEST = Fraction(1, 2), Fraction(1, 10), 1_000_000
@@ -32,6 +33,16 @@ class Threshold(NamedTuple):
             least = "0.1 to 1" if minhash else "0.5 to 1, or from 0.1 with the method minhash"
             raise SetupError(f"The threshold of near-duplicates is {value}; give a Jaccard similarity from {least}.")
         return cls(ratio.numerator, ratio.denominator)
+
+    @property
+    def unspaced(self) -> "Threshold":
+        """The threshold where each character is a word: an edit of one word in twenty reaches both.
+
+        Such a word has some two characters, of as many as a text in words has times 1.6; so 5 of them may differ where
+        4 words may.
+        """
+        sum_, difference = 4 * (self.whole + self.least), 5 * (self.whole - self.least)
+        return Threshold(max(1, sum_ - difference), sum_ + difference)
 
     def apart(self, total: Ints) -> Ints:
         """The greatest number of words in which two near-duplicates of `total` words together may differ."""
@@ -76,6 +87,8 @@ class Sets:
     starts: Ints
     sizes: Ints
     parities: Hashes
+    #: None where no order counts.
+    orders: Orders
 
 
 def _compare(pairs: Hashes, others: Sets, sets: Sets, threshold: Threshold) -> tuple[Hashes, NDArray[np.float64]]:
@@ -93,6 +106,8 @@ def _compare(pairs: Hashes, others: Sets, sets: Sets, threshold: Threshold) -> t
         shared[part] = _shared(left[part], right[part], others, sets)
     union = total - shared
     near = threshold.reached(shared, union)
+    if len(others.orders) and len(sets.orders):
+        near = np.where(are_unspaced(sets.orders[right]), threshold.unspaced.reached(shared, union), near)
     return pairs[near], (np.where(union == 0, 1, shared) / np.maximum(union, 1))[near]
 
 
@@ -124,7 +139,7 @@ def _likely(left: Ints, right: Ints, others: Sets, sets: Sets, threshold: Thresh
             ends = np.cumsum(sets.sizes[some])
             met = np.append(0, np.cumsum(marks[sets.words[ranges(sets.starts[some], sets.sizes[some])] & _MARKS]))
             shared = met[ends] - met[ends - sets.sizes[some]]
-            may[first:end][part] = threshold.reached(shared, size + sets.sizes[some] - shared)
+            may[first:end][part] = threshold.unspaced.reached(shared, size + sets.sizes[some] - shared)
         marks[mine] = False
     return may
 
@@ -216,9 +231,14 @@ class _PairFilter:
         # The sets differ in at least as many words as their parity bits do, and as their sizes do.
         bits = np.bitwise_count(self._others.parities[left] ^ self._sets.parities[right])
         differ = np.maximum(bits.astype(np.int64), np.abs(a - b))
-        may = differ * (self._threshold.whole + self._threshold.least) <= (a + b) * (
-            self._threshold.whole - self._threshold.least
-        )
+        if len(self._others.orders) or len(self._sets.orders):
+            one, other = some_orders(self._others.orders, left), some_orders(self._sets.orders, right)
+            loose = are_unspaced(one) & (differ <= self._threshold.unspaced.apart(a + b))
+            may = (loose | (differ <= self._threshold.apart(a + b))) & are_in_order(
+                one, other, np.minimum(a, b), differ
+            )
+        else:
+            may = differ <= self._threshold.apart(a + b)
         if self._others is self._sets:
             may &= left != right
         self._sifted.append(left[may].view(np.uint64) << _HALF | right[may].view(np.uint64))

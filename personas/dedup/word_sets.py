@@ -5,7 +5,7 @@ operations, mixed and cut to 48 bits. It is the same on every machine and in eve
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from typing import Self
@@ -13,7 +13,8 @@ from typing import Self
 import numpy as np
 
 from ..arrays import Hashes, Ints
-from ..persona import words
+from ..persona import word_list
+from .order import NO_ORDERS, Orders, read_orders
 
 #: The largest block of texts, and of characters: its sums stay in the cache of a core.
 _TEXTS, _CHARACTERS = 512, 1 << 19
@@ -27,6 +28,7 @@ _HASH_BITS = np.uint64(HASH_BITS)
 _HASH = np.uint64((1 << HASH_BITS) - 1)
 #: The base of the polynomial; odd, and so invertible modulo 2 ** 64.
 _BASE = 0x9E3779B97F4A7C15
+_LANES = np.array([3, 5, 7, 11], dtype=np.uint64)
 #: Separators become 0 and capitals small letters; bytes beyond ASCII stay, as such texts are cut into words before.
 _BYTES = bytes(
     code if code >= 128 else ord(chr(code).lower()) if chr(code).isalnum() or chr(code) == "_" else 0
@@ -45,9 +47,11 @@ class WordSets:
     parities: Hashes
     #: Running sums of mixed hashes, from 0: the sum over any range of words is one subtraction.
     sums: Hashes
+    #: The orders of the texts; none where no order counts.
+    orders: Orders = field(default_factory=lambda: NO_ORDERS)
 
     @classmethod
-    def of(cls, packed: Hashes, count: int) -> Self:
+    def of(cls, packed: Hashes, count: int, orders: Orders = NO_ORDERS) -> Self:
         """The sets of `count` texts, from hashes packed with the number of their set, sorted."""
         starts = np.empty(count + 1, dtype=np.int64)
         starts[:-1] = np.searchsorted(packed, np.arange(count, dtype=np.uint64) << _HASH_BITS)
@@ -58,7 +62,7 @@ class WordSets:
         words += np.uint64(_BASE)
         sums = np.zeros(len(words) + 1, dtype=np.uint64)
         np.cumsum(mix(words), out=sums[1:])
-        return cls(packed, starts, bits[starts[1:]] ^ bits[starts[:-1]], sums)
+        return cls(packed, starts, bits[starts[1:]] ^ bits[starts[:-1]], sums, orders)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -75,14 +79,18 @@ class WordSets:
 
     @property
     def identities(self) -> Hashes:
-        """64 bits per set that are equal for equal sets."""
-        return self.sums[self.starts[1:]] - self.sums[self.starts[:-1]]
+        """64 bits per set that are equal for equal sets of words in the same order, as far as it counts."""
+        found = self.sums[self.starts[1:]] - self.sums[self.starts[:-1]]
+        if len(self.orders):
+            grams: Hashes = (self.orders["grams"] * _LANES).sum(axis=1, dtype=np.uint64)
+            found += mix(grams + self.orders["numbers"])
+        return found
 
 
-def numbered(words: Hashes, sizes: Ints) -> WordSets:
+def numbered(words: Hashes, sizes: Ints, orders: Orders = NO_ORDERS) -> WordSets:
     """Sets from the words of all, ascending within each, and their sizes."""
     numbers = np.arange(len(sizes), dtype=np.uint64) << _HASH_BITS
-    return WordSets.of(words | np.repeat(numbers, sizes), len(sizes))
+    return WordSets.of(words | np.repeat(numbers, sizes), len(sizes), orders)
 
 
 def iter_blocks(texts: Iterable[str]) -> Iterator[list[str]]:
@@ -95,15 +103,23 @@ def iter_blocks(texts: Iterable[str]) -> Iterator[list[str]]:
             yield from ([text] for text in block)
 
 
-def word_sets(texts: Sequence[str]) -> WordSets:
-    """The sets of words of at most 65,536 texts, as `populace.personas.persona.words` defines them."""
+def word_sets(texts: Sequence[str], *, ordered: bool = False) -> WordSets:
+    """The sets of words of at most 65,536 texts, as `populace.personas.persona.words` defines them.
+
+    The order of words counts in scripts without spaces, and if `ordered` in all.
+    """
     joined, lengths = "\n".join(texts), [*map(len, texts)]
-    if not joined.isascii():
-        cut = [text if text.isascii() else " ".join(words(text)) for text in texts]
+    is_plain = joined.isascii()
+    if not is_plain:
+        cut = [text if text.isascii() else " ".join(word_list(text)) for text in texts]
         joined, lengths = "\n".join(cut), [len(text.encode("utf-8", "surrogatepass")) for text in cut]
-    ends = np.cumsum(np.array(lengths, dtype=np.int64) + 1)
-    hashes, places = _word_hashes(joined.encode("utf-8", "surrogatepass"))
-    return _distinct(hashes, np.searchsorted(places, ends))
+    data, bounds = joined.encode("utf-8", "surrogatepass"), np.cumsum(np.array(lengths, dtype=np.int64) + 1)
+    hashes, places = _word_hashes(data)
+    ends = np.searchsorted(places, bounds)
+    orders = NO_ORDERS
+    if texts and (ordered or not is_plain):
+        orders = read_orders(hashes, _leads(data, places), ends, always=ordered)
+    return _distinct(hashes, ends, orders)
 
 
 def mix(numbers: Hashes) -> Hashes:
@@ -113,6 +129,15 @@ def mix(numbers: Hashes) -> Hashes:
         numbers *= np.uint64(0xD6E8FEB86659FD93)
     numbers ^= numbers >> np.uint64(32)
     return numbers
+
+
+def _leads(data: bytes, places: Ints) -> Ints:
+    """The code point at each place of a text in UTF-8."""
+    four = np.frombuffer(data + bytes(3), dtype=np.uint8).astype(np.int64)
+    one, two, three, last = (four[places + n] for n in range(4))
+    tail = (two & 63) << 6 | (three & 63)
+    long = np.where(one < 0xF0, (one & 15) << 12 | tail, (one & 7) << 18 | tail << 6 | (last & 63))
+    return np.where(one < 0x80, one, np.where(one < 0xE0, (one & 31) << 6 | (two & 63), long))
 
 
 def _word_hashes(data: bytes) -> tuple[Hashes, Ints]:
@@ -146,7 +171,7 @@ def _piece_hashes(piece: bytes) -> tuple[Hashes, Ints]:
     return mix((sums[end] - sums[first]) * inverses[first]) >> (np.uint64(64) - _HASH_BITS), first
 
 
-def _distinct(hashes: Hashes, ends: Ints) -> WordSets:
+def _distinct(hashes: Hashes, ends: Ints, orders: Orders) -> WordSets:
     counts = ends.copy()
     counts[1:] -= ends[:-1]
     packed = np.repeat(np.arange(len(ends), dtype=np.uint64) << _HASH_BITS, counts)
@@ -154,7 +179,7 @@ def _distinct(hashes: Hashes, ends: Ints) -> WordSets:
     packed.sort()
     kept = np.ones(len(packed), dtype=np.bool_)
     np.not_equal(packed[1:], packed[:-1], out=kept[1:])
-    return WordSets.of(packed[kept], len(ends))
+    return WordSets.of(packed[kept], len(ends), orders)
 
 
 @lru_cache(maxsize=3)
@@ -182,6 +207,8 @@ class WordSet:
 
     words: list[tuple[int, int]]
     parity: int
+    #: One record, or none where the order does not count.
+    order: Orders
 
     def __len__(self) -> int:
         return len(self.words)
@@ -192,13 +219,19 @@ class WordSet:
         return [word for word, _ in self.words]
 
 
-def word_set(text: str) -> WordSet:
-    """The set of words of one text."""
-    hashes = sorted(map(_word_hash, words(text)))
+def word_set(text: str, *, ordered: bool = False) -> WordSet:
+    """The set of words of one text, as `word_sets` makes it."""
+    words = word_list(text)
+    hashes = sorted(map(_word_hash, set(words)))
     parity = 0
     for word, _ in hashes:
         parity ^= 1 << (word & 63)
-    return WordSet(hashes, parity)
+    order = NO_ORDERS
+    if ordered or not text.isascii():
+        found = np.array([_word_hash(word)[0] for word in words], dtype=np.uint64)
+        leads = np.array([ord(word[0]) for word in words], dtype=np.int64)
+        order = read_orders(found, leads, np.array([len(words)]), always=ordered)
+    return WordSet(hashes, parity, order)
 
 
 def mix_one(number: int) -> int:

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 from properties import holds
 
 from populace.personas.dedup import NearDuplicates, find_duplicates, matcher
 from populace.personas.dedup import index as index_module
+from populace.personas.dedup.order import are_in_order, are_unspaced, some_orders
+from populace.personas.dedup.word_sets import word_set
 from populace.personas.errors import StorageError
 from populace.personas.persona import words
 
@@ -19,7 +22,7 @@ THRESHOLDS = [0.5, 0.55, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0]
 type Found = list[tuple[int, float] | None]
 
 
-def kin(seed: int, *, count: int, largest: int) -> list[str]:
+def kin(seed: int, *, count: int, largest: int, shuffled: bool = True) -> list[str]:
     """Texts of up to `largest` words in families: variants of variants, so that there are chains and copies."""
     rng = random.Random(seed)
     families = [[rng.randrange(2 * largest) for _ in range(rng.randint(0, largest))] for _ in range(4)]
@@ -31,23 +34,40 @@ def kin(seed: int, *, count: int, largest: int) -> list[str]:
                 family[rng.randrange(len(family))] = rng.randrange(2 * largest)
             elif len(family) < largest:
                 family.append(rng.randrange(2 * largest))
-        texts.append(" ".join(f"w{word}" for word in rng.sample(family, len(family))))
+        texts.append(" ".join(f"w{word}" for word in (rng.sample(family, len(family)) if shuffled else family)))
     return texts
 
 
-def brute_force(texts: Sequence[str], threshold: float) -> Found:
+def brute_force(texts: Sequence[str], threshold: float, *, ordered: bool = False) -> Found:
     """First come is kept; another repeats the most similar that was kept, the earliest of equals."""
-    kept: list[tuple[int, frozenset[str]]] = []
+    kept: list[tuple[int, str]] = []
     found: Found = []
     for number, text in enumerate(texts):
-        mine, best = words(text), (Fraction(repr(threshold)), -len(texts))
-        for other, theirs in kept:
+        mine, best = words(text), (Fraction(0), 0)
+        for other, earlier in kept:
+            theirs = words(earlier)
             union = len(mine | theirs)
-            best = max(best, (Fraction(len(mine & theirs), union) if union else Fraction(1), -other))
-        found.append((-best[1], float(best[0])) if best[1] > -len(texts) else None)
+            alike = Fraction(len(mine & theirs), union) if union else Fraction(1)
+            if alike >= least_of(text, threshold, ordered=ordered) and fits(earlier, text, ordered=ordered):
+                best = max(best, (alike, -other))
+        found.append((-best[1], float(best[0])) if best[0] else None)
         if found[-1] is None:
-            kept.append((number, mine))
+            kept.append((number, text))
     return found
+
+
+def least_of(text: str, threshold: float, *, ordered: bool) -> Fraction:
+    """The threshold for a text: 5 words in as many may differ where each character is a word as 4 do elsewhere."""
+    apart = (1 - Fraction(repr(threshold))) / (1 + Fraction(repr(threshold)))
+    apart *= Fraction(5, 4) if are_unspaced(word_set(text, ordered=ordered).order).any() else 1
+    return (1 - apart) / (1 + apart)
+
+
+def fits(earlier: str, text: str, *, ordered: bool) -> bool:
+    one, other = (word_set(each, ordered=ordered) for each in (earlier, text))
+    differ = max((one.parity ^ other.parity).bit_count(), abs(len(one) - len(other)))
+    first, second = (some_orders(each.order, np.zeros(1, dtype=np.int64)) for each in (one, other))
+    return bool(are_in_order(first, second, np.array([min(len(one), len(other))]), np.array([differ]))[0])
 
 
 def in_batch(texts: Sequence[str], threshold: float, scratch: Path | None = None) -> Found:
@@ -60,10 +80,36 @@ def in_batch(texts: Sequence[str], threshold: float, scratch: Path | None = None
     return found
 
 
-def one_by_one(texts: Sequence[str], threshold: float, scratch: Path | None = None) -> Found:
-    index = NearDuplicates[int](threshold, scratch=scratch, keys=array("q") if scratch else None)
-    matches = [index.add(number, text) for number, text in enumerate(texts)]
+def one_by_one(
+    texts: Sequence[str], threshold: float, scratch: Path | None = None, *, ordered: bool = False, cut: int = 0
+) -> Found:
+    """The first `cut` texts at once, and the others one by one."""
+    keys = array("q") if scratch else None
+    index = NearDuplicates[int](threshold, scratch=scratch, keys=keys, ordered=ordered)
+    matches = index.add_all(range(cut), texts[:cut])
+    matches += [index.add(number, text) for number, text in enumerate(texts[cut:], cut)]
     return [(match.key, match.similarity) if match else None for match in matches]
+
+
+@holds(st.integers(0, 10**9), st.sampled_from(THRESHOLDS), st.booleans(), st.integers(0, 40))
+def test_order_and_scripts_change_nothing_about_who_finds_what(
+    seed: int, threshold: float, ordered: bool, cut: int
+) -> None:
+    """Texts with words in place, some swapped, in a script with spaces, in one without and in both."""
+    rng = random.Random(seed)
+    texts = []
+    for text in kin(seed, count=20, largest=30, shuffled=False):
+        said = text.split()
+        for _ in range(rng.randrange(3)):
+            if len(said) > 1:
+                one, other = rng.sample(range(len(said)), 2)
+                said[one], said[other] = said[other], said[one]
+        texts += [
+            " ".join(said),
+            "".join(chr(0x4E00 + int(word[1:])) for word in said),
+            f"{' '.join(said)} 面包{said[:1]}",
+        ]
+    assert one_by_one(texts, threshold, ordered=ordered, cut=cut) == brute_force(texts, threshold, ordered=ordered)
 
 
 @holds(st.integers(0, 10**9), st.sampled_from(THRESHOLDS), st.sampled_from([8, 30, 150]))
