@@ -1,6 +1,6 @@
 """Near-duplicates: texts whose sets of words are alike to a Jaccard similarity of 0.9, or any other, exactly.
 
-Where each character is a word, and in outputs, their words also stand in the same places, and their numbers are the same.
+In outputs, and where each character is a word, the words also stand in the same places, and the numbers are the same.
 """
 
 from .matcher import Duplicates
