@@ -1,5 +1,6 @@
-"""What a run will ask and cost, known before it begins."""
+"""What a job will ask and cost, known before it begins."""
 
-from .estimator import Estimate, ModelTrial, estimate
+from .estimator import Estimate, ModelTrial, Sampling
+from .society import estimate
 
-__all__ = ["Estimate", "ModelTrial", "estimate"]
+__all__ = ["Estimate", "ModelTrial", "Sampling", "estimate"]

@@ -4,9 +4,9 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import orjson
@@ -163,6 +163,11 @@ class Answered:
     replicate: int = 0
 
     @property
+    def turn(self) -> str:
+        """The turn, or whatever else is one unit of its phase."""
+        return f"{self.number} {self.owner}"
+
+    @property
     def request(self) -> tuple[str, int, str, str, int]:
         """What is the same for all answers to one request, those that were asked for again among them."""
         return self.phase, self.number, self.owner, self.purpose, self.replicate
@@ -178,14 +183,24 @@ class DryRun:
     cost: float | None
     people: int
     steps: int
-    #: New people to each relation that was found.
-    newcomers: float | None
+    #: Relations that were found, and how many of them led to somebody new.
+    found: tuple[int, int]
     #: Mean bytes of an observation, by step.
     seen: Mapping[int, float]
     #: Seconds it took; with the stand-in, all of them are the client's own work.
     seconds: float
     #: Of a task: what making left and each job behind it, as far as they were done.
     yields: tuple[StageYield, ...] = ()
+    #: Of a task: whether each output was accepted when it was made, and the turn that made it, by its emission.
+    made: Mapping[str, tuple[bool, str]] = MappingProxyType({})
+    #: Why it was stopped before its end; empty where it was not.
+    stopped: str = ""
+
+    @property
+    def newcomers(self) -> float | None:
+        """New people to each relation that was found; None where there were none."""
+        relations, born = self.found
+        return born / relations if relations and born else None
 
     def of(self, purpose: str) -> tuple[Answered, ...]:
         """The answers to requests of that purpose."""
@@ -200,7 +215,7 @@ class DryRun:
         society = (Unit.STEP, Unit.AFTER_STEP)
         kept = tuple(a for a in self.answered if a.unit in society)
         grown = tuple(a for a in other.answered if a.unit not in society)
-        return replace(self, answered=grown + kept, newcomers=other.newcomers)
+        return replace(self, answered=grown + kept, found=other.found)
 
     @property
     def purposes(self) -> tuple[str, ...]:
@@ -213,12 +228,13 @@ def dry_run(
     *,
     scale: Scale,
     steps: int,
-    behind: Callable[[Path], tuple[StageYield, ...]] | None = None,
+    behind: Callable[[Path, DryRun], DryRun] | None = None,
     **options: Any,
 ) -> DryRun:
     """Run so many steps (0: only grow the people) and count the calls; a spent budget ends the run and is no error.
 
-    `behind` does in the file what follows the run. `options` are those of `Society`. No file is left behind.
+    `behind` does in the file what follows the run, and adds what came of it. `options` are those of `Society`. No file
+    is left behind.
     """
     with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
         path, begun = Path(folder) / "dry-run.duckdb", time.perf_counter()
@@ -234,15 +250,16 @@ def dry_run(
             network=str(network),
             **options,
         )
-        yields: tuple[StageYield, ...] = ()
+        stopped = ""
         try:
-            with suppress(PausedError):
-                with society:
-                    society.run_for(steps)
-                yields = behind(path) if behind is not None else ()
+            with society:
+                society.run_for(steps)
+        except PausedError as error:
+            stopped = str(error)
         except HookError as error:  # the file of a dry run cannot be resumed
             raise error.bare from error.__cause__
-        return replace(counted_calls(path, time.perf_counter() - begun), yields=yields)
+        counted = replace(counted_calls(path, time.perf_counter() - begun), stopped=stopped)
+        return counted if stopped or behind is None else behind(path, counted)
 
 
 def counted_calls(path: Path, seconds: float) -> DryRun:
@@ -257,7 +274,7 @@ def counted_calls(path: Path, seconds: float) -> DryRun:
             cost=None if unpriced else cost,
             people=people,
             steps=steps,
-            newcomers=born / relations if relations and born else None,
+            found=(relations, born),
             seen=dict(run.query(_SEEN).rows),
             seconds=seconds,
         )

@@ -1,65 +1,106 @@
-"""What a run will ask of its model and cost: known before it begins, as ranges, with what they rest on.
+"""What a job will ask of its models and cost, known before it begins.
 
-A dry run of the society with the stand-in counts requests and measures them as they would be sent. What a real model
-makes of them is bounded; a sample of its own answers narrows that.
+Every estimate is made in the same way. A dry run of the job, or of a part of it, with the stand-in counts its requests
+and measures them as they would be sent; what a real model makes of them is bounded by limits (`purposes`). By default
+the model is then asked a small sample of them, from which follow 90 % prediction intervals (`forecast`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Unpack
+from typing import Any
 
-from langchain_core.language_models.chat_models import BaseChatModel
-
-from ...agents.endpoint.models import ModelHandle, open_model
+from ...agents.endpoint.models import ModelHandle
 from ...agents.gateway.budget import Prices, known_prices
 from ...agents.gateway.limits import Limits
-from ...personas.errors import SetupError
-from ...personas.sources import Sources
-from ..config import GivenModel, RunConfig, RunOptions
+from ...personas.errors import PausedError, RunError, SetupError, parameter
 from ..engine import Progress
-from ..growth import Growth
-from ..prompt_limits import check_prompts
-from ..run_models import open_roles
-from ..runfile.job_rows import Unit
-from ..scenario import Scenario
-from ..scenario_checks import check_interventions, check_scenario, check_surveys
-from ..seeds import derive_seed
-from ..tasks.task import MOST_ROUNDS, Task
-from .dry_run import ByteCounter, DryRun, Scale, StageYield, TaskStage, dry_run
-from .funnel import JobsBehind, LaterJobs, check_yields, share_of
-from .purposes import (
-    Asked,
-    Counted,
-    Interval,
-    Purpose,
-    counted_purposes,
-    duration,
-    mean_interval,
-    purposes,
-    share_interval,
-)
+from .dry_run import ByteCounter, DryRun, StageYield, TaskStage
+from .forecast import Forecast, Items, Sampled
+from .intervals import ENOUGH, Interval, mean_interval
+from .purposes import Asked, Counted, Purpose, add_purposes, computed_purposes, counted_purposes
 
-#: Turns up to which the whole society has a dry run, at some 3 ms each, and people up to whom it is grown.
-_TURNS = 2_000
-_GROWN = 2_000
-#: People of the smaller society that has one instead, at least.
-_FEWEST = 24
-#: Rows of a task up to which all of them have a dry run, and the least share of outputs that a real model's checks may
-#: be expected to accept.
-_ROWS = 200
-#: And where jobs are done on them, of several calls each.
-_ROWS_WITH_JOBS = 60
-_LEAST_ACCEPTED = 0.5
-#: A society that is sampled has a quarter as many people as calls, so that some steps come up. For each hop it has as
-#: many as will show something of growth, if that leaves half of the calls.
-_EACH_HOP = 4
+#: Items of a sample, and calls of a society's, where their number is not given: at most, and this share of all.
+SAMPLED, SAMPLED_CALLS, _SHARE = 20, 40, 4
+#: Seconds to wait for an endpoint that is gone.
+_WAIT = 10.0
+#: Our own work on a call takes so much longer than with the stand-in: HTTP has its part.
+_OWN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the model is asked for a sample."""
+
+    #: Items, or calls of a society, at most; None for as many as are of use, 0 for no sample.
+    number: int | None = None
+    #: A file that keeps the answers for the job.
+    cache: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+    #: Is told what the sample may cost before anything is asked.
+    announce: Callable[[str], None] = lambda _said: None
+    progress: Progress | None = None
+
+    def size(self, whole: int, *, most: int = SAMPLED) -> int:
+        """How many of `whole` are sampled."""
+        if self.number is None:
+            size = min(most, whole // _SHARE)
+            return size if size >= ENOUGH else 0
+        return min(self.number, whole)
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models of a job by role, `default` among them, with their prices."""
+
+    #: Chat models, and embedding models beside them or alone.
+    handles: Mapping[str, Any]
+    given: Mapping[str, Prices | None]
+
+    @property
+    def default(self) -> ModelHandle:
+        """The model of all roles without one of their own."""
+        model: ModelHandle = self.handles["default"]
+        return model
+
+    @property
+    def others(self) -> dict[str, ModelHandle]:
+        """The models of further roles."""
+        return {role: one for role, one in self.handles.items() if role != "default"}
+
+    @property
+    def is_language_model(self) -> bool:
+        """Whether any of them is."""
+        return any(self.is_real(role) for role in self.handles)
+
+    def is_real(self, role: str) -> bool:
+        """Whether the model of a role is a language model."""
+        model = self.handles.get(role, self.default)
+        return not isinstance(model, ModelHandle) or model.is_language_model
+
+    def prices(self, role: str) -> Prices | None:
+        """The prices of a role; beside others that cost something, the stand-in is free."""
+        role = role if role in self.handles else "default"
+        model = self.handles[role]
+        is_free = not self.is_real(role) and (len(self.handles) == 1 or self.is_language_model)
+        free = Prices(0.0, 0.0, source="no language model") if is_free else None
+        return self.given.get(role) or known_prices(model) or free
+
+    @property
+    def counting(self) -> "Models":
+        """Stand-ins that count, of the same names, so that requests of dry runs are those of the job."""
+        handles = {r: ModelHandle(one.name, ByteCounter(), is_language_model=False) for r, one in self.handles.items()}
+        return Models(handles, {})
 
 
 @dataclass(frozen=True, slots=True)
 class ModelTrial:
     """The result of asking the real model a sample of the requests."""
 
+    #: What was asked, in words: "20 outputs".
+    of: str
     sent: int
     answered: int
     input_tokens: int
@@ -69,281 +110,240 @@ class ModelTrial:
     #: Seconds that an answer took: the mean, as a range, and the longest.
     latency: Interval | None
     longest: float
-    #: Answers kept in a cache to requests that the run will make in the same words, so far as that can be known.
+    #: Answers kept in a cache to requests that the job will make in the same words, so far as that can be known.
     reused: int | None
+    #: Purposes of which it says too little.
+    unreached: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
-    """What a run will take, by purpose and in total."""
+    """What a job will take, by purpose and in total: with a sample as 90 % prediction intervals."""
 
     purposes: tuple[Purpose, ...]
+    #: All purposes together, and those of each stage of a task.
+    total: Purpose
     people: int
     #: People and steps of the dry run.
     dry_run: tuple[int, int]
-    model: str
-    is_language_model: bool
-    prices: Prices | None
+    models: Models
     answer_tokens: int
+    #: The same without a sample: the most that it may take is the worst case.
+    computed: Purpose
+    by_stage: Mapping[TaskStage, Purpose] = MappingProxyType({})
     #: Whether a part of the calls goes through batches.
-    batch: bool
+    batch: bool = False
     steps: int = 0
     sample: ModelTrial | None = None
-    #: Seconds the run takes, where a sample shows how long an answer takes.
+    #: Seconds the job takes, where a sample shows how long an answer takes.
     seconds: Interval | None = None
-    #: Rows that a task is to make; None for a society.
+    #: Rows that a task is to make; None for everything else.
     rows: int | None = None
+    #: The least share of outputs that the worst case reckons with.
+    least_accepted: float = 1.0
     #: Whether the model can be asked for a sample, which narrows the ranges.
     can_be_sampled: bool = True
     #: What `people` and the dry run count.
     counts: str = "people"
-    #: The prices of models of other roles, by role; None where they are not known.
-    role_prices: Mapping[str, Prices | None] = field(default=MappingProxyType({}), hash=False)
-    #: What the stages of a sample left, and the names of the models of other roles, by role.
+    #: What the stages of a sample left.
     yields: tuple[StageYield, ...] = ()
     #: Rows of a task that one person gives, at most.
     per_persona: int = 1
-    role_models: Mapping[str, str] = field(default=MappingProxyType({}), hash=False)
+
+    @property
+    def model(self) -> str:
+        """The name of the default model."""
+        return self.models.default.name
+
+    @property
+    def is_language_model(self) -> bool:
+        """Whether any of the models is one."""
+        return self.models.is_language_model
 
     @property
     def calls(self) -> Interval:
         """Calls in all."""
-        return _sum(p.calls for p in self.purposes)
+        return self.total.calls
 
     @property
     def input(self) -> Interval:
         """Tokens asked in all."""
-        return _sum(p.input for p in self.purposes)
+        return self.total.input
 
     @property
     def output(self) -> Interval:
         """Tokens answered in all, reasoning included."""
-        return _sum(p.output for p in self.purposes)
+        return self.total.output
+
+    @property
+    def cost(self) -> Interval | None:
+        """Dollars in all; None where a price is not known."""
+        return self.total.cost
 
     @property
     def writes(self) -> bool:
         """Whether the model writes answers, as for all but vectors."""
         return self.answer_tokens > 0
 
-    @property
-    def cost(self) -> Interval | None:
-        """Dollars in all; None where the price is not known."""
-        found = [cost for p in self.purposes if (cost := self.cost_of(p)) is not None]
-        is_known = self.prices is not None or all(p.role in self.role_prices for p in self.purposes)
-        return _sum(found) if is_known and len(found) == len(self.purposes) else None
 
-    @property
-    def stages(self) -> tuple[TaskStage, ...]:
-        """The stages that calls are made for: making alone, or that and the jobs behind it."""
-        return tuple(dict.fromkeys(p.stage for p in self.purposes))
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job that is estimated: how it is asked, and how it is done with any models."""
 
-    def cost_of(self, purpose: Purpose) -> Interval | None:
-        """Dollars for one purpose; the least reckons with what an endpoint may have cached."""
-        prices = self.role_prices.get(purpose.role, self.prices)
-        if prices is None:
-            return None
-        asked, answered = purpose.input, purpose.output
-        cached = min(asked.low, purpose.calls.low * purpose.each_cached)
-        cheapest = min(prices.of(asked.low, answered.low, share) for share in (0.0, cached))
-        return Interval(cheapest, prices.of(asked.high, answered.high))
+    counts: str
+    #: Items, people or rows in all.
+    whole: int
+    models: Models
+    asked: Asked
+    counted: Counted
+    #: Does a part of the job with the real models, within these limits, or as far as it comes.
+    draw: Callable[[int, Limits], DryRun]
+    #: What it may take at most to sample so many.
+    worst: Callable[["Job", int], Purpose]
+    #: What the calls of such a sample are counted by.
+    basis: Callable[[DryRun], Items | None]
+    #: The dry run of a sample, where its requests are compared with those of the whole.
+    reference: Callable[[int], DryRun] | None = None
+    #: How many are sampled at most where that is not given, of how many, and what they are, if other than the items;
+    #: None for calls.
+    sample_most: int = SAMPLED
+    sample_whole: int | None = 0
+    sample_counts: str = ""
+    #: The calls of the whole by what the stages of a sample left, and the least share that is reckoned with.
+    recount: Callable[[DryRun, Counted], tuple[Counted, float]] | None = None
+    what: Mapping[str, Any] = field(default_factory=dict)
+
+    def computed(self, counted: Counted | None = None) -> list[Purpose]:
+        """Its purposes as they are known without a sample; of roles of the stand-in, their calls alone."""
+        counted = counted or self.counted
+        found = computed_purposes(counted, self.asked, self.models.prices) if self.models.is_language_model else []
+        free = [one for one in counted_purposes(counted) if not self.models.is_real(one.role)]
+        return [one for one in found if self.models.is_real(one.role)] + free
+
+    def size(self, sampling: Sampling) -> int:
+        """How many are sampled; by default none of what costs nothing or is nothing."""
+        if not self.whole or not self.counted.dry_run.answered:
+            return 0
+        if sampling.number is None and not self.models.is_language_model:
+            return 0
+        calls = add_purposes("", self.computed()).calls
+        whole = math.ceil(calls.high) if self.sample_whole is None else self.sample_whole or self.whole
+        return sampling.size(whole, most=self.sample_most)
+
+    def announced(self, sampling: Sampling) -> str:
+        """What is said before a sample is asked: how many, what it costs at most, and what becomes of the answers."""
+        number = self.size(sampling)
+        worst = self.worst(self, number)
+        counts = self.sample_counts or self.counts
+        cost = "unknown dollars" if worst.cost is None else f"${worst.cost.high:,.4f}"
+        kept = (
+            f"the answers are kept in {str(sampling.cache)!r}, so that equal requests of the job are not paid again"
+            if sampling.cache
+            else f"the answers are not kept, unless {parameter('cache')} names a file"
+        )
+        return (
+            f"A sample is asked first: {number:,} {counts}, at most {math.ceil(worst.calls.high):,} calls and {cost}; "
+            f"{kept}. Without: {parameter('sample', 0)}."
+        )
 
 
-def estimate(
-    scenario: Scenario,
-    config: RunConfig | None = None,
-    *,
-    model: str | BaseChatModel | ModelHandle | None = None,
-    solver: GivenModel | None = None,
-    grader: GivenModel | None = None,
-    sample: int = 0,
-    later: LaterJobs | None = None,
-    progress: Progress | None = None,
-    **options: Unpack[RunOptions],
-) -> Estimate:
-    """What `Society(...).run()` with the same arguments will ask of its model, and cost; the model is not asked.
-
-    All that `config` holds can be given by keyword too, as for `Society`. With `sample` the model is asked so many
-    times, never more, by a smaller society that is like this one; the cache then keeps the answers. Of a task the
-    sample is so many outputs. `later` says which jobs are to be done on a task's rows: they are counted, and done on
-    the outputs of the sample, too.
-    Raises `SetupError` for what a run could not do either, `RunError` when the sample fails, or accepts nothing.
-    """
-    own = {
-        r: one for r, one in (("solver", solver), ("grader", grader)) if isinstance(one, BaseChatModel | ModelHandle)
-    }
-    named = {"solver": solver, "grader": grader, "model": model if isinstance(model, str) else None}
-    config = (config or RunConfig()).changed(**options, **{name: one for name, one in named.items() if name not in own})
-    given = None if isinstance(model, str) else model
-    handle = given if isinstance(given, ModelHandle) else open_model(given or config.model, base_url=config.base_url)
-    roles = open_roles(config, own)
-    others = {role: one for role, (one, _) in roles.items()}
-    known = {role: one.is_language_model for role, one in ({"default": handle} | others).items()}
-    _check(handle.name, sample, is_free=not any(known.values()) and later is None)
-    check_scenario(scenario)
-    check_prompts(scenario, config.mind)
-    check_interventions(scenario, config.steps)
-    check_surveys(scenario, config.steps)
-    growth, steps, prices = (
-        config.growth,
-        scenario.most_steps or config.steps,
-        _prices_of(handle, config.prices, others),
+def estimate_job(job: Job, sampling: Sampling) -> Estimate:
+    """The estimate of any job. Raises `RunError` where the sample brings no answer."""
+    computed = tuple(job.computed())
+    whole = add_purposes("in all", computed)
+    stages = tuple(dict.fromkeys(one.stage for one in computed))
+    by_stage = {one: add_purposes(f"{one} in all", [p for p in computed if p.stage == one]) for one in stages}
+    counted = job.counted.dry_run
+    known: dict[str, Any] = {"people": job.whole, "dry_run": (counted.people, counted.steps)}
+    known |= {"counts": job.counts, "models": job.models, "answer_tokens": job.asked.answer_tokens, **job.what}
+    found = Estimate(computed, total=whole, computed=whole, by_stage=by_stage, **known)
+    number = job.size(sampling)
+    if not number:
+        return found
+    if number < ENOUGH:
+        raise SetupError(f"A sample takes {ENOUGH} or more to say anything of the rest, but {number} was given.")
+    sampling.announce(job.announced(sampling))
+    worst = math.ceil(job.worst(job, number).calls.high)
+    limits = sampling.limits.changed(
+        max_calls=min(worst, sampling.limits.max_calls or worst),
+        max_rejected=1.0,
+        min_yield=0.0,
+        wait=min(_WAIT, sampling.limits.wait),
     )
-    source = growth.source(seed=derive_seed(config.seed, "sources"))
-    scale = Scale(growth, list(source) if isinstance(source, Sources) else source, config.seed, config.network)
-    role_prices = {role: _prices_of(one, its, {}) for role, (one, its) in roles.items()}
-    names = {"default": handle.name} | {role: one.name for role, one in others.items()}
-    asked, drawn, reference = Asked.of(scenario, config.mind), None, None
-    how = {"mind": config.mind, "archetypes": config.archetypes}
-    asked_by: dict[str, Any] = {
-        "cache": config.cache,
-        "progress": progress,
-        "model": handle,
-        "prices": prices,
-        **how,
-        **others,
-    }
-    if isinstance(scenario, Task):
-        later = later or LaterJobs()
-        asked = replace(asked, phase_tokens=later.answer_tokens)
-        counted = _counted_rows(scenario, scale, names, later)
-        if sample:
-            few, rounds = scenario.resized(min(sample, scenario.settings.n)), scenario.settings.per_persona
-            small = scale.smaller(max(2, few.people_needed))
-            behind = JobsBehind(
-                later,
-                models={"default": handle} | others,
-                prices={"default": prices} | role_prices,
-                seed=config.seed,
-                limits=config.limits,
-                cache=config.cache,
-            )
-            drawn = dry_run(few, scale=small, steps=rounds, limits=config.limits, behind=behind.done_in, **asked_by)
-            reference = _counting_run(few, small, names, rounds, later)
-            check_yields(drawn, later, scenario.settings.n, is_paid=any(known.values()))
-            counted = _scaled(counted, drawn.yields, scenario.settings.n)
-    else:
-        counted = _counted(scenario, scale, names, steps, how)
-        if sample:
-            small, budget = scale.smaller(_sampled_people(growth, sample)), config.limits.changed(max_calls=sample)
-            drawn = dry_run(scenario, scale=small, steps=steps, limits=budget, **asked_by)
-            reference = _counting_run(scenario, small, names, steps, how=how)
-    found = purposes(counted, asked, drawn, reference) if any(known.values()) else []
-    found = [p for p in found if known.get(p.role, known["default"])]
-    found += [p for p in counted_purposes(counted) if not known.get(p.role, known["default"])]
-    shown = _shown(drawn, counted.dry_run, is_kept=config.cache is not None) if drawn else None
-    return Estimate(
-        tuple(found),
-        people=scale.people,
-        steps=steps if scenario.takes_steps and not isinstance(scenario, Task) else counted.dry_run.steps,
-        dry_run=(counted.dry_run.people, counted.dry_run.steps),
-        model=handle.name,
-        is_language_model=any(known.values()),
-        prices=prices,
-        role_prices=role_prices,
-        role_models={role: one.name for role, one in others.items()},
-        yields=drawn.yields if drawn is not None else (),
-        sample=shown,
-        seconds=_seconds(found, counted.dry_run, shown, config.limits),
-        answer_tokens=asked.answer_tokens,
-        batch=config.batch,
-        rows=scenario.settings.n if isinstance(scenario, Task) else None,
-        per_persona=scenario.settings.per_persona if isinstance(scenario, Task) else 1,
+    try:
+        drawn = job.draw(number, limits)
+    except PausedError as error:
+        raise RunError(f"The sample could not be asked: {error} {parameter('sample', 0)} estimates without.") from error
+    _check_answered(drawn, job.models)
+    sampled = Sampled(
+        drawn, job.counted, job.asked, job.models.prices, job.reference and job.reference(number), job.basis(drawn)
     )
+    forecast = sampled.forecast(computed)
+    if job.recount is not None:
+        again, least = job.recount(drawn, job.counted)
+        found = replace(found, computed=add_purposes("in all", job.computed(again)), least_accepted=least)
+    trial = _trial(drawn, counted, forecast, f"{number:,} {job.sample_counts or job.counts}", sampling)
+    whole, of = forecast.total("in all", forecast.purposes), forecast.purposes
+    parts = {one: forecast.total(f"{one} in all", [p for p in of if p.stage == one]) for one in stages}
+    seconds = _duration(of, whole, counted, trial, sampling.limits)
+    return replace(found, purposes=of, total=whole, by_stage=parts, sample=trial, yields=drawn.yields, seconds=seconds)
 
 
-def _prices_of(model: ModelHandle, given: Prices | None, others: Mapping[str, ModelHandle]) -> Prices | None:
-    """The prices of a model; beside others that cost something, the stand-in is free."""
-    is_free = not model.is_language_model and (not others or any(one.is_language_model for one in others.values()))
-    return given or known_prices(model) or (Prices(0.0, 0.0, source="no language model") if is_free else None)
+def _check_answered(drawn: DryRun, models: Models) -> None:
+    real = [a for a in drawn.answered if models.is_real(a.role)]
+    if models.is_language_model and len(real) < ENOUGH:
+        why = f" {drawn.stopped}" if drawn.stopped else ""
+        raise RunError(
+            f"The sample brought {len(real)} answers of {drawn.sent} calls, so nothing can be told by it.{why} "
+            f"{parameter('sample', 0)} estimates without asking."
+        )
 
 
-def _sampled_people(growth: Growth, sample: int) -> int:
-    return max(2, sample // 4, min(_EACH_HOP * (growth.hops + 1), sample // 2))
-
-
-def _seconds(found: Sequence[Purpose], counted: DryRun, sample: ModelTrial | None, limits: Limits) -> Interval | None:
-    if sample is None or sample.latency is None:
-        return None
-    return duration(found, counted, sample.latency, sample.longest, limits)
-
-
-def _check(model: str, sample: int, *, is_free: bool) -> None:
-    if sample < 0:
-        raise SetupError(f"The number of calls to sample must be at least 1, but {sample} was given.")
-    if sample and is_free:
-        raise SetupError(f"Model {model} is no language model and costs nothing, so there is nothing to sample.")
-
-
-def _counted(scenario: Scenario, scale: Scale, names: Mapping[str, str], steps: int, how: Mapping[str, Any]) -> Counted:
-    """The calls of this society, or of a smaller one where it is large, with the stand-in."""
-    people = scale.people
-    if people * steps <= _TURNS:
-        return Counted(_counting_run(scenario, scale, names, steps, how=how), growth=1.0, steps=Interval.exactly(1.0))
-    small = scale.smaller(max(_FEWEST, _TURNS // steps))
-    counted = _counting_run(scenario, small, names, steps, how=how)
-    times = people / max(1, counted.people)
-    turns = sum(a.unit == Unit.STEP for a in counted.answered)
-    # How many of the people act in a step is known from the smaller society as from a sample.
-    most = counted.people * max(1, counted.steps)
-    share = share_interval(turns, most) * (most / turns) if 0 < turns <= most else Interval.exactly(1.0)
-    if people > _GROWN or not any(a.unit == Unit.HOP for a in counted.answered):
-        return Counted(counted, growth=times, steps=share * times)
-    grown = _counting_run(scenario, scale, names, 0)
-    return Counted(counted.grown_as(grown), growth=1.0, steps=share * times)
-
-
-def _counted_rows(task: Task, scale: Scale, names: Mapping[str, str], later: LaterJobs) -> Counted:
-    """The calls of a task: those of a few rows, of which a real model's checks may reject as many as they accept."""
-    few = task.resized(min(task.settings.n, _ROWS_WITH_JOBS if later.stages else _ROWS))
-    small = scale.smaller(max(_FEWEST, 2 * few.people_needed))
-    counted = _counting_run(few, small, names, MOST_ROUNDS, later)
-    return _scaled(Counted(counted, scale.people / max(1, counted.people), Interval.exactly(1.0)), (), task.settings.n)
-
-
-def _scaled(counted: Counted, sample: Sequence[StageYield], n: int) -> Counted:
-    """The same for so many rows, by what each stage of a sample left, or by what it leaves at least and at most."""
-    left = {one.stage: share_of(one) for one in sample}
-    guess = Interval(_LEAST_ACCEPTED, 1.0)
-    answered = counted.dry_run.answered
-    turns = max(1, len({(a.number, a.owner) for a in answered if a.unit == Unit.STEP}))
-    made = left.get("making", guess)
-    phases: dict[str, Interval] = {}
-    share = Interval.exactly(1.0)
-    for one in counted.dry_run.yields[1:]:
-        phases[one.stage] = share * (n / one.rows)
-        share *= left.get(one.stage, guess)
-    return replace(counted, steps=Interval(n / turns / made.high, n / turns / made.low), phases=phases)
-
-
-def _counting_run(
-    scenario: Scenario,
-    scale: Scale,
-    names: Mapping[str, str],
-    steps: int,
-    later: LaterJobs | None = None,
-    how: Mapping[str, Any] = MappingProxyType({}),
-) -> DryRun:
-    # The name is part of a request, so that requests of the dry run can be matched with those of the run.
-    counters = {role: ModelHandle(named, ByteCounter(), is_language_model=False) for role, named in names.items()}
-    behind = JobsBehind(later, counters, {}, scale.seed, is_dry_run=True).done_in if later is not None else None
-    others = {role: one for role, one in counters.items() if role != "default"}
-    return dry_run(scenario, scale=scale, steps=steps, behind=behind, model=counters["default"], **how, **others)
-
-
-def _shown(drawn: DryRun, counted: DryRun, *, is_kept: bool) -> ModelTrial:
+def _trial(drawn: DryRun, counted: DryRun, forecast: Forecast, of: str, sampling: Sampling) -> ModelTrial:
     sent = [a for a in drawn.answered if a.was_sent]
     known = {a.request_hash for a in counted.answered}
     return ModelTrial(
+        of,
         sent=drawn.sent,
         answered=len(sent),
         input_tokens=sum(a.input or 0 for a in sent),
         output_tokens=sum(a.output or 0 for a in sent),
         cost=drawn.cost,
-        latency=mean_interval([a.seconds for a in sent], of=len(sent)) if len(sent) > 2 else None,
+        latency=mean_interval([a.seconds for a in sent], of=len(sent)) if len(sent) >= ENOUGH else None,
         longest=max((a.seconds for a in sent), default=0.0),
-        reused=sum(a.request_hash in known for a in drawn.answered) if is_kept else None,
+        reused=sum(a.request_hash in known for a in drawn.answered) if sampling.cache is not None else None,
+        unreached=tuple(forecast.unreached),
     )
 
 
-def _sum(intervals: Iterable[Interval]) -> Interval:
-    return sum(intervals, start=Interval.exactly(0.0))
+def _duration(
+    purposes: Sequence[Purpose], whole: Purpose, dry_run: DryRun, trial: ModelTrial, limits: Limits
+) -> Interval | None:
+    """Seconds that the calls take, if the endpoint answers as fast when as many are under way as are allowed.
+
+    A hop or step begins when the one before it has ended, so each waits for its slowest answer. Our own work, as
+    the dry run shows it, may come on top.
+    """
+    latency = trial.latency
+    if latency is None:
+        return None
+    low = high = 0.0
+    for calls in _by_stage(purposes, dry_run):
+        low += max(1.0, calls.low / limits.max_in_flight) * latency.low
+        high += math.ceil(calls.high / limits.max_in_flight) * latency.high + trial.longest
+    high += _OWN * dry_run.seconds * whole.calls.high / len(dry_run.answered)
+    for used, cap in ((whole.calls, limits.rpm), (whole.input + whole.output, limits.tpm)):
+        if cap is not None:  # the first minute's share may be used at once
+            low, high = max(low, 60 * (used.low / cap - 1)), max(high, 60 * used.high / cap)
+    return Interval(low, high)
+
+
+def _by_stage(purposes: Sequence[Purpose], dry_run: DryRun) -> list[Interval]:
+    """The calls of every hop and step, in the proportions of the dry run."""
+    stages: dict[tuple[str, int], Interval] = {}
+    for purpose in purposes:
+        answers = dry_run.of(purpose.name) or [a for a in dry_run.answered if a.phase == "step"]
+        for stage in {(a.phase, a.number) for a in answers}:
+            share = sum((a.phase, a.number) == stage for a in answers) / len(answers)
+            stages[stage] = stages.get(stage, Interval.exactly(0.0)) + purpose.calls * share
+    return list(stages.values())

@@ -1,28 +1,28 @@
 """What is done behind a task in its estimate: solving and grading of what it makes, and what each of them leaves."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ...agents.actions import Action
-from ...agents.endpoint.models import ModelHandle
-from ...agents.gateway.budget import Prices
 from ...agents.gateway.limits import Limits
-from ...personas.errors import PausedError, RunError
+from ...personas.errors import PausedError, RunError, parameter
 from ..grading.grading import GradingJob, GradingSpec
 from ..runfile.reader import RunReader, open_run
 from ..tasks.output_jobs import run_output_job
 from ..tasks.outputs import OutputJob
 from ..tasks.solving import KnownSolutions, SolvingJob, SolvingSpec
-from .dry_run import DryRun, StageYield, TaskStage
-from .purposes import Interval, share_interval
+from .dry_run import DryRun, StageYield, TaskStage, counted_calls
+from .estimator import Models
+from .intervals import Interval, share_interval
 
 _TURNS = "SELECT coalesce(sum(active), 0)::BIGINT FROM steps"
 _SPENT = """
 SELECT count(*), coalesce(sum(input_tokens) + sum(output_tokens), 0)::BIGINT, coalesce(sum(cost), 0)
 FROM calls WHERE source IN ('endpoint', 'batch')
 """
+_MADE = "SELECT CAST(emission AS VARCHAR), status = 'accepted', step || ' ' || agent FROM outputs"
 _ACCEPTED = "SELECT count(*) FILTER (status = 'accepted') FROM outputs"
 _REJECTED = """
 SELECT coalesce(any_value(reason), '') FROM (
@@ -34,12 +34,12 @@ SELECT coalesce(any_value(reason), '') FROM (
 
 
 def share_of(one: StageYield) -> Interval:
-    """The share that a stage leaves, with a confidence of 95 %."""
+    """The share that a stage leaves, with a confidence of 90 %."""
     return share_interval(one.accepted, one.rows)
 
 
 def yield_said(accepted: int, rows: int) -> str:
-    """A yield with its 95 % interval, in words."""
+    """A yield with its 90 % interval, in words."""
     share = share_interval(accepted, rows)
     known = f" ({accepted / rows:.1%}, from {share.low:.1%} to {share.high:.1%})" if rows else ""
     return f"{accepted:,} of {rows:,}{known}"
@@ -86,53 +86,46 @@ class JobsBehind:
     """The jobs with all that it takes to do them in the file of a finished run."""
 
     later: LaterJobs
-    #: Models and prices by role, and `default` for a role without them.
-    models: Mapping[str, ModelHandle]
-    prices: Mapping[str, Prices | None]
+    models: Models
     seed: int
     limits: Limits = field(default_factory=Limits)
     cache: Path | None = None
     is_dry_run: bool = False
 
-    def done_in(self, path: Path) -> tuple[StageYield, ...]:
+    def done_in(self, path: Path, made: DryRun) -> DryRun:
         """Do the jobs in the file, and say what each stage left; it ends with the first that leaves nothing."""
         with open_run(path) as run:
             ((turns,),) = run.query(_TURNS).rows
-            found, spent = [_left(run, "making", int(turns), ())], _spent(run)
+            found = [_left(run, "making", int(turns), ())]
+            outputs = {emission: (accepted, turn) for emission, accepted, turn in run.query(_MADE).rows}
+        stopped = ""
         for stage, role, job in self.later.jobs(is_dry_run=self.is_dry_run):
             if not found[-1].accepted:
                 break
             try:
-                run_output_job(
-                    path,
-                    job,
-                    model=self.models.get(role, self.models["default"]),
-                    prices=self.prices.get(role, self.prices.get("default")),
-                    limits=_rest(self.limits, spent),
-                    cache=self.cache,
-                    seed=self.seed,
-                )
-            except PausedError:  # check_yields says so
+                with open_run(path) as run:
+                    limits = _rest(self.limits, run)
+                opened = self.models.handles.get(role, self.models.default)
+                prices = self.models.given.get(role) or self.models.given.get("default")
+                run_output_job(path, job, model=opened, prices=prices, limits=limits, cache=self.cache, seed=self.seed)
+            except PausedError as error:
+                stopped = str(error)
                 break
             with open_run(path) as run:
                 found.append(_left(run, stage, found[-1].accepted, job.own_checks))
-                spent = _spent(run)
-        return tuple(found)
+        return replace(counted_calls(path, made.seconds), yields=tuple(found), made=outputs, stopped=stopped)
 
 
-def _spent(run: RunReader) -> tuple[int, int, float]:
-    ((calls, tokens, cost),) = run.query(_SPENT).rows
-    return int(calls), int(tokens), float(cost)
-
-
-def _rest(limits: Limits, spent: tuple[int, int, float]) -> Limits:
+def _rest(limits: Limits, run: RunReader) -> Limits:
     """The limits with what the calls so far have left of the budget; nothing is left of it before a call."""
-    calls, tokens, cost = spent
-    caps = ((limits.max_calls, calls), (limits.max_tokens, tokens), (limits.max_cost, cost))
-    if any(cap is not None and used >= cap for cap, used in caps):
-        raise PausedError("The budget of the sample is spent.")
+    (spent,) = run.query(_SPENT).rows
     names = ("max_calls", "max_tokens", "max_cost")
-    return limits.changed(**{n: cap - used for n, (cap, used) in zip(names, caps, strict=True) if cap is not None})
+    left = {
+        name: getattr(limits, name) - used for name, used in zip(names, spent, strict=True) if getattr(limits, name)
+    }
+    if any(one <= 0 for one in left.values()):
+        raise PausedError("The budget of the sample is spent.")
+    return limits.changed(**left)
 
 
 def check_yields(drawn: DryRun, later: LaterJobs, n: int, *, is_paid: bool) -> None:
@@ -147,8 +140,8 @@ def check_yields(drawn: DryRun, later: LaterJobs, n: int, *, is_paid: bool) -> N
     if len(drawn.yields) <= len(later.stages):
         stage = ("making", *later.stages)[len(drawn.yields)]
         raise RunError(
-            f"The budget was spent while the sample was at {stage}, so nothing can be told of what follows.{took} "
-            "Give a larger budget, or a smaller sample."
+            f"The sample was stopped at {stage}, so nothing can be told of what follows: {drawn.stopped}{took} "
+            f"Give a larger budget or a smaller sample; {parameter('sample', 0)} estimates without asking."
         )
 
 

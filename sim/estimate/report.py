@@ -9,17 +9,13 @@ from ...agents.gateway.budget import Prices
 from ...personas.errors import parameter
 from .dry_run import StageYield
 from .funnel import share_of, yields_said
-from .purposes import Interval, Purpose, share_interval
+from .intervals import Interval, share_interval
+from .purposes import Purpose
 
 if TYPE_CHECKING:
     from .estimator import Estimate
 
 _COLUMNS = ("purpose", "calls", "tokens in", "tokens out", "reasoning", "dollars")
-
-_METHODS = (
-    "Ranges by it are of 95 % confidence (Student's t for means, Wilson's for shares), and 5 % more either way, "
-    "10 for steps that it did not reach."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,56 +30,56 @@ class EstimateTable:
 def table(estimate: "Estimate") -> EstimateTable:
     """One row for each purpose, and one for all of them."""
     found = []
-    for stage in estimate.stages:
-        of_stage = [p for p in estimate.purposes if p.stage == stage]
-        found += [(p.name, *_figures(estimate, [p])) for p in of_stage]
-        if len(estimate.stages) > 1:
-            found.append((f"{stage} in all", *_figures(estimate, of_stage)))
-    found.append(("in all", *_figures(estimate, estimate.purposes)))
+    for stage, total in estimate.by_stage.items():
+        found += [figures(p) for p in estimate.purposes if p.stage == stage]
+        found += [figures(total)] if len(estimate.by_stage) > 1 else []
+    if not estimate.by_stage:
+        found = [figures(p) for p in estimate.purposes]
+    found.append(figures(estimate.total))
     return EstimateTable(
         tuple(found if estimate.is_language_model else [(*row[:2], "-", "-", "-", "0") for row in found])
     )
 
 
-def _figures(estimate: "Estimate", purposes: Sequence[Purpose]) -> tuple[str, ...]:
-    """Calls, tokens and dollars of these purposes together."""
-    calls, asked, answered = (_sum([getattr(p, name) for p in purposes]) for name in ("calls", "input", "output"))
-    reasoning = _known_sum([p.reasoning for p in purposes])
-    cost = _known_sum([estimate.cost_of(p) for p in purposes])
-    return _count(calls), *_tokens(asked, answered, reasoning), _money(cost)
-
-
-def figures_of(estimates: Sequence["Estimate"]) -> tuple[str, ...]:
-    """Calls, tokens and dollars of several estimates together; tokens of what is no language model mean nothing."""
-    asked = [one for one in estimates if one.is_language_model]
-    calls = _count(_sum([one.calls for one in estimates]))
-    if not asked:
-        return calls, "-", "-", "-", "0"
-    reasoning = _known_sum([p.reasoning for one in asked for p in one.purposes])
-    tokens = _tokens(_sum([one.input for one in asked]), _sum([one.output for one in asked]), reasoning)
-    return calls, *tokens, _money(_known_sum([one.cost for one in asked]))
-
-
-def _sum(found: Sequence[Interval]) -> Interval:
-    return sum(found, start=Interval.exactly(0.0))
-
-
-def _known_sum(found: Sequence[Interval | None]) -> Interval | None:
-    known = [one for one in found if one is not None]
-    return _sum(known) if known and len(known) == len(found) else None
+def figures(purpose: Purpose) -> tuple[str, ...]:
+    """The row of a purpose, or of several together."""
+    tokens = _tokens(purpose.input, purpose.output, purpose.reasoning)
+    return purpose.name, _count(purpose.calls), *tokens, _money(purpose.cost)
 
 
 def sentences(estimate: "Estimate") -> list[str]:
-    """What the numbers rest on, and what would make them better."""
-    said = [_dry_run(estimate)]
+    """What the numbers are and rest on, and what would make them better."""
     if not estimate.is_language_model:
-        return [
-            *said,
-            *_yields(estimate),
-            f"The model {estimate.model} is no language model: it is free, and its tokens mean nothing.",
-        ]
-    said += [_calls(estimate), _lengths(estimate), *_prices(estimate)]
-    return [*said, *_yields(estimate), *_sampled(estimate)]
+        free = f"The model {estimate.model} is no language model: it is free, and its tokens mean nothing."
+        return [_dry_run(estimate), *_yields(estimate), free]
+    if estimate.sample is None:
+        return [_dry_run(estimate), _calls(estimate), _lengths(estimate), *_prices(estimate)]
+    return [_headline(estimate), _worst(estimate), *_sampled(estimate), *_yields(estimate), *_prices(estimate)]
+
+
+def _headline(estimate: "Estimate") -> str:
+    total, rows = estimate.total, "" if estimate.rows is None else f" for {estimate.rows:,} accepted rows"
+    cost = "" if total.cost is None else f"{_money(total.cost)} dollars, "
+    taken = f"{cost}{_count(total.calls)} calls, {_rounded(total.input)} tokens in and {_rounded(total.output)} out"
+    return (
+        f"With 90 % certainty the job takes {taken}{rows}: prediction intervals from the lengths of answers, answers "
+        "asked for again, revisions and rejections in the sample (Student's t, Wilson's interval), if the whole is "
+        "like the sample. Calls that fail on the way and are sent again come on top."
+    )
+
+
+def _worst(estimate: "Estimate") -> str:
+    worst = estimate.computed
+    cost = "an unknown number of" if worst.cost is None else _dollars(worst.cost.high)
+    asked, answered = (_digits(one.high, math.ceil) for one in (worst.input, worst.output))
+    accepted = ""
+    if estimate.rows is not None:
+        accepted = f", only {estimate.least_accepted:.0%} of the outputs accepted"
+    return (
+        f"The worst case: {cost} dollars, {math.ceil(worst.calls.high):,} calls, {asked:,} tokens in and "
+        f"{answered:,} out, if every second answer is asked for again, each "
+        f"is as long as the limit of {estimate.answer_tokens:,} tokens{accepted}."
+    )
 
 
 def _dry_run(estimate: "Estimate") -> str:
@@ -98,30 +94,23 @@ def _dry_run(estimate: "Estimate") -> str:
 
 
 def _calls(estimate: "Estimate") -> str:
-    again = revised = "as in the sample"
-    if estimate.sample is None:
-        again, revised = (
-            "from every answer valid at first to every second one asked for again",
-            "none to every second turn",
-        )
-    said = [again] if estimate.writes else []
+    """What the numbers of calls are without a sample."""
+    said = ["from every answer valid at first to every second one asked for again"] if estimate.writes else []
     if any(p.name == "persona_to_persona" for p in estimate.purposes):
         said.append("of the relations found in growth, all to every second one lead to somebody new")
     if estimate.steps:
-        said.append(f"revisions: {revised}")
+        said.append("revisions: none to every second turn")
     if estimate.rows is not None:
-        share = "as many outputs are rejected as in the sample"
-        if not estimate.yields:
-            of_jobs = ", by the jobs behind it too" if len(estimate.stages) > 1 else ""
-            share = f"all outputs are accepted, to every second one rejected{of_jobs}"
-        said.append(f"to have {estimate.rows:,} rows, {share}")
+        of_jobs = ", by the jobs behind it too" if len(estimate.by_stage) > 1 else ""
+        said.append(
+            f"to have {estimate.rows:,} rows, all outputs are accepted, to every second one rejected{of_jobs}; where "
+            f"more are, it takes more"
+        )
     counted = f"Calls: {'; '.join(said)}. " if said else ""
     return f"{counted}Calls that fail on the way and are sent again come on top."
 
 
 def _lengths(estimate: "Estimate") -> str:
-    if estimate.sample is not None:
-        return "Tokens: as in the sample, those in by the size of prompts; where it has too few answers, as without it."
     bytes_said = "Tokens in: one for 4 bytes of UTF-8, times 0.75 to 1.33"
     if not estimate.writes:
         return f"{bytes_said}."
@@ -134,10 +123,13 @@ def _lengths(estimate: "Estimate") -> str:
 
 
 def _prices(estimate: "Estimate") -> list[str]:
-    models = {"default": (estimate.model, estimate.prices)}
-    models |= {role: (name, estimate.role_prices.get(role)) for role, name in estimate.role_models.items()}
-    used = {p.role if p.role in models else "default" for p in estimate.purposes} or {"default"}
-    return [_priced(role, *models[role], estimate) for role in models if role in used]
+    models = estimate.models
+    used = {p.role if p.role in models.handles else "default" for p in estimate.purposes} or {"default"}
+    return [
+        _priced(role, models.handles[role].name, models.prices(role), estimate)
+        for role in models.handles
+        if role in used
+    ]
 
 
 def _priced(role: str, model: str, prices: Prices | None, estimate: "Estimate") -> str:
@@ -148,7 +140,7 @@ def _priced(role: str, model: str, prices: Prices | None, estimate: "Estimate") 
             "for a million tokens."
         )
     cached = f", {prices.cached:g} where the endpoint had them cached" if prices.cached is not None else ""
-    lead = "Dollars" if len(estimate.role_models) == 0 else f"Dollars of {model}"
+    lead = "Dollars" if len(estimate.models.handles) == 1 else f"Dollars of {model}"
     return (
         f"{lead}: {prices.input:g} for a million tokens in{cached}, {prices.output:g} for a million out "
         f"({prices.source}).{' Calls in batches are counted at full price.' if estimate.batch else ''}"
@@ -161,7 +153,7 @@ def _yields(estimate: "Estimate") -> list[str]:
     if not yields or n is None:
         return []
     made, last = yields[0], yields[-1]
-    said = [f"Yield of the sample, with 95 % intervals: {yields_said(yields)}."]
+    said = [f"Yield of the sample, with 90 % intervals: {yields_said(yields)}."]
     turns = _rounded(Interval(n / share_of(made).high, n / share_of(made).low))
     needs = f"{n:,} rows take {turns} outputs"
     left = Interval.exactly(1.0)
@@ -190,16 +182,21 @@ def _sampled(estimate: "Estimate") -> list[str]:
         return []
     cost = "unknown" if sample.cost is None else f"${sample.cost:.4f}"
     said = [
-        f"The sample: {_some(sample.sent, 'call')}, {sample.answered:,} answered, {sample.input_tokens:,} tokens in, "
-        f"{sample.output_tokens:,} out; its cost is {cost}. {_METHODS}"
+        f"The sample of {sample.of}: {_some(sample.sent, 'call')}, {sample.answered:,} answered, "
+        f"{sample.input_tokens:,} tokens in, {sample.output_tokens:,} out; its cost is {cost}, and comes on top. "
+        f"A larger one narrows the intervals ({parameter('sample', 100)})."
     ]
     if sample.reused is not None:
         said.append(
-            f"Of its answers, {sample.reused:,} are to requests that the run makes in the same words and need not be "
-            f"paid again with this {parameter('cache')}; the others were given to a smaller society."
+            f"Of its answers, {sample.reused:,} are to requests that the dry run made in the same words; where the job "
+            f"does too, they need not be paid again with this {parameter('cache')}."
         )
+    if sample.unreached:
+        said.append(f"Too few answers of the sample are for {', '.join(sample.unreached)}: as without a sample.")
+    if estimate.per_persona > 2 and estimate.rows is not None:
+        said.append("Of one person the sample has two outputs at most: where later ones repeat them, it takes more.")
     if estimate.seconds is not None:
-        said.append(f"The run would take {_time(estimate.seconds)}, if the endpoint stays as fast as in the sample.")
+        said.append(f"The job would take {_time(estimate.seconds)}, if the endpoint stays as fast as in the sample.")
     return said
 
 

@@ -11,7 +11,7 @@ from sums import Ask, Sum, Sums
 
 from populace.agents.rubric import shipped_rubrics
 from populace.personas.errors import PausedError, SetupError
-from populace.sim.estimate.outputs import estimate_output_job
+from populace.sim.estimate.jobs import estimate_output_job
 from populace.sim.grading.candidates import Candidate
 from populace.sim.grading.comparing import ComparingJob, ComparingSpec
 from populace.sim.grading.grading import GradingJob, GradingSpec

@@ -27,9 +27,10 @@ from populace.scenarios.instruction.task import InstructionTask
 from populace.scenarios.village import Village
 from populace.sim.config import RoleModel
 from populace.sim.estimate import Estimate, estimate
-from populace.sim.estimate.dry_run import Scale
+from populace.sim.estimate.dry_run import Scale, TaskStage
 from populace.sim.estimate.funnel import LaterJobs, share_of
-from populace.sim.estimate.purposes import TOKENS, Interval, mean_interval, share_interval
+from populace.sim.estimate.intervals import Interval, mean_interval, share_interval
+from populace.sim.estimate.purposes import TOKENS
 from populace.sim.estimate.report import sentences, table
 from populace.sim.grading.grading import GradingJob, GradingSpec, grader_roles, rubrics_for
 from populace.sim.growth import Growth
@@ -73,7 +74,7 @@ def twice(value: Any) -> Any:
     return f"{value} And again: {value}" if isinstance(value, str) and len(value) > 60 else value
 
 
-def of_village(server: OpenAIServer, *, sample: int = 0, growth: Growth = SMALL, **options: Any) -> Estimate:
+def of_village(server: OpenAIServer, *, sample: int | None = 0, growth: Growth = SMALL, **options: Any) -> Estimate:
     return estimate(
         Village(), growth=growth, steps=3, model="openai:test", base_url=server.base_url, sample=sample, **options
     )
@@ -88,7 +89,7 @@ def check_holds(told: Estimate, run: FinishedRun) -> None:
     """Every number of the run lies in its range, purpose by purpose and in all."""
     rows = run.sql(_USED).rows
     used = {name: numbers for name, *numbers in rows}
-    spans = {p.name: (p.calls, p.input, p.output, told.cost_of(p)) for p in told.purposes}
+    spans = {p.name: (p.calls, p.input, p.output, p.cost) for p in told.purposes}
     assert used.keys() <= spans.keys()
     for name, numbers in used.items():
         for number, span in zip(numbers, spans[name], strict=True):
@@ -118,7 +119,11 @@ def test_a_sample_narrows_every_range_and_the_run_still_lies_in_it(tmp_path: Pat
         assert plain.cost is not None
         assert sampled.cost.high < plain.cost.high / 3
         assert sampled.cost.low > plain.cost.low
-        check_holds(sampled, lived(server, tmp_path / "run.duckdb", growth))
+        assert sampled.computed.cost == plain.cost
+        run = lived(server, tmp_path / "run.duckdb", growth)
+    totals = run.sql("SELECT count(raw), sum(input_tokens), sum(output_tokens), sum(cost) FROM calls").rows[0]
+    for number, span in zip(totals, (sampled.calls, sampled.input, sampled.output, sampled.cost), strict=True):
+        assert number in span
 
 
 @pytest.mark.slow
@@ -162,8 +167,11 @@ def test_only_a_cache_keeps_answers_for_the_run(openai_server: OpenAIServer) -> 
 
 
 def test_tokens_out_are_bounded_by_the_limit_of_answers_alone(openai_server: OpenAIServer) -> None:
-    told = estimate(Village({"answer_tokens": 200}), growth=SMALL, model="openai:test", base_url=openai_server.base_url)
-    assert {p.each_output for p in told.purposes} == {Interval(1.0, 200.0)}
+    where: dict[str, Any] = {"model": "openai:test", "base_url": openai_server.base_url, "sample": 0}
+    told = estimate(Village({"answer_tokens": 200}), growth=SMALL, **where)
+    assert {(p.output.high / p.calls.high, p.output.low) for p in told.purposes if p.calls.low} == {
+        (200.0, p.calls.low) for p in told.purposes if p.calls.low
+    }
     assert any("from 1 to the limit of 200 an answer" in s for s in sentences(told))
 
 
@@ -202,7 +210,7 @@ def test_a_mind_of_the_scenarios_own_is_not_expected_to_revise(openai_server: Op
         def mind(self) -> Mind:
             return build_mind.__wrapped__()
 
-    told = estimate(Blunt(), growth=SMALL, steps=2, model="openai:test", base_url=openai_server.base_url)
+    told = estimate(Blunt(), growth=SMALL, steps=2, model="openai:test", base_url=openai_server.base_url, sample=0)
     assert [p.name for p in told.purposes] == ["text_to_persona", "persona_to_persona", "turn"]
 
 
@@ -271,8 +279,14 @@ def test_prompts_of_actions_and_questions_of_checks_are_counted(
     assert {"recipe", "vote", "is_long (grader)", "revise"} < purposes.keys()
     assert "turn" not in purposes
     # The recipe's prompt alone repeats a sentence 200 times: at the fewest tokens to a byte, so many more.
-    assert purposes["recipe"].each_input.low - purposes["vote"].each_input.low > 0.95 * len(OWN.user) * TOKENS.low
-    check_holds(told, Society(Kitchen(), growth=SMALL, steps=3, out=tmp_path / "run.duckdb", **where).run())
+    recipe, vote = (purposes[name].input.low / purposes[name].calls.low for name in ("recipe", "vote"))
+    assert recipe - vote > 0.95 * len(OWN.user) * TOKENS.low
+    run = Society(Kitchen(), growth=SMALL, steps=3, out=tmp_path / "run.duckdb", **where).run()
+    if not sample:
+        check_holds(told, run)
+    ((cost,),) = run.sql("SELECT sum(cost) FROM calls").rows
+    assert told.cost is not None
+    assert cost in told.cost
 
 
 def test_a_hook_that_fails_is_named_without_a_file_to_resume() -> None:
@@ -288,7 +302,7 @@ def test_what_is_done_with_the_rows_afterwards_is_estimated_too() -> None:
     spec = GradingSpec.given(rubrics=rubrics_for(["instruction"], None), graders=("procedural",), votes=2)
     task = InstructionTask({"n": 6, "response": "off"})
     told = estimate(task, growth=Growth(agents=6, hops=0), later=LaterJobs(grading=spec))
-    assert told.stages == ("making", "grading")
+    assert tuple(told.by_stage) == ("making", "grading")
     assert [p.calls for p in told.purposes if p.stage == "grading"] == [Interval.exactly(6 * 2)]
     assert "grading in all" in {str(row[0]) for row in table(told).rows}
 
@@ -312,14 +326,15 @@ def test_a_sample_of_a_task_goes_through_all_stages_and_the_real_ones_lie_in_it(
     graded = run_output_job(path, GradingJob(spec), model="openai:grader", base_url=openai_server.base_url)
     with open_run(path) as run:
         real = dict(run.query("SELECT job, count(*) FROM calls GROUP BY ALL").rows)
-    for stage, job in (("making", 1), ("grading", 2)):
-        calls = sum((p.calls for p in told.purposes if p.stage == stage), start=Interval.exactly(0.0))
+    stages: tuple[tuple[TaskStage, int], ...] = (("making", 1), ("grading", 2))
+    for stage, job in stages:
+        calls = told.by_stage[stage].calls
         assert math.floor(calls.low) <= real[job] <= math.ceil(calls.high)
     assert graded.counts["grade passed"] / 40 in share_of(told.yields[1])
     said = " ".join(sentences(told))
     assert "An accepted row costs" in said
     limits = Limits.given(max_calls=told.sample.sent - 4)
-    with pytest.raises(RunError, match="The budget was spent while the sample was at grading"):
+    with pytest.raises(RunError, match="The sample was stopped at grading"):
         estimate(task, **where, grader=grader, sample=16, later=LaterJobs(grading=spec), limits=limits)
 
 

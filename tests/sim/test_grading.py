@@ -15,7 +15,8 @@ from populace.agents.procedural.grading import grading, rule_label
 from populace.agents.rubric import Rubric, shipped_rubrics
 from populace.personas.errors import PausedError, SetupError
 from populace.personas.model import Answer, Outcome
-from populace.sim.estimate.outputs import estimate_output_job
+from populace.sim.estimate import Sampling
+from populace.sim.estimate.jobs import estimate_output_job
 from populace.sim.grading.grading import GradingJob, GradingSpec, grade_of, grader_roles, rubrics_for
 from populace.sim.hub_jobs.jobs import stored_job
 from populace.sim.hub_jobs.replay import replay_job
@@ -131,7 +132,9 @@ def test_a_job_that_is_stopped_goes_on_and_pays_nothing_twice(sums: Path, sql: A
 @pytest.mark.slow
 def test_the_estimate_counts_what_is_asked(sums: Path, openai_server: OpenAIServer) -> None:
     spec = spec_of(f"openai:a@{openai_server.base_url}", "procedural", votes=2)
-    told = estimate_output_job(sums, GradingJob, spec, model="openai:a", base_url=openai_server.base_url)
+    told = estimate_output_job(
+        sums, GradingJob, spec, model="openai:a", base_url=openai_server.base_url, sampling=Sampling(0)
+    )
     calls = {one.name: (one.calls.low, one.calls.high) for one in told.purposes}
     assert calls == {"grade (grader)": (24, 36), "grade (grader-2)": (24, 24)}
     assert (told.people, told.counts, openai_server.calls) == (12, "outputs", 0)

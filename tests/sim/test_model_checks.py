@@ -13,6 +13,7 @@ from populace.agents.gateway.limits import Limits
 from populace.personas.errors import PausedError, SetupError
 from populace.scenarios.fidelity.effects import share_effect
 from populace.scenarios.fidelity.model_checks import MODEL_CHECKS
+from populace.sim.estimate import Sampling
 from populace.sim.estimate.experiment import estimate_experiment, experiment_table
 from populace.sim.experiment.design import Experiment, OutcomeQuery
 from populace.sim.experiment.folder import check_models, run_experiment
@@ -81,7 +82,9 @@ def test_each_model_is_checked_once_before_the_runs_and_goes_on_where_a_budget_s
 
 @pytest.mark.slow
 def test_an_estimate_counts_the_checks_of_each_model() -> None:
-    parts = estimate_experiment(asking(options={"base_url": "http://127.0.0.1:1/v1"}), Asking, checks=MODEL_CHECKS)
+    parts = estimate_experiment(
+        asking(options={"base_url": "http://127.0.0.1:1/v1"}), Asking, checks=MODEL_CHECKS, sampling=Sampling(0)
+    )
     calls = {part.name: (part.runs, part.all.calls.low) for part in parts}
     models = ("openai:a", "openai:b")
     assert calls == (

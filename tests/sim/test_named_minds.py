@@ -303,7 +303,7 @@ def test_one_scenario_may_have_a_rule_and_a_model(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_an_estimate_counts_as_many_tools_as_an_agent_may_call() -> None:
     growth = Growth(agents=6, hops=1)
-    asked = partial(estimate, growth=growth, steps=2, model="openai:test", base_url="http://127.0.0.1:1/v1")
+    asked = partial(estimate, growth=growth, steps=2, sample=0, model="openai:test", base_url="http://127.0.0.1:1/v1")
     react = asked(ToolTown({"tool_calls": 2}), mind="react")
     (calls,) = [one.calls for one in react.purposes if one.name == "react"]
     turns = react.dry_run[0] * 2

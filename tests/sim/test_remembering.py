@@ -12,7 +12,7 @@ from complete_town import TalkingTown, complete_hub, talking
 from populace.agents.observation import Disclosure, Observation
 from populace.personas.errors import SetupError
 from populace.personas.persona import RelationKind
-from populace.sim.estimate.surveys import estimate_survey
+from populace.sim.estimate.jobs import estimate_survey
 from populace.sim.fork import fork
 from populace.sim.replay import replay
 from populace.sim.resident import Resident

@@ -143,13 +143,13 @@ def test_an_estimate_tells_what_each_role_costs(scenario: type[Scenario]) -> Non
     }  # fmt: skip
     told = estimate(
         scenario(), growth=Growth(agents=AGENTS, hops=0), steps=1, model="openai:test", base_url="http://127.0.0.1:9/v1",
-        prices=cheap, **roles,
+        prices=cheap, sample=0, **roles,
     )  # fmt: skip
     purposes = {purpose.name: purpose for purpose in told.purposes}
     assert {"turn", "solve (solver)", "grade (grader)"} < set(purposes)
     solving = purposes["solve (solver)"]
     assert solving.calls.low == 3 * AGENTS
-    assert told.cost_of(solving).low == pytest.approx((solving.input + solving.output).low * 1e-4, rel=0.5)  # type: ignore[union-attr]
+    assert solving.cost.low == pytest.approx((solving.input + solving.output).low * 1e-4, rel=0.5)  # type: ignore[union-attr]
     assert told.cost is not None
 
 

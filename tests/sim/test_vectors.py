@@ -14,7 +14,7 @@ from populace.agents.gateway.limits import Limits
 from populace.analysis.summary import summarise
 from populace.personas.errors import EndpointError, PausedError, RunError, RunFileError, SetupError
 from populace.scenarios.village import Village
-from populace.sim.estimate.surveys import estimate_survey
+from populace.sim.estimate.jobs import estimate_survey
 from populace.sim.fork import fork
 from populace.sim.growth import Growth
 from populace.sim.hub_jobs.replay import replay_job

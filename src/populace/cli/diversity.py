@@ -84,7 +84,7 @@ def check_estimated(options: Mapping[str, Any]) -> None:
 
 def _estimate(run: Path, texts: list[str], options: Mapping[str, Any], prices: "Prices | None") -> None:
     from populace.agents.embedding.models import open_embedder
-    from populace.sim.estimate.hub import estimate_text_vectors
+    from populace.sim.estimate.jobs import estimate_text_vectors
 
     from .show import show_estimate
 

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import going_on
-from .options import benchmark_options, check_benchmark, limit_options, limits_of, prices_of, shared_option
+from .options import (
+    SAMPLE_OPTION,
+    benchmark_options,
+    check_benchmark,
+    check_sample,
+    limit_options,
+    limits_of,
+    prices_of,
+    sampling_of,
+    shared_option,
+)
 from .show import stand_in_notice
 
 if TYPE_CHECKING:
@@ -26,6 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--estimate", "is_estimated", is_flag=True, help="Only say what it would take in calls, tokens and money."
 )
+@SAMPLE_OPTION
 @click.option(
     "--check-models", is_flag=True, help="Only ask the checks of its models, before anything else is paid for."
 )
@@ -75,6 +86,7 @@ def experiment(
         raise click.UsageError("--cache and --no-cache contradict each other; leave one out.")
     options["cache"] = False if no_cache else options["cache"]
     check_benchmark(benchmark, margin)
+    check_sample(options, is_estimated=is_estimated)
     if file.is_dir():
         _show(file / "experiment.duckdb", export, form, benchmark, margin)
         return
@@ -157,7 +169,9 @@ def _show_estimate(declared: "Experiment", options: dict[str, Any]) -> None:
     given = declared.scenario
     found, script = find_scenario(given) if isinstance(given, str) else (given, None)
     prices = prices_of(options)
-    parts = estimate_experiment(declared, found, scenario_file=script, checks=MODEL_CHECKS, prices=prices)
+    parts = estimate_experiment(
+        declared, found, scenario_file=script, checks=MODEL_CHECKS, prices=prices, sampling=sampling_of(options)
+    )
     click.echo(render_table(experiment_table(parts), width=terminal_width(110)), nl=False)
     for sentence in experiment_sentences(parts):
         click.echo(sentence)

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import going_on
-from .options import limit_options, limits_of, prices_of, sampling_options
+from .options import (
+    SAMPLE_OPTION,
+    check_sample,
+    limit_options,
+    limits_of,
+    prices_of,
+    sampling_of,
+    sampling_options,
+)
 from .run import scenario_of
 from .show import show_estimate
 from .solve import named_or_stored
@@ -53,6 +61,7 @@ GRADING = ("responding", "grading", "comparing")
 @click.option("--teacher", metavar="MODEL[@URL]", help="Who responds.  [default: the run's solver or model]")
 @click.option("--script", type=_PATH, help="The scenario's script, when it has moved.")
 @click.option("--estimate", "is_estimated", is_flag=True, help="Say what it would take in calls, tokens and money.")
+@SAMPLE_OPTION
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
 @click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
 @click.option("--anew", is_flag=True, help="Do this job again, or though another is unfinished, which is abandoned.")
@@ -73,6 +82,7 @@ def grade(run: Path, rubric: str | None, graders: Sequence[str], is_estimated: b
     from populace.sim.grading.grading import GradingJob, GradingSpec, grader_roles, rubrics_for
     from populace.sim.tasks.outputs import parse_models
 
+    check_sample(options, is_estimated=is_estimated)
     given = named_or_stored(run, parse_models(graders, "grader", "--votes"), "grader", options)
     for name, needed, is_there in (
         ("pairs", "--pairwise", options["pairwise"]),
@@ -138,7 +148,7 @@ def _kinds_of(run: Path, wanted: Sequence[str]) -> list[str]:
 def _run(
     run: Path, job: "OutputJob[Any]", first: "RoleModel", options: Mapping[str, Any], *, is_estimated: bool
 ) -> None:
-    from populace.sim.estimate.outputs import estimate_output_job
+    from populace.sim.estimate.jobs import estimate_output_job
     from populace.sim.tasks.output_jobs import run_output_job
 
     from .panel import ProgressPanel
@@ -151,7 +161,7 @@ def _run(
         "seed": options["seed"],
     }
     if is_estimated:
-        show_estimate(estimate_output_job(run, type(job), job.spec, **asked))
+        show_estimate(estimate_output_job(run, type(job), job.spec, **asked, sampling=sampling_of(options)))
         return
     same = {name: options[name] for name in ("cache", "anew")}
     with going_on(run):

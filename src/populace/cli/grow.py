@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import option
-from .options import LIMITS, Command, asked_of, key_option, limit_options, limits_of, sampling_options, shared_option
+from .options import (
+    LIMITS,
+    SAMPLE_OPTION,
+    Command,
+    announce_sample,
+    asked_of,
+    key_option,
+    limit_options,
+    limits_of,
+    sampling_options,
+    shared_option,
+)
 
 if TYPE_CHECKING:
     from populace.sim.growth import Growth
@@ -105,12 +116,7 @@ _MODEL = (
     ),
     click.option("--batch", is_flag=True, help="Send requests through the endpoint's batches."),
     click.option("--estimate", is_flag=True, help="Only say what it would take: calls, tokens and money."),
-    click.option(
-        "--sample",
-        type=click.IntRange(min=1),
-        metavar="CALLS",
-        help="For the estimate, ask the model so many times, at most; that is paid for.",
-    ),
+    SAMPLE_OPTION,
 )
 
 
@@ -166,7 +172,8 @@ def _estimate(growth: "Growth", options: dict[str, Any]) -> None:
         growth=growth,
         **asked_of(options),
         steps=1,
-        sample=options["sample"] or 0,
+        sample=options["sample"],
+        announce=announce_sample,
         progress=ProgressPanel(),
     )
     show_estimate(result)

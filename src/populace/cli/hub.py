@@ -149,7 +149,7 @@ def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
     from populace.agents.embedding.models import open_embedder
     from populace.agents.gateway.budget import given_prices
     from populace.personas.errors import SetupError
-    from populace.sim.estimate.hub import estimate_embedding
+    from populace.sim.estimate.jobs import estimate_embedding
 
     from .show import show_estimate
 

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import going_on
-from .options import asked_of, key_option, limit_options, prices_of, sampling_options, shared_option
+from .options import (
+    SAMPLE_OPTION,
+    asked_of,
+    check_sample,
+    key_option,
+    limit_options,
+    prices_of,
+    sampling_of,
+    sampling_options,
+    shared_option,
+)
 
 if TYPE_CHECKING:
     from populace.personas.hub.check import CheckReport
@@ -170,6 +180,7 @@ _TIERS = {"1": "1%", "1%": "1%", "0.1": "0.1%", "0.1%": "0.1%"}
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
 @click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
 @click.option("--estimate", is_flag=True, help="Only say what it would take: calls, tokens and money.")
+@SAMPLE_OPTION
 @click.option("--anew", is_flag=True, help="Begin this job though another one is unfinished, which is abandoned.")
 @limit_options
 @sampling_options
@@ -183,6 +194,7 @@ def enrich(hub: Path, **options: Any) -> None:
 
     from .panel import ProgressPanel
 
+    check_sample(options, is_estimated=options["estimate"])
     if options["estimate"]:
         _estimate(hub, options)
         return
@@ -199,7 +211,7 @@ def enrich(hub: Path, **options: Any) -> None:
 
 
 def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
-    from populace.sim.estimate.hub import estimate_enrichment
+    from populace.sim.estimate.jobs import estimate_enrichment
 
     from .show import show_estimate
 
@@ -212,6 +224,7 @@ def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
             prices=prices_of(options),
             batch=options["batch"],
             seed=options["seed"],
+            sampling=sampling_of(options),
         )
     )
 

@@ -6,6 +6,8 @@ from typing import Any
 import click
 
 from .options import (
+    SAMPLE_OPTION,
+    announce_sample,
     asked_of,
     embeddings_of,
     growth_of,
@@ -26,12 +28,7 @@ _FOR_ESTIMATES = {
 @click.argument("task", required=False)
 @click.option("--list", "is_listed", is_flag=True, help="What can be made, and each task's settings; or those of TASK.")
 @click.option("--estimate", "is_estimated", is_flag=True, help="Say what it would take in calls, tokens and money.")
-@click.option(
-    "--sample",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="With --estimate: have N outputs made (and solved, and graded) for real, which is paid for; no file is kept.",
-)
+@SAMPLE_OPTION
 @click.option(
     "--solutions",
     type=click.IntRange(min=1),
@@ -88,8 +85,8 @@ def _estimate(task: Any, options: dict[str, Any], **growth: Any) -> None:
 
     roles, progress = roles_of(options), ProgressPanel()
     later = _later(task, options, roles)
-    sample = options["sample"] or 0
-    found = estimate(task, **growth, **asked_of(options), **roles, later=later, sample=sample, progress=progress)
+    asked = asked_of(options) | {"sample": options["sample"], "announce": announce_sample}
+    found = estimate(task, **growth, **asked, **roles, later=later, progress=progress)
     show_estimate(found)
     for role, option in (("solver", "--solutions 3"), ("grader", "--votes 3")):
         if roles[role] is not None and all(purpose.role != role for purpose in found.purposes):

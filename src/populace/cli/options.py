@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from populace.agents.gateway.budget import Prices
     from populace.agents.gateway.limits import Limits
     from populace.sim.config import RoleModel
+    from populace.sim.estimate import Sampling
     from populace.sim.growth import Growth
 
 type Command = Callable[..., Any]
@@ -391,6 +392,36 @@ def limits_of(options: Mapping[str, Any]) -> "Limits":
 def changed_limits(options: Mapping[str, Any]) -> dict[str, Any]:
     """Those bounds that were given."""
     return {name: options[name] for name in LIMITS if options.get(name) is not None}
+
+
+#: How many an estimate asks a real model about.
+SAMPLE_OPTION = click.option(
+    "--sample",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="With --estimate: ask the model about N items (outputs, people, problems; of a run N calls), which is paid "
+    "for; 0 asks nobody.  [default: a quarter, 20 items or 40 calls at most; 0 for the stand-in]",
+)
+
+
+def sampling_of(options: Mapping[str, Any]) -> "Sampling":
+    """How an estimate asks for its sample; what that may cost is said on standard error. Raises `SetupError`."""
+    from populace.sim.estimate import Sampling
+
+    from .panel import ProgressPanel
+
+    return Sampling(options["sample"], options["cache"] or None, limits_of(options), announce_sample, ProgressPanel())
+
+
+def check_sample(options: Mapping[str, Any], *, is_estimated: bool) -> None:
+    """Refuse --sample where nothing is estimated."""
+    if options["sample"] is not None and not is_estimated:
+        raise click.UsageError("--sample is for --estimate; add it, or leave --sample out.")
+
+
+def announce_sample(said: str) -> None:
+    """Say what a sample may cost."""
+    click.echo(said, err=True)
 
 
 def prices_of(options: Mapping[str, Any]) -> "Prices | None":

@@ -10,6 +10,8 @@ import click
 
 from .guard import going_on, guarded
 from .options import (
+    SAMPLE_OPTION,
+    announce_sample,
     asked_of,
     embeddings_of,
     growth_of,
@@ -39,14 +41,12 @@ def run(scenario: str, **options: Any) -> None:
 @click.command()
 @click.argument("scenario")
 @run_options
-@click.option(
-    "--sample",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Ask the model so many times, at most (of a task: for so many outputs), to narrow it; that is paid for.",
-)
+@SAMPLE_OPTION
 def estimate(scenario: str, sample: int | None, **options: Any) -> None:
-    """What `populace run` would take with the same options: calls, tokens and money by purpose, as ranges."""
+    """What `populace run` would take with the same options: calls, tokens and money by purpose.
+
+    A language model is asked a sample first (--sample 0: none), from which follow 90 % prediction intervals.
+    """
     from populace.scenarios.catalog import find_scenario
     from populace.sim.estimate import estimate as estimated
     from populace.sim.tasks.task import Task
@@ -66,7 +66,8 @@ def estimate(scenario: str, sample: int | None, **options: Any) -> None:
         steps=options["steps"],
         mind=options["mind"],
         archetypes=options["archetypes"],
-        sample=sample or 0,
+        sample=sample,
+        announce=announce_sample,
         progress=ProgressPanel(),
     )
     show_estimate(result)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import going_on
-from .options import limit_options, limits_of, prices_of, sampling_options
+from .options import SAMPLE_OPTION, check_sample, limit_options, limits_of, prices_of, sampling_of, sampling_options
 from .run import scenario_of
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def _solvers(*, is_required: bool) -> Callable[..., Any]:
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
 @click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
 @click.option("--estimate", is_flag=True, help="Only say what it would take: calls, tokens and money.")
+@SAMPLE_OPTION
 @click.option("--anew", is_flag=True, help="Do this job again, or though another is unfinished, which is abandoned.")
 @limit_options
 @sampling_options
@@ -71,6 +72,7 @@ def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any
     from .panel import ProgressPanel
     from .show import show_estimate
 
+    check_sample(options, is_estimated=options["estimate"])
     given = named_or_stored(run, parse_solvers(solvers), "solver", options)
     asked = _asked(given[0], options)
     _check_problems(run, options["kinds"])
@@ -78,9 +80,13 @@ def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any
     chosen = {name: options[name] for name in names} | {"methods": options["methods"] or None, "all": options["all_"]}
     job = SolvingJob(solving_spec(given, **chosen), _known(run, script, [one.model for one in given], "solve"))
     if options["estimate"]:
-        from populace.sim.estimate.outputs import estimate_output_job
+        from populace.sim.estimate.jobs import estimate_output_job
 
-        show_estimate(estimate_output_job(run, partial(SolvingJob, is_dry_run=True), job.spec, **asked))
+        show_estimate(
+            estimate_output_job(
+                run, partial(SolvingJob, is_dry_run=True), job.spec, **asked, sampling=sampling_of(options)
+            )
+        )
         return
     with going_on(run):
         done = run_output_job(
@@ -206,6 +212,7 @@ def _show(run: Path, done: "OutputJobReport") -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
 @click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
 @click.option("--estimate", is_flag=True, help="Only say what it would take: calls, tokens and money.")
+@SAMPLE_OPTION
 @limit_options
 @sampling_options
 def evaluate(
@@ -234,6 +241,7 @@ def evaluate(
     from .panel import ProgressPanel
     from .show import show_estimate
 
+    check_sample(options, is_estimated=options["estimate"])
     given = parse_solvers(solvers)
     if len(given) > 1:
         raise click.UsageError("One model is measured at a time; name one --solver.")
@@ -243,9 +251,9 @@ def evaluate(
     asked = _asked(given[0], options)
     job = evaluation_job(problems, target=target.name, solver=given[0].model, method=method, execute=execute)
     if options["estimate"]:
-        from populace.sim.estimate.outputs import estimate_evaluation
+        from populace.sim.estimate.jobs import estimate_evaluation
 
-        show_estimate(estimate_evaluation(job, problems, **asked))
+        show_estimate(estimate_evaluation(job, problems, **asked, sampling=sampling_of(options)))
         return
     with going_on(path):
         measured(job, path, limits=limits_of(options), cache=options["cache"], progress=ProgressPanel(), **asked)

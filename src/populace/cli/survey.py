@@ -11,13 +11,16 @@ import click
 from .diversity import show_result
 from .guard import going_on
 from .options import (
+    SAMPLE_OPTION,
     benchmark_options,
     check_benchmark,
+    check_sample,
     embedding_options,
     embeddings_of,
     limit_options,
     limits_of,
     prices_of,
+    sampling_of,
     sampling_options,
 )
 from .show import mixture_note, show_estimate
@@ -41,6 +44,7 @@ SURVEY = "survey"
 @click.option("--json", "as_json", is_flag=True, help="The tables as a JSON object.")
 @click.option("--model", help="Who answers for the agents, with FILE.  [default: the run's model]")
 @click.option("--estimate", "is_estimated", is_flag=True, help="Say what FILE would take in calls, tokens and money.")
+@SAMPLE_OPTION
 @click.option("--seed", type=int, help="Seed of samples and orders of options, with FILE.  [default: the run's]")
 @click.option("--batch", is_flag=True, help="Send the questions through the endpoint's batches.")
 @click.option("--anew", is_flag=True, help="Ask again, or though another survey is unfinished, which is abandoned.")
@@ -70,6 +74,7 @@ def survey(
     from populace.sim.runfile.reader import open_made
 
     check_benchmark(benchmark, margin)
+    check_sample(options, is_estimated=is_estimated)
     if is_estimated:
         _estimate(run_path, file, name, options)
         return
@@ -108,11 +113,11 @@ def _chosen(file: Path, name: str | None) -> "list[Survey]":
 
 def _estimate(run: Path, file: Path | None, name: str | None, options: Mapping[str, Any]) -> None:
     from populace.personas.errors import SetupError
-    from populace.sim.estimate.surveys import estimate_survey
+    from populace.sim.estimate.jobs import estimate_survey
 
     if file is None:
         raise SetupError("--estimate is for a survey that is to be asked; name its FILE, or leave --estimate out.")
-    asked = {one: options[one] for one in ("model", "batch", "seed")}
+    asked = {one: options[one] for one in ("model", "batch", "seed")} | {"sampling": sampling_of(options)}
     where = options["base_url"] or None
     show_estimate(
         estimate_survey(

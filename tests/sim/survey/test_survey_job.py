@@ -10,7 +10,7 @@ from openai_server import OpenAIServer
 from populace.agents.gateway.limits import Limits
 from populace.personas.errors import PausedError, SetupError
 from populace.scenarios.village import Village
-from populace.sim.estimate.surveys import estimate_survey
+from populace.sim.estimate.jobs import estimate_survey
 from populace.sim.growth import Growth
 from populace.sim.hub_jobs.replay import replay_job
 from populace.sim.replay import replay

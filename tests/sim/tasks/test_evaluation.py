@@ -17,7 +17,8 @@ from populace.agents.procedural.situation import Situation
 from populace.agents.procedural.solving import solving, wrong_answer
 from populace.analysis.evaluation import Accuracy, Evaluation, paper_table, read_evaluation, wilson_interval
 from populace.personas.errors import PausedError, RunFileError, SetupError, SourceError
-from populace.sim.estimate.outputs import estimate_evaluation, estimate_output_job
+from populace.sim.estimate import Sampling
+from populace.sim.estimate.jobs import estimate_evaluation, estimate_output_job
 from populace.sim.hub_jobs.jobs import stored_job
 from populace.sim.hub_jobs.replay import replay_job
 from populace.sim.runfile.reader import open_hub_or_run
@@ -203,7 +204,7 @@ def test_the_papers_tables_name_their_source_and_protocol() -> None:
 def test_an_estimate_counts_one_request_to_a_problem(test_set: Path, made: Path) -> None:
     problems = read_problems(test_set)
     job = evaluation_job(problems, target="math.jsonl", solver="openai:x")
-    found = estimate_evaluation(job, problems, model="openai:x", base_url="http://127.0.0.1:1/v1")
+    found = estimate_evaluation(job, problems, model="openai:x", base_url="http://127.0.0.1:1/v1", sampling=Sampling(0))
     assert [(p.name, p.calls.low) for p in found.purposes] == [("solve (solver)", 4)]
     assert found.counts == "problems"
 
@@ -211,7 +212,12 @@ def test_an_estimate_counts_one_request_to_a_problem(test_set: Path, made: Path)
 def test_an_estimate_of_solving_counts_by_solver(made: Path) -> None:
     spec = solving_spec(parse_solvers(("openai:x@http://127.0.0.1:1/v1", "procedural")), samples=3, all=True)
     found = estimate_output_job(
-        made, partial(SolvingJob, is_dry_run=True), spec, model="openai:x", base_url="http://127.0.0.1:1/v1"
+        made,
+        partial(SolvingJob, is_dry_run=True),
+        spec,
+        model="openai:x",
+        base_url="http://127.0.0.1:1/v1",
+        sampling=Sampling(0),
     )
     assert {(p.name, p.role, p.calls.low) for p in found.purposes} == {
         ("solve (solver)", "solver", 36),
@@ -221,7 +227,7 @@ def test_an_estimate_of_solving_counts_by_solver(made: Path) -> None:
 
 
 def test_an_estimate_of_many_problems_is_made_of_a_few(test_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("populace.sim.estimate.outputs._PROBLEMS", 2)
+    monkeypatch.setattr("populace.sim.estimate.jobs._PROBLEMS", 2)
     problems = read_problems(test_set)
     job = evaluation_job(problems, target="math.jsonl", solver="procedural")
     found = estimate_evaluation(job, problems, model="procedural")

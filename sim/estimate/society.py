@@ -1,0 +1,258 @@
+"""What a society, its growth, or a task with what is done with its rows will ask of its models, and cost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Any, Unpack
+
+from langchain_core.language_models.chat_models import BaseChatModel
+
+from ...agents.endpoint.models import ModelHandle, open_model
+from ...agents.gateway.limits import Limits
+from ...personas.errors import SetupError
+from ...personas.sources import Sources
+from ..config import GivenModel, RunConfig, RunOptions
+from ..engine import Progress
+from ..prompt_limits import check_prompts
+from ..run_models import open_roles
+from ..runfile.job_rows import Unit
+from ..scenario import Scenario
+from ..scenario_checks import check_interventions, check_scenario, check_surveys
+from ..seeds import derive_seed
+from ..tasks.task import MOST_ROUNDS, Task
+from .dry_run import DryRun, Scale, dry_run
+from .estimator import SAMPLED_CALLS, Estimate, Job, Models, Sampling, estimate_job
+from .forecast import Items
+from .funnel import JobsBehind, LaterJobs, check_yields, share_of
+from .intervals import Interval, Share, share_interval
+from .purposes import Asked, Counted, Purpose, add_purposes
+
+#: Turns up to which the whole society has a dry run, at some 3 ms each, and people up to whom it is grown.
+_TURNS = 2_000
+_GROWN = 2_000
+#: People of the smaller society that has one instead, at least.
+_FEWEST = 24
+#: Rows of a task up to which all of them have a dry run, and the least share of outputs that a real model's checks may
+#: be expected to accept.
+_ROWS = 200
+#: And where jobs are done on them, of several calls each.
+_ROWS_WITH_JOBS = 60
+_LEAST_ACCEPTED = 0.5
+#: Outputs that one person makes in a sample, at most: further people show more.
+_SAMPLED_ROUNDS = 2
+#: A society that is sampled has a quarter as many people as calls, so that some steps come up. For each hop it has as
+#: many as will show something of growth, if that leaves half of the calls.
+_EACH_HOP = 4
+
+
+def estimate(
+    scenario: Scenario,
+    config: RunConfig | None = None,
+    *,
+    model: str | BaseChatModel | ModelHandle | None = None,
+    solver: GivenModel | None = None,
+    grader: GivenModel | None = None,
+    sample: int | None = None,
+    later: LaterJobs | None = None,
+    announce: Callable[[str], None] = lambda _said: None,
+    progress: Progress | None = None,
+    **options: Unpack[RunOptions],
+) -> Estimate:
+    """What `Society(...).run()` with the same arguments will ask of its model, and cost, as 90 % prediction intervals.
+
+    All that `config` holds can be given by keyword too, as for `Society`. A language model is asked a sample: so many
+    times by a smaller society that is like this one, or for so many outputs of a task; by default 40 and 20 at most,
+    and no more than a quarter of all. `announce` is told before what that may cost; the cache keeps the answers.
+    With `sample=0` nobody is asked, and all numbers are from the least to the most that there may be. `later` says
+    which jobs are to be done on a task's rows: they are counted, and done on the outputs of the sample, too.
+    Raises `SetupError` for what a run could not do either, `RunError` when the sample fails, or accepts nothing.
+    """
+    own = {
+        r: one for r, one in (("solver", solver), ("grader", grader)) if isinstance(one, BaseChatModel | ModelHandle)
+    }
+    named = {"solver": solver, "grader": grader, "model": model if isinstance(model, str) else None}
+    config = (config or RunConfig()).changed(**options, **{name: one for name, one in named.items() if name not in own})
+    given = None if isinstance(model, str) else model
+    handle = given if isinstance(given, ModelHandle) else open_model(given or config.model, base_url=config.base_url)
+    roles = open_roles(config, own)
+    models = Models(
+        {"default": handle} | {role: one for role, (one, _) in roles.items()},
+        {"default": config.prices} | {role: prices for role, (_, prices) in roles.items()},
+    )
+    check_scenario(scenario)
+    check_prompts(scenario, config.mind)
+    check_interventions(scenario, config.steps)
+    check_surveys(scenario, config.steps)
+    source = config.growth.source(seed=derive_seed(config.seed, "sources"))
+    scale = Scale(config.growth, list(source) if isinstance(source, Sources) else source, config.seed, config.network)
+    sampling = Sampling(sample, config.cache, config.limits, announce, progress)
+    if isinstance(scenario, Task):
+        job = _Making(scenario, scale, models, config, sampling, later or LaterJobs()).job()
+    else:
+        job = _Living(scenario, scale, models, config, sampling).job()
+    _check(handle.name, sample, is_free=not models.is_language_model and not isinstance(scenario, Task))
+    return estimate_job(job, sampling)
+
+
+def _check(model: str, sample: int | None, *, is_free: bool) -> None:
+    if sample is not None and sample < 0:
+        raise SetupError(f"The size of the sample must be at least 0, but {sample} was given.")
+    if sample and is_free:
+        raise SetupError(f"Model {model} is no language model and costs nothing, so there is nothing to sample.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Society:
+    """A society that is estimated."""
+
+    scenario: Scenario
+    scale: Scale
+    models: Models
+    config: RunConfig
+    sampling: Sampling
+
+    def counting(self, scenario: Scenario, scale: Scale, steps: int, **how: Any) -> DryRun:
+        """The calls of a society with the stand-in."""
+        models = self.models.counting
+        how |= {"model": models.default, **models.others, **self.how}
+        return dry_run(scenario, scale=scale, steps=steps, **how)
+
+    def drawing(self, scenario: Scenario, scale: Scale, steps: int, limits: Limits, **how: Any) -> DryRun:
+        """A society of the real models, within these limits."""
+        asked: dict[str, Any] = {"cache": self.sampling.cache, "progress": self.sampling.progress, "limits": limits}
+        asked |= {"model": self.models.default, "prices": self.models.prices("default"), **self.models.others}
+        return dry_run(scenario, scale=scale, steps=steps, **asked, **how)
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """How agents decide."""
+        return {"mind": self.config.mind, "archetypes": self.config.archetypes}
+
+
+@dataclass(frozen=True, slots=True)
+class _Living(_Society):
+    """A society that lives, or is only grown."""
+
+    @property
+    def steps(self) -> int:
+        """Steps in all."""
+        return self.scenario.most_steps or self.config.steps
+
+    def job(self) -> Job:
+        """The society as a job: a sample is bounded by its calls."""
+        counted = self._counted()
+        return Job(
+            "people",
+            self.scale.people,
+            self.models,
+            Asked.of(self.scenario, self.config.mind),
+            counted,
+            draw=lambda calls, limits: self.drawing(self.scenario, self._small(calls), self.steps, limits),
+            worst=_dearest,
+            basis=lambda _drawn: None,
+            reference=lambda calls: self.counting(self.scenario, self._small(calls), self.steps),
+            sample_most=SAMPLED_CALLS,
+            sample_whole=None,
+            sample_counts="calls",
+            what={
+                "steps": self.steps if self.scenario.takes_steps else counted.dry_run.steps,
+                "batch": self.config.batch,
+            },
+        )
+
+    def _small(self, calls: int) -> Scale:
+        growth = self.scale.growth
+        return self.scale.smaller(max(2, calls // 4, min(_EACH_HOP * (growth.hops + 1), calls // 2)))
+
+    def _counted(self) -> Counted:
+        """The calls of this society, or of a smaller one where it is large, with the stand-in."""
+        people, steps = self.scale.people, self.steps
+        if people * steps <= _TURNS:
+            return Counted(self.counting(self.scenario, self.scale, steps))
+        counted = self.counting(self.scenario, self.scale.smaller(max(_FEWEST, _TURNS // steps)), steps)
+        times = people / max(1, counted.people)
+        turns = sum(a.unit == Unit.STEP for a in counted.answered)
+        # How many of the people act in a step is known from the smaller society as from a sample.
+        most = counted.people * max(1, counted.steps)
+        share = share_interval(turns, most) * (most / turns) if 0 < turns <= most else Interval.exactly(1.0)
+        if people > _GROWN or not any(a.unit == Unit.HOP for a in counted.answered):
+            return Counted(counted, times, share * times)
+        return Counted(counted.grown_as(self.counting(self.scenario, self.scale, 0)), 1.0, share * times)
+
+
+@dataclass(frozen=True, slots=True)
+class _Making(_Society):
+    """A task, with the jobs that are done on its rows."""
+
+    scenario: Task
+    later: LaterJobs
+
+    def job(self) -> Job:
+        """The task as a job, whose items are outputs."""
+        n = self.scenario.settings.n
+        counted = self._counted()
+        asked = replace(Asked.of(self.scenario), phase_tokens=self.later.answer_tokens)
+        what = {"rows": n, "per_persona": self.scenario.settings.per_persona, "batch": self.config.batch}
+        return Job(
+            "people", self.scale.people, self.models, asked, counted, self._draw, worst=self._worst,
+            basis=self._basis, sample_whole=n, sample_counts="outputs", recount=self._recount,
+            what=what | {"steps": counted.dry_run.steps, "least_accepted": _LEAST_ACCEPTED},
+        )  # fmt: skip
+
+    def _recount(self, drawn: DryRun, counted: Counted) -> tuple[Counted, float]:
+        least = min(_LEAST_ACCEPTED, *(share_of(one).low for one in drawn.yields))
+        return _scaled(counted, self.scenario.settings.n, least=least), least
+
+    def _counted(self) -> Counted:
+        """The calls of a few rows, of which a real model's checks may reject as many as they accept."""
+        few = self.scenario.resized(min(self.scenario.settings.n, _ROWS_WITH_JOBS if self.later.stages else _ROWS))
+        counted = self._counting(few, self.scale.smaller(max(_FEWEST, 2 * few.people_needed)), MOST_ROUNDS)
+        growth = self.scale.people / max(1, counted.people)
+        return _scaled(Counted(counted, growth), self.scenario.settings.n)
+
+    def _counting(self, few: Task, scale: Scale, rounds: int) -> DryRun:
+        behind = JobsBehind(self.later, self.models.counting, self.scale.seed, is_dry_run=True)
+        return self.counting(few, scale, rounds, behind=behind.done_in)
+
+    def _few(self, outputs: int) -> tuple[Task, Scale, int]:
+        """A task for so many outputs, its people, and its rounds: about as many as the whole has, and few."""
+        whole = ceil(self.scenario.settings.n / max(1, self.scale.people))
+        rounds = min(whole, _SAMPLED_ROUNDS, self.scenario.settings.per_persona)
+        few = self.scenario.resized(min(outputs, self.scenario.settings.n))
+        return few, self.scale.smaller(max(2, ceil(outputs / rounds))), rounds
+
+    def _draw(self, outputs: int, limits: Limits) -> DryRun:
+        behind = JobsBehind(self.later, self.models, self.scale.seed, limits, self.sampling.cache)
+        few, small, rounds = self._few(outputs)
+        drawn = self.drawing(few, small, rounds, limits, behind=behind.done_in)
+        check_yields(drawn, self.later, self.scenario.settings.n, is_paid=self.models.is_language_model)
+        return drawn
+
+    def _worst(self, job: Job, outputs: int) -> Purpose:
+        few, small, rounds = self._few(outputs)
+        counted = _scaled(Counted(self._counting(few, small, rounds)), outputs, least=1.0)
+        return add_purposes("sample", job.computed(counted))
+
+    def _basis(self, drawn: DryRun) -> Items:
+        n, made = self.scenario.settings.n, drawn.yields[0]
+        return Items(n * made.rows / made.accepted, made.rows, made.rows, Share(made.accepted, made.rows, n))
+
+
+def _dearest(job: Job, calls: int) -> Purpose:
+    """So many calls, each as dear as the dearest can be."""
+    found = [one for one in job.computed() if job.models.is_real(one.role)]
+    each = max((one.cost.high / one.calls.high for one in found if one.cost), default=0.0)
+    whole = add_purposes("sample", found)
+    return replace(whole, calls=Interval.exactly(calls), cost=whole.cost and Interval(0.0, calls * each))
+
+
+def _scaled(counted: Counted, n: int, *, least: float = _LEAST_ACCEPTED) -> Counted:
+    """The calls of a dry run for so many rows, where each stage leaves all of them, or at least this share."""
+    answered = counted.dry_run.answered
+    turns = max(1, len({a.turn for a in answered if a.unit == Unit.STEP}))
+    phases: dict[str, Interval] = {}
+    share = Interval.exactly(1.0)
+    for one in counted.dry_run.yields[1:]:
+        phases[one.stage] = share * (n / one.rows)
+        share *= Interval(least, 1.0)
+    return replace(counted, steps=Interval(n / turns, n / turns / least), phases=phases)
