@@ -113,7 +113,7 @@ class Sampled:
         by_item = [name for name in known if self._is_by_item(name) and self.run.of(name)]
         others = [name for name in known if name not in by_item]
         grown = [name for name in others if name == "persona_to_persona"]
-        groups = [self._by_item(by_item)] if by_item else []
+        groups = [self._by_item(names, items) for names, items in self._itemised(by_item) if names]
         reached = (
             [n for n in names if self._is_reached(n)] for names in (grown, [n for n in others if n not in grown])
         )
@@ -130,9 +130,15 @@ class Sampled:
             return False
         return all(a.unit != Unit.HOP and (self.items.share is None or _is_made(a)) for a in self.run.of(name))
 
-    def _by_item(self, names: Sequence[str]) -> _Group:
-        """Each purpose counted by items, of which some were not asked at all."""
+    def _itemised(self, names: Sequence[str]) -> list[tuple[list[str], Items]]:
+        """What is asked about the items; and, of a task, about accepted ones, of which there are as many as wanted."""
         items = self.items or Items(0, 0, 0)
+        later = [name for name in names if items.share and stage_of(self.run.of(name)[0].phase) != "making"]
+        accepted = items.share and Items(items.share.wanted, items.share.hits, items.share.hits)
+        return [([name for name in names if name not in later], items), (later, accepted or items)]
+
+    def _by_item(self, names: Sequence[str], items: Items) -> _Group:
+        """Each purpose counted by items, of which some were not asked at all."""
         answers = [a for name in names for a in self.run.of(name)]
         where = {id(a): self._item(a) for a in answers}
         clusters = list(dict.fromkeys(where.values()))

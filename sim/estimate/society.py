@@ -215,11 +215,11 @@ class _Making(_Society):
         return self.counting(few, scale, rounds, behind=behind.done_in)
 
     def _few(self, outputs: int) -> tuple[Task, Scale, int]:
-        """A task for so many outputs, its people, and its rounds: about as many as the whole has, and few."""
-        whole = ceil(self.scenario.settings.n / max(1, self.scale.people))
-        rounds = min(whole, _SAMPLED_ROUNDS, self.scenario.settings.per_persona)
-        few = self.scenario.resized(min(outputs, self.scenario.settings.n))
-        return few, self.scale.smaller(max(2, ceil(outputs / rounds))), rounds
+        """A task for so many outputs, its people, and its rounds: few, as further people show more."""
+        settings = self.scenario.settings
+        rounds = min(settings.per_persona, max(_SAMPLED_ROUNDS, ceil(outputs / max(1, self.scale.people))))
+        fewer = settings.model_copy(update={"n": outputs, "per_persona": rounds})
+        return type(self.scenario)(fewer), self.scale.smaller(max(2, ceil(outputs / rounds))), rounds
 
     def _draw(self, outputs: int, limits: Limits) -> DryRun:
         behind = JobsBehind(self.later, self.models, self.scale.seed, limits, self.sampling.cache)
