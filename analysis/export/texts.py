@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from ...personas.rules.personal import personal_changes
+from ...personas.judgement import Redaction
+from ...personas.rules.personal import find_record_names, personal_changes
 from ...personas.rules.pseudonyms import Pseudonyms
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -78,28 +80,53 @@ class Searched:
 
 
 def search_personal(rows: pa.Table, *, redact: Pseudonyms | None) -> Searched:
-    """Look for personal data in all columns, within nested values too, and replace them, names by these pseudonyms."""
+    """Look for personal data in all columns, within nested values too, and replace them, names by these pseudonyms.
+
+    A row is searched twice: for the names in all its columns, then in each column for their other forms.
+    """
     from ...personas.rules.prefilter import rows_to_search
 
     kinds: list[set[str]] = [set() for _ in range(len(rows))]
-    for place, column in enumerate(rows.columns):
+    # Descriptions of personas stand in many rows, and are searched once.
+    columns = [_texts_of(column).dictionary_encode() for column in rows.columns]
+    suspected = [set(rows_to_search(column.dictionary)) for column in columns]
+    names = _names_of_rows(columns, suspected)
+    for place, (encoded, suspects) in enumerate(zip(columns, suspected, strict=True)):
+        column = rows.column(place)
         is_text = pa.types.is_string(column.type)
-        as_json = () if is_text else (orjson.dumps(value).decode() for value in column.to_pylist())
-        texts = column.combine_chunks() if is_text else pa.array(as_json, pa.string())
-        # Descriptions of personas stand in many rows, and are searched once.
-        encoded = texts.dictionary_encode()
-        values = encoded.dictionary
-        found = {n: personal_changes(values[n].as_py(), pseudonyms=redact) for n in rows_to_search(values)}
-        found = {n: (after, changes) for n, (after, changes) in found.items() if changes}
-        if not found:
-            continue
+        values, found = encoded.dictionary.to_pylist(), dict[tuple[int, tuple[str, ...]], _Changed]()
         replaced = column.to_pylist() if redact else []
         for row, n in enumerate(encoded.indices.to_pylist()):
-            if n in found:
-                after, changes = found[n]
-                kinds[row].update(str(change.kind) for change in changes)
-                if redact:
-                    replaced[row] = after if is_text else orjson.loads(after)
-        if redact:
+            if n is None or (n not in suspects and not names[row]):
+                continue
+            key = (n, names[row])
+            if key not in found:
+                found[key] = personal_changes(values[n], pseudonyms=redact, wholes=names[row], with_keys=True)
+            after, changes = found[key]
+            kinds[row].update(str(change.kind) for change in changes)
+            if redact and changes:
+                replaced[row] = after if is_text else orjson.loads(after)
+        if redact and found:
             rows = rows.set_column(place, rows.field(place), pa.array(replaced, type=column.type))
     return Searched(rows, [sorted(found) for found in kinds])
+
+
+type _Changed = tuple[str, tuple[Redaction, ...]]
+
+
+def _texts_of(column: pa.ChunkedArray) -> pa.Array:
+    """The values as text: JSON of those that are none."""
+    if pa.types.is_string(column.type):
+        return column.combine_chunks()
+    return pa.array((orjson.dumps(value).decode() for value in column.to_pylist()), pa.string())
+
+
+def _names_of_rows(columns: Sequence[pa.DictionaryArray], suspected: Sequence[set[int]]) -> list[tuple[str, ...]]:
+    """The names in all columns of each row."""
+    names: list[tuple[str, ...]] = [() for _ in range(len(columns[0]) if columns else 0)]
+    for encoded, suspects in zip(columns, suspected, strict=True):
+        found = {n: find_record_names(encoded.dictionary[n].as_py(), {}) for n in suspects}
+        for row, n in enumerate(encoded.indices.to_pylist()):
+            if found.get(n):
+                names[row] = (*names[row], *found[n])
+    return [tuple(dict.fromkeys(of_row)) for of_row in names]

@@ -14,14 +14,14 @@ import pyarrow.compute as pc
 
 from ..errors import parameter
 from ..hub.queries import table_of
-from ..hub.redaction import attribute_rows, judged_attributes
+from ..hub.redaction import NamesOf, attribute_rows, judged_attributes
 from ..hub.verdicts import rule_result_rows
 from ..inputs import MOST_LEVELS, UNKNOWN_LANGUAGE, is_too_deep
 from ..judgement import Judge, Judgement, RuleResultRow
 from ..rules import Policy, personal_judge, quality_judge
 from ..rules.columns import ColumnKind
 from ..rules.languages import detect_languages
-from ..rules.personal import find_whole_names
+from ..rules.personal import find_record_names
 from ..rules.prefilter import rows_to_search
 from ..rules.pseudonyms import Pseudonyms
 from .compose import UnsaidError
@@ -204,72 +204,86 @@ class _Screen:
         self._kinds, self._pseudonyms = kinds, pseudonyms
         self._is_whole = any(kind.is_personal for kind in kinds.values())
         self._policy = Policy(options.personal) if options.personal != "ignore" else None
-        self._personal = personal_judge(self._policy, pseudonyms) if self._policy is not None else None
         self._has_quality = options.quality
 
     def of(self, part: Prepared) -> Screened:
         """The batch as the judges leave it."""
-        texts = self._texts(part)
+        names = self._names(part.rows) if self._policy is not None else {}
+        texts = self._texts(part, names)
         if self._policy is None:
             return texts
-        rows, rule_results = self._attributes(texts.part.rows, self._policy)
+        rows, rule_results = self._attributes(texts.part.rows, self._policy, names)
         return replace(texts, part=replace(texts.part, rows=rows), rule_results=(*texts.rule_results, *rule_results))
 
-    def _texts(self, part: Prepared) -> Screened:
-        places = self._places(part.rows)
+    def _names(self, rows: pa.Table) -> dict[str, tuple[str, ...]]:
+        """The names in the record of each person: in the description and in the other columns of all its rows."""
+        texts, attributes = rows["text"].combine_chunks(), rows["attributes"].combine_chunks()
+        has_names = ColumnKind.NAME in self._kinds.values()
+        of_text = range(rows.num_rows) if has_names else rows_to_search(texts)
+        of_row = range(rows.num_rows) if has_names else rows_to_search(attributes)
+        found: dict[str, tuple[str, ...]] = {}
+        for column, places in ((attributes, of_row), (texts, of_text)):
+            for place in places:
+                said = column[place].as_py()
+                if said is not None and (names := find_record_names(said, self._kinds)):
+                    persona = rows["id"][place].as_py()
+                    found[persona] = (*found.get(persona, ()), *names)
+        return found
+
+    def _texts(self, part: Prepared, names: dict[str, tuple[str, ...]]) -> Screened:
+        ids = part.rows["id"].to_pylist()
+        places = self._places(part.rows, {place for place, one in enumerate(ids) if one in names})
         if not places:
             return Screened(part)
         texts = part.rows["text"].take(places).to_pylist()
         languages = part.rows["language"].take(places).to_pylist()
         numbers = part.rows["row"].take(places).to_pylist()
-        rows_of = part.rows["attributes"].take(places).to_pylist() if self._is_whole else [None] * len(places)
         said = [
-            rule_result_rows(text, self._judges(tag, row))
-            for text, tag, row in zip(texts, languages, rows_of, strict=True)
+            rule_result_rows(text, self._judges(tag, names.get(ids[place], ())))
+            for place, text, tag in zip(places, texts, languages, strict=True)
         ]
         changed = {
             place: judgement for place, text, (judgement, _) in zip(places, texts, said, strict=True)
             if judgement.is_erased or judgement.persona.text != text
         }  # fmt: skip
+        if names:
+            names.update({judgement.persona.id: names.get(ids[place], ()) for place, judgement in changed.items()})
         rule_results = tuple(
             replace(row, row=number) for number, (_, rows) in zip(numbers, said, strict=True) for row in rows
         )
         judged = Counter((result.rule, result.outcome) for judgement, _ in said for _, result in judgement.rule_results)
         return Screened(_changed(part, changed), rule_results, judged)
 
-    def _places(self, rows: pa.Table) -> Sequence[int]:
+    def _places(self, rows: pa.Table, named: set[int]) -> Sequence[int]:
         """The rows that are shown to judges: all to those of quality, few to the one for personal data."""
         if self._has_quality:
             return list(range(rows.num_rows))
         if self._policy is None:
             return ()
-        if ColumnKind.NAME in self._kinds.values():
-            # The name in a column may stand in the text of its row in part, which no quick look finds.
-            return list(range(rows.num_rows))
-        return rows_to_search(rows["text"].combine_chunks())
+        # A name elsewhere in the record may stand in the text in part, which no quick look finds.
+        return sorted(named.union(rows_to_search(rows["text"].combine_chunks())))
 
-    def _judges(self, language: str | None, attributes: str | None) -> tuple[Judge, ...]:
-        personal = (self._personal,) if self._personal is not None else ()
-        if self._policy is not None and attributes is not None:
-            wholes = find_whole_names(attributes, self._kinds)
-            personal = (personal_judge(self._policy, self._pseudonyms, wholes),) if wholes else personal
+    def _judges(self, language: str | None, names: Sequence[str]) -> tuple[Judge, ...]:
+        personal = (personal_judge(self._policy, self._pseudonyms, names),) if self._policy is not None else ()
         return (_quality(language), *personal) if self._has_quality else personal
 
-    def _attributes(self, rows: pa.Table, policy: Policy) -> tuple[pa.Table, list[RuleResultRow]]:
+    def _attributes(self, rows: pa.Table, policy: Policy, names: NamesOf) -> tuple[pa.Table, list[RuleResultRow]]:
         column = rows["attributes"].combine_chunks()
         if column.null_count == len(column):
             return rows, []
         attributes, rule_results, is_changed = column.to_pylist(), list[RuleResultRow](), False
+        ids = rows["id"].to_pylist()
         # Of a column of names each value is replaced, so no row may be passed over.
-        places = range(len(attributes)) if self._is_whole else rows_to_search(column)
+        named = {place for place, persona in enumerate(ids) if persona in names}
+        places = range(len(attributes)) if self._is_whole else sorted(named.union(rows_to_search(column)))
         for place in places:
-            was = attributes[place]
-            now, changes = (
-                judged_attributes(was, self._kinds, policy, self._pseudonyms) if was is not None else (None, ())
-            )
+            was, persona = attributes[place], ids[place]
+            if was is None:
+                continue
+            of_record = names.get(persona, ())
+            now, changes = judged_attributes(was, self._kinds, policy, self._pseudonyms, of_record)
             if changes:
-                persona, number = rows["id"][place].as_py(), rows["row"][place].as_py()
-                rule_results += attribute_rows(persona, changes, policy, None, number)
+                rule_results += attribute_rows(persona, changes, policy, None, rows["row"][place].as_py())
                 attributes[place], is_changed = now, True
         return (_with(rows, "attributes", attributes) if is_changed else rows), rule_results
 

@@ -15,7 +15,14 @@ from ..rules.pseudonyms import Pseudonyms
 from .file import HubFile
 from .queries import registered, table_names
 from .reconcile import reconcile
-from .redaction import check_key, clear_traces, has_public_pseudonyms, judge_imports
+from .redaction import (
+    NamesOf,
+    check_key,
+    clear_traces,
+    has_public_pseudonyms,
+    judge_imports,
+    names_of_people,
+)
 from .rewrites import DescriptionChange, change_people
 from .verdicts import add_rule_results, rule_result_rows, undo_rule
 
@@ -114,17 +121,19 @@ def judge_people(
     check = _RuleCheck(judge, personal, pseudonyms, is_asked=first_person is not None)
     check.said = set(hub.con.execute(_SAID, {"rule": FIRST_PERSON}).fetchall()) if first_person else set()
     with hub.writing() as con:
+        check.names = names_of_people(con) if personal is not None else {}
         for people in _people(con, check.wanted):
             for person in people:
                 check.judge(*person)
         _check_unlived(hub, check.changes)
-        back, changes = _apply(con, check.rows, check.changes, pseudonyms)
+        names = check.names | {c.now: check.names.get(c.was, ()) for c in check.changes if c.now is not None}
+        back, changes = _apply(con, check.rows, check.changes, pseudonyms, names)
         if check.changes:
             # A rewritten person may be one who came without a licence before.
             fill_licences(con)
         reconcile(con, [*back, *(change.now for change in check.changes if change.now is not None)])
         if personal is not None:
-            changes += add_rule_results(con, judge_imports(con, personal, pseudonyms))
+            changes += add_rule_results(con, judge_imports(con, personal, pseudonyms, names))
         remains = _remains(con) if any(change.tells for change in check.changes) else ()
     return CheckReport(check.judged, check.rule_results, Counter(changes), remains)
 
@@ -137,7 +146,9 @@ class _RuleCheck:
     ) -> None:
         self._quality = quality
         self._is_asked = is_asked
-        self._personal = personal_judge(personal, pseudonyms) if personal is not None else None
+        self._personal, self._pseudonyms = personal, pseudonyms
+        #: The names in the record of each person.
+        self.names: NamesOf = {}
         self._is_strict = personal not in (None, Policy.KEEP)
         #: Rule results on the first person from before, which are not counted again.
         self.said: set[tuple[str, str]] = set()
@@ -155,7 +166,9 @@ class _RuleCheck:
     def judge(self, persona: str, text: str, by_quality: bool, by_personal: bool) -> None:
         """Ask the judges that are to speak of a person."""
         self.judged += 1
-        judgement, rows = rule_result_rows(text, self._judges(text, by_quality=by_quality, by_personal=by_personal))
+        judgement, rows = rule_result_rows(
+            text, self._judges(persona, text, by_quality=by_quality, by_personal=by_personal)
+        )
         rows = tuple(row for row in rows if row.rule != FIRST_PERSON or (row.persona, row.outcome) not in self.said)
         self.rows += rows
         self.rule_results.update({(row.rule, row.outcome) for row in rows})
@@ -168,13 +181,15 @@ class _RuleCheck:
                 DescriptionChange(persona, judgement.persona.id, judgement.persona.text, tells, is_kept)
             )
 
-    def _judges(self, text: str, *, by_quality: bool, by_personal: bool) -> tuple[Judge, ...]:
+    def _judges(self, persona: str, text: str, *, by_quality: bool, by_personal: bool) -> tuple[Judge, ...]:
         quality = (self._quality,) if self._quality is not None and by_quality else ()
         if self._personal is None:
             return quality
         # A text that a rule of quality rewrites is searched for personal data again.
         is_asked = by_personal or any((said := judge(text)) and said.text for judge in quality)
-        return (*quality, self._personal) if is_asked else quality
+        if not is_asked:
+            return quality
+        return (*quality, personal_judge(self._personal, self._pseudonyms, self.names.get(persona, ())))
 
 
 def _remains(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
@@ -220,6 +235,7 @@ def _apply(
     rows: Sequence[RuleResultRow],
     changes: Sequence[DescriptionChange],
     pseudonyms: Pseudonyms,
+    names: NamesOf,
 ) -> _Applied:
     """Apply rule results; gives the people whom no rule rejects any more, and the pieces of personal data written."""
     said = list(rows)
@@ -227,7 +243,7 @@ def _apply(
     if changes:
         change_people(con, changes)
         told = [change.now for change in changes if change.tells and change.now is not None]
-        said += clear_traces(con, told, pseudonyms)
+        said += clear_traces(con, told, pseudonyms, names)
     return back, add_rule_results(con, said)
 
 

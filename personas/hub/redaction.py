@@ -16,6 +16,7 @@ from ..errors import SetupError, parameter
 from ..judgement import Redaction, RuleResultRow, with_redactions
 from ..rules import PERSONAL_RULE, Policy, personal_changes, reason_of
 from ..rules.columns import ColumnKind, kinds_of_columns, pointer, rewrite_strings
+from ..rules.personal import find_record_names
 from ..rules.prefilter import rows_to_search
 from ..rules.pseudonyms import Pseudonyms, key_path, pseudonym
 from .file import HubFile
@@ -52,18 +53,30 @@ UPDATE rule_results SET undone = NOT $redo
 WHERE rule = $rule AND outcome = 'rewritten' AND "column" IS NOT NULL AND undone = $redo
 """
 
+#: The names in the record of each person: in the description, the other columns and everything that was written of them.
+type NamesOf = Mapping[str, Sequence[str]]
+
+_NO_NAMES: NamesOf = {}
+_NO_KINDS: Mapping[str, ColumnKind] = {}
+
 type _Piece = tuple[int | None, int | None, str, str, int, str, str]
 
 
 def judged_attributes(
-    attributes: str, kinds: Mapping[str, ColumnKind], policy: Policy, pseudonyms: Pseudonyms | None = None
+    attributes: str,
+    kinds: Mapping[str, ColumnKind],
+    policy: Policy,
+    pseudonyms: Pseudonyms | None = None,
+    names: Sequence[str] = (),
 ) -> tuple[str | None, tuple[Redaction, ...]]:
     """The other columns of a row, a JSON object, as a policy has them, and the personal data in them.
+
+    `names` are those in the rest of the record.
 
     Columns stay as they are, are rewritten, or are left out one by one; None where none is left.
     """
     # No key is made where no name is replaced.
-    now, changes = personal_changes(attributes, kinds, pseudonyms if policy is Policy.PSEUDONYMISE else None)
+    now, changes = personal_changes(attributes, kinds, pseudonyms if policy is Policy.PSEUDONYMISE else None, names)
     if not changes or policy is Policy.KEEP:
         return attributes, changes
     if policy is Policy.PSEUDONYMISE:
@@ -120,12 +133,12 @@ def _column_kinds(con: duckdb.DuckDBPyConnection, file: int) -> dict[str, Column
 
 
 def judge_imports(
-    con: duckdb.DuckDBPyConnection, policy: Policy, pseudonyms: Pseudonyms | None = None
+    con: duckdb.DuckDBPyConnection, policy: Policy, pseudonyms: Pseudonyms | None = None, names: NamesOf = _NO_NAMES
 ) -> list[RuleResultRow]:
     """Do with the other columns of all rows that were imported what an import under this policy does."""
     rows: list[RuleResultRow] = []
     changed: list[tuple[int, str | None]] = []
-    for place, row, was, now, changes in _found_in_imports(con, policy, pseudonyms):
+    for place, row, was, now, changes in _found_in_imports(con, policy, pseudonyms, names):
         rows += attribute_rows(row["persona"], changes, policy, row["file"], row["row"])
         if now != was:
             changed.append((place, now))
@@ -134,31 +147,63 @@ def judge_imports(
 
 
 def _found_in_imports(
-    con: duckdb.DuckDBPyConnection, policy: Policy, pseudonyms: Pseudonyms | None
+    con: duckdb.DuckDBPyConnection, policy: Policy, pseudonyms: Pseudonyms | None, names: NamesOf
 ) -> Iterator[tuple[int, dict[str, Any], str, str | None, tuple[Redaction, ...]]]:
     """Of each imported row with personal data its rowid, itself, its columns as they are and would be, and the data."""
     if "imports" not in table_names(con):
         return
     files = con.execute("SELECT DISTINCT file FROM imports WHERE attributes IS NOT NULL").fetchall()
     kinds = {file: _column_kinds(con, file) for (file,) in files}
-    is_whole = any(kind.is_personal for of_file in kinds.values() for kind in of_file.values())
-    for batch in con.sql(_IMPORTS).to_arrow_reader(_ROWS):
+    is_whole = any(kind.is_personal for of_file in kinds.values() for kind in of_file.values()) or bool(names)
+    for row in _searched(con, _IMPORTS, is_whole=is_whole):
+        of_row = names.get(row["persona"], ())
+        now, changes = judged_attributes(row["text"], kinds[row["file"]], policy, pseudonyms, of_row)
+        if changes:
+            yield row["rowid"], row, row["text"], now, changes
+
+
+def names_of_people(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
+    """The names in the record of each person who has any, by id."""
+    there = table_names(con)
+    found: dict[str, tuple[str, ...]] = {}
+
+    def add(persona: str, text: str, kinds: Mapping[str, ColumnKind] = _NO_KINDS) -> None:
+        if names := find_record_names(text, kinds):
+            found[persona] = (*found.get(persona, ()), *names)
+
+    if "imports" in there:
+        files = con.execute("SELECT DISTINCT file FROM imports WHERE attributes IS NOT NULL").fetchall()
+        kinds = {file: _column_kinds(con, file) for (file,) in files}
+        for row in _searched(con, _IMPORTS, is_whole=any(ColumnKind.NAME in k.values() for k in kinds.values())):
+            add(row["persona"], row["text"], kinds[row["file"]])
+    others = [("personas", "id", "text")] if "personas" in there else []
+    others += [(table, key, c) for table, (key, columns) in _COLUMNS.items() if table in there for c in columns]
+    for table, key, column in others:
+        query = f'SELECT "{key}" AS persona, "{column}"::VARCHAR AS text FROM {table} WHERE "{column}" IS NOT NULL'  # noqa: S608 - our own names
+        for row in _searched(con, query):
+            add(row["persona"], row["text"])
+    return {persona: tuple(dict.fromkeys(names)) for persona, names in found.items()}
+
+
+def _searched(con: duckdb.DuckDBPyConnection, query: str, *, is_whole: bool = False) -> Iterator[dict[str, Any]]:
+    """The rows whose column `text` may hold personal data; all with `is_whole`."""
+    for batch in con.sql(query).to_arrow_reader(_ROWS):
         places = range(batch.num_rows) if is_whole else rows_to_search(batch["text"].cast(pa.string()))
-        for row in batch.take(pa.array(places, pa.int64())).to_pylist():
-            now, changes = judged_attributes(row["text"], kinds[row["file"]], policy, pseudonyms)
-            if changes:
-                yield row["rowid"], row, row["text"], now, changes
+        yield from batch.take(pa.array(places, pa.int64())).to_pylist()
 
 
 def clear_traces(
-    con: duckdb.DuckDBPyConnection, people: Sequence[str], pseudonyms: Pseudonyms | None = None
+    con: duckdb.DuckDBPyConnection,
+    people: Sequence[str],
+    pseudonyms: Pseudonyms | None = None,
+    names: NamesOf = _NO_NAMES,
 ) -> list[RuleResultRow]:
     """Replace personal data of these people in the other tables of a hub; the rule results name the table."""
     there = table_names(con)
     rows: list[RuleResultRow] = []
     for table, (key, columns) in _COLUMNS.items():
         for column in columns if table in there else ():
-            rows += _clear(con, table, key, column, people, pseudonyms)
+            rows += _clear(con, table, key, column, people, pseudonyms, names)
     return rows
 
 
@@ -226,6 +271,7 @@ def _clear(
     column: str,
     people: Sequence[str],
     pseudonyms: Pseudonyms | None,
+    names: NamesOf,
 ) -> list[RuleResultRow]:
     # The names are constants of this module.
     query = f'SELECT rowid, "{key}", "{column}"::VARCHAR FROM {table} WHERE "{key}" IN (SELECT unnest($people))'  # noqa: S608
@@ -233,7 +279,7 @@ def _clear(
     rows: list[RuleResultRow] = []
     changed: list[tuple[int, str | None]] = []
     for place, persona, was in found:
-        now, changes = personal_changes(was, {}, pseudonyms)
+        now, changes = personal_changes(was, {}, pseudonyms, names.get(persona, ()))
         if changes:
             named = [replace(c, column="/".join(filter(None, (f"{table}.{column}", c.column)))) for c in changes]
             said = RuleResultRow(
@@ -304,11 +350,11 @@ def preview_personal(hub: HubFile, policy: Policy, *, limit: int = 20) -> Previe
 
 
 def _all(hub: HubFile, policy: Policy, pseudonyms: Pseudonyms) -> Iterator[tuple[str, Redaction]]:
-    for batch in hub.con.sql("SELECT id, text FROM personas ORDER BY ordinal").to_arrow_reader(_ROWS):
-        for place in rows_to_search(batch["text"]):
-            for change in personal_changes(batch["text"][place].as_py(), pseudonyms=pseudonyms)[1]:
-                yield batch["id"][place].as_py(), change
-    for _, row, _, _, changes in _found_in_imports(hub.con, policy, pseudonyms):
+    names = names_of_people(hub.con)
+    for row in _searched(hub.con, "SELECT id, text FROM personas ORDER BY ordinal", is_whole=bool(names)):
+        for change in personal_changes(row["text"], None, pseudonyms, names.get(row["id"], ()))[1]:
+            yield row["id"], change
+    for _, row, _, _, changes in _found_in_imports(hub.con, policy, pseudonyms, names):
         for change in changes:
             yield row["persona"], change
 

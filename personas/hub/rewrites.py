@@ -208,6 +208,13 @@ WHERE r.outcome = 'rewritten' ORDER BY r.rowid
 """
 
 
+#: The names that were replaced in the record of each person.
+_NAMES = """
+SELECT persona, list(DISTINCT "before") FROM rule_results
+WHERE rule = $rule AND kind = 'name' AND "before" IS NOT NULL GROUP BY persona
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class _RewrittenRow:
     """One row of `rule_results` that rewrote a description."""
@@ -230,7 +237,8 @@ def rewrite_again(con: duckdb.DuckDBPyConnection, rows: Sequence[int], pseudonym
     people: dict[tuple[str, str | None], list[_RewrittenRow]] = {}
     for rule_result in found:
         people.setdefault((rule_result.became, rule_result.was), []).append(rule_result)
-    wanted = {who: _described(rule_results, pseudonyms) for who, rule_results in people.items()}
+    names = dict(con.execute(_NAMES, {"rule": PERSONAL_RULE}).fetchall())
+    wanted = {who: _described(rule_results, pseudonyms, names) for who, rule_results in people.items()}
     changes = [
         DescriptionChange(became, now[0], now[1]) for (became, was), now in wanted.items()
         if was is None and now is not None and now[0] != became
@@ -246,7 +254,9 @@ def rewrite_again(con: duckdb.DuckDBPyConnection, rows: Sequence[int], pseudonym
     return entered
 
 
-def _described(rule_results: Iterable[_RewrittenRow], pseudonyms: Pseudonyms) -> tuple[str, str] | None:
+def _described(
+    rule_results: Iterable[_RewrittenRow], pseudonyms: Pseudonyms, names: Mapping[str, Sequence[str]]
+) -> tuple[str, str] | None:
     """Id and text of a person by the rule results that hold; None where the text that they began with was not kept."""
     first, *_ = rule_results = list(rule_results)
     if first.text is None:
@@ -255,8 +265,9 @@ def _described(rule_results: Iterable[_RewrittenRow], pseudonyms: Pseudonyms) ->
     holding = list(dict.fromkeys(rule_result.rule for rule_result in rule_results if not rule_result.undone))
     if not holding:
         return first.persona, first.text
+    of_record = [name for one in (first.persona, first.became) for name in names.get(one, ())]
     judges = [
-        personal_judge(Policy.PSEUDONYMISE, pseudonyms) if rule == PERSONAL_RULE else rewriting_judge()
+        personal_judge(Policy.PSEUDONYMISE, pseudonyms, of_record) if rule == PERSONAL_RULE else rewriting_judge()
         for rule in holding
     ]
     now = judge_persona(Persona(first.text), judges).persona

@@ -41,29 +41,31 @@ def _holds_json(text: str) -> bool:
     return True
 
 
-def rewrite_strings(text: str, rewrite: Rewrite, path: tuple[str, ...] = (), *, numbers: bool = False) -> str:
+def rewrite_strings(
+    text: str, rewrite: Rewrite, path: tuple[str, ...] = (), *, numbers: bool = False, keys: bool = False
+) -> str:
     """The text with each of its strings rewritten: in JSON those inside it, to any depth; otherwise the text itself.
 
-    Keys are kept, and so is every character outside the changed strings: order, white space, the form of numbers. With
+    Keys are kept unless `keys` is given, and so is every character outside the changed strings: order, white space, the form of numbers. With
     `numbers`, numbers are passed to `rewrite` too, and become strings where they change.
     """
     if not _holds_json(text):
         return rewrite(path, text)
     parts, end = [], 0
-    for where, start, stop in _values(text, path):
+    for where, start, stop in _values(text, path, keys=keys):
         piece = text[start:stop]
         is_string = piece[0] == '"'
         if not is_string and not numbers:
             continue
         was = json.loads(piece) if is_string else piece
-        now = rewrite_strings(was, rewrite, where, numbers=numbers) if is_string else rewrite(where, was)
+        now = rewrite_strings(was, rewrite, where, numbers=numbers, keys=keys) if is_string else rewrite(where, was)
         if now != was:
             parts += [text[end:start], json.dumps(now, ensure_ascii="\\u" in piece)]
             end = stop
     return "".join(parts) + text[end:] if parts else text
 
 
-def _values(text: str, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int, int]]:
+def _values(text: str, path: tuple[str, ...], *, keys: bool = False) -> Iterator[tuple[tuple[str, ...], int, int]]:
     """Path, start and end (excluded) of each string and number that is a value in valid JSON."""
     # The open objects (with their key once it is read) and lists (with the place in them).
     stack: list[str | int | None] = []
@@ -81,6 +83,9 @@ def _values(text: str, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
             continue
         elif stack and stack[-1] is None:
             stack[-1] = json.loads(piece)
+            if keys and " " in piece:
+                # Keys of one word are names of fields.
+                yield (*path, *map(str, stack)), *match.span()
         elif piece[0] == '"' or piece[0] in "-0123456789":
             yield (*path, *map(str, stack)), *match.span()
 

@@ -9,6 +9,8 @@ from .word_lists import folded, is_invented, name_words
 
 _CYRILLIC = re.compile(r"(?<!\w)([А-ЯЁІЇЄҐ][а-яёіїєґ’'-]+)((?: [А-ЯЁІЇЄҐ](?:\.|[а-яёіїєґ’'-]+)){1,2})")
 _PATRONYMIC = re.compile(r"(?:ович|евич|ич|івна|ївна|овна|евна|йович|ьович)(?:[а-яії]{0,2})$")
+_ONE_CYRILLIC = re.compile(r"(?<!\w)[А-ЯЁІЇЄҐ][а-яёіїєґ’'-]{2,}")
+_SURNAME_CYRILLIC = re.compile(r"(?:[оеёи]ва?|[иы]на?|ск(?:ий|ая)|ц(?:кий|кая)|енко|чук|юк|ий|ая)$")
 _CASE_ENDINGS = re.compile(r"(?:ою|ой|ей|ом|ем|єм|ем|ий|ый|ія|ья|[аяоуюиіїйыьеє])$")
 _HAN_ENDS = "的是在和与跟了也就很喜从為为对對有曾将將因以被把让讓、，。；：（）"
 _TITLES_HAN = "先生|女士|小姐|太太|夫人|总统|總統|主席|总理|總理|同志"
@@ -61,8 +63,15 @@ def _cyrillic(text: str) -> Iterator[tuple[int, int]]:
         # The first word of a sentence is capitalised too, so the first of three words may be no name.
         is_more = len(rest) > 1 and not is_given[0] and (is_given[1] or match.start() == 0)
         start = match.start() + (len(match[1]) + 1 if is_more else 0)
+        if len(rest) > 1 and is_given[1] and not is_given[0] and _SURNAME_CYRILLIC.search(match[1]):
+            start = match.start()
         if len(rest) > 1 or is_given[0] or match.start():
             yield start, match.end()
+    for match in _ONE_CYRILLIC.finditer(text):
+        before = re.search(r"(\w+)\.? $", text[max(0, match.start() - 16) : match.start()])
+        if not (before and before[1].lower() in lists["named_after"]) and match[0].lower() not in lists["words"]:
+            if _stem(match[0]) in lists["given"]:
+                yield match.span()
 
 
 def _stem(word: str) -> str:
@@ -93,26 +102,28 @@ def _patterns() -> tuple[re.Pattern[str], ...]:
         re.compile(rf"(?<![가-힣])(?P<name>{korean})(?=\s?(?:씨|님|선생|교수|박사|대통령|이라는|라는|이라고))"),
         re.compile(rf"이름[은이] (?P<name>{korean})"),
         re.compile(rf"(?<!\S)(?P<name>[\u0900-\u097f]+ (?:{indian}))(?![\u0900-\u097f])"),
+        re.compile(rf"^(?P<name>{han}{given}{{2}})(?=是[^，。]{{0,9}}?[一个]?[名位])"),
         _ARABIC,
     )
 
 
 #: The most words of a name after the first.
 _LONGEST = 3
-_UPPER = "A-ZÀ-ÖØ-ÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮİĶĹĻĽŁŃŅŇŌŎŐŒŔŖŘŚŜŞȘŠŢȚŤŨŪŬŮŰŲŴŶŸŹŻŽƠƯ\u1e00-\u1eff"
-_LETTER = "[A-Za-zÀ-ÖØ-öø-\u024f\u1e00-\u1eff]"
-_CAPITAL = rf"[{_UPPER}]{_LETTER}*(?:['’‑-]{_LETTER}+)*"
-_PARTICLE = r"(?:(?:van|von|de|da|das|dos|do|du|della|del|di|bin|ibn|bint|al|el|la|le|der|den|ter|ten|zu|zur|y) )"
+UPPER = "A-ZÀ-ÖØ-ÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮİĶĹĻĽŁŃŅŇŌŎŐŒŔŖŘŚŜŞȘŠŢȚŤŨŪŬŮŰŲŴŶŸŹŻŽƠƯ\u1e00-\u1eff"
+#: With the marks of letters that are written as two characters.
+LETTER = "[A-Za-zÀ-ÖØ-öø-\u024f\u1e00-\u1eff\u0300-\u036f]"
+CAPITAL = rf"[{UPPER}]{LETTER}*(?:['’‑-]{LETTER}+)*"
+PARTICLE = r"(?:(?:van|von|de|da|das|dos|do|du|della|del|di|bin|ibn|bint|al|el|la|le|der|den|ter|ten|zu|zur|y) )"
 #: A run of capitalised words with initials and particles; a point ends it unless it follows an initial.
-_RUN = re.compile(rf"(?<!{_LETTER})(?<![\d_'’-]){_CAPITAL}(?:(?:(?<=\b[{_UPPER}])\. ?| ){_PARTICLE}{{0,3}}{_CAPITAL})+")
-_WORDS = re.compile(rf"{_LETTER}+")
-_TOKEN = re.compile(_CAPITAL)
-_OWNER = re.compile(r"['’][sS]?$")
+_RUN = re.compile(rf"(?<!{LETTER})(?<![\d_'’-]){CAPITAL}(?:(?:(?<=\b[{UPPER}])\. ?| ){PARTICLE}{{0,3}}{CAPITAL})+")
+_WORDS = re.compile(rf"{LETTER}+")
+_TOKEN = re.compile(CAPITAL)
+OWNER = re.compile(r"['’][sS]?$")
 _COMPOUND = re.compile(r"-(?:style|like|esque|inspired|era|led|born|based|type|themed)$")
 _TITLED = re.compile(
     r"\b(?:Mr|Mrs|Ms|Mx|Dr|Prof|Professor|Sir|Dame|Lady|Lord|Herr|Frau|Señora?|Madame|Monsieur|Mme|Signora?|Senhora?|"
     r"President|Judge|Justice|Miss|Pastor|Senator|Governor|Chancellor|Sheikh|Imam|Rabbi|Reverend)\.? "
-    rf"(?P<name>{_CAPITAL}(?: {_PARTICLE}{{0,3}}{_CAPITAL}){{0,2}})"
+    rf"(?P<name>{CAPITAL}(?: {PARTICLE}{{0,3}}{CAPITAL}){{0,2}})"
 )
 _CALLED = re.compile(
     r"(?P<what>[^\W\d_]+),? (?:named|called|nicknamed|known as|by the name of|namens|genannt|nommée?|appelée?|"
@@ -156,33 +167,6 @@ def find_names(text: str) -> Iterator[tuple[int, int]]:
             yield start, end
 
 
-def find_partial_names(text: str, wholes: Sequence[str]) -> Iterator[tuple[int, int, str]]:
-    """The places of parts of these whole names, and the name that each is a part of: a surname or a given name alone.
-
-    A part that is an ordinary word too counts only within a sentence, and none counts before the name of a body.
-    """
-    parts: dict[str, str] = {}
-    for whole in wholes:
-        words = [_word(token) for token in _TOKEN.finditer(whole)]
-        if len(words) > 1 and not is_invented(whole):
-            for word in words:
-                if len(word) > 2 and word not in name_words()["titles"]:
-                    parts.setdefault(word, whole)
-    if not parts:
-        return
-    tokens = list(_TOKEN.finditer(text))
-    for token, behind in zip(tokens, [*tokens[1:], None], strict=True):
-        word = _word(token)
-        if word not in parts:
-            continue
-        follows = _word(behind) if behind and not text[token.end() : behind.start()].strip(" ") else ""
-        is_ordinary = _is_word(word) or word in name_words()["also_words"]
-        is_doubtful = word in name_words()["also_places"] or (is_ordinary and (follows or _begins(text, token.start())))
-        if follows in name_words()["bodies"] or (is_doubtful and not _OWNER.search(token[0])):
-            continue
-        yield token.start(), _end(token), parts[word]
-
-
 def is_listed(value: str) -> bool:
     """Whether a value consists of possible names, in any case, of which a list has at least one."""
     words = [folded(word) for word in _WORDS.findall(value)]
@@ -203,7 +187,7 @@ def _titled(text: str, match: re.Match[str]) -> Iterator[tuple[int, int]]:
     """The words after a title, up to the first that cannot belong to a name."""
     row = _run(text, _TOKEN.finditer(text, *match.span("name")))
     lists = name_words()
-    no_names = lists["others"] | lists["behind_titles"]
+    no_names = lists["others"] | lists["behind_titles"] | lists["titles"]
     ends = (n for n, word in enumerate(row.words) if word in no_names or (n and not _is_namelike(word)))
     known = next(ends, len(row.words))
     behind = _TOKEN.match(text, match.end() + 1)
@@ -241,7 +225,8 @@ class _CapitalRun:
         if (
             (one in lists["others"] and not is_initial)
             or one in lists["titles"]
-            or self._before(first) in lists["places"]
+            or one in lists["named_before"]
+            or folded(self._before(first)) in lists["places"] | lists["named_before"]
         ):
             return 0
         last = first
@@ -254,26 +239,28 @@ class _CapitalRun:
 
     def _goes_on(self, first: int, number: int) -> bool:
         lists, word = name_words(), self.words[number]
-        if _OWNER.search(self.tokens[number - 1][0]) or _NUMERAL.match(self.tokens[number][0]):
+        if OWNER.search(self.tokens[number - 1][0]) or _NUMERAL.match(self.tokens[number][0]):
+            return False
+        if word == "st":
             return False
         if word in lists["bodies"]:
-            return number == first + 1 and word in lists["surname_words"] and _is_given(self.words[first])
+            return number == first + 1 and word in lists["surname_words"] and is_given(self.words[first])
         if word in lists["rare_surname_words"]:
-            return _is_given(self.words[first])
+            return is_given(self.words[first])
         return word in _CAPITAL_PARTICLES or _is_namelike(word)
 
     def _is_thing(self, first: int, last: int) -> bool:
         """Whether the words, or the one after them, show that this is no person."""
         lists = name_words()
         pair = f"{self.words[first]}-{self.words[first + 1]}"
+        if self.text.endswith(("the ", "The "), 0, self.tokens[first].start()):
+            return True
         if pair in lists["no_persons"] or pair in lists["two_word_places"] or pair in lists["no_names"]:
             return True
         if last + 1 < len(self.words) and self._joined(last):
             word = self.words[last + 1]
             is_title = word in lists["callings"] or word in lists["titles"] or word in lists["others"]
-            return word in lists["bodies"] or not (
-                is_title or _OWNER.search(self.tokens[last][0]) or _is_namelike(word)
-            )
+            return word in lists["bodies"] or not (is_title or OWNER.search(self.tokens[last][0]) or _is_namelike(word))
         behind = _LOWER_BEHIND.match(self.text, self.tokens[last].end())
         return behind is not None and behind[1] in lists["named_after"]
 
@@ -281,9 +268,9 @@ class _CapitalRun:
         lists, one, rest = name_words(), self.words[first], self.words[first + 1 : last + 1]
         start = self.tokens[first].start()
         before = _last_word(self.text[max(0, start - _NEAR) : start].rstrip()).lower()
-        if _is_given(one):
+        if is_given(one):
             return True
-        has_surname = any(map(_is_surname, rest))
+        has_surname = any(map(is_surname, rest))
         if len(one) == 1:
             has_initials = len(rest) > 1 and len(rest[0]) == 1
             is_told = has_surname or has_initials or rest[-1] in lists["surname_words"]
@@ -293,7 +280,7 @@ class _CapitalRun:
             is_sure = has_surname or not (is_place or one in lists["also_places"] or rest[0] in lists["surname_words"])
             return is_sure or (rest[0] in lists["surname_words"] and not is_place and not _begins(self.text, start))
         is_like = _is_namelike(one) and one not in lists["places"] and one not in lists["bodies"]
-        if is_like and (has_surname or (_is_surname(one) and _is_given(rest[0]))) and before not in _BEFORE_A_PLACE:
+        if is_like and (has_surname or (is_surname(one) and is_given(rest[0]))) and before not in _BEFORE_A_PLACE:
             return True
         return _is_eastern(one, rest[0]) or (is_like and _is_called(self.text, start, self.tokens[last].end()))
 
@@ -303,19 +290,19 @@ class _CapitalRun:
             return self.words[first - 1] if self._joined(first - 1) else ""
         start = self.tokens[0].start()
         word = _last_word(self.text[max(0, start - _NEAR) : start].removesuffix(" ").removesuffix("."))
-        return word.lower() if word[:1].isupper() else ""
+        return word.lower() if word[:1].isupper() or folded(word) in name_words()["named_before"] else ""
 
     def _joined(self, number: int) -> bool:
         between = self.text[self.tokens[number].end() : self.tokens[number + 1].start()]
         return not between.strip(" .")
 
 
-def _is_given(word: str) -> bool:
+def is_given(word: str) -> bool:
     given = name_words()["given"]
     return word in given or _pieces(word)[0] in given
 
 
-def _is_surname(word: str) -> bool:
+def is_surname(word: str) -> bool:
     surnames = name_words()["surnames"]
     return bool(_SURNAME.match(word)) or word in surnames or any(piece in surnames for piece in _pieces(word))
 
@@ -327,10 +314,10 @@ def _is_namelike(word: str) -> bool:
         return word in lists["surnames_and_others"]
     if any(word in lists[name] for name in ("given", "also_words", "surnames", "surname_words")):
         return True
-    return not all(map(_is_word, _pieces(word)))
+    return not all(map(is_word, _pieces(word)))
 
 
-def _is_word(word: str) -> bool:
+def is_word(word: str) -> bool:
     words, others = name_words()["vocabulary"], name_words()["rare_surname_words"]
     stems = (word[: -len(end)] for end in _ENDINGS if word.endswith(end))
     return word in words or word in others or any(stem in words or f"{stem}e" in words for stem in stems)
@@ -371,9 +358,9 @@ def _begins(text: str, start: int) -> bool:
 
 
 def _word(token: re.Match[str]) -> str:
-    return folded(_OWNER.sub("", token[0]))
+    return folded(OWNER.sub("", token[0]))
 
 
 def _end(token: re.Match[str]) -> int:
-    behind = _OWNER.search(token[0]) or _COMPOUND.search(token[0])
+    behind = OWNER.search(token[0]) or _COMPOUND.search(token[0])
     return token.end() - (len(behind[0]) if behind else 0)

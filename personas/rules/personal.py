@@ -7,12 +7,16 @@ that are not known are not found.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from enum import StrEnum
+from functools import lru_cache
 
 from ..judgement import Judge, Redaction, RuleResult
 from .columns import ColumnKind, column_of, is_empty, leftover, pointer, rewrite_strings
 from .contacts import KINDS, PersonalDataSpan, find_contacts
-from .names import find_foreign_names, find_names, find_partial_names
+from .entities import People, written_as
+from .mentions import find_mentions
+from .names import find_foreign_names, find_names
 from .pseudonyms import Pseudonyms
 from .word_lists import is_invented
 
@@ -45,13 +49,19 @@ _HAS_DATA = re.compile(r"\d|@")
 def find_personal(text: str, wholes: Iterable[str] = ()) -> tuple[PersonalDataSpan, ...]:
     """The personal data in a text, in order and without overlaps; `wholes` are names found elsewhere in its record.
 
-    Parts of a whole name (a surname, a given name) count wherever the text or its record has the whole.
+    Parts and other forms of a name (a surname, a given name, initials) count wherever the text or its record has it.
     """
-    found = _apart(_all(text))
+    found = _found_alone(text)
     names = [*wholes, *(text[piece.start : piece.end] for piece in found if piece.kind == "name")]
-    partial = find_partial_names(text, names) if names else ()
+    if not names:
+        return found
+    people = People(names)
     # First what was found in full: of two pieces that begin alike the longer one stays.
-    return _apart([*found, *(PersonalDataSpan("name", *piece) for piece in partial)])
+    found = _apart([*found, *(PersonalDataSpan("name", *piece) for piece in people.find(text))])
+    return tuple(
+        replace(f, whole=people.whole_of(text[f.start : f.end])) if f.kind == "name" and not f.whole else f
+        for f in found
+    )
 
 
 def personal_changes(
@@ -59,15 +69,19 @@ def personal_changes(
     columns: Mapping[str, ColumnKind] | None = None,
     pseudonyms: Pseudonyms | None = None,
     wholes: Iterable[str] = (),
+    *,
+    with_keys: bool = False,
 ) -> tuple[str, tuple[Redaction, ...]]:
     """The text without its personal data, and each piece that was replaced; in JSON, the strings inside are searched.
 
     `columns` gives the kinds of the values of a JSON object, by pointer (`*` for any place in a list); other columns
     count as text. Numbers are searched when their column is personal. Without `pseudonyms`, `[name]` replaces a name.
-    Parts of the whole names in columns of names, and of `wholes`, count in every column.
+    Names in any value of a JSON object, and `wholes`, count in all its values, whole and in part;
+    with `with_keys` names that are keys are replaced too.
     """
     changes: list[Redaction] = []
-    wholes = (*wholes, *(find_whole_names(text, columns) if columns else ()))
+    if columns is not None:
+        wholes = (*wholes, *find_record_names(text, columns))
 
     def rewrite(path: tuple[str, ...], value: str) -> str:
         column = pointer(path) if path and columns is not None else None
@@ -80,7 +94,8 @@ def personal_changes(
         return without_personal(value, found, pseudonyms)
 
     numbers = any(kind.is_personal for kind in columns.values()) if columns else False
-    return rewrite_strings(text, rewrite, numbers=numbers), tuple(changes)
+    now = rewrite_strings(text, rewrite, numbers=numbers, keys=with_keys)
+    return now, tuple(changes)
 
 
 def without_personal(text: str, found: Iterable[PersonalDataSpan], pseudonyms: Pseudonyms | None = None) -> str:
@@ -92,19 +107,20 @@ def without_personal(text: str, found: Iterable[PersonalDataSpan], pseudonyms: P
     return "".join(parts) + text[end:]
 
 
-def find_whole_names(attributes: str, columns: Mapping[str, ColumnKind]) -> tuple[str, ...]:
-    """The values of the columns of names in a row, a JSON object."""
-    if ColumnKind.NAME not in columns.values():
-        return ()
+def find_record_names(attributes: str, columns: Mapping[str, ColumnKind]) -> tuple[str, ...]:
+    """The names in a row, a JSON object or a text: the values of its columns of names, and those found in its texts."""
     found: list[str] = []
 
     def add(path: tuple[str, ...], value: str) -> str:
-        if path and columns.get(pointer(column_of(path))) is ColumnKind.NAME and not is_empty(value):
+        kind = columns.get(pointer(column_of(path)), ColumnKind.TEXT) if path else ColumnKind.TEXT
+        if kind is ColumnKind.NAME and not is_empty(value):
             found.append(value.strip())
+        elif kind is ColumnKind.TEXT:
+            found.extend(value[piece.start : piece.end] for piece in _found_alone(value) if piece.kind == "name")
         return value
 
     rewrite_strings(attributes, add)
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def personal_judge(policy: Policy, pseudonyms: Pseudonyms | None = None, wholes: Iterable[str] = ()) -> Judge:
@@ -133,10 +149,9 @@ def reason_of(changes: Iterable[Redaction], policy: Policy) -> str:
 def _replacement(text: str, finding: PersonalDataSpan, pseudonyms: Pseudonyms | None) -> str:
     if finding.kind != "name" or pseudonyms is None:
         return f"[{finding.kind}]"
-    if not finding.whole:
-        return pseudonyms.replace(text[finding.start : finding.end])
-    first, *_, last = pseudonyms.replace(finding.whole).split(" ")
-    return last if finding.whole.endswith(text[finding.start : finding.end]) else first
+    piece = text[finding.start : finding.end]
+    whole = finding.whole or piece
+    return written_as(piece, whole, pseudonyms.replace(whole))
 
 
 def _of_kind(value: str, kind: ColumnKind, wholes: Iterable[str] = ()) -> tuple[PersonalDataSpan, ...]:
@@ -177,9 +192,15 @@ def _apart(found: Iterable[PersonalDataSpan]) -> tuple[PersonalDataSpan, ...]:
     return tuple(kept)
 
 
+# The first pass over a record is followed by one that replaces, so each text is searched twice.
+@lru_cache(maxsize=4096)
+def _found_alone(text: str) -> tuple[PersonalDataSpan, ...]:
+    """What is found in a text without its record."""
+    return _apart(_all(text))
+
+
 def _all(text: str) -> Iterator[PersonalDataSpan]:
     yield from find_contacts(text)
-    for start, end in find_names(text):
-        yield PersonalDataSpan("name", start, end)
-    for start, end in find_foreign_names(text):
+    found = [*find_names(text), *find_foreign_names(text)]
+    for start, end in (*found, *find_mentions(text, found)):
         yield PersonalDataSpan("name", start, end)

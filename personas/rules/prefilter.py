@@ -9,33 +9,23 @@ from functools import cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .names import SURNAME_ENDINGS
+from .mentions import harmless_words
 from .word_lists import name_words
 
 #: Patterns for RE2, which has no look-around.
-_PARTICLES = r"(?:(?:van|von|de|da|das|dos|do|du|della|del|di|bin|ibn|bint|al|el|la|le|der|den|ter|ten|zu|zur|y|e) )*"
-_CAPITALS = rf"\p{{Lu}}[\p{{L}}'’‑-]*\.? ?{_PARTICLES}\p{{Lu}}"
 _CONTACTS = (
     r"@|://|[wW]{3}\.|\d(?:\D*\d){4}|\d[a-z]? \p{Lu}|(?:straße|strasse|weg|platz|gasse|allee) \d"
     r"|\d,? (?:rue|avenue|boulevard|place) |(?:[Cc]alle|[Aa]venida|Av\.|Rua|Via|[Pp]laza|[Pp]iazza) .*\d"
 )
-_TITLES = (
-    r"\b(?:Mr|Mrs|Ms|Mx|Dr|Prof|Professor|Sir|Dame|Lady|Lord|Herr|Frau|Señora?|Madame|Monsieur|Mme|Signora?|Senhora?|"
-    r"President|Senator|Governor|Chancellor|Sheikh|Imam|Rabbi|Reverend)\.? \p{Lu}"
-)
 _HAN = (
     "名叫|叫做|叫作|名为|名為|名字|姓名|本名|原名|他叫|她叫|主席|总统|總統|总理|總理|作家|诗人|詩人|歌手|演员|演員|导演|導演|科学家|画家|企业家|"
-    "先生|女士|小姐|太太|夫人|同志|さん|氏|様|という|と名乗|ちゃん|くん"
+    r"先生|女士|小姐|太太|夫人|同志|さん|氏|様|という|と名乗|ちゃん|くん|^[\x{3400}-\x{9fff}]{3}是"
 )
 _HANGUL = "씨|님|선생|교수|박사|대통령|라는|라고|이름"
 _ARABIC = "اسمه|يدعى|تدعى|المدعو"
-_CALLED = (
-    r"\b(?i:named|called|nicknamed|known as|by the name of|namens|genannt|nommée?|appelée?|llamad[oa]|chamad[oa]|"
-    r"di nome|genaamd|name is|name was|name being|née|nee|alias|heißt|appelle|se llama|se chama|si chiama|heet)"
-    r"\W+\p{Lu}"
-)
-_BEHIND = r"\p{Lu}[\p{L}'’-]*,? (?:who is|then|now|the|a|an|our|former|current|first|der|die|le|la|el|il|o) "
-_CYRILLIC = r"[А-ЯЁІЇЄҐ][а-яёіїєґ’'-]+ [А-ЯЁІЇЄҐ]"
+#: A capital word that begins a sentence.
+_BEGINNING = r"(^|[.!?:]|\n)([\s\"“”‘’'(«]*)\p{Lu}\p{L}*"
+_NO_LETTERS = r"[^\p{L}]+"
 
 
 def rows_to_search(texts: pa.Array) -> list[int]:
@@ -55,56 +45,38 @@ def _in_escaped(texts: pa.Array, places: pa.Array) -> list[int]:
 
 
 def _rows_to_search(texts: pa.Array) -> list[int]:
-    places = pc.indices_nonzero(pc.match_substring_regex(texts, _loose()))
-    left = texts.take(places)
-    found = pc.or_(pc.match_substring_regex(left, _CONTACTS), _has_name(left))
-    for pattern in _tight():
-        found = pc.or_(found, pc.match_substring_regex(left, pattern))
-    found_rows: list[int] = places.filter(found).to_pylist()
-    return found_rows
+    found = pc.match_substring_regex(texts, _patterns())
+    left = pc.indices_nonzero(pc.invert(found))
+    of_names = _with_capitals(texts.take(left), left)
+    return sorted({*pc.indices_nonzero(found).to_pylist(), *of_names})
+
+
+def _with_capitals(texts: pa.Array, places: pa.Array) -> list[int]:
+    """The places of texts with a capital word that may be a name: within a sentence, or one that no list has."""
+    within = pc.replace_substring_regex(texts, _BEGINNING, r"\1\2")
+    known, harmless = _harmless()
+    found: set[int] = set()
+    for said, value_set in ((texts, known), (within, harmless)):
+        words = pc.split_pattern_regex(said, _NO_LETTERS)
+        flat, parents = pc.list_flatten(words), pc.list_parent_indices(words)
+        is_first_capital = pc.utf8_is_upper(pc.utf8_slice_codeunits(flat, 0, 1))
+        is_capital = pc.and_(is_first_capital, pc.greater(pc.utf8_length(flat), 1))
+        flat, parents = flat.filter(is_capital), parents.filter(is_capital)
+        is_name = pc.invert(pc.is_in(pc.utf8_lower(flat), value_set=value_set))
+        found.update(places.take(pc.unique(parents.filter(is_name))).to_pylist())
+    return list(found)
 
 
 @cache
-def _loose() -> str:
-    return f"{_CONTACTS}|{_CAPITALS}|{_foreign()}"
+def _harmless() -> tuple[pa.Array, pa.Array]:
+    """Words that name nobody where a sentence begins, and anywhere."""
+    lists, harmless = name_words(), harmless_words()
+    names = set[str]().union(*(lists[kind] for kind in ("given", "also_words", "surnames", "first_surnames")))
+    anywhere = harmless - names
+    return pa.array(sorted((lists["vocabulary"] - names) | anywhere)), pa.array(sorted(anywhere))
 
 
 @cache
-def _tight() -> tuple[str, ...]:
-    # Separate patterns: combined into one, RE2 takes ten times as long.
-    callings = "|".join(sorted(name_words()["callings"]))
-    return (
-        _foreign(),
-        _TITLES,
-        r"\p{Lu}\. ?\p{Lu}\.",
-        # Names are looked up without their accents.
-        r"\b\p{Lu}[a-zA-Z]*[^\x00-\x7f\P{L}]|[^\x00-\x7f\P{Lu}]\p{L}*",
-        rf"(?i:{SURNAME_ENDINGS}|\b(?:mc|mac|fitz|o['’]))",
-        _CALLED,
-        rf"\b(?i:{callings})\W+\p{{Lu}}",
-        _BEHIND,
-    )
-
-
-def _has_name(texts: pa.Array) -> pa.Array:
-    """Which texts have a capitalised word that is in a list of names."""
-    words = pc.split_pattern_regex(texts, r"[^\p{L}]+")
-    flat = pc.list_flatten(words)
-    is_name = pc.and_(
-        pc.utf8_is_upper(pc.utf8_slice_codeunits(flat, 0, 1)), pc.is_in(pc.utf8_lower(flat), value_set=_names())
-    )
-    places = pc.unique(pc.list_parent_indices(words).filter(is_name))
-    return pc.is_in(pa.array(range(len(texts)), places.type), value_set=places)
-
-
-@cache
-def _names() -> pa.Array:
-    lists = name_words()
-    kinds = ("given", "also_words", "surnames", "surname_words", "first_surnames")
-    return pa.array(sorted({word for kind in kinds for word in lists[kind]}))
-
-
-@cache
-def _foreign() -> str:
+def _patterns() -> str:
     families = "|".join(sorted(name_words()["devanagari"]["families"]))
-    return f"{_HAN}|{_HANGUL}|{_ARABIC}|{_CYRILLIC}|{families}"
+    return f"{_CONTACTS}|{_HAN}|{_HANGUL}|{_ARABIC}|{families}"

@@ -14,7 +14,7 @@ import pytest
 
 from populace.personas.rules import Policy, find_personal, personal_changes, personal_judge
 from populace.personas.rules.columns import ColumnKind, leftover
-from populace.personas.rules.personal import find_whole_names
+from populace.personas.rules.personal import find_record_names
 from populace.personas.rules.pseudonyms import Pseudonyms
 
 #: What the README says; the goal is .9 and .95.
@@ -61,8 +61,9 @@ def test_the_labelled_lines_are_whole() -> None:
 
 
 def test_names_in_biographies_are_found_as_often_as_the_readme_says() -> None:
-    recall, precision, faults = score_names("unseen")
-    assert (round(recall, 2), round(precision, 2)) == (RECALL, PRECISION), "\n".join(faults)
+    # The faults are not shown: nobody may tune a rule on this half.
+    recall, precision, _ = score_names("unseen")
+    assert (round(recall, 2), round(precision, 2)) == (RECALL, PRECISION)
 
 
 def test_parts_of_a_name_get_the_matching_part_of_its_pseudonym() -> None:
@@ -78,7 +79,7 @@ def test_a_name_in_a_column_is_replaced_in_every_text_of_its_row() -> None:
     kinds = {"name": ColumnKind.NAME, "backstory": ColumnKind.TEXT}
     now, _ = personal_changes(row, kinds, Pseudonyms())
     assert "Zzyzxon" not in now
-    judge = personal_judge(Policy.PSEUDONYMISE, Pseudonyms(), find_whole_names(row, kinds))
+    judge = personal_judge(Policy.PSEUDONYMISE, Pseudonyms(), find_record_names(row, kinds))
     said = judge("A friend of Zzyzxon, he bakes")
     assert said is not None
     assert "Zzyzxon" not in str(said.text)

@@ -1,0 +1,133 @@
+"""People of a record as entities: the forms of a name (parts, initials, inflections) that mean one person."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from .mentions import begins, has_deed_behind, is_place
+from .names import OWNER, PARTICLE, is_given, is_surname, is_word
+from .word_lists import folded, is_invented, name_words
+
+#: A word in any script, with combining marks, hyphens and apostrophes.
+_MARKED = r"(?:[^\W\d_]|[\u0300-\u036f])+"
+_WORD = re.compile(rf"{_MARKED}(?:['’‑-]{_MARKED})*")
+_PARTICLES = re.compile(rf"(?i:\b{PARTICLE}+)$")
+_BEHIND = re.compile(r" ([^\W\d_]\S*)")
+#: The fewest letters of a stem, and the most that an inflection adds or changes.
+_STEM, _ENDING = 4, 3
+_LAST_LATIN = 0x24F
+
+
+class People:
+    """The people whom a record names. A shorter form belongs to the first longer name that it fits."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._wholes: dict[tuple[str, ...], str] = {}
+        self._parts: dict[str, str] = {}
+        listed = {(words_of(name), name) for name in names if not is_invented(name)}
+        # Sorted, so that a form that fits two people is always the same one's.
+        for words, name in sorted(listed, key=lambda one: (-min(len(one[0]), 2), one)):
+            if words and (whole := self.whole_of(name)) == name:
+                self._wholes.setdefault(words, whole)
+                for word in words:
+                    for part in {word, *(re.split(r"['’‑-]", word) if len(word) > 2 else ())}:
+                        if len(part) > 1 and (len(part) > 2 or part == word) and part not in name_words()["titles"]:
+                            self._parts.setdefault(part, whole)
+
+    def whole_of(self, name: str) -> str:
+        """The longer name that this is a form of; the name itself where there is none."""
+        words = words_of(name)
+        if words in self._wholes:
+            return self._wholes[words]
+        for whole, said in self._wholes.items():
+            if words and len(words) <= len(whole) and _is_form(words, whole):
+                return said
+        return self._inflected(words[0]) or name if len(words) == 1 else name
+
+    def find(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """The places (end excluded) of parts of these names in a text, in any case and inflection, and whose they are."""
+        if not self._parts:
+            return
+        for whole in self._wholes.values():
+            if ord(whole[0]) > _LAST_LATIN and " " not in whole:
+                yield from ((m.start(), m.end(), whole) for m in re.finditer(re.escape(whole), text))
+        for token in _WORD.finditer(text):
+            word = folded(OWNER.sub("", token[0]))
+            whole = self._parts.get(word)
+            if whole is None and token[0][0].isupper():
+                whole = self._inflected(word)
+            if whole is not None and _is_meant(text, token, word):
+                owner, particles = OWNER.search(token[0]), _PARTICLES.search(text, 0, token.start())
+                start = particles.start() if particles and folded(particles[0]) in folded(whole) else token.start()
+                yield start, token.end() - (len(owner[0]) if owner else 0), whole
+
+    def _inflected(self, word: str) -> str | None:
+        if len(word) < _STEM or is_word(word) or is_place(word):
+            return None
+        for part, whole in self._parts.items():
+            shared = _shared(word, part)
+            is_ending = shared >= max(_STEM, len(part) - _ENDING) and len(word) - shared <= _ENDING
+            if is_ending and (word in (f"{part}s", f"{part}es") or not (is_given(word) or is_surname(word))):
+                return whole
+            if shared == len(word) and len(part) - shared > 1:  # Encarna, of Encarnación
+                return whole
+        return None
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """The words of a name without titles, cases and accents, its surname last."""
+    last, comma, first = name.partition(", ")
+    words = (folded(OWNER.sub("", word)) for word in _WORD.findall(f"{first} {last}" if comma else name))
+    return tuple(word for word in words if word not in name_words()["titles"] or len(word) < 2)
+
+
+def written_as(piece: str, whole: str, pseudonym: str) -> str:
+    """The pseudonym of a person in the form in which a piece of text has the name: whole, given name or surname."""
+    words, wholes = words_of(piece), words_of(whole)
+    if words == wholes or not words or " " not in pseudonym:
+        return pseudonym
+    first, *_, last = pseudonym.split(" ")
+    is_last = _shared(words[-1], wholes[-1]) >= min(_STEM, len(wholes[-1])) or words[-1] in wholes[-1].split("-")
+    if len(words) == 1:
+        return last if is_last else f"{first[0]}." if len(words[0]) == 1 else first
+    given = f"{first[0]}." if len(words[0]) == 1 else first
+    return f"{given} {last}" if is_last else given
+
+
+def _is_form(words: tuple[str, ...], whole: tuple[str, ...]) -> bool:
+    """Whether all words are words of the whole name, or initials before its surname."""
+    if len(words) == 1:
+        return len(words[0]) > 1 and (words[0] in whole or words[0] in whole[-1].split("-"))
+    if len(whole) < 2 or words[-1] != whole[-1]:
+        return set(words) < set(whole)
+    return all(
+        word in whole or (len(word) == 1 and any(one.startswith(word) for one in whole[:-1])) for word in words[:-1]
+    )
+
+
+def _is_meant(text: str, token: re.Match[str], word: str) -> bool:
+    """Whether a word that is a part of a name stands for the person here."""
+    lists = name_words()
+    is_ordinary = is_word(word) or word in lists["also_words"] or word in lists["surname_words"]
+    if not token[0][0].isupper() and ord(token[0][0]) <= _LAST_LATIN:
+        return not is_ordinary and len(word) > 2
+    behind = _BEHIND.match(text, token.end())
+    follows = folded(OWNER.sub("", behind[1].strip(".,;:!?"))) if behind and behind[1][0].isupper() else ""
+    if (
+        follows in lists["bodies"]
+        or text.startswith(" &", token.end())
+        or (follows and text.endswith("the ", 0, token.start()))
+    ):
+        return False
+    if OWNER.search(token[0]) or not (is_ordinary or is_place(word)):
+        return True
+    if has_deed_behind(text, token.end()) and not (is_place(word) and text.startswith((" is ", " was "), token.end())):
+        return True
+    is_place_here = is_place(word) and text.endswith(
+        (" in ", " at ", " to ", " from ", " the ", " been to "), 0, token.start()
+    )
+    return not (follows or is_place_here or begins(text, token.start()))
+
+
+def _shared(one: str, other: str) -> int:
+    """How many letters two words share from the beginning."""
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
