@@ -8,7 +8,7 @@ import duckdb
 from ..rules import Policy
 from ..rules.pseudonyms import Pseudonyms
 from .queries import registered, table_names
-from .redaction import clear_traces, judge_imports
+from .redaction import clear_traces, judge_imports, names_of_people
 from .schema import migrate_hub
 from .verdicts import add_rule_results
 
@@ -93,4 +93,6 @@ def write_details(
     if personal is not Policy.KEEP:
         about = [table["persona"].to_pylist() for table in tables.values() if "persona" in table.column_names]
         people = sorted({str(one) for column in about for one in column})
-        add_rule_results(con, [*judge_imports(con, personal, pseudonyms), *clear_traces(con, people, pseudonyms)])
+        names = names_of_people(con)
+        columns = judge_imports(con, personal, pseudonyms, names)
+        add_rule_results(con, [*columns, *clear_traces(con, people, pseudonyms, names)])

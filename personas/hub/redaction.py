@@ -53,7 +53,7 @@ UPDATE rule_results SET undone = NOT $redo
 WHERE rule = $rule AND outcome = 'rewritten' AND "column" IS NOT NULL AND undone = $redo
 """
 
-#: The names in the record of each person: in the description, the other columns and everything that was written of them.
+#: The names in the record of each person: in the description, the other columns and what was written of them.
 type NamesOf = Mapping[str, Sequence[str]]
 
 _NO_NAMES: NamesOf = {}

@@ -46,8 +46,8 @@ def rewrite_strings(
 ) -> str:
     """The text with each of its strings rewritten: in JSON those inside it, to any depth; otherwise the text itself.
 
-    Keys are kept unless `keys` is given, and so is every character outside the changed strings: order, white space, the form of numbers. With
-    `numbers`, numbers are passed to `rewrite` too, and become strings where they change.
+    Every character outside the changed strings is kept: order, white space, the form of numbers. With `numbers`,
+    numbers are passed to `rewrite` too, and become strings where they change; with `keys`, keys of several words.
     """
     if not _holds_json(text):
         return rewrite(path, text)

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
 
-from .mentions import begins, has_deed_behind, is_place
+from .context_words import context_words, has_deed_behind
+from .mentions import begins
 from .names import OWNER, PARTICLE, is_given, is_surname, is_word
 from .word_lists import folded, is_invented, name_words
 
@@ -11,7 +13,12 @@ from .word_lists import folded, is_invented, name_words
 _MARKED = r"(?:[^\W\d_]|[\u0300-\u036f])+"
 _WORD = re.compile(rf"{_MARKED}(?:['’‑-]{_MARKED})*")
 _PARTICLES = re.compile(rf"(?i:\b{PARTICLE}+)$")
+#: Before a word that is a name too, but not here: "in March", "the Jordan".
+_BEFORE_THINGS = re.compile(r"\b(?:the|a|an|in|on|at|every|each|last|next|this|since|until|early|late|no) $")
+_DIVIDED = re.compile(r"['’‑-]")
 _BEHIND = re.compile(r" ([^\W\d_]\S*)")
+#: The most characters of the particles before a surname.
+_BEFORE = 16
 #: The fewest letters of a stem, and the most that an inflection adds or changes.
 _STEM, _ENDING = 4, 3
 _LAST_LATIN = 0x24F
@@ -20,7 +27,9 @@ _LAST_LATIN = 0x24F
 class People:
     """The people whom a record names. A shorter form belongs to the first longer name that it fits."""
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], certain: Iterable[str] = ()) -> None:
+        """`certain` are those of the names whose parts count in small letters too."""
+        self._certain = {part for name in certain for word in words_of(name) for part in (word, *_DIVIDED.split(word))}
         self._wholes: dict[tuple[str, ...], str] = {}
         self._parts: dict[str, str] = {}
         listed = {(words_of(name), name) for name in names if not is_invented(name)}
@@ -29,8 +38,8 @@ class People:
             if words and (whole := self.whole_of(name)) == name:
                 self._wholes.setdefault(words, whole)
                 for word in words:
-                    for part in {word, *(re.split(r"['’‑-]", word) if len(word) > 2 else ())}:
-                        if len(part) > 1 and (len(part) > 2 or part == word) and part not in name_words()["titles"]:
+                    for part in {word, *(_DIVIDED.split(word) if len(word) > 2 else ())}:
+                        if len(part) > 1 and (len(part) > 2 or part == word) and part not in _no_parts():
                             self._parts.setdefault(part, whole)
 
     def whole_of(self, name: str) -> str:
@@ -44,24 +53,26 @@ class People:
         return self._inflected(words[0]) or name if len(words) == 1 else name
 
     def find(self, text: str) -> Iterator[tuple[int, int, str]]:
-        """The places (end excluded) of parts of these names in a text, in any case and inflection, and whose they are."""
-        if not self._parts:
-            return
+        """The places (end excluded) of these names and their parts in a text, inflected or not, and whose they are."""
         for whole in self._wholes.values():
+            # Scripts without spaces have no words to compare.
             if ord(whole[0]) > _LAST_LATIN and " " not in whole:
                 yield from ((m.start(), m.end(), whole) for m in re.finditer(re.escape(whole), text))
-        for token in _WORD.finditer(text):
+        for token in _WORD.finditer(text) if self._parts else ():
             word = folded(OWNER.sub("", token[0]))
-            whole = self._parts.get(word)
-            if whole is None and token[0][0].isupper():
-                whole = self._inflected(word)
-            if whole is not None and _is_meant(text, token, word):
-                owner, particles = OWNER.search(token[0]), _PARTICLES.search(text, 0, token.start())
-                start = particles.start() if particles and folded(particles[0]) in folded(whole) else token.start()
-                yield start, token.end() - (len(owner[0]) if owner else 0), whole
+            is_capital = token[0][0].isupper()
+            said = self._parts.get(word) or (self._inflected(word) if is_capital else None)
+            is_written = is_capital or ord(token[0][0]) > _LAST_LATIN or word in self._certain
+            if said is not None and is_written and _is_meant(text, token, word):
+                owner, particles = (
+                    OWNER.search(token[0]),
+                    _PARTICLES.search(text, max(0, token.start() - _BEFORE), token.start()),
+                )
+                start = particles.start() if particles and folded(particles[0]) in folded(said) else token.start()
+                yield start, token.end() - (len(owner[0]) if owner else 0), said
 
     def _inflected(self, word: str) -> str | None:
-        if len(word) < _STEM or is_word(word) or is_place(word):
+        if len(word) < _STEM or is_word(word) or context_words().is_place(word):
             return None
         for part, whole in self._parts.items():
             shared = _shared(word, part)
@@ -73,6 +84,31 @@ class People:
         return None
 
 
+@cache
+def _no_parts() -> frozenset[str]:
+    particles = (
+        "al",
+        "bin",
+        "da",
+        "das",
+        "de",
+        "del",
+        "della",
+        "den",
+        "der",
+        "di",
+        "do",
+        "dos",
+        "du",
+        "e",
+        "el",
+        "ibn",
+    )
+    others = ("la", "le", "st", "ten", "ter", "van", "von", "y", "zu", "zur")
+    return frozenset((*name_words()["titles"], *particles, *others))
+
+
+@lru_cache(maxsize=65_536)
 def words_of(name: str) -> tuple[str, ...]:
     """The words of a name without titles, cases and accents, its surname last."""
     last, comma, first = name.partition(", ")
@@ -106,26 +142,22 @@ def _is_form(words: tuple[str, ...], whole: tuple[str, ...]) -> bool:
 
 def _is_meant(text: str, token: re.Match[str], word: str) -> bool:
     """Whether a word that is a part of a name stands for the person here."""
-    lists = name_words()
+    lists, start, end = name_words(), token.start(), token.end()
     is_ordinary = is_word(word) or word in lists["also_words"] or word in lists["surname_words"]
     if not token[0][0].isupper() and ord(token[0][0]) <= _LAST_LATIN:
         return not is_ordinary and len(word) > 2
-    behind = _BEHIND.match(text, token.end())
+    behind = _BEHIND.match(text, end)
     follows = folded(OWNER.sub("", behind[1].strip(".,;:!?"))) if behind and behind[1][0].isupper() else ""
-    if (
-        follows in lists["bodies"]
-        or text.startswith(" &", token.end())
-        or (follows and text.endswith("the ", 0, token.start()))
-    ):
+    if follows in lists["bodies"] or text.startswith(" &", end) or (follows and text.endswith("the ", 0, start)):
         return False
-    if OWNER.search(token[0]) or not (is_ordinary or is_place(word)):
+    is_place = context_words().is_place(word)
+    if OWNER.search(token[0]) or not (is_ordinary or is_place):
         return True
-    if has_deed_behind(text, token.end()) and not (is_place(word) and text.startswith((" is ", " was "), token.end())):
-        return True
-    is_place_here = is_place(word) and text.endswith(
-        (" in ", " at ", " to ", " from ", " the ", " been to "), 0, token.start()
-    )
-    return not (follows or is_place_here or begins(text, token.start()))
+    if _BEFORE_THINGS.search(text, max(0, start - 10), start):
+        return False
+    if has_deed_behind(text, end):
+        return not (is_place and text.startswith((" is ", " was "), end))
+    return not (follows or (is_place and text.endswith((" to ", " from "), 0, start)) or begins(text, start))
 
 
 def _shared(one: str, other: str) -> int:

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
-from .word_lists import folded, is_invented, name_words
+from .word_lists import folded, is_invented, name_words, read_words
 
 _CYRILLIC = re.compile(r"(?<!\w)([А-ЯЁІЇЄҐ][а-яёіїєґ’'-]+)((?: [А-ЯЁІЇЄҐ](?:\.|[а-яёіїєґ’'-]+)){1,2})")
 _PATRONYMIC = re.compile(r"(?:ович|евич|ич|івна|ївна|овна|евна|йович|ьович)(?:[а-яії]{0,2})$")
@@ -69,9 +69,9 @@ def _cyrillic(text: str) -> Iterator[tuple[int, int]]:
             yield start, match.end()
     for match in _ONE_CYRILLIC.finditer(text):
         before = re.search(r"(\w+)\.? $", text[max(0, match.start() - 16) : match.start()])
-        if not (before and before[1].lower() in lists["named_after"]) and match[0].lower() not in lists["words"]:
-            if _stem(match[0]) in lists["given"]:
-                yield match.span()
+        is_other = (before and before[1].lower() in lists["named_after"]) or match[0].lower() in lists["words"]
+        if not is_other and _stem(match[0]) in lists["given"]:
+            yield match.span()
 
 
 def _stem(word: str) -> str:
@@ -107,6 +107,8 @@ def _patterns() -> tuple[re.Pattern[str], ...]:
     )
 
 
+#: Words whose kinds are remembered: the common ones of a corpus.
+_CACHED = 65_536
 #: The most words of a name after the first.
 _LONGEST = 3
 UPPER = "A-ZÀ-ÖØ-ÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮİĶĹĻĽŁŃŅŇŌŎŐŒŔŖŘŚŜŞȘŠŢȚŤŨŪŬŮŰŲŴŶŸŹŻŽƠƯ\u1e00-\u1eff"
@@ -147,6 +149,7 @@ SURNAME_ENDINGS = (
 )
 _SURNAME = re.compile(rf"\w{{2,}}(?:{SURNAME_ENDINGS})\Z|(?:mc|mac|fitz)[a-z]{{4,}}\Z|o['’][a-z]{{3,}}\Z")
 _DIVIDED = re.compile(r"['’‑-]")
+_OF = frozenset((" de ", " da ", " di ", " do ", " du ", " van ", " von "))
 #: Endings of inflected English words.
 _ENDINGS = ("s", "es", "ed", "ing", "er", "ers", "ly")
 #: Particles that may be capitalised within a name.
@@ -226,6 +229,8 @@ class _CapitalRun:
             (one in lists["others"] and not is_initial)
             or one in lists["titles"]
             or one in lists["named_before"]
+            or one in lists["relations"]
+            or (first == 0 and one in lists["sentence_words"] and _begins(self.text, self.tokens[0].start()))
             or folded(self._before(first)) in lists["places"] | lists["named_before"]
         ):
             return 0
@@ -233,9 +238,14 @@ class _CapitalRun:
         initials = sum(len(word) == 1 for word in self.words[first:])
         while last < min(len(self.words) - 1, first + _LONGEST + initials) and self._goes_on(first, last + 1):
             last += 1
-        while last > first and self.words[last] in _CAPITAL_PARTICLES:
+        while last > first and (self.words[last] in _CAPITAL_PARTICLES or self._is_from(last)):
             last -= 1
         return last if last > first and self._is_name(first, last) else 0
+
+    def _is_from(self, last: int) -> bool:
+        """Whether the last word is the town that somebody is of: "Moussa de Dakar"."""
+        between = self.text[self.tokens[last - 1].end() : self.tokens[last].start()]
+        return between in _OF and self.words[last] in _towns() and not is_surname(self.words[last])
 
     def _goes_on(self, first: int, number: int) -> bool:
         lists, word = name_words(), self.words[number]
@@ -297,12 +307,21 @@ class _CapitalRun:
         return not between.strip(" .")
 
 
+@cache
+def _towns() -> frozenset[str]:
+    return frozenset(read_words("places")["place_names"].split())
+
+
+@lru_cache(_CACHED)
 def is_given(word: str) -> bool:
+    """Whether a list has this word, or its first part, as a given name."""
     given = name_words()["given"]
     return word in given or _pieces(word)[0] in given
 
 
+@lru_cache(_CACHED)
 def is_surname(word: str) -> bool:
+    """Whether a list has this word as a surname, or it ends like one."""
     surnames = name_words()["surnames"]
     return bool(_SURNAME.match(word)) or word in surnames or any(piece in surnames for piece in _pieces(word))
 
@@ -317,7 +336,9 @@ def _is_namelike(word: str) -> bool:
     return not all(map(is_word, _pieces(word)))
 
 
+@lru_cache(_CACHED)
 def is_word(word: str) -> bool:
+    """Whether this is an English word, inflected or not."""
     words, others = name_words()["vocabulary"], name_words()["rare_surname_words"]
     stems = (word[: -len(end)] for end in _ENDINGS if word.endswith(end))
     return word in words or word in others or any(stem in words or f"{stem}e" in words for stem in stems)

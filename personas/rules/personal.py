@@ -1,8 +1,8 @@
 """Personal data in descriptions: contact details, numbers that identify, and people called by their full names.
 
-Detection is by patterns and by lists of common names. It finds what is written in the usual way and is no proof that a
-text is free of personal data: a single name, a name that is in no list and has no telling context, and names in scripts
-that are not known are not found.
+Detection is by patterns, by lists of common names and by context. It is no proof that a text is free of personal data:
+a name that is in no list and has no telling context, and names in scripts that are not known are not found. How much is
+found is measured in tests/personas/rules/test_biographies.py.
 """
 
 import re
@@ -51,11 +51,11 @@ def find_personal(text: str, wholes: Iterable[str] = ()) -> tuple[PersonalDataSp
 
     Parts and other forms of a name (a surname, a given name, initials) count wherever the text or its record has it.
     """
-    found = _found_alone(text)
+    found, wholes = _found_alone(text), tuple(wholes)
     names = [*wholes, *(text[piece.start : piece.end] for piece in found if piece.kind == "name")]
     if not names:
         return found
-    people = People(names)
+    people = People(names, certain=wholes)
     # First what was found in full: of two pieces that begin alike the longer one stays.
     found = _apart([*found, *(PersonalDataSpan("name", *piece) for piece in people.find(text))])
     return tuple(

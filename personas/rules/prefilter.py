@@ -9,7 +9,7 @@ from functools import cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .mentions import harmless_words
+from .context_words import harmless_words
 from .word_lists import name_words
 
 #: Patterns for RE2, which has no look-around.

@@ -1,24 +1,31 @@
 """Names in lines that read like biographies: recall over mentions, and precision.
 
-`lines/biographies_*.txt` were written and labelled before any rule was changed for them, and divided by a checksum of
-each line: rules may be tuned on one half, the other is only measured. People are invented. A mention stands in square
-brackets: every occurrence of a name or of a part of it (surname, given name, initials, plural of a family), without its
-title and the ending of its owner. Organisations, places, months, works, animals, ships and historical figures are no
-mentions, also where they carry a person's name.
+The halves `lines/biographies_tuning.txt` and `_unseen` were written and labelled before any rule was changed for
+them, and divided by a checksum of each line: rules may be tuned on one half, the other is only measured.
+`biographies_more`, `_third` and `_traps` were written later to tune on, each labelled before the rules that it
+changed. People are invented. A mention stands in square brackets: every occurrence of a name or of a part of it
+(surname, given name, initials, plural of a family), without its title and the ending of its owner. Organisations,
+places, months, works, animals, ships and historical figures are no mentions, also where they carry a person's name.
 """
 
+import json
 import re
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.rules import Policy, find_personal, personal_changes, personal_judge
 from populace.personas.rules.columns import ColumnKind, leftover
 from populace.personas.rules.personal import find_record_names
 from populace.personas.rules.pseudonyms import Pseudonyms
+from populace.personas.rules.word_lists import folded
 
-#: What the README says; the goal is .9 and .95.
-RECALL, PRECISION = 0.57, 0.94
+#: What docs/exporting.md says of the unseen half; the goal is .9 and .95.
+RECALL, PRECISION = 0.88, 0.93
 
 LINES = Path(__file__).with_name("lines")
 
@@ -66,6 +73,16 @@ def test_names_in_biographies_are_found_as_often_as_the_readme_says() -> None:
     assert (round(recall, 2), round(precision, 2)) == (RECALL, PRECISION)
 
 
+@pytest.mark.parametrize(
+    ("lines", "recall", "precision"),
+    [("tuning", 0.98, 0.98), ("more", 0.95, 0.98), ("third", 0.93, 0.97), ("traps", 0.9, 0.9)],
+)
+def test_what_rules_were_tuned_on_stays_found(lines: str, recall: float, precision: float) -> None:
+    found, right, faults = score_names(lines)
+    assert found >= recall, faults
+    assert right >= precision, faults
+
+
 def test_parts_of_a_name_get_the_matching_part_of_its_pseudonym() -> None:
     text = "Miriam Adeyemi maps rivers. Adeyemi's mother calls Miriam a fish."
     now, _ = personal_changes(text, pseudonyms=Pseudonyms())
@@ -83,6 +100,57 @@ def test_a_name_in_a_column_is_replaced_in_every_text_of_its_row() -> None:
     said = judge("A friend of Zzyzxon, he bakes")
     assert said is not None
     assert "Zzyzxon" not in str(said.text)
+
+
+_GIVEN = ("Miriam", "José", "Zuzanna", "Anneliese", "Tadeusz", "Chidi", "Søren", "Oluwaseun")
+_SURNAMES = ("Adeyemi", "Kołodziejczyk", "O'Flaherty", "Vandersteen-Lund", "Echeverría", "Hämäläinen", "van den Broek")
+_FORMS = (
+    "{first} {last}", "{last}", "{first}", "{first}'s", "{last}'s", "{last}s", "{first[0]}. {last}", "{last}, {first}",
+    "Dr. {last}", "{upper}", "{lower}", "{last_upper}", "{last_lower}",
+)  # fmt: skip
+_FRAMES = ("Nobody knew where {} came from.", "{} bakes bread, and {} never says why.", "Ask {}, or {}!", "({}; {})")
+
+
+def _forms(first: str, last: str, form: str) -> str:
+    whole = f"{first} {last}"
+    cases = {"upper": whole.upper(), "lower": whole.lower(), "last_upper": last.upper(), "last_lower": last.lower()}
+    return form.format(first=first, last=last, **cases)
+
+
+@holds(
+    st.sampled_from(_GIVEN), st.sampled_from(_SURNAMES), st.lists(st.sampled_from(_FORMS), min_size=2, max_size=2),
+    st.sampled_from(_FRAMES), st.sampled_from(("NFC", "NFD")),
+)  # fmt: skip
+def test_no_form_of_the_name_in_its_column_stays_in_a_row(
+    first: str, last: str, forms: list[str], frame: str, normal: Literal["NFC", "NFD"]
+) -> None:
+    story = unicodedata.normalize(normal, frame.format(*(_forms(first, last, form) for form in forms)))
+    row = json.dumps({"name": f"{first} {last}", "backstory": story}, ensure_ascii=False)
+    kinds = {"name": ColumnKind.NAME, "backstory": ColumnKind.TEXT}
+    now, _ = personal_changes(row, kinds, Pseudonyms())
+    left = folded(unicodedata.normalize("NFC", json.loads(now)["backstory"]))
+    surname = re.split("[ -]", folded(last))[-1]
+    assert not re.search(rf"\b({folded(first)}|{surname})\b", left), (story, now)
+    # What has been replaced is found no more.
+    assert personal_changes(now, kinds, Pseudonyms())[1] == ()
+
+
+def test_two_people_with_one_surname_stay_two_and_the_surname_alone_is_always_the_same_ones() -> None:
+    names, seen = Pseudonyms(), set()
+    for text in ("Lorenzo Vasquez met Ana Vasquez. Vasquez left.", "Ana Vasquez met Lorenzo Vasquez. Vasquez left."):
+        now, _ = personal_changes(text, pseudonyms=names)
+        one, _, other = now.partition(" met ")
+        other, _, alone = other.partition(". ")[0], "", now.rpartition(". ")[2].split(" ")[0]
+        assert one != other
+        seen.add(alone)
+    assert len(seen) == 1
+
+
+def test_names_in_keys_are_replaced_where_keys_may_change() -> None:
+    text = '{"friends": {"Miriam Adeyemi": "a neighbour"}, "note": "Adeyemi bakes"}'
+    now, _ = personal_changes(text, {}, Pseudonyms(), with_keys=True)
+    assert "Adeyemi" not in now
+    assert "Miriam Adeyemi" in personal_changes(text, {}, Pseudonyms())[0]
 
 
 @pytest.mark.parametrize(
