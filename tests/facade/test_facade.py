@@ -175,7 +175,7 @@ def interrupt_once_asked(model: Slow) -> None:
 
 def test_ctrl_c_leaves_a_paused_run(tmp_path: Path) -> None:
     path = tmp_path / "e.duckdb"
-    slow = Slow(seconds=600)
+    slow = Slow(seconds=60)
     interrupting = threading.Thread(target=interrupt_once_asked, args=(slow,), daemon=True)
     interrupting.start()
     with pytest.raises(KeyboardInterrupt):
