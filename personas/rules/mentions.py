@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .context import NEVER, Context, is_sure_title
-from .context_words import context_words
+from .context_words import ContextWords, context_words
 from .names import CAPITAL, LETTER, OWNER, PARTICLE, UPPER, is_given, is_surname, is_word
 from .word_lists import folded, is_invented, name_words
 
@@ -35,18 +35,26 @@ _EPITHETS = frozenset(("big", "little", "old", "young"))
 def find_mentions(text: str, taken: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """The places of names (end excluded) that do not overlap those that were found already."""
     found = [*taken]
-    is_english = context_words().is_english(text)
+    lists = context_words()
     for start, end in _by_form(text):
         if _is_free(start, end, found):
             found.append((start, end))
             yield start, end
-    runs = [run for match in _RUN.finditer(text) for run in _split(text, match, found, is_english=is_english)]
+    # Most texts have no capital but that of a usual word at the beginning.
+    matches = [match for match in _RUN.finditer(text) if not _is_usual(match[0].lower(), lists)]
+    is_english = bool(matches) and lists.is_english(text)
+    runs = [run for match in matches for run in _split(text, match, found, is_english=is_english)]
     for run, points in [(run, run.points()) for run in runs]:
         start, end = run.span
         is_name = points >= _ENOUGH or (points > 0 and _is_listed(text, start, end, found))
         if is_name and not is_invented(text[start:end]):
             found.append((start, end))
             yield start, end
+
+
+def _is_usual(word: str, lists: ContextWords) -> bool:
+    """Whether this is one usual word of English, and no plural."""
+    return word in lists.english and word[-1] != "s"
 
 
 def begins(text: str, start: int) -> bool:
