@@ -32,6 +32,8 @@ class People:
         self._certain = {part for name in certain for word in words_of(name) for part in (word, *_DIVIDED.split(word))}
         self._wholes: dict[tuple[str, ...], str] = {}
         self._parts: dict[str, str] = {}
+        #: Parts by the letters that an inflected form has too.
+        self._stems: dict[str, list[str]] = {}
         listed = {(words_of(name), name) for name in names if not is_invented(name)}
         # Sorted, so that a form that fits two people is always the same one's.
         for words, name in sorted(listed, key=lambda one: (-min(len(one[0]), 2), one)):
@@ -39,8 +41,10 @@ class People:
                 self._wholes.setdefault(words, whole)
                 for word in words:
                     for part in {word, *(_DIVIDED.split(word) if len(word) > 2 else ())}:
-                        if len(part) > 1 and (len(part) > 2 or part == word) and part not in _no_parts():
-                            self._parts.setdefault(part, whole)
+                        is_part = len(part) > 1 and (len(part) > 2 or part == word) and part not in _no_parts()
+                        if is_part and part not in self._parts:
+                            self._parts[part] = whole
+                            self._stems.setdefault(part[:_STEM], []).append(part)
 
     def whole_of(self, name: str) -> str:
         """The longer name that this is a form of; the name itself where there is none."""
@@ -72,10 +76,11 @@ class People:
                 yield start, token.end() - (len(owner[0]) if owner else 0), said
 
     def _inflected(self, word: str) -> str | None:
-        if len(word) < _STEM or is_word(word) or context_words().is_place(word):
+        near = self._stems.get(word[:_STEM], ())
+        if not near or len(word) < _STEM or is_word(word) or context_words().is_place(word):
             return None
-        for part, whole in self._parts.items():
-            shared = _shared(word, part)
+        for part in near:
+            whole, shared = self._parts[part], _shared(word, part)
             is_ending = shared >= max(_STEM, len(part) - _ENDING) and len(word) - shared <= _ENDING
             if is_ending and (word in (f"{part}s", f"{part}es") or not (is_given(word) or is_surname(word))):
                 return whole
@@ -86,26 +91,8 @@ class People:
 
 @cache
 def _no_parts() -> frozenset[str]:
-    particles = (
-        "al",
-        "bin",
-        "da",
-        "das",
-        "de",
-        "del",
-        "della",
-        "den",
-        "der",
-        "di",
-        "do",
-        "dos",
-        "du",
-        "e",
-        "el",
-        "ibn",
-    )
-    others = ("la", "le", "st", "ten", "ter", "van", "von", "y", "zu", "zur")
-    return frozenset((*name_words()["titles"], *particles, *others))
+    particles = "al bin da das de del della den der di do dos du e el ibn la le st ten ter van von y zu zur"
+    return frozenset((*name_words()["titles"], *particles.split()))
 
 
 @lru_cache(maxsize=65_536)
