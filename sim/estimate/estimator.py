@@ -274,6 +274,9 @@ def estimate_job(job: Job, sampling: Sampling) -> Estimate:
         drawn = job.draw(number, limits)
     except PausedError as error:
         raise RunError(f"The sample could not be asked: {error} {parameter('sample', 0)} estimates without.") from error
+    if sampling.number is None and drawn.sent < ENOUGH and not drawn.stopped:
+        sampling.announce(f"The sample took {drawn.sent} calls, too few to tell the rest by; what follows is computed.")
+        return found
     _check_answered(drawn, job.models)
     sampled = Sampled(
         drawn, job.counted, job.asked, job.models.prices, job.reference and job.reference(number), job.basis(drawn)

@@ -58,3 +58,16 @@ def test_a_real_model_is_asked_a_sample_by_default_and_what_that_costs_at_most_i
 )
 def test_what_cannot_be_is_one_sentence(ask: Ask, option: tuple[str, object], words: str) -> None:
     ask(*SMALL, *option).complains(2, words)
+
+
+def test_where_a_sample_is_too_small_to_tell_the_rest_the_range_is_computed(
+    ask: Ask, openai_server: OpenAIServer
+) -> None:
+    assert ask("grow", "--hub", "town.duckdb", "--limit", 60, "--hops", 1).code == 0
+    where = ("--model", "openai:test", "--base-url", openai_server.base_url)
+    said = ask(
+        "grow", "--hub", "more.duckdb", "--people", "town.duckdb", "--limit", 100, "--hops", 1, *where, "--estimate"
+    )
+    assert said.code == 0, said
+    assert openai_server.calls < 3
+    assert f"The sample took {openai_server.calls} calls, too few to tell the rest by" in said.complaint
