@@ -97,11 +97,17 @@ _LARGEST = 0x3FFFF
 @cache
 def _table(kind: str) -> Flags:
     """By code point whether a character stands alone as a word (`unspaced`), is a Chinese numeral, or is a digit."""
-    everything = "".join(map(chr, range(_LARGEST)))
-    pattern = {"unspaced": f"[{UNSPACED}]", "numeral": f"[{_NUMERALS}]", "digit": r"\d"}[kind]
+    pattern = {"unspaced": f"[{UNSPACED}]+", "numeral": f"[{_NUMERALS}]+", "digit": r"\d+"}[kind]
     found = np.zeros(_LARGEST + 1, dtype=np.bool_)
-    found[[match.start() for match in re.finditer(pattern, everything)]] = True
+    for match in re.finditer(pattern, _everything()):
+        found[match.start() : match.end()] = True
     return found
+
+
+@cache
+def _everything() -> str:
+    """All characters of the tables, each at its code point."""
+    return "".join(map(chr, range(_LARGEST)))
 
 
 def are_unspaced(orders: Orders) -> Flags:

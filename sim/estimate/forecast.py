@@ -9,7 +9,7 @@ import numpy as np
 from ...agents.gateway.budget import Prices
 from ..runfile.job_rows import Unit
 from .dry_run import Answered, DryRun
-from .intervals import ENOUGH, Interval, Numbers, Part, Share, predict_total, share_interval
+from .intervals import ENOUGH, AcceptedShare, Interval, Numbers, Part, predict_total, share_interval
 from .purposes import MEASURES, REVISION, Asked, Counted, Purpose, add_purposes, mean_of, stage_of
 
 #: How much more or less than a sample shows requests of a society may take: as answers shape later prompts, and in
@@ -26,7 +26,7 @@ class Items:
     sampled: float
     clusters: int
     #: Of a task: how many outputs were accepted; they are the items, and as many are made as it takes.
-    share: Share | None = None
+    share: AcceptedShare | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class _Group:
     whole: dict[str, float] = field(default_factory=dict)
     units: dict[str, Numbers] = field(default_factory=dict)
     took: dict[str, dict[str, Numbers | None]] = field(default_factory=dict)
-    share: Share | None = None
+    share: AcceptedShare | None = None
     wider: float = 0.0
     #: Requests of a sample in which none was asked for again; 0 where some were, whose spread shows it.
     at_once: int = 0
@@ -182,7 +182,7 @@ class Sampled:
         share = None
         relations, born = self.run.found
         if names == ["persona_to_persona"] and born:
-            share = Share(min(born, relations), relations, max(1.0, self._whole(names[0])))
+            share = AcceptedShare(min(born, relations), relations, max(1.0, self._whole(names[0])))
         group = _Group(clusters, share=share, wider=self._unknown(answers), at_once=_at_once(answers))
         for name in names:
             asking = [a for one in self._asking(name) for a in self.run.of(one)]

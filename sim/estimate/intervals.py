@@ -77,7 +77,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class AcceptedShare:
     """How many of those tried in the sample count; the whole job tries until `wanted` do."""
 
     hits: int
@@ -88,7 +88,7 @@ class Share:
 
 
 def predict_total(
-    parts: Sequence[Part], clusters: int, share: Share | None = None, *, wider: float = 0.0, at_once: int = 0
+    parts: Sequence[Part], clusters: int, share: AcceptedShare | None = None, *, wider: float = 0.0, at_once: int = 0
 ) -> Interval:
     """What the whole job will take, with a confidence of 90 %; the sample has `clusters`, at least `ENOUGH`.
 
@@ -115,7 +115,7 @@ def predict_total(
     return Interval(mid / math.exp(math.sqrt(down)) * (1 - wider), mid * math.exp(math.sqrt(up)) * (1 + wider), mid)
 
 
-def _with_share(reach: float, share: Share, off: Numbers) -> tuple[float, float]:
+def _with_share(reach: float, share: AcceptedShare, off: Numbers) -> tuple[float, float]:
     """The squares of how far the logarithm of the total reaches up and down, the share's error included."""
     found, known = share.hits / share.tried, share_interval(share.hits, share.tried)
     least, most = math.log(found / known.low), math.log(known.high / found)

@@ -24,7 +24,7 @@ from .dry_run import DryRun, Scale, dry_run
 from .estimator import SAMPLED_CALLS, Estimate, Job, Models, Sampling, estimate_job
 from .forecast import Items
 from .funnel import JobsBehind, LaterJobs, check_yields, share_of
-from .intervals import Interval, Share, share_interval
+from .intervals import AcceptedShare, Interval, share_interval
 from .purposes import Asked, Counted, Purpose, add_purposes
 
 #: Turns up to which the whole society has a dry run, at some 3 ms each, and people up to whom it is grown.
@@ -235,7 +235,7 @@ class _Making(_Society):
 
     def _basis(self, drawn: DryRun) -> Items:
         n, made = self.scenario.settings.n, drawn.yields[0]
-        return Items(n * made.rows / made.accepted, made.rows, made.rows, Share(made.accepted, made.rows, n))
+        return Items(n * made.rows / made.accepted, made.rows, made.rows, AcceptedShare(made.accepted, made.rows, n))
 
 
 def _dearest(job: Job, calls: int) -> Purpose:

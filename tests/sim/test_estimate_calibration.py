@@ -15,7 +15,7 @@ import populace
 from populace.agents.gateway.budget import Prices
 from populace.scenarios.instruction.task import InstructionTask
 from populace.sim.estimate import Estimate, estimate
-from populace.sim.estimate.intervals import Part, Share, predict_total
+from populace.sim.estimate.intervals import AcceptedShare, Part, predict_total
 from populace.sim.growth import Growth
 from populace.sim.society import Society
 
@@ -46,7 +46,7 @@ def coverage(jobs: int, sample: int, rows: int, *how: float, seed: int = 0) -> t
         counts, tokens = drawn(rng, sample, *how)
         if not counts.any():
             continue  # of which the estimate says that nothing can be told
-        share = Share(int(counts.sum()), sample, rows, counts.astype(float))
+        share = AcceptedShare(int(counts.sum()), sample, rows, counts.astype(float))
         part = Part(rows * sample / share.hits, np.ones(sample), tokens)
         found = predict_total([part], sample, share)
         held.append(whole(rng, rows, *how) in found)
