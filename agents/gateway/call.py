@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 import orjson
@@ -49,6 +50,8 @@ def split_request(messages: Iterable[tuple[str, str]], schema: str | None = None
     return tuple([_part_of(*one) for one in (parts if schema is None else [*parts, ("schema", schema)])])
 
 
+# Most parts of a request are those of the requests before it.
+@lru_cache(maxsize=256)
 def _part_of(role: str, text: str) -> RequestPart:
     digest = hashlib.blake2b(f"{role}\0{text}".encode(errors="surrogatepass"), digest_size=8).digest()
     return RequestPart(int.from_bytes(digest) >> 1, role, text)

@@ -41,8 +41,10 @@ def read_json_answer(text: str, *, repair: bool = True) -> tuple[object, tuple[s
         return _one_object(text, repair=repair)
 
 
-def find_control_character(value: object) -> str:
-    """Where a JSON value or a text holds a control character, and which one, in a sentence; empty where none is."""
+def find_control_character(value: object, text: str) -> str:
+    """Where a value read from `text` holds a control character, and which one, in a sentence; empty where none is."""
+    if "\\" not in text and _CONTROL.search(text) is None:
+        return ""  # without an escape, a value holds no character that its text has not
     return next(_control_characters(value, ()), "")
 
 

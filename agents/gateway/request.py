@@ -75,7 +75,7 @@ def judge[T](
         return ParsedReply(error.outcome, reason=str(error), complaint=str(error))
     if schema.text_form is not None and is_cut:
         return _cut(text)  # where a text ends, nothing else shows
-    if repair and (found := find_control_character(parsed)):
+    if repair and (found := find_control_character(parsed, text)):
         return ParsedReply(
             Outcome.CONTROL_CHARACTERS, reason=f"In the answer {found}.", complaint=f"{found}; {_PLAINLY}"
         )

@@ -42,10 +42,11 @@ def read_orders(words: Hashes, leads: Ints, ends: Ints, *, always: bool) -> Orde
     the order counts only if `always`.
     """
     starts = ends - np.diff(ends, prepend=0)
-    single, numeral, digit = (_table(kind)[np.minimum(leads, _LARGEST)] for kind in ("unspaced", "numeral", "digit"))
-    unspaced = 2 * _sums(single.astype(np.int64), starts, ends) > ends - starts
+    leads = np.minimum(leads, _LARGEST)
+    unspaced = 2 * _sums(_table("unspaced")[leads].astype(np.int64), starts, ends) > ends - starts
     if not (always or unspaced.any()):
         return NO_ORDERS
+    numeral, digit = _table("numeral")[leads], _table("digit")[leads]
     found = np.zeros(len(ends), dtype=ORDER)
     found["numbers"] = _sequences(words, _are_numbers(leads, numeral, digit, ends), starts, ends) & ~np.uint64(3)
     found["numbers"] |= _COUNTS | np.where(unspaced, _UNSPACED_TEXT, np.uint64(0))
@@ -107,7 +108,7 @@ def _table(kind: str) -> Flags:
 @cache
 def _everything() -> str:
     """All characters of the tables, each at its code point."""
-    return "".join(map(chr, range(_LARGEST)))
+    return np.arange(_LARGEST, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
 
 
 def are_unspaced(orders: Orders) -> Flags:
