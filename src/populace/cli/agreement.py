@@ -16,11 +16,12 @@ _PATH = click.Path(path_type=Path)
 @click.option("--seed", type=int, default=0, show_default=True, help="Intervals are drawn by it.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 def agreement(run_path: Path, labels: Path | None, seed: int, as_json: bool) -> None:
-    """How far the graders of RUN agree, by its latest grading: Krippendorff's alpha by criterion and pair of graders.
+    """Measure how far graders agree with each other and people.
 
-    With --labels also how far they agree with people: accuracy, weighted kappa, rank correlation, which labels are
-    taken for which, and where a threshold could lie. FILE has a row for each output, with `emission` (its number) or
-    `text`, a label for each criterion, and, for the threshold, `accepted` (yes or no). No model is asked.
+    Krippendorff's alpha by criterion and pair of graders, for the latest grading of RUN. With --labels also accuracy,
+    weighted kappa, rank correlation, a confusion table and a suggested threshold. The labels file has one row per
+    output: `emission` (its number) or `text`, a label per criterion, and `accepted` (yes or no) for the threshold. No
+    model is asked.
     """
     from populace.analysis.agreement import describe_agreement, measure_agreement, read_graded
     from populace.analysis.calibration import calibrate, describe_calibration, notes_on_calibration, read_labels
@@ -59,11 +60,11 @@ def _show_json(found: Any) -> None:
 @click.option("--margin", type=float, default=0.1, show_default=True, help="Least difference of the two scores.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 def prefer(run_path: Path, by: Any, margin: float, as_json: bool) -> None:
-    """Pair the best with the worst of what RUN has made for one prompt: preferences to train on.
+    """Pair the best with the worst output for one prompt.
 
-    Candidates are the responses of `populace grade --responses`, or the outputs that one person made of one kind
-    (`make --per-persona`). The pairs are rows of `preferences`; `populace export --format dpo` writes them. Shown
-    beside them: how often the longer answer won, and of comparisons how often the place decided. No model is asked.
+    Candidates are the responses of `populace grade --responses`, or several outputs of one persona
+    (`make --per-persona`). Pairs are rows of `preferences`; `populace export --format dpo` writes them. The result
+    shows how often the longer answer won and, for comparisons, how often the position decided. No model is asked.
     """
     from shlex import quote
 

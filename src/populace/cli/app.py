@@ -1,4 +1,4 @@
-"""The command `populace`: every command by its name."""
+"""The command line: all commands, by section."""
 
 import os
 import sys
@@ -29,51 +29,46 @@ from . import (
 )
 from .guard import guarded
 
+#: The commands in the order of `populace --help`, by what they are for.
+_SECTIONS: dict[str, tuple[click.Command, ...]] = {
+    "Create": (run.run, make.make, grow.grow, experiment.experiment),
+    "Continue": (resume.resume, replay.fork),
+    "Ask": (read.report, read.sql, survey.survey, survey.ask, replay.compare),
+    "Data": (
+        *(export.export, diversity.funnel, solve.solve, grade.grade, agreement.agreement, agreement.prefer),
+        *(diversity.diversity, diversity.coverage, decontaminate.decontaminate, export.split, solve.evaluate),
+    ),
+    "People": (hub.hub,),
+    "Look up": (run.estimate, read.scenarios, read.prompts, read.schema),
+    "Check": (read.doctor, replay.replay, survey.drift, validate.validate),
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+
+class _Sections(click.Group):
+    """A group whose help lists the commands by section, each with its whole summary."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, commands in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(str(command.name), command.get_short_help_str(60)) for command in commands])
+
+
+@click.group(cls=_Sections, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="populace")
 def cli() -> None:
-    """Grow a society of personas, let it live, and ask what happened in SQL."""
+    """Turn texts into personas, connect them into a social network, and put an LLM agent behind each one.
+
+    Make diverse synthetic data, test an idea on a simulated society, or populate a game world. Every prompt, answer and
+    cost is logged to one DuckDB file that you can query.
+    """
 
 
-for command in (
-    run.run,
-    resume.resume,
-    grow.grow,
-    make.make,
-    experiment.experiment,
-    solve.solve,
-    survey.survey,
-    survey.ask,
-    survey.drift,
-    grade.grade,
-    agreement.agreement,
-    agreement.prefer,
-    solve.evaluate,
-    run.estimate,
-    read.doctor,
-    replay.fork,
-    replay.replay,
-    replay.compare,
-    read.sql,
-    read.report,
-    diversity.funnel,
-    diversity.diversity,
-    diversity.coverage,
-    decontaminate.decontaminate,
-    hub.hub,
-    export.export,
-    export.split,
-    read.scenarios,
-    read.schema,
-    validate.validate,
-    read.prompts,
-):
+for command in (command for section in _SECTIONS.values() for command in section):
     cli.add_command(command)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line on these arguments, or the process's own, and exit."""
+    """Run the command line with `argv`, or the arguments of the process, and exit."""
     code = guarded(cli, argv, name="populace")
     limits = sys.modules.get("populace.personas.user_sql")
     if limits is not None and limits.has_unstoppable_query():

@@ -43,17 +43,18 @@ def decontaminate(
     cosine: float,
     **options: Any,
 ) -> None:
-    """Reject outputs of RUN that share text with benchmarks, problems as well as solutions and responses.
+    """Reject outputs that share text with benchmarks.
 
-    A FILE is JSONL, CSV, Parquet, plain text (a text a line), a folder of these, a run file or a hub. The columns with
-    the usual names (problem, question, solution, messages ...) count, unless --column names others.
+    FILE is JSONL, CSV, Parquet, plain text (one text per line), a folder of these, a run file or a hub. Columns with
+    the usual names (problem, question, solution, messages ...) are compared unless --column names others. Problems,
+    solutions and responses of RUN are all checked.
 
-    Two texts overlap when they have 13 words in a row in common (--ngram); where one of them is shorter, 8; and below 8
-    words when they are the same. N-grams that more than 10 texts of the benchmarks have do not count. With --embeddings
-    texts that mean the same count too.
+    Two texts overlap if they share 13 consecutive words (--ngram), or 8 if one of them is shorter than 13; texts below
+    8 words must be equal. N-grams in more than 10 benchmark texts are ignored. With --embeddings, texts that mean the
+    same count too.
 
-    Each verdict is a row of the table checks, with file, row and words; the output stays, and the view outputs calls it
-    rejected. --undo takes the verdicts back.
+    Each verdict is a row of `checks` with file, row and words. The output stays in the file, and the view `outputs`
+    lists it as rejected. --undo takes the verdicts back.
     """
     from populace.analysis.contamination import (
         CHECK,

@@ -129,16 +129,16 @@ def diversity(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """How different the accepted outputs of RUN are: by words, and with an embedding model by meaning.
+    """Measure how different the accepted outputs are.
 
-    By words: distinct-n, self-BLEU, compression ratio, likeness to the nearest other output, clusters, and the share of
-    the latest 500 that is new. With --embeddings also the Vendi score, nearest outputs and clusters by meaning, and the
-    similarity study of the Persona Hub paper (Figure 10): pairs of personas that are .4, .6, .8 and .9 alike, and how
-    alike their outputs are, beside the paper's numbers. For vectors as in the paper, name
+    By words: distinct-n, self-BLEU, compression ratio, similarity to the nearest other output, clusters, and the share
+    of new texts in the latest 500. With --embeddings also the Vendi score, nearest outputs and clusters by meaning, and
+    the similarity study of the Persona Hub paper (Figure 10): pairs of personas that are .4, .6, .8 and .9 similar, and
+    how similar their outputs are, beside the paper's numbers. For vectors as in the paper, use
     openai:text-embedding-3-small@512 and make the run with --temperature 0.
 
-    Vectors are fetched as a job in RUN itself: kept there, never paid for twice, and resumed with `populace resume`.
-    They are used from then on without --embeddings.
+    Vectors are fetched by a job in RUN, stored there, and used from then on without --embeddings. `populace resume`
+    continues a job that was stopped; no vector is paid for twice.
     """
     from populace.analysis.diversity.picture import WHAT, write_diversity_picture
     from populace.analysis.diversity.report import describe_diversity, measure_diversity, notes_on
@@ -171,10 +171,11 @@ def diversity(
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 @shared_option
 def funnel(run_path: Path, picture: Path | None, as_json: bool) -> None:
-    """The yield of RUN by stage: turns, answers, outputs, what each check rejected, near-duplicates, accepted outputs.
+    """Show the yield by stage, and why rows were rejected.
 
-    Below it what the calls took, by what they were for and by model role, with the accepted outputs for a dollar and
-    for 1,000 tokens. What is not known (prices, tokens) counts as unknown. A run that is still going shows what it has.
+    Stages are turns, answers, outputs, checks, near-duplicates and accepted outputs. A second table has calls and
+    cost by purpose and model role, with accepted outputs per dollar and per 1,000 tokens. Unknown prices and tokens
+    are shown as unknown. Works on a run in progress.
     """
     from populace.analysis.funnel import WHAT, describe_funnel, notes_on_funnel, read_funnel, write_funnel_picture
     from populace.analysis.page import check_run_picture
@@ -220,13 +221,12 @@ def coverage(
     n: int,
     **options: Any,
 ) -> None:
-    """Which topics of a taxonomy the accepted outputs of a run, or the people of a hub, reached beyond chance.
+    """Find the topics that outputs or personas reach or miss.
 
-    The taxonomy is a file: nested JSON, TOML or YAML, or a path a line (Food / Baking: bread, oven). A topic is held by
-    an output with a term of it and further words of terms of its field; with --embeddings by one whose vector is near
-    its own. It counts as reached where more outputs hold it than chance explains. For topics that were not reached the
-    people nearest to them are named, and --seeds writes texts from which `populace grow` makes people who know them.
-    --beside compares files at one number of outputs, as a run of the same task without personas, or a wider hub.
+    The taxonomy is nested JSON, TOML or YAML, or a text file with a path per line (Food / Baking: bread, oven).
+    A topic counts as reached if more texts are near it than chance explains. For each missed topic the nearest
+    personas are named, and --seeds writes texts that `populace grow` turns into personas who know it. --beside compares
+    files at an equal number of texts, for example a run of the same task without personas.
     """
     from populace.analysis.coverage import (
         cover_by_meaning,

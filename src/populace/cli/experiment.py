@@ -73,10 +73,11 @@ def experiment(
     no_cache: bool,
     **options: Any,
 ) -> None:
-    """Run the experiment that the Python FILE declares: each arm as often as it has replicates.
+    """Compare conditions over several runs.
 
-    All runs are in one folder, with a merged file that answers SQL. Given again, it goes on where it stopped; finished,
-    it shows what was found. Limits hold for all runs together. FILE may be the folder of a finished experiment.
+    FILE is a Python file that declares an Experiment, or the folder of a finished one. Each arm runs once per
+    replicate. All runs go to one folder with a merged file. The same command continues where it stopped, and shows
+    the result when finished. Limits apply to all runs together.
     """
     from dataclasses import replace
 

@@ -113,18 +113,18 @@ def _side_options(prefix: str = "") -> Callable[[Command], Command]:
 @click.option("--push", metavar="OWNER/NAME", help="Upload the folder to a private data set of the Hugging Face hub.")
 @shared_option
 def export(paths: tuple[Path, ...], **options: Any) -> None:
-    """Write what runs made as a data set: accepted outputs, each with where it comes from.
+    """Write accepted outputs as a dataset or game files.
 
-    FILE is JSONL, CSV or Parquet by its ending, also compressed (.jsonl.gz); a name without ending is a folder with
-    README.md and data/*.parquet, which `datasets.load_dataset` reads. A folder whose export was stopped is continued
-    by the same command. A card with counts, yields, models and licences is written with each.
+    FILE is JSONL, CSV or Parquet by its ending, optionally compressed (.jsonl.gz). A name without an ending is a folder
+    with README.md and data/*.parquet, which `datasets.load_dataset` reads; the same command continues a folder whose
+    export was stopped. Each export has a dataset card with counts, yields, models and licences.
 
-    Every row is marked synthetic and says which persona of which lineage made it, with which model, prompt, sampling
-    and seed, and under which licence: the strictest of its sources, unknown where one states none.
+    Every row is marked as synthetic and names its persona and lineage, model, prompt, sampling, seed and licence (the
+    strictest of its sources; unknown if one states none).
 
-    openai, sharegpt and alpaca need an answer: outputs with the field messages, or with response to their prompt or
-    text; --map names the fields of others. dpo needs preferences, tools needs messages and tools. npc-json, ink and
-    yarn write the characters of one run of the task npc for a game, without a card.
+    openai, sharegpt and alpaca need an answer: outputs with the field messages, or with a response to their prompt or
+    text; --map names other fields. dpo needs preferences; tools needs messages and tools. npc-json, ink and yarn write
+    the characters of one npc run for a game, without a card.
     """
     from populace.analysis.export import export_outputs, preview_outputs, push_dataset
     from populace.analysis.export.shapes import DatasetFormat
@@ -279,10 +279,11 @@ def _say(report: "DatasetReport", asked_for: "DatasetOptions") -> None:
 @_side_options()
 @click.option("--undo", is_flag=True, help="Hold out nothing any longer.")
 def split(run: Path, train: float | None, by: str, similarity: float, seed: int, undo: bool) -> None:
-    """Hold out a part of what RUN has made, to measure models on.
+    """Hold out part of a run to measure models on.
 
-    Near-duplicates and what a lineage made stay on one side. Exports leave out what is held out; `populace evaluate RUN
-    --held-out` measures on its problems. It is kept in the table held_out; given again, the run is divided anew.
+    Near-duplicates and outputs of one lineage stay on one side. Exports leave out held-out rows, and
+    `populace evaluate RUN --held-out` measures on them. The split is stored in `held_out`; running the command again
+    divides the run anew.
     """
     from shlex import quote
 

@@ -68,14 +68,14 @@ GRADING = ("responding", "grading", "comparing")
 @limit_options
 @sampling_options
 def grade(run: Path, rubric: str | None, graders: Sequence[str], is_estimated: bool, **options: Any) -> None:
-    """Have what RUN has made graded by models, by the criteria of a rubric; or compared, two by two (--pairwise).
+    """Grade outputs with models, by a rubric or in pairs.
 
-    Every grader gives each output several votes: a reason and a label for each criterion, rows of `votes`. The grade of
-    an output is the weighted mean, 0 to 1; outputs below --threshold are rejected by the check `grade`. Given again, a
-    job that was stopped goes on, and pays for no answer twice.
+    Each grader votes several times on each output: a reason and a label per criterion, stored in `votes`. The grade is
+    their weighted mean, 0 to 1. Outputs below --threshold are rejected by the check `grade`. The same command
+    continues a job that was stopped; no answer is paid for twice.
 
-    With --responses a teacher responds several times to each output, and these responses are graded, which rejects
-    nothing. `populace agreement` says how far graders agree, `populace prefer` makes preferences of grades.
+    With --responses, a teacher model responds several times to each output and the responses are graded, which rejects
+    nothing. `populace agreement` measures how far graders agree; `populace prefer` turns grades into preferences.
     """
     from populace.agents.rubric import read_rubric
     from populace.sim.grading.comparing import ComparingJob, ComparingSpec

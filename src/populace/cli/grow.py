@@ -136,12 +136,11 @@ def _options(command: Command) -> Command:
 @key_option
 @shared_option
 def grow(sources: tuple[str, ...], hub: Path, **options: Any) -> None:
-    """Grow people into a hub: from texts, and from hop to hop the people around them.
+    """Grow personas from texts, and personas around them.
 
-    SOURCES are files (text, Markdown, HTML, PDF, DOCX, EPUB, JSONL, CSV, Parquet, Arrow; text and tables of it also
-    compressed), folders, patterns, and - for standard input; none for the corpus that ships. The same command on a hub
-    that is there continues where it stopped; with more --hops, a higher --limit or further sources behind the earlier
-    ones it grows on from what is there.
+    SOURCES are files (text, Markdown, HTML, PDF, DOCX, EPUB, JSONL, CSV, Parquet, Arrow; also compressed), folders,
+    patterns, or - for standard input. Without SOURCES the bundled texts are read. The same command on an existing hub
+    continues where it stopped, and grows further with more --hops, a higher --limit or more sources.
     """
     from populace.personas.database import is_made
     from populace.personas.errors import name_parameters

@@ -121,7 +121,10 @@ _PATH = click.Path(path_type=Path)
 @click.argument("hub_path", type=_PATH, metavar="HUB")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 def info(hub_path: Path, as_json: bool) -> None:
-    """How many people there are, by whatever is known of them, and what the file takes; also while it is grown."""
+    """Summarise the personas and what is known of them.
+
+    Works while the hub is growing.
+    """
     from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.table import visible
     from populace.sim.hub_jobs.jobs import hub_in_numbers, jobs_in
@@ -199,12 +202,12 @@ def dedup(
     signatures: Path | None,
     **options: Any,
 ) -> None:
-    """Mark near-duplicates of earlier people; nobody is deleted, and `populace hub undo` takes it back.
+    """Mark near-duplicate personas; nothing is deleted.
 
-    The first to arrive stays. Earlier verdicts are kept, so another threshold or method calls for --anew; what was
-    undone stays undone. Both methods decide by the exact Jaccard similarity of two texts; MinHash finds 99.5 % of the
-    pairs at the threshold, and more of those above it. With an embedding model, whom the words left are compared by
-    meaning too.
+    The first persona to arrive stays. Earlier verdicts are kept, so another threshold or method needs --anew, and what
+    was undone stays undone. Both methods decide by the exact Jaccard similarity of two texts; MinHash finds 99.5 % of
+    the pairs at the threshold and more of those above it. With --embeddings, the remaining personas are compared by
+    meaning too. `populace hub undo` takes verdicts back.
     """
     from populace.analysis.table import visible
     from populace.personas.dedup import DedupMethod
@@ -244,10 +247,11 @@ def dedup(
 @click.option("--rule", metavar="RULE", help="Whom this rule rejected, and the descriptions it rewrote.")
 @click.option("--redo", is_flag=True, help="Let the verdicts hold again instead.")
 def undo(hub_path: Path, redo: bool, **given: Any) -> None:
-    """Undo verdicts of near-duplicate detection or of a rule: whom they left out is a person like all others again.
+    """Undo near-duplicate verdicts or the results of a rule.
 
-    A description that a rule rewrote is as it was again, with all that is tied to it, unless it was not kept. Whom an
-    undone verdict or rule result concerns is compared with the others again, where near-duplicates were looked for.
+    Personas that were left out count again. A description that a rule rewrote is restored, with all that refers to it,
+    unless the original was not kept. Restored personas are compared with the others if near-duplicates were searched
+    for before.
     """
     from populace.personas.hub.file import open_hub
     from populace.personas.hub.verdicts import rejected, undo_pair, undo_persona, undo_rule, undo_stage
@@ -277,7 +281,10 @@ def undo(hub_path: Path, redo: bool, **given: Any) -> None:
 @click.option("--out", required=True, type=_PATH, help="The new hub.")
 @shared_option
 def merge(hubs: tuple[Path, ...], out: Path) -> None:
-    """Unite hubs in a new one: equal texts are one person, and all that is known of them stays."""
+    """Merge hubs into a new one.
+
+    Equal texts become one persona, with everything that is known about it.
+    """
     from populace.personas.hub.merge import merge_hubs
 
     report = merge_hubs(hubs, out)
@@ -331,7 +338,10 @@ def _rejected(rule: str, state: "RejectedPeople", *, redo: bool) -> Iterator[str
 
 @click.group()
 def hub() -> None:
-    """Keep people in one file: import, export, choose, find near-duplicates, and ask."""
+    """Import, clean, sample and merge personas.
+
+    A hub is one DuckDB file with personas, relations, profiles, sources and licences.
+    """
 
 
 for command in (import_, export, info, dedup, undo, merge, check, enrich, graph, select):

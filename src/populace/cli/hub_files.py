@@ -43,21 +43,20 @@ _FORMATS = ("persona.jsonl", "jsonl", "csv", "parquet", "tasks", "elite", "nemot
 )
 @shared_option
 def export(hub_path: Path, file: Path, form: str | None, select: str | None, with_: tuple[str, ...]) -> None:
-    """Write people to FILE as rows, or people and relations as a graph; FILE may be - for the standard output.
+    """Write personas as rows, or as a graph with relations.
 
-    Rows have each imported column with its own type. One that is called like a column of the hub's own is called
-    imported_NAME, and one whose values are nested or of several types is JSON text and called NAME.json. Relations are
-    in a second file beside FILE, and the types of CSV columns in FILE-metadata.json. `populace hub import` reads all of
-    it back: who was grown from whom and how, by which model, and what was imported.
+    Use - as FILE for standard output. Rows keep each imported column in its own type. A column that is named like one
+    of the hub's own becomes imported_NAME; nested or mixed values become JSON text in NAME.json. Relations are in a
+    second file beside FILE, and the types of CSV columns in FILE-metadata.json. `populace hub import` reads all of it
+    back.
 
-    Profiles are among the columns wherever somebody has one; --with profiles puts their columns there in any case.
-    Lists are lists in JSONL, Parquet and JSON, JSON arrays in CSV, and joined by semicolons in GraphML and GEXF.
+    Profiles are included if there are any; --with profiles adds their columns in any case. Lists are lists in JSONL,
+    Parquet and JSON, JSON arrays in CSV, and joined by semicolons in GraphML and GEXF.
 
-    tasks, elite and nemotron give back the rows that were imported in that shape, as JSONL, CSV or Parquet by FILE's
-    ending; elite has those of `hub enrich --raise` too. Nothing is made up: people without such a row are left out and
-    counted.
+    tasks, elite and nemotron write rows in the shape they were imported in, as JSONL, CSV or Parquet; elite includes
+    those of `hub enrich --raise`. Personas without such a row are left out and counted.
 
-    hub writes a folder with all tables of the hub; `populace hub import FOLDER --hub NEW` makes an equal hub of it.
+    hub writes a folder with all tables; `populace hub import FOLDER --hub NEW` makes an equal hub of it.
     """
     from populace.personas.errors import SetupError
     from populace.personas.formats.columns import Extra
@@ -153,22 +152,19 @@ def _say_exported(report: "ExportReport", *, to_stdout: bool) -> None:
 @click.option("--strict", is_flag=True, help="Stop at the first row that cannot be imported.")
 @shared_option
 def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
-    """Import people from JSONL, CSV, TSV, Parquet, Arrow or JSON graph files, packed or not, or from a whole hub.
+    """Import personas from tables, graphs or another hub.
 
-    Persona Hub's people, task rows and elite and Nemotron-Personas are known by their columns; of any other table say
-    where the text stands: --map text=COLUMN; with --compose, rows without a text get one. All other columns are kept as
-    attributes.
+    Reads JSONL, CSV, TSV, Parquet, Arrow and JSON graph files, also compressed, and folders of `--format hub`.
+    Persona Hub's personas, task rows and elite personas, and Nemotron-Personas are recognised by their columns. For
+    other tables name the text column: --map text=COLUMN; with --compose, rows without a text get one. All other
+    columns are kept as attributes.
 
-    People who come as columns alone are described by --compose, or else in English by the columns that are known (age,
-    sex, city, occupation, ...); what these columns state becomes their profiles. Languages are told where neither a
-    column nor --language states them. A row that another file has brought already is kept once, and what was not known
-    of it is filled in: import a file again with --licence.
+    Tables without a text column are described by --compose, or in English by known columns (age, sex, city, occupation
+    ...), which also become profiles. Languages are detected if neither a column nor --language states them. A row that
+    came from another file before is kept once, and gaps are filled: import a file again with --licence to add one.
 
-    What `populace hub export` wrote is read back as it was, with the relations in the file beside it. A graph is JSON
-    with nodes and links, as networkx writes it. A folder of --format hub becomes a new hub, equal to the one it is of.
-
-    Personal data are found by patterns, so not all of it: contact details, numbers, full names. Rules of quality are
-    for `populace hub check`, unless they are asked for here: what others have published is taken as it is.
+    Personal data are found by patterns and context, so not all of them: contact details, numbers, full names. Quality
+    rules are applied by `populace hub check`, or here if asked for.
     """
     from populace.personas.formats.hub_folder import import_hub_folder
     from populace.personas.formats.importing import import_files

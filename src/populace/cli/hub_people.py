@@ -60,14 +60,15 @@ def check(
     preview: bool,
     limit: int,
 ) -> None:
-    """Judge everybody in HUB by rules, each result a row: too short, a refusal, the first person, personal data, ...
+    """Check personas for quality and personal data.
 
-    Nobody is judged twice by the same rules, but a stricter --personal looks again at those who were kept. Replaced and
-    removed data go from everything that tells of these people. Of what was replaced the words stay in the table
-    rule_results, where `populace hub undo --rule personal_data` finds them and no export does; what was dropped is
-    not kept. Answers of models and texts that were read stay in the tables calls and passages, which resume and
-    replay need, and in free room of the file: to be rid of all these, export the people and import them into a new
-    hub, without their relations.
+    Each result is a row of `rule_results`: too short, a refusal, the first person, personal data, and so on. Personas
+    are checked once per version of the rules; a stricter --personal checks those that were kept again.
+
+    Replaced and removed data are removed from all columns about the persona. The original words of replacements stay in
+    `rule_results` for `populace hub undo --rule personal_data`, and no export includes them; dropped personas are not
+    kept. Raw model answers and source texts stay in `calls` and `passages`, which resume and replay need. To get rid of
+    these, export the personas and import them into a new hub, without relations.
     """
     from populace.personas.hub.check import judge_people
     from populace.personas.hub.file import open_hub
@@ -186,9 +187,10 @@ _TIERS = {"1": "1%", "1%": "1%", "0.1": "0.1%", "0.1%": "0.1%"}
 @sampling_options
 @shared_option
 def enrich(hub: Path, **options: Any) -> None:
-    """Infer a profile of each person in HUB, each attribute with its evidence; write biographies; raise people.
+    """Add profiles, biographies or elite skills by a model.
 
-    Given again, a job that was stopped goes on, and pays for no answer twice. People with a profile are left out.
+    Each profile attribute comes with its evidence, or is unknown. Personas that have a profile are skipped. The same
+    command continues a job that was stopped; no answer is paid for twice.
     """
     from populace.sim.hub_jobs.enrichment import enrich as enrich_hub
 

@@ -51,7 +51,10 @@ _MOST_ROWS = 40
 def select(
     hub: Path, listed: bool, drop: str | None, out: Path | None, as_json: bool, timeout: float, **options: Any
 ) -> None:
-    """Choose people from HUB by a condition, a rule and a seed, and say how well that meets the spec."""
+    """Sample personas by condition, quota or diversity.
+
+    The result says how well the sample meets the specification.
+    """
     from populace.personas.hub import open_hub
     from populace.personas.selection import check_output, drop_selection, write_selection
     from populace.personas.selection import select as choose
@@ -231,10 +234,10 @@ def graph(
     communities: bool | None,
     as_json: bool,
 ) -> None:
-    """Components, degrees, communities and more of HUB's relations, beside random graphs; or who is around one person.
+    """Measure or draw the network, or look around a persona.
 
-    Near-duplicates count as their survivor, and people whom a rule rejected do not count. HUB is a hub or a run
-    file.
+    Components, degrees, communities and small-world figures beside random graphs. HUB is a hub or a run file.
+    Near-duplicates count as the persona they repeat, and rejected personas do not count.
     """
     from populace.personas.hub import open_hub
 

@@ -44,10 +44,11 @@ _FOR_ESTIMATES = {
 @click.option("--rubric", metavar="NAME|FILE", help="With --votes: what they are graded by, as in grade.")
 @make_options
 def make(task: str | None, is_listed: bool, is_estimated: bool, **options: Any) -> None:
-    """Make data: TASK is a name (see `populace make --list`) or the path of a folder of your own.
+    """Make synthetic data.
 
-    People come from --hub, or are grown. Rows that a check rejects, and near-duplicates, are made up for by further
-    people until --n rows are accepted; all of them stay in the run file with their reasons (`populace funnel`).
+    TASK is a name (`populace make --list`) or the path of your own task folder. Personas come from --hub or are grown.
+    Rows that fail a check and near-duplicates are replaced by further personas until --n rows are accepted. Everything
+    stays in the run file with its reason (`populace funnel`).
     """
     # First of all, because Mesa looks through every module that is loaded before it: .2 s after the others.
     import populace.sim.mesa  # noqa: F401

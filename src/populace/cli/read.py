@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 )
 @click.option("--timeout", type=float, default=60, show_default=True, help="Seconds it may take; 0 for no limit.")
 def sql(file: Path, statement: str, form: str | None, picture: Path | None, timeout: float) -> None:
-    """Ask a run file or a hub in SQL, read-only; works on a run that is still going."""
+    """Query a run or hub in SQL, read-only.
+
+    Works on a run in progress.
+    """
     from populace.analysis.table import render_csv, render_json, render_table
     from populace.personas.user_sql import QueryLimit
     from populace.sim.runfile.reader import open_hub_or_run
@@ -57,7 +60,7 @@ def sql(file: Path, statement: str, form: str | None, picture: Path | None, time
 @click.command()
 @click.argument("table", required=False)
 def schema(table: str | None) -> None:
-    """Every table, view and column of run files and hubs with its meaning, or those of TABLE."""
+    """Describe the tables, views and columns of runs and hubs."""
     from populace.personas.errors import SetupError
     from populace.personas.inputs import nearest
     from populace.sim.runfile.database import describe
@@ -83,10 +86,10 @@ def schema(table: str | None) -> None:
 )
 @shared_option
 def report(file: Path, out: Path | None) -> None:
-    """Write what happened in a run, which rows it made, or what an experiment found, as one page that opens offline.
+    """Write an HTML report that opens offline.
 
-    FILE is a run file, the folder of an experiment, or its merged file. A page of the same run or experiment that is
-    there already is written anew; nothing else is written over.
+    FILE is a run file, the folder of an experiment, or its merged file. An earlier report of the same run or experiment
+    is replaced; other files are never overwritten.
     """
     from populace.analysis.report import write_report
     from populace.sim.runfile.reader import open_reported
@@ -99,7 +102,10 @@ def report(file: Path, out: Path | None) -> None:
 @click.command()
 @click.argument("scenario", required=False)
 def scenarios(scenario: str | None) -> None:
-    """What can be run, and each scenario's settings; or those of SCENARIO, a name or the path of a script."""
+    """List scenarios and their settings.
+
+    SCENARIO is a name or the path of a script.
+    """
     from populace.analysis.table import visible
     from populace.scenarios.catalog import find_scenario, iter_scenarios, settings_of
 
@@ -113,7 +119,10 @@ def scenarios(scenario: str | None) -> None:
 @click.argument("name", required=False)
 @click.option("--scenario", metavar="NAME|FILE", help="also those of a scenario's script, and of its actions")
 def prompts(name: str | None, scenario: str | None) -> None:
-    """Every prompt in every version there was, or the whole of the one called NAME or NAME@VERSION."""
+    """Show the prompts, in every version.
+
+    NAME or NAME@VERSION shows one in full.
+    """
     from populace.personas.errors import SetupError
     from populace.personas.inputs import nearest
     from populace.personas.prompt import iter_prompts
@@ -150,9 +159,9 @@ _STYLES = {"ok": "green", "no": "red", "unknown": "yellow"}
 @click.option("--price", metavar="IN/OUT[/CACHED]", help="Dollars for a million tokens, where they are not known.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, help="A call's.")
 def doctor(model: str, base_url: tuple[str, ...], embeddings: str | None, price: str | None, timeout: float) -> None:
-    """Check an endpoint with some fifteen small calls: what it can do, and what a run makes of what it cannot.
+    """Check an endpoint with under 20 small calls.
 
-    The exit code is 0 when a run could work.
+    Shows what it can do, and which fallbacks a run will use. Exits with 0 if a run could work.
     """
     import asyncio
 

@@ -30,7 +30,10 @@ _MADE_BY = "SELECT scenario, scenario_file FROM runs"
 @click.option("--script", type=click.Path(path_type=Path), help="The scenario's script, when it has moved.")
 @shared_option
 def replay(file: Path, out: Path | None, script: Path | None) -> None:
-    """Do a run again from its own answers, or the jobs of a hub, asking no model, and compare the event hashes."""
+    """Repeat a run from its recorded answers; compare hashes.
+
+    No model is asked. Also repeats the finished jobs of a hub.
+    """
     from populace.sim.hub_jobs.jobs import jobs_in
     from populace.sim.runfile.job_rows import CHECKING, RUN_KINDS
 
@@ -106,10 +109,10 @@ def fork(
     embeddings_url: str | None,
     **given: Any,
 ) -> None:
-    """Go on from step --at of a run in a new file, with something changed; pay for what differs alone.
+    """Branch off a run with something changed.
 
-    Settings, model, limits, prices and cache are those of the run, where no others are given; the budget is the
-    fork's own, and what the run has paid counts nothing in it.
+    Copies the run up to step --at into a new file and continues from there. Settings, model, limits, prices and cache
+    are those of the run unless given. Only requests that differ are paid for. The fork has a budget of its own.
     """
     from populace.sim import fork as forking
     from populace.sim.runfile.reader import open_run
@@ -149,10 +152,10 @@ def fork(
 @click.option("--out", type=click.Path(path_type=Path), help="Keep both runs in one file, which answers SQL.")
 @shared_option
 def compare(one: Path, other: Path, out: Path | None) -> None:
-    """Say how far a change reached: what is otherwise in run OTHER than in run ONE, as in a run and its fork.
+    """Compare two runs agent by agent and step by step.
 
-    Turns are compared agent by agent and step by step: who was told something else, whose state was another one, who
-    decided otherwise, and who did so though everything that the agent saw and was is the same.
+    Counts the agents that saw something different, were in a different state, decided differently, and decided
+    differently although everything they saw was the same. Typically a run and its fork.
     """
     from tempfile import TemporaryDirectory
 

@@ -47,10 +47,10 @@ FROM runs
 @click.option("--steps", type=int, default=None, help="Steps to run in all, when more are wanted than before.")
 @shared_option
 def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, **options: Any) -> None:
-    """Go on with what was stopped in FILE: a run, growth, enrichment or embedding. No answer is paid for twice.
+    """Continue a stopped or paused job.
 
-    Limits, prices and cache are those of the job, where no others are given. A file that you did not make on this
-    machine must be told again which script, address and cache are meant.
+    FILE is a run, hub or data file. No answer is paid for twice. Limits, prices and cache are those of the job unless
+    given. For a file that you did not make on this machine, name the script, address and cache that you mean to use.
     """
     from populace.sim.hub_jobs.jobs import jobs_in
 

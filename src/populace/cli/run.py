@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 @click.argument("scenario")
 @run_options
 def run(scenario: str, **options: Any) -> None:
-    """Grow a society and let it live: SCENARIO is a name (see `populace scenarios`) or the path of a script."""
+    """Run a society of agents.
+
+    SCENARIO is a name (`populace scenarios`) or the path of a script. Personas are grown from the bundled texts, or
+    come from --seeds or --hub.
+    """
     # First of all, because Mesa looks through every module that is loaded before it: .2 s after the others.
     import populace.sim.mesa  # noqa: F401
     from populace.scenarios.catalog import find_scenario
@@ -43,9 +47,10 @@ def run(scenario: str, **options: Any) -> None:
 @run_options
 @SAMPLE_OPTION
 def estimate(scenario: str, sample: int | None, **options: Any) -> None:
-    """What `populace run` would take with the same options: calls, tokens and money by purpose.
+    """Estimate calls, tokens and cost of a run.
 
-    A language model is asked a sample first (--sample 0: none), from which follow 90 % prediction intervals.
+    Takes the options of `populace run`. A language model is asked a small sample first, which gives 90 % prediction
+    intervals; --sample 0 sends no calls.
     """
     from populace.scenarios.catalog import find_scenario
     from populace.sim.estimate import estimate as estimated

@@ -59,12 +59,12 @@ def _solvers(*, is_required: bool) -> Callable[..., Any]:
 @limit_options
 @sampling_options
 def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any) -> None:
-    """Solve the problems that RUN has made, several times each, and vote on their answers.
+    """Solve problems several times and vote on the answers.
 
-    The solutions are rows of `solutions`, the votes those of the view `agreed_answers`: the answer, how far the
-    solutions agree, and the difficulty. Problems whose solutions do not agree are rejected by the check `solved`;
-    where the answer is known, the check `answer` says whether the vote found it. Given again, a job that was stopped
-    goes on, and pays for no answer twice.
+    Solutions are rows of `solutions`; the view `agreed_answers` has the answer, the share that agrees, and the
+    difficulty. The check `solved` rejects problems whose solutions disagree. Where the answer is known, the check
+    `answer` says if the vote found it. The same command continues a job that was stopped; no answer is paid for
+    twice.
     """
     from populace.sim.tasks.output_jobs import run_output_job
     from populace.sim.tasks.solving import SolvingJob, parse_solvers, solving_spec
@@ -225,13 +225,13 @@ def evaluate(
     out: Path | None,
     **options: Any,
 ) -> None:
-    r"""Measure a model: on a test set, or on the problems of a run whose answers solutions agree on.
+    r"""Measure a model on a test set or on solved problems.
 
-    A test set is JSONL with a field problem, and an answer or a solution that ends in \boxed{...} (as MATH has them,
-    with level and type). Of a run, those outputs are taken on whose answer at least two of three solutions of
-    `populace solve` agree, the protocol of the paper; with --held-out only those that exports leave out. The accuracy
-    is printed with a 95 % interval, by level and type, beside the paper's own tables; refusals and failures are
-    counted apart. Calls and solutions are in a file of their own, which `populace resume` goes on with.
+    A test set is JSONL with a field problem, and an answer or a solution that ends in \boxed{...} (the format of MATH,
+    with level and type). From a run, problems are used if at least two of three solutions of `populace solve` agree, as
+    in the paper; with --held-out only those that exports leave out. Shows accuracy with a 95 % interval, by level and
+    type, beside the paper's tables; refusals and failures are counted separately. Calls and solutions go to a file of
+    their own, which `populace resume` continues.
     """
     from populace.sim.tasks.evaluation import evaluate as measured
     from populace.sim.tasks.evaluation import evaluation_job

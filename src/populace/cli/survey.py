@@ -62,11 +62,12 @@ def survey(
     is_estimated: bool,
     **options: Any,
 ) -> None:
-    """Tables of what the agents of RUN answered: means and shares with 95 % intervals, non-response, reliability.
+    """Show or ask a questionnaire.
 
-    With FILE, a Python file that defines one or more of `Survey`, the agents of the finished run are asked first, as
-    they are after its last step; the run and its event hash stay as they are. Answers are rows of `answers` with the
-    job's number. Given again, a survey that was stopped goes on, and pays for no answer twice.
+    Tables of what agents answered: means and shares with 95 % intervals, non-response, reliability. With FILE, a Python
+    file that defines one or more of `Survey`, the agents of the finished run are asked first, in their state after the
+    last step; the run and its event hash do not change. Answers are rows of `answers` with the number of the job. The
+    same command continues a survey that was stopped; no answer is paid for twice.
     """
     from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.experiment.benchmark import describe_distances, measure_distances, read_benchmark
@@ -187,11 +188,11 @@ def _show(done: "Surveyed") -> None:
 @sampling_options
 @embedding_options
 def ask(run_path: Path, agent: str, questions: Sequence[str], anew: bool, **options: Any) -> None:
-    """Interview an agent of the finished run RUN, as it is after the last step: its answers go into a file beside it.
+    """Interview one agent of a finished run.
 
-    AGENT is an id or its beginning, the agent's number, or words of its description. Several questions are asked one
-    after the other; asked again, the interview goes on. Without a question it is shown as it stands. The run and its
-    event hash stay as they are: questions and answers are in RUN.interviews.duckdb.
+    AGENT is an id or its beginning, the agent's number, or words of its description. Questions are asked in order, and
+    asking again continues the interview. Without a question the interview is shown. The run and its event hash do not
+    change: questions and answers are in RUN.interviews.duckdb.
     """
     from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.table import visible
@@ -242,11 +243,11 @@ def ask(run_path: Path, agent: str, questions: Sequence[str], anew: bool, **opti
 @sampling_options
 @embedding_options
 def drift(run_path: Path, as_json: bool, **options: Any) -> None:
-    """How far the agents of RUN are who their profiles say, and how varied they are: persona drift, variance collapse.
+    """Measure how far agents drift from their profiles.
 
-    With --ask, the agents of the finished run answer a fixed questionnaire about themselves first, as a job in its
-    file. A scenario can have it asked in the run too (`identity_survey(at=(0, 8))`), which shows drift from wave to
-    wave. Profiles come with people of a hub that was enriched.
+    Persona drift and variance collapse, with intervals. With --ask, the agents of the finished run first answer a fixed
+    questionnaire about themselves, as a job in its file. A scenario can ask it during the run
+    (`identity_survey(at=(0, 8))`), which shows drift from wave to wave. Profiles come from an enriched hub.
     """
     from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.surveys.drift import describe_drift, has_answers, notes_on_drift, read_drift

@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 def validate(
     laws: tuple[str, ...], seed: int, times: int, model: str | None, out: Path | None, as_csv: bool, **options: Any
 ) -> None:
-    """Check the engine against models whose results are known, lived by rule agents: no model is asked.
+    """Check the engine against models with known results.
 
-    The exit code is 1 when a number is further from theory than its tolerance. With --model, a language model lives
-    small experiments with known results instead: effect sizes with intervals, and nothing passes or fails. See
-    docs/validation.md.
+    Rule agents live textbook models; no model is asked. Exits with 1 if a number is further from theory than its
+    tolerance. With --model, a language model lives small experiments with published results instead: effect sizes with
+    intervals, and nothing passes or fails. See docs/validation.md.
     """
     from populace.personas.errors import SetupError
     from populace.personas.inputs import check_seed
