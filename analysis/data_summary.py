@@ -89,6 +89,18 @@ class DataSummary:
             rows.append(("cost", "price not known" if self.cost is None else f"{self.cost:,.4f} dollars"))
         return [*rows, ("event hash", self.event_hash or "none yet")]
 
+    def lines(self, changed: Mapping[str, object]) -> dict[str, str]:
+        """Return the task and its rows in two lines; `changed` are the settings that differ from their defaults."""
+        given = "".join(f", {name}={value}" for name, value in changed.items() if name != "n")
+        state = "" if self.status == "finished" else f"; {self.status}"
+        rejected = f"; {_counted(self.rejected)} rejected" if self.rejected else ""
+        failed = f"; {_counted(self.lost)} failed" if self.lost else ""
+        return {
+            "task": f"{self.task}, seed {self.seed}{given}{state}",
+            "rows": f"{self.accepted:,} of {self.wanted:,} accepted{rejected}{failed}; {self.asked:,} of "
+            f"{self.people:,} personas asked",
+        }
+
     @property
     def has_run_short(self) -> bool:
         """Whether people ran out before all rows were accepted; False where too little was new, as was asked."""

@@ -98,9 +98,18 @@ class Grown:
             f"less than {self.until_novelty:.0%}."
         )
 
+    @property
+    def lines(self) -> dict[str, str]:
+        """Return what was grown in one line."""
+        sources = f"{self.passages:,} texts" if self.passages else "existing personas"
+        hops = f", {self.hops} hop{'s' * (self.hops != 1)}" if self.hops else ""
+        state = "" if self.status == "finished" else f"; {self.status}"
+        failed = f"; {self.failed:,} questions without an answer" if self.failed else ""
+        return {"personas": f"{self.people:,} from {sources}{hops}, {self.relations:,} ties{failed}{state}"}
+
     def as_rows(self) -> list[tuple[str, str]]:
         """Label and value of each line."""
-        written = self.model if self.is_language_model else f"{self.model} (a stand-in, no language model)"
+        written = self.model if self.is_language_model else f"{self.model} (built-in generator)"
         cost = [] if self.dollars is None or not self.is_language_model else [("cost", f"{self.dollars:,.4f} dollars")]
         return [
             ("people", f"{self.people:,}, with {self.relations:,} relations"),

@@ -3,12 +3,20 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-#: Columns that name the author of a row, by table.
-_AUTHORS = {
-    **dict.fromkeys(("personas", "profiles", "biographies", "elites", "emissions", "responses"), "model"),
-    **dict.fromkeys(("answers", "interviews"), "model"),
-    "solutions": "solver",
-    "votes": "grader",
+from ..agents.procedural import PROCEDURAL_NOTICE
+
+#: What is written, and the column that names its author, by table.
+_WRITTEN = {
+    "personas": ("personas", "model"),
+    "profiles": ("profiles", "model"),
+    "biographies": ("biographies", "model"),
+    "elites": ("elite personas", "model"),
+    "emissions": ("outputs", "model"),
+    "responses": ("responses", "model"),
+    "solutions": ("solutions", "solver"),
+    "votes": ("grades", "grader"),
+    "answers": ("answers", "model"),
+    "interviews": ("interviews", "model"),
 }
 #: Gives the rows of one statement: `lambda sql: run.query(sql).rows`.
 type Ask = Callable[[str], Sequence[tuple[Any, ...]]]
@@ -18,37 +26,39 @@ _NO_MODELS = ("rule", "import")
 
 
 def read_authors(ask: Ask, *tables: str) -> list[str]:
-    """The authors of the rows of these tables, or of all tables that name one, by name; each once."""
-    present = {name for (name,) in ask(_TABLES)}
-    asked = [
-        f"SELECT DISTINCT {column} FROM {table}"  # noqa: S608 - our own words
-        for table, column in _AUTHORS.items()
-        if table in present and (not tables or table in tables)
-    ]
-    if not asked:
-        return []
-    found = {author for statement in asked for (author,) in ask(statement)}
-    return sorted(author for author in found if author is not None)
+    """Return the authors of the rows of `tables`, sorted; of all tables by default."""
+    return sorted({author for authors in _read_by_table(ask, tables).values() for author in authors})
 
 
-def is_stand_in(author: str) -> bool:
-    """Whether this is the stand-in, which is no language model."""
+def is_procedural(author: str) -> bool:
+    """True for the built-in generator, which is not a language model."""
     return author.partition(":")[0] == "procedural"
 
 
-def has_stand_in(ask: Ask) -> bool:
-    """Whether the stand-in wrote or decided any row of a run, a hub or the merged file of an experiment."""
-    return any(is_stand_in(author) for author in read_authors(ask))
-
-
-def name_mixture(ask: Ask, answered: Sequence[str] = ()) -> str:
-    """One sentence where different models wrote the people, wrote the outputs, or `answered` later; else empty."""
-    made = [author for author in read_authors(ask, "personas", "emissions") if author not in _NO_MODELS]
-    later = [author for author in answered if author not in _NO_MODELS]
-    if len({*made, *later}) < 2:
+def describe_authors(ask: Ask) -> str:
+    """Return one sentence on who wrote what; "" if one language model, or none, wrote all of it."""
+    by_kind: dict[str, list[str]] = {}
+    for table, authors in _read_by_table(ask, ()).items():
+        if models := [author for author in authors if author not in _NO_MODELS]:
+            by_kind[_WRITTEN[table][0]] = models
+    models = {model for authors in by_kind.values() for model in authors}
+    if all(map(is_procedural, models)):
+        return PROCEDURAL_NOTICE if models else ""
+    if len(models) == 1:
         return ""
-    if not made:
-        return f"Models are mixed: {' and '.join(later)} answered."
-    if later and set(later) != set(made):
-        return f"Models are mixed: {' and '.join(later)} answered, {' and '.join(made)} wrote the run."
-    return f"Models are mixed: {' and '.join(made)} wrote this."
+    parts = (f"{kind} by {' and '.join(map(_name_author, authors))}" for kind, authors in by_kind.items())
+    return f"Models are mixed: {', '.join(parts)}."
+
+
+def _name_author(author: str) -> str:
+    return f"{author} (built-in generator, not a language model)" if is_procedural(author) else author
+
+
+def _read_by_table(ask: Ask, tables: Sequence[str]) -> dict[str, list[str]]:
+    present = {name for (name,) in ask(_TABLES)}
+    found: dict[str, list[str]] = {}
+    for table, (_, column) in _WRITTEN.items():
+        if table in present and (not tables or table in tables):
+            rows = ask(f"SELECT DISTINCT {column} FROM {table}")  # noqa: S608 - our own words
+            found[table] = sorted(author for (author,) in rows if author is not None)
+    return found

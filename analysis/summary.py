@@ -8,7 +8,7 @@ import orjson
 from ..personas.errors import parameter
 from ..personas.hub.queries import NEAR_DUPLICATES
 from ..personas.hub.read import Drawn
-from .provenance import is_stand_in, read_authors
+from .provenance import is_procedural, read_authors
 from .table import Queryable, visible
 
 _RUN = """
@@ -184,14 +184,56 @@ class Summary:
         if self.recalled:
             rows.append(("recalled answers", _counted(self.recalled)))
         if self.tokens is not None:
-            # The stand-in has no tokens: what it counts are words.
+            # The built-in generator has no tokens: it counts words.
             unit = "tokens" if self.is_language_model else "words"
-            rows.append((unit, _tokens(self.tokens, self.calls)))
+            rows.append((unit, _tokens(self.tokens, self.calls, unit)))
         if self.is_language_model and self.calls:
             rows.append(("cost", str(self.cost)))
         rows.append(("time", f"{self.seconds:,.1f} s"))
         rows.append(("event hash", self.event_hash or "none yet"))
         return [(label, visible(value)) for label, value in rows]
+
+    def lines(self, changed: Mapping[str, object]) -> dict[str, str]:
+        """Return the summary in four lines; `changed` are the settings that differ from their defaults."""
+        given = "".join(f", {name}={value}" for name, value in changed.items())
+        repeats = sum(count for kind, count in self.near_duplicates.items() if kind != "persona")
+        doubles = f", {_n(repeats, 'near-duplicate')}" if repeats else ""
+        left = f", {_counted(self.came_and_left, total=False)}" if self.came_and_left else ""
+        size = f"{_n(self.agents, 'agent')}{left}, {_n(self.relations, 'tie')}, {_steps(self.steps, self.steps_wanted)}"
+        state = "" if self.status == "finished" else f"; {self.status}"
+        return {
+            "society": f"{self.scenario}, seed {self.seed}{given}",
+            "size": f"{size} {'step' if self.steps_wanted == 1 else 'steps'}{state}",
+            "outputs": f"{_counted(self.emissions)}{doubles}",
+            **self.spending,
+        }
+
+    @property
+    def spending(self) -> dict[str, str]:
+        """Return what the run cost and how long it took, as two lines."""
+        parts = [f"{_n(self.calls, 'call')} to {self.model}"]
+        if self.recalled:
+            parts.append(f"{sum(self.recalled.values()):,} answers recalled ({_counted(self.recalled, total=False)})")
+        if self.tokens is not None:
+            # The built-in generator has no tokens: it counts words.
+            parts.append(_tokens(self.tokens, self.calls, "tokens" if self.is_language_model else "words"))
+        if self.is_language_model and self.calls:
+            parts.append(str(self.cost))
+        return {"cost": ", ".join(parts), "time": f"{self.seconds:,.1f} s"}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return one sentence for each thing that a reader should know before using the run."""
+        found = []
+        if lost := sum(self.failures.values()):
+            found.append(f"{_n(lost, 'failure')} ({_counted(self.failures, total=False)}); see the table `failures`.")
+        if self.calls_with_invalid_fields:
+            found.append(f"{_n(self.calls_with_invalid_fields, 'call')} had invalid fields (`calls.invalid_fields`).")
+        if self.rows_set_aside:
+            found.append(f"{_n(self.rows_set_aside, 'row')} fitted no table (table `set_aside`).")
+        if self.turns_without_vectors:
+            found.append(f"{_n(self.turns_without_vectors, 'turn')} recalled memories by words, without vectors.")
+        return tuple(found)
 
     @property
     def silence(self) -> str:
@@ -211,9 +253,9 @@ class Summary:
         first, *others = [name for name in self.authors if name != "rule"] or [self.model]
         named = f"{first}, with text by {', '.join(others)}" if others else first
         rules = "; rules decided" if "rule" in self.authors else ""
-        if not any(map(is_stand_in, (first, *others))):
+        if not any(map(is_procedural, (first, *others))):
             return f"{named}{rules}"
-        some = any(not is_stand_in(one) for one in (first, *others))
+        some = any(not is_procedural(one) for one in (first, *others))
         return f"{named}{rules} ({'not all of it by a language model' if some else 'no language model'})"
 
     @property
@@ -307,11 +349,9 @@ def _counted(counts: Mapping[str, int], *, total: bool = True) -> str:
     return f"{sum(counts.values()):,} ({parts})" if total else parts
 
 
-def _tokens(tokens: Tokens, calls: int) -> str:
-    told = f"{tokens.input:,} in, {tokens.output:,} out"
-    return (
-        told if tokens.counted_calls == calls else f"{told} (counted for {tokens.counted_calls:,} of {calls:,} calls)"
-    )
+def _tokens(tokens: Tokens, calls: int, unit: str) -> str:
+    counts = f"{tokens.input:,} {unit} in, {tokens.output:,} out"
+    return counts if tokens.counted_calls == calls else f"{counts} (of {tokens.counted_calls:,} calls)"
 
 
 def _unseen(run: Queryable) -> str:

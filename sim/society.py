@@ -30,7 +30,7 @@ from .engine import Engine, EventHash, Progress, SilentProgress, rare_collection
 from .executor import Executor
 from .growth import Growth, GrowthSource
 from .growth.job import GrowthJob
-from .growth.stored import begin_extension, remove_unasked, with_arrivals
+from .growth.stored import begin_extension, remove_unanswered, with_arrivals
 from .mesa import Model
 from .minds import checked_mind
 from .observe import EmbeddingRecall, keep_descriptions
@@ -294,8 +294,6 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         except BaseException as error:  # noqa: BLE001 - raised below, as its reader should see it
             failure = self._explained(error)
             self.__exit__(type(failure), failure, failure.__traceback__)
-            if isinstance(failure, SetupError) and not self._is_resumed:
-                remove_unasked(self.path)
             raise failure from failure.__cause__
         return self
 
@@ -312,6 +310,8 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             self.engine.finish(failure, left=self.state.still_to_do(self.steps_wanted))
         finally:
             self.engine.__exit__(kind, error, trace)
+        if failure is not None and not self._is_resumed and self._log is None:
+            remove_unanswered(self.path)
 
     def _flush(self) -> None:
         if self.engine.is_committing:

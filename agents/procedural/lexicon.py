@@ -131,9 +131,9 @@ class Pool:
         return rng.choice(self.texts)
 
 
-#: The sentence that goes wherever the stand-in's text goes.
+#: Shown wherever text of the built-in generator goes.
 PROCEDURAL_NOTICE: Final = (
-    "Text by the procedural stand-in: no language model wrote it, and it says nothing about people."
+    "Text by the built-in generator, not a language model: draw no conclusions from it."
 )
 
 _WORD = re.compile(r"[a-z][a-z'-]+")

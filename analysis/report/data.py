@@ -15,7 +15,7 @@ from ..diversity.report import describe_diversity, measure_diversity, notes_on
 from ..export.export import preview_card
 from ..funnel import describe_funnel, notes_on_funnel, read_funnel
 from ..page import clip
-from ..provenance import name_mixture, read_authors
+from ..provenance import describe_authors, read_authors
 from ..summary import Summary
 from ..table import Queryable
 from .facts import read_failures, read_provenance
@@ -101,7 +101,7 @@ def _read_writers(run: Queryable) -> list[tuple[str, str]]:
         return run.query(sql).rows
 
     found = [(label, ", ".join(read_authors(ask, *tables))) for label, tables in _WRITERS.items()]
-    return [(label, said) for label, said in (*found, ("", name_mixture(ask))) if said]
+    return [(label, names) for label, names in (*found, ("", describe_authors(ask))) if names]
 
 
 def _read_rows(run: Queryable) -> tuple[Markup, Mapping[str, int]]:

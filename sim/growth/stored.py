@@ -1,7 +1,6 @@
 """Growth as a file holds it: its people as rows and back, and asking for the same growth again, or for more."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import orjson
 from ...agents.gateway.limits import Limits
 from ...personas.dedup import Verdict
 from ...personas.errors import RunFileError, SetupError, parameter
+from ...personas.files import remove_database
 from ...personas.growth import HopResult
 from ...personas.hub import Hub
 from ...personas.hub.details import read_all_details
@@ -203,23 +203,13 @@ def ask_again(path: Path, growth: Growth, *, seed: int, model: str, limits: Limi
     return AskedAgain(False, _progress(path))
 
 
-@contextmanager
-def removed_unasked(path: Path) -> Iterator[None]:
-    """Within it, a hub whose growth is refused before any call was made is removed: there is nothing to go on from."""
-    try:
-        yield
-    except SetupError:
-        remove_unasked(path)
-        raise
-
-
-def remove_unasked(path: Path) -> None:
-    """Remove a file for which no call was made, if there is one: there is nothing to go on from."""
+def remove_unanswered(path: Path) -> None:
+    """Remove a run file without an answered call or a completed step, so that the corrected command can be given."""
     if path.exists():
         with open_run(path) as run:
-            is_unasked = not run.query("SELECT 1 FROM calls LIMIT 1").rows
-        if is_unasked:
-            path.unlink()
+            has_content = run.query("SELECT 1 FROM calls WHERE raw IS NOT NULL UNION ALL SELECT 1 FROM steps").rows
+        if not has_content:
+            remove_database(path)
 
 
 def is_more(path: Path, growth: Growth, *, seed: int, model: str, limits: Limits) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .diversity import check_estimated, fetch_vectors, show_result, vector_options
-from .show import stand_in_notice
+from .show import authors_notice
 
 if TYPE_CHECKING:
     from populace.analysis.contamination import Contamination
@@ -84,7 +84,7 @@ def decontaminate(
     foreign = ForeignTexts(against, columns=column)
     with open_made(run_path) as run:
         found = find_contaminated(run, foreign, ngram=ngram)
-        notice = stand_in_notice(run)
+        notice = authors_notice(run)
         texts = list(texts_of(run, foreign)) if options["embeddings"] else []
     if options["embeddings"]:
         if not fetch_vectors(run_path, texts, options):

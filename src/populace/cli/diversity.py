@@ -11,7 +11,7 @@ import click
 
 from .guard import going_on, option
 from .options import Command, bound_options, limits_of, shared_option
-from .show import stand_in_notice, terminal_width
+from .show import authors_notice, terminal_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -244,7 +244,7 @@ def coverage(
     known, model = read_topics(topics), options["embeddings"]
     with ExitStack() as stack:
         files = {path: stack.enter_context(open_hub_or_run(path)) for path in (run_path, *beside)}
-        notice = stand_in_notice(files[run_path])
+        notice = authors_notice(files[run_path])
         if model is None:
             others = {str(path): file for path, file in files.items() if path != run_path}
             found = cover_by_words(files[run_path], known, least=least, kind=kind, n=n, beside=others)

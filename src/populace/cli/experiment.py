@@ -21,7 +21,7 @@ from .options import (
     sampling_of,
     shared_option,
 )
-from .show import stand_in_notice
+from .show import authors_notice
 
 if TYPE_CHECKING:
     from populace.analysis.experiment.effects import Effect, Findings
@@ -191,7 +191,7 @@ def _show(path: Path, export: Path | None, form: str, benchmark: Path | None, ma
         if benchmark is not None:
             section = describe_distances(measure_distances(merged, read_benchmark(benchmark), margin=margin))
             click.echo(_table(section.title, section.columns, section.rows))
-        if notice := stand_in_notice(merged):
+        if notice := authors_notice(merged):
             click.echo(f"\n{notice}")
         if export is not None:
             written = write_tables(merged, found, export, "stata" if form == "stata" else "csv")

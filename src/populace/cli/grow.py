@@ -18,6 +18,7 @@ from .options import (
     limits_of,
     sampling_options,
     shared_option,
+    verbose_option,
 )
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ def _options(command: Command) -> Command:
 @sampling_options
 @key_option
 @shared_option
+@verbose_option
 def grow(sources: tuple[str, ...], hub: Path, **options: Any) -> None:
     """Grow personas from texts, and personas around them.
 
@@ -179,7 +181,6 @@ def _estimate(growth: "Growth", options: dict[str, Any]) -> None:
 
 
 def _begin(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
-    from populace.sim.growth.stored import removed_unasked
     from populace.sim.scenario import GrowthOnly
     from populace.sim.society import Society
 
@@ -193,8 +194,7 @@ def _begin(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
         out=hub,
         progress=ProgressPanel(),
     )
-    with removed_unasked(hub):
-        live(society)
+    live(society)
 
 
 def _go_on(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:

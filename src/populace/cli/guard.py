@@ -94,7 +94,7 @@ def going_on(path: Path, *, kept: str = "done", otherwise: str = "") -> Iterator
         if path.is_dir():
             return f"What was {kept} is kept: the same command goes on with {quote(str(path))}{otherwise}."
         if not is_made(path):
-            return f"Nothing was begun{otherwise}."
+            return "No answer came, so no file is kept; correct the command and give it again."
         return f"What was {kept} is kept: go on with `populace resume {quote(str(path))}`{otherwise}."
 
     try:

@@ -11,7 +11,7 @@ import click
 
 from .hub_people import changes_in_lines
 from .options import key_option, shared_option
-from .show import stand_in_notice
+from .show import authors_notice
 
 if TYPE_CHECKING:
     from populace.personas.formats.exporting import ExportReport
@@ -69,7 +69,7 @@ def export(hub_path: Path, file: Path, form: str | None, select: str | None, wit
     if to_stdout and wanted is ExportFormat.PARQUET and sys.stdout.isatty():
         raise SetupError("Parquet is nothing that a terminal can show; give a file, or send it to a pipe.")
     with open_hub(hub_path) as hub:
-        notice = stand_in_notice(hub)
+        notice = authors_notice(hub)
         given: dict[str, Any] = {
             "select": select,
             "duplicates": "duplicates" in with_,

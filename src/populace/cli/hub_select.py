@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from .options import shared_option
-from .show import stand_in_notice, terminal_width
+from .show import authors_notice, terminal_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -253,7 +253,7 @@ def graph(
             _whole(file, picture, colour, seed=seed, communities=sought, as_json=as_json)
         else:
             _around(file, around, radius, picture, as_json=as_json)
-        if notice := stand_in_notice(file):
+        if notice := authors_notice(file):
             click.echo(notice, err=True)
 
 
@@ -282,7 +282,7 @@ def _whole(
         excerpt = central_excerpt(hub, network)
         shown = None if labels is None or colour == "hop" else communities_of(hub, excerpt, labels)
         title = f"The people of {hub.path.name}"
-        note = stand_in_notice(hub)
+        note = authors_notice(hub)
         write_picture(excerpt, picture, title=title, communities=shown, note=note, of=hub.path.name)
         click.echo(f"Wrote {picture}", err=as_json)
 
@@ -304,7 +304,7 @@ def _around(hub: "HubFile", around: str, radius: int, picture: Path | None, *, a
         from populace.analysis.picture.page import write_picture
 
         name = hub.path.name
-        write_picture(near.excerpt, picture, title=f"The people of {name}", note=stand_in_notice(hub), of=name)
+        write_picture(near.excerpt, picture, title=f"The people of {name}", note=authors_notice(hub), of=name)
         click.echo(f"Wrote {picture}", err=as_json)
 
 

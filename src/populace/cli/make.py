@@ -120,9 +120,8 @@ def _make(task: Any, script: Path | None, options: dict[str, Any], **growth: Any
     from populace.analysis.table import visible
     from populace.sim.society import Society
 
-    from .guard import going_on
     from .panel import ProgressPanel
-    from .show import show_made
+    from .run import live
 
     society = Society(
         task,
@@ -136,7 +135,4 @@ def _make(task: Any, script: Path | None, options: dict[str, Any], **growth: Any
     )
     for notice in task.notices:
         click.echo(visible(notice), err=True)
-    with going_on(society.path, otherwise=", or begin anew at another path"):
-        finished = society.run()
-    if code := show_made(finished.path):
-        click.get_current_context().exit(code)
+    live(society)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 type Command = Callable[..., Any]
 
+#: Whether a command shows everything, in the context's `meta`.
+VERBOSE = "populace.verbose"
+
 #: Options of how the model samples.
 SAMPLING = ("temperature", "top_p", "extra_body")
 
@@ -28,29 +31,31 @@ _SOCIETY = (
     click.option(
         "--seeds",
         type=click.Path(path_type=Path),
-        help="Seed texts (JSONL, text or Markdown); default: the corpus that ships.",
+        help="Seed texts: JSONL, text or Markdown.  [default: the bundled texts]",
     ),
     click.option(
         "--hub",
         type=click.Path(path_type=Path),
-        help="People who exist already: a run file, or personas as JSONL, CSV or Parquet.",
+        help="Use existing personas: a hub, a run file, JSONL, CSV or Parquet.",
     ),
-    click.option("--select", metavar="NAME", help="Of the hub's people only those of a selection that it keeps."),
+    click.option("--select", metavar="NAME", help="Use only this saved sample of the hub (`populace hub select`)."),
     click.option(
         "--draw",
         type=click.Choice(["snowball", "ego", "community", "random"]),
-        help="How they are drawn from a hub that has more: along ties, around one person, by communities, or by "
-        "chance.  [default: snowball]",
+        help="How to sample a hub that has more personas: along ties, around one persona, by community, or at random."
+        "  [default: snowball]",
     ),
-    click.option("--agents", type=int, help="How many people there are to be, at most, also of a hub.  [default: 240]"),
+    click.option(
+        "--agents", type=int, help="Maximum number of agents, including those sampled from --hub.  [default: 240]"
+    ),
     click.option("--hops", type=int, help="Hops of Persona-to-Persona, 0 to 6.  [default: 3; 0 with --hub]"),
     click.option(
         "--network",
         metavar="SPEC",
-        help="Who is tied to whom: grown, complete, ring:K, watts-strogatz:K,P, barabasi-albert:M, configuration, "
+        help="Network of ties: grown, complete, ring:K, watts-strogatz:K,P, barabasi-albert:M, configuration, "
         "stochastic-block:P_IN,P_OUT, homophily:COLUMN or file:PATH (docs/people-and-networks.md).  [default: grown]",
     ),
-    click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Random seed."),
     click.option(
         "--model",
         default="procedural",
@@ -62,7 +67,7 @@ _SOCIETY = (
         "settings",
         multiple=True,
         metavar="NAME=VALUE",
-        help="A setting of the scenario; may be given again.",
+        help="Change a setting of the scenario; repeatable.",
     ),
 )
 
@@ -77,44 +82,42 @@ _TASK = (
         "--per-persona",
         type=_COUNT,
         metavar="K",
-        help="Accepted rows of one person, at most.  [default: 1]",
+        help="Maximum accepted rows per persona.  [default: 1]",
     ),
     click.option(
         "--prompting",
         type=click.Choice(["zero-shot", "few-shot", "persona-few-shot"]),
-        help="Show no demonstrations, demonstrations, or those with a persona each.  [default: zero-shot]",
+        help="Show no demonstrations, demonstrations, or demonstrations with a persona each.  [default: zero-shot]",
     ),
-    click.option("--shots", type=click.IntRange(min=1, max=32), help="Demonstrations in a request.  [default: 3]"),
-    click.option("--demonstrations", metavar="FILE", help="JSONL of your own instead of the task's."),
+    click.option("--shots", type=click.IntRange(min=1, max=32), help="Demonstrations per request.  [default: 3]"),
+    click.option("--demonstrations", metavar="FILE", help="Your own demonstrations, as JSONL."),
     click.option(
-        "--language", metavar="NAME", help="Language to write in, as Chinese or zh.  [default: the person's own]"
+        "--language", metavar="NAME", help="Output language, for example Chinese or zh.  [default: the persona's]"
     ),
     click.option(
         "--until-novelty",
         type=click.FloatRange(min=0, max=1, min_open=True),
         metavar="SHARE",
-        help="End when less than this share of the latest 500 outputs was new.",
+        help="Stop when less than this share of the latest 500 outputs is new.",
     ),
     click.option(
         "--against",
         multiple=True,
         metavar="FILE",
-        help="Runs, hubs, Parquet or JSONL whose texts must not be nearly repeated; may be given again.",
+        help="Reject near-duplicates of texts in this run, hub, Parquet or JSONL file; repeatable.",
     ),
     click.option(
         "--verify",
         type=click.IntRange(min=0, max=64),
         metavar="N",
-        help="Of a problem: solutions by the solver of which most must find its answer; 0 for none.  [default: 1]",
+        help="Keep a problem only if most of N solver attempts agree with its answer; 0 skips this.  [default: 1]",
     ),
-    click.option(
-        "--tools", metavar="FILE", help="Run of tool or tool-code, or PersonaHub's JSONL, with the tools to use."
-    ),
+    click.option("--tools", metavar="FILE", help="Tools to use: a tool or tool-code run, or PersonaHub's JSONL."),
     click.option(
         "--execute",
         is_flag=True,
         default=None,
-        help="Run the code that is written, in a sandbox; what that confines is said first.",
+        help="Run generated code in a sandbox; prints its restrictions first.",
     ),
 )
 _TASK_SETTINGS = (
@@ -126,92 +129,92 @@ _PLACES = (
     click.option(
         "--base-url",
         multiple=True,
-        help="Endpoint of the model; given again, further ones share the load.  [default: OPENAI_BASE_URL]",
+        help="Endpoint of the model; repeat to share the load.  [default: OPENAI_BASE_URL]",
     ),
     click.option(
         "--cache",
         type=click.Path(path_type=Path),
-        help="File that shares paid answers with other runs.",
+        help="File that shares answers between runs.",
     ),
-    click.option("--price", metavar="IN/OUT[/CACHED]", help="Dollars for a million tokens."),
+    click.option("--price", metavar="IN/OUT[/CACHED]", help="Price in USD per million tokens."),
 )
 
 _EMBEDDINGS = (
-    click.option("--embeddings", metavar="MODEL", help="Embedding model to remind agents by meaning, as openai:NAME."),
-    click.option("--embeddings-url", metavar="URL", help="Its endpoint, when it is not the model's."),
-    click.option("--embeddings-price", metavar="IN", type=float, help="Dollars for a million of its tokens."),
+    click.option(
+        "--embeddings", metavar="MODEL", help="Embedding model for recall by meaning, for example openai:NAME."
+    ),
+    click.option("--embeddings-url", metavar="URL", help="Its endpoint.  [default: --base-url]"),
+    click.option("--embeddings-price", metavar="IN", type=float, help="Its price in USD per million tokens."),
 )
 
 _MIND = click.option(
     "--mind",
     metavar="NAME",
-    help="How agents decide: one-call, think, react (with the scenario's tools) or rule (no model).  [default: the "
-    "scenario's own, or one-call]",
+    help="How agents decide: one-call, think, react (with the scenario's tools) or rule (no model)."
+    "  [default: the scenario's, or one-call]",
 )
 
 _ARCHETYPES = click.option(
     "--archetypes",
     metavar="K|COLUMN",
-    help="Ask one agent for all that are alike: in K clusters, by a column of profiles, or by `group`.",
+    help="Ask one agent per cluster: K clusters, a profile column, or `group`.",
 )
 
 _ROLES = tuple(
     option
     for role, does in (("solver", "solve problems"), ("grader", "check and grade"))
     for option in (
-        click.option(f"--{role}", metavar="MODEL", help=f"Model of the stages that {does}.  [default: --model]"),
-        click.option(f"--{role}-url", multiple=True, metavar="URL", help="Its endpoint, when it is not the model's."),
-        click.option(f"--{role}-price", metavar="IN/OUT[/CACHED]", help="Dollars for a million of its tokens."),
+        click.option(f"--{role}", metavar="MODEL", help=f"Model of stages that {does}.  [default: --model]"),
+        click.option(f"--{role}-url", multiple=True, metavar="URL", help="Its endpoint.  [default: --base-url]"),
+        click.option(f"--{role}-price", metavar="IN/OUT[/CACHED]", help="Its price in USD per million tokens."),
     )
 )
 
 _BOUNDS = (
-    click.option("--max-in-flight", type=int, help="Model calls under way at once, at most.  [default: 64]"),
-    click.option("--rpm", type=int, help="Model calls begun within any minute, at most."),
-    click.option("--tpm", type=int, help="Tokens used within any minute, at most, asked and answered."),
-    click.option("--max-calls", type=int, help="Budget of the whole run in calls; when it is spent, the run pauses."),
-    click.option("--max-tokens", type=int, help="The same in tokens, asked and answered."),
-    click.option("--max-cost", type=float, help="The same in dollars."),
+    click.option("--max-in-flight", type=int, help="Maximum concurrent model calls.  [default: 64]"),
+    click.option("--rpm", type=int, help="Maximum requests per minute."),
+    click.option("--tpm", type=int, help="Maximum tokens per minute, input plus output."),
+    click.option("--max-calls", type=int, help="Budget in calls; the run pauses before it is exceeded."),
+    click.option("--max-tokens", type=int, help="Budget in tokens, input plus output."),
+    click.option("--max-cost", type=float, help="Budget in USD."),
     click.option(
         "--max-error-rate",
         type=float,
-        help="Share of the latest calls that may fail before the run pauses; 1 for never.  [default: 0.8]",
+        help="Pause when more than this share of recent calls fails; 1 never pauses.  [default: 0.8]",
     ),
     click.option(
         "--max-rejected",
         type=float,
-        help="Share of a task's first 20 answers that one check may reject before the run pauses; 1 for any.  "
-        "[default: 0.8]",
+        help="Pause when one check rejects more than this share of a task's first 20 answers; 1 never pauses."
+        "  [default: 0.8]",
     ),
     click.option(
         "--min-yield",
         type=float,
-        help="Share of a task's outputs that must be accepted, or the run pauses once 50 show that fewer are; 0 for "
-        "any.  [default: 0.1]",
+        help="Pause when less than this share of a task's outputs is accepted, after 50; 0 never pauses."
+        "  [default: 0.1]",
     ),
-    click.option("--timeout", type=float, help="Seconds a call may take.  [default: 120]"),
+    click.option("--timeout", type=float, help="Seconds per call.  [default: 120]"),
     click.option(
         "--wait",
         type=float,
         metavar="SECONDS",
-        help="How long to wait for an endpoint that is gone before the run pauses; 0 not at all.  [default: 300]",
+        help="How long to wait for an unreachable endpoint before pausing.  [default: 300]",
     ),
-    click.option(
-        "--max-response-bytes", type=int, help="Bytes of a response that are read at most.  [default: 16777216]"
-    ),
+    click.option("--max-response-bytes", type=int, help="Maximum response size in bytes.  [default: 16777216]"),
 )
 
 _REFUSALS = click.option(
     "--retry-refusals",
     type=int,
     metavar="N",
-    help="Ask again with another seed when the model refuses, so many times.  [default: 0]",
+    help="Retries with another seed after a refusal.  [default: 0]",
 )
 
 _SAMPLING = (
     click.option("--temperature", type=float, help="Sent with every request.  [default: the endpoint's own]"),
     click.option("--top-p", type=float, help="Sent with every request.  [default: the endpoint's own]"),
-    click.option("--extra-body", metavar="JSON", help="Further parameters of every request, as '{\"top_k\": 40}'."),
+    click.option("--extra-body", metavar="JSON", help="Extra request parameters, for example '{\"top_k\": 40}'."),
 )
 
 _BENCHMARK = (
@@ -219,13 +222,13 @@ _BENCHMARK = (
         "--benchmark",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="People's own answers to items of its surveys, as JSONL or CSV (item, value, n, group), to compare with.",
+        help="Compare with answers of real respondents: JSONL or CSV with item, value, n, group.",
     ),
     click.option(
         "--margin",
         type=float,
         metavar="DISTANCE",
-        help="Distance from people's answers that is near enough: answers shown to be within it are equivalent.",
+        help="Distance from people's answers below which answers count as equivalent.",
     ),
 )
 
@@ -284,8 +287,7 @@ def make_options(command: Command) -> Command:
 
 
 def _shared_by_runs(command: Command, name: str) -> Command:
-    said = "Send work without a next step, as growth and surveys, through the endpoint's batches."
-    batch = click.option("--batch", is_flag=True, help=said)
+    batch = click.option("--batch", is_flag=True, help="Use the batch API for work that nothing waits on.")
     out = click.option(
         "--out",
         type=click.Path(path_type=Path),
@@ -293,7 +295,9 @@ def _shared_by_runs(command: Command, name: str) -> Command:
         help=f"The run file.  [default: {name}.duckdb]",
     )
     return society_options(
-        limit_options(sampling_options(role_options(embedding_options(batch(out(shared_option(command)))))))
+        limit_options(
+            sampling_options(role_options(embedding_options(batch(out(shared_option(verbose_option(command)))))))
+        )
     )
 
 
@@ -304,7 +308,19 @@ def shared_option(command: Command) -> Command:
         is_flag=True,
         expose_value=False,
         callback=_share,
-        help="Make files that others may read, as the umask says.  [default: yours alone, mode 0600]",
+        help="Create files with your umask instead of mode 0600.",
+    )(command)
+
+
+def verbose_option(command: Command) -> Command:
+    """Add the option that shows everything about a job that has ended."""
+    return click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        expose_value=False,
+        callback=lambda context, _, is_verbose: context.meta.update({VERBOSE: is_verbose}),
+        help="Also show all settings and counts, the event hash, and example queries with results.",
     )(command)
 
 
@@ -313,8 +329,8 @@ def key_option(command: Command) -> Command:
     return click.option(
         "--key",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="Draw pseudonyms with the key in this file (made when there is none), so that a name has the same one in "
-        "every hub with this key.  [default: a key of its own, in HUB.key]",
+        help="Key file for pseudonyms, created if missing; hubs with the same key give a name the same pseudonym."
+        "  [default: HUB.key]",
     )(command)
 
 
@@ -399,8 +415,8 @@ SAMPLE_OPTION = click.option(
     "--sample",
     type=click.IntRange(min=0),
     metavar="N",
-    help="With --estimate: ask the model about N items (outputs, people, problems; of a run N calls), which is paid "
-    "for; 0 asks nobody.  [default: a quarter, 20 items or 40 calls at most; 0 for the stand-in]",
+    help="With --estimate: number of items to ask the model first (calls for a run); 0 sends no calls."
+    "  [default: a quarter, at most 20 items or 40 calls; 0 for procedural]",
 )
 
 

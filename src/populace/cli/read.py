@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .options import shared_option
-from .show import stand_in_notice, terminal_width
+from .show import authors_notice, terminal_width
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,7 +41,7 @@ def sql(file: Path, statement: str, form: str | None, picture: Path | None, time
     limit = QueryLimit.given(timeout, has_own_process=True)
     with open_hub_or_run(file) as run:
         result = run.query(statement, limit=limit)
-        notice = stand_in_notice(run)
+        notice = authors_notice(run)
     if picture is not None:
         from populace.analysis.report.result_picture import write_result_picture
 

@@ -14,6 +14,7 @@ from .options import (
     sampling_options,
     settings_of,
     shared_option,
+    verbose_option,
 )
 from .run import live, scenario_of
 
@@ -99,6 +100,7 @@ def _replay_run(file: Path, out: Path | None, script: Path | None) -> None:
 @sampling_options
 @role_options
 @shared_option
+@verbose_option
 def fork(
     file: Path,
     at: int,

@@ -20,6 +20,7 @@ from .options import (
     role_options,
     roles_of,
     shared_option,
+    verbose_option,
 )
 from .run import live, scenario_of
 from .solve import resume_evaluation, resume_solving
@@ -46,6 +47,7 @@ FROM runs
 @click.option("--no-cache", is_flag=True, help="Go on without the cache that the run was given.")
 @click.option("--steps", type=int, default=None, help="Steps to run in all, when more are wanted than before.")
 @shared_option
+@verbose_option
 def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, **options: Any) -> None:
     """Continue a stopped or paused job.
 

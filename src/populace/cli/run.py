@@ -134,12 +134,13 @@ def run_script(scenario: "type[Scenario]", script: str) -> None:
 
 
 def live(society: "Society") -> None:
-    """Run a society and show what came of it; when it stops before its end, say how to go on."""
+    """Run a society and print how it ended; if it stops before its end, print how to continue."""
     from .show import show_finished
 
     with going_on(society.path, otherwise=", or begin anew at another path"):
         finished = society.run()
-    code = show_finished(finished.path, society.scenario.name)
+    scenario = society.scenario
+    code = show_finished(finished.path, scenario.name, scenario.settings.model_dump(exclude_defaults=True))
     if society.scenario.surveys:
         click.echo(f"What was answered to its surveys: `populace survey {quote(str(finished.path))}`.")
     if code:

@@ -1,6 +1,6 @@
-"""What the terminal shows: a run or growth that has ended, an estimate, and the notice on who wrote the text.
+"""Print how a run or growth ended, an estimate, and the notice on who wrote the text.
 
-What they show loads slowly, so each function imports what it needs.
+Imports are inside the functions, because what they show loads slowly.
 """
 
 import shutil
@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from .options import VERBOSE
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from populace.analysis.data_summary import DataSummary
     from populace.analysis.provenance import Ask
     from populace.analysis.table import Queryable
     from populace.personas.hub import HubFile
@@ -21,99 +24,104 @@ if TYPE_CHECKING:
     from populace.sim.runfile.reader import RunReader
 
 
-#: The exit code of a task whose people have run out before all its rows were accepted.
+#: The exit code of a task that ran out of personas before all its rows were accepted.
 _SHORT = 4
 
 
 def terminal_width(most: int = 140, *, unknown: int = 110) -> int:
-    """Columns of the terminal, at most so many; `unknown` where there is none."""
+    """Return the columns of the terminal, at most `most`; `unknown` if there is no terminal."""
     return min(shutil.get_terminal_size((unknown, 40)).columns, most)
 
 
-def show_finished(path: Path, scenario: str) -> int:
-    """Print what came of the run of a scenario: people that were grown, data that was made, or a society.
+def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | None" = None) -> int:
+    """Print how the run of a scenario ended, and return the exit code of the command that ran it.
 
-    Gives the exit code of the command that ran it.
-    """
-    from populace.sim.scenario import GrowthOnly
-
-    if scenario == GrowthOnly.name:
-        show_growth(path)
-        return 0
-    code = show_made(path)
-    if code is None:
-        show_run(path)
-    return code or 0
-
-
-def show_run(path: Path) -> None:
-    """Print the summary of a run, the answers to three questions that fit it, and how to ask on."""
-    from rich.console import Console
-
-    from populace.analysis.questions import answers_of
-    from populace.analysis.summary import summarise
-    from populace.analysis.table import render_table, visible
-    from populace.sim.runfile.reader import open_run
-
-    console = Console(width=terminal_width(), highlight=False)
-    with open_run(path) as run:
-        summary, notice = summarise(run), stand_in_notice(run)
-        if mixture := mixture_note(run):
-            click.echo(f"\n{mixture}")
-        console.print(f"\n{visible(str(path))}", style="bold", markup=False)
-        for name, value in summary.as_rows():
-            click.echo(_line(name, value, console.width))
-        for note in filter(None, (_shortfall(run), summary.silence)):
-            console.print(f"\n{note}", markup=False, soft_wrap=True)
-        if notice:
-            console.print(f"\n{notice}", style="italic", markup=False)
-        for answer in answers_of(run, 3):
-            console.print(f"\n{visible(answer.question.title)}", style="bold", markup=False)
-            console.print(visible(answer.question.sql), style="dim", markup=False, soft_wrap=True)
-            rows = None if answer.sentence else answer.rows
-            shown = f"{visible(answer.sentence)}\n" if rows is None else render_table(rows, width=console.width)
-            console.out(shown, highlight=False, end="")
-    file = quote(str(path))
-    click.echo(
-        f'\nAsk on with `populace sql {file} "SELECT ..."` (`populace schema` lists what there is), or read '
-        f"`populace report {file}`."
-    )
-
-
-def show_made(path: Path) -> int | None:
-    """Print what came of a task, and what can be done with it; nothing, and None, where the run is of no task.
-
-    Gives the exit code: 0, or 4 when people ran out before all rows were accepted.
+    `settings` are those that differ from the scenario's defaults.
     """
     from populace.analysis.data_summary import summarise_data
-    from populace.analysis.table import visible
+    from populace.analysis.summary import summarise
     from populace.sim.runfile.reader import open_run
+    from populace.sim.scenario import GrowthOnly
 
     with open_run(path) as run:
-        made = summarise_data(run)
+        if scenario == GrowthOnly.name:
+            _show_growth(run, path)
+            return 0
+        summary, made = summarise(run), summarise_data(run)
         if made is None:
-            return None
-        notice, mixture = stand_in_notice(run), mixture_note(run)
-    if mixture:
-        click.echo(f"\n{mixture}")
-    click.echo(f"\n{visible(str(path))}")
-    for name, value in made.as_rows():
-        click.echo(_line(name, visible(value), terminal_width()))
-    if made.shortfall:
-        click.echo(f"\n{visible(made.shortfall)}")
-    if notice:
-        click.echo(f"\n{notice}")
-    file = quote(str(path))
-    click.echo(
-        f"\nNext: `populace report {file}` shows the rows and the yield by stage, "
-        f"`populace export {file} FILE --format jsonl` writes the accepted rows."
-    )
-    return _SHORT if made.has_run_short else 0
+            warnings = (*summary.warnings, _shortfall(run), summary.silence, authors_notice(run))
+            following = (f"populace report {quote(str(path))}", f'populace sql {quote(str(path))} "FROM threads"')
+            _show_ending(path, summary.lines(settings or {}), warnings, following)
+            if _is_verbose():
+                _show_details(summary.as_rows())
+                _show_answers(run)
+            return 0
+        warnings = (*summary.warnings, made.unread, made.shortfall, authors_notice(run))
+        _show_ending(path, made.lines(settings or {}) | summary.spending, warnings, _next_for_data(path, made))
+        if _is_verbose():
+            _show_details(made.as_rows())
+        return _SHORT if made.has_run_short else 0
 
 
-def _line(name: str, value: str, width: int) -> str:
-    """A line of the summary, what is longer than the terminal below its beginning."""
-    lead = f"  {name:<18} "
+def _show_ending(path: Path, lines: "Mapping[str, str]", warnings: "Iterable[str]", following: "Sequence[str]") -> None:
+    """Print the file, what there is in it, what it cost, what to be warned of, and the commands that come next."""
+    from rich.console import Console
+
+    from populace.analysis.table import visible
+
+    console = Console(width=terminal_width(), highlight=False)
+    console.print(f"\n{visible(str(path))}", style="bold", markup=False)
+    for name, value in lines.items():
+        click.echo(_line(name, visible(value), console.width))
+    for number, warning in enumerate(filter(None, warnings)):
+        shown = _line("" if number else "warnings", visible(warning), console.width)
+        console.print(shown, style="yellow", markup=False, soft_wrap=True)
+    for number, command in enumerate(following):
+        console.print(
+            f"  {'' if number else 'next':<10} {visible(command)}", style="bold", markup=False, soft_wrap=True
+        )
+
+
+def _show_details(rows: "Iterable[tuple[str, str]]") -> None:
+    from populace.analysis.table import visible
+
+    click.echo("\nDetails")
+    for name, value in rows:
+        click.echo(_line(name, visible(value), terminal_width(), label=18))
+
+
+def _show_answers(run: "RunReader") -> None:
+    """Print three questions that fit the run, in SQL, with their answers."""
+    from populace.analysis.questions import answers_of
+    from populace.analysis.table import render_table, visible
+
+    for answer in answers_of(run, 3):
+        click.echo(visible(f"\n{answer.question.title}\n{answer.question.sql}"))
+        if answer.sentence:
+            click.echo(visible(answer.sentence))
+        else:
+            click.echo(render_table(answer.rows, width=terminal_width()), nl=False)
+
+
+def _is_verbose() -> bool:
+    return bool(click.get_current_context().meta.get(VERBOSE))
+
+
+#: The export format that fits what a task makes; JSONL fits all.
+_FORMATS = {"npc": "npc-json", "conversation": "openai", "tool-use": "tools"}
+
+
+def _next_for_data(path: Path, made: "DataSummary") -> tuple[str, ...]:
+    file, form = quote(str(path)), _FORMATS.get(made.task)
+    if not made.accepted:
+        return (f"populace funnel {file}", f"populace report {file}")
+    target = quote(str(path.with_suffix(".json" if form == "npc-json" else ".jsonl")))
+    return (f"populace report {file}", f"populace export {file} {target}{f' --format {form}' if form else ''}")
+
+
+def _line(name: str, value: str, width: int, *, label: int = 10) -> str:
+    """Format a line of a summary; what is longer than the terminal continues below its beginning."""
+    lead = f"  {name:<{label}} "
     if len(lead) + len(value) <= width or " " not in value:
         return lead + value
     return textwrap.fill(
@@ -122,34 +130,29 @@ def _line(name: str, value: str, width: int) -> str:
     )  # fmt: skip
 
 
-def show_growth(path: Path) -> None:
-    """Print what came of growing a hub, and what can be done with it."""
+def _show_growth(run: "RunReader", path: Path) -> None:
     from populace.analysis.hub_summary import distances_of, read_grown, read_hops, skipped_of
+    from populace.analysis.summary import summarise
     from populace.analysis.table import render_table, visible
     from populace.sim.growth import Growth
-    from populace.sim.runfile.reader import open_run
     from populace.sim.runfile.recording import run_of
 
-    with open_run(path) as run:
-        grown, hops, distances, skipped = read_grown(run), read_hops(run), distances_of(run), skipped_of(run)
-        growth, notice = Growth.model_validate_json(run_of(run).growth_settings), stand_in_notice(run)
-    click.echo(f"\n{visible(str(path))}")
-    for name, value in grown.as_rows():
-        click.echo(f"  {name:<12} {visible(value)}")
-    click.echo(render_table(hops, width=terminal_width()), nl=False)
-    for sentence in (distances, grown.ending, growth.shortfall(grown.people), *skipped):
-        if sentence:
-            click.echo(visible(sentence))
-    if notice:
-        click.echo(notice)
+    grown, summary, skipped = read_grown(run), summarise(run), skipped_of(run)
+    growth = Growth.model_validate_json(run_of(run).growth_settings)
     hub = quote(str(path))
-    click.echo(
-        f"Next: `populace run village --hub {hub}` runs a society of them, `populace hub info {hub}` says who they are."
-    )
+    warnings = (*summary.warnings, grown.ending, growth.shortfall(grown.people), *skipped[:1], authors_notice(run))
+    following = (f"populace make instruction --hub {hub} --n 10", f"populace run village --hub {hub} --agents 30")
+    _show_ending(path, grown.lines | summary.spending, warnings, following)
+    if not _is_verbose():
+        return
+    _show_details(grown.as_rows())
+    click.echo(render_table(read_hops(run), width=terminal_width()), nl=False)
+    for sentence in filter(None, (distances_of(run), *skipped[1:])):
+        click.echo(visible(sentence))
 
 
 def _shortfall(run: "RunReader") -> str:
-    """What is to be said when there are fewer people than were asked for."""
+    """Return a sentence if there are fewer agents than were asked for, else ""."""
     from populace.sim.growth import Growth
 
     ((growth, people),) = run.query("SELECT growth_settings, (SELECT count(*) FROM agents) FROM runs").rows
@@ -166,23 +169,15 @@ def show_estimate(result: "Estimate") -> None:
         click.echo(sentence)
 
 
-def stand_in_notice(file: "Queryable | HubFile") -> str:
-    """The sentence that goes with the text of a run, hub or experiment; empty where the stand-in wrote nothing of it.
+def authors_notice(file: "Queryable | HubFile") -> str:
+    """Return one sentence on who wrote the text of a file; "" if one language model, or none, wrote all of it.
 
-    It belongs on standard error: so it goes wherever the text goes, and into no file that is read by machines.
+    Print it to standard error, so that it goes wherever the text goes, and into no file that machines read.
     """
-    from populace.agents.procedural import PROCEDURAL_NOTICE
-    from populace.analysis.provenance import has_stand_in
-
-    return PROCEDURAL_NOTICE if has_stand_in(_ask(file)) else ""
-
-
-def mixture_note(run: "Queryable", answered: "Sequence[str]" = ()) -> str:
-    """The sentence that comes first where several models wrote the run, or others `answered`; else empty."""
-    from populace.analysis.provenance import name_mixture
+    from populace.analysis.provenance import describe_authors
     from populace.analysis.table import visible
 
-    return visible(name_mixture(_ask(run), answered))
+    return visible(describe_authors(_ask(file)))
 
 
 def _ask(file: "Queryable | HubFile") -> "Ask":

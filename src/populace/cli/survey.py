@@ -23,7 +23,7 @@ from .options import (
     sampling_of,
     sampling_options,
 )
-from .show import mixture_note, show_estimate
+from .show import authors_notice, show_estimate
 
 if TYPE_CHECKING:
     from populace.sim.survey.declared import Survey
@@ -69,7 +69,6 @@ def survey(
     last step; the run and its event hash do not change. Answers are rows of `answers` with the number of the job. The
     same command continues a survey that was stopped; no answer is paid for twice.
     """
-    from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.experiment.benchmark import describe_distances, measure_distances, read_benchmark
     from populace.analysis.surveys.tables import describe_surveys, read_surveys
     from populace.sim.runfile.reader import open_made
@@ -85,9 +84,7 @@ def survey(
         tables = read_surveys(run, survey=name, job=done.job if done else None, by=by)
         if people is not None:
             tables = replace(tables, benchmark=measure_distances(run, people, margin=margin, survey=name))
-        mixture = mixture_note(run, tables.models)
-    if mixture:
-        click.echo(mixture, err=as_json)
+        notice = authors_notice(run)
     if done is not None and not as_json:
         _show(done)
     sections = describe_surveys(tables) + [describe_distances(tables.benchmark)] * bool(tables.benchmark)
@@ -95,8 +92,8 @@ def survey(
     if not as_json:
         counted = "Agents count by their weights." if tables.is_weighted else "All agents count alike."
         click.echo(f'{counted} Each answer: `populace sql {quote(str(run_path))} "FROM answers"`.')
-        if tables.has_stand_in:
-            click.echo(f"\n{PROCEDURAL_NOTICE}")
+    if notice:
+        click.echo(f"\n{notice}", err=as_json)
 
 
 def _chosen(file: Path, name: str | None) -> "list[Survey]":
@@ -249,7 +246,6 @@ def drift(run_path: Path, as_json: bool, **options: Any) -> None:
     questionnaire about themselves, as a job in its file. A scenario can ask it during the run
     (`identity_survey(at=(0, 8))`), which shows drift from wave to wave. Profiles come from an enriched hub.
     """
-    from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.surveys.drift import describe_drift, has_answers, notes_on_drift, read_drift
     from populace.personas.errors import SetupError
     from populace.sim.runfile.reader import open_made
@@ -277,11 +273,9 @@ def drift(run_path: Path, as_json: bool, **options: Any) -> None:
                 f"`populace drift {quote(str(run_path))} --ask`."
             )
         report = read_drift(run)
-        mixture = mixture_note(run, report.models)
-    if mixture:
-        click.echo(mixture, err=as_json)
+        notice = authors_notice(run)
     show_result(report, describe_drift(report), as_json=as_json)
     for note in () if as_json else notes_on_drift(report):
         click.echo(note)
-    if report.has_stand_in and not as_json:
-        click.echo(f"\n{PROCEDURAL_NOTICE}")
+    if notice:
+        click.echo(f"\n{notice}", err=as_json)
