@@ -1,4 +1,4 @@
-"""How an agent thinks: what it sees and remembers, what it can do, and the models it asks."""
+"""Agents: turns, actions, memory, tools, and the client that calls models."""
 
 import lazy_loader
 

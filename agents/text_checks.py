@@ -251,7 +251,7 @@ class InLanguage(TextCheck):
             return undecided("No language was asked for.")
         is_asked = context.observation.is_language_set or tag.startswith("en")
         if not is_asked and context.model.name == "procedural":
-            return undecided("The stand-in writes English alone.")
+            return undecided("The built-in generator writes English only.")
         found = is_in_language(text, tag)
         if found is None:
             return undecided(f"Whether it is in the language asked for ({tag}) cannot be told.")

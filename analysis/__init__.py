@@ -1,4 +1,4 @@
-"""What it meant: summary, questions, tables and the report of a run."""
+"""Analysis of runs: summaries, statistics, reports, and exports."""
 
 import lazy_loader
 

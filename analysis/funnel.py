@@ -269,7 +269,7 @@ def notes_on_funnel(found: Funnel) -> Iterator[str]:
     if any(one.unpriced for one in found.spent):
         yield "Prices or tokens of some calls are not known; what a dollar yields is then left out, not guessed."
     if not found.is_language_model:
-        yield f"The model is the stand-in {found.model}, which is no language model: these yields are not a model's."
+        yield f"The model is the built-in generator {found.model}, which is no language model: these yields are not a model's."
 
 
 _WIDTH, _TYPE, _LEFT, _ROW, _BAR = 960.0, 13.0, 240.0, 30.0, 18.0
@@ -298,7 +298,7 @@ def draw_funnel(found: Funnel, *, title: str) -> str:
             "</g>",
         ]
     if not found.is_language_model:
-        note = f"The model is the stand-in {found.model}, which is no language model."
+        note = f"The model is the built-in generator {found.model}, which is no language model."
         parts.append(_text("muted", _MUTED, 12, height - 10, note))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:g} {height:g}" role="img" '

@@ -1,4 +1,4 @@
-"""People: what they are, how they are grown and related, and when two of them are one."""
+"""Personas: growth from texts, relations, near-duplicates, hubs, and sampling."""
 
 import lazy_loader
 

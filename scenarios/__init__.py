@@ -1,1 +1,1 @@
-"""What happens: one runnable script each, written as a user would write it."""
+"""Scenarios and tasks, written against the public API as a user would."""

@@ -1,4 +1,4 @@
-"""How the world moves: societies, scenarios, steps and the run file."""
+"""Simulation: societies, scenarios, steps, jobs, and the run file."""
 
 import lazy_loader
 

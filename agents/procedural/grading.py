@@ -68,9 +68,9 @@ def comparing(first: str, second: str) -> AnswerGenerator:
 
 
 def _reason(text: str) -> str:
-    return f"The stand-in, which is no language model, drew the quality {text_quality(text):.2f} for this text."
+    return f"The built-in generator, not a language model, drew the quality {text_quality(text):.2f} for this text."
 
 
 def _reasons(first: str, second: str) -> str:
     drawn = f"{text_quality(first):.2f} and {text_quality(second):.2f}"
-    return f"The stand-in, which is no language model, drew the qualities {drawn} for these texts."
+    return f"The built-in generator, not a language model, drew the qualities {drawn} for these texts."

@@ -132,9 +132,7 @@ class Pool:
 
 
 #: Shown wherever text of the built-in generator goes.
-PROCEDURAL_NOTICE: Final = (
-    "Text by the built-in generator, not a language model: draw no conclusions from it."
-)
+PROCEDURAL_NOTICE: Final = "Text by the built-in generator, not a language model: draw no conclusions from it."
 
 _WORD = re.compile(r"[a-z][a-z'-]+")
 #: Stages of life of a role that names none.

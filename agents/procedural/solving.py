@@ -11,7 +11,7 @@ from ..actions import KnownSolution
 from .situation import Situation
 
 #: What it says of a problem that it did not make.
-KNOWS_NONE = "This is the stand-in and no language model: it knows the solutions of its own problems, and of no other."
+KNOWS_NONE = "This is the built-in generator, not a language model: it knows the solutions of its own problems only."
 
 _OTHER_WORDS = {
     "yes": "no", "no": "yes", "true": "false", "false": "true", "odd": "even", "even": "odd", "left": "right",

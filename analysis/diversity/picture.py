@@ -22,7 +22,7 @@ _TOP, _AXIS = 34.0, 46.0
 _COLOURS = {"run": ("#2f63c0", "#8fb4f5"), "paper": ("#8a8f98", "#8a8f98"), "ink": ("#1d2126", "#e9e7e2")}
 _COLOURS |= {"muted": ("#5b6470", "#a9b0b8"), "line": ("#dddcd6", "#3a4046"), "level": ("#b7382f", "#f08a80")}
 
-_STAND_IN = "The outputs of this run are by a stand-in, which is no language model."
+_STAND_IN = "The outputs of this run are by the built-in generator, not a language model."
 
 
 @dataclass(frozen=True, slots=True)

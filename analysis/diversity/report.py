@@ -247,7 +247,7 @@ def notes_on(found: DiversityReport) -> Iterator[str]:
     """What has to be known of the numbers, in sentences."""
     if not found.is_language_model:
         yield (
-            f"The outputs are by the stand-in {found.model}, which is no language model: these numbers say nothing "
+            f"The outputs are by the built-in generator {found.model}, which is no language model: these numbers say nothing "
             "about personas or language models."
         )
     if found.embedded is None:
@@ -277,7 +277,7 @@ def notes_on(found: DiversityReport) -> Iterator[str]:
 def _temperature(found: DiversityReport) -> str:
     named = [f"{t:g}" for t in found.temperatures if t is not None]
     if not found.is_language_model:
-        return "The stand-in has no temperature; the paper's outputs are by GPT-4 at temperature 0."
+        return "The built-in generator has no temperature; the paper's outputs are by GPT-4 at temperature 0."
     if not named:
         return "The requests named no temperature, so the endpoint's own held; the paper's is 0."
     same = named == ["0"] and None not in found.temperatures

@@ -40,7 +40,7 @@ _SIZES = (
 #: What the columns mean that say where a row comes from.
 _MEANINGS = {
     "synthetic": "true: no human wrote the row",
-    "procedural": "true where the stand-in wrote the output or its persona; it is no language model",
+    "procedural": "true if the built-in generator, not a language model, wrote the output or its persona",
     "persona": "id of the persona that made it (hash of the description)",
     "other_personas": "ids of further personas who speak in it",
     "parent": "id of the persona that it was grown from; null for the first of a lineage",
@@ -144,9 +144,8 @@ class Card:
         ]
         if self._procedural:
             said.append(
-                f"> **{self._procedural:,} of these rows are procedural:** `procedural` is a stand-in that fills forms "
-                "from word lists. It is no language model, and its text says nothing about people or about language "
-                "models. Those rows show how the data are made, and are nothing to train or to measure with.\n"
+                f"> **{self._procedural:,} of these rows are procedural:** the built-in generator fills templates and "
+                "is not a language model. These rows show how the data are made; do not train or measure with them.\n"
             )
         return "\n".join(said)
 

@@ -8,7 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-from ...personas.errors import SetupError, parameter
+from ...agents.procedural import PROCEDURAL_NOTICE
+from ...personas.errors import SetupError
 from ...personas.files import whole_file
 from ...sim.runfile.reader import open_made
 
@@ -26,7 +27,8 @@ ORDER BY o.emission
 _PROCEDURAL = "procedural"
 #: Characters of a persona's hash in an identifier: a million people have none in common.
 _HASH = 16
-_STAND_IN = "Synthetic: text by the procedural stand-in, which no language model wrote."
+_PROCEDURAL_NOTICE = f"Synthetic. {PROCEDURAL_NOTICE}"
+_MODEL_NOTICE = "Synthetic: written by a language model."
 #: Says in Yarn what the character does not: what stands before the first colon of a line is taken for its speaker.
 _NARRATOR = "Narrator"
 
@@ -51,29 +53,20 @@ class Character:
         return str(self.sheet["name"])
 
 
-def export_characters(
-    run: Path | str, path: Path | str, form: CharacterFormat, *, allow_procedural: bool = False
-) -> int:
-    """Write the accepted sheets of a run to a new file; gives how many.
+def export_characters(run: Path | str, path: Path | str, form: CharacterFormat) -> int:
+    """Write the accepted sheets of a run to a new file, and return their number.
 
-    Raises `SetupError` for a run without sheets, for a file that is there, and for text of the stand-in unless that is
-    allowed; `StorageError` when the file cannot be written.
+    Raises `SetupError` for a run without sheets and for an existing file; `StorageError` if it cannot be written.
     """
     characters = read_characters(run)
     if not characters:
         raise SetupError(f"{str(run)!r} holds no accepted sheets of characters; {form} is for runs of the task npc.")
-    is_procedural = any(one.is_procedural for one in characters)
-    if is_procedural and not allow_procedural:
-        raise SetupError(
-            f"{str(run)!r} holds text of the procedural stand-in, which no language model wrote; write it all the same "
-            f"with {parameter('allow_procedural')}."
-        )
     path = Path(path)
     if path.exists():
         raise SetupError(f"{str(path)!r} exists already; give another path for the export.")
     if not path.parent.is_dir():
         raise SetupError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it first.")
-    notice = _STAND_IN if is_procedural else "Synthetic: written by a language model."
+    notice = _PROCEDURAL_NOTICE if any(one.is_procedural for one in characters) else _MODEL_NOTICE
     with whole_file(path) as part:
         part.write_text(_WRITERS[form](characters, notice), encoding="utf-8", newline="\n")
     return len(characters)

@@ -75,8 +75,7 @@ def preview_outputs(
     """The first rows that `export_outputs` would write, as they would stand in a file of JSONL."""
     options.check(form, Layout.JSONL)
     with ExitStack() as stack:
-        shown = replace(options, allow_procedural=True)
-        plan = _planned(stack, runs, Target(Path("-"), form, Layout.JSONL), shown)
+        plan = _planned(stack, runs, Target(Path("-"), form, Layout.JSONL), options)
         found = (
             row for some in plan.rows(ExportCounts()) for table in some.sides.values() for row in plan.readable(table)
         )
@@ -84,10 +83,10 @@ def preview_outputs(
 
 
 def preview_card(runs: Sequence[Path]) -> str:
-    """The card that an export of these runs to JSONL would have, of text of the stand-in too."""
+    """Return the card that an export of these runs to JSONL would have."""
     target, tally = Target(Path("-"), DatasetFormat.JSONL, Layout.JSONL), ExportCounts()
     with ExitStack() as stack:
-        plan = _planned(stack, runs, target, replace(_USUAL, allow_procedural=True))
+        plan = _planned(stack, runs, target, _USUAL)
         for _ in plan.rows(tally):
             pass
         return Card(plan, target, tally).text()

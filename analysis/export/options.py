@@ -36,7 +36,6 @@ class DatasetOptions:
     tokenizer: str | None = None
     #: The licence of what states none.
     licence: str | None = None
-    allow_procedural: bool = False
     split: Split | None = None
     #: Whether outputs are taken that a run holds out for measuring.
     held_out: HeldOut = "exclude"

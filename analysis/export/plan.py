@@ -76,7 +76,6 @@ class ExportPlan:
         self._shapes = self._found_shapes()
         self._is_chosen = False
         self._columns = self._found_columns()
-        self._check_stand_in()
         self._count_tokens = open_tokenizer(options.tokenizer) if options.tokenizer else None
         #: Rows that a recipe wants and that are not there.
         self.missing = 0
@@ -135,18 +134,6 @@ class ExportPlan:
             source.ask(_TOOLS, [kind]) for source, kinds in zip(self.sources, self.kinds, strict=True) for kind in kinds
         )
         return [RowShape(self.form, r, options.persona, options.system, options.train_on, with_tools) for r in found]
-
-    def _check_stand_in(self) -> None:
-        if self.options.allow_procedural:
-            return
-        for source, kinds, shape in zip(self.sources, self.kinds, self._shapes, strict=True):
-            number = source.count_procedural(kinds, self._added(source, shape))
-            if number:
-                raise SetupError(
-                    f"{number:,} outputs of {str(source.path)!r} were written by procedural, the stand-in that is no "
-                    f"language model, or for people whom it wrote; {parameter('allow_procedural')} exports them, "
-                    "labelled as such in every row and in the card."
-                )
 
     def _found_columns(self) -> tuple[str, ...]:
         if self.options.columns is None:

@@ -320,11 +320,6 @@ class OutputSource:
         """The columns of a page."""
         return self._read((), 0, 0, more).to_arrow_table()
 
-    def count_procedural(self, kinds: Collection[str], more: Added) -> int:
-        """How many of the outputs the stand-in wrote, in whole or in part, or were made for people whom it wrote."""
-        ((number,),) = self._read(kinds, 0, 1 << 62, more).aggregate("count(*) FILTER (procedural)").fetchall()
-        return int(number)
-
     def _read(self, kinds: Collection[str], after: int, upto: int, more: Added) -> duckdb.DuckDBPyRelation:
         response = more.response or _RESPONSE.format(teacher=quote_text(self._teacher) if self._teacher else "NULL")
         sql = _PAGE_SQL.format(columns=more.columns, joins=more.joins, response=response, which=self.which)

@@ -211,9 +211,9 @@ def _made_by(summary: Summary) -> tuple[str, str]:
         )
     if not summary.is_language_model:
         return (
-            f"No language model wrote this: the text is by the procedural stand-in, \u201c{summary.model}\u201d.",
-            "It fills forms from word lists, by rule and seed. Nothing here says anything about people, "
-            "about society, or about what a language model would have written.",
+            f"No language model wrote this: the text is by the built-in generator, \u201c{summary.model}\u201d.",
+            "It fills templates from word lists. Draw no conclusions about people, society, or what a language model "
+            "would have written.",
         )
     return (
         f"Synthetic text by \u201c{summary.model}\u201d. No person said any of this.",
@@ -232,7 +232,7 @@ def _described_by(run: Queryable, summary: Summary) -> str:
         told.append(f"The descriptions of {part}; who wrote them is not known here.")
     if by_stand_in and summary.is_language_model:
         part = f"{by_stand_in:,} of {people:,} people"
-        told.append(f"The descriptions of {part} are by the procedural stand-in, which is no language model.")
+        told.append(f"The descriptions of {part} are by the built-in generator, not a language model.")
     return " ".join(told)
 
 

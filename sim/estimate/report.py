@@ -87,7 +87,7 @@ def _dry_run(estimate: "Estimate") -> str:
         return f"Requests were counted over {estimate.people:,} texts."
     (people, steps), stages = estimate.dry_run, f" and {_some(estimate.steps, 'step')}" if estimate.steps else ""
     said = f"Requests were counted in a dry run of {people:,} {estimate.counts}"
-    said += f"{f' and {_some(steps, "step")}' if steps else ''} with the stand-in"
+    said += f"{f' and {_some(steps, "step")}' if steps else ''} with the built-in generator"
     if (people, steps) != (estimate.people, estimate.steps):
         said += f", and estimated from that for {estimate.people:,} {estimate.counts}{stages}"
     return f"{said}; a model's answers may lead to other requests." if estimate.is_language_model else f"{said}."
@@ -114,7 +114,11 @@ def _lengths(estimate: "Estimate") -> str:
     bytes_said = "Tokens in: one for 4 bytes of UTF-8, times 0.75 to 1.33"
     if not estimate.writes:
         return f"{bytes_said}."
-    seen = "; from observations half as long as the stand-in's, to full ones with the schema" if estimate.steps else ""
+    seen = (
+        "; from observations half as long as the built-in generator's, to full ones with the schema"
+        if estimate.steps
+        else ""
+    )
     narrower = f"; only a sample narrows that ({parameter('sample', 40)})" if estimate.can_be_sampled else ""
     return (
         f"{bytes_said}{seen}. Tokens out, reasoning among them: from 1 to the limit of "

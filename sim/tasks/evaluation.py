@@ -113,7 +113,7 @@ class EvaluationJob(OutputJob[EvaluationSpec]):
 
 def told_answer(output: Output) -> KnownSolution:
     """What the stand-in answers as a solver: the known answer, which it is given, as it can solve nothing itself."""
-    return KnownSolution("This is the stand-in, which was told the known answer.", output.field(REFERENCE))
+    return KnownSolution("This is the built-in generator, which was given the known answer.", output.field(REFERENCE))
 
 
 def evaluation_job(

@@ -1,4 +1,4 @@
-"""Populace: grow a society of personas, let it live, and ask what happened in SQL.
+"""Turn texts into personas, connect them into a social network, and put an LLM agent behind each one.
 
     import populace
 
@@ -52,7 +52,7 @@ _MODULES = {
     "run_async": "facade",
 }
 
-# A checkout on a system without symbolic links has the five rooms only at its root.
+# A checkout on a system without symbolic links has the five packages only at its root.
 if not (Path(__file__).parent / "sim").is_dir():
     __path__.append(str(Path(__file__).parents[2]))
 

@@ -93,7 +93,7 @@ def test_characters_of_a_run_are_written_once_and_labelled(run: Path, tmp_path: 
     path = tmp_path / "characters"
     with pytest.raises(SetupError, match="text of the procedural stand-in"):
         export_characters(run, path, form)
-    assert export_characters(run, path, form, allow_procedural=True) == 5
+    assert export_characters(run, path, form) == 5
     assert "no language model wrote" in path.read_text(encoding="utf-8")
     with pytest.raises(SetupError, match="exists already"):
-        export_characters(run, path, form, allow_procedural=True)
+        export_characters(run, path, form)

@@ -74,7 +74,7 @@ def test_preferences_go_from_comparisons_to_dpo_rows(ask: Ask, run_file: Path) -
     assert said.code == 0, said
     assert "the longer won" in said.out
     rows = json.loads(ask("prefer", run_file, "--margin", 0.01, "--json").out)["preferences"]["rows"]
-    assert ask("export", run_file, "dpo.jsonl", "--format", "dpo", "--allow-procedural").code == 0
+    assert ask("export", run_file, "dpo.jsonl", "--format", "dpo").code == 0
     assert 0 < len(Path("dpo.jsonl").read_text().splitlines()) <= rows
 
 

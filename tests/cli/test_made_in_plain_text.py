@@ -57,7 +57,7 @@ def rows(path: str, sql: str) -> list[tuple[Any, ...]]:
 def exported(ask: Ask, path: str, *given: str) -> list[dict[str, Any]]:
     for left in ("made.jsonl", "made.jsonl.card.md"):
         Path(left).unlink(missing_ok=True)
-    said = ask("export", path, "made.jsonl", "--format", "jsonl", "--allow-procedural", *given)
+    said = ask("export", path, "made.jsonl", "--format", "jsonl", *given)
     assert said.code == 0, said
     return [json.loads(line) for line in Path("made.jsonl").read_text().splitlines()]
 

@@ -138,7 +138,7 @@ def test_what_is_held_out_is_measured_on_and_left_out_of_exports(ask: Ask) -> No
     def exported(*options: str) -> set[int]:
         Path("rows.jsonl").unlink(missing_ok=True)
         Path("rows.jsonl.card.md").unlink(missing_ok=True)
-        assert ask("export", "sums.duckdb", "rows.jsonl", "--allow-procedural", *options).code == 0
+        assert ask("export", "sums.duckdb", "rows.jsonl", *options).code == 0
         return {json.loads(line)["emission"] for line in Path("rows.jsonl").read_text().splitlines()}
 
     trained = exported()

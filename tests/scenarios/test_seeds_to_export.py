@@ -50,7 +50,7 @@ def test_a_task_goes_from_seeds_to_a_data_set(
     options: dict[str, Any] = {"hub": hub, "prompting": "few-shot", "seed": 1, "settings": settings}
     run = populace.make(task, 4, out=tmp_path / "made.duckdb", **options).path
     folder = tmp_path / "set"
-    report = export_outputs([run], folder, DatasetOptions(allow_procedural=True))
+    report = export_outputs([run], folder, DatasetOptions())
     assert report.rows == 4
     (file,) = report.files
     frame = pd.read_parquet(file)
@@ -63,7 +63,7 @@ def test_a_task_goes_from_seeds_to_a_data_set(
     assert [(text,) for text in frame["text"]] == accepted
     if task in TRAINED:
         format_, columns = TRAINED[task]
-        export_outputs([run], tmp_path / "train.jsonl", DatasetOptions(format=format_, allow_procedural=True))
+        export_outputs([run], tmp_path / "train.jsonl", DatasetOptions(format=format_))
         rows = pd.read_json(tmp_path / "train.jsonl", lines=True)
         assert columns <= set(rows.columns)
         assert all(messages[0]["role"] in ("system", "user") for messages in rows["messages"])

@@ -32,7 +32,7 @@ COMMENT ON COLUMN jobs.kind IS 'growth (people alone), society (people and steps
 COMMENT ON COLUMN jobs.spec IS 'All that is asked for, as JSON; what it holds depends on the kind';
 COMMENT ON COLUMN jobs.seed IS 'Seed from which every random choice of the job is drawn';
 COMMENT ON COLUMN jobs.model IS 'The model by name; of an embedding job the embedding model';
-COMMENT ON COLUMN jobs.is_language_model IS 'False for the procedural stand-in: its text says nothing about people or language models';
+COMMENT ON COLUMN jobs.is_language_model IS 'False for the built-in generator, which is not a language model';
 COMMENT ON COLUMN jobs.base_url IS 'Endpoints of the model, without keys, separated by spaces; null for a model in the process';
 COMMENT ON COLUMN jobs.embedding_model IS 'Model that gives vectors, by name; null when there is none, and then only words are compared';
 COMMENT ON COLUMN jobs.embedding_url IS 'Endpoint of that model, without key';

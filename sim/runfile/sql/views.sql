@@ -19,7 +19,7 @@ COMMENT ON COLUMN runs.growth_settings IS 'How the people were grown or read: se
 COMMENT ON COLUMN runs.world IS 'The world text that stands verbatim at the start of every turn''s prompt';
 COMMENT ON COLUMN runs.seed IS 'Seed from which every random choice of the run is drawn';
 COMMENT ON COLUMN runs.model IS 'The model by name';
-COMMENT ON COLUMN runs.is_language_model IS 'False for the procedural stand-in: its text says nothing about people or language models';
+COMMENT ON COLUMN runs.is_language_model IS 'False for the built-in generator, which is not a language model';
 COMMENT ON COLUMN runs.base_url IS 'Endpoints of the model, without keys, separated by spaces; null for a model in the process';
 COMMENT ON COLUMN runs.max_in_flight IS 'Most model calls under way at once; the result does not depend on it';
 COMMENT ON COLUMN runs.steps_wanted IS 'Steps the run was asked for';

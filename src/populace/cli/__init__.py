@@ -1,4 +1,4 @@
-"""The command line: the front door to every room, with no logic of its own."""
+"""The command line, without logic of its own."""
 
 import sys
 from collections.abc import Sequence

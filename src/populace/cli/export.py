@@ -109,7 +109,6 @@ def _side_options(prefix: str = "") -> Callable[[Command], Command]:
 )
 @key_option
 @click.option("--licence", metavar="SPDX", help="The licence of sources that state none, when they are yours to give.")
-@click.option("--allow-procedural", is_flag=True, help="Export text of the stand-in too, labelled as such.")
 @click.option("--push", metavar="OWNER/NAME", help="Upload the folder to a private data set of the Hugging Face hub.")
 @shared_option
 def export(paths: tuple[Path, ...], **options: Any) -> None:
@@ -158,12 +157,18 @@ def export(paths: tuple[Path, ...], **options: Any) -> None:
 
 def _export_characters(paths: tuple[Path, ...], options: dict[str, Any]) -> None:
     from populace.analysis.export.characters import export_characters
+    from populace.sim.runfile.reader import open_made
+
+    from .show import authors_notice
 
     if len(paths) != 2 or options["mix"] or options["preview"]:
         raise click.UsageError(f"--format {options['form']} writes the characters of one run: give RUN and FILE.")
     run, path = paths
-    number = export_characters(run, path, options["form"], allow_procedural=options["allow_procedural"])
-    click.echo(f"{number:,} characters are in {str(path)!r} as {options['form']}.")
+    number = export_characters(run, path, options["form"])
+    click.echo(f"{number:,} character{'s' * (number != 1)} are in {str(path)!r} as {options['form']}.")
+    with open_made(run) as file:
+        if notice := authors_notice(file):
+            click.echo(notice, err=True)
 
 
 def _runs_and_path(paths: tuple[Path, ...], options: dict[str, Any]) -> "tuple[tuple[Path, ...] | Mix, Path]":
@@ -201,7 +206,7 @@ def _options_of(options: dict[str, Any]) -> "DatasetOptions":
         if options["train"] is not None
         else None
     )
-    passed_on = ("kinds", "rejected", "persona", "system", "train_on", "tokenizer", "licence", "allow_procedural")
+    passed_on = ("kinds", "rejected", "persona", "system", "train_on", "tokenizer", "licence")
     as_given = {name: options[name] for name in (*passed_on, "held_out")}
     return DatasetOptions(
         format=DatasetFormat(options["form"]) if options["form"] else None,

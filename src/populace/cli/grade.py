@@ -42,8 +42,8 @@ GRADING = ("responding", "grading", "comparing")
     "graders",
     multiple=True,
     metavar=_MODELS,
-    help="Who grades: openai:NAME, gguf:PATH, procedural, or procedural:accuracy=0.8, a stand-in that keeps to its "
-    "own rule at this rate; may be given again.  [default: the run's grader or model]",
+    help="Who grades: openai:NAME, gguf:PATH, procedural, or procedural:accuracy=0.8, a fake that keeps to its "
+    "own rule at this rate; repeatable.  [default: the run's grader or model]",
 )
 @click.option("--votes", type=int, help="Votes of each grader.  [default: 3; 1 with --pairwise]")
 @click.option("--threshold", type=float, help="The least grade that passes, 0 to 1.  [default: 0.5]")

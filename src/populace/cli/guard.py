@@ -44,7 +44,7 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: 
     except OSError as error:
         return _complain(*_refused_by_system(error))
     except Exception as error:
-        # Imported here, because the rooms take seconds to load and help should not wait for them.
+        # Imported here, because the packages take seconds to load and help should not wait for them.
         from populace.personas.database import is_damage, is_interrupt, is_out_of_memory, said
         from populace.personas.errors import PausedError, PopulaceError, SetupError
 

@@ -27,7 +27,7 @@ _WIDE, _WIDEST = 120, 160
 #: Purposes that have a row of their own.
 _PURPOSES = 5
 
-_STAND_IN = "a stand-in, no language model; its tokens are words"
+_GENERATOR = "built-in generator, not a language model; tokens are words"
 
 #: Where answers came from that were not paid for now.
 _RECALLED = {"ledger": "this run's file", "cache": "the cache", "fork": "the run it was forked from"}
@@ -80,7 +80,7 @@ def _facts(gateway: "Gateway") -> Table:
         "budget": _budget(gateway),
         "outcomes": _outcomes(gateway),
         "recalled": _recalled(gateway),
-        "note": [] if gateway.model.is_language_model or not gateway.calls else [_STAND_IN],
+        "note": [] if gateway.model.is_language_model or not gateway.calls else [_GENERATOR],
     }
     for label, said in rows.items():
         if parts := list(said):

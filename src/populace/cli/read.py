@@ -128,7 +128,7 @@ def prompts(name: str | None, scenario: str | None) -> None:
     from populace.personas.prompt import iter_prompts
     from populace.scenarios.catalog import find_scenario, iter_scenarios, iter_tasks, prompts_of
 
-    shown = [p for room in ("personas", "agents") for p in iter_prompts(f"populace.{room}")]
+    shown = [p for package in ("personas", "agents") for p in iter_prompts(f"populace.{package}")]
     for found in (*iter_scenarios(), *iter_tasks()) if scenario is None else (find_scenario(scenario)[0],):
         shown += [prompt for prompt in prompts_of(found) if prompt not in shown]
     known = {key: prompt for prompt in shown for key in (prompt.name, f"{prompt.name}@{prompt.version}")}

@@ -28,8 +28,8 @@ def _solvers(*, is_required: bool) -> Callable[..., Any]:
         multiple=True,
         required=is_required,
         metavar="MODEL[@URL][,...]",
-        help="Who solves: openai:NAME, gguf:PATH, procedural, or procedural:accuracy=0.8, a stand-in that answers "
-        "rightly at this rate the problems of the stand-in; may be given again."
+        help="Who solves: openai:NAME, gguf:PATH, procedural, or procedural:accuracy=0.8, a fake that solves "
+        "this share of the built-in generator's problems; repeatable."
         + ("" if is_required else "  [default: the run's solver or model]"),
     )
 
@@ -156,7 +156,7 @@ def _known(run: Path, script: Path | None, solvers: Sequence[str], command: str)
             return None
         raise SetupError(
             f"The run in {str(run)!r} was made by the scenario {name!r}, which does not ship with Populace; only that "
-            "knows the solutions of the stand-in's problems: say where it is with --script."
+            "knows the solutions of the built-in generator's problems: say where it is with --script."
         )
     if not is_needed and (script is not None or made_by):
         return None  # a script is run only where its solutions are asked for

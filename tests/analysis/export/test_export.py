@@ -315,7 +315,7 @@ def test_text_of_the_stand_in_needs_a_word_and_is_labelled_in_rows_and_card(new_
     with pytest.raises(SetupError, match=r"1 outputs of .* procedural.*allow_procedural"):
         export_outputs([run.path], path)
     assert not path.exists()
-    (row,) = written(run.path, "p.jsonl", allow_procedural=True)
+    (row,) = written(run.path, "p.jsonl")
     assert row["procedural"] is True
     assert "1 of these rows are procedural" in path.with_name("p.jsonl.card.md").read_text()
 
@@ -397,7 +397,7 @@ def test_a_response_by_the_stand_in_makes_the_row_procedural_whoever_asked(new_r
     path = run.done().with_name("p.jsonl")
     with pytest.raises(SetupError, match=r"1 outputs of .* procedural"):
         export_outputs([run.path], path)
-    rows = written(run.path, "p.jsonl", allow_procedural=True)
+    rows = written(run.path, "p.jsonl")
     assert [row["response_model"] for row in rows] == ["procedural:accuracy=0.8", None]
     assert [row["procedural"] for row in rows] == [True, False]
 
