@@ -202,7 +202,7 @@ def _in_all(accepted: int, spent: Sequence[PurposeYield]) -> Iterator[PurposeYie
     if len(spent) > 1:
         yield _spent(
             accepted,
-            "in all",
+            "total",
             "",
             sum(one.calls for one in spent),
             sum(one.failed_calls for one in spent),
@@ -230,16 +230,17 @@ def describe_funnel(found: Funnel) -> Iterator[Section]:
     headings = ("stage", "rows", "of all turns", "lost", "why")
     yield Section("Yield by stage", headings, ("VARCHAR", "BIGINT", "DOUBLE", "BIGINT", "VARCHAR"), rows)
     unit = "tokens" if found.is_language_model else "words"
-    spent = ("calls for", "model", "calls", "failed", f"{unit} in", f"{unit} out", "dollars", "accepted/dollar")
-    yield Section(
-        f"What it took, and accepted outputs for it ({found.accepted:,})",
-        (*spent, f"accepted/1,000 {unit}"),
-        ("VARCHAR", "VARCHAR", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "VARCHAR", "DOUBLE", "DOUBLE"),
-        [_line(one) for one in found.spent],
-    )
+    columns = [
+        ("purpose", "VARCHAR"), ("model", "VARCHAR"), ("calls", "BIGINT"), ("failed", "BIGINT"),
+        (f"{unit} in", "BIGINT"), (f"{unit} out", "BIGINT"), (f"rows/1k {unit}", "DOUBLE"),
+    ]  # fmt: skip
+    if is_priced := any(one.dollars is not None for one in found.spent):
+        columns += [("dollars", "VARCHAR"), ("rows/$", "DOUBLE")]
+    names, types = zip(*columns, strict=True)
+    yield Section("Cost by purpose", names, types, [_line(one, is_priced=is_priced) for one in found.spent])
 
 
-def _line(one: PurposeYield) -> tuple[object, ...]:
+def _line(one: PurposeYield, *, is_priced: bool) -> tuple[object, ...]:
     dollars = "unknown" if one.dollars is None else f"{one.dollars:,.4f}"
     if one.dollars is not None and one.unpriced:
         dollars += f" and {one.unpriced:,} calls unknown"
@@ -247,29 +248,27 @@ def _line(one: PurposeYield) -> tuple[object, ...]:
         None if number is None else float(f"{number:.3g}")
         for number in (one.accepted_per_dollar, one.accepted_per_1000_tokens)
     )
-    return (
-        *(one.purpose, one.model, one.calls, one.failed_calls),
-        *(one.input_tokens, one.output_tokens, dollars, per_dollar, per_tokens),
-    )
+    counts = (one.purpose, one.model, one.calls, one.failed_calls, one.input_tokens, one.output_tokens, per_tokens)
+    return (*counts, dollars, per_dollar) if is_priced else counts
 
 
 def notes_on_funnel(found: Funnel) -> Iterator[str]:
     """What has to be known of the numbers, in sentences."""
     yield (
-        f"People: {found.asked_people:,} were asked, {found.people:,} made something, {found.accepted_people:,} have "
-        f"an accepted output. {found.revised:,} outputs were asked for anew before they were kept."
+        f"Personas: {found.asked_people:,} asked, {found.people:,} with an output, {found.accepted_people:,} with an "
+        f"accepted output. Outputs revised before they were kept: {found.revised:,}."
     )
     if found.undecided:
         checks = ", ".join(f"{check} on {number:,}" for check, number in found.undecided.items())
-        yield f"Checks that could not decide reject nothing: {checks}."
+        yield f"Undecided checks, which reject nothing: {checks}."
     for check, (number, why) in found.warned.items():
-        yield f"The check {check} warns of {number:,} outputs without rejecting them, such as: {why}"
+        yield f"The check {check} warns of {number:,} outputs without rejecting them, for example: {why}"
     if found.cut:
-        yield (f"{found.cut:,} answers were cut at the limit of tokens; more are given with `--set answer_tokens=N`.")
-    if any(one.unpriced for one in found.spent):
-        yield "Prices or tokens of some calls are not known; what a dollar yields is then left out, not guessed."
+        yield f"{found.cut:,} answers were cut at the token limit; raise it with `--set answer_tokens=N`."
+    if found.is_language_model and any(one.unpriced for one in found.spent):
+        yield "The price or token count of some calls is unknown, so rows per dollar are left out."
     if not found.is_language_model:
-        yield f"The model is the built-in generator {found.model}, which is no language model: these yields are not a model's."
+        yield "The model is the built-in generator, not a language model: expect other yields from a model."
 
 
 _WIDTH, _TYPE, _LEFT, _ROW, _BAR = 960.0, 13.0, 240.0, 30.0, 18.0
@@ -298,7 +297,7 @@ def draw_funnel(found: Funnel, *, title: str) -> str:
             "</g>",
         ]
     if not found.is_language_model:
-        note = f"The model is the built-in generator {found.model}, which is no language model."
+        note = "The model is the built-in generator, not a language model."
         parts.append(_text("muted", _MUTED, 12, height - 10, note))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:g} {height:g}" role="img" '

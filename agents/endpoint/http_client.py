@@ -1,6 +1,7 @@
 """HTTP to one endpoint: its connections, and a client that posts JSON and gives JSON or a `RequestError`."""
 
 import asyncio
+import os
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -150,8 +151,10 @@ def _proxy_for(url: URL) -> str | None:
 
 
 def _cause(error: Exception) -> str:
-    # aiohttp's own words name host and port; the query, where some keep a key, is in none of them. They may quote
-    # what came.
+    # aiohttp names host and port, and Python's own repr of what failed ("ssl:default [Connect call failed ...]").
+    if isinstance(error, aiohttp.ClientConnectorError):
+        code = error.os_error.errno or 0
+        return (os.strerror(code) if code > 0 else error.os_error.strerror) or type(error.os_error).__name__
     return " ".join(str(error).split())[:_QUOTED] or type(error).__name__
 
 

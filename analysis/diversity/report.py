@@ -247,8 +247,8 @@ def notes_on(found: DiversityReport) -> Iterator[str]:
     """What has to be known of the numbers, in sentences."""
     if not found.is_language_model:
         yield (
-            f"The outputs are by the built-in generator {found.model}, which is no language model: these numbers say nothing "
-            "about personas or language models."
+            "The outputs are by the built-in generator, not a language model: these numbers say nothing about personas "
+            "or language models."
         )
     if found.embedded is None:
         yield (

@@ -306,7 +306,9 @@ def _society(**given: Any) -> Society | FinishedRun:
         scenario_file=script,
     )
     resume = given["resume"]
-    if not is_made(society.path) or _makes_room(society.path, resume=resume, overwrite=given["overwrite"]):
+    if given["overwrite"] and is_made(society.path):
+        _remove_run(society.path, resume=resume)
+    if not is_made(society.path):
         return society
     return _finished(society, resume=resume) or asked.resumed(society.path, type(made), steps=given["steps"])
 
@@ -351,10 +353,8 @@ def _prices(prices: Prices | str | None) -> Prices | None:
     return given_prices(prices) if isinstance(prices, str) else prices
 
 
-def _makes_room(path: Path, *, resume: bool, overwrite: bool) -> bool:
-    """Whether the run file that is there is to go, and then take it away. Raises `SetupError` when it cannot."""
-    if not overwrite:
-        return False
+def _remove_run(path: Path, *, resume: bool) -> None:
+    """Remove an existing run file that is to be overwritten. Raises `SetupError` if it is live or not a run file."""
     if resume:
         raise SetupError(f"{parameter('resume')} and {parameter('overwrite')} contradict each other; leave one out.")
     with open_run(path) as run:  # which raises for what is no run file, and so not to be lost
@@ -362,7 +362,6 @@ def _makes_room(path: Path, *, resume: bool, overwrite: bool) -> bool:
         if run.is_live:
             raise SetupError(f"{str(path)!r} is being written by a run that is still going; wait for its end.")
     remove_database(path)
-    return True
 
 
 class _StoredRun(NamedTuple):

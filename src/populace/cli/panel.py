@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from populace.agents.endpoint.addresses import is_loopback
 from populace.agents.gateway.budget import Spent
 from populace.personas.model import Outcome
 from populace.progress import ProgressPhase, Rates
@@ -236,8 +237,12 @@ class ProgressPanel:
         self._outage = ""
 
     def opened(self, gateway: "Gateway") -> None:
-        """Show what goes through this gateway."""
+        """Show what goes through this gateway; first of all where calls go that leave this machine."""
         self._gateway = gateway
+        for handle in gateway.model.all:
+            if handle.endpoint and not is_loopback(handle.endpoint):
+                where = f"Calls to {handle.name} go to {handle.endpoint}, with the key in OPENAI_API_KEY if it is set."
+                self._console.print(where, markup=False, soft_wrap=True)
         self._rates.watch(gateway.meter)
 
     def began(self, title: str, total: int) -> None:
