@@ -62,11 +62,11 @@ def test_accepted_outputs_are_told_for_a_dollar_and_for_tokens_by_role(make_run:
     run.query("DELETE FROM calls WHERE outcome <> 'ok'")
     found = read_funnel(run)
     spent = {one.purpose: one for one in found.spent}
-    assert set(spent) == {"turns", "turns: grader", "in all"}
-    assert (spent["turns"].calls, spent["turns: grader"].calls, spent["in all"].calls) == (10, 1, 11)
-    assert spent["in all"].dollars == pytest.approx(0.11)
-    assert spent["in all"].accepted_per_dollar == pytest.approx(found.accepted / 0.11)
-    assert spent["in all"].accepted_per_1000_tokens == pytest.approx(found.accepted / (11 * 250) * 1000)
+    assert set(spent) == {"turns", "turns: grader", "total"}
+    assert (spent["turns"].calls, spent["turns: grader"].calls, spent["total"].calls) == (10, 1, 11)
+    assert spent["total"].dollars == pytest.approx(0.11)
+    assert spent["total"].accepted_per_dollar == pytest.approx(found.accepted / 0.11)
+    assert spent["total"].accepted_per_1000_tokens == pytest.approx(found.accepted / (11 * 250) * 1000)
 
 
 def test_unknown_prices_and_tokens_count_as_unknown(make_run: Any) -> None:
@@ -79,14 +79,14 @@ def test_unknown_prices_and_tokens_count_as_unknown(make_run: Any) -> None:
     assert only.accepted_per_1000_tokens is None
     shown = "".join(render_table(section, width=200) for section in describe_funnel(read_funnel(run)))
     assert "0.1100 and 3 calls unknown" in shown
-    assert "left out, not guessed" in " ".join(notes_on_funnel(read_funnel(run)))
+    assert "rows per dollar are left out" in " ".join(notes_on_funnel(read_funnel(run)))
 
 
 def test_calls_of_jobs_on_the_outputs_go_by_their_kind(make_run: Any) -> None:
     run = make_run(people=12, steps=1)
     run.query("INSERT INTO jobs SELECT * REPLACE (2 AS job, 'solving' AS kind) FROM jobs")
     run.query("UPDATE calls SET job = 2, role = 'solver' WHERE rowid IN (SELECT rowid FROM calls LIMIT 2)")
-    assert {one.purpose for one in read_funnel(run).spent} == {"turns", "solving: solver", "in all"}
+    assert {one.purpose for one in read_funnel(run).spent} == {"turns", "solving: solver", "total"}
 
 
 def test_a_run_without_a_step_has_a_funnel_of_nothing(make_run: Any) -> None:
@@ -99,7 +99,7 @@ def test_the_picture_has_two_bars_a_stage(lived: Queryable, tmp_path: Path) -> N
     found = read_funnel(lived)
     svg = ET.parse(write_funnel_picture(found, tmp_path / "f.svg", of="run.duckdb"))
     assert len(svg.findall(".//{http://www.w3.org/2000/svg}rect")) == 2 * len(found.stages)
-    assert "no language model" in write_funnel_picture(found, tmp_path / "f.html", of="run.duckdb").read_text()
+    assert "not a language model" in write_funnel_picture(found, tmp_path / "f.html", of="run.duckdb").read_text()
 
 
 def test_a_funnel_is_json(lived: Queryable) -> None:

@@ -24,4 +24,4 @@ def test_the_stand_in_costs_nothing_and_is_no_language_model() -> None:
     assert ("cost", "0.5000 dollars") in GROWN.as_rows()
     standing_in = dict(replace(GROWN, model="procedural", is_language_model=False).as_rows())
     assert "cost" not in standing_in
-    assert "no language model" in standing_in["model"]
+    assert "built-in generator" in standing_in["model"]

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from populace.analysis.provenance import has_stand_in, name_mixture
+from populace.agents.procedural import PROCEDURAL_NOTICE
+from populace.analysis.provenance import describe_authors
 
 
 def file_of(**authors: Sequence[str]) -> Any:
@@ -20,22 +21,18 @@ def file_of(**authors: Sequence[str]) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("authors", "answered", "sentence"),
+    ("authors", "sentence"),
     [
-        ({"personas": ["openai:a"], "emissions": ["openai:a", "rule"]}, ["openai:a"], ""),
-        ({"personas": ["import"], "emissions": ["rule"]}, ["openai:a"], ""),
-        ({"personas": ["import"], "emissions": ["rule"]}, ["openai:a", "openai:b"], "openai:a and openai:b answered."),
-        ({"personas": ["openai:a"], "emissions": ["openai:b"]}, [], "openai:a and openai:b wrote this."),
-        ({"personas": ["openai:a"], "emissions": ["openai:a"]}, ["procedural"],
-         "procedural answered, openai:a wrote the run."),
+        ({"personas": ["openai:a"], "emissions": ["openai:a", "rule"], "answers": ["openai:a"]}, ""),
+        ({"personas": ["import"], "emissions": ["rule"]}, ""),
+        ({"personas": ["openai:a"], "emissions": ["openai:b"]},
+         "Models are mixed: personas by openai:a, outputs by openai:b."),
+        ({"personas": ["procedural"], "emissions": ["openai:a"]},
+         "Models are mixed: personas by procedural (built-in generator, not a language model), outputs by openai:a."),
+        ({"personas": ["import"], "votes": ["openai:a", "openai:b"]},
+         "Models are mixed: grades by openai:a and openai:b."),
+        ({"personas": ["procedural"], "votes": ["procedural:accuracy=0.5"]}, PROCEDURAL_NOTICE),
     ],
 )  # fmt: skip
-def test_mixed_models_are_named(authors: dict[str, list[str]], answered: list[str], sentence: str) -> None:
-    assert name_mixture(file_of(**authors), answered) == (sentence and f"Models are mixed: {sentence}")
-
-
-@pytest.mark.parametrize(
-    ("votes", "expected"), [(["openai:a"], False), (["openai:a", "procedural:accuracy=0.5"], True)]
-)
-def test_the_stand_in_is_found_in_any_table(votes: list[str], expected: bool) -> None:
-    assert has_stand_in(file_of(personas=["import"], votes=votes)) is expected
+def test_the_sentence_says_who_wrote_what(authors: dict[str, list[str]], sentence: str) -> None:
+    assert describe_authors(file_of(**authors)) == sentence

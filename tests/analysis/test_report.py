@@ -85,7 +85,7 @@ def test_what_the_run_shows_comes_first_then_who_wrote_it_then_everything_else(l
     ordered = ("lines spoken", ", in 5 steps", "No language model wrote this", "Status", "Model calls")
     places = [text.index(words) for words in (*ordered, "turns lost")]
     assert places == sorted(places)
-    assert "Nothing here says anything about people" in text
+    assert "Draw no conclusions about people" in text
 
 
 def test_however_much_is_found_the_notice_below_it_stays_on_the_first_screen(make_run: Any) -> None:
@@ -120,7 +120,7 @@ def test_a_language_models_text_is_no_statement_of_people(make_run: Any) -> None
     assert "Synthetic text by \u201copenai:small\u201d" in text
     assert "no interval here says what another seed would give" in text
     assert "The descriptions of 5 of 2" in text
-    assert "by the procedural stand-in, which is no language model" in text
+    assert "by the built-in generator, not a language model" in text
 
 
 def test_the_honesty_block_gives_shares_prompts_and_what_was_not_checked(lived: Queryable) -> None:

@@ -93,7 +93,7 @@ def test_an_answer_is_drawn_on_request(ask: Ask, run_file: Path, tmp_path: Path)
     picture = tmp_path / "spoken.svg"
     sql = "SELECT step, kind, count(*) AS emitted FROM emissions GROUP BY ALL ORDER BY step"
     assert ask("sql", run_file, sql, "--picture", picture).out == f"Wrote {picture}\n"
-    assert "procedural stand-in" in picture.read_text()
+    assert "built-in generator" in picture.read_text()
     ask("sql", run_file, sql, "--picture", tmp_path / "spoken.png").complains(2, ".png", ".svg or .html")
 
 
@@ -130,7 +130,7 @@ def test_a_finished_run_is_shown_again_and_how_to_go_on(ask: Ask, run_file: Path
     before = run_file.read_bytes()
     said = ask("resume", run_file)
     assert (said.code, said.complaint) == (0, "")
-    assert "status             finished" in said.out
+    assert "8 agents, " in said.out
     assert "nothing to do" in said.out
     assert "`populace resume run.duckdb --steps 3`" in said.out
     assert run_file.read_bytes() == before

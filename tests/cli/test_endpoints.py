@@ -22,11 +22,11 @@ def run(ask: Ask, base_url: str) -> Said:
     return ask("run", "village", *options, "--model", "openai:test", "--base-url", base_url)
 
 
-WAY_ON = "go on with `populace resume run.duckdb`"
+WAY_ON = "No answer came, so no file is kept"
 
 
 def test_an_endpoint_where_nothing_listens(ask: Ask, nowhere: str) -> None:
-    run(ask, nowhere).complains(1, f"Nothing answers at {nowhere}", "--base-url", WAY_ON)
+    run(ask, nowhere).complains(1, f"Nothing answers at {nowhere}", "(Connection refused)", "--base-url", WAY_ON)
 
 
 def test_a_wrong_key(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,7 +39,7 @@ def test_a_wrong_key(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_model_that_the_endpoint_has_not(ask: Ask, openai_server: OpenAIServer) -> None:
     openai_server.fault("no_model")
-    run(ask, openai_server.base_url).complains(1, "openai:test", "404", "Check the model's name", "another path")
+    run(ask, openai_server.base_url).complains(1, "openai:test", "404", "Check the model's name", WAY_ON)
 
 
 def test_a_base_url_at_which_there_is_no_api(ask: Ask, openai_server: OpenAIServer) -> None:
@@ -47,18 +47,21 @@ def test_a_base_url_at_which_there_is_no_api(ask: Ask, openai_server: OpenAIServ
 
 
 def test_a_failed_run_says_why_and_is_not_written_over(ask: Ask, openai_server: OpenAIServer) -> None:
-    openai_server.fault("auth")
-    run(ask, openai_server.base_url)
+    openai_server.fault("auth", containing="village")
+    run(ask, openai_server.base_url).complains(1, "go on with `populace resume run.duckdb`")
     status = "SELECT status, reason LIKE '%401%' AS told FROM runs"
     assert ask("sql", "run.duckdb", status, "--csv").out == "status,told\nfailed,true\n"
     run(ask, openai_server.base_url).complains(2, "'run.duckdb' exists", "`populace resume run.duckdb`")
 
 
-def test_a_failed_run_is_resumed_when_the_endpoint_is_well(ask: Ask, openai_server: OpenAIServer, nowhere: str) -> None:
+def test_the_corrected_command_works_after_a_run_without_answers(
+    ask: Ask, openai_server: OpenAIServer, nowhere: str
+) -> None:
     run(ask, nowhere).complains(1, WAY_ON)
-    said = ask("resume", "run.duckdb", "--base-url", openai_server.base_url)
+    assert not list(Path().glob("run.duckdb*"))
+    said = run(ask, openai_server.base_url)
     assert (said.code, said.complaint) == (0, "")
-    assert "finished" in said.out
+    assert "2 steps" in said.out
 
 
 def test_a_model_of_which_nobody_comes_leaves_a_run_that_can_go_on(ask: Ask, openai_server: OpenAIServer) -> None:

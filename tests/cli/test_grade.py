@@ -12,7 +12,7 @@ def test_outputs_are_graded_by_the_rubric_of_their_kind(ask: Ask, run_file: Path
     said = ask("grade", run_file, "--kind", "instruction", "--votes", 2, "--grader", "procedural")
     assert said.code == 0, said
     assert "good enough" in said.out
-    assert "no language model" in said.out
+    assert "not a language model" in said.out
     criteria = ask("sql", run_file, "SELECT DISTINCT criterion FROM votes ORDER BY 1", "--csv").out.split()
     assert criteria == ["criterion", "clear", "correct", "fulfils", "request"]
 

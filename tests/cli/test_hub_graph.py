@@ -72,9 +72,9 @@ def test_text_by_the_stand_in_is_called_that_in_the_picture_and_beside_it(ask: A
     with open_hub(town, write=True) as hub:
         hub.con.execute("UPDATE personas SET model = 'procedural'")
     said = ask("hub", "graph", town, "--picture", "one.svg")
-    assert "no language model wrote it" in said.complaint
-    assert "Text by the procedural stand-in" in Path("one.svg").read_text()
-    assert "no language model wrote it" in ask("hub", "export", town, "people.csv").complaint
+    assert "not a language model" in said.complaint
+    assert "Text by the built-in generator" in Path("one.svg").read_text()
+    assert "not a language model" in ask("hub", "export", town, "people.csv").complaint
 
 
 def test_whom_a_rule_rejected_is_around_nobody(ask: Ask, town: Path) -> None:

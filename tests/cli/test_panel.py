@@ -108,7 +108,7 @@ def test_a_stand_in_is_said_to_be_none_and_its_tokens_are_words(memory_ledger: M
     gateway = gateway_of(memory_ledger)
     gateway.model = replace(gateway.model, is_language_model=False)
     said = shown(gateway)
-    assert "no language model" in said
+    assert "not a language model" in said
     assert "words in" in said
     assert "price" not in said
 

@@ -49,7 +49,7 @@ def test_the_model_of_the_run_answers_unless_another_is_named(
     assert openai_server.calls > before
     assert authors_of_answers(by_model) == {"openai:m"}
     said = ask(*command, "--model", "procedural")
-    assert said.out.startswith("Models are mixed: "), said
+    assert "Models are mixed: " in said.out, said
     assert authors_of_answers(by_model) == {"openai:m", "procedural"}
 
 
@@ -88,6 +88,6 @@ def test_what_rules_decided_over_given_people_is_not_called_the_stand_ins(ask: A
     assert ask("hub", "import", "people.csv", "--hub", "people.duckdb").code == 0
     said = ask("run", "still.py", "--hub", "people.duckdb", "--steps", 1)
     assert said.code == 0, said
-    assert "none asked: rules decided" in said.out
-    assert "stand-in" not in said.out
+    assert "0 calls" in said.out
+    assert "built-in generator" not in said.out
     ask("survey", "still.duckdb", "poll.py").complains(2, "was made without asking a model", "--model")

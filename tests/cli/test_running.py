@@ -44,19 +44,21 @@ def test_caps_reach_the_gateway_of_a_run_and_of_its_resumption(ask: Ask, monkeyp
 def test_people_who_could_not_be_had_are_spoken_of_in_one_line(ask: Ask) -> None:
     Path("one.txt").write_text("A baker gets up at three in the morning and lights the oven.")
     said = ask("run", "village", "--seeds", "one.txt", "--agents", 90, "--hops", 1, "--steps", 1)
-    (line,) = [line for line in said.out.splitlines() if "of the 90 people asked for" in line]
-    assert "came from the texts and 1 hop; more texts or more hops would give more." in line
+    shown = " ".join(said.out.split())
+    assert "of the 90 people asked for came from the texts and 1 hop; more texts or more hops would give" in shown
 
 
 def test_a_hub_that_is_too_small_is_spoken_of(ask: Ask, run_file: Path) -> None:
     said = ask("run", "village", "--hub", run_file, "--agents", 90, "--steps", 1)
-    assert " of the 90 people asked for came from the hub; a larger hub or more hops would give more." in said.out
+    assert " of the 90 people asked for came from the hub; a larger hub or more hops would give more." in " ".join(
+        said.out.split()
+    )
 
 
 def test_a_script_is_run_and_resumed_by_its_path(ask: Ask) -> None:
     Path("errands.py").write_text(ERRANDS)
     assert ask("run", "errands.py", "--agents", 4, "--hops", 0, "--steps", 1).code == 0
-    assert "steps              2\n" in ask("resume", "errands.duckdb", "--steps", 2).out
+    assert "2 steps" in ask("resume", "errands.duckdb", "--steps", 2).out
 
 
 @pytest.mark.slow
@@ -98,7 +100,7 @@ def test_a_scenario_is_a_command_of_its_own(
     assert "A village by a river" in shown
     code, shown = as_script(capsys, monkeypatch, *SMALL, "--out", "mine.duckdb")
     assert (code, "village, seed 0" in shown) == (0, True)
-    assert "steps              2\n" in ask("resume", "mine.duckdb", "--steps", "2").out
+    assert "2 steps" in ask("resume", "mine.duckdb", "--steps", "2").out
 
 
 def test_a_script_complains_as_the_command_does(
@@ -157,10 +159,10 @@ def test_a_run_file_is_named_after_the_script(ask: Ask, folder: Path) -> None:
 
 def test_what_follows_a_run_fits_it_and_says_how_to_ask_on(ask: Ask) -> None:
     Path("errands.py").write_text(ERRANDS)
-    said = ask("run", "errands.py", "--agents", 4, "--hops", 0, "--steps", 1)
+    said = ask("run", "errands.py", "--agents", 4, "--hops", 0, "--steps", 1, "-v")
     assert "What was emitted as instruction, for example?" in said.out
     assert "taught" not in said.out
-    assert said.out.splitlines()[-1].startswith("Ask on with `populace sql errands.duckdb")
+    assert "  next       populace report errands.duckdb\n" in said.out
     assert "  settings           neighbours=6, heard=4, " in said.out
 
 

@@ -41,7 +41,7 @@ def test_a_model_is_measured_beside_the_paper(ask: Ask) -> None:
     said = ask("evaluate", "set.jsonl", "--solver", "procedural:accuracy=1", "--n", "10")
     assert "accuracy                 100.0% [72.2%, 100.0%], 10 of 10" in said.out
     assert "Another protocol" in said.out
-    assert "no language model wrote it" in said.out
+    assert "not a language model" in said.out
     assert Path("set-accuracy-1.duckdb").exists()
 
 

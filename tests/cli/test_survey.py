@@ -35,7 +35,14 @@ def test_a_finished_run_is_asked_and_its_tables_shown(ask: Ask, run_file: Path, 
     said = ask("survey", run_file, poll)
     assert (said.code, said.complaint) == (0, ""), said
     assert "8 respondents gave" in said.out
-    for word in ("poll (job 2)", "coffee", "repeats after step 2", "kappa", "All agents count alike.", "stand-in"):
+    for word in (
+        "poll (job 2)",
+        "coffee",
+        "repeats after step 2",
+        "kappa",
+        "All agents count alike.",
+        "built-in generator",
+    ):
         assert word in said.out
     found = json.loads(ask("survey", run_file, "--json", "--by", "group").out)
     assert {one["group"] for one in found["items"]} == {None, "(none)"}
@@ -76,7 +83,7 @@ def test_an_agent_is_interviewed(ask: Ask, run_file: Path) -> None:
     assert (said.code, said.complaint) == (0, ""), said
     assert "> What do you do?\n" in said.out
     assert "> Why?\n" in said.out
-    assert "stand-in" in said.out
+    assert "built-in generator" in said.out
     assert ask("ask", run_file, 3).out == said.out
     assert run_file.read_bytes() == before
     with duckdb.connect(str(run_file)) as file:

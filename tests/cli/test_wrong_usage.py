@@ -6,6 +6,7 @@ import click
 import duckdb
 import pytest
 
+from populace.cli.app import cli
 from populace.cli.guard import guarded
 
 from .conftest import ERRANDS, Ask
@@ -146,7 +147,15 @@ def test_what_would_steer_a_terminal_is_written_out(ask: Ask) -> None:
 def test_without_a_command_the_help_is_shown(ask: Ask) -> None:
     said = ask()
     assert said.code == 2
-    assert "Commands:" in said.complaint
+    assert "Create:" in said.complaint
+
+
+def test_each_command_has_a_whole_summary_of_at_most_60_characters() -> None:
+    groups = [cli, *(command for command in cli.commands.values() if isinstance(command, click.Group))]
+    for command in (command for group in groups for command in group.commands.values()):
+        first_line = (command.help or "").splitlines()[0]
+        assert len(first_line) <= 61, first_line
+        assert command.get_short_help_str(60) == first_line.removesuffix(".") + "." * first_line.endswith(".")
 
 
 @pytest.mark.parametrize("error", [MemoryError(), duckdb.OutOfMemoryException("Out of Memory Error: failed to pin")])

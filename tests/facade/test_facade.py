@@ -137,22 +137,24 @@ async def test_a_run_leaves_a_running_loop_free(tmp_path: Path) -> None:
 
 
 class Slow(ProceduralModel):
-    """The stand-in, which takes its time."""
+    """The built-in generator, which takes its time after the first answers."""
 
     seconds: float = 0.0
+    quick_answers: int = 0
     asked: list[dict[str, Any]] = Field(default_factory=list)
 
     async def _agenerate(self, messages: Any, stop: Any = None, run_manager: Any = None, **options: Any) -> ChatResult:
         self.asked.append(options)
-        await asyncio.sleep(self.seconds)
+        if len(self.asked) > self.quick_answers:
+            await asyncio.sleep(self.seconds)
         return await super()._agenerate(messages, stop, run_manager, **options)
 
 
 async def test_a_cancelled_run_is_paused_closed_and_resumed(tmp_path: Path) -> None:
-    path, slow = tmp_path / "e.duckdb", Slow(seconds=600)
+    path, slow = tmp_path / "e.duckdb", Slow(seconds=600, quick_answers=1)
     given: dict[str, Any] = {"agents": 4, "hops": 0, "steps": 2, "seed": 3, "out": path}
     running = asyncio.create_task(run_async(Errands, **given, model=slow))
-    while not slow.asked:  # noqa: ASYNC110 - asked in another thread's loop
+    while len(slow.asked) < 2:  # noqa: ASYNC110 - asked in another thread's loop
         await asyncio.sleep(0.01)
     with pytest.raises(SetupError, match="is still going; wait for its end"):
         run(Errands, **given, model=Slow())
@@ -162,20 +164,20 @@ async def test_a_cancelled_run_is_paused_closed_and_resumed(tmp_path: Path) -> N
     assert not cursors_of(path)
     with populace.open_run(path) as left:
         ((status, reason),) = left.query("SELECT status, reason FROM runs").rows
-    assert (status, reason) == ("paused", "It was interrupted. Text-to-Persona: 4 left; 2 steps to come.")
+    assert (status, reason) == ("paused", "It was interrupted. Text-to-Persona: 3 left; 2 steps to come.")
     again = await run_async(Errands, **given, model=Slow(), resume=True)
     assert again.event_hash == small(tmp_path / "whole.duckdb", steps=2, model=Slow()).event_hash
 
 
 def interrupt_once_asked(model: Slow) -> None:
-    while not model.asked:
+    while len(model.asked) < 2:
         time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_ctrl_c_leaves_a_paused_run(tmp_path: Path) -> None:
     path = tmp_path / "e.duckdb"
-    slow = Slow(seconds=60)
+    slow = Slow(seconds=60, quick_answers=1)
     interrupting = threading.Thread(target=interrupt_once_asked, args=(slow,), daemon=True)
     interrupting.start()
     with pytest.raises(KeyboardInterrupt):

@@ -140,15 +140,15 @@ def _show_growth(run: "RunReader", path: Path) -> None:
     grown, summary, skipped = read_grown(run), summarise(run), skipped_of(run)
     growth = Growth.model_validate_json(run_of(run).growth_settings)
     hub = quote(str(path))
-    warnings = (*summary.warnings, grown.ending, growth.shortfall(grown.people), *skipped[:1], authors_notice(run))
+    warnings = (*summary.warnings, grown.ending, growth.shortfall(grown.people), *skipped, authors_notice(run))
     following = (f"populace make instruction --hub {hub} --n 10", f"populace run village --hub {hub} --agents 30")
     _show_ending(path, grown.lines | summary.spending, warnings, following)
     if not _is_verbose():
         return
     _show_details(grown.as_rows())
     click.echo(render_table(read_hops(run), width=terminal_width()), nl=False)
-    for sentence in filter(None, (distances_of(run), *skipped[1:])):
-        click.echo(visible(sentence))
+    if distances := distances_of(run):
+        click.echo(visible(distances))
 
 
 def _shortfall(run: "RunReader") -> str:

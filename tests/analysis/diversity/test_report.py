@@ -67,7 +67,7 @@ def test_without_vectors_words_are_measured_and_the_rest_is_named(lived: Queryab
     notes = " ".join(notes_on(found))
     for missing in ("Figure 10", "Vendi score", "nearest neighbours", "clusters by meaning"):
         assert missing in notes
-    assert "no language model" in notes
+    assert "not a language model" in notes
 
 
 def test_with_vectors_the_study_has_a_level_for_each_of_the_papers(embedded: Queryable) -> None:
@@ -124,7 +124,7 @@ def test_the_picture_has_a_box_for_each_level_and_is_written_over_its_own_kind_a
     drawn = len(svg.findall(".//{http://www.w3.org/2000/svg}rect"))
     assert drawn == 8 + sum(level.box is not None for level in found.embedded.levels)
     page = (tmp_path / "d.html").read_text()
-    assert "no language model" in page
+    assert "not a language model" in page
     assert not re.search(r"(src|href)=", page)
 
 

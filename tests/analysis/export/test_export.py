@@ -308,13 +308,10 @@ def test_personal_data_are_flagged_dropped_or_redacted_within_nested_values_too(
             assert answers[0] == "Send it to [email] today."
 
 
-def test_text_of_the_stand_in_needs_a_word_and_is_labelled_in_rows_and_card(new_run: NewRun) -> None:
+def test_generated_text_is_labelled_in_rows_and_card(new_run: NewRun) -> None:
     run = new_run(model="procedural")
     run.output(run.person("A diver."), "How deep?")
     path = run.done().with_name("p.jsonl")
-    with pytest.raises(SetupError, match=r"1 outputs of .* procedural.*allow_procedural"):
-        export_outputs([run.path], path)
-    assert not path.exists()
     (row,) = written(run.path, "p.jsonl")
     assert row["procedural"] is True
     assert "1 of these rows are procedural" in path.with_name("p.jsonl.card.md").read_text()
@@ -394,9 +391,7 @@ def test_a_response_by_the_stand_in_makes_the_row_procedural_whoever_asked(new_r
     run.output(person, "How cold?", response="")
     spec = json.dumps({"scenario": "errands", "roles": {"solver": {"model": "procedural:accuracy=0.8"}}})
     run.con.execute("UPDATE jobs SET spec = ?", [spec])
-    path = run.done().with_name("p.jsonl")
-    with pytest.raises(SetupError, match=r"1 outputs of .* procedural"):
-        export_outputs([run.path], path)
+    run.done()
     rows = written(run.path, "p.jsonl")
     assert [row["response_model"] for row in rows] == ["procedural:accuracy=0.8", None]
     assert [row["procedural"] for row in rows] == [True, False]
