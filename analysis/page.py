@@ -19,8 +19,14 @@ _TURN = re.compile(
 
 
 def clip(text: str, length: int) -> str:
-    """The text, or its first `length` characters and an ellipsis."""
-    return text if len(text) <= length else text[: length - 1].rstrip() + "\u2026"
+    """Return the text, or its first words in at most `length` characters with an ellipsis.
+
+    A word that is longer than half of `length` is cut, as is text of a script without spaces.
+    """
+    if len(text) <= length:
+        return text
+    head, space, _ = text[:length].rpartition(" ")
+    return (head if space and len(head) >= length // 2 else text[: length - 1]).rstrip(" .,;:") + "\u2026"
 
 
 def short_label(text: str, length: int = 42) -> str:
@@ -31,12 +37,7 @@ def short_label(text: str, length: int = 42) -> str:
     """
     text = " ".join(text.split())
     label = _TURN.split(_ARTICLE.sub("", text), maxsplit=1)[0].strip(" .,;")
-    return _clip_words(label or text, length)
-
-
-def _clip_words(text: str, length: int) -> str:
-    words, space, _ = text[:length].rpartition(" ")
-    return words.rstrip() + "\u2026" if space and len(text) > length else clip(text, length)
+    return clip(label or text, length)
 
 
 def markup(text: str) -> str:

@@ -198,7 +198,7 @@ def _sample(kind: str) -> Question:
     return _question(
         f"What was emitted as {kind}, for example?",
         f"""
-        SELECT step, left(p.text, 40) AS who, left(e.text, 90) AS emitted
+        SELECT step, p.text AS who, e.text AS output
         FROM emissions AS e JOIN personas AS p ON p.id = agent
         WHERE kind = {quoted(kind)} ORDER BY md5(emission::VARCHAR) LIMIT 5
         """,  # noqa: S608 - quoted
@@ -217,7 +217,7 @@ def _always() -> Iterator[Question]:
     yield _question(
         "What was a near-duplicate of whose?",
         """
-        SELECT d.kind, left(p.text, 40) AS persona, left(o.text, 40) AS "repeats", count(*) AS times,
+        SELECT d.kind, p.text AS persona, o.text AS "repeats", count(*) AS times,
                round(max(similarity), 2) AS "most similar"
         FROM duplicates AS d
         JOIN emissions AS e USING (emission)

@@ -53,8 +53,8 @@ LINES = (
 #: What is asked of every village; others follow from what it emits.
 QUESTIONS = {
     "Who taught a neighbour something, or was taught?": """
-        SELECT left(s.text, 40) AS speaker, if(outgoing, 'to their ', 'as their ') || label AS tie,
-               left(r.text, 40) AS listener, lines, left(min_by(m.text, message), 60) AS example
+        SELECT s.text AS speaker, if(outgoing, 'to their ', 'as their ') || label AS tie,
+               r.text AS listener, lines, min_by(m.text, message) AS example
         FROM spoke_to AS t
         JOIN messages AS m USING (sender, recipient)
         JOIN personas AS s ON s.id = sender

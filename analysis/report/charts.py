@@ -66,12 +66,10 @@ def chart_emissions(run: Queryable, kinds: Sequence[str]) -> Chart | None:
     marks = marks_at([span[-1] for span in spans], read_marks(run))
     return bars(
         "emissions",
-        "What was emitted in each step, by kind"
-        if len(spans) == len(steps)
-        else "What was emitted over steps, by kind",
+        "Outputs by step and kind" if len(spans) == len(steps) else "Outputs by span of steps and kind",
         f"Stacked bars over {len(steps)} steps; a dashed line marks each intervention.",
         series,
-        Axes([str(span[0]) for span in spans], "step", "emissions (number)", marks=marks),
+        Axes([str(span[0]) for span in spans], "step", "outputs", marks=marks),
     )(
         legend=bars_legend(kinds),
         legend_title="Kind",
@@ -90,7 +88,7 @@ def chart_novelty(run: Queryable, kinds: Sequence[str]) -> Chart | None:
     steps = sorted({row[0] for row in rows})
     return lines(
         "novelty",
-        "How much of each step's emissions was new",
+        "Share of new outputs by step",
         "Lines by kind: the share of emissions that are no near-duplicate of any earlier one.",
         [_new(n, steps, {row[0]: row for row in rows if row[1] == kind}) for n, kind in enumerate(shown)],
         Axes(

@@ -24,6 +24,8 @@ from .samples import read_duplicates
 
 #: Bytes of the rows in the page, rows of one status, and characters of one text, of a field and of a persona.
 ROW_BYTES, ROWS, TEXT, FIELD, PERSONA = 400_000, 1_000, 3_000, 2_000, 300
+#: Accepted rows at the head of the page.
+EXCERPTS = 3
 #: Rows above which no card is made: it looks at every one of them, for about a millisecond.
 CARD_ROWS = 20_000
 
@@ -36,6 +38,10 @@ WITH drawn AS (
 SELECT emission, status, kind, stage, reason, coalesce(p.text, ''), o.text, payload
 FROM outputs AS o JOIN drawn USING (emission) LEFT JOIN personas AS p ON p.id = agent
 ORDER BY place, status
+"""
+_EXCERPTS = """
+SELECT coalesce(p.text, ''), o.text FROM outputs AS o LEFT JOIN personas AS p ON p.id = agent
+WHERE status = 'accepted' ORDER BY md5(emission::VARCHAR) LIMIT ?
 """
 _SOLVED = """
 SELECT emission, format('{} of {} solutions give {}', votes, solutions, coalesce(answer, 'no answer'))
@@ -67,7 +73,7 @@ def render_data_report(run: Queryable, made: DataSummary, summary: Summary, *, r
     rejected = sum(made.rejected.values())
     return render(
         "data.html.j2",
-        script="rows.js",
+        more_script="rows.js",
         made=made,
         summary=summary,
         settings=made.settings,
@@ -79,6 +85,7 @@ def render_data_report(run: Queryable, made: DataSummary, summary: Summary, *, r
         funnel_notes=list(notes_on_funnel(funnel)),
         failures=read_failures(run),
         rows=rows,
+        excerpts=run.query(_EXCERPTS, [EXCERPTS]).rows,
         lists=[("accepted", shown["accepted"], made.accepted), ("rejected", shown["rejected"], rejected)],
         diversity=_read_diversity(run) if made.accepted else None,
         duplicates=read_duplicates(run),

@@ -17,7 +17,7 @@ from .samples import TEXT
 #: Reasons of failures.
 FAILURE_REASONS = 12
 #: Sentences on what a run shows, above the notice on who wrote it.
-FINDINGS = 5
+FINDINGS = 4
 
 _MEASURES = """
 SELECT name, arg_min(value, step), arg_max(value, step), min(step), max(step)
@@ -46,13 +46,12 @@ class Headline:
     said: str
 
 
-def read_findings(run: Queryable, summary: Summary) -> Sequence[Headline]:
-    """The first few: what the scenario measures, then fields of its actions, then what was emitted in all."""
+def read_findings(run: Queryable) -> Sequence[Headline]:
+    """Return the first few: what the scenario measures, then fields of its actions."""
     measures, fields = list(_measures(run)), list(_fields(run))
     # Where there is more of both than has room, both are there.
-    room = FINDINGS - 1
-    shown = max(room - len(fields), (room + 1) // 2)
-    return [*measures[:shown], *fields[: room - len(measures[:shown])], *_emitted(summary)]
+    shown = max(FINDINGS - len(fields), (FINDINGS + 1) // 2)
+    return [*measures[:shown], *fields[: FINDINGS - len(measures[:shown])]]
 
 
 def _fields(run: Queryable) -> Iterator[Headline]:
@@ -88,20 +87,9 @@ def _change(first: float, last: float, begun: int, ended: int, how: str) -> str:
     return f"{how}{first:.3g} in step {begun}, {last:.3g} in step {ended}"
 
 
-def _emitted(summary: Summary) -> Iterator[Headline]:
-    if summary.emissions:
-        kinds = ", ".join(f"{n:,} {clip(kind, 24)}" for kind, n in list(summary.emissions.items())[:4])
-        more = f", {len(summary.emissions) - 4} other kinds" if len(summary.emissions) > 4 else ""
-        yield _finding("emissions", f"{kinds}{more}, in {_n(summary.steps, 'step')}")
-
-
 def _finding(subject: str, said: str) -> Headline:
     # The notice on who wrote it is below, and should be on the first screen of a telephone too.
     return Headline(clip(subject, 40), clip(said, 110))
-
-
-def _n(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 #: Whom people stand for, where they were not selected to meet targets, and where they were.

@@ -141,7 +141,7 @@ def chart_society(society: DrawnSociety) -> Chart | None:
         *(_edges(kind, [t for t in society.ties if t.kind == kind], stage.at) for kind in kinds),
         *(_nodes(hop, [r for r in society.residents if r.hop == hop], stage.at, society) for hop in hops),
     ]
-    title = "Who lives here, and how they are tied"
+    title = "Network"
     description = (
         f"Network of {len(society.residents)} people and {len(society.ties)} relations. "
         "The best connected are listed in the table below."
@@ -175,7 +175,7 @@ def _edges(kind: str, ties: Sequence[DrawnTie], at: Spots) -> str:
 def _dashed(kind: str) -> str:
     place = _kind_place(kind)
     dashes = f' stroke-dasharray="{_DASHES[place % 5]}"' if _DASHES[place % 5] else ""
-    return f'class="c{place}" color="{COLOURS[f"c{place}"]}" stroke="currentColor" stroke-width="1.2"{dashes}'
+    return f'class="c{place}" color="{COLOURS[f"c{place}"]}" stroke="currentColor" stroke-width="1.8"{dashes}'
 
 
 def _nodes(hop: int, people: Sequence[DrawnPerson], at: Spots, society: DrawnSociety) -> str:
@@ -194,13 +194,13 @@ def _nodes(hop: int, people: Sequence[DrawnPerson], at: Spots, society: DrawnSoc
 
 
 def _told(person: DrawnPerson, emitted: Sequence[tuple[str, int, str]]) -> str:
-    parts = [f"{clip(person.text, PERSON_TEXT)}\n{_hop_label(person.hop)}; relations: {person.degree}"]
+    parts = [f"{clip(person.text, PERSON_TEXT)}\n{_hop_label(person.hop)}; ties: {person.degree}"]
     parts += [f"{kind} \u00d7 {count}: {clip(first, EMITTED_TEXT)}" for kind, count, first in emitted]
     return "\n".join(parts)
 
 
 def _hop_label(hop: int) -> str:
-    return "hop 0: from a text or a file" if hop == 0 else f"hop {hop}: grown"
+    return f"hop {hop}"
 
 
 def _series(kind: str) -> str:

@@ -18,9 +18,10 @@ _TEMPLATES = files(__package__).joinpath("templates")
 _DASH = "\u2013"
 
 
-def render(template: str, script: str = "report.js", **context: object) -> str:
+def render(template: str, *, more_script: str = "", **context: object) -> str:
     """The page of a template that extends `base.html.j2`. Texts are escaped, and shown where markup forbids them."""
-    script = Markup(_template(script))  # noqa: S704 - our own file, no text of the run
+    code = _template("report.js") + (_template(more_script) if more_script else "")
+    script = Markup(code)  # noqa: S704 - our own files, no text of the run
     style = Markup(_template("style.css"))  # noqa: S704 - likewise
     own = {"style": style, "patterns": PATTERNS, "surface": COLOURS["surface"]}
     return _environment().get_template(template).render(script=script, script_hash=_csp_hash(script), **own, **context)

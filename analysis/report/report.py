@@ -20,7 +20,7 @@ from .facts import read_failures, read_findings, read_hops, read_provenance, rea
 from .graph import DrawnSociety, chart_society, read_society
 from .influence import read_first_heard, read_influences
 from .rendering import render
-from .samples import read_duplicates, read_steps
+from .samples import pick_excerpts, read_duplicates, read_steps
 from .state import chart_node_measures, chart_states
 
 _IS_EXPERIMENT = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'outcome_values'"
@@ -56,6 +56,8 @@ def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str
     notice = _notice(summary, path.name, done) or ("" if summary.steps else _NO_STEP)
     society = read_society(run)
     kinds = kind_order(run)
+    steps = read_steps(run)
+    talks, excerpts = pick_excerpts(steps)
     return render(
         "report.html.j2",
         answered=read_answers(run),
@@ -70,7 +72,7 @@ def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str
         header=header,
         mark=mark,
         settings=summary.settings,
-        findings=read_findings(run, summary),
+        findings=read_findings(run),
         notice=notice,
         honesty=read_provenance(run, summary),
         society=society,
@@ -84,7 +86,9 @@ def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str
         measured=run.query("SELECT count(DISTINCT name) FROM measures").rows[0][0],
         fields=chart_fields(run),
         is_weighted=has_weights(run),
-        steps=read_steps(run),
+        steps=steps,
+        talks=talks,
+        excerpts=excerpts,
         duplicates=read_duplicates(run),
         failures=read_failures(run),
         purposes=read_purposes(run),

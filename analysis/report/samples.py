@@ -15,6 +15,8 @@ LISTED_STEPS = 16
 #: Conversations a step, and lines of each.
 THREADS = 3
 THREAD_LINES = 8
+#: Conversations, or other outputs, at the head of the report, and lines of each.
+EXCERPTS, EXCERPT_LINES = 3, 3
 #: Emissions of each other kind a step.
 SAMPLES = 4
 #: Pairs of near-duplicates of each kind.
@@ -147,6 +149,13 @@ def read_steps(run: Queryable) -> list[StepPage]:
         for row in steps
         if row[0] in listed
     ]
+
+
+def pick_excerpts(pages: Sequence[StepPage]) -> tuple[list[ThreadExcerpt], list[EmissionSample]]:
+    """Return the longest conversations, and samples of other outputs, for the head of the report."""
+    talks = sorted((talk for page in pages for talk in page.conversations), key=lambda talk: -talk.length)
+    samples = [group.samples[0] for page in pages for group in page.kinds]
+    return [ThreadExcerpt(talk.lines[:EXCERPT_LINES], talk.length) for talk in talks[:EXCERPTS]], samples[:EXCERPTS]
 
 
 def _listed(steps: Sequence[int], news: Mapping[int, object]) -> set[int]:

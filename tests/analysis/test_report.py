@@ -12,7 +12,6 @@ from html_page import Page
 from populace.analysis.report import write_report
 from populace.analysis.report.facts import read_findings
 from populace.analysis.report.report import render_report
-from populace.analysis.summary import summarise
 from populace.analysis.table import Queryable
 from populace.personas.errors import SetupError
 from populace.sim.runfile.reader import open_run
@@ -80,22 +79,22 @@ def test_a_page_is_small_and_says_in_its_head_whose_it_is(odd_html: str) -> None
     assert odd_html.index('name="populace-mark" content="populace-report:r1"') < 1_000
 
 
-def test_what_the_run_shows_comes_first_then_who_wrote_it_then_everything_else(lived: Queryable) -> None:
+def test_who_wrote_it_comes_first_then_network_and_talk_then_counts_and_details_last(lived: Queryable) -> None:
     text = Page(render_report(lived)).text
-    ordered = ("lines spoken", ", in 5 steps", "No language model wrote this", "Status", "Model calls")
-    places = [text.index(words) for words in (*ordered, "turns lost")]
+    ordered = ("No language model wrote this", "Network", ", step 1", "outputs", "lines spoken", "turns lost")
+    places = [text.index(words) for words in (*ordered, "Event hash")]
     assert places == sorted(places)
     assert "Draw no conclusions about people" in text
 
 
-def test_however_much_is_found_the_notice_below_it_stays_on_the_first_screen(make_run: Any) -> None:
+def test_few_findings_are_shown_however_much_is_found(make_run: Any) -> None:
     run = make_run(people=12, steps=2)
     run.fill("measures", [[step, f"a measure of {n} " * 9, 1e9 * step / n] for step in (1, 2) for n in range(1, 9)])
     run.fill("action_fields", [["tool", f"field{n}", n, "choice", [], ""] for n in range(9)])
     values = {f"field{n}": "a long choice " * 9 for n in range(9)}
     run.connection.execute("UPDATE emissions SET payload = ? WHERE kind = 'tool'", [json.dumps(values)])
-    findings = read_findings(run, summarise(run))
-    assert [finding.subject[:5] for finding in findings] == ["a mea", "a mea", "tool:", "tool:", "emiss"]
+    findings = read_findings(run)
+    assert [finding.subject[:5] for finding in findings] == ["a mea", "a mea", "tool:", "tool:"]
     assert all(len(finding.subject) <= 40 and len(finding.said) <= 110 for finding in findings)
     assert max(len(finding.said) for finding in findings) > 25
 
@@ -194,3 +193,12 @@ def test_a_report_is_written_over_one_of_the_same_run_and_over_nothing_else(
     os.mkfifo(page)
     with pytest.raises(SetupError, match="is there already"):
         write_report(other, page)
+
+
+def test_nothing_is_said_of_failures_and_near_duplicates_where_there_are_none(make_run: Any) -> None:
+    run = make_run(people=12, steps=1)
+    run.connection.execute("DELETE FROM duplicates")
+    run.connection.execute("DELETE FROM calls WHERE outcome <> 'ok'")
+    html = render_report(run)
+    assert 'id="duplicates"' not in html
+    assert 'href="#failures"' not in html

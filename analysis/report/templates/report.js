@@ -22,6 +22,14 @@
   }
   addEventListener("scroll", () => (tip.hidden = true), { passive: true });
 
+  // On a narrow screen each row is a card: its cells say which column they are of.
+  for (const table of document.querySelectorAll("table")) {
+    const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
+    for (const row of table.tBodies[0]?.rows ?? []) {
+      [...row.cells].forEach((cell, place) => heads[place] && (cell.dataset.label = heads[place]));
+    }
+  }
+
   for (const button of document.querySelectorAll(".legend button")) {
     button.addEventListener("click", () => {
       const shown = button.getAttribute("aria-pressed") === "false";
