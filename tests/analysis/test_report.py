@@ -198,7 +198,7 @@ def test_a_report_is_written_over_one_of_the_same_run_and_over_nothing_else(
 def test_nothing_is_said_of_failures_and_near_duplicates_where_there_are_none(make_run: Any) -> None:
     run = make_run(people=12, steps=1)
     run.connection.execute("DELETE FROM duplicates")
-    run.connection.execute("DELETE FROM calls WHERE outcome <> 'ok'")
+    run.connection.execute("DELETE FROM failures")
     html = render_report(run)
     assert 'id="duplicates"' not in html
     assert 'href="#failures"' not in html
