@@ -1,6 +1,8 @@
-# make demo   set up, grow a village, let it live eight steps, and ask what happened
-# make test   set up and run the tests
-# make slow   set up and run the long tests, which `make test` leaves out
+# make demo       set up, run a village for eight steps, and write its report
+# make test       set up and run the tests
+# make slow       set up and run the long tests, which `make test` leaves out
+# make check      run ruff and mypy
+# make reference  write docs/commands.md from the command line
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV   := .venv
@@ -20,7 +22,7 @@ define NEED_VENV
 '$(PYTHON)' cannot make a virtual environment (on Debian: apt-get install python3-venv), then: make $(or $(MAKECMDGOALS),demo)
 endef
 
-.PHONY: help setup demo test slow check lock clean
+.PHONY: help setup demo test slow check reference lock clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -55,6 +57,9 @@ check: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+reference: setup
+	@$(BIN)/python docs/reference.py
 
 # The locks name exact versions and hashes, and no index: any index that serves these files will do.
 lock:

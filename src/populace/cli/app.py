@@ -30,7 +30,7 @@ from . import (
 from .guard import guarded
 
 #: The commands in the order of `populace --help`, by what they are for.
-_SECTIONS: dict[str, tuple[click.Command, ...]] = {
+SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Create": (run.run, make.make, grow.grow, experiment.experiment),
     "Continue": (resume.resume, replay.fork),
     "Ask": (read.report, read.sql, survey.survey, survey.ask, replay.compare),
@@ -48,7 +48,7 @@ class _Sections(click.Group):
     """A group whose help lists the commands by section, each with its whole summary."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for title, commands in _SECTIONS.items():
+        for title, commands in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl([(str(command.name), command.get_short_help_str(60)) for command in commands])
 
@@ -63,7 +63,7 @@ def cli() -> None:
     """
 
 
-for command in (command for section in _SECTIONS.values() for command in section):
+for command in (command for section in SECTIONS.values() for command in section):
     cli.add_command(command)
 
 

@@ -26,22 +26,22 @@ _FOR_ESTIMATES = {
 
 @click.command()
 @click.argument("task", required=False)
-@click.option("--list", "is_listed", is_flag=True, help="What can be made, and each task's settings; or those of TASK.")
-@click.option("--estimate", "is_estimated", is_flag=True, help="Say what it would take in calls, tokens and money.")
+@click.option("--list", "is_listed", is_flag=True, help="List the tasks, or the settings of TASK.")
+@click.option("--estimate", "is_estimated", is_flag=True, help="Estimate calls, tokens and cost; make nothing.")
 @SAMPLE_OPTION
 @click.option(
     "--solutions",
     type=click.IntRange(min=1),
     metavar="K",
-    help="With --estimate: count what solving the rows takes too, K solutions each by --solver.",
+    help="With --estimate: include solving the rows, K solutions each by --solver.",
 )
 @click.option(
     "--votes",
     type=click.IntRange(min=1),
     metavar="K",
-    help="With --estimate: count what grading the rows takes too, K votes each by --grader.",
+    help="With --estimate: include grading the rows, K votes each by --grader.",
 )
-@click.option("--rubric", metavar="NAME|FILE", help="With --votes: what they are graded by, as in grade.")
+@click.option("--rubric", metavar="NAME|FILE", help="With --votes: the rubric, as in `populace grade`.")
 @make_options
 def make(task: str | None, is_listed: bool, is_estimated: bool, **options: Any) -> None:
     """Make synthetic data.
@@ -59,7 +59,7 @@ def make(task: str | None, is_listed: bool, is_estimated: bool, **options: Any) 
 
         for found in iter_tasks() if task is None else (find_task(task)[0],):
             click.echo(visible(f"{found.name}: {found.summary()}"))
-            for setting in settings_of(found) if is_listed else ():
+            for setting in settings_of(found) if task is not None else ():
                 click.echo(visible(f"    --set {setting}"))
         return
     found, script = find_task(task)

@@ -170,7 +170,7 @@ def compare(one: Path, other: Path, out: Path | None) -> None:
     if one.resolve() == other.resolve():
         raise SetupError(f"{str(one)!r} is given twice; give two runs, as a run and its fork.")
     if out is not None and out.exists():
-        raise SetupError(f"{str(out)!r} is there already; give another --out.")
+        raise SetupError(f"{str(out)!r} already exists; pass a different --out.")
     with TemporaryDirectory() as folder:
         path = out or Path(folder) / "compared.duckdb"
         write_pair(path, dict(zip(names, (one, other), strict=True)))
@@ -186,9 +186,9 @@ def _show_reach(found: "Reach") -> None:
     from .show import terminal_width
 
     if found.is_same:
-        click.echo(f"{found.one} and {found.other} are the same run: every event of them is.")
+        click.echo(f"{found.one} and {found.other} are identical: every event is the same.")
         return
-    columns = ("step", "turns", "told otherwise", "placed otherwise", "decided otherwise", "of these by itself")
+    columns = ("step", "turns", "saw different", "different state", "decided differently", "unexplained")
     rows = [(s.step, s.turns, s.told, s.placed, s.decided, s.by_itself) for s in found.steps]
     click.echo(render_table(Section("", columns, ["BIGINT"] * 6, rows), width=terminal_width()), nl=False)
     if found.first is None:
@@ -196,6 +196,6 @@ def _show_reach(found: "Reach") -> None:
         return
     decided, alone = sum(s.decided for s in found.steps), sum(s.by_itself for s in found.steps)
     click.echo(
-        f"\nThe same until step {found.first - 1}. Since then {decided:,} turns are decided otherwise, {alone:,} of "
-        f"them though the agent saw the same in the same state: there the change itself decides, or chance."
+        f"\nIdentical until step {found.first - 1}. After that {decided:,} turns were decided differently, {alone:,} of "
+        f"them by agents that saw the same in the same state (unexplained: the change itself, or chance)."
     )

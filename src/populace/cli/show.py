@@ -50,7 +50,7 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
         summary, made = summarise(run), summarise_data(run)
         if made is None:
             warnings = (*summary.warnings, _shortfall(run), summary.silence, authors_notice(run))
-            following = (f"populace report {quote(str(path))}", f'populace sql {quote(str(path))} "FROM threads"')
+            following = (f"populace report {quote(str(path))}", f'populace sql {quote(str(path))} "FROM emissions LIMIT 5"')
             _show_ending(path, summary.lines(settings or {}), warnings, following)
             if _is_verbose():
                 _show_details(summary.as_rows())
