@@ -87,7 +87,7 @@ class _AnswerComparison:
     def compare(self, one: str, other: str) -> SameAnswer:
         if not one or not other or self._depth > _DEEPEST:
             return SameAnswer.NO
-        if _folded(one) == _folded(other):
+        if _folded(one) == _folded(other) and not _differs_in_case(one, other):
             return SameAnswer.YES
         # The mark of an approximation says something of a number alone.
         one, other = (text if read_quantity(text) else text.removeprefix("≈ ") for text in (one, other))
@@ -220,6 +220,12 @@ def _folded(text: str) -> str:
     return re.sub(r"\s+", "", text.casefold())
 
 
+def _differs_in_case(one: str, other: str) -> bool:
+    """Whether texts that differ in case are quantities in different units: `2 MW` and `2 mW`."""
+    quantities = () if one == other else (read_quantity(one), read_quantity(other))
+    return len({(q.unit, q.factor) for q in quantities if q}) > 1
+
+
 def _letter(found: re.Match[str] | None) -> str:
     return (found[1] or found[2]).upper() if found else ""
 
@@ -330,11 +336,17 @@ _PLAIN = (
 )
 
 
+_OF_ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
+_IN_DEGREES = re.compile(r"(\d+(?:\.\d+)?) ?\^\\circ")
+
+
 def _as_latex(text: str, beside: str) -> str:
-    """The answer as LaTeX: a quantity without its unit, degrees in radians beside a multiple of pi."""
+    """The answer as LaTeX: a quantity without its unit, degrees in radians beside a multiple of pi or in a function."""
     quantity = read_quantity(text)
     if quantity is not None:
         return _number_in_latex(quantity, in_radians=quantity.is_angle and "\\pi" in beside)
+    if _OF_ANGLE.search(text):
+        text = _IN_DEGREES.sub(r"{\\frac{\1\\pi}{180}}", text)
     for pattern, written in _PLAIN:
         text = pattern.sub(written, text)
     is_set = text[:1] + text[-1:] == "{}" and _is_one_pair(text)

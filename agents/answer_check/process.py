@@ -29,8 +29,8 @@ _CPU_SECONDS = 3.0
 _MEMORY = 1 << 30
 _WALL_SECONDS, _START_SECONDS = 60.0, 120.0
 _BOUNDS_CPU = hasattr(signal, "setitimer")
-#: Digits to which the values of formulas are computed.
-_DIGITS = 120
+#: Digits to which values of formulas with small numbers are computed, the digits at most, and those of a difference.
+_DIGITS, _MOST_DIGITS, _CERTAIN = 120, 50_000, 20
 #: Values of letters, by which formulas are compared: no whole numbers, and negative ones too.
 _POINTS = (("137/101", "71/53"), ("-83/61", "29/97"), ("-41/89", "-167/73"))
 #: Comparisons whose results are kept.
@@ -226,12 +226,22 @@ def _is_equal(one: Any, other: Any, tolerance: str) -> bool:
 
 
 def _differs(one: Any, other: Any, tolerance: Any) -> bool | None:
-    """Whether the values of two expressions differ, at some point where they have letters; None for no values."""
+    """Whether the values of two expressions differ, at some point where they have letters; None for no values.
+
+    Values are computed until their difference is certain to 20 digits, or as many digits agree as large and small
+    numbers in the expressions can account for. Raises `OverflowError` where those are too many to compute.
+    """
     from sympy import Rational
 
     difference = one - other
+    if difference.is_Rational:
+        return bool(abs(difference) > tolerance)
     if difference.is_zero:
         return False
+    numbers = one.atoms(Rational) | other.atoms(Rational)
+    digits = _DIGITS + sum(number.p.bit_length() + number.q.bit_length() for number in numbers)
+    if digits > _MOST_DIGITS:
+        raise OverflowError(f"the values have more than {_MOST_DIGITS} digits")
     letters = sorted(difference.free_symbols, key=str)
     for point in _POINTS if letters else _POINTS[:1]:
         # Different letters have different values.
@@ -239,10 +249,12 @@ def _differs(one: Any, other: Any, tolerance: Any) -> bool | None:
             letter: Rational(value) + place
             for place, (letter, value) in enumerate(zip(letters, cycle(point), strict=False))
         }
-        sides = [abs(side.subs(values).evalf(20, maxn=_DIGITS)) for side in (difference, one, other)]
-        if not all(side.is_Float or side.is_Rational for side in sides):
+        value = difference.subs(values).evalf(_CERTAIN, maxn=digits)
+        parts = value.as_real_imag()
+        if not all(part.is_Float or part.is_Rational for part in parts):
             return None
-        if sides[0] > max(tolerance, max(sides[1:]) / 10 ** (_DIGITS // 2)):
+        # A part that cancels is a float of one bit.
+        if any(part and getattr(part, "_prec", 2) > 1 for part in parts) and bool(abs(value) > tolerance):
             return True
     return False
 

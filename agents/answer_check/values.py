@@ -1,6 +1,7 @@
 """Quantities: numbers however they are written, with their units."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Self
@@ -69,27 +70,31 @@ class TimeOfDay:
 
 
 _PERCENT = (("percent", 1),)
-_COUNT = (("counted", 1),)
 
 # --- units ---------------------------------------------------------------------------------------------------------
 
-#: By base unit: factor, and names of the unit, of which those of one letter must stand apart from the number.
+#: By base unit: factor, and names of the unit. `~` before a name: it takes the prefixes of the SI. Names of one letter
+#: must stand apart from the number. No library: pint reads any word (`cats` are centi-technical-atmospheres).
 _BASES: dict[str, tuple[tuple[str, str], ...]] = {
     "metre": (
-        ("1/1000", "mm millimeter millimetre 毫米"), ("1/100", "cm centimeter centimetre 厘米"), ("1/10", "dm 分米"),
-        ("1", "m meter metre 米"), ("1000", "km kilometer kilometre 公里 千米"), ("0.0254", "inch inches in"),
-        ("0.3048", "ft foot feet"), ("0.9144", "yd yard"), ("1609.344", "mi mile"),
+        ("1", "~m ~meter ~metre 米"), ("1/1000", "毫米"), ("1/100", "厘米"), ("1/10", "分米"), ("1000", "公里 千米"),
+        ("0.0254", "inch inches in"), ("0.3048", "ft foot feet"), ("0.9144", "yd yard"), ("1609.344", "mi mile"),
+        ("1852", "nmi"),
+    ),
+    "metre^2": (("10000", "ha hectare"), ("4046.8564224", "acre")),
+    "metre^3": (
+        ("1/1000", "~l ~liter ~litre 升"), ("1/1000000", "毫升 cc"), ("0.003785411784", "gal gallon"),
+        ("0.000946352946", "qt quart"), ("0.000473176473", "pint"), ("0.0002365882365", "cup"),
     ),
     "gram": (
-        ("1/1000", "mg milligram 毫克"), ("1", "g gram 克"), ("1000", "kg kilogram kilo 千克 公斤"),
-        ("1000000", "t ton tonne 吨"), ("453.59237", "lb lbs pound"), ("28.349523125", "oz ounce"),
+        ("1", "~g ~gram 克"), ("1/1000", "毫克"), ("1000", "kilo 千克 公斤"), ("1000000", "t ton tonne 吨"),
+        ("453.59237", "lb lbs pound"), ("28.349523125", "oz ounce"),
     ),
     "second": (
-        ("1/1000", "ms millisecond"), ("1", "s sec second 秒"), ("60", "min minute 分钟"), ("3600", "h hr hour 小时"),
-        ("86400", "d day 天 日"), ("604800", "week 周"),
+        ("1", "~s ~sec ~second 秒"), ("60", "min minute 分钟"), ("3600", "h hr hour 小时"), ("86400", "d day 天 日"),
+        ("604800", "week 周"),
     ),
     "month": (("1", "month 月"), ("12", "yr year 年 岁")),
-    "litre": (("1/1000", "ml milliliter millilitre 毫升"), ("1/100", "cl"), ("1", "l liter litre 升")),
     "dollar": (("1", "$ usd dollar 美元"), ("1/100", "¢ cent")),
     "euro": (("1", "€ eur euro 欧元"),),
     "pound sterling": (("1", "£ gbp"),),
@@ -98,66 +103,114 @@ _BASES: dict[str, tuple[tuple[str, str], ...]] = {
     "degree": (("1", r"^\circ degree deg 度"),),
     "degree celsius": (("1", r"^\circc celsius"),),
     "degree fahrenheit": (("1", r"^\circf fahrenheit"),),
+    "kelvin": (("1", "~K ~kelvin"),),
     "radian": (("1", "rad radian"),),
-    "joule": (("1", "j joule"), ("1000", "kj kilojoule")),
-    "watt": (("1", "w watt"), ("1000", "kw kilowatt")),
-    "newton": (("1", "n newton"),),
-    "volt": (("1", "v volt"),),
-    "ampere": (("1", "amp ampere"),),
-    "hertz": (("1", "hz hertz"), ("1000", "khz")),
+    "joule": (("1", "~J j ~joule"), ("4.184", "~cal ~calorie"), ("3600", "~Wh")),
+    "watt": (("1", "~W w ~watt"),),
+    "newton": (("1", "~N n ~newton"),),
+    "pascal": (("1", "~Pa ~pascal"), ("100000", "~bar"), ("101325", "atm atmosphere"), ("6894.757293168", "psi")),
+    "volt": (("1", "~V v ~volt"),),
+    "ampere": (("1", "~A ~amp ~ampere"),),
+    "ohm": (("1", "~Ω ~ohm"), ("1000", "kilohm"), ("1000000", "megohm")),
+    "mole": (("1", "~mol ~mole"),),
+    "hertz": (("1", "~Hz ~hertz"),),
+    "byte": (
+        ("1", "~byte"), ("1000", "kB KB"), ("1000000", "MB"), ("1000000000", "GB"), ("1000000000000", "TB"),
+        ("1/8", "bit"), ("125", "kb kbit"), ("125000", "Mb Mbit"), ("125000000", "Gb Gbit"),
+    ),
     # A minute of arc, or a foot.
     "prime": (("1", "'"),),
-    "unit": (("1", "unit"),),
+    # Chinese measure words say no more than `units`.
+    "unit": (("1", "unit 个 只 条 张 件 颗 支 名 位"),),
 }  # fmt: skip
-_UNITS = {
-    name: (Fraction(factor), base)
-    for base, units in _BASES.items()
-    for factor, names in units
-    for name in names.split()
+_SMALL_PREFIXES = {
+    "p pico": "1/1000000000000", "n nano": "1/1000000000", "u μ µ micro": "1/1000000", "m milli": "1/1000",
+    "c centi": "1/100", "d deci": "1/10", "k K kilo": "1000",
+}  # fmt: skip
+_PREFIXES = _SMALL_PREFIXES | {"M mega": "1000000", "G giga": "1000000000", "T tera": "1000000000000"}
+
+
+def _unit_names() -> Iterator[tuple[str, tuple[Fraction, str]]]:
+    for base, units in _BASES.items():
+        prefixes = _SMALL_PREFIXES if base in ("metre", "metre^3", "gram", "second") else _PREFIXES
+        for factor, names in units:
+            for name in names.split():
+                yield name.removeprefix("~"), (Fraction(factor), base)
+                if name.startswith("~"):
+                    for before, times in prefixes.items():
+                        *signs, word = before.split()
+                        for prefix in [word] if len(name) > 4 else signs:  # `kilowatt`, `kW`
+                            yield prefix + name[1:], (Fraction(factor) * Fraction(times), base)
+
+
+_UNITS = dict(_unit_names())
+#: Names of several letters whose case makes no difference: `mw` may be milliwatts or megawatts.
+_FOLDED = {
+    name: units.pop()
+    for name in {name.lower() for name in _UNITS if len(name) > 1}
+    if len(units := {unit for other, unit in _UNITS.items() if other.lower() == name}) == 1
 }
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
-_ALIASES = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "sqft": "ft^2"}
+_ALIASES = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "sqft": "ft^2", "knot": "nmi/h", "knots": "nmi/h"}
 _PART = re.compile(
     r"(?:(square|sq|cubic|cu)\.?\s+)?([^\s^\d/]+|\^\\circ ?[CFcf]?)\s*(?:\^?\{?(-?\d)\}?|\s+(squared|cubed))?"
 )
-#: A word that counts things, as in `12 apples`: no symbol of a formula.
+#: Words that count things, as in `12 apples`: no symbol of a formula.
 _COUNTED = re.compile(r"[A-Za-z]{3,}(?:[ -][A-Za-z]{2,}){0,3}|[\u4e00-\u9fff]{1,4}")
+#: Words around a unit that do not change it: `5 years old`, `20 degrees Celsius`.
+_ASIDE = re.compile(
+    r"^(?:degrees?\s+(?=[CcFf])|US\s+)|\s+(?:old|later|ago|away|long|tall|wide|high|deep|(?:in )?total|left)$"
+)
 _FUNCTIONS = frozenset({"sin", "cos", "tan", "log", "exp", "sqrt", "sec", "csc", "cot", "and", "or", "pi", "times"})
+_PLURAL = re.compile(r"(?:(?<=[sxz])|(?<=[cs]h))es$|(?<=[^su])s$")
+_IRREGULAR = {"people": "person", "children": "child", "men": "man", "women": "woman", "mice": "mouse"}
 
 
 def _unit(text: str) -> tuple[tuple[tuple[str, int], ...], Fraction] | None:
-    """Powers of base units and their factor; None for what is no unit."""
-    text = _ALIASES.get(text.lower().strip(" ."), text.strip(" ."))
+    """Powers of base units and their factor, or the words for what is counted, of power 0; None for what is no unit."""
+    text = _ASIDE.sub("", text.strip(" ."))
+    text = _ALIASES.get(text.lower(), text)
     if not text:
         return (), Fraction(1)
     powers: dict[str, int] = {}
     factor = Fraction(1)
     for place, part in enumerate(re.split(r"\s*/\s*|\s+per\s+", text)):
         found = _PART.fullmatch(part.strip().rstrip("."))
-        name = found[2].lower().replace(" ", "") if found else ""
-        one = _UNITS.get(name) or _UNITS.get(name.removesuffix("s"))
+        one = _named_unit(found[2].replace(" ", "")) if found else None
         if found is None or one is None:
             is_counted = _COUNTED.fullmatch(text) and not _FUNCTIONS.intersection(text.lower().split())
-            return (_COUNT, Fraction(1)) if is_counted else None
+            words = re.split("[ -]", text.lower()) if text.isascii() else text
+            return (tuple((_singular(word), 0) for word in words), Fraction(1)) if is_counted else None
         power = _POWERS.get(found[1] or found[4] or "", int(found[3] or 1)) * (-1 if place else 1)
-        powers[one[1]] = powers.get(one[1], 0) + power
+        base, _, own = one[1].partition("^")
+        powers[base] = powers.get(base, 0) + power * int(own or 1)
         factor *= one[0] ** power
-    if powers.get("litre"):  # as cubic metres
-        litres = powers.pop("litre")
-        powers["metre"] = powers.get("metre", 0) + 3 * litres
-        factor /= Fraction(1000) ** litres
     return tuple(sorted((base, power) for base, power in powers.items() if power)), factor
+
+
+def _named_unit(name: str) -> tuple[Fraction, str] | None:
+    names = (name, name.removesuffix("s"), name.lower(), name.lower().removesuffix("s"))
+    return next((one for one in map(_UNITS.get, names) if one), None) or _FOLDED.get(names[2]) or _FOLDED.get(names[3])
+
+
+def _singular(word: str) -> str:
+    """Return the form that the singular and the plural of a word share."""
+    return re.sub(r"(?:ie|y)$", "i", re.sub(r"ve$", "f", _PLURAL.sub("", _IRREGULAR.get(word, word))))
 
 
 def is_unit(text: str) -> bool:
     """Whether the text is a unit of measure, or the word `units`."""
     found = _unit(text)
-    return found is not None and found[0] not in ((), _COUNT)
+    return found is not None and bool(found[0]) and not _is_counted(found[0])
+
+
+def _is_counted(unit: tuple[tuple[str, int], ...]) -> bool:
+    return any(power == 0 for _, power in unit)
 
 
 # --- numbers -------------------------------------------------------------------------------------------------------
 
-_GROUPED = r"\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d{1,3}(?:'\d{3})+"
+_GROUPED = r"\d{1,3}(?:\.\d{3}){2,}|\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d{1,3}(?:'\d{3})+"
 _DECIMAL = rf"(?:{_GROUPED}|\d+)(?:\.\d+)?|\.\d+"
 _FRACTION = r"\\frac\s*(?:\{\s*-?\d+\s*\}|\d)\s*(?:\{\s*\d+\s*\}|\d)|\(?\d+\s*/\s*\d+\)?"
 _SIGNED = re.compile(
@@ -187,8 +240,9 @@ _WORDS = {word: number for number, word in enumerate(_SMALL.split())}
 _WORDS |= {word: 10 * number for number, word in enumerate(_TENS.split(), 2)}
 _SCALES = {
     "hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 10**9, "trillion": 10**12, "dozen": 12,
+    "lakh": 100_000, "crore": 10**7,
 }  # fmt: skip
-_SCALE = re.compile(rf"({'|'.join(_SCALES)})\b", re.IGNORECASE)
+_SCALE = re.compile(rf"({'|'.join(_SCALES)})s?\b", re.IGNORECASE)
 _BASE = re.compile(r"\(?((?=[\dA-F]*\d|[A-F]+_\{?\s*16\b)[\dA-Fa-f,]+)\)?_\{?\s*(\d{1,2}|[a-z]+)\s*\}?")
 _SHARES = {"half": Fraction(1, 2), "third": Fraction(1, 3), "quarter": Fraction(1, 4)}
 _CHINESE = dict(zip("零一二三四五六七八九", range(10), strict=True)) | {"两": 2, "〇": 0}
@@ -242,11 +296,12 @@ def read_quantity(text: str) -> Quantity | None:
     if number is None or unit is None:
         return None
     if found["money"]:
-        if unit[0] and unit[0] != _COUNT:
+        if unit[0] and not _is_counted(unit[0]):
             return None
         unit = _unit(found["money"].strip()) or unit
     negative = bool(found["sign"] == "-") != bool(found["sign2"])
-    return Quantity(-number if negative else number, *unit, places, digits, "." in (found["decimal"] or ""))
+    has_point = (found["decimal"] or "").count(".") == 1
+    return Quantity(-number if negative else number, *unit, places, digits, has_point)
 
 
 def _number(found: re.Match[str]) -> tuple[Fraction | None, int | None, int, str]:
@@ -271,6 +326,7 @@ def _plain_number(found: re.Match[str]) -> tuple[Fraction | None, int | None, in
         share = Fraction(int(repeated), 10 ** len(once) * (10 ** len(repeated) - 1))
         return int(fixed) + (Fraction(int(once), 10 ** len(once)) if once else 0) + share, None, 0
     plain = re.sub(r"[, ']", "", found["decimal"])
+    plain = plain.replace(".", "") if plain.count(".") > 1 else plain  # 1.234.567
     power = int(found["power"] or found["exponent"] or 0)
     if abs(power) > _POWER:
         return None, None, 0
@@ -344,10 +400,14 @@ def same_quantity(one: Quantity, other: Quantity) -> bool:
     if one.is_percent != other.is_percent and not (one.unit and other.unit):
         percent, plain = (one, other) if one.is_percent else (other, one)
         return _close(percent, plain, Fraction(1)) or _close(percent, plain, Fraction(100))
-    known = [q.unit for q in (one, other) if q.unit and q.unit[0][0] not in ("counted", "ratio", "unit")]
-    if len(known) == 2:
-        return known[0] == known[1] and _close(one, other, other.factor / one.factor)
-    return _close(one, other, Fraction(1))
+    first, second = (q.unit if q.unit and q.unit[0][0] not in ("ratio", "unit") else () for q in (one, other))
+    if not (first and second):
+        return _close(one, other, Fraction(1))
+    if _is_counted(first) and _is_counted(second):  # `8 balls` may be `8 red balls`, which are no blue ones
+        is_same_unit = set(first) <= set(second) or set(second) <= set(first)
+    else:
+        is_same_unit = first == second
+    return is_same_unit and _close(one, other, other.factor / one.factor)
 
 
 def _close(one: Quantity, other: Quantity, times: Fraction) -> bool:
