@@ -140,10 +140,11 @@ _SAME_SIGNS = (
     ("≠", r"\ne "), ("π", r"\pi "), ("∞", r"\infty "), ("∪", r"\cup "), ("∩", r"\cap "), ("±", r"\pm "),
     ("∅", r"\emptyset "), ("°", r"^\circ"), (r"\dfrac", r"\frac"), (r"\tfrac", r"\frac"), (r"\cfrac", r"\frac"),
     (r"\leq", r"\le"), (r"\geq", r"\ge"), (r"\neq", r"\ne"), (r"\lvert", "|"), (r"\rvert", "|"), ("{,}", ","),
-    ("{.}", "."), (r"\%", "%"), (r"\$", "$"), (r"\degree", r"^\circ"), (r"^{\circ}", r"^\circ"), (r"\varnothing", r"\emptyset"),
+    (r"\%", "%"), (r"\$", "$"), (r"\degree", r"^\circ"), (r"^{\circ}", r"^\circ"), (r"\varnothing", r"\emptyset"),
     (r"\{", "{"), (r"\}", "}"), (r"\lbrace", "{"), (r"\rbrace", "}"), (r"\langle", "("), (r"\rangle", ")"),
     ("、", ","), ("½", r" \frac{1}{2}"), ("¼", r" \frac{1}{4}"), ("¾", r" \frac{3}{4}"), ("⅓", r" \frac{1}{3}"),
     ("⅔", r" \frac{2}{3}"), ("’", "'"), ("⁄", "/"), (r"\bar{", r"\overline{"), (r"\triangle", ""), (r"\angle", ""),
+    ("{.}", "."),
 )  # fmt: skip
 _TILDE = re.compile(r"(?<![^$ ])~\s*(?=[\d.])")
 _APPROXIMATE = re.compile(r"(?:(?:≈|\\(?:approx|sim)(?![A-Za-z])|(?:about|approximately|roughly|around)\s)\s*)+")

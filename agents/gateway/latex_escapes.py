@@ -20,24 +20,35 @@ _LATEX_SIGNS = frozenset("()[]{},;!|")
 
 #: Commands that begin like an escape of JSON, where what the escape would leave is no word.
 _COMMAND_WORDS = """
-backprime backslash bar barwedge because begin beta beth between bf bfseries big bigcap bigcirc bigcup bigg
-biggl biggr bigl bigm bigodot bigoplus bigotimes bigr bigskip bigsqcup bigstar bigtriangledown bigtriangleup
-biguplus bigvee bigwedge binom blacklozenge blacksquare blacktriangle bm bmod bold boldsymbol bot bowtie boxdot
-boxed boxminus boxplus boxtimes bra brace brack breve bullet bumpeq
-fbox fcolorbox fint flat footnote footnotesize forall frac fracwithdelims framebox frown
-nabla natural nearrow neq newcommand newline ngeq nicefrac nLeftarrow nleftarrow nleq nobreak nolimits nonumber
-normalsize notag notin npreceq nrightarrow nRightarrow nsubseteq nsucceq nsupseteq ntriangleleft nwarrow
-raggedright raisebox rangle rbrace rbrack rceil ref renewcommand restriction rfloor rgroup rhd rho right
-rightarrow rightharpoondown rightharpoonup rightleftarrows rightleftharpoons rightrightarrows rightsquigarrow
-rlap rm rmoustache rtimes rule rvert rVert
-tbinom textbf textcolor textdegree textit textmd textnormal textrm textsc textsf textstyle textsubscript
-textsuperscript texttt textup therefore theta thickapprox thicksim thinspace tilde times title toprule triangle
-triangledown triangleleft trianglelefteq triangleq triangleright trianglerighteq twoheadrightarrow
+backepsilon backprime backsim backsimeq backslash bar barwedge bbox bcancel because begin begingroup beta beth between
+bf bfseries bibitem bibliography big bigcap bigcirc bigcup bigg biggl biggm biggr bigl bigm bigodot bigominus bigoplus
+bigoslash bigotimes bigr bigskip bigsqcap bigsqcup bigstar bigtriangledown bigtriangleup biguplus bigvee bigwedge
+binom blacklozenge blacksquare blacktriangle blacktriangleleft blacktriangleright bm bmod bold boldsymbol bot bowtie
+boxdot boxed boxminus boxplus boxtimes bra brace bracevert brack braket breve buildrel bull bullet bumpeq
+fallingdotseq fbox fcolorbox fint flat footnote footnotesize forall frac fracwithdelims frak framebox frenchspacing
+frown
+nabla natnums natural ncong nearrow negmedspace negthickspace negthinspace neq newcommand newenvironment newline
+newpage ngeq ngeqq ngeqslant nicefrac nLeftarrow nleftarrow nLeftrightarrow nleftrightarrow nleq nleqq nleqslant
+nobreak nobreakspace noindent nolimits nonumber normalsize notag notin notni npreceq nRightarrow nrightarrow nshortmid
+nshortparallel nsubseteq nsubseteqq nsucceq nsupseteq nsupseteqq ntriangleleft ntrianglelefteq ntriangleright
+ntrianglerighteq nVDash nVdash nvDash nvdash nwarrow
+raggedright raisebox rang rangle rArr rarr rBrace rbrace rBrack rbrack rceil real reals ref relax renewcommand
+renewenvironment require restriction rfloor rgroup rhd rho right rightarrow rightarrowtail rightharpoondown
+rightharpoonup rightleftarrows rightleftharpoons rightrightarrows rightsquigarrow rightthreetimes risingdotseq rlap rm
+rmoustache root rotatebox rparen rq rrbracket rtimes rule rVert rvert
+tableofcontents tbinom textasciicircum textasciitilde textbackslash textbar textbardbl textbf textbraceleft
+textbraceright textcircled textcolor textdagger textdaggerdbl textdegree textdollar textellipsis textemdash textendash
+textgreater textit textless textmd textnormal textquotedblleft textquotedblright textquoteleft textquoteright
+textregistered textrm textsc textsf textsterling textstyle textsubscript textsuperscript texttip texttt textunderscore
+textup textvisiblespace therefore theta thetasym thickapprox thicksim thickspace thinspace tilde times title toprule
+triangle triangledown triangleleft trianglelefteq triangleq triangleright trianglerighteq twoheadleftarrow
+twoheadrightarrow
 """
 _COMMANDS = frozenset(_COMMAND_WORDS.split())
 #: Commands that may as well be a line break or a tab in front of a word or a variable: `\nu`, `\tan`.
 _AMBIGUOUS_WORDS = (
-    "ne neg nexists ngtr ni nless nmid not nparallel nsim nu tag tan tanh tau text tfrac tiny to top tr tt"
+    "ne neg nexists ngtr ni nless nmid not nparallel nprec nsim nsubset nsucc nsupset nu"
+    " tag tan tanh tau text tfrac tg th tiny to top tr tt"
 )
 _AMBIGUOUS = frozenset(_AMBIGUOUS_WORDS.split())
 _FORMULA = re.compile(
@@ -56,9 +67,10 @@ _OPERAND_BEFORE = re.compile(r"(?:^|[^A-Za-z0-9])(?:[A-Za-z]|\d+)[})\]]* $")
 _OPERAND_AFTER = re.compile(r" (?:[A-Za-z](?![A-Za-z])|[-(]?\d|\\)")
 _ARGUMENT_AFTER = re.compile(r" ?\{|\^|_\{|_\d")
 _EQUATION_AFTER = re.compile(r"\.| ?=(?!=)|\(| \(\d+\)")
-#: A Windows path whose author escaped nothing: one of its parts begins with no escape of JSON.
+#: A Windows path whose author may have escaped nothing, and a part of one that begins with no escape of JSON.
 _DRIVE_PATH = re.compile(r"(?<![A-Za-z])[A-Za-z]:(?:\\(?!\\)[\w.-]+)+")
 _UNESCAPED_PART = re.compile(r"\\[^\\/\"bfnrtu]")
+_PATH_PART = re.compile(r"\\([bfnrt]([A-Za-z]*))")
 
 
 def escape_literal_backslashes(text: str) -> tuple[str, tuple[str, ...]]:
@@ -81,7 +93,7 @@ def _literal(content: str) -> Iterator[int]:
     escapes = [found for found in _ESCAPE.finditer(content) if found["sign"] not in ("\\", '"', "/")]
     if not escapes:
         return
-    paths = [one.span() for one in _DRIVE_PATH.finditer(content) if _UNESCAPED_PART.search(one[0])]
+    paths = [one.span() for one in _DRIVE_PATH.finditer(content) if _is_unescaped_path(one[0])]
     certain = {one.start() for one in escapes if _is_certain(one, content)}
     certain |= {one.start() for one in escapes if any(start < one.start() < end for start, end in paths)}
     latex = {one.start() for one in escapes if one.start() in certain and _is_latex(one)}
@@ -98,6 +110,16 @@ def _literal(content: str) -> Iterator[int]:
             context = context or _Surroundings(content, latex)
             if context.is_command(one):
                 yield one.start()
+
+
+def _is_unescaped_path(path: str) -> bool:
+    r"""Whether the author of a path escaped nothing: true of `C:\temp`, as `emp` is no word, and not of `C:\nVery`."""
+    if _UNESCAPED_PART.search(path):
+        return True
+    from ...personas.rules.names import is_word  # reads its lists, which few answers need
+
+    parts = {(whole in _COMMANDS or is_word(whole), is_word(rest)) for whole, rest in _PATH_PART.findall(path.lower())}
+    return (True, False) in parts and (False, True) not in parts
 
 
 def _is_certain(escape: re.Match[str], content: str) -> bool:

@@ -94,6 +94,10 @@ LATEX = [
     (r"re.findall('\d+\b', s)", r"re.findall('\d+\b', s)"),
     (r"C:\Users\new\table", r"C:\Users\new\table"),
     (r"D:\data\raw\file.txt", r"D:\data\raw\file.txt"),
+    (r"C:\temp\notes", r"C:\temp\notes"),
+    (r"C:\new\report", r"C:\new\report"),
+    (r"save it in D:\backup\files\table.txt now", r"save it in D:\backup\files\table.txt now"),
+    (r"copy C:\new\x1\nx.dat", r"copy C:\new\x1\nx.dat"),
     (r"\s*\w+", r"\s*\w+"),
     (r"price: \$5", r"price: \$5"),
 ]
@@ -103,6 +107,13 @@ ESCAPES = [
     (r"line one\nabout", "line one\nabout"),
     (r"\tif x:\n\treturn", "\tif x:\n\treturn"),
     (r"C:\\new\\table", r"C:\new\table"),
+    (r"C:\\temp", r"C:\temp"),
+    (r"Answer C:\nVery well.", "Answer C:\nVery well."),
+    (r"A:\nfirst\nB:\nsecond", "A:\nfirst\nB:\nsecond"),
+    (r"A:\tone\nB:\tno", "A:\tone\nB:\tno"),
+    (r"if x:\n\treturn y", "if x:\n\treturn y"),
+    (r"D:\n\nTry again", "D:\n\nTry again"),
+    (r"ok\nsucc = 1\nprec = 2", "ok\nsucc = 1\nprec = 2"),
     (r"C:\\Users\\tan\\beta", r"C:\Users\tan\beta"),
     (r"\nNow", "\nNow"),
     (r"\ntext", "\ntext"),
@@ -162,6 +173,21 @@ def test_escapes_that_are_meant_stay_escapes(written: str, meant: str) -> None:
 @pytest.mark.parametrize("meant", [meant for _, meant in LATEX + ESCAPES if "\n" not in meant and "\t" not in meant])
 def test_what_is_escaped_properly_stays_as_it_is(meant: str) -> None:
     assert judge(json.dumps({"text": meant}), TEXT).value == meant
+
+
+#: Commands of KaTeX that read as an escape and letters that are no word.
+KATEX = r"""
+\backepsilon \bcancel \bigm \blacktriangleleft \fallingdotseq \frak \frenchspacing \natnums \ncong \negthinspace
+\ngeqslant \nLeftrightarrow \nleqq \nobreakspace \notni \nshortmid \nsubseteqq \ntrianglelefteq \nVDash \nVdash \nvdash
+\rarr \rbrack \reals \relax \rightthreetimes \risingdotseq \root \rq \textasciitilde \textless \thickspace
+\twoheadleftarrow \ulcorner \upuparrows
+"""
+
+
+@pytest.mark.parametrize("command", KATEX.split())
+def test_a_command_alone_in_prose_is_no_escape(command: str) -> None:
+    text = f"Write {command} here."
+    assert judge(f'{{"text": "{text}"}}', TEXT).value == text
 
 
 @pytest.mark.parametrize(
