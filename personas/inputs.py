@@ -78,7 +78,9 @@ def parse_object(where: str, line: str) -> dict[str, object]:
     except json.JSONDecodeError as error:
         reason = f"{error.msg}, column {error.colno}"
         raise SourceError(f"{where}: {shown(line)} is not JSON ({reason}); write one object a line.") from error
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets nested as deep
+    except RecursionError as error:
+        raise SourceError(f"{where}: {shown(line)} nests too deeply; write a plain object.") from error
+    except ValueError as error:  # a number of thousands of digits
         raise SourceError(f"{where}: {shown(line)} is more than JSON can hold; write a plain object.") from error
     if not isinstance(value, dict):
         raise SourceError(f'{where}: {shown(value)} is not an object; write one such as {{"text": "..."}}.')

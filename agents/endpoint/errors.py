@@ -20,6 +20,9 @@ _WORDS = 300
 #: A key shorter than this is no secret, and could be any word.
 _SECRET = 6
 
+#: What is left of a JSON text from the place where reading it failed, if it was cut there.
+_CUT = re.compile(r"[\w.+-]{0,8}")
+
 #: Outcomes that may differ when the very same request is sent again.
 TRANSIENT = frozenset(
     {
@@ -204,9 +207,27 @@ def parse_object(body: bytes) -> dict[str, Any]:
     if isinstance(reply, dict):
         return reply
     start = body[:200].decode(errors="replace").strip()
-    what = "an HTML page" if is_html(start) else "cut JSON" if start.startswith("{") else "something else"
-    what = what if start else "an empty body"
+    what = "an HTML page" if is_html(start) else "something else" if start else "an empty body"
+    what = describe_json_fault(body.decode(errors="replace")) if start.startswith("{") else what
     raise RequestError(Outcome.NOT_JSON, f"The endpoint sent {what} instead of a JSON reply.", status=200, body=start)
+
+
+def describe_json_fault(text: str) -> str:
+    """Name what is wrong with a text that begins like a JSON object, as "cut JSON"."""
+    text = text.strip()
+    constants: list[str] = []
+    try:
+        json.loads(text, parse_constant=constants.append)
+    except json.JSONDecodeError as error:
+        is_in_text = error.msg.startswith("Unterminated")
+        if is_in_text or (_CUT.fullmatch(text, error.pos) and not error.msg.startswith("Extra data")):
+            return "cut JSON"
+        return f"malformed JSON ({error.msg}, character {error.pos + 1:,})"
+    except ValueError:  # a number of thousands of digits
+        return "JSON with a number that is too long"
+    except RecursionError:
+        pass
+    return f"JSON with {constants[0]} (no JSON number)" if constants else "JSON that nests too deeply"
 
 
 def check_for_error(reply: dict[str, Any], *, key: str = "") -> None:

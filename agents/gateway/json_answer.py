@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import orjson
 
 from ...personas.model import Outcome
-from ..endpoint.errors import is_html
+from ..endpoint.errors import describe_json_fault, is_html
 from .latex_escapes import escape_literal_backslashes
 
 #: How much of an answer is quoted in a reason, in characters.
@@ -72,7 +72,8 @@ def _one_object(text: str, *, repair: bool) -> tuple[object, tuple[str, ...]]:
     spans = list(_spans(text))
     if spans and spans[-1][1] > len(text):
         raise UnreadableError(Outcome.CUT_JSON, f"The answer's JSON ends early, after {len(text)} characters.")
-    raise UnreadableError(Outcome.NOT_JSON, f"The answer is not JSON: {quote_answer(text)}.")
+    what = describe_json_fault(text[slice(*spans[0])]) if spans else "not JSON"
+    raise UnreadableError(Outcome.NOT_JSON, f"The answer is {what}: {quote_answer(text)}.")
 
 
 def _objects(text: str, *, repair: bool) -> Iterator[tuple[object, tuple[str, ...]]]:

@@ -119,7 +119,9 @@ def _object(line: bytes) -> dict[str, Any]:
         raise RowError("the line is not UTF-8") from error
     except UnkeptValueError as error:
         raise RowError(str(error)) from error
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise RowError("the line nests too deeply") from error
+    except ValueError as error:
         raise RowError("the line is not JSON") from error
     if not isinstance(row, dict):
         raise RowError("the line is JSON and no object")

@@ -1,4 +1,5 @@
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -12,7 +13,14 @@ from openai_faults import FaultKind
 from openai_server import OpenAIServer
 
 from populace.agents.endpoint.chat_openai import LeanChatOpenAI
-from populace.agents.endpoint.errors import RequestError, endpoint_error, error_of_status, retry_after, words_of
+from populace.agents.endpoint.errors import (
+    RequestError,
+    endpoint_error,
+    error_of_status,
+    parse_object,
+    retry_after,
+    words_of,
+)
 from populace.agents.endpoint.http_client import HttpClient
 from populace.agents.endpoint.models import open_model
 from populace.personas.model import Outcome
@@ -266,6 +274,24 @@ def test_no_body_makes_the_reading_of_words_raise(body: bytes) -> None:
 @given(st.integers(300, 599), st.text())
 def test_every_status_has_an_outcome_other_than_ok(status: int, words: str) -> None:
     assert error_of_status(status, words).outcome is not Outcome.OK
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        (b'{"a": NaN}', "JSON with NaN"),
+        (b'{"a": -Infinity, "b": 1}', "JSON with -Infinity"),
+        (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "JSON that nests too deeply"),
+        (b'{"a": ' + b"[" * 200 + b"]" * 200 + b"}", "JSON that nests too deeply"),
+        (b'{"a": "b", "c": tru', "cut JSON"),
+        (b'{"a": "b\\u12', "cut JSON"),
+        (b'{"a": 1}{"b": 2}', "malformed JSON (Extra data"),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_what_is_wrong_with_a_reply_is_named(body: bytes, what: str) -> None:
+    with pytest.raises(RequestError, match=re.escape(f"The endpoint sent {what}")):
+        parse_object(body)
 
 
 def test_an_account_without_money_is_not_waited_for() -> None:

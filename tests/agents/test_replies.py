@@ -77,7 +77,9 @@ def test_white_space_is_an_empty_answer(text: str) -> None:
     [
         ("<!DOCTYPE html><html><style>p {}</style></html>", "HTML"),
         ("I would rather not say.", "rather not say"),
-        ("{'text': 'single quotes'}", "not JSON"),
+        ("{'text': 'single quotes'}", "malformed JSON"),
+        ('{"text": NaN}', "The answer is JSON with NaN"),
+        ('{"text": ' + "[" * 5_000 + "]" * 5_000 + "}", "The answer is JSON that nests too deeply"),
         (f"{VALID} or {VALID}", "2 JSON objects"),
     ],
 )

@@ -142,6 +142,7 @@ def test_rows_that_cannot_be_imported_are_counted_with_their_lines(hub: HubFile,
         {"persona": " "},
         "{",
         "[1]",
+        '{"persona": ' + "[" * 100_000,
         {"persona": 7},
         {"text": "?"},
         {"persona": "\ud800"},
@@ -153,10 +154,11 @@ def test_rows_that_cannot_be_imported_are_counted_with_their_lines(hub: HubFile,
     assert {skip.reason: (skip.rows, skip.first) for skip in report.skipped} == {
         "the line is not JSON": (1, [3]),
         "the line is JSON and no object": (1, [4]),
-        "there is no text": (2, [2, 6]),
-        "the text is no string": (1, [5]),
-        "the text has half a character in it": (1, [7]),
-        "the text is longer than 80 characters": (1, [8]),
+        "the line nests too deeply": (1, [5]),
+        "there is no text": (2, [2, 7]),
+        "the text is no string": (1, [6]),
+        "the text has half a character in it": (1, [8]),
+        "the text is longer than 80 characters": (1, [9]),
     }
     assert (
         asked(hub, "SELECT sum(rows) FROM skipped_rows") == asked(hub, "SELECT skipped FROM imported_files") == [(7,)]
