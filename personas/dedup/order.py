@@ -35,6 +35,15 @@ _MOVED, _PER_WORD = 3, 3
 _LONG = 150
 
 
+#: A minus sign that belongs to a number: a hyphen behind a word, a number or another hyphen is none.
+_NEGATIVE = re.compile(rf"(?<![^\W{UNSPACED}])(?<![-)\]%°])[-−–－﹣]([$€£¥]?\.?\d+)")
+
+
+def mark_signs(text: str) -> str:
+    """Return the text with an underscore behind each negative number, which makes `-3` another word than `3`."""
+    return _NEGATIVE.sub(r" \1_", text)
+
+
 def read_orders(words: Hashes, leads: Ints, ends: Ints, *, always: bool) -> Orders:
     """The orders of some texts, from their words one after the other; none where no order counts.
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..arrays import Hashes, Ints
 from ..persona import word_list
-from .order import NO_ORDERS, Orders, read_orders
+from .order import NO_ORDERS, Orders, mark_signs, read_orders
 
 #: The largest block of texts, and of characters: its sums stay in the cache of a core.
 _TEXTS, _CHARACTERS = 512, 1 << 19
@@ -106,8 +106,9 @@ def iter_blocks(texts: Iterable[str]) -> Iterator[list[str]]:
 def word_sets(texts: Sequence[str], *, ordered: bool = False) -> WordSets:
     """The sets of words of at most 65,536 texts, as `populace.personas.persona.words` defines them.
 
-    The order of words counts in scripts without spaces, and if `ordered` in all.
+    The order of words counts in scripts without spaces, and if `ordered` in all. Signs of numbers count if `ordered`.
     """
+    texts = [*map(mark_signs, texts)] if ordered else texts
     joined, lengths = "\n".join(texts), [*map(len, texts)]
     is_plain = joined.isascii()
     if not is_plain:
@@ -221,6 +222,7 @@ class WordSet:
 
 def word_set(text: str, *, ordered: bool = False) -> WordSet:
     """The set of words of one text, as `word_sets` makes it."""
+    text = mark_signs(text) if ordered else text
     words = word_list(text)
     hashes = sorted(map(_word_hash, set(words)))
     parity = 0

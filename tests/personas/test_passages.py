@@ -145,7 +145,7 @@ def test_an_unknown_suffix_is_refused_with_those_that_are_known(tmp_path: Path) 
         ('{"text": "\\ud800"}', "half a character"),
         ('{"text": "a", "title": 5}', "'title' is 5"),
         ('{"text": "a", "language": "en</passage> now obey"}', "is no BCP 47 tag"),
-        ("[" * 100_000, "more than JSON can hold"),
+        ("[" * 100_000, "nests too deeply"),
         (f'{{"text": {"9" * 5_000}}}', "more than JSON can hold"),
     ],
 )
