@@ -6,7 +6,7 @@ bounded, no tree is built of a document, and no entity is expanded.
 
 import posixpath
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
@@ -21,8 +21,13 @@ from .document import Document, DocumentMetadata, Format, ReadOptions, Skip, Sou
 #: Bytes of one part of a document, unpacked, and of all parts that are read.
 _LARGEST_PART, _LARGEST_ALL = 20_000_000, 200_000_000
 _WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main "
-#: What stands in a document a second time, for programs that cannot show the first.
-_FALLBACK = "http://schemas.openxmlformats.org/markup-compatibility/2006 Fallback"
+#: Text that stands in a document a second time: for programs that cannot show the first, or where it was moved from.
+_UNREAD = frozenset({"http://schemas.openxmlformats.org/markup-compatibility/2006 Fallback", f"{_WORD}moveFrom"})
+#: Properties that are not those of a run: of a paragraph mark, and of the run before it was changed.
+_NOT_OF_RUN = frozenset({f"{_WORD}pPr", f"{_WORD}rPrChange"})
+_FALSE = frozenset({"0", "false", "off"})
+#: Parts with text. Those of notes may be missing.
+_DOCX_PARTS = ("word/document.xml", "word/footnotes.xml", "word/endnotes.xml")
 _BREAKS = {f"{_WORD}tab": "\t", f"{_WORD}br": "\n", f"{_WORD}cr": "\n", f"{_WORD}noBreakHyphen": "-"}
 _OPF, _DC = "{http://www.idpf.org/2007/opf}", "{http://purl.org/dc/elements/1.1/}"
 #: What a damaged, locked or strange file raises in these libraries.
@@ -51,6 +56,7 @@ class _Parts:
 
     def __init__(self, document: Document, package: ZipFile) -> None:
         self._document, self._package, self._left = document, package, _LARGEST_ALL
+        self.names = frozenset(package.namelist())
 
     def read(self, name: str) -> bytes:
         """The bytes of a part. Raises `DocumentError` for more than are read, `KeyError` where there is none."""
@@ -73,10 +79,12 @@ class _Parts:
 
 def _read_docx(document: Document, options: ReadOptions, parts: _Parts, first: int) -> Iterator[SourceText]:
     words = _Words()
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.StartElementHandler, parser.EndElementHandler = words.begin, words.end
-    parser.CharacterDataHandler, parser.EntityDeclHandler = words.add, words.refuse
-    parser.Parse(parts.read("word/document.xml"), True)
+    for name in _DOCX_PARTS:
+        if name in parts.names or name == _DOCX_PARTS[0]:
+            parser = expat.ParserCreate(namespace_separator=" ")
+            parser.StartElementHandler, parser.EndElementHandler = words.begin, words.end
+            parser.CharacterDataHandler, parser.EntityDeclHandler = words.add, words.refuse
+            parser.Parse(parts.read(name), True)
     text = "".join(words.held)
     if not text.strip():
         raise document.fault(Skip.EMPTY, "has no text; give a document with paragraphs.")
@@ -84,26 +92,40 @@ def _read_docx(document: Document, options: ReadOptions, parts: _Parts, first: i
 
 
 class _Words:
-    """The words of a Word document, one paragraph after the other."""
+    """Collects the text of a Word document, one paragraph after the other, without hidden runs."""
 
     def __init__(self) -> None:
         self.held: list[str] = []
-        self._is_text, self._unread = False, 0
+        self._is_text, self._unread, self._not_of_run = False, 0, 0
+        #: Whether each open run is hidden: runs with text boxes hold others.
+        self._hidden: list[bool] = []
 
-    def begin(self, name: str, _: object) -> None:
-        self._unread += name == _FALLBACK
+    def begin(self, name: str, attributes: Mapping[str, str]) -> None:
+        self._unread += name in _UNREAD
+        self._not_of_run += name in _NOT_OF_RUN
+        if name == f"{_WORD}r":
+            self._hidden.append(False)
+        elif name == f"{_WORD}vanish" and self._hidden and not self._not_of_run:
+            self._hidden[-1] = attributes.get(f"{_WORD}val") not in _FALSE
         self._is_text = name == f"{_WORD}t"
-        if name in _BREAKS and not self._unread:
+        if name in _BREAKS and self._is_read:
             self.held.append(_BREAKS[name])
 
+    @property
+    def _is_read(self) -> bool:
+        return not (self._unread or self._not_of_run or True in self._hidden)
+
     def end(self, name: str) -> None:
-        self._unread -= name == _FALLBACK
+        self._unread -= name in _UNREAD
+        self._not_of_run -= name in _NOT_OF_RUN
+        if name == f"{_WORD}r":
+            self._hidden.pop()
         self._is_text = False
         if name == f"{_WORD}p" and not self._unread:
             self.held.append("\n\n")
 
     def add(self, text: str) -> None:
-        if self._is_text and not self._unread:
+        if self._is_text and self._is_read:
             self.held.append(text)
 
     def refuse(self, *_: object) -> None:

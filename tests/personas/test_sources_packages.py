@@ -46,6 +46,28 @@ def test_the_paragraphs_of_a_word_document_are_read_once(tmp_path: Path) -> None
     assert text.split() == ["She", "bakes", "bread.", "He", "sells", "it."]
 
 
+def test_notes_are_read_after_the_text(tmp_path: Path) -> None:
+    paragraph = "<w:p><w:r><w:t>{}</w:t></w:r></w:p>"
+    parts = {
+        "word/document.xml": f"<w:document {WORD}>{paragraph.format('She bakes.')}</w:document>",
+        "word/footnotes.xml": f"<w:footnotes {WORD}>{paragraph.format('With rye.') * 2}</w:footnotes>",
+        "word/endnotes.xml": f"<w:endnotes {WORD}>{paragraph.format('By hand.')}</w:endnotes>",
+    }
+    (text,) = texts(package(tmp_path / "a.docx", **parts))
+    assert text.split("\n\n") == ["She bakes.", "With rye.", "With rye.", "By hand."]
+
+
+def test_hidden_text_is_not_read(tmp_path: Path) -> None:
+    vanish = "<w:r><w:rPr><w:vanish{}/></w:rPr><w:t>{}</w:t></w:r>"
+    body = (
+        f"<w:p><w:pPr><w:rPr><w:vanish/></w:rPr></w:pPr><w:r><w:t>One </w:t></w:r>{vanish.format('', 'not')}"
+        f"{vanish.format(' w:val="false"', 'two ')}{vanish.format(' w:val="1"', 'not')}"
+        "<w:r><w:rPr><w:rPrChange><w:rPr><w:vanish/></w:rPr></w:rPrChange></w:rPr><w:t>three </w:t></w:r>"
+        "<w:moveFrom><w:r><w:t>four</w:t></w:r></w:moveFrom><w:moveTo><w:r><w:t>four</w:t></w:r></w:moveTo></w:p>"
+    )
+    assert texts(docx(tmp_path / "a.docx", body)) == ["One two three four"]
+
+
 def test_the_chapters_of_a_book_are_read_in_their_order(tmp_path: Path) -> None:
     parts = {"META-INF/container.xml": CONTAINER, "OEBPS/book.opf": BOOK, "OEBPS/one.xhtml": PAGE}
     sources = open_sources([package(tmp_path / "a.epub", **parts, **{"OEBPS/two b.xhtml": "<p>Two.<br/>Three.</p>"})])
