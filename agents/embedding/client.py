@@ -129,6 +129,11 @@ class PendingEmbedding(PendingRequest[ReceivedVectors]):
         request = _request(model, snippets, replace(context, seed=context.seed + again))
         return cls(request, request.key, snippets=snippets)
 
+    @property
+    def is_divisible(self) -> bool:
+        """Whether it has several texts."""
+        return len(self.snippets) > 1
+
     def adapt(self, fault: RequestError) -> bool:
         """Change the request to another encoding or to half of its texts; False when neither would help."""
         if self.endpoint is not None and self.endpoint.handle.source.adapt(fault):

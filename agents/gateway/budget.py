@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from ...personas.errors import PausedError, SetupError, parameter
 from ...personas.model import Outcome
 from ..endpoint.addresses import is_loopback
+from ..endpoint.errors import RequestError
 from ..endpoint.models import ServedModel
 from .call import Call
 from .limits import Limits
@@ -268,14 +269,14 @@ class _Use:
 
 
 class BudgetLog(Protocol):
-    """Keeps reservations, so that calls whose end was never seen count as spent in the next session."""
+    """Keeps reservations of calls that are sent: one whose end is never seen counts as spent in the next session."""
 
     def reserved(self, tokens: float, cost: float) -> int:
-        """Keep a reservation before its call is sent; its number. Called under the budget's lock."""
+        """Keep a reservation right before its call is sent; return its number. Called under the budget's lock."""
         ...
 
-    def settled(self, number: int, call: Call | None) -> None:
-        """Keep what a reserved call took; None for one that was not sent."""
+    def settled(self, number: int, call: Call) -> None:
+        """Keep what a reserved call took."""
         ...
 
 
@@ -286,7 +287,7 @@ class Reservation:
     kind: CallKind
     #: Estimated tokens of the prompt.
     prompt: int
-    #: Its number in the budget's log.
+    #: Its number in the budget's log, which has those that were sent.
     number: int = 0
     #: The reservation in the budget that several runs share.
     shared: "Reservation | None" = None
@@ -300,9 +301,11 @@ class _Waiting:
     prompt: int
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[None]
+    #: Whether its caller can send a part of it.
+    is_divisible: bool = False
     reservation: Reservation | None = None
 
-    def wake(self, refusal: str) -> None:
+    def wake(self, refusal: Exception | None) -> None:
         """Let the call go on, or refuse it; from any thread."""
         if self.loop is _running_loop():
             self._wake(refusal)
@@ -310,11 +313,11 @@ class _Waiting:
         with suppress(RuntimeError):  # its loop is closed, and its caller gone
             self.loop.call_soon_threadsafe(self._wake, refusal)
 
-    def _wake(self, refusal: str) -> None:
+    def _wake(self, refusal: Exception | None) -> None:
         if self.future.done():
             return
-        if refusal:
-            self.future.set_exception(PausedError(refusal))
+        if refusal is not None:
+            self.future.set_exception(refusal)
         else:
             self.future.set_result(None)
 
@@ -404,19 +407,30 @@ class Budget:
             self._refusal = self._refusal or why
             self._admit()
 
-    async def reserve(self, kind: CallKind, prompt: int = 0) -> Reservation:
-        """Wait until there is room for a call, and keep it free. Raises `PausedError` when the budget is spent.
+    async def reserve(self, kind: CallKind, prompt: int = 0, *, is_divisible: bool = False) -> Reservation:
+        """Wait until the budget covers a call, and reserve that. Raises `PausedError` when the budget is spent.
 
-        `prompt` is the estimated number of tokens that are asked.
+        `prompt` is the estimated number of tokens that are asked. If the call is divisible, raises `RequestError` with
+        the outcome `TOO_LARGE` where the budget may cover a part of it.
         """
-        mine = await self._reserve(kind, prompt)
+        mine = await self._reserve(kind, prompt, is_divisible=is_divisible)
         if self.parent is not None:
             try:
-                mine.shared = await self.parent.reserve(kind, prompt)
+                mine.shared = await self.parent.reserve(kind, prompt, is_divisible=is_divisible)
             except BaseException:
                 self._settle(mine, None, was_sent=False)
                 raise
         return mine
+
+    def log_sent(self, reservation: Reservation) -> None:
+        """Log a reservation right before its call is sent."""
+        with self._lock:
+            if self._log is not None:
+                use = self._use(reservation.kind)
+                asked, answered = use.expected(1, reservation.prompt, alone=True)
+                reservation.number = self._log.reserved(asked + answered, use.dollars(asked, answered))
+        if self.parent is not None and reservation.shared is not None:
+            self.parent.log_sent(reservation.shared)
 
     def settle(self, reservation: Reservation, call: Call | None, *, was_sent: bool) -> None:
         """End a reservation. `call` was counted already; it is None where its end was not seen or it was not sent."""
@@ -429,12 +443,12 @@ class Budget:
         with self._lock:
             self.spent.add(call)
 
-    async def _reserve(self, kind: CallKind, prompt: int) -> Reservation:
+    async def _reserve(self, kind: CallKind, prompt: int, *, is_divisible: bool) -> Reservation:
         with self._lock:
             if not self._is_capped and not self._refusal:
                 return self._take(kind, prompt)
             loop = asyncio.get_running_loop()
-            waiting = _Waiting(kind, prompt, loop, loop.create_future())
+            waiting = _Waiting(kind, prompt, loop, loop.create_future(), is_divisible)
             self._waiting.append(waiting)
             self._admit()
         try:
@@ -461,11 +475,7 @@ class Budget:
         use.in_flight += 1
         use.prompts += prompt
         self._in_flight += 1
-        number = 0
-        if self._log is not None:
-            asked, answered = use.expected(1, prompt, alone=True)
-            number = self._log.reserved(asked + answered, use.dollars(asked, answered))
-        return Reservation(kind, prompt, number)
+        return Reservation(kind, prompt)
 
     def _settle(self, reservation: Reservation, call: Call | None, *, was_sent: bool) -> None:
         with self._lock:
@@ -481,7 +491,7 @@ class Budget:
                 self.unseen.input_tokens += math.ceil(asked)
                 self.unseen.output_tokens += math.ceil(answered)
                 self.unseen.cost += use.dollars(asked, answered)
-            if self._log is not None and (call is not None or not was_sent):
+            if self._log is not None and reservation.number and call is not None:
                 self._log.settled(reservation.number, call)
             self._admit()
 
@@ -496,11 +506,15 @@ class Budget:
             if not self._refusal and (lacking := self._lacking(first)) is not None:
                 if self._in_flight:
                     return
+                if first.is_divisible:
+                    self._waiting.popleft()
+                    first.wake(RequestError(Outcome.TOO_LARGE, _refusal(*lacking)))
+                    continue
                 self._refusal = _refusal(*lacking)
             self._waiting.popleft()
             if not self._refusal:
                 first.reservation = self._take(first.kind, first.prompt)
-            first.wake(self._refusal)
+            first.wake(PausedError(self._refusal) if self._refusal else None)
 
     def _exhausted(self) -> str:
         """Why no call may be sent, whatever those in flight take; empty where one may."""

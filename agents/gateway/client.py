@@ -165,7 +165,9 @@ class ModelClient[H: ServedModel](ABC):
         estimate = self._estimate(pending.request)
         try:
             # Before the slot: no slot stays empty while a call waits for what others leave of the budget.
-            pending.reservation = await self.budget.reserve(self._kind(pending.request), estimate.prompt)
+            pending.reservation = await self.budget.reserve(
+                self._kind(pending.request), estimate.prompt, is_divisible=pending.is_divisible
+            )
         except PausedError:
             self.meter.outcomes[Outcome.BUDGET] += 1
             raise
@@ -204,6 +206,8 @@ class ModelClient[H: ServedModel](ABC):
         endpoint = pending.endpoint = self.endpoints[slot.endpoint.number if slot else 0]
         attempt = Attempt(pending.key, pending.sent, waited, datetime.now(UTC))
         self.meter.begun += 1
+        if pending.reservation is not None:
+            self.budget.log_sent(pending.reservation)
         pending.is_sent = True
         try:
             response = await self._respond(pending, endpoint, by_queue=slot is None)

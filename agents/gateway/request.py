@@ -205,6 +205,11 @@ class PendingRequest[T]:
     #: Replies so far that held no answer, without a reason.
     empty: int = 0
 
+    @property
+    def is_divisible(self) -> bool:
+        """Whether a part of it can be sent, to which `adapt` reduces it."""
+        return False
+
     def adapt(self, fault: RequestError) -> bool:
         """Change the request to a form that the endpoint may take; False when the fault is not about its form."""
         if self.endpoint is None:

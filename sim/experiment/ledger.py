@@ -2,9 +2,9 @@
 
     {"spent": [...], "unseen": [...]}     the sums of earlier sessions, as the fields of `Spent`
     {"reserved": 7, "tokens": 812, "cost": 0.004}     written before call 7 is sent
-    {"settled": 7, "spent": [...]}        what it took, or null when it was not sent
+    {"settled": 7, "spent": [...]}        what it took (older ledgers: null for a call that was not sent)
 
-A call that was reserved and never settled, because its process was killed or its run interrupted, counts as spent.
+A call that was sent and never settled, because its process was killed or its run interrupted, counts as spent.
 """
 
 import os
@@ -50,19 +50,16 @@ class ExperimentLedger:
         self._number = 0
 
     def reserved(self, tokens: float, cost: float) -> int:
-        """Keep a reservation before its call is sent. Raises `StorageError` when that cannot be written."""
+        """Keep a reservation right before its call is sent. Raises `StorageError` when that cannot be written."""
         self._number += 1
         self._write({"reserved": self._number, "tokens": round(tokens), "cost": cost})
         return self._number
 
-    def settled(self, number: int, call: Call | None) -> None:
-        """Keep what a reserved call took; None for one that was not sent."""
-        took = None
-        if call is not None:
-            spent = Spent()
-            spent.add(call)
-            took = astuple(spent)
-        self._write({"settled": number, "spent": took})
+    def settled(self, number: int, call: Call) -> None:
+        """Keep what a reserved call took."""
+        spent = Spent()
+        spent.add(call)
+        self._write({"settled": number, "spent": astuple(spent)})
 
     def __enter__(self) -> Self:
         return self

@@ -209,6 +209,22 @@ async def test_a_budget_of_calls_pauses_and_loses_nothing(
     assert set(openai_server.embedded.values()) == {1}
 
 
+async def test_a_request_is_cut_to_what_a_budget_of_tokens_leaves(
+    opened: Open, openai_server: OpenAIServer, vectors: MemoryVectors
+) -> None:
+    with pytest.raises(PausedError, match=r"budget of 70 tokens is spent \(\d\d were counted"):
+        await opened(limits={"max_tokens": 70}).embed(TEXTS, STEP)
+    assert 8 < len(vectors.vectors) <= 14  # five tokens each, and all but what one more may take is used
+    assert right(await opened().embed(TEXTS, STEP), TEXTS)
+    assert set(openai_server.embedded.values()) == {1}
+
+
+async def test_a_text_that_no_budget_covers_is_not_sent(opened: Open, openai_server: OpenAIServer) -> None:
+    with pytest.raises(PausedError, match="does not cover one call"):
+        await opened(limits={"max_tokens": 3}).embed(TEXTS, STEP)
+    assert openai_server.bodies == []
+
+
 async def test_no_more_than_may_be_are_in_flight(opened: Open, openai_server: OpenAIServer) -> None:
     openai_server.hold(4)
     await opened(batching=Batching(texts=1)).embed(TEXTS, STEP)
