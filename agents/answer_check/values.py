@@ -150,6 +150,7 @@ _FOLDED = {
     for name in {name.lower() for name in _UNITS if len(name) > 1}
     if len(units := {unit for other, unit in _UNITS.items() if other.lower() == name}) == 1
 }
+_PREPOSITIONS = frozenset({"of", "in", "on", "at", "for", "from", "with"})
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _ALIASES = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "sqft": "ft^2", "knot": "nmi/h", "knots": "nmi/h"}
 _PART = re.compile(
@@ -403,11 +404,16 @@ def same_quantity(one: Quantity, other: Quantity) -> bool:
     first, second = (q.unit if q.unit and q.unit[0][0] not in ("ratio", "unit") else () for q in (one, other))
     if not (first and second):
         return _close(one, other, Fraction(1))
-    if _is_counted(first) and _is_counted(second):  # `8 balls` may be `8 red balls`, which are no blue ones
-        is_same_unit = set(first) <= set(second) or set(second) <= set(first)
-    else:
-        is_same_unit = first == second
+    is_same_unit = _is_within(first, second) or _is_within(second, first)
     return is_same_unit and _close(one, other, other.factor / one.factor)
+
+
+def _is_within(few: tuple[tuple[str, int], ...], many: tuple[tuple[str, int], ...]) -> bool:
+    """Whether two units are the same, or many words say more about few: `red balls`, `balls of wool`."""
+    if not (_is_counted(few) and _is_counted(many)):
+        return few == many
+    behind = many[len(few) : len(few) + 1]
+    return few == many[-len(few) :] or (few == many[: len(few)] and {word for word, _ in behind} <= _PREPOSITIONS)
 
 
 def _close(one: Quantity, other: Quantity, times: Fraction) -> bool:
