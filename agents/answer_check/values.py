@@ -144,12 +144,11 @@ def _unit_names() -> Iterator[tuple[str, tuple[Fraction, str]]]:
 
 
 _UNITS = dict(_unit_names())
-#: Names of several letters whose case makes no difference: `mw` may be milliwatts or megawatts.
-_FOLDED = {
-    name: units.pop()
-    for name in {name.lower() for name in _UNITS if len(name) > 1}
-    if len(units := {unit for other, unit in _UNITS.items() if other.lower() == name}) == 1
-}
+#: Names of several letters whose case makes no difference; None for `mw`, which may be milliwatts or megawatts.
+_FOLDED: dict[str, tuple[Fraction, str] | None] = {}
+for _name, _one in _UNITS.items():
+    if len(_name) > 1:
+        _FOLDED[_name.lower()] = _one if _FOLDED.get(_name.lower(), _one) == _one else None
 _PREPOSITIONS = frozenset({"of", "in", "on", "at", "for", "from", "with"})
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _ALIASES = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "sqft": "ft^2", "knot": "nmi/h", "knots": "nmi/h"}
