@@ -208,7 +208,7 @@ def _is_same(one: str, other: str, tolerance: str) -> bool:
 def _is_equal(one: Any, other: Any, tolerance: str) -> bool:
     """Whether two expressions are equal by their values; what has none is compared by math-verify, in both orders."""
     from math_verify import verify
-    from sympy import Expr, MatrixBase, Rational
+    from sympy import Eq, Expr, MatrixBase, Rational
 
     if isinstance(one, MatrixBase) and isinstance(other, MatrixBase):
         elements = zip(one, other, strict=False)
@@ -217,8 +217,13 @@ def _is_equal(one: Any, other: Any, tolerance: str) -> bool:
         one, other = one.doit(), other.doit()
         if (found := _differs(one, other, Rational(tolerance))) is not None:
             return not found
+    if isinstance(one, Eq) and isinstance(other, Eq):
+        left, right = one.lhs - one.rhs, other.lhs - other.rhs
+        if any(apart.is_Rational and apart for apart in (left - right, left + right)):
+            return False  # they differ by a constant, which math-verify takes for 0 beside a large number
     # Its numbers are rounded to as many digits: by default six, so that 1e-10 and 3e-10 are the same.
-    exact = {"float_rounding": _DIGITS, "numeric_precision": _DIGITS}
+    digits = _digits(one, other)
+    exact = {"float_rounding": digits, "numeric_precision": digits}
     return any(
         verify(gold, answer, **exact, allow_set_relation_comp=True, timeout_seconds=None)
         for gold, answer in ((one, other), (other, one))
@@ -229,7 +234,7 @@ def _differs(one: Any, other: Any, tolerance: Any) -> bool | None:
     """Whether the values of two expressions differ, at some point where they have letters; None for no values.
 
     Values are computed until their difference is certain to 20 digits, or as many digits agree as large and small
-    numbers in the expressions can account for. Raises `OverflowError` where those are too many to compute.
+    numbers in the expressions can account for.
     """
     from sympy import Rational
 
@@ -238,10 +243,7 @@ def _differs(one: Any, other: Any, tolerance: Any) -> bool | None:
         return bool(abs(difference) > tolerance)
     if difference.is_zero:
         return False
-    numbers = one.atoms(Rational) | other.atoms(Rational)
-    digits = _DIGITS + sum(number.p.bit_length() + number.q.bit_length() for number in numbers)
-    if digits > _MOST_DIGITS:
-        raise OverflowError(f"the values have more than {_MOST_DIGITS} digits")
+    digits = _digits(one, other)
     letters = sorted(difference.free_symbols, key=str)
     for point in _POINTS if letters else _POINTS[:1]:
         # Different letters have different values.
@@ -257,6 +259,17 @@ def _differs(one: Any, other: Any, tolerance: Any) -> bool | None:
         if any(part and getattr(part, "_prec", 2) > 1 for part in parts) and bool(abs(value) > tolerance):
             return True
     return False
+
+
+def _digits(one: Any, other: Any) -> int:
+    """Return the digits that tell two expressions apart. Raises `OverflowError` for too many to compute."""
+    from sympy import Basic, Rational
+
+    numbers = {number for side in (one, other) if isinstance(side, Basic) for number in side.atoms(Rational)}
+    digits = _DIGITS + sum(number.p.bit_length() + number.q.bit_length() for number in numbers)
+    if digits > _MOST_DIGITS:
+        raise OverflowError(f"the values have more than {_MOST_DIGITS} digits")
+    return digits
 
 
 def _with_imaginary_unit(formula: Any) -> Any:

@@ -93,9 +93,9 @@ def _literal(content: str) -> Iterator[int]:
     escapes = [found for found in _ESCAPE.finditer(content) if found["sign"] not in ("\\", '"', "/")]
     if not escapes:
         return
-    paths = [one.span() for one in _DRIVE_PATH.finditer(content) if _is_unescaped_path(one[0])]
+    paths = [one for one in _DRIVE_PATH.finditer(content) if _is_unescaped_path(one[0])]
     certain = {one.start() for one in escapes if _is_certain(one, content)}
-    certain |= {one.start() for one in escapes if any(start < one.start() < end for start, end in paths)}
+    certain |= {one.start() + at for one in paths for at, sign in enumerate(one[0]) if sign == "\\"}
     latex = {one.start() for one in escapes if one.start() in certain and _is_latex(one)}
     context: _Surroundings | None = None
     for one in escapes:
@@ -116,10 +116,21 @@ def _is_unescaped_path(path: str) -> bool:
     r"""Whether the author of a path escaped nothing: true of `C:\temp`, as `emp` is no word, and not of `C:\nVery`."""
     if _UNESCAPED_PART.search(path):
         return True
-    from ...personas.rules.names import is_word  # reads its lists, which few answers need
-
-    parts = {(whole in _COMMANDS or is_word(whole), is_word(rest)) for whole, rest in _PATH_PART.findall(path.lower())}
+    parts = {
+        (whole in _COMMANDS or _is_english(whole), _is_english(rest.lower()) or rest[:1].isupper())
+        for whole, rest in _PATH_PART.findall(path)
+    }
     return (True, False) in parts and (False, True) not in parts
+
+
+def _is_english(word: str) -> bool:
+    # They read their lists, which few answers need.
+    from ...personas.rules.context_words import context_words
+    from ...personas.rules.names import is_word, name_words
+
+    names = name_words()
+    listed = (context_words().english, names["also_words"], names["surname_words"])
+    return is_word(word) or any(word in words for words in listed)
 
 
 def _is_certain(escape: re.Match[str], content: str) -> bool:

@@ -110,6 +110,8 @@ ESCAPES = [
     (r"C:\\temp", r"C:\temp"),
     (r"Answer C:\nVery well.", "Answer C:\nVery well."),
     (r"A:\nfirst\nB:\nsecond", "A:\nfirst\nB:\nsecond"),
+    (r"A:\nit is so", "A:\nit is so"),
+    (r"B:\tOrly\nC:\nOra", "B:\tOrly\nC:\nOra"),
     (r"A:\tone\nB:\tno", "A:\tone\nB:\tno"),
     (r"if x:\n\treturn y", "if x:\n\treturn y"),
     (r"D:\n\nTry again", "D:\n\nTry again"),
@@ -221,7 +223,9 @@ def test_a_repair_in_prose_around_the_object_looks_at_the_object_alone() -> None
     assert judge('He said "\\frac: {"text": "\\\\frac and \\theta"}', TEXT).value == "\\frac and \\theta"
 
 
-@pytest.mark.parametrize("text", ["\\(" * 50_000, "$\\nu" * 30_000, "\\begin{a}" * 20_000, "C:\\a" * 40_000])
+@pytest.mark.parametrize(
+    "text", ["\\(" * 50_000, "$\\nu" * 30_000, "\\begin{a}" * 20_000, "C:\\a" * 40_000, "C:\\new " * 40_000]
+)
 def test_hostile_backslashes_are_repaired_in_one_pass(text: str) -> None:
     repaired, _ = escape_literal_backslashes(f'"{text}"')
     assert len(repaired) <= 2 * len(text) + 2
