@@ -266,7 +266,7 @@ def _digits(one: Any, other: Any) -> int:
     from sympy import Basic, Rational
 
     numbers = {number for side in (one, other) if isinstance(side, Basic) for number in side.atoms(Rational)}
-    digits = _DIGITS + sum(number.p.bit_length() + number.q.bit_length() for number in numbers)
+    digits: int = _DIGITS + sum(number.p.bit_length() + number.q.bit_length() for number in numbers)
     if digits > _MOST_DIGITS:
         raise OverflowError(f"the values have more than {_MOST_DIGITS} digits")
     return digits

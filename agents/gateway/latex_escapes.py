@@ -126,7 +126,8 @@ def _is_unescaped_path(path: str) -> bool:
 def _is_english(word: str) -> bool:
     # They read their lists, which few answers need.
     from ...personas.rules.context_words import context_words
-    from ...personas.rules.names import is_word, name_words
+    from ...personas.rules.names import is_word
+    from ...personas.rules.word_lists import name_words
 
     names = name_words()
     listed = (context_words().english, names["also_words"], names["surname_words"])
