@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from populace.cli.app import SECTIONS, cli
+from populace.cli.app import SECTIONS
 
 PAGE = Path(__file__).with_name("commands.md")
 
@@ -24,7 +24,7 @@ def render() -> str:
 
 
 _EXIT_CODES = [
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 paused (a budget, an unreachable endpoint, or a task with almost no",
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 paused (budget, unreachable endpoint, or a task with almost no",
     "accepted rows), 4 a task ran out of personas before all rows were accepted, 130 stopped by Ctrl-C.",
     "",
 ]
