@@ -11,7 +11,8 @@ from enum import StrEnum
 from functools import cache
 
 from .contacts import find_contacts, identifier_kind, is_phone
-from .names import find_foreign_names, find_names, is_foreign_name, is_listed
+from .names import find_names, is_listed
+from .scripts import find_foreign_names, is_foreign_name
 from .word_lists import read_words
 
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+', re.DOTALL)

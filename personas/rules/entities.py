@@ -7,11 +7,15 @@ from functools import cache, lru_cache
 from .context_words import context_words, has_deed_behind
 from .mentions import begins
 from .names import OWNER, PARTICLE, is_given, is_surname, is_word
-from .word_lists import folded, is_invented, name_words
+from .scripts import short_forms
+from .word_lists import MARKS, folded, is_invented, name_words
 
 #: A word in any script, with combining marks, hyphens and apostrophes.
-_MARKED = r"(?:[^\W\d_]|[\u0300-\u036f])+"
+_MARKED = rf"(?:[^\W\d_]|[{MARKS}])+"
 _WORD = re.compile(rf"{_MARKED}(?:['’‑-]{_MARKED})*")
+#: Characters of scripts that put no spaces between words, or particles behind them.
+_UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff가-힣]")
+_DOUBLED = re.compile(r"([kpt])\1")
 _PARTICLES = re.compile(rf"(?i:\b{PARTICLE}+)$")
 #: Before a word that is a name too, but not here: "in March", "the Jordan".
 _BEFORE_THINGS = re.compile(r"\b(?:the|a|an|in|on|at|every|each|last|next|this|since|until|early|late|no) $")
@@ -36,7 +40,7 @@ class People:
         self._stems: dict[str, list[str]] = {}
         listed = {(words_of(name), name) for name in names if not is_invented(name)}
         # Sorted, so that a form that fits two people is always the same one's.
-        for words, name in sorted(listed, key=lambda one: (-min(len(one[0]), 2), one)):
+        for words, name in sorted(listed, key=lambda one: (-min(len(one[0]), 2), not short_forms(one[1]), one)):
             if words and (whole := self.whole_of(name)) == name:
                 self._wholes.setdefault(words, whole)
                 for word in words:
@@ -44,7 +48,7 @@ class People:
                         is_part = len(part) > 1 and (len(part) > 2 or part == word) and part not in _no_parts()
                         if is_part and part not in self._parts:
                             self._parts[part] = whole
-                            self._stems.setdefault(part[:_STEM], []).append(part)
+                            self._stems.setdefault(_single(part)[:_STEM], []).append(part)
 
     def whole_of(self, name: str) -> str:
         """The longer name that this is a form of; the name itself where there is none."""
@@ -52,7 +56,7 @@ class People:
         if words in self._wholes:
             return self._wholes[words]
         for whole, said in self._wholes.items():
-            if words and len(words) <= len(whole) and _is_form(words, whole):
+            if words and len(words) <= len(whole) and (_is_form(words, whole) or name in short_forms(said)):
                 return said
         return self._inflected(words[0]) or name if len(words) == 1 else name
 
@@ -60,8 +64,10 @@ class People:
         """The places (end excluded) of these names and their parts in a text, inflected or not, and whose they are."""
         for whole in self._wholes.values():
             # Scripts without spaces have no words to compare.
-            if ord(whole[0]) > _LAST_LATIN and " " not in whole:
-                yield from ((m.start(), m.end(), whole) for m in re.finditer(re.escape(whole), text))
+            if _UNSPACED.match(whole):
+                forms = "|".join(map(re.escape, (whole, *short_forms(whole))))
+                apart = "(?<![가-힣])" if "가" <= whole[0] <= "힣" else ""
+                yield from ((m.start(), m.end(), whole) for m in re.finditer(f"{apart}(?:{forms})", text))
         for token in _WORD.finditer(text) if self._parts else ():
             word = folded(OWNER.sub("", token[0]))
             is_capital = token[0][0].isupper()
@@ -76,11 +82,11 @@ class People:
                 yield start, token.end() - (len(owner[0]) if owner else 0), said
 
     def _inflected(self, word: str) -> str | None:
-        near = self._stems.get(word[:_STEM], ())
+        near = self._stems.get(_single(word)[:_STEM], ())
         if not near or len(word) < _STEM or is_word(word) or context_words().is_place(word):
             return None
         for part in near:
-            whole, shared = self._parts[part], _shared(word, part)
+            whole, shared = self._parts[part], _shared(_single(word), _single(part))
             is_ending = shared >= max(_STEM, len(part) - _ENDING) and len(word) - shared <= _ENDING
             if is_ending and (word in (f"{part}s", f"{part}es") or not (is_given(word) or is_surname(word))):
                 return whole
@@ -145,6 +151,11 @@ def _is_meant(text: str, token: re.Match[str], word: str) -> bool:
     if has_deed_behind(text, end):
         return not (is_place and text.startswith((" is ", " was "), end))
     return not (follows or (is_place and text.endswith((" to ", " from "), 0, start)) or begins(text, start))
+
+
+def _single(word: str) -> str:
+    """Write doubled consonants once, as Finnish inflection does: Matti, Matin."""
+    return _DOUBLED.sub(r"\1", word)
 
 
 def _shared(one: str, other: str) -> int:

@@ -16,8 +16,9 @@ from .columns import ColumnKind, column_of, is_empty, leftover, pointer, rewrite
 from .contacts import KINDS, PersonalDataSpan, find_contacts
 from .entities import People, written_as
 from .mentions import find_mentions
-from .names import find_foreign_names, find_names
+from .names import find_names
 from .pseudonyms import Pseudonyms
+from .scripts import find_foreign_names
 from .word_lists import is_invented
 
 #: The name of the rule on personal data.

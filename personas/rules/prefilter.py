@@ -17,12 +17,8 @@ _CONTACTS = (
     r"@|://|[wW]{3}\.|\d(?:\D*\d){4}|\d[a-z]? \p{Lu}|(?:straße|strasse|weg|platz|gasse|allee) \d"
     r"|\d,? (?:rue|avenue|boulevard|place) |(?:[Cc]alle|[Aa]venida|Av\.|Rua|Via|[Pp]laza|[Pp]iazza) .*\d"
 )
-_HAN = (
-    "名叫|叫做|叫作|名为|名為|名字|姓名|本名|原名|他叫|她叫|主席|总统|總統|总理|總理|作家|诗人|詩人|歌手|演员|演員|导演|導演|科学家|画家|企业家|"
-    r"先生|女士|小姐|太太|夫人|同志|さん|氏|様|という|と名乗|ちゃん|くん|^[\x{3400}-\x{9fff}]{3}是"
-)
-_HANGUL = "씨|님|선생|교수|박사|대통령|라는|라고|이름"
-_ARABIC = "اسمه|يدعى|تدعى|المدعو"
+#: Letters of scripts in which names are told by more than their capitals.
+_FOREIGN = r"[\x{0370}-\x{1cff}\x{1f00}-\x{1fff}\x{3040}-\x{9fff}\x{ac00}-\x{d7af}]"
 #: A capital word that begins a sentence.
 _BEGINNING = r"(^|[.!?:]|\n)([\s\"“”‘’'(«]*)\p{Lu}\p{L}*"
 _NO_LETTERS = r"[^\p{L}]+"
@@ -45,7 +41,7 @@ def _in_escaped(texts: pa.Array, places: pa.Array) -> list[int]:
 
 
 def _rows_to_search(texts: pa.Array) -> list[int]:
-    found = pc.match_substring_regex(texts, _patterns())
+    found = pc.match_substring_regex(texts, f"{_CONTACTS}|{_FOREIGN}")
     left = pc.indices_nonzero(pc.invert(found))
     of_names = _with_capitals(texts.take(left), left)
     return sorted({*pc.indices_nonzero(found).to_pylist(), *of_names})
@@ -74,9 +70,3 @@ def _harmless() -> tuple[pa.Array, pa.Array]:
     names = set[str]().union(*(lists[kind] for kind in ("given", "also_words", "surnames", "first_surnames")))
     anywhere = harmless - names
     return pa.array(sorted((lists["vocabulary"] - names) | anywhere)), pa.array(sorted(anywhere))
-
-
-@cache
-def _patterns() -> str:
-    families = "|".join(sorted(name_words()["devanagari"]["families"]))
-    return f"{_CONTACTS}|{_HAN}|{_HANGUL}|{_ARABIC}|{families}"

@@ -9,7 +9,8 @@ from importlib.resources import files
 from typing import Any
 
 _BARRED = str.maketrans({"đ": "d", "ł": "l", "ø": "o", "ı": "i", "ß": "ss", "æ": "ae"})
-_LAST_LATIN = 0x24F
+#: Combining marks for a character class: accents, and the vowel signs of Indic scripts and Thai.
+MARKS = "".join(c for c in map(chr, range(0x300, 0x3100)) if unicodedata.category(c)[0] == "M")
 
 
 @cache
@@ -20,9 +21,9 @@ def read_words(name: str) -> Mapping[str, Any]:
 
 @cache
 def name_words() -> Mapping[str, Any]:
-    """The lists of `names.toml` and `common.toml` as sets without accents; those of a script under its name."""
+    """Read the lists of `names.toml` and `common.toml` as sets without accents."""
     lists = {**read_words("common"), **read_words("names")}
-    return {name: _set(said) if isinstance(said, str) else _inner(said) for name, said in lists.items()}
+    return {name: frozenset(map(folded, words.split())) for name, words in lists.items()}
 
 
 def folded(word: str) -> str:
@@ -31,16 +32,6 @@ def folded(word: str) -> str:
         return word.lower()
     plain = unicodedata.normalize("NFKD", word.lower().translate(_BARRED))
     return "".join(character for character in plain if not unicodedata.combining(character))
-
-
-def _inner(said: Mapping[str, str]) -> dict[str, frozenset[str]]:
-    # Surnames of one character are listed without spaces.
-    letters = {name: frozenset("".join(words.split())) for name, words in said.items() if name == "surnames"}
-    return {name: _set(words) for name, words in said.items()} | letters
-
-
-def _set(said: str) -> frozenset[str]:
-    return frozenset(word if ord(word[0]) > _LAST_LATIN else folded(word) for word in said.split())
 
 
 def is_invented(name: str) -> bool:
