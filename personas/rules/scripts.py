@@ -58,7 +58,7 @@ def short_forms(name: str) -> tuple[str, ...]:
     families = (*kana["surnames"], *han["double_surnames"], *han["surnames"], *hangul["surnames"])
     known = max((family for family in families if name.startswith(family)), key=len, default="")
     given = name[len(known) :].strip()
-    return (given,) if known and 2 <= len(given) <= 4 else ()  # noqa: PLR2004
+    return (given,) if known and 2 <= len(given) <= 4 else ()
 
 
 def is_foreign_name(value: str) -> bool:
