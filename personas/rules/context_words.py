@@ -1,7 +1,7 @@
 """The words of `mentions.toml` and `places.toml`: what they say of words that may be names, and of their neighbours."""
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 from .word_lists import folded, name_words, read_words
 
@@ -59,17 +59,19 @@ class ContextWords:
         ending = ("ed", "s") if is_verb else ("ed",)
         return len(word) > 3 and word.endswith(ending) and not word.endswith(("ss", "us")) and word not in self.no_deeds
 
-    def is_english(self, text: str) -> bool:
-        """Whether the usual words of a text are more often English than not."""
-        words = [folded(word) for word in _WORDS.findall(text)]
-        english, foreign = (sum(word in said for word in words) for said in (self.english, self.foreign))
-        return english >= foreign and (english > 0 or len(words) < _FEWEST)
-
 
 @cache
 def context_words() -> ContextWords:
     """The lists, read once."""
     return ContextWords()
+
+
+@lru_cache(maxsize=64)
+def is_english(text: str) -> bool:
+    """Check whether the usual words of a text are more often English than not."""
+    lists, words = context_words(), [folded(word) for word in _WORDS.findall(text)]
+    english, foreign = (sum(word in said for word in words) for said in (lists.english, lists.foreign))
+    return english >= foreign and (english > 0 or len(words) < _FEWEST)
 
 
 def harmless_words() -> frozenset[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .context import NEVER, Context, is_sure_title
-from .context_words import ContextWords, context_words
+from .context_words import ContextWords, context_words, is_english
 from .names import CAPITAL, LETTER, OWNER, PARTICLE, UPPER, is_given, is_surname, is_word
 from .word_lists import folded, is_invented, name_words
 
@@ -22,9 +22,9 @@ _INVERTED = re.compile(rf"(?<!\w)(?<![{UPPER}]\. )(?P<last>{CAPITAL}), (?P<first
 _BEGINS = re.compile(r"(?:^|[.!?:]|\n|[.!?] ?[\"”’])\s*[\"“‘'(«]?$")
 #: Words with capitals inside, except names such as McCready and DeGroot.
 _CAMEL = re.compile(r"(?!(?:Mc|Mac|De|Di|Du|La|Le|Fitz|Van|O)[A-Z][a-z])\w*[a-z][A-Z]|\w+-\w$")
-_DEMONYM = re.compile(r"(?:ians?|eans|eses?|ish|ists?|isms?|ans|ites?|ing)$")
+_DEMONYM = re.compile(r"(?:ians?|eans|eses?|ish|ists?|isms?|ans|ites?|ing|ly)$")
 _COUNTED = re.compile(r"\b(?:[Tt]he|two|three|four|five|six|both|other|these|those|all) $")
-_JOINS = re.compile(r"(?:,? (?:and|or|und|y|et|e|och|i|en|og) |, |,? & )(?:little |old |young |the |die kleine )?$")
+_JOINS = re.compile(r"(?:,? (?:and|or|und|y|et|e|och|i|en|og) |, |,? & )(?:little |old |young |the |die kleine |(?:M[rs]|Mrs|Dr)\.? )?$")
 #: The most characters between two names of a list.
 _BETWEEN = 16
 _ENOUGH = 4
@@ -42,12 +42,12 @@ def find_mentions(text: str, taken: Sequence[tuple[int, int]]) -> Iterator[tuple
             yield start, end
     # Most texts have no capital but that of a usual word at the beginning.
     matches = [match for match in _RUN.finditer(text) if not _is_usual(match[0].lower(), lists)]
-    is_english = bool(matches) and lists.is_english(text)
-    runs = [run for match in matches for run in _split(text, match, found, is_english=is_english)]
-    for run, points in [(run, run.points()) for run in runs]:
-        start, end = run.span
+    runs = [run for match in matches for run in _split(text, match, found, is_english=is_english(text))]
+    pointed = [(*run.span, run.points()) for run in runs]
+    # Twice, because a name may stand in a list before those that are surer.
+    for start, end, points in (*pointed, *pointed):
         is_name = points >= _ENOUGH or (points > 0 and _is_listed(text, start, end, found))
-        if is_name and not is_invented(text[start:end]):
+        if is_name and _is_free(start, end, found) and not is_invented(text[start:end]):
             found.append((start, end))
             yield start, end
 
@@ -176,17 +176,17 @@ class _Run:
     def _unknown(self, word: str) -> int:
         """The points of a word that is neither a given name nor known as something else."""
         is_first, is_english = self.context.is_first, self.context.is_english
-        if self.shown.isupper() and len(self.shown) <= _SHORT:
+        if OWNER.sub("", self.shown).isupper() and len(word) <= _SHORT:
             return -4
         if is_word(word) or (is_first and word in name_words()["surname_words"]):
             return -5 if is_first else -2
         if is_surname(word):
-            return (3 if is_first else 4) if is_english else 1
+            return 3 if is_english else 1
         return (-3 if _DEMONYM.search(word) else 1) if is_english else -2
 
     def _several(self) -> int:
         words, last = name_words(), self.words[-1]
-        if self._is_thing():
+        if self._is_thing() or len(last) == 1:
             return NEVER
         if self.words[0] in _EPITHETS and is_given(last):
             return 3
@@ -215,7 +215,8 @@ class _Run:
             return 2
         if len(first) == 1:
             return 3 if self.context.text.startswith(".", self.context.start + 1) else -4
-        if is_word(first) or context_words().is_place(first):
+        is_verb = is_first and first.endswith("s") and first[:-1] in name_words()["surname_words"]
+        if is_verb or is_word(first) or context_words().is_place(first):
             return -4 if is_first or not is_word(first) else -2
         if is_surname(first):
             return 2

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
+from .context_words import is_english
 from .word_lists import folded, is_invented, name_words, read_words
 
 #: Words whose kinds are remembered: the common ones of a corpus.
@@ -21,6 +22,7 @@ _RUN = re.compile(rf"(?<!{LETTER})(?<![\d_'’-]){CAPITAL}(?:(?:(?<=\b[{UPPER}])
 _WORDS = re.compile(rf"{LETTER}+")
 _TOKEN = re.compile(CAPITAL)
 OWNER = re.compile(r"['’][sS]?$")
+_DEGREE = re.compile(r"(?:B|M|D|Ph|LL)\.(?:A|B|C|D|M|S|Sc|Ed|Eng|Com|Tech|Phil|Arch|Mus|Div|Res|Litt?)\b")
 _COMPOUND = re.compile(r"-(?:style|like|esque|inspired|era|led|born|based|type|themed)$")
 _TITLED = re.compile(
     r"\b(?:Mr|Mrs|Ms|Mx|Dr|Prof|Professor|Sir|Dame|Lady|Lord|Herr|Frau|Señora?|Madame|Monsieur|Mme|Signora?|Senhora?|"
@@ -49,6 +51,8 @@ SURNAME_ENDINGS = (
 )
 _SURNAME = re.compile(rf"\w{{2,}}(?:{SURNAME_ENDINGS})\Z|(?:mc|mac|fitz)[a-z]{{4,}}\Z|o['’][a-z]{{3,}}\Z")
 _DIVIDED = re.compile(r"['’‑-]")
+#: Articles that also stand in names, before a surname.
+_ARTICLES = frozenset((" den ", " der ", " das ", " el ", " la ", " le ", " y ", " zu ", " zur ", " al ", " del "))
 _OF = frozenset((" de ", " da ", " di ", " do ", " du ", " van ", " von "))
 #: Endings of inflected English words.
 _ENDINGS = ("s", "es", "ed", "ing", "er", "ers", "ly")
@@ -127,6 +131,8 @@ class _CapitalRun:
         is_initial = len(one) == 1 and self.text.startswith(".", self.tokens[first].end())
         if (
             (one in lists["others"] and not is_initial)
+            or _DEGREE.match(self.text, self.tokens[first].start())
+            or self._is_noun(first)
             or one in lists["titles"]
             or one in lists["named_before"]
             or one in lists["relations"]
@@ -142,6 +148,12 @@ class _CapitalRun:
             last -= 1
         return last if last > first and self._is_name(first, last) else 0
 
+    def _is_noun(self, first: int) -> bool:
+        """Check for a noun or a preposition before a name: "Kollegin Sabine Drexler", "Selon Aude"."""
+        one, behind = self.words[first : first + 2]
+        is_known = is_given(one) or len(one) == 1 or one in name_words()["first_surnames"]
+        return not is_known and is_given(behind) and not is_english(self.text)
+
     def _is_from(self, last: int) -> bool:
         """Whether the last word is the town that somebody is of: "Moussa de Dakar"."""
         between = self.text[self.tokens[last - 1].end() : self.tokens[last].start()]
@@ -152,6 +164,9 @@ class _CapitalRun:
         if OWNER.search(self.tokens[number - 1][0]) or _NUMERAL.match(self.tokens[number][0]):
             return False
         if word == "st":
+            return False
+        between = self.text[self.tokens[number - 1].end() : self.tokens[number].start()]
+        if between in _ARTICLES and not is_surname(word):
             return False
         if word in lists["bodies"]:
             return number == first + 1 and word in lists["surname_words"] and is_given(self.words[first])
@@ -240,8 +255,9 @@ def _is_namelike(word: str) -> bool:
 def is_word(word: str) -> bool:
     """Whether this is an English word, inflected or not."""
     words, others = name_words()["vocabulary"], name_words()["rare_surname_words"]
-    stems = (word[: -len(end)] for end in _ENDINGS if word.endswith(end))
-    return word in words or word in others or any(stem in words or f"{stem}e" in words for stem in stems)
+    stems = [word[: -len(end)] for end in _ENDINGS if word.endswith(end)]
+    is_adverb = word.endswith("ly") and word[:-2] in name_words()["surname_words"]
+    return word in words or word in others or is_adverb or any(s in words or f"{s}e" in words for s in stems)
 
 
 def _pieces(word: str) -> list[str]:
