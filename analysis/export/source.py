@@ -120,6 +120,8 @@ SELECT o.emission, o.step, o.kind, o.text, CAST(o.payload AS VARCHAR) AS payload
        p.text AS persona_text, q.text AS partner_text, p.language AS persona_language, true AS synthetic,
        {response} AS response_model,
        regexp_matches(concat_ws(', ', o.model, p.model, response_model), '(^|, )procedural') AS procedural,
+       coalesce(starts_with(concat_ws(', ', o.model, response_model), 'procedural')
+                AND starts_with(p.model, 'procedural'), false) AS built_in,
        o.agent AS persona, coalesce(h.others, []) AS other_personas,
        p.parent, p.hop, l.source, g.licence, o.model, o.prompt AS prompt_version,
        coalesce(t.sampling, s.sampling) AS sampling,

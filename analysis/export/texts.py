@@ -79,8 +79,10 @@ class Searched:
         return Counter(kind for kinds in self.kinds for kind in kinds)
 
 
-def search_personal(rows: pa.Table, *, redact: Pseudonyms | None) -> Searched:
+def search_personal(rows: pa.Table, *, redact: Pseudonyms | None, skip: Sequence[bool] = ()) -> Searched:
     """Look for personal data in all columns, within nested values too, and replace them, names by these pseudonyms.
+
+    Rows that `skip` marks are left as they are.
 
     A row is searched twice: for the names in all its columns, then in each column for their other forms.
     """
@@ -97,7 +99,7 @@ def search_personal(rows: pa.Table, *, redact: Pseudonyms | None) -> Searched:
         values, found = encoded.dictionary.to_pylist(), dict[tuple[int, tuple[str, ...]], _Changed]()
         replaced = column.to_pylist() if redact else []
         for row, n in enumerate(encoded.indices.to_pylist()):
-            if n is None or (n not in suspects and not names[row]):
+            if n is None or (skip and skip[row]) or (n not in suspects and not names[row]):
                 continue
             key = (n, names[row])
             if key not in found:
