@@ -14,11 +14,6 @@ _NEAR = 40
 _LAST_WORD = re.compile(r"([^\W\d_]+(?:-[^\W\d_]+)*)([.,:;]?) ?[\"“‘'(«]?$")
 _CAPITAL_BEHIND = re.compile(rf" ({CAPITAL})")
 _WORD_BEHIND = re.compile(r" ([^\W\d_]+(?:['’][a-z]+)?)")
-#: What tells of a person behind a comma or in brackets.
-_TOLD_BEHIND = re.compile(
-    r"^(?:, (?:who|whose|whom|aged)\b|, \d\d\b|,? \((?:b\.|born|d\.|died|née|nee|\d{4})|, née "
-    r"|,[\"”’]? (?:said|says|wrote)\b)"
-)
 _APPOSED = re.compile(
     r"^, (?:the|a|an|his|her|their|our|my|sein|seine|ihr|ihre|der|die|su|el|la|sa|son|le|il|zijn|haar|de|jego|jej) "
     r"(?:[^\W\d_]+ ){0,2}?(?P<what>[^\W\d_]+(?:-[^\W\d_]+)*)\b"
@@ -32,10 +27,8 @@ _CALLED = re.compile(
     r"(?:l[aoe] )?llaman|chamad[oa]|di nome|genaamd|heißt|s['’]appelle|se llama|se chama|si chiama|heet),? [\"“‘'(«]?$"
 )
 _CALLED_WHAT = re.compile(r"([^\W\d_]+),? (?:is |was |are |were )?(?:named|called|nicknamed|known as) $")
-_OF = re.compile(r"([^\W\d_]+) (?:of|to|de|di|da|do|von|van) $")
 #: The head of the name of a place, a body or a rank: "the Isle of", "Duke of".
 _OF_THING = re.compile(r"[A-Z][^\W\d_]+ (?:of|de|di|da|do|du|des) (?:the )?$")
-_IS = re.compile(r"([^\W\d_]+) (?:is|was|are|were) $")
 _TO = re.compile(
     r"(?i:\b(?:[a-z]+ed by|written by|led by|taught by|taught|(?:married|engaged|letters?|notes?|wrote|writes|speaks?|"
     r"spoke|talks?|listens|belongs?|belonged|according|introduced|lent|given|gave|left) to)) $"
@@ -50,6 +43,8 @@ _UNSURE_TITLES = frozenset(
 _SMALL_TITLES = frozenset(
     ("don", "dona", "madame", "maitre", "monsieur", "seu", "signor", "signora", "sr", "sra", "tia", "tio")
 )
+
+
 #: Before a place, and before a person: "a letter from Edith".
 _BEFORE_BOTH = frozenset(
     ("from", "of", "de", "di", "da", "do", "von", "van", "z", "od", "till", "fran", "fra", "para", "por")
@@ -112,12 +107,8 @@ class Context:
         lists, words = context_words(), name_words()
         if word in words["named_before"] or word in words["places"] or word in words["things"]:
             return NEVER
-        if (of := _OF.search(self.text, near, self.start)) and folded(of[1]) in lists.kin:
-            return 6
         if _OF_THING.search(self.text, near, self.start):
             return NEVER
-        if (of := _IS.search(self.text, near, self.start)) and lists.is_calling(folded(of[1])):
-            return 5
         if word in lists.before_things:
             return 0 if word in _BEFORE_BOTH and self._is_sure() else -3
         if word in lists.address or _TO.search(self.text, near, self.start):
@@ -146,17 +137,12 @@ class Context:
         if said in name_words()["named_after"] or said in name_words()["bodies"]:
             return NEVER
         apposed = _APPOSED.match(behind)
-        if _TOLD_BEHIND.match(behind) or (apposed and lists.is_person(folded(apposed["what"]))):
+        if apposed and lists.is_person(folded(apposed["what"])):
             return 3
         if not self.is_english:
             return 0
         is_deed = word and word[1].islower() and lists.is_deed(said, is_verb=self._has_clause())
         return 3 if is_deed or (self.is_first and behind.startswith((", ", " and "))) else 0
-
-    def owns(self) -> bool:
-        """Whether a thing stands behind an owner: "in Brandt's class", not "at Brandt's"."""
-        behind = _WORD_BEHIND.match(self.text, self.last.end())
-        return self.has_owner and behind is not None and behind[1].islower() and not behind[1].endswith("ed")
 
     def _has_clause(self) -> bool:
         """Whether a clause may begin here, so that a word in -s behind is rather a verb than a plural."""

@@ -24,7 +24,9 @@ _BEGINS = re.compile(r"(?:^|[.!?:]|\n|[.!?] ?[\"”’])\s*[\"“‘'(«]?$")
 _CAMEL = re.compile(r"(?!(?:Mc|Mac|De|Di|Du|La|Le|Fitz|Van|O)[A-Z][a-z])\w*[a-z][A-Z]|\w+-\w$")
 _DEMONYM = re.compile(r"(?:ians?|eans|eses?|ish|ists?|isms?|ans|ites?|ing|ly)$")
 _COUNTED = re.compile(r"\b(?:[Tt]he|two|three|four|five|six|both|other|these|those|all) $")
-_JOINS = re.compile(r"(?:,? (?:and|or|und|y|et|e|och|i|en|og) |, |,? & )(?:little |old |young |the |die kleine |(?:M[rs]|Mrs|Dr)\.? )?$")
+_JOINS = re.compile(
+    r"(?:,? (?:and|or|und|y|et|e|och|i|en|og) |, |,? & )(?:little |old |young |the |die kleine |(?:M[rs]|Mrs|Dr)\.? )?$"
+)
 #: The most characters between two names of a list.
 _BETWEEN = 16
 _ENOUGH = 4
@@ -152,9 +154,7 @@ class _Run:
         before = context.before()
         if min(before, behind) <= NEVER:
             return NEVER
-        if before < 0 and context.owns():
-            before = 0
-        elif before < 0 and not is_given(self.words[0]):
+        if before < 0 and not is_given(self.words[0]):
             behind = 0  # the verb belongs to what stands before: "the sails of Whitby fill"
         return (self._single(self.words[0]) if len(self.words) == 1 else self._several()) + before + behind
 

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 
 from .context_words import is_english
-from .word_lists import folded, is_invented, name_words, read_words
+from .word_lists import folded, is_invented, name_words
 
 #: Words whose kinds are remembered: the common ones of a corpus.
 _CACHED = 65_536
@@ -29,17 +29,6 @@ _TITLED = re.compile(
     r"President|Judge|Justice|Miss|Pastor|Senator|Governor|Chancellor|Sheikh|Imam|Rabbi|Reverend)\.? "
     rf"(?P<name>{CAPITAL}(?: {PARTICLE}{{0,3}}{CAPITAL}){{0,2}})"
 )
-_CALLED = re.compile(
-    r"(?P<what>[^\W\d_]+),? (?:named|called|nicknamed|known as|by the name of|namens|genannt|nommée?|appelée?|"
-    r"llamad[oa]|chamad[oa]|di nome|genaamd)$|\b(?:my |whose |his |her |full |real |birth )?name (?:is|was|being)$"
-    r"|\b(?:née|nee|alias|heißt|s['’]appelle|se llama|se chama|si chiama|heet)$",
-    re.IGNORECASE,
-)
-_PERSON_BEHIND = re.compile(
-    r"^,? (?:who is |then |now )?(?:the|a|an|our|former|current|first|der|die|le|la|el|il|o) "
-    r"(?:(?:late|former|first|current|famous|legendary|great|incumbent|then|American|British|\w+ian|\w+ish) ){0,2}"
-    r"(?P<calling>[a-z]+)"
-)
 _NEAR = 60
 #: What may separate words without a space.
 _INNER = re.compile(r"[\W\d_]")
@@ -53,12 +42,11 @@ _SURNAME = re.compile(rf"\w{{2,}}(?:{SURNAME_ENDINGS})\Z|(?:mc|mac|fitz)[a-z]{{4
 _DIVIDED = re.compile(r"['’‑-]")
 #: Articles that also stand in names, before a surname.
 _ARTICLES = frozenset((" den ", " der ", " das ", " el ", " la ", " le ", " y ", " zu ", " zur ", " al ", " del "))
-_OF = frozenset((" de ", " da ", " di ", " do ", " du ", " van ", " von "))
 #: Endings of inflected English words.
 _ENDINGS = ("s", "es", "ed", "ing", "er", "ers", "ly")
 #: Particles that may be capitalised within a name.
 _CAPITAL_PARTICLES = frozenset(("da", "de", "del", "della", "der", "di", "du", "el", "la", "le", "van", "von"))
-_BEFORE_A_PLACE = frozenset(("in", "at", "near", "from"))
+_BEFORE_A_PLACE = frozenset(("in", "at", "near", "from", "il", "la", "le", "el", "der", "die", "das"))
 _LOWER_BEHIND = re.compile(r" ([a-z]+)")
 _PINYIN = re.compile(
     r"(?:(?:[bpmfdtnlgkhjqxrzcsyw]|zh|ch|sh)?(?:iang|iong|uang|ang|eng|ing|ong|iao|ian|uai|uan|ai|an|ao|ei|en|ia|ie|in|"
@@ -94,7 +82,7 @@ def _titled(text: str, match: re.Match[str]) -> Iterator[tuple[int, int]]:
     """The words after a title, up to the first that cannot belong to a name."""
     row = _run(text, _TOKEN.finditer(text, *match.span("name")))
     lists = name_words()
-    no_names = lists["others"] | lists["behind_titles"] | lists["titles"]
+    no_names = lists["others"] | lists["titles"]
     ends = (n for n, word in enumerate(row.words) if word in no_names or (n and not _is_namelike(word)))
     known = next(ends, len(row.words))
     behind = _TOKEN.match(text, match.end() + 1)
@@ -135,7 +123,6 @@ class _CapitalRun:
             or self._is_noun(first)
             or one in lists["titles"]
             or one in lists["named_before"]
-            or one in lists["relations"]
             or (first == 0 and one in lists["sentence_words"] and _begins(self.text, self.tokens[0].start()))
             or folded(self._before(first)) in lists["places"] | lists["named_before"]
         ):
@@ -144,7 +131,7 @@ class _CapitalRun:
         initials = sum(len(word) == 1 for word in self.words[first:])
         while last < min(len(self.words) - 1, first + _LONGEST + initials) and self._goes_on(first, last + 1):
             last += 1
-        while last > first and (self.words[last] in _CAPITAL_PARTICLES or self._is_from(last)):
+        while last > first and self.words[last] in _CAPITAL_PARTICLES:
             last -= 1
         return last if last > first and self._is_name(first, last) else 0
 
@@ -153,11 +140,6 @@ class _CapitalRun:
         one, behind = self.words[first : first + 2]
         is_known = is_given(one) or len(one) == 1 or one in name_words()["first_surnames"]
         return not is_known and is_given(behind) and not is_english(self.text)
-
-    def _is_from(self, last: int) -> bool:
-        """Whether the last word is the town that somebody is of: "Moussa de Dakar"."""
-        between = self.text[self.tokens[last - 1].end() : self.tokens[last].start()]
-        return between in _OF and self.words[last] in _towns() and not is_surname(self.words[last])
 
     def _goes_on(self, first: int, number: int) -> bool:
         lists, word = name_words(), self.words[number]
@@ -207,7 +189,7 @@ class _CapitalRun:
         is_like = _is_namelike(one) and one not in lists["places"] and one not in lists["bodies"]
         if is_like and (has_surname or (is_surname(one) and is_given(rest[0]))) and before not in _BEFORE_A_PLACE:
             return True
-        return _is_eastern(one, rest[0]) or (is_like and _is_called(self.text, start, self.tokens[last].end()))
+        return _is_eastern(one, rest[0]) or (is_like and before in lists["callings"])
 
     def _before(self, first: int) -> str:
         """The capitalised word before this one, or an empty string."""
@@ -220,11 +202,6 @@ class _CapitalRun:
     def _joined(self, number: int) -> bool:
         between = self.text[self.tokens[number].end() : self.tokens[number + 1].start()]
         return not between.strip(" .")
-
-
-@cache
-def _towns() -> frozenset[str]:
-    return frozenset(read_words("places")["place_names"].split())
 
 
 @lru_cache(_CACHED)
@@ -245,7 +222,7 @@ def _is_namelike(word: str) -> bool:
     """Whether a word may belong to a name: a list of names has it, or no list of words does."""
     lists = name_words()
     if word in lists["others"]:
-        return word in lists["surnames_and_others"]
+        return False
     if any(word in lists[name] for name in ("given", "also_words", "surnames", "surname_words")):
         return True
     return not all(map(is_word, _pieces(word)))
@@ -269,19 +246,7 @@ def _is_eastern(one: str, other: str) -> bool:
     lists = name_words()
     if one not in lists["first_surnames"]:
         return False
-    is_chinese = one not in lists["first_surnames_and_words"] and len(other) > len("li") and _PINYIN.match(other)
-    return bool(is_chinese or _HANGUL_LATIN.match(other))
-
-
-def _is_called(text: str, start: int, end: int) -> bool:
-    """Whether the words around say that this is a name."""
-    lists, before = name_words(), text[max(0, start - _NEAR) : start].rstrip()
-    last = _last_word(before).lower()
-    if folded(last) in lists["calls"] and (called := _CALLED.search(before)):
-        return (called["what"] or "").lower() not in lists["things"]
-    behind = _PERSON_BEHIND.match(text[end : end + _NEAR])
-    is_person = behind is not None and behind["calling"] in lists["callings"]
-    return last in lists["callings"] or (is_person and last not in lists["before_places"])
+    return bool((len(other) > len("li") and _PINYIN.match(other)) or _HANGUL_LATIN.match(other))
 
 
 def _last_word(text: str) -> str:

@@ -156,7 +156,7 @@ def _patterns() -> tuple[re.Pattern[str], ...]:
     family, korean = _any(kana["surnames"]), _any(hangul["surnames"])
     apart, particle = rf"(?<![{_HAN}])", r"(?=[はがとをにのもで、。」（]|です|さん|ちゃん|くん|$)"
     two = _any(frozenset(name for name in kana["surnames"] if len(name) > 1))
-    thai_word = r"[\u0e00-\u0e7f]{2,16}"
+    thai_last = rf"(?:{_any(thai['surnames'])}|[\u0e00-\u0e7f]{{2,16}}(?=\s|$))"
     sources = (
         rf"(?P<name>{chinese}{_any(han['given'])})",
         rf"{begins}(?P<name>{chinese}{letter}{{1,2}}){ends}",
@@ -172,7 +172,7 @@ def _patterns() -> tuple[re.Pattern[str], ...]:
         rf"(?<![가-힣])(?P<name>{korean}{_any(hangul['given'])})",
         rf"(?<![가-힣])(?P<name>{korean}[가-힣]{{2}})(?=\s?{_any(hangul['titles'])})",
         rf"(?<![가-힣]){_any(hangul['before'])} (?P<name>{korean}[가-힣]{{2}})(?=[은는이가을를의과와]|\s|[,.]|$)",
-        rf"{_any(thai['before'])} ?(?P<name>{_any(thai['given'])}(?: (?:{_any(thai['surnames'])}|{thai_word}(?=\s|$)))?)",
-        rf"(?<![\u0e00-\u0e7f])(?P<name>{_any(thai['given'])} (?:{_any(thai['surnames'])}|{thai_word}(?=\s|$)))",
+        rf"{_any(thai['before'])} ?(?P<name>{_any(thai['given'])}(?: {thai_last})?)",
+        rf"(?<![\u0e00-\u0e7f])(?P<name>{_any(thai['given'])} {thai_last})",
     )
     return tuple(map(re.compile, sources))
