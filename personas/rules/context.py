@@ -14,10 +14,6 @@ _NEAR = 40
 _LAST_WORD = re.compile(r"([^\W\d_]+(?:-[^\W\d_]+)*)([.,:;]?) ?[\"“‘'(«]?$")
 _CAPITAL_BEHIND = re.compile(rf" ({CAPITAL})")
 _WORD_BEHIND = re.compile(r" ([^\W\d_]+(?:['’][a-z]+)?)")
-_APPOSED = re.compile(
-    r"^, (?:the|a|an|his|her|their|our|my|sein|seine|ihr|ihre|der|die|su|el|la|sa|son|le|il|zijn|haar|de|jego|jej) "
-    r"(?:[^\W\d_]+ ){0,2}?(?P<what>[^\W\d_]+(?:-[^\W\d_]+)*)\b"
-)
 #: What makes a word the name of a product or the label of a number.
 _NUMBER = re.compile(r" \d{3}")
 #: What says before a name that it is one.
@@ -136,9 +132,6 @@ class Context:
         lists, said = context_words(), folded(word[1]) if word else ""
         if said in name_words()["named_after"] or said in name_words()["bodies"]:
             return NEVER
-        apposed = _APPOSED.match(behind)
-        if apposed and lists.is_person(folded(apposed["what"])):
-            return 3
         if not self.is_english:
             return 0
         is_deed = word and word[1].islower() and lists.is_deed(said, is_verb=self._has_clause())

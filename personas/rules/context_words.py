@@ -5,8 +5,6 @@ from functools import cache, lru_cache
 
 from .word_lists import folded, name_words, read_words
 
-#: Behind a comma these stand for a person: "Saoirse, the eldest".
-_AGES = frozenset(("eldest", "oldest", "youngest", "elder", "younger", "middle", "other", "first", "second", "latter"))
 _WORD_BEHIND = re.compile(r" ([^\W\d_]+)")
 _WORDS = re.compile(r"[^\W\d_]+")
 #: A text with as many words is English only if it has one of the usual English words.
@@ -47,10 +45,6 @@ class ContextWords:
     def is_calling(self, word: str) -> bool:
         """Whether a word says what somebody is: "cousin", "carpenter"."""
         return word in self.kin or word in self.roles or word in name_words()["callings"]
-
-    def is_person(self, word: str) -> bool:
-        """Whether a word behind a comma is about a person."""
-        return self.is_calling(word) or word in _AGES
 
     def is_deed(self, word: str, *, is_verb: bool) -> bool:
         """Whether a word behind a name says what somebody does; words in -s do only where a verb may stand."""

@@ -44,8 +44,6 @@ _DIVIDED = re.compile(r"['’‑-]")
 _ARTICLES = frozenset((" den ", " der ", " das ", " el ", " la ", " le ", " y ", " zu ", " zur ", " al ", " del "))
 #: Endings of inflected English words.
 _ENDINGS = ("s", "es", "ed", "ing", "er", "ers", "ly")
-#: Particles that may be capitalised within a name.
-_CAPITAL_PARTICLES = frozenset(("da", "de", "del", "della", "der", "di", "du", "el", "la", "le", "van", "von"))
 _BEFORE_A_PLACE = frozenset(("in", "at", "near", "from", "il", "la", "le", "el", "der", "die", "das"))
 _LOWER_BEHIND = re.compile(r" ([a-z]+)")
 _PINYIN = re.compile(
@@ -131,8 +129,6 @@ class _CapitalRun:
         initials = sum(len(word) == 1 for word in self.words[first:])
         while last < min(len(self.words) - 1, first + _LONGEST + initials) and self._goes_on(first, last + 1):
             last += 1
-        while last > first and self.words[last] in _CAPITAL_PARTICLES:
-            last -= 1
         return last if last > first and self._is_name(first, last) else 0
 
     def _is_noun(self, first: int) -> bool:
@@ -154,7 +150,7 @@ class _CapitalRun:
             return number == first + 1 and word in lists["surname_words"] and is_given(self.words[first])
         if word in lists["rare_surname_words"]:
             return is_given(self.words[first])
-        return word in _CAPITAL_PARTICLES or _is_namelike(word)
+        return _is_namelike(word)
 
     def _is_thing(self, first: int, last: int) -> bool:
         """Whether the words, or the one after them, show that this is no person."""
