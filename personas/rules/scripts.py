@@ -30,12 +30,8 @@ _TOKEN = re.compile(rf"[^\W\d_](?:[^\W\d_]|[{MARKS}])*(?:[’'-](?:[^\W\d_]|[{MA
 _FOREIGN = re.compile(rf"[{''.join(_RANGES.values())}]")
 _LONGEST = 4
 _HAN = "\u3400-\u9fff々"
-_KANA = "\u3041-\u3096\u30a1-\u30fa"
-_HAN_VALUE = re.compile(rf"[{_HAN}{_KANA}]{{2,5}}(?: [{_HAN}{_KANA}]{{1,3}})?")
-_HANGUL_VALUE = re.compile(r"[가-힣]{2,4}")
-_OTHER_VALUE = re.compile(rf"(?:[^\W\d_A-Za-z]|[{MARKS}])+(?: (?:[^\W\d_A-Za-z]|[{MARKS}])+){{1,3}}")
-#: Scripts of which a value of several words is a name where the heading says so.
-_FIRST_FOREIGN, _LAST_FOREIGN = "\u0370", "\u10ff"
+#: Two to four words, of which the first is in a script from Greek to Georgian.
+_WORDS_VALUE = re.compile(rf"(?=[\u0370-\u10ff])(?:[^\W\d_]|[{MARKS}])+(?: (?:[^\W\d_]|[{MARKS}])+){{1,3}}")
 
 
 def find_foreign_names(text: str) -> Iterator[tuple[int, int]]:
@@ -54,24 +50,24 @@ def short_forms(name: str) -> tuple[str, ...]:
     """Return the given name in a name of a script without spaces between words, if it is long enough to tell."""
     if "\u0e00" <= name[0] <= "\u0e7f":
         return tuple(word for word in name.split()[:1] if len(word) > 2)
-    han, kana, hangul = map(_lists, ("han", "kana", "hangul"))
-    families = (*kana["surnames"], *han["double_surnames"], *han["surnames"], *hangul["surnames"])
-    known = max((family for family in families if name.startswith(family)), key=len, default="")
-    given = name[len(known) :].strip()
-    return (given,) if known and 2 <= len(given) <= 4 else ()
+    given = _given_name(name)
+    return (given,) if len(given) > 1 else ()
 
 
 def is_foreign_name(value: str) -> bool:
     """Check whether a value under a heading for names is a name in a script other than Latin."""
-    value, han, kana = value.strip(), _lists("han"), _lists("kana")
-    if _HAN_VALUE.fullmatch(value):
-        known = (*han["surnames"], *han["double_surnames"], *kana["surnames"])
-        return value.startswith(known) or value in kana["given"] or value in han["given"]
-    if _HANGUL_VALUE.fullmatch(value):
-        return value[0] in _lists("hangul")["surnames"]
-    if any(span == (0, len(value)) for span in find_foreign_names(value)):
-        return True
-    return _OTHER_VALUE.fullmatch(value) is not None and _FIRST_FOREIGN <= value[0] <= _LAST_FOREIGN
+    value = value.strip()
+    is_found = any(span == (0, len(value)) for span in find_foreign_names(value))
+    return is_found or _given_name(value) != "" or _WORDS_VALUE.fullmatch(value) is not None
+
+
+def _given_name(name: str) -> str:
+    """Return what follows the family name in a Chinese, Japanese or Korean name of usual length."""
+    han, kana, hangul = map(_lists, ("han", "kana", "hangul"))
+    families = (*kana["surnames"], *han["double_surnames"], *han["surnames"], *hangul["surnames"])
+    known = max((family for family in families if name.startswith(family)), key=len, default=name)
+    given = name[len(known) :].strip()
+    return given if len(given) <= _LONGEST else ""
 
 
 @cache
