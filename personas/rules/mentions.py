@@ -192,8 +192,7 @@ class _Run:
             return 3
         points = self._first()
         if is_surname(last) or is_given(last):
-            # In a language that is not known a name is expected where the text begins.
-            return points + (5 if self.context.is_first and points == -1 else 2)
+            return points + 2
         if last in words["surname_words"] or last in words["rare_surname_words"]:
             return points
         return points + (-1 if is_word(last) else 1)

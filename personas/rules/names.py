@@ -183,6 +183,7 @@ class _CapitalRun:
             is_sure = has_surname or not (is_place or one in lists["also_places"] or rest[0] in lists["surname_words"])
             return is_sure or (rest[0] in lists["surname_words"] and not is_place and not _begins(self.text, start))
         is_like = _is_namelike(one) and one not in lists["places"] and one not in lists["bodies"]
+        is_like = is_like and (is_english(self.text) or not _begins(self.text, start))
         if is_like and (has_surname or (is_surname(one) and is_given(rest[0]))) and before not in _BEFORE_A_PLACE:
             return True
         return _is_eastern(one, rest[0]) or (is_like and before in lists["callings"])

@@ -317,6 +317,19 @@ def test_generated_text_is_labelled_in_rows_and_card(new_run: NewRun) -> None:
     assert "1 of these rows are procedural" in path.with_name("p.jsonl.card.md").read_text()
 
 
+@pytest.mark.parametrize(("author", "found"), [("procedural", 0), (None, 1)])
+def test_only_names_that_the_built_in_generator_invented_raise_no_alarm(
+    new_run: NewRun, author: str | None, found: int
+) -> None:
+    run = new_run(model="procedural")
+    person = run.person("A diver.")
+    run.con.execute("UPDATE personas SET model = ?", [author])
+    run.output(person, "Miriam Adeyemi has five apples. How many are left?")
+    options = DatasetOptions(allow_procedural=True)
+    report = export_outputs([run.done()], run.path.with_name("p.jsonl"), options)
+    assert report.tally.personal_rows == found
+
+
 def test_what_is_there_is_never_written_over(asked: Path) -> None:
     for name in ("rows.jsonl", "rows.jsonl.card.md"):
         asked.with_name(name).write_text("mine")

@@ -3,7 +3,7 @@
 The halves `lines/biographies_tuning.txt` and `_unseen` were written and labelled before any rule was changed for
 them, and divided by a checksum of each line: rules may be tuned on one half, the other is only measured.
 `biographies_more`, `_third` and `_traps` were written later to tune on, each labelled before the rules that it
-changed. People are invented. A mention stands in square brackets: every occurrence of a name or of a part of it
+changed. `mentions_tuning.jsonl` and `_unseen` hold twelve languages and were divided the same way. People are invented. A mention stands in square brackets: every occurrence of a name or of a part of it
 (surname, given name, initials, plural of a family), without its title and the ending of its owner. Organisations,
 places, months, works, animals, ships and historical figures are no mentions, also where they carry a person's name.
 """
@@ -24,8 +24,8 @@ from populace.personas.rules.personal import find_record_names
 from populace.personas.rules.pseudonyms import Pseudonyms
 from populace.personas.rules.word_lists import folded
 
-#: What docs/exporting.md says of the unseen half; the goal is .9 and .95.
-RECALL, PRECISION = 0.89, 0.94
+#: Recall and precision that docs/exporting.md states for the unseen halves; the goal is .9 and .95.
+UNSEEN, LANGUAGES = (0.89, 0.94), (0.83, 0.92)
 
 LINES = Path(__file__).with_name("lines")
 
@@ -33,7 +33,9 @@ LINES = Path(__file__).with_name("lines")
 def read_labelled(half: str) -> list[tuple[str, list[tuple[int, int]]]]:
     """Text and places of mentions of each line."""
     lines = []
-    for line in (LINES / f"biographies_{half}.txt").read_text(encoding="utf-8").splitlines():
+    path = LINES / (f"{half}.jsonl" if half.startswith("mentions") else f"biographies_{half}.txt")
+    for said in path.read_text(encoding="utf-8").splitlines():
+        line = json.loads(said)["marked"] if path.suffix == ".jsonl" else said
         spans = [(m.start() - 2 * n, m.end() - 2 * n - 2) for n, m in enumerate(re.finditer(r"\[[^\]]*\]", line))]
         lines.append((re.sub(r"[\[\]]", "", line), spans))
     return lines
@@ -67,15 +69,34 @@ def test_the_labelled_lines_are_whole() -> None:
     assert all(text[a:b].strip() == text[a:b] != "" for half in halves for text, mentions in half for a, b in mentions)
 
 
-def test_names_in_biographies_are_found_as_often_as_the_readme_says() -> None:
-    # The faults are not shown: nobody may tune a rule on this half.
-    recall, precision, _ = score_names("unseen")
-    assert (round(recall, 2), round(precision, 2)) == (RECALL, PRECISION)
+@pytest.mark.parametrize(("half", "recall", "precision"), [("unseen", *UNSEEN), ("mentions_unseen", *LANGUAGES)])
+def test_names_are_found_as_often_as_the_docs_say(half: str, recall: float, precision: float) -> None:
+    # The faults are not shown: nobody may tune a rule on these halves.
+    found, right, _ = score_names(half)
+    assert (round(found, 2), round(right, 2)) == (recall, precision)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Quickly rose to director; currently leads a team in rural Brandenburg.", "GPT's rise and DNA's fame.",
+        "Earned a B.Eng. in Leeds and a Ph.D. in Washington, D.C.", "Devoto de la Virgen del Cisne, vende tacos.",
+        "Vertreibt Landmaschinen von Claas in Mecklenburg.",
+    ],
+)  # fmt: skip
+def test_ordinary_words_are_no_names(text: str) -> None:
+    assert [piece for piece in find_personal(text) if piece.kind == "name"] == []
 
 
 @pytest.mark.parametrize(
     ("lines", "recall", "precision"),
-    [("tuning", 0.98, 0.98), ("more", 0.95, 0.98), ("third", 0.93, 0.97), ("traps", 0.9, 0.9)],
+    [
+        ("tuning", 0.98, 0.98),
+        ("more", 0.95, 0.98),
+        ("third", 0.93, 0.97),
+        ("traps", 0.9, 0.9),
+        ("mentions_tuning", 0.9, 0.97),
+    ],
 )
 def test_what_rules_were_tuned_on_stays_found(lines: str, recall: float, precision: float) -> None:
     found, right, faults = score_names(lines)
