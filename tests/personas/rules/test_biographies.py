@@ -3,9 +3,10 @@
 The halves `lines/biographies_tuning.txt` and `_unseen` were written and labelled before any rule was changed for
 them, and divided by a checksum of each line: rules may be tuned on one half, the other is only measured.
 `biographies_more`, `_third` and `_traps` were written later to tune on, each labelled before the rules that it
-changed. `mentions_tuning.jsonl` and `_unseen` hold twelve languages and were divided the same way. People are invented. A mention stands in square brackets: every occurrence of a name or of a part of it
-(surname, given name, initials, plural of a family), without its title and the ending of its owner. Organisations,
-places, months, works, animals, ships and historical figures are no mentions, also where they carry a person's name.
+changed. `mentions_tuning.jsonl` and `_unseen` hold twelve languages and were divided in the same way. People are
+invented. A mention stands in square brackets: every occurrence of a name or of a part of it (surname, given name,
+initials, plural of a family), without its title and the ending of its owner. Organisations, places, months, works,
+animals, ships and historical figures are no mentions, also where they carry a person's name.
 """
 
 import json
