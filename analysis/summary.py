@@ -194,7 +194,7 @@ class Summary:
         return [(label, visible(value)) for label, value in rows]
 
     def lines(self, changed: Mapping[str, object]) -> dict[str, str]:
-        """Return the summary in four lines; `changed` are the settings that differ from their defaults."""
+        """Return the society, its size and its outputs in three lines; `changed` are the settings that differ from their defaults."""
         given = "".join(f", {name}={value}" for name, value in changed.items())
         repeats = sum(count for kind, count in self.near_duplicates.items() if kind != "persona")
         doubles = f", {_n(repeats, 'near-duplicate')}" if repeats else ""
@@ -205,7 +205,6 @@ class Summary:
             "society": f"{self.scenario}, seed {self.seed}{given}",
             "size": f"{size} {'step' if self.steps_wanted == 1 else 'steps'}{state}",
             "outputs": f"{_counted(self.emissions)}{doubles}",
-            **self.spending,
         }
 
     @property

@@ -39,6 +39,7 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
     `settings` are those that differ from the scenario's defaults.
     """
     from populace.analysis.data_summary import summarise_data
+    from populace.analysis.report.facts import read_findings
     from populace.analysis.summary import summarise
     from populace.sim.runfile.reader import open_run
     from populace.sim.scenario import GrowthOnly
@@ -50,8 +51,13 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
         summary, made = summarise(run), summarise_data(run)
         if made is None:
             warnings = (*summary.warnings, _shortfall(run), summary.silence, authors_notice(run))
-            following = (f"populace report {quote(str(path))}", f'populace sql {quote(str(path))} "FROM emissions LIMIT 5"')
-            _show_ending(path, summary.lines(settings or {}), warnings, following)
+            following = (
+                f"populace report {quote(str(path))}",
+                f'populace sql {quote(str(path))} "FROM emissions LIMIT 5"',
+            )
+            measured = "; ".join(f"{finding.subject} {finding.said}" for finding in read_findings(run)[:2])
+            lines = summary.lines(settings or {}) | ({"measured": measured} if measured else {}) | summary.spending
+            _show_ending(path, lines, warnings, following)
             if _is_verbose():
                 _show_details(summary.as_rows())
                 _show_answers(run)
