@@ -194,16 +194,17 @@ class Summary:
         return [(label, visible(value)) for label, value in rows]
 
     def lines(self, changed: Mapping[str, object]) -> dict[str, str]:
-        """Return the society, its size and its outputs in three lines; `changed` are the settings that differ from their defaults."""
+        """Return the society, its size and its outputs as lines; `changed` are settings that differ from defaults."""
         given = "".join(f", {name}={value}" for name, value in changed.items())
         repeats = sum(count for kind, count in self.near_duplicates.items() if kind != "persona")
         doubles = f", {_n(repeats, 'near-duplicate')}" if repeats else ""
         left = f", {_counted(self.came_and_left, total=False)}" if self.came_and_left else ""
         size = f"{_n(self.agents, 'agent')}{left}, {_n(self.relations, 'tie')}, {_steps(self.steps, self.steps_wanted)}"
         state = "" if self.status == "finished" else f"; {self.status}"
+        unit = "step" if self.steps_wanted == 1 else "steps"
         return {
             "society": f"{self.scenario}, seed {self.seed}{given}",
-            "size": f"{size} {'step' if self.steps_wanted == 1 else 'steps'}{state}",
+            "size": f"{size} {unit}{state}",
             "outputs": f"{_counted(self.emissions)}{doubles}",
         }
 

@@ -196,6 +196,6 @@ def _show_reach(found: "Reach") -> None:
         return
     decided, alone = sum(s.decided for s in found.steps), sum(s.by_itself for s in found.steps)
     click.echo(
-        f"\nIdentical until step {found.first - 1}. After that {decided:,} turns were decided differently, {alone:,} of "
-        f"them by agents that saw the same in the same state (unexplained: the change itself, or chance)."
+        f"\nIdentical until step {found.first - 1}. After that {decided:,} turns were decided differently, {alone:,} "
+        f"of them by agents that saw the same in the same state (unexplained: the change itself, or chance)."
     )
