@@ -41,10 +41,10 @@ def describe_authors(ask: Ask) -> str:
     for table, authors in _read_by_table(ask, ()).items():
         if models := [author for author in authors if author not in _NO_MODELS]:
             by_kind[_WRITTEN[table][0]] = models
-    models = {model for authors in by_kind.values() for model in authors}
-    if all(map(is_procedural, models)):
-        return PROCEDURAL_NOTICE if models else ""
-    if len(models) == 1:
+    everybody = {model for models in by_kind.values() for model in models}
+    if all(map(is_procedural, everybody)):
+        return PROCEDURAL_NOTICE if everybody else ""
+    if len(everybody) == 1:
         return ""
     parts = (f"{kind} by {' and '.join(map(_name_author, authors))}" for kind, authors in by_kind.items())
     return f"Models are mixed: {', '.join(parts)}."

@@ -12,7 +12,7 @@ from installed import build_wheel
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("personas", "agents", "sim", "scenarios", "analysis")
-OUTSIDE = {"src", "tests", "benchmarks"}
+OUTSIDE = {"docs", "src", "tests", "benchmarks"}
 
 
 def python_folders() -> set[str]:
@@ -62,7 +62,7 @@ def test_help_loads_no_heavy_library() -> None:
         f"print('LOADED', *[m for m in {heavy!r}.split() if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert "Grow a society" in shown
+    assert "Turn texts into personas" in shown
     assert shown.splitlines()[-1] == "LOADED"
 
 

@@ -103,7 +103,7 @@ def _show_answers(run: "RunReader") -> None:
 
     for answer in answers_of(run, 3):
         click.echo(visible(f"\n{answer.question.title}\n{answer.question.sql}"))
-        if answer.sentence:
+        if answer.sentence or answer.rows is None:
             click.echo(visible(answer.sentence))
         else:
             click.echo(render_table(answer.rows, width=terminal_width()), nl=False)

@@ -325,8 +325,7 @@ def test_only_names_that_the_built_in_generator_invented_raise_no_alarm(
     person = run.person("A diver.")
     run.con.execute("UPDATE personas SET model = ?", [author])
     run.output(person, "Miriam Adeyemi has five apples. How many are left?")
-    options = DatasetOptions(allow_procedural=True)
-    report = export_outputs([run.done()], run.path.with_name("p.jsonl"), options)
+    report = export_outputs([run.done()], run.path.with_name("p.jsonl"))
     assert report.tally.personal_rows == found
 
 
