@@ -101,7 +101,7 @@ class LaunchSettings(Settings):
 
 
 class ProductLaunch(Scenario):
-    """A product at a price: who buys it, in which segment, and what word of mouth adds."""
+    """Who buys a product at a price, by segment and word of mouth."""
 
     name = "product_launch"
     world = WORLD.strip()

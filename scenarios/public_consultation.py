@@ -84,7 +84,7 @@ class ConsultationSettings(Settings):
 
 
 class PublicConsultation(Scenario):
-    """A draft law: support by group before and after it is announced, by survey, and after talk among neighbours."""
+    """Support for a law before and after it is announced, by group."""
 
     name = "public_consultation"
     world = WORLD

@@ -85,7 +85,7 @@ class RumourSettings(Settings):
 
 
 class Rumour(Scenario):
-    """A rumour: who hears it over which ties, and whether blocking people or ties stops it."""
+    """How far a rumour spreads, and whether blocking agents or ties stops it."""
 
     name = "rumour"
     world = WORLD

@@ -98,7 +98,7 @@ class VillageSettings(Settings):
 
 
 class Village(Scenario):
-    """A village by a river: neighbours and a visitor talk, ask an assistant and wish for tools; a flood comes."""
+    """A village by a river that is flooded: agents talk, ask and wish for tools."""
 
     name = "village"
     world = WORLD.strip()

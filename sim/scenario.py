@@ -43,42 +43,34 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    neighbours: int = Field(
-        6, ge=0, description="Neighbours a prompt shows of all that an agent has, drawn anew each step; rules see all"
-    )
-    heard: int = Field(4, ge=1, description="Lines a prompt holds, at most; the newest count; rules hear all")
-    recalled: int = Field(4, ge=0, description="Notes that come to an agent's mind in a step, at most")
-    memory: int = Field(32, ge=1, description="Notes an agent keeps; the newest count")
-    observation_tokens: int = Field(
-        1200, ge=100, description="Length of an observation in a prompt in tokens, at most (estimated)"
-    )
+    neighbours: int = Field(6, ge=0, description="Maximum neighbours in a prompt, sampled each step; rules see all")
+    heard: int = Field(4, ge=1, description="Maximum heard lines in a prompt, newest first; rules hear all")
+    recalled: int = Field(4, ge=0, description="Maximum memories recalled per step")
+    memory: int = Field(32, ge=1, description="Memories an agent keeps; the oldest are dropped")
+    observation_tokens: int = Field(1200, ge=100, description="Maximum observation length in tokens (estimated)")
     persona_detail: PersonaDetail = Field(
         "description",
-        description="What prompts say of the agent itself: the description, or that and its profile or biography",
+        description="What an agent is told about itself: description, plus profile, plus biography",
     )
-    tell_state: bool = Field(True, description="Whether prompts tell an agent its own state, field by field")
+    tell_state: bool = Field(True, description="Show the agent its own state in the prompt")
     tell_attributes: tuple[str, ...] = Field(
-        (), description="Columns that people were imported with which prompts tell of the agent itself, as income,trust"
+        (), description="Imported columns that the agent is told about itself, for example income,trust"
     )
-    answer_tokens: int = Field(1024, ge=16, description="Length of an answer in tokens, at most")
-    prompt_tokens: int = Field(
-        0, ge=0, description="Length of a whole prompt in tokens, at most (estimated); 0 for no limit"
-    )
+    answer_tokens: int = Field(1024, ge=16, description="Maximum answer length in tokens")
+    prompt_tokens: int = Field(0, ge=0, description="Maximum prompt length in tokens (estimated); 0 for no limit")
     neighbours_by: Literal["chance", "strength"] = Field(
-        "chance", description="Which neighbours a prompt shows: any, or those with the strongest ties and latest talks"
+        "chance", description="Which neighbours a prompt shows: random, or strongest ties and latest talks"
     )
     memory_kind: Literal["nearest", "stream"] = Field(
-        "nearest", description="What comes to mind: what is nearest to what is heard; or by recency and importance too"
+        "nearest", description="Recall by similarity, or also by recency and importance"
     )
     recency: float = Field(1.0, ge=0, description="Weight of recency in a memory stream")
     relevance: float = Field(1.0, ge=0, description="Weight of relevance in a memory stream")
     importance: float = Field(1.0, ge=0, description="Weight of importance in a memory stream")
-    recency_decay: float = Field(0.9, gt=0, le=1, description="What is left of a note's recency after a step")
-    reflect_at: int = Field(
-        0, ge=0, description="Importance of notes in a stream after which an agent reflects on them; 0 for never"
-    )
-    tool_calls: int = Field(4, ge=1, description="Tools an agent calls in a turn, at most (--mind react)")
-    plan_every: int = Field(0, ge=0, description="Steps for which an agent with a stream plans; 0 for never")
+    recency_decay: float = Field(0.9, gt=0, le=1, description="Share of a memory's recency left after a step")
+    reflect_at: int = Field(0, ge=0, description="Total importance of memories that triggers reflection; 0 for never")
+    tool_calls: int = Field(4, ge=1, description="Maximum tool calls per turn (--mind react)")
+    plan_every: int = Field(0, ge=0, description="Steps that a plan covers; 0 for no plans")
 
     @field_validator("*", mode="before")
     @classmethod

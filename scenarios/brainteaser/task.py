@@ -72,7 +72,7 @@ class TrickQuestion(ProblemAction):
 
 
 class Brainteaser(ProblemTask):
-    """Trick questions created with personas, in English or in the language that is asked for."""
+    """Trick questions, in English or another language."""
 
     name = "brainteaser"
     actions = (TrickQuestion,)

@@ -121,7 +121,7 @@ class ConversationSettings(TaskSettings):
 
 
 class ConversationTask(Task):
-    """Conversations of a person with an assistant, or of two people with each other."""
+    """Conversations of a persona with an assistant, or of two personas."""
 
     name = "conversation"
     actions: tuple[type[Action], ...] = (Conversation,)

@@ -88,7 +88,7 @@ class InstructionSettings(TaskSettings):
 
 
 class InstructionTask(Task):
-    """Requests to an assistant, as this person would type them, with its responses."""
+    """Requests to an assistant, with responses."""
 
     name = "instruction"
     actions: tuple[type[Action], ...] = (Request,)

@@ -99,7 +99,7 @@ class KnowledgeSettings(TaskSettings):
 
 
 class Knowledge(Task):
-    """Articles from what people know and have lived, or reading material that they may like."""
+    """Articles that share what a persona knows, or that it would read."""
 
     name = "knowledge"
     actions: tuple[type[Action], ...] = (Article,)

@@ -66,7 +66,7 @@ class LogicProblem(ProblemAction):
 
 
 class Logic(ProblemTask):
-    """Problems of logical reasoning created with personas."""
+    """Logical reasoning problems."""
 
     name = "logic"
     actions = (LogicProblem,)

@@ -71,7 +71,7 @@ class MathProblem(ProblemAction):
 
 
 class Math(ProblemTask):
-    """Math problems created with personas, by branch and difficulty."""
+    """Math problems, by branch and difficulty."""
 
     name = "math"
     actions = (MathProblem,)

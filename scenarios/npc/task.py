@@ -192,7 +192,7 @@ class NpcSettings(TaskSettings):
 
 
 class Npc(Task):
-    """Characters of a game's world, each projected from one person, with hooks to those whom that person knows."""
+    """Game characters that fit a world, with hooks to each other."""
 
     name = "npc"
     draw = "snowball"

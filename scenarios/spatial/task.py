@@ -69,7 +69,7 @@ class SpatialProblem(ProblemAction):
 
 
 class Spatial(ProblemTask):
-    """Problems of spatial reasoning created with personas."""
+    """Spatial reasoning problems."""
 
     name = "spatial"
     actions = (SpatialProblem,)

@@ -35,7 +35,7 @@ class Tool(ToolSpec):  # noqa: D101 - the same words as in a society
 
 
 class ToolTask(Task):
-    """Interfaces of tools that people need and a language model does badly alone; names are unique."""
+    """Tool interfaces for what a model does badly alone; names are unique."""
 
     name = "tool"
     actions: tuple[type[Action], ...] = (Tool,)

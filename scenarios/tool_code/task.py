@@ -106,7 +106,7 @@ class ToolCodeSettings(ToolSetSettings):
 
 
 class ToolCodeTask(ToolSetTask):
-    """Implementations of tools in Python, with an example and tests that can be run in a sandbox."""
+    """Python implementations of tools, with tests to run in a sandbox."""
 
     name = "tool-code"
     actions: tuple[type[Action], ...] = (ToolCode,)

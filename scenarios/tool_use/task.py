@@ -124,7 +124,7 @@ class ToolDialogue:
 
 
 class ToolUseTask(ToolSetTask):
-    """Conversations in which an assistant calls tools and gets what their implementations give, errors included."""
+    """Conversations in which an assistant calls tools, errors included."""
 
     name = "tool-use"
     actions: tuple[type[Action], ...] = (ToolUse,)

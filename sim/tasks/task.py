@@ -79,18 +79,22 @@ class TaskSettings(Settings):
     """The settings every task has."""
 
     n: int = Field(100, ge=1, le=1_000_000_000, description="Accepted rows wanted")
-    per_persona: int = Field(1, ge=1, le=10_000, description="Accepted rows that one person gives, at most")
-    prompting: Prompting = Field("zero-shot", description="Whether demonstrations are shown, and their personas")
-    shots: int = Field(3, ge=1, le=32, description="Demonstrations shown in a request, drawn anew for each")
-    demonstrations: str = Field("", description="File of demonstrations to show instead of the task's own")
+    per_persona: int = Field(1, ge=1, le=10_000, description="Maximum accepted rows per persona")
+    prompting: Prompting = Field(
+        "zero-shot", description="Show no demonstrations, or some, with or without personas"
+    )
+    shots: int = Field(3, ge=1, le=32, description="Demonstrations per request, sampled for each")
+    demonstrations: str = Field("", description="File of your own demonstrations")
     language: str = Field(
         "", description="Language to write in, by name or tag: German, Deutsch, pt-BR; empty: the person's own"
     )
     until_novelty: float | None = Field(
         None, gt=0, le=1, description="End when less than this share of the latest 500 outputs was new"
     )
-    cosine: float = Field(0.9, gt=0, le=1, description="With an embedding model: outputs of this cosine are alike")
-    against: tuple[str, ...] = Field((), description="Files whose texts must not be nearly repeated; or --against")
+    cosine: float = Field(
+        0.9, gt=0, le=1, description="With an embedding model: cosine of near-duplicates"
+    )
+    against: tuple[str, ...] = Field((), description="Files whose texts must not be repeated (--against)")
 
     @field_validator("language")
     @classmethod

@@ -102,7 +102,7 @@ def report(file: Path, out: Path | None) -> None:
 @click.command()
 @click.argument("scenario", required=False)
 def scenarios(scenario: str | None) -> None:
-    """List scenarios and their settings.
+    """List scenarios, or the settings of one.
 
     SCENARIO is a name or the path of a script.
     """
@@ -111,13 +111,13 @@ def scenarios(scenario: str | None) -> None:
 
     for found in iter_scenarios() if scenario is None else (find_scenario(scenario)[0],):
         click.echo(visible(f"{found.name}: {found.summary()}"))
-        for setting in settings_of(found):
+        for setting in () if scenario is None else settings_of(found):
             click.echo(visible(f"    --set {setting}"))
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--scenario", metavar="NAME|FILE", help="also those of a scenario's script, and of its actions")
+@click.option("--scenario", metavar="NAME|FILE", help="Include the prompts of a scenario and its actions.")
 def prompts(name: str | None, scenario: str | None) -> None:
     """Show the prompts, in every version.
 
