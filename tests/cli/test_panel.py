@@ -234,6 +234,24 @@ def test_an_outage_is_told_when_it_begins_and_when_it_ends(gateway: Gateway) -> 
     assert said.getvalue().splitlines() == ["The endpoint is gone.", "The endpoint is back."]
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "first"),
+    [
+        ("https://models.example/v1", "Calls to openai:x go to https://models.example/v1, with the key in OPENAI_API_KEY"),
+        ("http://127.0.0.1:8000/v1", ""),
+        (None, ""),
+    ],
+)
+def test_the_first_line_says_where_calls_go_that_leave_this_machine(
+    gateway: Gateway, endpoint: str | None, first: str
+) -> None:
+    written = StringIO()
+    gateway.model = replace(gateway.model, name="openai:x", endpoint=endpoint)
+    ProgressPanel(Console(file=written, width=200)).opened(gateway)
+    assert written.getvalue().startswith(first)
+    assert bool(written.getvalue()) is bool(first)
+
+
 def test_a_panel_that_never_began_can_end() -> None:
     written = StringIO()
     ProgressPanel(Console(file=written, force_terminal=True)).ended()

@@ -3,6 +3,7 @@
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -242,7 +243,8 @@ class ProgressPanel:
         for handle in gateway.model.all:
             if handle.endpoint and not is_loopback(handle.endpoint):
                 where = f"Calls to {handle.name} go to {handle.endpoint}, with the key in OPENAI_API_KEY if it is set."
-                self._console.print(where, markup=False, soft_wrap=True)
+                with suppress(OSError):  # the terminal is gone, and the run goes on
+                    self._console.print(where, markup=False, soft_wrap=True)
         self._rates.watch(gateway.meter)
 
     def began(self, title: str, total: int) -> None:
