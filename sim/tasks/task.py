@@ -80,9 +80,7 @@ class TaskSettings(Settings):
 
     n: int = Field(100, ge=1, le=1_000_000_000, description="Accepted rows wanted")
     per_persona: int = Field(1, ge=1, le=10_000, description="Maximum accepted rows per persona")
-    prompting: Prompting = Field(
-        "zero-shot", description="Show no demonstrations, or some, with or without personas"
-    )
+    prompting: Prompting = Field("zero-shot", description="Show no demonstrations, or some, with or without personas")
     shots: int = Field(3, ge=1, le=32, description="Demonstrations per request, sampled for each")
     demonstrations: str = Field("", description="File of your own demonstrations")
     language: str = Field(
@@ -91,9 +89,7 @@ class TaskSettings(Settings):
     until_novelty: float | None = Field(
         None, gt=0, le=1, description="End when less than this share of the latest 500 outputs was new"
     )
-    cosine: float = Field(
-        0.9, gt=0, le=1, description="With an embedding model: cosine of near-duplicates"
-    )
+    cosine: float = Field(0.9, gt=0, le=1, description="With an embedding model: cosine of near-duplicates")
     against: tuple[str, ...] = Field((), description="Files whose texts must not be repeated (--against)")
 
     @field_validator("language")

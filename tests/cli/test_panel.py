@@ -237,7 +237,10 @@ def test_an_outage_is_told_when_it_begins_and_when_it_ends(gateway: Gateway) -> 
 @pytest.mark.parametrize(
     ("endpoint", "first"),
     [
-        ("https://models.example/v1", "Calls to openai:x go to https://models.example/v1, with the key in OPENAI_API_KEY"),
+        (
+            "https://models.example/v1",
+            "Calls to openai:x go to https://models.example/v1, with the key in OPENAI_API_KEY",
+        ),
         ("http://127.0.0.1:8000/v1", ""),
         (None, ""),
     ],
