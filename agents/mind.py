@@ -225,7 +225,10 @@ async def check(state: MindState, runtime: "Runtime[MindContext]") -> "Mapping[s
 
 
 async def revise(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
-    """Ask again for something else; a revision that fails leaves the draft, which is valid and paid for."""
+    """Ask for the faults of failed checks to be fixed, or for something else after a near-repeat.
+
+    A revision that fails leaves the draft, which is valid and paid for.
+    """
     draft = state["draft"]
     template, earlier, complaints = load_prompt(_ROOM, "revise"), draft.earlier, _complaints(draft)
     # Of what another agent said nothing is shown: this one could not know it.
@@ -237,7 +240,8 @@ async def revise(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[s
         complaints=phrase_of(
             template, "complaints", "some" if complaints else "none", reasons="\n".join(f"- {c}" for c in complaints)
         ),
-        angle=drawn_angle(template, runtime.context.angle_seed(state["request_context"])),
+        task=phrase_of(template, "task", "repair" if earlier is None else "renew"),
+        angle="" if earlier is None else drawn_angle(template, runtime.context.angle_seed(state["request_context"])),
     )
     followed = (draft.answer.raw, request.messages[-1][1])
     prompt = draft.prompt.followed_by(*followed)

@@ -310,7 +310,9 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             self.engine.finish(failure, left=self.state.still_to_do(self.steps_wanted))
         finally:
             self.engine.__exit__(kind, error, trace)
-        if failure is not None and not self._is_resumed and self._log is None:
+        # A replay and an experiment read the files of their failed runs.
+        is_given = self._log is None and self._repeats is None and self.shared_budget is None
+        if failure is not None and is_given and not self._is_resumed:
             remove_unanswered(self.path)
 
     def _flush(self) -> None:

@@ -98,7 +98,7 @@ def test_it_says_that_it_is_no_language_model_and_counts_words() -> None:
     assert answer.response_metadata["is_language_model"] is False
     assert answer.response_metadata["finish_reason"] == "stop"
     assert "no-language-model" in ProceduralModel()._llm_type
-    assert "no language model" in PROCEDURAL_NOTICE
+    assert "not a language model" in PROCEDURAL_NOTICE
     assert answer.usage_metadata is not None
     assert answer.usage_metadata["output_tokens"] == len(str(answer.content).split())
     assert answer.usage_metadata["input_tokens"] == sum(len(str(m.content).split()) for m in ASKED)

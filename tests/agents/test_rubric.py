@@ -135,7 +135,7 @@ def test_the_stand_in_grades_a_text_alike_and_departs_from_it_at_its_rate() -> N
     exact = grading(rubric, TEXT)(random.Random(1), Situation(), {})
     assert exact is not None
     assert exact["json"]["label"] == rule_label(TEXT, one)
-    assert "no language model" in exact["json"]["reason"]
+    assert "not a language model" in exact["json"]["reason"]
 
 
 def test_the_grades_of_the_stand_in_are_spread_evenly_around_the_threshold() -> None:

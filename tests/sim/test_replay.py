@@ -12,7 +12,7 @@ from openai_server import OpenAIServer
 from warm_process import WarmProcess
 
 from populace.agents.gateway.call import CallKey
-from populace.agents.gateway.limits import Backoff
+from populace.agents.gateway.limits import Backoff, Limits
 from populace.personas.errors import PausedError, RunError, RunFileError
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth
@@ -125,8 +125,8 @@ def test_a_run_whose_growth_failed_is_replayed_to_its_last_complete_hop(tmp_path
 
 def test_a_run_without_a_complete_hop_has_nothing_to_replay(tmp_path: Path) -> None:
     out = tmp_path / "run.duckdb"
-    with OpenAIServer(key="right") as server, pytest.raises(RunError):
-        Society(Village(), model="openai:test", base_url=server.base_url, out=out).run()
+    with OpenAIServer() as server, pytest.raises(PausedError):
+        Society(Village(), model="openai:test", base_url=server.base_url, limits=Limits(max_calls=1), out=out).run()
     with pytest.raises(RunFileError, match="before its first hop was complete, so there is nothing to replay"):
         replay(out, Village)
 
