@@ -9,7 +9,7 @@ import pytest
 from populace.sim.growth import Growth
 from populace.sim.society import Society
 
-PAGE = (Path(__file__).parents[2] / "docs" / "worlds.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "state.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("file", "name", "most"), [("sir.py", "SIR", 25), ("public_goods.py", "PublicGoods", 30)])
