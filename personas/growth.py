@@ -31,11 +31,6 @@ class WordRarity:
             self._holders.update(words(persona.text))
         self._scale = math.log(len(known) + 1)
 
-    def most_novel(self, people: Sequence[Persona], most: int, *, rng: random.Random) -> list[Persona]:
-        """The `most` people with the rarest words; ties are broken at random."""
-        drawn = sorted((-self._of(person), rng.random(), place) for place, person in enumerate(people))
-        return [people[place] for _, _, place in drawn[:most]]
-
     def in_order(self, people: Iterable[Persona]) -> tuple[Persona, ...]:
         """All these people, the most novel first; ties keep their order."""
         return tuple(sorted(people, key=lambda person: -self._of(person)))
@@ -80,7 +75,9 @@ class NoveltyWindow:
 MOST_HOPS = 6
 #: The share of relations that lead to a new person: the first assumption, and the least.
 _GUESSED_YIELD = 0.75
-_LEAST_YIELD = 0.5
+LEAST_YIELD = 0.5
+#: The most people of one origin, as a multiple of its fair share.
+_FAIR_SHARES = 3
 
 #: How the people to ask about are chosen, where not all are.
 type FrontierChoice = Literal["chance", "novelty"]
@@ -149,49 +146,66 @@ def plan_hop(
 ) -> tuple[Persona, ...]:
     """The personas to ask about in `hop` of `hops`: by `chance` in order of arrival, by `novelty` the most novel first.
 
-    They are the people of the previous hop, or all earlier ones when it has none. With a `limit` on people, those still
-    to come are spread evenly over the remaining hops: only a part of the previous hop is asked about and, where it is
-    too small, people of earlier hops about whom nobody asked yet. That part is a random sample, or the most novel
-    people: those with the greatest share of words that are rare among all who are alive. Personas already `asked` about
-    in this hop are left out.
+    Without a `limit` they are the people of the previous hop, or all earlier ones when it has none. A `limit` on people
+    is met breadth first: no more people are asked about than it takes, or than know nobody and can each bring one
+    person. Those come first about whom nobody asked yet, and among them those whose origin has the fewest people; then
+    chance or novelty decides. Personas already `asked` about in this hop are left out.
     """
     check_growth(hops=hops, fan_out=fan_out, limit=limit)
     if not 1 <= hop <= hops:
         raise SetupError(f"Hop {hop} is not one of the hops 1 to {hops}.")
-    before = [p for p in population.alive if p.hop == hop - 1]
-    frontier = [p for p in before if p.id not in asked]
-    earlier = [p for p in population.alive if p.hop < hop - 1 and p.id not in asked]
     rarity = WordRarity(population.alive) if choice == "novelty" else None
 
-    def ordered(people: list[Persona]) -> tuple[Persona, ...]:
+    def ordered(people: Iterable[Persona]) -> tuple[Persona, ...]:
         # A budget may end a hop at any question, so the most novel people come first.
         return rarity.in_order(people) if rarity else tuple(people)
 
+    before = [p for p in population.alive if p.hop < hop]
+    people = [p for p in before if p.id not in asked]
+    has_frontier = any(p.hop == hop - 1 for p in before)
     if limit is None:
-        return ordered(frontier if before else earlier)
+        return ordered(p for p in people if p.hop == hop - 1 or not has_frontier)
+    missing = max(0, limit - len(population))
+    alone = sum(not population.is_tied(p.id) for p in people)
+    # Whoever knows nobody is asked about too, as long as each can bring one person: societies need ties.
+    needed = max(math.ceil(_relations_for(missing, population) / fan_out), min(alone, missing))
+    drawn = ordered(rng.sample(people, len(people)))
+    fresh = [p for p in drawn if p.hop == hop - 1 or not population.is_source(p.id)]
+    if not fresh and (hop == hops or not has_frontier):
+        fresh = drawn
+    chosen = {p.id for p in _spread(fresh, needed, population, limit=limit, fan_out=fan_out)}
+    return ordered(p for p in people if p.id in chosen)
 
-    def part(people: list[Persona], most: int) -> list[Persona]:
-        return rarity.most_novel(people, most, rng=rng) if rarity else rng.sample(people, min(len(people), most))
 
-    share = max(0, limit - len(population)) / (hops - hop + 1)
-    needed = math.ceil(_relations_for(share, population, last=hop == hops) / fan_out)
-    passed_over = [p for p in earlier if not population.is_source(p.id)]
-    chosen = part(frontier, needed)
-    chosen += part(passed_over, needed - len(chosen))
-    chosen_ids = {p.id for p in chosen or part(earlier, needed)}
-    return ordered([p for p in population.alive if p.id in chosen_ids])
+def most_per_origin(population: Population, limit: int) -> int:
+    """Return the most people of one origin: three fair shares of the limit."""
+    return max(1, _FAIR_SHARES * limit // max(1, len(population.origins)))
 
 
-def _relations_for(newcomers: float, population: Population, *, last: bool) -> float:
+def _spread(
+    people: Sequence[Persona], most: int, population: Population, *, limit: int, fan_out: int
+) -> Sequence[Persona]:
+    """Choose `most` people one by one, each of the origin that then has the fewest; the first of equals wins."""
+    expected = Counter(population.origins)
+    cap = most_per_origin(population, limit)
+    places: list[tuple[int, int]] = []
+    for place, person in enumerate(people):
+        origin = population.origin_of(person)
+        if expected[origin] < cap:
+            places.append((expected[origin], place))
+            expected[origin] += fan_out
+    return [people[place] for _, place in sorted(places)[:most]]
+
+
+def _relations_for(newcomers: float, population: Population) -> float:
     """How many relations to ask for so that `newcomers` of them lead to new people, judging by those so far.
 
-    The last hop asks for two standard deviations more, as no later hop can make up for missing people.
+    Two standard deviations more are asked for: asking again costs a round of waiting.
     """
     found, led = population.ties, sum(p.hop > 0 for p in population.alive)
-    unknown = _GUESSED_YIELD if last else 1.0
-    share = min(1.0, max(_LEAST_YIELD, led / found)) if found else unknown
+    share = min(1.0, max(LEAST_YIELD, led / found)) if found else _GUESSED_YIELD
     relations = newcomers / share
-    return relations + 2 * math.sqrt(relations * (1 - share) / share) if last else relations
+    return relations + 2 * math.sqrt(relations * (1 - share) / share)
 
 
 def offer_known(population: Population, persona: Persona, *, count: int, rng: random.Random) -> tuple[Persona, ...]:
@@ -212,15 +226,16 @@ def absorb(
     limit: int | None = None,
     *,
     judges: Sequence[Judge] = (),
+    most_per_origin: int | None = None,
 ) -> HopResult:
     """Apply the answers of a hop strictly in the order given, and return the rows that they added.
 
-    An answer of Text-to-Persona holds personas, one of Persona-to-Persona relatives. When `limit` people are alive,
-    nobody new is admitted; relations to known people still count. The `judges` see each newcomer first. They may change
-    the description or turn the newcomer away, who is then kept as a row like a near-duplicate, unless nothing of the
-    description may be kept.
+    An answer of Text-to-Persona holds personas, one of Persona-to-Persona relatives. When `limit` people are alive, or
+    `most_per_origin` of the newcomer's origin, the newcomer is not admitted; relations to known people still count.
+    The `judges` see each newcomer first. They may change the description or turn the newcomer away, who is then kept as
+    a row like a near-duplicate, unless nothing of the description may be kept.
     """
-    taken = _Taken(population, limit, judges)
+    taken = _Taken(population, limit, judges, most_per_origin)
     for found in (found for answer in answers for found in answer):
         taken.take(found)
     return taken.result
@@ -229,9 +244,12 @@ def absorb(
 class _Taken:
     """Adds the answers of a hop to a population, and collects the rows."""
 
-    def __init__(self, population: Population, limit: int | None, judges: Sequence[Judge]) -> None:
+    def __init__(
+        self, population: Population, limit: int | None, judges: Sequence[Judge], most_per_origin: int | None
+    ) -> None:
         self._population = population
         self._limit = limit
+        self._most_per_origin = most_per_origin
         self._judges = judges
         self._personas: list[Persona] = []
         self._relations: list[Relation] = []
@@ -276,7 +294,7 @@ class _Taken:
             return persona
         judgement = judge_persona(persona, self._judges)
         judged = judgement.persona
-        if self._is_full and judged.id not in self._population:
+        if self._is_full_for(judged) and judged.id not in self._population:
             return None
         if not judgement.is_let_in:
             return self._away(judgement)
@@ -303,6 +321,8 @@ class _Taken:
         self._rejected.append(judgement.persona.id)
         return judgement.persona
 
-    @property
-    def _is_full(self) -> bool:
-        return self._limit is not None and len(self._population) >= self._limit
+    def _is_full_for(self, persona: Persona) -> bool:
+        population, most = self._population, self._most_per_origin
+        if self._limit is not None and len(population) >= self._limit:
+            return True
+        return most is not None and population.origins[population.origin_of(persona)] >= most

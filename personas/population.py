@@ -254,6 +254,7 @@ class Population:
         gone = self._verdicts.keys() | self._away
         self._alive = tuple(p for p in self._personas.values() if p.id not in gone)
         self._newborn: list[Persona] = []
+        self._origins: Counter[str] | None = None
         self._index.keep_all((p.id for p in self._alive), (p.text for p in self._alive))
         for relation in relations:
             self.relate(relation)
@@ -297,6 +298,19 @@ class Population:
             self._newborn.clear()
         return self._alive
 
+    @property
+    def origins(self) -> Counter[str]:
+        """Count the living people of each origin, as `origin_of` names it."""
+        if self._origins is None:
+            self._origins = Counter(map(self.origin_of, self.alive))
+        return self._origins
+
+    def origin_of(self, persona: Persona) -> str:
+        """Find the first person in a line of descent: the one who was inferred from a text, or read from a hub."""
+        while (parent := self._personas.get(persona.parent or "")) is not None and parent.hop < persona.hop:
+            persona = parent
+        return persona.parent or persona.id
+
     def persona(self, persona_id: str) -> Persona:
         """The persona with this id. Raises `KeyError` when it has not arrived."""
         return self._personas[persona_id]
@@ -313,6 +327,8 @@ class Population:
         match = self._index.add(persona.id, persona.text)
         if match is None:
             self._newborn.append(persona)
+            if self._origins is not None:
+                self._origins[self.origin_of(persona)] += 1
             return Admission.BORN
         self._verdicts[persona.id] = Verdict(persona.id, match.key, match.stage, match.similarity)
         return Admission.DUPLICATE
@@ -333,6 +349,10 @@ class Population:
         self._related.setdefault(relation.source, set()).add(relation.target)
         self._related.setdefault(relation.target, set()).add(relation.source)
         return True
+
+    def is_tied(self, persona_id: str) -> bool:
+        """Whether any relation leads from or to this persona."""
+        return persona_id in self._related
 
     def is_source(self, persona_id: str) -> bool:
         """Whether a relation leads from this persona, so that it has been asked about."""

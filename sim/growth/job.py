@@ -16,7 +16,7 @@ from .settings import Growth, GrowthSource
 from .sources import SourceSampler
 from .stored import stored_population
 
-#: How often the last hop asks, at most, to reach the number of people that is wanted.
+#: How often a hop asks, at most, to reach the number of people that is wanted.
 _ROUNDS = 4
 #: Relations asked for at each person where neither they nor the number of people are given.
 _FAN_OUT = 3
@@ -63,8 +63,8 @@ class GrowthJob:
 
     async def _expand(self, hop: int) -> None:
         fan_out = self._fan_out(hop)
-        # Some relations lead to nobody new, so the last hop asks on while there are fewer people than were wanted.
-        rounds = _ROUNDS if hop == self._growth.hops and self._growth.agents is not None else 1
+        # Some relations lead to nobody new, so a hop asks on while there are fewer people than were wanted.
+        rounds = _ROUNDS if self._growth.agents is not None else 1
         before = self._extended.rounds if self._extended else ()
         rounds += before[hop - 1] if hop <= len(before) else 0
 
@@ -95,15 +95,16 @@ class GrowthJob:
         return offer_known(self._population, self._population.persona(persona), count=count, rng=rng)
 
     def _fan_out(self, hop: int) -> int:
-        """As many relations as bring hop 0 to the number wanted, reckoning that some lead to people who are known."""
+        """Return the relations to ask for at each person: no more than bring hop 0 to the limit, if there is one.
+
+        A fan-out that is given is for one hop, else all hops share the work. Some relations lead to known people.
+        """
         growth = self._growth
         given = growth.fan_out_at(hop)
-        if given is not None:
-            return given
         if growth.agents is None:
-            return _FAN_OUT
+            return given or _FAN_OUT
         first = sum(p.hop == 0 for p in self._population.alive) or 1
         new = 2 / 3 if growth.acquaintances else 0.95
-        hops = range(1, growth.hops + 1)
+        hops = range(1, 2 if given else growth.hops + 1)
         enough = (f for f in range(2, 20) if first * sum((new * f) ** h for h in hops) >= growth.agents - first)
-        return next(enough, 20)
+        return min(next(enough, 20), given or 20)

@@ -11,7 +11,7 @@ from functools import partial
 import orjson
 
 from ...personas.errors import RunError, parameter
-from ...personas.growth import HopResult, NoveltyWindow, absorb, questions_between_checks
+from ...personas.growth import HopResult, NoveltyWindow, absorb, most_per_origin, questions_between_checks
 from ...personas.hub import Hub
 from ...personas.hub.details import details_of, write_details
 from ...personas.judgement import RuleResult, RuleResultRow, with_redactions
@@ -139,7 +139,10 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         """Take in the answers on behalf of these passages or people, in their order."""
         context, collected = self._context, self._collected
         found = [answer.value or () for answer in answers if answer is not None]
-        result = absorb(context.population, found, context.growth.agents, judges=self._judges)
+        limit, most = context.growth.agents, None
+        if limit is not None and self.number:
+            most = most_per_origin(context.population, limit)
+        result = absorb(context.population, found, limit, judges=self._judges, most_per_origin=most)
         self._add(len(owners), result)
         collected.failures += [
             job_rows.FailureRow(

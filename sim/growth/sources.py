@@ -5,6 +5,7 @@ a sample of nothing, and all of a large one need not be read.
 """
 
 import heapq
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -13,6 +14,7 @@ from random import Random
 
 import orjson
 
+from ...personas.growth import LEAST_YIELD
 from ...personas.hub import Hub
 from ...personas.hub.read import DrawSpec, draw_from
 from ...personas.model import Answer, PersonaModel, RequestContext
@@ -173,11 +175,12 @@ class SourceSampler:
         return self._growth.source(seed=self._draw_seed, after=None if self._is_drawn_at_once else self._after(chunks))
 
     def texts(self, source: Sequence[Passage] | Sources, chunks: Chunks) -> PassageStream:
-        """The texts to ask about. With a limit on people every hop is to have its share of them, the first one too."""
+        """Return the texts to ask about; with a limit, as many as give the people whom one hop cannot add."""
         growth = self._growth
         if growth.agents is None:
             return PassageStream(source, asked=self._asked)
-        most = -(-max(1, growth.agents // (growth.hops + 1)) // growth.per_passage)
+        added = min(1, LEAST_YIELD * (growth.fan_out_at(1) or 2)) if growth.hops else 0
+        most = math.ceil(growth.agents / (1 + added) / growth.per_passage)
         if not isinstance(source, Sources):
             return PassageStream(self._sampled_texts(source, most, chunks), asked=self._asked)
         sample = ReservoirSample(self._seed, most, keeps=self._is_drawn_at_once)

@@ -6,8 +6,15 @@ from hypothesis import strategies as st
 from properties import holds
 
 from populace.personas.errors import SetupError
-from populace.personas.growth import absorb, check_growth, offer_known, plan_hop
-from populace.personas.persona import Persona, Relation, RelationKind
+from populace.personas.growth import (
+    FrontierChoice,
+    absorb,
+    check_growth,
+    most_per_origin,
+    offer_known,
+    plan_hop,
+)
+from populace.personas.persona import Persona, Relation, RelationKind, content_id
 from populace.personas.persona_to_persona import Relative
 from populace.personas.population import Admission, Population
 
@@ -33,6 +40,10 @@ def relative(source: Persona, target: Persona) -> Relative:
 
 def seeds(count: int, *, hop: int = 0) -> list[Persona]:
     return [Persona(f"seed{n} of{n} hop{hop} people{n}", hop=hop) for n in range(count)]
+
+
+def child(of: Persona, number: int = 0) -> Persona:
+    return Persona(f"{of.id} child{number}", hop=of.hop + 1, parent=of.id)
 
 
 def grown(answers: list[list[tuple[int, str]]], limit: int | None = None) -> Population:
@@ -123,31 +134,62 @@ def test_everybody_is_alive_or_a_duplicate_of_somebody_alive(answers: list[list[
     assert population.graph().personas == population.alive
 
 
-def test_a_limit_is_spread_evenly_over_the_hops() -> None:
-    population, rng, born = Population(seeds(48)), random.Random(3), []
-    for hop in (1, 2, 3):
-        asked = plan_hop(population, hop=hop, hops=3, limit=240, fan_out=2, rng=rng)
-        found = [[relative(p, Persona(f"{p.id} child{n}", hop=hop)) for n in range(2)] for p in asked]
-        born.append((len(asked), absorb(population, found, 240).born))
-    assert born == [(32, 64), (32, 64), (32, 64)]
-    assert Counter(p.hop for p in population.alive) == {0: 48, 1: 64, 2: 64, 3: 64}
+def test_a_limit_is_met_before_a_deeper_hop() -> None:
+    population, rng = Population(seeds(48)), random.Random(3)
+    asked = plan_hop(population, hop=1, hops=6, limit=96, fan_out=3, rng=rng)
+    absorb(population, [[relative(p, child(p, n)) for n in range(3)] for p in asked], 96)
+    assert Counter(p.hop for p in population.alive) == {0: 48, 1: 48}
+    assert plan_hop(population, hop=2, hops=6, limit=96, fan_out=3, rng=rng) == ()
 
 
 def test_relations_that_lead_to_nobody_new_are_made_up_for() -> None:
     start = seeds(20)
     population = Population(start)
-    absorb(population, [[relative(p, Persona(f"{p.id} child", hop=1)), relative(p, start[0])] for p in start[1:]])
+    absorb(population, [[relative(p, child(p)), relative(p, start[0])] for p in start[1:]])
     assert len(population) == 39
-    assert len(plan_hop(population, hop=2, hops=3, limit=47, fan_out=2, rng=random.Random(1))) == 4
+    assert len(plan_hop(population, hop=2, hops=3, limit=47, fan_out=2, rng=random.Random(1))) == 12
 
 
-def test_a_frontier_too_small_is_filled_up_with_those_passed_over() -> None:
+def test_whoever_has_fewest_people_of_the_same_origin_is_asked_about_first() -> None:
     start = seeds(20)
     population = Population(start)
-    absorb(population, [[relative(p, Persona(f"{p.id} child", hop=1))] for p in start[:5]])
-    asked = plan_hop(population, hop=2, hops=2, limit=33, fan_out=1, rng=random.Random(1))
-    assert Counter(p.hop for p in asked) == {0: 3, 1: 5}
-    assert not {p.id for p in asked} & {p.id for p in start[:5]}
+    absorb(population, [[relative(p, child(p))] for p in start[:5]])
+    asked = plan_hop(population, hop=2, hops=2, limit=30, fan_out=2, rng=random.Random(1))
+    assert asked
+    assert set(asked) <= set(start[5:])
+
+
+@pytest.mark.parametrize(("limit", "asked"), [(40, 20), (30, 10), (20, 0)])
+def test_whoever_knows_nobody_is_asked_about_if_each_can_bring_somebody(limit: int, asked: int) -> None:
+    assert len(plan_hop(Population(seeds(20)), hop=1, hops=1, limit=limit, fan_out=9, rng=random.Random(1))) == asked
+
+
+@pytest.mark.parametrize("choice", ["chance", "novelty"])
+@pytest.mark.parametrize("fan_out", [1, 3, 20])
+def test_no_origin_has_more_than_three_fair_shares(fan_out: int, choice: FrontierChoice) -> None:
+    rng, start = random.Random(fan_out), seeds(10)
+    population = Population(start)
+    most = most_per_origin(population, 60)
+    for hop in range(1, 7):
+        asked = plan_hop(population, hop=hop, hops=6, limit=60, fan_out=fan_out, rng=rng, choice=choice)
+        # Only two of the first people know anybody new.
+        fertile = [p for p in asked if hop > 1 or p in start[:2]]
+        absorb(
+            population, [[relative(p, child(p, n)) for n in range(fan_out)] for p in fertile], 60, most_per_origin=most
+        )
+    assert most == 18
+    assert max(population.origins.values()) <= most
+    assert sum(population.origins.values()) == len(population)
+
+
+def test_a_line_of_descent_is_never_walked_in_a_circle() -> None:
+    first, second = (
+        Persona("Somebody.", parent=content_id("Another.")),
+        Persona("Another.", parent=content_id("Somebody.")),
+    )
+    population = Population([first, second])
+    assert population.origin_of(first) == second.id
+    assert population.origins.total() == 2
 
 
 @pytest.mark.parametrize("hops", [1, 3, 6])
@@ -156,7 +198,7 @@ def test_a_society_comes_within_two_of_its_limit_where_a_third_of_the_relations_
     limit: int, hops: int
 ) -> None:
     rng = random.Random(limit + hops)
-    population = Population(seeds(limit // (hops + 1)))
+    population = Population(seeds(limit // 2))
     for hop in range(1, hops + 1):
         asked = plan_hop(population, hop=hop, hops=hops, limit=limit, fan_out=4, rng=rng)
         news = [[(p, Persona(f"{p.id} child{n}", hop=hop)) for n in range(4)] for p in asked]
@@ -174,10 +216,10 @@ def test_without_a_limit_the_whole_frontier_is_asked_about() -> None:
 def test_people_are_chosen_by_the_seed_and_asked_about_in_order_of_arrival() -> None:
     population = Population(seeds(50))
     first, again, other = (
-        plan_hop(population, hop=1, hops=2, limit=70, fan_out=1, rng=random.Random(seed)) for seed in (1, 1, 2)
+        plan_hop(population, hop=1, hops=2, limit=57, fan_out=1, rng=random.Random(seed)) for seed in (1, 1, 2)
     )
     assert first == again != other
-    assert len(first) == 10
+    assert 7 <= len(first) < 20
     assert first == tuple(p for p in population.alive if p in first)
 
 

@@ -91,7 +91,7 @@ _HOPS = (
         show_default=True,
         help="Whom a hop asks about, where a limit leaves a choice; by novelty the newest come first.",
     ),
-    click.option("--limit", type=int, help="How many people there are to be, at most."),
+    click.option("--limit", type=int, help="Maximum number of people; further texts are used before deeper hops."),
     click.option(
         "--until-novelty",
         type=float,
