@@ -53,8 +53,10 @@ class Character:
         return str(self.sheet["name"])
 
 
-def export_characters(run: Path | str, path: Path | str, form: CharacterFormat) -> int:
-    """Write the accepted sheets of a run to a new file, and return their number.
+def export_characters(run: Path | str, path: Path | str, form: CharacterFormat) -> tuple[int, int]:
+    """Write the accepted sheets of a run to a new file; return how many they are, and how many hooks were left out.
+
+    A hook is left out if the person it leads to has no accepted sheet.
 
     Raises `SetupError` for a run without sheets and for an existing file; `StorageError` if it cannot be written.
     """
@@ -69,7 +71,9 @@ def export_characters(run: Path | str, path: Path | str, form: CharacterFormat) 
     notice = _PROCEDURAL_NOTICE if any(one.is_procedural for one in characters) else _MODEL_NOTICE
     with whole_file(path) as part:
         part.write_text(_WRITERS[form](characters, notice), encoding="utf-8", newline="\n")
-    return len(characters)
+    known = _by_persona(characters)
+    kept = sum(1 for one in characters for _ in _hooks(one, known))
+    return len(characters), sum(len(one.sheet.get("knows", ())) for one in characters) - kept
 
 
 def read_characters(run: Path | str) -> list[Character]:
@@ -99,8 +103,8 @@ def to_json(characters: Sequence[Character], notice: str) -> str:
             **{key: value for key, value in one.sheet.items() if key != "knows"},
             "hooks": [
                 {
-                    "to": other.id if other else None,
-                    "name": other.name if other else None,
+                    "to": other.id,
+                    "name": other.name,
                     **{key: hook[key] for key in ("relation", "kind", "text")},
                 }
                 for hook, other in _hooks(one, known)
@@ -123,7 +127,7 @@ def to_ink(characters: Sequence[Character], notice: str) -> str:
         lines += ["", f"=== {one.id} ===", *_ink_tags(one), _ink(one.sheet["barks"]["greeting"])]
         lines += ["- (talk)", "+ [Who are you?]", f"    {_ink(one.sheet['background'])}", "    -> talk"]
         for hook, other in _hooks(one, known):
-            lines += [f"+ [About {_ink(_called(hook, other))}]", f"    {_ink(hook['text'])}", "    -> talk"]
+            lines += [f"+ [About {_ink(other.name)}]", f"    {_ink(hook['text'])}", "    -> talk"]
         for key, asked in _ASKED.items():
             lines += [f"+ [{asked}]", f"    {_ink(one.sheet['barks'][key])}", "    -> talk"]
         lines += ["+ [Leave]", f"    {_ink(one.sheet['barks']['farewell'])}", "    -> characters"]
@@ -140,7 +144,7 @@ def to_yarn(characters: Sequence[Character], notice: str) -> str:
         lines += ["-> Who are you?", f"    {_NARRATOR}: {_yarn(one.sheet['background'])}", f"    <<jump {one.id}>>"]
         for hook, other in _hooks(one, known):
             lines += [
-                f"-> About {_yarn(_called(hook, other))}",
+                f"-> About {_yarn(other.name)}",
                 f"    {_NARRATOR}: {_yarn(hook['text'])}",
                 f"    <<jump {one.id}>>",
             ]
@@ -171,14 +175,11 @@ def _by_persona(characters: Sequence[Character]) -> dict[str, Character]:
     return {one.persona: one for one in characters}
 
 
-def _hooks(one: Character, known: Mapping[str, Character]) -> Iterator[tuple[Mapping[str, str], Character | None]]:
-    """The hooks of a character, each with the character it leads to; None where that person has no accepted sheet."""
+def _hooks(one: Character, known: Mapping[str, Character]) -> Iterator[tuple[Mapping[str, str], Character]]:
+    """Yield the hooks of a character to the `known` ones, each with the character it leads to."""
     for hook in one.sheet.get("knows", ()):
-        yield hook, known.get(hook["persona"])
-
-
-def _called(hook: Mapping[str, str], other: Character | None) -> str:
-    return other.name if other else hook["relation"] or "somebody"
+        if (other := known.get(hook["persona"])) is not None:
+            yield hook, other
 
 
 def _identifier(persona: str, taken: set[str]) -> str:

@@ -6,9 +6,11 @@ Run it as `populace make npc --hub town.duckdb --n 200 --set world=./my_world.md
 
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
@@ -218,6 +220,8 @@ class Npc(Task):
             checks = (*checks, GradedCanon())
         self.actions = (Sheet.of_world(world.canon).configured(checks=checks, world=world.canon),)
         self._closed = world.canon.names
+        #: Ids of the people with a sheet, or asked for one in this round: hooks lead to them only.
+        self._cast = frozenset[str]()
         #: Kept sheets that do not fit the world as it is now, and why; they are rejected and made anew.
         self.misfits = self._review_locked(KeepsToCanon(world))
 
@@ -249,13 +253,23 @@ class Npc(Task):
         return (*super().notices, told)
 
     def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
-        """Whom the round asks: first of all those whose sheets are kept.
+        """Choose whom the round asks: first those whose sheets are kept, then those with the most ties to the cast.
 
-        Raises `SetupError` when one of them is not among the people.
+        Raises `SetupError` when one of the first is not among the people.
         """
         asked = super().active(society, rng)
-        if society.world.step > 1 or not self.locked:
-            return asked
+        cast = {one.id for one in society.residents if one.accepted}
+        if society.world.step == 1 and self.locked:
+            asked = self._with_locked(society, asked)
+            cast |= self.locked.keys()
+        if not any(one.asked for one in asked):
+            first = [one for one in asked if one.id in cast]
+            fresh = [one for one in society.residents if not one.asked and one.id not in cast]
+            asked = [*first, *_best_tied(fresh, len(asked) - len(first), cast)]
+        self._cast = frozenset(cast | {one.id for one in asked})
+        return asked
+
+    def _with_locked(self, society: SocietyView, asked: Sequence[Resident]) -> Sequence[Resident]:
         there = {one.id: one for one in society.residents}
         if missing := [sheet for persona, sheet in self.locked.items() if persona not in there]:
             raise SetupError(
@@ -266,10 +280,10 @@ class Npc(Task):
         return [*kept, *(one for one in asked if one.id not in self.locked)][: max(len(asked), len(kept))]
 
     def observe(self, resident: Resident, observation: Observation, world: World) -> Observation:
-        """Those whom the person knows, and the sheet that is kept, where there is one."""
+        """Show whom the person knows in the cast, and the sheet that is kept, if there is one."""
         observation = super().observe(resident, observation, world)
         graph, seed = resident.model.graph, resident.model.seed
-        ties = {tie.id: tie for tie in reversed(graph.neighbours(resident.id))}
+        ties = {tie.id: tie for tie in reversed(graph.neighbours(resident.id)) if tie.id in self._cast}
         drawn = rng_for(seed, "hooks", resident.id).sample(sorted(ties), min(self.settings.hooks, len(ties)))
         seen = tuple(
             Seen(
@@ -285,14 +299,35 @@ class Npc(Task):
         return replace(observation, neighbours=seen, state=None if resident.asked else self.locked.get(resident.id))
 
     def task(self, resident: Resident, world: World) -> str:
-        """Whether hooks are wanted, and which names may be made up."""
-        has_ties = self.settings.hooks and resident.model.graph.neighbours(resident.id)
+        """Say whether hooks are wanted, and which names may be made up."""
+        known = resident.model.graph.neighbours(resident.id)
+        has_ties = self.settings.hooks and any(tie.id in self._cast for tie in known)
         ties = PROMPT.phrase("ties", "some" if has_ties else "none")
         return f"{ties} {PROMPT.phrase('names', 'closed' if self._closed else 'open')}"
 
     def mind(self) -> Mind | Rule:
         """Generate and check the sheet unless it is kept, and find out whom its hooks lead to."""
         return build_mind((generate_sheet, check, resolve_hooks, keep_sheet))
+
+
+def _best_tied(people: Sequence[Resident], most: int, cast: Collection[str]) -> list[Resident]:
+    """Choose `most` people one by one, each with the most ties to those before and to the `cast`."""
+    around = {one.id: {tie.id for tie in one.model.graph.neighbours(one.id)} for one in people}
+    ties = Counter({one: len(known.intersection(cast)) for one, known in around.items()})
+    # An entry is out of date once its person has more ties; the newest comes first.
+    heap = [(-ties[one.id], -len(around[one.id]), place) for place, one in enumerate(people)]
+    heapify(heap)
+    places = {one.id: place for place, one in enumerate(people)}
+    chosen: dict[str, Resident] = {}
+    while heap and len(chosen) < most:
+        one = people[heappop(heap)[2]]
+        if one.id in chosen:
+            continue
+        chosen[one.id] = one
+        for other in sorted(around[one.id] & places.keys()):
+            ties[other] += 1
+            heappush(heap, (-ties[other], -len(around[other]), places[other]))
+    return list(chosen.values())
 
 
 async def generate_sheet(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:

@@ -2,13 +2,16 @@
 
 import json
 import re
+import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
-from populace.analysis.export.characters import Character, export_characters, to_ink, to_json, to_yarn
+from populace.analysis.export.characters import Character, export_characters, read_characters, to_ink, to_json, to_yarn
 from populace.personas.errors import SetupError
 from populace.scenarios.npc.task import Npc
 from populace.sim.growth.settings import Growth
@@ -78,7 +81,8 @@ def test_json_keeps_every_word_and_says_whom_hooks_lead_to() -> None:
     made = json.loads(to_json(CHARACTERS, "Notice."))
     assert made["synthetic"] is True
     assert [one["name"] for one in made["characters"]] == list(HOSTILE)
-    assert [one["hooks"][0]["to"] for one in made["characters"]] == [None, *(one.id for one in CHARACTERS[:-1])]
+    leads = [[hook["to"] for hook in one["hooks"]] for one in made["characters"]]
+    assert leads == [[], *([one.id] for one in CHARACTERS[:-1])]
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +95,23 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("form", ["npc-json", "ink", "yarn"])
 def test_characters_of_a_run_are_written_once_and_labelled(run: Path, tmp_path: Path, form: Any) -> None:
     path = tmp_path / "characters"
-    assert export_characters(run, path, form) == 5
+    assert export_characters(run, path, form) == (5, 0)
     assert "not a language model" in path.read_text(encoding="utf-8")
     with pytest.raises(SetupError, match="exists already"):
         export_characters(run, path, form)
+
+
+@pytest.mark.parametrize("form", ["npc-json", "ink", "yarn"])
+def test_hooks_to_people_without_an_accepted_sheet_are_left_out_and_counted(
+    run: Path, tmp_path: Path, form: Any
+) -> None:
+    there, path = read_characters(run), tmp_path / "characters"
+    gone = Counter(hook["persona"] for one in there for hook in one.sheet["knows"]).most_common(1)[0][0]
+    shutil.copy(run, copy := tmp_path / "npc.duckdb")
+    with duckdb.connect(str(copy)) as con:
+        con.execute("DELETE FROM emissions WHERE agent = ?", [gone])
+    left = [one for one in there if one.persona != gone]
+    dropped = sum(hook["persona"] == gone for one in left for hook in one.sheet["knows"])
+    assert export_characters(copy, path, form) == (4, dropped)
+    assert gone[:16] not in path.read_text(encoding="utf-8")
+    assert dropped

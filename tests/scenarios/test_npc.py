@@ -72,6 +72,15 @@ def test_hooks_lead_to_people_whom_the_person_knows(made: Made, rows: Rows) -> N
     assert set(hooks) <= ties
 
 
+@pytest.mark.parametrize("people", [12, 24])
+def test_hooks_lead_to_people_who_are_asked_for_a_sheet_too(made: Made, rows: Rows, people: int) -> None:
+    path = made(Npc({"n": 8}), people=people)
+    asked = {agent for (agent,) in rows(path, "SELECT agent FROM outputs")}
+    hooks = rows(path, "SELECT unnest(from_json(payload -> '$.knows', '[\"JSON\"]')) ->> '$.persona' FROM outputs")
+    assert len(hooks) >= 8
+    assert {persona for (persona,) in hooks} <= asked
+
+
 def test_the_world_stands_verbatim_in_front_of_every_request(
     made: Made, rows: Rows, openai_server: OpenAIServer, tmp_path: Path
 ) -> None:

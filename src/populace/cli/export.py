@@ -164,8 +164,10 @@ def _export_characters(paths: tuple[Path, ...], options: dict[str, Any]) -> None
     if len(paths) != 2 or options["mix"] or options["preview"]:
         raise click.UsageError(f"--format {options['form']} writes the characters of one run: give RUN and FILE.")
     run, path = paths
-    number = export_characters(run, path, options["form"])
+    number, dropped = export_characters(run, path, options["form"])
     click.echo(f"{number:,} character{'s' * (number != 1)} are in {str(path)!r} as {options['form']}.")
+    if dropped:
+        click.echo(f"Left out: {dropped:,} hook{'s' * (dropped != 1)} to people without an accepted sheet.")
     with open_made(run) as file:
         if notice := authors_notice(file):
             click.echo(notice, err=True)
