@@ -1,5 +1,5 @@
 from .contamination import Contamination, find_contaminated
-from .coverage import Coverage, Topic, cover_by_words, read_topics
+from .coverage import Coverage, Topic, cover_by_meaning, read_topics
 from .diversity.report import DiversityReport, measure_diversity
 from .funnel import Funnel, read_funnel
 from .questions import Question, QuestionAnswer, answers_of, ask, questions_of
@@ -18,7 +18,7 @@ __all__ = [
     "Topic",
     "answers_of",
     "ask",
-    "cover_by_words",
+    "cover_by_meaning",
     "find_contaminated",
     "measure_diversity",
     "questions_of",

@@ -1,9 +1,7 @@
 """Which topics the outputs of a run reached, and whom to grow for those they did not (the paper's section 5.3).
 
-By words a topic is held by an output with a term of it and further words of terms of its field, as one word says
-little: "opened her arms" is not about war. With an embedding model it is held by meaning, from a cosine on that few
-outputs have with topics mixed from unrelated terms. Either way a topic counts as reached only where more outputs hold
-it than chance explains (`topic_hits`).
+A text holds a topic from a cosine of their vectors on that 1 % of texts of shuffled words reach.
+A topic counts as reached only if more texts hold it than chance explains (`topic_hits`).
 """
 
 from collections import defaultdict
@@ -22,21 +20,18 @@ from ..personas.persona import content_id
 from .diversity.sample import OutputSample, read_sample, vectors_of
 from .page import short_label
 from .table import Queryable, Section
-from .topic_hits import TermIndex, TopicHits, decoy_topics, hits_by_cosine, hits_by_words
+from .topic_hits import TopicHits, hits_by_cosine, shuffle_words
 from .topics import Topic, read_topics
 
-__all__ = ["Coverage", "Topic", "cover_by_words", "read_topics"]
+__all__ = ["Coverage", "Topic", "cover_by_meaning", "read_topics"]
 
-#: Without a cosine: the share of pairs of an output and a mixed topic that reach the one that is taken.
-_BY_CHANCE = 0.002
+#: Without a cosine: the share of texts of shuffled words that reach the one that is taken for a topic.
+_BY_CHANCE = 0.01
 #: People named for each topic that was not reached.
 _NEAREST = 3
 #: Topics not reached that are listed.
 _MOST_GAPS = 20
-#: What the terms of the other topics of a field count, beside those of the topic itself.
-_SIBLING = 0.1
 
-_PEOPLE = "SELECT ordinal, id, text FROM personas WHERE ordinal > $last ORDER BY ordinal LIMIT 5000"
 _IS_HUB = "SELECT NOT EXISTS (FROM information_schema.tables WHERE table_name = 'runs')"
 _IS_GROWN = "SELECT NOT EXISTS (FROM runs WHERE scenario <> 'growth')"
 _DRAWN = """
@@ -54,6 +49,8 @@ class Reached:
     """A topic with the outputs that hold it."""
 
     topic: Topic
+    #: The least cosine of an output that holds it.
+    cosine: float
     #: Outputs that hold it, and as many as would by chance.
     outputs: int
     expected: float
@@ -97,10 +94,9 @@ class Coverage:
     topics: Sequence[Reached]
     #: Topics reached, with the 95 % interval.
     reached: tuple[float, float, float]
-    #: The embedding model; None where words decided.
-    model: str | None
-    #: Words of a field that an output has to hold, or the least cosine.
-    threshold: float
+    model: str
+    #: The least cosine of a text and a topic that it holds, if it was given; else each topic has its own.
+    threshold: float | None
     #: This file and others, compared at one number of outputs; empty without others.
     compared: Sequence[ComparedCoverage] = ()
 
@@ -118,11 +114,12 @@ class Covered:
     run: Queryable
     sample: OutputSample
     hits: TopicHits
-    #: Cosines of each text and topic, and of each person of `people` and topic; None where words decided.
-    alike: Matrix | None = None
-    near: Matrix | None = None
-    people: Sequence[tuple[str, str]] = ()
-    cosine: float = 0.0
+    #: Cosines of each text and topic, and of each person of `people` and topic; None without vectors of people.
+    alike: Matrix
+    near: Matrix | None
+    people: Sequence[tuple[str, str]]
+    #: By topic the least cosine of a text that holds it.
+    cosine: Matrix
 
 
 def read_covered(file: Queryable, *, n: int, kind: str | None = None) -> OutputSample:
@@ -139,36 +136,9 @@ def read_covered(file: Queryable, *, n: int, kind: str | None = None) -> OutputS
     return read_sample(file, n=n, kind=kind)
 
 
-def cover_by_words(
-    run: Queryable,
-    topics: Sequence[Topic],
-    *,
-    least: int = 2,
-    kind: str | None = None,
-    n: int = 2_000,
-    beside: Mapping[str, Queryable] | None = None,
-) -> Coverage:
-    """The topics that accepted outputs of a run, or people of a hub, reached by their words, at most `n` of them.
-
-    `least` is the number of words that an output holds of terms of the topic's field, a term of the topic among them.
-    Files `beside` it are compared at one number of outputs. Raises `SetupError` as `read_covered` does.
-    """
-    if least < 2:
-        raise SetupError(
-            f"{parameter('least', least)} would count single words, which stand anywhere by chance; give 2 or more."
-        )
-
-    def covered(name: str, file: Queryable) -> Covered:
-        sample = read_covered(file, n=n, kind=kind)
-        return Covered(name, file, sample, hits_by_words(sample.texts, sample.agents, topics, least=least))
-
-    others = [covered(name, file) for name, file in (beside or {}).items()]
-    return _coverage(covered("", run), topics, others, None, least)
-
-
 def texts_to_embed(topics: Sequence[Topic], sample: OutputSample) -> list[str]:
-    """What `cover_by_meaning` needs vectors of."""
-    return [*(topic.text for topic in (*topics, *decoy_topics(topics))), *sample.embeddable]
+    """Return the texts whose vectors `cover_by_meaning` needs."""
+    return [*(topic.text for topic in topics), *shuffle_words(sample.texts), *sample.embeddable]
 
 
 def cover_by_meaning(
@@ -182,25 +152,27 @@ def cover_by_meaning(
 ) -> Coverage:
     """The topics that texts of a sample reached by their vectors; others `beside` it are compared by one cosine.
 
-    The cosine is that which two of 1,000 pairs of an output and a mixed topic reach, unless `threshold` is given.
+    The cosine of a topic is that which 1 % of texts of shuffled words reach, unless `threshold` is given.
     Raises `SetupError` where a file lacks vectors.
     """
-    first = _covered_by_meaning("", run, topics, sample, model, threshold)
+    given = None if threshold is None else np.full(len(topics), threshold, dtype=np.float32)
+    first = _covered_by_meaning("", run, topics, sample, model, given)
     others = [
         _covered_by_meaning(name, file, topics, some, model, first.cosine)
         for name, (file, some) in (beside or {}).items()
     ]
-    return _coverage(first, topics, others, model, first.cosine)
+    return _coverage(first, topics, others, model, threshold)
 
 
 def _covered_by_meaning(
-    name: str, run: Queryable, topics: Sequence[Topic], sample: OutputSample, model: str, cosine: float | None
+    name: str, run: Queryable, topics: Sequence[Topic], sample: OutputSample, model: str, cosine: Matrix | None
 ) -> Covered:
-    decoys, keys = decoy_topics(topics), [content_id(text) for text in sample.texts]
-    wanted = [content_id(topic.text) for topic in (*topics, *decoys)]
-    vectors = vectors_of(run, {*keys, *sample.agents, *wanted}, model)
+    keys = [content_id(text) for text in sample.texts]
+    wanted = [content_id(topic.text) for topic in topics]
+    shuffled = list(map(content_id, shuffle_words(sample.texts)))
+    vectors = vectors_of(run, {*keys, *sample.agents, *wanted, *shuffled}, model)
     there = [place for place, key in enumerate(keys) if key in vectors]
-    if not there or not all(key in vectors for key in wanted):
+    if not there or not all(key in vectors for key in (*wanted, *shuffled)):
         raise SetupError(
             f"{name or 'The run'} lacks vectors of its outputs or of the topics by model {model!r}; fetch them first."
         )
@@ -208,30 +180,28 @@ def _covered_by_meaning(
     def stacked(some: Iterable[str]) -> Matrix:
         return units(np.array([vectors[key] for key in some], dtype=np.float32)).astype(np.float32)
 
-    about = stacked(wanted)
-    alike = stacked(keys[place] for place in there) @ about.T
-    own, mixed = alike[:, : len(topics)], alike[:, len(topics) :]
+    about = stacked(wanted).T
+    own, chance = stacked(keys[place] for place in there) @ about, stacked(shuffled) @ about
     if cosine is None:
-        cosine = round(float(np.quantile(mixed, 1 - _BY_CHANCE)), 6)
+        cosine = np.quantile(chance, 1 - _BY_CHANCE, axis=0).astype(np.float32)
     kept = replace(
         sample,
         emissions=[sample.emissions[place] for place in there],
         agents=[sample.agents[place] for place in there],
     )
     people = list(dict.fromkeys((a, t) for a, t in zip(sample.agents, sample.personas, strict=True) if a in vectors))
-    near = stacked(agent for agent, _ in people) @ about[: len(topics)].T if people else None
-    hits = hits_by_cosine(own, mixed, kept.agents, cosine=cosine)
+    near = stacked(agent for agent, _ in people) @ about if people else None
+    hits = hits_by_cosine(own, chance, kept.agents, cosine=cosine)
     return Covered(name, run, kept, hits, own, near, people, cosine)
 
 
 def _coverage(
-    first: Covered, topics: Sequence[Topic], others: Sequence[Covered], model: str | None, threshold: float
+    first: Covered, topics: Sequence[Topic], others: Sequence[Covered], model: str, threshold: float | None
 ) -> Coverage:
     hits, found = first.hits, first.hits.reached
     gaps = np.flatnonzero(~found).tolist()
-    people = _nearest_by_words(first.run, topics, gaps) if first.alike is None else _nearest(first, gaps)
-    order = first.hits.held if first.alike is None else np.where(first.hits.held, first.alike, -np.inf)
-    example = order.argmax(axis=0)
+    people = _nearest(first, gaps)
+    example = np.where(hits.held, first.alike, -np.inf).argmax(axis=0)
     counts, expected = hits.counts.tolist(), hits.expected.tolist()
     return Coverage(
         len(hits),
@@ -240,6 +210,7 @@ def _coverage(
         [
             Reached(
                 topic,
+                round(float(first.cosine[n]), 3),
                 counts[n],
                 round(expected[n], 2),
                 bool(found[n]),
@@ -282,23 +253,6 @@ def _nearest(first: Covered, gaps: Sequence[int]) -> dict[int, list[tuple[str, s
     if first.near is None:
         return {}
     return {gap: [first.people[int(p)] for p in np.argsort(-first.near[:, gap])[:_NEAREST]] for gap in gaps}
-
-
-def _nearest_by_words(run: Queryable, topics: Sequence[Topic], gaps: Sequence[int]) -> dict[int, list[tuple[str, str]]]:
-    """For each gap the people whose descriptions hold most words of its terms, and then of those of its field."""
-    index, best = TermIndex(topics), defaultdict[int, list[tuple[float, str]]](list)
-    last = 0
-    while gaps and (rows := run.query(_PEOPLE, {"last": last}).rows):
-        held = index.held(*index.read([text for *_, text in rows]), len(rows))
-        own, field = (held @ index.of_topics).toarray(), (held @ index.of_fields).toarray()[:, index.fields]
-        scores = own + _SIBLING * (field - own)
-        for gap in gaps:
-            nearest = np.argsort(-scores[:, gap], kind="stable")[:_NEAREST]
-            some = [(float(scores[place, gap]), rows[place][2]) for place in nearest.tolist() if scores[place, gap] > 0]
-            # The first of equals stays: the order is that of their arrival.
-            best[gap] = sorted([*best[gap], *some], key=lambda one: -one[0])[:_NEAREST]
-        last = rows[-1][0]
-    return {gap: [(content_id(text), text) for _, text in found] for gap, found in best.items()}
 
 
 def write_seeds(gaps: Iterable[Reached], path: Path) -> int:
@@ -370,17 +324,11 @@ def _with_interval(numbers: tuple[float, float, float]) -> str:
 
 def notes_on_coverage(found: Coverage) -> Iterator[str]:
     """What has to be known of the numbers, in sentences."""
-    if found.model is None:
-        yield (
-            f"By words: a text holds a topic with a term of it and {found.threshold:g} words of terms of its field; "
-            "chance is texts of the same words, drawn at random. At most 5 % of reached topics are there by chance. "
-            "Short texts seldom hold two such words; --embeddings finds more."
-        )
-    else:
-        yield (
-            f"By {found.model}: a text holds a topic from a cosine of {found.threshold:.3f} on; chance is how many "
-            "have it with topics mixed from unrelated terms. At most 5 % of the reached topics are there by chance."
-        )
+    cosine = f"of {found.threshold:g}" if found.threshold is not None else "that 1 % of texts of shuffled words reach"
+    yield (
+        f"By {found.model}: a text holds a topic from a cosine {cosine}; chance is how many texts of the same words in "
+        "random order have it. At most 5 % of the reached topics are there by chance."
+    )
     if found.compared:
         yield (
             "The share unseen (Good-Turing) is that of topics not seen among what texts are about, at most, as chance "

@@ -170,7 +170,7 @@ def plan_hop(
     # Whoever knows nobody is asked about too, as long as each can bring one person: societies need ties.
     needed = max(math.ceil(_relations_for(missing, population) / fan_out), min(alone, missing))
     drawn = ordered(rng.sample(people, len(people)))
-    fresh = [p for p in drawn if p.hop == hop - 1 or not population.is_source(p.id)]
+    fresh = tuple(p for p in drawn if p.hop == hop - 1 or not population.is_source(p.id))
     if not fresh and (hop == hops or not has_frontier):
         fresh = drawn
     chosen = {p.id for p in _spread(fresh, needed, population, limit=limit, fan_out=fan_out)}

@@ -43,7 +43,7 @@ PROMISED = {
     """,
     "analysis": """
         Contamination Coverage DiversityReport Funnel Question QuestionAnswer Summary Topic answers_of ask
-        cover_by_words find_contaminated measure_diversity questions_of read_funnel read_topics render_csv
+        cover_by_meaning find_contaminated measure_diversity questions_of read_funnel read_topics render_csv
         render_json render_table summarise write_report
     """,
     "analysis.export": """

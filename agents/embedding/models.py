@@ -3,10 +3,12 @@
     openai:MODEL      any OpenAI-compatible endpoint (OPENAI_API_KEY, OPENAI_BASE_URL or a base URL)
     openai:MODEL@512  the same, asked for vectors of 512 numbers, which only some models can give
     gguf:PATH         a model file, served by llama.cpp in a process of our own (extra `local`)
+    wordllama         averaged word vectors of 256 numbers, in this process and offline (extra `wordllama`)
 
-There is no stand-in: without an embedding model nothing pretends to be one.
+There is no built-in generator: without an embedding model nothing pretends to be one.
 """
 
+import asyncio
 import os
 import re
 from collections.abc import Sequence
@@ -24,6 +26,7 @@ from .vectors import VectorReply, VectorSource, as_vector
 
 #: A model with the dimensions that its vectors are to have.
 _SIZED = re.compile(r"(.+)@([1-9][0-9]{0,4})")
+_WORDLLAMA = "wordllama"
 #: Seconds for a call of a model on this machine: it may have to be loaded first.
 _LOCAL_PATIENCE = 1800.0
 
@@ -68,9 +71,11 @@ def open_embedder(model: str | Embeddings, *, base_url: str | None = None, timeo
         return _openai(model, served.strip(), (base_url or os.environ.get("OPENAI_BASE_URL", "")).strip(), timeout)
     if provider == "gguf" and served.strip():
         return _gguf(model, served.strip())
+    if model == _WORDLLAMA:
+        return EmbeddingHandle(model, _WordLlama(), at_once=1, patience=_LOCAL_PATIENCE)
     raise SetupError(
-        f"There is no embedding model named {model!r}; write openai:MODEL, with MODEL as the endpoint calls it, or "
-        "gguf:PATH, with the path of a model's GGUF file."
+        f"There is no embedding model named {model!r}; write wordllama, openai:MODEL, with MODEL as the endpoint calls "
+        "it, or gguf:PATH, with the path of a model's GGUF file."
     )
 
 
@@ -101,7 +106,7 @@ def named_embedder(
 
 def check_embeddings_priced(limits: Limits, prices: Prices | None, model: EmbeddingHandle) -> None:
     """Raise `SetupError` for a cap on money where the price of the embedding model is not known."""
-    if limits.max_cost is not None and prices is None:
+    if limits.max_cost is not None and prices is None and model.name != _WORDLLAMA:
         raise SetupError(
             f"The cost is to stay below {limits.max_cost:g} dollars, but the price of embedding model {model.name} is "
             f"not known; give {parameter('embeddings_prices')} in dollars for a million tokens (0 for a server of "
@@ -169,3 +174,28 @@ class _Own:
         close = getattr(self._embeddings, "aclose", None)
         if close is not None:
             await close()
+
+
+class _WordLlama:
+    """WordLlama's vectors (MIT); the weights are in its wheel, so nothing is downloaded."""
+
+    def __init__(self) -> None:
+        """Raises `SetupError` if the package is not installed."""
+        try:
+            import wordllama
+        except ImportError:
+            raise SetupError("wordllama is not installed; install it with: pip install 'populace[wordllama]'") from None
+        package = Path(wordllama.__file__).parent
+        self._model = wordllama.WordLlama.load(disable_download=True, cache_dir=package)
+
+    async def vectors(self, texts: Sequence[str]) -> VectorReply:
+        # A text without words has a vector of zeros, which is none.
+        encodable = [text.encode("utf-8", "replace").decode() for text in texts]
+        found = await asyncio.to_thread(self._model.embed, encodable)
+        return VectorReply([as_vector(vector) if vector.any() else None for vector in found])
+
+    def adapt(self, fault: RequestError) -> bool:
+        return False
+
+    async def aclose(self) -> None:
+        """Keep the model: it holds no connection."""

@@ -1,3 +1,4 @@
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from importlib.util import find_spec
@@ -21,7 +22,7 @@ from tiny_gguf import write_tiny_gguf
 
 from populace.agents.embedding.client import Batching, Snippet
 from populace.agents.embedding.embedder import Embedded, Embedder
-from populace.agents.embedding.models import EmbeddingHandle, open_embedder
+from populace.agents.embedding.models import EmbeddingHandle, check_embeddings_priced, open_embedder
 from populace.agents.embedding.openai import LeanOpenAIEmbeddings
 from populace.agents.embedding.vectors import text_hash
 from populace.agents.gateway.budget import Prices, known_prices
@@ -359,3 +360,19 @@ async def test_a_gguf_file_gives_vectors_of_texts_of_any_length(opened: Open, tm
     embedder = opened(f"gguf:{write_tiny_gguf(tmp_path / 'tiny.gguf')}")
     embedded = await embedder.embed(texts, STEP)
     assert (embedded.matrix(texts).shape, embedded.cut) == ((3, 64), 1)
+
+
+async def test_wordllama_gives_vectors_in_this_process_and_none_for_a_text_without_words() -> None:
+    handle = open_embedder("wordllama")
+    reply = await handle.source.vectors(["A baker of bread.", "", "half a pair \ud800", "Someone bakes bread."])
+    baker, empty, odd, bakes = reply.vectors
+    assert (len(baker), empty, handle.endpoint) == (256, None, None)
+    assert odd is not None
+    assert baker @ bakes > 0.5 * np.linalg.norm(baker) * np.linalg.norm(bakes)
+    check_embeddings_priced(Limits(max_cost=1), None, handle)
+
+
+def test_wordllama_that_is_not_installed_is_named_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wordllama", None)
+    with pytest.raises(SetupError, match=r"pip install 'populace\[wordllama\]'"):
+        open_embedder("wordllama")

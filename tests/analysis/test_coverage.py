@@ -1,5 +1,6 @@
 """Topics that outputs reached, and whom to grow for the others."""
 
+import asyncio
 import json
 import random
 from collections.abc import Sequence
@@ -9,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from openai_vectors import vector_of
 
+from populace.agents.embedding.models import open_embedder
 from populace.analysis.coverage import (
+    Coverage,
     Topic,
     cover_by_meaning,
-    cover_by_words,
     describe_coverage,
     notes_on_coverage,
     read_covered,
@@ -23,7 +24,8 @@ from populace.analysis.coverage import (
     write_seeds,
 )
 from populace.analysis.table import render_table
-from populace.analysis.topic_hits import TopicHits, hits_by_words
+from populace.analysis.topic_hits import TopicHits, hits_by_cosine, shuffle_words
+from populace.personas.dedup.vectors import units
 from populace.personas.errors import SetupError, SourceError
 from populace.personas.persona import content_id
 from populace.personas.sources.sources import read_passages
@@ -78,104 +80,117 @@ def test_what_is_no_taxonomy_is_refused(tmp_path: Path, name: str, text: str, wo
 
 @pytest.fixture
 def run(make_run: Any) -> Any:
-    """Twelve outputs of three people, four of them about baking."""
+    """Forty outputs of three people, ten of them about baking."""
     run = make_run(upto="header")
-    for number, text in enumerate(["A baker of rye bread.", "A cook, cooking soups.", "A ferryman on the rivers."], 1):
+    people = ["A baker of rye bread.", "A cook, cooking soups.", "A ferryman on the rivers."]
+    for number, text in enumerate(people, 1):
         run.fill("personas", [[content_id(text), number, text, "text", 0, None, "en", None, None, "m", None]])
-    outputs = ["How warm must my rye ovens be for bread?", "What is the time in Lima now?", "Where does he live today?"]
-    for number, text in enumerate(outputs * 4, 1):
-        agent = content_id("A baker of rye bread.")
+    outputs = [f"How warm must my oven be for {n} loaves of rye bread?" for n in range(10)]
+    outputs += [f"What is the time in Lima now, {n} hours after the call from my aunt?" for n in range(15)]
+    outputs += [f"Where does number {n} of the singers live today, and who feeds the parrot?" for n in range(15)]
+    for number, text in enumerate(outputs, 1):
+        agent = content_id(people[number % 3])
         run.fill("emissions", [[number, 1, agent, "instruction", text, "{}", False, "m", "p@1"]])
     return run
 
 
-def test_a_topic_is_reached_by_outputs_that_hold_several_words_of_its_field(run: Any) -> None:
-    found = cover_by_words(run, [BAKING, COOKING, RIVERS])
-    assert [(one.outputs, one.is_reached, one.example) for one in found.topics] == [
-        (4, True, 1), (0, False, None), (0, False, None)
-    ]  # fmt: skip
-    assert (found.outputs, found.accepted, found.placed) == (12, 12, 4)
-    assert found.topics[0].expected < 0.1
+def vectors(texts: Sequence[str]) -> Any:
+    return np.stack(asyncio.run(open_embedder("wordllama").source.vectors(texts)).vectors)  # type: ignore[arg-type]
+
+
+def cover(file: Any, topics: Sequence[Topic], *, n: int = 2_000, beside: Any = None, **options: Any) -> Coverage:
+    samples = [(one, read_covered(one, n=n)) for one in (file, *([beside] if beside else []))]
+    for one, sample in samples:
+        texts = list(dict.fromkeys(texts_to_embed(topics, sample)))
+        rows = [[content_id(t), "wordllama", v.tolist(), "c"] for t, v in zip(texts, vectors(texts), strict=True)]
+        one.fill("vectors", rows)
+    others = {"other": samples[1]} if beside else None
+    return cover_by_meaning(file, topics, samples[0][1], "wordllama", beside=others, **options)
+
+
+def test_a_topic_is_reached_by_outputs_that_are_near_to_it(run: Any) -> None:
+    found = cover(run, [BAKING, COOKING, RIVERS])
+    baking = found.topics[0]
+    assert (baking.outputs, baking.is_reached) == (10, True)
+    assert baking.example in range(1, 11)
+    assert (found.outputs, found.accepted, found.placed) == (40, 40, 10)
     assert paths([gap.topic for gap in found.gaps]) == ["Food / Cooking", "Nature / Rivers"]
-    assert cover_by_words(run, [BAKING], least=4).topics[0].outputs == 0
-    with pytest.raises(SetupError, match="would count single words"):
-        cover_by_words(run, [BAKING], least=1)
+    assert "A ferryman on the rivers." in [text for _, text in found.gaps[1].people]
 
 
 def test_rejected_outputs_reach_nothing(run: Any) -> None:
     run.fill("checks", [[1, "leak", "failed", "Because.", None, 1]])
-    assert cover_by_words(run, [BAKING]).topics[0].outputs == 3
+    assert cover(run, [BAKING]).topics[0].outputs == 9
 
 
 def test_people_of_a_hub_are_covered_too_and_stand_beside_a_run(run: Any, make_run: Any) -> None:
     hub = make_run(upto="header")
     hub.connection.execute("DELETE FROM jobs")
-    people = [f"Baker {n} bakes bread in a rye oven." for n in range(9)] + [f"Clerk {n} of a town." for n in range(15)]
+    people = [f"Baker {n} bakes bread in a rye oven." for n in range(9)]
+    people += [f"Clerk {n} of a town hall, who stamps papers and hums." for n in range(15)]
     for number, text in enumerate(people, 1):
         hub.fill("personas", [[content_id(text), number, text, "text", 0, None, "en", None, None, "m", None]])
     assert len(read_covered(hub, n=20)) == 20
     with pytest.raises(SetupError, match="A hub holds people, not outputs of the kind 'poem'"):
         read_covered(hub, n=20, kind="poem")
-    found = cover_by_words(hub, [BAKING, COOKING], beside={"other": run})
+    found = cover(hub, [BAKING, RIVERS], beside=run)
     assert [one.is_reached for one in found.topics] == [True, False]
     this, other = found.compared
-    assert (this.file, this.of, this.more, other.file, other.outputs, other.closed) == ("", 12, None, "other", 12, 0)
+    assert (this.file, this.of, this.more, other.file, other.outputs, other.closed) == ("", 24, None, "other", 40, 0)
     assert other.more is not None
     assert other.more[1] <= other.more[0] <= other.more[2]
-    assert "Compared at 12 texts each" in [*describe_coverage(found)][-1].title
+    assert "Compared at 24 texts each" in [*describe_coverage(found)][-1].title
 
 
-@pytest.mark.parametrize(
-    ("text", "topic"),
-    [
-        ("She opened her arms and smiled at the soldier's child.", Topic(("History", "War"), ("War", "arm", "army"))),
-        ("原来如此，孩子们都在操场上。", Topic(("科学", "物理"), ("物理", "原子"))),
-        ("Training began after the plan.", Topic(("Health", "Exercise"), ("Exercise", "training plan"))),
-    ],
-)
-def test_single_words_and_scattered_ones_hold_no_topic(text: str, topic: Topic) -> None:
-    assert not hits_by_words([text], ["a"], [topic], least=2).held.any()
-    assert hits_by_words([f"{', '.join(topic.terms)}."], ["a"], [topic], least=2).held.all()
+def test_shuffled_texts_have_the_words_and_lengths_of_the_texts() -> None:
+    texts = ["one two three", "four", "", "five six"]
+    made = shuffle_words(texts)
+    assert len(made) == 2_000
+    assert made == shuffle_words(texts)
+    assert sorted(" ".join(made[:3]).split()) == sorted(" ".join(texts).split())
+    assert [len(one.split()) for one in made[:3]] == [3, 1, 2]
+    assert shuffle_words(["", " "]) == []
 
 
-def random_texts(rng: random.Random, count: int, *, planted: dict[str, int] | None = None) -> list[str]:
-    """Texts of 40 words, a quarter of them words of the taxonomy that ships; `planted` phrases stand in so many."""
-    terms = sorted({word for topic in read_topics() for term in topic.terms for word in term.split()})
-    fill = [f"word{n}" for n in range(500)]
-    texts = [
-        " ".join(rng.choice(terms) if rng.random() < 0.25 else rng.choice(fill) for _ in range(40))
-        for _ in range(count)
-    ]
-    for phrase, number in (planted or {}).items():
-        for place in rng.sample(range(count), number):
-            texts[place] += f" {phrase}"
-    return texts
+WHO = "a young woman|an old man|a single father|a widow|a quiet student|a cheerful pensioner|a newcomer|a village elder"
+WORK = """night nurse on a children's ward|retired welder who mends bicycles|trainee pastry cook|lorry driver at borders
+midwife in the mountains|teacher of mathematics who plays chess|beekeeper with forty hives|interpreter in court
+goalkeeper of a women's side|organist who tunes pianos|tax adviser to fishermen|coast guard officer who paints storms
+apprentice tailor of wedding dresses|shepherd with a degree in philosophy|programmer of traffic lights
+geologist after groundwater|priest of a shrinking parish|soldier home from a mission|astronomer of faint stars
+landlord of eleven flats|guide through ruined temples|chemist testing water|librarian who mends maps|potter
+psychologist in a prison|councillor fighting for a pool|botanist who breeds wheat|bank clerk who spots forged notes
+novelist writing about a plague|pharmacist in a war zone|historian of sunken ships|translator of love poems"""
+HABIT = """keeps a diary nobody may read|sends half the wages home|distrusts anything with a screen|has a vote
+laughs at bad weather|is learning to swim at fifty|argues with the radio|collects bus tickets|sleeps four hours a night
+grows tomatoes on the balcony|once won a lottery and gave it away|never missed a Sunday market"""
 
 
-def test_random_words_reach_topics_as_seldom_as_stated_and_planted_topics_are_found() -> None:
-    """Where no topic is there, some is found in 5 % of corpora at most (Benjamini-Hochberg)."""
-    rng, topics = random.Random(20), read_topics()
-    found = 0
-    for _ in range(40):
-        hits = hits_by_words(random_texts(rng, 60), ["p"] * 60, topics, least=2)
-        assert hits.held.any()
-        found += bool(hits.reached.any())
-    assert found <= 5  # of 40; more has a probability of 1.4 % at a rate of 5 %
-    planted = {"the velocity and energy of the magnet": 30, "a soup and a stew with sauce": 30}
-    hits = hits_by_words(random_texts(rng, 60, planted=planted), ["p"] * 60, topics, least=2)
-    names = [topic.path[1] for topic, is_there in zip(topics, hits.reached, strict=True) if is_there]
-    assert {"Physics", "Cooking"} <= set(names)
-    assert len(names) <= 4
+def lively_people(count: int, seed: int) -> list[str]:
+    rng = random.Random(seed)
+    who, work, habit = (text.replace("\n", "|").split("|") for text in (WHO, WORK, HABIT))
+    return [f"{rng.choice(who)}, {rng.choice(work)}, who {rng.choice(habit)}." for _ in range(count)]
 
 
-def test_a_topic_that_all_texts_are_about_is_reached() -> None:
-    texts = [
-        f"Bake {n} loaves of bread, with flour and yeast in the dough, in an oven of {n}0 degrees." for n in range(60)
-    ]
-    topics = read_topics()
-    hits = hits_by_words(texts, ["p"] * 60, topics, least=2)
-    names = [topic.path[1] for topic, is_there in zip(topics, hits.reached, strict=True) if is_there]
-    assert names == ["Baking"]
+def wordllama_hits(texts: Sequence[str], own: Sequence[str]) -> tuple[TopicHits, float]:
+    """Hits of texts by WordLlama, where chance is that of shuffled `own` texts; with the share of chance pairs."""
+    about = units(vectors([topic.text for topic in read_topics()])).T
+    alike, chance = units(vectors(texts)) @ about, units(vectors(shuffle_words(own))) @ about
+    alike, chance = alike.astype(np.float32), chance.astype(np.float32)
+    cosine = np.quantile(chance, 0.99, axis=0).astype(np.float32)
+    return hits_by_cosine(alike, chance, texts, cosine=cosine), float((chance >= cosine).mean())
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_real_people_reach_topics_by_wordllama_and_shuffled_ones_none(seed: int) -> None:
+    people = lively_people(400, seed)
+    found, rate = wordllama_hits(people, people)
+    assert found.reached.sum() >= 5
+    assert rate == pytest.approx(0.01, rel=0.05)
+    rng, words = random.Random(seed), " ".join(people).split()
+    rng.shuffle(words)
+    shuffled = [" ".join(words[n : n + 14]) for n in range(0, len(words), 14)]
+    assert not wordllama_hits(shuffled, people)[0].reached.any()
 
 
 def drawn_hits(rng: np.random.Generator, rates: Any, count: int) -> TopicHits:
@@ -211,35 +226,22 @@ def test_fewer_texts_reach_fewer_topics_and_the_unseen_share_is_about_right() ->
     assert TopicHits(np.zeros((3, 2), dtype=bool), np.arange(3), np.zeros(2, dtype=np.int64), 300).unseen is None
 
 
-def test_for_a_gap_the_people_who_know_it_come_before_those_of_its_field(run: Any) -> None:
-    cooking, rivers = cover_by_words(run, [BAKING, COOKING, RIVERS]).gaps
-    assert [text for _, text in cooking.people] == ["A cook, cooking soups.", "A baker of rye bread."]
-    assert [text for _, text in rivers.people] == ["A ferryman on the rivers."]
-    assert cooking.people[0][0] == content_id("A cook, cooking soups.")
-
-
-def test_with_vectors_a_topic_is_reached_by_meaning(run: Any) -> None:
-    topics, sample = [BAKING, RIVERS], read_covered(run, n=12)
+def test_a_cosine_can_be_given_and_a_file_is_compared_with_itself(run: Any) -> None:
+    topics, sample = [BAKING, RIVERS], read_covered(run, n=40)
     with pytest.raises(SetupError, match="lacks vectors"):
-        cover_by_meaning(run, topics, sample, "openai:m")
-    for text in dict.fromkeys(texts_to_embed(topics, sample)):
-        run.fill("vectors", [[content_id(text), "openai:m", vector_of(text).tolist(), "c"]])
-    # The stand-in for a model gives a text's vector by its words.
-    found = cover_by_meaning(run, topics, sample, "openai:m", threshold=0.25)
-    assert found.topics[0].outputs > 0
-    strict = cover_by_meaning(run, topics, sample, "openai:m", threshold=1)
+        cover_by_meaning(run, topics, sample, "wordllama")
+    strict = cover(run, topics, threshold=1)
     assert [topic.outputs for topic in strict.topics] == [0, 0]
-    gap = strict.gaps[1]
-    assert [text for _, text in gap.people] == ["A baker of rye bread."]
-    own = cover_by_meaning(run, topics, sample, "openai:m", beside={"again": (run, sample)})
-    assert 0 < own.threshold < 1
+    own = cover_by_meaning(run, topics, sample, "wordllama", beside={"again": (run, sample)})
+    assert (strict.threshold, own.threshold) == (1, None)
+    assert all(0 < one.cosine < 1 for one in own.topics)
     assert own.compared[1].more is not None
     assert own.compared[1].more[0] == 0
-    assert "mixed from unrelated terms" in next(notes_on_coverage(own))
+    assert "1 % of texts of shuffled words" in next(notes_on_coverage(own))
 
 
 def test_seeds_are_texts_that_growth_reads(run: Any, tmp_path: Path) -> None:
-    gaps = cover_by_words(run, [BAKING, COOKING, RIVERS]).gaps
+    gaps = cover(run, [BAKING, COOKING, RIVERS]).gaps
     assert write_seeds(gaps, tmp_path / "seeds.jsonl") == 2
     rows = [json.loads(line) for line in (tmp_path / "seeds.jsonl").read_text().splitlines()]
     assert [row["title"] for row in rows] == ["Food / Cooking", "Nature / Rivers"]
@@ -251,15 +253,18 @@ def test_seeds_are_texts_that_growth_reads(run: Any, tmp_path: Path) -> None:
 
 
 def test_coverage_is_told_by_field_with_the_gaps(run: Any) -> None:
-    found = cover_by_words(run, [BAKING, COOKING, RIVERS])
+    found = cover(run, [BAKING, COOKING, RIVERS])
     fields, gaps = describe_coverage(found)
     assert fields.title.startswith("1 of 3 topics (95 % interval ")
-    assert fields.title.endswith(" were reached beyond chance by 4 of 12 texts")
-    assert list(fields.rows) == [("Food", 2, 1, 4, "Baking (4)"), ("Nature", 1, 0, 0, "")]
-    assert gaps.rows[0] == ("Food / Cooking", 0, 0.0, "cook; baker of rye bread")
+    assert fields.title.endswith(" were reached beyond chance by 10 of 40 texts")
+    assert fields.rows[0][:3] == ("Food", 2, 1)
+    assert fields.rows[0][4] == "Baking (10)"
+    assert fields.rows[1][:3] == ("Nature", 1, 0)
+    assert gaps.rows[0][0] == "Food / Cooking"
+    assert "cook" in str(gaps.rows[0][3]).split("; ")
     assert render_table(gaps)
     (note,) = notes_on_coverage(found)
-    assert "drawn at random" in note
+    assert "By wordllama" in note
 
 
 def test_a_taxonomy_that_is_too_large_is_refused(tmp_path: Path) -> None:

@@ -64,7 +64,8 @@ def test_what_the_vectors_would_take_is_estimated_and_nobody_asked(
         said = ask(command[0], run_file, *command[1:], *given, "--embeddings-price", 2)
         assert said.code == 0, said
         assert "Requests were counted over" in said.out
-        ask(command[0], run_file, *command[1:], "--estimate").complains(2, "nothing to estimate")
+        words = "model is needed" if command == ("coverage",) else "nothing to estimate"
+        ask(command[0], run_file, *command[1:], "--estimate").complains(2, words)
     assert openai_server.calls == 0
 
 
@@ -96,20 +97,24 @@ def test_the_funnel_is_told_drawn_and_given_as_json(ask: Ask, run_file: Path, fo
 def test_topics_that_were_not_reached_are_named_with_people_and_seeds(
     ask: Ask, run_file: Path, folder: Path, openai_server: OpenAIServer
 ) -> None:
-    said = ask("coverage", run_file, "--seeds", "gaps.jsonl")
+    ask("coverage", run_file).complains(2, "an embedding model is needed; add --embeddings wordllama")
+    local = ("--embeddings", "wordllama")
+    said = ask("coverage", run_file, "--seeds", "gaps.jsonl", *local)
     assert said.code == 0, said
     assert "were reached beyond chance by" in said.out
-    assert "By words: a text holds a topic with a term of it and 2 words" in said.out
+    assert "By wordllama: a text holds a topic from a cosine that 1 % of texts" in said.out
     assert "grow people from them: `populace grow gaps.jsonl`" in said.out
     assert (folder / "gaps.jsonl").read_text().startswith('{"title":')
     Path("topics.txt").write_text("Food / Baking: bread, oven\n")
     given = ("coverage", run_file, "--topics", "topics.txt", "--json")
-    assert [one["topic"]["path"] for one in json.loads(ask(*given).out)["topics"]] == [["Food", "Baking"]]
+    assert [one["topic"]["path"] for one in json.loads(ask(*given, *local).out)["topics"]] == [["Food", "Baking"]]
     found = json.loads(ask(*given, "--embeddings", "openai:m", "--embeddings-url", openai_server.base_url).out)
     assert found["model"] == "openai:m"
-    assert found["threshold"] > 0
+    assert found["topics"][0]["cosine"] > 0
     shutil.copy(run_file, "other.duckdb")
-    assert "Compared at" in ask("coverage", run_file, "--beside", "other.duckdb").out
-    ask("coverage", run_file, "--seeds", "gaps.jsonl").complains(2, "'gaps.jsonl' exists and is not written over")
-    ask("coverage", run_file, "--kind", "poem").complains(2, "no outputs of the kind 'poem'")
-    ask("coverage", run_file, "--topics", "gone.json").complains(2, "There is no file gone.json")
+    assert "Compared at" in ask("coverage", run_file, "--beside", "other.duckdb", *local).out
+    ask("coverage", run_file, "--seeds", "gaps.jsonl", *local).complains(
+        2, "'gaps.jsonl' exists and is not written over"
+    )
+    ask("coverage", run_file, "--kind", "poem", *local).complains(2, "no outputs of the kind 'poem'")
+    ask("coverage", run_file, "--topics", "gone.json", *local).complains(2, "There is no file gone.json")

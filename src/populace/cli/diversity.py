@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 _EMBEDDINGS = (
-    click.option("--embeddings", metavar="MODEL", help="Compare by meaning with this model: openai:NAME, gguf:PATH."),
+    click.option(
+        "--embeddings", metavar="MODEL", help="Compare by meaning with this model: wordllama, openai:NAME, gguf:PATH."
+    ),
     click.option("--embeddings-url", metavar="URL", help="Its endpoint.  [default: OPENAI_BASE_URL]"),
     click.option("--embeddings-price", metavar="IN", type=float, help="Dollars for a million of its tokens."),
     click.option("--estimate", is_flag=True, help="Only say what the vectors would take."),
@@ -196,7 +198,6 @@ def funnel(run_path: Path, picture: Path | None, as_json: bool) -> None:
 @click.command()
 @click.argument("run_path", type=_PATH, metavar="FILE")
 @click.option("--topics", type=_PATH, metavar="FILE", help="The taxonomy.  [default: a small one that ships]")
-@click.option("--least", type=int, default=2, show_default=True, help="Words of a field that an output has to hold.")
 @click.option("--kind", help="Only outputs of this kind.  [default: of all kinds]")
 @click.option("--beside", type=_PATH, metavar="FILE", multiple=True, help="Compare with this file; repeatable.")
 @click.option("--seeds", type=_PATH, metavar="FILE", help="Write texts for `populace grow`, one a topic not reached.")
@@ -205,14 +206,13 @@ def funnel(run_path: Path, picture: Path | None, as_json: bool) -> None:
 @click.option(
     "--cosine",
     type=click.FloatRange(0, 1, min_open=True),
-    help="With --embeddings: least cosine of topic and output.  [default: found by mixed topics]",
+    help="Least cosine of topic and output.  [default: that of 1 % of texts of shuffled words]",
 )
 @click.option("--n", type=click.IntRange(1, 20_000), default=2_000, show_default=True, help="Texts looked at, at most.")
 @shared_option
 def coverage(
     run_path: Path,
     topics: Path | None,
-    least: int,
     kind: str | None,
     beside: tuple[Path, ...],
     seeds: Path | None,
@@ -230,7 +230,6 @@ def coverage(
     """
     from populace.analysis.coverage import (
         cover_by_meaning,
-        cover_by_words,
         describe_coverage,
         notes_on_coverage,
         read_covered,
@@ -240,25 +239,24 @@ def coverage(
     )
     from populace.sim.runfile.reader import open_hub_or_run
 
-    check_estimated(options)
     known, model = read_topics(topics), options["embeddings"]
+    if model is None:
+        raise click.UsageError(
+            "Topics are found by meaning, so an embedding model is needed; add --embeddings wordllama (small, on this "
+            "machine; pip install 'populace[wordllama]') or another one, as openai:NAME."
+        )
     with ExitStack() as stack:
         files = {path: stack.enter_context(open_hub_or_run(path)) for path in (run_path, *beside)}
         notice = authors_notice(files[run_path])
-        if model is None:
-            others = {str(path): file for path, file in files.items() if path != run_path}
-            found = cover_by_words(files[run_path], known, least=least, kind=kind, n=n, beside=others)
-        else:
-            samples = {path: read_covered(file, n=n, kind=kind) for path, file in files.items()}
-    if model is not None:
-        for path, sample in samples.items():
-            if not fetch_vectors(path, texts_to_embed(known, sample), options):
-                return
-        with ExitStack() as stack:
-            pairs = {path: (stack.enter_context(open_hub_or_run(path)), one) for path, one in samples.items()}
-            compared = {str(path): pair for path, pair in pairs.items() if path != run_path}
-            run, sample = pairs[run_path]
-            found = cover_by_meaning(run, known, sample, model, threshold=cosine, beside=compared)
+        samples = {path: read_covered(file, n=n, kind=kind) for path, file in files.items()}
+    for path, sample in samples.items():
+        if not fetch_vectors(path, texts_to_embed(known, sample), options):
+            return
+    with ExitStack() as stack:
+        pairs = {path: (stack.enter_context(open_hub_or_run(path)), one) for path, one in samples.items()}
+        compared = {str(path): pair for path, pair in pairs.items() if path != run_path}
+        run, sample = pairs[run_path]
+        found = cover_by_meaning(run, known, sample, model, threshold=cosine, beside=compared)
     show_result(found, describe_coverage(found), as_json=as_json)
     for note in notes_on_coverage(found):
         click.echo(note, err=as_json)
