@@ -151,11 +151,11 @@ def _polya(post: Post, reader: Resident, society: SocietyView) -> float:
 
 
 class Urn(RuleScenario):
-    """Two write; those who come one by one reply to the post that the feed shows them."""
+    """Two write; those who come one by one see both posts, and reply to the one that the feed shows first."""
 
     name = "urn"
     actions = (Publish,)
-    channels = (Feed(ranking=_polya, shown=1, steps=_URN), Square(shown=1))
+    channels = (Feed(ranking=_polya, shown=2, steps=_URN), Square(shown=1))
 
     def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
         """Both writers, then a reader of each copy in each step."""
@@ -163,23 +163,23 @@ class Urn(RuleScenario):
         return [one for one in society.residents if place_of(one.persona.text) % _URN in now]
 
     def rule(self, seen: Observation, rng: random.Random) -> Publish:
-        """Reply to what the feed shows; write where it shows nothing."""
+        """Reply to what the feed shows first; write if it shows nothing."""
         shown = [one.key for one in seen.posts if one.channel == "feed"]
         return Publish(kind="publish", reply_to=shown[0] if shown else None)
 
 
 def polya_urn(trial: Trial) -> Iterator[Measured]:
-    """Shown by 1 + its replies, a post has each number of all replies with the same chance (Eggenberger, Polya)."""
+    """Shown first by 1 + its replies, a post has each number of replies with the same chance (Eggenberger, Polya)."""
     copies = 60 * trial.times
     run = trial.run(Urn(), society_of(copies * _URN), steps=_READERS + 1)
     copy = {agent: (n - 1) // _URN for agent, n in run.sql("SELECT agent, ordinal FROM agents").rows}
     shown = run.sql(
         "SELECT e.agent, p.agent, p.post, r.reply_to FROM exposures AS e JOIN posts AS p USING (post) "
-        "JOIN posts AS r ON r.agent = e.agent AND r.step = e.step WHERE e.channel = 'feed'"
+        "JOIN posts AS r ON r.agent = e.agent AND r.step = e.step WHERE e.channel = 'feed' AND e.place = 1"
     ).rows
     wrong = sum(copy[reader] != copy[writer] or post != reply for reader, writer, post, reply in shown)
-    yield Measured("posts shown that rank behind another, or of which no reply came", 0, wrong)
-    yield Measured("posts shown in the feed", copies * _READERS, len(shown))
+    yield Measured("posts shown first that rank behind another, or of which no reply came", 0, wrong)
+    yield Measured("posts shown first in the feed", copies * _READERS, len(shown))
     first = dict(run.sql("SELECT agent, post FROM posts WHERE reply_to IS NULL ORDER BY agent DESC").rows)
     posts = {copy[agent]: post for agent, post in sorted(first.items())}
     replies = Counter(post for _, _, post, _ in shown)

@@ -160,6 +160,7 @@ def levers(trial: Trial) -> Iterator[Measured]:
             own |= found.shown[step, place].keys()
             wrong["secrets"] += len(set(_WORD.findall(str(text))) - own)
             wrong["near"] += {*seen[: len(speakers)]} != speakers or not {*seen} <= {*near} | speakers
+            wrong["near"] += len(seen) != len({*seen})
             wrong["near"] += found.known[step, place] != len(others) + len(speakers)
             wrong["told"] += " ".join(text.get("now", "").split()) != f"It is step {step}. {state}"
             is_told = place in t.GIFTED and t.GIFT <= step < t.GIFT + 2

@@ -1,7 +1,7 @@
 """Runs and growth in one call: what `import populace` gives beside its classes."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
@@ -14,6 +14,7 @@ from .notebook import default_progress
 from .personas.database import is_made
 from .personas.errors import SetupError, parameter
 from .personas.files import remove_database
+from .personas.inputs import nearest
 from .scenarios.catalog import find_scenario, find_task, load_experiment
 from .sim.config import RunConfig
 from .sim.engine import Progress
@@ -168,6 +169,7 @@ def make(
 
     All other options of `run` can be given by name. Raises what `run` raises.
     """
+    _check_names("make", options, {*signature(make).parameters, *signature(run).parameters} - {"scenario", "options"})
     own = {"n": n, "per_persona": per_persona, "prompting": prompting, "against": tuple(map(str, against))}
     found, script = find_task(task) if isinstance(task, str) else (task, None)
     given = own | dict(settings or {})
@@ -276,6 +278,8 @@ def grow(
     after the earlier ones it grows on from what is there. `open_hub` opens what comes of it.
     Raises `SetupError` for what cannot be grown, and `RunError` when growing fails.
     """
+    known = signature(grow).parameters.keys() | Growth.model_fields.keys()
+    _check_names("grow", growth, known - {"sources", "seeds", "growth"}, {"limit": "agents"})
     wanted = Growth.unlimited(sources=tuple(map(str, sources)) or None, hub=people, agents=agents, hops=hops, **growth)
     path, asked = Path(hub), _SharedOptions.given(locals())
     if not is_made(path):
@@ -284,6 +288,16 @@ def grow(
     if not again.is_more and (stored := _StoredRun.read(path).run).status == "finished":
         return FinishedRun(path, stored.event_hash or "", "It was grown already, so nothing was asked.")
     return asked.resumed(path, GrowthOnly).run()
+
+
+def _check_names(
+    function: str, given: Iterable[str], known: Iterable[str], meant: Mapping[str, str] | None = None
+) -> None:
+    """Raise `SetupError` for a parameter that the function does not have; `meant` has names for wrong ones."""
+    for name in set(given) - set(known):
+        hint = (meant or {}).get(name)
+        hint = f" (did you mean {hint!r}?)" if hint else nearest(name, known)
+        raise SetupError(f"{function}() has no parameter {name!r}{hint}.")
 
 
 def _society(**given: Any) -> Society | FinishedRun:

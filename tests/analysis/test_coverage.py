@@ -175,8 +175,7 @@ def lively_people(count: int, seed: int) -> list[str]:
 def wordllama_hits(texts: Sequence[str], own: Sequence[str]) -> tuple[TopicHits, float]:
     """Hits of texts by WordLlama, where chance is that of shuffled `own` texts; with the share of chance pairs."""
     about = units(vectors([topic.text for topic in read_topics()])).T
-    alike, chance = units(vectors(texts)) @ about, units(vectors(shuffle_words(own))) @ about
-    alike, chance = alike.astype(np.float32), chance.astype(np.float32)
+    alike, chance = ((units(vectors(some)) @ about).astype(np.float32) for some in (texts, shuffle_words(own)))
     cosine = np.quantile(chance, 0.99, axis=0).astype(np.float32)
     return hits_by_cosine(alike, chance, texts, cosine=cosine), float((chance >= cosine).mean())
 

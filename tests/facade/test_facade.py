@@ -272,3 +272,20 @@ def test_a_notebook_shows_a_line_that_is_updated(monkeypatch: pytest.MonkeyPatch
     progress.ended()
     assert shown[0] == "<code>Step &lt;1&gt;: 0 of 2</code>"
     assert shown[-1].startswith("<code>Step &lt;1&gt;: 1 in ")
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda hub: populace.grow(hub=hub, limit=2),
+            r"^grow\(\) has no parameter 'limit' \(did you mean 'agents'\?\)",
+        ),
+        (lambda hub: populace.grow(hub=hub, sede=2), r"grow\(\) has no parameter 'sede' \(did you mean 'seed'"),
+        (lambda hub: populace.make("instruction", 2, setings={}), r"make\(\) has no parameter 'setings' .*'settings'"),
+    ],
+)
+def test_an_unknown_parameter_is_named_with_the_nearest_known_one(tmp_path: Path, call: Any, words: str) -> None:
+    with pytest.raises(SetupError, match=words):
+        call(tmp_path / "people.duckdb")
+    assert not (tmp_path / "people.duckdb").exists()

@@ -223,6 +223,10 @@ def reversed_feed(kept: Any, self: Any, resident: Any, posts: Any, channel: Any)
     return kept(self, resident, posts, channel)[::-1]
 
 
+def reversed_posts(shown: Any) -> Any:
+    return tuple(replace(post, key=f"p{place}") for place, post in enumerate(shown[::-1], start=1))
+
+
 def add_without_replies(kept: Any, self: Any, row: Any) -> None:
     kept(self, replace(row, reply_to=None))
 
@@ -324,6 +328,11 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "always the first neighbours": (
         around(observe, "sampled", lambda kept, rng, things, count: list(things[:count])), "levers", "first half"
     ),
+    "neighbours drawn with replacement": (
+        around(observe, "sampled", lambda kept, rng, things, count: [rng.choice(things) for _ in range(count)]),
+        "levers",
+        "others than the ties say",
+    ),
     "the same neighbours in each step": (
         seed_without(2, module=observe, name="rng_for", only="observe"), "levers", "shown again"
     ),
@@ -354,6 +363,11 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     ),
     "one cluster": (around(archetypes.Archetypes, "_prepare", one_cluster), "archetypes", "another cluster"),
     "the last post first": (around(channels.PostBoard, "_scored", reversed_feed), "polya-urn", "rank behind"),
+    "shown posts in reverse": (
+        around(channels.PostBoard, "shown_to", lambda kept, *args: reversed_posts(kept(*args))),
+        "polya-urn",
+        "variance",
+    ),
     "replies that do not count": (around(channels.PostBoard, "_add", add_without_replies), "polya-urn", "variance"),
     "an order that depends on who is there": (around(step.StepPhase, "_ordered", shuffled), "locality", "before news"),
     "chances that depend on who is there": (
