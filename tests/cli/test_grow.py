@@ -89,7 +89,7 @@ def test_kinds_may_be_called_by_other_names(ask: Ask, texts: str) -> None:
 
 
 def test_it_says_where_people_are_who_were_born_in_another_hop(ask: Ask, texts: str) -> None:
-    said = ask("grow", "--hub", "town.duckdb", "--hops", 2, "--fan-out", 1, "--limit", 24, "-v", texts)
+    said = ask("grow", "--hub", "town.duckdb", "--hops", 2, "--fan-out", 1, "--limit", 60, "-v", texts)
     with open_run(Path("town.duckdb")) as run:
         counts = run.query("SELECT hop, count(*) FROM personas GROUP BY hop ORDER BY hop").rows
     sentence = "By relations between them and a text: " + ", ".join(f"{number} with {hop}" for hop, number in counts)
