@@ -365,7 +365,7 @@ async def test_a_gguf_file_gives_vectors_of_texts_of_any_length(opened: Open, tm
 async def test_wordllama_gives_vectors_in_this_process_and_none_for_a_text_without_words() -> None:
     handle = open_embedder("wordllama")
     reply = await handle.source.vectors(["A baker of bread.", "", "half a pair \ud800", "Someone bakes bread."])
-    baker, empty, odd, bakes = (cast(Any, vector) for vector in reply.vectors)
+    baker, empty, odd, bakes = (cast("Any", vector) for vector in reply.vectors)
     assert (len(baker), empty, handle.endpoint) == (256, None, None)
     assert odd is not None
     assert baker @ bakes > 0.5 * np.linalg.norm(baker) * np.linalg.norm(bakes)
