@@ -7,10 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from importlib import import_module
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -51,41 +48,3 @@ def deferred(modules: Sequence[str]) -> Iterator[None]:
     finally:
         for name in stubs:
             del sys.modules[name]
-
-
-class _PandasFinder:
-    """Hides pandas from Arrow at first, and lets Arrow look again as soon as pandas is imported."""
-
-    def __init__(self) -> None:
-        self.hides = True
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        if name != "pandas":
-            return None
-        if self.hides:
-            raise ModuleNotFoundError("No module named 'pandas'", name=name)
-        sys.meta_path.remove(self)
-        spec = find_spec(name)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def exec_module(module: ModuleType) -> None:
-                execute(module)
-                _arrow().array([], "int8").to_pandas()
-
-            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec
-
-
-@cache
-def prepare_arrow() -> None:
-    """Make Arrow's first conversion, which imports pandas where it is installed (.3 s): here only if others have it."""
-    finder = _PandasFinder()
-    if threading.active_count() == 1 and "pandas" not in sys.modules:
-        sys.meta_path.insert(0, finder)
-    _arrow().array([])
-    finder.hides = False
-
-
-def _arrow() -> Any:
-    return import_module("pyarrow")

@@ -1,19 +1,20 @@
 """One statement of SQL that only reads, asked of an open database; its answer as rows, frames or an HTML table."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from html import escape
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 import duckdb
-import pyarrow as pa
+from arro3.core import ChunkedArray, RecordBatch, Schema, Table
 
+from .arrow import engine, make_array, read_stream
 from .database import said
 from .errors import SetupError
+from .hub.queries import quote_name
 from .persona import legible
 from .user_sql import TOO_LARGE, QueryLimit, check_query, run_query
 
@@ -39,8 +40,12 @@ class Tabular(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def arrow(self) -> pa.Table:
-        """The rows as an Arrow table; columns of one name are numbered."""
+    def table(self) -> Table:
+        """The rows as columns that Arrow libraries take (`__arrow_c_stream__`); those of one name are numbered."""
+
+    def arrow(self) -> Any:
+        """The rows as a table of pyarrow. Raises `SetupError` when pyarrow is not installed."""
+        return _import("pyarrow").table(self.table())
 
     def df(self) -> Any:
         """The rows as a pandas data frame, decimals and sums as numbers that pandas calculates with.
@@ -48,15 +53,12 @@ class Tabular(ABC):
         Raises `SetupError` when pandas is not installed.
         """
         _import("pandas")
-        table = self.arrow()
-        for place, column in enumerate(table.columns):
-            if pa.types.is_decimal(column.type):
-                table = table.set_column(place, table.column_names[place], _native(column))
-        return table.to_pandas()
+        with engine(answer=self.table()) as con:
+            return con.sql("FROM answer").project(", ".join(_native(con))).df()
 
     def pl(self) -> Any:
         """The rows as a polars data frame. Raises `SetupError` when polars is not installed."""
-        return _import("polars").from_arrow(self.arrow())
+        return _import("polars").DataFrame(self.table())
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +69,15 @@ class Result(Tabular):
     columns: tuple[str, ...]
     types: tuple[str, ...]
     rows: list[tuple[Any, ...]]
-    _table: pa.Table | None = field(default=None, compare=False, repr=False)
+    _table: Table | None = field(default=None, compare=False, repr=False)
 
-    def arrow(self) -> pa.Table:
-        """The answer as an Arrow table; columns of one name are numbered."""
+    def table(self) -> Table:
+        """The answer as columns; those of one name are numbered."""
         names = list(_distinct(self.columns))
         if self._table is not None:
             return self._table.rename_columns(names)
         columns = list(zip(*self.rows, strict=True)) or [()] * len(names)
-        return pa.table([pa.array(column) for column in columns], names=names)
+        return Table.from_arrays([make_array(column) for column in columns], names=names)
 
     def _repr_html_(self) -> str:
         """The first rows as a table, for a notebook."""
@@ -101,11 +103,12 @@ class Query:
 
     columns: tuple[str, ...]
     types: tuple[str, ...]
-    batches: pa.RecordBatchReader
+    batches: Iterable[RecordBatch]
+    schema: Schema
     #: How large the answer may be; None for any size.
     most_bytes: int | None = None
 
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
+    def __iter__(self) -> Iterator[RecordBatch]:
         """The answer, batch by batch. Raises `QueryError` when the query fails on the way, or gives too much."""
         size = 0
         try:
@@ -117,12 +120,12 @@ class Query:
                         f"or for fewer columns."
                     )
                 yield batch
-        except (duckdb.Error, pa.ArrowException, OSError) as error:
+        except duckdb.Error as error:
             raise QueryError(_sentence(error)) from error
 
     def result(self) -> Result:
         """The whole answer. Raises `QueryError` when the query fails on the way."""
-        table = pa.Table.from_batches(self, schema=self.batches.schema)
+        table = Table.from_batches(list(self), schema=self.schema)
         columns = [
             _values(column, name, type_)
             for column, name, type_ in zip(table.columns, self.columns, self.types, strict=True)
@@ -140,7 +143,7 @@ def ask(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params = (), *, mos
         relation = cursor.sql(sql, params=params or None)
         columns, types = tuple(relation.columns), tuple(map(str, relation.types))
         _check_types(columns, types)
-        return Query(columns, types, relation.to_arrow_reader(10_000), most_bytes)
+        return Query(columns, types, *read_stream(relation), most_bytes)
     except SetupError as error:
         raise QueryError(str(error)) from error
     except duckdb.Error as error:
@@ -159,13 +162,16 @@ def answer(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params, limit: Q
         raise QueryError(str(error)) from error
 
 
-def _native(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if column.type.scale == 0:
-        try:
-            return column.cast(pa.int64())
-        except pa.ArrowInvalid:
-            pass  # beyond 64 bits
-    return column.cast(pa.float64())
+def _native(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """Select each column of `answer`: decimals as whole numbers where all fit, else as doubles."""
+    for name, type_, *_ in con.execute("DESCRIBE answer").fetchall():
+        column = quote_name(name)
+        if not type_.startswith("DECIMAL"):
+            yield column
+            continue
+        whole = f"count(*) FILTER ({column} IS NOT NULL AND TRY_CAST({column} AS BIGINT) IS NULL) = 0"
+        fits = type_.endswith(",0)") and con.execute(f"SELECT {whole} FROM answer").fetchall() == [(True,)]  # noqa: S608
+        yield f"{column}::{'BIGINT' if fits else 'DOUBLE'} AS {column}"
 
 
 def _import(library: str) -> ModuleType:
@@ -173,7 +179,7 @@ def _import(library: str) -> ModuleType:
         return import_module(library)
     except ModuleNotFoundError as error:
         raise SetupError(
-            f"{library} is not installed: `pip install {library}`, or take the answer as `.arrow()` or `.rows`."
+            f"{library} is not installed: `pip install {library}`, or take the answer as `.rows`."
         ) from error
 
 
@@ -200,21 +206,16 @@ def _check_types(columns: Sequence[str], types: Sequence[str]) -> None:
             raise QueryError(f"Column {name!r} is of type {type_}, which cannot be handed out; cast it to VARCHAR.")
 
 
-def _values(column: pa.ChunkedArray, name: str, type_: str) -> list[Any]:
-    # Python's datetime ends at microseconds.
-    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
-        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+def _values(column: ChunkedArray, name: str, type_: str) -> list[Any]:
+    if "INTERVAL" in type_:
+        with engine(answer=Table.from_arrays([column], names=["value"])) as con:
+            return [value for (value,) in con.execute("FROM answer").fetchall()]
     try:
         values = column.to_pylist()
     except (OverflowError, ValueError) as error:
         raise QueryError(f"Column {name!r} holds a {type_} out of Python's range; cast it to VARCHAR.") from error
+    if type_.startswith(("DATE", "TIMESTAMP")) and values.count(None) != column.null_count:  # infinity is None, too
+        raise QueryError(f"Column {name!r} holds a {type_} out of Python's range; cast it to VARCHAR.")
     if type_ in _WHOLE:
         return [None if value is None else int(value) for value in values]
-    if type_ == "INTERVAL":
-        return [None if value is None else _timedelta(value) for value in values]
     return list(values)
-
-
-def _timedelta(interval: pa.MonthDayNano) -> timedelta:
-    # A month counts 30 days, as DuckDB itself has it when it hands out an interval.
-    return timedelta(days=30 * interval.months + interval.days, microseconds=interval.nanoseconds // 1000)

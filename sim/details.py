@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
+from ..personas.arrow import to_rows
 from ..personas.dedup import NearDuplicates
 from ..personas.persona import Persona
 from ..personas.profiles.profile import ATTRIBUTES, AttributeValue, Evidence, Profile, profile_of_columns
@@ -15,7 +16,7 @@ from .runfile.rows import Row
 from .runfile.society_rows import WeightRow
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from arro3.core import Table
 
 #: How each table of a hub is read; of several rows that somebody was imported with, the first counts.
 _QUERIES = {
@@ -37,7 +38,7 @@ class StoredTables(Protocol):
         """The answer to a query."""
         ...
 
-    def table(self, sql: str) -> "pa.Table":
+    def table(self, sql: str) -> "Table":
         """The same as an Arrow table."""
         ...
 
@@ -110,20 +111,20 @@ class KnownPeople:
         return None if match is None else match.key
 
 
-def _read(file: StoredTables) -> dict[str, "pa.Table"]:
+def _read(file: StoredTables) -> dict[str, "Table"]:
     there = {name for (name,) in file.query("SELECT table_name FROM duckdb_tables()")}
     tables = {name: file.table(query) for name, query in _QUERIES.items() if name in there}
     return {name: table.combine_chunks() for name, table in tables.items() if table.num_rows}
 
 
-def _places(table: "pa.Table | None") -> dict[str, int]:
+def _places(table: "Table | None") -> dict[str, int]:
     """The row of each person."""
     return {} if table is None else {persona: place for place, persona in enumerate(table["persona"].to_pylist())}
 
 
-def _row(table: "pa.Table | None", places: Mapping[str, int], persona: str) -> dict[str, Any] | None:
+def _row(table: "Table | None", places: Mapping[str, int], persona: str) -> dict[str, Any] | None:
     place = places.get(persona)
-    return None if place is None or table is None else table.slice(place, 1).to_pylist()[0]
+    return None if place is None or table is None else to_rows(table.slice(place, 1))[0]
 
 
 def _profile(row: Mapping[str, Any]) -> Profile:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import numpy as np
 import orjson
-import pyarrow as pa
 from langchain_core.embeddings import Embeddings
 
 from ..agents.embedding.embedder import Lost
@@ -156,9 +155,7 @@ def without_text_vector(path: Path | str, model: str, texts: Iterable[str]) -> l
 
 
 def _keep_texts(texts: Sequence[str], con: duckdb.DuckDBPyConnection, job: int) -> None:
-    rows = pa.table(
-        {"job": [job] * len(texts), "ordinal": range(1, len(texts) + 1), "item": pa.array(texts, pa.string())}
-    )
+    rows = {"job": [job] * len(texts), "ordinal": range(1, len(texts) + 1), "item": texts}
     with registered(con, rows, "embedded_texts"):
         con.execute(_KEEP_ITEMS)
 

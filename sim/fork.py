@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import duckdb
 import orjson
+from arro3.core import RecordBatchReader
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from ..agents.endpoint.models import ModelHandle, open_model
@@ -21,6 +22,7 @@ from ..agents.gateway.limits import Limits
 from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.files import remove_database
 from ..personas.hub.details import read_details, write_details
+from ..personas.hub.queries import registered
 from ..personas.rules.pseudonyms import copy_key
 from .config import GivenModel
 from .engine import Progress
@@ -390,6 +392,5 @@ def _keep_answers(new: duckdb.DuckDBPyConnection, old: duckdb.DuckDBPyConnection
 
 def _insert(new: duckdb.DuckDBPyConnection, table: str, old: duckdb.DuckDBPyConnection, sql: str, at: int) -> None:
     params = {"at": at} if "$at" in sql else None
-    new.register("found", old.sql(sql, params=params).to_arrow_reader(_BATCH))
-    new.execute(f"INSERT INTO {table} BY NAME FROM found")
-    new.unregister("found")
+    with registered(new, RecordBatchReader.from_arrow(old.sql(sql, params=params)), "found"):
+        new.execute(f"INSERT INTO {table} BY NAME FROM found")

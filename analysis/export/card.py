@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import pyarrow as pa
 
 from ...personas.rules.languages import detect_languages
 from ..contamination import told_comparisons
@@ -97,7 +96,7 @@ class Card:
         self._plan, self._target, self._tally = plan, target, tally
         self._sample = [text for n, source in enumerate(plan.sources) for text in _sampled(source, plan.kinds[n])]
         self._licences = {str(licence): n for (licence,), n in tally.by("licence").items()}
-        self._spoken = Counter(detect_languages(pa.array(self._sample, pa.string())).to_pylist())
+        self._spoken = Counter(detect_languages(self._sample))
         self._procedural = sum(n for (is_so,), n in tally.by("procedural").items() if is_so)
 
     def text(self) -> str:

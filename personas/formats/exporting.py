@@ -10,8 +10,9 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from ..arrow import write_parquet
 from ..errors import SetupError, StorageError, parameter
-from ..files import compression_of, open_compressed, uncompressed_suffix, whole_file
+from ..files import Compression, compression_of, open_compressed, uncompressed_suffix, whole_file
 from ..hub.file import HubFile
 from .columns import Extra
 from .hub_folder import write_hub_folder
@@ -25,7 +26,6 @@ from .row_files import (
     write_csv,
     write_csv_types,
     write_jsonl,
-    write_parquet,
     write_published,
 )
 
@@ -136,7 +136,7 @@ def export_hub(
             write_published(published, part, ending, opened=partial(open_compressed, part, packing))
             licensed = published
         else:
-            report, typed = _write(people, chosen, path, partial(open_compressed, part, packing), notice)
+            report, typed = _write(people, chosen, path, part, packing, notice)
         if chosen in _BARE:
             beside_it = stack.enter_context(_whole(licences_path(path)))
             write_licences(beside_it, licensed.licences(), licensed.rows_of_licences())
@@ -185,9 +185,15 @@ def _people(hub: HubFile, chosen: ExportFormat, *, select: str | None, duplicate
 
 
 def _write(
-    people: ExportedPeople, chosen: ExportFormat, path: Path, opened: Opened, notice: str | None
+    people: ExportedPeople,
+    chosen: ExportFormat,
+    path: Path,
+    part: Path,
+    packing: Compression | None,
+    notice: str | None,
 ) -> tuple[ExportReport, PeopleRows | None]:
     """Write the people themselves; gives the rows too, where they have columns with types."""
+    opened = partial(open_compressed, part, packing)
     beside = () if chosen in _BARE else _beside(people)
     report = ExportReport(path, chosen, people.count, None, 0, None, None, people.unlicensed, beside)
     if chosen in _GRAPHS:
@@ -201,11 +207,11 @@ def _write(
                 file.write(b"".join([orjson.dumps({"persona": text}) + b"\n" for text in texts]))
         return replace(report, left_relations=len(relations_of(people))), None
     rows = PeopleRows(people, types_first=chosen is ExportFormat.JSONL)
-    with opened() as file:
-        if chosen is ExportFormat.PARQUET:
-            metadata = {"populace": orjson.dumps({"format": 1} | ({"notice": notice} if notice else {})).decode()}
-            write_parquet(rows.batches(), file, metadata=metadata)
-        else:
+    if chosen is ExportFormat.PARQUET:
+        metadata = {"populace": orjson.dumps({"format": 1} | ({"notice": notice} if notice else {})).decode()}
+        write_parquet(rows.batches(), part, metadata)
+    else:
+        with opened() as file:
             (write_csv if chosen is ExportFormat.CSV else write_jsonl)(rows.batches(), file)
     return replace(report, as_json=rows.as_json, several=people.several), rows
 
@@ -219,7 +225,7 @@ def _write_relations(
     path = relations_path(report.path)
     part = stack.enter_context(_whole(path))
     packing = None if chosen is ExportFormat.PARQUET else compression_of(path)
-    write_relations(relations, chosen.value, opened=partial(open_compressed, part, packing))
+    write_relations(relations, chosen.value, part, packing)
     return replace(report, relations=number, relations_path=path)
 
 

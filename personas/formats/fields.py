@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import pyarrow as pa
+from arro3.core import Table as Columnar
 
+from ..arrow import table_of
 from ..errors import SourceError
 from ..files import uncompressed_suffix
-from ..hub.queries import table_of
 from .columns import EXTRA_MARKS, FIELDS, SOURCES, Extra, graph_names, original, own_names, unprefixed
 from .options import Columns, Shape
 from .people import licences_path, read_licences
@@ -23,21 +23,15 @@ from .reading import RowError, SkippedRows, parse_json
 from .tables import NodeLink, RowBatch, Table
 
 #: Fields of the person in a row, in addition to the columns read from every table.
-FIELD_SCHEMA = pa.schema(
-    [
-        ("row", pa.int64()),
-        ("was", pa.string()),
-        ("origin", pa.string()),
-        ("hop", pa.int32()),
-        ("parent", pa.string()),
-        ("told_source", pa.string()),
-        ("told_licence", pa.string()),
-        ("model", pa.string()),
-        ("prompt", pa.string()),
-        ("told_revision", pa.string()),
-        ("licences", pa.list_(pa.string())),
-    ]
-)
+FIELD_TYPES = {
+    "row": "BIGINT",
+    "was": "VARCHAR",
+    "origin": "VARCHAR",
+    "hop": "INTEGER",
+    "parent": "VARCHAR",
+    **dict.fromkeys(("told_source", "told_licence", "model", "prompt", "told_revision"), "VARCHAR"),
+    "licences": "VARCHAR[]",
+}
 _ORIGINS = ("text", "persona", "import")
 _WHOLE = {
     *("occupation_group", "education", "openness", "conscientiousness", "extraversion", "agreeableness"),
@@ -69,14 +63,10 @@ class Fields:
     #: By extra, the values of its table's columns, those of its row first.
     extras: dict[Extra, list[tuple[Any, ...]]] = field(default_factory=dict)
 
-    def table(self) -> pa.Table:
-        """The fields, as `FIELD_SCHEMA` has them."""
-        return table_of(self.fields, FIELD_SCHEMA)
-
-    def of(self, extra: Extra) -> pa.Table:
+    def of(self, extra: Extra) -> Columnar:
         """The rows of an extra's table, with the number of the row that each is from as `row`."""
         sources = SOURCES[extra].values()
-        return table_of(self.extras[extra], pa.schema([("row", pa.int64()), *((s, _type(s)) for s in sources)]))
+        return table_of(self.extras[extra], {"row": "BIGINT", **{source: _type(source) for source in sources}})
 
 
 class FieldTable(Table):
@@ -218,7 +208,7 @@ class _Nodes(FieldTable):
         return self._columns
 
     def _taken(self, number: int, place: int, row: dict[str, Any], fields: Fields) -> dict[str, Any]:
-        fields.fields.append((number, str(row["id"]), *(None,) * (len(FIELD_SCHEMA) - 2)))
+        fields.fields.append((number, str(row["id"]), *(None,) * (len(FIELD_TYPES) - 2)))
         return row
 
 
@@ -318,9 +308,9 @@ def _text(value: Any) -> str | None:
     return value.isoformat() if hasattr(value, "isoformat") else orjson.dumps(value).decode()
 
 
-def _type(source: str) -> Any:
+def _type(source: str) -> str:
     if source in _WHOLE:
-        return pa.int64()
+        return "BIGINT"
     if source in _LISTS:
-        return pa.list_(pa.string())
-    return pa.bool_() if source == "only_evident" else pa.string()
+        return "VARCHAR[]"
+    return "BOOLEAN" if source == "only_evident" else "VARCHAR"

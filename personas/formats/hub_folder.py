@@ -14,8 +14,10 @@ from typing import Annotated, Literal
 
 import duckdb
 import orjson
+from arro3.core import RecordBatchReader
 from pydantic import Field, ValidationError
 
+from ..arrow import parquet, write_parquet
 from ..database import CONFIG, make_database, said
 from ..errors import UPGRADE, SetupError, SourceError, StorageError
 from ..files import folder_beside, private_umask
@@ -28,7 +30,6 @@ from ..model import FrozenModel
 MANIFEST = "manifest.json"
 #: The version of the folder's own format.
 _FORMAT = 1
-_ROWS = 10_000
 #: As in every hub.
 _BLOCK = 65_536
 #: Types that Parquet holds as they are, with lists of them; all others go through text.
@@ -167,8 +168,6 @@ def _written(path: Path) -> Iterator[None]:
 
 
 def _write_table(con: duckdb.DuckDBPyConnection, name: str, sql: str, folder: Path) -> _FolderTable:
-    import pyarrow.parquet as pq
-
     file = (
         f"{name}.parquet"
         if re.fullmatch(_FILE, f"{name}.parquet")
@@ -180,12 +179,8 @@ def _write_table(con: duckdb.DuckDBPyConnection, name: str, sql: str, folder: Pa
         for column, kind, *_ in columns
     )
     # In the order of arrival: the first of several rows is the one that counts.
-    reader = con.sql(f"SELECT {selected} FROM {quote_name(name)} ORDER BY rowid").to_arrow_reader(_ROWS)  # noqa: S608
-    rows = 0
-    with pq.ParquetWriter(folder / file, reader.schema, compression="zstd") as writer:
-        for batch in reader:
-            writer.write_batch(batch)
-            rows += batch.num_rows
+    write_parquet(con.sql(f"SELECT {selected} FROM {quote_name(name)} ORDER BY rowid"), folder / file)  # noqa: S608
+    rows = count(con, f"SELECT count(*) FROM {quote_name(name)}")  # noqa: S608
     return _FolderTable(name=name, sql=sql, file=file, rows=rows, sha256=_sha256(folder / file))
 
 
@@ -259,15 +254,11 @@ def _check_file(folder: Path, table: _FolderTable) -> None:
 
 
 def _fill(con: duckdb.DuckDBPyConnection, folder: Path, manifest: _Manifest) -> None:
-    import pyarrow.parquet as pq
-
     for sql in (*manifest.sequences, *(table.sql for table in manifest.tables)):
         con.execute(sql)
     for table in manifest.tables:
-        with pq.ParquetFile(folder / table.file) as file:
-            for batch in file.iter_batches(batch_size=_ROWS * 10):
-                with registered(con, batch, "restored"):
-                    con.execute(f"INSERT INTO {quote_name(table.name)} BY NAME FROM restored")
+        with parquet(folder / table.file) as rows, registered(con, RecordBatchReader.from_arrow(rows), "restored"):
+            con.execute(f"INSERT INTO {quote_name(table.name)} BY NAME FROM restored")
     for sql in (*manifest.indexes, *_in_order(manifest)):
         con.execute(sql)
     for one in manifest.comments:

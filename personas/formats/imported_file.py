@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import duckdb
-import numpy as np
-import pyarrow as pa
+from arro3.core import Table
 
+from ..arrow import set_column, table_of
 from ..hub.file import HubFile
 from ..hub.profiles import write_profiles
 from ..hub.queries import count, registered
@@ -18,7 +18,7 @@ from ..hub.reconcile import reconcile
 from ..hub.verdicts import add_rule_results
 from ..profiles.profile import profile_of_columns
 from .columns import Extra
-from .fields import FIELD_SCHEMA, Fields, FieldTable
+from .fields import FIELD_TYPES, Fields, FieldTable
 from .options import Columns, ImportOptions
 from .reading import Skipped, SkippedRows
 from .repeats import fill_licences, fold_repeats
@@ -57,18 +57,12 @@ _EXTRAS: Mapping[Extra, str] = {
 }
 
 
-def _with_fields(rows: pa.Table, fields: Sequence[Fields]) -> pa.Table:
-    """The rows of a batch with the columns of `FIELD_SCHEMA`; they are null where the file says nothing of a row."""
-    found = pa.concat_tables([one.table() for one in fields]) if fields else FIELD_SCHEMA.empty_table()
-    numbers, wanted = found["row"].to_numpy(), rows["row"].to_numpy()
-    places = np.searchsorted(numbers, wanted)
-    inside = np.minimum(places, max(len(numbers) - 1, 0))
-    is_there = (numbers[inside] == wanted) if len(numbers) else np.zeros(len(wanted), bool)
-    taken = found.take(pa.array(inside if len(numbers) else [], pa.int64(), mask=~is_there if len(numbers) else None))
-    for field in FIELD_SCHEMA:
-        if field.name != "row":
-            column = taken[field.name] if len(numbers) else pa.nulls(rows.num_rows, field.type)
-            rows = rows.append_column(field, column)
+def _with_fields(rows: Table, fields: Sequence[Fields]) -> Table:
+    """Add the columns of `FIELD_TYPES` to the rows of a batch; null where the file says nothing of a row."""
+    said, nothing = {one[0]: one for some in fields for one in some.fields}, (None,) * len(FIELD_TYPES)
+    found = table_of([said.get(number, nothing) for number in rows["row"].to_pylist()], FIELD_TYPES)
+    for name in found.column_names[1:]:
+        rows = set_column(rows, name, found[name])
     return rows
 
 
@@ -244,7 +238,7 @@ def _settings(columns: Columns, options: ImportOptions) -> str:
     return json.dumps(options.settings() | read | composed, sort_keys=True)
 
 
-def _add_profiles(con: duckdb.DuckDBPyConnection, rows: pa.Table) -> None:
+def _add_profiles(con: duckdb.DuckDBPyConnection, rows: Table) -> None:
     """Write what the columns of people say of them as profiles; of rows that are one person, the first."""
     profiles: dict[str, Profile] = {}
     for persona, attributes in zip(rows["id"].to_pylist(), rows["attributes"].to_pylist(), strict=True):

@@ -172,8 +172,8 @@ def _kinds(table: Table, columns: Columns, options: ImportOptions) -> dict[str, 
     if set(table.columns()) <= set(columns.meanings.values()):
         return {}
     parts = prepared(table, columns, options.model_copy(update={"strict": False}), after=0)
-    first = next(parts).rows["attributes"].slice(0, SAMPLE).drop_null()
-    return kinds_of_columns(first.to_pylist())
+    first = next(parts).rows["attributes"].to_pylist()[:SAMPLE]
+    return kinds_of_columns([attributes for attributes in first if attributes is not None])
 
 
 def _check_no_prose(table: Table, composer: RuleComposer) -> None:

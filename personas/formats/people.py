@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from ..arrow import iter_batches
 from ..csv_cells import read_cells, write_csv_rows
 from ..database import said
 from ..errors import SetupError, SourceError
@@ -170,12 +171,12 @@ class ExportedPeople:
 
     def batches(self, first: Sequence[int] = ()) -> Iterator[Any]:
         """The people as Arrow batches of some thousands; `first` are places, from 0, of those who come before all."""
-        yield from self._in_order(first).to_arrow_reader(_ROWS)
+        yield from iter_batches(self._in_order(first), _ROWS)
 
     def attributes(self) -> Iterator[str | None]:
         """The imported columns of each of them as a JSON object."""
-        for batch in self._rows.order("arrival").project("attributes").to_arrow_reader(_ROWS):
-            yield from batch.column(0).to_pylist()
+        for batch in iter_batches(self._rows.order("arrival").project("attributes"), _ROWS):
+            yield from batch["attributes"].to_pylist()
 
     def first_places(self, within: int) -> list[int]:
         """For each own column that is empty for the first `within` people: the place of the first who has it."""
@@ -195,8 +196,8 @@ class ExportedPeople:
 
     def texts(self) -> Iterator[list[str]]:
         """Their descriptions, some thousands at a time."""
-        for batch in self._rows.order("arrival").project("text").to_arrow_reader(_ROWS):
-            yield batch.column(0).to_pylist()
+        for batch in iter_batches(self._rows.order("arrival").project("text"), _ROWS):
+            yield batch["text"].to_pylist()
 
     def number_with(self, extra: Extra) -> int:
         """How many of them have something in that table."""

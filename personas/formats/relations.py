@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
+from ..arrow import iter_batches, table_of, to_rows, write_parquet
 from ..errors import SetupError, SourceError, parameter
-from ..files import COMPRESSIONS, uncompressed_suffix
+from ..files import COMPRESSIONS, Compression, open_compressed, uncompressed_suffix
 from ..hub.file import HubFile, fold_duplicates
-from ..hub.queries import registered, table_of
+from ..hub.queries import registered
 from ..persona import RelationKind, legible
 from .columns import graph_names, prefixed
-from .fields import FieldTable
+from .fields import FIELD_TYPES, FieldTable
 from .imported_file import RENAMED
 from .people import ExportedPeople
 from .reading import Skipped, SkippedRows, json_text, parse_json
-from .row_files import write_csv, write_jsonl, write_parquet
+from .row_files import write_csv, write_jsonl
 from .tables import NodeLink, RowBatch, Table, open_table
 
 #: The columns of the file.
@@ -65,19 +65,23 @@ def relations_of(people: ExportedPeople) -> duckdb.DuckDBPyRelation:
     )
 
 
-def write_relations(relations: duckdb.DuckDBPyRelation, form: str, *, opened: Callable[[], Any]) -> None:
+def write_relations(relations: duckdb.DuckDBPyRelation, form: str, part: Path, packing: Compression | None) -> None:
     """Write relations as rows of `jsonl`, `csv` or `parquet`."""
-    write = {"jsonl": write_jsonl, "csv": write_csv, "parquet": write_parquet}[form]
-    with opened() as file:
-        write(relations.to_arrow_reader(10_000), file)
+    if form == "parquet":
+        write_parquet(relations, part)
+        return
+    with open_compressed(part, packing) as file:
+        (write_jsonl if form == "jsonl" else write_csv)(iter_batches(relations, 10_000), file)
 
 
-_SCHEMA = pa.schema(
-    [
-        *(("place", pa.int64()), ("source", pa.string()), ("target", pa.string())),
-        *(("kind", pa.string()), ("label", pa.string()), ("hop", pa.int32())),
-    ]
-)
+_TYPES = {
+    "place": "BIGINT",
+    "source": "VARCHAR",
+    "target": "VARCHAR",
+    "kind": "VARCHAR",
+    "label": "VARCHAR",
+    "hop": "INTEGER",
+}
 #: What other programs call the label of a tie, in the order in which it is looked for.
 _LABELS = ("label", "relation", "type", "kind", "name")
 _READ = {*RELATION_FIELDS, *_LABELS, "key"}
@@ -187,7 +191,7 @@ def _look_up(hub: HubFile, fields: FieldTable, file: int) -> None:
     hub.con.execute("DELETE FROM exported_renamed WHERE file = ?", [file])
     hub.con.execute(_HERE, {"file": file})
     for batch in fields.take(1 << 62):
-        with registered(hub.con, batch.table(), "read_anew"):
+        with registered(hub.con, table_of(batch.fields, FIELD_TYPES), "read_anew"):
             hub.con.execute(
                 "INSERT INTO exported_renamed SELECT $file, was, persona FROM read_anew AS t "
                 "JOIN imported_here AS i ON i.row = t.row WHERE was IS NOT NULL AND was <> persona",
@@ -201,7 +205,7 @@ def _import(hub: HubFile, path: Path, batches: Iterator[RowBatch]) -> RelationsR
     for batch in batches:
         unread |= dict.fromkeys(name for _, row in batch for name in row if name not in _READ)
         read = [one for number, row in batch if (one := _relation(number, row, tally)) is not None]
-        with registered(con, table_of(read, _SCHEMA), "imported_relations"):
+        with registered(con, table_of(read, _TYPES), "imported_relations"):
             con.execute(_NAMED)
             for (place,) in con.execute(_DANGLING).fetchall():
                 tally.count(_NOBODY, place)
@@ -292,7 +296,7 @@ def write_graph(people: ExportedPeople, form: str, *, opened: Callable[[], Any],
 def _nodes(people: ExportedPeople) -> Iterator[tuple[str, dict[str, Any]]]:
     own = graph_names(people.extras)
     for batch in people.batches():
-        for row in batch.to_pylist():
+        for row in to_rows(batch):
             imported = parse_json(row.pop("attributes", None) or "{}")
             for name in _JSON & row.keys():
                 row[name] = parse_json(row[name]) if row[name] else None

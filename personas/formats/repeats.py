@@ -9,9 +9,9 @@ from typing import Any
 
 import duckdb
 import orjson
-import pyarrow as pa
 
-from ..hub.queries import count, registered, table_of
+from ..arrow import table_of
+from ..hub.queries import count, registered
 from .reading import parse_json
 
 _ROWS = 10_000
@@ -35,18 +35,14 @@ SELECT place, file, "row", persona, attributes, licence, revision, source FROM r
 WHERE starts_with(persona, $digit) ORDER BY file, "row"
 """
 _TAKEN = "SELECT first_file, first_row FROM repeated_rows WHERE file = $file"
-_FOUND = pa.schema(
-    [
-        ("gone", pa.int64()),
-        ("row", pa.int64()),
-        ("kept", pa.int64()),
-        ("first_file", pa.int32()),
-        ("first_row", pa.int64()),
-        ("licence", pa.string()),
-        ("revision", pa.string()),
-        ("source", pa.string()),
-    ]
-)
+_FOUND = {
+    "gone": "BIGINT",
+    "row": "BIGINT",
+    "kept": "BIGINT",
+    "first_file": "INTEGER",
+    "first_row": "BIGINT",
+    **dict.fromkeys(("licence", "revision", "source"), "VARCHAR"),
+}
 #: The statements that fold them. A source with the name of its file is one that was not given.
 _WRITTEN = (
     """UPDATE repeated_rows SET first_file = r.first_file, first_row = r.first_row FROM repeats_found AS r

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import orjson
+from arro3.core import Table as Columnar
 
+from ..arrow import UNFIT, iter_batches, set_column, table_of, to_rows, write_parquet
 from ..csv_cells import write_csv_rows
 from ..errors import SetupError
 from ..files import uncompressed_suffix
@@ -51,41 +53,34 @@ class PeopleRows:
         for batch in self._people.batches(self._first):
             yield self._typed(batch)
 
-    def _typed(self, batch: Any) -> Any:
-        import pyarrow as pa
-
-        place = batch.schema.get_field_index("attributes")
-        own = [(name, batch.column(name)) for name in batch.schema.names if name != "attributes"]
-        rows = [parse_json(text) if text else {} for text in batch.column(place).to_pylist()] if self.imported else []
-        imported = [
-            (column.written, pa.array([column.value(row) for row in rows], type=_arrow_type(column.kind)))
-            for column in self.imported
-        ]
-        names, arrays = zip(*own, *imported, strict=True)
-        return pa.RecordBatch.from_arrays(list(arrays), names=list(names))
+    def _typed(self, batch: Columnar) -> Columnar:
+        texts = batch["attributes"].to_pylist() if self.imported else []
+        rows = [parse_json(text) if text else {} for text in texts]
+        batch = batch.drop_columns(["attributes"])
+        for column in self.imported:
+            batch = set_column(batch, column.written, [column.value(row) for row in rows], _sql_type(column.kind))
+        return batch
 
 
-def _arrow_type(kind: ColumnType) -> Any:
-    """The Arrow type of a column's values; JSON is text."""
-    import pyarrow as pa
-
-    types = {ColumnType.INTEGER: pa.int64(), ColumnType.NUMBER: pa.float64(), ColumnType.BOOLEAN: pa.bool_()}
+def _sql_type(kind: ColumnType) -> str:
+    """Return DuckDB's type of a column's values; JSON is text."""
+    types = {ColumnType.INTEGER: "BIGINT", ColumnType.NUMBER: "DOUBLE", ColumnType.BOOLEAN: "BOOLEAN"}
     if kind.startswith("list of "):
-        return pa.list_(types.get(ColumnType(kind.removeprefix("list of ")), pa.string()))
-    return types.get(kind, pa.string())
+        return types.get(ColumnType(kind.removeprefix("list of ")), "VARCHAR") + "[]"
+    return types.get(kind, "VARCHAR")
 
 
 def write_jsonl(batches: Iterable[Any], file: Any) -> None:
     """Write batches as one object a line, each with every column."""
     for batch in batches:
-        file.write(b"".join([orjson.dumps(row) + b"\n" for row in batch.to_pylist()]))
+        file.write(b"".join([orjson.dumps(row) + b"\n" for row in to_rows(batch)]))
 
 
 def write_csv(batches: Iterable[Any], file: Any) -> None:
     """Write batches as CSV with a header; lists are JSON arrays, and what is not there is an empty cell."""
     for number, batch in enumerate(batches):
         if number == 0:
-            names = batch.schema.names
+            names = batch.column_names
             # Quoted, a mark in a name is not taken for the one that separates columns.
             is_quoted = any(mark in name for name in names for mark in ";\t")
             write_cells([names], file, quoting=csv.QUOTE_ALL if is_quoted else csv.QUOTE_MINIMAL)
@@ -100,12 +95,7 @@ def write_cells(rows: Iterable[Iterable[Any]], file: Any, *, quoting: Literal[0,
 
 
 def _cells(column: Any) -> list[Any]:
-    import pyarrow as pa
-
-    cells: list[Any] = column.to_pylist()
-    if pa.types.is_integer(column.type) or pa.types.is_string(column.type):
-        return cells
-    return [None if value is None else _cell(value) for value in cells]
+    return [value if value is None or type(value) in (int, str) else _cell(value) for value in column.to_pylist()]
 
 
 def _cell(value: Any) -> str:
@@ -135,22 +125,6 @@ def write_csv_types(rows: PeopleRows, name: str, path: Path, notice: str | None)
 
 def _datatype(kind: ColumnType) -> str:
     return "json" if kind.startswith("list of ") else kind.value
-
-
-def write_parquet(batches: Iterable[Any], file: Any, *, metadata: Mapping[str, str] | None = None) -> None:
-    """Write batches as Parquet; `metadata` becomes that of the file."""
-    import pyarrow.parquet as pq
-
-    writer: Any = None
-    try:
-        for batch in batches:
-            if writer is None:
-                schema = batch.schema.with_metadata(dict(metadata) if metadata else None)
-                writer = pq.ParquetWriter(file, schema, compression="zstd")
-            writer.write_batch(batch)
-    finally:
-        if writer is not None:
-            writer.close()
 
 
 _ROWS = 10_000
@@ -239,7 +213,7 @@ class PublishedRows:
     def batches(self) -> Iterator[list[dict[str, Any]]]:
         """The rows in the order of their import, some thousands at a time, each with every column."""
         empty = self._empty()
-        for batch in self._con.sql(_IN_ORDER).to_arrow_reader(_ROWS):
+        for batch in iter_batches(self._con.sql(_IN_ORDER), _ROWS):
             fields = zip(*(column.to_pylist() for column in batch.columns), strict=True)
             yield [empty | self._row(*values) for values in fields]
 
@@ -327,28 +301,27 @@ def _published_cell(value: Any) -> str:
 
 
 def _published_parquet(rows: PublishedRows, part: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    types = {name: _published_type(name, held) for name, held in rows.types.items()}
 
-    schema = pa.schema([(name, _published_type(name, types)) for name, types in rows.types.items()])
-    with pq.ParquetWriter(part, schema, compression="zstd") as writer:
+    def tables() -> Iterator[Columnar]:
+        yield table_of([], types)
         for batch in rows.batches():
             try:
-                writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-            except (pa.ArrowException, OverflowError) as error:
+                yield table_of([tuple(row.values()) for row in batch], types)
+            except UNFIT as error:
                 raise SetupError(f"Parquet cannot hold all values of these rows ({error}); write JSONL.") from error
 
+    write_parquet(tables(), part)
 
-def _published_type(name: str, types: set[str]) -> Any:
-    import pyarrow as pa
 
+def _published_type(name: str, types: set[str]) -> str:
     stated = types - {"NULL"}
     if stated <= {"VARCHAR"}:
-        return pa.string()
+        return "VARCHAR"
     if stated <= {*_WHOLE, "DOUBLE"}:
-        return pa.int64() if stated <= _WHOLE else pa.float64()
+        return "BIGINT" if stated <= _WHOLE else "DOUBLE"
     if stated == {"BOOLEAN"}:
-        return pa.bool_()
+        return "BOOLEAN"
     if stated <= {"['VARCHAR']", "['NULL']"}:
-        return pa.list_(pa.string())
+        return "VARCHAR[]"
     raise SetupError(f"The values of {name!r} are of several types, or nested, which Parquet cannot hold; write JSONL.")

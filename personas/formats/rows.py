@@ -9,11 +9,10 @@ from functools import cache
 from hashlib import blake2b
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
+from arro3.core import Table as Columnar
 
+from ..arrow import set_column, table_of, take
 from ..errors import parameter
-from ..hub.queries import table_of
 from ..hub.redaction import NamesOf, attribute_rows, judged_attributes
 from ..hub.verdicts import rule_result_rows
 from ..inputs import MOST_LEVELS, UNKNOWN_LANGUAGE, is_too_deep
@@ -29,18 +28,12 @@ from .options import Columns, ImportOptions, Shape
 from .reading import Skipped, SkippedRows, json_text
 from .tables import RowBatch, Table
 
-_SCHEMA = pa.schema(
-    [
-        ("place", pa.int32()),
-        ("id", pa.string()),
-        ("row", pa.int64()),
-        ("text", pa.string()),
-        ("language", pa.string()),
-        ("source", pa.string()),
-        ("licence", pa.string()),
-        ("attributes", pa.string()),
-    ]
-)
+_TYPES = {
+    "place": "INTEGER",
+    "id": "VARCHAR",
+    "row": "BIGINT",
+    **dict.fromkeys(("text", "language", "source", "licence", "attributes"), "VARCHAR"),
+}
 
 #: Characters of the other columns of a row, as JSON.
 _MOST_ATTRIBUTES = 1 << 22
@@ -54,7 +47,7 @@ type _ImportedRow = tuple[str, int, str, str | None, str | None, str | None, str
 class Prepared:
     """Some thousands of rows, ready to be written; `place` counts them from 1."""
 
-    rows: pa.Table
+    rows: Columnar
     #: The line or row up to which the file has been read.
     read_to: int
     #: What was left out among them.
@@ -76,22 +69,20 @@ def prepared(table: Table, columns: Columns, options: ImportOptions, *, after: i
     yield Prepared(_arrow([]), after, tally.take())
 
 
-def _arrow(rows: list[_ImportedRow]) -> pa.Table:
-    places = pa.array(range(1, len(rows) + 1), type=pa.int32())
-    return table_of(rows, pa.schema(list(_SCHEMA)[1:])).add_column(0, _SCHEMA.field(0), places)
+def _arrow(rows: list[_ImportedRow]) -> Columnar:
+    return table_of([(place, *row) for place, row in enumerate(rows, 1)], _TYPES)
 
 
-def _with_languages(rows: pa.Table) -> pa.Table:
+def _with_languages(rows: Columnar) -> Columnar:
     """The rows, with the language detected for texts whose language is not stated."""
-    if not rows["language"].null_count:
+    languages = rows["language"].to_pylist()
+    unknown = [place for place, language in enumerate(languages) if language is None]
+    if not unknown:
         return rows
-    texts, languages = rows["text"].combine_chunks(), rows["language"].combine_chunks()
-    if languages.null_count == len(languages):
-        languages = detect_languages(texts)
-    else:
-        mask = languages.is_null()
-        languages = pc.replace_with_mask(languages, mask, detect_languages(texts.filter(mask)))
-    return rows.set_column(rows.schema.get_field_index("language"), "language", languages)
+    texts = rows["text"].to_pylist()
+    for place, language in zip(unknown, detect_languages([texts[place] for place in unknown]), strict=True):
+        languages[place] = language
+    return set_column(rows, "language", languages, "VARCHAR")
 
 
 def _read(batch: RowBatch, reader: "_RowReader", tally: SkippedRows) -> list[_ImportedRow]:
@@ -215,19 +206,18 @@ class _Screen:
         rows, rule_results = self._attributes(texts.part.rows, self._policy, names)
         return replace(texts, part=replace(texts.part, rows=rows), rule_results=(*texts.rule_results, *rule_results))
 
-    def _names(self, rows: pa.Table) -> dict[str, tuple[str, ...]]:
+    def _names(self, rows: Columnar) -> dict[str, tuple[str, ...]]:
         """The names in the record of each person: in the description and in the other columns of all its rows."""
-        texts, attributes = rows["text"].combine_chunks(), rows["attributes"].combine_chunks()
+        texts, attributes, ids = (rows[name].to_pylist() for name in ("text", "attributes", "id"))
         has_names = ColumnKind.NAME in self._kinds.values()
         of_text = range(rows.num_rows) if has_names else rows_to_search(texts)
         of_row = range(rows.num_rows) if has_names else rows_to_search(attributes)
         found: dict[str, tuple[str, ...]] = {}
         for column, places in ((attributes, of_row), (texts, of_text)):
             for place in places:
-                said = column[place].as_py()
+                said = column[place]
                 if said is not None and (names := find_record_names(said, self._kinds)):
-                    persona = rows["id"][place].as_py()
-                    found[persona] = (*found.get(persona, ()), *names)
+                    found[ids[place]] = (*found.get(ids[place], ()), *names)
         return found
 
     def _texts(self, part: Prepared, names: dict[str, tuple[str, ...]]) -> Screened:
@@ -235,9 +225,8 @@ class _Screen:
         places = self._places(part.rows, {place for place, one in enumerate(ids) if one in names})
         if not places:
             return Screened(part)
-        texts = part.rows["text"].take(places).to_pylist()
-        languages = part.rows["language"].take(places).to_pylist()
-        numbers = part.rows["row"].take(places).to_pylist()
+        shown = take(part.rows, places)
+        texts, languages, numbers = (shown[name].to_pylist() for name in ("text", "language", "row"))
         said = [
             rule_result_rows(text, self._judges(tag, names.get(ids[place], ())))
             for place, text, tag in zip(places, texts, languages, strict=True)
@@ -254,25 +243,25 @@ class _Screen:
         judged = Counter((result.rule, result.outcome) for judgement, _ in said for _, result in judgement.rule_results)
         return Screened(_changed(part, changed), rule_results, judged)
 
-    def _places(self, rows: pa.Table, named: set[int]) -> Sequence[int]:
+    def _places(self, rows: Columnar, named: set[int]) -> Sequence[int]:
         """The rows that are shown to judges: all to those of quality, few to the one for personal data."""
         if self._has_quality:
             return list(range(rows.num_rows))
         if self._policy is None:
             return ()
         # A name elsewhere in the record may stand in the text in part, which no quick look finds.
-        return sorted(named.union(rows_to_search(rows["text"].combine_chunks())))
+        return sorted(named.union(rows_to_search(rows["text"])))
 
     def _judges(self, language: str | None, names: Sequence[str]) -> tuple[Judge, ...]:
         personal = (personal_judge(self._policy, self._pseudonyms, names),) if self._policy is not None else ()
         return (_quality(language), *personal) if self._has_quality else personal
 
-    def _attributes(self, rows: pa.Table, policy: Policy, names: NamesOf) -> tuple[pa.Table, list[RuleResultRow]]:
-        column = rows["attributes"].combine_chunks()
+    def _attributes(self, rows: Columnar, policy: Policy, names: NamesOf) -> tuple[Columnar, list[RuleResultRow]]:
+        column = rows["attributes"]
         if column.null_count == len(column):
             return rows, []
         attributes, rule_results, is_changed = column.to_pylist(), list[RuleResultRow](), False
-        ids = rows["id"].to_pylist()
+        ids, numbers = rows["id"].to_pylist(), rows["row"].to_pylist()
         # Of a column of names each value is replaced, so no row may be passed over.
         named = {place for place, persona in enumerate(ids) if persona in names}
         places = range(len(attributes)) if self._is_whole else sorted(named.union(rows_to_search(column)))
@@ -283,9 +272,9 @@ class _Screen:
             of_record = names.get(persona, ())
             now, changes = judged_attributes(was, self._kinds, policy, self._pseudonyms, of_record)
             if changes:
-                rule_results += attribute_rows(persona, changes, policy, None, rows["row"][place].as_py())
+                rule_results += attribute_rows(persona, changes, policy, None, numbers[place])
                 attributes[place], is_changed = now, True
-        return (_with(rows, "attributes", attributes) if is_changed else rows), rule_results
+        return (set_column(rows, "attributes", attributes, "VARCHAR") if is_changed else rows), rule_results
 
 
 @cache
@@ -298,23 +287,17 @@ def _changed(part: Prepared, changed: dict[int, Judgement]) -> Prepared:
         return part
     rows = part.rows
     gone = [place for place, judgement in changed.items() if judgement.is_erased]
-    numbers = [rows["row"][place].as_py() for place in gone[:3]]
+    numbers = take(rows, gone[:3])["row"].to_pylist()
     for name in ("id", "text"):
         values = rows[name].to_pylist()
         for place, judgement in changed.items():
             values[place] = getattr(judgement.persona, name)
-        rows = _with(rows, name, values)
+        rows = set_column(rows, name, values, "VARCHAR")
     if not gone:
         return replace(part, rows=rows)
     left = sorted(set(range(rows.num_rows)).difference(gone))
-    rows = _with(rows.take(pa.array(left, pa.int64())), "place", range(1, len(left) + 1))
+    rows = set_column(take(rows, left), "place", range(1, len(left) + 1), "INTEGER")
     return replace(part, rows=rows, skipped=(*part.skipped, Skipped(_erased(), len(gone), numbers)))
-
-
-def _with(rows: pa.Table, name: str, values: Sequence[object]) -> pa.Table:
-    column = rows.schema.get_field_index(name)
-    field = rows.schema.field(column)
-    return rows.set_column(column, field, pa.array(values, type=field.type))
 
 
 def _way_out(options: ImportOptions) -> str:

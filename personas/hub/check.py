@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import duckdb
-import pyarrow as pa
 
 from ..errors import SetupError, parameter
 from ..formats.repeats import fill_licences
@@ -251,6 +250,6 @@ def _said_otherwise(con: duckdb.DuckDBPyConnection, rows: Sequence[RuleResultRow
     if not rows:
         return []
     said = {"persona": [row.persona for row in rows], "rule": [row.rule for row in rows]}
-    with registered(con, pa.table(said | {"outcome": [row.outcome for row in rows]}), "new_rule_results"):
+    with registered(con, said | {"outcome": [row.outcome for row in rows]}, "new_rule_results"):
         con.execute(_SAID_OTHERWISE, {"rule": FIRST_PERSON}).fetchall()
     return said["persona"]

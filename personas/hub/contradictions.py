@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
-import pyarrow as pa
 
+from ..arrow import table_of
 from ..profiles.relatives import read_label
-from .queries import SURVIVORS, count, registered, table_of
+from .queries import SURVIVORS, count, registered
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,15 +222,13 @@ def _find(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
 
 def _scope(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
     """Leave the personas, their ties, and what the labels of these say, as temporary tables."""
-    with registered(con, pa.table({"persona": pa.array(ids, type=pa.string())}), "scope_ids"):
+    with registered(con, {"persona": ids}, "scope_ids"):
         con.execute("CREATE OR REPLACE TEMP TABLE scope AS FROM scope_ids")
     con.execute(_LIVING)
     _read_labels(con)
 
 
-_MEANINGS = pa.schema(
-    [*((n, pa.string()) for n in ("label", "one", "other", "relation")), ("is_otherwise", pa.bool_())]
-)
+_MEANINGS = dict.fromkeys(("label", "one", "other", "relation"), "VARCHAR") | {"is_otherwise": "BOOLEAN"}
 
 
 def _read_labels(con: duckdb.DuckDBPyConnection) -> None:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
+from arro3.core import Table
 from numpy.typing import NDArray
 
+from ..arrow import iter_batches, make_table, to_matrix
 from ..dedup import STAGE, DedupMethod, Duplicates, write_signatures
 from ..dedup.near_duplicates import find_in_blocks
 from ..dedup.vectors import COSINE, check_cosine, find_similar_vectors, is_compared_exactly
@@ -136,7 +137,7 @@ def _insert_verdicts(hub: HubFile, found: Duplicates, rows: NDArray[np.int64], s
         "of": rows[found.of],
         "similarity": found.similarity,
     }
-    with registered(hub.con, pa.table(columns), "found_duplicates"):
+    with registered(hub.con, columns, "found_duplicates"):
         hub.con.execute(_INSERT, {"stage": stage})
 
 
@@ -150,10 +151,10 @@ def _texts(hub: HubFile, compared: str) -> Iterator[tuple[list[str], NDArray[np.
         yield from blocks(batch)
 
 
-def _batches(hub: HubFile, query: str) -> Iterator[pa.RecordBatch]:
+def _batches(hub: HubFile, query: str) -> Iterator[Table]:
     # A cursor of its own: the caller may ask the hub other things meanwhile.
     with hub.con.cursor() as cursor:
-        yield from cursor.sql(query).to_arrow_reader(_BATCH)
+        yield from iter_batches(cursor.sql(query), _BATCH)
 
 
 #: One vector of each text, should there be several: the latest.
@@ -198,11 +199,11 @@ def compared(hub: HubFile) -> int:
 def read_texts(hub: HubFile, rows: NDArray[np.int64]) -> list[str]:
     """The descriptions of the people of these rows, in their order."""
     with hub.con.cursor() as cursor:
-        cursor.register("wanted_people", pa.table({"place": np.arange(len(rows)), "row": rows}))
+        cursor.register("wanted_people", make_table({"place": np.arange(len(rows)), "row": rows}))
         query = "SELECT p.text FROM wanted_people AS w JOIN personas AS p ON p.rowid = w.row ORDER BY w.place"
-        found = cursor.sql(query).to_arrow_table()
+        found = cursor.execute(query).fetchall()
     # An embedder keys vectors by the hash of its input, which must be the id.
-    return [canonical_text(text) for text in found["text"].to_pylist()]
+    return [canonical_text(text) for (text,) in found]
 
 
 def read_vectors(hub: HubFile, model: str) -> PersonVectors:
@@ -229,11 +230,10 @@ def _fill(hub: HubFile, model: str, matrix: NDArray[np.float32], rows: NDArray[n
     order = np.argsort(rows)
     ordered = rows[order]
     with hub.con.cursor() as cursor:
-        for batch in cursor.sql(_SCAN, params={"model": model}).to_arrow_reader(_VECTORS):
-            row = batch.column("row").to_numpy()
+        for batch in iter_batches(cursor.sql(_SCAN, params={"model": model}), _VECTORS):
+            row = batch["row"].to_numpy()
             wanted = np.isin(row, ordered)
-            flat = batch.column("vector").flatten().to_numpy().reshape(len(row), -1)
-            matrix[order[np.searchsorted(ordered, row[wanted])]] = flat[wanted]
+            matrix[order[np.searchsorted(ordered, row[wanted])]] = to_matrix(batch["vector"])[wanted]
 
 
 #: People whose vectors come into the hub in one transaction.

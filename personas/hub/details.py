@@ -13,7 +13,7 @@ from .schema import migrate_hub
 from .verdicts import add_rule_results
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from arro3.core import Table
 
 #: How each table is read, among the people in `read_people` or for all. JSON travels as text.
 _READ = {
@@ -30,52 +30,49 @@ _AMONG = "SEMI JOIN read_people ON persona = id"
 TABLES = tuple(_READ)
 
 
-def read_details(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> "Mapping[str, pa.Table]":
+def read_details(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> "Mapping[str, Table]":
     """The rows of each table that are about these people; a table without any is left out."""
     there = table_names(con)
     wanted = [name for name in TABLES if name in there and con.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchall()]  # noqa: S608
     # Tables of the same names in a database that is no hub mean something else.
     if not wanted or "hub_migrations" not in there:
         return {}
-    import pyarrow as pa
+    from ..arrow import read_table
 
-    with registered(con, pa.table({"id": pa.array(people, pa.string())}), "read_people"):
-        tables = {name: con.sql(_READ[name].format(among=_AMONG)).to_arrow_table() for name in wanted}
+    with registered(con, {"id": people}, "read_people"):
+        tables = {name: read_table(con.sql(_READ[name].format(among=_AMONG))) for name in wanted}
     return {name: table for name, table in tables.items() if table.num_rows}
 
 
-def read_all_details(ask: "Callable[[str], pa.Table]") -> "Mapping[str, pa.Table]":
+def read_all_details(ask: "Callable[[str], Table]") -> "Mapping[str, Table]":
     """The same of everybody in a file that answers SQL by `ask`."""
-    there = set(ask("SELECT table_name FROM duckdb_tables()").column(0).to_pylist())
+    there = set(ask("SELECT table_name FROM duckdb_tables()")["table_name"].to_pylist())
     names = [name for name in TABLES if name in there and "hub_migrations" in there]
     tables = {name: ask(_READ[name].format(among="")) for name in names}
     return {name: table for name, table in tables.items() if table.num_rows}
 
 
-def details_of(tables: "Mapping[str, pa.Table]", people: Mapping[str, str]) -> "Mapping[str, pa.Table]":
+def details_of(tables: "Mapping[str, Table]", people: Mapping[str, str]) -> "Mapping[str, Table]":
     """Those of such rows that are about some of the people, whose ids are keys, under the ids that they have now."""
     if not tables:
         return {}
-    import pyarrow as pa
-    import pyarrow.compute as pc
+    from ..arrow import set_column, take_known
 
-    ids = pa.array(people, pa.string())
     about = {}
     for name, table in tables.items():
         if "persona" in table.column_names:
-            kept = table.filter(pc.is_in(table["persona"], value_set=ids))
-            now = pa.array([people[was] for was in kept["persona"].to_pylist()], pa.string())
-            about[name] = kept.set_column(kept.column_names.index("persona"), "persona", now)
+            kept = take_known(table, "persona", people)
+            about[name] = set_column(kept, "persona", [people[was] for was in kept["persona"].to_pylist()])
     if "imports" in about:
-        used = about["imports"]["file"].combine_chunks()
+        used = set(about["imports"]["file"].to_pylist())
         for name in tables.keys() & {"imported_files", "imported_columns"}:
-            about[name] = tables[name].filter(pc.is_in(tables[name]["file"], value_set=used))
+            about[name] = take_known(tables[name], "file", used)
     return {name: table for name, table in about.items() if table.num_rows}
 
 
 def write_details(
     con: duckdb.DuckDBPyConnection,
-    tables: "Mapping[str, pa.Table]",
+    tables: "Mapping[str, Table]",
     personal: Policy = Policy.KEEP,
     pseudonyms: Pseudonyms | None = None,
 ) -> None:

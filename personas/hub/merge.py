@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
+from arro3.core import Table
 
+from ..arrow import iter_batches, read_table
 from ..database import check_regular, said
 from ..errors import SetupError, SourceError, StorageError
 from ..files import whole_file
@@ -54,13 +55,13 @@ class _MergedSelections:
         """Write the selections of one hub, in the caller's transaction; the views come with `make_views`."""
         if "selections" not in table_names(source.con):
             return
-        rows = source.con.sql(_SELECTIONS).to_arrow_table()
+        rows = read_table(source.con.sql(_SELECTIONS))
         told = zip(*(rows.column(name).to_pylist() for name in ("name", "made_at", "spec")), strict=True)
         con = self._hub.con
         new = [name for name, *rest in told if not con.execute(_SAME, [name, *rest]).fetchall()]
         names = {name: self._name(source.path, name) for name in new}
         con.execute(_NAMED, [list(names), list(names.values())])
-        for table, statement in ((rows, _TAKE), (source.con.sql(_SELECTED).to_arrow_table(), _TAKE_PEOPLE)):
+        for table, statement in ((rows, _TAKE), (read_table(source.con.sql(_SELECTED)), _TAKE_PEOPLE)):
             with registered(con, table) as taken:
                 con.execute(statement.format(taken=taken))
         self._kept += names.values()
@@ -216,15 +217,14 @@ def _copy(hub: HubFile, source: HubFile, table: str, given: dict[str, int]) -> N
                 hub.con.execute(statement, used)
 
 
-def _batches(source: HubFile, query: str, rows: int) -> Iterator[pa.Table]:
+def _batches(source: HubFile, query: str, rows: int) -> Iterator[Table]:
     try:
-        for batch in source.con.sql(query).to_arrow_reader(rows):
-            yield pa.Table.from_batches([batch])
+        yield from iter_batches(source.con.sql(query), rows)
     except (duckdb.BinderException, duckdb.CatalogException) as error:
         raise SourceError(f"{str(source.path)!r} has not the tables of a hub: {said(error)}.") from error
 
 
-def _check_ids(source: HubFile, batch: pa.Table) -> None:
+def _check_ids(source: HubFile, batch: Table) -> None:
     for persona, text in zip(*(batch.column(name).to_pylist() for name in ("id", "text")), strict=True):
         if persona != content_id(text):
             raise SourceError(

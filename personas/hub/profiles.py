@@ -6,7 +6,6 @@ from typing import Any
 
 import duckdb
 import orjson
-import pyarrow as pa
 
 from ..persona import Persona
 from ..profiles.biography import Biography
@@ -105,7 +104,7 @@ def write_biographies(con: duckdb.DuckDBPyConnection, biographies: Sequence[Biog
 def write_elites(con: duckdb.DuckDBPyConnection, elites: Sequence[Elite], made_at: datetime) -> None:
     """Keep these elite personas: as personas, unless they are there already, and what was changed."""
     people = {name: [getattr(e.persona, name) for e in elites] for name in _PERSONA_COLUMNS}
-    with registered(con, pa.table({**people, "place": range(len(elites))}), "raised"):
+    with registered(con, {**people, "place": range(len(elites))}, "raised"):
         con.execute(_NEW_ELITES)
     columns: dict[str, list[Any]] = {
         "persona": [e.persona.id for e in elites],
@@ -123,9 +122,9 @@ def write_elites(con: duckdb.DuckDBPyConnection, elites: Sequence[Elite], made_a
 def _put(
     con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Sequence[Any]], *, before: str | None = None
 ) -> None:
-    schema = con.sql(f"FROM {table} LIMIT 0").to_arrow_table().schema
-    arrays = [pa.array(columns[field.name], type=field.type) for field in schema]
-    with registered(con, pa.Table.from_arrays(arrays, schema=schema), "new_rows"):
+    there = con.sql(f"FROM {table} LIMIT 0")
+    types = dict(zip(there.columns, there.types, strict=True))
+    with registered(con, {name: columns[name] for name in types}, "new_rows", types):
         replacing = "" if before else "OR REPLACE"
         if before:
             con.execute(before)

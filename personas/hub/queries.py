@@ -4,14 +4,12 @@ A person is retained whom no rule rejected and no verdict marks as a near-duplic
 selections, graphs, merges, societies and reports take the definition from here.
 """
 
-from collections.abc import Collection, Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import Any
 
 import duckdb
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 #: Those whom a rule rejected (`persona`).
 REJECTED = "SELECT DISTINCT persona FROM rule_results WHERE outcome = 'rejected' AND NOT undone"
@@ -76,20 +74,21 @@ def quote_text(text: str) -> str:
 
 
 @contextmanager
-def registered(con: duckdb.DuckDBPyConnection, table: "pa.Table", name: str = "registered_table") -> Iterator[str]:
-    """An Arrow table as a relation of the connection under this name, which is given back, within the block."""
-    con.register(name, table)
+def registered(
+    con: duckdb.DuckDBPyConnection,
+    rows: Any,
+    name: str = "registered_table",
+    types: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[str]:
+    """Give rows, as a table or as columns of Python values, a name on the connection within the block.
+
+    Columns that `types` does not name have the type of their first value.
+    """
+    from ..arrow import make_table  # which reading a hub does without
+
+    con.register(name, make_table(rows, types) if isinstance(rows, Mapping) else rows)
     try:
         yield name
     finally:
         with suppress(duckdb.TransactionException):  # one that was aborted, which is what is to be told
             con.unregister(name)
-
-
-def table_of(rows: "Collection[Sequence[Any]]", schema: "pa.Schema") -> "pa.Table":
-    """Rows, which may be none, as an Arrow table of this schema."""
-    import pyarrow as pa
-
-    columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
-    arrays = [pa.array(values, type=column.type) for values, column in zip(columns, schema, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=schema)

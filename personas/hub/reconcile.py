@@ -9,12 +9,14 @@ who are left: the first to arrive is retained, and those who repeat a retained p
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import duckdb
 import numpy as np
-import pyarrow as pa
+from arro3.core import Table
 from numpy.typing import NDArray
 
+from ..arrow import iter_batches, make_table, read_table, to_matrix
 from ..dedup import DedupMethod, Duplicates
 from ..dedup.near_duplicates import find_in_blocks, near_any
 from ..dedup.vectors import COSINE, find_similar_vectors, units
@@ -125,7 +127,7 @@ def reconcile(con: duckdb.DuckDBPyConnection, entered: Iterable[str] = ()) -> in
     """
     con.execute(_PENDING)
     _complete_comparisons(con)
-    with registered(con, pa.table({"id": pa.array(list(entered), pa.string())}), "entered_people"):
+    with registered(con, {"id": list(entered)}, "entered_people"):
         con.execute("INSERT INTO pending_verdicts SELECT id, NULL, NULL FROM entered_people")
     comparisons, marked = _Comparisons.read(con), 0
     while True:
@@ -194,20 +196,20 @@ def _decide(con: duckdb.DuckDBPyConnection, people: _PeopleToCompare, comparison
     return marked
 
 
-def _by_words(con: duckdb.DuckDBPyConnection, ids: Sequence[str], threshold: float, stage: str) -> pa.Table:
+def _by_words(con: duckdb.DuckDBPyConnection, ids: Sequence[str], threshold: float, stage: str) -> Table:
     method = DedupMethod.of_stage(stage)
     least = method.parse_threshold(threshold)
-    few = con.sql(f"{_TEXTS} {_CHOSEN}", params={"ids": ids}).to_arrow_table()
+    few = read_table(con.sql(f"{_TEXTS} {_CHOSEN}", params={"ids": ids}))
     if not few.num_rows:
         return few
-    read: list[pa.Array] = []
+    read: list[str] = []
     near = near_any(few["text"].to_pylist(), _texts(con, read), least, method=method)
-    chosen = {*few["id"].to_pylist(), *pa.chunked_array(read, pa.string()).take(pa.array(near)).to_pylist()}
-    some = con.sql(f"{_TEXTS} {_CHOSEN} {ORDER}", params={"ids": list(chosen)}).to_arrow_table()
+    chosen = {*few["id"].to_pylist(), *(read[place] for place in near)}
+    some = read_table(con.sql(f"{_TEXTS} {_CHOSEN} {ORDER}", params={"ids": list(chosen)}))
     return _found(some, find_in_blocks(blocks(some), least, method=method))
 
 
-def blocks(people: pa.Table | pa.RecordBatch) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
+def blocks(people: Table) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
     """Blocks of `text`, and whose verdicts were `undone`, for `find_in_blocks`."""
     undone, at = np.asarray(people["undone"]), 0
     for block in iter_blocks(people["text"].to_pylist()):
@@ -215,34 +217,30 @@ def blocks(people: pa.Table | pa.RecordBatch) -> Iterator[tuple[list[str], NDArr
         at += len(block)
 
 
-def _texts(con: duckdb.DuckDBPyConnection, read: list[pa.Array]) -> Iterator[str]:
+def _texts(con: duckdb.DuckDBPyConnection, read: list[str]) -> Iterator[str]:
     """The texts of all who are compared; their ids are added to a list as they come."""
-    for batch in con.sql(_TEXTS).to_arrow_reader(_BATCH):
-        read.append(batch["id"])
+    for batch in iter_batches(con.sql(_TEXTS), _BATCH):
+        read += batch["id"].to_pylist()
         yield from batch["text"].to_pylist()
 
 
-def _by_vectors(con: duckdb.DuckDBPyConnection, ids: Sequence[str], threshold: float, stage: str) -> pa.Table:
+def _by_vectors(con: duckdb.DuckDBPyConnection, ids: Sequence[str], threshold: float, stage: str) -> Table:
     model = {"model": stage.removeprefix(COSINE_STAGE)}
-    some = con.sql(f"{_VECTORS} {_CHOSEN}", params=model | {"ids": ids}).to_arrow_table()
+    some = read_table(con.sql(f"{_VECTORS} {_CHOSEN}", params=model | {"ids": ids}))
     if not some.num_rows:
         return some
-    few, chosen = units(_matrix(some)), set(some["id"].to_pylist())
-    for batch in con.sql(_VECTORS, params=model).to_arrow_reader(_BATCH):
-        likes = units(_matrix(pa.Table.from_batches([batch]))) @ few.T
+    few, chosen = units(to_matrix(some["vector"])), set(some["id"].to_pylist())
+    for batch in iter_batches(con.sql(_VECTORS, params=model), _BATCH):
+        likes = units(to_matrix(batch["vector"])) @ few.T
         # Which pairs count is decided below, by rounded cosines.
-        chosen.update(batch["id"].filter(pa.array((likes >= threshold - 1e-5).any(axis=1))).to_pylist())
-    table = con.sql(f"{_VECTORS} {_CHOSEN} {ORDER}", params=model | {"ids": list(chosen)}).to_arrow_table()
-    return _found(table, find_similar_vectors(_matrix(table), threshold, fixed=np.asarray(table["undone"]), exact=True))
+        chosen.update(compress(batch["id"].to_pylist(), (likes >= threshold - 1e-5).any(axis=1)))
+    table = read_table(con.sql(f"{_VECTORS} {_CHOSEN} {ORDER}", params=model | {"ids": list(chosen)}))
+    vectors = to_matrix(table["vector"])
+    return _found(table, find_similar_vectors(vectors, threshold, fixed=np.asarray(table["undone"]), exact=True))
 
 
-def _matrix(table: pa.Table) -> NDArray[np.float32]:
-    vectors = table["vector"].combine_chunks()
-    flat = vectors.flatten().to_numpy(zero_copy_only=False)
-    return np.ascontiguousarray(flat.reshape(len(table), -1), dtype=np.float32)
-
-
-def _found(people: pa.Table, found: Duplicates) -> pa.Table:
+def _found(people: Table, found: Duplicates) -> Table:
     """The near-duplicates found among people as rows of ids, in order of arrival."""
-    ids, rows, of = people["id"], np.asarray(found.rows, np.int64), np.asarray(found.of, np.int64)
-    return pa.table({"place": rows, "persona": ids.take(rows), "of": ids.take(of), "similarity": found.similarity})
+    ids, rows = people["id"].to_pylist(), np.asarray(found.rows, np.int64)
+    persona, of = ([ids[place] for place in places] for places in (rows, found.of))
+    return make_table({"place": rows, "persona": persona, "of": of, "similarity": found.similarity})

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
+from ..arrow import iter_batches, take, to_rows
 from ..errors import SetupError, parameter
 from ..judgement import Redaction, RuleResultRow, with_redactions
 from ..rules import PERSONAL_RULE, Policy, personal_changes, reason_of
@@ -187,9 +187,9 @@ def names_of_people(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]
 
 def _searched(con: duckdb.DuckDBPyConnection, query: str, *, is_whole: bool = False) -> Iterator[dict[str, Any]]:
     """The rows whose column `text` may hold personal data; all with `is_whole`."""
-    for batch in con.sql(query).to_arrow_reader(_ROWS):
-        places = range(batch.num_rows) if is_whole else rows_to_search(batch["text"].cast(pa.string()))
-        yield from batch.take(pa.array(places, pa.int64())).to_pylist()
+    for batch in iter_batches(con.sql(query), _ROWS):
+        places = range(batch.num_rows) if is_whole else rows_to_search(batch["text"])
+        yield from to_rows(take(batch, places))
 
 
 def clear_traces(
@@ -295,7 +295,7 @@ def _update(con: duckdb.DuckDBPyConnection, table: str, column: str, changed: Se
     if not changed:
         return
     rows, texts = zip(*changed, strict=True)
-    with registered(con, pa.table({"row": pa.array(rows, pa.int64()), "now": pa.array(texts, pa.string())}), "cleared"):
+    with registered(con, {"row": rows, "now": texts}, "cleared"):
         con.execute(f'UPDATE {table} SET "{column}" = cleared.now FROM cleared WHERE {table}.rowid = cleared."row"')  # noqa: S608
 
 

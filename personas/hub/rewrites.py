@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
-import pyarrow as pa
 
 from ..judgement import judge_persona
 from ..persona import Persona
@@ -38,15 +37,7 @@ DELETE FROM {table} WHERE rowid IN (
     QUALIFY row_number() OVER (PARTITION BY coalesce(now, persona) ORDER BY was NULLS FIRST, t.rowid) > 1)
 """
 
-_CHANGES = pa.schema(
-    [
-        ("was", pa.string()),
-        ("now", pa.string()),
-        ("text", pa.string()),
-        ("tells", pa.bool_()),
-        ("is_kept", pa.bool_()),
-    ]
-)
+_CHANGES = dict.fromkeys(("was", "now", "text"), "VARCHAR") | dict.fromkeys(("tells", "is_kept"), "BOOLEAN")
 
 _REWRITE = """
 INSERT INTO personas BY NAME
@@ -279,8 +270,8 @@ def change_people(con: duckdb.DuckDBPyConnection, changes: Sequence[DescriptionC
 
     Whose new description somebody has already become that one. Verdicts on them are for `reconcile` to decide.
     """
-    columns = [[getattr(change, name) for change in changes] for name in _CHANGES.names]
-    with registered(con, pa.table(columns, schema=_CHANGES), "changes"):
+    columns = {name: [getattr(change, name) for change in changes] for name in _CHANGES}
+    with registered(con, columns, "changes", _CHANGES):
         con.execute("CREATE OR REPLACE TEMP TABLE gone AS FROM changes")
     _change(con)
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
-import pyarrow as pa
 
 from ..errors import SetupError
 from ..judgement import Judge, Judgement, RuleResultRow, judge_persona, with_redactions
@@ -17,16 +16,14 @@ from .reconcile import reconcile
 from .redaction import undo_columns
 from .rewrites import rewrite_again
 
-_SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("persona", "rule", "reason", "outcome", "became", "text", "kind", "column")]
-    + [
-        ("place", pa.int64()),
-        ("before", pa.string()),
-        ("after", pa.string()),
-        ("file", pa.int32()),
-        ("row", pa.int64()),
-    ]
-)
+_TYPES = {
+    **dict.fromkeys(("persona", "rule", "reason", "outcome", "became", "text", "kind", "column"), "VARCHAR"),
+    "place": "BIGINT",
+    "before": "VARCHAR",
+    "after": "VARCHAR",
+    "file": "INTEGER",
+    "row": "BIGINT",
+}
 #: What has been said already stays as it was left, undone or not. Of a description that comes again it is the same
 #: wherever it comes from.
 _ADD = """
@@ -89,8 +86,8 @@ def add_rule_results(
     """
     if not rows:
         return []
-    columns = {name: [getattr(row, name) for row in rows] for name in _SCHEMA.names}
-    with registered(con, pa.table(columns, schema=_SCHEMA), "new_rule_results"):
+    columns = {name: [getattr(row, name) for row in rows] for name in _TYPES}
+    with registered(con, columns, "new_rule_results", _TYPES):
         con.execute(_AGAIN)
         return [said for said in con.execute(_ADD).fetchall() if said[0] is not None]
 

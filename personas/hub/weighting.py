@@ -72,11 +72,9 @@ def read_weighting(
 
     Raises `SetupError` for a target that none of these people meets.
     """
-    import pyarrow as pa
-
     (found,) = con.execute(_SELECTION, [selection]).fetchall()
     columns, report = list(found[0]), orjson.loads(found[1])
-    with registered(con, pa.table({"id": pa.array(people, pa.string())}), "weighted_people"):
+    with registered(con, {"id": people}, "weighted_people"):
         weights = {persona: weight for persona, weight in con.execute(_WEIGHTS, [selection]).fetchall() if weight}
         breakdowns = report["breakdowns"]
         values = _values(con, columns) if breakdowns else {}

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
@@ -206,7 +205,7 @@ def draw_ids(hub: HubFile, people: int, *, how: str, seed: int) -> DrawnIds | No
     if ties.people <= people:
         return None
     chosen = draw_people(Network.of_pairs(ties.people, ties.source, ties.target), people, how=how, seed=seed)
-    with registered(hub.con, pa.table({"code": chosen})) as codes:
+    with registered(hub.con, {"code": chosen}) as codes:
         query = f"SELECT id FROM graph_people SEMI JOIN {codes} USING (code) ORDER BY code"  # noqa: S608 - our own name
         ids = [str(persona) for (persona,) in hub.con.execute(query).fetchall()]
     if len(ids) != len(chosen):

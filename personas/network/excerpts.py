@@ -4,7 +4,6 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from ..arrays import Ints
 from ..errors import SetupError
@@ -117,7 +116,7 @@ def central_excerpt(hub: HubFile, network: Network, *, most_people: int = 600, m
     Takes the numbers of the people from the temporary table that `read_ties` leaves on the same hub.
     """
     codes = _around_the_best(network, most_people)
-    with registered(hub.con, pa.table({"code": codes}), "graph_codes"):
+    with registered(hub.con, {"code": codes}, "graph_codes"):
         fetch(
             hub,
             "CREATE OR REPLACE TEMP TABLE graph_reached AS "

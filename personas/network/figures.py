@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import pyarrow as pa
 
 from ..arrays import Ints
 from ..hub.file import HubFile, fetch
@@ -118,7 +117,7 @@ def _read_communities(hub: HubFile, network: Network, labels: Ints) -> tuple[Com
 
 def _read(hub: HubFile, codes: list[int]) -> dict[int, tuple[str, str, int]]:
     """Id, description and hop of each of the people with these numbers."""
-    with registered(hub.con, pa.table({"code": pa.array(codes, pa.int64())}), "graph_codes"):
+    with registered(hub.con, {"code": codes}, "graph_codes", {"code": "BIGINT"}):
         rows = fetch(hub, _TEXTS)
     return {int(str(code)): (str(i), str(text), int(str(hop or 0))) for code, i, text, hop in rows}
 

@@ -6,17 +6,14 @@ are. Grammatical person goes by the commonest words of 22 languages, as listed i
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..inputs import UNKNOWN_LANGUAGE
 from ..persona import canonical_text
 from .word_lists import read_words
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 #: The least probability of a detected language.
 _LEAST = 0.7
@@ -43,25 +40,21 @@ _OTHERS = (
     r"(?i)\b(?:der|das|und|ein|eine|einer|nicht|het|een|les|une|des|et|qui|que|los|las|una|por|para|con|che|della|"
     r"uma|não|och|som|att|og|på|til|jest|nie|się|ve|bir|yang|dan|dengan)\b"
 )
+_IS_ENGLISH = """
+SELECT (regexp_matches(text, $begun) OR len(regexp_extract_all(text, $english)) > 1)
+       AND NOT regexp_matches(text, $others) FROM texts
+"""
 #: Fewer Chinese characters do not show which language it is.
 _FEWEST_HAN = 10
 
 
-def detect_languages(texts: "pa.Array") -> "pa.Array":
+def detect_languages(texts: Sequence[str]) -> list[str]:
     """The BCP 47 tag of the language of each text; `und` when it is uncertain (a few words, a name alone)."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
+    from ..arrow import engine, make_table
 
-    is_english = pc.and_not(pc.match_substring_regex(texts, _BEGUN), pc.match_substring_regex(texts, _OTHERS))
-    left = pc.indices_nonzero(pc.invert(is_english))
-    found = pc.if_else(is_english, "en", UNKNOWN_LANGUAGE)
-    if not len(left):
-        return found
-    others = texts.take(left)
-    has_words = pc.greater(pc.count_substring_regex(others, _ENGLISH), 1)
-    is_said = pc.and_not(has_words, pc.match_substring_regex(others, _OTHERS)).to_pylist()
-    tags = ["en" if said else _classified(text) for said, text in zip(is_said, others.to_pylist(), strict=True)]
-    return pc.replace_with_mask(found, pc.invert(is_english), pa.array(tags, pa.string()))
+    with engine(texts=make_table({"text": texts}, {"text": "VARCHAR"})) as con:
+        is_english = con.execute(_IS_ENGLISH, {"begun": _BEGUN, "others": _OTHERS, "english": _ENGLISH}).fetchall()
+    return ["en" if said else _classified(text) for (said,), text in zip(is_english, texts, strict=True)]
 
 
 def is_in_language(text: str, tag: str) -> bool | None:

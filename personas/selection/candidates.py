@@ -6,7 +6,6 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..arrays import Ints
@@ -201,14 +200,15 @@ def read_candidates(
     shown = "".join(f", {quote_name(column.name)}::VARCHAR" for column in columns)
     query = f'SELECT "#row", "#arrival"{shown} FROM {relation} WHERE {condition}'  # noqa: S608 - parsed and quoted
     try:
-        table = ask_people(con, query, limit, duckdb.DuckDBPyRelation.to_arrow_table)
+        table = ask_people(con, query, limit, duckdb.DuckDBPyRelation.fetchnumpy)
     except (duckdb.DataError, duckdb.ProgrammingError) as error:
         raise SetupError(
             f"{parameter('where')} is {condition.sql!r}, which failed on somebody: {said(error)}."
         ) from error
-    rows, arrivals = (integers(table.column(place)) for place in range(2))
+    rows, arrivals, *others = table.values()
+    rows, arrivals = integers(rows), integers(arrivals)
     order = _arrival_order(rows, arrivals)
-    categories = (_category(column.name, table.column(2 + place), order) for place, column in enumerate(columns))
+    categories = (_category(column.name, values, order) for column, values in zip(columns, others, strict=True))
     return Candidates(rows[order], arrivals[order], tuple(categories))
 
 
@@ -218,14 +218,11 @@ def _arrival_order(rows: Ints, arrivals: Ints) -> Ints | slice:
     return slice(None) if (steps > 0).all() else np.lexsort((rows, arrivals))
 
 
-def _category(name: str, column: pa.ChunkedArray, order: Ints | slice) -> Category:
-    encoded = column.combine_chunks().dictionary_encode()
-    values = encoded.dictionary.to_pylist()
-    ranks = np.argsort(np.array(values, dtype=object)) if values else np.empty(0, dtype=np.int64)
-    places = np.empty(len(values) + 1, dtype=np.int64)
-    places[ranks] = np.arange(len(values))
-    places[-1] = -1
-    return Category(name, tuple(values[rank] for rank in ranks), places[integers(encoded.indices)][order])
+def _category(name: str, values: NDArray[np.object_], order: Ints | slice) -> Category:
+    said = values.tolist()
+    places = {value: place for place, value in enumerate(sorted({value for value in said if value is not None}))}
+    codes = np.fromiter((places.get(value, -1) for value in said), np.int64, len(said))
+    return Category(name, tuple(places), codes[order])
 
 
 #: Up to here combinations are counted in a table of all there could be, which is ten times faster than sorting them.

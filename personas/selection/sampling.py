@@ -2,41 +2,19 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
+from arro3.core import Array, DataType, dictionary_indices
 from numpy.typing import NDArray
 
 from ..arrays import Floats, Ints
 from ..dedup.word_sets import iter_blocks, word_sets
 
 
-def integers(column: pa.Array | pa.ChunkedArray) -> Ints:
-    """A column of whole numbers; -1 where there is none."""
-    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    parts = [_integers(chunk) for chunk in chunks if len(chunk)]
-    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
-
-
-def numbers_table(**columns: NDArray[np.int64] | NDArray[np.float64]) -> pa.Table:
-    """A table of these columns by name."""
-    return pa.Table.from_arrays([_array(values) for values in columns.values()], names=list(columns))
-
-
-def _integers(chunk: pa.Array) -> Ints:
-    held, values = chunk.buffers()
-    some = slice(chunk.offset, chunk.offset + len(chunk))
-    # Arrow calls the types of whole numbers as NumPy does.
-    found = np.frombuffer(values, dtype=str(chunk.type))[some].astype(np.int64)
-    if held is not None and chunk.null_count:
-        bits = np.unpackbits(np.frombuffer(held, dtype=np.uint8), bitorder="little")[some]
-        found[bits == 0] = -1
-    return found
-
-
-def _array(values: NDArray[np.int64] | NDArray[np.float64]) -> pa.Array:
-    kind = pa.int64() if values.dtype == np.int64 else pa.float64()
-    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+def integers(column: NDArray[Any]) -> Ints:
+    """Return a column of whole numbers as DuckDB gives it; -1 where there is none."""
+    return np.ma.filled(column.astype(np.int64), -1)
 
 
 type Keys = NDArray[np.uint64]
@@ -250,11 +228,9 @@ def _read(texts: Iterable[str]) -> tuple[WordNumbers, WordNumbers]:
 
 def _numbered(words: Sequence[NDArray[np.uint64]]) -> WordNumbers:
     """The words by number, from 0 in the order in which they come first."""
-    arrays = [pa.Array.from_buffers(pa.uint64(), len(some), [None, pa.py_buffer(some)]) for some in words]
-    chunks = pa.chunked_array(arrays, pa.uint64()).dictionary_encode().chunks
-    # By way of `to_numpy` they would load pandas.
-    parts = [np.frombuffer(c.indices.buffers()[1], np.int32, len(c), 4 * c.indices.offset) for c in chunks if len(c)]
-    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
+    whole = Array.from_numpy(np.concatenate([np.empty(0, np.uint64), *words]))
+    encoded = whole.cast(DataType.dictionary(DataType.int32(), DataType.uint64()))
+    return dictionary_indices(encoded).to_numpy()
 
 
 def _order(numbers: WordNumbers) -> Ints:

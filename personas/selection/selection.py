@@ -4,16 +4,17 @@ A selection that is kept is a row, its people and a view; it can be read as if i
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 import numpy as np
-import pyarrow as pa
+from arro3.core import Table
 
 from ..arrays import Ints
+from ..arrow import iter_batches, read_table, to_rows
 from ..database import said
 from ..errors import SetupError, SourceError
 from ..files import whole_file
@@ -24,7 +25,7 @@ from ..user_sql import QueryLimit
 from .candidates import WHERE_LIMIT, ask_people, parse_condition, read_candidates
 from .choosing import ChosenPeople, choose
 from .columns import PeopleColumn, PeopleColumns, joins_for
-from .sampling import numbers_table, random_keys
+from .sampling import integers, random_keys
 from .spec import Report, SelectionSpec
 
 _FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "json", ".ndjson": "json"}
@@ -37,22 +38,22 @@ class Selection(Tabular):
 
     spec: SelectionSpec
     #: One row a person: persona (id), ordinal (place, from 1) and weight (null where it is no sample).
-    people: pa.Table
+    people: Table
     report: Report
 
     @property
     def ids(self) -> list[str]:
         """Ids of the personas, in order."""
-        ids: list[str] = self.people.column("persona").to_pylist()
+        ids: list[str] = self.people["persona"].to_pylist()
         return ids
 
-    def arrow(self) -> pa.Table:
+    def table(self) -> Table:
         """Ids, places and weights of those chosen, as in `people`."""
         return self.people
 
     def _repr_html_(self) -> str:
         """The first of those chosen, for a notebook."""
-        return html_table(self.people.column_names, [tuple(row.values()) for row in self.people.to_pylist()])
+        return html_table(self.people.column_names, [tuple(row.values()) for row in to_rows(self.people)])
 
 
 def select(hub: HubFile, spec: SelectionSpec, *, limit: QueryLimit = WHERE_LIMIT) -> Selection:
@@ -93,7 +94,7 @@ def write_selection(hub: HubFile, selection: Selection, path: Path) -> None:
     with registered(hub.con, selection.people) as chosen:
         found = hub.con.sql(f"{chosen_columns(hub.con, chosen)} ORDER BY place")
         kinds = dict(zip(found.columns, map(str, found.types), strict=True))
-        rows = found.to_arrow_table()
+        rows = read_table(found)
     shown = ", ".join(_shown(name, kind, form) for name, kind in kinds.items())
     # The hub's own connection reaches no other file.
     with duckdb.connect(config=dict(_OFFLINE)) as con, registered(con, rows) as everything:
@@ -114,32 +115,26 @@ def _shown(name: str, kind: str, form: str) -> str:
     return f"{column}::JSON AS {column}" if form == "json" and kind == "JSON" else column
 
 
-def _people(con: duckdb.DuckDBPyConnection, choice: ChosenPeople) -> pa.Table:
+def _people(con: duckdb.DuckDBPyConnection, choice: ChosenPeople) -> Table:
     places = np.arange(1, len(choice.rows) + 1)
     numbers = {"row": choice.rows, "ordinal": places}
-    weights = {} if choice.weights is None else {"weight": choice.weights}
-    rows = numbers_table(**numbers, **weights)
-    if choice.weights is None:
-        rows = rows.append_column("weight", pa.nulls(len(places), pa.float64()))
-    with registered(con, rows) as chosen:
-        return con.sql(
+    weights = [None] * len(places) if choice.weights is None else choice.weights
+    with registered(con, numbers | {"weight": weights}, types={"weight": "DOUBLE"}) as chosen:
+        relation = con.sql(
             f'SELECT p.id AS persona, c.ordinal, c.weight FROM {chosen} AS c JOIN personas AS p ON p.rowid = c."row" '  # noqa: S608
             "ORDER BY c.ordinal"
-        ).to_arrow_table()
+        )
+        return read_table(relation)
 
 
 def _texts(con: duckdb.DuckDBPyConnection, rows: Ints) -> Iterable[str]:
-    with registered(con, numbers_table(row=rows, place=np.arange(len(rows)))) as wanted:
-        table = con.sql(
+    with registered(con, {"row": rows, "place": np.arange(len(rows))}) as wanted:
+        relation = con.sql(
             f'SELECT p.text FROM {wanted} AS c JOIN personas AS p ON p.rowid = c."row" ORDER BY c.place'  # noqa: S608
-        ).to_arrow_table()
-    return _each(table.column(0))
-
-
-def _each(column: pa.ChunkedArray) -> Iterator[str]:
-    # A chunk at a time: a million Python strings would be held together with the arrays made of them.
-    for chunk in column.chunks:
-        yield from chunk.to_pylist()
+        )
+        # A batch at a time: a million Python strings would be held together with the arrays made of them.
+        for batch in iter_batches(relation, 10_000):
+            yield from batch["text"].to_pylist()
 
 
 def choose_people(
@@ -162,11 +157,11 @@ def choose_people(
     has_all = " AND ".join(tables) or "false"
     relation = people.relation(used, with_duplicates=False)
     query = f'SELECT id, "#arrival" FROM {relation} WHERE {condition} AND NOT ({has_all}) ORDER BY "#arrival"'  # noqa: S608
-    found = ask_people(con, query, WHERE_LIMIT, duckdb.DuckDBPyRelation.to_arrow_table)
-    ids: list[str] = found[0].to_pylist()
+    found = ask_people(con, query, WHERE_LIMIT, duckdb.DuckDBPyRelation.fetchnumpy)
+    ids: list[str] = found["id"].tolist()
     if n is None or n >= len(ids):
         return ids
-    drawn = np.argsort(random_keys(found[1].to_numpy().astype(np.int64), seed), kind="stable")[:n]
+    drawn = np.argsort(random_keys(integers(found["#arrival"]), seed), kind="stable")[:n]
     return [ids[place] for place in np.sort(drawn)]
 
 
@@ -214,7 +209,7 @@ def check_name(hub: HubFile, name: str) -> None:
         raise SetupError(f"{name!r} has a meaning in this hub or in SQL; take another name for the selection.")
 
 
-def keep_selection(hub: HubFile, spec: SelectionSpec, people: pa.Table, report: Report) -> None:
+def keep_selection(hub: HubFile, spec: SelectionSpec, people: Table, report: Report) -> None:
     """Write a selection, its people (persona, ordinal, weight) and its view, all or nothing."""
     name = str(spec.name)
     told = (name, spec.where, spec.wanted, spec.rule, list(spec.columns), spec.diverse, spec.seed, len(people))
@@ -326,7 +321,7 @@ def narrow(con: duckdb.DuckDBPyConnection, path: Path, selection: str) -> None:
 
 def narrow_to(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
     """The same for the people with these ids."""
-    with registered(con, pa.table({"persona": list(ids)})) as lent:
+    with registered(con, {"persona": list(ids)}) as lent:
         con.execute(f"CREATE OR REPLACE TEMP TABLE narrowed_to AS FROM {lent}")
     _narrow(con, _main(con), "SELECT persona FROM temp.narrowed_to")
 

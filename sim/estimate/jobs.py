@@ -22,6 +22,7 @@ from ...agents.embedding.vectors import text_hash
 from ...agents.endpoint.models import ModelHandle, open_model
 from ...agents.gateway.budget import Prices, known_prices
 from ...agents.gateway.limits import Limits
+from ...personas.arrow import read_table
 from ...personas.errors import PausedError
 from ...personas.hub.dedup import read_texts, without_vector
 from ...personas.hub.file import create_hub, open_hub
@@ -134,7 +135,7 @@ def _copy(source: duckdb.DuckDBPyConnection, into: Any, tables: Mapping[str, str
             continue
         query = f"{head} SELECT * FROM {table} WHERE {condition}"  # noqa: S608 - our own words
         rows = source.sql(query, params={"these": these} if "$these" in query else None)
-        with registered(into, rows.to_arrow_table(), "copied"):
+        with registered(into, read_table(rows), "copied"):
             into.execute(
                 f"INSERT INTO {table} BY NAME FROM copied" if table in known else f"CREATE TABLE {table} AS FROM copied"
             )

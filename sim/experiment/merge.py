@@ -14,11 +14,11 @@ from typing import Any
 
 import duckdb
 import orjson
-import pyarrow as pa
 
 from ...personas.database import CONFIG
 from ...personas.errors import SetupError
 from ...personas.files import whole_file
+from ...personas.hub.queries import registered
 from ..runfile.ledger import SPENT
 from ..runfile.reader import QueryError, RunReader, open_run
 from ..scenario import Scenario
@@ -156,10 +156,8 @@ class MergedFile:
             return
         names = [name for (name, *_) in self._con.execute(f"DESCRIBE {table}").fetchall()]
         columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
-        found = pa.table(columns)
-        self._con.register("_rows", found)
-        self._con.execute(f"INSERT INTO {table} BY NAME FROM _rows")
-        self._con.unregister("_rows")
+        with registered(self._con, columns, "_rows"):
+            self._con.execute(f"INSERT INTO {table} BY NAME FROM _rows")
 
 
 def write_merged(

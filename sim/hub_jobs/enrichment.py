@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import duckdb
-import pyarrow as pa
 from langchain_core.language_models.chat_models import BaseChatModel
 from pydantic import Field, ValidationError
 
@@ -18,6 +17,7 @@ from ...agents.gateway.limits import Limits
 from ...personas.errors import SetupError
 from ...personas.hub.contradictions import check_again, find_contradictions, unjudged
 from ...personas.hub.file import HubFile, open_hub
+from ...personas.hub.queries import registered
 from ...personas.inputs import check_seed
 from ...personas.model import AnswerMistake, FrozenModel
 from ...personas.profiles.elite import Tier
@@ -220,10 +220,9 @@ def _job(
 
 
 def _keep_people(people: Sequence[str], con: duckdb.DuckDBPyConnection, job: int) -> None:
-    chosen = pa.table({"job": [job] * len(people), "ordinal": range(1, len(people) + 1), "item": people})
-    con.register("chosen_people", chosen)
-    con.execute("INSERT INTO job_items BY NAME FROM chosen_people")
-    con.unregister("chosen_people")
+    chosen = {"job": [job] * len(people), "ordinal": range(1, len(people) + 1), "item": people}
+    with registered(con, chosen, "chosen_people"):
+        con.execute("INSERT INTO job_items BY NAME FROM chosen_people")
 
 
 def _enriched(job: HubJob, enrichment: Enrichment, log: RunLog, progress: Progress | None) -> Enriched:

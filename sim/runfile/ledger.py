@@ -192,9 +192,8 @@ class RunVectors:
         missing = [key for key in wanted if key not in found]
         if missing:
             with self._log.cursors.reading() as cursor:
-                table = cursor.sql(KNOWN_VECTORS, params={"model": model, "hashes": missing}).to_arrow_table()
-            for key, vector in zip(table["text_hash"], table["vector"], strict=True):
-                found[key.as_py()] = vector.values.to_numpy()
+                known = cursor.execute(KNOWN_VECTORS, {"model": model, "hashes": missing}).fetchnumpy()
+            found |= dict(zip(known["text_hash"], known["vector"], strict=True))
         return found
 
     def keep(self, call: Call, vectors: Mapping[str, Vector]) -> None:

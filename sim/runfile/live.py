@@ -1,6 +1,6 @@
 """SQL over a running run: answered by its own process on loopback, since no other process can open the file.
 
-`POST /sql` with `{"sql": ..., "params": ...}` and the sidecar's token gives an Arrow stream, or status 400
+`POST /sql` with `{"sql": ..., "params": ...}` and the sidecar's token gives a Parquet file, or status 400
 and `{"error": sentence}`. Every query has a thread and a cursor of its own; the run does not wait for it.
 """
 
@@ -10,18 +10,21 @@ import threading
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from pathlib import Path
 from shutil import copyfileobj
-from tempfile import SpooledTemporaryFile
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
 import orjson
-import pyarrow as pa
+from arro3.core import Table
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ...personas.arrow import parquet, read_stream, write_parquet
 from ...personas.errors import SetupError, StorageError
 from ...personas.files import whole_file
+from ...personas.hub.queries import quote_text
 from ...personas.model import FrozenModel
 from ...personas.query import Params, Query, QueryError, Result, ask
 from ...personas.user_sql import QueryLimit, run_query
@@ -74,9 +77,7 @@ _LARGEST_QUESTION = 1 << 20
 QUERY_SECONDS = 300.0
 #: Share of the database's memory that a query may add, which the run needs as well.
 _MEMORY = 0.25
-#: A larger answer waits on disk.
-_IN_MEMORY = 1 << 24
-#: A still larger one is refused.
+#: A larger answer is refused.
 _MOST_BYTES = 1 << 31
 
 
@@ -144,7 +145,8 @@ class _Handler(BaseHTTPRequestHandler):
         if question is None:
             return
         try:
-            with SpooledTemporaryFile(_IN_MEMORY) as answer:
+            with TemporaryDirectory(prefix="populace-") as folder:
+                answer = Path(folder, "answer.parquet")
                 self._fill(answer, question)
                 self._answer(answer)
         except SetupError as error:
@@ -152,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
         except ClosedError:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "The run has just ended; ask its file.")
 
-    def _fill(self, answer: IO[bytes], question: _LiveQuery) -> None:
+    def _fill(self, answer: Path, question: _LiveQuery) -> None:
         # Whole before it is sent: what fails late still has its status, and who reads slowly holds no cursor.
         def work() -> None:
             write_answer(ask(cursor, question.sql, question.params, most_bytes=_MOST_BYTES), answer)
@@ -160,13 +162,13 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.cursors.reading() as cursor:
             run_query(cursor, work, _limit_of(question))
 
-    def _answer(self, answer: IO[bytes]) -> None:
+    def _answer(self, answer: Path) -> None:
         self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", "application/vnd.apache.arrow.stream")
-        self.send_header("Content-Length", str(answer.tell()))
+        self.send_header("Content-Type", "application/vnd.apache.parquet")
+        self.send_header("Content-Length", str(answer.stat().st_size))
         self.end_headers()
-        answer.seek(0)
-        copyfileobj(answer, self.wfile)
+        with answer.open("rb") as file:
+            copyfileobj(file, self.wfile)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name http.server calls
         pass
@@ -237,23 +239,31 @@ class LiveClient:
 
 def _result(response: HTTPResponse) -> Result:
     if response.status == HTTPStatus.OK:
-        return read_answer(response.read()).result()
+        return read_answer(response)
     if response.status == HTTPStatus.BAD_REQUEST:
         raise QueryError(cast("str", orjson.loads(response.read())["error"]))
     raise ClosedError
 
 
-def write_answer(query: Query, sink: IO[bytes]) -> None:
-    """Write the whole answer to a binary stream. Raises `QueryError` when the query fails."""
-    names = {"columns": orjson.dumps(query.columns), "types": orjson.dumps(query.types)}
-    schema = query.batches.schema.with_metadata(names)
-    with pa.ipc.new_stream(sink, schema) as stream:
-        for batch in query:
-            stream.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+def write_answer(query: Query, path: Path) -> None:
+    """Write the whole answer as a Parquet file. Raises `QueryError` when the query fails."""
+    names = {"columns": orjson.dumps(query.columns).decode(), "types": orjson.dumps(query.types).decode()}
+    # Names may stand twice in an answer, but not in a file.
+    schema = Table.from_batches([], schema=query.schema).rename_columns([str(n) for n in range(len(query.columns))])
+    batches = (Table.from_batches([batch]).rename_columns(schema.column_names) for batch in query)
+    write_parquet(chain([schema], batches), path, names)
 
 
-def read_answer(body: bytes) -> Query:
-    """The answer that was written."""
-    batches = pa.ipc.open_stream(body)
-    names = batches.schema.metadata
-    return Query(tuple(orjson.loads(names[b"columns"])), tuple(orjson.loads(names[b"types"])), batches)
+def read_answer(body: IO[bytes]) -> Result:
+    """Read an answer that was written so."""
+    with TemporaryDirectory(prefix="populace-") as folder:
+        path = Path(folder, "answer.parquet")
+        with path.open("wb") as file:
+            copyfileobj(body, file)
+        with parquet(path) as rows:
+            facts = (
+                rows.query("_", f"FROM parquet_kv_metadata({quote_text(str(path))})").project("key, value").fetchall()
+            )
+            names = dict(facts)
+            columns, types = (tuple(orjson.loads(names[name])) for name in (b"columns", b"types"))
+            return Query(columns, types, *read_stream(rows)).result()

@@ -35,7 +35,7 @@ from .live import LiveClient, Sidecar
 
 if TYPE_CHECKING:
     import networkx as nx
-    import pyarrow as pa
+    from arro3.core import Table
 
 #: A run that is just beginning or ending holds its file for a moment without answering.
 _TRIES = 20
@@ -345,9 +345,9 @@ class FinishedRun(Tabular):
         ((drawn,),) = self.sql("SELECT drawn FROM runs").rows
         return Drawn(**json.loads(drawn)).sentence() if drawn else ""
 
-    def arrow(self) -> "pa.Table":
+    def table(self) -> "Table":
         """All emissions in their order, as an Arrow table."""
-        return self.emissions().arrow()
+        return self.emissions().table()
 
     def _repr_html_(self) -> str:
         """The run in numbers, for a notebook."""

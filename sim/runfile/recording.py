@@ -17,7 +17,7 @@ from .reader import RunReader, open_hub_or_run, open_run
 from .rows import Row, column_names, table_of
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from arro3.core import Table
 
 _MARKERS = """
 SELECT phase, number, event_hash, unit FROM markers JOIN phases USING (job, phase)
@@ -143,9 +143,9 @@ class Recording:
         """The answer of the file to a query."""
         return self._reader.query(sql, params).rows
 
-    def table(self, sql: str) -> "pa.Table":
+    def table(self, sql: str) -> "Table":
         """The same as an Arrow table."""
-        return self._reader.query(sql).arrow()
+        return self._reader.query(sql).table()
 
     def covers(self, phase: str, number: int) -> bool:
         """Whether this hop or step is one that was completed."""

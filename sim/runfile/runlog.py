@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import duckdb
 import orjson
 
+from ...personas.arrow import read_table
 from ...personas.files import private_umask, remove_parts
 from ...personas.hub.schema import HUB_VERSION, check_hub, hub_version, migrate_hub
 from ...personas.query import Params
@@ -34,7 +35,7 @@ from .rows import Row, by_type, column_names, table_of
 from .writer import FileChange, Inserts, Statement, Writer
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from arro3.core import Table
 
 _GOES_ON = "UPDATE jobs SET status = 'running', reason = NULL, ended_at = NULL WHERE job = ?"
 _LAST_COMPLETE = """
@@ -176,10 +177,10 @@ class RunLog:
         with self.cursors.reading() as cursor:
             return cursor.execute(sql, params or None).fetchall()
 
-    def table(self, sql: str) -> "pa.Table":
+    def table(self, sql: str) -> "Table":
         """The answer to a query as an Arrow table."""
         with self.cursors.reading() as cursor:
-            return cursor.sql(sql).to_arrow_table()
+            return read_table(cursor.sql(sql))
 
     def rows[R: Row](self, row_type: type[R], clause: str = "", params: Params = ()) -> list[R]:
         """The rows of one table, narrowed or ordered by a clause that begins with WHERE or ORDER BY."""
@@ -279,7 +280,7 @@ def _opened(path: Path, *, hubs: bool) -> duckdb.DuckDBPyConnection:
         if not is_current(version):
             migrate(con)
         con.execute("COMMIT")
-        take_over(path, con, Inserts(con).write)
+        take_over(path, con, lambda rows: Inserts(con).write(rows))  # what was prepared goes with a rollback
     except BaseException:
         con.close()
         raise

@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import duckdb
-import pyarrow as pa
 
+from ...personas.arrow import UNFIT, make_table
 from ...personas.database import said
 from ...personas.errors import StorageError
-from ...personas.imports import prepare_arrow
 from .job_rows import SetAsideRow
 from .journal import Journal
 from .rows import Row, by_type, column_names, table_of
@@ -26,7 +26,6 @@ class Inserts:
     """
 
     def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
-        prepare_arrow()  # the first conversion may import pandas, which is too late when the process is ending
         self._con = con
         self._tables: dict[type[Row], _PreparedInsert] = {}
 
@@ -51,7 +50,7 @@ class _PreparedInsert:
         self._table = table = table_of(row_type)
         self._con = con
         self._columns = [attrgetter(name) for name in column_names(row_type)]
-        self._batch = _ArrowRows(_schema_of(con, row_type))
+        self._batch = _HeldRows(_types_of(con, row_type))
         name = row_type.__name__  # two classes may be rows of one table
         con.register(f"new_{name}", self._batch)
         con.execute(f"PREPARE insert_{name} AS INSERT INTO {table} BY NAME FROM new_{name}")
@@ -64,7 +63,7 @@ class _PreparedInsert:
             some = rows[first : first + _AT_ONCE]
             try:
                 self._batch.hold(self._values(some))
-            except _UNFIT:
+            except UNFIT:
                 some = [row for row in some if not self._is_unfit(row, set_aside)]
                 self._batch.hold(self._values(some))
             try:
@@ -79,50 +78,45 @@ class _PreparedInsert:
     def _is_unfit(self, row: Row, set_aside: list[SetAsideRow]) -> bool:
         try:
             self._batch.hold(self._values([row]))
-        except _UNFIT as error:
+        except UNFIT as error:
             set_aside.append(SetAsideRow.of(self._table, row, error))
             return True
         return False
 
 
-#: How Arrow says that a value does not fit its column: wrong type, out of range, text that is no text.
-_UNFIT = (pa.ArrowException, OverflowError, TypeError, ValueError)
-
 #: Rows of a table that are inserted at once, as each of them is in memory twice more then.
 _AT_ONCE = 20_000
 
-#: The Arrow schemas of rows: asking a table takes longer than inserting into it.
-_schemas: dict[type[Row], pa.Schema] = {}
+#: The columns of rows and their types: asking a table takes longer than inserting into it.
+_types: dict[type[Row], dict[str, Any]] = {}
 
 
-def _schema_of(con: duckdb.DuckDBPyConnection, row_type: type[Row]) -> pa.Schema:
-    if row_type not in _schemas:
+def _types_of(con: duckdb.DuckDBPyConnection, row_type: type[Row]) -> dict[str, Any]:
+    if row_type not in _types:
         # A table may have columns that only work on a hub fills.
         names = ", ".join(f'"{name}"' for name in column_names(row_type))
         rows = con.sql(f"SELECT {names} FROM {table_of(row_type)} LIMIT 0")  # noqa: S608 - our own names
-        _schemas[row_type] = rows.to_arrow_table().schema
-    return _schemas[row_type]
+        _types[row_type] = dict(zip(rows.columns, rows.types, strict=True))
+    return _types[row_type]
 
 
-class _ArrowRows:
-    """What the prepared insert reads each time it is run."""
+class _HeldRows:
+    """The rows that the prepared insert reads when it is run next."""
 
-    def __init__(self, schema: pa.Schema) -> None:
-        self._schema = schema
-        self._rows = schema.empty_table()
+    def __init__(self, types: dict[str, Any]) -> None:
+        self._types = types
+        self.clear()
 
     def hold(self, columns: Iterable[Sequence[object]]) -> None:
-        """Have these values read by the next insert. Raises one of `_UNFIT` when some do not fit."""
-        fields = zip(columns, self._schema, strict=True)
-        arrays = [pa.array(column, type=field.type) for column, field in fields]
-        self._rows = pa.Table.from_arrays(arrays, schema=self._schema)
+        """Hold these values for the next insert. Raises one of `UNFIT` when some do not fit."""
+        self._rows = make_table(dict(zip(self._types, columns, strict=True)), self._types)
 
     def clear(self) -> None:
         """Let go of the values."""
-        self._rows = self._schema.empty_table()
+        self.hold([()] * len(self._types))
 
     def __arrow_c_schema__(self) -> object:
-        return self._schema.__arrow_c_schema__()
+        return self._rows.__arrow_c_schema__()
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self._rows.__arrow_c_stream__(requested_schema)

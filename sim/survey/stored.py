@@ -31,7 +31,7 @@ from ..settling import settle
 from ..state import SocietyState, restore_notes
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from arro3.core import Table
 
 #: Texts whose vectors are looked up at once.
 _TEXTS = 2_000
@@ -73,8 +73,8 @@ class _Tables:
     def query(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         return self._reader.query(sql, params).rows
 
-    def table(self, sql: str) -> "pa.Table":
-        return self._reader.query(sql).arrow()
+    def table(self, sql: str) -> "Table":
+        return self._reader.query(sql).table()
 
 
 def check_finished(path: Path) -> None:

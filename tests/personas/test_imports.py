@@ -3,8 +3,6 @@
 import subprocess
 import sys
 
-import pytest
-
 
 def lines_of(code: str) -> list[str]:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -51,18 +49,3 @@ def test_a_failed_import_leaves_no_stub_behind() -> None:
         "    print('colorsys' in sys.modules)"
     )
     assert lines_of(code) == ["False"]
-
-
-@pytest.mark.slow
-def test_arrow_converts_series_of_a_pandas_that_is_imported_later() -> None:
-    pytest.importorskip("pandas")
-    code = (
-        "import sys\n"
-        "from populace.personas.imports import prepare_arrow\n"
-        "prepare_arrow()\n"
-        "print('pandas' in sys.modules)\n"
-        "import pandas, pyarrow\n"
-        "print(pyarrow.array(pandas.Series([1.0, None])).to_pylist())\n"
-        "print(pyarrow.array(pandas.Series(['a', None])).to_pylist())"
-    )
-    assert lines_of(code) == ["False", "[1.0, None]", "['a', None]"]

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from warm_process import WarmProcess
 
+from populace.personas.arrow import to_rows
 from populace.personas.errors import SetupError, SourceError
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import Columns, ImportOptions, Shape, parse_mapping
@@ -354,7 +355,7 @@ class _Given(Table):
 @given(st.lists(st.text(max_size=20), min_size=1))
 def test_ids_made_in_bulk_are_those_of_single_personas(texts: list[str]) -> None:
     columns = Columns(Shape.TABLE, "text")
-    rows = next(prepared(_Given(texts), columns, ImportOptions(language="en"), after=0)).rows.to_pylist()
+    rows = to_rows(next(prepared(_Given(texts), columns, ImportOptions(language="en"), after=0)).rows)
     kept = {number: (content_id(text), text) for number, text in enumerate(texts, 1) if text.strip()}
     assert {row["row"]: (row["id"], row["text"]) for row in rows} == kept
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from populace.personas.arrow import set_column
+from populace.personas.arrow import take as take_rows
 from populace.personas.errors import SetupError
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import ImportOptions
@@ -128,9 +130,9 @@ def test_rule_results_are_committed_with_the_part_they_belong_to(
     def pair_by_pair(*args: Any, **options: Any) -> Iterator[Prepared]:
         for part in prepared(*args, **options):
             for start in range(0, part.rows.num_rows, 2):
-                rows = part.rows.slice(start, 2)
+                rows = take_rows(part.rows, [start, start + 1])
                 places = rows["row"].to_pylist()
-                yield Prepared(rows.set_column(0, "place", [[1, 2]]).cast(rows.schema), places[-1], ())
+                yield Prepared(set_column(rows, "place", [1, 2], "INTEGER"), places[-1], ())
 
     def cut_off(*args: Any) -> Iterator[Any]:
         for number, part in enumerate(screened(*args)):

@@ -1,0 +1,210 @@
+"""Columns that DuckDB reads in place, through Arrow's C interface: made of Python values, read, searched and written.
+
+Types go by DuckDB's names. Nothing here needs pyarrow, which is an extra.
+"""
+
+import glob
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import duckdb
+import numpy as np
+from arro3.core import (
+    Array,
+    ChunkedArray,
+    DataType,
+    RecordBatch,
+    RecordBatchReader,
+    Schema,
+    Table,
+    list_array,
+    list_flatten,
+    struct_array,
+)
+from numpy.typing import NDArray
+
+from .database import said
+from .hub.queries import quote_name, quote_text
+
+_SCALARS = {
+    "varchar": DataType.string(), "boolean": DataType.bool(), "blob": DataType.binary(), "tinyint": DataType.int8(),
+    "integer": DataType.int32(), "bigint": DataType.int64(), "uinteger": DataType.uint32(),
+    "ubigint": DataType.uint64(), "float": DataType.float32(), "double": DataType.float64(),
+}  # fmt: skip
+_INFERRED = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", datetime: "TIMESTAMP"}
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1), timedelta(microseconds=1)
+
+#: A path is one file, whose name says nothing.
+_PLAIN = "hive_partitioning = false"
+
+#: How a value says that it does not fit its column: wrong type, out of range, text that is not UTF-8.
+UNFIT = (OverflowError, TypeError, ValueError)
+
+
+def make_array(values: Any, kind: Any = None) -> Array:
+    """Build a column from Python values or NumPy numbers; without `kind` the first value decides its type.
+
+    Raises one of `UNFIT` for a value that is not of the type.
+    """
+    if isinstance(values, np.ndarray):
+        return Array.from_numpy(np.ascontiguousarray(values))
+    if kind is None:
+        kind = _INFERRED.get(type(next((value for value in values if value is not None), None)), "VARCHAR")
+    kind = _parse_type(kind) if isinstance(kind, str) else kind
+    match kind.id:
+        case "list":
+            held = [() if value is None else value for value in values]
+            ends = np.cumsum([0, *map(len, held)], dtype=np.int32)
+            inner = kind.children[0][1]
+            whole = np.concatenate(held) if held and isinstance(held[0], np.ndarray) else [*chain.from_iterable(held)]
+            missing = Array([value is None for value in values], DataType.bool())
+            return list_array(Array.from_numpy(ends), make_array(whole, inner), mask=missing)
+        case "struct":
+            parts = [(name, make_array([value[name] for value in values], inner)) for name, inner in kind.children]
+            return struct_array(
+                [part for _, part in parts], fields=[part.field.with_name(name) for name, part in parts]
+            )
+        case "timestamp":
+            since = [None if value is None else (_utc(value) - _EPOCH) // _MICROSECOND for value in values]
+            return Array(since, DataType.int64()).cast(DataType.timestamp("us"))
+    return Array(values, _SCALARS[kind.id])
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def make_table(columns: Mapping[str, Any], types: Mapping[str, Any] = MappingProxyType({})) -> Table:
+    """Build a table from columns of equal length; those without a type have that of their first value."""
+    arrays = [make_array(values, types.get(name)) for name, values in columns.items()]
+    return Table.from_arrays(arrays, names=list(columns))
+
+
+def table_of(rows: Sequence[Sequence[Any]], types: Mapping[str, Any]) -> Table:
+    """Build a table from rows, which may be none."""
+    columns = zip(*rows, strict=True) if rows else ((),) * len(types)
+    return make_table(dict(zip(types, columns, strict=True)), types)
+
+
+def read_table(relation: Any) -> Table:
+    """Read all rows of a relation."""
+    batches, schema = read_stream(relation)
+    return Table.from_batches(list(batches), schema=schema)
+
+
+def iter_batches(relation: Any, rows: int) -> Iterator[Table]:
+    """Read a relation as it is computed, at most `rows` rows at a time. Raises `duckdb.Error` when it fails."""
+    for batch in read_stream(relation)[0]:
+        for start in range(0, batch.num_rows, rows):
+            yield Table.from_batches([batch.slice(start, min(rows, batch.num_rows - start))])
+
+
+def read_stream(relation: Any) -> tuple[Iterator[RecordBatch], Schema]:
+    """Begin to read a relation: its batches as they are computed, and its columns."""
+    reader = RecordBatchReader.from_arrow(relation)
+
+    def batches() -> Iterator[RecordBatch]:
+        try:
+            yield from reader
+        except Exception as error:  # an error within a stream has no class of its own
+            raise duckdb.Error(str(error).removeprefix("C Data interface error: ")) from error
+
+    return batches(), reader.schema
+
+
+def to_rows(table: Table) -> list[dict[str, Any]]:
+    """Return the rows as dictionaries."""
+    columns = (column.to_pylist() for column in table.columns)
+    return [dict(zip(table.column_names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def to_matrix(vectors: ChunkedArray) -> NDArray[np.float32]:
+    """Return vectors of equal length as the rows of a matrix."""
+    flat = list_flatten(vectors.combine_chunks()).to_numpy()
+    return np.ascontiguousarray(flat.reshape(len(vectors), -1), dtype=np.float32)
+
+
+def take(table: Table, places: Sequence[int]) -> Table:
+    """Return the rows at these places."""
+    indices = Array(places, DataType.int64())
+    arrays = [column.combine_chunks().take(indices) for column in table.columns]
+    return Table.from_arrays(arrays, schema=table.schema)
+
+
+def take_known(table: Table, name: str, known: Container[Any]) -> Table:
+    """Return the rows whose value in a column is among those known."""
+    return take(table, [place for place, value in enumerate(table[name].to_pylist()) if value in known])
+
+
+def set_column(table: Table, name: str, values: Any, kind: str | None = None) -> Table:
+    """Return the table with other values in one column, or with one more column."""
+    made = values if isinstance(values, Array | ChunkedArray) else make_array(values, kind)
+    column = ChunkedArray(made) if isinstance(made, ChunkedArray) else ChunkedArray([made])
+    if name not in table.column_names:
+        return table.append_column(name, column)
+    return table.set_column(table.column_names.index(name), name, column)
+
+
+@contextmanager
+def engine(**tables: Any) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a connection to an empty database, on which these tables have names."""
+    with _engine().cursor() as con:
+        for name, table in tables.items():
+            con.register(name, table)
+        yield con
+
+
+def write_parquet(rows: Any, path: Path, metadata: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write a relation, or an iterator of tables, at least one, as a Parquet file; `metadata` becomes the file's.
+
+    Raises `OSError` when it cannot be written, and whatever the iterator raises.
+    """
+    facts = ", ".join(f"{quote_name(name)}: {quote_text(text)}" for name, text in metadata.items())
+    form = f"FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false{f', KV_METADATA {{{facts}}}' if facts else ''}"
+    failures: list[Exception] = []
+    written = _stream(rows, failures) if isinstance(rows, Iterator) else RecordBatchReader.from_arrow(rows)
+    with engine(written=written) as con:
+        try:
+            con.execute(f"COPY (FROM written) TO {quote_text(str(path))} ({form})")
+        except duckdb.Error as error:
+            if failures:
+                raise failures[0] from None
+            raise OSError(said(error)) from error
+
+
+def _stream(tables: Iterator[Table], failures: list[Exception]) -> RecordBatchReader:
+    """Make tables as they are read. An exception would reach DuckDB as text: it is also kept."""
+    first = next(tables)
+
+    def batches() -> Iterator[RecordBatch]:
+        try:
+            for table in chain([first], tables):
+                yield from table.to_batches()
+        except Exception as error:
+            failures.append(error)
+            raise
+
+    return RecordBatchReader.from_batches(first.schema, batches())
+
+
+@contextmanager
+def parquet(path: Path, columns: str = "*", clause: str = "") -> Iterator[duckdb.DuckDBPyRelation]:
+    """Open a Parquet file as a relation, which also has `file_row_number` (from 0) for `columns` and `clause`."""
+    with engine() as con:
+        yield con.sql(f"SELECT {columns} FROM read_parquet({quote_text(glob.escape(str(path)))}, {_PLAIN}) {clause}")  # noqa: S608
+
+
+@cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(config={"threads": 1, "autoinstall_known_extensions": False})
+
+
+@cache
+def _parse_type(name: str) -> Any:
+    return duckdb.sqltype(name)

@@ -1,0 +1,78 @@
+"""Columns between Python, DuckDB and Parquet, without pyarrow."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+from arro3.core import Table
+
+from populace.personas.arrow import UNFIT, engine, iter_batches, make_table, parquet, read_table, to_rows, write_parquet
+
+NOW = datetime(2026, 11, 24, 12, 30, 1, 7)
+EAST = NOW.replace(tzinfo=timezone(timedelta(hours=2)))
+TYPES = {"a": "BIGINT", "b": "VARCHAR[]", "c": "TIMESTAMP", "d": 'STRUCT("role" VARCHAR)[]', "e": "FLOAT[]"}
+COLUMNS: dict[str, list[Any]] = {
+    "a": [1, None], "b": [["x", None], None], "c": [NOW, EAST], "d": [[{"role": "user"}], []],
+    "e": [np.array([0.5, 2], np.float32), np.array([1], np.float32)],
+}  # fmt: skip
+
+
+def test_values_of_all_types_come_back_from_the_database_and_from_a_file(tmp_path: Path) -> None:
+    table = make_table(COLUMNS, TYPES)
+    write_parquet(iter([table]), tmp_path / "a.parquet", {"made": '{"by": "it\'s"}'})
+    expected = [(1, ["x", None], NOW, [{"role": "user"}], [0.5, 2]), (None, None, NOW - timedelta(hours=2), [], [1])]
+    with engine(given=table) as con, parquet(tmp_path / "a.parquet") as rows:
+        assert con.execute("FROM given").fetchall() == rows.fetchall() == expected
+    assert [tuple(row.values()) for row in to_rows(table)] == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("BIGINT", "1"),
+        ("BIGINT", 2**70),
+        ("INTEGER", 2**40),
+        ("VARCHAR", 1),
+        ("VARCHAR", "\ud83d"),
+        ("TIMESTAMP", "now"),
+    ],
+)
+def test_a_value_that_does_not_fit_its_column_is_refused(kind: str, value: object) -> None:
+    with pytest.raises(UNFIT):
+        make_table({"a": [value]}, {"a": kind})
+
+
+def test_a_relation_is_read_in_small_batches_and_its_failure_is_one_of_the_database() -> None:
+    with duckdb.connect() as con:
+        assert [batch.num_rows for batch in iter_batches(con.sql("FROM range(25)"), 10)] == [10, 10, 5]
+        assert read_table(con.sql("FROM range(0)")).column_names == ["range"]
+        with pytest.raises(duckdb.Error, match="late"):
+            read_table(con.sql("SELECT if(range > 900_000, error('late'), range) FROM range(1_000_000)"))
+
+
+def test_what_fails_while_a_file_is_written_is_raised_as_it_was(tmp_path: Path) -> None:
+    def tables() -> Iterator[Table]:
+        yield make_table({"a": [1]})
+        raise LookupError("row 2")
+
+    with pytest.raises(LookupError, match="row 2"):
+        write_parquet(tables(), tmp_path / "a.parquet")
+    with pytest.raises(OSError, match="nowhere"):
+        write_parquet(iter([make_table({"a": [1]})]), tmp_path / "nowhere" / "a.parquet")
+
+
+def test_a_village_lives_without_pyarrow(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['pyarrow'] = None\n"
+        "import populace\n"
+        f"run = populace.run('village', agents=4, hops=1, steps=1, out={str(tmp_path / 'run.duckdb')!r})\n"
+        "print(run.sql('SELECT count(*) FROM calls').rows[0][0] > 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True"
