@@ -44,7 +44,7 @@ _EPOCH, _MICROSECOND = datetime(1970, 1, 1), timedelta(microseconds=1)
 _PLAIN = "hive_partitioning = false"
 
 #: How a value says that it does not fit its column: wrong type, out of range, text that is not UTF-8.
-UNFIT = (OverflowError, TypeError, ValueError)
+UNFIT = (AttributeError, LookupError, OverflowError, TypeError, ValueError)
 
 
 def make_array(values: Any, kind: Any = None) -> Array:
