@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from shutil import copyfileobj
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 import orjson
 
 from ..arrow import write_parquet
 from ..errors import SetupError, StorageError, parameter
-from ..files import Compression, compression_of, open_compressed, uncompressed_suffix, whole_file
+from ..files import compression_of, open_compressed, uncompressed_suffix, whole_file
 from ..hub.file import HubFile
 from .columns import Extra
 from .hub_folder import write_hub_folder
@@ -136,7 +138,7 @@ def export_hub(
             write_published(published, part, ending, opened=partial(open_compressed, part, packing))
             licensed = published
         else:
-            report, typed = _write(people, chosen, path, part, packing, notice)
+            report, typed = _write(people, chosen, path, partial(open_compressed, part, packing), notice)
         if chosen in _BARE:
             beside_it = stack.enter_context(_whole(licences_path(path)))
             write_licences(beside_it, licensed.licences(), licensed.rows_of_licences())
@@ -188,12 +190,10 @@ def _write(
     people: ExportedPeople,
     chosen: ExportFormat,
     path: Path,
-    part: Path,
-    packing: Compression | None,
+    opened: Opened,
     notice: str | None,
 ) -> tuple[ExportReport, PeopleRows | None]:
     """Write the people themselves; gives the rows too, where they have columns with types."""
-    opened = partial(open_compressed, part, packing)
     beside = () if chosen in _BARE else _beside(people)
     report = ExportReport(path, chosen, people.count, None, 0, None, None, people.unlicensed, beside)
     if chosen in _GRAPHS:
@@ -209,7 +209,10 @@ def _write(
     rows = PeopleRows(people, types_first=chosen is ExportFormat.JSONL)
     if chosen is ExportFormat.PARQUET:
         metadata = {"populace": orjson.dumps({"format": 1} | ({"notice": notice} if notice else {})).decode()}
-        write_parquet(rows.batches(), part, metadata)
+        with TemporaryDirectory(prefix="populace-") as folder, opened() as file:
+            write_parquet(rows.batches(), whole := Path(folder, "people.parquet"), metadata)
+            with whole.open("rb") as written:
+                copyfileobj(written, file)
     else:
         with opened() as file:
             (write_csv if chosen is ExportFormat.CSV else write_jsonl)(rows.batches(), file)
