@@ -7,7 +7,8 @@ import glob
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
@@ -29,7 +30,8 @@ from arro3.core import (
 )
 from numpy.typing import NDArray
 
-from .database import said
+from .database import is_interrupt, said
+from .errors import SetupError, install_extra
 from .hub.queries import quote_name, quote_text
 
 _SCALARS = {
@@ -42,6 +44,10 @@ _EPOCH, _MICROSECOND = datetime(1970, 1, 1), timedelta(microseconds=1)
 
 #: A path is one file, whose name says nothing.
 _PLAIN = "hive_partitioning = false"
+_NOT_UTF8 = "Invalid string encoding"
+
+#: Rows by their number in a file, from 1; None for one that cannot be decoded.
+type NumberedRows = list[tuple[int, dict[str, Any] | None]]
 
 #: How a value says that it does not fit its column: wrong type, out of range, text that is not UTF-8.
 UNFIT = (AttributeError, LookupError, OverflowError, TypeError, ValueError)
@@ -157,7 +163,11 @@ def engine(**tables: Any) -> Iterator[duckdb.DuckDBPyConnection]:
     with _engine().cursor() as con:
         for name, table in tables.items():
             con.register(name, table)
-        yield con
+        try:
+            yield con
+        except duckdb.Error:
+            _engine.cache_clear()  # a damaged file may leave the whole database unusable
+            raise
 
 
 def write_parquet(rows: Any, path: Path, metadata: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -197,7 +207,105 @@ def _stream(tables: Iterator[Table], failures: list[Exception]) -> RecordBatchRe
 def parquet(path: Path, columns: str = "*", clause: str = "") -> Iterator[duckdb.DuckDBPyRelation]:
     """Open a Parquet file as a relation, which also has `file_row_number` (from 0) for `columns` and `clause`."""
     with engine() as con:
-        yield con.sql(f"SELECT {columns} FROM read_parquet({quote_text(glob.escape(str(path)))}, {_PLAIN}) {clause}")  # noqa: S608
+        yield con.sql(f"SELECT {columns} FROM {_scan(path)} {clause}")  # noqa: S608
+
+
+def _scan(path: Path) -> str:
+    return f"read_parquet({quote_text(glob.escape(str(path.absolute())))}, {_PLAIN})"
+
+
+class ColumnFile:
+    """A Parquet or Arrow file, read as rows of Python values.
+
+    Arrow files, and the text of Parquet that DuckDB does not take for UTF-8, are read with pyarrow. Every method
+    raises `OSError` for a damaged file, and `SetupError` when pyarrow is needed and not installed.
+    """
+
+    def __init__(self, path: Path, *, is_parquet: bool) -> None:
+        self._path, self._is_parquet = path, is_parquet
+
+    @cached_property
+    def types(self) -> dict[str, str]:
+        """DuckDB's type of each column."""
+        with _damage(self._path), engine() as con:
+            source = _scan(self._path)
+            if not self._is_parquet:
+                con.register(source := "empty", self._open_arrow().schema.empty_table())
+            found = con.sql(f"FROM {source}")
+            return dict(zip(found.columns, map(str, found.types), strict=True))
+
+    def rows(self, names: Sequence[str], size: int, first: int = 1) -> Iterator[NumberedRows]:
+        """Read rows from row `first` (from 1) on, at most `size` at a time."""
+        with _damage(self._path):
+            if self._is_parquet:
+                try:
+                    for rows in self._query(names, size, first):
+                        yield rows
+                        first = rows[-1][0] + 1
+                    return
+                except duckdb.InvalidInputException as error:
+                    if _NOT_UTF8 not in str(error):
+                        raise
+            yield from self._decode(names, size, first)
+
+    def _query(self, names: Sequence[str], size: int, first: int) -> Iterator[NumberedRows]:
+        wanted = ", ".join(("file_row_number + 1", *map(quote_name, names)))
+        with engine() as con:
+            con.execute(f"SELECT {wanted} FROM {_scan(self._path)} WHERE file_row_number >= ?", [first - 1])  # noqa: S608
+            while rows := con.fetchmany(size):
+                yield [(number, dict(zip(names, values, strict=True))) for number, *values in rows]
+
+    def _decode(self, names: Sequence[str], size: int, first: int) -> Iterator[NumberedRows]:
+        columns = [list(self.types).index(name) for name in names]  # DuckDB's names: pyarrow leaves two equal ones
+        is_parquet = self._is_parquet
+        number = 1
+        for batch in self._pyarrow("parquet").ParquetFile(self._path).iter_batches() if is_parquet else self._batches():
+            for start in range(max(0, first - number), batch.num_rows, size):
+                part = batch.slice(start, size).select(columns).rename_columns(list(names))
+                yield list(enumerate(_to_rows(part), number + start))
+            number += batch.num_rows
+
+    def _batches(self) -> Iterator[Any]:
+        reader = self._open_arrow()
+        if not hasattr(reader, "num_record_batches"):
+            return iter(reader)
+        return map(reader.get_batch, range(reader.num_record_batches))
+
+    def _open_arrow(self) -> Any:
+        ipc = self._pyarrow("ipc")
+        with self._path.open("rb") as file:
+            is_file = file.read(6) == b"ARROW1"
+        return (ipc.open_file if is_file else ipc.open_stream)(import_module("pyarrow").memory_map(str(self._path)))
+
+    def _pyarrow(self, module: str) -> Any:
+        try:
+            return import_module(f"pyarrow.{module}")
+        except ModuleNotFoundError as error:
+            why = "is an Arrow file" if module == "ipc" else "has text that is not UTF-8"
+            raise SetupError(f"{self._path} {why}; to read it, install pyarrow: {install_extra('arrow')}.") from error
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Turn the errors of DuckDB and pyarrow into `OSError`."""
+    with path.open("rb"):
+        try:
+            yield
+        except (duckdb.Error, ValueError, TypeError, RuntimeError, LookupError, MemoryError) as error:
+            if is_interrupt(error):
+                raise
+            raise OSError(said(error)) from error
+
+
+def _to_rows(batch: Any) -> list[dict[str, Any] | None]:
+    """Convert rows of pyarrow; None for each that is damaged."""
+    try:
+        batch.validate(full=True)  # what is damaged may point anywhere in memory
+        rows: list[dict[str, Any] | None] = batch.to_pylist()
+    except (ValueError, OverflowError):
+        half = batch.num_rows // 2
+        return [*_to_rows(batch.slice(0, half)), *_to_rows(batch.slice(half))] if half else [None]
+    return rows
 
 
 @cache

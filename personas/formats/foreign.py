@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..arrow import iter_batches
 from ..database import is_database
 from ..errors import SetupError, SourceError
 from ..files import uncompressed_suffix
@@ -228,8 +229,8 @@ class _Database(_ForeignFile):
             query = _PEOPLE if is_text else _IMPORTED
         with hub.con.cursor() as cursor:
             found = cursor.sql(query, params={} if is_text else {"column": column})
-            for batch in found.to_arrow_reader(_BATCH):
-                yield from zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True)
+            for batch in iter_batches(found, _BATCH):
+                yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def _has_rows(hub: HubFile, table: str) -> bool:

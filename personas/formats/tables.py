@@ -8,6 +8,7 @@ from itertools import batched, islice
 from pathlib import Path
 from typing import Any
 
+from ..arrow import ColumnFile, NumberedRows
 from ..csv_cells import read_cells
 from ..errors import SourceError
 from ..files import DAMAGE, uncompressed_suffix
@@ -22,8 +23,6 @@ _ROWS = 10_000
 #: Columns that JSONL has when any of its first so many objects has them; the first object says what others there are.
 _STATED = ("language", "licence", "source")
 _LOOKED_AT = 1_000
-#: How an Arrow file begins; what does not is taken for a stream.
-_ARROW_FILE = b"ARROW1"
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 # Python's own limit for a cell is 128 KiB.
 csv.field_size_limit(MAX_LINE)
@@ -206,91 +205,41 @@ class _Columnar(Table):
             raise SourceError(f"{path} is opened twice: Parquet and Arrow pack what they hold; unpack it first.")
         self._is_parquet = head.startswith(b"PAR1") or path.suffix.lower() == ".parquet"
 
-    def columns(self) -> Sequence[str]:
-        import pyarrow as pa
+        self._file = ColumnFile(path, is_parquet=self._is_parquet)
 
+    def columns(self) -> Sequence[str]:
         try:
-            with self._open() as file:
-                return list((file.schema_arrow if self._is_parquet else file.schema).names)
-        except (pa.ArrowException, OSError) as error:
-            raise SourceError(f"{self.path} is no whole {self._kind} file: {_first_line(error)}.") from error
+            return list(self._file.types)
+        except OSError as error:
+            raise SourceError(f"{self.path} is no whole {self._kind} file: {error}.") from error
 
     def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
-        import pyarrow as pa
-
         done = 0
         try:
-            for batch in self._arrow_batches():
-                yield _numbered(batch, done + 1, tally)
-                done += batch.num_rows
-        except (pa.ArrowException, OSError) as error:
+            types = self._file.types
+            unbounded = [name for name, kind in types.items() if "FLOAT" in kind or "DOUBLE" in kind]
+            for rows in self._file.rows(list(types), _ROWS):
+                yield list(_kept(rows, unbounded, tally))
+                done = rows[-1][0]
+        except OSError as error:
             raise SourceError(
-                f"{self.path} is corrupt: it can be read to row {done:,} and no further ({_first_line(error)}); "
-                "get the file again."
+                f"{self.path} is corrupt: it can be read to row {done:,} and no further ({error}); get the file again."
             ) from error
 
     @property
     def _kind(self) -> str:
         return "Parquet" if self._is_parquet else "Arrow"
 
-    def _open(self) -> Any:
-        if self._is_parquet:
-            import pyarrow.parquet as pq
 
-            return pq.ParquetFile(self.path)
-        import pyarrow as pa
-
-        source = pa.memory_map(str(self.path))
-        is_file = source.read(len(_ARROW_FILE)) == _ARROW_FILE
-        source.seek(0)
-        return pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
-
-    def _arrow_batches(self) -> Iterator[Any]:
-        with self._open() as file:
-            if self._is_parquet:
-                yield from file.iter_batches(batch_size=_ROWS)
-                return
-            is_stream = not hasattr(file, "num_record_batches")
-            for batch in file if is_stream else map(file.get_batch, range(file.num_record_batches)):
-                yield from (batch.slice(start, _ROWS) for start in range(0, batch.num_rows, _ROWS))
-
-
-def _numbered(batch: Any, first: int, tally: SkippedRows) -> RowBatch:
-    try:
-        rows = batch.to_pylist()
-        for name in _unbounded(batch):
-            for row in rows:
-                row[name] = finite(row[name])
-        return list(enumerate(rows, first))
-    except UnicodeDecodeError:
-        return list(_one_by_one(batch, first, tally))
-
-
-def _unbounded(batch: Any) -> list[str]:
-    """The columns that hold NaN or infinity, or may do so in lists and structs."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    found = []
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        if pa.types.is_floating(column.type):
-            if not pc.all(pc.is_finite(column), min_count=0).as_py():
-                found.append(name)
-        elif pa.types.is_nested(column.type) and ("float" in str(column.type) or "double" in str(column.type)):
-            found.append(name)
-    return found
-
-
-def _one_by_one(batch: Any, first: int, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
-    for index in range(batch.num_rows):
-        try:
-            yield first + index, batch.slice(index, 1).to_pylist()[0]
-        except UnicodeDecodeError:
-            tally.count("the row is not UTF-8", first + index)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0].rstrip(". ")
+def _kept(rows: NumberedRows, unbounded: Sequence[str], tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Count the rows that cannot be decoded; `unbounded` columns may hold NaN and infinities."""
+    for number, row in rows:
+        if row is None:
+            tally.count("the row is not UTF-8, or is damaged", number)
+            continue
+        for name in unbounded:
+            row[name] = finite(row[name])
+        yield number, row
 
 
 _ROWS = 10_000

@@ -6,18 +6,14 @@ One column holds the text; others may state its language, licence, title and sou
 import csv
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING, Any
 
+from ..arrow import ColumnFile
 from ..csv_cells import read_cells
 from ..errors import SourceError
 from ..inputs import parse_object, parse_text, shown
 from .decoding import iter_text
 from .document import Document, DocumentError, DocumentMetadata, Format, ReadOptions, Skip, SourceText
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 #: Most characters of a line; a longer one is passed over without being held.
 _LONGEST_LINE = 1 << 23
@@ -191,79 +187,20 @@ _ALSO = frozenset({"id", "language", "lang", "licence", "license", "title", "sou
 
 def read_columns(document: Document, options: ReadOptions, *, first: int = 0) -> Iterator[SourceText]:
     """One text per row, from row `first` (from 1) on; rows without one are counted."""
-    read = _parquet_batches if document.format is Format.PARQUET else _arrow_batches
-    with _explained(document):
-        column = ""
-        for number, batch in read(document, options, first):
-            column = column or _column_of(document, batch.schema.names, options)
-            _check_text(document, batch.schema.field(column))
-            batch.validate(full=True)  # what is damaged may point anywhere in memory
-            for row, values in enumerate(batch.to_pylist(), start=number):
-                if row >= first and (text := _row_text(document, row, values, column, options, unit="row")):
-                    yield text
-
-
-def _parquet_batches(document: Document, options: ReadOptions, first: int) -> Iterator[tuple[int, "pa.RecordBatch"]]:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(document.path) as file:
-        names = _wanted(document, file.schema_arrow.names, options)
-        number = 1
-        for group in range(file.num_row_groups):
-            rows = file.metadata.row_group(group).num_rows
-            if number + rows > first:
-                yield from _numbered(file.iter_batches(_BATCH, [group], names, use_threads=False), number)
-            number += rows
-
-
-def _arrow_batches(document: Document, options: ReadOptions, first: int) -> Iterator[tuple[int, "pa.RecordBatch"]]:
-    import pyarrow as pa
-
-    with pa.OSFile(str(document.path)) as file:
-        is_file = file.read(6) == b"ARROW1"
-        file.seek(0)
-        if is_file:
-            reader = pa.ipc.open_file(file)
-            batches: Iterator[Any] = (reader.get_batch(n) for n in range(reader.num_record_batches))
-        else:
-            batches = reader = pa.ipc.open_stream(file)
-        names = _wanted(document, reader.schema.names, options)
-        yield from _numbered((part for batch in batches for part in _parts(batch.select(names))), 1)
-
-
-def _parts(batch: "pa.RecordBatch") -> Iterator["pa.RecordBatch"]:
-    """Parts of a batch: a whole file as Python values would take many times its size."""
-    yield from (batch.slice(at, _BATCH) for at in range(0, batch.num_rows, _BATCH))
-
-
-def _numbered(batches: Iterator[Any], number: int) -> Iterator[tuple[int, "pa.RecordBatch"]]:
-    for batch in batches:
-        yield number, batch
-        number += batch.num_rows
-
-
-def _wanted(document: Document, names: Sequence[str], options: ReadOptions) -> list[str]:
-    column = _column_of(document, names, options)
-    return [name for name in names if name == column or name.strip().casefold() in _ALSO]
-
-
-def _check_text(document: Document, field: "pa.Field") -> None:
-    import pyarrow.types as kinds
-
-    kind = field.type.value_type if kinds.is_dictionary(field.type) else field.type
-    if not (kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind)):
-        said = f"{document.label}: column {field.name!r} holds {kind}, which is no text"
-        raise DocumentError(Skip.COLUMN, f"{said}; name another with `populace grow --column`.")
-
-
-@contextmanager
-def _explained(document: Document) -> Iterator[None]:
-    """Turns errors of Arrow into one sentence."""
-    import pyarrow as pa
-
+    file = ColumnFile(document.path, is_parquet=document.format is Format.PARQUET)
     try:
-        yield
-    except (pa.ArrowException, OSError, UnicodeError) as error:
+        types = file.types
+        column = _column_of(document, list(types), options)
+        if not types[column].startswith(("VARCHAR", "ENUM", "JSON")):
+            said = f"{document.label}: column {column!r} holds {types[column]}, which is no text"
+            raise DocumentError(Skip.COLUMN, f"{said}; name another with `populace grow --column`.")
+        names = [name for name in types if name == column or name.strip().casefold() in _ALSO]
+        for row, values in chain.from_iterable(file.rows(names, _BATCH, first)):
+            if values is None:
+                options.skips.add(DocumentError(Skip.ROW, f"{document.label}, row {row} is not UTF-8, or is damaged."))
+            elif text := _row_text(document, row, values, column, options, unit="row"):
+                yield text
+    except OSError as error:
         why = " ".join(str(error).split())[:120].rstrip(". ")
         is_missing = isinstance(error, PermissionError | FileNotFoundError)
         kind = Skip.UNREADABLE if is_missing else Skip.CORRUPT

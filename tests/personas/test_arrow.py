@@ -9,10 +9,23 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from arro3.core import Table
 
-from populace.personas.arrow import UNFIT, engine, iter_batches, make_table, parquet, read_table, to_rows, write_parquet
+from populace.personas.arrow import (
+    UNFIT,
+    ColumnFile,
+    engine,
+    iter_batches,
+    make_table,
+    parquet,
+    read_table,
+    to_rows,
+    write_parquet,
+)
+from populace.personas.errors import SetupError
 
 NOW = datetime(2026, 11, 24, 12, 30, 1, 7)
 EAST = NOW.replace(tzinfo=timezone(timedelta(hours=2)))
@@ -65,6 +78,37 @@ def test_what_fails_while_a_file_is_written_is_raised_as_it_was(tmp_path: Path) 
         write_parquet(tables(), tmp_path / "a.parquet")
     with pytest.raises(OSError, match="nowhere"):
         write_parquet(iter([make_table({"a": [1]})]), tmp_path / "nowhere" / "a.parquet")
+
+
+def write_invalid(path: Path, *, is_parquet: bool) -> None:
+    """Write three rows, of which the second is not UTF-8."""
+    held = pa.array([b"A baker.", b"\xff\xfe", b"A clerk."], pa.binary())
+    table = pa.table({"text": pa.Array.from_buffers(pa.string(), 3, held.buffers()), "n": [1.5, 2, 3]})
+    if is_parquet:
+        pq.write_table(table, path)
+    else:
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table)
+
+
+@pytest.mark.parametrize("is_parquet", [True, False])
+def test_a_row_that_is_not_utf8_keeps_its_number_and_no_other_row(tmp_path: Path, is_parquet: bool) -> None:
+    write_invalid(path := tmp_path / "a", is_parquet=is_parquet)
+    file = ColumnFile(path, is_parquet=is_parquet)
+    assert file.types == {"text": "VARCHAR", "n": "DOUBLE"}
+    assert list(file.rows(["n"], 2, 3)) == [[(3, {"n": 3.0})]]
+    assert list(file.rows(["text"], 9)) == [[(1, {"text": "A baker."}), (2, None), (3, {"text": "A clerk."})]]
+
+
+@pytest.mark.parametrize(("is_parquet", "why"), [(True, "text that is not UTF-8"), (False, "an Arrow file")])
+def test_what_only_pyarrow_reads_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_parquet: bool, why: str
+) -> None:
+    write_invalid(path := tmp_path / "a", is_parquet=is_parquet)
+    for module in ("pyarrow", "pyarrow.ipc", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(SetupError, match=rf"a .*{why}; .*\[arrow\]"):
+        list(ColumnFile(path, is_parquet=is_parquet).rows(["text"], 9))
 
 
 def test_a_village_lives_without_pyarrow(tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ def test_a_column_that_is_not_there_names_those_that_are(tmp_path: Path, name: s
 def test_a_parquet_column_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
     pq.write_table(pa.table({"n": [1], "body": [2]}), tmp_path / "r.parquet")
     assert "but 'n', 'body'" in complaint(str(tmp_path / "r.parquet"), column="text")
-    assert "column 'body' holds int64, which is no text" in complaint(str(tmp_path / "r.parquet"))
+    assert "column 'body' holds BIGINT, which is no text" in complaint(str(tmp_path / "r.parquet"))
 
 
 def test_rows_without_a_text_are_counted_with_their_line(tmp_path: Path) -> None:
