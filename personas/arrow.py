@@ -72,7 +72,7 @@ def make_array(values: Any, kind: Any = None) -> Array:
             missing = Array([value is None for value in values], DataType.bool())
             return list_array(Array.from_numpy(ends), make_array(whole, inner), mask=missing)
         case "struct":
-            parts = [(name, make_array([value[name] for value in values], inner)) for name, inner in kind.children]
+            parts = [(name, make_array([value.get(name) for value in values], inner)) for name, inner in kind.children]
             return struct_array(
                 [part for _, part in parts], fields=[part.field.with_name(name) for name, part in parts]
             )
@@ -90,6 +90,12 @@ def make_table(columns: Mapping[str, Any], types: Mapping[str, Any] = MappingPro
     """Build a table from columns of equal length; those without a type have that of their first value."""
     arrays = [make_array(values, types.get(name)) for name, values in columns.items()]
     return Table.from_arrays(arrays, names=list(columns))
+
+
+def duckdb_type(column: ChunkedArray) -> Any:
+    """Return DuckDB's type of a column."""
+    with engine(typed=Table.from_arrays([column], names=["held"])) as con:
+        return con.sql("FROM typed").types[0]
 
 
 def table_of(rows: Sequence[Sequence[Any]], types: Mapping[str, Any]) -> Table:
@@ -138,6 +144,8 @@ def to_matrix(vectors: ChunkedArray) -> NDArray[np.float32]:
 
 def take(table: Table, places: Sequence[int]) -> Table:
     """Return the rows at these places."""
+    if not places:
+        return Table.from_batches([], schema=table.schema)
     indices = Array(places, DataType.int64())
     arrays = [column.combine_chunks().take(indices) for column in table.columns]
     return Table.from_arrays(arrays, schema=table.schema)

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -121,8 +120,8 @@ def choose(
 
     With `rows`, so many are drawn by `seed`. `test` has the emissions on the test side; None for no split.
     """
-    held = pa.table({"emission": pa.array(test if test is not None else [], pa.int64())})
-    with registered(source.con, held) as name:
+    held = {"emission": test if test is not None else []}
+    with registered(source.con, held, types={"emission": "BIGINT"}) as name:
         side = f"CASE WHEN o.emission IN (SELECT emission FROM {name}) THEN 'test' ELSE 'train' END"  # noqa: S608
         source.con.execute(
             f"CREATE TEMP TABLE exported_chosen AS SELECT o.emission, {side} AS side FROM outputs AS o "  # noqa: S608

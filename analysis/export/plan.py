@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
-import pyarrow as pa
-import pyarrow.compute as pc
+from arro3.core import DataType, Table
 
+from ...personas.arrow import duckdb_type, set_column, take, to_rows
 from ...personas.errors import SetupError, parameter
 from ...personas.hub.queries import quote_name, quote_text
 from ...personas.inputs import nearest
@@ -55,7 +55,7 @@ LEFT JOIN (SELECT emission, string_agg(DISTINCT model, ', ' ORDER BY model) AS m
 _TOOLS = "SELECT 1 FROM outputs WHERE kind = ? AND (payload -> '$.tools') IS NOT NULL LIMIT 1"
 #: Columns without text of the model's.
 _NOT_SEARCHED = ("kind", "persona_language", "step", "agreement", "difficulty", "correct", *STATUS)
-_FORMULA = "^[=+\\-@\t\r]"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 _BEGINNING = ExportPosition()
@@ -83,7 +83,7 @@ class ExportPlan:
         #: Accepted outputs that are left out because they are held out for measuring.
         self.held_out = sum(s.count_held_out(kinds) for s, kinds in zip(sources, self.kinds, strict=True))
         self._choose()
-        self._schema = self._found_schema()
+        self._types = self._found_types()
 
     @property
     def embedded(self) -> frozenset[str]:
@@ -95,7 +95,7 @@ class ExportPlan:
     @property
     def column_names(self) -> tuple[str, ...]:
         """The names of all columns that are written."""
-        return tuple(self._schema.names)
+        return tuple(self._types)
 
     @property
     def metadata(self) -> str:
@@ -113,9 +113,9 @@ class ExportPlan:
                 content, facts = self._made(page.rows, number, tally)
                 yield SplitRows(dict(self._sided(content, facts, tally)), ExportPosition(number, page.last))
 
-    def readable(self, table: pa.Table) -> Iterator[dict[str, Any]]:
+    def readable(self, table: Table) -> Iterator[dict[str, Any]]:
         """The rows as they stand in JSONL."""
-        for row in table.to_pylist():
+        for row in to_rows(table):
             yield {name: parse_payload(v) if name in self.embedded and v is not None else v for name, v in row.items()}
 
     def _found_shapes(self) -> list[RowShape]:
@@ -191,89 +191,86 @@ class ExportPlan:
             joins += "\nJOIN exported_chosen AS c ON c.emission = o.emission"
         return Added("".join(f", {column}" for column in columns), joins, response)
 
-    def _found_schema(self) -> pa.Schema:
-        """The columns of all parts, of which one may have columns that another lacks."""
-        schemas = []
+    def _found_types(self) -> dict[str, Any]:
+        """The columns of all parts, of which one may have columns that another lacks, and DuckDB's type of each."""
+        types: dict[str, Any] = {}
         for number, (source, shape) in enumerate(zip(self.sources, self._shapes, strict=True)):
             made, _ = self._made(source.no_rows(self._added(source, shape)), number, ExportCounts(), align=False)
-            schemas.append(made.schema)
-        try:
-            return pa.unify_schemas(schemas)
-        except pa.ArrowException as error:
-            raise SetupError(
-                f"The columns of the runs do not fit together ({error}); rename those that are called alike."
-            ) from error
+            for name, column in zip(made.column_names, made.columns, strict=True):
+                kind = duckdb_type(column)
+                if types.setdefault(name, kind) != kind:
+                    raise SetupError(
+                        f"The columns of the runs do not fit together ({name!r} is {types[name]} in one and {kind} in "
+                        "another); rename those that are called alike."
+                    )
+        return types
 
-    def _made(
-        self, rows: pa.Table, number: int, tally: ExportCounts, *, align: bool = True
-    ) -> tuple[pa.Table, pa.Table]:
+    def _made(self, rows: Table, number: int, tally: ExportCounts, *, align: bool = True) -> tuple[Table, Table]:
         """The rows of a page as they are written, and what is known of each of them."""
         shape, options = self._shapes[number], self.options
         content = rows.select([])
         if shape.names:
             content, reasons = shape.shaped(rows)
             tally.left_out.update(reason for reason in reasons if reason is not None)
-            kept = pa.array([reason is None for reason in reasons], pa.bool_())
-            content, rows = content.filter(kept), rows.filter(kept)
+            kept = [place for place, reason in enumerate(reasons) if reason is None]
+            content, rows = take(content, kept), take(rows, kept)
         for name in self._columns:
-            content = content.append_column(name, rows.column(name))
+            content = content.append_column(name, rows[name])
         content, rows, kinds = self._searched(content, rows, tally)
-        texts = shape.texts(content) if shape.names else rows.column("text").to_pylist()
+        texts = shape.texts(content) if shape.names else rows["text"].to_pylist()
         tokens = self._count_tokens(texts) if self._count_tokens else [estimated_tokens(text) for text in texts]
         tally.tokens += sum(tokens)
         if self._count_tokens:
-            content = content.append_column("tokens", pa.array(tokens, pa.int64()))
+            content = set_column(content, "tokens", tokens, "BIGINT")
         if options.personal is not PersonalPolicy.DROP:
-            content = content.append_column("personal", pa.array(kinds, pa.list_(pa.string())))
+            content = set_column(content, "personal", kinds, "VARCHAR[]")
         for name in (*(STATUS if options.rejected else ()), *PROVENANCE):
             if name not in content.column_names:
-                content = content.append_column(name, rows.column(name))
+                content = content.append_column(name, rows[name])
         if self.layout is Layout.CSV:
             _count_formulas(content, tally)
         renamed = self.mix.parts[number].rename
         content = content.rename_columns([renamed.get(name, name) for name in content.column_names])
         return (self._aligned(content) if align else content), rows
 
-    def _searched(
-        self, content: pa.Table, rows: pa.Table, tally: ExportCounts
-    ) -> tuple[pa.Table, pa.Table, list[list[str]]]:
+    def _searched(self, content: Table, rows: Table, tally: ExportCounts) -> tuple[Table, Table, list[list[str]]]:
         """The rows after the search for personal data, and the kinds that were found in each."""
         policy = self.options.personal
         names = [name for name in content.column_names if name not in _NOT_SEARCHED]
         # The built-in generator invents its people, so their first names raise no alarm.
-        skip = rows.column("built_in").to_pylist()
+        skip = rows["built_in"].to_pylist()
         found = search_personal(content.select(names), redact=self._pseudonyms, skip=skip)
         tally.personal.update(found.counts)
         number = sum(map(bool, found.kinds))
         tally.personal_rows += number
         if policy is PersonalPolicy.DROP and number:
             tally.left_out["personal data"] += number
-            kept = pa.array([not kinds for kinds in found.kinds], pa.bool_())
-            return content.filter(kept), rows.filter(kept), []
+            kept = [place for place, kinds in enumerate(found.kinds) if not kinds]
+            return take(content, kept), take(rows, kept), []
         for name in names:
-            content = content.set_column(content.column_names.index(name), name, found.rows.column(name))
+            content = set_column(content, name, found.rows[name])
         return content, rows, found.kinds
 
-    def _aligned(self, content: pa.Table) -> pa.Table:
-        for name in self._schema.names:
+    def _aligned(self, content: Table) -> Table:
+        for name, kind in self._types.items():
             if name not in content.column_names:
-                content = content.append_column(name, pa.nulls(len(content), self._schema.field(name).type))
-        return content.select(self._schema.names).cast(self._schema)
+                content = set_column(content, name, [None] * len(content), kind)
+        return content.select(list(self._types))
 
-    def _sided(self, content: pa.Table, facts: pa.Table, tally: ExportCounts) -> Iterator[tuple[str, pa.Table]]:
+    def _sided(self, content: Table, facts: Table, tally: ExportCounts) -> Iterator[tuple[str, Table]]:
         """The rows by the side of the split, counted."""
         if self.options.split is None:
             tally.count("train", facts)
             yield "train", content
             return
-        sides = facts.column("side")
+        sides = facts["side"].to_pylist()
         for side in ("train", "test"):
-            here = pc.equal(sides, side)
-            tally.count(side, facts.filter(here))
-            yield side, content.filter(here)
+            here = [place for place, one in enumerate(sides) if one == side]
+            tally.count(side, take(facts, here))
+            yield side, take(content, here)
 
 
-def _count_formulas(content: pa.Table, tally: ExportCounts) -> None:
+def _count_formulas(content: Table, tally: ExportCounts) -> None:
     for column in content.columns:
-        if pa.types.is_string(column.type):
-            tally.formulas += pc.sum(pc.match_substring_regex(column, _FORMULA)).as_py() or 0
+        if DataType.is_string(column.type):
+            tally.formulas += sum(text is not None and text.startswith(_FORMULA) for text in column.to_pylist())

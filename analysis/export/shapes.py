@@ -11,8 +11,9 @@ from enum import StrEnum
 from typing import Any, Literal
 
 import orjson
-import pyarrow as pa
+from arro3.core import Table
 
+from ...personas.arrow import make_table, to_rows
 from ...personas.errors import SetupError, parameter
 from .conversations import (
     add_persona,
@@ -164,30 +165,29 @@ class RowShape:
             DatasetFormat.PERSONAHUB: ("input persona", "synthesized text", "description"),
         }.get(self.format, ())
 
-    def shaped(self, rows: pa.Table) -> tuple[pa.Table, list[str | None]]:
+    def shaped(self, rows: Table) -> tuple[Table, list[str | None]]:
         """The columns of the format, and of each row why it has to be left out, or None."""
         if self.format is DatasetFormat.PERSONAHUB:
-            columns = [rows.column(name) for name in ("persona_text", "text", "kind")]
-            return pa.table(columns, names=list(self.names)), [None] * len(rows)
+            content = rows.select(["persona_text", "text", "kind"]).rename_columns(list(self.names))
+            return content, [None] * len(rows)
         made, reasons = [], []
         for row in self._read(rows):
             shaped = self._row(row)
             reasons.append(shaped if isinstance(shaped, str) else None)
             made.append({} if isinstance(shaped, str) else shaped)
-        return pa.Table.from_pylist(made, schema=pa.schema([(name, self._type(name)) for name in self.names])), reasons
+        types = {name: self._type(name) for name in self.names}
+        return make_table({name: [row.get(name) for row in made] for name in types}, types), reasons
 
-    def texts(self, content: pa.Table) -> list[str]:
+    def texts(self, content: Table) -> list[str]:
         """The text of each row that a model reads or learns to write."""
-        return [
-            "\n".join(_spoken([row[name] for name in self.names])) for row in content.select(self.names).to_pylist()
-        ]
+        return ["\n".join(_spoken([row[name] for name in self.names])) for row in to_rows(content.select(self.names))]
 
-    def _read(self, rows: pa.Table) -> Iterator[dict[str, Any]]:
+    def _read(self, rows: Table) -> Iterator[dict[str, Any]]:
         wanted = (
             *("kind", "text", "payload", "persona_text", "partner_text", "solution", "correct"),
             *("asked", "chosen", "rejected"),
         )
-        for row in rows.select([name for name in wanted if name in rows.column_names]).to_pylist():
+        for row in to_rows(rows.select([name for name in wanted if name in rows.column_names])):
             payload = parse_payload(row["payload"])
             yield row | {"payload": payload if isinstance(payload, dict) else {}}
 
@@ -267,21 +267,21 @@ class RowShape:
             for n, m in enumerate(messages)
         ]
 
-    def _type(self, name: str) -> Any:
-        text = pa.string()
+    def _type(self, name: str) -> str:
+        """Return DuckDB's type of a column of the format."""
         if name == "conversations":
-            return pa.list_(pa.struct([("from", text), ("value", text)]))
+            return 'STRUCT("from" VARCHAR, "value" VARCHAR)[]'
         if name != "messages" and not (self.format is DatasetFormat.DPO and name in self.names):
-            return text
-        fields = [("role", text), ("content", text)]
+            return "VARCHAR"
+        fields = ["role VARCHAR", "content VARCHAR"]
         can_mask = name == "messages" and self.with_tools and self.format is DatasetFormat.OPENAI
         if can_mask or self.train_on is not None:
-            fields.append(("weight", pa.int8()))
+            fields.append("weight TINYINT")
         if name == "messages" and (self.with_tools or self.format is DatasetFormat.TOOLS):
-            function = pa.struct([("name", text), ("arguments", text)])
-            calls = pa.list_(pa.struct([("id", text), ("type", text), ("function", function)]))
-            fields += [("tool_calls", calls), ("name", text), ("tool_call_id", text)]
-        return pa.list_(pa.struct(fields))
+            function = "STRUCT(name VARCHAR, arguments VARCHAR)"
+            calls = f"STRUCT(id VARCHAR, type VARCHAR, function {function})[]"
+            fields += [f"tool_calls {calls}", "name VARCHAR", "tool_call_id VARCHAR"]
+        return f"STRUCT({', '.join(fields)})[]"
 
 
 def _spoken(value: Any) -> Iterator[str]:

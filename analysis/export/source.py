@@ -8,8 +8,9 @@ from typing import Any, Literal, Self
 
 import duckdb
 import orjson
-import pyarrow as pa
+from arro3.core import Table
 
+from ...personas.arrow import read_table
 from ...personas.database import said
 from ...personas.errors import RunFileError, SetupError, parameter
 from ...personas.hub.queries import quote_text, table_names
@@ -145,7 +146,7 @@ ORDER BY o.emission
 class Page:
     """Some outputs in their order, and the number of the last emission that was looked at."""
 
-    rows: pa.Table
+    rows: Table
     last: int
 
 
@@ -316,11 +317,11 @@ class OutputSource:
         rows = max(1, min(_PAGE, int(_PAGE_CHARACTERS / (size or 1))))
         for first in range(after, last, rows):
             upto = min(first + rows, last)
-            yield Page(self._read(kinds, first, upto, more).to_arrow_table(), upto)
+            yield Page(read_table(self._read(kinds, first, upto, more)), upto)
 
-    def no_rows(self, more: Added) -> pa.Table:
+    def no_rows(self, more: Added) -> Table:
         """The columns of a page."""
-        return self._read((), 0, 0, more).to_arrow_table()
+        return read_table(self._read((), 0, 0, more))
 
     def _read(self, kinds: Collection[str], after: int, upto: int, more: Added) -> duckdb.DuckDBPyRelation:
         response = more.response or _RESPONSE.format(teacher=quote_text(self._teacher) if self._teacher else "NULL")

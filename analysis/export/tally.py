@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from arro3.core import Table
+
+from ...personas.arrow import parquet
 
 #: The columns by whose values rows are counted together.
 KEYS = (
@@ -58,12 +58,11 @@ class ExportCounts:
             found[tuple(key[place] for place in places)] += number
         return dict(sorted(found.items(), key=lambda item: (-item[1], tuple(map(str, item[0])))))
 
-    def count(self, side: str, facts: pa.Table) -> None:
+    def count(self, side: str, facts: Table) -> None:
         """Count rows that are written; `facts` has `KEYS` and the persona of each."""
-        grouped = facts.group_by(list(KEYS)).aggregate([([], "count_all")])
-        for row in grouped.to_pylist():
-            self.groups[(side, *(row[name] for name in KEYS))] += row["count_all"]
-        self._hold(facts.column("persona"))
+        for key in zip(*(facts[name].to_pylist() for name in KEYS), strict=True):
+            self.groups[(side, *key)] += 1
+        self._personas.update(facts["persona"].to_pylist())
 
     def as_json(self) -> dict[str, Any]:
         """What `from_json` reads, but for the personas."""
@@ -86,8 +85,6 @@ class ExportCounts:
             noted["tokens"],
         )
         for path in written:
-            tally._hold(pq.read_table(path, columns=["persona"]).column(0))
+            with parquet(path, "DISTINCT persona") as rows:
+                tally._personas.update(persona for (persona,) in rows.fetchall())
         return tally
-
-    def _hold(self, personas: pa.ChunkedArray) -> None:
-        self._personas.update(pc.unique(personas).to_pylist())

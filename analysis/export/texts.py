@@ -9,8 +9,9 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
-import pyarrow as pa
+from arro3.core import ChunkedArray, Table
 
+from ...personas.arrow import duckdb_type, set_column
 from ...personas.judgement import Redaction
 from ...personas.rules.personal import find_record_names, personal_changes
 from ...personas.rules.pseudonyms import Pseudonyms
@@ -69,7 +70,7 @@ class Searched:
     """Columns in which personal data were looked for."""
 
     #: The columns, with the data replaced where that was asked for.
-    rows: pa.Table
+    rows: Table
     #: The kinds that were found in each row, in alphabetical order; an empty list for most.
     kinds: list[list[str]]
 
@@ -79,56 +80,64 @@ class Searched:
         return Counter(kind for kinds in self.kinds for kind in kinds)
 
 
-def search_personal(rows: pa.Table, *, redact: Pseudonyms | None, skip: Sequence[bool] = ()) -> Searched:
+def search_personal(rows: Table, *, redact: Pseudonyms | None, skip: Sequence[bool] = ()) -> Searched:
     """Look for personal data in all columns, within nested values too, and replace them, names by these pseudonyms.
 
     Rows that `skip` marks are left as they are.
 
     A row is searched twice: for the names in all its columns, then in each column for their other forms.
     """
-    from ...personas.rules.prefilter import rows_to_search
-
     kinds: list[set[str]] = [set() for _ in range(len(rows))]
-    # Descriptions of personas stand in many rows, and are searched once.
-    columns = [_texts_of(column).dictionary_encode() for column in rows.columns]
-    suspected = [set(rows_to_search(column.dictionary)) for column in columns]
-    names = _names_of_rows(columns, suspected)
-    for place, (encoded, suspects) in enumerate(zip(columns, suspected, strict=True)):
-        column = rows.column(place)
-        is_text = pa.types.is_string(column.type)
-        values, found = encoded.dictionary.to_pylist(), dict[tuple[int, tuple[str, ...]], _Changed]()
+    columns = [_Texts(column) for column in rows.columns]
+    names = _names_of_rows(columns, len(rows))
+    for name, column, texts in zip(rows.column_names, rows.columns, columns, strict=True):
+        found = dict[tuple[int, tuple[str, ...]], _Changed]()
         replaced = column.to_pylist() if redact else []
-        for row, n in enumerate(encoded.indices.to_pylist()):
-            if n is None or (skip and skip[row]) or (n not in suspects and not names[row]):
+        for row, n in enumerate(texts.places):
+            if texts.values[n] is None or (skip and skip[row]) or (n not in texts.suspects and not names[row]):
                 continue
             key = (n, names[row])
             if key not in found:
-                found[key] = personal_changes(values[n], pseudonyms=redact, wholes=names[row], with_keys=True)
+                found[key] = personal_changes(texts.values[n], pseudonyms=redact, wholes=names[row], with_keys=True)
             after, changes = found[key]
             kinds[row].update(str(change.kind) for change in changes)
             if redact and changes:
-                replaced[row] = after if is_text else orjson.loads(after)
+                replaced[row] = after if texts.are_plain else orjson.loads(after)
         if redact and found:
-            rows = rows.set_column(place, rows.field(place), pa.array(replaced, type=column.type))
+            rows = set_column(rows, name, replaced, texts.kind)
     return Searched(rows, [sorted(found) for found in kinds])
 
 
 type _Changed = tuple[str, tuple[Redaction, ...]]
 
 
-def _texts_of(column: pa.ChunkedArray) -> pa.Array:
-    """The values as text: JSON of those that are none."""
-    if pa.types.is_string(column.type):
-        return column.combine_chunks()
-    return pa.array((orjson.dumps(value).decode() for value in column.to_pylist()), pa.string())
+class _Texts:
+    """The values of a column as text, each once: descriptions of personas stand in many rows, and are searched once."""
+
+    def __init__(self, column: ChunkedArray) -> None:
+        from ...personas.rules.prefilter import rows_to_search
+
+        self.kind = duckdb_type(column)
+        self.are_plain = self.kind == "VARCHAR"
+        values = column.to_pylist() if self.are_plain else map(_as_json, column.to_pylist())
+        numbers: dict[Any, int] = {}
+        #: The number of the value in each row.
+        self.places = [numbers.setdefault(value, len(numbers)) for value in values]
+        self.values = list(numbers)
+        #: Numbers of the values that may hold personal data.
+        self.suspects = set(rows_to_search(self.values))
 
 
-def _names_of_rows(columns: Sequence[pa.DictionaryArray], suspected: Sequence[set[int]]) -> list[tuple[str, ...]]:
+def _as_json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _names_of_rows(columns: Sequence[_Texts], rows: int) -> list[tuple[str, ...]]:
     """The names in all columns of each row."""
-    names: list[tuple[str, ...]] = [() for _ in range(len(columns[0]) if columns else 0)]
-    for encoded, suspects in zip(columns, suspected, strict=True):
-        found = {n: find_record_names(encoded.dictionary[n].as_py(), {}) for n in suspects}
-        for row, n in enumerate(encoded.indices.to_pylist()):
+    names: list[tuple[str, ...]] = [()] * rows
+    for texts in columns:
+        found = {n: find_record_names(texts.values[n], {}) for n in texts.suspects}
+        for row, n in enumerate(texts.places):
             if found.get(n):
                 names[row] = (*names[row], *found[n])
     return [tuple(dict.fromkeys(of_row)) for of_row in names]

@@ -5,15 +5,17 @@ the rows of a range of outputs, so an export that was stopped continues after th
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Full, Queue
 from typing import Any
 
 import orjson
-import pyarrow as pa
-import pyarrow.parquet as pq
+from arro3.core import DataType, Table
 
+from ...personas.arrow import to_rows, write_parquet
 from ...personas.errors import SetupError, StorageError
 from ...personas.files import compression_of, open_compressed, private_umask, whole_file
 from ...personas.formats.reading import json_text
@@ -37,7 +39,7 @@ class ExportPosition:
 class SplitRows:
     """Rows by the side of the split, `train` where there is none, and the position after them."""
 
-    sides: Mapping[str, pa.Table]
+    sides: Mapping[str, Table]
     position: ExportPosition
 
 
@@ -68,7 +70,7 @@ def write_rows(
         stack.enter_context(_whole(path)).write_text(text(), encoding="utf-8")
 
 
-type _WriteTable = Callable[[pa.Table], None]
+type _WriteTable = Callable[[Table], None]
 
 
 @contextmanager
@@ -94,28 +96,32 @@ def _writer(
 
 @contextmanager
 def _parquet(part: Path, metadata: str) -> Iterator[_WriteTable]:
-    writer: Any = None
+    """Write tables that come one by one: DuckDB asks for them itself, so it runs in a thread of its own."""
+    waiting: Queue[Table | None] = Queue(1)
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(write_parquet, iter(waiting.get, None), part, {"populace": metadata})
 
-    def write(table: pa.Table) -> None:
-        nonlocal writer
-        if writer is None:
-            writer = pq.ParquetWriter(part, table.schema.with_metadata({"populace": metadata}), compression="zstd")
-        writer.write_table(table)
+        def write(table: Table | None) -> None:
+            while not written.done():
+                with suppress(Full):
+                    waiting.put(table, timeout=0.1)
+                    return
+            written.result()
 
-    try:
-        yield write
-    finally:
-        if writer is not None:
-            writer.close()
+        try:
+            yield write
+        finally:
+            write(None)
+        written.result()
 
 
 @contextmanager
 def _json_list(file: Any, as_record: Callable[[dict[str, Any]], dict[str, Any]]) -> Iterator[_WriteTable]:
     begins = b"[\n"
 
-    def write(table: pa.Table) -> None:
+    def write(table: Table) -> None:
         nonlocal begins
-        for row in table.to_pylist():
+        for row in to_rows(table):
             file.write(begins + orjson.dumps(as_record(row)))
             begins = b",\n"
 
@@ -127,11 +133,11 @@ class _Jsonl:
     def __init__(self, file: Any, embedded: frozenset[str]) -> None:
         self._file, self._embedded = file, embedded
 
-    def __call__(self, table: pa.Table) -> None:
+    def __call__(self, table: Table) -> None:
         embedded = self._embedded & set(table.column_names)
-        has_messages = any(pa.types.is_list(column.type) for column in table.columns)
+        has_messages = any(DataType.is_list(column.type) for column in table.columns)
         lines = []
-        for row in table.to_pylist():
+        for row in to_rows(table):
             for name in embedded:
                 row[name] = parse_payload(row[name]) if row[name] is not None else None
             lines.append(orjson.dumps(_without_nothing(row, self._embedded) if has_messages else row))
@@ -162,7 +168,7 @@ class _CsvFile:
     def __init__(self, file: Any) -> None:
         self._file, self._has_head = file, False
 
-    def __call__(self, table: pa.Table) -> None:
+    def __call__(self, table: Table) -> None:
         if not self._has_head:
             write_cells([table.column_names], self._file, quoting=1)
             self._has_head = True
@@ -189,7 +195,7 @@ class ShardFolder:
         self.path = path
         self._partial = path.with_name(f"{path.name}.partial")
         self._asked, self._prefix, self._metadata = asked, prefix, metadata
-        self._waiting: dict[str, list[pa.Table]] = {}
+        self._waiting: dict[str, list[Table]] = {}
         self._number = 0
         #: Where the export goes on, and what had been counted by then; None for one that begins.
         self.begun: tuple[ExportPosition, dict[str, Any]] | None = None
@@ -256,13 +262,10 @@ class ShardFolder:
     def _close_shard(self, position: ExportPosition, tally: dict[str, Any]) -> None:
         with self._written():
             for side, tables in sorted(self._waiting.items()):
-                table = pa.concat_tables(tables)
-                path = self._partial / self._prefix / f"{side}-{self._number:05d}.parquet"
-                with whole_file(path, replace=True) as part, _parquet(part, self._metadata) as write:
-                    if len(table):
-                        write(table.combine_chunks())
-                if not len(table):
-                    path.unlink()
+                if any(map(len, tables)):
+                    path = self._partial / self._prefix / f"{side}-{self._number:05d}.parquet"
+                    with whole_file(path, replace=True) as part:
+                        write_parquet(iter(tables), part, {"populace": self._metadata})
             self._waiting.clear()
             self._number += 1
             self._note(position, tally)
