@@ -11,6 +11,7 @@ import os
 import platform
 import re
 import shutil
+import sys
 import threading
 import zlib
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,11 @@ from hashlib import blake2b
 from itertools import count
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import ZstdError, ZstdFile
+else:
+    from backports.zstd import ZstdError, ZstdFile
 
 _PRIVATE, _OTHERS = 0o600, 0o077
 #: Parts made on another machine are left alone, because it is unknown whether their process is alive.
@@ -201,8 +207,8 @@ COMPRESSIONS: Mapping[str, Compression] = {
     ".xz": Compression.XZ,
     ".zst": Compression.ZSTD,
 }
-#: Errors raised by reading a damaged file; pyarrow raises OSError or ValueError.
-DAMAGE = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError)
+#: Errors raised by reading a damaged file.
+DAMAGE = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError, ZstdError)
 
 _MAGIC = {
     b"\x1f\x8b": Compression.GZIP,
@@ -243,9 +249,7 @@ def decompressed(raw: BinaryIO, packing: Compression | None, stack: ExitStack) -
         case Compression.XZ:
             return stack.enter_context(lzma.LZMAFile(raw))
         case Compression.ZSTD:
-            import pyarrow as pa  # Python has its own zstd only from 3.14 on
-
-            return pa.input_stream(raw, compression="zstd")
+            return stack.enter_context(ZstdFile(raw))
         case None:
             return raw
 
@@ -264,8 +268,6 @@ def open_compressed(path: Path, packing: Compression | None) -> Iterator[Any]:
             case Compression.XZ:
                 yield stack.enter_context(lzma.LZMAFile(raw, "wb"))
             case Compression.ZSTD:
-                import pyarrow as pa
-
-                yield stack.enter_context(pa.output_stream(raw, compression="zstd"))
+                yield stack.enter_context(ZstdFile(raw, "wb"))
             case None:
                 yield raw

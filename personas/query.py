@@ -44,7 +44,7 @@ class Tabular(ABC):
         """The rows as columns that Arrow libraries take (`__arrow_c_stream__`); those of one name are numbered."""
 
     def arrow(self) -> Any:
-        """The rows as a table of pyarrow. Raises `SetupError` when pyarrow is not installed."""
+        """Return the rows as a pyarrow table. Raises `SetupError` when pyarrow is not installed."""
         return _import("pyarrow").table(self.table())
 
     def df(self) -> Any:

@@ -5,17 +5,15 @@ the rows of a range of outputs, so an export that was stopped continues after th
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Full, Queue
 from typing import Any
 
 import orjson
 from arro3.core import DataType, Table
 
-from ...personas.arrow import to_rows, write_parquet
+from ...personas.arrow import open_parquet, to_rows, write_parquet
 from ...personas.errors import SetupError, StorageError
 from ...personas.files import compression_of, open_compressed, private_umask, whole_file
 from ...personas.formats.reading import json_text
@@ -83,7 +81,7 @@ def _writer(
 ) -> Iterator[_WriteTable]:
     with _whole(path) as part:
         if ending == ".parquet":
-            with _parquet(part, metadata) as write:
+            with open_parquet(part, {"populace": metadata}) as write:
                 yield write
             return
         with open_compressed(part, compression_of(path)) as file:
@@ -92,27 +90,6 @@ def _writer(
                     yield write
                 return
             yield (_CsvFile(file) if ending == ".csv" else _Jsonl(file, embedded))
-
-
-@contextmanager
-def _parquet(part: Path, metadata: str) -> Iterator[_WriteTable]:
-    """Write tables that come one by one: DuckDB asks for them itself, so it runs in a thread of its own."""
-    waiting: Queue[Table | None] = Queue(1)
-    with ThreadPoolExecutor(1) as pool:
-        written = pool.submit(write_parquet, iter(waiting.get, None), part, {"populace": metadata})
-
-        def write(table: Table | None) -> None:
-            while not written.done():
-                with suppress(Full):
-                    waiting.put(table, timeout=0.1)
-                    return
-            written.result()
-
-        try:
-            yield write
-        finally:
-            write(None)
-        written.result()
 
 
 @contextmanager

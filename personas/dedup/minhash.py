@@ -10,27 +10,24 @@ from 128 slots has a standard error of 0.03 at 0.9 and cannot decide. Bands are 
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from arro3.core import Table
 from numpy.typing import NDArray
 
 from ..arrays import Hashes, Ints
+from ..arrow import make_table, open_parquet
 from ..errors import SetupError
 from ..files import whole_file
 from ..persona import word_list
 from .index import KeyScheme
 from .pairs import Threshold
 from .word_sets import HASH_BITS, WordSets, mix
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
 type Signatures = NDArray[np.uint32]
 
@@ -111,24 +108,15 @@ def band_keys(made: Signatures, bands: int, rows: int) -> Hashes:
 class SignatureFile:
     """A Parquet file of signatures, which datasketch, DuckDB, Spark or Ray can read: see `write_signatures`."""
 
-    def __init__(self, writer: "pq.ParquetWriter", schema: "pa.Schema", ids: Iterable[str] | None) -> None:
-        self._writer, self._schema = writer, schema
-        self._ids = None if ids is None else iter(ids)
-        self._written = 0
+    def __init__(self, write: Callable[[Table], None], types: Mapping[str, str], ids: Iterable[str] | None) -> None:
+        self._write, self._types = write, types
+        self._ids: Iterator[object] = count() if ids is None else iter(ids)
+        write(make_table(dict.fromkeys(types, ()), types))
 
     def append(self, made: Signatures, keys: Hashes) -> None:
         """Write the signatures of the next texts, and the keys of their bands."""
-        import pyarrow as pa
-
-        count = len(made)
-        ids = range(self._written, self._written + count) if self._ids is None else list(islice(self._ids, count))
-        columns = [
-            pa.array(ids, self._schema.field(0).type),
-            pa.FixedSizeListArray.from_arrays(pa.array(made.ravel()), PERMUTATIONS),
-            pa.FixedSizeListArray.from_arrays(pa.array(keys.ravel()), keys.shape[1]),
-        ]
-        self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
-        self._written += count
+        columns = (list(islice(self._ids, len(made))), list(made), list(keys))
+        self._write(make_table(dict(zip(self._types, columns, strict=True)), self._types))
 
 
 @contextmanager
@@ -142,23 +130,14 @@ def write_signatures(
     that share one are candidates, also across files). The file's metadata `populace.minhash` says how they were made.
     Raises `SetupError` when the path is taken.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     bands, rows = choose_bands(threshold)
     made = {"num_perm": PERMUTATIONS, "scheme": _SCHEME, "seed": _SEED, "hash": "sha1_hash32", "ngram": ngram}
-    schema = pa.schema(
-        [
-            pa.field("id", pa.int64() if ids is None else pa.string()),
-            pa.field("signature", pa.list_(pa.uint32(), PERMUTATIONS)),
-            pa.field("bands", pa.list_(pa.uint64(), bands)),
-        ],
-        metadata={"populace.minhash": json.dumps(made | {"bands": bands, "rows": rows, "threshold": threshold})},
-    )
+    facts = {"populace.minhash": json.dumps(made | {"bands": bands, "rows": rows, "threshold": threshold})}
+    types = {"id": "BIGINT" if ids is None else "VARCHAR", "signature": "UINTEGER[]", "bands": "UBIGINT[]"}
     if path.exists():
         raise SetupError(f"{str(path)!r} exists; give a path where there is no file yet.")
-    with whole_file(path) as part, pq.ParquetWriter(part, schema) as writer:
-        yield SignatureFile(writer, schema, ids)
+    with whole_file(path) as part, open_parquet(part, facts) as write:
+        yield SignatureFile(write, types, ids)
 
 
 def _ngrams(text: str, ngram: int) -> Iterable[str]:

@@ -100,7 +100,7 @@ class HubFile:
 
         Raises `QueryError` with the database's own words.
         """
-        from ..query import answer  # loads pyarrow, which opening a hub does without
+        from ..query import answer  # loads arro3, which opening a hub does without
 
         with self._lent() as con, con.cursor() as cursor:
             return answer(cursor, query, params, None)

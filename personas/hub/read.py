@@ -20,7 +20,7 @@ from .schema import check_hub_version, migrate_hub
 from .weighting import Weighting, read_stored_weighting, read_weighting
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from arro3.core import Table
 
 
 type HubRow = Mapping[str, object]
@@ -207,7 +207,7 @@ class Hub:
     #: What a draw left of the file, where not everybody was taken.
     drawn: Drawn | None = None
     #: What else is known of them, by table: the rows they were imported from, profiles and biographies.
-    details: "Mapping[str, pa.Table]" = field(default_factory=dict, hash=False, compare=False)
+    details: "Mapping[str, Table]" = field(default_factory=dict, hash=False, compare=False)
     #: Weights and target marginals of the selection they are read from; None without one.
     weighting: Weighting | None = field(default=None, hash=False, compare=False)
 

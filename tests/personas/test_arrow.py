@@ -111,12 +111,31 @@ def test_what_only_pyarrow_reads_names_the_extra(
         list(ColumnFile(path, is_parquet=is_parquet).rows(["text"], 9))
 
 
-def test_a_village_lives_without_pyarrow(tmp_path: Path) -> None:
-    code = (
-        "import sys; sys.modules['pyarrow'] = None\n"
-        "import populace\n"
-        f"run = populace.run('village', agents=4, hops=1, steps=1, out={str(tmp_path / 'run.duckdb')!r})\n"
-        "print(run.sql('SELECT count(*) FROM calls').rows[0][0] > 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "True"
+WITHOUT_PYARROW = """
+import sys
+sys.modules['pyarrow'] = None
+from populace.cli import main
+for line in sys.stdin:
+    sys.argv = ['populace', *line.split()]
+    try:
+        main()
+    except SystemExit as ended:
+        assert not ended.code, line
+"""
+
+
+def test_a_run_its_report_and_its_exports_need_no_pyarrow(tmp_path: Path) -> None:
+    commands = """run village --agents 4 --hops 1 --steps 1 --out village.duckdb
+        report village.duckdb
+        make math --n 4 --out math.duckdb
+        export math.duckdb math.jsonl
+        export math.duckdb math.csv
+        export math.duckdb math.parquet
+        export math.duckdb --format huggingface math
+        hub import math.parquet --hub people.duckdb --map text=persona_text
+        hub export people.duckdb people.parquet"""
+    given = {"cwd": tmp_path, "input": commands, "capture_output": True, "text": True}
+    done = subprocess.run([sys.executable, "-c", WITHOUT_PYARROW], **given)  # type: ignore[call-overload]
+    assert done.returncode == 0, done.stderr
+    assert pq.read_table(tmp_path / "math" / "data").num_rows == 4
+    assert pq.read_table(tmp_path / "people.parquet").num_rows > 0
