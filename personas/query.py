@@ -211,7 +211,7 @@ def _values(column: ChunkedArray, name: str, type_: str) -> list[Any]:
         with engine(answer=Table.from_arrays([column], names=["value"])) as con:
             return [value for (value,) in con.execute("FROM answer").fetchall()]
     try:
-        values = column.to_pylist()
+        values = list(column.to_pylist())
     except (OverflowError, ValueError) as error:
         raise QueryError(f"Column {name!r} holds a {type_} out of Python's range; cast it to VARCHAR.") from error
     if type_.startswith(("DATE", "TIMESTAMP")) and values.count(None) != column.null_count:  # infinity is None, too

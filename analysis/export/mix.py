@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +120,7 @@ def choose(
 
     With `rows`, so many are drawn by `seed`. `test` has the emissions on the test side; None for no split.
     """
-    held = {"emission": test if test is not None else []}
+    held: dict[str, Any] = {"emission": test if test is not None else []}
     with registered(source.con, held, types={"emission": "BIGINT"}) as name:
         side = f"CASE WHEN o.emission IN (SELECT emission FROM {name}) THEN 'test' ELSE 'train' END"  # noqa: S608
         source.con.execute(

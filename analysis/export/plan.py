@@ -217,7 +217,7 @@ class ExportPlan:
         for name in self._columns:
             content = content.append_column(name, rows[name])
         content, rows, kinds = self._searched(content, rows, tally)
-        texts = shape.texts(content) if shape.names else rows["text"].to_pylist()
+        texts = shape.texts(content) if shape.names else list(rows["text"].to_pylist())
         tokens = self._count_tokens(texts) if self._count_tokens else [estimated_tokens(text) for text in texts]
         tally.tokens += sum(tokens)
         if self._count_tokens:
@@ -238,7 +238,7 @@ class ExportPlan:
         policy = self.options.personal
         names = [name for name in content.column_names if name not in _NOT_SEARCHED]
         # The built-in generator invents its people, so their first names raise no alarm.
-        skip = rows["built_in"].to_pylist()
+        skip = list(rows["built_in"].to_pylist())
         found = search_personal(content.select(names), redact=self._pseudonyms, skip=skip)
         tally.personal.update(found.counts)
         number = sum(map(bool, found.kinds))

@@ -92,7 +92,7 @@ def search_personal(rows: Table, *, redact: Pseudonyms | None, skip: Sequence[bo
     names = _names_of_rows(columns, len(rows))
     for name, column, texts in zip(rows.column_names, rows.columns, columns, strict=True):
         found = dict[tuple[int, tuple[str, ...]], _Changed]()
-        replaced = column.to_pylist() if redact else []
+        replaced = list(column.to_pylist()) if redact else []
         for row, n in enumerate(texts.places):
             if texts.values[n] is None or (skip and skip[row]) or (n not in texts.suspects and not names[row]):
                 continue

@@ -197,7 +197,7 @@ class ExportedPeople:
     def texts(self) -> Iterator[list[str]]:
         """Their descriptions, some thousands at a time."""
         for batch in iter_batches(self._rows.order("arrival").project("text"), _ROWS):
-            yield batch["text"].to_pylist()
+            yield list(batch["text"].to_pylist())
 
     def number_with(self, extra: Extra) -> int:
         """How many of them have something in that table."""

@@ -54,7 +54,7 @@ class PeopleRows:
             yield self._typed(batch)
 
     def _typed(self, batch: Columnar) -> Columnar:
-        texts = batch["attributes"].to_pylist() if self.imported else []
+        texts: Any = batch["attributes"].to_pylist() if self.imported else ()
         rows = [parse_json(text) if text else {} for text in texts]
         batch = batch.drop_columns(["attributes"])
         for column in self.imported:

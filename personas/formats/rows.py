@@ -287,7 +287,7 @@ def _changed(part: Prepared, changed: dict[int, Judgement]) -> Prepared:
         return part
     rows = part.rows
     gone = [place for place, judgement in changed.items() if judgement.is_erased]
-    numbers = take(rows, gone[:3])["row"].to_pylist()
+    numbers = list(take(rows, gone[:3])["row"].to_pylist())
     for name in ("id", "text"):
         values = rows[name].to_pylist()
         for place, judgement in changed.items():

@@ -78,7 +78,7 @@ def registered(
     con: duckdb.DuckDBPyConnection,
     rows: Any,
     name: str = "registered_table",
-    types: Mapping[str, str] = MappingProxyType({}),
+    types: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[str]:
     """Give rows, as a table or as columns of Python values, a name on the connection within the block.
 

@@ -44,8 +44,7 @@ class Selection(Tabular):
     @property
     def ids(self) -> list[str]:
         """Ids of the personas, in order."""
-        ids: list[str] = self.people["persona"].to_pylist()
-        return ids
+        return list(self.people["persona"].to_pylist())
 
     def table(self) -> Table:
         """Ids, places and weights of those chosen, as in `people`."""

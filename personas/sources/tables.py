@@ -187,6 +187,7 @@ _ALSO = frozenset({"id", "language", "lang", "licence", "license", "title", "sou
 
 def read_columns(document: Document, options: ReadOptions, *, first: int = 0) -> Iterator[SourceText]:
     """One text per row, from row `first` (from 1) on; rows without one are counted."""
+    assert document.path is not None  # noqa: S101 - such formats are read from a file
     file = ColumnFile(document.path, is_parquet=document.format is Format.PARQUET)
     try:
         types = file.types
