@@ -18,6 +18,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import orjson
 from arro3.core import (
     Array,
     ChunkedArray,
@@ -32,9 +33,8 @@ from arro3.core import (
 )
 from numpy.typing import NDArray
 
-from .database import is_interrupt, said
+from .database import is_interrupt, quote_name, quote_text, said
 from .errors import SetupError, install_extra
-from .hub.queries import quote_name, quote_text
 
 _SCALARS = {
     "varchar": DataType.string(), "boolean": DataType.bool(), "blob": DataType.binary(), "tinyint": DataType.int8(),
@@ -47,6 +47,7 @@ _EPOCH, _MICROSECOND = datetime(1970, 1, 1), timedelta(microseconds=1)
 #: A path is one file, whose name says nothing.
 _PLAIN = "hive_partitioning = false"
 _NOT_UTF8 = "Invalid string encoding"
+_NAMES = "populace.columns"
 
 #: Rows by their number in a file, from 1; None for one that cannot be decoded.
 type NumberedRows = list[tuple[int, dict[str, Any] | None]]
@@ -183,13 +184,17 @@ def engine(**tables: Any) -> Iterator[duckdb.DuckDBPyConnection]:
 def write_parquet(rows: Any, path: Path, metadata: Mapping[str, str] = MappingProxyType({})) -> None:
     """Write a relation, or an iterator of tables, at least one, as a Parquet file; `metadata` becomes the file's.
 
+    DuckDB renames columns without a name and those that differ only in case: `ColumnFile` reads the names as they were.
     Raises `OSError` when it cannot be written, and whatever the iterator raises.
     """
-    facts = ", ".join(f"{quote_name(name)}: {quote_text(text)}" for name, text in metadata.items())
-    form = f"FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false{f', KV_METADATA {{{facts}}}' if facts else ''}"
     failures: list[Exception] = []
     written = _stream(rows, failures) if isinstance(rows, Iterator) else RecordBatchReader.from_arrow(rows)
+    names = written.schema.names
     with engine(written=written) as con:
+        if con.sql("FROM written").columns != names:
+            metadata = {**metadata, _NAMES: orjson.dumps(names).decode()}
+        facts = ", ".join(f"{quote_name(name)}: {quote_text(text)}" for name, text in metadata.items())
+        form = f"FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false{f', KV_METADATA {{{facts}}}' if facts else ''}"
         try:
             con.execute(f"COPY (FROM written) TO {quote_text(str(path))} ({form})")
         except duckdb.Error as error:
@@ -257,16 +262,27 @@ class ColumnFile:
 
     def __init__(self, path: Path, *, is_parquet: bool) -> None:
         self._path, self._is_parquet = path, is_parquet
+        #: What DuckDB calls the columns: it renames those that have no name, or differ only in case.
+        self._columns: Sequence[str] = ()
 
     @cached_property
     def types(self) -> dict[str, str]:
         """DuckDB's type of each column."""
         with _damage(self._path), engine() as con:
-            source = _scan(self._path)
-            if not self._is_parquet:
-                con.register(source := "empty", self._open_arrow().schema.empty_table())
+            if self._is_parquet:
+                source, names = _scan(self._path), _parquet_names(con, self._path)
+            else:
+                schema = self._open_arrow().schema
+                con.register(source := "empty", schema.empty_table())
+                names = schema.names
             found = con.sql(f"FROM {source}")
-            return dict(zip(found.columns, map(str, found.types), strict=True))
+            self._columns = found.columns
+            if len(set(names)) != len(found.columns):
+                names = found.columns
+            return dict(zip(names, map(str, found.types), strict=True))
+
+    def _places(self, names: Sequence[str]) -> list[int]:
+        return [list(self.types).index(name) for name in names]
 
     def rows(self, names: Sequence[str], size: int, first: int = 1) -> Iterator[NumberedRows]:
         """Read rows from row `first` (from 1) on, at most `size` at a time."""
@@ -283,14 +299,16 @@ class ColumnFile:
             yield from self._decode(names, size, first)
 
     def _query(self, names: Sequence[str], size: int, first: int) -> Iterator[NumberedRows]:
-        wanted = ", ".join(("file_row_number + 1", *map(quote_name, names)))
+        wanted = ", ".join(
+            ("file_row_number + 1", *(quote_name(self._columns[place]) for place in self._places(names)))
+        )
         with engine() as con:
             con.execute(f"SELECT {wanted} FROM {_scan(self._path)} WHERE file_row_number >= ?", [first - 1])  # noqa: S608
             while rows := con.fetchmany(size):
                 yield [(number, dict(zip(names, values, strict=True))) for number, *values in rows]
 
     def _decode(self, names: Sequence[str], size: int, first: int) -> Iterator[NumberedRows]:
-        columns = [list(self.types).index(name) for name in names]  # DuckDB's names: pyarrow leaves two equal ones
+        columns = self._places(names)  # names may stand twice in the file
         is_parquet = self._is_parquet
         number = 1
         for batch in self._pyarrow("parquet").ParquetFile(self._path).iter_batches() if is_parquet else self._batches():
@@ -317,6 +335,22 @@ class ColumnFile:
         except ModuleNotFoundError as error:
             why = "is an Arrow file" if module == "ipc" else "has text that is not UTF-8"
             raise SetupError(f"{self._path} {why}; to read it, install pyarrow: {install_extra('arrow')}.") from error
+
+
+def _parquet_names(con: duckdb.DuckDBPyConnection, path: Path) -> Sequence[str]:
+    """Return the names of the columns as the file has them, or had them before `write_parquet`."""
+    file = quote_text(glob.escape(str(path.absolute())))
+    kept = con.execute(f"SELECT value FROM parquet_kv_metadata({file}) WHERE key = ?", [_NAMES.encode()]).fetchone()  # noqa: S608
+    if kept:
+        return tuple(map(str, orjson.loads(kept[0])))
+    names, within = [], 0
+    for name, children in con.execute(f"SELECT name, num_children FROM parquet_schema({file})").fetchall()[1:]:  # noqa: S608
+        if within:
+            within -= 1
+        else:
+            names.append(name)
+        within += children or 0
+    return names
 
 
 @contextmanager

@@ -111,6 +111,16 @@ def _write_empty(part: Path, schema: Fill, block_size: int) -> None:
     _empty[schema, block_size] = part.read_bytes()
 
 
+def quote_name(name: str) -> str:
+    """The name as an identifier of SQL, whatever characters it has."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_text(text: str) -> str:
+    """The text as a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def said(error: BaseException) -> str:
     """The message of a database error on one line, without its class, the marked query and the final full stop."""
     words = str(error).strip().partition("\n\n")[0].partition("\nLINE ")[0]

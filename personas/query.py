@@ -12,9 +12,8 @@ import duckdb
 from arro3.core import ChunkedArray, RecordBatch, Schema, Table
 
 from .arrow import engine, make_array, read_stream
-from .database import said
+from .database import quote_name, said
 from .errors import SetupError
-from .hub.queries import quote_name
 from .persona import legible
 from .user_sql import TOO_LARGE, QueryLimit, check_query, run_query
 

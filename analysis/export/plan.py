@@ -8,8 +8,8 @@ import orjson
 from arro3.core import DataType, Table
 
 from ...personas.arrow import duckdb_type, set_column, take, to_rows
+from ...personas.database import quote_name, quote_text
 from ...personas.errors import SetupError, parameter
-from ...personas.hub.queries import quote_name, quote_text
 from ...personas.inputs import nearest
 from ...personas.rules.pseudonyms import Pseudonyms
 from .mix import Mix, choose, quotas

@@ -11,9 +11,9 @@ import orjson
 from arro3.core import Table
 
 from ...personas.arrow import read_table
-from ...personas.database import said
+from ...personas.database import quote_text, said
 from ...personas.errors import RunFileError, SetupError, parameter
-from ...personas.hub.queries import quote_text, table_names
+from ...personas.hub.queries import table_names
 from ...sim.runfile.database import connect
 from ...sim.runfile.reader import open_made
 from ..data_summary import SOCIETY_SETTINGS

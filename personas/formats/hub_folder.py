@@ -18,11 +18,11 @@ from arro3.core import RecordBatchReader
 from pydantic import Field, ValidationError
 
 from ..arrow import parquet, write_parquet
-from ..database import CONFIG, make_database, said
+from ..database import CONFIG, make_database, quote_name, quote_text, said
 from ..errors import UPGRADE, SetupError, SourceError, StorageError
 from ..files import folder_beside, private_umask
 from ..hub.file import HubFile
-from ..hub.queries import count, quote_name, quote_text, registered
+from ..hub.queries import count, registered
 from ..hub.schema import HUB_VERSION, check_hub, hub_version
 from ..inputs import shown
 from ..model import FrozenModel

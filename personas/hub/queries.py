@@ -63,16 +63,6 @@ def count(con: duckdb.DuckDBPyConnection, query: str, params: object = None) -> 
     return int(number)
 
 
-def quote_name(name: str) -> str:
-    """The name as an identifier of SQL, whatever characters it has."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def quote_text(text: str) -> str:
-    """The text as a literal of SQL."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 @contextmanager
 def registered(
     con: duckdb.DuckDBPyConnection,

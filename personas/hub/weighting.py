@@ -8,8 +8,9 @@ from typing import Self
 import duckdb
 import orjson
 
+from ..database import quote_name
 from ..errors import SetupError
-from .queries import quote_name, registered, table_names
+from .queries import registered, table_names
 
 _SELECTION = "SELECT columns, report FROM selections WHERE name = ?"
 _WEIGHTS = "SELECT persona, weight FROM selected SEMI JOIN weighted_people ON persona = id WHERE selection = ?"

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Ints
-from ..database import said
+from ..database import quote_name, said
 from ..errors import SetupError, parameter
-from ..hub.queries import quote_name
 from ..user_sql import QueryLimit, check_functions, iter_nodes, parse_sql, run_query
 from .columns import PeopleColumn, PeopleColumns
 from .sampling import integers

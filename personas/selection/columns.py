@@ -7,8 +7,9 @@ from typing import Literal
 
 import duckdb
 
+from ..database import quote_name, quote_text
 from ..errors import SetupError, parameter
-from ..hub.queries import REJECTED, quote_name, quote_text, survivors_in
+from ..hub.queries import REJECTED, survivors_in
 from ..inputs import nearest
 from ..profiles.profile import ATTRIBUTES
 

@@ -15,11 +15,11 @@ from arro3.core import Table
 
 from ..arrays import Ints
 from ..arrow import iter_batches, read_table, to_rows
-from ..database import said
+from ..database import quote_name, quote_text, said
 from ..errors import SetupError, SourceError
 from ..files import whole_file
 from ..hub.file import HubFile
-from ..hub.queries import quote_name, quote_text, registered, table_names
+from ..hub.queries import registered, table_names
 from ..query import Tabular, html_table
 from ..user_sql import QueryLimit
 from .candidates import WHERE_LIMIT, ask_people, parse_condition, read_candidates

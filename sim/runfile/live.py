@@ -22,9 +22,9 @@ from arro3.core import Table
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...personas.arrow import parquet, read_stream, write_parquet
+from ...personas.database import quote_text
 from ...personas.errors import SetupError, StorageError
 from ...personas.files import whole_file
-from ...personas.hub.queries import quote_text
 from ...personas.model import FrozenModel
 from ...personas.query import Params, Query, QueryError, Result, ask
 from ...personas.user_sql import QueryLimit, run_query
@@ -261,7 +261,7 @@ def read_answer(body: IO[bytes]) -> Result:
         with path.open("wb") as file:
             copyfileobj(body, file)
         with parquet(path) as rows:
-            facts = rows.query("_", f"SELECT key, value FROM parquet_kv_metadata({quote_text(str(path))})")
+            facts = rows.query("_", f"SELECT key, value FROM parquet_kv_metadata({quote_text(str(path))})")  # noqa: S608
             names = dict(facts.fetchall()) if facts else {}
             columns, types = (tuple(orjson.loads(names[name])) for name in (b"columns", b"types"))
             return Query(columns, types, *read_stream(rows)).result()

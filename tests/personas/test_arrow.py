@@ -111,6 +111,18 @@ def test_what_only_pyarrow_reads_names_the_extra(
         list(ColumnFile(path, is_parquet=is_parquet).rows(["text"], 9))
 
 
+NAMES = {"Age": [1], "age": [2], "": [3], "s": [{"x": 1, "y": [4]}], "z": [5]}
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_columns_keep_names_that_duckdb_has_no_place_for(tmp_path: Path, ours: bool) -> None:
+    table, path = pa.table(NAMES), tmp_path / "a.parquet"
+    write_parquet(iter([Table.from_arrow(table)]), path) if ours else pq.write_table(table, path)
+    file = ColumnFile(path, is_parquet=True)
+    assert list(file.types) == list(NAMES)
+    assert list(file.rows(["z", "age", ""], 9)) == [[(1, {"z": 5, "age": 2, "": 3})]]
+
+
 WITHOUT_PYARROW = """
 import sys
 sys.modules['pyarrow'] = None
