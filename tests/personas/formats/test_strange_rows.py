@@ -17,7 +17,7 @@ from populace.personas.persona import content_id
 
 #: Lines as they stand in a file, and why they are left out; None for those that are kept.
 LINES: dict[str, tuple[str, str | None]] = {
-    "deep list": ('{"text": "A0", "x": %s}' % ("[" * 5000 + "]" * 5000), "JSON"),
+    "deep list": ('{"text": "A0", "x": %s}' % ("[" * 5000 + "]" * 5000), "deep"),
     "deep enough": ('{"text": "A1", "x": %s}' % ("[" * 300 + "]" * 300), "levels deep"),
     "not too deep": ('{"text": "A2", "x": %s}' % ("[" * 40 + "1" + "]" * 40), None),
     "large": (orjson.dumps({"text": "A3", "x": "y" * (5 << 20)}).decode(), "characters"),
