@@ -55,6 +55,8 @@ class Effects:
         self.observations: list[rows.ObservationRow] = []
         self.emissions: list[rows.EmissionRow] = []
         self._emitted: list[Emission] = []
+        #: Those that failed no check: only they are heard, remembered, resolved and measured.
+        self._valid: list[Emission] = []
         #: Who emitted each.
         self._actors: list[Resident] = []
         self._compared: list[rows.EmissionRow] = []
@@ -160,7 +162,7 @@ class Effects:
         for post in seen.posts if memory.keeps_news else ():
             take(f"You read: {quoted(' '.join(post.text.split()))}", "seen")
         action = decision.action
-        if action is not None:
+        if action is not None and not _is_rejected(decision):
             keys = action.addressees if action.addressed else ()
             take(_note_of(action, seen, keys), "said", decision.importance, keys=keys)
         self.missed += [self._failure(seen.agent, missed) for missed in decision.missed]
@@ -184,9 +186,12 @@ class Effects:
                 self.checks.append(_check_row(emission, said))
                 failed |= {emission.emission} if said.outcome is CheckOutcome.FAILED else set()
             self._state.newest.append(is_new)
-            resident.accepted += is_new and emission.emission not in failed
+            is_valid = emission.emission not in failed
+            resident.accepted += is_new and is_valid
+            if is_valid:
+                self._valid.append(emitted)
         self._state.has_emitted |= bool(self.emissions)
-        self._state.emitted.note_latest(self._emitted)
+        self._state.emitted.note_latest(self._valid)
 
     def _compare_further(self, emission: rows.EmissionRow, *, is_rejected: bool) -> None:
         """Compare an emission with texts of other files and, unless it is rejected already, by its vector."""
@@ -216,7 +221,7 @@ class Effects:
         """Change the ties as actions asked, have the scenario resolve the step, and let those go who want to leave."""
         self.ties.make_wanted()
         before = len(self._levers.rows)
-        resolve(self._state, self._view, self._levers, self._emitted)
+        resolve(self._state, self._view, self._levers, self._valid)
         self.people.leave_wanted()
         if self._watch is not None:
             self._watch.end(self._levers.rows[before:])
@@ -305,6 +310,8 @@ class Effects:
         self.checks += checks
         if self._state.yields is not None:
             self._state.yields.note(number, checks)
+        if _is_rejected(decision):
+            return
         try:
             action.apply(TurnEffects(self, seen, emission))
         except Exception as error:
@@ -369,6 +376,10 @@ class Effects:
             reason=missed.reason,
             attempts=missed.attempts,
         )
+
+
+def _is_rejected(decision: Decision) -> bool:
+    return any(one.outcome is CheckOutcome.FAILED for one in decision.checks)
 
 
 def _items(measured: object) -> list[tuple[str, Any]]:

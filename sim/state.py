@@ -70,6 +70,9 @@ _STATES = TypeAdapter(list[SerializeAsAny[BaseModel]])
 
 #: How many of the latest outputs the share of new ones is taken over.
 _NEWEST = 500
+_VALID_IN_STEP = """
+WHERE step = $step AND emission NOT IN (SELECT emission FROM checks WHERE outcome = 'failed') ORDER BY emission
+"""
 _TURNS_TAKEN = """
 SELECT agent, count(*), count(*) FILTER (status = 'accepted') FROM (
     SELECT step, agent, status FROM outputs
@@ -266,11 +269,11 @@ def restore_notes(state: SocietyState, file: StoredTables) -> None:
 
 
 def emitted_in(log: RunLog, step: int, scenario: Scenario) -> tuple[Emission, ...]:
-    """What a committed step emitted, in the order of agents.
+    """Return the outputs of a committed step that failed no check, in the order of agents.
 
     Raises `RunFileError` for what cannot be read as the scenario's actions.
     """
-    found = log.rows(rows.EmissionRow, "WHERE step = $step ORDER BY emission", {"step": step})
+    found = log.rows(rows.EmissionRow, _VALID_IN_STEP, {"step": step})
     return read_emissions(found, scenario.actions)
 
 

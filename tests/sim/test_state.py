@@ -115,7 +115,9 @@ def traded(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
 
 def test_actions_change_states_which_are_rows_and_measures(traded: FinishedRun) -> None:
     run = traded
-    bought, given = run.sql("SELECT count_if(kind = 'buy'), count_if(kind = 'give') FROM emissions").rows[0]
+    valid = "emission NOT IN (SELECT emission FROM checks WHERE outcome = 'failed')"
+    sql = f"SELECT count_if(kind = 'buy'), count_if(kind = 'give') FROM emissions WHERE {valid}"
+    bought, given = run.sql(sql).rows[0]
     assert bought
     assert given
     begun, ended = (
@@ -128,6 +130,43 @@ def test_actions_change_states_which_are_rows_and_measures(traded: FinishedRun) 
     assert run.sql("SELECT world_state->>'$.state.sold' FROM steps ORDER BY step DESC LIMIT 1").rows == [(str(bought),)]
     assert run.sql("SELECT count(*) FROM messages").rows == [(given,)]
     assert run.sql("SELECT count(*) FROM agent_state WHERE step = 0").rows == [(24,)]
+
+
+class IsHalf:
+    """A check that fails for half of the agents."""
+
+    name, version, revises = "is_half", 1, False
+
+    async def judge(self, action: Action, context: CheckContext) -> CheckResult:
+        """Failed for agents whose id begins with a small digit."""
+        return failed("Not this one.") if context.observation.agent[0] in "01234567" else passed()
+
+
+class Line(DialogueLine):
+    """One spoken line."""
+
+    checks = (IsHalf(),)
+
+
+class Talk(Scenario):
+    """Agents speak, and half of their lines fail a check."""
+
+    name = "talk"
+    actions = (Line,)
+
+    def measures(self, society: SocietyView) -> dict[str, float]:
+        return {"lines": len(society.emitted_this_step)}
+
+
+def test_a_line_that_fails_a_check_is_kept_and_neither_heard_nor_remembered_nor_measured(tmp_path: Path) -> None:
+    growth, out = Growth(agents=12, hops=0), tmp_path / "run.duckdb"
+    run = Society(Talk(), growth=growth, out=out, network="complete", steps=2).run()
+    valid = "agent[1] NOT IN ('0', '1', '2', '3', '4', '5', '6', '7')"
+    ((lines, heard),) = run.sql(f"SELECT count(*), count_if({valid}) FROM emissions").rows
+    assert 0 < heard < lines
+    assert run.sql("SELECT count(*) FROM messages JOIN emissions USING (emission)").rows == [(heard,)]
+    assert run.sql("SELECT count(*) FROM memories WHERE kind = 'said'").rows == [(heard,)]
+    assert run.sql("SELECT sum(value) FROM measures").rows == [(heard,)]
 
 
 def test_checks_are_rows_beside_the_emissions_that_they_judge(traded: FinishedRun) -> None:
