@@ -25,7 +25,7 @@ def render() -> str:
 
 _EXIT_CODES = [
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 paused (budget, unreachable endpoint, or a task with almost no",
-    "accepted rows), 4 a task ran out of personas before all rows were accepted, 130 stopped by Ctrl-C.",
+    "accepted rows), 4 fewer personas or accepted rows than asked for, 130 stopped by Ctrl-C.",
     "",
 ]
 

@@ -1,6 +1,7 @@
 """Growing the people of a society into a run file, from wherever that file's growth stopped."""
 
 from collections.abc import Collection, Sequence
+from sys import maxsize
 
 from ...personas.growth import offer_known, plan_hop
 from ...personas.hub import Hub
@@ -16,8 +17,6 @@ from .settings import Growth, GrowthSource
 from .sources import SourceSampler
 from .stored import stored_population
 
-#: How often a hop asks, at most, to reach the number of people that is wanted.
-_ROUNDS = 4
 #: Relations asked for at each person where neither they nor the number of people are given.
 _FAN_OUT = 3
 
@@ -63,10 +62,10 @@ class GrowthJob:
 
     async def _expand(self, hop: int) -> None:
         fan_out = self._fan_out(hop)
-        # Some relations lead to nobody new, so a hop asks on while there are fewer people than were wanted.
-        rounds = _ROUNDS if self._growth.agents is not None else 1
+        # Some relations lead to nobody new, so a hop asks on while there are fewer people than were wanted and others
+        # to ask about.
         before = self._extended.rounds if self._extended else ()
-        rounds += before[hop - 1] if hop <= len(before) else 0
+        rounds = maxsize if self._growth.agents is not None else 1 + (before[hop - 1] if hop <= len(before) else 0)
 
         def plan(round_: int, chosen: Collection[str]) -> Sequence[rows.FrontierRow]:
             return self._plan(hop, round_, chosen, fan_out)

@@ -244,7 +244,9 @@ class TextPhase(_GrowthPhase[NextPassage, Answer[tuple[Persona, ...]]]):
     def take(self, chunks: Chunks, most: int) -> Sequence[NextPassage]:
         """The next passages of the source."""
         self._reasons = []
-        taken = self._passages.take(most)
+        people, pending = len(self._context.population), [row.passage for row in self._collected.passages]
+        while not (taken := self._passages.take(most)) and (more := self._sampler.more_texts(chunks, people, pending)):
+            self._passages = more
         self._taken = len(taken) or chunks.items
         if taken:
             self._context.engine.progress.began(_title(chunks.items, len(taken)), len(taken))

@@ -172,16 +172,16 @@ class Growth(FrozenModel):
             next(iter(open_sources(self.sources, **self.reading.model_dump())), None)
 
     def shortfall(self, people: int) -> str:
-        """One sentence when `people` are fewer than were asked for, with what would give more; else nothing."""
+        """Return one sentence if `people` are fewer than were asked for, with what would give more; else ""."""
         is_asked = self.hub is None or self.agents != type(self).model_fields["agents"].default
         if self.agents is None or people >= self.agents or not is_asked:
             return ""
-        source = "the hub" if self.hub is not None else "the texts"
+        source = "the hub" if self.hub is not None else "all texts"
         hops = "1 hop" if self.hops == 1 else f"{self.hops} hops"
         given = f"{source} and {hops}" if self.hops else source
-        more = f"a larger {source[4:]}" if self.hub is not None else f"more {source[4:]}"
+        more = "a larger hub" if self.hub is not None else "more texts"
         more += " or more hops" if self.hops < MOST_HOPS else ""
-        return f"{people:,} of the {self.agents:,} people asked for came from {given}; {more} would give more."
+        return f"Only {people:,} of {self.agents:,} personas came from {given}; give {more}."
 
 
 def _check_origin(growth: Growth) -> None:

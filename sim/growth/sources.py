@@ -35,6 +35,8 @@ _KNOWN = "SELECT passage FROM passages WHERE passage IN (SELECT unnest($ids))"
 _BEFORE = "SELECT passage FROM passages WHERE ordinal <= $asked"
 
 
+#: Share of the wanted people from which hop 0 asks about no further texts: hops make up for the rest.
+_ENOUGH = 0.75
 #: Passages that a sample is drawn from at most, and how many times as many as it has where that is more: a file of any
 #: size is read no further.
 _DRAWN_FROM, _DRAWN_TIMES = 10_000, 20
@@ -87,6 +89,11 @@ class ReservoirSample:
             self._kept[number] = (self._entered, passage)
 
     @property
+    def is_whole(self) -> bool:
+        """True if every passage that was offered is in the draw."""
+        return len(self._drawn) < self.most
+
+    @property
     def drawn(self) -> list[Passage]:
         """The passages that were kept, in their order."""
         return [passage for _, passage in sorted(self._kept.values(), key=itemgetter(0))]
@@ -117,6 +124,8 @@ class PassageStream:
         self._given: set[str] = set()
         self._before: set[str] = set()
         self._counts_repeated = sample is None and isinstance(source, Sources)
+        #: Ids that were handed out by an earlier stream, of which `asked` does not know yet.
+        self.pending = frozenset[str]()
         #: What was passed over since the last passage that was handed out, texts that came before among it.
         self.rest: list[SkipCount] = []
 
@@ -137,7 +146,7 @@ class PassageStream:
         if not read:
             return None
         different = {one.passage.id: one for one in reversed(read)}
-        known = {*self._asked(list(different)), *self._before, *self._given}
+        known = {*self._asked(list(different)), *self._before, *self._given, *self.pending}
         fresh: list[NextPassage] = []
         for one in read:
             self.rest += one.skipped
@@ -169,26 +178,47 @@ class SourceSampler:
         self._extension = extension
         #: What was passed over while all was read to draw from it.
         self.skipped: tuple[SkipCount, ...] = ()
+        added = min(1, LEAST_YIELD * (growth.fan_out_at(1) or 2)) if growth.hops else 0
+        #: People whom one hop cannot add, so texts should give them; 0 without a limit.
+        self.wanted = (growth.agents or 0) / (1 + added)
+        #: Texts of the first round, of each further one, and of all rounds so far.
+        self._first = math.ceil(self.wanted / growth.per_passage)
+        self._more = max(1, self._first // 2)
+        self._most = self._first
+        self._has_more = growth.agents is not None and growth.is_rereadable
 
     def open(self, chunks: Chunks) -> GrowthSource:
         """What people come from, after what was read of it before."""
         return self._growth.source(seed=self._draw_seed, after=None if self._is_drawn_at_once else self._after(chunks))
 
     def texts(self, source: Sequence[Passage] | Sources, chunks: Chunks) -> PassageStream:
-        """Return the texts to ask about; with a limit, as many as give the people whom one hop cannot add."""
-        growth = self._growth
-        if growth.agents is None:
+        """Return the texts to ask about: with a limit, those of the rounds that were begun."""
+        if self._growth.agents is None:
             return PassageStream(source, asked=self._asked)
-        added = min(1, LEAST_YIELD * (growth.fan_out_at(1) or 2)) if growth.hops else 0
-        most = math.ceil(growth.agents / (1 + added) / growth.per_passage)
+        # A round is begun when all texts before it were asked about, so their number says which it is.
+        self._most += self._more * max(0, math.ceil((chunks.items - self._most) / self._more))
         if not isinstance(source, Sources):
-            return PassageStream(self._sampled_texts(source, most, chunks), asked=self._asked)
-        sample = ReservoirSample(self._seed, most, keeps=self._is_drawn_at_once)
-        left = most - chunks.items
+            return PassageStream(self._sampled_texts(source, chunks), asked=self._asked)
+        sample = ReservoirSample(self._seed, self._most, keeps=self._is_drawn_at_once)
+        left = self._most - chunks.items
         self._draw(sample, source)
+        self._has_more &= not sample.is_whole
         if self._is_drawn_at_once:
             return PassageStream(sample.drawn, asked=self._asked, most=left)
         return PassageStream(source, asked=self._asked, sample=sample, most=left)
+
+    def more_texts(self, chunks: Chunks, people: int, pending: Collection[str]) -> PassageStream | None:
+        """Return a further round of texts if those so far gave too few `people`; None if enough, or no text is left.
+
+        Hops make up for up to a quarter of the people who are wanted. `pending` are ids of texts that were asked about
+        and are not committed yet.
+        """
+        if not self._has_more or people >= self.wanted * (_ENOUGH if self._growth.hops else 1):
+            return None
+        self._most += self._more
+        stream = self.texts(self._growth.source(seed=self._draw_seed), chunks)  # type: ignore[arg-type]  # no hub
+        stream.pending = frozenset(pending)
+        return stream
 
     def people(self, hub: Hub) -> Hub:
         """The people to begin with, and what is between them."""
@@ -223,9 +253,16 @@ class SourceSampler:
             self._engine.progress.advanced()
         self.skipped = everything.skips.take()
 
-    def _sampled_texts(self, texts: Sequence[Passage], most: int, chunks: Chunks) -> Sequence[Passage]:
+    def _sampled_texts(self, texts: Sequence[Passage], chunks: Chunks) -> Sequence[Passage]:
         before = self._passages(_BEFORE, {"asked": asked_before(chunks, self._extension)})
-        return self._sample([text for text in texts if text.id not in before], max(0, most - len(before)))
+        fresh = list({text.id: text for text in texts if text.id not in before}.values())
+        first = self._sample(fresh, max(0, self._first - len(before)))
+        drawn = {text.id for text in first}
+        rest = [text for text in fresh if text.id not in drawn]
+        Random(derive_seed(self._draw_seed, "rounds")).shuffle(rest)  # noqa: S311 - no secret
+        more = rest[: max(0, self._most - len(before) - len(first))]
+        self._has_more &= len(more) < len(rest)
+        return [*first, *more]
 
     def _asked(self, ids: Collection[str]) -> set[str]:
         return self._passages(_KNOWN, {"ids": list(ids)})

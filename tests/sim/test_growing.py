@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import orjson
 import pytest
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from openai_server import OpenAIServer
 
 from populace.agents.gateway.limits import Backoff, Limits
@@ -353,3 +356,42 @@ def test_personal_data_are_judged_before_anybody_is_taken_in(tmp_path: Path, pol
     assert rules == [("personal_data", "rewritten")]
     assert run.sql("SELECT count(*) FROM personas WHERE text LIKE '%Holloway%'").rows == [(0,)]
     assert run.sql("SELECT count(*) FROM rule_results JOIN personas ON became = id").rows[0][0] > 0
+
+
+class Reluctant(ProceduralModel):
+    """The built-in generator, which declines two texts of three."""
+
+    async def _agenerate(self, messages: Any, stop: Any = None, run_manager: Any = None, **options: Any) -> ChatResult:
+        if zlib.crc32(str(messages[-1].content).encode()) % 3:
+            return ChatResult(generations=[ChatGeneration(message=AIMessage("I cannot help with that."))])
+        return await super()._agenerate(messages, stop, run_manager, **options)
+
+
+def grow_reluctantly(out: Path, **limits: int) -> FinishedRun:
+    growth = Growth.unlimited(agents=15, hops=0, chunk=4)
+    return Society(
+        GrowthOnly(), growth=growth, out=out, model=Reluctant(), limits=Limits(max_error_rate=1, **limits)
+    ).run()
+
+
+def test_growth_goes_on_with_further_texts_until_there_are_as_many_people_as_were_asked_for(tmp_path: Path) -> None:
+    run = grow_reluctantly(tmp_path / "hub.duckdb")
+    ((people, passages),) = run.sql("SELECT (SELECT count(*) FROM personas), (SELECT count(*) FROM passages)").rows
+    assert people == 15
+    assert 30 < passages < len(shipped_passages())
+
+
+@pytest.mark.parametrize("calls", [20, 40, 55])
+def test_growth_that_pauses_in_any_round_of_texts_ends_alike(tmp_path: Path, calls: int) -> None:
+    whole, out = grow_reluctantly(tmp_path / "whole.duckdb"), tmp_path / "hub.duckdb"
+    with pytest.raises(PausedError):
+        grow_reluctantly(out, max_calls=calls)
+    resumed = Society.resume(out, GrowthOnly, model=Reluctant(), limits={"max_calls": 1000, "max_error_rate": 1}).run()
+    assert resumed.event_hash == whole.event_hash
+
+
+def test_growth_ends_short_only_when_all_texts_were_asked_about(tmp_path: Path) -> None:
+    growth = Growth.unlimited(agents=60, hops=0)
+    limits = Limits(max_error_rate=1)
+    run = Society(GrowthOnly(), growth=growth, out=tmp_path / "hub.duckdb", model=Reluctant(), limits=limits).run()
+    assert run.sql("SELECT count(*) FROM passages").rows == [(len(shipped_passages()),)]

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from populace.analysis.table import Queryable
     from populace.personas.hub import HubFile
     from populace.sim.estimate import Estimate
+    from populace.sim.growth import Growth
     from populace.sim.runfile.reader import RunReader
 
 
-#: The exit code of a task that ran out of personas before all its rows were accepted.
+#: The exit code of a job that ended with fewer personas or accepted rows than were asked for.
 _SHORT = 4
 
 
@@ -41,16 +42,18 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
     from populace.analysis.data_summary import summarise_data
     from populace.analysis.report.facts import read_findings
     from populace.analysis.summary import summarise
+    from populace.sim.growth import Growth
     from populace.sim.runfile.reader import open_run
     from populace.sim.scenario import GrowthOnly
 
     with open_run(path) as run:
         if scenario == GrowthOnly.name:
-            _show_growth(run, path)
-            return 0
+            return _show_growth(run, path)
         summary, made = summarise(run), summarise_data(run)
         if made is None:
-            warnings = (*summary.warnings, _shortfall(run), summary.silence, authors_notice(run))
+            growth = _growth_of(run)
+            shortfall = growth.shortfall(summary.agents) if summary.agents else ""
+            warnings = (*summary.warnings, shortfall, summary.silence, authors_notice(run))
             following = (
                 f"populace report {quote(str(path))}",
                 f'populace sql {quote(str(path))} "FROM emissions LIMIT 5"',
@@ -61,7 +64,8 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
             if _is_verbose():
                 _show_details(summary.as_rows())
                 _show_answers(run)
-            return 0
+            # Without --agents nobody asked for a number.
+            return _SHORT if shortfall and growth.agents != Growth.model_fields["agents"].default else 0
         warnings = (*summary.warnings, made.unread, made.shortfall, authors_notice(run))
         _show_ending(path, made.lines(settings or {}) | summary.spending, warnings, _next_for_data(path, made))
         if _is_verbose():
@@ -136,33 +140,30 @@ def _line(name: str, value: str, width: int, *, label: int = 10) -> str:
     )  # fmt: skip
 
 
-def _show_growth(run: "RunReader", path: Path) -> None:
+def _show_growth(run: "RunReader", path: Path) -> int:
     from populace.analysis.hub_summary import distances_of, read_grown, read_hops, skipped_of
     from populace.analysis.summary import summarise
     from populace.analysis.table import render_table, visible
+
+    grown, summary, skipped = read_grown(run), summarise(run), skipped_of(run)
+    shortfall = "" if grown.ending else _growth_of(run).shortfall(grown.people)
+    hub = quote(str(path))
+    warnings = (*summary.warnings, grown.ending, shortfall, *skipped, authors_notice(run))
+    following = (f"populace make instruction --hub {hub} --n 10", f"populace run village --hub {hub} --agents 30")
+    _show_ending(path, grown.lines | summary.spending, warnings, following)
+    if _is_verbose():
+        _show_details(grown.as_rows())
+        click.echo(render_table(read_hops(run), width=terminal_width()), nl=False)
+        if distances := distances_of(run):
+            click.echo(visible(distances))
+    return _SHORT if shortfall else 0
+
+
+def _growth_of(run: "RunReader") -> "Growth":
     from populace.sim.growth import Growth
     from populace.sim.runfile.recording import run_of
 
-    grown, summary, skipped = read_grown(run), summarise(run), skipped_of(run)
-    growth = Growth.model_validate_json(run_of(run).growth_settings)
-    hub = quote(str(path))
-    warnings = (*summary.warnings, grown.ending, growth.shortfall(grown.people), *skipped, authors_notice(run))
-    following = (f"populace make instruction --hub {hub} --n 10", f"populace run village --hub {hub} --agents 30")
-    _show_ending(path, grown.lines | summary.spending, warnings, following)
-    if not _is_verbose():
-        return
-    _show_details(grown.as_rows())
-    click.echo(render_table(read_hops(run), width=terminal_width()), nl=False)
-    if distances := distances_of(run):
-        click.echo(visible(distances))
-
-
-def _shortfall(run: "RunReader") -> str:
-    """Return a sentence if there are fewer agents than were asked for, else ""."""
-    from populace.sim.growth import Growth
-
-    ((growth, people),) = run.query("SELECT growth_settings, (SELECT count(*) FROM agents) FROM runs").rows
-    return Growth.model_validate_json(growth).shortfall(people) if people else ""
+    return Growth.model_validate_json(run_of(run).growth_settings)
 
 
 def show_estimate(result: "Estimate") -> None:
