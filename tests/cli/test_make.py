@@ -30,6 +30,20 @@ def test_rows_are_made_and_the_next_commands_named(ask: Ask, hub: Path) -> None:
     assert "not a language model" in said.out
 
 
+@pytest.mark.parametrize(
+    "task",
+    [
+        "npc",
+        "conversation",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("knowledge", "logic", "math", "tool", "tool-code")),
+    ],
+)
+def test_the_export_that_is_recommended_works(ask: Ask, hub: Path, task: str) -> None:
+    said = ask("make", task, "--hub", str(hub), "--n", 2, "--out", "made.duckdb")
+    (command,) = re.findall(r"populace (export .+)", said.out)
+    assert ask(*command.split()).code == 0
+
+
 def test_what_can_be_made_is_listed_with_its_settings(ask: Ask) -> None:
     assert "instruction: " in ask("make").out
     listed = ask("make", "instruction", "--list").out
