@@ -2,28 +2,38 @@
 
 Names come from what the world file declares, from its text, and from the sheets that are kept. Where capital letters
 mark names (English does, German and Chinese do not), the names in the text are known as units too, so that a name put
-together from parts of two others is told from a true one.
+together from parts of two others is told from a true one. In English a word list tells names from the other words that
+begin a sentence.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import cache
-from itertools import takewhile
+from itertools import takewhile, zip_longest
 from types import MappingProxyType
 
 from populace.personas.persona import words
+from populace.personas.rules.context_words import context_words
 from populace.personas.rules.languages import sure_language
+from populace.personas.rules.names import is_word
+from populace.personas.rules.word_lists import folded, name_words
 
 from .world import WorldFile
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*'?")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 _CAPITAL = "[A-ZÀ-ÖØ-ÞΑ-ΩА-ЯЁ]"
-#: A word that begins no sentence, line or quotation.
-_INNER = re.compile(r"(?<=[\w,;']) (?P<word>[^\W\d_][^\W_]*(?:'[^\W_]+)*)")
+#: A word, after a space if it begins no sentence, line or quotation.
+_PLACED = re.compile(r"(?P<inner>(?<=[\w,;']) )?(?<![\w'])(?P<word>[^\W\d_][^\W_]*(?:'[^\W_]+)*)")
 #: Capitalised words in a row, which may be joined by "of": one name.
 _UNIT = re.compile(rf"(?<![\w']){_CAPITAL}[\w']*(?: (?:of |of the )?{_CAPITAL}[\w']*)*")
+#: Capitalised words in a row.
+_ROW = re.compile(rf"(?<![\w']){_CAPITAL}[\w']*(?: {_CAPITAL}[\w']*)*")
+#: What joins two rows to one name.
+_LINK = re.compile(r" (?:of(?: the)?|vo[nm](?: de[rn])?|d(?:e[lrs]?|[iou]|[ao]s|ell[ao]|e l[ao]s?)) ")
+#: What stands before and behind the stem of an English word.
+_AFFIX = re.compile(r"^(?:un|re|dis|mis|out|over)|(?:i?e[sd]|[sd]|ing|i?er|i?est|i?ly|ful|less|i?ness)+$")
 #: Words that are part of names, and name nothing.
 _ARTICLES = words(
     "the a an of and der die das des dem den ein eine von vom und le la les l de du des et el los las del y il lo gli "
@@ -50,13 +60,17 @@ class Registry:
         self._tokens = [(word, self._stem(word)) for word in _words(self._body)]
         self._lower = frozenset(stem for word, stem in self._tokens if not word[0].isupper())
         self._stems = frozenset(stem for _, stem in self._tokens)
-        inner = [found["word"] for found in _INNER.finditer(self._body)]
+        inner = [found["word"] for found in _PLACED.finditer(self._body) if found["inner"]]
         capitals = sum(word[0].isupper() for word in inner)
         #: Whether a capitalised word within a sentence is a name.
         self.marks_names = not self._is_unspaced and 0 < capitals < _MOST_CAPITALS * len(inner)
         declared = (*canon.peoples, *canon.places, *canon.persons, *canon.factions, *canon.classes, canon.title)
         self._declared = {self._key(name) for name in (*declared, *characters.values()) if name}
         self._persons = {plain(name) for name in canon.persons}
+        #: The words of all names but those of persons, and the nouns that names of factions begin or end with.
+        self._parts = {word for name in (*canon.peoples, *canon.places, *canon.factions) for word in self._key(name)}
+        joined = [(self._key(name), _LINK.search(name)) for name in canon.factions]
+        self._heads = {key[0 if link else -1] for key, link in joined if len(key) > 1}
         self._units = self._declared | (set(self._found_units()) if self.marks_names else set())
 
     def knows(self, name: str) -> bool:
@@ -75,18 +89,43 @@ class Registry:
         return plain(name) in self._persons or (len(_words(even(name))) != 1 and len(name) > 1 and self.knows(name))
 
     def unknown_names(self, text: str, declared: Sequence[str]) -> Iterator[str]:
-        """Capitalised words within sentences that stand for nothing the world or the sheet declares."""
+        """Find names that neither the world nor the sheet declares, and mixtures of the world's names."""
+        text = even(text)
+        keys = {self._key(name) for name in declared}
+        yield from (name for name in self._mixed_names(text) if self._key(name) not in keys)
         if not self.marks_names:
             return
-        text = even(text)
         known = {self._stem(word) for name in declared for word in _words(even(name))}
         lower = {self._stem(word) for word in _words(text) if not word[0].isupper()}
-        for found in _INNER.finditer(text):
+        for found in _PLACED.finditer(text):
             word = found["word"]
             stem = self._stem(word)
             is_name = word[0].isupper() and len(word) > 2 and not word.isupper()
             if is_name and stem not in known | lower | self._stems and word.casefold() not in _ORDINARY:
-                yield word
+                is_begun = found["inner"] is None and (self.language != "en" or _is_ordinary(word, lower | self._lower))
+                if not is_begun:
+                    yield word
+
+    def _mixed_names(self, text: str) -> Iterator[str]:
+        """Find names put together from parts of others: "the Order of the Ropers", "the Wind Gate"."""
+        rows = [*_ROW.finditer(text)]
+        for row, behind in zip_longest(rows, rows[1:]):
+            is_first = not re.match(r"[\w,;'] ", text[max(0, row.start() - 2) : row.start()])
+            words = row[0].split(" ")
+            stems = list(map(self._stem, words[is_first:] if self.marks_names else ()))
+            # "A Quaysider Chandler" is no name.
+            is_mixed = self._parts.issuperset(stems) and any((stem,) not in self._declared for stem in stems)
+            if len(stems) > 1 and is_mixed and not self.knows(name := " ".join(words[is_first:])):
+                yield name
+            if behind and _LINK.fullmatch(text, row.end(), behind.start()):
+                name = text[row.end() - len(words[-1]) : behind.end()]
+                key = self._key(name)
+                is_mixed = len(key) > 1 and self._has_form(key[0], self._heads) and self._has_form(key[1], self._parts)
+                if is_mixed and not self.knows(name):
+                    yield name
+
+    def _has_form(self, word: str, words: Iterable[str]) -> bool:
+        return any(self._is_same(word, one) for one in words)
 
     def _key(self, name: str) -> tuple[str, ...]:
         if self._is_unspaced:
@@ -162,6 +201,18 @@ def plain(text: str) -> str:
 
 def _words(text: str) -> list[str]:
     return _WORD.findall(text)
+
+
+def _is_ordinary(word: str, said: Set[str]) -> bool:
+    """Check whether this is an English word, a form of one, or a word of `said` and an English one."""
+    lists, word = name_words(), folded(re.sub(r"(?:n't|'.*)$", "", word)).replace("our", "or")
+    if word in lists["given"] or word in lists["also_places"]:
+        return is_word(word)
+    kinds = (lists["surname_words"], lists["also_words"], context_words().starts)
+    stems = (_AFFIX.sub("", word, count=1), _AFFIX.sub("", word))
+    forms = (word, *(f"{stem}{ending}" for stem in stems for ending in ("", "e", "y")))
+    is_joined = any(word[:cut] in said and is_word(word[cut:]) for cut in range(3, len(word) - 2))
+    return is_joined or any(is_word(form) or any(form in kind for kind in kinds) for form in forms)
 
 
 #: Endings that a noun takes in its plural and its cases, by language.

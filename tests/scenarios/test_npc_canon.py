@@ -11,6 +11,7 @@ from typing import Any
 from populace.agents.checks import CheckOutcome, CheckResult
 from populace.scenarios.npc import task
 from populace.scenarios.npc.canon_check import KeepsToCanon
+from populace.scenarios.npc.registry import Registry
 from populace.scenarios.npc.task import Sheet
 from populace.scenarios.npc.world import find_world, read_world
 
@@ -43,8 +44,8 @@ class Labelled:
         return CHECKS[self.world].review(self.sheet, "p")
 
 
-def labelled() -> Iterator[Labelled]:
-    for line in (WORLDS / "sheets.txt").read_text("utf-8").splitlines():
+def labelled(file: str) -> Iterator[Labelled]:
+    for line in (WORLDS / file).read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
             world, label, field, text, names = (part.strip() for part in line.split("|"))
             world = world if world in CHECKS else world.replace("-", "_")
@@ -65,18 +66,38 @@ def sheet_with(world: str, field: str, text: str, names: str) -> Sheet:
     return Sheet.from_payload(fields)
 
 
-SHEETS = list(labelled())
+SHEETS, SECOND = list(labelled("sheets.txt")), list(labelled("sheets_second.txt"))
 
 
-def outcomes(label: str) -> Counter[CheckOutcome]:
-    return Counter(one.result.outcome for one in SHEETS if one.label == label)
+def outcomes(label: str, sheets: list[Labelled]) -> Counter[CheckOutcome]:
+    return Counter(one.result.outcome for one in sheets if one.label == label)
 
 
 def test_sound_sheets_pass_and_bad_ones_fail() -> None:
     """The figures of docs/npcs.md."""
-    assert outcomes("sound") == {CheckOutcome.PASSED: 59, CheckOutcome.WARNED: 4}
-    assert outcomes("bad") == {CheckOutcome.FAILED: 58, CheckOutcome.WARNED: 1}
-    assert outcomes("bad?") == {CheckOutcome.WARNED: 4}
+    assert outcomes("sound", SHEETS) == {CheckOutcome.PASSED: 59, CheckOutcome.WARNED: 4}
+    assert outcomes("bad", SHEETS) == {CheckOutcome.FAILED: 58, CheckOutcome.WARNED: 1}
+    assert outcomes("bad?", SHEETS) == {CheckOutcome.WARNED: 4}
+
+
+def test_names_that_begin_sentences_and_mixtures_of_the_worlds_names_are_warned_of() -> None:
+    """The figures of docs/npcs.md."""
+    assert outcomes("sound", SECOND) == {CheckOutcome.PASSED: 19, CheckOutcome.WARNED: 1}
+    assert outcomes("bad", SECOND) == {CheckOutcome.FAILED: 4}
+    assert outcomes("bad?", SECOND) == {CheckOutcome.WARNED: 13, CheckOutcome.PASSED: 3}
+
+
+def test_strange_punctuation_stops_no_check() -> None:
+    texts = ("", "O'' of ''. ''", "Der der Die von Der", "The Order of the, Of Of Of", "Foo_Bar of Baz_", "…'s of 纸桥")
+    for name in ("canal-city", "mining-moon"):
+        registry = Registry(read_world(find_world(name)))
+        assert [list(registry.unknown_names(text, [])) for text in texts[:2]] == [[], []]
+        assert all(found in text for text in texts for found in registry.unknown_names(text, []))
+
+
+def test_two_whole_names_in_a_row_are_no_mixture() -> None:
+    text = "A Quaysider Chandler sold him the candle. Order of the Gate or not, he pays, and so does Keeper Maddern."
+    assert list(Registry(read_world(find_world("canal-city"))).unknown_names(text, [])) == []
 
 
 def test_a_result_names_the_field_that_it_is_about() -> None:
