@@ -23,6 +23,8 @@ _CALLED = re.compile(
     r"(?:l[aoe] )?llaman|chamad[oa]|di nome|genaamd|heißt|s['’]appelle|se llama|se chama|si chiama|heet),? [\"“‘'(«]?$"
 )
 _CALLED_WHAT = re.compile(r"([^\W\d_]+),? (?:is |was |are |were )?(?:named|called|nicknamed|known as) $")
+#: Behind a noun with a capital: "Consuelo de los enfermos".
+_OWN_NOUN = re.compile(r" (?:de l[ao]s?|del|du|des) [a-zà-ÿ]")
 #: The head of the name of a place, a body or a rank: "the Isle of", "Duke of".
 _OF_THING = re.compile(r"[A-Z][^\W\d_]+ (?:of|de|di|da|do|du|des) (?:the )?$")
 _TO = re.compile(
@@ -106,7 +108,8 @@ class Context:
         if _OF_THING.search(self.text, near, self.start):
             return NEVER
         if word in lists.before_things:
-            return 0 if word in _BEFORE_BOTH and self._is_sure() else -3
+            is_both = word in _BEFORE_BOTH or (word == "a" and not self.is_english)
+            return 0 if is_both and self._is_sure() else -3
         if word in lists.address or _TO.search(self.text, near, self.start):
             return 3
         return 1 if word in lists.before_names else -1 if word in lists.before_any and not self._is_sure() else 0
@@ -130,10 +133,11 @@ class Context:
 
     def _deed(self, behind: str, word: re.Match[str] | None) -> int:
         lists, said = context_words(), folded(word[1]) if word else ""
-        if said in name_words()["named_after"] or said in name_words()["bodies"]:
+        is_body = word is not None and word[1][0].isupper() and said in name_words()["bodies"]
+        if is_body or said in name_words()["named_after"]:
             return NEVER
         if not self.is_english:
-            return 0
+            return NEVER if _OWN_NOUN.match(behind) and len(self.words) == 1 else 0
         is_deed = word and word[1].islower() and lists.is_deed(said, is_verb=self._has_clause())
         return 3 if is_deed or (self.is_first and behind.startswith((", ", " and "))) else 0
 

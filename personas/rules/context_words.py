@@ -33,7 +33,7 @@ class ContextWords:
         """Whether a word names a day, a people, a company, a body of people, or is its plural."""
         words = name_words()
         last = word.rpartition("-")[2]
-        if last != word and (last in words["bodies"] or last.endswith(("strasse", "platz"))):
+        if last != word and (last in words["bodies"] | words["named_before"] or last.endswith(("strasse", "platz"))):
             return True
         kinds = (words["others"], words["bodies"], self.no_people)
         return any(one in kind for kind in kinds for one in (word, word.removesuffix("s")))
@@ -63,8 +63,9 @@ def context_words() -> ContextWords:
 @lru_cache(maxsize=64)
 def is_english(text: str) -> bool:
     """Check whether the usual words of a text are more often English than not."""
-    lists, words = context_words(), [folded(word) for word in _WORDS.findall(text)]
-    english, foreign = (sum(word in said for word in words) for said in (lists.english, lists.foreign))
+    lists, words = context_words(), _WORDS.findall(text)
+    english = sum(word.lower() in lists.english for word in words)
+    foreign = sum(folded(word) in lists.foreign or (word.islower() and not word.isascii()) for word in words)
     return english >= foreign and (english > 0 or len(words) < _FEWEST)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .context import NEVER, Context, is_sure_title
 from .context_words import ContextWords, context_words, is_english
-from .names import CAPITAL, LETTER, OWNER, PARTICLE, UPPER, is_given, is_surname, is_word
+from .names import CAPITAL, JOINS_NOUNS, LETTER, OWNER, PARTICLE, UPPER, is_given, is_surname, is_word
 from .word_lists import folded, is_invented, name_words
 
 _SEPARATOR = rf"(?:(?<=\b[{UPPER}])\. ?|(?<=\bSt)\. | )"
@@ -111,7 +111,9 @@ def _trimmed(text: str, tokens: Sequence[re.Match[str]], *, is_english: bool) ->
     while first < len(words) - 1 and not (words[first] in _EPITHETS and is_given(words[1])):
         word, behind = words[first], words[first + 1]
         if word in ("dear", "poor") or word in lists.titles or (lists.is_calling(word) and not is_english):
-            has_title = is_sure_title(word, behind)
+            # "Vecina de Santiago" tells nothing of Santiago.
+            is_near = not text[tokens[first].end() : tokens[first + 1].start()].strip(" .")
+            has_title = is_near and is_sure_title(word, behind)
         elif not _is_date_or_place(word, behind) and not (first == 0 and is_first and word in lists.starts):
             break
         first += 1
@@ -164,6 +166,8 @@ class _Run:
             return NEVER
         if _CAMEL.match(self.shown) or (not is_english and word in lists.starts):
             return NEVER
+        if re.search(rf"(?<!\w){re.escape(self.shown.lower())}(?!\w)", self.context.text):
+            return NEVER
         is_known = lists.is_place(word) or word in lists.famous
         if is_given(word):
             return 1 if is_known else 4
@@ -210,6 +214,8 @@ class _Run:
         first, is_first, is_english = self.words[0], self.context.is_first, self.context.is_english
         if is_given(first):
             return 4
+        if not is_english and JOINS_NOUNS.search(self.context.text, self.context.start, self.context.last.end()):
+            return NEVER
         if first in name_words()["also_words"]:
             return 2
         if len(first) == 1:

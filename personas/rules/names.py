@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .context_words import is_english
+from .context_words import context_words, is_english
 from .word_lists import folded, is_invented, name_words
 
 #: Words whose kinds are remembered: the common ones of a corpus.
@@ -16,11 +16,16 @@ UPPER = "A-ZÀ-ÖØ-ÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮİĶĹĻĽ
 #: With the marks of letters that are written as two characters.
 LETTER = "[A-Za-zÀ-ÖØ-öø-\u024f\u1e00-\u1eff\u0300-\u036f]"
 CAPITAL = rf"[{UPPER}]{LETTER}*(?:['’‑-]{LETTER}+)*"
-PARTICLE = r"(?:(?:van|von|de|da|das|dos|do|du|della|del|di|bin|ibn|bint|al|el|la|le|der|den|ter|ten|zu|zur|y) )"
+PARTICLE = (
+    r"(?:(?:van|von|de|da|das|dos|do|du|della|del|di|bin|ibn|bint|al|el|la|le|der|den|ter|ten|zu|zur|y) "
+    r"|(?:a[dlnrstz]|ash|el)-)"
+)
 #: A run of capitalised words with initials and particles; a point ends it unless it follows an initial.
 _RUN = re.compile(rf"(?<!{LETTER})(?<![\d_'’-]){CAPITAL}(?:(?:(?<=\b[{UPPER}])\. ?| ){PARTICLE}{{0,3}}{CAPITAL})+")
 _WORDS = re.compile(rf"{LETTER}+")
 _TOKEN = re.compile(CAPITAL)
+#: Joins common nouns too: "Waschmaschinen von Miele".
+JOINS_NOUNS = re.compile(r"(?<! van) (?:der|den|von|zur?) ")
 OWNER = re.compile(r"['’][sS]?$")
 _DEGREE = re.compile(r"(?:B|M|D|Ph|LL)\.(?:A|B|C|D|M|S|Sc|Ed|Eng|Com|Tech|Phil|Arch|Mus|Div|Res|Litt?)\b")
 _COMPOUND = re.compile(r"-(?:style|like|esque|inspired|era|led|born|based|type|themed)$")
@@ -44,7 +49,6 @@ _DIVIDED = re.compile(r"['’‑-]")
 _ARTICLES = frozenset((" den ", " der ", " das ", " el ", " la ", " le ", " y ", " zu ", " zur ", " al ", " del "))
 #: Endings of inflected English words.
 _ENDINGS = ("s", "es", "ed", "ing", "er", "ers", "ly")
-_BEFORE_A_PLACE = frozenset(("in", "at", "near", "from", "il", "la", "le", "el", "der", "die", "das"))
 _LOWER_BEHIND = re.compile(r" ([a-z]+)")
 _PINYIN = re.compile(
     r"(?:(?:[bpmfdtnlgkhjqxrzcsyw]|zh|ch|sh)?(?:iang|iong|uang|ang|eng|ing|ong|iao|ian|uai|uan|ai|an|ao|ei|en|ia|ie|in|"
@@ -121,7 +125,7 @@ class _CapitalRun:
             or self._is_noun(first)
             or one in lists["titles"]
             or one in lists["named_before"]
-            or (first == 0 and one in lists["sentence_words"] and _begins(self.text, self.tokens[0].start()))
+            or self._is_start(first)
             or folded(self._before(first)) in lists["places"] | lists["named_before"]
         ):
             return 0
@@ -131,9 +135,21 @@ class _CapitalRun:
             last += 1
         return last if last > first and self._is_name(first, last) else 0
 
+    def _is_start(self, first: int) -> bool:
+        """Check for a word before a name that belongs to its sentence: "Loves Miles Davis records"."""
+        one, lists = self.words[first], context_words()
+        is_known = is_given(one) or len(one) < 2
+        if not is_known and not is_english(self.text) and one in lists.starts:
+            return True
+        is_usual = one in name_words()["sentence_words"] or (not is_known and one in lists.english | lists.address)
+        return first == 0 and is_usual and _begins(self.text, self.tokens[0].start())
+
     def _is_noun(self, first: int) -> bool:
-        """Check for a noun or a preposition before a name: "Kollegin Sabine Drexler", "Selon Aude"."""
+        """Check for a noun, a title or a preposition before a name: "Kollegin Sabine Drexler", "Selon Aude"."""
         one, behind = self.words[first : first + 2]
+        lists = context_words()
+        if not is_english(self.text) and (lists.is_calling(one) or one in lists.titles):
+            return True
         is_known = is_given(one) or len(one) == 1 or one in name_words()["first_surnames"]
         return not is_known and is_given(behind) and not is_english(self.text)
 
@@ -183,8 +199,10 @@ class _CapitalRun:
             is_sure = has_surname or not (is_place or one in lists["also_places"] or rest[0] in lists["surname_words"])
             return is_sure or (rest[0] in lists["surname_words"] and not is_place and not _begins(self.text, start))
         is_like = _is_namelike(one) and one not in lists["places"] and one not in lists["bodies"]
-        is_like = is_like and (is_english(self.text) or not _begins(self.text, start))
-        if is_like and (has_surname or (is_surname(one) and is_given(rest[0]))) and before not in _BEFORE_A_PLACE:
+        is_noun = _begins(self.text, start) or JOINS_NOUNS.search(self.text, start, self.tokens[last].end())
+        is_like = is_like and (is_english(self.text) or not is_noun)
+        has_two = has_surname or (is_surname(one) and is_given(rest[0]))
+        if is_like and has_two and folded(before) not in context_words().before_things:
             return True
         return _is_eastern(one, rest[0]) or (is_like and before in lists["callings"])
 

@@ -94,7 +94,8 @@ def _name_length(text: str, tokens: list[re.Match[str]], before: list[re.Match[s
     lists, is_cased = _lists(script), script in _CASED
     near = before[0] if before and tokens[0].start() - before[0].end() <= len("., ") else None
     cue = folded(near[0]) if near and text[near.end() : tokens[0].start()].strip() in ("", ".", ":") else ""
-    if cue in lists.get("named_after", ()) or (is_cased and not tokens[0][0][0].isupper()):
+    is_lower = is_cased and not tokens[0][0][0].isupper()
+    if is_lower or cue in lists.get("named_after", ()) or folded(tokens[0][0]) in lists["before"]:
         return 0
     is_cued = cue in lists["before"] or (near is not None and near[0] in lists["before"])
     kinds = [_kind(token[0], script) for token in tokens]
@@ -111,12 +112,16 @@ def _name_length(text: str, tokens: list[re.Match[str]], before: list[re.Match[s
         length += 1
     while length > 1 and folded(tokens[length - 1][0]) in lists["links"]:
         length -= 1
+    if length < len(tokens) and folded(tokens[length][0]) in lists.get("bodies", ()):
+        return 0
     is_word = _stem(tokens[0][0], script) in lists["words"] or folded(tokens[0][0]) in lists["words"]
     if is_cued:
         return length
     if length > 1:
         is_name = "given" in kinds[:1] or (kinds[0] == "surname" and "given" in kinds[1:length])
-        return length if is_name and not (is_word and kinds[1] == "" and not is_cased) else 0
+        second = folded(tokens[1][0])
+        is_pair = kinds[1] == "" or (second in lists["words"] and second not in lists["surnames"])
+        return length if is_name and not (is_word and is_pair and not is_cased) else 0
     is_sure = len(tokens[0][0]) > 2 and not is_word if is_cased else folded(tokens[0][0]) in lists.get("sure", ())
     return 1 if kinds[0] == "given" and is_sure else 0
 
@@ -146,6 +151,7 @@ def _patterns() -> tuple[re.Pattern[str], ...]:
     han, kana, hangul, thai = map(_lists, ("han", "kana", "hangul", "thai"))
     chinese = f"(?:{_any(han['double_surnames'])}|{_any(han['surnames'])})"
     letter = f"[{''.join(han['letters'])}]"
+    pair = f"[{''.join(han['letters'] | han['more_letters'])}]{{2}}"
     cues = "|".join(f"(?<={cue})" for cue in sorted(han["before"] | han["called"]))
     begins = rf"(?:^|(?<=[\s，。、；：！？“「（(和与跟同])|{cues})"
     ends = r"(?=[，。、；！？”」）)和与跟是的在说今出也曾将从对把]|$|\s)"
@@ -155,15 +161,17 @@ def _patterns() -> tuple[re.Pattern[str], ...]:
     thai_last = rf"(?:{_any(thai['surnames'])}|[\u0e00-\u0e7f]{{2,16}}(?=\s|$))"
     sources = (
         rf"(?P<name>{chinese}{_any(han['given'])})",
-        rf"{begins}(?P<name>{chinese}{letter}{{1,2}}){ends}",
+        rf"{begins}(?P<name>{chinese}(?:{pair}|{letter})){ends}",
         rf"{_any(han['called'])}(?P<name>{chinese}[{_HAN}]{{1,2}}?){ends}",
         rf"{_any(han['before'])}(?P<name>{chinese}[{_HAN}]{{2}}){ends}",
         rf"^(?P<name>{chinese}[{_HAN}]{{2}})(?=是[^，。]{{0,9}}?[一个]?[名位])",
-        rf"{begins}(?P<name>{chinese}{letter}{{0,2}}?)(?={_any(han['titles'])})",
+        rf"{begins}(?P<name>{chinese}{pair})(?=[采拍开常因带老每当教写画唱学会爱用为])",
+        rf"(?:{begins}|(?<=[的是为请找被称]))(?P<name>{chinese}(?:{letter}|{pair})??)(?={_any(han['titles'])})",
         rf"{apart}(?P<name>{family} ?{_any(kana['given'])})",
-        rf"{apart}(?P<name>{two}(?!先生|選手|監督|[県市村町橋駅区川山島都府道郡大小中高会社店寺神線家城湖湾港線系員])[{_HAN}]{{1,3}}){particle}",
+        rf"{apart}(?P<name>{two}(?!先生|選手|監督|[県市村町橋駅区川山島都府道郡大小中高会社店寺神線家城湖湾港線系員]|技研|自動車|工業|製薬|製鉄|電機|建設)[{_HAN}]{{1,3}}){particle}",
         rf"{apart}(?P<name>{family})(?={_any(kana['titles'])})",
         rf"{apart}(?P<name>{_any(frozenset(name for name in kana['given'] if len(name) > 1))}){particle}",
+        r"(?:^|(?<=[。、「（の]))(?P<name>[ァ-ヴー]{2,}・[ァ-ヴー]{2,})(?=は|さん|氏)",
         rf"{_any(kana['before'])}(?P<name>{_any(kana['given'])}){particle}",
         rf"(?<![가-힣])(?P<name>{korean}{_any(hangul['given'])})",
         rf"(?<![가-힣])(?P<name>{korean}[가-힣]{{2}})(?=\s?{_any(hangul['titles'])})",
