@@ -206,7 +206,7 @@ class _Run:
         if any(lists.is_thing(w) and (n or w not in words["also_words"]) for n, w in enumerate(self.words)):
             return True
         pair = f"{first}-{self.words[1]}"
-        is_pair = any(pair in words[kind] for kind in ("no_persons", "two_word_places", "no_names"))
+        is_pair = any(pair in words[kind] for kind in ("no_persons", "two_word_places"))
         return is_pair or (first not in _EPITHETS and first in words["places"]) or first in words["named_before"]
 
     def _first(self) -> int:

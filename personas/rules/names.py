@@ -174,7 +174,7 @@ class _CapitalRun:
         pair = f"{self.words[first]}-{self.words[first + 1]}"
         if self.text.endswith(("the ", "The "), 0, self.tokens[first].start()):
             return True
-        if pair in lists["no_persons"] or pair in lists["two_word_places"] or pair in lists["no_names"]:
+        if pair in lists["no_persons"] or pair in lists["two_word_places"]:
             return True
         if last + 1 < len(self.words) and self._joined(last):
             word = self.words[last + 1]
@@ -195,7 +195,7 @@ class _CapitalRun:
             is_told = has_surname or has_initials or rest[-1] in lists["surname_words"]
             return is_told and len(rest[-1]) > 1 and self.text.startswith(".", self.tokens[first].end())
         if one in lists["also_words"]:
-            is_place = one in lists["also_places"] and before in lists["before_places"]
+            is_place = one in lists["also_places"] and before in context_words().before_things
             is_sure = has_surname or not (is_place or one in lists["also_places"] or rest[0] in lists["surname_words"])
             return is_sure or (rest[0] in lists["surname_words"] and not is_place and not _begins(self.text, start))
         is_like = _is_namelike(one) and one not in lists["places"] and one not in lists["bodies"]

@@ -115,7 +115,8 @@ def _name_length(text: str, tokens: list[re.Match[str]], before: list[re.Match[s
     if length < len(tokens) and folded(tokens[length][0]) in lists.get("bodies", ()):
         return 0
     is_word = _stem(tokens[0][0], script) in lists["words"] or folded(tokens[0][0]) in lists["words"]
-    if is_cued:
+    is_agent = length < len(tokens) and folded(tokens[length][0]) in lists.get("agents", ()) and kinds[0] == "given"
+    if is_cued or is_agent:
         return length
     if length > 1:
         is_name = "given" in kinds[:1] or (kinds[0] == "surname" and "given" in kinds[1:length])
