@@ -33,7 +33,8 @@ class ContextWords:
         """Whether a word names a day, a people, a company, a body of people, or is its plural."""
         words = name_words()
         last = word.rpartition("-")[2]
-        if last != word and (last in words["bodies"] | words["named_before"] or last.endswith(("strasse", "platz"))):
+        is_body = last in words["bodies"] or last in words["named_before"] or last.endswith(("strasse", "platz"))
+        if last != word and is_body:
             return True
         kinds = (words["others"], words["bodies"], self.no_people)
         return any(one in kind for kind in kinds for one in (word, word.removesuffix("s")))

@@ -166,7 +166,8 @@ class _Run:
             return NEVER
         if _CAMEL.match(self.shown) or (not is_english and word in lists.starts):
             return NEVER
-        if re.search(rf"(?<!\w){re.escape(self.shown.lower())}(?!\w)", self.context.text):
+        small = self.shown.lower()
+        if small in self.context.text and re.search(rf"(?<!\w){re.escape(small)}(?!\w)", self.context.text):
             return NEVER
         is_known = lists.is_place(word) or word in lists.famous
         if is_given(word):

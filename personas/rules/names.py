@@ -141,8 +141,9 @@ class _CapitalRun:
         is_known = is_given(one) or len(one) < 2
         if not is_known and not is_english(self.text) and one in lists.starts:
             return True
-        is_usual = one in name_words()["sentence_words"] or (not is_known and one in lists.english | lists.address)
-        return first == 0 and is_usual and _begins(self.text, self.tokens[0].start())
+        is_usual = one in lists.english or one in lists.address
+        is_start = one in name_words()["sentence_words"] or (is_usual and not is_known)
+        return first == 0 and is_start and _begins(self.text, self.tokens[0].start())
 
     def _is_noun(self, first: int) -> bool:
         """Check for a noun, a title or a preposition before a name: "Kollegin Sabine Drexler", "Selon Aude"."""

@@ -2,8 +2,8 @@
 
 Names come from what the world file declares, from its text, and from the sheets that are kept. Where capital letters
 mark names (English does, German and Chinese do not), the names in the text are known as units too, so that a name put
-together from parts of two others is told from a true one. In English a word list tells names from the other words that
-begin a sentence.
+together from parts of two others is told from a true one. In English, a word list tells the names that begin a
+sentence from other words.
 """
 
 import re
