@@ -176,7 +176,7 @@ class Growth(FrozenModel):
         is_asked = self.hub is None or self.agents != type(self).model_fields["agents"].default
         if self.agents is None or people >= self.agents or not is_asked:
             return ""
-        source = "the hub" if self.hub is not None else "all texts"
+        source = "the hub" if self.hub is not None else "the texts"
         hops = "1 hop" if self.hops == 1 else f"{self.hops} hops"
         given = f"{source} and {hops}" if self.hops else source
         more = "a larger hub" if self.hub is not None else "more texts"

@@ -98,7 +98,6 @@ _NEEDED = (
     "populace.analysis.export.export",
     "populace.scenarios.catalog",
     "populace.sim.tasks.solving",
-    "pyarrow.pandas_compat",
     "rich._emoji_codes",
     "rich.live",
     "scipy.optimize",

@@ -42,7 +42,6 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
     from populace.analysis.data_summary import summarise_data
     from populace.analysis.report.facts import read_findings
     from populace.analysis.summary import summarise
-    from populace.sim.growth import Growth
     from populace.sim.runfile.reader import open_run
     from populace.sim.scenario import GrowthOnly
 
@@ -51,8 +50,7 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
             return _show_growth(run, path)
         summary, made = summarise(run), summarise_data(run)
         if made is None:
-            growth = _growth_of(run)
-            shortfall = growth.shortfall(summary.agents) if summary.agents else ""
+            shortfall = _growth_of(run).shortfall(summary.agents) if summary.agents else ""
             warnings = (*summary.warnings, shortfall, summary.silence, authors_notice(run))
             following = (
                 f"populace report {quote(str(path))}",
@@ -64,8 +62,7 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
             if _is_verbose():
                 _show_details(summary.as_rows())
                 _show_answers(run)
-            # Without --agents nobody asked for a number.
-            return _SHORT if shortfall and growth.agents != Growth.model_fields["agents"].default else 0
+            return 0
         warnings = (*summary.warnings, made.unread, made.shortfall, authors_notice(run))
         _show_ending(path, made.lines(settings or {}) | summary.spending, warnings, _next_for_data(path, made))
         if _is_verbose():
