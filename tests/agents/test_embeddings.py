@@ -295,7 +295,7 @@ async def test_vectors_come_in_the_order_of_their_index(opened: Open, openai_ser
     ("name", "options", "said"),
     [
         ("procedural", {}, "no embedding model named 'procedural'"),
-        ("openai:", {}, "write openai:MODEL"),
+        ("openai:", {}, "openai:MODEL, with MODEL as the endpoint calls it"),
         ("openai:m", {}, "`embeddings_url`"),
         ("openai:m", {"base_url": "ftp://x"}, "is no address"),
         ("openai:m", {"base_url": "http://192.0.2.1/v1"}, "POPULACE_FORBID_MODELS"),
