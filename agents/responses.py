@@ -10,7 +10,8 @@ from ..personas.model import Answer, AnswerGenerator, AnswerSchema, FrozenModel,
 from ..personas.prompt import RenderedPrompt
 from .checks import CheckContext, CheckOutcome
 from .mind import Draft, MindState
-from .text_checks import LINE_CHECKS, is_refusal, speaks_as_model
+from .text_checks import LINE_CHECKS
+from .text_faults import is_refusal, speaks_as_model
 from .text_forms import MESSAGE, WHOLE
 
 if TYPE_CHECKING:

@@ -1,178 +1,30 @@
-"""Checks of text: what it takes over from the persona or the examples, its language, and refusals.
+"""Checks of text that any action can list: what it repeats, its language, refusals, voice and degenerate text."""
 
-The functions need nothing but texts; the classes are checks that any action can list.
-"""
-
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
-from ..personas.persona import word_list, words
-from ..personas.rules.languages import beginning, is_in_language, known_languages
-from .checks import CheckOutcome, CheckResult, failed, is_within, passed, undecided
+from ..personas.prompt import language_name
+from ..personas.rules.degenerate import find_cut, find_loop, find_noun_list, has_content
+from ..personas.rules.languages import is_in_language
+from .checks import CheckOutcome, CheckResult, failed, is_within, iter_strings, passed, undecided
+from .text_faults import (
+    EXAMPLE_RUN,
+    PERSONA_RUN,
+    find_assistant_voice,
+    find_echo,
+    find_refusal,
+    is_refusal,
+    self_introduction,
+    shared_run,
+    speaks_as_model,
+)
 
 if TYPE_CHECKING:
     from .actions import Action
     from .checks import CheckContext
-
-#: Words in a row that a text may not share with the persona's description, and with an example that it was shown.
-PERSONA_RUN, EXAMPLE_RUN = 7, 9
-#: Where each character is a word, so many of them stand for a word.
-_UNSPACED_FACTOR = 2
-#: Characters of a text's beginning in which a refusal says that something cannot be done.
-_OPENING = 240
-
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
-#: How a self-introduction begins, up to the word for the role, by language.
-_INTRODUCTIONS = {
-    "en": r"(?:as|being|speaking as|working as|i am|i['’]m|im|my (?:job|work) (?:is|as)) (?:an?|the)",
-    "de": r"(?:als|ich bin|ich arbeite als)(?: ein[er]?)?",
-    "fr": r"(?:en tant que?|je suis|étant|comme)(?: une?)?",
-    "es": r"(?:como|soy|trabajo (?:como|de)|siendo)(?: una?)?",
-    "pt": r"(?:como|sou|eu sou|trabalho como|sendo)(?: uma?)?",
-    "it": r"(?:come|sono|in qualità di|lavoro come|essendo)(?: un[ao]?)?",
-    "nl": r"(?:als|ik ben|ik werk als)(?: een)?",
-}
-#: The same where each character is a word.
-_UNSPACED_INTRODUCTIONS = {
-    "zh": r"(?:作为|身为|我是)(?:一[名个位])?",
-    "ja": r"(?:私は|僕は|わたしは)",
-}
-#: A self-introduction in Japanese, where the role comes first.
-_JAPANESE = re.compile(r"([\u3040-\u30ff\u4e00-\u9fff]{2,12})(?:として|の立場)")
-#: Words that say in a refusal that something is not done.
-_CANNOT = re.compile(
-    r"\b(?:can(?:no|['’])t|cannot|can not|unable|not able|won['’]t|will not|not (?:comfortable|allowed|permitted)"
-    r"|decline|must refuse|against my|kann\b.*?\bnicht|kann keine|nicht möglich|ne peux|ne suis pas|impossible"
-    r"|no puedo|não posso|non posso|kan\b.*?\bniet|не могу)\b|无法|不能|不便|抱歉|できません|いたしかねます|出来ません",
-    re.IGNORECASE | re.DOTALL,
-)
-#: Refusals that need no further sign.
-_CERTAIN = re.compile(
-    r"^\W*(?:as an? (?:ai|artificial intelligence|language model)\b[^.]{0,80}\b(?:cannot|can['’]t|not|unable)"
-    r"|i (?:cannot|can['’]t|won['’]t|am unable to|['’]m unable to) (?:help|assist|comply|provide|write|create|fulfil)"
-    r"|i must decline|作为(?:一个)?(?:人工智能|AI|语言模型)[^。]{0,40}(?:无法|不能))",
-    re.IGNORECASE,
-)
-
-
-#: What a language model calls itself in English, with no further noun behind it: an "AI engineer" is somebody else.
-_A_MODEL = (
-    r"an? (?:large |helpful )?(?:(?:ai|artificial intelligence)(?: language)?(?: model| assistant| chatbot)?"
-    r"|language model)(?=$|,|\W(?! ?\w)| (?:i|my|we|and|so|that)\b)"
-)
-#: What a language model says of itself, at the beginning of a sentence; "As an AI, you ..." is said to one.
-_MODEL = re.compile(
-    r"(?:^|(?<=[.!?。！？…]))[\s\"“„«'‘*_-]*(?:"
-    rf"as {_A_MODEL}(?=[^.!?]{{0,40}}\b(?:i|my|we)\b|(?![^.!?]{{0,60}}\byou))|i(?:['’]m| am) (?:just |only )?{_A_MODEL}"
-    r"|als (?:eine? )?(?:KI\b|großes Sprachmodell|Sprachmodell|künstliche Intelligenz)"
-    r"|en tant qu(?:e |['’])(?:une? )?(?:IA\b|modèle de langage|intelligence artificielle)"
-    r"|como (?:una? )?(?:IA\b|modelo de (?:lenguaje|linguagem|lengua)|inteligencia artificial)"
-    r"|作为(?:一个|一款|一名)?(?:大型|大)?(?:人工智能|AI|语言模型)|(?:AI|人工知能|言語モデル)として)",
-    re.IGNORECASE,
-)
-
-
-def shared_run(text: str, source: str, least: int) -> str:
-    """The first words in a row, `least` or more, that `text` shares with `source`, in small letters; empty for none.
-
-    Where each character of the source is a word, twice as many count.
-    """
-    have, known = word_list(text), word_list(source)
-    unspaced = 0 if source.isascii() else sum(len(word) == 1 and bool(_UNSPACED.match(word)) for word in known)
-    size = least * _UNSPACED_FACTOR if 2 * unspaced > len(known) else least
-    shared = set(known)
-    if "+" * size not in "".join("+" if word in shared else "-" for word in have):
-        return ""  # most texts: so many words in a row that are in the source at all are rare
-    grams = set(_grams(known, size))
-    found = next((at for at, gram in enumerate(_grams(have, size)) if gram in grams), None)
-    if found is None:
-        return ""
-    between = "" if size != least else " "
-    return between.join(have[found : found + size])
-
-
-def _grams(tokens: list[str], size: int) -> Iterator[tuple[str, ...]]:
-    return zip(*(tokens[at:] for at in range(size)), strict=False)
-
-
-def self_introduction(text: str, persona: str) -> str:
-    """The words by which `text` says that its writer is what the description `persona` says; empty for none.
-
-    "As a night nurse, I ..." is one of a description that begins "A night nurse who ..."; "As a treat, I ..." is none.
-    """
-    is_what = _head_words(persona)
-    if not is_what.isdisjoint(words(text)):  # else nothing in the text can name the role
-        for pattern in _introductions():
-            for found in pattern.finditer(text):
-                if is_what & _words_of(found["what"]):
-                    return found[0]
-    if text.isascii():
-        return ""
-    opening = re.split(r"[.;:。；：]", persona, maxsplit=1)[0].casefold()
-    for pattern in _unspaced_introductions():
-        for found in pattern.finditer(text):
-            told = found["what"]
-            if any(told[:size] in opening for size in range(min(6, len(told)), 1, -1)):
-                return found[0]
-    return next((found[0] for found in _JAPANESE.finditer(text) if found[1][-2:] in opening), "")
-
-
-@cache
-def _introductions() -> tuple[re.Pattern[str], ...]:
-    what = r"(?P<what>(?:[\w'’-]+[ ]?){1,5})"
-    return tuple(re.compile(rf"(?<!\w)(?:{lead})\s+{what}", re.IGNORECASE) for lead in _INTRODUCTIONS.values())
-
-
-@cache
-def _unspaced_introductions() -> tuple[re.Pattern[str], ...]:
-    what = r"(?P<what>[\u3040-\u30ff\u4e00-\u9fff]{2,12})"
-    return tuple(re.compile(rf"(?:{lead}){what}", re.IGNORECASE) for lead in _UNSPACED_INTRODUCTIONS.values())
-
-
-#: Words that describe many people and name no role.
-_GENERAL = words(
-    "young old middle aged retired person people man woman someone somebody year years years-old small town big large "
-    "good careful quiet shy tidy cheerful stubborn blunt patient curious with from that whose their late early first"
-)
-
-
-@lru_cache(maxsize=1024)
-def _head_words(persona: str) -> frozenset[str]:
-    # The role stands before the first clause; a description may begin with several words for it.
-    head = re.split(r"[,.;:(]|\b(?:who|whose|with|in|from|at|die|der|qui|que|che)\b", persona, maxsplit=1)[0]
-    return _words_of(head)
-
-
-def _words_of(text: str) -> frozenset[str]:
-    return frozenset(word for word in words(text) if len(word) > 3) - _GENERAL
-
-
-def speaks_as_model(text: str) -> bool:
-    """Whether a sentence of the text is that of a language model about itself: "As an AI language model, I ..."."""
-    return bool(_MODEL.search(text))
-
-
-def is_refusal(text: str) -> bool:
-    """Whether a text declines, in one of the languages that are known, to give what was asked for.
-
-    An apology alone is none: "I'm sorry to hear that" goes on to help.
-    """
-    if _CERTAIN.match(text):
-        return True
-    opening = text.strip()[:_OPENING]
-    if not _sorry().match(opening):
-        return False
-    first = re.split(r"(?<=[.!?。！？])\s*", opening)[:2]
-    return bool(_CANNOT.search(" ".join(first)))
-
-
-@cache
-def _sorry() -> re.Pattern[str]:
-    return beginning(language.sorry for language in known_languages().values())
 
 
 class TextCheck(ABC):
@@ -211,10 +63,10 @@ _WORST = (CheckOutcome.FAILED, CheckOutcome.UNDECIDED, CheckOutcome.WARNED)
 
 
 class NoLeak(TextCheck):
-    """Fails text that copies the persona's description or an example, or introduces its writer by what they are."""
+    """Fails text that copies the description, an example, what was heard or the prompt, or introduces its writer."""
 
     name = "leak"
-    version = 2
+    version = 3
     revises = True
 
     def __init__(self, *, reads: tuple[str, ...] = (), introductions: bool = True) -> None:
@@ -231,7 +83,26 @@ class NoLeak(TextCheck):
             return failed(f"It introduces the person ({found.strip()!r}); leave out who is writing.", field=field)
         if observation.examples and (found := shared_run(text, observation.examples, EXAMPLE_RUN)):
             return failed(f"It repeats words of an example ({found!r}); write about something else.", field=field)
+        if found := find_echo(text, [line.text for line in observation.heard]):
+            return failed(f"It repeats what was heard ({found!r}); answer it instead.", field=field)
         return passed()
+
+    async def judge(self, action: "Action", context: "CheckContext") -> CheckResult:
+        """The result, after that for what the prompt itself says of the action's fields."""
+        result = await super().judge(action, context)
+        if result.outcome is CheckOutcome.FAILED:
+            return result
+        for field, text in action.texts:
+            if (not self.reads or is_within(field, self.reads)) and (found := find_echo(text, _told_of(type(action)))):
+                return failed(f"It repeats the instructions ({found!r}); do what they ask for.", field=field)
+        return result
+
+
+@cache
+def _told_of(action: type["Action"]) -> tuple[str, ...]:
+    """The sentences in which a prompt describes an action and its fields."""
+    described = [text for path, text in iter_strings(action.model_json_schema()) if path.endswith("description")]
+    return tuple(" ".join(text.split()) for text in described)
 
 
 class InLanguage(TextCheck):
@@ -280,12 +151,57 @@ class NoRefusal(TextCheck):
         """The result."""
         if speaks_as_model(text):
             return failed("It speaks as a language model.", field=field)
-        if not is_within(field, self._spoken) and is_refusal(text):
+        if find_refusal(text) if is_within(field, self._spoken) else is_refusal(text):
             return failed("It declines what was asked for.", field=field)
         return passed()
 
 
+class NoDegeneration(TextCheck):
+    """Fails loops, lists of nouns, text that breaks off, and words of a schema in place of text."""
+
+    name = "degenerate"
+    version = 1
+    revises = True
+
+    def judge_text(self, field: str, text: str, context: "CheckContext") -> CheckResult:
+        """The result, with the offending words."""
+        seen = context.observation
+        names = ("English", language_name(seen.language)) if seen.language else ("English",)
+        if not has_content(text, reserved=(*names, *seen.addressees, field)):
+            return failed(f"It says nothing ({text[:40]!r}); write the text itself.", field=field)
+        if found := find_loop(text):
+            return failed(f"It repeats itself ({found!r}); say it once and go on.", field=field)
+        if found := find_noun_list(text):
+            return failed(f"It is a list of nouns ({found!r}); write whole sentences.", field=field)
+        if found := find_cut(text):
+            return failed(f"It breaks off at {found!r}; write it to the end.", field=field)
+        return passed()
+
+
+class OwnVoice(TextCheck):
+    """Fails text in which an assistant offers its help where a person was to write or speak."""
+
+    name = "voice"
+    version = 1
+    revises = True
+
+    def judge_text(self, field: str, text: str, context: "CheckContext") -> CheckResult:
+        """The result, with the assistant's words."""
+        if found := find_assistant_voice(text):
+            return failed(f"An assistant speaks ({found!r}); write what this person would say.", field=field)
+        return passed()
+
+
 #: The checks of any free text.
-TEXT_CHECKS = (NoLeak(), InLanguage(), NoRefusal())
+TEXT_CHECKS = (NoLeak(), InLanguage(), NoRefusal(), NoDegeneration(), OwnVoice())
 #: Those of what somebody says later in a conversation, where people may well say what they are.
-LINE_CHECKS = (NoLeak(introductions=False), InLanguage(), NoRefusal())
+LINE_CHECKS = (NoLeak(introductions=False), *TEXT_CHECKS[1:])
+_SPOKEN = ("text",)
+#: Those of the field `text` of what somebody says in a society, who may decline whatever they like.
+SPOKEN_CHECKS = (
+    NoLeak(reads=_SPOKEN, introductions=False),
+    InLanguage(reads=_SPOKEN),
+    NoRefusal(reads=_SPOKEN, spoken=_SPOKEN),
+    NoDegeneration(reads=_SPOKEN),
+    OwnVoice(reads=_SPOKEN),
+)

@@ -19,7 +19,7 @@ from ...agents.answer_check import final_answer, shared_checker
 from ...agents.checks import CheckOutcome
 from ...agents.procedural.solving import solving
 from ...agents.sandbox import CodeOutcome, confinement, run_code
-from ...agents.text_checks import is_refusal
+from ...agents.text_faults import is_refusal
 from ...agents.text_forms import PROGRAM, SOLUTION
 from ...personas.errors import SetupError
 from ...personas.model import Answer, AnswerSchema, FrozenModel, Outcome, PersonaModel, RequestContext

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from populace.agents.checks import CheckContext
 from populace.agents.observation import Observation
-from populace.agents.text_checks import LINE_CHECKS, is_refusal, self_introduction, shared_run, speaks_as_model
+from populace.agents.text_checks import LINE_CHECKS
+from populace.agents.text_faults import is_refusal, self_introduction, shared_run, speaks_as_model
 
 BAKER = "A night-shift baker in her fifties who bakes three hundred loaves before dawn and worries about the old oven."
 NURSE_DE = "Eine Krankenpflegerin aus Kiel, die nachts auf der Intensivstation arbeitet."

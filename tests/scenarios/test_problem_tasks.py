@@ -15,7 +15,8 @@ from populace.agents.action_schema import answer_schema, prompt_of
 from populace.agents.actions import Action
 from populace.agents.checks import CheckOutcome
 from populace.agents.procedural.situation import Situation
-from populace.agents.text_checks import PERSONA_RUN, TEXT_CHECKS, shared_run
+from populace.agents.text_checks import TEXT_CHECKS
+from populace.agents.text_faults import PERSONA_RUN, shared_run
 from populace.facade import make
 from populace.personas.errors import SetupError
 from populace.personas.rules.languages import is_in_language

@@ -1,0 +1,216 @@
+"""What a text takes over from elsewhere, and whose voice it has: the writer's, an assistant's, a language model's.
+
+The functions need nothing but texts. Those that find something return the offending words, or "".
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
+
+from ..personas.persona import word_list, words
+from ..personas.rules.languages import beginning, known_languages
+from ..personas.rules.word_lists import read_words
+
+#: Words in a row that a text may not share with the persona's description, and with an example that it was shown.
+PERSONA_RUN, EXAMPLE_RUN = 7, 9
+#: Where each character is a word, so many of them stand for a word.
+_UNSPACED_FACTOR = 2
+#: Characters of a text's beginning in which a refusal says that something cannot be done.
+_OPENING = 240
+
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
+#: How a self-introduction begins, up to the word for the role, by language.
+_INTRODUCTIONS = {
+    "en": r"(?:as|being|speaking as|working as|i am|i['’]m|im|my (?:job|work) (?:is|as)) (?:an?|the)",
+    "de": r"(?:als|ich bin|ich arbeite als)(?: ein[er]?)?",
+    "fr": r"(?:en tant que?|je suis|étant|comme)(?: une?)?",
+    "es": r"(?:como|soy|trabajo (?:como|de)|siendo)(?: una?)?",
+    "pt": r"(?:como|sou|eu sou|trabalho como|sendo)(?: uma?)?",
+    "it": r"(?:come|sono|in qualità di|lavoro come|essendo)(?: un[ao]?)?",
+    "nl": r"(?:als|ik ben|ik werk als)(?: een)?",
+}
+#: The same where each character is a word.
+_UNSPACED_INTRODUCTIONS = {
+    "zh": r"(?:作为|身为|我是)(?:一[名个位])?",
+    "ja": r"(?:私は|僕は|わたしは)",
+}
+#: A self-introduction in Japanese, where the role comes first.
+_JAPANESE = re.compile(r"([\u3040-\u30ff\u4e00-\u9fff]{2,12})(?:として|の立場)")
+#: Words that say in a refusal that something is not done.
+_CANNOT = re.compile(
+    r"\b(?:can(?:no|['’])t|cannot|can not|unable|not able|won['’]t|will not|not (?:comfortable|allowed|permitted)"
+    r"|decline|must refuse|against my|kann\b.*?\bnicht|kann keine|nicht möglich|ne peux|ne suis pas|impossible"
+    r"|no puedo|não posso|non posso|kan\b.*?\bniet|не могу)\b|无法|不能|不便|抱歉|できません|いたしかねます|出来ません",
+    re.IGNORECASE | re.DOTALL,
+)
+#: Refusals that need no further sign.
+_CERTAIN = re.compile(
+    r"^\W*(?:as an? (?:ai|artificial intelligence|language model)\b[^.]{0,80}\b(?:cannot|can['’]t|not|unable)"
+    r"|i (?:cannot|can['’]t|won['’]t|am unable to|['’]m unable to) (?:help|assist|comply|provide|write|create|fulfil)"
+    r"|i must decline|作为(?:一个)?(?:人工智能|AI|语言模型)[^。]{0,40}(?:无法|不能))",
+    re.IGNORECASE,
+)
+
+
+#: What a language model calls itself in English, with no further noun behind it: an "AI engineer" is somebody else.
+_A_MODEL = (
+    r"an? (?:large |helpful )?(?:(?:ai|artificial intelligence)(?: language)?(?: model| assistant| chatbot)?"
+    r"|language model)(?=$|,|\W(?! ?\w)| (?:i|my|we|and|so|that)\b)"
+)
+#: What a language model says of itself, at the beginning of a sentence; "As an AI, you ..." is said to one.
+_MODEL = re.compile(
+    r"(?:^|(?<=[.!?。！？…]))[\s\"“„«'‘*_-]*(?:"
+    rf"as {_A_MODEL}(?=[^.!?]{{0,40}}\b(?:i|my|we)\b|(?![^.!?]{{0,60}}\byou))|i(?:['’]m| am) (?:just |only )?{_A_MODEL}"
+    r"|als (?:eine? )?(?:KI\b|großes Sprachmodell|Sprachmodell|künstliche Intelligenz)"
+    r"|en tant qu(?:e |['’])(?:une? )?(?:IA\b|modèle de langage|intelligence artificielle)"
+    r"|como (?:una? )?(?:IA\b|modelo de (?:lenguaje|linguagem|lengua)|inteligencia artificial)"
+    r"|作为(?:一个|一款|一名)?(?:大型|大)?(?:人工智能|AI|语言模型)|(?:AI|人工知能|言語モデル)として)",
+    re.IGNORECASE,
+)
+
+
+def shared_run(text: str, source: str, least: int) -> str:
+    """The first words in a row, `least` or more, that `text` shares with `source`, in small letters; empty for none.
+
+    Where each character of the source is a word, twice as many count.
+    """
+    have, known = word_list(text), word_list(source)
+    unspaced = 0 if source.isascii() else sum(len(word) == 1 and bool(_UNSPACED.match(word)) for word in known)
+    size = least * _UNSPACED_FACTOR if 2 * unspaced > len(known) else least
+    shared = set(known)
+    if "+" * size not in "".join("+" if word in shared else "-" for word in have):
+        return ""  # most texts: so many words in a row that are in the source at all are rare
+    grams = set(_grams(known, size))
+    found = next((at for at, gram in enumerate(_grams(have, size)) if gram in grams), None)
+    if found is None:
+        return ""
+    between = "" if size != least else " "
+    return between.join(have[found : found + size])
+
+
+def _grams(tokens: list[str], size: int) -> Iterator[tuple[str, ...]]:
+    return zip(*(tokens[at:] for at in range(size)), strict=False)
+
+
+def self_introduction(text: str, persona: str) -> str:
+    """The words by which `text` says that its writer is what the description `persona` says; empty for none.
+
+    "As a night nurse, I ..." is one of a description that begins "A night nurse who ..."; "As a treat, I ..." is none.
+    """
+    is_what = _head_words(persona)
+    if not is_what.isdisjoint(words(text)):  # else nothing in the text can name the role
+        for pattern in _introductions():
+            for found in pattern.finditer(text):
+                if is_what & _words_of(found["what"]):
+                    return found[0]
+    if text.isascii():
+        return ""
+    opening = re.split(r"[.;:。；：]", persona, maxsplit=1)[0].casefold()
+    for pattern in _unspaced_introductions():
+        for found in pattern.finditer(text):
+            told = found["what"]
+            if any(told[:size] in opening for size in range(min(6, len(told)), 1, -1)):
+                return found[0]
+    return next((found[0] for found in _JAPANESE.finditer(text) if found[1][-2:] in opening), "")
+
+
+@cache
+def _introductions() -> tuple[re.Pattern[str], ...]:
+    what = r"(?P<what>(?:[\w'’-]+[ ]?){1,5})"
+    return tuple(re.compile(rf"(?<!\w)(?:{lead})\s+{what}", re.IGNORECASE) for lead in _INTRODUCTIONS.values())
+
+
+@cache
+def _unspaced_introductions() -> tuple[re.Pattern[str], ...]:
+    what = r"(?P<what>[\u3040-\u30ff\u4e00-\u9fff]{2,12})"
+    return tuple(re.compile(rf"(?:{lead}){what}", re.IGNORECASE) for lead in _UNSPACED_INTRODUCTIONS.values())
+
+
+#: Words that describe many people and name no role.
+_GENERAL = words(
+    "young old middle aged retired person people man woman someone somebody year years years-old small town big large "
+    "good careful quiet shy tidy cheerful stubborn blunt patient curious with from that whose their late early first"
+)
+
+
+@lru_cache(maxsize=1024)
+def _head_words(persona: str) -> frozenset[str]:
+    # The role stands before the first clause; a description may begin with several words for it.
+    head = re.split(r"[,.;:(]|\b(?:who|whose|with|in|from|at|die|der|qui|que|che)\b", persona, maxsplit=1)[0]
+    return _words_of(head)
+
+
+def _words_of(text: str) -> frozenset[str]:
+    return frozenset(word for word in words(text) if len(word) > 3) - _GENERAL
+
+
+def speaks_as_model(text: str) -> bool:
+    """Whether a sentence of the text is that of a language model about itself: "As an AI language model, I ..."."""
+    return bool(_MODEL.search(text))
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a text declines, in one of the languages that are known, to give what was asked for.
+
+    An apology alone is none: "I'm sorry to hear that" goes on to help.
+    """
+    if _CERTAIN.match(text):
+        return True
+    opening = text.strip()[:_OPENING]
+    if not _sorry().match(opening):
+        return False
+    first = re.split(r"(?<=[.!?。！？])\s*", opening)[:2]
+    return bool(_CANNOT.search(" ".join(first)))
+
+
+@cache
+def _sorry() -> re.Pattern[str]:
+    return beginning(language.sorry for language in known_languages().values())
+
+
+#: Shares of a text's words that one source may hold in a row, from so many words on.
+_ECHO_SHARE, _ECHO_WORDS = 0.7, 5
+
+
+def find_echo(text: str, sources: Iterable[str]) -> str:
+    """Find words in a row taken from one of the sources: nine of them, or fewer that are most of the text."""
+    have = word_list(text)
+    unspaced = sum(len(word) == 1 and bool(_UNSPACED.match(word)) for word in have)
+    size = len(have) / (_UNSPACED_FACTOR if 2 * unspaced > len(have) else 1)
+    least = min(EXAMPLE_RUN, math.ceil(_ECHO_SHARE * size))
+    return next(filter(None, (shared_run(text, one, least) for one in sources)), "") if size >= _ECHO_WORDS else ""
+
+
+#: What somebody quotes, they do not say.
+_QUOTED = re.compile(r"\"[^\"]*\"|[“„][^“”]*[“”]|«[^«»]*»|「[^「」]*」|『[^『』]*』")
+
+
+def find_assistant_voice(text: str) -> str:
+    """Find the words of an assistant that offers its services: one sure phrase, or two that a shopkeeper may use.
+
+    Quotations do not count: somebody may tell what a hotline said.
+    """
+    text = _QUOTED.sub(" ", text)
+    if found := _pattern("assistant").search(text) or _pattern("announced").match(text):
+        return found[0].strip()
+    offers = {found[0].strip().lower(): found[0].strip() for found in _pattern("offers").finditer(text)}
+    return " ... ".join(offers.values()) if len(offers) > 1 else ""
+
+
+def find_refusal(text: str) -> str:
+    """Find the words by which a language model declines, and nobody who declines an invitation.
+
+    Narrower than `is_refusal`, for what people say: it takes a model's verbs (assist, provide, generate) and objects
+    (request, content, guidelines). Quotations do not count.
+    """
+    text = _QUOTED.sub(" ", text)[: 2 * _OPENING]
+    found = _pattern("refusal").search(text) or _pattern("curt").match(text) or _MODEL.search(text)
+    return found[0].strip() if found else ""
+
+
+@cache
+def _pattern(name: str) -> re.Pattern[str]:
+    """Compile a list of `text_faults.toml`."""
+    lists = read_words("text_faults")
+    return re.compile("|".join(lists[name]).replace("CANT", lists["cant"]), re.IGNORECASE)
