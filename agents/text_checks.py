@@ -70,16 +70,18 @@ class NoLeak(TextCheck):
     revises = True
 
     def __init__(self, *, reads: tuple[str, ...] = (), introductions: bool = True) -> None:
-        """Where people write as characters, who may well say what they are, `introductions` is False."""
+        """Set `introductions` to False where people may say what they are, and only whole copies are leaks."""
         super().__init__(reads=reads)
         self._introductions = introductions
 
     def judge_text(self, field: str, text: str, context: "CheckContext") -> CheckResult:
         """The result, with the words that were taken over."""
         observation = context.observation
-        if found := shared_run(text, observation.persona, PERSONA_RUN):
+        is_hidden = self._introductions
+        persona = observation.persona
+        if found := shared_run(text, persona, PERSONA_RUN) if is_hidden else find_echo(text, [persona]):
             return failed(f"It repeats words of the description ({found!r}); say it without them.", field=field)
-        if self._introductions and (found := self_introduction(text, observation.persona)):
+        if is_hidden and (found := self_introduction(text, persona)):
             return failed(f"It introduces the person ({found.strip()!r}); leave out who is writing.", field=field)
         if observation.examples and (found := shared_run(text, observation.examples, EXAMPLE_RUN)):
             return failed(f"It repeats words of an example ({found!r}); write about something else.", field=field)
@@ -163,17 +165,23 @@ class NoDegeneration(TextCheck):
     version = 1
     revises = True
 
+    def __init__(self, *, reads: tuple[str, ...] = (), is_chat: bool = True) -> None:
+        """Set `is_chat` to False for prose, in which a missing last mark shows that the text breaks off."""
+        super().__init__(reads=reads)
+        self._is_chat = is_chat
+
     def judge_text(self, field: str, text: str, context: "CheckContext") -> CheckResult:
         """The result, with the offending words."""
         seen = context.observation
         names = ("English", language_name(seen.language)) if seen.language else ("English",)
-        if not has_content(text, reserved=(*names, *seen.addressees, field)):
+        is_schema = not text or ".properties." in field  # "string" is the content of a JSON Schema
+        if not is_schema and not has_content(text, reserved=(*names, *seen.addressees, field)):
             return failed(f"It says nothing ({text[:40]!r}); write the text itself.", field=field)
         if found := find_loop(text):
             return failed(f"It repeats itself ({found!r}); say it once and go on.", field=field)
         if found := find_noun_list(text):
             return failed(f"It is a list of nouns ({found!r}); write whole sentences.", field=field)
-        if found := find_cut(text):
+        if found := find_cut(text, is_chat=self._is_chat):
             return failed(f"It breaks off at {found!r}; write it to the end.", field=field)
         return passed()
 

@@ -57,7 +57,7 @@ _FINISHED = re.compile(r"(?:[^.!?。！？\n]|[.](?=\w)){3,}(?:[.!?]+[\"'”’�
 #: Fewest characters in full sentences before the one that breaks off, and fewest of that; without spaces, half.
 _BEFORE, _BROKEN = 40, 8
 
-_BRACKETED = re.compile(r"<[^<>]*>|\[[^\[\]]*\]|\{[^{}]*\}|【[^【】]*】")
+_BRACKETED = re.compile(r"<[^<>]*>|\[[^\[\]]*\]|【[^【】]*】|[{}\s]*")
 #: A longer text says something, whatever its words.
 _LONGEST_PLACEHOLDER = 80
 
@@ -90,10 +90,10 @@ def find_noun_list(text: str) -> str:
     return ", ".join(items[:4])
 
 
-def find_cut(text: str) -> str:
-    """Find the last words of a text that breaks off: no end after a word that needs another, or after full sentences.
+def find_cut(text: str, *, is_chat: bool = False) -> str:
+    """Find the last words of a text that breaks off after a word that needs another, or, in prose, in a last sentence.
 
-    Chat leaves out the last mark, so that a single sentence without one is not taken for cut.
+    Chat leaves out the last mark. A single sentence without one is not taken for cut, and with `is_chat` none is.
     """
     text = text.rstrip()
     line = text[-_END:].rpartition("\n")[2]
@@ -103,6 +103,8 @@ def find_cut(text: str) -> str:
     shown = " ".join(line.split()[-4:]) if is_spaced else line[-8:]
     if len(word_list(line)) > 2 and (_DANGLING.search(line[-60:]) or _OPEN_END.search(line) or _has_open_pair(line)):
         return shown
+    if is_chat:
+        return ""
     last = count = 0
     while found := _FINISHED.match(line, last):
         last, count = found.end(), count + 1

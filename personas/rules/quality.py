@@ -7,6 +7,7 @@ from typing import Literal
 from ..judgement import Judge, RuleResult
 from ..persona import canonical_text, words
 from .contacts import KINDS
+from .degenerate import find_loop, find_noun_list, has_content
 from .languages import (
     beginning,
     from_outside,
@@ -116,6 +117,7 @@ def _find_reference(text: str) -> re.Match[str] | None:
 QUALITY_RULES = (
     "too_short",
     "too_long",
+    "degenerate",
     "refusal",
     "template_leak",
     "refers_to_unnamed",
@@ -142,7 +144,7 @@ def quality_judge(language: str | None = None, *, first_person: FirstPerson = "r
     is no rule result.
     """
     of_itself = {"reject": _first_person, "rewrite": _rewritten, "keep": _kept}[first_person]
-    rules: tuple[Judge, ...] = (_length, _refusal, _leak, _unnamed, of_itself, _second_person)
+    rules: tuple[Judge, ...] = (_length, _degenerate, _refusal, _leak, _unnamed, of_itself, _second_person)
 
     def judge(text: str) -> RuleResult | None:
         kept = None
@@ -183,6 +185,14 @@ def _length(text: str) -> RuleResult | None:
     if count > _MOST:
         return RuleResult("too_long", f"It has {count} different words, and a description may have {_MOST}.")
     return None
+
+
+def _degenerate(text: str) -> RuleResult | None:
+    if not has_content(text):
+        return RuleResult("degenerate", "It says nothing: it is a placeholder.")
+    if find_loop(text):
+        return RuleResult("degenerate", "It repeats itself without end.")
+    return RuleResult("degenerate", "It is a list of nouns.") if find_noun_list(text) else None
 
 
 def _refusal(text: str) -> RuleResult | None:
