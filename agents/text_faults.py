@@ -175,6 +175,7 @@ _ECHO_SHARE, _ECHO_WORDS = 0.7, 5
 
 def find_echo(text: str, sources: Iterable[str]) -> str:
     """Find words in a row taken from one of the sources: nine of them, or fewer that are most of the text."""
+    text = text[:_ECHO_END]
     have = word_list(text)
     unspaced = sum(len(word) == 1 and bool(_UNSPACED.match(word)) for word in have)
     size = len(have) / (_UNSPACED_FACTOR if 2 * unspaced > len(have) else 1)
@@ -182,6 +183,8 @@ def find_echo(text: str, sources: Iterable[str]) -> str:
     return next(filter(None, (shared_run(text, one, least) for one in sources)), "") if size >= _ECHO_WORDS else ""
 
 
+#: Characters read at either end of a text for an assistant's voice, and for an echo.
+_END, _ECHO_END = 1_000, 6_000
 #: What somebody quotes, they do not say.
 _QUOTED = re.compile(r"\"[^\"]*\"|[“„][^“”]*[“”]|«[^«»]*»|「[^「」]*」|『[^『』]*』")
 
@@ -191,7 +194,8 @@ def find_assistant_voice(text: str) -> str:
 
     Quotations do not count: somebody may tell what a hotline said.
     """
-    text = _QUOTED.sub(" ", text)
+    ends = text if len(text) <= 2 * _END else f"{text[:_END]} {text[-_END:]}"
+    text = re.sub(r"^\W+", "", _QUOTED.sub(" ", ends))
     if found := _pattern("assistant").search(text) or _pattern("announced").match(text):
         return found[0].strip()
     offers = {found[0].strip().lower(): found[0].strip() for found in _pattern("offers").finditer(text)}
@@ -204,7 +208,7 @@ def find_refusal(text: str) -> str:
     Narrower than `is_refusal`, for what people say: it takes a model's verbs (assist, provide, generate) and objects
     (request, content, guidelines). Quotations do not count.
     """
-    text = _QUOTED.sub(" ", text)[: 2 * _OPENING]
+    text = _QUOTED.sub(" ", text[: 2 * _OPENING])
     found = _pattern("refusal").search(text) or _pattern("curt").match(text) or _MODEL.search(text)
     return found[0].strip() if found else ""
 

@@ -1,0 +1,87 @@
+"""Faults of weak models, counted on labelled texts that no rule was fitted to, and where each rule must keep quiet."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from populace.agents.actions import DialogueLine, Instruction, run_checks
+from populace.agents.checks import CheckContext, CheckOutcome
+from populace.agents.observation import Heard, Observation
+from populace.agents.text_faults import find_assistant_voice, find_echo, find_refusal
+from populace.personas.rules.degenerate import find_cut, find_loop, find_noun_list, has_content
+
+HERE = Path(__file__).parent
+type Case = dict[str, Any]
+#: Words of the schema and of languages, as a check passes them.
+RESERVED = ("kind", "text", "to", "instruction", "dialogue", "n1", "n2", "player", "English", "German", "Chinese")
+FINDERS: dict[str, Callable[[Case], object]] = {
+    "loop": lambda case: find_loop(case["text"]),
+    "refusal": lambda case: find_refusal(case["text"]),
+    "assistant_voice": lambda case: find_assistant_voice(case["text"]),
+    "echo": lambda case: find_echo(case["text"], case["sources"]),
+    "noun_list": lambda case: find_noun_list(case["text"]),
+    "cut": lambda case: find_cut(case["text"]),
+    "empty": lambda case: not has_content(case["text"], reserved=RESERVED),
+}
+
+
+def cases(half: str) -> list[Case]:
+    """The labelled texts of one half; sound ones have the fault ""."""
+    return [json.loads(line) for line in (HERE / f"text_faults_{half}.jsonl").read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("half", ["tuning", "unseen"])
+@pytest.mark.parametrize("fault", FINDERS)
+def test_faults_are_found_and_sound_texts_kept(fault: str, half: str) -> None:
+    found = [(case["fault"], bool(FINDERS[fault](case))) for case in cases(half) if case["fault"] in (fault, "")]
+    hits, alarms = ([is_found for label, is_found in found if label == kind] for kind in (fault, ""))
+    assert sum(hits) >= 0.95 * len(hits)
+    assert sum(alarms) <= 0.005 * len(alarms)
+
+
+def test_the_documentation_has_the_counts() -> None:
+    page = (HERE.parents[1] / "docs" / "making-data.md").read_text("utf-8")
+    for fault, find in FINDERS.items():
+        mine = [bool(find(case)) for case in cases("unseen") if case["fault"] == fault]
+        sound = [bool(find(case)) for case in cases("unseen") if not case["fault"]]
+        assert f"| `{fault}` | {sum(mine)} of {len(mine)} | {sum(sound)} of {len(sound)} |" in page
+
+
+def seen(*heard: str) -> CheckContext:
+    observation = Observation(
+        "p", "A shepherd.", "", heard=tuple(Heard("n1", text, 1) for text in heard), language="en", is_language_set=True
+    )
+    return CheckContext(observation, "", cast("Any", None), cast("Any", None))
+
+
+@pytest.mark.parametrize(
+    ("text", "check"),
+    [
+        ("I'm sorry, but I can't assist with that.", "refusal"),
+        ("I can help you with that. What can I do for you today?", "voice"),
+        ("text", "degenerate"),
+        ("n1", "degenerate"),
+        (
+            "the teacher of the colleague of the teacher of the colleague of the teacher of the boss of the",
+            "degenerate",
+        ),
+        ("Does the ferry still run on Mondays, do you know?", "leak"),
+        ("The spoken line, without quotation marks or stage directions.", "leak"),
+    ],
+)
+async def test_each_fault_of_a_spoken_line_fails_its_check(text: str, check: str) -> None:
+    line = DialogueLine(kind="dialogue", to="n1", text=text)
+    results = await run_checks(line, seen("Does the ferry still run on Mondays, do you know?"))
+    assert {one.check for one in results if one.outcome is CheckOutcome.FAILED} == {check}
+
+
+@pytest.mark.parametrize(
+    "text", ["No.", "Sorry, I can't come on Sunday.", "What can I do for you, love?", "Good morning!"]
+)
+async def test_people_may_be_short_decline_and_offer_help(text: str) -> None:
+    for action in (DialogueLine(kind="dialogue", to="n1", text=text), Instruction(kind="instruction", text=text)):
+        results = await run_checks(action, seen("Good morning!"))
+        assert CheckOutcome.FAILED not in {one.outcome for one in results}
