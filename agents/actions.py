@@ -17,7 +17,6 @@ from ..personas.model import TextForm
 from ..personas.persona import RelationKind
 from ..personas.prompt import Prompt, format_string
 from .checks import CheckContext, CheckOutcome, CheckResult, iter_strings
-from .text_checks import SPOKEN_CHECKS
 
 if TYPE_CHECKING:
     from .procedural.situation import Situation
@@ -373,7 +372,6 @@ class Instruction(Action):
 
     name: ClassVar[str] = "instruction"
     remembered: ClassVar[str] = "You asked an assistant: $text"
-    checks: ClassVar[tuple[Check, ...]] = SPOKEN_CHECKS
     kind: Literal["instruction"]
     text: Annotated[Prose, Field(description="The request itself, as this person would type or say it.")]
 
@@ -392,7 +390,6 @@ class DialogueLine(Action):
     name: ClassVar[str] = "dialogue"
     addressed: ClassVar[bool] = True
     remembered: ClassVar[str] = "You said to $to: $text"
-    checks: ClassVar[tuple[Check, ...]] = SPOKEN_CHECKS
     kind: Literal["dialogue"]
     to: Annotated[Prose, Field(description="The key of the one who is spoken to, as given in the observation.")]
     text: Annotated[Phrase, Field(description="The spoken line, without quotation marks or stage directions.")]

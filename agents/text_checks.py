@@ -3,19 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING
 
 from ..personas.prompt import language_name
 from ..personas.rules.degenerate import find_cut, find_loop, find_noun_list, has_content
 from ..personas.rules.languages import is_in_language
-from .checks import CheckOutcome, CheckResult, failed, is_within, iter_strings, passed, undecided
+from .checks import CheckOutcome, CheckResult, failed, is_within, passed, undecided
 from .text_faults import (
     EXAMPLE_RUN,
     PERSONA_RUN,
     find_assistant_voice,
-    find_echo,
-    find_refusal,
     is_refusal,
     self_introduction,
     shared_run,
@@ -63,48 +60,27 @@ _WORST = (CheckOutcome.FAILED, CheckOutcome.UNDECIDED, CheckOutcome.WARNED)
 
 
 class NoLeak(TextCheck):
-    """Fails text that copies the description, an example, what was heard or the prompt, or introduces its writer."""
+    """Fails text that copies the persona's description or an example, or introduces its writer by what they are."""
 
     name = "leak"
-    version = 3
+    version = 2
     revises = True
 
     def __init__(self, *, reads: tuple[str, ...] = (), introductions: bool = True) -> None:
-        """Set `introductions` to False where people may say what they are, and only whole copies are leaks."""
+        """Where people write as characters, who may well say what they are, `introductions` is False."""
         super().__init__(reads=reads)
         self._introductions = introductions
 
     def judge_text(self, field: str, text: str, context: "CheckContext") -> CheckResult:
         """The result, with the words that were taken over."""
         observation = context.observation
-        is_hidden = self._introductions
-        persona = observation.persona
-        if found := shared_run(text, persona, PERSONA_RUN) if is_hidden else find_echo(text, [persona]):
+        if found := shared_run(text, observation.persona, PERSONA_RUN):
             return failed(f"It repeats words of the description ({found!r}); say it without them.", field=field)
-        if is_hidden and (found := self_introduction(text, persona)):
+        if self._introductions and (found := self_introduction(text, observation.persona)):
             return failed(f"It introduces the person ({found.strip()!r}); leave out who is writing.", field=field)
         if observation.examples and (found := shared_run(text, observation.examples, EXAMPLE_RUN)):
             return failed(f"It repeats words of an example ({found!r}); write about something else.", field=field)
-        if found := find_echo(text, [line.text for line in observation.heard]):
-            return failed(f"It repeats what was heard ({found!r}); answer it instead.", field=field)
         return passed()
-
-    async def judge(self, action: "Action", context: "CheckContext") -> CheckResult:
-        """The result, after that for what the prompt itself says of the action's fields."""
-        result = await super().judge(action, context)
-        if result.outcome is CheckOutcome.FAILED:
-            return result
-        for field, text in action.texts:
-            if (not self.reads or is_within(field, self.reads)) and (found := find_echo(text, _told_of(type(action)))):
-                return failed(f"It repeats the instructions ({found!r}); do what they ask for.", field=field)
-        return result
-
-
-@cache
-def _told_of(action: type["Action"]) -> tuple[str, ...]:
-    """The sentences in which a prompt describes an action and its fields."""
-    described = [text for path, text in iter_strings(action.model_json_schema()) if path.endswith("description")]
-    return tuple(" ".join(text.split()) for text in described)
 
 
 class InLanguage(TextCheck):
@@ -153,7 +129,7 @@ class NoRefusal(TextCheck):
         """The result."""
         if speaks_as_model(text):
             return failed("It speaks as a language model.", field=field)
-        if find_refusal(text) if is_within(field, self._spoken) else is_refusal(text):
+        if not is_within(field, self._spoken) and is_refusal(text):
             return failed("It declines what was asked for.", field=field)
         return passed()
 
@@ -201,15 +177,6 @@ class OwnVoice(TextCheck):
 
 
 #: The checks of any free text.
-TEXT_CHECKS = (NoLeak(), InLanguage(), NoRefusal(), NoDegeneration(), OwnVoice())
+TEXT_CHECKS = (NoLeak(), InLanguage(), NoRefusal())
 #: Those of what somebody says later in a conversation, where people may well say what they are.
-LINE_CHECKS = (NoLeak(introductions=False), *TEXT_CHECKS[1:])
-_SPOKEN = ("text",)
-#: Those of the field `text` of what somebody says in a society, who may decline whatever they like.
-SPOKEN_CHECKS = (
-    NoLeak(reads=_SPOKEN, introductions=False),
-    InLanguage(reads=_SPOKEN),
-    NoRefusal(reads=_SPOKEN, spoken=_SPOKEN),
-    NoDegeneration(reads=_SPOKEN),
-    OwnVoice(reads=_SPOKEN),
-)
+LINE_CHECKS = (NoLeak(introductions=False), InLanguage(), NoRefusal())

@@ -154,6 +154,4 @@ def test_later_lines_of_a_person_are_checked_by_themselves() -> None:
         "leak": "messages[4].content",
         "language": "",
         "refusal": "",
-        "degenerate": "",
-        "voice": "",
     }

@@ -1,4 +1,4 @@
-"""Faults of weak models, counted on labelled texts that no rule was fitted to, and where each rule must keep quiet."""
+"""Faults of weak models, counted on labelled texts, and where each rule must keep quiet."""
 
 import json
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from populace.agents.actions import DialogueLine, Instruction, run_checks
 from populace.agents.checks import CheckContext, CheckOutcome
-from populace.agents.observation import Heard, Observation
+from populace.agents.observation import Observation, Seen
+from populace.agents.text_checks import NoDegeneration, OwnVoice
 from populace.agents.text_faults import find_assistant_voice, find_echo, find_refusal
 from populace.personas.rules.degenerate import find_cut, find_loop, find_noun_list, has_content
 
@@ -50,38 +50,23 @@ def test_the_documentation_has_the_counts() -> None:
         assert f"| `{fault}` | {sum(mine)} of {len(mine)} | {sum(sound)} of {len(sound)} |" in page
 
 
-def seen(*heard: str) -> CheckContext:
-    observation = Observation(
-        "p", "A shepherd.", "", heard=tuple(Heard("n1", text, 1) for text in heard), language="en", is_language_set=True
-    )
-    return CheckContext(observation, "", cast("Any", None), cast("Any", None))
-
-
 @pytest.mark.parametrize(
     ("text", "check"),
     [
-        ("I'm sorry, but I can't assist with that.", "refusal"),
         ("I can help you with that. What can I do for you today?", "voice"),
         ("text", "degenerate"),
         ("n1", "degenerate"),
-        (
-            "the teacher of the colleague of the teacher of the colleague of the teacher of the boss of the",
-            "degenerate",
-        ),
-        ("Does the ferry still run on Mondays, do you know?", "leak"),
-        ("The spoken line, without quotation marks or stage directions.", "leak"),
+        ("She is " + "the teacher of the colleague of " * 6 + "the mayor.", "degenerate"),
+        ("No.", ""),
+        ("Sorry, I can't come on Sunday.", ""),
+        ("What can I do for you, love?", ""),
     ],
 )
-async def test_each_fault_of_a_spoken_line_fails_its_check(text: str, check: str) -> None:
-    line = DialogueLine(kind="dialogue", to="n1", text=text)
-    results = await run_checks(line, seen("Does the ferry still run on Mondays, do you know?"))
-    assert {one.check for one in results if one.outcome is CheckOutcome.FAILED} == {check}
-
-
-@pytest.mark.parametrize(
-    "text", ["No.", "Sorry, I can't come on Sunday.", "What can I do for you, love?", "Good morning!"]
-)
-async def test_people_may_be_short_decline_and_offer_help(text: str) -> None:
-    for action in (DialogueLine(kind="dialogue", to="n1", text=text), Instruction(kind="instruction", text=text)):
-        results = await run_checks(action, seen("Good morning!"))
-        assert CheckOutcome.FAILED not in {one.outcome for one in results}
+def test_each_fault_of_a_spoken_line_fails_its_check(text: str, check: str) -> None:
+    someone = Seen("n1", "a", "", "friendship", "A baker.")
+    observation = Observation("p", "A shepherd.", "", neighbours=(someone,), language="en", is_language_set=True)
+    context = CheckContext(observation, "", cast("Any", None), cast("Any", None))
+    results = {one.name: one.judge_text("text", text, context) for one in (NoDegeneration(), OwnVoice())}
+    assert {name for name, one in results.items() if one.outcome is CheckOutcome.FAILED} == (
+        {check} if check else set()
+    )
