@@ -138,7 +138,7 @@ def test_a_finished_run_is_shown_again_and_how_to_go_on(ask: Ask, run_file: Path
 
 @pytest.mark.slow
 def test_a_finished_run_goes_on_when_more_steps_are_asked_for(ask: Ask, run_file: Path) -> None:
-    assert "steps              3\n" in ask("resume", run_file, "--steps", 3).out
+    assert ", 3 steps\n" in ask("resume", run_file, "--steps", 3).out
     assert ask("sql", run_file, "SELECT count(*) AS n FROM steps", "--csv").out == "n\n3\n"
 
 

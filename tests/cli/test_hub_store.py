@@ -245,7 +245,7 @@ def test_the_stand_ins_mark_comes_back_with_an_export(ask: Ask, folder: Path) ->
     (folder / "seed.txt").write_text("The ferry leaves at six. The pilot knows every rock of the harbour mouth.")
     ask("grow", "seed.txt", "--hub", "grown.duckdb", "--hops", 1)
     for name in ("town.jsonl", "town.csv", "town.json", "persona.jsonl"):
-        assert "no language model wrote it" in ask("hub", "export", "grown.duckdb", name).complaint
+        assert "not a language model" in ask("hub", "export", "grown.duckdb", name).complaint
         ask("hub", "import", name, "--hub", f"{name}.duckdb")
-        assert "no language model wrote it" in ask("hub", "info", f"{name}.duckdb").out
-        assert "no language model wrote it" in ask("hub", "export", f"{name}.duckdb", f"again.{name}").complaint
+        assert "not a language model" in ask("hub", "info", f"{name}.duckdb").out
+        assert "not a language model" in ask("hub", "export", f"{name}.duckdb", f"again.{name}").complaint

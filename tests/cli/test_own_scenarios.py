@@ -53,7 +53,7 @@ def test_a_method_that_fails_is_shown_with_ones_own_lines_and_the_way_on(ask: As
         "return sum(numbers) / len(numbers)",
     ]
     Path("errands.py").write_text(ERRANDS)
-    assert "steps              2\n" in ask("resume", "errands.duckdb").out
+    assert ", 2 steps\n" in ask("resume", "errands.duckdb").out
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(warm
     assert "File too large" in ended.stderr
     assert "free some space, then go on with `populace resume run.duckdb`" in ended.stderr
     assert "running,true" in ask("sql", "run.duckdb", KEPT, "--csv").out
-    assert "steps              9\n" in ask("resume", "run.duckdb").out
+    assert ", 9 steps\n" in ask("resume", "run.duckdb").out
 
 
 @pytest.mark.slow

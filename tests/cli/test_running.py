@@ -18,9 +18,9 @@ SMALL = ("--agents", "12", "--hops", "1", "--steps", "1")
 
 @pytest.mark.slow
 def test_a_run_shows_its_summary_and_three_answers(ask: Ask, folder: Path) -> None:
-    said = ask("run", "village", *SMALL, "--set", "flood_at=1", "--seed", 2)
+    said = ask("run", "village", *SMALL, "--set", "flood_at=1", "--seed", 2, "-v")
     assert (said.code, said.complaint) == (0, "")
-    for words in ("village, seed 2", "finished", "agents             12 of ", "event hash", "no language model"):
+    for words in ("village, seed 2, flood_at=1", "12 agents, ", "event hash", "not a language model"):
         assert words in said.out
     assert said.out.count("SELECT") >= 3
     assert "asked for" not in said.out
