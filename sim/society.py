@@ -313,7 +313,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         # A replay and an experiment read the files of their failed runs.
         is_given = self._log is None and self._repeats is None and self.shared_budget is None
         if failure is not None and is_given and not self._is_resumed:
-            remove_unanswered(self.path)
+            remove_unanswered(self.path, is_refused=isinstance(failure, SetupError))
 
     def _flush(self) -> None:
         if self.engine.is_committing:

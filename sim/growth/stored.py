@@ -203,12 +203,13 @@ def ask_again(path: Path, growth: Growth, *, seed: int, model: str, limits: Limi
     return AskedAgain(False, _progress(path))
 
 
-def remove_unanswered(path: Path) -> None:
-    """Remove a run file without an answered call or a completed step, so that the corrected command can be given."""
+def remove_unanswered(path: Path, *, is_refused: bool) -> None:
+    """Remove a run file whose calls got no answer, or that was refused before any, so the corrected command works."""
     if path.exists():
         with open_run(path) as run:
             has_content = run.query("SELECT 1 FROM calls WHERE raw IS NOT NULL UNION ALL SELECT 1 FROM steps").rows
-        if not has_content:
+            was_asked = run.query("SELECT 1 FROM calls LIMIT 1").rows
+        if not has_content and (was_asked or is_refused):
             remove_database(path)
 
 
