@@ -191,7 +191,7 @@ def test_a_job_that_is_killed_and_resumed_reports_each_time(
         told = words_of(html)
         assert f"{accepted:,} of 900 rows wanted were accepted" in told
         assert notice in told
-        assert ("Not the whole story" in told) is (accepted < 900)
+        assert ("Not complete." in told) is (accepted < 900)
         numbers = re.findall(r"\d[\d,.%]*", preview_card([path]).partition("## Numbers")[2].partition("## Yield")[0])
         assert all(number in told for number in numbers)
     assert accepted == 900
