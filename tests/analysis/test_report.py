@@ -148,7 +148,7 @@ def test_a_run_that_is_not_whole_says_so(made: dict[str, Any], said: str, make_r
 
 
 def test_a_whole_run_has_no_such_notice(lived: Queryable) -> None:
-    assert "Not the whole story" not in Page(render_report(lived)).text
+    assert "Not complete" not in Page(render_report(lived)).text
 
 
 @pytest.mark.slow
