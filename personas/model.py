@@ -9,12 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Final, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from .persona import canonical_text, words
 from .prompt import RenderedPrompt
+
+#: Shown wherever text of the built-in generator goes.
+PROCEDURAL_NOTICE: Final = "Text by the built-in generator, not a language model: draw no conclusions from it."
 
 
 class FrozenModel(BaseModel):

@@ -2,5 +2,5 @@
 
 import lazy_loader
 
-# The notice is shown by commands that have no use for the model, and should not wait for langchain.
+# The model loads langchain, for which the packages of word lists should not wait.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

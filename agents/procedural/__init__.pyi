@@ -1,4 +1,3 @@
 from .chat import ProceduralModel
-from .lexicon import PROCEDURAL_NOTICE
 
-__all__ = ["PROCEDURAL_NOTICE", "ProceduralModel"]
+__all__ = ["ProceduralModel"]

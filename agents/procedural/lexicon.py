@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any
 
 _VOWEL_SOUND = re.compile(
     r"(?:[aeio]|u(?!ni[^nm]|s[aeiu]|r[aeiu]|t[ei])|h(?:our|onest|eir))(?!ne-|uro|uph)", re.IGNORECASE
@@ -130,9 +130,6 @@ class Pool:
         """One of the entries as it stands."""
         return rng.choice(self.texts)
 
-
-#: Shown wherever text of the built-in generator goes.
-PROCEDURAL_NOTICE: Final = "Text by the built-in generator, not a language model: draw no conclusions from it."
 
 _WORD = re.compile(r"[a-z][a-z'-]+")
 #: Stages of life of a role that names none.

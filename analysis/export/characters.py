@@ -8,9 +8,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-from ...agents.procedural import PROCEDURAL_NOTICE
 from ...personas.errors import SetupError
 from ...personas.files import whole_file
+from ...personas.model import PROCEDURAL_NOTICE
 from ...sim.runfile.reader import open_made
 
 type CharacterFormat = Literal["npc-json", "ink", "yarn"]

@@ -12,8 +12,9 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from pydantic import BaseModel
 
-from populace.agents.procedural import PROCEDURAL_NOTICE, ProceduralModel
+from populace.agents.procedural import ProceduralModel
 from populace.agents.schema_fill import UnsatisfiableSchemaError
+from populace.personas.model import PROCEDURAL_NOTICE
 
 BAKER = "A night-shift baker who worries about an oven that loses heat."
 ASKED: list[BaseMessage] = [

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from populace.agents.procedural import PROCEDURAL_NOTICE
 from populace.analysis.provenance import describe_authors
+from populace.personas.model import PROCEDURAL_NOTICE
 
 
 def file_of(**authors: Sequence[str]) -> Any:

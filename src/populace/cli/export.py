@@ -234,8 +234,8 @@ def _show(rows: list[dict[str, Any]]) -> None:
 
 
 def _say(report: "DatasetReport", asked_for: "DatasetOptions") -> None:
-    from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.table import visible
+    from populace.personas.model import PROCEDURAL_NOTICE
 
     tally = report.tally
     resumed = f", {report.resumed:,} of them from an export that was stopped" if report.resumed else ""

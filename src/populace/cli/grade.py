@@ -196,7 +196,7 @@ def resume_grading(run: Path, job: int, given: Mapping[str, Any]) -> None:
 
 
 def _show(run: Path, done: "OutputJobReport", job: "OutputJob[Any]") -> None:
-    from populace.agents.procedural import PROCEDURAL_NOTICE
+    from populace.personas.model import PROCEDURAL_NOTICE
     from populace.sim.grading.comparing import comparing_rows
     from populace.sim.grading.grading import grading_rows
     from populace.sim.grading.responding import responding_rows

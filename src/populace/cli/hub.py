@@ -125,8 +125,8 @@ def info(hub_path: Path, as_json: bool) -> None:
 
     Works while the hub is growing.
     """
-    from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.table import visible
+    from populace.personas.model import PROCEDURAL_NOTICE
     from populace.sim.hub_jobs.jobs import hub_in_numbers, jobs_in
 
     described = hub_in_numbers(hub_path)

@@ -258,7 +258,7 @@ def _enrichment_of(options: Mapping[str, Any]) -> Any:
 
 
 def _show(hub: Path, done: "Enriched") -> None:
-    from populace.agents.procedural import PROCEDURAL_NOTICE
+    from populace.personas.model import PROCEDURAL_NOTICE
 
     if done.job is None:
         click.echo("There was nothing to do: everybody who was meant has what was wished.")

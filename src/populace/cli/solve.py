@@ -183,7 +183,7 @@ def _check_problems(run: Path, kinds: Sequence[str]) -> None:
 
 
 def _show(run: Path, done: "OutputJobReport") -> None:
-    from populace.agents.procedural import PROCEDURAL_NOTICE
+    from populace.personas.model import PROCEDURAL_NOTICE
     from populace.sim.tasks.solving import solving_rows
 
     for name, value in solving_rows(done):
@@ -281,9 +281,9 @@ def resume_evaluation(path: Path, job: int, given: Mapping[str, Any]) -> None:
 
 
 def _show_evaluation(path: Path) -> None:
-    from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.evaluation import paper_table, read_evaluation
     from populace.analysis.table import visible
+    from populace.personas.model import PROCEDURAL_NOTICE
     from populace.sim.runfile.reader import open_hub_or_run
 
     with open_hub_or_run(path) as stored:

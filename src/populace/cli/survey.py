@@ -191,9 +191,9 @@ def ask(run_path: Path, agent: str, questions: Sequence[str], anew: bool, **opti
     asking again continues the interview. Without a question the interview is shown. The run and its event hash do not
     change: questions and answers are in RUN.interviews.duckdb.
     """
-    from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.table import visible
     from populace.personas.errors import PausedError
+    from populace.personas.model import PROCEDURAL_NOTICE
     from populace.sim.interview import find_agent, interview, told_so_far
     from populace.sim.runfile.reader import open_made
 
