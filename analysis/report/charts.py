@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
+from ..findings import has_weights
 from ..questions import RecordedField, read_fields
 from ..table import Queryable
 from .chart import Chart, bars, bars_legend, lines, lines_legend
@@ -38,11 +39,6 @@ def read_marks(run: Queryable) -> Marks:
 def read_groups(run: Queryable) -> list[str]:
     """The largest groups of agents, by name."""
     return sorted(group for (group,) in run.query(_GROUPS, [GROUPS]).rows)
-
-
-def has_weights(run: Queryable) -> bool:
-    """Whether agents stand for different numbers of people, by a selection that was to meet targets."""
-    return bool(run.query("SELECT 1 FROM agents WHERE weight <> 1 LIMIT 1").rows)
 
 
 def marks_at(steps: Sequence[int], marks: Marks) -> list[tuple[int, str]]:

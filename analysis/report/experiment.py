@@ -12,10 +12,10 @@ import orjson
 from ..evaluation import Reader
 from ..experiment.effects import NO_P, RUN_MEANS, SECTIONS, ArmMean, Effect, Findings, read_findings
 from ..experiment.models import table_of_models, told_of_models
+from ..findings import Headline
 from ..page import clip, mark_of
 from .chart import Chart
 from .experiment_curves import curves
-from .facts import Headline
 from .intervals import PlottedEstimate, intervals
 from .rendering import number, probability, render
 

@@ -7,16 +7,17 @@ from typing import Any
 import orjson
 
 from ..data_summary import summarise_data
+from ..findings import has_weights, read_findings
 from ..page import check_own, mark_of, write_whole
 from ..questions import answers_of
 from ..summary import Summary, summarise
 from ..table import Queryable
 from .answers import read_answers
 from .changes import read_changes
-from .charts import chart_emissions, chart_fields, chart_measures, chart_novelty, has_weights, kind_order
+from .charts import chart_emissions, chart_fields, chart_measures, chart_novelty, kind_order
 from .data import render_data_report
 from .experiment import mark_of_experiment, render_experiment
-from .facts import read_failures, read_findings, read_hops, read_provenance, read_purposes, read_targets
+from .facts import read_failures, read_hops, read_provenance, read_purposes, read_targets
 from .graph import DrawnSociety, chart_society, read_society
 from .influence import read_first_heard, read_influences
 from .rendering import render

@@ -40,7 +40,7 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
     `settings` are those that differ from the scenario's defaults.
     """
     from populace.analysis.data_summary import summarise_data
-    from populace.analysis.report.facts import read_findings
+    from populace.analysis.findings import read_findings
     from populace.analysis.summary import summarise
     from populace.sim.runfile.reader import open_run
     from populace.sim.scenario import GrowthOnly
