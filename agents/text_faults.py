@@ -195,11 +195,11 @@ def find_assistant_voice(text: str) -> str:
     Quotations do not count: somebody may tell what a hotline said.
     """
     ends = text if len(text) <= 2 * _END else f"{text[:_END]} {text[-_END:]}"
-    text = re.sub(r"^\W+", "", _QUOTED.sub(" ", ends))
+    text = re.sub(r"^\W+", "", _QUOTED.sub(" ", ends.lower()))
     if found := _pattern("assistant").search(text) or _pattern("announced").match(text):
         return found[0].strip()
-    offers = {found[0].strip().lower(): found[0].strip() for found in _pattern("offers").finditer(text)}
-    return " ... ".join(offers.values()) if len(offers) > 1 else ""
+    offers = dict.fromkeys(found[0].strip() for found in _pattern("offers").finditer(text))
+    return " ... ".join(offers) if len(offers) > 1 else ""
 
 
 def find_refusal(text: str) -> str:
@@ -208,13 +208,18 @@ def find_refusal(text: str) -> str:
     Narrower than `is_refusal`, for what people say: it takes a model's verbs (assist, provide, generate) and objects
     (request, content, guidelines). Quotations do not count.
     """
-    text = _QUOTED.sub(" ", text[: 2 * _OPENING])
-    found = _pattern("refusal").search(text) or _pattern("curt").match(text) or _MODEL.search(text)
+    start = _QUOTED.sub(" ", text[: 2 * _OPENING])
+    lower = start.lower()
+    found = _pattern("refusal").search(lower) or _pattern("curt").match(lower) or _MODEL.search(start)
     return found[0].strip() if found else ""
 
 
 @cache
 def _pattern(name: str) -> re.Pattern[str]:
-    """Compile a list of `text_faults.toml`."""
+    """Compile a list of `text_faults.toml`, for text in lower case."""
     lists = read_words("text_faults")
-    return re.compile("|".join(lists[name]).replace("CANT", lists["cant"]), re.IGNORECASE)
+    patterns = [one.replace("CANT", lists["cant"]) for one in lists[name]]
+    # Those that begin a word are tried at the beginnings of words only.
+    words = [one.removeprefix(r"\b") for one in patterns if one.startswith(r"\b") and "|\b" not in one]
+    others = [one for one in patterns if not (one.startswith(r"\b") and "|\b" not in one)]
+    return re.compile("|".join([rf"\b(?:{'|'.join(words)})", *others] if words else others))

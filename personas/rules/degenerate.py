@@ -28,6 +28,9 @@ _CHAIN = re.compile(
     re.IGNORECASE,
 )
 
+#: Repeated words of a chain, at least, and owners where none is repeated: other texts need no search for one.
+_CHAIN_REPEATS, _OWNERS = 2, 5
+
 #: Fewest items of a list of nouns, and most words (or characters that are words) of an item.
 _ITEMS, _ITEM_WORDS, _ITEM_CHARACTERS = 5, 4, 8
 _SEPARATOR = re.compile(r"[,;，；、،|\n]")
@@ -66,10 +69,12 @@ def find_loop(text: str) -> str:
     """Find words, phrases or sentences repeated over and over, or owners of owners without end."""
     if len(text) > 2 * _END:
         return find_loop(text[:_END]) or find_loop(text[-_END:])
-    if found := _ONE_LETTER.search(text) or _CHAIN.search(text):
-        return found[0][:60].strip()
     tokens = [token for token in word_list(text) if not token.isdecimal()]
-    if len(tokens) - len(set(tokens)) < _ALTERNATING - 2:
+    repeats = len(tokens) - len(set(tokens))
+    has_chain = repeats >= _CHAIN_REPEATS or text.count("'s ") + text.count("’s ") >= _OWNERS
+    if found := _ONE_LETTER.search(text) or (has_chain and _CHAIN.search(text)):
+        return found[0][:60].strip()
+    if repeats < _ALTERNATING - 2:
         return ""
     is_unspaced = len(tokens[-1]) == len(tokens[0]) == 1 and tokens[-1] in _unspaced_words(tokens)
     repeated = _REPEATED_CHARACTER if is_unspaced else _REPEATED
