@@ -17,6 +17,7 @@ from ..personas.model import TextForm
 from ..personas.persona import RelationKind
 from ..personas.prompt import Prompt, format_string
 from .checks import CheckContext, CheckOutcome, CheckResult, iter_strings
+from .text_checks import LINE_CHECKS
 
 if TYPE_CHECKING:
     from .procedural.situation import Situation
@@ -235,8 +236,9 @@ class Action(BaseModel):
 
     @property
     def texts(self) -> Iterator[tuple[str, str]]:
-        """What checks of text read: all strings of `payload`, one by one, each with the path of its field."""
-        return iter_strings(self.payload)
+        """Yield what checks of text read: each string of `payload` with the path of its field, but no addressee."""
+        payload = self.payload
+        return iter_strings({name: payload[name] for name in payload if not (self.addressed and name == "to")})
 
     @property
     def addressees(self) -> tuple[str, ...]:
@@ -372,6 +374,7 @@ class Instruction(Action):
 
     name: ClassVar[str] = "instruction"
     remembered: ClassVar[str] = "You asked an assistant: $text"
+    checks: ClassVar[tuple[Check, ...]] = LINE_CHECKS
     kind: Literal["instruction"]
     text: Annotated[Prose, Field(description="The request itself, as this person would type or say it.")]
 
@@ -390,6 +393,7 @@ class DialogueLine(Action):
     name: ClassVar[str] = "dialogue"
     addressed: ClassVar[bool] = True
     remembered: ClassVar[str] = "You said to $to: $text"
+    checks: ClassVar[tuple[Check, ...]] = LINE_CHECKS
     kind: Literal["dialogue"]
     to: Annotated[Prose, Field(description="The key of the one who is spoken to, as given in the observation.")]
     text: Annotated[Phrase, Field(description="The spoken line, without quotation marks or stage directions.")]

@@ -45,6 +45,8 @@ class CheckContext:
     world: str
     model: PersonaModel
     request_context: RequestContext
+    #: The words of the prompt that are no person's: its rules, and what it says of the actions.
+    instructions: str = ""
 
     async def ask[T](
         self, prompt: RenderedPrompt, schema: AnswerSchema[T], *, role: str = "grader", replicate: int = 0

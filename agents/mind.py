@@ -209,7 +209,9 @@ async def check(state: MindState, runtime: "Runtime[MindContext]") -> "Mapping[s
     if action is None or (draft.is_final and not draft.revised):
         return {}
     if action.checks:
-        about = CheckContext(state["observation"], context.world, context.model, state["request_context"])
+        about = CheckContext(
+            state["observation"], context.world, context.model, state["request_context"], _instructions(draft.prompt)
+        )
         draft = replace(draft, checks=await run_checks(action, about))
     if not draft.is_final:
         if novelty_of(type(action)) == "revise" and (context.revises_repeats or action.novelty == "revise"):
@@ -302,6 +304,11 @@ async def ask_many[T](
         if isinstance(answer, BaseException):
             raise answer
     return cast("list[Answer[T]]", answers)
+
+
+def _instructions(prompt: RenderedPrompt) -> str:
+    template = prompt.template
+    return f"{template.system}\n{template.user}\n{prompt.slots.get('actions', '')}" if template else ""
 
 
 def _complaints(draft: Draft) -> list[str]:

@@ -13,6 +13,9 @@ from .text_faults import (
     EXAMPLE_RUN,
     PERSONA_RUN,
     find_assistant_voice,
+    find_echo,
+    find_key,
+    find_refusal,
     is_refusal,
     self_introduction,
     shared_run,
@@ -22,6 +25,10 @@ from .text_faults import (
 if TYPE_CHECKING:
     from .actions import Action
     from .checks import CheckContext
+
+
+#: Words in a row that a text may not share with what the person remembers: turns of phrase come again.
+_MEMORY_RUN = 14
 
 
 class TextCheck(ABC):
@@ -60,26 +67,40 @@ _WORST = (CheckOutcome.FAILED, CheckOutcome.UNDECIDED, CheckOutcome.WARNED)
 
 
 class NoLeak(TextCheck):
-    """Fails text that copies the persona's description or an example, or introduces its writer by what they are."""
+    """Fails text that is not its own: copied from the description, the prompt, an example, or what was just heard.
+
+    The keys by which a prompt calls people (n1) are the prompt's, too.
+    """
 
     name = "leak"
-    version = 2
+    version = 3
     revises = True
 
     def __init__(self, *, reads: tuple[str, ...] = (), introductions: bool = True) -> None:
-        """Where people write as characters, who may well say what they are, `introductions` is False."""
+        """Where people speak or write as characters, who may well say what they are, `introductions` is False."""
         super().__init__(reads=reads)
         self._introductions = introductions
 
     def judge_text(self, field: str, text: str, context: "CheckContext") -> CheckResult:
         """The result, with the words that were taken over."""
-        observation = context.observation
-        if found := shared_run(text, observation.persona, PERSONA_RUN):
-            return failed(f"It repeats words of the description ({found!r}); say it without them.", field=field)
-        if self._introductions and (found := self_introduction(text, observation.persona)):
+        seen = context.observation
+        if self._introductions:
+            copied = shared_run(text, seen.persona, PERSONA_RUN)
+        else:
+            copied = find_echo(text, (seen.persona,))
+        if copied:
+            return failed(f"It repeats words of the description ({copied!r}); say it without them.", field=field)
+        if self._introductions and (found := self_introduction(text, seen.persona)):
             return failed(f"It introduces the person ({found.strip()!r}); leave out who is writing.", field=field)
-        if observation.examples and (found := shared_run(text, observation.examples, EXAMPLE_RUN)):
+        if seen.examples and (found := shared_run(text, seen.examples, EXAMPLE_RUN)):
             return failed(f"It repeats words of an example ({found!r}); write about something else.", field=field)
+        if found := find_echo(text, (context.instructions,)):
+            return failed(f"It repeats words of these instructions ({found!r}); do what they ask for.", field=field)
+        heard = (line.text for line in seen.heard)
+        if found := find_echo(text, heard) or find_echo(text, seen.memories, run=_MEMORY_RUN):
+            return failed(f"It repeats what was said before ({found!r}); go on from there.", field=field)
+        if found := find_key(text, seen.addressees):
+            return failed(f"It calls somebody by the key {found!r}; call them as a person would.", field=field)
         return passed()
 
 
@@ -117,20 +138,21 @@ class NoRefusal(TextCheck):
     """Fails text in which the model declines to make what was asked for, or speaks as a language model."""
 
     name = "refusal"
-    version = 2
-    revises = False
+    version = 3
+    revises = True
 
-    def __init__(self, *, reads: tuple[str, ...] = (), spoken: tuple[str, ...] = ()) -> None:
-        """In the fields `spoken` a character speaks, and may decline whatever it likes."""
+    def __init__(self, *, reads: tuple[str, ...] = (), spoken: tuple[str, ...] | None = ()) -> None:
+        """In the fields `spoken` a character speaks, and may decline as people do; None is all fields."""
         super().__init__(reads=reads)
         self._spoken = spoken
 
     def judge_text(self, field: str, text: str, context: "CheckContext") -> CheckResult:
         """The result."""
         if speaks_as_model(text):
-            return failed("It speaks as a language model.", field=field)
-        if not is_within(field, self._spoken) and is_refusal(text):
-            return failed("It declines what was asked for.", field=field)
+            return failed("A language model speaks; write what this person would.", field=field)
+        is_spoken = self._spoken is None or is_within(field, self._spoken)
+        if find_refusal(text) if is_spoken else is_refusal(text):
+            return failed("It declines what was asked for; write it as this person.", field=field)
         return passed()
 
 
@@ -150,8 +172,7 @@ class NoDegeneration(TextCheck):
         """The result, with the offending words."""
         seen = context.observation
         names = ("English", language_name(seen.language)) if seen.language else ("English",)
-        is_schema = not text or ".properties." in field  # "string" is the content of a JSON Schema
-        if not is_schema and not has_content(text, reserved=(*names, *seen.addressees, field)):
+        if text and not has_content(text, reserved=(*names, *seen.addressees, field)):
             return failed(f"It says nothing ({text[:40]!r}); write the text itself.", field=field)
         if found := find_loop(text):
             return failed(f"It repeats itself ({found!r}); say it once and go on.", field=field)
@@ -177,6 +198,8 @@ class OwnVoice(TextCheck):
 
 
 #: The checks of any free text.
-TEXT_CHECKS = (NoLeak(), InLanguage(), NoRefusal())
-#: Those of what somebody says later in a conversation, where people may well say what they are.
-LINE_CHECKS = (NoLeak(introductions=False), InLanguage(), NoRefusal())
+TEXT_CHECKS = (NoLeak(), InLanguage(), NoRefusal(), NoDegeneration(), OwnVoice())
+#: Those of what people say to each other, or later in a conversation: they may say what they are, and decline.
+LINE_CHECKS = (NoLeak(introductions=False), InLanguage(), NoRefusal(spoken=None), NoDegeneration(), OwnVoice())
+#: Those of what people pass on, which may be in another's words.
+RETOLD_CHECKS = LINE_CHECKS[1:]

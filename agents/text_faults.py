@@ -75,7 +75,7 @@ def shared_run(text: str, source: str, least: int) -> str:
 
     Where each character of the source is a word, twice as many count.
     """
-    have, known = word_list(text), word_list(source)
+    have, known = word_list(text), _words_in(source)
     unspaced = 0 if source.isascii() else sum(len(word) == 1 and bool(_UNSPACED.match(word)) for word in known)
     size = least * _UNSPACED_FACTOR if 2 * unspaced > len(known) else least
     shared = set(known)
@@ -87,6 +87,11 @@ def shared_run(text: str, source: str, least: int) -> str:
         return ""
     between = "" if size != least else " "
     return between.join(have[found : found + size])
+
+
+@lru_cache(maxsize=2048)
+def _words_in(source: str) -> list[str]:
+    return word_list(source)
 
 
 def _grams(tokens: list[str], size: int) -> Iterator[tuple[str, ...]]:
@@ -173,15 +178,23 @@ def _sorry() -> re.Pattern[str]:
 _ECHO_SHARE, _ECHO_WORDS = 0.7, 5
 
 
-def find_echo(text: str, sources: Iterable[str]) -> str:
-    """Find words in a row taken from one of the sources: nine of them, or fewer that are most of the text."""
+def find_echo(text: str, sources: Iterable[str], *, run: int = EXAMPLE_RUN) -> str:
+    """Find words in a row taken from one of the sources: `run` of them, or fewer that are most of the text."""
     text = text[:_ECHO_END]
     have = word_list(text)
     unspaced = sum(len(word) == 1 and bool(_UNSPACED.match(word)) for word in have)
     size = len(have) / (_UNSPACED_FACTOR if 2 * unspaced > len(have) else 1)
-    least = min(EXAMPLE_RUN, math.ceil(_ECHO_SHARE * size))
+    least = min(run, math.ceil(_ECHO_SHARE * size))
     return next(filter(None, (shared_run(text, one, least) for one in sources)), "") if size >= _ECHO_WORDS else ""
 
+
+def find_key(text: str, keys: Iterable[str]) -> str:
+    """Find a key with a number, as a prompt calls people (n1), where a text calls somebody by it."""
+    found = _KEY.search(text) if "n" in text else None
+    return found[0] if found and found[0] in keys else ""
+
+
+_KEY = re.compile(r"(?<![\w.])n\d{1,3}(?!\w)")
 
 #: Characters read at either end of a text for an assistant's voice, and for an echo.
 _END, _ECHO_END = 1_000, 6_000

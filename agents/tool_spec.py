@@ -4,14 +4,19 @@ The schemas that come of it keep the strict rules of function calling (`tool_fau
 is closed and requires all of its properties; one that may be left out may be null.
 """
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from ..personas.model import FrozenModel
-from .actions import Action, Phrase
+from .actions import Action, Check, Phrase
+from .text_checks import TEXT_CHECKS
+
+#: Paths in a payload at which words of JSON Schema stand.
+_SCHEMA_PATH = re.compile(r"\.(?:type(?:\[\d+\])?|required\[\d+\])$")
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{2,63}$")]
 _ArgumentName = Annotated[
@@ -183,6 +188,7 @@ class ToolSpec(Action):
 
     name: ClassVar[str] = "tool"
     remembered: ClassVar[str] = "You thought of a tool, $text"
+    checks: ClassVar[tuple[Check, ...]] = TEXT_CHECKS
     kind: Literal["tool"]
     tool_name: Annotated[Identifier, Field(description="The tool's name in snake_case, specific to what it does.")]
     purpose: Annotated[Phrase, Field(description="What it does for this person, in one or two sentences.")]
@@ -199,6 +205,11 @@ class ToolSpec(Action):
         """Name, purpose and arguments, as one text that can be compared with other tools."""
         spoken = "; ".join(f"{a.name}: {a.value.description}" for a in self.arguments)
         return f"{self.tool_name}: {self.purpose} ({spoken})"
+
+    @property
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """Yield what is written for people: no type of a value, and no list of what is required."""
+        return ((path, text) for path, text in super().texts if not _SCHEMA_PATH.search(path))
 
     @property
     def payload(self) -> dict[str, Any]:

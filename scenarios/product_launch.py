@@ -15,6 +15,7 @@ from populace import Action, Scenario
 from populace.agents import ActionEffects, Observation
 from populace.agents.actions import Phrase
 from populace.agents.procedural.situation import Situation
+from populace.agents.text_checks import RETOLD_CHECKS
 from populace.sim import Resident, Settings, SocietyView, State, World
 from populace.sim.seeds import rng_for
 
@@ -63,6 +64,7 @@ class Consider(Action):
     name: ClassVar[str] = "consider"
     addressed: ClassVar[bool] = True
     remembered: ClassVar[str] = "You told $to about the lamp: $text"
+    checks = RETOLD_CHECKS
     novelty = "none"
     kind: Literal["consider"]
     willing_to_pay: float = Field(ge=0, description="The most that this person would pay for it today")

@@ -12,6 +12,7 @@ from pydantic import Field
 from populace import Action, Scenario
 from populace.agents import ActionEffects, Observation
 from populace.agents.procedural.situation import Situation
+from populace.agents.text_checks import RETOLD_CHECKS
 from populace.sim import Intervention, Item, Levers, Likert, Resident, Settings, SocietyView, State, Survey, World
 from populace.sim.seeds import rng_for
 
@@ -50,6 +51,7 @@ class Talk(Action):
     name: ClassVar[str] = "talk"
     addressed: ClassVar[bool] = True
     remembered: ClassVar[str] = "You said to $to of the draft law: $text"
+    checks = RETOLD_CHECKS
     novelty = "none"
     kind: Literal["talk"]
     stance: Stance = Field(description="Where this person stands on the law today")

@@ -14,6 +14,7 @@ from populace import Action, Scenario
 from populace.agents import ActionEffects, Observation
 from populace.agents.actions import Phrase
 from populace.agents.procedural.situation import Situation
+from populace.agents.text_checks import RETOLD_CHECKS
 from populace.sim import Intervention, Levers, Resident, Settings, SocietyView, Square, State, Visit, World
 
 WORLD = "Marlow Weir has no newspaper: people learn what is going on from those they know, and from talk on the square."
@@ -31,6 +32,7 @@ class PassOn(Action):
     name: ClassVar[str] = "pass_on"
     addressed: ClassVar[bool] = True
     remembered: ClassVar[str] = "You told $to: $text"
+    checks = RETOLD_CHECKS
     novelty = "none"
     kind: Literal["pass_on"]
     to: tuple[str, ...] = Field(description="The keys of those who are told, as given in the observation; may be empty")

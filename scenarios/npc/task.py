@@ -23,7 +23,7 @@ from populace.agents.checks import CheckContext, CheckOutcome, failed, iter_stri
 from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check, generate, keep
 from populace.agents.observation import Observation, Seen, disclosed
 from populace.agents.procedural.situation import Situation
-from populace.agents.text_checks import InLanguage, NoLeak, NoRefusal
+from populace.agents.text_checks import InLanguage, NoDegeneration, NoLeak, NoRefusal, OwnVoice
 from populace.agents.turn_prompt import turn_prompt
 from populace.personas.errors import SetupError
 from populace.personas.inputs import nearest
@@ -214,7 +214,13 @@ class Npc(Task):
         if self.settings.lock:
             self.locked = read_locked(self.settings.lock, self.settings.keep)
         registry = Registry(world, {persona: sheet.name for persona, sheet in self.locked.items()})
-        text_checks = (NoLeak(introductions=False), InLanguage(), NoRefusal(spoken=("barks",)))
+        text_checks = (
+            NoLeak(introductions=False),
+            InLanguage(),
+            NoRefusal(spoken=("barks",)),
+            NoDegeneration(),
+            OwnVoice(reads=("barks",)),
+        )
         checks: tuple[Check, ...] = (*text_checks, KeepsToCanon(world, registry))
         if self.settings.canon == "grader":
             checks = (*checks, GradedCanon())

@@ -23,7 +23,7 @@ from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check
 from populace.agents.procedural.situation import Situation
 from populace.agents.responses import schema_of
 from populace.agents.sandbox import confinement
-from populace.agents.text_checks import InLanguage, NoLeak, NoRefusal
+from populace.agents.text_checks import InLanguage, NoDegeneration, NoLeak, NoRefusal
 from populace.agents.text_forms import code_with_fields
 from populace.agents.turn_prompt import turn_prompt
 from populace.personas.errors import SetupError
@@ -70,6 +70,7 @@ class ToolCode(Action):
         NoLeak(reads=("question",)),
         InLanguage(reads=("question",)),
         NoRefusal(reads=("question", "code")),
+        NoDegeneration(reads=("question",)),
         Implements(),
     )
 

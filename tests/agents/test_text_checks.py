@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.agents.checks import CheckContext
-from populace.agents.observation import Observation
+from populace.agents.checks import CheckContext, CheckOutcome
+from populace.agents.observation import Heard, Observation, Seen
 from populace.agents.text_checks import LINE_CHECKS
 from populace.agents.text_faults import is_refusal, self_introduction, shared_run, speaks_as_model
 
@@ -154,4 +154,44 @@ def test_later_lines_of_a_person_are_checked_by_themselves() -> None:
         "leak": "messages[4].content",
         "language": "",
         "refusal": "",
+        "degenerate": "",
+        "voice": "",
     }
+
+
+HEARD = "They told me at the inn to ask you what needs mending here."
+
+
+def judged_line(text: str, *, instructions: str = "") -> dict[str, str]:
+    """The checks that a spoken line fails, with their reasons."""
+    seen = Observation(
+        "p", BAKER, "", language="en", heard=(Heard("n1", HEARD, 1),), memories=("You said: The oven smokes again.",),
+        neighbours=(Seen("n1", "q", "neighbour", "other", "A sexton."),),
+    )  # fmt: skip
+    about = CheckContext(seen, "", cast("Any", None), cast("Any", None), instructions)
+    results = {check.name: check.judge_text("text", text, about) for check in LINE_CHECKS}
+    return {name: one.reason for name, one in results.items() if one.outcome is CheckOutcome.FAILED}
+
+
+@pytest.mark.parametrize(
+    ("text", "check"),
+    [
+        (HEARD, "leak"),
+        ("Well, they told me at the inn to ask you what needs mending.", "leak"),
+        ("The oven smokes again, you said.", ""),
+        ("You said: the oven smokes again.", "leak"),
+        ("Say what this person does next, in one or two sentences.", "leak"),
+        ("Hello, n1.", "leak"),
+        ("Take bus n2 to the square.", ""),
+        ("I'm sorry, but I can't assist with that.", "refusal"),
+        ("I'm sorry, I can't come on Sunday.", ""),
+        ("I can help you with that. What can I do for you today?", "voice"),
+        ("text", "degenerate"),
+        ("The nurse of the aunt of the boss of the uncle of the cousin of the friend of the judge.", "degenerate"),
+        ("Good morning.", ""),
+        ("I bake three hundred loaves, and the oven smokes.", ""),
+    ],
+)
+def test_a_line_that_nobody_would_say_fails_one_check(text: str, check: str) -> None:
+    rules = "You play a person. Say what this person does next, in one or two sentences, and no more."
+    assert list(judged_line(text, instructions=rules)) == ([check] if check else [])

@@ -31,7 +31,7 @@ def test_each_row_is_a_request_with_its_response(made: Made, rows: Rows, prompti
     assert len(found) == 6
     assert all(text and response and outcome == "ok" for text, response, outcome in found)
     assert rows(path, "SELECT DISTINCT \"check\" FROM checks ORDER BY 1") == [
-        ("language",), ("leak",), ("refusal",), ("response",)
+        ("degenerate",), ("language",), ("leak",), ("refusal",), ("response",), ("voice",)
     ]  # fmt: skip
 
 

@@ -89,7 +89,7 @@ def test_the_tools_of_a_run_are_implemented_and_run_for_their_people(tools: Path
 
 def test_without_a_run_tools_are_made_first_and_nothing_is_executed_unless_asked(tmp_path: Path) -> None:
     path = made(tmp_path / "code.duckdb", ToolCodeTask({"n": 3, "prompting": "few-shot"}), people=4)
-    texts = {(name, "passed"): 3 for name in ("language", "leak", "refusal")}
+    texts = {(name, "passed"): 3 for name in ("degenerate", "language", "leak", "refusal")}
     assert checks(path) == {("implements", "passed"): 3, ("unique_tool_name", "passed"): 3} | texts
     assert rows(path, "SELECT DISTINCT payload -> '$.results', payload ->> '$.confinement' FROM outputs") == [
         ("[]", "")
