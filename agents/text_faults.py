@@ -75,11 +75,9 @@ def shared_run(text: str, source: str, least: int) -> str:
 
     Where each character of the source is a word, twice as many count.
     """
-    have, known = word_list(text), _words_in(source)
-    unspaced = 0 if source.isascii() else sum(len(word) == 1 and bool(_UNSPACED.match(word)) for word in known)
-    size = least * _UNSPACED_FACTOR if 2 * unspaced > len(known) else least
-    shared = set(known)
-    if "+" * size not in "".join("+" if word in shared else "-" for word in have):
+    have, (known, shared, is_unspaced) = _words_in(text)[0], _words_in(source)
+    size = least * _UNSPACED_FACTOR if is_unspaced else least
+    if len(have) < size or "+" * size not in "".join(["+" if word in shared else "-" for word in have]):
         return ""  # most texts: so many words in a row that are in the source at all are rare
     grams = set(_grams(known, size))
     found = next((at for at, gram in enumerate(_grams(have, size)) if gram in grams), None)
@@ -90,8 +88,11 @@ def shared_run(text: str, source: str, least: int) -> str:
 
 
 @lru_cache(maxsize=2048)
-def _words_in(source: str) -> list[str]:
-    return word_list(source)
+def _words_in(text: str) -> tuple[list[str], frozenset[str], bool]:
+    """Return the words in order, each once, and whether most of them are single characters without spaces."""
+    have = word_list(text)
+    unspaced = 0 if text.isascii() else sum(len(word) == 1 and bool(_UNSPACED.match(word)) for word in have)
+    return have, frozenset(have), 2 * unspaced > len(have)
 
 
 def _grams(tokens: list[str], size: int) -> Iterator[tuple[str, ...]]:
@@ -181,9 +182,8 @@ _ECHO_SHARE, _ECHO_WORDS = 0.7, 5
 def find_echo(text: str, sources: Iterable[str], *, run: int = EXAMPLE_RUN) -> str:
     """Find words in a row taken from one of the sources: `run` of them, or fewer that are most of the text."""
     text = text[:_ECHO_END]
-    have = word_list(text)
-    unspaced = sum(len(word) == 1 and bool(_UNSPACED.match(word)) for word in have)
-    size = len(have) / (_UNSPACED_FACTOR if 2 * unspaced > len(have) else 1)
+    have, _, is_unspaced = _words_in(text)
+    size = len(have) / (_UNSPACED_FACTOR if is_unspaced else 1)
     least = min(run, math.ceil(_ECHO_SHARE * size))
     return next(filter(None, (shared_run(text, one, least) for one in sources)), "") if size >= _ECHO_WORDS else ""
 
