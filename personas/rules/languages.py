@@ -66,8 +66,8 @@ def is_in_language(text: str, tag: str) -> bool | None:
     text = _NO_PROSE.sub(" ", text)
     if len("".join(_LETTERS.findall(text)).encode("utf-8", "replace")) < _FEWEST_BYTES:
         return None
-    if sure_language(text) == _language(tag):
-        return True  # most texts; the classifier takes ten times as long
+    if tag.startswith("en") and sure_language(text) == "en":
+        return True  # the classifier takes ten times as long
     probabilities = _probabilities(text)
     if not is_known_language(tag):
         return False if probabilities["en"] >= _SURELY_ENGLISH else None
