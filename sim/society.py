@@ -379,7 +379,8 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             )
 
     def _grow(self, source: GrowthSource | None) -> PersonaGraph:
-        job = GrowthJob(self.engine, self.config.growth, seed=self.seed, source=source)
+        recorded = source if self._repeats is not None and isinstance(source, list) else None
+        job = GrowthJob(self.engine, self.config.growth, seed=self.seed, source=source, recorded=recorded)
         population = self.engine.call(job.run)
         self.passed_over = job.passed_over
         return population.graph() if self.scenario.takes_steps else PersonaGraph({}, ())

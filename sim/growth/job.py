@@ -1,11 +1,14 @@
 """Growing the people of a society into a run file, from wherever that file's growth stopped."""
 
+import math
 from collections.abc import Collection, Sequence
 from sys import maxsize
 
+import orjson
+
 from ...personas.growth import offer_known, plan_hop
 from ...personas.hub import Hub
-from ...personas.persona import Persona
+from ...personas.persona import Passage, Persona
 from ...personas.population import Population
 from ..engine import Engine
 from ..jobs import Chunks, run_phase
@@ -15,7 +18,7 @@ from ..seeds import rng_for
 from .phases import GrowthContext, HopPhase, ReadingPhase, TextPhase
 from .settings import Growth, GrowthSource
 from .sources import SourceSampler
-from .stored import stored_population
+from .stored import reopen_hops, stored_population
 
 #: Relations asked for at each person where neither they nor the number of people are given.
 _FAN_OUT = 3
@@ -26,10 +29,19 @@ _LATEST_EXTENSION = "ORDER BY extension DESC LIMIT 1"
 class GrowthJob:
     """Grows a population into a run file, hop by hop."""
 
-    def __init__(self, engine: Engine, growth: Growth, *, seed: int, source: GrowthSource | None = None) -> None:
-        """`source` spares opening what people come from again."""
+    def __init__(
+        self,
+        engine: Engine,
+        growth: Growth,
+        *,
+        seed: int,
+        source: GrowthSource | None = None,
+        recorded: Sequence[Passage] | None = None,
+    ) -> None:
+        """`source` spares opening what people come from again; `recorded` are the texts of the run to replay."""
         self._engine = engine
         self._source = source
+        self._recorded = recorded
         self._growth = growth
         self._seed = seed
         self._population = stored_population(engine.log)
@@ -42,14 +54,41 @@ class GrowthJob:
 
     async def run(self) -> Population:
         """Everybody, grown to the last hop. Raises `RunError` when nobody at all could be grown."""
-        last = self._engine.log.last_complete(Unit.HOP)
-        for hop in range(0 if last is None else last + 1, self._growth.hops + 1):
-            await (self._expand(hop) if hop else self._begin())
-        return self._population
+        while True:
+            last = self._engine.log.last_complete(Unit.HOP)
+            for hop in range(0 if last is None else last + 1, self._growth.hops + 1):
+                await (self._expand(hop) if hop else self._begin())
+            if not await self._ask_for_more():
+                return self._population
+
+    async def _ask_for_more(self) -> bool:
+        """Reopen the hops with a text for each missing person, unless the texts have run out."""
+        growth, texts = self._growth, self._texts
+        missing = (growth.agents or 0) - len(self._population)
+        asked = Chunks(self._engine, TextPhase.name, 0, None).items
+        if missing <= 0 or not growth.hops or growth.hub or not growth.is_rereadable or (texts and asked < texts):
+            return False
+        wanted = asked + math.ceil(missing / growth.per_passage)
+        await self._engine.commit([], reopen_hops(self._engine.log, texts=wanted))
+        await self._engine.flush()
+        return True
+
+    @property
+    def _texts(self) -> int | None:
+        """Texts to ask about in total once the hops were reopened; None before."""
+        texts: int | None = orjson.loads(self._engine.log.job_row.spec).get("texts")
+        return texts
 
     async def _begin(self) -> None:
-        sampler = SourceSampler(self._engine, self._growth, self._seed, extension=self._context.extension)
-        source = self._source
+        sampler = SourceSampler(
+            self._engine,
+            self._growth,
+            self._seed,
+            extension=self._context.extension,
+            texts=self._texts,
+            recorded=self._recorded,
+        )
+        source = self._source or self._recorded
         if source is None:
             source = sampler.open(Chunks(self._engine, TextPhase.name, 0, None))
         self._source = None

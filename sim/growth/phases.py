@@ -40,7 +40,11 @@ from .sources import (
 )
 from .stored import persona_rows, weighting_rows
 
-_LATEST = "SELECT latest FROM growth_chunks WHERE extension = $extension ORDER BY hop DESC, chunk DESC LIMIT 1"
+_LATEST = """
+SELECT state ->> '$.latest' FROM markers JOIN phases USING (job, phase)
+WHERE unit = 'hop' AND chunk > 0 AND CAST(state ->> '$.extension' AS INTEGER) = $extension
+ORDER BY markers.rowid DESC LIMIT 1
+"""
 _FRONTIER = "WHERE hop = $hop AND ordinal > $asked ORDER BY ordinal"
 _CHOSEN = "SELECT persona, round FROM frontier WHERE hop = $hop"
 _REJECTED = """

@@ -171,7 +171,19 @@ class PassageStream:
 class SourceSampler:
     """Opens what people come from, and hands out what is to be asked about, in an order that is always the same."""
 
-    def __init__(self, engine: Engine, growth: Growth, seed: int, *, extension: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        growth: Growth,
+        seed: int,
+        *,
+        extension: int,
+        texts: int | None = None,
+        recorded: Sequence[Passage] | None = None,
+    ) -> None:
+        """`texts` is how many to ask about in total, if that is settled; `recorded` are those of the run to replay."""
+        self._texts = texts
+        self._recorded = recorded
         self._engine = engine
         self._growth = growth
         self._seed = seed
@@ -184,12 +196,14 @@ class SourceSampler:
         #: Texts of the first round, of each further one, and of all rounds so far.
         self._first = math.ceil(self.wanted / growth.per_passage)
         self._more = max(1, self._first // 2)
-        self._most = self._first
-        self._has_more = growth.agents is not None and growth.is_rereadable
+        self._most = texts or self._first
+        self._has_more = growth.agents is not None and growth.is_rereadable and texts is None
 
     def open(self, chunks: Chunks) -> GrowthSource:
         """What people come from, after what was read of it before."""
-        return self._growth.source(seed=self._draw_seed, after=None if self._is_drawn_at_once else self._after(chunks))
+        # Further texts may stand before those that were asked about.
+        is_from_start = self._is_drawn_at_once or self._texts is not None
+        return self._growth.source(seed=self._draw_seed, after=None if is_from_start else self._after(chunks))
 
     def texts(self, source: Sequence[Passage] | Sources, chunks: Chunks) -> PassageStream:
         """Return the texts to ask about: with a limit, those of the rounds that were begun."""
@@ -197,6 +211,9 @@ class SourceSampler:
             return PassageStream(source, asked=self._asked)
         # A round is begun when all texts before it were asked about, so their number says which it is.
         self._most += self._more * max(0, math.ceil((chunks.items - self._most) / self._more))
+        if self._recorded is not None:
+            self._has_more &= self._most < len(self._recorded)
+            return PassageStream(self._recorded[: self._most], asked=self._asked)
         if not isinstance(source, Sources):
             return PassageStream(self._sampled_texts(source, chunks), asked=self._asked)
         sample = ReservoirSample(self._seed, self._most, keeps=self._is_drawn_at_once)
@@ -216,7 +233,8 @@ class SourceSampler:
         if not self._has_more or people >= self.wanted * (_ENOUGH if self._growth.hops else 1):
             return None
         self._most += self._more
-        stream = self.texts(self._growth.source(seed=self._draw_seed), chunks)  # type: ignore[arg-type]  # no hub
+        source = self._recorded or self._growth.source(seed=self._draw_seed)
+        stream = self.texts(source, chunks)  # type: ignore[arg-type]  # no hub
         stream.pending = frozenset(pending)
         return stream
 

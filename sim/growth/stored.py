@@ -28,7 +28,7 @@ from ..runfile.reader import open_run
 from ..runfile.recording import Recording, run_of
 from ..runfile.runlog import RunLog
 from ..runfile.society_rows import TargetPersonRow, TargetShareRow, WeightRow
-from ..runfile.writer import Statement
+from ..runfile.writer import FileChange, Statement
 from ..scenario import GrowthOnly
 from ..trust import SOURCES, remember
 from .settings import Growth
@@ -337,9 +337,14 @@ def begin_extension(log: RunLog, became: Growth) -> None:
     rounds = [rounds for (rounds,) in log.query(_ROUNDS)]
     settings = became.model_dump_json()
     row = rows.GrowthExtensionRow(number + 1, written, settings, rounds, log.last_event_hash(), now())
-    changes = log.change(spec={"growth": orjson.loads(settings)})
+    changes = log.change(spec={"growth": orjson.loads(settings), "texts": None})
     if (was.agents, was.sources) != (became.agents, became.sources):
         # People who were read from a hub are all there; from texts more may come.
         first = 0 if became.hub is None else 1
         changes.append(Statement(_REOPEN, [first]))
     log.commit([row], statements=changes).result()
+
+
+def reopen_hops(log: RunLog, *, texts: int) -> list[FileChange]:
+    """Return the changes that open all hops again, to ask about `texts` texts in total."""
+    return [*log.change(spec={"texts": texts}), Statement(_REOPEN, [0])]

@@ -1,0 +1,87 @@
+"""Growth with a limit goes on with further texts while its hops give too few people, to one end however it runs."""
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+
+from populace.agents.gateway.limits import Limits
+from populace.agents.procedural import ProceduralModel
+from populace.personas.errors import PausedError
+from populace.personas.persona import shipped_passages
+from populace.sim.growth import Growth
+from populace.sim.replay import replay
+from populace.sim.runfile.reader import FinishedRun
+from populace.sim.scenario import GrowthOnly
+from populace.sim.society import Society
+
+PEOPLE = "SELECT count(*)::INTEGER FROM survivors WHERE persona = survivor"
+
+
+class Loner(ProceduralModel):
+    """The built-in generator, which declines a third of the texts and seven of eight questions about a person."""
+
+    async def _agenerate(self, messages: Any, stop: Any = None, run_manager: Any = None, **options: Any) -> ChatResult:
+        asked = str(messages[1].content)
+        drawn = zlib.crc32(asked.encode())
+        if drawn % 8 if "close relationship" in asked else drawn % 3 == 0:
+            return ChatResult(generations=[ChatGeneration(message=AIMessage("I cannot help with that."))])
+        return await super()._agenerate(messages, stop, run_manager, **options)
+
+
+def grow(out: Path, *, agents: int = 24, limits: dict[str, Any] | None = None, **growth: Any) -> FinishedRun:
+    wanted = Growth.unlimited(**({"agents": agents, "hops": 1, "fan_outs": (3,), "chunk": 5} | growth))
+    given = Limits(max_error_rate=1, **(limits or {}))
+    return Society(GrowthOnly(), growth=wanted, out=out, model=Loner(), limits=given).run()
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """Twenty-four people, most of them from further texts; never to be written to."""
+    return grow(tmp_path_factory.mktemp("grown") / "hub.duckdb")
+
+
+def test_further_texts_make_up_for_hops_that_give_too_few_people(grown: FinishedRun) -> None:
+    ((people, texts, asked),) = grown.sql(
+        f"SELECT ({PEOPLE}), (SELECT count(*) FROM passages), (SELECT asked FROM growth WHERE hop = 1)"
+    ).rows
+    assert people == 24
+    assert 24 < texts < len(shipped_passages())
+    assert 12 < asked < 24
+    assert grown.sql("SELECT count(*) = count(DISTINCT (number, owner, attempt)) FROM calls").rows == [(True,)]
+
+
+def test_growth_is_short_only_when_all_texts_and_people_were_asked_about(tmp_path: Path) -> None:
+    run = grow(tmp_path / "hub.duckdb", agents=200)
+    ((people, texts, asked),) = run.sql(
+        f"SELECT ({PEOPLE}), (SELECT count(*) FROM passages), (SELECT asked FROM growth WHERE hop = 1)"
+    ).rows
+    assert texts == len(shipped_passages())
+    assert asked == run.sql("SELECT count(*) FROM personas WHERE hop = 0").rows[0][0] < people < 200
+
+
+@pytest.mark.parametrize("agents", [24, 200])
+def test_a_replay_asks_about_the_same_further_texts(tmp_path: Path, agents: int) -> None:
+    run = grow(tmp_path / "hub.duckdb", agents=agents)
+    replayed = replay(run.path, GrowthOnly)
+    assert (replayed.event_hash, replayed.difference) == (run.event_hash, "")
+
+
+@pytest.mark.parametrize("width", [1])
+def test_the_number_in_flight_does_not_change_who_is_added(grown: FinishedRun, tmp_path: Path, width: int) -> None:
+    assert grow(tmp_path / "hub.duckdb", limits={"max_in_flight": width}).event_hash == grown.event_hash
+
+
+@pytest.mark.parametrize("share", [0.4, 0.7, 0.9])
+def test_growth_that_pauses_while_it_makes_up_ends_alike(grown: FinishedRun, tmp_path: Path, share: float) -> None:
+    ((calls,),) = grown.sql("SELECT count(*) FROM calls").rows
+    out = tmp_path / "hub.duckdb"
+    with pytest.raises(PausedError):
+        grow(out, limits={"max_calls": int(calls * share), "max_in_flight": 1})
+    limits = {"max_calls": 1000, "max_error_rate": 1}
+    resumed = Society.resume(out, GrowthOnly, model=Loner(), limits=limits).run()
+    assert resumed.event_hash == grown.event_hash
+    assert resumed.sql("SELECT count(*) FROM calls").rows == [(calls,)]
