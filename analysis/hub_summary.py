@@ -42,6 +42,22 @@ SELECT status, reason, model, is_language_model, event_hash,
 FROM runs
 """  # noqa: S608 - our own words
 
+#: A relation that led to no newcomer led to somebody known; in hop 0 only a repeated description does.
+_YIELD = """
+SELECT (SELECT count(*) FROM passages), (SELECT count(DISTINCT persona) FROM frontier), coalesce(sum(born), 0)::BIGINT,
+       coalesce(sum(if(hop = 0, repeats, relations - born - duplicates - rejected)), 0)::BIGINT,
+       coalesce(sum(duplicates), 0)::BIGINT
+FROM growth_chunks WHERE hop > 0 OR EXISTS (FROM passages)
+"""
+_REJECTED_BY = """
+SELECT rule, count(DISTINCT persona) FROM rule_results WHERE outcome IN ('rejected', 'removed') AND NOT undone
+GROUP BY rule ORDER BY count(*) DESC, rule
+"""
+_FAILED = """
+SELECT outcome, count(*) FROM failures JOIN phases USING (job, phase) WHERE unit = 'hop'
+GROUP BY outcome ORDER BY count(*) DESC, outcome
+"""
+
 _SKIPPED = """
 SELECT kind, sum(number)::BIGINT, flatten(list(examples ORDER BY chunk))
 FROM skipped_sources GROUP BY kind ORDER BY sum(number) DESC, kind
@@ -128,6 +144,18 @@ class Grown:
 def read_hops(run: Queryable) -> Rows:
     """A row a hop: asked, failed, born, near-duplicates, repeats, rejected, relations, and the share of the new."""
     return run.query(_HOPS)
+
+
+def describe_yield(run: Queryable) -> str:
+    """Return what was asked about and what came of it, by reason; "" if no model was asked."""
+    ((texts, people, born, known, duplicates),) = run.query(_YIELD).rows
+    if not texts + people:
+        return ""
+    parts = [f"{texts:,} texts and {people:,} personas asked about: {born:,} new, {known:,} known"]
+    parts += [f"{duplicates:,} near-duplicates"] if duplicates else []
+    reasons = {"rejected": run.query(_REJECTED_BY).rows, "failed": run.query(_FAILED).rows}
+    counts = {name: ", ".join(f"{number:,} {why}" for why, number in rows) for name, rows in reasons.items()}
+    return "; ".join([", ".join(parts), *(f"{name}: {said}" for name, said in counts.items() if said)])
 
 
 def distances_of(run: Queryable) -> str:

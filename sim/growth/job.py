@@ -23,6 +23,9 @@ from .stored import reopen_hops, stored_population
 #: Relations asked for at each person where neither they nor the number of people are given.
 _FAN_OUT = 3
 
+#: The least share of relations that lead to new people; below it, growth to a limit offers no known people.
+_LEAST_NEW = 1 / 3
+
 _LATEST_EXTENSION = "ORDER BY extension DESC LIMIT 1"
 
 
@@ -122,9 +125,15 @@ class GrowthJob:
             asked=chosen,
             choice=self._growth.frontier,
         )
+        # Weak models name the people they are offered and describe nobody new.
+        grown = sum(p.hop > 0 for p in self._population.alive)
+        is_missing = self._growth.agents is not None and self._growth.hub is None
+        offers = not (is_missing and grown < self._population.ties * _LEAST_NEW)
         # Drawn for everybody before any answer changes who is there.
         return [
-            rows.FrontierRow(hop, place, round_, persona.id, [other.id for other in self._offered(hop, persona.id)])
+            rows.FrontierRow(
+                hop, place, round_, persona.id, [p.id for p in self._offered(hop, persona.id)] if offers else []
+            )
             for place, persona in enumerate(people, start=len(chosen) + 1)
         ]
 

@@ -71,6 +71,8 @@ class Growth(FrozenModel):
     form: Form = "plain"
     #: BCP 47 tag of the language that people are described in.
     language: str = "en"
+    #: Language of the bundled texts that a limit takes first; None for texts in any language.
+    texts_first: str | None = None
     #: Kinds of relations that are asked for; all of them when none is named.
     kinds: tuple[RelationKind, ...] = ()
     #: Whether the prompt of Persona-to-Persona mentions people about whom little is written (paper, section 2.2).
@@ -121,7 +123,8 @@ class Growth(FrozenModel):
     @classmethod
     def _parsed(cls, said: dict[str, Any]) -> Self:
         try:
-            return cls.model_validate(said)
+            is_bundled = not said.keys() & {"sources", "seeds", "hub"}
+            return cls.model_validate({"texts_first": said.get("language") if is_bundled else None} | said)
         except ValidationError as error:
             raise SetupError(_out_of_range(error.errors(include_url=False)[0])) from error
 

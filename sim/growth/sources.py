@@ -274,13 +274,22 @@ class SourceSampler:
     def _sampled_texts(self, texts: Sequence[Passage], chunks: Chunks) -> Sequence[Passage]:
         before = self._passages(_BEFORE, {"asked": asked_before(chunks, self._extension)})
         fresh = list({text.id: text for text in texts if text.id not in before}.values())
-        first = self._sample(fresh, max(0, self._first - len(before)))
+        most = max(0, self._first - len(before))
+        first = self._sample([text for text in fresh if self._is_first(text)], most)
+        others = [text for text in fresh if not self._is_first(text)]
+        first = [*first, *self._sample(others, most - len(first))]
         drawn = {text.id for text in first}
         rest = [text for text in fresh if text.id not in drawn]
         Random(derive_seed(self._draw_seed, "rounds")).shuffle(rest)  # noqa: S311 - no secret
+        rest.sort(key=self._is_first, reverse=True)
         more = rest[: max(0, self._most - len(before) - len(first))]
         self._has_more &= len(more) < len(rest)
         return [*first, *more]
+
+    def _is_first(self, text: Passage) -> bool:
+        """Whether the text is taken first: all are, unless a language was asked for."""
+        wanted = self._growth.texts_first
+        return wanted is None or text.language.split("-")[0] == wanted.split("-")[0]
 
     def _asked(self, ids: Collection[str]) -> set[str]:
         return self._passages(_KNOWN, {"ids": list(ids)})

@@ -29,7 +29,7 @@ async def test_people_carry_the_lineage_of_their_passage() -> None:
             source="house.jsonl#7",
             licence="CC0-1.0",
             model="scripted",
-            prompt="text_to_persona@2",
+            prompt="text_to_persona@3",
         ),
     )
 

@@ -86,3 +86,16 @@ def test_growth_that_pauses_while_it_makes_up_ends_alike(grown: FinishedRun, tmp
     resumed = Society.resume(out, GrowthOnly, model=Loner(), limits=limits).run()
     assert resumed.event_hash == grown.event_hash
     assert resumed.sql("SELECT count(*) FROM calls").rows == [(calls,)]
+
+
+@pytest.mark.parametrize(("language", "expected"), [("en", {"en"}), ("es", {"es"}), ("pt-BR", {"pt"})])
+def test_a_limit_takes_bundled_texts_in_the_language_first(tmp_path: Path, language: str, expected: set[str]) -> None:
+    growth = Growth.unlimited(agents=2, hops=0, language=language)
+    run = Society(GrowthOnly(), growth=growth, out=tmp_path / "hub.duckdb").run()
+    assert {found for (found,) in run.sql("SELECT language FROM passages").rows} == expected
+
+
+def test_texts_in_other_languages_follow_where_those_in_the_language_are_too_few(tmp_path: Path) -> None:
+    growth = Growth.unlimited(agents=10, hops=0, language="de")
+    run = Society(GrowthOnly(), growth=growth, out=tmp_path / "hub.duckdb").run()
+    assert run.sql("SELECT count(*), count(*) FILTER (language = 'de') FROM passages").rows == [(10, 2)]

@@ -50,7 +50,10 @@ _PEOPLE = (
         help="How closely people are described: broad, general, specific, 'very specific' or detailed.",
     ),
     click.option("--structured", is_flag=True, help="Text-to-Persona describes people in named parts, not in prose."),
-    click.option("--language", default="en", show_default=True, help="Language that people are described in (BCP 47)."),
+    click.option(
+        "--language",
+        help="Language that people are described in (BCP 47); a limit takes bundled texts in it first.  [default: en]",
+    ),
     click.option(
         "--quality/--no-quality",
         default=True,

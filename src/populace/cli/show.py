@@ -41,6 +41,7 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
     """
     from populace.analysis.data_summary import summarise_data
     from populace.analysis.findings import read_findings
+    from populace.analysis.hub_summary import describe_yield
     from populace.analysis.summary import summarise
     from populace.sim.runfile.reader import open_run
     from populace.sim.scenario import GrowthOnly
@@ -51,7 +52,8 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
         summary, made = summarise(run), summarise_data(run)
         if made is None:
             shortfall = _growth_of(run).shortfall(summary.agents) if summary.agents else ""
-            warnings = (*summary.warnings, shortfall, summary.silence, authors_notice(run))
+            counts = describe_yield(run) if shortfall else ""
+            warnings = (*summary.warnings, shortfall, counts, summary.silence, authors_notice(run))
             following = (
                 f"populace report {quote(str(path))}",
                 f'populace sql {quote(str(path))} "FROM emissions LIMIT 5"',
@@ -62,8 +64,10 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
             if _is_verbose():
                 _show_details(summary.as_rows())
                 _show_answers(run)
-            return 0
-        warnings = (*summary.warnings, made.unread, made.shortfall, authors_notice(run))
+            return _SHORT if shortfall else 0
+        is_short = made.has_run_short and _growth_of(run).shortfall(made.people)
+        counts = describe_yield(run) if is_short else ""
+        warnings = (*summary.warnings, made.unread, made.shortfall, counts, authors_notice(run))
         _show_ending(path, made.lines(settings or {}) | summary.spending, warnings, _next_for_data(path, made))
         if _is_verbose():
             _show_details(made.as_rows())
@@ -138,7 +142,7 @@ def _line(name: str, value: str, width: int, *, label: int = 10) -> str:
 
 
 def _show_growth(run: "RunReader", path: Path) -> int:
-    from populace.analysis.hub_summary import distances_of, read_grown, read_hops, skipped_of
+    from populace.analysis.hub_summary import describe_yield, distances_of, read_grown, read_hops, skipped_of
     from populace.analysis.summary import summarise
     from populace.analysis.table import render_table, visible
 
@@ -147,7 +151,8 @@ def _show_growth(run: "RunReader", path: Path) -> int:
     hub = quote(str(path))
     warnings = (*summary.warnings, grown.ending, shortfall, *skipped, authors_notice(run))
     following = (f"populace make instruction --hub {hub} --n 10", f"populace run village --hub {hub} --agents 30")
-    _show_ending(path, grown.lines | summary.spending, warnings, following)
+    counts = describe_yield(run)
+    _show_ending(path, grown.lines | ({"yield": counts} if counts else {}) | summary.spending, warnings, following)
     if _is_verbose():
         _show_details(grown.as_rows())
         click.echo(render_table(read_hops(run), width=terminal_width()), nl=False)
