@@ -1,7 +1,7 @@
 """What an endpoint can and cannot do, found out with a few small calls, and what a run makes of it.
 
-reachable? key? model? an answer at all? If so: the forms in which a schema can be given, tools, seed, usage, rate
-limits, embeddings, latency, calls at once, price.
+reachable? key? model? an answer at all? If so: the forms in which a schema can be given, tools, languages, seed,
+usage, rate limits, embeddings, latency, calls at once, price.
 """
 
 import asyncio
@@ -13,6 +13,8 @@ from typing import Any
 from langchain_core.messages import BaseMessage, HumanMessage
 
 from ..personas.model import Outcome
+from ..personas.prompt import language_name
+from ..personas.rules.languages import is_in_language
 from .endpoint.errors import RequestError
 from .endpoint.fields import FieldReader
 from .endpoint.models import ModelHandle
@@ -38,6 +40,9 @@ from .probe import (
 
 #: Tokens that an answer may have: enough for a sentence and a little thought.
 _LENGTH = 256
+
+#: Languages that are tried.
+_LANGUAGES = ("en", "de", "es", "zh")
 
 #: Calls made at once.
 _AT_ONCE = 6
@@ -129,6 +134,7 @@ class _Doctor:
         has_form = await self._check_forms()
         await self._check_tools()
         await self._check_long_text()
+        await self._check_languages()
         takes_seed = await self._check_seed()
         self._check_usage()
         return has_form and takes_seed
@@ -266,6 +272,17 @@ class _Doctor:
         longer = self._parameters.arguments(seed=0, max_tokens=4 * _LENGTH, without={"seed"})
         tried = await try_long_text(self._probe, OutputModes(), self._best_form, longer)
         self._find("long text", *describe_long_text(tried))
+
+    async def _check_languages(self) -> None:
+        """Find out in which of four languages the model writes a sentence."""
+        asked = "; ".join(map(language_name, _LANGUAGES))
+        reply = await self._say(f"Describe a market in the rain in one long sentence in each language: {asked}.")
+        lines = reply.response.raw.splitlines() if reply.response is not None else []
+        written = [tag for tag in _LANGUAGES if any(is_in_language(line, tag) for line in lines)]
+        missing = [language_name(tag) for tag in _LANGUAGES if tag not in written]
+        said = f"The model writes {', '.join(map(language_name, written)) or 'none of the four languages asked for'}"
+        hint = f"; not recognised: {', '.join(missing)}. Choose one it writes with --language." if missing else "."
+        self._find("languages", Health.UNKNOWN if missing else Health.OK, said + hint)
 
     async def _check_tools(self) -> None:
         text = "A spider has eight legs. Note that with your tool."

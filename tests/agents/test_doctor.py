@@ -279,3 +279,29 @@ async def test_the_forms_that_suit_a_model_for_long_text_are_named(
     finding = found(await checked(), "long text")
     assert finding.health is Health.OK
     assert said in finding.said
+
+
+MARKET = {
+    "en": "The rain drums on the awnings while the women at the stalls laugh and sell the last of their onions.",
+    "de": "Der Regen trommelt auf die Planen, und die Frauen an den Ständen verkaufen lachend ihre letzten Zwiebeln.",
+    "es": "La lluvia golpea los toldos mientras las mujeres de los puestos venden riendo las últimas cebollas.",
+    "zh": "雨点敲打着市场的棚顶，摊位上的女人们笑着卖掉最后的洋葱和土豆。",
+}
+
+
+@pytest.mark.parametrize(
+    ("tags", "health", "words"),
+    [
+        (("en", "de", "es", "zh"), "ok", "writes English, German, Spanish, Chinese."),
+        (("en", "es"), "unknown", "writes English, Spanish; not recognised: German, Chinese."),
+        ((), "unknown", "writes none of the four languages asked for; not recognised: English"),
+    ],
+)
+async def test_the_languages_that_a_model_writes_are_recognised(
+    checked: Checked, openai_server: OpenAIServer, tags: tuple[str, ...], health: str, words: str
+) -> None:
+    market = "\n".join(MARKET[tag] for tag in tags) or "..."
+    for content in ("Good day.", COW, COW, *9 * [market]):
+        openai_server.script(completion(content))
+    finding = found(await checked(), "languages")
+    assert (finding.health.value, words in finding.said) == (health, True)
