@@ -151,8 +151,9 @@ def describe_yield(run: Queryable) -> str:
     ((texts, people, born, known, duplicates),) = run.query(_YIELD).rows
     if not texts + people:
         return ""
-    parts = [f"{texts:,} texts and {people:,} personas asked about: {born:,} new, {known:,} known"]
-    parts += [f"{duplicates:,} near-duplicates"] if duplicates else []
+    asked = f"{texts:,} text{'s' * (texts != 1)} and {people:,} persona{'s' * (people != 1)} asked about"
+    parts = [f"{asked}: {born:,} new, {known:,} known"]
+    parts += [f"{duplicates:,} near-duplicate{'s' * (duplicates != 1)}"] if duplicates else []
     reasons = {"rejected": run.query(_REJECTED_BY).rows, "failed": run.query(_FAILED).rows}
     counts = {name: ", ".join(f"{number:,} {why}" for why, number in rows) for name, rows in reasons.items()}
     return "; ".join([", ".join(parts), *(f"{name}: {said}" for name, said in counts.items() if said)])

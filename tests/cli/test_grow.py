@@ -1,5 +1,6 @@
 """`populace grow`: from texts to a hub, and on from where it stopped."""
 
+import re
 import sys
 from collections.abc import Callable
 from io import BytesIO
@@ -45,6 +46,31 @@ def test_given_again_it_says_that_there_is_nothing_to_do(ask: Ask, texts: str) -
         said = ask(*again)
         assert said.code == 0
         assert "There was nothing to do: growth is finished." in said.out
+
+
+def test_too_few_people_are_a_warning_with_the_yield_and_an_exit_code_also_when_asked_again(
+    ask: Ask, texts: str
+) -> None:
+    for _ in range(2):
+        said = ask(*GROW, texts, "--limit", 90)
+        shown = " ".join(said.out.split())
+        assert said.code == 4
+        assert "of 90 personas came from the texts and 1 hop; give more texts or more hops." in shown
+        assert re.search(r"yield 10 texts and 10 personas asked about: [1-9]\d* new, \d+ known", shown)
+
+
+def test_the_yield_counts_rejections_by_rule_and_failures_by_outcome(
+    ask: Ask, texts: str, openai_server: OpenAIServer
+) -> None:
+    def answer(persona: str) -> dict[str, Any]:
+        said = {"role": "assistant", "content": orjson.dumps({"personas": [{"persona": persona}]}).decode()}
+        return {"object": "chat.completion", "choices": [{"index": 0, "finish_reason": "stop", "message": said}]}
+
+    for persona in ("teacher", "I am a baker who gets up at three and never sees my children awake."):
+        openai_server.script(answer(persona))
+    where = ("--model", "openai:test", "--base-url", openai_server.base_url, "--max-in-flight", 1)
+    shown = " ".join(ask("grow", texts, "--hub", "a.duckdb", "--hops", 0, *where).out.split())
+    assert "10 texts and 0 personas asked about: 8 new, 0 known; rejected: 1 first_person, 1 too_short" in shown
 
 
 def test_given_again_it_goes_on_where_it_was_paused(ask: Ask, texts: str, openai_server: OpenAIServer) -> None:

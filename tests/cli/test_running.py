@@ -45,12 +45,15 @@ def test_people_who_could_not_be_had_are_spoken_of_in_one_line(ask: Ask) -> None
     Path("one.txt").write_text("A baker gets up at three in the morning and lights the oven.")
     said = ask("run", "village", "--seeds", "one.txt", "--agents", 90, "--hops", 1, "--steps", 1)
     shown = " ".join(said.out.split())
+    assert said.code == 4
     assert "of 90 personas came from the texts and 1 hop; give more texts or more hops." in shown
+    assert "1 text and 1 persona asked about: " in shown
 
 
 def test_a_hub_that_is_too_small_is_spoken_of(ask: Ask, run_file: Path) -> None:
     said = ask("run", "village", "--hub", run_file, "--agents", 90, "--steps", 1)
     assert " of 90 personas came from the hub; give a larger hub or more hops." in " ".join(said.out.split())
+    assert (said.code, "asked about" in said.out) == (4, False)
 
 
 def test_a_script_is_run_and_resumed_by_its_path(ask: Ask) -> None:

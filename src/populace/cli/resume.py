@@ -83,14 +83,16 @@ def _resume_run(
     with open_run(file) as stored:  # opened once for all that is read before the run goes on
         ((name, made_by, status, reason, lived, is_data),) = stored.query(_STATUS).rows
         if status == "finished" and steps in (None, lived):
-            show_finished(file, name)
+            code = show_finished(file, name)
             if is_data or name == GrowthOnly.name:
                 click.echo(f"There was nothing to do: {'the run' if is_data else 'growth'} is finished.")
-                return
-            click.echo(
-                f"\nThere was nothing to do: the run is finished. For more steps: "
-                f"`populace resume {quote(str(file))} --steps {lived + 1}`."
-            )
+            else:
+                click.echo(
+                    f"\nThere was nothing to do: the run is finished. For more steps: "
+                    f"`populace resume {quote(str(file))} --steps {lived + 1}`."
+                )
+            if code:
+                click.get_current_context().exit(code)
             return
         _say_paused("The run", status, reason)
         solver, grader = roles_of(options).values()
