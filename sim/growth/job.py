@@ -66,13 +66,16 @@ class GrowthJob:
 
     async def _ask_for_more(self) -> bool:
         """Reopen the hops with a text for each missing person, unless the texts have run out."""
-        growth, texts = self._growth, self._texts
+        growth, log = self._growth, self._engine.log
         missing = (growth.agents or 0) - len(self._population)
+        if missing <= 0 or not growth.hops or not growth.is_rereadable:
+            return False
+        # Nobody is added to a society that lives, and no text was asked about where people were read from a hub.
         asked = Chunks(self._engine, TextPhase.name, 0, None).items
-        if missing <= 0 or not growth.hops or growth.hub or not growth.is_rereadable or (texts and asked < texts):
+        if not asked or asked < (self._texts or 0) or log.is_fork or log.last_complete(Unit.STEP) is not None:
             return False
         wanted = asked + math.ceil(missing / growth.per_passage)
-        await self._engine.commit([], reopen_hops(self._engine.log, texts=wanted))
+        await self._engine.commit([], reopen_hops(log, texts=wanted))
         await self._engine.flush()
         return True
 

@@ -12,9 +12,12 @@ from populace.agents.gateway.limits import Limits
 from populace.agents.procedural import ProceduralModel
 from populace.personas.errors import PausedError
 from populace.personas.persona import shipped_passages
+from populace.scenarios.village import Village
+from populace.sim.fork import fork
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import FinishedRun
+from populace.sim.runfile.runlog import RunLog
 from populace.sim.scenario import GrowthOnly
 from populace.sim.society import Society
 
@@ -99,3 +102,15 @@ def test_texts_in_other_languages_follow_where_those_in_the_language_are_too_few
     growth = Growth.unlimited(agents=10, hops=0, language="de")
     run = Society(GrowthOnly(), growth=growth, out=tmp_path / "hub.duckdb").run()
     assert run.sql("SELECT count(*), count(*) FILTER (language = 'de') FROM passages").rows == [(10, 2)]
+
+
+def test_a_society_that_lives_and_its_forks_get_no_further_people(tmp_path: Path) -> None:
+    growth = Growth(agents=12, hops=1, fan_out=2)
+    run = Society(Village(), growth=growth, steps=1, out=tmp_path / "run.duckdb").run()
+    with RunLog.open(run.path) as log:
+        missing = growth.model_copy(update={"agents": 20}).model_dump(mode="json")
+        log.commit(statements=log.change(spec={"growth": missing})).result()
+    asked = run.sql("SELECT hop, asked FROM growth").rows
+    branch = fork(run.path, Village, at=0, out=tmp_path / "fork.duckdb")
+    for society in (Society.resume(run.path, Village, steps=2), branch):
+        assert society.run().sql("SELECT hop, asked FROM growth").rows == asked
