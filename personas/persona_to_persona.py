@@ -161,7 +161,6 @@ async def persona_to_persona(
         persona=fence("persona", persona.text),
         known=fence("known", "\n".join(f"{key}: {canonical_text(other.text)}" for key, other in offered.items())),
         known_rule=prompt.phrase("known_rule", "offered" if offered else "none"),
-        reminder=prompt.phrase("reminder", "offered" if offered else "none"),
         visibility=prompt.phrase("visibility", "low" if low_visibility else "any"),
         kinds=Template(prompt.phrase("kinds", "steered" if kinds else "free")).substitute(kinds=", ".join(kinds)),
     )

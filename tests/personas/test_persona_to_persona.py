@@ -37,7 +37,7 @@ async def test_a_relative_is_a_new_persona_and_the_relation_that_leads_there() -
         source="ward.txt:1",
         licence="CC0-1.0",
         model="scripted",
-        prompt="persona_to_persona@4",
+        prompt="persona_to_persona@3",
     )
     relation = Relation(NURSE.id, boy.id, RelationKind.CARE, "young patient", hop=2)
     assert answer.value == (Relative(relation, boy),)
