@@ -11,6 +11,7 @@ from populace import __version__
 
 from . import (
     agreement,
+    check,
     decontaminate,
     diversity,
     experiment,
@@ -40,7 +41,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     ),
     "People": (hub.hub,),
     "Look up": (run.estimate, read.scenarios, read.prompts, read.schema),
-    "Check": (read.doctor, replay.replay, survey.drift, validate.validate),
+    "Check": (read.doctor, check.check, replay.replay, survey.drift, validate.validate),
 }
 
 
