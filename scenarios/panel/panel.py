@@ -5,11 +5,12 @@ import math
 import random
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 import populace
@@ -22,7 +23,7 @@ from populace.personas.errors import EndpointError, PausedError, RunError, Setup
 from populace.personas.persona import word_list
 from populace.personas.query import Result
 from populace.personas.rules.degenerate import find_cut, find_loop, find_noun_list, has_content
-from populace.personas.rules.languages import is_in_language, known_languages
+from populace.personas.rules.languages import detect_languages, is_in_language, known_languages
 from populace.sim import open_run
 
 PEOPLE = Path(__file__).with_name("people.jsonl")
@@ -37,7 +38,7 @@ _VILLAGE = {"visited": 1.0, "reply": 1.0, "flood_at": 0}
 _ANSWERS = """
 SELECT outcome, finish_reason, output_tokens / nullif(epoch(ended_at - started_at), 0),
        row_number() OVER (PARTITION BY phase, number, owner, purpose ORDER BY started_at, attempt) = 1
-FROM calls WHERE raw IS NOT NULL
+FROM calls WHERE raw IS NOT NULL OR outcome = 'cut_json'  -- some servers send an error instead of unreadable text
 """
 _TEXTS = """
 SELECT e.text, e.kind, a.text, a.language, h.text
@@ -82,7 +83,7 @@ def run_panel(
 
     Raises `SetupError` and `EndpointError` as a run does, and `RunError` when no call was answered.
     """
-    people = min(len(PEOPLE.read_text(encoding="utf-8").splitlines()), max(2, calls // _CALLS_EACH))
+    people = min(len(_read_people()), max(2, calls // _CALLS_EACH))
     same = {"model": model, "seed": seed}
     hub = {"hub": PEOPLE, "draw": "random", "agents": people, **same}
     jobs: dict[str, Callable[..., object]] = {
@@ -95,11 +96,12 @@ def run_panel(
     paths, left = [], calls
     for name, job in jobs.items():
         path = folder / f"{name}.duckdb"
+        most = left if name == "lines" else max(1, left // 2)
         try:
-            job(**{"hub" if name == "personas" else "out": path}, limits={**limits, "max_calls": left})
+            job(**{"hub" if name == "personas" else "out": path}, limits={**limits, "max_calls": most})
         except RunError as error:
             # A spent budget ends the panel, and people or texts that a model fails to make are a result.
-            is_halted = isinstance(error, PausedError) and _count_calls(path) < left
+            is_halted = isinstance(error, PausedError) and _count_calls(path) < most
             if is_halted or isinstance(error, EndpointError | StorageError):
                 raise
         paths.append(path)
@@ -107,6 +109,13 @@ def run_panel(
         if left < 1:
             break
     return tuple(paths)
+
+
+@cache
+def _read_people() -> Mapping[str, str]:
+    """Return the language of each persona of the panel."""
+    texts = [orjson.loads(line)["persona"] for line in PEOPLE.read_text(encoding="utf-8").splitlines()]
+    return dict(zip(texts, detect_languages(texts), strict=True))
 
 
 def _count_calls(path: Path) -> int:
@@ -184,9 +193,8 @@ def measure_texts(texts: Sequence[PanelText], seed: int) -> Iterator[tuple[Any, 
 
 
 def _measure_meaning(spoken: Sequence[PanelText], rng: random.Random) -> Iterator[tuple[Any, ...]]:
-    personas = list(dict.fromkeys((one.persona, one.language) for one in spoken))
     lines = list(dict.fromkeys(one.heard for one in spoken if one.heard))
-    embedded, by = _embed([*(one.text for one in spoken), *(text for text, _ in personas), *lines])
+    embedded, by = _embed([*(text for one in spoken for text in (one.text, one.persona)), *_read_people(), *lines])
 
     def is_nearest(text: str, own: str, others: Sequence[str], count: int) -> bool:
         """True if `own` is the nearest of itself and random others; ties are drawn."""
@@ -199,7 +207,9 @@ def _measure_meaning(spoken: Sequence[PanelText], rng: random.Random) -> Iterato
     found = [
         is_nearest(one.text, one.persona, others, _PERSONAS - 1)
         for one in spoken
-        if len(others := [t for t, tag in personas if tag == one.language and t != one.persona]) >= _PERSONAS - 1
+        if one.persona
+        and len(others := [t for t, tag in _read_people().items() if tag == one.language and t != one.persona])
+        >= _PERSONAS - 1
     ]
     yield _share(f"identifiability, by {by}", found, 100 / _PERSONAS)
     coherent = [
