@@ -17,8 +17,9 @@ import populace
 from populace.agents import ModelHandle
 from populace.agents.embedding.models import open_embedder
 from populace.agents.text_faults import find_assistant_voice, find_echo, find_refusal
-from populace.analysis.diversity.similarity import units, vendi_score
+from populace.analysis.diversity.similarity import vendi_score
 from populace.analysis.evaluation import wilson_interval
+from populace.personas.dedup.vectors import units
 from populace.personas.errors import EndpointError, PausedError, RunError, SetupError, StorageError
 from populace.personas.persona import word_list
 from populace.personas.query import Result
@@ -84,8 +85,8 @@ def run_panel(
     Raises `SetupError` and `EndpointError` as a run does, and `RunError` when no call was answered.
     """
     people = min(len(_read_people()), max(2, calls // _CALLS_EACH))
-    same = {"model": model, "seed": seed}
-    hub = {"hub": PEOPLE, "draw": "random", "agents": people, **same}
+    same: dict[str, Any] = {"model": model, "seed": seed}
+    hub: dict[str, Any] = {"hub": PEOPLE, "draw": "random", "agents": people, **same}
     jobs: dict[str, Callable[..., object]] = {
         "personas": partial(populace.grow, agents=max(1, people // 2), hops=0, **same),
         "requests": partial(populace.make, "instruction", people, settings={"response": "off"}, **hub),
@@ -194,7 +195,9 @@ def measure_texts(texts: Sequence[PanelText], seed: int) -> Iterator[tuple[Any, 
 
 def _measure_meaning(spoken: Sequence[PanelText], rng: random.Random) -> Iterator[tuple[Any, ...]]:
     lines = list(dict.fromkeys(one.heard for one in spoken if one.heard))
-    embedded, by = _embed([*(text for one in spoken for text in (one.text, one.persona)), *_read_people(), *lines])
+    embedded, by = _embed(
+        [*(text for one in spoken for text in (one.text, one.persona or "")), *_read_people(), *lines]
+    )
 
     def is_nearest(text: str, own: str, others: Sequence[str], count: int) -> bool:
         """True if `own` is the nearest of itself and random others; ties are drawn."""
@@ -224,7 +227,7 @@ def _percent(share: float | None) -> float | None:
     return None if share is None else round(100 * share, 1)
 
 
-def _embed(texts: Sequence[str]) -> tuple[Mapping[str, NDArray[np.float64]], str]:
+def _embed(texts: Sequence[str]) -> tuple[Mapping[str, NDArray[np.float32]], str]:
     """Return unit vectors by text, and what they are of: wordllama's if it is installed, else sets of content words."""
     try:
         reply = asyncio.run(open_embedder("wordllama").source.vectors(texts))
@@ -232,10 +235,10 @@ def _embed(texts: Sequence[str]) -> tuple[Mapping[str, NDArray[np.float64]], str
         common = frozenset().union(*(one.common for one in known_languages().values()))
         words = [set(word_list(text)) - common for text in texts]
         places = {word: at for at, word in enumerate(sorted(set().union(*words)))}
-        matrix = np.zeros((len(texts), len(places) or 1))
+        matrix = np.zeros((len(texts), len(places) or 1), dtype=np.float32)
         for row, found in enumerate(words):
             matrix[row, [places[word] for word in found]] = 1
         return dict(zip(texts, units(matrix), strict=True)), "words"
     size = next((vector.size for vector in reply.vectors if vector is not None), 1)
-    matrix = np.array([np.zeros(size) if vector is None else vector for vector in reply.vectors])
+    matrix = np.array([np.zeros(size) if vector is None else vector for vector in reply.vectors], dtype=np.float32)
     return dict(zip(texts, units(matrix.reshape(-1, size)), strict=True)), "wordllama"

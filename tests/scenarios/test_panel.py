@@ -7,7 +7,7 @@ from openai_faults import FaultKind
 from openai_server import OpenAIServer
 
 from populace.agents import open_model
-from populace.personas.errors import EndpointError, RunError
+from populace.personas.errors import EndpointError, RunError, SetupError
 from populace.personas.query import Result
 from populace.scenarios.panel import panel
 from populace.scenarios.panel.panel import FAULTS, PanelText, describe_panel, measure_panel, run_panel
@@ -96,4 +96,4 @@ def test_replies_are_told_from_replies_to_other_lines(monkeypatch: pytest.Monkey
 
 
 def _missing(name: str) -> None:
-    raise panel.SetupError(f"{name} is not installed")
+    raise SetupError(f"{name} is not installed")
