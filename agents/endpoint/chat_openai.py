@@ -1,8 +1,9 @@
 """langchain-openai's `ChatOpenAI` over `HttpClient`, at a fraction of its CPU; also for a model file that we serve."""
 
 import ssl
+from contextlib import suppress
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.messages import AIMessage, BaseMessage
@@ -13,11 +14,13 @@ from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 from pydantic import Field, PrivateAttr, SecretStr
 
 from ...personas.model import Outcome
-from .errors import RequestError
+from .errors import RequestError, parse_object
 from .fields import MOST_BYTES, MOST_TOKENS, FieldReader
-from .http_client import HttpClient, HttpConnection
+from .http_client import HttpClient, HttpConnection, HttpReply
 from .local_server import LocalServer
-from .response import REASONING_FIELDS, TokenCounts
+from .response import REASONING_FIELDS, TokenCounts, response_of
+from .silence import LONGEST_CALL, SilenceLimit
+from .streamed_reply import StreamedReply
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
@@ -42,8 +45,12 @@ def httpx_clients() -> dict[str, Any]:
 class LeanChatOpenAI(ChatOpenAI):
     """A `ChatOpenAI` whose asynchronous calls go through one aiohttp session; failures are `RequestError`s.
 
-    Only the chat-completions API is spoken, never streamed: it is what compatible endpoints have.
+    Only the chat-completions API is spoken: it is what compatible endpoints have. It is streamed where `stream` is
+    asked for, and `silence` then bounds the call.
     """
+
+    #: Whether a request may ask for a stream.
+    can_stream: ClassVar[bool] = True
 
     use_responses_api: bool | None = False
     max_retries: int | None = 0
@@ -60,16 +67,30 @@ class LeanChatOpenAI(ChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
+        silence = kwargs.pop("silence", None)
         payload = self.payload(messages, stop=stop, **kwargs)
-        posted = await self._opened().post("chat/completions", payload, most=self.max_response_bytes)
+        if payload["stream"]:
+            posted = await self._streamed(payload, silence or SilenceLimit(self._seconds() or LONGEST_CALL))
+        else:
+            posted = await self._opened().post("chat/completions", payload, most=self.max_response_bytes)
         result = self.read(posted.reply)
         result.llm_output = {**(result.llm_output or {}), "rate_limits": posted.rate_limits}
         return result
 
+    async def _streamed(self, payload: dict[str, Any], silence: SilenceLimit) -> HttpReply:
+        streamed = StreamedReply(self.max_response_bytes)
+        try:
+            return await self._opened().stream("chat/completions", payload, streamed, silence)
+        except RequestError as fault:
+            if streamed.pieces:
+                with suppress(RequestError):
+                    fault.partial = response_of(self.read(parse_object(self._opened().redact(streamed.body()))))
+            raise
+
     def payload(self, messages: list[BaseMessage], *, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         """What is posted to `/chat/completions` for these messages; a batch holds the same."""
         payload = self._get_request_payload(messages, stop=stop, **kwargs)
-        payload["stream"] = False
+        payload["stream"] = kwargs.get("stream") is True
         # Compatible endpoints mostly know the older name only, and langchain-openai always writes the newer.
         if "max_completion_tokens" in payload and self._base_url != DEFAULT_BASE_URL:
             payload["max_tokens"] = payload.pop("max_completion_tokens")

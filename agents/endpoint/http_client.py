@@ -14,13 +14,14 @@ import orjson
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from ...personas.errors import parameter
 from ...personas.model import Outcome
 from .addresses import is_loopback, public_address
-from .errors import RequestError, check_for_error, error_of_status, parse_object, words_of
+from .errors import RequestError, check_for_error, error_of_status, parse_object, too_large, words_of
 from .fields import MOST_BYTES
 from .redaction import KeyRedactor
 from .response import RateLimitHeaders, read_rate_limits
+from .silence import SilenceLimit
+from .streamed_reply import StreamedReply, is_event_stream
 
 #: Seconds until a host that does not even take the connection counts as unreachable.
 _CONNECT = 10.0
@@ -53,6 +54,7 @@ class HttpConnection:
             if whole
             else aiohttp.ClientTimeout(total=_LONGEST_EXCHANGE, sock_connect=connect, sock_read=timeout)
         )
+        self._unbounded = aiohttp.ClientTimeout(total=None, sock_connect=connect)
         self._headers = {"User-Agent": "populace"}
         keys = [key, *base.query.values()]
         if base.user is not None:
@@ -98,6 +100,40 @@ class HttpConnection:
         async with self.response(method, path, params=params, **content) as response:
             body = await _read_body(response, most)
             headers = response.headers
+        return self.read(body, headers)
+
+    async def stream(self, path: str, streamed: StreamedReply, silence: SilenceLimit, **content: Any) -> "HttpReply":
+        """The endpoint's reply to a request for a stream, whether it sends one or not; `silence` ends the call.
+
+        Raises `RequestError` for any other reply; `streamed` then holds what had come.
+        """
+        headers: Mapping[str, str] = {}
+        try:
+            async with silence, self.response("POST", path, timeout=self._unbounded, **content) as response:
+                headers = response.headers
+                if response.content_type != "text/event-stream":
+                    body = await _read_body(response, streamed.most)
+                    if not is_event_stream(body):
+                        return self.read(body, headers)
+                    streamed.feed(body)
+                async for piece in response.content.iter_any():
+                    before = streamed.pieces
+                    streamed.feed(piece)
+                    silence.note(streamed.pieces - before)
+                    if streamed.is_complete:
+                        silence.shorten()
+            streamed.end()
+            if streamed.is_cut:
+                raise RequestError(Outcome.DROPPED, "The stream ended before the answer was complete.")
+        except (TimeoutError, RequestError) as error:
+            if not streamed.is_complete and isinstance(error, RequestError):
+                raise
+            if not streamed.is_complete:
+                raise RequestError(Outcome.TIMEOUT, silence.reason) from error
+        return self.read(streamed.body(), headers)
+
+    def read(self, body: bytes, headers: Mapping[str, str]) -> "HttpReply":
+        """The reply that a body holds, without keys. Raises `RequestError` for anything but an object without error."""
         reply = parse_object(self.redactor.redact_body(body))
         check_for_error(reply, key=self.key)
         return HttpReply(reply, read_rate_limits(headers))
@@ -172,13 +208,12 @@ async def _read_body(response: aiohttp.ClientResponse, most: int) -> bytes:
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > most:
-            raise RequestError(
-                Outcome.TOO_LARGE,
-                f"The response is longer than {most:,} bytes, and was not read to its end "
-                f"({parameter('max_response_bytes')} allows more).",
-                status=response.status,
-            )
+            raise too_large(most, status=response.status)
     return bytes(body)
+
+
+def _json(payload: Mapping[str, Any]) -> aiohttp.BytesPayload:
+    return aiohttp.BytesPayload(orjson.dumps(payload), content_type="application/json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +236,17 @@ class HttpClient:
 
         Raises `RequestError` for any other.
         """
-        data = aiohttp.BytesPayload(orjson.dumps(payload), content_type="application/json")
-        return await self._connection.exchange("POST", path, most=most, data=data)
+        return await self._connection.exchange("POST", path, most=most, data=_json(payload))
+
+    async def stream(
+        self, path: str, payload: Mapping[str, Any], streamed: StreamedReply, silence: SilenceLimit
+    ) -> HttpReply:
+        """The same, streamed: as `HttpConnection.stream`."""
+        return await self._connection.stream(path, streamed, silence, data=_json(payload))
+
+    def redact(self, body: bytes) -> bytes:
+        """A body without the keys of this endpoint."""
+        return self._connection.redactor.redact_body(body)
 
     async def aclose(self) -> None:
         """Close the connections; the next call opens new ones."""

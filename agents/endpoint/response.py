@@ -101,7 +101,7 @@ class EmptyResponseError(RequestError):
     def __init__(self, response: ModelResponse) -> None:
         what = "an HTML page in place of an answer" if response.raw.strip() else "an empty answer"
         super().__init__(Outcome.EMPTY, f"The endpoint sent {what}, without a reason.", status=200)
-        self.response = response
+        self.partial = response
 
 
 def check_answered(response: ModelResponse) -> None:
@@ -112,9 +112,9 @@ def check_answered(response: ModelResponse) -> None:
 
 
 async def send_chat(
-    chat: BaseChatModel, messages: list[BaseMessage], kwargs: Mapping[str, Any], *, within: float
+    chat: BaseChatModel, messages: list[BaseMessage], kwargs: Mapping[str, Any], *, within: float | None
 ) -> ModelResponse:
-    """The answer of `chat` within so many seconds.
+    """The answer of `chat` within so many seconds; None where `kwargs` hold a limit of another kind.
 
     Raises `RequestError` when none came, `EndpointError` when a model says itself that it can never answer.
     """
@@ -130,7 +130,7 @@ async def send_chat(
     return await typed_errors(answer(), within=within, redactor=redactor)
 
 
-async def typed_errors[T](answer: Awaitable[T], *, within: float, redactor: KeyRedactor | None = None) -> T:
+async def typed_errors[T](answer: Awaitable[T], *, within: float | None, redactor: KeyRedactor | None = None) -> T:
     """The answer of a model of any make, within so many seconds; raises what `send_chat` raises."""
     try:
         async with asyncio.timeout(within):
@@ -138,7 +138,7 @@ async def typed_errors[T](answer: Awaitable[T], *, within: float, redactor: KeyR
     except (RequestError, EndpointError, HookError):  # the last: a generator that a user gave the stand-in
         raise
     except TimeoutError as error:
-        raise RequestError(Outcome.TIMEOUT, f"No answer came within {within:g} seconds.") from error
+        raise RequestError(Outcome.TIMEOUT, f"No answer came within {within or 0:g} seconds.") from error
     except Exception as error:  # a model of any make may raise anything, and one call is not the run
         raise _foreign(error, redactor or redactor_of(())) from error
 

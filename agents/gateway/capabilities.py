@@ -3,6 +3,7 @@
     output mode    json_schema ──► json_schema without bounds ──► json_object ──► prompt
     seed           seed ──► none
     max_tokens     max_tokens ──► max_completion_tokens ──► none
+    stream         stream with its usage ──► stream ──► none
 
 A request that is refused falls back at once; the endpoint's own setting changes only when an answer came that way,
 so a request that would be refused in any form teaches nothing.
@@ -152,11 +153,14 @@ _CLASSES: dict[str, type[BaseMessage]] = {
 _SEED: Final = "seed"
 _LENGTH: Final = "max_tokens"
 _NEWER: Final = "max_completion_tokens"
+_USAGE: Final = "stream_options"
+_STREAM: Final = "stream"
 
 #: Parameters that some endpoints do not take.
-PARAMETERS: Final = frozenset({_SEED, _LENGTH, _NEWER})
+PARAMETERS: Final = frozenset({_SEED, _LENGTH, _NEWER, _USAGE, _STREAM})
 #: A parameter by its name, and by no longer name that holds it.
-_NAMES = {name: re.compile(rf"(?<!\w){name}(?!\w)") for name in (_SEED, _LENGTH, _NEWER)}
+_NAMES = {name: re.compile(rf"(?<!\w){name}(?!\w)") for name in (_SEED, _LENGTH, _NEWER, _USAGE)}
+_NAMES[_STREAM] = re.compile(r"(?<!\w)stream(?:ing|ed)?(?!\w)", re.IGNORECASE)
 
 #: Words by which a refusal shows that a parameter, and not its value, is what it does not take.
 _NOT_TAKEN = re.compile(
@@ -175,9 +179,12 @@ class ParameterSupport:
     def __init__(self) -> None:
         #: The parameters that are left out of every request, as far as that is settled.
         self.without: frozenset[str] = frozenset()
+        self._has_streamed = False
 
-    def arguments(self, *, seed: int, max_tokens: int, without: AbstractSet[str] = frozenset()) -> dict[str, Any]:
-        """The keyword arguments that ask for a seed and a limit of length (0: none), as far as they are taken.
+    def arguments(
+        self, *, seed: int, max_tokens: int, stream: bool = False, without: AbstractSet[str] = frozenset()
+    ) -> dict[str, Any]:
+        """The keyword arguments that ask for a seed, a limit of length (0: none) and a stream, as far as it takes them.
 
         `without` are those which this very request has been refused for already.
         """
@@ -188,6 +195,10 @@ class ParameterSupport:
         elif max_tokens and _NEWER not in left_out:
             # Chat models know the parameter by its older name, and some write it so: this is sent as it is.
             kwargs["extra_body"] = {_NEWER: max_tokens}
+        if stream and _STREAM not in left_out:
+            kwargs[_STREAM] = True
+            if _USAGE not in left_out:
+                kwargs[_USAGE] = {"include_usage": True}
         return kwargs
 
     def blamed(self, fault: RequestError, arguments: Mapping[str, Any]) -> str | None:
@@ -198,7 +209,12 @@ class ParameterSupport:
         # The newer name is mostly said as what to use instead, so the older one is looked for first.
         return next((name for name, named in _NAMES.items() if name in sent and named.search(fault.detail)), None)
 
-    def learn(self, without: AbstractSet[str]) -> None:
-        """Take note that a request without these was answered."""
+    def may_refuse_stream(self, fault: RequestError, arguments: Mapping[str, Any]) -> bool:
+        """Whether a refusal that names nothing may be about the stream: the endpoint has never streamed."""
+        return fault.outcome is Outcome.BAD_REQUEST and _STREAM in arguments and not self._has_streamed
+
+    def learn(self, without: AbstractSet[str], arguments: Mapping[str, Any] | None = None) -> None:
+        """Take note that a request without these, and with `arguments`, was answered."""
+        self._has_streamed |= _STREAM in (arguments or ())
         if without:
             self.without |= without

@@ -24,6 +24,7 @@ from ...personas.model import Outcome, RequestContext
 from ..endpoint.errors import TRANSIENT, RequestError
 from ..endpoint.models import ModelHandle, ServedModel
 from ..endpoint.response import EmptyResponseError, ModelResponse, check_answered, send_chat
+from ..endpoint.silence import SilenceLimit
 from .budget import Budget, CallKind, Meter, Prices
 from .cache import AnswerCache
 from .call import AnswerStore, Call, CallKey, Ledger, RequestPart, split_request
@@ -204,6 +205,7 @@ class ModelClient[H: ServedModel](ABC):
         self, pending: PendingRequest[T], slot: Slot | None, waited: float
     ) -> tuple[ParsedReply[T], ModelResponse]:
         endpoint = pending.endpoint = self.endpoints[slot.endpoint.number if slot else 0]
+        pending.slot = slot
         attempt = Attempt(pending.key, pending.sent, waited, datetime.now(UTC))
         self.meter.begun += 1
         if pending.reservation is not None:
@@ -214,14 +216,13 @@ class ModelClient[H: ServedModel](ABC):
             if pending.empty < _EMPTY_REPLIES:
                 check_answered(response)
         except RequestError as fault:
-            empty = fault.response if isinstance(fault, EmptyResponseError) else None
-            pending.empty += empty is not None
+            pending.empty += isinstance(fault, EmptyResponseError)
             if slot is not None:
                 self.limiter.failed(slot, fault, pending.key.request_hash)
             fault.endpoint = endpoint.handle.endpoint
             self.liveness.was_answered |= fault.spoiled
-            verdict: ParsedReply[T] = ParsedReply(fault.outcome, reason=fault.detail)
-            self._record(pending, attempt, verdict, empty, by_queue=slot is None, has_answer=False)
+            verdict: ParsedReply[T] = ParsedReply(fault.outcome, reason=_reason_of(fault))
+            self._record(pending, attempt, verdict, fault.partial, by_queue=slot is None, has_answer=False)
             raise
         if slot is not None:
             self.limiter.answered(slot, response)
@@ -278,6 +279,13 @@ class ModelClient[H: ServedModel](ABC):
     def _keep[T](self, pending: PendingRequest[T], call: Call, verdict: ParsedReply[T]) -> None:
         """Record the attempt, before anything is made of its answer."""
         self._ledger.record(call)
+
+
+def _reason_of(fault: RequestError) -> str:
+    """What a call's row says of a fault, with what was written before it: that is no answer, and never used as one."""
+    if fault.partial is None or not fault.partial.raw or isinstance(fault, EmptyResponseError):
+        return fault.detail
+    return f"{fault.detail} The model had written: {fault.partial.raw}"
 
 
 #: Roles of messages by LangChain's names.
@@ -345,8 +353,12 @@ class ChatClient(ModelClient[ModelHandle]):
         pending.mode = pending.fallbacks.get(number) or endpoint.output_modes.mode_for(request.schema)
         messages, kwargs = endpoint.output_modes.arguments(pending.mode, request.prompt, request.schema)
         pending.parts = _parts_of(messages, kwargs)
+        chat = endpoint.handle.chat
         pending.arguments = endpoint.parameters.arguments(
-            seed=request.seed, max_tokens=request.max_tokens, without=pending.without.get(number, frozenset())
+            seed=request.seed,
+            max_tokens=request.max_tokens,
+            stream=not by_queue and getattr(chat, "can_stream", False),
+            without=pending.without.get(number, frozenset()),
         )
         kwargs |= {**request.sampling, **pending.arguments}
         if "extra_body" in request.sampling and "extra_body" in pending.arguments:
@@ -356,12 +368,16 @@ class ChatClient(ModelClient[ModelHandle]):
             if request.schema.text_form is not None:
                 kwargs["text_schema"] = request.schema
         if by_queue and self._queue is not None:
-            return await self._queue.deliver(pending.key, endpoint.handle.chat, messages, kwargs)
-        return await send_chat(endpoint.handle.chat, messages, kwargs, within=self._timeout)
+            return await self._queue.deliver(pending.key, chat, messages, kwargs)
+        within = self._timeout
+        if "stream" not in kwargs:
+            return await send_chat(chat, messages, kwargs, within=within)
+        kwargs["silence"] = SilenceLimit(within)
+        return await send_chat(chat, messages, kwargs, within=None)
 
     def _judge[T](
         self, pending: PendingRequest[T], endpoint: Endpoint[ModelHandle], response: ModelResponse
     ) -> ParsedReply[T]:
         endpoint.output_modes.learn(pending.mode, pending.request.schema)
-        endpoint.parameters.learn(pending.without.get(endpoint.number, frozenset()))
+        endpoint.parameters.learn(pending.without.get(endpoint.number, frozenset()), pending.arguments)
         return judge(response.raw, pending.request.schema, finish_reason=response.finish_reason)

@@ -20,6 +20,7 @@ from ..endpoint.thoughts import split_thoughts
 from .budget import Reservation
 from .call import Call, CallKey, RecordedReply, RequestPart, request_hash
 from .capabilities import PARAMETERS, OutputMode, OutputModes, ParameterSupport, schema_instructions
+from .concurrency import Slot
 from .json_answer import UnreadableError, find_control_character, quote_answer, read_json_answer
 from .outage import Missed
 
@@ -189,8 +190,9 @@ class PendingRequest[T]:
     key: CallKey
     #: Attempts so far.
     sent: int = 0
-    #: Of the last attempt: the endpoint, the output mode and the optional parameters.
+    #: Of the last attempt: the endpoint, the slot, the output mode and the optional parameters.
     endpoint: Endpoint[Any] | None = None
+    slot: Slot | None = None
     mode: OutputMode = OutputMode.STRICT
     arguments: Mapping[str, Any] = field(default_factory=dict)
     #: By endpoint: the output mode that this request fell back to, and the parameters that were refused.
@@ -215,14 +217,18 @@ class PendingRequest[T]:
         if self.endpoint is None:
             return False
         number = self.endpoint.number
-        blamed = self.endpoint.parameters.blamed(fault, self.arguments)
-        if blamed is not None:
-            self.without[number] = self.without.get(number, frozenset()) | {blamed}
-            return True
-        fallback = self.endpoint.output_modes.fallback(self.mode, fault, self.request.schema)
-        if fallback is None:
-            return False
-        self.fallbacks[number] = fallback
+        parameters = self.endpoint.parameters
+        blamed = parameters.blamed(fault, self.arguments)
+        if blamed is None:
+            fallback = self.endpoint.output_modes.fallback(self.mode, fault, self.request.schema)
+            if fallback is not None:
+                self.fallbacks[number] = fallback
+                return True
+            if not parameters.may_refuse_stream(fault, self.arguments):
+                return False
+            blamed = "stream"
+            self.fallbacks.pop(number, None)  # no form was to blame
+        self.without[number] = self.without.get(number, frozenset()) | {blamed}
         return True
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -65,7 +66,29 @@ def reply(asked: dict[str, Any], message: dict[str, Any], finish: str) -> web.Re
             "completion_tokens_details": {"reasoning_tokens": 0},
         },
     }
+    if asked.get("stream"):
+        body = b"".join(event(piece) for piece in pieces_of(reply, asked)) + b"data: [DONE]\n\n"
+        return web.Response(body=body, content_type="text/event-stream")
     return web.Response(body=orjson.dumps(reply), content_type="application/json")
+
+
+def event(piece: dict[str, Any]) -> bytes:
+    """One server-sent event."""
+    return b"data: " + orjson.dumps(piece) + b"\n\n"
+
+
+def pieces_of(reply: dict[str, Any], asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The events in which a chat completion is streamed: its text in three pieces, and its usage if asked for."""
+    (choice,) = reply["choices"]
+    head = {"id": reply["id"], "object": "chat.completion.chunk", "created": 0, "model": reply["model"]}
+    text, others = choice["message"].get("content") or "", {**choice["message"], "content": None}
+    third = len(text) // 3 + 1
+    parts = [text[start : start + third] for start in range(0, len(text), third)]
+    said: list[dict[str, Any]] = [{"content": part} for part in parts]
+    for delta, finish in [*((one, None) for one in (others, *said)), ({}, choice["finish_reason"])]:
+        yield {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+    if (asked.get("stream_options") or {}).get("include_usage"):
+        yield {**head, "choices": [], "usage": reply["usage"]}
 
 
 def error(status: int, message: str, **headers: str) -> web.Response:
