@@ -187,7 +187,8 @@ async def send_all(bodies: Iterable[bytes], given: argparse.Namespace) -> Result
                 await send(body)
 
         async def send(body: bytes) -> None:
-            data = orjson.dumps(orjson.loads(body))
+            asked = {name: value for name, value in orjson.loads(body).items() if name != "stream_options"}
+            data = orjson.dumps({**asked, "stream": False})
             async with session.post(f"{given.base_url}/chat/completions", data=data) as response:
                 reply = orjson.loads(await response.read())
             ended["ok" if reply["choices"][0]["message"]["content"] else "empty"] += 1

@@ -167,6 +167,10 @@ class Spent:
         self.uncounted += call.output_tokens is None
 
 
+#: Calls whose seconds are remembered.
+_LATEST = 20
+
+
 @dataclass(slots=True)
 class Meter:
     """The sums over a run, the sessions before this one included in `total` and in no other."""
@@ -179,8 +183,10 @@ class Meter:
     recalled: Counter[str] = field(default_factory=Counter)
     #: Rows of the cache that were ignored because they are damaged.
     damaged: int = 0
-    #: Calls begun in this session.
+    #: Calls begun in this session, the pieces of answers that were streamed, and the seconds of the latest calls.
     begun: int = 0
+    pieces: int = 0
+    seconds: deque[float] = field(default_factory=lambda: deque(maxlen=_LATEST))
     #: What is waited for now because an endpoint is gone, in words; empty where nothing is.
     outage: str = ""
     #: What the calls are held to; the first client that counts here opens one where there is none.
@@ -193,6 +199,7 @@ class Meter:
             self.budget.parent.count(call)
         self.by_purpose[call.purpose].add(call)
         self.outcomes[call.outcome] += 1
+        self.seconds.append((call.ended_at - call.started_at).total_seconds())
 
 
 def check_priced(limits: Limits, prices: Prices | None) -> None:

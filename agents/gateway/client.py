@@ -24,7 +24,7 @@ from ...personas.model import Outcome, RequestContext
 from ..endpoint.errors import TRANSIENT, RequestError
 from ..endpoint.models import ModelHandle, ServedModel
 from ..endpoint.response import EmptyResponseError, ModelResponse, check_answered, send_chat
-from ..endpoint.silence import SilenceLimit
+from ..endpoint.silence import LONGEST_CALL, SilenceLimit
 from .budget import Budget, CallKind, Meter, Prices
 from .cache import AnswerCache
 from .call import AnswerStore, Call, CallKey, Ledger, RequestPart, split_request
@@ -339,7 +339,7 @@ class ChatClient(ModelClient[ModelHandle]):
             yield False
             return
         by_queue = self._queue is not None and self._queue.takes(request.context)
-        async with self._cache.claim(key, self._scope, patience=_BATCH_PATIENCE if by_queue else self._timeout):
+        async with self._cache.claim(key, self._scope, patience=_BATCH_PATIENCE if by_queue else LONGEST_CALL):
             yield True
 
     @cached_property
@@ -369,11 +369,20 @@ class ChatClient(ModelClient[ModelHandle]):
                 kwargs["text_schema"] = request.schema
         if by_queue and self._queue is not None:
             return await self._queue.deliver(pending.key, chat, messages, kwargs)
-        within = self._timeout
-        if "stream" not in kwargs:
-            return await send_chat(chat, messages, kwargs, within=within)
-        kwargs["silence"] = SilenceLimit(within)
-        return await send_chat(chat, messages, kwargs, within=None)
+        slot = pending.slot
+        within = self._timeout * (slot.slowness if slot else 1)
+        if slot is not None and "stream" in kwargs:
+            kwargs["silence"] = self._silence(slot, within)
+        return await send_chat(chat, messages, kwargs, within=None if "silence" in kwargs else within)
+
+    def _silence(self, slot: Slot, within: float) -> SilenceLimit:
+        throughput, loop = slot.endpoint.throughput, asyncio.get_running_loop()
+
+        def note(pieces: int) -> None:
+            throughput.note_pieces(slot, loop.time(), pieces)
+            self.meter.pieces += pieces
+
+        return SilenceLimit(within, last_of_all=lambda: throughput.last_piece, on_pieces=note)
 
     def _judge[T](
         self, pending: PendingRequest[T], endpoint: Endpoint[ModelHandle], response: ModelResponse

@@ -1,7 +1,8 @@
 """How many calls are in flight and when the next may start: the one place where concurrency is bounded.
 
 acquire  ──► in the order asked for: an endpoint below its limit and not paused? within the rate limits? ──► Slot
-answered ──► that endpoint's limit grows, by one after about as many answers as it allows
+answered ──► that endpoint's limit grows, by one after about as many answers as it allows; where answers are slow, it is
+             no more than raises the endpoint's tokens a second (throughput.py)
 failed   ──► refused for being too many: its limit shrinks, once for all that were in flight together
 release  ──► the request that has waited longest is next, at the endpoint with the most room
 
@@ -20,6 +21,7 @@ from ..endpoint.errors import RequestError
 from ..endpoint.response import ModelResponse, RateLimitHeaders
 from .limits import RateLimiter, TokenEstimate
 from .outage import Outage
+from .throughput import Throughput
 
 #: The statuses that say: too many.
 _TOO_MANY = frozenset({429, 503, 529})
@@ -49,6 +51,9 @@ _IN_A_ROW = 5
 #: Seconds for which an endpoint that is gone is left out: the first time, and at most.
 _OUT, _LONGEST_OUT = 2.0, 60.0
 
+#: After calls of which nothing came in time, the next may be silent twice as long, at most so many times.
+_SLOWEST = 4
+
 #: Faults whose request used no tokens; of the others it cannot be known.
 _UNUSED = frozenset({Outcome.RATE_LIMITED, Outcome.UNREACHABLE})
 
@@ -74,6 +79,8 @@ class Slot:
     #: Tokens held for it, and those it used as far as is known.
     held: int
     used: int
+    #: How many times the usual silence it may keep.
+    slowness: int = 1
     is_released: bool = False
 
 
@@ -103,12 +110,15 @@ class EndpointState:
         #: The places of the latest calls that were refused.
         self._refusals: deque[int] = deque(maxlen=_REMEMBERED)
         self._out_until = -math.inf
+        self._slowness = 1
+        #: How fast it writes.
+        self.throughput = Throughput()
         self._missed = self._times_out = self._spared = 0
 
     @property
     def limit(self) -> int:
         """The calls that may be in flight at once, as learnt so far; one, while it is being tried again."""
-        return 1 if self._times_out else int(self._level)
+        return 1 if self._times_out else int(min(self._level, self.throughput.width))
 
     def is_out(self, now: float) -> bool:
         """Whether it is left out because it does not answer."""
@@ -118,19 +128,22 @@ class EndpointState:
         """A slot that begins now."""
         self.in_flight += 1
         self._begun += 1
-        slot = Slot(self, self._begun, self._bursts, self.in_flight, now, estimate, held, held)
+        slot = Slot(self, self._begun, self._bursts, self.in_flight, now, estimate, held, held, self._slowness)
         self._live.add(slot)
+        self.throughput.watch(now, self.in_flight)
         return slot
 
-    def end(self, slot: Slot) -> None:
+    def end(self, slot: Slot, now: float) -> None:
         """Count a call as ended, after what was learnt from it."""
         self.in_flight -= 1
+        self.throughput.end(slot, now, self.in_flight)
         self._live.discard(slot)
 
     def answered(self, slot: Slot, now: float, rate_limits: RateLimitHeaders | None) -> None:
         """Learn from an answer. To be called before the slot is released."""
         self._missed = self._times_out = self._spared = 0
         self._recent.append((slot.width, True))
+        self.throughput.answered(now - slot.started)
         if rate_limits is not None and rate_limits.is_spent:
             self._pause(now, rate_limits.wait)
         # An answer from before the last burst, or while slots were free, does not show that more calls would succeed.
@@ -153,6 +166,8 @@ class EndpointState:
                 self._pause(now, fault.retry_after or 0.0)
         else:
             self._pause(now, fault.retry_after or 0.0)
+        if fault.outcome is Outcome.TIMEOUT and fault.status is None and fault.partial is None:
+            self._slowness = min(_SLOWEST, max(self._slowness, 2 * slot.slowness))
         self._miss(now, fault)
 
     def _is_chance(self, width: int) -> bool:
@@ -310,8 +325,9 @@ class ConcurrencyLimiter:
         if slot is self._trying:
             self._trying = None
         self.in_flight -= 1
-        slot.endpoint.end(slot)
-        self._rate_limiter.settle(asyncio.get_running_loop().time(), slot.held, slot.used)
+        now = asyncio.get_running_loop().time()
+        slot.endpoint.end(slot, now)
+        self._rate_limiter.settle(now, slot.held, slot.used)
         self._admit()
 
     def _admit(self) -> None:

@@ -49,8 +49,8 @@ class Limits(FrozenModel):
     max_rejected: float = Field(0.8, gt=0, le=1)
     #: The share of a task's outputs that must be accepted, or the run is paused when 50 and more show that fewer are.
     min_yield: float = Field(0.1, ge=0, lt=1)
-    #: Seconds a call may take.
-    timeout: float = Field(120.0, gt=0)
+    #: Seconds of silence that a call may keep; seconds of the whole call where its answer is not streamed.
+    timeout: float = Field(60.0, gt=0)
     #: Seconds to wait for an endpoint that is gone before the run is paused; 0 for none.
     wait: float = Field(300.0, ge=0)
     #: Decoded bytes of a response that are read; a longer one is the outcome `too_large`.

@@ -194,7 +194,7 @@ _BOUNDS = (
         help="Pause when less than this share of a task's outputs is accepted, after 50; 0 never pauses."
         "  [default: 0.1]",
     ),
-    click.option("--timeout", type=float, help="Seconds per call.  [default: 120]"),
+    click.option("--timeout", type=float, help="Seconds of silence per call.  [default: 60]"),
     click.option(
         "--wait",
         type=float,

@@ -94,9 +94,9 @@ def _pace(look: "RateSnapshot", gateway: "Gateway") -> Iterator[str]:
     if not gateway.calls:
         return
     if look.calls is not None:
-        yield f"{look.calls:,.1f} calls/s"
+        yield f"{60 * look.calls:,.1f} calls/min" if look.is_slow else f"{look.calls:,.1f} calls/s"
     if look.tokens is not None:
-        yield f"{look.tokens:,.0f} {_unit(gateway)}/s"
+        yield f"{look.tokens:,.0f} {_unit(gateway)}/s{' written' if look.is_slow else ''}"
     if look.phase is not None:
         yield f"{gateway.in_flight:,} of {gateway.limit:,} in flight"
         yield f"{gateway.waiting:,} waiting"
