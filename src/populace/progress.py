@@ -40,11 +40,13 @@ class Rate:
 
 @dataclass(slots=True)
 class ProgressPhase:
-    """A part of a run that has a number of pieces; `since` is when it began."""
+    """A part of a run that has a number of pieces; `since` is when it began, after so many calls begun and ended."""
 
     title: str
     total: int
     since: float
+    begun: int = 0
+    ended: int = 0
     done: int = 0
     pieces: Rate = field(default_factory=lambda: Rate(_LONG))
 
@@ -62,11 +64,11 @@ class RateSnapshot:
     calls: float | None
     #: Tokens asked and answered; where calls are slow, those that are written, as they come.
     tokens: float | None
-    is_slow: bool
     phase: ProgressPhase | None
     #: Of the phase: how long it has taken, and how long it will yet take.
     elapsed: float
     left: float | None
+    is_slow: bool = False
 
 
 class Rates:
@@ -87,7 +89,7 @@ class Rates:
 
     def begin(self, title: str, total: int) -> None:
         """A phase of `total` pieces begins."""
-        self.phase = ProgressPhase(title, total, self._clock())
+        self.phase = ProgressPhase(title, total, self._clock(), self._meter.begun, self._meter.total.calls)
         self.phase.pieces.note(self.phase.since, 0)
 
     def advance(self) -> None:
@@ -112,5 +114,9 @@ class Rates:
             is_slow=is_slow,
             phase=phase,
             elapsed=now - phase.since if phase is not None else 0.0,
-            left=phase.left(now) if phase is not None else None,
+            left=phase.left(now) if phase is not None and not self._is_early(phase) else None,
         )
+
+    def _is_early(self, phase: ProgressPhase) -> bool:
+        # What was recalled is done at once, and says nothing of the calls that are still to be answered.
+        return self._meter.begun > phase.begun and self._meter.total.calls < phase.ended + _FEW

@@ -134,3 +134,40 @@ def test_without_a_phase_there_is_nothing_to_end(rates: Rates) -> None:
     rates.advance()
     assert rates.end() is None
     assert rates.look().left is None
+
+
+def test_nothing_is_said_of_the_time_left_until_a_few_pieces_are_done(rates: Rates, clock: Clock) -> None:
+    rates.begin("Step 1", 40)
+    said = []
+    for _ in range(4):
+        clock.now += 10
+        rates.advance()
+        said.append(rates.look().left)
+    assert said == [None, None, 370, 360]
+
+
+def test_recalled_pieces_say_nothing_of_the_calls_that_are_still_in_flight(rates: Rates, clock: Clock) -> None:
+    meter = Meter()
+    rates.watch(meter)
+    rates.begin("Step 1", 100)
+    for _ in range(60):
+        rates.advance()
+    meter.begun += 4
+    clock.now += 20
+    assert rates.look().left is None
+    meter.total.calls += 3
+    assert rates.look().left is not None
+
+
+def test_slow_calls_are_shown_by_the_minute_and_their_tokens_as_they_are_written(rates: Rates, clock: Clock) -> None:
+    meter = Meter()
+    rates.watch(meter)
+    for second in range(1, 121):
+        clock.now += 1
+        meter.pieces += 6
+        if second % 30 == 0:
+            meter.total.calls += 1
+            meter.seconds.append(90.0)
+        look = rates.look()
+    assert (look.is_slow, look.tokens) == (True, 6)
+    assert look.calls == pytest.approx(2 / 60)

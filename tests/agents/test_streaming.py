@@ -137,3 +137,25 @@ async def test_comments_alone_keep_a_call_for_a_while(opened: Open, raw: RawServ
     assert (await ask(gateway)).outcome is Outcome.OK
     raw.answer = sent(*[b": ping\n\n", 0.05] * 80)
     assert (await ask(gateway, 2)).outcome is Outcome.TIMEOUT
+
+
+async def test_an_endpoint_that_needed_longer_is_given_longer(opened: Open, raw: RawServer) -> None:
+    async def slow() -> AsyncIterator[bytes]:
+        await asyncio.sleep(0.5)
+        async for piece in sent(*ANSWER)():
+            yield piece
+
+    raw.answer = slow
+    gateway = opened(base_url=raw.base_url, timeout=0.3, attempts=3)
+    assert [(await ask(gateway, number)).attempts for number in (1, 2)] == [2, 1]
+
+
+async def test_an_unfinished_answer_is_asked_for_again_by_a_resumed_run(
+    opened: Open, raw: RawServer, memory_ledger: MemoryLedger
+) -> None:
+    raw.answer = sent(said(VALID[:9]))
+    await ask(opened(base_url=raw.base_url, attempts=1))
+    raw.answer = sent(*ANSWER)
+    resumed = MemoryLedger(memory_ledger)
+    assert (await ask(opened(base_url=raw.base_url, ledger=resumed))).outcome is Outcome.OK
+    assert [call.raw for call in resumed.calls] == [VALID]
