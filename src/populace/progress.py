@@ -40,15 +40,16 @@ class Rate:
 
 @dataclass(slots=True)
 class ProgressPhase:
-    """A part of a run that has a number of pieces; `since` is when it began, after so many calls begun and ended."""
+    """A part of a run that has a number of pieces; `since` is when it began."""
 
     title: str
     total: int
     since: float
-    begun: int = 0
-    ended: int = 0
     done: int = 0
     pieces: Rate = field(default_factory=lambda: Rate(_LONG))
+    #: Calls of the run that had begun and ended before it.
+    begun: int = 0
+    ended: int = 0
 
     def left(self, now: float) -> float | None:
         """Seconds that it will yet take at the pace of the latest minute, or else of all of it; None if unknown."""
@@ -89,7 +90,7 @@ class Rates:
 
     def begin(self, title: str, total: int) -> None:
         """A phase of `total` pieces begins."""
-        self.phase = ProgressPhase(title, total, self._clock(), self._meter.begun, self._meter.total.calls)
+        self.phase = ProgressPhase(title, total, self._clock(), begun=self._meter.begun, ended=self._meter.total.calls)
         self.phase.pieces.note(self.phase.since, 0)
 
     def advance(self) -> None:

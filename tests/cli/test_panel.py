@@ -77,6 +77,11 @@ def test_the_phase_its_pace_and_the_time_left_are_shown(gateway: Gateway) -> Non
         assert words in said
 
 
+def test_slow_calls_are_shown_by_the_minute(gateway: Gateway) -> None:
+    line = line_of(replace(LOOK, calls=0.05, tokens=8.0, is_slow=True, left=None), gateway)
+    assert line.startswith("Step 3: 123 of 240, 3.0 calls/min, 8 tokens/s written")
+
+
 def test_calls_in_flight_with_their_limit_and_those_waiting_are_shown(gateway: Gateway) -> None:
     assert f"0 of {gateway.limit} in flight, 0 waiting" in shown(gateway)
 
