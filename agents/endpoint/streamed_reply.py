@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from ...personas.inputs import is_too_deep
+from ...personas.inputs import MOST_LEVELS, is_too_deep
 from ...personas.model import Outcome
 from .errors import RequestError, too_large
 from .response import REASONING_FIELDS
@@ -107,13 +107,12 @@ class StreamedReply:
             event = _parse(data)
             if event is None:
                 what = "The endpoint's stream holds an event that is not JSON."
-                raise RequestError(Outcome.NOT_JSON, what, status=200, body=data[:200].decode(errors="replace"))
+                raise RequestError(Outcome.NOT_JSON, what, status=200)
             self._take(event)
 
     def _take(self, event: dict[str, Any]) -> None:
-        for name in _HEADS:
-            if event.get(name) is not None:
-                self._reply.setdefault(name, event[name])
+        if not self._reply:
+            self._reply = {name: event[name] for name in _HEADS if event.get(name) is not None}
         for name in ("usage", "error"):
             if event.get(name):
                 self._reply[name] = event[name]
@@ -166,4 +165,6 @@ def _parse(data: bytes) -> dict[str, Any] | None:
             event = json.loads(data)
         except (ValueError, RecursionError):
             return None
-    return event if isinstance(event, dict) and not is_too_deep(event) else None
+    # Walking an event takes longer than parsing it, and one with few brackets cannot be too deep.
+    may_be_deep = data.count(b"{") + data.count(b"[") > MOST_LEVELS
+    return event if isinstance(event, dict) and not (may_be_deep and is_too_deep(event)) else None

@@ -73,7 +73,7 @@ class Call:
     #: 1 for the first attempt at this very request.
     attempt: int
     outcome: Outcome
-    #: Why the outcome is not `ok`; empty otherwise.
+    #: Why the outcome is not `ok`, with what the model had written where it was cut; empty otherwise.
     reason: str
     #: The model's text (or refusal) exactly as it came; None when nothing came that was paid for.
     raw: str | None

@@ -13,6 +13,7 @@ from langchain_core.messages import HumanMessage
 from memory_ledger import MemoryLedger
 from openai_server import OpenAIServer
 from pydantic import SecretStr
+from raw_server import RawServer, http
 
 from populace.agents.endpoint.models import ModelHandle, open_model
 from populace.agents.endpoint.redaction import KEY, KeyRedactor
@@ -93,6 +94,19 @@ async def test_an_answer_that_repeats_the_header_is_kept_without_it(
     assert KEY in answer.value.text
     kept = repr(memory_ledger.calls) + repr(answer)
     assert not traces(kept, secret) + traces(kept, "amir:p4ssW0rd99")
+
+
+async def test_a_key_in_pieces_of_a_stream_that_is_cut_is_kept_by_no_row(
+    opened: Open, memory_ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    pieces = [{"choices": [{"delta": {"content": part}}]} for part in ("It is ", SECRET[:9], SECRET[9:])]
+    stream = b"".join(b"data: " + orjson.dumps(piece) + b"\n\n" for piece in pieces)
+    with RawServer(http(stream, kind="text/event-stream")) as server:
+        await ask(opened(base_url=server.base_url, attempts=1))
+    (call,) = memory_ledger.calls
+    assert call.reason.endswith(f"It is {KEY}")
+    assert not traces(repr(call), SECRET)
 
 
 async def test_a_refusal_that_repeats_a_key_across_its_cut_is_kept_without_it(
