@@ -23,6 +23,8 @@ from .response import RateLimitHeaders, read_rate_limits
 from .silence import SilenceLimit
 from .streamed_reply import StreamedReply, is_event_stream
 
+#: Seconds for which an idle connection is kept: llama.cpp and vLLM close theirs after 5, under the next request.
+_KEPT_OPEN = 4.0
 #: Seconds until a host that does not even take the connection counts as unreachable.
 _CONNECT = 10.0
 #: Seconds for an exchange of which only the silences are bounded otherwise: a file of a batch.
@@ -81,7 +83,7 @@ class HttpConnection:
         if self._session is None or self._loop is not loop:
             self._loop = loop
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT_OPEN),
                 timeout=self._limits,
                 headers=self._headers,
                 cookie_jar=aiohttp.DummyCookieJar(),

@@ -26,7 +26,7 @@ class SilenceLimit:
         seconds: float,
         *,
         last_of_all: Callable[[], float] = lambda: -math.inf,
-        on_pieces: Callable[[int], None] = lambda count: None,
+        on_pieces: Callable[[int], None] | None = None,
     ) -> None:
         """`last_of_all` gives the time of the endpoint's last piece for any call; `on_pieces` is told the new ones."""
         self.seconds = seconds
@@ -66,7 +66,8 @@ class SilenceLimit:
         if pieces:
             self._has_written = True
             self._written = now
-            self._on_pieces(pieces)
+            if self._on_pieces is not None:
+                self._on_pieces(pieces)
         if now - self._written <= _KEPT_ALIVE * self.seconds:
             self._heard = now
 

@@ -132,10 +132,11 @@ async def test_what_came_before_a_cut_is_kept_and_is_no_answer(
 
 
 async def test_comments_alone_keep_a_call_for_a_while(opened: Open, raw: RawServer) -> None:
-    raw.answer = sent(*[b": ping\n\n", 0.05] * 8, *ANSWER)
+    pings: list[bytes | float] = [b": ping\n\n", 0.05]
+    raw.answer = sent(*pings * 8, *ANSWER)
     gateway = opened(base_url=raw.base_url, timeout=0.2, attempts=1)
     assert (await ask(gateway)).outcome is Outcome.OK
-    raw.answer = sent(*[b": ping\n\n", 0.05] * 80)
+    raw.answer = sent(*pings * 80)
     assert (await ask(gateway, 2)).outcome is Outcome.TIMEOUT
 
 
