@@ -38,6 +38,9 @@ _FIRST_ATTEMPTS = 3
 #: Seconds to wait for another's equal request that goes by batch.
 _BATCH_PATIENCE = 2 * 86_400.0
 
+#: How many times the longest thought so far the next one may be, in tokens, and the most; characters of a token.
+_THINKING, _MOST_THINKING, _CHARACTERS = 2, 32_000, 4
+
 #: Replies without an answer after which the next one counts as the model's, which is then asked for another answer.
 _EMPTY_REPLIES = 2
 
@@ -117,6 +120,8 @@ class ModelClient[H: ServedModel](ABC):
         self._backoff = backoff
         self._timeout = max(limits.timeout, model.patience)
         self._queue = queue
+        #: Tokens that a reasoning model may think before it answers, besides those of the answer.
+        self._thinking = 0
         for handle in model.all:
             handle.limit_responses(limits.max_response_bytes)
 
@@ -193,13 +198,17 @@ class ModelClient[H: ServedModel](ABC):
         return verdict, response.raw
 
     def _kind[T](self, request: ModelRequest[T]) -> CallKind:
-        return CallKind(request.model, request.prompt.name, request.max_tokens, self._prices)
+        return CallKind(request.model, request.prompt.name, self._most_tokens(request), self._prices)
+
+    def _most_tokens[T](self, request: ModelRequest[T]) -> int:
+        """What an answer may take with the thoughts before it; 0 for no limit."""
+        return request.max_tokens + self._thinking if request.max_tokens else 0
 
     def _estimate[T](self, request: ModelRequest[T]) -> TokenEstimate:
         """What the budget and the rate limits reserve for a request; empty where neither caps tokens."""
         if not self.budget.needs_tokens and not self._rate_limiter.caps_tokens:
             return TokenEstimate()
-        return estimate_tokens(request.prompt, request.schema, request.max_tokens)
+        return estimate_tokens(request.prompt, request.schema, self._most_tokens(request))
 
     async def _attempt[T](
         self, pending: PendingRequest[T], slot: Slot | None, waited: float
@@ -356,7 +365,7 @@ class ChatClient(ModelClient[ModelHandle]):
         chat = endpoint.handle.chat
         pending.arguments = endpoint.parameters.arguments(
             seed=request.seed,
-            max_tokens=request.max_tokens,
+            max_tokens=self._most_tokens(request),
             stream=not by_queue and getattr(chat, "can_stream", False),
             without=pending.without.get(number, frozenset()),
         )
@@ -387,6 +396,8 @@ class ChatClient(ModelClient[ModelHandle]):
     def _judge[T](
         self, pending: PendingRequest[T], endpoint: Endpoint[ModelHandle], response: ModelResponse
     ) -> ParsedReply[T]:
+        thought = response.reasoning_tokens or len(response.reasoning or "") // _CHARACTERS
+        self._thinking = max(self._thinking, min(_MOST_THINKING, _THINKING * thought))
         endpoint.output_modes.learn(pending.mode, pending.request.schema)
         endpoint.parameters.learn(pending.without.get(endpoint.number, frozenset()), pending.arguments)
         return judge(response.raw, pending.request.schema, finish_reason=response.finish_reason)

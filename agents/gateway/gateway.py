@@ -143,7 +143,7 @@ class Gateway:
         if (other := self.roles.get(context.role)) is not None:
             return await other.ask(prompt, schema, context)
         request = self.request(prompt, schema, context)
-        attempts = reasks = refusals = 0
+        attempts = reasks = refusals = cuts = 0
         while True:
             key = request.key
             known: tuple[ParsedReply[T], str | None] | None = self._client.recall(request, key)
@@ -158,11 +158,13 @@ class Gateway:
             attempts += sent
             verdict, raw = known
             is_refusal = verdict.outcome is Outcome.REFUSAL and refusals < self.limits.retry_refusals
-            is_unusable = verdict.outcome in _UNUSABLE and reasks < _REASKS
+            is_cut = verdict.outcome is Outcome.LENGTH
+            is_unusable = verdict.outcome in _UNUSABLE and reasks < _REASKS and not (is_cut and cuts)
             if raw is None or not (is_refusal or is_unusable):
                 return Answer(verdict.outcome, verdict.value, verdict.reason, attempts, raw or "")
             refusals += is_refusal
             reasks += is_unusable
+            cuts += is_cut
             request = request.again(prompt, verdict, raw)
 
     def request[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> ModelRequest[T]:

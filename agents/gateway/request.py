@@ -13,6 +13,7 @@ import orjson
 
 from ...personas.model import AnswerError, AnswerMistake, AnswerSchema, Outcome, RequestContext
 from ...personas.prompt import RenderedPrompt, load_prompt
+from ...personas.rules.degenerate import find_loop
 from ..endpoint.errors import RequestError
 from ..endpoint.models import ServedModel
 from ..endpoint.response import ModelResponse
@@ -85,7 +86,7 @@ def judge[T](
 
 def _cut[T](text: str) -> ParsedReply[T]:
     reason = f"The answer reached the limit of tokens, unfinished, after {len(text)} characters."
-    return ParsedReply(Outcome.LENGTH, reason=reason, complaint="The answer is too long.")
+    return ParsedReply(Outcome.LENGTH, reason=reason)
 
 
 def _repaired(commands: tuple[str, ...]) -> str:
@@ -134,6 +135,8 @@ class ModelRequest[T]:
     max_tokens: int
     #: Temperature and further parameters, as keyword arguments of a chat model.
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    #: Whether it was asked before, and no usable answer came.
+    is_again: bool = False
 
     @property
     def key(self) -> CallKey:
@@ -145,22 +148,25 @@ class ModelRequest[T]:
     @property
     def is_further(self) -> bool:
         """Whether it follows an answer to an earlier request: a revision, or a request for another answer."""
-        return self.seed != self.context.seed or any(role == "assistant" for role, _ in self.prompt.messages)
+        return self.is_again or any(role == "assistant" for role, _ in self.prompt.messages)
 
     def again(self, first: RenderedPrompt, verdict: ParsedReply[T], raw: str) -> "ModelRequest[T]":
         """The request for another answer than `raw`: with another seed, and the complaint where one helps.
 
-        The complaint follows the `first` prompt, so that a conversation never holds more than one complaint.
+        The complaint follows the `first` prompt, so that a conversation never holds more than one complaint. For an
+        answer that was cut, twice as many tokens are allowed, unless it repeats itself.
         """
+        if verdict.outcome is Outcome.LENGTH and not find_loop(raw):
+            return replace(self, max_tokens=2 * self.max_tokens, is_again=True)
         if verdict.outcome not in _SHOWABLE:
-            return replace(self, seed=self.seed + 1)
+            return replace(self, seed=self.seed + 1, is_again=True)
         complaint = verdict.complaint
         if verdict.outcome is Outcome.NOT_JSON:  # some endpoints take a schema and never show it to the model
             complaint = f"{complaint}\n\n{schema_instructions(self.schema.json_schema)}"
         asking = "reask" if self.schema.text_form is None else "reask_text"
         reply = load_prompt(_ROOM, asking).render(complaint=complaint).messages[-1][1]
         shown = raw if len(raw) <= _SHOWN else f"{raw[:_SHOWN]} [...]"
-        return replace(self, seed=self.seed + 1, prompt=first.followed_by(shown, reply))
+        return replace(self, seed=self.seed + 1, prompt=first.followed_by(shown, reply), is_again=True)
 
 
 @dataclass(frozen=True, slots=True)

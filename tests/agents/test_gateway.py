@@ -103,7 +103,6 @@ async def test_one_who_waits_out_weather_holds_no_turn(opened: Open, openai_serv
     ("kind", "outcome"),
     [
         ("cut_json", Outcome.CUT_JSON),
-        ("length", Outcome.LENGTH),
         ("mismatch", Outcome.SCHEMA_MISMATCH),
         ("prose", Outcome.NOT_JSON),
     ],
@@ -116,6 +115,35 @@ async def test_an_unusable_answer_is_asked_for_again_at_most_twice(
     assert (answer.outcome, answer.value, answer.attempts) == (outcome, None, 3)
     assert [body["seed"] for body in openai_server.bodies] == [1000, 1001, 1002]
     assert [(call.attempt, call.outcome) for call in memory_ledger.calls] == [(1, outcome)] * 3
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ('{"text": "Once upon a ti', [(1000, 50), (1000, 100)]),
+        ('{"text": "' + "the boss of the uncle of " * 20, [(1000, 50), (1001, 50)]),
+    ],
+)
+async def test_a_cut_answer_may_be_twice_as_long_once_unless_it_repeats_itself(
+    opened: Open, openai_server: OpenAIServer, written: str, sent: list[tuple[int, int]]
+) -> None:
+    openai_server.writer = lambda _: {"content": written, "finish_reason": "length"}
+    answer = await ask(opened(answer_tokens=50))
+    assert (answer.outcome, answer.attempts) == (Outcome.LENGTH, 2)
+    assert [(body["seed"], body["max_tokens"]) for body in openai_server.bodies] == sent
+
+
+async def test_a_model_that_thinks_is_allowed_the_tokens_of_its_thoughts(
+    opened: Open, openai_server: OpenAIServer, memory_ledger: MemoryLedger
+) -> None:
+    openai_server.writer = lambda asked: (
+        {"content": VALID, "reasoning_content": "Hm. " * 100}
+        if asked["max_tokens"] > 100
+        else {"content": "", "reasoning_content": "Hm. " * 100, "finish_reason": "length"}
+    )
+    gateway = opened(answer_tokens=50)
+    assert [(await ask(gateway, n)).outcome for n in range(2)] == [Outcome.OK, Outcome.OK]
+    assert [body["max_tokens"] for body in openai_server.bodies] == [50, 300, 250]
 
 
 async def test_an_empty_answer_is_the_endpoints_fault_and_no_request_for_another_answer(
