@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from populace.agents.actions import Action, Novelty
 from populace.agents.checks import CheckContext, CheckResult, failed, passed
@@ -31,6 +31,9 @@ WORDS = {"short": (120, 300), "medium": (250, 600), "long": (500, 1500)}
 _TOLERANCE = 0.2
 #: Where each character is a word of ours, so many of them make up a word of a language with spaces.
 _UNSPACED = 1.7
+
+#: Tokens that an answer may have for each word that is asked for at most: three times what it takes.
+_TOKENS = 4
 
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=160)]
 Audience = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=200)]
@@ -96,6 +99,16 @@ class KnowledgeSettings(TaskSettings):
     length: Literal["short", "medium", "long"] = Field(
         "short", description="120 to 300, 250 to 600, or 500 to 1500 words"
     )
+    answer_tokens: int = Field(
+        _TOKENS * WORDS["short"][1], ge=16, description="Maximum answer length in tokens; more for longer texts"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fit_answers(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("length") in WORDS:
+            return {"answer_tokens": _TOKENS * WORDS[given["length"]][1], **given}
+        return given
 
 
 class Knowledge(Task):

@@ -143,7 +143,7 @@ async def test_a_model_that_thinks_is_allowed_the_tokens_of_its_thoughts(
     )
     gateway = opened(answer_tokens=50)
     assert [(await ask(gateway, n)).outcome for n in range(2)] == [Outcome.OK, Outcome.OK]
-    assert [body["max_tokens"] for body in openai_server.bodies] == [50, 300, 250]
+    assert [body["max_tokens"] for body in openai_server.bodies] == [50, 298, 248]
 
 
 async def test_an_empty_answer_is_the_endpoints_fault_and_no_request_for_another_answer(
