@@ -307,8 +307,10 @@ async def ask_many[T](
 
 
 def _instructions(prompt: RenderedPrompt) -> str:
-    template = prompt.template
-    return f"{template.system}\n{template.user}\n{prompt.slots.get('actions', '')}" if template else ""
+    """The words of a prompt that are no person's: its rules, and what it says of the actions and of this request."""
+    template, slots = prompt.template, prompt.slots
+    told = (slots.get("actions", ""), slots.get("angle", ""))
+    return "\n".join((template.system, template.user, *told)) if template else ""
 
 
 def _complaints(draft: Draft) -> list[str]:

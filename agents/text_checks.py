@@ -3,18 +3,20 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from ..personas.persona import word_list
 from ..personas.prompt import language_name
 from ..personas.rules.degenerate import find_cut, find_loop, find_noun_list, has_content
 from ..personas.rules.languages import is_in_language
-from .checks import CheckOutcome, CheckResult, failed, is_within, passed, undecided
+from .checks import CheckContext, CheckOutcome, CheckResult, failed, is_within, passed, undecided
 from .text_faults import (
     EXAMPLE_RUN,
     PERSONA_RUN,
     find_assistant_voice,
     find_echo,
     find_key,
+    find_prompt_words,
     find_refusal,
     is_refusal,
     self_introduction,
@@ -22,13 +24,17 @@ from .text_faults import (
     speaks_as_model,
 )
 
-if TYPE_CHECKING:
-    from .actions import Action
-    from .checks import CheckContext
-
-
 #: Words in a row that a text may not share with what the person remembers: turns of phrase come again.
 _MEMORY_RUN = 14
+
+
+class Texts(Protocol):
+    """What holds texts, each with the path of its field: an action."""
+
+    @property
+    def texts(self) -> Iterable[tuple[str, str]]:
+        """Yield each path with its text."""
+        ...
 
 
 class TextCheck(ABC):
@@ -45,14 +51,14 @@ class TextCheck(ABC):
         self.reads = reads
 
     @abstractmethod
-    def judge_text(self, field: str, text: str, context: "CheckContext") -> CheckResult:
+    def judge_text(self, field: str, text: str, context: CheckContext) -> CheckResult:
         """The result for one string."""
 
-    async def judge(self, action: "Action", context: "CheckContext") -> CheckResult:
+    async def judge(self, action: Texts, context: CheckContext) -> CheckResult:
         """The first result that is not in favour, failures first."""
         return self.judge_texts(action.texts, context)
 
-    def judge_texts(self, texts: Iterable[tuple[str, str]], context: "CheckContext") -> CheckResult:
+    def judge_texts(self, texts: Iterable[tuple[str, str]], context: CheckContext) -> CheckResult:
         """The same for strings with the paths of their fields."""
         found = [
             replace(result, field=result.field or field)
@@ -81,7 +87,7 @@ class NoLeak(TextCheck):
         super().__init__(reads=reads)
         self._introductions = introductions
 
-    def judge_text(self, field: str, text: str, context: "CheckContext") -> CheckResult:
+    def judge_text(self, field: str, text: str, context: CheckContext) -> CheckResult:
         """The result, with the words that were taken over."""
         seen = context.observation
         if self._introductions:
@@ -94,7 +100,8 @@ class NoLeak(TextCheck):
             return failed(f"It introduces the person ({found.strip()!r}); leave out who is writing.", field=field)
         if seen.examples and (found := shared_run(text, seen.examples, EXAMPLE_RUN)):
             return failed(f"It repeats words of an example ({found!r}); write about something else.", field=field)
-        if found := find_echo(text, (context.instructions,)):
+        told = context.instructions
+        if found := find_echo(text, (told,)) or find_prompt_words(text, told):
             return failed(f"It repeats words of these instructions ({found!r}); do what they ask for.", field=field)
         heard = (line.text for line in seen.heard)
         if found := find_echo(text, heard) or find_echo(text, seen.memories, run=_MEMORY_RUN):
@@ -114,7 +121,7 @@ class InLanguage(TextCheck):
     version = 3
     revises = True
 
-    def judge_text(self, field: str, text: str, context: "CheckContext") -> CheckResult:
+    def judge_text(self, field: str, text: str, context: CheckContext) -> CheckResult:
         """The result; it cannot be told of very few words, as a name or a formula."""
         tag = context.observation.language
         if not tag or tag == "und":
@@ -127,7 +134,7 @@ class InLanguage(TextCheck):
             return undecided(f"Whether it is in the language asked for ({tag}) cannot be told.")
         return passed() if found else failed(f"It is not written in the language asked for ({tag}).", field=field)
 
-    def judge_texts(self, texts: Iterable[tuple[str, str]], context: "CheckContext") -> CheckResult:
+    def judge_texts(self, texts: Iterable[tuple[str, str]], context: CheckContext) -> CheckResult:
         """The first failure, or the first result that was decided: names stand beside longer texts."""
         judged = [self.judge_text(*one, context) for one in texts if not self.reads or is_within(one[0], self.reads)]
         order = (CheckOutcome.FAILED, CheckOutcome.PASSED, CheckOutcome.UNDECIDED)
@@ -146,7 +153,7 @@ class NoRefusal(TextCheck):
         super().__init__(reads=reads)
         self._spoken = spoken
 
-    def judge_text(self, field: str, text: str, context: "CheckContext") -> CheckResult:
+    def judge_text(self, field: str, text: str, context: CheckContext) -> CheckResult:
         """The result."""
         if speaks_as_model(text):
             return failed("A language model speaks; write what this person would.", field=field)
@@ -163,16 +170,23 @@ class NoDegeneration(TextCheck):
     version = 1
     revises = True
 
-    def __init__(self, *, reads: tuple[str, ...] = (), is_chat: bool = True) -> None:
-        """Set `is_chat` to False for prose, in which a missing last mark shows that the text breaks off."""
+    def __init__(self, *, reads: tuple[str, ...] = (), is_chat: bool = True, fewest: int = 1) -> None:
+        """Set `is_chat` to False for prose, in which a missing last mark shows that the text breaks off.
+
+        `fewest` is the number of words that say something.
+        """
         super().__init__(reads=reads)
         self._is_chat = is_chat
+        self._fewest = fewest
 
-    def judge_text(self, field: str, text: str, context: "CheckContext") -> CheckResult:
+    def judge_text(self, field: str, text: str, context: CheckContext) -> CheckResult:
         """The result, with the offending words."""
         seen = context.observation
         names = ("English", language_name(seen.language)) if seen.language else ("English",)
-        if text and not has_content(text, reserved=(*names, *seen.addressees, field)):
+        is_empty = len(word_list(text)) < self._fewest or not has_content(
+            text, reserved=(*names, *seen.addressees, field)
+        )
+        if text and is_empty:
             return failed(f"It says nothing ({text[:40]!r}); write the text itself.", field=field)
         if found := find_loop(text):
             return failed(f"It repeats itself ({found!r}); say it once and go on.", field=field)
@@ -190,7 +204,7 @@ class OwnVoice(TextCheck):
     version = 1
     revises = True
 
-    def judge_text(self, field: str, text: str, context: "CheckContext") -> CheckResult:
+    def judge_text(self, field: str, text: str, context: CheckContext) -> CheckResult:
         """The result, with the assistant's words."""
         if found := find_assistant_voice(text):
             return failed(f"An assistant speaks ({found!r}); write what this person would say.", field=field)

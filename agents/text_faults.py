@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 
 from ..personas.persona import word_list, words
+from ..personas.rules.degenerate import function_words
 from ..personas.rules.languages import beginning, known_languages
 from ..personas.rules.word_lists import read_words
 
@@ -188,6 +189,19 @@ def find_echo(text: str, sources: Iterable[str], *, run: int = EXAMPLE_RUN) -> s
     return next(filter(None, (shared_run(text, one, least) for one in sources)), "") if size >= _ECHO_WORDS else ""
 
 
+def find_prompt_words(text: str, instructions: str) -> str:
+    """Find the content words of a text that is made of words of the prompt's own instructions.
+
+    Where each character is a word, nothing is found.
+    """
+    have, _, is_unspaced = _words_in(text[:_ECHO_END])
+    told = [word for word in dict.fromkeys(have) if len(word) > _SHORT and word not in function_words()]
+    if is_unspaced or len(told) < _FEWEST_TOLD:
+        return ""
+    shared = [word for word in told if word in _words_in(instructions)[1]]
+    return " ".join(shared[:_SHOWN_WORDS]) if len(shared) >= _PROMPT_SHARE * len(told) else ""
+
+
 def find_key(text: str, keys: Iterable[str]) -> str:
     """Find a key with a number, as a prompt calls people (n1), where a text calls somebody by it."""
     found = _KEY.search(text) if "n" in text else None
@@ -195,6 +209,9 @@ def find_key(text: str, keys: Iterable[str]) -> str:
 
 
 _KEY = re.compile(r"(?<![\w.])n\d{1,3}(?!\w)")
+
+#: Letters of a word without content of its own; the fewest others of a text, and their share, that show the prompt.
+_SHORT, _FEWEST_TOLD, _PROMPT_SHARE, _SHOWN_WORDS = 2, 2, 0.8, 6
 
 #: Characters read at either end of a text for an assistant's voice, and for an echo.
 _END, _ECHO_END = 1_000, 6_000

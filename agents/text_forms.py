@@ -2,7 +2,7 @@ r"""How long answers stand in plain text, where JSON would cost escapes, cuts an
 
 | form | what the model writes |
 | --- | --- |
-| `WHOLE` | the text |
+| `WHOLE`, `whole_text` | the text |
 | `MESSAGE` | the text, or the header line `done: yes` |
 | `SOLUTION` | the steps, which end in `\boxed{...}` |
 | `PROGRAM` | one fenced block of Python |
@@ -91,6 +91,23 @@ def _fenced(language: str, text: str) -> str:
     # A text that holds a fence of its own needs a longer one around it.
     mark = "`" * max(3, *(len(run) + 1 for run in re.findall(r"^\s*(`{3,})", text, re.MULTILINE)), 3)
     return f"{mark}{language}\n{text.rstrip()}\n{mark}"
+
+
+#: Marks of quotation that models set around a whole text, by the one that opens.
+_QUOTES = {'"': '"', "“": "”", "„": "“”", "«": "»", "「": "」"}
+
+
+def _unquoted(text: str) -> str:
+    """The text without marks of quotation around all of it."""
+    inside = text.strip()[1:-1]
+    first, last = text.strip()[:1], text.strip()[-1:]
+    is_quoted = last and last in _QUOTES.get(first, "") and first not in inside and last not in inside
+    return inside if is_quoted else text
+
+
+def whole_text(text: str, fixed: Mapping[str, str]) -> TextForm:
+    """The form of an answer that is the field `text` alone; marks of quotation around all of it are left out."""
+    return TextForm("whole", lambda answer: {**fixed, text: _unquoted(answer)}, lambda values: str(values[text]))
 
 
 WHOLE = TextForm("whole", lambda text: {"text": text}, lambda values: str(values["text"]))

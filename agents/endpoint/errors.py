@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
@@ -13,9 +13,6 @@ from ...personas.errors import EndpointError, parameter
 from ...personas.inputs import is_too_deep
 from ...personas.model import Outcome
 from .fields import check_seconds, read_seconds
-
-if TYPE_CHECKING:
-    from .response import ModelResponse
 
 #: How much of an endpoint's own words is kept.
 _WORDS = 300
@@ -87,8 +84,8 @@ class RequestError(Exception):
         self.spoiled = spoiled
         #: The endpoint's address, once it is known which one it was.
         self.endpoint: str | None = None
-        #: What had come of the answer before it was cut.
-        self.partial: ModelResponse | None = None
+        #: What had come of the answer before it was cut, a `ModelResponse`; None for nothing.
+        self.partial: Any = None
 
 
 def too_large(most: int, *, status: int) -> RequestError:

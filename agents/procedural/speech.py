@@ -86,7 +86,7 @@ class Speaker:
         """A plain answer to a plain question."""
         own = pool("speech", "own", "any")
         said = dict.fromkeys(self.new(own) for _ in range(4))
-        return " ".join([f"I am {article(self.me.noun)}.", *said])
+        return " ".join(said)
 
     def _draw(self, name: str) -> str | None:
         me, rng = self.me, self.rng

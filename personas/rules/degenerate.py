@@ -157,11 +157,12 @@ def _is_noun(item: str) -> bool:
     if re.search(rf"[{UNSPACED}]", item):
         return len(item) <= _ITEM_CHARACTERS and not _HAN_FUNCTION.search(item)
     parts = item.lower().replace("'s", "").replace("’s", "").split()
-    return len(parts) <= _ITEM_WORDS and _function_words().isdisjoint(parts)
+    return len(parts) <= _ITEM_WORDS and function_words().isdisjoint(parts)
 
 
 @cache
-def _function_words() -> frozenset[str]:
+def function_words() -> frozenset[str]:
+    """Return the commonest words of the known languages."""
     common = (language.common | language.self for language in known_languages().values())
     return frozenset().union(*common, ("i", "i'm", "it's", "don't", "my", "me", "you", "your", "not", "please"))
 

@@ -18,8 +18,9 @@ from populace.agents.checks import CheckOutcome, failed, passed
 from populace.agents.mind import Mind, MindState, Rule, build_mind, check, generate, keep
 from populace.agents.procedural.situation import Situation
 from populace.agents.responses import ask_response
-from populace.agents.text_checks import TEXT_CHECKS
-from populace.personas.model import Outcome
+from populace.agents.text_checks import TEXT_CHECKS, NoDegeneration, OwnVoice
+from populace.agents.text_forms import whole_text
+from populace.personas.model import Outcome, TextForm
 from populace.personas.prompt import Prompt, fence, load_prompt, read_prompt
 from populace.sim.dynamics.world import World
 from populace.sim.resident import Resident
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from populace.agents.mind import MindContext
 
 _FOLDER = Path(__file__).parent
-PROMPT = read_prompt(_FOLDER / "instruction.v1.toml")
+PROMPT = read_prompt(_FOLDER / "instruction.v2.toml")
 RESPOND = load_prompt("populace.agents", "respond")
 
 #: How long requests are where any length is wanted, with the share of each.
@@ -49,8 +50,9 @@ class Request(Action):
 
     name: ClassVar[str] = "instruction"
     prompt: ClassVar[str | Prompt] = PROMPT
+    text_form: ClassVar[TextForm | None] = whole_text("text", {"kind": "instruction"})
     novelty: ClassVar[Novelty | None] = "revise"
-    checks: ClassVar[tuple[Check, ...]] = TEXT_CHECKS
+    checks: ClassVar[tuple[Check, ...]] = (*TEXT_CHECKS[:3], NoDegeneration(fewest=2), OwnVoice())
     #: How `procedural` is to write it, as the task's settings say.
     length: ClassVar[str] = "mixed"
 

@@ -59,7 +59,7 @@ def same_names(rng: random.Random, situation: Situation, schema: object) -> dict
     text = {"type": "string", "description": f"A day of {rng.random()}", "enum": None}
     argument = {"name": "day", "required": True, "value": text}
     drawn = rng.random()
-    purpose = " ".join(str(drawn * times) for times in range(2, 10))
+    purpose = "Tells " + " ".join(str(drawn * times) for times in range(2, 10))
     name = rng.choice(("tide_table", "moon_table", "star_table"))
     return {"tool_name": name, "purpose": purpose, "arguments": [argument], "returns": text, "depend": []}
 
@@ -70,7 +70,7 @@ def test_a_name_that_is_taken_is_a_failed_check_and_is_made_up_for_also_after_a_
     monkeypatch.setattr(Tool, "stand_in", staticmethod(same_names))
 
     def society(name: str) -> Society:
-        return Society(ToolTask({"n": 3}), growth=Growth(agents=16), seed=3, out=tmp_path / name)
+        return Society(ToolTask({"n": 3}), growth=Growth(agents=16), seed=5, out=tmp_path / name)
 
     whole, stopped = tmp_path / "whole.duckdb", tmp_path / "stopped.duckdb"
     society("whole.duckdb").run()
