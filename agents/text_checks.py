@@ -16,6 +16,7 @@ from .text_faults import (
     find_assistant_voice,
     find_echo,
     find_key,
+    find_no_request,
     find_prompt_words,
     find_refusal,
     is_refusal,
@@ -204,8 +205,15 @@ class OwnVoice(TextCheck):
     version = 1
     revises = True
 
+    def __init__(self, *, reads: tuple[str, ...] = (), requests: bool = False) -> None:
+        """With `requests` the text asks an assistant for something."""
+        super().__init__(reads=reads)
+        self._requests = requests
+
     def judge_text(self, field: str, text: str, context: CheckContext) -> CheckResult:
         """The result, with the assistant's words."""
+        if self._requests and (found := find_no_request(text)):
+            return failed(f"It is no request ({found!r}); write what this person would type.", field=field)
         if found := find_assistant_voice(text):
             return failed(f"An assistant speaks ({found!r}); write what this person would say.", field=field)
         return passed()

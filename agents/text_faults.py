@@ -232,6 +232,12 @@ def find_assistant_voice(text: str) -> str:
     return " ... ".join(offers) if len(offers) > 1 else ""
 
 
+def find_no_request(text: str) -> str:
+    """Find how a text begins that tells of the person who asks, or answers, where a request was to stand."""
+    found = _pattern("no_request").match(text[:_OPENING].lower())
+    return found[0].strip() if found else ""
+
+
 def find_refusal(text: str) -> str:
     """Find the words by which a language model declines, and nobody who declines an invitation.
 

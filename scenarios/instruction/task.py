@@ -52,7 +52,7 @@ class Request(Action):
     prompt: ClassVar[str | Prompt] = PROMPT
     text_form: ClassVar[TextForm | None] = whole_text("text", {"kind": "instruction"})
     novelty: ClassVar[Novelty | None] = "revise"
-    checks: ClassVar[tuple[Check, ...]] = (*TEXT_CHECKS[:3], NoDegeneration(fewest=2), OwnVoice())
+    checks: ClassVar[tuple[Check, ...]] = (*TEXT_CHECKS[:3], NoDegeneration(fewest=2), OwnVoice(requests=True))
     #: How `procedural` is to write it, as the task's settings say.
     length: ClassVar[str] = "mixed"
 

@@ -10,7 +10,13 @@ import pytest
 from populace.agents.checks import CheckContext, CheckOutcome
 from populace.agents.observation import Observation, Seen
 from populace.agents.text_checks import NoDegeneration, OwnVoice
-from populace.agents.text_faults import find_assistant_voice, find_echo, find_refusal
+from populace.agents.text_faults import (
+    find_assistant_voice,
+    find_echo,
+    find_no_request,
+    find_prompt_words,
+    find_refusal,
+)
 from populace.personas.rules.degenerate import find_cut, find_loop, find_noun_list, has_content
 
 HERE = Path(__file__).parent
@@ -70,3 +76,24 @@ def test_each_fault_of_a_spoken_line_fails_its_check(text: str, check: str) -> N
     assert {name for name, one in results.items() if one.outcome is CheckOutcome.FAILED} == (
         {check} if check else set()
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("The person is a chef who wants a recipe.", "the person is"),
+        ("I'd be happy to help you with that.", "i'd be happy to help"),
+        ("Sure, here is a list of words.", "sure, here"),
+        ("Diese Person möchte ein Rezept.", "diese person möchte"),
+        ("The text is too long, cut it to a page.", ""),
+        ("Great, now the sink leaks. what do i turn off first", ""),
+    ],
+)
+def test_a_request_tells_of_nobody_and_offers_nothing(text: str, found: str) -> None:
+    assert find_no_request(text) == found
+
+
+def test_a_text_of_prompt_words_is_found() -> None:
+    rules = "Write the request as this person would type it, in two words or half a page, without quotation marks."
+    assert find_prompt_words("The request is in two words, or half a page, with quotation marks.", rules)
+    assert not find_prompt_words("Write a request to the council, two pages, about the flooded cellar.", rules)
