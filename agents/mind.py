@@ -15,6 +15,7 @@ scenario's own asks for another one. Both ways give the same decisions. LangGrap
 
 import asyncio
 import random
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial, wraps
@@ -306,10 +307,14 @@ async def ask_many[T](
     return cast("list[Answer[T]]", answers)
 
 
+#: The values that a field may have, as a prompt lists them; a text may well be one.
+_CHOICES = re.compile(r"\(one of [^\n]*\)")
+
+
 def _instructions(prompt: RenderedPrompt) -> str:
     """The words of a prompt that are no person's: its rules, and what it says of the actions and of this request."""
     template, slots = prompt.template, prompt.slots
-    told = (slots.get("actions", ""), slots.get("angle", ""))
+    told = (_CHOICES.sub("", slots.get("actions", "")), slots.get("angle", ""))
     return "\n".join((template.system, template.user, *told)) if template else ""
 
 

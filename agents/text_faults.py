@@ -196,7 +196,7 @@ def find_prompt_words(text: str, instructions: str) -> str:
     """
     have, _, is_unspaced = _words_in(text[:_ECHO_END])
     told = [word for word in dict.fromkeys(have) if len(word) > _SHORT and word not in function_words()]
-    if is_unspaced or len(told) < _FEWEST_TOLD:
+    if is_unspaced or len(have) < _ECHO_WORDS or len(told) < _FEWEST_TOLD:
         return ""
     shared = [word for word in told if word in _words_in(instructions)[1]]
     return " ".join(shared[:_SHOWN_WORDS]) if len(shared) >= _PROMPT_SHARE * len(told) else ""

@@ -7,7 +7,7 @@ from typing import Literal
 from ..judgement import Judge, RuleResult
 from ..persona import canonical_text, words
 from .contacts import KINDS
-from .degenerate import find_loop, find_noun_list, has_content
+from .degenerate import find_cut, find_loop, find_noun_list, has_content
 from .languages import (
     beginning,
     from_outside,
@@ -192,7 +192,9 @@ def _degenerate(text: str) -> RuleResult | None:
         return RuleResult("degenerate", "It says nothing: it is a placeholder.")
     if find_loop(text):
         return RuleResult("degenerate", "It repeats itself without end.")
-    return RuleResult("degenerate", "It is a list of nouns.") if find_noun_list(text) else None
+    if find_noun_list(text):
+        return RuleResult("degenerate", "It is a list of nouns.")
+    return RuleResult("degenerate", "It breaks off.") if find_cut(text, is_chat=True) else None
 
 
 def _refusal(text: str) -> RuleResult | None:
