@@ -6,7 +6,8 @@
     stream         stream with its usage ──► stream ──► none
 
 A request that is refused falls back at once; the endpoint's own setting changes only when an answer came that way,
-so a request that would be refused in any form teaches nothing.
+so a request that would be refused in any form teaches nothing. A model that takes a form and never keeps it is told
+the form in the prompt from then on.
 """
 
 import re
@@ -30,6 +31,9 @@ _BOUNDS = frozenset({"minLength", "maxLength", "pattern", "minItems", "maxItems"
 
 #: Words by which a refusal shows that it is about the form.
 _ABOUT_FORM = ("response_format", "json_schema", "json_object", "schema", "structured", "grammar")
+
+#: Answers in another form than was asked for, with none in it before, after which the prompt itself asks for the form.
+_UNHEEDED = 3
 
 #: Schemas whose prompt text is kept ready.
 _KEPT = 256
@@ -60,6 +64,8 @@ class OutputModes:
         self._answered: set[OutputMode] = set()
         self._by_schema: dict[str, OutputMode] = {}
         self._texts: dict[int, tuple[AnswerSchema[Any], str]] = {}
+        #: Answers so far in another form than was asked for; None once one had the form.
+        self._unheeded: int | None = 0
 
     def mode_for(self, schema: AnswerSchema[Any]) -> OutputMode:
         """The form that a request for this schema begins with."""
@@ -93,7 +99,7 @@ class OutputModes:
 
     def learn(self, mode: OutputMode, schema: AnswerSchema[Any]) -> None:
         """Take note that a request in `mode` was answered."""
-        if mode is OutputMode.TEXT:
+        if mode is OutputMode.TEXT or self._is_unheeded:
             return
         if _RANK[mode] > _RANK[self.mode_for(schema)]:
             self._by_schema[schema.name] = mode
@@ -103,6 +109,21 @@ class OutputModes:
         elif _RANK[mode] < _RANK[self.mode]:
             self.mode = mode
         self._answered.add(mode)
+
+    def note_outcome(self, mode: OutputMode, outcome: Outcome) -> None:
+        """Take note of what an answer came to: a form that the endpoint takes, and the model never keeps, is no use."""
+        if mode in (OutputMode.TEXT, OutputMode.PROMPT) or self._unheeded is None or self._is_unheeded:
+            return
+        if outcome is Outcome.OK:
+            self._unheeded = None
+        elif outcome in (Outcome.NOT_JSON, Outcome.SCHEMA_MISMATCH):
+            self._unheeded += 1
+            if self._is_unheeded:
+                self.mode = OutputMode.PROMPT
+
+    @property
+    def _is_unheeded(self) -> bool:
+        return self._unheeded is not None and self._unheeded >= _UNHEEDED
 
     def _text(self, schema: AnswerSchema[Any]) -> str:
         # Kept by identity, and the schema with it: the number of an object that is gone is given away again.

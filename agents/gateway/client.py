@@ -400,4 +400,7 @@ class ChatClient(ModelClient[ModelHandle]):
         self._thinking = max(self._thinking, min(_MOST_THINKING, _THINKING * thought))
         endpoint.output_modes.learn(pending.mode, pending.request.schema)
         endpoint.parameters.learn(pending.without.get(endpoint.number, frozenset()), pending.arguments)
-        return judge(response.raw, pending.request.schema, finish_reason=response.finish_reason)
+        verdict = judge(response.raw, pending.request.schema, finish_reason=response.finish_reason)
+        if not pending.request.is_again:  # the second time, a complaint says the form
+            endpoint.output_modes.note_outcome(pending.mode, verdict.outcome)
+        return verdict

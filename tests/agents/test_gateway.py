@@ -133,6 +133,15 @@ async def test_a_cut_answer_may_be_twice_as_long_once_unless_it_repeats_itself(
     assert [(body["seed"], body["max_tokens"]) for body in openai_server.bodies] == sent
 
 
+async def test_a_model_that_keeps_no_form_is_told_it_in_the_prompt_for_good(
+    opened: Open, openai_server: OpenAIServer
+) -> None:
+    openai_server.writer = lambda asked: "Rye." if "JSON" not in str(asked["messages"]) else VALID
+    gateway = opened(max_in_flight=1)
+    answers = [await ask(gateway, n) for n in range(6)]
+    assert [(one.outcome, one.attempts) for one in answers] == [(Outcome.OK, 2)] * 3 + [(Outcome.OK, 1)] * 3
+
+
 async def test_a_model_that_thinks_is_allowed_the_tokens_of_its_thoughts(
     opened: Open, openai_server: OpenAIServer, memory_ledger: MemoryLedger
 ) -> None:

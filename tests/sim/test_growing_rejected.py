@@ -102,7 +102,8 @@ def test_growth_ends_when_too_many_of_the_latest_are_rejected(
     town.good = tuple(n == 1 for n in range(100))
     run = grow(town, corpus, until_novelty=0.5)
     assert run.sql("SELECT hop, asked, born FROM growth ORDER BY hop").rows == [(0, 5, 1), (1, 0, 0), (2, 0, 0)]
-    assert run.sql("SELECT max(latest) FROM growth_chunks").rows == [("10000",)]
+    # Who is described first depends on whose call arrives first.
+    assert run.sql("SELECT list_sort(split(max(latest), '')) FROM growth_chunks").rows == [([*"00001"],)]
 
 
 def test_a_limit_counts_those_who_were_let_in(town: Town, corpus: Path) -> None:
