@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from openai_server import OpenAIServer
 
 from .conftest import Ask
 
@@ -87,3 +88,12 @@ def test_responses_that_are_there_are_not_asked_for_again(ask: Ask, run_file: Pa
     asked = ask("sql", run_file, calls, "--csv").out
     assert ask(*given, "--pairwise").code == 0
     assert ask("sql", run_file, calls, "--csv").out == asked
+
+
+def test_a_model_that_grades_its_own_text_is_named(ask: Ask, openai_server: OpenAIServer) -> None:
+    model = ("openai:test", "--base-url", openai_server.base_url)
+    ask("run", "village", "--agents", 3, "--hops", 0, "--steps", 1, "--model", *model, "--out", "own.duckdb")
+    for grader, is_named in (("openai:test", True), ("openai:other", False)):
+        said = ask("grade", "own.duckdb", "--votes", 1, "--grader", grader, *model[1:])
+        assert said.code == 0, said
+        assert ("openai:test grades what it wrote itself" in said.out) is is_named

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 _PATH = click.Path(path_type=Path)
 _MODELS = "MODEL[@URL][,...]"
 
+_AUTHORS_WHO_GRADE = """
+SELECT grader FROM votes WHERE job = $job INTERSECT SELECT model FROM outputs ORDER BY ALL
+"""
+
 #: The kinds of jobs that this command begins.
 GRADING = ("responding", "grading", "comparing")
 
@@ -200,12 +204,18 @@ def _show(run: Path, done: "OutputJobReport", job: "OutputJob[Any]") -> None:
     from populace.sim.grading.comparing import comparing_rows
     from populace.sim.grading.grading import grading_rows
     from populace.sim.grading.responding import responding_rows
+    from populace.sim.runfile.reader import open_run
 
     rows = {"grading": grading_rows, "comparing": comparing_rows, "responding": responding_rows}[job.kind](done)
     for name, value in rows:
         click.echo(f"  {name:<14} {value}")
     if not done.is_language_model:
         click.echo(f"\n{PROCEDURAL_NOTICE}")
+    elif job.kind != "responding":
+        with open_run(run) as stored:
+            both = [name for (name,) in stored.query(_AUTHORS_WHO_GRADE, {"job": done.job}).rows]
+        if both:
+            click.echo(f"\n{', '.join(both)} grades what it wrote itself: models prefer their own text.")
     file = quote(str(run))
     if job.kind == "responding":
         click.echo(f'\nThe responses: `populace sql {file} "FROM responses"`.')
