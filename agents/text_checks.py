@@ -115,7 +115,7 @@ class NoLeak(TextCheck):
 class InLanguage(TextCheck):
     """Fails text in another language than the one it was asked for in; undecided where that cannot be told.
 
-    The stand-in, which writes English, is judged where a setting asks for a language, not by a persona's own.
+    The built-in generator, which writes English, is judged where a setting asks for a language, not by a persona's own.
     """
 
     name = "language"

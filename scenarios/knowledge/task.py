@@ -124,5 +124,5 @@ class Knowledge(Task):
         super().__init__(settings)
         base = Article if self.settings.form == "article" else Reading
         form, length = self.settings.form, self.settings.length
-        checks = (*TEXT_CHECKS[:3], NoDegeneration(is_chat=False), HasLength(*WORDS[length]))
+        checks = (*TEXT_CHECKS[:3], NoDegeneration(reads=("title", "text"), is_chat=False), HasLength(*WORDS[length]))
         self.actions = (base.configured(form=form, length=length, checks=checks),)
