@@ -314,7 +314,9 @@ _CHOICES = re.compile(r"\(one of [^\n]*\)")
 def _instructions(prompt: RenderedPrompt) -> str:
     """The words of a prompt that are no person's: its rules, and what it says of the actions and of this request."""
     template, slots = prompt.template, prompt.slots
-    told = (_CHOICES.sub("", slots.get("actions", "")), slots.get("angle", ""))
+    told = [_CHOICES.sub("", slots.get("actions", "")), slots.get("angle", "")]
+    if prompt.messages[-2:-1] and prompt.messages[-2][0] == "assistant":
+        told.append(prompt.messages[-1][1])  # what it was asked to mend
     return "\n".join((template.system, template.user, *told)) if template else ""
 
 

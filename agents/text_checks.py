@@ -108,7 +108,7 @@ class NoLeak(TextCheck):
         if found := find_echo(text, heard) or find_echo(text, seen.memories, run=_MEMORY_RUN):
             return failed(f"It repeats what was said before ({found!r}); go on from there.", field=field)
         if found := find_key(text, seen.addressees):
-            return failed(f"It calls somebody by the key {found!r}; call them as a person would.", field=field)
+            return failed(f"Nobody would say {found!r}, which is the prompt's; say it as a person would.", field=field)
         return passed()
 
 

@@ -203,12 +203,12 @@ def find_prompt_words(text: str, instructions: str) -> str:
 
 
 def find_key(text: str, keys: Iterable[str]) -> str:
-    """Find a key with a number, as a prompt calls people (n1), where a text calls somebody by it."""
-    found = _KEY.search(text) if "n" in text else None
-    return found[0] if found and found[0] in keys else ""
+    """Find what only a prompt says: a key by which it calls people (n1), or which step it is."""
+    found = _KEY.search(text)
+    return found[0] if found and (found[0] in keys or found[0].lower().startswith("it")) else ""
 
 
-_KEY = re.compile(r"(?<![\w.])n\d{1,3}(?!\w)")
+_KEY = re.compile(r"(?<![\w.])(?:n\d{1,3}(?!\w)|[Ii]t is step \d+)")
 
 #: Letters of a word without content of its own; the fewest others of a text, and their share, that show the prompt.
 _SHORT, _FEWEST_TOLD, _PROMPT_SHARE, _SHOWN_WORDS = 2, 2, 0.8, 6

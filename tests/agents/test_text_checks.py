@@ -183,6 +183,8 @@ def judged_line(text: str, *, instructions: str = "") -> dict[str, str]:
         ("Say what this person does next, in one or two sentences.", "leak"),
         ("Hello, n1.", "leak"),
         ("Take bus n2 to the square.", ""),
+        ("What should I do next? It is step 1.", "leak"),
+        ("I see you're looking for information about the Aller. I can help with that.", "voice"),
         ("I'm sorry, but I can't assist with that.", "refusal"),
         ("I'm sorry, I can't come on Sunday.", ""),
         ("I can help you with that. What can I do for you today?", "voice"),
