@@ -211,7 +211,7 @@ def find_key(text: str, keys: Iterable[str]) -> str:
 _KEY = re.compile(r"(?<![\w.])(?:n\d{1,3}(?!\w)|[Ii]t is step \d+)")
 
 #: Letters of a word without content of its own; the fewest others of a text, and their share, that show the prompt.
-_SHORT, _FEWEST_TOLD, _PROMPT_SHARE, _SHOWN_WORDS = 2, 2, 0.8, 6
+_SHORT, _FEWEST_TOLD, _PROMPT_SHARE, _SHOWN_WORDS = 2, 3, 0.8, 6
 
 #: Characters read at either end of a text for an assistant's voice, and for an echo.
 _END, _ECHO_END = 1_000, 6_000

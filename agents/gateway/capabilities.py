@@ -23,6 +23,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from ...personas.model import AnswerSchema, Outcome
 from ...personas.prompt import PromptMessage, RenderedPrompt, load_prompt
 from ..endpoint.errors import RequestError
+from ..text_faults import is_refusal
 
 _ROOM = (__package__ or "").rpartition(".")[0]
 
@@ -110,14 +111,18 @@ class OutputModes:
             self.mode = mode
         self._answered.add(mode)
 
-    def note_outcome(self, mode: OutputMode, outcome: Outcome) -> None:
-        """Take note of what an answer came to: a form that the endpoint takes, and the model never keeps, is no use."""
-        if mode in (OutputMode.TEXT, OutputMode.PROMPT) or self._unheeded is None or self._is_unheeded:
+    def note_outcome(self, mode: OutputMode, outcome: Outcome, text: str) -> None:
+        """Take note of what an answer came to: a form that the endpoint takes, and the model never keeps, is no use.
+
+        A refusal in plain words says nothing of the form.
+        """
+        is_known = self._unheeded is None or self._is_unheeded
+        if is_known or mode in (OutputMode.TEXT, OutputMode.PROMPT) or is_refusal(text):
             return
         if outcome is Outcome.OK:
             self._unheeded = None
         elif outcome in (Outcome.NOT_JSON, Outcome.SCHEMA_MISMATCH):
-            self._unheeded += 1
+            self._unheeded = (self._unheeded or 0) + 1
             if self._is_unheeded:
                 self.mode = OutputMode.PROMPT
 

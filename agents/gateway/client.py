@@ -402,5 +402,5 @@ class ChatClient(ModelClient[ModelHandle]):
         endpoint.parameters.learn(pending.without.get(endpoint.number, frozenset()), pending.arguments)
         verdict = judge(response.raw, pending.request.schema, finish_reason=response.finish_reason)
         if not pending.request.is_again:  # the second time, a complaint says the form
-            endpoint.output_modes.note_outcome(pending.mode, verdict.outcome)
+            endpoint.output_modes.note_outcome(pending.mode, verdict.outcome, response.raw)
         return verdict

@@ -228,7 +228,7 @@ class TextPhase(_GrowthPhase[NextPassage, Answer[tuple[Persona, ...]]]):
         self.work = Inference(context.growth, context.seed)
         self._sampler = sampler
         self._source = source
-        self._taken = 0
+        self._has_ended = False
         self._reasons: list[str] = []
         #: What the sources passed over, in words; empty where nothing.
         self.passed_over = ""
@@ -247,12 +247,12 @@ class TextPhase(_GrowthPhase[NextPassage, Answer[tuple[Persona, ...]]]):
 
     def take(self, chunks: Chunks, most: int) -> Sequence[NextPassage]:
         """The next passages of the source."""
-        self._reasons = []
         people, pending = len(self._context.population), [row.passage for row in self._collected.passages]
         while not (taken := self._passages.take(most)) and (more := self._sampler.more_texts(chunks, people, pending)):
             self._passages = more
-        self._taken = len(taken) or chunks.items
+        self._has_ended = not taken
         if taken:
+            self._reasons = []
             self._context.engine.progress.began(_title(chunks.items, len(taken)), len(taken))
         elif isinstance(self._source, Sources):
             self._pass_over(chunks)
@@ -280,9 +280,10 @@ class TextPhase(_GrowthPhase[NextPassage, Answer[tuple[Persona, ...]]]):
         chunk.position = str(items[-1].position) if items[-1].position else None
 
     async def check(self, chunks: Chunks) -> None:
-        """Raise `RunError` when no text gave anybody."""
-        origin = "1 text" if self._taken == 1 else f"{self._taken:,} texts"
-        await self._check_anybody(chunks, origin, self._reasons)
+        """Raise `RunError` when no text is left and none gave anybody."""
+        if self._has_ended:
+            origin = "1 text" if chunks.items == 1 else f"{chunks.items:,} texts"
+            await self._check_anybody(chunks, origin, self._reasons)
 
 
 class HopPhase(_GrowthPhase[NeighbourhoodRequest, Answer[tuple[Relative, ...]]]):

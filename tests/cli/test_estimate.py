@@ -66,7 +66,7 @@ def test_where_a_sample_is_too_small_to_tell_the_rest_the_range_is_computed(
     assert ask("grow", "--hub", "town.duckdb", "--limit", 60, "--hops", 1).code == 0
     where = ("--model", "openai:test", "--base-url", openai_server.base_url)
     said = ask(
-        "grow", "--hub", "more.duckdb", "--people", "town.duckdb", "--limit", 100, "--hops", 1, *where, "--estimate"
+        "grow", "--hub", "more.duckdb", "--people", "town.duckdb", "--limit", 90, "--hops", 1, *where, "--estimate"
     )
     assert said.code == 0, said
     assert openai_server.calls < 3

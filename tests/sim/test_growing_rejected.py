@@ -174,7 +174,7 @@ def test_what_may_not_be_kept_is_not_kept_of_those_rejected_either(
 ) -> None:
     town.said = " @adalovelace"
     town.good = (False, False, False)
-    with pytest.raises(RunError, match="5 people were described and rejected"):
+    with pytest.raises(RunError, match="12 people were described and rejected"):
         grow(town, corpus, personal=policy)
     with open_run(corpus.with_name("hub.duckdb")) as run:
         ((there, told),) = run.query("SELECT count(*), count(*) FILTER (text LIKE '%@ada%') FROM personas").rows
@@ -202,7 +202,7 @@ def test_where_all_are_rejected_their_rule_results_are_kept_and_named_with_the_w
 
 def test_resuming_growth_of_which_all_were_rejected_says_so_again_and_asks_nobody(town: Town, corpus: Path) -> None:
     town.good = (False,)
-    with pytest.raises(RunError, match="5 people were described and rejected: too_short 5"):
+    with pytest.raises(RunError, match="12 people were described and rejected: too_short 12"):
         grow(town, corpus)
     calls = town.calls
     with pytest.raises(RunError, match="rejected: too_short"):

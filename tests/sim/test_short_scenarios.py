@@ -21,9 +21,10 @@ def test_a_whole_model_takes_few_lines(file: str, name: str, most: int, tmp_path
     exec(found[1], names)
     run = Society(
         names[name](),
-        growth=Growth(agents=20, hops=0),
+        growth=Growth(agents=60, hops=0),
         network="complete",
         steps=3,
+        seed=1,
         mind="rule",
         out=tmp_path / "run.duckdb",
     ).run()

