@@ -171,12 +171,15 @@ class NoDegeneration(TextCheck):
     version = 1
     revises = True
 
-    def __init__(self, *, reads: tuple[str, ...] = (), is_chat: bool = True, fewest: int = 1) -> None:
+    def __init__(
+        self, *, reads: tuple[str, ...] = (), is_chat: bool = True, is_puzzle: bool = False, fewest: int = 1
+    ) -> None:
         """Set `is_chat` to False for prose, in which a missing last mark shows that the text breaks off.
 
-        `fewest` is the number of words that say something.
+        Puzzles may name the same things more often (`is_puzzle`). `fewest` is the number of words that say something.
         """
         super().__init__(reads=reads)
+        self._is_puzzle = is_puzzle
         self._is_chat = is_chat
         self._fewest = fewest
 
@@ -189,7 +192,7 @@ class NoDegeneration(TextCheck):
         )
         if text and is_empty:
             return failed(f"It says nothing ({text[:40]!r}); write the text itself.", field=field)
-        if found := find_loop(text):
+        if found := find_loop(text, is_puzzle=self._is_puzzle):
             return failed(f"It repeats itself ({found!r}); say it once and go on.", field=field)
         if found := find_noun_list(text):
             return failed(f"It is a list of nouns ({found!r}); write whole sentences.", field=field)

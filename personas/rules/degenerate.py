@@ -15,6 +15,8 @@ _END = 12_000
 
 #: Words in a row, and the most distinct ones among them in a loop. Prose has twice as many, and so have refrains.
 _WINDOWS = ((15, 3), (20, 5), (24, 7), (32, 11), (36, 13), (60, 22), (120, 42), (240, 76))
+#: The same of puzzles, which name the same things over and over.
+_PUZZLE_WINDOWS = ((15, 3), (20, 5), (48, 12), (120, 30), (240, 60))
 #: A pair of words that alternates, and one word alone; a character that is a word counts less.
 _ALTERNATING, _REPEATED, _REPEATED_CHARACTER = 10, 12, 20
 _ONE_LETTER = re.compile(r"([^\W\d_])\1{19,}")
@@ -65,10 +67,10 @@ _BRACKETED = re.compile(r"<[^<>]*>|\[[^\[\]]*\]|【[^【】]*】|[{}\s]*")
 _LONGEST_PLACEHOLDER = 80
 
 
-def find_loop(text: str) -> str:
+def find_loop(text: str, *, is_puzzle: bool = False) -> str:
     """Find words, phrases or sentences repeated over and over, or owners of owners without end."""
     if len(text) > 2 * _END:
-        return find_loop(text[:_END]) or find_loop(text[-_END:])
+        return find_loop(text[:_END], is_puzzle=is_puzzle) or find_loop(text[-_END:], is_puzzle=is_puzzle)
     tokens = [token for token in word_list(text) if not token.isdecimal()]
     repeats = len(tokens) - len(set(tokens))
     has_chain = repeats >= _CHAIN_REPEATS or text.count("'s ") + text.count("’s ") >= _OWNERS
@@ -78,7 +80,8 @@ def find_loop(text: str) -> str:
         return ""
     is_unspaced = len(tokens[-1]) == len(tokens[0]) == 1 and tokens[-1] in _unspaced_words(tokens)
     repeated = _REPEATED_CHARACTER if is_unspaced else _REPEATED
-    for size, least, most in ((_ALTERNATING, 2, 2), (repeated, 1, 1), *((size, 1, most) for size, most in _WINDOWS)):
+    windows = _PUZZLE_WINDOWS if is_puzzle else _WINDOWS
+    for size, least, most in ((_ALTERNATING, 2, 2), (repeated, 1, 1), *((size, 1, most) for size, most in windows)):
         for at in range(0, len(tokens) - size + 1, size // 10 or 1):
             if least <= len(set(tokens[at : at + size])) <= most:
                 return ("" if is_unspaced else " ").join(tokens[at : at + 8])

@@ -17,7 +17,7 @@ from langchain_core.outputs import ChatResult
 from pydantic import PrivateAttr
 
 from ...agents.procedural import ProceduralModel
-from ...personas.errors import HookError, PausedError
+from ...personas.errors import HookError, PausedError, RunError
 from ...personas.hub import Hub
 from ...personas.hub.queries import REJECTED
 from ...personas.network.spec import GROWN, parse_network
@@ -256,6 +256,8 @@ def dry_run(
                 society.run_for(steps)
         except PausedError as error:
             stopped = str(error)
+            if not path.exists():  # a run without an answer leaves none
+                raise RunError(f"No call of the sample was answered. {stopped}") from error
         except HookError as error:  # the file of a dry run cannot be resumed
             raise error.bare from error.__cause__
         counted = replace(counted_calls(path, time.perf_counter() - begun), stopped=stopped)

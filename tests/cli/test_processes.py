@@ -88,8 +88,10 @@ def test_a_run_that_is_stopped_says_how_to_go_on_and_does(
 KEPT = "SELECT status, (SELECT count(*) BETWEEN 1 AND 8 FROM steps) AS kept FROM runs"
 FULL = """
 import resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, resource.RLIM_INFINITY))
 from populace.cli import main
+from populace.personas.rules.languages import is_known_language
+is_known_language("en")  # unpacks its model into a file
+resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, resource.RLIM_INFINITY))
 main(sys.argv[1:])
 """
 

@@ -74,7 +74,7 @@ def checks(path: Path) -> dict[tuple[str, str], int]:
 @pytest.mark.slow
 def test_the_tools_of_a_run_are_implemented_and_run_for_their_people(tools: Path, tmp_path: Path) -> None:
     path = made(tmp_path / "code.duckdb", ToolCodeTask({"n": 5, "tools": str(tools), "execute": True}))
-    of_code, of_any = ("implements", "runs", "example", "tests"), ("language", "leak", "refusal")
+    of_code, of_any = ("implements", "runs", "example", "tests"), ("degenerate", "language", "leak", "refusal")
     assert checks(path) == {(name, "passed"): 5 for name in (*of_code, *of_any)}
     code = rows(path, "SELECT agent, payload ->> '$.tool.name', payload FROM outputs ORDER BY ALL")
     assert [row[:2] for row in code] == rows(tools, "SELECT agent, payload ->> '$.name' FROM outputs ORDER BY ALL")

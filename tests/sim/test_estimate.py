@@ -198,7 +198,7 @@ def test_the_stand_ins_own_calls_are_counted_exactly(live: Live) -> None:
 def test_a_large_society_is_estimated_from_a_smaller_one() -> None:
     told = estimate(Errands(), growth=Growth(agents=2_500, hops=1), steps=20)
     turns = next(p for p in told.purposes if p.name == "turn").calls
-    assert told.dry_run[0] < 100
+    assert told.dry_run[0] <= 100
     assert 50_000 in turns
     assert turns.high < 1.1 * turns.low
 
@@ -314,7 +314,7 @@ def test_a_sample_of_a_task_goes_through_all_stages_and_the_real_ones_lie_in_it(
     grader = RoleModel(model="openai:grader", base_url=(openai_server.base_url,), prices=PRICES)
     rubrics = rubrics_for(["instruction"], None)
     spec = GradingSpec.given(rubrics=rubrics, votes=2, **grader_roles((grader,)))
-    task, growth = InstructionTask({"n": 40, "response": "off"}), Growth(agents=40, hops=1)
+    task, growth = InstructionTask({"n": 40, "response": "off"}), Growth(agents=80, hops=1)
     where: dict[str, Any] = {"growth": growth, "model": "openai:test", "base_url": openai_server.base_url}
     where |= {"prices": PRICES, "seed": 3}
     told = estimate(task, **where, grader=grader, sample=16, later=LaterJobs(grading=spec))

@@ -26,7 +26,11 @@ from populace.sim.scenario import Scenario
 from populace.sim.society import Society
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
-BY_ROLE = "SELECT role, model, count(*) FROM calls WHERE phase = 'step' GROUP BY ALL ORDER BY role"
+#: A revision may equal its draft: then it is judged by the same request, which a resumed run does not send again.
+BY_ROLE = """
+SELECT role, model, count(DISTINCT (owner, number, request_hash, replicate)) FROM calls WHERE phase = 'step'
+GROUP BY ALL ORDER BY role
+"""
 AGENTS = 8
 
 
