@@ -66,7 +66,7 @@ def test_the_corrected_command_works_after_a_run_without_answers(
 
 def test_a_model_of_which_nobody_comes_leaves_a_run_that_can_go_on(ask: Ask, openai_server: OpenAIServer) -> None:
     openai_server.fault("refusal")
-    run(ask, openai_server.base_url).complains(1, "Nobody could be grown from 3 texts", "I cannot help")
+    run(ask, openai_server.base_url).complains(1, "Nobody could be grown from 66 texts", "I cannot help")
     openai_server.reset()
     ask("resume", "run.duckdb").complains(1, "Nobody could be grown")
     assert Path("run.duckdb").is_file()
