@@ -222,9 +222,11 @@ class OwnVoice(TextCheck):
         return passed()
 
 
-#: The checks of any free text.
-TEXT_CHECKS = (NoLeak(), InLanguage(), NoRefusal(), NoDegeneration(), OwnVoice())
-#: Those of what people say to each other, or later in a conversation: they may say what they are, and decline.
-LINE_CHECKS = (NoLeak(introductions=False), InLanguage(), NoRefusal(spoken=None), NoDegeneration(), OwnVoice())
-#: Those of what people pass on, which may be in another's words.
-RETOLD_CHECKS = LINE_CHECKS[1:]
+#: The checks of any text, however long and whoever speaks in it.
+BASIC_CHECKS = (NoLeak(), InLanguage(), NoRefusal())
+#: Those of text that a person writes.
+TEXT_CHECKS = (*BASIC_CHECKS, NoDegeneration(), OwnVoice())
+#: Those of what people pass on, which may be in another's words. They may decline, too.
+RETOLD_CHECKS = (InLanguage(), NoRefusal(spoken=None), NoDegeneration(), OwnVoice())
+#: Those of what people say to each other, or later in a conversation, where they may say what they are.
+LINE_CHECKS = (NoLeak(introductions=False), *RETOLD_CHECKS)

@@ -204,11 +204,11 @@ def find_prompt_words(text: str, instructions: str) -> str:
 
 def find_key(text: str, keys: Iterable[str]) -> str:
     """Find what only a prompt says: a key by which it calls people (n1), or which step it is."""
-    found = _KEY.search(text)
-    return found[0] if found and (found[0] in keys or found[0].lower().startswith("it")) else ""
+    known = set(keys)
+    return next((found[0] for found in _KEY.finditer(text) if found["clock"] or found[0] in known), "")
 
 
-_KEY = re.compile(r"(?<![\w.])(?:n\d{1,3}(?!\w)|[Ii]t is step \d+)")
+_KEY = re.compile(r"(?<![\w.])(?:n\d{1,3}(?!\w)|(?P<clock>[Ii]t is step \d+))")
 
 #: Letters of a word without content of its own; the fewest others of a text, and their share, that show the prompt.
 _SHORT, _FEWEST_TOLD, _PROMPT_SHARE, _SHOWN_WORDS = 2, 3, 0.8, 6

@@ -13,10 +13,14 @@ from openai_server import OpenAIServer
 
 
 def write_turns(server: OpenAIServer, path: Path) -> None:
-    """Write the bodies that came, those of one turn (a draft and its revision) on one line."""
+    """Write the bodies that came, those of one turn (a draft and its revision) on one line.
+
+    They no longer ask for a stream: a reference reads its answers in one piece.
+    """
     turns: dict[int, list[object]] = {}
     for body in server.bodies:
-        turns.setdefault(body["seed"], []).append(body)
+        asked = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
+        turns.setdefault(body["seed"], []).append(asked)
     with path.open("wb") as file:
         file.writelines(orjson.dumps(turn) + b"\n" for turn in turns.values())
 

@@ -18,7 +18,7 @@ from populace.agents.checks import CheckOutcome, failed, passed
 from populace.agents.mind import Mind, MindState, Rule, build_mind, check, generate, keep
 from populace.agents.procedural.situation import Situation
 from populace.agents.responses import ask_response
-from populace.agents.text_checks import TEXT_CHECKS, NoDegeneration, OwnVoice
+from populace.agents.text_checks import BASIC_CHECKS, NoDegeneration, OwnVoice
 from populace.agents.text_forms import whole_text
 from populace.personas.model import Outcome, TextForm
 from populace.personas.prompt import Prompt, fence, load_prompt, read_prompt
@@ -52,7 +52,7 @@ class Request(Action):
     prompt: ClassVar[str | Prompt] = PROMPT
     text_form: ClassVar[TextForm | None] = whole_text("text", {"kind": "instruction"})
     novelty: ClassVar[Novelty | None] = "revise"
-    checks: ClassVar[tuple[Check, ...]] = (*TEXT_CHECKS[:3], NoDegeneration(fewest=2), OwnVoice(requests=True))
+    checks: ClassVar[tuple[Check, ...]] = (*BASIC_CHECKS, NoDegeneration(fewest=2), OwnVoice(requests=True))
     #: How `procedural` is to write it, as the task's settings say.
     length: ClassVar[str] = "mixed"
 

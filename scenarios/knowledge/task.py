@@ -13,7 +13,7 @@ from pydantic import Field, StringConstraints, model_validator
 from populace.agents.actions import Action, Novelty
 from populace.agents.checks import CheckContext, CheckResult, failed, passed
 from populace.agents.procedural.situation import Situation
-from populace.agents.text_checks import TEXT_CHECKS, NoDegeneration
+from populace.agents.text_checks import BASIC_CHECKS, NoDegeneration
 from populace.agents.text_forms import text_under_header
 from populace.personas.model import TextForm
 from populace.personas.persona import word_list
@@ -124,5 +124,5 @@ class Knowledge(Task):
         super().__init__(settings)
         base = Article if self.settings.form == "article" else Reading
         form, length = self.settings.form, self.settings.length
-        checks = (*TEXT_CHECKS[:3], NoDegeneration(reads=("title", "text"), is_chat=False), HasLength(*WORDS[length]))
+        checks = (*BASIC_CHECKS, NoDegeneration(reads=("title", "text"), is_chat=False), HasLength(*WORDS[length]))
         self.actions = (base.configured(form=form, length=length, checks=checks),)

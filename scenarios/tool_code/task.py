@@ -222,6 +222,6 @@ def _case(case: KitCase) -> dict[str, str]:
 
 def _unknown(tool: Mapping[str, Any]) -> dict[str, Any]:
     names = ", ".join(tool["parameters"]["properties"])
-    code = f'def {tool["name"]}({names}):\n    raise NotImplementedError("the stand-in knows no such tool")\n'
+    code = f'def {tool["name"]}({names}):\n    raise NotImplementedError("the built-in generator knows no such tool")\n'
     nothing = {"arguments": "{}", "returns": ""}
     return {"code": code, "question": "what does this tool do?", "example": nothing, "tests": [nothing]}

@@ -33,7 +33,7 @@ from ...agents.actions import Action, Check, dump_json
 from ...agents.checks import CheckContext, CheckResult, failed, passed, undecided
 from ...agents.problem_checks import AsksSomething, FewSubProblems, GivesNoRole, HoldsNoSolution, Reviewed
 from ...agents.procedural.solving import KNOWS_NONE
-from ...agents.text_checks import TEXT_CHECKS, NoDegeneration, OwnVoice
+from ...agents.text_checks import BASIC_CHECKS, NoDegeneration, OwnVoice
 from ...personas.errors import SetupError
 from ..scenario import Settings
 from .outputs import Output
@@ -74,7 +74,7 @@ class ProblemAction(Action):
     """A problem without its solution; `stand_in` may make it as the settings say, and `known_solution` solve it."""
 
     checks: ClassVar[tuple[Check, ...]] = (
-        *TEXT_CHECKS[:3], NoDegeneration(is_puzzle=True), OwnVoice(),
+        *BASIC_CHECKS, NoDegeneration(is_puzzle=True), OwnVoice(),
         AsksSomething(), FewSubProblems(2), HoldsNoSolution(), GivesNoRole(),
     )  # fmt: skip
     #: Those of the task that asks for it.
