@@ -29,12 +29,18 @@ _COUNTED_AS = {
     "ary": "ar", "arz": "ar", "fil": "tl", "grc": "el", "hbo": "he", "nb": "no", "nn": "no", "pcm": "en", "sdh": "ku",
     "uzs": "uz", "wuu": "zh", "yue": "zh",
 }  # fmt: skip
-#: What is not prose: fenced code, formulas, addresses.
-_NO_PROSE = re.compile(r"```.*?(?:```|\Z)|\$\$.*?\$\$|\$[^$\n]+\$|\\\(.*?\\\)|\\\[.*?\\\]|https?://\S+", re.DOTALL)
+#: What is not prose: fenced code, formulas, addresses, names with underscores.
+_NO_PROSE = re.compile(
+    r"```.*?(?:```|\Z)|\$\$.*?\$\$|\$[^$\n]+\$|\\\(.*?\\\)|\\\[.*?\\\]|https?://\S+|\w*[^\W_]_\w+", re.DOTALL
+)
 _LETTERS = re.compile(r"[^\W\d_]+")
-#: Words in common use in no other language (RE2). Two of them, or an article at the beginning and a preposition, show
-#: that a text is English, unless there are words of another language.
-_ENGLISH = r"(?i)\b(?:the|who|whose|with|their|they|from|which|that|while|through|about|into|been|works|working)\b"
+#: Words in common use in no other language. Two of them, or an article at the beginning and a preposition, show that a
+#: text is English, unless there are words of another language. (Patterns for RE2 and for Python.)
+_ENGLISH = (
+    r"(?i)\b(?:the|who|whose|with|their|they|from|which|that|while|through|about|into|been|works|working|you|your|what|"
+    r"how|this|these|those|could|would|should|something|anything|there|here|when|where|because|before|after|much|many|"
+    r"know|think|write|please|people)\b"
+)
 _BEGUN = r"^\s*(?:An?|The)\s.*\b(?:who|whose|with|from|that|of|and|for|near|at|by|works|working|his|her)\b"
 _OTHERS = (
     r"(?i)\b(?:der|das|und|ein|eine|einer|nicht|het|een|les|une|des|et|qui|que|los|las|una|por|para|con|che|della|"
@@ -64,9 +70,10 @@ def is_in_language(text: str, tag: str) -> bool | None:
     know it is only told that a text in English is not in it.
     """
     text = _NO_PROSE.sub(" ", text)
-    if len("".join(_LETTERS.findall(text)).encode("utf-8", "replace")) < _FEWEST_BYTES:
+    words = _LETTERS.findall(text)
+    if len("".join(words).encode("utf-8", "replace")) < _FEWEST_BYTES:
         return None
-    if tag.startswith("en") and sure_language(text) == "en":
+    if _language(tag) == "en" and (_is_plain_english(text, len(words)) or sure_language(text) == "en"):
         return True  # the classifier takes ten times as long
     probabilities = _probabilities(text)
     if not is_known_language(tag):
@@ -76,6 +83,14 @@ def is_in_language(text: str, tag: str) -> bool | None:
         return True
     best = max(probability for tag, probability in probabilities.items() if tag != "zxx")
     return False if asked < _IS_NOT and best >= _IS else None
+
+
+def _is_plain_english(text: str, words: int) -> bool:
+    """Tell English by words of its own, which are two at least and a tenth of all, where no other language has any."""
+    return len(_ENGLISH_WORDS.findall(text)) >= max(2, words / 10) and not _OTHER_WORDS.search(text)
+
+
+_ENGLISH_WORDS, _OTHER_WORDS = re.compile(_ENGLISH), re.compile(_OTHERS)
 
 
 @lru_cache(maxsize=256)
