@@ -1,1 +1,1 @@
-"""Models with known results, lived by rule agents: what `populace validate` compares the engine with."""
+"""Models with known results, lived by rule agents: what `populace check engine` compares the engine with."""

@@ -1,4 +1,4 @@
-"""Contagion: thresholds in a crowd, thresholds on ties with seeds, independent cascades."""
+"""Contagion: thresholds in a crowd, and cascades along ties."""
 
 import math
 import random
@@ -112,10 +112,6 @@ class Exposed(State):
     """How far a contagion has come with one agent."""
 
     active_since: int = -1
-    #: For thresholds on ties: the share of weight that must be active. For cascades it says nothing.
-    threshold: float = 1.0
-    #: Weight of the active ones it has heard of.
-    weight: float = 0.0
 
 
 class Spread(Action):
@@ -139,24 +135,6 @@ class Spread(Action):
         super().apply(effects)
 
 
-class Hear(Action):
-    """Hear of active neighbours without becoming active oneself."""
-
-    name: ClassVar[str] = "hear"
-    novelty = "none"
-    kind: Literal["hear"]
-    weight: float
-
-    @property
-    def emitted_text(self) -> str:
-        """How much was heard."""
-        return f"{self.weight}"
-
-    def apply(self, effects: ActionEffects) -> None:
-        """It is kept for the next time."""
-        effects.state.weight = self.weight
-
-
 class SeedSettings(RuleSettings):
     """Where a contagion begins."""
 
@@ -165,9 +143,11 @@ class SeedSettings(RuleSettings):
     chance: float = Field(0.5, ge=0, le=1, description="Chance that an active agent activates a neighbour")
 
 
-class _Contagion(RuleScenario):
-    """What contagions along ties share: the seed set acts first, then whoever has heard something."""
+class Cascade(RuleScenario):
+    """Each agent that becomes active has one chance at each of those to whom a tie leads from it."""
 
+    name = "cascade"
+    actions: tuple[type[Action], ...] = (Spread,)
     agent_state_type = Exposed
     settings_type = SeedSettings
     settings: SeedSettings
@@ -187,75 +167,33 @@ class _Contagion(RuleScenario):
         told = any(one.inbox and one.state.active_since < 0 for one in society.residents)
         return bool(society.world.step) and not told
 
-
-class Cascade(_Contagion):
-    """Each agent that becomes active has one chance at each of those to whom a tie leads from it."""
-
-    name = "cascade"
-    actions = (Spread,)
-
-    def rule(self, seen: Observation, rng: random.Random) -> Spread:
+    def rule(self, seen: Observation, rng: random.Random) -> Action:
         """Become active, and reach some."""
         towards = (one.key for one in seen.neighbours if one.weight_to)
         reached = tuple(key for key in towards if rng.random() < self.settings.chance)
         return Spread(kind="spread", since=seen.step, to=reached)
 
 
-class Thresholds(_Contagion):
-    """Each agent becomes active once the active ones among those who influence it weigh as much as its threshold."""
-
-    name = "thresholds"
-    actions = (Spread, Hear)
-
-    def agent_state(self, resident: Resident, rng: random.Random) -> Exposed:
-        """A threshold by chance."""
-        return Exposed(threshold=rng.random())
-
-    def rule(self, seen: Observation, rng: random.Random) -> Spread | Hear:
-        """Add up what is active; the weights of all ties that lead here are 1 together."""
-        weights = {one.key: one.weight_from for one in seen.neighbours}
-        weight = seen.state.weight + sum(weights[line.key] for line in seen.heard) / (sum(weights.values()) or 1)
-        if weight < seen.state.threshold and not self.is_seed(seen.persona):
-            return Hear(kind="hear", weight=weight)
-        towards = tuple(one.key for one in seen.neighbours if one.weight_to)
-        return Spread(kind="spread", since=seen.step, to=towards)
-
-
 #: Six people, of whom the first is the seed set: two ways lead to agent 3, one of them back; nothing reaches agent 5.
-_FEW = 6
-_TIES: Ties = ((0, 1), (0, 2), (1, 3), (2, 3), (2, 3), (3, 1), (3, 4), (5, 4), (5, 0))
+FEW = 6
+TIES: Ties = ((0, 1), (0, 2), (1, 3), (2, 3), (2, 3), (3, 1), (3, 4), (5, 4), (5, 0))
 
 
 def independent_cascade(trial: Trial) -> Iterator[Measured]:
     """As many are reached as when each tie is open by the toss of a coin beforehand, over all tosses."""
     chance, copies = 0.4, 250 * trial.times
-    pairs = sorted(set(_TIES))
+    pairs = sorted(set(TIES))
     spread: dict[int, float] = {}
     for opened in product((False, True), repeat=len(pairs)):
         share = math.prod(chance if one else 1 - chance for one in opened)
-        size = len(_reached([pair for pair, one in zip(pairs, opened, strict=True) if one], (0,)))
+        size = len(find_reached([pair for pair, one in zip(pairs, opened, strict=True) if one], (0,)))
         spread[size] = spread.get(size, 0.0) + share
-    scenario = Cascade({"people": _FEW, "chance": chance})
-    run = trial.run(scenario, copies_of(copies, _FEW, pairs), steps=50)
-    yield from compare_sizes(spread, sizes_of(run, copies, _FEW))
+    scenario = Cascade({"people": FEW, "chance": chance})
+    run = trial.run(scenario, copies_of(copies, FEW, pairs), steps=50)
+    yield from compare_sizes(spread, sizes_of(run, copies, FEW))
 
 
-def linear_threshold(trial: Trial) -> Iterator[Measured]:
-    """As many become active as when each draws one of those who influence it, by weight, and follows that one."""
-    copies = 250 * trial.times
-    into: dict[int, list[int]] = {}
-    for source, target in _TIES:
-        into.setdefault(target, []).append(source)
-    spread: dict[int, float] = {}
-    for drawn in product(*into.values()):
-        size = len(_reached(list(zip(drawn, into, strict=True)), (0,)))
-        spread[size] = spread.get(size, 0.0) + 1 / math.prod(map(len, into.values()))
-    scenario = Thresholds({"people": _FEW})
-    run = trial.run(scenario, copies_of(copies, _FEW, _TIES), steps=50)
-    yield from compare_sizes(spread, sizes_of(run, copies, _FEW))
-
-
-def _reached(ties: Ties, seeds: Sequence[int]) -> set[int]:
+def find_reached(ties: Ties, seeds: Sequence[int]) -> set[int]:
     """Whoever ties lead to from the seeds, and the seeds."""
     reached, left = set(seeds), list(seeds)
     while left:

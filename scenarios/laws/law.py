@@ -61,7 +61,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A row of the table that `populace validate` shows."""
+    """A row of the table that `populace check engine` shows."""
 
     law: str
     what: str

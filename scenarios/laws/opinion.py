@@ -1,4 +1,4 @@
-"""Opinions: DeGroot's averaging, Friedkin and Johnsen's stubborn people, bounded confidence, the voter model."""
+"""Opinions: DeGroot's averaging, bounded confidence, the voter model."""
 
 import math
 import random
@@ -58,10 +58,9 @@ class Opine(Action):
 
 
 class AveragingSettings(RuleSettings):
-    """With what people begin, and how far they are moved."""
+    """With what people begin."""
 
     initial: tuple[float, ...] = Field((), description="The opinion with which each agent begins")
-    susceptibility: float = Field(1.0, ge=0, le=1, description="1 - this is the weight of the opinion one began with")
 
 
 class Averaging(RuleScenario):
@@ -84,9 +83,7 @@ class Averaging(RuleScenario):
         if seen.step > 1:
             trust = {one.key: one.weight_to for one in seen.neighbours if one.weight_to}
             heard = sum(trust[line.key] * float(line.text) for line in seen.heard if line.key in trust)
-            average = (value + heard) / (1 + sum(trust.values()))
-            begun = self.settings.initial[place_of(seen.persona)]
-            value = self.settings.susceptibility * average + (1 - self.settings.susceptibility) * begun
+            value = (value + heard) / (1 + sum(trust.values()))
         return Opine(kind="opine", value=value, to=listeners)
 
 
@@ -142,20 +139,6 @@ def _rate(trial: Trial) -> Iterator[Measured]:
     rates = [after / before for before, after in pairwise(spread)]
     yield Measured("rate of convergence on a ring, slowest step", second, max(rates), ROUNDING)
     yield Measured("rate of convergence on a ring, fastest step", second, min(rates), ROUNDING)
-
-
-def friedkin_johnsen(trial: Trial) -> Iterator[Measured]:
-    """Opinions settle where the pull of others and that of the own first opinion are in balance."""
-    rng = random.Random(trial.seed)  # noqa: S311 - no secret
-    people, steps, susceptibility = 16, 90, 0.8
-    ties = strongly_connected(people, rng, more=3)
-    initial = tuple(rng.random() for _ in range(people))
-    moved = susceptibility * trust_matrix(people, ties)
-    fixed = np.linalg.solve(np.eye(people) - moved, (1 - susceptibility) * np.array(initial))
-    scenario = Averaging({"initial": initial, "susceptibility": susceptibility})
-    final = np.array(final_values(trial.run(scenario, society_of(people, ties), steps=steps), "value"))
-    yield Measured("largest distance from the fixed point", 0, float(abs(final - fixed).max()), 1e-6)
-    yield Measured("spread of opinions, which remains", float(np.ptp(fixed)), float(np.ptp(final)), 1e-6)
 
 
 class Meet(Action):

@@ -1,4 +1,4 @@
-"""All laws, and how they are checked: each by its name, in a folder of its own that is gone afterwards."""
+"""The laws of `populace check engine`: each has a name, and is tried in a folder that is gone afterwards."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -8,36 +8,19 @@ from populace.personas.errors import SetupError
 from populace.personas.inputs import nearest
 from populace.personas.query import Result
 
-from . import change, contagion, draws, epidemics, games, levers, naming, networks, opinion, space, surveys, turns
+from . import contagion, epidemics, naming, opinion, space
 from .law import Finding, Law, Trial
 
 #: Every law with the paper that its result is from. docs/validation.md derives them.
 LAWS = (
     Law("granovetter", "Granovetter 1978", contagion.granovetter),
-    Law("linear-threshold", "Kempe, Kleinberg and Tardos 2003", contagion.linear_threshold),
     Law("independent-cascade", "Kempe, Kleinberg and Tardos 2003", contagion.independent_cascade),
     Law("sir", "Lefevre and Picard 1990; von Bahr and Martin-Löf 1980", epidemics.sir),
     Law("degroot", "DeGroot 1974", opinion.degroot),
-    Law("friedkin-johnsen", "Friedkin and Johnsen 1990", opinion.friedkin_johnsen),
     Law("deffuant", "Deffuant, Neau, Amblard and Weisbuch 2000", opinion.deffuant),
     Law("voter", "Sood and Redner 2005", opinion.voter),
-    Law("public-goods", "Isaac and Walker 1988; Fischbacher and Gächter 2010", games.public_goods),
-    Law("beauty-contest", "Nagel 1995", games.beauty_contest),
     Law("naming-game", "Baronchelli and others 2006", naming.naming_game),
-    Law("serial-dictatorship", "Svensson 1999", games.serial_dictatorship),
     Law("schelling", "Schelling 1971", space.schelling),
-    Law("watts-strogatz", "Watts and Strogatz 1998; Barrat and Weigt 2000", networks.watts_strogatz),
-    Law("barabasi-albert", "Barabási and Albert 1999; Dorogovtsev and others 2000", networks.barabasi_albert),
-    Law("independent-draws", "binomial sums", draws.independent_draws),
-    Law("levers", "identities; Kendall and Gibbons 1990", levers.levers),
-    Law("locality", "identity", change.locality),
-    Law("activation", "binomial sums; Wilson and Hilferty 1931", turns.activation),
-    Law("poisson-times", "Poisson processes; Wilson and Hilferty 1931", turns.poisson_times),
-    Law("archetypes", "normal sums; Wilson and Hilferty 1931", turns.archetypes),
-    Law("sir-configuration", "Newman 2002", networks.sir_configuration),
-    Law("adaptive-voter", "Holme and Newman 2006; Suchecki and others 2005", change.adaptive_voter),
-    Law("polya-urn", "Eggenberger and Pólya 1923", change.polya_urn),
-    Law("horvitz-thompson", "Horvitz and Thompson 1952; Cochran 1977", surveys.horvitz_thompson),
 )
 
 

@@ -137,7 +137,7 @@ def measure_panel(paths: Sequence[Path], *, seed: int = 0) -> Result:
         [row for path in paths for row in _rows(path, sql)] for sql in (_ANSWERS, _TEXTS, _REPAIRS)
     )
     if not answers:
-        raise RunError("No call was answered, so there is nothing to measure; try `populace doctor`.")
+        raise RunError("No call was answered, so there is nothing to measure; try `populace check endpoint`.")
     columns = ("measure", "value", "low", "high", "unit", "of", "chance")
     types = ("VARCHAR", "DOUBLE", "DOUBLE", "DOUBLE", "VARCHAR", "BIGINT", "DOUBLE")
     return Result(

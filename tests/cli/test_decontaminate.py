@@ -72,7 +72,7 @@ def test_a_preview_rejects_nothing(ask: Ask, run_file: Path, bench: Path) -> Non
 @pytest.mark.slow
 def test_the_run_can_be_replayed_and_gone_on_with_afterwards(ask: Ask, run_file: Path, bench: Path) -> None:
     ask("decontaminate", run_file, "--against", bench)
-    assert "The same again" in ask("replay", run_file).out
+    assert "The same again" in ask("check", "replay", run_file).out
     assert "There was nothing to do" in ask("resume", run_file).out
 
 

@@ -1,4 +1,4 @@
-"""`populace doctor`: what it shows of an endpoint, and its exit code."""
+"""`populace check endpoint`: what it shows of an endpoint, and its exit code."""
 
 import pytest
 from openai_server import OpenAIServer
@@ -8,13 +8,13 @@ from .conftest import Ask
 
 @pytest.mark.parametrize(("model", "reason"), [((), "--model"), (("--model", "procedural"), "no endpoint to check")])
 def test_without_an_endpoint_there_is_nothing_to_check(ask: Ask, model: tuple[str, ...], reason: str) -> None:
-    said = ask("doctor", *model)
+    said = ask("check", "endpoint", *model)
     assert said.code == 2
     assert reason in said.complaint
 
 
 def test_a_good_endpoint_is_shown_check_by_check(ask: Ask, openai_server: OpenAIServer) -> None:
-    said = ask("doctor", "--model", "openai:test", "--base-url", openai_server.base_url, "--price", "1/2")
+    said = ask("check", "endpoint", "--model", "openai:test", "--base-url", openai_server.base_url, "--price", "1/2")
     assert (said.code, said.complaint) == (0, "")
     for check in ("reachable", "key", "model", "answer", "json_schema", "json_object", "seed", "usage", "price"):
         assert any(line.split()[:2] == [check, "ok"] for line in said.out.splitlines()), check
@@ -24,7 +24,7 @@ def test_a_good_endpoint_is_shown_check_by_check(ask: Ask, openai_server: OpenAI
 def test_each_endpoint_has_a_block_of_its_own_and_all_must_work(ask: Ask, openai_server: OpenAIServer) -> None:
     with OpenAIServer(key="another") as locked:
         urls = ("--base-url", openai_server.base_url, "--base-url", locked.base_url)
-        said = ask("doctor", "--model", "openai:test", *urls)
+        said = ask("check", "endpoint", "--model", "openai:test", *urls)
     first, _, second = said.out.partition(locked.base_url)
     assert said.code == 1
     assert "A run could work" in first
@@ -33,7 +33,7 @@ def test_each_endpoint_has_a_block_of_its_own_and_all_must_work(ask: Ask, openai
 
 def test_what_a_run_does_instead_is_said(ask: Ask, openai_server: OpenAIServer) -> None:
     openai_server.fault("no_json_schema").fault("no_seed")
-    said = ask("doctor", "--model", "openai:test", "--base-url", openai_server.base_url)
+    said = ask("check", "endpoint", "--model", "openai:test", "--base-url", openai_server.base_url)
     assert said.code == 0
     assert "in JSON mode" in said.out
     assert "No seed is sent" in said.out
@@ -42,7 +42,7 @@ def test_what_a_run_does_instead_is_said(ask: Ask, openai_server: OpenAIServer) 
 def test_the_key_is_shown_nowhere(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "quite-wrong-and-secret")
     with OpenAIServer(key="right") as server:
-        said = ask("doctor", "--model", "openai:test", "--base-url", server.base_url)
+        said = ask("check", "endpoint", "--model", "openai:test", "--base-url", server.base_url)
     assert (said.code, "secret" in said.out + said.complaint) == (1, False)
     assert "Check OPENAI_API_KEY" in said.out
 
@@ -57,4 +57,4 @@ def test_the_key_is_shown_nowhere(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_wrong_usage_is_one_sentence(ask: Ask, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
-    ask("doctor", *arguments).complains(2, *words)
+    ask("check", "endpoint", *arguments).complains(2, *words)

@@ -44,7 +44,7 @@ def test_a_budget_that_is_spent_pauses_the_fork(ask: Ask, run_file: Path) -> Non
 @pytest.mark.slow
 def test_a_fork_answers_every_other_command(ask: Ask, run_file: Path) -> None:
     ask("fork", run_file, "--at", 1, "--out", "fork.duckdb")
-    again = ask("replay", "fork.duckdb").out
+    again = ask("check", "replay", "fork.duckdb").out
     assert re.match(r"The same again: 1 step behind step 1, where it was forked, from \d+ recorded requests", again)
     assert ask("report", "fork.duckdb").code == 0
     assert ask("sql", "fork.duckdb", "SELECT count(*) AS steps FROM steps").code == 0

@@ -124,7 +124,9 @@ def test_an_interrupted_job_is_paused(give: Give, ask: Ask, monkeypatch: pytest.
 
 def test_a_hub_without_a_finished_job_has_nothing_to_be_replayed(give: Give, ask: Ask) -> None:
     give("--n", "3", "--max-calls", "1").complains(3)
-    ask("replay", "town.duckdb").complains(2, "Job 1 in 'town.duckdb' is not finished, so it cannot be replayed")
+    ask("check", "replay", "town.duckdb").complains(
+        2, "Job 1 in 'town.duckdb' is not finished, so it cannot be replayed"
+    )
 
 
 def test_a_job_from_another_machine_is_not_resumed_at_its_address_unasked(
@@ -150,7 +152,7 @@ def test_a_model_that_cannot_be_reached_leaves_the_way_free_for_another(give: Gi
 @pytest.mark.slow
 def test_the_jobs_of_a_hub_are_replayed(give: Give, ask: Ask) -> None:
     give("--wiki")
-    said = ask("replay", "town.duckdb")
+    said = ask("check", "replay", "town.duckdb")
     assert (said.code, said.complaint) == (0, "")
     assert said.out.startswith(f"The same again: job 1 (enrichment) from {2 * PEOPLE} recorded answers with no call")
 

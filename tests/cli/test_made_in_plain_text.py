@@ -72,7 +72,7 @@ def test_responses_are_kept_as_they_were_written_without_the_thoughts(
     assert rows("made.duckdb", f"SELECT count(*) FROM calls WHERE raw LIKE '%{THOUGHT}%'") == [(0,)]
     assert THOUGHT not in json.dumps(exported(ask, "made.duckdb", "--all"))
     assert {row["reasoning"] for row in exported(ask, "made.duckdb", "--all", "--columns", "reasoning")} == {THOUGHT}
-    assert ask("replay", "made.duckdb").code == 0
+    assert ask("check", "replay", "made.duckdb").code == 0
 
 
 def test_a_conversation_goes_on_until_the_user_is_done(ask: Ask, hub: Path, reasoner: OpenAIServer) -> None:

@@ -40,7 +40,7 @@ def authors_of_answers(run: Path) -> set[str]:
         return {name for (name,) in con.execute("SELECT DISTINCT model FROM answers").fetchall()}
 
 
-@pytest.mark.parametrize("command", [("survey", "real.duckdb", "poll.py"), ("drift", "real.duckdb", "--ask")])
+@pytest.mark.parametrize("command", [("survey", "real.duckdb", "poll.py"), ("check", "drift", "real.duckdb", "--ask")])
 def test_the_model_of_the_run_answers_unless_another_is_named(
     ask: Ask, by_model: Path, openai_server: OpenAIServer, command: tuple[str, ...]
 ) -> None:
@@ -55,7 +55,7 @@ def test_the_model_of_the_run_answers_unless_another_is_named(
 
 def test_a_command_that_reads_asks_nobody(ask: Ask, by_model: Path, openai_server: OpenAIServer) -> None:
     before = openai_server.calls
-    ask("drift", "real.duckdb").complains(2, "have not answered the questionnaire", "--ask")
+    ask("check", "drift", "real.duckdb").complains(2, "have not answered the questionnaire", "--ask")
     ask("survey", "real.duckdb").complains(2, "Nobody in this run was asked a survey")
     assert openai_server.calls == before
 

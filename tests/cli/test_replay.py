@@ -1,4 +1,4 @@
-"""`populace replay`: what it says, and how it ends."""
+"""`populace check replay`: what it says, and how it ends."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from .conftest import ERRANDS, Ask
 def test_a_run_that_is_the_same_again_says_so_with_its_hash(ask: Ask, run_file: Path) -> None:
     with duckdb.connect(run_file, read_only=True) as con:
         ((event_hash,),) = con.execute("SELECT event_hash FROM runs").fetchall()
-    said = ask("replay", run_file)
+    said = ask("check", "replay", run_file)
     assert (said.code, said.complaint) == (0, "")
     assert said.out.startswith("The same again: 2 steps from ")
     assert f"no call to a model, event hash {event_hash}." in said.out
@@ -19,16 +19,18 @@ def test_a_run_that_is_the_same_again_says_so_with_its_hash(ask: Ask, run_file: 
 
 @pytest.mark.slow
 def test_a_replay_is_kept_where_it_is_wanted_and_nowhere_else(ask: Ask, run_file: Path, folder: Path) -> None:
-    assert "The replay is in 'again.duckdb'." in ask("replay", run_file, "--out", "again.duckdb").out
+    assert "The replay is in 'again.duckdb'." in ask("check", "replay", run_file, "--out", "again.duckdb").out
     assert {p.name for p in folder.iterdir()} == {"again.duckdb", run_file.name}
-    ask("replay", run_file, "--out", "again.duckdb").complains(2, "'again.duckdb' exists")
+    ask("check", "replay", run_file, "--out", "again.duckdb").complains(2, "'again.duckdb' exists")
 
 
 @pytest.mark.slow
 def test_a_hash_that_differs_is_one_sentence_and_exit_code_1(ask: Ask, run_file: Path) -> None:
     with duckdb.connect(run_file) as con:
         con.execute("UPDATE calls SET raw = '{}' WHERE phase = 'step' AND number = 1")
-    ask("replay", run_file).complains(1, "The replay of 'run.duckdb' first differs in step 1", "then and is", "now")
+    ask("check", "replay", run_file).complains(
+        1, "The replay of 'run.duckdb' first differs in step 1", "then and is", "now"
+    )
 
 
 @pytest.mark.slow
@@ -36,11 +38,15 @@ def test_a_script_that_has_moved_or_changed_is_told(ask: Ask) -> None:
     Path("errands.py").write_text(ERRANDS)
     ask("run", "errands.py", "--agents", 4, "--hops", 0, "--steps", 1)
     Path("errands.py").rename("chores.py")
-    ask("replay", "errands.duckdb").complains(2, "the script 'errands.py'", "--script")
-    assert ask("replay", "errands.duckdb", "--script", "chores.py").out.startswith("The same again: 1 step from ")
+    ask("check", "replay", "errands.duckdb").complains(2, "the script 'errands.py'", "--script")
+    assert ask("check", "replay", "errands.duckdb", "--script", "chores.py").out.startswith(
+        "The same again: 1 step from "
+    )
     Path("chores.py").write_text(ERRANDS.replace("market day", "washing day"))
-    ask("replay", "errands.duckdb", "--script", "chores.py").complains(1, "In step 1", "that the run", "never asked")
+    ask("check", "replay", "errands.duckdb", "--script", "chores.py").complains(
+        1, "In step 1", "that the run", "never asked"
+    )
 
 
 def test_what_is_no_run_file_is_told(ask: Ask) -> None:
-    ask("replay", "nothing.duckdb").complains(2, "There is no run file 'nothing.duckdb'")
+    ask("check", "replay", "nothing.duckdb").complains(2, "There is no run file 'nothing.duckdb'")

@@ -60,11 +60,11 @@ def test_the_search_finds_what_is_planted(tmp_path: Path) -> None:
 def test_no_command_writes_or_says_the_key(ask: Ask, folder: Path, server: OpenAIServer) -> None:
     url = ("--base-url", server.base_url)
     said = [
-        ask("doctor", "--model", "openai:test", *url),
+        ask("check", "endpoint", "--model", "openai:test", *url),
         ask("estimate", "village", *SMALL, "--model", "openai:test", *url, "--sample", 4),
         ask("run", "village", *SMALL, "--model", "openai:test", *url, "--cache", "answers.sqlite", "--max-calls", 4),
         ask("resume", "village.duckdb", "--max-calls", 500),
-        ask("replay", "village.duckdb", "--out", "again.duckdb"),
+        ask("check", "replay", "village.duckdb", "--out", "again.duckdb"),
         ask("fork", "village.duckdb", "--at", 0, "--set", "memory=1", "--out", "fork.duckdb"),
         ask("report", "village.duckdb"),
         ask("sql", "village.duckdb", "FROM runs"),

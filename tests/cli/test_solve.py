@@ -33,7 +33,9 @@ def test_a_run_is_solved_stopped_gone_on_with_and_replayed(ask: Ask) -> None:
     ask("solve", "sums.duckdb", *script, "--max-calls", "10").complains(3, "go on with `populace resume sums.duckdb`")
     said = ask("resume", "sums.duckdb", *script, "--max-calls", "100")
     assert "known answers  8 of 8 (100.0%)" in said.out
-    assert "The same again: job 2 (solving) from 24 recorded answers" in ask("replay", "sums.duckdb", *script).out
+    assert (
+        "The same again: job 2 (solving) from 24 recorded answers" in ask("check", "replay", "sums.duckdb", *script).out
+    )
     assert ask("resume", "sums.duckdb", *script).code == 0
 
 
@@ -50,7 +52,7 @@ def test_an_evaluation_that_is_stopped_is_gone_on_with(ask: Ask) -> None:
     given = ("evaluate", "set.jsonl", "--solver", "procedural", "--out", "out.duckdb")
     ask(*given, "--max-calls", "5").complains(3, "go on with `populace resume out.duckdb`")
     assert "12 of 12" in ask("resume", "out.duckdb", "--max-calls", "50").out
-    assert "12 recorded answers" in ask("replay", "out.duckdb").out
+    assert "12 recorded answers" in ask("check", "replay", "out.duckdb").out
     ask(*given).complains(2, "'out.duckdb' exists")
 
 

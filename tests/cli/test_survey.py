@@ -48,7 +48,7 @@ def test_a_finished_run_is_asked_and_its_tables_shown(ask: Ask, run_file: Path, 
     assert {one["group"] for one in found["items"]} == {None, "(none)"}
     ask("survey", run_file, poll).complains(2, "has asked just this", "--anew")
     assert ask("survey", run_file, poll, "--anew", "--survey", "poll").code == 0
-    assert "job 2 (survey) from 16 recorded answers" in ask("replay", run_file).out
+    assert "job 2 (survey) from 16 recorded answers" in ask("check", "replay", run_file).out
 
 
 def test_a_survey_that_a_budget_stops_is_resumed(
@@ -97,15 +97,18 @@ def test_an_agent_is_interviewed(ask: Ask, run_file: Path) -> None:
 
 
 def test_drift_asks_once_and_says_that_there_are_no_profiles(ask: Ask, run_file: Path) -> None:
-    unasked = ask("drift", run_file)
-    assert (unasked.code, unasked.complaint.split("; ")[1]) == (2, "ask them: `populace drift run.duckdb --ask`.\n")
-    said = ask("drift", run_file, "--ask")
+    unasked = ask("check", "drift", run_file)
+    assert (unasked.code, unasked.complaint.split("; ")[1]) == (
+        2,
+        "ask them: `populace check drift run.duckdb --ask`.\n",
+    )
+    said = ask("check", "drift", run_file, "--ask")
     assert (said.code, said.complaint) == (0, ""), said
     assert "Spread" in said.out
     assert "The run holds no profiles, so answers could not be compared" in said.out
-    again = ask("drift", run_file, "--ask")
+    again = ask("check", "drift", run_file, "--ask")
     assert (again.code, "has asked just this" in again.complaint) == (2, True)
-    again = ask("drift", run_file, "--json")
+    again = ask("check", "drift", run_file, "--json")
     found = json.loads(again.out)
     assert found["profiles"] == 0
     assert {one["job"] for one in found["spread"]} == {2}

@@ -39,17 +39,17 @@ def test_what_was_made_here_goes_on_without_a_word(ask: Ask, server: OpenAIServe
     Path("errands.py").write_text(ERRANDS)
     assert ask("run", "errands.py", *SMALL, "--model", "openai:m", "--base-url", server.base_url).code == 0
     moved = shutil.move("errands.duckdb", "moved.duckdb")
-    assert ask("replay", moved).code == 0
+    assert ask("check", "replay", moved).code == 0
     assert ask("resume", moved, "--steps", "2").code == 0
     assert ask("fork", moved, "--at", "1", "--out", "fork.duckdb").code == 0
     assert ask("resume", "fork.duckdb", "--steps", "3").code == 0
-    assert ask("replay", "fork.duckdb", "--out", "again.duckdb").code == 0
+    assert ask("check", "replay", "fork.duckdb", "--out", "again.duckdb").code == 0
 
 
 @pytest.mark.parametrize(
     "command",
     [
-        ("replay",),
+        ("check", "replay"),
         pytest.param(("resume", "--steps", "2"), marks=pytest.mark.slow),
         pytest.param(("fork", "--at", "0", "--out", "f.duckdb"), marks=pytest.mark.slow),
     ],
@@ -58,8 +58,7 @@ def test_a_script_that_nobody_here_has_named_is_not_run(
     ask: Ask, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, elsewhere: Path, command: tuple[str, ...]
 ) -> None:
     given_away(ask, server, monkeypatch, elsewhere)
-    name, *options = command
-    said = ask(name, "run.duckdb", *options)
+    said = ask(*command, "run.duckdb")
     said.complains(2, "'run.duckdb' was not made here by you", "'errands.py'", "--script errands.py`")
     assert not Path("was-run").exists()
     assert not Path("f.duckdb").exists()
@@ -93,8 +92,8 @@ def test_what_was_named_once_need_not_be_named_again(
     ask: Ask, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, elsewhere: Path
 ) -> None:
     given_away(ask, server, monkeypatch, elsewhere)
-    assert ask("replay", "run.duckdb", "--script", "errands.py").code == 0
-    assert ask("replay", "run.duckdb").code == 0
+    assert ask("check", "replay", "run.duckdb", "--script", "errands.py").code == 0
+    assert ask("check", "replay", "run.duckdb").code == 0
     again = ("--base-url", server.base_url, "--no-cache", "--steps", "2")
     assert ask("resume", "run.duckdb", *again).code == 0
     assert ask("resume", "run.duckdb", "--steps", "3").code == 0
@@ -106,7 +105,7 @@ def test_a_scenario_whose_name_is_a_path_is_not_run(ask: Ask, run_file: Path) ->
     Path("evil.py").write_text("from pathlib import Path\nPath('was-run').touch()\n")
     with duckdb.connect(run_file) as con:
         con.execute('UPDATE jobs SET spec = json_merge_patch(spec, \'{"scenario": "./evil.py"}\')')
-    ask("replay", run_file).complains(2, "There is no scenario './evil.py'")
+    ask("check", "replay", run_file).complains(2, "There is no scenario './evil.py'")
     assert not Path("was-run").exists()
 
 
@@ -130,5 +129,5 @@ def test_without_a_folder_for_state_everything_is_named(
     monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
     Path("errands.py").write_text(ERRANDS)
     assert ask("run", "errands.py", *SMALL).code == 0
-    ask("replay", "errands.duckdb").complains(2, "--script errands.py`")
-    assert ask("replay", "errands.duckdb", "--script", "errands.py").code == 0
+    ask("check", "replay", "errands.duckdb").complains(2, "--script errands.py`")
+    assert ask("check", "replay", "errands.duckdb", "--script", "errands.py").code == 0

@@ -133,6 +133,7 @@ def test_a_scenario_that_cannot_be_had(ask: Ask, folder: Path, scenario: str, wo
         (("schema", "emision"), ("no table or view 'emision'", "did you mean 'emissions'")),
         (("schema", "x"), ("no table or view 'x'", "There are: action_fields, agent")),
         (("prompts", "tun"), ("no prompt 'tun'", "did you mean 'turn'")),
+        (("doctor", "--model", "openai:m"), ("populace doctor is now populace check endpoint",)),
         (("sql", "caf\udce9.duckdb", "FROM runs"), (r"'caf\udce9.duckdb' is not UTF-8",)),
     ],
 )

@@ -16,16 +16,10 @@ from populace.scenarios.fidelity.societies import weights_of
 from populace.scenarios.fidelity.suite import Suite
 
 
-def test_the_stand_in_is_refused_in_one_sentence() -> None:
-    ended = CliRunner().invoke(cli, ["validate", "--model", "procedural"])
+def test_the_built_in_generator_is_refused_in_one_sentence() -> None:
+    ended = CliRunner().invoke(cli, ["check", "fidelity", "--model", "procedural"])
     assert isinstance(ended.exception, SetupError)
     assert "procedural is no language model" in str(ended.exception)
-
-
-def test_a_law_is_of_the_engine_and_an_address_of_a_model() -> None:
-    for arguments in (["--law", "voter", "--model", "openai:x"], ["--base-url", "http://127.0.0.1:1/v1"]):
-        ended = CliRunner().invoke(cli, ["validate", *arguments])
-        assert isinstance(ended.exception, SetupError)
 
 
 def test_everybody_is_shown_each_option_first_once_and_each_anchor_goes_to_half_of_the_people() -> None:

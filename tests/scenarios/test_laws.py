@@ -2,19 +2,15 @@
 
 import pytest
 from click.testing import CliRunner
+from engine_laws.suite import LAWS, failed
 
 from populace.cli.app import cli
 from populace.personas.errors import SetupError
 from populace.scenarios.laws.law import Finding, society_of
-from populace.scenarios.laws.suite import LAWS, check_laws, find_laws, table_of
+from populace.scenarios.laws.suite import check_laws, find_laws, table_of
 from populace.sim import step
 
 type Patch = pytest.MonkeyPatch
-
-
-def failed(*names: str) -> set[str]:
-    """The laws of these that do not hold."""
-    return {one.law for one in check_laws(find_laws(names)) if not one.passes}
 
 
 def apply_in_reverse(patch: Patch) -> None:
@@ -24,7 +20,7 @@ def apply_in_reverse(patch: Patch) -> None:
 
 @pytest.mark.parametrize("name", ["serial-dictatorship", "public-goods"])
 def test_a_small_law_holds(name: str) -> None:
-    assert not failed(name)
+    assert not list(failed(name))
 
 
 @pytest.mark.slow
@@ -52,11 +48,10 @@ def test_an_unknown_law_is_named_with_those_there_are() -> None:
 
 
 def test_the_command_shows_one_table_and_ends_with_1_where_a_law_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    law = "serial-dictatorship"
+    law = "deffuant"
     apply_in_reverse(monkeypatch)
-    ended = CliRunner().invoke(cli, ["validate", "--law", law, "--csv"])
+    ended = CliRunner().invoke(cli, ["check", "engine", "--law", law, "--csv"])
     assert ended.exit_code == 1, ended.exception
-    columns, first, *_ = ended.stdout.splitlines()
+    columns, *numbers = ended.stdout.splitlines()
     assert columns == ",".join(table_of(()).columns)
-    assert first.startswith(law)
-    assert "NO" in first
+    assert any(number.startswith(law) and ",NO," in number for number in numbers)

@@ -26,7 +26,6 @@ from . import (
     run,
     solve,
     survey,
-    validate,
 )
 from .guard import guarded
 
@@ -41,12 +40,24 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     ),
     "People": (hub.hub,),
     "Look up": (run.estimate, read.scenarios, read.prompts, read.schema),
-    "Check": (read.doctor, check.check, replay.replay, survey.drift, validate.validate),
+    "Check": (check.check,),
 }
+
+
+#: Commands by the names that they had, and where they are.
+MOVED = {"doctor": "check endpoint", "validate": "check engine", "replay": "check replay", "drift": "check drift"}
 
 
 class _Sections(click.Group):
     """A group whose help lists the commands by section, each with its whole summary."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command. Raises `UsageError` for one that has moved, with its new name."""
+        if args[0] in MOVED:
+            ctx.fail(f"populace {args[0]} is now populace {MOVED[args[0]]}.")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, commands in SECTIONS.items():

@@ -1,4 +1,4 @@
-"""`populace replay`, `fork` and `compare`: a run once more, the same or with something changed, and two compared."""
+"""`populace check replay`, `fork` and `compare`: a run again, with something changed, or beside another."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

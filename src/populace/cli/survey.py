@@ -270,7 +270,7 @@ def drift(run_path: Path, as_json: bool, **options: Any) -> None:
         if not has_answers(run):
             raise SetupError(
                 f"The agents of {str(run_path)!r} have not answered the questionnaire; ask them: "
-                f"`populace drift {quote(str(run_path))} --ask`."
+                f"`populace check drift {quote(str(run_path))} --ask`."
             )
         report = read_drift(run)
         notice = authors_notice(run)

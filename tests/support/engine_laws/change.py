@@ -13,6 +13,17 @@ import networkx as nx
 from populace import Action
 from populace.agents import ActionEffects, Observation
 from populace.personas import RelationKind
+from populace.scenarios.laws.law import (
+    STANDARD_ERRORS,
+    Measured,
+    RuleScenario,
+    Ties,
+    Trial,
+    copies_of,
+    final_values,
+    place_of,
+    society_of,
+)
 from populace.sim import (
     Emission,
     Feed,
@@ -27,8 +38,6 @@ from populace.sim import (
     State,
     poisson,
 )
-
-from .law import STANDARD_ERRORS, Measured, RuleScenario, Ties, Trial, copies_of, final_values, place_of, society_of
 
 #: Six people, two of whom think otherwise, and their ties.
 _FEW = 6
@@ -88,7 +97,7 @@ class AdaptiveVoter(RuleScenario):
         people = society.residents
         for one in decisions:
             action, agent = one.action, society.resident(one.agent)
-            assert isinstance(action, Reconsider)  # noqa: S101 - there is no other
+            assert isinstance(action, Reconsider)
             if not action.leaves:
                 levers.set_state(agent, yes=society.resident(action.neighbour).state.yes)
                 continue
@@ -146,7 +155,7 @@ class Publish(Action):
 def _polya(post: Post, reader: Resident, society: SocietyView) -> float:
     """First is a post of the reader's own copy, drawn by 1 + its replies (Efraimidis and Spirakis 2006)."""
     own, other = (place_of(one.persona.text) // _URN for one in (reader, society.resident(post.agent)))
-    drawn = random.Random(f"{society.seed} {reader.id} {post.post}").random()  # noqa: S311 - no secrecy
+    drawn = random.Random(f"{society.seed} {reader.id} {post.post}").random()
     return math.log(drawn) / (1 + post.replies) if own == other else -math.inf
 
 

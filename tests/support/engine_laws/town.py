@@ -16,6 +16,7 @@ from pydantic import Field
 from populace import Action
 from populace.agents import ActionEffects, Decision, Mind, MindContext, MindState, Observation
 from populace.personas import RelationKind
+from populace.scenarios.laws.law import RuleSettings, Ties, place_of
 from populace.sim import (
     Arrival,
     Choice,
@@ -33,8 +34,6 @@ from populace.sim import (
     Survey,
     Visit,
 )
-
-from .law import RuleSettings, Ties, place_of
 
 #: People at first, on a ring, each tied to so many on either side; and the steps.
 PEOPLE, REACH, STEPS = 24, 5, 8
@@ -119,7 +118,7 @@ class Script:
     async def ainvoke(self, state: MindState, *, context: MindContext) -> Mapping[str, Decision]:
         """Decide by chance."""
         seen: Observation = state["observation"]
-        rng = random.Random(state["request_context"].seed)  # noqa: S311 - no secrecy
+        rng = random.Random(state["request_context"].seed)
         near = rng.sample(seen.neighbours, min(2, len(seen.neighbours)))
         places = tuple(place_of(one.text) for one in near)
         word = word_of(place_of(seen.persona), seen.step)

@@ -1,6 +1,6 @@
 """The tests' own OpenAI-compatible server, on a free loopback port.
 
-In a test: the fixture `openai_server`. As a process: `python tests/server/openai_server.py --port 0`, which
+In a test: the fixture `openai_server`. As a process: `python tests/support/openai_server.py --port 0`, which
 prints its base URL on the first line. Its answers depend on the request alone, so runs can be compared at any
 concurrency.
 """

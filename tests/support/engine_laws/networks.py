@@ -10,10 +10,9 @@ import numpy as np
 
 from populace import Action
 from populace.agents import ActionEffects, Observation
+from populace.scenarios.laws.contagion import Cascade, Spread
+from populace.scenarios.laws.law import STANDARD_ERRORS, Measured, RuleScenario, Trial, final_values, society_of
 from populace.sim import FinishedRun, State
-
-from .contagion import Cascade, Spread
-from .law import STANDARD_ERRORS, Measured, RuleScenario, Trial, final_values, society_of
 
 
 class Circle(State):
@@ -157,7 +156,7 @@ def sir_configuration(trial: Trial) -> Iterator[Measured]:
 def _outbreak(half: int, seeds: Sequence[int], seed: int) -> float:
     """The share infected in a graph of networkx of which ties are open by chance."""
     graph = nx.Graph(nx.configuration_model([degree for degree in _DEGREES_OF for _ in range(half)], seed=seed))
-    rng = random.Random(seed)  # noqa: S311 - no secrecy
+    rng = random.Random(seed)
     graph.remove_edges_from([edge for edge in list(graph.edges) if rng.random() >= _INFECTS])
     reached = set[int]().union(*(nx.node_connected_component(graph, one) for one in seeds))
     return (len(reached) - len(seeds)) / (2 * half - len(seeds))

@@ -8,10 +8,18 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from populace.scenarios.laws.law import (
+    STANDARD_ERRORS,
+    Measured,
+    Trial,
+    chi_square_z,
+    place_of,
+    society_of,
+    values_by_step,
+)
 from populace.sim import FinishedRun
 
 from . import town as t
-from .law import STANDARD_ERRORS, Measured, Trial, chi_square_z, place_of, society_of, values_by_step
 
 _WORD = re.compile(r"(?:word-\d+|visit)-\d+")
 _SECTION = re.compile(r"<(\w+)>(.*?)</\1>", re.DOTALL)

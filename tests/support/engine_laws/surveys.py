@@ -8,10 +8,10 @@ from statistics import fmean, pvariance
 from populace.analysis.surveys.tables import read_surveys
 from populace.personas import Persona, create_hub
 from populace.personas.selection import SelectionSpec, select
+from populace.scenarios.laws.law import ROUNDING, STANDARD_ERRORS, Measured, Trial, place_of
 from populace.sim import Growth, Item, Number, Resident, Survey, open_run
 
 from .draws import Tossing
-from .law import ROUNDING, STANDARD_ERRORS, Measured, Trial, place_of
 
 #: People who speak each language, what they tend to answer, and how many of each are asked.
 _STRATA = {"en": (400, 10), "de": (150, 20), "fr": (50, 40)}

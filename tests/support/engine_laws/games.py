@@ -10,9 +10,7 @@ from pydantic import Field
 
 from populace import Action
 from populace.agents import ActionEffects, Observation
-from populace.sim import Resident, State
-
-from .law import (
+from populace.scenarios.laws.law import (
     ROUNDING,
     STANDARD_ERRORS,
     Measured,
@@ -25,6 +23,7 @@ from .law import (
     society_of,
     values_by_step,
 )
+from populace.sim import Resident, State
 
 #: Players of a group, and what each has.
 _GROUP = 4
@@ -251,7 +250,7 @@ class Housing(RuleScenario):
 
 def serial_dictatorship(trial: Trial) -> Iterator[Measured]:
     """Each gets the best of what those before it left; where all wish the same, agent k gets the k-th of it."""
-    rng = random.Random(trial.seed)  # noqa: S311 - no secret
+    rng = random.Random(trial.seed)
     people = 40
     alike = tuple(rng.sample(range(people), people))
     own = tuple(tuple(rng.sample(range(people), people)) for _ in range(people))

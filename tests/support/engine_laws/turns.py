@@ -9,10 +9,10 @@ import numpy as np
 import orjson
 
 from populace import Action
+from populace.scenarios.laws.law import STANDARD_ERRORS, Measured, Trial, chi_square_z, place_of, society_of
 from populace.sim import Resident, by_group, poisson, share
 
 from .draws import Toss, Tossing
-from .law import STANDARD_ERRORS, Measured, Trial, chi_square_z, place_of, society_of
 
 _SHARE, _RATE, _MEMBERS = 0.25, 0.7, 40
 

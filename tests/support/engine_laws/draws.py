@@ -9,9 +9,8 @@ import numpy as np
 
 from populace import Action
 from populace.agents import ActionEffects, Observation
+from populace.scenarios.laws.law import STANDARD_ERRORS, Measured, RuleScenario, Trial, society_of, values_by_step
 from populace.sim import State
-
-from .law import STANDARD_ERRORS, Measured, RuleScenario, Trial, society_of, values_by_step
 
 
 class Coin(State):
