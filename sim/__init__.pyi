@@ -1,4 +1,3 @@
-from .batch_society import BatchSociety
 from .config import RunConfig
 from .dynamics.activation import Activation, by_group, everybody, on_event, poisson, share
 from .dynamics.channels import Feed, Group, Neighbours, Post, Square
@@ -24,7 +23,6 @@ from .tasks.task import Demonstration, Task, TaskSettings, read_demonstrations
 __all__ = [
     "Activation",
     "Arrival",
-    "BatchSociety",
     "Choice",
     "Demonstration",
     "Emission",

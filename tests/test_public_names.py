@@ -34,7 +34,7 @@ PROMISED = {
         ToolSpec build_mind failed novelty_of open_embedder open_model passed undecided
     """,
     "sim": """
-        Activation Arrival BatchSociety Choice Demonstration Emission Enriched Enrichment Experiment Feed
+        Activation Arrival Choice Demonstration Emission Enriched Enrichment Experiment Feed
         FinishedRun FreeText Group Growth GrowthOnly HubVectors Hypothesis Intervention Item Levers Likert
         ManipulationCheck Neighbours News Number OutcomeQuery Panel Post Progress QueryError Rank Resident
         RunConfig RunReader Sample Scenario Settings Society SocietyView Square State Survey Task TaskSettings

@@ -1,10 +1,10 @@
-"""An experiment as tables for other tools: CSV or Stata, with a codebook that says what each column means."""
+"""An experiment as CSV tables for other tools, with a codebook that says what each column means."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, fields
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ...personas.csv_cells import write_csv_rows
 from ...personas.errors import SetupError
@@ -12,25 +12,19 @@ from ...personas.files import folder_beside
 from ..evaluation import Reader
 from .effects import Effect, Findings
 
-type TableFormat = Literal["csv", "stata"]
-
-#: Of each table its statement, and what it holds.
+#: The statement of each table.
 _TABLES = {
-    "outcomes": (
-        "SELECT outcome, arm, replicate, agent, group_name, value, weight FROM outcome_values ORDER BY ALL",
-        "A row for each value of an outcome: of a run, or of an agent of it",
-    ),
-    "runs": (
-        "SELECT arm, replicate, seed, model, is_language_model, agents, steps, calls, input_tokens, output_tokens, "
-        "cost, failures, event_hash FROM runs ORDER BY ALL",
-        "A row for each run",
-    ),
-    "model_checks": (
-        "SELECT model, name, what, reference, got, low, high, size, asked, answers, source, warning, skipped "
-        "FROM model_checks ORDER BY ordinal",
-        "A row for each check of a model, asked before the runs: a property of the model, not of people",
-    ),
-    "levels": ("SELECT arm, factor, level FROM levels ORDER BY ALL", "The level of each factor in each arm"),
+    "outcomes": "SELECT outcome, arm, replicate, agent, group_name, value, weight FROM outcome_values ORDER BY ALL",
+    "runs": """
+        SELECT arm, replicate, seed, model, is_language_model, agents, steps, calls, input_tokens, output_tokens, cost,
+               failures, event_hash
+        FROM runs ORDER BY ALL
+    """,
+    "model_checks": """
+        SELECT model, name, what, reference, got, low, high, size, asked, answers, source, warning, skipped
+        FROM model_checks ORDER BY ordinal
+    """,
+    "levels": "SELECT arm, factor, level FROM levels ORDER BY ALL",
 }
 _COMMENTS = """
 SELECT table_name, column_name, comment FROM duckdb_columns()
@@ -58,29 +52,21 @@ _EFFECT = {
     "people": "People who were compared for that; of weighted ones as many as tell as much",
     "is_for_these_people": "Whether it was tested over runs of the same people, and so concerns these people only",
 }
-#: Stata's own limits: names of 32 characters and labels of 80.
-_NAME, _LABEL = 32, 80
 
 
-def write_tables(reader: Reader, findings: Findings, folder: Path, form: TableFormat = "csv") -> list[Path]:
+def write_tables(reader: Reader, findings: Findings, folder: Path) -> list[Path]:
     """Write outcomes, runs, levels and effects as a file each, and `codebook.csv`; gives their paths.
 
-    Raises `SetupError` for a folder that is there, and for Stata without pandas.
+    Raises `SetupError` for a folder that is there.
     """
     if folder.exists():
         raise SetupError(f"{str(folder)!r} is there already; give a folder that is not.")
     described = _described(reader)
-    suffix = "csv" if form == "csv" else "dta"
     with folder_beside(folder.absolute()) as part:
         codebook: list[tuple[str, str, str]] = []
         for name, columns, rows in _tables(reader, findings):
-            path = part / f"{name}.{suffix}"
-            labels = {column: described.get((name, column), "") for column in columns}
-            codebook += [(f"{name}.{suffix}", column, label) for column, label in labels.items()]
-            if form == "csv":
-                _write_csv(path, columns, rows)
-            else:
-                _write_stata(path, columns, rows, labels, _about(name))
+            codebook += [(f"{name}.csv", column, described.get((name, column), "")) for column in columns]
+            _write_csv(part / f"{name}.csv", columns, rows)
         for name, said, sql in reader.query(_OF_OUTCOMES).rows:
             codebook.append(("outcome", name, f"{said or name} ({' '.join(sql.split())})"))
         _write_csv(part / "codebook.csv", ("file", "name", "meaning"), codebook)
@@ -91,16 +77,12 @@ def write_tables(reader: Reader, findings: Findings, folder: Path, form: TableFo
 
 
 def _tables(reader: Reader, findings: Findings) -> Iterator[tuple[str, Sequence[str], Sequence[Sequence[Any]]]]:
-    for name, (sql, _) in _TABLES.items():
+    for name, sql in _TABLES.items():
         if name == "model_checks" and not findings.model_checks:
             continue
         found = reader.query(sql)
         yield name, found.columns, found.rows
     yield "effects", [one.name for one in fields(Effect)], [astuple(one) for one in findings.effects]
-
-
-def _about(name: str) -> str:
-    return _TABLES[name][1] if name in _TABLES else "The effects: differences between arms, with their intervals"
 
 
 def _described(reader: Reader) -> dict[tuple[str, str], str]:
@@ -115,27 +97,3 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     with path.open("w", encoding="utf-8", newline="") as file:
         cells = (["" if value is None or value != value else value for value in row] for row in rows)
         write_csv_rows(chain([columns], cells), file, end="\r\n")
-
-
-def _write_stata(
-    path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]], labels: dict[str, str], about: str
-) -> None:
-    import pandas as pd  # loads slowly
-
-    frame = pd.DataFrame(rows, columns=list(columns))
-    for column in frame.columns:
-        if frame[column].dtype == object or str(frame[column].dtype) in ("str", "string"):
-            frame[column] = frame[column].map(lambda value: "" if value is None or value != value else str(value))
-        elif frame[column].dtype == bool:
-            frame[column] = frame[column].astype("int8")
-    frame.columns = [column[:_NAME] for column in frame.columns]
-    # strL holds texts of any length, as the statements of outcomes are.
-    texts = [column for column in frame.columns if frame[column].map(lambda value: isinstance(value, str)).any()]
-    frame.to_stata(
-        path,
-        write_index=False,
-        version=118,
-        data_label=about[:_LABEL],
-        variable_labels={column[:_NAME]: label[:_LABEL] for column, label in labels.items()},
-        convert_strl=[column for column in texts if frame[column].str.len().max() > 2_000],
-    )

@@ -23,15 +23,12 @@ def test_words_are_measured_without_a_model(ask: Ask, run_file: Path) -> None:
     assert found["embedded"] is None
 
 
-def test_vectors_are_fetched_once_and_used_from_then_on(
-    ask: Ask, run_file: Path, openai_server: OpenAIServer, folder: Path
-) -> None:
+def test_vectors_are_fetched_once_and_used_from_then_on(ask: Ask, run_file: Path, openai_server: OpenAIServer) -> None:
     given = ("diversity", run_file, "--embeddings", "openai:m@512", "--embeddings-url", openai_server.base_url)
-    said = ask(*given, "--picture", "d.svg")
+    said = ask(*given)
     assert said.code == 0, said
     assert "texts got a vector; the calls are in run.duckdb, as job 2." in said.complaint
     assert "Vendi score" in said.out
-    assert (folder / "d.svg").is_file()
     asked = openai_server.calls
     assert {body["dimensions"] for body in openai_server.bodies} == {512}
     assert "Vendi score" in ask(*given).out
@@ -74,8 +71,6 @@ def test_what_the_vectors_would_take_is_estimated_and_nobody_asked(
     [
         (("--kind", "poem"), "no outputs of the kind 'poem'"),
         (("--n", 0), "--n 0 is out of range"),
-        (("--picture", "d.png"), "a picture is written to .svg or .html"),
-        (("--picture", "d.svg"), "Without vectors"),
     ],
 )
 def test_what_cannot_be_done_is_said(ask: Ask, run_file: Path, given: tuple[object, ...], words: str) -> None:

@@ -1,17 +1,12 @@
 """A society as Mesa's users know models: it stops, it says what went wrong, and it is run in batches."""
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import mesa
 import pytest
 from ballots import Answering, Ballot
 
 from populace.personas.errors import HookError, SetupError
-from populace.scenarios.village import Village
-from populace.sim import batch_society
-from populace.sim.batch_society import BatchSociety
 from populace.sim.growth import Growth
 from populace.sim.resident import SocietyView
 from populace.sim.runfile.reader import open_run
@@ -112,66 +107,3 @@ def test_a_step_is_taken_in_an_open_society_alone(poll: Poll) -> None:
 def test_an_open_society_is_not_opened_again(poll: Poll) -> None:
     with poll() as society, pytest.raises(SetupError, match=r"open already; .* call run_model\(\)"):
         society.run()
-
-
-@pytest.fixture
-def spawning() -> Iterator[None]:
-    """`batch_run` changes how processes are started, for all that follows."""
-    method = multiprocessing.get_start_method(allow_none=True)
-    yield
-    multiprocessing.set_start_method(method, force=True)
-
-
-class Counted(Ballot):
-    """Measures something from its second step on."""
-
-    def measures(self, society: SocietyView) -> Mapping[str, float]:
-        """The step."""
-        return {"step": society.world.step} if society.world.step > 1 else {}
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("spawning")
-def test_mesa_runs_societies_in_batches(hub: Path, tmp_path: Path) -> None:
-    parameters = {"scenario": Village, "folder": tmp_path / "runs", "hub": hub, "steps": 3, "visited": [0.0, 1.0]}
-    rows = mesa.batch_run(BatchSociety, parameters, rng=[1, 2], data_collection_period=1, display_progress=False)
-    assert len(rows) == 2 * 2 * 3
-    assert len({row["run_file"] for row in rows}) == 4
-    assert {row["seed"] for row in rows} == {1, 2}
-    last = [row for row in rows if row["Step"] == 3]
-    assert all(row["emissions"] == 9 and 0 <= row["share_spoken_to"] <= 1 for row in last)
-    for row in last:
-        with open_run(Path(row["run_file"])) as run:
-            assert run.query("SELECT status, event_hash FROM runs").rows == [("finished", row["event_hash"])]
-
-
-def test_a_measure_that_comes_up_later_was_nothing_before(hub: Path, tmp_path: Path) -> None:
-    society = BatchSociety(Counted, folder=tmp_path, hub=hub, steps=3)
-    society.run_model()
-    assert society.datacollector.model_vars["step"] == [None, 2, 3]
-
-
-@pytest.mark.usefixtures("spawning")
-def test_a_batch_raises_what_went_wrong_and_lets_go_of_the_file(hub: Path, tmp_path: Path) -> None:
-    with pytest.raises(HookError, match="`measures` of Failing"):
-        mesa.batch_run(BatchSociety, {"scenario": Failing, "folder": tmp_path, "hub": hub}, display_progress=False)
-    with open_run(tmp_path / "ballot-1.duckdb") as run:
-        assert run.query("SELECT status FROM runs").rows == [("failed",)]
-
-
-def test_a_batch_takes_another_name_when_another_process_was_faster(
-    hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "ballot-1.duckdb").write_bytes(bytes(1 << 17))
-    names = iter(["ballot-1.duckdb", "ballot-2.duckdb"])
-    monkeypatch.setattr(batch_society, "_free_path", lambda folder, _: folder / next(names))
-    society = BatchSociety(Counted, folder=tmp_path, hub=hub, steps=1)
-    society.run_model()
-    assert society.reported["run_file"] == str(tmp_path / "ballot-2.duckdb")
-
-
-def test_a_batch_is_given_a_class_and_a_known_way_to_draw(hub: Path, tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="give it the class of"):
-        BatchSociety(Counted(), folder=tmp_path)  # type: ignore[arg-type]
-    with pytest.raises(SetupError, match="`draw` should be 'snowball'"):
-        BatchSociety(Counted, folder=tmp_path, hub=hub, draw="eggo")

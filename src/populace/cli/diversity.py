@@ -117,7 +117,6 @@ def show_result(result: "DataclassInstance", sections: "Iterable[Section]", *, a
 @click.option("--seed", type=int, default=0, show_default=True, help="They, and pairs of personas, are drawn by it.")
 @click.option("--kind", help="Only outputs of this kind.  [default: of all kinds]")
 @click.option("--pairs", type=click.IntRange(min=1), default=100, show_default=True, help="Pairs at each similarity.")
-@click.option("--picture", type=_PATH, help="Draw the similarity study too, as .svg or .html.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 @vector_options
 @shared_option
@@ -127,7 +126,6 @@ def diversity(
     seed: int,
     kind: str | None,
     pairs: int,
-    picture: Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -142,15 +140,11 @@ def diversity(
     Vectors are fetched by a job in RUN, stored there, and used from then on without --embeddings. `populace resume`
     continues a job that was stopped; no vector is paid for twice.
     """
-    from populace.analysis.diversity.picture import WHAT, write_diversity_picture
     from populace.analysis.diversity.report import describe_diversity, measure_diversity, notes_on
     from populace.analysis.diversity.sample import read_sample
-    from populace.analysis.page import check_run_picture
     from populace.sim.runfile.reader import open_made
 
     check_estimated(options)
-    if picture is not None:
-        check_run_picture(picture, what=WHAT, of=run_path.name)
     if options["embeddings"] is not None:
         with open_made(run_path) as run:
             texts = read_sample(run, n=n, seed=seed, kind=kind).embeddable
@@ -158,13 +152,9 @@ def diversity(
             return
     with open_made(run_path) as run:
         found = measure_diversity(run, n=n, seed=seed, kind=kind, embeddings=options["embeddings"], pairs=pairs)
-    if picture is not None:
-        write_diversity_picture(found, picture, of=run_path.name)
     show_result(found, describe_diversity(found), as_json=as_json)
     for note in notes_on(found):
         click.echo(note, err=as_json)
-    if picture is not None:
-        click.echo(f"Wrote {picture}", err=as_json)
 
 
 @click.command()

@@ -47,12 +47,7 @@ if TYPE_CHECKING:
     metavar="FOLDER",
     help="A finished experiment that gives --power the standard deviations.",
 )
-@click.option(
-    "--export", type=click.Path(path_type=Path), metavar="FOLDER", help="Write tables and a codebook for other tools."
-)
-@click.option(
-    "--format", "form", type=click.Choice(["csv", "stata"]), default="csv", show_default=True, help="Of them."
-)
+@click.option("--export", type=click.Path(path_type=Path), metavar="FOLDER", help="Write CSV tables and a codebook.")
 @benchmark_options
 @click.option("--no-cache", is_flag=True, help="Ask anew what another run has asked alike; else it is asked once.")
 @limit_options
@@ -67,7 +62,6 @@ def experiment(
     power: bool,
     pilot: Path | None,
     export: Path | None,
-    form: str,
     benchmark: Path | None,
     margin: float | None,
     no_cache: bool,
@@ -89,7 +83,7 @@ def experiment(
     check_benchmark(benchmark, margin)
     check_sample(options, is_estimated=is_estimated)
     if file.is_dir():
-        _show(file / "experiment.duckdb", export, form, benchmark, margin)
+        _show(file / "experiment.duckdb", export, benchmark, margin)
         return
     if pilot is not None and not power:
         raise SetupError("--pilot gives standard deviations to --power; leave it out, or add --power.")
@@ -111,7 +105,7 @@ def experiment(
         _check_models(declared, folder, parallel, options)
         return
     _run(declared, folder, parallel, options)
-    _show(folder / "experiment.duckdb", export, form, benchmark, margin)
+    _show(folder / "experiment.duckdb", export, benchmark, margin)
 
 
 def _run(declared: "Experiment", folder: Path, parallel: int, options: dict[str, Any]) -> None:
@@ -178,7 +172,7 @@ def _show_estimate(declared: "Experiment", options: dict[str, Any]) -> None:
         click.echo(sentence)
 
 
-def _show(path: Path, export: Path | None, form: str, benchmark: Path | None, margin: float | None) -> None:
+def _show(path: Path, export: Path | None, benchmark: Path | None, margin: float | None) -> None:
     from populace.analysis.experiment.benchmark import describe_distances, measure_distances, read_benchmark
     from populace.analysis.experiment.effects import read_findings
     from populace.analysis.experiment.tables import write_tables
@@ -194,7 +188,7 @@ def _show(path: Path, export: Path | None, form: str, benchmark: Path | None, ma
         if notice := authors_notice(merged):
             click.echo(f"\n{notice}")
         if export is not None:
-            written = write_tables(merged, found, export, "stata" if form == "stata" else "csv")
+            written = write_tables(merged, found, export)
             click.echo(f"\nWritten to {export}: {', '.join(one.name for one in written)}.")
     click.echo(f'\nAll runs in SQL: `populace sql {quote(str(path))} "FROM outcome_values"`.')
 

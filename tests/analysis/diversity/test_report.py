@@ -1,14 +1,10 @@
 """The diversity of a run: what is measured, what is said of it, and the picture."""
 
-import re
-from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
 import pytest
 from openai_vectors import vector_of
 
-from populace.analysis.diversity.picture import write_diversity_picture
 from populace.analysis.diversity.report import describe_diversity, measure_diversity, notes_on
 from populace.analysis.diversity.sample import read_sample
 from populace.analysis.table import Queryable, render_table
@@ -107,31 +103,6 @@ def test_the_temperature_of_the_run_is_said(make_run: Any) -> None:
     assert "The run sampled at temperature 0.7; the paper's" in " ".join(notes_on(measure_diversity(run)))
     run.query("UPDATE calls SET sampling = '{\"temperature\": 0}'")
     assert "at temperature 0, as in the paper." in " ".join(notes_on(measure_diversity(run)))
-
-
-def test_the_picture_has_a_box_for_each_level_and_is_written_over_its_own_kind_alone(
-    embedded: Queryable, tmp_path: Path
-) -> None:
-    found = measure_diversity(embedded)
-    assert found.embedded is not None
-    for ending in ("svg", "html"):
-        file = tmp_path / f"d.{ending}"
-        for _ in range(2):
-            write_diversity_picture(found, file, of="run.duckdb")
-        with pytest.raises(SetupError, match="is no picture of diversity of the same run"):
-            write_diversity_picture(found, file, of="other.duckdb")
-    svg = ET.parse(tmp_path / "d.svg")
-    drawn = len(svg.findall(".//{http://www.w3.org/2000/svg}rect"))
-    assert drawn == 8 + sum(level.box is not None for level in found.embedded.levels)
-    page = (tmp_path / "d.html").read_text()
-    assert "not a language model" in page
-    assert not re.search(r"(src|href)=", page)
-
-
-def test_a_picture_needs_vectors(lived: Queryable, tmp_path: Path) -> None:
-    found = measure_diversity(lived, n=10)
-    with pytest.raises(SetupError, match="Without vectors"):
-        write_diversity_picture(found, tmp_path / "d.svg", of="run.duckdb")
 
 
 @pytest.mark.parametrize("texts", [["one output alone"], ["河水在春天上涨", "河水在秋天上涨"], ["the same text"] * 3])
