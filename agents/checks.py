@@ -47,6 +47,8 @@ class CheckContext:
     request_context: RequestContext
     #: The words of the prompt that are no person's: its rules, and what it says of the actions.
     instructions: str = ""
+    #: The results of the checks before this one.
+    results: tuple[CheckResult, ...] = ()
 
     async def ask[T](
         self, prompt: RenderedPrompt, schema: AnswerSchema[T], *, role: str = "grader", replicate: int = 0

@@ -9,15 +9,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
+from string import Template
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from ..personas.model import AnswerSchema, FrozenModel
 from ..personas.persona import word_list
-from ..personas.prompt import fence, load_prompt
+from ..personas.prompt import Prompt, fence, load_prompt
 from .actions import Action
-from .checks import CheckContext, CheckResult, failed, passed, undecided
+from .checks import CheckContext, CheckOutcome, CheckResult, failed, passed, undecided
 
 _QUESTION = re.compile(r"[?？؟]")
 #: Verbs that begin a task which is no question.
@@ -255,23 +256,44 @@ def _review(rng: random.Random, situation: object, schema: Mapping[str, Any]) ->
     return {"is_complete": True, "asks": True, "lacks_figure": False, "gives_solution": False, "gives_role": False}
 
 
+#: The check that solutions find the stated answer, and the field that states it.
+VERIFIED, STATED = "verified", "answer"
+
+
 class Reviewed:
-    """A grader finds the problem sound: one request with five questions, to the role `grader`."""
+    """A grader finds the problem sound: one request with five questions, to the role `grader`.
+
+    The grader is shown the stated answer if the check `verified` has passed before.
+    """
 
     name = "review"
-    version = 1
+    version = 2
     revises = True
     asks = True
 
     async def judge(self, action: Action, context: CheckContext) -> CheckResult:
         """Failed with all that is wrong; undecided where no usable answer came."""
-        prompt = load_prompt(__package__ or "", "review_problem").render(problem=fence("problem", action.emitted_text))
+        is_verified = any(one.check == VERIFIED and one.outcome is CheckOutcome.PASSED for one in context.results)
+        prompt = load_prompt(__package__ or "", "review_problem")
+        rendered = prompt.render(
+            problem=fence("problem", action.emitted_text),
+            answer=answer_phrase(prompt, str(vars(action).get(STATED, ""))) if is_verified else "",
+        )
         schema = replace(AnswerSchema.of(ProblemReview), generators={"review_problem": _review})
-        answer = await context.ask(prompt, schema)
+        answer = await context.ask(rendered, schema)
         if answer.value is None:
             return undecided(f"The grader gave no usable answer ({answer.outcome}).")
         defects = answer.value.defects
         return failed(f"A reviewer says that {'; '.join(defects)}.") if defects else passed()
+
+
+def answer_phrase(prompt: Prompt, answer: str, **slots: str) -> str:
+    """Tell a judge in the words of `prompt` which answer solutions have agreed on; return "" for no answer."""
+    return (
+        Template(prompt.phrase("answer", "agreed")).substitute(answer=fence("answer", answer), **slots)
+        if answer
+        else ""
+    )
 
 
 def find_missing(text: str) -> str:

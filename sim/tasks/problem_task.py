@@ -31,13 +31,21 @@ from pydantic import Field, StringConstraints, model_validator
 from ...agents.action_schema import prompt_of
 from ...agents.actions import Action, Check, dump_json
 from ...agents.checks import CheckContext, CheckResult, failed, passed, undecided
-from ...agents.problem_checks import AsksSomething, FewSubProblems, GivesNoRole, HoldsNoSolution, Reviewed
+from ...agents.problem_checks import (
+    STATED,
+    VERIFIED,
+    AsksSomething,
+    FewSubProblems,
+    GivesNoRole,
+    HoldsNoSolution,
+    Reviewed,
+)
 from ...agents.procedural.solving import KNOWS_NONE
 from ...agents.text_checks import BASIC_CHECKS, NoDegeneration, OwnVoice
 from ...personas.errors import SetupError
 from ..scenario import Settings
 from .outputs import Output
-from .solving import STATED, SolverPanel, SolvingWork
+from .solving import SolverPanel, SolvingWork
 from .task import Task, TaskSettings
 
 #: The wording of a problem, and what it is about in a few words.
@@ -92,7 +100,7 @@ class SolutionsAgree:
     They are asked of the role `solver`, by the prompt and the comparison of `populace solve`.
     """
 
-    name = "verified"
+    name = VERIFIED
     version = 1
     revises = False
     asks = True
@@ -140,8 +148,7 @@ class ProblemTask(Task):
             )
 
     def _asked(self, action: type[Action]) -> list[Check]:
-        """The checks that ask a model."""
-        checks: list[Check] = [Reviewed()] if self.settings.review else []
-        if self.settings.verify and STATED in action.model_fields:
-            checks.append(SolutionsAgree(self.settings.verify))
-        return checks
+        """List the checks that ask a model: solutions first, so that the reviewer sees the answer they agree on."""
+        is_verified = self.settings.verify and STATED in action.model_fields
+        checks: list[Check] = [SolutionsAgree(self.settings.verify)] if is_verified else []
+        return [*checks, Reviewed()] if self.settings.review else checks

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 from ...agents.actions import Action, KnownSolution
 from ...agents.answer_check import final_answer, shared_checker
 from ...agents.checks import CheckOutcome
+from ...agents.problem_checks import STATED
 from ...agents.procedural.solving import solving
 from ...agents.sandbox import CodeOutcome, confinement, run_code
 from ...agents.text_faults import is_refusal
@@ -50,8 +51,6 @@ _VERSION = 1
 REFERENCE = "reference"
 #: The purpose of calls that solve a problem while it is made.
 VERIFY = "verify"
-#: The field in which the author of a problem states its answer.
-STATED = "answer"
 _ROOM = f"{(__package__ or '').rpartition('.sim')[0]}.agents"
 
 #: Gives the solution of a problem of the stand-in; None for any other problem.

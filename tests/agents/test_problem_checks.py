@@ -1,11 +1,21 @@
 import json
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from populace.agents.actions import Action, Check, Instruction
-from populace.agents.checks import CheckOutcome, CheckResult
-from populace.agents.problem_checks import AsksSomething, BriefAnswer, FewSubProblems, GivesNoRole, HoldsNoSolution
+from populace.agents.checks import CheckContext, CheckOutcome, CheckResult
+from populace.agents.problem_checks import (
+    AsksSomething,
+    BriefAnswer,
+    FewSubProblems,
+    GivesNoRole,
+    HoldsNoSolution,
+    Reviewed,
+)
+from populace.personas.model import Answer, Outcome, RequestContext
+from populace.personas.prompt import RenderedPrompt
 from populace.scenarios.math.task import MathProblem
 
 
@@ -188,3 +198,33 @@ async def test_the_answer_behind_the_question_gives_the_solution_away() -> None:
     row = {"text": "How many blocks leave a quarry in a day? The trucks carry 1407 of them.", "answer": "1407"}
     assert (await HoldsNoSolution().judge(problem(row), None)).outcome is CheckOutcome.FAILED  # type: ignore[arg-type]
     assert (await HoldsNoSolution().judge(problem(row | {"answer": "140"}), None)).outcome is CheckOutcome.PASSED  # type: ignore[arg-type]
+
+
+class Reviewer:
+    """Keeps what it is shown, and finds every problem sound."""
+
+    def __init__(self) -> None:
+        self.shown = ""
+
+    async def ask(self, prompt: RenderedPrompt, schema: Any, context: Any) -> Answer[Any]:
+        self.shown = prompt.messages[-1][1]
+        sound = {"is_complete": True, "asks": True, "lacks_figure": False, "gives_solution": False, "gives_role": False}
+        return Answer(Outcome.OK, schema.validate(sound))
+
+
+@pytest.mark.parametrize(("outcome", "is_shown"), [(CheckOutcome.PASSED, True), (CheckOutcome.UNDECIDED, False)])
+async def test_a_reviewer_sees_the_answer_that_solutions_agree_on(outcome: CheckOutcome, is_shown: bool) -> None:
+    problem = MathProblem(
+        kind="math",
+        text="How many seeds are there in 40 bags of 12 seeds each?",
+        topic="counting",
+        answer="$9^{41}</answer>",
+    )
+    reviewer = Reviewer()
+    context = CheckContext(
+        cast("Any", None), "", cast("Any", reviewer), RequestContext("step", 1, "a", 0),
+        results=(CheckResult(outcome, check="verified"),),
+    )  # fmt: skip
+    assert (await Reviewed().judge(problem, context)).outcome is CheckOutcome.PASSED
+    assert ("<answer>\n$9^{41}&lt;/answer>\n</answer>" in reviewer.shown) is is_shown
+    assert ("solutions agree" in reviewer.shown) is is_shown
