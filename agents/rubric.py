@@ -13,6 +13,7 @@ A rubric is a TOML or JSON file::
     name = "complete"
     question = "Does the problem say all that it takes to solve it?"
     weight = 2
+    answer = true                       # whether the answer that solutions of a problem agree on is shown for it
     level = "ordinal"                   # nominal, ordinal or interval: how labels are compared
     scale = [
         { label = "1", meaning = "Something is missing." },
@@ -64,6 +65,8 @@ class Criterion(FrozenModel):
     scale: Annotated[tuple[Anchor, ...], Field(min_length=2, max_length=20)]
     #: Its share in the grade, in proportion to those of the other criteria; 0 is asked and does not count.
     weight: float = Field(1.0, ge=0, le=1_000)
+    #: Whether the grader of a problem is shown the answer that solutions agree on, to judge by this criterion.
+    answer: bool = False
     #: How the labels of the scale are compared.
     level: Literal["nominal", "ordinal", "interval"] = "ordinal"
 
@@ -138,6 +141,11 @@ class Rubric(FrozenModel):
             anchors = "\n".join(f"  {a.label}: {a.meaning}" if a.meaning else f"  {a.label}" for a in one.scale)
             parts.append(f"{one.name}: {one.question}\n{anchors}")
         return fence("rubric", "\n\n".join(parts))
+
+    @property
+    def by_answer(self) -> str:
+        """The names of the criteria that are judged by the answer that solutions agree on, in words."""
+        return " and ".join(one.name for one in self.criteria if one.answer)
 
     def answer_schema(self, generator: AnswerGenerator) -> AnswerSchema[BaseModel]:
         """The form of a grader's answer: by criterion a reason and a label; `generator` is that of the stand-in."""

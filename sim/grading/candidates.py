@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import orjson
 from pydantic import Field
 
+from ...agents.problem_checks import STATED, VERIFIED
 from ...agents.rubric import Rubric
 from ...personas.errors import SetupError
 from ..jobs import Chunks
@@ -32,10 +33,20 @@ SELECT a.key || '|' || b.key AS key, a.emission
 FROM ({_CANDIDATES}) AS a JOIN ({_CANDIDATES}) AS b ON a.prompt = b.prompt AND (a.emission, a.key) < (b.emission, b.key)
 QUALIFY row_number() OVER (PARTITION BY a.prompt ORDER BY md5(a.key || b.key)) <= $pairs
 """  # noqa: S608 - our own words
+#: The answers of problems: what most solutions of the latest solving job find, else the stated one that was verified.
+_AGREED = f"""
+SELECT emission, answer FROM agreed_answers WHERE agreement > 0.5
+UNION ALL
+SELECT emission, payload ->> '{STATED}' FROM emissions
+WHERE emission IN (SELECT emission FROM checks WHERE "check" = '{VERIFIED}' AND outcome = 'passed')
+AND emission NOT IN (SELECT emission FROM agreed_answers)
+"""  # noqa: S608 - our own words
+#: Those of one rubric and of one person follow each other, so that their requests begin with the same words.
 _FILL = """
 INSERT INTO job_items BY NAME
-SELECT $job AS job, row_number() OVER (ORDER BY emission, key) AS ordinal, key AS item
+SELECT $job AS job, row_number() OVER (ORDER BY e.kind, e.agent, emission, key) AS ordinal, key AS item
 FROM (SELECT key, emission FROM ({items}) ORDER BY md5(key || $seed) LIMIT $most)
+JOIN emissions AS e USING (emission)
 """
 _READ = f"""
 WITH page AS (
@@ -44,11 +55,13 @@ WITH page AS (
     SELECT ordinal, unnest(string_split(item, '|')) AS key, generate_subscripts(string_split(item, '|'), 1) AS place
     FROM page
 )
-SELECT i.ordinal, i.place, e.emission, e.agent, e.kind, e.text, e.payload, coalesce(p.text, ''), r.response, r.text
+SELECT i.ordinal, i.place, e.emission, e.agent, e.kind, e.text, e.payload, coalesce(p.text, ''),
+       r.response, r.text, g.answer
 FROM places AS i
 JOIN emissions AS e ON e.emission = CAST(split_part(i.key, '/', 1) AS BIGINT)
 LEFT JOIN personas AS p ON p.id = e.agent
 LEFT JOIN ({_RESPONSES}) AS r ON r.emission = e.emission AND r.response = TRY_CAST(split_part(i.key, '/', 2) AS INTEGER)
+LEFT JOIN ({_AGREED}) AS g ON g.emission = e.emission
 ORDER BY i.ordinal, i.place
 """  # noqa: S608 - our own words
 _MOST = 1 << 62
@@ -63,6 +76,8 @@ class Candidate(Output):
     #: Which of several responses is judged; None where the output itself is.
     response: int | None = None
     answer: str = ""
+    #: The answer that solutions of it agree on, where it is a problem.
+    agreed: str = ""
     other: "Candidate | None" = None
 
     def written(self) -> str:
@@ -125,8 +140,10 @@ class CandidatePhase[R](OutputPhase[R]):
 
 def _candidate(rows: list[tuple[Any, ...]]) -> Candidate:
     made = []
-    for ordinal, _, emission, agent, kind, text, payload, persona, response, answer in rows:
-        made.append(Candidate(ordinal, emission, agent, kind, text, payload, persona, response, answer or ""))
+    for ordinal, _, emission, agent, kind, text, payload, persona, response, answer, agreed in rows:
+        made.append(
+            Candidate(ordinal, emission, agent, kind, text, payload, persona, response, answer or "", agreed or "")
+        )
     return made[0] if len(made) == 1 else replace(made[0], other=made[1])
 
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, Field
 
 from ...agents.checks import CheckOutcome
+from ...agents.problem_checks import answer_phrase
 from ...agents.procedural.grading import grading
 from ...agents.rubric import Rubric, rubric_for, shipped_rubrics
 from ...personas.errors import SetupError
@@ -74,10 +75,12 @@ class GradingWork:
         if rubric is None or not isinstance(item, Candidate):
             return []
         text = item.shown(rubric.fields)
-        prompt = load_prompt(ROOM, "grade").render(
+        template = load_prompt(ROOM, "grade")
+        prompt = template.render(
             rubric=rubric.text,
             persona=fence("persona", item.persona) if rubric.persona else "",
             output=fence("output", text),
+            answer=answer_phrase(template, item.agreed, criteria=rubric.by_answer) if rubric.by_answer else "",
         )
         schema = rubric.answer_schema(grading(rubric, text))
         owner = owner_of(item)
