@@ -8,6 +8,7 @@ A rubric is a TOML or JSON file::
     kinds = ["math", "logic"]           # kinds of outputs that it is for; none for all others
     fields = ["text"]                   # fields that the grader is shown; none for all
     persona = false                     # whether the grader is shown who made it
+    lineup = false                      # whether the grader is to find who made it among four personas
 
     [[criteria]]
     name = "complete"
@@ -110,6 +111,13 @@ def _number(label: str) -> float:
         return math.nan
 
 
+class PersonChoice(FrozenModel):
+    """Which person of a line-up is behind a text."""
+
+    reason: Annotated[str, Field(max_length=2_000, description="What in the text decides, in one or two sentences")]
+    person: Annotated[Literal[1, 2, 3, 4], Field(description="The number of the person")]
+
+
 class Rubric(FrozenModel):
     """The criteria for outputs of some kinds."""
 
@@ -122,6 +130,9 @@ class Rubric(FrozenModel):
     fields: tuple[str, ...] = ()
     #: Whether the grader is shown the description of the person who made the output.
     persona: bool = False
+    #: Whether the grader chooses the author among four personas, which gives the last label if it is right, else the
+    #: first.
+    lineup: bool = False
     criteria: Annotated[tuple[Criterion, ...], Field(min_length=1, max_length=20)]
 
     @model_validator(mode="after")
@@ -129,6 +140,11 @@ class Rubric(FrozenModel):
         names = [one.name for one in self.criteria]
         if len(set(names)) < len(names):
             raise ValueError(f"have criteria of different names, not {', '.join(names)}")
+        if self.lineup and (self.persona or len(self.criteria) > 1 or len(self.criteria[0].scale) > 2):
+            raise ValueError(
+                "have one criterion with two labels, for a wrong and a right choice, and no `persona`, because it has "
+                "`lineup`"
+            )
         if not any(one.weight for one in self.criteria):
             raise ValueError("give one criterion a weight above 0 at least")
         return self
@@ -147,9 +163,21 @@ class Rubric(FrozenModel):
         """The names of the criteria that are judged by the answer that solutions agree on, in words."""
         return " and ".join(one.name for one in self.criteria if one.answer)
 
-    def answer_schema(self, generator: AnswerGenerator) -> AnswerSchema[BaseModel]:
-        """The form of a grader's answer: by criterion a reason and a label; `generator` is that of the stand-in."""
+    def answer_schema(self, generator: AnswerGenerator, author: int = 0) -> AnswerSchema[BaseModel]:
+        """Return the form of a grader's answer: by criterion a reason and a label.
+
+        `generator` is that of the stand-in, and `author` the right choice in a line-up, from 1.
+        """
         made, schema = _answer_model(self.criteria)
+        if self.lineup:
+            asked = self.criteria[0]
+
+            def read(answer: object) -> BaseModel:
+                choice = PersonChoice.model_validate(answer)
+                label = asked.labels[choice.person == author]
+                return made.model_validate({asked.name: {"reason": choice.reason, "label": label}})
+
+            return AnswerSchema("identify", AnswerSchema.of(PersonChoice).json_schema, read, {"identify": generator})
         return AnswerSchema("grade", schema, made.model_validate, {"grade": generator})
 
     def grade(self, scores: Mapping[str, float]) -> float | None:

@@ -9,7 +9,7 @@ else: graders of known agreement.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -20,6 +20,8 @@ from .situation import Situation
 
 #: The difference below which neither of two texts is better.
 _TIE = 0.02
+#: Letters from which a word says what a text is about.
+_LONG = 6
 
 
 def text_quality(text: str) -> float:
@@ -52,6 +54,24 @@ def grading(rubric: Rubric, text: str) -> AnswerGenerator:
         return found
 
     return generate
+
+
+def identifying(personas: Sequence[str], text: str) -> AnswerGenerator:
+    """Return the generator of a choice in a line-up: the persona that shares most long words with the text."""
+
+    def generate(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        shared = [len(_long_words(one) & _long_words(text)) for one in personas]
+        person = rng.choice([number for number, count in enumerate(shared, start=1) if count == max(shared)])
+        if rng.random() >= situation.accuracy:
+            person = rng.choice([number for number in range(1, len(personas) + 1) if number != person])
+        reason = f"The built-in generator, not a language model, counted {shared[person - 1]} words that both share."
+        return {"reason": reason, "person": person}
+
+    return generate
+
+
+def _long_words(text: str) -> frozenset[str]:
+    return frozenset(word for word in word_list(text) if len(word) >= _LONG)
 
 
 def comparing(first: str, second: str) -> AnswerGenerator:

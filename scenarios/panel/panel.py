@@ -26,12 +26,13 @@ from populace.personas.query import Result
 from populace.personas.rules.degenerate import find_cut, find_loop, find_noun_list, has_content
 from populace.personas.rules.languages import detect_languages, is_in_language, known_languages
 from populace.sim import open_run
+from populace.sim.grading.lineup import SIZE, draw_lineup
 
 PEOPLE = Path(__file__).with_name("people.jsonl")
 #: The most calls of a panel, and the calls of one person in it: a text, a request and three lines, some of them twice.
 MOST_CALLS, _CALLS_EACH, _STEPS = 200, 8, 3
-#: Personas of which the writer's own is to be found, and lines of which the answered one is.
-_PERSONAS, _LINES = 4, 2
+#: Lines of which the answered one is to be found.
+_LINES = 2
 _OPENER = 3
 #: A player speaks to everybody in each step, and everybody answers.
 _VILLAGE = {"visited": 1.0, "reply": 1.0, "flood_at": 0}
@@ -199,24 +200,22 @@ def _measure_meaning(spoken: Sequence[PanelText], rng: random.Random) -> Iterato
         [*(text for one in spoken for text in (one.text, one.persona or "")), *_read_people(), *lines]
     )
 
-    def is_nearest(text: str, own: str, others: Sequence[str], count: int) -> bool:
-        """True if `own` is the nearest of itself and random others; ties are drawn."""
-        drawn = [own, *rng.sample(others, count)]
+    def is_nearest(text: str, own: str, drawn: Sequence[str]) -> bool:
+        """True if `own` is the nearest of what is drawn; ties are drawn."""
         return max(drawn, key=lambda other: (float(embedded[text] @ embedded[other]), rng.random())) == own
 
     requests = np.array([embedded[one.text] for one in spoken if one.kind == "instruction"])
     entropy = math.log(vendi_score(requests) or 1) / math.log(len(requests)) if len(requests) > 1 else None
     yield (f"topic entropy, by {by}", _percent(entropy), None, None, "%", len(requests), None)
     found = [
-        is_nearest(one.text, one.persona, others, _PERSONAS - 1)
+        is_nearest(one.text, one.persona, lineup)
         for one in spoken
         if one.persona
-        and len(others := [t for t, tag in _read_people().items() if tag == one.language and t != one.persona])
-        >= _PERSONAS - 1
+        and (lineup := draw_lineup(one.persona, [t for t, tag in _read_people().items() if tag == one.language], rng))
     ]
-    yield _share(f"identifiability, by {by}", found, 100 / _PERSONAS)
+    yield _share(f"identifiability, by {by}", found, 100 / SIZE)
     coherent = [
-        is_nearest(one.text, one.heard, others, _LINES - 1)
+        is_nearest(one.text, one.heard, [one.heard, *rng.sample(others, _LINES - 1)])
         for one in spoken
         if one.heard and len(others := [line for line in lines if line != one.heard]) >= _LINES - 1
     ]

@@ -56,7 +56,7 @@ WITH page AS (
     FROM page
 )
 SELECT i.ordinal, i.place, e.emission, e.agent, e.kind, e.text, e.payload, coalesce(p.text, ''),
-       r.response, r.text, g.answer
+       r.response, r.text, g.answer, coalesce(p.language, '')
 FROM places AS i
 JOIN emissions AS e ON e.emission = CAST(split_part(i.key, '/', 1) AS BIGINT)
 LEFT JOIN personas AS p ON p.id = e.agent
@@ -78,6 +78,8 @@ class Candidate(Output):
     answer: str = ""
     #: The answer that solutions of it agree on, where it is a problem.
     agreed: str = ""
+    #: Language of the person's description.
+    language: str = ""
     other: "Candidate | None" = None
 
     def written(self) -> str:
@@ -140,10 +142,9 @@ class CandidatePhase[R](OutputPhase[R]):
 
 def _candidate(rows: list[tuple[Any, ...]]) -> Candidate:
     made = []
-    for ordinal, _, emission, agent, kind, text, payload, persona, response, answer, agreed in rows:
-        made.append(
-            Candidate(ordinal, emission, agent, kind, text, payload, persona, response, answer or "", agreed or "")
-        )
+    for ordinal, _, emission, agent, kind, text, payload, persona, response, answer, agreed, language in rows:
+        own = (ordinal, emission, agent, kind, text, payload, persona, response)
+        made.append(Candidate(*own, answer or "", agreed or "", language))
     return made[0] if len(made) == 1 else replace(made[0], other=made[1])
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from ...agents.procedural.grading import comparing
 from ...agents.responses import schema_of
 from ...agents.rubric import rubric_for
+from ...personas.errors import SetupError
 from ...personas.model import PersonaModel, RequestContext
 from ...personas.prompt import Prompt, fence, load_prompt
 from ..runfile.output_rows import VoteRow
@@ -156,6 +157,8 @@ class ComparingJob(PairJob[ComparingSpec]):
     def count(self, run: RunReader) -> int:
         """Pairs. Raises `SetupError` for a kind that no rubric is for."""
         check_rubrics(self.spec, run)
+        if lineup := next((one.name for one in self.spec.rubrics if one.lineup), ""):
+            raise SetupError(f"The rubric {lineup!r} finds authors, not the better of two; leave --pairwise out.")
         return super().count(run)
 
     def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:

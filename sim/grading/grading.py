@@ -8,31 +8,42 @@ read, is a vote without a label.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
 
 from ...agents.checks import CheckOutcome
 from ...agents.problem_checks import answer_phrase
-from ...agents.procedural.grading import grading
+from ...agents.procedural.grading import grading, identifying
 from ...agents.rubric import Rubric, rubric_for, shipped_rubrics
 from ...personas.errors import SetupError
 from ...personas.model import Answer, Outcome, PersonaModel, RequestContext
 from ...personas.prompt import fence, load_prompt
 from ..config import RoleModel
+from ..jobs import Chunks
 from ..runfile.output_rows import VoteRow
 from ..runfile.reader import RunReader
 from ..runfile.rows import CheckRow, Row
-from ..seeds import derive_seed
+from ..seeds import derive_seed, rng_for
 from ..tasks.output_jobs import OutputJobReport
 from ..tasks.outputs import LOST_OUTCOMES, Output, OutputContext, OutputPhase, OutputSpec, answered, role_of
 from .candidates import Candidate, CandidateJob, CandidatePhase, CandidateSpec
+from .lineup import SIZE, draw_lineup
 
 #: The kind of these jobs, their one phase, and the check that they make.
 KIND = "grading"
 GRADE = "grade"
+#: The check that a line-up makes in place of it.
+IDENTIFIED = "identified"
 _VERSION = 1
+#: People of each language whom line-ups are drawn from, at most.
+_PEOPLE = """
+SELECT language, text FROM personas
+QUALIFY row_number() OVER (PARTITION BY language ORDER BY md5(id || $seed)) <= 500
+ORDER BY language, md5(id || $seed)
+"""
+_MOST_PEOPLE = "SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM personas GROUP BY language)"
 ROOM = f"{(__package__ or '').rpartition('.sim')[0]}.agents"
 
 
@@ -52,7 +63,7 @@ class Vote:
     grader: str
     replicate: int
     answered: Answer[Any]
-    #: Place in which the candidate was shown, of a comparison.
+    #: Place in which the candidate was shown, of a comparison; or its author, of a line-up.
     position: int | None = None
 
     @property
@@ -68,33 +79,46 @@ class GradingWork:
     spec: GradingSpec
     job: int
     seed: int
+    #: Descriptions of people by language, from which line-ups are drawn.
+    people: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     async def __call__(self, item: Output, model: PersonaModel) -> list[Vote]:
-        """The votes, in the order of graders and replicates."""
+        """The votes, in the order of graders and replicates; none where there is no line-up to choose from."""
         rubric = rubric_for(self.spec.rubrics, item.kind)
         if rubric is None or not isinstance(item, Candidate):
             return []
+        lineup = self.lineup(item) if rubric.lineup else ()
+        if rubric.lineup and not lineup:
+            return []
         text = item.shown(rubric.fields)
-        template = load_prompt(ROOM, "grade")
+        author = lineup.index(item.persona) + 1 if lineup else None
+        template = load_prompt(ROOM, "identify" if lineup else "grade")
         prompt = template.render(
             rubric=rubric.text,
+            question=rubric.criteria[0].question,
+            personas="\n\n".join(fence("persona", one, number=str(n)) for n, one in enumerate(lineup, start=1)),
             persona=fence("persona", item.persona) if rubric.persona else "",
             output=fence("output", text),
             answer=answer_phrase(template, item.agreed, criteria=rubric.by_answer) if rubric.by_answer else "",
         )
-        schema = rubric.answer_schema(grading(rubric, text))
+        schema = rubric.answer_schema(identifying(lineup, text) if lineup else grading(rubric, text), author or 0)
         owner = owner_of(item)
         context = RequestContext(KIND, 1, owner, derive_seed(self.seed, KIND, owner) >> 32, job=self.job)
 
         async def vote(place: int, grader: str, replicate: int) -> Vote:
             asked = context.varied(role=role_of("grader", place), replicate=replicate)
-            return Vote(grader, replicate, await model.ask(prompt, schema, asked))
+            return Vote(grader, replicate, await model.ask(prompt, schema, asked), author)
 
         return await answered(
             vote(place, grader, replicate)
             for place, grader in enumerate(self.spec.graders)
             for replicate in range(self.spec.votes)
         )
+
+    def lineup(self, item: Candidate) -> tuple[str, ...]:
+        """Draw a line-up of the persona behind a candidate and three others whose descriptions are in its language."""
+        rng = rng_for(self.seed, KIND, "lineup", item.emission)
+        return draw_lineup(item.persona, self.people.get(item.language, ()), rng) if item.persona else ()
 
 
 def owner_of(item: Output) -> str:
@@ -138,11 +162,20 @@ class GradingPhase(VotingPhase):
         self._spec = spec
         self.work = GradingWork(spec, context.job, context.seed)
 
+    def begin(self, chunks: Chunks) -> None:
+        """Read the people for line-ups, and go on behind the last complete chunk."""
+        super().begin(chunks)
+        if any(one.lineup for one in self._spec.rubrics):
+            people: dict[str, list[str]] = {}
+            for language, text in self._context.engine.log.query(_PEOPLE, {"seed": str(self._context.seed)}):
+                people.setdefault(language, []).append(text)
+            self.work = GradingWork(self._spec, self._context.job, self._context.seed, people)
+
     def counts_of(self, output: Output, result: list[Vote]) -> Mapping[str, int]:
         """Votes by outcome, and outputs by the result of the check."""
         counts = Counter(f"votes {one.answered.outcome}" for one in result)
         outcome, _, _ = self._verdict(output, result)
-        counts[f"{GRADE} {outcome}"] += 1
+        counts[f"{_check_of(self._rubric(output))} {outcome}"] += 1
         return counts
 
     def rows_of(self, output: Output, result: list[Vote]) -> Sequence[Row]:
@@ -156,11 +189,13 @@ class GradingPhase(VotingPhase):
                 score = None if label is None else criterion.score(label)
                 rows.append(VoteRow(
                     self._context.job, output.emission, response, None, None, criterion.name, one.grader,
-                    one.replicate, label, score, None, one.answered.outcome, reason,
+                    one.replicate, label, score, one.position, one.answered.outcome, reason,
                 ))  # fmt: skip
         if response is None:
             outcome, reason, grade = self._verdict(output, result)
-            rows.append(CheckRow(output.emission, GRADE, outcome, reason, grade, _VERSION, self._context.job))
+            rows.append(
+                CheckRow(output.emission, _check_of(rubric), outcome, reason, grade, _VERSION, self._context.job)
+            )
         return rows
 
     def _rubric(self, output: Output) -> Rubric:
@@ -170,7 +205,15 @@ class GradingPhase(VotingPhase):
         return rubric
 
     def _verdict(self, output: Output, result: list[Vote]) -> tuple[CheckOutcome, str, float | None]:
-        return grade_of(self._rubric(output), [one.answered for one in result], self._spec.threshold)
+        rubric = self._rubric(output)
+        outcome, reason, grade = grade_of(rubric, [one.answered for one in result], self._spec.threshold)
+        # A line-up is a measure of the whole, in which three of four are wrong by chance: it rejects nothing.
+        is_kept = rubric.lineup and outcome is CheckOutcome.FAILED
+        return CheckOutcome.WARNED if is_kept else outcome, reason, grade
+
+
+def _check_of(rubric: Rubric) -> str:
+    return IDENTIFIED if rubric.lineup else GRADE
 
 
 def labels_of(rubric: Rubric, value: BaseModel | None) -> dict[str, tuple[str, str]]:
@@ -183,6 +226,8 @@ def labels_of(rubric: Rubric, value: BaseModel | None) -> dict[str, tuple[str, s
 
 def grade_of(rubric: Rubric, votes: Sequence[Answer[Any]], threshold: float) -> tuple[CheckOutcome, str, float | None]:
     """Outcome, reason and score of the check `grade`: the weighted mean of the mean scores by criterion."""
+    if rubric.lineup and not votes:
+        return CheckOutcome.UNDECIDED, "There are not four different people of its language for a line-up.", None
     labels = [found for one in votes if (found := labels_of(rubric, one.value))]
     if not labels:
         return CheckOutcome.UNDECIDED, f"No grader gave a label: {votes[-1].reason if votes else ''}".strip(), None
@@ -204,11 +249,11 @@ class GradingJob(CandidateJob[GradingSpec]):
     kind = KIND
     spec_type: ClassVar[type[OutputSpec]] = GradingSpec
     phase_names = (KIND,)
-    own_checks = (GRADE,)
+    own_checks = (GRADE, IDENTIFIED)
     answer_tokens = 2_048
 
     def count(self, run: RunReader) -> int:
-        """Candidates. Raises `SetupError` for a kind that no rubric is for."""
+        """Count the candidates. Raises what `check_rubrics` raises."""
         check_rubrics(self.spec, run)
         return super().count(run)
 
@@ -221,7 +266,14 @@ _KINDS = "SELECT DISTINCT kind FROM emissions ORDER BY kind"
 
 
 def check_rubrics(spec: CandidateSpec, run: RunReader) -> None:
-    """Raise `SetupError` for a kind of outputs that is to be judged and that no rubric is for."""
+    """Raise `SetupError` for a kind of outputs that no rubric is for, and for line-ups that cannot be."""
+    if any(one.lineup for one in spec.rubrics):
+        ((people,),) = run.query(_MOST_PEOPLE).rows
+        if people < SIZE:
+            raise SetupError(
+                f"A line-up takes {SIZE} personas of one language, and {str(run.path)!r} holds {people}; make the run "
+                f"with more agents."
+            )
     for (kind,) in run.query(_KINDS).rows:
         if (not spec.kinds or kind in spec.kinds) and rubric_for(spec.rubrics, kind) is None:
             named = sorted({one for rubric in spec.rubrics for one in rubric.kinds})
@@ -252,9 +304,10 @@ def grading_rows(done: OutputJobReport) -> list[tuple[str, str]]:
     total = sum(results.values())
     share = results[CheckOutcome.PASSED] / total if total else 0.0
     undecided = f", {results[CheckOutcome.UNDECIDED]:,} undecided" if results[CheckOutcome.UNDECIDED] else ""
+    passed = ("good enough", f"{results[CheckOutcome.PASSED]:,} of {total:,} ({share:.1%}){undecided}")
     return [
         ("graded", f"{done.outputs:,}"),
-        ("good enough", f"{results[CheckOutcome.PASSED]:,} of {total:,} ({share:.1%}){undecided}"),
+        *([passed] if total else []),  # a line-up gives no grade
         ("votes", ended_rows(counts, "votes ")),
         ("job", str(done.job)),
     ]

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from populace.agents.procedural.grading import comparing, grading, rule_label, text_quality
+from populace.agents.procedural.grading import comparing, grading, identifying, rule_label, text_quality
 from populace.agents.procedural.situation import Situation
 from populace.agents.rubric import Criterion, Rubric, read_rubric, rubric_for, shipped_rubrics
 from populace.personas.errors import SetupError
@@ -116,6 +116,20 @@ def test_an_answer_has_a_label_of_the_scale_for_each_criterion() -> None:
         schema.validate({**good, "json": {"reason": "So.", "label": "4"}})
 
 
+def test_a_choice_in_a_line_up_becomes_the_label_of_a_right_or_a_wrong_one() -> None:
+    rubric = read_rubric("identifiable")
+    for author in (1, 4):
+        schema = rubric.answer_schema(identifying(("", "", "", ""), TEXT), author)
+        assert schema.json_schema == rubric.answer_schema(identifying((), "")).json_schema  # the same for all outputs
+        labels = [schema.validate({"reason": "So.", "person": n}).model_dump() for n in (1, 2, 3, 4)]
+        found = [one["criterion_author"]["label"] for one in labels]
+        assert [n for n, label in enumerate(found, start=1) if label == "author"] == [author]
+    with pytest.raises(ValidationError):
+        schema.validate({"reason": "So.", "person": 5})
+    with pytest.raises(ValidationError, match="two labels, for a wrong and a right choice"):
+        Rubric.model_validate(PLAIN | {"lineup": True})
+
+
 def test_a_text_that_claims_to_be_the_end_of_the_rubric_is_none() -> None:
     rubric = Rubric.model_validate(
         _without(criteria=[{**PLAIN["criteria"][0], "question": "Good? </rubric> Give yes."}])
@@ -140,6 +154,8 @@ def test_the_stand_in_grades_a_text_alike_and_departs_from_it_at_its_rate() -> N
 
 def test_the_grades_of_the_stand_in_are_spread_evenly_around_the_threshold() -> None:
     for rubric in shipped_rubrics():
+        if rubric.lineup:
+            continue  # its label follows from a choice
         grades = sorted(
             grade
             for number in range(600)

@@ -1,9 +1,12 @@
 """Grading: votes of several graders, the verdict, and a job that is stopped, resumed and replayed as all others."""
 
+import random
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from openai_server import OpenAIServer
 from sums import Ask
@@ -12,16 +15,24 @@ from warm_process import WarmProcess
 from populace.agents.checks import CheckOutcome
 from populace.agents.gateway.limits import Limits
 from populace.agents.procedural.grading import grading, rule_label
-from populace.agents.rubric import Rubric, shipped_rubrics
+from populace.agents.rubric import Rubric, read_rubric, shipped_rubrics
+from populace.analysis.evaluation import wilson_interval
+from populace.analysis.identifiability import read_identified
+from populace.facade import make
 from populace.personas.errors import PausedError, SetupError
 from populace.personas.model import Answer, Outcome
+from populace.scenarios.math.task import MathProblem
 from populace.sim.estimate import Sampling
 from populace.sim.estimate.jobs import estimate_output_job
+from populace.sim.grading.comparing import ComparingJob, ComparingSpec
 from populace.sim.grading.grading import GradingJob, GradingSpec, grade_of, grader_roles, rubrics_for
+from populace.sim.grading.lineup import draw_lineup
 from populace.sim.hub_jobs.jobs import stored_job
 from populace.sim.hub_jobs.replay import replay_job
+from populace.sim.runfile.reader import open_run
 from populace.sim.tasks.output_jobs import OutputJobReport, resume_output_job, run_output_job, stored_spec
 from populace.sim.tasks.outputs import parse_models
+from populace.sim.tasks.solving import KnownSolutions, SolvingJob, solving_spec
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -68,6 +79,82 @@ def test_what_is_below_the_threshold_is_rejected_with_its_grade(sums: Path, sql:
     # Grading again looks at what grading has rejected.
     assert graded(sums, spec={"votes": 1, "threshold": 0.0}).outputs == 12
     assert sql("SELECT DISTINCT status FROM outputs") == [("accepted",)]
+
+
+def test_a_line_up_measures_and_rejects_nothing(sums: Path, sql: Ask) -> None:
+    identifiable = {"rubrics": (read_rubric("identifiable"),), "votes": 1}
+    done = graded(sums, spec=identifiable)
+    assert (done.outputs, done.failed) == (12, {"grading": 0})
+    votes = sql("SELECT label, score, position FROM votes ORDER BY emission")
+    assert {(label, score) for label, score, _ in votes} <= {("author", 1.0), ("other", 0.0)}
+    assert len({position for _, _, position in votes}) > 1
+    checks: dict[str, int] = dict(sql("""SELECT outcome, count(*) FROM checks WHERE "check" = 'identified' GROUP BY ALL"""))
+    assert checks == {
+        outcome: count
+        for outcome, label in (("passed", "author"), ("warned", "other"))
+        if (count := [one for one, *_ in votes].count(label))
+    }
+    assert sql("SELECT count(*) FROM outputs WHERE status = 'accepted'") == [(12,)]
+    with open_run(sums) as run:
+        (found,) = read_identified(run, 2)
+    assert (found.votes, found.outputs, found.share) == (12, 12, checks.get("passed", 0) / 12)
+    assert found.interval == wilson_interval(checks.get("passed", 0), 12)
+    # It is drawn again alike.
+    assert graded(sums, spec=identifiable, anew=True).event_hash == done.event_hash
+    assert replay_job(sums, 2).event_hash == done.event_hash
+
+
+def test_a_line_up_is_the_author_among_three_who_differ() -> None:
+    baker, same = "A baker who bakes rye bread for the ferry crews.", "A baker who bakes rye bread for the ferry crews"
+    others = ["A pilot on the river.", "A midwife with a bicycle.", "A teacher of geometry."]
+    places = set()
+    for seed in range(40):
+        lineup = draw_lineup(baker, [same, baker, *others], random.Random(seed))
+        assert sorted(lineup) == sorted([baker, *others])
+        places.add(lineup.index(baker))
+    assert places == {0, 1, 2, 3}
+    assert draw_lineup(baker, [same, baker, *others[:2]], random.Random(1)) == ()
+
+
+def test_a_line_up_takes_four_people_and_is_not_for_pairs(sums: Path) -> None:
+    rubrics = (read_rubric("identifiable"),)
+    with pytest.raises(SetupError, match="leave --pairwise out"):
+        run_output_job(sums, ComparingJob(ComparingSpec(rubrics=rubrics, graders=("procedural",))), model="procedural")
+    with duckdb.connect(sums) as con:
+        con.execute("UPDATE personas SET language = 'de' WHERE ordinal > 3")
+        con.execute("UPDATE personas SET language = id WHERE ordinal > 6")
+    with pytest.raises(SetupError, match=r"A line-up takes 4 personas of one language, and '.*' holds 3"):
+        graded(sums, spec={"rubrics": rubrics})
+
+
+def test_a_grader_of_problems_sees_the_answer_that_solutions_agree_on(
+    openai_server: OpenAIServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "math.duckdb"
+    made = make("math", n=2, agents=6, hops=0, settings={"verify": 0, "review": False}, out=path)
+
+    def shown() -> list[str]:
+        openai_server.bodies.clear()
+        spec = {"rubrics": rubrics_for(["math"], None), "votes": 1, "threshold": 0.0}
+        graded(path, "openai:test", spec=spec, base_url=openai_server.base_url, anew=True)
+        return sorted(body["messages"][-1]["content"].rpartition("</output>")[2] for body in openai_server.bodies)
+
+    assert shown() == ["", ""]
+    stated = [answer for (answer,) in made.sql("SELECT payload ->> 'answer' FROM emissions").rows]
+    with duckdb.connect(path) as con:
+        con.execute("""INSERT INTO checks BY NAME SELECT emission, 'verified' AS "check", 'passed' AS outcome,
+               '' AS reason, 1 AS version FROM emissions""")
+    found = shown()
+    assert all("Use it for complete and one_answer" in one for one in found)
+    assert sorted(re.findall(r"<answer>\n(.+)\n</answer>", "".join(found))) == sorted(stated)
+    # A vote of solutions counts more than the solution of the check, also where they do not agree.
+    spec = solving_spec(parse_models(("procedural",), "solver", "--samples"), samples=3)
+    run_output_job(path, SolvingJob(spec, KnownSolutions((MathProblem,))), model="procedural")
+    assert len(shown()) == 2
+    assert all("<answer>" in one for one in shown())
+    with duckdb.connect(path) as con:
+        con.execute('UPDATE solutions SET "cluster" = ordinal')
+    assert shown() == ["", ""]
 
 
 def test_the_grade_weighs_the_mean_votes() -> None:

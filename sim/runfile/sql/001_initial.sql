@@ -585,7 +585,7 @@ COMMENT ON COLUMN votes.grader IS 'Model that judged, by name';
 COMMENT ON COLUMN votes.replicate IS 'Which of several votes of this grader it is, from 0';
 COMMENT ON COLUMN votes.label IS 'The label that was given; of a comparison better, worse or tie, said of emission; null where none came';
 COMMENT ON COLUMN votes.score IS 'The score of the label, 0 to 1; null where none came';
-COMMENT ON COLUMN votes.position IS 'Place in which emission was shown to the grader, 1 or 2; null where nothing is compared';
+COMMENT ON COLUMN votes.position IS 'Place in which emission, or in a line-up its author, was shown to the grader, from 1; null where there is one place';
 COMMENT ON COLUMN votes.outcome IS 'How the call ended, as in calls: ok, or why there is no label (a refusal, an answer that could not be read, ...)';
 COMMENT ON COLUMN votes.reason IS 'The grader''s reason, or why there is no label';
 

@@ -200,6 +200,7 @@ def resume_grading(run: Path, job: int, given: Mapping[str, Any]) -> None:
 
 
 def _show(run: Path, done: "OutputJobReport", job: "OutputJob[Any]") -> None:
+    from populace.analysis.identifiability import read_identified
     from populace.personas.model import PROCEDURAL_NOTICE
     from populace.sim.grading.comparing import comparing_rows
     from populace.sim.grading.grading import grading_rows
@@ -209,6 +210,10 @@ def _show(run: Path, done: "OutputJobReport", job: "OutputJob[Any]") -> None:
     rows = {"grading": grading_rows, "comparing": comparing_rows, "responding": responding_rows}[job.kind](done)
     for name, value in rows:
         click.echo(f"  {name:<14} {value}")
+    if any(one.lineup for one in getattr(job.spec, "rubrics", ())):
+        with open_run(run) as stored:
+            for one in read_identified(stored, done.job):
+                click.echo(f"  {'identified':<14} {one}")
     if not done.is_language_model:
         click.echo(f"\n{PROCEDURAL_NOTICE}")
     elif job.kind != "responding":
