@@ -60,7 +60,8 @@ class ComparingWork:
         # Two responses are to one request, which is shown as the task.
         fields = ("response",) if item.response is not None else rubric.fields
         texts = [one.shown(fields) for one in (item, item.other)]
-        task = fence("task", task_of(prompt, item))
+        # A rubric for the response alone is judged without the request.
+        task = "" if rubric.fields == ("response",) else fence("task", task_of(prompt, item))
         owner = owner_of(item)
         context = RequestContext(KIND, 1, owner, derive_seed(self.seed, KIND, owner) >> 32, job=self.job)
 

@@ -263,6 +263,10 @@ class GradingJob(CandidateJob[GradingSpec]):
 
 
 _KINDS = "SELECT DISTINCT kind FROM emissions ORDER BY kind"
+_FILLED = """
+SELECT count(*) FROM emissions
+WHERE kind = $kind AND list_bool_or(list_transform($fields, lambda f: coalesce(payload ->> f, '') <> ''))
+"""
 
 
 def check_rubrics(spec: CandidateSpec, run: RunReader) -> None:
@@ -275,12 +279,22 @@ def check_rubrics(spec: CandidateSpec, run: RunReader) -> None:
                 f"with more agents."
             )
     for (kind,) in run.query(_KINDS).rows:
-        if (not spec.kinds or kind in spec.kinds) and rubric_for(spec.rubrics, kind) is None:
+        if spec.kinds and kind not in spec.kinds:
+            continue
+        rubric = rubric_for(spec.rubrics, kind)
+        if rubric is None:
             named = sorted({one for rubric in spec.rubrics for one in rubric.kinds})
             raise SetupError(
                 f"The rubric is for outputs of the kind {', '.join(named)}, and {str(run.path)!r} holds {kind!r} too; "
                 f"choose with --kind, or leave `kinds` out of the rubric."
             )
+        if rubric.fields and not spec.responses:
+            ((filled,),) = run.query(_FILLED, {"kind": kind, "fields": list(rubric.fields)}).rows
+            if not filled:
+                raise SetupError(
+                    f"The rubric {rubric.name!r} judges {' and '.join(rubric.fields)}, and no {kind!r} of "
+                    f"{str(run.path)!r} holds that; name another rubric, or have responses written with --responses."
+                )
 
 
 def rubrics_for(kinds: Sequence[str], given: Rubric | None) -> tuple[Rubric, ...]:

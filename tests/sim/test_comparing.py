@@ -9,7 +9,7 @@ import pytest
 from openai_server import OpenAIServer
 from sums import Ask, Sum, Sums
 
-from populace.agents.rubric import shipped_rubrics
+from populace.agents.rubric import read_rubric, shipped_rubrics
 from populace.personas.errors import PausedError, SetupError
 from populace.sim.estimate.jobs import estimate_output_job
 from populace.sim.grading.candidates import Candidate
@@ -50,7 +50,7 @@ def responded(path: Path, count: int = 3, **options: Any) -> Any:
 
 
 def graded(path: Path, **options: Any) -> Any:
-    spec = GradingSpec.given(rubrics=GENERAL, graders=("procedural",), votes=1, **options)
+    spec = GradingSpec.given(**{"rubrics": GENERAL, "graders": ("procedural",), "votes": 1, **options})
     return run_output_job(path, GradingJob(spec))
 
 
@@ -204,3 +204,26 @@ def scored(*scores: float, rejected: Sequence[int] = ()) -> list[Scored]:
 def test_the_best_and_the_worst(group: list[Scored], found: object) -> None:
     pair = preferred(group, 0.1)
     assert (pair if isinstance(pair, str) else tuple(one.candidate.emission for one in pair)) == found
+
+
+@pytest.mark.parametrize(("name", "is_request_shown"), [("general", True), ("response", False)])
+def test_a_rubric_for_responses_alone_is_judged_without_the_request(
+    sums: Path, openai_server: OpenAIServer, name: str, is_request_shown: bool
+) -> None:
+    responded(sums)
+    openai_server.bodies.clear()
+    rubrics = (read_rubric(name),)
+    given: dict[str, Any] = {"rubrics": rubrics, "graders": ("openai:test",), "responses": True, "votes": 1}
+    same: dict[str, Any] = {"model": "openai:test", "base_url": openai_server.base_url}
+    for job in (ComparingJob(ComparingSpec(**given, pairs=1)), GradingJob(GradingSpec(**given))):
+        run_output_job(sums, job, **same)
+    asked = [body["messages"][-1]["content"] for body in openai_server.bodies]
+    with open_run(sums) as run:
+        requests = [text for (text,) in run.query("SELECT text FROM emissions").rows]
+    assert len(asked) == 2 * PEOPLE * EACH + 3 * PEOPLE * EACH
+    assert all(any(text in one for text in requests) is is_request_shown for one in asked)
+
+
+def test_a_rubric_for_responses_needs_some(sums: Path) -> None:
+    with pytest.raises(SetupError, match=r"judges response, and no 'sum' of .* holds that"):
+        graded(sums, rubrics=(read_rubric("response"),))

@@ -88,7 +88,9 @@ def test_a_line_up_measures_and_rejects_nothing(sums: Path, sql: Ask) -> None:
     votes = sql("SELECT label, score, position FROM votes ORDER BY emission")
     assert {(label, score) for label, score, _ in votes} <= {("author", 1.0), ("other", 0.0)}
     assert len({position for _, _, position in votes}) > 1
-    checks: dict[str, int] = dict(sql("""SELECT outcome, count(*) FROM checks WHERE "check" = 'identified' GROUP BY ALL"""))
+    checks: dict[str, int] = dict(
+        sql("""SELECT outcome, count(*) FROM checks WHERE "check" = 'identified' GROUP BY ALL""")
+    )
     assert checks == {
         outcome: count
         for outcome, label in (("passed", "author"), ("warned", "other"))
