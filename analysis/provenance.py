@@ -21,6 +21,18 @@ _WRITTEN = {
 #: Gives the rows of one statement: `lambda sql: run.query(sql).rows`.
 type Ask = Callable[[str], Sequence[tuple[Any, ...]]]
 
+#: Models that judge what they wrote: outputs while they are made (job 1), outputs and responses in other jobs.
+_OWN = """
+SELECT model FROM calls WHERE job = 1 AND {job} = 1 AND role = 'grader' INTERSECT SELECT model FROM emissions
+UNION
+SELECT v.grader FROM votes AS v
+JOIN emissions AS e USING (emission)
+LEFT JOIN (
+    FROM responses WHERE job < {job} QUALIFY job = max(job) OVER (PARTITION BY emission)
+) AS r ON r.emission = v.emission AND r.response = v.response
+WHERE v.job = {job} AND v.grader = coalesce(r.model, e.model)
+ORDER BY ALL
+"""
 _TABLES = "SELECT table_name FROM duckdb_tables()"
 _NO_MODELS = ("rule", "import")
 
@@ -48,6 +60,13 @@ def describe_authors(ask: Ask) -> str:
         return ""
     parts = (f"{kind} by {' and '.join(map(_name_author, authors))}" for kind, authors in by_kind.items())
     return f"Models are mixed: {', '.join(parts)}."
+
+
+def describe_own_graders(ask: Ask, job: int = 1) -> str:
+    """Return one sentence on the language models that graded what they wrote in a job; "" if there are none."""
+    rows = ask(_OWN.format(job=job))
+    own = [model for (model,) in rows if not is_procedural(model)]
+    return f"{' and '.join(own)} grades what it wrote itself: models prefer their own text." if own else ""
 
 
 def _name_author(author: str) -> str:

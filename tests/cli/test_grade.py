@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openai_server import OpenAIServer
@@ -88,6 +89,34 @@ def test_responses_that_are_there_are_not_asked_for_again(ask: Ask, run_file: Pa
     asked = ask("sql", run_file, calls, "--csv").out
     assert ask(*given, "--pairwise").code == 0
     assert ask("sql", run_file, calls, "--csv").out == asked
+
+
+def test_a_model_that_reviews_its_own_problems_is_named_once(
+    ask: Ask, run_file: Path, openai_server: OpenAIServer
+) -> None:
+    sound = {"is_complete": True, "asks": True, "lacks_figure": False, "gives_solution": False, "gives_role": False}
+    text = "A mill grinds 40 kg of rye in an hour. How many kilograms does it grind in a day of 24 hours?"
+
+    def write(asked: dict[str, Any]) -> str:
+        wanted = str(asked.get("response_format"))
+        if "is_complete" in wanted:
+            return json.dumps(sound)
+        return json.dumps({"kind": "math", "topic": "rates of work", "text": text, "answer": "960"})
+
+    openai_server.writer = write
+    given = ("--hub", run_file, "--set", "verify=0", "--base-url", openai_server.base_url, "--model")
+    for grader, count in (((), 1), (("--grader", f"openai:other@{openai_server.base_url}"), 0)):
+        said = ask("make", "math", "--n", 1, *given, "openai:test", *grader, "--out", f"own{count}.duckdb")
+        assert said.out.count("openai:test grades what it wrote itself") == count, said
+
+
+def test_a_teacher_who_grades_its_responses_is_named(ask: Ask, run_file: Path, openai_server: OpenAIServer) -> None:
+    model = ("--base-url", openai_server.base_url, "--kind", "instruction", "--responses", 2, "--votes", 1)
+    for teacher, is_named in (("openai:test", True), ("openai:other", False)):
+        names = ("--teacher", teacher, "--grader", "openai:test", "--pairwise")
+        said = ask("grade", run_file, *names, *model, "--anew")
+        assert said.code == 0, said
+        assert ("openai:test grades what it wrote itself" in said.out) is is_named
 
 
 def test_a_model_that_grades_its_own_text_is_named(ask: Ask, openai_server: OpenAIServer) -> None:

@@ -18,7 +18,7 @@ from .options import (
     sampling_options,
 )
 from .run import scenario_of
-from .show import show_estimate
+from .show import own_graders_notice, show_estimate
 from .solve import named_or_stored
 
 if TYPE_CHECKING:
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 _MODELS = "MODEL[@URL][,...]"
-
-_AUTHORS_WHO_GRADE = """
-SELECT grader FROM votes WHERE job = $job INTERSECT SELECT model FROM outputs ORDER BY ALL
-"""
 
 #: The kinds of jobs that this command begins.
 GRADING = ("responding", "grading", "comparing")
@@ -218,9 +214,8 @@ def _show(run: Path, done: "OutputJobReport", job: "OutputJob[Any]") -> None:
         click.echo(f"\n{PROCEDURAL_NOTICE}")
     elif job.kind != "responding":
         with open_run(run) as stored:
-            both = [name for (name,) in stored.query(_AUTHORS_WHO_GRADE, {"job": done.job}).rows]
-        if both:
-            click.echo(f"\n{', '.join(both)} grades what it wrote itself: models prefer their own text.")
+            if notice := own_graders_notice(stored, done.job):
+                click.echo(f"\n{notice}")
     file = quote(str(run))
     if job.kind == "responding":
         click.echo(f'\nThe responses: `populace sql {file} "FROM responses"`.')

@@ -67,7 +67,14 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
             return _SHORT if shortfall else 0
         is_short = made.has_run_short and _growth_of(run).shortfall(made.people)
         counts = describe_yield(run) if is_short else ""
-        warnings = (*summary.warnings, made.unread, made.shortfall, counts, authors_notice(run))
+        warnings = (
+            *summary.warnings,
+            made.unread,
+            made.shortfall,
+            counts,
+            authors_notice(run),
+            own_graders_notice(run),
+        )
         _show_ending(path, made.lines(settings or {}) | summary.spending, warnings, _next_for_data(path, made))
         if _is_verbose():
             _show_details(made.as_rows())
@@ -187,6 +194,14 @@ def authors_notice(file: "Queryable | HubFile") -> str:
     from populace.analysis.table import visible
 
     return visible(describe_authors(_ask(file)))
+
+
+def own_graders_notice(file: "Queryable", job: int = 1) -> str:
+    """Return one sentence on models that graded what they wrote in a job; "" if there are none."""
+    from populace.analysis.provenance import describe_own_graders
+    from populace.analysis.table import visible
+
+    return visible(describe_own_graders(_ask(file), job))
 
 
 def _ask(file: "Queryable | HubFile") -> "Ask":
