@@ -134,7 +134,7 @@ class Evaluation:
                 "they may be wrong."
             )
         if self.model in self.answered_by:
-            notes.append(f"{self.model} is among the models whose solutions made the known answers, which favours it.")
+            notes.append(f"{self.model} is among the models that gave the known answers, which favours it.")
         return notes
 
 

@@ -76,8 +76,8 @@ class Item(ABC):
         """How to answer, in words, under the question."""
 
     @abstractmethod
-    def schema(self, shown: Shown) -> dict[str, Any]:
-        """The JSON Schema of an answer, without "don't know"."""
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of an answer, without "don't know": the same for all respondents."""
 
     @abstractmethod
     def parsed(self, answer: object) -> Any:
@@ -141,7 +141,7 @@ class Likert(Item):
         told = ", ".join(f"{point} ({label})" if (label := self.label(int(point))) else point for point in shown)
         return f"Answer with one of these numbers: {told}."
 
-    def schema(self, shown: Shown) -> dict[str, Any]:
+    def schema(self) -> dict[str, Any]:
         """One of the points."""
         return {"type": "integer", "minimum": 1, "maximum": self.points}
 
@@ -192,9 +192,9 @@ class Choice(Item):
         """The options, one a line."""
         return "\n".join(["Answer with one of these, word for word:", *(f"- {one}" for one in shown)])
 
-    def schema(self, shown: Shown) -> dict[str, Any]:
+    def schema(self) -> dict[str, Any]:
         """One of the options."""
-        return {"type": "string", "enum": list(shown)}
+        return {"type": "string", "enum": list(self.choices)}
 
     def parsed(self, answer: object) -> str:
         """The option."""
@@ -243,9 +243,9 @@ class Rank(Item):
         told = f"Answer with a list of {wanted}, word for word, in your order, the first one first:"
         return "\n".join([told, *(f"- {one}" for one in shown)])
 
-    def schema(self, shown: Shown) -> dict[str, Any]:
+    def schema(self) -> dict[str, Any]:
         """A list of options; that each is there once is checked when it is read."""
-        items = {"type": "string", "enum": list(shown)}
+        items = {"type": "string", "enum": list(self.choices)}
         return {"type": "array", "items": items, "minItems": self.ranks, "maxItems": self.ranks}
 
     def parsed(self, answer: object) -> list[str]:
@@ -292,7 +292,7 @@ class Number(Item):
         """The bounds."""
         return f"Answer with a {'whole ' * self.whole}number from {self.low:g} to {self.high:g}."
 
-    def schema(self, shown: Shown) -> dict[str, Any]:
+    def schema(self) -> dict[str, Any]:
         """A number within the bounds."""
         return {"type": "integer" if self.whole else "number", "minimum": self.low, "maximum": self.high}
 
@@ -331,7 +331,7 @@ class FreeText(Item):
         """The length."""
         return f"Answer in your own words, in at most {self.most} characters."
 
-    def schema(self, shown: Shown) -> dict[str, Any]:
+    def schema(self) -> dict[str, Any]:
         """A text."""
         return {"type": "string", "minLength": 1, "maxLength": self.most}
 

@@ -80,7 +80,7 @@ def survey_request(
         else:
             break
         prompt = _rendered(survey, items, orders, respondent, world)
-    return prompt, survey_schema(items, orders)
+    return prompt, survey_schema(items)
 
 
 def least_size(survey: Survey, *, world: str) -> int:
@@ -95,13 +95,15 @@ def _rendered(
     survey: Survey, items: Sequence[Item], orders: Sequence[Shown], respondent: Respondent, world: str
 ) -> RenderedPrompt:
     template = survey_prompt()
+    asked = "\n\n".join(filter(None, (survey.intro, fence("questions", questions_text(items, orders)))))
     return template.render(
         world=fence("world", world),
         persona=fence("persona", respondent.persona),
         news=fence("news", "\n".join(f"- {' '.join(one.split())}" for one in respondent.news)),
         memory=fence("memory", "\n".join(f"- {' '.join(one.split())}" for one in respondent.memories)),
-        intro=survey.intro,
-        questions=fence("questions", questions_text(items, orders)),
+        # What is the same in the next request comes first: the questions, or, one by one, the respondent.
+        questions="" if survey.one_by_one else asked,
+        question=asked if survey.one_by_one else "",
         language=named_language(template, respondent.language),
     )
 
@@ -116,9 +118,12 @@ def questions_text(items: Sequence[Item], orders: Sequence[Shown]) -> str:
 
 
 @lru_cache(maxsize=4096)
-def survey_schema(items: tuple[Item, ...], orders: tuple[Shown, ...]) -> AnswerSchema[Mapping[str, Any]]:
-    """The form of the answers to these items: an object with a value, or `DONT_KNOW`, under the name of each."""
-    properties = {item.name: _with_unsure(item, shown) for item, shown in zip(items, orders, strict=True)}
+def survey_schema(items: tuple[Item, ...]) -> AnswerSchema[Mapping[str, Any]]:
+    """Return the form of the answers to these items: an object with a value, or `DONT_KNOW`, under the name of each.
+
+    It is the same for all respondents, in whatever order they are shown the options, so that it can be cached.
+    """
+    properties = {item.name: _with_unsure(item) for item in items}
     schema = {
         "type": "object",
         "properties": properties,
@@ -156,8 +161,8 @@ def partial_answers(items: Sequence[Item], raw: str) -> Mapping[str, Any]:
     return judge(raw, AnswerSchema("survey", {}, read)).value or {}
 
 
-def _with_unsure(item: Item, shown: Shown) -> dict[str, Any]:
-    own = item.schema(shown)
+def _with_unsure(item: Item) -> dict[str, Any]:
+    own = item.schema()
     if not item.dont_know:
         return own
     if own["type"] == "string":

@@ -49,7 +49,8 @@ FROM known
 _HELD_OUT = "WHERE emission IN (SELECT emission FROM held_out)"
 _BY = """
 SELECT DISTINCT solver FROM solutions WHERE (job, emission) IN (SELECT (job, emission) FROM agreed_answers)
-ORDER BY solver
+UNION SELECT model FROM emissions WHERE trim(coalesce(payload ->> '$.reference', '')) <> ''
+ORDER BY ALL
 """
 
 

@@ -34,7 +34,7 @@ GOOD = {"rain": 3, "drink": "tea", "order": ["c", "a"], "many": 4, "much": 0.75,
 
 
 def test_a_good_answer_is_read_as_values() -> None:
-    assert survey_schema(ITEMS, ORDERS).validate(GOOD) == GOOD | {"why": "Because."}
+    assert survey_schema(ITEMS).validate(GOOD) == GOOD | {"why": "Because."}
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_good_answer_is_read_as_values() -> None:
 )
 def test_a_wrong_answer_is_told_what_to_give(changed: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=r".") as raised:
-        survey_schema(ITEMS, ORDERS).validate(GOOD | changed)
+        survey_schema(ITEMS).validate(GOOD | changed)
     assert str(raised.value) == complaint
 
 
@@ -145,8 +145,22 @@ def test_of_a_prompt_that_is_too_long_notes_and_news_are_left_out_first() -> Non
     assert least_size(survey, world="A village.") < size
 
 
+def test_requests_begin_with_what_the_next_one_has_too() -> None:
+    def shown(survey: Survey, items: tuple[Item, ...], persona: str) -> str:
+        one = Respondent("a", persona, "en", (), (), ORDERS, RequestContext("survey poll", 1, "a", 0))
+        prompt, schema = survey_request(survey, items, ORDERS[: len(items)], one, world="A village.")
+        assert schema is survey_schema(items)
+        return prompt.messages[1][1]
+
+    together, alone = Survey("poll", ITEMS, intro="Hello."), Survey("poll", ITEMS, intro="Hello.", one_by_one=True)
+    shared = f"Hello.\n\n<questions>\n{questions_text(ITEMS, ORDERS)}\n</questions>\n\n<persona>\n"
+    assert all(shown(together, ITEMS, persona).startswith(shared) for persona in ("A baker.", "The carter."))
+    shared = "<persona>\nA baker.\n</persona>\n\nHello.\n\n<questions>\n"
+    assert all(shown(alone, ITEMS[:count], "A baker.").startswith(shared) for count in (1, 2))
+
+
 def stand_in(persona: str, *, seed: int = 0, orders: Any = ORDERS, news: tuple[str, ...] = ()) -> dict[str, Any]:
-    schema = survey_schema(ITEMS, orders)
+    schema = survey_schema(ITEMS)
     situation = Situation(persona=persona, news=news, sections={"questions": questions_text(ITEMS, orders)})
     rng = random.Random(seed)
     made = proposed(rng, situation, schema.json_schema, "survey", {})

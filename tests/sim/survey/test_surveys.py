@@ -75,7 +75,7 @@ def test_everybody_answers_every_item_each_time(polled: FinishedRun) -> None:
     asked = polled.sql("SELECT step, item, count(*), count(DISTINCT agent) FROM answers GROUP BY ALL ORDER BY ALL").rows
     assert asked == [(step, f"q{place}", 60, 60) for step in (0, 1) for place in range(1, 6)]
     assert polled.sql("SELECT count(*) FROM answers WHERE outcome = 'ok' AND value IS NULL").rows == [(0,)]
-    assert polled.sql("SELECT DISTINCT model, prompt FROM answers").rows == [("procedural", "survey@1")]
+    assert polled.sql("SELECT DISTINCT model, prompt FROM answers").rows == [("procedural", "survey@2")]
     kinds = polled.sql("SELECT DISTINCT ordinal, type FROM surveys ORDER BY 1").rows
     assert kinds == [(1, "likert"), (2, "choice"), (3, "rank"), (4, "number"), (5, "text")]
 
@@ -248,7 +248,7 @@ def test_who_gets_no_answer_is_a_row_for_each_item_and_one_failure(tmp_path: Pat
         where: dict[str, Any] = {"model": "openai:test", "base_url": server.base_url}
         grown = society(Village(), tmp_path / "grown.duckdb", steps=1, **where).run()
         ((unlucky, text),) = grown.sql("SELECT id, text FROM personas ORDER BY ordinal LIMIT 1").rows
-        server.fault("bad_request", containing=f"{text}\\n</persona>\\n\\n<questions>", attempts=None)
+        server.fault("bad_request", containing=f"</questions>\\n\\n<persona>\\n{text}", attempts=None)
         run = society(Polled(), tmp_path / "run.duckdb", **where).run()
     lost = run.sql("SELECT agent, outcome, count(*), min(reason) <> '' FROM answers WHERE value IS NULL AND "
                    "outcome <> 'dont_know' AND step = 0 GROUP BY ALL").rows  # fmt: skip
