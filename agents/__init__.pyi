@@ -19,13 +19,12 @@ from .gateway.limits import Limits
 from .memory import Memory
 from .mind import Decision, Mind, MindContext, MindState, Rule, build_mind
 from .observation import PLAYER, Heard, Observation, Seen, ShownPost
-from .tool_spec import Argument, ToolSpec
+from .tool_spec import ToolSpec
 
 __all__ = [
     "PLAYER",
     "Action",
     "ActionEffects",
-    "Argument",
     "Check",
     "CheckContext",
     "CheckOutcome",

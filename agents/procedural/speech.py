@@ -284,7 +284,8 @@ class _ToolFrame:
     purpose: Frame
     arguments: tuple[str, ...]
     optional: tuple[str, ...]
-    returns: Mapping[str, Any]
+    returns: str
+    meanings: Sequence[str]
     depend: Sequence[str]
     #: any, working or trading.
     who: str
@@ -303,7 +304,8 @@ def _tool_frames() -> tuple[_ToolFrame, ...]:
             purpose=Frame(entry["purpose"]),
             arguments=tuple(entry["args"].split()),
             optional=tuple(entry["more"].split()),
-            returns=_typed(entry["returns"]),
+            returns=entry["returns"],
+            meanings=entry["meanings"],
             depend=entry.get("depend", ()),
             who=entry["who"],
         )
@@ -311,22 +313,8 @@ def _tool_frames() -> tuple[_ToolFrame, ...]:
     )
 
 
-_BOUNDS = {"minimum": None, "maximum": None}
-_UNTOLD: Mapping[str, Mapping[str, Any]] = {"string": {"enum": None}, "integer": _BOUNDS, "number": _BOUNDS}
-
-
-def _typed(told: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A type with all fields of its form: those that are not given are null."""
-    typed = {**_UNTOLD.get(told["type"], {}), **told}
-    if "items" in typed:
-        typed["items"] = _typed(typed["items"])
-    if "properties" in typed:
-        typed["properties"] = [{**one, "value": _typed(one["value"])} for one in typed["properties"]]
-    return typed
-
-
 def tool(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Name, purpose, arguments and return value of a tool that the person would like to have."""
+    """Make up a tool that the person would like to have: its purpose, signature and what the names mean."""
     speaker = Speaker(rng, situation)
     frames = [frame for frame in _tool_frames() if frame.serves(speaker.me)]
     # A purpose may need what the person does not have, as a worry.
@@ -337,19 +325,17 @@ def tool(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) ->
         name = (rng.choice(frame.names).fill(speaker) or "tool")[:_LONGEST_NAME].rstrip("_")
         if not speaker.remembers(name):
             break
+    chosen = rng.sample(frame.optional, rng.randint(0, len(frame.optional)))
+    optional = [one for one in frame.optional if one in chosen]
+    known = data("speech")["arguments"]
+    arguments = [
+        *(f"{one}: {known[one]['type']}" for one in frame.arguments),
+        *(f"{one}: {known[one]['type']} | None" for one in optional),
+    ]
+    lines = [line for one in (*frame.arguments, *optional) for line in known[one]["meanings"]]
     return {
-        "tool_name": name,
         "purpose": polished(capital(frame.purpose.fill(speaker) or "")),
-        "arguments": _arguments(rng, frame),
-        "returns": frame.returns,
+        "signature": f"{name}({', '.join(arguments)}) -> {frame.returns}",
+        "meanings": [*lines, *frame.meanings],
         "depend": list(frame.depend),
     }
-
-
-def _arguments(rng: random.Random, frame: _ToolFrame) -> Sequence[Mapping[str, Any]]:
-    chosen = rng.sample(frame.optional, rng.randint(0, len(frame.optional)))
-    arguments = []
-    for name in (*frame.arguments, *(n for n in frame.optional if n in chosen)):
-        value = _typed(data("speech")["arguments"][name])
-        arguments.append({"name": name, "required": name in frame.arguments, "value": value})
-    return arguments

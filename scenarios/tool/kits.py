@@ -17,11 +17,6 @@ from populace.agents.procedural.speech import Speaker
 
 _LONGEST_NAME = 63
 _TRIES = 8
-_UNTOLD: Mapping[str, Mapping[str, Any]] = {
-    "string": {"enum": None},
-    "integer": {"minimum": None, "maximum": None},
-    "number": {"minimum": None, "maximum": None},
-}
 
 
 @dataclass(frozen=True)
@@ -49,14 +44,10 @@ class Kit:
     def interface(self, name: str, thing: str, a_noun: str) -> dict[str, Any]:
         """The fields of a `ToolSpec`."""
         told = {"things": thing.replace("_", " "), "a_noun": a_noun}
-        filled = json.loads(
-            _template(json.dumps([self.entry["arguments"], self.entry["returns"]])).substitute(self.slots, **told)
-        )
         return {
-            "tool_name": name,
             "purpose": self._filled("purpose", **told),
-            "arguments": [{**one, "value": _complete(one["value"])} for one in filled[0]],
-            "returns": _complete(filled[1]),
+            "signature": name + self._filled("signature"),
+            "meanings": [_template(line).substitute(self.slots, **told) for line in self.entry["meanings"]],
             "depend": [],
         }
 
@@ -137,16 +128,6 @@ def _variants(entry: Mapping[str, Any]) -> Sequence[Mapping[str, str]]:
         for key, values in entry["variants"][0].items()
     ]
     return [{key: value for part in parts for key, value in part.items()} for parts in product(*choices)]
-
-
-def _complete(told: Mapping[str, Any]) -> dict[str, Any]:
-    """A type with all that its form asks for: what is not told of it is null."""
-    typed = {**_UNTOLD.get(told["type"], {}), **told}
-    if "items" in typed:
-        typed["items"] = _complete(typed["items"])
-    if "properties" in typed:
-        typed["properties"] = [{**one, "value": _complete(one["value"])} for one in typed["properties"]]
-    return typed
 
 
 def _result(function: Any, arguments: Mapping[str, Any]) -> tuple[Any, bool]:

@@ -22,7 +22,7 @@ _FOLDER = Path(__file__).parent
 class Tool(ToolSpec):  # noqa: D101 - the same words as in a society
     __doc__ = ToolSpec.__doc__
 
-    prompt: ClassVar[str | Prompt] = read_prompt(_FOLDER / "tool.v1.toml")
+    prompt: ClassVar[str | Prompt] = read_prompt(_FOLDER / "tool.v2.toml")
     unique: ClassVar[str] = "name"
     checks: ClassVar[tuple[Check, ...]] = (*TEXT_CHECKS, CallableTool())
 

@@ -16,12 +16,9 @@ from populace.personas.prompt import Prompt
 
 TOOL = {
     "kind": "tool",
-    "tool_name": "proofing_clock",
     "purpose": "Says when the dough is ready.",
-    "arguments": [
-        {"name": "dough_weight", "required": True, "value": {"type": "number", "description": "In grams."}},
-    ],
-    "returns": {"type": "string", "description": "A time of day."},
+    "signature": "proofing_clock(dough_weight: float) -> str",
+    "meanings": ["dough_weight: In grams.", "return: A time of day."],
 }
 
 
@@ -127,7 +124,7 @@ def test_the_model_is_told_of_fields_and_bounds_in_words() -> None:
     assert "- dialogue: One line that this person says to somebody who is there" in told
     assert "\n  to (one of n1, player): The key of the one who is spoken to" in told
     assert "\n  text (text, at most 500 characters): The spoken line" in told
-    assert "\n  arguments (list of object, at least 1 items, at most 8 items)\n    name (text, matching" in told
+    assert "\n  meanings (list of text, at most 400 characters, at most 32 items): A line for each argument" in told
     assert "kind" not in told
     assert "dialogue" not in described_actions((DialogueLine, ToolSpec), ())
 

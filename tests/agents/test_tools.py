@@ -18,48 +18,19 @@ from populace.agents.schema_fill import fill_schema
 from populace.agents.tool_spec import ToolSpec
 from populace.agents.tools import as_langchain, as_mcp, as_openai, tool_faults
 
-TEXT = {"type": "string", "description": "A name."}
 TOOL: dict[str, Any] = {
     "kind": "tool",
-    "tool_name": "proofing_clock",
     "purpose": "Says when the doughs are ready.",
-    "arguments": [
-        {
-            "name": "doughs",
-            "required": True,
-            "value": {
-                "type": "array",
-                "description": "The doughs.",
-                "items": {
-                    "type": "object",
-                    "description": "One dough.",
-                    "properties": [
-                        {
-                            "name": "grams",
-                            "required": True,
-                            "value": {"type": "integer", "description": "Weight.", "minimum": 1, "maximum": 50_000},
-                        },
-                        {
-                            "name": "flours",
-                            "required": True,
-                            "value": {"type": "array", "description": "Flours.", "items": TEXT},
-                        },
-                        {
-                            "name": "kind",
-                            "required": False,
-                            "value": {"type": "string", "description": "Which.", "enum": ["rye", "wheat"]},
-                        },
-                    ],
-                },
-            },
-        },
-        {
-            "name": "degrees",
-            "required": False,
-            "value": {"type": "number", "description": "Of the room.", "minimum": 0.5},
-        },
+    "signature": 'proofing_clock(doughs: list[{grams: int, flours: list[str], kind: "rye" | "wheat" | None}], '
+    "degrees: float = 21.5) -> list[str]",
+    "meanings": [
+        "doughs: The doughs.",
+        "doughs.grams (1..50000): Weight.",
+        "doughs.flours[]: A name.",
+        "doughs.kind: Which.",
+        "degrees (0.5..): Of the room.",
+        "return: Times, as HH:MM.",
     ],
-    "returns": {"type": "array", "description": "Times.", "items": {"type": "string", "description": "As HH:MM."}},
     "depend": ["a clock"],
 }
 PAYLOAD = ToolSpec.model_validate(TOOL).payload
@@ -82,30 +53,108 @@ def test_the_payload_of_a_tool_holds_json_schemas_that_arguments_can_be_checked_
 
 
 def test_a_tool_is_read_back_from_its_payload() -> None:
-    assert ToolSpec.from_payload(json.loads(json.dumps(PAYLOAD))) == ToolSpec.model_validate(TOOL)
+    read = ToolSpec.from_payload(json.loads(json.dumps(PAYLOAD)))
+    assert read.payload == PAYLOAD
+    assert ToolSpec.model_validate(TOOL).emitted_text == read.emitted_text
+    assert ToolSpec.from_payload(read.payload) == read
     for wrong in ({}, {"name": "x"}, PAYLOAD | {"returns": {"type": "array", "description": "No items."}}):
         with pytest.raises((KeyError, ValidationError)):
             ToolSpec.from_payload(wrong)
 
 
+def test_a_payload_of_an_older_run_is_read_back_as_it_is() -> None:
+    choices = [f"{'long ' * 15}{number}" for number in range(20)]
+    named = {"from": {"type": "string", "description": "A word of Python."}}
+    objects = {"type": "object", "properties": named, "required": ["from"], "additionalProperties": False}
+    arguments: dict[str, dict[str, Any]] = {
+        f"argument_{number}": {
+            "type": ["string", "null"],
+            "description": "One\nof these: (1..3).",
+            "enum": [*choices, None],
+        }
+        for number in range(7)
+    }
+    arguments["in"] = {"type": "integer", "description": "x", "minimum": -1, "maximum": 10**25 + 1}
+    parameters = {"type": "object", "properties": arguments, "required": [*arguments], "additionalProperties": False}
+    items = {"description": "An item.", **objects}
+    kept = PAYLOAD | {"parameters": parameters, "returns": {"type": "array", "description": "All.", "items": items}}
+    assert ToolSpec.from_payload(kept).payload == kept
+
+
+def test_a_signature_is_read_as_people_write_it() -> None:
+    tool = ToolSpec.model_validate(
+        TOOL
+        | {
+            "signature": "`def find_boat(day: str, kind: Literal['sail', 'oar'], by: Optional[bool] = None, *, "
+            'sizes: List[int] = [1, 2]) -> {name: str, "metres": float} | None:`',
+            "meanings": [
+                "`day` (str): The day",
+                "- kind: Which",
+                "**by**: Whether",
+                "sizes (1..9): Sizes",
+                "metres: m",
+            ],
+        }
+    ).payload
+    properties = tool["parameters"]["properties"]
+    assert properties["kind"] == {"type": "string", "description": "Which", "enum": ["sail", "oar"]}
+    assert properties["by"] == {"type": ["boolean", "null"], "description": "Whether"}
+    assert properties["sizes"]["description"] == "Sizes (default: [1, 2])"
+    assert properties["sizes"]["items"] == {"type": "integer", "minimum": 1, "maximum": 9}
+    assert tool["returns"]["type"] == ["object", "null"]
+    assert tool["returns"]["properties"] == {
+        "name": {"type": "string"},
+        "metres": {"type": "number", "description": "m"},
+    }
+    assert tool_faults(tool) == []
+
+
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("signature", "message"),
     [
-        ({"arguments": TOOL["arguments"] * 2}, "argument names must differ"),
-        ({"returns": {"type": "array", "description": "Of what?"}}, "items"),
-        ({"returns": {"type": "object", "description": "Of what?", "properties": []}}, "at least 1 item"),
-        ({"returns": {"type": "string", "description": "x", "enum": ["a", "a"]}}, "must differ"),
-        (
-            {"returns": {"type": "number", "description": "x", "minimum": 2, "maximum": 1}},
-            "minimum 2 is above the maximum 1",
-        ),
-        ({"returns": {"type": "integer", "description": "x", "minimum": 0.5}}, "must be whole numbers"),
-        ({"tool_name": "no hyphens-or blanks"}, "pattern"),
+        ("proofing_clock", "is not a line as `name"),
+        ("proofing_clock(day: str)", "does not say what is returned"),
+        ("proofing_clock() -> str", "the tool has 0 names"),
+        ("proofing_clock(day) -> str", "'day' has no type"),
+        ("proofing_clock(day: date) -> str", "the type 'date' of 'day' is not known; write one of str"),
+        ("proofing_clock(day: list) -> str", "the type 'list' of 'day'"),
+        ("proofing_clock(a: {b: {c: list[list[str]]}}) -> str", "'c\\[\\]' lies deeper than 3"),
+        ("proofing_clock(a: str, a: str) -> str", "must be in snake_case and stand there once"),
+        ("proofing_clock(aDay: str) -> str", "the name 'aDay' of the tool must be in snake_case"),
+        ("proofing_clock(a: 'x' | 'x') -> str", "the choices of 'a' must differ"),
+        ("proofing_clock(a: ' ') -> str", "must have 1 to 80 characters"),
+        ("proofing_clock(*days: str) -> str", "name each argument"),
+        ("ProofingClock(a: str) -> str", "needs a name in snake_case"),
+        ("proofing_clock(a: str) -> str: pass\ndef other(a: str) -> str", "more than one line"),
+        (f"proofing_clock(a: {'(' * 500}) -> str", "too many nested parentheses"),
+        (f"proofing_clock(a: {'b | ' * 9000} b) -> str", "nests too deep"),
     ],
 )
-def test_tools_that_no_endpoint_would_take_are_refused(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
-        ToolSpec.model_validate(TOOL | change)
+def test_a_signature_that_cannot_be_read_is_complained_of_in_its_column(signature: str, message: str) -> None:
+    schema = answer_schema((ToolSpec,), ())
+    with pytest.raises(ValidationError, match=message) as caught:
+        schema.validate(TOOL | {"signature": signature})
+    assert schema.complaint(caught.value).startswith("signature: ")
+
+
+@pytest.mark.parametrize(
+    ("meanings", "message"),
+    [
+        (["doughs: The doughs."], "the argument 'degrees' has no line"),
+        (["the doughs"], "is not a line as `seats"),
+        (["dough: One.", "degrees: Warmth."], "'dough' is not in the signature; there are doughs, "),
+        (["doughs: x", "degrees (3..2): y"], "the bounds of 'degrees' go from 3 to 2"),
+        (["doughs: x", "degrees: y", "grams (0.5..): z"], "must be whole numbers"),
+        (["doughs (1..3): x", "degrees: y"], "'doughs\\[\\]' has bounds, which only int and float"),
+    ],
+)
+def test_lines_that_do_not_fit_the_signature_are_complained_of_in_their_column(
+    meanings: list[str], message: str
+) -> None:
+    schema = answer_schema((ToolSpec,), ())
+    with pytest.raises(ValidationError, match=message) as caught:
+        schema.validate(TOOL | {"meanings": meanings})
+    assert schema.complaint(caught.value).startswith("meanings: ")
 
 
 @pytest.mark.parametrize(

@@ -56,12 +56,11 @@ def test_tools_are_made_over_http(tmp_path: Path, openai_server: OpenAIServer, p
 
 def same_names(rng: random.Random, situation: Situation, schema: object) -> dict[str, Any]:
     """A tool whose name is one of three, for a purpose of its own."""
-    text = {"type": "string", "description": f"A day of {rng.random()}", "enum": None}
-    argument = {"name": "day", "required": True, "value": text}
     drawn = rng.random()
     purpose = "Tells " + " ".join(str(drawn * times) for times in range(2, 10))
     name = rng.choice(("tide_table", "moon_table", "star_table"))
-    return {"tool_name": name, "purpose": purpose, "arguments": [argument], "returns": text, "depend": []}
+    signature, meanings = f"{name}(day: str) -> str", [f"day: A day of {rng.random()}"]
+    return {"purpose": purpose, "signature": signature, "meanings": meanings, "depend": []}
 
 
 def test_a_name_that_is_taken_is_a_failed_check_and_is_made_up_for_also_after_a_stop(
@@ -90,7 +89,7 @@ def test_demonstrations_are_tools_that_endpoints_take() -> None:
     shown = read_demonstrations(ToolTask().demonstrations_file)
     assert len(shown) >= 6
     for one in shown:
-        payload = json.loads(one.output)
+        payload = Tool.model_validate({"kind": "tool", **json.loads(one.output)}).payload
         assert tool_faults(payload) == []
         assert ToolSpec.from_payload(payload).payload == payload
         assert one.persona
@@ -108,7 +107,7 @@ def test_every_kit_gives_a_valid_tool_that_does_what_it_says() -> None:
         wrong = len(kit.entry["wrong"])
         assert [case.is_refused for case in made.cases] == [False] * (len(made.cases) - wrong) + [True] * wrong
         assert find_kit(name) == (kit, "rye" if "_rye" in name else "")
-        assert set(made.cases[0].arguments) == {one.name for one in spec.arguments}
+        assert set(made.cases[0].arguments) == set(spec.payload["parameters"]["properties"])
 
 
 def test_names_of_the_stand_ins_tools_rarely_repeat() -> None:
@@ -116,6 +115,6 @@ def test_names_of_the_stand_ins_tools_rarely_repeat() -> None:
     for number in range(1000):
         role = roles[number % len(roles)]
         person = describe(rng, Sketch(role, rng.choice(role.ages), rng.choice("fm")))
-        names.append(Tool.stand_in(rng, Situation(persona=person), {})["tool_name"])
+        names.append(Tool.stand_in(rng, Situation(persona=person), {})["signature"].partition("(")[0])
     assert len(set(names)) > 980
     assert all(find_kit(name) for name in names[:100])

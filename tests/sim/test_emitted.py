@@ -11,7 +11,7 @@ from pydantic import Field
 
 from populace.agents.action_schema import typed_fields
 from populace.agents.actions import Action, dump_json, load_json
-from populace.agents.tool_spec import Argument, BooleanType, ListOf, NumberType, TextType, ToolSpec
+from populace.agents.tool_spec import ToolSpec
 from populace.personas.errors import RunFileError, SetupError
 from populace.sim import Growth, Resident, Scenario, Society
 from populace.sim.emitted import Emitted
@@ -164,13 +164,9 @@ def test_questions_that_are_none_are_refused_before_anything_is_asked(monkeypatc
 
 def test_what_an_action_is_kept_as_gives_it_back() -> None:
     # A model may answer with integers of more than 64 bits.
-    day = NumberType(type="integer", description="Which day.", minimum=1, maximum=10**25 + 1)
-    spring = BooleanType(type="boolean", description="Whether it is a spring tide.")
-    back: ListOf[Any] = ListOf(
-        type="array", description="Hours.", items=TextType(type="string", description="As HH:MM.")
-    )
-    arguments = [Argument(name="day", required=False, value=day), Argument(name="spring", required=True, value=spring)]
-    tool = ToolSpec(kind="tool", tool_name="tide_table", purpose="Tells the tide.", arguments=arguments, returns=back)
+    meanings = [f"day (1..{10**25 + 1}): Which day.", "spring: Whether it is a spring tide."]
+    signature = "tide_table(day: int | None, spring: bool) -> list[str]"
+    tool = ToolSpec(kind="tool", purpose="Tells the tide.", signature=signature, meanings=meanings)
     assert ToolSpec.from_payload(load_json(dump_json(tool.payload))) == tool
     with pytest.raises(TypeError, match="key must be str"):
         dump_json({1: "no JSON"})

@@ -312,5 +312,5 @@ def test_scenarios_that_use_nothing_of_this_have_the_hashes_they_had(tmp_path: P
     settings = {"flood_at": 2, "ferry_after": 2}
     village = Society(Village(settings), growth=Growth(agents=14, hops=1), out=tmp_path / "village.duckdb", steps=5)
     task = Society(Math({"n": 6}), growth=Growth(agents=8, hops=0), out=tmp_path / "task.duckdb", steps=2)
-    assert village.run().event_hash == "262b6430a31fc18dd65f74ba41f7c1e046a302d50280ddfa971f7568696a75fd"
+    assert village.run().event_hash == "a1b0ce5b240bbd9c3993631444c0daeddb9a28f017b1813978e7267ca6360d82"
     assert task.run().event_hash == "71c81d4998933fca5c792e15999fb07984b12270c61abab15eaa631c2b3e1da1"
