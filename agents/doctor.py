@@ -264,6 +264,9 @@ class _Doctor:
             return False
         if last.mode in _FALLBACKS:
             self._fallbacks.append(_FALLBACKS[last.mode])
+        elif form.left_out:
+            left_out = ", ".join(sorted(form.left_out))
+            self._fallbacks.append(f"Schemas are sent without {left_out}; answers are still held to all of the schema.")
         if last.outcome is not Outcome.OK:
             self._fallbacks.append("Answers that do not fit their schema are asked for again, at most twice each.")
         return last.outcome is Outcome.OK or last.is_doubtful

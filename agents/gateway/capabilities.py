@@ -6,15 +6,16 @@
     stream         stream with its usage ──► stream ──► none
 
 A request that is refused falls back at once; the endpoint's own setting changes only when an answer came that way,
-so a request that would be refused in any form teaches nothing. A model that takes a form and never keeps it is told
+so a request that would be refused in any form teaches nothing. A bound that a refusal names (`'minLength' is not
+permitted`) is left out from then on, and the others stay. A model that takes a form and never keeps it is told
 the form in the prompt from then on.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import orjson
@@ -30,13 +31,22 @@ _ROOM = (__package__ or "").rpartition(".")[0]
 #: Keywords that endpoints with structured output take or refuse, each its own way.
 _BOUNDS = frozenset({"minLength", "maxLength", "pattern", "minItems", "maxItems", "minimum", "maximum", "uniqueItems"})
 
+#: A bound that a refusal names; those that are ordinary words count in quotation marks alone.
+_NAMED_BOUND = re.compile(
+    r"(?<!\w)(minLength|maxLength|minItems|maxItems|uniqueItems)(?!\w)|['\"`](pattern|minimum|maximum)['\"`]"
+)
+
+#: Longest text whose length a schema bounds: llama.cpp's grammars repeat nothing more than 2,000 times, and large
+#: bounds make any grammar slow. Answers are held to longer bounds when they are read.
+_LONGEST_BOUND = 1_500
+
 #: Words by which a refusal shows that it is about the form.
 _ABOUT_FORM = ("response_format", "json_schema", "json_object", "schema", "structured", "grammar")
 
 #: Answers in another form than was asked for, with none in it before, after which the prompt itself asks for the form.
 _UNHEEDED = 3
 
-#: Schemas whose prompt text is kept ready.
+#: Schemas that are kept ready as they are sent.
 _KEPT = 256
 
 
@@ -64,7 +74,9 @@ class OutputModes:
         self.mode = start
         self._answered: set[OutputMode] = set()
         self._by_schema: dict[str, OutputMode] = {}
-        self._texts: dict[int, tuple[AnswerSchema[Any], str]] = {}
+        self._made: dict[tuple[int, object], tuple[Mapping[str, Any], Any]] = {}
+        #: Bounds that the endpoint has refused by name.
+        self.left_out: frozenset[str] = frozenset()
         #: Answers so far in another form than was asked for; None once one had the form.
         self._unheeded: int | None = 0
 
@@ -79,22 +91,32 @@ class OutputModes:
     ) -> tuple[list[BaseMessage], dict[str, Any]]:
         """The messages and the keyword arguments that ask for `schema` in a form of this kind."""
         if mode in (OutputMode.STRICT, OutputMode.PLAIN):
-            shape = schema.json_schema if mode is OutputMode.STRICT else _unbounded(schema.json_schema)
+            left_out = self.left_out if mode is OutputMode.STRICT else _BOUNDS
+            shape = self._kept(schema.json_schema, left_out, partial(sent_shape, left_out=left_out))
             form = {"name": _schema_name(schema.name), "schema": shape, "strict": True}
             return _messages(prompt.messages), {"response_format": {"type": "json_schema", "json_schema": form}}
         if mode is OutputMode.TEXT:
             return _messages(prompt.messages), {}
-        messages = _messages(_with_form(prompt.messages, self._text(schema)))
+        messages = _messages(_with_form(prompt.messages, self._kept(schema.json_schema, "text", schema_instructions)))
         return messages, {"response_format": {"type": mode.value}} if mode is OutputMode.JSON else {}
 
-    def fallback(self, mode: OutputMode, fault: RequestError, schema: AnswerSchema[Any]) -> OutputMode | None:
-        """The form in which to repeat a request that was refused in `mode`; None when that is not to blame."""
+    def fallback(
+        self, mode: OutputMode, fault: RequestError, schema: AnswerSchema[Any], left_out: AbstractSet[str] | None = None
+    ) -> OutputMode | None:
+        """The form in which to repeat a request that was refused in `mode`; None when that is not to blame.
+
+        `left_out` are the bounds that the request was sent without, if `self.left_out` may have grown since.
+        """
         # A foreign chat model may choke on an argument that it does not know.
         if mode is OutputMode.TEXT or fault.outcome not in (Outcome.BAD_REQUEST, Outcome.MODEL_ERROR):
             return None
         settled = self.mode_for(schema)
         if _RANK[settled] > _RANK[mode]:  # another request found out while this one was under way
             return settled
+        named = {one[1] or one[2] for one in _NAMED_BOUND.finditer(fault.detail)}
+        if mode is OutputMode.STRICT and (named := named - (self.left_out if left_out is None else left_out)):
+            self.left_out |= named
+            return mode
         about_form = any(word in fault.detail.lower() for word in _ABOUT_FORM)
         return _BELOW.get(mode) if about_form or mode not in self._answered else None
 
@@ -130,13 +152,13 @@ class OutputModes:
     def _is_unheeded(self) -> bool:
         return self._unheeded is not None and self._unheeded >= _UNHEEDED
 
-    def _text(self, schema: AnswerSchema[Any]) -> str:
+    def _kept(self, schema: Mapping[str, Any], what: object, make: Callable[[Mapping[str, Any]], Any]) -> Any:
         # Kept by identity, and the schema with it: the number of an object that is gone is given away again.
-        kept = self._texts.get(id(schema))
+        kept = self._made.get((id(schema), what))
         if kept is None:
-            if len(self._texts) >= _KEPT:
-                self._texts.clear()
-            kept = self._texts[id(schema)] = (schema, schema_instructions(schema.json_schema))
+            if len(self._made) >= _KEPT:
+                self._made.clear()
+            kept = self._made[id(schema), what] = (schema, make(schema))
         return kept[1]
 
 
@@ -146,11 +168,19 @@ def schema_instructions(schema: Mapping[str, Any]) -> str:
     return load_prompt(_ROOM, "json_form").render(schema=written).messages[-1][1]
 
 
-def _unbounded(schema: Any) -> Any:
-    if isinstance(schema, Mapping):
-        # A property may be called like a bound; then its value is a schema and no number or pattern.
-        return {k: _unbounded(v) for k, v in schema.items() if k not in _BOUNDS or isinstance(v, Mapping)}
-    return [_unbounded(item) for item in schema] if isinstance(schema, list) else schema
+def sent_shape(schema: Any, left_out: AbstractSet[str]) -> Any:
+    """Return the schema without the bounds `left_out`, and without lengths of texts that are too long for grammars."""
+    if isinstance(schema, list):
+        return [sent_shape(item, left_out) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    # A property may be called like a bound; then its value is a schema and no number or pattern.
+    return {
+        key: sent_shape(value, left_out)
+        for key, value in schema.items()
+        if isinstance(value, Mapping)
+        or not (key in left_out or (key == "maxLength" and isinstance(value, int) and value > _LONGEST_BOUND))
+    }
 
 
 @lru_cache(maxsize=_KEPT)

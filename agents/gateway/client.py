@@ -360,6 +360,7 @@ class ChatClient(ModelClient[ModelHandle]):
     ) -> ModelResponse:
         request, number = pending.request, endpoint.number
         pending.mode = pending.fallbacks.get(number) or endpoint.output_modes.mode_for(request.schema)
+        pending.left_out = endpoint.output_modes.left_out
         messages, kwargs = endpoint.output_modes.arguments(pending.mode, request.prompt, request.schema)
         pending.parts = _parts_of(messages, kwargs)
         chat = endpoint.handle.chat

@@ -196,10 +196,11 @@ class PendingRequest[T]:
     key: CallKey
     #: Attempts so far.
     sent: int = 0
-    #: Of the last attempt: the endpoint, the slot, the output mode and the optional parameters.
+    #: Of the last attempt: the endpoint, the slot, the output mode, the bounds left out and the optional parameters.
     endpoint: Endpoint[Any] | None = None
     slot: Slot | None = None
     mode: OutputMode = OutputMode.STRICT
+    left_out: frozenset[str] = frozenset()
     arguments: Mapping[str, Any] = field(default_factory=dict)
     #: By endpoint: the output mode that this request fell back to, and the parameters that were refused.
     fallbacks: dict[int, OutputMode] = field(default_factory=dict)
@@ -226,7 +227,7 @@ class PendingRequest[T]:
         parameters = self.endpoint.parameters
         blamed = parameters.blamed(fault, self.arguments)
         if blamed is None:
-            fallback = self.endpoint.output_modes.fallback(self.mode, fault, self.request.schema)
+            fallback = self.endpoint.output_modes.fallback(self.mode, fault, self.request.schema, self.left_out)
             if fallback is not None:
                 self.fallbacks[number] = fallback
                 return True

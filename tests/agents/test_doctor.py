@@ -126,6 +126,7 @@ async def test_a_fault_by_chance_does_not_count(checked: Checked, openai_server:
     ("faults", "expected", "fallback"),
     [
         (["no_bounds"], {"json_schema": "no", "json_schema without bounds": "ok", "json_object": "ok"}, "bounds"),
+        (["no_min_length"], {"json_schema": "ok", "json_object": "ok"}, "sent without minLength;"),
         (["no_json_schema"], {"json_schema": "no", "json_object": "ok"}, "in JSON mode"),
         (["no_json_schema", "no_json_object"], {"json_schema": "no", "json_object": "no", "prompt": "ok"}, "alone"),
         (["no_json_object"], {"json_schema": "ok", "json_object": "no"}, ""),

@@ -16,6 +16,7 @@ from populace.personas.model import AnswerSchema, Outcome
 @pytest.mark.parametrize(
     ("refused", "learnt"),
     [
+        (["no_min_length"], OutputMode.STRICT),
         (["no_bounds"], OutputMode.PLAIN),
         (["no_json_schema"], OutputMode.JSON),
         (["no_json_schema", "no_json_object"], OutputMode.PROMPT),

@@ -97,3 +97,33 @@ def test_the_plain_form_leaves_bounds_out_and_keeps_properties_that_are_called_l
     sent = kwargs["response_format"]["json_schema"]["schema"]
     bare = {"type": "string"}
     assert sent == {"type": "object", "properties": {"pattern": bare, "all": {"type": "array", "items": bare}}}
+
+
+def test_a_bound_that_is_refused_by_its_name_is_left_out_alone() -> None:
+    text = {"type": "string", "minLength": 1, "maxLength": 9, "pattern": "^a"}
+    schema: AnswerSchema[object] = AnswerSchema("Bounds", {"type": "object", "properties": {"a": text}}, lambda a: a)
+    form = OutputModes()
+
+    def refused(words: str, left_out: frozenset[str] | None = None) -> OutputMode | None:
+        return form.fallback(OutputMode.STRICT, RequestError(Outcome.BAD_REQUEST, words), schema, left_out)
+
+    def sent() -> Any:
+        _, kwargs = form.arguments(OutputMode.STRICT, PROMPT, schema)
+        return kwargs["response_format"]["json_schema"]["schema"]["properties"]["a"]
+
+    assert refused("schema: 'maxLength' is not permitted") is OutputMode.STRICT
+    assert sent() == {"type": "string", "minLength": 1, "pattern": "^a"}
+    # Another request was under way with it, and is sent again as the endpoint takes it.
+    assert refused("schema: 'maxLength' is not permitted", frozenset()) is OutputMode.STRICT
+    assert refused("schema: 'pattern' and minLength are not permitted") is OutputMode.STRICT
+    assert sent() == {"type": "string"}
+    assert refused("schema: 'pattern' is not permitted") is OutputMode.PLAIN
+    assert refused("the maximum context length is 8 tokens") is OutputMode.PLAIN
+
+
+def test_a_length_that_is_too_long_for_grammars_is_not_sent() -> None:
+    texts = {name: {"type": "string", "maxLength": most} for name, most in (("a", 1_500), ("maxLength", 1_501))}
+    schema: AnswerSchema[object] = AnswerSchema("Long", {"type": "object", "properties": texts}, lambda a: a)
+    _, kwargs = OutputModes().arguments(OutputMode.STRICT, PROMPT, schema)
+    sent = kwargs["response_format"]["json_schema"]["schema"]["properties"]
+    assert sent == {"a": texts["a"], "maxLength": {"type": "string"}}

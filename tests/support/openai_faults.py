@@ -21,6 +21,7 @@ type WireFault = Literal[
     "no_model",
     "bad_request",
     "no_bounds",
+    "no_min_length",
     "no_json_schema",
     "no_json_object",
     "no_seed",
@@ -62,7 +63,7 @@ class Fault:
             return False
         if self.containing and self.containing.encode() not in body:
             return False
-        if self.kind == "no_bounds":
+        if self.kind in ("no_bounds", "no_min_length"):
             return b'"minLength":' in body
         if self.kind == "no_base64":
             return b'"encoding_format":"base64"' in body
