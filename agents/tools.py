@@ -49,7 +49,7 @@ def tool_faults(payload: Mapping[str, Any]) -> list[str]:
         elif wrong := _invalid(schema):
             faults.append(f"{part} is no valid JSON Schema: {wrong}")
         else:
-            faults += [f"{part}{fault}" for fault in _strict_faults(schema)]
+            faults += [f"{part}{fault}" for fault in strict_faults(schema)]
     parameters = payload.get("parameters")
     if isinstance(parameters, Mapping) and parameters.get("type") != "object":
         faults.append("parameters must be an object at its root.")
@@ -68,7 +68,7 @@ def _invalid(schema: Mapping[str, Any]) -> str:
     return ""
 
 
-def _strict_faults(schema: Mapping[str, Any]) -> Iterator[str]:
+def strict_faults(schema: Mapping[str, Any]) -> Iterator[str]:
     """What strict mode refuses, each with the path to it."""
     properties = choices = characters = 0
     for path, part, depth in _parts(schema, "", 1):
