@@ -5,7 +5,7 @@ One async method: a prompt and the schema of the answer go in, a typed answer or
 
 import random
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
@@ -119,6 +119,18 @@ class TextForm:
 
 
 @dataclass(frozen=True, slots=True)
+class NativeTools:
+    """How an endpoint is asked that calls tools itself; its reply is written as the JSON that others answer with."""
+
+    #: The conversation and the tools, in OpenAI's form.
+    messages: Sequence[Mapping[str, Any]]
+    tools: Sequence[Mapping[str, Any]]
+    #: The fields of the answer, from the calls (name, and arguments as JSON) and the text that came with them; None
+    #: for a text that is no answer.
+    read: Callable[[Sequence[tuple[str, str]], str], Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerSchema[T]:
     """The form of an answer: a strict JSON Schema to send, and the check that parses JSON to `T`.
 
@@ -133,6 +145,8 @@ class AnswerSchema[T]:
     #: language model is asked. Neither hashed nor sent to an endpoint.
     generators: Mapping[str, AnswerGenerator] = field(default_factory=dict)
     text_form: TextForm | None = None
+    #: Sent in place of messages and schema where an endpoint takes it. Not hashed: the answer is the same JSON.
+    native: NativeTools | None = None
 
     @property
     def sent(self) -> Mapping[str, Any]:

@@ -1,5 +1,6 @@
 """langchain-openai's `ChatOpenAI` over `HttpClient`, at a fraction of its CPU; also for a model file that we serve."""
 
+import json
 import ssl
 from contextlib import suppress
 from functools import cache
@@ -51,6 +52,8 @@ class LeanChatOpenAI(ChatOpenAI):
 
     #: Whether a request may ask for a stream.
     can_stream: ClassVar[bool] = True
+    #: Whether a request may have tools.
+    takes_tools: ClassVar[bool] = True
 
     use_responses_api: bool | None = False
     max_retries: int | None = 0
@@ -111,6 +114,8 @@ class LeanChatOpenAI(ChatOpenAI):
         result.generations[0].message.additional_kwargs.update(given)
         _tell_usage(result, tokens)
         result.llm_output = {**(result.llm_output or {}), "token_counts": tokens, "invalid_fields": invalid}
+        if calls := _calls_in(message.get("tool_calls")):
+            result.llm_output["tool_calls"] = json.dumps(calls)
         return result
 
     def connection(self, *, whole: bool = True) -> HttpConnection:
@@ -167,6 +172,15 @@ def _valid_completion(reply: dict[str, Any]) -> tuple[dict[str, Any], TokenCount
     if isinstance(choice.get("logprobs"), dict):
         first["logprobs"] = choice["logprobs"]
     return valid | {"choices": [first]}, _count_tokens(fields), fields.invalid
+
+
+def _calls_in(told: object) -> list[tuple[str, str]]:
+    """Return the name and the arguments, as JSON, of each call that has both."""
+    functions = [one.get("function") for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+    calls = [(one.get("name"), one.get("arguments")) for one in functions if isinstance(one, dict)]
+    # Some servers send the arguments as an object.
+    written = [(name, json.dumps(given) if isinstance(given, dict) else given) for name, given in calls]
+    return [(name, given) for name, given in written if isinstance(name, str) and isinstance(given, str)]
 
 
 def _tell_usage(result: ChatResult, tokens: TokenCounts) -> None:

@@ -87,6 +87,8 @@ class ModelResponse:
     reasoning: str | None = None
     #: What the endpoint says of its rate limits, if it does.
     rate_limits: RateLimitHeaders | None = None
+    #: Calls of tools: a JSON list of pairs of a name and arguments, themselves JSON; empty where there are none.
+    tool_calls: str = ""
     #: Fields beside the text whose value had the wrong type or was out of range, and which are unknown therefore.
     invalid_fields: tuple[str, ...] = ()
 
@@ -176,6 +178,7 @@ def response_of(result: ChatResult) -> ModelResponse:
         cached_tokens=tokens.cached,
         reasoning=_encodable(reasoning) or None,
         rate_limits=output.get("rate_limits"),
+        tool_calls=_encodable(output.get("tool_calls", "")),
         invalid_fields=tuple(invalid),
     )
 

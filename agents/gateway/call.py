@@ -31,7 +31,7 @@ class RequestPart:
 
     #: 63 bits of a hash of the role and the text.
     part: int
-    #: system, user, assistant, or schema for the form of the answer that was asked for.
+    #: system, user, assistant, tool, or schema for the form of the answer that was asked for, or the tools.
     role: str
     text: str
 

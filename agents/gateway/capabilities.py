@@ -1,5 +1,6 @@
 """What one endpoint accepts, learnt from its answers and refusals.
 
+    tools          tools ──► output mode, for schemas with `NativeTools`
     output mode    json_schema ──► json_schema without bounds ──► json_object ──► prompt
     seed           seed ──► none
     max_tokens     max_tokens ──► max_completion_tokens ──► none
@@ -14,16 +15,18 @@ the form in the prompt from then on.
 import re
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache, partial
 from typing import Any, Final
 
 import orjson
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
-from ...personas.model import AnswerSchema, Outcome
+from ...personas.model import AnswerSchema, NativeTools, Outcome
 from ...personas.prompt import PromptMessage, RenderedPrompt, load_prompt
 from ..endpoint.errors import RequestError
+from ..endpoint.response import ModelResponse
 from ..text_faults import is_refusal
 
 _ROOM = (__package__ or "").rpartition(".")[0]
@@ -43,6 +46,9 @@ _LONGEST_BOUND = 1_500
 #: Words by which a refusal shows that it is about the form.
 _ABOUT_FORM = ("response_format", "json_schema", "json_object", "schema", "structured", "grammar")
 
+#: Words by which a refusal shows that it is about tools; llama.cpp without templates says so with the status 500.
+_ABOUT_TOOLS = re.compile(r"(?<![a-z])(?:tools?|tool_choice|function.?call(?:s|ing)?)(?![a-z])", re.IGNORECASE)
+
 #: Answers in another form than was asked for, with none in it before, after which the prompt itself asks for the form.
 _UNHEEDED = 3
 
@@ -60,6 +66,8 @@ class OutputMode(StrEnum):
     PROMPT = "prompt"
     #: Plain text in a form that the prompt describes; no endpoint refuses that.
     TEXT = "text"
+    #: The endpoint's own calling of tools, for schemas that are asked for so.
+    TOOLS = "tools"
 
 
 _BELOW = {OutputMode.STRICT: OutputMode.PLAIN, OutputMode.PLAIN: OutputMode.JSON, OutputMode.JSON: OutputMode.PROMPT}
@@ -79,9 +87,13 @@ class OutputModes:
         self.left_out: frozenset[str] = frozenset()
         #: Answers so far in another form than was asked for; None once one had the form.
         self._unheeded: int | None = 0
+        #: Replies so far without a call where one was due; None once there was a call.
+        self._uncalled: int | None = 0
 
-    def mode_for(self, schema: AnswerSchema[Any]) -> OutputMode:
-        """The form that a request for this schema begins with."""
+    def mode_for(self, schema: AnswerSchema[Any], *, native: bool = False) -> OutputMode:
+        """The form that a request for this schema begins with; `native` where the endpoint may call tools itself."""
+        if native and schema.native is not None and (self._uncalled is None or self._uncalled < _UNHEEDED):
+            return OutputMode.TOOLS
         if schema.text_form is not None:
             return OutputMode.TEXT
         return max(self.mode, self._by_schema.get(schema.name, self.mode), key=_RANK.__getitem__)
@@ -95,6 +107,8 @@ class OutputModes:
             shape = self._kept(schema.json_schema, left_out, partial(sent_shape, left_out=left_out))
             form = {"name": _schema_name(schema.name), "schema": shape, "strict": True}
             return _messages(prompt.messages), {"response_format": {"type": "json_schema", "json_schema": form}}
+        if mode is OutputMode.TOOLS and schema.native is not None:
+            return [_native_message(one) for one in schema.native.messages], {"tools": list(schema.native.tools)}
         if mode is OutputMode.TEXT:
             return _messages(prompt.messages), {}
         messages = _messages(_with_form(prompt.messages, self._kept(schema.json_schema, "text", schema_instructions)))
@@ -107,6 +121,8 @@ class OutputModes:
 
         `left_out` are the bounds that the request was sent without, if `self.left_out` may have grown since.
         """
+        if mode is OutputMode.TOOLS:
+            return self._without_tools(fault, schema)
         # A foreign chat model may choke on an argument that it does not know.
         if mode is OutputMode.TEXT or fault.outcome not in (Outcome.BAD_REQUEST, Outcome.MODEL_ERROR):
             return None
@@ -122,7 +138,7 @@ class OutputModes:
 
     def learn(self, mode: OutputMode, schema: AnswerSchema[Any]) -> None:
         """Take note that a request in `mode` was answered."""
-        if mode is OutputMode.TEXT or self._is_unheeded:
+        if mode in (OutputMode.TEXT, OutputMode.TOOLS) or self._is_unheeded:
             return
         if _RANK[mode] > _RANK[self.mode_for(schema)]:
             self._by_schema[schema.name] = mode
@@ -139,7 +155,7 @@ class OutputModes:
         A refusal in plain words says nothing of the form.
         """
         is_known = self._unheeded is None or self._is_unheeded
-        if is_known or mode in (OutputMode.TEXT, OutputMode.PROMPT) or is_refusal(text):
+        if is_known or mode in (OutputMode.TEXT, OutputMode.TOOLS, OutputMode.PROMPT) or is_refusal(text):
             return
         if outcome is Outcome.OK:
             self._unheeded = None
@@ -147,6 +163,27 @@ class OutputModes:
             self._unheeded = (self._unheeded or 0) + 1
             if self._is_unheeded:
                 self.mode = OutputMode.PROMPT
+
+    def read_native(self, native: NativeTools, response: ModelResponse) -> ModelResponse:
+        """Write a reply to a request in `TOOLS` as JSON, and take note of whether the model calls tools."""
+        calls = [(name, arguments) for name, arguments in orjson.loads(response.tool_calls or "[]")]
+        answer = native.read(calls, response.raw)
+        if calls:
+            self._uncalled = None
+        elif answer is None and self._uncalled is not None:
+            self._uncalled += 1
+        return response if answer is None else replace(response, raw=orjson.dumps(answer).decode())
+
+    def _without_tools(self, fault: RequestError, schema: AnswerSchema[Any]) -> OutputMode | None:
+        """Return the form in which to repeat a request whose tools may have been refused; None for other faults."""
+        is_named = _ABOUT_TOOLS.search(fault.detail) is not None
+        if fault.outcome not in _REFUSALS and not (is_named and fault.outcome is Outcome.SERVER_ERROR):
+            return None
+        if is_named:
+            self._uncalled = _UNHEEDED
+        elif self._uncalled is None:
+            return None
+        return self.mode_for(schema)
 
     @property
     def _is_unheeded(self) -> bool:
@@ -197,6 +234,14 @@ def _with_form(messages: tuple[PromptMessage, ...], form: str) -> tuple[PromptMe
 
 def _messages(messages: tuple[PromptMessage, ...]) -> list[BaseMessage]:
     return [_CLASSES[role](text) for role, text in messages]
+
+
+def _native_message(told: Mapping[str, Any]) -> BaseMessage:
+    if told["role"] == "tool":
+        return ToolMessage(told["content"], tool_call_id=told["tool_call_id"], name=told["name"])
+    if calls := told.get("tool_calls"):
+        return AIMessage(told["content"] or "", additional_kwargs={"tool_calls": calls})
+    return _CLASSES[told["role"]](told["content"])
 
 
 _CLASSES: dict[str, type[BaseMessage]] = {

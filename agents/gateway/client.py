@@ -28,6 +28,7 @@ from ..endpoint.silence import LONGEST_CALL, SilenceLimit
 from .budget import Budget, CallKind, Meter, Prices
 from .cache import AnswerCache
 from .call import AnswerStore, Call, CallKey, Ledger, RequestPart, split_request
+from .capabilities import OutputMode
 from .concurrency import FIRST, ConcurrencyLimiter, Slot
 from .limits import Backoff, Limits, RateLimiter, TokenEstimate, estimate_tokens
 from .outage import Breaker, Liveness, Outage
@@ -298,13 +299,18 @@ def _reason_of(fault: RequestError) -> str:
 
 
 #: Roles of messages by LangChain's names.
-_ROLES = {"system": "system", "human": "user", "ai": "assistant"}
+_ROLES = {"system": "system", "human": "user", "ai": "assistant", "tool": "tool"}
 
 
 def _parts_of(messages: Sequence[BaseMessage], arguments: Mapping[str, Any]) -> tuple[RequestPart, ...]:
-    form = arguments.get("response_format")
-    told = [(_ROLES[one.type], str(one.content)) for one in messages]
+    form = arguments.get("response_format") or arguments.get("tools")
+    told = [(_ROLES[one.type], _text_of(one)) for one in messages]
     return split_request(told, orjson.dumps(form).decode() if form else None)
+
+
+def _text_of(message: BaseMessage) -> str:
+    calls = message.additional_kwargs.get("tool_calls")
+    return str(message.content) if not calls else orjson.dumps(calls).decode()
 
 
 class ChatClient(ModelClient[ModelHandle]):
@@ -359,7 +365,10 @@ class ChatClient(ModelClient[ModelHandle]):
         self, pending: PendingRequest[T], endpoint: Endpoint[ModelHandle], *, by_queue: bool
     ) -> ModelResponse:
         request, number = pending.request, endpoint.number
-        pending.mode = pending.fallbacks.get(number) or endpoint.output_modes.mode_for(request.schema)
+        pending.mode = pending.fallbacks.get(number) or endpoint.output_modes.mode_for(
+            request.schema,
+            native=not by_queue and not request.is_again and getattr(endpoint.handle.chat, "takes_tools", False),
+        )
         pending.left_out = endpoint.output_modes.left_out
         messages, kwargs = endpoint.output_modes.arguments(pending.mode, request.prompt, request.schema)
         pending.parts = _parts_of(messages, kwargs)
@@ -383,7 +392,10 @@ class ChatClient(ModelClient[ModelHandle]):
         within = self._timeout * (slot.slowness if slot else 1)
         if slot is not None and "stream" in kwargs:
             kwargs["silence"] = self._silence(slot, within)
-        return await send_chat(chat, messages, kwargs, within=None if "silence" in kwargs else within)
+        response = await send_chat(chat, messages, kwargs, within=None if "silence" in kwargs else within)
+        if pending.mode is OutputMode.TOOLS and request.schema.native is not None:
+            return endpoint.output_modes.read_native(request.schema.native, response)
+        return response
 
     def _silence(self, slot: Slot, within: float) -> SilenceLimit:
         throughput, loop = slot.endpoint.throughput, asyncio.get_running_loop()

@@ -40,6 +40,27 @@ class Step(FrozenModel):
         return self
 
 
+#: The tool by which an assistant declines where the endpoint calls tools itself.
+DECLINE = "decline_request"
+
+
+def read_native(calls: Sequence[tuple[str, str]], text: str, *, has_results: bool) -> dict[str, Any] | None:
+    """Return the step that an endpoint's own calls of tools make; None for a text before any tool was called.
+
+    Endpoints that pass over tools answer with such a text, and are then asked for a step in JSON.
+    """
+    declined = [arguments for name, arguments in calls if name == DECLINE]
+    if declined:
+        try:
+            return {"does": "decline", "calls": [], "text": json.loads(declined[0])["text"]}
+        except (ValueError, KeyError, TypeError):
+            return None
+    if calls:
+        told = [{"tool": name, "arguments": arguments} for name, arguments in calls]
+        return {"does": "call", "calls": told, "text": ""}
+    return {"does": "answer", "calls": [], "text": text} if has_results and text.strip() else None
+
+
 async def call_tool(shown: Sequence[GivenTool], call: ToolCall) -> tuple[str, bool]:
     """What a call gives, as JSON, and whether it is an error: of the call, or of the implementation that refuses it."""
     tool = next((one for one in shown if one.name == call.tool), None)

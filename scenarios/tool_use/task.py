@@ -28,12 +28,12 @@ from populace.agents.text_checks import TEXT_CHECKS
 from populace.agents.tools import as_openai
 from populace.agents.turn_prompt import turn_prompt
 from populace.personas.errors import SetupError, parameter
-from populace.personas.model import Answer, AnswerSchema, FrozenModel, Outcome
+from populace.personas.model import Answer, AnswerSchema, FrozenModel, NativeTools, Outcome
 from populace.personas.prompt import Prompt, fence, read_prompt
 from populace.scenarios.tool_code.tool_set import GivenTool, ToolSetSettings, ToolSetTask
 from populace.sim.scenario import Settings
 
-from .calls import Step, call_tool, refused
+from .calls import DECLINE, Step, call_tool, read_native, refused
 from .stand_in import further_request, next_step, request
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parent
 PROMPT = read_prompt(_FOLDER / "tool_use.v1.toml")
 FURTHER = read_prompt(_FOLDER / "further.v2.toml")
-ASSISTANT = read_prompt(_FOLDER / "assistant.v1.toml")
+ASSISTANT = read_prompt(_FOLDER / "assistant.v2.toml")
 #: Share of requests that take one tool, where they may take more.
 _ONE_TOOL = 0.6
 
@@ -274,8 +274,22 @@ async def _next_step(talk: ToolDialogue, left: int, state: MindState, runtime: "
     )
     seed = state["request_context"].seed + place
     generate = partial(next_step, talk.plan.needs[place], seed, shown, list(talk.messages))
-    schema = schema_of(Step, ASSISTANT.name, generate)
+    schema = replace(schema_of(Step, ASSISTANT.name, generate), native=_native(talk, left))
     return await runtime.context.model.ask(prompt, schema, state["request_context"].varied(role="solver"))
+
+
+def _native(talk: ToolDialogue, left: int) -> NativeTools:
+    """The next step for an endpoint that calls tools itself: it declines by a tool, too."""
+    system, about, text = (ASSISTANT.phrase("native", word) for word in ("system", "decline", "text"))
+    told = Template(system).substitute(decline=DECLINE, left=left).strip()
+    said = {"type": "string", "description": text}
+    form = {"type": "object", "properties": {"text": said}, "required": ["text"], "additionalProperties": False}
+    tools = [tool.interface for tool in talk.plan.shown]
+    return NativeTools(
+        messages=({"role": "system", "content": told}, *talk.messages),
+        tools=[as_openai(one) for one in (*tools, {"name": DECLINE, "purpose": about, "parameters": form})],
+        read=partial(read_native, has_results=talk.messages[-1]["role"] == "tool"),
+    )
 
 
 def _shown(message: Mapping[str, Any]) -> str:

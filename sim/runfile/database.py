@@ -102,7 +102,7 @@ def _requests(con: duckdb.DuckDBPyConnection) -> None:
         COMMENT ON TABLE request_parts IS
             'What requests are made of: each part once, or a few times in files of millions, however many requests share it';
         COMMENT ON COLUMN request_parts.part IS '63 bits of a hash of role and text';
-        COMMENT ON COLUMN request_parts.role IS 'system, user, assistant, or schema: the form of the answer asked for';
+        COMMENT ON COLUMN request_parts.role IS 'system, user, assistant, tool, or schema: the form of the answer or the tools';
         COMMENT ON COLUMN request_parts.text IS
             'The text: a message of the system, a paragraph or section of another one, or the form as JSON';
     """)  # noqa: E501 - comments are one string
