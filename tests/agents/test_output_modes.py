@@ -1,10 +1,12 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from populace.agents.endpoint.errors import RequestError
+from populace.agents.endpoint.response import ModelResponse
 from populace.agents.gateway.capabilities import OutputMode, OutputModes
-from populace.personas.model import AnswerSchema, Outcome
+from populace.personas.model import AnswerSchema, NativeTools, Outcome
 from populace.personas.prompt import RenderedPrompt
 
 LINE: AnswerSchema[object] = AnswerSchema("Line!", {"type": "object"}, lambda answer: answer)
@@ -127,3 +129,54 @@ def test_a_length_that_is_too_long_for_grammars_is_not_sent() -> None:
     _, kwargs = OutputModes().arguments(OutputMode.STRICT, PROMPT, schema)
     sent = kwargs["response_format"]["json_schema"]["schema"]["properties"]
     assert sent == {"a": texts["a"], "maxLength": {"type": "string"}}
+
+
+def test_tools_are_asked_for_until_they_are_refused_or_never_called() -> None:
+    native = NativeTools(
+        ({"role": "user", "content": "Half of 4?"},),
+        ({"type": "function"},),
+        lambda calls, text: {"made": 1} if calls else None,
+    )
+    schema = replace(LINE, native=native)
+    called = ModelResponse("", "tool_calls", tool_calls='[["half", "{}"]]')
+    said = ModelResponse("It is 2.", "stop")
+
+    def mode(form: OutputModes) -> OutputMode:
+        return form.mode_for(schema, native=True)
+
+    form = OutputModes()
+    assert (mode(form), form.mode_for(schema), form.mode_for(LINE, native=True)) == (
+        OutputMode.TOOLS,
+        OutputMode.STRICT,
+        OutputMode.STRICT,
+    )
+    messages, kwargs = form.arguments(OutputMode.TOOLS, PROMPT, schema)
+    assert ([one.content for one in messages], kwargs) == (["Half of 4?"], {"tools": [{"type": "function"}]})
+    assert [form.read_native(native, one).raw for one in (said, said, called)] == ["It is 2.", "It is 2.", '{"made":1}']
+    for _ in range(3):
+        form.read_native(native, said)
+    assert mode(form) is OutputMode.TOOLS
+    assert form.fallback(OutputMode.TOOLS, TOO_LONG, schema) is None
+    silent = OutputModes()
+    for _ in range(3):
+        assert mode(silent) is OutputMode.TOOLS
+        silent.read_native(native, said)
+    assert mode(silent) is OutputMode.STRICT
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words", "fallback", "settled"),
+    [
+        (Outcome.BAD_REQUEST, "'tools' is not supported", OutputMode.STRICT, OutputMode.STRICT),
+        (Outcome.SERVER_ERROR, "tools param requires --jinja flag", OutputMode.STRICT, OutputMode.STRICT),
+        (Outcome.BAD_REQUEST, "an unknown field", OutputMode.STRICT, OutputMode.TOOLS),
+        (Outcome.SERVER_ERROR, "toolbox on fire", None, OutputMode.TOOLS),
+        (Outcome.RATE_LIMITED, "too many calls of tools", None, OutputMode.TOOLS),
+    ],
+)
+def test_a_refusal_of_tools_goes_on_in_json(
+    outcome: Outcome, words: str, fallback: OutputMode | None, settled: OutputMode
+) -> None:
+    form, schema = OutputModes(), replace(LINE, native=NativeTools((), (), lambda calls, text: None))
+    assert form.fallback(OutputMode.TOOLS, RequestError(outcome, words), schema) is fallback
+    assert form.mode_for(schema, native=True) is settled

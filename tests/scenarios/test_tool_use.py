@@ -1,17 +1,20 @@
 """The task tool-use: conversations whose calls are answered by the tools' implementations, errors included."""
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from openai_server import OpenAIServer
 
+from populace.agents.gateway.limits import Limits
 from populace.personas.errors import SetupError
 from populace.scenarios.tool.task import ToolTask
 from populace.scenarios.tool_code.task import ToolCodeTask
 from populace.scenarios.tool_code.tool_set import GivenTool, read_tools
-from populace.scenarios.tool_use.calls import Step, ToolCall, call_tool
+from populace.scenarios.tool_use.calls import DECLINE, Step, ToolCall, call_tool, read_native
 from populace.scenarios.tool_use.task import ToolUse, ToolUseTask, UserRequest, ending, tool_use
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
@@ -185,3 +188,96 @@ def test_what_is_missing_is_said_before_anything_is_asked(code: Path) -> None:
 
 def test_demonstrations_are_requests_of_people() -> None:
     assert all(one.persona for one in read_demonstrations(ToolUseTask().demonstrations_file))
+
+
+type Writer = Callable[[dict[str, Any]], str | dict[str, Any]]
+
+
+def assistant(examples: Mapping[str, str], *, passes_over: bool = False) -> Writer:
+    """What a model writes that calls its first tool once, and answers then: by tools of its own or in JSON."""
+
+    def write(asked: dict[str, Any]) -> str | dict[str, Any]:
+        last = asked["messages"][-1]
+        form = asked.get("response_format", {}).get("json_schema", {"name": ""})
+        if "tools" in asked:
+            name = asked["tools"][0]["function"]["name"]
+            if last["role"] == "tool" or passes_over:
+                return f"It is what {name} gave."
+            function = {"name": name, "arguments": examples[name]}
+            calls = [{"id": "x", "type": "function", "function": function}]
+            return {"content": None, "tool_calls": calls, "finish_reason": "tool_calls"}
+        if form["name"] != "tool_use_step":
+            return json.dumps({"kind": "tool_use", "text": hashlib.sha256(last["content"].encode()).hexdigest()})
+        # A complaint follows the conversation where it is asked for again.
+        prompt = next(one["content"] for one in asked["messages"] if one["role"] == "user")
+        name = json.loads(prompt.partition("<tools>\n")[2].partition("\n")[0])["name"]
+        if '"role": "tool"' in prompt:
+            return json.dumps({"does": "answer", "calls": [], "text": f"It is what {name} gave."})
+        calls = [{"tool": name, "arguments": examples[name]}]
+        return json.dumps({"does": "call", "calls": calls, "text": ""})
+
+    return write
+
+
+def asked_of(server: OpenAIServer, code: Path, out: Path, *, width: int = 8) -> Society:
+    server.keep_bodies = True
+    settings = {"n": 6, "tools": str(code), "execute": True, "tools_shown": 2, "requests": 1, "beyond": 0}
+    task = ToolUseTask(settings)
+    growth = task.growth(Growth(), is_counted=False)
+    limits = Limits(max_in_flight=width)
+    return Society(task, growth=growth, seed=3, out=out, model="openai:test", base_url=server.base_url, limits=limits)
+
+
+@pytest.mark.parametrize("kind", ["calls", "refuses", "passes over"])
+def test_an_endpoint_that_calls_tools_itself_makes_what_others_make_in_json(
+    code: Path, tmp_path: Path, openai_server: OpenAIServer, kind: str
+) -> None:
+    examples = {tool.name: tool.example for tool in read_tools(str(code)).tools}
+    openai_server.writer = assistant(examples, passes_over=kind == "passes over")
+    if kind == "refuses":
+        openai_server.fault("no_tools")
+    path = tmp_path / "use.duckdb"
+    run = asked_of(openai_server, code, path, width=1).run()
+    made = payloads(path)
+    assert len(made) == 6
+    for one in made:
+        assert [message["role"] for message in one["messages"]] == ["user", "assistant", "tool", "assistant"]
+        assert (one["ended"], one["calls"], one["wrong_calls"]) == ("answer", 1, 0)
+    native = [body for body in openai_server.bodies if "tools" in body]
+    # Two steps for each of six requests; one refusal, or three texts where a call is due, are enough.
+    assert len(native) == {"calls": 12, "refuses": 1, "passes over": 3}[kind]
+    assert native[0]["messages"][0]["role"] == "system"
+    assert DECLINE in native[0]["messages"][0]["content"]
+    raw = [
+        json.loads(text)
+        for (text,) in rows(path, "SELECT raw FROM calls WHERE purpose = 'tool_use_step' AND outcome = 'ok'")
+    ]
+    assert [set(one) for one in raw] == [{"does", "calls", "text"}] * 12
+    assert replay(path, ToolUseTask).difference == ""
+    if kind == "calls":
+        assert [one["role"] for one in native[-1]["messages"]] == ["system", "user", "assistant", "tool"]
+        assert "response_format" not in native[0]
+        wide = tmp_path / "wide.duckdb"
+        assert asked_of(openai_server, code, wide).run().event_hash == run.event_hash
+        with asked_of(openai_server, code, tmp_path / "stopped.duckdb") as begun:
+            begun.step()
+        calls = openai_server.calls
+        assert (
+            Society.resume(tmp_path / "stopped.duckdb", ToolUseTask, base_url=openai_server.base_url).run().event_hash
+            == run.event_hash
+        )
+        assert openai_server.calls == calls
+
+
+def test_calls_and_texts_of_an_endpoint_make_a_step() -> None:
+    def step(calls: Sequence[tuple[str, str]], text: str = "", *, has_results: bool = False) -> Any:
+        found = read_native(calls, text, has_results=has_results)
+        return None if found is None else Step.model_validate(found)
+
+    called = step([("half", '{"of": 2}'), ("half", "{")], "Let me see.")
+    assert [(one.tool, one.arguments) for one in called.calls] == [("half", '{"of": 2}'), ("half", "{")]
+    assert step([(DECLINE, '{"text": "I cannot ring anybody."}')]).does == "decline"
+    assert (
+        step([(DECLINE, "{}")]) is step([(DECLINE, "[")]) is step([], "It is 3.") is step([], has_results=True) is None
+    )
+    assert step([], "It is 3.", has_results=True).does == "answer"

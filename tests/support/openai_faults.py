@@ -25,6 +25,7 @@ type WireFault = Literal[
     "no_json_schema",
     "no_json_object",
     "no_seed",
+    "no_tools",
     "no_base64",
     "too_many_texts",
     "hang",
@@ -69,6 +70,8 @@ class Fault:
             return b'"encoding_format":"base64"' in body
         if self.kind == "too_many_texts":
             return len(orjson.loads(body)["input"]) > 2
+        if self.kind == "no_tools":
+            return b'"tools":' in body
         if self.kind == "no_seed":
             return b'"seed":' in body
         if self.kind in ("no_json_schema", "no_json_object"):

@@ -21,6 +21,7 @@ _ERRORS = {
     "no_json_schema": (400, "response_format of type json_schema is not supported."),
     "no_json_object": (400, "response_format of type json_object is not supported."),
     "no_seed": (400, "Unsupported parameter: 'seed' is not supported with this model."),
+    "no_tools": (400, "tool choice is not supported by this model"),
     "no_base64": (400, "encoding_format base64 is not supported."),
     "too_many_texts": (413, "At most 2 texts are taken at once."),
 }
