@@ -77,7 +77,9 @@ _RANK = {mode: rank for rank, mode in enumerate(OutputMode)}
 class OutputModes:
     """What one endpoint is known to accept."""
 
-    def __init__(self, start: OutputMode = OutputMode.STRICT) -> None:
+    def __init__(self, start: OutputMode = OutputMode.STRICT, *, takes_all: bool = False) -> None:
+        #: Whether it is the stand-in, which makes no grammar and takes every schema as it is.
+        self._takes_all = takes_all
         #: The form that requests begin with.
         self.mode = start
         self._answered: set[OutputMode] = set()
@@ -104,7 +106,11 @@ class OutputModes:
         """The messages and the keyword arguments that ask for `schema` in a form of this kind."""
         if mode in (OutputMode.STRICT, OutputMode.PLAIN):
             left_out = self.left_out if mode is OutputMode.STRICT else _BOUNDS
-            shape = self._kept(schema.json_schema, left_out, partial(sent_shape, left_out=left_out))
+            shape = (
+                schema.json_schema
+                if self._takes_all
+                else self._kept(schema.json_schema, left_out, partial(sent_shape, left_out=left_out))
+            )
             form = {"name": _schema_name(schema.name), "schema": shape, "strict": True}
             return _messages(prompt.messages), {"response_format": {"type": "json_schema", "json_schema": form}}
         if mode is OutputMode.TOOLS and schema.native is not None:

@@ -182,7 +182,8 @@ class Endpoint[H: ServedModel]:
     def open(cls, number: int, handle: H) -> Self:
         """The endpoint of a model; of one that takes no parameters, that is known from the start."""
         if getattr(handle, "takes_parameters", True):
-            return cls(number, handle)
+            chat = getattr(handle, "chat", None)
+            return cls(number, handle, OutputModes(takes_all=getattr(chat, "takes_tasks", False)))
         parameters = ParameterSupport()
         parameters.learn(PARAMETERS)
         return cls(number, handle, OutputModes(OutputMode.PROMPT), parameters)
