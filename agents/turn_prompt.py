@@ -44,7 +44,12 @@ def phrase_of(template: Prompt, slot: str, word: str, **slots: str) -> str:
 
 
 def drawn_angle(template: Prompt, seed: int | None) -> str:
-    """One of the prompt's angles, drawn by seed, so that requests do not lead all agents to the same subject."""
+    """What is drawn by seed, so that requests do not lead all agents to the same subject: a phrase of each table.
+
+    A prompt that names no tables has at most one, its angles.
+    """
+    if template.draws and seed is not None:
+        return " ".join(template.choices[table][word] for table, word in template.drawn_words(seed).items())
     angles = tuple(template.choices.get("angle", {}).values())
     return angles[seed % len(angles)] if angles and seed is not None else ""
 

@@ -8,7 +8,7 @@ import random
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
@@ -66,6 +66,12 @@ class Prompt:
     system: str = ""
     #: Ready phrases for a slot, by slot and by the word a caller chooses them with.
     choices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    #: The tables among `choices` of which each request shows one phrase, drawn anew for each, in this order.
+    draws: Sequence[str] = ()
+    #: What does not go together: table, word, another table, words of that one.
+    never: Mapping[str, Mapping[str, Mapping[str, Sequence[str]]]] = field(default_factory=dict)
+    #: Words of tables that a setting has chosen, which are not drawn.
+    fixed: Mapping[str, str] = field(default_factory=dict)
     #: The version before this one, where its file is there.
     earlier: "Prompt | None" = field(default=None, compare=False, repr=False)
 
@@ -88,6 +94,35 @@ class Prompt:
         """One of the ready phrases of `slot`, drawn by `seed`: the same in every process."""
         rng = random.Random(f"{self.name} {slot} {seed}")  # noqa: S311 - a choice of words, no secret
         return rng.choice(list(self.choices[slot].values()))
+
+    def drawn_words(self, seed: int) -> Mapping[str, str]:
+        """Draw a word of each table in `draws` that is not fixed, each by a hash of its own.
+
+        A table is drawn from the words that go with those before it. A word is not drawn if its phrase is empty or if
+        it is `other`. A table of which no word goes with the others is left out.
+        """
+        words = dict(self.fixed)
+        for table in self.draws:
+            if table in self.fixed:
+                continue
+            phrases = self.choices[table]
+            fitting = [w for w in phrases if phrases[w] and w != "other" and self._fits(table, w, words)]
+            if fitting:
+                rng = random.Random(f"{self.name} {table} {seed}")  # noqa: S311 - a choice of words, no secret
+                words[table] = rng.choice(fitting)
+        return {table: word for table, word in words.items() if table not in self.fixed}
+
+    def word_in(self, table: str, text: str) -> str:
+        """The word of a table whose phrase stands in `text`; empty where there is none."""
+        phrases = self.choices.get(table, {})
+        return next((word for word, phrase in phrases.items() if phrase and phrase in text), "")
+
+    def _fits(self, table: str, word: str, words: Mapping[str, str]) -> bool:
+        return not any(
+            other_word in self.never.get(table, {}).get(word, {}).get(other, ())
+            or word in self.never.get(other, {}).get(other_word, {}).get(table, ())
+            for other, other_word in words.items()
+        )
 
 
 def _filled(template: str, slots: Mapping[str, str]) -> str:
@@ -248,4 +283,18 @@ def _parsed_file(text: str) -> Prompt:
     prompt = Prompt(**tomllib.loads(text))
     for template in (prompt.system, prompt.user):
         template_parts(template)
+    _check_tables(prompt)
     return prompt
+
+
+def _check_tables(prompt: Prompt) -> None:
+    """Raise `ValueError` where `draws` or `never` names a table or a word that the prompt does not have."""
+    named = [(table, "") for table in prompt.draws]
+    for table, entries in prompt.never.items():
+        for word, excluded in entries.items():
+            named += [(table, word), *((other, one) for other, words in excluded.items() for one in words)]
+    for table, word in named:
+        if table not in prompt.choices:
+            raise ValueError(f"it names the table {table!r} and has no [choices.{table}]")
+        if word and word not in prompt.choices[table]:
+            raise ValueError(f"it names the word {word!r}, which [choices.{table}] does not have")

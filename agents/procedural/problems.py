@@ -35,6 +35,16 @@ class Problem:
     topic: str
     answer: str
 
+    def worked(self, known: KnownSolution | None) -> Mapping[str, str]:
+        """The fields of a problem whose author plans it and checks it; `known` is the solution of its text."""
+        return {
+            "plan": f"Set among the things of the person's field of work, a problem on {self.topic} with the answer "
+            f"{self.answer}.",
+            "text": self.text,
+            "check": f"{known.steps}\nThis gives {known.answer}." if known else "",
+            "answer": self.answer,
+        }
+
 
 class Scene:
     """The words of one problem: names, place, things, each drawn once; `slots` gives them by name."""

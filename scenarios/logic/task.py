@@ -16,17 +16,19 @@ from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.scenario import Settings
 from populace.sim.tasks.problem_task import (
     ProblemAction,
-    ProblemSettings,
+    ProblemCheck,
+    ProblemPlan,
     ProblemTask,
     ProblemText,
     ProblemTopic,
     StatedAnswer,
+    WorkedSettings,
 )
 
 from .stand_in import make_puzzle, solve_puzzle
 
 
-class LogicSettings(ProblemSettings):
+class LogicSettings(WorkedSettings):
     """What can be asked of the problems."""
 
     focus: str = Field("", max_length=200, description="Kind of reasoning, as scheduling; empty for any")
@@ -37,11 +39,12 @@ class LogicProblem(ProblemAction):
     """One problem of logical reasoning: complete, with exactly one answer, and without its solution."""
 
     name: ClassVar[str] = "logic"
-    prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("logic.v2.toml"))
+    prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("logic.v3.toml"))
     settings: ClassVar[LogicSettings] = LogicSettings()
 
     kind: Literal["logic"]
     reasoning: Annotated[ProblemTopic, Field(description="Which kind of reasoning it takes, in two to five words")]
+    plan: ProblemPlan
     text: Annotated[
         ProblemText,
         Field(
@@ -50,14 +53,15 @@ class LogicProblem(ProblemAction):
             "rule, and one question. No solution, no hint, no heading.",
         ),
     ]
+    check: ProblemCheck
     answer: StatedAnswer = ""
 
     @classmethod
     def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """A puzzle with one solution, which is known. It is in English, whatever language is asked for."""
-        asked = cls.settings
-        puzzle = make_puzzle(rng, situation.persona, focus=asked.focus, difficulty=asked.difficulty)
-        return {"reasoning": puzzle.topic, "text": puzzle.text, "answer": puzzle.answer}
+        focus, difficulty = (cls.wanted(setting, situation) for setting in ("focus", "difficulty"))
+        puzzle = make_puzzle(rng, situation.persona, focus=focus, difficulty=difficulty)
+        return {"reasoning": puzzle.topic, **puzzle.worked(solve_puzzle(puzzle.text))}
 
     @staticmethod
     def known_solution(text: str) -> KnownSolution | None:

@@ -16,17 +16,19 @@ from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.scenario import Settings
 from populace.sim.tasks.problem_task import (
     ProblemAction,
-    ProblemSettings,
+    ProblemCheck,
+    ProblemPlan,
     ProblemTask,
     ProblemText,
     ProblemTopic,
     StatedAnswer,
+    WorkedSettings,
 )
 
 from .stand_in import make_problem, solve_problem
 
 
-class MathSettings(ProblemSettings):
+class MathSettings(WorkedSettings):
     """What can be asked of the problems."""
 
     focus: str = Field("", max_length=200, description="Branch or topic, as geometry; empty for any")
@@ -40,11 +42,12 @@ class MathProblem(ProblemAction):
     """One math problem: complete, unambiguous and without its solution."""
 
     name: ClassVar[str] = "math"
-    prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("math.v2.toml"))
+    prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("math.v3.toml"))
     settings: ClassVar[MathSettings] = MathSettings()
 
     kind: Literal["math"]
     topic: Annotated[ProblemTopic, Field(description="Its topic within mathematics, in two to five words")]
+    plan: ProblemPlan
     text: Annotated[
         ProblemText,
         Field(
@@ -53,16 +56,21 @@ class MathProblem(ProblemAction):
             "needed; at most two sub-problems, marked (a) and (b). No solution, no hint, no heading.",
         ),
     ]
+    check: ProblemCheck
     answer: StatedAnswer = ""
 
     @classmethod
     def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """A problem of a template; its answer is known. It is in English, whatever language is asked for."""
-        asked = cls.settings
+        focus, difficulty = (cls.wanted(setting, situation) for setting in ("focus", "difficulty"))
         problem = make_problem(
-            rng, situation.persona, focus=asked.focus, difficulty=asked.difficulty, professional=asked.professional
+            rng,
+            situation.persona,
+            focus=focus,
+            difficulty=difficulty,
+            professional=cls.settings.professional,
         )
-        return {"topic": problem.topic, "text": problem.text, "answer": problem.answer}
+        return {"topic": problem.topic, **problem.worked(solve_problem(problem.text))}
 
     @staticmethod
     def known_solution(text: str) -> KnownSolution | None:

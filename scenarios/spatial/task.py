@@ -16,17 +16,19 @@ from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.scenario import Settings
 from populace.sim.tasks.problem_task import (
     ProblemAction,
-    ProblemSettings,
+    ProblemCheck,
+    ProblemPlan,
     ProblemTask,
     ProblemText,
     ProblemTopic,
     StatedAnswer,
+    WorkedSettings,
 )
 
 from .stand_in import make_space, solve_space
 
 
-class SpatialSettings(ProblemSettings):
+class SpatialSettings(WorkedSettings):
     """What can be asked of the problems."""
 
     focus: str = Field("", max_length=200, description="Kind of reasoning, as navigation; empty for any")
@@ -37,13 +39,14 @@ class SpatialProblem(ProblemAction):
     """One problem of spatial reasoning, all in words: complete, with exactly one answer, and without its solution."""
 
     name: ClassVar[str] = "spatial"
-    prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("spatial.v2.toml"))
+    prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("spatial.v3.toml"))
     settings: ClassVar[SpatialSettings] = SpatialSettings()
 
     kind: Literal["spatial"]
     reasoning: Annotated[
         ProblemTopic, Field(description="Which kind of spatial reasoning it takes, in two to five words")
     ]
+    plan: ProblemPlan
     text: Annotated[
         ProblemText,
         Field(
@@ -53,14 +56,15 @@ class SpatialProblem(ProblemAction):
             "heading.",
         ),
     ]
+    check: ProblemCheck
     answer: StatedAnswer = ""
 
     @classmethod
     def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """A problem whose answer is computed. It is in English, whatever language is asked for."""
-        asked = cls.settings
-        problem = make_space(rng, situation.persona, focus=asked.focus, difficulty=asked.difficulty)
-        return {"reasoning": problem.topic, "text": problem.text, "answer": problem.answer}
+        focus, difficulty = (cls.wanted(setting, situation) for setting in ("focus", "difficulty"))
+        problem = make_space(rng, situation.persona, focus=focus, difficulty=difficulty)
+        return {"reasoning": problem.topic, **problem.worked(solve_space(problem.text))}
 
     @staticmethod
     def known_solution(text: str) -> KnownSolution | None:

@@ -23,7 +23,7 @@ must find that answer (`SolutionsAgree`).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, StringConstraints, model_validator
@@ -40,6 +40,7 @@ from ...agents.problem_checks import (
     HoldsNoSolution,
     Reviewed,
 )
+from ...agents.procedural.situation import Situation
 from ...agents.procedural.solving import KNOWS_NONE
 from ...agents.text_checks import BASIC_CHECKS, NoDegeneration, OwnVoice
 from ...personas.errors import SetupError
@@ -51,6 +52,20 @@ from .task import Task, TaskSettings
 #: The wording of a problem, and what it is about in a few words.
 ProblemText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2500)]
 ProblemTopic = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=80)]
+#: The author's room to think, in front of the text and behind it. Only the author sees it.
+ProblemPlan = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=1000),
+    Field(
+        description="A short sketch before writing: what is taken from the person's life, which quantities or things "
+        "there are, what is asked, and how it resolves"
+    ),
+]
+ProblemCheck = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=2000),
+    Field(description="The problem solved again from `text` alone, in a few lines"),
+]
 #: The answer by the author of a problem.
 StatedAnswer = Annotated[
     str,
@@ -78,6 +93,12 @@ class ProblemSettings(TaskSettings):
         return given
 
 
+class WorkedSettings(ProblemSettings):
+    """The same where the author plans and checks the problem, which takes longer answers."""
+
+    answer_tokens: int = Field(2048, ge=16, description="Maximum answer length in tokens")
+
+
 class ProblemAction(Action):
     """A problem without its solution; `stand_in` may make it as the settings say, and `known_solution` solve it."""
 
@@ -92,6 +113,16 @@ class ProblemAction(Action):
     def emitted_text(self) -> str:
         """The problem: the field `text`."""
         return str(vars(self)["text"])
+
+    @property
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """What checks of text read: all strings but those in which the author thinks."""
+        return ((field, text) for field, text in super().texts if field not in ("plan", "check"))
+
+    @classmethod
+    def wanted(cls, setting: str, situation: Situation) -> str:
+        """The word that a request has drawn for a setting which is left open; else its value."""
+        return prompt_of((cls,)).word_in(setting, situation.plain) or str(getattr(cls.settings, setting))
 
 
 class SolutionsAgree:

@@ -166,6 +166,12 @@ class Task(Scenario):
     def __init__(self, settings: "Settings | dict[str, object] | None" = None) -> None:
         """Raises `SetupError` for settings that cannot be."""
         super().__init__(settings)
+        prompt = prompt_of(self.actions)
+        own = type(self.settings).model_fields
+        fixed = {name: self._word(name).lower() for name in prompt.draws if name in own and self.phrase_of(name)}
+        if fixed:
+            prompt = replace(prompt, fixed=fixed)
+            self.actions = tuple(action.configured(prompt=prompt) for action in self.actions)
         #: What is shown; it comes in when the run begins.
         self.demonstrations: tuple[Demonstration, ...] = ()
         if self.shows_demonstrations:
@@ -223,6 +229,8 @@ class Task(Scenario):
     def task(self, resident: Resident, world: World) -> str:
         """What is asked for beside the action: what the prompt says of the values of the task's own settings.
 
+        It is the same in all requests of a run, and stands in front of the persona, so that endpoints can cache it.
+
         The phrases of a setting are `[choices.SETTING]`, by its values (`yes` and `no` for a truth value); `other` is
         that for all other values, with the slot `$SETTING`.
         """
@@ -232,10 +240,13 @@ class Task(Scenario):
     def phrase_of(self, setting: str) -> str:
         """What the prompt says about the value of a setting; empty where it does not mention it."""
         phrases = prompt_of(self.actions).choices.get(setting, {})
-        value = getattr(self.settings, setting)
-        word = str(value).strip() if not isinstance(value, bool) else "yes" if value else "no"
+        word = self._word(setting)
         known = phrases.get(word.lower())
         return Template(phrases.get("other", "")).safe_substitute({setting: word}) if known is None else known
+
+    def _word(self, setting: str) -> str:
+        value = getattr(self.settings, setting)
+        return str(value).strip() if not isinstance(value, bool) else "yes" if value else "no"
 
     def observe(self, resident: Resident, observation: Observation, world: World) -> Observation:
         """What the prompt holds: the demonstrations, and the language that the settings name."""
