@@ -31,7 +31,7 @@ class TrickQuestion(ProblemAction):
     """One brainteaser: a serious question with something wrong in it, which it does not notice."""
 
     name: ClassVar[str] = "brainteaser"
-    prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("brainteaser.v1.toml"))
+    prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("brainteaser.v2.toml"))
     checks: ClassVar[tuple[Check, ...]] = (*ProblemAction.checks, BriefAnswer())
     settings: ClassVar[BrainteaserSettings] = BrainteaserSettings()
 
@@ -63,7 +63,7 @@ class TrickQuestion(ProblemAction):
     @classmethod
     def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """A riddle of a small stock, whose answer is known: in Chinese where that is asked for, else in English."""
-        return make_riddle(rng, situation.persona, focus=cls.settings.focus, language=cls.settings.language)
+        return make_riddle(rng, situation.persona, focus=cls.wanted("focus", situation), language=cls.settings.language)
 
     @staticmethod
     def known_solution(text: str) -> KnownSolution | None:

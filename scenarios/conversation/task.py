@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from populace.agents.mind import MindContext
 
 _FOLDER = Path(__file__).parent
-CONVERSATION = read_prompt(_FOLDER / "conversation.v1.toml")
-OPENING = read_prompt(_FOLDER / "opening.v1.toml")
+CONVERSATION = read_prompt(_FOLDER / "conversation.v2.toml")
+OPENING = read_prompt(_FOLDER / "opening.v2.toml")
 ASSISTANT = read_prompt(_FOLDER / "assistant.v2.toml")
 USER = read_prompt(_FOLDER / "user.v2.toml")
 SPEAKER = read_prompt(_FOLDER / "speaker.v2.toml")

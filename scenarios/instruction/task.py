@@ -22,10 +22,7 @@ from populace.agents.text_checks import BASIC_CHECKS, NoDegeneration, OwnVoice
 from populace.agents.text_forms import whole_text
 from populace.personas.model import Outcome, TextForm
 from populace.personas.prompt import Prompt, fence, load_prompt, read_prompt
-from populace.sim.dynamics.world import World
-from populace.sim.resident import Resident
 from populace.sim.scenario import Settings
-from populace.sim.seeds import rng_for
 from populace.sim.tasks.task import Task, TaskSettings
 
 from .stand_in import instruction, respond
@@ -36,11 +33,8 @@ if TYPE_CHECKING:
     from populace.agents.mind import MindContext
 
 _FOLDER = Path(__file__).parent
-PROMPT = read_prompt(_FOLDER / "instruction.v2.toml")
+PROMPT = read_prompt(_FOLDER / "instruction.v3.toml")
 RESPOND = load_prompt("populace.agents", "respond")
-
-#: How long requests are where any length is wanted, with the share of each.
-_LENGTHS = {"short": 0.5, "medium": 0.3, "long": 0.2}
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=4000)]
 
@@ -71,7 +65,8 @@ class Request(Action):
     @classmethod
     def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """A request of one of a few kinds."""
-        return instruction(rng, situation, schema, length=cls.length)
+        length = PROMPT.word_in("length", situation.plain) or cls.length
+        return instruction(rng, situation, schema, length=length)
 
     @staticmethod
     def stand_in_response(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -82,7 +77,9 @@ class Request(Action):
 class InstructionSettings(TaskSettings):
     """What can be asked of the requests, and of the responses."""
 
-    length: Literal["mixed", "short", "medium", "long"] = Field("mixed", description="How long the requests are")
+    length: Literal["mixed", "words", "short", "medium", "long"] = Field(
+        "mixed", description="How long the requests are"
+    )
     response: Literal["on", "off"] = Field("on", description="Whether the teacher responds to each request")
     persona_in: Literal["none", "system"] = Field(
         "none", description="Where the teacher is told who asks; export with --persona system to train on that too"
@@ -101,15 +98,7 @@ class InstructionTask(Task):
         """Raises `SetupError` for settings that cannot be."""
         super().__init__(settings)
         if self.settings.length != "mixed":
-            self.actions = (Request.configured(length=self.settings.length),)
-
-    def task(self, resident: Resident, world: World) -> str:
-        """How long the request is: drawn where any length is wanted."""
-        length = self.settings.length
-        if length == "mixed":
-            rng = rng_for(resident.model.seed, "length", world.step, resident.id)
-            (length,) = rng.choices(("short", "medium", "long"), list(_LENGTHS.values()))
-        return PROMPT.phrase("length", length)
+            self.actions = tuple(action.configured(length=self.settings.length) for action in self.actions)
 
     def mind(self) -> Mind | Rule:
         """Generate and check the request, then have the teacher respond."""

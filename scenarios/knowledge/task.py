@@ -10,7 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from populace.agents.actions import Action, Novelty
+from populace.agents.action_schema import prompt_of
+from populace.agents.actions import Action, Check, Novelty
 from populace.agents.checks import CheckContext, CheckResult, failed, passed
 from populace.agents.procedural.situation import Situation
 from populace.agents.text_checks import BASIC_CHECKS, NoDegeneration
@@ -23,7 +24,7 @@ from populace.sim.tasks.task import Task, TaskSettings
 
 from .stand_in import article
 
-PROMPT = read_prompt(Path(__file__).with_name("knowledge.v2.toml"))
+PROMPT = read_prompt(Path(__file__).with_name("knowledge.v3.toml"))
 
 #: Words of a text, at least and at most, by length.
 WORDS = {"short": (120, 300), "medium": (250, 600), "long": (500, 1500)}
@@ -59,6 +60,18 @@ class HasLength:
         return failed(f"It has {count} words; write {self._least} to {self._most}.", count)
 
 
+class HasDrawnLength:
+    """The same where each request draws the length."""
+
+    name = HasLength.name
+    version = HasLength.version
+    revises = True
+
+    async def judge(self, action: Action, context: CheckContext) -> CheckResult:
+        """The result by the length that the request asked for."""
+        return await HasLength(*WORDS[PROMPT.word_in("length", context.instructions)]).judge(action, context)
+
+
 class Article(Action):
     """An article in which this person's knowledge, skills, experience and insights are passed on to readers."""
 
@@ -83,7 +96,8 @@ class Article(Action):
     @classmethod
     def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """An article of paragraphs that fit the person's field."""
-        return article(rng, situation, schema, form=cls.form, length=cls.length)
+        length = PROMPT.word_in("length", situation.plain) or cls.length
+        return article(rng, situation, schema, form=cls.form, length=length)
 
 
 class Reading(Article):
@@ -96,8 +110,8 @@ class KnowledgeSettings(TaskSettings):
     form: Literal["article", "reading"] = Field(
         "article", description="Whether this person writes it, or would like to read it"
     )
-    length: Literal["short", "medium", "long"] = Field(
-        "short", description="120 to 300, 250 to 600, or 500 to 1500 words"
+    length: Literal["short", "medium", "long", "mixed"] = Field(
+        "short", description="120 to 300, 250 to 600, or 500 to 1500 words, or drawn for each text"
     )
     answer_tokens: int = Field(
         _TOKENS * WORDS["short"][1], ge=16, description="Maximum answer length in tokens; more for longer texts"
@@ -106,8 +120,8 @@ class KnowledgeSettings(TaskSettings):
     @model_validator(mode="before")
     @classmethod
     def _fit_answers(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("length") in WORDS:
-            return {"answer_tokens": _TOKENS * WORDS[given["length"]][1], **given}
+        if isinstance(given, dict) and (length := given.get("length")) in (*WORDS, "mixed"):
+            return {"answer_tokens": _TOKENS * WORDS["long" if length == "mixed" else length][1], **given}
         return given
 
 
@@ -124,5 +138,7 @@ class Knowledge(Task):
         super().__init__(settings)
         base = Article if self.settings.form == "article" else Reading
         form, length = self.settings.form, self.settings.length
-        checks = (*BASIC_CHECKS, NoDegeneration(reads=("title", "text"), is_chat=False), HasLength(*WORDS[length]))
-        self.actions = (base.configured(form=form, length=length, checks=checks),)
+        has_length: Check = HasDrawnLength() if length == "mixed" else HasLength(*WORDS[length])
+        checks = (*BASIC_CHECKS, NoDegeneration(reads=("title", "text"), is_chat=False), has_length)
+        prompt = prompt_of(self.actions)
+        self.actions = (base.configured(prompt=prompt, form=form, length=length, checks=checks),)

@@ -43,8 +43,8 @@ class LogicProblem(ProblemAction):
     settings: ClassVar[LogicSettings] = LogicSettings()
 
     kind: Literal["logic"]
-    reasoning: Annotated[ProblemTopic, Field(description="Which kind of reasoning it takes, in two to five words")]
     plan: ProblemPlan
+    reasoning: Annotated[ProblemTopic, Field(description="Which kind of reasoning it takes, in two to five words")]
     text: Annotated[
         ProblemText,
         Field(

@@ -46,8 +46,8 @@ class MathProblem(ProblemAction):
     settings: ClassVar[MathSettings] = MathSettings()
 
     kind: Literal["math"]
-    topic: Annotated[ProblemTopic, Field(description="Its topic within mathematics, in two to five words")]
     plan: ProblemPlan
+    topic: Annotated[ProblemTopic, Field(description="Its topic within mathematics, in two to five words")]
     text: Annotated[
         ProblemText,
         Field(

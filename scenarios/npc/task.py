@@ -50,7 +50,7 @@ _SHEETS = """
 SELECT emission, agent, payload, model, prompt, status FROM outputs WHERE kind = 'npc' ORDER BY emission
 """
 
-PROMPT = read_prompt(Path(__file__).with_name("npc.v2.toml"))
+PROMPT = read_prompt(Path(__file__).with_name("npc.v3.toml"))
 
 CharacterName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=60)]
 CharacterPhrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=120)]
@@ -305,11 +305,8 @@ class Npc(Task):
         return replace(observation, neighbours=seen, state=None if resident.asked else self.locked.get(resident.id))
 
     def task(self, resident: Resident, world: World) -> str:
-        """Say whether hooks are wanted, and which names may be made up."""
-        known = resident.model.graph.neighbours(resident.id)
-        has_ties = self.settings.hooks and any(tie.id in self._cast for tie in known)
-        ties = PROMPT.phrase("ties", "some" if has_ties else "none")
-        return f"{ties} {PROMPT.phrase('names', 'closed' if self._closed else 'open')}"
+        """Say which names may be made up."""
+        return PROMPT.phrase("names", "closed" if self._closed else "open")
 
     def mind(self) -> Mind | Rule:
         """Generate and check the sheet unless it is kept, and find out whom its hooks lead to."""

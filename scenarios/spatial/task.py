@@ -43,10 +43,10 @@ class SpatialProblem(ProblemAction):
     settings: ClassVar[SpatialSettings] = SpatialSettings()
 
     kind: Literal["spatial"]
+    plan: ProblemPlan
     reasoning: Annotated[
         ProblemTopic, Field(description="Which kind of spatial reasoning it takes, in two to five words")
     ]
-    plan: ProblemPlan
     text: Annotated[
         ProblemText,
         Field(

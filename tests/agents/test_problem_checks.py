@@ -144,7 +144,8 @@ MEANT: dict[str, Check] = {
 
 
 def problem(row: dict[str, str]) -> Action:
-    return MathProblem.model_construct(kind="math", topic="anything", text=row["text"], answer=row["answer"])
+    fields = {"topic": "anything", "plan": "", "check": "", **{name: row[name] for name in ("text", "answer")}}
+    return MathProblem.model_construct(kind="math", **fields)
 
 
 async def figures(half: str) -> dict[str, tuple[int, int]]:
