@@ -24,7 +24,7 @@ must find that answer (`SolutionsAgree`).
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -66,6 +66,7 @@ ProblemCheck = Annotated[
     StringConstraints(strip_whitespace=True, max_length=2000),
     Field(description="The problem solved again from `text` alone, in a few lines"),
 ]
+_THOUGHTS = ("plan", "check")
 #: The answer by the author of a problem.
 StatedAnswer = Annotated[
     str,
@@ -117,7 +118,12 @@ class ProblemAction(Action):
     @property
     def texts(self) -> Iterator[tuple[str, str]]:
         """What checks of text read: all strings but those in which the author thinks."""
-        return ((field, text) for field, text in super().texts if field not in ("plan", "check"))
+        return ((field, text) for field, text in super().texts if field not in _THOUGHTS)
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
+        """The action of a payload; those of runs that were made before authors thought have no thoughts."""
+        return super().from_payload({**{name: "" for name in _THOUGHTS if name in cls.model_fields}, **payload})
 
     @classmethod
     def wanted(cls, setting: str, situation: Situation) -> str:

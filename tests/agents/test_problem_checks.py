@@ -144,8 +144,9 @@ MEANT: dict[str, Check] = {
 
 
 def problem(row: dict[str, str]) -> Action:
-    fields = {"topic": "anything", "plan": "", "check": "", **{name: row[name] for name in ("text", "answer")}}
-    return MathProblem.model_construct(kind="math", **fields)
+    return MathProblem.model_construct(
+        kind="math", plan="", topic="anything", text=row["text"], check="", answer=row["answer"]
+    )
 
 
 async def figures(half: str) -> dict[str, tuple[int, int]]:

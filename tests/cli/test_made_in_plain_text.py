@@ -36,8 +36,8 @@ def reasoner(openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> Op
             number = next(numbers)
             kind = {"Request": "instruction", "MathProblem": "math"}.get(name, "conversation")
             text = f"How do I cut a board of {number} metres into {number + 1} equal pieces for house {7 * number}?"
-            topic = {"topic": "fractions"} if kind == "math" else {}
-            return json.dumps({"kind": kind, **topic, "text": text})
+            beside = {"plan": "", "topic": "fractions", "check": ""} if kind == "math" else {}
+            return json.dumps({"kind": kind, **beside, "text": text})
         if "You play a user" in system:
             return "done: yes" if str(asked["messages"]).count("Cut it at") > 1 else "And if it is wet?"
         if "writing programs" in system:

@@ -23,7 +23,7 @@ def latex_server(openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -
 
     def write(asked: dict[str, Any]) -> str:
         text = _TEXT.format(n=next(numbers))
-        return f'{{"kind":"math","topic":"fractions","text":"{text}"}}'
+        return f'{{"kind":"math","plan":"","topic":"fractions","text":"{text}","check":""}}'
 
     monkeypatch.setenv("OPENAI_API_KEY", "x")
     openai_server.writer = write

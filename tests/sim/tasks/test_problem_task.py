@@ -2,10 +2,15 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from populace.agents.action_schema import answer_schema
+from populace.agents.checks import CheckContext, CheckOutcome
 from populace.agents.gateway.limits import Limits
+from populace.agents.observation import Observation
 from populace.facade import make
 from populace.personas.errors import SetupError
 from populace.scenarios.catalog import find_task
@@ -109,3 +114,39 @@ def test_a_run_made_before_there_was_verification_asks_for_none() -> None:
     stored = Math().settings.model_dump(exclude={"verify", "review"})
     assert (Math(stored).settings.verify, Math(stored).settings.review) == (0, False)
     assert Math({"difficulty": "school"}).settings.verify == 1
+
+
+@pytest.mark.parametrize("task", ["math", "logic", "spatial"])
+def test_the_author_thinks_before_text_and_answer_and_nobody_else_reads_that(task: str, tmp_path: Path) -> None:
+    (action,) = find_task(task)[0]({}).actions
+    asked = list(answer_schema((action,), ()).json_schema["properties"])
+    order = [name for name in asked if name in ("plan", "text", "check", "answer")]
+    assert order == ["plan", "text", "check", "answer"]
+    made = make(task, n=4, agents=8, hops=0, out=tmp_path / "made.duckdb")
+    rows = made.sql("SELECT text, payload->>'plan', payload->>'check' FROM outputs WHERE status = 'accepted'").rows
+    assert len(rows) == 4
+    for text, plan, check in rows:
+        assert plan
+        assert check
+        assert plan not in text
+        assert check not in text
+        shown = made.sql(
+            """SELECT count(*), count_if(contains(text, $1) OR contains(text, $2)) FROM requests
+            WHERE purpose IN ('verify', 'review_problem')""",
+            (plan, check),
+        ).rows
+        assert shown == [(8, 0)]
+
+
+async def test_checks_of_texts_do_not_read_what_the_author_thinks() -> None:
+    (action,) = Math({"review": False, "verify": 0}).actions
+    persona = "A baker who keeps eleven grey pigeons in a loft above the yard."
+    fields = {"topic": "sums", "text": "A loft has 3 rows of 4 boxes. How many boxes are there?", "answer": "12"}
+    made = action.from_payload({**fields, "plan": persona, "check": "The answer is 12. " * 20})
+    seen, model = Observation("a", persona, "", language="en"), cast("Any", SimpleNamespace(name="m"))
+    context = CheckContext(seen, "", model, cast("Any", None))
+    for check in action.checks:
+        assert (await check.judge(made, context)).outcome is not CheckOutcome.FAILED, check.name
+    copied = action.from_payload({**fields, "text": f"{persona} How many boxes are there?"})
+    assert (await action.checks[0].judge(copied, context)).outcome is CheckOutcome.FAILED
+    assert vars(copied)["plan"] == ""
