@@ -37,12 +37,13 @@ def test_texts_are_as_long_as_is_asked_for(made: Made, rows: Rows, form: str, le
 
 def test_mixed_texts_are_as_long_as_each_request_says(made: Made, rows: Rows) -> None:
     path = made(Knowledge({"n": 12, "length": "mixed"}), people=40)
-    asked = rows(path, "SELECT count(DISTINCT regexp_extract(text, 'It has [0-9]+ to [0-9]+ words')) FROM requests")
+    bounds = "regexp_extract(text, 'It has [0-9]+ to [0-9]+ words')"
+    asked = rows(path, f"SELECT count(DISTINCT {bounds}) FROM requests WHERE purpose = 'knowledge'")
     assert asked == [(3,)]
     counts = sorted(score for (score,) in rows(path, "SELECT score FROM checks WHERE \"check\" = 'length'"))
     assert counts[0] < 300 < counts[-1]
     found = rows(path, "SELECT outcome, count(*) FROM checks WHERE \"check\" = 'length' GROUP BY ALL")
-    assert ("passed", 12) in found
+    assert dict(found)["passed"] >= 12
 
 
 def test_articles_are_asked_for_and_read_as_plain_text_over_http(
