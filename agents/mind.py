@@ -17,7 +17,7 @@ import asyncio
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial, wraps
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, cast
@@ -83,6 +83,8 @@ class Decision:
     revised: bool = False
     #: The prompt that was answered, as `name@version`.
     prompt: str = "turn@4"
+    #: What was drawn for its request, by tables of the prompt.
+    drawn: Mapping[str, str] = field(default_factory=dict)
     #: The results of the checks of the action.
     checks: tuple[CheckResult, ...] = ()
     #: What decided, as it is written into the rows; None for the model of the run.
@@ -274,6 +276,7 @@ async def keep(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str
             attempts=draft.attempts,
             revised=draft.revised,
             prompt=f"{draft.prompt.name}@{draft.prompt.version}",
+            drawn=draft.prompt.drawn,
             checks=draft.checks,
             notes=state.get("notes", ()),
             missed=state.get("missed", ()),

@@ -44,6 +44,15 @@ class RenderedPrompt:
     template: "Prompt | None" = field(default=None, compare=False, repr=False)
     slots: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def drawn(self) -> Mapping[str, str]:
+        """The words whose phrases stand in the slot `angle`, by their tables."""
+        if self.template is None:
+            return {}
+        shown = self.slots.get("angle", "")
+        words = {table: self.template.word_in(table, shown) for table in self.template.draws}
+        return {table: word for table, word in words.items() if word}
+
     def as_earlier(self) -> "RenderedPrompt | None":
         """The same request in the version before this one; None where there is none."""
         earlier = self.template.earlier if self.template is not None else None

@@ -76,6 +76,7 @@ class Effects:
         self.measures: list[society_rows.MeasureRow] = []
         self.node_measures: list[society_rows.NodeMeasureRow] = []
         self.checks: list[rows.CheckRow] = []
+        self.draws: list[rows.DrawRow] = []
         self.states: list[society_rows.AgentStateRow] = []
         self.ties = TieChanges(state)
         self.people = PeopleChanges(state, view, self.ties)
@@ -248,6 +249,7 @@ class Effects:
             *self.observations,
             *self.emissions,
             *self.checks,
+            *self.draws,
             *self.states,
             *self.ties.rows,
             *self.times,
@@ -308,6 +310,7 @@ class Effects:
             self._compared.append(emission)
         checks = [_check_row(emission, one) for one in decision.checks]
         self.checks += checks
+        self.draws += [rows.DrawRow(number, choice, word) for choice, word in decision.drawn.items()]
         if self._state.yields is not None:
             self._state.yields.note(number, checks)
         if _is_rejected(decision):

@@ -303,6 +303,7 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "observations": "step <= $at",
         "emissions": "step <= $at",
         "checks": "job = 1 AND emission IN (SELECT emission FROM emissions WHERE step <= $at)",
+        "draws": "emission IN (SELECT emission FROM emissions WHERE step <= $at)",
         "agent_state": "step <= $at",
         "relation_changes": "step <= $at",
         "messages": "step <= $at",

@@ -108,6 +108,10 @@ def _requests(con: duckdb.DuckDBPyConnection) -> None:
     """)  # noqa: E501 - comments are one string
 
 
+def _draws(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(_script("007_draws.sql"))
+
+
 _MIGRATIONS: tuple[tuple[str, Callable[[duckdb.DuckDBPyConnection], None]], ...] = (
     ("initial", _initial),
     ("thoughts and repairs", _keep_thoughts_and_repairs),
@@ -115,6 +119,7 @@ _MIGRATIONS: tuple[tuple[str, Callable[[duckdb.DuckDBPyConnection], None]], ...]
     ("fields of checks", _check_fields),
     ("societies", _societies),
     ("requests", _requests),
+    ("draws", _draws),
 )
 
 #: The version that this Populace writes and reads.

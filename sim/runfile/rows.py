@@ -221,6 +221,15 @@ class MemoryRow:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawRow:
+    """What was drawn for the request of an emission, in `draws`."""
+
+    emission: int
+    choice: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
 class CheckRow:
     """The result of one check of an emission, in `checks`."""
 
@@ -302,6 +311,7 @@ type Row = (
     | MeasureRow
     | NodeMeasureRow
     | CheckRow
+    | DrawRow
     | SolutionRow
     | ProblemRow
     | ResponseRow
@@ -369,6 +379,7 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         MeasureRow: "measures",
         NodeMeasureRow: "node_measures",
         CheckRow: "checks",
+        DrawRow: "draws",
         SolutionRow: "solutions",
         ProblemRow: "test_problems",
         ResponseRow: "responses",

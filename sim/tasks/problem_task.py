@@ -55,10 +55,10 @@ ProblemTopic = Annotated[str, StringConstraints(strip_whitespace=True, min_lengt
 #: The author's room to think, in front of the text and behind it. Only the author sees it.
 ProblemPlan = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, max_length=1000),
+    StringConstraints(strip_whitespace=True, max_length=600),
     Field(
-        description="A short sketch before writing: what is taken from the person's life, which quantities or things "
-        "there are, what is asked, and how it resolves"
+        description="Notes before writing, not the problem: what is taken from the person's life, which quantities or "
+        "things there are, what is asked, and how it resolves"
     ),
 ]
 ProblemCheck = Annotated[

@@ -47,6 +47,8 @@ def test_each_table_is_drawn_uniformly_and_independently_from_what_goes_together
         counts, expected = Counter[tuple[str, ...]](), Counter[tuple[str, ...]]()
         for words in map(prompt.drawn_words, SEEDS):
             before = dict(prompt.fixed)
+            shown = " ".join(prompt.choices[table][word] for table, word in words.items())
+            assert {table: prompt.word_in(table, shown) for table in words} == words
             for table, word in words.items():
                 fitting = goes_with(prompt, table, before)
                 # Alone, and beside what each table before it gave.
@@ -154,6 +156,11 @@ def test_the_tables_of_a_copied_task_are_edited_in_its_file_and_drawn_phrases_ar
     ).rows
     assert 0 < of_ghosts < asked
     assert with_two == 0
+    ((ghosts, rows, made_of),) = made.sql(
+        """SELECT count_if(word = 'ghost'), count(*), (SELECT count(*) FROM emissions) FROM draws
+        WHERE choice = 'voice'"""
+    ).rows
+    assert (ghosts, rows) == (of_ghosts, made_of)
 
 
 @pytest.mark.parametrize("task", TASKS)
