@@ -80,11 +80,11 @@ ROLES = (
 
 
 def test_a_problem_is_kept_only_if_an_independent_solution_finds_its_answer(tmp_path: Path) -> None:
-    made = make("math", n=6, agents=30, hops=0, solver="procedural:accuracy=0.5", out=tmp_path / "half.duckdb")
+    made = make("math", n=12, agents=50, hops=0, solver="procedural:accuracy=0.5", out=tmp_path / "half.duckdb")
     ((accepted, failed),) = made.sql(
         "SELECT count(*) FILTER (status = 'accepted'), count(*) FILTER (stage = 'verified') FROM outputs"
     ).rows
-    assert (accepted, failed > 0) == (6, True)
+    assert (accepted, failed > 0) == (12, True)
     assert made.sql("SELECT count(*) FROM outputs WHERE contains(text, payload->>'answer' || '\n')").rows == [(0,)]
     ((reason,),) = made.sql(
         """SELECT reason FROM checks WHERE "check" = 'verified' AND outcome = 'failed' LIMIT 1"""
