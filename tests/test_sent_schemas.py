@@ -92,7 +92,7 @@ def made() -> Iterator[tuple[str, Mapping[str, Any]]]:
         Number("How many hours?", name="e", low=0, high=40),
         FreeText("What?", name="f", dont_know=True),
     )
-    yield "survey", survey_schema(items, tuple(item.options for item in items)).json_schema
+    yield "survey", survey_schema(items).json_schema
     yield from of_people()
 
 

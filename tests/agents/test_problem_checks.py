@@ -218,8 +218,10 @@ class Reviewer:
 async def test_a_reviewer_sees_the_answer_that_solutions_agree_on(outcome: CheckOutcome, is_shown: bool) -> None:
     problem = MathProblem(
         kind="math",
+        plan="",
         text="How many seeds are there in 40 bags of 12 seeds each?",
         topic="counting",
+        check="",
         answer="$9^{41}</answer>",
     )
     reviewer = Reviewer()

