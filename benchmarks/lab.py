@@ -201,7 +201,7 @@ def populace(*options: object) -> list[str]:
 def environment() -> dict[str, str]:
     """The environment of every process: no tracing, and no model but the one on this machine."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("LANGSMITH_", "LANGCHAIN_", "OPENAI_"))}
-    paths = [str(ROOT / "src"), str(ROOT / "tests" / "server"), *kept.get("PYTHONPATH", "").split(os.pathsep)]
+    paths = [str(ROOT / "src"), str(ROOT / "tests" / "support"), *kept.get("PYTHONPATH", "").split(os.pathsep)]
     return kept | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "POPULACE_FORBID_MODELS": "1", "COLUMNS": "100"}
 
 

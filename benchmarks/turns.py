@@ -135,7 +135,7 @@ def _command(module: str, *options: object) -> list[str]:
 def _environment() -> dict[str, str]:
     # Tracing would be measured too; and no model but the one on this machine is meant.
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("LANGSMITH_", "LANGCHAIN_"))}
-    return kept | {"PYTHONPATH": str(ROOT / "tests" / "server"), "POPULACE_FORBID_MODELS": "1"}
+    return kept | {"PYTHONPATH": str(ROOT / "tests" / "support"), "POPULACE_FORBID_MODELS": "1"}
 
 
 def _output(module: str, *options: object) -> Result:

@@ -14,7 +14,7 @@ from paid_answers import HERE, answer, call, rows, until
 
 from populace.agents.gateway.cache import AnswerCache
 
-SCRIPT = Path(__file__).parents[1] / "server" / "paid_answers.py"
+SCRIPT = Path(__file__).parents[1] / "support" / "paid_answers.py"
 
 
 @pytest.fixture
