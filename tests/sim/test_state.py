@@ -1,6 +1,5 @@
 """What actions do to the state of agents and of the world, and where it is kept."""
 
-import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
-from openai_server import OpenAIServer
 from pydantic import ValidationError
 
 from populace.agents.actions import Action, ActionEffects, DialogueLine
@@ -169,41 +167,6 @@ def test_a_line_that_fails_a_check_is_kept_and_neither_heard_nor_remembered_nor_
     assert run.sql("SELECT count(*) FROM messages JOIN emissions USING (emission)").rows == [(heard,)]
     assert run.sql("SELECT count(*) FROM memories WHERE kind = 'said'").rows == [(heard,)]
     assert run.sql("SELECT sum(value) FROM measures").rows == [(heard,)]
-
-
-class Chat(Scenario):
-    """Agents speak."""
-
-    name = "chat"
-    actions = (DialogueLine,)
-
-
-TRADES = ("Sexton", "Miller", "Cooper", "Diver", "Printer", "Tailor")
-REFUSAL = "I'm sorry, but I can't assist with that."
-
-
-def test_a_refusal_is_repaired_once_and_never_heard(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    def write(asked: dict[str, Any]) -> str:
-        """Refuse first; in the repair, half of the agents speak."""
-        person = asked["messages"][1]["content"]
-        trade = person.split()[1]
-        text = f"My sister is no {trade}." if len(asked["messages"]) > 2 and TRADES.index(trade) % 2 else REFUSAL
-        return json.dumps({"kind": "dialogue", "to": "n1", "text": text})
-
-    openai_server.writer = write
-    people = "\n".join(json.dumps({"persona": f"{trade} {n} of {n * 7}."}) for n, trade in enumerate(TRADES))
-    (hub := tmp_path / "people.jsonl").write_text(people, encoding="utf-8")
-    model: dict[str, Any] = {"model": "openai:test", "base_url": openai_server.base_url}
-    out, growth = tmp_path / "run.duckdb", Growth(hub=hub, hops=0)
-    run = Society(Chat(), growth=growth, out=out, network="complete", steps=1, **model).run()
-    said = run.sql("SELECT text, revised FROM emissions").rows
-    heard = [text for (text,) in run.sql("SELECT text FROM messages").rows]
-    assert openai_server.calls == 12
-    assert len(said) == 6
-    assert sorted(heard) == sorted(f"My sister is no {trade}." for trade in TRADES[1::2])
-    assert all(revised for _, revised in said)
-    ((refused,),) = run.sql("SELECT count(*) FROM checks WHERE \"check\" = 'refusal' AND outcome = 'failed'").rows
-    assert refused == 3
 
 
 def test_checks_are_rows_beside_the_emissions_that_they_judge(traded: FinishedRun) -> None:
