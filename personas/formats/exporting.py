@@ -18,17 +18,13 @@ from ..files import compression_of, open_compressed, uncompressed_suffix, whole_
 from ..hub.file import HubFile
 from .columns import Extra
 from .hub_folder import write_hub_folder
-from .options import Shape
 from .people import ExportedPeople, licences_path, write_licences
 from .relations import relations_of, relations_path, write_relations
 from .row_files import (
     PeopleRows,
-    PublishedRows,
-    check_ending,
     write_csv,
     write_csv_types,
     write_jsonl,
-    write_published,
 )
 
 
@@ -41,10 +37,6 @@ class ExportFormat(StrEnum):
     JSONL = "jsonl"
     CSV = "csv"
     PARQUET = "parquet"
-    #: The rows that were imported in one of these shapes, as they were: JSONL, CSV or Parquet by the file's ending.
-    TASKS = "tasks"
-    ELITE = "elite"
-    NEMOTRON = "nemotron"
     #: People and relations.
     GRAPHML = "graphml"
     GEXF = "gexf"
@@ -60,10 +52,6 @@ class ExportReport:
     path: Path
     format: ExportFormat
     people: int
-    #: Rows, for the formats in which a person may have several; None for the others.
-    rows: int | None
-    #: People who were left out because they have no row in this format.
-    without: int
     #: Relations written, into the same file or a second one; None for formats that cannot hold any.
     relations: int | None
     #: The second file with the licences, where the format cannot hold them.
@@ -86,9 +74,6 @@ class ExportReport:
     tables: int = 0
 
 
-_PUBLISHED = (ExportFormat.TASKS, ExportFormat.ELITE, ExportFormat.NEMOTRON)
-#: What has no place for more than what it is made of.
-_BARE = (ExportFormat.PERSONA, *_PUBLISHED)
 _GRAPHS = (ExportFormat.GRAPHML, ExportFormat.GEXF, ExportFormat.JSON)
 _ROWS = (ExportFormat.JSONL, ExportFormat.CSV, ExportFormat.PARQUET)
 
@@ -111,11 +96,9 @@ def export_hub(
     The format is that of the file's ending when none is given. Near-duplicates and people whom a rule has rejected are
     left out unless `duplicates`, or unless the selection has them. Profiles are among the columns wherever somebody has
     one, and the other `extras` when they are named. JSONL, CSV and Parquet have each imported column with its own type
-    (see `personas.formats.columns`), and relations in a second file beside them; in JSONL the first rows may be those
-    that show the types of columns, and the order of arrival follows. The formats `tasks`, `elite` and `nemotron` give
-    back the rows that were imported so (`elite` also those that `enrich --raise` made); people without one are left
-    out, and counted. `hub` writes a folder with all that the hub holds. `notice` goes into the file where the format
-    has a place for it: the sentence to show wherever these people are shown.
+    (see `personas.formats.columns`), and relations in a second file beside them. In JSONL the first rows may be those
+    that show the types of columns, before the order of arrival. `hub` writes a folder with all that the hub holds.
+    `notice`, the sentence to show wherever these people are shown, goes into the file where the format has a place.
     Raises `SetupError` for a file that exists, a format that is unknown or has no place for the extras, a selection
     that is not there, and when there is nobody to export; `StorageError` when the file cannot be written.
     """
@@ -128,20 +111,13 @@ def export_hub(
         return _export_whole(hub, path, select=select, extras=extras, notice=notice)
     people = _people(hub, chosen, select=select, duplicates=duplicates, extras=extras)
     typed: PeopleRows | None = None
-    licensed: ExportedPeople | PublishedRows = people
     with ExitStack() as stack:
         part = stack.enter_context(_whole(path))
         packing = None if chosen is ExportFormat.PARQUET else compression_of(path)
-        if chosen in _PUBLISHED:
-            ending = check_ending(path, chosen)
-            published, report = _published(people, chosen, path)
-            write_published(published, part, ending, opened=partial(open_compressed, part, packing))
-            licensed = published
-        else:
-            report, typed = _write(people, chosen, path, partial(open_compressed, part, packing), notice)
-        if chosen in _BARE:
+        report, typed = _write(people, chosen, path, partial(open_compressed, part, packing), notice)
+        if chosen is ExportFormat.PERSONA:
             beside_it = stack.enter_context(_whole(licences_path(path)))
-            write_licences(beside_it, licensed.licences(), licensed.rows_of_licences())
+            write_licences(beside_it, people.licences(), people.rows_of_licences())
             report = replace(report, licences=licences_path(path))
         if chosen in _ROWS:
             report = _write_relations(people, chosen, report, stack)
@@ -164,21 +140,17 @@ def stream_hub(
 ) -> ExportReport:
     """Write what `export_hub` writes to a stream of bytes, without a second file.
 
-    Rows of `tasks`, `elite` and `nemotron` are JSONL. Raises `SetupError` as `export_hub` does, and for a whole hub.
+    Raises `SetupError` as `export_hub` does, and for a whole hub.
     """
     if format is ExportFormat.HUB:
         raise SetupError("A whole hub is written to a folder, and not to a stream; give a path.")
     people = _people(hub, format, select=select, duplicates=duplicates, extras=extras)
-    if format in _PUBLISHED:
-        rows, report = _published(people, format, Path("-"))
-        write_published(rows, Path("-"), ".jsonl", opened=partial(_stays_open, out))
-        return report
     report, _ = _write(people, format, Path("-"), partial(_stays_open, out), notice)
     return report if format in _GRAPHS else replace(report, left_relations=len(relations_of(people)))
 
 
 def _people(hub: HubFile, chosen: ExportFormat, *, select: str | None, duplicates: bool, extras: Any) -> ExportedPeople:
-    if extras and chosen in _BARE:
+    if extras and chosen is ExportFormat.PERSONA:
         raise SetupError(f"{chosen} has no place for {' and '.join(extras)}; write jsonl, csv, parquet or a graph.")
     people = ExportedPeople(hub, select=select, duplicates=duplicates, extras=extras)
     if not people.count:
@@ -194,8 +166,8 @@ def _write(
     notice: str | None,
 ) -> tuple[ExportReport, PeopleRows | None]:
     """Write the people themselves; gives the rows too, where they have columns with types."""
-    beside = () if chosen in _BARE else _beside(people)
-    report = ExportReport(path, chosen, people.count, None, 0, None, None, people.unlicensed, beside)
+    beside = () if chosen is ExportFormat.PERSONA else _beside(people)
+    report = ExportReport(path, chosen, people.count, None, None, people.unlicensed, beside)
     if chosen in _GRAPHS:
         from .relations import write_graph
 
@@ -243,9 +215,7 @@ def _export_whole(
     people = ExportedPeople(hub, duplicates=True)
     written = write_hub_folder(hub, path, notice=notice)
     relations = written.get("relations", 0)
-    return ExportReport(
-        path, ExportFormat.HUB, people.count, None, 0, relations, None, people.unlicensed, tables=len(written)
-    )
+    return ExportReport(path, ExportFormat.HUB, people.count, relations, None, people.unlicensed, tables=len(written))
 
 
 def _beside(people: ExportedPeople) -> tuple[tuple[Extra, int], ...]:
@@ -255,23 +225,12 @@ def _beside(people: ExportedPeople) -> tuple[tuple[Extra, int], ...]:
     return tuple((extra, numbers[extra]) for extra in people.extras)
 
 
-def _published(people: ExportedPeople, form: ExportFormat, path: Path) -> tuple[PublishedRows, ExportReport]:
-    rows = PublishedRows(people, Shape(form))
-    if not rows.rows:
-        raise SetupError(
-            f"Nobody to be exported from {str(people.hub.path)!r} has a row of the format {form}, and what such rows "
-            "say beside the description is not made up; write persona.jsonl, or jsonl with all that is known."
-        )
-    without = people.count - rows.people
-    return rows, ExportReport(path, form, rows.people, rows.rows, without, None, None, rows.unlicensed)
-
-
 def _by_name(path: Path) -> ExportFormat:
     suffix = uncompressed_suffix(path).removeprefix(".")
     name = path.name.lower()
     if name.startswith("persona.jsonl") or ".persona.jsonl" in name:
         return ExportFormat.PERSONA
-    if suffix in ExportFormat and suffix not in (*_PUBLISHED, ExportFormat.HUB):
+    if suffix in ExportFormat and suffix != ExportFormat.HUB:
         return ExportFormat(suffix)
     formats = ", ".join(ExportFormat)
     raise SetupError(

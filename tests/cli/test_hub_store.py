@@ -121,13 +121,7 @@ def test_undoing_a_rule_says_who_is_retained_again_and_who_is_not(ask: Ask, town
     ]
 
 
-def test_export_and_merge_say_what_is_left_out(ask: Ask, town: str, folder: Path) -> None:
-    (folder / "tasks.jsonl").write_text(json.dumps({"input persona": "A smith", "synthesized text": "Hi"}))
-    ask("hub", "import", "tasks.jsonl", "--hub", town)
-    assert ask("hub", "export", town, "out.jsonl", "--format", "tasks").out.startswith(
-        "1 rows of 1 people are in 'out.jsonl' as tasks.\n3 people are not, for they have no row in this format.\n"
-    )
-    ask("hub", "export", town, "elite.jsonl", "--format", "elite").complains(2, "has a row of the format elite")
+def test_a_merge_says_how_a_selection_is_called(ask: Ask, town: str, folder: Path) -> None:
     for name in ("one.duckdb", "other.duckdb"):
         (folder / name).write_bytes((folder / town).read_bytes())
         assert ask("hub", "select", name, "--n", len(name) - 9, "--name", "few").code == 0

@@ -21,7 +21,7 @@ _PASSED_ON = ("licence", "revision", "language", "compose", "max_length", "stric
 _SHAPES = ("personahub", "tasks", "elite", "nemotron", "populace", "table")
 _PATH = click.Path(path_type=Path)
 _WITH = ("profiles", "biographies", "elites", "duplicates")
-_FORMATS = ("persona.jsonl", "jsonl", "csv", "parquet", "tasks", "elite", "nemotron", "graphml", "gexf", "json", "hub")
+_FORMATS = ("persona.jsonl", "jsonl", "csv", "parquet", "graphml", "gexf", "json", "hub")
 
 
 @click.command("export")
@@ -52,9 +52,6 @@ def export(hub_path: Path, file: Path, form: str | None, select: str | None, wit
 
     Profiles are included if there are any; --with profiles adds their columns in any case. Lists are lists in JSONL,
     Parquet and JSON, JSON arrays in CSV, and joined by semicolons in GraphML and GEXF.
-
-    tasks, elite and nemotron write rows in the shape they were imported in, as JSONL, CSV or Parquet; elite includes
-    those of `hub enrich --raise`. Personas without such a row are left out and counted.
 
     hub writes a folder with all tables; `populace hub import FOLDER --hub NEW` makes an equal hub of it.
     """
@@ -90,10 +87,9 @@ def _say_exported(report: "ExportReport", *, to_stdout: bool) -> None:
     say = partial(click.echo, err=to_stdout)
     within = report.relations is not None and report.relations_path is None
     ties = f" and {report.relations:,} relations" if within else ""
-    rows = "" if report.rows is None else f"{report.rows:,} rows of "
     where = "were written" if to_stdout else f"are in {str(report.path)!r}"
     whole = f", with all {report.tables:,} tables" if report.tables else ""
-    say(f"{rows}{report.people:,} people{ties} {where} as {report.format}{whole}.")
+    say(f"{report.people:,} people{ties} {where} as {report.format}{whole}.")
     if report.relations_path:
         say(f"{report.relations:,} relations are in {str(report.relations_path)!r}, which an import reads with it.")
     if report.types:
@@ -102,8 +98,6 @@ def _say_exported(report: "ExportReport", *, to_stdout: bool) -> None:
         say(
             f"{report.left_relations:,} relations are not in it; write a file of rows, a graph or a whole hub for them."
         )
-    if report.without:
-        say(f"{report.without:,} people are not, for they have no row in this format.")
     if report.several:
         say(
             f"{report.several:,} people were imported in several rows that differ, and stand here as in the first; "

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import strategies as st
 from properties import holds
 
-from populace.personas.formats.exporting import ExportFormat, export_hub
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import HubFile, create_hub, open_hub
@@ -66,7 +65,6 @@ def test_rows_in_three_formats_are_there_once_and_all_files_are_known(hub: HubFi
     assert asked(hub, "SELECT count(DISTINCT file), count(*), count(DISTINCT first_row) FROM repeated_rows") == [
         (2, 12, 6)
     ]
-    assert export_hub(hub, tmp_path / "out.jsonl", format=ExportFormat.TASKS).rows == 6
 
 
 def test_numbers_are_the_same_as_numbers_and_as_text(hub: HubFile, tmp_path: Path) -> None:

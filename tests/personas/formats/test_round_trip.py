@@ -193,26 +193,15 @@ def test_ties_of_nobody_are_left_out_and_counted(hub: HubFile, tmp_path: Path) -
     ]
 
 
-@pytest.mark.parametrize("form", ["persona.jsonl", "tasks"])
-def test_the_file_of_licences_brings_back_whose_text_it_is(hub: HubFile, tmp_path: Path, form: str) -> None:
-    if form == "tasks":
-        row = '{"input persona": "x", "synthesized text": "A\\nsum"}'
-        mark = "INSERT INTO imported_files VALUES (1, 'f', 's', 1, 'tasks', ?, 2, 2, 2, 0, true, now())"
-        hub.con.execute(mark, ['{"mapping": {"text": "input persona"}}'])
-        hub.con.execute("UPDATE imports SET attributes = ?, source = 'harbour.txt'", [row])
-        hub.con.execute("UPDATE imports SET licence = 'CC-BY-4.0' WHERE persona = ?", [PILOT])
-    report = export_hub(hub, path := tmp_path / f"p.{'csv' if form == 'tasks' else form}", format=ExportFormat(form))
+def test_the_file_of_licences_brings_back_whose_text_it_is(hub: HubFile, tmp_path: Path) -> None:
+    report = export_hub(hub, path := tmp_path / "p.persona.jsonl", format=ExportFormat.PERSONA)
     assert report.licences is not None
     again, _ = taken(path, tmp_path / "again.duckdb")
     licences = dict(asked(again, "SELECT id, (licence, source) FROM personas"))
     assert licences[PILOT] == ("CC-BY-4.0", "harbour.txt")
-    if form == "persona.jsonl":
-        assert asked(again, "SELECT model FROM personas ORDER BY ordinal") == [
-            ("procedural",),
-            ("procedural",),
-            (None,),
-        ]
-        assert asked(again, "SELECT revision FROM imports ORDER BY row") == [(None,), (None,), ("r7",)]
+    models = asked(again, "SELECT model FROM personas ORDER BY ordinal")
+    assert models == [("procedural",), ("procedural",), (None,)]
+    assert asked(again, "SELECT revision FROM imports ORDER BY row") == [(None,), (None,), ("r7",)]
 
 
 def test_licences_that_do_not_say_which_rows_have_them_are_refused(tmp_path: Path) -> None:
