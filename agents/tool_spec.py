@@ -1,6 +1,5 @@
 """The interface of a tool, as an action: a signature that a model writes in one line, and what its names mean."""
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -10,9 +9,6 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 from .actions import Action, Check, Phrase
 from .text_checks import TEXT_CHECKS
 from .tool_signature import described, read_signature, write_interface
-
-#: Paths in a payload at which words of JSON Schema stand.
-_SCHEMA_PATH = re.compile(r"\.(?:type(?:\[\d+\])?|required\[\d+\])$")
 
 # What a model is told of lengths; what was kept by older runs may be longer.
 _Line = Annotated[
@@ -95,8 +91,9 @@ class ToolSpec(Action):
 
     @property
     def texts(self) -> Iterator[tuple[str, str]]:
-        """Yield what is written for people: no type of a value, and no list of what is required."""
-        return ((path, text) for path, text in super().texts if not _SCHEMA_PATH.search(path))
+        """Yield what is written for people: the purpose, and all meanings as one text, without the names."""
+        yield "purpose", self.purpose
+        yield "meanings", "\n".join(line.partition(":")[2].strip() for line in self.meanings)
 
     @property
     def payload(self) -> dict[str, Any]:

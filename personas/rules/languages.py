@@ -39,7 +39,7 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 _ENGLISH = (
     r"(?i)\b(?:the|who|whose|with|their|they|from|which|that|while|through|about|into|been|works|working|you|your|what|"
     r"how|this|these|those|could|would|should|something|anything|there|here|when|where|because|before|after|much|many|"
-    r"know|think|write|please|people)\b"
+    r"know|think|write|please|people|without|nobody|somebody|never|things|every|always)\b"
 )
 _BEGUN = r"^\s*(?:An?|The)\s.*\b(?:who|whose|with|from|that|of|and|for|near|at|by|works|working|his|her)\b"
 _OTHERS = (
@@ -86,11 +86,17 @@ def is_in_language(text: str, tag: str) -> bool | None:
 
 
 def _is_plain_english(text: str, words: int) -> bool:
-    """Tell English by words of its own, which are two at least and a tenth of all, where no other language has any."""
-    return len(_ENGLISH_WORDS.findall(text)) >= max(2, words / 10) and not _OTHER_WORDS.search(text)
+    """Tell English by a word of its own, or several, and short ones beside it, if no other language has a word there."""
+    own = len(_ENGLISH_WORDS.findall(text))
+    short = len(_SHORT_WORDS.findall(text)) if own else 0
+    return own > 0 and 2 * own + short >= max(4, words / 5) and not _OTHER_WORDS.search(text)
 
 
 _ENGLISH_WORDS, _OTHER_WORDS = re.compile(_ENGLISH), re.compile(_OTHERS)
+#: Words that other languages have, too.
+_SHORT_WORDS = re.compile(
+    r"(?i)\b(?:a|am|an|and|as|at|be|but|by|do|for|have|i|if|in|is|it|me|my|no|not|of|on|or|so|to|we)\b"
+)
 
 
 @lru_cache(maxsize=256)
