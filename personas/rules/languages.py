@@ -86,7 +86,7 @@ def is_in_language(text: str, tag: str) -> bool | None:
 
 
 def _is_plain_english(text: str, words: int) -> bool:
-    """Tell English by a word of its own, or several, and short ones beside it, if no other language has a word there."""
+    """Tell English by a word of its own, or several, and short ones beside it, if no other language has one there."""
     own = len(_ENGLISH_WORDS.findall(text))
     short = len(_SHORT_WORDS.findall(text)) if own else 0
     return own > 0 and 2 * own + short >= max(4, words / 5) and not _OTHER_WORDS.search(text)
