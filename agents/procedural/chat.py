@@ -24,8 +24,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from ...personas.model import AnswerGenerator, AnswerSchema
-from ..schema_fill import fill_schema
-from ..schema_fill.schemas import to_json
+from ..schema_fill import fill_schema, to_json
 from .enrichment import biography, profile, raised
 from .growth import persona_to_persona, text_to_persona
 from .situation import Situation, read_situation

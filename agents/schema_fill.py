@@ -1,0 +1,519 @@
+"""Values for a JSON Schema: what pydantic models and the arguments of tools declare, or an error that says why not.
+
+Keywords beyond these (`not`, `if`, `contains`, `patternProperties` ...) are only checked: a value that breaks one is
+drawn again, a few times.
+"""
+
+import json
+import math
+import random
+import re
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial, reduce
+from importlib import import_module
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+
+from ..personas.errors import SetupError
+
+#: Writes a text of about so many characters: at least, and at most (None for any length).
+type TextWriter = Callable[[int, int | None], str]
+
+#: Most values written for one answer, tries included, and the deepest nesting.
+_BUDGET = 20_000
+_DEEPEST = 60
+#: Beyond this depth only what is required is written, and the plainest option is taken first.
+_SHALLOW = 5
+_TRIES = 40
+_ENTRY_TRIES = 60
+_DRAWS = 200
+_ABSENT: Any = object()
+_TYPES: Mapping[str, Any] = {
+    "string": str, "boolean": bool, "integer": int, "number": float, "array": list, "object": Mapping,
+    "null": type(None),
+}  # fmt: skip
+#: The type that keywords imply where a schema names none.
+_IMPLIED = {
+    "object": {"properties", "required", "additionalProperties", "minProperties"},
+    "array": {"items", "prefixItems", "minItems", "maxItems", "uniqueItems"},
+    "string": {"minLength", "maxLength", "pattern", "format"},
+    "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
+}
+#: Keywords that filling does not guarantee: a value under a schema with one is checked as a whole.
+_CHECKED = re.compile(
+    r'"(?:\$anchor|\$dynamicRef|\$id|allOf|contains|dependent\w+|if|maxProperties|not|oneOf|patternProperties'
+    r'|propertyNames|unevaluated\w+|uniqueItems)":'
+)
+#: Keywords beside an `enum` or `const` that need no check of its values.
+_PLAIN = frozenset({"type", "enum", "const", "description", "title", "default", "examples", "$comment", "$defs"})
+_SPARE = ("note", "remark", "place", "reason", "name", "count", "topic", "summary", "mood", "plan")
+_WORDS = ("harbour", "lantern", "orchard", "bridge", "mill", "market", "river", "chapel")
+
+
+class UnsatisfiableSchemaError(SetupError, ValueError):
+    """No value was found that is valid under a schema; the message names the part that prevents it."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"No answer can be valid under the schema at {path}: {why}. Change that part of the schema.")
+        self.path = path
+
+
+def fill_schema(
+    schema: Mapping[str, Any] | bool, rng: random.Random, write: TextWriter, proposed: Mapping[str, Any] | None = None
+) -> Any:
+    """Return a value valid under `schema` (draft 2020-12), made of what is `proposed` where that is allowed.
+
+    Other texts are by `write`, everything else is drawn from `rng`. Raises `UnsatisfiableSchemaError` when there is no
+    such value, or none was found within the tries.
+    """
+    dumped = to_json(schema)
+    is_checked = _CHECKED.search(dumped) is not None
+    for attempt in range(_TRIES):
+        value = _Filler(schema, rng, write, varied=attempt > 0).fill(schema, _ABSENT if proposed is None else proposed)
+        if not is_checked or _is_valid(value, dumped):
+            return value
+    raise UnsatisfiableSchemaError("#", f"none of {_TRIES} values drawn for it passed the check of the whole")
+
+
+def to_json(value: Any, *, sort_keys: bool = False) -> str:
+    """Return the value as JSON; what JSON has no form for is written as its text."""
+    options = orjson.OPT_NON_STR_KEYS | (orjson.OPT_SORT_KEYS if sort_keys else 0)
+    try:
+        return orjson.dumps(value, default=str, option=options).decode()
+    except TypeError:  # integers beyond 64 bits, and halves of surrogate pairs
+        return json.dumps(value, default=str, sort_keys=sort_keys)
+
+
+def _is_valid(value: object, dumped: str) -> bool:
+    return bool(_validator(dumped).is_valid(value))
+
+
+@lru_cache(maxsize=512)
+def _validator(dumped: str) -> Any:
+    # Imported here, because the schemas of a turn never need it.
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(json.loads(dumped))
+
+
+class _Filler:
+    """One value in the making: the whole schema, what it is drawn from, and how much has been spent on it."""
+
+    def __init__(self, root: Any, rng: random.Random, write: TextWriter, *, varied: bool) -> None:
+        self.root = root
+        self.rng = rng
+        self.write = write
+        #: Whether an earlier value failed the check, so that unlikely choices deserve a try.
+        self.varied = varied
+        self.left = _BUDGET
+        self.depth = 0
+
+    def fill(self, schema: Any, proposed: Any = _ABSENT, path: str = "#") -> Any:
+        """Return a value for one part of the schema. Raises `UnsatisfiableSchemaError`."""
+        self.left -= 1
+        if self.left < 0 or self.depth > _DEEPEST:
+            why = f"it nests deeper than {_DEEPEST} levels" if self.left >= 0 else f"{_BUDGET} values did not suffice"
+            raise UnsatisfiableSchemaError(path, why)
+        self.depth += 1
+        try:
+            return self._value(self._flat(schema, path), proposed, path)
+        finally:
+            self.depth -= 1
+
+    def _flat(self, schema: Any, path: str) -> Mapping[str, Any]:
+        """Return the part with its references followed and `allOf` joined."""
+        for _ in range(_DEEPEST):
+            if schema is False:
+                raise UnsatisfiableSchemaError(path, "it allows no value at all")
+            if schema is True:
+                return {}
+            if not schema.keys() & {"$ref", "allOf"}:
+                found: Mapping[str, Any] = schema
+                return found
+            rest = {key: value for key, value in schema.items() if key not in ("$ref", "allOf")}
+            referred = [self._target(schema["$ref"], path)] if "$ref" in schema else []
+            schema = reduce(_both, [*referred, *schema.get("allOf", ())], rest or True)
+        raise UnsatisfiableSchemaError(path, "its references lead in a circle")
+
+    def _target(self, reference: str, path: str) -> Any:
+        found = self.root
+        for key in reference.removeprefix("#").lstrip("/").split("/") if reference != "#" else ():
+            name = unquote(key).replace("~1", "/").replace("~0", "~")
+            try:
+                found = found[int(name)] if isinstance(found, list) else found[name]
+            except (KeyError, ValueError, IndexError, TypeError) as error:
+                raise UnsatisfiableSchemaError(path, f"the reference {reference!r} leads nowhere") from error
+        return found
+
+    def _value(self, schema: Mapping[str, Any], proposed: Any, path: str) -> Any:
+        if proposed is None and any(
+            isinstance(part, Mapping) and part.get("type") == "null" for part in (schema, *schema.get("anyOf", ()))
+        ):
+            return None
+        if key := next((key for key in ("anyOf", "oneOf") if key in schema), None):
+            base = {name: value for name, value in schema.items() if name != key}
+            options, order = schema[key], self._order(schema[key], proposed, path)
+            ways = [partial(self.fill, _both(options[i], base or True), proposed, f"{path}/{key}/{i}") for i in order]
+            return self._first(ways, path)
+        if "const" in schema or "enum" in schema:
+            return self._one_of([schema["const"]] if "const" in schema else schema["enum"], schema, proposed, path)
+        return self._first(
+            [partial(self._typed, kind, schema, proposed, path) for kind in self._kinds(schema, proposed)], path
+        )
+
+    def _order(self, options: Sequence[Any], proposed: Any, path: str) -> list[int]:
+        """Return the places of the options, those that suit first."""
+        described = [option if isinstance(option, Mapping) else {} for option in options]
+        order = self.rng.sample(range(len(options)), len(options))
+        order.sort(key=lambda i: described[i].get("type") == "null")
+        if self.depth > _SHALLOW:
+            written = [to_json(option) for option in options]
+            order.sort(key=lambda i: (written[i].count("$ref"), len(written[i])))
+        if isinstance(proposed, Mapping):
+            followed = [self._flat(option, path) if "$ref" in option else option for option in described]
+            order.sort(key=lambda i: _contradictions(followed[i], proposed))
+        elif proposed is not _ABSENT:
+            order.sort(key=lambda i: not _has_type(proposed, described[i]))
+        return order
+
+    def _first(self, ways: Sequence[Callable[[], Any]], path: str) -> Any:
+        fault = None
+        for way in ways:
+            try:
+                return way()
+            except UnsatisfiableSchemaError as error:
+                if self.left < 0:
+                    raise
+                fault = fault or error
+        raise fault or UnsatisfiableSchemaError(path, "it leaves nothing to choose from")
+
+    def _one_of(self, values: Sequence[Any], schema: Mapping[str, Any], proposed: Any, path: str) -> Any:
+        dumped = None if schema.keys() <= _PLAIN else to_json(schema)
+        allowed = [v for v in values if _has_type(v, schema) and (dumped is None or _is_valid(v, dumped))]
+        if isinstance(proposed, str) and proposed in allowed:
+            return proposed
+        if not allowed:
+            raise UnsatisfiableSchemaError(path, f"none of the values {values!r} fits the other keywords beside them")
+        return self.rng.choice(allowed)
+
+    def _kinds(self, schema: Mapping[str, Any], proposed: Any) -> list[str]:
+        """Return the types a value may have, the one to try first in front."""
+        named = _named(schema) or tuple(_TYPES)
+        given = next((kind for kind, of in _TYPES.items() if kind != "null" and isinstance(proposed, of)), None)
+        if self.varied:
+            first = self.rng.choice(named)
+        elif "type" not in schema:
+            first = next((kind for kind, words in _IMPLIED.items() if schema.keys() & words), given or "string")
+        elif given in named:
+            first = str(given)
+        else:
+            first = self.rng.choice([kind for kind in named if kind != "null"] or ["null"])
+        return [first, *(kind for kind in named if kind != first)]
+
+    def _typed(self, kind: str, schema: Mapping[str, Any], proposed: Any, path: str) -> Any:
+        match kind:
+            case "string":
+                if isinstance(proposed, str) and "format" not in schema and _string_fits(proposed, schema):
+                    return proposed
+                return self._string(schema, path)
+            case "integer" | "number":
+                if isinstance(proposed, int | float) and not isinstance(proposed, bool):
+                    number = int(proposed) if kind == "integer" else proposed
+                    if _number_fits(number, schema):
+                        return number
+                return self._number(schema, path, is_whole=kind == "integer")
+            case "boolean":
+                return proposed if isinstance(proposed, bool) else self.rng.random() < 0.6
+            case "null":
+                return None
+            case "array":
+                return self._array(schema, proposed if isinstance(proposed, list) else None, path)
+            case "object":
+                return self._object(schema, proposed if isinstance(proposed, Mapping) else {}, path)
+        raise UnsatisfiableSchemaError(path, f"{kind!r} is not a type of JSON Schema")
+
+    def _object(self, schema: Mapping[str, Any], proposed: Mapping[str, Any], path: str) -> dict[str, Any]:
+        properties, others = schema.get("properties", {}), schema.get("additionalProperties", True)
+        required, least = schema.get("required", ()), schema.get("minProperties", 0)
+
+        def value(name: str) -> Any:
+            part = properties.get(name, others)
+            return self.fill(part, proposed.get(name, _ABSENT), f"{path}/properties/{name}")
+
+        values = {name: value(name) for name in dict.fromkeys((*(n for n in properties if n in required), *required))}
+        for name in properties:
+            is_wanted = len(values) < least or name in proposed
+            if name in values or (not is_wanted and (self.depth > _SHALLOW or self.rng.random() >= 0.6)):
+                continue
+            try:
+                values[name] = value(name)
+            except UnsatisfiableSchemaError:
+                # An optional property that nothing satisfies is simply not there.
+                if self.left < 0:
+                    raise
+        spare = (*_SPARE, *(f"note_{number}" for number in range(least)))
+        for name in [name for name in spare if name not in values][: max(0, least - len(values))]:
+            values[name] = value(name)
+        return {name: values[name] for name in (*(n for n in properties if n in values), *values)}
+
+    def _array(self, schema: Mapping[str, Any], proposed: list[Any] | None, path: str) -> list[Any]:
+        prefix, rest = schema.get("prefixItems", ()), schema.get("items", True)
+        least, most = schema.get("minItems", 0), schema.get("maxItems", 10_000)
+        if rest is False:
+            most = min(most, len(prefix))
+        if least > most:
+            raise UnsatisfiableSchemaError(path, f"it asks for at least {least} entries and allows {most}")
+        if proposed is not None:
+            wanted = len(proposed)
+        elif self.depth > _SHALLOW:
+            wanted = least
+        else:
+            wanted = max(len(prefix), self.rng.randint(max(least, min(1, most)), min(most, least + 2)))
+        filled: list[Any] = []
+        for at in range(min(max(wanted, least), most)):
+            item = prefix[at] if at < len(prefix) else rest
+            entry = proposed[at] if proposed and at < len(proposed) else _ABSENT
+            try:
+                filled.append(self._entry(item, entry, filled if schema.get("uniqueItems") else (), path))
+            except UnsatisfiableSchemaError:
+                if at < least or self.left < 0:
+                    raise
+                break
+        return filled
+
+    def _entry(self, item: Any, proposed: Any, others: Sequence[Any], path: str) -> Any:
+        for attempt in range(_ENTRY_TRIES):
+            value = self.fill(item, proposed if attempt == 0 else _ABSENT, f"{path}/items")
+            if value not in others:
+                return value
+        raise UnsatisfiableSchemaError(path, f"no entry was found that differs from the {len(others)} before it")
+
+    def _string(self, schema: Mapping[str, Any], path: str) -> str:
+        shortest, longest = schema.get("minLength", 0), schema.get("maxLength")
+        if longest is not None and shortest > longest:
+            raise UnsatisfiableSchemaError(path, f"minLength {shortest} is more than maxLength {longest}")
+        if "pattern" in schema:
+            pattern = schema["pattern"]
+            try:
+                for text in _strings_like(self.rng, pattern, shortest):
+                    if _string_fits(text, schema):
+                        return text
+            except re.error as error:
+                why = f"its pattern {pattern!r} is not a regular expression ({error})"
+                raise UnsatisfiableSchemaError(path, why) from error
+            raise UnsatisfiableSchemaError(path, f"no string of the lengths asked for was found to match {pattern!r}")
+        if made := _FORMATS.get(schema.get("format", "")):
+            text = made(self.rng)
+            if not _string_fits(text, schema):
+                raise UnsatisfiableSchemaError(path, f"{text!r} does not have the length asked for")
+            return text
+        return self._fitted(self.write(shortest, longest), shortest, longest)
+
+    def _fitted(self, text: str, shortest: int, longest: int | None) -> str:
+        if longest is not None and len(text) > longest:
+            whole = text[: longest + 1].rpartition(" ")[0].rstrip(" ,;:")
+            text = whole if whole and len(whole) >= shortest else text[:longest]
+        while len(text) < shortest:
+            text = f"{text} {self.rng.choice(_WORDS)}".lstrip()[:longest]
+        return text if longest is None else text.strip().ljust(shortest, "s")
+
+    def _number(self, schema: Mapping[str, Any], path: str, *, is_whole: bool) -> float:
+        low, high = _bounds(schema, *((1, 12) if is_whole else (0, 10)))
+        step = schema.get("multipleOf", 1 if is_whole else None)
+        for attempt in range(_DRAWS):
+            if step is None:
+                drawn = low + (high - low) * self.rng.random()
+                values: tuple[float, ...] = (
+                    round(drawn, 1),
+                    round(drawn, 3),
+                    drawn,
+                    low,
+                    high,
+                    math.nextafter(low, math.inf),
+                )
+            else:
+                first, last = math.ceil(low / step), math.floor(high / step)
+                if first > last:
+                    break
+                factor = first + attempt if attempt > _DRAWS // 2 else self.rng.randint(first, last)
+                values = (factor * step, round(factor * step, 10))
+            for value in values:
+                if math.isfinite(value) and _number_fits(value, schema) and not (is_whole and value % 1):
+                    return int(value) if is_whole else value
+        keys = [*sorted(_IMPLIED["number"])]
+        told = ", ".join(f"{key} {schema[key]}" for key in reversed(keys) if key in schema)
+        raise UnsatisfiableSchemaError(path, f"no {'integer' if is_whole else 'number'} satisfies {told}")
+
+
+def _union(a: Sequence[Any], b: Sequence[Any]) -> list[Any]:
+    return [*a, *(one for one in b if one not in a)]
+
+
+def _both(one: Any, other: Any) -> Any:
+    """Return a schema that allows what both allow; where keywords cannot be joined, the check of the whole decides."""
+    if one is False or other is False:
+        return False
+    if one is True or other is True:
+        return other if one is True else one
+    merged = {**other, **one}
+    for key in one.keys() & other.keys():
+        if key in _JOINS:
+            merged[key] = _JOINS[key](one[key], other[key])
+    if merged.get("type") == [] or merged.get("enum") == []:
+        return False
+    return merged
+
+
+def _both_types(one: Any, other: Any) -> list[str]:
+    first, second = ((named,) if isinstance(named, str) else named for named in (one, other))
+    common = [kind for kind in first if kind in second]
+    if "integer" not in common and {"integer", "number"} <= {*first, *second}:
+        common.append("integer")
+    return common
+
+
+_JOINS: Mapping[str, Callable[[Any, Any], Any]] = {
+    **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"), max),
+    **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"), min),
+    **dict.fromkeys(("items", "additionalProperties"), _both),
+    "properties": lambda a, b: {name: _both(a.get(name, True), b.get(name, True)) for name in {**a, **b}},
+    "required": _union,
+    "enum": lambda a, b: [value for value in a if value in b],
+    "type": _both_types,
+    "allOf": _union,
+}
+
+
+def _named(schema: Mapping[str, Any]) -> tuple[str, ...] | None:
+    named = schema.get("type")
+    return (named,) if isinstance(named, str) else named and tuple(named)
+
+
+def _has_type(value: Any, schema: Mapping[str, Any]) -> bool:
+    named = _named(schema)
+    if named is None:
+        return True
+    kind = next((kind for kind, of in _TYPES.items() if isinstance(value, of)), None)
+    return kind in named or (
+        "number" in named if kind == "integer" else kind == "number" and "integer" in named and value % 1 == 0
+    )
+
+
+def _contradictions(option: Mapping[str, Any], proposed: Mapping[str, Any]) -> int:
+    # Options of a union tell themselves apart by a constant, as `kind`, or by few values.
+    parts = option.get("properties", {})
+    told = [(part, value) for key, value in proposed.items() if isinstance(part := parts.get(key), Mapping)]
+    return sum(part.get("const", value) != value or value not in part.get("enum", (value,)) for part, value in told)
+
+
+def _string_fits(text: str, schema: Mapping[str, Any]) -> bool:
+    return schema.get("minLength", 0) <= len(text) <= schema.get("maxLength", len(text)) and (
+        "pattern" not in schema or re.search(schema["pattern"], text) is not None
+    )
+
+
+def _number_fits(value: float, schema: Mapping[str, Any]) -> bool:
+    if not (
+        schema.get("minimum", -math.inf) <= value <= schema.get("maximum", math.inf)
+        and schema.get("exclusiveMinimum", -math.inf) < value < schema.get("exclusiveMaximum", math.inf)
+    ):
+        return False
+    step = schema.get("multipleOf")
+    if step is None or (isinstance(step, int) and isinstance(value, int)):
+        return step is None or value % step == 0
+    # As validators reckon it: by dividing floats, which rules out some true multiples of 0.1.
+    return math.isfinite(value / step) and float(value / step).is_integer()
+
+
+def _bounds(schema: Mapping[str, Any], usual: float, width: float) -> tuple[float, float]:
+    low = max(schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf))
+    high = min(schema.get("maximum", math.inf), schema.get("exclusiveMaximum", math.inf))
+    room = width * max(1, abs(schema.get("multipleOf", 1)))
+    if low == -math.inf:
+        low = usual if high == math.inf or usual + 1 < high else high - room
+    return low, (low + room if high == math.inf else high)
+
+
+def _date(rng: random.Random) -> str:
+    return f"{rng.randint(2019, 2030)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
+
+
+def _time(rng: random.Random) -> str:
+    return f"{rng.randint(0, 23):02}:{rng.randint(0, 59):02}:00Z"
+
+
+_FORMATS: Mapping[str, Callable[[random.Random], str]] = {
+    "date": _date,
+    "time": _time,
+    "date-time": lambda rng: f"{_date(rng)}T{_time(rng)}",
+    "duration": lambda rng: f"P{rng.randint(1, 30)}D",
+    "email": lambda rng: f"{rng.choice(_WORDS)}{rng.randint(1, 99)}@{rng.choice(_WORDS)}.example",
+    "ipv4": lambda rng: f"192.0.2.{rng.randint(1, 254)}",
+    "ipv6": lambda rng: f"2001:db8::{rng.randint(1, 0xFFFF):x}",
+    "uri": lambda rng: f"https://{rng.choice(_WORDS)}.example/{rng.choice(_WORDS)}",
+    "uuid": lambda rng: str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+}
+
+# Private, but what the standard library compiles every expression with; typeshed does not list it. The generators on
+# the package index (rstr, exrex) know no limits of length, which JSON Schema puts beside patterns.
+_parser: Any = import_module("re._parser")
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_PRINTABLE = [chr(code) for code in range(32, 127)]
+
+
+def _strings_like(rng: random.Random, pattern: str, shortest: int) -> Iterator[str]:
+    """Yield texts that follow `pattern`, anchors and assertions aside. Raises `re.error` for one that is not valid."""
+    tree = _parser.parse(pattern)
+    for attempt in range(_DRAWS):
+        # Short repetitions; later none at all or long ones, where the lengths asked for leave nothing else.
+        late = 0 if attempt % 2 else max(shortest, 4)
+        text = _drawn(rng, tree, rng.randint(1, 4) if attempt < _DRAWS // 2 else late, {})
+        yield text + "".join(rng.choice(_LETTERS) for _ in range(shortest - len(text)))
+
+
+def _drawn(rng: random.Random, nodes: Any, reach: int, groups: dict[int, str]) -> str:
+    text = ""
+    for op, argument in nodes:
+        match str(op):
+            case "LITERAL":
+                text += chr(argument)
+            case "IN" | "ANY" | "NOT_LITERAL":
+                text += rng.choice(_members(str(op), argument))
+            case "BRANCH":
+                text += _drawn(rng, rng.choice(argument[1]), reach, groups)
+            case "SUBPATTERN":
+                groups[argument[0]] = _drawn(rng, argument[3], reach, groups)
+                text += groups[argument[0]]
+            case "GROUPREF":
+                text += groups.get(argument, "")
+            case "MAX_REPEAT" | "MIN_REPEAT":
+                least, most, inner = argument
+                times = rng.randint(least, max(least, min(int(most), least + reach)))
+                text += "".join(_drawn(rng, inner, reach, groups) for _ in range(times))
+    return text
+
+
+def _members(op: str, argument: Any) -> Sequence[str]:
+    """Return characters that one place of a pattern may hold."""
+    if op != "IN":
+        return [letter for letter in _LETTERS if op == "ANY" or ord(letter) != argument]
+    inside: list[str] = []
+    for kind, value in argument:
+        match str(kind):
+            case "LITERAL":
+                inside.append(chr(value))
+            case "RANGE":
+                inside.extend(map(chr, range(value[0], min(value[1], value[0] + 200) + 1)))
+            case "CATEGORY":
+                inside.extend(filter(_category(str(value)).match, _PRINTABLE))
+    if str(argument[0][0]) == "NEGATE":
+        return [one for one in _PRINTABLE if one not in inside] or ["é"]
+    return inside
+
+
+def _category(name: str) -> re.Pattern[str]:
+    letter = name.removeprefix("CATEGORY_").removeprefix("NOT_")[0].lower()
+    return re.compile(rf"\{letter.upper() if 'NOT_' in name else letter}")
