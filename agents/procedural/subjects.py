@@ -1,9 +1,10 @@
 """What one person's life gives to write about: words for generators of tasks, taken from the role they play best."""
 
 import random
+from collections.abc import Callable
 
 from .lexicon import article, entries, lexicon
-from .situation import Portrait, portrait_of
+from .situation import portrait_of
 
 _GENERAL = (
     "local history",
@@ -18,8 +19,31 @@ _GENERAL = (
 _ABSTRACT = frozenset({"breathing", "silence", "steam", "gossip", "delays", "leaks", "deep water", "radio calls"})
 
 
-class Subjects:
-    """The slots of what is written with a person: each drawn once, until `forget` is called.
+class Drawn:
+    """Slots that are each drawn once, by `draw`, until `forget` is called."""
+
+    def __init__(self, draw: Callable[[str], str | None]) -> None:
+        self._draw = draw
+        self._values: dict[str, str | None] = {}
+
+    def forget(self) -> None:
+        """Clear all slots; each is drawn again on next use."""
+        self._values.clear()
+
+    def __call__(self, name: str) -> str | None:
+        """Return the value of a slot; None where there is none."""
+        if name not in self._values:
+            self._values[name] = self._draw(name)
+        return self._values[name]
+
+    @property
+    def values(self) -> list[str | None]:
+        """What was drawn."""
+        return list(self._values.values())
+
+
+class Subjects(Drawn):
+    """The slots of what is written with a person.
 
     `thing` is a noun without article, `topic` and `worry` noun phrases, `how` a clause that begins with "how to" and
     `ways` the same without these words, `do` a verb phrase in the base form, `pastime` another one that anybody may
@@ -28,32 +52,24 @@ class Subjects:
     """
 
     def __init__(self, rng: random.Random, persona: str) -> None:
+        super().__init__(self.draw)
         self.rng = rng
-        self.me: Portrait = portrait_of(persona or "A person.")
+        self.me = portrait_of(persona or "A person.")
         self._told = persona.lower()
-        self._drawn: dict[str, str | None] = {}
-
-    def forget(self) -> None:
-        """Have every slot drawn again when it is next used."""
-        self._drawn.clear()
-
-    def __call__(self, name: str) -> str | None:
-        """The value of a slot; None where the person has none."""
-        if name not in self._drawn:
-            self._drawn[name] = self._draw(name)
-        return self._drawn[name]
 
     def several(self, name: str, count: int) -> list[str]:
-        """Up to `count` different values of a slot that has several, in chance order."""
+        """Return up to `count` different values of a slot that has several, in chance order."""
         among = list(self._among(name))
         return self.rng.sample(among, min(count, len(among)))
 
-    def _draw(self, name: str) -> str | None:
+    def draw(self, name: str) -> str | None:
+        """Draw a value of a slot, whatever it was before."""
+        role = self.me.role
         match name:
             case "noun":
-                return self.me.role.name
+                return role.name
             case "a_noun":
-                return article(self.me.role.name)
+                return article(role.name)
             case "number":
                 return str(self.rng.randint(3, 12))
             case "amount":
@@ -80,8 +96,7 @@ class Subjects:
             case "do":
                 return tuple(deed.replace("~", "") for deed in self._new(role.does))
             case "pastime":
-                child = self.me.stage == "child"
-                known = entries("people", "habits", "child" if child else "any")
+                known = entries("people", "habits", "child" if self.me.stage == "child" else "any")
                 return self._new(tuple(entry for entry in known if "{" not in entry))
             case "place":
                 return tuple(entry for entry in entries("people", "settings", "any") if "{" not in entry)

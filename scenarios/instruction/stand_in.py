@@ -1,4 +1,4 @@
-"""What the stand-in asks an assistant for and responds: requests of a few kinds, about things of a person's life."""
+"""What the built-in generator asks an assistant for and responds, about things of a person's life."""
 
 import random
 import re
@@ -9,157 +9,136 @@ from pathlib import Path
 from tomllib import loads
 from typing import Any
 
-from populace.agents.procedural.lexicon import Frame, polished
+from populace.agents.procedural.lexicon import Frame, polished, split
 from populace.agents.procedural.situation import Situation
-from populace.agents.procedural.subjects import Subjects
+from populace.agents.procedural.subjects import Drawn, Subjects
 
-from .details import Details, choices
-
-_SLOT = re.compile(r"\\\{(\w+)\\\}")
-_ANYTHING = r'[^\n.?!"]+'
-#: Characters of its own from which an ask is recognised by them alone.
-_RECOGNISED = 25
-_TRIES = 20
+_RANGE = re.compile(r"(\d+)\.\.(\d+)(?: by (\d+))?")
 _BEGINNING = re.compile(r"(?:^|[.?!] )\Z")
+_TRIES = 20
 #: Whose kinds of requests somebody sends: those of their own alone, and all of them.
 _CHILD = frozenset({"child"}), frozenset({"child", "anybody"})
 _WORKING = frozenset({"working"}), frozenset({"working", "grown", "anybody"})
 _GROWN = frozenset({"grown"}), frozenset({"grown", "anybody"})
 #: The share of requests of people's own kinds, of long ones, and of those with a detail or an afterthought.
 _OWN_SHARE, _LONG_SHARE, _DETAIL_SHARE, _TAIL_SHARE = 0.15, 0.2, 0.6, 0.5
-#: A response to a request that the stand-in did not write.
-_OTHERWISE = (
-    "I can help with that. Before I begin, tell me two things: what you have tried so far, and when it has to be "
-    "done. "
-    "With that I can be specific instead of general.",
-    "Let me take it in order. First comes what is certain, then what it depends on, then what I would do myself. If "
-    " one of these is of no use to you, say so and I will leave it out.",
-    "Here is the short version: begin with the smallest part that can be finished today, and look at the rest "
-    "afterwards. I can go into any part of it in more detail.",
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One way to ask for something, and how it is recognised in a text."""
 
+    kind: str
+    who: str
     frame: Frame
     #: The longest words between slots, in small letters and without apostrophes: a text without them is none of these.
     sign: str
-    #: How many characters stand between its slots.
-    size: int
     #: A pattern with a group for each slot.
     pattern: re.Pattern[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """Requests that are answered alike."""
-
-    name: str
-    who: str
-    asks: tuple[Ask, ...]
-    #: Sentences that may follow any of the asks.
-    details: tuple[Frame, ...]
-    answers: tuple[Frame, ...]
-
-
 @cache
-def _data() -> Mapping[str, Any]:
-    loaded: Mapping[str, Any] = loads(Path(__file__).with_name("requests.toml").read_text("utf-8"))
+def _read(name: str) -> Mapping[str, Any]:
+    loaded: Mapping[str, Any] = loads(Path(__file__).with_name(f"{name}.toml").read_text("utf-8"))
     return loaded
 
 
 @cache
-def _kinds() -> tuple[Kind, ...]:
-    return tuple(
-        Kind(
-            name,
-            entry["who"],
-            tuple(map(_ask, _lines(entry["asks"]))),
-            tuple(map(Frame, _lines(entry["details"]))),
-            tuple(map(Frame, _lines(entry["answers"]))),
-        )
-        for name, entry in _data().items()
-        if name != "tails"
-    )
+def _frames(of: str, name: str) -> tuple[Frame, ...]:
+    """The frames of a kind of requests, one a line."""
+    return tuple(map(Frame, filter(None, map(str.strip, _read("requests")[of][name].splitlines()))))
 
 
 @cache
-def _tails(name: str) -> tuple[Frame, ...]:
-    return tuple(map(Frame, _lines(_data()["tails"][name])))
+def _pools() -> Mapping[str, tuple[Frame, ...]]:
+    return {name: tuple(map(Frame, split(text))) for name, text in _read("details").items()}
 
 
 @cache
-def _asked_by(who: frozenset[str], kinds: frozenset[str] | None) -> tuple[tuple[Kind, Ask], ...]:
-    found = (kind for kind in _kinds() if kind.who in who and (kinds is None or kind.name in kinds))
-    return tuple((kind, ask) for kind in found for ask in kind.asks)
+def _asks() -> tuple[Ask, ...]:
+    """All asks, those of most words first."""
+    kinds = {name: entry for name, entry in _read("requests").items() if "asks" in entry}
+    asks = [_ask(name, entry["who"], frame) for name, entry in kinds.items() for frame in _frames(name, "asks")]
+    return tuple(sorted(asks, key=lambda ask: -len("".join(ask.frame.parts[::2]))))
 
 
-def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
+def _ask(kind: str, who: str, frame: Frame) -> Ask:
+    pattern, seen = "", set()
+    for place, part in enumerate(frame.parts):
+        name = part.lower()
+        if place % 2 == 0:
+            pattern += re.escape(part).replace("'", "'?")
+        else:
+            pattern += f"(?P={name})" if name in seen else rf'(?P<{name}>[^\n.?!"]+)'
+            seen.add(name)
+    sign = max(map(_plain, frame.parts[::2]), key=len)
+    return Ask(kind, who, frame, sign.rstrip("."), re.compile(pattern.removesuffix(r"\."), re.IGNORECASE))
 
 
-def _ask(text: str) -> Ask:
-    frame = Frame(text)
-    told = [_plain(part) for part in frame.parts[::2]]
-    size = sum(map(len, told))
-    return Ask(frame, max(told, key=len).rstrip("."), size, _pattern(text, is_plain=size >= _RECOGNISED))
+@cache
+def _asked_by(who: frozenset[str], kinds: frozenset[str] | None) -> tuple[Ask, ...]:
+    return tuple(ask for ask in _asks() if ask.who in who and (kinds is None or ask.kind in kinds))
 
 
 def _plain(text: str) -> str:
     return text.lower().replace("'", "")
 
 
-def _pattern(ask: str, *, is_plain: bool) -> re.Pattern[str]:
-    """The ask with a group for each slot; in one of few words of its own, groups hold what their slots may hold."""
-    seen: set[str] = set()
+class Details(Drawn):
+    """The slots of requests and answers; a digit behind a name asks for a further value of the same."""
 
-    def group(found: re.Match[str]) -> str:
-        name = found[1].lower()
-        if name in seen:
-            return f"(?P={name})"
-        seen.add(name)
-        told = () if is_plain else choices(name)
-        return f"(?P<{name}>{'|'.join(map(re.escape, told)) or _ANYTHING})"
+    def __init__(self, subjects: Subjects, known: Mapping[str, str] | None = None) -> None:
+        """What is `known` is not drawn."""
+        super().__init__(self._further)
+        self._subjects = subjects
+        self._values.update(known or {})
 
-    pattern = _SLOT.sub(group, re.escape(ask.rstrip(".")))
-    return re.compile(pattern.replace("'", "'?"), re.IGNORECASE)
+    def _further(self, slot: str) -> str | None:
+        for _ in range(_TRIES):
+            value = self._one(slot.rstrip("0123456789"))
+            if value not in self.values:
+                return value
+        return None
 
-
-@cache
-def _by_size() -> tuple[tuple[Ask, Kind], ...]:
-    """All asks and their kinds, those of most words first."""
-    return tuple(sorted(((ask, kind) for kind in _kinds() for ask in kind.asks), key=lambda pair: -pair[0].size))
+    def _one(self, name: str) -> str | None:
+        own = f"child_{name}" if self._subjects.me.stage == "child" else name
+        pool = _pools().get(own) or _pools().get(name)
+        value = self._subjects.rng.choice(pool).fill(self) if pool else self._subjects.draw(name)
+        if bounds := _RANGE.fullmatch(value or ""):
+            low, high, step = (int(number or 1) for number in bounds.groups())
+            return str(self._subjects.rng.randrange(low, high + 1, step))
+        return value
 
 
 def write_request(
     rng: random.Random, persona: str, *, length: str = "mixed", kinds: Collection[str] | None = None
 ) -> str:
-    """A request that somebody like this could send, of one of these `kinds`; `length` is short, long or mixed."""
+    """Return a request that somebody like this could send; `length` is short, long or mixed."""
     subjects = Subjects(rng, persona)
     details = Details(subjects)
     wanted = None if kinds is None else frozenset(kinds)
     is_child = subjects.me.stage == "child"
     own, everything = _CHILD if is_child else _WORKING if subjects.me.is_working else _GROWN
     among = _asked_by(own if rng.random() < _OWN_SHARE else everything, wanted) or _asked_by(everything, wanted)
-    kind, text = among[0][0], None
+    ask, text = among[0], None
     for _ in range(_TRIES):
-        kind, ask = rng.choice(among)
+        ask = rng.choice(among)
         text = ask.frame.fill(details)
         if text is not None:
             break
         details.forget()
     if text is None:
         return "can you help me with something"
+    further = _frames(ask.kind, "details")
     if length == "long" or (length == "mixed" and rng.random() < _LONG_SHARE):
         child = "child_" if is_child else ""
-        lead, ends = rng.choice(_tails(f"{child}leads")), rng.sample(_tails(f"{child}ends"), rng.randint(2, 3))
-        told = (*rng.sample(kind.details, rng.randint(1, 2)), *ends)
+        lead = rng.choice(_frames("tails", f"{child}leads"))
+        ends = rng.sample(_frames("tails", f"{child}ends"), rng.randint(2, 3))
+        told = (*rng.sample(further, rng.randint(1, 2)), *ends)
         return polished(" ".join((*_filled((lead,), details), *map(_sentence, (text, *_filled(told, details))))))
-    after = [rng.choice(kind.details)] if rng.random() < _DETAIL_SHARE else []
+    after = [rng.choice(further)] if rng.random() < _DETAIL_SHARE else []
     if rng.random() < _TAIL_SHARE:
-        after.append(rng.choice(_tails("child" if is_child else "short")))
+        after.append(rng.choice(_frames("tails", "child" if is_child else "short")))
     *before, last = (text, *_filled(after, details))
     return _typed(rng, " ".join((*map(_sentence, before), last)))
 
@@ -183,24 +162,24 @@ def _typed(rng: random.Random, text: str) -> str:
 def instruction(
     rng: random.Random, situation: Situation, schema: Mapping[str, Any], *, length: str = "mixed"
 ) -> Mapping[str, Any]:
-    """The field of a request. It is in English, whatever language is asked for."""
+    """Return the field of a request. It is in English, whatever language is asked for."""
     return {"text": write_request(rng, situation.persona, length=length)}
 
 
 def respond(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A response to what stands in the section `request`."""
+    """Return a response to what stands in the section `request`."""
     return {"text": response_to(rng, situation.sections.get("request", ""), situation.persona)}
 
 
 def response_to(rng: random.Random, request: str, persona: str = "") -> str:
-    """A response to a request: by its kind where the stand-in wrote it, else one that fits any."""
+    """Return a response to a request: by its kind where the built-in generator wrote it, else one that fits any."""
     plain = _plain(request)
-    for ask, kind in _by_size():
+    for ask in _asks():
         if ask.sign in plain and (found := ask.pattern.search(request)):
-            answer = rng.choice(kind.answers).fill(Details(Subjects(rng, persona), _told(found)))
+            answer = rng.choice(_frames(ask.kind, "answers")).fill(Details(Subjects(rng, persona), _told(found)))
             if answer is not None:
                 return polished(answer)
-    return rng.choice(_OTHERWISE)
+    return polished("".join(rng.choice(_frames("any", "answers")).parts))
 
 
 def _told(found: re.Match[str]) -> dict[str, str]:
