@@ -5,21 +5,14 @@ It reads signs from lists and has no knowledge of people: its assumptions are dr
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping
 from typing import Any
 
-from .lexicon import Frame, capital, data, entries, pool
+from .lexicon import capital, data, entries, frames_at
 from .situation import Portrait, Situation, language_of, portrait_of, stable_number
 
 type Attribute = dict[str, Any]
 
-_UNITS = (
-    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-)
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_PLURALS = "teens twenties thirties forties fifties sixties seventies eighties nineties"
 _NUMBER = r"(?P<number>\d{1,3}|[a-z]+(?:-(?:one|two|three|four|five|six|seven|eight|nine))?)"
 #: Signs of an age, whether they state it, and by how many years it differs from the number that they hold.
 _AGES = (
@@ -27,7 +20,7 @@ _AGES = (
     (re.compile(rf"\b(?:aged|just turned|turned|past|over|barely) {_NUMBER}\b", re.IGNORECASE), "stated", 0),
     (re.compile(rf"\b(?:not yet|close to|nearly|almost|under) {_NUMBER}\b", re.IGNORECASE), "implied", -1),
 )
-_DECADE = re.compile(rf"\bin (?:her|his|their) (?:early |mid-?|late )?({_PLURALS.replace(' ', '|')})\b", re.IGNORECASE)
+_DECADE = re.compile(r"\bin (?:her|his|their) (?:early |late |mid-?)?(\w+ies|teens)\b", re.IGNORECASE)
 _PLACE = re.compile(
     r"\bin ((?:an?|the) (?:[\w'-]+ ){0,4}?(?:town|city|village|quarter|valley|suburb|port|island|district|capital)\b"
     r"(?: of [A-Z][\w'-]+)?)"
@@ -59,16 +52,17 @@ def profile(rng: random.Random, situation: Situation, schema: Mapping[str, Any])
 def profile_of(text: str) -> Mapping[str, Attribute]:
     """What the description says of each attribute, with its words; some assumed, the rest unknown."""
     portrait, rng = portrait_of(text), random.Random(stable_number("profile", text))  # noqa: S311 - not secrecy
-    interests = [words for words in map(str.strip, _groups(_INTEREST, text)) if words]
+    interests, events = _INTEREST.findall(text), _EVENT.findall(text)
+    noun, place = _within(portrait.noun, text), next(iter(_PLACE.findall(text)), "")
     found = {
         "age_band": _age(text),
-        "occupation": _quoted("stated", _within(portrait.noun, text)),
-        **_work(portrait, text),
-        "household": _household(text),
-        "region": _quoted("stated", next(_groups(_PLACE, text), None)),
-        "interests": _listed("implied", interests),
+        "occupation": _found(noun, "stated", noun and noun[:80]),
+        **_work(portrait, noun),
+        "household": _by_sign("households", text),
+        "region": _found(place, "stated", place[:80]),
+        "interests": _found(next(iter(interests), None), "implied", interests),
         "family_background": _UNKNOWN,
-        "life_events": _listed("stated", list(_groups(_EVENT, text))),
+        "life_events": _found(next(iter(events), None), "stated", events),
     }
     return found | _assumptions(text, rng)
 
@@ -76,16 +70,20 @@ def profile_of(text: str) -> Mapping[str, Attribute]:
 def biography(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """A biography of five paragraphs, with the people it speaks of; it states no facts but the age."""
     portrait, known = portrait_of(situation.persona), list(situation.known)[:3]
+    ties = [_tie_of(told) for _, told in known]
     values = {
         "text": situation.persona.rstrip(".") + ".",
         "worry": rng.choice(portrait.worries or portrait.role.worries),
         "knows": rng.choice(portrait.knows),
-        "people": _listing([_tie_of(told) for _, told in known]) or "the neighbours",
+        "people": " and ".join(filter(None, (", ".join(ties[:-1]), *ties[-1:]))) or "the neighbours",
     }
-    parts = [pool("profiles", "biography", part).word(rng) for part in data("profiles")["biography"]]
-    paragraphs = [Frame(part).fill(values.get) or "" for part in parts]
+
+    def told(part: str) -> str:
+        return rng.choice(frames_at("profiles", "biography", part)).fill(values.get) or ""
+
+    paragraphs = list(map(told, data("profiles")["biography"]))
     while len("\n\n".join(paragraphs).encode()) < _SHORTEST:
-        paragraphs.insert(-1, Frame(pool("profiles", "biography", "turn").word(rng)).fill(values.get) or "")
+        paragraphs.insert(-1, told("turn"))
     band = _BAND.search(situation.profile)
     return {
         "text": "\n\n".join(paragraphs),
@@ -99,9 +97,9 @@ def biography(rng: random.Random, situation: Situation, schema: Mapping[str, Any
 def raised(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """The person's description with a sentence more, which says that they are among the best."""
     skill, stage = situation.skill, portrait_of(situation.persona).stage
-    deeds = pool("profiles", "raised", "child" if stage == "child" else "grown")
-    deed = Frame(deeds.word(rng)).fill({"skill": skill}.get) or ""
-    after = f"It is somebody {deed}, {pool('profiles', 'raised', 'since', stage).word(rng)}."
+    deeds = frames_at("profiles", "raised", "child" if stage == "child" else "grown")
+    deed = rng.choice(deeds).fill({"skill": skill}.get)
+    after = f"It is somebody {deed}, {rng.choice(entries('profiles', 'raised', 'since', stage))}."
     return {
         "general_domain": capital(skill)[:80],
         "specific_domain": capital(skill)[:80],
@@ -115,33 +113,28 @@ def _age(text: str) -> Attribute:
         for found in pattern.finditer(text):
             number = _number(found["number"].lower())
             if number is not None:
-                return {"words": found[0], "evidence": evidence, "value": _band(max(0, number + shift))}
-    if decade := _DECADE.search(text):
-        tens = 1 + _PLURALS.split().index(decade[1].lower())
-        return {"words": decade[0], "evidence": "stated", "value": _band(10 * tens)}
-    for sign, band in data("profiles")["decades"].items():
+                return _found(found[0], evidence, _band(max(0, number + shift)))
+    if (decade := _DECADE.search(text)) and (number := _number(decade[1].lower())) is not None:
+        return _found(decade[0], "stated", _band(number))
+    return _by_sign("decades", text)
+
+
+def _by_sign(table: str, text: str) -> Attribute:
+    """Return what the first sign of a table that stands in the text says: its evidence and its value."""
+    for sign, told in data("profiles")[table].items():
         if words := _within(sign, text):
-            return {"words": words, "evidence": "implied", "value": band}
+            return _found(words, *told.split(" | "))
     return _UNKNOWN
 
 
-def _work(portrait: Portrait, text: str) -> dict[str, Attribute]:
-    words = _within(portrait.noun, text)
+def _work(portrait: Portrait, words: str | None) -> dict[str, Attribute]:
     group = data("profiles")["groups"].get(portrait.role.field) if words else None
     if group is None:
         return {"occupation_group": _UNKNOWN, "education": _UNKNOWN}
     return {
-        "occupation_group": {"words": words, "evidence": "implied", "value": group},
+        "occupation_group": _found(words, "implied", group),
         "education": _assumed(data("profiles")["levels"][str(group)]),
     }
-
-
-def _household(text: str) -> Attribute:
-    for sign, told in data("profiles")["households"].items():
-        if words := _within(sign, text):
-            evidence, value = told.split(" | ")
-            return {"words": words, "evidence": evidence, "value": value}
-    return _UNKNOWN
 
 
 def _assumptions(text: str, rng: random.Random) -> dict[str, Attribute]:
@@ -156,16 +149,12 @@ def _assumptions(text: str, rng: random.Random) -> dict[str, Attribute]:
     }
 
 
+def _found(words: str | None, evidence: str, value: Any) -> Attribute:
+    return {"words": words, "evidence": evidence, "value": value} if words else _UNKNOWN
+
+
 def _assumed(value: Any) -> Attribute:
     return {"words": "", "evidence": "assumed", "value": value}
-
-
-def _quoted(evidence: str, words: str | None) -> Attribute:
-    return {"words": words, "evidence": evidence, "value": words[:80]} if words else _UNKNOWN
-
-
-def _listed(evidence: str, values: Sequence[str]) -> Attribute:
-    return {"words": values[0], "evidence": evidence, "value": list(values)} if values else _UNKNOWN
 
 
 def _within(words: str, text: str) -> str | None:
@@ -174,34 +163,17 @@ def _within(words: str, text: str) -> str | None:
     return found[0] if found else None
 
 
-def _groups(pattern: re.Pattern[str], text: str) -> Iterator[str]:
-    return (found[1] for found in pattern.finditer(text))
-
-
 def _band(age: int) -> str:
     return "90+" if age >= 90 else f"{age // 10 * 10}-{age // 10 * 10 + 9}"
 
 
-@cache
-def _numbers() -> Mapping[str, int]:
-    named = {word: number for number, word in enumerate(_UNITS.split(), start=1)}
-    for place, ten in enumerate(_TENS.split(), start=2):
-        named[ten] = 10 * place
-        named |= {f"{ten}-{unit}": 10 * place + number for number, unit in enumerate(_UNITS.split()[:9], start=1)}
-    return named
-
-
 def _number(word: str) -> int | None:
-    number = int(word) if word.isdigit() else _numbers().get(word)
-    return number if number is not None and number <= 120 else None
+    numbers = data("profiles")["numbers"]
+    number = int(word) if word.isdigit() else sum(numbers.get(part, 999) for part in word.split("-"))
+    return number if number <= 120 else None
 
 
 def _tie_of(told: str) -> str:
     tie = told.partition(": ")[0]
     mine = tie.removeprefix("this person is their ")
     return f"somebody whose {mine} this is" if mine != tie else f"the {tie.removeprefix("this person's ")}"
-
-
-def _listing(names: Iterable[str]) -> str:
-    *most, last = [*names] or [""]
-    return f"{', '.join(most)} and {last}" if most else last

@@ -3,21 +3,22 @@
 import random
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .lexicon import (
     ROLE_AGES,
+    Frame,
+    Frames,
     LifeRole,
-    Pool,
     TieTemplate,
     article,
-    data,
     entries,
+    frames_at,
     lexicon,
     polished,
-    pool,
+    say,
     third_person,
 )
 from .situation import Situation, allowed, count_of, language_of, portrait_of, tokens
@@ -55,23 +56,20 @@ def draw_role(rng: random.Random, stage: str, gender: str = "any", field: str | 
 
 
 def describe(rng: random.Random, sketch: Sketch) -> str:
-    """The description, in the third person, beginning with what the person is."""
+    """Return the description, in the third person, beginning with what the person is."""
     person = _PersonSlots(rng, sketch)
-    text = person.say(pool("people", "forms", _form(sketch)))
-    return f"{text} {person.say(pool('people', 'forms', 'foreign'))}" if sketch.language else text
+    forms = (_form(sketch), "foreign") if sketch.language else (_form(sketch),)
+    return " ".join(person.say(frames_at("people", "forms", form)) for form in forms)
 
 
 def describe_parts(rng: random.Random, sketch: Sketch) -> dict[str, str]:
-    """The description in parts: `role`, `age`, `circumstances`, `knowledge` and `concern`."""
+    """Return the description in parts: `role`, `age`, `circumstances`, `knowledge` and `concern`."""
     person = _PersonSlots(rng, sketch)
-    told = {
-        "circumstances": "{circumstance} | {does}",
-        "knowledge": "knows {knows}",
-        "concern": "worries about {worry} | {hope}",
+    told = {name: person.say(frames_at("people", "parts", name)) for name in ("circumstances", "knowledge", "concern")}
+    told["age"] = person.say((Frame(person.draw(_ages(sketch))),))
+    return {"role": f"{sketch.rank} {sketch.role.name}".strip()} | {
+        name: text.rstrip(".") for name, text in told.items()
     }
-    parts = {name: person.say(Pool(frames.split(" | "))).rstrip(".") for name, frames in told.items()}
-    age = person.say(Pool((person.draw(_ages(sketch)),))).rstrip(".")
-    return {"role": f"{sketch.rank} {sketch.role.name}".strip(), "age": age, **parts}
 
 
 def _form(sketch: Sketch) -> str:
@@ -87,21 +85,20 @@ def _form(sketch: Sketch) -> str:
 def _ages(sketch: Sketch) -> tuple[str, ...]:
     if sketch.aged:
         return (sketch.aged,)
-    if sketch.rank == "trainee" or (sketch.stage == "young" and sketch.role.ages != ROLE_AGES):
-        return entries("people", "ages", "early")
-    return entries("people", "ages", sketch.stage)
+    is_early = sketch.rank == "trainee" or (sketch.stage == "young" and sketch.role.ages != ROLE_AGES)
+    return entries("people", "ages", "early" if is_early else sketch.stage)
 
 
 class _PersonSlots:
-    """The slots of one description: each drawn once, and never twice the same."""
+    """The slots of one description, never twice the same."""
 
     def __init__(self, rng: random.Random, sketch: Sketch) -> None:
         self.rng = rng
         self.sketch = sketch
         self.used: set[str] = set()
 
-    def say(self, forms: Pool) -> str:
-        text = forms.say(self.rng, self.slot) or ""
+    def say(self, forms: Frames) -> str:
+        text = say(self.rng, forms, self.slot) or ""
         slots = _PRONOUNS[self.sketch.gender]
         # Phrases carry pronouns of their own, which still stand in the filled text.
         return polished(re.sub(r"\{(she|their)\}", lambda m: slots[m[1]], text))
@@ -109,35 +106,26 @@ class _PersonSlots:
     def slot(self, name: str) -> str | None:
         sketch = self.sketch
         role, stage = sketch.role, sketch.stage
-        match name:
-            case "head":
-                return self.head()
-            case "does":
-                return third_person(self.draw(role.does))
-            case "also":
-                # Without a second verb of its own: "braids and listens and repeats nothing".
-                return third_person(self.draw(tuple(d for d in role.does if " and " not in d) or role.does))
-            case "worry" | "knows":
-                if name == "worry" and sketch.rank == "retired":
-                    return None
-                return self.draw(role.worries if name == "worry" else role.knows)
-            case "setting":
-                return self.draw(entries("people", "settings", "any"))
-            case "circumstance":
-                return third_person(self.draw(entries("people", "circumstances", stage))) if self.is_free else None
-            case "habit":
-                return third_person(self.draw(entries("people", "habits", "child" if stage == "child" else "any")))
-            case "hope":
-                return third_person(
-                    self.draw(entries("people", "hopes", stage if stage in ("child", "old") else "grown"))
-                )
         settled = {**_PRONOUNS[sketch.gender], "bond": third_person(sketch.bond), "language": sketch.language}
-        return settled.get(name)
-
-    @property
-    def is_free(self) -> bool:
-        """Whether the circumstances of any person of that stage of life may be this person's."""
-        return self.sketch.has_circumstances and not self.sketch.role.plain
+        if name in settled or name == "head":
+            return self.head() if name == "head" else settled[name]
+        among = {
+            "does": role.does,
+            # Without a second verb of its own: "braids and listens and repeats nothing".
+            "also": tuple(deed for deed in role.does if " and " not in deed) or role.does,
+            "worry": () if sketch.rank == "retired" else role.worries,
+            "knows": role.knows,
+            "setting": entries("people", "settings", "any"),
+            # The circumstances of any person of that stage of life need not be this person's.
+            "circumstance": entries("people", "circumstances", stage)
+            if sketch.has_circumstances and not role.plain
+            else (),
+            "habit": entries("people", "habits", "child" if stage == "child" else "any"),
+            "hope": entries("people", "hopes", stage if stage in ("child", "old") else "grown"),
+        }.get(name)
+        if not among:
+            return None
+        return self.draw(among) if name in ("worry", "knows", "setting") else third_person(self.draw(among))
 
     def draw(self, among: tuple[str, ...]) -> str:
         chosen = self.rng.choice([entry for entry in among if entry not in self.used] or among)
@@ -207,20 +195,15 @@ def text_to_persona(rng: random.Random, situation: Situation, schema: Mapping[st
 
 
 def _near(passage: str, language: str) -> list[LifeRole]:
-    known = lexicon()
+    """Return the roles nearest to the passage, by the words that they share."""
+    known, lowered = lexicon(), passage.lower()
     scores: Counter[str] = Counter()
-    for word in dict.fromkeys(w.lower() for w in tokens(passage)):
+    for word in dict.fromkeys(tokens(lowered)):
         roles = known.by_word.get(word, ())
-        for role in roles:
-            scores[role.name] += 60 // len(roles)
-        for role in known.by_head.get(word, ()):
-            scores[role.name] += 120
-    if language != "English":
-        lowered = passage.lower()
-        for field in known.fields.values():
-            found = sum(sign in lowered for sign in field.signs)
-            for role in known.roles.values() if found else ():
-                scores[role.name] += 20 * found * (role.field == field.name)
+        scores.update({role.name: 60 // len(roles) for role in roles})
+        scores.update({role.name: 120 for role in known.by_head.get(word, ())})
+    for role in known.roles.values() if language != "English" else ():
+        scores[role.name] += 20 * sum(sign in lowered for sign in known.fields[role.field].signs)
     ranked = sorted(scores, key=lambda name: (-scores[name], name))
     return [known.roles[name] for name in ranked[:_NEAREST] if scores[name]]
 
@@ -255,82 +238,68 @@ class Relatives:
     def __init__(self, rng: random.Random, persona: str, known: Sequence[tuple[str, str]] = ()) -> None:
         self.rng = rng
         self.given = portrait_of(persona)
-        self.known = list(known)
+        self.field = lexicon().fields[self.given.role.field]
+        self.known = dict(known)
         self.labels: set[str] = set()
         self.kinds: Counter[str] = Counter()
 
     def draw(self, kinds: Sequence[str], keys: Sequence[str] = ()) -> dict[str, Any]:
-        """One more relation of one of the `kinds`: `label`, `kind`, `who` and `persona`.
+        """Return one more relation of one of the `kinds`: `label`, `kind`, `who` and `persona`.
 
         It sometimes leads to one of the people behind `keys`, otherwise to a new person.
         """
-        offered = [(key, text) for key, text in self.known if key in keys]
-        if offered and self.rng.random() < _KNOWN_CHANCE and (related := self._with_known(offered, kinds)):
-            return related
-        tie = self._tie(kinds)
-        self._take(tie)
+        who, tie = "new", None
+        offered = [key for key in self.known if key in keys]
+        if offered and self.rng.random() < _KNOWN_CHANCE:
+            key = self.rng.choice(offered)
+            if tie := self._with_known(portrait_of(self.known[key]).stage, kinds):
+                who = key
+                del self.known[key]
+        tie = tie or self._tie(kinds)
+        self.labels.add(tie.label)
+        self.kinds[tie.kind] += 1
         return {
             "label": tie.label,
             "kind": tie.kind if not kinds or tie.kind in kinds else kinds[0],
-            "who": "new",
-            "persona": describe(self.rng, self._sketch(tie)),
+            "who": who,
+            "persona": describe(self.rng, self._sketch(tie)) if who == "new" else None,
         }
 
-    def _take(self, tie: TieTemplate) -> None:
-        self.labels.add(tie.label)
-        self.kinds[tie.kind] += 1
-
-    def _with_known(self, offered: list[tuple[str, str]], kinds: Sequence[str]) -> dict[str, Any] | None:
-        key, text = self.rng.choice(offered)
-        stage = portrait_of(text).stage
+    def _with_known(self, stage: str, kinds: Sequence[str]) -> TieTemplate | None:
         options = [
             tie
-            for tie in lexicon().ties
+            for tie in self._possible(lexicon().ties)
             if tie.kind in _KNOWN_KINDS
             and (not kinds or tie.kind in kinds)
             and tie.who == ("any",)
-            and self._is_free(tie)
             and stage in self._stages(tie)
         ]
-        if not options:
-            return None
-        tie = self.rng.choice(options)
-        self._take(tie)
-        self.known = [entry for entry in self.known if entry[0] != key]
-        return {"label": tie.label, "kind": tie.kind, "who": key, "persona": None}
+        return self.rng.choice(options) if options else None
 
-    def _own(self) -> tuple[TieTemplate, ...]:
-        return (*self.given.role.ties, *lexicon().fields[self.given.role.field].ties)
-
-    def _is_free(self, tie: TieTemplate) -> bool:
-        return tie.label not in self.labels and self._may_have(tie)
-
-    def _may_have(self, tie: TieTemplate) -> bool:
-        stage, field = self.given.stage, lexicon().fields[self.given.role.field]
-        works = field.working and stage in ("young", "adult") and not self.given.role.plain
-        match tie.whose:
-            case "grown":
-                return stage != "child"
-            case "free":
-                return stage != "child" and not self.given.role.plain
-            case "working":
-                return works
-            case "trading":
-                return works and field.trading
-            case "child" | "old":
-                return stage == tie.whose
-        return True
+    def _possible(self, ties: Iterable[TieTemplate]) -> list[TieTemplate]:
+        """The ties that the person may have and has not had."""
+        stage, is_plain = self.given.stage, self.given.role.plain
+        works = self.field.working and stage in ("young", "adult") and not is_plain
+        whose = {
+            "all": True,
+            "grown": stage != "child",
+            "free": stage != "child" and not is_plain,
+            "working": works,
+            "trading": works and self.field.trading,
+            "child": stage == "child",
+            "old": stage == "old",
+        }
+        return [tie for tie in ties if whose[tie.whose] and tie.label not in self.labels and self._stages(tie)]
 
     def _tie(self, kinds: Sequence[str]) -> TieTemplate:
-        own = self._own() if self.given.stage != "old" or self.given.role.ages == ("old",) else ()
-        options = [t for t in (*own, *lexicon().ties) if self._is_free(t) and self._stages(t)]
-        wanted = [t for t in options if t.kind in kinds] or options
+        is_retired = self.given.stage == "old" and self.given.role.ages != ("old",)
+        own = () if is_retired else (*self.given.role.ties, *self.field.ties)
+        options = self._possible((*own, *lexicon().ties))
         grouped: dict[str, list[TieTemplate]] = {}
-        for tie in wanted:
+        for tie in [tie for tie in options if tie.kind in kinds] or options:
             grouped.setdefault("own" if tie in own else tie.kind, []).append(tie)
         names = sorted(grouped)
-        weights = [self._weight(name) for name in names]
-        return self.rng.choice(grouped[self.rng.choices(names, weights)[0]])
+        return self.rng.choice(grouped[self.rng.choices(names, [self._weight(name) for name in names])[0]])
 
     def _weight(self, name: str) -> float:
         if name == "own":
@@ -338,35 +307,28 @@ class Relatives:
         return _WEIGHTS[name] * 0.15 ** self.kinds[name]
 
     def _stages(self, tie: TieTemplate) -> tuple[str, ...]:
-        if tie.age in _STAGES:
-            return (tie.age,)
-        return _RELATIVE[tie.age].get(self.given.stage, ())
+        return (tie.age,) if tie.age in _STAGES else _RELATIVE[tie.age].get(self.given.stage, ())
 
     def _sketch(self, tie: TieTemplate) -> Sketch:
-        rng, field = self.rng, self.given.role.field
+        rng, roles = self.rng, lexicon().roles
         stage, rank = rng.choice(self._stages(tie)), ""
-        named = [lexicon().roles[name] for name in tie.who if name in lexicon().roles]
-        if named:
-            role = rng.choice([r for r in named if stage in r.ages] or named)
+        if named := [roles[name] for name in tie.who if name in roles]:
+            role = rng.choice([role for role in named if stage in role.ages] or named)
         elif tie.who == ("trainee",):
             role, stage, rank = self.given.role, "young", "trainee"
         else:
-            role = draw_role(rng, stage, tie.gender, field if tie.who == ("same",) else None)
+            role = draw_role(rng, stage, tie.gender, self.given.role.field if tie.who == ("same",) else None)
         if stage not in role.ages and not rank:
             stage = rng.choice(role.ages)
-        gender = next((g for g in (tie.gender, role.gender) if g != "any"), "") or rng.choice("fm")
+        gender = next((one for one in (tie.gender, role.gender) if one != "any"), "") or rng.choice("fm")
+        bonds = entries("ties", "bonds", tie.label)
+        bond = rng.choice(bonds).replace("{illness}", rng.choice(entries("ties", "bonds", "illness"))) if bonds else ""
         return Sketch(
             role,
             stage,
             gender,
             rank=rank or _rank(role, stage),
             aged=_AGED.get((tie.age, self.given.stage), ""),
-            bond=self._bond(tie),
+            bond=bond,
             has_circumstances=tie.kind not in ("kinship", "care"),
         )
-
-    def _bond(self, tie: TieTemplate) -> str:
-        if tie.label not in data("ties")["bonds"]:
-            return ""
-        bond = self.rng.choice(entries("ties", "bonds", tie.label))
-        return bond.replace("{illness}", self.rng.choice(entries("ties", "bonds", "illness")))

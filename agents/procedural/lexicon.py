@@ -3,9 +3,9 @@
 import random
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -106,29 +106,32 @@ class Frame:
         return "".join(out)
 
 
-class Pool:
-    """Frames that say the same kind of thing."""
+type Frames = tuple[Frame, ...]
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        self.texts = tuple(texts)
 
-    @cached_property
-    def frames(self) -> tuple[Frame, ...]:
-        """The frames, parsed on first use."""
-        return tuple(map(Frame, self.texts))
+class Drawn:
+    """Slots that are each drawn once, by `draw`, until `forget` is called."""
 
-    def say(self, rng: random.Random, slots: Slots) -> str | None:
-        """One of the frames by chance, filled and polished; None when no frame can be filled."""
-        first = rng.randrange(len(self.frames))
-        for place in range(len(self.frames)):
-            text = self.frames[(first + place) % len(self.frames)].fill(slots)
-            if text is not None:
-                return polished(text)
-        return None
+    def __init__(self, draw: Slots) -> None:
+        self._draw = draw
+        self.values: dict[str, str | None] = {}
 
-    def word(self, rng: random.Random) -> str:
-        """One of the entries as it stands."""
-        return rng.choice(self.texts)
+    def forget(self) -> None:
+        """Clear all slots; each is drawn again on next use."""
+        self.values.clear()
+
+    def __call__(self, name: str) -> str | None:
+        """Return the value of a slot; None where there is none."""
+        if name not in self.values:
+            self.values[name] = self._draw(name)
+        return self.values[name]
+
+
+def say(rng: random.Random, frames: Frames, slots: Slots) -> str | None:
+    """Return one of the frames by chance, filled and polished; None when no frame can be filled."""
+    first = rng.randrange(len(frames))
+    filled = (frame.fill(slots) for frame in (*frames[first:], *frames[:first]))
+    return next((polished(text) for text in filled if text is not None), None)
 
 
 _WORD = re.compile(r"[a-z][a-z'-]+")
@@ -150,7 +153,7 @@ class TieTemplate:
     #: `any`, `same` (the field), `trainee`, or names of roles.
     who: tuple[str, ...]
     #: A stage of life, `any`, or a relation to the person's own ("offspring").
-    age: str
+    age: str = "any"
     gender: str = "any"
     #: Who may have it: all, grown, free, working, trading, child or old.
     whose: str = "all"
@@ -199,8 +202,8 @@ class Lexicon:
     #: Relations that are no field's own.
     ties: tuple[TieTemplate, ...]
     #: Roles by the last word of their names ("nurse"), and by every word of what they do and deal in.
-    by_head: Mapping[str, tuple[LifeRole, ...]] = field(repr=False)
-    by_word: Mapping[str, tuple[LifeRole, ...]] = field(repr=False)
+    by_head: Mapping[str, Sequence[LifeRole]] = field(repr=False)
+    by_word: Mapping[str, Sequence[LifeRole]] = field(repr=False)
 
 
 @cache
@@ -212,25 +215,34 @@ def data(name: str) -> Mapping[str, Any]:
 
 @cache
 def entries(name: str, *path: str) -> tuple[str, ...]:
-    """The list at `path` of a data file."""
+    """Return the list at `path` of a data file; empty where it has no such path."""
     found: Any = data(name)
     for key in path:
-        found = found[key]
-    return split(found)
+        found = found.get(key, {})
+    return split(found or "")
 
 
 @cache
-def pool(name: str, *path: str) -> Pool:
-    """The frames at `path` of a data file."""
-    return Pool(entries(name, *path))
+def frames_at(name: str, *path: str) -> Frames:
+    """Return the frames at `path` of a data file; none where it has no such path."""
+    return tuple(map(Frame, entries(name, *path)))
 
 
 @cache
 def lexicon() -> Lexicon:
     """Everything about roles, read on first use."""
     roles = {name: _role(of, name, entry) for of, named in data("roles").items() for name, entry in named.items()}
-    fields = {name: _field(name, entry) for name, entry in data("fields").items()}
-    ties = tuple(tie for kind, entry in data("ties").items() if "ties" in entry for tie in _general(kind, entry))
+    fields = {
+        name: WorkField(
+            name,
+            split(entry["topics"]),
+            _ties(entry),
+            tuple(entry["signs"].split()),
+            working=entry.get("working", True),
+            trading=entry.get("trading", False),
+        )
+        for name, entry in data("fields").items()
+    }
     stop = frozenset(data("words")["stop"].split())
     heads: dict[str, list[LifeRole]] = {}
     words: dict[str, list[LifeRole]] = {}
@@ -240,15 +252,10 @@ def lexicon() -> Lexicon:
         for word in dict.fromkeys(_WORD.findall(told.lower())):
             if word not in stop and len(word) > 3:
                 words.setdefault(word, []).append(role)
-    return Lexicon(roles, fields, ties, _frozen(heads.items()), _frozen(words.items()))
-
-
-def _frozen(lists: Iterable[tuple[str, list[LifeRole]]]) -> dict[str, tuple[LifeRole, ...]]:
-    return {key: tuple(value) for key, value in lists}
+    return Lexicon(roles, fields, _ties(data("ties")), heads, words)
 
 
 def _role(of: str, name: str, entry: Mapping[str, Any]) -> LifeRole:
-    ties = (tuple(part.strip() for part in tie.split("/")) for tie in split(entry.get("ties", "")))
     return LifeRole(
         name=name,
         field=of,
@@ -259,31 +266,12 @@ def _role(of: str, name: str, entry: Mapping[str, Any]) -> LifeRole:
         ages=tuple(entry["age"].split()) if "age" in entry else ROLE_AGES,
         gender=entry.get("gender", "any"),
         plain=entry.get("plain", False),
-        ties=tuple(TieTemplate(label, kind, (who,), "any", _gender(label)) for label, kind, who in ties),
+        ties=_ties(entry),
     )
 
 
-def _field(name: str, entry: Mapping[str, Any]) -> WorkField:
-    ties = (tuple(part.strip() for part in tie.split("/")) for tie in split(entry["ties"]))
-    return WorkField(
-        name=name,
-        topics=split(entry["topics"]),
-        ties=tuple(TieTemplate(label, kind, _names(who), *rest) for label, kind, who, *rest in ties),
-        signs=tuple(entry["signs"].split()),
-        working=entry.get("working", True),
-        trading=entry.get("trading", False),
+def _ties(entry: Mapping[str, Any]) -> tuple[TieTemplate, ...]:
+    told = (map(str.strip, line.split("/")) for line in split(entry.get("ties", "")))
+    return tuple(
+        TieTemplate(label, kind, tuple(map(str.strip, who.split(","))), *rest) for label, kind, who, *rest in told
     )
-
-
-def _general(kind: str, entry: Mapping[str, str]) -> Iterable[TieTemplate]:
-    for line in split(entry["ties"]):
-        label, age, gender, who, whose = (part.strip() for part in line.split("/"))
-        yield TieTemplate(label, kind, _names(who), age, gender, whose)
-
-
-def _names(who: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in who.split(","))
-
-
-def _gender(label: str) -> str:
-    return "f" if label.endswith("mother") else "any"

@@ -3,11 +3,10 @@
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from .lexicon import Frame, Pool, article, capital, data, lexicon, polished, pool, snake, split
+from .lexicon import Drawn, Frame, article, data, entries, frames_at, lexicon, polished, say, snake, split
 from .situation import Portrait, Situation, allowed, portrait_of
 
 _TIME = re.compile(r"^\([^()]*\) ")
@@ -24,141 +23,100 @@ _THANKS = "thanks"
 _SENTENCE_END = re.compile(r"(?<=[.?!…])\s+")
 
 
-class Speaker:
-    """The slots of what one person says: each drawn once, until `forget` is called."""
+class Speaker(Drawn):
+    """The slots of what one person says."""
 
     def __init__(self, rng: random.Random, situation: Situation) -> None:
+        super().__init__(self._drawn)
         self.rng = rng
         self.situation = situation
         self.me: Portrait = portrait_of(situation.persona or situation.passage or "A person.")
-        self._drawn: dict[str, str | None] = {}
         self._said: set[str] = set()
 
     @property
     def is_child(self) -> bool:
-        """Whether what only grown people say is not for this speaker."""
+        """True if what only grown people say is not for this speaker."""
         return self.me.stage == "child"
 
     @property
     def has_said_own(self) -> bool:
-        """Whether a slot was drawn since `forget`, so that others would not say the same."""
-        return any(self._drawn.values())
+        """True if a slot was drawn since `forget`, so that others would not say the same."""
+        return any(self.values.values())
 
-    def forget(self) -> None:
-        """Have every slot drawn again when it is next used."""
-        self._drawn.clear()
+    def say(self, *path: str) -> str | None:
+        """Return one of the frames at `path` of the speech file in this person's words, None if none can be filled."""
+        frames = frames_at("speech", *path)
+        return say(self.rng, frames, self) if frames else None
 
-    def __call__(self, name: str) -> str | None:
-        """The value of a slot; None where the person has none."""
-        if name not in self._drawn:
-            self._drawn[name] = self._draw(name)
-        return self._drawn[name]
-
-    def say(self, frames: Pool) -> str | None:
-        """One of the frames in this person's words."""
-        return frames.say(self.rng, self)
-
-    def new(self, frames: Pool) -> str:
-        """One of the frames, in words that the person does not remember having used."""
-        text = ""
-        for _ in range(_TRIES):
-            self.forget()
-            text = self.say(frames) or text
-            if text not in self._said and not self.remembers(text):
-                break
+    def new(self, *path: str) -> str:
+        """Return one of the frames at `path`, in words that the person does not remember having used."""
+        text = self.unsaid(lambda said: self.say(*path) or said)
         self._said.add(text)
         return text
 
+    def unsaid(self, speak: Callable[[str], str]) -> str:
+        """Return what `speak` makes of what it made before, with new slots, until the person has not said it yet."""
+        text = ""
+        for _ in range(_TRIES):
+            self.forget()
+            text = speak(text)
+            if text not in self._said and not self.remembers(text):
+                break
+        return text
+
     def remembers(self, text: str) -> bool:
-        """Whether the person said this before, as far as it is remembered."""
+        """Return whether the person said this before, as far as it is remembered."""
         return any(text in note for note in self.situation.memory)
 
     def text(self, shortest: int, longest: int | None) -> str:
-        """What the person writes into a form that nothing is known of: a few words, or sentences of their own."""
+        """Return what the person writes into an unknown form: a few words, or sentences of their own."""
         if longest is not None and longest < 40:
             return self.rng.choice(self.me.role.things)
-        text = self.new(pool("speech", "form", "any"))
+        text = self.new("form", "any")
         while len(text) < shortest and len(text) < 20_000:
-            text = f"{text} {self.new(pool('speech', 'own', 'any'))}"
+            text = f"{text} {self.new('own', 'any')}"
         return text
 
     def prose(self) -> str:
-        """A plain answer to a plain question."""
-        own = pool("speech", "own", "any")
-        said = dict.fromkeys(self.new(own) for _ in range(4))
-        return " ".join(said)
+        """Return a plain answer to a plain question."""
+        return " ".join(dict.fromkeys(self.new("own", "any") for _ in range(4)))
 
-    def _draw(self, name: str) -> str | None:
-        me, rng = self.me, self.rng
+    def _drawn(self, name: str) -> str | None:
+        me = self.me
         match name:
-            case "do":
-                return _first_person(rng.choice(me.does))
-            case "worry" | "knows":
-                among = me.worries if name == "worry" else me.knows
-                return rng.choice(among) if among else None
-            case "how":
-                known = [k for k in (*me.knows, *me.role.knows) if k.startswith("how to ")]
-                return rng.choice(known) if known else None
-            case "topic":
-                return rng.choice(lexicon().fields[me.role.field].topics)
             case "a_noun":
                 return article(me.noun)
             case "role":
                 return snake(me.noun if len(me.noun) <= _LONGEST_ROLE else me.role.name)
-            case "news":
-                return self._news()
-        return None
-
-    def _news(self) -> str | None:
-        told = [s for item in self.situation.news[-2:] for s in _sentences(item) if not s.endswith(("?", "…"))]
-        short = [s for s in told if 2 < len(s.split()) <= _LONGEST_NEWS]
-        return self.rng.choice(short) if short else None
-
-
-def _first_person(phrase: str) -> str:
-    return phrase.replace("~", "").replace("{their}", "my")
+        among: Sequence[str] = {
+            "do": me.does,
+            "worry": me.worries,
+            "knows": me.knows,
+            "how": [one for one in (*me.knows, *me.role.knows) if one.startswith("how to ")],
+            "topic": lexicon().fields[me.role.field].topics,
+            "news": [
+                sentence
+                for item in self.situation.news[-2:]
+                for sentence in _sentences(item)
+                if not sentence.endswith(("?", "…")) and 2 < len(sentence.split()) <= _LONGEST_NEWS
+            ],
+        }.get(name, ())
+        if not among:
+            return None
+        found = self.rng.choice(among)
+        return found.replace("~", "").replace("{their}", "my") if name == "do" else found
 
 
 def _sentences(text: str) -> list[str]:
     return [s for s in _SENTENCE_END.split(text.strip()) if s]
 
 
-@dataclass(frozen=True, slots=True)
-class _Exchange:
-    """A question that people ask one another, and what they answer."""
-
-    about: str
-    signs: re.Pattern[str]
-    asks: Pool | None
-    answers: Pool
-    #: What a child answers; the others' answers where a child would say the same.
-    child: Pool | None
-    #: What is answered where none of the answers can be given.
-    none: Pool | None
-    #: Whether it is asked only of people who are close.
-    is_close: bool
-    #: A slot without which it is not asked.
-    needs: str
-
-
 @cache
-def _exchanges() -> Mapping[str, _Exchange]:
-    return {entry["about"]: _exchange(entry) for entry in data("speech")["exchange"]}
-
-
-def _exchange(entry: Mapping[str, Any]) -> _Exchange:
-    signs = "|".join(map(re.escape, split(entry["signs"])))
-    asks, child, none = entry.get("ask"), entry.get("child"), entry.get("none")
-    return _Exchange(
-        about=entry["about"],
-        signs=re.compile(rf"\b(?:{signs})\b"),
-        asks=Pool(split(asks)) if asks else None,
-        answers=Pool(split(entry["answer"])),
-        child=Pool(split(child)) if child else None,
-        none=Pool(split(none)) if none else None,
-        is_close=entry.get("close", False),
-        needs=entry.get("needs", ""),
-    )
+def _signs() -> Mapping[str, re.Pattern[str]]:
+    return {
+        about: re.compile(rf"\b(?:{'|'.join(map(re.escape, split(entry['signs'])))})\b")
+        for about, entry in data("speech")["exchange"].items()
+    }
 
 
 def exchange_of(line: str) -> str | None:
@@ -167,8 +125,8 @@ def exchange_of(line: str) -> str | None:
     questions = [s for s in said if s.rstrip("”\"'").endswith("?")]
     focus = (questions or said or [line])[-1].lower()
     # A statement asks for nothing, whatever words are in it; thanks are answered all the same.
-    known = [e for e in _exchanges().values() if questions or e.about == _THANKS]
-    return next((e.about for part in (focus, line.lower()) for e in known if e.signs.search(part)), None)
+    known = [(about, signs) for about, signs in _signs().items() if questions or about == _THANKS]
+    return next((about for part in (focus, line.lower()) for about, signs in known if signs.search(part)), None)
 
 
 def dialogue(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -178,35 +136,26 @@ def dialogue(rng: random.Random, situation: Situation, schema: Mapping[str, Any]
     spoken = [(key, text) for key, text in situation.heard if key in keys]
     if spoken:
         key, heard = spoken[-1]
-        return {"to": key, "text": _new_line(speaker, lambda: _answer(speaker, heard))}
+        return {"to": key, "text": speaker.unsaid(lambda _: _answer(speaker, heard))}
     if not keys:
-        return {"text": speaker.new(pool("speech", "own", "any"))}
+        return {"text": speaker.new("own", "any")}
     key = rng.choice([n.key for n in situation.neighbours if n.key in keys] or keys)
     kind = next((n.kind for n in situation.neighbours if n.key == key), "")
-    return {"to": key, "text": _new_line(speaker, lambda: _opening(speaker, kind))}
-
-
-def _new_line(speaker: Speaker, say: Callable[[], str]) -> str:
-    text = ""
-    for _ in range(_TRIES):
-        speaker.forget()
-        text = say()
-        if not speaker.remembers(text):
-            break
-    return text
+    return {"to": key, "text": speaker.unsaid(lambda _: _opening(speaker, kind))}
 
 
 def _answer(speaker: Speaker, heard: str) -> str:
     about = exchange_of(heard)
-    otherwise = pool("speech", "otherwise", "question")
     if about is None:
-        asked = any(s.endswith("?") for s in _sentences(heard)[-1:])
-        answers = pool("speech", "otherwise", "question" if asked else "statement")
+        asked = any(sentence.endswith("?") for sentence in _sentences(heard)[-1:])
+        text = speaker.say("otherwise", "question" if asked else "statement")
     else:
-        exchange = _exchanges()[about]
-        answers = exchange.child if speaker.is_child and exchange.child else exchange.answers
-        otherwise = exchange.none or otherwise
-    text = speaker.say(answers) or speaker.say(otherwise) or ""
+        text = (
+            (speaker.say("exchange", about, "child") if speaker.is_child else None)
+            or speaker.say("exchange", about, "answer")
+            or speaker.say("exchange", about, "none")
+        )
+    text = text or speaker.say("otherwise", "question") or ""
     if speaker.has_said_own and speaker.rng.random() > _TAIL:
         return text
     # What anybody could say is followed by something that is this person's own.
@@ -218,16 +167,15 @@ def _answer(speaker: Speaker, heard: str) -> str:
 
 def _opening(speaker: Speaker, kind: str) -> str:
     news = speaker("news") if speaker.rng.random() < 0.4 else None
-    asks = _exchanges()["news"].asks
-    if news and asks:
-        return f"{_own(speaker, '')} And now this: {news} {speaker.say(asks)}"
+    if news:
+        return f"{_own(speaker, '')} And now this: {news} {speaker.say('exchange', 'news', 'ask')}"
     return f"{_own(speaker, '')} {_question(speaker, kind, None)}"
 
 
 def _own(speaker: Speaker, said: str) -> str:
-    """A sentence about the speaker that does not repeat what they just said."""
+    """Return a sentence about the speaker that does not repeat what they just said."""
     for _ in range(_TRIES):
-        text = speaker.say(pool("speech", "own", "any")) or ""
+        text = speaker.say("own", "any") or ""
         slots = [speaker(name) for name in ("do", "worry", "knows")]
         if not any(slot and slot in text and slot.lower() in said.lower() for slot in slots):
             return text
@@ -235,12 +183,14 @@ def _own(speaker: Speaker, said: str) -> str:
 
 
 def _question(speaker: Speaker, kind: str, answered: str | None) -> str:
-    close = kind in ("kinship", "friendship", "neighbourhood")
-    open_ones = [
-        e for e in _exchanges().values() if e.asks and not e.needs and e.about != answered and (close or not e.is_close)
+    known = data("speech")["exchange"].items()
+    is_close = kind in ("kinship", "friendship", "neighbourhood")
+    asked = [
+        about
+        for about, entry in known
+        if "ask" in entry and "needs" not in entry and about != answered and (is_close or not entry.get("close"))
     ]
-    asks = speaker.rng.choice(open_ones).asks
-    return (speaker.say(asks) if asks else None) or ""
+    return speaker.say("exchange", speaker.rng.choice(asked), "ask") or ""
 
 
 def instruction(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -250,15 +200,15 @@ def instruction(rng: random.Random, situation: Situation, schema: Mapping[str, A
     if about == "any" and not speaker.is_child and rng.random() < 0.5:
         about = "working" if speaker.me.is_working and rng.random() < 0.5 else "grown"
     form = "written" if rng.random() < _WRITTEN else "asked"
-    text = speaker.new(pool("speech", "requests", about, form))
-    tail = pool("speech", "requests", "tails", form).word(rng) if rng.random() < _TAIL else ""
+    text = speaker.new("requests", about, form)
+    tail = rng.choice(entries("speech", "requests", "tails", form)) if rng.random() < _TAIL else ""
     return {"text": f"{text} {tail}".strip()}
 
 
 def plan(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """One or two things that the person means to do."""
     speaker = Speaker(rng, situation)
-    things = dict.fromkeys(speaker.new(pool("speech", "plan", "any")) for _ in range(rng.randint(1, 2)))
+    things = dict.fromkeys(speaker.new("plan", "any") for _ in range(rng.randint(1, 2)))
     return {"text": " ".join(things)}
 
 
@@ -273,69 +223,27 @@ def reflection(rng: random.Random, situation: Situation, schema: Mapping[str, An
         texts = [f"I hear more from {most.replace('your ', 'my ')} than from anybody else."]
     else:
         texts = []
-    frames = pool("speech", "insight", "any")
-    texts += [speaker.new(frames) for _ in range(max(1, rng.randint(1, 3) - len(texts)))]
+    texts += [speaker.new("insight", "any") for _ in range(max(1, rng.randint(1, 3) - len(texts)))]
     return {"insights": [{"text": text, "importance": rng.randint(3, 8)} for text in dict.fromkeys(texts)]}
-
-
-@dataclass(frozen=True, slots=True)
-class _ToolFrame:
-    names: tuple[Frame, ...]
-    purpose: Frame
-    arguments: tuple[str, ...]
-    optional: tuple[str, ...]
-    returns: str
-    meanings: Sequence[str]
-    depend: Sequence[str]
-    #: any, working or trading.
-    who: str
-
-    def serves(self, me: Portrait) -> bool:
-        """Whether a tool of this kind makes sense for the person."""
-        trades = self.who != "trading" or lexicon().fields[me.role.field].trading
-        return self.who == "any" or (me.is_working and trades)
-
-
-@cache
-def _tool_frames() -> tuple[_ToolFrame, ...]:
-    return tuple(
-        _ToolFrame(
-            names=tuple(map(Frame, split(entry["names"]))),
-            purpose=Frame(entry["purpose"]),
-            arguments=tuple(entry["args"].split()),
-            optional=tuple(entry["more"].split()),
-            returns=entry["returns"],
-            meanings=entry["meanings"],
-            depend=entry.get("depend", ()),
-            who=entry["who"],
-        )
-        for entry in data("speech")["tool"]
-    )
 
 
 def tool(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Make up a tool that the person would like to have: its purpose, signature and what the names mean."""
     speaker = Speaker(rng, situation)
-    frames = [frame for frame in _tool_frames() if frame.serves(speaker.me)]
+    me = speaker.me
+    trades = me.is_working and lexicon().fields[me.role.field].trading
+    serves = {"any": True, "working": me.is_working, "trading": trades}
     # A purpose may need what the person does not have, as a worry.
-    frames = [frame for frame in frames if frame.purpose.fill(speaker)]
-    name, frame = "", frames[0]
+    fitting = [one for one in data("speech")["tool"] if serves[one["who"]] and Frame(one["purpose"]).fill(speaker)]
+    name, chosen = "", fitting[0]
     for _ in range(_TRIES):
-        frame = rng.choice(frames)
-        name = (rng.choice(frame.names).fill(speaker) or "tool")[:_LONGEST_NAME].rstrip("_")
+        chosen = rng.choice(fitting)
+        name = (Frame(rng.choice(split(chosen["names"]))).fill(speaker) or "tool")[:_LONGEST_NAME].rstrip("_")
         if not speaker.remembers(name):
             break
-    chosen = rng.sample(frame.optional, rng.randint(0, len(frame.optional)))
-    optional = [one for one in frame.optional if one in chosen]
-    known = data("speech")["arguments"]
-    arguments = [
-        *(f"{one}: {known[one]['type']}" for one in frame.arguments),
-        *(f"{one}: {known[one]['type']} | None" for one in optional),
-    ]
-    lines = [line for one in (*frame.arguments, *optional) for line in known[one]["meanings"]]
     return {
-        "purpose": polished(capital(frame.purpose.fill(speaker) or "")),
-        "signature": f"{name}({', '.join(arguments)}) -> {frame.returns}",
-        "meanings": [*lines, *frame.meanings],
-        "depend": list(frame.depend),
+        "purpose": polished(Frame(chosen["purpose"]).fill(speaker) or ""),
+        "signature": name + chosen["signature"],
+        "meanings": chosen["meanings"],
+        "depend": chosen["depend"],
     }

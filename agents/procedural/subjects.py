@@ -1,9 +1,8 @@
 """What one person's life gives to write about: words for generators of tasks, taken from the role they play best."""
 
 import random
-from collections.abc import Callable
 
-from .lexicon import article, entries, lexicon
+from .lexicon import Drawn, article, entries, lexicon
 from .situation import portrait_of
 
 _GENERAL = (
@@ -17,29 +16,6 @@ _GENERAL = (
 )
 #: Nouns of a role that name nothing one could have or show.
 _ABSTRACT = frozenset({"breathing", "silence", "steam", "gossip", "delays", "leaks", "deep water", "radio calls"})
-
-
-class Drawn:
-    """Slots that are each drawn once, by `draw`, until `forget` is called."""
-
-    def __init__(self, draw: Callable[[str], str | None]) -> None:
-        self._draw = draw
-        self._values: dict[str, str | None] = {}
-
-    def forget(self) -> None:
-        """Clear all slots; each is drawn again on next use."""
-        self._values.clear()
-
-    def __call__(self, name: str) -> str | None:
-        """Return the value of a slot; None where there is none."""
-        if name not in self._values:
-            self._values[name] = self._draw(name)
-        return self._values[name]
-
-    @property
-    def values(self) -> list[str | None]:
-        """What was drawn."""
-        return list(self._values.values())
 
 
 class Subjects(Drawn):

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from ...personas.persona import words
 from .enrichment import profile_of
-from .lexicon import article, pool
+from .lexicon import article
 from .situation import Situation, portrait_of, stable_number
 from .speech import Speaker
 
@@ -69,8 +69,7 @@ def interview(rng: random.Random, situation: Situation, schema: Mapping[str, Any
     asked = _about(" ".join(situation.sections.get("question", "").split()))
     likeness = [len(_about(note) & asked) for note in situation.memory]
     nearest = [note for note, like in zip(situation.memory, likeness, strict=True) if like == max(likeness)]
-    own = pool("speech", "own", "any")
-    said = [f"I am {article(speaker.me.noun)}.", speaker.new(own)]
+    said = [f"I am {article(speaker.me.noun)}.", speaker.new("own", "any")]
     if nearest:
         said.append(f"What I remember is this: {rng.choice(nearest)}")
     return {"answer": " ".join(said)}

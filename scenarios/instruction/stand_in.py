@@ -9,9 +9,9 @@ from pathlib import Path
 from tomllib import loads
 from typing import Any
 
-from populace.agents.procedural.lexicon import Frame, polished, split
+from populace.agents.procedural.lexicon import Drawn, Frame, polished, split
 from populace.agents.procedural.situation import Situation
-from populace.agents.procedural.subjects import Drawn, Subjects
+from populace.agents.procedural.subjects import Subjects
 
 _RANGE = re.compile(r"(\d+)\.\.(\d+)(?: by (\d+))?")
 _BEGINNING = re.compile(r"(?:^|[.?!] )\Z")
@@ -91,12 +91,12 @@ class Details(Drawn):
         """What is `known` is not drawn."""
         super().__init__(self._further)
         self._subjects = subjects
-        self._values.update(known or {})
+        self.values.update(known or {})
 
     def _further(self, slot: str) -> str | None:
         for _ in range(_TRIES):
             value = self._one(slot.rstrip("0123456789"))
-            if value not in self.values:
+            if value not in self.values.values():
                 return value
         return None
 
