@@ -6,12 +6,13 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 _VOWEL_SOUND = re.compile(
     r"(?:[aeio]|u(?!ni[^nm]|s[aeiu]|r[aeiu]|t[ei])|h(?:our|onest|eir))(?!ne-|uro|uph)", re.IGNORECASE
 )
+_DATA = Path(__file__).with_name("data")
 _UNCHANGED = frozenset({"would"})
 _ADVERBS = frozenset({"never", "once", "still", "often"})
 _IRREGULAR = {"be": "is", "have": "has", "do": "does", "go": "goes"}
@@ -127,10 +128,10 @@ class Drawn:
         return self.values[name]
 
 
-def say(rng: random.Random, frames: Frames, slots: Slots) -> str | None:
-    """Return one of the frames by chance, filled and polished; None when no frame can be filled."""
-    first = rng.randrange(len(frames))
-    filled = (frame.fill(slots) for frame in (*frames[first:], *frames[:first]))
+def say(rng: random.Random, told: Frames, slots: Slots) -> str | None:
+    """Return one of the frames by chance, filled and polished; None when none can be filled."""
+    first = rng.randrange(len(told)) if told else 0
+    filled = (frame.fill(slots) for frame in (*told[first:], *told[:first]))
     return next((polished(text) for text in filled if text is not None), None)
 
 
@@ -207,10 +208,20 @@ class Lexicon:
 
 
 @cache
+def read_toml(path: Path) -> Mapping[str, Any]:
+    """Return the content of a data file."""
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
 def data(name: str) -> Mapping[str, Any]:
-    """A data file's content."""
-    text = files(__package__).joinpath("data", f"{name}.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    """Return the content of one of the generator's own data files."""
+    return read_toml(_DATA / f"{name}.toml")
+
+
+@cache
+def frames(text: str) -> Frames:
+    """Return the frames of a list written with bars or line by line."""
+    return tuple(map(Frame, split(text)))
 
 
 @cache

@@ -45,8 +45,7 @@ class Speaker(Drawn):
 
     def say(self, *path: str) -> str | None:
         """Return one of the frames at `path` of the speech file in this person's words, None if none can be filled."""
-        frames = frames_at("speech", *path)
-        return say(self.rng, frames, self) if frames else None
+        return say(self.rng, frames_at("speech", *path), self)
 
     def new(self, *path: str) -> str:
         """Return one of the frames at `path`, in words that the person does not remember having used."""

@@ -1,4 +1,4 @@
-"""What the stand-in says in conversations: a request and what follows it, or two people who talk."""
+"""What the built-in generator says in conversations: a request and what follows it, or two people who talk."""
 
 import random
 import re
@@ -7,75 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from populace.agents.procedural.lexicon import Frame, polished
+from populace.agents.procedural.lexicon import frames, read_toml, say, split
 from populace.agents.procedural.situation import PresentPerson, Situation
 from populace.agents.procedural.speech import dialogue
 from populace.agents.procedural.subjects import Subjects
 from populace.scenarios.instruction.stand_in import response_to, write_request
 
 _KEY = "n1"
-#: What a user says to an answer, and how the assistant takes it up; both fit whatever the conversation is about.
-_FOLLOWED = tuple(
-    tuple(part.strip() for part in line.split("|"))
-    for line in Path(__file__).with_name("follow_ups.txt").read_text("utf-8").splitlines()
-    if line.strip() and not line.startswith("#")
-)
-_ANYTHING = (
-    "Fair point. Then I would leave the rest as it is and change only that. Shall I put it into one sentence for you?",
-    "That changes things a little. Begin with what you have just said, because it decides the rest.",
-)
-_OPENINGS = tuple(
-    map(
-        Frame,
-        (
-            "Have you got a minute? It is about {worry}.",
-            "Not a good day so far. {Worry}, and it is not even noon.",
-            "You will laugh, but I have started to {pastime}.",
-            "I heard them talk about {topic} again.",
-            "I was thinking about {worry} the whole way here.",
-            "Somebody asked me {how}, and I did not know where to begin.",
-            "They say that nobody wants to hear about {topic}. I do.",
-            "There you are. Nobody here has an answer to {worry}.",
-            "Sit down for a moment, you look tired. So am I: {worry}.",
-            "It is quiet today. Time to {pastime}, I thought, and then I thought of {worry}.",
-            "If one more person asks me {how}, I will charge for it.",
-            "The whole evening was about {topic}. I went out to {pastime}.",
-        ),
-    )
-)
-#: What is said in between, about nothing in particular.
-_ASIDES = (
-    "I slept badly.",
-    "The bus was late again.",
-    "It smells of rain.",
-    "They have closed the shop at the corner.",
-    "My phone is dead, so I have time.",
-    "I have not eaten yet.",
-    "Somebody has moved the bench.",
-    "The clock over there is wrong.",
-    "I only came out for bread.",
-    "You have had your hair cut.",
-    "It is colder than it looks.",
-    "I walked here, for once.",
-    "My knee says that it will snow.",
-    "Nobody is in a hurry today.",
-    "I have to be back by six.",
-    "They were talking about you, by the way. Only good things.",
-    "I have lost one glove.",
-    "It was on the radio this morning.",
-    "I should not tell you this.",
-    "We could sit over there.",
-)
-#: Questions that `dialogue` knows an answer to; the first ones are for people who are close.
-_QUESTIONS = (
-    "Will you come by on Sunday?",
-    "Could you give me a hand on Saturday?",
-    "What is on your mind these days?",
-    "How are things with you?",
-    "What do people say about {topic} where you are?",
-    "Could you teach me something that you know?",
-    "Is there something that you worry about?",
-)
+_TALK = read_toml(Path(__file__).with_name("talk.toml"))
+#: What a user says to an answer, and how the assistant takes it up.
+_FOLLOWED = {asked: answers for asked, *answers in map(split, _TALK["follow_ups"].strip().splitlines())}
 #: Kinds of requests that more than one answer can be given to.
 _KINDS = frozenset({"advice", "message", "speech", "debate", "learn", "words", "weekend", "money", "homework"})
 _CLOSE = ("kinship", "friendship", "neighbourhood")
@@ -93,8 +34,9 @@ def reply(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -
     last = messages[-1] if messages else ""
     if len(messages) < 2:
         return {"text": response_to(rng, last)}
-    answers = next((answers for asked, *answers in _FOLLOWED if asked == last), _ANYTHING)
-    return {"text": rng.choice([one for one in answers if one not in messages] or _ANYTHING)}
+    anything = split(_TALK["anything"])
+    answers = _FOLLOWED.get(last, anything)
+    return {"text": rng.choice([one for one in answers if one not in messages] or anything)}
 
 
 def next_line(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -102,19 +44,18 @@ def next_line(rng: random.Random, situation: Situation, schema: Mapping[str, Any
     messages = _messages(situation)
     if rng.random() < 0.1 * (len(messages) - 1):
         return {"done": True, "text": ""}
-    new = [asked for asked, *_ in _FOLLOWED if asked not in messages]
+    new = [asked for asked in _FOLLOWED if asked not in messages]
     return {"done": False, "text": rng.choice(new or ["ok"])}
 
 
 def first_line(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What one person says to another to begin with: something of their own, and a question."""
+    """Return what one person says to another to begin with: something of their own, and a question."""
     subjects = Subjects(rng, situation.persona)
     kind = next((one.kind for one in situation.neighbours), "")
-    said = next(filter(None, (frame.fill(subjects) for frame in rng.sample(_OPENINGS, len(_OPENINGS)))), "")
-    topic = subjects("topic") or ""
-    questions = [one for one in _QUESTIONS[0 if kind in _CLOSE else 2 :] if topic not in said or "{topic}" not in one]
-    asked = Frame(rng.choice(questions)).fill(subjects) or "How are things with you?"
-    return {"text": polished(" ".join((said, *rng.sample(_ASIDES, rng.randint(1, 2)), asked)))}
+    questions = frames(_TALK["close_questions" if kind in _CLOSE else "questions"])
+    said = say(rng, frames(_TALK["openings"]), subjects) or ""
+    asides = rng.sample(split(_TALK["asides"]), rng.randint(1, 2))
+    return {"text": " ".join((said, *asides, say(rng, questions, subjects) or "How are things with you?"))}
 
 
 def answer_line(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:

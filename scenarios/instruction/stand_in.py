@@ -6,10 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tomllib import loads
 from typing import Any
 
-from populace.agents.procedural.lexicon import Drawn, Frame, polished, split
+from populace.agents.procedural.lexicon import Drawn, Frame, Frames, frames, polished, read_toml
 from populace.agents.procedural.situation import Situation
 from populace.agents.procedural.subjects import Subjects
 
@@ -37,21 +36,12 @@ class Ask:
     pattern: re.Pattern[str]
 
 
-@cache
 def _read(name: str) -> Mapping[str, Any]:
-    loaded: Mapping[str, Any] = loads(Path(__file__).with_name(f"{name}.toml").read_text("utf-8"))
-    return loaded
+    return read_toml(Path(__file__).with_name(f"{name}.toml"))
 
 
-@cache
-def _frames(of: str, name: str) -> tuple[Frame, ...]:
-    """The frames of a kind of requests, one a line."""
-    return tuple(map(Frame, filter(None, map(str.strip, _read("requests")[of][name].splitlines()))))
-
-
-@cache
-def _pools() -> Mapping[str, tuple[Frame, ...]]:
-    return {name: tuple(map(Frame, split(text))) for name, text in _read("details").items()}
+def _frames(of: str, name: str) -> Frames:
+    return frames(_read("requests")[of][name])
 
 
 @cache
@@ -102,7 +92,8 @@ class Details(Drawn):
 
     def _one(self, name: str) -> str | None:
         own = f"child_{name}" if self._subjects.me.stage == "child" else name
-        pool = _pools().get(own) or _pools().get(name)
+        pools = _read("details")
+        pool = frames(pools.get(own) or pools.get(name, ""))
         value = self._subjects.rng.choice(pool).fill(self) if pool else self._subjects.draw(name)
         if bounds := _RANGE.fullmatch(value or ""):
             low, high, step = (int(number or 1) for number in bounds.groups())
@@ -143,9 +134,9 @@ def write_request(
     return _typed(rng, " ".join((*map(_sentence, before), last)))
 
 
-def _filled(frames: Iterable[Frame], details: Details) -> list[str]:
+def _filled(told: Iterable[Frame], details: Details) -> list[str]:
     """The sentences of which every slot has a value."""
-    return [text for frame in frames if (text := frame.fill(details)) is not None]
+    return [text for frame in told if (text := frame.fill(details)) is not None]
 
 
 def _sentence(text: str) -> str:
