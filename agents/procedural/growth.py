@@ -14,6 +14,7 @@ from .lexicon import (
     LifeRole,
     TieTemplate,
     article,
+    data,
     entries,
     frames_at,
     lexicon,
@@ -144,33 +145,6 @@ _STAGES = ("child", "young", "adult", "old")
 #: How often a person belongs to a field that the passage speaks of, and among how many nearest roles.
 _NEAR = 0.7
 _NEAREST = 8
-#: How likely each kind of relation is drawn; relations of the person's own role and field count once more.
-_WEIGHTS = {
-    "kinship": 3.0, "friendship": 1.4, "neighbourhood": 1.6, "work": 1.6, "trade": 1.2,
-    "care": 1.6, "teaching": 1.2, "service": 1.2, "rivalry": 0.8, "other": 0.8,
-}  # fmt: skip
-_OF_THE_FIELD = 4.0
-#: What the other may be by age, from the given person's stage of life.
-_RELATIVE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "parent": {"child": ("adult",), "young": ("adult",), "adult": ("old",)},
-    "offspring": {"adult": ("child",), "old": ("adult",)},
-    "grandparent": {"child": ("old",), "young": ("old",)},
-    "grandchild": {"old": ("child", "young")},
-    "partner": {"adult": ("adult",), "old": ("old",)},
-    "elder": {"child": ("adult", "old"), "young": ("adult", "old"), "adult": ("old",)},
-    "junior": {"young": ("child",), "adult": ("young", "child"), "old": ("adult", "young")},
-    "peer": {stage: (stage,) for stage in _STAGES},
-    "any": dict.fromkeys(_STAGES, ("young", "adult", "adult", "old")),
-}
-#: Ages that a relation settles more closely than by a stage of life, by the given person's stage.
-_AGED: Mapping[tuple[str, str], str] = {
-    ("parent", "child"): "in {their} thirties",
-    ("parent", "young"): "in {their} fifties",
-    ("parent", "adult"): "in {their} seventies",
-    ("offspring", "old"): "in {their} forties",
-    ("grandparent", "child"): "in {their} seventies",
-    ("grandparent", "young"): "in {their} eighties",
-}
 _KNOWN_CHANCE = 0.3
 #: Relations in which two people who already live there may stand, whatever they are.
 _KNOWN_KINDS = ("friendship", "neighbourhood", "other")
@@ -302,12 +276,13 @@ class Relatives:
         return self.rng.choice(grouped[self.rng.choices(names, [self._weight(name) for name in names])[0]])
 
     def _weight(self, name: str) -> float:
+        weight: float = data("ties")["weights"][name]
         if name == "own":
-            return _OF_THE_FIELD * 0.4 ** sum(self.kinds[kind] for kind in ("work", "trade", "service", "rivalry"))
-        return _WEIGHTS[name] * 0.15 ** self.kinds[name]
+            return weight * 0.4 ** sum(self.kinds[kind] for kind in ("work", "trade", "service", "rivalry"))
+        return weight * 0.15 ** self.kinds[name]
 
     def _stages(self, tie: TieTemplate) -> tuple[str, ...]:
-        return (tie.age,) if tie.age in _STAGES else _RELATIVE[tie.age].get(self.given.stage, ())
+        return entries("ties", "relative", tie.age, self.given.stage)
 
     def _sketch(self, tie: TieTemplate) -> Sketch:
         rng, roles = self.rng, lexicon().roles
@@ -328,7 +303,7 @@ class Relatives:
             stage,
             gender,
             rank=rank or _rank(role, stage),
-            aged=_AGED.get((tie.age, self.given.stage), ""),
+            aged=data("ties")["aged"].get(tie.age, {}).get(self.given.stage, ""),
             bond=bond,
             has_circumstances=tie.kind not in ("kinship", "care"),
         )

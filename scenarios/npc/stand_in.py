@@ -5,30 +5,19 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from tomllib import loads
 from typing import Any
 
-from populace.agents.procedural.lexicon import Frame, article, polished, split
+from populace.agents.procedural.lexicon import Frame, article, polished, read_toml, split
 from populace.agents.procedural.situation import Situation, portrait_of
 
 _SHE, _HE = re.compile(r"\b(?:she|her)\b", re.IGNORECASE), re.compile(r"\b(?:he|his|him)\b", re.IGNORECASE)
-#: What binds two characters, by the kind of their relation; "other" for the rest.
-_BONDS = {
-    "kinship": "kin",
-    "friendship": "friend",
-    "care": "friend",
-    "work": "work",
-    "teaching": "teaching",
-    "trade": "trade",
-    "service": "trade",
-}
+#: Kinds of relations that bind two characters as another kind does.
+_LIKE = {"care": "friendship", "service": "trade"}
 _UNFIT = re.compile(r"not (?P<whom>[^:]+): (?P<line>.+)")
 
 
-@cache
 def _data() -> Mapping[str, Any]:
-    loaded: Mapping[str, Any] = loads(Path(__file__).with_name("characters.toml").read_text("utf-8"))
-    return loaded
+    return read_toml(Path(__file__).with_name("characters.toml"))
 
 
 @cache
@@ -103,6 +92,7 @@ def sheet(rng: random.Random, situation: Situation, canon: Any) -> Mapping[str, 
         barks[key] = rng.choice((barks[key], polished(Frame(text).fill(slots.get) or "")))
     origin = said(told.get("origins", {}).get(people, told["origin"]))
     slots["name"] = first
+    bonds = _data()["hooks"]
     return {
         "npc_name": name,
         "people": people,
@@ -113,10 +103,8 @@ def sheet(rng: random.Random, situation: Situation, canon: Any) -> Mapping[str, 
         "barks": barks,
         "players": said(_data()["players"]["texts"]),
         "names": [],  # all that its lines name is of the world
-        "hooks": [{"to": one.key, "text": said(_hooks(one.kind))} for one in situation.neighbours],
+        "hooks": [
+            {"to": one.key, "text": said(bonds.get(_LIKE.get(one.kind, one.kind), bonds["other"]))}
+            for one in situation.neighbours
+        ],
     }
-
-
-def _hooks(kind: str) -> str:
-    text: str = _data()["hooks"][_BONDS.get(kind, "other")]
-    return text

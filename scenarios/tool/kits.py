@@ -3,7 +3,6 @@
 import json
 import random
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -12,7 +11,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from populace.agents.procedural.lexicon import snake
+from populace.agents.procedural.lexicon import read_toml, snake
 from populace.agents.procedural.speech import Speaker
 
 _LONGEST_NAME = 63
@@ -47,7 +46,7 @@ class Kit:
         return {
             "purpose": self._filled("purpose", **told),
             "signature": name + self._filled("signature"),
-            "meanings": [_template(line).substitute(self.slots, **told) for line in self.entry["meanings"]],
+            "meanings": [self._fill(line, told) for line in self.entry["meanings"]],
             "depend": [],
         }
 
@@ -56,18 +55,18 @@ class Kit:
         numbers = {key: str(rng.randint(*bounds)) for key, bounds in self.entry["numbers"].items()}
         told = {"things": thing.replace("_", " "), "name": name, **numbers}
         code = self._filled("code", **told).strip() + "\n"
-        arguments = [json.loads(_template(one).substitute(self.slots, **told)) for one in self._calls]
+        calls = (self.entry["example"], *self.entry["tests"], *self.entry["wrong"])
+        arguments = [json.loads(self._fill(one, told)) for one in calls]
         space: dict[str, Any] = {}
         exec(compile(code, name, "exec"), space)  # noqa: S102 - it is our own
         cases = [KitCase(given, *_result(space[name], given)) for given in arguments]
         return Implementation(code, self._filled("question", **told), cases)
 
-    @property
-    def _calls(self) -> Sequence[str]:
-        return (self.entry["example"], *self.entry["tests"], *self.entry["wrong"])
-
     def _filled(self, key: str, **slots: str) -> str:
-        return _template(self.entry[key]).substitute(self.slots, **slots)
+        return self._fill(self.entry[key], slots)
+
+    def _fill(self, text: str, slots: Mapping[str, str]) -> str:
+        return Template(text).substitute(self.slots, **slots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ class Implementation:
 @cache
 def kits() -> Sequence[Kit]:
     """Every kit with each combination of its variants."""
-    entries = tomllib.loads(Path(__file__).with_name("kits.toml").read_text(encoding="utf-8"))["kit"]
+    entries = read_toml(Path(__file__).with_name("kits.toml"))["kit"]
     return [Kit(entry, slots) for entry in entries for slots in _variants(entry)]
 
 
@@ -135,8 +134,3 @@ def _result(function: Any, arguments: Mapping[str, Any]) -> tuple[Any, bool]:
         return function(**arguments), False
     except (ValueError, TypeError):
         return None, True
-
-
-@cache
-def _template(text: str) -> Template:
-    return Template(text)

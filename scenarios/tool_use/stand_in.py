@@ -3,36 +3,21 @@
 import json
 import random
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from populace.agents.procedural.lexicon import frames, read_toml, split
 from populace.agents.procedural.situation import Situation
 from populace.agents.procedural.speech import Speaker
 from populace.scenarios.tool.kits import find_kit
 from populace.scenarios.tool_code.tool_set import GivenTool
 
+_PHRASES = Path(__file__).with_name("phrases.toml")
 #: The share of requests of which the first call is wrong, and of those that take several tools and get them at once.
 _WRONG, _AT_ONCE = 0.3, 0.6
-_BEYOND = (
-    "Ring {name} for me and say that I will be late on {day}. It is about the {things}.",
-    "forward me what {name} wrote about {things} last {day}, please",
-    "can you find the note about {things} that I left lying somewhere on {day}?",
-    "take a photo of my page on {things} and send it to {name}",
-    "what did {name} say about the {things} on {day}?",
-    "book {name} and me a table for {day}, we have to talk about {things}",
-    "Print everything I have on {things} before {day}.",
-    "please ask {name} about the {things} and tell me by {day} what came of it",
-)
-_NAMES = ("Ada", "Ben", "Chika", "Dana", "Emil", "Farah", "Goran", "Hilde", "Imran", "Jo")
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 #: What a further request begins with, and how two questions are put in one.
 _FURTHER = ("", "ok. ", "Thanks. ", "Next one: ", "one more: ", "Good. Now this: ", "and ", "also, ")
 _TOGETHER = ("1) {first} 2) {second}", "{first}\n{second}", "{first}\nand: {second}")
-_DECLINED = (
-    "None of my tools does that. What I can do: one of them {purpose}.",
-    "I have no tool for that, so you will have to see to it yourself. One of mine {purpose}.",
-    "I can't do that from here. If it helps, one of my tools {purpose}.",
-    "That is beyond what I have. I could offer you a tool that {purpose}.",
-)
 
 
 def request(
@@ -41,8 +26,13 @@ def request(
     """What the person asks: the questions that the tools' examples answer, or something that takes hands or a phone."""
     if needs:
         return {"text": _asked(needs, seed, rng)}
-    things = rng.choice(Speaker(rng, situation).me.role.things)
-    return {"text": rng.choice(_BEYOND).format(name=rng.choice(_NAMES), things=things, day=rng.choice(_DAYS))}
+    told = {"things": rng.choice(Speaker(rng, situation).me.role.things)}
+    told |= {slot: rng.choice(split(read_toml(_PHRASES)[slot])) for slot in ("name", "day")}
+    return {"text": _phrase("beyond", rng, **told)}
+
+
+def _phrase(kind: str, rng: random.Random, /, **slots: str) -> str:
+    return rng.choice(frames(read_toml(_PHRASES)[kind])).fill(slots.get) or ""
 
 
 def further_request(
@@ -91,7 +81,7 @@ def next_step(
     """Call the tools, correct a call that was wrong, and say what came out; decline where no tool fits."""
     if not needs:
         purpose = rng.choice(shown).interface["purpose"].partition(". ")[0].rstrip(".")
-        return _said("decline", rng.choice(_DECLINED).format(purpose=purpose[:1].lower() + purpose[1:]))
+        return _said("decline", _phrase("declined", rng, purpose=purpose[:1].lower() + purpose[1:]))
     since = messages[max(place for place, one in enumerate(messages) if one["role"] == "user") + 1 :]
     given = {one["name"]: one["content"] for one in since if one["role"] == "tool" and not _is_error(one["content"])}
     left = [tool for tool in needs if tool.name not in given]
@@ -138,19 +128,9 @@ def _is_error(content: str) -> bool:
 
 
 def _told(value: Any, rng: random.Random) -> str:
-    """A value in words."""
-    here = rng.choice(("Here it is", "This is what comes out", "I get this"))
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return f"{here}: " + "; ".join(_parts(one) for one in value) + "."
-    if isinstance(value, list):
-        return f"{here}: {', '.join(map(_plain, value))}." if value else "There are none."
-    if isinstance(value, dict):
-        return f"{here}: {_parts(value)}."
-    return rng.choice(("It comes to {0}.", "That makes {0}.", "{0}.")).format(_plain(value))
-
-
-def _parts(value: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key.replace('_', ' ')} {_plain(one)}" for key, one in value.items())
+    """Return a value in words."""
+    kind = "nothing" if value == [] else "parts" if isinstance(value, list | dict) else "plain"
+    return _phrase(kind, rng, value=_plain(value))
 
 
 def _plain(value: Any) -> str:
@@ -159,8 +139,12 @@ def _plain(value: Any) -> str:
             return "none"
         case bool():
             return "yes" if value else "no"
+        case dict():
+            return ", ".join(f"{key.replace('_', ' ')} {_plain(one)}" for key, one in value.items())
+        case []:
+            return "nothing"
         case list():
-            return " and ".join(map(_plain, value)) or "nothing"
+            return ("; " if isinstance(value[0], dict) else ", ").join(map(_plain, value))
         case float():
             return f"{value:.10g}"
     return str(value)
