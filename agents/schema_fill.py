@@ -35,12 +35,13 @@ _TYPES: Mapping[str, Any] = {
     "string": str, "boolean": bool, "integer": int, "number": float, "array": list, "object": Mapping,
     "null": type(None),
 }  # fmt: skip
+_BOUNDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf")
 #: The type that keywords imply where a schema names none.
 _IMPLIED = {
     "object": {"properties", "required", "additionalProperties", "minProperties"},
     "array": {"items", "prefixItems", "minItems", "maxItems", "uniqueItems"},
     "string": {"minLength", "maxLength", "pattern", "format"},
-    "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
+    "number": {*_BOUNDS},
 }
 #: Keywords that filling does not guarantee: a value under a schema with one is checked as a whole.
 _CHECKED = re.compile(
@@ -71,8 +72,8 @@ def fill_schema(
     """
     dumped = to_json(schema)
     is_checked = _CHECKED.search(dumped) is not None
-    for attempt in range(_TRIES):
-        value = _Filler(schema, rng, write, varied=attempt > 0).fill(schema, _ABSENT if proposed is None else proposed)
+    for _ in range(_TRIES):
+        value = _Filler(schema, rng, write).fill(schema, _ABSENT if proposed is None else proposed)
         if not is_checked or _is_valid(value, dumped):
             return value
     raise UnsatisfiableSchemaError("#", f"none of {_TRIES} values drawn for it passed the check of the whole")
@@ -102,12 +103,10 @@ def _validator(dumped: str) -> Any:
 class _Filler:
     """One value in the making: the whole schema, what it is drawn from, and how much has been spent on it."""
 
-    def __init__(self, root: Any, rng: random.Random, write: TextWriter, *, varied: bool) -> None:
+    def __init__(self, root: Any, rng: random.Random, write: TextWriter) -> None:
         self.root = root
         self.rng = rng
         self.write = write
-        #: Whether an earlier value failed the check, so that unlikely choices deserve a try.
-        self.varied = varied
         self.left = _BUDGET
         self.depth = 0
 
@@ -201,17 +200,12 @@ class _Filler:
 
     def _kinds(self, schema: Mapping[str, Any], proposed: Any) -> list[str]:
         """Return the types a value may have, the one to try first in front."""
-        named = _named(schema) or tuple(_TYPES)
         given = next((kind for kind, of in _TYPES.items() if kind != "null" and isinstance(proposed, of)), None)
-        if self.varied:
-            first = self.rng.choice(named)
-        elif "type" not in schema:
-            first = next((kind for kind, words in _IMPLIED.items() if schema.keys() & words), given or "string")
-        elif given in named:
-            first = str(given)
-        else:
-            first = self.rng.choice([kind for kind in named if kind != "null"] or ["null"])
-        return [first, *(kind for kind in named if kind != first)]
+        named = _named(schema)
+        if named is None:
+            return [next((kind for kind, words in _IMPLIED.items() if schema.keys() & words), given or "string")]
+        first = given if given in named else self.rng.choice([kind for kind in named if kind != "null"] or ["null"])
+        return [str(first), *(kind for kind in named if kind != first)]
 
     def _typed(self, kind: str, schema: Mapping[str, Any], proposed: Any, path: str) -> Any:
         match kind:
@@ -343,48 +337,24 @@ class _Filler:
             for value in values:
                 if math.isfinite(value) and _number_fits(value, schema) and not (is_whole and value % 1):
                     return int(value) if is_whole else value
-        keys = [*sorted(_IMPLIED["number"])]
-        told = ", ".join(f"{key} {schema[key]}" for key in reversed(keys) if key in schema)
+        told = ", ".join(f"{key} {schema[key]}" for key in _BOUNDS if key in schema)
         raise UnsatisfiableSchemaError(path, f"no {'integer' if is_whole else 'number'} satisfies {told}")
 
 
-def _union(a: Sequence[Any], b: Sequence[Any]) -> list[Any]:
-    return [*a, *(one for one in b if one not in a)]
-
-
 def _both(one: Any, other: Any) -> Any:
-    """Return a schema that allows what both allow; where keywords cannot be joined, the check of the whole decides."""
+    """Return a schema for what both allow; where their keywords contradict, the check of the whole decides."""
     if one is False or other is False:
         return False
     if one is True or other is True:
         return other if one is True else one
     merged = {**other, **one}
-    for key in one.keys() & other.keys():
-        if key in _JOINS:
-            merged[key] = _JOINS[key](one[key], other[key])
-    if merged.get("type") == [] or merged.get("enum") == []:
-        return False
+    if "properties" in one and "properties" in other:
+        names = {**one["properties"], **other["properties"]}
+        first, second = one["properties"], other["properties"]
+        merged["properties"] = {name: _both(first.get(name, True), second.get(name, True)) for name in names}
+    for key in {"required", "allOf"} & one.keys() & other.keys():
+        merged[key] = [*one[key], *(part for part in other[key] if part not in one[key])]
     return merged
-
-
-def _both_types(one: Any, other: Any) -> list[str]:
-    first, second = ((named,) if isinstance(named, str) else named for named in (one, other))
-    common = [kind for kind in first if kind in second]
-    if "integer" not in common and {"integer", "number"} <= {*first, *second}:
-        common.append("integer")
-    return common
-
-
-_JOINS: Mapping[str, Callable[[Any, Any], Any]] = {
-    **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"), max),
-    **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"), min),
-    **dict.fromkeys(("items", "additionalProperties"), _both),
-    "properties": lambda a, b: {name: _both(a.get(name, True), b.get(name, True)) for name in {**a, **b}},
-    "required": _union,
-    "enum": lambda a, b: [value for value in a if value in b],
-    "type": _both_types,
-    "allOf": _union,
-}
 
 
 def _named(schema: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -508,12 +478,12 @@ def _members(op: str, argument: Any) -> Sequence[str]:
             case "RANGE":
                 inside.extend(map(chr, range(value[0], min(value[1], value[0] + 200) + 1)))
             case "CATEGORY":
-                inside.extend(filter(_category(str(value)).match, _PRINTABLE))
+                inside.extend(filter(re.compile(_category(str(value))).match, _PRINTABLE))
     if str(argument[0][0]) == "NEGATE":
         return [one for one in _PRINTABLE if one not in inside] or ["é"]
     return inside
 
 
-def _category(name: str) -> re.Pattern[str]:
-    letter = name.removeprefix("CATEGORY_").removeprefix("NOT_")[0].lower()
-    return re.compile(rf"\{letter.upper() if 'NOT_' in name else letter}")
+def _category(name: str) -> str:
+    letter = name.removeprefix("CATEGORY_").removeprefix("NOT_")[0]
+    return "\\" + (letter if "NOT_" in name else letter.lower())

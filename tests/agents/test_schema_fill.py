@@ -127,7 +127,7 @@ def test_two_schemas_at_once_give_a_valid_answer_or_a_refusal(one: Any, other: A
 
 HARD: dict[str, dict[str, Any]] = {
     "one of": {"oneOf": [{"type": "integer", "multipleOf": 3}, {"type": "integer", "multipleOf": 5}]},
-    "not": {"not": {"type": ["string", "number"]}},
+    "not": {"type": "integer", "minimum": 1, "maximum": 3, "not": {"const": 2}},
     "unique": {"type": "array", "items": {"enum": [1, 2, 3, 4]}, "minItems": 4, "uniqueItems": True},
     "pattern properties": {"type": "object", "patternProperties": {"^x_": {"type": "integer"}}},
     "property names": {"type": "object", "propertyNames": {"pattern": "^[a-c]{3}$"}},
