@@ -5,6 +5,7 @@ task's generator proposes the values of an answer; `schema_fill` replaces what t
 missing, so that a task without a generator is answered too. An action's own generator (`Action.stand_in`) comes first.
 """
 
+import contextlib
 import json
 import random
 import re
@@ -33,12 +34,7 @@ from .survey import interview, survey
 
 _DECODER = json.JSONDecoder()
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
-_FREE_OBJECT: Mapping[str, Any] = {
-    "type": "object",
-    "properties": {"text": {"type": "string"}},
-    "required": ["text"],
-    "additionalProperties": False,
-}
+_FREE_OBJECT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
 #: By the name of a prompt or an action.
 GENERATORS: Mapping[str, AnswerGenerator] = {
     "text_to_persona": text_to_persona,
@@ -116,76 +112,59 @@ def _answer(
     messages: Sequence[BaseMessage], stop: list[str] | None, options: Mapping[str, Any], *, accuracy: float
 ) -> ChatResult:
     told = [(_ROLES.get(m.type, m.type), m.content if isinstance(m.content, str) else str(m.text)) for m in messages]
-    tools = [t["function"] for t in options.get("tools") or () if "function" in t]
-    rng = _rng(told, options)
+    asked = [options.get(key) for key in ("response_format", "tools", "tool_choice", "seed")]
+    digest = blake2b(to_json([told, asked], sort_keys=True).encode(), digest_size=16).digest()
+    rng = random.Random(digest)  # noqa: S311  # reproducible text, not a secret
     situation = replace(read_situation(told), accuracy=accuracy)
     speaker = Speaker(rng, situation)
-    chosen = _tool(rng, tools, options.get("tool_choice"), messages)
-    if chosen is not None:
-        arguments = fill_schema(chosen.get("parameters") or {"type": "object", "properties": {}}, rng, speaker.text)
-        call = ToolCall(name=chosen["name"], args=arguments, id=f"call_{rng.getrandbits(96):024x}", type="tool_call")
+    tool = _tool(rng, options, messages)
+    if tool is not None:
+        arguments = fill_schema(tool.get("parameters") or {"type": "object"}, rng, speaker.text)
+        call = ToolCall(name=tool["name"], args=arguments, id=f"call_{rng.getrandbits(96):024x}", type="tool_call")
         return _result(told, to_json(arguments), "", [call])
     text_schema: AnswerSchema[Any] | None = options.get("text_schema")
-    asked = _schema_asked(options.get("response_format"), situation)
-    if text_schema is not None and text_schema.text_form is not None:
-        form = text_schema.json_schema
-        values = proposed(rng, situation, form, options.get("task") or "", options.get("generators") or {})
-        text = text_schema.text_form.write(fill_schema(form, rng, speaker.text, values))
-    elif asked is None:
+    form = text_schema.text_form if text_schema is not None else None
+    name, schema = _schema_asked(options.get("response_format"), situation)
+    if text_schema is not None and form is not None:
+        name, schema = "", text_schema.json_schema
+    if schema is None:
         text = speaker.prose()
     else:
-        name, schema = asked
-        task, generators = options.get("task") or name, options.get("generators") or {}
-        values = proposed(rng, situation, schema, task, generators)
-        text = to_json(fill_schema(schema, rng, speaker.text, values))
+        values = proposed(rng, situation, schema, options.get("task") or name, options.get("generators") or {})
+        filled = fill_schema(schema, rng, speaker.text, values)
+        text = to_json(filled) if form is None else form.write(filled)
     for mark in stop or ():
         text = text.partition(mark)[0]
     return _result(told, text, text, [])
 
 
-def _rng(told: Sequence[tuple[str, str]], options: Mapping[str, Any]) -> random.Random:
-    digest = blake2b(digest_size=16)
-    asked = [options.get(key) for key in ("response_format", "tools", "tool_choice", "seed")]
-    digest.update(to_json([told, asked], sort_keys=True).encode())
-    return random.Random(digest.digest())  # noqa: S311  # reproducible text, not a secret
-
-
-def _schema_asked(response_format: Any, situation: Situation) -> tuple[str, Mapping[str, Any]] | None:
-    """The name and the schema that an answer must have; None where any text will do."""
+def _schema_asked(response_format: Any, situation: Situation) -> tuple[str, Mapping[str, Any] | None]:
+    """Return the name and the schema that an answer must have; no schema where any text will do."""
     kind = response_format.get("type") if isinstance(response_format, Mapping) else None
     if kind == "json_schema":
         form = response_format["json_schema"]
         return form.get("name", ""), form.get("schema", {})
-    found = _schema_in(situation)
-    if kind == "json_object":
-        return "", found or _FREE_OBJECT
-    return None if found is None else ("", found)
-
-
-def _schema_in(situation: Situation) -> Mapping[str, Any] | None:
     # In JSON mode and without, the schema stands in the prompt, on lines of its own.
     for text in (situation.rules, situation.plain):
         for start in re.finditer(r"^\{", text, re.MULTILINE):
-            try:
+            with contextlib.suppress(json.JSONDecodeError):
                 found, _ = _DECODER.raw_decode(text, start.start())
-            except json.JSONDecodeError:
-                continue
-            if isinstance(found, dict) and found.keys() & {"type", "properties", "anyOf", "$ref"}:
-                return found
-    return None
+                if isinstance(found, dict) and found.keys() & {"type", "properties", "anyOf", "$ref"}:
+                    return "", found
+    return "", _FREE_OBJECT if kind == "json_object" else None
 
 
-def _tool(
-    rng: random.Random, tools: Sequence[Mapping[str, Any]], choice: Any, messages: Sequence[BaseMessage]
-) -> Mapping[str, Any] | None:
+def _tool(rng: random.Random, options: Mapping[str, Any], messages: Sequence[BaseMessage]) -> Mapping[str, Any] | None:
+    """Return the tool to call: the one chosen, else any, unless the last message is what a tool gave."""
+    tools = [one["function"] for one in options.get("tools") or () if "function" in one]
+    choice = options.get("tool_choice")
     if not tools or choice == "none":
         return None
     name = choice["function"]["name"] if isinstance(choice, Mapping) and "function" in choice else choice
-    if named := [t for t in tools if t["name"] == name]:
+    if named := [one for one in tools if one["name"] == name]:
         return named[0]
-    if choice in (None, "auto", False) and messages and isinstance(messages[-1], ToolMessage):
-        return None
-    return rng.choice(tools)
+    is_free = choice in (None, "auto", False)
+    return None if is_free and messages and isinstance(messages[-1], ToolMessage) else rng.choice(tools)
 
 
 @lru_cache(maxsize=64)
@@ -195,21 +174,16 @@ def _word_count(system: str) -> int:
 
 
 def _result(told: Sequence[tuple[str, str]], written: str, content: str, calls: list[ToolCall]) -> ChatResult:
-    read, made = (
-        sum(_word_count(text) if role == "system" else len(text.split()) for role, text in told),
-        len(written.split()),
-    )
+    read = sum(_word_count(text) if role == "system" else len(text.split()) for role, text in told)
+    made, info = len(written.split()), {"finish_reason": "stop"}
     message = AIMessage(
         content=content,
         tool_calls=calls,
         usage_metadata={"input_tokens": read, "output_tokens": made, "total_tokens": read + made},
-        response_metadata={"is_language_model": False, "model_name": "procedural", "finish_reason": "stop"},
+        response_metadata={"is_language_model": False, "model_name": "procedural", **info},
     )
-    info = {"finish_reason": "stop"}
-    return ChatResult(
-        generations=[ChatGeneration(message=message, generation_info=info)],
-        llm_output={"model_name": "procedural"},
-    )
+    generation = ChatGeneration(message=message, generation_info=info)
+    return ChatResult(generations=[generation], llm_output={"model_name": "procedural"})
 
 
 def proposed(
@@ -224,18 +198,18 @@ def proposed(
     `task` is the name of the prompt, or of the schema where a request came over HTTP; `generators` are those of the
     actions offered, by name, or that of the prompt.
     """
-    if task in generators:
-        return generators[task](rng, situation, schema)
-    if task in GENERATORS:
-        return GENERATORS[task](rng, situation, schema)
+
+    def made(name: str, form: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        own = generators[name](rng, situation, form) if name in generators else None
+        return GENERATORS[name](rng, situation, form) if own is None and name in GENERATORS else own
+
+    if task in generators or task in GENERATORS:
+        return made(task, schema)
     actions = _actions(schema)
     if not actions:
         return None
     name = _ANSWERING if situation.heard and _ANSWERING in actions else rng.choice(list(actions))
-    own = generators[name](rng, situation, actions[name]) if name in generators else None
-    if own is None and name in GENERATORS:
-        own = GENERATORS[name](rng, situation, actions[name])
-    action = {"kind": name, **(own or {})}
+    action = {"kind": name, **(made(name, actions[name]) or {})}
     return {"action": action} if "action" in schema.get("properties", {}) else action
 
 

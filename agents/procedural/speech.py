@@ -9,7 +9,6 @@ from typing import Any
 from .lexicon import Drawn, Frame, article, data, entries, frames_at, lexicon, polished, say, snake, split
 from .situation import Portrait, Situation, allowed, portrait_of
 
-_TIME = re.compile(r"^\([^()]*\) ")
 _LONGEST = 40
 _LONGEST_NEWS = 24
 _LONGEST_NAME = 63
@@ -212,18 +211,10 @@ def plan(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) ->
 
 
 def reflection(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the person concludes from notes: of whom they speak most, or what they think of anyway."""
+    """Return what the person concludes from notes: what they think of anyway."""
     speaker = Speaker(rng, situation)
-    notes = (_TIME.sub("", note).partition(" told you: ") for note in situation.memory)
-    told = [who.lower() for who, told_me, _ in notes if told_me]
-    told = [who for who in told if who.startswith("your ")]
-    if told and rng.random() < 0.5:
-        most = max(sorted(set(told)), key=told.count)
-        texts = [f"I hear more from {most.replace('your ', 'my ')} than from anybody else."]
-    else:
-        texts = []
-    texts += [speaker.new("insight", "any") for _ in range(max(1, rng.randint(1, 3) - len(texts)))]
-    return {"insights": [{"text": text, "importance": rng.randint(3, 8)} for text in dict.fromkeys(texts)]}
+    texts = dict.fromkeys(speaker.new("insight", "any") for _ in range(rng.randint(1, 3)))
+    return {"insights": [{"text": text, "importance": rng.randint(3, 8)} for text in texts]}
 
 
 def tool(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
