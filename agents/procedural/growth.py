@@ -171,11 +171,7 @@ def text_to_persona(rng: random.Random, situation: Situation, schema: Mapping[st
 def _near(passage: str, language: str) -> list[LifeRole]:
     """Return the roles nearest to the passage, by the words that they share."""
     known, lowered = lexicon(), passage.lower()
-    scores: Counter[str] = Counter()
-    for word in dict.fromkeys(tokens(lowered)):
-        roles = known.by_word.get(word, ())
-        scores.update({role.name: 60 // len(roles) for role in roles})
-        scores.update({role.name: 120 for role in known.by_head.get(word, ())})
+    scores = known.scores(tokens(lowered), head=120)
     for role in known.roles.values() if language != "English" else ():
         scores[role.name] += 20 * sum(sign in lowered for sign in known.fields[role.field].signs)
     ranked = sorted(scores, key=lambda name: (-scores[name], name))

@@ -3,7 +3,8 @@
 import random
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
@@ -205,6 +206,15 @@ class Lexicon:
     #: Roles by the last word of their names ("nurse"), and by every word of what they do and deal in.
     by_head: Mapping[str, Sequence[LifeRole]] = field(repr=False)
     by_word: Mapping[str, Sequence[LifeRole]] = field(repr=False)
+
+    def scores(self, words: Iterable[str], *, head: int = 0) -> Counter[str]:
+        """Return how near each role is, by name: words that few roles share count more, its own last word `head`."""
+        found: Counter[str] = Counter()
+        for word in dict.fromkeys(words):
+            roles = self.by_word.get(word, ())
+            found.update({role.name: 60 // len(roles) for role in roles})
+            found.update({role.name: head for role in self.by_head.get(word, ())})
+        return found
 
 
 @cache

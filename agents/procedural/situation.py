@@ -1,7 +1,6 @@
 """What a request says: the sections of its prompt, and who the described person is as far as words tell."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -286,15 +285,9 @@ def _role(known: Lexicon, text: str, opening: str) -> tuple[LifeRole, bool]:
         if word in known.by_head:
             candidates = known.by_head[word]
             return candidates[stable_number(text) % len(candidates)], False
-    scores: Counter[str] = Counter()
-    for token in dict.fromkeys(tokens(text.lower())):
-        roles = known.by_word.get(token, ())
-        for role in roles:
-            scores[role.name] += 120 // len(roles)
-    names = sorted(known.roles)
-    if scores:
-        best = max(scores.values())
-        names = sorted(name for name, score in scores.items() if score == best)
+    scores = known.scores(tokens(text.lower()))
+    best = max(scores.values(), default=0)
+    names = sorted(name for name in (scores if best else known.roles) if scores[name] == best)
     return known.roles[names[stable_number(text) % len(names)]], False
 
 
