@@ -156,7 +156,7 @@ def _schema_asked(response_format: Any, situation: Situation) -> tuple[str, Mapp
 
 def _tool(rng: random.Random, options: Mapping[str, Any], messages: Sequence[BaseMessage]) -> Mapping[str, Any] | None:
     """Return the tool to call: the one chosen, else any, unless the last message is what a tool gave."""
-    tools = [one["function"] for one in options.get("tools") or () if "function" in one]
+    tools: list[Mapping[str, Any]] = [one["function"] for one in options.get("tools") or () if "function" in one]
     choice = options.get("tool_choice")
     if not tools or choice == "none":
         return None

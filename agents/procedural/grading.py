@@ -9,7 +9,7 @@ else: graders of known agreement.
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -41,15 +41,18 @@ def _drawn(text: str) -> float:
     return int.from_bytes(blake2b(text.encode(), digest_size=6).digest()) / 2**48
 
 
+def _at_rate[T](rng: random.Random, situation: Situation, right: T, options: Iterable[T]) -> T:
+    """Return what is right at the rate of the situation, else another one of the options."""
+    return right if rng.random() < situation.accuracy else rng.choice([one for one in options if one != right])
+
+
 def grading(rubric: Rubric, text: str) -> AnswerGenerator:
     """The generator of the grades of one text."""
 
     def generate(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         found = {}
         for one in rubric.criteria:
-            label = rule_label(text, one)
-            if rng.random() >= situation.accuracy:
-                label = rng.choice([other for other in one.labels if other != label])
+            label = _at_rate(rng, situation, rule_label(text, one), one.labels)
             found[one.name] = {"reason": _reason(text), "label": label}
         return found
 
@@ -62,8 +65,7 @@ def identifying(personas: Sequence[str], text: str) -> AnswerGenerator:
     def generate(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         shared = [len(_long_words(one) & _long_words(text)) for one in personas]
         person = rng.choice([number for number, count in enumerate(shared, start=1) if count == max(shared)])
-        if rng.random() >= situation.accuracy:
-            person = rng.choice([number for number in range(1, len(personas) + 1) if number != person])
+        person = _at_rate(rng, situation, person, range(1, len(personas) + 1))
         reason = f"The built-in generator, not a language model, counted {shared[person - 1]} words that both share."
         return {"reason": reason, "person": person}
 
@@ -80,8 +82,7 @@ def comparing(first: str, second: str) -> AnswerGenerator:
     def generate(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         difference = text_quality(first) - text_quality(second)
         better = "tie" if abs(difference) < _TIE else "first" if difference > 0 else "second"
-        if rng.random() >= situation.accuracy:
-            better = rng.choice([other for other in ("first", "second", "tie") if other != better])
+        better = _at_rate(rng, situation, better, ("first", "second", "tie"))
         return {"reason": _reasons(first, second), "better": better}
 
     return generate

@@ -9,7 +9,9 @@ from typing import Any
 
 from .lexicon import Lexicon, LifeRole, base_form, data, entries, lexicon, split, third_person
 
-_OPEN = re.compile(r"<([A-Za-z][\w-]*)(?:\s[^<>]*)?>")
+_SECTION = re.compile(
+    r"^<([A-Za-z][\w-]*)(?:\s[^<>\n]*)?>[^\S\n]*\n(.*?)^</\1>[^\S\n]*(?:\n|\Z)", re.MULTILINE | re.DOTALL
+)
 _NEIGHBOUR = re.compile(r"(\w+)(?: \((.*?)(?:, (\w+))?\))?: (.*)")
 _SPOKEN = re.compile(r"(\w+)\b[^:]*: (.*)")
 _QUOTES = "\"'“”‘’«»"
@@ -92,19 +94,9 @@ def read_sections(text: str) -> tuple[dict[str, str], str]:
     Tags stand on lines of their own; whatever stands inside a section is data and opens no other.
     """
     sections: dict[str, str] = {}
-    plain: list[str] = []
-    lines = text.split("\n")
-    at = 0
-    while at < len(lines):
-        opened = _OPEN.fullmatch(lines[at].strip()) if lines[at].startswith("<") else None
-        end = _closing(lines, at + 1, opened[1]) if opened else None
-        if opened is None or end is None:
-            plain.append(lines[at])
-            at += 1
-            continue
-        sections.setdefault(opened[1], "\n".join(lines[at + 1 : end]).replace("&lt;", "<"))
-        at = end + 1
-    return sections, "\n".join(plain).strip()
+    for tag, content in _SECTION.findall(text):
+        sections.setdefault(tag, content.removesuffix("\n").replace("&lt;", "<"))
+    return sections, _SECTION.sub("", text).strip()
 
 
 def part_of(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -127,11 +119,6 @@ def count_of(schema: Mapping[str, Any], name: str) -> int:
     """How many entries the list of that name must have; a few where it does not say."""
     least = part_of(schema, name).get("minItems")
     return least if isinstance(least, int) and least else _FEW
-
-
-def _closing(lines: list[str], start: int, tag: str) -> int | None:
-    close = f"</{tag}>"
-    return next((at for at in range(start, len(lines)) if lines[at].rstrip() == close), None)
 
 
 def _line(sections: Mapping[str, str], tag: str) -> str:

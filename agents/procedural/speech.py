@@ -2,12 +2,13 @@
 
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from .lexicon import Drawn, Frame, article, data, entries, frames_at, lexicon, polished, say, snake, split
-from .situation import Portrait, Situation, allowed, portrait_of
+from .lexicon import Frame, article, data, entries, frames_at, lexicon, polished, say, snake, split
+from .situation import Situation, allowed
+from .subjects import Subjects
 
 _LONGEST = 40
 _LONGEST_NEWS = 24
@@ -22,14 +23,12 @@ _THANKS = "thanks"
 _SENTENCE_END = re.compile(r"(?<=[.?!…])\s+")
 
 
-class Speaker(Drawn):
-    """The slots of what one person says."""
+class Speaker(Subjects):
+    """The slots of what one person says: what the description says comes first."""
 
     def __init__(self, rng: random.Random, situation: Situation) -> None:
-        super().__init__(self._drawn)
-        self.rng = rng
+        super().__init__(rng, situation.persona or situation.passage)
         self.situation = situation
-        self.me: Portrait = portrait_of(situation.persona or situation.passage or "A person.")
         self._said: set[str] = set()
 
     @property
@@ -79,30 +78,30 @@ class Speaker(Drawn):
         """Return a plain answer to a plain question."""
         return " ".join(dict.fromkeys(self.new("own", "any") for _ in range(4)))
 
-    def _drawn(self, name: str) -> str | None:
+    def draw(self, name: str) -> str | None:
+        """Draw a value of a slot, whatever it was before."""
+        if name == "role":
+            return snake(self.me.noun if len(self.me.noun) <= _LONGEST_ROLE else self.me.role.name)
+        return article(self.me.noun) if name == "a_noun" else super().draw(name)
+
+    def among(self, name: str) -> tuple[str, ...]:
+        """Return everything that a slot may hold."""
         me = self.me
         match name:
-            case "a_noun":
-                return article(me.noun)
-            case "role":
-                return snake(me.noun if len(me.noun) <= _LONGEST_ROLE else me.role.name)
-        among: Sequence[str] = {
-            "do": me.does,
-            "worry": me.worries,
-            "knows": me.knows,
-            "how": [one for one in (*me.knows, *me.role.knows) if one.startswith("how to ")],
-            "topic": lexicon().fields[me.role.field].topics,
-            "news": [
-                sentence
-                for item in self.situation.news[-2:]
-                for sentence in _sentences(item)
-                if not sentence.endswith(("?", "…")) and 2 < len(sentence.split()) <= _LONGEST_NEWS
-            ],
-        }.get(name, ())
-        if not among:
-            return None
-        found = self.rng.choice(among)
-        return found.replace("~", "").replace("{their}", "my") if name == "do" else found
+            case "do":
+                return tuple(deed.replace("~", "").replace("{their}", "my") for deed in me.does)
+            case "worry":
+                return me.worries
+            case "knows":
+                return me.knows
+            case "how":
+                return tuple(known for known in (*me.knows, *me.role.knows) if known.startswith("how to "))
+            case "news":
+                told = [sentence for item in self.situation.news[-2:] for sentence in _sentences(item)]
+                return tuple(
+                    one for one in told if not one.endswith(("?", "…")) and 2 < len(one.split()) <= _LONGEST_NEWS
+                )
+        return super().among(name)
 
 
 def _sentences(text: str) -> list[str]:

@@ -5,15 +5,6 @@ import random
 from .lexicon import Drawn, article, entries, lexicon
 from .situation import portrait_of
 
-_GENERAL = (
-    "local history",
-    "cheap meals",
-    "sleep",
-    "saving money",
-    "the weather",
-    "old photographs",
-    "public transport",
-)
 #: Nouns of a role that name nothing one could have or show.
 _ABSTRACT = frozenset({"breathing", "silence", "steam", "gossip", "delays", "leaks", "deep water", "radio calls"})
 
@@ -35,7 +26,7 @@ class Subjects(Drawn):
 
     def several(self, name: str, count: int) -> list[str]:
         """Return up to `count` different values of a slot that has several, in chance order."""
-        among = list(self._among(name))
+        among = list(self.among(name))
         return self.rng.sample(among, min(count, len(among)))
 
     def draw(self, name: str) -> str | None:
@@ -53,16 +44,17 @@ class Subjects(Drawn):
             case "ways":
                 how = self("how")
                 return how.removeprefix("how to ") if how else None
-        among = self._among(name)
+        among = self.among(name)
         return self.rng.choice(among) if among else None
 
-    def _among(self, name: str) -> tuple[str, ...]:
+    def among(self, name: str) -> tuple[str, ...]:
+        """Return everything that a slot may hold."""
         role = self.me.role
         match name:
             case "thing":
                 return tuple(thing for thing in role.things if thing not in _ABSTRACT)
             case "topic":
-                return lexicon().fields[role.field].topics or _GENERAL
+                return lexicon().fields[role.field].topics
             case "worry":
                 return self._new(role.worries)
             case "how":
