@@ -15,10 +15,6 @@ from populace.agents.procedural.subjects import Subjects
 _RANGE = re.compile(r"(\d+)\.\.(\d+)(?: by (\d+))?")
 _BEGINNING = re.compile(r"(?:^|[.?!] )\Z")
 _TRIES = 20
-#: Whose kinds of requests somebody sends: those of their own alone, and all of them.
-_CHILD = frozenset({"child"}), frozenset({"child", "anybody"})
-_WORKING = frozenset({"working"}), frozenset({"working", "grown", "anybody"})
-_GROWN = frozenset({"grown"}), frozenset({"grown", "anybody"})
 #: The share of requests of people's own kinds, of long ones, and of those with a detail or an afterthought.
 _OWN_SHARE, _LONG_SHARE, _DETAIL_SHARE, _TAIL_SHARE = 0.15, 0.2, 0.6, 0.5
 
@@ -66,7 +62,7 @@ def _ask(kind: str, who: str, frame: Frame) -> Ask:
 
 
 @cache
-def _asked_by(who: frozenset[str], kinds: frozenset[str] | None) -> tuple[Ask, ...]:
+def _asked_by(who: tuple[str, ...], kinds: frozenset[str] | None) -> tuple[Ask, ...]:
     return tuple(ask for ask in _asks() if ask.who in who and (kinds is None or ask.kind in kinds))
 
 
@@ -109,8 +105,9 @@ def write_request(
     details = Details(subjects)
     wanted = None if kinds is None else frozenset(kinds)
     is_child = subjects.me.stage == "child"
-    own, everything = _CHILD if is_child else _WORKING if subjects.me.is_working else _GROWN
-    among = _asked_by(own if rng.random() < _OWN_SHARE else everything, wanted) or _asked_by(everything, wanted)
+    own = "child" if is_child else "working" if subjects.me.is_working else "grown"
+    everything = ("child", "anybody") if is_child else (own, "grown", "anybody")
+    among = _asked_by((own,) if rng.random() < _OWN_SHARE else everything, wanted) or _asked_by(everything, wanted)
     ask, text = among[0], None
     for _ in range(_TRIES):
         ask = rng.choice(among)

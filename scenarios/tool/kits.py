@@ -50,42 +50,22 @@ class Kit:
             "depend": [],
         }
 
-    def implementation(self, name: str, thing: str, rng: random.Random) -> "Implementation":
-        """Code, example and tests for a tool of this name; what they give is found by running the code here."""
+    def implementation(self, name: str, thing: str, rng: random.Random) -> dict[str, Any]:
+        """Return code, question, example and tests for a tool of this name; running the code here tells the results."""
         numbers = {key: str(rng.randint(*bounds)) for key, bounds in self.entry["numbers"].items()}
         told = {"things": thing.replace("_", " "), "name": name, **numbers}
         code = self._filled("code", **told).strip() + "\n"
-        calls = (self.entry["example"], *self.entry["tests"], *self.entry["wrong"])
-        arguments = [json.loads(self._fill(one, told)) for one in calls]
         space: dict[str, Any] = {}
         exec(compile(code, name, "exec"), space)  # noqa: S102 - it is our own
-        cases = [KitCase(given, *_result(space[name], given)) for given in arguments]
-        return Implementation(code, self._filled("question", **told), cases)
+        calls = (self.entry["example"], *self.entry["tests"], *self.entry["wrong"])
+        example, *tests = (_case(space[name], json.loads(self._fill(one, told))) for one in calls)
+        return {"code": code, "question": self._filled("question", **told), "example": example, "tests": tests}
 
     def _filled(self, key: str, **slots: str) -> str:
         return self._fill(self.entry[key], slots)
 
     def _fill(self, text: str, slots: Mapping[str, str]) -> str:
         return Template(text).substitute(self.slots, **slots)
-
-
-@dataclass(frozen=True, slots=True)
-class KitCase:
-    """Arguments of a call, and what it gives."""
-
-    arguments: Mapping[str, Any]
-    value: Any
-    #: Whether the call is refused with an error.
-    is_refused: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Implementation:
-    """Code that implements a tool; the first case is its example, which answers the question."""
-
-    code: str
-    question: str
-    cases: Sequence[KitCase]
 
 
 @cache
@@ -129,8 +109,10 @@ def _variants(entry: Mapping[str, Any]) -> Sequence[Mapping[str, str]]:
     return [{key: value for part in parts for key, value in part.items()} for parts in product(*choices)]
 
 
-def _result(function: Any, arguments: Mapping[str, Any]) -> tuple[Any, bool]:
+def _case(function: Any, arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Return a call and what it returns; nothing where it is refused."""
     try:
-        return function(**arguments), False
+        returns = json.dumps(function(**arguments))
     except (ValueError, TypeError):
-        return None, True
+        returns = ""
+    return {"arguments": json.dumps(arguments), "returns": returns}

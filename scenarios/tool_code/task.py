@@ -4,7 +4,6 @@
 for the people whom they were made for. Without --tools each person's tool is made first.
 """
 
-import json
 import random
 from collections.abc import Mapping
 from dataclasses import replace
@@ -29,7 +28,7 @@ from populace.agents.turn_prompt import turn_prompt
 from populace.personas.errors import SetupError
 from populace.personas.model import AnswerSchema, FrozenModel
 from populace.personas.prompt import Prompt, read_prompt
-from populace.scenarios.tool.kits import KitCase, find_kit
+from populace.scenarios.tool.kits import find_kit
 from populace.scenarios.tool.task import Tool
 from populace.sim.dynamics.world import World
 from populace.sim.resident import Resident
@@ -208,16 +207,7 @@ def implement(
     if found is None:
         return _unknown(tool)
     kit, thing = found
-    made = kit.implementation(tool["name"], thing, rng)
-    example, *tests = map(_case, made.cases)
-    return {"code": made.code, "question": made.question, "example": example, "tests": tests}
-
-
-def _case(case: KitCase) -> dict[str, str]:
-    return {
-        "arguments": json.dumps(case.arguments),
-        "returns": "" if case.is_refused else json.dumps(case.value),
-    }
+    return kit.implementation(tool["name"], thing, rng)
 
 
 def _unknown(tool: Mapping[str, Any]) -> dict[str, Any]:

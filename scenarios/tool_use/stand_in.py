@@ -66,7 +66,7 @@ def question_of(tool: GivenTool, seed: int) -> tuple[str, str]:
         return tool.question, tool.example
     kit, thing = found
     made = kit.implementation(tool.name, thing, random.Random(f"figures {seed}"))  # noqa: S311 - no secret
-    return made.question, json.dumps(made.cases[0].arguments)
+    return made["question"], made["example"]["arguments"]
 
 
 def next_step(
