@@ -21,17 +21,6 @@ _AGES = (
     (re.compile(rf"\b(?:not yet|close to|nearly|almost|under) {_NUMBER}\b", re.IGNORECASE), "implied", -1),
 )
 _DECADE = re.compile(r"\bin (?:her|his|their) (?:early |late |mid-?)?(\w+ies|teens)\b", re.IGNORECASE)
-_PLACE = re.compile(
-    r"\bin ((?:an?|the) (?:[\w'-]+ ){0,4}?(?:town|city|village|quarter|valley|suburb|port|island|district|capital)\b"
-    r"(?: of [A-Z][\w'-]+)?)"
-)
-_EVENT = re.compile(
-    r"\bhas ((?:left|lost|come back|moved|outlived|buried|raised|survived)\b.{3,80}?)(?= and |[.,;:]|$)"
-)
-#: Pastimes as descriptions tell them: "who collects stamps".
-_INTEREST = re.compile(
-    r"\b((?:collects|plays|grows|keeps|reads|sings in|studies|mends|builds) [^.,;]{3,60}?)(?= and |[.,;])"
-)
 _TRAITS = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
 _UNKNOWN: Attribute = {"words": "", "evidence": "unknown", "value": None}
 _SHORTEST = 1_200
@@ -52,17 +41,17 @@ def profile(rng: random.Random, situation: Situation, schema: Mapping[str, Any])
 def profile_of(text: str) -> Mapping[str, Attribute]:
     """What the description says of each attribute, with its words; some assumed, the rest unknown."""
     portrait, rng = portrait_of(text), random.Random(stable_number("profile", text))  # noqa: S311 - not secrecy
-    interests, events = _INTEREST.findall(text), _EVENT.findall(text)
-    noun, place = _within(portrait.noun, text), next(iter(_PLACE.findall(text)), "")
+    told = {name: re.findall(pattern, text) for name, pattern in data("profiles")["patterns"].items()}
+    noun, place = _within(portrait.noun, text), next(iter(told["region"]), "")
     found = {
         "age_band": _age(text),
         "occupation": _found(noun, "stated", noun and noun[:80]),
         **_work(portrait, noun),
         "household": _by_sign("households", text),
         "region": _found(place, "stated", place[:80]),
-        "interests": _found(next(iter(interests), None), "implied", interests),
+        "interests": _found(next(iter(told["interests"]), ""), "implied", told["interests"]),
         "family_background": _UNKNOWN,
-        "life_events": _found(next(iter(events), None), "stated", events),
+        "life_events": _found(next(iter(told["life_events"]), ""), "stated", told["life_events"]),
     }
     return found | _assumptions(text, rng)
 

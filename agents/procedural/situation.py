@@ -144,15 +144,8 @@ _AGED = re.compile(r"(?:[a-z]+-)*[a-z]+-year-old\s+|middle-aged\s+|young\s+|elde
 _WORRY = re.compile(r"\b(?:worr(?:y|ies|ied) about|afraid of|fears|lies awake over|concerned about) ([^.,;]{4,80})")
 _KNOWS = re.compile(r"\bknows ((?:how|why|when|which|what|where|who) [^.,;]{6,80})")
 _DOES = re.compile(r"\bwho ([a-z]+s) ([^.,;:]{6,90})")
-#: Words behind "who" that end like a verb and are none, or none that can be told in the first person as it stands.
-_NO_VERB = frozenset(
-    {"always", "sometimes", "is", "has", "was", "does", "perhaps", "knows", "worries", "needs", "wants"}
-)
-#: What retired people do when the description names no pastime.
-_RETIRED = ("take each day as it comes", "get up early out of habit")
-#: The same for people who are too ill to work.
+#: Signs of people who are too ill to work.
 _ILL = re.compile(r"\b(?:in hospital with|recovering from|in treatment for)\b")
-_RECOVERING = ("get a little better every day", "wait to be well again", "have to rest a good deal")
 _THIRD = re.compile(r"\b(?:she|he|they|him|hers|theirs|himself|herself)\b")
 
 
@@ -231,14 +224,14 @@ def _stage(text: str, role: LifeRole, *, named: bool) -> str:
 
 def _deeds(text: str, role: LifeRole, *, named: bool, retired: bool) -> tuple[str, ...]:
     if _ILL.search(text):
-        return _RECOVERING
+        return entries("words", "deeds", "ill")
     # What retired people did for a living they do no more.
     known = _pastimes() if retired else role.does
     words = text.lower()
     if mine := tuple(deed for deed in known if third_person(deed).lower() in words):
         return mine
     read = None if named else _read_deed(text)
-    return (read,) if read else _RETIRED if retired else role.does
+    return (read,) if read else entries("words", "deeds", "retired") if retired else role.does
 
 
 @cache
@@ -255,7 +248,7 @@ def _as_told(phrase: str) -> str:
 
 def _read_deed(text: str) -> str | None:
     found = _DOES.search(text)
-    verb = base_form(found[1]) if found and found[1] not in _NO_VERB else None
+    verb = base_form(found[1]) if found and found[1] not in entries("words", "deeds", "untold") else None
     if found is None or verb is None:
         return None
     rest = _as_told(found[2])
