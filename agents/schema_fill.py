@@ -10,7 +10,7 @@ import random
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache, partial, reduce
+from functools import lru_cache, reduce
 from importlib import import_module
 from typing import Any
 from urllib.parse import unquote
@@ -153,15 +153,26 @@ class _Filler:
         ):
             return None
         if key := next((key for key in ("anyOf", "oneOf") if key in schema), None):
-            base = {name: value for name, value in schema.items() if name != key}
-            options, order = schema[key], self._order(schema[key], proposed, path)
-            ways = [partial(self.fill, _both(options[i], base or True), proposed, f"{path}/{key}/{i}") for i in order]
-            return self._first(ways, path)
+            return self._any_of(schema[key], schema, key, proposed, path)
         if "const" in schema or "enum" in schema:
             return self._one_of([schema["const"]] if "const" in schema else schema["enum"], schema, proposed, path)
-        return self._first(
-            [partial(self._typed, kind, schema, proposed, path) for kind in self._kinds(schema, proposed)], path
-        )
+        named = _named(schema)
+        if named is not None and len(named) != 1:
+            return self._any_of([{"type": kind} for kind in named], schema, "type", proposed, path)
+        given = next((kind for kind, of in _TYPES.items() if isinstance(proposed, of)), "string")
+        implied = next((kind for kind, words in _IMPLIED.items() if schema.keys() & words), given)
+        return self._typed(named[0] if named else implied, schema, proposed, path)
+
+    def _any_of(self, options: Sequence[Any], schema: Mapping[str, Any], key: str, proposed: Any, path: str) -> Any:
+        base, fault = {name: value for name, value in schema.items() if name != key}, None
+        for place in self._order(options, proposed, path):
+            try:
+                return self.fill(_both(options[place], base or True), proposed, f"{path}/{key}/{place}")
+            except UnsatisfiableSchemaError as error:
+                if self.left < 0:
+                    raise
+                fault = fault or error
+        raise fault or UnsatisfiableSchemaError(path, "it leaves nothing to choose from")
 
     def _order(self, options: Sequence[Any], proposed: Any, path: str) -> list[int]:
         """Return the places of the options, those that suit first."""
@@ -178,17 +189,6 @@ class _Filler:
             order.sort(key=lambda i: not _has_type(proposed, described[i]))
         return order
 
-    def _first(self, ways: Sequence[Callable[[], Any]], path: str) -> Any:
-        fault = None
-        for way in ways:
-            try:
-                return way()
-            except UnsatisfiableSchemaError as error:
-                if self.left < 0:
-                    raise
-                fault = fault or error
-        raise fault or UnsatisfiableSchemaError(path, "it leaves nothing to choose from")
-
     def _one_of(self, values: Sequence[Any], schema: Mapping[str, Any], proposed: Any, path: str) -> Any:
         dumped = None if schema.keys() <= _PLAIN else to_json(schema)
         allowed = [v for v in values if _has_type(v, schema) and (dumped is None or _is_valid(v, dumped))]
@@ -197,15 +197,6 @@ class _Filler:
         if not allowed:
             raise UnsatisfiableSchemaError(path, f"none of the values {values!r} fits the other keywords beside them")
         return self.rng.choice(allowed)
-
-    def _kinds(self, schema: Mapping[str, Any], proposed: Any) -> list[str]:
-        """Return the types a value may have, the one to try first in front."""
-        given = next((kind for kind, of in _TYPES.items() if kind != "null" and isinstance(proposed, of)), None)
-        named = _named(schema)
-        if named is None:
-            return [next((kind for kind, words in _IMPLIED.items() if schema.keys() & words), given or "string")]
-        first = given if given in named else self.rng.choice([kind for kind in named if kind != "null"] or ["null"])
-        return [str(first), *(kind for kind in named if kind != first)]
 
     def _typed(self, kind: str, schema: Mapping[str, Any], proposed: Any, path: str) -> Any:
         match kind:
