@@ -1,206 +1,291 @@
-"""Problems with known answers: texts with slots, whose answer is computed from the numbers that stand in the text.
+"""Problems with known answers: worked examples with parameters, read from a data file.
 
-A `ProblemTemplate` draws numbers, fills one of its forms and solves it; `solve` finds its form in a text again and
-solves it from what it reads there. What somebody's problem is about (place, things, names) is a `Scene`, drawn by
-chance among words of the person's field of work.
+A file of examples has texts with slots (`$name`), the values from which each parameter is drawn, and the answer as a
+text with expressions (`${a + b}`). A text is recognised by the example that it comes from: the slots are read back, and
+the answer is computed again. Expressions are exact arithmetic, see `evaluate`. Words of a problem (place, things, names)
+are drawn from the person's field of work.
 """
 
+import ast
+import math
 import random
 import re
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
-from string import Formatter
+from functools import cached_property, lru_cache
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
 
 from ..actions import KnownSolution
 from .lexicon import article, data, polished, split
 from .situation import Portrait, portrait_of
 
-type Rational = int | Fraction
+type Values = Mapping[str, Any]
 
-_NUMBER = r"(-?\d+(?:\.\d+)?)"
+_SLOT = re.compile(r"\$(?:(\w+)|\{([^}]+)\})")
+_NUMBER = r"-?\d+"
 #: A word slot is a phrase without the end of a sentence.
 _PHRASE = r"[^.?!;:。？！；：]{1,60}?"
 _MOST_DRAWS = 10_000
 _PRONOUN = re.compile(r"\b(?:she|hers?|he|his|him)\b")
+_ARITHMETIC = (
+    ast.Expression, ast.Constant, ast.Name, ast.Load, ast.Store, ast.Call, ast.Subscript, ast.List, ast.Tuple,
+    ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.GeneratorExp, ast.comprehension,
+    ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
+)  # fmt: skip
+
+
+def _decimal(value: Fraction | int) -> str:
+    """Return an amount with as many decimals as it needs."""
+    places = next((n for n in range(12) if 10**n % Fraction(value).denominator == 0), None)
+    if places is None:
+        raise ValueError(f"{value} has no finite decimal expansion; give it as a fraction.")
+    return f"{float(value):.{places}f}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    """Return words as one phrase: "Ann, Bo and Cy"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "abs": abs, "all": all, "any": any, "max": max, "min": min, "range": range, "sorted": sorted, "sum": sum,
+    "comb": math.comb, "factorial": math.factorial, "gcd": math.gcd, "isqrt": math.isqrt, "lcm": math.lcm,
+    "decimal": _decimal, "listed": _listed,
+    "index": lambda table, value: table.index(value),
+    "distinct": lambda *values: len(set(values)) == len(values),
+    "pad": lambda value: f"{value:02d}",
+    "sign": lambda value: (value > 0) - (value < 0),
+    "divide": Fraction,
+}  # fmt: skip
+
+
+class _ExactDivision(ast.NodeTransformer):
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        """Replace `a / b` by a fraction."""
+        self.generic_visit(node)
+        if not isinstance(node.op, ast.Div):
+            return node
+        return ast.Call(ast.Name("divide", ast.Load()), [node.left, node.right], [])
+
+
+@lru_cache(maxsize=4096)
+def _compiled(expression: str) -> CodeType:
+    tree = ast.parse(expression.strip(), mode="eval")
+    for node in ast.walk(tree):
+        if not isinstance(node, _ARITHMETIC) or (isinstance(node, ast.Call) and not isinstance(node.func, ast.Name)):
+            raise ValueError(
+                f"{expression!r} is not arithmetic, at {ast.unparse(node)!r}; use known functions."
+            )
+    return compile(ast.fix_missing_locations(_ExactDivision().visit(tree)), "expression", "eval")
+
+
+def evaluate(expression: str, values: Values) -> Any:
+    """Compute an expression exactly. Raises `ValueError` if it holds anything but arithmetic and known functions."""
+    return eval(_compiled(expression), {"__builtins__": {}, **_FUNCTIONS, **values})  # noqa: S307 - nodes are checked
+
+
+def fill(text: str, values: Values) -> str:
+    """Replace slots by values, and `${...}` by what its expression gives."""
+    return _SLOT.sub(lambda slot: str(values[slot[1]] if slot[1] else evaluate(slot[2], values)), text)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem and its answer."""
+    """A problem, with what its author thinks and its answer."""
 
-    text: str
-    #: What it belongs to, in a few words: "linear equations".
+    focus: str
     topic: str
+    plan: str
+    text: str
+    steps: str
     answer: str
 
-    def worked(self, known: KnownSolution | None) -> Mapping[str, str]:
-        """The fields of a problem whose author plans it and checks it; `known` is the solution of its text."""
-        return {
-            "plan": f"Set among the things of the person's field of work, a problem on {self.topic} with the answer "
-            f"{self.answer}.",
-            "text": self.text,
-            "check": f"{known.steps}\nThis gives {known.answer}." if known else "",
-            "answer": self.answer,
-        }
+    def worked(self) -> Mapping[str, str]:
+        """Return the fields of a problem whose author plans and checks it."""
+        check = f"{self.steps}\nThis gives {self.answer}."
+        return {"plan": self.plan, "text": self.text, "check": check, "answer": self.answer}
 
 
-class Scene:
-    """The words of one problem: names, place, things, each drawn once; `slots` gives them by name."""
+class Example(BaseModel):
+    """One worked example: texts with slots, values of its parameters, and the answer that follows from them."""
 
-    def __init__(self, rng: random.Random, portrait: Portrait) -> None:
-        field = data("scenes")["fields"][portrait.role.field]
-        women, men = split(data("scenes")["women"]), split(data("scenes")["men"])
-        who = rng.choice({"f": women, "m": men}.get(_gender(portrait), (*women, *men)))
-        others = rng.sample([name for name in (*women, *men) if name != who], 5)
-        box = rng.choice(split(field["boxes"]))
-        #: Whether the description names a trade, so that `a_noun` holds it.
-        self.has_trade = portrait.noun.split()[-1] == portrait.role.name.split()[-1]
-        #: People beside the one whom `who` names.
-        self.others = tuple(others)
-        self.slots: Mapping[str, str] = {
-            "who": who,
-            "other": others[0],
-            "third": others[1],
-            "a_noun": article(portrait.noun if self.has_trade else portrait.role.name),
-            "place": rng.choice(split(field["places"])),
-            "items": rng.choice(split(field["items"])),
-            "box": box,
-            "boxes": f"{box}es" if box.endswith("x") else f"{box}s",
-            "money": rng.choice(split(data("scenes")["money"])),
-            "thing": rng.choice(portrait.role.things),
-            "day": rng.choice(split(data("scenes")["days"])),
-        }
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    def say(self, rng: random.Random, frames: Sequence[str]) -> str:
-        """One of the frames with its slots filled; those that speak of a trade only where the description names it."""
-        known = [frame for frame in frames if self.has_trade or not ("{a_noun}" in frame or "{thing}" in frame)]
-        return polished(rng.choice(known).format_map(self.slots))
+    name: str = ""
+    focus: str
+    topic: str = ""
+    #: Those it suits; empty for any.
+    difficulty: tuple[str, ...] = ()
+    language: str = "en"
+    #: Which sentences may stand before it.
+    lead: str = "story"
+    text: tuple[str, ...]
+    #: The values from which each parameter is drawn.
+    draw: Mapping[str, tuple[int | str, ...]] = {}
+    #: Numbers of the text that are computed from drawn ones.
+    show: Mapping[str, str] = {}
+    #: Values that are computed from those of the text.
+    let: Mapping[str, str] = {}
+    #: What values must satisfy; others are drawn again.
+    where: str = "1"
+    answer: str
+    check: str
+
+    def derive(self, known: Values) -> Values:
+        """Add the values that follow from those of the text."""
+        values = dict(known)
+        for name, expression in self.let.items():
+            values[name] = evaluate(expression, values)
+        return values
+
+    def draw_values(self, rng: random.Random, known: Values) -> Values:
+        """Draw parameters that satisfy `where`, beside what is known. Raises `ValueError` if none are found."""
+        for _ in range(_MOST_DRAWS):
+            drawn = {**known, **{name: rng.choice(values) for name, values in self.draw.items()}}
+            values = self.derive({**drawn, **{name: evaluate(shown, drawn) for name, shown in self.show.items()}})
+            if evaluate(self.where, values):
+                return values
+        raise ValueError(f"The example {self.text[0]!r:.60} has no values that satisfy {self.where!r}; widen 'draw'.")
+
+    def read(self, text: str) -> Values | None:
+        """Read the slots of a text that ends with this example; None for other texts."""
+        for anchor, pattern in self._patterns:
+            if anchor in text and (found := pattern.search(text)):
+                return {name: self._value(name, word) for name, word in found.groupdict().items()}
+        return None
+
+    def _value(self, name: str, word: str) -> int | str:
+        if re.fullmatch(_NUMBER, word):
+            return int(word)
+        return next((one for one in self.draw.get(name, ()) if str(one).lower() == word.lower()), word)
+
+    @cached_property
+    def _patterns(self) -> Sequence[tuple[str, re.Pattern[str]]]:
+        """For each text: its longest literal, and its pattern."""
+        return [self._pattern(text) for text in self.text]
+
+    def _pattern(self, text: str) -> tuple[str, re.Pattern[str]]:
+        parts = _SLOT.split(text)
+        pattern = re.escape(parts[0])
+        names = set[str]()
+        for bare, braced, literal in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+            name = bare or braced
+            pattern += f"(?P={name})" if name in names else f"(?P<{name}>{self._slot_pattern(name)})"
+            pattern += re.escape(literal)
+            names.add(name)
+        # The first letter of a sentence may have become a capital.
+        anchor = max((one for part in parts[::3] for one in re.split(r"[.?!:] \w?", part[1:])), key=len)
+        return anchor, re.compile(rf"(?<![^\s。：]){pattern}\Z", re.IGNORECASE)
+
+    def _slot_pattern(self, name: str) -> str:
+        values = self.draw.get(name, ())
+        if name in self.show or (values and all(isinstance(value, int) for value in values)):
+            return _NUMBER
+        return "|".join(re.escape(str(value)) for value in sorted(values, key=str, reverse=True)) or _PHRASE
+
+
+class ProblemLibrary:
+    """The worked examples of one file, which makes problems of them and knows their answers."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the file at `path`, which is read when it is needed."""
+        self._path = path
+
+    @cached_property
+    def _content(self) -> Mapping[str, Any]:
+        """The file's `[leads]`, `plan`, `[tables]`, `[words.LANGUAGE]` and `[[examples]]`."""
+        return {"plan": "", "tables": {}, "words": {}, **tomllib.loads(self._path.read_text(encoding="utf-8"))}
+
+    @cached_property
+    def examples(self) -> Sequence[Example]:
+        """The examples; names in `draw` may stand together, and values may be an expression."""
+        found = []
+        for one in self._content["examples"]:
+            draw = {
+                name: tuple(evaluate(values, self._content["tables"]) if isinstance(values, str) else values)
+                for names, values in one.get("draw", {}).items()
+                for name in names.split()
+            }
+            found.append(Example.model_validate({**one, "draw": draw}))
+        return found
+
+    def make(
+        self,
+        rng: random.Random,
+        persona: str,
+        *,
+        focus: str = "",
+        difficulty: str = "any",
+        language: str = "en",
+        lead: str | None = None,
+    ) -> Problem:
+        """Make a problem for a person. A focus or difficulty that no example has is passed over."""
+        among = [one for one in self.examples if one.language == language]
+        among = [one for one in among if one.focus == focus.strip().lower()] or among
+        among = [one for one in among if not one.difficulty or difficulty in one.difficulty] or among
+        branch = rng.choice(sorted({one.focus for one in among}))
+        example = rng.choice([one for one in among if one.focus == branch])
+        scene = draw_scene(rng, portrait_of(persona or "A person."), self._content["words"].get(language))
+        values = example.draw_values(rng, {**self._content["tables"], **scene})
+        leads = [one for one in self._content["leads"][lead or example.lead] if _slots(one) <= scene.keys()]
+        leads = leads or [one for one in self._content["leads"][example.lead] if _slots(one) <= scene.keys()]
+        before = fill(rng.choice(leads), scene)
+        # Chinese has no blank behind the end of a sentence.
+        space = " " if before.isascii() or before[-1].isascii() else ""
+        text = polished(f"{before}{space}{fill(rng.choice(example.text), values)}".strip())
+        steps, answer = fill(example.check, values), fill(example.answer, values)
+        plan = fill(self._content["plan"], {**values, "topic": example.topic, "answer": answer})
+        return Problem(example.focus, example.topic, plan, text, steps, answer)
+
+    def solve(self, text: str) -> KnownSolution | None:
+        """Return the solution of a problem of these examples; None for any other text."""
+        for example in self.examples:
+            if (read := example.read(text)) is not None:
+                values = example.derive({**self._content["tables"], **read})
+                return KnownSolution(fill(example.check, values), fill(example.answer, values))
+        return None
+
+
+def _slots(text: str) -> set[str]:
+    return {slot[1] for slot in _SLOT.finditer(text)}
+
+
+def draw_scene(rng: random.Random, portrait: Portrait, words: Mapping[str, Any] | None = None) -> Mapping[str, str]:
+    """Draw the words of one problem: names, place and things; `words` are those of a language but English."""
+    if words is not None:
+        who, other = rng.sample(split(words["names"]), 2)
+        return {"who": who, "other": other, "place": rng.choice(split(words["places"][portrait.role.field]))}
+    scenes = data("scenes")
+    field = scenes["fields"][portrait.role.field]
+    women, men = split(scenes["women"]), split(scenes["men"])
+    who = rng.choice({"f": women, "m": men}.get(_gender(portrait), (*women, *men)))
+    others = rng.sample([name for name in (*women, *men) if name != who], 5)
+    box = rng.choice(split(field["boxes"]))
+    scene = {
+        "who": who,
+        **dict(zip(("other", "third", "fourth", "fifth", "sixth"), others, strict=True)),
+        "place": rng.choice(split(field["places"])),
+        "items": rng.choice(split(field["items"])),
+        "box": box,
+        "boxes": f"{box}es" if box.endswith("x") else f"{box}s",
+        "money": rng.choice(split(scenes["money"])),
+        "day": rng.choice(split(scenes["days"])),
+    }
+    # Only of a person whose description names a trade.
+    if portrait.noun.split()[-1] == portrait.role.name.split()[-1]:
+        scene |= {"a_noun": article(portrait.noun), "thing": rng.choice(portrait.role.things)}
+    return scene
 
 
 def _gender(portrait: Portrait) -> str:
-    """`f` or `m` by the role or by the pronouns of the description; empty where neither says it."""
+    """Return `f` or `m` by the role or by the pronouns of the description; empty if neither says it."""
     if portrait.role.gender in ("f", "m"):
         return portrait.role.gender
     pronoun = _PRONOUN.search(portrait.text)
     return "" if pronoun is None else "f" if pronoun[0].startswith(("she", "her")) else "m"
-
-
-def scene_of(rng: random.Random, persona: str) -> Scene:
-    """A scene from the life of the person whom `persona` describes."""
-    return Scene(rng, portrait_of(persona or "A person."))
-
-
-class ProblemTemplate:
-    """One kind of problem: ranges of its numbers, forms of its text, and its solution."""
-
-    def __init__(
-        self,
-        topic: str,
-        forms: Sequence[str],
-        *,
-        draw: Mapping[str, Sequence[int]],
-        solve: Callable[..., Rational | str],
-        shown: Callable[..., Mapping[str, Rational]] | None = None,
-        where: Callable[..., object] | None = None,
-        is_story: bool = False,
-    ) -> None:
-        """`draw` gives the values of each number; those that `where` refuses are drawn again.
-
-        `shown` computes from them the numbers that the text shows, where those are others. `solve` is given the numbers
-        of the text by name. Slots of a form that are no numbers are those of a `Scene`. A story happens to its persons;
-        other problems are addressed to the reader.
-        """
-        self.topic = topic
-        self.forms = tuple(forms)
-        self.is_story = is_story
-        self._draw = draw
-        self._solve = solve
-        self._shown = shown
-        self._where = where
-
-    def make(self, rng: random.Random, scene: Scene, lead: str = "") -> Problem:
-        """A problem of this kind, behind the sentences of `lead`."""
-        drawn = self._numbers(rng)
-        form = rng.choice(self.forms)
-        told = form.format_map({**scene.slots, **{name: written_number(value) for name, value in drawn.items()}})
-        # A form may leave out a number for which the solution has a default.
-        numbers = {name: value for name, value in drawn.items() if f"{{{name}}}" in form}
-        # Chinese knows no blank behind the end of a sentence.
-        space = " " if lead.isascii() or lead[-1].isascii() else ""
-        return Problem(f"{lead}{space}{polished(told)}".strip(), self.topic, written_number(self._solve(**numbers)))
-
-    def solve(self, text: str) -> KnownSolution | None:
-        """The solution of the problem with which `text` ends, from its numbers; None where it is of another kind."""
-        for anchor, pattern, names in self._patterns:
-            found = pattern.search(text) if anchor in text else None
-            if found is None:
-                continue
-            numbers: dict[str, Rational] = {}
-            for name, value in zip(names, found.groups(), strict=True):
-                number = Fraction(value)
-                read: Rational = number.numerator if number.denominator == 1 else number
-                if numbers.setdefault(name, read) != read:
-                    break
-            else:
-                given = ", ".join(f"{name} = {value}" for name, value in numbers.items())
-                steps = f"This is a problem in {self.topic}. Its numbers are {given}, and the rest is computation."
-                return KnownSolution(steps, written_number(self._solve(**numbers)))
-        return None
-
-    def _numbers(self, rng: random.Random) -> Mapping[str, Rational]:
-        for _ in range(_MOST_DRAWS):
-            drawn: dict[str, Rational] = {name: rng.choice(values) for name, values in self._draw.items()}
-            if self._where is None or self._where(**drawn):
-                return drawn if self._shown is None else self._shown(**drawn)
-        raise ValueError(f"No numbers were found for a problem in {self.topic}; its `where` refuses all of them.")
-
-    @cached_property
-    def _patterns(self) -> Sequence[tuple[str, re.Pattern[str], Sequence[str]]]:
-        """For each form: a literal that it holds, its pattern, and the names of the numbers in it, in order."""
-        numbers = self._numbers(random.Random(0))  # noqa: S311 - for the names alone
-        return [_pattern(form, frozenset(numbers)) for form in self.forms]
-
-
-def _pattern(form: str, numbers: frozenset[str]) -> tuple[str, re.Pattern[str], Sequence[str]]:
-    parts: list[str] = []
-    names: list[str] = []
-    anchor = ""
-    for literal, slot, _, _ in Formatter().parse(form):
-        parts.append(re.escape(literal))
-        # Not from the beginning, whose first letter may have become a capital.
-        anchor = max(anchor, literal if len(parts) > 1 else literal[1:], key=len)
-        if slot in numbers:
-            names.append(slot)
-            parts.append(_NUMBER)
-        elif slot is not None:
-            parts.append(_PHRASE)
-    first = parts[0]
-    if first and first[0].isalpha():
-        parts[0] = f"(?i:{first[0]}){first[1:]}"
-    return anchor, re.compile(r"(?<![^\s。：])" + "".join(parts) + r"\Z"), names
-
-
-def written_number(value: Rational | str) -> str:
-    """A number as problems and answers write it: 12 or 3/4; a text as it stands."""
-    return str(value)
-
-
-def decimal(value: Fraction | int) -> str:
-    """An amount with as many decimals as it needs. Raises `ValueError` for a number without a finite expansion."""
-    whole = Fraction(value)
-    places = next((n for n in range(12) if (whole * 10**n).denominator == 1), None)
-    if places is None:
-        raise ValueError(f"{whole} has no finite decimal expansion")
-    return f"{float(whole):.{places}f}"
-
-
-def listed(words: Sequence[str]) -> str:
-    """Words in one phrase: "Ann, Bo and Cy"."""
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
-
-
-def unlisted(phrase: str) -> tuple[str, ...]:
-    """The words of a phrase that `listed` made."""
-    return tuple(re.split(r", | and ", phrase))

@@ -12,12 +12,14 @@ from pydantic import Field, StringConstraints
 
 from populace.agents.actions import Check, KnownSolution
 from populace.agents.problem_checks import BriefAnswer
+from populace.agents.procedural.problems import ProblemLibrary
 from populace.agents.procedural.situation import Situation
 from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.scenario import Settings
 from populace.sim.tasks.problem_task import ProblemAction, ProblemSettings, ProblemTask, ProblemText, ProblemTopic
 
-from .stand_in import make_riddle, solve_riddle
+#: What the built-in generator makes, with known answers.
+EXAMPLES = ProblemLibrary(Path(__file__).with_name("examples.toml"))
 
 
 class BrainteaserSettings(ProblemSettings):
@@ -62,13 +64,16 @@ class TrickQuestion(ProblemAction):
 
     @classmethod
     def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A riddle of a small stock, whose answer is known: in Chinese where that is asked for, else in English."""
-        return make_riddle(rng, situation.persona, focus=cls.wanted("focus", situation), language=cls.settings.language)
+        """Make a riddle of an example: in Chinese if that is asked for, else in English."""
+        language = "zh" if cls.settings.language.lower().startswith("zh") else "en"
+        riddle = EXAMPLES.make(rng, situation.persona, focus=cls.wanted("focus", situation), language=language)
+        answer = {"reference": riddle.answer, "explanation": riddle.steps}
+        return {"trick": riddle.focus, "text": riddle.text, **answer}
 
     @staticmethod
     def known_solution(text: str) -> KnownSolution | None:
-        """The answer to a riddle that `stand_in` made; None for any other."""
-        return solve_riddle(text)
+        """Return the solution of a problem that `stand_in` made; None for any other."""
+        return EXAMPLES.solve(text)
 
 
 class Brainteaser(ProblemTask):

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from populace.agents.actions import KnownSolution
+from populace.agents.procedural.problems import ProblemLibrary
 from populace.agents.procedural.situation import Situation
 from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.scenario import Settings
@@ -25,7 +26,8 @@ from populace.sim.tasks.problem_task import (
     WorkedSettings,
 )
 
-from .stand_in import make_puzzle, solve_puzzle
+#: What the built-in generator makes, with known answers.
+EXAMPLES = ProblemLibrary(Path(__file__).with_name("examples.toml"))
 
 
 class LogicSettings(WorkedSettings):
@@ -58,15 +60,15 @@ class LogicProblem(ProblemAction):
 
     @classmethod
     def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A puzzle with one solution, which is known. It is in English, whatever language is asked for."""
+        """Make a problem of an example, in English."""
         focus, difficulty = (cls.wanted(setting, situation) for setting in ("focus", "difficulty"))
-        puzzle = make_puzzle(rng, situation.persona, focus=focus, difficulty=difficulty)
-        return {"reasoning": puzzle.topic, **puzzle.worked(solve_puzzle(puzzle.text))}
+        problem = EXAMPLES.make(rng, situation.persona, focus=focus, difficulty=difficulty)
+        return {"reasoning": problem.topic, **problem.worked()}
 
     @staticmethod
     def known_solution(text: str) -> KnownSolution | None:
-        """The solution of a puzzle that `stand_in` made, found from its text; None for any other."""
-        return solve_puzzle(text)
+        """Return the solution of a problem that `stand_in` made; None for any other."""
+        return EXAMPLES.solve(text)
 
 
 class Logic(ProblemTask):

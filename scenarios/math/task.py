@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from populace.agents.actions import KnownSolution
+from populace.agents.procedural.problems import ProblemLibrary
 from populace.agents.procedural.situation import Situation
 from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.scenario import Settings
@@ -25,7 +26,8 @@ from populace.sim.tasks.problem_task import (
     WorkedSettings,
 )
 
-from .stand_in import make_problem, solve_problem
+#: What the built-in generator makes, with known answers.
+EXAMPLES = ProblemLibrary(Path(__file__).with_name("examples.toml"))
 
 
 class MathSettings(WorkedSettings):
@@ -61,21 +63,18 @@ class MathProblem(ProblemAction):
 
     @classmethod
     def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A problem of a template; its answer is known. It is in English, whatever language is asked for."""
+        """Make a problem of an example, in English; with `professional` of a university, unless a level is set."""
         focus, difficulty = (cls.wanted(setting, situation) for setting in ("focus", "difficulty"))
-        problem = make_problem(
-            rng,
-            situation.persona,
-            focus=focus,
-            difficulty=difficulty,
-            professional=cls.settings.professional,
-        )
-        return {"topic": problem.topic, **problem.worked(solve_problem(problem.text))}
+        lead = None
+        if cls.settings.professional:
+            difficulty, lead = "university" if difficulty == "any" else difficulty, "trade"
+        problem = EXAMPLES.make(rng, situation.persona, focus=focus, difficulty=difficulty, lead=lead)
+        return {"topic": problem.topic, **problem.worked()}
 
     @staticmethod
     def known_solution(text: str) -> KnownSolution | None:
-        """The solution of a problem that `stand_in` made, computed from its text; None for any other."""
-        return solve_problem(text)
+        """Return the solution of a problem that `stand_in` made; None for any other."""
+        return EXAMPLES.solve(text)
 
 
 class Math(ProblemTask):

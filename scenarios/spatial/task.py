@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from populace.agents.actions import KnownSolution
+from populace.agents.procedural.problems import ProblemLibrary
 from populace.agents.procedural.situation import Situation
 from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.scenario import Settings
@@ -25,7 +26,8 @@ from populace.sim.tasks.problem_task import (
     WorkedSettings,
 )
 
-from .stand_in import make_space, solve_space
+#: What the built-in generator makes, with known answers.
+EXAMPLES = ProblemLibrary(Path(__file__).with_name("examples.toml"))
 
 
 class SpatialSettings(WorkedSettings):
@@ -61,15 +63,15 @@ class SpatialProblem(ProblemAction):
 
     @classmethod
     def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A problem whose answer is computed. It is in English, whatever language is asked for."""
+        """Make a problem of an example, in English."""
         focus, difficulty = (cls.wanted(setting, situation) for setting in ("focus", "difficulty"))
-        problem = make_space(rng, situation.persona, focus=focus, difficulty=difficulty)
-        return {"reasoning": problem.topic, **problem.worked(solve_space(problem.text))}
+        problem = EXAMPLES.make(rng, situation.persona, focus=focus, difficulty=difficulty)
+        return {"reasoning": problem.topic, **problem.worked()}
 
     @staticmethod
     def known_solution(text: str) -> KnownSolution | None:
-        """The solution of a problem that `stand_in` made, computed from its text; None for any other."""
-        return solve_space(text)
+        """Return the solution of a problem that `stand_in` made; None for any other."""
+        return EXAMPLES.solve(text)
 
 
 class Spatial(ProblemTask):
