@@ -2,8 +2,8 @@
 
 A file of examples has texts with slots (`$name`), the values from which each parameter is drawn, and the answer as a
 text with expressions (`${a + b}`). A text is recognised by the example that it comes from: the slots are read back, and
-the answer is computed again. Expressions are exact arithmetic, see `evaluate`. Words of a problem (place, things, names)
-are drawn from the person's field of work.
+the answer is computed again. Expressions are exact arithmetic, see `evaluate`. Words of a problem (place, things,
+names) are drawn from the person's field of work.
 """
 
 import ast
@@ -79,9 +79,7 @@ def _compiled(expression: str) -> CodeType:
     tree = ast.parse(expression.strip(), mode="eval")
     for node in ast.walk(tree):
         if not isinstance(node, _ARITHMETIC) or (isinstance(node, ast.Call) and not isinstance(node.func, ast.Name)):
-            raise ValueError(
-                f"{expression!r} is not arithmetic, at {ast.unparse(node)!r}; use known functions."
-            )
+            raise ValueError(f"{expression!r} is not arithmetic, at {ast.unparse(node)!r}; use known functions.")
     return compile(ast.fix_missing_locations(_ExactDivision().visit(tree)), "expression", "eval")
 
 
@@ -202,13 +200,18 @@ class ProblemLibrary:
         """The file's `[leads]`, `plan`, `[tables]`, `[words.LANGUAGE]` and `[[examples]]`."""
         return {"plan": "", "tables": {}, "words": {}, **tomllib.loads(self._path.read_text(encoding="utf-8"))}
 
+    @property
+    def tables(self) -> Values:
+        """The values that every expression of the file may name."""
+        return self._content["tables"]
+
     @cached_property
     def examples(self) -> Sequence[Example]:
         """The examples; names in `draw` may stand together, and values may be an expression."""
         found = []
         for one in self._content["examples"]:
             draw = {
-                name: tuple(evaluate(values, self._content["tables"]) if isinstance(values, str) else values)
+                name: tuple(evaluate(values, self.tables) if isinstance(values, str) else values)
                 for names, values in one.get("draw", {}).items()
                 for name in names.split()
             }
@@ -232,7 +235,7 @@ class ProblemLibrary:
         branch = rng.choice(sorted({one.focus for one in among}))
         example = rng.choice([one for one in among if one.focus == branch])
         scene = draw_scene(rng, portrait_of(persona or "A person."), self._content["words"].get(language))
-        values = example.draw_values(rng, {**self._content["tables"], **scene})
+        values = example.draw_values(rng, {**self.tables, **scene})
         leads = [one for one in self._content["leads"][lead or example.lead] if _slots(one) <= scene.keys()]
         leads = leads or [one for one in self._content["leads"][example.lead] if _slots(one) <= scene.keys()]
         before = fill(rng.choice(leads), scene)
@@ -247,7 +250,7 @@ class ProblemLibrary:
         """Return the solution of a problem of these examples; None for any other text."""
         for example in self.examples:
             if (read := example.read(text)) is not None:
-                values = example.derive({**self._content["tables"], **read})
+                values = example.derive({**self.tables, **read})
                 return KnownSolution(fill(example.check, values), fill(example.answer, values))
         return None
 
