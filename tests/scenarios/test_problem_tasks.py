@@ -233,9 +233,8 @@ def test_a_focus_and_a_difficulty_that_the_prompt_offers_are_served(task: str) -
         among = [one for one in library.examples if one.focus == focus]
         assert among, focus
         for difficulty in set(choices["difficulty"]) - {"any"}:
-            assert difficulty in never.get(focus, {}).get("difficulty", ()) or any(
-                not one.difficulty or difficulty in one.difficulty for one in among
-            ), focus
+            is_never = difficulty in never.get(focus, {}).get("difficulty", ())
+            assert is_never or any(not one.difficulty or difficulty in one.difficulty for one in among), focus
 
 
 @pytest.mark.parametrize(
