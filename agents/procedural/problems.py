@@ -203,7 +203,8 @@ class ProblemLibrary:
     @property
     def tables(self) -> Values:
         """The values that every expression of the file may name."""
-        return self._content["tables"]
+        found: Values = self._content["tables"]
+        return found
 
     @cached_property
     def examples(self) -> Sequence[Example]:

@@ -1,227 +1,19 @@
-"""Worked examples of the problem tasks: every answer is found in another way than by the example's own expression."""
+"""Worked examples of logic, space and riddles: every answer is found in another way than by their own expressions."""
 
-import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from itertools import combinations, pairwise, permutations, product
-from math import comb, gcd, hypot, lcm, prod
-from statistics import linear_regression, mean, median
+from math import lcm, prod
 from typing import Any
 
 import pytest
-import sympy
+from worked_examples import Solver, cases, check_example, first
 
-from populace.agents.procedural.problems import Example, ProblemLibrary, draw_scene, evaluate, fill
-from populace.agents.procedural.situation import portrait_of
+from populace.agents.procedural.problems import Example, ProblemLibrary
 from populace.scenarios.brainteaser.task import EXAMPLES as BRAINTEASER
 from populace.scenarios.logic.task import EXAMPLES as LOGIC
-from populace.scenarios.math.task import EXAMPLES as MATH
 from populace.scenarios.spatial.task import EXAMPLES as SPATIAL
-
-F = Fraction
-X = sympy.Symbol("x")
-PEOPLE = ("A night-shift baker who keeps pigeons.", "A computational biologist who teaches.", "A boy aged ten.")
-#: Finds the answer to a problem from its parameters and its text.
-type Solver = Callable[..., object]
-
-
-def first(values: Iterator[Any]) -> Any:
-    return next(values)
-
-
-def repaid(d: int, r: int, **_: Any) -> Fraction:
-    """Two equal payments: the debt that is left after both is linear in the payment."""
-    left = [(d * F(100 + r, 100) - pay) * F(100 + r, 100) - pay for pay in (0, 1)]
-    return left[0] / (left[0] - left[1])
-
-
-def chain_duration(a: int, b: int, **_: Any) -> object:
-    """Expected rounds of a game of ruin: d(k) = 1 + (d(k - 1) + d(k + 1)) / 2, solved by shooting."""
-    low, high = [[F(0), F(slope)] for slope in (0, 1)]
-    for row in (low, high):
-        while len(row) <= a + b:
-            row.append(2 * row[-1] - row[-2] - 2)
-    slope = -low[-1] / (high[-1] - low[-1])
-    return low[a] + slope * (high[a] - low[a])
-
-
-def strings(n: int, **_: Any) -> int:
-    on, off = 1, 1
-    for _step in range(n - 1):
-        on, off = off, on + off
-    return on + off
-
-
-def necklaces(p: int, k: int, **_: Any) -> int:
-    return sum(k ** gcd(turn, p) for turn in range(p)) // p
-
-
-def surjections(n: int, k: int, **_: Any) -> int:
-    ways = [1] + [0] * k
-    for _step in range(n):
-        ways = [0] + [size * (ways[size] + ways[size - 1]) for size in range(1, k + 1)]
-    return ways[k]
-
-
-def minimum(expression: sympy.Expr, low: int = 0) -> object:
-    """The least value at a stationary point above `low`."""
-    return min(expression.subs(X, at) for at in sympy.solve(sympy.diff(expression, X), X) if at > low)
-
-
-def matrix(**of: int) -> sympy.Matrix:
-    return sympy.Matrix(3, 3, [of[name] for name in "abcdefghi"])
-
-
-def continued(*terms: int) -> Fraction:
-    value = F(terms[-1])
-    for term in reversed(terms[:-1]):
-        value = term + 1 / value
-    return value
-
-
-def rounds(a: int, d: int, t: int, **_: Any) -> int:
-    total, month = 0, 0
-    while total < t:
-        total, month = total + a + month * d, month + 1
-    return month
-
-
-MATHS: Mapping[str, Solver] = {
-    "sharing equally": lambda n, k, s, m, **_: first(x for x in range(10_000) if x * m + s == n * k),
-    "ratios": lambda total, a, b, c, **_: first((c - a) * x for x in range(9999) if (a + b + c) * x == total),
-    "speed and time": lambda u, v, h, **_: first(x for x in range(1, 9999) if F(x, u) + F(x, v) == h),
-    "linear equations": lambda total, n, f, **_: first(x for x in range(9999) if n * x + f == total),
-    "systems of linear equations": lambda a, b, c, d, s, t, **_: sympy.Matrix([[a, b], [c, d]]).solve(
-        sympy.Matrix([s, t])
-    )[0],
-    "ages": lambda k, m, y, **_: first(x for x in range(1, 99) if k * x + y == m * (x + y)),
-    "areas of rectangles": lambda a, b, p, **_: 2 * p * (a + b) + 4 * p * p,
-    "the Pythagorean theorem": lambda a, c, **_: first(x for x in range(9999) if x * x + a * a == c * c),
-    "volumes": lambda a, b, c, h, **_: F(a, 10) * F(b, 10) * F(c - h, 10),
-    "least common multiples": lambda a, b, **_: first(x for x in range(1, 9999) if x % a == 0 == x % b),
-    "greatest common divisors": lambda a, b, **_: max(x for x in range(1, a + 1) if a % x == 0 == b % x),
-    "counting choices": lambda a, b, c, **_: sum(1 for _x in product(range(a), range(b), range(c))),
-    "handshakes": lambda n, **_: sum(1 for _x in combinations(range(n), 2)),
-    "tournaments": lambda n, k, **_: sum(k for _x in combinations(range(n), 2)),
-    "equally likely outcomes": lambda a, b, c, **_: 1 - F(a, a + b + c),
-    "independent events": lambda a, b, **_: 1 - F(1, a) - F(1, b) + F(1, a * b),
-    "means": lambda n, m, x, **_: mean([F(m)] * n + [F(x)]),
-    "medians": lambda a, b, c, d, e, f, g, **_: mean(map(F, (a, b, c, d, e, f, g))) - median((a, b, c, d, e, f, g)),
-    "rates of change": lambda a, b, c, **_: sympy.diff(a * X**2 + b * X, X).subs(X, c),
-    "maxima of quadratic functions": lambda n, k, **_: max(range(n // k + 1), key=lambda p: p * (n - k * p)),
-    "percentages": lambda p, d, t, **_: p * (1 - F(d, 100)) * (1 + F(t, 100)),
-    "simple interest": lambda p, r, m, **_: p + sum(F(p * r, 100) / 12 for _x in range(m)),
-    "rates of work": lambda a, b, **_: sympy.solve(X / a + (X - 1) / b - 1, X)[0],
-    "sums of multiples": lambda n, a, b, **_: sum({*range(a, n + 1, a), *range(b, n + 1, b)}),
-    "relations between roots": lambda p, q, **_: sympy.simplify(sum(x**3 for x in sympy.roots(X**2 - p * X + q, X))),
-    "equations with digits": lambda k, s, **_: first(
-        x for x in range(10, 100) if x - (x % 10 * 10 + x // 10) == k and x % 10 + x // 10 == s
-    ),
-    "inscribed circles": lambda a, b, **_: F(a * b) / (a + b + sympy.sqrt(a * a + b * b)),
-    "lines across a grid": lambda a, b, **_: sum(
-        1 for x in range(a) for y in range(b) if max(F(x, a), F(y, b)) < min(F(x + 1, a), F(y + 1, b))
-    ),
-    "remainders of powers": lambda a, n, m, **_: pow(a, n, m),
-    "zeros of factorials": lambda n, **_: sum(sympy.multiplicity(5, x) for x in range(1, n + 1)),
-    "committees": lambda a, b, k, m, **_: len([*combinations(range(a), k)]) * len([*combinations(range(b), m)]),
-    "orders under a condition": lambda n, **_: sum(abs(o.index(0) - o.index(1)) > 1 for o in permutations(range(n))),
-    "paths in a grid": lambda a, b, **_: prod(range(b + 1, a + b + 1)) // prod(range(1, a + 1)),
-    "draws without replacement": lambda a, b, **_: mean(
-        F(one == other) for one, other in permutations("a" * a + "b" * b, 2)
-    ),
-    "complementary events": lambda n, s, **_: sum(
-        comb(n, k) * F(1, s) ** k * F(s - 1, s) ** (n - k) for k in range(1, n + 1)
-    ),
-    "means of groups": lambda n, a, b, c, **_: first(x for x in range(1, 99) if n * a + x * b == c * (n + x)),
-    "corrected means": lambda m, n, x, y, **_: F(m * n - y + x, n),
-    "optimisation": lambda n, **_: -minimum(-X * (n - 2 * X)),
-    "tangents": lambda a, c, **_: first(
-        x for x in sympy.solve(X**3 - a * X - (c**3 - a * c) - (3 * c * c - a) * (X - c), X) if x != c
-    ),
-    "compound growth": lambda p, r, **_: F(p * r, 100) + (p + F(p * r, 100)) * F(r, 100),
-    "successive changes": lambda a, b, p, **_: p / (1 - F(b, 100)) / (1 + F(a, 100)),
-    "telescoping sums": lambda d, z, **_: sum(F(1, x * (x + d)) for x in range(1, z, d)),
-    "symmetric expressions": lambda a, n, **_: sympy.expand(sum(x**n for x in sympy.roots(X**2 - a * X + 1, X))),
-    "polynomials with given values": lambda a, b, c, n, **_: sympy.interpolate([(1, a), (2, b), (3, c)], X).subs(X, n),
-    "angle bisectors": lambda a, b, c, **_: (
-        b * b + F(a * b, b + c) ** 2 - F(a * b, b + c) * F(a * a + b * b - c * c, a)
-    ),
-    "power of a point": lambda t, a, **_: sympy.solve(a * (a + X) - t * t, X)[0],
-    "systems of congruences": lambda a, b, c, p, q, r, **_: sympy.ntheory.modular.crt([p, q, r], [a, b, c])[0],
-    "coprime numbers": lambda n, m, **_: sum(
-        (-1) ** k * (n // prod(some)) for k in range(6) for some in combinations(sympy.primefactors(m), k)
-    ),
-    "distributions": lambda n, k, m, **_: ordered_sums(n, k, m),
-    "colourings of a row": strings,
-    "meeting problems": lambda h, w, **_: 2 * sympy.integrate(1, (X, 0, w)) * F(h, h * h) - F(w * w, h * h),
-    "random walks": chain_duration,
-    "extreme values under conditions": lambda m, d, **_: max(5 * m - d - x - y - z for x, y, z in [(1, 2, d + 1)]),
-    "inequalities": lambda a, b, c, **_: minimum(((c - a * X) / b) ** 2 + X**2, -9999),
-    "minima of sums": lambda a, b, **_: minimum(a * X + b / X),
-    "growing savings": rounds,
-    "repayment of loans": repaid,
-    "continued fractions": lambda a, b, c, d, **_: continued(a, b, c, d),
-    "determinants": lambda a, b, c, d, e, f, g, h, i, **_: matrix(a=a, b=b, c=c, d=d, e=e, f=f, g=g, h=h, i=i).det(),
-    "eigenvalues": lambda a, b, c, d, **_: (sympy.Matrix([[a, b], [c, d]]) ** 2).trace(),
-    "volumes by determinants": lambda a, b, c, d, e, f, g, h, i, **_: abs(
-        F(int(sympy.Matrix([a, b, c]).cross(sympy.Matrix([d, e, f])).dot(sympy.Matrix([g, h, i]))), 6)
-    ),
-    "distances from planes": lambda x, y, z, a, b, c, d, **_: (
-        sympy.Plane((F(d, a), 0, 0), (a, b, c)).distance(sympy.Point3D(x, y, z)) ** 2
-    ),
-    "orders of elements": lambda a, p, **_: sympy.n_order(a, p),
-    "inverses modulo a prime": lambda a, p, **_: pow(a, -1, p),
-    "surjections": surjections,
-    "necklaces": necklaces,
-    "Bayes theorem": lambda a, b, c, **_: F(a, 100) * F(b, 100) / (F(a * b, 10_000) + (1 - F(a, 100)) * F(c, 100)),
-    "waiting times": lambda n, **_: n * sympy.harmonic(n),
-    "least squares": lambda a, b, c, d, **_: F(linear_regression(range(1, 5), (a, b, c, d)).slope).limit_denominator(
-        10
-    ),
-    "variances of sums": lambda n, p, **_: n * (F(p, 100) - F(p, 100) ** 2),
-    "definite integrals": lambda a, b, c, p, q, **_: sympy.integrate(a * X**2 + b * X + c, (X, p, q)),
-    "improper integrals": lambda n, a, **_: sympy.gamma(n + 1) / sympy.Integer(a) ** (n + 1),
-    "growing perpetuities": lambda c, g, r, **_: sympy.solve(X - (c + X * (1 + F(g, 100))) / (1 + F(r, 100)), X)[0],
-    "variance of a portfolio": lambda w, a, b, **_: F(w, 100) ** 2 * a**2 + (1 - F(w, 100)) ** 2 * b**2,
-    "flight of steps": lambda a, **_: a * sympy.sin(sympy.pi / 6),
-    "law of cosines": lambda a, b, d, **_: a * a + b * b - 2 * a * b * sympy.cos(d * sympy.pi / 180),
-    "tangent addition": lambda a, b, **_: F((a + 1j) * (b + 1j) != 0 and a + b, a * b - 1),
-    "amplitude": lambda a, b, c, **_: round(hypot(a, b)) + c,
-    "matrix images": lambda a, b, c, d, x, y, **_: sum(sympy.Matrix([[a, c], [b, d]]) * sympy.Matrix([x, y])),
-    "dependent vectors": lambda a, b, c, **_: sympy.solve(sympy.Matrix([[a, b], [c, X]]).det(), X)[0],
-    "projection": lambda x, y, z, a, b, c, **_: (lambda foot: foot.dot(foot))(
-        sympy.Matrix([x, y, z]).project(sympy.Matrix([a, b, c]))
-    ),
-    "degrees in a network": lambda a, b, k, m, **_: sum([k] * a + [m] * b) / 2,
-    "edges of trees": lambda n, e, **_: first(x for x in range(e) if e - x == n - 1),
-    "bipartite cycles": lambda a, b, **_: a * (a - 1) * b * (b - 1) // 4,
-    "taking counters": lambda n, k, **_: winning_move(n, k),
-    "mixed strategies": lambda a, b, c, **_: sympy.solve(a * X - c * (1 - X) - (b * (1 - X) - c * X), X)[0],
-    "auction": lambda v, b, c, **_: v - sorted((v, b, c))[1],
-    "fence of two prices": lambda n, a, b, **_: -minimum(-X * (n - 2 * a * X) / (2 * b)),
-    "production plan": lambda a, b, h, p, q, **_: max(
-        x * p + y * q for x in range(h // a + 1) for y in range(h // b + 1) if x * a + y * b <= h
-    ),
-    "shortest way by the river": lambda a, b, c, **_: round(
-        min(hypot(a, x / 1000 * c) + hypot(b, c - x / 1000 * c) for x in range(1001))
-    ),
-}
-
-
-def ordered_sums(n: int, k: int, m: int) -> int:
-    ways = [1] + [0] * n
-    for _step in range(k):
-        ways = [sum(ways[: total - m + 1]) if total >= m else 0 for total in range(n + 1)]
-    return ways[n]
-
-
-def winning_move(n: int, k: int) -> int:
-    wins = [False]
-    for left in range(1, n + 1):
-        wins.append(any(not wins[left - take] for take in range(1, min(k, left) + 1)))
-    return first(take for take in range(1, k + 1) if not wins[n - take])
-
 
 #: What a sentence says of the places of the people whom it names, counted from 0.
 CLUES: Sequence[tuple[str, Callable[..., bool]]] = (
@@ -371,7 +163,7 @@ def parking(f: int, p: int, m: int, t: int, **_: Any) -> Fraction:
     if t > f:
         for _begun in range(0, t, 60):
             due += p
-    return F(due if due < m else m, 2)
+    return Fraction(due if due < m else m, 2)
 
 
 def served(w: int, names: Sequence[str], a: int, b: int, c: int, x: int, y: int, z: int, **_: Any) -> str:
@@ -521,7 +313,7 @@ def cross(one: Sequence[int], two: Sequence[int]) -> tuple[int, ...]:
 
 def rolled(t: int, s: int, n: int, m: int, **_: Any) -> int:
     """Faces 1, 2, 3 along the axes of a right-handed system, tipped one edge at a time."""
-    normals = {1: (1, 0, 0), 2: (0, 1, 0), 3: (0, 0, 1)}
+    normals: dict[int, tuple[int, ...]] = {1: (1, 0, 0), 2: (0, 1, 0), 3: (0, 0, 1)}
     normals |= {7 - face: tuple(-part for part in normals[face]) for face in normals}
     up, north = normals[t], normals[7 - s]
     for _tip in range(n):
@@ -589,7 +381,7 @@ SPATIALS: Mapping[str, Solver] = {
     "visible towers": lambda a, b, c, d, e, f, **_: visible_roofs(a=a, b=b, c=c, d=d, e=e, f=f),
     "strips of two layers": lambda a, x, y, h, **_: h * len(range(a, x + 1, a)) * len(range(a, y + 1, a)),
     "where the shadow falls": shadow,
-    "shadow on a wall": lambda a, d, h, **_: F(h, a) * d,
+    "shadow on a wall": lambda a, d, h, **_: Fraction(h, a) * d,
     "painted cubes": cubes,
     "one painted face": cubes,
     "surfaces of stacks": surface,
@@ -598,7 +390,9 @@ SPATIALS: Mapping[str, Solver] = {
     "folded paper": lambda n, k, **_: sum([k] * prod([2] * n)),
     "creases": lambda n, **_: 1 + sum(2**fold for fold in range(n)),
     "clock in a mirror": mirrored,
-    "hands of a clock": lambda h, m, **_: min((F(h * 60 + m, 2) - 6 * m) % 360, (6 * m - F(h * 60 + m, 2)) % 360),
+    "hands of a clock": lambda h, m, **_: min(
+        (Fraction(h * 60 + m, 2) - 6 * m) % 360, (6 * m - Fraction(h * 60 + m, 2)) % 360
+    ),
     "gears": gears,
 }
 
@@ -612,61 +406,9 @@ RIDDLES: Mapping[str, Solver] = {
     "一首歌": lambda n, **_: n,
 }
 
-CASES = [
-    pytest.param(library, example, solvers, id=example.name)
-    for library, solvers in ((MATH, MATHS), (LOGIC, LOGICS), (SPATIAL, SPATIALS), (BRAINTEASER, RIDDLES))
-    for example in library.examples
-    if example.name or "$" in example.answer
-]
+CASES = [*cases(LOGIC, LOGICS), *cases(SPATIAL, SPATIALS), *cases(BRAINTEASER, RIDDLES)]
 
 
-def problems(library: ProblemLibrary, example: Example, count: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Texts of an example, each of its forms in turn, with the values that fill them."""
-    rng = random.Random(1)
-    for at in range(count):
-        words = {"names": "小李 | 老王", "places": dict.fromkeys(("food", "science", "young"), "食堂")}
-        scene = draw_scene(rng, portrait_of(PEOPLE[at % 3]), words if example.language == "zh" else None)
-        values = example.draw_values(rng, {**library.tables, **scene})
-        yield fill(example.text[at % len(example.text)], values), values
-
-
-def equal(found: object, answer: str) -> bool:
-    try:
-        return abs(sympy.Rational(str(found)) - sympy.Rational(answer)) < sympy.Rational(1, 10**9)
-    except (TypeError, ValueError):
-        return str(found) == answer
-
-
-@pytest.mark.parametrize(("library", "example", "solvers"), CASES)
-def test_an_answer_is_found_in_another_way_too(
-    library: ProblemLibrary, example: Example, solvers: Mapping[str, Solver]
-) -> None:
-    for text, values in problems(library, example, 4 * len(example.text)):
-        if values.get("n", 0) > 7 and solvers[example.name] is count_orders:
-            continue
-        people = [values[name] for name in ("who", "other", "third", "fourth", "fifth", "sixth") if name in values]
-        names = [name for name in people if re.search(rf"\b{name}\b", text)]
-        answer = fill(example.answer, values)
-        found = solvers[example.name](**{**values, "text": text, "names": names})
-        assert equal(found, answer), (text, answer, found)
-        known = library.solve(text)
-        assert known is not None
-        assert (known.answer, known.steps) == (answer, fill(example.check, values)), text
-
-
-def test_there_is_an_example_for_each_way_and_a_way_for_each_example() -> None:
-    for library, solvers in ((MATH, MATHS), (LOGIC, LOGICS), (SPATIAL, SPATIALS), (BRAINTEASER, RIDDLES)):
-        names = [one.name for one in library.examples if one.name]
-        assert sorted(names) == sorted(solvers)
-
-
-@pytest.mark.parametrize(
-    "expression", ["().__class__", "open('x')", "[x for x in range(3)]", "lambda: 1", "a.b", "f()()"]
-)
-def test_an_expression_is_arithmetic(expression: str) -> None:
-    with pytest.raises((ValueError, NameError)):
-        evaluate(expression, {"a": 1, "f": 2})
-
-
-def test_division_is_exact() -> None:
-    assert evaluate("1 / 3 + a", {"a": 1}) == F(4, 3)
+@pytest.mark.parametrize(("library", "example", "solver"), CASES)
+def test_an_answer_is_found_in_another_way_too(library: ProblemLibrary, example: Example, solver: Solver) -> None:
+    check_example(library, example, solver)
