@@ -237,9 +237,12 @@ class ProblemLibrary:
         example = rng.choice([one for one in among if one.focus == branch])
         scene = draw_scene(rng, portrait_of(persona or "A person."), self._content["words"].get(language))
         values = example.draw_values(rng, {**self.tables, **scene})
-        leads = [one for one in self._content["leads"][lead or example.lead] if _slots(one) <= scene.keys()]
-        leads = leads or [one for one in self._content["leads"][example.lead] if _slots(one) <= scene.keys()]
-        before = fill(rng.choice(leads), scene)
+        # A lead may need words that the scene of a person without a trade does not have.
+        wanted, usual = (
+            [one for one in self._content["leads"][kind] if _slots(one) <= scene.keys()]
+            for kind in (lead or example.lead, example.lead)
+        )
+        before = fill(rng.choice(wanted or usual), scene)
         # Chinese has no blank behind the end of a sentence.
         space = " " if before.isascii() or before[-1].isascii() else ""
         text = polished(f"{before}{space}{fill(rng.choice(example.text), values)}".strip())
