@@ -1,7 +1,10 @@
 """Rule results on newcomers before they are admitted: by rules of quality and by a policy for personal data."""
 
+# ruff: noqa: E501 - what a column means is one string
+
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 from .persona import Persona
 
@@ -52,21 +55,41 @@ class RuleResult:
 class RuleResultRow:
     """A rule result as a row of the table `rule_results`: the fields are its columns."""
 
-    persona: str
-    rule: str
-    reason: str
-    outcome: str
-    became: str | None
-    text: str | None
-    #: Whether it has been undone.
-    undone: bool = False
-    kind: str | None = None
-    column: str | None = None
-    place: int | None = None
-    before: str | None = None
-    after: str | None = None
-    file: int | None = None
-    row: int | None = None
+    persona: Annotated[
+        str, "Id of the description, its former id when it is gone; of a column, the person it belongs to"
+    ]
+    rule: Annotated[
+        str,
+        "too_short, too_long, refusal, template_leak, refers_to_unnamed, first_person, second_person, other_language or personal_data",
+    ]
+    reason: Annotated[str, "Why, in one sentence; of personal data it names kinds, never the data"]
+    outcome: Annotated[
+        str,
+        "kept, rewritten, rejected (marked, and left out like a near-duplicate) or removed (personal data that were to be dropped)",
+    ]
+    became: Annotated[str | None, "Id of the rewritten description"]
+    text: Annotated[
+        str | None,
+        "The description as it was; null where it is as it was, where it held personal data that were to be dropped, or where the answer that had it is in calls",
+    ]
+    undone: Annotated[bool, "True once the result was undone: a rejected person is retained again"] = False
+    kind: Annotated[str | None, "Kind of personal data: name, email, url, phone, ...; null for rules of quality"] = None
+    column: Annotated[
+        str | None,
+        "The imported column; null is the description. A value inside another has a JSON pointer from the row",
+    ] = None
+    place: Annotated[
+        int | None, "Number of the first character of the words, from 0, in the description or in the value", "BIGINT"
+    ] = None
+    before: Annotated[
+        str | None, "The words that were replaced; null where nothing was, and where the data were to be dropped"
+    ] = None
+    after: Annotated[str | None, "What they were replaced by"] = None
+    file: Annotated[
+        int | None,
+        "Number of the imported file in imported_files, where the row was judged on its way into the hub or a column of it was",
+    ] = None
+    row: Annotated[int | None, "Line or row of that file", "BIGINT"] = None
 
 
 def with_redactions(row: RuleResultRow, changes: Sequence[Redaction]) -> tuple[RuleResultRow, ...]:

@@ -12,7 +12,7 @@ from ..personas.dedup import NearDuplicates
 from ..personas.persona import Persona
 from ..personas.profiles.profile import ATTRIBUTES, AttributeValue, Evidence, Profile, profile_of_columns
 from ..personas.query import Params
-from .runfile.rows import Row
+from ..personas.table import Row
 from .runfile.society_rows import WeightRow
 
 if TYPE_CHECKING:

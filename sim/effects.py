@@ -1,7 +1,7 @@
 """What the decisions of a step do to the world, gathered as rows in the order in which the decisions are applied."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..agents.action_check import novelty_of
@@ -11,7 +11,9 @@ from ..agents.memory import NoteKind
 from ..agents.mind import Decision, MissedStage
 from ..agents.observation import PLAYER, Observation, quoted
 from ..personas.errors import explain, hook
+from ..personas.hub.tables import DuplicateRow
 from ..personas.model import Outcome
+from ..personas.table import Row
 from .dynamics.activation import EventWatch
 from .dynamics.arrivals import PeopleChanges
 from .dynamics.interventions import EffectLog, intervene, resolve
@@ -61,7 +63,7 @@ class Effects:
         self._actors: list[Resident] = []
         self._compared: list[rows.EmissionRow] = []
         self.messages: list[rows.MessageRow] = []
-        self.duplicates: list[rows.DuplicateRow] = []
+        self.duplicates: list[DuplicateRow] = []
         self.memories: list[rows.MemoryRow] = []
         #: Of these, what a model wrote or weighed.
         self.judged: list[rows.MemoryRow] = []
@@ -202,7 +204,7 @@ class Effects:
         is_rejected |= said is not None and said.outcome is CheckOutcome.FAILED
         if similar is not None and vector is not None and not is_rejected:
             found = similar.check(emission, vector)
-            if isinstance(found, rows.DuplicateRow):
+            if isinstance(found, DuplicateRow):
                 self.duplicates.append(found)
             elif found is not None:
                 said = found
@@ -240,7 +242,7 @@ class Effects:
             self.node_measures += node_measure_rows(scenario.node_measures(self._view), self._view)
 
     @property
-    def all_rows(self) -> list[rows.Row]:
+    def all_rows(self) -> list[Row]:
         """All rows, ready for the run file."""
         return [
             *self.people.rows,
@@ -298,11 +300,9 @@ class Effects:
 
     def _act(self, resident: Resident, seen: Observation, action: Action, decision: Decision) -> None:
         text, payload = _text_of(action), _payload_of(action)
-        made_by = (decision.revised, decision.model or self._model, decision.prompt)
+        made_by = (decision.revised, decision.model or self._model, decision.prompt, decision.archetype)
         number = self._state.next_emission()
         emission = rows.EmissionRow(number, self._step, seen.agent, action.name, text, payload, *made_by)
-        if decision.archetype is not None:
-            emission = rows.ArchetypeEmissionRow(**asdict(emission), archetype=decision.archetype)
         self.emissions.append(emission)
         self._actors.append(resident)
         self._emitted.append(Emission(seen.agent, action, action.name, self._step))

@@ -19,7 +19,8 @@ from ..personas.dedup import Match, NearDuplicates
 from ..personas.dedup.vectors import SimilarVectors
 from ..personas.errors import RunError, RunFileError
 from ..personas.formats.foreign import ForeignText, ForeignTexts
-from .runfile.rows import DuplicateRow, EmissionRow, SkippedSourceRow
+from ..personas.hub.tables import DuplicateRow
+from .runfile.rows import EmissionRow, SkippedSourceRow
 from .runfile.runlog import RunLog
 
 #: Agents and texts of emissions, by their numbers.

@@ -25,10 +25,10 @@ from ..agents.gateway.call import Call
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
 from ..personas.errors import PausedError, StorageError
+from ..personas.table import Row
 from .runfile.job_rows import Unit
 from .runfile.ledger import KnownAnswers, RunBatches, RunLedger, RunVectors, spent_before
 from .runfile.live import LiveSql
-from .runfile.rows import Row
 from .runfile.runlog import RunLog
 from .runfile.writer import FileChange
 

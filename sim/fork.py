@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +17,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 
 from ..agents.endpoint.models import ModelHandle, open_model
 from ..agents.gateway.budget import Prices
+from ..agents.gateway.call import Call
 from ..agents.gateway.limits import Limits
 from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.files import remove_database
@@ -27,8 +27,8 @@ from ..personas.rules.pseudonyms import copy_key
 from .config import GivenModel
 from .engine import Progress
 from .growth import Growth
-from .runfile.database import BusyError, check_free, connect, cursors_of, make_run_file
-from .runfile.job_rows import RunRow, job_of, now, versions
+from .runfile.database import BusyError, check_free, connect, cursors_of, make_run_file, run_tables
+from .runfile.job_rows import OF_STEPS, RunRow, job_of, now, versions
 from .runfile.reader import open_run
 from .runfile.recording import run_of
 from .runfile.runlog import RunLog
@@ -267,82 +267,10 @@ def _model(
     return open_model(model, base_url=base_url)
 
 
-#: Steps, and surveys after them, differ from hops in what the numbers of their phase count.
-_STEPS = "phase IN (SELECT phase FROM phases WHERE job = 1 AND unit IN ('step', 'after step'))"
-_BEFORE = f"job = 1 AND (NOT {_STEPS} OR number <= $at)"
-
-#: The tables that are copied, each with the condition for those of its rows that step $at had already.
-COPIED: Mapping[str, str] = MappingProxyType(
-    {
-        "passages": "true",
-        "personas": "id NOT IN (SELECT agent FROM agents WHERE arrived > $at)",
-        "relations": "true",
-        "rule_results": "true",
-        "phases": "job = 1",
-        "markers": _BEFORE,
-        "growth_extensions": "true",
-        "skipped_sources": "true",
-        "frontier": "true",
-        "passage_places": "true",
-        "agents": "arrived <= $at",
-        "agent_changes": "step <= $at",
-        "weights": "true",
-        "target_shares": "true",
-        "target_people": "true",
-        "network_ties": "true",
-        "action_fields": "true",
-        "questions": "true",
-        "demonstrations": "true",
-        "vectors": "true",
-        "interventions": "step <= $at",
-        "intervention_effects": "step <= $at",
-        "deliberations": "step <= $at",
-        "turn_times": "step <= $at",
-        "posts": "step <= $at",
-        "exposures": "step <= $at",
-        "observations": "step <= $at",
-        "emissions": "step <= $at",
-        "checks": "job = 1 AND emission IN (SELECT emission FROM emissions WHERE step <= $at)",
-        "draws": "emission IN (SELECT emission FROM emissions WHERE step <= $at)",
-        "agent_state": "step <= $at",
-        "relation_changes": "step <= $at",
-        "messages": "step <= $at",
-        "duplicates": "step IS NULL OR step <= $at",
-        "memories": "step <= $at",
-        "surveys": "job = 1 AND step <= $at",
-        "answers": "job = 1 AND step <= $at",
-        "measures": "step <= $at",
-        "node_measures": "step <= $at",
-        "failures": _BEFORE,
-        "calls": _BEFORE,
-        "request_parts": f"part IN (SELECT unnest(parts) FROM calls WHERE {_BEFORE})",  # noqa: S608 - our own words
-    }
-)
-
-#: The tables whose rows are not copied, and what a copy has instead.
-LEFT: Mapping[str, str] = MappingProxyType(
-    {
-        "jobs": "a row of its own",
-        "job_items": "none: what other jobs of the file work on is theirs",
-        "solutions": "none: the jobs on its outputs are the other run's",
-        "votes": "none: nor are its graders' votes",
-        "responses": "none: nor what a teacher responded",
-        "preferences": "none: nor what was made of them",
-        "held_out": "none: what the other run keeps for measuring is its own",
-        "test_problems": "none: nor are its evaluations",
-        "migrations": "those that made it",
-        "known_answers": "what the other run was answered after the step",
-        "descriptions": "those after its own last step",
-        "interviews": "none: they are in a file of their own",
-        "batches": "none: what was under way for the other run is that run's",
-        "set_aside": "none: what the other run's file could not hold is in that file",
-    }
-)
-
 #: Calls up to the step were paid for by the other run: they count nothing in the budget of this one.
 _PAID_ELSEWHERE = "* REPLACE ('fork' AS source, 0.0 AS cost)"
 
-_LATER = f"job = 1 AND {_STEPS} AND number > $at"
+_LATER = f"job = 1 AND {OF_STEPS} AND number > $at"
 #: The other run may be a fork itself, and know answers that it has not asked for.
 _UNASKED = f"""
 SELECT known_answers.* FROM known_answers
@@ -373,11 +301,11 @@ def _fill(
     new: duckdb.DuckDBPyConnection, old: duckdb.DuckDBPyConnection, run: RunRow, at: int, *, with_calls: bool
 ) -> None:
     Inserts(new).write([job_of(run)])
-    for table, had in COPIED.items():
-        if table != "calls":
-            _insert(new, table, old, f"SELECT * FROM {table} WHERE {had}", at)  # noqa: S608 - our own names
+    for table in run_tables():
+        if table.fork and (with_calls or table.row_type is not Call):
+            columns = _PAID_ELSEWHERE if table.row_type is Call else "*"
+            _insert(new, table.name, old, f"SELECT {columns} FROM {table.name} WHERE {table.fork}", at)  # noqa: S608
     if with_calls:
-        _insert(new, "calls", old, f"SELECT {_PAID_ELSEWHERE} FROM calls WHERE {COPIED['calls']}", at)  # noqa: S608
         _keep_answers(new, old, at)
     people = [str(persona) for (persona,) in old.execute("SELECT id FROM personas").fetchall()]
     if beside := read_details(old, people):

@@ -24,6 +24,7 @@ from ..agents.turn_prompt import named_language
 from ..personas.errors import PausedError, RunFileError, SetupError
 from ..personas.model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
 from ..personas.prompt import RenderedPrompt, fence, load_prompt
+from ..personas.table import column_names
 from .engine import Engine, Progress
 from .executor import Executor
 from .hub_jobs.jobs import HubJob
@@ -34,7 +35,6 @@ from .run_models import choose_model
 from .runfile.database import make_run_file
 from .runfile.reader import RunReader, open_hub_or_run, open_made
 from .runfile.recording import run_of
-from .runfile.rows import column_names
 from .runfile.runlog import RunLog
 from .runfile.society_rows import InterviewRow
 from .seeds import derive_seed

@@ -37,10 +37,10 @@ import orjson
 
 from ..personas.errors import RunError
 from ..personas.model import Outcome
+from ..personas.table import Row
 from .engine import Engine
 from .executor import AsyncioExecutor, Done, Executor, Work
 from .runfile.job_rows import MarkerRow, Unit, now, titled
-from .runfile.rows import Row
 from .runfile.writer import FileChange
 
 #: Items that are worked on before the results of the first of them are committed, at most, and in multiples of what is

@@ -9,6 +9,7 @@ from ..agents.actions import dump_json
 from ..personas.errors import SetupError, hook
 from ..personas.inputs import nearest
 from ..personas.persona import Persona
+from ..personas.table import Row
 from .details import PeopleDetails
 from .mesa import Model
 from .resident import PersonaSpace, Place, Resident
@@ -85,7 +86,7 @@ def _json(attributes: Mapping[str, Any]) -> str | None:
     return dump_json(dict(attributes)) if attributes else None
 
 
-def declared_rows(scenario: Scenario) -> list[rows.Row]:
+def declared_rows(scenario: Scenario) -> list[Row]:
     """The rows of its actions' fields and its questions. Raises `SetupError` for malformed questions."""
     return [*_fields(scenario), *_questions(scenario)]
 

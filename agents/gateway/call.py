@@ -1,11 +1,13 @@
 """One attempt at the model, as the gateway reports it; and the ledger that keeps every one of them."""
 
+# ruff: noqa: E501 - what a column means is one string
+
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import orjson
 
@@ -29,11 +31,11 @@ class CallKey:
 class RequestPart:
     """A part of the messages of requests, which many share: a row of `request_parts`."""
 
-    #: 63 bits of a hash of the role and the text.
-    part: int
-    #: system, user, assistant, tool, or schema for the form of the answer that was asked for, or the tools.
-    role: str
-    text: str
+    part: Annotated[int, "63 bits of a hash of role and text", "BIGINT"]
+    role: Annotated[str, "system, user, assistant, tool, or schema: the form of the answer or the tools"]
+    text: Annotated[
+        str, "The text: a message of the system, a paragraph or section of another one, or the form as JSON"
+    ]
 
 
 def split_request(messages: Iterable[tuple[str, str]], schema: str | None = None) -> tuple[RequestPart, ...]:
@@ -61,55 +63,80 @@ def _part_of(role: str, text: str) -> RequestPart:
 class Call:
     """One attempt: a row of `calls`. Times are UTC; tokens are the endpoint's own count, None where it gave none."""
 
-    #: "growth" or "step", and the hop or step within it.
-    phase: str
-    number: int
-    #: Passage or persona on whose behalf the call was made.
-    owner: str
-    #: What the call was for: the name of its prompt.
-    purpose: str
-    prompt_version: int
-    request_hash: str
-    #: 1 for the first attempt at this very request.
-    attempt: int
-    outcome: Outcome
-    #: Why the outcome is not `ok`, with what the model had written where it was cut; empty otherwise.
-    reason: str
-    #: The model's text (or refusal) exactly as it came; None when nothing came that was paid for.
-    raw: str | None
-    finish_reason: str | None
-    model: str
-    endpoint: str | None
-    input_tokens: int | None
-    output_tokens: int | None
-    reasoning_tokens: int | None
-    cached_tokens: int | None
-    started_at: datetime
-    ended_at: datetime
-    #: Seconds waited for a slot before it started.
-    waited: float
-    #: Which of several answers to the same request this is.
-    replicate: int = 0
-    #: Where the answer came from: "endpoint", "batch", or a store of answers paid for elsewhere ("cache", "fork").
-    source: str = "endpoint"
-    #: US dollars by the run's prices; None when there are none, or when the tokens are not known.
-    cost: float | None = None
-    #: The job on whose behalf the call was made, as numbered in its run file.
-    job: int = 1
-    #: Temperature and other sampling parameters that were sent, as JSON; None where none were.
-    sampling: str | None = None
-    #: The role that was asked, as in `RequestContext`.
-    role: str = "default"
-    #: The code of what the check of the answer found, as in `AnswerMistake`; None where it has none.
-    mistake: str | None = None
-    #: What a reasoning model thought before it answered, apart from `raw`; None where it gave none.
-    reasoning: str | None = None
-    #: What was repaired in the answer before it was parsed; empty for nothing, None where there is no answer.
-    repair: str | None = None
-    #: What the endpoint sent beside the answer that has no valid value (`usage.input_tokens=-7`); None where all had.
-    invalid_fields: str | None = None
-    #: The parts of the request as it was sent, in their order; None where nothing was sent.
-    parts: Sequence[int] | None = None
+    phase: Annotated[str, "Part of the job, as in phases"]
+    number: Annotated[int, "Hop of growth, step of the society, or 1, as in markers"]
+    owner: Annotated[
+        str,
+        "Passage or persona (of a job on outputs, emission) on whose behalf it was made; society or hub for vectors that were fetched for many at once",
+    ]
+    purpose: Annotated[str, "Name of the prompt"]
+    prompt_version: Annotated[int, "Version of the prompt"]
+    request_hash: Annotated[str, "128-bit hash of the whole request as it was meant"]
+    attempt: Annotated[int, "1 for the first attempt at this very request"]
+    outcome: Annotated[
+        Outcome,
+        "ok, rate_limited, server_error, dropped, unreachable, timeout, cut_json, not_json, schema_mismatch, control_characters, empty, refusal, length, auth, not_found, bad_request, model_error or too_large",
+    ]
+    reason: Annotated[str, "Why the outcome is not ok; empty otherwise"]
+    raw: Annotated[
+        str | None,
+        "The answer exactly as it came; null when none came; of embeddings a note of what came, whose vectors are in vectors",
+    ]
+    finish_reason: Annotated[str | None, "Why the model stopped, in the endpoint's words"]
+    model: Annotated[str, "Model asked"]
+    endpoint: Annotated[str | None, "Endpoint asked, without key; null for a model in the process"]
+    input_tokens: Annotated[
+        int | None, "Tokens of the request, as the endpoint counted them; null when it did not", "BIGINT"
+    ]
+    output_tokens: Annotated[int | None, "Tokens of the answer; null when not counted", "BIGINT"]
+    reasoning_tokens: Annotated[
+        int | None, "Of the output tokens, those spent on reasoning; null when not counted", "BIGINT"
+    ]
+    cached_tokens: Annotated[
+        int | None, "Of the input tokens, those the endpoint had cached; null when not counted", "BIGINT"
+    ]
+    started_at: Annotated[datetime, "UTC"]
+    ended_at: Annotated[datetime, "UTC"]
+    waited: Annotated[float, "Seconds waited for a free slot"]
+    replicate: Annotated[int, "Which of several answers to the same request it is, from 0"] = 0
+    source: Annotated[
+        str, "endpoint or batch when it was sent; cache or fork for an answer that was paid for elsewhere"
+    ] = "endpoint"
+    cost: Annotated[
+        float | None,
+        "US dollars by the prices of the job, 0 for an answer paid for elsewhere; null when prices or tokens are not known",
+    ] = None
+    job: Annotated[int, "Job, as in jobs"] = 1
+    sampling: Annotated[
+        str | None,
+        "Temperature, top_p and further parameters that were sent, as JSON; null where the endpoint's own were used",
+        "JSON",
+    ] = None
+    role: Annotated[
+        str,
+        "Role that was asked: default, solver or grader; the last two are the default model where they have none of their own",
+    ] = "default"
+    mistake: Annotated[
+        str | None,
+        "What a check found in an answer of the right form, as a code: misquotation (evidence that is not in the description) or inconsistency (a biography that contradicts what is known); null otherwise",
+    ] = None
+    reasoning: Annotated[
+        str | None,
+        "What a reasoning model thought before it answered: no part of raw or of the answer; null where it gave none",
+    ] = None
+    repair: Annotated[
+        str | None,
+        "What was repaired in the answer before it was parsed: LaTeX commands and other backslashes that were not escaped in JSON; empty where nothing was, null where there is no answer, or one from before answers were repaired",
+    ] = None
+    invalid_fields: Annotated[
+        str | None,
+        "What the endpoint sent beside the answer that has no valid value and is unknown therefore, as usage.prompt_tokens=-7; null where all of it is valid",
+    ] = None
+    parts: Annotated[
+        Sequence[int] | None,
+        "Parts of the request as it was sent, as in request_parts; null where nothing was. The view requests has it whole",
+        "BIGINT[]",
+    ] = None
 
     @property
     def key(self) -> CallKey:

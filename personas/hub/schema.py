@@ -5,12 +5,14 @@ A change of the schema is a new script at the end of the list, never an edit of 
 
 import re
 from contextlib import suppress
+from functools import cache
 from importlib.resources import files
 
 import duckdb
 
 from ..database import has_tables
 from ..errors import UPGRADE, SourceError
+from ..table import declared_tables
 
 _VERSIONS = """
 CREATE TABLE IF NOT EXISTS hub_migrations (
@@ -25,17 +27,13 @@ _INITIAL = "001_hub.sql"
 _SCRIPTS = (_INITIAL,)
 #: The first script of the versions from before the first release, which started anew at version 1.
 _DEVELOPMENT = "001_people.sql"
-#: Tables that run files have too.
-_SHARED = ("passages", "personas", "relations", "duplicates", "rule_results", "vectors")
-
 #: The version that this Populace writes and reads.
 HUB_VERSION = len(_SCRIPTS)
 
 
 def people_schema() -> str:
     """The SQL that makes the tables shared by hubs and run files: people, their relations, verdicts and vectors."""
-    tables = _tables()
-    return "\n".join(tables[name] for name in _SHARED)
+    return "\n".join(_people().values())
 
 
 def migrate_hub(con: duckdb.DuckDBPyConnection) -> None:
@@ -129,9 +127,16 @@ def _applied(con: duckdb.DuckDBPyConnection) -> int:
 
 
 def _tables() -> dict[str, str]:
-    """The statements of the first version by table, in order."""
+    """The statements of the first version by table."""
     statements = re.split(r"^(?=CREATE TABLE )", _script(_INITIAL), flags=re.MULTILINE)[1:]
-    return {block.split(maxsplit=3)[2]: block for block in statements}
+    return _people() | {block.split(maxsplit=3)[2]: block for block in statements}
+
+
+@cache
+def _people() -> dict[str, str]:
+    from .tables import PEOPLE
+
+    return {table.name: table.statements() for table in declared_tables() if table.row_type in PEOPLE}
 
 
 def _script(name: str) -> str:

@@ -10,12 +10,14 @@ description, and is refused who nearly repeats somebody.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ...personas.errors import hook
 from ...personas.judgement import judge_persona
 from ...personas.model import Answer, PersonaModel, RequestContext
 from ...personas.persona import Persona, RelationKind
 from ...personas.persona_to_persona import Relative, persona_to_persona
+from ...personas.table import Row
 from ..details import KnownPeople
 from ..engine import Engine
 from ..executor import AsyncioExecutor, Executor
@@ -30,6 +32,9 @@ from ..settling import settle_one
 from ..state import SocietyState, begun_state
 from .declared import Arrival
 from .ties import TieChanges
+
+if TYPE_CHECKING:
+    from ...personas.hub.tables import PersonaRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +78,11 @@ class PeopleChanges:
         self.newcomers: list[Resident] = []
         self.changes: list[AgentChangeRow] = []
         self._agents: list[rows.AgentRow] = []
-        self._personas: list[rows.PersonaRow] = []
+        self._personas: list[PersonaRow] = []
         self._failures: list[FailureRow] = []
 
     @property
-    def rows(self) -> list[rows.Row]:
+    def rows(self) -> list[Row]:
         """All rows, ready for the run file."""
         return [*self._personas, *self._agents, *self.changes, *self._failures]
 

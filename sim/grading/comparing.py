@@ -14,9 +14,9 @@ from ...agents.rubric import rubric_for
 from ...personas.errors import SetupError
 from ...personas.model import PersonaModel, RequestContext
 from ...personas.prompt import Prompt, fence, load_prompt
+from ...personas.table import Row
 from ..runfile.output_rows import VoteRow
 from ..runfile.reader import RunReader
-from ..runfile.rows import Row
 from ..seeds import derive_seed
 from ..tasks.output_jobs import OutputJobReport
 from ..tasks.outputs import Output, OutputContext, OutputPhase, OutputSpec, answered, role_of

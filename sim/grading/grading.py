@@ -20,11 +20,12 @@ from ...agents.rubric import Rubric, rubric_for, shipped_rubrics
 from ...personas.errors import SetupError
 from ...personas.model import Answer, Outcome, PersonaModel, RequestContext
 from ...personas.prompt import fence, load_prompt
+from ...personas.table import Row
 from ..config import RoleModel
 from ..jobs import Chunks
 from ..runfile.output_rows import VoteRow
 from ..runfile.reader import RunReader
-from ..runfile.rows import CheckRow, Row
+from ..runfile.rows import CheckRow
 from ..seeds import derive_seed, rng_for
 from ..tasks.output_jobs import OutputJobReport
 from ..tasks.outputs import LOST_OUTCOMES, Output, OutputContext, OutputPhase, OutputSpec, answered, role_of

@@ -13,9 +13,9 @@ from ...agents.responses import Response, Said, said, schema_of
 from ...agents.text_forms import WHOLE
 from ...personas.model import Answer, AnswerGenerator, Outcome, PersonaModel, RequestContext
 from ...personas.prompt import fence, load_prompt
+from ...personas.table import Row
 from ..runfile.output_rows import ResponseRow
 from ..runfile.reader import open_run
-from ..runfile.rows import Row
 from ..seeds import derive_seed
 from ..tasks.output_jobs import OutputJobReport
 from ..tasks.outputs import LOST_OUTCOMES, Output, OutputContext, OutputJob, OutputPhase, OutputSpec, answered

@@ -14,6 +14,7 @@ from ...personas.errors import RunError, parameter
 from ...personas.growth import HopResult, NoveltyWindow, absorb, most_per_origin, questions_between_checks
 from ...personas.hub import Hub
 from ...personas.hub.details import details_of, write_details
+from ...personas.hub.tables import PassageRow
 from ...personas.judgement import RuleResult, RuleResultRow, with_redactions
 from ...personas.model import Answer
 from ...personas.persona import Persona, content_id
@@ -22,6 +23,7 @@ from ...personas.population import Population
 from ...personas.rules import Policy
 from ...personas.rules.pseudonyms import Pseudonyms
 from ...personas.sources import Sources
+from ...personas.table import Row
 from ..engine import Engine
 from ..jobs import Changes, Chunks, Phase
 from ..runfile import job_rows, rows
@@ -72,10 +74,10 @@ class _Collected:
 
     asked: int = 0
     result: HopResult = field(default_factory=HopResult)
-    passages: list[rows.PassageRow] = field(default_factory=list)
+    passages: list[PassageRow] = field(default_factory=list)
     failures: list[job_rows.FailureRow] = field(default_factory=list)
     #: Rows that follow from what went before, and so are no events.
-    derived: list[rows.Row] = field(default_factory=list)
+    derived: list[Row] = field(default_factory=list)
     statements: list[FileChange] = field(default_factory=list)
     #: Weights and targets of a selection that is read.
     weighting: list[WeightRow | TargetPersonRow | TargetShareRow] = field(default_factory=list)
@@ -273,7 +275,7 @@ class TextPhase(_GrowthPhase[NextPassage, Answer[tuple[Persona, ...]]]):
         self._absorb([item.passage.id for item in items], results)
         chunk.derived += skipped_rows(self._chunks.chunk, [skipped for item in items for skipped in item.skipped])
         for place, p in enumerate((item.passage for item in items), start=self._asked + 1):
-            chunk.passages.append(rows.PassageRow(p.id, place, p.text, p.language, p.source, p.licence))
+            chunk.passages.append(PassageRow(p.id, place, p.text, p.language, p.source, p.licence))
             if p.document is not None:
                 chunk.derived.append(rows.PassagePlaceRow(p.id, p.document, p.offset, len(p.text), p.title))
         self._asked += len(items)

@@ -17,6 +17,7 @@ import orjson
 from ...personas.growth import LEAST_YIELD
 from ...personas.hub import Hub
 from ...personas.hub.read import DrawSpec, draw_from
+from ...personas.hub.tables import PassageRow
 from ...personas.model import Answer, PersonaModel, RequestContext
 from ...personas.persona import Passage, Persona
 from ...personas.persona_to_persona import Relative, persona_to_persona
@@ -296,7 +297,7 @@ class SourceSampler:
 
     def _passages(self, query: str, params: Params) -> set[str]:
         log = self._engine.log
-        return {passage for (passage,) in log.query(query, params)} if log.may_hold(rows.PassageRow) else set()
+        return {passage for (passage,) in log.query(query, params)} if log.may_hold(PassageRow) else set()
 
     def _sample[T](self, items: Sequence[T], most: int) -> Sequence[T]:
         # By chance and in order: the first so many of a file are a sample of nothing.

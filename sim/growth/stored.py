@@ -16,6 +16,7 @@ from ...personas.hub import Hub
 from ...personas.hub.details import read_all_details
 from ...personas.hub.queries import REJECTED
 from ...personas.hub.schema import check_hub
+from ...personas.hub.tables import DuplicateRow, PassageRow, PersonaRow, RelationRow
 from ...personas.hub.weighting import TargetShare, Weighting
 from ...personas.judgement import RuleResultRow
 from ...personas.persona import Passage, Persona, Relation, RelationKind
@@ -42,20 +43,18 @@ _CAME = "SELECT agent FROM agents WHERE arrived > 0"
 _READ_AWAY = "SELECT coalesce(sum(rejected), 0)::BIGINT FROM growth_chunks WHERE hop = 0"
 
 
-def persona_rows(
-    result: HopResult, population: Population
-) -> list[rows.PersonaRow | rows.RelationRow | rows.DuplicateRow]:
+def persona_rows(result: HopResult, population: Population) -> list[PersonaRow | RelationRow | DuplicateRow]:
     """The rows of what a hop added to `population`, numbered after those that were there before."""
     personas = population.arrived - len(result.personas)
     relations = population.ties - len(result.relations)
     return [
         *(persona_row(p, place) for place, p in enumerate(result.personas, start=personas + 1)),
         *(
-            rows.RelationRow(place, r.source, r.target, r.kind, r.label, r.hop)
+            RelationRow(place, r.source, r.target, r.kind, r.label, r.hop)
             for place, r in enumerate(result.relations, start=relations + 1)
         ),
         *(
-            rows.DuplicateRow("persona", None, v.persona, v.of, None, None, v.stage, v.similarity, undone=False)
+            DuplicateRow("persona", None, v.persona, v.of, None, None, v.stage, v.similarity, undone=False)
             for v in result.verdicts
         ),
     ]
@@ -64,9 +63,9 @@ def persona_rows(
 def stored_population(log: RunLog) -> Population:
     """Everybody who was grown or read, near-duplicates with their verdicts and those who were rejected included."""
     return Population(
-        (stored_persona(row) for row in log.rows(rows.PersonaRow, f"WHERE id NOT IN ({_CAME}) ORDER BY ordinal")),
-        (_relation(row) for row in log.rows(rows.RelationRow, "ORDER BY ordinal")),
-        (Verdict(row.persona, row.of, row.stage, row.similarity) for row in log.rows(rows.DuplicateRow, _HOLDING)),
+        (stored_persona(row) for row in log.rows(PersonaRow, f"WHERE id NOT IN ({_CAME}) ORDER BY ordinal")),
+        (_relation(row) for row in log.rows(RelationRow, "ORDER BY ordinal")),
+        (Verdict(row.persona, row.of, row.stage, row.similarity) for row in log.rows(DuplicateRow, _HOLDING)),
         (persona for (persona,) in (log.query(REJECTED) if log.may_hold(RuleResultRow) else ())),
     )
 
@@ -74,7 +73,7 @@ def stored_population(log: RunLog) -> Population:
 def with_arrivals(graph: PersonaGraph, log: RunLog) -> PersonaGraph:
     """The graph, with those who came to the society while it lived, in the order in which they did."""
     if log.may_hold(rows.AgentRow):
-        for row in log.rows(rows.PersonaRow, f"WHERE id IN ({_CAME}) ORDER BY ordinal"):
+        for row in log.rows(PersonaRow, f"WHERE id IN ({_CAME}) ORDER BY ordinal"):
             graph.add(stored_persona(row))
     return graph
 
@@ -86,7 +85,7 @@ def recorded_source(recording: Recording, *, extension: int = 0) -> Hub | list[P
     """
     ((later,),) = recording.query(_LATER, {"extension": extension})
     passages = recording.rows(
-        rows.PassageRow,
+        PassageRow,
         "WHERE ordinal <= (SELECT count(*) FROM passages) - $later ORDER BY ordinal",
         {"later": later},
     )
@@ -95,8 +94,8 @@ def recorded_source(recording: Recording, *, extension: int = 0) -> Hub | list[P
     # Personas of a hub keep the hop at which they were grown there: it is their place that says who was read.
     ((read, relations),) = recording.query("SELECT born + duplicates, relations FROM growth WHERE hop = 0")
     ((away,),) = recording.query(_READ_AWAY)
-    personas = recording.rows(rows.PersonaRow, "WHERE ordinal <= $most ORDER BY ordinal", {"most": read + away})
-    ties = recording.rows(rows.RelationRow, "WHERE ordinal <= $most ORDER BY ordinal", {"most": relations})
+    personas = recording.rows(PersonaRow, "WHERE ordinal <= $most ORDER BY ordinal", {"most": read + away})
+    ties = recording.rows(RelationRow, "WHERE ordinal <= $most ORDER BY ordinal", {"most": relations})
     return Hub(
         tuple(map(stored_persona, personas)),
         tuple(map(_relation, ties)),
@@ -130,9 +129,9 @@ def _recorded_weighting(recording: Recording) -> Weighting | None:
     return Weighting.of_rows(weights, targets, places)
 
 
-def persona_row(persona: Persona, ordinal: int) -> rows.PersonaRow:
+def persona_row(persona: Persona, ordinal: int) -> PersonaRow:
     """A person as a row, with its place among all."""
-    return rows.PersonaRow(
+    return PersonaRow(
         id=persona.id,
         ordinal=ordinal,
         text=persona.text,
@@ -147,7 +146,7 @@ def persona_row(persona: Persona, ordinal: int) -> rows.PersonaRow:
     )
 
 
-def stored_persona(row: rows.PersonaRow) -> Persona:
+def stored_persona(row: PersonaRow) -> Persona:
     """The persona of a row."""
     return Persona(
         row.text,
@@ -162,7 +161,7 @@ def stored_persona(row: rows.PersonaRow) -> Persona:
     )
 
 
-def _relation(row: rows.RelationRow) -> Relation:
+def _relation(row: RelationRow) -> Relation:
     return Relation(row.source, row.target, RelationKind(row.kind), row.label, row.hop)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -33,9 +33,12 @@ from ...personas.profiles.elite import Elite, Tier, raise_persona
 from ...personas.profiles.profile import Profile, infer_profile
 from ..engine import Engine
 from ..jobs import Changes, Chunks, Phase
-from ..runfile import job_rows, rows
+from ..runfile import job_rows
 from ..runfile.job_rows import now
 from ..seeds import derive_seed
+
+if TYPE_CHECKING:
+    from ...personas.table import Row
 
 _ITEMS = "SELECT ordinal, item FROM job_items WHERE job = $job AND ordinal > $after ORDER BY ordinal LIMIT $most"
 
@@ -125,7 +128,7 @@ class _PeoplePhase[T](Phase[Subject, Answer[T]]):
         """The answers as rows of the hub, and those that failed."""
         answers, self._answers = self._answers, []
         made = [answer.value for _, answer in answers if answer.value is not None]
-        failures: list[rows.Row] = [
+        failures: list[Row] = [
             job_rows.FailureRow(
                 self.name, self.number, None, None, s.persona.id, self.purpose, a.outcome, a.reason, a.attempts,
                 self._context.job,

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from ...agents.endpoint.models import ModelHandle
+from ...agents.gateway.call import Call
 from ...personas.errors import RunError
 from ...personas.hub.reconcile import COSINE_STAGE
 from ..embedding import KIND as EMBEDDING
@@ -28,7 +29,7 @@ from ..replay import (
     recorded_model,
     recorded_recall,
 )
-from ..runfile.database import BusyError, connect, folder_beside
+from ..runfile.database import BusyError, connect, folder_beside, run_tables
 from ..runfile.reader import open_hub_or_run
 from ..runfile.recording import Recording, markers
 from ..runfile.runlog import RunLog
@@ -46,28 +47,11 @@ OUTPUT_JOBS: Mapping[str, type[OutputJob[Any]]] = {
     one.kind: one for one in (SolvingJob, EvaluationJob, RespondingJob, GradingJob, ComparingJob)
 }
 
-#: What jobs have made since this one began is gone from the copy in which it is done again.
+#: Of tables of a hub, what jobs have made since this one began is gone from the copy in which it is done again.
 _UNDONE = (
-    "DELETE FROM profiles WHERE made_at >= $began",
-    "DELETE FROM biographies WHERE made_at >= $began",
-    "DELETE FROM elites WHERE made_at >= $began",
+    *(f"DELETE FROM {table} WHERE made_at >= $began" for table in ("profiles", "biographies", "elites")),  # noqa: S608
     "DELETE FROM contradictions WHERE found_at >= $began",
-    "DELETE FROM vectors WHERE request_hash IN (SELECT request_hash FROM calls WHERE job >= $job)",
     "DELETE FROM duplicates WHERE stage = $stage",
-    "DELETE FROM solutions WHERE job >= $job",
-    "DELETE FROM responses WHERE job >= $job",
-    "DELETE FROM votes WHERE job >= $job",
-    "DELETE FROM preferences WHERE job >= $job",
-    "DELETE FROM held_out WHERE job >= $job",
-    "DELETE FROM surveys WHERE job >= $job",
-    "DELETE FROM interviews WHERE job >= $job",
-    "DELETE FROM answers WHERE job >= $job",
-    "DELETE FROM checks WHERE job >= $job AND job > 1",
-    "DELETE FROM calls WHERE job >= $job",
-    "DELETE FROM failures WHERE job >= $job",
-    "DELETE FROM markers WHERE job >= $job",
-    "DELETE FROM phases WHERE job >= $job",
-    "DELETE FROM jobs WHERE job > $job",
     "UPDATE jobs SET status = 'running', event_hash = NULL WHERE job = $job",
 )
 
@@ -113,7 +97,9 @@ def _copy(recording: Recording, copy: Path) -> None:
     row = recording.job_row
     values = {"job": row.job, "began": row.started_at, "stage": f"{COSINE_STAGE}{row.embedding_model}"}
     with connect(copy, read_only=False) as con:
-        for statement in _UNDONE:
+        # By its calls a job's vectors are known.
+        tables = sorted((one for one in run_tables() if one.undo), key=lambda one: one.row_type is Call)
+        for statement in (*_UNDONE, *(f"DELETE FROM {one.name} WHERE {one.undo}" for one in tables)):  # noqa: S608
             con.execute(statement, {name: value for name, value in values.items() if f"${name}" in statement})
 
 

@@ -1,13 +1,11 @@
-"""Run files: their schema and its versions, and making and opening them, each error in one sentence.
-
-A change of the schema is a new function at the end of the list, never an edit of an earlier one.
-"""
+"""Run files: their schema, and making and opening them, each error in one sentence."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,132 +16,47 @@ import duckdb
 from ...personas import files
 from ...personas.database import CONFIG, check_regular, has_tables, is_busy, is_made, make_database, open_error, said
 from ...personas.errors import UPGRADE, RunFileError
-from ...personas.hub.schema import check_hub_version, migrate_hub, people_schema
+from ...personas.hub.schema import check_hub_version, migrate_hub
+from ...personas.table import Table, declared_tables
 
-_TABLE = """
-CREATE TABLE IF NOT EXISTS migrations (
-    version INTEGER PRIMARY KEY,
-    name VARCHAR NOT NULL,
-    applied_at TIMESTAMP NOT NULL
-);
-COMMENT ON TABLE migrations IS 'Which versions of this schema the file has gone through';
-COMMENT ON COLUMN migrations.version IS 'Version, from 1';
-COMMENT ON COLUMN migrations.name IS 'What the version brought';
-COMMENT ON COLUMN migrations.applied_at IS 'UTC';
-"""
+#: The version that this Populace writes and reads. It goes up when a declaration of a table changes.
+SCHEMA_VERSION = 7
 
 
-def _script(name: str) -> str:
-    return resources.files(__package__).joinpath("sql", name).read_text(encoding="utf-8")
+@cache
+def run_tables() -> Sequence[Table]:
+    """Return the tables of a run file as they are declared."""
+    # They declare tables.
+    from ...personas.hub import tables  # noqa: F401
+    from . import output_rows, rows, society_rows  # noqa: F401
+
+    return declared_tables()
 
 
-def _initial(con: duckdb.DuckDBPyConnection) -> None:
-    # A hub in which a job begins has its people already.
-    if not con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'personas'").fetchall():
-        con.execute(people_schema())
-    con.execute(_script("001_initial.sql"))
+@cache
+def _statements() -> Mapping[str, str]:
+    """Return the SQL that makes each table, by the table's name."""
+    return {table.name: table.statements() for table in run_tables()}
 
 
-_THOUGHTS_AND_REPAIRS = """
-ALTER TABLE calls ADD COLUMN reasoning VARCHAR;
-ALTER TABLE calls ADD COLUMN repair VARCHAR;
-ALTER TABLE known_answers ADD COLUMN reasoning VARCHAR;
-COMMENT ON COLUMN calls.reasoning IS 'What a reasoning model thought before it answered: no part of raw or of the answer; null where it gave none';
-COMMENT ON COLUMN calls.repair IS 'What was repaired in the answer before it was parsed: LaTeX commands and other backslashes that were not escaped in JSON; empty where nothing was, null where there is no answer, or one from before answers were repaired';
-COMMENT ON COLUMN known_answers.reasoning IS 'What a reasoning model thought before it answered; null where it gave none';
-COMMENT ON COLUMN calls.outcome IS 'ok, rate_limited, server_error, dropped, unreachable, timeout, cut_json, not_json, schema_mismatch, control_characters, empty, refusal, length, auth, not_found, bad_request or model_error';
-"""  # noqa: E501 - comments are one string
+@cache
+def _views() -> str:
+    return resources.files(__package__).joinpath("sql", "views.sql").read_text(encoding="utf-8")
 
 
-def _keep_thoughts_and_repairs(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(_THOUGHTS_AND_REPAIRS)
-
-
-def _set_aside(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(_script("003_set_aside.sql"))
-
-
-def _check_fields(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("""
-        ALTER TABLE checks ADD COLUMN field VARCHAR DEFAULT '';
-        COMMENT ON COLUMN checks.field IS 'Field that the result is about, as barks.idle; empty where it is about all';
-        COMMENT ON COLUMN checks.outcome
-        IS 'passed, failed, warned (it may be wrong and is not rejected), or undecided where it could not be checked';
-    """)
-
-
-def _societies(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("""
-        ALTER TABLE relation_changes ADD COLUMN resolved BOOLEAN DEFAULT false;
-        COMMENT ON COLUMN relation_changes.resolved IS
-            'Whether the scenario''s resolve did it, after the turns of the step';
-        COMMENT ON COLUMN intervention_effects.intervention IS
-            'Intervention, as in interventions; resolve for what the scenario''s resolve changed when the step ended';
-        ALTER TABLE observations ADD COLUMN unseen INTEGER DEFAULT 0;
-        COMMENT ON COLUMN observations.unseen IS
-            'Neighbours of the agent for whom the prompt had no room (settings neighbours, observation_tokens)';
-        COMMENT ON COLUMN observations.neighbours IS 'Neighbours that the agent saw: a rule all that it has';
-        COMMENT ON COLUMN observations.text IS
-            'The observation as in the prompt; of a rule, as much of it as a prompt would hold';
-        ALTER TABLE memories ADD COLUMN time VARCHAR DEFAULT '';
-        ALTER TABLE agents ADD COLUMN attributes JSON;
-        COMMENT ON COLUMN agents.attributes IS
-            'Columns that it was imported with by name, as attributes ->> ''income''; null where there are none';
-        COMMENT ON COLUMN memories.time IS 'When it was noted as prompts tell it, by the scenario''s clock';
-    """)
-
-
-def _requests(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("""
-        ALTER TABLE calls ADD COLUMN parts BIGINT[];
-        COMMENT ON COLUMN calls.parts IS
-            'Parts of the request as it was sent, as in request_parts; null where nothing was. The view requests has it whole';
-        CREATE TABLE request_parts (part BIGINT NOT NULL, role VARCHAR NOT NULL, text VARCHAR NOT NULL);
-        COMMENT ON TABLE request_parts IS
-            'What requests are made of: each part once, or a few times in files of millions, however many requests share it';
-        COMMENT ON COLUMN request_parts.part IS '63 bits of a hash of role and text';
-        COMMENT ON COLUMN request_parts.role IS 'system, user, assistant, tool, or schema: the form of the answer or the tools';
-        COMMENT ON COLUMN request_parts.text IS
-            'The text: a message of the system, a paragraph or section of another one, or the form as JSON';
-    """)  # noqa: E501 - comments are one string
-
-
-def _draws(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(_script("007_draws.sql"))
-
-
-_MIGRATIONS: tuple[tuple[str, Callable[[duckdb.DuckDBPyConnection], None]], ...] = (
-    ("initial", _initial),
-    ("thoughts and repairs", _keep_thoughts_and_repairs),
-    ("set_aside", _set_aside),
-    ("fields of checks", _check_fields),
-    ("societies", _societies),
-    ("requests", _requests),
-    ("draws", _draws),
-)
-
-#: The version that this Populace writes and reads.
-SCHEMA_VERSION = len(_MIGRATIONS)
-
-
-def migrate(con: duckdb.DuckDBPyConnection) -> None:
-    """Bring the schema to `SCHEMA_VERSION`, from nothing, from a hub or from any earlier version; renew the views.
+def make_schema(con: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables and views of a run file; a hub in which a job begins keeps the tables that it has.
 
     All of it happens in the caller's transaction, or each statement in its own when there is none.
     """
-    con.execute(_TABLE)
-    applied = _version(con)
-    for version, (name, apply) in enumerate(_MIGRATIONS, start=1):
-        if version > applied:
-            apply(con)
-            applied_at = datetime.now(UTC).replace(tzinfo=None)
-            con.execute("INSERT INTO migrations VALUES (?, ?, ?)", [version, name, applied_at])
-    if applied < SCHEMA_VERSION:
-        con.execute(_script("views.sql"))
+    there = {name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    con.execute("\n".join([*(sql for name, sql in _statements().items() if name not in there), _views()]))
+    made_at = datetime.now(UTC).replace(tzinfo=None)
+    con.execute("INSERT INTO migrations VALUES (?, 'declared tables', ?)", [SCHEMA_VERSION, made_at])
 
 
-def check_schema(con: duckdb.DuckDBPyConnection, path: str, *, hubs: bool = False) -> int:
-    """The version of a run file's schema. Raises `RunFileError` for another database or a version that is not known.
+def check_schema(con: duckdb.DuckDBPyConnection, path: str, *, hubs: bool = False) -> None:
+    """Raise `RunFileError` for a database that is no run file, or one of another version.
 
     With `hubs`, a hub that holds jobs but no run is accepted. Raises `SourceError` when it is the schema of its people
     that is newer.
@@ -155,11 +68,16 @@ def check_schema(con: duckdb.DuckDBPyConnection, path: str, *, hubs: bool = Fals
                 f"one does not read; make it anew."
             )
         raise RunFileError(f"{path!r} is a DuckDB database but no run file; give the path that a run was written to.")
-    version = _version(con)
+    ((version,),) = con.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchall()
+    if version < SCHEMA_VERSION:
+        raise RunFileError(
+            f"{path!r} has version {version} of the run file's schema and this Populace reads version {SCHEMA_VERSION} "
+            f"alone; export it with the Populace that wrote it, or make it anew."
+        )
     if version > SCHEMA_VERSION:
         raise RunFileError(
-            f"{path!r} has version {version} of the run file's schema and this Populace knows versions up to "
-            f"{SCHEMA_VERSION}; {UPGRADE}."
+            f"{path!r} has version {version} of the run file's schema and this Populace reads version "
+            f"{SCHEMA_VERSION} alone; {UPGRADE}."
         )
     if not hubs and con.execute("SELECT 1 FROM runs").fetchone() is None:
         if con.execute("SELECT 1 FROM jobs WHERE kind = 'interview'").fetchone():
@@ -169,7 +87,6 @@ def check_schema(con: duckdb.DuckDBPyConnection, path: str, *, hubs: bool = Fals
             )
         raise RunFileError(f"{path!r} is a hub but no run file; give the path that a run was written to.")
     check_hub_version(con, path)
-    return version
 
 
 def has_jobs(con: duckdb.DuckDBPyConnection) -> bool:
@@ -185,16 +102,6 @@ def is_early(con: duckdb.DuckDBPyConnection) -> bool:
 def is_experiment(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether it is the merged file of an experiment."""
     return has_tables(con, "experiment", "outcome_values")
-
-
-def is_current(version: int) -> bool:
-    """Whether a version of the schema is the one that this Populace writes and reads."""
-    return version == SCHEMA_VERSION
-
-
-def _version(con: duckdb.DuckDBPyConnection) -> int:
-    ((version,),) = con.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchall()
-    return int(version)
 
 
 _ENTRIES = """
@@ -232,7 +139,7 @@ class SchemaEntry:
 def describe(*, hubs: bool = False) -> list[SchemaEntry]:
     """Every table and then every view of a new run file, by name; with what work on a hub brings, if asked for."""
     with duckdb.connect() as con:
-        migrate(con)
+        make_schema(con)
         if hubs:
             migrate_hub(con)
         columns: dict[str, list[Column]] = {}
@@ -286,7 +193,7 @@ def make_run_file(
     """
     check_free(path)
     try:
-        make_database(path, migrate, block_size=_BLOCK, fill=fill, is_small=is_small)
+        make_database(path, make_schema, block_size=_BLOCK, fill=fill, is_small=is_small)
     except FileExistsError:
         check_free(path)  # another process was faster
         raise

@@ -1,5 +1,7 @@
 """The rows of jobs: what was asked for, how far it has come, what was lost, and what jobs on outputs found."""
 
+# ruff: noqa: D101, E501 - what a class is and what its columns mean is said in its declaration, in one string each
+
 import json
 import platform
 from dataclasses import asdict, dataclass, is_dataclass
@@ -7,47 +9,88 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from importlib.metadata import version
+from typing import Annotated
 
 import orjson
 
-from ...agents.embedding.vectors import Vector
+from ...agents.gateway.call import Call, RequestPart
+from ...personas.table import table
+
+#: The rows that step $at had already: of tables of steps, and of what jobs have asked. Steps, and surveys after them,
+#: differ from hops in what the numbers of their phase count.
+BY_STEP = "step <= $at"
+OF_STEPS = "phase IN (SELECT phase FROM phases WHERE job = 1 AND unit IN ('step', 'after step'))"
+BEFORE = f"job = 1 AND (NOT {OF_STEPS} OR number <= $at)"
+#: The rows of job $job and later ones.
+LATER = "job >= $job"
+#: DuckDB's own choice for ids, a dictionary, takes ten times the CPU: a twentieth of all that a rule's turn takes.
+ZSTD = "VARCHAR USING COMPRESSION zstd"
 
 
+@table("migrations", "The version of the schema that the file was made with", key="version", fork=None)
+@dataclass(frozen=True, slots=True)
+class MigrationRow:
+    version: Annotated[int, "Version"]
+    name: Annotated[str, "What the version brought"]
+    applied_at: Annotated[datetime, "UTC"]
+
+
+@table(
+    "jobs",
+    "The jobs of this file, in the order in which they began: growth, a society, enrichment, embedding",
+    key="job",
+    fork=None,
+    undo="job > $job",
+)
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """A job, in `jobs`."""
+    job: Annotated[int, "Number in this file, from 1"]
+    id: Annotated[str, "Random id of the job"]
+    kind: Annotated[
+        str,
+        "growth (people alone), society (people and steps), enrichment, embedding, solving, evaluation, responding, grading, comparing, or checking (verdicts on finished outputs that no model gave)",
+    ]
+    spec: Annotated[str, "All that is asked for, as JSON; what it holds depends on the kind", "JSON"]
+    seed: Annotated[int, "Seed from which every random choice of the job is drawn", "BIGINT"]
+    model: Annotated[str, "The model by name; of an embedding job the embedding model"]
+    is_language_model: Annotated[bool, "False for the built-in generator, which is not a language model"]
+    base_url: Annotated[
+        str | None, "Endpoints of the model, without keys, separated by spaces; null for a model in the process"
+    ]
+    embedding_model: Annotated[
+        str | None, "Model that gives vectors, by name; null when there is none, and then only words are compared"
+    ]
+    embedding_url: Annotated[str | None, "Endpoint of that model, without key"]
+    limits: Annotated[
+        str,
+        "Calls in flight, requests and tokens a minute, budget, error rate, timeout, retries and sampling, as JSON",
+        "JSON",
+    ]
+    prices: Annotated[
+        str | None,
+        "US dollars for a million tokens and where the prices are from, as JSON; null when they are not known",
+        "JSON",
+    ]
+    cache: Annotated[str | None, "File from which answers are shared with other jobs; null for none"]
+    batch: Annotated[bool, "True when work that nothing waits for goes through batches"]
+    versions: Annotated[str, "Versions of Populace, Python and the libraries, as JSON", "JSON"]
+    status: Annotated[
+        str,
+        "running, finished, failed, paused (a budget that is spent, too many failing calls) or abandoned (another was begun instead); a job marked as running without a process was killed; all but finished and abandoned ones can be resumed",
+    ]
+    reason: Annotated[str | None, "Why the job failed or was paused, in one sentence"]
+    event_hash: Annotated[str | None, "Hash over every event of the job so far: equal for equal spec, seed and answers"]
+    started_at: Annotated[datetime, "UTC"]
+    ended_at: Annotated[datetime | None, "UTC; null while running"]
 
-    job: int
-    id: str
-    kind: str
-    #: As JSON, like limits, prices and versions.
-    spec: str
-    seed: int
-    model: str
-    is_language_model: bool
-    base_url: str | None
-    embedding_model: str | None
-    embedding_url: str | None
-    limits: str
-    prices: str | None
-    cache: str | None
-    batch: bool
-    versions: str
-    status: str
-    reason: str | None
-    event_hash: str | None
-    started_at: datetime
-    ended_at: datetime | None
 
-
+@table("set_aside", "Rows and journal records that did not fit their table; the rest was written", fork=None)
 @dataclass(frozen=True, slots=True)
 class SetAsideRow:
-    """A row or a record of the journal that fitted no table, in `set_aside`."""
-
-    set_aside_at: datetime
-    destination: str
-    content: str
-    reason: str
+    set_aside_at: Annotated[datetime, "UTC"]
+    destination: Annotated[str, "The table that it was meant for"]
+    content: Annotated[str, "The row as JSON, or the record as it was read"]
+    reason: Annotated[str, "Why it did not fit"]
 
     @classmethod
     def of(cls, destination: str, content: object, error: Exception) -> "SetAsideRow":
@@ -84,107 +127,145 @@ def titled(phase: str, unit: Unit, number: int) -> str:
     return f"{phase} {unit} {number}" if unit is Unit.AFTER_STEP else f"{unit} {number}"
 
 
+@table(
+    "phases",
+    "The parts of jobs, each from the moment it begins, with what their numbers count",
+    key="job phase",
+    fork="job = 1",
+    undo=LATER,
+)
 @dataclass(frozen=True, slots=True)
 class PhaseRow:
-    """A part of a job, in `phases`."""
+    job: Annotated[int, "Job, as in jobs"]
+    phase: Annotated[
+        str,
+        "Name, as in markers, calls and failures: growth, step, a survey with its name, or a stage of an enrichment or embedding",
+    ]
+    ordinal: Annotated[int, "Place in the job, from 1"]
+    unit: Annotated[
+        str, "What numbers of this phase count: hop, step, after step (of a survey), or stage, of which there is one"
+    ]
 
-    job: int
-    phase: str
-    #: Place in the job, from 1.
-    ordinal: int
-    unit: str
 
-
+@table(
+    "markers",
+    "How far jobs have come: a chunk with a row is complete, and a job that was stopped continues after the last one. The views growth, growth_chunks and steps are made of them",
+    key="job phase number chunk",
+    first="job",
+    fork=BEFORE,
+    undo=LATER,
+)
 @dataclass(frozen=True, slots=True)
 class MarkerRow:
-    """A complete chunk of a job, or with chunk 0 a complete hop, step or stage, in `markers`."""
-
-    phase: str
-    number: int
-    chunk: int
-    items: int
-    failed: int
-    #: As JSON, like `counts`.
-    state: str | None
-    counts: str
-    started_at: datetime
-    ended_at: datetime
-    event_hash: str
-    position: str | None = None
-    job: int = 1
+    phase: Annotated[str, "Part of the job, as in phases"]
+    number: Annotated[int, "Hop of growth or step of the society; 1 where a phase has no such numbers"]
+    chunk: Annotated[
+        int, "Chunk within that number, from 1; 0 says that the number is complete, with all of its chunks"
+    ]
+    items: Annotated[int, "Items that were worked on: passages, personas, agents or texts"]
+    failed: Annotated[int, "Of those, how many gave no usable answer (see failures)"]
+    state: Annotated[
+        str | None, "What a resumed job continues with, as JSON; of a step the state of the world after it", "JSON"
+    ]
+    counts: Annotated[str, "What came of the items, as JSON: names and numbers", "JSON"]
+    started_at: Annotated[datetime, "UTC"]
+    ended_at: Annotated[datetime, "UTC"]
+    event_hash: Annotated[str, "Hash over all events of the job up to here"]
+    position: Annotated[
+        str | None, "Where reading the sources has come to; null where they are not read as a stream"
+    ] = None
+    job: Annotated[int, "Job, as in jobs"] = 1
 
     def count(self, name: str) -> int:
         """One of the counts; 0 where it has none of this name."""
         return int(orjson.loads(self.counts).get(name, 0))
 
 
+@table("job_items", "What a job works on, where that is chosen when it begins", fork=None)
 @dataclass(frozen=True, slots=True)
 class JobItemRow:
-    """Something that a job works on, in `job_items`."""
-
-    job: int
-    ordinal: int
-    item: str
+    job: Annotated[int, "Job, as in jobs"]
+    ordinal: Annotated[int, "Place in the job, from 1"]
+    item: Annotated[str, "Persona; of an embedding of texts the text; of a job on outputs the emission"]
 
 
+@table(
+    "failures",
+    "Items of jobs that were lost (agent-turns, growth requests, profiles, embeddings), each with its reason",
+    first="job",
+    fork=BEFORE,
+    undo=LATER,
+)
 @dataclass(frozen=True, slots=True)
 class FailureRow:
-    """An item of a job that was lost, in `failures`."""
-
-    phase: str
-    number: int
-    step: int | None
-    agent: str | None
-    owner: str
-    purpose: str
-    outcome: str
-    reason: str
-    attempts: int
-    job: int = 1
+    phase: Annotated[str, "Part of the job, as in phases"]
+    number: Annotated[int, "Hop of growth, step of the society, or 1, as in markers"]
+    step: Annotated[int | None, "Step of the lost turn; null elsewhere"]
+    agent: Annotated[str | None, "Agent whose turn was lost; null elsewhere"]
+    owner: Annotated[str, "Passage or persona on whose behalf the request was made"]
+    purpose: Annotated[str, "Name of the prompt"]
+    outcome: Annotated[str, "Outcome of the last attempt, as in calls"]
+    reason: Annotated[str, "Why, in one sentence"]
+    attempts: Annotated[int, "Attempts made"]
+    job: Annotated[int, "Job, as in jobs"] = 1
 
 
+@table(
+    "known_answers",
+    "Answers of the run that this one was forked from, after the step of the fork: a request that is the same takes its answer from here",
+    first="job",
+    fork=None,
+)
 @dataclass(frozen=True, slots=True)
 class KnownAnswerRow:
-    """An answer of the run that this one was forked from, in `known_answers`."""
+    phase: Annotated[str, "Part of the job, as in phases"]
+    number: Annotated[int, "Hop of growth, or step of the society, as in markers"]
+    owner: Annotated[str, "Passage or persona on whose behalf it was asked"]
+    request_hash: Annotated[str, "128-bit hash of the whole request"]
+    replicate: Annotated[int, "Which of several answers to the same request it is, from 0"]
+    raw: Annotated[str, "The answer exactly as it came"]
+    finish_reason: Annotated[str | None, "Why the model stopped, in the endpoint's words"]
+    input_tokens: Annotated[int | None, "Tokens of the request, as counted then", "BIGINT"]
+    output_tokens: Annotated[int | None, "Tokens of the answer, as counted then", "BIGINT"]
+    reasoning_tokens: Annotated[int | None, "Of the output tokens, those spent on reasoning", "BIGINT"]
+    cached_tokens: Annotated[int | None, "Of the input tokens, those the endpoint had cached", "BIGINT"]
+    job: Annotated[int, "Job, as in jobs"] = 1
+    reasoning: Annotated[str | None, "What a reasoning model thought before it answered; null where it gave none"] = (
+        None
+    )
 
-    phase: str
-    number: int
-    owner: str
-    request_hash: str
-    replicate: int
-    raw: str
-    finish_reason: str | None
-    input_tokens: int | None
-    output_tokens: int | None
-    reasoning_tokens: int | None
-    cached_tokens: int | None
-    job: int = 1
-    reasoning: str | None = None
 
-
+@table(
+    "batches", "Batches of requests handed to an endpoint's batch interface", key="nonce", first="nonce job", fork=None
+)
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """Requests that were handed to an endpoint together, in `batches`."""
+    nonce: Annotated[
+        str,
+        "Random name that the batch carries in its metadata, by which one that was created and not yet noted is found again",
+    ]
+    batch: Annotated[str | None, "Id that the endpoint gave it; null until it is known"]
+    endpoint: Annotated[str, "Endpoint, without key"]
+    input_file: Annotated[str | None, "Id that the endpoint gave the file of requests"]
+    requests: Annotated[str, "Names (custom_id) of its requests, as a JSON list", "JSON"]
+    status: Annotated[str, "intended, open, or how it ended: completed, failed, expired or cancelled"]
+    created_at: Annotated[datetime, "UTC"]
+    ended_at: Annotated[datetime | None, "UTC; null while it is open"]
+    job: Annotated[int, "Job, as in jobs"] = 1
 
-    nonce: str
-    batch: str | None
-    endpoint: str
-    input_file: str | None
-    requests: str
-    status: str
-    created_at: datetime
-    ended_at: datetime | None
-    job: int = 1
 
-
-@dataclass(frozen=True, slots=True)
-class VectorRow:
-    """What an embedding model made of a text, in `vectors`."""
-
-    text_hash: str
-    model: str
-    vector: Vector
-    request_hash: str
+table(
+    "calls",
+    "Every attempt at the model, written before its answer is parsed; and every answer taken from elsewhere",
+    first="job",
+    fork=BEFORE,
+    undo=LATER,
+)(Call)
+table(
+    "request_parts",
+    "What requests are made of: each part once, or a few times in files of millions, however many requests share it",
+    fork=f"part IN (SELECT unnest(parts) FROM calls WHERE {BEFORE})",  # noqa: S608 - our own words
+)(RequestPart)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,10 @@ from ...agents.endpoint.fields import FieldReader
 from ...agents.gateway.call import Call, RequestPart
 from ...personas.errors import StorageError
 from ...personas.files import make_file
+from ...personas.hub.tables import VectorRow
 from ...personas.model import Outcome
-from .job_rows import SetAsideRow, VectorRow
-from .rows import Row, table_of
+from ...personas.table import Row, table_of
+from .job_rows import SetAsideRow
 
 _HEADER = struct.Struct("<8s16sQ")
 _RECORD = struct.Struct("<II")

@@ -10,7 +10,8 @@ from ...agents.batch.endpoint import OpenBatch
 from ...agents.embedding.vectors import Vector
 from ...agents.gateway.budget import Spent
 from ...agents.gateway.call import Call, CallKey, RecordedReply, RequestPart
-from .job_rows import BatchRow, VectorRow
+from ...personas.hub.tables import VectorRow
+from .job_rows import BatchRow
 from .runlog import RunLog
 from .writer import Statement
 

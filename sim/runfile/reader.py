@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import duckdb
 
-from ...personas.database import said
-from ...personas.errors import RunFileError, SetupError
+from ...personas.errors import SetupError
 from ...personas.hub.schema import check_hub
 from ...personas.query import Params, Result, Tabular, answer, html_table
 from ...personas.query import QueryError as QueryError
@@ -26,10 +25,8 @@ from .database import (
     connect,
     cursors_of,
     has_jobs,
-    is_current,
     is_early,
     is_experiment,
-    migrate,
 )
 from .live import LiveClient, Sidecar
 
@@ -170,11 +167,12 @@ class _File:
     """A run file that no process writes."""
 
     def __init__(self, path: Path, *, hubs: bool, experiments: bool) -> None:
-        self._con, current = _checked(path, hubs=hubs, experiments=experiments)
-        if not current:
+        self._con = connect(path, read_only=True)
+        try:
+            _check(self._con, path, hubs=hubs, experiments=experiments)
+        except BaseException:
             self._con.close()
-            _upgrade(path)
-            self._con, _ = _checked(path, hubs=hubs, experiments=experiments)
+            raise
 
     def query(self, sql: str, params: Params, limit: QueryLimit | None) -> Result:
         cursor = self._con.cursor()
@@ -189,31 +187,13 @@ class _File:
             self._con.close()
 
 
-def _checked(path: Path, *, hubs: bool, experiments: bool) -> tuple[duckdb.DuckDBPyConnection, bool]:
-    con = connect(path, read_only=True)
-    try:
-        if experiments and not has_jobs(con) and is_experiment(con):
-            return con, True
-        if hubs and not has_jobs(con) and not is_early(con):
-            check_hub(con, str(path))
-            return con, True
-        return con, is_current(check_schema(con, str(path), hubs=hubs))
-    except BaseException:
-        con.close()
-        raise
-
-
-def _upgrade(path: Path) -> None:
-    try:
-        with connect(path, read_only=False) as con:
-            con.execute("BEGIN TRANSACTION")
-            migrate(con)
-            con.execute("COMMIT")
-    except duckdb.Error as error:
-        raise RunFileError(
-            f"{str(path)!r} was written by an earlier Populace and cannot be brought up to date ({said(error)}); copy "
-            f"it to where it can be written."
-        ) from error
+def _check(con: duckdb.DuckDBPyConnection, path: Path, *, hubs: bool, experiments: bool) -> None:
+    if experiments and not has_jobs(con) and is_experiment(con):
+        return
+    if hubs and not has_jobs(con) and not is_early(con):
+        check_hub(con, str(path))
+    else:
+        check_schema(con, str(path), hubs=hubs)
 
 
 class _Shared:

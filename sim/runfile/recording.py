@@ -12,9 +12,9 @@ from ...agents.gateway.call import CallKey
 from ...personas.errors import RunFileError
 from ...personas.model import Outcome
 from ...personas.query import Params
+from ...personas.table import Row, make_rows, select_rows
 from .job_rows import RUN_KINDS, JobRow, RunRow, Unit, titled
 from .reader import RunReader, open_hub_or_run, open_run
-from .rows import Row, column_names, table_of
 
 if TYPE_CHECKING:
     from arro3.core import Table
@@ -135,9 +135,7 @@ class Recording:
 
     def rows[R: Row](self, row_type: type[R], clause: str = "", params: Params = ()) -> list[R]:
         """The rows of one table, narrowed or ordered by a clause that begins with WHERE or ORDER BY."""
-        columns = ", ".join(f'"{name}"' for name in column_names(row_type))
-        found = self._reader.query(f"SELECT {columns} FROM {table_of(row_type)} {clause}", params)  # noqa: S608 - ours
-        return [row_type(*values) for values in found.rows]
+        return make_rows(row_type, self._reader.query(select_rows(row_type, clause), params).rows)
 
     def query(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """The answer of the file to a query."""

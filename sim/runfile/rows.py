@@ -1,419 +1,223 @@
-"""The rows of the run file: one class a table, its fields in the order of the columns.
+"""The rows of growth, of turns, and of what agents make; times are UTC, and JSON is text."""
 
-What a column means is said once, in the comments of the run file itself (`populace schema`). Times are UTC;
-JSON is text.
-"""
+# ruff: noqa: D101, E501 - what a class is and what its columns mean is said in its declaration, in one string each
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
-from types import MappingProxyType
+from typing import Annotated
 
-from ...agents.gateway.call import Call, RequestPart
 from ...agents.memory import NoteKind
-from ...personas.judgement import RuleResultRow
-from .job_rows import (
-    BatchRow,
-    FailureRow,
-    JobItemRow,
-    JobRow,
-    KnownAnswerRow,
-    MarkerRow,
-    PhaseRow,
-    RunRow,
-    SetAsideRow,
-    VectorRow,
+from ...personas.table import ALL, table
+from .job_rows import BY_STEP, ZSTD
+
+
+@table(
+    "growth_extensions",
+    "Finished growth that was asked for more: more hops, more people, more sources. Its hops are gone through once more, and what is there stays",
+    key="extension",
+    fork=ALL,
 )
-from .output_rows import (
-    DemonstrationRow,
-    HeldOutRow,
-    PreferenceRow,
-    ProblemRow,
-    ResponseRow,
-    SolutionRow,
-    VoteRow,
-)
-from .society_rows import (
-    AgentChangeRow,
-    AgentStateRow,
-    AnswerRow,
-    DeliberationRow,
-    DescriptionRow,
-    ExposureRow,
-    InterventionEffectRow,
-    InterventionRow,
-    InterviewRow,
-    MeasureRow,
-    NodeMeasureRow,
-    PostRow,
-    RelationChangeRow,
-    SurveyRow,
-    TargetPersonRow,
-    TargetShareRow,
-    TieRow,
-    TurnTimeRow,
-    WeightRow,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class PassageRow:
-    """A seed text, in `passages`."""
-
-    passage: str
-    ordinal: int
-    text: str
-    language: str
-    source: str | None
-    licence: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class PersonaRow:
-    """A person who was grown or read, in `personas`."""
-
-    id: str
-    ordinal: int
-    text: str
-    origin: str
-    hop: int
-    parent: str | None
-    language: str
-    source: str | None
-    licence: str | None
-    model: str | None
-    prompt: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class RelationRow:
-    """A directed tie, in `relations`."""
-
-    ordinal: int
-    source: str
-    target: str
-    kind: str
-    label: str
-    hop: int
-
-
 @dataclass(frozen=True, slots=True)
 class GrowthExtensionRow:
-    """What finished growth was asked for in addition, in `growth_extensions`."""
+    extension: Annotated[int, "From 1"]
+    was: Annotated[str, "The settings until then", "JSON"]
+    became: Annotated[str, "The settings from then on, as in runs", "JSON"]
+    rounds: Annotated[
+        Sequence[int], "Rounds in which each hop had asked, from hop 1: those that follow belong to the extension"
+    ]
+    event_hash: Annotated[str | None, "Hash over all events until then"]
+    extended_at: Annotated[datetime, "UTC"]
 
-    extension: int
-    was: str
-    became: str
-    rounds: Sequence[int]
-    event_hash: str | None
-    extended_at: datetime
 
-
+@table(
+    "skipped_sources",
+    "What was passed over while the sources were read, and files that outputs are compared with: files, folders and rows, by chunk and kind",
+    fork=ALL,
+)
 @dataclass(frozen=True, slots=True)
 class SkippedSourceRow:
-    """What was passed over in the sources, in `skipped_sources`."""
+    chunk: Annotated[
+        int,
+        "Chunk of hop 0 in which it was passed over, as in growth_chunks; -1 for files that outputs are compared with",
+    ]
+    kind: Annotated[str, "Why, in a few words"]
+    number: Annotated[int, "How many", "BIGINT"]
+    examples: Annotated[Sequence[str], "Sentences on the first of them: which file, which row, and what is wrong"]
 
-    chunk: int
-    kind: str
-    number: int
-    examples: Sequence[str]
 
-
+@table(
+    "frontier",
+    "Whom each hop of Persona-to-Persona asks about, in order; written before the first of its chunks is complete",
+    fork=ALL,
+)
 @dataclass(frozen=True, slots=True)
 class FrontierRow:
-    """A person whom a hop asks about, in `frontier`."""
+    hop: Annotated[int, "Hop, from 1"]
+    ordinal: Annotated[int, "Place in the hop, from 1"]
+    round: Annotated[
+        int, "The last hop may ask in several rounds, until there are as many people as are wanted; from 0"
+    ]
+    persona: Annotated[str, "Persona that is asked about"]
+    known: Annotated[Sequence[str], "Known personas who were offered as answers"]
 
-    hop: int
-    ordinal: int
-    round: int
-    persona: str
-    known: Sequence[str]
 
-
+@table("passage_places", "The places of passages in the documents that they were read from", key="passage", fork=ALL)
 @dataclass(frozen=True, slots=True)
 class PassagePlaceRow:
-    """The place of a passage in its document, in `passage_places`."""
-
-    passage: str
-    document: str
-    offset: int
-    length: int
-    title: str | None
+    passage: Annotated[str, "Passage, as in passages"]
+    document: Annotated[str, "File, or the row or page of one (FILE#id, FILE:line), that the offset counts in"]
+    offset: Annotated[int, "Characters of that document before the passage", "BIGINT"]
+    length: Annotated[int, "Characters of the passage", "BIGINT"]
+    title: Annotated[str | None, "Title of the document, where it has one"]
 
 
 # Not frozen, as others are: a turn makes one, which takes a third of the time so.
+@table("observations", "What each active agent saw before it acted", fork=BY_STEP)
 @dataclass(slots=True)
 class ObservationRow:
-    """What an agent saw before it acted, in `observations`."""
-
-    step: int
-    agent: str
-    neighbours: int
-    heard: int
-    text: str
-    unseen: int = 0
+    step: Annotated[int, "Step"]
+    agent: Annotated[str, "Agent", ZSTD]
+    neighbours: Annotated[int, "Neighbours that the agent saw: a rule all that it has"]
+    heard: Annotated[int, "Lines heard"]
+    text: Annotated[str, "The observation as in the prompt; of a rule, as much of it as a prompt would hold", ZSTD]
+    unseen: Annotated[
+        int, "Neighbours of the agent for whom the prompt had no room (settings neighbours, observation_tokens)"
+    ] = 0
 
 
 # Not frozen, as others are: a turn makes one, which takes a third of the time so.
+@table(
+    "emissions",
+    "Everything agents made: instructions, dialogue lines, tool specs and what scenarios add; synthetic text, all of it",
+    key="emission",
+    fork=BY_STEP,
+)
 @dataclass(slots=True)
 class EmissionRow:
-    """Something an agent made, in `emissions`."""
-
-    emission: int
-    step: int
-    agent: str
-    kind: str
-    text: str
-    payload: str
-    revised: bool
-    model: str
-    prompt: str
-
-
-@dataclass(slots=True)
-class ArchetypeEmissionRow(EmissionRow):
-    """An emission by the answer of one agent for all that are alike, in `emissions`."""
-
-    archetype: str
+    emission: Annotated[int, "Number in the run, from 1, in the order of steps and agents", "BIGINT"]
+    step: Annotated[int, "Step"]
+    agent: Annotated[str, "Agent that made it", ZSTD]
+    kind: Annotated[str, "instruction, dialogue, tool, or a kind of the scenario's own"]
+    text: Annotated[str, "The text that is compared with others"]
+    payload: Annotated[
+        str, "The whole of it as JSON; of a tool: name, purpose, parameters (JSON Schema), returns", "JSON"
+    ]
+    revised: Annotated[bool, "True when a first version was too close to something said before"]
+    model: Annotated[str, "Model that wrote it"]
+    prompt: Annotated[str, "Prompt that it answers, as name@version"]
+    archetype: Annotated[
+        str | None,
+        "Agent that was asked for all that are alike, whose answer this is, perhaps varied; null where each agent was asked",
+    ] = None
 
 
+@table(
+    "messages",
+    "Every spoken line: heard by its recipient in the next step, or at once when a visitor says it",
+    key="message",
+    fork=BY_STEP,
+)
 @dataclass(frozen=True, slots=True)
 class MessageRow:
-    """A spoken line, in `messages`."""
-
-    message: int
-    step: int
-    sender: str
-    recipient: str
-    text: str
-    emission: int | None
-    reply_to: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class DuplicateRow:
-    """A verdict of near-duplicate detection, in `duplicates`."""
-
-    kind: str
-    step: int | None
-    persona: str
-    of: str
-    emission: int | None
-    of_emission: int | None
-    stage: str
-    similarity: float
-    undone: bool
+    message: Annotated[int, "Number in the run, from 1", "BIGINT"]
+    step: Annotated[int, "Step in which it was spoken"]
+    sender: Annotated[str, "Agent, or 'player'"]
+    recipient: Annotated[str, "Agent, or 'player'"]
+    text: Annotated[str, "The line"]
+    emission: Annotated[int | None, "The emission that is this line; null for a visitor's", "BIGINT"]
+    reply_to: Annotated[int | None, "The message that it answers", "BIGINT"]
 
 
 # Not frozen, as others are: a turn makes one, which takes a third of the time so.
+@table("memories", "What agents took note of; each keeps the newest of its own, up to a limit", fork=BY_STEP)
 @dataclass(slots=True)
 class MemoryRow:
-    """What an agent took note of, in `memories`."""
+    step: Annotated[int, "Step"]
+    agent: Annotated[str, "Agent", ZSTD]
+    ordinal: Annotated[int, "Order among what the agent noted in this step, from 1"]
+    text: Annotated[str, "The note"]
+    kind: Annotated[
+        NoteKind,
+        "seen (news), said (what the agent did or said), heard, reflection (what it concluded) or plan",
+        "VARCHAR",
+    ]
+    importance: Annotated[int | None, "From 1 to 10, in a memory stream; null where notes are not weighed"]
+    time: Annotated[str, "When it was noted as prompts tell it, by the scenario's clock"] = ""
 
-    step: int
-    agent: str
-    ordinal: int
-    text: str
-    kind: NoteKind
-    importance: int | None
-    time: str = ""
 
-
+@table(
+    "draws",
+    "What was drawn for the request that an emission answers, a row for each table of its prompt",
+    fork="emission IN (SELECT emission FROM emissions WHERE step <= $at)",
+)
 @dataclass(frozen=True, slots=True)
 class DrawRow:
-    """What was drawn for the request of an emission, in `draws`."""
-
-    emission: int
-    choice: str
-    word: str
+    emission: Annotated[int, "Emission that answers the request", "BIGINT"]
+    choice: Annotated[str, "Table of the prompt, as difficulty: its part [choices.difficulty]"]
+    word: Annotated[str, "Word whose phrase the request shows, as school"]
 
 
+@table(
+    "checks",
+    "Results of the checks that actions list, for each emission; a failed check drops nothing",
+    fork="job = 1 AND emission IN (SELECT emission FROM emissions WHERE step <= $at)",
+    undo="job >= $job AND job > 1",
+)
 @dataclass(frozen=True, slots=True)
 class CheckRow:
-    """The result of one check of an emission, in `checks`."""
+    emission: Annotated[int, "Emission that was checked", "BIGINT"]
+    check: Annotated[str, 'Name of the check; in SQL it is written with quotes: "check"']
+    outcome: Annotated[
+        str, "passed, failed, warned (it may be wrong and is not rejected), or undecided where it could not be checked"
+    ]
+    reason: Annotated[str, "Why it did not pass, in one sentence; empty where there is nothing to say"]
+    score: Annotated[float | None, "Score that the check gave, if any"]
+    version: Annotated[int, "Version of the check"]
+    job: Annotated[
+        int,
+        "Job that made it, as in jobs: the run itself, or one on its finished outputs; of the results of one check the latest job's counts",
+    ] = 1
+    field: Annotated[str, "Field that the result is about, as barks.idle; empty where it is about all"] = ""
 
-    emission: int
-    check: str
-    outcome: str
-    reason: str
-    score: float | None
-    version: int
-    job: int = 1
-    field: str = ""
 
-
+@table("agents", "The personas that live in the society", key="agent", fork="arrived <= $at")
 @dataclass(frozen=True, slots=True)
 class AgentRow:
-    """A persona who lives in the society, in `agents`."""
+    agent: Annotated[str, "Persona id"]
+    ordinal: Annotated[int, "Fixed order in which effects are applied, from 1"]
+    group_name: Annotated[str | None, "Group that the scenario puts the agent in; null where it has none"] = None
+    weight: Annotated[
+        float,
+        "What the agent counts for in figures about the population it was drawn from, as the selection of the hub says; 1 where none says otherwise",
+    ] = 1.0
+    arrived: Annotated[int, "Step at which the agent came; 0 for those who were there from the beginning"] = 0
+    attributes: Annotated[
+        str | None,
+        "Columns that it was imported with by name, as attributes ->> 'income'; null where there are none",
+        "JSON",
+    ] = None
 
-    agent: str
-    ordinal: int
-    group_name: str | None = None
-    weight: float = 1.0
-    arrived: int = 0
-    attributes: str | None = None
 
-
+@table(
+    "action_fields",
+    "The fields of the scenario's actions that can be counted or averaged; their values are in emissions.payload",
+    key="kind field",
+    fork=ALL,
+)
 @dataclass(frozen=True, slots=True)
 class ActionFieldRow:
-    """A field of an action that can be counted or averaged, in `action_fields`."""
-
-    kind: str
-    field: str
-    ordinal: int
-    type: str
-    choices: Sequence[str]
-    description: str
+    kind: Annotated[str, "Kind of the emissions that have it"]
+    field: Annotated[str, "Name of the field, and its key in emissions.payload"]
+    ordinal: Annotated[int, "Its place among them, from 1"]
+    type: Annotated[str, "integer, number, boolean or choice"]
+    choices: Annotated[Sequence[str], "The values of a choice, in the order in which they are declared"]
+    description: Annotated[str, "What the model reads about it"]
 
 
+@table("questions", "Questions that the scenario has of its own runs", key="ordinal", fork=ALL)
 @dataclass(frozen=True, slots=True)
 class QuestionRow:
-    """A question of the scenario's own, in `questions`."""
-
-    ordinal: int
-    title: str
-    sql: str
-
-
-type Row = (
-    JobRow
-    | MarkerRow
-    | PhaseRow
-    | JobItemRow
-    | PassageRow
-    | PersonaRow
-    | RelationRow
-    | GrowthExtensionRow
-    | SkippedSourceRow
-    | FrontierRow
-    | PassagePlaceRow
-    | AgentRow
-    | WeightRow
-    | TargetPersonRow
-    | TargetShareRow
-    | TieRow
-    | ActionFieldRow
-    | QuestionRow
-    | InterventionRow
-    | DeliberationRow
-    | InterventionEffectRow
-    | TurnTimeRow
-    | AgentChangeRow
-    | PostRow
-    | ExposureRow
-    | ObservationRow
-    | EmissionRow
-    | ArchetypeEmissionRow
-    | MessageRow
-    | DuplicateRow
-    | MemoryRow
-    | MeasureRow
-    | NodeMeasureRow
-    | CheckRow
-    | DrawRow
-    | SolutionRow
-    | ProblemRow
-    | ResponseRow
-    | VoteRow
-    | PreferenceRow
-    | HeldOutRow
-    | DemonstrationRow
-    | AgentStateRow
-    | RelationChangeRow
-    | SurveyRow
-    | AnswerRow
-    | DescriptionRow
-    | InterviewRow
-    | Call
-    | RequestPart
-    | FailureRow
-    | KnownAnswerRow
-    | BatchRow
-    | VectorRow
-    | SetAsideRow
-    | RuleResultRow
-)
-
-_TABLES: Mapping[type[object], str] = MappingProxyType(
-    {
-        JobRow: "jobs",
-        MarkerRow: "markers",
-        PhaseRow: "phases",
-        JobItemRow: "job_items",
-        Call: "calls",
-        RequestPart: "request_parts",
-        FailureRow: "failures",
-        KnownAnswerRow: "known_answers",
-        BatchRow: "batches",
-        VectorRow: "vectors",
-        SetAsideRow: "set_aside",
-        PassageRow: "passages",
-        PassagePlaceRow: "passage_places",
-        PersonaRow: "personas",
-        RelationRow: "relations",
-        DuplicateRow: "duplicates",
-        RuleResultRow: "rule_results",
-        FrontierRow: "frontier",
-        GrowthExtensionRow: "growth_extensions",
-        SkippedSourceRow: "skipped_sources",
-        AgentRow: "agents",
-        WeightRow: "weights",
-        TargetPersonRow: "target_people",
-        TargetShareRow: "target_shares",
-        TieRow: "network_ties",
-        ActionFieldRow: "action_fields",
-        QuestionRow: "questions",
-        InterventionRow: "interventions",
-        DeliberationRow: "deliberations",
-        InterventionEffectRow: "intervention_effects",
-        TurnTimeRow: "turn_times",
-        AgentChangeRow: "agent_changes",
-        PostRow: "posts",
-        ExposureRow: "exposures",
-        ObservationRow: "observations",
-        EmissionRow: "emissions",
-        ArchetypeEmissionRow: "emissions",
-        MessageRow: "messages",
-        MemoryRow: "memories",
-        MeasureRow: "measures",
-        NodeMeasureRow: "node_measures",
-        CheckRow: "checks",
-        DrawRow: "draws",
-        SolutionRow: "solutions",
-        ProblemRow: "test_problems",
-        ResponseRow: "responses",
-        VoteRow: "votes",
-        PreferenceRow: "preferences",
-        HeldOutRow: "held_out",
-        DemonstrationRow: "demonstrations",
-        AgentStateRow: "agent_state",
-        RelationChangeRow: "relation_changes",
-        SurveyRow: "surveys",
-        AnswerRow: "answers",
-        DescriptionRow: "descriptions",
-        InterviewRow: "interviews",
-    }
-)
-
-
-def table_of(row_type: type[object]) -> str:
-    """The table that rows of this class are kept in. Raises `TypeError` for any other class."""
-    try:
-        return _TABLES[row_type]
-    except KeyError:
-        raise TypeError(f"{row_type.__name__} is not a row of the run file.") from None
-
-
-def by_type(rows: Iterable[Row]) -> dict[type[Row], list[Row]]:
-    """The rows of each class, in their order. Raises `TypeError` for what is no row."""
-    found: dict[type[Row], list[Row]] = {}
-    for row_type, alike in groupby(rows, type):
-        table_of(row_type)
-        found.setdefault(row_type, []).extend(alike)
-    return found
-
-
-def column_names[R: Row | RunRow](row_type: type[R]) -> tuple[str, ...]:
-    """The columns of the class's table or view, which are its fields."""
-    return tuple(field.name for field in fields(row_type))
+    ordinal: Annotated[int, "From 1"]
+    title: Annotated[str, "The question in words"]
+    sql: Annotated[str, "The question in SQL"]

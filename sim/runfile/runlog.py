@@ -17,21 +17,20 @@ from ...personas.arrow import read_table
 from ...personas.files import private_umask, remove_parts
 from ...personas.hub.schema import HUB_VERSION, check_hub, hub_version, migrate_hub
 from ...personas.query import Params
+from ...personas.table import Row, by_type, column_names, make_rows, select_rows
 from .database import (
     Cursors,
     check_schema,
     check_unwritten,
     connect,
     has_jobs,
-    is_current,
     is_early,
     make_run_file,
-    migrate,
+    make_schema,
     opened,
 )
 from .job_rows import JobRow, MarkerRow, PhaseRow, RunRow, Unit
 from .journal import take_over
-from .rows import Row, by_type, column_names, table_of
 from .writer import FileChange, Inserts, Statement, Writer
 
 if TYPE_CHECKING:
@@ -186,9 +185,7 @@ class RunLog:
         """The rows of one table, narrowed or ordered by a clause that begins with WHERE or ORDER BY."""
         if not self.may_hold(row_type):
             return []
-        columns = ", ".join(f'"{name}"' for name in column_names(row_type))
-        found = self.query(f"SELECT {columns} FROM {table_of(row_type)} {clause}", params)  # noqa: S608 - our own names
-        return [row_type(*values) for values in found]
+        return make_rows(row_type, self.query(select_rows(row_type, clause), params))
 
     def may_hold(self, *row_types: type) -> bool:
         """Whether any of these tables may hold rows: a new run need not ask what an earlier session left there."""
@@ -268,17 +265,17 @@ def _opened(path: Path, *, hubs: bool) -> duckdb.DuckDBPyConnection:
     check_unwritten(path)
     remove_parts(path)
     con = connect(path, read_only=False)
-    version = 0
     try:
-        if not hubs or has_jobs(con) or is_early(con):
-            version = check_schema(con, str(path), hubs=hubs)
-        else:
+        is_new = hubs and not has_jobs(con) and not is_early(con)
+        if is_new:
             check_hub(con, str(path))
+        else:
+            check_schema(con, str(path), hubs=hubs)
         con.execute("BEGIN TRANSACTION")
         if hubs and hub_version(con) < HUB_VERSION:
             migrate_hub(con)
-        if not is_current(version):
-            migrate(con)
+        if is_new:
+            make_schema(con)
         con.execute("COMMIT")
         take_over(path, con, lambda rows: Inserts(con).write(rows))  # what was prepared goes with a rollback
     except BaseException:

@@ -14,9 +14,9 @@ import duckdb
 from ...personas.arrow import UNFIT, make_table
 from ...personas.database import said
 from ...personas.errors import StorageError
+from ...personas.table import Row, by_type, column_names, table_of
 from .job_rows import SetAsideRow
 from .journal import Journal
-from .rows import Row, by_type, column_names, table_of
 
 
 class Inserts:

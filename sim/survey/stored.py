@@ -13,18 +13,18 @@ import orjson
 
 from ...agents.embedding.vectors import Vector, text_hash
 from ...personas.errors import SetupError
+from ...personas.hub.tables import PersonaRow
 from ...personas.population import PersonaGraph
 from ...personas.query import Params
+from ...personas.table import Row, make_rows, select_rows
 from ..details import PeopleDetails
 from ..dynamics.world import World
 from ..growth.stored import stored_persona
 from ..mesa import Model
 from ..resident import Resident
-from ..runfile import rows
 from ..runfile.ledger import KNOWN_VECTORS
 from ..runfile.reader import RunReader, open_made
 from ..runfile.recording import run_of
-from ..runfile.rows import Row, column_names, table_of
 from ..runfile.society_rows import DescriptionRow
 from ..scenario import Scenario, Settings
 from ..settling import settle
@@ -66,9 +66,7 @@ class _Tables:
         self._reader = reader
 
     def rows[R: Row](self, row_type: type[R], clause: str = "", params: Params = ()) -> list[R]:
-        columns = ", ".join(f'"{name}"' for name in column_names(row_type))
-        found = self.query(f"SELECT {columns} FROM {table_of(row_type)} {clause}", params)  # noqa: S608 - our own names
-        return [row_type(*values) for values in found]
+        return make_rows(row_type, self.query(select_rows(row_type, clause), params))
 
     def query(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         return self._reader.query(sql, params).rows
@@ -115,7 +113,7 @@ def stored_society(reader: RunReader) -> SocietyState:
     scenario.world = run.world
     state = SocietyState(scenario, seed=run.seed)
     agents = tables.query(_AGENTS)
-    people = {row.id: stored_persona(row) for row in tables.rows(rows.PersonaRow, _LIVING)}
+    people = {row.id: stored_persona(row) for row in tables.rows(PersonaRow, _LIVING)}
     state.graph = PersonaGraph({agent: people[agent] for agent, _, _ in agents}, ())
     state.residents = settle(Model(rng=run.seed), state, PeopleDetails(tables))
     for agent, group, arrived in agents:

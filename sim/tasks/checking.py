@@ -9,8 +9,9 @@ import duckdb
 import orjson
 
 from ...personas.hub.file import open_hub
+from ...personas.table import Row
 from ..runfile.job_rows import CHECKING, JobRow, now, versions
-from ..runfile.rows import CheckRow, Row
+from ..runfile.rows import CheckRow
 from ..runfile.runlog import RunLog
 from ..runfile.writer import Inserts
 

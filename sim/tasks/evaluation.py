@@ -18,10 +18,10 @@ from ...agents.endpoint.models import ModelHandle, open_model
 from ...agents.gateway.budget import Prices
 from ...agents.gateway.limits import Limits
 from ...personas.inputs import check_seed
+from ...personas.table import Row
 from ..engine import Progress
 from ..runfile.database import make_run_file
 from ..runfile.output_rows import ProblemRow
-from ..runfile.rows import Row
 from ..runfile.writer import Inserts
 from .output_jobs import OutputJobReport, do_output_job, file_job
 from .outputs import Output, OutputContext, OutputJob, OutputPhase, OutputSpec

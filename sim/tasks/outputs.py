@@ -36,11 +36,11 @@ from pydantic import Field, ValidationError
 
 from ...personas.errors import SetupError
 from ...personas.model import FrozenModel, Outcome
+from ...personas.table import Row
 from ..config import RoleModel
 from ..engine import Engine
 from ..jobs import Changes, Chunks, Phase
 from ..runfile.reader import RunReader
-from ..runfile.rows import Row
 
 #: Outcomes that tell about the endpoint and not about the request.
 LOST_OUTCOMES = frozenset(

@@ -25,8 +25,9 @@ from ...agents.text_forms import PROGRAM, SOLUTION
 from ...personas.errors import SetupError
 from ...personas.model import Answer, AnswerSchema, FrozenModel, Outcome, PersonaModel, RequestContext
 from ...personas.prompt import fence, load_prompt
+from ...personas.table import Row
 from ..config import RoleModel
-from ..runfile.rows import CheckRow, Row
+from ..runfile.rows import CheckRow
 from ..seeds import derive_seed
 from .output_jobs import OutputJobReport
 from .outputs import (

@@ -14,7 +14,7 @@ from hub_people import make_hub
 from populace.personas.errors import SetupError, SourceError
 from populace.personas.formats.foreign import ForeignText, ForeignTexts
 from populace.personas.persona import Persona
-from populace.sim.runfile.database import migrate
+from populace.sim.runfile.database import make_schema
 
 RIVER = "How high does the river rise?"
 BRIDGE = "How long is the bridge?"
@@ -91,7 +91,7 @@ def test_of_a_hub_the_people_are_read(tmp_path: Path) -> None:
 def test_of_a_run_the_outputs_are_read(tmp_path: Path) -> None:
     path = tmp_path / "run.duckdb"
     with duckdb.connect(path) as con:
-        migrate(con)
+        make_schema(con)
         con.execute("INSERT INTO emissions BY NAME SELECT 7 AS emission, 1 AS step, 'a' AS agent, 'problem' AS kind,"
                     " ? AS text, ? AS payload, false AS revised, 'm' AS model, 'p@1' AS prompt",
                     [RIVER, json.dumps({"text": RIVER, "solution": "Two metres."})])  # fmt: skip
@@ -113,7 +113,7 @@ def test_nothing_to_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="There is no file"):
         ForeignTexts([tmp_path / "gone.jsonl"])
     with duckdb.connect(tmp_path / "empty.duckdb") as con:
-        migrate(con)
+        make_schema(con)
     with pytest.raises(SourceError, match="neither outputs nor people"):
         ForeignTexts([tmp_path / "empty.duckdb"])
 

@@ -18,7 +18,7 @@ from populace.personas.hub import HubFile, create_hub, open_hub
 from populace.personas.hub.schema import HUB_VERSION
 from populace.personas.selection import SelectionSpec
 from populace.personas.selection import select as choose
-from populace.sim.runfile.database import migrate
+from populace.sim.runfile.database import make_schema
 
 _VALUES = {"VARCHAR": "'x'", "JSON": """'{"a": 1}'""", "BOOLEAN": "true", "TIMESTAMP": "now()::TIMESTAMP"}
 
@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A hub that is a run file too, with two imported people, a selection, and a row in every other table."""
     path = tmp_path_factory.mktemp("made") / "hub.duckdb"
     with duckdb.connect(path, config=dict(CONFIG)) as con:
-        migrate(con)
+        make_schema(con)
     with open_hub(path, write=True) as hub:
         (given := path.with_name("p.jsonl")).write_text(
             '{"text": "A pilot", "x": [1]}\n{"text": "A\\u0000baker", "x": "y"}'

@@ -23,7 +23,7 @@ from populace.personas.hub.dedup import (
 from populace.personas.hub.file import HubFile, create_hub, open_hub
 from populace.personas.hub.verdicts import undo_stage
 from populace.personas.persona import Persona
-from populace.sim.runfile.database import migrate
+from populace.sim.runfile.database import make_schema
 
 MODEL = "openai:m"
 TEXTS = (
@@ -69,7 +69,7 @@ def test_the_id_of_a_persona_is_the_hash_of_what_is_embedded(tmp_path: Path) -> 
 def test_the_table_is_that_of_run_files(tmp_path: Path) -> None:
     columns = "SELECT column_name, data_type, is_nullable, comment FROM duckdb_columns() WHERE table_name = 'vectors'"
     with create_hub(tmp_path / "hub.duckdb") as hub, duckdb.connect() as run:
-        migrate(run)
+        make_schema(run)
         assert hub.con.execute(columns).fetchall() == run.execute(columns).fetchall() != []
 
 

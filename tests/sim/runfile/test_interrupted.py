@@ -18,9 +18,9 @@ from datetime import datetime
 from pathlib import Path
 from populace.agents.gateway.call import Call
 from populace.personas.model import Outcome
-from populace.sim.runfile.job_rows import Unit
+from populace.sim.runfile.job_rows import MarkerRow, Unit
 from populace.sim.runfile.live import LiveSql
-from populace.sim.runfile.rows import MessageRow, MarkerRow
+from populace.sim.runfile.rows import MessageRow
 from populace.sim.runfile.runlog import RunLog
 
 noon = datetime(2030, 6, 1)
@@ -94,8 +94,8 @@ import resource, signal, sys
 from datetime import datetime
 from pathlib import Path
 from populace.personas.errors import StorageError
-from populace.sim.runfile.job_rows import Unit
-from populace.sim.runfile.rows import MessageRow, MarkerRow
+from populace.sim.runfile.job_rows import MarkerRow, Unit
+from populace.sim.runfile.rows import MessageRow
 from populace.sim.runfile.runlog import RunLog
 
 noon = datetime(2030, 6, 1)

@@ -13,9 +13,10 @@ from openai_server import OpenAIServer
 from warm_process import WarmProcess
 
 from populace.agents.gateway.call import Call
-from populace.sim.runfile.job_rows import RunRow, VectorRow, job_of
+from populace.personas.hub.tables import VectorRow
+from populace.personas.table import by_type
+from populace.sim.runfile.job_rows import RunRow, job_of
 from populace.sim.runfile.journal import Journal
-from populace.sim.runfile.rows import by_type
 from populace.sim.runfile.runlog import RunLog
 
 type MakeCall = Callable[..., Call]

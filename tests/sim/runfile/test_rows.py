@@ -7,26 +7,13 @@ from hypothesis import strategies as st
 
 from populace.sim.runfile.database import describe
 from populace.sim.runfile.job_rows import RunRow
-from populace.sim.runfile.rows import EmissionRow, MessageRow, Row, column_names, table_of
+from populace.sim.runfile.rows import EmissionRow, MessageRow
 from populace.sim.runfile.runlog import RunLog
 from populace.sim.runfile.writer import Inserts
 
-TABLES = {entry.name: entry for entry in describe() if entry.kind == "table" and entry.name != "migrations"}
-ROW_TYPES: tuple[type[Row], ...] = Row.__value__.__args__
+TABLES = {entry.name: entry for entry in describe() if entry.kind == "table"}
 
 MESSAGE = ", ".join(f"{column.name} {column.type}" for column in TABLES["messages"].columns)
-
-
-def test_every_table_has_a_class_of_rows() -> None:
-    assert {table_of(row_type) for row_type in ROW_TYPES} == set(TABLES)
-
-
-@pytest.mark.parametrize("row_type", ROW_TYPES, ids=lambda row_type: row_type.__name__)
-def test_fields_are_the_columns(row_type: type[Row]) -> None:
-    columns = TABLES[table_of(row_type)].columns
-    # Of two classes for one table, the one with more fields fills the columns that are null for the other.
-    filled = {"archetype"} if row_type is EmissionRow else set()
-    assert set(column_names(row_type)) | filled == {column.name for column in columns}
 
 
 def test_another_class_is_refused_at_once(log: RunLog) -> None:

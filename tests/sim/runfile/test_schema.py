@@ -4,8 +4,7 @@ import duckdb
 import pytest
 
 from populace.personas.errors import RunFileError
-from populace.sim.runfile import database
-from populace.sim.runfile.database import SCHEMA_VERSION, SchemaEntry, describe, migrate
+from populace.sim.runfile.database import SCHEMA_VERSION, SchemaEntry, describe, make_schema
 from populace.sim.runfile.job_rows import RunRow, job_of
 from populace.sim.runfile.reader import open_hub_or_run, open_run
 from populace.sim.runfile.runlog import RunLog
@@ -38,25 +37,10 @@ def test_promised_tables_and_views_are_there() -> None:
     assert {kinds[view] for view in VIEWS} == {"view"}
 
 
-def test_migrating_twice_changes_nothing() -> None:
+def test_a_file_says_the_version_that_it_was_made_with() -> None:
     with duckdb.connect() as con:
-        migrate(con)
-        migrate(con)
-        names = [name for name, _ in database._MIGRATIONS]
-        assert con.execute("SELECT version, name FROM migrations").fetchall() == list(enumerate(names, start=1))
-
-
-def test_an_earlier_version_is_brought_up_to_date_when_it_is_read(
-    path: Path, run_row: RunRow, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    RunLog.create(path, job_of(run_row)).close()
-    added = ("colour", lambda con: con.execute("ALTER TABLE jobs ADD COLUMN colour VARCHAR"))
-    monkeypatch.setattr(database, "_MIGRATIONS", (*database._MIGRATIONS, added))
-    newest = database.SCHEMA_VERSION + 1
-    monkeypatch.setattr(database, "SCHEMA_VERSION", newest)
-    with open_run(path) as run:
-        assert run.query("SELECT colour FROM jobs").rows == [(None,)]
-        assert run.query("SELECT max(version) FROM migrations").rows == [(newest,)]
+        make_schema(con)
+        assert con.execute("SELECT version FROM migrations").fetchall() == [(SCHEMA_VERSION,)]
 
 
 def test_a_file_from_before_the_first_release_is_refused(path: Path) -> None:
@@ -68,35 +52,19 @@ def test_a_file_from_before_the_first_release_is_refused(path: Path) -> None:
             opened(path).query("SELECT 1")
 
 
-@pytest.fixture
-def newer(path: Path, run_row: RunRow) -> Path:
+@pytest.mark.parametrize(
+    ("version", "way_out"),
+    [(99, "upgrade Populace"), (SCHEMA_VERSION - 1, "export it with the Populace that wrote it, or make it anew")],
+)
+def test_another_version_is_refused_with_both_versions_and_the_way_out(
+    path: Path, run_row: RunRow, version: int, way_out: str
+) -> None:
     RunLog.create(path, job_of(run_row)).close()
     with duckdb.connect(path) as con:
-        con.execute("INSERT INTO migrations VALUES (99, 'of the future', now()::TIMESTAMP)")
-    return path
-
-
-def test_a_newer_schema_names_both_versions_and_the_way_out(newer: Path) -> None:
-    with pytest.raises(RunFileError, match=rf"version 99 .* up to {SCHEMA_VERSION}; upgrade Populace"):
-        open_run(newer).query("FROM runs")
-    with pytest.raises(RunFileError, match="upgrade Populace"):
-        RunLog.open(newer)
-
-
-def test_an_unfinished_migration_leaves_nothing(path: Path, run_row: RunRow, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(con: duckdb.DuckDBPyConnection) -> None:
-        con.execute("ALTER TABLE jobs ADD COLUMN colour VARCHAR")
-        raise RuntimeError
-
-    RunLog.create(path, job_of(run_row)).close()
-    with monkeypatch.context() as later:
-        later.setattr(database, "_MIGRATIONS", [*database._MIGRATIONS, ("colour", broken)])
-        later.setattr(database, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
-        with pytest.raises(RuntimeError):
-            RunLog.open(path)
-    with open_run(path) as run:
-        assert run.query("SELECT max(version) FROM migrations").rows == [(SCHEMA_VERSION,)]
-        assert "colour" not in run.query("FROM jobs").columns
+        con.execute("UPDATE migrations SET version = ?", [version])
+    for opened in (open_run, open_hub_or_run, RunLog.open):
+        with pytest.raises(RunFileError, match=rf"version {version} .* version {SCHEMA_VERSION} alone; {way_out}"):
+            opened(path).query("SELECT 1")
 
 
 class TestWhatIsNoRunFile:

@@ -6,10 +6,11 @@ import duckdb
 import pytest
 
 from populace.agents.gateway.call import Call
+from populace.personas.hub.tables import DuplicateRow, PersonaRow, RelationRow
 from populace.personas.model import Outcome
-from populace.sim.runfile.database import migrate
+from populace.sim.runfile.database import make_schema
 from populace.sim.runfile.job_rows import FailureRow, RunRow
-from populace.sim.runfile.rows import AgentRow, DuplicateRow, EmissionRow, MessageRow, PersonaRow, RelationRow
+from populace.sim.runfile.rows import AgentRow, EmissionRow, MessageRow
 from populace.sim.runfile.writer import Inserts
 
 PEOPLE = ("ada", "ben", "ben2", "ben3", "eve")
@@ -30,7 +31,7 @@ def emission(number: int, step: int, agent: str, kind: str = "tool") -> Emission
 @pytest.fixture
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as con:
-        migrate(con)
+        make_schema(con)
         Inserts(con).write([persona(name, place) for place, name in enumerate(PEOPLE, start=1)])
         yield con
 

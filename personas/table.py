@@ -1,0 +1,134 @@
+"""Tables of files, each declared once: by the class of its rows, whose annotated fields are its columns.
+
+    @table("votes", "Labels that graders gave", key="job emission", fork=None, undo="job >= $job")
+    @dataclass(frozen=True, slots=True)
+    class VoteRow:
+        job: Annotated[int, "Job, as in jobs"]
+        emission: Annotated[int, "Output that was judged", "BIGINT"]
+        label: Annotated[str | None, "Label; null where there was no answer"]
+
+The SQL that makes the tables, and the lists of those that are copied or undone, follow from the declarations.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from datetime import datetime
+from functools import cache
+from itertools import groupby
+from types import UnionType
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+#: A row of a declared table.
+type Row = DataclassInstance
+
+#: The condition that every row meets.
+ALL = "true"
+
+_SQL_TYPES: Mapping[type, str] = {
+    bool: "BOOLEAN",
+    int: "INTEGER",
+    float: "DOUBLE",
+    str: "VARCHAR",
+    datetime: "TIMESTAMP",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A declared table: its name, what it holds, and which of its rows copies of the file take over."""
+
+    name: str
+    comment: str
+    row_type: type[Any]
+    #: Columns of the primary key.
+    key: tuple[str, ...]
+    #: Columns that come before the others; the rest are in the order of the fields.
+    first: tuple[str, ...]
+    #: Condition for the rows that a fork at step $at takes over; None where it takes none.
+    fork: str | None
+    #: Condition for the rows that job $job and later ones made, which a copy for its replay is without.
+    undo: str | None
+
+    def statements(self) -> str:
+        """Return the SQL that makes the table, with its comments."""
+        columns, comments = [], [f"COMMENT ON TABLE {self.name} IS {_quote(self.comment)};"]
+        hints = get_type_hints(self.row_type, include_extras=True)
+        for field in sorted(fields(self.row_type), key=lambda field: (*self.first, field.name).index(field.name)):
+            kind, comment, *given = get_args(hints[field.name])
+            kinds = get_args(kind) if get_origin(kind) is UnionType else (kind,)
+            constraint = "" if type(None) in kinds else " NOT NULL"
+            if field.default is not MISSING and field.default is not None:
+                constraint += f" DEFAULT {field.default!r}"
+            columns.append(f'"{field.name}" {given[0] if given else _sql_type(kinds[0])}{constraint}')
+            comments.append(f'COMMENT ON COLUMN {self.name}."{field.name}" IS {_quote(comment)};')
+        if self.key:
+            columns.append(f"PRIMARY KEY ({', '.join(f'"{name}"' for name in self.key)})")
+        return "\n".join([f"CREATE TABLE {self.name} (\n    {',\n    '.join(columns)}\n);", *comments])
+
+
+_TABLES: dict[type[Any], Table] = {}
+
+
+def table[R](
+    name: str, comment: str, *, fork: str | None, undo: str | None = None, key: str = "", first: str = ""
+) -> Callable[[type[R]], type[R]]:
+    """Declare the table whose rows are of the class; `key` and `first` name columns, separated by spaces."""
+
+    def declare(row_type: type[R]) -> type[R]:
+        _TABLES[row_type] = Table(name, comment, row_type, tuple(key.split()), tuple(first.split()), fork, undo)
+        return row_type
+
+    return declare
+
+
+def declared_tables() -> Sequence[Table]:
+    """Return the tables that the modules loaded so far declare."""
+    return tuple(_TABLES.values())
+
+
+def table_of(row_type: type[object]) -> str:
+    """Return the table that rows of this class are kept in. Raises `TypeError` for any other class."""
+    try:
+        return _TABLES[row_type].name
+    except KeyError:
+        raise TypeError(f"{row_type.__name__} is not a row of the run file.") from None
+
+
+def by_type(rows: Iterable[Row]) -> dict[type[Row], list[Row]]:
+    """Group rows by class, in their order. Raises `TypeError` for what is no row."""
+    found: dict[type[Row], list[Row]] = {}
+    for row_type, alike in groupby(rows, type):
+        table_of(row_type)
+        found.setdefault(row_type, []).extend(alike)
+    return found
+
+
+@cache
+def column_names(row_type: type[Row]) -> tuple[str, ...]:
+    """Return the columns of the class's table or view, which are its fields."""
+    return tuple(field.name for field in fields(row_type))
+
+
+def select_rows(row_type: type[Row], clause: str = "") -> str:
+    """Return the query for rows of a class, narrowed or ordered by a clause."""
+    columns = ", ".join(f'"{name}"' for name in column_names(row_type))
+    return f"SELECT {columns} FROM {table_of(row_type)} {clause}"  # noqa: S608 - our own names
+
+
+def make_rows[R: Row](row_type: type[R], found: Iterable[Sequence[Any]]) -> list[R]:
+    """Make rows of what `select_rows` found."""
+    make: Callable[..., R] = row_type
+    return [make(*values) for values in found]
+
+
+def _sql_type(kind: Any) -> str:
+    if items := get_args(kind):  # a sequence
+        return f"{_sql_type(items[0])}[]"
+    return next(sql for python, sql in _SQL_TYPES.items() if issubclass(kind, python))
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
