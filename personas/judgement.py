@@ -1,6 +1,6 @@
 """Rule results on newcomers before they are admitted: by rules of quality and by a policy for personal data."""
 
-# ruff: noqa: E501 - what a column means is one string
+# ruff: noqa: E501 - what a table and a column mean is one string
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -53,43 +53,24 @@ class RuleResult:
 
 @dataclass(frozen=True, slots=True)
 class RuleResultRow:
-    """A rule result as a row of the table `rule_results`: the fields are its columns."""
+    """What rules of quality and for personal data said of descriptions and of imported columns: of personal data one row for each piece. No export holds them."""
 
-    persona: Annotated[
-        str, "Id of the description, its former id when it is gone; of a column, the person it belongs to"
-    ]
-    rule: Annotated[
-        str,
-        "too_short, too_long, refusal, template_leak, refers_to_unnamed, first_person, second_person, other_language or personal_data",
-    ]
+    # fmt: off
+    persona: Annotated[str, "Id of the description, its former id when it is gone; of a column, the person it belongs to"]
+    rule: Annotated[str, "too_short, too_long, refusal, template_leak, refers_to_unnamed, first_person, second_person, other_language or personal_data"]
     reason: Annotated[str, "Why, in one sentence; of personal data it names kinds, never the data"]
-    outcome: Annotated[
-        str,
-        "kept, rewritten, rejected (marked, and left out like a near-duplicate) or removed (personal data that were to be dropped)",
-    ]
+    outcome: Annotated[str, "kept, rewritten, rejected (marked, and left out like a near-duplicate) or removed (personal data that were to be dropped)"]
     became: Annotated[str | None, "Id of the rewritten description"]
-    text: Annotated[
-        str | None,
-        "The description as it was; null where it is as it was, where it held personal data that were to be dropped, or where the answer that had it is in calls",
-    ]
+    text: Annotated[str | None, "The description as it was; null where it is as it was, where it held personal data that were to be dropped, or where the answer that had it is in calls"]
     undone: Annotated[bool, "True once the result was undone: a rejected person is retained again"] = False
     kind: Annotated[str | None, "Kind of personal data: name, email, url, phone, ...; null for rules of quality"] = None
-    column: Annotated[
-        str | None,
-        "The imported column; null is the description. A value inside another has a JSON pointer from the row",
-    ] = None
-    place: Annotated[
-        int | None, "Number of the first character of the words, from 0, in the description or in the value", "BIGINT"
-    ] = None
-    before: Annotated[
-        str | None, "The words that were replaced; null where nothing was, and where the data were to be dropped"
-    ] = None
+    column: Annotated[str | None, "The imported column; null is the description. A value inside another has a JSON pointer from the row"] = None
+    place: Annotated[int | None, "Number of the first character of the words, from 0, in the description or in the value", "BIGINT"] = None
+    before: Annotated[str | None, "The words that were replaced; null where nothing was, and where the data were to be dropped"] = None
     after: Annotated[str | None, "What they were replaced by"] = None
-    file: Annotated[
-        int | None,
-        "Number of the imported file in imported_files, where the row was judged on its way into the hub or a column of it was",
-    ] = None
+    file: Annotated[int | None, "Number of the imported file in imported_files, where the row was judged on its way into the hub or a column of it was"] = None
     row: Annotated[int | None, "Line or row of that file", "BIGINT"] = None
+    # fmt: on
 
 
 def with_redactions(row: RuleResultRow, changes: Sequence[Redaction]) -> tuple[RuleResultRow, ...]:

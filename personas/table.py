@@ -1,8 +1,10 @@
 """Tables of files, each declared once: by the class of its rows, whose annotated fields are its columns.
 
-    @table("votes", "Labels that graders gave", key="job emission", fork=None, undo="job >= $job")
+    @table("votes", key="job emission", fork=None, undo="job >= $job")
     @dataclass(frozen=True, slots=True)
     class VoteRow:
+        '''Labels that graders gave.'''
+
         job: Annotated[int, "Job, as in jobs"]
         emission: Annotated[int, "Output that was judged", "BIGINT"]
         label: Annotated[str | None, "Label; null where there was no answer"]
@@ -10,6 +12,7 @@
 The SQL that makes the tables, and the lists of those that are copied or undone, follow from the declarations.
 """
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
@@ -38,10 +41,9 @@ _SQL_TYPES: Mapping[type, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A declared table: its name, what it holds, and which of its rows copies of the file take over."""
+    """A declared table: its name, and which of its rows copies of the file take over."""
 
     name: str
-    comment: str
     row_type: type[Any]
     #: Columns of the primary key.
     key: tuple[str, ...]
@@ -54,7 +56,8 @@ class Table:
 
     def statements(self) -> str:
         """Return the SQL that makes the table, with its comments."""
-        columns, comments = [], [f"COMMENT ON TABLE {self.name} IS {_quote(self.comment)};"]
+        meaning = inspect.getdoc(self.row_type) or ""
+        columns, comments = [], [f"COMMENT ON TABLE {self.name} IS {_quote(meaning.removesuffix('.'))};"]
         hints = get_type_hints(self.row_type, include_extras=True)
         for field in sorted(fields(self.row_type), key=lambda field: (*self.first, field.name).index(field.name)):
             kind, comment, *given = get_args(hints[field.name])
@@ -73,12 +76,12 @@ _TABLES: dict[type[Any], Table] = {}
 
 
 def table[R](
-    name: str, comment: str, *, fork: str | None, undo: str | None = None, key: str = "", first: str = ""
+    name: str, *, key: str = "", first: str = "", fork: str | None, undo: str | None = None
 ) -> Callable[[type[R]], type[R]]:
     """Declare the table whose rows are of the class; `key` and `first` name columns, separated by spaces."""
 
     def declare(row_type: type[R]) -> type[R]:
-        _TABLES[row_type] = Table(name, comment, row_type, tuple(key.split()), tuple(first.split()), fork, undo)
+        _TABLES[row_type] = Table(name, row_type, tuple(key.split()), tuple(first.split()), fork, undo)
         return row_type
 
     return declare

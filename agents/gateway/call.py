@@ -1,6 +1,6 @@
 """One attempt at the model, as the gateway reports it; and the ledger that keeps every one of them."""
 
-# ruff: noqa: E501 - what a column means is one string
+# ruff: noqa: E501 - what a table and a column mean is one string
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ class CallKey:
 
 @dataclass(frozen=True, slots=True)
 class RequestPart:
-    """A part of the messages of requests, which many share: a row of `request_parts`."""
+    """What requests are made of: each part once, or a few times in files of millions, however many requests share it."""
 
     part: Annotated[int, "63 bits of a hash of role and text", "BIGINT"]
     role: Annotated[str, "system, user, assistant, tool, or schema: the form of the answer or the tools"]
@@ -61,82 +61,41 @@ def _part_of(role: str, text: str) -> RequestPart:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One attempt: a row of `calls`. Times are UTC; tokens are the endpoint's own count, None where it gave none."""
+    """Every attempt at the model, written before its answer is parsed; and every answer taken from elsewhere."""
 
+    # fmt: off
     phase: Annotated[str, "Part of the job, as in phases"]
     number: Annotated[int, "Hop of growth, step of the society, or 1, as in markers"]
-    owner: Annotated[
-        str,
-        "Passage or persona (of a job on outputs, emission) on whose behalf it was made; society or hub for vectors that were fetched for many at once",
-    ]
+    owner: Annotated[str, "Passage or persona (of a job on outputs, emission) on whose behalf it was made; society or hub for vectors that were fetched for many at once"]
     purpose: Annotated[str, "Name of the prompt"]
     prompt_version: Annotated[int, "Version of the prompt"]
     request_hash: Annotated[str, "128-bit hash of the whole request as it was meant"]
     attempt: Annotated[int, "1 for the first attempt at this very request"]
-    outcome: Annotated[
-        Outcome,
-        "ok, rate_limited, server_error, dropped, unreachable, timeout, cut_json, not_json, schema_mismatch, control_characters, empty, refusal, length, auth, not_found, bad_request, model_error or too_large",
-    ]
+    outcome: Annotated[Outcome, "ok, rate_limited, server_error, dropped, unreachable, timeout, cut_json, not_json, schema_mismatch, control_characters, empty, refusal, length, auth, not_found, bad_request, model_error or too_large"]
     reason: Annotated[str, "Why the outcome is not ok; empty otherwise"]
-    raw: Annotated[
-        str | None,
-        "The answer exactly as it came; null when none came; of embeddings a note of what came, whose vectors are in vectors",
-    ]
+    raw: Annotated[str | None, "The answer exactly as it came; null when none came; of embeddings a note of what came, whose vectors are in vectors"]
     finish_reason: Annotated[str | None, "Why the model stopped, in the endpoint's words"]
     model: Annotated[str, "Model asked"]
     endpoint: Annotated[str | None, "Endpoint asked, without key; null for a model in the process"]
-    input_tokens: Annotated[
-        int | None, "Tokens of the request, as the endpoint counted them; null when it did not", "BIGINT"
-    ]
+    input_tokens: Annotated[int | None, "Tokens of the request, as the endpoint counted them; null when it did not", "BIGINT"]
     output_tokens: Annotated[int | None, "Tokens of the answer; null when not counted", "BIGINT"]
-    reasoning_tokens: Annotated[
-        int | None, "Of the output tokens, those spent on reasoning; null when not counted", "BIGINT"
-    ]
-    cached_tokens: Annotated[
-        int | None, "Of the input tokens, those the endpoint had cached; null when not counted", "BIGINT"
-    ]
+    reasoning_tokens: Annotated[int | None, "Of the output tokens, those spent on reasoning; null when not counted", "BIGINT"]
+    cached_tokens: Annotated[int | None, "Of the input tokens, those the endpoint had cached; null when not counted", "BIGINT"]
     started_at: Annotated[datetime, "UTC"]
     ended_at: Annotated[datetime, "UTC"]
     waited: Annotated[float, "Seconds waited for a free slot"]
     replicate: Annotated[int, "Which of several answers to the same request it is, from 0"] = 0
-    source: Annotated[
-        str, "endpoint or batch when it was sent; cache or fork for an answer that was paid for elsewhere"
-    ] = "endpoint"
-    cost: Annotated[
-        float | None,
-        "US dollars by the prices of the job, 0 for an answer paid for elsewhere; null when prices or tokens are not known",
-    ] = None
+    source: Annotated[str, "endpoint or batch when it was sent; cache or fork for an answer that was paid for elsewhere"] = "endpoint"
+    cost: Annotated[float | None, "US dollars by the prices of the job, 0 for an answer paid for elsewhere; null when prices or tokens are not known"] = None
     job: Annotated[int, "Job, as in jobs"] = 1
-    sampling: Annotated[
-        str | None,
-        "Temperature, top_p and further parameters that were sent, as JSON; null where the endpoint's own were used",
-        "JSON",
-    ] = None
-    role: Annotated[
-        str,
-        "Role that was asked: default, solver or grader; the last two are the default model where they have none of their own",
-    ] = "default"
-    mistake: Annotated[
-        str | None,
-        "What a check found in an answer of the right form, as a code: misquotation (evidence that is not in the description) or inconsistency (a biography that contradicts what is known); null otherwise",
-    ] = None
-    reasoning: Annotated[
-        str | None,
-        "What a reasoning model thought before it answered: no part of raw or of the answer; null where it gave none",
-    ] = None
-    repair: Annotated[
-        str | None,
-        "What was repaired in the answer before it was parsed: LaTeX commands and other backslashes that were not escaped in JSON; empty where nothing was, null where there is no answer, or one from before answers were repaired",
-    ] = None
-    invalid_fields: Annotated[
-        str | None,
-        "What the endpoint sent beside the answer that has no valid value and is unknown therefore, as usage.prompt_tokens=-7; null where all of it is valid",
-    ] = None
-    parts: Annotated[
-        Sequence[int] | None,
-        "Parts of the request as it was sent, as in request_parts; null where nothing was. The view requests has it whole",
-        "BIGINT[]",
-    ] = None
+    sampling: Annotated[str | None, "Temperature, top_p and further parameters that were sent, as JSON; null where the endpoint's own were used", "JSON"] = None
+    role: Annotated[str, "Role that was asked: default, solver or grader; the last two are the default model where they have none of their own"] = "default"
+    mistake: Annotated[str | None, "What a check found in an answer of the right form, as a code: misquotation (evidence that is not in the description) or inconsistency (a biography that contradicts what is known); null otherwise"] = None
+    reasoning: Annotated[str | None, "What a reasoning model thought before it answered: no part of raw or of the answer; null where it gave none"] = None
+    repair: Annotated[str | None, "What was repaired in the answer before it was parsed: LaTeX commands and other backslashes that were not escaped in JSON; empty where nothing was, null where there is no answer, or one from before answers were repaired"] = None
+    invalid_fields: Annotated[str | None, "What the endpoint sent beside the answer that has no valid value and is unknown therefore, as usage.prompt_tokens=-7; null where all of it is valid"] = None
+    parts: Annotated[Sequence[int] | None, "Parts of the request as it was sent, as in request_parts; null where nothing was. The view requests has it whole", "BIGINT[]"] = None
+    # fmt: on
 
     @property
     def key(self) -> CallKey:

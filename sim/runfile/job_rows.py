@@ -1,6 +1,6 @@
 """The rows of jobs: what was asked for, how far it has come, what was lost, and what jobs on outputs found."""
 
-# ruff: noqa: D101, E501 - what a class is and what its columns mean is said in its declaration, in one string each
+# ruff: noqa: E501 - what a table and a column mean is one string
 
 import json
 import platform
@@ -25,81 +25,6 @@ BEFORE = f"job = 1 AND (NOT {OF_STEPS} OR number <= $at)"
 LATER = "job >= $job"
 #: DuckDB's own choice for ids, a dictionary, takes ten times the CPU: a twentieth of all that a rule's turn takes.
 ZSTD = "VARCHAR USING COMPRESSION zstd"
-
-
-@table("migrations", "The version of the schema that the file was made with", key="version", fork=None)
-@dataclass(frozen=True, slots=True)
-class MigrationRow:
-    version: Annotated[int, "Version"]
-    name: Annotated[str, "What the version brought"]
-    applied_at: Annotated[datetime, "UTC"]
-
-
-@table(
-    "jobs",
-    "The jobs of this file, in the order in which they began: growth, a society, enrichment, embedding",
-    key="job",
-    fork=None,
-    undo="job > $job",
-)
-@dataclass(frozen=True, slots=True)
-class JobRow:
-    job: Annotated[int, "Number in this file, from 1"]
-    id: Annotated[str, "Random id of the job"]
-    kind: Annotated[
-        str,
-        "growth (people alone), society (people and steps), enrichment, embedding, solving, evaluation, responding, grading, comparing, or checking (verdicts on finished outputs that no model gave)",
-    ]
-    spec: Annotated[str, "All that is asked for, as JSON; what it holds depends on the kind", "JSON"]
-    seed: Annotated[int, "Seed from which every random choice of the job is drawn", "BIGINT"]
-    model: Annotated[str, "The model by name; of an embedding job the embedding model"]
-    is_language_model: Annotated[bool, "False for the built-in generator, which is not a language model"]
-    base_url: Annotated[
-        str | None, "Endpoints of the model, without keys, separated by spaces; null for a model in the process"
-    ]
-    embedding_model: Annotated[
-        str | None, "Model that gives vectors, by name; null when there is none, and then only words are compared"
-    ]
-    embedding_url: Annotated[str | None, "Endpoint of that model, without key"]
-    limits: Annotated[
-        str,
-        "Calls in flight, requests and tokens a minute, budget, error rate, timeout, retries and sampling, as JSON",
-        "JSON",
-    ]
-    prices: Annotated[
-        str | None,
-        "US dollars for a million tokens and where the prices are from, as JSON; null when they are not known",
-        "JSON",
-    ]
-    cache: Annotated[str | None, "File from which answers are shared with other jobs; null for none"]
-    batch: Annotated[bool, "True when work that nothing waits for goes through batches"]
-    versions: Annotated[str, "Versions of Populace, Python and the libraries, as JSON", "JSON"]
-    status: Annotated[
-        str,
-        "running, finished, failed, paused (a budget that is spent, too many failing calls) or abandoned (another was begun instead); a job marked as running without a process was killed; all but finished and abandoned ones can be resumed",
-    ]
-    reason: Annotated[str | None, "Why the job failed or was paused, in one sentence"]
-    event_hash: Annotated[str | None, "Hash over every event of the job so far: equal for equal spec, seed and answers"]
-    started_at: Annotated[datetime, "UTC"]
-    ended_at: Annotated[datetime | None, "UTC; null while running"]
-
-
-@table("set_aside", "Rows and journal records that did not fit their table; the rest was written", fork=None)
-@dataclass(frozen=True, slots=True)
-class SetAsideRow:
-    set_aside_at: Annotated[datetime, "UTC"]
-    destination: Annotated[str, "The table that it was meant for"]
-    content: Annotated[str, "The row as JSON, or the record as it was read"]
-    reason: Annotated[str, "Why it did not fit"]
-
-    @classmethod
-    def of(cls, destination: str, content: object, error: Exception) -> "SetAsideRow":
-        """The row of what did not fit, kept as JSON."""
-        kept = asdict(content) if is_dataclass(content) and not isinstance(content, type) else content
-        # The standard library writes numbers of any length, and half a surrogate pair as an escape.
-        written = kept if isinstance(kept, str) else json.dumps(kept, default=str)
-        why = f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()[:500]
-        return cls(datetime.now(UTC).replace(tzinfo=None), destination, written, why)
 
 
 #: The kinds of the jobs that grow people and take steps: what a run is. Other jobs work on the people of a hub.
@@ -127,53 +52,91 @@ def titled(phase: str, unit: Unit, number: int) -> str:
     return f"{phase} {unit} {number}" if unit is Unit.AFTER_STEP else f"{unit} {number}"
 
 
-@table(
-    "phases",
-    "The parts of jobs, each from the moment it begins, with what their numbers count",
-    key="job phase",
-    fork="job = 1",
-    undo=LATER,
-)
+# fmt: off
+@table("migrations", key="version", fork=None)
+@dataclass(frozen=True, slots=True)
+class MigrationRow:
+    """The version of the schema that the file was made with."""
+
+    version: Annotated[int, "Version"]
+    name: Annotated[str, "What the version brought"]
+    applied_at: Annotated[datetime, "UTC"]
+
+
+@table("jobs", key="job", fork=None, undo="job > $job")
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """The jobs of this file, in the order in which they began: growth, a society, enrichment, embedding."""
+
+    job: Annotated[int, "Number in this file, from 1"]
+    id: Annotated[str, "Random id of the job"]
+    kind: Annotated[str, "growth (people alone), society (people and steps), enrichment, embedding, solving, evaluation, responding, grading, comparing, or checking (verdicts on finished outputs that no model gave)"]
+    spec: Annotated[str, "All that is asked for, as JSON; what it holds depends on the kind", "JSON"]
+    seed: Annotated[int, "Seed from which every random choice of the job is drawn", "BIGINT"]
+    model: Annotated[str, "The model by name; of an embedding job the embedding model"]
+    is_language_model: Annotated[bool, "False for the built-in generator, which is not a language model"]
+    base_url: Annotated[str | None, "Endpoints of the model, without keys, separated by spaces; null for a model in the process"]
+    embedding_model: Annotated[str | None, "Model that gives vectors, by name; null when there is none, and then only words are compared"]
+    embedding_url: Annotated[str | None, "Endpoint of that model, without key"]
+    limits: Annotated[str, "Calls in flight, requests and tokens a minute, budget, error rate, timeout, retries and sampling, as JSON", "JSON"]
+    prices: Annotated[str | None, "US dollars for a million tokens and where the prices are from, as JSON; null when they are not known", "JSON"]
+    cache: Annotated[str | None, "File from which answers are shared with other jobs; null for none"]
+    batch: Annotated[bool, "True when work that nothing waits for goes through batches"]
+    versions: Annotated[str, "Versions of Populace, Python and the libraries, as JSON", "JSON"]
+    status: Annotated[str, "running, finished, failed, paused (a budget that is spent, too many failing calls) or abandoned (another was begun instead); a job marked as running without a process was killed; all but finished and abandoned ones can be resumed"]
+    reason: Annotated[str | None, "Why the job failed or was paused, in one sentence"]
+    event_hash: Annotated[str | None, "Hash over every event of the job so far: equal for equal spec, seed and answers"]
+    started_at: Annotated[datetime, "UTC"]
+    ended_at: Annotated[datetime | None, "UTC; null while running"]
+
+
+@table("set_aside", fork=None)
+@dataclass(frozen=True, slots=True)
+class SetAsideRow:
+    """Rows and journal records that did not fit their table; the rest was written."""
+
+    set_aside_at: Annotated[datetime, "UTC"]
+    destination: Annotated[str, "The table that it was meant for"]
+    content: Annotated[str, "The row as JSON, or the record as it was read"]
+    reason: Annotated[str, "Why it did not fit"]
+
+    @classmethod
+    def of(cls, destination: str, content: object, error: Exception) -> "SetAsideRow":
+        """The row of what did not fit, kept as JSON."""
+        kept = asdict(content) if is_dataclass(content) and not isinstance(content, type) else content
+        # The standard library writes numbers of any length, and half a surrogate pair as an escape.
+        written = kept if isinstance(kept, str) else json.dumps(kept, default=str)
+        why = f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()[:500]
+        return cls(datetime.now(UTC).replace(tzinfo=None), destination, written, why)
+
+
+@table("phases", key="job phase", fork="job = 1", undo=LATER)
 @dataclass(frozen=True, slots=True)
 class PhaseRow:
+    """The parts of jobs, each from the moment it begins, with what their numbers count."""
+
     job: Annotated[int, "Job, as in jobs"]
-    phase: Annotated[
-        str,
-        "Name, as in markers, calls and failures: growth, step, a survey with its name, or a stage of an enrichment or embedding",
-    ]
+    phase: Annotated[str, "Name, as in markers, calls and failures: growth, step, a survey with its name, or a stage of an enrichment or embedding"]
     ordinal: Annotated[int, "Place in the job, from 1"]
-    unit: Annotated[
-        str, "What numbers of this phase count: hop, step, after step (of a survey), or stage, of which there is one"
-    ]
+    unit: Annotated[str, "What numbers of this phase count: hop, step, after step (of a survey), or stage, of which there is one"]
 
 
-@table(
-    "markers",
-    "How far jobs have come: a chunk with a row is complete, and a job that was stopped continues after the last one. The views growth, growth_chunks and steps are made of them",
-    key="job phase number chunk",
-    first="job",
-    fork=BEFORE,
-    undo=LATER,
-)
+@table("markers", key="job phase number chunk", first="job", fork=BEFORE, undo=LATER)
 @dataclass(frozen=True, slots=True)
 class MarkerRow:
+    """How far jobs have come: a chunk with a row is complete, and a job that was stopped continues after the last one. The views growth, growth_chunks and steps are made of them."""
+
     phase: Annotated[str, "Part of the job, as in phases"]
     number: Annotated[int, "Hop of growth or step of the society; 1 where a phase has no such numbers"]
-    chunk: Annotated[
-        int, "Chunk within that number, from 1; 0 says that the number is complete, with all of its chunks"
-    ]
+    chunk: Annotated[int, "Chunk within that number, from 1; 0 says that the number is complete, with all of its chunks"]
     items: Annotated[int, "Items that were worked on: passages, personas, agents or texts"]
     failed: Annotated[int, "Of those, how many gave no usable answer (see failures)"]
-    state: Annotated[
-        str | None, "What a resumed job continues with, as JSON; of a step the state of the world after it", "JSON"
-    ]
+    state: Annotated[str | None, "What a resumed job continues with, as JSON; of a step the state of the world after it", "JSON"]
     counts: Annotated[str, "What came of the items, as JSON: names and numbers", "JSON"]
     started_at: Annotated[datetime, "UTC"]
     ended_at: Annotated[datetime, "UTC"]
     event_hash: Annotated[str, "Hash over all events of the job up to here"]
-    position: Annotated[
-        str | None, "Where reading the sources has come to; null where they are not read as a stream"
-    ] = None
+    position: Annotated[str | None, "Where reading the sources has come to; null where they are not read as a stream"] = None
     job: Annotated[int, "Job, as in jobs"] = 1
 
     def count(self, name: str) -> int:
@@ -181,23 +144,21 @@ class MarkerRow:
         return int(orjson.loads(self.counts).get(name, 0))
 
 
-@table("job_items", "What a job works on, where that is chosen when it begins", fork=None)
+@table("job_items", fork=None)
 @dataclass(frozen=True, slots=True)
 class JobItemRow:
+    """What a job works on, where that is chosen when it begins."""
+
     job: Annotated[int, "Job, as in jobs"]
     ordinal: Annotated[int, "Place in the job, from 1"]
     item: Annotated[str, "Persona; of an embedding of texts the text; of a job on outputs the emission"]
 
 
-@table(
-    "failures",
-    "Items of jobs that were lost (agent-turns, growth requests, profiles, embeddings), each with its reason",
-    first="job",
-    fork=BEFORE,
-    undo=LATER,
-)
+@table("failures", first="job", fork=BEFORE, undo=LATER)
 @dataclass(frozen=True, slots=True)
 class FailureRow:
+    """Items of jobs that were lost (agent-turns, growth requests, profiles, embeddings), each with its reason."""
+
     phase: Annotated[str, "Part of the job, as in phases"]
     number: Annotated[int, "Hop of growth, step of the society, or 1, as in markers"]
     step: Annotated[int | None, "Step of the lost turn; null elsewhere"]
@@ -210,14 +171,11 @@ class FailureRow:
     job: Annotated[int, "Job, as in jobs"] = 1
 
 
-@table(
-    "known_answers",
-    "Answers of the run that this one was forked from, after the step of the fork: a request that is the same takes its answer from here",
-    first="job",
-    fork=None,
-)
+@table("known_answers", first="job", fork=None)
 @dataclass(frozen=True, slots=True)
 class KnownAnswerRow:
+    """Answers of the run that this one was forked from, after the step of the fork: a request that is the same takes its answer from here."""
+
     phase: Annotated[str, "Part of the job, as in phases"]
     number: Annotated[int, "Hop of growth, or step of the society, as in markers"]
     owner: Annotated[str, "Passage or persona on whose behalf it was asked"]
@@ -230,20 +188,15 @@ class KnownAnswerRow:
     reasoning_tokens: Annotated[int | None, "Of the output tokens, those spent on reasoning", "BIGINT"]
     cached_tokens: Annotated[int | None, "Of the input tokens, those the endpoint had cached", "BIGINT"]
     job: Annotated[int, "Job, as in jobs"] = 1
-    reasoning: Annotated[str | None, "What a reasoning model thought before it answered; null where it gave none"] = (
-        None
-    )
+    reasoning: Annotated[str | None, "What a reasoning model thought before it answered; null where it gave none"] = None
 
 
-@table(
-    "batches", "Batches of requests handed to an endpoint's batch interface", key="nonce", first="nonce job", fork=None
-)
+@table("batches", key="nonce", first="nonce job", fork=None)
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    nonce: Annotated[
-        str,
-        "Random name that the batch carries in its metadata, by which one that was created and not yet noted is found again",
-    ]
+    """Batches of requests handed to an endpoint's batch interface."""
+
+    nonce: Annotated[str, "Random name that the batch carries in its metadata, by which one that was created and not yet noted is found again"]
     batch: Annotated[str | None, "Id that the endpoint gave it; null until it is known"]
     endpoint: Annotated[str, "Endpoint, without key"]
     input_file: Annotated[str | None, "Id that the endpoint gave the file of requests"]
@@ -254,20 +207,11 @@ class BatchRow:
     job: Annotated[int, "Job, as in jobs"] = 1
 
 
-table(
-    "calls",
-    "Every attempt at the model, written before its answer is parsed; and every answer taken from elsewhere",
-    first="job",
-    fork=BEFORE,
-    undo=LATER,
-)(Call)
-table(
-    "request_parts",
-    "What requests are made of: each part once, or a few times in files of millions, however many requests share it",
-    fork=f"part IN (SELECT unnest(parts) FROM calls WHERE {BEFORE})",  # noqa: S608 - our own words
-)(RequestPart)
+table("calls", first="job", fork=BEFORE, undo=LATER)(Call)
+table("request_parts", fork=f"part IN (SELECT unnest(parts) FROM calls WHERE {BEFORE})")(RequestPart)  # noqa: S608 - our own words
 
 
+# fmt: on
 @dataclass(frozen=True, slots=True)
 class RunRow:
     """The run of a file, as the view `runs` shows it: the job that grows people and takes the steps."""

@@ -16,6 +16,8 @@ class Mood(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VisitRow:
+    """Who came's visits."""
+
     mood: Annotated[Mood, "The visitor's mood"]
     offset: Annotated[int | None, "Seconds; null where nobody looked", "BIGINT"]
     names: Annotated[Sequence[str], "Who came"]
@@ -26,7 +28,7 @@ class VisitRow:
     job: Annotated[int, "Job"] = 1
 
 
-VISITS = Table("visits", "Who came's visits", VisitRow, ("job", "mood"), ("job",), fork=None, undo=None)
+VISITS = Table("visits", VisitRow, ("job", "mood"), ("job",), fork=None, undo=None)
 
 
 def test_a_declaration_makes_columns_keys_and_comments() -> None:
