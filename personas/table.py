@@ -16,7 +16,6 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
-from functools import cache
 from itertools import groupby
 from types import UnionType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
@@ -53,6 +52,8 @@ class Table:
     fork: str | None
     #: Condition for the rows that job $job and later ones made, which a copy for its replay is without.
     undo: str | None
+    #: Whether hubs alone have it.
+    is_hub: bool = False
 
     def statements(self) -> str:
         """Return the SQL that makes the table, with its comments."""
@@ -76,12 +77,18 @@ _TABLES: dict[type[Any], Table] = {}
 
 
 def table[R](
-    name: str, *, key: str = "", first: str = "", fork: str | None, undo: str | None = None
+    name: str,
+    *,
+    key: str = "",
+    first: str = "",
+    fork: str | None,
+    undo: str | None = None,
+    is_hub: bool = False,
 ) -> Callable[[type[R]], type[R]]:
     """Declare the table whose rows are of the class; `key` and `first` name columns, separated by spaces."""
 
     def declare(row_type: type[R]) -> type[R]:
-        _TABLES[row_type] = Table(name, row_type, tuple(key.split()), tuple(first.split()), fork, undo)
+        _TABLES[row_type] = Table(name, row_type, tuple(key.split()), tuple(first.split()), fork, undo, is_hub)
         return row_type
 
     return declare
@@ -109,7 +116,6 @@ def by_type(rows: Iterable[Row]) -> dict[type[Row], list[Row]]:
     return found
 
 
-@cache
 def column_names(row_type: type[Row]) -> tuple[str, ...]:
     """Return the columns of the class's table or view, which are its fields."""
     return tuple(field.name for field in fields(row_type))

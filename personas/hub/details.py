@@ -9,7 +9,7 @@ from ..rules import Policy
 from ..rules.pseudonyms import Pseudonyms
 from .queries import registered, table_names
 from .redaction import clear_traces, judge_imports, names_of_people
-from .schema import migrate_hub
+from .schema import make_hub_schema
 from .verdicts import add_rule_results
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def write_details(
 
     What a policy for personal data takes out of descriptions is taken out of them too.
     """
-    migrate_hub(con)
+    make_hub_schema(con)
     for name, table in tables.items():
         con.execute(f"DELETE FROM {name}")  # noqa: S608 - our own names
         with registered(con, table, "kept_beside"):

@@ -25,7 +25,7 @@ from ..errors import SourceError, StorageError
 from ..files import private_umask, remove_database, remove_parts
 from .info import HubInfo, describe
 from .queries import rejected_in, survivors_in
-from .schema import HUB_VERSION, check_hub, check_tables, hub_version, migrate_hub
+from .schema import HUB_VERSION, check_hub, check_tables, hub_version, make_hub_schema
 
 if TYPE_CHECKING:
     from ..query import Params, Result
@@ -190,7 +190,7 @@ def create_hub(path: Path | str) -> HubFile:
     if not path.parent.is_dir():
         raise SourceError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it first.")
     try:
-        make_database(path, migrate_hub, block_size=_BLOCK)
+        make_database(path, make_hub_schema, block_size=_BLOCK)
         con = duckdb.connect(path.absolute(), config=dict(CONFIG))
     except FileExistsError as error:
         raise SourceError(f"{str(path)!r} exists already; give another path for the new hub.") from error
@@ -227,7 +227,7 @@ def _check(hub: HubFile, *, write: bool) -> None:
             hub.hold_private()
             if hub_version(hub.con) < HUB_VERSION:
                 with hub.writing():
-                    migrate_hub(hub.con)
+                    make_hub_schema(hub.con)
     except BaseException as error:
         hub.close()
         if is_damage(error):

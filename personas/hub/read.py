@@ -16,7 +16,7 @@ from ..inputs import parse_language, parse_text, read_head, resolve_file, shown
 from ..persona import Persona, PersonaOrigin, Relation, RelationKind, content_id
 from .details import read_details
 from .queries import REJECTED
-from .schema import check_hub_version, migrate_hub
+from .schema import check_hub_version, make_hub_schema
 from .weighting import Weighting, read_stored_weighting, read_weighting
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ def _read_table_file(path: Path) -> Hub:
 
     way_out = f"mend it, or leave such rows out by `populace hub import {path} --hub HUB`, and give that hub"
     with duckdb.connect(config=_OFFLINE) as connection:
-        migrate_hub(connection)
+        make_hub_schema(connection)
         spec = ImportOptions(strict=True, personal="ignore", way_out=way_out)
         list(import_files(HubFile(path, connection), [path], spec))
         return _read_connection(connection, path)

@@ -1,59 +1,63 @@
-"""The schema of hubs: its tables, the versions that a file has gone through, and what is refused.
+"""The schema of hubs: their tables, the version that a file was made with, and what is refused."""
 
-A change of the schema is a new script at the end of the list, never an edit of an earlier one.
-"""
-
-import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from importlib.resources import files
 
 import duckdb
 
 from ..database import has_tables
 from ..errors import UPGRADE, SourceError
-from ..table import declared_tables
+from ..table import Table, column_names, declared_tables
 
-_VERSIONS = """
-CREATE TABLE IF NOT EXISTS hub_migrations (
-    version INTEGER PRIMARY KEY,
-    script VARCHAR NOT NULL
-);
-COMMENT ON TABLE hub_migrations IS 'The versions of the hub schema that have been applied to the file';
-COMMENT ON COLUMN hub_migrations.version IS 'Version, from 1';
-COMMENT ON COLUMN hub_migrations.script IS 'Script that was applied';
-"""
-_INITIAL = "001_hub.sql"
-_SCRIPTS = (_INITIAL,)
 #: The first script of the versions from before the first release, which started anew at version 1.
 _DEVELOPMENT = "001_people.sql"
-#: The version that this Populace writes and reads.
-HUB_VERSION = len(_SCRIPTS)
+#: The version that this Populace writes and reads. It goes up when a declaration of a table changes.
+HUB_VERSION = 1
+
+#: The rows of a table that is the same in all hubs.
+_OCCUPATION_GROUPS = """
+INSERT INTO occupation_groups VALUES
+    (0, 'Armed forces occupations'),
+    (1, 'Managers'),
+    (2, 'Professionals'),
+    (3, 'Technicians and associate professionals'),
+    (4, 'Clerical support workers'),
+    (5, 'Service and sales workers'),
+    (6, 'Skilled agricultural, forestry and fishery workers'),
+    (7, 'Craft and related trades workers'),
+    (8, 'Plant and machine operators, and assemblers'),
+    (9, 'Elementary occupations');
+"""
 
 
 def people_schema() -> str:
-    """The SQL that makes the tables shared by hubs and run files: people, their relations, verdicts and vectors."""
-    return "\n".join(_people().values())
+    """Return the SQL that makes the tables shared by hubs and run files: people, ties, verdicts and vectors."""
+    return "\n".join(table.statements() for table in hub_tables() if not table.is_hub)
 
 
-def migrate_hub(con: duckdb.DuckDBPyConnection) -> None:
-    """Bring the tables of a hub to `HUB_VERSION`, from an empty file, a run file or an earlier version.
+@cache
+def hub_tables() -> Sequence[Table]:
+    """Return the tables of a hub as they are declared."""
+    from .tables import PEOPLE
 
-    Tables that the file has already are kept. All of it happens in the caller's transaction, or each statement in its
-    own when there is none.
+    return [table for table in declared_tables() if table.is_hub or table.row_type in PEOPLE]
+
+
+@cache
+def _statements() -> Mapping[str, str]:
+    made = {table.name: table.statements() for table in hub_tables()}
+    return made | {"occupation_groups": made["occupation_groups"] + _OCCUPATION_GROUPS}
+
+
+def make_hub_schema(con: duckdb.DuckDBPyConnection) -> None:
+    """Make those tables of a hub that an empty file, a run file or a hub has not.
+
+    All of it happens in the caller's transaction, or each statement in its own when there is none.
     """
-    con.execute(_VERSIONS)
-    applied = _applied(con)
-    for version, script in enumerate(_SCRIPTS, start=1):
-        if version > applied:
-            if script == _INITIAL:
-                there = {str(name) for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-                for table, statements in _tables().items():
-                    if table not in there:
-                        con.execute(statements)
-            else:
-                con.execute(_script(script))
-            con.execute("INSERT INTO hub_migrations VALUES (?, ?)", [version, script])
+    there = {str(name) for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    con.execute("\n".join(sql for name, sql in _statements().items() if name not in there))
+    con.execute("INSERT OR IGNORE INTO hub_migrations VALUES (?, 'declared tables')", [HUB_VERSION])
 
 
 def check_hub(con: duckdb.DuckDBPyConnection, path: str) -> None:
@@ -84,12 +88,10 @@ def check_tables(con: duckdb.DuckDBPyConnection, path: str) -> None:
     """Raise `SourceError` when a table that the hub's own would be lacks columns: such a hub can be read at most."""
     if hub_version(con):
         return
-    columns = "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal ORDER BY ALL"
+    columns = "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal"
     there = {(str(table), str(column)) for table, column in con.execute(columns).fetchall()}
     known = {table for table, _ in there}
-    with duckdb.connect() as own:
-        migrate_hub(own)
-        wanted = [(str(table), str(column)) for table, column in own.execute(columns).fetchall()]
+    wanted = sorted((table.name, column) for table in hub_tables() for column in column_names(table.row_type))
     for table, column in wanted:
         if table in known and (table, column) not in there:
             raise SourceError(
@@ -118,26 +120,7 @@ def check_hub_version(con: duckdb.DuckDBPyConnection, path: str) -> None:
 
 def hub_version(con: duckdb.DuckDBPyConnection) -> int:
     """The version of the hub's tables in a database; 0 where it has none."""
-    return _applied(con) if has_tables(con, "hub_migrations") else 0
-
-
-def _applied(con: duckdb.DuckDBPyConnection) -> int:
+    if not has_tables(con, "hub_migrations"):
+        return 0
     ((version,),) = con.execute("SELECT coalesce(max(version), 0) FROM hub_migrations").fetchall()
     return int(version)
-
-
-def _tables() -> dict[str, str]:
-    """The statements of the first version by table."""
-    statements = re.split(r"^(?=CREATE TABLE )", _script(_INITIAL), flags=re.MULTILINE)[1:]
-    return _people() | {block.split(maxsplit=3)[2]: block for block in statements}
-
-
-@cache
-def _people() -> dict[str, str]:
-    from .tables import PEOPLE
-
-    return {table.name: table.statements() for table in declared_tables() if table.row_type in PEOPLE}
-
-
-def _script(name: str) -> str:
-    return files(__package__).joinpath("sql", name).read_text(encoding="utf-8")

@@ -1,9 +1,12 @@
-"""The tables of people, which hubs and run files share."""
+"""The tables of hubs: those of people, which run files have too, and what only hubs hold of them."""
 
 # ruff: noqa: E501 - what a table and a column mean is one string
 # fmt: off
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -86,5 +89,224 @@ class VectorRow:
 
 table("rule_results", fork=ALL)(RuleResultRow)
 
-#: The classes of their rows.
+_of_hubs = partial(table, fork=None, is_hub=True)
+#: What was made since the job $job began.
+SINCE = "made_at >= $began"
+
+
+@_of_hubs("hub_migrations", key="version")
+@dataclass(frozen=True, slots=True)
+class HubMigrationRow:
+    """The versions of the hub schema that have been applied to the file."""
+
+    version: Annotated[int, "Version, from 1"]
+    script: Annotated[str, "Script that was applied"]
+
+
+@_of_hubs("imported_files", key="file")
+@dataclass(frozen=True, slots=True)
+class ImportedFileRow:
+    """Files that were imported. A file is committed in parts, each together with how far it got, so an import that was cut off goes on from there."""
+
+    file: Annotated[int, "Number of the file, from 1"]
+    name: Annotated[str, "Its name, without folders"]
+    sha256: Annotated[str, "SHA-256 of its bytes, hexadecimal: which file it was, exactly"]
+    bytes: Annotated[int, "Its size as it was given, compressed or not", "BIGINT"]
+    format: Annotated[str, "personahub, tasks, elite, nemotron or table"]
+    settings: Annotated[str, "What was asked for: columns, source, licence, revision, language, greatest length; how descriptions were composed of columns, where they were (rule@1: of those that are known by name)", "JSON"]
+    read_to: Annotated[int, "Line or row up to which the file is in the hub", "BIGINT"]
+    rows: Annotated[int, "Rows of it that are in the hub, in imports or in repeated_rows", "BIGINT"]
+    new: Annotated[int, "People that it brought; the other rows hold texts that the hub had already", "BIGINT"]
+    skipped: Annotated[int, "Rows of it that were left out", "BIGINT"]
+    complete: Annotated[bool, "False for a file whose import was cut off; the same command goes on with it"]
+    imported_at: Annotated[datetime, "UTC, of the last part"]
+
+
+@_of_hubs("skipped_rows")
+@dataclass(frozen=True, slots=True)
+class SkippedRowsRow:
+    """Why rows of imported files were left out: one row for each file and reason."""
+
+    file: Annotated[int, "Number of the file in imported_files"]
+    reason: Annotated[str, "The reason in words"]
+    rows: Annotated[int, "How many rows", "BIGINT"]
+    first: Annotated[Sequence[int], "Lines or rows of the first few", "BIGINT[]"]
+
+
+@_of_hubs("imported_columns")
+@dataclass(frozen=True, slots=True)
+class ImportedColumnRow:
+    """What the columns of imported files were taken for when personal data were looked for in them."""
+
+    file: Annotated[int, "Number of the file in imported_files"]
+    column: Annotated[str, "The column; a value inside another has a JSON pointer, with * for any place in a list"]
+    kind: Annotated[str, "name, email, phone, birth_date, street_address, identity_number or handle: all its values are replaced. text: personal data are looked for in it. term: contact details alone are. identifier: e-mail addresses alone are replaced in it"]
+
+
+@_of_hubs("imports")
+@dataclass(frozen=True, slots=True)
+class ImportRow:
+    """Where imported people come from: one row for each row that was read, so a text that was read twice has two; a row that several files hold is there once (see repeated_rows)."""
+
+    persona: Annotated[str, "Persona"]
+    file: Annotated[int, "Number of the file in imported_files"]
+    row: Annotated[int, "Line of a text file, or row of a table, from 1", "BIGINT"]
+    source: Annotated[str, "Name of the source: as given, else that of the file"]
+    licence: Annotated[str | None, "Licence of the source (SPDX where there is one), as the row, or a later import of the same row, states it; null where none did"]
+    revision: Annotated[str | None, "Revision of the source, such as a commit or a date"]
+    attributes: Annotated[str | None, "The other columns of the row by name, without those that hold nothing", "JSON"]
+    imported_at: Annotated[datetime, "UTC"]
+
+
+@_of_hubs("repeated_rows")
+@dataclass(frozen=True, slots=True)
+class RepeatedRow:
+    """Rows of imported files that an earlier file had brought: imports has each of them once."""
+
+    file: Annotated[int, "Number of the later file in imported_files"]
+    row: Annotated[int, "Its line or row", "BIGINT"]
+    first_file: Annotated[int, "Number of the file that brought the row, as in imports"]
+    first_row: Annotated[int, "Line or row of that file, as in imports", "BIGINT"]
+
+
+@_of_hubs("occupation_groups", key="occupation_group")
+@dataclass(frozen=True, slots=True)
+class OccupationGroupRow:
+    """The major groups of the International Standard Classification of Occupations, ISCO-08."""
+
+    occupation_group: Annotated[int, "Major group, 0 to 9", "TINYINT"]
+    title: Annotated[str, "Its title"]
+
+
+@_of_hubs("profiles", key="persona", undo=SINCE)
+@dataclass(frozen=True, slots=True)
+class ProfileRow:
+    """Fine-grained attributes of personas, inferred by a model from the description, or stated by the columns that somebody was imported with; null is not known. What each rests on is in evidence."""
+
+    persona: Annotated[str, "Persona"]
+    age_band: Annotated[str | None, "Age in decades: 0-9, 10-19, ... 80-89, 90+"]
+    occupation: Annotated[str | None, "Occupation in the words of the description, where it states one"]
+    occupation_group: Annotated[int | None, "Major group of ISCO-08, 0 to 9; titles in occupation_groups", "TINYINT"]
+    education: Annotated[int | None, "Highest level of ISCED 2011 attained: 0 early childhood, 1 primary, 2 lower secondary, 3 upper secondary, 4 post-secondary non-tertiary, 5 short-cycle tertiary, 6 bachelor's, 7 master's, 8 doctoral, each or equivalent", "TINYINT"]
+    household: Annotated[str | None, "alone, couple, couple with children, single parent, with parents, extended family, shared, institution or homeless"]
+    region: Annotated[str | None, "Where the person lives, as written"]
+    languages: Annotated[Sequence[str] | None, "BCP 47 tags of the languages spoken, the first one best"]
+    interests: Annotated[Sequence[str] | None, "What the person likes to do or know"]
+    values: Annotated[Sequence[str] | None, "Of Schwartz's ten values those that guide the person most, the first one most"]
+    openness: Annotated[int | None, "Openness to experience (Big Five), 1 very low to 5 very high", "TINYINT"]
+    conscientiousness: Annotated[int | None, "Conscientiousness (Big Five), 1 very low to 5 very high", "TINYINT"]
+    extraversion: Annotated[int | None, "Extraversion (Big Five), 1 very low to 5 very high", "TINYINT"]
+    agreeableness: Annotated[int | None, "Agreeableness (Big Five), 1 very low to 5 very high", "TINYINT"]
+    neuroticism: Annotated[int | None, "Neuroticism (Big Five), 1 very low to 5 very high", "TINYINT"]
+    favourite_colour: Annotated[str | None, "Favourite colour"]
+    favourite_number: Annotated[int | None, "Favourite number"]
+    family_background: Annotated[str | None, "The family the person comes from"]
+    life_events: Annotated[Sequence[str] | None, "What happened in the person's life, in order"]
+    evidence: Annotated[str, "By attribute: evidence (stated, implied, assumed or unknown) and, for stated and implied, the words of the description, or the imported column and its value, that it follows from", "JSON"]
+    only_evident: Annotated[bool, "True where what the model assumed was not taken over: it is unknown then"]
+    model: Annotated[str, "Model that inferred it; import where imported columns state it"]
+    prompt: Annotated[str, "Prompt that it answers, as name@version"]
+    made_at: Annotated[datetime, "UTC"]
+
+
+@_of_hubs("biographies", key="persona", undo=SINCE)
+@dataclass(frozen=True, slots=True)
+class BiographyRow:
+    """Long biographies, written from the profile and those of the people the persona is tied to; synthetic text, all of it."""
+
+    persona: Annotated[str, "Persona"]
+    text: Annotated[str, "The biography, paragraphs with an empty line between"]
+    mentions: Annotated[Sequence[str], "The tied personas that it speaks of"]
+    language: Annotated[str, "BCP 47 tag of the language it was asked for in"]
+    model: Annotated[str, "Model that wrote it"]
+    prompt: Annotated[str, "Prompt that it answers, as name@version"]
+    made_at: Annotated[datetime, "UTC"]
+
+
+@_of_hubs("contradictions", undo="found_at >= $began")
+@dataclass(frozen=True, slots=True)
+class ContradictionRow:
+    """Where the profiles of two people who are tied to each other do not fit the tie, found by rules."""
+
+    persona: Annotated[str, "Persona from whom the relation leads"]
+    other: Annotated[str, "Persona to whom it leads"]
+    rule: Annotated[str, "parent_age, child_age, grandparent_age, grandchild_age, sibling_age, spouse_age, spouse_of_another, spouse_otherwise, mutual_employers, colleague_age, no_common_language or neighbour_region"]
+    detail: Annotated[str, "The contradiction in one sentence"]
+    asked: Annotated[str | None, "Of the two the one whose profile was, or is to be, asked for again; null where both state what contradicts"]
+    status: Annotated[str, "open (found), kept (still there after the profile was asked for again, or nothing to ask) or resolved"]
+    found_at: Annotated[datetime, "UTC"]
+
+
+@_of_hubs("elites", undo=SINCE)
+@dataclass(frozen=True, slots=True)
+class EliteRow:
+    """Personas who were raised to the very best in a skill, and what that changed."""
+
+    persona: Annotated[str, "The raised persona, a row of its own in personas"]
+    original: Annotated[str, "The persona it was made from, which stays as it is"]
+    skill: Annotated[str, "The skill as it was asked for"]
+    tier: Annotated[str, "The share of all people who have the skill: 1% or 0.1%"]
+    general_domain: Annotated[str, "The field that the skill belongs to"]
+    specific_domain: Annotated[str, "The speciality within it"]
+    changes: Annotated[str, "What differs from the original: a list of before (words of the original, empty for what is new), after (words of the new description) and why", "JSON"]
+    model: Annotated[str, "Model that rewrote the description"]
+    prompt: Annotated[str, "Prompt that it answers, as name@version"]
+    made_at: Annotated[datetime, "UTC"]
+
+
+@_of_hubs("comparisons")
+@dataclass(frozen=True, slots=True)
+class ComparisonRow:
+    """How the people were compared for near-duplicates: a verdict that has to be decided again uses these stages and thresholds."""
+
+    ordinal: Annotated[int, "Order of the first time, from 1"]
+    stage: Annotated[str, "exact (sets of words), or cosine: and the embedding model"]
+    threshold: Annotated[float, "Least similarity of near-duplicates"]
+
+
+@_of_hubs("merged_people")
+@dataclass(frozen=True, slots=True)
+class MergedPersonRow:
+    """Rows of people whose rewritten description another person had already, so that the two became one: undoing the rule separates them again."""
+
+    persona: Annotated[str, "Id before the description was rewritten"]
+    became: Annotated[str, "Id of the person they became"]
+    table: Annotated[str, "Table of the row"]
+    column: Annotated[str, "Column that named the person"]
+    row: Annotated[str, "What tells the row from others of its table, or the whole row where it went", "JSON"]
+
+
+@_of_hubs("selections", key="name")
+@dataclass(frozen=True, slots=True)
+class SelectionRow:
+    """Who was chosen from the hub, and how: one row a selection, with a view of the same name."""
+
+    name: Annotated[str, "Name of the selection and of its view"]
+    condition: Annotated[str | None, "Condition in SQL that candidates had to meet; null for everybody"]
+    n: Annotated[int | None, "How many people were asked for; null for everybody", "BIGINT"]
+    rule: Annotated[str, "everybody, random, stratify (in proportion), balance (equally many), quota or targets (raking)"]
+    columns: Annotated[Sequence[str], "Columns that the rule is about"]
+    diverse: Annotated[bool, "True where people were chosen to be unlike each other, not at random"]
+    seed: Annotated[int, "Seed of the choice: with the same seed and the same hub it comes out the same", "BIGINT"]
+    people: Annotated[int, "How many were chosen", "BIGINT"]
+    spec: Annotated[str, "The whole specification, quota and targets included", "JSON"]
+    report: Annotated[str, "How well the choice meets it: candidates, left out and why, wanted and got", "JSON"]
+    hub_people: Annotated[int, "Personas in the hub at that time, near-duplicates included", "BIGINT"]
+    hub_last: Annotated[int | None, "Ordinal of the last of them", "BIGINT"]
+    hub_left_out: Annotated[int, "Verdicts that left somebody out at that time: near-duplicates and descriptions rejected, undone ones not counted", "BIGINT"]
+    hub_profiles: Annotated[int, "Profiles in the hub at that time", "BIGINT"]
+    made_at: Annotated[datetime, "UTC"]
+
+
+@_of_hubs("selected")
+@dataclass(frozen=True, slots=True)
+class SelectedRow:
+    """The people of each selection."""
+
+    selection: Annotated[str, "Selection"]
+    persona: Annotated[str, "Persona"]
+    ordinal: Annotated[int, "Place among those chosen, from 1: the first so many of a random choice are a random choice themselves", "BIGINT"]
+    weight: Annotated[float | None, "What the person counts for in a figure about all who could be chosen (with targets: about the targets), 1 on average; null where people were chosen to be unlike each other"]
+
+
 PEOPLE = (PassageRow, PersonaRow, RelationRow, DuplicateRow, RuleResultRow, VectorRow)

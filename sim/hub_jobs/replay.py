@@ -12,6 +12,7 @@ from ...agents.endpoint.models import ModelHandle
 from ...agents.gateway.call import Call
 from ...personas.errors import RunError
 from ...personas.hub.reconcile import COSINE_STAGE
+from ...personas.table import declared_tables
 from ..embedding import KIND as EMBEDDING
 from ..embedding import run_embedding
 from ..engine import Progress
@@ -29,7 +30,7 @@ from ..replay import (
     recorded_model,
     recorded_recall,
 )
-from ..runfile.database import BusyError, connect, folder_beside, run_tables
+from ..runfile.database import BusyError, connect, folder_beside
 from ..runfile.reader import open_hub_or_run
 from ..runfile.recording import Recording, markers
 from ..runfile.runlog import RunLog
@@ -47,13 +48,7 @@ OUTPUT_JOBS: Mapping[str, type[OutputJob[Any]]] = {
     one.kind: one for one in (SolvingJob, EvaluationJob, RespondingJob, GradingJob, ComparingJob)
 }
 
-#: Of tables of a hub, what jobs have made since this one began is gone from the copy in which it is done again.
-_UNDONE = (
-    *(f"DELETE FROM {table} WHERE made_at >= $began" for table in ("profiles", "biographies", "elites")),  # noqa: S608
-    "DELETE FROM contradictions WHERE found_at >= $began",
-    "DELETE FROM duplicates WHERE stage = $stage",
-    "UPDATE jobs SET status = 'running', event_hash = NULL WHERE job = $job",
-)
+_BEGUN = "UPDATE jobs SET status = 'running', event_hash = NULL WHERE job = $job"
 
 
 def replay_job(path: Path | str, job: int, *, progress: Progress | None = None) -> Replayed:
@@ -98,8 +93,8 @@ def _copy(recording: Recording, copy: Path) -> None:
     values = {"job": row.job, "began": row.started_at, "stage": f"{COSINE_STAGE}{row.embedding_model}"}
     with connect(copy, read_only=False) as con:
         # By its calls a job's vectors are known.
-        tables = sorted((one for one in run_tables() if one.undo), key=lambda one: one.row_type is Call)
-        for statement in (*_UNDONE, *(f"DELETE FROM {one.name} WHERE {one.undo}" for one in tables)):  # noqa: S608
+        made = sorted((one for one in declared_tables() if one.undo), key=lambda one: one.row_type is Call)
+        for statement in (*(f"DELETE FROM {one.name} WHERE {one.undo}" for one in made), _BEGUN):  # noqa: S608
             con.execute(statement, {name: value for name, value in values.items() if f"${name}" in statement})
 
 

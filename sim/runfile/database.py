@@ -16,7 +16,7 @@ import duckdb
 from ...personas import files
 from ...personas.database import CONFIG, check_regular, has_tables, is_busy, is_made, make_database, open_error, said
 from ...personas.errors import UPGRADE, RunFileError
-from ...personas.hub.schema import check_hub_version, migrate_hub
+from ...personas.hub.schema import check_hub_version, make_hub_schema
 from ...personas.table import Table, declared_tables
 
 #: The version that this Populace writes and reads. It goes up when a declaration of a table changes.
@@ -30,7 +30,7 @@ def run_tables() -> Sequence[Table]:
     from ...personas.hub import tables  # noqa: F401
     from . import output_rows, rows, society_rows  # noqa: F401
 
-    return declared_tables()
+    return [table for table in declared_tables() if not table.is_hub]
 
 
 @cache
@@ -141,7 +141,7 @@ def describe(*, hubs: bool = False) -> list[SchemaEntry]:
     with duckdb.connect() as con:
         make_schema(con)
         if hubs:
-            migrate_hub(con)
+            make_hub_schema(con)
         columns: dict[str, list[Column]] = {}
         for table, name, type_, comment in con.execute(_COLUMNS).fetchall():
             columns.setdefault(table, []).append(Column(name, type_, comment or ""))

@@ -15,7 +15,7 @@ import orjson
 
 from ...personas.arrow import read_table
 from ...personas.files import private_umask, remove_parts
-from ...personas.hub.schema import HUB_VERSION, check_hub, hub_version, migrate_hub
+from ...personas.hub.schema import HUB_VERSION, check_hub, hub_version, make_hub_schema
 from ...personas.query import Params
 from ...personas.table import Row, by_type, column_names, make_rows, select_rows
 from .database import (
@@ -273,7 +273,7 @@ def _opened(path: Path, *, hubs: bool) -> duckdb.DuckDBPyConnection:
             check_schema(con, str(path), hubs=hubs)
         con.execute("BEGIN TRANSACTION")
         if hubs and hub_version(con) < HUB_VERSION:
-            migrate_hub(con)
+            make_hub_schema(con)
         if is_new:
             make_schema(con)
         con.execute("COMMIT")

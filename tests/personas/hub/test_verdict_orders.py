@@ -18,7 +18,7 @@ from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
 from populace.personas.hub.file import describe_hub
 from populace.personas.hub.queries import REJECTED, RETAINED
-from populace.personas.hub.schema import migrate_hub
+from populace.personas.hub.schema import make_hub_schema
 from populace.personas.hub.verdicts import undo_persona, undo_rule, undo_stage
 from populace.personas.persona import content_id, words
 from populace.personas.rules import Policy
@@ -66,7 +66,7 @@ COMMANDS = st.one_of(
 def hub_of(folder: Path, texts: Sequence[str]) -> Iterator[HubFile]:
     # In memory: a file each would take most of the time.
     with HubFile(folder / "hub.duckdb", duckdb.connect(config={"threads": 1})) as hub:
-        migrate_hub(hub.con)
+        make_hub_schema(hub.con)
         bring(hub, texts)
         yield hub
 
