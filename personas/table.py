@@ -95,8 +95,11 @@ def table[R](
 
 
 def declared_tables() -> Sequence[Table]:
-    """Return the tables that the modules loaded so far declare."""
-    return tuple(_TABLES.values())
+    """Return the tables that the modules loaded so far declare.
+
+    Of a class of rows and a later one with more columns, for the same table, the later declares it.
+    """
+    return tuple({table.name: table for table in _TABLES.values()}.values())
 
 
 def table_of(row_type: type[object]) -> str:

@@ -1,7 +1,7 @@
 """What the decisions of a step do to the world, gathered as rows in the order in which the decisions are applied."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from ..agents.action_check import novelty_of
@@ -300,9 +300,11 @@ class Effects:
 
     def _act(self, resident: Resident, seen: Observation, action: Action, decision: Decision) -> None:
         text, payload = _text_of(action), _payload_of(action)
-        made_by = (decision.revised, decision.model or self._model, decision.prompt, decision.archetype)
+        made_by = (decision.revised, decision.model or self._model, decision.prompt)
         number = self._state.next_emission()
         emission = rows.EmissionRow(number, self._step, seen.agent, action.name, text, payload, *made_by)
+        if decision.archetype is not None:
+            emission = rows.ArchetypeEmissionRow(**asdict(emission), archetype=decision.archetype)
         self.emissions.append(emission)
         self._actors.append(resident)
         self._emitted.append(Emission(seen.agent, action, action.name, self._step))

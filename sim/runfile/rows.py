@@ -79,7 +79,7 @@ class ObservationRow:
 @table("emissions", key="emission", fork=BY_STEP)
 @dataclass(slots=True)
 class EmissionRow:
-    """Everything agents made: instructions, dialogue lines, tool specs and what scenarios add; synthetic text, all of it."""
+    """What an agent made by an answer of its own; its fields are hashed, so that there is no empty archetype."""
 
     emission: Annotated[int, "Number in the run, from 1, in the order of steps and agents", "BIGINT"]
     step: Annotated[int, "Step"]
@@ -90,7 +90,14 @@ class EmissionRow:
     revised: Annotated[bool, "True when a first version was too close to something said before"]
     model: Annotated[str, "Model that wrote it"]
     prompt: Annotated[str, "Prompt that it answers, as name@version"]
-    archetype: Annotated[str | None, "Agent that was asked for all that are alike, whose answer this is, perhaps varied; null where each agent was asked"] = None
+
+
+@table("emissions", key="emission", fork=BY_STEP)
+@dataclass(slots=True)
+class ArchetypeEmissionRow(EmissionRow):
+    """Everything agents made: instructions, dialogue lines, tool specs and what scenarios add; synthetic text, all of it."""
+
+    archetype: Annotated[str | None, "Agent that was asked for all that are alike, whose answer this is, perhaps varied; null where each agent was asked"]
 
 
 @table("messages", key="message", fork=BY_STEP)
