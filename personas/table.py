@@ -13,8 +13,8 @@ The SQL that makes the tables, and the lists of those that are copied or undone,
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, fields
 from datetime import datetime
 from itertools import groupby
 from types import UnionType
@@ -59,18 +59,29 @@ class Table:
         """Return the SQL that makes the table, with its comments."""
         meaning = inspect.getdoc(self.row_type) or ""
         columns, comments = [], [f"COMMENT ON TABLE {self.name} IS {_quote(meaning.removesuffix('.'))};"]
-        hints = get_type_hints(self.row_type, include_extras=True)
-        for field in sorted(fields(self.row_type), key=lambda field: (*self.first, field.name).index(field.name)):
-            kind, comment, *given = get_args(hints[field.name])
-            kinds = get_args(kind) if get_origin(kind) is UnionType else (kind,)
+        for field, kinds, comment, sql_type in self._columns():
             constraint = "" if type(None) in kinds else " NOT NULL"
             if field.default is not MISSING and field.default is not None:
                 constraint += f" DEFAULT {field.default!r}"
-            columns.append(f'"{field.name}" {given[0] if given else _sql_type(kinds[0])}{constraint}')
+            columns.append(f'"{field.name}" {sql_type}{constraint}')
             comments.append(f'COMMENT ON COLUMN {self.name}."{field.name}" IS {_quote(comment)};')
         if self.key:
             columns.append(f"PRIMARY KEY ({', '.join(f'"{name}"' for name in self.key)})")
         return "\n".join([f"CREATE TABLE {self.name} (\n    {',\n    '.join(columns)}\n);", *comments])
+
+    def query(self, clause: str = "") -> str:
+        """Return the query for the rows, narrowed or ordered by a clause; JSON travels as text."""
+        names = ((f'"{field.name}"', sql_type) for field, _, _, sql_type in self._columns())
+        columns = ", ".join(f"{name}::VARCHAR AS {name}" if sql_type == "JSON" else name for name, sql_type in names)
+        return f"SELECT {columns} FROM {self.name} {clause}"  # noqa: S608 - our own names
+
+    def _columns(self) -> Iterator[tuple[Field[Any], Sequence[Any], str, str]]:
+        """Yield each column's field, Python types, comment and SQL type, in the order of the table."""
+        hints = get_type_hints(self.row_type, include_extras=True)
+        for field in sorted(fields(self.row_type), key=lambda field: (*self.first, field.name).index(field.name)):
+            kind, comment, *given = get_args(hints[field.name])
+            kinds = get_args(kind) if get_origin(kind) is UnionType else (kind,)
+            yield field, kinds, comment, given[0] if given else _sql_type(kinds[0])
 
 
 _TABLES: dict[type[Any], Table] = {}

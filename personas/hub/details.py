@@ -9,47 +9,47 @@ from ..rules import Policy
 from ..rules.pseudonyms import Pseudonyms
 from .queries import registered, table_names
 from .redaction import clear_traces, judge_imports, names_of_people
-from .schema import make_hub_schema
+from .schema import hub_table, make_hub_schema
 from .verdicts import add_rule_results
 
 if TYPE_CHECKING:
     from arro3.core import Table
 
-#: How each table is read, among the people in `read_people` or for all. JSON travels as text.
+#: The tables that are taken along, and how each is narrowed to the people in `read_people`, or to none, and ordered.
 _READ = {
-    "imports": """SELECT * REPLACE (attributes::VARCHAR AS attributes) FROM imports {among} ORDER BY file, "row\"""",
-    "imported_files": """SELECT * REPLACE (settings::VARCHAR AS settings) FROM imported_files
-        WHERE file IN (SELECT file FROM imports {among}) ORDER BY file""",
-    "imported_columns": """FROM imported_columns
-        WHERE file IN (SELECT file FROM imports {among}) ORDER BY file, "column\"""",
-    "profiles": "SELECT * REPLACE (evidence::VARCHAR AS evidence) FROM profiles {among} ORDER BY persona",
-    "biographies": "SELECT * FROM biographies {among} ORDER BY persona",
+    "imports": """{among} ORDER BY file, "row\"""",
+    "imported_files": "WHERE file IN (SELECT file FROM imports {among}) ORDER BY file",
+    "imported_columns": """WHERE file IN (SELECT file FROM imports {among}) ORDER BY file, "column\"""",
+    "profiles": "{among} ORDER BY persona",
+    "biographies": "{among} ORDER BY persona",
 }
 _AMONG = "SEMI JOIN read_people ON persona = id"
-#: The tables that are taken along.
-TABLES = tuple(_READ)
 
 
 def read_details(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> "Mapping[str, Table]":
     """The rows of each table that are about these people; a table without any is left out."""
     there = table_names(con)
-    wanted = [name for name in TABLES if name in there and con.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchall()]  # noqa: S608
+    wanted = [name for name in _READ if name in there and con.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchall()]  # noqa: S608
     # Tables of the same names in a database that is no hub mean something else.
     if not wanted or "hub_migrations" not in there:
         return {}
     from ..arrow import read_table
 
     with registered(con, {"id": people}, "read_people"):
-        tables = {name: read_table(con.sql(_READ[name].format(among=_AMONG))) for name in wanted}
+        tables = {name: read_table(con.sql(_query(name, _AMONG))) for name in wanted}
     return {name: table for name, table in tables.items() if table.num_rows}
 
 
 def read_all_details(ask: "Callable[[str], Table]") -> "Mapping[str, Table]":
     """The same of everybody in a file that answers SQL by `ask`."""
     there = set(ask("SELECT table_name FROM duckdb_tables()")["table_name"].to_pylist())
-    names = [name for name in TABLES if name in there and "hub_migrations" in there]
-    tables = {name: ask(_READ[name].format(among="")) for name in names}
+    names = [name for name in _READ if name in there and "hub_migrations" in there]
+    tables = {name: ask(_query(name)) for name in names}
     return {name: table for name, table in tables.items() if table.num_rows}
+
+
+def _query(name: str, among: str = "") -> str:
+    return hub_table(name).query(_READ[name].format(among=among))
 
 
 def details_of(tables: "Mapping[str, Table]", people: Mapping[str, str]) -> "Mapping[str, Table]":

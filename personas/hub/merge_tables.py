@@ -2,29 +2,10 @@
 
 from collections.abc import Mapping
 
-#: How each table is read, in the order in which tables are read.
-READ = {
-    "personas": """SELECT id, ordinal, text, origin, hop, parent, language, source, licence, model, prompt
-        FROM personas ORDER BY ordinal""",
-    "passages": "SELECT passage, ordinal, text, language, source, licence FROM passages ORDER BY ordinal",
-    "relations": "SELECT ordinal, source, target, kind, label, hop FROM relations",
-    "duplicates": """SELECT persona, "of", stage, similarity, undone FROM duplicates WHERE kind = 'persona'""",
-    "imported_files": "SELECT * REPLACE (settings::VARCHAR AS settings) FROM imported_files",
-    "skipped_rows": "SELECT * FROM skipped_rows",
-    "imported_columns": "FROM imported_columns",
-    "imports": "SELECT * REPLACE (attributes::VARCHAR AS attributes) FROM imports",
-    "repeated_rows": "FROM repeated_rows",
-    "profiles": "SELECT * REPLACE (evidence::VARCHAR AS evidence) FROM profiles",
-    "biographies": "FROM biographies",
-    "contradictions": "FROM contradictions",
-    "rule_results": "FROM rule_results",
-    "comparisons": "SELECT ordinal, stage, threshold FROM comparisons ORDER BY ordinal",
-    "merged_people": """SELECT * REPLACE ("row"::VARCHAR AS "row") FROM merged_people""",
-    "elites": "SELECT * REPLACE (changes::VARCHAR AS changes) FROM elites",
-    # Of several vectors of a text the latest; those of other texts belong to a run.
-    "vectors": """SELECT text_hash, model, vector, request_hash FROM vectors WHERE rowid IN (
-        SELECT max(rowid) FROM vectors SEMI JOIN personas ON id = text_hash GROUP BY text_hash, model)""",
-}
+from .schema import hub_table
+
+#: Rows that are read in an order of their own.
+_ORDER = dict.fromkeys(("personas", "passages", "comparisons"), "ORDER BY ordinal")
 #: What becomes of a batch of it. `taken` holds the batch, $hub is the number of the hub, and `COUNTS` the other names.
 WRITE: Mapping[str, tuple[str, ...]] = {
     "personas": (
@@ -94,6 +75,13 @@ WRITE: Mapping[str, tuple[str, ...]] = {
         """INSERT INTO merged_lengths SELECT DISTINCT $hub, model, len(vector) FROM taken
         WHERE model NOT IN (SELECT model FROM merged_lengths WHERE hub < $hub)""",
     ),
+}
+#: How each table is read, in the order in which tables are read.
+READ: Mapping[str, str] = {name: hub_table(name).query(_ORDER.get(name, "")) for name in WRITE} | {
+    "duplicates": """SELECT persona, "of", stage, similarity, undone FROM duplicates WHERE kind = 'persona'""",
+    # Of several vectors of a text the latest; those of other texts belong to a run.
+    "vectors": """SELECT text_hash, model, vector, request_hash FROM vectors WHERE rowid IN (
+        SELECT max(rowid) FROM vectors SEMI JOIN personas ON id = text_hash GROUP BY text_hash, model)""",
 }
 STAGED = """
 CREATE TEMP TABLE merged_relations (

@@ -44,6 +44,11 @@ def hub_tables() -> Sequence[Table]:
     return [table for table in declared_tables() if table.is_hub or table.row_type in PEOPLE]
 
 
+def hub_table(name: str) -> Table:
+    """Return the table of a hub that has this name."""
+    return next(table for table in hub_tables() if table.name == name)
+
+
 @cache
 def _statements() -> Mapping[str, str]:
     made = {table.name: table.statements() for table in hub_tables()}

@@ -3,10 +3,9 @@
 # ruff: noqa: E501 - what a table and a column mean is one string
 # fmt: off
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -89,13 +88,16 @@ class VectorRow:
 
 table("rule_results", fork=ALL)(RuleResultRow)
 
-_of_hubs = partial(table, fork=None, is_hub=True)
 #: What was made since the job $job began.
 SINCE = "made_at >= $began"
 
 
+def _of_hubs[R](name: str, *, key: str = "", undo: str | None = None) -> Callable[[type[R]], type[R]]:
+    """Declare a table of hubs alone, whose rows are written by columns and never made one by one."""
+    return lambda columns: table(name, key=key, fork=None, undo=undo, is_hub=True)(dataclass(frozen=True)(columns))
+
+
 @_of_hubs("hub_migrations", key="version")
-@dataclass(frozen=True, slots=True)
 class HubMigrationRow:
     """The versions of the hub schema that have been applied to the file."""
 
@@ -104,7 +106,6 @@ class HubMigrationRow:
 
 
 @_of_hubs("imported_files", key="file")
-@dataclass(frozen=True, slots=True)
 class ImportedFileRow:
     """Files that were imported. A file is committed in parts, each together with how far it got, so an import that was cut off goes on from there."""
 
@@ -123,7 +124,6 @@ class ImportedFileRow:
 
 
 @_of_hubs("skipped_rows")
-@dataclass(frozen=True, slots=True)
 class SkippedRowsRow:
     """Why rows of imported files were left out: one row for each file and reason."""
 
@@ -134,7 +134,6 @@ class SkippedRowsRow:
 
 
 @_of_hubs("imported_columns")
-@dataclass(frozen=True, slots=True)
 class ImportedColumnRow:
     """What the columns of imported files were taken for when personal data were looked for in them."""
 
@@ -144,7 +143,6 @@ class ImportedColumnRow:
 
 
 @_of_hubs("imports")
-@dataclass(frozen=True, slots=True)
 class ImportRow:
     """Where imported people come from: one row for each row that was read, so a text that was read twice has two; a row that several files hold is there once (see repeated_rows)."""
 
@@ -159,7 +157,6 @@ class ImportRow:
 
 
 @_of_hubs("repeated_rows")
-@dataclass(frozen=True, slots=True)
 class RepeatedRow:
     """Rows of imported files that an earlier file had brought: imports has each of them once."""
 
@@ -170,7 +167,6 @@ class RepeatedRow:
 
 
 @_of_hubs("occupation_groups", key="occupation_group")
-@dataclass(frozen=True, slots=True)
 class OccupationGroupRow:
     """The major groups of the International Standard Classification of Occupations, ISCO-08."""
 
@@ -179,7 +175,6 @@ class OccupationGroupRow:
 
 
 @_of_hubs("profiles", key="persona", undo=SINCE)
-@dataclass(frozen=True, slots=True)
 class ProfileRow:
     """Fine-grained attributes of personas, inferred by a model from the description, or stated by the columns that somebody was imported with; null is not known. What each rests on is in evidence."""
 
@@ -210,7 +205,6 @@ class ProfileRow:
 
 
 @_of_hubs("biographies", key="persona", undo=SINCE)
-@dataclass(frozen=True, slots=True)
 class BiographyRow:
     """Long biographies, written from the profile and those of the people the persona is tied to; synthetic text, all of it."""
 
@@ -224,7 +218,6 @@ class BiographyRow:
 
 
 @_of_hubs("contradictions", undo="found_at >= $began")
-@dataclass(frozen=True, slots=True)
 class ContradictionRow:
     """Where the profiles of two people who are tied to each other do not fit the tie, found by rules."""
 
@@ -238,7 +231,6 @@ class ContradictionRow:
 
 
 @_of_hubs("elites", undo=SINCE)
-@dataclass(frozen=True, slots=True)
 class EliteRow:
     """Personas who were raised to the very best in a skill, and what that changed."""
 
@@ -255,7 +247,6 @@ class EliteRow:
 
 
 @_of_hubs("comparisons")
-@dataclass(frozen=True, slots=True)
 class ComparisonRow:
     """How the people were compared for near-duplicates: a verdict that has to be decided again uses these stages and thresholds."""
 
@@ -265,7 +256,6 @@ class ComparisonRow:
 
 
 @_of_hubs("merged_people")
-@dataclass(frozen=True, slots=True)
 class MergedPersonRow:
     """Rows of people whose rewritten description another person had already, so that the two became one: undoing the rule separates them again."""
 
@@ -277,7 +267,6 @@ class MergedPersonRow:
 
 
 @_of_hubs("selections", key="name")
-@dataclass(frozen=True, slots=True)
 class SelectionRow:
     """Who was chosen from the hub, and how: one row a selection, with a view of the same name."""
 
@@ -299,7 +288,6 @@ class SelectionRow:
 
 
 @_of_hubs("selected")
-@dataclass(frozen=True, slots=True)
 class SelectedRow:
     """The people of each selection."""
 
