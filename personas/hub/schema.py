@@ -31,11 +31,6 @@ INSERT INTO occupation_groups VALUES
 """
 
 
-def people_schema() -> str:
-    """Return the SQL that makes the tables shared by hubs and run files: people, ties, verdicts and vectors."""
-    return "\n".join(table.statements() for table in hub_tables() if not table.is_hub)
-
-
 @cache
 def hub_tables() -> Sequence[Table]:
     """Return the tables of a hub as they are declared."""

@@ -69,15 +69,11 @@ def check_schema(con: duckdb.DuckDBPyConnection, path: str, *, hubs: bool = Fals
             )
         raise RunFileError(f"{path!r} is a DuckDB database but no run file; give the path that a run was written to.")
     ((version,),) = con.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchall()
-    if version < SCHEMA_VERSION:
+    if version != SCHEMA_VERSION:
+        is_newer = version > SCHEMA_VERSION
         raise RunFileError(
             f"{path!r} has version {version} of the run file's schema and this Populace reads version {SCHEMA_VERSION} "
-            f"alone; export it with the Populace that wrote it, or make it anew."
-        )
-    if version > SCHEMA_VERSION:
-        raise RunFileError(
-            f"{path!r} has version {version} of the run file's schema and this Populace reads version "
-            f"{SCHEMA_VERSION} alone; {UPGRADE}."
+            f"alone; {UPGRADE if is_newer else 'export it with the Populace that wrote it, or make it anew'}."
         )
     if not hubs and con.execute("SELECT 1 FROM runs").fetchone() is None:
         if con.execute("SELECT 1 FROM jobs WHERE kind = 'interview'").fetchone():

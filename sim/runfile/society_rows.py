@@ -1,7 +1,4 @@
-"""Rows of a society: what its people count for, what is done to it, how it changes, and what is measured of it.
-
-One class a table, its fields in the order of the columns, as in `rows`.
-"""
+"""The rows of a society: what its people count for, what is done to it, how it changes, and what is measured."""
 
 # ruff: noqa: E501 - what a table and a column mean is one string
 # fmt: off

@@ -12,7 +12,7 @@ import pytest
 
 from populace.personas.errors import SourceError
 from populace.personas.hub import read_hub
-from populace.personas.hub.schema import people_schema
+from populace.personas.hub.schema import hub_tables
 from populace.personas.persona import Persona, Relation, RelationKind, content_id
 
 type MakeDatabase = Callable[..., Path]
@@ -138,7 +138,7 @@ def test_an_unknown_kind_is_other_and_keeps_its_label(database: MakeDatabase) ->
 
 
 def test_a_run_file_is_a_hub_in_order_of_arrival(database: MakeDatabase) -> None:
-    schema = people_schema()
+    schema = "\n".join(table.statements() for table in hub_tables() if not table.is_hub)
     nurse, cook = content_id("A nurse"), content_id("A cook")
     person = "INSERT INTO personas VALUES (?, {}, ?, 'text', 0, NULL, 'en', NULL, NULL, 'procedural', 'p@1')"
     path = database(

@@ -1,3 +1,4 @@
+from hashlib import sha256
 from pathlib import Path
 
 import duckdb
@@ -35,6 +36,13 @@ def test_promised_tables_and_views_are_there() -> None:
     assert kinds.keys() >= PROMISED
     assert {entry.name for entry in describe(hubs=True)} >= PROMISED | OF_HUBS
     assert {kinds[view] for view in VIEWS} == {"view"}
+
+
+def test_another_schema_is_another_version() -> None:
+    columns = [
+        (entry.name, one.name, one.type) for entry in describe() if entry.kind == "table" for one in entry.columns
+    ]
+    assert (SCHEMA_VERSION, sha256(repr(columns).encode()).hexdigest()[:16]) == (7, "2c57c3d24c71e30c")
 
 
 def test_a_file_says_the_version_that_it_was_made_with() -> None:
