@@ -1,5 +1,7 @@
 """Worked examples of mathematics: every answer is found in another way than by the example's own expression."""
 
+import random
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from itertools import combinations, permutations, product
@@ -238,3 +240,10 @@ def test_an_expression_is_arithmetic(expression: str) -> None:
 
 def test_division_is_exact() -> None:
     assert evaluate("1 / 3 + a", {"a": 1}) == Fraction(4, 3)
+
+
+@pytest.mark.parametrize("digits", [5, 40, 5_000])
+def test_a_text_with_a_number_that_is_never_drawn_is_somebody_elses(digits: int) -> None:
+    text = EXAMPLES.make(random.Random(0), "A baker of rye.", focus="arithmetic").text
+    assert EXAMPLES.solve(text) is not None
+    assert EXAMPLES.solve(re.sub(r"\d+", "9" * digits, text)) is None
