@@ -121,7 +121,9 @@ class PhaseRow:
     unit: Annotated[str, "What numbers of this phase count: hop, step, after step (of a survey), or stage, of which there is one"]
 
 
-@table("markers", key="job phase number chunk", first="job", fork=BEFORE, undo=LATER)
+@table(
+    "markers", key="job phase number chunk", first="job phase number chunk items failed position", fork=BEFORE, undo=LATER
+)
 @dataclass(frozen=True, slots=True)
 class MarkerRow:
     """How far jobs have come: a chunk with a row is complete, and a job that was stopped continues after the last one. The views growth, growth_chunks and steps are made of them."""

@@ -146,7 +146,7 @@ def test_another_world_is_a_change_like_any_other_and_leaves_no_request_the_same
     society = fork(whole.path, Harbour, at=3, out=new)
     assert "world text" in asked_anew(whole.path, new)
     society.run()
-    assert asked_since(new) == AskedSince(16, 0, 0, 16)
+    assert asked_since(new) == AskedSince(17, 0, 0, 17)
     assert asked(new, "SELECT world FROM runs") == [(Harbour.world,)]
 
 
