@@ -101,7 +101,8 @@ def test_a_model_that_reviews_its_own_problems_is_named_once(
         wanted = str(asked.get("response_format"))
         if "is_complete" in wanted:
             return json.dumps(sound)
-        return json.dumps({"kind": "math", "topic": "rates of work", "text": text, "answer": "960"})
+        thoughts = {"plan": "A mill, its grain.", "check": "40 times 24 is 960."}
+        return json.dumps({"kind": "math", "topic": "rates of work", "text": text, "answer": "960", **thoughts})
 
     openai_server.writer = write
     given = ("--hub", run_file, "--set", "verify=0", "--base-url", openai_server.base_url, "--model")
