@@ -53,7 +53,7 @@ class Measure:
     high: float | None = None
 
     def __str__(self) -> str:
-        """As it is printed."""
+        """Format the value for printing."""
         if self.value is None:
             return "-"
         return f"{self.value:.3f}" if self.low is None else f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
@@ -110,7 +110,7 @@ class Calibrated:
 
 
 def read_labels(path: Path | str) -> HumanLabels:
-    """The labels in a JSONL or CSV file: `emission` or `text`, and a label by criterion (or `accepted`, yes or no).
+    """Read labels from a JSONL or CSV file: `emission` or `text`, and a label by criterion (or `accepted`, yes or no).
 
     Raises `SourceError` naming the line for a row that has neither, and for a file without rows.
     """
@@ -144,9 +144,9 @@ def _label(value: object) -> str:
 
 
 def iter_rows(path: Path, example: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a CSV or JSONL file, each with the number of its line; `example` is a line as it should be.
+    """Yield the rows of a CSV or JSONL file, each with its line number; `example` shows a valid line.
 
-    Raises `SourceError` for a file that cannot be read, naming the line.
+    Raises `SourceError` if the file cannot be read, naming the line.
     """
     text = read_utf8(resolve_file(path))
     if path.suffix.lower() == ".csv":
@@ -181,8 +181,8 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
 def calibrate(run: Queryable, graded: Graded, labels: HumanLabels, *, file: str, seed: int = 0) -> Calibrated:
     """Compare the votes of a grading job with human labels of the same outputs.
 
-    Several labels of one output are compared each. What matches no graded output, and labels that are on no scale, are
-    counted and named, and nothing is made of them.
+    Each of several labels of one output is compared separately. Rows that match no graded output, and labels that are
+    on no scale, are counted and named but not compared.
     """
     by_text = defaultdict(list)
     for text, emission in run.query(_TEXTS, {"job": graded.job}).rows:
@@ -221,9 +221,9 @@ def calibrate(run: Queryable, graded: Graded, labels: HumanLabels, *, file: str,
 
 
 def _middle_votes(graded: Graded) -> dict[tuple[int, str], dict[tuple[str, str], int]]:
-    """By emission and criterion, for each rubric and grader (and all of them) the middle of the places on the scale.
+    """Return the middle scale place for each rubric and grader (and for all graders), by emission and criterion.
 
-    At the level nominal it is the label of most votes, the first of as many.
+    At the nominal level it is the label with the most votes. The first label wins if votes are equal.
     """
     places: dict[tuple[int, str], dict[tuple[str, str], list[int]]] = defaultdict(lambda: defaultdict(list))
     for (rubric, criterion), votes in graded.votes.items():
@@ -274,9 +274,9 @@ def _calibration(
 def weighted_kappa(
     one: NDArray[np.int64], other: NDArray[np.int64], size: int, *, is_nominal: bool = False
 ) -> float | None:
-    """Cohen's kappa of two raters' places on a scale, with quadratic weights unless labels have no order.
+    """Return Cohen's kappa of two raters' scale places, with quadratic weights unless labels have no order.
 
-    None where both always give one and the same label.
+    Return None if both raters always give the same single label.
     """
     table = np.zeros((size, size))
     np.add.at(table, (one, other), 1)
@@ -292,7 +292,7 @@ def weighted_kappa(
 
 
 def rank_correlation(one: NDArray[np.int64], other: NDArray[np.int64]) -> float | None:
-    """Spearman's rank correlation, with mean ranks for ties; None where one of the two never changes."""
+    """Return Spearman's rank correlation, with mean ranks for ties; None if one of the two never changes."""
     ranks = [_ranks(values) for values in (one, other)]
     deviations = [values - values.mean() for values in ranks]
     length = float(np.sqrt((deviations[0] ** 2).sum() * (deviations[1] ** 2).sum()))
@@ -309,7 +309,7 @@ def _ranks(values: NDArray[np.int64]) -> NDArray[np.float64]:
 def _measured(
     measure: Callable[[NDArray[Any], NDArray[Any]], float | None], one: NDArray[Any], other: NDArray[Any], seed: int
 ) -> Measure:
-    """A measure of pairs, with the percentiles of samples of them."""
+    """Return a measure of pairs, with the percentiles of resampled pairs."""
     value = measure(one, other)
     if value is None or len(one) < 2:
         return Measure(value)
@@ -321,12 +321,12 @@ def _measured(
 
 
 def _share(hits: NDArray[np.bool_]) -> Measure:
-    """The share of hits with Wilson's interval."""
+    """Return the share of hits with Wilson's interval."""
     return Measure(float(hits.mean()), *wilson_interval(int(hits.sum()), len(hits)))
 
 
 def _threshold(grades: dict[int, float], matched: Sequence[tuple[int, dict[str, str]]]) -> GradeThreshold | None:
-    """The threshold in the middle between two grades that judges most outputs as people do."""
+    """Find the threshold midway between two grades that agrees with people on the most outputs."""
     told = [
         (grades[emission], given[ACCEPTED].casefold() in _YES)
         for emission, given in matched
@@ -343,7 +343,7 @@ def _threshold(grades: dict[int, float], matched: Sequence[tuple[int, dict[str, 
 
 
 def describe_calibration(found: Calibrated) -> list[Section]:
-    """The comparison as tables: the measures, and which labels are taken for which."""
+    """Describe the comparison as tables: the measures, and which labels are confused with which."""
     measures = Section(
         "Against human labels (with 95 % intervals)",
         ("criterion", "grader", "outputs", "accuracy", "kappa", "rank correlation", "bias"),
@@ -364,7 +364,7 @@ def describe_calibration(found: Calibrated) -> list[Section]:
 
 
 def notes_on_calibration(found: Calibrated) -> list[str]:
-    """What else is to be said: rows that match nothing, unknown labels, and where a threshold could lie."""
+    """Return notes on rows that match nothing, unknown labels and a possible threshold."""
     said = [f"{found.matched:,} of {found.rows:,} rows of {found.file} are of outputs that were graded."]
     if found.not_matched:
         more = (

@@ -88,7 +88,7 @@ class Cost:
     unpriced: int
 
     def __str__(self) -> str:
-        """The cost in words."""
+        """Return the cost in words."""
         if self.prices is None:
             return "price not known"
         rest = f", {self.unpriced:,} answers not counted" if self.unpriced else ""
@@ -155,7 +155,7 @@ class Summary:
     has_changed: bool = False
 
     def as_rows(self) -> list[tuple[str, str]]:
-        """Label and value of each line, safe to be shown on a terminal."""
+        """Return the label and value of each line, safe to show on a terminal."""
         rows = [
             ("scenario", f"{self.scenario}, seed {self.seed}"),
             ("settings", ", ".join(f"{name}={value}" for name, value in self.settings.items()) or "none"),
@@ -272,7 +272,7 @@ class Summary:
 
 
 def summarise(run: Queryable) -> Summary:
-    """The summary of a run, whatever its state."""
+    """Summarise a run in any state."""
     scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted, *told = run.query(_RUN).rows[0]
     settings, drawn, network, mind = told
     personas, agents, relations, hops, steps = run.query(_SIZES).rows[0]

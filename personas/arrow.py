@@ -90,7 +90,7 @@ def _utc(moment: datetime) -> datetime:
 
 
 def make_table(columns: Mapping[str, Any], types: Mapping[str, Any] = MappingProxyType({})) -> Table:
-    """Build a table from columns of equal length; those without a type have that of their first value."""
+    """Build a table from columns of equal length; a column without a type takes that of its first value."""
     arrays = [make_array(values, types.get(name)) for name, values in columns.items()]
     return Table.from_arrays(arrays, names=list(columns))
 
@@ -102,7 +102,7 @@ def duckdb_type(column: ChunkedArray) -> Any:
 
 
 def table_of(rows: Sequence[Sequence[Any]], types: Mapping[str, Any]) -> Table:
-    """Build a table from rows, which may be none."""
+    """Build a table from a possibly empty list of rows."""
     columns = zip(*rows, strict=True) if rows else ((),) * len(types)
     return make_table(dict(zip(types, columns, strict=True)), types)
 
@@ -121,7 +121,7 @@ def iter_batches(relation: Any, rows: int) -> Iterator[Table]:
 
 
 def read_stream(relation: Any) -> tuple[Iterator[RecordBatch], Schema]:
-    """Begin to read a relation: its batches as they are computed, and its columns."""
+    """Begin to read a relation, and return its batches as they are computed and its columns."""
     reader = RecordBatchReader.from_arrow(relation)
 
     def batches() -> Iterator[RecordBatch]:
@@ -155,12 +155,12 @@ def take(table: Table, places: Sequence[int]) -> Table:
 
 
 def take_known(table: Table, name: str, known: Container[Any]) -> Table:
-    """Return the rows whose value in a column is among those known."""
+    """Return the rows whose value in a column is in `known`."""
     return take(table, [place for place, value in enumerate(table[name].to_pylist()) if value in known])
 
 
 def set_column(table: Table, name: str, values: Any, kind: str | None = None) -> Table:
-    """Return the table with other values in one column, or with one more column."""
+    """Return the table with one column replaced or added."""
     made = values if isinstance(values, Array | ChunkedArray) else make_array(values, kind)
     column = ChunkedArray(made) if isinstance(made, ChunkedArray) else ChunkedArray([made])
     if name not in table.column_names:
@@ -182,10 +182,10 @@ def engine(**tables: Any) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def write_parquet(rows: Any, path: Path, metadata: Mapping[str, str] = MappingProxyType({})) -> None:
-    """Write a relation, or an iterator of tables, at least one, as a Parquet file; `metadata` becomes the file's.
+    """Write a relation, or an iterator of at least one table, as a Parquet file; `metadata` becomes the file's.
 
-    DuckDB renames columns without a name and those that differ only in case: `ColumnFile` reads the names as they were.
-    Raises `OSError` when it cannot be written, and whatever the iterator raises.
+    DuckDB renames columns without a name, and columns whose names differ only in case. `ColumnFile` reads the original
+    names. Raises `OSError` if the file cannot be written, and whatever the iterator raises.
     """
     failures: list[Exception] = []
     written = _stream(rows, failures) if isinstance(rows, Iterator) else RecordBatchReader.from_arrow(rows)
@@ -205,9 +205,9 @@ def write_parquet(rows: Any, path: Path, metadata: Mapping[str, str] = MappingPr
 
 @contextmanager
 def open_parquet(path: Path, metadata: Mapping[str, str] = MappingProxyType({})) -> Iterator[Callable[[Table], None]]:
-    """Write tables that come one by one, at least one, as a Parquet file.
+    """Write at least one table, passed one by one, as a Parquet file.
 
-    DuckDB asks for the tables itself, so it writes in a thread of its own.
+    DuckDB pulls the tables itself, so it writes in a separate thread.
     """
     waiting: Queue[Table | None] = Queue(1)
     with ThreadPoolExecutor(1) as pool:
@@ -228,7 +228,7 @@ def open_parquet(path: Path, metadata: Mapping[str, str] = MappingProxyType({}))
 
 
 def _stream(tables: Iterator[Table], failures: list[Exception]) -> RecordBatchReader:
-    """Make tables as they are read. An exception would reach DuckDB as text: it is also kept."""
+    """Stream tables as they are read; keep exceptions in `failures`, because DuckDB passes them on only as text."""
     first = next(tables)
 
     def batches() -> Iterator[RecordBatch]:
@@ -244,7 +244,7 @@ def _stream(tables: Iterator[Table], failures: list[Exception]) -> RecordBatchRe
 
 @contextmanager
 def parquet(path: Path, columns: str = "*", clause: str = "") -> Iterator[duckdb.DuckDBPyRelation]:
-    """Open a Parquet file as a relation, which also has `file_row_number` (from 0) for `columns` and `clause`."""
+    """Open a Parquet file as a relation; `columns` and `clause` may also use `file_row_number` (from 0)."""
     with engine() as con:
         yield con.sql(f"SELECT {columns} FROM {_scan(path)} {clause}")  # noqa: S608
 
@@ -285,7 +285,7 @@ class ColumnFile:
         return [list(self.types).index(name) for name in names]
 
     def rows(self, names: Sequence[str], size: int, first: int = 1) -> Iterator[NumberedRows]:
-        """Read rows from row `first` (from 1) on, at most `size` at a time."""
+        """Read rows from row `first` (counted from 1) on, at most `size` at a time."""
         with _damage(self._path):
             if self._is_parquet:
                 try:
@@ -338,7 +338,7 @@ class ColumnFile:
 
 
 def _parquet_names(con: duckdb.DuckDBPyConnection, path: Path) -> Sequence[str]:
-    """Return the names of the columns as the file has them, or had them before `write_parquet`."""
+    """Return the column names in the file, or the names that they had before `write_parquet`."""
     file = quote_text(glob.escape(str(path.absolute())))
     kept = con.execute(f"SELECT value FROM parquet_kv_metadata({file}) WHERE key = ?", [_NAMES.encode()]).fetchone()  # noqa: S608
     if kept:
@@ -366,7 +366,7 @@ def _damage(path: Path) -> Iterator[None]:
 
 
 def _to_rows(batch: Any) -> list[dict[str, Any] | None]:
-    """Convert rows of pyarrow; None for each that is damaged."""
+    """Convert pyarrow rows to dictionaries; a damaged row becomes None."""
     try:
         batch.validate(full=True)  # what is damaged may point anywhere in memory
         rows: list[dict[str, Any] | None] = batch.to_pylist()

@@ -69,7 +69,7 @@ class PersonaGraph:
         verdicts: Iterable[Verdict] = (),
         rejected: Iterable[str] = (),
     ) -> Self:
-        """The graph of all people who are kept, in the order given.
+        """Build the graph of all personas that are kept, in the order given.
 
         The ids in `rejected` are left out with their relations, and verdicts that name them do not hold. Raises
         `SetupError` for a relation or verdict that names an unknown id, and for verdicts in a circle.
@@ -112,11 +112,11 @@ class PersonaGraph:
         return tuple(self._personas.values())
 
     def persona(self, persona_id: str) -> Persona:
-        """The persona with this id. Raises `KeyError` when it is not in the graph."""
+        """Return the persona with this id. Raises `KeyError` if it is not in the graph."""
         return self._personas[persona_id]
 
     def add(self, persona: Persona) -> None:
-        """Add somebody who is tied to nobody yet."""
+        """Add a persona that has no ties yet."""
         if not isinstance(self._personas, dict):
             self._personas = dict(self._personas)
         self._personas[persona.id] = persona
@@ -125,9 +125,9 @@ class PersonaGraph:
             self._graph.add_node(persona.id, text=persona.text, hop=persona.hop)
 
     def neighbours(self, persona_id: str) -> tuple[Neighbour, ...]:
-        """The people related to a persona in either direction: one entry per relation, the oldest first.
+        """Return the neighbours of a persona in either direction: one entry per relation, the oldest first.
 
-        Raises `KeyError` when the persona is not in the graph.
+        Raises `KeyError` if the persona is not in the graph.
         """
         known = self._neighbours.get(persona_id)
         if known is None:
@@ -136,9 +136,9 @@ class PersonaGraph:
         return known
 
     def acquaintances(self, persona_id: str) -> Mapping[str, tuple[Neighbour, ...]]:
-        """Those related to a persona, the one of the oldest relation first, each with all relations, the oldest first.
+        """Return everyone related to a persona, by oldest relation, each with all relations, the oldest first.
 
-        Raises `KeyError` when the persona is not in the graph.
+        Raises `KeyError` if the persona is not in the graph.
         """
         ties: dict[str, tuple[Neighbour, ...]] = {}
         known = self._neighbours.get(persona_id)
@@ -149,7 +149,7 @@ class PersonaGraph:
         return ties
 
     def changes(self, persona_id: str) -> int:
-        """How often ties of a persona were changed."""
+        """Count how often ties of a persona were changed."""
         return self._changes.get(persona_id, 0)
 
     def set_tie(self, source: str, target: str, kind: RelationKind, label: str, weight: float) -> None:
@@ -183,7 +183,7 @@ def _seen_from(persona_id: str, relation: Relation) -> Neighbour:
 
 
 def _survivors(personas: Mapping[str, Persona], verdicts: Iterable[Verdict], away: Set[str]) -> dict[str, str]:
-    """For every id its survivor: itself, or the end of its chain of near-duplicates."""
+    """Return the survivor of every id: itself, or the end of its chain of near-duplicates."""
     repeats = {verdict.persona: verdict.of for verdict in verdicts}
     for persona_id in (*repeats, *repeats.values()):
         if persona_id not in personas:
@@ -312,15 +312,15 @@ class Population:
         return persona.parent or persona.id
 
     def persona(self, persona_id: str) -> Persona:
-        """The persona with this id. Raises `KeyError` when it has not arrived."""
+        """Return the persona with this id. Raises `KeyError` if it has not arrived."""
         return self._personas[persona_id]
 
     def verdict(self, persona_id: str) -> Verdict | None:
-        """The verdict on a persona; None for a living one."""
+        """Return the verdict on a persona; None if it has none."""
         return self._verdicts.get(persona_id)
 
     def admit(self, persona: Persona) -> Admission:
-        """Add a persona. Of equal texts the first stays, with its lineage."""
+        """Add a persona, and return how it was received. The first of equal texts stays, with its lineage."""
         if persona.id in self._personas:
             return Admission.KNOWN
         self._personas[persona.id] = persona
@@ -340,7 +340,7 @@ class Population:
             self._away.add(persona.id)
 
     def relate(self, relation: Relation) -> bool:
-        """Add a relation; False for one that is known or leads from a persona to itself."""
+        """Add a relation; return False if it is known or leads from a persona to itself."""
         tie = (relation.source, relation.target, relation.kind, relation.label)
         if relation.source == relation.target or tie in self._relations:
             return False
@@ -351,15 +351,15 @@ class Population:
         return True
 
     def is_tied(self, persona_id: str) -> bool:
-        """Whether any relation leads from or to this persona."""
+        """Return whether any relation leads from or to this persona."""
         return persona_id in self._related
 
     def is_source(self, persona_id: str) -> bool:
-        """Whether a relation leads from this persona, so that it has been asked about."""
+        """Return whether a relation leads from this persona, so that it has been asked about."""
         return persona_id in self._sources
 
     def is_related(self, one: str, other: str) -> bool:
-        """Whether two ids are equal or joined by a relation in either direction."""
+        """Return whether two ids are equal or joined by a relation in either direction."""
         return one == other or other in self._related.get(one, ())
 
     def graph(self) -> PersonaGraph:

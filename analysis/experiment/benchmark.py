@@ -210,12 +210,12 @@ class BenchmarkDistance:
 
 
 def read_benchmark(path: Path) -> dict[tuple[str, str], PeopleAnswers]:
-    """People's answers by item and group (empty for all), with how often each was given.
+    """Read people's answers by item and group (empty for all), with how often each was given.
 
-    A JSONL or CSV file has `item` and `value` in each row, and perhaps `n`, `share` or `weight`, and `group`. `n` is a
-    number of people; a row with a `weight`, or with none of the three, is one person. The people of all groups are
-    counted together too; shares are not, as they do not say how large a group is. Raises `SourceError`, naming the
-    line.
+    A JSONL or CSV file has `item` and `value` in each row, and optionally `n`, `share` or `weight`, and `group`. `n` is
+    a number of people. A row with a `weight`, or with none of the three, is one person. The people of all groups are
+    also counted together. Shares are not, because they do not say how large a group is. Raises `SourceError`, naming
+    the line.
     """
     found: dict[tuple[str, str], PeopleAnswers] = {}
     for line, row in iter_rows(path, _EXAMPLE):
@@ -256,10 +256,10 @@ def measure_distances(
     margin: float | None = None,
     survey: str | None = None,
 ) -> list[BenchmarkDistance]:
-    """The distance of each arm's latest answers from people's, by item and group; of a run that of its agents.
+    """Measure how far the latest answers of each arm, or of a single run, are from people's, by item and group.
 
-    `survey` takes the answers to this one only. Raises `SetupError` for an item that was not asked, where nothing was,
-    and for a margin that is not between 0 and 1.
+    `survey` restricts the comparison to the answers to this survey. Raises `SetupError` if an item was not asked, if no
+    survey was asked, or if the margin is not between 0 and 1.
     """
     if margin is not None and not 0 < margin < 1:
         raise SetupError(f"{parameter('margin')} must lie between 0 and 1, as distances do, but {margin!r} was given.")
@@ -291,7 +291,7 @@ def measure_distances(
 
 
 def describe_distances(found: Sequence[BenchmarkDistance]) -> Section:
-    """The distances as a table."""
+    """Describe the distances as a table."""
     has_arms, has_margin = any(one.arm for one in found), any(one.margin is not None for one in found)
     columns = ["arm"] * has_arms + ["item", "in", "distance", "95 %", "noise", "p", "corrected"]
     columns += [f"p within {found[0].margin:g}"] if has_margin else []
@@ -313,7 +313,7 @@ def compare_item(
     kind: SurveyedItem,
     margin: float | None = None,
 ) -> BenchmarkDistance:
-    """The distance of the answers to one item, before p values are corrected."""
+    """Measure the distance of the answers to one item, before p values are corrected."""
     values = sorted(ours.sums.keys() | theirs.counts.keys() | kind.possible, key=lambda one: (_place(one), one))
     places = np.array([_place(value) for value in values]) if kind.is_ordered else None
     shares = [
@@ -329,7 +329,7 @@ def compare_item(
         return _norm(difference, places, kind.range)
 
     def errors(drawn_from: Sequence[Floats]) -> Floats:
-        """Norms of the sampling error of the difference."""
+        """Return the norms of the sampling error of the difference."""
         one, other = (
             rng.multinomial(size, share, draws) / size - share for size, share in zip(sizes, drawn_from, strict=True)
         )
@@ -372,7 +372,7 @@ def _corrected(found: Sequence[BenchmarkDistance]) -> list[BenchmarkDistance]:
 
 
 def _norm(difference: Floats, places: Floats | None, reach: float | None) -> Floats:
-    """Half the sum of the differences of shares, or the area between two distribution functions over their range."""
+    """Return half the sum of the share differences, or the area between two distribution functions over their range."""
     if places is None:
         return np.abs(difference).sum(axis=-1) / 2
     steps = np.diff(places)
@@ -388,7 +388,7 @@ def _place(value: str) -> float:
 
 
 def _text(value: object) -> str:
-    """A value as both sides write it: 4, 4.0 and "4" are one."""
+    """Return a value as both sides write it: 4, 4.0 and "4" are the same."""
     try:
         number = float(str(value))
     except ValueError:

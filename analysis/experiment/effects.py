@@ -118,7 +118,7 @@ class Effect:
         return f"{self.arm}{expected} against {self.against}"
 
     def verdict(self, alpha: float) -> str:
-        """What its corrected p value says; empty where it says nothing."""
+        """Describe the result by the corrected p value; empty if it says nothing."""
         if math.isnan(self.p_adjusted):
             return ""
         these = ", for these people" * self.is_for_these_people
@@ -179,7 +179,7 @@ class Findings:
 
 
 def read_findings(reader: Reader) -> Findings:
-    """The findings of a merged file."""
+    """Read the findings of a merged file."""
     ((name, scenario, paired, alpha, correction, replicates, is_model, design),) = reader.query(_EXPERIMENT).rows
     analysis = _Analysis(reader, paired=paired, alpha=alpha, design=design)
     stated = [replace(one, p_adjusted=one.p) for one in analysis.hypotheses()]
@@ -205,7 +205,7 @@ def read_findings(reader: Reader) -> Findings:
 
 
 def adjusted(effects: Sequence[Effect], correction: str) -> list[Effect]:
-    """The effects of one family with corrected p values; those without a p value take no part."""
+    """Return the effects of one family with corrected p values; effects without a p value are not counted."""
     tested = [one for one in effects if not math.isnan(one.p)]
     if correction == "none" or len(tested) < 2:
         return [replace(one, p_adjusted=one.p) for one in effects]
@@ -214,7 +214,7 @@ def adjusted(effects: Sequence[Effect], correction: str) -> list[Effect]:
 
 
 def corrected_p(values: Sequence[float] | NDArray[np.float64], correction: str) -> NDArray[np.float64]:
-    """P values corrected for their number by `holm`, `bonferroni` or `fdr_bh`, along the last axis."""
+    """Correct p values for their number by `holm`, `bonferroni` or `fdr_bh`, along the last axis."""
     from scipy import stats
 
     given = np.asarray(values, float)
@@ -284,7 +284,7 @@ class _Analysis:
         return bool(self._places - self._people > _OVERLAP * self._places)
 
     def arm_means(self) -> Iterator[ArmMean]:
-        """The mean of each arm in each outcome."""
+        """Yield the mean of each arm in each outcome."""
         from scipy import stats
 
         for outcome in self._outcomes:
@@ -297,13 +297,13 @@ class _Analysis:
                 yield ArmMean(outcome, arm, _mean(dict(enumerate(values))), low, high, len(values))
 
     def hypotheses(self) -> Iterator[Effect]:
-        """What was expected."""
+        """Yield the effect of each stated hypothesis."""
         for outcome, arm, against, direction, is_registered in self._hypotheses:
             found = self._effect("hypothesis", outcome, arm, against, direction=direction)
             yield replace(found, is_registered=is_registered)
 
     def arms_compared(self) -> Iterator[Effect]:
-        """Each arm against the first, where no hypothesis says so already."""
+        """Yield the comparison of each arm with the first, unless a hypothesis already states it."""
         stated = {(outcome, *pair) for outcome, a, b, *_ in self._hypotheses for pair in ((a, b), (b, a))}
         for outcome in self._outcomes:
             for arm in self._arms[1:]:
@@ -311,7 +311,7 @@ class _Analysis:
                     yield self._effect("arm", outcome, arm, self._arms[0])
 
     def groups(self) -> Iterator[Effect]:
-        """The comparisons of hypotheses, or of arms with the first, in each group of agents."""
+        """Yield the comparisons of hypotheses in each group of agents, or else those of arms with the first."""
         for outcome in self._outcomes:
             pairs = [(arm, against) for named, arm, against, *_ in self._hypotheses if named == outcome]
             pairs = pairs or [(arm, self._arms[0]) for arm in self._arms[1:]]
@@ -321,7 +321,7 @@ class _Analysis:
                     yield self._effect("group", outcome, arm, against, group=group)
 
     def robustness(self) -> Iterator[Effect]:
-        """Of each hypothesis about levels: whether it holds at every level of the other factors."""
+        """Yield tests of whether each hypothesis about levels holds at every level of the other factors."""
         for outcome, arm, against, *_ in self._hypotheses:
             named = _levels_of(arm).keys() | _levels_of(against).keys()
             if not named & self._factors.keys() or arm in self._arms:
@@ -408,12 +408,15 @@ class _Analysis:
         return None if self._design == "new" else people_variance(*sides, paired=self._paired)
 
     def _agents_of(self, outcome: str, named: str, group: str) -> AgentMeans:
-        """The means of agents by replicate, over all arms of a name or of levels; of those who are in all of them."""
+        """Return the means of agents by replicate, over all arms of a name or of levels.
+
+        Only agents in all of these arms count.
+        """
         tables = [self._agents.get((outcome, arm, group), {}) for arm in self._arms_of(named)]
         return _combined(tables, lambda means: sum(means) / len(means))
 
     def _of(self, outcome: str, named: str, group: str) -> Means:
-        """The means of runs by replicate, over all arms of a name or of levels."""
+        """Return the means of runs by replicate, over all arms of a name or of levels."""
         arms = self._arms_of(named)
         found: dict[int, list[float]] = {}
         for arm in arms:
@@ -441,7 +444,7 @@ def _agent_difference(one: AgentMeans, other: AgentMeans) -> AgentMeans:
 
 
 def _combined(tables: Sequence[AgentMeans], combine: Callable[[list[float]], float]) -> AgentMeans:
-    """One mean for each agent and replicate that all tables have."""
+    """Combine the means of tables into one for each agent and replicate that all tables have."""
     found: dict[int, dict[str, tuple[float, float]]] = {}
     for replicate in set.intersection(*(set(table) for table in tables)) if tables else ():
         first, *rest = (table[replicate] for table in tables)

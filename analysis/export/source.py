@@ -192,9 +192,10 @@ class OutputSource:
     def __init__(
         self, path: Path, *, rejected: bool = False, grant: str | None = None, held_out: HeldOut = "exclude"
     ) -> None:
-        """With `rejected`, outputs that were rejected count too. `grant` is the licence of what states none.
+        """Open a run for export.
 
-        `held_out` says whether those that the run holds out for measuring are taken.
+        With `rejected`, rejected outputs count too. `grant` is the licence of outputs that state none. `held_out` says
+        whether to take the outputs that the run holds out for measuring.
         """
         self.path = path
         self.rejected = rejected
@@ -219,7 +220,7 @@ class OutputSource:
             raise
 
     def __enter__(self) -> Self:
-        """The source."""
+        """Return the source."""
         return self
 
     def __exit__(
@@ -240,7 +241,7 @@ class OutputSource:
         return f"{status} AND o.emission {side} (SELECT emission FROM held_out)"  # noqa: S608 - our own words
 
     def count_held_out(self, kinds: Collection[str]) -> int:
-        """Accepted outputs of these kinds that are left out because they are held out."""
+        """Count accepted outputs of these kinds that are left out because they are held out."""
         if self._held_out != "exclude" or not self._holds_out:
             return 0
         ((number,),) = self.ask(
@@ -251,22 +252,22 @@ class OutputSource:
         return int(number)
 
     def has(self, table: str) -> bool:
-        """Whether the file has a table of this name."""
+        """Return whether the file has a table of this name."""
         return table in self._tables
 
     def ask(self, sql: str, params: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[Any, ...]]:
-        """The rows that a statement of our own gives; outputs are in `outputs`."""
+        """Run one of our own statements and return its rows; outputs are in `outputs`."""
         return self.con.execute(sql, params).fetchall()
 
     def counts(self) -> dict[str, int]:
-        """How many outputs of each kind are exported."""
+        """Count the exported outputs of each kind."""
         found = self.ask(
             f"SELECT kind, count(*) FROM outputs AS o WHERE {self.which} GROUP BY kind ORDER BY count(*) DESC, kind"  # noqa: S608
         )
         return {str(kind): int(number) for kind, number in found}
 
     def check_kinds(self, kinds: Collection[str]) -> tuple[str, ...]:
-        """The kinds that are asked for, or all there are. Raises `SetupError` when nothing is left to export."""
+        """Return the kinds asked for, or all kinds. Raises `SetupError` if nothing is left to export."""
         there = self.counts()
         if not there:
             if self._held_out == "only" and not self._holds_out:
@@ -294,13 +295,13 @@ class OutputSource:
         return tuple(kind for kind in there if not kinds or kind in kinds)
 
     def is_solved(self, kind: str) -> bool:
-        """Whether outputs of a kind have solutions."""
+        """Return whether outputs of a kind have solutions."""
         return bool(
             self.ask("SELECT 1 FROM exported_answers JOIN outputs USING (emission) WHERE kind = ? LIMIT 1", [kind])
         )
 
     def payload_keys(self, kind: str) -> tuple[str, ...]:
-        """The fields that outputs of a kind have, in their order."""
+        """Return the fields that outputs of a kind have, sorted by name."""
         found = self.ask(
             f"SELECT DISTINCT unnest(json_keys(payload)) FROM (SELECT payload FROM outputs AS o "  # noqa: S608
             f"WHERE kind = ? AND {self.which} ORDER BY emission LIMIT 50)",
@@ -309,7 +310,7 @@ class OutputSource:
         return tuple(sorted(str(key) for (key,) in found))
 
     def pages(self, kinds: Collection[str], more: Added = _NOTHING, *, after: int = 0) -> Iterator[Page]:
-        """The outputs of these kinds behind one emission, in their order."""
+        """Yield the outputs of these kinds after one emission, in their order."""
         ((last, size),) = self.ask(
             "SELECT (SELECT coalesce(max(emission), 0) FROM emissions), (SELECT avg(length(text) + length(payload)) "
             "FROM (SELECT text, CAST(payload AS VARCHAR) AS payload FROM emissions LIMIT 1000))"
@@ -320,7 +321,7 @@ class OutputSource:
             yield Page(read_table(self._read(kinds, first, upto, more)), upto)
 
     def no_rows(self, more: Added) -> Table:
-        """The columns of a page."""
+        """Return an empty page with the columns of a page."""
         return read_table(self._read((), 0, 0, more))
 
     def _read(self, kinds: Collection[str], after: int, upto: int, more: Added) -> duckdb.DuckDBPyRelation:

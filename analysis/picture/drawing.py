@@ -20,7 +20,7 @@ _LONGEST = 28
 
 
 def name_of(text: str) -> str:
-    """What a person is, in a few words of the description and without the age.
+    """Return what a person is, in a few words of the description and without the age.
 
     >>> name_of("A thirty-one-year-old hotel porter who sleeps badly.")
     'hotel porter'
@@ -29,7 +29,7 @@ def name_of(text: str) -> str:
 
 
 def said(text: str) -> str:
-    """The text for markup, with something visible for what no XML file may hold, whatever a model wrote."""
+    """Escape a text for markup, and show a visible sign for characters that no XML file may hold."""
     return markup(text)
 
 
@@ -56,7 +56,7 @@ _DARK = {
 
 
 def dark_style() -> str:
-    """The rules by which a page shows pictures in light colours on dark ground; a file of its own has none."""
+    """Return the style rules by which a page shows light-coloured pictures on dark ground; separate files have none."""
     rules = (
         f'svg [{paint}="{light}"]{{{paint}:{dark}}}' for light, dark in _DARK.items() for paint in ("fill", "stroke")
     )
@@ -85,14 +85,14 @@ class _Colours:
 
 
 def _by_hop(excerpt: Excerpt) -> _Colours:
-    """One hue, from strong for the first people to pale for the last hop."""
+    """Colour people in one hue by hop, from strong for the first people to pale for the last hop."""
     hops = {person.id: min(person.hop, _HOPS) for person in excerpt.people}
     tones = [_Tone(_SHADES[hop], f"hop {hop}") for hop in sorted(set(hops.values()))]
     return _Colours("people", {person: _SHADES[hop] for person, hop in hops.items()}, tones, is_hue=False)
 
 
 def _by_community(excerpt: Excerpt, communities: Mapping[str, int], ties: Mapping[str, int]) -> _Colours:
-    """A hue for each of the communities with most people in the picture, each named after its best connected member."""
+    """Colour the largest communities in the picture, one hue each, named after their best connected member."""
     sizes = Counter(communities[person.id] for person in excerpt.people)
     shown = [n for n, people in sorted(sizes.items(), key=lambda c: (-c[1], c[0])) if people > 1][:_COMMUNITIES]
     hue = {community: _HUES[place] for place, community in enumerate(shown)}
@@ -108,12 +108,12 @@ def _by_community(excerpt: Excerpt, communities: Mapping[str, int], ties: Mappin
 
 
 def _kind_of(kind: str) -> str:
-    """The kind, or the last of the list for one that is not in it."""
+    """Return the kind, or the last one in the list if it is not listed."""
     return kind if kind in KINDS else KINDS[-1]
 
 
 def _kind_colour(kind: str) -> str:
-    """The colour of a kind of relations."""
+    """Return the colour of a kind of relations."""
     return _HUES[KINDS.index(kind)]
 
 
@@ -144,7 +144,7 @@ class Legend:
 
 
 def draw_legend(legends: Sequence[Legend], *, width: float, top: float) -> tuple[list[str], float]:
-    """The legends as SVG from `top` downwards, each on rows of its own, and where they end."""
+    """Draw the legends as SVG from `top` downwards, each on rows of its own, and return where they end."""
     lines: list[str] = []
     y = top
     for legend in legends:
@@ -161,7 +161,7 @@ def draw_legend(legends: Sequence[Legend], *, width: float, top: float) -> tuple
 
 
 def notes(text: str, width: float) -> list[Legend]:
-    """A text in as many rows as it takes in this width."""
+    """Wrap a text into as many legend rows as it takes in this width."""
     return [Legend(line, ()) for line in textwrap.wrap(text, int((width - 2 * _SIDE) / (0.55 * SIZE)))]
 
 
@@ -209,7 +209,10 @@ class Drawing:
         return f"Drawn: {self.caption}." if len(self._excerpt.people) < self._excerpt.people_in_all else ""
 
     def svg(self, width: float = 1_000.0, *, css_class: str = "") -> str:
-        """The picture in this width, in the units of its type of 13, with nothing that only browsers understand."""
+        """Draw the picture in this width as SVG, with nothing that only browsers understand.
+
+        Widths are in the units of its type of size 13.
+        """
         stage = fitted(self._spots, width=width, margin=_MARGIN)
         shrunk = self._shrunk(width)
         below = [*notes(self._drawn, width), *notes(self._note, width)]

@@ -113,13 +113,13 @@ class _Pair:
 
 
 def has_answers(run: Queryable, *, step: int | None = None) -> bool:
-    """Whether the questionnaire was asked, after this step if one is given."""
+    """Return whether the questionnaire was asked, after this step if one is given."""
     found = run.query(_ASKED, {"survey": _SURVEY}).rows
     return bool(found) if step is None else (step,) in found
 
 
 def read_drift(run: Queryable, *, seed: int = 0) -> DriftReport:
-    """Drift and spread in each wave of the questionnaire; intervals are drawn by the seed."""
+    """Measure drift and spread in each wave of the questionnaire; `seed` draws the intervals."""
     profiles = _profiles(run)
     waves: defaultdict[tuple[int, int], dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
     weights: dict[str, float] = {}
@@ -158,7 +158,7 @@ def _profiles(run: Queryable) -> dict[str, dict[str, Any]]:
 
 
 def _coded(item: str, value: Any) -> Any:
-    """An answer in the terms of profiles: ordered ones as numbers."""
+    """Return an answer in the terms of profiles: ordered answers become numbers."""
     if item == "age_band":
         return _AGES.index(value) if value in _AGES else None
     if item in ("education", "occupation_group"):
@@ -259,14 +259,14 @@ def _spread(job: int, step: int, item: str, pairs: Sequence[_Pair], seed: int) -
 
 
 def _coded_alike(values: Sequence[Any], item: str) -> Any:
-    """The values as numbers where they are ordered, and as a number for each different one where they are not."""
+    """Return the values as numbers: their own if they are ordered, else one number for each distinct value."""
     if item in _ORDERED or not values:
         return np.array(values, dtype=float)
     return np.unique(np.array([str(value) for value in values]), return_inverse=True)[1]
 
 
 def _variance(values: Any, weights: Any) -> float:
-    """The weighted variance; with equal weights that of a sample."""
+    """Return the weighted variance; with equal weights it is the sample variance."""
     whole = weights.sum()
     if len(values) < 2 or whole <= 0:
         return 0.0
@@ -276,7 +276,7 @@ def _variance(values: Any, weights: Any) -> float:
 
 
 def _diversity(values: Any, weights: Any) -> float:
-    """The weighted share of pairs of different respondents whose values differ."""
+    """Return the weighted share of pairs of different respondents whose values differ."""
     whole, own = weights.sum() ** 2, (weights**2).sum()
     if len(values) < 2 or whole <= own:
         return 0.0
@@ -285,7 +285,7 @@ def _diversity(values: Any, weights: Any) -> float:
 
 
 def _interval(n: int, measure: Callable[[Any], float], seed: int) -> ConfidenceInterval:
-    """The measure of all respondents, and the range of that of samples of them."""
+    """Return the measure of all respondents, and its range over resamples of them."""
     value = measure(np.arange(n))
     if n < 3:
         return ConfidenceInterval(value, None, None)
@@ -297,7 +297,7 @@ def _interval(n: int, measure: Callable[[Any], float], seed: int) -> ConfidenceI
 
 
 def describe_drift(report: DriftReport) -> list[Section]:
-    """The report for a terminal."""
+    """Describe the report as tables for a terminal."""
     sections = [
         Section(
             "Drift: distance of answers from the agents' own profiles, 0 to 1",
@@ -322,7 +322,7 @@ def describe_drift(report: DriftReport) -> list[Section]:
 
 
 def notes_on_drift(report: DriftReport) -> list[str]:
-    """What should be known of the numbers, in sentences."""
+    """Return what a reader should know of the numbers, in sentences."""
     notes = [f'{report.unsure:.1%} of the items were answered with "don\'t know"; {report.lost:.1%} were not answered.']
     if report.is_weighted:
         notes.append("Agents count by their weights, which came with the selection that they are from.")

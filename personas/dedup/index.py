@@ -28,10 +28,10 @@ class KeyScheme(ABC):
 
     @abstractmethod
     def keys(self, sets: WordSets) -> tuple[Hashes, Ints]:
-        """Keys of 64 bits, and for each the number of the set that publishes it."""
+        """Return keys of 64 bits, and for each the number of the set that publishes it."""
 
     def keys_of(self, one: WordSet) -> list[int]:
-        """The keys of a single set."""
+        """Return the keys of a single set."""
         sets = WordSets.of(np.array(one.hashes, dtype=np.uint64), 1, one.order)
         keys: list[int] = self.keys(sets)[0].tolist()
         return keys
@@ -51,7 +51,7 @@ class PartKeys(KeyScheme):
         self._grow(256)
 
     def keys(self, sets: WordSets) -> tuple[Hashes, Ints]:
-        """Keys of 64 bits, and for each the number of the set that publishes it."""
+        """Return keys of 64 bits, and for each the number of the set that publishes it."""
         sizes = sets.sizes
         if not len(sizes):
             return np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64)
@@ -66,7 +66,7 @@ class PartKeys(KeyScheme):
         return np.concatenate([keys for keys, _ in published]), np.concatenate([rows for _, rows in published])
 
     def keys_of(self, one: WordSet) -> list[int]:
-        """The keys of a single set."""
+        """Return the keys of a single set."""
         size, kind = len(one), int(are_unspaced(one.order).any())
         if size >= self._low.shape[1]:
             self._grow(2 * size)
@@ -90,7 +90,7 @@ class PartKeys(KeyScheme):
         self._high = np.searchsorted(self._levels, farthest)
 
     def _level(self, sets: WordSets, rows: Ints, level: int) -> tuple[Hashes, Ints]:
-        """The keys of some sets at one distance: the sum of the words of each part."""
+        """Return the keys of some sets at one distance: the sum of the words of each part."""
         parts = int(self._levels[level]) + 1
         first, end = sets.starts[rows], sets.starts[rows + 1]
         bounds = np.empty((len(rows), parts + 1), dtype=np.int64)
@@ -133,7 +133,7 @@ class PrefixKeys(KeyScheme):
         self._words, self._ranks = words[common][order], (order + 1).astype(np.uint64)
 
     def keys(self, sets: WordSets) -> tuple[Hashes, Ints]:
-        """Keys of 64 bits, and for each the number of the set that publishes it."""
+        """Return keys of 64 bits, and for each the number of the set that publishes it."""
         sizes = sets.sizes
         rows = np.repeat(np.arange(len(sets)), sizes)
         words = sets.words
@@ -173,7 +173,7 @@ class WordSetBatch:
         return len(self.fixed)
 
     def part(self, first: int, end: int) -> Self:
-        """The sets from `first` up to, not including, `end`."""
+        """Return the sets from `first` up to, but not including, `end`."""
         some = slice(first, end)
         held = self.sets
         sets = Sets(held.words, held.starts[some], held.sizes[some], held.parities[some], held.orders[some])
@@ -182,7 +182,7 @@ class WordSetBatch:
         return type(self)(sets, self.identities[some], self.fixed[some], self.published[at:stop] - bounds[0])
 
     def first_alike(self) -> Ints:
-        """For each set the first equal one; fixed sets are compared with fixed ones only."""
+        """Return the first equal set for each set; fixed sets are compared with fixed ones only."""
         _, first, same = np.unique(
             self.identities ^ self.fixed.astype(np.uint64), return_index=True, return_inverse=True
         )
@@ -190,7 +190,7 @@ class WordSetBatch:
         return alike
 
     def keys_of(self, wanted: Flags) -> Hashes:
-        """The keys of the wanted sets, packed (key in the upper half) and sorted."""
+        """Return the keys of the wanted sets, packed (key in the upper half) and sorted."""
         some = self.published[wanted[(self.published >> _HALF).view(np.int64)]]
         packed = some << _HALF | some >> _HALF
         packed.sort()
@@ -221,7 +221,7 @@ class BatchBuilder:
         return self._words.values
 
     def add(self, sets: WordSets, fixed: Flags, scheme: KeyScheme | None) -> None:
-        """Add a block of sets, with their keys where the scheme is known already."""
+        """Add a block of sets, with their keys if the scheme is already known."""
         if scheme:
             self._publish(sets, len(self), scheme)
         self._orders.append(sets.orders, len(self), len(sets))
@@ -242,7 +242,7 @@ class BatchBuilder:
             self._publish(numbered(words, sizes, orders), first, scheme)
 
     def build(self) -> WordSetBatch:
-        """The finished batch."""
+        """Return the finished batch."""
         sizes = self._sizes.values
         orders = self._orders.values
         sets = Sets(self._words.values, np.cumsum(sizes) - sizes, sizes, self._parities.values, orders)
@@ -268,7 +268,7 @@ class WordSetIndex:
     """
 
     def __init__(self, scratch: Path | None = None) -> None:
-        """With a folder `scratch`, the words of many sets are held in a temporary file there, not in memory."""
+        """Create an empty index. With a folder `scratch`, it holds the words in a temporary file there."""
         self._words = GrowingArray(np.uint64) if scratch is None else FileArray(scratch, np.uint64)
         self._starts, self._sizes = GrowingArray(np.int64), GrowingArray(np.int64)
         self._parities, self._orders = GrowingArray(np.uint64), OrderArray()
@@ -285,12 +285,12 @@ class WordSetIndex:
         return Sets(*held, self._orders.values)
 
     def near(self, packed: Hashes, sets: Sets, threshold: Threshold) -> NearPairs:
-        """The near-duplicate pairs of an original and one of `sets`, whose packed keys are `packed`."""
+        """Find the near-duplicate pairs of an original and one of `sets`, whose packed keys are `packed`."""
         self._flush()
         return near_across(self._runs, self.sets, packed, sets, threshold)
 
     def extend(self, sets: Sets, packed: Hashes, kept: Flags) -> None:
-        """Add those of `sets` that are `kept`; `packed` are the keys of all of them."""
+        """Add those of `sets` that are `kept`; `packed` holds the keys of all sets."""
         number = np.where(kept, np.cumsum(kept) - 1 + len(self), -1)
         rows = number[(packed & ROW).view(np.int64)]
         stays = rows >= 0
@@ -300,7 +300,7 @@ class WordSetIndex:
         self._hold(words[np.repeat(kept, sets.sizes)], sets.sizes[kept], sets.parities[kept], orders)
 
     def hold(self, sets: Sets, packed: Hashes) -> None:
-        """Add all sets; `packed` are their keys."""
+        """Add all sets; `packed` holds their keys."""
         self._add_run(pack(packed, (packed & ROW).view(np.int64) + len(self)))
         self._hold(sets.words, sets.sizes, sets.parities, sets.orders)
 
@@ -322,7 +322,7 @@ class WordSetIndex:
             self._flush()
 
     def candidates(self, keys: list[int]) -> Ints:
-        """The numbers of the originals that share one of these keys; a number may occur several times."""
+        """Return the numbers of the originals that share one of these keys; a number may occur several times."""
         found: list[Ints] = []
         recent = [number for key in keys for number in self._lately(key >> _SHIFT)]
         if recent:

@@ -26,7 +26,7 @@ _PAIRS = 4096
 
 
 def check_cosine(threshold: float) -> float:
-    """The threshold, if it is above 0 and at most 1. Raises `SetupError` otherwise."""
+    """Return the threshold if it is above 0 and at most 1. Raises `SetupError` otherwise."""
     if not (math.isfinite(threshold) and 0 < threshold <= 1):
         raise SetupError(f"The least cosine of near-duplicates is {threshold}; give a number above 0, up to 1.")
     return threshold
@@ -44,7 +44,7 @@ def check_vectors(matrix: Matrix) -> None:
 
 
 def units(matrix: Matrix) -> Floats:
-    """The rows scaled to length 1; rows of length 0 stay as they are."""
+    """Return the rows scaled to length 1; rows of length 0 stay as they are."""
     wide = matrix.astype(np.float64)
     length = np.sqrt((wide * wide).sum(axis=1))[:, None]
     scaled: Floats = matrix / np.where(length > 0, length, 1.0)
@@ -52,7 +52,7 @@ def units(matrix: Matrix) -> Floats:
 
 
 def cosines(matrix: Matrix, left: Ints, right: Ints) -> Floats:
-    """The cosine of each pair of rows to six decimals; 0 with a vector that has no length."""
+    """Return the cosine of each pair of rows to six decimals; 0 with a vector of length 0."""
     found = np.empty(len(left))
     for first in range(0, len(left), _PAIRS):
         some = slice(first, first + _PAIRS)
@@ -78,9 +78,9 @@ class PrincipalAxes:
 
     @classmethod
     def of(cls, sample: Floats) -> Self:
-        """The first principal axes of a sample of unit rows, by randomised iteration.
+        """Find the first principal axes of a sample of unit rows, by randomised iteration.
 
-        The upper bound holds for any orthonormal directions: their quality decides the speed, not the result.
+        The upper bound holds for any orthonormal directions. Their quality affects the speed, not the result.
         """
         dims = sample.shape[1]
         if dims <= _NARROW or len(sample) < _AXES + _MORE:
@@ -98,7 +98,7 @@ class PrincipalAxes:
         return self.dims if self.directions is None else self.directions.shape[1] + 1
 
     def shortened(self, units: Floats) -> Matrix:
-        """Unit rows along the axes, with the length of the remainder as last number.
+        """Return unit rows along the axes, with the length of the remainder as the last number.
 
         By the Cauchy-Schwarz inequality the product of two such rows is an upper bound of the cosine.
         """
@@ -118,15 +118,15 @@ _MANY = 1 / 64
 
 
 def _slack(width: int) -> float:
-    """The greatest error of rounding in the product of two rows of length 1 with so many 32-bit numbers.
+    """Return the greatest rounding error in the product of two rows of length 1 with `width` 32-bit numbers.
 
-    Each number and each sum is rounded once; cosines are rounded to six decimals besides.
+    Each number and each sum is rounded once. Cosines are also rounded to six decimals.
     """
     return 1e-6 + (width + 2) * 2.0**-23
 
 
 def _may_be_near(products: Matrix, least: float) -> _CandidatePairs:
-    """The rows and columns of products that reach `least`."""
+    """Return the rows and columns of the products that reach `least`."""
     width = products.shape[1]
     if not width:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
@@ -149,7 +149,7 @@ class ExactSearch:
             self._whole.append(units.astype(np.float32).ravel())
 
     def near(self, units: Floats) -> Iterator[_CandidatePairs]:
-        """Pairs of an original and a new vector that may be near: all of them, and few others."""
+        """Yield pairs of an original and a new vector that may be near: all near pairs, and few others."""
         short = np.ascontiguousarray(self._axes.shortened(units).T)
         whole = np.ascontiguousarray(units.T.astype(np.float32)) if self._is_short else short
         held = self._short.values.reshape(-1, self._axes.width)
@@ -199,7 +199,7 @@ class FaissSearch:
             self._index.add(units.astype(np.float32))
 
     def near(self, units: Floats) -> Iterator[_CandidatePairs]:
-        """Pairs of an original and a new vector that may be near."""
+        """Yield pairs of an original and a new vector that may be near."""
         if not len(units) or not self._index.ntotal:
             return
         bounds, _, originals = self._index.range_search(units.astype(np.float32), self._least)
@@ -208,7 +208,7 @@ class FaissSearch:
 
 
 def _check_faiss(number: int) -> Any:
-    """The library faiss, needed to compare `number` vectors. Raises `SetupError` when it is not installed."""
+    """Return the library faiss, needed to compare `number` vectors. Raises `SetupError` if it is not installed."""
     try:
         return import_module("faiss")
     except ImportError as error:
@@ -232,7 +232,7 @@ class _VectorMatcher:
         self._originals = GrowingArray(np.int64)
 
     def match(self) -> Iterator[Matches]:
-        """The matches of all rows, a block at a time."""
+        """Yield the matches of all rows, a block at a time."""
         for first in range(0, len(self._matrix), BLOCK):
             rows = np.arange(first, min(first + BLOCK, len(self._matrix)))
             fixed, scaled = self._fixed[rows], units(self._matrix[rows])
@@ -253,7 +253,7 @@ class _VectorMatcher:
         )
 
     def _within(self, rows: Ints, left: Ints, scaled: Floats) -> NearPairs:
-        """Near pairs within the block whose earlier row, one of `left`, may be an original."""
+        """Find near pairs within the block whose earlier row, one of `left`, may be an original."""
         short = scaled.astype(np.float32)
         at, later = _may_be_near(short[left] @ short.T, self._threshold - _slack(short.shape[1]))
         earlier = left[at]
@@ -281,12 +281,12 @@ def find_similar_vectors(
     exact: bool | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Duplicates:
-    """The near-duplicates among the rows of `matrix`.
+    """Find the near-duplicates among the rows of `matrix`.
 
-    `fixed` rows are kept whatever they repeat. Up to `MOST_EXACT` rows, and with `exact=True` for any number, all are
-    found. Above, candidates come from a faiss index, which may miss a few in a thousand, and are compared exactly.
-    `progress` is called with the number of rows done. Raises `SetupError` for a threshold outside 0 to 1, for numbers
-    that are not finite, and when faiss is needed and not installed.
+    `fixed` rows are kept whatever they repeat. All near-duplicates are found up to `MOST_EXACT` rows, and with
+    `exact=True` for any number. Above that, candidates come from a faiss index, which may miss a few in a thousand, and
+    are compared exactly. `progress` is called with the number of rows done. Raises `SetupError` for a threshold outside
+    0 to 1, for numbers that are not finite, and if faiss is needed but not installed.
     """
     check_vectors(matrix)
     kept = np.zeros(len(matrix), dtype=np.bool_) if fixed is None else fixed
@@ -298,7 +298,7 @@ class SimilarVectors:
     """An index of vectors that grows: the first of those that are alike stay, and are found again, all of them."""
 
     def __init__(self, threshold: float = COSINE) -> None:
-        """Raises `SetupError` for a threshold outside 0 to 1."""
+        """Raise `SetupError` for a threshold outside 0 to 1."""
         self._threshold = check_cosine(threshold)
         self._search: ExactSearch | None = None
         self._rows = GrowingArray(np.float32)
@@ -328,9 +328,9 @@ class SimilarVectors:
 
 
 def is_compared_exactly(number: int, exact: bool | None = None) -> bool:
-    """Whether so many vectors are compared exactly.
+    """Return whether `number` vectors are compared exactly.
 
-    Raises `SetupError` when they would not be and faiss is not installed.
+    Raises `SetupError` if they would not be and faiss is not installed.
     """
     if exact or (exact is None and number <= MOST_EXACT):
         return True

@@ -52,7 +52,7 @@ class Directory:
                 self._of.setdefault(_name(where, row, "persona"), _name(where, row, "of"))
 
     def personas(self) -> Iterator[Persona]:
-        """Everybody who is not a near-duplicate."""
+        """Yield every persona that is not a near-duplicate."""
         for old, (where, row) in self._rows.items():
             if old in self._of:
                 self._resident(where, old)
@@ -73,9 +73,9 @@ class Directory:
         )
 
     def relation(self, where: str, row: HubRow) -> Relation:
-        """The row as a relation between people who stay.
+        """Return the row as a relation between personas that are kept.
 
-        Raises `SourceError` when one of them is not there.
+        Raises `SourceError` if one of them is missing.
         """
         kind = _text(row, "kind") or RelationKind.OTHER.value
         return Relation(
@@ -94,7 +94,7 @@ class Directory:
         return self._resident(f"{where}, parent", parent)
 
     def _resident(self, where: str, old: str) -> str:
-        """The new id of a persona, or of the one that it duplicates."""
+        """Return the new id of a persona, or of the persona that it duplicates."""
         last, passed = old, {old}
         while last in self._of:
             last = self._of[last]
@@ -184,12 +184,12 @@ class Drawn:
     of_ties: int
 
     def as_json(self) -> str:
-        """The numbers by name."""
+        """Return the numbers by name, as JSON."""
         # orjson keeps the class of a dataclass, and with it this module and DuckDB, past the end of the interpreter.
         return json.dumps(asdict(self))
 
     def sentence(self) -> str:
-        """The numbers in one sentence."""
+        """Return the numbers in one sentence."""
         people = f"{self.people:,} of the hub's {self.of_people:,} people were drawn"
         if not self.of_ties:
             return f"{people} at random, for the hub has no ties among them."
@@ -213,14 +213,14 @@ class Hub:
 
 
 def read_hub(path: Path, *, select: str | None = None, draw: DrawSpec | None = None) -> Hub:
-    """The people of a hub file, in its order, equal texts once; with `select` those of a selection that it keeps.
+    """Read the personas of a hub file in its order, equal texts once; `select` names a selection that the hub keeps.
 
-    With `draw` no more than so many of them, and the relations between these; of a hub that Populace wrote nobody
-    else is read.
+    `draw` limits the personas to a sample, with the relations among them. The other personas of a hub written by
+    Populace are not read.
 
-    A DuckDB file has a table `personas` and perhaps `relations` and `duplicates`: a run file is one. Of any other file
-    that can be imported they are whom a hub would hold after its import, with languages, licences and other columns.
-    Raises `SourceError` for whatever cannot be read, naming file and row, and for a hub of a newer version.
+    A DuckDB file has a table `personas` and optionally `relations` and `duplicates`. A run file is one. Any other
+    importable file is read as the hub that its import would make, with languages, licences and other columns. Raises
+    `SourceError` for whatever cannot be read, naming file and row, and for a hub of a newer version.
     """
     hub = _read(path, select, draw)
     if draw is None or hub.drawn is not None or len(hub.personas) <= draw.people:
@@ -229,7 +229,7 @@ def read_hub(path: Path, *, select: str | None = None, draw: DrawSpec | None = N
 
 
 def draw_from(hub: Hub, spec: DrawSpec) -> Hub:
-    """The people of a hub that were drawn, with the relations among them; `drawn` says what remained."""
+    """Draw a sample of the personas of a hub, with the relations among them; `drawn` says what remained."""
     import numpy as np
 
     from ..network.communities import draw_people
@@ -263,7 +263,7 @@ def _read(path: Path, select: str | None, draw: DrawSpec | None) -> Hub:
 
 
 def _read_table_file(path: Path) -> Hub:
-    """The people of a file as a hub that it is imported into has them, with all that an import makes of it."""
+    """Read the personas of a file as a hub would hold them after a full import."""
     from ..formats.importing import import_files
     from ..formats.options import ImportOptions
     from .file import HubFile
@@ -294,7 +294,7 @@ def _numbered(result: duckdb.DuckDBPyConnection, what: str) -> Iterator[Located]
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Puts what DuckDB says of a file into one sentence."""
+    """Raise `SourceError` with one sentence for an error of DuckDB in this file."""
     try:
         yield
     except duckdb.Error as error:
@@ -329,7 +329,10 @@ def _read_database(path: Path, select: str | None, draw: DrawSpec | None) -> Hub
 
 
 def _draw_in(connection: duckdb.DuckDBPyConnection, path: Path, spec: DrawSpec) -> Drawn | None:
-    """Narrow a hub to the people drawn, without reading the others; None where nobody is left out."""
+    """Narrow a hub to the personas drawn, without reading the others; return None if it stays whole.
+
+    It stays whole if nobody is left out, or if it has tables that Populace did not write.
+    """
     from ..network.communities import draw_ids
     from ..selection.selection import narrow_to
     from .file import HubFile
@@ -370,7 +373,7 @@ def _read_table(connection: duckdb.DuckDBPyConnection, name: str, path: Path, ha
 
 
 def _ties(relations: Iterable[Relation]) -> tuple[Relation, ...]:
-    """Each tie once, without those that lead to a near-duplicate of their own source."""
+    """Return each tie once, without ties from a persona to itself, such as to a near-duplicate of its source."""
     first: dict[tuple[str, str, RelationKind, str], Relation] = {}
     for tie in relations:
         if tie.source != tie.target:

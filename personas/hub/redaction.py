@@ -69,11 +69,11 @@ def judged_attributes(
     pseudonyms: Pseudonyms | None = None,
     names: Sequence[str] = (),
 ) -> tuple[str | None, tuple[Redaction, ...]]:
-    """The other columns of a row, a JSON object, as a policy has them, and the personal data in them.
+    """Apply a policy to the other columns of a row (a JSON object), and return them with the personal data found.
 
     `names` are those in the rest of the record.
 
-    Columns stay as they are, are rewritten, or are left out one by one; None where none is left.
+    The policy keeps each column, rewrites it or leaves it out. The columns are None if none is left.
     """
     # No key is made where no name is replaced.
     now, changes = personal_changes(attributes, kinds, pseudonyms if policy is Policy.PSEUDONYMISE else None, names)
@@ -89,7 +89,7 @@ def judged_attributes(
 def attribute_rows(
     persona: str, changes: Sequence[Redaction], policy: Policy, file: int | None, row: int
 ) -> list[RuleResultRow]:
-    """The rule results on personal data in one imported row, one for each piece."""
+    """Return the rule results on personal data in one imported row, one for each piece."""
     reason, outcome = reason_of(changes, policy), _OUTCOMES[policy]
     said = RuleResultRow(persona, PERSONAL_RULE, reason, outcome, None, None, file=file, row=row)
     return list(with_redactions(said, changes))
@@ -102,12 +102,12 @@ WHERE rule = $rule AND kind = 'name' AND outcome = 'rewritten' AND NOT undone AN
 
 
 def has_public_pseudonyms(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether names were replaced by a hash without a key, as before there were keys: anybody can look them up."""
+    """Return whether names were replaced by a hash without a key, as before keys existed: anybody can look these up."""
     return any(pseudonym(before, b"") == after for before, after in _replaced_names(con))
 
 
 def check_key(path: Path, con: duckdb.DuckDBPyConnection) -> None:
-    """Raise `SetupError` where a hub or a run has pseudonyms, and the key that they were drawn with is lost."""
+    """Raise `SetupError` if a hub or a run has pseudonyms, and the key that they were drawn with is lost."""
     key = key_path(path)
     if key.exists() or all(pseudonym(before, b"") == after for before, after in _replaced_names(con)):
         return
@@ -124,7 +124,7 @@ def _replaced_names(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
 
 
 def _column_kinds(con: duckdb.DuckDBPyConnection, file: int) -> dict[str, ColumnKind]:
-    """What the columns of an imported file were taken for, or are by its first rows."""
+    """Return the kinds stored for the columns of an imported file, or else those of its first rows."""
     if "imported_columns" in table_names(con):
         kept = con.execute('SELECT "column", kind FROM imported_columns WHERE file = ?', [file]).fetchall()
         if kept:
@@ -135,7 +135,7 @@ def _column_kinds(con: duckdb.DuckDBPyConnection, file: int) -> dict[str, Column
 def judge_imports(
     con: duckdb.DuckDBPyConnection, policy: Policy, pseudonyms: Pseudonyms | None = None, names: NamesOf = _NO_NAMES
 ) -> list[RuleResultRow]:
-    """Do with the other columns of all rows that were imported what an import under this policy does."""
+    """Apply this policy to the other columns of all imported rows, as an import would."""
     rows: list[RuleResultRow] = []
     changed: list[tuple[int, str | None]] = []
     for place, row, was, now, changes in _found_in_imports(con, policy, pseudonyms, names):
@@ -149,7 +149,7 @@ def judge_imports(
 def _found_in_imports(
     con: duckdb.DuckDBPyConnection, policy: Policy, pseudonyms: Pseudonyms | None, names: NamesOf
 ) -> Iterator[tuple[int, dict[str, Any], str, str | None, tuple[Redaction, ...]]]:
-    """Of each imported row with personal data its rowid, itself, its columns as they are and would be, and the data."""
+    """Yield each imported row with personal data: its rowid, the row, its old and new columns, and the data."""
     if "imports" not in table_names(con):
         return
     files = con.execute("SELECT DISTINCT file FROM imports WHERE attributes IS NOT NULL").fetchall()
@@ -163,7 +163,7 @@ def _found_in_imports(
 
 
 def names_of_people(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
-    """The names in the record of each person who has any, by id."""
+    """Return the names in the record of each persona that has any, by id."""
     there = table_names(con)
     found: dict[str, tuple[str, ...]] = {}
 
@@ -186,7 +186,7 @@ def names_of_people(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]
 
 
 def _searched(con: duckdb.DuckDBPyConnection, query: str, *, is_whole: bool = False) -> Iterator[dict[str, Any]]:
-    """The rows whose column `text` may hold personal data; all with `is_whole`."""
+    """Yield the rows whose column `text` may hold personal data; all rows if `is_whole`."""
     for batch in iter_batches(con.sql(query), _ROWS):
         places = range(batch.num_rows) if is_whole else rows_to_search(batch["text"])
         yield from to_rows(take(batch, places))
@@ -198,7 +198,7 @@ def clear_traces(
     pseudonyms: Pseudonyms | None = None,
     names: NamesOf = _NO_NAMES,
 ) -> list[RuleResultRow]:
-    """Replace personal data of these people in the other tables of a hub; the rule results name the table."""
+    """Replace personal data of these personas in the other tables of a hub; the rule results name the table."""
     there = table_names(con)
     rows: list[RuleResultRow] = []
     for table, (key, columns) in _COLUMNS.items():
@@ -208,9 +208,9 @@ def clear_traces(
 
 
 def undo_columns(con: duckdb.DuckDBPyConnection, rule: str, *, redo: bool = False) -> int:
-    """How many replacements in imported columns and other tables were taken back (`redo`: made again).
+    """Undo replacements in imported columns and other tables (`redo`: make them again), and return their number.
 
-    A value that has been changed since is left as it is. The caller's is the transaction.
+    A value that has been changed since is left as it is. The caller manages the transaction.
     """
     pieces: list[_Piece] = con.execute(_CHANGED, {"rule": rule, "redo": redo}).fetchall()
     if not pieces:
@@ -253,7 +253,7 @@ def _turned_in(text: str, pieces: Mapping[str, Sequence[_Piece]], *, redo: bool)
 
 
 def _turned(value: str, pieces: Sequence[_Piece], *, redo: bool) -> str:
-    """The value with what was replaced in it put back, or replaced again; as it is where it has been changed since."""
+    """Return the value with its replacements undone, or redone; unchanged if it was edited since."""
     now = value
     # Places are those of the words as they were: from the front all before a place is as it was, from the back also.
     for *_, place, before, after in reversed(pieces) if redo else pieces:
@@ -336,10 +336,10 @@ class Preview:
 
 
 def preview_personal(hub: HubFile, policy: Policy, *, limit: int = 20) -> Preview:
-    """What `judge_people` would do with personal data under this policy, the first `limit` pieces in their sentences.
+    """Preview what `judge_people` would do with personal data under this policy: the first `limit` pieces in context.
 
-    The hub may be open for reading only; as long as it has no key, the pseudonyms shown are examples. Under `keep` it
-    shows what would be flagged, as if it were replaced.
+    The hub may be open for reading only. While it has no key, the pseudonyms shown are examples. Under `keep` the
+    preview shows what would be flagged, as if it were replaced.
     """
     preview = Preview()
     for persona, change in _all(hub, policy, Pseudonyms.of(hub.path, keep=False)):

@@ -78,7 +78,7 @@ class StatedAge:
 
 
 def ages_in(text: str, others: Sequence[str] = ()) -> Iterator[StatedAge]:
-    """The ages that a text about one person states, except those near words for other people or for the future.
+    """Find the ages that a text about one person states, except those near words for other people or the future.
 
     `others` are further words of this kind, in lower case.
     """
@@ -153,9 +153,9 @@ class Stated(FrozenModel):
 def contradictions_of(
     stated: Stated, text: str, *, values: Mapping[str, Any], known: Mapping[str, Tied], language: str
 ) -> Iterator[str]:
-    """One sentence per contradiction, with the way out; `values` is the profile, `known` the people by key.
+    """Yield one sentence per contradiction, with the way out.
 
-    Nothing contradicts what the profile does not know.
+    `values` is the profile, and `known` holds the people by key. Nothing contradicts what the profile does not know.
     """
     yield from _of_age(stated.age, values.get("age_band"), "age")
     yield from _in_text(stated.age, text, values.get("age_band"), known)
@@ -298,10 +298,10 @@ async def write_biography(
     tied: Sequence[Tied] = (),
     context: RequestContext,
 ) -> Answer[Biography]:
-    """A biography of `persona` that fits `values` (its profile by attribute) and the people it is `tied` to.
+    """Write a biography of `persona` that fits `values` (its profile by attribute) and the people it is `tied` to.
 
-    As many of those people are described as the prompt has room for, the first first. Beside the text, the model states
-    what it says about them all. When that, or an age in the text, contradicts what is known, the answer is a schema
+    The prompt describes as many of those people as it has room for, in their order. Besides the text, the model states
+    what it says about them all. If that, or an age in the text, contradicts what is known, the answer is a schema
     mismatch and is asked for again.
     """
     prompt = load_prompt(_PACKAGE, "biography")

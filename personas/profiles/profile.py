@@ -161,11 +161,11 @@ class Profile:
     only_evident: bool = False
 
     def value(self, name: str) -> Any:
-        """The value of an attribute, or None when it is unknown. Raises `KeyError` for an unknown attribute."""
+        """Return the value of an attribute, or None if it is unknown. Raises `KeyError` for an unknown attribute."""
         return self.attributes[name].value
 
     def evident(self) -> "Profile":
-        """The same profile without assumptions, which become unknown."""
+        """Return the same profile without assumptions, which become unknown."""
         kept = {
             name: AttributeValue(None, Evidence.UNKNOWN) if a.evidence is Evidence.ASSUMED else a
             for name, a in self.attributes.items()
@@ -174,7 +174,7 @@ class Profile:
 
 
 def parse_profile(answer: object, persona: Persona, *, model: str, prompt: str) -> Profile:
-    """The profile in the answer of a model.
+    """Parse the answer of a model into a profile.
 
     Raises `ValueError`, with one line per mistake, for an answer of another form and for evidence that is not in the
     description.
@@ -187,7 +187,7 @@ def parse_profile(answer: object, persona: Persona, *, model: str, prompt: str) 
 
 @cache
 def profile_schema() -> dict[str, Any]:
-    """The strict JSON Schema of a profile."""
+    """Return the strict JSON Schema of a profile."""
     return strict_schema(AnsweredProfile.model_json_schema())
 
 
@@ -230,7 +230,7 @@ async def infer_profile(
     only_evident: bool = False,
     context: RequestContext,
 ) -> Answer[Profile]:
-    """The profile of `persona`, or the outcome and the reason why there is none.
+    """Infer the profile of `persona`; without one, the answer holds the outcome and the reason.
 
     `findings` are sentences about an earlier profile that did not fit the people to whom the persona is tied. With
     `only_evident`, assumptions become unknown. Evidence that is not in the description is a schema mismatch and is
@@ -284,9 +284,9 @@ _OLDEST = 120
 
 
 def profile_of_columns(persona: str, columns: Mapping[str, Any]) -> Profile | None:
-    """The profile that the columns of a row state; None when they state nothing that a profile has.
+    """Return the profile that the columns of a row state; None if they state nothing that a profile has.
 
-    A value is used when it can mean one thing only, like an age of 34; everything else stays a column.
+    A value is used if it can mean one thing only, like an age of 34. Everything else stays a column.
     """
     by_name = {re.sub(r"[\s_-]+", "_", str(name).strip().casefold()): name for name in columns}
     known = {name: AttributeValue(None, Evidence.UNKNOWN) for name in ATTRIBUTES}
@@ -335,7 +335,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _valid(attribute: str, value: Any) -> Any:
-    """The value, if the attribute can have it."""
+    """Return the value if the attribute can have it, else None."""
     if value is None:
         return None
     answer = {"words": "", "evidence": Evidence.STATED, "value": value}

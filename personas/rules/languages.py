@@ -55,7 +55,7 @@ _FEWEST_HAN = 10
 
 
 def detect_languages(texts: Sequence[str]) -> list[str]:
-    """The BCP 47 tag of the language of each text; `und` when it is uncertain (a few words, a name alone)."""
+    """Return the BCP 47 tag of the language of each text; `und` if it is uncertain (a few words, a name alone)."""
     from ..arrow import engine, make_table
 
     with engine(texts=make_table({"text": texts}, {"text": "VARCHAR"})) as con:
@@ -64,10 +64,10 @@ def detect_languages(texts: Sequence[str]) -> list[str]:
 
 
 def is_in_language(text: str, tag: str) -> bool | None:
-    """Whether a text is in the language with this BCP 47 tag; None when that cannot be told, as of a few words.
+    """Return whether a text is in the language with this BCP 47 tag; None if that cannot be told, as in short texts.
 
-    Varieties count as their language: `pt-BR` as `pt`, Cantonese as Chinese. Of a language that the classifier does not
-    know it is only told that a text in English is not in it.
+    Varieties count as their language: `pt-BR` as `pt`, Cantonese as Chinese. For a language that the classifier does
+    not know, only English texts can be told not to be in it.
     """
     text = _NO_PROSE.sub(" ", text)
     words = _LETTERS.findall(text)
@@ -86,7 +86,7 @@ def is_in_language(text: str, tag: str) -> bool | None:
 
 
 def _is_plain_english(text: str, words: int) -> bool:
-    """Tell English by a word of its own, or several, and short ones beside it, if no other language has one there."""
+    """Tell whether enough English words and short words occur, and no word of another language."""
     own = len(_ENGLISH_WORDS.findall(text))
     short = len(_SHORT_WORDS.findall(text)) if own else 0
     return own > 0 and 2 * own + short >= max(4, words / 5) and not _OTHER_WORDS.search(text)
@@ -101,7 +101,7 @@ _SHORT_WORDS = re.compile(
 
 @lru_cache(maxsize=256)
 def is_known_language(tag: str) -> bool:
-    """Whether texts in the language with this BCP 47 tag are recognised as such."""
+    """Return whether texts in the language with this BCP 47 tag are recognised as such."""
     return _language(tag) in {_COUNTED_AS.get(label, label) for label in _classifier().labels}
 
 
@@ -112,7 +112,7 @@ def _language(tag: str) -> str:
 
 @lru_cache(maxsize=16)
 def _probabilities(text: str) -> dict[str, float]:
-    """By language the posterior probability; `zxx` is text in no language."""
+    """Return the posterior probability of each language; `zxx` is text in no language."""
     found: dict[str, float] = {}
     for label, probability in _classifier().rank(canonical_text(text)):
         language = _COUNTED_AS.get(label, label)
@@ -158,7 +158,7 @@ class LanguageWords:
 
 @cache
 def known_languages() -> dict[str, LanguageWords]:
-    """The known languages, by tag."""
+    """Return the known languages, by tag."""
     return {tag: _language_words(said) for tag, said in read_words("languages").items()}
 
 
@@ -168,12 +168,12 @@ def _language_words(said: dict[str, str]) -> LanguageWords:
 
 
 def beginning(patterns: Iterable[str]) -> re.Pattern[str]:
-    """A pattern that matches any of the patterns at the beginning of a text, as whole words."""
+    """Return a pattern that matches any of these patterns at the beginning of a text, as whole words."""
     return re.compile(rf"^\W*(?:{'|'.join(patterns)}){_END}", re.IGNORECASE)
 
 
 def sure_language(text: str) -> str | None:
-    """The tag of the language of a text when it is certain, else None."""
+    """Return the tag of the language of a text if it is certain, else None."""
     votes = sorted(_votes(text).items(), key=lambda vote: -vote[1])[:2]
     if not votes or votes[0][1] < _FEWEST:
         return None
@@ -248,7 +248,7 @@ _ALONE = re.compile(
 
 
 def speaks_of_itself(text: str) -> bool:
-    """Whether a text is in the first person, in any known language; quotations do not count."""
+    """Return whether a text is in the first person, in any known language; quotations do not count."""
     text = _without_quotes(text)
     return bool(
         _opens().search(text) or _ENGLISH_SELF.search(text) or _has_capital_i(text) or _HAN_SELF.search(text)
@@ -256,12 +256,12 @@ def speaks_of_itself(text: str) -> bool:
 
 
 def speaks_to_somebody(text: str) -> bool:
-    """Whether a text addresses the reader, as instructions to a model do."""
+    """Return whether a text addresses the reader, as instructions to a model do."""
     return _TO_SOMEBODY.search(text) is not None
 
 
 def from_outside(text: str) -> str | None:
-    """The description in the third person when that is certain: in English, for one clause. Otherwise None."""
+    """Return the description in the third person if that is certain (in English, for one clause), else None."""
     match = _FIRST.match(text) or _SECOND.match(text)
     if match is None:
         return None
@@ -271,9 +271,9 @@ def from_outside(text: str) -> str | None:
 
 
 def in_third_person(text: str) -> str | None:
-    """The description in the third person: `A nurse. They love birds.` None where that is uncertain.
+    """Return the description in the third person: `A nurse. They love birds.` Return None if that is uncertain.
 
-    It works in English only, where `they` takes the same verb forms as `I` except for `am` and `was`. Quotations are
+    This works in English only, where `they` takes the same verb forms as `I` except for `am` and `was`. Quotations are
     kept.
     """
     if (whole := from_outside(text)) is not None:
@@ -318,7 +318,7 @@ def _said_of_them(text: str, *, is_first: bool) -> str:
 
 
 def _left_over(text: str) -> bool:
-    """Whether an `I` is left that is not a numeral after a name or another word."""
+    """Return whether an `I` is left that is not a numeral after a name or another word."""
     for match in _LONE_I.finditer(_without_quotes(text)):
         before = re.search(r"([\w'’.-]+)\s+$", _without_quotes(text)[: match.start()])
         if before is None or not (before[1][0].isupper() or before[1].lower() in _words("numbered")):
@@ -368,7 +368,7 @@ def _without_quotes(text: str) -> str:
 
 @cache
 def _own_verb() -> re.Pattern[str]:
-    """A further verb in the first person, which would not fit `she` or `he`: `I am a nurse and love birds`."""
+    """Match a further first-person verb, which would not fit `she` or `he`: `I am a nurse and love birds`."""
     verbs = "|".join(sorted(_words("verbs")))
     joined = r"(?:\b(?:and|but|or|then|also|always|often|never|usually|who)|[,;.])"
     return re.compile(rf"{joined} (?:(?:also|always|often|never|still|now) )?(?:{verbs}|don['’]t)\b")

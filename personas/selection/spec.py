@@ -37,10 +37,10 @@ class Marginals(FrozenModel):
 
 
 def read_marginals(path: Path) -> Marginals:
-    """The targets in a table with the columns variable, value and one of share, percent or count.
+    """Read the targets in a table with the columns variable, value and one of share, percent or count.
 
-    CSV, TSV, Parquet and JSON are read; JSON may also be `{variable: {value: share}}`. Shares are brought to
-    exactly 1. Raises `SourceError` for whatever cannot be read or does not add up.
+    CSV, TSV, Parquet and JSON are read. JSON may also be `{variable: {value: share}}`. Shares are scaled to exactly 1.
+    Raises `SourceError` for whatever cannot be read or does not add up.
     """
     if not path.is_file():
         raise SourceError(f"There is no table of targets {str(path)!r}.")
@@ -185,7 +185,7 @@ class SelectionSpec(FrozenModel):
 
     @classmethod
     def given(cls, **options: Any) -> Self:
-        """A spec from options of which some are None, that is, not given. Raises `SetupError` in one sentence."""
+        """Build a spec from options; None means not given. Raises `SetupError` in one sentence."""
         try:
             return cls.model_validate({name: value for name, value in options.items() if value is not None})
         except ValidationError as error:
@@ -235,7 +235,7 @@ class SelectionSpec(FrozenModel):
 
 
 def parse_quota(text: str) -> Quota:
-    """The quota written as `region=north:100,south:50`. Raises `SetupError`."""
+    """Parse a quota written as `region=north:100,south:50`. Raises `SetupError`."""
     column, _, shares = text.partition("=")
     counts: dict[str, int] = {}
     at = 0
@@ -353,7 +353,7 @@ class Report:
     diversity: Diversity | None = None
 
     def to_json(self) -> str:
-        """The report as a JSON object, with chi-square and largest deviation of each breakdown."""
+        """Return the report as a JSON object, with chi-square and largest deviation of each breakdown."""
         told = asdict(self)
         for breakdown, written in zip(self.breakdowns, told["breakdowns"], strict=True):
             written |= {"chi_square": breakdown.chi_square, "largest_deviation": breakdown.largest_deviation}
