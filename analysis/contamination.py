@@ -87,7 +87,7 @@ class Contamination:
     embeddings: str | None = None
 
     def with_meaning(self, model: str, near: Iterable[Overlap]) -> "Contamination":
-        """The same with outputs that overlap by the vectors of a model; those that share words keep that reason."""
+        """Add outputs that overlap by the vectors of a model; those that share words keep that reason."""
         known = {one.emission for one in self.overlaps}
         both = sorted([*self.overlaps, *(one for one in near if one.emission not in known)], key=lambda o: o.emission)
         return replace(self, overlaps=both, embeddings=model)
@@ -103,7 +103,7 @@ def _hashes(words: Sequence[str]) -> Hashes:
 
 
 def _ngrams(words: Hashes, n: int) -> Hashes:
-    """The hash of each n words in a row, by their place: 64 bits, so that a false match is not to be expected."""
+    """Return the hash of each n consecutive words, by place; with 64 bits, a false match is not to be expected."""
     count = len(words) - n + 1
     if count < 1:
         return np.empty(0, dtype=np.uint64)
@@ -122,7 +122,7 @@ WHERE kind = 'checking' AND status = 'finished' AND spec ->> '$.check' = '{CHECK
 
 
 def told_comparisons(ask: Callable[[str], Sequence[tuple[Any, ...]]]) -> list[str]:
-    """With what a run was compared, in a sentence for each time: files by name, how, and how many were rejected."""
+    """Return a sentence for each comparison of a run: files by name, how, and how many were rejected."""
     sentences = []
     for text, rejected in ask(_COMPARED):
         spec = orjson.loads(text)
@@ -162,7 +162,7 @@ class _FirstTexts:
         self.keys, self.texts = keys[rare], texts[order][first[rare]]
 
     def find(self, grams: Hashes) -> NDArray[np.int32]:
-        """For each n-gram the text that has it; -1 where none has."""
+        """Return the text that has each n-gram; -1 if none has it."""
         places = np.minimum(np.searchsorted(self.keys, grams), max(len(self.keys) - 1, 0))
         if not len(self.keys):
             return np.full(len(grams), -1, dtype=np.int32)
@@ -199,7 +199,10 @@ class NgramIndex:
             self._whole.add(_ngrams(words, len(words)), number)
 
     def find(self, text: str) -> tuple[ForeignText, str, float] | None:
-        """The text that this one shares most words in a row with, these words, and the share of n-grams; or None."""
+        """Find the text that shares the most consecutive words with this one, those words and the share of n-grams.
+
+        Return None if no text does.
+        """
         words = word_list(text)
         hashes = _hashes(words)
         if len(words) >= self.ngram:
@@ -225,17 +228,17 @@ class NgramIndex:
 
 
 def _longest_run(places: NDArray[np.int64]) -> tuple[int, int]:
-    """The first and the last of the longest run of numbers that follow each other."""
+    """Return the first and the last of the longest run of consecutive numbers."""
     runs = np.split(places, np.flatnonzero(np.diff(places) != 1) + 1)
     longest = max(runs, key=len)
     return int(longest[0]), int(longest[-1])
 
 
 def find_contaminated(run: Queryable, foreign: ForeignTexts, *, ngram: int = NGRAM) -> Contamination:
-    """The outputs of a run, accepted or not, of which a text shares words with these files.
+    """Find the outputs of a run, accepted or not, that share words with these files.
 
-    Texts are the emission's, all texts of its payload (a solution, a response), and what solvers wrote to it. Of those
-    with fewer than 8 words only the emission's own is compared. Memory grows with the files alone.
+    The texts compared are the emission's, all texts of its payload (a solution, a response), and what solvers wrote to
+    it. Texts with too few words are compared only if they are the emission's own. Memory grows with the files alone.
     """
     index = NgramIndex(foreign, ngram=ngram)
     overlaps, outputs = [], 0
@@ -254,7 +257,7 @@ def find_contaminated(run: Queryable, foreign: ForeignTexts, *, ngram: int = NGR
 
 
 def _iter_texts(run: Queryable) -> Iterator[tuple[int, list[tuple[str, str]]]]:
-    """Each emission with its own text, those of its payload by the name of the field, and its solutions."""
+    """Yield each emission with its own text, those of its payload by the name of the field, and its solutions."""
     last = 0
     while rows := run.query(_EMISSIONS, [last]).rows:
         first, last = rows[0][0], rows[-1][0]
@@ -278,7 +281,7 @@ def _texts_in(name: str, value: object) -> Iterator[tuple[str, str]]:
 
 
 def texts_of(run: Queryable, foreign: ForeignTexts) -> Iterator[str]:
-    """What needs a vector before `find_same_meaning`: the text of each output, and those of the benchmarks."""
+    """Yield the texts that need a vector before `find_same_meaning`: those of each output and of the benchmarks."""
     for _, texts in _iter_texts(run):
         yield texts[0][1]
     for text in foreign:
@@ -288,9 +291,9 @@ def texts_of(run: Queryable, foreign: ForeignTexts) -> Iterator[str]:
 def find_same_meaning(
     run: Queryable, foreign: ForeignTexts, model: str, *, threshold: float = COSINE
 ) -> Iterator[Overlap]:
-    """The outputs whose text has a vector of this model that is nearly that of a text of these files.
+    """Find the outputs whose text has nearly the same vector of this model as a text of these files.
 
-    Outputs and texts without a vector of the model are passed over. The vectors of the files are held in memory.
+    Outputs and texts without a vector of the model are skipped. The vectors of the files are held in memory.
     """
     places = {content_id(text.text): text for text in foreign}
     known = vectors_of(run, set(places), model)
@@ -327,7 +330,7 @@ def _near(
 
 
 def describe_contamination(found: Contamination) -> Iterator[Section]:
-    """How many outputs overlap with each file, and the first of them."""
+    """Describe how many outputs overlap with each file, and the first of them."""
     counts = {file: sum(one.foreign.file == file for one in found.overlaps) for file in found.files}
     yield Section("Overlaps by file", ("file", "outputs"), ("VARCHAR", "BIGINT"), list(counts.items()))
     if found.overlaps:

@@ -123,7 +123,7 @@ class Covered:
 
 
 def read_covered(file: Queryable, *, n: int, kind: str | None = None) -> OutputSample:
-    """At most `n` accepted outputs of a run, or people of a hub, with their texts. Raises `SetupError` for none."""
+    """Read at most `n` accepted outputs of a run, or people of a hub, with texts. Raises `SetupError` if none."""
     if file.query(_IS_HUB).rows[0][0] or file.query(_IS_GROWN).rows[0][0]:
         if kind is not None:
             raise SetupError(f"A hub holds people, not outputs of the kind {kind!r}; leave {parameter('kind')} out.")
@@ -150,10 +150,10 @@ def cover_by_meaning(
     threshold: float | None = None,
     beside: Mapping[str, tuple[Queryable, OutputSample]] | None = None,
 ) -> Coverage:
-    """The topics that texts of a sample reached by their vectors; others `beside` it are compared by one cosine.
+    """Find the topics that texts of a sample reached by their vectors; other samples in `beside` are compared.
 
-    The cosine of a topic is that which 1 % of texts of shuffled words reach, unless `threshold` is given.
-    Raises `SetupError` where a file lacks vectors.
+    The cosine of a topic is the one that 1 % of texts of shuffled words reach, unless `threshold` is given. The samples
+    in `beside` are compared by the same cosine. Raises `SetupError` if a file lacks vectors.
     """
     given = None if threshold is None else np.full(len(topics), threshold, dtype=np.float32)
     first = _covered_by_meaning("", run, topics, sample, model, given)
@@ -227,7 +227,7 @@ def _coverage(
 
 
 def _compared(files: Sequence[Covered]) -> list[ComparedCoverage]:
-    """The files at the number of outputs of the smallest; differences are of independent samples."""
+    """Compare the files at the number of outputs of the smallest; differences are of independent samples."""
     size = min(len(one.hits) for one in files)
     base, start = files[0].hits.reached, files[0].hits.reached_of(size)
     found = []
@@ -242,7 +242,7 @@ def _compared(files: Sequence[Covered]) -> list[ComparedCoverage]:
 
 
 def _paid(run: Queryable) -> float | None:
-    """Dollars that were paid for all calls of a file; None where that is not known."""
+    """Return the dollars paid for all calls of a file; None if unknown."""
     if run.query(_IS_HUB).rows[0][0]:
         return None
     ((dollars, unknown),) = run.query(_SPENT).rows
@@ -256,7 +256,7 @@ def _nearest(first: Covered, gaps: Sequence[int]) -> dict[int, list[tuple[str, s
 
 
 def write_seeds(gaps: Iterable[Reached], path: Path) -> int:
-    """Write a text for each topic as JSONL that `populace grow` reads; gives how many. Raises `SetupError`."""
+    """Write a text for each topic as JSONL that `populace grow` reads, and return how many. Raises `SetupError`."""
     rows = [{"title": gap.topic.title, "text": gap.topic.passage} for gap in gaps]
     try:
         with whole_file(path) as part:
@@ -271,7 +271,7 @@ def write_seeds(gaps: Iterable[Reached], path: Path) -> int:
 
 
 def describe_coverage(found: Coverage) -> Iterator[Section]:
-    """Fields by how many of their topics were reached, topics that were not, and the comparison with other files."""
+    """Describe fields by topics reached, topics that were not reached, and the comparison with other files."""
     fields: dict[str, list[Reached]] = defaultdict(list)
     for one in found.topics:
         fields[one.topic.path[0]].append(one)
@@ -323,7 +323,7 @@ def _with_interval(numbers: tuple[float, float, float]) -> str:
 
 
 def notes_on_coverage(found: Coverage) -> Iterator[str]:
-    """What has to be known of the numbers, in sentences."""
+    """Yield sentences on what a reader has to know of the numbers."""
     cosine = f"of {found.threshold:g}" if found.threshold is not None else "that 1 % of texts of shuffled words reach"
     yield (
         f"By {found.model}: a text holds a topic from a cosine {cosine}; chance is how many texts of the same words in "

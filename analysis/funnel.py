@@ -121,7 +121,7 @@ class Funnel:
 
 
 def read_funnel(run: Queryable) -> Funnel:
-    """The yield of a run, in whatever state it is."""
+    """Read the yield of a run in any state."""
     ((turns, acted),) = run.query(_TURNS).rows
     ((asked,),) = run.query(_ASKED).rows
     ((model, is_language_model),) = run.query(_RUN).rows
@@ -215,13 +215,13 @@ def _in_all(accepted: int, spent: Sequence[PurposeYield]) -> Iterator[PurposeYie
 
 
 def _sum[N: (int, float)](numbers: Sequence[N | None]) -> N | None:
-    """The sum of the known values; None if no value is known."""
+    """Return the sum of the known values; None if no value is known."""
     known = [number for number in numbers if number is not None]
     return sum(known[1:], start=known[0]) if known else None
 
 
 def describe_funnel(found: Funnel) -> Iterator[Section]:
-    """The funnel as tables for the terminal."""
+    """Describe the funnel as tables for the terminal."""
     whole = found.stages[0].rows
     rows = [
         (stage.title, stage.rows, f"{stage.rows / whole:.1%}" if whole else "", stage.lost or None, stage.reason)
@@ -253,7 +253,7 @@ def _line(one: PurposeYield, *, is_priced: bool) -> tuple[object, ...]:
 
 
 def notes_on_funnel(found: Funnel) -> Iterator[str]:
-    """What has to be known of the numbers, in sentences."""
+    """Yield sentences on what a reader has to know of the numbers."""
     yield (
         f"Personas: {found.asked_people:,} asked, {found.people:,} with an output, {found.accepted_people:,} with an "
         f"accepted output. Outputs revised before they were kept: {found.revised:,}."
@@ -277,7 +277,7 @@ _DARK = {"kept": "#8fb4f5", "lost": "#f08a80", "muted": "#a9b0b8", "ink": "#e9e7
 
 
 def draw_funnel(found: Funnel, *, title: str) -> str:
-    """A bar for each stage, with what it took away behind it, as SVG that needs no script."""
+    """Draw a bar for each stage, followed by what it took away, as SVG that needs no script."""
     most = max((stage.rows + stage.lost for stage in found.stages), default=0) or 1
     height = 16 + _ROW * len(found.stages) + (26 if not found.is_language_model else 0)
     parts = []

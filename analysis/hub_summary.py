@@ -124,7 +124,7 @@ class Grown:
         return {"personas": f"{self.people:,} from {sources}{hops}, {self.relations:,} ties{failed}{state}"}
 
     def as_rows(self) -> list[tuple[str, str]]:
-        """Label and value of each line."""
+        """Return the label and value of each line."""
         written = self.model if self.is_language_model else f"{self.model} (built-in generator)"
         cost = [] if self.dollars is None or not self.is_language_model else [("cost", f"{self.dollars:,.4f} dollars")]
         return [
@@ -142,7 +142,7 @@ class Grown:
 
 
 def read_hops(run: Queryable) -> Rows:
-    """A row a hop: asked, failed, born, near-duplicates, repeats, rejected, relations, and the share of the new."""
+    """Return a row per hop: asked, failed, born, near-duplicates, repeats, rejected, relations, and the new share."""
     return run.query(_HOPS)
 
 
@@ -160,7 +160,7 @@ def describe_yield(run: Queryable) -> str:
 
 
 def distances_of(run: Queryable) -> str:
-    """A sentence on how far people are from a text, where that is not the hop in which somebody was asked about."""
+    """Return a sentence on the distances of people from a text; empty if they match the hops of growth."""
     born = dict(run.query("SELECT hop, sum(born)::BIGINT FROM growth_chunks GROUP BY hop HAVING sum(born) > 0").rows)
     people = dict(run.query(_BORN_AT).rows)
     if born == people:
@@ -170,7 +170,7 @@ def distances_of(run: Queryable) -> str:
 
 
 def skipped_of(run: Queryable) -> list[str]:
-    """What the sources passed over: how many and why, then up to three examples, of different kinds first."""
+    """Describe what the sources passed over: how many and why, then examples, different kinds first."""
     found = run.query(_SKIPPED).rows
     if not found:
         return []
@@ -181,7 +181,7 @@ def skipped_of(run: Queryable) -> list[str]:
 
 
 def read_grown(run: Queryable) -> Grown:
-    """The totals of growth."""
+    """Read the totals of growth."""
     return Grown(*run.query(_IN_ALL).rows[0])
 
 
@@ -192,7 +192,7 @@ _MOST_LISTED = 20
 
 
 def describe_figures(figures: "GraphFigures") -> Iterator[Section]:
-    """The figures of a whole graph, section by section."""
+    """Describe the figures of a whole graph, section by section."""
     yield _section("Who is there", ("", "number"), _counts(figures), numbers=1)
     beside = ("", "this hub", "random, G(n, m)", "preferential attachment")
     yield _section("The hub beside random graphs of its size", beside, _beside(figures), numbers=3)
@@ -211,14 +211,14 @@ def describe_figures(figures: "GraphFigures") -> Iterator[Section]:
 
 
 def describe_neighbourhood(near: "Neighbourhood") -> Iterator[Section]:
-    """Who is around one person: how many at each distance, who, and how they are related."""
+    """Describe who is around one person: how many at each distance, who, and how they are related."""
     rings = [(distance, people) for distance, people in enumerate(near.rings)]
     yield _section(f"Around {short_label(near.centre.text)}", ("ties away", "people"), rings, numbers=1)
     yield from describe_excerpt(near.excerpt)
 
 
 def describe_excerpt(excerpt: "Excerpt") -> Iterator[Section]:
-    """The first people of an excerpt and the first relations between them."""
+    """Describe the first people of an excerpt and the first relations between them."""
     people = [(p.id[:_ID], p.distance, p.hop, _brief(p.text)) for p in excerpt.people[:_MOST_LISTED]]
     shown = f"People ({len(people):,} of {excerpt.people_in_all:,})"
     yield _section(shown, ("", "ties away", "hop", "who"), people, numbers=2)
@@ -229,7 +229,7 @@ def describe_excerpt(excerpt: "Excerpt") -> Iterator[Section]:
 
 
 def describe_found(found: "Found") -> Section:
-    """The people who match what was looked for."""
+    """Describe the people who match a search."""
     rows = [(p.id, p.hop, _brief(p.text)) for p in found.people]
     return _section(f"People who match ({len(rows):,} of {found.total:,})", ("id", "hop", "who"), rows, numbers=1)
 

@@ -32,7 +32,7 @@ class WordRarity:
         self._scale = math.log(len(known) + 1)
 
     def in_order(self, people: Iterable[Persona]) -> tuple[Persona, ...]:
-        """All these people, the most novel first; ties keep their order."""
+        """Return all these people, the most novel first; ties keep their order."""
         return tuple(sorted(people, key=lambda person: -self._of(person)))
 
     def _of(self, persona: Persona) -> float:
@@ -42,7 +42,7 @@ class WordRarity:
 
 
 def questions_between_checks(newcomers: int) -> int:
-    """How many questions to ask between two checks of novelty, when each brings so many newcomers.
+    """Return how many questions to ask between two checks of novelty, if each brings `newcomers` people.
 
     There is at least one check in 500 newcomers.
     """
@@ -53,7 +53,7 @@ class NoveltyWindow:
     """Which of the latest 500 newcomers were new. `str()` gives the text from which it is restored."""
 
     def __init__(self, written: str = "") -> None:
-        """Raises `SetupError` for a text that `str()` has not written."""
+        """Read the record that `str()` has written. Raises `SetupError` for any other text."""
         if not set(written) <= {"0", "1"}:
             raise SetupError(f"{written!r} is no record of newcomers; it has a 1 for each who was new and a 0 else.")
         self._new = deque((mark == "1" for mark in written), maxlen=WINDOW)
@@ -103,7 +103,7 @@ class HopResult:
     unwanted: int = 0
 
     def __add__(self, later: "HopResult") -> "HopResult":
-        """The rows of both, in this order."""
+        """Return the rows of both, in this order."""
         both = (getattr(self, field.name) + getattr(later, field.name) for field in fields(self))
         return HopResult(*both)
 
@@ -144,12 +144,13 @@ def plan_hop(
     asked: Container[str] = (),
     choice: FrontierChoice = "chance",
 ) -> tuple[Persona, ...]:
-    """The personas to ask about in `hop` of `hops`: by `chance` in order of arrival, by `novelty` the most novel first.
+    """Choose the personas to ask about in `hop` of `hops`.
 
-    Without a `limit` they are the people of the previous hop, or all earlier ones when it has none. A `limit` on people
-    is met breadth first: no more people are asked about than it takes, or than know nobody and can each bring one
-    person. Those come first about whom nobody asked yet, and among them those whose origin has the fewest people; then
-    chance or novelty decides. Personas already `asked` about in this hop are left out.
+    By `chance` they come in order of arrival, by `novelty` the most novel come first. Without a `limit` they are the
+    people of the previous hop, or all earlier ones if it has none. A `limit` on people is met breadth first: it asks
+    about no more people than it takes, or than know nobody and can each bring one person. People about whom nobody
+    asked yet come first, and among them those whose origin has the fewest people. Then chance or novelty decides.
+    Personas already `asked` about in this hop are left out.
     """
     check_growth(hops=hops, fan_out=fan_out, limit=limit)
     if not 1 <= hop <= hops:
@@ -198,9 +199,9 @@ def _spread(
 
 
 def _relations_for(newcomers: float, population: Population) -> float:
-    """How many relations to ask for so that `newcomers` of them lead to new people, judging by those so far.
+    """Estimate how many relations to ask for so that `newcomers` of them lead to new people, judging by those so far.
 
-    Two standard deviations more are asked for: asking again costs a round of waiting.
+    The result has a margin of two standard deviations, because asking again costs a round of waiting.
     """
     found, led = population.ties, sum(p.hop > 0 for p in population.alive)
     share = min(1.0, max(LEAST_YIELD, led / found)) if found else _GUESSED_YIELD
@@ -209,9 +210,9 @@ def _relations_for(newcomers: float, population: Population) -> float:
 
 
 def offer_known(population: Population, persona: Persona, *, count: int, rng: random.Random) -> tuple[Persona, ...]:
-    """Up to `count` living people not yet related to `persona`: the `known` of Persona-to-Persona.
+    """Sample up to `count` living people not yet related to `persona`: the `known` of Persona-to-Persona.
 
-    A random sample, in order of arrival. Call it for a whole hop before any of its answers is absorbed.
+    The sample is random and in order of arrival. Call it for a whole hop before any of its answers is absorbed.
     """
     alive = population.alive
     # Draws a few more than needed: filtering everybody for each persona would be quadratic.
@@ -230,10 +231,10 @@ def absorb(
 ) -> HopResult:
     """Apply the answers of a hop strictly in the order given, and return the rows that they added.
 
-    An answer of Text-to-Persona holds personas, one of Persona-to-Persona relatives. When `limit` people are alive, or
-    `most_per_origin` of the newcomer's origin, the newcomer is not admitted; relations to known people still count.
-    The `judges` see each newcomer first. They may change the description or turn the newcomer away, who is then kept as
-    a row like a near-duplicate, unless nothing of the description may be kept.
+    An answer of Text-to-Persona holds personas. An answer of Persona-to-Persona holds relatives. A newcomer is not
+    admitted if `limit` people are alive, or `most_per_origin` of the newcomer's origin. Relations to known people still
+    count. The `judges` see each newcomer first. They may change the description or turn the newcomer away. A newcomer
+    turned away is kept as a row like a near-duplicate, unless nothing of the description may be kept.
     """
     taken = _Taken(population, limit, judges, most_per_origin)
     for found in (found for answer in answers for found in answer):
@@ -288,7 +289,7 @@ class _Taken:
                 self._relations.append(relation)
 
     def _admitted(self, persona: Persona) -> Persona | None:
-        """The persona as it is kept in the population; None when it is not kept."""
+        """Return the persona as the population keeps it; None if it is not kept."""
         if persona.id in self._population:
             self._newcomers.append(False)
             return persona
@@ -307,7 +308,10 @@ class _Taken:
         return judged
 
     def _away(self, judgement: Judgement) -> Persona | None:
-        """The newcomer as a row that is not alive; None when nothing of it may be kept."""
+        """Record a rejected newcomer as a row that is not alive; return None if no row is kept.
+
+        No row is kept if nothing of the description may be, or if it now equals that of a known persona.
+        """
         self._newcomers.append(False)
         self._dropped += 1
         # The redacted description may equal that of a living person; a rule result on its id would concern them.

@@ -36,7 +36,7 @@ class QueryLimit:
 
     @classmethod
     def given(cls, seconds: float, *, memory: float = 0.6, has_own_process: bool = False) -> "QueryLimit":
-        """The limit for `--timeout`; 0 is no limit. Raises `SetupError`."""
+        """Return the limit for `--timeout`; 0 is no limit. Raises `SetupError` for an invalid number of seconds."""
         if not 0 <= seconds <= threading.TIMEOUT_MAX:
             raise SetupError(
                 f"{parameter('timeout')} is {seconds:g}; it must be a number of seconds from 0, which is no limit."
@@ -56,14 +56,14 @@ _UNSTOPPABLE: list[threading.Thread] = []
 
 
 def has_unstoppable_query() -> bool:
-    """Whether a stopped query is still running: DuckDB cannot interrupt a single function call."""
+    """Return whether a stopped query is still running: DuckDB cannot interrupt a single function call."""
     return any(thread.is_alive() for thread in _UNSTOPPABLE)
 
 
 def run_query[T](con: duckdb.DuckDBPyConnection, work: Callable[[], T], limit: QueryLimit) -> T:
-    """The result of `work`, which queries `con` only, in a thread of its own.
+    """Run `work`, which queries `con` only, in a separate thread, and return its result.
 
-    Raises `SetupError` when it takes longer or more memory than the limit allows. Ctrl-C stops it as well.
+    Raises `SetupError` if it takes longer or more memory than the limit allows. Ctrl-C stops it as well.
     """
     answers: list[T] = []
     failures: list[BaseException] = []
@@ -97,7 +97,7 @@ def run_query[T](con: duckdb.DuckDBPyConnection, work: Callable[[], T], limit: Q
 
 
 def _watch(watch: duckdb.DuckDBPyConnection, ended: threading.Event, limit: QueryLimit) -> str | None:
-    """Wait for the end; the sentence of the limit that was reached before, or None."""
+    """Wait for the end, and return the message of the limit that was reached before it, or None."""
     began = time.monotonic()
     allowed = None
     while not ended.wait(_LOOK_SECONDS):
@@ -200,7 +200,7 @@ def check_query(sql: str) -> None:
 
 
 def parse_sql(text: str) -> Sequence[Node]:
-    """The syntax trees of the SELECT statements in `text`. Raises `SetupError` with the database's message."""
+    """Parse the SELECT statements in `text` into syntax trees. Raises `SetupError` with the database's message."""
     ((answer,),) = _parser().execute("SELECT json_serialize_sql(?::VARCHAR)", [text]).fetchall()
     try:
         parsed = json.loads(answer)
@@ -212,7 +212,7 @@ def parse_sql(text: str) -> Sequence[Node]:
 
 
 def iter_nodes(tree: object) -> Iterator[Node]:
-    """All objects of a tree, parents first."""
+    """Yield all objects of a tree, parents first."""
     waiting = [tree]
     while waiting:
         found = waiting.pop()
@@ -287,7 +287,7 @@ def _only(sql: str) -> duckdb.Statement:
 
 
 def _explained(text: str) -> str:
-    """The statement behind EXPLAIN and its options."""
+    """Return the statement behind EXPLAIN and its options."""
     tokens = _tokens(text)[1:]
     if tokens and tokens[0][1].upper() == "ANALYZE":
         tokens = tokens[1:]
@@ -309,7 +309,7 @@ def _words(text: str) -> list[str]:
 
 
 def _tokens(text: str) -> list[tuple[int, str]]:
-    """Each token with its first byte, without comments."""
+    """Return each token with its first byte, without comments."""
     raw = text.encode()
     found = duckdb.tokenize(text)
     ends = [start for start, _ in found[1:]] + [len(raw)]
@@ -326,7 +326,7 @@ def _parser() -> duckdb.DuckDBPyConnection:
 
 @cache
 def _database() -> duckdb.DuckDBPyConnection:
-    """An empty database in memory, in which statements are parsed and never run."""
+    """Open an empty database in memory, in which statements are parsed and never run."""
     return duckdb.connect(config={"enable_external_access": "false", "lock_configuration": "true"})
 
 

@@ -100,7 +100,7 @@ class Card:
         self._procedural = sum(n for (is_so,), n in tally.by("procedural").items() if is_so)
 
     def text(self) -> str:
-        """The whole card."""
+        """Return the whole card."""
         parts = (
             self._header(), self._opening(), self._numbers(), self._yields(), self._made(), self._licensed(),
             self._diversity(), self._personal(), self._columns(), self._use(),

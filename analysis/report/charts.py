@@ -26,28 +26,28 @@ type Marks = Sequence[tuple[int, str]]
 
 
 def kind_order(run: Queryable) -> list[str]:
-    """The kinds that were emitted: the project's own first, then the scenario's by name."""
+    """Return the kinds that were emitted: the project's own first, then the scenario's by name."""
     kinds = {kind for (kind,) in run.query("SELECT DISTINCT kind FROM emissions").rows}
     return [k for k in _KNOWN if k in kinds] + sorted(kinds - set(_KNOWN))
 
 
 def read_marks(run: Queryable) -> Marks:
-    """The interventions, by step."""
+    """Read the interventions, by step."""
     return [(s, n) for s, n in run.query("SELECT step, name FROM interventions ORDER BY step, name").rows]
 
 
 def read_groups(run: Queryable) -> list[str]:
-    """The largest groups of agents, by name."""
+    """Return the largest groups of agents, by name."""
     return sorted(group for (group,) in run.query(_GROUPS, [GROUPS]).rows)
 
 
 def marks_at(steps: Sequence[int], marks: Marks) -> list[tuple[int, str]]:
-    """The place, among these steps, before which each intervention came."""
+    """Return the place, among these steps, before which each intervention came."""
     return [(place, name) for at, name in marks for place in [sum(step < at for step in steps)] if place < len(steps)]
 
 
 def chart_emissions(run: Queryable, kinds: Sequence[str]) -> Chart | None:
-    """Stacked bars of what was emitted in each step, by kind; None before the first step."""
+    """Draw stacked bars of what was emitted in each step, by kind; None before the first step."""
     rows = run.query("SELECT step, kind, count(*) FROM emissions GROUP BY ALL ORDER BY step").rows
     if not rows:
         return None
@@ -75,7 +75,7 @@ def chart_emissions(run: Queryable, kinds: Sequence[str]) -> Chart | None:
 
 
 def chart_novelty(run: Queryable, kinds: Sequence[str]) -> Chart | None:
-    """Lines of the share of emissions that repeat nothing, by kind over steps; None where nothing repeats anything."""
+    """Draw the share of emissions that repeat nothing, as a line for each kind over steps; None if nothing repeats."""
     rows = run.query("SELECT step, kind, emitted, near_duplicates, share_new FROM novelty ORDER BY step, kind").rows
     repeated = {row[1] for row in rows if row[3]}
     shown = [kind for kind in kinds if kind in repeated]
@@ -111,9 +111,9 @@ def _new(number: int, steps: Sequence[int], rows: Mapping[int, tuple[int, str, i
 
 
 def chart_measures(run: Queryable) -> list[Chart]:
-    """One line over steps for each of the first few measures of the scenario that hold a number, by name.
+    """Draw a line over steps for each of the first few measures of the scenario that hold a number.
 
-    Measures that changed come before those that stayed as they were, which say less.
+    Measures that changed come before constant ones, which say less. Within each group they are sorted by name.
     """
     rows = run.query("SELECT name, step, value FROM measures ORDER BY name, step").rows
     found: dict[str, list[tuple[int, float]]] = {}
@@ -138,7 +138,7 @@ def _measure(place: int, name: str, rows: Sequence[tuple[int, float]], marks: Ma
 
 
 def spans_of(steps: Sequence[int]) -> list[tuple[int, ...]]:
-    """The steps, in spans of as many as it takes to be at most `BARS` spans."""
+    """Group the steps into at most `BARS` spans of equal length."""
     each = max(1, -(-len(steps) // BARS))
     return [tuple(steps[n : n + each]) for n in range(0, len(steps), each)]
 
@@ -187,9 +187,9 @@ class _Mean:
 
 
 def chart_fields(run: Queryable) -> list[Chart]:
-    """For each typed field of each action that holds values: its chart over steps, and of a choice one by group.
+    """Draw the charts of each typed field of each action that holds values, over steps; choices also by group.
 
-    Means and shares are weighted, where agents have weights.
+    Means and shares are weighted if agents have weights.
     """
     groups, marks = read_groups(run), read_marks(run)
     by_weight = _BY_WEIGHT if has_weights(run) else ""
@@ -314,7 +314,7 @@ def _choices(
 
 
 def _in_order(field: RecordedField, counts: Mapping[tuple[str | int, str], int]) -> list[str]:
-    """The values as they are declared, then others; the rarest of too many are left out."""
+    """Return the declared values first, then others; the rarest are left out if there are too many."""
     totals: dict[str, int] = {}
     for (_, value), count in counts.items():
         totals[value] = totals.get(value, 0) + count

@@ -49,18 +49,18 @@ PATTERNS: Mapping[str, str] = MappingProxyType(
 
 
 def colour_class(number: int) -> str:
-    """The attributes that give a drawing its colour."""
+    """Return the attributes that give a drawing its colour."""
     name = f"c{number % 10}"
     return f'class="{name}" color="{COLOURS[name]}"'
 
 
 def pattern_of(number: int) -> str:
-    """The id of the pattern over the colour; empty where there is none."""
+    """Return the id of the pattern over the colour; empty if there is none."""
     return f"p{number % 8}" if number % 8 else ""
 
 
 def symbol(number: int, x: float, y: float, radius: float) -> str:
-    """The outline of a symbol around a point, as the data of an SVG path."""
+    """Return the outline of a symbol around a point, as the data of an SVG path."""
     corners = SYMBOLS[_NAMES[number % len(_NAMES)]]
     if not corners:
         arc = f"a{radius:.1f} {radius:.1f} 0 1 0"
@@ -113,7 +113,7 @@ class Axes:
 
 
 def draw_lines(series: Sequence[Series], axes: Axes, *, label: str, width: float, height: float) -> str:
-    """A line for each of the series; broken where a value is missing."""
+    """Draw a line for each of the series, broken where a value is missing."""
     values = [value for one in series for value in one.values if value is not None]
     values += [end for one in series for both in one.ranges if both for end in both]
     frame = _PlotArea(axes, values, width, height)
@@ -124,7 +124,7 @@ def draw_lines(series: Sequence[Series], axes: Axes, *, label: str, width: float
 
 
 def draw_bars(series: Sequence[Series], axes: Axes, *, label: str, width: float, height: float) -> str:
-    """A bar for each place, of the values of the series one upon another; values are not negative."""
+    """Draw a bar for each place, with the values of the series stacked; values are not negative."""
     totals = [sum(one.values[place] or 0 for one in series) for place in range(len(axes.places))]
     frame = _PlotArea(axes, totals, width, height)
     base = [0.0] * len(totals)
@@ -152,7 +152,7 @@ class _PlotArea:
         self.bottom = height - 42
 
     def x(self, place: float) -> float:
-        """The middle of a place; half a place less is its left edge."""
+        """Return the middle of a place; half a place less is its left edge."""
         return self.left + (place + 0.5) * self.gap
 
     @property
@@ -172,15 +172,15 @@ class _PlotArea:
         return min(9.0, self.gap / (many + 1)) * (number - (many - 1) / 2)
 
     def y(self, value: float) -> float:
-        """How far down a value stands."""
+        """Return how far down a value is."""
         return self.bottom - (value - self.low) / (self.high - self.low) * (self.bottom - self.top)
 
     def within(self, value: float) -> float:
-        """The nearest value on the axis: intervals of a mean may go beyond the ends of its scale."""
+        """Return the nearest value on the axis: intervals of a mean may go beyond the ends of its scale."""
         return min(max(value, self.low), self.high)
 
     def drawn(self, label: str, parts: Sequence[str]) -> str:
-        """The whole SVG with these parts in the frame."""
+        """Return the whole SVG with these parts in the frame."""
         head = (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} {self.height:g}" role="img" '
             f'aria-label="{markup(label)}" font-family="system-ui, sans-serif" font-size="{_TYPE:g}">'
@@ -237,7 +237,7 @@ def _centred(x: float, y: float, text: str) -> str:
 
 
 def _mark_rows(frame: _PlotArea) -> dict[int, int]:
-    """The row above the plot for the name of each mark, where one of three has room."""
+    """Return the row above the plot for the name of each mark that fits in one of three rows."""
     ends: list[float] = []
     rows: dict[int, int] = {}
     for number, (place, name) in enumerate(frame.axes.marks):
@@ -251,7 +251,7 @@ def _mark_rows(frame: _PlotArea) -> dict[int, int]:
 
 
 def _ranges(one: Series, frame: _PlotArea, aside: float) -> Iterator[str]:
-    """Intervals: whiskers where there are few places, beside each other; a band where there are many."""
+    """Draw intervals: whiskers beside each other if there are few places, a band if there are many."""
     found = [(at, *both) for at, both in enumerate(one.ranges) if both is not None]
     if not found:
         return
@@ -268,14 +268,14 @@ def _ranges(one: Series, frame: _PlotArea, aside: float) -> Iterator[str]:
 
 
 def _whisker(frame: _PlotArea, x: float, low: float, high: float) -> str:
-    """A vertical line with a cap at each end; an interval that goes beyond the axis stops there without a cap."""
+    """Draw a vertical line with a cap at each end; an interval beyond the axis stops there without a cap."""
     caps = (f"M{x - 3:.1f} {frame.y(end):.1f}h6" for end in (low, high) if frame.within(end) == end)
     ends = [frame.y(frame.within(end)) for end in (low, high)]
     return "".join([f"M{x:.1f} {ends[0]:.1f}V{ends[1]:.1f}", *caps])
 
 
 def _stretches(found: Sequence[tuple[int, float, float]]) -> Iterator[list[tuple[int, float, float]]]:
-    """The intervals without a gap between their places."""
+    """Split the intervals into stretches without a gap between their places."""
     for _, part in groupby(enumerate(found), key=lambda numbered: numbered[1][0] - numbered[0]):
         yield [one for _, one in part]
 
@@ -334,7 +334,7 @@ def round_ticks(low: float, high: float, most: int = 5, *, is_whole: bool = Fals
 
 
 def tick_label(value: float, is_share: bool) -> str:
-    """A tick's value in words."""
+    """Format a tick's value."""
     if is_share:
         return f"{value:.0%}"
     return f"{value:,.0f}" if value == int(value) and abs(value) < 1e9 else f"{value:.6g}"

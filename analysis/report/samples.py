@@ -127,7 +127,7 @@ class StepPage:
 
 
 def read_steps(run: Queryable) -> list[StepPage]:
-    """The pages of the listed steps: all of a short run, some of a long one (see `limits`)."""
+    """Read the pages of the listed steps: all of a short run, some of a long one (see `limits`)."""
     steps = run.query(_STEPS).rows
     news: dict[int, list[tuple[str, str]]] = {}
     for step, name, text in run.query("SELECT step, name, news FROM interventions ORDER BY step, name").rows:
@@ -213,7 +213,7 @@ def _arguments(schema: dict[str, Any]) -> list[ToolArgument]:
 
 
 def _types(of: dict[str, Any]) -> list[str]:
-    """The types that a schema names; what may be left out may be null."""
+    """Return the types that a schema names, or "any" if it names none."""
     named = of.get("type", "any")
     return [str(one) for one in named] if isinstance(named, list) and named else [str(named)]
 
@@ -286,7 +286,7 @@ class DuplicateKind:
 
 
 def read_duplicates(run: Queryable) -> list[DuplicateKind]:
-    """The doubtful pairs of each kind: the least similar first, since mistakes are most likely there."""
+    """Read the doubtful pairs of each kind, the least similar first, since mistakes are most likely there."""
     kinds: list[DuplicateKind] = []
     for kind, total, similarity, stage, author, earlier_author, text, earlier in run.query(
         _PAIRS, [DUPLICATE_PAIRS]
@@ -308,7 +308,7 @@ def read_duplicates(run: Queryable) -> list[DuplicateKind]:
 
 
 def mark_differences(text: str, other: str) -> list[Span]:
-    """The text in spans, with True for the words that `other` does not have.
+    """Split the text into spans, with True for the words that `other` does not have.
 
     >>> mark_differences("a quiet baker", "A baker")
     [('a ', False), ('quiet', True), (' baker', False)]

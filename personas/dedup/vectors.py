@@ -304,7 +304,10 @@ class SimilarVectors:
         self._rows = GrowingArray(np.float32)
 
     def find(self, vector: Matrix) -> tuple[int, float] | None:
-        """Number, from 0, and cosine of the most similar of those held, the earliest of equals; None when none is."""
+        """Find the most similar vector held, and return its number, from 0, and cosine; None if none is near.
+
+        The earliest of equally similar vectors wins.
+        """
         if self._search is None:
             return None
         scaled = units(vector[None, :])

@@ -41,7 +41,7 @@ _AS_WRITTEN = "SELECT source, target, kind, label, hop, ordinal FROM relations"
 
 
 def relations_path(path: Path) -> Path:
-    """The file of the relations of the people in `path`: `town.relations.csv.gz` for `town.csv.gz`."""
+    """Return the file of the relations of the people in `path`: `town.relations.csv.gz` for `town.csv.gz`."""
     name, packing = path.name, path.suffix if path.suffix.lower() in COMPRESSIONS else ""
     name = name.removesuffix(packing)
     ending = name[len(name) - len(uncompressed_suffix(path)) :] if uncompressed_suffix(path) else ""
@@ -49,9 +49,9 @@ def relations_path(path: Path) -> Path:
 
 
 def relations_of(people: ExportedPeople) -> duckdb.DuckDBPyRelation:
-    """The relations of which both ends are exported, in order of arrival.
+    """Query the relations with both ends exported, in order of arrival.
 
-    Those of near-duplicates that are left out become their survivor's; those of people rejected are left out.
+    The relations of near-duplicates that are left out go to their survivor. Those of rejected people are left out.
     """
     con = people.hub.con
     if not people.has("relations"):
@@ -148,17 +148,17 @@ class RelationsReport:
 
 
 def is_relations(table: Table) -> bool:
-    """Whether a table holds relations, and no people."""
+    """Return whether a table holds relations, and no people."""
     return not isinstance(table, NodeLink) and set(table.columns()) == set(RELATION_FIELDS)
 
 
 def import_relations(
     hub: HubFile, people: Table, fields: FieldTable | None, file: int, *, read_anew: bool
 ) -> RelationsReport | None:
-    """Read the relations that came with people into the hub; None where none came.
+    """Import the relations that came with people into the hub; return None if there were none.
 
-    `read_anew` says that the people were read before, so that who is called otherwise here has to be looked up.
-    Raises `SourceError` for a file of relations that cannot be read.
+    `read_anew` says that the people were read before, so that renamed people have to be looked up. Raises `SourceError`
+    for a file of relations that cannot be read.
     """
     if fields is None:
         return None
@@ -234,7 +234,7 @@ _LONGEST = 40
 
 
 def flat(value: Any) -> str | int | float | bool:
-    """The value itself, or the text that it becomes: lists are joined by semicolons, objects are written as JSON."""
+    """Return the value itself, or its text: lists are joined by semicolons, objects are written as JSON."""
     if isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, datetime):
@@ -245,7 +245,7 @@ def flat(value: Any) -> str | int | float | bool:
 
 
 def short(text: str) -> str:
-    """The first words of a text, as the label of a node."""
+    """Return the first words of a text, as the label of a node."""
     line = " ".join(text.split())
     if len(line) <= _LONGEST:
         return line
@@ -264,13 +264,13 @@ _JSON = {"evidence", "elite_changes"}
 
 
 def write_graph(people: ExportedPeople, form: str, *, opened: Callable[[], Any], notice: str | None = None) -> int:
-    """Write the graph of these people as `graphml`, `gexf` or `json`, and say how many ties it has.
+    """Write the graph of these people as `graphml`, `gexf` or `json`, and return how many ties it has.
 
-    A tie is there when both its ends are. The ties of near-duplicates that are left out become their
-    survivor's; those of people whom a rule rejected are left out.
-    A node is labelled with the first words of the description. In XML, lists and objects become strings, and the
-    evidence of profiles is left out; JSON holds everything as it is. What was imported under a name that the hub or
-    these formats have for themselves is called `imported_NAME`. Raises `SetupError` for more than `MOST_PEOPLE`.
+    A tie is written if both its ends are. The ties of near-duplicates that are left out go to their survivor. Those of
+    people whom a rule rejected are left out. A node is labelled with the first words of the description. In XML, lists
+    and objects become strings, and the evidence of profiles is left out. JSON holds everything unchanged. Imported data
+    under a name that the hub or these formats reserve is called `imported_NAME`. Raises `SetupError` for more than
+    `MOST_PEOPLE`.
     """
     import networkx as nx
 
@@ -317,7 +317,7 @@ def _flat(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _alike(nodes: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
-    """The nodes with numbers, or else texts, wherever nodes differ in the type of an attribute: XML has one for all."""
+    """Convert attributes whose type differs between nodes to numbers, or else texts: XML has one type for all."""
     types: dict[str, set[type]] = {}
     for _, node in nodes:
         for name, value in node.items():

@@ -61,7 +61,7 @@ _SAID = 16
 
 
 def _find_identifiers(text: str) -> Iterator[tuple[str, int, int]]:
-    """Kind, start and end (excluded) of each identifier in a text; they may overlap."""
+    """Yield the kind, start and end (excluded) of each identifier in a text; they may overlap."""
     for kind, pattern in _IDENTIFIER_PATTERNS.items():
         check = _IDENTIFIER_CHECKS.get(kind)
         for match in pattern.finditer(text):
@@ -70,7 +70,7 @@ def _find_identifiers(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def identifier_kind(value: str) -> str | None:
-    """The kind of identifier that the whole value is; None when it is none."""
+    """Return the kind of identifier that the whole value is; None if it is none."""
     for kind, pattern in _IDENTIFIER_PATTERNS.items():
         check = _IDENTIFIER_CHECKS.get(kind)
         if pattern.fullmatch(value) and (check is None or check(value, "")):
@@ -83,7 +83,7 @@ _PHONE_LENGTH = 7
 
 
 def _is_iban(number: str) -> bool:
-    """Whether the check digits of an IBAN are right (ISO 7064, mod 97)."""
+    """Return whether the check digits of an IBAN are right (ISO 7064, mod 97)."""
     plain = re.sub(r"[\s-]", "", number).upper()
     if not re.fullmatch(r"[A-Z]{2}\d{2}[A-Z0-9]{10,30}", plain):
         return False
@@ -91,7 +91,7 @@ def _is_iban(number: str) -> bool:
 
 
 def _is_luhn(number: str) -> bool:
-    """Whether the check digit of a card number is right; a number of equal digits is not."""
+    """Return whether the check digit of a card number is right; False for a number of equal digits."""
     digits = [int(c) for c in number if c.isdigit()][::-1]
     doubled = (d if place % 2 == 0 else sum(divmod(2 * d, 10)) for place, d in enumerate(digits))
     return len(digits) >= 13 and len(set(digits)) > 1 and sum(doubled) % 10 == 0
@@ -216,7 +216,7 @@ _NEAR = 32
 
 
 def find_contacts(text: str) -> Iterator[PersonalDataSpan]:
-    """All contact details and identifying numbers in a text, names excluded; they may overlap."""
+    """Find all contact details and identifying numbers in a text, except names; they may overlap."""
     if "@" in text:
         yield from _each("email", _EMAIL, text)
         yield from _each("handle", _HANDLE, text)
@@ -258,7 +258,7 @@ def _numbers(text: str, taken: Sequence[tuple[int, int]]) -> Iterator[PersonalDa
 
 
 def is_phone(number: str, *, is_told: bool = False) -> bool:
-    """Whether this is a telephone number: by country code, by the notation of a country, or as the text says so."""
+    """Return whether this is a telephone number, by country code, a country's notation, or the text around it."""
     if sum(character.isdigit() for character in number) < (_FEWEST_DIGITS - 1 if is_told else _FEWEST_DIGITS):
         return False
     if _TIMES.fullmatch(number):
