@@ -238,7 +238,8 @@ def find_contaminated(run: Queryable, foreign: ForeignTexts, *, ngram: int = NGR
     """Find the outputs of a run, accepted or not, that share words with these files.
 
     The texts compared are the emission's, all texts of its payload (a solution, a response), and what solvers wrote to
-    it. Texts with too few words are compared only if they are the emission's own. Memory grows with the files alone.
+    it. Texts with fewer than 8 words are compared only if they are the emission's own. Memory grows with the files
+    alone.
     """
     index = NgramIndex(foreign, ngram=ngram)
     overlaps, outputs = [], 0

@@ -54,12 +54,12 @@ class RenderedPrompt:
         return {table: word for table, word in words.items() if word}
 
     def as_earlier(self) -> "RenderedPrompt | None":
-        """The same request in the version before this one; None where there is none."""
+        """Render the same request in the version before this one; None if there is none."""
         earlier = self.template.earlier if self.template is not None else None
         return None if earlier is None else earlier.render(**self.slots)
 
     def followed_by(self, answer: str, reply: str) -> "RenderedPrompt":
-        """The same conversation after the model's `answer` and our `reply` to it."""
+        """Return the same conversation after the model's `answer` and our `reply` to it."""
         return replace(self, messages=(*self.messages, ("assistant", answer), ("user", reply)))
 
 
@@ -91,7 +91,7 @@ class Prompt:
         return RenderedPrompt(self.name, self.version, messages, self, slots)
 
     def phrase(self, slot: str, word: str) -> str:
-        """The ready phrase for `word` in `slot`. Raises `SetupError` naming the words there are."""
+        """Return the ready phrase for `word` in `slot`. Raises `SetupError` naming the known words."""
         phrases = self.choices[slot]
         if word not in phrases:
             raise SetupError(
@@ -100,7 +100,7 @@ class Prompt:
         return phrases[word]
 
     def drawn(self, slot: str, seed: int) -> str:
-        """One of the ready phrases of `slot`, drawn by `seed`: the same in every process."""
+        """Return one of the ready phrases of `slot`, drawn by `seed`: the same in every process."""
         rng = random.Random(f"{self.name} {slot} {seed}")  # noqa: S311 - a choice of words, no secret
         return rng.choice(list(self.choices[slot].values()))
 
@@ -122,7 +122,7 @@ class Prompt:
         return {table: word for table, word in words.items() if table not in self.fixed}
 
     def word_in(self, table: str, text: str) -> str:
-        """The word of a table whose phrase stands in `text`; empty where there is none."""
+        """Return the word of a table whose phrase is in `text`; empty if there is none."""
         phrases = self.choices.get(table, {})
         return next((word for word, phrase in phrases.items() if phrase and phrase in text), "")
 
@@ -172,10 +172,10 @@ def format_string(template: str) -> str:
 
 
 def fence(tag: str, text: str, **attributes: str) -> str:
-    """`text` between `<tag>` and `</tag>` on lines of their own; empty text gives the empty string.
+    """Put `text` between `<tag>` and `</tag>` on lines of their own; empty text gives the empty string.
 
-    Anything in `text` that opens this section or another one of our prompts, or closes any tag, is escaped: no text
-    can leave its fence, nor seem to begin or leave that of another part.
+    Anything in `text` that opens this section or another one of our prompts, or closes any tag, is escaped. No text can
+    leave its fence, nor seem to begin or leave that of another part.
     """
     inside = text.strip()
     if not inside:
@@ -187,15 +187,15 @@ def fence(tag: str, text: str, **attributes: str) -> str:
 
 
 def language_phrase(prompt: Prompt, tag: str) -> str:
-    """How `prompt` asks for answers in the language with BCP 47 tag `tag`, by its name where that is known."""
+    """Return how `prompt` asks for answers in the language with BCP 47 tag `tag`, by its name if that is known."""
     phrases = prompt.choices["language"]
     return phrases.get(tag) or Template(phrases["other"]).substitute(name=language_name(tag))
 
 
 def language_name(tag: str) -> str:
-    """The English name of the language with BCP 47 tag `tag`, as in the Unicode CLDR: "German", "Brazilian Portuguese".
+    """Return the English name of the language with BCP 47 tag `tag`: "German", "Brazilian Portuguese".
 
-    Varieties without a name are "Portuguese (pt-AO)".
+    Names are those of the Unicode CLDR. Varieties without a name are named like "Portuguese (pt-AO)".
     """
     names = _language_names()
     base = tag.partition("-")[0].lower()
@@ -205,10 +205,10 @@ def language_name(tag: str) -> str:
 
 
 def find_language(given: str) -> str:
-    """The BCP 47 tag of a language by its tag, its English name, its own name or another usual one.
+    """Find the BCP 47 tag of a language by its tag, its English name, its own name or another usual one.
 
     Case and accents do not matter: "German", "deutsch", "Brazilian Portuguese", "Mandarin", "Farsi", "PT_br". Raises
-    `SetupError` for any other.
+    `SetupError` for any other name.
     """
     by_name = _tags_by_name()
     if (found := by_name.get(_plain(given))) is not None:
@@ -225,7 +225,7 @@ def find_language(given: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name or a tag without case, accents and what separates its words."""
+    """Return a name or a tag without case, accents and word separators."""
     letters = unicodedata.normalize("NFKD", name.casefold())
     plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return " ".join(re.split(r"[-_\s]+", plain.strip()))
@@ -244,17 +244,17 @@ def _tags_by_name() -> Mapping[str, str]:
 
 
 def load_prompt(package: str, name: str) -> Prompt:
-    """The newest version of prompt `name` among the `prompts/` of `package` (as `populace.agents`).
+    """Load the newest version of prompt `name` from the `prompts/` of `package` (such as `populace.agents`).
 
-    Raises `KeyError` when there is none.
+    Raises `KeyError` if there is none.
     """
     return _newest(package)[name]
 
 
 def read_prompt(path: Path | str) -> Prompt:
-    """The prompt in a TOML file, for actions, checks and stages of a scenario's own.
+    """Read the prompt in a TOML file, for a scenario's own actions, checks and stages.
 
-    Raises `SetupError` when the file is missing or holds none.
+    Raises `SetupError` if the file is missing or holds none.
     """
     path = Path(path)
     try:
@@ -269,7 +269,7 @@ def read_prompt(path: Path | str) -> Prompt:
 
 
 def iter_prompts(package: str) -> Iterator[Prompt]:
-    """Every prompt of a package in every version there was, by name and version."""
+    """Yield every prompt of a package in every version, by name and version."""
     yield from _load(package)
 
 

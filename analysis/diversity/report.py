@@ -104,11 +104,12 @@ def measure_diversity(
     embeddings: str | None = None,
     pairs: int = PAIRS,
 ) -> DiversityReport:
-    """Measure `n` of a run's accepted outputs, drawn by a seed: of one kind, or of all.
+    """Measure a sample of `n` of a run's accepted outputs, of one kind or of all.
 
-    `embeddings` names the embedding model whose vectors in the file are used; by default the first that gave some of
-    these outputs one. `pairs` are drawn at each level of persona similarity. Memory grows with `n` alone. Raises
-    `SetupError` for a run without accepted outputs, an unknown kind, and a model that gave none of them a vector.
+    `seed` draws the sample. `embeddings` names the embedding model whose vectors in the file are used. By default it is
+    the first model that gave some of these outputs a vector. `pairs` are drawn at each level of persona similarity.
+    Memory grows with `n` alone. Raises `SetupError` for a run without accepted outputs, an unknown kind, and a model
+    that gave none of them a vector.
     """
     if not 1 <= n <= by_words.MOST_TEXTS:
         raise SetupError(f"{parameter('n', n)} is out of range; measure from 1 to {by_words.MOST_TEXTS:,} outputs.")
@@ -144,7 +145,7 @@ def measure_diversity(
 
 
 def _curve(nearest: NDArray[np.float64]) -> dict[float, float]:
-    """Of one text alone there is no nearest other one."""
+    """Return the quantiles of nearest similarity; empty for a single text, which has no nearest other."""
     return {} if len(nearest) < 2 else dict(zip(QUANTILES, np.quantile(nearest, QUANTILES).tolist(), strict=True))
 
 
@@ -162,7 +163,7 @@ def _embedded(vectors: SampleVectors, pairs: int, seed: int) -> VectorDiversity:
 
 
 def describe_diversity(found: DiversityReport) -> Iterator[Section]:
-    """The numbers as tables for the terminal."""
+    """Describe the numbers as tables for the terminal."""
     yield Section(f"Diversity of {_what(found)}", ("measure", "value", "range", "meaning"), _TEXTS, _measures(found))
     curves = {"words (Jaccard)": found.nearest}
     if found.embedded:
@@ -244,7 +245,7 @@ def _number(value: float | None) -> float | None:
 
 
 def notes_on(found: DiversityReport) -> Iterator[str]:
-    """What has to be known of the numbers, in sentences."""
+    """Yield sentences on what a reader has to know of the numbers."""
     if not found.is_language_model:
         yield (
             "The outputs are by the built-in generator, not a language model: these numbers say nothing about personas "

@@ -75,10 +75,10 @@ class Recipe:
 def find_recipes(
     source: OutputSource, form: DatasetFormat, kinds: Sequence[str], *, named: bool, mapping: Mapping[str, str]
 ) -> tuple[dict[str, Recipe], dict[str, int]]:
-    """How each kind becomes a training row, and the outputs of the kinds that cannot, by kind.
+    """Find how each kind becomes a training row, and count the outputs of the kinds that cannot.
 
-    `mapping` gives the fields of prompt and response. Raises `SetupError` when a kind that was `named`, or every kind,
-    has no answer to be trained on.
+    `mapping` gives the fields of prompt and response. Raises `SetupError` if a kind that was `named`, or every kind,
+    has no answer to train on.
     """
     recipes: dict[str, Recipe] = {}
     for kind in kinds:
@@ -166,7 +166,7 @@ class RowShape:
         }.get(self.format, ())
 
     def shaped(self, rows: Table) -> tuple[Table, list[str | None]]:
-        """The columns of the format, and of each row why it has to be left out, or None."""
+        """Return the columns of the format, and for each row why it has to be left out, or None."""
         if self.format is DatasetFormat.PERSONAHUB:
             content = rows.select(["persona_text", "text", "kind"]).rename_columns(list(self.names))
             return content, [None] * len(rows)
@@ -179,7 +179,7 @@ class RowShape:
         return make_table({name: [row.get(name) for row in made] for name in types}, types), reasons
 
     def texts(self, content: Table) -> list[str]:
-        """The text of each row that a model reads or learns to write."""
+        """Return the text of each row that a model reads or learns to write."""
         return ["\n".join(_spoken([row[name] for name in self.names])) for row in to_rows(content.select(self.names))]
 
     def _read(self, rows: Table) -> Iterator[dict[str, Any]]:
@@ -233,7 +233,7 @@ class RowShape:
         return [make_message("user", prompt), make_message("assistant", response)]
 
     def _opening(self, row: dict[str, Any]) -> list[dict[str, Any]]:
-        """The system message: the user's text, the persona's description, or both."""
+        """Return the system message: the user's text, the persona's description, or both."""
         persona = row["partner_text"] or row["persona_text"] or ""
         parts = [self.system or "", persona if self.persona == "system" else ""]
         said = "\n\n".join(part for part in parts if part)
@@ -285,7 +285,7 @@ class RowShape:
 
 
 def _spoken(value: Any) -> Iterator[str]:
-    """The texts within a value that say something: of messages their contents and what is called."""
+    """Yield the texts within a value that say something: for messages their contents and what is called."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
@@ -302,7 +302,7 @@ _SHOWN = ("text", "persona_text")
 
 
 def make_annotation_record(form: DatasetFormat, row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as a record of Argilla's (`rg.Dataset.records.from_json`) or a task of Label Studio's (Import)."""
+    """Make a row into a record of Argilla (`rg.Dataset.records.from_json`) or a task of Label Studio (Import)."""
     if form is DatasetFormat.LABEL_STUDIO:
         return {"data": dict(row)}
     rest = {name: value for name, value in row.items() if name not in _SHOWN and value is not None and value != []}

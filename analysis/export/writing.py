@@ -51,9 +51,9 @@ def write_rows(
     card: tuple[Path, Callable[[], str]],
     as_record: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> None:
-    """Write rows to one new file for each side, and a card beside them that is made when all are written.
+    """Write rows to one new file for each side, and make a card beside them once all are written.
 
-    `embedded` are columns, and fields within them, that hold JSON text; in JSONL they are what it says. `as_record`
+    `embedded` are columns, and fields within them, that hold JSON text. In JSONL they become what it says. `as_record`
     makes the records of a JSON list.
     """
     with ExitStack() as stack:
@@ -122,7 +122,7 @@ class _Jsonl:
 
 
 def _without_nothing(row: dict[str, Any], embedded: frozenset[str]) -> dict[str, Any]:
-    """The row, whose messages are without the fields that they do not use."""
+    """Return the row without the message fields that are not used."""
     return {
         name: [_pruned(one, embedded) for one in value] if isinstance(value, list) and name not in embedded else value
         for name, value in row.items()
@@ -179,7 +179,7 @@ class ShardFolder:
         self._open()
 
     def write(self, rows: Iterable[SplitRows], tally: Callable[[], dict[str, Any]]) -> None:
-        """Write rows to as many files as they need; `tally` gives what is counted up to the rows that came last."""
+        """Write rows to as many files as they need; `tally` gives the counts up to the latest rows."""
         position = ExportPosition()
         for some in rows:
             position = some.position
@@ -200,7 +200,7 @@ class ShardFolder:
             self._partial.rename(self.path)
 
     def files(self) -> list[Path]:
-        """The files of rows that are complete."""
+        """List the files of rows that are complete."""
         return sorted((self._partial / self._prefix).glob("*.parquet"))
 
     def discard(self) -> None:
@@ -274,7 +274,7 @@ def check_new(path: Path) -> None:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """A path to write to, which becomes `path` when the block succeeds and is removed when it fails."""
+    """Yield a path to write to, which becomes `path` if the block succeeds and is removed if it fails."""
     check_new(path)
     try:
         with whole_file(path) as part:

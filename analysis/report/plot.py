@@ -325,7 +325,10 @@ def _layer(one: Series, frame: _PlotArea, base: list[float]) -> Iterator[str]:
 
 
 def round_ticks(low: float, high: float, most: int = 5, *, is_whole: bool = False) -> list[float]:
-    """Round numbers from `low` or less to `high` or more, at most so many steps apart; of counts, whole numbers."""
+    """Return round numbers from `low` or less to `high` or more, at most `most` steps apart.
+
+    Counts get whole numbers.
+    """
     rough = (high - low) / most
     power = 10.0 ** floor(log10(rough))
     steps = (power * m for m in (1, 2, 2.5, 5, 10, 20, 50, 100) if power * m >= rough * 0.999)

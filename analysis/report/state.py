@@ -128,12 +128,12 @@ class MeasuredAgents:
 
 
 def read_state_fields(run: Queryable) -> list[StateField]:
-    """The fields of the agents' state that hold values, those that changed first."""
+    """Read the fields of the agents' state that hold values, those that changed first."""
     return [StateField(*row) for row in run.query(_FIELDS).rows]
 
 
 def chart_states(run: Queryable) -> StateCharts:
-    """A chart for each field of the agents' state that changed and holds numbers, truth values or few words."""
+    """Draw each field of the agents' state that changed and holds numbers, truth values or few words."""
     charts: list[Chart] = []
     left_out: list[str] = []
     marks, groups, ((last,),) = read_marks(run), read_groups(run), run.query(_LAST_STEP).rows
@@ -156,7 +156,7 @@ def chart_states(run: Queryable) -> StateCharts:
 
 
 def chart_node_measures(run: Queryable) -> MeasuredAgents:
-    """A chart for each measure of agents; of communities how many there are."""
+    """Draw each measure of agents; for communities, the number of them."""
     names = [name for (name,) in run.query(_NODE_MEASURES).rows]
     marks, groups, ((last,),) = read_marks(run), read_groups(run), run.query(_LAST_STEP).rows
     charts: list[Chart] = []
@@ -188,7 +188,7 @@ def _spread(
     *,
     is_share: bool = False,
 ) -> list[Chart]:
-    """The chart of means over steps, with quartiles of all, and a line for each group; none without rows."""
+    """Draw means over steps, with quartiles of all agents, and a line for each group; none without rows."""
     found: dict[str | None, dict[int, Distribution]] = {}
     for group, step, *rest in run.query(sql).rows:
         found.setdefault(group, {})[step] = Distribution(*rest)

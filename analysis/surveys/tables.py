@@ -98,10 +98,10 @@ class SurveyTables:
 def read_surveys(
     run: Queryable, *, survey: str | None = None, job: int | None = None, by: str | None = None
 ) -> SurveyTables:
-    """The tables of all surveys, or of one by its name or job.
+    """Read the tables of all surveys, or of one by its name or job.
 
-    With `by` they are for each group too: `group` is the scenario's, any other name a column of profiles.
-    Raises `SetupError` where there is no survey, none of this name, or nothing to group by.
+    `by` adds tables for each group: `group` is the scenario's, any other name a column of profiles. Raises `SetupError`
+    if there is no survey, none of this name, or nothing to group by.
     """
     names = [name for (name,) in run.query(_NAMES).rows]
     if not names:
@@ -185,12 +185,12 @@ def _is_chosen(item: AskedItem, option: str, value: Any) -> bool:
 
 
 def _place(option: str, ranked: Sequence[str], options: int) -> float:
-    """The place of an option; those that were not ranked share the places behind."""
+    """Return the place of an option; options that were not ranked share the last places."""
     return ranked.index(option) + 1.0 if option in ranked else (len(ranked) + 1 + options) / 2
 
 
 def weighted_mean(values: Sequence[tuple[float, float]]) -> ConfidenceInterval:
-    """The mean of values with their weights. Raises `ZeroDivisionError` for none."""
+    """Return the mean of values with their weights. Raises `ZeroDivisionError` if there are none."""
     total, n = math.fsum(w for _, w in values), len(values)
     mean = math.fsum(x * w for x, w in values) / total
     if n < 2:
@@ -203,7 +203,7 @@ def weighted_mean(values: Sequence[tuple[float, float]]) -> ConfidenceInterval:
 
 
 def weighted_share(chosen: Sequence[tuple[bool, float]]) -> ConfidenceInterval:
-    """The share of those who chose, with their weights. Raises `ZeroDivisionError` for none."""
+    """Return the weighted share of those who chose. Raises `ZeroDivisionError` if there are none."""
     total = math.fsum(w for _, w in chosen)
     share = math.fsum(w for is_chosen, w in chosen if is_chosen) / total
     if len(chosen) < 2:
@@ -215,7 +215,7 @@ def weighted_share(chosen: Sequence[tuple[bool, float]]) -> ConfidenceInterval:
 
 
 def describe_surveys(tables: SurveyTables) -> list[Section]:
-    """The tables, for a terminal: means, shares of options, and reliability."""
+    """Describe the tables for a terminal: means, shares of options, and reliability."""
     shares = [(one, share) for one in tables.items for share in one.shares]
     return [
         section

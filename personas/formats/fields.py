@@ -64,7 +64,7 @@ class Fields:
     extras: dict[Extra, list[tuple[Any, ...]]] = field(default_factory=dict)
 
     def of(self, extra: Extra) -> Columnar:
-        """The rows of an extra's table, with the number of the row that each is from as `row`."""
+        """Return the rows of an extra's table, with the number of the row that each is from as `row`."""
         sources = SOURCES[extra].values()
         return table_of(self.extras[extra], {"row": "BIGINT", **{source: _type(source) for source in sources}})
 
@@ -84,14 +84,14 @@ class FieldTable(Table):
 
     @abstractmethod
     def _taken(self, number: int, place: int, row: dict[str, Any], fields: Fields) -> dict[str, Any]:
-        """The row without its fields, which are added to `fields`."""
+        """Take the fields out of a row, add them to `fields`, and return the rest."""
 
     def columns(self) -> Sequence[str]:
-        """The names of the columns in the file."""
+        """Return the names of the columns in the file."""
         return self._table.columns()
 
     def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
-        """All rows; what they say of people is there to be taken when the batch is."""
+        """Yield all rows; what they say of people can be taken along with each batch."""
         place = 0
         self._read.clear()
         for batch in self._table.batches(tally):
@@ -107,13 +107,13 @@ class FieldTable(Table):
                 yield rows
 
     def take(self, up_to: int) -> Iterator[Fields]:
-        """What the batches up to this row said, each once."""
+        """Yield what the batches up to this row said, each once."""
         while self._read and self._read[0].last <= up_to:
             yield self._read.popleft()
 
 
 def field_table(table: Table, columns: Columns) -> FieldTable | None:
-    """The table with what it says of people, where it is one that Populace has written, or a graph, or else None."""
+    """Return the table with what it says of people, if Populace wrote it or it is a graph, or else None."""
     if columns.shape is Shape.POPULACE:
         return _HubExport(table)
     if isinstance(table, NodeLink):
@@ -123,7 +123,7 @@ def field_table(table: Table, columns: Columns) -> FieldTable | None:
 
 
 def _csv_types_path(path: Path) -> Path:
-    """The file with the types of a CSV file's columns, in the format of CSV on the Web."""
+    """Return the file with the types of a CSV file's columns, in the format of CSV on the Web."""
     return path.with_name(f"{path.name}-metadata.json")
 
 
@@ -169,7 +169,7 @@ class _HubExport(FieldTable):
         return kept
 
     def _imported(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The columns that were imported, under their names."""
+        """Return the columns that were imported, under their names."""
         kept: dict[str, Any] = {}
         plan = self._plan
         for name, value in row.items():
@@ -187,7 +187,7 @@ class _HubExport(FieldTable):
         return kept
 
     def _planned(self, name: str) -> tuple[str, Callable[[Any], Any] | None] | None:
-        """What a column was called, and how its cells are read; None for the hub's own."""
+        """Return what a column was called, and how its cells are read; None for the hub's own."""
         if name.strip().lower() in self._own:
             return None
         if self._is_graph:
@@ -247,7 +247,7 @@ class _Licensed(FieldTable):
 
 
 def _csv_types(path: Path) -> Mapping[str, Callable[[Any], Any]]:
-    """The parsers of CSV columns, by the file that `write_csv_types` wrote; empty without it."""
+    """Read the parsers of CSV columns from the file that `write_csv_types` wrote; empty without it."""
     beside = _csv_types_path(path)
     if uncompressed_suffix(path) not in (".csv", ".tsv") or not beside.is_file():
         return {}
@@ -291,7 +291,7 @@ def _whole(name: str, value: Any) -> int | None:
 
 
 def _listed(value: Any) -> list[str] | None:
-    """A list, or a cell that holds one: a JSON array or words between semicolons."""
+    """Return the list in a value, or in a cell: a JSON array or words between semicolons."""
     if value in _NOTHING:
         return None
     if isinstance(value, str):

@@ -95,9 +95,9 @@ class FolderReport:
 
 
 def write_hub_folder(hub: HubFile, path: Path, *, notice: str | None) -> dict[str, int]:
-    """Write all tables of a hub to a new folder, and give the rows of each; the folder is there whole or not at all.
+    """Write all tables of a hub to a new folder, and return the rows of each; an incomplete folder is removed.
 
-    Raises `SetupError` when there is something at `path`, and `StorageError` when it cannot be written.
+    Raises `SetupError` if there is something at `path`, and `StorageError` if it cannot be written.
     """
     if path.exists():
         raise SetupError(f"{str(path)!r} exists already; give another path for the export.")
@@ -120,10 +120,10 @@ def write_hub_folder(hub: HubFile, path: Path, *, notice: str | None) -> dict[st
 
 
 def import_hub_folder(folder: Path, out: Path) -> FolderReport:
-    """Make a new hub, equal to the one that was written to a folder; it is there whole or not at all.
+    """Make a new hub, equal to the one that was written to a folder; an incomplete hub is removed.
 
     Raises `SourceError` for a folder without a manifest, for one that another program or a newer Populace wrote, and
-    for files that are not as the manifest says; `SetupError` when there is something at `out`.
+    for files that differ from the manifest. Raises `SetupError` if there is something at `out`.
     """
     manifest = _read_manifest(folder)
     if out.exists():
@@ -152,12 +152,12 @@ def import_hub_folder(folder: Path, out: Path) -> FolderReport:
 
 
 def _nothing(con: duckdb.DuckDBPyConnection) -> None:
-    """The schema of a database that is filled with its own."""
+    """Do nothing, for a database that is filled with a schema of its own."""
 
 
 @contextmanager
 def _written(path: Path) -> Iterator[None]:
-    """Puts what is wrong with a place to write to into one sentence."""
+    """Raise one sentence for whatever is wrong with a place to write to."""
     if not path.parent.is_dir():
         raise SetupError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it first.")
     try:
@@ -223,7 +223,7 @@ def _read_manifest(folder: Path) -> _Manifest:
 
 
 def _check_statements(path: Path, manifest: _Manifest) -> None:
-    """The statements of a manifest that somebody sends may make what a hub is made of, and nothing else."""
+    """Check that the statements of a received manifest make only what a hub is made of."""
     by_kind: dict[str, Sequence[str]] = {
         "sequences": manifest.sequences,
         "tables": [table.sql for table in manifest.tables],
@@ -267,7 +267,7 @@ def _fill(con: duckdb.DuckDBPyConnection, folder: Path, manifest: _Manifest) -> 
 
 
 def _in_order(manifest: _Manifest) -> Sequence[str]:
-    """The views, each after those that it uses: one that was replaced comes after its users in the catalogue."""
+    """Sort the views, each after those that it uses: a replaced view comes after its users in the catalogue."""
     ordered: list[str] = []
     left: Sequence[str] = manifest.views
     with duckdb.connect(config=dict(CONFIG)) as con:  # a statement that fails would end the transaction of the hub's

@@ -55,9 +55,9 @@ class Prepared:
 
 
 def prepared(table: Table, columns: Columns, options: ImportOptions, *, after: int) -> Iterator[Prepared]:
-    """All rows of a table behind line or row `after`, batch by batch; the last of them may be empty.
+    """Yield all rows of a table after line or row `after`, batch by batch; the last batch may be empty.
 
-    Raises `SourceError` for a file that is corrupt and, when the options is strict, for a row that cannot be imported.
+    Raises `SourceError` for a corrupt file and, with strict options, for a row that cannot be imported.
     """
     tally = SkippedRows(str(table.path), after=after, way_out=_way_out(options))
     reader = _RowReader(columns, options)
@@ -74,7 +74,7 @@ def _arrow(rows: list[_ImportedRow]) -> Columnar:
 
 
 def _with_languages(rows: Columnar) -> Columnar:
-    """The rows, with the language detected for texts whose language is not stated."""
+    """Return the rows, with the language detected for texts whose language is not stated."""
     languages = rows["language"].to_pylist()
     unknown = [place for place, language in enumerate(languages) if language is None]
     if not unknown:
@@ -110,7 +110,7 @@ class _RowReader:
         self._nothing = (None, "", "None") if columns.shape is Shape.ELITE else (None, "")
 
     def read(self, number: int, row: dict[str, Any]) -> _ImportedRow:
-        """The row as a hub holds it; takes out of `row` what is no attribute. Raises `_UnusableError`."""
+        """Return the row as a hub holds it; take out of `row` what is not an attribute. Raises `_UnusableError`."""
         columns = self._columns
         if any(isinstance(value, dict | list) for value in row.values()) and is_too_deep(row):
             raise _UnusableError(f"a column nests more than {MOST_LEVELS} levels deep")
@@ -181,9 +181,9 @@ def screened(
     kinds: Mapping[str, ColumnKind] | None = None,
     pseudonyms: Pseudonyms | None = None,
 ) -> Iterator[Screened]:
-    """Each batch as the policy for personal data and, when they are wanted, the rules of quality have it.
+    """Apply the policy for personal data and, if wanted, the quality rules to each batch.
 
-    `kinds` says what the other columns are taken for; those that it does not name are texts.
+    `kinds` gives the kinds of the other columns. A column that it does not name is text.
     """
     screen = _Screen(options, kinds or {}, pseudonyms)
     for part in parts:
@@ -198,7 +198,7 @@ class _Screen:
         self._has_quality = options.quality
 
     def of(self, part: Prepared) -> Screened:
-        """The batch as the judges leave it."""
+        """Return the batch after the judges have seen it."""
         names = self._names(part.rows) if self._policy is not None else {}
         texts = self._texts(part, names)
         if self._policy is None:
@@ -244,7 +244,7 @@ class _Screen:
         return Screened(_changed(part, changed), rule_results, judged)
 
     def _places(self, rows: Columnar, named: set[int]) -> Sequence[int]:
-        """The rows that are shown to judges: all to those of quality, few to the one for personal data."""
+        """Return the rows that judges see: all rows for quality rules, few for the personal data rule."""
         if self._has_quality:
             return list(range(rows.num_rows))
         if self._policy is None:

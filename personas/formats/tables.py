@@ -38,20 +38,20 @@ class Table(ABC):
 
     @abstractmethod
     def columns(self) -> Sequence[str]:
-        """The names of the columns; of JSONL those of the first object.
+        """Return the names of the columns; for JSONL those of the first object.
 
-        Raises `SourceError` when there is no row.
+        Raises `SourceError` if there is no row.
         """
 
     @abstractmethod
     def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
-        """All rows that can be read, some thousands at a time; `tally` counts those that cannot."""
+        """Yield all rows that can be read, some thousands at a time; `tally` counts those that cannot."""
 
 
 def open_table(path: Path) -> Table:
-    """The table in a file, by what it begins with and by its name.
+    """Open the table in a file, judging by its first bytes and its name.
 
-    Raises `SourceError` for a folder, an empty file, a hub, and whatever else is no table.
+    Raises `SourceError` for a folder, an empty file, a hub, and whatever else is not a table.
     """
     with reading(resolve_file(path)) as file:
         head = _head(path, file)
@@ -232,7 +232,7 @@ class _Columnar(Table):
 
 
 def _kept(rows: NumberedRows, unbounded: Sequence[str], tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Count the rows that cannot be decoded; `unbounded` columns may hold NaN and infinities."""
+    """Yield the rows that can be decoded, and count the others; `unbounded` columns may hold NaN and infinities."""
     for number, row in rows:
         if row is None:
             tally.count("the row is not UTF-8, or is damaged", number)
@@ -258,21 +258,21 @@ class NodeLink(Table):
         self._links = links
 
     def columns(self) -> Sequence[str]:
-        """The names that any of the nodes has; all fields of a person where Populace wrote them."""
+        """Return the names that any of the nodes has; all fields of a person if Populace wrote them."""
         names = dict.fromkeys(name for node in self._nodes for name in node)
         return list(dict.fromkeys((*FIELDS, *names))) if names.keys() >= _ALWAYS else list(names)
 
     def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
-        """All nodes, some thousands at a time."""
+        """Yield all nodes, some thousands at a time."""
         return batched(((number, dict(node)) for number, node in enumerate(self._nodes, 1)), _ROWS)
 
     def relations(self) -> Iterator[RowBatch]:
-        """The links, some thousands at a time, with `source` and `target` as the nodes' names."""
+        """Yield the links, some thousands at a time, with `source` and `target` as the nodes' names."""
         return batched(((number, dict(link)) for number, link in enumerate(self._links, 1)), _ROWS)
 
 
 def _open_node_link(path: Path) -> NodeLink | None:
-    """The graph in a file of JSON; None where it holds something else. Raises `SourceError` for half a graph."""
+    """Open the graph in a JSON file; None if it holds something else. Raises `SourceError` for half a graph."""
     with reading(path) as file:
         try:
             held = parse_row(file.read())

@@ -79,17 +79,17 @@ def dedup_hub(
 ) -> DedupReport:
     """Mark each persona that nearly repeats an earlier original, in one transaction.
 
-    The first of near-duplicates in order of arrival is kept, and the verdict on a later one names the original most
-    like it, the earliest of equals. Verdicts from before hold, at whatever threshold they were found, and whoever has
-    one is no original; one whose survivor was rejected since, or is a near-duplicate now, is decided again. `anew`
-    withdraws earlier verdicts of every stage, which another threshold needs; what was undone stays undone.
+    The first of near-duplicates in order of arrival is kept. The verdict on a later one names the original most like
+    it, the earliest of equals. Earlier verdicts hold, at whatever threshold they were found, and a persona with one is
+    not an original. A verdict whose survivor was rejected since, or is a near-duplicate now, is decided again. `anew`
+    withdraws earlier verdicts of every stage, which another threshold needs. What was undone stays undone.
 
     `method` says how candidates are found: exactly, or by MinHash, with n-grams and thresholds from 0.1. `signatures`
     is a new Parquet file for the MinHash signatures of everybody compared. `progress` is called with the personas
     compared so far and how many there are.
 
-    Raises `SetupError` for a threshold out of range, for signatures without MinHash or where there is a file, and when
-    the people of a society that has run are to be compared again; `StorageError` for a full disk.
+    Raises `SetupError` for a threshold out of range, for signatures without MinHash or where there is a file, and if
+    the people of a society that has run are to be compared again. Raises `StorageError` for a full disk.
     """
     least = method.parse_threshold(threshold)
     if signatures is not None and method.name != "minhash":
@@ -186,18 +186,18 @@ class PersonVectors:
 
 
 def without_vector(hub: HubFile, model: str) -> NDArray[np.int64]:
-    """The rows of those in `personas` who are compared and have no vector of this model, in order of arrival."""
+    """Return the rows of compared `personas` without a vector of this model, in order of arrival."""
     rows: NDArray[np.int64] = hub.con.execute(_WITHOUT, {"model": model}).fetchnumpy()["row"]
     return rows
 
 
 def compared(hub: HubFile) -> int:
-    """How many people no verdict marks, so that they are compared."""
+    """Count the people that no verdict marks, so that they are compared."""
     return count(hub.con, f"SELECT count(*) {COMPARED}")
 
 
 def read_texts(hub: HubFile, rows: NDArray[np.int64]) -> list[str]:
-    """The descriptions of the people of these rows, in their order."""
+    """Read the descriptions of the people of these rows, in their order."""
     with hub.con.cursor() as cursor:
         cursor.register("wanted_people", make_table({"place": np.arange(len(rows)), "row": rows}))
         query = "SELECT p.text FROM wanted_people AS w JOIN personas AS p ON p.rowid = w.row ORDER BY w.place"
@@ -207,9 +207,9 @@ def read_texts(hub: HubFile, rows: NDArray[np.int64]) -> list[str]:
 
 
 def read_vectors(hub: HubFile, model: str) -> PersonVectors:
-    """The vectors of everybody who is compared and has one of this model, with nothing else in memory.
+    """Read the vectors of everybody who is compared and has one of this model, with nothing else in memory.
 
-    Raises `SetupError` when they are not of one length, so that another model must have been served by the name.
+    Raises `SetupError` if they differ in length, so that more than one model must have been served by the name.
     """
     sizes = [int(size) for (size,) in hub.con.execute(_DIMS, [model]).fetchall()]
     if len(sizes) > 1:

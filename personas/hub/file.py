@@ -64,7 +64,7 @@ class HubFile:
         self._held.enter_context(interrupted_by_ctrl_c(con))
 
     def __enter__(self) -> Self:
-        """The hub, open."""
+        """Open the hub and return it."""
         _ = self.con
         return self
 
@@ -80,7 +80,7 @@ class HubFile:
 
     @contextmanager
     def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """One transaction: all of what is done in it is kept, or none. Raises `StorageError` for a full disk."""
+        """Open one transaction: all of it is kept, or none. Raises `StorageError` for a full disk."""
         self.con.execute("BEGIN TRANSACTION")
         try:
             yield self.con
@@ -96,7 +96,7 @@ class HubFile:
             raise
 
     def sql(self, query: str, params: "Params" = ()) -> "Result":
-        """The answer of the hub to one statement that only reads, with `.rows`, `.df()`, `.pl()` and `.arrow()`.
+        """Run one read-only statement on the hub; the result has `.rows`, `.df()`, `.pl()` and `.arrow()`.
 
         Raises `QueryError` with the database's own words.
         """
@@ -107,7 +107,7 @@ class HubFile:
 
     @contextmanager
     def _lent(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The connection; closed afterwards if the hub was not open."""
+        """Lend the connection; close it afterwards if the hub was not open."""
         was_open = self._con is not None
         try:
             yield self.con
@@ -116,7 +116,7 @@ class HubFile:
                 self.close()
 
     def _repr_html_(self) -> str:
-        """The hub in numbers, for a notebook."""
+        """Show the hub in numbers, for a notebook."""
         from ..query import html_table
 
         with self._lent():
@@ -128,7 +128,7 @@ class HubFile:
         return has_tables(self.con, "steps") and bool(self.con.execute("SELECT 1 FROM steps LIMIT 1").fetchall())
 
     def close(self) -> None:
-        """Let go of the file; closing twice does nothing."""
+        """Close the file; closing twice does nothing."""
         try:
             if self._con is not None:
                 with suppress(duckdb.OperationalError):  # a query that could not be stopped still has it
@@ -154,9 +154,9 @@ def _damaged(path: Path, error: BaseException) -> SourceError:
 
 
 def open_hub(path: Path | str, *, write: bool = False) -> HubFile:
-    """A hub or run file that exists, opened by `with`; to write, its tables are brought up to date first.
+    """Open an existing hub or run file, for use in `with`; to write, its tables are brought up to date first.
 
-    Raises `SourceError` when there is no such file, and as soon as it is opened when it is no hub, is of a newer
+    Raises `SourceError` if there is no such file. Once opened, also raises it if the file is not a hub, is of a newer
     version, or is in use by another process.
     """
     path = Path(path)
@@ -179,9 +179,9 @@ def _connect(path: Path, *, write: bool) -> duckdb.DuckDBPyConnection:
 
 
 def create_hub(path: Path | str) -> HubFile:
-    """A new, empty hub, open for writing. Raises `SourceError` when the path is taken or cannot be written.
+    """Create a new, empty hub, open for writing. Raises `SourceError` if the path is taken or cannot be written.
 
-    It is readable by its owner alone, unless within `share_files`.
+    Only its owner can read it, unless within `share_files`.
     """
     path = Path(path)
     check_regular(path, what="hub", raised=SourceError)
@@ -204,7 +204,7 @@ def create_hub(path: Path | str) -> HubFile:
 
 @contextmanager
 def filled_hub(path: Path | str) -> Iterator[HubFile]:
-    """The hub at `path`, open for writing; it is made when there is none, and removed again if it stays empty."""
+    """Open the hub at `path` for writing; create it if it is missing, and remove it again if it stays empty."""
     path = Path(path)
     made, is_empty = not is_made(path), False
     try:
@@ -236,7 +236,7 @@ def _check(hub: HubFile, *, write: bool) -> None:
 
 
 def describe_hub(hub: HubFile) -> HubInfo:
-    """The numbers of a hub. Raises `SourceError` for a table whose columns are not a hub's."""
+    """Describe a hub in numbers. Raises `SourceError` for a table whose columns are not a hub's."""
     try:
         return describe(hub.path, lambda statement: hub.con.execute(statement).fetchall())
     except (duckdb.BinderException, duckdb.CatalogException) as error:
@@ -265,7 +265,7 @@ _GONE = "DELETE FROM graph_folds WHERE persona IN (FROM graph_away)"
 def fold_duplicates(hub: HubFile) -> None:
     """Fill the temporary tables `graph_folds` (persona, survivor) with near-duplicates, and `graph_away` (persona).
 
-    `graph_away` has the people whom a rule rejected: graphs leave them and their ties out.
+    `graph_away` has the people whom a rule rejected. Graphs leave them and their ties out.
 
     Raises `SourceError` for verdicts that lead in a circle, and for a hub whose tables lack a column.
     """
@@ -286,7 +286,7 @@ def fold_duplicates(hub: HubFile) -> None:
 
 
 def fetch(hub: HubFile, sql: str, params: object = None) -> list[tuple[object, ...]]:
-    """The rows that answer a statement. Raises `SourceError` when a table or column is not as a hub has it."""
+    """Fetch the rows of a statement. Raises `SourceError` if a table or column is not as a hub has it."""
     try:
         return hub.con.execute(sql, params).fetchall()
     except (duckdb.BinderException, duckdb.CatalogException) as error:

@@ -92,9 +92,9 @@ LIMIT ?
 
 
 def _read_excerpt(hub: HubFile, *, most_people: int, most_links: int) -> Excerpt:
-    """The excerpt of those in the temporary table `graph_reached` (id, distance): the nearest, the oldest first.
+    """Read the excerpt of people in the temporary table `graph_reached` (id, distance): the nearest, the oldest first.
 
-    Finds their relations by the table `graph_ends`.
+    Their relations come from the table `graph_ends`.
     """
     rows = fetch(hub, _PEOPLE, [most_people])
     people = tuple(Acquaintance(*row[:-1]) for row in rows)  # type: ignore[arg-type]
@@ -111,9 +111,9 @@ def _read_excerpt(hub: HubFile, *, most_people: int, most_links: int) -> Excerpt
 
 
 def central_excerpt(hub: HubFile, network: Network, *, most_people: int = 600, most_links: int = 6000) -> Excerpt:
-    """The part of a whole graph around the best connected: breadth first from them, then from the next not reached.
+    """Return the part of a graph around the best connected people: breadth first, then from the next not reached.
 
-    Takes the numbers of the people from the temporary table that `read_ties` leaves on the same hub.
+    The numbers of the people come from the temporary table that `read_ties` leaves on the same hub.
     """
     codes = _around_the_best(network, most_people)
     with registered(hub.con, {"code": codes}, "graph_codes"):
@@ -128,9 +128,9 @@ def central_excerpt(hub: HubFile, network: Network, *, most_people: int = 600, m
 
 
 def communities_of(hub: HubFile, excerpt: Excerpt, labels: Ints) -> dict[str, int]:
-    """The community of each person of an excerpt by id, out of `labels` by number, 0 for the largest of the hub.
+    """Return the community of each person of an excerpt by id, from `labels` by number; 0 is the hub's largest.
 
-    Takes the numbers of the people from the table that `central_excerpt` takes them from.
+    The numbers of the people come from the table that `central_excerpt` also uses.
     """
     ids = [person.id for person in excerpt.people]
     rows = fetch(hub, "SELECT id, code FROM graph_people WHERE id IN (SELECT unnest(?::VARCHAR[]))", [ids])
@@ -263,10 +263,10 @@ class Neighbourhood:
 def neighbourhood(
     hub: HubFile, person: str, radius: int = 2, *, most_people: int = 600, most_links: int = 6000
 ) -> Neighbourhood:
-    """The neighbourhood of the person with this id; of a near-duplicate, that of its survivor.
+    """Return the neighbourhood of the person with this id; for a near-duplicate, that of its survivor.
 
-    Raises `SetupError` for an unknown id and for a radius below 1 or above 6, and `SourceError` for a hub that
-    cannot be read.
+    Raises `SetupError` for an unknown id and for a radius below 1 or above 6, and `SourceError` for a hub that cannot
+    be read.
     """
     if not 1 <= radius <= _RADIUS:
         raise SetupError(f"The radius is {radius}; give a number of ties from 1 to {_RADIUS}.")

@@ -43,7 +43,7 @@ class Directed:
 
     @classmethod
     def of(cls, ties: Ties) -> Self:
-        """The figures of the relations of a hub."""
+        """Compute the figures of the relations of a hub."""
         arcs = distinct(ties.source * ties.people + ties.target)
         source, target = arcs // max(1, ties.people), arcs % max(1, ties.people)
         return cls(
@@ -89,7 +89,7 @@ class Community:
 
 
 def _read_central(hub: HubFile, network: Network, ties: Ties) -> tuple[Central, ...]:
-    """The ten people with the most neighbours, of equals the oldest first; people without ties are left out."""
+    """Read the ten people with the most neighbours, the oldest first among equals; people without ties are left out."""
     best = np.argsort(-network.degrees, kind="stable")[:_TOP].tolist()
     codes = [code for code in best if network.degrees[code]]
     people = _read(hub, codes)
@@ -99,7 +99,7 @@ def _read_central(hub: HubFile, network: Network, ties: Ties) -> tuple[Central, 
 
 
 def _read_communities(hub: HubFile, network: Network, labels: Ints) -> tuple[Community, ...]:
-    """The ten largest communities of two and more; labels are numbered by size, the largest 0."""
+    """Read the ten largest communities of two or more; labels are numbered by size, the largest 0."""
     if not len(labels):
         return ()
     sizes = np.bincount(labels)
@@ -116,7 +116,7 @@ def _read_communities(hub: HubFile, network: Network, labels: Ints) -> tuple[Com
 
 
 def _read(hub: HubFile, codes: list[int]) -> dict[int, tuple[str, str, int]]:
-    """Id, description and hop of each of the people with these numbers."""
+    """Read the id, description and hop of each of the people with these numbers."""
     with registered(hub.con, {"code": codes}, "graph_codes", {"code": "BIGINT"}):
         rows = fetch(hub, _TEXTS)
     return {int(str(code)): (str(i), str(text), int(str(hop or 0))) for code, i, text, hop in rows}
@@ -149,7 +149,7 @@ class NetworkShape:
 def describe(
     network: Network, rng: np.random.Generator, *, communities: bool = True
 ) -> tuple[NetworkShape, Ints | None]:
-    """The shape of a network, and the community of each person when they are looked for."""
+    """Describe the shape of a network, and the community of each person if `communities` is true."""
     labels = detect_communities(network, rng) if communities else None
     degrees = network.degrees if network.people else np.zeros(1, np.int64)
     sizes = np.bincount(network.parts) if network.people else np.zeros(1, np.int64)
@@ -226,11 +226,11 @@ class GraphFigures:
 def graph_figures(
     hub: HubFile, ties: Ties, network: Network, *, seed: int = 0, communities: bool | None = None
 ) -> tuple[GraphFigures, Ints | None]:
-    """The figures of what `read_ties` read from `hub`, and the number of each person's community if they were sought.
+    """Compute the figures of what `read_ties` read from `hub`, and each person's community number if sought.
 
-    `network` is what `Network.of_pairs` makes of the ties. The same seed gives the same figures. With `communities`
-    None, they are sought among up to 200,000 people. What is estimated from a sample is a `Measurement` with its
-    standard error.
+    `network` is what `Network.of_pairs` makes of the ties. The same seed gives the same figures. If `communities` is
+    None, they are sought among up to 200,000 people. Each estimate from a sample is a `Measurement` with its standard
+    error.
     """
     wanted = ties.people <= COMMUNITY_PEOPLE if communities is None else communities
     streams = np.random.default_rng(check_seed(seed)).spawn(5)
@@ -266,10 +266,10 @@ def graph_figures(
 
 
 def small_world(shape: NetworkShape, by_chance: NetworkShape) -> float | None:
-    """Sigma of Humphries and Gurney 2008: (C / C_random) / (L / L_random); well above 1 in a small world.
+    """Return sigma of Humphries and Gurney 2008: (C / C_random) / (L / L_random), well above 1 in a small world.
 
-    C is the average clustering and L the mean path in the largest part. C_random is what G(n, m) has on average, its
-    density; L_random is measured on one G(n, m). None where one of them is not defined.
+    C is the average clustering and L the mean path in the largest part. C_random is the average of G(n, m), its
+    density. L_random is measured on one G(n, m). Return None if one of them is not defined.
     """
     closed, mean, random_mean = shape.clustering.average.value, shape.paths.mean.value, by_chance.paths.mean.value
     if closed is None or not mean or not random_mean or shape.people < 2:

@@ -38,7 +38,7 @@ class Components:
 
     @classmethod
     def of(cls, sizes: Ints) -> Self:
-        """The summary of all sizes, largest first."""
+        """Summarise all sizes, given largest first."""
         return cls(len(sizes), int((sizes == 1).sum()), tuple(sizes[:_LISTED].tolist()))
 
 
@@ -54,7 +54,7 @@ class Degrees:
 
     @classmethod
     def of(cls, degrees: Ints) -> Self:
-        """The summary of one number per person; all 0 without people."""
+        """Summarise one number per person; all 0 without people."""
         found = degrees if len(degrees) else np.zeros(1, np.int64)
         quantiles = np.quantile(found, (0.5, 0.9, 0.99, 1.0), method="inverted_cdf")
         return cls(float(found.mean()), *map(int, quantiles))
@@ -70,7 +70,7 @@ class DegreeShare:
 
     @classmethod
     def histogram(cls, degrees: Ints) -> "tuple[DegreeShare, ...]":
-        """People by their number of neighbours: 0, 1, 2-3, 4-7, and so on by powers of two."""
+        """Count people by their number of neighbours: 0, 1, 2-3, 4-7, and so on by powers of two."""
         places = np.frexp(degrees.astype(np.float64))[1]
         counts = np.bincount(places).tolist()
         return tuple(cls((1 << n) // 2, max(0, (1 << n) - 1), people) for n, people in enumerate(counts))
@@ -107,7 +107,7 @@ def cluster(network: Network, rng: np.random.Generator, *, most: int = _PATHS) -
 
 
 def triangles(network: Network) -> Ints:
-    """In how many triangles each person is."""
+    """Count the triangles that each person is in."""
     count = np.zeros(network.people, np.int64)
     for corners in _Oriented(network).triangles():
         for corner in corners:
@@ -135,7 +135,7 @@ class _Oriented:
         return int(self._steps.sum())
 
     def triangles(self) -> Iterator[tuple[Ints, Ints, Ints]]:
-        """All triangles, as three arrays of people at a time."""
+        """Yield all triangles, as three arrays of people at a time."""
         before = np.concatenate([[0], np.cumsum(self._steps)])
         start = 0
         while start < len(self._arcs):
@@ -160,7 +160,10 @@ def _contains(ordered: Ints, wanted: Ints) -> NDArray[np.bool_]:
 
 
 def _drawn(network: Network, weights: NDArray[np.float64] | NDArray[np.bool_], rng: np.random.Generator) -> Measurement:
-    """The weighted share of closed pairs of neighbours; people of weight 0 count as open when weights are equal."""
+    """Estimate the weighted share of closed pairs of neighbours from a sample.
+
+    People of weight 0 count as open if the weights are equal.
+    """
     share = 1.0 if weights.dtype != np.bool_ else float(weights.mean())
     middle = rng.choice(network.people, _DRAWN, p=weights / weights.sum())
     degrees, starts = network.degrees[middle], network.matrix.indptr[middle]
@@ -193,7 +196,7 @@ class Paths:
 
 
 def measure_paths(network: Network, rng: np.random.Generator, *, sources: int = _WORD) -> Paths:
-    """Paths in the largest part: from each person of a small one, else from `sources` people drawn from it."""
+    """Measure paths in the largest part: from each person if it is small, else from a sample of `sources` people."""
     sizes = np.bincount(network.parts) if network.people else np.zeros(1, np.int64)
     everybody = np.flatnonzero(network.parts == sizes.argmax()) if sizes.max() > 1 else np.zeros(0, np.int64)
     size = len(everybody)
@@ -227,7 +230,7 @@ class _BreadthFirstWalk:
         self._seen[sources] = np.uint64(1) << np.arange(len(sources), dtype=np.uint64)
 
     def counts(self) -> Ints | None:
-        """People reached at each distance, a row for each source; None when that would take too long."""
+        """Return the people reached at each distance, a row for each source; None if that would take too long."""
         levels = []
         for visits, reached in enumerate(self._levels(), start=1):
             if visits * len(self._others) > _VISITS:
@@ -254,9 +257,9 @@ def _bits(words: NDArray[np.uint64], many: int) -> list[int]:
 
 
 def reciprocity(people: int, source: Ints, target: Ints) -> float | None:
-    """Share of the directed ties (distinct ordered pairs) that also lead back, 0 to 1; None without any tie.
+    """Return the share of directed ties (distinct ordered pairs) that also lead back, 0 to 1; None without any tie.
 
-    networkx calls it `overall_reciprocity`; Wasserman and Faust 1994, section 13.
+    networkx calls it `overall_reciprocity`. See Wasserman and Faust 1994, section 13.
     """
     arcs = distinct(source * people + target)
     if not len(arcs):
@@ -267,9 +270,9 @@ def reciprocity(people: int, source: Ints, target: Ints) -> float | None:
 
 
 def numeric_assortativity(network: Network, values: Ints) -> float | None:
-    """Pearson's correlation of a number over the two ends of a tie, each tie taken both ways; None without variance.
+    """Return Pearson's correlation of a number over the two ends of a tie; None without variance.
 
-    Newman 2003, Physical Review E 67, 026126, equation 21.
+    Each tie is taken both ways. See Newman 2003, Physical Review E 67, 026126, equation 21.
     """
     a, b = values[network.first].astype(np.float64), values[network.second].astype(np.float64)
     if not len(a):
@@ -282,10 +285,10 @@ def numeric_assortativity(network: Network, values: Ints) -> float | None:
 
 
 def nominal_assortativity(network: Network, values: Ints) -> float | None:
-    """Newman's r of a category: ties within a category beyond those expected by chance, over the most possible.
+    """Return Newman's r of a category: ties within it beyond those expected by chance, over the most possible.
 
     (sum e_ii - sum a_i^2) / (1 - sum a_i^2), where e_ij is the share of ends of ties, each taken both ways, that lead
-    from i to j and a_i the share at i; None when all are of one category. Newman 2003, equation 2.
+    from i to j, and a_i is the share at i. Return None if everybody is of one category. See Newman 2003, equation 2.
     """
     a, b = values[network.first], values[network.second]
     if not len(a):
@@ -295,10 +298,11 @@ def nominal_assortativity(network: Network, values: Ints) -> float | None:
 
 
 def kind_assortativity(people: int, source: Ints, target: Ints, kind: Ints) -> float | None:
-    """Newman's r of the kinds of two relations that share a person: above 0, people have relations of one kind.
+    """Return Newman's r of the kinds of two relations that share a person.
 
-    The nominal assortativity of the graph whose nodes are relations, with one edge between two of them for
-    each person at an end of both. None when no two meet, or all are of one kind.
+    Above 0, people tend to have relations of one kind. It is the nominal assortativity of the graph whose nodes are
+    relations, with one edge between two of them for each person at an end of both. Return None if no two meet, or if
+    all are of one kind.
     """
     ends = np.concatenate([source, target]) * len(KINDS) + np.concatenate([kind, kind])
     held = np.bincount(ends, minlength=people * len(KINDS)).reshape(people, len(KINDS)).astype(np.float64)

@@ -58,14 +58,14 @@ _HANGUL_LATIN = re.compile(r"[a-z]{2,6}-[a-z]{2,6}\Z")
 
 
 def find_names(text: str) -> Iterator[tuple[int, int]]:
-    """The places of names in a text (characters, end excluded); they may overlap."""
+    """Find the places of names in a text (characters, end excluded); they may overlap."""
     for start, end in _all(text):
         if not is_invented(text[start:end]):
             yield start, end
 
 
 def is_listed(value: str) -> bool:
-    """Whether a value consists of possible names, in any case, of which a list has at least one."""
+    """Return whether a value consists of possible names, in any case, at least one of them from a list."""
     words = [folded(word) for word in _WORDS.findall(value)]
     lists = name_words()
     kinds = ("given", "surnames", "also_words", "surname_words")
@@ -81,7 +81,7 @@ def _all(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _titled(text: str, match: re.Match[str]) -> Iterator[tuple[int, int]]:
-    """The words after a title, up to the first that cannot belong to a name."""
+    """Yield the words after a title, up to the first that cannot belong to a name."""
     row = _run(text, _TOKEN.finditer(text, *match.span("name")))
     lists = name_words()
     no_names = lists["others"] | lists["titles"]
@@ -107,7 +107,7 @@ class _CapitalRun:
     words: Sequence[str]
 
     def names(self) -> Iterator[tuple[int, int]]:
-        """The places of the names in the run."""
+        """Yield the places of the names in the run."""
         first = 0
         while first < len(self.words) - 1:
             last = self._last(first)
@@ -116,7 +116,7 @@ class _CapitalRun:
             first = max(first, last) + 1
 
     def _last(self, first: int) -> int:
-        """The index of the last word of the name that begins here; 0 when none does."""
+        """Return the index of the last word of the name that begins here; 0 if none does."""
         lists, one = name_words(), self.words[first]
         is_initial = len(one) == 1 and self.text.startswith(".", self.tokens[first].end())
         if (
@@ -170,7 +170,7 @@ class _CapitalRun:
         return _is_namelike(word)
 
     def _is_thing(self, first: int, last: int) -> bool:
-        """Whether the words, or the one after them, show that this is no person."""
+        """Return whether the words, or the one after them, show that this is not a person."""
         lists = name_words()
         pair = f"{self.words[first]}-{self.words[first + 1]}"
         if self.text.endswith(("the ", "The "), 0, self.tokens[first].start()):
@@ -208,7 +208,7 @@ class _CapitalRun:
         return _is_eastern(one, rest[0]) or (is_like and before in lists["callings"])
 
     def _before(self, first: int) -> str:
-        """The capitalised word before this one, or an empty string."""
+        """Return the capitalised word before this one, or an empty string."""
         if first:
             return self.words[first - 1] if self._joined(first - 1) else ""
         start = self.tokens[0].start()
@@ -222,20 +222,20 @@ class _CapitalRun:
 
 @lru_cache(_CACHED)
 def is_given(word: str) -> bool:
-    """Whether a list has this word, or its first part, as a given name."""
+    """Return whether a list has this word, or its first part, as a given name."""
     given = name_words()["given"]
     return word in given or _pieces(word)[0] in given
 
 
 @lru_cache(_CACHED)
 def is_surname(word: str) -> bool:
-    """Whether a list has this word as a surname, or it ends like one."""
+    """Return whether a list has this word as a surname, or it ends like one."""
     surnames = name_words()["surnames"]
     return bool(_SURNAME.match(word)) or word in surnames or any(piece in surnames for piece in _pieces(word))
 
 
 def _is_namelike(word: str) -> bool:
-    """Whether a word may belong to a name: a list of names has it, or no list of words does."""
+    """Return whether a word may belong to a name: a list of names has it, or no list of words does."""
     lists = name_words()
     if word in lists["others"]:
         return False
@@ -246,7 +246,7 @@ def _is_namelike(word: str) -> bool:
 
 @lru_cache(_CACHED)
 def is_word(word: str) -> bool:
-    """Whether this is an English word, inflected or not."""
+    """Return whether this is an English word, inflected or not."""
     words, others = name_words()["vocabulary"], name_words()["rare_surname_words"]
     stems = [word[: -len(end)] for end in _ENDINGS if word.endswith(end)]
     is_adverb = word.endswith("ly") and word[:-2] in name_words()["surname_words"]
@@ -258,7 +258,7 @@ def _pieces(word: str) -> list[str]:
 
 
 def _is_eastern(one: str, other: str) -> bool:
-    """Whether these are a surname and a given name in Chinese or Korean order."""
+    """Return whether these are a surname and a given name in Chinese or Korean order."""
     lists = name_words()
     if one not in lists["first_surnames"]:
         return False

@@ -44,10 +44,10 @@ WHERE_LIMIT = QueryLimit(30, "ask something simpler of them")
 def parse_condition(
     con: duckdb.DuckDBPyConnection, text: str | None, people: PeopleColumns, limit: QueryLimit = WHERE_LIMIT
 ) -> Condition:
-    """The condition, checked against the hub's columns; None holds for everybody.
+    """Parse the condition and check it against the hub's columns; None holds for everybody.
 
-    Raises `SetupError` for anything but one expression: another statement, a subquery, a parameter, an unknown
-    column, or a function that waits, reaches beyond the hub or answers differently each time it is asked.
+    Raises `SetupError` for anything but one expression: another statement, a subquery, a parameter, an unknown column,
+    or a function that waits, reaches beyond the hub or answers differently each time it is asked.
     """
     if text is None:
         return Condition("true", ())
@@ -69,7 +69,7 @@ def parse_condition(
 
 
 def _expression(text: str) -> Any:
-    """The tree of the expression, as DuckDB parses it."""
+    """Return the tree of the expression, as DuckDB parses it."""
     # In brackets it must be one expression, and without them it must not close brackets that it never opened.
     _parsed(text, f"SELECT 1 FROM people WHERE (\n{text}\n)")  # noqa: S608 - parsed, not run
     node = _parsed(text, f"SELECT 1 FROM people WHERE \n{text}\n")  # noqa: S608 - parsed, not run
@@ -142,9 +142,9 @@ def _check_type(con: duckdb.DuckDBPyConnection, condition: Condition, people: Pe
 def ask_people[T](
     con: duckdb.DuckDBPyConnection, query: str, limit: QueryLimit, answered: Callable[[duckdb.DuckDBPyRelation], T]
 ) -> T:
-    """What `answered` makes of a query about people, within the limit.
+    """Return what `answered` makes of a query about people, within the limit.
 
-    It is asked on a connection of its own: a function call that cannot be stopped at the limit keeps that one busy.
+    The query runs on a connection of its own: a function call that cannot be stopped at the limit keeps it busy.
     """
     own = con.cursor()
     # As a relation, because `execute` would copy the rows.
@@ -160,7 +160,7 @@ class Category:
     codes: Ints
 
     def code(self, value: str) -> int | None:
-        """The place of a value; None when no candidate has it."""
+        """Return the place of a value; None if no candidate has it."""
         return self.values.index(value) if value in self.values else None
 
 
@@ -178,7 +178,7 @@ class Candidates:
         return len(self.rows)
 
     def those(self, chosen: NDArray[np.bool_]) -> "Candidates":
-        """The candidates for whom it is true."""
+        """Return the candidates for whom `chosen` is true."""
         if chosen.all():
             return self
         categories = tuple(Category(c.name, c.values, c.codes[chosen]) for c in self.categories)

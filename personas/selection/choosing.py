@@ -25,12 +25,12 @@ from .spec import Breakdown, Diversity, Marginals, Raking, Report, SelectionSpec
 
 
 def _choose_by_targets(candidates: Candidates, spec: SelectionSpec, targets: Marginals) -> tuple[Ints, Floats, Report]:
-    """Rows of those chosen, in random order, with weights that bring them to the targets, and the report.
+    """Choose people by targets: rows in random order, weights that bring them to the targets, and the report.
 
-    The cells of all variables together are raked to the targets, none beyond the people it has; as many are drawn from
-    each as that comes to, up or down to a whole number. Where fewer will do, a value that no candidate has is
-    reported, and the other values of its variable make up for it. Raises `SetupError` where fewer will not do, and
-    when there are too few people.
+    The cells of all variables together are raked to the targets, none beyond the people it has. Each cell gives that
+    many people, rounded up or down to a whole number. If fewer are allowed, a value that no candidate has is reported,
+    and the other values of its variable make up for it. Raises `SetupError` if fewer are not allowed, and if there are
+    too few people.
     """
     # By place and not by name, because names in SQL are case-insensitive.
     wanted = list(targets.shares.values())
@@ -95,13 +95,13 @@ def _feasible(spec: SelectionSpec, size: int) -> int:
 
 
 def _fit(codes: Ints, share: Floats) -> Margin:
-    """The variable's shares without values that no candidate has; the others are scaled up."""
+    """Return the variable's shares without values that no candidate has; the others are scaled up."""
     held = np.where(np.bincount(codes, minlength=len(share)) > 0, share, 0.0)
     return Margin(codes, held / held.sum())
 
 
 def _brought_to(sizes: Floats, counts: Ints, n: int) -> Floats:
-    """The sizes scaled to sum up to `n`, none beyond its count; they do so already where the targets can be met."""
+    """Scale the sizes to sum up to `n`, none beyond its count; they already do if the targets can be met."""
     sizes = np.minimum(sizes, counts)
     for _ in range(len(sizes) + 1):
         is_full = sizes >= counts
@@ -136,7 +136,7 @@ def _target_weights(got: Ints, fits: list[Margin]) -> Floats:
 def _target_breakdown(
     category: Category, wanted: Mapping[str, float], n: int, fit: Margin, cells: Sequence[Ints | Floats]
 ) -> Breakdown:
-    """Wanted, candidates, chosen and weighted chosen by value; `cells` gives the last three by cell."""
+    """Return wanted, candidates, chosen and weighted chosen by value; `cells` gives the last three by cell."""
     sums = [np.bincount(fit.codes, weights=sizes, minlength=len(category.values)) for sizes in cells]
     shares = []
     for value, share in wanted.items():
@@ -163,7 +163,7 @@ class ChosenPeople:
 
 
 def choose(candidates: Candidates, spec: SelectionSpec, texts: Texts) -> ChosenPeople:
-    """Who is chosen. Raises `SetupError` when the spec cannot be met and fewer will not do."""
+    """Choose people by the rule of the spec. Raises `SetupError` if it cannot be met and fewer will not do."""
     if not len(candidates):
         raise SetupError(
             f"Nobody meets {parameter('where')}; choose by something that somebody has." if spec.where else _NOBODY
@@ -193,7 +193,10 @@ _NOBODY = "The hub has nobody to choose from; import or grow people first."
 
 
 def _eligible(candidates: Candidates, spec: SelectionSpec) -> tuple[Candidates, dict[str, int]]:
-    """The candidates that the rule is about, and how many are left out and why. `stratify` takes unknown as a value."""
+    """Return the candidates that the rule applies to, and how many are left out and why.
+
+    `stratify` treats unknown as a value.
+    """
     kept = np.ones(len(candidates), dtype=bool)
     left_out = {}
     for category in candidates.categories if spec.rule != "stratify" else ():
@@ -227,7 +230,7 @@ def _check_quota(candidates: Candidates, spec: SelectionSpec) -> None:
 
 
 def _wanted(strata: Strata, spec: SelectionSpec, size: int) -> Ints:
-    """How many are wanted of each stratum."""
+    """Return how many people are wanted from each stratum."""
     if spec.quota is not None:
         return np.array([spec.quota.counts[str(strata.label(s)[0])] for s in range(len(strata))], dtype=np.int64)
     n = size if spec.n is None else spec.n
@@ -281,7 +284,7 @@ def _diverse(
 
 
 def _weights(strata: Strata, got: Ints) -> NDArray[np.float64]:
-    """What one of each stratum counts for, so that weighted figures are those of all who could be chosen."""
+    """Return the weight of one person of each stratum, so that weighted figures are those of all candidates."""
     shares = strata.counts / strata.counts.sum()
     return np.divide(shares * got.sum(), got, out=np.zeros(len(got)), where=got > 0)
 

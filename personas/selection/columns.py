@@ -64,11 +64,11 @@ class Attributes:
         return self._names(self._rows)
 
     def find(self, name: str) -> tuple[str, ...]:
-        """The attributes of that name without regard to case, the exact one first."""
+        """Find the attributes of that name without regard to case, the exact one first."""
         return _alike(name, self._first) or _alike(name, self.names)
 
     def typed(self, names: tuple[str, ...]) -> tuple[AttributeColumn, ...]:
-        """These attributes as numbers where all of them are numbers, or texts of numbers, and so on; else as texts."""
+        """Give these attributes a common type: numbers if all are numbers or texts of numbers, and so on; else text."""
         kinds = [self._kind(name) for name in names]
         if len(set(kinds)) > 1 and not set(kinds) <= _NUMBERS:
             kinds = ["VARCHAR"] * len(names)
@@ -96,9 +96,9 @@ class Attributes:
 
 
 def _joined_attributes(attributes: list[AttributeColumn], *, is_whole: bool, within: str | None = None) -> str:
-    """SQL that brings these to `personas AS p` as columns of `i`, and as `w.attributes` all that a person came with.
+    """Return SQL that joins these to `personas AS p` as columns of `i`, and all attributes as `w.attributes`.
 
-    Equal texts are one persona, which may have been imported more than once: the first known value counts.
+    Equal texts are one persona, which may have been imported more than once. The first known value counts.
     """
     firsts = ", ".join(f"arg_min({one.value}, rowid) AS {one.column}" for one in attributes)
     each = f"(SELECT persona, {firsts} FROM imports{_where(within)} GROUP BY persona)"  # noqa: S608 - quoted
@@ -110,7 +110,7 @@ def _joined_attributes(attributes: list[AttributeColumn], *, is_whole: bool, wit
 
 
 def age_band(age: str) -> str:
-    """SQL for the band that profiles would have for an age; numbers that are no age have none."""
+    """Return SQL for the age band that profiles would have for an age; numbers that are not an age have none."""
     decade = f"(floor({age} / 10) * 10)::INTEGER"
     return (
         f"CASE WHEN {age} >= 90 AND {age} <= 130 THEN '90+' "
@@ -128,7 +128,7 @@ def _alike(name: str, names: list[str]) -> tuple[str, ...]:
 
 
 def _is_otherwise(name: str, kind: AttributeType) -> str:
-    """SQL that is true where the attribute is there and not of that kind."""
+    """Return SQL that is true if the attribute exists and is not of that kind."""
     if kind in ("BIGINT", "DOUBLE"):
         return f"NOT regexp_full_match({_text(name)}, '{_WHOLE if kind == 'BIGINT' else _NUMBER}')"
     return f"json_type(attributes, {_pointer(name)}) <> '{'BOOLEAN' if kind == 'BOOLEAN' else 'ARRAY'}'"
@@ -188,11 +188,11 @@ class PeopleColumns:
         raise self._unknown(name, asked_by)
 
     def every_column(self) -> list[PeopleColumn]:
-        """All columns of personas and profiles, and the attributes as one."""
+        """Return all columns of personas and profiles, and the attributes as one."""
         return [self._filled(column) for column in self.columns.values()]
 
     def relation(self, used: Collection[PeopleColumn], *, with_duplicates: bool) -> str:
-        """SQL for `people` with its rows (`#row`), their order of arrival (`#arrival`) and the columns used."""
+        """Return SQL for `people` with its rows (`#row`), their order of arrival (`#arrival`) and the columns used."""
         arrival = "p.ordinal" if "ordinal" in self._tables["personas"] else "p.rowid"
         distinct = {column.name: f"{column.sql} AS {quote_name(column.name)}" for column in used}
         columns = ", ".join(('p.rowid AS "#row"', f'{arrival} AS "#arrival"', *distinct.values()))
@@ -202,7 +202,7 @@ class PeopleColumns:
         return f"(SELECT {columns} FROM personas AS p {joins} WHERE {kept}) AS people"  # noqa: S608 - names are quoted
 
     def left_out(self, table: str) -> str:
-        """SQL for the ids that `duplicates` or `rule_results` leave out; empty where the hub has no such table."""
+        """Return SQL for the ids that `duplicates` or `rule_results` leave out; empty if the hub has no such table."""
         there = [name for name in _LEFT_OUT if self._tables[name]]
         if table not in there:
             return ""
@@ -220,7 +220,7 @@ class PeopleColumns:
             yield PeopleColumn("attributes", "w.attributes", is_whole=True)
 
     def _filled(self, column: PeopleColumn) -> PeopleColumn:
-        """The column, with imported values where no profile has one."""
+        """Return the column, with imported values where no profile has one."""
         if not column.in_profiles or column.name not in ATTRIBUTES:
             return column
         substitutes = [*self._imported(column), *(self._bands() if column.name == "age_band" else ())]
@@ -272,7 +272,7 @@ class PeopleColumns:
 
 
 def joins_for(used: Collection[PeopleColumn], *, within: str | None = None) -> str:
-    """SQL that brings what these columns ask to `personas AS p`; with `within`, SQL for ids, for these people alone."""
+    """Return SQL that joins what these columns need to `personas AS p`; `within` is SQL that limits it to these ids."""
     imported = list(dict.fromkeys(attribute for column in used for attribute in column.imported))
     attributes = _joined_attributes(imported, is_whole=any(column.is_whole for column in used), within=within)
     return f"{_PROFILES} {attributes}" if any(column.in_profiles for column in used) else attributes
@@ -284,7 +284,7 @@ def _fits(attribute: AttributeColumn, kind: str) -> bool:
 
 
 def _tables(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
-    """The types of the columns by name, of each table that is asked."""
+    """Return the column types by name, for each table that is read."""
     query = """
         SELECT lower(table_name), column_name, data_type FROM duckdb_columns()
         WHERE database_name = current_database() AND schema_name = 'main' ORDER BY column_index

@@ -44,7 +44,7 @@ class Position:
 
     @staticmethod
     def parse(written: str) -> "Position":
-        """The position that `str` wrote. Raises `SourceError` for anything else."""
+        """Parse a position that `str` wrote. Raises `SourceError` for anything else."""
         found = _WRITTEN.fullmatch(written)
         if found is None:
             raise SourceError(f"{shown(written)} is no position in sources; give one that a reading has left.")
@@ -62,9 +62,9 @@ _MARKS = {
 
 
 def _read_document(document: Document, options: ReadOptions, *, first: int = 0) -> Iterator[SourceText]:
-    """The texts of `document`; of tables and PDF, those from row or page `first` on.
+    """Read the texts of `document`; from row or page `first` on for tables and PDF.
 
-    Raises `DocumentError` for a faulty document, and `SetupError` when an extra is not installed.
+    Raises `DocumentError` for a faulty document, and `SetupError` if an extra is not installed.
     """
     check_extra(document)
     if document.path is not None and document.format is not None and not document.format.is_streamed:
@@ -82,7 +82,7 @@ def _whole(document: Document, options: ReadOptions, first: int) -> Iterator[Sou
 
 
 def _spooled(document: Document, options: ReadOptions, pieces: Iterator[bytes], first: int) -> Iterator[SourceText]:
-    """Standard input in a format that must be read from its end, through a temporary file."""
+    """Read standard input through a temporary file, for a format that must be read from its end."""
     check_extra(document)
     with TemporaryDirectory(prefix="populace-") as folder:
         path = Path(folder, "stdin")
@@ -114,7 +114,7 @@ def _streamed(document: Document, options: ReadOptions, pieces: Iterator[bytes],
 
 
 def _guessed(document: Document, options: ReadOptions, pieces: Iterator[bytes]) -> tuple[Document, Iterator[bytes]]:
-    """The format of standard input by its first bytes; otherwise CSV if a column is wanted, else text."""
+    """Guess the format of standard input by its first bytes; otherwise CSV if a column is wanted, else text."""
     head = next(pieces, b"")
     form = next((form for mark, form in _MARKS.items() if head.startswith(mark)), None)
     if form is not None:
@@ -144,15 +144,16 @@ def open_sources(
     after: Position | None = None,
     strict: bool = False,
 ) -> "Sources":
-    """The passages behind `paths`: files, folders with all their contents, patterns, and `-` for standard input.
+    """Open the passages in `paths`: files, folders with all their contents, patterns, and `-` for standard input.
 
-    Text, Markdown, DOCX, EPUB, HTML (extra `html`) and PDF (extra `pdf`) are read as prose; JSONL, CSV, TSV, Parquet
-    and Arrow as one text per row, in `column` (default: text, content, body or passage). All but PDF, DOCX, EPUB,
-    Parquet and Arrow may be compressed. Texts of more than `length` words (20 to 5,000) are cut at natural borders.
-    `licence` (SPDX), `language` (BCP 47) and `encoding` apply to documents that do not state their own; `format` to all
-    files that are named directly. `after` is the position of an earlier reading of the same paths.
+    Text, Markdown, DOCX, EPUB, HTML (extra `html`) and PDF (extra `pdf`) are read as prose. JSONL, CSV, TSV, Parquet
+    and Arrow are read as one text per row, in `column` (default: text, content, body or passage). All but PDF, DOCX,
+    EPUB, Parquet and Arrow may be compressed. Texts of more than `length` words (20 to 5,000) are cut at natural
+    borders. `licence` (SPDX), `language` (BCP 47) and `encoding` apply to documents that do not state their own.
+    `format` applies to all files that are named directly. `after` is the position of an earlier reading of the same
+    paths.
 
-    A fault in a document that was named directly is raised, and with `strict` any fault; another encoding, faults in
+    A fault in a document that was named directly is raised, and with `strict` any fault. Another encoding, faults in
     documents found in a folder or by a pattern, and those in single rows, are counted in `Sources.skips`. Raises
     `SetupError` for an option, and `SourceError` for a path, before anything is read.
     """
@@ -166,9 +167,9 @@ def open_sources(
 
 
 def read_passages(path: Path) -> list[Passage]:
-    """The passages of a file or folder in order, equal texts once; see `open_sources` for the formats.
+    """Read the passages of a file or folder in order, equal texts once; see `open_sources` for the formats.
 
-    Raises `SourceError` with file and line for anything that cannot be read; `open_sources` can skip it.
+    Raises `SourceError` with file and line for anything that cannot be read. `open_sources` can skip it.
     """
     return distinct(open_sources([str(path)], strict=True))
 
@@ -197,7 +198,7 @@ class Sources:
         self.passages = 0
 
     def __iter__(self) -> Iterator[Passage]:
-        """Raises `SourceError` for what cannot be read, and when there is nothing to read."""
+        """Yield the passages. Raises `SourceError` for what cannot be read, and if there is nothing to read."""
         for document, start in self._from(self._after):
             try:
                 yield from self._read(document, start)
@@ -211,7 +212,7 @@ class Sources:
             raise SourceError(self._nothing())
 
     def _from(self, after: Position | None) -> Iterator[tuple[Document, Position | None]]:
-        """The documents still to be read; the first one perhaps from its middle on."""
+        """Yield the documents still to be read; the first may start in its middle."""
         if after is None:
             yield from ((document, None) for document in self._finder.documents())
             return
