@@ -170,7 +170,7 @@ def set_column(table: Table, name: str, values: Any, kind: str | None = None) ->
 
 @contextmanager
 def engine(**tables: Any) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a connection to an empty database, on which these tables have names."""
+    """Open a connection to an empty database in which these tables can be queried by name."""
     with _engine().cursor() as con:
         for name, table in tables.items():
             con.register(name, table)

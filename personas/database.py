@@ -51,12 +51,12 @@ _empty: dict[tuple[Fill, int], bytes] = {}
 def make_database(
     path: Path, schema: Fill, *, block_size: int, fill: Fill | None = None, is_small: bool = False
 ) -> None:
-    """Create a database with this schema, filled in one transaction; it appears under its name when it is complete.
+    """Create a database with this schema, filled in one transaction; the file appears once it is complete.
 
-    `schema` must do the same on every call. A fill of a few rows (`is_small`) takes less time, but its statements are
-    not kept from other files. Files consist of blocks of `block_size` bytes (a power of 2 from 16,384);
-    each column of a table in use takes at least one block. Raises `FileExistsError` when the path is taken, and
-    `OSError` or `duckdb.Error` when the file cannot be written.
+    `schema` must do the same on every call. A fill of a few rows (`is_small`) takes less time, but its statements can
+    also reach other files. Files consist of blocks of `block_size` bytes (a power of 2 from 16,384). Each column of a
+    table in use takes at least one block. Raises `FileExistsError` if the path is taken, and `OSError` or
+    `duckdb.Error` if the file cannot be written.
     """
     if path.exists() and not is_made(path):
         path.unlink()
@@ -73,7 +73,7 @@ def make_database(
 
 @contextmanager
 def _attached(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to the file over a database in memory that stays open: opening one takes 20 ms, this takes 3."""
+    """Connect to the file through an in-memory database that stays open: this takes 3 ms, opening a database 20."""
     name = f"made_{uuid4().hex}"
     try:
         with _in_memory(os.getpid()).cursor() as con:
@@ -112,17 +112,17 @@ def _write_empty(part: Path, schema: Fill, block_size: int) -> None:
 
 
 def quote_name(name: str) -> str:
-    """The name as an identifier of SQL, whatever characters it has."""
+    """Quote a name as an SQL identifier, whatever characters it has."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def quote_text(text: str) -> str:
-    """The text as a literal of SQL."""
+    """Quote a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def said(error: BaseException) -> str:
-    """The message of a database error on one line, without its class, the marked query and the final full stop."""
+    """Return a database error's message on one line, without its class, the marked query and the final full stop."""
     words = str(error).strip().partition("\n\n")[0].partition("\nLINE ")[0]
     return " ".join(_CLASS.sub("", words).split()).rstrip(". ") or type(error).__name__
 
@@ -133,12 +133,12 @@ def is_busy(error: duckdb.Error) -> bool:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether the error says that the file is truncated or altered."""
+    """Return whether the error says that the file is truncated or altered."""
     return isinstance(error, duckdb.Error) and bool(_DAMAGE.search(str(error)))
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory, or what DuckDB may use of it, was not enough."""
+    """Return whether memory, or DuckDB's share of it, was not enough."""
     return isinstance(error, MemoryError | duckdb.OutOfMemoryException)
 
 
@@ -148,9 +148,9 @@ _NOTICED = 0.5
 
 @contextmanager
 def interrupted_by_ctrl_c(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Within the block, Ctrl-C ends a query of this connection at once, where the main thread runs it.
+    """Let Ctrl-C end a query of this connection at once within the block, if the main thread runs it.
 
-    DuckDB looks for signals between the pieces of work of the main thread alone, and so misses one while it waits for
+    DuckDB looks for signals only between the pieces of work of the main thread. It misses one while it waits for
     another thread. Python writes each signal's number to the wakeup file as it arrives, and a thread reads it here.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -186,15 +186,15 @@ def interrupted_by_ctrl_c(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Whether the error is a Ctrl-C that came while the database was at work."""
+    """Return whether the error is a Ctrl-C that came while the database was at work."""
     return isinstance(error, RuntimeError) and "Query interrupted" in str(error)
 
 
 def has_tables(con: duckdb.DuckDBPyConnection, *tables: str) -> bool:
-    """Whether the database has all these tables, or views of those names, committed.
+    """Return whether the database has all these tables, or views of those names, committed.
 
     `duckdb_tables()` loads and describes every table, which takes half as long as opening the file. So does the search
-    for similar names when one is missing.
+    for similar names if one is missing.
     """
     with con.cursor() as own, suppress(duckdb.CatalogException):  # the error would abort the caller's transaction
         own.execute("SET SESSION catalog_error_max_schemas = 0")
@@ -204,7 +204,7 @@ def has_tables(con: duckdb.DuckDBPyConnection, *tables: str) -> bool:
 
 
 def is_database(path: Path) -> bool:
-    """Whether a file is a DuckDB database, by its first bytes."""
+    """Return whether a file is a DuckDB database, by its first bytes."""
     with path.open("rb") as file:
         return file.read(12)[8:] == b"DUCK"
 
@@ -225,9 +225,9 @@ def check_regular[E: SetupError](path: Path, *, what: str, raised: type[E]) -> N
 
 
 def is_made(path: Path) -> bool:
-    """Whether a file exists and holds something; a database without tables counts as not made.
+    """Return whether a file exists and holds something; a database without tables counts as not made.
 
-    A process that was killed may leave such a file; it may be replaced.
+    A process that was killed may leave such a file. It may be replaced.
     """
     if not path.is_file() or path.stat().st_size > _UNMADE:
         return path.exists()
@@ -241,7 +241,7 @@ def is_made(path: Path) -> bool:
 
 
 def open_error[E: SetupError](path: Path, error: duckdb.Error, *, what: str, raised: type[E]) -> E:
-    """An error that says in one sentence why `path` cannot be opened; `what` is the kind of file expected."""
+    """Return an error that says in one sentence why `path` cannot be opened; `what` is the expected kind of file."""
     message = str(error)
     if "Could not set lock" in message:
         holder = _HOLDER.search(message)

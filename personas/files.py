@@ -40,7 +40,7 @@ _is_shared = False
 
 @contextmanager
 def share_files() -> Iterator[None]:
-    """Within the block, new files get the permissions of the umask; otherwise only their owner may read them (0600)."""
+    """Give new files the permissions of the umask within the block; otherwise only their owner may read them (0600)."""
     global _is_shared  # noqa: PLW0603 - like the umask, it holds for the process
     before, _is_shared = _is_shared, True
     try:
@@ -64,9 +64,9 @@ def make_file(path: Path, *, private: bool = False) -> None:
 
 @contextmanager
 def whole_file(path: Path, *, replace: bool = False, private: bool = False) -> Iterator[Path]:
-    """An empty file beside `path` to write to; it becomes `path` when the block succeeds, and is deleted otherwise.
+    """Open an empty file beside `path`; it becomes `path` if the block succeeds, and is deleted otherwise.
 
-    With `replace`, an existing file is replaced and its mode kept, unless the new one is `private`; without it, an
+    With `replace`, an existing file is replaced and its mode kept, unless the new one is `private`. Without it, an
     existing file raises `FileExistsError`.
     """
     remove_parts(path)
@@ -87,7 +87,7 @@ def whole_file(path: Path, *, replace: bool = False, private: bool = False) -> I
 
 @contextmanager
 def folder_beside(path: Path) -> Iterator[Path]:
-    """A hidden folder on the same disk as `path`, deleted with its contents at the end. Raises `OSError`."""
+    """Make a hidden folder on the same disk as `path`, and delete it with its contents at the end. Raises `OSError`."""
     remove_parts(path)
     folder = _part_of(path)
     folder.mkdir(mode=0o700)

@@ -94,7 +94,7 @@ class RequestContext:
     role: str = "default"
 
     def varied(self, *, role: str | None = None, replicate: int = 0) -> "RequestContext":
-        """The same context for another role, or for one of several answers to the same request, from 0.
+        """Return the same context for another role, or for one of several answers to the same request, from 0.
 
         Each replicate has a sampling seed of its own.
         """
@@ -155,11 +155,11 @@ class AnswerSchema[T]:
 
     @staticmethod
     def of[M: BaseModel](model: type[M]) -> "AnswerSchema[M]":
-        """The schema of a pydantic model, built once per class."""
+        """Return the schema of a pydantic model, built once per class."""
         return _schema_of(model)
 
     def complaint(self, error: ValueError) -> str:
-        """One line per mistake, worded so that a model can correct it."""
+        """Return one line per mistake, worded so that a model can correct it."""
         if not isinstance(error, ValidationError):
             return str(error)
         return "\n".join(
@@ -208,9 +208,9 @@ _DROPPED = frozenset({"default", "discriminator", "title"})
 
 
 def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with every object closed and every property required, without defaults and titles.
+    """Return the schema with every object closed and every property required, without defaults and titles.
 
-    The strict mode of structured output accepts no other objects; `title` and `default` only cost tokens. The order of
+    The strict mode of structured output accepts no other objects. `title` and `default` only cost tokens. The order of
     properties is kept, because constrained models write them in this order.
     """
     strict: dict[str, Any] = {}
@@ -244,7 +244,10 @@ _UNWRITABLE = ("Cc", "Cs")
 
 
 def parse_description(text: str) -> str:
-    """The canonical text of a description. Raises `ValueError` for one without words, too long, or not printable."""
+    """Return the canonical text of a description.
+
+    Raises `ValueError` for a description without words, too long, or not printable.
+    """
     text = canonical_text(text)
     if not words(text):
         raise ValueError("a description needs words; say in a sentence or two who the person is")

@@ -146,7 +146,10 @@ def _filled(template: str, slots: Mapping[str, str]) -> str:
 
 @cache
 def template_parts(template: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The literal texts of a template, and the slots between them. Raises `ValueError` for a `$` that marks no slot."""
+    """Split a template into its literal texts and the slots between them.
+
+    Raises `ValueError` for a `$` that marks no slot.
+    """
     literals, names, end = [""], [], 0
     for found in Template.pattern.finditer(template):
         literals[-1] += template[end : found.start()]
@@ -164,7 +167,10 @@ def template_parts(template: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 @cache
 def format_string(template: str) -> str:
-    """A template as a string to `format`, which is faster. Raises `ValueError` for a `$` that marks no slot."""
+    """Convert a template to a string for `format`, which is faster.
+
+    Raises `ValueError` for a `$` that marks no slot.
+    """
     first, *others = (literal.replace("{", "{{").replace("}", "}}") for literal in template_parts(template)[0])
     return first + "".join(
         f"{{{slot}}}{after}" for slot, after in zip(template_parts(template)[1], others, strict=True)

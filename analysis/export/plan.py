@@ -105,7 +105,7 @@ class ExportPlan:
         ).decode()
 
     def rows(self, tally: ExportCounts, start: ExportPosition = _BEGINNING) -> Iterator[SplitRows]:
-        """The rows behind a position, page by page; what is written and what is left out is counted in `tally`."""
+        """Yield the rows after a position, page by page; `tally` counts what is written and what is left out."""
         for number in range(start.part, len(self.sources)):
             source, shape = self.sources[number], self._shapes[number]
             after = start.after if number == start.part else 0
@@ -114,7 +114,7 @@ class ExportPlan:
                 yield SplitRows(dict(self._sided(content, facts, tally)), ExportPosition(number, page.last))
 
     def readable(self, table: Table) -> Iterator[dict[str, Any]]:
-        """The rows as they stand in JSONL."""
+        """Yield the rows as they appear in JSONL."""
         for row in to_rows(table):
             yield {name: parse_payload(v) if name in self.embedded and v is not None else v for name, v in row.items()}
 
@@ -168,7 +168,7 @@ class ExportPlan:
             choose(source, kinds, rows=rows, seed=self.mix.seed, test=side)
 
     def _added(self, source: OutputSource, shape: RowShape) -> Added:
-        """What is added to the query for a page."""
+        """Return what is added to the query for a page."""
         columns = [
             f"json_extract_string(o.payload, {quote_text(f'$.{quote_name(name.removeprefix("payload."))}')}) "
             f"AS {quote_name(name)}"
@@ -192,7 +192,7 @@ class ExportPlan:
         return Added("".join(f", {column}" for column in columns), joins, response)
 
     def _found_types(self) -> dict[str, Any]:
-        """The columns of all parts, of which one may have columns that another lacks, and DuckDB's type of each."""
+        """Find the columns of all parts, which may differ between parts, and DuckDB's type of each."""
         types: dict[str, Any] = {}
         for number, (source, shape) in enumerate(zip(self.sources, self._shapes, strict=True)):
             made, _ = self._made(source.no_rows(self._added(source, shape)), number, ExportCounts(), align=False)
@@ -206,7 +206,7 @@ class ExportPlan:
         return types
 
     def _made(self, rows: Table, number: int, tally: ExportCounts, *, align: bool = True) -> tuple[Table, Table]:
-        """The rows of a page as they are written, and what is known of each of them."""
+        """Return the rows of a page as they are written, and what is known of each of them."""
         shape, options = self._shapes[number], self.options
         content = rows.select([])
         if shape.names:
@@ -234,7 +234,7 @@ class ExportPlan:
         return (self._aligned(content) if align else content), rows
 
     def _searched(self, content: Table, rows: Table, tally: ExportCounts) -> tuple[Table, Table, list[list[str]]]:
-        """The rows after the search for personal data, and the kinds that were found in each."""
+        """Return the rows after the search for personal data, and the kinds found in each."""
         policy = self.options.personal
         names = [name for name in content.column_names if name not in _NOT_SEARCHED]
         # The built-in generator invents its people, so their first names raise no alarm.
@@ -258,7 +258,7 @@ class ExportPlan:
         return content.select(list(self._types))
 
     def _sided(self, content: Table, facts: Table, tally: ExportCounts) -> Iterator[tuple[str, Table]]:
-        """The rows by the side of the split, counted."""
+        """Yield the rows by the side of the split, and count them."""
         if self.options.split is None:
             tally.count("train", facts)
             yield "train", content

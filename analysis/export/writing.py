@@ -168,7 +168,10 @@ class ShardFolder:
     """
 
     def __init__(self, path: Path, *, asked: str, prefix: str, metadata: str) -> None:
-        """`asked` says all that the contents depend on; `prefix` is the folder, within it, of the files of rows."""
+        """Prepare the export.
+
+        `asked` says all that the contents depend on. `prefix` is the folder, within it, of the files of rows.
+        """
         self.path = path
         self._partial = path.with_name(f"{path.name}.partial")
         self._asked, self._prefix, self._metadata = asked, prefix, metadata

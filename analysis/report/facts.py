@@ -67,7 +67,7 @@ class ReachedTarget:
 
 
 def read_targets(run: Queryable) -> list[ReachedTarget]:
-    """The target shares of the people, in their order; none where there were none."""
+    """Read the target shares of the people, in their order; empty if there were none."""
     return [ReachedTarget(*row) for row in run.query(_TARGETS, [TARGETS]).rows]
 
 
@@ -98,7 +98,7 @@ class Provenance:
 
 
 def read_provenance(run: Queryable, summary: Summary) -> Provenance:
-    """What is to be said about this run."""
+    """Read what this run's report has to say about its origin."""
     headline, consequence = _made_by(summary)
     versions = orjson.loads(run.query("SELECT versions FROM runs").rows[0][0])
     return Provenance(
@@ -133,7 +133,7 @@ def _made_by(summary: Summary) -> tuple[str, str]:
 
 
 def _described_by(run: Queryable, summary: Summary) -> str:
-    """Who described the people, where that is not who wrote the rest."""
+    """Describe who wrote the descriptions of people, if that is not who wrote the rest."""
     ((unknown, by_stand_in, people),) = run.query(_WRITERS).rows
     told = []
     if unknown:
@@ -229,7 +229,7 @@ class Hop:
 
 
 def read_purposes(run: Queryable) -> list[PurposeCost]:
-    """Calls by purpose, most calls first."""
+    """Read calls by purpose, most calls first."""
     otherwise: dict[str, list[tuple[str, int]]] = {}
     for purpose, outcome, count in run.query(_OTHERWISE).rows:
         otherwise.setdefault(purpose, []).append((outcome, count))
@@ -240,7 +240,7 @@ def read_purposes(run: Queryable) -> list[PurposeCost]:
 
 
 def read_failures(run: Queryable) -> list[FailureReason]:
-    """The commonest reasons why turns and growth requests were lost."""
+    """Read the commonest reasons why turns and growth requests failed."""
     rows = run.query(_FAILURES, [FAILURE_REASONS]).rows
     return [
         FailureReason(phase, purpose, outcome, clip(reason, TEXT), *counts)
@@ -249,5 +249,5 @@ def read_failures(run: Queryable) -> list[FailureReason]:
 
 
 def read_hops(run: Queryable) -> list[Hop]:
-    """The completed hops of growth, in order."""
+    """Read the completed hops of growth, in order."""
     return [Hop(*row) for row in run.query(_HOPS).rows]

@@ -198,7 +198,7 @@ class _Held:
 
 
 def read_influences(run: Queryable) -> list[Influence]:
-    """For each field and item that changed after somebody had spoken: how often, and between whom."""
+    """Count how often each field and item changed after somebody had spoken, and between whom."""
     found = []
     for held in _all_held(run) if _has_lines(run) else ():
         way = _NEARER if held.is_number else _EQUAL
@@ -214,9 +214,9 @@ def read_influences(run: Queryable) -> list[Influence]:
 
 
 def read_first_heard(run: Queryable) -> list[FirstHeard]:
-    """For each field of the state that spreads: who had told its adopters.
+    """Find who had told the adopters of each field of the state that spreads.
 
-    A field spreads where at least half of the agents begin with one value and each leaves it once at most.
+    A field spreads if at least half of the agents begin with one value and each leaves it at most once.
     """
     found: list[FirstHeard] = []
     for held in _all_held(run) if _has_lines(run) else ():

@@ -166,7 +166,7 @@ class _PlotArea:
         return not self.axes.has_bands and len(self.axes.places) <= _WHISKERS
 
     def beside(self, number: int, many: int) -> float:
-        """How far from the middle of a place one of many series with intervals stands, where there are few places."""
+        """Return how far one of `many` series with intervals is from the middle of a place; 0 without whiskers."""
         if not self.has_whiskers:
             return 0.0
         return min(9.0, self.gap / (many + 1)) * (number - (many - 1) / 2)

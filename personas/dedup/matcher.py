@@ -31,7 +31,7 @@ def match_in_order(held: int, first: Ints, fixed: Flags, across: NearPairs, with
 
     `first` gives for each text the first one with an equal set. Pairs are given for these first ones only: `across`
     between originals and texts, `within` between two texts. `fixed` texts are originals whatever they repeat. A text
-    repeats the most similar original before it, and of equally similar ones the earliest.
+    repeats the most similar original before it, and the earliest of equally similar ones.
     """
     gone = _gone(first, fixed, across, within)
     of = np.where(gone[first] | (first == np.arange(len(first))) | fixed, -1, first + held)
@@ -63,7 +63,7 @@ class Duplicates:
 
 
 def collect(matches: Iterable[Matches], progress: Callable[[int], None] | None = None) -> Duplicates:
-    """The near-duplicates in the matches of consecutive batches; `progress` is called with the number compared."""
+    """Collect the near-duplicates in the matches of consecutive batches; `progress` gets the number compared."""
     compared = 0
     originals, rows, of = GrowingArray(np.int64), GrowingArray(np.int64), GrowingArray(np.int64)
     similarity = GrowingArray(np.float64)
@@ -97,7 +97,7 @@ def _gone(first: Ints, fixed: Flags, across: NearPairs, within: NearPairs) -> Fl
 
 
 def _choices(held: int, gone: Flags, across: NearPairs, within: NearPairs) -> NearPairs:
-    """The pairs of an original and a text that repeats it, ordered by text and original."""
+    """Return the pairs of an original and a text that repeats it, ordered by text and original."""
     left, right = within.left, within.right
     one, other = gone[right] & ~gone[left], gone[left] & ~gone[right]
     theirs = gone[across.right]
@@ -148,7 +148,7 @@ class WordSetMatcher:
         keys: KeyScheme | None = None,
         sets: Callable[[Sequence[str]], WordSets] = word_sets,
     ) -> None:
-        """`keys` finds the candidates (default: all there are); `sets` makes the sets of some texts."""
+        """Create a matcher; `keys` finds the candidates (default: all), and `sets` makes the sets of some texts."""
         self.threshold = threshold
         self.originals = WordSetIndex(scratch)
         self._sets = sets
@@ -160,11 +160,11 @@ class WordSetMatcher:
         self._ordered = 0
 
     def find(self, one: WordSet) -> tuple[int, float] | None:
-        """The number of the original that a set repeats, and the similarity. Adds nothing."""
+        """Return the number of the original that a set repeats, and the similarity. Adds nothing."""
         return self._best(one, self._scheme.keys_of(one))
 
     def add(self, one: WordSet) -> tuple[int, float] | None:
-        """What `find` gives. If that is None, the set becomes an original."""
+        """Return what `find` gives. If that is None, the set becomes an original."""
         keys = self._scheme.keys_of(one)
         match = self._best(one, keys)
         if match is None:
@@ -173,7 +173,7 @@ class WordSetMatcher:
         return match
 
     def match(self, blocks: Blocks) -> Iterator[Matches]:
-        """The matches of texts, in batches; texts marked in a block become originals whatever they repeat."""
+        """Match texts in batches; texts marked in a block become originals whatever they repeat."""
         for batch in self._batches(blocks):
             first, group = 0, len(batch)
             while first < len(batch):
@@ -190,7 +190,7 @@ class WordSetMatcher:
             self.originals.hold(batch.sets, batch.keys_of(np.ones(len(batch), dtype=np.bool_)))
 
     def near(self, blocks: Blocks) -> Iterator[Ints]:
-        """The places, from 0, of the texts that are near-duplicates of any original. Adds nothing."""
+        """Yield the places, from 0, of the texts that are near-duplicates of any original. Adds nothing."""
         before = 0
         for batch in self._batches(blocks):
             keys = batch.keys_of(np.ones(len(batch), dtype=np.bool_))
@@ -198,7 +198,7 @@ class WordSetMatcher:
             before += len(batch)
 
     def _batches(self, blocks: Blocks) -> Iterator[WordSetBatch]:
-        """The texts in batches that fit into memory, with their keys."""
+        """Yield the texts in batches that fit into memory, with their keys."""
         builder = BatchBuilder()
         for texts, fixed in blocks:
             builder.add(self._sets(texts), fixed, None if self._is_adaptive else self._scheme)
@@ -224,7 +224,7 @@ class WordSetMatcher:
         return matches
 
     def _within(self, batch: WordSetBatch, own: Flags, across: NearPairs) -> NearPairs:
-        """The near-duplicate pairs within a batch of which one text may be an original."""
+        """Find the near-duplicate pairs within a batch in which one text may be an original."""
         settled = np.zeros(len(batch), dtype=np.bool_)
         settled[across.right] = True
         settled &= ~batch.fixed
@@ -237,7 +237,7 @@ class WordSetMatcher:
         return NearPairs.joined([open_pairs, ordered])
 
     def _best(self, one: WordSet, keys: list[int]) -> tuple[int, float] | None:
-        """The most similar original, the earliest of equals."""
+        """Return the most similar original, the earliest of equals."""
         numbers = self.originals.candidates(keys)
         if not len(numbers):
             return None
@@ -266,7 +266,7 @@ class WordSetMatcher:
         return sorted(set(numbers[fits & (differ <= threshold.apart(sizes + size))].tolist())), threshold
 
     def _reorder(self, more: Hashes | None = None) -> None:
-        """Recompute word frequencies when there are several times as many texts as last time."""
+        """Recompute word frequencies once there are several times as many texts as last time."""
         if not self._is_adaptive or (more is None and len(self.originals) < _AGAIN * max(self._ordered, 64)):
             return
         if more is not None and self._ordered:

@@ -52,7 +52,7 @@ class WordSets:
 
     @classmethod
     def of(cls, packed: Hashes, count: int, orders: Orders = NO_ORDERS) -> Self:
-        """The sets of `count` texts, from hashes packed with the number of their set, sorted."""
+        """Build the sets of `count` texts, from sorted hashes packed with the number of their set."""
         starts = np.empty(count + 1, dtype=np.int64)
         starts[:-1] = np.searchsorted(packed, np.arange(count, dtype=np.uint64) << _HASH_BITS)
         starts[-1] = len(packed)
@@ -88,13 +88,13 @@ class WordSets:
 
 
 def numbered(words: Hashes, sizes: Ints, orders: Orders = NO_ORDERS) -> WordSets:
-    """Sets from the words of all, ascending within each, and their sizes."""
+    """Build sets from the words of all sets, ascending within each, and their sizes."""
     numbers = np.arange(len(sizes), dtype=np.uint64) << _HASH_BITS
     return WordSets.of(words | np.repeat(numbers, sizes), len(sizes), orders)
 
 
 def iter_blocks(texts: Iterable[str]) -> Iterator[list[str]]:
-    """The texts in lists of a size that is fast to hash at once."""
+    """Yield the texts in lists of a size that is fast to hash at once."""
     remaining = iter(texts)
     while block := list(islice(remaining, _TEXTS)):
         if sum(map(len, block)) <= _CHARACTERS:
@@ -104,9 +104,10 @@ def iter_blocks(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def word_sets(texts: Sequence[str], *, ordered: bool = False) -> WordSets:
-    """The sets of words of at most 65,536 texts, as `populace.personas.persona.words` defines them.
+    """Build the sets of words of at most 65,536 texts, as `populace.personas.persona.words` defines them.
 
-    The order of words counts in scripts without spaces, and if `ordered` in all. Signs of numbers count if `ordered`.
+    The order of words counts in scripts without spaces, and in all scripts if `ordered`. Signs of numbers count if
+    `ordered`.
     """
     texts = [*map(mark_signs, texts)] if ordered else texts
     joined, lengths = "\n".join(texts), [*map(len, texts)]
@@ -124,7 +125,7 @@ def word_sets(texts: Sequence[str], *, ordered: bool = False) -> WordSets:
 
 
 def mix(numbers: Hashes) -> Hashes:
-    """The numbers with their bits mixed. Works in place."""
+    """Mix the bits of the numbers. Works in place."""
     for _ in range(2):
         numbers ^= numbers >> np.uint64(32)
         numbers *= np.uint64(0xD6E8FEB86659FD93)
@@ -133,7 +134,7 @@ def mix(numbers: Hashes) -> Hashes:
 
 
 def _leads(data: bytes, places: Ints) -> Ints:
-    """The code point at each place of a text in UTF-8."""
+    """Return the code point at each place of a text in UTF-8."""
     four = np.frombuffer(data + bytes(3), dtype=np.uint8).astype(np.int64)
     one, two, three, last = (four[places + n] for n in range(4))
     tail = (two & 63) << 6 | (three & 63)
@@ -142,7 +143,7 @@ def _leads(data: bytes, places: Ints) -> Ints:
 
 
 def _word_hashes(data: bytes) -> tuple[Hashes, Ints]:
-    """The hash of each word in order, and the place of its first byte."""
+    """Return the hash of each word in order, and the place of its first byte."""
     letters = data.translate(_BYTES)
     if len(letters) <= _PIECE:
         return _piece_hashes(letters)
@@ -185,7 +186,7 @@ def _distinct(hashes: Hashes, ends: Ints, orders: Orders) -> WordSets:
 
 @lru_cache(maxsize=3)
 def _powers(count: int) -> tuple[Hashes, Hashes]:
-    """The powers of the base, and those of its inverse modulo 2 ** 64."""
+    """Return the powers of the base, and those of its inverse modulo 2 ** 64."""
     return _series(_BASE, count), _series(pow(_BASE, -1, 1 << 64), count)
 
 
@@ -221,7 +222,7 @@ class WordSet:
 
 
 def word_set(text: str, *, ordered: bool = False) -> WordSet:
-    """The set of words of one text, as `word_sets` makes it."""
+    """Build the set of words of one text, as `word_sets` makes it."""
     text = mark_signs(text) if ordered else text
     words = word_list(text)
     hashes = sorted(map(_word_hash, set(words)))
@@ -237,7 +238,7 @@ def word_set(text: str, *, ordered: bool = False) -> WordSet:
 
 
 def mix_one(number: int) -> int:
-    """What `mix` makes of one number."""
+    """Return what `mix` makes of one number."""
     for _ in range(2):
         number ^= number >> 32
         number = number * 0xD6E8FEB86659FD93 & _ALL

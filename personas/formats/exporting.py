@@ -93,14 +93,14 @@ def export_hub(
 ) -> ExportReport:
     """Write the people of a hub, or of one of its selections, in order of arrival, to a new file.
 
-    The format is that of the file's ending when none is given. Near-duplicates and people whom a rule has rejected are
-    left out unless `duplicates`, or unless the selection has them. Profiles are among the columns wherever somebody has
-    one, and the other `extras` when they are named. JSONL, CSV and Parquet have each imported column with its own type
-    (see `personas.formats.columns`), and relations in a second file beside them. In JSONL the first rows may be those
-    that show the types of columns, before the order of arrival. `hub` writes a folder with all that the hub holds.
-    `notice`, the sentence to show wherever these people are shown, goes into the file where the format has a place.
-    Raises `SetupError` for a file that exists, a format that is unknown or has no place for the extras, a selection
-    that is not there, and when there is nobody to export; `StorageError` when the file cannot be written.
+    The default format is that of the file's ending. Near-duplicates and people whom a rule has rejected are left out,
+    unless `duplicates` is true or the selection has them. Profiles are among the columns if somebody has one, and the
+    other `extras` if they are named. JSONL, CSV and Parquet have each imported column with its own type (see
+    `personas.formats.columns`), and relations in a second file beside them. In JSONL the first rows may be those that
+    show the types of columns, before the order of arrival. `hub` writes a folder with all that the hub holds. `notice`,
+    the sentence to show wherever these people are shown, goes into the file if the format has a place for it. Raises
+    `SetupError` for a file that exists, a format that is unknown or has no place for the extras, an unknown selection,
+    and if there is nobody to export. Raises `StorageError` if the file cannot be written.
     """
     chosen = format or _by_name(path)
     beside = [relations_path(path)] if chosen in _ROWS else []
@@ -165,7 +165,7 @@ def _write(
     opened: Opened,
     notice: str | None,
 ) -> tuple[ExportReport, PeopleRows | None]:
-    """Write the people themselves; gives the rows too, where they have columns with types."""
+    """Write the people themselves, and return the report and the rows if they have columns with types."""
     beside = () if chosen is ExportFormat.PERSONA else _beside(people)
     report = ExportReport(path, chosen, people.count, None, None, people.unlicensed, beside)
     if chosen in _GRAPHS:
@@ -245,7 +245,7 @@ def _stays_open(out: BinaryIO) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """A path to write to, which becomes `path` when the block succeeds and is removed when it fails."""
+    """Yield a path to write to, which becomes `path` if the block succeeds and is removed if it fails."""
     if not path.parent.is_dir():
         raise SetupError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it first.")
     try:

@@ -95,9 +95,10 @@ class FolderReport:
 
 
 def write_hub_folder(hub: HubFile, path: Path, *, notice: str | None) -> dict[str, int]:
-    """Write all tables of a hub to a new folder, and return the rows of each; an incomplete folder is removed.
+    """Write all tables of a hub to a new folder, and return the number of rows of each.
 
-    Raises `SetupError` if there is something at `path`, and `StorageError` if it cannot be written.
+    The folder appears only once it is complete. Raises `SetupError` if there is something at `path`, and `StorageError`
+    if it cannot be written.
     """
     if path.exists():
         raise SetupError(f"{str(path)!r} exists already; give another path for the export.")
@@ -120,10 +121,11 @@ def write_hub_folder(hub: HubFile, path: Path, *, notice: str | None) -> dict[st
 
 
 def import_hub_folder(folder: Path, out: Path) -> FolderReport:
-    """Make a new hub, equal to the one that was written to a folder; an incomplete hub is removed.
+    """Make a new hub, equal to the one that was written to a folder.
 
-    Raises `SourceError` for a folder without a manifest, for one that another program or a newer Populace wrote, and
-    for files that differ from the manifest. Raises `SetupError` if there is something at `out`.
+    The hub appears only once it is complete. Raises `SourceError` for a folder without a manifest, for one that another
+    program or a newer Populace wrote, and for files that differ from the manifest. Raises `SetupError` if there is
+    something at `out`.
     """
     manifest = _read_manifest(folder)
     if out.exists():
@@ -152,7 +154,7 @@ def import_hub_folder(folder: Path, out: Path) -> FolderReport:
 
 
 def _nothing(con: duckdb.DuckDBPyConnection) -> None:
-    """Do nothing, for a database that is filled with a schema of its own."""
+    """Make no schema, because the database is filled with its own."""
 
 
 @contextmanager

@@ -45,12 +45,12 @@ class _Licences:
 
 
 def licences_path(path: Path) -> Path:
-    """Where the licences of the rows in `path` lie."""
+    """Return the path of the licences of the rows in `path`."""
     return path.with_name(f"{path.name}.LICENSES.csv")
 
 
 def row_ranges(con: duckdb.DuckDBPyConnection, numbered: str) -> Mapping[LicenceKey, str]:
-    """Which rows each licence, source, revision and model have, from 1, such as `1-40 45`."""
+    """Return which rows each licence, source, revision and model have, from 1, such as `1-40 45`."""
     return {tuple(group): rows for *group, rows in con.execute(_ISLANDS.format(numbered=numbered)).fetchall()}
 
 
@@ -61,9 +61,9 @@ def write_licences(path: Path, groups: Sequence[LicenceKey], ranges: Mapping[Lic
 
 
 def read_licences(path: Path) -> Iterator[tuple[int, int, _Licences]]:
-    """The first and the last row of each range of rows, and what they have in common.
+    """Yield the first and the last row of each range of rows, and what they have in common.
 
-    Raises `SourceError` for a file that is not as `write_licences` writes it.
+    Raises `SourceError` for a file whose form differs from what `write_licences` writes.
     """
     with path.open(newline="", encoding="utf-8") as file:
         names, *cells = list(read_cells(csv.reader(file))) or [[]]
@@ -161,7 +161,7 @@ class ExportedPeople:
             raise SourceError(f"{str(hub.path)!r} has not the tables of a hub: {said(error)}.") from error
 
     def has(self, table: str) -> bool:
-        """Whether the hub has a table of this name."""
+        """Return whether the hub has a table of this name."""
         return table in self._tables
 
     @property
@@ -170,11 +170,11 @@ class ExportedPeople:
         return [name for name in self._in_order().columns if name != "attributes"]
 
     def batches(self, first: Sequence[int] = ()) -> Iterator[Any]:
-        """The people as Arrow batches of some thousands; `first` are places, from 0, of those who come before all."""
+        """Yield the people as Arrow batches of some thousands; those at the places `first`, from 0, come before all."""
         yield from iter_batches(self._in_order(first), _ROWS)
 
     def attributes(self) -> Iterator[str | None]:
-        """The imported columns of each of them as a JSON object."""
+        """Yield the imported columns of each person as a JSON object."""
         for batch in iter_batches(self._rows.order("arrival").project("attributes"), _ROWS):
             yield from batch["attributes"].to_pylist()
 
@@ -195,24 +195,24 @@ class ExportedPeople:
         return len(self._rows.filter("several").project("id").fetchall())
 
     def texts(self) -> Iterator[list[str]]:
-        """Their descriptions, some thousands at a time."""
+        """Yield their descriptions, some thousands at a time."""
         for batch in iter_batches(self._rows.order("arrival").project("text"), _ROWS):
             yield list(batch["text"].to_pylist())
 
     def number_with(self, extra: Extra) -> int:
-        """How many of them have something in that table."""
+        """Count how many of them have something in that table."""
         if not self.has(extra):
             return 0
         counted = f"SELECT count(*) FROM exported_kept SEMI JOIN {extra} ON persona = id"  # noqa: S608 - our own names
         return int(self.hub.con.execute(counted).fetchall()[0][0])
 
     def licences(self) -> list[tuple[Any, ...]]:
-        """Licence, source, revision and model, each with the number of people who have them."""
+        """Return licence, source, revision and model, each with the number of people who have them."""
         groups = "licence, source, revision, model, count(*) AS personas"
         return self._licensed().aggregate(groups).order("personas DESC, licence, source, revision, model").fetchall()
 
     def rows_of_licences(self) -> Mapping[tuple[Any, ...], str]:
-        """Which of the people, by their places from 1, have each licence, source, revision and model."""
+        """Return which of the people, by their places from 1, have each licence, source, revision and model."""
         if len(groups := self.licences()) == 1:
             return {tuple(groups[0][:4]): f"1-{self.count}"}
         numbered = self._licensed().project("*, row_number() OVER (ORDER BY arrival) AS n")

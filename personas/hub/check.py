@@ -97,13 +97,12 @@ def judge_people(
 ) -> CheckReport:
     """Apply the rules to everybody without their results, in one transaction.
 
-    Quality rejects, which is a mark that can be undone and is not set again, or rewrites. Personal data are kept and
-    flagged, replaced (also pseudonyms that were drawn without a key), or their description is removed; under a
-    stricter policy than before those are judged anew whose data were kept. Descriptions in the first person are
-    rejected, but for those of one clause, which are rewritten.
-    With `first_person` those are judged anew who were rejected or kept for it: they are rewritten where rules can do
-    it and else kept (`rewrite`), all kept (`keep`), or rejected as before (`reject`). Near-duplicate verdicts
-    that no longer hold after that are decided anew.
+    Quality rules reject or rewrite. A rejection is a mark that can be undone and is not set again. Personal data are
+    kept and flagged, replaced (also pseudonyms that were drawn without a key), or their description is removed. Under a
+    stricter policy than before, people whose data were kept are judged again. Descriptions in the first person are
+    rejected, except those of one clause, which are rewritten. With `first_person`, people rejected or kept for it are
+    judged again: they are rewritten if rules can do it and else kept (`rewrite`), all kept (`keep`), or rejected as
+    before (`reject`). Near-duplicate verdicts that no longer hold after that are decided again.
 
     Raises `SetupError` for a hub that is open for reading only, and for a run whose agents may not change.
     """
@@ -236,7 +235,7 @@ def _apply(
     pseudonyms: Pseudonyms,
     names: NamesOf,
 ) -> _Applied:
-    """Apply rule results; gives the people whom no rule rejects any more, and the pieces of personal data written."""
+    """Apply rule results; return the people no rule rejects any more, and the pieces of personal data written."""
     said = list(rows)
     back = _said_otherwise(con, [row for row in rows if row.rule == FIRST_PERSON])
     if changes:

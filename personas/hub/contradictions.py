@@ -142,10 +142,10 @@ _LABELS = "SELECT DISTINCT label, s_language AS one, t_language AS other FROM li
 
 
 def find_contradictions(con: duckdb.DuckDBPyConnection, ids: Sequence[str], found_at: datetime) -> int:
-    """Look through all ties of these personas, replace earlier findings by what is found, and count it.
+    """Search all ties of these personas, replace earlier findings by the new ones, and count them.
 
-    A finding is open when a profile can be asked for again: that of the two which is less evident, and of these
-    personas. Where both descriptions state what contradicts, or no profile can settle it, it is kept.
+    A finding is open if a profile can be asked for again: the less evident of the two, among these personas. It is kept
+    if both descriptions state what contradicts, or if no profile can settle it.
     """
     _find(con, ids)
     con.execute("DELETE FROM contradictions WHERE persona IN (FROM scope) OR other IN (FROM scope)")

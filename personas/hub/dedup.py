@@ -267,9 +267,9 @@ def dedup_embedded(
 ) -> EmbeddedReport:
     """Mark each persona whose vector is nearly that of an earlier original, in one transaction.
 
-    It is for those whom the words left, so `dedup_hub` comes first, and follows its rules. People without a vector of
-    this model are left out. `exact` is as for `find_similar_vectors`. Raises `SetupError` for a threshold outside 0
-    to 1, and `StorageError` for a full disk.
+    Run `dedup_hub` first. This is for the personas that the comparison of words left, and follows the same rules.
+    People without a vector of this model are left out. `exact` is as for `find_similar_vectors`. Raises `SetupError`
+    for a threshold outside 0 to 1, and `StorageError` for a full disk.
     """
     check_cosine(threshold)
     without = len(without_vector(hub, model))

@@ -52,10 +52,10 @@ AND r.file IS NOT DISTINCT FROM n.file AND r."row" IS NOT DISTINCT FROM n."row"
 
 
 def rule_result_rows(text: str, judges: Sequence[Judge]) -> tuple[Judgement, tuple[RuleResultRow, ...]]:
-    """What judges say of a description, all together and as rows; of personal data one row for each piece.
+    """Apply judges to a description, and return their judgement and its rows; personal data has one row per piece.
 
-    The rows hold the description as it was where it is changed or rejected, unless personal data were to go for
-    good. Where they were replaced, only the rows that say so hold it.
+    The rows of a changed or rejected description hold the original text, unless personal data were to be erased for
+    good. If personal data were replaced, only the rows that say so hold it.
     """
     was = Persona(text)
     judgement = judge_persona(was, judges)
@@ -80,9 +80,9 @@ def rule_result_rows(text: str, judges: Sequence[Judge]) -> tuple[Judgement, tup
 def add_rule_results(
     con: duckdb.DuckDBPyConnection, rows: Sequence[RuleResultRow]
 ) -> list[tuple[str, str | None, str]]:
-    """Write rows into a hub that is being written; those that it has are passed over.
+    """Write rows into a hub that is being written; rows that it already has are skipped.
 
-    Gives kind, column and outcome of each row on personal data that was written.
+    Return the kind, column and outcome of each row on personal data that was written.
     """
     if not rows:
         return []
@@ -172,7 +172,7 @@ class RejectedPeople:
 
 
 def rejected(hub: HubFile, rule: str) -> RejectedPeople:
-    """The state of the people whom this rule has rejected, its undone rule results included."""
+    """Return the state of the people whom this rule has rejected, including its undone results."""
     ((people, rejected_now, duplicates),) = hub.con.execute(_STILL, {"rule": rule}).fetchall()
     others = tuple(str(name) for (name,) in hub.con.execute(_OTHERS, {"rule": rule}).fetchall())
     return RejectedPeople(
@@ -188,9 +188,9 @@ def rejected(hub: HubFile, rule: str) -> RejectedPeople:
 
 
 def undo_persona(hub: HubFile, persona: str, *, redo: bool = False) -> int:
-    """Undo the verdicts that mark this persona as a near-duplicate (`redo`: set them again); gives their number.
+    """Undo the verdicts that mark this persona as a near-duplicate (`redo`: set them again), and return their number.
 
-    `persona` is an id, or its beginning. Raises `SetupError` when nobody has it, or no verdict is about them.
+    `persona` is an id, or its beginning. Raises `SetupError` if nobody has it, or no verdict is about them.
     """
     found = resolve_persona(hub, persona)
     if not count(hub.con, _ON_PERSONA, [found]):
@@ -199,7 +199,7 @@ def undo_persona(hub: HubFile, persona: str, *, redo: bool = False) -> int:
 
 
 def undo_stage(hub: HubFile, stage: str, *, redo: bool = False) -> int:
-    """Undo the verdicts of a stage (`redo`: set them again); gives their number.
+    """Undo the verdicts of a stage (`redo`: set them again), and return their number.
 
     Raises `SetupError` for a stage that found nothing.
     """
@@ -211,11 +211,11 @@ def undo_stage(hub: HubFile, stage: str, *, redo: bool = False) -> int:
 
 
 def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
-    """Undo the results of a rule that rejected or rewrote people (`redo`: set them again); gives their number.
+    """Undo the results of a rule that rejected or rewrote people (`redo`: set them again), and return their number.
 
-    Somebody whom another rule rejects too, or who is a near-duplicate, stays left out: see `rejected`. Rewritten
-    descriptions are as they were, in every table, as far as other rules have not rewritten them too; those that were
-    not kept stay rewritten. Near-duplicate verdicts that the change concerns are decided anew.
+    A person whom another rule also rejects, or who is a near-duplicate, stays left out: see `rejected`. Rewritten
+    descriptions are restored in every table, unless other rules have rewritten them too. Descriptions that were not
+    kept stay rewritten. Near-duplicate verdicts that the change concerns are decided again.
 
     Raises `SetupError` for a rule that did nothing that can be undone, and for rewritten agents of a run.
     """
@@ -249,9 +249,9 @@ def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
 
 
 def undo_pair(hub: HubFile, one: str, other: str, *, redo: bool = False) -> int:
-    """Undo the verdicts between two personas (`redo`: set them again), in either order; gives their number.
+    """Undo the verdicts between two personas (`redo`: set them again), in either order, and return their number.
 
-    Raises `SetupError` when there is none.
+    Raises `SetupError` if there is none.
     """
     pair = {"one": resolve_persona(hub, one), "other": resolve_persona(hub, other)}
     if not count(hub.con, _ON_PAIR, pair):

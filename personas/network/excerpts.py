@@ -183,7 +183,7 @@ class Found:
 
 
 def find_people(hub: HubFile, wanted: str, *, most: int = 20) -> Found:
-    """The people with this id, with an id that begins so (4 characters at least), or with all these words.
+    """Find the people with this id, with an id that begins with it (at least 4 characters), or with all these words.
 
     A near-duplicate is found as its survivor. Raises `SetupError` for an empty search, and for the id of a person whom
     a rule rejected.

@@ -94,7 +94,7 @@ class Clustering:
 
 
 def cluster(network: Network, rng: np.random.Generator, *, most: int = _PATHS) -> Clustering:
-    """The clustering of a network: exact where at most `most` paths must be looked at, else from drawn paths."""
+    """Measure the clustering of a network: exactly if at most `most` paths must be examined, else from a sample."""
     degrees = network.degrees.astype(np.float64)
     pairs = degrees * (degrees - 1) / 2
     if not pairs.any():

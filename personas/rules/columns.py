@@ -23,14 +23,14 @@ type Rewrite = Callable[[tuple[str, ...], str], str]
 
 
 def pointer(path: tuple[str, ...]) -> str:
-    """The path as a JSON pointer (RFC 6901); a single key as it is."""
+    """Return the path as a JSON pointer (RFC 6901); a single key as it is."""
     if len(path) == 1:
         return path[0]
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
 
 
 def _holds_json(text: str) -> bool:
-    """Whether the whole text is a JSON object, list or string."""
+    """Return whether the whole text is a JSON object, list or string."""
     if text.lstrip()[:1] not in _OPENS or not text or text.isspace():
         return False
     try:
@@ -45,10 +45,10 @@ def _holds_json(text: str) -> bool:
 def rewrite_strings(
     text: str, rewrite: Rewrite, path: tuple[str, ...] = (), *, numbers: bool = False, keys: bool = False
 ) -> str:
-    """The text with each of its strings rewritten: in JSON those inside it, to any depth; otherwise the text itself.
+    """Rewrite each string in a text: in JSON those inside it, to any depth; otherwise the text itself.
 
     Every character outside the changed strings is kept: order, white space, the form of numbers. With `numbers`,
-    numbers are passed to `rewrite` too, and become strings where they change; with `keys`, keys of several words.
+    numbers are also passed to `rewrite`, and become strings if they change. With `keys`, so are keys of several words.
     """
     if not _holds_json(text):
         return rewrite(path, text)
@@ -67,7 +67,7 @@ def rewrite_strings(
 
 
 def _values(text: str, path: tuple[str, ...], *, keys: bool = False) -> Iterator[tuple[tuple[str, ...], int, int]]:
-    """Path, start and end (excluded) of each string and number that is a value in valid JSON."""
+    """Yield path, start and end (excluded) of each string and number that is a value in valid JSON."""
     # The open objects (with their key once it is read) and lists (with the place in them).
     stack: list[str | int | None] = []
     for match in _PIECE.finditer(text):
@@ -141,22 +141,22 @@ _WORDS_OF_A_TERM = 5
 
 
 def is_empty(value: str) -> bool:
-    """Whether a value is blank or says so, like `N/A`."""
+    """Return whether a value is blank or says so, like `N/A`."""
     return not value.strip() or value.strip().lower() in _words("empty")
 
 
 def column_of(path: tuple[str, ...]) -> tuple[str, ...]:
-    """The column of a value: its path, with `*` for places in lists."""
+    """Return the column of a value: its path, with `*` for places in lists."""
     return tuple("*" if part.isdecimal() else part for part in path)
 
 
 def column_in_all(named: str) -> str:
-    """The column that a pointer names, with `*` for places in lists."""
+    """Return the column that a pointer names, with `*` for places in lists."""
     return _PLACE.sub("/*", named)
 
 
 def kinds_of_columns(rows: Iterable[str]) -> dict[str, ColumnKind]:
-    """The kind of each column, by its path as a pointer, in a sample of rows that are JSON objects."""
+    """Find the kind of each column, by its path as a pointer, in a sample of rows that are JSON objects."""
     samples: dict[tuple[str, ...], list[str]] = {}
 
     def add(path: tuple[str, ...], value: str) -> str:
@@ -171,7 +171,7 @@ def kinds_of_columns(rows: Iterable[str]) -> dict[str, ColumnKind]:
 
 
 def leftover(text: str) -> list[str]:
-    """The words of a value without its name, except titles and initials."""
+    """Return the words of a value without its name, except titles and initials."""
     return [word for word in _LETTERS.findall(text) if len(word) > 1 and word.lower() not in _TITLES]
 
 
@@ -231,7 +231,7 @@ def _is_company(value: str) -> bool:
 
 
 def _is_name(value: str) -> bool:
-    """Whether a value under a heading for names is a name, of one word or several."""
+    """Return whether a value under a heading for names is a name, of one word or several."""
     value = value.strip()
     if _DIGITS.search(value) or len(value.split()) > _WORDS_OF_A_TERM:
         return False

@@ -106,7 +106,7 @@ _HINTS = (
 
 
 def _find_reference(text: str) -> re.Match[str] | None:
-    """The words that refer to a person or text that is not named."""
+    """Find the words that refer to a person or text that is not named."""
     if match := _AT_FIRST.match(text):
         return match
     lowered = text.lower()
@@ -135,13 +135,13 @@ _FEWEST, _MOST = 3, 150
 
 
 def quality_judge(language: str | None = None, *, first_person: FirstPerson = "reject") -> Judge:
-    """A judge by all rules of quality, in order; `language` is the BCP 47 tag that was asked for.
+    """Return a judge by all rules of quality, in order; `language` is the BCP 47 tag that was asked for.
 
-    A description in the first person, or one that addresses the reader, is rewritten when that is certain (in English,
-    `I am a ...` or `You are a ...` with nothing else of the kind) and rejected otherwise. With
-    `first_person="rewrite"`, whole texts in the first person are rewritten in the third where rules can do it, and the
-    others are kept; with `"keep"` all are. The language is judged by script and by its commonest words; in doubt there
-    is no rule result.
+    A description in the first person, or one that addresses the reader, is rewritten if that is certain (in English, `I
+    am a ...` or `You are a ...` with nothing else of the kind) and rejected otherwise. With `first_person="rewrite"`,
+    whole texts in the first person are rewritten in the third if rules can do it, and the others are kept. With
+    `"keep"` all are kept. The language is judged by script and by its commonest words. In doubt there is no rule
+    result.
     """
     of_itself = {"reject": _first_person, "rewrite": _rewritten, "keep": _kept}[first_person]
     rules: tuple[Judge, ...] = (_length, _degenerate, _refusal, _leak, _unnamed, of_itself, _second_person)
@@ -159,7 +159,7 @@ def quality_judge(language: str | None = None, *, first_person: FirstPerson = "r
 
 
 def rewriting_judge() -> Judge:
-    """A judge that only repeats the rewriting of a judge of quality: first person, texts that address the reader."""
+    """Return a judge that only repeats the rewriting of a quality judge: first person, and texts to the reader."""
     rules: tuple[Judge, ...] = (_rewritten, _second_person)
 
     def judge(text: str) -> RuleResult | None:
@@ -170,7 +170,7 @@ def rewriting_judge() -> Judge:
 
 
 def _said(rule: Judge, text: str) -> RuleResult | None:
-    """The rule result on the canonical text; a rewritten description keeps its line breaks and spaces."""
+    """Return the rule result on the canonical text; a rewritten description keeps its line breaks and spaces."""
     result = rule(canonical_text(text))
     if result is None or result.text is None:
         return result

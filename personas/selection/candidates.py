@@ -242,7 +242,7 @@ class Strata:
     values: tuple[tuple[str, ...], ...]
 
     def label(self, stratum: int) -> tuple[str | None, ...]:
-        """The values of a stratum; None for an unknown one."""
+        """Return the values of a stratum; None for an unknown one."""
         return tuple(
             values[code] if code >= 0 else None for values, code in zip(self.values, self.cells[stratum], strict=True)
         )
@@ -252,7 +252,7 @@ class Strata:
 
 
 def stratify(categories: Sequence[Category], size: int) -> Strata:
-    """The strata of `size` candidates, in the order of their values; one for all without categories."""
+    """Divide `size` candidates into strata, in the order of their values; one stratum without categories."""
     combined = np.zeros(size, dtype=np.int64)
     for category in categories:
         if len(combined) and int(combined.max()) > 2**62 // (len(category.values) + 1):
@@ -272,7 +272,7 @@ def stratify(categories: Sequence[Category], size: int) -> Strata:
 
 
 def _dense(combined: Ints) -> tuple[Ints, Ints]:
-    """Numbers without gaps in the same order, and how often each occurs."""
+    """Return the numbers renumbered without gaps in the same order, and how often each occurs."""
     if len(combined) and int(combined.max()) < _TABLE:
         counted = np.bincount(combined)
         present = np.flatnonzero(counted)

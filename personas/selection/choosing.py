@@ -124,7 +124,7 @@ def _filled(sizes: Floats, counts: Ints, n: int) -> Floats:
 
 
 def _target_weights(got: Ints, fits: list[Margin]) -> Floats:
-    """What one of each cell counts for, 1 on average, so that the weighted sample meets what it can of the targets."""
+    """Return the weight of one person of each cell, 1 on average, to meet what the sample can of the targets."""
     there = got > 0
     present = [_fit(fit.codes[there], fit.shares) for fit in fits]
     raked = rake(got[there].astype(float), present, float(got.sum()))

@@ -79,7 +79,7 @@ class Skips:
             sentences.append(sentence)
 
     def take(self) -> tuple[SkipCount, ...]:
-        """What was skipped since the last call, by kind."""
+        """Return what was skipped since the last call, by kind."""
         if not self._numbers:
             return ()
         numbers, self._numbers = self._numbers, Counter()
@@ -262,7 +262,7 @@ class SourceText:
 
 
 def licence_name(stated: str) -> str:
-    """The SPDX identifier for the address of a Creative Commons licence; anything else unchanged."""
+    """Return the SPDX identifier for the address of a Creative Commons licence; anything else unchanged."""
     found = _CREATIVE_COMMONS.fullmatch(stated.strip())
     if found is None:
         return stated.strip()

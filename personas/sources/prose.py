@@ -28,7 +28,7 @@ _KEY = re.compile(r"^([A-Za-z_][\w-]*):[ \t]+(.+)$", re.MULTILINE)
 
 
 def read_prose(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> Iterator[SourceText]:
-    """The text of a file, as one text."""
+    """Read a file as one text."""
     parts: Iterator[str] = iter_text(document.label, pieces, options.encoding)
     is_markdown = document.format is Format.MARKDOWN
     stated = DocumentMetadata()
@@ -41,7 +41,7 @@ def read_prose(document: Document, options: ReadOptions, pieces: Iterable[bytes]
 
 
 def _head(parts: Iterator[str]) -> tuple[str, Iterator[str]]:
-    """The beginning of a text, and the whole of it."""
+    """Return the beginning of a text, and the whole of it."""
     held: list[str] = []
     while sum(map(len, held)) < _LONGEST and (part := next(parts, None)) is not None:
         held.append(part)
@@ -49,7 +49,7 @@ def _head(parts: Iterator[str]) -> tuple[str, Iterator[str]]:
 
 
 def _front_matter(head: str) -> tuple[int, Mapping[str, object]]:
-    """The length of the front matter in characters, and its plain values."""
+    """Return the length of the front matter in characters, and its plain values."""
     fence = head[:3]
     first = head.partition("\n")[0].rstrip()
     close = _FENCES[fence].search(head, 3, _LONGEST) if fence in _FENCES and first == fence else None
