@@ -63,18 +63,18 @@ class RecordedField:
 
 
 def read_fields(run: Queryable) -> list[RecordedField]:
-    """The typed fields of what was emitted, in the order of their declaration."""
+    """Read the typed fields of what was emitted, in the order of their declaration."""
     fields = (RecordedField(*row) for row in run.query(_FIELDS).rows)
     return [RecordedField(f.kind, f.name, f.type, ("true", "false")) if f.type == "boolean" else f for f in fields]
 
 
 def questions_of(run: Queryable) -> list[Question]:
-    """The questions that fit a run, the scenario's own first, then by what it emitted, measured and changed."""
+    """Return the questions that fit a run, the scenario's own first, then by what it emitted, measured and changed."""
     return [*_own(run), *_derived(run)]
 
 
 def answers_of(run: Queryable, most: int) -> list[QuestionAnswer]:
-    """The answers to the first questions that the run has rows for, the scenario's own first."""
+    """Return the answers to the first questions that the run has rows for, the scenario's own first."""
     own = [ask(run, question) for question in _own(run)]
     answers = [answer for answer in own if answer.sentence != _NOTHING][:most]
     for question in _derived(run):
@@ -86,7 +86,7 @@ def answers_of(run: Queryable, most: int) -> list[QuestionAnswer]:
 
 
 def ask(run: Queryable, question: Question) -> QuestionAnswer:
-    """The answer of a run to a question; one that fails gives a note instead of an error."""
+    """Ask a run a question, and return the answer; a failing question gives a note instead of an error."""
     try:
         rows = run.query(question.sql)
     except QueryError as error:
@@ -173,7 +173,7 @@ def _mean(value: str, is_weighted: bool) -> str:
 
 
 def _share(over: str, is_weighted: bool) -> str:
-    """A column beside the number of times: the share by what each agent counts for in the population."""
+    """Return a column for the weighted share; empty without weights."""
     return (
         f',\n               round(100 * sum(weight) / sum(sum(weight)) OVER ({over}), 1) AS "weighted %"'
         if is_weighted
@@ -233,7 +233,7 @@ def _question(title: str, sql: str) -> Question:
 
 
 def quoted(text: str) -> str:
-    """The text as a literal of SQL."""
+    """Quote the text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 

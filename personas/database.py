@@ -128,7 +128,7 @@ def said(error: BaseException) -> str:
 
 
 def is_busy(error: duckdb.Error) -> bool:
-    """Whether a file cannot be opened because it is open elsewhere, or in this process with another configuration."""
+    """Return whether a file cannot be opened because it is open elsewhere, or here with another configuration."""
     return "Could not set lock" in str(error) or "different configuration" in str(error)
 
 

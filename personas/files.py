@@ -108,7 +108,7 @@ def remove_parts(path: Path) -> None:
 
 @contextmanager
 def private_umask(path: Path) -> Iterator[None]:
-    """While `path` is written and only its owner may read it, the same holds for all files made by this process.
+    """Let only the owner read files that this process makes while it writes `path`, if only the owner may read `path`.
 
     DuckDB sets no mode for its log and its temporary files.
     """
@@ -220,24 +220,24 @@ _LONGEST_MAGIC = 6
 
 
 def compression_of(path: PurePath) -> Compression | None:
-    """The compression of a file, by its suffix."""
+    """Return the compression of a file, by its suffix."""
     return COMPRESSIONS.get(path.suffix.lower())
 
 
 def uncompressed_suffix(path: PurePath) -> str:
-    """The suffix of a file in lower case, without that of its compression."""
+    """Return the suffix of a file in lower case, without that of its compression."""
     return (PurePath(path.stem).suffix if compression_of(path) else path.suffix).lower()
 
 
 def sniff_compression(raw: BinaryIO) -> Compression | None:
-    """The compression of a pipe, by its first bytes."""
+    """Return the compression of a pipe, by its first bytes."""
     peek = getattr(raw, "peek", None)
     head = bytes(peek(_LONGEST_MAGIC))[:_LONGEST_MAGIC] if peek else b""
     return next((packing for magic, packing in _MAGIC.items() if head.startswith(magic)), None)
 
 
 def decompressed(raw: BinaryIO, packing: Compression | None, stack: ExitStack) -> Any:
-    """The decompressed bytes of `raw`, which stays open; what is opened for it is closed with `stack`.
+    """Open `raw` for reading decompressed bytes; `raw` stays open, and what is opened for it is closed with `stack`.
 
     Reading may raise the errors in `DAMAGE`.
     """
@@ -256,7 +256,7 @@ def decompressed(raw: BinaryIO, packing: Compression | None, stack: ExitStack) -
 
 @contextmanager
 def open_compressed(path: Path, packing: Compression | None) -> Iterator[Any]:
-    """The file at `path`, open for writing bytes that are compressed on the way."""
+    """Open the file at `path` for writing bytes that are compressed on the way."""
     with ExitStack() as stack:
         raw = stack.enter_context(path.open("wb"))
         match packing:

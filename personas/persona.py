@@ -25,14 +25,14 @@ _FOLDED = "".join(c.lower() if c.isalnum() or c == "_" else " " for c in map(chr
 
 
 def words(text: str) -> frozenset[str]:
-    """The distinct words of `text`, without regard to case, order and punctuation; see `word_list`."""
+    """Return the distinct words of `text`, without regard to case, order and punctuation; see `word_list`."""
     return frozenset(word_list(text))
 
 
 def word_list(text: str) -> list[str]:
-    """The words of `text` in order, without regard to case and punctuation.
+    """Return the words of `text` in order, without regard to case and punctuation.
 
-    A word is a run of letters, digits and underscores with their combining marks; in scripts written without spaces,
+    A word is a run of letters, digits and underscores with their combining marks. In scripts written without spaces,
     and in Hangul, each character is a word. Compatibility variants (full-width letters, ligatures) equal the plain
     form.
     """
@@ -92,12 +92,12 @@ class RelationKind(StrEnum):
 
 
 def canonical_text(text: str) -> str:
-    """The text in Unicode NFC, with each run of white space replaced by one space."""
+    """Return the text in Unicode NFC, with each run of white space replaced by one space."""
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def content_id(text: str) -> str:
-    """A 128-bit hash of the canonical text as 32 hexadecimal digits: equal texts have equal ids."""
+    """Return a 128-bit hash of the canonical text as 32 hexadecimal digits: equal texts have equal ids."""
     return hashlib.blake2b(canonical_text(text).encode(), digest_size=16).hexdigest()
 
 
@@ -172,7 +172,7 @@ class Passage:
 
 
 def distinct(passages: Iterable[Passage]) -> list[Passage]:
-    """The passages in order, without those whose text came before."""
+    """Return the passages in order, without those whose text came before."""
     first: dict[str, Passage] = {}
     for passage in passages:
         first.setdefault(passage.id, passage)
@@ -180,7 +180,7 @@ def distinct(passages: Iterable[Passage]) -> list[Passage]:
 
 
 def shipped_passages() -> list[Passage]:
-    """The seed corpus: walks of life in ten languages, written for Populace, CC0-1.0."""
+    """Return the seed corpus: walks of life in ten languages, written for Populace, CC0-1.0."""
     lines = files(__package__).joinpath("seeds", _SHIPPED).read_text(encoding="utf-8").splitlines()
     return distinct(_shipped(json.loads(line)) for line in lines)
 

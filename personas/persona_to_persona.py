@@ -24,15 +24,15 @@ _SHORTEST = 3
 
 
 def kind_of(word: str) -> RelationKind | None:
-    """The kind that a word means, for example teaching for `mentoring`; None for an unknown word."""
+    """Return the kind that a word means, for example teaching for `mentoring`; None for an unknown word."""
     known = _known()
     return next((known[form] for form in _forms(canonical_text(word).casefold()) if form in known), None)
 
 
 def nearest_kind(word: str, label: str) -> RelationKind:
-    """The kind that a model meant by `word`, else the kind of its `label`, else `other`.
+    """Return the kind that a model meant by `word`, else the kind of its `label`, else `other`.
 
-    Of several words the last known one decides: a daughter's teacher is a teacher.
+    If several words match, the last one wins: a daughter's teacher is a teacher.
     """
     for said in (word, label):
         whole = kind_of(said)
@@ -46,7 +46,7 @@ def nearest_kind(word: str, label: str) -> RelationKind:
 
 
 def _forms(word: str) -> Iterator[str]:
-    """The word, and its stems without one or two endings."""
+    """Yield the word, and its stems without one or two endings."""
     yield word
     for ending in _ENDINGS:
         stem = word.removesuffix(ending)
@@ -95,7 +95,7 @@ _RelationLabel = Annotated[
 
 
 def _normalised(tie: object) -> object:
-    """The answer with its word for a kind replaced by that kind; the label is unchanged."""
+    """Replace the answer's word for a kind by that kind; the label is unchanged."""
     if isinstance(tie, dict) and isinstance(word := tie.get("kind"), str) and isinstance(tie.get("label"), str):
         return tie | {"kind": nearest_kind(word, tie["label"])}
     return tie
@@ -142,12 +142,12 @@ async def persona_to_persona(
     low_visibility: bool = True,
     context: RequestContext,
 ) -> Answer[tuple[Relative, ...]]:
-    """`count` people in close relationship with `persona`, described in `language` (a BCP 47 tag).
+    """Ask for `count` people in close relationship with `persona`, described in `language` (a BCP 47 tag).
 
-    People in `known` are offered, and an answer may name them instead of describing somebody new; this closes circles.
+    People in `known` are offered, and an answer may name them instead of describing a new person. This closes circles.
     `kinds` restricts the kinds of relations. With `low_visibility` the prompt reminds the model of people about whom
     little is written, whom this step is for (paper, section 2.2). An unknown kind is replaced by the nearest known one.
-    A relation of a kind that is not wanted is marked; an answer with no other, or one that describes `persona` itself,
+    A relation of an unwanted kind is marked. An answer with no other relation, or one that describes `persona` itself,
     is a schema mismatch. Raises `SetupError` for a count below 1.
     """
     if count < 1:

@@ -40,23 +40,23 @@ class Tabular(ABC):
 
     @abstractmethod
     def table(self) -> Table:
-        """The rows as columns that Arrow libraries take (`__arrow_c_stream__`); those of one name are numbered."""
+        """Return the rows as columns that Arrow libraries take (`__arrow_c_stream__`); equal names are numbered."""
 
     def arrow(self) -> Any:
         """Return the rows as a pyarrow table. Raises `SetupError` when pyarrow is not installed."""
         return _import("pyarrow").table(self.table())
 
     def df(self) -> Any:
-        """The rows as a pandas data frame, decimals and sums as numbers that pandas calculates with.
+        """Return the rows as a pandas data frame, decimals and sums as numbers that pandas calculates with.
 
-        Raises `SetupError` when pandas is not installed.
+        Raises `SetupError` if pandas is not installed.
         """
         _import("pandas")
         with engine(answer=self.table()) as con:
             return con.sql("FROM answer").project(", ".join(_native(con))).df()
 
     def pl(self) -> Any:
-        """The rows as a polars data frame. Raises `SetupError` when polars is not installed."""
+        """Return the rows as a polars data frame. Raises `SetupError` if polars is not installed."""
         return _import("polars").DataFrame(self.table())
 
 
@@ -71,7 +71,7 @@ class Result(Tabular):
     _table: Table | None = field(default=None, compare=False, repr=False)
 
     def table(self) -> Table:
-        """The answer as columns; those of one name are numbered."""
+        """Return the answer as columns; equal names are numbered."""
         names = list(_distinct(self.columns))
         if self._table is not None:
             return self._table.rename_columns(names)
@@ -79,12 +79,12 @@ class Result(Tabular):
         return Table.from_arrays([make_array(column) for column in columns], names=names)
 
     def _repr_html_(self) -> str:
-        """The first rows as a table, for a notebook."""
+        """Show the first rows as a table, for a notebook."""
         return html_table(self.columns, self.rows)
 
 
 def html_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, most: int = 20) -> str:
-    """The first `most` rows as an HTML table, long values cut, and how many rows there are where that is more."""
+    """Return the first `most` rows as an HTML table with long values cut, and the number of rows if there are more."""
     head = "".join(f"<th>{_cell(name)}</th>" for name in columns)
     body = "".join(f"<tr>{''.join(f'<td>{_cell(value)}</td>' for value in row)}</tr>" for row in rows[:most])
     more = f"<p>{most} of {len(rows):,} rows</p>" if len(rows) > most else ""
@@ -108,7 +108,7 @@ class Query:
     most_bytes: int | None = None
 
     def __iter__(self) -> Iterator[RecordBatch]:
-        """The answer, batch by batch. Raises `QueryError` when the query fails on the way, or gives too much."""
+        """Yield the answer, batch by batch. Raises `QueryError` if the query fails on the way, or gives too much."""
         size = 0
         try:
             for batch in self.batches:
@@ -123,7 +123,7 @@ class Query:
             raise QueryError(_sentence(error)) from error
 
     def result(self) -> Result:
-        """The whole answer. Raises `QueryError` when the query fails on the way."""
+        """Return the whole answer. Raises `QueryError` if the query fails on the way."""
         table = Table.from_batches(list(self), schema=self.schema)
         columns = [
             _values(column, name, type_)
@@ -133,9 +133,10 @@ class Query:
 
 
 def ask(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params = (), *, most_bytes: int | None = None) -> Query:
-    """Begin to answer one statement that only reads. Raises `QueryError` for others, and for what fails.
+    """Begin to answer one read-only statement. Raises `QueryError` for other statements and for failures.
 
-    The answer comes in batches, so that a large one needs no memory of its size. One of more than `most_bytes` fails.
+    The answer comes in batches, so that a large one does not have to fit in memory. An answer of more than `most_bytes`
+    fails.
     """
     try:
         check_query(sql)
@@ -150,7 +151,7 @@ def ask(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params = (), *, mos
 
 
 def answer(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params, limit: QueryLimit | None) -> Result:
-    """The whole answer to one statement that only reads, within a limit. Raises `QueryError`."""
+    """Return the whole answer to one read-only statement, within a limit. Raises `QueryError`."""
     if limit is None:
         return ask(cursor, sql, params).result()
     try:

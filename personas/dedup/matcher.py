@@ -254,7 +254,10 @@ class WordSetMatcher:
         return None if best is None else (best, best_shared / best_union)
 
     def _sifted(self, one: WordSet, held: Sets, numbers: Ints) -> tuple[list[int], Threshold]:
-        """The candidates that pass the filters of parity bits and order, ascending, and the threshold of this text."""
+        """Return the candidates that pass the filters of parity bits and order, and the threshold of this text.
+
+        Candidates are ascending.
+        """
         sizes, size = held.sizes[numbers], np.int64(len(one))
         bits = np.bitwise_count(held.parities[numbers] ^ np.uint64(one.parity))
         if not (len(one.order) or len(held.orders)):

@@ -165,7 +165,7 @@ def _write(
     opened: Opened,
     notice: str | None,
 ) -> tuple[ExportReport, PeopleRows | None]:
-    """Write the people themselves, and return the report and the rows if they have columns with types."""
+    """Write the people themselves, and return the report, with the rows if they have columns with types."""
     beside = () if chosen is ExportFormat.PERSONA else _beside(people)
     report = ExportReport(path, chosen, people.count, None, None, people.unlicensed, beside)
     if chosen in _GRAPHS:

@@ -70,7 +70,7 @@ class ForeignTexts:
     """
 
     def __init__(self, files: Iterable[Path | str], *, columns: Sequence[str] = ()) -> None:
-        """Look at every file. Raises `SourceError` for one that cannot be read or has none of the columns."""
+        """Open every file. Raises `SourceError` for one that cannot be read or has none of the columns."""
         self._columns = tuple(columns)
         self._sources = [source for file in files for source in self._opened(Path(file))]
         if not self._sources:
@@ -111,7 +111,7 @@ class ForeignTexts:
 
 
 def _texts_in(value: Any) -> Iterator[str]:
-    """The texts of a cell: itself, or those of its messages."""
+    """Yield the texts of a cell: itself, or those of its messages."""
     if isinstance(value, str):
         if value.strip():
             yield value
@@ -131,7 +131,7 @@ class _ForeignFile(ABC):
 
     @abstractmethod
     def cells(self, tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
-        """The cells as row, column and value."""
+        """Yield the cells as row, column and value."""
 
 
 class _Plain(_ForeignFile):
@@ -185,7 +185,7 @@ def _is_usual(column: str) -> bool:
 
 
 def _only_text(path: Path, table: Table, there: Sequence[str]) -> str:
-    """The one column of a table that holds texts. Raises `SourceError` where several do, or none."""
+    """Return the one column of a table that holds texts. Raises `SourceError` if several do, or none."""
     found: set[str] = set()
     for batch in table.batches(SkippedRows(str(path))):
         for _, row in batch[:_LOOKED_AT]:

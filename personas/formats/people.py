@@ -179,7 +179,10 @@ class ExportedPeople:
             yield from batch["attributes"].to_pylist()
 
     def first_places(self, within: int) -> list[int]:
-        """For each own column that is empty for the first `within` people: the place of the first who has it."""
+        """Find the first person with a value, for each own column that is empty for the first `within` people.
+
+        The result holds their places.
+        """
         if self.count <= within:
             return []
         rows = self._in_order().project("* EXCLUDE (attributes), row_number() OVER () - 1 AS place")

@@ -142,10 +142,10 @@ _LABELS = "SELECT DISTINCT label, s_language AS one, t_language AS other FROM li
 
 
 def find_contradictions(con: duckdb.DuckDBPyConnection, ids: Sequence[str], found_at: datetime) -> int:
-    """Search all ties of these personas, replace earlier findings by the new ones, and count them.
+    """Search all ties of these personas, replace earlier findings by the new ones, and return their number.
 
-    A finding is open if a profile can be asked for again: the less evident of the two, among these personas. It is kept
-    if both descriptions state what contradicts, or if no profile can settle it.
+    A finding is open if a profile can be asked for again: the less evident of the two, and one of these personas. It is
+    kept if both descriptions state what contradicts, or if no profile can settle it.
     """
     _find(con, ids)
     con.execute("DELETE FROM contradictions WHERE persona IN (FROM scope) OR other IN (FROM scope)")
@@ -158,7 +158,7 @@ def find_contradictions(con: duckdb.DuckDBPyConnection, ids: Sequence[str], foun
 
 
 def check_again(con: duckdb.DuckDBPyConnection, ids: Sequence[str], found_at: datetime) -> None:
-    """Close open findings on these personas: resolved where the contradiction is gone, else kept; new ones are kept."""
+    """Close open findings on these personas: resolved if the contradiction is gone, else kept; new ones are kept."""
     _find(con, ids)
     con.execute("""
         UPDATE contradictions c SET status = CASE WHEN EXISTS (
@@ -175,13 +175,13 @@ def check_again(con: duckdb.DuckDBPyConnection, ids: Sequence[str], found_at: da
 
 
 def unjudged(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> int:
-    """How many ties of kin of these personas have a label that is unknown in all known languages."""
+    """Count the ties of kin of these personas whose label is unknown in all known languages."""
     _scope(con, ids)
     return count(con, _UNJUDGED)
 
 
 def findings_to_ask(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list[AskedContradiction]:
-    """What is open on profiles of these personas, by persona, with a word on the other."""
+    """Return the open findings on profiles of these personas, by persona, with the other's text."""
     rows = con.execute(
         """
         SELECT asked, id, detail, asked = persona, text
@@ -204,7 +204,7 @@ def _told(detail: str, other: str, is_source: bool) -> str:
 
 
 def _find(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
-    """Leave `scope` and `found` as temporary tables."""
+    """Make the temporary tables `scope` and `found`."""
     _scope(con, ids)
     rules = "\nUNION ALL\n".join(map(_query, _RULES))
     con.execute(f"""
@@ -221,7 +221,7 @@ def _find(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
 
 
 def _scope(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
-    """Leave the personas, their ties, and what the labels of these say, as temporary tables."""
+    """Make temporary tables of the personas, their ties, and what the labels of these say."""
     with registered(con, {"persona": ids}, "scope_ids"):
         con.execute("CREATE OR REPLACE TEMP TABLE scope AS FROM scope_ids")
     con.execute(_LIVING)
@@ -232,7 +232,7 @@ _MEANINGS = dict.fromkeys(("label", "one", "other", "relation"), "VARCHAR") | {"
 
 
 def _read_labels(con: duckdb.DuckDBPyConnection) -> None:
-    """Leave `meanings` (label, one, other, relation, is_otherwise) as a temporary table: labels with two languages."""
+    """Make the temporary table `meanings` (label, one, other, relation, is_otherwise): labels with two languages."""
     found = [(*row, read_label(row[0], row[1:])) for row in con.execute(_LABELS).fetchall()]
     read = [(label, one, other, said.relation, said.is_otherwise) for label, one, other, said in found if said]
     with registered(con, table_of(read, _MEANINGS), "read_labels"):

@@ -123,14 +123,14 @@ class MergeReport:
 
 
 def merge_hubs(paths: Sequence[Path], out: Path) -> MergeReport:
-    """Write a new hub with everybody who is in any of these, and say what it holds.
+    """Write a new hub with everybody who is in any of these, and return what it holds.
 
-    Equal texts are one persona, as the first hub that has it describes it; of relations that say the same one is
-    kept; verdicts of near-duplicate detection and rule results stay, and what was undone in one hub stays undone; of
-    profiles, biographies and vectors that several hubs have, those of the first; selections stay, under another name
-    where theirs is taken; where each row was imported from is kept. Texts that are nearly equal across hubs are for
-    `dedup_hub` to find. The file is there whole or not at all. Raises `SourceError` for a hub that cannot be read and
-    `SetupError` for fewer than two.
+    Equal texts are one persona, as the first hub that has it describes it. One of several identical relations is kept.
+    Verdicts of near-duplicate detection and rule results stay, and what was undone in one hub stays undone. Profiles,
+    biographies and vectors that several hubs have come from the first. Selections stay, under another name if theirs is
+    taken. The import origin of each row is kept. `dedup_hub` finds texts that are nearly equal across hubs. The file
+    appears only once it is complete. Raises `SourceError` for a hub that cannot be read and `SetupError` for fewer than
+    two.
     """
     if len(paths) < 2:
         raise SetupError("One hub alone cannot be merged; give two or more.")
@@ -197,7 +197,7 @@ WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL
 
 
 def _take(hub: HubFile, source: HubFile, number: int) -> int:
-    """Write what one hub holds; says how many people it has."""
+    """Write what one hub holds, and return how many people it has."""
     given = {"hub": number, **{name: count(hub.con, query) for name, query in COUNTS.items()}}
     there = table_names(source.con)
     hub.con.execute("DELETE FROM merged_otherwise")
@@ -234,7 +234,7 @@ def _check_ids(source: HubFile, batch: Table) -> None:
 
 
 def _others(source: HubFile) -> dict[str, int]:
-    """The rows of a run, or of a newer hub, that are not merged, by table."""
+    """Count the rows of a run, or of a newer hub, that are not merged, by table."""
     there = table_names(source.con)
     others = {name: f'FROM "{name}"' for name in there - {*READ, *_OF_THE_FILE}}
     others |= {what: query for what, query in _LEFT_OF_ITS_OWN.items() if what.partition(" ")[0] in there}

@@ -101,7 +101,7 @@ _FOUND = "SELECT stage, min(similarity) FROM duplicates WHERE kind = 'persona' G
 
 
 def record_comparison(con: duckdb.DuckDBPyConnection, stage: str, threshold: float, *, anew: bool = False) -> None:
-    """Record that a hub was compared by a stage, the latest last; with `anew`, by it alone."""
+    """Record that a hub was compared by a stage, the latest last; with `anew`, forget earlier comparisons."""
     if anew:
         con.execute("DELETE FROM comparisons")
     else:
@@ -120,10 +120,10 @@ def withdraw(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def reconcile(con: duckdb.DuckDBPyConnection, entered: Iterable[str] = ()) -> int:
-    """Decide again every verdict of a hub that no longer holds; gives the number of people marked by it.
+    """Decide again every verdict of a hub that no longer holds, and return the number of people it marked.
 
-    `entered` are the ids of people who were not compared before: who were rewritten, or are back. All of it happens in
-    the caller's transaction. A hub that nobody has looked through for near-duplicates stays as it is.
+    `entered` are the ids of people who were not compared before, because they were rewritten or are back. All of it
+    happens in the caller's transaction. A hub that was never searched for near-duplicates stays as it is.
     """
     con.execute(_PENDING)
     _complete_comparisons(con)
@@ -180,7 +180,7 @@ type _PeopleToCompare = Mapping[str, Sequence[tuple[str | None, float | None]]]
 
 
 def _decide(con: duckdb.DuckDBPyConnection, people: _PeopleToCompare, comparisons: _Comparisons) -> int:
-    """Compare people, by their ids, with everybody retained; gives the number marked by it."""
+    """Compare people, by their ids, with everybody retained, and return the number marked."""
     marked = 0
     for stage in comparisons.stages:
         alike: dict[float, list[str]] = defaultdict(list)
@@ -210,7 +210,7 @@ def _by_words(con: duckdb.DuckDBPyConnection, ids: Sequence[str], threshold: flo
 
 
 def blocks(people: Table) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
-    """Blocks of `text`, and whose verdicts were `undone`, for `find_in_blocks`."""
+    """Yield blocks of `text`, with flags for people whose verdicts were `undone`, for `find_in_blocks`."""
     undone, at = np.asarray(people["undone"]), 0
     for block in iter_blocks(people["text"].to_pylist()):
         yield block, undone[at : at + len(block)]
@@ -218,7 +218,7 @@ def blocks(people: Table) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
 
 
 def _texts(con: duckdb.DuckDBPyConnection, read: list[str]) -> Iterator[str]:
-    """The texts of all who are compared; their ids are added to a list as they come."""
+    """Yield the texts of everybody compared, and add their ids to the list `read`."""
     for batch in iter_batches(con.sql(_TEXTS), _BATCH):
         read += batch["id"].to_pylist()
         yield from batch["text"].to_pylist()
@@ -240,7 +240,7 @@ def _by_vectors(con: duckdb.DuckDBPyConnection, ids: Sequence[str], threshold: f
 
 
 def _found(people: Table, found: Duplicates) -> Table:
-    """The near-duplicates found among people as rows of ids, in order of arrival."""
+    """Return the near-duplicates found among people as rows of ids, in order of arrival."""
     ids, rows = people["id"].to_pylist(), np.asarray(found.rows, np.int64)
     persona, of = ([ids[place] for place in places] for places in (rows, found.of))
     return make_table({"place": rows, "persona": persona, "of": of, "similarity": found.similarity})

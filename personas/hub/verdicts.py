@@ -262,7 +262,10 @@ def undo_pair(hub: HubFile, one: str, other: str, *, redo: bool = False) -> int:
 
 
 def resolve_persona(hub: HubFile, beginning: str) -> str:
-    """The id that begins so. Raises `SetupError` when none or several do, or when it is shorter than four digits."""
+    """Return the id with this beginning.
+
+    Raises `SetupError` if none or several have it, or if it is shorter than four digits.
+    """
     if len(beginning) < _SHORTEST:
         raise SetupError(
             f"{beginning!r} is too short for the id of a persona; give at least {_SHORTEST} of its digits."

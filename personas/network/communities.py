@@ -23,10 +23,10 @@ _LEAST = 1e-4
 
 
 def modularity(network: Network, labels: Ints) -> float | None:
-    """Newman and Girvan's Q: the share of ties within communities, less that expected with the same degrees.
+    """Return Newman and Girvan's Q: the share of ties within communities, less that expected with the same degrees.
 
-    Sum over communities of L/m - (K / 2m)^2, where L counts the ties within, K adds up the degrees and m is the number
-    of ties (networkx's `modularity` at resolution 1). None without any tie.
+    It is the sum over communities of L/m - (K / 2m)^2, where L counts the ties within, K adds up the degrees and m is
+    the number of ties (networkx's `modularity` at resolution 1). Return None without any tie.
     """
     if not len(network):
         return None
@@ -36,11 +36,11 @@ def modularity(network: Network, labels: Ints) -> float | None:
 
 
 def detect_communities(network: Network, rng: np.random.Generator) -> Ints:
-    """The number of the community of each person, 0 for the biggest; each community is connected.
+    """Return the number of the community of each person, 0 for the biggest; each community is connected.
 
-    Louvain's method (Blondel and others 2008) with moves made many at once: in a sweep a random share of all
-    people choose the neighbouring community that gains most modularity, and a sweep that loses any is undone.
-    Communities are then merged in the same way, single people may move once more, and what fell apart is split.
+    This is Louvain's method (Blondel and others 2008) with many moves at once. In a sweep a random share of all people
+    choose the neighbouring community that gains most modularity, and a sweep that loses any is undone. Communities are
+    then merged in the same way. Single people may move once more, and communities that fell apart are split.
     """
     labels = np.arange(network.people)
     if not len(network):
@@ -69,7 +69,7 @@ class _Level:
         self._node = np.repeat(np.arange(self.size, dtype=np.int32), np.diff(weights.indptr))
 
     def settle(self, labels: Ints, rng: np.random.Generator) -> Ints:
-        """Labels (below the size) after sweeps of moves that each raised modularity."""
+        """Return labels (below the size) after sweeps of moves that each raised modularity."""
         quality, share = self._quality(labels), 0.5
         looked_at = np.arange(self.size)
         for _ in range(_SWEEPS):
@@ -90,7 +90,7 @@ class _Level:
         return labels
 
     def merged(self, labels: Ints) -> "_Level":
-        """The graph whose nodes are the communities, numbered without gaps."""
+        """Return the graph whose nodes are the communities, numbered without gaps."""
         groups = self._members(labels, int(labels.max()) + 1)
         return _Level((groups.T @ self._weights @ groups).tocsr())
 
@@ -107,7 +107,7 @@ class _Level:
         return within - float(((np.bincount(labels, self._strength) / self._total) ** 2).sum())
 
     def _best(self, labels: Ints, nodes: Ints) -> Ints:
-        """For each of the nodes the neighbouring community that gains most, or its own when none gains more."""
+        """Return the neighbouring community that gains most for each of the nodes, or its own if none gains more."""
         reach = self._weights[nodes] @ self._members(labels, self.size)
         place = np.repeat(np.arange(len(nodes)), np.diff(reach.indptr))
         own, strength = labels[nodes], self._strength[nodes]
@@ -144,7 +144,7 @@ def _row_maxima(values: Floats, starts: Ints) -> Floats:
 
 
 def _connected(network: Network, labels: Ints) -> Ints:
-    """The labels with every community that is not connected split into its parts, which only raises modularity."""
+    """Split every community that is not connected into its parts, which only raises modularity."""
     within = labels[network.first] == labels[network.second]
     ends = (network.first[within], network.second[within])
     ties = coo_array((np.ones(len(ends[0]), np.int8), ends), shape=(network.people, network.people))
@@ -164,10 +164,10 @@ _MANY = 1_000
 
 
 def draw_people(network: Network, people: int, *, how: str, seed: int) -> Ints:
-    """The numbers of the people drawn, ascending; all people where there are no more than asked for.
+    """Draw people, and return their numbers, ascending; all people if there are no more than asked for.
 
-    People without ties are drawn last, at random. Where a part of the network is exhausted, the draw goes on in
-    another. Except for communities, the time depends on the people drawn, not on the size of the network.
+    People without ties are drawn last, at random. If a part of the network is exhausted, the draw goes on in another.
+    Except for communities, the time depends on the people drawn, not on the size of the network.
     """
     if network.people <= people:
         return np.arange(network.people)
@@ -197,7 +197,7 @@ class DrawnIds:
 
 
 def draw_ids(hub: HubFile, people: int, *, how: str, seed: int) -> DrawnIds | None:
-    """The people drawn from a hub, of which only ids and ties are read; None where everybody is drawn.
+    """Draw people from a hub, reading only ids and ties; return None if everybody is drawn.
 
     Raises `SourceError` for a file whose tables are not those of a hub that Populace wrote.
     """
@@ -250,7 +250,7 @@ class _LabelWalk:
         return person
 
     def _name(self, person: int) -> tuple[list[int], bool]:
-        """The next neighbours of a person who are not taken, at random, and whether there may be more."""
+        """Return the next neighbours of a person who are not taken, at random, and whether there may be more."""
         if person not in self._unnamed:
             known = self._others[self._places[person] : self._places[person + 1]]
             is_near = (self._labels[known] == self._labels[person]) & ~self.is_taken[known]

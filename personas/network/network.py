@@ -80,10 +80,10 @@ class Ties:
 
 
 def read_ties(hub: HubFile) -> Ties:
-    """All relations of a hub between survivors; leaves the temporary table `graph_people` (id, code) behind.
+    """Read all relations of a hub between survivors; leave the temporary table `graph_people` (id, code) behind.
 
-    Near-duplicates are replaced by the persona they repeat, as in `PersonaGraph`; people who were rejected are left
-    out with all ties. Raises `SourceError`.
+    Near-duplicates are replaced by the persona they repeat, as in `PersonaGraph`. Rejected people are left out with all
+    ties. Raises `SourceError`.
     """
     fold_duplicates(hub)
     fetch(hub, _PEOPLE)
@@ -123,7 +123,7 @@ def _columns(hub: HubFile) -> dict[str, Ints]:
 
 
 def distinct(values: Ints) -> Ints:
-    """The different values in rising order; of millions, several times faster than numpy's `unique`."""
+    """Return the different values in rising order; for millions, several times faster than numpy's `unique`."""
     ordered = np.sort(values)
     return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])] if len(ordered) else ordered
 
@@ -143,7 +143,7 @@ class Network:
 
     @classmethod
     def of_pairs(cls, people: int, a: Ints, b: Ints) -> Self:
-        """The network of people 0 to `people` - 1 in which each of these pairs is tied, however often it is named."""
+        """Build the network of people 0 to `people` - 1 in which each of these pairs is tied, however often named."""
         apart = a != b
         low, high = np.minimum(a, b)[apart], np.maximum(a, b)[apart]
         pairs = distinct(low * people + high)

@@ -35,7 +35,7 @@ _EPITHETS = frozenset(("big", "little", "old", "young"))
 
 
 def find_mentions(text: str, taken: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """The places of names (end excluded) that do not overlap those that were found already."""
+    """Yield the places of names (end excluded) that do not overlap those already found."""
     found = [*taken]
     lists = context_words()
     for start, end in _by_form(text):
@@ -55,17 +55,17 @@ def find_mentions(text: str, taken: Sequence[tuple[int, int]]) -> Iterator[tuple
 
 
 def _is_usual(word: str, lists: ContextWords) -> bool:
-    """Whether this is one usual word of English, and no plural."""
+    """Return whether this is one usual word of English, and not a plural."""
     return word in lists.english and word[-1] != "s"
 
 
 def begins(text: str, start: int) -> bool:
-    """Whether a sentence begins here."""
+    """Return whether a sentence begins here."""
     return start == 0 or _BEGINS.search(text, max(0, start - 4), start) is not None
 
 
 def _by_form(text: str) -> Iterator[tuple[int, int]]:
-    """Names by their form alone: `Edwina "Winnie" Nkemelu`, `HATCH, Olive`, `Hatch, O.`."""
+    """Yield names by their form alone: `Edwina "Winnie" Nkemelu`, `HATCH, Olive`, `Hatch, O.`."""
     for match in _NICKNAMED.finditer(text):
         if not is_word(folded(match[0].split(" ")[0])):
             yield match.start(), match.end() - len(match[0]) + len(OWNER.sub("", match[0]))
@@ -84,13 +84,13 @@ def _is_free(start: int, end: int, found: Sequence[tuple[int, int]]) -> bool:
 
 
 def _is_listed(text: str, start: int, end: int, found: Sequence[tuple[int, int]]) -> bool:
-    """Whether a run stands beside a name in a list."""
+    """Return whether a run stands next to a name in a list."""
     gaps = [(b, start) if b <= start else (end, a) for a, b in found]
     return any(0 < b - a < _BETWEEN and _JOINS.fullmatch(text, a, b) for a, b in gaps)
 
 
 def _split(text: str, match: re.Match[str], found: Sequence[tuple[int, int]], *, is_english: bool) -> Iterator["_Run"]:
-    """The parts of a run that are free, each up to the ending of its owner."""
+    """Yield the parts of a run that are free, each up to the possessive ending of its owner."""
     part: list[re.Match[str]] = []
     for token in _TOKEN.finditer(text, *match.span()):
         is_free = _is_free(*token.span(), found)
@@ -104,7 +104,7 @@ def _split(text: str, match: re.Match[str], found: Sequence[tuple[int, int]], *,
 
 
 def _trimmed(text: str, tokens: Sequence[re.Match[str]], *, is_english: bool) -> "_Run":
-    """The run without titles and without the word that begins a sentence."""
+    """Return the run without titles and without the word that begins a sentence."""
     lists, first, has_title = context_words(), 0, False
     words = [folded(OWNER.sub("", token[0])) for token in tokens]
     is_first = begins(text, tokens[0].start())
@@ -123,7 +123,7 @@ def _trimmed(text: str, tokens: Sequence[re.Match[str]], *, is_english: bool) ->
 
 
 def _is_date_or_place(word: str, behind: str) -> bool:
-    """Whether a word is none of the name that it stands before: "every Tuesday Ibrahim", "in Kraków Zbigniew"."""
+    """Return whether a word is not part of the name after it: "every Tuesday Ibrahim", "in Kraków Zbigniew"."""
     words = name_words()
     if word in words["also_words"]:
         return False
@@ -148,7 +148,7 @@ class _Run:
         return self.context.start, last.end() - (len(owner[0]) if owner else 0)
 
     def points(self) -> int:
-        """How much speaks for a name: `_ENOUGH` and more make one."""
+        """Return how much speaks for a name: `_ENOUGH` and more make one."""
         context, is_plural = self.context, len(self.words) == 1 and _is_plural(self.words[0])
         behind = context.behind(is_plural=is_plural)
         if is_plural and behind > NEVER and _COUNTED.search(context.text, max(0, context.start - 12), context.start):
@@ -179,7 +179,7 @@ class _Run:
         return self._unknown(word)
 
     def _unknown(self, word: str) -> int:
-        """The points of a word that is neither a given name nor known as something else."""
+        """Return the points of a word that is neither a given name nor known as something else."""
         is_first, is_english = self.context.is_first, self.context.is_english
         if OWNER.sub("", self.shown).isupper() and len(word) <= _SHORT:
             return -4
@@ -211,7 +211,7 @@ class _Run:
         return is_pair or (first not in _EPITHETS and first in words["places"]) or first in words["named_before"]
 
     def _first(self) -> int:
-        """The points of the first of several words."""
+        """Return the points of the first of several words."""
         first, is_first, is_english = self.words[0], self.context.is_first, self.context.is_english
         if is_given(first):
             return 4
@@ -230,7 +230,7 @@ class _Run:
 
 
 def _is_plural(word: str) -> bool:
-    """Whether a word is the plural of a name, as a family is called."""
+    """Return whether a word is the plural of a name, as a family is called."""
     lists = context_words()
     if not word.endswith("s") or is_word(word) or lists.is_thing(word) or lists.is_place(word):
         return False

@@ -178,7 +178,10 @@ class PeopleColumns:
         self.columns = {column.name.lower(): column for column in self._known()}
 
     def column(self, name: str, *, asked_by: str) -> PeopleColumn:
-        """The column of that name, or else the imported attribute. Raises `SetupError` naming those that are there."""
+        """Return the column of that name, or else the imported attribute.
+
+        Raises `SetupError` naming the existing ones if there is neither.
+        """
         found = self.columns.get(name.lower())
         if found is not None:
             return self._filled(found)

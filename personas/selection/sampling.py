@@ -23,9 +23,10 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 
 def random_keys(numbers: Ints, seed: int) -> Keys:
-    """A random key for each number: uniform over 64 bits, the same on every machine and for any version of NumPy.
+    """Return a random key for each number, the same on every machine and for any version of NumPy.
 
-    The mixing is SplitMix64's (Steele, Lea and Flood, 2014). A key depends on its number and the seed alone.
+    Keys are uniform over 64 bits. The mixing is SplitMix64's (Steele, Lea and Flood, 2014). A key depends on its number
+    and the seed alone.
     """
     with np.errstate(over="ignore"):
         start = np.uint64(int(_mixed(np.array([seed + 1], dtype=np.uint64))[0]))
@@ -33,12 +34,15 @@ def random_keys(numbers: Ints, seed: int) -> Keys:
 
 
 def unit_random(seed: int) -> float:
-    """One of 2^24 numbers in [0, 1) by the seed, so that its difference from any whole number below 2^29 is exact."""
+    """Return one of 2^24 numbers in [0, 1) by the seed.
+
+    Its difference from any whole number below 2^29 is exact.
+    """
     return float(random_keys(np.array([-1], dtype=np.int64), seed)[0] >> np.uint64(40)) / 2**24
 
 
 def draw_strata(codes: Ints, wanted: Ints, order: Keys) -> Ints:
-    """Positions of the least keys in each stratum, as many as wanted of it, in ascending order of keys."""
+    """Return the positions of the least keys in each stratum, as many as wanted of it, in ascending order of keys."""
     counts = np.bincount(codes, minlength=len(wanted))
     few = np.flatnonzero(order <= _bounds(wanted, counts)[codes])
     if (np.bincount(codes[few], minlength=len(wanted)) < wanted).any():
@@ -51,16 +55,19 @@ def draw_strata(codes: Ints, wanted: Ints, order: Keys) -> Ints:
 
 
 def _bounds(wanted: Ints, counts: Ints) -> Keys:
-    """For each stratum a key below which there are almost surely as many as wanted; the rest need not be sorted."""
+    """Return a key for each stratum below which there are almost surely as many as wanted.
+
+    The rest need not be sorted.
+    """
     reach = (wanted + 6 * np.sqrt(wanted) + 12) / np.maximum(counts, 1)
     return np.where(reach < 1, reach * 2.0**64, 0).astype(np.uint64) - np.where(reach < 1, 0, 1).astype(np.uint64)
 
 
 def draw_systematic(expected: NDArray[np.float64], start: float) -> Ints:
-    """How often each unit is drawn by steps of 1 from `start` along the cumulated expectations.
+    """Return how often each unit is drawn by steps of 1 from `start` along the cumulated expectations.
 
-    Systematic sampling with probability proportional to size (Madow, 1949): each unit is drawn as often as expected,
-    rounded up or down, and so is every run of consecutive units.
+    This is systematic sampling with probability proportional to size (Madow, 1949). Each unit is drawn as often as
+    expected, rounded up or down, and so is every run of consecutive units.
     """
     ends = np.cumsum(expected)
     # The sum is a whole number, which floats may miss slightly.
@@ -78,9 +85,10 @@ def _mixed(values: Keys) -> Keys:
 
 
 def allocate_proportionally(counts: Ints, n: int) -> Ints:
-    """`n` shared out as `counts` are, each within 1 of its exact share and never more than there are.
+    """Share out `n` in proportion to `counts`, each within 1 of its exact share and never above its count.
 
-    By largest remainders (Hamilton's method), the earlier stratum first where two are alike; `n` is at most the sum.
+    The method is that of largest remainders (Hamilton's). The earlier stratum comes first if two are equal. `n` is at
+    most the sum.
     """
     total = int(counts.sum())
     # Whole numbers throughout: a product of 10^12 would lose its remainder as a float's fraction.
@@ -91,7 +99,7 @@ def allocate_proportionally(counts: Ints, n: int) -> Ints:
 
 
 def allocate_equally(counts: Ints, n: int) -> Ints:
-    """`n` shared out in equal parts; what does not divide goes, one each, to the strata with the most candidates."""
+    """Share out `n` in equal parts; the remainder goes, one each, to the strata with the most candidates."""
     part, left = divmod(n, len(counts))
     shares = np.full(len(counts), part, dtype=np.int64)
     shares[np.argsort(-counts, kind="stable")[:left]] += 1
@@ -122,10 +130,10 @@ class Raked:
 
 
 def rake(start: Floats, margins: Sequence[Margin], n: float, *, most: Floats | None = None) -> Raked:
-    """The sizes nearest to `start` (by relative entropy) that meet the margins and sum up to `n`.
+    """Find the sizes nearest to `start` (by relative entropy) that meet the margins and sum up to `n`.
 
-    No cell grows beyond `most`; the excess goes to the other cells of its values. Where the margins contradict
-    each other in the cells that are there, `deviation` says how far off the result is.
+    No cell grows beyond `most`. The excess goes to the other cells of its values. If the margins contradict each other
+    in the existing cells, `deviation` says how far off the result is.
     """
     targets = [margin.shares * n for margin in margins]
     total = float(targets[0].sum())
@@ -184,7 +192,7 @@ class WordSpace:
         return len(self._sizes)
 
     def distances(self, position: int) -> Distances:
-        """From the text at a position to every text, itself included."""
+        """Return the distances from the text at a position to every text, itself included."""
         end, size = int(self._ends[position]), int(self._sizes[position])
         shared = np.zeros(len(self), dtype=self._column_type)
         for word in self._words[end - size : end].tolist():
@@ -202,7 +210,7 @@ class WordSpace:
         return distances
 
     def _index(self) -> None:
-        """For each word the texts that have it: a list of them, or a column of zeros and ones."""
+        """Index for each word the texts that have it: a list of them, or a column of zeros and ones."""
         texts = np.repeat(np.arange(len(self), dtype=np.int32), self._sizes)
         counts = np.bincount(self._words)
         self._texts = texts[_order(self._words)]
@@ -217,7 +225,7 @@ class WordSpace:
 
 
 def _read(texts: Iterable[str]) -> tuple[WordNumbers, WordNumbers]:
-    """The words of each text by number, one text after the other, and how many words each has."""
+    """Read the words of each text by number, one text after the other, and how many words each has."""
     words, sizes = [], [np.empty(0, dtype=np.int32)]
     for block in iter_blocks(texts):
         sets = word_sets(block)
@@ -227,14 +235,14 @@ def _read(texts: Iterable[str]) -> tuple[WordNumbers, WordNumbers]:
 
 
 def _numbered(words: Sequence[NDArray[np.uint64]]) -> WordNumbers:
-    """The words by number, from 0 in the order in which they come first."""
+    """Return the words by number, from 0 in the order in which they first occur."""
     whole = Array.from_numpy(np.concatenate([np.empty(0, np.uint64), *words]))
     encoded = whole.cast(DataType.dictionary(DataType.int32(), DataType.uint64()))
     return dictionary_indices(encoded).to_numpy()
 
 
 def _order(numbers: WordNumbers) -> Ints:
-    """What sorts the numbers and keeps the order of equals: digit by digit, as 16 bits are sorted without comparing."""
+    """Return the stable sort order of the numbers: digit by digit, as 16 bits are sorted without comparing."""
     order = np.argsort(numbers.astype(np.uint16), kind="stable")
     if numbers.max(initial=0) >= 1 << 16:
         order = order[np.argsort((numbers >> 16).astype(np.uint16)[order], kind="stable")]
@@ -244,11 +252,11 @@ def _order(numbers: WordNumbers) -> Ints:
 def farthest_first(
     space: WordSpace, n: int, *, strata: Ints | None = None, capacity: Ints | None = None
 ) -> DiverseSample:
-    """`n` of the texts, beginning with the first, each next one the farthest from those chosen before.
+    """Choose `n` of the texts, beginning with the first, each next one the farthest from those chosen before.
 
-    This is Gonzalez's greedy algorithm (1985): whichever text is first, the radius is at most twice the least
-    possible, and the closest pair at least half as far apart as is possible. With `capacity`, the number wanted of each
-    of the `strata`, the farthest is taken of those whose stratum has capacity left, and these bounds no longer hold.
+    This is Gonzalez's greedy algorithm (1985). Whichever text is first, the radius is at most twice the least possible,
+    and the closest pair at least half as far apart as is possible. `capacity` is the number wanted of each of the
+    `strata`. With it, the farthest text is taken from strata with capacity left, and these bounds no longer hold.
     """
     left = np.array([n]) if capacity is None else capacity.copy()
     codes = np.zeros(len(space), dtype=np.int64) if strata is None else strata

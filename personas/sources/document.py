@@ -92,7 +92,7 @@ class Skips:
         return self.counts.total()
 
     def summary(self) -> str:
-        """How many were skipped and why, in one sentence; empty when none were."""
+        """Return how many were skipped and why, in one sentence; empty if none were."""
         kinds = ", ".join(f"{number:,} {kind}" for kind, number in self.counts.most_common())
         return f"{self.total:,} skipped: {kinds}." if kinds else ""
 
@@ -170,11 +170,11 @@ class Document:
         return "standard input" if self.path is None or self.is_stdin else str(self.path)
 
     def fault(self, kind: Skip, complaint: str) -> DocumentError:
-        """The error that says of this document what is wrong: its label, and the rest of the sentence."""
+        """Return the error that says what is wrong with this document: its label, and the rest of the sentence."""
         return DocumentError(kind, f"{self.label} {complaint}")
 
     def stamp(self) -> str:
-        """A hash of the size, the beginning and the end of the file.
+        """Return a hash of the size, the beginning and the end of the file.
 
         Unlike the time of the last change, it survives copying the file elsewhere.
         """
@@ -192,12 +192,12 @@ class Document:
 
 
 def recognise(path: PurePath) -> tuple[Format | None, Compression | None]:
-    """Format and compression by the suffixes of a name; None for an unknown format."""
+    """Return format and compression by the suffixes of a name; None for an unknown format."""
     return _ENDINGS.get(uncompressed_suffix(path)), compression_of(path)
 
 
 def known_endings() -> str:
-    """The suffixes that are read, for messages."""
+    """Return the suffixes that are read, for messages."""
     return f"{', '.join(_ENDINGS)} (or one of these with {', '.join(COMPRESSIONS)} behind it)"
 
 
