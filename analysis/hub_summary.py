@@ -170,7 +170,7 @@ def distances_of(run: Queryable) -> str:
 
 
 def skipped_of(run: Queryable) -> list[str]:
-    """Describe what the sources passed over: how many and why, then examples, different kinds first."""
+    """Describe what the sources passed over: how many and why, then up to three examples, different kinds first."""
     found = run.query(_SKIPPED).rows
     if not found:
         return []

@@ -85,9 +85,9 @@ async def text_to_persona(
 ) -> Answer[tuple[Persona, ...]]:
     """Ask for `count` people who are likely to `verb` the passage, described in `language` (a BCP 47 tag).
 
-    Any verb is allowed; `any` means all of those in the paper. `granularity` is `broad`, `general`, `specific`, `very
-    specific` or `detailed`. A `structured` description has named parts. Raises `SetupError` for an unknown granularity,
-    an empty verb or a count below 1.
+    Any verb is allowed; `any` means all of those in the paper. `granularity` is `broad`, `general`, `specific`,
+    `very specific` or `detailed`. A `structured` description has named parts. Raises `SetupError` for an unknown
+    granularity, an empty verb or a count below 1.
     """
     check_text_to_persona(verb=verb, granularity=granularity, count=count)
     prompt = load_prompt(__package__, "text_to_persona")

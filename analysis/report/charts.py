@@ -138,7 +138,7 @@ def _measure(place: int, name: str, rows: Sequence[tuple[int, float]], marks: Ma
 
 
 def spans_of(steps: Sequence[int]) -> list[tuple[int, ...]]:
-    """Group the steps into at most `BARS` spans of equal length."""
+    """Group the steps into at most `BARS` spans of equal length; the last may be shorter."""
     each = max(1, -(-len(steps) // BARS))
     return [tuple(steps[n : n + each]) for n in range(0, len(steps), each)]
 

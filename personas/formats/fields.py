@@ -113,7 +113,10 @@ class FieldTable(Table):
 
 
 def field_table(table: Table, columns: Columns) -> FieldTable | None:
-    """Return the table with what it says of people, if Populace wrote it or it is a graph, or else None."""
+    """Return the table with what it says of people, or None if it says nothing.
+
+    It says something if Populace wrote it, if it is a graph, or if a file of licences lies beside it.
+    """
     if columns.shape is Shape.POPULACE:
         return _HubExport(table)
     if isinstance(table, NodeLink):

@@ -179,9 +179,9 @@ class ExportedPeople:
             yield from batch["attributes"].to_pylist()
 
     def first_places(self, within: int) -> list[int]:
-        """Find the first person with a value, for each own column that is empty for the first `within` people.
+        """Return the place of the first person with a value for each own column that the first people lack.
 
-        The result holds their places.
+        The first people are the first `within`. Columns that nobody has give no place.
         """
         if self.count <= within:
             return []

@@ -160,7 +160,10 @@ class _Comparisons:
         return sorted(self.thresholds, key=lambda stage: (stage.startswith(COSINE_STAGE), stage))
 
     def threshold(self, stage: str, fallen: Iterable[tuple[str | None, float | None]]) -> float:
-        """At what a person is compared by a stage: as was last done, or lower where the fallen verdict was found so."""
+        """Return the threshold at which a stage compares a person.
+
+        It is the last one used, or a lower one if the fallen verdict was found at it.
+        """
         used = self.thresholds[stage]
         likes = [like for name, like in fallen if like is not None and name == stage]
         own = [threshold for threshold in used if likes and threshold <= max(likes)]

@@ -137,11 +137,11 @@ _FEWEST, _MOST = 3, 150
 def quality_judge(language: str | None = None, *, first_person: FirstPerson = "reject") -> Judge:
     """Return a judge by all rules of quality, in order; `language` is the BCP 47 tag that was asked for.
 
-    A description in the first person, or one that addresses the reader, is rewritten if that is certain (in English, `I
-    am a ...` or `You are a ...` with nothing else of the kind) and rejected otherwise. With `first_person="rewrite"`,
-    whole texts in the first person are rewritten in the third if rules can do it, and the others are kept. With
-    `"keep"` all are kept. The language is judged by script and by its commonest words. In doubt there is no rule
-    result.
+    A description in the first person, or one that addresses the reader, is rewritten if that is certain (in English,
+    `I am a ...` or `You are a ...` with nothing else of the kind) and rejected otherwise. With
+    `first_person="rewrite"`, whole texts in the first person are rewritten in the third if rules can do it, and the
+    others are kept. With `"keep"` all are kept. The language is judged by script and by its commonest words. In doubt
+    there is no rule result.
     """
     of_itself = {"reject": _first_person, "rewrite": _rewritten, "keep": _kept}[first_person]
     rules: tuple[Judge, ...] = (_length, _degenerate, _refusal, _leak, _unnamed, of_itself, _second_person)

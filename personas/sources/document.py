@@ -234,7 +234,10 @@ class DocumentMetadata:
 
     @staticmethod
     def of(where: str, row: Mapping[str, object]) -> "DocumentMetadata":
-        """The metadata under the usual names in a row or front matter. Raises `SourceError` for an invalid value."""
+        """Read the metadata under the usual names in a row or front matter.
+
+        Raises `SourceError` for an invalid value.
+        """
         language, licence = _first(row, "language", "lang"), _optional(where, row, "licence", "license")
         return DocumentMetadata(
             language=None if language is None else parse_language(where, {"language": language}),
