@@ -160,7 +160,7 @@ def describe_yield(run: Queryable) -> str:
 
 
 def distances_of(run: Queryable) -> str:
-    """Return a sentence on the distances of people from a text; empty if they match the hops of growth."""
+    """Return a sentence on the distances of personas from a text; empty if they match the hops of growth."""
     born = dict(run.query("SELECT hop, sum(born)::BIGINT FROM growth_chunks GROUP BY hop HAVING sum(born) > 0").rows)
     people = dict(run.query(_BORN_AT).rows)
     if born == people:
@@ -211,14 +211,14 @@ def describe_figures(figures: "GraphFigures") -> Iterator[Section]:
 
 
 def describe_neighbourhood(near: "Neighbourhood") -> Iterator[Section]:
-    """Describe who is around one person: how many at each distance, who, and how they are related."""
+    """Describe who is around one persona: how many at each distance, who, and how they are related."""
     rings = [(distance, people) for distance, people in enumerate(near.rings)]
     yield _section(f"Around {short_label(near.centre.text)}", ("ties away", "people"), rings, numbers=1)
     yield from describe_excerpt(near.excerpt)
 
 
 def describe_excerpt(excerpt: "Excerpt") -> Iterator[Section]:
-    """Describe the first people of an excerpt and the first relations between them."""
+    """Describe the first personas of an excerpt and the first relations between them."""
     people = [(p.id[:_ID], p.distance, p.hop, _brief(p.text)) for p in excerpt.people[:_MOST_LISTED]]
     shown = f"People ({len(people):,} of {excerpt.people_in_all:,})"
     yield _section(shown, ("", "ties away", "hop", "who"), people, numbers=2)
@@ -229,7 +229,7 @@ def describe_excerpt(excerpt: "Excerpt") -> Iterator[Section]:
 
 
 def describe_found(found: "Found") -> Section:
-    """Describe the people who match a search."""
+    """Describe the personas that match a search."""
     rows = [(p.id, p.hop, _brief(p.text)) for p in found.people]
     return _section(f"People who match ({len(rows):,} of {found.total:,})", ("id", "hop", "who"), rows, numbers=1)
 

@@ -32,7 +32,7 @@ class WordRarity:
         self._scale = math.log(len(known) + 1)
 
     def in_order(self, people: Iterable[Persona]) -> tuple[Persona, ...]:
-        """Return all these people, the most novel first; ties keep their order."""
+        """Return all these personas, the most novel first; ties keep their order."""
         return tuple(sorted(people, key=lambda person: -self._of(person)))
 
     def _of(self, persona: Persona) -> float:
@@ -42,7 +42,7 @@ class WordRarity:
 
 
 def questions_between_checks(newcomers: int) -> int:
-    """Return how many questions to ask between two checks of novelty, if each brings `newcomers` people.
+    """Return how many questions to ask between two checks of novelty, if each brings `newcomers` personas.
 
     There is at least one check in 500 newcomers.
     """
@@ -147,10 +147,10 @@ def plan_hop(
     """Choose the personas to ask about in `hop` of `hops`.
 
     By `chance` they come in order of arrival, by `novelty` the most novel come first. Without a `limit` they are the
-    people of the previous hop, or all earlier ones if it has none. A `limit` on people is met breadth first: it asks
-    about no more people than it takes, or than know nobody and can each bring one person. People about whom nobody
-    asked yet come first, and among them those whose origin has the fewest people. Then chance or novelty decides.
-    Personas already `asked` about in this hop are left out.
+    personas of the previous hop, or all earlier ones if it has none. A `limit` on personas is met breadth first: it
+    asks about no more personas than it takes, or than know nobody and can each bring one persona. Personas about whom
+    nobody asked yet come first, and among them those whose origin has the fewest personas. Then chance or novelty
+    decides. Personas already `asked` about in this hop are left out.
     """
     check_growth(hops=hops, fan_out=fan_out, limit=limit)
     if not 1 <= hop <= hops:
@@ -199,7 +199,7 @@ def _spread(
 
 
 def _relations_for(newcomers: float, population: Population) -> float:
-    """Estimate how many relations to ask for so that `newcomers` of them lead to new people, judging by those so far.
+    """Estimate how many relations to ask for so that `newcomers` of them lead to new personas, judging by those so far.
 
     The result has a margin of two standard deviations, because asking again costs a round of waiting.
     """
@@ -210,7 +210,7 @@ def _relations_for(newcomers: float, population: Population) -> float:
 
 
 def offer_known(population: Population, persona: Persona, *, count: int, rng: random.Random) -> tuple[Persona, ...]:
-    """Sample up to `count` living people not yet related to `persona`: the `known` of Persona-to-Persona.
+    """Sample up to `count` living personas not yet related to `persona`: the `known` of Persona-to-Persona.
 
     The sample is random and in order of arrival. Call it for a whole hop before any of its answers is absorbed.
     """
@@ -232,9 +232,9 @@ def absorb(
     """Apply the answers of a hop strictly in the order given, and return the rows that they added.
 
     An answer of Text-to-Persona holds personas. An answer of Persona-to-Persona holds relatives. A newcomer is not
-    admitted if `limit` people are alive, or `most_per_origin` of the newcomer's origin. Relations to known people still
-    count. The `judges` see each newcomer first. They may change the description or turn the newcomer away. A newcomer
-    turned away is kept as a row like a near-duplicate, unless nothing of the description may be kept.
+    admitted if `limit` personas are alive, or `most_per_origin` of the newcomer's origin. Relations to known personas
+    still count. The `judges` see each newcomer first. They may change the description or turn the newcomer away. A
+    newcomer turned away is kept as a row like a near-duplicate, unless nothing of the description may be kept.
     """
     taken = _Taken(population, limit, judges, most_per_origin)
     for found in (found for answer in answers for found in answer):

@@ -363,7 +363,7 @@ class Population:
         return one == other or other in self._related.get(one, ())
 
     def graph(self) -> PersonaGraph:
-        """The graph of living people. Raises `SetupError` for a relation to an unknown persona."""
+        """Build the graph of living personas. Raises `SetupError` for a relation to an unknown persona."""
         return PersonaGraph.build(
             self._personas.values(), self._relations.values(), self._verdicts.values(), self._away
         )

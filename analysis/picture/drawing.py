@@ -85,7 +85,7 @@ class _Colours:
 
 
 def _by_hop(excerpt: Excerpt) -> _Colours:
-    """Colour people in one hue by hop, from strong for the first people to pale for the last hop."""
+    """Colour personas in one hue by hop, from strong for the first personas to pale for the last hop."""
     hops = {person.id: min(person.hop, _HOPS) for person in excerpt.people}
     tones = [_Tone(_SHADES[hop], f"hop {hop}") for hop in sorted(set(hops.values()))]
     return _Colours("people", {person: _SHADES[hop] for person, hop in hops.items()}, tones, is_hue=False)

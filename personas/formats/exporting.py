@@ -91,14 +91,14 @@ def export_hub(
     extras: Collection[Extra] = (),
     notice: str | None = None,
 ) -> ExportReport:
-    """Write the people of a hub, or of one of its selections, in order of arrival, to a new file.
+    """Write the personas of a hub, or of one of its selections, in order of arrival, to a new file.
 
-    The default format is that of the file's ending. Near-duplicates and people whom a rule has rejected are left out,
+    The default format is that of the file's ending. Near-duplicates and personas that a rule has rejected are left out,
     unless `duplicates` is true or the selection has them. Profiles are among the columns if somebody has one, and the
     other `extras` if they are named. JSONL, CSV and Parquet have each imported column with its own type (see
     `personas.formats.columns`), and relations in a second file beside them. In JSONL the first rows may be those that
     show the types of columns, before the order of arrival. `hub` writes a folder with all that the hub holds. `notice`,
-    the sentence to show wherever these people are shown, goes into the file if the format has a place for it. Raises
+    the sentence to show wherever these personas are shown, goes into the file if the format has a place for it. Raises
     `SetupError` for a file that exists, a format that is unknown or has no place for the extras, an unknown selection,
     and if there is nobody to export. Raises `StorageError` if the file cannot be written.
     """
@@ -165,7 +165,7 @@ def _write(
     opened: Opened,
     notice: str | None,
 ) -> tuple[ExportReport, PeopleRows | None]:
-    """Write the people themselves, and return the report, with the rows if they have columns with types."""
+    """Write the personas themselves, and return the report, with the rows if they have columns with types."""
     beside = () if chosen is ExportFormat.PERSONA else _beside(people)
     report = ExportReport(path, chosen, people.count, None, None, people.unlicensed, beside)
     if chosen in _GRAPHS:

@@ -91,7 +91,7 @@ class FieldTable(Table):
         return self._table.columns()
 
     def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
-        """Yield all rows; what they say of people can be taken along with each batch."""
+        """Yield all rows; what they say of personas can be taken along with each batch."""
         place = 0
         self._read.clear()
         for batch in self._table.batches(tally):
@@ -113,7 +113,7 @@ class FieldTable(Table):
 
 
 def field_table(table: Table, columns: Columns) -> FieldTable | None:
-    """Return the table with what it says of people, or None if it says nothing.
+    """Return the table with what it says of personas, or None if it says nothing.
 
     It says something if Populace wrote it, if it is a graph, or if a file of licences lies beside it.
     """

@@ -169,7 +169,7 @@ class ImportedFile:
         self.skipped.add(Skipped(*skip) for skip in said.fetchall())
 
     def add(self, batch: Screened) -> None:
-        """Write the rows of a batch; people already in the hub stay unchanged. `save` writes the rule results."""
+        """Write the rows of a batch; personas already in the hub stay unchanged. `save` writes the rule results."""
         part = batch.part
         fields = list(self._fields.take(part.read_to)) if self._fields is not None else []
         with registered(self._con, _with_fields(part.rows, fields), "imported_batch"):
@@ -239,7 +239,7 @@ def _settings(columns: Columns, options: ImportOptions) -> str:
 
 
 def _add_profiles(con: duckdb.DuckDBPyConnection, rows: Table) -> None:
-    """Write what the columns of people say of them as profiles; for rows that are one person, the first."""
+    """Write what the columns of personas say of them as profiles; for rows that are one persona, the first."""
     profiles: dict[str, Profile] = {}
     for persona, attributes in zip(rows["id"].to_pylist(), rows["attributes"].to_pylist(), strict=True):
         if attributes is not None and persona not in profiles:

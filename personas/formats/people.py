@@ -174,14 +174,14 @@ class ExportedPeople:
         yield from iter_batches(self._in_order(first), _ROWS)
 
     def attributes(self) -> Iterator[str | None]:
-        """Yield the imported columns of each person as a JSON object."""
+        """Yield the imported columns of each persona as a JSON object."""
         for batch in iter_batches(self._rows.order("arrival").project("attributes"), _ROWS):
             yield from batch["attributes"].to_pylist()
 
     def first_places(self, within: int) -> list[int]:
-        """Return the place of the first person with a value for each own column that the first people lack.
+        """Return the place of the first persona with a value for each own column that the first ones lack.
 
-        The first people are the first `within`. Columns that nobody has give no place.
+        The first ones are the first `within`. Columns that nobody has give no place.
         """
         if self.count <= within:
             return []
@@ -210,12 +210,12 @@ class ExportedPeople:
         return int(self.hub.con.execute(counted).fetchall()[0][0])
 
     def licences(self) -> list[tuple[Any, ...]]:
-        """Return licence, source, revision and model, each with the number of people who have them."""
+        """Return licence, source, revision and model, each with the number of personas that have them."""
         groups = "licence, source, revision, model, count(*) AS personas"
         return self._licensed().aggregate(groups).order("personas DESC, licence, source, revision, model").fetchall()
 
     def rows_of_licences(self) -> Mapping[tuple[Any, ...], str]:
-        """Return which of the people, by their places from 1, have each licence, source, revision and model."""
+        """Return which of the personas, by their places from 1, have each licence, source, revision and model."""
         if len(groups := self.licences()) == 1:
             return {tuple(groups[0][:4]): f"1-{self.count}"}
         numbered = self._licensed().project("*, row_number() OVER (ORDER BY arrival) AS n")

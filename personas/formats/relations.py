@@ -41,7 +41,7 @@ _AS_WRITTEN = "SELECT source, target, kind, label, hop, ordinal FROM relations"
 
 
 def relations_path(path: Path) -> Path:
-    """Return the file of the relations of the people in `path`: `town.relations.csv.gz` for `town.csv.gz`."""
+    """Return the file of the relations of the personas in `path`: `town.relations.csv.gz` for `town.csv.gz`."""
     name, packing = path.name, path.suffix if path.suffix.lower() in COMPRESSIONS else ""
     name = name.removesuffix(packing)
     ending = name[len(name) - len(uncompressed_suffix(path)) :] if uncompressed_suffix(path) else ""
@@ -51,7 +51,7 @@ def relations_path(path: Path) -> Path:
 def relations_of(people: ExportedPeople) -> duckdb.DuckDBPyRelation:
     """Query the relations with both ends exported, in order of arrival.
 
-    The relations of near-duplicates that are left out go to their survivor. Those of rejected people are left out.
+    The relations of near-duplicates that are left out go to their survivor. Those of rejected personas are left out.
     """
     con = people.hub.con
     if not people.has("relations"):
@@ -148,17 +148,17 @@ class RelationsReport:
 
 
 def is_relations(table: Table) -> bool:
-    """Return whether a table holds relations, and no people."""
+    """Return whether a table holds relations, and no personas."""
     return not isinstance(table, NodeLink) and set(table.columns()) == set(RELATION_FIELDS)
 
 
 def import_relations(
     hub: HubFile, people: Table, fields: FieldTable | None, file: int, *, read_anew: bool
 ) -> RelationsReport | None:
-    """Import the relations that came with people into the hub; return None if there were none.
+    """Import the relations that came with personas into the hub; return None if there were none.
 
-    `read_anew` says that the people were read before, so that renamed people have to be looked up. Raises `SourceError`
-    for a file of relations that cannot be read.
+    `read_anew` says that the personas were read before, so that renamed personas have to be looked up. Raises
+    `SourceError` for a file of relations that cannot be read.
     """
     if fields is None:
         return None
@@ -264,13 +264,13 @@ _JSON = {"evidence", "elite_changes"}
 
 
 def write_graph(people: ExportedPeople, form: str, *, opened: Callable[[], Any], notice: str | None = None) -> int:
-    """Write the graph of these people as `graphml`, `gexf` or `json`, and return how many ties it has.
+    """Write the graph of these personas as `graphml`, `gexf` or `json`, and return how many ties it has.
 
     A tie is written if both its ends are. The ties of near-duplicates that are left out go to their survivor. Those of
-    people whom a rule rejected are left out. A node is labelled with the first words of the description. In XML, lists
-    and objects become strings, and the evidence of profiles is left out. JSON holds everything unchanged. Imported data
-    under a name that the hub or these formats reserve is called `imported_NAME`. Raises `SetupError` for more than
-    `MOST_PEOPLE`.
+    personas that a rule rejected are left out. A node is labelled with the first words of the description. In XML,
+    lists and objects become strings, and the evidence of profiles is left out. JSON holds everything unchanged.
+    Imported data under a name that the hub or these formats reserve is called `imported_NAME`. Raises `SetupError` for
+    more than `MOST_PEOPLE`.
     """
     import networkx as nx
 

@@ -207,7 +207,7 @@ class _Screen:
         return replace(texts, part=replace(texts.part, rows=rows), rule_results=(*texts.rule_results, *rule_results))
 
     def _names(self, rows: Columnar) -> dict[str, tuple[str, ...]]:
-        """Return the names in the record of each person: in the description and the other columns of all its rows."""
+        """Return the names in the record of each persona: in the description and the other columns of all its rows."""
         texts, attributes, ids = (rows[name].to_pylist() for name in ("text", "attributes", "id"))
         has_names = ColumnKind.NAME in self._kinds.values()
         of_text = range(rows.num_rows) if has_names else rows_to_search(texts)

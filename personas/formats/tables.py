@@ -258,7 +258,7 @@ class NodeLink(Table):
         self._links = links
 
     def columns(self) -> Sequence[str]:
-        """Return the names that any of the nodes has; all fields of a person if Populace wrote them."""
+        """Return the names that any of the nodes has; all fields of a persona if Populace wrote them."""
         names = dict.fromkeys(name for node in self._nodes for name in node)
         return list(dict.fromkeys((*FIELDS, *names))) if names.keys() >= _ALWAYS else list(names)
 

@@ -99,8 +99,8 @@ def judge_people(
 
     Quality rules reject or rewrite. A rejection is a mark that can be undone and is not set again. Personal data are
     kept and flagged, replaced (also pseudonyms that were drawn without a key), or their description is removed. Under a
-    stricter policy than before, people whose data were kept are judged again. Descriptions in the first person are
-    rejected, except those of one clause, which are rewritten. With `first_person`, people rejected or kept for it are
+    stricter policy than before, personas whose data were kept are judged again. Descriptions in the first person are
+    rejected, except those of one clause, which are rewritten. With `first_person`, personas rejected or kept for it are
     judged again: they are rewritten if rules can do it and else kept (`rewrite`), all kept (`keep`), or rejected as
     before (`reject`). Near-duplicate verdicts that no longer hold after that are decided again.
 
@@ -235,7 +235,7 @@ def _apply(
     pseudonyms: Pseudonyms,
     names: NamesOf,
 ) -> _Applied:
-    """Apply rule results; return the people no rule rejects any more, and the pieces of personal data written."""
+    """Apply rule results; return the personas no rule rejects any more, and the pieces of personal data written."""
     said = list(rows)
     back = _said_otherwise(con, [row for row in rows if row.rule == FIRST_PERSON])
     if changes:

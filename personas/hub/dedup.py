@@ -89,7 +89,7 @@ def dedup_hub(
     compared so far and how many there are.
 
     Raises `SetupError` for a threshold out of range, for signatures without MinHash or where there is a file, and if
-    the people of a society that has run are to be compared again. Raises `StorageError` for a full disk.
+    the personas of a society that has run are to be compared again. Raises `StorageError` for a full disk.
     """
     least = method.parse_threshold(threshold)
     if signatures is not None and method.name != "minhash":
@@ -192,12 +192,12 @@ def without_vector(hub: HubFile, model: str) -> NDArray[np.int64]:
 
 
 def compared(hub: HubFile) -> int:
-    """Count the people that no verdict marks, so that they are compared."""
+    """Count the personas that no verdict marks, so that they are compared."""
     return count(hub.con, f"SELECT count(*) {COMPARED}")
 
 
 def read_texts(hub: HubFile, rows: NDArray[np.int64]) -> list[str]:
-    """Read the descriptions of the people of these rows, in their order."""
+    """Read the descriptions of the personas of these rows, in their order."""
     with hub.con.cursor() as cursor:
         cursor.register("wanted_people", make_table({"place": np.arange(len(rows)), "row": rows}))
         query = "SELECT p.text FROM wanted_people AS w JOIN personas AS p ON p.rowid = w.row ORDER BY w.place"
@@ -268,7 +268,7 @@ def dedup_embedded(
     """Mark each persona whose vector is nearly that of an earlier original, in one transaction.
 
     Run `dedup_hub` first. This is for the personas that the comparison of words left, and follows the same rules.
-    People without a vector of this model are left out. `exact` is as for `find_similar_vectors`. Raises `SetupError`
+    Personas without a vector of this model are left out. `exact` is as for `find_similar_vectors`. Raises `SetupError`
     for a threshold outside 0 to 1, and `StorageError` for a full disk.
     """
     check_cosine(threshold)

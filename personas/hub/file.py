@@ -265,7 +265,7 @@ _GONE = "DELETE FROM graph_folds WHERE persona IN (FROM graph_away)"
 def fold_duplicates(hub: HubFile) -> None:
     """Fill the temporary tables `graph_folds` (persona, survivor) with near-duplicates, and `graph_away` (persona).
 
-    `graph_away` has the people whom a rule rejected. Graphs leave them and their ties out.
+    `graph_away` has the personas that a rule rejected. Graphs leave them and their ties out.
 
     Raises `SourceError` for verdicts that lead in a circle, and for a hub whose tables lack a column.
     """

@@ -197,7 +197,7 @@ WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL
 
 
 def _take(hub: HubFile, source: HubFile, number: int) -> int:
-    """Write what one hub holds, and return how many people it has."""
+    """Write what one hub holds, and return how many personas it has."""
     given = {"hub": number, **{name: count(hub.con, query) for name, query in COUNTS.items()}}
     there = table_names(source.con)
     hub.con.execute("DELETE FROM merged_otherwise")

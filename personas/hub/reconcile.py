@@ -120,9 +120,9 @@ def withdraw(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def reconcile(con: duckdb.DuckDBPyConnection, entered: Iterable[str] = ()) -> int:
-    """Decide again every verdict of a hub that no longer holds, and return the number of people it marked.
+    """Decide again every verdict of a hub that no longer holds, and return the number of personas it marked.
 
-    `entered` are the ids of people who were not compared before, because they were rewritten or are back. All of it
+    `entered` are the ids of personas that were not compared before, because they were rewritten or are back. All of it
     happens in the caller's transaction. A hub that was never searched for near-duplicates stays as it is.
     """
     con.execute(_PENDING)
@@ -160,7 +160,7 @@ class _Comparisons:
         return sorted(self.thresholds, key=lambda stage: (stage.startswith(COSINE_STAGE), stage))
 
     def threshold(self, stage: str, fallen: Iterable[tuple[str | None, float | None]]) -> float:
-        """Return the threshold at which a stage compares a person.
+        """Return the threshold at which a stage compares a persona.
 
         It is the last one used, or a lower one if the fallen verdict was found at it.
         """
@@ -183,7 +183,7 @@ type _PeopleToCompare = Mapping[str, Sequence[tuple[str | None, float | None]]]
 
 
 def _decide(con: duckdb.DuckDBPyConnection, people: _PeopleToCompare, comparisons: _Comparisons) -> int:
-    """Compare people, by their ids, with everybody retained, and return the number marked."""
+    """Compare personas, by their ids, with everybody retained, and return the number marked."""
     marked = 0
     for stage in comparisons.stages:
         alike: dict[float, list[str]] = defaultdict(list)
@@ -213,7 +213,7 @@ def _by_words(con: duckdb.DuckDBPyConnection, ids: Sequence[str], threshold: flo
 
 
 def blocks(people: Table) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
-    """Yield blocks of `text`, with flags for people whose verdicts were `undone`, for `find_in_blocks`."""
+    """Yield blocks of `text`, with flags for personas whose verdicts were `undone`, for `find_in_blocks`."""
     undone, at = np.asarray(people["undone"]), 0
     for block in iter_blocks(people["text"].to_pylist()):
         yield block, undone[at : at + len(block)]
@@ -243,7 +243,7 @@ def _by_vectors(con: duckdb.DuckDBPyConnection, ids: Sequence[str], threshold: f
 
 
 def _found(people: Table, found: Duplicates) -> Table:
-    """Return the near-duplicates found among people as rows of ids, in order of arrival."""
+    """Return the near-duplicates found among personas as rows of ids, in order of arrival."""
     ids, rows = people["id"].to_pylist(), np.asarray(found.rows, np.int64)
     persona, of = ([ids[place] for place in places] for places in (rows, found.of))
     return make_table({"place": rows, "persona": persona, "of": of, "similarity": found.similarity})

@@ -219,10 +219,10 @@ class _RewrittenRow:
 
 
 def rewrite_again(con: duckdb.DuckDBPyConnection, rows: Sequence[int], pseudonyms: Pseudonyms) -> list[str]:
-    """Give people the descriptions that follow from the rule results still in force, and return their new ids.
+    """Give personas the descriptions that follow from the rule results still in force, and return their new ids.
 
-    `rows` are row ids of `rule_results` that were undone, or set again. A person whose rewritten description was equal
-    to another's becomes a separate person again. All of it happens in the caller's transaction.
+    `rows` are row ids of `rule_results` that were undone, or set again. A persona whose rewritten description was equal
+    to another's becomes a separate persona again. All of it happens in the caller's transaction.
     """
     found = [_RewrittenRow(*row) for row in con.execute(_REWRITTEN, {"rows": list(rows)}).fetchall()]
     people: dict[tuple[str, str | None], list[_RewrittenRow]] = {}
@@ -248,7 +248,7 @@ def rewrite_again(con: duckdb.DuckDBPyConnection, rows: Sequence[int], pseudonym
 def _described(
     rule_results: Iterable[_RewrittenRow], pseudonyms: Pseudonyms, names: Mapping[str, Sequence[str]]
 ) -> tuple[str, str] | None:
-    """Return the id and text of a person by the rule results in force; None if the original text was not kept."""
+    """Return the id and text of a persona by the rule results in force; None if the original text was not kept."""
     first, *_ = rule_results = list(rule_results)
     if first.text is None:
         return None
@@ -266,9 +266,9 @@ def _described(
 
 
 def change_people(con: duckdb.DuckDBPyConnection, changes: Sequence[DescriptionChange]) -> None:
-    """Give people other descriptions, and so other ids, in every table of a hub that is being written.
+    """Give personas other descriptions, and so other ids, in every table of a hub that is being written.
 
-    A person whose new description somebody already has is merged with them. `reconcile` decides the verdicts on them.
+    A persona whose new description somebody already has is merged with them. `reconcile` decides the verdicts on them.
     """
     columns = {name: [getattr(change, name) for change in changes] for name in _CHANGES}
     with registered(con, columns, "changes", _CHANGES):

@@ -172,7 +172,7 @@ class RejectedPeople:
 
 
 def rejected(hub: HubFile, rule: str) -> RejectedPeople:
-    """Return the state of the people whom this rule has rejected, including its undone results."""
+    """Return the state of the personas that this rule has rejected, including its undone results."""
     ((people, rejected_now, duplicates),) = hub.con.execute(_STILL, {"rule": rule}).fetchall()
     others = tuple(str(name) for (name,) in hub.con.execute(_OTHERS, {"rule": rule}).fetchall())
     return RejectedPeople(
@@ -211,9 +211,9 @@ def undo_stage(hub: HubFile, stage: str, *, redo: bool = False) -> int:
 
 
 def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
-    """Undo the results of a rule that rejected or rewrote people (`redo`: set them again), and return their number.
+    """Undo the results of a rule that rejected or rewrote personas (`redo`: set them again), and return their number.
 
-    A person whom another rule also rejects, or who is a near-duplicate, stays left out: see `rejected`. Rewritten
+    A persona that another rule also rejects, or that is a near-duplicate, stays left out: see `rejected`. Rewritten
     descriptions are restored in every table, unless other rules have rewritten them too. Descriptions that were not
     kept stay rewritten. Near-duplicate verdicts that the change concerns are decided again.
 

@@ -36,11 +36,12 @@ def modularity(network: Network, labels: Ints) -> float | None:
 
 
 def detect_communities(network: Network, rng: np.random.Generator) -> Ints:
-    """Return the number of the community of each person, 0 for the biggest; each community is connected.
+    """Return the number of the community of each persona, 0 for the biggest; each community is connected.
 
-    This is Louvain's method (Blondel and others 2008) with many moves at once. In a sweep a random share of all people
-    choose the neighbouring community that gains most modularity, and a sweep that loses any is undone. Communities are
-    then merged in the same way. Single people may move once more, and communities that fell apart are split.
+    This is Louvain's method (Blondel and others 2008) with many moves at once. In a sweep a random share of all
+    personas choose the neighbouring community that gains most modularity, and a sweep that loses any is undone.
+    Communities are then merged in the same way. Single personas may move once more, and communities that fell apart are
+    split.
     """
     labels = np.arange(network.people)
     if not len(network):
@@ -164,10 +165,10 @@ _MANY = 1_000
 
 
 def draw_people(network: Network, people: int, *, how: str, seed: int) -> Ints:
-    """Draw people, and return their numbers, ascending; all people if there are no more than asked for.
+    """Draw personas, and return their numbers, ascending; all personas if there are no more than asked for.
 
-    People without ties are drawn last, at random. If a part of the network is exhausted, the draw goes on in another.
-    Except for communities, the time depends on the people drawn, not on the size of the network.
+    Personas without ties are drawn last, at random. If a part of the network is exhausted, the draw goes on in another.
+    Except for communities, the time depends on the personas drawn, not on the size of the network.
     """
     if network.people <= people:
         return np.arange(network.people)
@@ -197,7 +198,7 @@ class DrawnIds:
 
 
 def draw_ids(hub: HubFile, people: int, *, how: str, seed: int) -> DrawnIds | None:
-    """Draw people from a hub, reading only ids and ties; return None if everybody is drawn.
+    """Draw personas from a hub, reading only ids and ties; return None if everybody is drawn.
 
     Raises `SourceError` for a file whose tables are not those of a hub that Populace wrote.
     """
@@ -250,7 +251,7 @@ class _LabelWalk:
         return person
 
     def _name(self, person: int) -> tuple[list[int], bool]:
-        """Return the next neighbours of a person who are not taken, at random, and whether there may be more."""
+        """Return the next neighbours of a persona that are not taken, at random, and whether there may be more."""
         if person not in self._unnamed:
             known = self._others[self._places[person] : self._places[person + 1]]
             is_near = (self._labels[known] == self._labels[person]) & ~self.is_taken[known]

@@ -92,9 +92,9 @@ LIMIT ?
 
 
 def _read_excerpt(hub: HubFile, *, most_people: int, most_links: int) -> Excerpt:
-    """Read the excerpt of people in the temporary table `graph_reached` (id, distance): the nearest, the oldest first.
+    """Read the excerpt of personas in the temporary table `graph_reached` (id, distance).
 
-    Their relations come from the table `graph_ends`.
+    The nearest come first, the oldest first among them. Their relations come from the table `graph_ends`.
     """
     rows = fetch(hub, _PEOPLE, [most_people])
     people = tuple(Acquaintance(*row[:-1]) for row in rows)  # type: ignore[arg-type]
@@ -111,9 +111,9 @@ def _read_excerpt(hub: HubFile, *, most_people: int, most_links: int) -> Excerpt
 
 
 def central_excerpt(hub: HubFile, network: Network, *, most_people: int = 600, most_links: int = 6000) -> Excerpt:
-    """Return the part of a graph around the best connected people: breadth first, then from the next not reached.
+    """Return the part of a graph around the best connected personas: breadth first, then from the next not reached.
 
-    The numbers of the people come from the temporary table that `read_ties` leaves on the same hub.
+    The numbers of the personas come from the temporary table that `read_ties` leaves on the same hub.
     """
     codes = _around_the_best(network, most_people)
     with registered(hub.con, {"code": codes}, "graph_codes"):
@@ -128,9 +128,9 @@ def central_excerpt(hub: HubFile, network: Network, *, most_people: int = 600, m
 
 
 def communities_of(hub: HubFile, excerpt: Excerpt, labels: Ints) -> dict[str, int]:
-    """Return the community of each person of an excerpt by id, from `labels` by number; 0 is the hub's largest.
+    """Return the community of each persona of an excerpt by id, from `labels` by number; 0 is the hub's largest.
 
-    The numbers of the people come from the table that `central_excerpt` also uses.
+    The numbers of the personas come from the table that `central_excerpt` also uses.
     """
     ids = [person.id for person in excerpt.people]
     rows = fetch(hub, "SELECT id, code FROM graph_people WHERE id IN (SELECT unnest(?::VARCHAR[]))", [ids])
@@ -183,9 +183,9 @@ class Found:
 
 
 def find_people(hub: HubFile, wanted: str, *, most: int = 20) -> Found:
-    """Find the people with this id, with an id that begins with it (at least 4 characters), or with all these words.
+    """Find the personas with this id, with an id that begins with it (at least 4 characters), or with all these words.
 
-    A near-duplicate is found as its survivor. Raises `SetupError` for an empty search, and for the id of a person whom
+    A near-duplicate is found as its survivor. Raises `SetupError` for an empty search, and for the id of a persona that
     a rule rejected.
     """
     words = wanted.lower().split()
@@ -263,7 +263,7 @@ class Neighbourhood:
 def neighbourhood(
     hub: HubFile, person: str, radius: int = 2, *, most_people: int = 600, most_links: int = 6000
 ) -> Neighbourhood:
-    """Return the neighbourhood of the person with this id; for a near-duplicate, that of its survivor.
+    """Return the neighbourhood of the persona with this id; for a near-duplicate, that of its survivor.
 
     Raises `SetupError` for an unknown id and for a radius below 1 or above 6, and `SourceError` for a hub that cannot
     be read.

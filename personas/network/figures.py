@@ -89,7 +89,10 @@ class Community:
 
 
 def _read_central(hub: HubFile, network: Network, ties: Ties) -> tuple[Central, ...]:
-    """Read the ten people with the most neighbours, the oldest first among equals; people without ties are left out."""
+    """Read the ten personas with the most neighbours, the oldest first among equals.
+
+    Personas without ties are left out.
+    """
     best = np.argsort(-network.degrees, kind="stable")[:_TOP].tolist()
     codes = [code for code in best if network.degrees[code]]
     people = _read(hub, codes)
@@ -116,7 +119,7 @@ def _read_communities(hub: HubFile, network: Network, labels: Ints) -> tuple[Com
 
 
 def _read(hub: HubFile, codes: list[int]) -> dict[int, tuple[str, str, int]]:
-    """Read the id, description and hop of each of the people with these numbers."""
+    """Read the id, description and hop of each of the personas with these numbers."""
     with registered(hub.con, {"code": codes}, "graph_codes", {"code": "BIGINT"}):
         rows = fetch(hub, _TEXTS)
     return {int(str(code)): (str(i), str(text), int(str(hop or 0))) for code, i, text, hop in rows}
@@ -149,7 +152,7 @@ class NetworkShape:
 def describe(
     network: Network, rng: np.random.Generator, *, communities: bool = True
 ) -> tuple[NetworkShape, Ints | None]:
-    """Describe the shape of a network, and the community of each person if `communities` is true."""
+    """Describe the shape of a network, and the community of each persona if `communities` is true."""
     labels = detect_communities(network, rng) if communities else None
     degrees = network.degrees if network.people else np.zeros(1, np.int64)
     sizes = np.bincount(network.parts) if network.people else np.zeros(1, np.int64)
@@ -226,10 +229,10 @@ class GraphFigures:
 def graph_figures(
     hub: HubFile, ties: Ties, network: Network, *, seed: int = 0, communities: bool | None = None
 ) -> tuple[GraphFigures, Ints | None]:
-    """Compute the figures of what `read_ties` read from `hub`, and each person's community number if sought.
+    """Compute the figures of what `read_ties` read from `hub`, and each persona's community number if sought.
 
     `network` is what `Network.of_pairs` makes of the ties. The same seed gives the same figures. If `communities` is
-    None, they are sought among up to 200,000 people. Each estimate from a sample is a `Measurement` with its standard
+    None, they are sought among up to 200,000 personas. Each estimate from a sample is a `Measurement` with its standard
     error.
     """
     wanted = ties.people <= COMMUNITY_PEOPLE if communities is None else communities

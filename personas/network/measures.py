@@ -54,7 +54,7 @@ class Degrees:
 
     @classmethod
     def of(cls, degrees: Ints) -> Self:
-        """Summarise one number per person; all 0 without people."""
+        """Summarise one number per persona; all 0 without personas."""
         found = degrees if len(degrees) else np.zeros(1, np.int64)
         quantiles = np.quantile(found, (0.5, 0.9, 0.99, 1.0), method="inverted_cdf")
         return cls(float(found.mean()), *map(int, quantiles))
@@ -70,7 +70,7 @@ class DegreeShare:
 
     @classmethod
     def histogram(cls, degrees: Ints) -> "tuple[DegreeShare, ...]":
-        """Count people by their number of neighbours: 0, 1, 2-3, 4-7, and so on by powers of two."""
+        """Count personas by their number of neighbours: 0, 1, 2-3, 4-7, and so on by powers of two."""
         places = np.frexp(degrees.astype(np.float64))[1]
         counts = np.bincount(places).tolist()
         return tuple(cls((1 << n) // 2, max(0, (1 << n) - 1), people) for n, people in enumerate(counts))
@@ -107,7 +107,7 @@ def cluster(network: Network, rng: np.random.Generator, *, most: int = _PATHS) -
 
 
 def triangles(network: Network) -> Ints:
-    """Count the triangles that each person is in."""
+    """Count the triangles that each persona is in."""
     count = np.zeros(network.people, np.int64)
     for corners in _Oriented(network).triangles():
         for corner in corners:
@@ -135,7 +135,7 @@ class _Oriented:
         return int(self._steps.sum())
 
     def triangles(self) -> Iterator[tuple[Ints, Ints, Ints]]:
-        """Yield all triangles, as three arrays of people at a time."""
+        """Yield all triangles, as three arrays of personas at a time."""
         before = np.concatenate([[0], np.cumsum(self._steps)])
         start = 0
         while start < len(self._arcs):
@@ -162,7 +162,7 @@ def _contains(ordered: Ints, wanted: Ints) -> NDArray[np.bool_]:
 def _drawn(network: Network, weights: NDArray[np.float64] | NDArray[np.bool_], rng: np.random.Generator) -> Measurement:
     """Estimate the weighted share of closed pairs of neighbours from a sample.
 
-    People of weight 0 count as open if the weights are equal.
+    Personas of weight 0 count as open if the weights are equal.
     """
     share = 1.0 if weights.dtype != np.bool_ else float(weights.mean())
     middle = rng.choice(network.people, _DRAWN, p=weights / weights.sum())
@@ -196,7 +196,7 @@ class Paths:
 
 
 def measure_paths(network: Network, rng: np.random.Generator, *, sources: int = _WORD) -> Paths:
-    """Measure paths in the largest part: from each person if it is small, else from a sample of `sources` people."""
+    """Measure paths in the largest part: from each persona if it is small, else from a sample of `sources` personas."""
     sizes = np.bincount(network.parts) if network.people else np.zeros(1, np.int64)
     everybody = np.flatnonzero(network.parts == sizes.argmax()) if sizes.max() > 1 else np.zeros(0, np.int64)
     size = len(everybody)
@@ -230,7 +230,7 @@ class _BreadthFirstWalk:
         self._seen[sources] = np.uint64(1) << np.arange(len(sources), dtype=np.uint64)
 
     def counts(self) -> Ints | None:
-        """Return the people reached at each distance, a row for each source; None if that would take too long."""
+        """Return the personas reached at each distance, a row for each source; None if that would take too long."""
         levels = []
         for visits, reached in enumerate(self._levels(), start=1):
             if visits * len(self._others) > _VISITS:
@@ -298,10 +298,10 @@ def nominal_assortativity(network: Network, values: Ints) -> float | None:
 
 
 def kind_assortativity(people: int, source: Ints, target: Ints, kind: Ints) -> float | None:
-    """Return Newman's r of the kinds of two relations that share a person.
+    """Return Newman's r of the kinds of two relations that share a persona.
 
-    Above 0, people tend to have relations of one kind. It is the nominal assortativity of the graph whose nodes are
-    relations, with one edge between two of them for each person at an end of both. Return None if no two meet, or if
+    Above 0, personas tend to have relations of one kind. It is the nominal assortativity of the graph whose nodes are
+    relations, with one edge between two of them for each persona at an end of both. Return None if no two meet, or if
     all are of one kind.
     """
     ends = np.concatenate([source, target]) * len(KINDS) + np.concatenate([kind, kind])

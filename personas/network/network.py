@@ -82,8 +82,8 @@ class Ties:
 def read_ties(hub: HubFile) -> Ties:
     """Read all relations of a hub between survivors; leave the temporary table `graph_people` (id, code) behind.
 
-    Near-duplicates are replaced by the persona they repeat, as in `PersonaGraph`. Rejected people are left out with all
-    ties. Raises `SourceError`.
+    Near-duplicates are replaced by the persona they repeat, as in `PersonaGraph`. Rejected personas are left out with
+    all ties. Raises `SourceError`.
     """
     fold_duplicates(hub)
     fetch(hub, _PEOPLE)
@@ -143,7 +143,7 @@ class Network:
 
     @classmethod
     def of_pairs(cls, people: int, a: Ints, b: Ints) -> Self:
-        """Build the network of people 0 to `people` - 1 in which each of these pairs is tied, however often named."""
+        """Build the network of personas 0 to `people` - 1 in which each of these pairs is tied, however often named."""
         apart = a != b
         low, high = np.minimum(a, b)[apart], np.maximum(a, b)[apart]
         pairs = distinct(low * people + high)
@@ -173,10 +173,10 @@ class Network:
 
 
 def components(people: int, source: Ints, target: Ints, *, strong: bool = False) -> Ints:
-    """Sizes of the components, largest first.
+    """Return the sizes of the components, largest first.
 
-    Weak: reached from one another when every tie may be walked both ways. Strong: along the direction of the
-    ties, there and back.
+    Weak components are reached if every tie may be walked both ways. Strong components are reached along the direction
+    of the ties, there and back.
     """
     arcs = coo_array((np.ones(len(source), np.int8), (source, target)), shape=(people, people)).tocsr()
     _, labels = connected_components(arcs, directed=True, connection="strong" if strong else "weak")
@@ -184,7 +184,7 @@ def components(people: int, source: Ints, target: Ints, *, strong: bool = False)
 
 
 def random_network(people: int, ties: int, rng: np.random.Generator) -> Network:
-    """Exactly `ties` of all pairs of people, every choice equally likely: G(n, m) of Erdos and Renyi 1959.
+    """Draw exactly `ties` of all pairs of personas, every choice equally likely: G(n, m) of Erdos and Renyi 1959.
 
     `ties` is at most people * (people - 1) / 2.
     """
@@ -204,11 +204,11 @@ def random_network(people: int, ties: int, rng: np.random.Generator) -> Network:
 
 
 def preferential_network(people: int, ties: int, rng: np.random.Generator) -> Network:
-    """People arrive one by one and tie themselves to earlier ones in proportion to the ties those have.
+    """Draw a network in which personas arrive one by one and tie themselves in proportion to existing ties.
 
-    Barabasi and Albert 1999, drawn as in Batagelj and Brandes 2005: the far end of each tie is one of all ends so
-    far. The newcomers share `ties` evenly; ties that repeat a pair or close a loop are dropped, so there are
-    somewhat fewer.
+    This is the model of Barabasi and Albert 1999, drawn as in Batagelj and Brandes 2005: the far end of each tie is one
+    of all ends so far. The newcomers share `ties` evenly. Ties that repeat a pair or close a loop are dropped, so there
+    are somewhat fewer.
     """
     if people < 2 or not ties:
         return Network.of_pairs(people, np.zeros(0, np.int64), np.zeros(0, np.int64))
@@ -220,7 +220,7 @@ def preferential_network(people: int, ties: int, rng: np.random.Generator) -> Ne
 
 
 def _resolved(newcomer: Ints, chosen: Ints) -> Ints:
-    """The person behind each choice: a choice of an end that was itself chosen is followed to a newcomer's."""
+    """Return the persona behind each choice, following a choice of a chosen end to a newcomer's."""
     end = chosen.copy()
     while True:
         # The first tie leads to person 0; odd places are choices, even ones newcomers.

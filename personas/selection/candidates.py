@@ -142,7 +142,7 @@ def _check_type(con: duckdb.DuckDBPyConnection, condition: Condition, people: Pe
 def ask_people[T](
     con: duckdb.DuckDBPyConnection, query: str, limit: QueryLimit, answered: Callable[[duckdb.DuckDBPyRelation], T]
 ) -> T:
-    """Return what `answered` makes of a query about people, within the limit.
+    """Return what `answered` makes of a query about personas, within the limit.
 
     The query runs on a connection of its own: a function call that cannot be stopped at the limit keeps it busy.
     """
@@ -194,7 +194,7 @@ def read_candidates(
     with_duplicates: bool,
     limit: QueryLimit,
 ) -> Candidates:
-    """Everybody who meets the condition. Raises `SetupError` when it cannot be asked of them within the limit."""
+    """Read everybody who meets the condition. Raises `SetupError` if it cannot be asked of them within the limit."""
     relation = people.relation((*condition.columns, *columns), with_duplicates=with_duplicates)
     shown = "".join(f", {quote_name(column.name)}::VARCHAR" for column in columns)
     query = f'SELECT "#row", "#arrival"{shown} FROM {relation} WHERE {condition}'  # noqa: S608 - parsed and quoted

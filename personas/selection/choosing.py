@@ -25,12 +25,12 @@ from .spec import Breakdown, Diversity, Marginals, Raking, Report, SelectionSpec
 
 
 def _choose_by_targets(candidates: Candidates, spec: SelectionSpec, targets: Marginals) -> tuple[Ints, Floats, Report]:
-    """Choose people by targets: rows in random order, weights that bring them to the targets, and the report.
+    """Choose personas by targets: rows in random order, weights that bring them to the targets, and the report.
 
-    The cells of all variables together are raked to the targets, none beyond the people it has. Each cell gives that
-    many people, rounded up or down to a whole number. If fewer are allowed, a value that no candidate has is reported,
-    and the other values of its variable make up for it. Raises `SetupError` if fewer are not allowed, and if there are
-    too few people.
+    The cells of all variables together are raked to the targets, none beyond the personas it has. Each cell gives that
+    many personas, rounded up or down to a whole number. If fewer are allowed, a value that no candidate has is
+    reported, and the other values of its variable make up for it. Raises `SetupError` if fewer are not allowed, and if
+    there are too few personas.
     """
     # By place and not by name, because names in SQL are case-insensitive.
     wanted = list(targets.shares.values())
@@ -124,7 +124,7 @@ def _filled(sizes: Floats, counts: Ints, n: int) -> Floats:
 
 
 def _target_weights(got: Ints, fits: list[Margin]) -> Floats:
-    """Return the weight of one person of each cell, 1 on average, to meet what the sample can of the targets."""
+    """Return the weight of one persona of each cell, 1 on average, to meet what the sample can of the targets."""
     there = got > 0
     present = [_fit(fit.codes[there], fit.shares) for fit in fits]
     raked = rake(got[there].astype(float), present, float(got.sum()))
@@ -163,7 +163,7 @@ class ChosenPeople:
 
 
 def choose(candidates: Candidates, spec: SelectionSpec, texts: Texts) -> ChosenPeople:
-    """Choose people by the rule of the spec. Raises `SetupError` if it cannot be met and fewer will not do."""
+    """Choose personas by the rule of the spec. Raises `SetupError` if it cannot be met and fewer will not do."""
     if not len(candidates):
         raise SetupError(
             f"Nobody meets {parameter('where')}; choose by something that somebody has." if spec.where else _NOBODY
@@ -230,7 +230,7 @@ def _check_quota(candidates: Candidates, spec: SelectionSpec) -> None:
 
 
 def _wanted(strata: Strata, spec: SelectionSpec, size: int) -> Ints:
-    """Return how many people are wanted from each stratum."""
+    """Return how many personas are wanted from each stratum."""
     if spec.quota is not None:
         return np.array([spec.quota.counts[str(strata.label(s)[0])] for s in range(len(strata))], dtype=np.int64)
     n = size if spec.n is None else spec.n
@@ -284,7 +284,7 @@ def _diverse(
 
 
 def _weights(strata: Strata, got: Ints) -> NDArray[np.float64]:
-    """Return the weight of one person of each stratum, so that weighted figures are those of all candidates."""
+    """Return the weight of one persona of each stratum, so that weighted figures are those of all candidates."""
     shares = strata.counts / strata.counts.sum()
     return np.divide(shares * got.sum(), got, out=np.zeros(len(got)), where=got > 0)
 

@@ -47,18 +47,18 @@ class Selection(Tabular):
         return list(self.people["persona"].to_pylist())
 
     def table(self) -> Table:
-        """Return the ids, places and weights of the people chosen, as in `people`."""
+        """Return the ids, places and weights of the personas chosen, as in `people`."""
         return self.people
 
     def _repr_html_(self) -> str:
-        """Show the first of the people chosen, for a notebook."""
+        """Show the first of the personas chosen, for a notebook."""
         return html_table(self.people.column_names, [tuple(row.values()) for row in to_rows(self.people)])
 
 
 def select(hub: HubFile, spec: SelectionSpec, *, limit: QueryLimit = WHERE_LIMIT) -> Selection:
-    """Select the people that the spec asks for; if it has a name, the hub keeps them in a view of that name.
+    """Select the personas that the spec asks for; if it has a name, the hub keeps them in a view of that name.
 
-    The same spec gives the same people of the same hub. Raises `SetupError` if the spec cannot be met, or if its
+    The same spec gives the same personas of the same hub. Raises `SetupError` if the spec cannot be met, or if its
     condition takes more than `limit`.
     """
     if spec.name is not None:
@@ -75,7 +75,7 @@ def select(hub: HubFile, spec: SelectionSpec, *, limit: QueryLimit = WHERE_LIMIT
 
 
 def check_output(path: Path) -> str:
-    """Return the file form in which people can be written to this path. Raises `SetupError` if they cannot be."""
+    """Return the file form in which personas can be written to this path. Raises `SetupError` if they cannot be."""
     form = _FORMATS.get(path.suffix.lower())
     if form is None:
         raise SetupError(f"People cannot be written to {str(path)!r}; give a path that ends in {', '.join(_FORMATS)}.")
@@ -85,7 +85,7 @@ def check_output(path: Path) -> str:
 
 
 def write_selection(hub: HubFile, selection: Selection, path: Path) -> None:
-    """Write everything known of the people chosen to a new file: .parquet, .csv or .jsonl. Raises `SetupError`.
+    """Write everything known of the personas chosen to a new file: .parquet, .csv or .jsonl. Raises `SetupError`.
 
     Lists are joined by semicolons in CSV. Imported data is an object in JSONL and its text elsewhere.
     """
@@ -146,7 +146,7 @@ def choose_people(
 ) -> list[str]:
     """Return ids in order of arrival, without near-duplicates; `n` limits them to a sample drawn by `seed`.
 
-    `lacking` names tables keyed by persona: a person in all of them is left out. Raises `SetupError` for a condition
+    `lacking` names tables keyed by persona: a persona in all of them is left out. Raises `SetupError` for a condition
     that cannot be asked.
     """
     people = PeopleColumns(con)
@@ -229,7 +229,7 @@ def make_view(con: duckdb.DuckDBPyConnection, name: str) -> None:
 
 
 def chosen_columns(con: duckdb.DuckDBPyConnection, chosen: str) -> str:
-    """Return SQL that gives everything known of the people in the relation `chosen` (persona, ordinal, weight)."""
+    """Return SQL that gives everything known of the personas in the relation `chosen` (persona, ordinal, weight)."""
     within = f"SELECT persona FROM {chosen}"  # noqa: S608 - our own words
     columns = PeopleColumns(con, within=within).every_column()
     shown = ", ".join(f"{column.sql} AS {quote_name(_shown_as(column))}" for column in columns)
@@ -251,7 +251,7 @@ def list_selections(hub: HubFile) -> list[KeptSelection]:
 
 
 def drop_selection(hub: HubFile, name: str) -> None:
-    """Delete a selection and its view; the people stay in the hub. Raises `SetupError` if there is none."""
+    """Delete a selection and its view; the personas stay in the hub. Raises `SetupError` if there is none."""
     there = [kept.name for kept in list_selections(hub)]
     if name not in there:
         known = f"there are: {', '.join(there)}" if there else "the hub keeps none"
@@ -268,7 +268,7 @@ def _shown_as(column: PeopleColumn) -> str:
 
 
 def _state(con: duckdb.DuckDBPyConnection) -> tuple[int, ...]:
-    """Return what a choice depends on, in four numbers: people, the last of them, those left out, profiles."""
+    """Return what a choice depends on, in four numbers: personas, the last of them, those left out, profiles."""
     people = PeopleColumns(con)
     none = "SELECT 1 WHERE false"
     query = _STATE.format(
@@ -307,7 +307,7 @@ CREATE OR REPLACE TEMP VIEW relations AS
 def narrow(con: duckdb.DuckDBPyConnection, path: Path, selection: str) -> None:
     """Narrow the tables on this connection to a selection of the hub at `path`: personas, relations and duplicates.
 
-    Relations stay if both people are chosen, or duplicate somebody who is. Raises `SourceError` if the hub keeps no
+    Relations stay if both personas are chosen, or duplicate somebody who is. Raises `SourceError` if the hub keeps no
     such selection.
     """
     there = _selections(con)
@@ -319,7 +319,7 @@ def narrow(con: duckdb.DuckDBPyConnection, path: Path, selection: str) -> None:
 
 
 def narrow_to(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
-    """Narrow the tables on this connection to the people with these ids."""
+    """Narrow the tables on this connection to the personas with these ids."""
     with registered(con, {"persona": list(ids)}) as lent:
         con.execute(f"CREATE OR REPLACE TEMP TABLE narrowed_to AS FROM {lent}")
     _narrow(con, _main(con), "SELECT persona FROM temp.narrowed_to")

@@ -67,7 +67,7 @@ def _toml(text: str) -> Mapping[str, object]:
 
 
 def _yaml(text: str) -> Mapping[str, object]:
-    """The plain values of the top level, all of YAML that is needed here."""
+    """Return the plain values of the top level, all of YAML that is needed here."""
     return {key.lower(): _unquoted(value.strip()) for key, value in _KEY.findall(text)}
 
 
@@ -83,7 +83,7 @@ def _statement(document: Document, values: Mapping[str, object]) -> DocumentMeta
 
 
 def _blanked(size: int, parts: Iterable[str]) -> Iterator[str]:
-    """The text with its first `size` characters blank, so that offsets and lines stay those of the file."""
+    """Yield the text with its first `size` characters blank, so that offsets and lines stay those of the file."""
     for part in parts:
         blank = re.sub(r"[^\n]", " ", part[:size])
         yield blank + part[size:]
@@ -120,7 +120,7 @@ def check_extra(document: Document) -> None:
 
 
 def read_html(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> Iterator[SourceText]:
-    """The main text of a page as Markdown, without menus, banners and footers."""
+    """Read the main text of a page as Markdown, without menus, banners and footers."""
     page = _page(document, options, pieces)
     text = _main_text(document, page)
     if not text or not text.strip():
@@ -181,7 +181,7 @@ def _language(document: Document, page: str) -> str | None:
 
 
 def read_pdf(document: Document, options: ReadOptions, *, first: int = 0) -> Iterator[SourceText]:
-    """One text per page, from page `first` on; pages without text (for example, pictures of text) are counted."""
+    """Read one text per page, from page `first` on; pages without text (for example, pictures of text) are counted."""
     reader = _reader(document)
     stated = DocumentMetadata(title=_title(reader))
     for number in range(max(1, first), _length(document, reader) + 1):
@@ -234,7 +234,7 @@ def _page_text(document: Document, reader: "PdfReader", number: int) -> str | Do
 
 
 def _clean(text: str) -> str:
-    """The text without characters that a text file cannot hold."""
+    """Replace the characters that a text file cannot hold."""
     return re.sub("[\ud800-\udfff\0]", "\ufffd", text)
 
 
