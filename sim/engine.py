@@ -68,12 +68,12 @@ class CountedProgress:
         self.opened, self.ended = shown.opened, shown.ended
 
     def began(self, title: str, total: int) -> None:
-        """A phase of so many pieces begins."""
+        """Begin a phase of `total` items."""
         self._title, self._left = title, total
         self._shown.began(title, total)
 
     def advanced(self) -> None:
-        """One of them is done."""
+        """Count one item as done."""
         self._left -= 1
         self._shown.advanced()
 
@@ -87,16 +87,16 @@ class SilentProgress:
     """Shows nothing."""
 
     def opened(self, gateway: Gateway) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def began(self, title: str, total: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def advanced(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def ended(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 _ROOT = hashlib.sha256(b"populace event log").hexdigest()
@@ -106,7 +106,7 @@ class EventHash:
     """A chain over events: each link is the SHA-256 of the link before and the event as canonical JSON."""
 
     def __init__(self, hex: str | None = None) -> None:  # noqa: A002 - the same word as the property
-        """Goes on from a hash that was given before, or from the root that all runs share."""
+        """Continue from the hash `hex`, or start from the root that all runs share."""
         self._link = bytes.fromhex(hex or _ROOT)
 
     @property
@@ -115,7 +115,7 @@ class EventHash:
         return self._link.hex()
 
     def extend(self, events: Iterable[object]) -> str:
-        """The hash after these events too. They must be JSON-able: raises `TypeError` for what is not."""
+        """Add events and return the new hash. Raises `TypeError` for an event that cannot be written as JSON."""
         link = self._link
         for event in events:
             written = hashlib.sha256(link)
@@ -134,10 +134,10 @@ _OF_AN_AGENT = 100
 
 @contextmanager
 def rare_collections(*, ruled: int = 0) -> Iterator[None]:
-    """Collect garbage seldom, and never look at what is there already; all as it was afterwards.
+    """Collect garbage rarely, and never scan the objects that exist already. Restore the old settings afterwards.
 
-    A sixth of the CPU of an agent-turn went into collections (`benchmarks/turns.py --profile`). `ruled` is the number
-    of agents that decide by a rule. Entered within another, it does nothing.
+    Collections took a sixth of the CPU of an agent-turn (`benchmarks/turns.py --profile`). `ruled` is the number of
+    agents that decide by a rule. Does nothing if nested in another.
     """
     before = gc.get_threshold()
     if before[0] >= _THRESHOLD:
@@ -187,12 +187,14 @@ class Engine:
         roles: Mapping[str, tuple[ModelHandle, Prices | None]] | None = None,
         shared_budget: Budget | None = None,
     ) -> None:
-        """`batched` are the phases whose requests go by batch; `gateway` is asked instead of one over the model.
+        """Open the gateway, the caches and the ledger of a job.
 
-        `roles` are models of other roles, with their prices; what they are asked never goes by batch. `shared_budget`
-        is that of several runs, beside the run's own limits.
+        `batched` are the phases whose requests go by batch. `gateway` replaces the one over the model.
 
-        Raises `SetupError` for what the model cannot do.
+        `roles` are models of other roles with their prices. Their requests never go by batch. `shared_budget` is the
+        budget of several runs and applies in addition to the limits of this run.
+
+        Raises `SetupError` if the model cannot do what is needed.
         """
         self.log = log
         self.model = model
@@ -257,7 +259,7 @@ class Engine:
         )
 
     def __enter__(self) -> Self:
-        """Open the loop, and the door for SQL from other processes."""
+        """Start the event loop and open the run file to SQL from other processes."""
         self._stack.callback(self.log.close)
         if self._cache is not None:
             self._stack.callback(self._cache.close)
@@ -274,16 +276,17 @@ class Engine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close all of it, in the opposite order."""
+        """Close everything in the reverse order."""
         self.progress.ended()
         self._stack.__exit__(kind, error, trace)
 
     def finish(self, failure: BaseException | None, *, left: str = "") -> None:
-        """Write into the file how the job ended: finished, paused (also by an interruption) or failed.
+        """Write how the job ended: finished, paused (also if it was interrupted) or failed.
 
-        Why it paused says what was spent once all calls had ended, and what is left: of the phase that was under way,
-        and what is to come behind it (`left`).
-        Nothing is written after a `StorageError`, since the file takes nothing more.
+        The reason of a pause says what was spent after all calls ended, and what is left. What is left covers the
+        current phase and what comes after it (`left`).
+
+        Writes nothing after a `StorageError`, since the file accepts no more writes.
         """
         if isinstance(failure, StorageError):
             return
@@ -302,23 +305,24 @@ class Engine:
             self.log.finish("paused", f"{INTERRUPTED} {said}".strip(), self.events.hex)
 
     def is_batched(self, phase: str) -> bool:
-        """Whether the calls of this phase go through the endpoint's batches."""
+        """Return whether the calls of this phase go through the batches of the endpoint."""
         return phase in self._batched
 
     def workers(self, phase: str) -> int:
-        """Pieces of work of this phase under way at once: more than calls, so that a free slot finds a prompt ready.
+        """Return the number of items of this phase to work on concurrently.
 
-        Some of them wait with a revision until no first call waits; three times the calls leaves enough of the others.
+        It is three times the maximum number of concurrent calls, so that a free slot finds a prompt ready. Some items
+        wait with a revision until no first call waits, and the factor of three leaves enough of the others.
 
-        What goes by batch is under way all at once, since what is not cannot be in the batch.
+        For a batched phase it is the largest batch, since an item that is not in progress cannot be in the batch.
         """
         return MOST_IN_A_BATCH if phase in self._batched else 3 * self._max_in_flight
 
     def call[T](self, work: Callable[[], Awaitable[T]]) -> T:
-        """The result of an async function, run in the engine's loop and waited for here.
+        """Run an async function in the loop of the engine and return its result.
 
-        When the caller is interrupted while it waits (Ctrl-C), the work is cancelled. Raises `PausedError` after
-        `interrupt`, once.
+        If the caller is interrupted while it waits (Ctrl-C), the work is cancelled. Raises `PausedError` once after
+        `interrupt`.
         """
         if self._portal is None:
             raise RuntimeError("the engine is not open: use it in a with statement")
@@ -346,39 +350,46 @@ class Engine:
             raise
 
     def interrupt(self) -> None:
-        """Cancel the work that is under way, or that begins next, from any thread."""
+        """Cancel the work in progress, or the work that begins next. May be called from any thread."""
         self._is_interrupted = True
         if self._under_way is not None and self.is_interruptible:
             self._under_way.cancel()
 
     def record(self, calls: Iterable[Call]) -> None:
-        """Keep calls that were made in another process, and count them in the budget."""
+        """Record calls that another process made, and count them in the budget."""
         for call in calls:
             self._ledger.record(call)
             self.gateway.meter.add(call)
             self._is_asked_elsewhere = True
 
     def within_budget[I](self, items: Iterable[I]) -> Iterator[I]:
-        """The items, as long as the budget is not spent, by calls of other processes too. Raises `PausedError`."""
+        """Yield items until the budget is spent, also by calls of other processes.
+
+        Raises `PausedError` when it is spent.
+        """
         for item in items:
             if self._is_asked_elsewhere or self.budget.is_over:  # this process's gateway reserves each of its calls
                 self.budget.check()
             yield item
 
     def recall(self, phase: str, number: int, owners: Sequence[str | None]) -> None:
-        """Have the answers ready that earlier sessions paid for on behalf of these owners (None: of anybody)."""
+        """Load the answers that earlier sessions paid for on behalf of these owners.
+
+        None stands for calls without an owner.
+        """
         self._ledger.prepare(phase, number, owners)
 
     async def declare(self, phase: str, unit: Unit) -> None:
-        """Note in the file that a phase begins, so that its calls can be told from those of other phases."""
+        """Record in the file that a phase begins, so that its calls can be told from those of other phases."""
         if phase not in self._declared:
             await asyncio.wrap_future(self.log.declare(phase, unit))
             self._declared.add(phase)
 
     async def commit(self, rows: Iterable[Row], statements: Sequence[FileChange] = ()) -> None:
-        """Hand over rows that belong together, to be written in one transaction while other work goes on.
+        """Queue rows to be written in one transaction while other work continues.
 
-        What was handed over before is durable then, and this once `flush` has returned. Raises `StorageError`.
+        Rows of earlier commits are durable when this returns. These rows are durable after `flush`. Raises
+        `StorageError`.
         """
         await self.flush()
         self._committing = self.log.commit(rows, statements)
@@ -389,7 +400,7 @@ class Engine:
         return self._committing is not None
 
     async def flush(self) -> None:
-        """Wait until all that was handed over is durable. Raises `StorageError`."""
+        """Wait until all queued rows are durable. Raises `StorageError`."""
         if self._committing is not None:
             committing, self._committing = self._committing, None
             await asyncio.wrap_future(committing)

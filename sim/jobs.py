@@ -94,48 +94,48 @@ class Phase[I, R](ABC):
         return titled(self.name, self.unit, self.number)
 
     def begin(self, chunks: "Chunks") -> None:  # noqa: B027 - most phases have nothing to do
-        """Called once, before anything is taken, with how far the phase has come."""
+        """Prepare the phase. Called once before `take`, with the progress so far."""
 
     @abstractmethod
     def take(self, chunks: "Chunks", most: int) -> Sequence[I]:
-        """The next items, at most so many; none at the end. Shows its title and number of items as progress."""
+        """Return the next items, at most `most`, or () at the end. Also report its title and item count as progress."""
 
     @abstractmethod
     def apply(self, items: Sequence[I], results: Sequence[R]) -> None:
-        """Take in the results, in the order of the items."""
+        """Apply the results in the order of the items."""
 
     @abstractmethod
     def collect(self) -> Changes:
-        """What was applied since this was called last."""
+        """Return what was applied since the last call."""
 
     def conclude(self) -> Changes:
-        """What completes a number that was committed in chunks, after the last of them: nothing unless overridden."""
+        """Return the changes that complete a number after its last chunk. Empty unless overridden."""
         return Changes()
 
     def owner(self, item: I) -> str | None:
-        """On whose behalf the model is asked about an item; None where requests are for many at once."""
+        """Return the id on whose behalf the model is asked about an item, or None if a request is about many items."""
         return None
 
     def outcome(self, result: R) -> tuple[Outcome, str] | None:
-        """How the work on an item ended, and why not well; None where there was nothing to do.
+        """Return how the work on an item ended, and why it failed, or None if there was nothing to do.
 
-        The fields of an `Answer` unless overridden.
+        Reads the fields of an `Answer` unless overridden.
         """
         answer: object = result
         return getattr(answer, "outcome", Outcome.OK), getattr(answer, "reason", "")
 
     def is_over(self, chunks: "Chunks") -> bool:
-        """Whether to take no more items, asked between chunks: for phases that end by what has come of them."""
+        """Return whether to stop taking items. Asked between chunks, for phases whose end depends on their results."""
         return False
 
     async def check(self, chunks: "Chunks") -> None:  # noqa: B027 - most phases have nothing to say
-        """Raise what ends the job, after committing by `chunks` what must stay.
+        """Raise the error that ends the job, after committing with `chunks` what must be kept.
 
-        Called whenever results were applied, and once there are no more items.
+        Called whenever results were applied, and once when no items are left.
         """
 
     async def results(self, items: Sequence[I], executor: Executor, engine: Engine) -> list[R]:
-        """The results for items, in their order; overridden where one request is about many of them."""
+        """Return the results for the items, in their order. Override it if one request is about many items."""
         return await worked(self.work, items, executor, engine)
 
 
@@ -143,7 +143,7 @@ class Chunks:
     """How far a phase has come: its complete chunks, and the items applied since the last of them."""
 
     def __init__(self, engine: Engine, phase: str, number: int, size: int | None) -> None:
-        """Stands where the last complete chunk in the run file ended."""
+        """Start where the last complete chunk in the run file ended."""
         self._engine = engine
         self._phase = phase
         self._number = number
@@ -186,13 +186,13 @@ class Chunks:
         self._pending += items
 
     async def commit(self, changes: Changes) -> None:
-        """Commit what was applied, as a complete chunk."""
+        """Commit what was applied as a complete chunk."""
         marker = self._marker(changes)
         self.complete.append(marker)
         await self._write([*changes.rows, marker], changes.statements)
 
     async def close(self, changes: Changes, conclusion: Changes) -> None:
-        """Commit what is left, and with the conclusion that the number is complete."""
+        """Commit the rest and the conclusion, and mark the number as complete."""
         if self._size is None:
             await self._write([*changes.rows, self._marker(changes, chunk=0)], changes.statements)
             return
@@ -241,10 +241,10 @@ class Chunks:
 
 
 async def run_phase[I, R](engine: Engine, phase: Phase[I, R], *, executor: Executor | None = None) -> None:
-    """Take a phase to its end, from wherever the run file says that it stopped; nothing is done when it is complete.
+    """Run a phase to its end from where the run file says it stopped. Do nothing if it is complete.
 
-    Raises `RunError` when the endpoint answers no request of a chunk, without committing it, `PausedError` when the
-    budget is spent, and whatever the phase raises.
+    Raises `RunError` without committing a chunk if the endpoint answered none of its requests. Raises `PausedError` if
+    the budget is spent, and whatever the phase raises.
     """
     chunks = Chunks(engine, phase.name, phase.number, phase.chunk)
     if chunks.is_closed:
@@ -278,9 +278,10 @@ async def worked[I, R](
     *,
     done: Callable[[int, R], None] | None = None,
 ) -> list[R]:
-    """The results of work on items, in their order; each is counted, and given to `done` with its place, when it comes.
+    """Return the results of the work on items, in their order.
 
-    Raises `PausedError` when calls that another process made have spent the budget.
+    As soon as a result arrives, it is counted and passed to `done` with its index. Raises `PausedError` if calls of
+    another process have spent the budget.
     """
 
     def count(place: int, one: Done[R]) -> None:
@@ -306,7 +307,7 @@ async def _apply[I, R](phase: Phase[I, R], chunks: Chunks, items: Sequence[I], r
 
 
 def _window[I, R](engine: Engine, phase: Phase[I, R], chunks: Chunks) -> int:
-    """How many items to take: the room of the chunk, or whole chunks, as many as batches and slots have use for."""
+    """Return how many items to take: what is left of the chunk, or enough whole chunks to fill batches and slots."""
     if not phase.looks_ahead or phase.chunk is None:
         return chunks.room
     ahead = min(_AHEAD * engine.workers(phase.name), _MOST_AHEAD)

@@ -64,7 +64,10 @@ class TurnWork:
         return _work, (type(self._scenario), self._scenario.settings, self._emitted, self._mind_name)
 
     async def __call__(self, item: Turn, model: PersonaModel) -> Decision:
-        """What the agent does. Raises `RunError` when no call can succeed; other faults of a mind are decisions."""
+        """Return what the agent decides.
+
+        Raises `RunError` if no call can succeed. Other errors of a mind become decisions.
+        """
         if self._mind is not None and not hasattr(self._mind, "ainvoke"):
             return decide_by_rule(self._mind, item.observation, item.offered, item.seed)
         asked = RequestContext("step", item.step, item.agent, item.seed)
@@ -119,15 +122,15 @@ class StepContext:
         return self.mind is not None and not hasattr(self.mind, "ainvoke")
 
     async def ask_surveys(self) -> None:
-        """Ask the surveys that are due after the latest step, as far as they are not asked yet."""
+        """Ask the surveys that are due after the latest step and were not asked yet."""
         await ask_surveys(self.engine, self.state, is_rule=self.is_rule, recall=self.recall, executor=self.executor)
 
 
 async def take_step(context: StepContext) -> None:
-    """Take the society one step further, hand the step over to be committed, and ask the surveys that are due.
+    """Run one step of the society, queue it to be committed, and ask the surveys that are due.
 
-    The next step may begin before this one is durable (`Engine.flush` waits for that), but its rows come after it.
-    Raises `RunError` without committing when the endpoint answered no request: a resumed run tries again.
+    The next step may begin before this one is durable (see `Engine.flush`), but its rows are written later. Raises
+    `RunError` without committing if the endpoint answered no request. A resumed run then tries again.
     """
     world = context.state.world
     world.begin(world.step + 1)
@@ -151,7 +154,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
     overlaps = True
 
     def __init__(self, context: StepContext) -> None:
-        """Applies what interventions do, before any agent observes."""
+        """Advance the clock if there is one, and apply the interventions before any agent observes."""
         self._context = context
         self._state = state = context.state
         self.number = state.world.step
@@ -172,7 +175,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         self._is_begun = False
 
     async def begin_turns(self) -> None:
-        """Let people leave and come, and choose those who have a turn."""
+        """Apply departures, arrivals and visits, and choose the agents that have a turn."""
         state, context = self._state, self._context
         self._effects.people.depart_declared()
         await self._effects.people.arrive(context.engine, context.executor)
@@ -185,7 +188,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         self.chunk = PAGE if self._is_paged() else None
 
     def begin(self, chunks: Chunks) -> None:
-        """Continue after the pages that an earlier session completed."""
+        """Continue after the pages that an earlier session committed."""
         progress, state = self._context.engine.progress, self._state
         progress.began(f"Step {self.number}", len(self._residents))
         if not chunks.complete:
@@ -200,19 +203,19 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
             progress.advanced()
 
     def take(self, chunks: Chunks, most: int) -> Sequence[Resident]:
-        """The next of those who are active."""
+        """Return the next active agents, at most `most`."""
         taken = self._residents[self._taken : self._taken + most]
         self._taken += len(taken)
         return taken
 
     def owner(self, item: Resident) -> str:
-        """The agent."""
+        """Return the id of the agent."""
         return item.id
 
     async def results(
         self, items: Sequence[Resident], executor: Executor, engine: Engine
     ) -> list[tuple[Turn, Decision] | None]:
-        """The turn of each and what it decided; None for those who could do nothing."""
+        """Return each agent's turn and decision, or None for an agent that could do nothing."""
         self._effects.unembedded += await self._remind(items)
         context = self._context
         if context.is_rule and context.executor is None and context.archetypes is None:
@@ -223,7 +226,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         return taken
 
     def _ruled(self, resident: Resident) -> tuple[Turn, Decision] | None:
-        """The turn of an agent that decides by a rule, and its decision: there is nothing to wait for."""
+        """Return the turn and the decision of an agent that decides by a rule. Nothing is awaited."""
         turn = self._turn(resident)
         self._context.engine.progress.advanced()
         if turn is None:
@@ -248,11 +251,11 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         return [None if turn is None else (turn, next(decisions)) for turn in turns]
 
     def outcome(self, result: tuple[Turn, Decision] | None) -> tuple[Outcome, str] | None:
-        """How the turn ended."""
+        """Return how the turn ended and why, or None if there was no turn."""
         return None if result is None else (result[1].outcome, result[1].reason)
 
     def apply(self, items: Sequence[Resident], results: Sequence[tuple[Turn, Decision] | None]) -> None:
-        """Do what was decided, then compare what was emitted with everything before it."""
+        """Apply the decisions, then compare the new outputs with all earlier ones."""
         taken = [one for one in results if one is not None]
         for turn, decision in taken[self._early :]:
             self._effects.take_turn(turn.observation, decision)
@@ -261,13 +264,16 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         self._effects.compare()
 
     async def check(self, chunks: Chunks) -> None:
-        """Commit the last page: the measures of the step may read all of it."""
+        """Commit the last page, so that the measures of the step can read all pages."""
         if self.chunk is not None and self._taken == len(self._residents) and not chunks.is_between:
             await chunks.commit(self.collect())
             await self._context.engine.flush()
 
     def collect(self) -> Changes:
-        """The results of turns: those of a page, or with deliveries and measures those of the step."""
+        """Return the changes of a page.
+
+        If the step has no pages, return those of the whole step, with deliveries and measures.
+        """
         if self.chunk is None:
             self._end(self._effects.messages)
             return self._changes()
@@ -277,7 +283,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         return changes
 
     def conclude(self) -> Changes:
-        """Deliveries and measures, once all pages are committed."""
+        """Return the changes from deliveries and measures after all pages are committed."""
         log, scenario = self._context.engine.log, self._state.scenario
         self._state.emitted.note_latest(partial(emitted_in, log, self.number, scenario))
         self._end(self._said)

@@ -83,18 +83,15 @@ class RunLog:
 
     @classmethod
     def create(cls, path: Path, job: JobRow) -> Self:
-        """A new run file that holds this job.
-
-        Raises `RunFileError` when the path is taken or cannot be written.
-        """
+        """Create a run file that holds this job. Raises `RunFileError` if the path exists or cannot be written."""
         make_run_file(path, lambda con: Inserts(con).write([job]), is_small=True)
         return cls(path, connect(path, read_only=False), job=job.job, going_on=True, filled={type(job)})
 
     @classmethod
     def open(cls, path: Path, job: int | None = None) -> Self:
-        """The file of a run that is to go on, or of a job in it by its number, its schema brought up to date.
+        """Open a run file to continue its run, or its job of the given number, and update its schema.
 
-        Raises `RunFileError` when it is no run file, is of a newer schema, or is open already.
+        Raises `RunFileError` if it is not a run file, has a newer schema, or is already open.
         """
         return cls(path, _opened(path, hubs=job is not None), job=job or 1, going_on=False)
 
@@ -102,10 +99,11 @@ class RunLog:
     def begin(
         cls, path: Path, job: JobRow, fill: Callable[[duckdb.DuckDBPyConnection, int], None] | None = None
     ) -> Self:
-        """The file of people in which another job begins, numbered behind those that are there.
+        """Open a run file or hub and begin another job in it, with the next free number.
 
-        A hub gets the tables of jobs when its first one begins. `fill` writes what the job begins with, by its number,
-        in the same transaction. Raises `RunFileError` as `open` does, and `SourceError` for what is no hub either.
+        A hub gets the tables of jobs when its first job begins. `fill` receives the connection and the number and
+        writes what the job begins with, in the same transaction. Raises `RunFileError` as `open` does, and
+        `SourceError` if it is not a hub either.
         """
         con = _opened(path, hubs=True)
         try:
@@ -121,7 +119,7 @@ class RunLog:
         return cls(path, con, job=number, going_on=True)
 
     def __enter__(self) -> Self:
-        """The log itself."""
+        """Return the log."""
         return self
 
     def __exit__(
@@ -154,15 +152,16 @@ class RunLog:
         return self._writer.commits
 
     def submit(self, rows: Iterable[Row]) -> None:
-        """Hand rows over and return at once; they are durable within about 50 ms. Raises `StorageError`."""
+        """Queue rows and return at once. They are durable within about 50 ms. Raises `StorageError`."""
         alike = by_type(rows)
         self._note_filled(alike, ())
         self._writer.submit(alike, self._take_ahead())
 
     def commit(self, rows: Iterable[Row] = (), statements: Sequence[FileChange] = ()) -> Future[None]:
-        """Hand over rows that belong together; the future is done once they and all before are durable.
+        """Queue rows that belong together, and return a future that is done when they are durable.
 
-        The statements run after the rows, in the same transaction. Raises `StorageError`, as does the future.
+        All earlier rows are then durable too. The statements run after the rows, in the same transaction. Both this and
+        the future raise `StorageError`.
         """
         alike = by_type(rows)
         self._note_filled(alike, statements)
@@ -172,48 +171,51 @@ class RunLog:
         return self._writer.commit(alike, [*self._take_ahead(), *hashes, *statements])
 
     def query(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
-        """The answer to a query, on a cursor of its own: what is committed, and nothing can be written."""
+        """Run a read-only query on its own cursor and return the committed rows."""
         with self.cursors.reading() as cursor:
             return cursor.execute(sql, params or None).fetchall()
 
     def table(self, sql: str) -> "Table":
-        """The answer to a query as an Arrow table."""
+        """Run a query and return the result as an Arrow table."""
         with self.cursors.reading() as cursor:
             return read_table(cursor.sql(sql))
 
     def rows[R: Row](self, row_type: type[R], clause: str = "", params: Params = ()) -> list[R]:
-        """The rows of one table, narrowed or ordered by a clause that begins with WHERE or ORDER BY."""
+        """Return the rows of one table. `clause` may filter or order them and begins with WHERE or ORDER BY."""
         if not self.may_hold(row_type):
             return []
         return make_rows(row_type, self.query(select_rows(row_type, clause), params))
 
     def may_hold(self, *row_types: type) -> bool:
-        """Whether any of these tables may hold rows: a new run need not ask what an earlier session left there."""
+        """Return whether any of these tables may hold rows. Saves a new run from querying empty tables."""
         filled = self._filled
         return filled is None or any(issubclass(one, row_types) for one in tuple(filled))  # other threads add to it
 
     def markers(self, phase: str, number: int) -> list[MarkerRow]:
-        """The markers of a hop, step or stage of the job, that of the whole first; a new one is not looked for."""
+        """Return the markers of a hop, step or stage of the job, with the marker of the whole first.
+
+        In a new file, looks only for markers that this session committed.
+        """
         if self._filled is not None and (phase, number) not in self._marked:
             return []
         return self.rows(MarkerRow, _MARKERS, {"job": self.job, "phase": phase, "number": number})
 
     def last_complete(self, unit: Unit) -> int | None:
-        """The last complete hop, or step, of the file; None where there is none."""
+        """Return the last complete hop or step of the file, or None if there is none."""
         if not self.may_hold(MarkerRow):
             return None
         ((number,),) = self.query(_LAST_COMPLETE, {"unit": unit})
         return None if number is None else int(number)
 
     def last_event_hash(self) -> str | None:
-        """The hash over all events of the job up to its last marker, or None when there is none."""
+        """Return the hash over all events of the job up to its last marker, or None if there is none."""
         if not self.may_hold(MarkerRow):
             return None
         found = self.query(_LAST_HASH, {"job": self.job})
         return str(found[0][0]) if found else None
 
     def change(self, *, spec: Mapping[str, object] | None = None, **columns: object) -> list[FileChange]:
-        """The statements that give the job other values: of these keys of its spec, and of these columns."""
+        """Return the statements that update these columns of the job and these keys of its spec."""
         if spec:
             columns["spec"] = orjson.dumps({**orjson.loads(self.job_row.spec), **spec}).decode()
         assigned = ", ".join(f"{name} = ?" for name in columns)
@@ -221,12 +223,15 @@ class RunLog:
         return [Statement(update, [*columns.values(), self.job])] if columns else []
 
     def declare(self, phase: str, unit: Unit) -> Future[None]:
-        """Note that a phase of the job begins, unless it is noted already; the future is done when that is durable."""
+        """Record that a phase of the job begins, unless recorded already.
+
+        Returns a future that is done when that is durable.
+        """
         known = [row.phase for row in self.rows(PhaseRow, "WHERE job = $job", {"job": self.job})]
         return self.commit([] if phase in known else [PhaseRow(self.job, phase, len(known) + 1, unit)])
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """A connection of its own to the file, in this process; to be closed before the log is."""
+        """Return a new connection to the file in this process. Close it before the log."""
         self._filled = None
         return self.cursors.own()
 
@@ -241,9 +246,9 @@ class RunLog:
         self.commit(statements=[ended]).result()
 
     def close(self) -> None:
-        """Write what is left and close the file; closing twice does nothing.
+        """Write what is left and close the file. Closing twice does nothing.
 
-        Raises `StorageError` when something could not be written and that was not reported before.
+        Raises `StorageError` if something could not be written and this was not reported before.
         """
         atexit.unregister(self.close)
         self._stack.close()
@@ -261,7 +266,7 @@ class RunLog:
 
 
 def _opened(path: Path, *, hubs: bool) -> duckdb.DuckDBPyConnection:
-    """A connection that writes, to a file whose schema is up to date."""
+    """Return a writing connection to a file after updating its schema."""
     check_unwritten(path)
     remove_parts(path)
     con = connect(path, read_only=False)

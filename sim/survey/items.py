@@ -65,15 +65,15 @@ class Item(ABC):
         return None, None
 
     def check(self) -> None:  # noqa: B027 - most items have nothing to say
-        """Raise `SetupError` for options or bounds that cannot be."""
+        """Raise `SetupError` if the options or bounds are invalid."""
 
     def order(self, rng: random.Random) -> Shown:
-        """The options in the order in which one respondent is shown them; none where there are none."""
+        """Return the options in the order shown to one respondent, or () if the item has none."""
         return ()
 
     @abstractmethod
     def described(self, shown: Shown) -> str:
-        """How to answer, in words, under the question."""
+        """Return the instruction under the question that tells how to answer."""
 
     @abstractmethod
     def schema(self) -> dict[str, Any]:
@@ -81,16 +81,16 @@ class Item(ABC):
 
     @abstractmethod
     def parsed(self, answer: object) -> Any:
-        """The value of an answer that is not "don't know". Raises `ValueError` saying what to give instead."""
+        """Return the value of an answer that is not "don't know". Raises `ValueError` saying what to give instead."""
 
     def read(self, answer: object) -> Any:
-        """The value of an answer, or `DONT_KNOW`. Raises `ValueError` saying what to give instead."""
+        """Return the value of an answer, or `DONT_KNOW`. Raises `ValueError` saying what to give instead."""
         if self.dont_know and isinstance(answer, str) and answer.strip().casefold().replace("’", "'") == DONT_KNOW:
             return DONT_KNOW
         return self.parsed(answer)
 
     def number(self, value: Any) -> float | None:
-        """The value as a number, of items that ask for one."""
+        """Return the value as a number if the item asks for one, else None."""
         return None
 
 
@@ -107,7 +107,7 @@ class Likert(Item):
     shuffle: bool = field(default=False, kw_only=True)
 
     def check(self) -> None:
-        """Raise `SetupError` for a scale that cannot be."""
+        """Raise `SetupError` if the scale is invalid."""
         points, labels = _any(self.points), _options(self, self.labels, "label", fewest=0)
         object.__setattr__(self, "labels", labels)
         if isinstance(points, bool) or not isinstance(points, int) or not 2 <= points <= _MOST_POINTS:
@@ -132,21 +132,21 @@ class Likert(Item):
         return 1, self.points
 
     def order(self, rng: random.Random) -> Shown:
-        """The points, from one end or the other."""
+        """Return the points as texts, reversed for half of the respondents if `shuffle` is set."""
         points = tuple(str(point) for point in range(1, self.points + 1))
         return points[::-1] if self.shuffle and rng.random() < 0.5 else points
 
     def described(self, shown: Shown) -> str:
-        """The points with their labels, in the order shown."""
+        """Return the instruction with the points and their labels, in the order shown."""
         told = ", ".join(f"{point} ({label})" if (label := self.label(int(point))) else point for point in shown)
         return f"Answer with one of these numbers: {told}."
 
     def schema(self) -> dict[str, Any]:
-        """One of the points."""
+        """Return the schema of one of the points."""
         return {"type": "integer", "minimum": 1, "maximum": self.points}
 
     def parsed(self, answer: object) -> int:
-        """The point."""
+        """Return the point that was answered, also if the answer is its label and every point has one."""
         if isinstance(answer, str) and len(self.labels) == self.points and answer.strip() in self.labels:
             return tuple(self.labels).index(answer.strip()) + 1
         point = _number(answer)
@@ -155,11 +155,11 @@ class Likert(Item):
         return int(point)
 
     def number(self, value: Any) -> float | None:
-        """The point."""
+        """Return the point as a float."""
         return float(value)
 
     def label(self, point: int) -> str:
-        """The label of a point; empty where it has none."""
+        """Return the label of a point, or "" if it has none."""
         if len(self.labels) == self.points:
             return self.labels[point - 1]
         return {1: self.labels[0], self.points: self.labels[-1]}.get(point, "") if self.labels else ""
@@ -176,7 +176,7 @@ class Choice(Item):
     shuffle: bool = field(default=True, kw_only=True)
 
     def check(self) -> None:
-        """Raise `SetupError` for fewer than two options, or one that is given twice."""
+        """Raise `SetupError` if there are fewer than two options, or an option is given twice."""
         object.__setattr__(self, "choices", _options(self, self.choices, "option", fewest=2))
 
     @property
@@ -185,19 +185,19 @@ class Choice(Item):
         return tuple(self.choices)
 
     def order(self, rng: random.Random) -> Shown:
-        """The options, shuffled where that is wanted."""
+        """Return the options, shuffled if `shuffle` is set."""
         return _shuffled(self.choices, rng, wanted=self.shuffle)
 
     def described(self, shown: Shown) -> str:
-        """The options, one a line."""
+        """Return the instruction and the options, one per line."""
         return "\n".join(["Answer with one of these, word for word:", *(f"- {one}" for one in shown)])
 
     def schema(self) -> dict[str, Any]:
-        """One of the options."""
+        """Return the schema of one of the options."""
         return {"type": "string", "enum": list(self.choices)}
 
     def parsed(self, answer: object) -> str:
-        """The option."""
+        """Return the option that was answered."""
         return _option(answer, self.choices)
 
 
@@ -234,22 +234,22 @@ class Rank(Item):
         return self.most or len(self.choices)
 
     def order(self, rng: random.Random) -> Shown:
-        """The options, shuffled where that is wanted."""
+        """Return the options, shuffled if `shuffle` is set."""
         return _shuffled(self.choices, rng, wanted=self.shuffle)
 
     def described(self, shown: Shown) -> str:
-        """The options, one a line."""
+        """Return the instruction and the options, one per line."""
         wanted = "all of these" if self.ranks == len(self.choices) else f"the first {self.ranks} of these"
         told = f"Answer with a list of {wanted}, word for word, in your order, the first one first:"
         return "\n".join([told, *(f"- {one}" for one in shown)])
 
     def schema(self) -> dict[str, Any]:
-        """A list of options; that each is there once is checked when it is read."""
+        """Return the schema of a list of options. `parsed` checks that no option is repeated."""
         items = {"type": "string", "enum": list(self.choices)}
         return {"type": "array", "items": items, "minItems": self.ranks, "maxItems": self.ranks}
 
     def parsed(self, answer: object) -> list[str]:
-        """The options in their order."""
+        """Return the options in the order of the answer."""
         if not isinstance(answer, list):
             raise ValueError(f"give a list of {self.ranks} options, not {answer!r:.60}")
         found = [_option(one, self.choices) for one in answer]
@@ -269,7 +269,10 @@ class Number(Item):
     whole: bool = field(default=True, kw_only=True)
 
     def check(self) -> None:
-        """Raise `SetupError` for bounds that are no numbers, or not in order."""
+        """Raise `SetupError` if the bounds are not numbers, or `low` is not less than `high`.
+
+        A bound that is not whole is an error too if the answer must be whole.
+        """
         low, high = _any(self.low), _any(self.high)
         numbers = [one for one in (low, high) if isinstance(one, int | float) and not isinstance(one, bool)]
         if len(numbers) < 2 or not all(map(isfinite, numbers)) or not low < high:
@@ -289,15 +292,15 @@ class Number(Item):
         return self.low, self.high
 
     def described(self, shown: Shown) -> str:
-        """The bounds."""
+        """Return the instruction with the bounds."""
         return f"Answer with a {'whole ' * self.whole}number from {self.low:g} to {self.high:g}."
 
     def schema(self) -> dict[str, Any]:
-        """A number within the bounds."""
+        """Return the schema of a number within the bounds."""
         return {"type": "integer" if self.whole else "number", "minimum": self.low, "maximum": self.high}
 
     def parsed(self, answer: object) -> float:
-        """The number."""
+        """Return the number that was answered."""
         number = _number(answer)
         if number is None or not self.low <= number <= self.high or (self.whole and number != int(number)):
             raise ValueError(
@@ -306,7 +309,7 @@ class Number(Item):
         return int(number) if self.whole else number
 
     def number(self, value: Any) -> float | None:
-        """The number."""
+        """Return the number as a float."""
         return float(value)
 
 
@@ -319,7 +322,7 @@ class FreeText(Item):
     most: int = 600
 
     def check(self) -> None:
-        """Raise `SetupError` for a length that cannot be."""
+        """Raise `SetupError` if the maximum length is invalid."""
         most = _any(self.most)
         if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= _MOST_CHARACTERS:
             raise SetupError(
@@ -328,15 +331,15 @@ class FreeText(Item):
             )
 
     def described(self, shown: Shown) -> str:
-        """The length."""
+        """Return the instruction with the maximum length."""
         return f"Answer in your own words, in at most {self.most} characters."
 
     def schema(self) -> dict[str, Any]:
-        """A text."""
+        """Return the schema of a text."""
         return {"type": "string", "minLength": 1, "maxLength": self.most}
 
     def parsed(self, answer: object) -> str:
-        """The text, without blanks around it."""
+        """Return the text without surrounding whitespace."""
         if not isinstance(answer, str) or not answer.strip() or len(answer.strip()) > self.most:
             raise ValueError(f"give a text of 1 to {self.most} characters, not {answer!r:.60}")
         return answer.strip()

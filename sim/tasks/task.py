@@ -164,7 +164,7 @@ class Task(Scenario):
     settings: TaskSettings
 
     def __init__(self, settings: "Settings | dict[str, object] | None" = None) -> None:
-        """Raises `SetupError` for settings that cannot be."""
+        """Apply the settings to the prompt. Raises `SetupError` for invalid settings."""
         super().__init__(settings)
         prompt = prompt_of(self.actions)
         own = type(self.settings).model_fields
@@ -183,7 +183,7 @@ class Task(Scenario):
         return self.settings.prompting != "zero-shot"
 
     def check_readable(self) -> None:
-        """Raise `SourceError` for demonstrations, or files to compare with, that cannot be read."""
+        """Raise `SourceError` if the demonstrations or the files to compare with cannot be read."""
         if self.shows_demonstrations:
             read_demonstrations(self.demonstrations_file)
         if self.settings.against:
@@ -196,7 +196,7 @@ class Task(Scenario):
         return Path(given) if given else Path(inspect.getfile(type(self))).with_name("demonstrations.jsonl")
 
     def resized(self, n: int) -> Self:
-        """The same task for so many rows."""
+        """Return the same task for `n` rows."""
         return type(self)(self.settings.model_copy(update={"n": n}))
 
     @property
@@ -216,9 +216,9 @@ class Task(Scenario):
         return ceil(self.settings.n / self.settings.per_persona)
 
     def growth(self, growth: "Growth", *, is_counted: bool) -> "Growth":
-        """How people come about where `agents` was not said (`is_counted` is False): enough for the rows wanted.
+        """Return the growth with enough agents for the rows wanted, unless `agents` was set (`is_counted`).
 
-        Of a hub with more people twice as many are drawn as are needed, and 1,000 more than are needed at least.
+        If there is a hub, the maximum is twice the number of agents needed, and at least 1,000 more than needed.
         """
         if is_counted:
             return growth
@@ -227,18 +227,18 @@ class Task(Scenario):
         return growth.model_copy(update={"agents": most})
 
     def task(self, resident: Resident, world: World) -> str:
-        """What is asked for beside the action: what the prompt says of the values of the task's own settings.
+        """Return what the prompt says about the values of the task's own settings.
 
-        It is the same in all requests of a run, and stands in front of the persona, so that endpoints can cache it.
+        It is the same in all requests of a run. It comes before the persona, so that endpoints can cache it.
 
-        The phrases of a setting are `[choices.SETTING]`, by its values (`yes` and `no` for a truth value); `other` is
-        that for all other values, with the slot `$SETTING`.
+        The phrases of a setting are `[choices.SETTING]`, keyed by its values (`yes` and `no` for a boolean). `other` is
+        the phrase for all other values, with the slot `$SETTING`.
         """
         own = [name for name in type(self.settings).model_fields if name not in TaskSettings.model_fields]
         return " ".join(phrase for name in own if (phrase := self.phrase_of(name)))
 
     def phrase_of(self, setting: str) -> str:
-        """What the prompt says about the value of a setting; empty where it does not mention it."""
+        """Return what the prompt says about the value of a setting, or "" if it does not mention the setting."""
         phrases = prompt_of(self.actions).choices.get(setting, {})
         word = self._word(setting)
         known = phrases.get(word.lower())
@@ -249,7 +249,7 @@ class Task(Scenario):
         return str(value).strip() if not isinstance(value, bool) else "yes" if value else "no"
 
     def observe(self, resident: Resident, observation: Observation, world: World) -> Observation:
-        """What the prompt holds: the demonstrations, and the language that the settings name."""
+        """Add the demonstrations, and the language from the settings, to the observation."""
         if self.settings.language:
             observation = replace(observation, language=self.settings.language, is_language_set=True)
         if not self.shows_demonstrations:
@@ -263,11 +263,11 @@ class Task(Scenario):
         return self.settings.n
 
     def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
-        """Whom the round asks: at most as many people as rows are missing."""
+        """Return the agents to ask in this round, at most as many as rows are missing."""
         return self._round(society)
 
     def ended(self, society: SocietyView) -> bool:
-        """Whether enough is accepted, everybody has been asked, or too little is new."""
+        """Return whether enough rows are accepted, all agents have been asked, or too few outputs are novel."""
         return self._is_exhausted(society.newest) or not self._round(society)
 
     def _round(self, society: SocietyView) -> list[Resident]:
@@ -304,9 +304,9 @@ class Task(Scenario):
 
 
 async def prepare_task(engine: Engine, task: Task, state: SocietyState, recall: EmbeddingRecall | None) -> None:
-    """Read what outputs are compared with, and have the demonstrations ready. Raises what either raises.
+    """Read the texts that outputs are compared with, and prepare the demonstrations.
 
-    With `recall`, outputs are compared by the vectors of its model too.
+    With `recall`, also compare outputs by embedding vectors. Raises what reading and preparing raise.
     """
     foreign = ForeignTexts(task.settings.against) if task.settings.against else None
     if foreign is not None:
@@ -334,9 +334,10 @@ async def _hold_similar(
 
 
 async def _prepare_demonstrations(engine: Engine, task: Task, *, seed: int) -> None:
-    """Infer the personas of demonstrations that have none, where the prompting shows them, once for all of a run.
+    """Infer the personas of demonstrations that have none, once per run, if the prompting shows personas.
 
-    They are kept in the run file, and `task` shows them from there. Raises `RunError` when none could be inferred.
+    The demonstrations are stored in the run file, and `task` shows them from there. Raises `RunError` if no persona
+    could be inferred.
     """
     if not task.shows_demonstrations:
         return
@@ -368,14 +369,17 @@ class DemonstrationPhase(Phase[Demonstration, Answer[tuple[Persona, ...]] | None
         self._changes = Changes()
 
     def take(self, chunks: Chunks, most: int) -> Sequence[Demonstration]:
-        """All of them, once."""
+        """Return all demonstrations on the first call, then ()."""
         if self._is_taken:
             return ()
         self._is_taken = True
         return read_demonstrations(self._task.demonstrations_file)
 
     async def work(self, item: Demonstration, model: PersonaModel) -> Answer[tuple[Persona, ...]] | None:
-        """The person who could have written it; None where the demonstration says it, or no persona is shown."""
+        """Return the persona inferred from a demonstration.
+
+        Returns None if the demonstration already has a persona, or the prompting shows none.
+        """
         if item.persona is not None or not self._infers:
             return None
         passage = Passage(item.output)
@@ -384,15 +388,15 @@ class DemonstrationPhase(Phase[Demonstration, Answer[tuple[Persona, ...]] | None
         return await text_to_persona(model, passage, verb="write", context=context)
 
     def owner(self, item: Demonstration) -> str:
-        """The id of its text."""
+        """Return the id of the demonstration's text."""
         return Passage(item.output).id
 
     def outcome(self, result: Answer[tuple[Persona, ...]] | None) -> tuple[Outcome, str] | None:
-        """How the request ended, where there was one."""
+        """Return how the request ended and why, or None if there was no request."""
         return None if result is None else (result.outcome, result.reason)
 
     def apply(self, items: Sequence[Demonstration], results: Sequence[Answer[tuple[Persona, ...]] | None]) -> None:
-        """Keep each with its persona, and a row for each whose persona could not be inferred."""
+        """Store each demonstration with its persona, and a failure for each persona that could not be inferred."""
         for ordinal, (item, answer) in enumerate(zip(items, results, strict=True), start=1):
             persona = answer.value[0].text if answer is not None and answer.value else item.persona
             self._changes.rows.append(DemonstrationRow(ordinal, persona, item.output, answer is not None))
@@ -401,7 +405,7 @@ class DemonstrationPhase(Phase[Demonstration, Answer[tuple[Persona, ...]] | None
                 self._changes.rows.append(self._failure(item, answer))
 
     def collect(self) -> Changes:
-        """What was applied."""
+        """Return what was applied."""
         self._changes.events = [row for row in self._changes.rows if isinstance(row, DemonstrationRow)]
         return self._changes
 
