@@ -46,7 +46,10 @@ class Effects:
     """Applies visits and decisions one by one, and holds the rows they leave."""
 
     def __init__(self, state: SocietyState, view: SocietyView, *, model: str) -> None:
-        """`view` is what the scenario is shown, `model` the name in the rows of emissions."""
+        """Prepare the rows of a step.
+
+        `view` is what the scenario sees, and `model` is the model name in the rows of outputs.
+        """
         self._state = state
         self._view = view
         self._model = model
@@ -93,11 +96,11 @@ class Effects:
         self.interventions, self._levers.rows, self.messages = [], [], []
 
     def intervene(self) -> None:
-        """Apply the interventions that are due, before anybody looks."""
+        """Apply the interventions that are due, before any agent observes."""
         self.interventions = intervene(self._state, self._view, self._levers)
 
     def woken(self, choose: Callable[[], Sequence[Resident]]) -> Sequence[Resident]:
-        """Those who have a turn, which `choose` gives, once it is noted to whom something has happened."""
+        """Return the agents that have a turn, as `choose` returns them, after noting which agents were affected."""
         if self._watch is None:
             return choose()
         self._watch.begin(self._levers.rows, self.people.newcomers)
@@ -106,7 +109,7 @@ class Effects:
         return residents
 
     def visit(self, visit: Visit) -> None:
-        """A player's line, heard in this very step. Raises `TypeError` or `ValueError` for what is no such line."""
+        """Deliver a player's line in this step. Raises `TypeError` or `ValueError` if it is not a valid line."""
         agent, text = getattr(visit, "agent", None), getattr(visit, "text", None)
         if not isinstance(agent, str) or not isinstance(text, str):
             raise TypeError(f"it must give visits, as Visit(resident.id, 'Good day.'), and gave {visit!r}")
@@ -116,7 +119,7 @@ class Effects:
         visited.inbox.append(self._message(PLAYER, agent, text))
 
     def take_turn(self, seen: Observation, decision: Decision) -> None:
-        """What an agent saw, heard and did, or why its turn was lost."""
+        """Record what an agent saw, heard and did, or why its turn failed."""
         resident, seen = self._state.residents[seen.agent], decision.shown or seen
         resident.asked += 1
         self._keep_unheard(resident)
@@ -139,7 +142,7 @@ class Effects:
         self._take_notes(resident, seen, decision)
 
     def _text_of(self, seen: Observation, decision: Decision) -> str:
-        """What the agent saw as a prompt tells it; of what a rule saw, as much as a prompt would hold."""
+        """Return what the agent saw as prompt text. For a rule, return no more than a prompt would hold."""
         if decision.model != "rule":
             return seen.text
         settings = self._state.scenario.settings
@@ -173,7 +176,7 @@ class Effects:
             take(note.text, note.kind, note.importance or memory.weigh(note.text, note.kind) or _UNWEIGHED)
 
     def compare(self) -> None:
-        """Compare what was emitted with everything before it, in the order of agents."""
+        """Compare the new outputs with all earlier ones, in the order of agents."""
         self.duplicates += self._state.emitted.add_all(self._compared)
         repeated = {row.emission for row in self.duplicates}
         failed = {row.emission for row in self.checks if row.outcome == CheckOutcome.FAILED}
@@ -197,7 +200,7 @@ class Effects:
         self._state.emitted.note_latest(self._valid)
 
     def _compare_further(self, emission: rows.EmissionRow, *, is_rejected: bool) -> None:
-        """Compare an emission with texts of other files and, unless it is rejected already, by its vector."""
+        """Compare an output with texts of other files. Unless it is rejected already, compare it by its vector too."""
         against, similar = self._state.against, self._state.similar
         said = against.check(emission.text) if against is not None else None
         vector = self.vectors.get(emission.text)
@@ -212,7 +215,7 @@ class Effects:
             self.checks.append(_check_row(emission, replace(said, check="against")))
 
     def deliver(self, messages: Sequence[rows.MessageRow]) -> None:
-        """Put what was said in the step where it will be heard in the next one."""
+        """Deliver what was said in this step, to be heard in the next one."""
         by_strength = self._state.scenario.settings.neighbours_by == "strength"
         for message in messages:
             if PLAYER not in (message.sender, message.recipient):
@@ -230,7 +233,7 @@ class Effects:
             self._watch.end(self._levers.rows[before:])
 
     def measure(self) -> None:
-        """Write the states as the step left them, and take the scenario's measures of the society."""
+        """Write the states at the end of the step, and take the scenario's measures."""
         if self._state.times is not None:
             self.times = self._state.times.end(self.people.newcomers)
         self.states = changed_states(self._state, step=self._step)
@@ -333,7 +336,7 @@ class Effects:
     def post(
         self, seen: Observation, emission: rows.EmissionRow, channel: str, text: str, reply_to: str | None
     ) -> None:
-        """Post a text in a channel, in reply to the post with the key `reply_to`, if one is given."""
+        """Post a text in a channel, as a reply to the post with the key `reply_to` if one is given."""
         board = self._state.posts
         if board is None:
             raise ValueError(f"there is no channel {channel!r}; list some in the scenario's `channels`")
@@ -346,7 +349,7 @@ class Effects:
         self.posts.append(row)
 
     def state_of(self, agent: str, *, asked_by: str | None = None) -> Any:
-        """The state of an agent; None where the scenario declares none. Raises `KeyError` for the player."""
+        """Return the state of an agent, or None if the scenario declares none. Raises `KeyError` for the player."""
         if self._watch is not None and asked_by not in (None, agent):
             self._watch.touch(agent)
         return self._state.residents[agent].state
@@ -417,7 +420,7 @@ def _note_of(action: Action, seen: Observation, to: Sequence[str]) -> str:
 
 
 def _listed(keys: Sequence[str], seen: Observation) -> str:
-    """Those with these keys as a part of a sentence."""
+    """Join the names of the agents with these keys into a phrase for a sentence."""
     *others, last = [seen.called(key) for key in keys] or ["nobody"]
     return f"{', '.join(others)} and {last}" if others else last
 

@@ -43,19 +43,19 @@ class Progress(Protocol):
     """Shows progress; called from the run's own thread, so every method must be quick."""
 
     def opened(self, gateway: Gateway) -> None:
-        """The run stands: from now on calls go through `gateway`, whose meter may be read at any time."""
+        """Prepare to show progress. From now on calls go through `gateway`, whose meter may be read at any time."""
         ...
 
     def began(self, title: str, total: int) -> None:
-        """A phase of `total` pieces begins; the one before it has ended."""
+        """Begin a phase of `total` items. The phase before it has ended."""
         ...
 
     def advanced(self) -> None:
-        """One more piece is done."""
+        """Count one more item as done."""
         ...
 
     def ended(self) -> None:
-        """There is nothing more to show."""
+        """Stop showing progress."""
         ...
 
 

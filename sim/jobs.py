@@ -321,9 +321,10 @@ _ENDPOINT = frozenset(
 
 
 def _check_answered(work: str, ended: Sequence[tuple[Outcome, str]]) -> None:
-    """Raise `RunError` when the endpoint answered no request of this piece of work (as `step 3`).
+    """Raise `RunError` if the endpoint answered no request of this piece of work, for example `step 3`.
 
-    `ended` holds outcome and reason of each request. Then the work should not be committed: a resumed run does it.
+    `ended` holds the outcome and reason of each request. The work should then not be committed, so that a resumed run
+    repeats it.
     """
     if len(ended) > 1 and all(outcome in _ENDPOINT for outcome, _ in ended):
         raise RunError(

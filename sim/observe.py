@@ -55,7 +55,7 @@ class TextEmbedder(Protocol):
     """Anything that gives texts vectors, as `Embedder` does."""
 
     async def embed(self, texts: Iterable[str], context: RequestContext) -> Embedded:
-        """The vectors of these texts, or why one has none."""
+        """Return the vectors of these texts, and for each text without a vector the reason."""
         ...
 
 
@@ -76,9 +76,9 @@ class EmbeddingRecall:
         *,
         job: int = 1,
     ) -> None:
-        """`failed` gives what is known beforehand to fail in a phase of a step, by resident: in a replayed run.
+        """Use `embedder` for the calls and rows of the job `job`.
 
-        `job` is what the calls and rows are of.
+        `failed` maps a phase and a step to the known failures by agent. A replay passes it.
         """
         self._embedder = embedder
         self._failed = failed
@@ -86,15 +86,15 @@ class EmbeddingRecall:
         self._cues: dict[str, Vector] = {}
 
     def cue_of(self, resident: Resident) -> Vector | None:
-        """The vector of the resident's cue in this step; None where recall goes by words."""
+        """Return the vector of the agent's cue in this step, or None if recall goes by words."""
         return self._cues.get(resident.id)
 
     async def prepare(
         self, cues: Sequence[tuple[Resident, str]], *, recalled: int, step: int, seed: int, phase: str = _STEP
     ) -> list[FailureRow]:
-        """Fetch what this step, or a survey after it, needs to rank `recalled` notes of each resident by its cue.
+        """Fetch the vectors needed to rank `recalled` notes of each agent by its cue, in a step or a survey after it.
 
-        Gives the rows of those for whom it failed. Raises `RunError` when the endpoint gives no vector at all.
+        Returns a row for each agent for which this failed. Raises `RunError` if the endpoint returns no vector at all.
         """
         settled = self._failed(phase, step)
         self._cues = {}
@@ -110,9 +110,9 @@ class EmbeddingRecall:
     async def cue_vectors(
         self, resident: Resident, cues: Sequence[str], *, number: int, seed: int, phase: str
     ) -> tuple[Mapping[str, Vector], FailureRow | None]:
-        """The vectors of several cues of one resident, by which it recalls them one after the other.
+        """Return the vectors of several cues of one agent, used for recall one after the other.
 
-        Where one of them or a note gets none, no cue has one, and a row says so.
+        If a cue or a note gets no vector, returns no vectors and a failure row.
         """
         settled = self._failed(phase, number).get(resident.id)
         if settled is not None:
@@ -142,7 +142,7 @@ class EmbeddingRecall:
         return embedded.vectors, lost
 
     async def embed(self, texts: Iterable[str], *, seed: int) -> Mapping[str, Vector]:
-        """The vectors of texts that were there before the first step; those that get none are left out."""
+        """Return the vectors of texts that existed before the first step. Texts without a vector are left out."""
         return (await self._embedder.embed(texts, RequestContext(_STEP, 0, _OWNER, seed))).vectors
 
     def _given(self, resident: Resident, cue: str, embedded: Embedded, phase: str, step: int) -> FailureRow | None:
@@ -182,10 +182,10 @@ def _row(agent: str, lost: Lost, phase: str, step: int, instead: str) -> Failure
 def observe(
     state: SocietyState, resident: Resident, recall: EmbeddingRecall | None = None, *, is_rule: bool = False
 ) -> Observation:
-    """The resident's observation: who spoke, who is near, what is news, what it recalls.
+    """Return what the agent observes: who spoke, who is near, the news, and what it recalls.
 
-    A rule observes all ties and lines, with the states of neighbours; what a prompt holds is capped by the settings.
-    Notes are recalled by meaning with `recall`, by words without.
+    A rule observes all ties and lines, with the states of neighbours. For a prompt, the settings cap the content. Notes
+    are recalled by meaning with `recall`, else by words.
     """
     scenario, world, memory = state.scenario, state.world, resident.memory
     settings, observes = scenario.settings, scenario.observes
@@ -226,7 +226,7 @@ def observe(
 
 
 def _now(state: SocietyState, resident: Resident) -> str:
-    """The time, and the agent's own state unless the settings keep it from prompts."""
+    """Return the time, and the agent's own state unless the settings keep it out of prompts."""
     told = [f"It is {told_time(state)}."]
     if resident.state is not None and state.scenario.settings.tell_state:
         told += told_fields(resident.state)
@@ -239,7 +239,7 @@ def _plan_ahead(state: SocietyState, resident: Resident) -> int:
 
 
 def _reflects_on(state: SocietyState, resident: Resident) -> tuple[str, ...]:
-    """The notes on which the resident is to reflect, the newest that fit into an observation; none where not due."""
+    """Return the newest notes to reflect on that fit into an observation, or () if no reflection is due."""
     settings = state.scenario.settings
     notes = resident.memory.to_reflect_on(settings.reflect_at)
     if notes:
@@ -248,7 +248,7 @@ def _reflects_on(state: SocietyState, resident: Resident) -> tuple[str, ...]:
 
 
 def cue_of(state: SocietyState, resident: Resident) -> str:
-    """What the resident's notes are recalled by in this step: what it hears, and the news."""
+    """Return the cue that recalls the agent's notes in this step: what it hears, and the news."""
     return _cue(_heard(state, resident), state.world.told_to(resident.id))
 
 
@@ -257,7 +257,7 @@ def _cue(heard: Sequence[MessageRow], news: Sequence[str]) -> str:
 
 
 def described(state: SocietyState, resident: Resident) -> str:
-    """What prompts say of the resident itself, as its scenario has it."""
+    """Return what prompts say about the agent itself, from its scenario. Raises `TypeError` if that is not a str."""
     try:
         text = state.scenario.described(resident)
         if not isinstance(text, str):
@@ -269,7 +269,10 @@ def described(state: SocietyState, resident: Resident) -> str:
 
 
 def keep_descriptions(state: SocietyState, log: RunLog, *, is_over: bool) -> None:
-    """Keep what the scenario has prompts say of its agents when a run is over, for who asks them without its script."""
+    """Store what the scenario has prompts say about its agents when a run is over.
+
+    It can then be used without the scenario's script. Does nothing if the scenario does not override `described`.
+    """
     if not is_over or type(state.scenario).described is Scenario.described:
         return
     found = []
@@ -296,7 +299,10 @@ def _task(state: SocietyState, resident: Resident) -> str:
 
 
 def _heard(state: SocietyState, resident: Resident, *, is_rule: bool = False) -> list[MessageRow]:
-    """The lines that the resident hears in this step, of those that nothing holds back: a prompt has the newest."""
+    """Return the lines the agent hears in this step.
+
+    Leaves out lines over a blocked tie and lines from agents that left. A prompt gets only the newest lines.
+    """
     if not resident.inbox:
         return []
     inbox = [
@@ -308,12 +314,12 @@ def _heard(state: SocietyState, resident: Resident, *, is_rule: bool = False) ->
 
 
 def _speakers(lines: Sequence[MessageRow]) -> Sequence[str]:
-    """The agents who said these lines, each once."""
+    """Return the agents who said these lines, each once and without the player."""
     return list(dict.fromkeys(m.sender for m in lines if m.sender != PLAYER)) if lines else ()
 
 
 def _as_heard(lines: Sequence[MessageRow], seen: Sequence[Seen]) -> tuple[Heard, ...]:
-    """The lines, under the keys of those who said them."""
+    """Return the lines under the keys of their speakers."""
     keys = {PLAYER: PLAYER} | {n.agent: n.key for n in seen}
     return tuple(Heard(keys[m.sender], m.text, m.message) for m in lines)
 
@@ -321,7 +327,7 @@ def _as_heard(lines: Sequence[MessageRow], seen: Sequence[Seen]) -> tuple[Heard,
 def _seen(
     state: SocietyState, resident: Resident, speakers: Sequence[str], *, is_rule: bool
 ) -> tuple[tuple[Seen, ...], int]:
-    """The agents in sight, under the keys of this turn, and how many a prompt has no room for."""
+    """Return the visible agents with their keys for this turn, and the number cut to fit the prompt."""
     # Speakers come first, so that they can be answered; the rest by the setting, when there are too many.
     world, settings = state.world, state.scenario.settings
     known = _acquaintances(state, resident) if world.is_open else _within_reach(state, resident)
@@ -345,12 +351,12 @@ def _seen(
 
 @cache
 def _key(place: int) -> str:
-    """The key of the neighbour at this place, from 1."""
+    """Return the key of the neighbour at this index, counted from 1."""
     return f"n{place}"
 
 
 def _acquaintances(state: SocietyState, resident: Resident) -> Mapping[str, KnownFacts]:
-    """What the resident knows of each of those with whom it has ties."""
+    """Return what the agent knows about each agent it has ties with."""
     levels, changes = state.scenario.disclosure, state.graph.changes(resident.id)
     kept = resident.acquaintances
     if kept is None or kept.changes != changes or kept.levels is not levels:
@@ -381,7 +387,7 @@ def _stranger(state: SocietyState, agent: str) -> KnownFacts:
 
 
 def _within_reach(state: SocietyState, resident: Resident) -> Mapping[str, KnownFacts]:
-    """What the resident knows of each of those with whom it has ties that are neither suspended nor blocked."""
+    """Return what the agent knows about each agent it has a tie with that is neither suspended nor blocked."""
     world, levels = state.world, state.scenario.disclosure
     is_blocking = bool(world.blocked or world.blocked_ties)
     known = {}
@@ -393,7 +399,10 @@ def _within_reach(state: SocietyState, resident: Resident) -> Mapping[str, Known
 
 
 def _strongest(state: SocietyState, resident: Resident, others: list[KnownFacts]) -> list[KnownFacts]:
-    """Those with the strongest ties first, of these who spoke with the resident last; chance decides among equals."""
+    """Return agents by strength of their ties, the strongest first.
+
+    Most recent contact and then chance break equal ranks.
+    """
     strength = defaultdict[str, float](float)
     for tie in state.graph.neighbours(resident.id):
         if tie.kind not in state.world.suspended:

@@ -50,7 +50,10 @@ class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
     def __init__(
         self, model: Model, persona: Persona, cell: Any, *, memory: Memory, details: "PeopleDetails | None" = None
     ) -> None:
-        """`memory` holds nothing yet; `details` is what is known of all people besides their descriptions."""
+        """Create an agent with an empty `memory`.
+
+        `details` holds what is known of all personas besides their descriptions.
+        """
         super().__init__(model)
         self.cell = cell
         self.persona = persona
@@ -78,7 +81,7 @@ class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
         self._disclosed: tuple[Disclosure, str] | None = None
 
     def disclosed_at(self, level: "Disclosure") -> str:
-        """What is known of the agent at this level."""
+        """Return what is known of the agent at this level of disclosure."""
         if self._disclosed is None or self._disclosed[0] != level:
             self._disclosed = level, disclosed_at(self.persona.text, level)
         return self._disclosed[1]
@@ -104,7 +107,7 @@ class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
         return self._details.attributes(self.id) if self._details else {}
 
     def leave(self) -> None:
-        """Leave the society, and Mesa's sets of agents and cell."""
+        """Leave the society, and remove the agent from Mesa's agent sets and its cell."""
         self.departed = True
         self.remove()
 
@@ -124,9 +127,9 @@ class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
         return self._details.weight(self.id) if self._details else 1.0
 
     def described(self, detail: PersonaDetail, attributes: "Sequence[str]" = ()) -> str:
-        """The description, and after it what is known of the agent, or its biography, if there is any.
+        """Return the description, followed by the agent's known attributes or its biography, if there are any.
 
-        `attributes` are columns that it was imported with, which are told as well.
+        `attributes` are columns the persona was imported with. They are added too.
         """
         more = self.biography if detail == "biography" else ""
         if detail == "profile" and self.profile is not None:
@@ -169,7 +172,7 @@ class SocietyView(Protocol):
         ...
 
     def resident(self, agent: str) -> Resident:
-        """The agent with this id. Raises `KeyError` for an unknown id."""
+        """Return the agent with this id. Raises `KeyError` for an unknown id."""
         ...
 
     @property
@@ -197,7 +200,7 @@ class Place(Cell):  # type: ignore[misc]  # mesa ships no types
         """Connections are those of the graph, whatever Mesa sets when it makes a cell."""
 
     def refresh(self) -> None:
-        """Forget the neighbourhoods that Mesa has kept, once ties have changed."""
+        """Clear the neighbourhoods that Mesa has cached, after ties have changed."""
         self._clear_cache()
 
 
@@ -205,7 +208,10 @@ class PersonaSpace(Network):  # type: ignore[misc]  # mesa ships no types
     """The relationship graph as a Mesa network, which holds no ties of its own: 100,000 people have a million."""
 
     def __init__(self, graph: "Callable[[], PersonaGraph]", personas: "Iterable[str]", random: Random) -> None:
-        """`graph` gives the graph as it is: a society may be given another one before its first step."""
+        """Build the network.
+
+        `graph` returns the current graph, since a society may get another one before its first step.
+        """
         DiscreteSpace.__init__(self, random=random, cell_klass=Place)
         self._graph = graph
         self._kdtree_cells: list[Place] = []
@@ -219,7 +225,7 @@ class PersonaSpace(Network):  # type: ignore[misc]  # mesa ships no types
         return self._graph()
 
     def add_cell(self, cell: Place) -> None:
-        """Add a node; its ties are those of the graph."""
+        """Add a node without ties. The graph holds its ties."""
         DiscreteSpace.add_cell(self, cell)
 
     @property

@@ -160,30 +160,34 @@ class Scenario:
     questions: Mapping[str, str] = MappingProxyType({})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Name the scenario after its class, where nothing else names it."""
+        """Name the scenario after its class unless it has a name."""
         super().__init_subclass__(**kwargs)
         if cls.name == cls._derived_name:
             cls.name = cls._derived_name = snake_case(cls.__name__)
 
     def __init__(self, settings: Settings | Mapping[str, Any] | None = None) -> None:
-        """Settings may be given as a mapping; an unknown name or a wrong value raises `SetupError`."""
+        """Check and store the settings.
+
+        A mapping is accepted too. Raises `SetupError` for an unknown name or a wrong value.
+        """
         given = settings.model_dump() if isinstance(settings, Settings) else dict(settings or {})
         self.settings = self._parsed(given)
 
     @classmethod
     def summary(cls) -> str:
-        """What the scenario is, in one line."""
+        """Return the first line of the class docstring, which says what the scenario is."""
         return (cls.__doc__ or "").strip().partition("\n")[0]
 
     def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
-        """Whose turn it is in this step: by default that of those whom `activation` chooses."""
+        """Return the agents that have a turn in this step. By default, `activation` chooses them."""
         return self.activation.choose(society.residents, society, rng)
 
     def next_turn(self, resident: Resident, rng: random.Random) -> float:
-        """The time until the agent's next turn; infinite for never.
+        """Return the time until the agent's next turn, or infinity for never.
 
-        A scenario that gives one is not in lock-step: a step holds the turns that fall due next, `world.time` is
-        their time, and neither `activation` nor `active` is asked. Asked before the first step and after each turn.
+        A scenario that overrides this is not in lock-step. Each of its steps holds the turns that fall due next, and
+        `world.time` is their time. Neither `activation` nor `active` is used. Called before the first step and after
+        each turn.
         """
         raise NotImplementedError(f"{type(self).__name__} is in lock-step")
 
@@ -193,118 +197,119 @@ class Scenario:
         return type(self).next_turn is not Scenario.next_turn
 
     def arrivals(self, society: SocietyView, rng: random.Random) -> Sequence[Arrival]:
-        """Who comes at the beginning of this step: by default nobody."""
+        """Return who arrives at the beginning of this step. By default, nobody arrives."""
         return ()
 
     def departures(self, society: SocietyView, rng: random.Random) -> Sequence[Resident | str]:
-        """Who leaves at the beginning of this step, before anybody comes: by default nobody."""
+        """Return who leaves at the beginning of this step, before anyone arrives. By default, nobody leaves."""
         return ()
 
     def visits(self, society: SocietyView, rng: random.Random) -> Sequence[Visit]:
-        """What a visiting player says in this step: by default nothing."""
+        """Return what a visiting player says in this step. By default, nothing."""
         return ()
 
     def offer(self, resident: Resident, observation: Observation, rng: random.Random) -> tuple[type[Action], ...]:
-        """What the agent may do in this turn: by default any of `actions`, and the model chooses."""
+        """Return the actions the agent may choose from in this turn. By default, all of `actions`."""
         return self.actions
 
     def described(self, resident: Resident) -> str:
-        """What prompts say of the agent itself, in turns and surveys: by default what `persona_detail` says.
+        """Return what prompts say about the agent itself in turns and surveys. By default, follows `persona_detail`.
 
-        A scenario may add the agent's place in it, as "You work in a shop in the old town." What it says after the last
-        step is kept in `descriptions`, so that a survey of the finished run and an interview say it too.
+        A scenario may add the agent's place in it, for example "You work in a shop in the old town." What this returns
+        after the last step is stored in `descriptions`, so that interviews and surveys of the finished run use it too.
         """
         return resident.described(self.settings.persona_detail, self.settings.tell_attributes)
 
     def clock(self, step: int) -> str:
-        """The time of a step as agents are told it, now and of what they remember: "step 3" by default.
+        """Return the time of a step as agents are told it, both now and in memories. By default, "step 3".
 
-        A scenario may keep time as its world does, as "Tuesday, 14:00".
+        A scenario may use the time of its world, for example "Tuesday, 14:00".
         """
         return f"step {step}"
 
     def task(self, resident: Resident, world: World) -> str:
-        """The sentence that ends the prompt."""
+        """Return the sentence that ends the prompt."""
         return "What do you do now?"
 
     def resolve(self, society: SocietyView, decisions: "Sequence[Emission]", levers: Levers) -> None:
-        """Settle what all have decided at the end of a step: payoffs, auctions, matches, elections; by default nothing.
+        """Settle what all agents decided at the end of a step: payoffs, auctions, matches, elections.
 
-        `decisions` hold what was emitted (`agent`, `action`), in the order in which it was applied; agents who did
-        nothing are not among them. Called once for each step, the last one too, after all actions are applied and
-        before measures are taken, in the step's commit. What the levers change is in `intervention_effects`, as of the
-        intervention `resolve`; agents perceive it in the next step.
+        By default, does nothing. `decisions` hold the outputs (`agent`, `action`) in the order in which they were
+        applied. Agents that did nothing are not among them. Called once per step, including the last, in the step's
+        commit. All actions are applied before it, and measures are taken after it. Changes by the levers are recorded
+        in `intervention_effects` under the intervention `resolve`. Agents perceive them in the next step.
         """
 
     def measures(self, society: SocietyView) -> Mapping[str, float]:
-        """Numbers to log after each step: by default none.
+        """Return numbers to log after each step. By default, none.
 
-        What the step emitted is in `society.emitted_this_step`, with the fields of each action.
+        The outputs of the step are in `society.emitted_this_step`, with the fields of each action.
         """
         return {}
 
     def node_measures(self, society: SocietyView) -> Mapping[str, Mapping[str, float]]:
-        """Numbers to log of each agent after each step, by name and agent: by default none.
+        """Return numbers to log for each agent after each step, by name and agent. By default, none.
 
-        `network_measures` gives those of its place in the network.
+        `network_measures` returns those of the agent's place in the network.
         """
         return {}
 
     def group(self, resident: Resident) -> str | None:
-        """The group by which the report tells the agent apart from others: by default none.
+        """Return the group by which the report tells agents apart. By default, None.
 
-        Asked once for each agent, before the first step; it may follow from the state with which the agent begins.
+        Called once for each agent before the first step. It may depend on the agent's initial state.
         """
         return None
 
     def ended(self, society: SocietyView) -> bool:
-        """Whether the run ends before its last step: by default never."""
+        """Return whether the run ends before its last step. By default, never."""
         return False
 
     def mind(self) -> Mind | Rule:
-        """How all agents decide: a compiled graph, by default generate, check, keep or revise; or a plain function.
+        """Return how all agents decide, as a compiled graph or a plain function.
 
-        The default one plans and reflects as well, where the settings `plan_every` and `reflect_at` say so. For
-        another one that can be named (`--mind`) nothing need be overridden; a mind of the scenario's own comes first.
-        A function is given the observation and a random number generator of the agent's own, and gives one of the
-        actions that are offered, the agent's next state (which it has when all have decided), or None for nothing. No
-        model is asked, and no text compared with earlier ones.
+        By default: generate, check, keep or revise. The default graph also plans and reflects if `plan_every` and
+        `reflect_at` are set. To use another named mind, pass `--mind` and override nothing. A mind of the scenario's
+        own takes precedence. A function gets the observation and the agent's own random number generator. It returns
+        one of the offered actions, the agent's next state, or None to do nothing. A state takes effect when all agents
+        have decided. With a function, no model is asked and no text is compared with earlier ones.
         """
         return named_mind(plans=self.settings.plan_every > 0, reflects=self.settings.reflect_at > 0)
 
     def rule(self, observation: Observation, rng: random.Random) -> Action | BaseModel | None:
-        """What an agent does where no model decides (`--mind rule`), as the function that `mind` may give.
+        """Return what an agent does if no model decides (`--mind rule`). `mind` may return this function.
 
-        It decides in any case where there are no `actions`: each agent's next state then follows from its own and from
-        those of its neighbours (`observation.neighbours[0].state`). By default there is no such rule.
+        It always decides if there are no `actions`. The agent's next state then follows from its own and its
+        neighbours' states (`observation.neighbours[0].state`). By default, there is no rule.
         """
         raise NotImplementedError(f"{type(self).__name__} has no rule")
 
     def vary(self, action: Action, resident: Resident, rng: random.Random) -> Action:
-        """What an agent does after the one who was asked for all that are alike (`--archetypes`): by default the same.
+        """Return what an agent does if another one was asked on behalf of similar agents (`--archetypes`).
 
-        An addressed action is spoken to somebody whom the agent sees already. Draws by chance from `rng` alone.
+        By default, the agent does the same. An addressed action is already directed at someone the agent sees. Use only
+        `rng` for random draws.
         """
         return action
 
     def tools(self) -> "Sequence[ToolFunction]":
-        """What agents can find things out with before they act (`--mind react`): by default nothing.
+        """Return the tools with which agents can look things up before they act (`--mind react`). By default, none.
 
-        Functions with a docstring and typed parameters, which the model is told of. One that has a parameter
-        `observation` is given what the agent observes. They change nothing, and give the same for the same arguments.
-        A `ValueError` is told to the model.
+        A tool is a function with a docstring and typed parameters, which the model sees. If it has a parameter
+        `observation`, it gets what the agent observes. It must change nothing and return the same for the same
+        arguments. A `ValueError` is returned to the model.
         """
         return ()
 
     def answer(self, resident: Resident, item: "Item", rng: random.Random) -> Any:
-        """What an agent answers to an item of a survey, where a rule decides for agents; None for "don't know".
+        """Return an agent's answer to a survey item if a rule decides for agents, or None for "don't know".
 
-        A number of a scale or of a `Number`, an option of a `Choice`, a list of options of a `Rank`, or a text.
+        Return a number for a scale or a `Number`, an option for a `Choice`, a list of options for a `Rank`, or a text.
         """
         raise NotImplementedError(f"{type(self).__name__} has no rule for the answers to surveys")
 
     def memory(self, persona: Persona) -> Memory:
-        """An agent's memory, empty: by default of the kind that the setting `memory_kind` says."""
+        """Return an empty memory for an agent. By default, `memory_kind` sets its kind."""
         chosen = self.settings
         if chosen.memory_kind == "nearest":
             return Memory(chosen.memory)
@@ -312,15 +317,18 @@ class Scenario:
         return MemoryStream(chosen.memory, weights=weights)
 
     def observe(self, resident: Resident, observation: Observation, world: World) -> Observation:
-        """What the agent observes, before a prompt cuts it to `observation_tokens`: by default what it is given."""
+        """Return what the agent observes, before a prompt cuts it to `observation_tokens`.
+
+        By default, returns it unchanged.
+        """
         return observation
 
     def agent_state(self, resident: Resident, rng: random.Random) -> BaseModel:
-        """The state with which an agent begins: by default the defaults of `agent_state_type`."""
+        """Return the initial state of an agent. By default, the defaults of `agent_state_type`."""
         return (self.agent_state_type or State)()
 
     def world_state(self, rng: random.Random) -> BaseModel:
-        """The state with which the world begins: by default the defaults of `world_state_type`."""
+        """Return the initial state of the world. By default, the defaults of `world_state_type`."""
         return (self.world_state_type or State)()
 
     @property
@@ -329,10 +337,10 @@ class Scenario:
         return None
 
     def check_readable(self) -> None:
-        """Raise `SourceError` when a file that the settings name cannot be read; called before a run file is made."""
+        """Raise `SourceError` if a file named in the settings cannot be read. Called before a run file is made."""
 
     def declared_interventions(self) -> tuple[Intervention, ...]:
-        """What is to happen. Raises `HookError` when `interventions` fails or holds something else."""
+        """Return the interventions. Raises `HookError` if `interventions` fails or holds something else."""
         with hook(self, "interventions"):
             declared = tuple(self.interventions)
             for one in declared:
@@ -368,5 +376,5 @@ class GrowthOnly(Scenario):
     takes_steps = False
 
     def ended(self, society: SocietyView) -> bool:
-        """At once: there is no step to take."""
+        """Return True, since there is no step to take."""
         return True

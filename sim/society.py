@@ -83,17 +83,18 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         progress: Progress | None = None,
         **options: Unpack[RunOptions],
     ) -> None:
-        """Nothing is opened or asked yet.
+        """Check and store the configuration. Nothing is opened and no model is asked yet.
 
-        Everything that `config` holds can be given by keyword too, as `growth=Growth(agents=24), steps=3`; see
-        `RunConfig` for what there is. `model` and `embeddings` are names, or any LangChain chat model and embedding
-        model. With `embeddings`, agents recall notes by meaning; without, by words. `solver` and `grader` are the
-        models that checks and stages ask by role, under the same budget; `model` where they are None.
+        All fields of `config` can also be given as keywords, for example `growth=Growth(agents=24), steps=3`. See
+        `RunConfig` for the fields. `model` and `embeddings` are names, or any LangChain chat model and embedding model.
+        With `embeddings`, agents recall notes by meaning, otherwise by words. `solver` and `grader` are the models that
+        checks and stages ask by role, under the same budget. They default to `model`.
 
-        The rest is injected, and by default made from the configuration: the `source` people come from, with
-        `extensions` that grow them further; the `gateway` that answers; the `executor` that runs turns; `recall`; and
-        `store`, the open file of a run to go on with. `repeats` is the run that a replay is of.
-        Raises `SetupError` for a model or a number that cannot be.
+        The other arguments are for injection and are made from the configuration by default. `source` is where personas
+        come from, and `extensions` grow them further. `gateway` answers requests, `executor` runs turns, and `recall`
+        ranks notes. `store` is the open file of a run to continue. `repeats` is the run that a replay repeats.
+
+        Raises `SetupError` for an invalid model or number.
         """
         check_scenario(scenario)
         declared_rows(scenario)  # malformed questions are reported before anything is asked
@@ -148,15 +149,16 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         sources_named: bool = False,
         progress: Progress | None = None,
     ) -> Self:
-        """The society of an unfinished run file, ready to `run` on from its last complete step.
+        """Return the society of an unfinished run file, ready to `run` from its last complete step.
 
-        Answers that were paid for in the unfinished step are taken from the file. `model`, `solver` and `grader` are
-        needed only where the run was begun with a chat model of the caller's own, or to say where they are now.
-        `limits` holds those that are to change, by name; the others, prices and cache (False for none) are the run's
-        own. Of a file that this machine's user did not make, addresses and files must be given again (`sources_named`:
-        those it grows from). Raises `RunFileError` when the file is none, or when the scenario's world or the embedding
-        model is not the one the run began with, and `SetupError` for another sampling. The file is opened for writing
-        by `run`, or by `with`.
+        Answers already paid for in the unfinished step are read from the file. `model`, `solver` and `grader` are
+        needed only if the run began with a chat model of the caller's own, or to give their new addresses. `limits`
+        holds the limits to change, by name. Other limits, prices and cache (False for none) stay as they were.
+
+        For a file that this machine's user did not make, addresses and files must be given again (`sources_named` are
+        those it grows from). Raises `RunFileError` if the file is not a run file, or if the scenario's world or the
+        embedding model differs from the run's. Raises `SetupError` if the sampling differs. `run` or `with` opens the
+        file for writing.
         """
         with open_run(path) as reader:
             row, stored = run_of(reader), RunConfig.resumed(reader, limits or {}, steps=steps)
@@ -188,13 +190,13 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         return any(one.is_language_model for one in self._models.chat_models)
 
     def check_priced(self, limits: Limits) -> None:
-        """Raise `SetupError` for a cap on money, of these limits, where a model has no known price."""
+        """Raise `SetupError` if these limits cap the cost and a model has no known price."""
         self._models.check_priced(limits)
 
     def run(self) -> FinishedRun:
-        """Grow the people, take the steps that are wanted, and close the file.
+        """Grow the personas, take all steps, and close the file.
 
-        Works where an event loop runs already (a notebook). Raises `RunError` when the run fails; what was
+        Works inside a running event loop, for example in a notebook. Raises `RunError` if the run fails. What was
         committed stays and can be resumed.
         """
         with self:
@@ -203,7 +205,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         return FinishedRun(self.path, event_hash)
 
     def step(self) -> None:
-        """One step of the society, as long as it is `running`. Raises what went wrong, in every later step too."""
+        """Take one step while the society is `running`. Any error is raised in every later step too."""
         if self._restoring:
             return
         try:
@@ -215,21 +217,21 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             self.running = False
 
     def run_model(self) -> None:
-        """All steps that there are still to be. Raises `SetupError` when the society is not open."""
+        """Take all remaining steps. Raises `SetupError` if the society is not open."""
         self.run_until(inf)
 
     def interrupt(self) -> None:
-        """Pause the run, from any thread: `run` raises `PausedError` there, and the file can be resumed."""
+        """Pause the run from any thread. `run` then raises `PausedError`, and the file can be resumed."""
         self._is_interrupted = True
         if hasattr(self, "engine"):
             self.engine.interrupt()
 
     def run_for(self, duration: float) -> None:
-        """So many steps, or as many as there are still to be. Raises `SetupError` when the society is not open."""
+        """Take `duration` steps, or as many as remain. Raises `SetupError` if the society is not open."""
         self.run_until(self.time + duration)
 
     def run_until(self, end_time: float) -> None:
-        """Steps up to this one, or as many as there are. Raises `SetupError` when the society is not open."""
+        """Take steps up to `end_time`, or as many as remain. Raises `SetupError` if the society is not open."""
         if not self._is_open:
             raise SetupError("The society is not open, so it takes no step; call run(), or step in `with society:`.")
         self._raise_error()
@@ -260,7 +262,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         return self.state.newest
 
     def resident(self, agent: str) -> Resident:
-        """The agent with this id. Raises `KeyError` for an unknown id."""
+        """Return the agent with this id. Raises `KeyError` for an unknown id."""
         return self.state.residents[agent]
 
     @property
@@ -269,7 +271,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         return self.state.emitted.latest
 
     def __enter__(self) -> Self:
-        """Open the run file and the model, grow or restore the people, and continue where the last step ended."""
+        """Open the run file and the model, grow or restore the personas, and continue after the last step."""
         if self._is_open:
             raise SetupError("The society is open already; inside `with society:`, call run_model() or step().")
         mind = checked_mind(self.scenario, self.config)
@@ -412,7 +414,10 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             check_emitted(self.engine.log, people=len(self.residents), is_over=not self.running)
 
     def _explained(self, error: BaseException) -> BaseException:
-        """The error as its reader should see it; the file of a replay is no run to go on with."""
+        """Return the error with a hint on how to continue the run.
+
+        In a replay, whose file cannot be continued, return it as is.
+        """
         return error.with_way_on(self.path) if self._repeats is None and isinstance(error, HookError) else error
 
     def _raise_error(self) -> None:

@@ -105,7 +105,7 @@ class SocietyState:
     """The people at their places, the world, and everything emitted so far."""
 
     def __init__(self, scenario: Scenario, *, seed: int, judges: Sequence[Judge] = ()) -> None:
-        """`judges` are the rules that people pass who come while the society lives."""
+        """Create an empty state. `judges` are the rules that personas must pass if they arrive during the run."""
         self.judges = judges
         self.scenario = scenario
         self.seed = seed
@@ -145,7 +145,7 @@ class SocietyState:
         self.count_from(emissions=0, messages=0)
 
     def count_from(self, *, emissions: int, messages: int) -> None:
-        """Number emissions and messages from behind these."""
+        """Number outputs and messages from after these numbers."""
         self.next_emission = count(emissions + 1).__next__
         self.next_message = count(messages + 1).__next__
 
@@ -156,7 +156,7 @@ class SocietyState:
         return tuple(one for one in everybody if not one.departed) if self._has_departures else tuple(everybody)
 
     def still_to_do(self, steps: int) -> str:
-        """What is to come behind the present step of a run of so many, in words; empty for nothing."""
+        """Return what remains after the current step of a run of `steps` steps, in words, or "" for nothing."""
         if (rows := self.scenario.rows_wanted) is not None:
             missing = rows - sum(one.accepted for one in self.residents.values())
             return f"{missing:,} of {rows:,} rows to be accepted yet" if missing > 0 else ""
@@ -169,23 +169,26 @@ class SocietyState:
         self.residents[agent].leave()
 
     def has_left(self, agent: str) -> bool:
-        """Whether this one (an agent, or the player) lived there and has left."""
+        """Return whether this agent lived there and has left. The player never did."""
         return self._has_departures and agent in self.residents and self.residents[agent].departed
 
     def set_tie(self, change: society_rows.RelationChangeRow) -> None:
-        """Change a tie of the graph as the row says, and thereby the connections of the agents' cells."""
+        """Change a tie of the graph as the row says, and refresh the cells of both agents."""
         self.graph.set_tie(change.source, change.target, RelationKind(change.kind), change.label, change.weight)
         for agent in (change.source, change.target):
             self.residents[agent].cell.refresh()
 
     def note_contact(self, one: str, other: str, step: int) -> None:
-        """Take note that two agents spoke with each other in this step; one that has left notes nothing."""
+        """Record that two agents spoke with each other in this step.
+
+        Nothing is recorded for an id that is not an agent.
+        """
         for agent, with_whom in ((one, other), (other, one)):
             if (resident := self.residents.get(agent)) is not None:
                 resident.contacts[with_whom] = max(step, resident.contacts.get(with_whom, 0))
 
     def take_heard(self, step: int) -> list[rows.MessageRow]:
-        """Take what was said in this step out of the inboxes, in the order in which it was said."""
+        """Remove the messages of this step from the inboxes, and return them in the order in which they were said."""
         found: list[rows.MessageRow] = []
         for resident in self.residents.values():
             found += (message for message in resident.inbox if message.step == step)
@@ -194,7 +197,10 @@ class SocietyState:
 
 
 def restore(state: SocietyState, view: SocietyView, log: RunLog) -> None:
-    """Give residents their ties, notes, unheard lines and states, the world its own, the index everything emitted."""
+    """Restore the society from the run file after its last complete step.
+
+    Agents get their ties, notes, unheard lines and states. The world gets its state, and the index gets all outputs.
+    """
     thresholds = _thresholds(state.scenario)
     state.emitted = Emitted(partial(_emitted_as, log), thresholds=thresholds, scratch=log.path.parent)
     last = log.last_complete(Unit.STEP)
@@ -216,14 +222,14 @@ def restore(state: SocietyState, view: SocietyView, log: RunLog) -> None:
 
 
 def count_outputs(state: SocietyState, log: RunLog, *, first: int, last: int) -> None:
-    """Add the committed results of these steps' turns to the numbers of each resident."""
+    """Add the committed results of turns in these steps to the counts of each agent."""
     for agent, asked, accepted in log.query(_TURNS_TAKEN, {"first": first, "last": last}):
         state.residents[agent].asked += asked
         state.residents[agent].accepted += accepted
 
 
 def told_time(state: SocietyState) -> str:
-    """The present time as agents are told it. Raises `HookError` where the scenario gives none."""
+    """Return the current time as agents are told it. Raises `HookError` if the scenario does not return a str."""
     with hook(state.scenario, "clock"):
         time: object = state.scenario.clock(state.world.step)
         if not isinstance(time, str):
@@ -232,7 +238,7 @@ def told_time(state: SocietyState) -> str:
 
 
 def read_world(text: str, scenario: Scenario) -> World:
-    """The world as a marker keeps it, with the scenario's own state of it."""
+    """Read the world as a marker stores it, including the scenario's own state."""
     world = World.model_validate_json(text)
     if world.state is not None and scenario.world_state_type is not None:
         world.state = scenario.world_state_type.model_validate(world.state)
@@ -261,7 +267,7 @@ def _restore_emitted(state: SocietyState, log: RunLog) -> None:
 
 
 def restore_notes(state: SocietyState, file: StoredTables) -> None:
-    """Give residents the notes that they still remember."""
+    """Give agents the notes that they still remember."""
     for note in file.rows(rows.MemoryRow, _NEWEST_NOTES, {"capacity": state.scenario.settings.memory}):
         memory = state.residents[note.agent].memory
         time = note.time or f"step {note.step}"  # a file of an earlier version has no times
@@ -291,7 +297,10 @@ def _thresholds(scenario: Scenario) -> dict[str, float]:
 
 
 def _begin_states(state: SocietyState, log: RunLog) -> None:
-    """Give agents and world the states they begin with, or those that the file holds; writes what is new to it."""
+    """Set the initial states of agents and world, or the states stored in the file.
+
+    Write the states that are new to the file.
+    """
     scenario = state.scenario
     if scenario.world_state_type is not None and state.world.state is None:
         with hook(scenario, "world_state"):
@@ -311,13 +320,13 @@ def _begin_states(state: SocietyState, log: RunLog) -> None:
 
 
 def begun_state(state: SocietyState, resident: Resident) -> BaseModel:
-    """The state with which an agent begins. Raises `HookError` when the scenario gives none."""
+    """Return the initial state of an agent. Raises `HookError` if the scenario returns none."""
     with hook(state.scenario, "agent_state"):
         return checked_state(state.scenario.agent_state(resident, rng_for(state.seed, "agent_state", resident.id)))
 
 
 def changed_states(state: SocietyState, *, step: int) -> list[society_rows.AgentStateRow]:
-    """Rows of the fields of agents' states that have changed since they were last written, in the order of agents."""
+    """Return rows of the state fields that changed since they were last written, in the order of agents."""
     if state.scenario.agent_state_type is None:
         return []
     changed, residents = [], state.residents.values()
@@ -333,9 +342,9 @@ def changed_states(state: SocietyState, *, step: int) -> list[society_rows.Agent
 
 
 def _restore_ties(state: SocietyState, log: RunLog) -> list[int]:
-    """Change the ties that growth found as actions and interventions did.
+    """Apply the recorded changes by actions and interventions to the initial ties.
 
-    Gives the lines that were kept from being heard in every turn that their recipients had since.
+    Returns the lines that were kept from being heard in every turn their recipients had since.
     """
     if not log.may_hold(rows.MessageRow, society_rows.RelationChangeRow):
         return []

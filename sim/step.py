@@ -54,7 +54,10 @@ class TurnWork:
         mind: Mind | Rule | None = None,
         mind_name: MindName | None = None,
     ) -> None:
-        """`mind_name` is what `mind` was chosen by; where `mind` is None, the one of that name is made."""
+        """Use `mind`, or make the mind named `mind_name` if it is None.
+
+        `mind_name` is the name by which `mind` was chosen.
+        """
         self._scenario = scenario
         self._emitted = emitted
         self._mind_name = mind_name
@@ -319,7 +322,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         return [resident for resident in residents if resident.id not in blocked] if blocked else residents
 
     def _ordered(self, residents: Sequence[Resident]) -> Sequence[Resident]:
-        """Those who have a turn, in the order in which what they do is applied."""
+        """Return the agents that have a turn, in the order in which their decisions are applied."""
         if self._state.scenario.order == "fixed" or self._state.times is not None:
             return residents
         turns = Counter[str]()
@@ -332,7 +335,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         return sorted(residents, key=place)
 
     def _is_paged(self) -> bool:
-        """Whether the step is committed page by page: a page then depends on nothing but those before it."""
+        """Return whether the step is committed in pages. Each page then depends only on earlier pages."""
         scenario = self._state.scenario
         is_alone = scenario.independent and not any(action.addressed for action in scenario.actions)
         # States are written when a step ends, visitors are heard in the step in which they speak, and a step is
@@ -342,7 +345,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         return is_alone and is_simple and len(self._residents) > PAGE
 
     async def _remind(self, residents: Sequence[Resident]) -> list[job_rows.FailureRow]:
-        """Fetch the vectors for recall by meaning; gives the rows of agents for whom that failed."""
+        """Fetch the vectors for recall by meaning, and return a row for each agent for which this failed."""
         recall, state = self._context.recall, self._state
         if recall is None:
             return []
@@ -354,7 +357,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         )
 
     async def _embed(self, taken: Sequence[tuple[Turn, Decision]]) -> None:
-        """Fetch the vectors of what was decided, where outputs are compared by them."""
+        """Fetch the vectors of the decisions if outputs are compared by vectors."""
         recall = self._context.recall
         if recall is None or self._state.similar is None:
             return
@@ -370,9 +373,10 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         self._effects.unembedded += lost
 
     def _observed(self, residents: Sequence[Resident], turns: list[Turn | None]) -> Iterator[Turn]:
-        """The turns of those who can do something, all of them noted in `turns`.
+        """Yield the turns of agents that can do something, and add every turn, or None, to `turns`.
 
-        Agents observe one snapshot, so each does so when it is asked: the first calls need not wait for all.
+        All agents observe the same snapshot. Each observes only when it is asked, so that the first calls need not wait
+        for all turns.
         """
         for resident in residents:
             turn = self._turn(resident)
@@ -385,9 +389,10 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
     def _applied_early(
         self, residents: Sequence[Resident], turns: Sequence[Turn | None]
     ) -> Callable[[int, Decision], None] | None:
-        """Applies decisions in the order of `turns` while others are still made; None where a turn may depend on it.
+        """Return a function that applies decisions in the order of `turns` while others are still being made.
 
-        Outputs are compared when all are there, since the emissions before them are the snapshot.
+        Returns None if a turn may depend on another one. Outputs are compared only when all are there, since the
+        snapshot consists of the outputs before them.
         """
         if not self._state.scenario.independent or len({one.id for one in residents}) < len(residents):
             return None
@@ -403,7 +408,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         return apply
 
     def _turn(self, resident: Resident) -> Turn | None:
-        """The resident's turn; None when there is nothing that it could do."""
+        """Return the agent's turn, or None if it can do nothing."""
         observation = observe(self._state, resident, self._context.recall, is_rule=self._context.is_rule)
         offered = self._offer(resident, observation) if self._offers_all is None else self._offers_all
         if not observation.neighbours:  # each of them can be spoken to

@@ -213,7 +213,7 @@ class Rank(Item):
     shuffle: bool = field(default=True, kw_only=True)
 
     def check(self) -> None:
-        """Raise `SetupError` for fewer than two options, one that is given twice, or more ranks than options."""
+        """Raise `SetupError` for fewer than two options, a repeated option, or an invalid `most`."""
         object.__setattr__(self, "choices", _options(self, self.choices, "option", fewest=2))
         most = _any(self.most)
         is_whole = isinstance(most, int) and not isinstance(most, bool)
@@ -350,7 +350,7 @@ ITEM_TYPES: Mapping[str, type[Item]] = {one.type: one for one in (Likert, Choice
 
 
 def _any(value: object) -> Any:
-    """The value, of which a user may have given any type."""
+    """Return the value, typed as `Any` because a user may have passed any type."""
     return value
 
 

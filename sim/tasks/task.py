@@ -112,16 +112,18 @@ class Demonstration:
     persona: str | None = None
 
     def rendered(self, *, with_persona: bool) -> str:
-        """The demonstration as in a prompt."""
+        """Return the demonstration as a prompt shows it."""
         if not with_persona or self.persona is None:
             return fence("example", self.output)
         return f"<example>\n{fence('persona', self.persona)}\n{fence('output', self.output)}\n</example>"
 
 
 def read_demonstrations(path: Path | str) -> tuple[Demonstration, ...]:
-    """The demonstrations in a JSONL file: objects with `output` and, where it is known, `persona`; other keys are free.
+    """Read demonstrations from a JSONL file.
 
-    Raises `SourceError` naming the line for anything else, and for a file without any.
+    Each line is an object with `output` and optionally `persona`. Other keys are ignored.
+
+    Raises `SourceError` naming the line if it is anything else, and for a file without demonstrations.
     """
     path = resolve_file(Path(path))
     text = read_utf8(path)
