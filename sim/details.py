@@ -31,15 +31,15 @@ class StoredTables(Protocol):
     """A run file as what reads its people sees it."""
 
     def rows[R: Row](self, row_type: type[R], clause: str = "", params: Params = ()) -> list[R]:
-        """The rows of one table, narrowed or ordered by a clause that begins with WHERE or ORDER BY."""
+        """Return the rows of one table. `clause` may filter or order them and begins with WHERE or ORDER BY."""
         ...
 
     def query(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
-        """The answer to a query."""
+        """Return the rows of a query."""
         ...
 
     def table(self, sql: str) -> "Table":
-        """The same as an Arrow table."""
+        """Return the result of a query as an Arrow table."""
         ...
 
 
@@ -50,7 +50,7 @@ class PeopleDetails:
     """
 
     def __init__(self, file: StoredTables) -> None:
-        """Reads the file once; profiles stay columns until one is asked for."""
+        """Read the file once. Profiles stay columns until one is requested."""
         self._weights = {row.persona: row.weight for row in file.rows(WeightRow)}
         tables = _read(file)
         self._profiles, self._imports = tables.get("profiles"), tables.get("imports")
@@ -60,7 +60,7 @@ class PeopleDetails:
         self._biographies: dict[str, str] = dict(zip(*told, strict=True))
 
     def profile(self, persona: str) -> Profile | None:
-        """What is known of a person by attribute."""
+        """Return what is known of a persona by attribute, or None."""
         own = _row(self._profiles, self._profiled, persona)
         columns = _row(self._imports, self._imported, persona)
         imported = profile_of_columns(persona, orjson.loads(columns["attributes"])) if columns else None
@@ -76,16 +76,16 @@ class PeopleDetails:
         return replace(profile, attributes=known)
 
     def attributes(self, persona: str) -> Mapping[str, Any]:
-        """The columns that a person was imported with, by name; none where it was not imported with any."""
+        """Return the columns a persona was imported with, by name. Empty if it was not imported with any."""
         columns = _row(self._imports, self._imported, persona)
         return orjson.loads(columns["attributes"]) if columns else {}
 
     def biography(self, persona: str) -> str:
-        """The biography of a person."""
+        """Return the biography of a persona, or "" if it has none."""
         return self._biographies.get(persona, "")
 
     def weight(self, persona: str) -> float:
-        """What a person counts for in figures about the population."""
+        """Return the weight of a persona in figures about the population, 1 by default."""
         return self._weights.get(persona, 1.0)
 
 
@@ -93,7 +93,7 @@ class KnownPeople:
     """Those whom a newcomer must not repeat: all who live in the society or did, and everybody in the run file."""
 
     def __init__(self, residents: Collection[Persona], file: StoredTables) -> None:
-        """`residents` are those who live there or did."""
+        """Index the personas in the run file and `residents`, the agents that live or lived there."""
         self._ids = {str(persona) for (persona,) in file.query("SELECT id FROM personas")}
         self._index = NearDuplicates[str]()
         self._index.keep_all((one.id for one in residents), (one.text for one in residents))
@@ -102,7 +102,10 @@ class KnownPeople:
         self.next_place = count(int(last) + 1).__next__
 
     def resembled(self, persona: Persona) -> str | None:
-        """The id of the one whom a newcomer is or nearly repeats; None for a new person, who is known from now on."""
+        """Return the id of the persona that this one equals or nearly repeats.
+
+        Returns None for a new persona, which is known from then on.
+        """
         if persona.id in self._ids:
             return persona.id
         match = self._index.add(persona.id, persona.text)
@@ -118,7 +121,7 @@ def _read(file: StoredTables) -> dict[str, "Table"]:
 
 
 def _places(table: "Table | None") -> dict[str, int]:
-    """The row of each person."""
+    """Return the row number of each persona."""
     return {} if table is None else {persona: place for place, persona in enumerate(table["persona"].to_pylist())}
 
 

@@ -78,9 +78,9 @@ def dedup_by_meaning(
     exact: bool | None = None,
     progress: Progress | None = None,
 ) -> tuple[HubVectors, EmbeddedReport]:
-    """Fetch the vectors that a hub's people lack, and mark those whose vector is nearly that of an earlier one.
+    """Fetch the missing vectors of a hub, and mark personas whose vector is nearly that of an earlier one.
 
-    It is the second stage: `dedup_hub` comes first, since people whom it marks need no vector. Raises what
+    This is the second stage. Run `dedup_hub` first, since the personas it marks need no vector. Raises what
     `fetch_hub_vectors` and `dedup_embedded` raise.
     """
     check_cosine(threshold)
@@ -104,12 +104,14 @@ def fetch_hub_vectors(
     chunk: int = CHUNK,
     progress: Progress | None = None,
 ) -> HubVectors:
-    """Give each person of a hub who is no near-duplicate a vector of this model, unless there is one already.
+    """Fetch a vector of this model for each persona of a hub that has none and is not a near-duplicate.
 
-    Given again, a job that was stopped goes on, and texts that it has paid for are not sent again. `chunk` is how many
-    people are asked for at once. A text that gets no vector is a row of `failures`, and is asked again by the next job.
-    Raises `SetupError` for an unknown model, `EndpointError` when no text can get a vector, and `PausedError` when the
-    budget is spent.
+    If the same call is repeated, a stopped job continues, and texts that were paid for are not sent again. `chunk` is
+    the number of personas per request. A text without a vector becomes a row of `failures`, and the next job asks for
+    it again.
+
+    Raises `SetupError` for an unknown model, `EndpointError` if no text gets a vector, and `PausedError` if the budget
+    is spent.
     """
     spec = {"chunk": chunk, "threshold": None, "exact": None}
     fetched, _ = _begun(_job(Path(hub), embeddings, spec, base_url, limits, prices, cache), progress)
@@ -128,10 +130,10 @@ def fetch_text_vectors(
     chunk: int = CHUNK,
     progress: Progress | None = None,
 ) -> HubVectors:
-    """Give each of these texts a vector of this model in a run file or hub, unless it has one there.
+    """Fetch a vector of this model for each of these texts that has none in a run file or hub.
 
-    The texts are the items of the job (`job_items`), so that it goes on where it was stopped, and is replayed, whatever
-    became of the rows that they are from; otherwise as `fetch_hub_vectors`.
+    The texts are stored as the items of the job (`job_items`). The job can therefore continue after a stop, and can be
+    replayed, whatever happened to the rows the texts came from. Otherwise works as `fetch_hub_vectors`.
     """
     wanted = [text for text in map(canonical_text, texts) if text]
     spec = {"chunk": chunk, "threshold": None, "exact": None, "texts": text_hash("".join(map(text_hash, wanted)))}
@@ -147,7 +149,7 @@ def fetch_text_vectors(
 
 
 def without_text_vector(path: Path | str, model: str, texts: Iterable[str]) -> list[str]:
-    """Those of these texts that have no vector of this model in the file, each once, in their canonical form."""
+    """Return the distinct texts, in canonical form, that have no vector of this model in the file."""
     with open_hub(path) as hub:
         known = {key for (key,) in hub.con.execute(_KNOWN, {"model": model}).fetchall()}
     wanted = {text_hash(text): text for text in map(canonical_text, texts) if text}
@@ -169,10 +171,10 @@ def resume_embedding(
     progress: Progress | None = None,
     **given: Any,
 ) -> tuple[HubVectors, EmbeddedReport | None]:
-    """Go on with an unfinished job from its spec; `given` are limits, prices and cache that are to change.
+    """Continue an unfinished job from its spec. `given` are the limits, prices and cache to change.
 
-    The report is that of comparing the people, None where the job is to fetch their vectors only. Raises `SetupError`
-    where the job goes by an address or a file that was not named on this machine.
+    The report is that of comparing the personas. It is None if the job only fetches vectors. Raises `SetupError` if the
+    job uses an address or a file that was not named on this machine.
     """
     row = stored_job(path, number)
     check_job_trusted(path, row, embeddings=base_url, model=model, cache=given.get("cache"))
@@ -202,7 +204,7 @@ def _job(
 
 
 def _begun(job: HubJob, progress: Progress | None) -> tuple[HubVectors, EmbeddedReport | None]:
-    """The job, begun or resumed, to its end; nothing is begun when everybody has a vector."""
+    """Begin or resume the job and run it to its end. Begin nothing if all personas have a vector."""
     with open_hub(job.path) as hub:
         is_needed = len(without_vector(hub, job.model.name)) > 0
         unfinished = job.unfinished()
@@ -224,7 +226,7 @@ def _run(job: HubJob, log: RunLog, progress: Progress | None) -> tuple[HubVector
 
 
 def run_embedding(engine: Engine, job: HubJob, embedder: TextEmbedder) -> "EmbeddingPhase":
-    """The phase of the job, taken to its end with vectors by `embedder`."""
+    """Run the phase of the job to its end with vectors from `embedder`, and return it."""
     with HubFile(job.path, engine.log.cursor()) as hub:
         kind = TextEmbeddingPhase if job.spec.get("texts") else EmbeddingPhase
         phase = kind(engine, hub, job.model.name, embedder, chunk=job.spec["chunk"])
@@ -258,7 +260,10 @@ class EmbeddingPhase(Phase[str, Lost | None]):
         self._hashes: list[str] = []
 
     def begin(self, chunks: Chunks) -> None:
-        """Continue after the people of complete chunks; people with a vector from this job are in the next."""
+        """Continue after the personas of complete chunks.
+
+        Personas with a vector from this job are in the next chunk.
+        """
         asked = lacking = without_vector(self._hub, self._model)
         job, con = {"job": self._engine.log.job}, self._hub.con
         if con.execute("SELECT 1 FROM calls WHERE job = $job LIMIT 1", job).fetchall():
@@ -271,13 +276,13 @@ class EmbeddingPhase(Phase[str, Lost | None]):
         self._engine.progress.began("Vectors", len(self._rows))
 
     def take(self, chunks: Chunks, most: int) -> Sequence[str]:
-        """The next texts."""
+        """Return the next texts."""
         some = self._rows[self._next : self._next + most]
         self._next += len(some)
         return read_texts(self._hub, some) if len(some) else []
 
     async def results(self, items: Sequence[str], executor: Executor, engine: Engine) -> list[Lost | None]:
-        """Why each text got no vector; None where it got one, which is in the hub by then."""
+        """Return why each text got no vector, or None for a text whose vector is now in the hub."""
         context = RequestContext(self.name, self.number, _OWNER, 0, job=engine.log.job)
         embedded = await self._embedder.embed(items, context)
         for _ in items:
@@ -285,11 +290,11 @@ class EmbeddingPhase(Phase[str, Lost | None]):
         return [embedded.lost.get(text) for text in items]
 
     def outcome(self, result: Lost | None) -> tuple[Outcome, str]:
-        """How fetching the vector of a text ended."""
+        """Return how fetching the vector of a text ended."""
         return (Outcome.OK, "") if result is None else (result.outcome, result.reason)
 
     def apply(self, items: Sequence[str], results: Sequence[Lost | None]) -> None:
-        """Note which texts got none, and how many got one in this session."""
+        """Record which texts got no vector, and count the vectors fetched in this session."""
         job = self._engine.log.job
         for text, lost in zip(items, results, strict=True):
             key = text_hash(text)
@@ -305,7 +310,7 @@ class EmbeddingPhase(Phase[str, Lost | None]):
                 )
 
     def collect(self) -> Changes:
-        """The texts without a vector."""
+        """Return the failures, with the texts that were asked about as events."""
         changes, self._changes = self._changes, Changes()
         hashes, self._hashes = self._hashes, []
         changes.events = [PURPOSE, *hashes]
@@ -324,7 +329,7 @@ class TextEmbeddingPhase(EmbeddingPhase):
         self._engine.progress.began("Vectors", self.missing)
 
     def take(self, chunks: Chunks, most: int) -> Sequence[str]:
-        """The next texts."""
+        """Return the next texts."""
         some = self._texts[self._next : self._next + most]
         self._next += len(some)
         return some

@@ -44,7 +44,7 @@ class Emission:
 
 
 def read_emissions(rows: Iterable[EmissionRow], actions: Sequence[type[Action]]) -> tuple[Emission, ...]:
-    """The emissions that these rows hold. Raises `RunFileError` for one that none of the action classes can read."""
+    """Read the outputs in these rows. Raises `RunFileError` for a row that none of the action classes can read."""
     known = {action.name: action for action in actions}
     return tuple(Emission(row.agent, _read(row, known), row.kind, row.step) for row in rows)
 
@@ -78,10 +78,10 @@ class Emitted:
         thresholds: Mapping[str, float] = MappingProxyType({}),
         scratch: Path | None = None,
     ) -> None:
-        """`lookup` gives agents and texts of emissions by their numbers, as far as they are committed.
+        """Start with empty indices. `lookup` returns agents and texts of committed outputs by their numbers.
 
-        `thresholds` are the similarities from which a text nearly repeats another, by kind; 0.9 for other kinds. With a
-        folder `scratch`, the words of many emissions are held in temporary files there, not in memory.
+        `thresholds` are the similarities from which a text is a near-duplicate, by kind. Other kinds use 0.9. With a
+        folder `scratch`, the words of many outputs are held in temporary files there instead of in memory.
         """
         self._scratch = scratch
         self.thresholds = dict(thresholds)
@@ -108,11 +108,11 @@ class Emitted:
         return self._latest
 
     def note_latest(self, emissions: Sequence[Emission] | Callable[[], Sequence[Emission]]) -> None:
-        """Take in what the latest step emitted, or the function that reads it when somebody asks."""
+        """Store the outputs of the latest step, or a function that reads them on demand."""
         self._latest = emissions if callable(emissions) else tuple(emissions)
 
     def earlier(self, kind: str, text: str) -> EarlierText | None:
-        """The earlier text of this kind that `text` nearly repeats, or None. Changes nothing."""
+        """Return the earlier text of this kind that `text` nearly repeats, or None. Changes nothing."""
         match = self._index[kind].find(text) if kind in self._index else None
         return EarlierText(*self._originals([match.key])[match.key]) if match else None
 
@@ -124,7 +124,7 @@ class Emitted:
         return self._index[kind]
 
     def add_all(self, emissions: Sequence[EmissionRow]) -> list[DuplicateRow]:
-        """Take emissions in, one after the other; gives the verdicts on those that nearly repeat an earlier one."""
+        """Add outputs one after the other, and return the verdicts on near-duplicates of earlier ones."""
         kinds: defaultdict[str, list[EmissionRow]] = defaultdict(list)
         for emission in emissions:
             kinds[emission.kind].append(emission)
@@ -155,11 +155,11 @@ class TakenValues:
         self._holders: dict[tuple[str, str], int] = {}
 
     def take(self, kind: str, value: str, emission: int) -> int:
-        """The emission that holds the value: the given one, or an earlier one that took it before."""
+        """Take the value for an output, and return the output that holds it: this one, or an earlier one."""
         return self._holders.setdefault((kind, value), emission)
 
     def check(self, row: EmissionRow, key: str) -> CheckResult:
-        """Whether the value at `key` of its payload is still free; it is taken by this."""
+        """Check whether the value at `key` of the payload is free, and take it if so."""
         value = str(load_json(row.payload).get(key))
         holder, check = self.take(row.kind, value, row.emission), f"unique_{key}"
         said = passed() if holder == row.emission else failed(f"Emission {holder} has the {key} {value!r} already.")
@@ -170,13 +170,13 @@ class EarlierTexts:
     """Texts of other files, which what is made here must not nearly repeat: by their words, or by their vectors."""
 
     def __init__(self, texts: Iterable[ForeignText], *, threshold: float) -> None:
-        """Reads all texts at once, each an original of its own."""
+        """Read all texts into the index. Each text is an original of its own."""
         self._index = NearDuplicates[int](threshold, ordered=True)
         self._places: list[ForeignText] = []
         self._index.keep_all(self._numbers(), self._noted(texts))
 
     def check(self, text: str) -> CheckResult:
-        """Whether a text nearly repeats one of theirs by its words; the reason names its file and row."""
+        """Check whether a text nearly repeats one of these texts by its words. The reason names its file and row."""
         match = self._index.find(text)
         if match is None:
             return passed()
@@ -197,7 +197,7 @@ _COMPARED = -1
 
 
 def note_unread(log: RunLog, foreign: ForeignTexts) -> None:
-    """Keep in `skipped_sources` which rows of files to compare with could not be read; once, also when resumed."""
+    """Record in `skipped_sources` which rows of comparison files could not be read. Does so once, also if resumed."""
     known = "SELECT 1 FROM skipped_sources WHERE chunk = $chunk LIMIT 1"
     if not foreign.skipped or log.query(known, {"chunk": _COMPARED}):
         return
@@ -212,14 +212,14 @@ class SimilarOutputs:
     """What is alike by the vectors of an embedding model: outputs of the run, and texts of other files."""
 
     def __init__(self, model: str, threshold: float) -> None:
-        """`model` gives the vectors; `threshold` is a cosine. Raises `SetupError` for one that cannot be."""
+        """Use vectors of `model`. `threshold` is a cosine. Raises `SetupError` for an invalid threshold."""
         self._index = SimilarVectors(threshold)
         self._stage = f"cosine:{model}"
         #: Of each vector the emission and its agent, or the place of a text in another file.
         self._held: list[tuple[int, str] | str] = []
 
     def hold(self, what: tuple[int, str] | str, vector: Vector) -> None:
-        """Add an original: an emission with its agent, or the place of a text of another file."""
+        """Add an original: an output with its agent, or the place of a text in another file."""
         self._index.add(vector)
         self._held.append(what)
 
@@ -267,7 +267,7 @@ GROUP BY outcome ORDER BY count(*) DESC, outcome LIMIT 1
 
 
 def check_emitted(log: RunLog, *, people: int, is_over: bool) -> None:
-    """Raise `RunError` when every turn in a run file has failed: at its end, or once all its `people` had a turn."""
+    """Raise `RunError` if every turn in a run file has failed: at its end, or once all its `people` had a turn."""
     ((step, turns, failed, acted),) = log.query(_TURNS)
     if not failed or failed < turns or acted or not (is_over or failed >= max(_MANY, people)):
         return

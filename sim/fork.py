@@ -70,7 +70,7 @@ class AskedSince:
     sent: int
 
     def sentence(self, parent: Path | str) -> str:
-        """The numbers in one sentence; `parent` is what to call the run that it was forked from."""
+        """Return the counts in one sentence. `parent` is the name to use for the run it was forked from."""
         if not self.requests:
             return "No model was asked since."
         asked = "1 request" if self.requests == 1 else f"{self.requests:,} requests"
@@ -98,11 +98,12 @@ def fork(
     scenario_file: Path | None = None,
     progress: Progress | None = None,
 ) -> Society:
-    """The society of the run in `path` as it was after step `at` (0: after growth), ready to `run` on in `out`.
+    """Return the society of the run in `path` as it was after step `at` (0: after growth), ready to `run` in `out`.
 
-    What is not given is as it was in that run; `steps` counts the steps before too. Answers that the run has to the
-    same requests are taken over, and what it has paid counts nothing here. Raises `RunFileError` when there is no such
-    state or no place for `out`, `SetupError` for what cannot be as asked.
+    Options that are not given are as in that run. `steps` counts the steps before the fork too. Answers of the run to
+    identical requests are reused, and its cost does not count here.
+
+    Raises `RunFileError` if there is no such state or `out` cannot be used, and `SetupError` if the request is invalid.
     """
     path, out = Path(path), Path(out)
     check_free(out)
@@ -147,14 +148,17 @@ def fork(
 
 
 def check_fork(path: Path | str, *, at: int, out: Path | str, model: str | None = None, **named: Any) -> None:
-    """Raise what `fork` raises for addresses and files that nobody named here; `named` are its options of that kind."""
+    """Raise what `fork` raises for addresses and files that were not named on this machine.
+
+    `named` are the options of `fork` that name them.
+    """
     with open_run(Path(path)) as reader:
         parent = run_of(reader)
     check_trusted(Path(path), parent, _named(model, **named), command=f"fork --at {at} --out {out}")
 
 
 def asked_anew(path: Path | str, out: Path | str) -> str:
-    """One sentence when no request of the fork in `out` can be one that the run in `path` made; else nothing."""
+    """Return one sentence if the fork in `out` cannot reuse any answer of the run in `path`, else ""."""
     with open_run(path) as then, open_run(out) as now_is:
         parent, run = run_of(then), run_of(now_is)
     length = [orjson.loads(r.settings).get("answer_tokens") for r in (parent, run)]
@@ -176,9 +180,9 @@ def _limits(run: RunRow) -> Limits:
 
 
 def asked_since(path: Path | str) -> AskedSince:
-    """How much the fork in a run file has asked since its step, in all its sessions together.
+    """Return how much the fork in a run file has asked since its step, over all its sessions.
 
-    Raises `RunFileError` for a run that is no fork.
+    Raises `RunFileError` if the run is not a fork.
     """
     with open_run(path) as run:
         if run_of(run).forked_from is None:
@@ -187,7 +191,10 @@ def asked_since(path: Path | str) -> AskedSince:
 
 
 def _named(model: str | BaseChatModel | ModelHandle | None, **given: Any) -> set[TrustedKind]:
-    """The kinds of addresses and files that a fork was given; a model of the caller's own comes with its address."""
+    """Return the kinds of addresses and files that were given to a fork.
+
+    A model object of the caller's own comes with its address.
+    """
     named: set[TrustedKind] = (
         {"address"} if given.get("base_url") or isinstance(model, ModelHandle | BaseChatModel) else set()
     )
@@ -198,7 +205,7 @@ def _named(model: str | BaseChatModel | ModelHandle | None, **given: Any) -> set
 
 
 def _state(path: Path, at: int) -> tuple[RunRow, str, Collection[tuple[str, int]]]:
-    """The run, its event hash after step `at`, and the surveys it has asked, by name and step."""
+    """Return the run, its event hash after step `at`, and the surveys it has asked, by name and step."""
     with open_run(path) as reader:
         if reader.is_live:
             raise BusyError(
@@ -212,7 +219,7 @@ def _state(path: Path, at: int) -> tuple[RunRow, str, Collection[tuple[str, int]
 
 
 def _take_journal_over(path: Path) -> None:
-    """Write what a killed run left in its journal to its file: those answers are not to be paid again either."""
+    """Write the answers a killed run left in its journal to its file, so that they are not paid for again."""
     if path.with_name(f"{path.name}.journal").exists():
         with suppress(RunFileError):  # where nothing can be written, the fork asks again
             RunLog.open(path).close()
@@ -234,7 +241,7 @@ def _check_state(path: Path, run: RunRow, hop: int | None, lived: int, at: int) 
 def _begun(
     parent: RunRow, changed: Scenario, handle: ModelHandle, scenario_file: Path | None, limits: Mapping[str, Any]
 ) -> RunRow:
-    """The run that goes on from another with this scenario and model."""
+    """Return the run that continues another one with this scenario and model."""
     return replace(
         parent,
         run=uuid4().hex,
@@ -283,11 +290,12 @@ _BATCH = 10_000
 
 
 def copy_run(source: Path, target: Path, run: RunRow, *, at: int, with_calls: bool = True) -> None:
-    """Make the run file `target`: the state of `source` after step `at`, as the run that `run` says.
+    """Create the run file `target` with the state of `source` after step `at`, as the run described by `run`.
 
-    With its calls come, as known answers, those that `source` was given later. The file is there when it is whole,
-    and never before. The schema of `source` must be up to date, as a reader leaves it. Raises `RunFileError` when it
-    cannot be made, `BusyError` when `source` is being written.
+    With calls, answers that `source` received later are copied as known answers. The file appears only when it is
+    complete. The schema of `source` must be up to date, as a reader leaves it.
+
+    Raises `RunFileError` if the file cannot be created, and `BusyError` if `source` is being written.
     """
     check_free(target)
     if cursors_of(source):

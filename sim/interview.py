@@ -75,7 +75,7 @@ class FoundAgent:
 
 
 def interviews_path(path: Path) -> Path:
-    """The file of the interviews with agents of the run at `path`: `run.interviews.duckdb` beside `run.duckdb`."""
+    """Return the path of the interviews with agents of a run: `run.interviews.duckdb` beside `run.duckdb`."""
     return path.with_name(f"{path.stem}{_SUFFIX}")
 
 
@@ -106,7 +106,7 @@ def find_agent(run: RunReader, wanted: str) -> FoundAgent:
 
 
 def told_so_far(path: Path | str, agent: str) -> list[InterviewRow]:
-    """All that this agent was asked and answered, in order; empty where it was asked nothing yet."""
+    """Return all questions to this agent with their answers, in order, or an empty list if it was asked nothing yet."""
     file = interviews_path(Path(path))
     if not file.exists():
         return []
@@ -135,12 +135,13 @@ def interview(
     embeddings_prices: Prices | None = None,
     progress: Progress | None = None,
 ) -> list[InterviewRow]:
-    """Ask an agent of a finished run, one question after the other, and give what it answered to each.
+    """Ask an agent of a finished run the questions, one after the other, and return its answers.
 
-    The agent's interview goes on where it was, or begins again with `anew`; `agent` is what `find_agent` takes. With
-    `embeddings`, the embedding model of a run in which notes were recalled by meaning, they are now, too; without, by
-    words. Without a `model` the run's own answers. Raises `RunFileError` for no run, `SetupError` for what cannot be as
-    asked, and `PausedError`.
+    `agent` is what `find_agent` accepts. The agent's interview continues, or starts again with `anew`. If the run
+    recalled notes by meaning, pass its embedding model as `embeddings` to do so here too. Without it, notes are
+    recalled by words. Without a `model`, the run's own model answers.
+
+    Raises `RunFileError` if the file is not a run, `SetupError` if the request is invalid, and `PausedError`.
     """
     path = Path(path)
     if blank := [one for one in questions if not one.strip()]:
@@ -198,7 +199,10 @@ def interview(
 
 
 def _opened(path: Path, run: str) -> Path:
-    """The file of interviews, made where it is not there. Raises `RunFileError` for one that belongs to another run."""
+    """Return the file of interviews, created if it does not exist.
+
+    Raises `RunFileError` if it belongs to another run.
+    """
     file = interviews_path(path)
     if not file.exists():
         make_run_file(file)
@@ -225,9 +229,10 @@ class InterviewPhase(Phase[RenderedPrompt, Answer[InterviewReply]]):
         before: Sequence[InterviewRow],
         recall: EmbeddingRecall | None = None,
     ) -> None:
-        """`asked` is the row without its answer, `before` what was asked earlier in the interview.
+        """Prepare one question.
 
-        Notes are recalled by meaning with `recall`, by words without.
+        `asked` is its row without an answer, and `before` holds the earlier rows of the interview. Notes are recalled
+        by meaning with `recall`, else by words.
         """
         self.number = asked.turn
         #: The row with its answer, once it is there.
@@ -241,14 +246,14 @@ class InterviewPhase(Phase[RenderedPrompt, Answer[InterviewReply]]):
         self._context = RequestContext(KIND, asked.turn, asked.agent, seed, job=asked.job)
 
     def take(self, chunks: Chunks, most: int) -> Sequence[RenderedPrompt]:
-        """The conversation up to the question."""
+        """Return the conversation up to the question on the first call, then nothing."""
         taken, self._waiting = self._waiting, []
         return taken
 
     async def results(
         self, items: Sequence[RenderedPrompt], executor: Executor, engine: Engine
     ) -> list[Answer[InterviewReply]]:
-        """The answer, to a prompt with the notes that are nearest to each question."""
+        """Return the answer to a prompt that holds the notes nearest to each question."""
         if self._recall is not None and self._resident.memory.has_choice(self._state.scenario.settings.recalled):
             vectors, lost = await self._recall.cue_vectors(
                 self._resident,
@@ -262,7 +267,7 @@ class InterviewPhase(Phase[RenderedPrompt, Answer[InterviewReply]]):
         return await super().results(items, executor, engine)
 
     def owner(self, item: RenderedPrompt) -> str:
-        """The agent."""
+        """Return the id of the agent."""
         return self.row.agent
 
     async def work(self, item: RenderedPrompt, model: PersonaModel) -> Answer[InterviewReply]:
@@ -270,7 +275,7 @@ class InterviewPhase(Phase[RenderedPrompt, Answer[InterviewReply]]):
         return await model.ask(item, AnswerSchema.of(InterviewReply), self._context)
 
     def apply(self, items: Sequence[RenderedPrompt], results: Sequence[Answer[InterviewReply]]) -> None:
-        """Make the row."""
+        """Complete the row with the answer."""
         for prompt, answer in zip(items, results, strict=True):
             self.row = replace(
                 self.row,
@@ -282,7 +287,7 @@ class InterviewPhase(Phase[RenderedPrompt, Answer[InterviewReply]]):
             )
 
     def collect(self) -> Changes:
-        """The row; the hash is taken over the question and its answer."""
+        """Return the row. The hash is taken over the question and its answer."""
         row = self.row
         said = [row.agent, row.interview, row.turn, row.question, row.answer, row.outcome, row.model, row.prompt]
         return Changes(rows=[row, *self._unrecalled], events=[said], failed=int(row.answer is None))
@@ -295,7 +300,7 @@ def _ask(
     before: Sequence[InterviewRow],
     recall: EmbeddingRecall | None,
 ) -> InterviewRow:
-    """Ask one question, and keep it with its answer."""
+    """Ask one question, store it with its answer, and return the row."""
     phase = InterviewPhase(state, asked, before, recall)
     engine.call(partial(run_phase, engine, phase))
     return phase.row
@@ -310,9 +315,9 @@ def replay_interview(
     of: Path,
     recall: EmbeddingRecall | None,
 ) -> None:
-    """Ask a question again, where `gateway` and `recall` have the answers, in a copy of the file `of` interviews.
+    """Ask a question again in a copy of the interview file `of`, with answers from `gateway` and `recall`.
 
-    The run is read from the file beside it. Raises `SetupError` where that is not there, or is another run.
+    The run is read from the file beside it. Raises `SetupError` if that file does not exist or holds another run.
     """
     spec = hub_job.spec
     path = of.with_name(f"{of.name.removesuffix(_SUFFIX)}.duckdb")
@@ -344,7 +349,7 @@ def replay_interview(
 
 
 def _asked(job: int, spec: Mapping[str, Any], model: str) -> InterviewRow:
-    """The row of a question that has no answer yet."""
+    """Return the row of a question without an answer."""
     place = (spec["interview"], spec["agent"], spec["turn"])
     return InterviewRow(job, *place, spec["question"], None, "", Outcome.OK, "", model, "")
 
@@ -355,9 +360,9 @@ def _prompt(
     turns: Sequence[InterviewRow],
     vectors: Mapping[str, Vector] = MappingProxyType({}),
 ) -> RenderedPrompt:
-    """The conversation up to the question that is to be answered; a note is shown when a question first recalls it.
+    """Build the conversation up to the question to be answered. A note is shown when a question first recalls it.
 
-    `vectors` are those of the questions; words say what is near to a question without one.
+    `vectors` are those of the questions. For a question without a vector, notes are recalled by words.
     """
     template, settings = load_prompt(_ROOM, KIND), state.scenario.settings
     notes = _recalled(resident, [turn.question for turn in turns], settings.recalled, vectors)
@@ -376,7 +381,7 @@ def _prompt(
 
 
 def _recalled(resident: Resident, questions: Sequence[str], most: int, vectors: Mapping[str, Vector]) -> list[str]:
-    """For each question the notes that it recalls and that no earlier one did, as a section of the prompt."""
+    """Return the notes each question recalls that no earlier question did, as a prompt section per question."""
     shown: set[str] = set()
     found = []
     for question in questions:

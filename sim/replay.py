@@ -68,12 +68,13 @@ class Replayed:
 def replay(
     path: Path | str, scenario: type[Scenario], *, out: Path | str | None = None, progress: Progress | None = None
 ) -> Replayed:
-    """Grow the people and run the steps once more, with no call to any model, and compare the hashes.
+    """Grow the personas and run the steps again without calling a model, and compare the hashes.
 
-    A run that was stopped is replayed as far as its last complete step; a fork from the state that it began with.
-    The replay is kept in `out`, if given.
-    Raises `RunError` when it asks something that the run never asked, `RunFileError` for a file without a run,
-    and `SetupError` for one that would run code and was not made here.
+    An unfinished run is replayed up to its last complete step. A fork is replayed from the state it began with. The
+    replay is kept in `out` if given.
+
+    Raises `RunError` if the replay asks something the run never asked. Raises `RunFileError` for a file without a run,
+    and `SetupError` for a run that would execute code and was not made here.
     """
     with Recording.open(Path(path)) as recording:
         check_code(recording.path, recording.run)
@@ -91,7 +92,7 @@ def _take_key(recording: Recording, out: Path) -> None:
 
 
 def _society(recording: Recording, scenario: type[Scenario], out: Path, progress: Progress | None) -> Society:
-    """A society whose people come from the recording's texts, and whose gateway answers from it."""
+    """Build a society whose personas come from the recording's texts, and whose gateway answers from the recording."""
     run = recording.run
     _take_key(recording, out)
     made, model = scenario(orjson.loads(run.settings)), recorded_model(run)
@@ -138,7 +139,7 @@ def _first_growth(recording: Recording) -> Growth:
 
 
 def _state(recording: Recording, at: int, out: Path) -> RunLog:
-    """A run file with what the fork began with: its growth and first steps are another run's."""
+    """Create a run file with the state a fork began with. Its growth and first steps are copied from the recording."""
     run = replace(recording.run, run=uuid4().hex, status="running", event_hash=None, started_at=now(), ended_at=None)
     copy_run(recording.path, out, run, at=at, with_calls=False)
     return RunLog.open(out)
@@ -173,7 +174,7 @@ def _replayed(recording: Recording, scenario: type[Scenario], out: Path, progres
 
 
 def difference(recording: Recording, found: Sequence[Marker], *, ended: bool) -> str:
-    """Where the markers of a replay, as far as it came, first differ from the recorded ones."""
+    """Return where the markers of a replay, as far as it got, first differ from the recorded ones."""
     hashes = {(m.phase, m.number): m.event_hash for m in found}
     for marker in recording.markers:
         now = hashes.get((marker.phase, marker.number))
@@ -204,12 +205,12 @@ class RecordedModel(BaseChatModel):
 
 
 def recorded_model(run: RunRow | JobRow) -> ModelHandle:
-    """A handle with the name of the model that was asked, so that requests and rows are the same; it needs no key."""
+    """Return a handle with the name of the recorded model, so that requests and rows are the same. It needs no key."""
     return ModelHandle(run.model, RecordedModel(), run.base_url, run.is_language_model)
 
 
 def _recorded_roles(run: RunRow) -> dict[str, ModelHandle]:
-    """The same for the models of the roles that had their own."""
+    """Return such handles for the roles that had their own model."""
     return {
         role: ModelHandle(one["model"], RecordedModel(), " ".join(one["base_url"]) or None)
         for role, one in orjson.loads(run.roles or "{}").items()
@@ -224,11 +225,11 @@ class _RecordedSource:
         return False
 
     async def aclose(self) -> None:
-        """Nothing is open."""
+        """Do nothing, since nothing is open."""
 
 
 def recorded_embeddings(run: RunRow | JobRow) -> EmbeddingHandle | None:
-    """The same for the embedding model, if there was one."""
+    """Return a handle with the name of the recorded embedding model, or None if there was none."""
     if run.embedding_model is None:
         return None
     return EmbeddingHandle(run.embedding_model, _RecordedSource(), run.embedding_url)
@@ -262,9 +263,9 @@ class RecordedGateway(Gateway):
         self._recording = recording
 
     async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
-        """The answer, or the outcome and reason, that the run had.
+        """Return the answer, or the outcome and reason, that the run had.
 
-        Raises `RunError` for a request that the run never made, `RecordingEndedError` after its last complete step.
+        Raises `RunError` if the run never made this request, and `RecordingEndedError` after its last complete step.
         """
         if (other := self.roles.get(context.role)) is not None:
             return await other.ask(prompt, schema, context)
@@ -329,7 +330,7 @@ class _Nothing:
 
 
 def since_then(then: Mapping[str, str]) -> str:
-    """The versions that made a run beside those of now, where they differ."""
+    """Return the versions that differ between a run and now, as text."""
     now = versions()
     changed = [
         f"{name} {then.get(name, 'none')} then and {now[name]} now" for name in now if then.get(name) != now[name]
@@ -354,7 +355,7 @@ class RecordedEmbedder:
         }
 
     async def embed(self, texts: Iterable[str], context: RequestContext) -> Embedded:
-        """The recorded vectors. Raises `RunError` for a text that the run had none of."""
+        """Return the recorded vectors. Raises `RunError` for a text without a recorded vector."""
         wanted = {text_hash(text): text for text in texts}
         found = self._recording.query(KNOWN_VECTORS, {"model": self._model, "hashes": list(wanted)})
         lost = {text: self._lost[key] for key, text in wanted.items() if key in self._lost}
@@ -370,14 +371,14 @@ class RecordedEmbedder:
         return Embedded(vectors, lost)
 
     def failed(self, phase: str, step: int) -> Mapping[str, FailureRow]:
-        """The agents for whom no vectors came in this step of the run, or in a survey after it, with their rows."""
+        """Return the failure rows, by agent, of agents without vectors in this step or in a survey after it."""
         where = {"job": self._recording.job, "phase": phase, "number": step, "purpose": PURPOSE}
         rows = self._recording.rows(FailureRow, _FAILED, where)
         return {row.owner: row for row in rows}
 
 
 def recorded_recall(recording: Recording, job: RunRow | JobRow) -> EmbeddingRecall | None:
-    """What reminds the residents of a replay by meaning, in a run or a job on it; None where words did."""
+    """Return the recall by meaning for a replayed run or a job on it, or None if recall went by words."""
     if job.embedding_model is None:
         return None
     embedder = RecordedEmbedder(recording, job.embedding_model)

@@ -45,9 +45,9 @@ def _views() -> str:
 
 
 def make_schema(con: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables and views of a run file; a hub in which a job begins keeps the tables that it has.
+    """Create the tables and views of a run file. A hub in which a job begins keeps its tables.
 
-    All of it happens in the caller's transaction, or each statement in its own when there is none.
+    Everything happens in the caller's transaction, or each statement in its own if there is none.
     """
     there = {name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     con.execute("\n".join([*(sql for name, sql in _statements().items() if name not in there), _views()]))
@@ -56,10 +56,10 @@ def make_schema(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def check_schema(con: duckdb.DuckDBPyConnection, path: str, *, hubs: bool = False) -> None:
-    """Raise `RunFileError` for a database that is no run file, or one of another version.
+    """Raise `RunFileError` if a database is not a run file, or is one of another version.
 
-    With `hubs`, a hub that holds jobs but no run is accepted. Raises `SourceError` when it is the schema of its people
-    that is newer.
+    With `hubs`, a hub that holds jobs but no run is accepted. Raises `SourceError` if the schema of its personas is
+    newer.
     """
     if not has_jobs(con):
         if is_early(con):
@@ -86,17 +86,17 @@ def check_schema(con: duckdb.DuckDBPyConnection, path: str, *, hubs: bool = Fals
 
 
 def has_jobs(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether the database has the tables of jobs: it is a run file, or a hub in which a job has begun."""
+    """Return whether the database has the tables of jobs. It is then a run file, or a hub in which a job has begun."""
     return has_tables(con, "jobs", "phases", "migrations")
 
 
 def is_early(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether a development version from before the first release wrote it."""
+    """Return whether a development version from before the first release wrote the database."""
     return has_tables(con, "migrations") and (has_tables(con, "runs") or has_tables(con, "jobs")) and not has_jobs(con)
 
 
 def is_experiment(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether it is the merged file of an experiment."""
+    """Return whether the database is the merged file of an experiment."""
     return has_tables(con, "experiment", "outcome_values")
 
 
@@ -133,7 +133,10 @@ class SchemaEntry:
 
 
 def describe(*, hubs: bool = False) -> list[SchemaEntry]:
-    """Every table and then every view of a new run file, by name; with what work on a hub brings, if asked for."""
+    """Return every table and then every view of a new run file, by name.
+
+    With `hubs`, include those of jobs on a hub.
+    """
     with duckdb.connect() as con:
         make_schema(con)
         if hubs:
@@ -155,7 +158,7 @@ class BusyError(RunFileError):
 
 
 def check_there(path: Path) -> None:
-    """Raise `RunFileError` when there is no file at this path."""
+    """Raise `RunFileError` if there is no file at this path."""
     if not path.exists():
         raise RunFileError(f"There is no run file {str(path)!r}; give the path that a run was written to.")
     if path.is_dir():
@@ -164,13 +167,13 @@ def check_there(path: Path) -> None:
 
 
 def check_unwritten(path: Path) -> None:
-    """Raise `RunFileError` when this process is writing the file."""
+    """Raise `RunFileError` if this process is writing the file."""
     if cursors_of(path):
         raise RunFileError(f"{str(path)!r} is being written in this process already; close that run first.")
 
 
 def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-    """A connection to an existing file. Raises `RunFileError`, in one sentence, when it cannot be opened."""
+    """Connect to an existing file. Raises `RunFileError`, in one sentence, if it cannot be opened."""
     check_there(path)
     try:
         # Absolute, because DuckDB has its own idea of names such as ':memory:' and 'md:x'.
@@ -183,9 +186,9 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
 def make_run_file(
     path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None] | None = None, *, is_small: bool = False
 ) -> None:
-    """Make a run file, empty or with what `fill` writes in it, whole or not at all; `is_small`: a few rows.
+    """Create a run file, empty or with what `fill` writes to it. It appears complete or not at all.
 
-    Raises `RunFileError` when the path is taken or cannot be written.
+    `is_small` means that it holds only a few rows. Raises `RunFileError` if the path is taken or cannot be written.
     """
     check_free(path)
     try:
@@ -199,7 +202,7 @@ def make_run_file(
 
 
 def check_free(path: Path) -> None:
-    """Raise `RunFileError`, in one sentence, when no new run file can be at this path."""
+    """Raise `RunFileError`, in one sentence, if a new run file cannot be created at this path."""
     if path.is_dir():
         file = path / "run.duckdb"
         raise RunFileError(f"{str(path)!r} is a folder; give the path of a file in it, as {str(file)!r}.")
@@ -214,9 +217,9 @@ def check_free(path: Path) -> None:
 
 @contextmanager
 def folder_beside(path: Path) -> Iterator[Path]:
-    """A hidden folder on the same disk as the file, or else among the system's temporary ones; gone when it is left.
+    """Yield a hidden folder on the same disk as the file, or else a temporary folder of the system.
 
-    Raises `RunFileError` when nothing can be written anywhere.
+    It is removed afterwards. Raises `RunFileError` if nothing can be written anywhere.
     """
     with ExitStack() as stack:
         try:
@@ -266,7 +269,7 @@ class Cursors:
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor that sees what is committed and can write nothing. Raises `ClosedError` once closed."""
+        """Yield a cursor that sees committed rows and cannot write. Raises `ClosedError` once closed."""
         cursor = self._lend()
         try:
             cursor.execute("BEGIN TRANSACTION READ ONLY")
@@ -285,17 +288,17 @@ class Cursors:
                 self._changed.notify_all()
 
     def own(self) -> duckdb.DuckDBPyConnection:
-        """A cursor that its user closes, and that may write. From now on nothing is trimmed."""
+        """Return a cursor that its user closes and that may write. From now on nothing is trimmed."""
         with self._changed:
             self._is_shared = True
             return self._con.cursor()
 
     def trim(self, most: int) -> None:
-        """Have DuckDB keep at most so many bytes of the file's blocks, unless the file is being read just now.
+        """Make DuckDB keep at most `most` bytes of the file's blocks, unless the file is being read now.
 
-        DuckDB keeps every block that it wrote or read until it reaches its limit of memory, 80 % of the machine's. A
-        limit that stood would end statements that need more (a sort on many cores, a list of everything), so it is
-        lowered only for the moment in which blocks are dropped, and while no other statement can meet it.
+        DuckDB keeps every block it wrote or read until it reaches its memory limit, which is 80 % of the machine's
+        memory. A permanent lower limit would fail statements that need more, such as a sort on many cores or a list of
+        everything. So the limit is lowered only while blocks are dropped, when no other statement can run into it.
         """
         with self._changed:
             if self._closed or self._active or self._is_shared:
@@ -309,7 +312,7 @@ class Cursors:
                         cursor.execute("RESET memory_limit")
 
     def close(self) -> None:
-        """Interrupt what is being read and lend no more."""
+        """Interrupt all reads and lend no more cursors."""
         with self._changed:
             self._closed = True
             for cursor in self._active:
@@ -331,13 +334,13 @@ _OPEN: dict[Path, Cursors] = {}
 
 
 def cursors_of(path: Path) -> Cursors | None:
-    """The cursors of a run file that this process is writing, or None."""
+    """Return the cursors of a run file that this process is writing, or None."""
     return _OPEN.get(path.resolve())
 
 
 @contextmanager
 def opened(path: Path, cursors: Cursors) -> Iterator[None]:
-    """While this is entered, others in this process find the cursors by the file's path."""
+    """Register the cursors under the file's path, so that others in this process find them."""
     key = path.resolve()
     _OPEN[key] = cursors
     try:

@@ -71,7 +71,7 @@ class Recording:
     """A job in its file, read to be done again. The answers of one hop, step or stage are in memory at a time."""
 
     def __init__(self, reader: RunReader, job: int = 1) -> None:
-        """Raises `RunFileError` when there is nothing in the job that could be done again."""
+        """Prepare to read the job. Raises `RunFileError` if the job holds nothing that can be replayed."""
         self.path = reader.path
         #: Number of the job in its file.
         self.job = job
@@ -82,9 +82,9 @@ class Recording:
 
     @classmethod
     def open(cls, path: Path, job: int | None = None) -> Self:
-        """The recording of a run, finished or not; or that of a job on a hub, by its number.
+        """Open the recording of a run, finished or not, or of a job on a hub by its number.
 
-        Raises `RunFileError` when it is no such file, or when there is nothing in it that could be done again.
+        Raises `RunFileError` if it is no such file, or if it holds nothing that can be replayed.
         """
         with ExitStack() as opened:
             reader = opened.enter_context(open_run(path) if job is None else open_hub_or_run(path))
@@ -93,13 +93,13 @@ class Recording:
             return recording
 
     def __enter__(self) -> Self:
-        """The recording itself."""
+        """Return the recording."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._reader.close()
 
     @cached_property
@@ -134,32 +134,35 @@ class Recording:
         return max((m.number for m in self.markers if m.unit is Unit.STEP), default=0)
 
     def rows[R: Row](self, row_type: type[R], clause: str = "", params: Params = ()) -> list[R]:
-        """The rows of one table, narrowed or ordered by a clause that begins with WHERE or ORDER BY."""
+        """Return the rows of one table. `clause` may filter or order them and begins with WHERE or ORDER BY."""
         return make_rows(row_type, self._reader.query(select_rows(row_type, clause), params).rows)
 
     def query(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
-        """The answer of the file to a query."""
+        """Return the rows of a query on the file."""
         return self._reader.query(sql, params).rows
 
     def table(self, sql: str) -> "Table":
-        """The same as an Arrow table."""
+        """Return the result of a query as an Arrow table."""
         return self._reader.query(sql).table()
 
     def covers(self, phase: str, number: int) -> bool:
-        """Whether this hop or step is one that was completed."""
+        """Return whether this hop or step is within the completed ones."""
         return number <= max((m.number for m in self.markers if m.phase == phase), default=-1)
 
     def where(self, phase: str, number: int) -> str:
-        """A hop, step or stage in words."""
+        """Return the words for a hop, step or stage."""
         unit = next((m.unit for m in self.markers if m.phase == phase), Unit.STAGE)
         return Marker(phase, number, "", unit).where
 
     def knows(self, key: CallKey) -> bool:
-        """Whether the run ever made this request."""
+        """Return whether the run ever made this request."""
         return key in self._ends_of(key.phase, key.number)
 
     def end(self, key: CallKey) -> RecordedEnd:
-        """How the request ended; asked again, how it ended the next time. Raises `KeyError` when it was not made."""
+        """Return how the request ended. If asked again, return how it ended the next time.
+
+        Raises `KeyError` if the request was not made.
+        """
         ends = self._ends_of(key.phase, key.number)[key]
         return ends.pop(0) if len(ends) > 1 else ends[0]
 
@@ -204,19 +207,19 @@ class Recording:
 
 
 def markers(reader: RunReader, job: int = 1) -> tuple[Marker, ...]:
-    """The complete hops, steps and stages of a job, in order."""
+    """Return the complete hops, steps and stages of a job, in order."""
     found = reader.query(_MARKERS, {"job": job}).rows
     return tuple(Marker(phase, number, then, Unit(unit)) for phase, number, then, unit in found)
 
 
 def run_of(reader: RunReader) -> RunRow:
-    """What a run was asked to be."""
+    """Return the row of the run with its settings."""
     found = reader.query("FROM runs")
     return RunRow(**dict(zip(found.columns, found.rows[0], strict=True)))
 
 
 def last_step(reader: RunReader) -> int:
-    """The last complete step of a run; 0 where there is none."""
+    """Return the last complete step of a run, or 0 if there is none."""
     ((step,),) = reader.query("SELECT coalesce(max(step), 0) FROM steps").rows
     return int(step)
 
