@@ -80,9 +80,10 @@ def interviews_path(path: Path) -> Path:
 
 
 def find_agent(run: RunReader, wanted: str) -> FoundAgent:
-    """The one agent with this id, an id that begins so, this place in the order of agents, or all of these words.
+    """Find the one agent that matches `wanted`.
 
-    Raises `SetupError` where there is none, or several.
+    Matches an id, else a place in the order of agents, else the beginning of an id, else all of the words. Raises
+    `SetupError` if no agent or several agents match.
     """
     words = wanted.lower().split()
     people = [FoundAgent(*row) for row in run.query(_FOUND).rows]

@@ -41,7 +41,10 @@ class GrowthJob:
         source: GrowthSource | None = None,
         recorded: Sequence[Passage] | None = None,
     ) -> None:
-        """`source` spares opening what people come from again; `recorded` are the texts of the run to replay."""
+        """Prepare to grow. If `source` is given, what personas come from is not opened again.
+
+        `recorded` holds the texts of the run to replay.
+        """
         self._engine = engine
         self._source = source
         self._recorded = recorded
@@ -56,7 +59,7 @@ class GrowthJob:
         self.passed_over = ""
 
     async def run(self) -> Population:
-        """Everybody, grown to the last hop. Raises `RunError` when nobody at all could be grown."""
+        """Grow to the last hop and return all personas. Raises `RunError` if none could be grown."""
         while True:
             last = self._engine.log.last_complete(Unit.HOP)
             for hop in range(0 if last is None else last + 1, self._growth.hops + 1):

@@ -92,7 +92,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
     purpose = "persona_to_persona"
 
     def __init__(self, context: GrowthContext, hop: int, *, per_question: int) -> None:
-        """`per_question` is how many newcomers an answer is asked for."""
+        """Prepare a hop. `per_question` is the number of new personas asked for per answer."""
         self.number = hop
         self._context = context
         self._judges = context.growth.judges(context.engine.log.path)
@@ -108,12 +108,12 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         self._latest = NoveltyWindow(before[0][0] if before else "")
 
     def is_over(self, chunks: Chunks) -> bool:
-        """Whether too few of the latest newcomers were new people."""
+        """Return whether too few of the latest personas were new."""
         wanted, share = self._context.growth.until_novelty, self._latest.share
         return wanted is not None and share is not None and share < wanted
 
     def collect(self) -> Changes:
-        """The rows of the newcomers, their ties and verdicts, and what was said of them."""
+        """Return the rows of the new personas, their ties and verdicts, and what the rules said about them."""
         done, self._collected = self._collected, _Collected()
         result = done.result
         people = persona_rows(result, self._context.population)
@@ -142,7 +142,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         )
 
     def _absorb(self, owners: Sequence[str], answers: Sequence[R]) -> None:
-        """Take in the answers on behalf of these passages or people, in their order."""
+        """Add the answers about these passages or personas, in their order."""
         context, collected = self._context, self._collected
         found = [answer.value or () for answer in answers if answer is not None]
         limit, most = context.growth.agents, None
@@ -164,7 +164,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         self._latest.note(result.newcomers)
 
     async def _check_anybody(self, chunks: Chunks, origin: str, reasons: Sequence[str]) -> None:
-        """Raise `RunError` when no person is left, after committing what rules said of those they rejected."""
+        """Raise `RunError` if no persona is left, after committing what rules said about those they rejected."""
         context, result = self._context, self._collected.result
         if context.population.alive:
             return
@@ -184,7 +184,7 @@ class ReadingPhase(_GrowthPhase[None, None]):
         self._hub = sampler.people(hub)
 
     def begin(self, chunks: Chunks) -> None:
-        """Take in everybody, what is between them, and what is known of them besides."""
+        """Add all personas, the ties between them, and what else is known of them."""
         people, growth = self._context.population, self._context.growth
         # The language that was asked for is that of those who are to be described.
         result = absorb(people, [self._hub.personas], judges=growth.judges_of_people(self._context.engine.log.path))
@@ -209,14 +209,14 @@ class ReadingPhase(_GrowthPhase[None, None]):
             self._collected.statements.append(keep)
 
     def take(self, chunks: Chunks, most: int) -> Sequence[None]:
-        """Nothing: there is nobody to ask about."""
+        """Return (), since no model is asked."""
         return ()
 
     def apply(self, items: Sequence[None], results: Sequence[None]) -> None:
-        """Nothing: everybody was admitted when the phase began."""
+        """Do nothing, since all personas were added when the phase began."""
 
     async def check(self, chunks: Chunks) -> None:
-        """Raise `RunError` when no person was let in."""
+        """Raise `RunError` if no persona was accepted."""
         await self._check_anybody(chunks, f"{len(self._hub.personas):,} people", ())
 
 
@@ -236,7 +236,7 @@ class TextPhase(_GrowthPhase[NextPassage, Answer[tuple[Persona, ...]]]):
         self.passed_over = ""
 
     def begin(self, chunks: Chunks) -> None:
-        """Find the passages behind those that were asked about."""
+        """Find the passages after those that were asked about."""
         self._chunks = chunks
         self._asked = chunks.items
         self._passages = self._sampler.texts(self._source, chunks)  # type: ignore[arg-type]  # no hub comes here
@@ -244,11 +244,11 @@ class TextPhase(_GrowthPhase[NextPassage, Answer[tuple[Persona, ...]]]):
             self._collected.derived += skipped_rows(chunks.chunk, self._sampler.skipped)
 
     def owner(self, item: NextPassage) -> str:
-        """The passage."""
+        """Return the id of the passage."""
         return item.passage.id
 
     def take(self, chunks: Chunks, most: int) -> Sequence[NextPassage]:
-        """The next passages of the source."""
+        """Return the next passages of the source."""
         people, pending = len(self._context.population), [row.passage for row in self._collected.passages]
         while not (taken := self._passages.take(most)) and (more := self._sampler.more_texts(chunks, people, pending)):
             self._passages = more
@@ -269,7 +269,7 @@ class TextPhase(_GrowthPhase[NextPassage, Answer[tuple[Persona, ...]]]):
             self._passages.rest = []
 
     def apply(self, items: Sequence[NextPassage], results: Sequence[Answer[tuple[Persona, ...]]]) -> None:
-        """Take in the people of the passages, and the passages."""
+        """Add the passages and the personas found in them."""
         chunk = self._collected
         self._reasons += [answer.reason for answer in results if answer.value is None]
         self._absorb([item.passage.id for item in items], results)
@@ -282,7 +282,7 @@ class TextPhase(_GrowthPhase[NextPassage, Answer[tuple[Persona, ...]]]):
         chunk.position = str(items[-1].position) if items[-1].position else None
 
     async def check(self, chunks: Chunks) -> None:
-        """Raise `RunError` when no text is left and none gave anybody."""
+        """Raise `RunError` if no text is left and none gave a persona."""
         if self._has_ended:
             origin = "1 text" if chunks.items == 1 else f"{chunks.items:,} texts"
             await self._check_anybody(chunks, origin, self._reasons)
@@ -300,7 +300,7 @@ class HopPhase(_GrowthPhase[NeighbourhoodRequest, Answer[tuple[Relative, ...]]])
         rounds: int,
         plan: Callable[[int, Collection[str]], Sequence[rows.FrontierRow]],
     ) -> None:
-        """`plan` gives the people to ask about in a round; none of them was chosen before."""
+        """Prepare a hop. `plan` returns the personas to ask about in a round, and never one that was chosen before."""
         super().__init__(context, hop, per_question=fan_out)
         self.work = RelativesWork(context.growth, context.seed, hop, fan_out)
         self._rounds = rounds
@@ -309,7 +309,7 @@ class HopPhase(_GrowthPhase[NeighbourhoodRequest, Answer[tuple[Relative, ...]]])
         self._chosen = set[str]()
 
     def begin(self, chunks: Chunks) -> None:
-        """Find those who were chosen and not asked about yet."""
+        """Find the personas that were chosen and not asked about yet."""
         log = self._context.engine.log
         self._waiting.extend(log.rows(rows.FrontierRow, _FRONTIER, {"hop": self.number, "asked": chunks.items}))
         chosen = log.query(_CHOSEN, {"hop": self.number}) if log.may_hold(rows.FrontierRow) else []
@@ -318,11 +318,11 @@ class HopPhase(_GrowthPhase[NeighbourhoodRequest, Answer[tuple[Relative, ...]]])
         self._show()
 
     def owner(self, item: NeighbourhoodRequest) -> str:
-        """The person."""
+        """Return the id of the persona."""
         return item.persona.id
 
     def take(self, chunks: Chunks, most: int) -> Sequence[NeighbourhoodRequest]:
-        """The next people, of another round where one is left and more people are wanted."""
+        """Return the next personas. Plan another round if none are waiting and rounds are left."""
         if not self._waiting and self._round + 1 < self._rounds:
             self._round += 1
             planned = self._plan(self._round, self._chosen)
@@ -335,7 +335,7 @@ class HopPhase(_GrowthPhase[NeighbourhoodRequest, Answer[tuple[Relative, ...]]])
         return [NeighbourhoodRequest(person(row.persona), tuple(map(person, row.known))) for row in chosen]
 
     def apply(self, items: Sequence[NeighbourhoodRequest], results: Sequence[Answer[tuple[Relative, ...]]]) -> None:
-        """Take in the people around these."""
+        """Add the personas related to these."""
         self._absorb([item.persona.id for item in items], results)
 
     def _show(self) -> None:
@@ -354,9 +354,10 @@ def _title(start: int, number: int) -> str:
 
 
 def _nobody(origin: str, failures: Sequence[str], described: int, rules: Mapping[str, int], *, hub: str) -> str:
-    """Why nobody could be grown from `origin` (as `3 texts`) into a hub, and the way out.
+    """Return why no persona could be grown from `origin` (such as `3 texts`) into a hub, and what to do.
 
-    `failures` are the reasons of questions without an answer, `rules` how many of those described each rule rejected.
+    `failures` are the reasons of requests without an answer. `rules` counts the described personas that each rule
+    rejected.
     """
     said = f"Nobody could be grown from {origin}."
     reasons = " ".join(dict.fromkeys(failures[:3]))

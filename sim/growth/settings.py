@@ -94,11 +94,14 @@ class Growth(FrozenModel):
     chunk: int = Field(1_000, ge=1, le=100_000)
 
     def judges(self, run: Path) -> tuple[Judge, ...]:
-        """The rules that every described person passes before being admitted to the run in this file."""
+        """Return the rules that each described persona must pass to be added to the run in this file."""
         return self._judges(self.language, run)
 
     def judges_of_people(self, run: Path) -> tuple[Judge, ...]:
-        """Who sees the people of a hub: theirs is the language they are described in, whatever is asked of a model."""
+        """Return the rules for the personas of a hub.
+
+        They may keep the language they are described in, whatever language is asked of a model.
+        """
         return self._judges(None, run)
 
     def _judges(self, language: str | None, run: Path) -> tuple[Judge, ...]:
@@ -107,16 +110,19 @@ class Growth(FrozenModel):
 
     @classmethod
     def given(cls, **options: Any) -> Self:
-        """Growth from options of which some are None, that is, not given. Raises `SetupError` in one sentence.
+        """Build the settings from options. None means not given. Raises `SetupError` in one sentence.
 
-        People from a hub are not grown any further unless hops are asked for.
+        If a hub is given, hops default to 0.
         """
         said = {name: value for name, value in options.items() if value is not None}
         return cls._parsed({"hops": 0} | said if "hub" in said else said)
 
     @classmethod
     def unlimited(cls, **options: Any) -> Self:
-        """The same for growth alone: with as many people as the hops give, and from a hub by chance, unless given."""
+        """Build the settings for growth alone. Raises `SetupError` in one sentence.
+
+        By default, there is no limit of agents, and personas are drawn from a hub at random.
+        """
         said = {name: value for name, value in options.items() if value is not None}
         return cls._parsed({"agents": None, "draw": "random"} | said)
 
@@ -148,7 +154,7 @@ class Growth(FrozenModel):
         return self
 
     def fan_out_at(self, hop: int) -> int | None:
-        """Relations asked for at each person in a hop; None where that is for `agents` to decide."""
+        """Return the relations to ask for at each persona in a hop, or None if `agents` decides."""
         return self.fan_outs[min(hop, len(self.fan_outs)) - 1] if self.fan_outs else self.fan_out
 
     @property
@@ -157,10 +163,10 @@ class Growth(FrozenModel):
         return "-" not in self.sources
 
     def source(self, *, seed: int, after: Position | None = None) -> GrowthSource:
-        """The hub or the passages that people come from; of `sources`, those after a place that reading reached.
+        """Return the hub or the passages that personas come from. With `after`, read `sources` from that position.
 
-        Of a hub with more than `agents` people, those drawn by `seed`, which is made for this. Raises `SourceError`
-        for what cannot be read.
+        If the hub has more than `agents` personas, return a sample drawn with `seed`. Raises `SourceError` if something
+        cannot be read.
         """
         if self.hub is not None:
             wish = None if self.agents is None else DrawSpec(self.agents, self.draw, seed)
@@ -170,7 +176,7 @@ class Growth(FrozenModel):
         return read_passages(self.seeds) if self.seeds is not None else shipped_passages()
 
     def check_readable(self) -> None:
-        """Raise `SourceError` when not even the first text of `sources` can be read; a pipe is left alone."""
+        """Raise `SourceError` if not even the first text of `sources` can be read. A pipe is not checked."""
         if self.sources and self.is_rereadable:
             next(iter(open_sources(self.sources, **self.reading.model_dump())), None)
 

@@ -72,7 +72,7 @@ class ReservoirSample:
         self._drawn: set[int] = set()
 
     def offer(self, passage: Passage) -> None:
-        """Let a passage take part; entering it twice is entering it once."""
+        """Register a passage. Registering it twice has no further effect."""
         number = self._number(passage)
         self._entered += 1
         if number in self._drawn:
@@ -117,7 +117,10 @@ class PassageStream:
         sample: ReservoirSample | None = None,
         most: int | None = None,
     ) -> None:
-        """`asked` says which of some ids were asked about before; `most` is how many are handed out in all."""
+        """Read `source` in its order.
+
+        `asked` returns which of some ids were asked about before. `most` is the total number of passages to hand out.
+        """
         self._passages = self._read(source, sample)
         self._asked = asked
         self._left = most
@@ -131,7 +134,7 @@ class PassageStream:
         self.rest: list[SkipCount] = []
 
     def take(self, most: int) -> list[NextPassage]:
-        """The next passages, at most so many; none at the end."""
+        """Return the next passages, at most `most`, or an empty list at the end."""
         wanted = most if self._left is None else min(most, self._left)
         taken: list[NextPassage] = []
         self._before, self._given = self._given, set()
@@ -142,7 +145,7 @@ class PassageStream:
         return taken
 
     def _fresh(self, most: int) -> list[NextPassage] | None:
-        """Those of the next passages that nobody was asked about; None at the end of the source."""
+        """Return the next passages that were not asked about yet, or None at the end of the source."""
         read = list(islice(self._passages, most))
         if not read:
             return None
@@ -182,7 +185,10 @@ class SourceSampler:
         texts: int | None = None,
         recorded: Sequence[Passage] | None = None,
     ) -> None:
-        """`texts` is how many to ask about in total, if that is settled; `recorded` are those of the run to replay."""
+        """Prepare to sample.
+
+        `texts` is the total number of texts to ask about, if known. `recorded` holds the texts of the run to replay.
+        """
         self._texts = texts
         self._recorded = recorded
         self._engine = engine
@@ -201,7 +207,7 @@ class SourceSampler:
         self._has_more = growth.agents is not None and growth.is_rereadable and texts is None
 
     def open(self, chunks: Chunks) -> GrowthSource:
-        """What people come from, after what was read of it before."""
+        """Open what personas come from, after the part that was read before."""
         # Further texts may stand before those that were asked about.
         is_from_start = self._is_drawn_at_once or self._texts is not None
         return self._growth.source(seed=self._draw_seed, after=None if is_from_start else self._after(chunks))
@@ -240,7 +246,7 @@ class SourceSampler:
         return stream
 
     def people(self, hub: Hub) -> Hub:
-        """The people to begin with, and what is between them."""
+        """Return the personas to begin with and the ties between them, sampled if the hub has more than `agents`."""
         most = self._growth.agents
         if most is None or len(hub.personas) <= most:
             return hub
@@ -288,7 +294,7 @@ class SourceSampler:
         return [*first, *more]
 
     def _is_first(self, text: Passage) -> bool:
-        """Whether the text is taken first: all are, unless a language was asked for."""
+        """Return whether the text is taken first. All are, unless a language was asked for."""
         wanted = self._growth.texts_first
         return wanted is None or text.language.split("-")[0] == wanted.split("-")[0]
 
@@ -308,7 +314,7 @@ class SourceSampler:
 
 
 def skipped_rows(chunk: int, skipped: Sequence[SkipCount]) -> list[rows.SkippedSourceRow]:
-    """Rows for what was passed over, one for each kind."""
+    """Return the rows of skipped sources, one per kind."""
     kinds: dict[Skip, list[SkipCount]] = {}
     for one in skipped:
         kinds.setdefault(one.kind, []).append(one)
@@ -324,7 +330,7 @@ def skipped_rows(chunk: int, skipped: Sequence[SkipCount]) -> list[rows.SkippedS
 
 
 def asked_before(chunks: Chunks, extension: int) -> int:
-    """Passages or people that were asked about before this extension of growth began."""
+    """Return the number of passages or personas asked about before this extension of growth began."""
     return sum(m.items for m in chunks.complete if orjson.loads(m.state or "{}").get("extension", 0) < extension)
 
 
@@ -344,7 +350,7 @@ class Inference:
     seed: int
 
     async def __call__(self, item: NextPassage, model: PersonaModel) -> Answer[tuple[Persona, ...]]:
-        """The people inferred from a passage."""
+        """Return the personas inferred from a passage."""
         return await text_to_persona(
             model,
             item.passage,
@@ -368,7 +374,7 @@ class RelativesWork:
     count: int
 
     async def __call__(self, item: NeighbourhoodRequest, model: PersonaModel) -> Answer[tuple[Relative, ...]]:
-        """The people around a person."""
+        """Return the personas related to a persona."""
         return await persona_to_persona(
             model,
             item.persona,

@@ -44,7 +44,7 @@ _READ_AWAY = "SELECT coalesce(sum(rejected), 0)::BIGINT FROM growth_chunks WHERE
 
 
 def persona_rows(result: HopResult, population: Population) -> list[PersonaRow | RelationRow | DuplicateRow]:
-    """The rows of what a hop added to `population`, numbered after those that were there before."""
+    """Return the rows of what a hop added to `population`, numbered after the earlier rows."""
     personas = population.arrived - len(result.personas)
     relations = population.ties - len(result.relations)
     return [
@@ -61,7 +61,7 @@ def persona_rows(result: HopResult, population: Population) -> list[PersonaRow |
 
 
 def stored_population(log: RunLog) -> Population:
-    """Everybody who was grown or read, near-duplicates with their verdicts and those who were rejected included."""
+    """Return all personas grown or read, with near-duplicates and their verdicts, and rejected personas."""
     return Population(
         (stored_persona(row) for row in log.rows(PersonaRow, f"WHERE id NOT IN ({_CAME}) ORDER BY ordinal")),
         (_relation(row) for row in log.rows(RelationRow, "ORDER BY ordinal")),
@@ -71,7 +71,7 @@ def stored_population(log: RunLog) -> Population:
 
 
 def with_arrivals(graph: PersonaGraph, log: RunLog) -> PersonaGraph:
-    """The graph, with those who came to the society while it lived, in the order in which they did."""
+    """Add the personas that arrived during the run to the graph, in the order of arrival."""
     if log.may_hold(rows.AgentRow):
         for row in log.rows(PersonaRow, f"WHERE id IN ({_CAME}) ORDER BY ordinal"):
             graph.add(stored_persona(row))
@@ -79,9 +79,9 @@ def with_arrivals(graph: PersonaGraph, log: RunLog) -> PersonaGraph:
 
 
 def recorded_source(recording: Recording, *, extension: int = 0) -> Hub | list[Passage]:
-    """What the people of a run came from, out of the run file itself: its passages, or the hub that was read.
+    """Return what the personas of a run came from, read from the run file: its passages, or the hub.
 
-    Of growth that was extended, those up to `extension`.
+    For extended growth, only return sources up to `extension`.
     """
     ((later,),) = recording.query(_LATER, {"extension": extension})
     passages = recording.rows(
@@ -107,7 +107,7 @@ def recorded_source(recording: Recording, *, extension: int = 0) -> Hub | list[P
 def weighting_rows(
     weighting: Weighting, became: Mapping[str, str]
 ) -> list[WeightRow | TargetPersonRow | TargetShareRow]:
-    """The rows of weights and targets; `became` has the ids that the people have now, by those that they had."""
+    """Return the rows of weights and targets. `became` maps the earlier ids of personas to their present ids."""
     weights = {now: weighting.weights[was] for was, now in became.items() if was in weighting.weights}
     targets = enumerate(weighting.targets, start=1)
     return [
@@ -130,7 +130,7 @@ def _recorded_weighting(recording: Recording) -> Weighting | None:
 
 
 def persona_row(persona: Persona, ordinal: int) -> PersonaRow:
-    """A person as a row, with its place among all."""
+    """Return a persona as a row, numbered `ordinal`."""
     return PersonaRow(
         id=persona.id,
         ordinal=ordinal,
@@ -147,7 +147,7 @@ def persona_row(persona: Persona, ordinal: int) -> PersonaRow:
 
 
 def stored_persona(row: PersonaRow) -> Persona:
-    """The persona of a row."""
+    """Return the persona of a row."""
     return Persona(
         row.text,
         origin=row.origin,  # type: ignore[arg-type]  # written from a persona, so it is one of the three
@@ -213,10 +213,10 @@ def remove_unanswered(path: Path, *, is_refused: bool) -> None:
 
 
 def is_more(path: Path, growth: Growth, *, seed: int, model: str, limits: Limits) -> bool:
-    """Whether more is asked for than was grown into a hub: further hops, people or sources; else it is the same.
+    """Return whether this growth asks for more hops, personas or sources than the hub has. False if it is the same.
 
-    Of `limits`, the sampling counts. Raises `SetupError` when the growth in the hub is another one, naming what
-    differs, or when more is asked for before it is finished; `RunFileError` for a file that growth did not make.
+    Only `limits.sampling` is compared. Raises `SetupError` naming the difference if the growth in the hub differs, or
+    if more is asked for before it is finished. Raises `RunFileError` for a file that growth did not make.
     """
     try:
         with open_run(path) as run:
@@ -263,7 +263,7 @@ def _progress(path: Path) -> str:
 
 
 def _not_grown(path: Path) -> SetupError | None:
-    """What is wrong with a hub that was not grown here; None when the file is no hub either."""
+    """Return the error for a hub that was not grown here, or None if the file is not a hub either."""
     con = connect(path, read_only=True)
     try:
         check_hub(con, str(path))
@@ -292,9 +292,9 @@ def _shown(value: Any) -> str:
 
 
 def _is_further(setting: Difference, *, hops: int) -> bool:
-    """Whether a setting of growth becomes more than it was, so that all that was grown is a part of what is wanted.
+    """Return whether a setting only increases, so that everything grown remains part of what is asked for.
 
-    `hops` are those that are wanted.
+    `hops` are the hops asked for.
     """
     was, wanted = setting.was, setting.wanted
     match setting.name:
@@ -311,9 +311,9 @@ def _is_further(setting: Difference, *, hops: int) -> bool:
 
 
 def extend(path: Path, growth: Growth) -> None:
-    """Make finished growth in a hub unfinished again, as `growth`: a resume goes on from what is there.
+    """Mark finished growth in a hub as unfinished, with the settings `growth`. A resume continues from what is there.
 
-    Raises `SourceError` for sources that cannot be read, and `SetupError` where people are gone from the hub.
+    Raises `SourceError` if sources cannot be read, and `SetupError` if personas were removed from the hub.
     """
     growth.check_readable()
     with RunLog.open(path) as log:
@@ -329,7 +329,7 @@ def extend(path: Path, growth: Growth) -> None:
 
 
 def begin_extension(log: RunLog, became: Growth) -> None:
-    """Record that growth is to be `became` from here on, and which of its hops are open again, in one transaction."""
+    """Record in one transaction that growth becomes `became`, and which hops are open again."""
     written = log.run.growth_settings
     was = Growth.model_validate_json(written)
     ((number,),) = log.query(_EXTENSIONS)

@@ -46,7 +46,10 @@ class Unit(StrEnum):
 
 
 def titled(phase: str, unit: Unit, number: int) -> str:
-    """A hop, step or stage in words: `hop 0`, `step 3`, `survey council after step 3`; of one stage the phase."""
+    """Return the words for a hop, step or stage: `hop 0`, `step 3`, `survey council after step 3`.
+
+    For a phase of one stage, return the name of the phase.
+    """
     if unit is Unit.STAGE:
         return phase
     return f"{phase} {unit} {number}" if unit is Unit.AFTER_STEP else f"{unit} {number}"
@@ -102,7 +105,7 @@ class SetAsideRow:
 
     @classmethod
     def of(cls, destination: str, content: object, error: Exception) -> "SetAsideRow":
-        """The row of what did not fit, kept as JSON."""
+        """Make the row of what did not fit, stored as JSON."""
         kept = asdict(content) if is_dataclass(content) and not isinstance(content, type) else content
         # The standard library writes numbers of any length, and half a surrogate pair as an escape.
         written = kept if isinstance(kept, str) else json.dumps(kept, default=str)

@@ -56,7 +56,7 @@ class Journal:
     """The journal of a file that is open for writing. Its user holds a lock around every call."""
 
     def __init__(self, run_file: Path, con: duckdb.DuckDBPyConnection) -> None:
-        """Begins empty. Raises `StorageError` when it cannot be made."""
+        """Create an empty journal. Raises `StorageError` if it cannot be created."""
         self.path = _path_of(run_file)
         self._owner = _owner_of(con)
         self._start = self.end = _HEADER.size
@@ -70,7 +70,7 @@ class Journal:
             ) from error
 
     def append(self, alike: Mapping[type[Row], Sequence[Row]]) -> None:
-        """Keep the answers among rows by class: calls that brought one, and vectors. Raises `OSError`."""
+        """Store the calls with an answer, and the vectors, from rows by class. Raises `OSError`."""
         calls = [row for row in alike.get(Call, ()) if isinstance(row, Call) and row.raw is not None]
         if not calls:
             return
@@ -81,7 +81,7 @@ class Journal:
         self.end += len(record)
 
     def cut(self, end: int) -> None:
-        """Forget the records up to here, which are committed now. Raises `OSError`."""
+        """Drop the records up to here, which are committed now. Raises `OSError`."""
         if end == self._start:
             return
         if end == self.end:
@@ -93,7 +93,7 @@ class Journal:
             self._shorten()
 
     def close(self) -> None:
-        """Let go of the file; it is removed when nothing in it is left to commit."""
+        """Close the file. It is removed if nothing in it is left to commit."""
         with suppress(OSError):
             os.close(self._file)
             if self._start == self.end:
@@ -114,7 +114,7 @@ class Journal:
         return file
 
     def _shorten(self) -> None:
-        """Write what is not committed to another file, which takes the place of this one."""
+        """Write what is not committed to another file, which replaces this one."""
         os.lseek(self._file, self._start, os.SEEK_SET)
         rest = os.read(self._file, self.end - self._start)
         part = self.path.with_name(f"{self.path.name}.new")
@@ -127,9 +127,9 @@ class Journal:
 
 
 def take_over(run_file: Path, con: duckdb.DuckDBPyConnection, insert: Callable[[Sequence[Row]], None]) -> int:
-    """Insert the answers that a killed process left in the journal, once each; how many there were.
+    """Insert the answers a killed process left in the journal, each once, and return their number.
 
-    A journal of another file that was at this place, and a last record that is not whole, are left out.
+    A journal that belongs to another file, and an incomplete last record, are ignored.
     """
     path = _path_of(run_file)
     try:
@@ -155,7 +155,10 @@ def take_over(run_file: Path, con: duckdb.DuckDBPyConnection, insert: Callable[[
 def _insert_fitting(
     con: duckdb.DuckDBPyConnection, rows: Sequence[Row], insert: Callable[[Sequence[Row]], None]
 ) -> None:
-    """Insert the rows in one transaction, or each in its own where the file refuses one, which is set aside."""
+    """Insert the rows in one transaction.
+
+    If the file refuses a row, insert each in its own transaction and set the refused ones aside.
+    """
     con.execute("BEGIN TRANSACTION")
     try:
         insert(rows)
@@ -202,7 +205,7 @@ def _dicts(rows: Sequence[Call] | Sequence[RequestPart]) -> list[dict[str, Any]]
 
 
 def _rows(data: bytes) -> Iterator[Row]:
-    """The rows of all whole records that are not committed."""
+    """Yield the rows of all complete records that are not committed."""
     if len(data) < _HEADER.size or data[:8] != _MAGIC:
         return
     _, _, place = _HEADER.unpack_from(data)
@@ -216,7 +219,7 @@ def _rows(data: bytes) -> Iterator[Row]:
 
 
 def _call_of(kept: dict[str, Any]) -> Call | SetAsideRow:
-    """The call that a record holds; counts that no endpoint can have meant are unknown."""
+    """Return the call in a record. Impossible token counts become unknown."""
     try:
         times = {name: datetime.fromisoformat(kept[name]) for name in _TIMES}
         counts = FieldReader(kept, path="usage.")

@@ -39,7 +39,7 @@ WHERE job = $job AND source IN ('endpoint', 'batch')
 
 
 def spent_before(log: RunLog) -> Spent:
-    """The totals of the calls of all earlier sessions of a job."""
+    """Return the totals of all calls of earlier sessions of a job."""
     if not log.may_hold(Call):
         return Spent()
     (sums,) = log.query(SPENT, {"job": log.job})
@@ -62,7 +62,10 @@ class RunLedger:
         self._paid: dict[CallKey, RecordedReply] = {}
 
     def keep(self, parts: Sequence[RequestPart]) -> None:
-        """Keep what the file has not got yet, as far as is remembered: in long runs a part may be written again."""
+        """Queue the request parts that the file does not have yet.
+
+        Only recent parts are remembered, so in a long run a part may be written again.
+        """
         if len(self._parts) > _PARTS:
             self._parts.clear()
         for one in parts:
@@ -71,12 +74,15 @@ class RunLedger:
                 self._new_parts.append(one)
 
     def record(self, call: Call) -> None:
-        """Hand the call over to the run file's writer. Raises `StorageError` when that cannot write."""
+        """Queue the call for the run file's writer. Raises `StorageError` if the writer has failed."""
         new, self._new_parts = self._new_parts, []
         self._log.submit((*new, call))
 
     def prepare(self, phase: str, number: int, owners: Sequence[str | None] = (None,)) -> None:
-        """Have the answers of a hop or step ready that were paid for on behalf of these owners; None is anybody."""
+        """Load the answers of a hop or step that were paid for on behalf of these owners.
+
+        If None is among the owners, load the answers of all owners.
+        """
         self._prepared = (phase, number)
         if self._last < 0:
             return
@@ -91,7 +97,7 @@ class RunLedger:
         }
 
     def recall(self, key: CallKey) -> RecordedReply | None:
-        """The answer that an earlier session paid for, if this very request was made then."""
+        """Return the answer an earlier session paid for, or None if it did not make this request."""
         if self._prepared != (key.phase, key.number):
             self.prepare(key.phase, key.number)
         return self._paid.get(key)
@@ -117,7 +123,7 @@ class KnownAnswers:
         self._replies: dict[CallKey, RecordedReply] = {}
 
     def recall(self, key: CallKey, scope: str) -> RecordedReply | None:
-        """The answer that the earlier run had to this very request."""
+        """Return the earlier run's answer to this request, or None."""
         if self._loaded != (key.phase, key.number):
             found = self._log.query(_ANSWERS, {"phase": key.phase, "number": key.number})
             # A request that was answered twice was not content with the first: the later answer stands.
@@ -126,7 +132,7 @@ class KnownAnswers:
         return self._replies.get(key)
 
     def keep(self, call: Call, scope: str) -> None:
-        """Nothing: the calls of this run are in its own ledger."""
+        """Do nothing, since the run's own ledger has its calls."""
 
 
 _OPENED = "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?, ?, 'open', ?, NULL)"
@@ -141,18 +147,18 @@ class RunBatches:
         self._log = log
 
     async def opened(self, batch: OpenBatch) -> None:
-        """Keep a batch, in place of what was kept under its nonce; return when that is durable."""
+        """Store a batch in place of what was stored under its nonce, and wait until that is durable."""
         requests = orjson.dumps(batch.custom_ids).decode()
         created = batch.created_at.astimezone(UTC).replace(tzinfo=None)
         values = [batch.nonce, self._log.job, batch.batch_id, batch.endpoint, batch.input_file_id, requests, created]
         await self._written(Statement(_OPENED, values))
 
     async def closed(self, nonce: str, status: str) -> None:
-        """Record how a batch ended, durable after the calls that it brought."""
+        """Record how a batch ended. It is durable after the calls the batch brought."""
         await self._written(Statement(_CLOSED, [status, datetime.now(UTC).replace(tzinfo=None), nonce]))
 
     def open_batches(self) -> Sequence[OpenBatch]:
-        """Those of earlier sessions that are not closed."""
+        """Return the batches of earlier sessions that are not closed."""
         return [
             OpenBatch(
                 nonce=row.nonce,
@@ -186,7 +192,7 @@ class RunVectors:
         self._fresh: dict[tuple[str, str], Vector] = {}
 
     def known(self, hashes: Iterable[str], model: str) -> Mapping[str, Vector]:
-        """Those of these texts that have a vector of this model."""
+        """Return the vectors of this model for those of the texts that have one, by hash."""
         wanted = list(hashes)
         fresh = ((key, self._fresh.get((model, key))) for key in wanted)
         found = {key: vector for key, vector in fresh if vector is not None}
@@ -198,7 +204,7 @@ class RunVectors:
         return found
 
     def keep(self, call: Call, vectors: Mapping[str, Vector]) -> None:
-        """Hand a call and its vectors over to the run file's writer, all or nothing. Raises `StorageError`."""
+        """Queue a call and its vectors for the run file's writer, all or nothing. Raises `StorageError`."""
         fresh = {(call.model, key): vector for key, vector in vectors.items()}
         self._fresh |= fresh
         made = [VectorRow(key, call.model, vector, call.request_hash) for key, vector in vectors.items()]

@@ -43,19 +43,19 @@ class Sidecar(FrozenModel):
 
     @staticmethod
     def path_of(run_file: Path) -> Path:
-        """`RUN.duckdb.live` beside `RUN.duckdb`."""
+        """Return the path of the sidecar: `RUN.duckdb.live` beside `RUN.duckdb`."""
         return run_file.with_name(run_file.name + ".live")
 
     @classmethod
     def read(cls, run_file: Path) -> "Sidecar | None":
-        """The sidecar of a run file, or None when there is none that can be read."""
+        """Read the sidecar of a run file. Returns None if there is none that can be read."""
         try:
             return cls.model_validate_json(cls.path_of(run_file).read_bytes())
         except (OSError, ValidationError):
             return None
 
     def write(self, run_file: Path) -> None:
-        """Put it beside the run file, in place of one that a killed run left there."""
+        """Write the sidecar beside the run file, and replace one that a killed run left."""
         # It holds a token: readable by its owner alone, even where the run file is shared.
         try:
             with whole_file(self.path_of(run_file), replace=True, private=True) as part:
@@ -67,7 +67,7 @@ class Sidecar(FrozenModel):
             ) from error
 
     def remove(self, run_file: Path) -> None:
-        """Take it away, unless another run has put its own there."""
+        """Remove the sidecar, unless another run has replaced it."""
         if Sidecar.read(run_file) == self:
             self.path_of(run_file).unlink(missing_ok=True)
 
@@ -93,7 +93,7 @@ class LiveSql:
         self.sidecar = Sidecar(port=self._server.server_port, pid=os.getpid(), token=self._server.token)
 
     def __enter__(self) -> Self:
-        """Begin to answer, and leave word beside the run file."""
+        """Start to answer queries, and write the sidecar beside the run file."""
         # The port is open: a client that reads it at once waits until the thread has begun.
         try:
             self.sidecar.write(self._path)
@@ -106,7 +106,7 @@ class LiveSql:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Answer no more. What is being answered is cut off when the log closes."""
+        """Stop answering. Queries in progress are cut off when the log closes."""
         self.sidecar.remove(self._path)
         self._server.shutdown()
         self._server.server_close()
@@ -219,9 +219,9 @@ class LiveClient:
         self._sidecar = sidecar
 
     def query(self, sql: str, params: Params = (), *, seconds: float | None = None) -> Result:
-        """The answer to one statement that only reads, within so many seconds, or as many as the run gives.
+        """Run one read-only statement within `seconds`, or within the limit of the run if it is None.
 
-        Raises `QueryError` with the run's own sentence, and `ClosedError` when no run answers there.
+        Raises `QueryError` with the run's own sentence, and `ClosedError` if no run answers there.
         """
         try:
             body = orjson.dumps({"sql": sql, "params": params, "seconds": seconds})
@@ -246,7 +246,7 @@ def _result(response: HTTPResponse) -> Result:
 
 
 def write_answer(query: Query, path: Path) -> None:
-    """Write the whole answer as a Parquet file. Raises `QueryError` when the query fails."""
+    """Write the whole answer as a Parquet file. Raises `QueryError` if the query fails."""
     names = {"columns": orjson.dumps(query.columns).decode(), "types": orjson.dumps(query.types).decode()}
     # Names may stand twice in an answer, but not in a file.
     schema = Table.from_batches([], schema=query.schema).rename_columns([str(n) for n in range(len(query.columns))])
@@ -255,7 +255,7 @@ def write_answer(query: Query, path: Path) -> None:
 
 
 def read_answer(body: IO[bytes]) -> Result:
-    """Read an answer that was written so."""
+    """Read an answer that `write_answer` wrote."""
     with TemporaryDirectory(prefix="populace-") as folder:
         path = Path(folder, "answer.parquet")
         with path.open("wb") as file:

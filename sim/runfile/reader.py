@@ -45,31 +45,32 @@ _HAS_RUN = "SELECT 1 FROM runs WHERE scenario <> 'growth'"
 
 
 def open_hub_or_run(path: Path | str) -> "RunReader":
-    """A reader of a run file, of a hub, or of the merged file of an experiment; otherwise as `open_run`."""
+    """Return a reader of a run file, a hub, or the merged file of an experiment. Otherwise works as `open_run`."""
     return RunReader(Path(path), hubs=True)
 
 
 def open_run(path: Path | str) -> "RunReader":
-    """A reader of a run file, also of one that is being written.
+    """Return a reader of a run file, which may be one that is being written.
 
-    In a `with` statement the file is opened once and held; otherwise for each question. A file of an older schema is
-    brought up to date first; nothing that it holds is changed.
-    Raises `RunFileError` when there is no such file; then, or as soon as the file is opened, when it is no run file, is
-    of a newer schema, or is held by a process that answers no SQL.
+    In a `with` statement the file is opened once and held. Otherwise it is opened for each query. A file of an older
+    schema is updated first, without changing its contents.
+
+    Raises `RunFileError` if there is no such file. Also raises it, at once or when the file is opened, if it is not a
+    run file, has a newer schema, or is held by a process that answers no SQL.
     """
     return RunReader(Path(path))
 
 
 def open_reported(path: Path | str) -> "RunReader":
-    """A reader, as of `open_run`, that opens the merged file of an experiment too, also by the experiment's folder."""
+    """Return a reader as `open_run` does, also for the merged file or the folder of an experiment."""
     merged = Path(path) / MERGED_FILE
     return RunReader(merged if merged.is_file() else Path(path), experiments=True)
 
 
 def open_made(path: Path | str) -> "RunReader":
-    """A reader, as of `open_run`, of a file in which people have made something, or were to.
+    """Return a reader, as `open_run` does, of a file in which personas made outputs or were to make some.
 
-    Raises what `open_run` raises, and `SetupError` for a hub as soon as it is opened.
+    Raises what `open_run` raises, and `SetupError` for a hub when it is opened.
     """
     return RunReader(Path(path), made=True)
 
@@ -87,7 +88,7 @@ class RunReader:
         self._is_live = False
 
     def __enter__(self) -> Self:
-        """The reader, with the file open."""
+        """Open the file and return the reader."""
         self._open()
         if self._made:
             self._check_made()
@@ -108,10 +109,10 @@ class RunReader:
         return self._is_live
 
     def query(self, sql: str, params: Params = (), *, limit: QueryLimit | None = None) -> Result:
-        """The answer to one statement that only reads, with `?` or `$name` for each of `params`.
+        """Run one read-only statement and return its result. Use `?` or `$name` for each of `params`.
 
-        `limit` bounds time, memory and size of the answer; a run of another process takes 300 s at most. Raises
-        `QueryError`, with the database's own words, when it cannot be answered.
+        `limit` bounds time, memory and result size. If another process is writing the run, a query takes at most 300 s.
+        Raises `QueryError` with the database's own words if the query fails.
         """
         if self._source is None:
             with self:
@@ -127,7 +128,7 @@ class RunReader:
             raise QueryError(f"{str(self.path)!r} was closed while it answered; ask again.") from error
 
     def emissions(self) -> Result:
-        """All emissions in their order, with a typed column for each number, choice and truth value of their actions.
+        """Return all outputs in order, with a typed column for each number, choice and boolean of their actions.
 
         Raises `QueryError` for a hub that no run has made.
         """
@@ -135,7 +136,7 @@ class RunReader:
         return self.query(emissions_query(fields))
 
     def close(self) -> None:
-        """Let go of the file, if it is held."""
+        """Close the file if it is open."""
         if self._source is not None:
             self._source.close()
         self._source = None
@@ -207,7 +208,7 @@ class _Shared:
             return answer(cursor, sql, params, limit)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing, since nothing is held."""
 
 
 class _Live:
@@ -220,7 +221,7 @@ class _Live:
         return self._client.query(sql, params, seconds=None if limit is None else limit.seconds)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing, since nothing is held."""
 
 
 def _source_of(path: Path, *, hubs: bool, experiments: bool, tries: int = _TRIES) -> _QuerySource:
@@ -254,10 +255,10 @@ _TYPES = {"integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN"}
 
 
 def emissions_query(fields: Sequence[tuple[str, str, str]]) -> str:
-    """The SQL for all emissions, in their order, with a typed column for each field given as kind, name and type.
+    """Build the SQL for all outputs in order, with a typed column for each field given as kind, name and type.
 
-    Kinds that have a field of one name and type share its column; a column is called KIND_FIELD where types differ, or
-    where the name is one of the emissions' own.
+    Kinds with a field of the same name and type share its column. A column is called KIND_FIELD if the types differ, or
+    if its name is a column of the outputs themselves.
     """
     types: dict[str, set[str]] = {}
     for _, name, type_ in fields:
@@ -326,25 +327,25 @@ class FinishedRun(Tabular):
         return Drawn(**json.loads(drawn)).sentence() if drawn else ""
 
     def table(self) -> "Table":
-        """All emissions in their order, as an Arrow table."""
+        """Return all outputs in order, as an Arrow table."""
         return self.emissions().table()
 
     def _repr_html_(self) -> str:
-        """The run in numbers, for a notebook."""
+        """Show the run's figures in a notebook."""
         numbers = self.sql(_NUMBERS)
         rows = [*zip(numbers.columns, numbers.rows[0], strict=True), ("event hash", self.event_hash)]
         note = [(name, said) for name, said in (("drawn", self.drawn), ("note", self.note)) if said]
         return html_table((str(self.path), ""), [*rows, *note], most=100)
 
     def emissions(self) -> Result:
-        """All emissions in their order, with the typed fields of their actions as columns; `.df()` for pandas."""
+        """Return all outputs in order, with the typed fields of their actions as columns. Use `.df()` for pandas."""
         with open_run(self.path) as run:
             return run.emissions()
 
     def graph(self) -> "nx.MultiDiGraph":
-        """The people and their ties after the last step, as a networkx graph.
+        """Return the agents and their ties after the last step, as a networkx graph.
 
-        Nodes are ids of agents with `text`, `group` and the fields of their state; edges have `kind`, `label` and
+        Nodes are ids of agents with `text`, `group` and the fields of their state. Edges have `kind`, `label` and
         `weight`.
         """
         import networkx as nx
@@ -357,7 +358,7 @@ class FinishedRun(Tabular):
         return graph
 
     def sql(self, query: str, params: tuple[Any, ...] = ()) -> Result:
-        """The answer of the run file to a query, with `.rows`, `.df()`, `.pl()` and `.arrow()`.
+        """Run a query on the run file. The result has `.rows`, `.df()`, `.pl()` and `.arrow()`.
 
         Raises `QueryError` with the database's own words.
         """

@@ -34,7 +34,7 @@ class Inserts:
         self.write_alike(by_type(rows))
 
     def write_alike(self, alike: dict[type[Row], list[Row]]) -> None:
-        """Insert rows by class; those that are inserted are taken out, so that nothing holds them any longer."""
+        """Insert rows by class. Inserted rows are removed from `alike`, so that their memory is freed."""
         for row_type in tuple(alike):
             if row_type not in self._tables:
                 self._tables[row_type] = _PreparedInsert(self._con, row_type)
@@ -57,7 +57,7 @@ class _PreparedInsert:
         self._statement = f"EXECUTE insert_{name}"
 
     def insert(self, rows: Sequence[Row]) -> list[SetAsideRow]:
-        """Insert the rows; those that do not fit the table."""
+        """Insert the rows, and return those that do not fit the table."""
         set_aside: list[SetAsideRow] = []
         for first in range(0, len(rows), _AT_ONCE):
             some = rows[first : first + _AT_ONCE]
@@ -108,11 +108,11 @@ class _HeldRows:
         self.clear()
 
     def hold(self, columns: Iterable[Sequence[object]]) -> None:
-        """Hold these values for the next insert. Raises one of `UNFIT` when some do not fit."""
+        """Hold these values for the next insert. Raises one of `UNFIT` if a value does not fit."""
         self._rows = make_table(dict(zip(self._types, columns, strict=True)), self._types)
 
     def clear(self) -> None:
-        """Let go of the values."""
+        """Release the values."""
         self.hold([()] * len(self._types))
 
     def __arrow_c_schema__(self) -> object:
@@ -143,7 +143,7 @@ class Statement:
     params: Sequence[object] = ()
 
     def __call__(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Run it."""
+        """Run the statement."""
         con.execute(self.sql, list(self.params))
 
     @property
@@ -172,9 +172,9 @@ class Writer:
     """
 
     def __init__(self, con: duckdb.DuckDBPyConnection, path: Path, trim: Callable[[int], None]) -> None:
-        """`trim` has DuckDB keep at most so many bytes of the file in memory.
+        """Start the writing thread. `trim` makes DuckDB keep at most that many bytes of the file in memory.
 
-        Raises `StorageError` when there is no place for the journal.
+        Raises `StorageError` if the journal cannot be created.
         """
         self._trim, self._untrimmed = trim, 0
         self._journal = Journal(path, con)
@@ -194,13 +194,14 @@ class Writer:
         self._thread.start()
 
     def submit(self, rows: Mapping[type[Row], list[Row]], statements: Sequence[FileChange] = ()) -> None:
-        """Hand rows over, by class, and return at once; they are durable soon after."""
+        """Queue rows by class and return at once. They are durable soon after."""
         self._hand_over(rows, statements, None)
 
     def commit(self, rows: Mapping[type[Row], list[Row]], statements: Sequence[FileChange] = ()) -> Future[None]:
-        """Hand rows over, by class, and wait for no others: the future is done when they and all before are durable.
+        """Queue rows by class without waiting to batch them.
 
-        The statements run in the same transaction, after the rows. The future fails with `StorageError`.
+        The future is done when they and all earlier rows are durable. The statements run after the rows, in the same
+        transaction. The future fails with `StorageError`.
         """
         future: Future[None] = Future()
         # From here on it cannot be cancelled: the rows are written whether anybody waits or not.
@@ -209,9 +210,9 @@ class Writer:
         return future
 
     def close(self) -> None:
-        """Write what is left, fold the log into the file and end the thread.
+        """Write what is left, merge the log into the file, and end the thread.
 
-        Raises `StorageError` when something could not be written and that was not reported before.
+        Raises `StorageError` if something could not be written and this was not reported before.
         """
         with self._lock:
             self._closing = True

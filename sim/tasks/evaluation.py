@@ -68,11 +68,11 @@ class EvaluationPhase(SolvingPhase):
     shown = "Problems asked"
 
     def query(self) -> str:
-        """The problems of the test set."""
+        """Return the SQL that selects the problems of the test set."""
         return _ITEMS
 
     def rows_of(self, output: Output, result: Solved) -> Sequence[Row]:
-        """The solutions alone: a test set has no checks."""
+        """Return the rows of the solutions. A test set has no checks."""
         return solution_rows(self._context.job, output.emission, result) if result.clusters else []
 
 
@@ -84,18 +84,21 @@ class EvaluationJob(OutputJob[EvaluationSpec]):
     phase_names = (KIND,)
 
     def __init__(self, spec: EvaluationSpec, problems: ProblemSet | None = None, *, is_dry_run: bool = False) -> None:
-        """`problems` are those that the job begins with, None for one that goes on; a dry run only asks."""
+        """Prepare the job. A dry run only asks.
+
+        `problems` are those the job begins with, or None for a job that continues.
+        """
         super().__init__(spec)
         self._problems = problems
         self._is_dry_run = is_dry_run
 
     def check(self) -> None:
-        """Raise `SetupError` where answers cannot be compared, or programs not be run."""
+        """Raise `SetupError` if answers cannot be compared, or programs cannot be run."""
         shared_checker()
         check_voters(self.spec.voters)
 
     def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
-        """The one phase."""
+        """Return the one phase."""
         context = replace(context, is_replay=context.is_replay or self._is_dry_run)
         return [EvaluationPhase(context, self.spec.voters, chunk=self.spec.chunk, known=told_answer)]
 
@@ -112,14 +115,14 @@ class EvaluationJob(OutputJob[EvaluationSpec]):
 
 
 def told_answer(output: Output) -> KnownSolution:
-    """What the stand-in answers as a solver: the known answer, which it is given, as it can solve nothing itself."""
+    """Return the known answer as the solution of the built-in generator, which cannot solve problems itself."""
     return KnownSolution("This is the built-in generator, which was given the known answer.", output.field(REFERENCE))
 
 
 def evaluation_job(
     problems: ProblemSet, *, target: str, solver: str, method: str = "text", execute: bool = False
 ) -> EvaluationJob:
-    """The job of measuring a model on these problems; `target` names the test set. Raises `SetupError`."""
+    """Build the job that measures a model on these problems. `target` names the test set. Raises `SetupError`."""
     spec = EvaluationSpec.given(
         voters={"solvers": (solver,), "methods": (method,), "samples": 1, "execute": execute},
         target=target,
@@ -145,10 +148,10 @@ def evaluate(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> OutputJobReport:
-    """Have the model solve each problem of the job once, in a new file.
+    """Let the model solve each problem of the job once, in a new file.
 
-    Raises `RunFileError` when the file is there already, `SetupError` for what cannot be as asked, and `PausedError`
-    when the budget is spent: then `resume_output_job` goes on.
+    Raises `RunFileError` if the file exists already, and `SetupError` if the request is invalid. Raises `PausedError`
+    if the budget is spent. `resume_output_job` then continues.
     """
     check_seed(seed)
     out = Path(out)

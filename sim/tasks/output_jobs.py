@@ -56,10 +56,10 @@ class OutputJobReport:
 
 
 def check_outputs(path: Path, job: OutputJob[Any]) -> int:
-    """How many items the job would have: outputs, unless it says otherwise.
+    """Return the number of items the job would have. They are outputs unless the job says otherwise.
 
-    Raises `RunFileError` for what is no run file, `SetupError` for a run that is not finished, of which no output is
-    accepted, or that has none of the wanted kinds.
+    Raises `RunFileError` if the file is not a run file. Raises `SetupError` if the run is not finished, has no accepted
+    output, or has none of the wanted kinds.
     """
     with open_run(path) as run:
         found = run.query(_STATUS).rows
@@ -107,14 +107,15 @@ def run_output_job(
     roles: Mapping[str, ModelHandle] | None = None,
     progress: Progress | None = None,
 ) -> OutputJobReport:
-    """Do a job on the outputs of a finished run, in its file; `roles` are models of roles that are open already.
+    """Run a job on the outputs of a finished run, in its file. `roles` are models of roles that are open already.
 
-    Without a `model` the run's own is asked.
+    Without a `model`, the run's own model is asked.
 
-    Given again with the same spec, model and seed, a job that was stopped goes on where it stopped; answers that it has
-    paid for are not paid again, and a finished one is done again only with `anew`, as another unfinished job of the
-    kind with paid answers is abandoned only with it.
-    Raises what `check_outputs` raises, `SetupError` for what cannot be as asked, and `PausedError`.
+    If called again with the same spec, model and seed, a stopped job continues, and answers that were paid for are not
+    paid again. A finished job is repeated only with `anew`. Another unfinished job of the kind with paid answers is
+    abandoned only with `anew`.
+
+    Raises what `check_outputs` raises, `SetupError` if the request is invalid, and `PausedError`.
     """
     check_seed(seed)
     path = Path(path)
@@ -148,10 +149,10 @@ def resume_output_job(
     progress: Progress | None = None,
     **given: Any,
 ) -> OutputJobReport:
-    """Go on with an unfinished job, made from its stored spec; `given` are limits, prices and cache that are to change.
+    """Continue an unfinished job, made from its stored spec. `given` are the limits, prices and cache to change.
 
-    `solver` and `grader` name the addresses of the job's further models again, which changes nothing else. Raises
-    `SetupError` where the job goes by an address or a file that was not named on this machine.
+    `solver` and `grader` name the addresses of the job's other models again, and change nothing else. Raises
+    `SetupError` if the job uses an address or a file that was not named on this machine.
     """
     row = stored_job(path, number)
     named = {"solver": _named(job.spec, "solver", solver), "grader": _named(job.spec, "grader", grader)}
@@ -163,7 +164,7 @@ def resume_output_job(
 
 
 def _named(spec: OutputSpec, kind: str, given: RoleModel | None) -> RoleModel | None:
-    """What was given, where it names all that the job's models of this kind go by; else None."""
+    """Return the model given if it names all addresses and files of the job's models of this kind, else None."""
     models = [one for role, one in spec.roles.items() if role.partition("-")[0] == kind]
     addresses = {url for one in models for url in one.base_url}
     files = {one.model for one in models if one.model.startswith("gguf:")}
@@ -175,13 +176,13 @@ def _named(spec: OutputSpec, kind: str, given: RoleModel | None) -> RoleModel | 
 def replay_output_job(
     hub_job: HubJob, job: OutputJob[Any], log: RunLog, gateway: Gateway, progress: Progress | None
 ) -> None:
-    """Do a job again from the answers that `gateway` has, in a copy of its file."""
+    """Run a job again in a copy of its file, with the answers of `gateway`."""
     with hub_job.running(log, progress, answer_tokens=job.answer_tokens, gateway=gateway) as engine:
         run_output_phases(engine, job, hub_job.seed, is_replay=True)
 
 
 def stored_spec[S: OutputSpec](spec_type: type[S], row: JobRow) -> S:
-    """The spec of a job as it stands in a file."""
+    """Return the spec of a job as stored in a file."""
     return spec_type.model_validate_json(row.spec)
 
 
@@ -197,7 +198,7 @@ def file_job(
     seed: int,
     opened: Mapping[str, ModelHandle] | None = None,
 ) -> HubJob:
-    """The job as one of its file. Raises `SetupError` for a budget in dollars without prices."""
+    """Return the job as a job of its file. Raises `SetupError` for a budget in dollars without known prices."""
     prices = prices or known_prices(model)
     check_priced(limits, prices)
     spec = job.spec.model_dump(mode="json")
@@ -234,7 +235,7 @@ def _fill(job: OutputJob[Any], seed: int, con: duckdb.DuckDBPyConnection, number
 def do_output_job(
     hub_job: HubJob, job: OutputJob[Any], number: int | None, progress: Progress | None
 ) -> OutputJobReport:
-    """Do a job in its file: the one of that number, or for None a new one."""
+    """Run a job in its file: the job of that number, or a new one for None."""
     log = hub_job.begin(partial(_fill, job, hub_job.seed)) if number is None else hub_job.reopen(number)
     with hub_job.running(log, progress, batched=job.phase_names, answer_tokens=job.answer_tokens) as engine:
         outputs = run_output_phases(engine, job, hub_job.seed)
@@ -255,7 +256,7 @@ def do_output_job(
 
 
 def run_output_phases(engine: Engine, job: OutputJob[Any], seed: int, *, is_replay: bool = False) -> int:
-    """All phases of the job, to the end; gives how many outputs it is about."""
+    """Run all phases of the job to the end, and return its number of outputs."""
     ((outputs,),) = engine.log.query(_COUNT, {"job": engine.log.job})
     context = OutputContext(engine, seed, int(outputs), is_replay)
     for phase in job.phases(context):

@@ -85,7 +85,7 @@ class OutputSpec(FrozenModel):
 
     @classmethod
     def given(cls, **options: Any) -> Self:
-        """The spec from options of which some are None, that is, not given. Raises `SetupError` in one sentence."""
+        """Build the spec from options. None means not given. Raises `SetupError` in one sentence."""
         try:
             return cls.model_validate({name: value for name, value in options.items() if value is not None})
         except ValidationError as error:
@@ -113,7 +113,7 @@ class Output:
     payload: str
 
     def field(self, name: str) -> str:
-        """A field of the payload as text; empty where it has none of this name."""
+        """Return a field of the payload as text, or "" if it has no field of this name."""
         value = orjson.loads(self.payload).get(name)
         return value.strip() if isinstance(value, str) else "" if value is None else str(value)
 
@@ -148,35 +148,38 @@ class OutputPhase[R](Phase[Output, R]):
 
     @abstractmethod
     def rows_of(self, output: Output, result: R) -> Sequence[Row]:
-        """The rows that come of a result."""
+        """Return the rows for a result."""
 
     @abstractmethod
     def event_of(self, output: Output, result: R) -> object:
-        """What the event hash is taken over, beside the output: JSON-able, and the same whenever it is done again."""
+        """Return what the event hash is taken over besides the output.
+
+        It must be JSON-able, and the same whenever the work is repeated.
+        """
 
     def counts_of(self, output: Output, result: R) -> Mapping[str, int]:
-        """What a result adds to the counts of its marker, by name."""
+        """Return what a result adds to the counts of its marker, by name."""
         return {}
 
     def is_lost(self, result: R) -> bool:
-        """Whether nothing usable came for an output: it counts as failed."""
+        """Return whether nothing usable came for an output. It then counts as failed."""
         return False
 
     def query(self) -> str:
-        """The statement that gives the fields of `Output`, by `$job`, `$after` and `$most`."""
+        """Return the SQL that selects the fields of `Output` by `$job`, `$after` and `$most`."""
         return _ITEMS
 
     def begin(self, chunks: Chunks) -> None:
-        """Go on behind the last output of the last complete chunk."""
+        """Continue after the last output of the last complete chunk."""
         self._after = int(chunks.position or 0)
         self._context.engine.progress.began(self.shown, self._context.outputs - self._after)
 
     def owner(self, item: Output) -> str:
-        """The emission, by its number."""
+        """Return the number of the output as text."""
         return str(item.emission)
 
     def take(self, chunks: Chunks, most: int) -> Sequence[Output]:
-        """The next outputs."""
+        """Return the next outputs."""
         page = {"job": self._context.job, "after": self._after, "most": most}
         found = [Output(*row) for row in self._context.engine.log.query(self.query(), page)]
         self._after = found[-1].ordinal if found else self._after
@@ -187,7 +190,7 @@ class OutputPhase[R](Phase[Output, R]):
         self._results += zip(items, results, strict=True)
 
     def collect(self) -> Changes:
-        """The results as rows."""
+        """Return the results as rows."""
         results, self._results = self._results, []
         counts = Counter[str]()
         for output, result in results:
@@ -219,10 +222,10 @@ class OutputJob[S: OutputSpec](ABC):
 
     @abstractmethod
     def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
-        """The phases, in their order."""
+        """Return the phases in their order."""
 
     def check(self) -> None:  # noqa: B027 - most jobs have nothing to say
-        """Raise `SetupError` for what this machine cannot do."""
+        """Raise `SetupError` if this machine cannot do the job."""
 
     @property
     def chosen(self) -> dict[str, object]:
@@ -230,17 +233,23 @@ class OutputJob[S: OutputSpec](ABC):
         return {"all": self.spec.all, "own": list(self.own_checks), "kinds": list(self.spec.kinds)}
 
     def count(self, run: RunReader) -> int:
-        """How many items the job would have, by `chosen` alone. Raises `SetupError` for what it cannot work on."""
+        """Return the number of items the job would have, from `chosen` alone.
+
+        Raises `SetupError` if it cannot work on them.
+        """
         ((number,),) = run.query(_COUNT, self.chosen).rows
         return int(number)
 
     def fill(self, con: duckdb.DuckDBPyConnection, number: int, seed: int) -> None:
-        """Write what the job is about, as it begins."""
+        """Write the items of the job when it begins."""
         con.execute(_FILL, self.chosen | {"job": number, "seed": str(seed), "most": self.spec.n or _MOST})
 
 
 async def answered[T](asked: Iterable[Awaitable[T]]) -> list[T]:
-    """The results of several requests; all are awaited before an error is raised, so that no paid answer is lost."""
+    """Return the results of several requests.
+
+    All are awaited before an error is raised, so that no paid answer is lost.
+    """
     found: list[T] = []
     for one in await asyncio.gather(*asked, return_exceptions=True):
         if isinstance(one, BaseException):
@@ -250,12 +259,12 @@ async def answered[T](asked: Iterable[Awaitable[T]]) -> list[T]:
 
 
 def role_of(role: str, place: int) -> str:
-    """The role of one of several models by its place from 0: `grader`, `grader-2`, ..."""
+    """Return the role of one of several models by its index from 0: `grader`, `grader-2`, ..."""
     return role if place == 0 else f"{role}-{place + 1}"
 
 
 def parse_models(given: Sequence[str], role: str, more: str) -> tuple[RoleModel, ...]:
-    """Models of a role as they are named on the command line: `MODEL[@URL][,...]`, each once. Raises `SetupError`.
+    """Parse models of a role as named on the command line: `MODEL[@URL][,...]`, each once. Raises `SetupError`.
 
     `more` is the option that asks one model several times.
     """

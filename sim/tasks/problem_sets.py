@@ -84,7 +84,7 @@ class ProblemSet:
     is_held_out: bool = False
 
     def drawn(self, n: int | None, seed: int) -> "ProblemSet":
-        """So many of the problems, drawn by chance, in their order; all of them for None."""
+        """Return `n` of the problems, sampled at random and in their order. Return all of them for None."""
         if n is None or n >= len(self.problems):
             return self
         rng: random.Random = rng_for(seed, "problems")
@@ -93,10 +93,10 @@ class ProblemSet:
 
 
 def read_problems(path: Path, *, held_out: bool = False) -> ProblemSet:
-    """The problems of a test set in JSONL, or those of a run that `populace solve` has solved.
+    """Read the problems of a test set in JSONL, or of a run that `populace solve` has solved.
 
-    With `held_out` those of a run that it holds out for measuring. Raises `SourceError` for a file that cannot be read,
-    `SetupError` for one without a problem whose answer is known, or that holds nothing out.
+    With `held_out`, read those a run holds out for measuring. Raises `SourceError` if the file cannot be read. Raises
+    `SetupError` if no problem has a known answer, or the file holds nothing out.
     """
     path = resolve_file(path)
     with path.open("rb") as file:
@@ -158,7 +158,7 @@ def _first(row: dict[str, object], keys: Sequence[str]) -> str:
 
 
 def _known_answer(row: dict[str, object]) -> str:
-    """The answer of a row of a test set; empty where it states none."""
+    """Return the answer of a row of a test set, or "" if it states none."""
     answer = _first(row, _ANSWER)
     # GSM8K has the whole solution in `answer`, and others the answer in a box: compared as it stands, none is right.
     if answer and not _MARKED.search(answer):
@@ -167,7 +167,7 @@ def _known_answer(row: dict[str, object]) -> str:
 
 
 def _in_solution(solution: str) -> str:
-    """The answer that a solution marks as such; a mere number at its end does not count."""
+    """Return the answer that a solution marks as such, or "". A mere number at its end does not count."""
     return (final_answer(solution) or "") if _MARKED.search(solution) else ""
 
 

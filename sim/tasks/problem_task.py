@@ -88,7 +88,7 @@ class ProblemSettings(TaskSettings):
     @model_validator(mode="before")
     @classmethod
     def _as_stored(cls, given: object) -> object:
-        """All settings but these are those of a run that was made before they were, and asked for neither."""
+        """Turn `verify` and `review` off for a run made before these settings existed."""
         if isinstance(given, Mapping) and "verify" not in given and set(TaskSettings.model_fields) <= given.keys():
             return {**given, "verify": 0, "review": False}
         return given
@@ -122,12 +122,12 @@ class ProblemAction(Action):
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
-        """The action of a payload; those of runs that were made before authors thought have no thoughts."""
+        """Build the action from a payload. Older runs, whose authors did not think, get empty thoughts."""
         return super().from_payload({**{name: "" for name in _THOUGHTS if name in cls.model_fields}, **payload})
 
     @classmethod
     def wanted(cls, setting: str, situation: Situation) -> str:
-        """The word that a request has drawn for a setting which is left open; else its value."""
+        """Return the word a request drew for a setting that is left open, else the value of the setting."""
         return prompt_of((cls,)).word_in(setting, situation.plain) or str(getattr(cls.settings, setting))
 
 
@@ -146,7 +146,10 @@ class SolutionsAgree:
         self._panel = SolverPanel(solvers=("solver",), samples=solutions)
 
     async def judge(self, action: Action, context: CheckContext) -> CheckResult:
-        """Failed too where no solution came; undecided for a proof. The score is the share that agrees."""
+        """Judge whether most solutions agree with the stated answer. The score is the share that agrees.
+
+        Failed if no solution came, too. Undecided for a proof.
+        """
         text, stated = action.emitted_text, str(vars(action)[STATED])
         if not stated:
             if _PROOF.search(text):
@@ -171,7 +174,7 @@ class ProblemTask(Task):
     settings: ProblemSettings
 
     def __init__(self, settings: Settings | dict[str, Any] | None = None) -> None:
-        """Raises `SetupError` for settings that cannot be."""
+        """Configure the actions by the settings. Raises `SetupError` for invalid settings."""
         super().__init__(settings)
         self.actions = tuple(
             action.configured(settings=self.settings, checks=(*action.checks, *self._asked(action)))

@@ -63,7 +63,7 @@ class Solved:
 
 
 def compared(solutions: Sequence[Solution], reference: str) -> Solved:
-    """The solutions with their answers compared with each other and with the known one, if there is one."""
+    """Compare the answers of the solutions with each other, and with the known answer if there is one."""
     checker = shared_checker()
     clusters = checker.clusters([one.answer for one in solutions])
     verdicts: dict[int, bool | None] = {}
@@ -77,7 +77,7 @@ def compared(solutions: Sequence[Solution], reference: str) -> Solved:
 
 
 def solution_rows(job: int, problem: int, result: Solved) -> list[SolutionRow]:
-    """The solutions of a problem as rows."""
+    """Return the solutions of a problem as rows."""
     found = zip(result.solutions, result.clusters, result.correct, strict=True)
     return [
         SolutionRow(
@@ -89,10 +89,10 @@ def solution_rows(job: int, problem: int, result: Solved) -> list[SolutionRow]:
 
 
 def verdict_of(result: Solved, threshold: float) -> tuple[CheckOutcome, str, float | None]:
-    """Outcome, reason and score of the check `solved`.
+    """Return outcome, reason and score of the check `solved`.
 
-    It is passed when the share of the solutions that give the majority's answer reaches the threshold; of several
-    solutions two must agree, and no other answer may have as many votes.
+    It passes if the share of solutions that give the majority's answer reaches the threshold. If there are several
+    solutions, two must agree and no other answer may have as many votes.
     """
     if not result.came:
         return CheckOutcome.UNDECIDED, f"No solution came: {result.solutions[-1].reason}", None
@@ -110,7 +110,7 @@ def verdict_of(result: Solved, threshold: float) -> tuple[CheckOutcome, str, flo
 
 
 def answer_verdict(result: Solved) -> tuple[CheckOutcome, str]:
-    """Outcome and reason of the check `answer`: whether the vote found the known answer."""
+    """Return outcome and reason of the check `answer`: whether the vote found the known answer."""
     most, _ = result.majority
     if most is None:
         return CheckOutcome.UNDECIDED, "No solution gives an answer."

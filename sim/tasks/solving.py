@@ -103,7 +103,7 @@ class SolverPanel(FrozenModel):
 
 
 def solver_role(place: int) -> str:
-    """The role of a solver by its place from 0: `solver`, `solver-2`, ..."""
+    """Return the role of a solver by its index from 0: `solver`, `solver-2`, ..."""
     return role_of("solver", place)
 
 
@@ -130,7 +130,10 @@ class SolvingWork:
     is_replay: bool = False
 
     async def __call__(self, item: Output, model: PersonaModel) -> Solved:
-        """The solutions; all are awaited before an error is raised, so that none that is paid for is lost."""
+        """Solve the problem and compare the answers.
+
+        All solutions are awaited before an error is raised, so that none is lost.
+        """
         known = self.known(item) if self.known is not None else None
         reference = item.field(REFERENCE) or item.field(STATED) or (known.answer if known is not None else "")
         asked = (self._solution(item, known, model, *vote) for vote in self.voters.votes)
@@ -212,26 +215,26 @@ class SolvingPhase(OutputPhase[Solved]):
         self.work = SolvingWork(self.name, voters, context.job, context.seed, known, is_replay=context.is_replay)
 
     def outcome(self, result: Solved) -> tuple[Outcome, str]:
-        """That of the endpoint, where it lost all solutions."""
+        """Return the outcome of the endpoint if it lost all solutions, else OK."""
         lost = [one for one in result.solutions if one.outcome in LOST_OUTCOMES]
         return (Outcome(lost[-1].outcome), lost[-1].reason) if len(lost) == len(result.solutions) else (Outcome.OK, "")
 
     def is_lost(self, result: Solved) -> bool:
-        """Whether no solution came."""
+        """Return whether no solution came."""
         return not result.came
 
     def event_of(self, output: Output, result: Solved) -> object:
-        """The raw answers; what is parsed from them can be parsed again."""
+        """Return the raw answers. They can be parsed again."""
         return [[one.answered.outcome, one.answered.raw] for one in result.solutions]
 
     def counts_of(self, output: Output, result: Solved) -> Mapping[str, int]:
-        """Solutions by outcome, and problems by the results of the checks."""
+        """Count solutions by outcome and problems by check result."""
         counts = Counter(f"solutions {one.outcome}" for one in result.solutions)
         counts.update(f"{row.check} {row.outcome}" for row in self._checks(output, result))
         return counts
 
     def rows_of(self, output: Output, result: Solved) -> Sequence[Row]:
-        """The solutions, and the checks."""
+        """Return the rows of the solutions and the checks."""
         if not result.clusters:
             return []
         return [*solution_rows(self._context.job, output.emission, result), *self._checks(output, result)]
@@ -257,24 +260,27 @@ class SolvingJob(OutputJob[SolvingSpec]):
     own_checks = (SOLVED, ANSWER)
 
     def __init__(self, spec: SolvingSpec, known: KnowSolution | None = None, *, is_dry_run: bool = False) -> None:
-        """`known` gives the solutions of the stand-in's own problems (`KnownSolutions`); a dry run only asks."""
+        """Prepare the job. A dry run only asks.
+
+        `known` returns the solutions of the built-in generator's own problems (`KnownSolutions`).
+        """
         super().__init__(spec)
         self._known = known
         self._is_dry_run = is_dry_run
 
     def check(self) -> None:
-        """Raise `SetupError` where answers cannot be compared, or programs not be run."""
+        """Raise `SetupError` if answers cannot be compared, or programs cannot be run."""
         shared_checker()
         check_voters(self.spec.voters)
 
     def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
-        """Solving alone."""
+        """Return the one phase, solving."""
         spec, context = self.spec, replace(context, is_replay=context.is_replay or self._is_dry_run)
         return [SolvingPhase(context, spec.voters, chunk=spec.chunk, known=self._known, threshold=spec.threshold)]
 
 
 def check_voters(voters: SolverPanel) -> None:
-    """Raise `SetupError` for programs that may not, or cannot, be run."""
+    """Raise `SetupError` if programs must not or cannot be run."""
     if "program" not in voters.methods:
         return
     if not voters.execute:
@@ -292,17 +298,17 @@ class KnownSolutions:
     actions: tuple[type[Action], ...]
 
     def __call__(self, output: Output) -> KnownSolution | None:
-        """The solution of an output; None where none of the actions made it."""
+        """Return the solution of an output, or None if none of the actions made it."""
         return next((found for action in self.actions if (found := action.known_solution(output.text))), None)
 
 
 def parse_solvers(given: Sequence[str]) -> tuple[RoleModel, ...]:
-    """Solvers as they are named on the command line: `MODEL[@URL][,...]`, each once. Raises `SetupError`."""
+    """Parse solvers as named on the command line: `MODEL[@URL][,...]`, each once. Raises `SetupError`."""
     return parse_models(given, "solver", "--samples")
 
 
 def solving_spec(solvers: Sequence[RoleModel], **options: Any) -> SolvingSpec:
-    """The spec for these solvers; `options` are those of `SolvingSpec` and `SolverPanel`. Raises `SetupError`."""
+    """Build the spec for these solvers from options of `SolvingSpec` and `SolverPanel`. Raises `SetupError`."""
     names = ("methods", "samples", "execute")
     voters: dict[str, Any] = {name: value for name in names if (value := options.pop(name, None)) is not None}
     voters["solvers"] = tuple(one.model for one in solvers)
@@ -311,7 +317,7 @@ def solving_spec(solvers: Sequence[RoleModel], **options: Any) -> SolvingSpec:
 
 
 def solving_rows(done: OutputJobReport) -> list[tuple[str, str]]:
-    """The result of a solving job, for a terminal."""
+    """Return the result of a solving job as rows for a terminal."""
     counts = done.counts
     rows = [("problems", f"{done.outputs:,}")]
     for check, said in ((SOLVED, "solved"), (ANSWER, "known answers")):
