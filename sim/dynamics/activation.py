@@ -36,7 +36,7 @@ class Activation(ABC):
     def choose(
         self, residents: "Sequence[Resident]", society: "SocietyView", rng: random.Random
     ) -> "Sequence[Resident]":
-        """Those of `residents` who have a turn, in their order; chance comes from `rng` alone."""
+        """Return the agents among `residents` that have a turn, in their order. Use only `rng` for random draws."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class _Everybody(Activation):
 
 
 def _drawn(residents: "Sequence[Resident]", rng: random.Random) -> list[int]:
-    """A number of 63 bits for each resident, which does not depend on who else is there."""
+    """Draw a 63-bit number for each agent that does not depend on which other agents are there."""
     seed = rng.getrandbits(63)
     return [derive_seed(seed, one.id) for one in residents]
 
@@ -113,14 +113,14 @@ class _ByGroup(Activation):
 
 
 def everybody() -> Activation:
-    """Everybody has a turn in each step."""
+    """Give every agent a turn in each step."""
     return _Everybody()
 
 
 def share(of: float) -> Activation:
-    """A share of the agents, rounded to whole ones, has a turn, drawn anew for each step.
+    """Give a share of the agents a turn, rounded to whole agents and sampled again in each step.
 
-    Raises `SetupError` for no share.
+    Raises `SetupError` if `of` is not a share.
     """
     if not _is_number(of) or not 0 <= of <= 1:
         raise SetupError(f"A share of the agents is a number from 0 to 1, but {of!r} was given to share().")
@@ -128,9 +128,9 @@ def share(of: float) -> Activation:
 
 
 def poisson(rate: float) -> Activation:
-    """Each agent has a turn with the probability 1 - exp(-rate): that of an event in a Poisson process of this rate.
+    """Give each agent a turn with probability 1 - exp(-rate), that of an event in a Poisson process of this rate.
 
-    Raises `SetupError` for what is no rate.
+    Raises `SetupError` if `rate` is not a valid rate.
     """
     if not _is_number(rate) or not 0 <= rate < inf:
         raise SetupError(f"A rate is a number of turns a step from 0, but {rate!r} was given to poisson().")
@@ -142,9 +142,9 @@ def _is_number(given: object) -> bool:
 
 
 def by_group(groups: Mapping[str, Activation], *, others: Activation | None = None) -> Activation:
-    """Each group by a rule of its own, and everybody in none of them by `others`: by default they all have a turn.
+    """Use a rule of its own for each group, and `others` for agents in none of them. By default, those all have a turn.
 
-    Raises `SetupError` for what is no such mapping.
+    Raises `SetupError` if `groups` is not a mapping to rules, or `others` is not a rule.
     """
     given: object = groups
     rules: list[object] = [*given.values(), others or everybody()] if isinstance(given, Mapping) else [given]
@@ -155,9 +155,9 @@ def by_group(groups: Mapping[str, Activation], *, others: Activation | None = No
 
 
 def on_event() -> Activation:
-    """Those to whom something has happened since their last turn, and in the first step everybody.
+    """Give a turn to agents to which something has happened since their last turn. In the first step, all have a turn.
 
-    A line or news that they hear is such an event, and a change of their state by an intervention or by another agent.
+    A line or news they hear is such an event. So is a change of their state by an intervention or another agent.
     """
     return _OnEvent()
 
@@ -166,13 +166,13 @@ class EventWatch:
     """Notes to whom something happens between turns, in `World.woken`, where the activation asks for that."""
 
     def __init__(self, society: "SocietyView") -> None:
-        """Stands at the beginning of a step, before its interventions."""
+        """Start at the beginning of a step, before its interventions."""
         self._society = society
         self._told = list(society.world.news)
         self._touched: dict[str, tuple[Any, Any]] = {}
 
     def begin(self, changed: Sequence[InterventionEffectRow], newcomers: "Sequence[Resident]") -> None:
-        """Note what has happened before the turns: lines to hear, news, changed states, and that somebody came."""
+        """Record what happened before the turns: lines, news, changed states and arrivals."""
         society, world = self._society, self._society.world
         residents, graph = society.residents, society.graph
         woken = {one.id for one in residents} if world.woken is None else set(world.woken)
@@ -184,24 +184,24 @@ class EventWatch:
         self._wake(woken)
 
     def taken(self, residents: "Sequence[Resident]") -> None:
-        """These have a turn now, in which they see what has happened to them."""
+        """Record that these agents have a turn now, in which they see what has happened to them."""
         self._wake(set(self._society.world.woken or ()) - {resident.id for resident in residents})
         self._told = list(self._society.world.news)
 
     def touch(self, agent: str) -> None:
-        """Another agent's action asks for the state of this one, and may change it."""
+        """Record that another agent's action reads this agent's state and may change it."""
         if agent not in self._touched and (state := self._society.resident(agent).state) is not None:
             self._touched[agent] = (state, state.model_dump())
 
     def applied(self) -> None:
-        """An action has been applied: note whose state it has changed."""
+        """Record whose state an action has changed, after it was applied."""
         changed = {agent for agent, (state, before) in self._touched.items() if state.model_dump() != before}
         self._touched = {}
         if changed:
             self._wake(changed | set(self._society.world.woken or ()))
 
     def end(self, changed: Sequence[InterventionEffectRow]) -> None:
-        """Note the news that actions have made, and the states that the scenario has changed at the end of the step."""
+        """Record the news from actions, and the states the scenario changed at the end of the step."""
         self._wake(set(self._society.world.woken or ()) | _changed_agents(changed))
 
     def _wake(self, woken: set[str]) -> None:
@@ -226,7 +226,7 @@ class Timed(Protocol):
         ...
 
     def next_turn(self, resident: "Resident", rng: random.Random) -> float:
-        """The time until the agent's next turn."""
+        """Return the time until the agent's next turn."""
         ...
 
 
@@ -237,7 +237,7 @@ class EventTime:
     """
 
     def __init__(self, scenario: Timed, society: "SocietyView", log: "RunLog") -> None:
-        """Schedules what the run file knows, or else the first turn of everybody."""
+        """Schedule the turns stored in the run file. Without any, schedule the first turn of each agent."""
         self._scenario, self._society = scenario, society
         self._events = EventList()
         self._due: list[tuple[str, float]] = []
@@ -255,14 +255,14 @@ class EventTime:
         return bool(self._events.is_empty())
 
     def advance(self) -> None:
-        """Go to the next instant."""
+        """Advance to the next instant."""
         if not self.is_over:
             event = self._events.pop_event()
             self._events.add_event(event)
             self._society.world.time = max(self._society.world.time or 0.0, event.time)
 
     def begin(self) -> "list[Resident]":
-        """Those who have a turn, as they fall due. Blocked ones wait, if need be with time going on."""
+        """Return the agents that have a turn, as they fall due. Blocked agents wait, even while time advances."""
         self._due, waiting = [], []
         society, world, end = self._society, self._society.world, inf
         while not self._events.is_empty():
@@ -284,12 +284,12 @@ class EventTime:
         return [society.resident(agent) for agent, _ in self._due]
 
     def end(self, newcomers: "Sequence[Resident]") -> list[TurnTimeRow]:
-        """Schedule the next turns of those who had one, and the first of newcomers; gives a row of each."""
+        """Schedule the next turns of agents that had one and the first turns of new agents. Returns a row for each."""
         times = dict(self._due) | {one.id: self._society.world.time or 0.0 for one in newcomers}
         return self.schedule((one, times[one.id]) for one in self._society.residents if one.id in times)
 
     def schedule(self, had: "Iterable[tuple[Resident, float]]") -> list[TurnTimeRow]:
-        """Schedule the next turns of agents who had one at these times; gives a row of each."""
+        """Schedule the next turns of agents that had one at these times. Returns a row for each."""
         seed, step, scenario = self._society.seed, self._society.world.step, self._scenario
         rows = []
         for resident, time in had:

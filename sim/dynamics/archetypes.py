@@ -36,7 +36,7 @@ class Archetypes:
     """Clusters of agents: by the scenario's `group`, a column of their profiles, or so many by their descriptions."""
 
     def __init__(self, by: str) -> None:
-        """`by` is `group`, a number, or the name of a column."""
+        """Cluster by `by`: `group`, a number of clusters, or the name of a column."""
         self._by = by
         #: Each agent's cluster, once it is known.
         self._clusters: dict[str, str] = {}
@@ -48,9 +48,9 @@ class Archetypes:
         decide: Callable[[Iterable[Turn]], Awaitable[Sequence[Decision]]],
         recall: EmbeddingRecall | None = None,
     ) -> list[Decision]:
-        """The decisions of these turns, in their order, of which `decide` is asked those of representatives.
+        """Return the decisions of these turns, in their order. Ask `decide` only about representatives.
 
-        Raises `SetupError` when the agents have no such column, and `HookError` when `vary` fails.
+        Raises `SetupError` if the agents have no such column, and `HookError` if `vary` fails.
         """
         await self._prepare(state, recall)
         alike: dict[tuple[str, tuple[type[Action], ...]], list[int]] = {}
@@ -90,7 +90,7 @@ class Archetypes:
 
 
 def check_archetypes(by: str, scenario: Scenario) -> None:
-    """Raise `SetupError` for archetypes that cannot be had of any people."""
+    """Raise `SetupError` for archetypes that are impossible for any personas."""
     if by.isdecimal() and int(by) < 1:
         raise SetupError(f"{parameter('archetypes', by)} is no number of clusters; give 1 or more.")
     if not by.isidentifier() and not by.isdecimal():
@@ -107,7 +107,7 @@ def check_archetypes(by: str, scenario: Scenario) -> None:
 
 
 def check_archetype_people(by: str | None, *, have_profiles: bool) -> None:
-    """Raise `SetupError` for archetypes by a column of profiles, where people are to come of whom none has one."""
+    """Raise `SetupError` for archetypes by a profile column if none of the personas will have a profile."""
     if by is not None and by != GROUP and not by.isdecimal() and not have_profiles:
         raise _no_profiles(by)
 
@@ -120,7 +120,7 @@ def _no_profiles(by: str) -> SetupError:
 
 
 def _value(resident: Resident, column: str, scenario: Scenario) -> str:
-    """The value by which an agent is in a cluster; empty where it is not known."""
+    """Return the value that decides an agent's cluster, or "" if it is not known."""
     if column == GROUP:
         with hook(scenario, "group"):
             return str(scenario.group(resident) or "")
@@ -137,7 +137,7 @@ def _value(resident: Resident, column: str, scenario: Scenario) -> str:
 
 
 def _copied(state: SocietyState, turn: Turn, made: Decision, whose: str) -> Decision:
-    """What an agent does after its representative: the same, varied, and to somebody who is there."""
+    """Return an agent's copy of its representative's decision, varied, and addressed to an agent it sees."""
     agent = turn.observation.agent
     if made.action is None:
         reason = f"The representative of its archetype got no answer: {made.reason}" if made.reason else ""
@@ -164,7 +164,7 @@ def _copied(state: SocietyState, turn: Turn, made: Decision, whose: str) -> Deci
 
 
 def _matrix(texts: Sequence[str], vectors: Mapping[str, np.ndarray]) -> Matrix:
-    """Vectors of length 1: those of the embedding model where each text has one, else of the words."""
+    """Return unit vectors: those of the embedding model if every text has one, else vectors of the words."""
     if all(text in vectors for text in texts):
         rows = np.array([vectors[text] for text in texts], dtype=np.float32)
     else:
@@ -177,7 +177,7 @@ def _matrix(texts: Sequence[str], vectors: Mapping[str, np.ndarray]) -> Matrix:
 
 
 def _nearest(rows: Matrix, count: int, seed: int) -> list[int]:
-    """The cluster of each row, by k-means on the cosine; centres are drawn far from each other (k-means++)."""
+    """Return the cluster of each row, by k-means on the cosine. Centres are initialised far apart (k-means++)."""
     rng = rng_for(seed, "archetypes")
     centres = rows[[rng.randrange(len(rows))]]
     while len(centres) < min(count, len(rows)):

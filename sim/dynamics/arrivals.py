@@ -55,7 +55,7 @@ class ArrivalRequest:
 
 
 async def ask_for_relative(item: ArrivalRequest, model: PersonaModel) -> Answer[tuple[Relative, ...]]:
-    """Somebody in close relationship with a persona."""
+    """Ask for someone in a close relationship with a persona."""
     return await persona_to_persona(
         model,
         item.persona,
@@ -70,7 +70,7 @@ class PeopleChanges:
     """Lets people come and leave, and holds the rows of that."""
 
     def __init__(self, state: SocietyState, view: SocietyView, ties: TieChanges) -> None:
-        """Nobody has come or left yet in the step at which `state` stands."""
+        """Begin a step in which nobody has come or left yet."""
         self._state, self._view, self._ties = state, view, ties
         self._step = state.world.step
         self._wanted: list[_Wanted] = []
@@ -93,17 +93,20 @@ class PeopleChanges:
         return [kind for kind in (self._personas, self.changes, lost) if kind]
 
     def want(self, arrival: Arrival, intervention: str) -> None:
-        """Have somebody come in this step, as an intervention asks."""
+        """Register an arrival in this step that an intervention asks for."""
         self._wanted.append(_Wanted(arrival, intervention))
 
     def want_to_leave(self, agent: str, emission: int) -> None:
-        """Have an agent leave when the step ends, as its action asks. Raises `TypeError` in an independent scenario."""
+        """Register that an agent leaves when the step ends, as its action asks.
+
+        Raises `TypeError` in an independent scenario.
+        """
         if self._state.scenario.independent:
             raise TypeError("nobody leaves an independent scenario; leave out `independent = True`")
         self._leaving.append((agent, emission))
 
     def leave_wanted(self) -> None:
-        """Let those leave who wanted to in their turns."""
+        """Let the agents leave that asked to in their turns."""
         for agent, emission in self._leaving:
             if not self._state.residents[agent].departed:
                 self.depart(agent, "action", emission=emission)
@@ -118,7 +121,7 @@ class PeopleChanges:
         emission: int | None = None,
         resolved: bool = False,
     ) -> None:
-        """Let an agent leave: its ties end, and nothing that it said or was told is heard any more."""
+        """Let an agent leave. Its ties end, and nothing it said or was told is heard any more."""
         for other in dict.fromkeys(tie.id for tie in self._state.graph.neighbours(agent)):
             for _ in self._ties.remove(agent, other, emission=emission, resolved=resolved):
                 pass
@@ -126,7 +129,7 @@ class PeopleChanges:
         self._note(agent, "departed", cause, intervention=intervention, emission=emission)
 
     def depart_declared(self) -> None:
-        """Let those leave of whom the scenario says so."""
+        """Let the agents leave that the scenario names."""
         scenario = self._state.scenario
         with hook(scenario, "departures"):
             rng = rng_for(self._state.seed, "departures", self._step)
@@ -139,7 +142,7 @@ class PeopleChanges:
                 self.depart(resident.id, "scenario")
 
     async def arrive(self, engine: Engine, executor: Executor | None) -> None:
-        """Let those come whom interventions and the scenario want, in that order."""
+        """Add the arrivals that interventions ask for, then those the scenario asks for."""
         scenario = self._state.scenario
         with hook(scenario, "arrivals"):
             for one in scenario.arrivals(self._view, rng_for(self._state.seed, "arrivals", self._step)):

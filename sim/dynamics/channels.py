@@ -96,7 +96,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_ -]{0,30}")
 
 
 def check_channels(channels: object, said: str) -> None:
-    """Raise `SetupError` for what are no channels; `said` names the scenario in the sentence."""
+    """Raise `SetupError` if these are not channels. `said` names the scenario in the message."""
     names: list[object] = []
     if not isinstance(channels, list | tuple):
         raise SetupError(f"{said} has the channels {channels!r:.80}; give a list of them, as (Square(),).")
@@ -131,7 +131,7 @@ class PostBoard:
     """
 
     def __init__(self, channels: Sequence[Channel], society: "SocietyView", log: "RunLog", *, owner: object) -> None:
-        """Holds what the run file knows. `owner` is named where a channel's ranking or members fail."""
+        """Load the posts in the run file. `owner` is named in errors of a channel's ranking or members."""
         self._society, self._owner = society, owner
         self._channels = {one.name: one for one in channels}
         self._posts: dict[int, Post] = {}
@@ -153,9 +153,9 @@ class PostBoard:
         self._members: dict[str, frozenset[str]] = {}
 
     def begin(self, meant: "Callable[[Targets], Sequence[Resident]]") -> None:
-        """Forget what is too old and what people wrote who have left, and put the posts of each channel in order.
+        """Drop posts that are too old or whose author has left, and rank the posts of each channel.
 
-        `meant` gives the members of a group.
+        `meant` returns the members of a group.
         """
         step = self._society.world.step
         self._written.clear()
@@ -180,7 +180,7 @@ class PostBoard:
                     self._members[name] = frozenset(one.id for one in meant(channel.members))
 
     def shown_to(self, resident: "Resident", levels: Mapping[str, Disclosure]) -> tuple[ShownPost, ...]:
-        """What the resident is shown in this step, channel by channel, the first in the ranking first."""
+        """Return the posts the agent sees in this step, by channel and in ranking order."""
         chosen = [
             one for channel in self._channels.values() for one in islice(self._for(resident, channel), channel.shown)
         ]
@@ -193,21 +193,21 @@ class PostBoard:
         )
 
     def post(self, row: PostRow) -> None:
-        """Take in a post. Raises `ValueError` where its author cannot post."""
+        """Add a post. Raises `ValueError` if its author may not post there."""
         channel = self._channels[row.channel]
         if isinstance(channel, Group) and row.agent not in self._members[row.channel]:
             raise ValueError(f"only members post in {row.channel!r}, and {row.agent!r} is none")
         self._add(row)
 
     def next_post(self, channel: str) -> int:
-        """The number of the next post. Raises `ValueError` for no channel of the scenario."""
+        """Return the number of the next post. Raises `ValueError` if the scenario has no such channel."""
         if channel not in self._channels:
             raise ValueError(f"there is no channel {channel!r}; there are: {', '.join(self._channels)}")
         self._last += 1
         return self._last
 
     def expose(self, agent: str, shown: Iterable[ShownPost]) -> Iterator[ExposureRow]:
-        """Note what an agent was shown in its turn; gives a row of each."""
+        """Record what an agent was shown in its turn, and yield a row for each post."""
         step = self._society.world.step
         for place, one in enumerate(shown, start=1):
             self._seen[agent].add(one.post)
@@ -222,7 +222,7 @@ class PostBoard:
             self._posts[row.reply_to].replies += 1
 
     def _for(self, resident: "Resident", channel: Channel) -> Iterator[Post]:
-        """The posts that the resident can be shown, in the order of the ranking."""
+        """Yield the posts the agent can see, in ranking order."""
         seen, world = self._seen.get(resident.id, frozenset[int]()), self._society.world
         if isinstance(channel, Group) and resident.id not in self._members[channel.name]:
             return
@@ -250,7 +250,7 @@ class PostBoard:
         yield from (one for one in posts if one.agent not in tied)
 
     def _ties_of(self, resident: "Resident") -> dict[str, float]:
-        """The strength with which the resident is tied to others, but for ties that are suspended."""
+        """Return the total strength of the agent's ties to each other agent, without suspended ties."""
         tied: defaultdict[str, float] = defaultdict(float)
         suspended = self._society.world.suspended
         for tie in self._society.graph.neighbours(resident.id):

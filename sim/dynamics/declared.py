@@ -131,7 +131,7 @@ class LeverChanges(Protocol):
         ...
 
     def tie(self, source: str, target: str, kind: RelationKind, label: str, weight: float) -> None:
-        """Add a tie, or strengthen it. Raises `ValueError` for what none can have."""
+        """Add a tie, or strengthen it. Raises `ValueError` for an invalid tie."""
         ...
 
     def untie(self, one: str, other: str, kind: RelationKind | None) -> None:
@@ -139,11 +139,11 @@ class LeverChanges(Protocol):
         ...
 
     def depart(self, agent: str) -> None:
-        """Have an agent leave."""
+        """Let an agent leave."""
         ...
 
     def arrive(self, arrival: Arrival) -> None:
-        """Have somebody come."""
+        """Add an arrival."""
         ...
 
 
@@ -180,11 +180,11 @@ class Levers:
         return self.society.world
 
     def set_state(self, resident: "Resident | str", **fields: Any) -> None:
-        """Set fields of an agent's state, of the type that the scenario declares."""
+        """Set fields of an agent's state. They must belong to the type the scenario declares."""
         _set(self._resident(resident).state, fields, "agent_state_type")
 
     def set_world(self, **fields: Any) -> None:
-        """Set fields of the world's state, of the type that the scenario declares."""
+        """Set fields of the world's state. They must belong to the type the scenario declares."""
         _set(self.world.state, fields, "world_state_type")
 
     def tie(
@@ -196,10 +196,10 @@ class Levers:
         *,
         weight: float = 1.0,
     ) -> None:
-        """Have `source` know `target` as its `label`, from this step on.
+        """Add a tie, so that `source` knows `target` as its `label` from this step on.
 
-        A tie of this kind and label that is there already becomes stronger by `weight`. Raises `ValueError` for no
-        kind, no label or no weight, and for an agent and itself.
+        An existing tie of this kind and label becomes stronger by `weight`. Raises `ValueError` for an invalid kind,
+        label or weight, and for a tie of an agent with itself.
         """
         self._changes.tie(*self._pair(source, target), kind, label, weight)
 
@@ -208,27 +208,27 @@ class Levers:
         self._changes.untie(*self._pair(one, other), None if kind is None else RelationKind(kind))
 
     def block(self, agent: "Resident | str") -> None:
-        """Block an agent until it is unblocked: it takes no turn, and is neither seen nor heard."""
+        """Block an agent until it is unblocked. It takes no turn, and is neither seen nor heard."""
         self._block(True, self._resident(agent).id)
 
     def unblock(self, agent: "Resident | str") -> None:
-        """Undo `block`: lines that were under way are heard now."""
+        """Undo `block`. Lines held back are heard now."""
         self._block(False, self._resident(agent).id)
 
     def block_tie(self, one: "Resident | str", other: "Resident | str") -> None:
-        """Block what is between two agents until it is unblocked: neither sees or hears the other."""
+        """Block contact between two agents until it is unblocked. Neither sees or hears the other."""
         self._block(True, *self._pair(one, other))
 
     def unblock_tie(self, one: "Resident | str", other: "Resident | str") -> None:
-        """Undo `block_tie`: lines that were under way are heard now."""
+        """Undo `block_tie`. Lines held back are heard now."""
         self._block(False, *self._pair(one, other))
 
     def depart(self, agent: "Resident | str") -> None:
-        """Have an agent leave at once, before the turns of this step."""
+        """Let an agent leave at once, before the turns of this step."""
         self._changes.depart(self._resident(agent).id)
 
     def arrive(self, arrival: Arrival) -> None:
-        """Have somebody come before the turns of this step; `agent_changes` says who it was."""
+        """Add an arrival before the turns of this step. `agent_changes` records who it was."""
         if self._changes.independent:
             raise TypeError("nobody comes to an independent scenario; leave out `independent = True`")
         self._changes.arrive(arrival)

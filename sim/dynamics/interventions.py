@@ -33,7 +33,7 @@ class EffectLog:
         self._step = state.world.step
 
     def tie(self, source: str, target: str, kind: RelationKind, label: str, weight: float) -> None:
-        """Add a tie, or strengthen it. Raises `ValueError` for what none can have."""
+        """Add a tie, or strengthen it. Raises `ValueError` for an invalid tie."""
         kind, label, weight = checked_tie(kind, label, weight)
         before, after = self._ties.add(source, target, kind, label, weight, resolved=self.is_resolving)
         self.add("tie", source, target, label, before or None, after)
@@ -44,12 +44,12 @@ class EffectLog:
             self.add("tie", row.source, row.target, row.label, before, None)
 
     def depart(self, agent: str) -> None:
-        """Have an agent leave."""
+        """Let an agent leave."""
         self._people.depart(agent, "intervention", intervention=self.intervention, resolved=self.is_resolving)
         self.add("agent", agent, None, None, True, False)
 
     def arrive(self, arrival: Arrival) -> None:
-        """Have somebody come in this step. Raises `TypeError` once its turns are over."""
+        """Register an arrival in this step. Raises `TypeError` after its turns are over."""
         if self.is_resolving:
             raise TypeError("nobody comes at the end of a step; give the arrival in the scenario's `arrivals`")
         self._people.want(arrival, self.intervention)
@@ -57,21 +57,21 @@ class EffectLog:
     def add(
         self, what: str, agent: str | None, other: str | None, field: str | None, before: object, after: object
     ) -> None:
-        """A row of what was changed."""
+        """Add a row for a change."""
         place = len(self.rows) + 1
         values = (None if one is None else orjson.dumps(one).decode() for one in (before, after))
         row = InterventionEffectRow(self._step, place, self.intervention, what, agent, other, field, *values)
         self.rows.append(row)
 
     def add_difference(self, what: str, agent: str | None, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-        """A row for each field whose value is another one."""
+        """Add a row for each field whose value differs."""
         for field in {**before, **after}:
             if before.get(field) != after.get(field):
                 self.add(what, agent, None, field, before.get(field), after.get(field))
 
 
 def intervene(state: SocietyState, view: SocietyView, log: EffectLog) -> list[InterventionRow]:
-    """Make the interventions that are due, in the order in which they are declared; gives a row of each."""
+    """Apply the interventions that are due, in the order of declaration, and return a row for each."""
     made = []
     for one in state.scenario.declared_interventions():
         with hook(state.scenario, f"interventions: {one.name}"):
@@ -83,7 +83,7 @@ def intervene(state: SocietyState, view: SocietyView, log: EffectLog) -> list[In
 
 
 def resolve(state: SocietyState, view: SocietyView, log: EffectLog, decisions: Sequence[Emission]) -> None:
-    """Have the scenario settle the decisions of a step, where it says how."""
+    """Let the scenario settle the decisions of a step, if it overrides `resolve`."""
     scenario = state.scenario
     if type(scenario).resolve is Scenario.resolve:
         return
@@ -116,7 +116,7 @@ def _make(one: Intervention, state: SocietyState, view: SocietyView, log: Effect
 
 
 def _record(state: SocietyState, view: SocietyView, log: EffectLog, change: Callable[[], object]) -> None:
-    """Call `change`, and add a row for each difference that it made to the world, to blocks and to states."""
+    """Call `change`, and add a row for each difference it made to the world, to blocks and to states."""
     world, states, blocks = _flat(state.world), _states(view), _blocks(state.world)
     change()
     after_blocks = _blocks(state.world)
@@ -132,9 +132,9 @@ def _record(state: SocietyState, view: SocietyView, log: EffectLog, change: Call
 
 
 def residents_meant(to: Targets, state: SocietyState, view: SocietyView) -> Sequence[Resident]:
-    """The agents that are meant and have not left, in their order.
+    """Return the targeted agents that have not left, in their order.
 
-    Raises `ValueError` for an unknown id, and for a group in which nobody has ever been.
+    Raises `ValueError` for an unknown id, and for a group that never had a member.
     """
     if callable(to):
         return [resident for resident in view.residents if to(resident)]
@@ -155,7 +155,10 @@ def residents_meant(to: Targets, state: SocietyState, view: SocietyView) -> Sequ
 
 
 def _flat(world: World) -> dict[str, Any]:
-    """What an effect can change of the world, by name; blocks have rows of their own."""
+    """Return, by name, what an effect can change of the world.
+
+    Blocks are left out, since they have rows of their own.
+    """
     written = world.model_dump(mode="json", exclude={"step", "blocked", "blocked_ties", "fired", "woken", "time"})
     for name in ("values", "state"):
         for field, value in (written.pop(name, None) or {}).items():
@@ -164,7 +167,7 @@ def _flat(world: World) -> dict[str, Any]:
 
 
 def _blocks(world: World) -> dict[tuple[str, str | None], None]:
-    """The agents that are blocked, and the ties, each once by both ends."""
+    """Return the blocked agents, and each blocked tie once with both of its ends."""
     blocks: dict[tuple[str, str | None], None] = {(agent, None): None for agent in world.blocked}
     for one, others in world.blocked_ties.items():
         blocks |= {(one, other): None for other in others if (other, one) not in blocks}
@@ -172,5 +175,5 @@ def _blocks(world: World) -> dict[tuple[str, str | None], None]:
 
 
 def _states(view: SocietyView) -> dict[str, dict[str, Any]]:
-    """The states of all agents; none where the scenario declares no type of them."""
+    """Return the states of all agents. Empty if the scenario declares no state type."""
     return {one.id: one.state.model_dump(mode="json") for one in view.residents if one.state is not None}

@@ -48,14 +48,14 @@ class NetworkPhase(Phase[None, None]):
         self._ties = ties
 
     def take(self, chunks: Chunks, most: int) -> Sequence[None]:
-        """Nothing: no model is asked."""
+        """Return (), since no model is asked."""
         return ()
 
     def apply(self, items: Sequence[None], results: Sequence[None]) -> None:
-        """Nothing, since there are no items."""
+        """Do nothing, since there are no items."""
 
     def collect(self) -> Changes:
-        """The ties."""
+        """Return the ties."""
         return Changes(rows=[*self._ties], events=self._ties, counts={"ties": len(self._ties)})
 
 

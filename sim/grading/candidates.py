@@ -83,13 +83,13 @@ class Candidate(Output):
     other: "Candidate | None" = None
 
     def written(self) -> str:
-        """What a model is to learn to write: the text, or the whole output where it has no field of this name."""
+        """Return what a model is to learn to write: the field `text`, or the whole output if it has none."""
         payload: dict[str, Any] = orjson.loads(self.payload)
         text = payload.get("text")
         return text if isinstance(text, str) else orjson.dumps(payload, option=orjson.OPT_INDENT_2).decode()
 
     def shown(self, fields: Sequence[str] = ()) -> str:
-        """The text that a grader is shown: the fields that are named, or all of the output that hold something."""
+        """Return the text a grader sees: the named fields, or all non-empty fields of the output."""
         payload: dict[str, Any] = orjson.loads(self.payload)
         if self.response is not None:
             payload["response"] = self.answer
@@ -97,7 +97,7 @@ class Candidate(Output):
 
 
 def render_payload(payload: Mapping[str, Any], fields: Sequence[str] = ()) -> str:
-    """The fields of an output one below the other; a single one without its name."""
+    """Return the fields of an output, one below the other. A single field is shown without its name."""
     found = [(name, value) for name, value in payload.items() if value not in ("", None, [], {})]
     if not fields:
         # How the request for the response ended does not matter to its text.
@@ -128,11 +128,11 @@ class CandidatePhase[R](OutputPhase[R]):
     """A phase that works on candidates in their order."""
 
     def query(self) -> str:
-        """The fields of candidates."""
+        """Return the SQL that selects the fields of candidates."""
         return _READ
 
     def take(self, chunks: Chunks, most: int) -> Sequence[Output]:
-        """The next candidates, or pairs of them."""
+        """Return the next candidates, or pairs of them."""
         page = {"job": self._context.job, "after": self._after, "most": most}
         rows = self._context.engine.log.query(self.query(), page)
         found = [_candidate(list(places)) for _, places in groupby(rows, key=lambda row: row[0])]
@@ -160,21 +160,21 @@ class CandidateJob[S: CandidateSpec](OutputJob[S]):
         return {**self.chosen, "responses": self.spec.responses}
 
     def count(self, run: RunReader) -> int:
-        """Candidates. Raises `SetupError` where there are no responses to judge."""
+        """Count the candidates. Raises `SetupError` if there are no responses to judge."""
         ((number,),) = run.query(f"SELECT count(*) FROM ({self.items})", self.parameters).rows  # noqa: S608 - our own words
         if not number:
             raise SetupError(self.nothing(str(run.path)))
         return min(int(number), self.spec.n or _MOST)
 
     def nothing(self, path: str) -> str:
-        """What is said where there are outputs and nothing to judge."""
+        """Return the message for outputs without anything to judge."""
         return (
             f"The outputs of the run in {path!r} have no responses to grade; ask for some first: "
             f"`populace grade {path} --responses 4`."
         )
 
     def fill(self, con: Any, number: int, seed: int) -> None:
-        """Write what the job is about, as it begins."""
+        """Write the items of the job when it begins."""
         given = {"job": number, "seed": str(seed), "most": self.spec.n or _MOST}
         con.execute(_FILL.format(items=self.items), self.parameters | given)
 
@@ -197,7 +197,7 @@ class PairJob[S: PairSpec](CandidateJob[S]):
         return {**super().parameters, "pairs": self.spec.pairs}
 
     def nothing(self, path: str) -> str:
-        """Where nothing can be compared."""
+        """Return the message for a run in which nothing can be compared."""
         if self.spec.responses:
             return super().nothing(path)
         return (

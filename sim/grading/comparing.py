@@ -52,7 +52,7 @@ class ComparingWork:
     seed: int
 
     async def __call__(self, item: Output, model: PersonaModel) -> list[Vote]:
-        """The votes, in the order of graders, replicates and places."""
+        """Return the votes, in the order of graders, replicates and positions."""
         rubric = rubric_for(self.spec.rubrics, item.kind)
         if rubric is None or not isinstance(item, Candidate) or item.other is None:
             return []
@@ -86,20 +86,20 @@ class ComparingWork:
 
 
 def task_of(prompt: Prompt, item: Candidate) -> str:
-    """What a candidate was made for: the request that it responds to, or the person with whom it was created."""
+    """Return what a candidate was made for: the request it responds to, or the persona it was created with."""
     if item.response is not None:
         return item.text
     return made_for(prompt, item.kind, item.persona)
 
 
 def made_for(prompt: Prompt, kind: str, persona: str) -> str:
-    """The request to create something with a person, as `prompt` (compare) words it."""
+    """Return the request to create something with a persona, in the words of `prompt` (compare)."""
     word = "persona" if persona else "nobody"
     return Template(prompt.phrase("task", word)).substitute(kind=kind.replace("_", " "), persona=persona).strip()
 
 
 def better_of(vote: Vote) -> str | None:
-    """What a vote says of the candidate: better, worse or tie; None where it says nothing."""
+    """Return what a vote says about the candidate: better, worse or tie. Returns None for a vote without an answer."""
     value = vote.answered.value
     if value is None:
         return None
@@ -122,7 +122,7 @@ class ComparingPhase(VotingPhase):
         self.work = ComparingWork(spec, context.job, context.seed)
 
     def counts_of(self, output: Output, result: list[Vote]) -> Mapping[str, int]:
-        """Votes by outcome; and how often the place shown first won, of those that decide."""
+        """Count votes by outcome, and how often the text shown first or second won, or there was a tie."""
         counts = Counter(f"votes {one.answered.outcome}" for one in result)
         decided = [one.answered.value.better for one in result if one.answered.value is not None]
         counts.update({f"{place} won": decided.count(place) for place in ("first", "second")})
@@ -130,7 +130,7 @@ class ComparingPhase(VotingPhase):
         return counts
 
     def rows_of(self, output: Output, result: list[Vote]) -> Sequence[Row]:
-        """The votes."""
+        """Return the rows of the votes."""
         if not isinstance(output, Candidate) or output.other is None:
             return []
         other = output.other
@@ -156,19 +156,19 @@ class ComparingJob(PairJob[ComparingSpec]):
     answer_tokens = 1_024
 
     def count(self, run: RunReader) -> int:
-        """Pairs. Raises `SetupError` for a kind that no rubric is for."""
+        """Count the pairs. Raises `SetupError` if no rubric is for one of the kinds, or a rubric finds authors."""
         check_rubrics(self.spec, run)
         if lineup := next((one.name for one in self.spec.rubrics if one.lineup), ""):
             raise SetupError(f"The rubric {lineup!r} finds authors, not the better of two; leave --pairwise out.")
         return super().count(run)
 
     def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
-        """Comparing alone."""
+        """Return the one phase, comparing."""
         return [ComparingPhase(context, self.spec)]
 
 
 def comparing_rows(done: OutputJobReport) -> list[tuple[str, str]]:
-    """The result of a comparing job, for a terminal."""
+    """Return the result of a comparing job as rows for a terminal."""
     counts = done.counts
     first, second, ties = (counts.get(name, 0) for name in ("first won", "second won", "ties"))
     decided = max(1, first + second)

@@ -84,7 +84,7 @@ class GradingWork:
     people: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     async def __call__(self, item: Output, model: PersonaModel) -> list[Vote]:
-        """The votes, in the order of graders and replicates; none where there is no line-up to choose from."""
+        """Return the votes, in the order of graders and replicates. Empty if a line-up is needed and cannot be made."""
         rubric = rubric_for(self.spec.rubrics, item.kind)
         if rubric is None or not isinstance(item, Candidate):
             return []
@@ -117,13 +117,16 @@ class GradingWork:
         )
 
     def lineup(self, item: Candidate) -> tuple[str, ...]:
-        """Draw a line-up of the persona behind a candidate and three others whose descriptions are in its language."""
+        """Draw a line-up of the candidate's persona and three others whose descriptions are in its language."""
         rng = rng_for(self.seed, KIND, "lineup", item.emission)
         return draw_lineup(item.persona, self.people.get(item.language, ()), rng) if item.persona else ()
 
 
 def owner_of(item: Output) -> str:
-    """The candidate, or the pair of them, as it is named in `calls`: the emission, with the response that is judged."""
+    """Return the name of a candidate in `calls`: the output number, with the response number if a response is judged.
+
+    For a pair, return both names.
+    """
     if not isinstance(item, Candidate):
         return str(item.emission)
     own = str(item.emission) if item.response is None else f"{item.emission}/{item.response}"
@@ -134,21 +137,21 @@ class VotingPhase(CandidatePhase[list[Vote]]):
     """Has graders vote on candidates, or on pairs of them."""
 
     def owner(self, item: Output) -> str:
-        """As in `calls`."""
+        """Return the name of the candidate in `calls`."""
         return owner_of(item)
 
     def outcome(self, result: list[Vote]) -> tuple[Outcome, str]:
-        """That of the endpoint, where it lost all votes."""
+        """Return the outcome of the endpoint if it lost all votes, else OK."""
         if not result or not all(one.is_lost for one in result):
             return Outcome.OK, ""
         return result[-1].answered.outcome, result[-1].answered.reason
 
     def is_lost(self, result: list[Vote]) -> bool:
-        """Whether no vote has a label."""
+        """Return whether no vote has a label."""
         return all(one.answered.value is None for one in result)
 
     def event_of(self, output: Output, result: list[Vote]) -> object:
-        """The answers as they came."""
+        """Return the raw answers."""
         return [[self.owner(output)], *([one.answered.outcome, one.answered.raw] for one in result)]
 
 
@@ -164,7 +167,7 @@ class GradingPhase(VotingPhase):
         self.work = GradingWork(spec, context.job, context.seed)
 
     def begin(self, chunks: Chunks) -> None:
-        """Read the people for line-ups, and go on behind the last complete chunk."""
+        """Read the personas for line-ups, and continue after the last complete chunk."""
         super().begin(chunks)
         if any(one.lineup for one in self._spec.rubrics):
             people: dict[str, list[str]] = {}
@@ -173,14 +176,14 @@ class GradingPhase(VotingPhase):
             self.work = GradingWork(self._spec, self._context.job, self._context.seed, people)
 
     def counts_of(self, output: Output, result: list[Vote]) -> Mapping[str, int]:
-        """Votes by outcome, and outputs by the result of the check."""
+        """Count votes by outcome and outputs by check result."""
         counts = Counter(f"votes {one.answered.outcome}" for one in result)
         outcome, _, _ = self._verdict(output, result)
         counts[f"{_check_of(self._rubric(output))} {outcome}"] += 1
         return counts
 
     def rows_of(self, output: Output, result: list[Vote]) -> Sequence[Row]:
-        """The votes by criterion; and the check, where the output itself was graded."""
+        """Return the votes by criterion, and the check if the output itself was graded."""
         rubric, response = self._rubric(output), output.response if isinstance(output, Candidate) else None
         rows: list[Row] = []
         for one in result:
@@ -218,7 +221,7 @@ def _check_of(rubric: Rubric) -> str:
 
 
 def labels_of(rubric: Rubric, value: BaseModel | None) -> dict[str, tuple[str, str]]:
-    """Label and reason by criterion; empty without an answer."""
+    """Return label and reason by criterion. Empty without an answer."""
     if value is None:
         return {}
     found = value.model_dump(by_alias=True)
@@ -226,7 +229,10 @@ def labels_of(rubric: Rubric, value: BaseModel | None) -> dict[str, tuple[str, s
 
 
 def grade_of(rubric: Rubric, votes: Sequence[Answer[Any]], threshold: float) -> tuple[CheckOutcome, str, float | None]:
-    """Outcome, reason and score of the check `grade`: the weighted mean of the mean scores by criterion."""
+    """Return outcome, reason and score of the check `grade`.
+
+    The score is the weighted mean of the criteria's mean scores.
+    """
     if rubric.lineup and not votes:
         return CheckOutcome.UNDECIDED, "There are not four different people of its language for a line-up.", None
     labels = [found for one in votes if (found := labels_of(rubric, one.value))]
@@ -259,7 +265,7 @@ class GradingJob(CandidateJob[GradingSpec]):
         return super().count(run)
 
     def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
-        """Grading alone."""
+        """Return the one phase, grading."""
         return [GradingPhase(context, self.spec)]
 
 
@@ -271,7 +277,7 @@ WHERE kind = $kind AND list_bool_or(list_transform($fields, lambda f: coalesce(p
 
 
 def check_rubrics(spec: CandidateSpec, run: RunReader) -> None:
-    """Raise `SetupError` for a kind of outputs that no rubric is for, and for line-ups that cannot be."""
+    """Raise `SetupError` if no rubric is for one of the kinds of outputs, or line-ups are impossible."""
     if any(one.lineup for one in spec.rubrics):
         ((people,),) = run.query(_MOST_PEOPLE).rows
         if people < SIZE:
@@ -299,7 +305,7 @@ def check_rubrics(spec: CandidateSpec, run: RunReader) -> None:
 
 
 def rubrics_for(kinds: Sequence[str], given: Rubric | None) -> tuple[Rubric, ...]:
-    """The rubrics that outputs of these kinds are judged by: the given one, or those that ship."""
+    """Return the rubrics by which outputs of these kinds are judged: the given one, or those that ship."""
     if given is not None:
         return (given,)
     found = [rubric_for(shipped_rubrics(), kind) for kind in kinds]
@@ -307,13 +313,16 @@ def rubrics_for(kinds: Sequence[str], given: Rubric | None) -> tuple[Rubric, ...
 
 
 def grader_roles(graders: Sequence[RoleModel]) -> dict[str, Any]:
-    """The options of a spec that name the graders: the first is the job's own model, the others have roles."""
+    """Return the options of a spec that name the graders.
+
+    The first grader is the job's own model, and the others have roles.
+    """
     roles = {role_of("grader", place): one for place, one in enumerate(graders) if place}
     return {"graders": tuple(one.model for one in graders), "roles": roles}
 
 
 def grading_rows(done: OutputJobReport) -> list[tuple[str, str]]:
-    """The result of a grading job, for a terminal."""
+    """Return the result of a grading job as rows for a terminal."""
     counts = done.counts
     results = {outcome: counts.get(f"{GRADE} {outcome}", 0) for outcome in CheckOutcome}
     total = sum(results.values())
@@ -329,6 +338,6 @@ def grading_rows(done: OutputJobReport) -> list[tuple[str, str]]:
 
 
 def ended_rows(counts: Mapping[str, int], prefix: str) -> str:
-    """How often what ended how, in words."""
+    """Return how often each outcome occurred, in words."""
     found = {name.removeprefix(prefix): number for name, number in sorted(counts.items()) if name.startswith(prefix)}
     return ", ".join(f"{number:,} {name}" for name, number in found.items())

@@ -94,9 +94,9 @@ class Preferences:
 
 
 def prefer(path: Path | str, *, source: PreferenceSource | None = None, margin: float = 0.1) -> Preferences:
-    """Write the preferences of a run; `source` is the latest of grading, comparing and solving where it is not said.
+    """Write the preferences of a run. By default, `source` is the latest of grading, comparing and solving.
 
-    Raises `SetupError` where there is nothing that says which candidate is better, or no two candidates for one prompt.
+    Raises `SetupError` if nothing says which candidate is better, or no two candidates are for one prompt.
     """
     path = Path(path)
     if not 0 < margin <= 1:
@@ -124,7 +124,10 @@ def prefer(path: Path | str, *, source: PreferenceSource | None = None, margin: 
 
 
 def preferred(group: Sequence[Scored], margin: float) -> tuple[Scored, Scored] | str:
-    """The best and the worst of a group, of two alike the earlier best and the later worst; or why there is no pair."""
+    """Return the best and the worst of a group, or the reason why there is no pair.
+
+    Among equal scores, the first one is the best and the last one is the worst.
+    """
     if len(group) < 2:
         return "alone"
     # Numbers that should be equal may differ by a rounding error.
@@ -204,7 +207,7 @@ def _scored(score: float, is_accepted: bool, *candidate: Any) -> Scored:
 
 
 def _weights(run: RunReader, job: int) -> dict[str, list[Any]]:
-    """The weight of each criterion for each kind of outputs, as columns."""
+    """Return the weight of each criterion for each kind of outputs, as columns."""
     ((spec,),) = run.query("SELECT spec FROM jobs WHERE job = $job", {"job": job}).rows
     rubrics = [Rubric.model_validate(one) for one in orjson.loads(spec)["rubrics"]]
     kinds = [kind for (kind,) in run.query("SELECT DISTINCT kind FROM emissions").rows]

@@ -45,7 +45,7 @@ class RespondingWork:
     stand_in: AnswerGenerator
 
     async def __call__(self, item: Output, model: PersonaModel) -> list[tuple[Answer[Response], Said]]:
-        """The responses, each a request of its own."""
+        """Return the responses, each from a request of its own."""
         prompt = load_prompt(ROOM, "respond").render(persona="", request=fence("request", item.text))
         schema = schema_of(Response, prompt.name, self.stand_in, WHOLE)
         seed = derive_seed(self.seed, KIND, item.emission) >> 32
@@ -70,24 +70,24 @@ class RespondingPhase(OutputPhase[list[tuple[Answer[Response], Said]]]):
         self.work = RespondingWork(spec.responses, context.job, context.seed, stand_in)
 
     def outcome(self, result: list[tuple[Answer[Response], Said]]) -> tuple[Outcome, str]:
-        """That of the endpoint, where it lost all responses."""
+        """Return the outcome of the endpoint if it lost all responses, else OK."""
         lost = [answer for answer, _ in result if answer.outcome in LOST_OUTCOMES]
         return (lost[-1].outcome, lost[-1].reason) if len(lost) == len(result) else (Outcome.OK, "")
 
     def is_lost(self, result: list[tuple[Answer[Response], Said]]) -> bool:
-        """Whether no response can be used."""
+        """Return whether no response can be used."""
         return all(one.outcome is not Outcome.OK for _, one in result)
 
     def event_of(self, output: Output, result: list[tuple[Answer[Response], Said]]) -> object:
-        """The answers as they came."""
+        """Return the raw answers."""
         return [[answer.outcome, answer.raw] for answer, _ in result]
 
     def counts_of(self, output: Output, result: list[tuple[Answer[Response], Said]]) -> Mapping[str, int]:
-        """Responses by outcome."""
+        """Count responses by outcome."""
         return Counter(f"responses {one.outcome}" for _, one in result)
 
     def rows_of(self, output: Output, result: list[tuple[Answer[Response], Said]]) -> Sequence[Row]:
-        """The responses."""
+        """Return the rows of the responses."""
         return [
             ResponseRow(
                 self._context.job, output.emission, place, self._teacher, one.text, one.outcome.value, one.reason
@@ -105,24 +105,24 @@ class RespondingJob(OutputJob[RespondingSpec]):
     own_checks = ("grade",)
 
     def __init__(self, spec: RespondingSpec, actions: Sequence[type[Action]] = ()) -> None:
-        """`actions` are those of the run, which say what the stand-in responds."""
+        """Prepare the job. `actions` are those of the run, and say what the built-in generator responds."""
         super().__init__(spec)
         self._stand_in: AnswerGenerator = next((one.stand_in_response for one in actions), Action.stand_in_response)
 
     def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
-        """Responding alone."""
+        """Return the one phase, responding."""
         return [RespondingPhase(context, self.spec, self._stand_in)]
 
 
 def has_responses(path: Path, spec: RespondingSpec, *, seed: int) -> bool:
-    """Whether the latest finished job of the kind is this very one: then its responses are there."""
+    """Return whether the latest finished job of the kind had this spec and seed, so that its responses exist."""
     with open_run(path) as run:
         found = run.query(_FINISHED, {"kind": KIND}).rows
     return bool(found) and (RespondingSpec.model_validate_json(found[0][0]), found[0][1]) == (spec, seed)
 
 
 def responding_rows(done: OutputJobReport) -> list[tuple[str, str]]:
-    """The result of a responding job, for a terminal."""
+    """Return the result of a responding job as rows for a terminal."""
     return [
         ("instructions", f"{done.outputs:,}"),
         ("responses", ended_rows(done.counts, "responses ")),

@@ -71,7 +71,7 @@ class Enrichment(FrozenModel):
 
     @classmethod
     def given(cls, **options: Any) -> Self:
-        """The spec from options of which some are None, that is, not given. Raises `SetupError` in one sentence."""
+        """Build the spec from options. None means not given. Raises `SetupError` in one sentence."""
         try:
             spec = cls.model_validate({name: value for name, value in options.items() if value is not None})
         except ValidationError as error:
@@ -82,7 +82,7 @@ class Enrichment(FrozenModel):
         return spec
 
     def check(self) -> None:
-        """Raise `SetupError` for options that do not go together."""
+        """Raise `SetupError` for options that exclude each other."""
         if (self.skill is None) != (self.tier is None):
             raise SetupError("Raising somebody takes a skill and a tier: --raise SKILL --tier 1% (or 0.1%).")
         if self.skill is not None and (self.wiki or self.only_evident):
@@ -122,7 +122,7 @@ class Enriched:
     event_hash: str = ""
 
     def as_rows(self) -> list[tuple[str, str]]:
-        """Name and value of each figure, for a terminal."""
+        """Return the name and value of each figure, for a terminal."""
         rows = [("people", f"{self.people:,}")]
         for stage, made in self.made.items():
             lost = f", {self.failed[stage]:,} without an answer" if self.failed[stage] else ""
@@ -151,12 +151,12 @@ def enrich(
     anew: bool = False,
     progress: Progress | None = None,
 ) -> Enriched:
-    """Ask a model about the people of a hub, by default the one that grew it, and keep the answers in it.
+    """Ask a model about the personas of a hub, and store the answers in it.
 
-    Given again with the same enrichment, model and seed, a stopped job continues where it stopped; answers that it
-    has paid for are not paid again. Another unfinished enrichment with paid answers is abandoned only with `anew`.
-    Raises `SourceError` for what is no hub, `SetupError` for what cannot be as asked, `PausedError` when the budget is
-    spent.
+    By default, asks the model that grew the hub. If called again with the same enrichment, model and seed, a stopped
+    job continues, and answers that were paid for are not paid again. Another unfinished enrichment with paid answers is
+    abandoned only with `anew`. Raises `SourceError` if the file is not a hub, `SetupError` if the request is invalid,
+    and `PausedError` if the budget is spent.
     """
     enrichment = enrichment or Enrichment()
     enrichment.check()
@@ -186,9 +186,9 @@ def resume_enrichment(
     progress: Progress | None = None,
     **given: Any,
 ) -> Enriched:
-    """Go on with an unfinished enrichment from its spec; `given` are limits, prices and cache that are to change.
+    """Continue an unfinished enrichment from its spec. `given` are the limits, prices and cache to change.
 
-    Raises `SetupError` where the job goes by an address or a file that was not named on this machine.
+    Raises `SetupError` if the job uses an address or a file that was not named on this machine.
     """
     row = stored_job(path, number)
     check_job_trusted(path, row, address=base_url, model=model, cache=given.get("cache"))
@@ -232,7 +232,7 @@ def _enriched(job: HubJob, enrichment: Enrichment, log: RunLog, progress: Progre
 
 
 async def run_enrichment(engine: Engine, enrichment: Enrichment, con: duckdb.DuckDBPyConnection, seed: int) -> None:
-    """All phases that are wanted, to the end. Raises `RunError` when the endpoint answers nobody."""
+    """Run all phases that were asked for. Raises `RunError` if the endpoint answers no request."""
     row = engine.log.job_row
     ((people,),) = engine.log.query("SELECT count(*) FROM job_items WHERE job = $job", {"job": row.job})
     context = EnrichmentContext(
@@ -251,7 +251,7 @@ async def run_enrichment(engine: Engine, enrichment: Enrichment, con: duckdb.Duc
 
 
 def _summed_up(log: RunLog, hub: HubFile, event_hash: str) -> Enriched:
-    """The figures of a job that has ended."""
+    """Return the figures of a job that has ended."""
     key = {"job": log.job}
     stages = log.query(_STAGES, key)
     mistakes = dict(log.query(_MISTAKES, key))

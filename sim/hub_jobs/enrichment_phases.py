@@ -94,19 +94,19 @@ class _PeoplePhase[T](Phase[Subject, Answer[T]]):
 
     @abstractmethod
     def subjects(self, people: Mapping[str, int]) -> Sequence[Subject]:
-        """Those of some people, given by id and ordinal, who are to be asked about."""
+        """Return the personas to ask about, among personas given by id and ordinal."""
 
     def begin(self, chunks: Chunks) -> None:
-        """Continue after the last person of the last complete chunk."""
+        """Continue after the last persona of the last complete chunk."""
         self._after = int(chunks.position or 0)
         self._context.engine.progress.began(self._title, self._context.people - self._after)
 
     def owner(self, item: Subject) -> str:
-        """The persona."""
+        """Return the id of the persona."""
         return item.persona.id
 
     def take(self, chunks: Chunks, most: int) -> Sequence[Subject]:
-        """The next people to ask about; who has what is wanted is passed over."""
+        """Return the next personas to ask about. Personas that already have the result are skipped."""
         context, taken = self._context, list[Subject]()
         while len(taken) < most:
             page = {"job": context.job, "after": self._after, "most": most - len(taken)}
@@ -125,7 +125,7 @@ class _PeoplePhase[T](Phase[Subject, Answer[T]]):
         self._answers += zip(items, results, strict=True)
 
     def collect(self) -> Changes:
-        """The answers as rows of the hub, and those that failed."""
+        """Return the answers as rows of the hub, and the failures."""
         answers, self._answers = self._answers, []
         made = [answer.value for _, answer in answers if answer.value is not None]
         failures: list[Row] = [
@@ -167,7 +167,7 @@ class ProfilePhase(_PeoplePhase[Profile]):
         self._repairs = repairs
 
     def subjects(self, people: Mapping[str, int]) -> Sequence[Subject]:
-        """Those without a profile, or those with findings against it."""
+        """Return the personas without a profile, or those with findings against their profile."""
         if not self._repairs:
             return self._read(people, self._lacking("profiles", people))
         found = defaultdict[str, list[str]](list)
@@ -209,7 +209,7 @@ class ElitePhase(_PeoplePhase[Elite]):
         self.work = _EliteWork(self.name, context.seed, context.job, skill, tier)
 
     def subjects(self, people: Mapping[str, int]) -> Sequence[Subject]:
-        """Everybody."""
+        """Return all personas."""
         return self._read(people, list(people))
 
 
@@ -219,20 +219,20 @@ class CheckPhase(Phase[None, None]):
     chunk = None
 
     def __init__(self, context: EnrichmentContext, name: str, check: Callable[..., object]) -> None:
-        """`check` takes a connection, the people's ids and the time."""
+        """Prepare the check. `check` takes a connection, the ids of personas and the time."""
         self.name = name
         self._context = context
         self._check = check
 
     def take(self, chunks: Chunks, most: int) -> Sequence[None]:
-        """Nothing: there is nobody to ask about."""
+        """Return (), since no model is asked."""
         return ()
 
     def apply(self, items: Sequence[None], results: Sequence[None]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def collect(self) -> Changes:
-        """The check, to be made with the marker."""
+        """Return the check, to be run in one transaction with the marker."""
         everybody = "SELECT item FROM job_items WHERE job = $job ORDER BY ordinal"
         people = [item for (item,) in self._context.engine.log.query(everybody, {"job": self._context.job})]
         return Changes(events=[self.name], statements=[partial(_checked, self._check, people)])

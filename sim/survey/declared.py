@@ -104,11 +104,15 @@ class Survey:
         return self.at if isinstance(self.at, tuple) else ()
 
     def is_due(self, step: int) -> bool:
-        """Whether it is asked after this step; 0 is before the first."""
+        """Return whether the survey is asked after this step. 0 is before the first step."""
         return step in self.steps or bool(self.every and step and step % self.every == 0)
 
     def respondents(self, residents: Sequence["Resident"], *, seed: int, step: int) -> list["Resident"]:
-        """Who is asked after this step, in the order of agents: of all who came, among them those who have left."""
+        """Return the agents to ask after this step, in the order of `residents`.
+
+        That list includes agents that have left. A panel is sampled once from the initial agents. A sample is drawn
+        from the present agents each time. Agents that have left are never returned.
+        """
         is_panel = isinstance(self.of, Panel)
         drawn = [one for one in residents if (not one.arrived if is_panel else not one.departed)]
         if self.of is not None and self.of.n < len(drawn):
@@ -117,7 +121,7 @@ class Survey:
         return [one for one in drawn if not one.departed]
 
     def as_json(self) -> dict[str, Any]:
-        """What is asked of whom, as it stands in the spec of a job; the steps are left out."""
+        """Return the questions and respondents as JSON for the spec of a job. The steps are left out."""
         of = None if self.of is None else {type(self.of).__name__.lower(): self.of.n}
         items = [{"type": one.type, **asdict(one)} for one in self.items]
         told: dict[str, Any] = {"name": self.name, "intro": self.intro, "items": items, "of": of}
@@ -126,7 +130,7 @@ class Survey:
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Self:
-        """The survey that `as_json` wrote."""
+        """Build the survey that `as_json` wrote."""
         items = [ITEM_TYPES[one["type"]](**{k: v for k, v in one.items() if k != "type"}) for one in told["items"]]
         kinds: dict[str, type[Sample | Panel]] = {"sample": Sample, "panel": Panel}
         of = next((kinds[kind](n) for kind, n in (told["of"] or {}).items()), None)
@@ -134,12 +138,12 @@ class Survey:
         return cls(told["name"], items, of=of, **same)
 
     def orders(self, *, seed: int, step: int, agent: str, replicate: int) -> tuple[Shown, ...]:
-        """The options of each item in the order in which this respondent is shown them."""
+        """Return the options of each item in the order in which this respondent sees them."""
         rng = rng_for(seed, "survey", self.name, "orders", step, agent, replicate)
         return tuple(item.order(rng) for item in self.items)
 
     def sampling_seed(self, *, seed: int, step: int, agent: str) -> int:
-        """What the requests of a respondent are sampled with."""
+        """Return the seed for sampling the requests of a respondent."""
         return derive_seed(seed, "survey", self.name, step, agent) >> 32
 
     def _named_items(self) -> tuple[Item, ...]:
@@ -171,7 +175,7 @@ class Survey:
 
 
 def _any(value: object) -> Any:
-    """The value, of which a user may have given any type."""
+    """Return the value, typed as `Any` because a user may have passed any type."""
     return value
 
 

@@ -49,7 +49,10 @@ _TRAITS = {
 
 
 def identity_survey(**options: Any) -> Survey:
-    """The questionnaire; `options` are those of `Survey`, as `at=(0, 8)`. Facts may be answered with "don't know"."""
+    """Build the questionnaire with options of `Survey`, such as `at=(0, 8)`.
+
+    Facts may be answered with "don't know".
+    """
     facts: list[Item] = [
         Choice("How old are you?", _AGES, shuffle=False, dont_know=True, name="age_band"),
         Choice("What kind of work do you do, or did you do last?", _WORK, dont_know=True, name="occupation_group"),

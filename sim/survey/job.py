@@ -78,16 +78,14 @@ def survey_run(
     anew: bool = False,
     progress: Progress | None = None,
 ) -> Surveyed:
-    """Ask the agents of a finished run, as they were after its last step; the answers are rows of its file.
+    """Ask the agents of a finished run, as they were after its last step. The answers become rows of its file.
 
-    Without a `model` the run's own answers.
+    Without a `model`, the run's own model answers. Without a `seed`, the run's own is used, which is the one the same
+    survey would have had within the run. If the run recalled notes by meaning, pass its embedding model as `embeddings`
+    to do so here too. Without it, notes are recalled by words.
 
-    Without a `seed` it is the run's own, by which the same survey in the run would have been asked. With `embeddings`,
-    the embedding model of a run in which notes were recalled by meaning, they are now, too; without, by words.
-
-    Given again, a job that was stopped goes on where it stopped; one that is done is done again only with `anew`.
-    Raises `RunFileError` for no run file, `SetupError` for what cannot be as asked, and `PausedError` when the budget
-    is spent.
+    If called again, a stopped job continues. A finished job is repeated only with `anew`. Raises `RunFileError` if the
+    file is not a run file, `SetupError` if the request is invalid, and `PausedError` if the budget is spent.
     """
     path, surveys = Path(path), tuple(surveys)
     names = [one.name for one in surveys]
@@ -119,7 +117,10 @@ def survey_run(
 
 
 def drift_survey(path: Path | str) -> Survey:
-    """The questionnaire of persona drift for a run: item by item where its prompts may not hold it as a whole."""
+    """Return the questionnaire of persona drift for a run.
+
+    It asks item by item if the run's prompts may be too short for the whole questionnaire.
+    """
     with open_run(path) as run:
         row = run_of(run)
     survey, most = identity_survey(), orjson.loads(row.settings).get("prompt_tokens", 0)
@@ -139,9 +140,9 @@ def resume_survey(
     progress: Progress | None = None,
     **given: Any,
 ) -> Surveyed:
-    """Go on with an unfinished survey from its spec; `given` are limits, prices and cache that are to change.
+    """Continue an unfinished survey from its spec. `given` are the limits, prices and cache to change.
 
-    Raises `SetupError` where the job goes by an address or a file that was not named on this machine.
+    Raises `SetupError` if the job uses an address or a file that was not named on this machine.
     """
     row = stored_job(path, number)
     named = embeddings_url or (None if embeddings is None or isinstance(embeddings, str) else embeddings)
@@ -190,14 +191,14 @@ def _job(
 def replay_survey(
     hub_job: HubJob, log: RunLog, gateway: Gateway, progress: Progress | None, *, recall: EmbeddingRecall | None
 ) -> None:
-    """Ask again, where `gateway` and `recall` have the answers, in a copy of the file."""
+    """Ask again in a copy of the file, with the answers of `gateway` and `recall`."""
     surveys, state = stored_surveys(log.job_row), _state(log, hub_job.seed)
     with hub_job.running(log, progress, answer_tokens=hub_job.spec["answer_tokens"], gateway=gateway) as engine:
         _ask(engine, surveys, state, recall)
 
 
 def stored_surveys(row: JobRow) -> list[Survey]:
-    """The surveys of a job, from its spec."""
+    """Return the surveys of a job, from its spec."""
     told: Mapping[str, Any] = orjson.loads(row.spec)
     return [Survey.from_json(one) for one in told["surveys"]]
 

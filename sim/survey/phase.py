@@ -52,7 +52,7 @@ class SurveyWork:
     prompt_tokens: int = 0
 
     async def __call__(self, item: Respondent, model: PersonaModel) -> tuple[ItemAnswer, ...]:
-        """The answers, in the order of the items."""
+        """Return the answers, in the order of the items."""
         items, orders = tuple(self.survey.items), item.orders
         parts = [((one,), (shown,)) for one, shown in zip(items, orders, strict=True)]
         most = self.prompt_tokens
@@ -69,7 +69,7 @@ class SurveyWork:
 
 
 def _split(items: Sequence[Item], answer: Answer[Mapping[str, Any]]) -> list[ItemAnswer]:
-    """The answer to each item. Where the answer as a whole does not fit, the items that do are kept."""
+    """Return the answer to each item. If the answer as a whole does not fit, keep the items that do."""
     values: Mapping[str, Any] = answer.value or {}
     if answer.outcome is Outcome.SCHEMA_MISMATCH:
         values = partial_answers(items, answer.raw)
@@ -97,9 +97,9 @@ class SurveyPhase(Phase[Respondent, tuple[ItemAnswer, ...]]):
         is_rule: bool,
         recall: EmbeddingRecall | None = None,
     ) -> None:
-        """Chooses the respondents. With `is_rule` the scenario's rule answers, else the model.
+        """Choose the respondents. With `is_rule` the scenario's rule answers, else the model.
 
-        Notes are recalled by meaning with `recall`, by words without.
+        Notes are recalled by meaning with `recall`, else by words.
         """
         self.name = survey.phase
         self.number = state.world.step
@@ -115,32 +115,32 @@ class SurveyPhase(Phase[Respondent, tuple[ItemAnswer, ...]]):
         self._items = 0
 
     def begin(self, chunks: Chunks) -> None:
-        """Go on behind the respondents of complete chunks."""
+        """Continue after the respondents of complete chunks."""
         self._taken = chunks.items
         if not self._taken:
             self._rows += survey_rows(self._survey, job=self._engine.log.job, step=self.number)
         self._engine.progress.began(f"Survey {self._survey.name}", len(self._asked) - self._taken)
 
     def take(self, chunks: Chunks, most: int) -> Sequence[Respondent]:
-        """The next respondents, each with what it knows and remembers now."""
+        """Return the next respondents, each with what it knows and remembers now."""
         taken = self._asked[self._taken : self._taken + most]
         self._taken += len(taken)
         job = self._engine.log.job
         return [respondent_of(self._state, self._survey, resident, number, job=job) for resident, number in taken]
 
     def owner(self, item: Respondent) -> str:
-        """The agent."""
+        """Return the id of the agent."""
         return item.agent
 
     def outcome(self, result: tuple[ItemAnswer, ...]) -> tuple[Outcome, str]:
-        """That of the first item without an answer from the model."""
+        """Return the outcome of the first item without an answer from the model, else OK."""
         lost = next((one for one in result if _is_lost(one)), None)
         return (Outcome.OK, "") if lost is None else (Outcome(lost.outcome), lost.reason)
 
     async def results(
         self, items: Sequence[Respondent], executor: Executor, engine: Engine
     ) -> list[tuple[ItemAnswer, ...]]:
-        """The answers of the model, or of the scenario's rule."""
+        """Return the answers of the model, or of the scenario's rule."""
         if not self._is_rule:
             return await worked(self.work, await self._reminded(items), executor, engine)
         found = []
@@ -159,7 +159,7 @@ class SurveyPhase(Phase[Respondent, tuple[ItemAnswer, ...]]):
                 self._failures.append(self._failure(respondent.agent, lost))
 
     def collect(self) -> Changes:
-        """The rows since the last commit; the hash is taken over what was answered."""
+        """Return the rows since the last commit. The hash is taken over the answers."""
         made, failures, self._rows, self._failures = self._rows, self._failures, [], []
         unrecalled, self._unrecalled = self._unrecalled, []
         items, self._items = self._items, 0
@@ -172,7 +172,7 @@ class SurveyPhase(Phase[Respondent, tuple[ItemAnswer, ...]]):
         )
 
     async def _reminded(self, items: Sequence[Respondent]) -> Sequence[Respondent]:
-        """The respondents with the notes that are nearest to what they are asked, by meaning."""
+        """Return the respondents with the notes nearest to the questions by meaning."""
         recall, state, survey = self._recall, self._state, self._survey
         if recall is None:
             return items
@@ -227,7 +227,7 @@ class SurveyPhase(Phase[Respondent, tuple[ItemAnswer, ...]]):
 
 
 def answer_by_rule(scenario: Scenario, resident: Resident, item: Item, rng: Any) -> ItemAnswer:
-    """What the scenario's rule answers. Raises `HookError` when it fails, or gives what is no answer to the item."""
+    """Return the answer of the scenario's rule. Raises `HookError` if it fails or gives an invalid answer."""
     with hook(scenario, "answer"):
         value: object = scenario.answer(resident, item, rng)
         if value is None and not item.dont_know:
@@ -236,7 +236,7 @@ def answer_by_rule(scenario: Scenario, resident: Resident, item: Item, rng: Any)
 
 
 def survey_rows(survey: Survey, *, job: int, step: int) -> list[SurveyRow]:
-    """The items of a survey as rows."""
+    """Return the items of a survey as rows."""
     return [
         SurveyRow(
             job, survey.name, step, item.name, place, item.type, item.text, survey.intro, list(item.options),
@@ -247,7 +247,7 @@ def survey_rows(survey: Survey, *, job: int, step: int) -> list[SurveyRow]:
 
 
 def batched_phases(scenario: Scenario) -> frozenset[str]:
-    """The phases of a run in which no request needs the answer to another one, so that they can go by batch."""
+    """Return the phases of a run in which no request needs the answer to another one, so that they can go by batch."""
     steps = ("step",) if scenario.independent else ()
     return frozenset({"growth", *steps, *(one.phase for one in declared_surveys(scenario))})
 
@@ -260,7 +260,7 @@ async def ask_surveys(
     recall: EmbeddingRecall | None = None,
     executor: Executor | None = None,
 ) -> None:
-    """Ask the surveys that are due after the society's latest step, as far as they are not asked yet."""
+    """Ask the surveys that are due after the society's latest step and were not asked yet."""
     for survey in declared_surveys(state.scenario):
         if survey.is_due(state.world.step) and state.residents:
             phase = SurveyPhase(engine, state, survey, is_rule=is_rule, recall=recall)
@@ -272,7 +272,7 @@ def _is_lost(answer: ItemAnswer) -> bool:
 
 
 def _event(row: SurveyRow | AnswerRow) -> object:
-    """What the event hash holds of a row: not the number of the job, nor the words of a reason."""
+    """Return what the event hash holds of a row. Leaves out the job number and the text of a reason."""
     if isinstance(row, AnswerRow):
         shown = [row.survey, row.step, row.agent, row.item, row.replicate, row.value, row.shown]
         return [*shown, row.outcome, row.model, row.prompt]

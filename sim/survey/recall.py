@@ -37,9 +37,9 @@ class LaterRecall:
         address: str | Sequence[str] | None = None,
         prices: Prices | None = None,
     ) -> Self:
-        """The model that is named, at its own `url` or else where the chat model is.
+        """Return the named model, at its own `url` or else at the address of the chat model.
 
-        Raises `SetupError` for another one than the run's, with which the agents would remember otherwise.
+        Raises `SetupError` if it is not the run's model, since agents would then remember other notes.
         """
         model = named_embedder(embeddings, url, address)
         if model is not None and model.name != run.embedding_model:
@@ -61,9 +61,9 @@ class LaterRecall:
         address: str | Sequence[str] | None = None,
         prices: Prices | None = None,
     ) -> Self:
-        """That of a job that goes on, at the address of then unless another is given.
+        """Return the recall of a job that continues, at its earlier address unless another is given.
 
-        Raises `SetupError` for another model than the job was begun with.
+        Raises `SetupError` if the job began with another model.
         """
         named = embeddings if embeddings is not None else row.embedding_model
         model = named_embedder(named, url or (row.embedding_url if named is not None else None), address)
@@ -76,18 +76,21 @@ class LaterRecall:
         return cls(model, prices or (Prices(**stored) if stored else None))
 
     def check(self, limits: Limits) -> None:
-        """Raise `SetupError` for a cap on money where the price is not known."""
+        """Raise `SetupError` if the cost is capped and the price is not known."""
         if self.model is not None:
             check_embeddings_priced(limits, self.prices, self.model)
 
 
 def recall_of(engine: Engine) -> EmbeddingRecall | None:
-    """Recall by the engine's embedding model, for its job; None where words do."""
+    """Return recall by the engine's embedding model for its job, or None if recall goes by words."""
     return None if engine.embedder is None else EmbeddingRecall(engine.embedder, job=engine.log.job)
 
 
 def note_on_recall(run: RunRow, path: Path, embeddings: object) -> str:
-    """That agents who recalled by meaning in the run do so by words now, in a sentence; empty where nothing differs."""
+    """Return a note that agents who recalled by meaning in the run now recall by words.
+
+    Returns "" if nothing differs.
+    """
     if embeddings is not None or run.embedding_model is None:
         return ""
     return (

@@ -35,7 +35,7 @@ class Respondent:
 
 
 def respondent_of(state: SocietyState, survey: Survey, resident: Resident, replicate: int, *, job: int) -> Respondent:
-    """An agent as it is asked after the society's latest step, with what it knows and remembers then."""
+    """Return an agent as it is asked after the society's latest step, with what it then knows and remembers."""
     step, agent, settings = state.world.step, resident.id, state.scenario.settings
     seed = survey.sampling_seed(seed=state.seed, step=step, agent=agent)
     context = RequestContext(survey.phase, step, agent, seed, job=job)
@@ -51,7 +51,7 @@ def respondent_of(state: SocietyState, survey: Survey, resident: Resident, repli
 
 
 def survey_prompt() -> Prompt:
-    """The prompt that surveys are asked with."""
+    """Return the prompt for surveys."""
     return load_prompt(_ROOM, PURPOSE)
 
 
@@ -64,10 +64,10 @@ def survey_request(
     world: str,
     prompt_tokens: int = 0,
 ) -> tuple[RenderedPrompt, AnswerSchema[Mapping[str, Any]]]:
-    """The prompt and the form of the answer for these items.
+    """Return the prompt and the answer schema for these items.
 
-    Of a prompt of more than `prompt_tokens` the oldest notes are left out, then the oldest news, then the end of the
-    persona's description; 0 is no limit.
+    If the prompt exceeds `prompt_tokens`, the oldest notes are cut first, then the oldest news, then the end of the
+    persona's description. 0 is no limit.
     """
     prompt = _rendered(survey, items, orders, respondent, world)
     while prompt_tokens and (over := prompt_size(prompt) - prompt_tokens) > 0:
@@ -84,7 +84,10 @@ def survey_request(
 
 
 def least_size(survey: Survey, *, world: str) -> int:
-    """Tokens of what cannot be cut of a survey's longest prompt: world, rules and items, without an agent."""
+    """Return the tokens of a survey's longest prompt that cannot be cut: world, rules and items.
+
+    No agent is counted.
+    """
     items, orders = tuple(survey.items), survey.orders(seed=0, step=0, agent="", replicate=0)
     nobody = Respondent("", "", "", (), (), orders, RequestContext(survey.phase, 0, "", 0))
     parts = [slice(n, n + 1) for n in range(len(items))] if survey.one_by_one else [slice(None)]
@@ -109,7 +112,7 @@ def _rendered(
 
 
 def questions_text(items: Sequence[Item], orders: Sequence[Shown]) -> str:
-    """The items as a respondent is shown them."""
+    """Return the items as a respondent sees them."""
     parts = []
     for item, shown in zip(items, orders, strict=True):
         unsure = f'\nWho does not know answers "{DONT_KNOW}".' if item.dont_know else ""
@@ -148,7 +151,7 @@ def survey_schema(items: tuple[Item, ...]) -> AnswerSchema[Mapping[str, Any]]:
 
 
 def partial_answers(items: Sequence[Item], raw: str) -> Mapping[str, Any]:
-    """The values of those items that were answered as asked, from an answer that does not fit as a whole."""
+    """Return the valid item values from an answer that does not fit as a whole."""
 
     def read(answer: object) -> Mapping[str, Any]:
         values: dict[str, Any] = {}

@@ -48,12 +48,15 @@ class StoredScenario(Scenario):
     name = "stored"
 
     def __init__(self, settings: Mapping[str, Any], said: Mapping[str, DescriptionRow]) -> None:
-        """`said` is what was more or other than the persona, by agent."""
+        """Take the settings of a run.
+
+        `said` holds, by agent, what its scenario said beyond or instead of the persona.
+        """
         super().__init__(settings)
         self._said = said
 
     def described(self, resident: Resident) -> str:
-        """What the run's own scenario said after its last step."""
+        """Return what the run's own scenario said about the agent after its last step."""
         own = super().described(resident)
         row = self._said.get(resident.id)
         return own if row is None else f"{row.before}{'' if row.is_replaced else own}{row.after}"
@@ -76,7 +79,7 @@ class _Tables:
 
 
 def check_finished(path: Path) -> None:
-    """Raise `SetupError` for a run that is not finished, or in which nobody lived; `RunFileError` for no run."""
+    """Raise `SetupError` if a run is not finished or had no agents. Raises `RunFileError` if the file is not a run."""
     with open_made(path) as run:
         ((status, agents),) = run.query("SELECT status, (SELECT count(*) FROM agents) FROM runs").rows
     if status != "finished":
@@ -89,14 +92,14 @@ def check_finished(path: Path) -> None:
 
 
 def give_known_vectors(reader: RunReader, residents: Collection[Resident], model: str) -> None:
-    """Give notes the vectors of this embedding model that the run has of them, so that they are not asked for again."""
+    """Give notes their vectors of this embedding model from the run, so that they are not requested again."""
     known = known_vectors(reader, (text for one in residents for text in one.memory.without_vector()), model)
     for resident in residents if known else ():
         resident.memory.give_vectors(known)
 
 
 def known_vectors(reader: RunReader, texts: Iterable[str], model: str) -> dict[str, Vector]:
-    """The vectors of this embedding model that the run has of these texts."""
+    """Return the vectors of this embedding model that the run has for these texts."""
     wanted = {text_hash(text): text for text in texts}
     known: dict[str, Vector] = {}
     for some in batched(wanted, _TEXTS):
@@ -106,7 +109,7 @@ def known_vectors(reader: RunReader, texts: Iterable[str], model: str) -> dict[s
 
 
 def stored_society(reader: RunReader) -> SocietyState:
-    """The agents of a run after its last step, with their notes, and the world as it was then."""
+    """Return the society of a run after its last step: the agents with their notes, and the world."""
     run, tables = run_of(reader), _Tables(reader)
     given = {name: value for name, value in orjson.loads(run.settings).items() if name in Settings.model_fields}
     scenario = StoredScenario(given, {row.agent: row for row in tables.rows(DescriptionRow)})

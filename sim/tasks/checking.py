@@ -25,9 +25,9 @@ WHERE kind = $kind AND spec ->> '$.check' = $check AND status = 'finished'
 def record_verdicts(
     path: Path | str, check: str, spec: Mapping[str, Any], failed: Iterable[tuple[int, str, float | None]]
 ) -> int:
-    """Keep a check's verdicts on emissions that failed it: number, reason and score; gives the number of the job.
+    """Store a check's verdicts on outputs that failed it: number, reason and score. Returns the number of the job.
 
-    The job's row says with `spec` what was compared, also where nothing failed. Raises what `record_rows` raises.
+    The job's row records with `spec` what was compared, even if nothing failed. Raises what `record_rows` raises.
     """
 
     def rows(number: int) -> list[CheckRow]:
@@ -39,10 +39,9 @@ def record_verdicts(
 def record_rows(
     path: Path | str, spec: Mapping[str, Any], rows: Callable[[int], Iterable[Row]], *, replaces: str = ""
 ) -> int:
-    """Keep rows that no model gave, in one transaction with the job that they belong to; gives the job's number.
+    """Store rows that no model produced, in one transaction with their job, and return the job's number.
 
-    All rows of the table `replaces` are taken out first. Raises `RunFileError` for a file that is no run file, or in
-    use.
+    First deletes all rows of the table `replaces`. Raises `RunFileError` if the file is not a run file, or is in use.
     """
     path, at = Path(path), now()
     job = JobRow(
@@ -78,7 +77,7 @@ def record_rows(
 
 
 def undo_verdicts(path: Path | str, check: str) -> int:
-    """Take back what `record_verdicts` has kept of a check; gives how many verdicts there were."""
+    """Remove the verdicts that `record_verdicts` stored for a check, and return their number."""
     given = {"check": check, "kind": CHECKING}
     with open_hub(path, write=True) as hub, hub.writing() as con:
         ((count,),) = con.execute(_UNDO, given).fetchall()

@@ -35,7 +35,7 @@ class YieldWatch:
     """Pauses a task when one check rejects too large a share of the first answers, or too few outputs are accepted."""
 
     def __init__(self, log: RunLog, *, max_rejected: float, min_yield: float) -> None:
-        """Counts what is committed already; both are shares, as in `Limits`."""
+        """Count the outputs committed so far. Both limits are shares, as in `Limits`."""
         self._max_rejected, self._min_yield = max_rejected, min_yield
         #: Outputs so far, and those that may be accepted: near-duplicates are known at the end of a round.
         self._made, self._accepted = map(int, log.query(_YIELD)[0]) if log.may_hold(EmissionRow) else (0, 0)
@@ -44,7 +44,7 @@ class YieldWatch:
         self._count(log.rows(CheckRow, _COMMITTED, {"first": _REMEMBERED}))
 
     def note(self, emission: int, checks: Iterable[CheckRow]) -> None:
-        """Count an output with its checks. Raises `PausedError` when it is the one that shows that too few pass."""
+        """Count an output with its checks. Raises `PausedError` if it shows that too few pass."""
         found = list(checks)
         self._made = emission
         self._accepted += all(one.outcome != CheckOutcome.FAILED for one in found)
@@ -56,7 +56,7 @@ class YieldWatch:
             self._check_yield()
 
     def check(self, accepted: int) -> None:
-        """Take note of how many outputs are accepted. Raises `PausedError` when it is clear that too few are."""
+        """Record how many outputs are accepted. Raises `PausedError` if it is clear that too few are."""
         self._accepted = accepted
         if self._made >= _ENOUGH:
             self._check_yield()
@@ -93,7 +93,7 @@ class YieldWatch:
 
 
 def is_share_below(least: float, hits: int, trials: int) -> bool:
-    """Whether the upper bound of the share of hits (Clopper and Pearson, one-sided, 99 %) is below `least`."""
+    """Return whether the upper bound of the share of hits (one-sided Clopper-Pearson, 99 %) is below `least`."""
     if not 0 < least < 1 or hits >= least * trials:
         return False
     ways, (log_hit, log_miss) = math.lgamma(trials + 1), (math.log(least), math.log1p(-least))
@@ -105,7 +105,10 @@ def is_share_below(least: float, hits: int, trials: int) -> bool:
 
 
 def describe_reasons(reasons: Iterable[str]) -> str:
-    """The commonest reasons, each with how often it was given and an example: quoted words and numbers may differ."""
+    """Return the commonest reasons, each with its count and an example.
+
+    Reasons that differ only in quoted words and numbers are counted together.
+    """
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for reason in reasons:
         alike[_PARTICULAR.sub("", reason)].append(reason)
