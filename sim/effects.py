@@ -224,7 +224,10 @@ class Effects:
                     self._state.note_contact(message.sender, message.recipient, self._step)
 
     def settle(self) -> None:
-        """Change the ties as actions asked, have the scenario resolve the step, and let those go who want to leave."""
+        """Apply the tie changes of actions, let the scenario resolve the step, and let agents leave.
+
+        Only agents that asked to leave in their turns do so.
+        """
         self.ties.make_wanted()
         before = len(self._levers.rows)
         resolve(self._state, self._view, self._levers, self._valid)

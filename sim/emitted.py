@@ -224,9 +224,10 @@ class SimilarOutputs:
         self._held.append(what)
 
     def check(self, emission: EmissionRow, vector: Vector) -> DuplicateRow | CheckResult | None:
-        """The verdict on an emission that is like an earlier one, the failed check of one that is like another file's.
+        """Return the verdict on an output that is similar to an earlier one.
 
-        None when it is like nothing; then it becomes an original.
+        Returns a failed check if the output is similar to a text of another file. Returns None if nothing is similar.
+        The output then becomes an original.
         """
         found = self._index.find(vector)
         if found is None:

@@ -373,10 +373,7 @@ class Engine:
             yield item
 
     def recall(self, phase: str, number: int, owners: Sequence[str | None]) -> None:
-        """Load the answers that earlier sessions paid for on behalf of these owners.
-
-        None stands for calls without an owner.
-        """
+        """Load the answers that earlier sessions paid for on behalf of these owners. None loads those of all owners."""
         self._ledger.prepare(phase, number, owners)
 
     async def declare(self, phase: str, unit: Unit) -> None:

@@ -129,7 +129,10 @@ class EmbeddingRecall:
     async def embed_outputs(
         self, outputs: Sequence[tuple[str, str]], *, step: int, seed: int
     ) -> tuple[Mapping[str, Vector], list[FailureRow]]:
-        """The vectors of what agents emitted, given as pairs of agent and text; and the rows of those that got none."""
+        """Return the vectors of outputs, given as pairs of agent and text.
+
+        Also returns a failure row for each output without a vector.
+        """
         settled = self._failed(_STEP, step)
         texts = [text for agent, text in outputs if agent not in settled]
         embedded = await self._embedder.embed(texts, RequestContext(_STEP, step, _OWNER, seed))
@@ -399,9 +402,9 @@ def _within_reach(state: SocietyState, resident: Resident) -> Mapping[str, Known
 
 
 def _strongest(state: SocietyState, resident: Resident, others: list[KnownFacts]) -> list[KnownFacts]:
-    """Return agents by strength of their ties, the strongest first.
+    """Sort agents by the strength of their ties to this one, strongest first.
 
-    Most recent contact and then chance break equal ranks.
+    Among equals, the latest contact comes first, then chance decides.
     """
     strength = defaultdict[str, float](float)
     for tie in state.graph.neighbours(resident.id):

@@ -75,7 +75,7 @@ class Settings(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _divided(cls, value: object, info: ValidationInfo) -> object:
-        """A setting of several values may be written as `--set asked_at=0,2,8`, in brackets or without."""
+        """Split a setting of several values written as text, as in `--set asked_at=0,2,8`. Brackets are optional."""
         annotation = cls.model_fields[info.field_name].annotation if info.field_name else None
         if not isinstance(value, str) or get_origin(annotation) not in (tuple, list):
             return value

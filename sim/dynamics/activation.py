@@ -113,14 +113,14 @@ class _ByGroup(Activation):
 
 
 def everybody() -> Activation:
-    """Give every agent a turn in each step."""
+    """Return the rule that gives every agent a turn in each step."""
     return _Everybody()
 
 
 def share(of: float) -> Activation:
-    """Give a share of the agents a turn, rounded to whole agents and sampled again in each step.
+    """Return the rule that gives a share of the agents a turn, sampled again in each step.
 
-    Raises `SetupError` if `of` is not a share.
+    The number of agents is rounded. Raises `SetupError` if `of` is not a share.
     """
     if not _is_number(of) or not 0 <= of <= 1:
         raise SetupError(f"A share of the agents is a number from 0 to 1, but {of!r} was given to share().")
@@ -142,9 +142,10 @@ def _is_number(given: object) -> bool:
 
 
 def by_group(groups: Mapping[str, Activation], *, others: Activation | None = None) -> Activation:
-    """Use a rule of its own for each group, and `others` for agents in none of them. By default, those all have a turn.
+    """Return the rule that uses an own rule for each group, and `others` for agents in none of them.
 
-    Raises `SetupError` if `groups` is not a mapping to rules, or `others` is not a rule.
+    By default, agents in no group all have a turn. Raises `SetupError` if `groups` is not a mapping to rules, or
+    `others` is not a rule.
     """
     given: object = groups
     rules: list[object] = [*given.values(), others or everybody()] if isinstance(given, Mapping) else [given]

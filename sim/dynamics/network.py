@@ -60,9 +60,9 @@ class NetworkPhase(Phase[None, None]):
 
 
 async def draw_network(engine: Engine, state: SocietyState, network: str, recall: EmbeddingRecall | None) -> None:
-    """Give the state the graph of the network that is named; it has the one that growth found.
+    """Set the graph of the state to the named network. For the grown network, change nothing.
 
-    Raises `SetupError` for a network that these people cannot make, `SourceError` for a file that names others.
+    Raises `SetupError` if these personas cannot form the network, and `SourceError` for a file that names others.
     """
     if network == GROWN:
         return
@@ -81,10 +81,10 @@ async def draw_network(engine: Engine, state: SocietyState, network: str, recall
 
 
 def opened_source(config: RunConfig, scenario: Scenario) -> GrowthSource:
-    """What the people of a run come from, opened before there is a run file, and all that the run is to read checked.
+    """Open what the personas of a run come from before there is a run file, and check all that the run is to read.
 
-    Raises `SourceError` for what cannot be read, and `SetupError` for people of whom it is known already that they lack
-    what prompts are to say of them, or cannot make the network.
+    Raises `SourceError` if something cannot be read. Raises `SetupError` if the personas are known to lack what prompts
+    need, or cannot form the network.
     """
     config.growth.check_readable()
     scenario.check_readable()
@@ -157,7 +157,10 @@ async def _drawn(log: RunLog, state: SocietyState, spec: NetworkSpec, recall: Em
 
 
 def _rows(graph: PersonaGraph, ids: Sequence[str], pairs: Iterable[tuple[int, int]]) -> list[TieRow]:
-    """The ties of these pairs, in the order of people; two who are related by growth are tied as they are there."""
+    """Return the ties of these pairs, in the order of personas.
+
+    Two personas that growth related keep the relation found there.
+    """
     from ...personas.network.tie_files import KIND, LABEL
 
     known: dict[frozenset[str], Relation] = {}
@@ -198,7 +201,7 @@ def _probabilities(spec: NetworkSpec, names: Sequence[str]) -> Mapping[tuple[int
 
 
 def _values(log: RunLog, column: str, ids: Sequence[str]) -> list[str | None]:
-    """The value of each person in a column of profiles, or of the tables they were imported from, as text."""
+    """Return each persona's value in a column of profiles or imported tables, as text."""
     from ...personas.selection.columns import PeopleColumns, joins_for
 
     with log.cursors.reading() as cursor:
@@ -240,7 +243,10 @@ def _from_file(log: RunLog, spec: NetworkSpec, ids: Sequence[str]) -> list[TieRo
 
 
 def _names(ids: Sequence[str], imported: Iterable[tuple[str, str]]) -> dict[str, dict[str, str]]:
-    """The ways in which a file may name people, each with the ids by name; a name that several have is none."""
+    """Return the ways in which a file may name personas, each with the ids by name.
+
+    A name that several personas share is left out.
+    """
     ways = {"ids of personas": {persona: persona for persona in ids}}
     first: dict[str, dict[str, object]] = {}
     for persona, attributes in imported:

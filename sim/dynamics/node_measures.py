@@ -91,9 +91,9 @@ _MEASURES: Mapping[str, Callable[[nx.Graph, int], Mapping[int, float]]] = {
 
 
 def node_measure_rows(measured: object, society: "SocietyView") -> Iterator[NodeMeasureRow]:
-    """A row for each value that a scenario measured, in the order of agents.
+    """Yield a row for each value that a scenario measured, in the order of agents.
 
-    Raises `TypeError` for what is no such mapping, and `ValueError` for an unknown agent.
+    Raises `TypeError` if it is not a mapping of names to values by agent, and `ValueError` for an unknown agent.
     """
     if not isinstance(measured, Mapping) or not all(isinstance(values, Mapping) for values in measured.values()):
         raise TypeError(f"it must give a mapping of names to values by agent, and gave {measured!r:.80}")

@@ -30,14 +30,14 @@ class TieChanges:
     """
 
     def __init__(self, state: SocietyState) -> None:
-        """Nothing is changed yet in the step at which `state` stands."""
+        """Begin a step in which no tie has changed yet."""
         self._state = state
         self._step = state.world.step
         self._wanted: list[WantedTie] = []
         self.rows: list[RelationChangeRow] = []
 
     def want(self, wanted: WantedTie) -> None:
-        """Have a tie changed when the step ends, so that all turns of it are on one snapshot.
+        """Queue a tie change for the end of the step, so that all turns of the step see the same snapshot.
 
         Raises `ValueError` for the player, and `TypeError` in a scenario whose turns are independent.
         """
@@ -48,7 +48,7 @@ class TieChanges:
         self._wanted.append(wanted)
 
     def make_wanted(self) -> None:
-        """Change the ties that are wanted, in the order in which they were."""
+        """Apply the queued tie changes in order."""
         for wanted in self._wanted:
             if wanted.label is None or wanted.kind is None:
                 for _ in self.remove(wanted.agent, wanted.target, wanted.kind, wanted.emission):
@@ -68,7 +68,10 @@ class TieChanges:
         *,
         resolved: bool = False,
     ) -> tuple[float, float]:
-        """Add a tie, or strengthen the one of this kind and label by `weight`; gives the weights before and after."""
+        """Add a tie, or strengthen the existing one of this kind and label by `weight`.
+
+        Returns the weights before and after.
+        """
         there = (tie for tie in self._state.graph.neighbours(source) if tie.id == target and tie.outgoing)
         before = next((tie.weight for tie in there if (tie.kind, tie.label) == (kind, label)), 0.0)
         change = "strengthened" if before else "added"
@@ -84,7 +87,7 @@ class TieChanges:
         *,
         resolved: bool = False,
     ) -> Iterator[tuple[RelationChangeRow, float]]:
-        """Remove the ties between two agents, of one kind or all; gives the row of each, and the weight it had."""
+        """Remove the ties between two agents, of one kind or all, and yield each row with the former weight."""
         for tie in [t for t in self._state.graph.neighbours(one) if t.id == other and kind in (None, t.kind)]:
             ends = (one, other) if tie.outgoing else (other, one)
             yield self._set(*ends, tie.kind, tie.label, "removed", 0.0, emission, resolved), tie.weight
@@ -108,7 +111,7 @@ class TieChanges:
 
 
 def checked_tie(kind: RelationKind, label: str, weight: float) -> tuple[RelationKind, str, float]:
-    """The kind, label and weight of a tie that is to be. Raises `ValueError` for what none can have."""
+    """Check and normalise the kind, label and weight of a new tie. Raises `ValueError` for invalid ones."""
     if not label.strip() or not 0 < weight < inf:
         raise ValueError(f"a tie needs a label and a weight above 0, and {label!r} and {weight!r} were given")
     return RelationKind(kind), label.strip(), float(weight)

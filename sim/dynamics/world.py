@@ -23,7 +23,10 @@ class State(BaseModel):
 
 
 def checked_state(state: object) -> BaseModel:
-    """The state itself. Raises `TypeError` for what is no pydantic model, `ValueError` for numbers JSON cannot hold."""
+    """Check a state and return it.
+
+    Raises `TypeError` if it is not a pydantic model, and `ValueError` for numbers that JSON cannot hold.
+    """
     if not isinstance(state, BaseModel):
         raise TypeError(f"it must give a state, as class Purse(State) is, and gave {state!r:.80}")
     for name, value in state:
@@ -98,25 +101,25 @@ class World(BaseModel):
         self.news.append(News(text=text, until=self.step + steps - 1, to=None if to is None else frozenset(to)))
 
     def suspend(self, kind: RelationKind) -> None:
-        """Until it is restored, people who are tied by `kind` alone do not see, hear or speak to each other.
+        """Stop agents tied only by `kind` from seeing, hearing or speaking to each other until it is restored.
 
-        A line that is under way is kept, and heard once the kind is restored. Raises `ValueError` for no kind.
+        Lines on their way are kept, and heard once the kind is restored. Raises `ValueError` for an invalid kind.
         """
         kind = RelationKind(kind)
         if kind not in self.suspended:
             self.suspended.append(kind)
 
     def restore(self, kind: RelationKind) -> None:
-        """Undo `suspend`: what was said and kept is heard now. Raises `ValueError` for no kind."""
+        """Undo `suspend`. Lines that were kept are heard now. Raises `ValueError` for an invalid kind."""
         kind = RelationKind(kind)
         if kind in self.suspended:
             self.suspended.remove(kind)
 
     def block(self, agent: str, other: str | None = None) -> None:
-        """Block an agent, or the tie between two, until it is unblocked.
+        """Block an agent, or the tie between two agents, until it is unblocked.
 
-        A blocked agent takes no turn, and is neither seen nor heard; a blocked tie lets nobody be seen or heard over
-        it. A line that is under way is kept, and heard once nothing blocks it any more.
+        A blocked agent takes no turn, and is neither seen nor heard. Over a blocked tie, neither agent sees or hears
+        the other. Lines on their way are kept, and heard once nothing blocks them.
         """
         if other is None:
             self.blocked.setdefault(agent, self.step)
@@ -135,7 +138,7 @@ class World(BaseModel):
                     del self.blocked_ties[one]
 
     def is_blocked(self, one: str, other: str) -> bool:
-        """Whether one of two agents is blocked, or the tie between them."""
+        """Return whether one of two agents, or the tie between them, is blocked."""
         return one in self.blocked or other in self.blocked or other in self.blocked_ties.get(one, ())
 
     @property
@@ -149,7 +152,7 @@ class World(BaseModel):
         return tuple(item.text for item in self.news if item.until >= self.step)
 
     def told_to(self, agent: str) -> tuple[str, ...]:
-        """The news of the present step that this agent hears."""
+        """Return the news that this agent hears in the current step."""
         if not self.news:
             return ()
         return tuple(
@@ -157,15 +160,15 @@ class World(BaseModel):
         )
 
     def begin(self, step: int) -> None:
-        """Enter `step`, and forget the news that is over."""
+        """Enter `step`, and drop news that has expired."""
         self.step = step
         self.news = [item for item in self.news if item.until >= step]
 
 
 def is_cut(graph: "PersonaGraph", one: str, other: str, world: World) -> bool:
-    """Whether nothing is heard between `one` and `other`, a resident.
+    """Return whether nothing is heard between `one` and the agent `other`.
 
-    It is so where either or the tie between them is blocked, and where all their ties are of suspended kinds.
+    This is so if either agent or the tie between them is blocked, or if all their ties are of suspended kinds.
     """
     if world.is_open:
         return False

@@ -94,9 +94,9 @@ class Scale:
         return round(people)
 
     def smaller(self, people: int) -> "Scale":
-        """A society of about so many people in which everything keeps its proportion; this one, if it is no larger.
+        """Return a society of about `people` personas with the same proportions, or this one if it is no larger.
 
-        Of a hub whole circles are taken, so that those who are taken know as many others as before.
+        From a hub whole circles are taken, so that the personas know as many others as before.
         """
         share = people / max(1, self.people)
         if share >= 1:
@@ -203,15 +203,15 @@ class DryRun:
         return born / relations if relations and born else None
 
     def of(self, purpose: str) -> tuple[Answered, ...]:
-        """The answers to requests of that purpose."""
+        """Return the answers to requests for that purpose."""
         return tuple(a for a in self.answered if a.purpose == purpose)
 
     def requests(self, purpose: str) -> int:
-        """How many requests of that purpose there were, each counted once however often it was asked again."""
+        """Count the requests for that purpose. A request that was sent again counts once."""
         return len({a.request for a in self.of(purpose)})
 
     def grown_as(self, other: "DryRun") -> "DryRun":
-        """The steps of this dry run after the growth of another."""
+        """Return the steps of this dry run after the growth of another."""
         society = (Unit.STEP, Unit.AFTER_STEP)
         kept = tuple(a for a in self.answered if a.unit in society)
         grown = tuple(a for a in other.answered if a.unit not in society)
@@ -231,10 +231,10 @@ def dry_run(
     behind: Callable[[Path, DryRun], DryRun] | None = None,
     **options: Any,
 ) -> DryRun:
-    """Run so many steps (0: only grow the people) and count the calls; a spent budget ends the run and is no error.
+    """Run `steps` steps (0: only grow the personas) and count the calls.
 
-    `behind` does in the file what follows the run, and adds what came of it. `options` are those of `Society`. No file
-    is left behind.
+    A spent budget ends the run and is not an error. `behind` does in the file what follows the run, and adds its
+    result. `options` are those of `Society`. No file is left behind.
     """
     with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
         path, begun = Path(folder) / "dry-run.duckdb", time.perf_counter()
@@ -265,7 +265,7 @@ def dry_run(
 
 
 def counted_calls(path: Path, seconds: float) -> DryRun:
-    """The calls in a file, counted: of a society or of jobs on a hub."""
+    """Count the calls in a file, of a society or of jobs on a hub."""
     with open_hub_or_run(path) as run:
         ((sent, unpriced, cost),) = run.query(_SENT).rows
         ((people, steps),) = run.query(_PEOPLE).rows

@@ -44,7 +44,7 @@ class Sampling:
     progress: Progress | None = None
 
     def size(self, whole: int, *, most: int = SAMPLED) -> int:
-        """How many of `whole` are sampled."""
+        """Return the sample size for `whole` items."""
         if self.number is None:
             size = min(most, whole // _SHARE)
             return size if size >= ENOUGH else 0
@@ -76,12 +76,12 @@ class Models:
         return any(self.is_real(role) for role in self.handles)
 
     def is_real(self, role: str) -> bool:
-        """Whether the model of a role is a language model."""
+        """Return whether the model of a role is a language model."""
         model = self.handles.get(role, self.default)
         return not isinstance(model, ModelHandle) or model.is_language_model
 
     def prices(self, role: str) -> Prices | None:
-        """The prices of a role; beside others that cost something, the stand-in is free."""
+        """Return the prices of a role. If other roles cost something, the built-in generator is free."""
         role = role if role in self.handles else "default"
         model = self.handles[role]
         is_free = not self.is_real(role) and (len(self.handles) == 1 or self.is_language_model)
@@ -214,14 +214,17 @@ class Job:
     what: Mapping[str, Any] = field(default_factory=dict)
 
     def computed(self, counted: Counted | None = None) -> list[Purpose]:
-        """Its purposes as they are known without a sample; of roles of the stand-in, their calls alone."""
+        """Return the purposes as known without a sample.
+
+        For roles of the built-in generator, only their calls are known.
+        """
         counted = counted or self.counted
         found = computed_purposes(counted, self.asked, self.models.prices) if self.models.is_language_model else []
         free = [one for one in counted_purposes(counted) if not self.models.is_real(one.role)]
         return [one for one in found if self.models.is_real(one.role)] + free
 
     def size(self, sampling: Sampling) -> int:
-        """How many are sampled; by default none of what costs nothing or is nothing."""
+        """Return the sample size. By default, 0 if the job costs nothing or asks nothing."""
         if not self.whole or not self.counted.dry_run.answered:
             return 0
         if sampling.number is None and not self.models.is_language_model:
@@ -231,7 +234,7 @@ class Job:
         return sampling.size(whole, most=self.sample_most)
 
     def announced(self, sampling: Sampling) -> str:
-        """What is said before a sample is asked: how many, what it costs at most, and what becomes of the answers."""
+        """Return the notice before a sample is asked: its size, its maximum cost, and what happens to the answers."""
         number = self.size(sampling)
         worst = self.worst(self, number)
         counts = self.sample_counts or self.counts
@@ -248,7 +251,7 @@ class Job:
 
 
 def estimate_job(job: Job, sampling: Sampling) -> Estimate:
-    """The estimate of any job. Raises `RunError` where the sample brings no answer."""
+    """Estimate any job. Raises `RunError` if the sample brings no answer."""
     computed = tuple(job.computed())
     whole = add_purposes("in all", computed)
     stages = tuple(dict.fromkeys(one.stage for one in computed))
@@ -322,10 +325,10 @@ def _trial(drawn: DryRun, counted: DryRun, forecast: Forecast, of: str, sampling
 def _duration(
     purposes: Sequence[Purpose], whole: Purpose, dry_run: DryRun, trial: ModelTrial, limits: Limits
 ) -> Interval | None:
-    """Seconds that the calls take, if the endpoint answers as fast when as many are under way as are allowed.
+    """Return the seconds the calls take if the endpoint keeps its speed at the maximum concurrency.
 
-    A hop or step begins when the one before it has ended, so each waits for its slowest answer. Our own work, as
-    the dry run shows it, may come on top.
+    Returns None if the latency is not known. A hop or step begins when the one before it has ended, so each waits for
+    its slowest answer. The work of this program, as the dry run shows it, may add to this.
     """
     latency = trial.latency
     if latency is None:
@@ -342,7 +345,7 @@ def _duration(
 
 
 def _by_stage(purposes: Sequence[Purpose], dry_run: DryRun) -> list[Interval]:
-    """The calls of every hop and step, in the proportions of the dry run."""
+    """Return the calls of every hop and step, in the proportions of the dry run."""
     stages: dict[tuple[str, int], Interval] = {}
     for purpose in purposes:
         answers = dry_run.of(purpose.name) or [a for a in dry_run.answered if a.phase == "step"]

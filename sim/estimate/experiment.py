@@ -48,11 +48,11 @@ def estimate_experiment(
     prices: Prices | None = None,
     sampling: Sampling | None = None,
 ) -> list[ExperimentPart]:
-    """What `run_experiment` with the same arguments will ask and cost, part by part, as 90 % prediction intervals.
+    """Estimate what `run_experiment` with the same arguments will ask and cost, per part, as 90 % prediction intervals.
 
-    Of each part with a language model a sample is asked: the size of `sampling` is that of all parts together. The
-    people that the runs are estimated with are grown by the stand-in, in a temporary file. Raises what
-    `run_experiment` raises for an experiment that cannot be.
+    For each part with a language model a sample is asked. The size of `sampling` is that of all parts together. The
+    personas for the estimate are grown by the built-in generator, in a temporary file. Raises what `run_experiment`
+    raises for an invalid experiment.
     """
     experiment.check(scenario)
     wanted = [checks[name] for name in check_names(experiment.model_checks)]
@@ -82,21 +82,21 @@ def estimate_experiment(
 
 
 def experiment_table(parts: Sequence[ExperimentPart]) -> EstimateTable:
-    """One row for each part that asks a model or is run, and one for all of them."""
+    """Return one row for each part that asks a model or is run, and one for the total."""
     rows = [_row(part.name.replace(",", ", "), part.runs, [part]) for part in parts]
     rows.append(_row("in all", sum(part.runs for part in parts), parts))
     return EstimateTable(tuple(rows), _COLUMNS, ("VARCHAR",) * len(_COLUMNS))
 
 
 def _row(name: str, runs: int, parts: Sequence[ExperimentPart]) -> tuple[str, ...]:
-    """Calls, tokens and dollars of parts together; tokens of what is no language model mean nothing."""
+    """Return calls, tokens and dollars of several parts. Tokens are left out if no part has a language model."""
     _, calls, *_ = figures(add_purposes("", [part.all for part in parts]))
     asked = [part.all for part in parts if part.each.is_language_model]
     return name, str(runs), calls, *(figures(add_purposes("", asked))[2:] if asked else ("-", "-", "-", "0"))
 
 
 def experiment_sentences(parts: Sequence[ExperimentPart]) -> list[str]:
-    """What the numbers rest on."""
+    """Return sentences on what the numbers are based on."""
     runs = [part for part in parts if part.runs > 1] or parts
     found = dict.fromkeys(said for part in runs for said in sentences(part.each))
     if not any(part.each.sample for part in parts):

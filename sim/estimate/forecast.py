@@ -44,7 +44,7 @@ class _Group:
     at_once: int = 0
 
     def predict(self, names: Sequence[str], measure: str) -> Interval | None:
-        """What these purposes will take together; None where it is not known."""
+        """Return what these purposes will take together, or None if it is not known."""
         took = [self.took[name][measure] for name in names]
         if any(one is None for one in took):
             return None
@@ -68,7 +68,7 @@ class Forecast:
     groups: tuple[_Group, ...]
 
     def total(self, name: str, purposes: Sequence[Purpose]) -> Purpose:
-        """All of these purposes together; narrower than the sum of their intervals."""
+        """Return the total of these purposes. It is narrower than the sum of their intervals."""
         known = {one for group in self.groups for one in group.whole}
         found = [one for one in purposes if one.name not in known]
         for group in self.groups:
@@ -103,7 +103,7 @@ class Sampled:
     items: Items | None = None
 
     def forecast(self, computed: Sequence[Purpose]) -> Forecast:
-        """The predictions; `computed` are the purposes as they are known without a sample."""
+        """Return the predictions. `computed` holds the purposes as known without a sample."""
         known = {one.name: one for one in computed}
         for name in self.run.purposes:
             if name not in known:
@@ -131,14 +131,17 @@ class Sampled:
         return all(a.unit != Unit.HOP and (self.items.share is None or _is_made(a)) for a in self.run.of(name))
 
     def _itemised(self, names: Sequence[str]) -> list[tuple[list[str], Items]]:
-        """What is asked about the items; and, of a task, about accepted ones, of which there are as many as wanted."""
+        """Return the purposes per item, with their items.
+
+        For a task, some purposes are about accepted items, whose number is the number of rows wanted.
+        """
         items = self.items or Items(0, 0, 0)
         later = [name for name in names if items.share and stage_of(self.run.of(name)[0].phase) != "making"]
         accepted = items.share and Items(items.share.wanted, items.share.hits, items.share.hits)
         return [([name for name in names if name not in later], items), (later, accepted or items)]
 
     def _by_item(self, names: Sequence[str], items: Items) -> _Group:
-        """Each purpose counted by items, of which some were not asked at all."""
+        """Count each purpose by items, some of which were not asked about."""
         answers = [a for name in names for a in self.run.of(name)]
         where = {id(a): self._item(a) for a in answers}
         clusters = list(dict.fromkeys(where.values()))
@@ -160,7 +163,7 @@ class Sampled:
         return answer.turn if made is None or answer.unit == Unit.STEP else made[1]
 
     def _unseen(self, turns: Sequence[Purpose]) -> Purpose:
-        """As many revisions of these turns as may be where the sample had none."""
+        """Return the maximum of revisions for these turns if the sample had none."""
         asked = share_interval(0, sum(self.run.requests(one.name) for one in turns)).high
         calls, into, out = (sum(getattr(one, name).high for one in turns) * asked for name in MEASURES[:3])
         into += out + REVISION * calls
@@ -176,7 +179,7 @@ class Sampled:
         return bool(self._asking(name)) and len({a.owner for a in answers}) >= ENOUGH and self._whole(name) > 0
 
     def _by_request(self, names: Sequence[str]) -> _Group:
-        """Each purpose counted by its requests, of which the dry run with the stand-in had as many."""
+        """Count each purpose by its requests. The dry run with the built-in generator had the same number."""
         answers = [a for name in names for one in {name, *self._asking(name)} for a in self.run.of(one)]
         clusters = tuple(dict.fromkeys(a.owner for a in answers))
         share = None
@@ -194,13 +197,13 @@ class Sampled:
         return group
 
     def _asking(self, name: str) -> list[str]:
-        """The purposes whose requests lead to those of this one: itself, or the turns that are revised."""
+        """Return the purposes whose requests lead to those of this one: itself, or the turns that are revised."""
         if self.counted.dry_run.of(name) and not (name == "revise" and self.asked.revised):
             return [name]
         return [one for one in self.counted.dry_run.purposes if one in (self.asked.revised or self.asked.turns)]
 
     def _whole(self, name: str) -> float:
-        """Requests in the whole job, in the middle of what the dry run says."""
+        """Return the number of requests in the whole job, at the middle of what the dry run says."""
         if name == "react":
             answers = self.counted.dry_run.of(name)
             times = self.counted.requests(name) * (1 / self.counted.dry_run.requests(name))
@@ -212,7 +215,7 @@ class Sampled:
         return sum(one.low + one.high for one in spans) / 2
 
     def _unknown(self, answers: Sequence[Answered]) -> float:
-        """The relative error that such a sample cannot show."""
+        """Return the relative error that such a sample cannot show."""
         steps = [a.number for a in answers if a.unit == Unit.STEP]
         if not steps:
             return _REACHED
@@ -232,9 +235,9 @@ class Sampled:
             group.took[name][measure] = took if numbers is not None else None
 
     def _measures(self, name: str, answers: Sequence[Answered]) -> dict[str, list[float] | None]:
-        """The measures of each answer; None where the endpoint does not count them, or the price is not known.
+        """Return the measures of each answer, or None if the endpoint does not count them or the price is not known.
 
-        Prompts are as large as they will be in the whole job: as those of the dry run to those of the sample's own.
+        Prompt sizes are scaled to the whole job by the ratio of the dry run's prompts to those of the sample.
         """
         size = mean_of(self.counted.dry_run.of(name), "input")
         larger = [1.0 if self.reference is None else size / _expected(a, self.reference) or 1.0 for a in answers]
@@ -259,7 +262,7 @@ def _at_once(answers: Sequence[Answered]) -> int:
 
 
 def _known(numbers: Sequence[int | None]) -> list[float] | None:
-    """The numbers, the mean for those that are not known; None where too few are."""
+    """Return the numbers, with the mean in place of unknown ones. Returns None if too few are known."""
     known = [float(one) for one in numbers if one is not None]
     if numbers and len(known) < min(ENOUGH, len(numbers)):
         return None
@@ -267,7 +270,7 @@ def _known(numbers: Sequence[int | None]) -> list[float] | None:
 
 
 def _expected(answer: Answered, reference: DryRun) -> float:
-    """The bytes that this request, or a similar one, had in the dry run of the sample's society."""
+    """Return the bytes that this request, or a similar one, had in the dry run of the sample's society."""
     of_purpose = reference.of(answer.purpose)
     of_stage = [a for a in of_purpose if a.number == answer.number]
     same = [a for a in of_stage if a.owner == answer.owner]

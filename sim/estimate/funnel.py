@@ -34,19 +34,19 @@ SELECT coalesce(any_value(reason), '') FROM (
 
 
 def share_of(one: StageYield) -> Interval:
-    """The share that a stage leaves, with a confidence of 90 %."""
+    """Return the share that passes a stage, as a 90 % confidence interval."""
     return share_interval(one.accepted, one.rows)
 
 
 def yield_said(accepted: int, rows: int) -> str:
-    """A yield with its 90 % interval, in words."""
+    """Return a yield with its 90 % interval, in words."""
     share = share_interval(accepted, rows)
     known = f" ({accepted / rows:.1%}, from {share.low:.1%} to {share.high:.1%})" if rows else ""
     return f"{accepted:,} of {rows:,}{known}"
 
 
 def yields_said(yields: Sequence[StageYield]) -> str:
-    """The yields of the stages, and an example of why each rejected what it did."""
+    """Return the yields of the stages in words, with an example of why each rejected outputs."""
     return "; ".join(
         f"{one.stage} {yield_said(one.accepted, one.rows)}{f', rejected such as: {one.reason}' if one.reason else ''}"
         for one in yields
@@ -73,7 +73,7 @@ class LaterJobs:
         return {"solving": SolvingJob.answer_tokens, "grading": GradingJob.answer_tokens}
 
     def jobs(self, *, is_dry_run: bool) -> Iterator[tuple[TaskStage, str, OutputJob[Any]]]:
-        """The jobs, with their stages and the roles of their models; a dry run only asks."""
+        """Yield the jobs with their stages and the roles of their models. A dry run only asks."""
         if self.solving is not None:
             job = SolvingJob(self.solving, KnownSolutions(tuple(self.actions)), is_dry_run=is_dry_run)
             yield "solving", "solver", job
@@ -93,7 +93,7 @@ class JobsBehind:
     is_dry_run: bool = False
 
     def done_in(self, path: Path, made: DryRun) -> DryRun:
-        """Do the jobs in the file, and say what each stage left; it ends with the first that leaves nothing."""
+        """Run the jobs in the file, and add what each stage left. Stop at the first stage that leaves nothing."""
         with open_run(path) as run:
             ((turns,),) = run.query(_TURNS).rows
             found = [_left(run, "making", int(turns), ())]
@@ -117,7 +117,7 @@ class JobsBehind:
 
 
 def _rest(limits: Limits, run: RunReader) -> Limits:
-    """The limits with what the calls so far have left of the budget; nothing is left of it before a call."""
+    """Return the limits with what is left of the budget. Raises `PausedError` if nothing is left."""
     (spent,) = run.query(_SPENT).rows
     names = ("max_calls", "max_tokens", "max_cost")
     left = {
@@ -129,7 +129,7 @@ def _rest(limits: Limits, run: RunReader) -> Limits:
 
 
 def check_yields(drawn: DryRun, later: LaterJobs, n: int, *, is_paid: bool) -> None:
-    """Raise `RunError` for a sample in which nothing was accepted in the end, or that a budget cut short."""
+    """Raise `RunError` if the sample accepted nothing in the end, or a budget cut it short."""
     cost = "unknown" if drawn.cost is None else f"${drawn.cost:.4f}"
     took = f" The sample's {drawn.sent:,} calls are paid (cost: {cost})." if is_paid else ""
     if drawn.yields and not drawn.yields[-1].accepted:

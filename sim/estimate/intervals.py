@@ -35,14 +35,14 @@ class Interval:
 
     @classmethod
     def exactly(cls, number: float) -> Self:
-        """The interval that holds one number."""
+        """Return the interval that holds one number."""
         return cls(number, number, number)
 
     def __contains__(self, number: float) -> bool:
         return self.low <= number <= self.high
 
     def __add__(self, other: "Interval") -> "Interval":
-        """The sum; errors of two predictions are independent, and bounds are added as they are."""
+        """Return the sum. Errors of two predictions are independent, while plain bounds are added."""
         if self.mid is None or other.mid is None:
             return Interval(self.low + other.low, self.high + other.high)
         mid = self.mid + other.mid
@@ -50,18 +50,18 @@ class Interval:
         return Interval(low, mid + math.hypot(self.high - self.mid, other.high - other.mid), mid)
 
     def __mul__(self, other: "Interval | float") -> "Interval":
-        """The product of intervals of numbers that are not negative."""
+        """Return the product of two intervals of non-negative numbers."""
         by = other if isinstance(other, Interval) else Interval.exactly(other)
         mid = None if self.mid is None or by.mid is None else self.mid * by.mid
         return Interval(self.low * by.low, self.high * by.high, mid)
 
     def widened(self, number: float) -> "Interval":
-        """The smallest interval that holds this one and the number."""
+        """Return the smallest interval that holds this one and the number."""
         return Interval(min(self.low, number), max(self.high, number))
 
 
 def add_all(intervals: Sequence[Interval]) -> Interval:
-    """The sum of intervals; 0 for none."""
+    """Return the sum of intervals, or 0 for none."""
     return sum(intervals, start=Interval.exactly(0.0))
 
 
@@ -90,11 +90,11 @@ class AcceptedShare:
 def predict_total(
     parts: Sequence[Part], clusters: int, share: AcceptedShare | None = None, *, wider: float = 0.0, at_once: int = 0
 ) -> Interval:
-    """What the whole job will take, with a confidence of 90 %; the sample has `clusters`, at least `ENOUGH`.
+    """Return what the whole job will take, as a 90 % interval. The sample has at least `ENOUGH` `clusters`.
 
-    With a `share` the units of the parts are what is tried until enough of it counts. `wider` is a relative error
-    that the sample cannot show, added either way. The sample is not part of the job: where its answers are used again,
-    the interval is too wide by that.
+    With a `share`, the units of the parts are tried until enough of them count. `wider` is a relative error that the
+    sample cannot show, added on both sides. The sample is not part of the job. If its answers are reused, the interval
+    is too wide by that.
     """
     factors = [part.whole / part.units.sum() for part in parts if part.took.sum()]
     parts = [part for part in parts if part.took.sum()]
@@ -116,7 +116,7 @@ def predict_total(
 
 
 def _with_share(reach: float, share: AcceptedShare, off: Numbers) -> tuple[float, float]:
-    """The squares of how far the logarithm of the total reaches up and down, the share's error included."""
+    """Return the squared reach of the total's logarithm, up and down, with the error of the share included."""
     found, known = share.hits / share.tried, share_interval(share.hits, share.tried)
     least, most = math.log(found / known.low), math.log(known.high / found)
     drawn = _Z**2 * (1 - found) / share.wanted
@@ -128,7 +128,7 @@ def _with_share(reach: float, share: AcceptedShare, off: Numbers) -> tuple[float
 
 
 def _tail(each: Numbers) -> float:
-    """How much larger the variance of a lognormal distribution with this spread is than that of the few numbers drawn.
+    """Return the variance of a lognormal distribution with this spread, relative to that of the few numbers drawn.
 
     A small sample rarely holds the long answers that make up much of a total.
     """
@@ -139,7 +139,7 @@ def _tail(each: Numbers) -> float:
 
 
 def mean_interval(values: Sequence[float], of: float) -> Interval:
-    """The interval of the mean of `of` numbers still to come, from three or more drawn ones: Student's t, 90 %."""
+    """Return the 90 % interval (Student's t) for the mean of `of` future numbers, from three or more drawn ones."""
     drawn = np.asarray(values, dtype=np.float64)
     error = float(drawn.std(ddof=1)) * math.sqrt(1 / len(drawn) + 1 / max(of, 1))
     mean, reach = float(drawn.mean()), _student(len(drawn) - 1) * error
@@ -147,7 +147,7 @@ def mean_interval(values: Sequence[float], of: float) -> Interval:
 
 
 def share_interval(hits: int, trials: int) -> Interval:
-    """The confidence interval of a share: Wilson's score interval, 90 %."""
+    """Return the confidence interval of a share: Wilson's score interval, 90 %."""
     from scipy.stats import binomtest
 
     if not trials:

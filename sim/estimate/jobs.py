@@ -89,7 +89,7 @@ type Do = Callable[[Path, int, Models, dict[str, Any]], tuple[Path, int]]
 def _estimate(
     counts: str, whole: int, most: int, models: Models, tokens: int, sampling: Sampling, do: Do, **what: Any
 ) -> Estimate:
-    """The estimate of a job whose items are asked about apart from each other."""
+    """Estimate a job whose items are asked about separately."""
     phases: Sequence[str] = what.pop("phases", ())
     requests: int | None = what.pop("requests", None)
 
@@ -127,7 +127,7 @@ _NOTHING = DryRun((), 0, None, 0, 0, (0, 0), {}, 0.0)
 
 
 def _copy(source: duckdb.DuckDBPyConnection, into: Any, tables: Mapping[str, str], these: Any, head: str = "") -> None:
-    """Copy the rows of these tables that meet their conditions, as far as they are there."""
+    """Copy the rows of these tables that meet their conditions. Tables that do not exist are skipped."""
     there = _tables(source)
     known = _tables(into)
     for table, condition in tables.items():
@@ -157,9 +157,10 @@ def estimate_output_job[S: OutputSpec](
     seed: int = 0,
     sampling: Sampling | None = None,
 ) -> Estimate:
-    """What `run_output_job` with the same arguments will ask of its models, and cost.
+    """Estimate what `run_output_job` with the same arguments will ask its models, and cost.
 
-    Real models are asked about a sample of the outputs, or as `sampling` says. Raises what `check_outputs` raises.
+    Real models are asked about a sample of the outputs, by default or as `sampling` says. Raises what `check_outputs`
+    raises.
     """
     path, job = Path(path), make_job(spec)
     handle, prices = choose_model(path, model, base_url, prices)
@@ -195,7 +196,7 @@ def estimate_evaluation(
     seed: int = 0,
     sampling: Sampling | None = None,
 ) -> Estimate:
-    """What `evaluate` with the same arguments will ask of the model, and cost, by a sample of the problems."""
+    """Estimate what `evaluate` with the same arguments will ask and cost, from a sample of the problems."""
     handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
 
     def do(copy: Path, most: int, models: Models, asked: dict[str, Any]) -> tuple[Path, int]:
@@ -226,9 +227,9 @@ def estimate_enrichment(
     seed: int = 0,
     sampling: Sampling | None = None,
 ) -> Estimate:
-    """What `enrich` with the same arguments will ask of its model, and cost, by a sample of the people.
+    """Estimate what `enrich` with the same arguments will ask its model, and cost, from a sample of the personas.
 
-    Raises `SourceError` for what is no hub, and `SetupError` for what cannot be as asked.
+    Raises `SourceError` if the file is not a hub, and `SetupError` if the request is invalid.
     """
     wanted = enrichment or Enrichment()
     wanted.check()
@@ -265,7 +266,7 @@ def estimate_survey(
     seed: int | None = None,
     sampling: Sampling | None = None,
 ) -> Estimate:
-    """What `survey_run` with the same arguments will ask of its models, and cost, by a sample of the respondents.
+    """Estimate what `survey_run` with the same arguments will ask its models, and cost, from a sample of respondents.
 
     In the sample notes are recalled by words. Raises what `survey_run` raises for a run that cannot be surveyed.
     """
@@ -320,12 +321,12 @@ def _respondents(survey: Survey, state: SocietyState) -> list[Resident]:
 
 
 def _fewer(survey: Survey, number: int) -> Survey:
-    """The same survey of so many of its respondents."""
+    """Return the same survey with `number` of its respondents."""
     return replace(survey, of=Panel(number) if isinstance(survey.of, Panel) else Sample(number))
 
 
 def _lacking(surveys: Sequence[Survey], state: SocietyState, known: set[str]) -> Iterator[list[str]]:
-    """For each survey the texts whose vectors are to be asked for; those of the texts `known` are there."""
+    """Yield for each survey the texts whose vectors must be requested. Texts in `known` have vectors."""
     for survey in surveys:
         memories = [one.memory for one in _respondents(survey, state)]
         memories = [one for one in memories if one.has_choice(state.scenario.settings.recalled)]
@@ -335,7 +336,7 @@ def _lacking(surveys: Sequence[Survey], state: SocietyState, known: set[str]) ->
 
 
 def estimate_embedding(hub: Path | str, model: EmbeddingHandle, *, prices: Prices | None = None) -> Estimate:
-    """What fetching the vectors that a hub's people lack will take; no model is asked. Raises `SourceError`."""
+    """Estimate fetching the missing vectors of a hub. No model is asked. Raises `SourceError`."""
     with open_hub(hub) as opened:
         lacking = without_vector(opened, model.name)
         chunks = (read_texts(opened, lacking[start : start + _CHUNK]) for start in range(0, len(lacking), _CHUNK))
@@ -345,13 +346,13 @@ def estimate_embedding(hub: Path | str, model: EmbeddingHandle, *, prices: Price
 def estimate_text_vectors(
     path: Path | str, model: EmbeddingHandle, texts: Iterable[str], *, prices: Prices | None = None
 ) -> Estimate:
-    """What `fetch_text_vectors` for these texts will take; no model is asked. Raises `SourceError`."""
+    """Estimate `fetch_text_vectors` for these texts. No model is asked. Raises `SourceError`."""
     missing = without_text_vector(path, model.name, texts)
     return _estimate_vectors([missing], len(missing), model, prices)
 
 
 def _embedding(chunks: Iterable[Sequence[str]], prices: Prices | None, *, role: str = "default") -> Purpose:
-    """The requests for the vectors of these texts, each chunk in requests of its own."""
+    """Return the requests for the vectors of these texts. Chunks do not share requests."""
     requests = size = 0
     for texts in chunks:
         for batch in Batching().batches({text_hash(text): text for text in texts}):

@@ -49,7 +49,7 @@ class Asked:
 
     @classmethod
     def of(cls, scenario: Scenario, mind: MindName | None = None) -> Self:
-        """How a scenario has its society asked."""
+        """Return how a scenario asks the agents of its society."""
         turns = {action: prompt_of((action,)).name for action in scenario.actions}
         revised = {a for a in turns if novelty_of(a) == "revise" or any(check.revises for check in a.checks)}
         names = {turns[action] for action in revised}
@@ -78,7 +78,7 @@ class Counted:
     phases: Mapping[str, Interval] = MappingProxyType({})
 
     def requests(self, name: str) -> Interval:
-        """Requests of a purpose in the whole job, each counted once however many answers it takes."""
+        """Return the requests for a purpose in the whole job. A request counts once, however many answers it takes."""
         number = self.dry_run.requests(name)
         if name == "persona_to_persona":
             new = self.dry_run.newcomers or 1.0
@@ -86,7 +86,7 @@ class Counted:
         return self._times(name) * number
 
     def calls(self, name: str) -> Interval:
-        """Calls of a purpose in the whole job, where it is done by the stand-in itself."""
+        """Return the calls for a purpose in the whole job if the built-in generator does it."""
         return self._times(name) * len(self.dry_run.of(name))
 
     def _times(self, name: str) -> Interval:
@@ -118,7 +118,7 @@ class Purpose:
     stage: TaskStage = "making"
 
     def times(self, number: float) -> "Purpose":
-        """So many times as much."""
+        """Return the purpose multiplied by `number`."""
         more: dict[str, Any] = {
             name: None if (one := getattr(self, name)) is None else one * number for name in MEASURES
         }
@@ -130,19 +130,19 @@ MEASURES = ("calls", "input", "output", "reasoning", "cost")
 
 
 def add_purposes(name: str, purposes: Sequence[Purpose]) -> Purpose:
-    """All of these together; what is unknown of one is unknown of all."""
+    """Add these purposes. What is unknown for one is unknown for the sum."""
     found = {measure: [getattr(one, measure) for one in purposes] for measure in MEASURES}
     added: dict[str, Any] = {key: None if None in all_of else add_all(all_of) for key, all_of in found.items()}
     return Purpose(name, **added)
 
 
 def stage_of(phase: str) -> TaskStage:
-    """The stage of a task, or of what is done with its rows, that a phase belongs to."""
+    """Return the stage of a task, or of the jobs on its rows, that a phase belongs to."""
     return "solving" if phase == "solving" else "grading" if phase == "grading" else "making"
 
 
 def counted_purposes(counted: Counted) -> list[Purpose]:
-    """One row for each purpose of a job of the stand-in itself, whose tokens mean nothing."""
+    """Return one row per purpose of a job of the built-in generator. Its tokens mean nothing."""
     none, free = Interval.exactly(0.0), Interval.exactly(0.0)
     found = ((name, counted.dry_run.of(name)[0]) for name in counted.dry_run.purposes)
     return [
@@ -152,7 +152,10 @@ def counted_purposes(counted: Counted) -> list[Purpose]:
 
 
 def computed_purposes(counted: Counted, asked: Asked, prices: Callable[[str], Prices | None]) -> list[Purpose]:
-    """One row for each purpose of a job of a real model, whose answers are unknown; `prices` are those of a role."""
+    """Return one row per purpose of a job of a real model, whose answers are unknown.
+
+    `prices` returns the prices of a role.
+    """
     names = [name for name in counted.dry_run.purposes if name != "revise" or not asked.revised]
     found = [_computed(name, counted, asked, prices) for name in names]
     turns = [p for p in found if p.name in asked.revised]
@@ -204,7 +207,7 @@ def _priced(purpose: Purpose, prices: Prices | None, *, cached: float = 0.0) -> 
 
 
 def _revisions(turns: Sequence[Purpose], counted: Counted, prices: Prices | None) -> Purpose:
-    """The calls for revisions: their requests are those of turns, with the draft and what it repeats."""
+    """Return the calls for revisions. Their requests are those of turns, with the draft and what it repeats."""
     calls = add_all([p.calls for p in turns])
     requests = sum(counted.dry_run.requests(p.name) for p in turns)
     share = _REVISED.widened(counted.dry_run.requests("revise") / requests)
@@ -217,5 +220,5 @@ def _revisions(turns: Sequence[Purpose], counted: Counted, prices: Prices | None
 
 
 def mean_of(answers: Sequence[Answered], key: str) -> float:
-    """The mean of a count over answers; 0 for what is not known."""
+    """Return the mean of a count over answers. Unknown counts are 0."""
     return sum(getattr(a, key) or 0 for a in answers) / len(answers) if answers else 0.0

@@ -28,7 +28,7 @@ class EstimateTable:
 
 
 def table(estimate: "Estimate") -> EstimateTable:
-    """One row for each purpose, and one for all of them."""
+    """Return one row for each purpose, and one for the total."""
     found = []
     for stage, total in estimate.by_stage.items():
         found += [figures(p) for p in estimate.purposes if p.stage == stage]
@@ -42,13 +42,13 @@ def table(estimate: "Estimate") -> EstimateTable:
 
 
 def figures(purpose: Purpose) -> tuple[str, ...]:
-    """The row of a purpose, or of several together."""
+    """Return the row of a purpose, or of several together."""
     tokens = _tokens(purpose.input, purpose.output, purpose.reasoning)
     return purpose.name, _count(purpose.calls), *tokens, _money(purpose.cost)
 
 
 def sentences(estimate: "Estimate") -> list[str]:
-    """What the numbers are and rest on, and what would make them better."""
+    """Return sentences on what the numbers mean, what they are based on, and how to improve them."""
     if not estimate.is_language_model:
         free = f"The model {estimate.model} is no language model: it is free, and its tokens mean nothing."
         return [_dry_run(estimate), *_yields(estimate), free]
@@ -94,7 +94,7 @@ def _dry_run(estimate: "Estimate") -> str:
 
 
 def _calls(estimate: "Estimate") -> str:
-    """What the numbers of calls are without a sample."""
+    """Return what the numbers of calls are without a sample."""
     said = ["from every answer valid at first to every second one asked for again"] if estimate.writes else []
     if any(p.name == "persona_to_persona" for p in estimate.purposes):
         said.append("of the relations found in growth, all to every second one lead to somebody new")
@@ -152,7 +152,7 @@ def _priced(role: str, model: str, prices: Prices | None, estimate: "Estimate") 
 
 
 def _yields(estimate: "Estimate") -> list[str]:
-    """What a sample of a task says of how many outputs the rows take."""
+    """Return what the sample of a task says about the number of outputs the rows take."""
     yields, n = estimate.yields, estimate.rows
     if not yields or n is None:
         return []
@@ -218,7 +218,7 @@ def _rounded(interval: Interval) -> str:
 
 
 def _digits(number: float, rounding: Callable[[float], int]) -> int:
-    """The number to three digits."""
+    """Round a number to three digits."""
     unit = 10 ** max(0, math.floor(math.log10(max(1.0, number))) - 2)
     return int(rounding(number / unit) * unit)
 

@@ -58,14 +58,17 @@ def estimate(
     progress: Progress | None = None,
     **options: Unpack[RunOptions],
 ) -> Estimate:
-    """What `Society(...).run()` with the same arguments will ask of its model, and cost, as 90 % prediction intervals.
+    """Estimate what `Society(...).run()` with the same arguments will ask and cost, as 90 % prediction intervals.
 
-    All that `config` holds can be given by keyword too, as for `Society`. A language model is asked a sample: so many
-    times by a smaller society that is like this one, or for so many outputs of a task; by default 40 and 20 at most,
-    and no more than a quarter of all. `announce` is told before what that may cost; the cache keeps the answers.
-    With `sample=0` nobody is asked, and all numbers are from the least to the most that there may be. `later` says
-    which jobs are to be done on a task's rows: they are counted, and done on the outputs of the sample, too.
-    Raises `SetupError` for what a run could not do either, `RunError` when the sample fails, or accepts nothing.
+    All fields of `config` can also be given as keywords, as for `Society`. A language model is asked a sample. It is
+    the given number of calls by a smaller, similar society, or the given number of outputs of a task. The default is at
+    most 40 and 20, and at most a quarter of the total. `announce` is told the possible cost before the sample is asked.
+    The cache keeps the answers.
+
+    With `sample=0` no model is asked, and all numbers range from the least to the most possible. `later` names the jobs
+    to be done on a task's rows. They are counted, and done on the outputs of the sample too.
+
+    Raises `SetupError` if a run could not be made either, and `RunError` if the sample fails or accepts nothing.
     """
     own = {
         r: one for r, one in (("solver", solver), ("grader", grader)) if isinstance(one, BaseChatModel | ModelHandle)
@@ -112,13 +115,13 @@ class _Society:
     sampling: Sampling
 
     def counting(self, scenario: Scenario, scale: Scale, steps: int, **how: Any) -> DryRun:
-        """The calls of a society with the stand-in."""
+        """Return the calls of a society with the built-in generator."""
         models = self.models.counting
         how |= {"model": models.default, **models.others, **self.how}
         return dry_run(scenario, scale=scale, steps=steps, **how)
 
     def drawing(self, scenario: Scenario, scale: Scale, steps: int, limits: Limits, **how: Any) -> DryRun:
-        """A society of the real models, within these limits."""
+        """Run a society with the real models within these limits, and return its calls."""
         asked: dict[str, Any] = {"cache": self.sampling.cache, "progress": self.sampling.progress, "limits": limits}
         asked |= {"model": self.models.default, "prices": self.models.prices("default"), **self.models.others}
         return dry_run(scenario, scale=scale, steps=steps, **asked, **how)
@@ -139,7 +142,7 @@ class _Living(_Society):
         return self.scenario.most_steps or self.config.steps
 
     def job(self) -> Job:
-        """The society as a job: a sample is bounded by its calls."""
+        """Return the society as a job. A sample is bounded by its calls."""
         counted = self._counted()
         return Job(
             "people",
@@ -165,7 +168,7 @@ class _Living(_Society):
         return self.scale.smaller(max(2, calls // 4, min(_EACH_HOP * (growth.hops + 1), calls // 2)))
 
     def _counted(self) -> Counted:
-        """The calls of this society, or of a smaller one where it is large, with the stand-in."""
+        """Count the calls of this society with the built-in generator. A large society is counted on a smaller one."""
         people, steps = self.scale.people, self.steps
         if people * steps <= _TURNS:
             return Counted(self.counting(self.scenario, self.scale, steps))
@@ -188,7 +191,7 @@ class _Making(_Society):
     later: LaterJobs
 
     def job(self) -> Job:
-        """The task as a job, whose items are outputs."""
+        """Return the task as a job whose items are outputs."""
         n = self.scenario.settings.n
         counted = self._counted()
         asked = replace(Asked.of(self.scenario), phase_tokens=self.later.answer_tokens)
@@ -204,7 +207,7 @@ class _Making(_Society):
         return _scaled(counted, self.scenario.settings.n, least=least), least
 
     def _counted(self) -> Counted:
-        """The calls of a few rows, of which a real model's checks may reject as many as they accept."""
+        """Count the calls of a few rows. A real model's checks may reject as many outputs as they accept."""
         few = self.scenario.resized(min(self.scenario.settings.n, _ROWS_WITH_JOBS if self.later.stages else _ROWS))
         counted = self._counting(few, self.scale.smaller(max(_FEWEST, 2 * few.people_needed)), MOST_ROUNDS)
         growth = self.scale.people / max(1, counted.people)
@@ -215,7 +218,10 @@ class _Making(_Society):
         return self.counting(few, scale, rounds, behind=behind.done_in)
 
     def _few(self, outputs: int) -> tuple[Task, Scale, int]:
-        """A task for so many outputs, its people, and its rounds: few, as further people show more."""
+        """Return a task for `outputs` outputs, its personas, and its rounds.
+
+        There are few rounds, since more personas show more.
+        """
         settings = self.scenario.settings
         rounds = min(settings.per_persona, max(_SAMPLED_ROUNDS, ceil(outputs / max(1, self.scale.people))))
         fewer = settings.model_copy(update={"n": outputs, "per_persona": rounds})
@@ -239,7 +245,7 @@ class _Making(_Society):
 
 
 def _dearest(job: Job, calls: int) -> Purpose:
-    """So many calls, each as dear as the dearest can be."""
+    """Return `calls` calls, each at the highest possible cost."""
     found = [one for one in job.computed() if job.models.is_real(one.role)]
     each = max((one.cost.high / one.calls.high for one in found if one.cost), default=0.0)
     whole = add_purposes("sample", found)
@@ -247,7 +253,7 @@ def _dearest(job: Job, calls: int) -> Purpose:
 
 
 def _scaled(counted: Counted, n: int, *, least: float = _LEAST_ACCEPTED) -> Counted:
-    """The calls of a dry run for so many rows, where each stage leaves all of them, or at least this share."""
+    """Return the calls of a dry run for `n` rows if each stage leaves all of them, or at least the share `least`."""
     answered = counted.dry_run.answered
     turns = max(1, len({a.turn for a in answered if a.unit == Unit.STEP}))
     phases: dict[str, Interval] = {}

@@ -190,7 +190,10 @@ class BiographyPhase(_PeoplePhase[Biography]):
         self.work = _BiographyWork(self.name, context.seed, context.job)
 
     def subjects(self, people: Mapping[str, int]) -> Sequence[Subject]:
-        """Those with a profile and without a biography, with their values and the people around them."""
+        """Return the personas with a profile and without a biography.
+
+        Each comes with its values and the personas it is tied to.
+        """
         con = self._context.con
         values = read_values(con, list(people))
         found = [s for s in self._read(people, self._lacking("biographies", people)) if s.persona.id in values]

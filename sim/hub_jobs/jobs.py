@@ -60,7 +60,7 @@ class JobState:
 
 
 def jobs_in(path: Path) -> list[JobState]:
-    """The jobs of a run file or hub, in the order in which they began; none in a hub in which none began.
+    """Return the jobs of a run file or hub, in the order in which they began. Empty for a hub without jobs.
 
     Raises what `open_hub_or_run` raises.
     """
@@ -69,9 +69,9 @@ def jobs_in(path: Path) -> list[JobState]:
 
 
 def hub_in_numbers(path: Path) -> HubInfo:
-    """The numbers of a hub, also of one in which a job is running: then as far as it is committed.
+    """Return the figures of a hub. While a job is running in it, they cover what is committed.
 
-    Raises `SourceError` for what is no hub, and `RunFileError` for one that is held by a process that answers no SQL.
+    Raises `SourceError` if the file is not a hub, and `RunFileError` if a process holds it that answers no SQL.
     """
     # A job that was killed leaves its note behind: then the reader gets no answer, and opens the file.
     if path.name and (cursors_of(path) or Sidecar.read(path) is not None):
@@ -140,9 +140,9 @@ class HubJob:
         return self.model if isinstance(self.model, EmbeddingHandle) else self.embeddings
 
     def unfinished(self) -> list[tuple[JobRow, int]]:
-        """The unfinished jobs of this kind in the hub, in order, each with the number of its paid answers.
+        """Return the unfinished jobs of this kind in the hub, in order, each with the number of its paid answers.
 
-        Raises `SourceError` for what is no hub, or is in use.
+        Raises `SourceError` if the file is not a hub, or is in use.
         """
         # The hub is checked first; the reader shares its database.
         with open_hub(self.path), open_hub_or_run(self.path) as run:
@@ -172,7 +172,7 @@ class HubJob:
         return mine[-1] if mine else None, tuple(job.job for job, paid in others if paid)
 
     def finished(self) -> int | None:
-        """The number of the latest finished job that was just this one; None where there is none."""
+        """Return the number of the latest finished job identical to this one, or None if there is none."""
         with open_hub_or_run(self.path) as run:
             if not run.query(_HAS_JOBS).rows:
                 return None
@@ -181,11 +181,14 @@ class HubJob:
             return next((job.job for job in jobs if self._is(job)), None)
 
     def begin(self, fill: Callable[[duckdb.DuckDBPyConnection, int], None] | None = None) -> RunLog:
-        """The hub with this job begun in it; `fill` writes what it begins with, by its number."""
+        """Begin this job in the hub.
+
+        `fill` receives the connection and the number, and writes what the job begins with.
+        """
         return RunLog.begin(self.path, self.row, fill)
 
     def reopen(self, job: int) -> RunLog:
-        """The hub with this unfinished job going on, with the limits, prices, cache and addresses of now."""
+        """Reopen this unfinished job in the hub with the current limits, prices, cache and addresses."""
         log = RunLog.open(self.path, job)
         log.commit(statements=log.change(**{name: getattr(self.row, name) for name in _CHANGEABLE})).result()
         return log
@@ -207,10 +210,10 @@ class HubJob:
         gateway: Gateway | None = None,
         shared_budget: Budget | None = None,
     ) -> Iterator[Engine]:
-        """The engine, open; how the work in it ends is written into the hub.
+        """Yield the open engine, and write into the hub how the work in it ends.
 
-        `gateway` answers instead of the model: that of a replay, which needs no trust. `shared_budget` is that of
-        several jobs, beside the limits of each.
+        `gateway` answers instead of the model. It is that of a replay, which needs no trust. `shared_budget` is the
+        budget of several jobs, and applies in addition to the limits of each.
         """
         answers = None
         try:
@@ -250,14 +253,14 @@ class HubJob:
 
 
 def stored_job(path: Path, job: int) -> JobRow:
-    """A job as stored in a file."""
+    """Return a job as stored in a file."""
     with open_hub_or_run(path) as run:
         found = run.query("SELECT * FROM jobs WHERE job = $job", {"job": job})
     return JobRow(**dict(zip(found.columns, found.rows[0], strict=True)))
 
 
 def check_job_trusted(path: Path, row: JobRow, **given: object) -> None:
-    """Raise `SetupError` when a job goes by an address or a file that was not named here, now or before.
+    """Raise `SetupError` if a job uses an address or a file that was not named on this machine, now or before.
 
     `given` is what the caller gives now, by its kind: address, embeddings, model or cache.
     """
@@ -266,7 +269,7 @@ def check_job_trusted(path: Path, row: JobRow, **given: object) -> None:
 
 
 def _as_run(row: JobRow) -> RunRow:
-    """A job on a hub as the rules of trust see it: what it names besides the hub."""
+    """Return a job on a hub as a row for the rules of trust: what it names besides the hub."""
     return RunRow(
         run=row.id,
         scenario=row.kind,
@@ -294,7 +297,10 @@ def _as_run(row: JobRow) -> RunRow:
 
 
 def resumed(row: JobRow, **given: Any) -> dict[str, Any]:
-    """Limits, prices and cache that a job goes on with: its own, but for what is given now (False is no cache)."""
+    """Return the limits, prices and cache with which a job continues.
+
+    They are its own, except for those that are given now. False means no cache.
+    """
     own = Limits.model_validate_json(row.limits)
     cache = given.get("cache")
     return {

@@ -52,10 +52,10 @@ _BEGUN = "UPDATE jobs SET status = 'running', event_hash = NULL WHERE job = $job
 
 
 def replay_job(path: Path | str, job: int, *, progress: Progress | None = None) -> Replayed:
-    """Do a finished job on the people of a hub once more, with no call to any model, and compare the event hashes.
+    """Repeat a finished job on the personas of a hub without calling a model, and compare the event hashes.
 
-    It runs in a copy without the results of this job and later ones. Raises `RunFileError` for a
-    job that is not finished, and `RunError` when something is asked that was never asked then.
+    It runs in a copy without the results of this job and later ones. Raises `RunFileError` if the job is not finished,
+    and `RunError` if something is asked that was not asked then.
     """
     with Recording.open(Path(path), job) as recording, folder_beside(recording.path) as folder:
         if recording.is_live:
@@ -99,7 +99,7 @@ def _copy(recording: Recording, copy: Path) -> None:
 
 
 def _done_again(recording: Recording, copy: Path, progress: Progress | None) -> int:
-    """Run the job in the copy; returns how many answers were taken from the recording."""
+    """Run the job in the copy, and return how many answers came from the recording."""
     row = recording.job_row
     model = recorded_model(row)
     spec = orjson.loads(row.spec)
