@@ -115,7 +115,10 @@ class RunConfig(FrozenModel):
 
     @classmethod
     def given(cls, **options: Any) -> Self:
-        """The configuration with these options, the defaults for the rest. Raises `SetupError` in one sentence."""
+        """Build the configuration from these options, with defaults for the rest.
+
+        Raises `SetupError` in one sentence.
+        """
         for name, kind in (("limits", Limits), ("growth", Growth), ("prices", Prices), ("embeddings_prices", Prices)):
             value = options.get(name)
             if value is not None and not isinstance(value, kind):
@@ -131,15 +134,15 @@ class RunConfig(FrozenModel):
             raise SetupError(f"{where} should {said}, but {first['input']!r:.80} was given.") from error
 
     def changed(self, **options: Any) -> Self:
-        """The configuration with those options that are not None in place. Raises `SetupError` in one sentence."""
+        """Return the configuration with these options changed. None and () change nothing. Raises `SetupError`."""
         # No address is none that is given: the command line gives options that may be repeated as empty tuples.
         return self.given(**dict(self) | {name: value for name, value in options.items() if value not in (None, ())})
 
     def differences(self, wanted: Self) -> list[Difference]:
-        """What makes `wanted` another run than this one.
+        """Return what makes `wanted` another run than this one.
 
-        Steps are left out, since a run can go on for more of them, and all that changes no answer: bounds, addresses,
-        prices and cache.
+        Steps are left out, since a run can continue for more of them. So is all that changes no answer: limits,
+        addresses, prices and cache.
         """
         pairs = zip(self._parts(), wanted._parts(), strict=True)
         return [
@@ -157,7 +160,7 @@ class RunConfig(FrozenModel):
 
     @classmethod
     def read(cls, reader: RunReader) -> Self:
-        """The configuration that a run file was made with."""
+        """Read the configuration that a run file was made with."""
         run = run_of(reader)
         embeddings_prices = orjson.loads(reader.query(_SPEC).rows[0][0]).get("embedding_prices")
         return cls.given(
@@ -184,9 +187,9 @@ class RunConfig(FrozenModel):
 
     @classmethod
     def resumed(cls, reader: RunReader, limits: Mapping[str, Any], *, steps: int | None) -> Self:
-        """The configuration of a run that is to go on, with other bounds and steps where they are given.
+        """Return the configuration of a run that continues, with other limits and steps if given.
 
-        Raises `RunFileError` for a run that is going on, and `SetupError` for fewer steps than it has run or for
+        Raises `RunFileError` if the run is in progress. Raises `SetupError` for fewer steps than it has run, or for
         another sampling.
         """
         path = str(reader.path)

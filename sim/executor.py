@@ -30,7 +30,7 @@ class Work[I, R](Protocol):
     """What is done for each item. Items, results and the work itself can be pickled."""
 
     async def __call__(self, item: I, model: PersonaModel) -> R:
-        """The result for one item."""
+        """Return the result for one item."""
         ...
 
 
@@ -40,11 +40,11 @@ class Executor(Protocol):
     async def map[I, R](
         self, work: Work[I, R], items: Iterable[I], *, done: Callable[[int, Done[R]], None]
     ) -> list[Done[R]]:
-        """The results in the order of `items`.
+        """Return the results in the order of `items`.
 
-        Items are read no earlier than there is room for them: reading one raises `PausedError` when the budget is
-        spent. `done` is given the place of each item, from 0, and its result as soon as it is there, and counts its
-        calls. After an error no new item is begun, what is under way ends, and the error is raised.
+        Items are read only when there is room for them. Reading one raises `PausedError` if the budget is spent. As
+        soon as a result arrives, `done` gets the item's index, from 0, and the result, and counts its calls. After an
+        error no new item is begun, items in progress end, and the error is raised.
         """
         ...
 
@@ -59,7 +59,7 @@ class AsyncioExecutor:
     async def map[I, R](
         self, work: Work[I, R], items: Iterable[I], *, done: Callable[[int, Done[R]], None]
     ) -> list[Done[R]]:
-        """The results in the order of `items`; the model has recorded the calls."""
+        """Return the results in the order of `items`. The model has recorded the calls."""
 
         async def run(item: I) -> Done[R]:
             return Done(await work(item, self._model))
@@ -70,11 +70,11 @@ class AsyncioExecutor:
 async def bounded_map[T, R](
     work: Callable[[T], Awaitable[R]], items: Iterable[T], *, workers: int, done: Callable[[int, R], None]
 ) -> list[R]:
-    """The results of `work`, in the order of `items`, with at most `workers` of them under way.
+    """Return the results of `work` in the order of `items`, with at most `workers` in progress.
 
-    `items` are read one by one, as workers become free. `done` is given the place of each item and its result. After
-    an error nothing new is begun; what is under way ends, so that nothing paid for is lost, and the error is raised as
-    it is.
+    `items` are read one by one, as workers become free. `done` gets the index of each item and its result. After an
+    error nothing new is begun. What is in progress ends, so that no paid answer is lost, and the error is raised
+    unchanged.
     """
     results: dict[int, R] = {}
     errors: list[Exception] = []

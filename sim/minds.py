@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def mind_of(scenario: Scenario, name: MindName | None = None) -> Mind | Rule | None:
-    """The mind of this name, or the scenario's own; None for the default one, whose graph need not be made.
+    """Return the mind of this name, or the scenario's own.
 
-    Raises `SetupError` for a name that the scenario has no mind for, and `HookError` when a method of it fails or gives
-    neither a compiled graph nor a function.
+    None stands for the default mind, whose graph need not be made. Raises `SetupError` if the scenario has no mind for
+    the name. Raises `HookError` if a method of it fails, or returns neither a compiled graph nor a function.
     """
     has_own = type(scenario).mind is not Scenario.mind
     if not scenario.actions and has_rule(scenario) and not has_own:
@@ -44,14 +44,14 @@ def mind_of(scenario: Scenario, name: MindName | None = None) -> Mind | Rule | N
 
 
 def checked_mind(scenario: Scenario, config: RunConfig) -> Mind | Rule | None:
-    """The mind of a run with this configuration, as `mind_of` gives it. Raises `SetupError` for its archetypes, too."""
+    """Return the mind of a run, as `mind_of` does. Raises `SetupError` for invalid archetypes, too."""
     if config.archetypes is not None:
         check_archetypes(config.archetypes, scenario)
     return mind_of(scenario, config.mind)
 
 
 def has_rule(scenario: Scenario) -> bool:
-    """Whether the scenario says how agents decide without a model."""
+    """Return whether the scenario says how agents decide without a model."""
     return type(scenario).rule is not Scenario.rule
 
 
@@ -64,7 +64,7 @@ def _own_mind(scenario: Scenario) -> Mind | Rule:
 
 
 def tools_of(scenario: Scenario, name: MindName | None) -> "tuple[ToolFunction, ...]":
-    """The tools of the mind `react`; none for the others."""
+    """Return the tools of the mind `react`. Other minds have none."""
     if name != "react":
         return ()
     with hook(scenario, "tools"):

@@ -18,10 +18,11 @@ _ROOM = 100
 
 
 def check_prompts(scenario: Scenario, mind: MindName | None) -> None:
-    """Raise `SetupError` when a prompt is too long already before an agent's persona and observation are in it.
+    """Raise `SetupError` if a prompt is too long even without an agent's persona and observation.
 
-    Those of turns, plans, reflections and surveys are checked, as the mind of this name and the settings ask them; of a
-    mind of the scenario's own those of turns alone are known, and a rule asks nothing. What tools give comes on top.
+    Checks the prompts of turns, plans, reflections and surveys, as this mind and the settings ask them. For a
+    scenario's own mind only the prompts of turns are known. A rule has no prompts. The results of tools are not
+    counted.
     """
     most = scenario.settings.prompt_tokens
     if not most:
@@ -36,7 +37,7 @@ def check_prompts(scenario: Scenario, mind: MindName | None) -> None:
 
 
 def check_survey_prompts(surveys: Sequence[Survey], *, world: str, prompt_tokens: int) -> None:
-    """Raise `SetupError` for a survey of a finished run whose prompt is longer than that run's prompts may be."""
+    """Raise `SetupError` if a survey of a finished run has a longer prompt than that run allows."""
     for survey in surveys if prompt_tokens else ():
         if prompt_tokens < (least := survey_room(survey, world=world)):
             way = "shorten its items" if survey.one_by_one else "ask each item in a request of its own, one_by_one=True"
@@ -47,12 +48,12 @@ def check_survey_prompts(surveys: Sequence[Survey], *, world: str, prompt_tokens
 
 
 def survey_room(survey: Survey, *, world: str) -> int:
-    """The least `prompt_tokens` with which a survey's prompts have room for an agent."""
+    """Return the least `prompt_tokens` with which a survey's prompts have room for an agent."""
     return _ROOM + least_size(survey, world=world)
 
 
 def _sizes(scenario: Scenario, name: MindName | None) -> Iterator[tuple[str, int]]:
-    """Tokens of what cannot be cut of each prompt, by what the prompt is of."""
+    """Yield each prompt's subject with the tokens of what cannot be cut from it."""
     mind = mind_of(scenario, name)
     if mind is not None and not hasattr(mind, "ainvoke"):
         return

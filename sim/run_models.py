@@ -48,10 +48,10 @@ class RunModels:
         embeddings: Embeddings | EmbeddingHandle | None = None,
         roles: Mapping[str, BaseChatModel | ModelHandle] = MappingProxyType({}),
     ) -> Self:
-        """The models that are named, or those given; prices are looked up where they are not given.
+        """Open the named models, or use those given. Prices are looked up if not given.
 
-        Raises `SetupError` for a model that is unknown, an address that no model is asked at, a cap on money without
-        prices, and for batches that the model does not know.
+        Raises `SetupError` for an unknown model, an address at which no model is asked, a cost cap without prices, and
+        for batches that the model does not support.
         """
         address = config.base_url or None
         handle = model if isinstance(model, ModelHandle) else open_model(model or config.model, base_url=address)
@@ -74,7 +74,7 @@ class RunModels:
         return models
 
     def named_in(self, config: RunConfig) -> RunConfig:
-        """The configuration with the models, addresses and prices that these turned out to be."""
+        """Return the configuration with the actual models, addresses and prices."""
         return config.model_copy(
             update={
                 "model": self.model.name,
@@ -88,9 +88,9 @@ class RunModels:
         )
 
     def job(self, config: RunConfig, scenario: Scenario, *, drawn: str | None = None) -> JobRow:
-        """The row in `jobs` of a new run: spec and columns hold all of its configuration.
+        """Return the row in `jobs` of a new run. Its spec and columns hold the whole configuration.
 
-        `drawn` says who was drawn from a hub.
+        `drawn` says which personas were sampled from a hub.
         """
         job = job_of(self._row(config, scenario, drawn), kind="society" if scenario.takes_steps else "growth")
         spec = orjson.loads(job.spec) | {"embedding_prices": self.embeddings_prices}
@@ -143,7 +143,7 @@ class RunModels:
         return orjson.dumps(named).decode() if named else None
 
     def check_continues(self, run: RunRow, path: Path | str, *, world: str) -> None:
-        """Raise `RunFileError` when the run in `path` was begun with another embedding model or world text."""
+        """Raise `RunFileError` if the run in `path` began with another embedding model or world text."""
         if self.embeddings is not None and self.embeddings.name != run.embedding_model:
             raise RunFileError(
                 f"The run in {str(path)!r} was begun with the embedding model {run.embedding_model} and would "
@@ -161,7 +161,7 @@ class RunModels:
         return [self.model, *(one for one, _ in self.roles.values())]
 
     def check_priced(self, limits: Limits) -> None:
-        """Raise `SetupError` for a cap on money where a model has no known price."""
+        """Raise `SetupError` if the cost is capped and a model has no known price."""
         for prices in (self.prices, *(prices for _, prices in self.roles.values())):
             check_priced(limits, prices)
         if self.embeddings is not None:
@@ -176,9 +176,9 @@ class RunModels:
 def open_roles(
     config: RunConfig, given: Mapping[str, BaseChatModel | ModelHandle] = MappingProxyType({})
 ) -> dict[str, tuple[ModelHandle, Prices | None]]:
-    """The models of the roles that have their own, with their prices; those `given` come before those named.
+    """Return the models of roles that have their own, with prices. `given` models take precedence over named ones.
 
-    Raises `SetupError` for one that cannot be asked, as `open_model` does.
+    Raises `SetupError`, as `open_model` does, for a model that cannot be asked.
     """
     opened = {}
     for role in ROLES:
@@ -202,10 +202,10 @@ def open_roles(
 
 
 def stored_model(path: Path, *, role: str = "", has_address: bool = False) -> RoleModel:
-    """The model that made the run or hub at `path`, or the one of this role there, with its address and prices.
+    """Return the model that made the run or hub at `path`, or its model of this role, with address and prices.
 
-    With `has_address` the caller gives the address. Raises `SetupError` where no model made the file, where the model
-    was an object of the caller's own, or where its address was not named on this machine.
+    With `has_address`, the caller gives the address. Raises `SetupError` if no model made the file, if the model was an
+    object of the caller's own, or if its address was not named on this machine.
     """
     with open_hub_or_run(path) as run:
         row = run_of(run) if run.query(_HAS_RUN).rows and run.query("SELECT 1 FROM runs").rows else None
@@ -239,7 +239,7 @@ def choose_model(
     *,
     role: str = "",
 ) -> tuple[ModelHandle, Prices | None]:
-    """The model that is named, opened, with its prices; without a name the one that made the file at `path`.
+    """Open the named model, and return it with its prices. Without a name, use the model that made the file at `path`.
 
     Raises what `stored_model` and `open_model` raise.
     """

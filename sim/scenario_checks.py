@@ -98,9 +98,9 @@ def _check_activation(scenario: Scenario, said: str) -> None:
 
 
 def check_interventions(scenario: Scenario, steps: int, *, before: Scenario | None = None, after: int = 0) -> None:
-    """Raise `SetupError` for an intervention that would never come in a run of `steps`, unless it is optional.
+    """Raise `SetupError` for an intervention that would never happen in a run of `steps`, unless it is optional.
 
-    Of a fork `after` some step, those that the scenario `before` it had too are left as they were.
+    In a fork `after` some step, interventions that the scenario `before` also had are not checked.
     """
     known = {(one.at, one.name) for one in before.declared_interventions()} if before else ()
     conditional: set[str] = set()
@@ -123,7 +123,7 @@ def check_interventions(scenario: Scenario, steps: int, *, before: Scenario | No
 
 
 def declared_surveys(scenario: Scenario) -> tuple[Survey, ...]:
-    """The surveys of a scenario. Raises `HookError` when `surveys` fails or holds something else."""
+    """Return the surveys of a scenario. Raises `HookError` if `surveys` fails or holds something else."""
     with hook(scenario, "surveys"):
         declared = tuple(scenario.surveys)
         for one in declared:
@@ -133,9 +133,9 @@ def declared_surveys(scenario: Scenario) -> tuple[Survey, ...]:
 
 
 def check_surveys(scenario: Scenario, steps: int, *, asked: Collection[tuple[str, int]] = (), after: int = 0) -> None:
-    """Raise `SetupError` for a survey that would never be asked in a run of `steps`, and for two of one name.
+    """Raise `SetupError` for a survey that would never be asked in a run of `steps`, and for two of the same name.
 
-    Of a fork `after` some step, the surveys that were `asked` before, by name and step, stay as they were.
+    In a fork `after` some step, surveys in `asked`, by name and step, are not checked again.
     """
     declared = declared_surveys(scenario)
     names = [one.name for one in declared]

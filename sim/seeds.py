@@ -10,7 +10,7 @@ _FEW = 21
 
 
 def derive_seed(seed: int, *purpose: object) -> int:
-    """A seed of 63 bits drawn from the run's seed and a purpose such as `("step", 3, agent)`."""
+    """Derive a 63-bit seed from the run's seed and a purpose such as `("step", 3, agent)`."""
     hashed = _hashed(seed, *purpose[:-1]).copy()
     for last in purpose[-1:]:
         hashed.update(f"\x1f{last}".encode())
@@ -20,17 +20,17 @@ def derive_seed(seed: int, *purpose: object) -> int:
 # Many seeds differ in the last word of their purpose alone, as those of the agents of a step.
 @lru_cache(64, typed=True)
 def _hashed(*purpose: object) -> "hashlib.blake2b":
-    """The hash of what many purposes begin with."""
+    """Return the hash of the part that many purposes begin with."""
     return hashlib.blake2b("\x1f".join(map(str, purpose)).encode(), digest_size=8)
 
 
 def rng_for(seed: int, *purpose: object) -> random.Random:
-    """A generator of its own for one purpose, so that nothing shared is drawn while agents decide."""
+    """Return an own generator for one purpose, so that agents share no random draws while they decide."""
     return random.Random(derive_seed(seed, *purpose))  # noqa: S311 - simulation, not secrecy
 
 
 def sampled[T](rng: random.Random, things: Sequence[T], count: int) -> list[T]:
-    """What `rng.sample(things, count)` gives, in a third of the time where there are few."""
+    """Return what `rng.sample(things, count)` returns. For few things, it takes a third of the time."""
     left = len(things)
     if not count <= left <= _FEW:
         return rng.sample(things, count)

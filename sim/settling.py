@@ -22,7 +22,7 @@ from .state import SocietyState, begun_state
 
 
 def settle(model: Model, state: SocietyState, details: PeopleDetails | None = None) -> dict[str, Resident]:
-    """A resident for each persona of the state's graph, by id, each on its node of a Mesa network."""
+    """Create an agent for each persona of the state's graph, by id, each on its node of a Mesa network."""
     people, scenario = state.graph.personas, state.scenario
     space = PersonaSpace(lambda: state.graph, (one.id for one in people), model.random)
     residents = {
@@ -47,7 +47,7 @@ def settle(model: Model, state: SocietyState, details: PeopleDetails | None = No
 
 
 def settle_one(state: SocietyState, persona: Persona) -> Resident:
-    """A resident for a persona that comes while the society lives, on a node of its own."""
+    """Create an agent, on a node of its own, for a persona that arrives during the run."""
     state.graph.add(persona)
     space, model = state.space, next(iter(state.residents.values())).model
     space.add_cell(Place(space, persona.id))
@@ -57,9 +57,9 @@ def settle_one(state: SocietyState, persona: Persona) -> Resident:
 
 
 def declare(state: SocietyState, log: RunLog) -> None:
-    """Write agents, their groups, fields of actions and questions to the run file, where they are not there yet.
+    """Write agents, groups, fields of actions and questions to the run file, unless they are there.
 
-    A script that has changed since is taken as it is now.
+    If the script has changed since, its present version is used.
     """
     with hook(state.scenario, "group"):
         for resident in state.residents.values():
@@ -87,7 +87,7 @@ def _json(attributes: Mapping[str, Any]) -> str | None:
 
 
 def declared_rows(scenario: Scenario) -> list[Row]:
-    """The rows of its actions' fields and its questions. Raises `SetupError` for malformed questions."""
+    """Return the rows of the actions' fields and the questions. Raises `SetupError` for malformed questions."""
     return [*_fields(scenario), *_questions(scenario)]
 
 

@@ -60,20 +60,23 @@ class _Claim:
 
 
 def remember(run: RunRow, kinds: Collection[TrustedKind] | None = None) -> None:
-    """Note that this machine's user made or named what a run goes by: all of it, or what is of these kinds.
+    """Record that this machine's user made or named what a run uses, or only what is of these kinds.
 
-    Where nothing can be noted, it will have to be named again.
+    If nothing can be recorded, it must be named again.
     """
     _note([claim.fingerprint(run.run) for claim in _claims(run) if kinds is None or claim.kind in kinds])
 
 
 def remember_script(run: str, script: Path) -> None:
-    """Note that the user has named this script as that of a run."""
+    """Record that the user has named this script as that of a run."""
     _note([_file("script", str(script)).fingerprint(run)])
 
 
 def note_trust(run: RunRow, *, repeats: RunRow | None, is_resumed: bool) -> None:
-    """Note which addresses and files the user has named: of a resumed run all but its script, of a replay none."""
+    """Record which addresses and files the user has named.
+
+    For a resumed run these are all but its script, and for a replay they are those known for the original run.
+    """
     if repeats is not None:
         inherit(repeats, run, ())
     else:
@@ -81,16 +84,16 @@ def note_trust(run: RunRow, *, repeats: RunRow | None, is_resumed: bool) -> None
 
 
 def inherit(parent: RunRow, run: RunRow, named: Collection[TrustedKind]) -> None:
-    """Note of a run that was made from `parent` what is known of that one, and what was named for this one."""
+    """Record for a run made from `parent` what is known of that one, and what was named for this one."""
     known = _known()
     claims = _claims(run)
     _note([c.fingerprint(run.run) for c in claims if c.kind in named or c.fingerprint(parent.run) in known])
 
 
 def check_script(path: Path, run: str, script: Path, *, command: str) -> None:
-    """Raise `SetupError` when a run names a script that this machine's user has not named for it.
+    """Raise `SetupError` if a run names a script that this machine's user has not named for it.
 
-    `command` is what would run it: `resume`.
+    `command` is the command that would run it, such as `resume`.
     """
     if _file("script", str(script)).fingerprint(run) not in _known():
         again = join(["populace", *command.split(), str(path), "--script", str(script)])
@@ -103,7 +106,10 @@ def check_script(path: Path, run: str, script: Path, *, command: str) -> None:
 def check_resumed(
     run: RunReader, given: Mapping[TrustedKind, object], *, model: object = None, embeddings: object = None
 ) -> None:
-    """Raise what `check_trusted` raises for a run that is to go on; `given` is what the caller gave, by its kind."""
+    """Raise what `check_trusted` raises for a run that is to continue.
+
+    `given` holds what the caller gave, by its kind.
+    """
     named: set[TrustedKind] = {kind for kind in RESUMED if given.get(kind) not in (None, ())}
     named |= {"model"} if model else set()
     # Models of the caller's own come with their addresses.
@@ -121,9 +127,9 @@ def check_resumed(
 def check_trusted(
     path: Path, run: RunRow, named: Collection[TrustedKind], *, command: str = "resume", is_grown: bool = True
 ) -> None:
-    """Raise `SetupError` when a run goes by an address or a file that was not named here, now (`named`) or before.
+    """Raise `SetupError` if a run uses an address or a file that was not named here, now (`named`) or before.
 
-    Once it `is_grown`, and its network drawn, it does not read what it grew from again.
+    A run that `is_grown`, with its network drawn, does not read its sources again.
     """
     known, given = _known(), {"script", *named, *(("source",) if is_grown else ())}
     claims = [c for c in _claims(run) if c.kind not in given and c.fingerprint(run.run) not in known]
@@ -134,13 +140,13 @@ def check_trusted(
 
 
 def is_named(run: RunRow, kinds: Collection[TrustedKind]) -> bool:
-    """Whether this machine's user has named all that a run goes by of these kinds."""
+    """Return whether this machine's user has named all that a run uses of these kinds."""
     known = _known()
     return all(claim.fingerprint(run.run) in known for claim in _claims(run) if claim.kind in kinds)
 
 
 def check_code(path: Path, run: RunRow) -> None:
-    """Raise `SetupError` when a run would run code, and was not made here."""
+    """Raise `SetupError` if a run would run code and was not made here."""
     check_trusted(path, run, {claim.kind for claim in _claims(run) if claim.kind != "code"}, command="replay")
 
 
@@ -180,7 +186,7 @@ def _way(path: Path, run: RunRow, claims: list[_Claim], command: str) -> str:
 
 
 def _kind_of(role: str) -> TrustedKind:
-    """What a role's model is named by: the second solver, `solver-2`, is a solver."""
+    """Return the kind under which a role's model is named. The second solver, `solver-2`, is a solver."""
     return "grader" if role.startswith("grader") else "solver"
 
 
@@ -220,7 +226,7 @@ def _file(kind: TrustedKind, name: str) -> _Claim:
 
 
 def _place() -> Path | None:
-    """The file of fingerprints; None where the user has no folder."""
+    """Return the file of fingerprints, or None if the user has no home folder."""
     try:
         folder = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     except RuntimeError:

@@ -31,7 +31,7 @@ class StepEffects(Protocol):
         ...
 
     def state_of(self, agent: str, *, asked_by: str | None = None) -> Any:
-        """The state of an agent."""
+        """Return the state of an agent."""
         ...
 
     def say(self, seen: Observation, emission: "EmissionRow", to: str, text: str) -> None:
@@ -67,15 +67,15 @@ class TurnEffects:
         return self._effects.world
 
     def state_of(self, key: str) -> Any:
-        """The state of the agent with this key."""
+        """Return the state of the agent with this key."""
         return self._effects.state_of(self._seen.agent_behind(key), asked_by=self._seen.agent)
 
     def tie(self, to: str, kind: RelationKind, label: str, *, weight: float = 1.0) -> None:
-        """Have a tie to the agent with this key added or strengthened when the step ends."""
+        """Add or strengthen a tie to the agent with this key when the step ends."""
         self._want(to, *checked_tie(kind, label, weight))
 
     def untie(self, to: str, kind: RelationKind | None = None) -> None:
-        """Have the ties with the agent with this key removed when the step ends."""
+        """Remove the ties with the agent with this key when the step ends."""
         self._want(to, None if kind is None else RelationKind(kind), None, 0.0)
 
     def _want(self, to: str, kind: RelationKind | None, label: str | None, weight: float) -> None:
@@ -91,5 +91,5 @@ class TurnEffects:
         self._effects.post(self._seen, self._emission, channel, text, reply_to)
 
     def depart(self) -> None:
-        """Have the agent leave when the step ends."""
+        """Let the agent leave when the step ends."""
         self._effects.people.want_to_leave(self._seen.agent, self._emission.emission)

@@ -224,7 +224,10 @@ class Job:
         return [one for one in found if self.models.is_real(one.role)] + free
 
     def size(self, sampling: Sampling) -> int:
-        """Return the sample size. By default, 0 if the job costs nothing or asks nothing."""
+        """Return the sample size, or 0 if the job has no items or asks nothing.
+
+        By default, it is also 0 if no model is a language model.
+        """
         if not self.whole or not self.counted.dry_run.answered:
             return 0
         if sampling.number is None and not self.models.is_language_model:

@@ -19,10 +19,10 @@ _COLUMNS = {"value", "agent", "group_name", "weight"}
 
 
 def check_run(society: Society) -> None:
-    """Raise `SetupError` or `SourceError` for what is known to be wrong with a run before it is opened.
+    """Raise `SetupError` or `SourceError` for errors in a run that can be found before it is opened.
 
-    That are interventions and surveys that would never come, a mind that the scenario does not have, rules that answer
-    no survey, and a network whose file is not there.
+    These are interventions and surveys that would never happen, and a mind the scenario does not have. They are also
+    rules that answer no survey, and a network whose file does not exist.
     """
     scenario, config = society.scenario, society.config
     scenario.check_readable()
@@ -35,9 +35,10 @@ def check_run(society: Society) -> None:
 
 
 def check_queries(experiment: Experiment, people: Path) -> None:
-    """Raise `SetupError` for outcomes and checks in whose SQL something is named that no run has.
+    """Raise `SetupError` if the SQL of an outcome or check names something that no run has.
 
-    They are asked of the file of the people, which has all tables of a run and those that came with its people.
+    The queries are run on the file of the personas. It has all tables of a run, and the tables that came with its
+    personas.
     """
     asked = [(f"The outcome {one.name!r}", one.sql) for one in experiment.outcomes]
     asked += [(f"The check {one.name!r}", one.sql) for one in experiment.checks]
@@ -51,7 +52,7 @@ def check_queries(experiment: Experiment, people: Path) -> None:
 
 
 def check_columns(columns: Sequence[str], where: str) -> list[str]:
-    """The columns of an outcome by their meaning. Raises `SetupError` for others."""
+    """Return the columns of an outcome by their meaning. Raises `SetupError` for other columns."""
     names = ["value"] if len(columns) == 1 else list(columns)
     if "value" not in names or (other := set(names) - _COLUMNS):
         said = "has no column `value`" if "value" not in names else f"has columns {', '.join(sorted(other))} too"
@@ -60,9 +61,9 @@ def check_columns(columns: Sequence[str], where: str) -> list[str]:
 
 
 def code_hash(script: Path) -> str:
-    """A hash of what a scenario's script says without experiments, what only those use, comments and layout.
+    """Return a hash of a scenario's script without experiments, what only those use, comments and layout.
 
-    A hypothesis or an outcome that is added to the same file later leaves the runs as they are.
+    Adding a hypothesis or an outcome to the same file later therefore keeps the runs valid.
     """
     tree = ast.parse(script.read_bytes())
     body = [node for node in tree.body if not _declares_experiment(node)]
@@ -77,7 +78,7 @@ def code_hash(script: Path) -> str:
 
 
 def _without_unused(node: ast.stmt, used: set[str]) -> ast.stmt:
-    """The statement; of an import what is used of it, in order."""
+    """Return the statement. For an import, keep only the names that are used, in order."""
     if isinstance(node, ast.Import | ast.ImportFrom):
         names = (one for one in node.names if (one.asname or one.name).partition(".")[0] in used)
         node.names = sorted(names, key=lambda one: one.name)
@@ -95,7 +96,10 @@ def _is_read(name: ast.Name) -> bool:
 
 
 def _bound(node: ast.stmt) -> set[str] | None:
-    """The names that an import or a plain assignment binds; None for other statements, which are always kept."""
+    """Return the names that an import or a plain assignment binds.
+
+    Returns None for other statements, which are always kept.
+    """
     if isinstance(node, ast.Import | ast.ImportFrom):
         return {(one.asname or one.name).partition(".")[0] for one in node.names}
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []

@@ -57,7 +57,7 @@ _NAME = re.compile(r"[\w][\w .+=,@%:/-]{0,119}")
 
 
 def run_options() -> tuple[str, ...]:
-    """Names of the options of a run that may differ between arms."""
+    """Return the names of the run options that may differ between arms."""
     own = (name for name in RunConfig.model_fields if name not in _SHARED)
     sampling = ("temperature", "top_p", "extra_body", "retry_refusals")
     return (*own, *(name for name in sampling if name in Limits.model_fields))
@@ -77,7 +77,7 @@ class Arm:
         return re.sub(r"[^\w.=+-]+", "-", self.name)
 
     def has(self, levels: Mapping[str, str]) -> bool:
-        """Whether the arm has these levels, each as it is written."""
+        """Return whether the arm has these levels, compared as text."""
         return all(name in self.levels and str(self.levels[name]) == level for name, level in levels.items())
 
 
@@ -204,7 +204,10 @@ class Experiment:
         )
 
     def arms_of(self, named: str | None) -> tuple[Arm, ...]:
-        """The arms of a name, or of levels as `price=4`; all for None. Raises `SetupError` when there are none."""
+        """Return the arms of a name, or of levels such as `price=4`. Return all arms for None.
+
+        Raises `SetupError` if there are none.
+        """
         arms = self.all_arms
         if named is None:
             return arms
@@ -232,34 +235,37 @@ class Experiment:
                 )
 
     def seed_of(self, arm: Arm, replicate: int) -> int:
-        """The seed of a run: the same in all arms of a paired design; 31 bits."""
+        """Return the 31-bit seed of a run. It is the same in all arms of a paired design."""
         own = () if self.paired else (arm.name,)
         return derive_seed(self.seed, "replicate", replicate, *own) >> 32
 
     def people_of(self, arm: Arm, replicate: int) -> str:
-        """Which people a run has, by name: runs with the same ones have the same name; empty if all have."""
+        """Return the name of a run's group of personas, which is the same for runs with the same personas.
+
+        It is "" if all runs have the same ones.
+        """
         if self.people_design != "new":
             return ""
         return f"r{replicate}" if self.paired else f"{arm.slug}-r{replicate}"
 
     def people_seed(self, name: str) -> int:
-        """The seed by which people of a name are grown or drawn."""
+        """Return the seed with which the personas of a name are grown or sampled."""
         return derive_seed(self.seed, "people", name) >> 32 if name else self.seed
 
     def replicates_of(self, named: str | None) -> int:
-        """Replicates that all arms of a name, or of levels, have; the most of any arm for None."""
+        """Return the replicates that all arms of a name or of levels have. For None, return the most of any arm."""
         given = self.replicates
         if isinstance(given, int):
             return given
         return max(given.values()) if named is None else min(given[arm.name] for arm in self.arms_of(named))
 
     def runs(self) -> Iterator[tuple[Arm, int]]:
-        """Every run, arm by arm within a replicate, so that an experiment that stops early is balanced."""
+        """Yield every run, arm by arm within a replicate. An experiment that stops early is therefore balanced."""
         numbers = range(1, self.replicates_of(None) + 1)
         return ((arm, n) for n in numbers for arm in self.all_arms if n <= self.replicates_of(arm.name))
 
     def settings_of(self, arm: Arm, scenario: type[Scenario]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The settings of the scenario and the options of the run that an arm has. Raises `SetupError`."""
+        """Return an arm's settings of the scenario and options of the run. Raises `SetupError`."""
         settings, options = dict(self.settings), dict(self.options)
         allowed = run_options()
         own = scenario.settings_type.model_fields
@@ -282,15 +288,15 @@ class Experiment:
         return settings, options
 
     def check(self, scenario: type[Scenario]) -> None:
-        """Raise `SetupError` when the scenario of an arm cannot be made with its settings."""
+        """Raise `SetupError` if the scenario of an arm cannot be made with its settings."""
         for arm in self.all_arms:
             settings, _ = self.settings_of(arm, scenario)
             check_scenario(scenario(settings))
 
     def design(self, scenario: type[Scenario]) -> dict[str, Any]:
-        """What its runs depend on, as JSON holds it: with another design they are other runs.
+        """Return what the runs depend on, as JSON. A different design makes different runs.
 
-        Where all its models are asked is left out: they may be somewhere else when it goes on.
+        The addresses of all its models are left out, since they may change before the experiment continues.
         """
         return {
             "scenario": scenario.name,
@@ -311,7 +317,7 @@ def _written(levels: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_names(given: object) -> tuple[ModelCheckName, ...]:
-    """The checks that `model_checks` of an experiment names; all for True. Raises `SetupError`."""
+    """Return the checks that `model_checks` names. True means all checks. Raises `SetupError`."""
     if isinstance(given, bool):
         return _MODEL_CHECKS if given else ()
     names = (given,) if isinstance(given, str) else given

@@ -77,13 +77,15 @@ def run_experiment(
     parallel: int = 2,
     progress: Progress | None = None,
 ) -> ExperimentReport:
-    """Do all runs of an experiment in its folder, `parallel` of them at once, and merge them.
+    """Do all runs of an experiment in its folder, up to `parallel` at once, and merge them.
 
-    `checks` are those of models that it may have asked before, by name. What arms ask alike is paid once, by a cache in
-    the folder or the one that is given; with `cache=False`, none is used.
-    `limits` hold for the whole experiment: calls in flight and the budget are shared by the runs. Raises `SetupError`
-    for what cannot be as declared, or is another experiment than the one in the folder; `PausedError` when the budget
-    is spent or it was interrupted; `RunError` when a run fails. What was done stays, and goes on when given again.
+    `checks` are the checks of models it may ask before, by name. Requests that several arms share are paid once, by the
+    given cache or one in the folder. With `cache=False`, none is used. `limits` apply to the whole experiment. Its runs
+    share the maximum of concurrent calls and the budget.
+
+    Raises `SetupError` if the declaration is invalid, or the folder holds another experiment. Raises `PausedError` if
+    the budget is spent or it was interrupted, and `RunError` if a run fails. What was done is kept, and continues if
+    called again.
     """
     if parallel < 1:
         raise SetupError(f"{parameter('parallel')} must be a whole number from 1, but {parallel!r} was given.")
@@ -120,7 +122,7 @@ def check_models(
     parallel: int = 2,
     progress: Progress | None = None,
 ) -> list[CheckedModel]:
-    """Ask the checks of an experiment's models alone, in its folder, where its runs find them answered later.
+    """Ask only the checks of an experiment's models, in its folder. Its runs find the answers there later.
 
     Raises what `run_experiment` raises, and `SetupError` for an experiment that declares no checks.
     """
@@ -175,7 +177,7 @@ class _Runner:
         return self._cache if self.asks or self._cache != self._work.cache else None
 
     def __enter__(self) -> Self:
-        """Open the ledger: what earlier sessions spent counts, and so do calls whose end they did not see."""
+        """Open the ledger. What earlier sessions spent counts, and so do calls whose end they did not see."""
         ledger = self._opened.enter_context(ExperimentLedger(self._work.ledger, self._look()))
         self._budget = Budget(self._whole, ledger.spent, log=ledger)
         self._budget.unseen = ledger.unseen
@@ -185,13 +187,13 @@ class _Runner:
         self._opened.close()
 
     def check(self, progress: Progress) -> None:
-        """The checks of models, to the end."""
+        """Run the checks of models to the end."""
         if checks := self._work.model_checks:
             self._work.checks.mkdir(exist_ok=True)
             self._all("Checks of models", [partial(self._check, *one) for one in checks], progress)
 
     def run(self, progress: Progress) -> None:
-        """All runs, to the end. Raises what the first of them raises that fails."""
+        """Do all runs. Raises what the first failing run raises."""
         experiment = self._work.experiment
         self._settle(progress)
         check_queries(experiment, next(iter(self._work.people.values())))
@@ -199,7 +201,7 @@ class _Runner:
         self._all("Runs", [partial(self._run, *one) for one in experiment.runs()], progress)
 
     def _all(self, title: str, work: Sequence[Callable[[], None]], progress: Progress) -> None:
-        """Do all of it, several at once."""
+        """Do all of the work, several pieces at once."""
         progress.began(title, len(work))
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="run") as pool:
             waiting = {pool.submit(one) for one in work}
@@ -248,7 +250,7 @@ class _Runner:
                 society.interrupt()
 
     def _settle(self, progress: Progress) -> None:
-        """Grow or draw the people, once."""
+        """Grow or sample the personas once."""
         people = self._work.people
         sources = self._sources()
         grown = [partial(self._grow, name, source) for name, source in sources.items()]
@@ -258,9 +260,9 @@ class _Runner:
             one(progress)
 
     def _sources(self) -> dict[str, Hub | None]:
-        """Where the people come from that are not there yet, by name; None for where the design says.
+        """Return where the missing personas come from, by name. None means as the design says.
 
-        As long as a hub has people left, each replicate draws from those whom no earlier one has.
+        As long as a hub has personas left, each replicate samples those that no earlier one has.
         """
         work, growth = self._work, self._work.experiment.people
         left = {name: path for name, path in work.people.items() if self._status.get(path) != "finished"}
@@ -317,7 +319,7 @@ class _Runner:
         self._live(society)
 
     def _check(self, model: ExperimentModel, check: ModelCheck, path: Path) -> None:
-        """Ask a model the questions of a check, or those that are left."""
+        """Ask a model the remaining questions of a check."""
         if self._stopped:
             raise PausedError(self._stopped)
         if (status := self._status.get(path)) == "finished":
@@ -359,7 +361,7 @@ class _Runner:
         self.done += 1
 
     def begun(self, arm: Arm, replicate: int) -> Society:
-        """A run that is not there yet; it has no file before it is opened. Raises `SetupError`."""
+        """Create a run that does not exist yet. Its file is made when it is opened. Raises `SetupError`."""
         work, experiment = self._work, self._work.experiment
         settings, options = experiment.settings_of(arm, work.scenario)
         return Society(
@@ -397,7 +399,7 @@ class _Runner:
         return Limits.given(**self._limits, **{name: options[name] for name in SAMPLING if name in options})
 
     def _look(self) -> Spent:
-        """See how far each run is, and add up what all of them have used so far."""
+        """Find out how far each run is, and add up what all of them have used so far."""
         total = Spent()
         checks = [path for *_, path in self._work.model_checks]
         for path in (*self._work.people.values(), *checks, *self._work.files.values()):
@@ -419,6 +421,6 @@ def _has_nobody(path: Path) -> bool:
 
 
 def _where(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the model of a run that goes on is asked now, or the model itself where that is no name."""
+    """Return where the model of a continuing run is asked now, or the model itself if it is not a name."""
     model = options.get("model")
     return {"base_url": options.get("base_url"), "model": None if isinstance(model, str) else model}

@@ -61,7 +61,7 @@ class ExperimentFolder:
         self.registered: list[dict[str, Any]] = []
 
     def open(self) -> None:
-        """Make the folder, or check that what is in it is this experiment. Raises `SetupError`."""
+        """Create the folder, or check that it holds this experiment. Raises `SetupError`."""
         stated = self.folder / "experiment.json"
         now: dict[str, Any] = {
             "format": _FORMAT,
@@ -90,7 +90,7 @@ class ExperimentFolder:
             raise SetupError(self._differs(differing, before, wanted))
 
     def _has_begun(self) -> bool:
-        """Whether anything was made, so that another design would be another experiment."""
+        """Return whether anything was made. Another design would then be another experiment."""
         return any(is_made(path) for path in (*self.people.values(), *self.files.values()))
 
     def _check_new(self) -> None:
@@ -122,7 +122,10 @@ class ExperimentFolder:
 
 
 def _has_shared_people(stated: Path) -> bool:
-    """Whether an experiment was begun before replicates could have new people: it goes on with those it has."""
+    """Return whether an experiment began before replicates could have new personas.
+
+    It then continues with those it has.
+    """
     with suppress(OSError, orjson.JSONDecodeError, KeyError, TypeError):
         return "new_people" not in orjson.loads(stated.read_bytes())["design"]
     return False

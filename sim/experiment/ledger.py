@@ -32,9 +32,9 @@ class ExperimentLedger:
     """The `BudgetLog` of an experiment: one `write` a line, in the order of calls, and no fsync."""
 
     def __init__(self, path: Path, recorded: Spent) -> None:
-        """Opens the ledger, or begins it with what the runs have `recorded`.
+        """Open the ledger, or begin it with what the runs have `recorded`.
 
-        Raises `SourceError` for a damaged one, `SetupError` for one that another process has open.
+        Raises `SourceError` for a damaged ledger, and `SetupError` if another process has it open.
         """
         self.path = path
         if path.exists():
@@ -50,13 +50,13 @@ class ExperimentLedger:
         self._number = 0
 
     def reserved(self, tokens: float, cost: float) -> int:
-        """Keep a reservation right before its call is sent. Raises `StorageError` when that cannot be written."""
+        """Write a reservation right before its call is sent. Raises `StorageError` if it cannot be written."""
         self._number += 1
         self._write({"reserved": self._number, "tokens": round(tokens), "cost": cost})
         return self._number
 
     def settled(self, number: int, call: Call) -> None:
-        """Keep what a reserved call took."""
+        """Write what a reserved call used."""
         spent = Spent()
         spent.add(call)
         self._write({"settled": number, "spent": astuple(spent)})
@@ -78,7 +78,7 @@ class ExperimentLedger:
 
 
 def _locked(path: Path) -> int:
-    """The ledger open for this process alone, where the platform has locks. Raises `SetupError`."""
+    """Open the ledger for this process alone, if the platform has locks. Raises `SetupError`."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
     if fcntl is not None:
         try:
@@ -96,7 +96,7 @@ def _line(entry: dict[str, Any]) -> bytes:
 
 
 def _read(path: Path) -> tuple[Spent, Spent]:
-    """What was spent, and what calls may have used that were reserved and never settled."""
+    """Return what was spent, and what calls may have used that were reserved and never settled."""
     first, *lines = path.read_bytes().split(b"\n")
     if lines:
         lines.pop()  # empty, or cut by a kill in the midst of a write: nothing was sent after it

@@ -54,7 +54,7 @@ class MergedFile:
     """Writes the merged file of finished runs."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, experiment: Experiment | None = None) -> None:
-        """`experiment` says what is measured; nothing is without one."""
+        """Create the tables. `experiment` says what is measured. Without one, nothing is measured."""
         self._con = con
         self._experiment = experiment
         self._values: list[tuple[Any, ...]] = []
@@ -64,7 +64,7 @@ class MergedFile:
         con.execute(files(__package__ or "").joinpath("merged.sql").read_text("utf-8"))
 
     def measure(self, arm: str, replicate: int, path: Path) -> bool:
-        """Ask a run for its outcomes and checks; gives whether a language model was asked."""
+        """Measure the outcomes and checks of a run, and return whether it asked a language model."""
         with open_run(path) as run:
             seed, model, is_language_model, event_hash, agents, steps, failures, _ = run.query(_RUN).rows[0]
             calls, _, asked, answered, _, _, cost, *_ = run.query(SPENT, {"job": 1}).rows[0]
@@ -116,7 +116,7 @@ class MergedFile:
         *,
         is_model: bool,
     ) -> None:
-        """Write what the experiment is, what was measured, and what checks of its models found."""
+        """Write the experiment, its measurements, and the results of the checks of its models."""
         arms = experiment.all_arms
         # What is tested leaves the runs as they are, so it is no part of their design.
         design = orjson.dumps(experiment.design(scenario) | {"people_design": experiment.people_design}).decode()
@@ -168,7 +168,7 @@ def write_merged(
     registered: Sequence[Mapping[str, Any]],
     checked: Sequence[CheckedModel] = (),
 ) -> bool:
-    """Write the merged file of finished runs, in place of an earlier one; gives whether a language model was asked.
+    """Write the merged file of finished runs in place of an earlier one. Returns whether a language model was asked.
 
     Raises `SetupError` for an outcome or a check that cannot be measured.
     """
@@ -183,9 +183,9 @@ def write_merged(
 
 
 def write_pair(path: Path, runs: Mapping[str, Path]) -> None:
-    """Write two runs into one file, as arms of these names, in which SQL can compare them.
+    """Write two runs into one file, as arms of these names, so that SQL can compare them.
 
-    Raises `FileExistsError` for a path that is taken, and what `open_run` raises.
+    Raises `FileExistsError` if the path is taken, and what `open_run` raises.
     """
     with _written(path, replace=False) as con:
         merged = MergedFile(con)
@@ -197,7 +197,7 @@ def write_pair(path: Path, runs: Mapping[str, Path]) -> None:
 
 @contextmanager
 def _written(path: Path, *, replace: bool) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database that becomes `path`, read-only, when the block succeeds."""
+    """Yield a database that becomes `path`, read-only, if the block succeeds."""
     # Runs are attached, so unlike every other file this one is written with access to others.
     config = dict(CONFIG) | {"enable_external_access": "true", "lock_configuration": "false"}
     with whole_file(path.absolute(), replace=replace) as part:
@@ -210,7 +210,10 @@ def _written(path: Path, *, replace: bool) -> Iterator[duckdb.DuckDBPyConnection
 
 
 def _read(run: RunReader, sql: str, where: str) -> list[tuple[str | None, str | None, float | None, float]]:
-    """Agent, group, value and weight of each row of an answer. Raises `SetupError` for an answer of another form."""
+    """Return agent, group, value and weight of each row of a query.
+
+    Raises `SetupError` if the query fails or its result has another form.
+    """
     try:
         found = run.query(sql)
     except QueryError as error:

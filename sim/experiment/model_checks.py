@@ -92,11 +92,11 @@ class ModelCheck(Protocol):
         ...
 
     def read(self, run: FinishedRun, seed: int) -> ModelEffect:
-        """What the answers of a run came to."""
+        """Return the effect in the answers of a run."""
         ...
 
     def warning(self, model: str, effect: Any) -> str:
-        """What is to be known of the model where there is an effect; empty where none is to be seen."""
+        """Return a warning about the model if there is an effect, else ""."""
         ...
 
 
@@ -114,7 +114,7 @@ class ExperimentModel:
     skipped: str = ""
 
     def path(self, folder: Path, check: ModelCheckName) -> Path:
-        """The run file of a check, in this folder."""
+        """Return the run file of a check in this folder."""
         told = re.sub(r"[^\w.=+-]+", "-", self.name)[:80]
         return folder / f"{told}-{sha256(self.name.encode()).hexdigest()[:6]}.{check.replace(' ', '-')}.duckdb"
 
@@ -142,7 +142,7 @@ class CheckedModel:
 
 
 def models_of(experiment: Experiment, scenario: type[Scenario]) -> list[ExperimentModel]:
-    """The models of the arms, each once; those that no check is asked of say why."""
+    """Return the models of the arms, each once. A model that no check is asked of says why."""
     asked = []
     for arm in experiment.all_arms:
         settings, options = experiment.settings_of(arm, scenario)
@@ -175,7 +175,7 @@ def _skipped(model: ModelHandle, scenario: Scenario, mind: Any) -> str:
 def read_checks(
     models: Sequence[ExperimentModel], checks: Sequence[ModelCheck], folder: Path, seed: int
 ) -> Iterator[CheckedModel]:
-    """What the checks found, from their finished run files in this folder."""
+    """Yield what the checks found, from their finished run files in this folder."""
     for model in models:
         for check in checks:
             if model.skipped:
