@@ -106,9 +106,9 @@ def fetch_hub_vectors(
 ) -> HubVectors:
     """Fetch a vector of this model for each persona of a hub that has none and is not a near-duplicate.
 
-    If the same call is repeated, a stopped job continues, and texts that were paid for are not sent again. `chunk` is
-    the number of personas per request. A text without a vector becomes a row of `failures`, and the next job asks for
-    it again.
+    If called again, a stopped job continues, and texts that were paid for are not sent again. `chunk` is the number of
+    personas asked about at once. A text without a vector becomes a row of `failures`, and the next job asks for it
+    again.
 
     Raises `SetupError` for an unknown model, `EndpointError` if no text gets a vector, and `PausedError` if the budget
     is spent.

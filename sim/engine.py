@@ -187,7 +187,7 @@ class Engine:
         roles: Mapping[str, tuple[ModelHandle, Prices | None]] | None = None,
         shared_budget: Budget | None = None,
     ) -> None:
-        """Open the gateway, the caches and the ledger of a job.
+        """Set up the gateway, the budget and the ledger of a job.
 
         `batched` are the phases whose requests go by batch. `gateway` replaces the one over the model.
 

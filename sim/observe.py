@@ -304,7 +304,8 @@ def _task(state: SocietyState, resident: Resident) -> str:
 def _heard(state: SocietyState, resident: Resident, *, is_rule: bool = False) -> list[MessageRow]:
     """Return the lines the agent hears in this step.
 
-    Leaves out lines over a blocked tie and lines from agents that left. A prompt gets only the newest lines.
+    Leaves out lines that a block or suspension holds back, and lines from agents that left. A prompt gets only the
+    newest lines.
     """
     if not resident.inbox:
         return []

@@ -269,10 +269,10 @@ class Scenario:
         """Return how all agents decide, as a compiled graph or a plain function.
 
         By default: generate, check, keep or revise. The default graph also plans and reflects if `plan_every` and
-        `reflect_at` are set. To use another named mind, pass `--mind` and override nothing. A mind of the scenario's
-        own takes precedence. A function gets the observation and the agent's own random number generator. It returns
-        one of the offered actions, the agent's next state, or None to do nothing. A state takes effect when all agents
-        have decided. With a function, no model is asked and no text is compared with earlier ones.
+        `reflect_at` are set. To use another named mind, pass `--mind` and override nothing. If this is overridden,
+        `--mind` accepts only `rule`. A function gets the observation and the agent's own random number generator. It
+        returns one of the offered actions, the agent's next state, or None to do nothing. A state takes effect when all
+        agents have decided. With a function, no model is asked and no text is compared with earlier ones.
         """
         return named_mind(plans=self.settings.plan_every > 0, reflects=self.settings.reflect_at > 0)
 

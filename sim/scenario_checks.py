@@ -28,7 +28,10 @@ _SOURCES: Mapping[PersonaDetail, tuple[str, ...]] = {
 
 
 def check_scenario(scenario: object) -> None:
-    """Raise `SetupError` for what is no scenario, for a name no file can have, and for actions nobody could emit."""
+    """Raise `SetupError` if this is not a valid scenario.
+
+    For example, its name cannot be a file name, or its agents have no actions.
+    """
     if isinstance(scenario, type):
         raise SetupError(
             f"A scenario is to be given, and {scenario.__name__} is a class; write {scenario.__name__}(), with its "
@@ -135,7 +138,7 @@ def declared_surveys(scenario: Scenario) -> tuple[Survey, ...]:
 def check_surveys(scenario: Scenario, steps: int, *, asked: Collection[tuple[str, int]] = (), after: int = 0) -> None:
     """Raise `SetupError` for a survey that would never be asked in a run of `steps`, and for two of the same name.
 
-    In a fork `after` some step, surveys in `asked`, by name and step, are not checked again.
+    In a fork `after` some step, only surveys in `asked`, by name and step, may be due before that step.
     """
     declared = declared_surveys(scenario)
     names = [one.name for one in declared]
@@ -158,7 +161,7 @@ def check_surveys(scenario: Scenario, steps: int, *, asked: Collection[tuple[str
 
 
 def check_answers(scenario: Scenario, *, is_rule: bool) -> None:
-    """Raise `SetupError` where agents decide by a rule, and none says how they answer surveys."""
+    """Raise `SetupError` if agents decide by a rule, and no rule says how they answer surveys."""
     if is_rule and type(scenario).answer is Scenario.answer and declared_surveys(scenario):
         raise SetupError(
             f"The agents of {type(scenario).__name__} decide by a rule, and no rule says how they answer its surveys; "
@@ -167,7 +170,7 @@ def check_answers(scenario: Scenario, *, is_rule: bool) -> None:
 
 
 def check_details(scenario: Scenario, source: object) -> None:
-    """Raise `SetupError` when prompts are to hold a detail of which the source of people knows nothing."""
+    """Raise `SetupError` if prompts need a detail that the source of personas does not have."""
     detail = scenario.settings.persona_detail
     known = source.details if isinstance(source, Hub) else {}
     if detail != "description" and not any(table in known for table in _SOURCES[detail]):
@@ -175,7 +178,7 @@ def check_details(scenario: Scenario, source: object) -> None:
 
 
 def nobody_has(detail: PersonaDetail) -> SetupError:
-    """The error when prompts are to hold a detail that none of the people has."""
+    """Return the error for a detail that prompts need and no persona has."""
     wiki = " --wiki" if detail == "biography" else ""
     return SetupError(
         f"The setting persona_detail is {detail!r}, and none of the people has a {detail}; take people who have "
@@ -184,7 +187,7 @@ def nobody_has(detail: PersonaDetail) -> SetupError:
 
 
 def check_steps(steps: object) -> int:
-    """The number of steps. Raises `SetupError` for what is no number of steps."""
+    """Return the number of steps. Raises `SetupError` if it is not a whole number from 1."""
     if isinstance(steps, bool) or not isinstance(steps, int):
         raise SetupError(f"{parameter('steps')} must be a whole number from 1, but {steps!r} was given.")
     if steps < 1:
@@ -193,7 +196,10 @@ def check_steps(steps: object) -> int:
 
 
 def check_steps_left(steps: object, *, lived: int, path: Path | str) -> None:
-    """Raise `SetupError` when a run that has taken so many steps is to take fewer in all; None is as many as it was."""
+    """Raise `SetupError` if a run that has taken `lived` steps is to take fewer steps in total.
+
+    None keeps the number as it was.
+    """
     if isinstance(steps, int) and 0 < steps < lived:
         raise SetupError(
             f"{str(path)!r} has run {lived} steps, and steps counts those too; give {lived} or more, "

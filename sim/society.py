@@ -205,7 +205,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         return FinishedRun(self.path, event_hash)
 
     def step(self) -> None:
-        """Take one step while the society is `running`. Any error is raised in every later step too."""
+        """Take one step while the society is `running`. Raises what went wrong, also in every later step."""
         if self._restoring:
             return
         try:
@@ -414,9 +414,9 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             check_emitted(self.engine.log, people=len(self.residents), is_over=not self.running)
 
     def _explained(self, error: BaseException) -> BaseException:
-        """Return the error with a hint on how to continue the run.
+        """Add to a `HookError` how to continue the run. Other errors are returned as they are.
 
-        In a replay, whose file cannot be continued, return it as is.
+        In a replay, whose file cannot be continued, every error is returned as it is.
         """
         return error.with_way_on(self.path) if self._repeats is None and isinstance(error, HookError) else error
 

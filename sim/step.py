@@ -432,5 +432,5 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
 
 
 def _is_own(action: Action | None) -> bool:
-    """Whether an action changes nothing that others see: neither the world nor other agents."""
+    """Return whether an action changes nothing that others see, neither the world nor other agents."""
     return action is None or not (action.addressed or type(action).apply is not Action.apply)

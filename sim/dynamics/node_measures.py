@@ -23,16 +23,19 @@ _DIGITS = 12
 
 
 def network_measures(society: "SocietyView", *names: str) -> dict[str, dict[str, float]]:
-    """These measures of each agent in the network of ties as it is, undirected, ties between two agents added up.
+    """Return these measures of each agent in the current network of ties, by measure and agent.
 
-    - `degree`: how many others the agent is tied to; `strength`: the weights of all its ties.
-    - `pagerank`: PageRank by weight, with a damping of 0.85 (Brin and Page 1998); the values add up to 1.
-    - `betweenness`: share of the shortest paths between others that lead through the agent (Freeman 1977). It takes
-      time with the number of agents times that of ties.
-    - `community`: number of its community, from 1 for the largest, by Louvain's method (Blondel et al. 2008), drawn
-      from the run's seed and the step.
+    The network is undirected, and the weights of all ties between two agents are added up.
 
-    Raises `SetupError` for another name.
+    - `degree`: number of other agents it is tied to.
+    - `strength`: total weight of its ties.
+    - `pagerank`: PageRank by weight, with a damping of 0.85 (Brin and Page 1998). The values add up to 1.
+    - `betweenness`: share of the shortest paths between others that lead through the agent (Freeman 1977). The time
+      grows with the number of agents times the number of ties.
+    - `community`: number of its community, from 1 for the largest, by Louvain's method (Blondel et al. 2008). The
+      random draws use the run's seed and the step.
+
+    Raises `SetupError` for an unknown measure.
     """
     for name in names:
         if name not in _MEASURES:

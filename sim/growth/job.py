@@ -68,7 +68,10 @@ class GrowthJob:
                 return self._population
 
     async def _ask_for_more(self) -> bool:
-        """Reopen the hops with a text for each missing person, unless the texts have run out."""
+        """Reopen the hops with texts for the missing personas, unless the texts have run out.
+
+        Returns whether the hops were reopened.
+        """
         growth, log = self._growth, self._engine.log
         missing = (growth.agents or 0) - len(self._population)
         if missing <= 0 or not growth.hops or not growth.is_rereadable:
@@ -148,9 +151,9 @@ class GrowthJob:
         return offer_known(self._population, self._population.persona(persona), count=count, rng=rng)
 
     def _fan_out(self, hop: int) -> int:
-        """Return the relations to ask for at each person: no more than bring hop 0 to the limit, if there is one.
+        """Return the relations to ask for at each persona. With a limit, they are no more than hop 0 needs to reach it.
 
-        A fan-out that is given is for one hop, else all hops share the work. Some relations lead to known people.
+        A given fan-out is for one hop, otherwise all hops share the work. Some relations lead to known personas.
         """
         growth = self._growth
         given = growth.fan_out_at(hop)

@@ -121,7 +121,7 @@ class Growth(FrozenModel):
     def unlimited(cls, **options: Any) -> Self:
         """Build the settings for growth alone. Raises `SetupError` in one sentence.
 
-        By default, there is no limit of agents, and personas are drawn from a hub at random.
+        By default, there is no limit on agents, and personas are sampled from a hub at random.
         """
         said = {name: value for name, value in options.items() if value is not None}
         return cls._parsed({"agents": None, "draw": "random"} | said)
@@ -181,7 +181,7 @@ class Growth(FrozenModel):
             next(iter(open_sources(self.sources, **self.reading.model_dump())), None)
 
     def shortfall(self, people: int) -> str:
-        """Return one sentence if `people` are fewer than were asked for, with what would give more; else ""."""
+        """Return one sentence if there are fewer `people` than asked for, with what would bring more, else ""."""
         is_asked = self.hub is None or self.agents != type(self).model_fields["agents"].default
         if self.agents is None or people >= self.agents or not is_asked:
             return ""

@@ -213,7 +213,7 @@ class SourceSampler:
         return self._growth.source(seed=self._draw_seed, after=None if is_from_start else self._after(chunks))
 
     def texts(self, source: Sequence[Passage] | Sources, chunks: Chunks) -> PassageStream:
-        """Return the texts to ask about: with a limit, those of the rounds that were begun."""
+        """Return the texts to ask about. With a limit on agents, these are the texts of the rounds begun so far."""
         if self._growth.agents is None:
             return PassageStream(source, asked=self._asked)
         # A round is begun when all texts before it were asked about, so their number says which it is.
@@ -232,10 +232,10 @@ class SourceSampler:
         return PassageStream(source, asked=self._asked, sample=sample, most=left)
 
     def more_texts(self, chunks: Chunks, people: int, pending: Collection[str]) -> PassageStream | None:
-        """Return a further round of texts if those so far gave too few `people`; None if enough, or no text is left.
+        """Return a further round of texts if the texts so far gave too few personas (`people`).
 
-        Hops make up for up to a quarter of the people who are wanted. `pending` are ids of texts that were asked about
-        and are not committed yet.
+        Returns None if there are enough, or no text is left. Hops make up for up to a quarter of the personas asked
+        for. `pending` are ids of texts that were asked about and are not committed yet.
         """
         if not self._has_more or people >= self.wanted * (_ENOUGH if self._growth.hops else 1):
             return None

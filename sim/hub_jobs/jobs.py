@@ -155,11 +155,11 @@ class HubJob:
     def continued(
         self, unfinished: Sequence[tuple[JobRow, int]], *, anew: bool = False, is_kept: bool = False
     ) -> tuple[int | None, tuple[int, ...]]:
-        """The number of this very job where it is among the unfinished ones, and those of jobs that are abandoned.
+        """Return the number of this job if it is among the unfinished ones, and the numbers of abandoned jobs.
 
-        None where it is to begin. Other unfinished jobs of the kind are abandoned if they never came to an answer, if
-        all that they paid for stays of use (`is_kept`), or if this one is to begin `anew`. Raises `SetupError` when one
-        of them has paid answers.
+        The first number is None if this job is to begin. Other unfinished jobs of the kind are abandoned in three
+        cases: they got no paid answer, all they paid for remains of use (`is_kept`), or this job is to begin `anew`.
+        Raises `SetupError` if another one has paid answers and neither option is set.
         """
         others = [(job, paid) for job, paid in unfinished if anew or not self._is(job)]
         for job, paid in others:

@@ -145,7 +145,7 @@ class MarkerRow:
     job: Annotated[int, "Job, as in jobs"] = 1
 
     def count(self, name: str) -> int:
-        """One of the counts; 0 where it has none of this name."""
+        """Return one of the counts, or 0 if there is none of this name."""
         return int(orjson.loads(self.counts).get(name, 0))
 
 
@@ -255,7 +255,7 @@ class RunRow:
 
 
 def job_of(run: RunRow, *, kind: str = "society") -> JobRow:
-    """The job that is shown as this run: growth alone, or a society."""
+    """Return the job that stands for this run: growth alone, or a society."""
     spec = {
         "scenario": run.scenario,
         "scenario_file": run.scenario_file,
@@ -300,7 +300,7 @@ def job_of(run: RunRow, *, kind: str = "society") -> JobRow:
 
 
 def now() -> datetime:
-    """The present moment in UTC, without a time zone: the run file's timestamps are all UTC."""
+    """Return the current time in UTC without a time zone. All timestamps of a run file are in UTC."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
@@ -311,5 +311,5 @@ _version = cache(version)
 
 
 def versions() -> dict[str, str]:
-    """Versions by name of Populace, Python and the libraries that shape a run."""
+    """Return the versions of Populace, Python and the libraries that shape a run, by name."""
     return {"python": platform.python_version()} | {name: _version(name) for name in _DISTRIBUTIONS}
