@@ -215,8 +215,8 @@ def remove_unanswered(path: Path, *, is_refused: bool) -> None:
 def is_more(path: Path, growth: Growth, *, seed: int, model: str, limits: Limits) -> bool:
     """Return whether this growth asks for more hops, personas or sources than the hub has. False if it is the same.
 
-    Only `limits.sampling` is compared. Raises `SetupError` naming the difference if the growth in the hub differs, or
-    if more is asked for before it is finished. Raises `RunFileError` for a file that growth did not make.
+    `limits` are compared by their sampling only. Raises `SetupError` naming the difference if the growth in the hub
+    differs, or if more is asked for before it is finished. Raises `RunFileError` for a file that growth did not make.
     """
     try:
         with open_run(path) as run:

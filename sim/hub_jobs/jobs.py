@@ -155,11 +155,11 @@ class HubJob:
     def continued(
         self, unfinished: Sequence[tuple[JobRow, int]], *, anew: bool = False, is_kept: bool = False
     ) -> tuple[int | None, tuple[int, ...]]:
-        """Return the number of this job if it is among the unfinished ones, and the numbers of abandoned jobs.
+        """Return the number of this job if it is among the unfinished ones, and the abandoned jobs with paid answers.
 
-        The first number is None if this job is to begin. Other unfinished jobs of the kind are abandoned in three
-        cases: they got no paid answer, all they paid for remains of use (`is_kept`), or this job is to begin `anew`.
-        Raises `SetupError` if another one has paid answers and neither option is set.
+        The first value is None if this job is to begin. Other unfinished jobs of the kind are abandoned, and with
+        `anew` the unfinished ones of this job too. Raises `SetupError` if a job to abandon has paid answers, unless all
+        it paid for remains of use (`is_kept`) or `anew` is set.
         """
         others = [(job, paid) for job, paid in unfinished if anew or not self._is(job)]
         for job, paid in others:
