@@ -242,7 +242,7 @@ def test_a_focus_and_a_difficulty_that_the_prompt_offers_are_served(task: str) -
     [
         ("math", "With how many zeros does 100! (the product of all whole numbers from 1 to 100) end?", "24"),
         ("math", "A right triangle has legs of 6 and 8. What is the radius of its inscribed circle?", "2"),
-        ("math", "How many functions from a set of 4 elements onto a set of 3 elements are there?", "36"),
+        ("math", "How many functions from a set of 5 elements onto a set of 3 elements are there?", "150"),
         (
             "brainteaser",
             "All but 9 of the 30 eggs that Ann carried out of the mill got wet in the rain. How many stayed dry?",
