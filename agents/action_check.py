@@ -21,10 +21,10 @@ _TRIED = 12
 
 
 def check_actions(actions: object, *, where: str) -> None:
-    """Raise `SetupError` for the first action that could not be emitted; `where` says who lists them.
+    """Raise `SetupError` for the first action that could not be emitted.
 
-    A class needs a name of its own, the field `kind` with that name (both are made where it gives none), and `to` if it
-    is addressed.
+    `where` names who lists the actions. A class needs a name of its own and the field `kind` with that name. Both are
+    made if the class does not give them. It also needs `to` if it is addressed.
     """
     if not isinstance(actions, tuple | list):
         raise SetupError(f"{where} should list its actions as a tuple of classes, but {actions!r} was given.")
@@ -42,9 +42,10 @@ def check_actions(actions: object, *, where: str) -> None:
 
 @cache
 def novelty_of(action: type[Action]) -> Novelty:
-    """Whether emissions of this class are compared with earlier ones: what the class says, or what its text tells.
+    """Return whether outputs of this class are compared with earlier ones.
 
-    Text is free, and "revise" the answer, when it changes with a field that can hold any string.
+    The class decides, or else its text. Text that changes with a field that can hold any string is free, and gives
+    "revise".
     """
     if action.novelty is not None:
         return action.novelty
@@ -187,7 +188,10 @@ def _annotated(read: Any) -> Any:
 
 @cache
 def _examples(action: type[Action]) -> tuple[Action, ...]:
-    """Valid instances, invented from the schema; fewer, or none, where the class asks for more than its schema says."""
+    """Return valid instances, invented from the schema.
+
+    Return fewer, or none, if the class demands more than its schema says.
+    """
     schema, found = strict_schema(action.model_json_schema()), []
     for number in range(_TRIED):
         try:

@@ -39,7 +39,10 @@ _DEEPEST = 6
 
 
 def possible_actions(offered: tuple[type[Action], ...], addressees: tuple[str, ...]) -> tuple[type[Action], ...]:
-    """The `offered` actions that are possible: spoken ones need an addressee, unless they may be said to nobody."""
+    """Return the `offered` actions that are possible.
+
+    Spoken actions need an addressee, unless they may be said to nobody.
+    """
     return offered if addressees else tuple(a for a in offered if not _needs_addressee(a))
 
 
@@ -51,9 +54,9 @@ def _needs_addressee(action: type[Action]) -> bool:
 
 @lru_cache(maxsize=256)
 def answer_schema(offered: tuple[type[Action], ...], addressees: tuple[str, ...]) -> AnswerSchema[Action]:
-    """The schema of a turn: one of the `offered` actions, spoken (if it is spoken) to one of the `addressees`.
+    """Return the schema of a turn: one of the `offered` actions, addressed to one of the `addressees` if it is spoken.
 
-    A single action is asked for as it is; several as `{"action": <one of them>}`. Raises `ValueError` when none is
+    A single action is asked for directly, several as `{"action": <one of them>}`. Raises `ValueError` if no action is
     possible.
     """
     possible = possible_actions(offered, addressees)
@@ -89,7 +92,10 @@ def _generators(actions: tuple[type[Action], ...]) -> dict[str, AnswerGenerator]
 def _proposed(
     action: type[Action], rng: random.Random, situation: Any, schema: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    """What the action's own generator proposes. Raises `HookError` when it fails or gives no values by field."""
+    """Return the values that the action's own generator proposes.
+
+    Raises `HookError` if it fails or does not give values by field.
+    """
     with hook(action, "stand_in"):
         values: object = action.stand_in(rng, situation, schema)
         if values is not None and not isinstance(values, Mapping):
@@ -105,7 +111,7 @@ def _json_schema(action: type[Action]) -> Mapping[str, Any]:
 
 @lru_cache(maxsize=256)
 def _any_of(actions: tuple[type[Action], ...]) -> tuple[TypeAdapter[Action], Mapping[str, Any]]:
-    """What reads one of several actions, and its schema."""
+    """Return the adapter that reads one of several actions, and its schema."""
     union_type: Any = Annotated[_union(actions), Field(discriminator="kind")]
     adapter: TypeAdapter[Action] = TypeAdapter(union_type)
     return adapter, strict_schema(adapter.json_schema())
@@ -127,7 +133,7 @@ def _told(schema: dict[str, Any], action: type[Action], addressees: tuple[str, .
 
 
 def _one_of(to: Mapping[str, Any], addressees: tuple[str, ...]) -> dict[str, Any]:
-    """The field `to` of an action that is spoken to one of these, or to several of them."""
+    """Return the field `to` of an action that is spoken to one or several of these addressees."""
     if to.get("type") == "array":
         if not addressees:
             return {**to, "maxItems": 0}
@@ -151,7 +157,7 @@ def _checked(validate: Callable[[object], Action], addressees: tuple[str, ...]) 
 
 
 def prompt_of(actions: tuple[type[Action], ...]) -> Prompt:
-    """The prompt with which these actions are asked for: the one they share, or `turn` where they differ."""
+    """Return the prompt that asks for these actions: the one they share, or `turn` if they differ."""
     first = actions[0].prompt
     shared = first if all(action.prompt == first for action in actions) else "turn"
     return shared if isinstance(shared, Prompt) else load_prompt(_ROOM, shared)
@@ -159,9 +165,9 @@ def prompt_of(actions: tuple[type[Action], ...]) -> Prompt:
 
 @lru_cache(maxsize=256)
 def described_actions(offered: tuple[type[Action], ...], addressees: tuple[str, ...]) -> str:
-    """What the model reads about the possible actions: what each is, its fields and their bounds.
+    """Describe the possible actions to the model: what each is, its fields and their bounds.
 
-    Some endpoints take a JSON Schema and never show it to the model, or ignore bounds such as `maxLength`.
+    Some endpoints take a JSON Schema but never show it to the model, or ignore bounds such as `maxLength`.
     """
     possible = possible_actions(offered, addressees)
     return "\n".join(line for action in possible for line in _described(action, addressees))
@@ -197,7 +203,7 @@ def _resolved(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mappin
 
 
 def _form(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    """The type and the bounds of one value in words."""
+    """Describe the type and the bounds of one value in words."""
     if "enum" in part or "const" in part:
         return "one of " + ", ".join(str(value) for value in part.get("enum", [part.get("const")]))
     if options := [*part.get("anyOf", ()), *part.get("oneOf", ())]:
@@ -229,10 +235,9 @@ class ActionField:
 
 
 def typed_fields(action: type[Action]) -> list[ActionField]:
-    """The numbers, choices (`Literal` or `Enum`) and truth values among the fields of an action, in their order.
+    """Return the numbers, choices (`Literal` or `Enum`) and booleans among an action's fields, in order.
 
-    A field that may be None counts as what it is otherwise; texts, lists and nested objects are left out, and so is
-    `kind`.
+    A field that may be None counts as its other type. Texts, lists, nested objects and `kind` are left out.
     """
     found = (
         _typed(name, field.annotation, " ".join((field.description or "").split()))
@@ -262,7 +267,7 @@ def _typed(name: str, annotation: Any, description: str) -> ActionField | None:
 
 
 def _written(value: object) -> str:
-    """The value as SQL reads it out of the payload."""
+    """Return the value as SQL reads it from the payload."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)

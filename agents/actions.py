@@ -36,7 +36,10 @@ _LONG_INTEGER = re.compile(r"\d{19}")
 
 
 def dump_json(value: Any) -> str:
-    """The value as JSON text, with integers of any size, as models answer them. Raises `TypeError` for other values."""
+    """Return the value as JSON text, with integers of any size, as models answer them.
+
+    Raises `TypeError` for values that JSON cannot hold.
+    """
     try:
         return orjson.dumps(value).decode()
     except TypeError:
@@ -54,7 +57,7 @@ def _has_long_integer(value: Any) -> bool:
 
 
 def load_json(text: str) -> Any:
-    """The value that `dump_json` has written."""
+    """Return the value that `dump_json` wrote."""
     return json.loads(text) if _LONG_INTEGER.search(text) else orjson.loads(text)
 
 
@@ -80,14 +83,17 @@ class ActionEffects(Protocol):
         ...
 
     def state_of(self, key: str) -> Any:
-        """The state of an agent that can be spoken to, by its key in this turn. Raises `KeyError` for another key."""
+        """Return the state of an agent that can be spoken to, by its key in this turn.
+
+        Raises `KeyError` for another key.
+        """
         ...
 
     def tie(self, to: str, kind: RelationKind, label: str, *, weight: float = 1.0) -> None:
-        """Have the agent know the one with this key as its `label`, from the next step on.
+        """Tie the agent to the one with this key, known as its `label`, from the next step on.
 
-        A tie of this kind and label that is there already becomes stronger by `weight`. Raises `KeyError` for another
-        key, `ValueError` for no kind or weight, and for the player.
+        An existing tie of this kind and label becomes stronger by `weight`. Raises `KeyError` for another key, and
+        `ValueError` for an invalid kind or weight or for the player.
         """
         ...
 
@@ -96,14 +102,14 @@ class ActionEffects(Protocol):
         ...
 
     def depart(self) -> None:
-        """Have the agent leave the society when the step ends."""
+        """Remove the agent from the society when the step ends."""
         ...
 
     def post(self, channel: str, text: str, *, reply_to: str | None = None) -> None:
         """Post `text` in a channel of the scenario, in reply to the post with the key `reply_to` if one is given.
 
-        It can be shown to others from the next step on. Raises `ValueError` for no channel of the scenario or one in
-        which the agent cannot post, `KeyError` for an unknown key.
+        Others can see it from the next step on. Raises `ValueError` if the scenario has no such channel or the agent
+        cannot post in it. Raises `KeyError` for an unknown key.
         """
         ...
 
@@ -137,7 +143,7 @@ class Check(Protocol):
     revises: bool
 
     async def judge(self, action: "Action", context: CheckContext) -> CheckResult:
-        """The result for this action; reads what it is given, changes nothing."""
+        """Return the result for this action. Read what is given and change nothing."""
         ...
 
 
@@ -213,7 +219,7 @@ class Action(BaseModel):
     checks: ClassVar[tuple[Check, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Name the class after itself, and give it the field `kind`, where it does not say otherwise."""
+        """Give the class a name derived from its own and the field `kind`, unless it sets them itself."""
         super().__init_subclass__(**kwargs)
         if cls.name == cls._derived_name and (cls._derived_name or not _kind_of(cls)):
             cls.name = cls._derived_name = snake_case(cls.__name__)
@@ -249,13 +255,13 @@ class Action(BaseModel):
         return (to,) if isinstance(to, str) else tuple(dict.fromkeys(to))
 
     def note(self, to: str = "") -> str:
-        """What the agent remembers of it."""
+        """Return what the agent remembers of the action."""
         return format_string(self.remembered).format(text=self.emitted_text, to=to)
 
     def apply(self, effects: ActionEffects) -> None:
-        """Change the state of agents, their ties and the world; by default, what is said to somebody is delivered.
+        """Change the state of agents, their ties and the world. By default, deliver what is said to the addressees.
 
-        Called after the emission is logged. What it draws by chance must be the same whenever the step is repeated.
+        Called after the output is logged. Random draws must be the same each time the step is repeated.
         """
         for key in self.addressees if self.addressed else ():
             effects.say(key, self.emitted_text)
@@ -267,10 +273,10 @@ class Action(BaseModel):
 
     @staticmethod
     def stand_in(rng: random.Random, situation: "Situation", schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Values by field that `procedural` answers with, drawn from `rng` alone.
+        """Return the values by field that `procedural` answers with, drawn from `rng` alone.
 
-        Values that `schema` forbids are replaced and missing ones added. None is what the stand-in writes for
-        an action of this name, or else for any values that are valid.
+        Values that `schema` forbids are replaced, and missing values are added. If None, the built-in generator uses
+        what it has for an action of this name, or else any valid values.
         """
         return None
 
@@ -278,42 +284,43 @@ class Action(BaseModel):
     def stand_in_response(
         rng: random.Random, situation: "Situation", schema: Mapping[str, Any]
     ) -> Mapping[str, Any] | None:
-        """The field `text` that `procedural` answers with when it is asked to respond to what was emitted.
+        """Return the field `text` that `procedural` answers with when it is asked to respond to an output.
 
-        That stands in the section `request` of the prompt. None is any text.
+        That output is in the section `request` of the prompt. None means any text.
         """
         return None
 
     @staticmethod
     def known_solution(text: str) -> KnownSolution | None:
-        """The solution of a problem that `stand_in` made, computed again from its text; None for any other text.
+        """Compute the solution of a problem that `stand_in` made from its text. Return None for any other text.
 
-        `procedural` answers with it when it is asked to solve the problem. Depends on nothing but the text.
+        `procedural` answers with it when it is asked to solve the problem. The result depends only on the text.
         """
         return None
 
     @classmethod
     def configured(cls, **values: object) -> type[Self]:
-        """The same action with other values of its class variables, as the settings of a task have it."""
+        """Return the same action with other values of its class variables, as set by the settings of a task."""
         told = {"__doc__": cls.__doc__, "__module__": cls.__module__, **values}
         return cast("type[Self]", type(cls.__name__, (cls,), told))
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
-        """The action that this `payload` was written from; a class that overrides one overrides the other.
+        """Rebuild the action that this `payload` was written from.
 
-        Raises pydantic's `ValidationError` when it is none of this class.
+        A class that overrides this or the writing of the payload overrides both. Raises pydantic's `ValidationError`
+        if the payload is not of this class.
         """
         return cls.model_validate({"kind": cls.name, **payload}, by_alias=True, by_name=True)
 
 
 def snake_case(name: str) -> str:
-    """The name of a class in lower case, with underscores between its words."""
+    """Return the name of a class in lower case, with underscores between its words."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.strip("_")).lower()
 
 
 def _kind_of(action: type[Action]) -> tuple[Any, ...]:
-    """The values of the nearest field `kind` that the class has; none without one."""
+    """Return the values of the nearest field `kind` of the class, or an empty tuple if it has none."""
     for base in action.__mro__:
         if (kind := inspect.get_annotations(base).get("kind")) is not None:
             return get_args(kind) or (kind,)
@@ -325,13 +332,13 @@ def _listed(value: Any) -> str:
 
 
 def own_fields(action: type[Action]) -> list[str]:
-    """The fields that say what is done: all but `kind` and `to`."""
+    """Return the fields that say what is done: all but `kind` and `to`."""
     return [name for name in action.model_fields if name not in ("kind", "to")]
 
 
 @cache
 def is_free_text(action: type[Action], field: str) -> bool:
-    """Whether a field can hold any string, by its schema."""
+    """Return whether a field can hold any string, by its schema."""
     schema = action.model_json_schema()
     part = schema["properties"].get(action.model_fields[field].alias or field, {"const": None})  # a later stage sets it
     return _holds_text(part, schema.get("$defs", {}), ())
@@ -353,7 +360,10 @@ def _holds_text(part: object, definitions: Mapping[str, Any], passed: tuple[str,
 
 
 async def run_checks(action: Action, context: CheckContext) -> tuple[CheckResult, ...]:
-    """The results of the checks that the action's class lists, in their order. Raises `HookError` when one fails."""
+    """Run the checks that the action's class lists and return their results in order.
+
+    A check that asks a model is skipped once an earlier one has failed. Raises `HookError` if a check breaks.
+    """
     results: list[CheckResult] = []
     for check in action.checks:
         if getattr(check, "asks", False) and any(one.outcome is CheckOutcome.FAILED for one in results):

@@ -61,22 +61,25 @@ class CheckContext:
 
 
 def passed(score: float | None = None) -> CheckResult:
-    """A result in favour of the emission."""
+    """Return a result in favour of the output."""
     return CheckResult(CheckOutcome.PASSED, score=score)
 
 
 def failed(reason: str, score: float | None = None, *, field: str = "") -> CheckResult:
-    """A result against the emission, with its reason as a sentence to the model, which begins with the `field`."""
+    """Return a result against the output.
+
+    `reason` is a sentence to the model, which begins with the `field`.
+    """
     return CheckResult(CheckOutcome.FAILED, _located(reason, field), score, field=field)
 
 
 def warned(reason: str, score: float | None = None, *, field: str = "") -> CheckResult:
-    """A result of a rule that cannot be sure: the emission is kept, and the reason recorded."""
+    """Return the result of a rule that cannot be sure. The output is kept and the reason recorded."""
     return CheckResult(CheckOutcome.WARNED, _located(reason, field), score, field=field)
 
 
 def undecided(reason: str) -> CheckResult:
-    """No result, with the reason why."""
+    """Return an undecided result with its reason."""
     return CheckResult(CheckOutcome.UNDECIDED, reason)
 
 
@@ -85,7 +88,7 @@ def _located(reason: str, field: str) -> str:
 
 
 def iter_strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """All strings within a JSON value, however deep, each with its path: `barks.idle`, `hooks[0].text`."""
+    """Yield all strings within a JSON value, however deep, each with its path: `barks.idle`, `hooks[0].text`."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, Mapping):
@@ -97,5 +100,5 @@ def iter_strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def is_within(path: str, fields: tuple[str, ...]) -> bool:
-    """Whether a path is one of these fields, or lies within one of them."""
+    """Return whether a path is one of these fields or lies within one of them."""
     return any(path == field or path.startswith((f"{field}.", f"{field}[")) for field in fields)

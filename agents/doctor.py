@@ -79,10 +79,10 @@ async def examine(
     prices: Prices | None = None,
     found: Callable[[CheckFinding], None] | None = None,
 ) -> Examination:
-    """What a model's first endpoint can do, by some fifteen calls of which none takes more than `within` seconds.
+    """Find out what a model's first endpoint can do, with some fifteen calls of at most `within` seconds each.
 
-    `embeddings` is the name of an embedding model to try there as well, `prices` are what is known of the model's.
-    `found` is called with each finding as it comes. Raises `EndpointError` when a model of our own cannot be started.
+    `embeddings` names an embedding model to try there as well. `prices` are the known prices of the model. `found` is
+    called with each finding as it comes. Raises `EndpointError` if a model of our own cannot be started.
     """
     doctor = _Doctor(Probe(handle, max(within, handle.patience)), found or (lambda finding: None))
     works = await doctor.reach() and await doctor.check_answers()
@@ -118,7 +118,7 @@ class _Doctor:
         )
 
     async def reach(self) -> bool:
-        """Whether the endpoint gives any answer; where it does not, the cause is found."""
+        """Return whether the endpoint gives any answer. If it does not, find the cause."""
         reply = await self._say("Say good day in one short sentence.")
         if reply.fault is not None:
             await self._explain(reply.fault, reply.why)
@@ -130,7 +130,7 @@ class _Doctor:
         return True
 
     async def check_answers(self) -> bool:
-        """Whether what it answers is enough for a run."""
+        """Return whether its answers are good enough for a run."""
         has_form = await self._check_forms()
         await self._check_tools()
         await self._check_long_text()
@@ -140,7 +140,7 @@ class _Doctor:
         return has_form and takes_seed
 
     async def check_embeddings(self, model: str) -> None:
-        """Find out whether it has an embedding model of this name."""
+        """Find out whether the endpoint has an embedding model of this name."""
         try:
             reply = await self._probe.fetch("embeddings", {"model": model, "input": ["Good day.", "A ferry leaves."]})
         except RequestError as fault:
@@ -156,7 +156,7 @@ class _Doctor:
             self._find("embeddings", Health.NO, f"{model!r} does not give one list of numbers for each text.")
 
     async def check_speed(self) -> None:
-        """Find out how long an answer takes, and what several at once do to that."""
+        """Measure how long an answer takes, and how several concurrent calls change that."""
         times = [reply.seconds for reply in self._probe.answers]
         said = f"An answer takes {statistics.median(times):.2f} s, the median of {len(times)}"
         self._find("latency", Health.OK, f"{said} (from {min(times):.2f} to {max(times):.2f}).")
@@ -173,7 +173,7 @@ class _Doctor:
             self._find("speed", Health.UNKNOWN, "The endpoint counts no tokens.")
 
     def check_price(self, prices: Prices | None) -> None:
-        """Say what is known of the price."""
+        """Report what is known of the price."""
         if prices is None:
             said = "No price is known, and none is guessed: give it with --price to see and cap what a run costs."
             self._find("price", Health.UNKNOWN, said)
@@ -194,7 +194,7 @@ class _Doctor:
         self._found(finding)
 
     async def _say(self, text: str, *, seed: int | None = None, alone: bool = True) -> Reply:
-        """The reply to a text, with what the endpoint refuses for other reasons than the seed left out."""
+        """Return the reply to a text. Leave out parameters that the endpoint refuses, except the seed."""
         messages: list[BaseMessage] = [HumanMessage(text)]
         without: set[str] = set()
         while True:
@@ -233,7 +233,7 @@ class _Doctor:
         return "answer", Health.NO, why
 
     async def _listed(self) -> list[str] | None:
-        """The names of the endpoint's models; None when it does not say."""
+        """Return the names of the endpoint's models, or None if it does not list them."""
         try:
             models = (await self._probe.fetch("models")).get("data")
         except RequestError:
@@ -298,7 +298,7 @@ class _Doctor:
             self._find("tools", Health.UNKNOWN, "Tools are taken, but the model called none. A run needs none.")
 
     async def _check_seed(self) -> bool:
-        """Whether requests can be sent with a seed, or without one once that is known."""
+        """Return whether requests can be sent with a seed, or without one once that is known."""
         first = await self._say(_TALE, seed=_SEED)
         if first.fault is None:
             again, other = await self._say(_TALE, seed=_SEED), await self._say(_TALE, seed=_SEED + 1)

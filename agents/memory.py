@@ -86,20 +86,20 @@ class Memory:
     def note(
         self, text: str, *, kind: NoteKind = "said", step: int = 0, importance: int | None = None, time: str = ""
     ) -> None:
-        """Remember `text`, and forget the oldest note when there is no room."""
+        """Remember `text`. If there is no room, forget the oldest note."""
         self._notes.append(_Note(text, kind, step, importance, time))
         if len(self._notes) > self._capacity:
             del self._notes[0]
 
     def weigh(self, text: str, kind: NoteKind, *, is_close: bool = False) -> int | None:
-        """The importance of a note that is about to be taken, from 1 to 10; None where notes are not weighed.
+        """Return the importance of a note that is about to be taken, from 1 to 10, or None if notes are not weighed.
 
-        `is_close` says whether it is about somebody whom the agent knows well.
+        `is_close` says whether the note is about an agent whom this one knows well.
         """
         return None
 
     def holds(self, text: str) -> bool:
-        """Whether there is a note with this text."""
+        """Return whether there is a note with this text."""
         return any(note.text == text for note in self._notes)
 
     @property
@@ -113,19 +113,22 @@ class Memory:
         return ""
 
     def is_plan_due(self, step: int, every: int) -> bool:
-        """Whether a plan is to be made in this step, where plans hold for `every` steps: never, in this memory."""
+        """Return whether a plan is due in this step, if plans hold for `every` steps. In this memory, none is."""
         return False
 
     def to_reflect_on(self, importance: int) -> tuple[str, ...]:
-        """The notes since the last reflection, once their importance adds up to this much: none, in this memory."""
+        """Return the notes since the last reflection, once their importance adds up to this much.
+
+        In this memory, none.
+        """
         return ()
 
     def has_choice(self, count: int) -> bool:
-        """Whether recalling `count` notes leaves a choice among them."""
+        """Return whether recalling `count` notes leaves a choice among them."""
         return self._always < count < len(self._notes)
 
     def without_vector(self) -> list[str]:
-        """The notes that have no vector yet and can be chosen, oldest first."""
+        """Return the notes that have no vector yet and can be chosen, oldest first."""
         return [note.text for note in self._chosen_from if note.vector is None]
 
     def give_vectors(self, vectors: Mapping[str, Vector]) -> None:
@@ -135,9 +138,10 @@ class Memory:
                 note.vector = unit(vectors[note.text])
 
     def recall(self, cue: str, count: int, *, vector: Vector | None = None) -> tuple[str, ...]:
-        """At most `count` notes with their times, oldest first: the newest one, and those that are nearest to `cue`.
+        """Return at most `count` notes with their times, oldest first.
 
-        With the `vector` of the cue, and one for each note, nearest in meaning; else in words.
+        They are the newest one and those nearest to `cue`. With the `vector` of the cue and one for each note,
+        nearness is in meaning, otherwise in words.
         """
         if count < 1:
             return ()
@@ -154,7 +158,7 @@ class Memory:
         return self._notes[: len(self._notes) - self._always]
 
     def _scores(self, cue: str, notes: Sequence[_Note], vector: Vector | None) -> list[float]:
-        """The score of each note; none where all are equal."""
+        """Return the score of each note, or an empty list if all are equal."""
         return _likeness(vector, notes) or _bm25(words(cue), notes)
 
 
@@ -195,7 +199,7 @@ class MemoryStream(Memory):
     def note(
         self, text: str, *, kind: NoteKind = "said", step: int = 0, importance: int | None = None, time: str = ""
     ) -> None:
-        """Remember `text`; without an importance, that of `weigh`. A plan takes the place of the one before it."""
+        """Remember `text`, with the importance of `weigh` if none is given. A plan replaces the one before it."""
         note = _Note(text, kind, step, self.weigh(text, kind) if importance is None else importance, time)
         if kind == "plan":
             self._plan = note
@@ -214,10 +218,10 @@ class MemoryStream(Memory):
                 del self._holding[word]
 
     def weigh(self, text: str, kind: NoteKind, *, is_close: bool = False) -> int:
-        """The importance of a note by a rule that asks no model: 1 to 10, whatever its length.
+        """Weigh a note by a rule that asks no model: 1 to 10, whatever its length.
 
-        Said 3, heard 4, news and plans 5, reflections 8; 2 more where it is about somebody close; and up to 3 more by
-        the share of its words that are in none of the agent's notes.
+        Said gives 3, heard 4, news and plans 5, reflections 8. A note about somebody close gets 2 more. The share of
+        words that are in none of the agent's notes adds up to 3 more.
         """
         told = words(text)
         new = sum(not self._holding[word] for word in told) / len(told) if told else 0.0
@@ -234,13 +238,14 @@ class MemoryStream(Memory):
         return self._plan.time if self._plan else ""
 
     def is_plan_due(self, step: int, every: int) -> bool:
-        """Whether a plan is to be made in this step: there is none, or it has held for `every` steps."""
+        """Return whether a plan is due in this step: there is none, or it has held for `every` steps."""
         return every > 0 and (self._plan is None or step - self._plan.step >= every)
 
     def to_reflect_on(self, importance: int) -> tuple[str, ...]:
-        """The notes since the last reflection, oldest first, once their importance adds up to this much; else none.
+        """Return the notes since the last reflection, oldest first, once their importance adds up to this much.
 
-        Those of its own step count: an agent reflects on what it had noted before its turn.
+        Return none before that. Notes from the same step as the reflection count: an agent reflects on what it had
+        noted before its turn.
         """
         if importance < 1:
             return ()
@@ -260,13 +265,13 @@ class MemoryStream(Memory):
 
 
 def _scaled(values: Sequence[float]) -> list[float]:
-    """The values between the least, 0, and the greatest, 1; all 0 where they are equal."""
+    """Scale the values to between 0 for the least and 1 for the greatest. All are 0 if they are equal."""
     least, width = min(values), max(values) - min(values)
     return [(value - least) / width if width else 0.0 for value in values]
 
 
 def _likeness(cue: Vector | None, notes: Sequence[_Note]) -> list[float]:
-    """The cosine of each note to the cue; nothing when a vector is missing."""
+    """Return the cosine of each note to the cue, or an empty list if a vector is missing."""
     if cue is None:
         return []
     vectors = [note.vector for note in notes if note.vector is not None]
@@ -277,9 +282,10 @@ def _likeness(cue: Vector | None, notes: Sequence[_Note]) -> list[float]:
 
 
 def _bm25(wanted: frozenset[str], notes: Sequence[_Note]) -> list[float]:
-    """The BM25 score of each note, a word counting once in a note; rare is what few of these notes hold.
+    """Return the BM25 score of each note.
 
-    None where no note holds any of the words.
+    A word counts once in a note, and is rare if few of these notes hold it. Return an empty list if no note holds any
+    of the words.
     """
     if not wanted:
         return []

@@ -133,7 +133,7 @@ class MindContext:
     revises_repeats: bool = False
 
     def angle_seed(self, context: RequestContext) -> int | None:
-        """What the angle of a prompt is drawn by; None where none is drawn."""
+        """Return the seed that draws the angle of a prompt, or None if none is drawn."""
         return context.seed if self.draws_angles else None
 
 
@@ -156,7 +156,7 @@ class Draft:
     render: Callable[[Observation], RenderedPrompt] | None = None
 
     def checked(self, name: str, result: CheckResult, *, version: int = 1) -> "Draft":
-        """The draft with the result of a stage, which becomes a row of `checks` beside those of the action."""
+        """Return the draft with the result of a stage, which becomes a row of `checks` with those of the action."""
         return replace(self, checks=(*self.checks, replace(result, check=name, version=version)))
 
 
@@ -206,7 +206,10 @@ async def generate(state: MindState, runtime: "Runtime[MindContext]") -> Mapping
 
 
 async def check(state: MindState, runtime: "Runtime[MindContext]") -> "Mapping[str, Any] | Command[Any]":
-    """Check a valid draft; go to `revise` when it nearly repeats an earlier text or a failed check asks for that."""
+    """Check a valid draft.
+
+    Go to `revise` if it nearly repeats an earlier text, or if a failed check asks for a revision.
+    """
     draft, context = state["draft"], runtime.context
     action = draft.answer.value
     if action is None or (draft.is_final and not draft.revised):
@@ -230,7 +233,7 @@ async def check(state: MindState, runtime: "Runtime[MindContext]") -> "Mapping[s
 
 
 async def revise(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
-    """Ask for the faults of failed checks to be fixed, or for something else after a near-repeat.
+    """Ask the model to fix the faults of failed checks, or for something else after a near-repeat.
 
     A revision that fails leaves the draft, which is valid and paid for.
     """
@@ -265,7 +268,7 @@ async def revise(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[s
 
 
 async def keep(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
-    """Make the decision of the draft."""
+    """Make the decision from the draft."""
     draft = state["draft"]
     answer = draft.answer
     return {
@@ -296,10 +299,10 @@ async def ask_many[T](
     role: str = "solver",
     count: int = 1,
 ) -> list[Answer[T]]:
-    """Several answers of one role to the same request, each with a sampling seed of its own, asked at the same time.
+    """Ask one role the same request several times at once, each with its own sampling seed.
 
-    For stages of a scenario's own. All answers are awaited before an error is raised, so that none that is paid for
-    is lost. Raises what `PersonaModel.ask` raises.
+    For a scenario's own stages. All answers are awaited before an error is raised, so that no paid answer is lost.
+    Raises what `PersonaModel.ask` raises.
     """
     contexts = [state["request_context"].varied(role=role, replicate=n) for n in range(count)]
     asked = (runtime.context.model.ask(prompt, schema, context) for context in contexts)
@@ -315,7 +318,7 @@ _CHOICES = re.compile(r"\(one of [^\n]*\)")
 
 
 def _instructions(prompt: RenderedPrompt) -> str:
-    """The words of a prompt that are no person's: its rules, and what it says of the actions and of this request."""
+    """Return the instructions of a prompt: its rules, and its text about the actions and this request."""
     template, slots = prompt.template, prompt.slots
     told = [_CHOICES.sub("", slots.get("actions", "")), slots.get("angle", "")]
     if prompt.messages[-2:-1] and prompt.messages[-2][0] == "assistant":
@@ -324,7 +327,7 @@ def _instructions(prompt: RenderedPrompt) -> str:
 
 
 def _complaints(draft: Draft) -> list[str]:
-    """The reasons of failed checks that ask for a revision."""
+    """Return the reasons of failed checks that ask for a revision."""
     asking = {one.name for one in draft.answer.value.checks if one.revises} if draft.answer.value else set()
     return [r.reason for r in draft.checks if r.outcome is CheckOutcome.FAILED and r.check in asking]
 
@@ -340,9 +343,9 @@ _BUILT: dict[int, tuple[Mind, tuple[Stage, ...]]] = {}
 
 @lru_cache(maxsize=_KEPT)
 def build_mind(stages: tuple[Stage, ...] = DEFAULT_STAGES) -> Mind:
-    """A mind of these stages, one after the other; `check` can send a draft to `revise`, which leads back to it.
+    """Build a mind of these stages, one after the other.
 
-    The graph is compiled once for the same stages.
+    `check` can send a draft to `revise`, which leads back to it. The graph is compiled once for the same stages.
     """
     from langgraph.graph import START, StateGraph
 
@@ -362,7 +365,7 @@ def build_mind(stages: tuple[Stage, ...] = DEFAULT_STAGES) -> Mind:
 
 
 def decide_by_rule(rule: Rule, observation: Observation, offered: tuple[type[Action], ...], seed: int) -> Decision:
-    """The decision of a plain function, which may be to do nothing. Raises `HookError` when it fails."""
+    """Return the decision of a plain function, which may be to do nothing. Raises `HookError` if it fails."""
     try:
         action: object = rule(observation, random.Random(seed))  # noqa: S311 - no secret
         if observation.state is not None and isinstance(action, type(observation.state)):
@@ -381,7 +384,7 @@ def decide_by_rule(rule: Rule, observation: Observation, offered: tuple[type[Act
 
 
 async def decide(mind: Mind | None, state: MindState, context: MindContext) -> Decision:
-    """The decision of one turn; None is the default mind.
+    """Return the decision of one turn. None is the default mind.
 
     The stages of a mind that `build_mind` made are called without LangGraph as long as one follows the other.
     """
@@ -421,7 +424,7 @@ def _decision(state: Mapping[str, Any]) -> Decision:
 
 
 def _node(stage: Stage, following: str | None) -> Callable[..., Awaitable[Any]]:
-    """The stage as a node of the graph: it names what follows, so that no edge has to be decided."""
+    """Return the stage as a node of the graph. It names what follows, so that no edge has to be decided."""
 
     @wraps(stage)
     async def node(state: MindState, runtime: "Runtime[MindContext]") -> Any:

@@ -32,10 +32,10 @@ type MindName = Literal["one-call", "think", "react", "rule"]
 def named_mind(
     name: MindName = "one-call", *, plans: bool = False, reflects: bool = False, tools: "Sequence[ToolFunction]" = ()
 ) -> Mind:
-    """The mind of this name that asks a model, with the stages that plan and reflect where they are wanted.
+    """Build the mind of this name that asks a model, with the stages that plan and reflect if they are wanted.
 
-    Compiled once for the same stages. `tools` are those of `react`. Raises `SetupError` for what is no tool, and
-    `ValueError` for `rule`, which is no graph.
+    Compiled once for the same stages. `tools` are those of `react`. Raises `SetupError` for an invalid tool, and
+    `ValueError` for `rule`, which is not a graph.
     """
     if name == "rule":
         raise ValueError("a rule is a plain function, and no graph of stages")
@@ -57,7 +57,10 @@ def first_prompts(
     tool_calls: int = 1,
     weighs: bool = False,
 ) -> Mapping[str, RenderedPrompt]:
-    """What a turn of this mind asks first of this observation, by what it is for: the turn itself, plan, reflection."""
+    """Return the first prompts that a turn of this mind asks of an observation.
+
+    They are keyed by purpose: the turn itself, plan, reflection.
+    """
     if name == "react":
         from .react import react_prompt  # loads LangGraph
         from .react import tool_calls as calls_of

@@ -44,16 +44,17 @@ _LEAST, _MOST = 12, 90
 
 
 def disclosed(description: str, kind: str, levels: Mapping[str, Disclosure] = DISCLOSURE) -> str:
-    """What one person knows of another by the kind of their relation; the first sentence where `levels` has no kind.
+    """Return what one agent knows of another by the kind of their tie.
 
-    By default kin, friends and those who care for each other know the whole description; neighbours, colleagues and
-    others with a relation its first sentence; strangers (kind `other`) what that begins with.
+    If `levels` lacks the kind, this is the first sentence. By default, kin, friends and those who care for each other
+    know the whole description. Neighbours, colleagues and others with a tie know its first sentence. Strangers (kind
+    `other`) know the beginning of that sentence.
     """
     return disclosed_at(description, levels.get(kind, "sentence"))
 
 
 def disclosed_at(description: str, level: Disclosure) -> str:
-    """What is known of a person at this level."""
+    """Return what is known of an agent at this level."""
     text = " ".join(description.split())
     if level in ("all", "nothing"):
         return text if level == "all" else ""
@@ -66,12 +67,12 @@ def disclosed_at(description: str, level: Disclosure) -> str:
 
 
 def quoted(line: str) -> str:
-    """A spoken line, in quotation marks that nothing in it can close."""
+    """Return a spoken line in quotation marks that nothing in it can close."""
     return f'"{line.replace('"', "'")}"'
 
 
 def told_value(value: Any) -> str:
-    """A value of a state or an imported column in words."""
+    """Describe a value of a state or an imported column in words."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -91,7 +92,10 @@ def told_value(value: Any) -> str:
 
 
 def told_fields(state: BaseModel) -> list[str]:
-    """The fields of a state in words, as `Coins left: 12.5`; without those that are declared with `repr=False`."""
+    """Describe the fields of a state in words, such as `Coins left: 12.5`.
+
+    Leave out those declared with `repr=False`.
+    """
     fields = type(state).model_fields
     return [
         f"{fields[name].title or name.replace('_', ' ').capitalize()}: {told_value(value)}"
@@ -101,7 +105,7 @@ def told_fields(state: BaseModel) -> list[str]:
 
 
 def estimated_tokens(text: str) -> int:
-    """About how many tokens a text has: one for four bytes of UTF-8, without any model's vocabulary."""
+    """Estimate the tokens of a text without any model's vocabulary: one for four bytes of UTF-8."""
     return -(-len(text.encode()) // 4)
 
 
@@ -197,21 +201,21 @@ class Observation:
         return tuple(keys)
 
     def agent_behind(self, key: str) -> str:
-        """The agent (or the player) with this `key`. Raises `KeyError` for an unknown key."""
+        """Return the agent (or the player) with this `key`. Raises `KeyError` for an unknown key."""
         if key == PLAYER:
             return PLAYER
         return next((n.agent for n in self.neighbours if n.key == key), None) or _nobody(key)
 
     def post_behind(self, key: str) -> ShownPost:
-        """The post with this `key`. Raises `KeyError` for an unknown key."""
+        """Return the post with this `key`. Raises `KeyError` for an unknown key."""
         return next((one for one in self.posts if one.key == key), None) or _no_post(key)
 
     def called(self, key: str) -> str:
-        """How the agent refers to the one with this `key`; keys change from step to step, this does not."""
+        """Return how the agent refers to the one with this `key`. Keys change from step to step, but this does not."""
         return next((n.called for n in self.neighbours if n.key == key), "a visitor")
 
     def knows_well(self, key: str) -> bool:
-        """Whether the one with this `key` is kin, a friend, or in a relation of care."""
+        """Return whether the one with this `key` is kin, a friend, or in a tie of care."""
         return any(n.key == key and n.kind in CLOSE_KINDS for n in self.neighbours)
 
     @cached_property
@@ -243,9 +247,9 @@ class Observation:
         return "\n\n".join(parts)
 
     def capped(self, tokens: int, *, least: int = 0) -> "Observation":
-        """The same view within about `tokens`: notes go first, then silent neighbours, posts, old lines and news.
+        """Return the same view within about `tokens`.
 
-        So many neighbours stay at `least`.
+        Notes are dropped first, then silent neighbours, posts, old lines and news. At least `least` neighbours stay.
         """
         if len(self.text) <= tokens:  # a token has four bytes, and a character no more
             return self
@@ -267,14 +271,15 @@ class Observation:
         return view
 
     def seeing(self, fewer: int) -> "Observation":
-        """The same view with so many neighbours fewer, the last of them."""
+        """Return the same view without its last `fewer` neighbours."""
         left = self.neighbours[: len(self.neighbours) - fewer]
         return replace(self, neighbours=left, unseen=self.unseen + fewer) if fewer > 0 else self
 
     def cut(self, tokens: int) -> "Observation":
-        """The same view within `tokens`, or with one neighbour (or one line heard) and nothing else.
+        """Return the same view within `tokens`, or with one neighbour (or one line heard) and nothing else.
 
-        After what `capped` leaves out, items are shortened, then those who spoke go, lines, news, and the plan.
+        After what `capped` leaves out, items are shortened. Then those who spoke are dropped, then lines, news and
+        the plan.
         """
         view = self.capped(tokens, least=1)
         for most in _SHORTER:
@@ -303,12 +308,12 @@ def _no_post(key: str) -> ShownPost:
 
 
 def _listed(section: str, items: Sequence[str], most: int) -> str:
-    """A section of the text with these items, one a line."""
+    """Return a section of the text with these items, one per line."""
     return fence(section, "- " + "\n- ".join(_all_short(items, most)))
 
 
 def _all_short(texts: Sequence[str], most: int) -> Sequence[str]:
-    """Each text in one line of at most so many characters."""
+    """Shorten each text to one line of at most `most` characters."""
     together = f" {' '.join(texts)} "
     # Most often there is nothing to do, which is seen at once: no other space is printable, and where all words are
     # single spaces apart, so are those of each text.

@@ -62,7 +62,10 @@ class Probe:
     answers: list[Reply] = field(default_factory=list)
 
     async def ask(self, messages: list[BaseMessage], kwargs: Mapping[str, Any], *, alone: bool = True) -> Reply:
-        """The reply to a chat request. One that is not sent `alone` says nothing about how long an answer takes."""
+        """Return the reply to a chat request.
+
+        A request that is not sent `alone` says nothing about how long an answer takes.
+        """
         reply = await self._asked(messages, kwargs)
         if reply.fault is not None and reply.fault.outcome in _CHANCE:
             reply = await self._asked(messages, kwargs)
@@ -71,9 +74,9 @@ class Probe:
         return reply
 
     async def fetch(self, path: str, payload: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The JSON object that the endpoint sends from `path`, to what is posted there if anything is.
+        """Return the JSON object that the endpoint sends from `path`. If there is a payload, it is posted there.
 
-        Raises `RequestError` when it sends none.
+        Raises `RequestError` if no object comes.
         """
         connection = _connection_of(self.handle.chat)
         if connection is None:
@@ -176,9 +179,9 @@ class TriedMode:
 
 
 async def trials(probe: Probe, form: OutputModes, kwargs: dict[str, Any]) -> Sequence[TriedMode]:
-    """Every form from the best down to the one that the endpoint takes, which is tried twice if it misses.
+    """Try every form from the best down to the one that the endpoint takes, which is tried twice if it misses.
 
-    `form` learns from it what a gateway's would, and `kwargs` go with every request.
+    `form` learns from this what a gateway's would, and `kwargs` go with every request.
     """
     done: list[TriedMode] = []
     mode: OutputMode | None = form.mode_for(_SCHEMA)
@@ -194,12 +197,12 @@ async def trials(probe: Probe, form: OutputModes, kwargs: dict[str, Any]) -> Seq
 
 
 async def trial(probe: Probe, form: OutputModes, mode: OutputMode, kwargs: dict[str, Any]) -> TriedMode:
-    """What becomes of asking in this form."""
+    """Try to ask in this form and return the result."""
     return (await _tried(probe, form, mode, kwargs))[1]
 
 
 async def try_long_text(probe: Probe, form: OutputModes, best: OutputMode, kwargs: dict[str, Any]) -> list[TriedMode]:
-    """A text with LaTeX asked for in each form: as plain text, in the `best` form that is taken, and by the prompt."""
+    """Ask for a text with LaTeX in each form: as plain text, in the `best` form that is taken, and by the prompt."""
     done = []
     for mode in dict.fromkeys((OutputMode.TEXT, best, OutputMode.PROMPT)):
         if mode in _TEXT_MODES:
@@ -209,7 +212,7 @@ async def try_long_text(probe: Probe, form: OutputModes, best: OutputMode, kwarg
 
 
 def describe_long_text(done: Sequence[TriedMode]) -> tuple[Health, str]:
-    """Which forms suit a model for long text."""
+    """Tell which forms suit a model for long text."""
     suits = [_TEXT_MODES[one.mode] for one in done if one.outcome is Outcome.OK and not one.repair]
     failed = [one for one in done if one.outcome is not Outcome.OK or one.repair]
     faults = [f"{_TEXT_MODES[one.mode]}: {one.repair or one.outcome}" for one in failed]
@@ -270,7 +273,7 @@ class Examination:
 
 
 def some(names: Sequence[str]) -> str:
-    """The first of these names, and how many more there are."""
+    """List the first of these names and count the rest."""
     if not names:
         return "no models"
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
@@ -278,7 +281,7 @@ def some(names: Sequence[str]) -> str:
 
 
 def spoken(reply: Reply, *, most: int) -> tuple[Health, str]:
-    """What the first plain answer shows; `most` is how many tokens it could have."""
+    """Judge the first plain answer. `most` is the maximum number of tokens it could have."""
     response = reply.response
     if response is not None and response.raw.strip():
         return Health.OK, f"The model says {' '.join(response.raw.split())[:60]!r}."
@@ -288,7 +291,7 @@ def spoken(reply: Reply, *, most: int) -> tuple[Health, str]:
 
 
 def formed(tried: TriedMode) -> tuple[Health, str]:
-    """What asking for a form shows."""
+    """Judge the result of asking for a form."""
     if not tried.is_taken:
         return Health.NO, tried.why
     if tried.outcome is Outcome.OK:
@@ -297,7 +300,7 @@ def formed(tried: TriedMode) -> tuple[Health, str]:
 
 
 def seeded(first: Reply, again: Reply, other: Reply) -> tuple[Health, str]:
-    """What two answers to one seed and one to another show."""
+    """Compare two answers to one seed with one to another."""
     texts = [reply.response.raw for reply in (first, again, other) if reply.response is not None]
     if len(texts) < 3:
         return Health.UNKNOWN, f"It is taken, but not every call was answered: {again.why or other.why}"
@@ -309,7 +312,7 @@ def seeded(first: Reply, again: Reply, other: Reply) -> tuple[Health, str]:
 
 
 def together(replies: Sequence[Reply], one: float) -> tuple[Health, str]:
-    """What several calls at once show, where one alone takes `one` second or so."""
+    """Judge the replies of several concurrent calls, if one alone takes about `one` seconds."""
     refused = [reply for reply in replies if reply.fault is not None]
     if refused:
         said = f"Of {len(replies)} calls at once {len(refused)} failed: {refused[0].why}"

@@ -153,7 +153,11 @@ class AsksSomething:
     revises = True
 
     async def judge(self, action: Action, context: CheckContext) -> CheckResult:
-        """Undecided where the text is in a script whose words for a task are not known and holds no question mark."""
+        """Fail a text that asks for nothing or speaks of something missing.
+
+        The result is undecided if the text has no question mark and is in a script whose words for a task are not
+        known.
+        """
         text = action.emitted_text
         if missing := find_missing(text):
             return failed(f"It speaks of something that is not there ({missing!r}); put it into words.")
@@ -172,7 +176,7 @@ class HoldsNoSolution:
     revises = True
 
     async def judge(self, action: Action, context: CheckContext) -> CheckResult:
-        """Failed with the words that lead to a solution."""
+        """Fail with the words that lead to a solution."""
         if found := find_solution(action.emitted_text, str(getattr(action, "answer", "") or "")):
             return failed(f"It gives something of the solution away, at {found!r}; leave that out.")
         return passed()
@@ -186,7 +190,7 @@ class GivesNoRole:
     revises = True
 
     async def judge(self, action: Action, context: CheckContext) -> CheckResult:
-        """Failed with the words that give a role."""
+        """Fail with the words that give a role."""
         if found := _ROLE.search(action.emitted_text):
             return failed(f"It gives the solver a role ({found[0].strip()!r}); say what happens and ask for something.")
         return passed()
@@ -203,7 +207,7 @@ class FewSubProblems:
         self.version = 1
 
     async def judge(self, action: Action, context: CheckContext) -> CheckResult:
-        """Failed with the number of parts that are marked as such; the score is that number."""
+        """Fail with the number of parts that are marked as such. The score is that number."""
         count = max(_parts(marks, pattern, action.emitted_text) for marks, pattern in _PARTS)
         if count > self.most:
             return failed(f"It has {count} sub-problems; leave at most {self.most}.", count)
@@ -218,7 +222,7 @@ class BriefAnswer:
     revises = True
 
     async def judge(self, action: Action, context: CheckContext) -> CheckResult:
-        """Failed for a sentence, or an answer with its reason; the score is the number of words."""
+        """Fail a sentence, or an answer with its reason. The score is the number of words."""
         answer = str(vars(action)["reference"])
         # Where no spaces stand between words, each character counts as one, and two of them are about a word.
         words = sum(0.5 if len(word) == 1 and not word.isascii() else 1 for word in word_list(answer))
@@ -252,7 +256,7 @@ class ProblemReview(FrozenModel):
 
 
 def _review(rng: random.Random, situation: object, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the stand-in answers: it finds every problem sound."""
+    """Return what the built-in generator answers: it finds every problem sound."""
     return {"is_complete": True, "asks": True, "lacks_figure": False, "gives_solution": False, "gives_role": False}
 
 
@@ -272,7 +276,7 @@ class Reviewed:
     asks = True
 
     async def judge(self, action: Action, context: CheckContext) -> CheckResult:
-        """Failed with all that is wrong; undecided where no usable answer came."""
+        """Fail with all that is wrong. The result is undecided if no usable answer came."""
         is_verified = any(one.check == VERIFIED and one.outcome is CheckOutcome.PASSED for one in context.results)
         prompt = load_prompt(__package__ or "", "review_problem")
         rendered = prompt.render(
@@ -288,7 +292,7 @@ class Reviewed:
 
 
 def answer_phrase(prompt: Prompt, answer: str, **slots: str) -> str:
-    """Tell a judge in the words of `prompt` which answer solutions have agreed on; return "" for no answer."""
+    """Tell a judge in the words of `prompt` which answer solutions have agreed on. Return "" for no answer."""
     return (
         Template(prompt.phrase("answer", "agreed")).substitute(answer=fence("answer", answer), **slots)
         if answer
@@ -297,7 +301,10 @@ def answer_phrase(prompt: Prompt, answer: str, **slots: str) -> str:
 
 
 def find_missing(text: str) -> str:
-    """The words that refer to a figure, or to a table that the text does not hold; empty for none."""
+    """Return the words that refer to a figure, or to a table that the text lacks.
+
+    Return an empty text if there are none.
+    """
     if (found := _MISSING.search(text)) is None:
         return ""
     has_table = _OF_TABLE.search(found[0]) and (len(_ROW.findall(text)) > 1 or _IN_WORDS.search(text))
@@ -305,9 +312,9 @@ def find_missing(text: str) -> str:
 
 
 def find_solution(text: str, answer: str = "") -> str:
-    """The words that give something of the solution away; empty for none.
+    """Return the words that give something of the solution away, or an empty text.
 
-    With the answer, so does a sentence behind the question that states it.
+    With the answer, a sentence after the question that states it also counts.
     """
     if found := _SOLUTION.search(text):
         return found[0].strip()
@@ -321,7 +328,7 @@ def find_solution(text: str, answer: str = "") -> str:
 
 
 def _stated_answer(text: str, answer: str) -> str:
-    """The first sentence behind the last one that asks for something, if it holds the answer."""
+    """Return the first sentence after the last one that asks for something, if it holds the answer."""
     if not answer:
         return ""
     pattern = re.compile(rf"(?<![\w.]){re.escape(answer)}(?![\w:]|\.\d)" if answer.isascii() else re.escape(answer))
@@ -332,11 +339,11 @@ def _stated_answer(text: str, answer: str) -> str:
 
 
 def _asks(sentence: str) -> bool:
-    """Whether it asks for something, or for a form of the answer."""
+    """Return whether a sentence asks for something, or for a form of the answer."""
     return any(pattern.search(sentence) for pattern in (_QUESTION, _DEMAND, _DEMAND_CJK, _FORM))
 
 
 def _parts(marks: str, pattern: re.Pattern[str], text: str) -> int:
-    """How many marks of a sequence stand in a text, from its first one on."""
+    """Count the marks of a sequence that are in a text, from the first one on."""
     found = {mark for match in pattern.finditer(text) for mark in match.groups() if mark}
     return next((at for at, mark in enumerate(marks) if mark not in found), len(marks))

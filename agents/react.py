@@ -94,7 +94,7 @@ class _ReactState(TypedDict):
 
 @lru_cache(maxsize=64)
 def react_with(tools: tuple[ToolFunction, ...]) -> Stage:
-    """The stage `react` with these tools; takes the place of `generate`. Raises `SetupError` for what is no tool."""
+    """Build the stage `react` with these tools, which replaces `generate`. Raises `SetupError` for an invalid tool."""
     calls = tool_calls(tools)
     graph = _graph(tools, calls)
 
@@ -119,7 +119,7 @@ def react_with(tools: tuple[ToolFunction, ...]) -> Stage:
 
 
 def tool_calls(tools: tuple[ToolFunction, ...]) -> tuple[type[ToolChoice], ...]:
-    """The choices by which tools are called. Raises `SetupError` for what no model could call."""
+    """Return the choices by which tools are called. Raises `SetupError` for a tool that no model could call."""
     found = tuple(_call_of(tool) for tool in tools)
     check_actions(found, where="The tools")
     return found
@@ -163,7 +163,7 @@ def _graph(
 
 
 async def _ask(state: _ReactState, runtime: "Runtime[_ReactContext]") -> Mapping[str, Any]:
-    """One request: thoughts, and the call of a tool or an action."""
+    """Make one request, for thoughts and the call of a tool or an action."""
     turn, messages = runtime.context, state["messages"]
     context, before = turn.turn, state.get("asked")
     used = sum(isinstance(message, ToolMessage) for message in messages)
@@ -205,7 +205,7 @@ def react_prompt(
     count: int,
     weighs: bool,
 ) -> RenderedPrompt:
-    """The first request of a turn in which `count` calls of tools may come before the action."""
+    """Build the first request of a turn in which `count` tool calls may come before the action."""
     template, request = load_prompt(_ROOM, "react"), turn_prompt(view, offered, world=world, seed=seed)
     more = template.render(
         tools=described_actions(tools, view.addressees),
@@ -216,7 +216,7 @@ def react_prompt(
 
 
 def _conversation(prompt: RenderedPrompt, messages: list[AnyMessage], *, is_last: bool) -> RenderedPrompt:
-    """The prompt with the answers that called tools, and what these gave."""
+    """Return the prompt with the answers that called tools, and the results of the tools."""
     template = load_prompt(_ROOM, "react")
     answered = [message for message in messages if isinstance(message, AIMessage)]
     results = [message for message in messages if isinstance(message, ToolMessage)]
@@ -241,12 +241,12 @@ def _deliberations(messages: list[AnyMessage]) -> list[Deliberation]:
 
 
 def _told(error: ValueError) -> str:
-    """What the model is told of arguments that a tool does not take."""
+    """Tell the model that a tool does not take the arguments."""
     return f"That cannot be found out: {error}"
 
 
 def _runnable(tool: ToolFunction, call: type[ToolChoice]) -> Any:
-    """The tool as LangGraph runs it, on the observation of the agent whose turn it is."""
+    """Return the tool as LangGraph runs it, on the observation of the agent whose turn it is."""
     is_given = _GIVEN in inspect.signature(tool).parameters
     owner = getattr(tool, "__self__", tool)
 

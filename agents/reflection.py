@@ -58,7 +58,10 @@ _REFLECTION = AnswerSchema("reflect", strict_schema(Reflection.model_json_schema
 
 
 async def plan(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
-    """Ask what the agent means to do, where a plan is due: a note, and in the observation that the next stages see."""
+    """Ask what the agent means to do if a plan is due.
+
+    The answer becomes a note, and part of the observation that the next stages see.
+    """
     observation = state["observation"]
     if not observation.plan_ahead:
         return {}
@@ -75,7 +78,7 @@ async def plan(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str
 
 
 async def reflect(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
-    """Ask what the agent concludes from its notes, where a reflection is due: up to three notes."""
+    """Ask what the agent concludes from its notes if a reflection is due. The answer becomes up to three notes."""
     if not state["observation"].reflects_on:
         return {}
     answer = await _asked(partial(reflect_prompt, world=runtime.context.world), _REFLECTION, state, runtime)
@@ -86,7 +89,7 @@ async def reflect(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[
 
 
 def plan_prompt(observation: Observation, *, world: str) -> RenderedPrompt:
-    """The request for a plan for as many steps as the observation says."""
+    """Build the request for a plan for as many steps as the observation says."""
     template, steps = load_prompt(_ROOM, "plan"), observation.plan_ahead
     return template.render(
         world=fence("world", world),
@@ -99,7 +102,7 @@ def plan_prompt(observation: Observation, *, world: str) -> RenderedPrompt:
 
 
 def reflect_prompt(observation: Observation, *, world: str) -> RenderedPrompt:
-    """The request for what follows from the notes that the observation holds."""
+    """Build the request for conclusions from the notes that the observation holds."""
     template = load_prompt(_ROOM, "reflect")
     return template.render(
         world=fence("world", world),

@@ -53,9 +53,9 @@ class Said:
 async def ask_response(
     state: MindState, runtime: "Runtime[MindContext]", prompt: RenderedPrompt, generator: AnswerGenerator
 ) -> Said:
-    """The response of the role `solver`: the teacher. Raises what `PersonaModel.ask` raises.
+    """Return the response of the role `solver`, which is the teacher. Raises what `PersonaModel.ask` raises.
 
-    A response that declines in words counts as a refusal, with its text, and one without text as empty.
+    A response that declines in words counts as a refusal, with its text. One without text counts as empty.
     """
     context = state["request_context"].varied(role="solver")
     schema = schema_of(Response, prompt.name, generator, WHOLE)
@@ -65,7 +65,10 @@ async def ask_response(
 async def ask_line(
     state: MindState, runtime: "Runtime[MindContext]", prompt: RenderedPrompt, generator: AnswerGenerator
 ) -> Said:
-    """A person's next line in a conversation, by the run's default model. Raises what `PersonaModel.ask` raises."""
+    """Return an agent's next line in a conversation, by the run's default model.
+
+    Raises what `PersonaModel.ask` raises.
+    """
     schema = schema_of(Line, prompt.name, generator, MESSAGE)
     return said(await runtime.context.model.ask(prompt, schema, state["request_context"]))
 
@@ -73,7 +76,7 @@ async def ask_line(
 def schema_of[M: BaseModel](
     model: type[M], name: str, generator: AnswerGenerator, text_form: TextForm | None = None
 ) -> AnswerSchema[M]:
-    """The schema of a model, with the generator of the stand-in for the prompt called `name`."""
+    """Return the schema of a model, with the built-in generator's function for the prompt called `name`."""
     schema = _schemas.setdefault(model, strict_schema(model.model_json_schema()))
     return AnswerSchema(name, schema, model.model_validate, {name: generator}, text_form)
 
@@ -82,7 +85,7 @@ _schemas: dict[type[BaseModel], dict[str, Any]] = {}
 
 
 def said(answer: Answer[Response] | Answer[Line]) -> Said:
-    """The response or line that an answer holds, or how the request ended."""
+    """Return the response or line that an answer holds, or how the request ended."""
     if answer.value is None:
         return Said("", answer.outcome, answer.reason or f"The request ended with {answer.outcome}.")
     text, is_done = answer.value.text, isinstance(answer.value, Line) and answer.value.done
@@ -98,9 +101,9 @@ def said(answer: Answer[Response] | Answer[Line]) -> Said:
 def check_lines(
     state: MindState, runtime: "Runtime[MindContext]", draft: Draft, lines: Sequence[tuple[str, str]], persona: str
 ) -> Draft:
-    """The draft once the lines that a person said later were checked as its first text was.
+    """Check lines that the agent said later as its first text was checked, and return the updated draft.
 
-    `lines` are paths of fields with their strings. A result against them stands in place of one in favour.
+    `lines` are paths of fields with their strings. A result against them replaces one in favour.
     """
     observation = replace(state["observation"], persona=persona)
     about = CheckContext(observation, runtime.context.world, runtime.context.model, state["request_context"])

@@ -92,7 +92,7 @@ class Criterion(FrozenModel):
         return tuple(one.label for one in self.scale)
 
     def score(self, label: str) -> float:
-        """The score of a label, 0 to 1. Raises `KeyError` for one that the scale has not."""
+        """Return the score of a label, 0 to 1. Raises `KeyError` for a label that is not on the scale."""
         if label not in self.labels:
             raise KeyError(label)
         place = self.labels.index(label)
@@ -164,9 +164,9 @@ class Rubric(FrozenModel):
         return " and ".join(one.name for one in self.criteria if one.answer)
 
     def answer_schema(self, generator: AnswerGenerator, author: int = 0) -> AnswerSchema[BaseModel]:
-        """Return the form of a grader's answer: by criterion a reason and a label.
+        """Return the form of a grader's answer: a reason and a label for each criterion.
 
-        `generator` is that of the stand-in, and `author` the right choice in a line-up, from 1.
+        `generator` is that of the built-in generator, and `author` the right choice in a line-up, from 1.
         """
         made, schema = _answer_model(self.criteria)
         if self.lineup:
@@ -202,21 +202,24 @@ def _answer_model(criteria: tuple[Criterion, ...]) -> tuple[type[BaseModel], dic
 
 
 def rubric_for(rubrics: Sequence[Rubric], kind: str) -> Rubric | None:
-    """The rubric for outputs of a kind: the first that names the kind, else the first that names none."""
+    """Return the rubric for outputs of a kind: the first that names the kind, or else the first that names none."""
     named = next((one for one in rubrics if kind in one.kinds), None)
     return named or next((one for one in rubrics if not one.kinds), None)
 
 
 @cache
 def shipped_rubrics() -> tuple[Rubric, ...]:
-    """The rubrics that ship, by name."""
+    """Return the rubrics that ship with the library, sorted by name."""
     entries = files(__package__).joinpath("rubrics").iterdir()
     found = [Rubric.model_validate(tomllib.loads(e.read_text("utf-8"))) for e in entries if e.name.endswith(".toml")]
     return tuple(sorted(found, key=lambda one: one.name))
 
 
 def read_rubric(given: Path | str) -> Rubric:
-    """The rubric in a TOML or JSON file, or one that ships by its name. Raises `SetupError` in one sentence."""
+    """Read the rubric in a TOML or JSON file, or find a shipped one by its name.
+
+    Raises `SetupError` in one sentence.
+    """
     shipped = {one.name: one for one in shipped_rubrics()}
     if str(given) in shipped:
         return shipped[str(given)]

@@ -65,10 +65,10 @@ class UnsatisfiableSchemaError(SetupError, ValueError):
 def fill_schema(
     schema: Mapping[str, Any] | bool, rng: random.Random, write: TextWriter, proposed: Mapping[str, Any] | None = None
 ) -> Any:
-    """Return a value valid under `schema` (draft 2020-12), made of what is `proposed` where that is allowed.
+    """Return a value valid under `schema` (draft 2020-12), made of what is `proposed` as far as that is allowed.
 
-    Other texts are by `write`, everything else is drawn from `rng`. Raises `UnsatisfiableSchemaError` when there is no
-    such value, or none was found within the tries.
+    Other texts come from `write`, and everything else is drawn from `rng`. Raises `UnsatisfiableSchemaError` if there
+    is no such value, or none was found within the tries.
     """
     dumped = to_json(schema)
     is_checked = _CHECKED.search(dumped) is not None
@@ -80,7 +80,7 @@ def fill_schema(
 
 
 def to_json(value: Any, *, sort_keys: bool = False) -> str:
-    """Return the value as JSON; what JSON has no form for is written as its text."""
+    """Return the value as JSON. A value that JSON has no form for is written as its text."""
     options = orjson.OPT_NON_STR_KEYS | (orjson.OPT_SORT_KEYS if sort_keys else 0)
     try:
         return orjson.dumps(value, default=str, option=options).decode()
@@ -111,7 +111,7 @@ class _Filler:
         self.depth = 0
 
     def fill(self, schema: Any, proposed: Any = _ABSENT, path: str = "#") -> Any:
-        """Return a value for one part of the schema. Raises `UnsatisfiableSchemaError`."""
+        """Return a value for one part of the schema. Raises `UnsatisfiableSchemaError` if there is none."""
         self.left -= 1
         if self.left < 0 or self.depth > _DEEPEST:
             why = f"it nests deeper than {_DEEPEST} levels" if self.left >= 0 else f"{_BUDGET} values did not suffice"
@@ -175,7 +175,7 @@ class _Filler:
         raise fault or UnsatisfiableSchemaError(path, "it leaves nothing to choose from")
 
     def _order(self, options: Sequence[Any], proposed: Any, path: str) -> list[int]:
-        """Return the places of the options, those that suit first."""
+        """Return the places of the options, starting with those that suit."""
         described = [option if isinstance(option, Mapping) else {} for option in options]
         order = self.rng.sample(range(len(options)), len(options))
         order.sort(key=lambda i: described[i].get("type") == "null")
@@ -333,7 +333,7 @@ class _Filler:
 
 
 def _both(one: Any, other: Any) -> Any:
-    """Return a schema for what both allow; where their keywords contradict, the check of the whole decides."""
+    """Return a schema for what both allow. If their keywords contradict, the check of the whole value decides."""
     if one is False or other is False:
         return False
     if one is True or other is True:
@@ -426,7 +426,10 @@ _PRINTABLE = [chr(code) for code in range(32, 127)]
 
 
 def _strings_like(rng: random.Random, pattern: str, shortest: int) -> Iterator[str]:
-    """Yield texts that follow `pattern`, anchors and assertions aside. Raises `re.error` for one that is not valid."""
+    """Yield texts that follow `pattern`, apart from anchors and assertions.
+
+    Raises `re.error` for a pattern that is not valid.
+    """
     tree = _parser.parse(pattern)
     for attempt in range(_DRAWS):
         # Short repetitions; later none at all or long ones, where the lengths asked for leave nothing else.

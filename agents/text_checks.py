@@ -53,14 +53,14 @@ class TextCheck(ABC):
 
     @abstractmethod
     def judge_text(self, field: str, text: str, context: CheckContext) -> CheckResult:
-        """The result for one string."""
+        """Return the result for one string."""
 
     async def judge(self, action: Texts, context: CheckContext) -> CheckResult:
-        """The first result that is not in favour, failures first."""
+        """Return the first result that is not in favour, with failures first."""
         return self.judge_texts(action.texts, context)
 
     def judge_texts(self, texts: Iterable[tuple[str, str]], context: CheckContext) -> CheckResult:
-        """The same for strings with the paths of their fields."""
+        """Judge strings with the paths of their fields, as `judge` judges an action."""
         found = [
             replace(result, field=result.field or field)
             for field, text in texts
@@ -84,12 +84,12 @@ class NoLeak(TextCheck):
     revises = True
 
     def __init__(self, *, reads: tuple[str, ...] = (), introductions: bool = True) -> None:
-        """Where people speak or write as characters, who may well say what they are, `introductions` is False."""
+        """Take the fields to read. Set `introductions` to False for characters, who may well say what they are."""
         super().__init__(reads=reads)
         self._introductions = introductions
 
     def judge_text(self, field: str, text: str, context: CheckContext) -> CheckResult:
-        """The result, with the words that were taken over."""
+        """Judge one string. Fail with the words that were copied."""
         seen = context.observation
         if self._introductions:
             copied = shared_run(text, seen.persona, PERSONA_RUN)
@@ -123,7 +123,7 @@ class InLanguage(TextCheck):
     revises = True
 
     def judge_text(self, field: str, text: str, context: CheckContext) -> CheckResult:
-        """The result; it cannot be told of very few words, as a name or a formula."""
+        """Judge one string. The result is undecided for very few words, such as a name or a formula."""
         tag = context.observation.language
         if not tag or tag == "und":
             return undecided("No language was asked for.")
@@ -136,7 +136,7 @@ class InLanguage(TextCheck):
         return passed() if found else failed(f"It is not written in the language asked for ({tag}).", field=field)
 
     def judge_texts(self, texts: Iterable[tuple[str, str]], context: CheckContext) -> CheckResult:
-        """The first failure, or the first result that was decided: names stand beside longer texts."""
+        """Return the first failure, or else the first decided result. Names stand next to longer texts."""
         judged = [self.judge_text(*one, context) for one in texts if not self.reads or is_within(one[0], self.reads)]
         order = (CheckOutcome.FAILED, CheckOutcome.PASSED, CheckOutcome.UNDECIDED)
         return min(judged, key=lambda result: order.index(result.outcome), default=passed())
@@ -150,12 +150,15 @@ class NoRefusal(TextCheck):
     revises = True
 
     def __init__(self, *, reads: tuple[str, ...] = (), spoken: tuple[str, ...] | None = ()) -> None:
-        """In the fields `spoken` a character speaks, and may decline as people do; None is all fields."""
+        """Take the fields to read. In the fields `spoken` a character speaks, and may decline as people do.
+
+        None means all fields.
+        """
         super().__init__(reads=reads)
         self._spoken = spoken
 
     def judge_text(self, field: str, text: str, context: CheckContext) -> CheckResult:
-        """The result."""
+        """Judge one string. Fail if a language model speaks or the text declines."""
         if speaks_as_model(text):
             return failed("A language model speaks; write what this person would.", field=field)
         is_spoken = self._spoken is None or is_within(field, self._spoken)
@@ -174,9 +177,10 @@ class NoDegeneration(TextCheck):
     def __init__(
         self, *, reads: tuple[str, ...] = (), is_chat: bool = True, is_puzzle: bool = False, fewest: int = 1
     ) -> None:
-        """Set `is_chat` to False for prose, in which a missing last mark shows that the text breaks off.
+        """Take the fields to read.
 
-        Puzzles may name the same things more often (`is_puzzle`). `fewest` is the number of words that say something.
+        Set `is_chat` to False for prose, in which a missing last mark shows that the text breaks off. Puzzles may
+        name the same things more often (`is_puzzle`). `fewest` is the number of words that say something.
         """
         super().__init__(reads=reads)
         self._is_puzzle = is_puzzle
@@ -184,7 +188,7 @@ class NoDegeneration(TextCheck):
         self._fewest = fewest
 
     def judge_text(self, field: str, text: str, context: CheckContext) -> CheckResult:
-        """The result, with the offending words."""
+        """Judge one string. Fail with the offending words."""
         seen = context.observation
         names = ("English", language_name(seen.language)) if seen.language else ("English",)
         is_empty = len(word_list(text)) < self._fewest or not has_content(
@@ -209,12 +213,12 @@ class OwnVoice(TextCheck):
     revises = True
 
     def __init__(self, *, reads: tuple[str, ...] = (), requests: bool = False) -> None:
-        """With `requests` the text asks an assistant for something."""
+        """Take the fields to read. With `requests`, the text asks an assistant for something."""
         super().__init__(reads=reads)
         self._requests = requests
 
     def judge_text(self, field: str, text: str, context: CheckContext) -> CheckResult:
-        """The result, with the assistant's words."""
+        """Judge one string. Fail with the assistant's words."""
         if self._requests and (found := find_no_request(text)):
             return failed(f"It is no request ({found!r}); write what this person would type.", field=field)
         if found := find_assistant_voice(text):

@@ -72,9 +72,9 @@ _MODEL = re.compile(
 
 
 def shared_run(text: str, source: str, least: int) -> str:
-    """The first words in a row, `least` or more, that `text` shares with `source`, in small letters; empty for none.
+    """Return the first run of `least` or more words that `text` shares with `source`, in lower case, or "".
 
-    Where each character of the source is a word, twice as many count.
+    If each character of the source is a word, twice as many count.
     """
     have, (known, shared, is_unspaced) = _words_in(text)[0], _words_in(source)
     size = least * _UNSPACED_FACTOR if is_unspaced else least
@@ -90,7 +90,7 @@ def shared_run(text: str, source: str, least: int) -> str:
 
 @lru_cache(maxsize=2048)
 def _words_in(text: str) -> tuple[list[str], frozenset[str], bool]:
-    """Return the words in order, each once, and whether most of them are single characters without spaces."""
+    """Return the words in order, the set of them, and whether most are single characters without spaces."""
     have = word_list(text)
     unspaced = 0 if text.isascii() else sum(len(word) == 1 and bool(_UNSPACED.match(word)) for word in have)
     return have, frozenset(have), 2 * unspaced > len(have)
@@ -101,9 +101,10 @@ def _grams(tokens: list[str], size: int) -> Iterator[tuple[str, ...]]:
 
 
 def self_introduction(text: str, persona: str) -> str:
-    """The words by which `text` says that its writer is what the description `persona` says; empty for none.
+    """Return the words by which `text` says that its writer is what the description `persona` says, or "".
 
-    "As a night nurse, I ..." is one of a description that begins "A night nurse who ..."; "As a treat, I ..." is none.
+    "As a night nurse, I ..." matches a description that begins "A night nurse who ...", but "As a treat, I ..." does
+    not.
     """
     is_what = _head_words(persona)
     if not is_what.isdisjoint(words(text)):  # else nothing in the text can name the role
@@ -153,14 +154,14 @@ def _words_of(text: str) -> frozenset[str]:
 
 
 def speaks_as_model(text: str) -> bool:
-    """Whether a sentence of the text is that of a language model about itself: "As an AI language model, I ..."."""
+    """Return whether a sentence of the text is a language model's about itself: "As an AI language model, I ..."."""
     return bool(_MODEL.search(text))
 
 
 def is_refusal(text: str) -> bool:
-    """Whether a text declines, in one of the languages that are known, to give what was asked for.
+    """Return whether a text declines, in one of the known languages, to give what was asked for.
 
-    An apology alone is none: "I'm sorry to hear that" goes on to help.
+    An apology alone does not count: "I'm sorry to hear that" goes on to help.
     """
     if _CERTAIN.match(text):
         return True
@@ -181,7 +182,7 @@ _ECHO_SHARE, _ECHO_WORDS = 0.7, 5
 
 
 def find_echo(text: str, sources: Iterable[str], *, run: int = EXAMPLE_RUN) -> str:
-    """Find words in a row taken from one of the sources: `run` of them, or fewer that are most of the text."""
+    """Find consecutive words taken from one of the sources: `run` of them, or fewer that are most of the text."""
     text = text[:_ECHO_END]
     have, _, is_unspaced = _words_in(text)
     size = len(have) / (_UNSPACED_FACTOR if is_unspaced else 1)
@@ -192,7 +193,7 @@ def find_echo(text: str, sources: Iterable[str], *, run: int = EXAMPLE_RUN) -> s
 def find_prompt_words(text: str, instructions: str) -> str:
     """Find the content words of a text that is made of words of the prompt's own instructions.
 
-    Where each character is a word, nothing is found.
+    Nothing is found if each character is a word.
     """
     have, _, is_unspaced = _words_in(text[:_ECHO_END])
     told = [word for word in dict.fromkeys(have) if len(word) > _SHORT and word not in function_words()]
@@ -203,7 +204,7 @@ def find_prompt_words(text: str, instructions: str) -> str:
 
 
 def find_key(text: str, keys: Iterable[str]) -> str:
-    """Find what only a prompt says: a key by which it calls people (n1), or which step it is."""
+    """Find what only a prompt says: a key by which it calls an agent (n1), or the number of the step."""
     known = set(keys)
     return next((found[0] for found in _KEY.finditer(text) if found["clock"] or found[0] in known), "")
 
@@ -222,7 +223,7 @@ _QUOTED = re.compile(r"\"[^\"]*\"|[“„][^“”]*[“”]|«[^«»]*»|「[^�
 def find_assistant_voice(text: str) -> str:
     """Find the words of an assistant that offers its services: one sure phrase, or two that a shopkeeper may use.
 
-    Quotations do not count: somebody may tell what a hotline said.
+    Quotations do not count, since somebody may repeat what a hotline said.
     """
     ends = text if len(text) <= 2 * _END else f"{text[:_END]} {text[-_END:]}"
     text = re.sub(r"^\W+", "", _QUOTED.sub(" ", ends.lower()))
@@ -233,15 +234,15 @@ def find_assistant_voice(text: str) -> str:
 
 
 def find_no_request(text: str) -> str:
-    """Find how a text begins that tells of the person who asks, or answers, where a request was to stand."""
+    """Find the opening of a text that describes the asker, or answers, instead of making a request."""
     found = _pattern("no_request").match(text[:_OPENING].lower())
     return found[0].strip() if found else ""
 
 
 def find_refusal(text: str) -> str:
-    """Find the words by which a language model declines, and nobody who declines an invitation.
+    """Find the words by which a language model declines, but not somebody who declines an invitation.
 
-    Narrower than `is_refusal`, for what people say: it takes a model's verbs (assist, provide, generate) and objects
+    Narrower than `is_refusal`, for what people say: it needs a model's verbs (assist, provide, generate) and objects
     (request, content, guidelines). Quotations do not count.
     """
     start = _QUOTED.sub(" ", text[: 2 * _OPENING])

@@ -98,7 +98,7 @@ _QUOTES = {'"': '"', "“": "”", "„": "“”", "«": "»", "「": "」"}
 
 
 def _unquoted(text: str) -> str:
-    """The text without marks of quotation around all of it."""
+    """Return the text without quotation marks around all of it."""
     inside = text.strip()[1:-1]
     first, last = text.strip()[:1], text.strip()[-1:]
     is_quoted = last and last in _QUOTES.get(first, "") and first not in inside and last not in inside
@@ -106,7 +106,7 @@ def _unquoted(text: str) -> str:
 
 
 def whole_text(text: str, fixed: Mapping[str, str]) -> TextForm:
-    """The form of an answer that is the field `text` alone; marks of quotation around all of it are left out."""
+    """Build the form of an answer that is the field `text` alone. Quotation marks around all of it are dropped."""
     return TextForm("whole", lambda answer: {**fixed, text: _unquoted(answer)}, lambda values: str(values[text]))
 
 
@@ -124,7 +124,10 @@ type Fields = Mapping[str, Any]
 
 
 def text_under_header(text: str, names: Sequence[str], fixed: Mapping[str, str]) -> TextForm:
-    """The form of an answer with the field `text` below a header: one line for each of the short fields `names`."""
+    """Build the form of an answer with the field `text` below a header.
+
+    The header has one line for each of the short fields `names`.
+    """
     label = re.compile(rf"^[\s*_#>`]*({'|'.join(names)})[\s*_`]*[:：][\s*_`]*(.*?)[\s*_`]*$", re.IGNORECASE)
 
     def read(answer: str) -> Fields:
@@ -150,9 +153,9 @@ def code_with_fields(
     read_fields: Callable[[Fields], Fields] = dict,
     write_fields: Callable[[Fields], Fields] = dict,
 ) -> TextForm:
-    """The form of an answer with the field `code` in a block of Python, and all others but `fixed` in one of JSON.
+    """Build the form of an answer with the field `code` in a Python block and all others but `fixed` in a JSON block.
 
-    `read_fields` and `write_fields` convert those others where they stand in the block as something else.
+    `read_fields` and `write_fields` convert those others if the block holds them in another shape.
     """
 
     def read(text: str) -> Fields:

@@ -35,7 +35,7 @@ class Thought:
 
 
 async def think(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
-    """Ask the model what the agent thinks, and then does; takes the place of `generate`."""
+    """Ask the model what the agent thinks, and then does. Replaces `generate`."""
     observation, offered, context = state["observation"], state["offered"], runtime.context
     seed, weighs = context.angle_seed(state["request_context"]), context.weighs_notes
     render = partial(thinking_prompt, offered=offered, world=context.world, seed=seed, weighs=weighs)
@@ -59,9 +59,9 @@ async def think(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[st
 def thinking_schema(
     offered: tuple[type[Action], ...], addressees: tuple[str, ...], *, weighs: bool = False
 ) -> AnswerSchema[Thought]:
-    """The schema of thoughts followed by one of the `offered` actions; with `weighs`, of its importance between them.
+    """Return the schema of thoughts followed by one of the `offered` actions.
 
-    Raises `ValueError` when no action is possible.
+    With `weighs`, the importance of the action comes between them. Raises `ValueError` if no action is possible.
     """
     bare = answer_schema(offered, addressees)
     is_single = "action" not in bare.json_schema["properties"]
@@ -96,7 +96,7 @@ def thinking_schema(
 
 
 def acting(schema: AnswerSchema[Thought]) -> AnswerSchema[Action]:
-    """The same schema, of which the action is what is taken: for a revision."""
+    """Return the same schema for a revision, which takes only the action from the answer."""
     return AnswerSchema(
         schema.name, schema.json_schema, lambda answer: schema.validate(answer).action, schema.generators
     )
@@ -105,7 +105,10 @@ def acting(schema: AnswerSchema[Thought]) -> AnswerSchema[Action]:
 def thinking_prompt(
     observation: Observation, offered: tuple[type[Action], ...], *, world: str, seed: int | None, weighs: bool
 ) -> RenderedPrompt:
-    """The request of a turn that asks for thoughts too; with `weighs`, for the importance of what is done."""
+    """Build the request of a turn that asks for thoughts too.
+
+    With `weighs`, it also asks for the importance of what is done.
+    """
     turn = turn_prompt(observation, offered, world=world, seed=seed)
     template = load_prompt(_ROOM, "think")
     asked = phrase_of(template, "importance", "asked" if weighs else "unasked")
@@ -113,7 +116,7 @@ def thinking_prompt(
 
 
 def followed(turn: RenderedPrompt, more: RenderedPrompt) -> RenderedPrompt:
-    """The prompt of a turn with that of `more` at its end, by whose name and version it goes."""
+    """Append the prompt `more` to that of a turn. The result has the name and version of `more`."""
     *before, (role, text) = turn.messages
     last = (role, f"{text}\n\n{more.messages[-1][1]}")
     return replace(turn, name=more.name, version=more.version, messages=(*before, last))

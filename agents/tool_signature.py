@@ -40,7 +40,7 @@ _BOUNDS = re.compile(rf"\s*({_NUMBER})?\s*\.\.\s*({_NUMBER})?\s*", re.IGNORECASE
 def read_signature(line: str) -> tuple[str, Schema, Schema]:
     """Parse a signature into the tool's name, the schema of its arguments and the schema of what it returns.
 
-    Raises `ValueError`, whose text says to a model what to write instead.
+    Raises `ValueError`, whose text tells a model what to write instead.
     """
     try:
         return _read(line.strip().strip("`").removeprefix("def ").rstrip(": "))
@@ -103,7 +103,7 @@ def _type(node: ast.expr, path: str, depth: int) -> Schema:
 
 
 def _alternatives(node: ast.expr) -> Iterator[ast.expr]:
-    """Yield the parts of `a | b`, `Literal[a, b]`, `Union[a, b]` or `Optional[a]`; any other type alone."""
+    """Yield the parts of `a | b`, `Literal[a, b]`, `Union[a, b]` or `Optional[a]`, or any other type alone."""
     left = [node]
     while left:
         match left.pop():
@@ -118,7 +118,7 @@ def _alternatives(node: ast.expr) -> Iterator[ast.expr]:
 
 
 def _choices(present: Sequence[ast.expr], path: str) -> Schema | None:
-    """Return the schema of texts to choose from; None if the type is something else."""
+    """Return the schema of texts to choose from, or None if the type is something else."""
     found = [one.value for one in present if isinstance(one, ast.Constant) and isinstance(one.value, str)]
     if not found or len(found) < len(present):
         return None
@@ -164,7 +164,7 @@ def _types_of(schema: Schema) -> Sequence[str]:
 def described(parameters: Schema, returns: Schema, lines: Sequence[str]) -> tuple[Schema, Schema]:
     """Return the schemas with the descriptions and bounds of the lines.
 
-    Raises `ValueError` if a line cannot be read or an argument has none, saying what to write instead.
+    Raises `ValueError` if a line cannot be read or an argument has none. Its text says what to write instead.
     """
     told: dict[str, tuple[str, str]] = {}
     known = dict(_paths(parameters, returns))
@@ -202,7 +202,7 @@ def _field(path: str, name: str) -> str:
 
 
 def _known_path(written: str, known: Mapping[str, Schema]) -> str:
-    """Return the path that is meant. The field of an object may stand there without the path to it."""
+    """Return the path that is meant. The field of an object may be given without the path to it."""
     path = re.sub(r"(?:\[\])+\.", ".", written)
     path = path if path in known else re.sub(r"^returns\b", "return", path)
     ending = [one for one in known if one.endswith(f".{path}")]
@@ -214,7 +214,7 @@ def _known_path(written: str, known: Mapping[str, Schema]) -> str:
 
 
 def _described(schema: Schema, path: str, told: Mapping[str, tuple[str, str]], outer: str = "") -> Schema:
-    """Return the schema with what is told of it. Bounds of a list are those of its items."""
+    """Return the schema with its descriptions. The bounds of a list apply to its items."""
     about, note = told.get(path, ("", outer))
     default = schema.get("default")
     text = f"{about} (default: {default})" if default is not None else about
@@ -263,7 +263,7 @@ def _written_bounds(schema: Schema) -> str:
 
 
 def _written(schema: Schema) -> str:
-    """Return a type as the signature has it."""
+    """Write a type as the signature has it."""
     (kind,) = (one for one in _types_of(schema) if one != "null")
     if "enum" in schema:
         written = " | ".join(json.dumps(one, ensure_ascii=False) for one in schema["enum"] if one is not None)

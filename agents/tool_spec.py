@@ -109,7 +109,7 @@ class ToolSpec(Action):
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
-        """The tool spec of a payload. Raises `ValidationError`, `KeyError` or `TypeError` when it is none."""
+        """Build the tool spec of a payload. Raises `ValidationError`, `KeyError` or `TypeError` if it is not one."""
         signature, meanings = write_interface(payload["name"], payload["parameters"], payload["returns"])
         told = {"purpose": payload["purpose"], "depend": payload.get("depend", [])}
         return cls.model_validate({"kind": cls.name, **told, "signature": signature, "meanings": meanings})

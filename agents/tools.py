@@ -31,9 +31,9 @@ _TYPES = frozenset(("string", "number", "integer", "boolean", "object", "array",
 
 
 def tool_faults(payload: Mapping[str, Any]) -> list[str]:
-    """What keeps a tool from being given to a model, one sentence each; none for a valid tool.
+    """Return what keeps a tool from being given to a model, one sentence each, or [] for a valid tool.
 
-    `parameters` must be a valid JSON Schema (draft 2020-12) and keep the strict rules of function calling; `returns`,
+    `parameters` must be a valid JSON Schema (draft 2020-12) and keep the strict rules of function calling. `returns`,
     which no model is given, must be a valid JSON Schema whose arrays have items.
     """
     name, purpose = payload.get("name"), payload.get("purpose")
@@ -69,7 +69,7 @@ def _invalid(schema: Mapping[str, Any]) -> str:
 
 
 def strict_faults(schema: Mapping[str, Any]) -> Iterator[str]:
-    """What strict mode refuses, each with the path to it."""
+    """Yield what strict mode refuses, each with the path to it."""
     properties = choices = characters = 0
     for path, part, depth in _parts(schema, "", 1):
         yield from (f"{path}: {fault}" for fault in _part_faults(part, schema))
@@ -92,7 +92,7 @@ def strict_faults(schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _parts(schema: Mapping[str, Any], path: str, depth: int) -> Iterator[tuple[str, Mapping[str, Any], int]]:
-    """The schema and all within it, each with its path and how deep it lies."""
+    """Yield the schema and all schemas within it, each with its path and depth."""
     yield path, schema, depth
     if depth > _DEEPEST:
         return
@@ -147,21 +147,21 @@ class CallableTool:
     revises = True
 
     async def judge(self, action: "Action", context: CheckContext) -> CheckResult:
-        """Fails with the first faults."""
+        """Fail with the first faults."""
         faults = tool_faults(action.payload)
         return failed(" ".join(faults[:3])) if faults else passed()
 
 
 def as_openai(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """The tool as an entry of `tools` in OpenAI's chat completions, in strict mode."""
+    """Return the tool as an entry of `tools` in OpenAI's chat completions, in strict mode."""
     told = {"name": payload["name"], "description": payload["purpose"], "parameters": payload["parameters"]}
     return {"type": "function", "function": {**told, "strict": True}}
 
 
 def as_mcp(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """The tool as an MCP server lists it (protocol 2025-06-18).
+    """Return the tool as an MCP server lists it (protocol 2025-06-18).
 
-    MCP takes only objects as structured output; any other value is returned as `result`.
+    MCP takes only objects as structured output. Any other value is returned as `result`.
     """
     returns = payload["returns"]
     if returns.get("type") != "object":
@@ -176,9 +176,9 @@ def as_mcp(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_langchain(payload: Mapping[str, Any], function: Callable[..., Any] | None = None) -> "StructuredTool":
-    """The tool as a `StructuredTool` that calls `function` with the arguments by name.
+    """Return the tool as a `StructuredTool` that calls `function` with the arguments by name.
 
-    Without one it is an interface alone, and calling it raises `NotImplementedError`.
+    Without a function it is only an interface, and calling it raises `NotImplementedError`.
     """
     from langchain_core.tools import StructuredTool
 

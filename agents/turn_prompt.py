@@ -19,7 +19,10 @@ _CUT = "…"
 def turn_prompt(
     observation: Observation, offered: tuple[type[Action], ...], *, world: str, seed: int | None
 ) -> RenderedPrompt:
-    """The request of a turn, by the prompt of the actions that can be done; `seed` draws its angle, None draws none."""
+    """Build the request of a turn by the prompt of the possible actions.
+
+    `seed` draws its angle, and None draws none.
+    """
     possible = possible_actions(offered, observation.addressees)
     template = prompt_of(possible)
     # Replies, and choices that are counted, are not steered.
@@ -39,12 +42,12 @@ def turn_prompt(
 
 
 def phrase_of(template: Prompt, slot: str, word: str, **slots: str) -> str:
-    """The ready phrase of a prompt with its own slots filled; nothing where the prompt has no such phrases."""
+    """Return the ready phrase of a prompt with its own slots filled, or "" if the prompt has no such phrases."""
     return Template(template.choices[slot][word]).substitute(slots) if slot in template.choices else ""
 
 
 def drawn_angle(template: Prompt, seed: int | None) -> str:
-    """What is drawn by seed, so that requests do not lead all agents to the same subject: a phrase of each table.
+    """Draw a phrase of each table by seed, so that requests do not lead all agents to the same subject.
 
     A prompt that names no tables has at most one, its angles.
     """
@@ -55,25 +58,25 @@ def drawn_angle(template: Prompt, seed: int | None) -> str:
 
 
 def named_posts(template: Prompt, observation: Observation) -> str:
-    """How the prompt's rule about sections names that of posts, where the observation has one."""
+    """Return how the prompt's rule about sections names that of posts, if the observation has one."""
     return phrase_of(template, "posts", "shown" if observation.posts else "none")
 
 
 def named_language(template: Prompt, tag: str) -> str:
-    """The prompt's phrase for the language in which the agent speaks."""
+    """Return the prompt's phrase for the language in which the agent speaks."""
     known = tag and tag != "und"
     return phrase_of(template, "language", "named" if known else "unknown", name=language_name(tag) if known else "")
 
 
 def prompt_size(prompt: RenderedPrompt) -> int:
-    """About how many tokens the messages of a prompt have together."""
+    """Estimate the tokens of all messages of a prompt."""
     return sum(estimated_tokens(text) for _, text in prompt.messages)
 
 
 def refused_length(prompt: RenderedPrompt, most: int) -> Answer[Any] | None:
-    """The failure in the place of an answer where a prompt has more than `most` tokens; None where it may be asked.
+    """Return the failure that replaces an answer if a prompt has more than `most` tokens, or None if it may be asked.
 
-    0 is no limit.
+    0 sets no limit.
     """
     if not most or (size := prompt_size(prompt)) <= most:
         return None
@@ -83,10 +86,10 @@ def refused_length(prompt: RenderedPrompt, most: int) -> Answer[Any] | None:
 
 
 def fitted(observation: Observation, render: Callable[[Observation], RenderedPrompt], tokens: int) -> Observation:
-    """The observation, cut until the whole prompt that `render` makes of it has at most so many tokens; 0 cuts nothing.
+    """Cut the observation until the whole prompt that `render` makes of it has at most `tokens` tokens. 0 cuts nothing.
 
-    What it perceives is cut first (`Observation.cut`), then the end of the persona's description. What cannot be cut
-    (world, rules, actions, task) may leave the prompt too long: `prompt_size` tells.
+    What the agent perceives is cut first (`Observation.cut`), then the end of the persona's description. What cannot
+    be cut (world, rules, actions, task) may leave the prompt too long: `prompt_size` tells.
     """
     view = observation
     while tokens and (over := prompt_size(render(view)) - tokens) > 0:
@@ -101,6 +104,6 @@ def fitted(observation: Observation, render: Callable[[Observation], RenderedPro
 
 
 def cut_text(text: str, over: int) -> str:
-    """The text with about so many tokens fewer at its end, and a sign of it; empty where nothing would be left."""
+    """Cut about `over` tokens from the end of the text and mark the cut. Return "" if nothing would be left."""
     left = len(text.encode()) - 4 * over - len(_CUT.encode())
     return "" if left <= 0 else text.encode()[:left].decode(errors="ignore") + _CUT

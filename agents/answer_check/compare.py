@@ -71,7 +71,7 @@ _NOTHING = frozenset({
 
 
 def compare_answers(one: str, other: str, formulas: CompareFormulas) -> SameAnswer:
-    """Whether two answers to one problem are the same; `formulas` decides where they are formulas."""
+    """Tell whether two answers to one problem are the same. `formulas` decides if they are formulas."""
     if max(len(one), len(other)) > _LONGEST_TEXT:
         return _said(_folded(one) == _folded(other))
     return _AnswerComparison(formulas).compare(clean_answer(one), clean_answer(other))
@@ -105,7 +105,7 @@ class _AnswerComparison:
         return self._formulas(_as_latex(one, other), _as_latex(other, one), Fraction(tolerance))
 
     def _choices(self, one: str, other: str) -> SameAnswer | None:
-        """A letter against a letter, a letter against a letter with its content, or the content alone."""
+        """Compare a letter with a letter, a letter with a letter and its content, or the content alone."""
         if any(len(_LABEL.findall(text)) > 1 for text in (one, other)):
             return None
         letters = [_letter(_LETTER.fullmatch(text)) for text in (one, other)]
@@ -150,7 +150,10 @@ class _AnswerComparison:
         return None
 
     def _named(self, one: str, other: str) -> SameAnswer | None:
-        """Without `x =` in front, where one alone has it, both have the same, or one of them names a function."""
+        """Compare without a leading `x =`.
+
+        This applies if only one answer has it, both have the same, or one of them names a function.
+        """
         first, second = _NAMED.fullmatch(one), _NAMED.fullmatch(other)
         if first and second:
             names = [_folded(found["name"]) for found in (first, second)]
@@ -164,7 +167,10 @@ class _AnswerComparison:
         return None
 
     def _elements(self, one: str, other: str) -> SameAnswer | None:
-        """Tuples and intervals by their elements in order, sets and lists of solutions in any order; prose by words."""
+        """Compare tuples and intervals by their elements in order.
+
+        Compare sets and lists of solutions in any order, and prose by words.
+        """
         conditions = [
             found["condition"].strip() if (found := _BUILDER.fullmatch(text)) else text for text in (one, other)
         ]
@@ -221,7 +227,7 @@ def _folded(text: str) -> str:
 
 
 def _differs_in_case(one: str, other: str) -> bool:
-    """Whether texts that differ in case are quantities in different units: `2 MW` and `2 mW`."""
+    """Return whether texts that differ in case are quantities in different units, such as `2 MW` and `2 mW`."""
     quantities = () if one == other else (read_quantity(one), read_quantity(other))
     return len({(q.unit, q.factor) for q in quantities if q}) > 1
 
@@ -231,7 +237,7 @@ def _letter(found: re.Match[str] | None) -> str:
 
 
 def _parts(text: str) -> tuple[str, list[str]] | None:
-    """The form of a tuple, an interval, a set or a list, and its elements; None for what has only one part."""
+    """Return the form of a tuple, interval, set or list and its elements. Return None for text with only one part."""
     if len(labels := list(_LABEL.finditer(text))) > 1 and labels[0].start() == 0:
         stops = [*(label.start() for label in labels[1:]), len(text)]
         return "()", [text[label.end() : stop].strip(" ,;") for label, stop in zip(labels, stops, strict=True)]
@@ -252,7 +258,7 @@ def _parts(text: str) -> tuple[str, list[str]] | None:
 
 
 def _is_one_pair(text: str) -> bool:
-    """Whether the first bracket is closed by the last character."""
+    """Return whether the last character closes the first bracket."""
     depth = 0
     for at, sign in enumerate(text):
         depth += (sign in "([{") - (sign in ")]}")
@@ -262,7 +268,7 @@ def _is_one_pair(text: str) -> bool:
 
 
 def _split(text: str, *, is_inside: bool = False) -> list[str]:
-    """The parts between separators outside brackets; the comma of `1,234` separates only within a bracket."""
+    """Split the text at separators outside brackets. The comma of `1,234` separates only within a bracket."""
     kept = [] if is_inside else [found.span() for found in _THOUSANDS.finditer(text)]
     parts, begun, position = [], 0, 0
     while found := _SEPARATOR.search(text, position):
@@ -278,7 +284,7 @@ def _split(text: str, *, is_inside: bool = False) -> list[str]:
 
 
 def _without_unit(text: str) -> str:
-    """A formula without the unit behind it."""
+    """Return a formula without the unit behind it."""
     found = _MEASURED.fullmatch(text)
     if found is None or not ("\\" in found["formula"] or re.search(r"\d", found["formula"])):
         return text
@@ -288,9 +294,9 @@ def _without_unit(text: str) -> str:
 
 
 def _without_reasons(one: str, other: str) -> tuple[str, str]:
-    """Answers in words without what follows them: `Nowhere: nobody has left the hall` is `Nowhere`.
+    """Drop the explanations from answers in words: `Nowhere: nobody has left the hall` becomes `Nowhere`.
 
-    What stands behind a colon is left out where the other answer has nothing of the kind.
+    What follows a colon is dropped only if the other answer has nothing like it.
     """
     texts = [_head(_BECAUSE, text) for text in (one, other)]
     heads = [_head(_MEANING, text) for text in texts]
@@ -311,7 +317,7 @@ def _is_prose(text: str) -> bool:
 
 
 def _is_product(word: str) -> bool:
-    """Whether letters side by side may be variables: `ab`, `xyz`."""
+    """Return whether adjacent letters may be a product of variables: `ab`, `xyz`."""
     return len(word) <= 3 and word.islower() and word not in _LOOSE
 
 
@@ -341,7 +347,10 @@ _IN_DEGREES = re.compile(r"(\d+(?:\.\d+)?) ?\^\\circ")
 
 
 def _as_latex(text: str, beside: str) -> str:
-    """The answer as LaTeX: a quantity without its unit, degrees in radians beside a multiple of pi or in a function."""
+    """Return the answer as LaTeX.
+
+    A quantity loses its unit. Degrees become radians next to a multiple of pi or inside a function.
+    """
     quantity = read_quantity(text)
     if quantity is not None:
         return _number_in_latex(quantity, in_radians=quantity.is_angle and "\\pi" in beside)

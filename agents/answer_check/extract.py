@@ -37,11 +37,12 @@ _KEYS = ("answer", "final_answer", "final answer", "result")
 
 
 def final_answer(solution: str, *, is_answer: bool = False) -> str | None:
-    r"""The answer that a solution ends with; None where it has none.
+    r"""Return the answer that a solution ends with, or None if it has none.
 
-    That is the content of the last `\boxed{...}`; or else what is named as the answer ("The answer is ...", "#### ...",
-    a field of a JSON object); or else the last formula or number, or the whole of a short text. A text that is meant to
-    be an answer (`is_answer`), and neither has a box nor names one, is the answer as it stands.
+    Take the content of the last `\boxed{...}` first. Next, take what is named as the answer ("The answer is ...",
+    "#### ...", a field of a JSON object). Failing that, take the last formula or number, or the whole of a short
+    text. A text that is meant to be an answer (`is_answer`) is returned as it stands if it neither has a box nor
+    names an answer.
     """
     text = solution.strip()
     if text.startswith("{") and (field := _json_field(text)) is not None:
@@ -55,7 +56,10 @@ def final_answer(solution: str, *, is_answer: bool = False) -> str | None:
 
 
 def stated_answer(solution: str) -> str | None:
-    r"""The content of the last `\boxed{...}`, or else what is named as the answer; None where there is neither."""
+    r"""Return the content of the last `\boxed{...}`, or else what is named as the answer.
+
+    Return None if there is neither.
+    """
     text = solution.strip()[-_SEARCHED:]
     if boxed := _last_boxed(text):
         return boxed
@@ -77,7 +81,7 @@ def _json_field(text: str) -> str | None:
 
 
 def _last_boxed(text: str) -> str | None:
-    """The content of the last box, or of all boxes that follow each other at the end."""
+    """Return the content of the last box, or of all boxes that follow each other at the end."""
     boxes: list[tuple[int, int, str]] = []
     for found in _BOXED.finditer(text):
         end = found.end() if found["bare"] else _behind_brace(text, found.end())
@@ -95,7 +99,7 @@ def _last_boxed(text: str) -> str | None:
 
 
 def _behind_brace(text: str, at: int) -> int | None:
-    """The position after the brace that closes the one at `at`; None where it stays open."""
+    """Return the position after the brace that closes the one at `at`, or None if it stays open."""
     depth = 0
     for position in range(at, len(text)):
         if text[position] in "{}" and text[position - 1] != "\\":
@@ -106,7 +110,7 @@ def _behind_brace(text: str, at: int) -> int | None:
 
 
 def _ended(answer: str) -> str:
-    """What is named as the answer, up to the end of the sentence."""
+    """Cut what is named as the answer at the end of its sentence."""
     answer = answer.strip(" *")
     formula = _FORMULA.match(answer)
     if formula and re.match(r"\s*(?:[.,;*]|$)", answer[formula.end() :]):
@@ -169,14 +173,14 @@ _FORMS = (
 
 
 def _digit(sign: str) -> str:
-    """The ASCII digit or letter that a digit of any script, or a full-width sign, stands for."""
+    """Return the ASCII digit or letter that a digit of any script, or a full-width sign, stands for."""
     if sign.isdecimal():
         return str(unicodedata.decimal(sign))
     return chr(ord(sign) - 0xFEE0) if "！" <= sign <= "～" else sign
 
 
 def clean_answer(answer: str) -> str:
-    """The answer without delimiters, spacing commands and ornaments, with one spelling of each sign."""
+    """Return the answer without delimiters, spacing commands and ornaments, with one spelling of each sign."""
     text = _TILDE.sub("≈ ", answer.strip().strip("*").strip().replace("\\!", ""), count=1)
     for _ in range(_NESTED):
         whole = _DELIMITED.fullmatch(text)

@@ -49,7 +49,7 @@ class AnswerChecker:
         atexit.register(self.close)
 
     def __enter__(self) -> Self:
-        """The checker itself."""
+        """Return the checker itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -57,13 +57,14 @@ class AnswerChecker:
         self.close()
 
     def same(self, one: str, other: str) -> SameAnswer:
-        """Whether two answers to one problem are the same; may take seconds, in any thread."""
+        """Tell whether two answers to one problem are the same. May take seconds, and may run in any thread."""
         return compare_answers(one, other, self._compare_formulas)
 
     def clusters(self, answers: Sequence[str | None]) -> list[int | None]:
-        """For each answer the number of its cluster, from 1 in the order of first answers; None for no answer.
+        """Return the cluster number of each answer, or None for no answer.
 
-        An answer belongs to the first cluster whose first answer it equals.
+        Clusters are counted from 1 in the order of first answers. An answer belongs to the first cluster whose first
+        answer it equals.
         """
         firsts: list[str] = []
         found: list[int | None] = []
@@ -80,7 +81,7 @@ class AnswerChecker:
         return found
 
     def close(self) -> None:
-        """End the process; the next comparison starts another one."""
+        """End the process. The next comparison starts another one."""
         atexit.unregister(self.close)
         with self._lock:
             self._end()
@@ -140,7 +141,7 @@ class AnswerChecker:
 
 
 def _line(process: subprocess.Popen[bytes], seconds: float) -> bytes:
-    """The next line that the process writes; empty when it has ended, or writes none in time."""
+    """Read the next line that the process writes. Return empty bytes if it has ended or writes none in time."""
     if process.stdout is None:
         return b""
     # Windows waits for no pipe with a timeout, but a killed process closes its end everywhere.
@@ -155,7 +156,7 @@ def _line(process: subprocess.Popen[bytes], seconds: float) -> bytes:
 
 @cache
 def shared_checker() -> AnswerChecker:
-    """The checker that all work in this process shares."""
+    """Return the checker that all work in this process shares."""
     return AnswerChecker()
 
 
@@ -163,7 +164,7 @@ def shared_checker() -> AnswerChecker:
 
 
 def serve_comparisons() -> None:
-    """Compare the pairs that come as lines of JSON, until there are no more."""
+    """Compare the pairs that arrive as lines of JSON until there are no more."""
     with suppress(ImportError, ValueError, OSError):  # not every system bounds memory
         import resource
 
@@ -189,7 +190,7 @@ def serve_comparisons() -> None:
 
 
 def _is_same(one: str, other: str, tolerance: str) -> bool:
-    """Whether two formulas are the same, or two numbers no further apart than the tolerance."""
+    """Return whether two formulas are the same, or two numbers differ by no more than the tolerance."""
     from math_verify import LatexExtractionConfig, parse
 
     config = [LatexExtractionConfig()]
@@ -206,7 +207,10 @@ def _is_same(one: str, other: str, tolerance: str) -> bool:
 
 
 def _is_equal(one: Any, other: Any, tolerance: str) -> bool:
-    """Whether two expressions are equal by their values; what has none is compared by math-verify, in both orders."""
+    """Return whether two expressions are equal by value.
+
+    Expressions without a value are compared by math-verify, in both orders.
+    """
     from math_verify import verify
     from sympy import Eq, Expr, MatrixBase, Rational
 
@@ -231,10 +235,10 @@ def _is_equal(one: Any, other: Any, tolerance: str) -> bool:
 
 
 def _differs(one: Any, other: Any, tolerance: Any) -> bool | None:
-    """Whether the values of two expressions differ, at some point where they have letters; None for no values.
+    """Return whether two expressions differ in value, at some point if they have letters.
 
-    Values are computed until their difference is certain to 20 digits, or as many digits agree as large and small
-    numbers in the expressions can account for.
+    Return None if they have no values. Values are computed until their difference is certain to 20 digits, or until
+    as many digits agree as large and small numbers in the expressions can account for.
     """
     from sympy import Rational
 
@@ -262,7 +266,10 @@ def _differs(one: Any, other: Any, tolerance: Any) -> bool | None:
 
 
 def _digits(one: Any, other: Any) -> int:
-    """Return the digits that tell two expressions apart. Raises `OverflowError` for too many to compute."""
+    """Return the number of digits that tell two expressions apart.
+
+    Raises `OverflowError` if there are too many to compute.
+    """
     from sympy import Basic, Rational
 
     numbers = {number for side in (one, other) if isinstance(side, Basic) for number in side.atoms(Rational)}

@@ -42,11 +42,11 @@ class Quantity:
         return self.unit == (("degree", 1),)
 
     def tolerance(self, beside: Self | None = None, times: Fraction = Fraction(1)) -> Fraction:
-        """How far another number, multiplied, may be from this one to be the one that this is rounded from.
+        """Return how far another number, multiplied by `times`, may be from this one if this one is its rounded form.
 
-        That is half a unit of the last digit where this number is marked as an approximation, or is a decimal of four
-        digits beside a number that has no finite decimal form (None for one that is not rational); the error of a
-        double where all digits of one are written; and 0 otherwise.
+        This is half a unit of the last digit if this number is marked as an approximation. It is the same for a
+        decimal of four digits, if the number beside it has no finite decimal form (None for one that is not
+        rational). It is the error of a double if all digits of one are written. Otherwise it is 0.
         """
         if self.places is None:
             return Fraction(0)
@@ -167,7 +167,10 @@ _IRREGULAR = {"people": "person", "children": "child", "men": "man", "women": "w
 
 
 def _unit(text: str) -> tuple[tuple[tuple[str, int], ...], Fraction] | None:
-    """Powers of base units and their factor, or the words for what is counted, of power 0; None for what is no unit."""
+    """Return the powers of base units and their factor, or None if the text is not a unit.
+
+    For things that are counted, return their words, of power 0.
+    """
     text = _ASIDE.sub("", text.strip(" ."))
     text = _ALIASES.get(text.lower(), text)
     if not text:
@@ -199,7 +202,7 @@ def _singular(word: str) -> str:
 
 
 def is_unit(text: str) -> bool:
-    """Whether the text is a unit of measure, or the word `units`."""
+    """Return whether the text is a unit of measure, or the word `units`."""
     found = _unit(text)
     return found is not None and bool(found[0]) and not _is_counted(found[0])
 
@@ -250,9 +253,10 @@ _CHINESE_SCALES = {"十": 10, "百": 100, "千": 1_000, "万": 10_000, "亿": 10
 
 
 def read_time(text: str) -> TimeOfDay | None:
-    """The time of day that a clean answer is; None for anything else.
+    """Read a clean answer as a time of day. Return None for anything else.
 
-    12 am is midnight and 12 pm noon. Without `am` or `pm` it is a time of 24 hours: `11:05` is 11:05 am, not 11:05 pm.
+    12 am is midnight and 12 pm is noon. Without `am` or `pm` the time is on the 24-hour clock: `11:05` is 11:05 am,
+    not 11:05 pm.
     """
     if (named := _WORDS_OF_TIME.get(text.lower())) is not None:
         return TimeOfDay(named, is_certain=True)
@@ -275,7 +279,7 @@ def read_time(text: str) -> TimeOfDay | None:
 
 
 def read_quantity(text: str) -> Quantity | None:
-    """The number that a clean answer is, with its unit; None for anything else."""
+    """Read a clean answer as a number with its unit. Return None for anything else."""
     if len(text) > _DIGITS:
         return None
     if text.startswith("≈"):
@@ -305,7 +309,7 @@ def read_quantity(text: str) -> Quantity | None:
 
 
 def _number(found: re.Match[str]) -> tuple[Fraction | None, int | None, int, str]:
-    """The number with its decimal places and digits, and the unit that is written behind it."""
+    """Return the number, its decimal places and digits, and the unit that is written behind it."""
     number, places, digits = _plain_number(found)
     rest = found["unit"].strip()
     scale = _SCALE.match(rest)
@@ -335,7 +339,7 @@ def _plain_number(found: re.Match[str]) -> tuple[Fraction | None, int | None, in
 
 
 def _in_base(digits: str, base: str) -> Quantity | None:
-    """The value of `101_2` or `101_{two}`."""
+    """Return the value of `101_2` or `101_{two}`, or None if the digits do not fit the base."""
     number = _WORDS.get(base, 0) if base.isalpha() else int(base)
     try:
         return Quantity(Fraction(int(digits, number))) if number >= 2 else None
@@ -396,7 +400,10 @@ def _in_chinese(text: str) -> Quantity | None:
 
 
 def same_quantity(one: Quantity, other: Quantity) -> bool:
-    """Whether both are the same number of the same thing; a unit may be missing, and a percentage be a share."""
+    """Return whether both are the same number of the same thing.
+
+    A unit may be missing, and a percentage may be written as a share.
+    """
     if one.is_percent != other.is_percent and not (one.unit and other.unit):
         percent, plain = (one, other) if one.is_percent else (other, one)
         return _close(percent, plain, Fraction(1)) or _close(percent, plain, Fraction(100))
@@ -408,7 +415,7 @@ def same_quantity(one: Quantity, other: Quantity) -> bool:
 
 
 def _is_within(few: tuple[tuple[str, int], ...], many: tuple[tuple[str, int], ...]) -> bool:
-    """Whether two units are the same, or many words say more about few: `red balls`, `balls of wool`."""
+    """Return whether two units are the same, or `many` says more about `few`: `red balls`, `balls of wool`."""
     if not (_is_counted(few) and _is_counted(many)):
         return few == many
     behind = many[len(few) : len(few) + 1]
@@ -416,11 +423,11 @@ def _is_within(few: tuple[tuple[str, int], ...], many: tuple[tuple[str, int], ..
 
 
 def _close(one: Quantity, other: Quantity, times: Fraction) -> bool:
-    """Whether the other number, multiplied, is the one, or one of them is an approximation of the other."""
+    """Return whether `other` multiplied by `times` equals `one`, or one of them approximates the other."""
     error = abs(one.number - other.number * times)
     return error <= max(one.tolerance(other, times), other.tolerance(one, 1 / times) * times)
 
 
 def _is_decimal(number: Fraction) -> bool:
-    """Whether its decimal form ends."""
+    """Return whether the decimal form of a number is finite."""
     return pow(10, number.denominator.bit_length(), number.denominator) == 0

@@ -48,24 +48,27 @@ class ResultLine:
 
 
 def custom_id(key: CallKey) -> str:
-    """The 32 hexadecimal digits that a request goes by in a batch; some servers take 64 characters at most."""
+    """Return the 32 hexadecimal digits that identify a request in a batch.
+
+    Some servers accept at most 64 characters.
+    """
     return hashlib.blake2b(orjson.dumps(astuple(key)), digest_size=16).hexdigest()
 
 
 def status_of_code(code: object, default: int) -> int:
-    """The HTTP status that a refusal with this code would have had, or `default` where that is not known."""
+    """Return the HTTP status that a refusal with this code would have had, or `default` if that is not known."""
     if isinstance(code, int) and 300 <= code < 600:
         return code
     return _STATUS_OF_CODE.get(code, default) if isinstance(code, str) else default
 
 
 def write_line(name: str, payload: Mapping[str, Any]) -> bytes:
-    """The line that asks for one chat completion under a custom id."""
+    """Return the line that asks for one chat completion under a custom id."""
     return orjson.dumps({"custom_id": name, "method": "POST", "url": ENDPOINT, "body": payload}) + b"\n"
 
 
 def read_line(line: bytes, *, key: str = "") -> ResultLine | None:
-    """What a line says; None for one that is cut or no result at all. No fault holds the `key`."""
+    """Read one line of results. Return None if it is cut or is not a result. No fault contains the `key`."""
     try:
         said = parse_object(line)
     except RequestError:
@@ -142,7 +145,7 @@ class BatchState(BaseModel):
         return self.status in _ENDED
 
     def failure(self, *, key: str = "") -> RequestError:
-        """Why a batch whose status is `failed` was not begun, in the server's own words."""
+        """Return the reason why a batch with the status `failed` was not begun, in the server's own words."""
         data = self.errors.get("data") if isinstance(self.errors, dict) else None
         listed = [error for error in data if isinstance(error, dict)] if isinstance(data, list) else []
         words = "; ".join(_error_text(error) for error in listed[:3]) or words_of(orjson.dumps(self.errors or ""))
@@ -153,7 +156,7 @@ class BatchState(BaseModel):
         return RequestError(judged.outcome, f"The batch failed as a whole{said}", status=status, body=judged.body)
 
     def left_undone(self) -> RequestError:
-        """Why a request has no line in the output of a batch that ended."""
+        """Return the reason why a request has no line in the output of a batch that ended."""
         if self.status == "expired":
             return RequestError(Outcome.TIMEOUT, "The batch expired before this request was done.")
         if self.status == "cancelled":
@@ -182,7 +185,7 @@ class BatchClient:
     """One endpoint's `/files` and `/batches`. Every method raises `RequestError` when it has nothing to give."""
 
     def __init__(self, connection: "HttpConnection", *, longest_line: int = MOST_BYTES) -> None:
-        """`longest_line` is in bytes, of a file of results."""
+        """Take `longest_line`, the maximum length in bytes of a line of results."""
         self._connection = connection
         self._longest_line = longest_line
         #: Where the batches are, as it may be kept.
@@ -191,7 +194,7 @@ class BatchClient:
         self.key = connection.key
 
     async def upload(self, lines: Sequence[bytes]) -> str:
-        """The id of a new file with these lines."""
+        """Upload a new file with these lines and return its id."""
         from aiohttp import FormData  # runs without batches do not load it here
 
         form = FormData()
@@ -208,7 +211,7 @@ class BatchClient:
         return name
 
     async def create(self, file_id: str, metadata: Mapping[str, str]) -> BatchState:
-        """A new batch over an uploaded file."""
+        """Create a batch over an uploaded file and return its state."""
         asked = {
             "input_file_id": file_id,
             "endpoint": ENDPOINT,
@@ -218,15 +221,18 @@ class BatchClient:
         return _state(await self._request("POST", "batches", json=asked))
 
     async def state(self, batch_id: str) -> BatchState:
-        """The state of a batch."""
+        """Return the state of a batch."""
         return _state(await self._request("GET", f"batches/{batch_id}"))
 
     async def cancel(self, batch_id: str) -> BatchState:
-        """The state of a batch after the request to cancel it."""
+        """Ask to cancel a batch and return its state after that."""
         return _state(await self._request("POST", f"batches/{batch_id}/cancel"))
 
     async def find(self, file_id: str, metadata: Mapping[str, str], since: float) -> BatchState | None:
-        """The batch over this file and with this metadata, made after `since` (Unix time); None when there is none."""
+        """Find the batch over this file with this metadata, made after `since` (Unix time).
+
+        Return None if there is none.
+        """
         after: dict[str, str] = {}
         for _ in range(_PAGES):
             page = await self._request("GET", "batches", params={"limit": str(_PAGE), **after})
@@ -242,7 +248,7 @@ class BatchClient:
         return None
 
     async def lines(self, file_id: str) -> AsyncGenerator[bytes | None]:
-        """The lines of a file as they come, the last one also when it is cut; None for one that is too long."""
+        """Yield the lines of a file as they arrive, or None for a line that is too long. The last line may be cut."""
         rest, is_too_long, redact = bytearray(), False, self._connection.redactor.redact_body
         async with self._connection.response("GET", f"files/{file_id}/content") as response:
             async for chunk in response.content.iter_any():
@@ -258,7 +264,7 @@ class BatchClient:
         yield None if is_too_long else redact(bytes(rest))
 
     async def aclose(self) -> None:
-        """Close the connections; the next call opens new ones."""
+        """Close the connections. The next call opens new ones."""
         await self._connection.aclose()
 
     async def _request(

@@ -35,18 +35,18 @@ class BatchJournal(Protocol):
     """Keeps every batch until it is closed."""
 
     async def opened(self, batch: OpenBatch) -> None:
-        """Keep a batch, in place of what was kept under its nonce. Returns when a kill can no longer lose it."""
+        """Keep a batch in place of what was kept under its nonce. Return only when a kill can no longer lose it."""
         ...
 
     async def closed(self, nonce: str, status: str) -> None:
         """Record that a batch will give nothing more, and how it ended.
 
-        Must not be durable before the calls that were recorded earlier, which are its results.
+        This must not be durable before the calls that were recorded earlier, which are its results.
         """
         ...
 
     def open_batches(self) -> Sequence[OpenBatch]:
-        """Those of earlier sessions that are not closed."""
+        """Return the batches of earlier sessions that are not closed."""
         ...
 
 
@@ -59,7 +59,7 @@ class PollInterval:
     growth: float = 1.5
 
     def wait(self, looks: int, *, asked: float | None = None) -> float:
-        """Seconds to wait after so many looks (from 0); never less than the server asks for."""
+        """Return the seconds to wait after `looks` looks (from 0), never less than the server asks for."""
         # Bounded first: a large power is no float.
         return max(asked or 0.0, min(self.most, self.first * self.growth ** min(looks, 100)))
 
@@ -80,7 +80,7 @@ class LineFault(StrEnum):
 
 
 def metadata_of(batch: OpenBatch) -> dict[str, str]:
-    """What the server is given to keep with a batch."""
+    """Return the metadata that the server keeps with a batch."""
     return {"populace": batch.nonce}
 
 
@@ -101,7 +101,7 @@ class BatchEndpoint:
     upload: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def again[T](self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """What an attempt gives, made again as long as what it fails of may pass."""
+        """Return what an attempt gives, repeating it as long as its fault may pass."""
         failed = 0
         while True:
             try:
@@ -112,7 +112,7 @@ class BatchEndpoint:
                     raise
 
     async def may_repeat(self, fault: RequestError, failed: int) -> bool:
-        """Whether something is worth another attempt; if so, the wait before it is over."""
+        """Return whether a failed attempt is worth repeating. If it is, wait first."""
         # No answer depends on how long was waited.
         delay = self.backoff.delay(failed, random.Random(), asked=fault.retry_after)  # noqa: S311
         if fault.outcome not in TRANSIENT or failed >= self.attempts or delay is None:
@@ -121,11 +121,11 @@ class BatchEndpoint:
         return True
 
     async def find(self, batch: OpenBatch) -> BatchState | None:
-        """The batch in the server's list, by its nonce or its file; None when it is not there."""
+        """Find the batch in the server's list by its nonce or its file. Return None if it is not there."""
         return await self.client.find(batch.input_file_id, metadata_of(batch), batch.created_at.timestamp())
 
     async def find_if_listed(self, batch: OpenBatch) -> BatchState | None:
-        """The same; None also where the server has no list."""
+        """Find the batch as `find` does. Return None also if the server has no list."""
         try:
             return await self.find(batch)
         except RequestError as fault:

@@ -32,7 +32,7 @@ class BatchLimits:
             raise SetupError(f"A batch of {self.requests:,} requests and {self.size:,} bytes holds nothing.")
 
     def split(self, items: Iterable["BatchItem"]) -> Iterator[list["BatchItem"]]:
-        """The items by batch, in their order; one that is too large for any batch gets its fault at once."""
+        """Yield the items by batch, in their order. An item that is too large for any batch gets its fault at once."""
         batch: list[BatchItem] = []
         size = 0
         for item in items:
@@ -65,7 +65,7 @@ class BatchItem:
     waiters: int = 0
 
     def settle(self, answer: dict[str, Any] | Exception) -> bool:
-        """Give it its answer; False when it had one."""
+        """Give the item its answer. Return False if it already had one."""
         if self.answer.done():
             return False
         self.answer.set_result(answer)
@@ -76,7 +76,7 @@ class BatchBuffer:
     """Requests that wait to be in a batch."""
 
     def __init__(self, send: Callable[[list[BatchItem]], None], *, quiet: float, most: int) -> None:
-        """`send` gets all that lie here when none has come for `quiet` seconds, or when there are `most`."""
+        """Take `send`, which gets all items once none has come for `quiet` seconds or there are `most` of them."""
         self.items: list[BatchItem] = []
         self._send = send
         self._quiet = quiet
@@ -95,7 +95,7 @@ class BatchBuffer:
             self._timer = loop.call_later(self._quiet, self._ring)
 
     def flush(self) -> None:
-        """Send what there is."""
+        """Send all items that are in the buffer."""
         items = self.clear()
         if items:
             self._send(items)
@@ -124,9 +124,9 @@ _SPARE_LINES = 1000
 
 
 async def fetch(endpoint: BatchEndpoint, file_id: str, names: Set[str], items: Mapping[str, BatchItem]) -> None:
-    """Give the items what a file of results holds for them, each as soon as its line is there.
+    """Give each item what a file of results holds for it, as soon as its line arrives.
 
-    `names` are the custom ids of the whole batch; those whose answer was taken have no item any more.
+    `names` are the custom ids of the whole batch. Those whose answer was already taken no longer have an item.
     """
 
     async def read() -> Counter[LineFault]:
@@ -179,7 +179,7 @@ class BatchJob:
     """A batch and the items in it. Items get their answers as the lines arrive."""
 
     def __init__(self, endpoint: BatchEndpoint, items: Iterable[BatchItem], *, batch: OpenBatch | None = None) -> None:
-        """With `batch`, one that was opened before: it is looked for rather than sent."""
+        """Take the items of a batch. With `batch`, one that was opened before, look for it instead of sending it."""
         self._endpoint = endpoint
         #: Those whose answer was not taken yet.
         self.items = {item.custom_id: item for item in items}
@@ -198,10 +198,10 @@ class BatchJob:
         self._is_cancelled = False
 
     async def run(self) -> None:
-        """Go to the end. Items without an answer then have none in this batch.
+        """Run the batch to its end. Items without an answer then have none in this batch.
 
-        Raises the `RequestError` for which the batch failed, could not be made, or (its status is empty then)
-        could not be followed any further.
+        Raises the `RequestError` for which the batch failed or could not be made. Raises it also if the batch could
+        not be followed any further; its status is empty then.
         """
         state = await self._made()
         if self._is_cancelled and state is not None:
@@ -214,27 +214,27 @@ class BatchJob:
             await self._fetch()
 
     def rest(self) -> list[BatchItem]:
-        """The items without an answer."""
+        """Return the items without an answer."""
         return [item for item in self.items.values() if not item.answer.done()]
 
     def left_undone(self) -> RequestError:
-        """Why an item has no answer, after a run that raised nothing."""
+        """Return the reason why an item has no answer after a run that raised nothing."""
         if self.state is not None and self.state.has_ended:
             return self.state.left_undone()
         return RequestError(Outcome.DROPPED, "The endpoint knows nothing of the batch that held this request.")
 
     def claim(self, item: BatchItem) -> None:
-        """Take note that an item is no longer this job's concern."""
+        """Record that this job no longer handles an item."""
         self.items.pop(item.custom_id, None)
         self.check_claims()
 
     def check_claims(self) -> None:
-        """Set `claimed` if it is time."""
+        """Set `claimed` if the job has a status and no items are left."""
         if self.status and not self.items:
             self.claimed.set()
 
     async def cancel(self) -> None:
-        """Ask the server to stop. What it did is fetched all the same."""
+        """Ask the server to stop the batch. What it has done is fetched all the same."""
         self._is_cancelled = True
         batch_id = self.batch.batch_id if self.batch else None
         if batch_id is None:
@@ -247,7 +247,7 @@ class BatchJob:
                 raise
 
     async def _made(self) -> BatchState | None:
-        """The batch at the server, sent now or found there; None when an earlier session never made it."""
+        """Send the batch, or find it at the server. Return None if an earlier session never made it."""
         if self.batch is None:
             batch = await self._announced()
             state = await self._created(batch)
@@ -289,7 +289,7 @@ class BatchJob:
                     raise
 
     async def _listed(self, batch: OpenBatch) -> BatchState | None:
-        """The batch, if it was made although its id never reached us."""
+        """Find the batch if it was made although its id never reached us."""
         endpoint = self._endpoint
         found = await endpoint.again(lambda: endpoint.find_if_listed(batch))
         if found is None:
@@ -299,7 +299,7 @@ class BatchJob:
         return found
 
     async def _has_ended(self, batch_id: str) -> bool:
-        """Wait until the batch has ended; False when the server has forgotten it."""
+        """Wait until the batch has ended. Return False if the server has forgotten it."""
         endpoint, looks, failed = self._endpoint, 0, 0
         while True:
             asked = None
@@ -351,7 +351,7 @@ class BatchProgress:
 
     @classmethod
     def of(cls, job: BatchJob) -> Self:
-        """The progress of a batch on its job."""
+        """Return the progress of a job's batch."""
         state = job.state
         counts = state.request_counts if state is not None else None
         return cls(

@@ -99,19 +99,19 @@ class BatchQueue:
         return [BatchProgress.of(job) for job in self._jobs if not job.status]
 
     def takes(self, context: RequestContext) -> bool:
-        """Whether requests of this context go by batch."""
+        """Return whether requests of this context are sent in batches."""
         return self._takes(context)
 
     async def deliver(
         self, key: CallKey, chat: BaseChatModel, messages: list[BaseMessage], kwargs: Mapping[str, Any]
     ) -> ModelResponse:
-        """The answer of `chat`, the model that the queue was opened for. Raises `RequestError` when none came."""
+        """Return the answer of `chat`, the model that the queue was opened for. Raises `RequestError` if none came."""
         return await self.post(key, cast("_Batchable", chat).payload(messages, **kwargs))
 
     async def post(self, key: CallKey, payload: Mapping[str, Any]) -> ModelResponse:
-        """The answer to what would be posted to `/chat/completions`. Raises `RequestError` when none came.
+        """Return the answer to what would be posted to `/chat/completions`. Raises `RequestError` if none came.
 
-        What came must be recorded before the caller awaits anything else: then its batch counts as read.
+        The caller must record the answer before it awaits anything else. Only then does its batch count as read.
         """
         self._resume()
         name = custom_id(key)
@@ -137,7 +137,7 @@ class BatchQueue:
         return response_of(self._read(answer))
 
     def recalled(self, key: CallKey) -> None:
-        """Take note that an earlier session took the answer to this: no batch need be kept open for it."""
+        """Record that an earlier session took the answer to this request. No batch needs to stay open for it."""
         self._resume()
         item = self._items.get(custom_id(key))
         if item is not None and not item.waiters:
@@ -145,17 +145,17 @@ class BatchQueue:
             self._claim(item)
 
     def flush(self) -> None:
-        """Send what has come so far, without waiting for more."""
+        """Send what has arrived so far, without waiting for more."""
         self._buffer.flush()
 
     async def cancel(self) -> None:
-        """Tell the server to stop all batches that are under way. Who waits gets what was done, or a fault."""
+        """Tell the server to stop all open batches. Each waiting caller gets what was done, or a fault."""
         self._end(_dropped("The batches were cancelled before this request was done."), self._unsent())
         for job in list(self._jobs):
             await job.cancel()
 
     async def aclose(self) -> None:
-        """Leave: batches that are under way stay so at the server, and in the journal for the next session."""
+        """Leave the queue. Open batches keep running at the server and stay in the journal for the next session."""
         self._unsent()
         # What has no answer yet stays under way; what was read to the end is closed.
         under_way = {job for job in self._jobs if job.rest()}
@@ -177,12 +177,12 @@ class BatchQueue:
             item.settle(why)
 
     def _unsent(self) -> list[BatchItem]:
-        """Take away all that is in no batch."""
+        """Remove and return all items that are in no batch."""
         postponed, self._postponed = self._postponed, []
         return [*self._buffer.clear(), *postponed]
 
     def _resume(self) -> None:
-        """Take note, once, of the batches of earlier sessions at this endpoint."""
+        """Register, once, the batches of earlier sessions at this endpoint."""
         if self._has_resumed:
             return
         self._has_resumed = True
@@ -193,7 +193,7 @@ class BatchQueue:
             self._adopt(batch, [_item(name) for name in batch.custom_ids if name not in self._items])
 
     def _adopt(self, batch: OpenBatch, items: list[BatchItem]) -> None:
-        """Register a batch of an earlier session; it is looked up when one of its requests is asked."""
+        """Register a batch of an earlier session. It is looked up when one of its requests is asked."""
         job = BatchJob(self._endpoint, items, batch=batch)
         for item in items:
             self._items[item.custom_id] = item
@@ -244,7 +244,7 @@ class BatchQueue:
             self._jobs.pop(job, None)
 
     def _forward(self, job: BatchJob) -> None:
-        """Send what a batch left undone with another one, as long as that is worth it."""
+        """Send what a batch left undone in another batch, as long as that is worth it."""
         for item in job.rest():
             job.claim(item)
             if not item.waiters:
@@ -255,7 +255,10 @@ class BatchQueue:
                 self._collect(item)
 
     def _stopped(self, job: BatchJob, fault: RequestError) -> bool:
-        """Tell the items of a batch that failed; False when they wait for room in the endpoint's queue instead."""
+        """Tell the items of a batch that it failed.
+
+        Return False if they wait for room in the endpoint's queue instead.
+        """
         others = any(not other.status for other in self._jobs if other is not job)
         if fault.outcome is Outcome.RATE_LIMITED and job.status and others and self._over is None:
             for item in job.rest():
@@ -291,7 +294,7 @@ class BatchQueue:
             self._close_if_read(item.job)
 
     def _close_if_read(self, job: BatchJob) -> None:
-        """Close a batch whose answers were all taken."""
+        """Close a batch if all its answers were taken."""
         if not job.items and not job.status and job.batch is not None and job not in self._jobs:
             job.status = _READ
             self._start(job)
@@ -318,9 +321,10 @@ class _Batchable(Protocol):
 def open_batch_queue(
     model: ModelHandle, *, journal: BatchJournal, longest_line: int = MOST_BYTES, **options: Any
 ) -> BatchQueue:
-    """The queue at the model's endpoint; `longest_line` is in bytes of a result, `options` as `BatchQueue` takes them.
+    """Open the queue at the model's endpoint.
 
-    Raises `SetupError` for a model that is not reached through an OpenAI-compatible endpoint.
+    `longest_line` is the maximum length of a result in bytes, and `options` are those of `BatchQueue`. Raises
+    `SetupError` for a model that is not reached through an OpenAI-compatible endpoint.
     """
     chat = _batchable(model)
     # Silence is what is bounded, and not the whole: a file may take minutes each way.

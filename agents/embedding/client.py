@@ -37,7 +37,7 @@ class Snippet:
         return -(-len(self.text.encode("utf-8", "replace")) // _BYTES)
 
     def first_half(self) -> "Snippet":
-        """The beginning of it, half as long."""
+        """Return the first half of the snippet."""
         data = self.text.encode("utf-8", "replace")
         return replace(self, text=_head(data[: len(data) // 2]), is_cut=True)
 
@@ -52,7 +52,7 @@ class Batching:
     longest: int = 8_191
 
     def batches(self, texts: Mapping[str, str]) -> Iterator[tuple[Snippet, ...]]:
-        """The texts, given by their hashes, in requests. One that is too long for the others goes alone."""
+        """Yield the texts, given by their hashes, in requests. A text that is too long for the others goes alone."""
         batch: list[Snippet] = []
         tokens = 0
         for snippet in self._cut(texts.items()):
@@ -72,14 +72,14 @@ class Batching:
 
 
 def _head(data: bytes) -> str:
-    """As much of the text as ends with a whole word, or, where there are no spaces, with a whole character."""
+    """Cut the text after its last whole word, or after a whole character if it has no spaces."""
     text = data.decode(errors="ignore")
     border = max(text.rfind(" "), text.rfind("\n"))
     return text[:border] if border > len(text) // 2 else text
 
 
 def halves(snippets: Sequence[Snippet]) -> tuple[tuple[Snippet, ...], tuple[Snippet, ...]]:
-    """Two requests in place of one, the shorter texts first: what was too much is likely among the others."""
+    """Split one request into two, the shorter texts first. The text that was too much is likely in the second."""
     ordered = sorted(snippets, key=lambda snippet: snippet.tokens)
     middle = len(ordered) // 2
     return tuple(ordered[:middle]), tuple(ordered[middle:])
@@ -125,7 +125,7 @@ class PendingEmbedding(PendingRequest[ReceivedVectors]):
     def of(
         cls, model: str, snippets: tuple[Snippet, ...], context: RequestContext, *, again: int
     ) -> "PendingEmbedding":
-        """The request for these texts; `again` counts how often they were sent and gave no vectors."""
+        """Build the request for these texts. `again` counts how often they were sent without getting vectors."""
         request = _request(model, snippets, replace(context, seed=context.seed + again))
         return cls(request, request.key, snippets=snippets)
 
@@ -135,7 +135,7 @@ class PendingEmbedding(PendingRequest[ReceivedVectors]):
         return len(self.snippets) > 1
 
     def adapt(self, fault: RequestError) -> bool:
-        """Change the request to another encoding or to half of its texts; False when neither would help."""
+        """Change the request to another encoding or to half of its texts. Return False if neither would help."""
         if self.endpoint is not None and self.endpoint.handle.source.adapt(fault):
             return True
         is_theirs = fault.outcome in (Outcome.BAD_REQUEST, Outcome.TOO_LARGE) or _OF_THE_TEXTS.search(fault.detail)
@@ -150,7 +150,7 @@ class PendingEmbedding(PendingRequest[ReceivedVectors]):
         return True
 
     def _shorten(self, fault: RequestError) -> bool:
-        """Whether to send the one text again, cut to half, because the model takes none so long."""
+        """Cut a single text to half if the model does not take one so long. Return whether to send it again."""
         (snippet,) = self.snippets
         if not _TOO_LONG.search(fault.detail) or snippet.tokens < _SHORT:
             return False
@@ -228,7 +228,7 @@ def _checked(hashes: Sequence[str], vectors: Sequence[Vector | None]) -> dict[st
 
 
 def _note(reply: VectorReply, cut: int) -> str:
-    """What is kept as the answer's text, since the vectors have a table of their own."""
+    """Return what is kept as the answer's text, since the vectors have a table of their own."""
     dims = sorted({vector.size for vector in reply.vectors if vector is not None})
     note = {"vectors": len(reply.vectors), "dims": dims[0] if len(dims) == 1 else dims}
     return orjson.dumps(note | ({"cut": cut} if cut else {})).decode()

@@ -46,7 +46,7 @@ class Embedded:
     cut: int = 0
 
     def matrix(self, texts: Sequence[str]) -> Vector:
-        """The vectors of these texts as rows. Raises `KeyError` for a text that has none."""
+        """Return the vectors of these texts as rows. Raises `KeyError` for a text that has none."""
         return np.array([self.vectors[text] for text in texts], dtype=np.float32)
 
 
@@ -101,9 +101,10 @@ class Embedder:
         return self._model_vectors.dims
 
     async def embed(self, texts: Iterable[str], context: RequestContext) -> Embedded:
-        """The vectors of these texts; equal texts are sent once, and those that have a vector are not sent.
+        """Return the vectors of these texts. Send equal texts once, and skip those that already have a vector.
 
-        Raises `EndpointError` when no text can get one, `PausedError` when the budget is spent or too many calls fail.
+        Raises `EndpointError` if no text can get one. Raises `PausedError` if the budget is spent or too many calls
+        fail.
         """
         wanted = {text_hash(text): text for text in texts}
         known, elsewhere = self._model_vectors.known(wanted, context)
@@ -116,7 +117,7 @@ class Embedder:
         return embedded
 
     async def aclose(self) -> None:
-        """Close the model's connections; the next call opens new ones."""
+        """Close the model's connections. The next call opens new ones."""
         await self.model.aclose()
 
     async def _send(self, texts: Mapping[str, str], context: RequestContext, embedded: Embedded) -> None:
@@ -137,7 +138,7 @@ class Embedder:
     async def _take(
         self, waiting: deque[tuple[Snippet, ...]], texts: Mapping[str, str], context: RequestContext, embedded: Embedded
     ) -> None:
-        """Have one request carried, and put back what it left."""
+        """Send one request, and put back what it left."""
         snippets = self._few_enough(waiting)
         for again in range(_REASKS + 1):
             pending = PendingEmbedding.of(self.name, snippets, context, again=again)
@@ -159,7 +160,7 @@ class Embedder:
             embedded.lost |= {texts[snippet.hash]: lost for snippet in snippets}
 
     def _few_enough(self, waiting: deque[tuple[Snippet, ...]]) -> tuple[Snippet, ...]:
-        """The texts of the next request, no more than the endpoint takes at once."""
+        """Take the texts of the next request, no more than the endpoint accepts at once."""
         snippets = waiting.popleft()
         if len(snippets) > self._most:
             waiting.appendleft(snippets[self._most :])

@@ -50,7 +50,7 @@ class EmbeddingHandle:
         return (self,)
 
     def limit_responses(self, most: int) -> None:
-        """Have at most so many decoded bytes of a response read, where it comes over our own connections."""
+        """Limit the decoded bytes that are read of a response, if it comes over our own connections."""
         if hasattr(self.source, "max_response_bytes"):
             self.source.max_response_bytes = most
 
@@ -60,9 +60,9 @@ class EmbeddingHandle:
 
 
 def open_embedder(model: str | Embeddings, *, base_url: str | None = None, timeout: float = 120.0) -> EmbeddingHandle:
-    """The embedding model of that name, ready to be asked; or a handle on embeddings of the caller's own.
+    """Open the embedding model of that name, or wrap embeddings of the caller's own.
 
-    `timeout` is in seconds a call. Raises `SetupError` for an unknown name, a missing key or a wrong address.
+    `timeout` is in seconds per call. Raises `SetupError` for an unknown name, a missing key or a wrong address.
     """
     if isinstance(model, Embeddings):
         return _own(model)
@@ -82,7 +82,7 @@ def open_embedder(model: str | Embeddings, *, base_url: str | None = None, timeo
 def embedding_handle(
     model: str | Embeddings | EmbeddingHandle | None, address: str | Sequence[str] | None
 ) -> EmbeddingHandle | None:
-    """What `open_embedder` gives for a name, the first of several addresses counting; a handle, or None, as it is."""
+    """Open an embedding model by name, at the first of several addresses. Return a handle or None as it is."""
     if model is None or isinstance(model, EmbeddingHandle):
         return model
     addresses = address.split() if isinstance(address, str) else address
@@ -92,7 +92,7 @@ def embedding_handle(
 def named_embedder(
     model: str | Embeddings | EmbeddingHandle | None, url: str | None, address: str | Sequence[str] | None
 ) -> EmbeddingHandle | None:
-    """What `embedding_handle` gives for a model at its own `url`, or where the chat model is.
+    """Open an embedding model at its own `url`, or where the chat model is.
 
     Raises `SetupError` for a URL without a model.
     """
@@ -105,7 +105,7 @@ def named_embedder(
 
 
 def check_embeddings_priced(limits: Limits, prices: Prices | None, model: EmbeddingHandle) -> None:
-    """Raise `SetupError` for a cap on money where the price of the embedding model is not known."""
+    """Raise `SetupError` for a cap on money if the price of the embedding model is not known."""
     if limits.max_cost is not None and prices is None and model.name != _WORDLLAMA:
         raise SetupError(
             f"The cost is to stay below {limits.max_cost:g} dollars, but the price of embedding model {model.name} is "
@@ -180,7 +180,7 @@ class _WordLlama:
     """WordLlama's vectors (MIT); the weights are in its wheel, so nothing is downloaded."""
 
     def __init__(self) -> None:
-        """Raises `SetupError` if the package is not installed."""
+        """Load the model of the package. Raises `SetupError` if the package is not installed."""
         try:
             import wordllama
         except ImportError:
@@ -198,4 +198,4 @@ class _WordLlama:
         return False
 
     async def aclose(self) -> None:
-        """Keep the model: it holds no connection."""
+        """Keep the model, which holds no connection."""

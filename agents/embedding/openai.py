@@ -33,7 +33,7 @@ class LeanOpenAIEmbeddings(OpenAIEmbeddings):
     _plain: bool = PrivateAttr(default=False)
 
     async def vectors(self, texts: Sequence[str]) -> VectorReply:
-        """The vectors of these texts, in their order. Raises `RequestError` when none came."""
+        """Return the vectors of these texts, in their order. Raises `RequestError` if none came."""
         posted = await self._opened().post("embeddings", self.payload(texts), most=self.max_response_bytes)
         fields = FieldReader(posted.reply)
         tokens = fields.object("usage").count("prompt_tokens")
@@ -42,7 +42,7 @@ class LeanOpenAIEmbeddings(OpenAIEmbeddings):
     async def aembed_documents(
         self, texts: list[str], chunk_size: int | None = None, **kwargs: Any
     ) -> list[list[float]]:
-        """Vectors as lists of numbers. Raises `RequestError` when a text has none."""
+        """Return vectors as lists of numbers. Raises `RequestError` if a text has none."""
         vectors = [vector.tolist() for vector in (await self.vectors(texts)).vectors if vector is not None]
         if len(vectors) != len(texts):
             raise RequestError(
@@ -51,12 +51,12 @@ class LeanOpenAIEmbeddings(OpenAIEmbeddings):
         return vectors
 
     def payload(self, texts: Sequence[str]) -> dict[str, Any]:
-        """What is posted to `/embeddings`: the official client, too, asks for base64 where nothing else is said."""
+        """Return what is posted to `/embeddings`. Like the official client, ask for base64 by default."""
         form = {} if self._plain else {_FORMAT: "base64"}
         return {"input": list(texts), **form, **self._invocation_params}
 
     def adapt(self, fault: RequestError) -> bool:
-        """Whether to ask again for plain numbers, because the endpoint knows no other form."""
+        """Return whether to ask again for plain numbers, because the endpoint knows no other form."""
         if self._plain or _FORMAT not in fault.detail or fault.outcome in (Outcome.AUTH, Outcome.RATE_LIMITED):
             return False
         self._plain = True
@@ -95,7 +95,7 @@ class GgufEmbeddings(LeanOpenAIEmbeddings):
 
     @classmethod
     def over(cls, server: LocalServer, *, timeout: float) -> "GgufEmbeddings":
-        """The embedding model of a server that is not started yet; `timeout` is in seconds a call."""
+        """Build the embedding model of a server that is not started yet. `timeout` is in seconds per call."""
         # The address is that of the first start; until then it leads nowhere.
         return cls(
             server=server,
@@ -107,7 +107,10 @@ class GgufEmbeddings(LeanOpenAIEmbeddings):
         )
 
     async def vectors(self, texts: Sequence[str]) -> VectorReply:
-        """The vectors of these texts. Raises `RequestError` when none came, `EndpointError` when there is no server."""
+        """Return the vectors of these texts.
+
+        Raises `RequestError` if none came, `EndpointError` if there is no server.
+        """
         address = await self.server.started()
         if address != self.openai_api_base:  # each start of the server has a port of its own
             self.openai_api_base = address
@@ -117,6 +120,6 @@ class GgufEmbeddings(LeanOpenAIEmbeddings):
         return await super().vectors(texts)
 
     async def aclose(self) -> None:
-        """Close the connections and end the server; the next call starts another one."""
+        """Close the connections and end the server. The next call starts another one."""
         await super().aclose()
         await self.server.aclose()

@@ -42,11 +42,11 @@ class VectorSource(Protocol):
     """An embedding model at one endpoint."""
 
     async def vectors(self, texts: Sequence[str]) -> VectorReply:
-        """The vectors of these texts, in their order. Raises `RequestError` when none came."""
+        """Return the vectors of these texts, in their order. Raises `RequestError` if none came."""
         ...
 
     def adapt(self, fault: RequestError) -> bool:
-        """Whether to send the same again at once, in a form that the endpoint may rather take."""
+        """Return whether to send the same again at once, in a form that the endpoint is more likely to take."""
         ...
 
     async def aclose(self) -> None:
@@ -58,16 +58,22 @@ class VectorStore(Protocol):
     """Keeps vectors by the hash of their text (`text_hash`) and the name of the model that made them."""
 
     def known(self, hashes: Iterable[str], model: str) -> Mapping[str, Vector]:
-        """Those of these texts that have a vector."""
+        """Return the vectors of those of these texts that have one."""
         ...
 
     def keep(self, call: Call, vectors: Mapping[str, Vector]) -> None:
-        """Keep vectors together with the call that brought them, all or nothing. Must be cheap, as `Ledger.record`."""
+        """Keep vectors together with the call that brought them, all or nothing.
+
+        Must be cheap, like `Ledger.record`.
+        """
         ...
 
 
 def as_vector(embedding: object) -> Vector | None:
-    """The vector in numbers, or in base64 of little-endian 32-bit floats; None for what is neither, or not finite."""
+    """Read a vector from numbers, or from base64 of little-endian 32-bit floats.
+
+    Return None for anything else, and for values that are not finite.
+    """
     try:
         if isinstance(embedding, str):
             vector = np.frombuffer(b64decode(embedding, validate=True), dtype="<f4").astype(np.float32)
@@ -80,20 +86,23 @@ def as_vector(embedding: object) -> Vector | None:
 
 
 def text_hash(text: str) -> str:
-    """The 128-bit hash, in hexadecimal, by which the vector of a text is found again."""
+    """Return the 128-bit hash, in hexadecimal, that identifies the vector of a text."""
     # Half a surrogate pair can be held by a str and has no bytes of its own.
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 def unit(vector: Vector) -> Vector:
-    """The vector at length 1, a copy; one without length stays as it is."""
+    """Return a copy of the vector scaled to length 1. A vector of length 0 keeps its values."""
     length = float(np.linalg.norm(vector.astype(np.float64)))
     scaled: Vector = (vector / (length or 1.0)).astype(np.float32)
     return scaled
 
 
 def cosine(a: Vector, b: Vector) -> float:
-    """The cosine of two vectors of length 1, to six decimals, so that no rounding decides between equals."""
+    """Return the cosine of two vectors of length 1.
+
+    It is rounded to six decimals, so that rounding errors do not decide between equals.
+    """
     return round(float(np.dot(a, b)), 6)
 
 
@@ -101,7 +110,7 @@ class ModelVectors:
     """The vectors of one model; all of them have as many dimensions as the first."""
 
     def __init__(self, model: str, scope: str, *, store: VectorStore, shared: Sequence[AnswerStore]) -> None:
-        """`scope` is the address of the model's endpoint, as for an `AnswerStore`."""
+        """Take `scope`, the address of the model's endpoint, as for an `AnswerStore`."""
         self._model = model
         self._scope = scope
         self._store = store
@@ -110,9 +119,9 @@ class ModelVectors:
         self.dims: int | None = None
 
     def known(self, hashes: Iterable[str], context: RequestContext) -> tuple[dict[str, Vector], list[str]]:
-        """The vectors that there are of these texts, and the sources of those among them that are from elsewhere.
+        """Return the known vectors of these texts, and the sources of those that come from elsewhere.
 
-        What comes from elsewhere is kept in the run from now on.
+        Vectors from elsewhere are kept in the run from now on.
         """
         wanted = list(hashes)
         found = dict(self._store.known(wanted, self._model))
@@ -133,7 +142,7 @@ class ModelVectors:
         return found, elsewhere
 
     def keep(self, call: Call, vectors: Mapping[str, Vector]) -> None:
-        """Keep the vectors that a call brought, with the call."""
+        """Keep the vectors that a call brought, together with the call."""
         self._store.keep(call, vectors)
         for store in self._shared:
             for key, vector in vectors.items():
@@ -161,12 +170,12 @@ class ModelVectors:
         return found
 
     def _shared_hash(self, text: str) -> str:
-        """What one text's vector is found by among answers of all kinds."""
+        """Return the hash that identifies one text's vector among answers of all kinds."""
         return blake2b(orjson.dumps(["embedding", self._model, text]), digest_size=16).hexdigest()
 
 
 def _call(model: str, source: str, vectors: Mapping[str, Vector], context: RequestContext) -> Call:
-    """The row of vectors that were taken from a store instead of a model."""
+    """Build the row for vectors that were taken from a store instead of a model."""
     now = datetime.now(UTC)
     return Call(
         phase=context.phase,

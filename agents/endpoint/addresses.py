@@ -19,7 +19,7 @@ _ADDRESSES = ("openai_api_base", "base_url", "anthropic_api_url", "endpoint_url"
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL's host is this very machine."""
+    """Return whether a URL's host is this machine."""
     host = urlsplit(url).hostname or ""
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -30,13 +30,16 @@ def is_loopback(url: str) -> bool:
 
 
 def public_address(url: str) -> str:
-    """The URL without user, password, query and fragment: what may be shown and kept."""
+    """Return the URL without user, password, query and fragment, so that it may be shown and kept."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
 
 
 def api_key(address: str, *, named: str = "base_url") -> SecretStr:
-    """The key of the environment; a stand-in for an `address` of one's own that needs none. Raises `SetupError`."""
+    """Return the API key of the environment, or a placeholder for an `address` of one's own that needs none.
+
+    Raises `SetupError` if the key is missing or malformed.
+    """
     key = os.environ.get("OPENAI_API_KEY", "").strip()
     if not key and not address:
         raise SetupError(
@@ -49,7 +52,7 @@ def api_key(address: str, *, named: str = "base_url") -> SecretStr:
 
 
 def check_address(url: str, *, named: str = "base_url") -> None:
-    """Raise `SetupError` for what is no http(s) address."""
+    """Raise `SetupError` for a URL that is not an http(s) address."""
     try:
         parts = urlsplit(url)
         wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
@@ -64,7 +67,7 @@ def check_address(url: str, *, named: str = "base_url") -> None:
 
 
 def check_allowed(name: str, address: str) -> None:
-    """Raise `SetupError` when `POPULACE_FORBID_MODELS` forbids a model at another machine's address."""
+    """Raise `SetupError` if `POPULACE_FORBID_MODELS` forbids a model at another machine's address."""
     if os.environ.get(_FORBID, "") not in ("", "0") and not is_loopback(address):
         raise SetupError(
             f"Model {name} may not be asked, because {_FORBID} is set; use the model procedural, an address "
@@ -73,6 +76,6 @@ def check_allowed(name: str, address: str) -> None:
 
 
 def address_of(model: object) -> str | None:
-    """The address that a LangChain model of the user's own has, wherever it keeps it; None when it has none."""
+    """Return the address that a LangChain model of the user's own has, wherever it keeps it, or None if it has none."""
     address = next((getattr(model, n) for n in _ADDRESSES if getattr(model, n, None)), None)
     return str(address) if address else None

@@ -32,10 +32,10 @@ def _tls() -> ssl.SSLContext:
 
 
 def httpx_clients() -> dict[str, Any]:
-    """The HTTP clients of a langchain-openai model, for calls that do not go through `HttpClient`, by parameter.
+    """Return the HTTP clients of a langchain-openai model by parameter, for calls that do not go through `HttpClient`.
 
-    Those of langchain-openai each read all certificates of the system, which takes some 20 ms; these share them, and
-    trust what aiohttp trusts.
+    The clients of langchain-openai each read all certificates of the system, which takes some 20 ms. These share
+    them, and trust what aiohttp trusts.
     """
     return {
         "http_client": DefaultHttpxClient(verify=_tls()),
@@ -91,7 +91,7 @@ class LeanChatOpenAI(ChatOpenAI):
             raise
 
     def payload(self, messages: list[BaseMessage], *, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
-        """What is posted to `/chat/completions` for these messages; a batch holds the same."""
+        """Build what is posted to `/chat/completions` for these messages. A batch holds the same."""
         payload = self._get_request_payload(messages, stop=stop, **kwargs)
         payload["stream"] = kwargs.get("stream") is True
         # Compatible endpoints mostly know the older name only, and langchain-openai always writes the newer.
@@ -101,7 +101,7 @@ class LeanChatOpenAI(ChatOpenAI):
         return payload
 
     def read(self, reply: dict[str, Any]) -> ChatResult:
-        """The result that a chat completion holds. Raises `RequestError` for any other reply."""
+        """Return the result that a chat completion holds. Raises `RequestError` for any other reply."""
         valid, tokens, invalid = _valid_completion(reply)
         try:
             result = self._create_chat_result(valid)
@@ -119,7 +119,7 @@ class LeanChatOpenAI(ChatOpenAI):
         return result
 
     def connection(self, *, whole: bool = True) -> HttpConnection:
-        """Connections of their own to the same endpoint, with the same key; `whole` as in `HttpConnection`."""
+        """Return separate connections to the same endpoint, with the same key. `whole` is as in `HttpConnection`."""
         return HttpConnection(self._base_url, key=self._key(), timeout=self._seconds() or 120.0, whole=whole)
 
     async def aclose(self) -> None:
@@ -149,9 +149,9 @@ _LONGEST_REFUSAL = 10**6
 
 
 def _valid_completion(reply: dict[str, Any]) -> tuple[dict[str, Any], TokenCounts, list[str]]:
-    """The first choice of a chat completion with all that is valid beside it, and what is not.
+    """Return the first choice of a chat completion with its valid fields, the token counts, and the invalid fields.
 
-    Raises `RequestError` where there is no choice, or no text in it.
+    Raises `RequestError` if there is no choice, or no text in it.
     """
     fields = FieldReader(reply)
     choices = reply.get("choices")
@@ -227,7 +227,7 @@ class GgufChat(LeanChatOpenAI):
 
     @classmethod
     def over(cls, server: LocalServer, *, timeout: float) -> "GgufChat":
-        """The chat model of a server that is not started yet; `timeout` is in seconds a call."""
+        """Build the chat model of a server that is not started yet. `timeout` is in seconds per call."""
         # The address is that of the first start; until then it leads nowhere.
         return cls(
             server=server,
@@ -259,12 +259,12 @@ class GgufChat(LeanChatOpenAI):
         raise NotImplementedError("A model in a GGUF file is asked asynchronously: use ainvoke.")
 
     async def aclose(self) -> None:
-        """Close the connections and end the server; the next call starts another one."""
+        """Close the connections and end the server. The next call starts another one."""
         await super().aclose()
         await self.server.aclose()
 
     async def _move(self, address: str) -> None:
-        """Ask at another address from now on: each start of the server has a port of its own."""
+        """Send calls to another address from now on, since each start of the server has its own port."""
         if address != self.openai_api_base:
             self.openai_api_base = address
             http, self._http = self._http, None

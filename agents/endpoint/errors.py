@@ -89,7 +89,7 @@ class RequestError(Exception):
 
 
 def too_large(most: int, *, status: int) -> RequestError:
-    """The fault of a response that is longer than is read."""
+    """Build the fault of a response that is longer than the limit for reading."""
     return RequestError(
         Outcome.TOO_LARGE,
         f"The response is longer than {most:,} bytes, and was not read to its end "
@@ -101,7 +101,7 @@ def too_large(most: int, *, status: int) -> RequestError:
 def error_of_status(
     status: int, words: str, *, headers: Mapping[str, str] | None = None, key: str = ""
 ) -> RequestError:
-    """The fault that an HTTP status other than success means, with the endpoint's own words in it."""
+    """Build the fault for an HTTP status other than success, with the endpoint's own words in it."""
     words = _without_keys(words, key)
     spoiled = status >= 500 and _SPOILED.search(words) is not None
     outcome = Outcome.CUT_JSON if spoiled else _outcome_of(status, words)
@@ -137,7 +137,7 @@ def _without_keys(words: str, key: str) -> str:
 
 
 def words_of(body: bytes) -> str:
-    """What an endpoint says in the body of a refusal, on one line: its message, or the body's start."""
+    """Return what an endpoint says in the body of a refusal, on one line: its message, or the body's start."""
     try:
         said = _message_in(_checked_depth(orjson.loads(body)))
     except orjson.JSONDecodeError:
@@ -148,7 +148,7 @@ def words_of(body: bytes) -> str:
 
 
 def is_html(text: str) -> bool:
-    """Whether a text is an HTML page."""
+    """Return whether a text is an HTML page."""
     return re.match(r"\s*<(?:!doctype html|html|head|body)\b", text, re.IGNORECASE) is not None
 
 
@@ -172,7 +172,7 @@ def _place(said: Mapping[Any, Any]) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that `retry-after-ms` or `Retry-After` (seconds or an HTTP date) asks for, or None."""
+    """Return the seconds that `retry-after-ms` or `Retry-After` (seconds or an HTTP date) asks for, or None."""
     milliseconds = read_seconds(headers.get("retry-after-ms"), scale=0.001)
     if milliseconds is not None:
         return milliseconds
@@ -198,9 +198,9 @@ _CHECK = {
 
 
 def endpoint_error(fault: RequestError, *, model: str, endpoint: str | None, named: str = "base_url") -> EndpointError:
-    """The error that ends a run whose endpoint refuses every call, with what it said and what to check.
+    """Build the error that ends a run whose endpoint refuses every call, with what it said and what to check.
 
-    `named` is the parameter by which its address is given.
+    `named` is the parameter that gives its address.
     """
     place = endpoint or "its endpoint"
     if fault.outcome is Outcome.UNREACHABLE:
@@ -211,7 +211,7 @@ def endpoint_error(fault: RequestError, *, model: str, endpoint: str | None, nam
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """The JSON object that an endpoint sent. Raises `RequestError` for anything else."""
+    """Return the JSON object that an endpoint sent. Raises `RequestError` for anything else."""
     try:
         reply = _checked_depth(orjson.loads(body))
     except orjson.JSONDecodeError:
@@ -225,7 +225,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def describe_json_fault(text: str) -> str:
-    """Name what is wrong with a text that begins like a JSON object, as "cut JSON"."""
+    """Name what is wrong with a text that begins like a JSON object, such as "cut JSON"."""
     text = text.strip()
     constants: list[str] = []
     try:
@@ -243,7 +243,7 @@ def describe_json_fault(text: str) -> str:
 
 
 def check_for_error(reply: dict[str, Any], *, key: str = "") -> None:
-    """Raise the `RequestError` that a reply is in truth, though its status says success."""
+    """Raise the `RequestError` of a reply that holds an error although its status says success."""
     error = reply.get("error")
     if error:
         code = error.get("code") if isinstance(error, dict) else None

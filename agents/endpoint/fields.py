@@ -30,17 +30,17 @@ class FieldReader:
             self.reject(path.rstrip("."), data)
 
     def reject(self, place: str, value: object) -> None:
-        """Note that a value is not usable."""
+        """Record that a value is not usable."""
         # Text of any kind may stand where a number should, and has no place in a note.
         is_short = isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < _LONG)
         self.invalid.append(f"{place}={value if is_short else type(value).__name__}")
 
     def object(self, name: str) -> "FieldReader":
-        """A reader of an object in this one; of an empty one where there is none."""
+        """Return a reader of an object in this one, or of an empty object if there is none."""
         return FieldReader(self._data.get(name), path=f"{self._path}{name}.", invalid=self.invalid)
 
     def count(self, name: str, most: int = MOST_TOKENS) -> int | None:
-        """A whole number from 0 to `most`."""
+        """Return a whole number from 0 to `most`, or None for any other value."""
         value = self._data.get(name)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
@@ -50,11 +50,14 @@ class FieldReader:
         return None
 
     def count_ending(self, name: str, most: int = MOST_TOKENS) -> int | None:
-        """The count whose name ends so: langchain-openai puts the service tier before it (`priority_cache_read`)."""
+        """Return the count whose name ends with `name`.
+
+        langchain-openai puts the service tier before it (`priority_cache_read`).
+        """
         return self.count(next((key for key in self._data if str(key).endswith(name)), name), most)
 
     def text(self, name: str, longest: int = _LONGEST) -> str | None:
-        """Text of at most so many characters."""
+        """Return a text of at most `longest` characters, or None for any other value."""
         value = self._data.get(name)
         if isinstance(value, str) and len(value) <= longest and is_encodable(value):
             return value
@@ -67,12 +70,12 @@ class FieldReader:
 
 
 def is_encodable(text: str) -> bool:
-    """Whether a text can be written: half a surrogate pair can be held by a str and by no file."""
+    """Return whether a text can be written. A str can hold half a surrogate pair, but a file cannot."""
     return text.isascii() or text.encode("utf-8", "replace").decode() == text
 
 
 def read_seconds(text: str | None, *, scale: float = 1.0) -> float | None:
-    """Seconds in a header, from 0 to a week; None for anything else."""
+    """Return the seconds in a header, from 0 to a week, or None for anything else."""
     try:
         return check_seconds(float(text or "") * scale)
     except ValueError:
@@ -80,5 +83,8 @@ def read_seconds(text: str | None, *, scale: float = 1.0) -> float | None:
 
 
 def check_seconds(seconds: float) -> float | None:
-    """Seconds that an endpoint asks for, 0 for a time that has passed; None for more than a week, or no number."""
+    """Return the seconds that an endpoint asks for, or 0 for a time in the past.
+
+    Return None for more than a week, or for something that is not a finite number.
+    """
     return max(0.0, seconds) if math.isfinite(seconds) and seconds <= _LONGEST_WAIT else None

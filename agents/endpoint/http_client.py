@@ -40,7 +40,7 @@ class HttpConnection:
     """The connections to one endpoint. What is said over them is its users' business."""
 
     def __init__(self, base_url: str, *, key: str = "", timeout: float | None = 120.0, whole: bool = True) -> None:
-        """`timeout` is in seconds: for a `whole` exchange, or else for each silence within it; None is no limit."""
+        """Take `timeout` in seconds: for a `whole` exchange, or else for each silence within it. None sets no limit."""
         base = URL(base_url)
         #: The address as it may be shown and kept.
         self.endpoint = public_address(base_url)
@@ -72,13 +72,13 @@ class HttpConnection:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def url(self, path: str) -> URL:
-        """The address of something at this endpoint, with the query that the base URL was given with."""
+        """Return the address of a path at this endpoint, with the query of the base URL."""
         if path not in self._urls:
             self._urls[path] = (self._base / path).with_query(self._query)
         return self._urls[path]
 
     def session(self) -> aiohttp.ClientSession:
-        """The open session of the running loop."""
+        """Return the open session of the running loop."""
         loop = asyncio.get_running_loop()
         if self._session is None or self._loop is not loop:
             self._loop = loop
@@ -95,7 +95,7 @@ class HttpConnection:
     async def exchange(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, most: int = MOST_BYTES, **content: Any
     ) -> "HttpReply":
-        """The endpoint's reply to a request for `path`, of `most` decoded bytes. Raises `RequestError` for any other.
+        """Return the endpoint's reply of up to `most` decoded bytes to a request. Raises `RequestError` for any other.
 
         `content` is what aiohttp sends (`data`, `json`).
         """
@@ -105,9 +105,9 @@ class HttpConnection:
         return self.read(body, headers)
 
     async def stream(self, path: str, streamed: StreamedReply, silence: SilenceLimit, **content: Any) -> "HttpReply":
-        """The endpoint's reply to a request for a stream, whether it sends one or not; `silence` ends the call.
+        """Return the endpoint's reply to a request for a stream, whether it sends one or not.
 
-        Raises `RequestError` for any other reply; `streamed` then holds what had come.
+        `silence` ends the call. Raises `RequestError` for any other reply. `streamed` then holds what had come.
         """
         headers: Mapping[str, str] = {}
         try:
@@ -135,7 +135,10 @@ class HttpConnection:
         return self.read(streamed.body(), headers)
 
     def read(self, body: bytes, headers: Mapping[str, str]) -> "HttpReply":
-        """The reply that a body holds, without keys. Raises `RequestError` for anything but an object without error."""
+        """Return the reply that a body holds, without keys.
+
+        Raises `RequestError` for anything but an object without an error.
+        """
         reply = parse_object(self.redactor.redact_body(body))
         check_for_error(reply, key=self.key)
         return HttpReply(reply, read_rate_limits(headers))
@@ -144,7 +147,7 @@ class HttpConnection:
     async def response(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, **content: Any
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A response of success, unread; whatever breaks the connection inside the block is a `RequestError`."""
+        """Yield a successful response, unread. A connection that breaks inside the block is a `RequestError`."""
         url = self.url(path).update_query(params) if params else self.url(path)
         with self._faults():
             # A redirect may lead to another machine, key and all: where it points is for a person to judge.
@@ -166,7 +169,7 @@ class HttpConnection:
             raise RequestError(Outcome.DROPPED, detail) from error
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> RequestError:
-        """The fault that a status other than success means."""
+        """Build the fault that a status other than success means."""
         try:
             # Keys go first: words are cut, and a cut key would not be found.
             words = words_of(self.redactor.redact_body(await _read_body(response, _MOST_OF_REFUSAL)))
@@ -177,7 +180,7 @@ class HttpConnection:
         return error_of_status(response.status, self.redactor.redact(words), headers=response.headers, key=self.key)
 
     async def aclose(self) -> None:
-        """Close the connections; the next use opens new ones."""
+        """Close the connections. The next use opens new ones."""
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -204,7 +207,10 @@ def _location(headers: Mapping[str, str]) -> str:
 
 
 async def _read_body(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """The decoded body. Raises `RequestError` once it is longer than `most` bytes, however small it was when sent."""
+    """Return the decoded body.
+
+    Raises `RequestError` once it is longer than `most` bytes, however small it was when sent.
+    """
     body = bytearray()
     # aiohttp decodes no more than a piece ahead of the reader; `read()` would lift that bound.
     async for chunk in response.content.iter_any():
@@ -230,11 +236,11 @@ class HttpClient:
     """One endpoint. Bounds nothing and repeats nothing: that is the gateway's."""
 
     def __init__(self, base_url: str, *, key: str = "", timeout: float | None = 120.0) -> None:
-        """`timeout` is in seconds for a whole exchange; None where the caller sets a limit itself."""
+        """Take `timeout` in seconds for a whole exchange, or None if the caller sets a limit itself."""
         self._connection = HttpConnection(base_url, key=key, timeout=timeout)
 
     async def post(self, path: str, payload: Mapping[str, Any], *, most: int = MOST_BYTES) -> HttpReply:
-        """The endpoint's reply, of `most` bytes, to one request at `path` (`chat/completions`).
+        """Return the endpoint's reply, of up to `most` bytes, to one request at `path` (`chat/completions`).
 
         Raises `RequestError` for any other.
         """
@@ -243,13 +249,13 @@ class HttpClient:
     async def stream(
         self, path: str, payload: Mapping[str, Any], streamed: StreamedReply, silence: SilenceLimit
     ) -> HttpReply:
-        """The same, streamed: as `HttpConnection.stream`."""
+        """Return the reply to a request for a stream, as `HttpConnection.stream` does."""
         return await self._connection.stream(path, streamed, silence, data=_json(payload))
 
     def redact(self, body: bytes) -> bytes:
-        """A body without the keys of this endpoint."""
+        """Return a body without the keys of this endpoint."""
         return self._connection.redactor.redact_body(body)
 
     async def aclose(self) -> None:
-        """Close the connections; the next call opens new ones."""
+        """Close the connections. The next call opens new ones."""
         await self._connection.aclose()

@@ -25,7 +25,7 @@ _LOOK = 1.0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve a model until the parent is gone; does not return, but raises when the model cannot be served."""
+    """Serve a model until the parent is gone. Does not return, but raises if the model cannot be served."""
     parser = argparse.ArgumentParser(prog="populace.agents.endpoint.llama_process")
     parser.add_argument("path")
     parser.add_argument("slots", type=int)
@@ -75,7 +75,7 @@ def _cores() -> int:
 
 
 def _end_with_input() -> None:
-    """Let the system end this process when standard input ends: loading a model, Python runs no thread."""
+    """Make the system end this process when standard input ends. While a model loads, Python runs no thread."""
     try:
         import fcntl
     except ImportError:  # Windows: it is noticed when the model is loaded

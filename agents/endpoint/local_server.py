@@ -45,7 +45,7 @@ class GgufHeader:
 
 
 def read_gguf(path: Path) -> GgufHeader:
-    """What the header of a GGUF file says. Raises `SetupError` when there is no such file, or it is no GGUF file."""
+    """Read the header of a GGUF file. Raises `SetupError` if there is no such file, or it is not a GGUF file."""
     if not path.exists():
         raise SetupError(f"There is no file {str(path)!r}; give the path of a model's GGUF file, as gguf:model.gguf.")
     if path.is_dir():
@@ -156,9 +156,10 @@ class LocalServer:
     def __init__(
         self, path: Path, *, max_in_flight: int = SLOTS, embeddings: bool = False, start_within: float = 900.0
     ) -> None:
-        """Nothing is started yet. `embeddings` serves embeddings instead of chat; `start_within` is in seconds.
+        """Prepare the server without starting it.
 
-        Raises `SetupError` when the extra is not installed or the file is no model.
+        `embeddings` serves embeddings instead of chat. `start_within` is in seconds. Raises `SetupError` if the extra
+        is not installed or the file is not a model.
         """
         header = read_gguf(path)
         if find_spec("xllamacpp") is None:
@@ -179,9 +180,9 @@ class LocalServer:
         return None if self._running is None or self._running.is_over else self._running.pid
 
     async def started(self) -> str:
-        """The base URL, once calls are taken; the first call starts the server, the others wait for it too.
+        """Return the base URL once calls are taken. The first call starts the server, and the others wait for it.
 
-        Raises `EndpointError` when it could not be started, also for each later call.
+        Raises `EndpointError` if it could not be started, also for each later call.
         """
         if self._running is None or self._running.has_crashed:
             self._running = _Running(self._command, self.path, self._start_within)
@@ -192,7 +193,7 @@ class LocalServer:
         return f"{address}/v1"
 
     async def aclose(self) -> None:
-        """End the server, if it runs; the next call starts another one."""
+        """End the server if it runs. The next call starts another one."""
         running, self._running = self._running, None
         if running is not None:
             await asyncio.to_thread(running.stop)
@@ -284,7 +285,7 @@ class _Running:
 
 
 def _reason(said: deque[str]) -> str:
-    """The first error of llama.cpp, which causes the later ones; otherwise the last line."""
+    """Return the first error of llama.cpp, which causes the later ones. Without an error, return the last line."""
     for line in said:
         marks = _MARKS.match(line)
         if marks is not None and marks["level"] == "E":

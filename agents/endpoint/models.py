@@ -61,7 +61,7 @@ class ServedModel(Protocol):
         ...
 
     def limit_responses(self, most: int) -> None:
-        """Have at most so many decoded bytes of a response read, where it comes over our own connections."""
+        """Limit the decoded bytes that are read of a response, if it comes over our own connections."""
         ...
 
 
@@ -95,7 +95,7 @@ class ModelHandle:
         return " ".join(handle.endpoint for handle in self.all if handle.endpoint) or None
 
     def limit_responses(self, most: int) -> None:
-        """Have at most so many decoded bytes of a response read, where it comes over our own connections."""
+        """Limit the decoded bytes that are read of a response, if it comes over our own connections."""
         if hasattr(self.chat, "max_response_bytes"):
             self.chat.max_response_bytes = most
 
@@ -113,11 +113,11 @@ def open_model(
     base_url: str | Sequence[str] | None = None,
     timeout: float | None = None,
 ) -> ModelHandle:
-    """The model of that name, ready to be asked; or a handle on a chat model or Runnable of the caller's own.
+    """Open the model of that name, or wrap a chat model or Runnable of the caller's own.
 
     Several base URLs (a sequence, or one string with spaces between) are endpoints that share the model's load.
-    `timeout` is in seconds a call; None for who sets a limit itself, as a gateway does. Raises `SetupError` for an
-    unknown name, a missing key or a wrong address.
+    `timeout` is in seconds per call, or None for callers that set a limit themselves, as a gateway does. Raises
+    `SetupError` for an unknown name, a missing key or a wrong address.
     """
     if isinstance(model, BaseChatModel):
         return _own(model)
@@ -137,7 +137,7 @@ def open_model(
 
 
 def is_nameable(model: str) -> bool:
-    """Whether `open_model` can open a model by this name; one that was given as an object has none of its own."""
+    """Return whether `open_model` can open a model by this name. A model given as an object has no such name."""
     return model.partition(":")[0] in {name.partition(":")[0] for name in MODEL_NAMES}
 
 
@@ -229,7 +229,7 @@ def _runnable(model: Runnable[Any, Any]) -> ModelHandle:
 
 
 def _parts(model: object) -> Iterator[object]:
-    """A Runnable and all that it consists of."""
+    """Yield a Runnable and all its parts."""
     yield model
     if not isinstance(model, BaseChatModel):
         several = (*getattr(model, "fallbacks", ()), *getattr(model, "steps", ()))

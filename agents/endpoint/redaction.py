@@ -47,11 +47,11 @@ class KeyRedactor:
         self._pattern = re.compile("|".join(patterns)) if patterns else None
 
     def redact(self, text: str) -> str:
-        """The text without keys."""
+        """Return the text without keys."""
         return self.redact_body(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
     def redact_body(self, body: bytes) -> bytes:
-        """The body of a reply without keys; valid JSON stays valid."""
+        """Return the body of a reply without keys. Valid JSON stays valid."""
         if self._pattern is None or not self._has_sign(body):
             return body
         text = body.decode("utf-8", "surrogateescape")
@@ -69,13 +69,13 @@ class KeyRedactor:
 
 
 def keys_of(model: BaseChatModel) -> tuple[str, ...]:
-    """The keys that a LangChain model of any make holds."""
+    """Return the keys that a LangChain model of any make holds."""
     return tuple(value.get_secret_value() for value in vars(model).values() if isinstance(value, SecretStr))
 
 
 @lru_cache(64)
 def redactor_of(keys: tuple[str, ...]) -> KeyRedactor:
-    """The redactor for these keys."""
+    """Return the redactor for these keys."""
     return KeyRedactor(keys)
 
 
@@ -95,7 +95,7 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 
 def _base64_cores(key: str) -> Iterator[str]:
-    """What base64 makes of a key wherever it stands in the encoded bytes: three alignments, without uncertain ends."""
+    """Yield what base64 makes of a key at each of three alignments, without the ends that depend on other bytes."""
     for before in range(3):
         encoded = b64encode(b"\0" * before + key.encode()).decode().rstrip("=")
         first = -(-before * 8 // 6)

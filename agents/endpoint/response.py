@@ -34,7 +34,7 @@ class RateLimitHeaders:
 
 
 def read_rate_limits(headers: Mapping[str, str]) -> RateLimitHeaders | None:
-    """What the `x-ratelimit-remaining-*` and `x-ratelimit-reset-*` headers say; None where there are none."""
+    """Read the `x-ratelimit-remaining-*` and `x-ratelimit-reset-*` headers. Return None if there are none."""
     waits = [
         _seconds(headers.get(f"x-ratelimit-reset-{kind}", ""))
         for kind in ("requests", "tokens")
@@ -54,7 +54,10 @@ def _is_zero(number: str | None) -> bool:
 
 
 def _seconds(span: str) -> float:
-    """Seconds in `1s`, `6m0s`, `120ms` or `7.5`; 0 for what cannot be read or is beyond all reason."""
+    """Return the seconds in `1s`, `6m0s`, `120ms` or `7.5`.
+
+    Return 0 for text that cannot be read or is far too long.
+    """
     spans = _SPANS.findall(span)
     if spans:
         return check_seconds(sum(float(number) * _UNITS[unit] for number, unit in spans)) or 0.0
@@ -107,7 +110,7 @@ class EmptyResponseError(RequestError):
 
 
 def check_answered(response: ModelResponse) -> None:
-    """Raise `EmptyResponseError` for a response that is empty, or a proxy's page, without a reason."""
+    """Raise `EmptyResponseError` for a response that is empty or a proxy's page, if it gives no reason."""
     is_explained = response.finish_reason in _EXPLAINED or bool(response.reasoning)
     if not is_explained and (not response.raw.strip() or is_html(response.raw)):
         raise EmptyResponseError(response)
@@ -116,9 +119,9 @@ def check_answered(response: ModelResponse) -> None:
 async def send_chat(
     chat: BaseChatModel, messages: list[BaseMessage], kwargs: Mapping[str, Any], *, within: float | None
 ) -> ModelResponse:
-    """The answer of `chat` within so many seconds; None where `kwargs` hold a limit of another kind.
+    """Return the answer of `chat` within this many seconds. None is for `kwargs` that hold a limit of another kind.
 
-    Raises `RequestError` when none came, `EndpointError` when a model says itself that it can never answer.
+    Raises `RequestError` if no answer came, `EndpointError` if a model says itself that it can never answer.
     """
     redactor = redactor_of(keys_of(chat))
 
@@ -133,7 +136,7 @@ async def send_chat(
 
 
 async def typed_errors[T](answer: Awaitable[T], *, within: float | None, redactor: KeyRedactor | None = None) -> T:
-    """The answer of a model of any make, within so many seconds; raises what `send_chat` raises."""
+    """Return the answer of a model of any make within this many seconds. Raises what `send_chat` raises."""
     try:
         async with asyncio.timeout(within):
             return await answer
@@ -156,7 +159,7 @@ def _foreign(error: Exception, redactor: KeyRedactor) -> RequestError:
 
 
 def response_of(result: ChatResult) -> ModelResponse:
-    """The answer in a chat model's result."""
+    """Return the answer in a chat model's result."""
     generation = result.generations[0]
     message = generation.message
     text = message.content if isinstance(message.content, str) else str(message.text)
@@ -184,7 +187,7 @@ def response_of(result: ChatResult) -> ModelResponse:
 
 
 def _reasoning_of(message: BaseMessage) -> str:
-    """What a message says apart from its text that the model thought, in any of the ways there are."""
+    """Return the reasoning that a message holds apart from its text, in any of the forms in use."""
     given = message.additional_kwargs
     for name in REASONING_FIELDS:
         if isinstance(thought := given.get(name), str) and thought.strip():

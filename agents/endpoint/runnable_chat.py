@@ -61,7 +61,7 @@ class GraphChat(RunnableChat):
 
 
 def _with_usage(answers: list[AIMessage]) -> AIMessage:
-    """The last answer, with the tokens of all; none where one of them has no count."""
+    """Return the last answer with the tokens of all, or without a count if one of them has none."""
     usage: UsageMetadata | None = None
     for answer in answers:
         if answer.usage_metadata is None:

@@ -28,7 +28,10 @@ class SilenceLimit:
         last_of_all: Callable[[], float] = lambda: -math.inf,
         on_pieces: Callable[[int], None] | None = None,
     ) -> None:
-        """`last_of_all` gives the time of the endpoint's last piece for any call; `on_pieces` is told the new ones."""
+        """Take `last_of_all`, which gives the time of the endpoint's last piece for any call.
+
+        `on_pieces` is told the number of new pieces.
+        """
         self.seconds = seconds
         self._last_of_all = last_of_all
         self._on_pieces = on_pieces
@@ -61,7 +64,7 @@ class SilenceLimit:
         return f"No answer came within {self.seconds:g} seconds."
 
     def note(self, pieces: int) -> None:
-        """Take note of bytes that came, with so many pieces of the answer in them."""
+        """Record that bytes came, with this many pieces of the answer in them."""
         now = self._loop.time()
         if pieces:
             self._has_written = True
@@ -72,7 +75,7 @@ class SilenceLimit:
             self._heard = now
 
     def shorten(self) -> None:
-        """Wait only shortly from now on: the answer is complete."""
+        """Wait only briefly from now on, because the answer is complete."""
         if self.seconds > _TO_CLOSE:
             self.seconds = _TO_CLOSE
             self._check()

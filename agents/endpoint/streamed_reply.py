@@ -21,7 +21,7 @@ _SHOWN = 2_000
 
 
 def is_event_stream(body: bytes) -> bool:
-    """Whether a body of any content type is a stream of events."""
+    """Return whether a body of any content type is a stream of events."""
     return body.lstrip()[:6].startswith((b"data:", b"event:", b":"))
 
 
@@ -58,7 +58,7 @@ class StreamedReply:
         return bool(self._reply or self._choice) and not self.is_complete and "error" not in self._reply
 
     def feed(self, piece: bytes) -> None:
-        """Read bytes, cut anywhere. Raises `RequestError` for what is malformed or too long."""
+        """Read bytes, cut anywhere. Raises `RequestError` for malformed or too long content."""
         self._read += len(piece)
         self._head += piece[: _SHOWN - len(self._head)]
         self._rest += piece
@@ -70,12 +70,12 @@ class StreamedReply:
             raise too_large(self.most, status=200)
 
     def end(self) -> None:
-        """Read what stands after the last line break."""
+        """Read what follows the last line break."""
         if self._rest:
             self._take_line(bytes(self._rest))
 
     def body(self) -> bytes:
-        """The reply as one JSON object; the first bytes where no event came."""
+        """Return the reply as one JSON object, or the first bytes if no event came."""
         if not self._reply and not self._choice:
             return self._head
         texts: dict[str, Any] = {name: "".join(said) for name, said in self._texts.items()}

@@ -7,10 +7,10 @@ _CLOSING = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
 
 
 def split_thoughts(text: str) -> tuple[str, str]:
-    """What stands in `<think>` at the beginning of a text, and the answer behind it; both may be empty.
+    """Return what is in `<think>` at the beginning of a text, and the answer after it. Both may be empty.
 
-    A block that is not closed was cut off: all of it is thought, and there is no answer. `</think>` alone means that
-    the prompt's template had opened the block.
+    A block that is not closed was cut off. All of it is thought then, and there is no answer. `</think>` alone means
+    that the prompt's template had opened the block.
     """
     thoughts: list[str] = []
     rest = text
@@ -26,7 +26,7 @@ def split_thoughts(text: str) -> tuple[str, str]:
 
 
 def _closed(text: str, start: int, tag: str) -> tuple[str, int]:
-    """What stands in a block that begins at `start`, and where the block ends."""
+    """Return the content of a block that begins at `start`, and the position where the block ends."""
     depth = 1
     for mark in re.finditer(rf"<(/?){tag}>", text[start:], re.IGNORECASE):
         depth += -1 if mark[1] else 1

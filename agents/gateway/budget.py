@@ -37,13 +37,13 @@ class Prices:
     source: str = "given"
 
     def cost(self, response: "ModelResponse") -> float | None:
-        """US dollars for one answer; None when the endpoint did not count its tokens."""
+        """Return the price of one answer in US dollars, or None if the endpoint did not count its tokens."""
         if response.input_tokens is None or response.output_tokens is None:
             return None
         return self.of(response.input_tokens, response.output_tokens, response.cached_tokens or 0)
 
     def of(self, input_tokens: float, output_tokens: float, cached_tokens: float = 0) -> float:
-        """US dollars for so many tokens; the cached ones are among those of the input."""
+        """Return the price of these tokens in US dollars. `cached_tokens` are part of `input_tokens`."""
         cached = self.input if self.cached is None else self.cached
         fresh = max(0.0, input_tokens - cached_tokens)
         return (fresh * self.input + cached_tokens * cached + output_tokens * self.output) / _MILLION
@@ -54,9 +54,9 @@ _NOT_FOR_TEXT = ("web_searches_", "storage_searches_", "audio", "image", "video"
 
 
 def known_prices(model: ServedModel, *, batch: bool = False, writes: bool = True) -> Prices | None:
-    """What the model's endpoints charge now, `batch` for a batch; None unless all are a known provider's own.
+    """Return the current prices of the model's endpoints, or None unless all are a known provider's own.
 
-    A model that writes nothing, as for embeddings, has no price for its output.
+    `batch` asks for batch prices. A model that writes nothing, such as an embedding model, has no output price.
     """
     served = model.name.partition(":")[2]
     if not served or any(handle.endpoint is None for handle in model.all):
@@ -66,7 +66,10 @@ def known_prices(model: ServedModel, *, batch: bool = False, writes: bool = True
 
 
 def prices_of(served: str, endpoint: str, *, batch: bool = False, writes: bool = True) -> Prices | None:
-    """What a model costs at an endpoint now; None where the library does not know both, or prices no plain tokens."""
+    """Return the current price of a model at an endpoint.
+
+    Return None if the library does not know both, or does not price plain tokens.
+    """
     if is_loopback(endpoint) or not endpoint.startswith("https://"):
         return None
     from genai_prices import __version__
@@ -82,7 +85,7 @@ def prices_of(served: str, endpoint: str, *, batch: bool = False, writes: bool =
 
 
 def given_prices(text: str) -> Prices:
-    """Prices written as INPUT/OUTPUT or INPUT/OUTPUT/CACHED. Raises `SetupError` for anything else."""
+    """Read prices written as INPUT/OUTPUT or INPUT/OUTPUT/CACHED. Raises `SetupError` for anything else."""
     try:
         numbers = [float(part) for part in text.split("/")]
     except ValueError:
@@ -253,12 +256,12 @@ class _Use:
     _outputs: deque[int] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
 
     def learn(self, prompt: int, asked: int, answered: int) -> None:
-        """Take note of what a call took whose prompt was estimated at so many tokens."""
+        """Record the tokens of a call whose prompt was estimated at `prompt` tokens."""
         self.ratios.append(asked / max(1, prompt))
         self._outputs.append(answered)
 
     def expected(self, calls: int, prompts: int, *, alone: bool = False) -> tuple[float, float]:
-        """Tokens asked and answered that calls with so many estimated tokens of prompts are expected to take."""
+        """Return the input and output tokens that calls with this many estimated prompt tokens are expected to take."""
         if not calls:
             return 0.0, 0.0
         ratio = max(self.ratios, default=_RATIO_ALONE if alone else _RATIO_AT_MOST)
@@ -271,7 +274,7 @@ class _Use:
         return prompts * ratio, calls * each
 
     def dollars(self, asked: float, answered: float) -> float:
-        """What tokens of this kind cost."""
+        """Return the price of tokens of this kind in US dollars."""
         return self.kind.prices.of(asked, answered) if self.kind.prices is not None else 0.0
 
 
@@ -283,7 +286,7 @@ class BudgetLog(Protocol):
         ...
 
     def settled(self, number: int, call: Call) -> None:
-        """Keep what a reserved call took."""
+        """Record what a reserved call took."""
         ...
 
 
@@ -313,7 +316,7 @@ class _Waiting:
     reservation: Reservation | None = None
 
     def wake(self, refusal: Exception | None) -> None:
-        """Let the call go on, or refuse it; from any thread."""
+        """Let the call go on, or refuse it. May be called from any thread."""
         if self.loop is _running_loop():
             self._wake(refusal)
             return
@@ -353,7 +356,7 @@ class Budget:
         parent: "Budget | None" = None,
         log: BudgetLog | None = None,
     ) -> None:
-        """`spent` is what calls have used so far; their meter, or `count`, adds to it."""
+        """Take `spent`, what calls have used so far. Their meter, or `count`, adds to it."""
         self.limits = limits or Limits()
         self.spent = spent if spent is not None else Spent()
         self.parent = parent
@@ -400,7 +403,7 @@ class Budget:
             self.parent.check_priced(prices)
 
     def check(self) -> None:
-        """Raise `PausedError` when nothing is left for a call, whatever it takes."""
+        """Raise `PausedError` if nothing is left for another call, whatever it takes."""
         with self._lock:
             refusal = self._refusal or self._exhausted()
         if refusal:
@@ -409,16 +412,16 @@ class Budget:
             self.parent.check()
 
     def stop(self, why: str) -> None:
-        """Refuse all further calls; those in flight end."""
+        """Refuse all further calls. Calls already sent go on to their end."""
         with self._lock:
             self._refusal = self._refusal or why
             self._admit()
 
     async def reserve(self, kind: CallKind, prompt: int = 0, *, is_divisible: bool = False) -> Reservation:
-        """Wait until the budget covers a call, and reserve that. Raises `PausedError` when the budget is spent.
+        """Wait until the budget covers a call, and reserve that. Raises `PausedError` if the budget is spent.
 
-        `prompt` is the estimated number of tokens that are asked. If the call is divisible, raises `RequestError` with
-        the outcome `TOO_LARGE` where the budget may cover a part of it.
+        `prompt` is the estimated number of input tokens. For a divisible call, raises `RequestError` with the outcome
+        `TOO_LARGE` if the budget may cover a part of it.
         """
         mine = await self._reserve(kind, prompt, is_divisible=is_divisible)
         if self.parent is not None:
@@ -440,13 +443,13 @@ class Budget:
             self.parent.log_sent(reservation.shared)
 
     def settle(self, reservation: Reservation, call: Call | None, *, was_sent: bool) -> None:
-        """End a reservation. `call` was counted already; it is None where its end was not seen or it was not sent."""
+        """End a reservation. `call` was counted already, or is None if its end was not seen or it was not sent."""
         self._settle(reservation, call, was_sent=was_sent)
         if self.parent is not None and reservation.shared is not None:
             self.parent._settle(reservation.shared, call, was_sent=was_sent)
 
     def count(self, call: Call) -> None:
-        """Add what a call used to what is spent."""
+        """Add what a call used to the total spent."""
         with self._lock:
             self.spent.add(call)
 
@@ -503,7 +506,7 @@ class Budget:
             self._admit()
 
     def _admit(self) -> None:
-        """Wake calls in the order in which they came, as long as the first of them fits."""
+        """Wake waiting calls in order of arrival, as long as the first of them fits."""
         while self._waiting:
             first = self._waiting[0]
             if first.future.cancelled():
@@ -524,7 +527,10 @@ class Budget:
             first.wake(PausedError(self._refusal) if self._refusal else None)
 
     def _exhausted(self) -> str:
-        """Why no call may be sent, whatever those in flight take; empty where one may."""
+        """Return the reason why no call may be sent, whatever the current ones take.
+
+        Return an empty text if one may.
+        """
         total, limits = self.spent, self.limits
         calls = total.calls + self.unseen.calls + self._in_flight
         if limits.max_calls is not None and calls >= limits.max_calls:
@@ -539,7 +545,10 @@ class Budget:
         return ""
 
     def _lacking(self, call: _Waiting) -> tuple[_Cap, float, float, float, float, float] | None:
-        """The cap within which a call does not fit beside those in flight, as `_refusal` takes it; None if it fits."""
+        """Return the cap that a call would exceed next to the current ones, in the form of `_refusal`'s arguments.
+
+        Return None if the call fits.
+        """
         if not self._caps_tokens:
             return None
         use = self._use(call.kind)
@@ -555,7 +564,7 @@ class Budget:
         return None
 
     def _held(self) -> tuple[float, float]:
-        """Tokens and dollars that all calls in flight are expected to take."""
+        """Return the tokens and dollars that all current calls are expected to take."""
         tokens = cost = 0.0
         for use in self._uses.values():
             asked, answered = use.expected(use.in_flight, use.prompts)
@@ -572,7 +581,10 @@ def _refusal(
     asked: float = 0,
     answered: float = 0,
 ) -> str:
-    """Why a budget of tokens or money admits no call; `takes` is what the next one may use, 0 where nothing is left."""
+    """Explain why a budget of tokens or money admits no call.
+
+    `takes` is what the next call may use, or 0 if nothing is left.
+    """
     is_cost = cap == "max_cost"
     budget = f"{most:g} dollars" if is_cost else f"{most:,} tokens"
     goes_on = f"a higher {parameter(cap)} goes on."

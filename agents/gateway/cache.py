@@ -82,9 +82,10 @@ class AnswerCache:
     source = "cache"
 
     def __init__(self, path: Path, *, patience: float = 30.0) -> None:
-        """Opens the file, or makes it; `patience` is how many seconds other processes may keep it locked.
+        """Open the file, or create it.
 
-        Raises `SetupError`, in one sentence, for a file that cannot be used; such a file is left as it was.
+        `patience` is how many seconds other processes may keep it locked. Raises `SetupError`, in one sentence, for a
+        file that cannot be used. Such a file is left unchanged.
         """
         self.path = path
         #: Groups of answers committed so far.
@@ -107,7 +108,7 @@ class AnswerCache:
 
     @classmethod
     def shared(cls, path: Path) -> Self:
-        """The cache that this process has open at the path, or a new one; each caller closes it."""
+        """Return the cache that this process has open at the path, or a new one. Each caller closes it."""
         with _OPENING:
             place = path.resolve()
             found = _OPEN.get(place)
@@ -119,7 +120,7 @@ class AnswerCache:
 
     @asynccontextmanager
     async def claim(self, key: CallKey, scope: str, *, patience: float) -> AsyncIterator[None]:
-        """Within it, the request is sent by the caller alone, unless another has its answer or takes too long."""
+        """Let only the caller send the request within this block, unless another has its answer or takes too long."""
         at = (scope, key.request_hash, key.replicate)
         name = f"{key.request_hash} {key.replicate} {scope}"
         is_mine = await self._in_flight.claim(name, lambda: self.recall(key, scope) is not None, patience=patience)
@@ -132,7 +133,7 @@ class AnswerCache:
                     self._in_flight.release(name, keep_lock=is_pending)
 
     def recall(self, key: CallKey, scope: str) -> RecordedReply | None:
-        """The answer to this very request and replicate, if any run has kept one. Raises `CacheError`."""
+        """Return the answer to this exact request and replicate, if any run has kept one. Raises `CacheError`."""
         with self._lock:
             call = self._pending.get((scope, key.request_hash, key.replicate))
         if call is not None:
@@ -159,7 +160,7 @@ class AnswerCache:
         return replace(RecordedReply(_text(raw) or "", _text(finish_reason), *tokens), reasoning=_text(reasoning))
 
     def keep(self, call: Call, scope: str) -> None:
-        """Take an answer over and return at once; it is durable soon after. Raises `CacheError`."""
+        """Accept an answer and return at once. It is durable soon after. Raises `CacheError`."""
         if call.raw is None:
             return
         with self._lock:
@@ -171,9 +172,9 @@ class AnswerCache:
         self._work.set()
 
     def close(self) -> None:
-        """Commit what is left and let go of the file, once nobody else in this process uses it.
+        """Commit what is left and release the file, once nobody else in this process uses it.
 
-        Raises `CacheError` when something could not be written and no caller has got that error yet.
+        Raises `CacheError` if something could not be written and no caller has received that error yet.
         """
         with _OPENING:
             self._users -= 1
@@ -255,7 +256,7 @@ class AnswerCache:
 
 
 def _open(path: Path, patience: float) -> tuple[sqlite3.Connection, sqlite3.Connection]:
-    """Two connections, to write and to read, to a cache that exists from now on and can be written."""
+    """Open two connections, one to write and one to read, to a cache that then exists and can be written."""
     try:
         _check_place(path)
         remove_parts(path)
@@ -273,13 +274,13 @@ def _open(path: Path, patience: float) -> tuple[sqlite3.Connection, sqlite3.Conn
 
 
 def _create(path: Path, patience: float) -> None:
-    """Make an empty cache; not under its name before it is whole, and readable by its owner alone."""
+    """Create an empty cache that only its owner can read. It gets its name only when it is complete."""
     with suppress(FileExistsError), whole_file(path.absolute()) as part, closing(_connect(part, patience)) as con:
         _make(con, patience)
 
 
 def _check_place(path: Path) -> None:
-    """Refuse a path where no file can be."""
+    """Raise an error for a path that cannot be a file."""
     if path.exists() and not path.is_file():
         what = "a folder" if path.is_dir() else "no regular file"
         raise SetupError(f"{str(path)!r} is {what}; give the name of a file for the answer cache.")
@@ -296,7 +297,7 @@ def _connect(path: Path, patience: float) -> sqlite3.Connection:
 
 
 def _check(con: sqlite3.Connection, path: Path) -> None:
-    """Refuse what is not ours before anything is written to it."""
+    """Raise an error for a file that is not ours, before anything is written to it."""
     # In one transaction: another process may be making the tables meanwhile.
     con.execute("BEGIN")
     (application,) = con.execute("PRAGMA application_id").fetchone()
@@ -313,7 +314,10 @@ def _check(con: sqlite3.Connection, path: Path) -> None:
 
 
 def _make(con: sqlite3.Connection, patience: float) -> None:
-    """Make the tables unless they are there. Writes in any case, so that a file that cannot be written is found now."""
+    """Create the tables unless they exist.
+
+    Write in any case, to find out now if the file cannot be written.
+    """
     until = time.monotonic() + patience
     # SQLite does not wait for other processes that switch a new file over at the same moment: we do.
     while True:
@@ -354,7 +358,7 @@ def _foreign(path: Path) -> SetupError:
 
 
 def _code(error: Exception) -> int | None:
-    """SQLite's number for a kind of error, without its shades."""
+    """Return SQLite's number for a kind of error, without its extended part."""
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
 
@@ -382,7 +386,7 @@ def _place_of(key: _Key) -> tuple[bytes, int, str]:
 
 
 def _checksum(*fields: bytes | str | int | None) -> bytes:
-    """Of a row's fields in their order: where they are, what was answered, and the tokens."""
+    """Return the checksum of a row's fields in their order: where they are, what was answered, and the tokens."""
     digest = blake2b(digest_size=8)
     for field in fields:
         data = field if isinstance(field, bytes) else str(field).encode()

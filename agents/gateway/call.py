@@ -39,10 +39,10 @@ class RequestPart:
 
 
 def split_request(messages: Iterable[tuple[str, str]], schema: str | None = None) -> tuple[RequestPart, ...]:
-    """The parts of messages (role and text), and of the schema of the answer.
+    """Split messages (role and text), and the schema of the answer, into parts.
 
-    A message but the system's is split at blank lines, so that what prompts share (world, persona, actions) is a part
-    of its own. Joined by blank lines, parts of one role in a row are the message.
+    Every message except the system's is split at blank lines. What prompts share (world, persona, actions) is then a
+    part of its own. To get a message back, join its consecutive parts with blank lines.
     """
     parts = [
         (role, text)
@@ -122,15 +122,15 @@ class Ledger(Protocol):
     """Keeps every call. `record` must be cheap: it may hand the row to a writer, in order, and return."""
 
     def keep(self, parts: Sequence[RequestPart]) -> None:
-        """Keep those parts of a request that are not kept yet, with the next call that is recorded."""
+        """Keep the parts of a request that are not kept yet, with the next call that is recorded."""
         ...
 
     def record(self, call: Call) -> None:
-        """Keep one attempt, whatever its outcome. Called before its answer is parsed."""
+        """Record one attempt, whatever its outcome. Called before its answer is parsed."""
         ...
 
     def recall(self, key: CallKey) -> RecordedReply | None:
-        """The paid answer of an earlier session to this very request, if there is one."""
+        """Return the paid answer of an earlier session to this exact request, if there is one."""
         ...
 
 
@@ -144,11 +144,11 @@ class AnswerStore(Protocol):
     source: str
 
     def recall(self, key: CallKey, scope: str) -> RecordedReply | None:
-        """The answer to this very request and replicate, if it is there."""
+        """Return the answer to this exact request and replicate, if it is there."""
         ...
 
     def keep(self, call: Call, scope: str) -> None:
-        """Take note of an attempt that brought an answer. Must be cheap, as `Ledger.record`."""
+        """Record an attempt that brought an answer. Must be cheap, like `Ledger.record`."""
         ...
 
 
@@ -160,7 +160,7 @@ def request_hash(
     max_tokens: int,
     sampling: Mapping[str, Any] | None = None,
 ) -> str:
-    """A 128-bit hash over the whole request as it is meant, its sampling included where any is given.
+    """Return a 128-bit hash of the whole request as intended, with its sampling if any is given.
 
     How the schema is sent (strict, JSON mode, in the prompt) is learnt while running and is left out.
     """

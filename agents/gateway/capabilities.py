@@ -93,7 +93,7 @@ class OutputModes:
         self._uncalled: int | None = 0
 
     def mode_for(self, schema: AnswerSchema[Any], *, native: bool = False) -> OutputMode:
-        """The form that a request for this schema begins with; `native` where the endpoint may call tools itself."""
+        """Return the form to try first for this schema. `native` means that the endpoint may call tools itself."""
         if native and schema.native is not None and (self._uncalled is None or self._uncalled < _UNHEEDED):
             return OutputMode.TOOLS
         if schema.text_form is not None:
@@ -103,7 +103,7 @@ class OutputModes:
     def arguments(
         self, mode: OutputMode, prompt: RenderedPrompt, schema: AnswerSchema[Any]
     ) -> tuple[list[BaseMessage], dict[str, Any]]:
-        """The messages and the keyword arguments that ask for `schema` in a form of this kind."""
+        """Return the messages and the keyword arguments that ask for `schema` in a form of this kind."""
         if mode in (OutputMode.STRICT, OutputMode.PLAIN):
             left_out = self.left_out if mode is OutputMode.STRICT else _BOUNDS
             shape = (
@@ -123,7 +123,7 @@ class OutputModes:
     def fallback(
         self, mode: OutputMode, fault: RequestError, schema: AnswerSchema[Any], left_out: AbstractSet[str] | None = None
     ) -> OutputMode | None:
-        """The form in which to repeat a request that was refused in `mode`; None when that is not to blame.
+        """Return the form in which to repeat a request that was refused in `mode`, or None if that is not to blame.
 
         `left_out` are the bounds that the request was sent without, if `self.left_out` may have grown since.
         """
@@ -143,7 +143,7 @@ class OutputModes:
         return _BELOW.get(mode) if about_form or mode not in self._answered else None
 
     def learn(self, mode: OutputMode, schema: AnswerSchema[Any]) -> None:
-        """Take note that a request in `mode` was answered."""
+        """Record that a request in `mode` was answered."""
         if mode in (OutputMode.TEXT, OutputMode.TOOLS) or self._is_unheeded:
             return
         if _RANK[mode] > _RANK[self.mode_for(schema)]:
@@ -156,9 +156,10 @@ class OutputModes:
         self._answered.add(mode)
 
     def note_outcome(self, mode: OutputMode, outcome: Outcome, text: str) -> None:
-        """Take note of what an answer came to: a form that the endpoint takes, and the model never keeps, is no use.
+        """Record the outcome of an answer in this form.
 
-        A refusal in plain words says nothing of the form.
+        A form that the endpoint takes but the model never keeps is of no use. A refusal in plain words says nothing
+        about the form.
         """
         is_known = self._unheeded is None or self._is_unheeded
         if is_known or mode in (OutputMode.TEXT, OutputMode.TOOLS, OutputMode.PROMPT) or is_refusal(text):
@@ -171,7 +172,7 @@ class OutputModes:
                 self.mode = OutputMode.PROMPT
 
     def read_native(self, native: NativeTools, response: ModelResponse) -> ModelResponse:
-        """Write a reply to a request in `TOOLS` as JSON, and take note of whether the model calls tools."""
+        """Write a reply to a request in `TOOLS` as JSON, and record whether the model calls tools."""
         calls = [(name, arguments) for name, arguments in orjson.loads(response.tool_calls or "[]")]
         answer = native.read(calls, response.raw)
         if calls:
@@ -181,7 +182,7 @@ class OutputModes:
         return response if answer is None else replace(response, raw=orjson.dumps(answer).decode())
 
     def _without_tools(self, fault: RequestError, schema: AnswerSchema[Any]) -> OutputMode | None:
-        """Return the form in which to repeat a request whose tools may have been refused; None for other faults."""
+        """Return the form in which to repeat a request whose tools may have been refused, or None for other faults."""
         is_named = _ABOUT_TOOLS.search(fault.detail) is not None
         if fault.outcome not in _REFUSALS and not (is_named and fault.outcome is Outcome.SERVER_ERROR):
             return None
@@ -206,13 +207,13 @@ class OutputModes:
 
 
 def schema_instructions(schema: Mapping[str, Any]) -> str:
-    """The prompt that asks for one JSON object valid under `schema`."""
+    """Return the prompt that asks for one JSON object valid under `schema`."""
     written = orjson.dumps(schema, option=orjson.OPT_INDENT_2).decode()
     return load_prompt(_ROOM, "json_form").render(schema=written).messages[-1][1]
 
 
 def sent_shape(schema: Any, left_out: AbstractSet[str]) -> Any:
-    """Return the schema without the bounds `left_out`, and without lengths of texts that are too long for grammars."""
+    """Return the schema without the bounds `left_out` and without text lengths that are too long for grammars."""
     if isinstance(schema, list):
         return [sent_shape(item, left_out) for item in schema]
     if not isinstance(schema, Mapping):
@@ -291,9 +292,9 @@ class ParameterSupport:
     def arguments(
         self, *, seed: int, max_tokens: int, stream: bool = False, without: AbstractSet[str] = frozenset()
     ) -> dict[str, Any]:
-        """The keyword arguments that ask for a seed, a limit of length (0: none) and a stream, as far as it takes them.
+        """Return the keyword arguments for a seed, a length limit (0: none) and a stream, as far as they are taken.
 
-        `without` are those which this very request has been refused for already.
+        `without` are those that this very request was already refused for.
         """
         left_out = self.without | without
         kwargs: dict[str, Any] = {} if _SEED in left_out else {_SEED: seed}
@@ -309,7 +310,7 @@ class ParameterSupport:
         return kwargs
 
     def blamed(self, fault: RequestError, arguments: Mapping[str, Any]) -> str | None:
-        """The parameter among `arguments` without which to send a refused request again; None when it is none."""
+        """Return the parameter among `arguments` to leave out of a refused request, or None if none is to blame."""
         if fault.outcome not in _REFUSALS or not _NOT_TAKEN.search(fault.detail):
             return None
         sent = (*arguments, *arguments.get("extra_body", ()))
@@ -317,11 +318,11 @@ class ParameterSupport:
         return next((name for name, named in _NAMES.items() if name in sent and named.search(fault.detail)), None)
 
     def may_refuse_stream(self, fault: RequestError, arguments: Mapping[str, Any]) -> bool:
-        """Whether a refusal that names nothing may be about the stream: the endpoint has never streamed."""
+        """Return whether a refusal that names nothing may be about the stream, as the endpoint has never streamed."""
         return fault.outcome is Outcome.BAD_REQUEST and _STREAM in arguments and not self._has_streamed
 
     def learn(self, without: AbstractSet[str], arguments: Mapping[str, Any] | None = None) -> None:
-        """Take note that a request without these, and with `arguments`, was answered."""
+        """Record that a request without these parameters, and with `arguments`, was answered."""
         self._has_streamed |= _STREAM in (arguments or ())
         if without:
             self.without |= without

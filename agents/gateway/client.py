@@ -50,17 +50,17 @@ class RequestQueue(Protocol):
     """Another way for requests to reach the model than one by one: a batch."""
 
     def takes(self, context: RequestContext) -> bool:
-        """Whether requests of this context go this way."""
+        """Return whether requests of this context are sent through the queue."""
         ...
 
     async def deliver(
         self, key: CallKey, chat: BaseChatModel, messages: list[BaseMessage], kwargs: Mapping[str, Any]
     ) -> ModelResponse:
-        """The answer, however long it takes. Raises `RequestError`, and nothing else, when none came."""
+        """Return the answer, however long it takes. Raises `RequestError`, and nothing else, if none came."""
         ...
 
     def recalled(self, key: CallKey) -> None:
-        """Take note that the ledger has the answer to this request."""
+        """Record that the ledger has the answer to this request."""
         ...
 
 
@@ -127,9 +127,9 @@ class ModelClient[H: ServedModel](ABC):
             handle.limit_responses(limits.max_response_bytes)
 
     async def answer[T](self, pending: PendingRequest[T]) -> tuple[ParsedReply[T], str | None]:
-        """The verdict on a request and the answer it judges, None when no answer came.
+        """Return the verdict on a request and the answer it judges, or None if no answer came.
 
-        Raises `EndpointError` when no request can be answered, `PausedError` when no more may be sent.
+        Raises `EndpointError` if no request can be answered, `PausedError` if no more may be sent.
         """
         failed, ahead = 0, False
         while True:
@@ -149,7 +149,7 @@ class ModelClient[H: ServedModel](ABC):
                 ahead = fault.outcome is Outcome.RATE_LIMITED
 
     async def _may_retry(self, fault: RequestError, failed: int, context: RequestContext) -> bool:
-        """Whether to send the request again; if so, the wait before that is over."""
+        """Return whether to send the request again. If so, wait first."""
         allowed = self._attempts
         if fault.outcome is Outcome.UNREACHABLE and not self.liveness.was_answered:
             allowed = min(allowed, _FIRST_ATTEMPTS * len(self.endpoints))
@@ -164,9 +164,9 @@ class ModelClient[H: ServedModel](ABC):
         return True
 
     async def _send[T](self, pending: PendingRequest[T], *, ahead: bool) -> tuple[ParsedReply[T], str]:
-        """One attempt: the verdict on an answer, and the answer.
+        """Send one attempt, and return the verdict on its answer and the answer.
 
-        Raises `RequestError` when no answer came, `EndpointError` or `PausedError` when nothing may be sent.
+        Raises `RequestError` if no answer came, `EndpointError` or `PausedError` if nothing may be sent.
         """
         pending.sent += 1
         estimate = self._estimate(pending.request)
@@ -202,11 +202,11 @@ class ModelClient[H: ServedModel](ABC):
         return CallKind(request.model, request.prompt.name, self._most_tokens(request), self._prices)
 
     def _most_tokens[T](self, request: ModelRequest[T]) -> int:
-        """What an answer may take with the thoughts before it; 0 for no limit."""
+        """Return the maximum tokens of an answer and the thoughts before it, or 0 for no limit."""
         return request.max_tokens + self._thinking if request.max_tokens else 0
 
     def _estimate[T](self, request: ModelRequest[T]) -> TokenEstimate:
-        """What the budget and the rate limits reserve for a request; empty where neither caps tokens."""
+        """Return what the budget and the rate limits reserve for a request. It is empty if neither caps tokens."""
         if not self.budget.needs_tokens and not self._rate_limiter.caps_tokens:
             return TokenEstimate()
         return estimate_tokens(request.prompt, request.schema, self._most_tokens(request))
@@ -243,7 +243,7 @@ class ModelClient[H: ServedModel](ABC):
         return verdict, response
 
     def _end[T](self, pending: PendingRequest[T], slot: Slot | None) -> None:
-        """Count an attempt as ended: the meter has its numbers already."""
+        """Count an attempt as ended. The meter has its numbers already."""
         if pending.reservation is not None:
             self.budget.settle(pending.reservation, pending.call, was_sent=pending.is_sent)
             pending.reservation, pending.call, pending.is_sent = None, None, False
@@ -280,19 +280,22 @@ class ModelClient[H: ServedModel](ABC):
 
     @abstractmethod
     async def _respond[T](self, pending: PendingRequest[T], endpoint: Endpoint[H], *, by_queue: bool) -> ModelResponse:
-        """The response of one endpoint. Raises `RequestError` when none came."""
+        """Return the response of one endpoint. Raises `RequestError` if none came."""
 
     @abstractmethod
     def _judge[T](self, pending: PendingRequest[T], endpoint: Endpoint[H], response: ModelResponse) -> ParsedReply[T]:
-        """The verdict on a response."""
+        """Judge a response."""
 
     def _keep[T](self, pending: PendingRequest[T], call: Call, verdict: ParsedReply[T]) -> None:
-        """Record the attempt, before anything is made of its answer."""
+        """Record the attempt before its answer is used."""
         self._ledger.record(call)
 
 
 def _reason_of(fault: RequestError) -> str:
-    """What a call's row says of a fault, with what was written before it: that is no answer, and never used as one."""
+    """Return what a call's row says of a fault, with what was written before it.
+
+    That text is not an answer and is never used as one.
+    """
     if fault.partial is None or not fault.partial.raw or isinstance(fault, EmptyResponseError):
         return fault.detail
     return f"{fault.detail} The model had written: {fault.partial.raw}"
@@ -322,7 +325,7 @@ class ChatClient(ModelClient[ModelHandle]):
         return bool(getattr(self.endpoints[0].handle.chat, "takes_tasks", False))
 
     def recall[T](self, request: ModelRequest[T], key: CallKey) -> tuple[ParsedReply[T], str] | None:
-        """The verdict on an answer that was paid for before, in this run or elsewhere, and the answer."""
+        """Return the verdict on an answer that was already paid for, in this run or elsewhere, and the answer."""
         reply = self._ledger.recall(key)
         source = "ledger"
         if reply is not None and self._queue is not None:
@@ -346,9 +349,9 @@ class ChatClient(ModelClient[ModelHandle]):
 
     @asynccontextmanager
     async def claim[T](self, request: ModelRequest[T], key: CallKey) -> AsyncIterator[bool]:
-        """Within it, no equal request is sent by another that shares the cache; whether it may be answered by now.
+        """Keep others that share the cache from sending an equal request. Yield whether it may be answered by now.
 
-        A request of a batch may take a day, and is waited for as long.
+        A request of a batch may take a day, and is waited for that long.
         """
         if self._cache is None:
             yield False

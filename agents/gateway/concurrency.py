@@ -88,9 +88,9 @@ class EndpointState:
     """What is known of one endpoint: how many calls it takes at once, and whether it answers at all."""
 
     def __init__(self, number: int, most: int, *, patience: float = math.inf, alone: bool = True) -> None:
-        """Begins with `most` at once. A pause of more than `patience` seconds is not waited for.
+        """Begin with `most` concurrent calls. A pause of more than `patience` seconds is not waited for.
 
-        `number` is its place among the model's endpoints. One that is `alone` is never left out.
+        `number` is the endpoint's place among the model's endpoints. An endpoint that is `alone` is never left out.
         """
         self.number = number
         #: Calls in flight now, and the moment until which no more are to start.
@@ -121,11 +121,11 @@ class EndpointState:
         return 1 if self._times_out else int(min(self._level, self.throughput.width))
 
     def is_out(self, now: float) -> bool:
-        """Whether it is left out because it does not answer."""
+        """Return whether the endpoint is left out because it does not answer."""
         return self._out_until > now
 
     def start(self, now: float, estimate: TokenEstimate, held: int) -> Slot:
-        """A slot that begins now."""
+        """Start a call now and return its slot."""
         self.in_flight += 1
         self._begun += 1
         slot = Slot(self, self._begun, self._bursts, self.in_flight, now, estimate, held, held, self._slowness)
@@ -140,7 +140,7 @@ class EndpointState:
         self._live.discard(slot)
 
     def answered(self, slot: Slot, now: float, rate_limits: RateLimitHeaders | None) -> None:
-        """Learn from an answer. To be called before the slot is released."""
+        """Learn from an answer. Call this before the slot is released."""
         self._missed = self._times_out = self._spared = 0
         self._recent.append((slot.width, True))
         self.throughput.answered(now - slot.started)
@@ -152,7 +152,7 @@ class EndpointState:
             self._level = min(self._most, self._level + 1 / (slowly * self._level))
 
     def failed(self, slot: Slot, now: float, fault: RequestError) -> None:
-        """Learn from a fault. To be called before the slot is released."""
+        """Learn from a fault. Call this before the slot is released."""
         if fault.status in _TOO_MANY:
             self._recent.append((slot.width, False))
             self._refusals.append(slot.ordinal)
@@ -171,7 +171,10 @@ class EndpointState:
         self._miss(now, fault)
 
     def _is_chance(self, width: int) -> bool:
-        """Whether refusals at this width may be chance: then they come as often with fewer calls in flight."""
+        """Return whether refusals at this width may be chance.
+
+        If they are, they are as frequent with fewer concurrent calls.
+        """
         ended, live, refused = self._at(width, math.inf)
         others, others_live, elsewhere = self._at(0, _BELOW**2 * width)
         if not self._bursts:
@@ -185,7 +188,7 @@ class EndpointState:
         return refused <= may_be or (refused <= _BY_CHANCE and self._spared < _BY_CHANCE)
 
     def _is_full(self, slot: Slot) -> bool:
-        """Whether so many are refused that every call would be, and not only this one."""
+        """Return whether so many calls are refused that every call would be, not only this one."""
         refused = frozenset(self._refusals)
         first = last = slot.ordinal
         while first - 1 in refused:
@@ -197,7 +200,10 @@ class EndpointState:
         return beyond_chance or last - first + 1 >= min(_IN_SUCCESSION, self._most)
 
     def _at(self, least: int, below: float) -> tuple[int, int, int]:
-        """Of the calls with so many in flight: how many of the latest ended, are in flight, and were refused."""
+        """Count, for calls at these widths, how many of the latest ended, are still open, and were refused.
+
+        Widths count concurrent calls, from `least` to just under `below`.
+        """
         ends = [ok for width, ok in self._recent if least <= width < below]
         live = sum(least <= slot.width < below for slot in self._live)
         return len(ends), live, len(ends) - sum(ends)
@@ -243,9 +249,10 @@ class ConcurrencyLimiter:
         outage: Outage | None = None,
         first: int | None = None,
     ) -> None:
-        """Begins with `most` at once, over all `endpoints`; a pause of more than `patience` seconds is not awaited.
+        """Begin with `most` concurrent calls over all `endpoints`.
 
-        `first` calls are sent at once if that is fewer; None sends as many as may be in flight.
+        A pause of more than `patience` seconds is not awaited. `first` calls are sent at once if that is fewer. None
+        sends as many as the limit allows.
         """
         self.most = most
         self.outage = outage or Outage()
@@ -277,10 +284,10 @@ class ConcurrencyLimiter:
         return len(self._queue) + len(self._deferred)
 
     async def acquire(self, estimate: TokenEstimate, *, ahead: bool = False, defer: bool = False) -> Slot:
-        """Wait for a slot; it is the caller's until `release`. Raises `PausedError` after too long an outage.
+        """Wait for a slot, which is the caller's until `release`. Raises `PausedError` after too long an outage.
 
-        `ahead` of all that wait goes a request that has waited for its slot before and was refused. With `defer` it
-        waits until no other request does.
+        A request that is `ahead` goes before all that wait. It has waited for its slot before and was refused. With
+        `defer` it waits until no other request does.
         """
         future: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
         if ahead:
@@ -298,14 +305,14 @@ class ConcurrencyLimiter:
             raise
 
     def answered(self, slot: Slot, response: ModelResponse) -> None:
-        """Learn from an answer. To be called before `release`."""
+        """Learn from an answer. Call this before `release`."""
         self._first = None
         self.outage.answered(slot.started)
         slot.used = self._rate_limiter.used_by(slot.estimate, response)
         slot.endpoint.answered(slot, asyncio.get_running_loop().time(), response.rate_limits)
 
     def failed(self, slot: Slot, fault: RequestError, request: str = "") -> None:
-        """Learn from a fault that a request met. To be called before `release`."""
+        """Learn from a fault that a request met. Call this before `release`."""
         now = asyncio.get_running_loop().time()
         if fault.outcome not in _CONCERN_ALL:
             self._first = None
@@ -318,7 +325,7 @@ class ConcurrencyLimiter:
         slot.endpoint.failed(slot, now, fault)
 
     def release(self, slot: Slot) -> None:
-        """Give a slot back, once: to the request that has waited longest, if one waits and may start."""
+        """Give a slot back, once. It goes to the request that has waited longest, if one waits and may start."""
         if slot.is_released:
             return
         slot.is_released = True
@@ -368,12 +375,18 @@ class ConcurrencyLimiter:
             self._admit()
 
     def _tried(self, now: float) -> tuple[EndpointState | None, float]:
-        """The endpoint to try during an outage, however many calls hang there; or None, and when to look again."""
+        """Return the endpoint to try during an outage, however many calls hang there, and the time to look again.
+
+        The endpoint is None if it is too early to try.
+        """
         ready_at = self.outage.ready_at(now)
         return (None, ready_at) if ready_at > now else (self._states[self.outage.next_endpoint()], now)
 
     def _roomiest(self, now: float) -> tuple[EndpointState | None, float]:
-        """The endpoint with the most room; or None, and when to look again (infinity: when a slot is released)."""
+        """Return the endpoint with the most room, and the time to look again.
+
+        The endpoint is None if all are full. The time is infinity if a slot must be released first.
+        """
         # Where all are gone, each is as good as the other: what is sent then fails for what it is.
         there = [state for state in self._states if not state.is_out(now)] or self._states
         free = [state for state in there if state.in_flight < state.limit]

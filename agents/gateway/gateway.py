@@ -135,10 +135,10 @@ class Gateway:
         return self._client.limiter.peak
 
     async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
-        """A typed answer, or the outcome and reason why there is none.
+        """Return a typed answer, or the outcome and reason why there is none.
 
-        Raises `EndpointError` when no further call can succeed (wrong key, no such model, unreachable), `PausedError`
-        when the budget is spent or too many calls fail.
+        Raises `EndpointError` if no further call can succeed (wrong key, no such model, unreachable). Raises
+        `PausedError` if the budget is spent or too many calls fail.
         """
         if (other := self.roles.get(context.role)) is not None:
             return await other.ask(prompt, schema, context)
@@ -168,11 +168,11 @@ class Gateway:
             request = request.again(prompt, verdict, raw)
 
     def request[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> ModelRequest[T]:
-        """The first request that is made for an answer."""
+        """Build the first request that is made for an answer."""
         return ModelRequest(self.name, prompt, schema, context, context.seed, self._answer_tokens, self._sampling)
 
     async def aclose(self) -> None:
-        """Close the connections of all models; the next call opens new ones."""
+        """Close the connections of all models. The next call opens new ones."""
         for one in self._all:
             await one.model.aclose()
 

@@ -27,7 +27,10 @@ class RequestsInFlight:
     """
 
     def __init__(self, path: Path) -> None:
-        """`path` is the file whose bytes are locked; it stays empty, and is there as long as a process has it open."""
+        """Take `path`, the file whose bytes are locked.
+
+        It stays empty and exists as long as a process has it open.
+        """
         self._path = path
         self._lock = threading.Lock()
         self._waiting: dict[str, list[_Waiting]] = {}
@@ -36,7 +39,10 @@ class RequestsInFlight:
             os.fchmod(self._file, 0o600)  # whatever the umask takes away
 
     async def claim(self, key: str, is_answered: Callable[[], bool], *, patience: float) -> bool:
-        """Wait until the request is the caller's to send (True), is answered, or was waited for long enough (False)."""
+        """Wait until the caller may send the request (True).
+
+        Return False if it is answered meanwhile or was waited for too long.
+        """
         loop, look = asyncio.get_running_loop(), _FIRST
         until = loop.time() + patience
         while True:
@@ -58,7 +64,7 @@ class RequestsInFlight:
                 return False
 
     def release(self, key: str, *, keep_lock: bool = False) -> None:
-        """End the claim to a request; with `keep_lock`, other processes wait on until `unlock`."""
+        """End the claim to a request. With `keep_lock`, other processes wait until `unlock`."""
         with self._lock:
             waiting = self._waiting.pop(key, [])
             if not keep_lock:
@@ -74,7 +80,7 @@ class RequestsInFlight:
                 self._unlock(key)
 
     def close(self) -> None:
-        """Give up all locks, and remove their file where no other process has any."""
+        """Give up all locks, and remove their file if no other process has any."""
         if self._file is None:
             return
         with suppress(OSError):
@@ -85,7 +91,7 @@ class RequestsInFlight:
         self._file = None
 
     def _is_locked(self, key: str) -> bool:
-        """Whether the byte of the key is locked by this process now."""
+        """Lock the byte of the key for this process. Return whether it is locked now."""
         if self._file is None:
             return True
         try:

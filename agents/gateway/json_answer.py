@@ -31,9 +31,9 @@ class UnreadableError(Exception):
 
 
 def read_json_answer(text: str, *, repair: bool = True) -> tuple[object, tuple[str, ...]]:
-    """The JSON value that the text is or its one JSON object, and the commands whose backslashes were repaired.
+    """Return the JSON value that the text is, or its one JSON object.
 
-    Raises `UnreadableError` where there is none.
+    The commands whose backslashes were repaired come with it. Raises `UnreadableError` if there is no such value.
     """
     try:
         return _parse(text, repair=repair)
@@ -42,14 +42,17 @@ def read_json_answer(text: str, *, repair: bool = True) -> tuple[object, tuple[s
 
 
 def find_control_character(value: object, text: str) -> str:
-    """Where a value read from `text` holds a control character, and which one, in a sentence; empty where none is."""
+    """Describe in a sentence which control character a value read from `text` holds, and where.
+
+    Return an empty text if it holds none.
+    """
     if "\\" not in text and _CONTROL.search(text) is None:
         return ""  # without an escape, a value holds no character that its text has not
     return next(_control_characters(value, ()), "")
 
 
 def quote_answer(text: str) -> str:
-    """The beginning of an answer, in quotation marks and on one line."""
+    """Quote the beginning of an answer on one line."""
     line = " ".join(text.split())
     return repr(line if len(line) <= _QUOTED else f"{line[:_QUOTED]}...")
 
@@ -87,7 +90,7 @@ def _objects(text: str, *, repair: bool) -> Iterator[tuple[object, tuple[str, ..
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
-    """Start and end of every outermost bracketed stretch; the end of a truncated one is past the text."""
+    """Yield the start and end of every outermost bracketed stretch. The end of a truncated one is past the text."""
     depth = start = position = 0
     # Quotation marks of the prose around an object need not be closed: outside brackets only brackets count.
     while match := (_MARK if depth else _OPENING).search(text, position):

@@ -74,7 +74,7 @@ _PATH_PART = re.compile(r"\\([bfnrt]([A-Za-z]*))")
 
 
 def escape_literal_backslashes(text: str) -> tuple[str, tuple[str, ...]]:
-    r"""The JSON text with literal backslashes doubled, and the commands they begin, each once: `("\frac", ...)`."""
+    r"""Return the JSON text with literal backslashes doubled, and each command they begin once: `("\frac", ...)`."""
     found: dict[str, None] = {}
 
     def repair(string: re.Match[str]) -> str:
@@ -89,7 +89,7 @@ def escape_literal_backslashes(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _literal(content: str) -> Iterator[int]:
-    """Where in a string's content a single backslash is literal."""
+    """Yield the places in a string's content where a single backslash is literal."""
     escapes = [found for found in _ESCAPE.finditer(content) if found["sign"] not in ("\\", '"', "/")]
     if not escapes:
         return
@@ -113,7 +113,10 @@ def _literal(content: str) -> Iterator[int]:
 
 
 def _is_unescaped_path(path: str) -> bool:
-    r"""Whether the author of a path escaped nothing: true of `C:\temp`, as `emp` is no word, and not of `C:\nVery`."""
+    r"""Return whether the author of a path escaped nothing.
+
+    This is true of `C:\temp`, as `emp` is not a word, and false of `C:\nVery`.
+    """
     if _UNESCAPED_PART.search(path):
         return True
     parts = {
@@ -162,7 +165,7 @@ class _Surroundings:
         self._has_lines = "\\n" in re.sub(r"\\n(?=[a-z]+\b)", "", content)
 
     def is_command(self, escape: re.Match[str]) -> bool:
-        """Whether the escape is the LaTeX command that it reads as."""
+        """Return whether the escape is the LaTeX command that it reads as."""
         content, start, end, word = self._content, escape.start(), escape.end(), escape["word"]
         before = content[max(0, start - 40) : start]
         if _ARGUMENT_AFTER.match(content, end) or end in self._latex:

@@ -85,7 +85,7 @@ class Limits(FrozenModel):
 
     @classmethod
     def given(cls, **options: Any) -> Self:
-        """Limits from options of which some are None, that is, not given. Raises `SetupError` in one sentence."""
+        """Build limits from options. Those that are None were not given. Raises `SetupError` in one sentence."""
         try:
             return cls.model_validate({name: value for name, value in options.items() if value is not None})
         except ValidationError as error:
@@ -97,7 +97,7 @@ class Limits(FrozenModel):
             ) from error
 
     def changed(self, **options: Any) -> Self:
-        """These limits with those options that are not None in place. Raises `SetupError` in one sentence."""
+        """Return these limits changed by the options that are not None. Raises `SetupError` in one sentence."""
         return self.given(**self.model_dump() | {n: v for n, v in options.items() if v is not None})
 
 
@@ -111,9 +111,10 @@ class Backoff:
     patience: float = 600.0
 
     def delay(self, attempt: int, rng: random.Random, *, asked: float | None = None) -> float | None:
-        """Seconds to wait after failed attempt number `attempt` (from 1); None when the endpoint asks for too much.
+        """Return the seconds to wait after failed attempt number `attempt` (from 1).
 
-        The first two times, a wait that the endpoint asks for is kept to within a twentieth of it.
+        Return None if the endpoint asks for too long a wait. The first two times, the wait exceeds what the endpoint
+        asks for by at most a twentieth.
         """
         if asked is not None and asked > self.patience:
             return None
@@ -142,7 +143,7 @@ class RollingWindow:
         self._leaving: deque[tuple[float, int]] = deque()
 
     def ready_at(self, now: float, amount: int) -> float:
-        """When to ask again whether `amount`, at most the cap, fits: `now` when it does.
+        """Return the time to ask again whether `amount`, at most the cap, fits. It is `now` if it does.
 
         Infinity means that a release must come first.
         """
@@ -157,7 +158,7 @@ class RollingWindow:
         self.used += amount
 
     def release(self, now: float, held: int, used: int) -> None:
-        """End a hold, of which `used` was needed in truth; that much counts for a minute yet."""
+        """End a hold of which only `used` was needed. That much still counts for a minute."""
         self.used += used - held
         self._leaving.append((now + _SPAN, used))
 
@@ -178,7 +179,7 @@ class TokenEstimate:
 
 
 def estimate_tokens[T](prompt: RenderedPrompt, schema: AnswerSchema[T], max_tokens: int) -> TokenEstimate:
-    """What a request asks, by the bytes of its messages and schema, and may be answered with."""
+    """Estimate the input tokens of a request by the bytes of its messages and schema, and its maximum output."""
     asked = orjson.dumps([prompt.messages, schema.sent])
     return TokenEstimate(estimated_tokens(asked.decode()), max_tokens)
 
@@ -202,13 +203,13 @@ class RateLimiter:
         return self._tokens is not None
 
     def ready_at(self, now: float, estimate: TokenEstimate) -> float:
-        """When to ask again whether such a request may start: `now` when it may."""
+        """Return the time to ask again whether such a request may start. It is `now` if it may."""
         requests = self._requests.ready_at(now, 1) if self._requests else now
         tokens = self._tokens.ready_at(now, self._needed(estimate, self._tokens)) if self._tokens else now
         return max(requests, tokens)
 
     def start(self, now: float, estimate: TokenEstimate) -> int:
-        """Count a request as started; the tokens that are held for it until `settle`."""
+        """Count a request as started. Return the tokens that are held for it until `settle`."""
         if self._requests:
             self._requests.hold(1)
             self._requests.release(now, 1, 1)
@@ -219,7 +220,10 @@ class RateLimiter:
         return needed
 
     def used_by(self, estimate: TokenEstimate, response: "ModelResponse") -> int:
-        """The tokens that an answer took, by the endpoint's count where it gave one; what follows is held by it."""
+        """Return the tokens that an answer took, by the endpoint's count if it gave one.
+
+        Later holds are based on this.
+        """
         if self._tokens is None:
             return 0
         prompt = response.input_tokens if response.input_tokens is not None else estimate.prompt
@@ -229,7 +233,7 @@ class RateLimiter:
         return prompt + written
 
     def settle(self, now: float, held: int, used: int) -> None:
-        """Count a request as ended, having used so many of the tokens held for it."""
+        """Count a request as ended, having used `used` of the tokens held for it."""
         if self._tokens:
             self._tokens.release(now, held, used)
 

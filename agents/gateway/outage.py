@@ -24,7 +24,7 @@ class Liveness:
     """What the calls so far say of one model at one endpoint."""
 
     def __init__(self, model: str, endpoint: str | None, *, named: str = "base_url") -> None:
-        """`named` is the parameter by which the address of the endpoint is given."""
+        """Take `named`, the parameter that gives the address of the endpoint."""
         self._named = named
         self._model = model
         self._endpoint = endpoint
@@ -34,12 +34,12 @@ class Liveness:
         self.was_answered = False
 
     def check(self) -> None:
-        """Raise the `EndpointError` that stopped an earlier call, if one did: no further one can succeed."""
+        """Raise the `EndpointError` that stopped an earlier call, if there is one. No further call can succeed then."""
         if self._stopped:
             raise EndpointError(self._stopped)
 
     def begin_call(self) -> asyncio.Future[None]:
-        """Count a call as under way, until `land`."""
+        """Count a call as open until `end_call`."""
         call: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._calls.add(call)
         return call
@@ -51,9 +51,10 @@ class Liveness:
             call.set_result(None)
 
     async def judge(self, fault: RequestError) -> None:
-        """Raise `EndpointError` when a fault, the last word on its request, means that no call can succeed.
+        """Raise `EndpointError` if a fault, the last one of its request, means that no call can succeed.
 
-        A doubtful one waits for the calls now under way: one bad request among good ones is that request's.
+        A doubtful fault waits for the calls that are open now. One bad request among good ones is only that request's
+        fault.
         """
         if fault.outcome in _DOUBTFUL and not self.was_answered and self._calls:
             await asyncio.wait(set(self._calls))
@@ -108,7 +109,7 @@ class Outage:
         meter: Meter | None = None,
         was_answered: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`was_answered` tells an endpoint that is gone from an address that was never right."""
+        """Take `was_answered`, which tells an endpoint that is gone from an address that was never right."""
         self._wait = wait
         self._place = place or "the model's endpoint"
         self._backoff = backoff or Backoff()
@@ -128,13 +129,13 @@ class Outage:
         self.over = ""
 
     def answered(self, started: float = math.inf) -> None:
-        """Note an answer to a call of that moment. It does not count if the call was sent before the first fault."""
+        """Record an answer to a call started then. It does not count if the call was sent before the first fault."""
         if started >= self._missed_at:
             self._answers += 1
             self._end()
 
     def failed(self, number: int, fault: RequestError, request: str, now: float) -> None:
-        """Note a fault of endpoint `number`, that `request` met."""
+        """Record a fault that `request` met at endpoint `number`."""
         if fault.outcome not in _NOT_BACK and fault.status not in _STATUSES:
             self._end()
         if self._wait <= 0 or not _may_be_gone(fault):
@@ -156,12 +157,15 @@ class Outage:
             self._plan(now, fault)
 
     def tried(self, fault: RequestError, now: float) -> None:
-        """Note that the one call which was let through met a fault; another one may try later."""
+        """Record that the one call that was let through met a fault. Another one may try later."""
         if self.is_on:
             self._plan(now, fault)
 
     def ready_at(self, now: float) -> float:
-        """When the next call may try: `now` when it may. Past the end of the wait, `over` says why none may."""
+        """Return the time when the next call may try, which is `now` if it may.
+
+        After the end of the wait, `over` says why none may.
+        """
         if now >= self._until and self.is_on and not self.over:
             self.over = (
                 f"{self._place} has given no answer for {self._wait:g} s ({parameter('wait')} waits longer): "
@@ -170,9 +174,9 @@ class Outage:
         return now if self._next <= now else min(self._next, self._until)
 
     def excuses(self, fault: RequestError, missed: Missed) -> bool:
-        """Whether the outage is to blame for a fault, so that it does not count against the request that met it.
+        """Return whether the outage is to blame for a fault, so that the fault does not count against its request.
 
-        A request that is dropped or takes too long, while others are answered, may itself be the reason.
+        A request that is dropped or takes too long while others are answered may itself be the reason.
         """
         if not _may_be_gone(fault) and not (self.is_on and fault.outcome in _NOT_BACK):
             return False
@@ -182,7 +186,7 @@ class Outage:
         return self.is_on and (is_of_all or missed.answers == self._answers)
 
     def next_endpoint(self) -> int:
-        """The number of the endpoint that the next call is to try."""
+        """Return the number of the endpoint that the next call is to try."""
         return self._tries % len(self._endpoints)
 
     def _end(self) -> None:

@@ -55,9 +55,9 @@ class ParsedReply[T]:
 def judge[T](
     text: str, schema: AnswerSchema[T], *, finish_reason: str | None = None, repair: bool = True
 ) -> ParsedReply[T]:
-    """The verdict on what a model wrote. Never raises, whatever the text and the schema's own check.
+    """Judge what a model wrote. Never raises, whatever the text and the schema's own check.
 
-    Without `repair` it is that of runs made before answers were repaired and searched for control characters.
+    Without `repair`, judge as in runs made before answers were repaired and searched for control characters.
     """
     if finish_reason in _REFUSALS:
         return ParsedReply(Outcome.REFUSAL, reason=f"The model refused: {quote_answer(text)}.")
@@ -151,10 +151,10 @@ class ModelRequest[T]:
         return self.is_again or any(role == "assistant" for role, _ in self.prompt.messages)
 
     def again(self, first: RenderedPrompt, verdict: ParsedReply[T], raw: str) -> "ModelRequest[T]":
-        """The request for another answer than `raw`: with another seed, and the complaint where one helps.
+        """Build the request for another answer than `raw`, with another seed, and the complaint if one helps.
 
-        The complaint follows the `first` prompt, so that a conversation never holds more than one complaint. For an
-        answer that was cut, twice as many tokens are allowed, unless it repeats itself.
+        The complaint follows the `first` prompt, so that a conversation never holds more than one complaint. An
+        answer that was cut is allowed twice as many tokens, unless it repeats itself.
         """
         if verdict.outcome is Outcome.LENGTH and not find_loop(raw):
             return replace(self, max_tokens=2 * self.max_tokens, is_again=True)
@@ -180,7 +180,7 @@ class Endpoint[H: ServedModel]:
 
     @classmethod
     def open(cls, number: int, handle: H) -> Self:
-        """The endpoint of a model; of one that takes no parameters, that is known from the start."""
+        """Open the endpoint of a model. If the model takes no parameters, that is known from the start."""
         if getattr(handle, "takes_parameters", True):
             chat = getattr(handle, "chat", None)
             return cls(number, handle, OutputModes(takes_all=getattr(chat, "takes_tasks", False)))
@@ -221,7 +221,7 @@ class PendingRequest[T]:
         return False
 
     def adapt(self, fault: RequestError) -> bool:
-        """Change the request to a form that the endpoint may take; False when the fault is not about its form."""
+        """Change the request to a form that the endpoint may take. Return False if the fault is not about its form."""
         if self.endpoint is None:
             return False
         number = self.endpoint.number
@@ -261,7 +261,10 @@ class Attempt:
         has_answer: bool = True,
         parts: Sequence[RequestPart] = (),
     ) -> Call:
-        """The row of this attempt; `answer` is None when none came, and only its tokens count without `has_answer`."""
+        """Build the row of this attempt.
+
+        `answer` is None if none came. Without `has_answer`, only its tokens count.
+        """
         return Call(
             phase=self.key.phase,
             number=self.key.number,

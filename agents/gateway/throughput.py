@@ -40,7 +40,7 @@ class Throughput:
         self._answers = 0
 
     def watch(self, now: float, in_flight: int) -> None:
-        """Count the time until now; from now on so many calls are in flight."""
+        """Count the time until now. From now on `in_flight` calls are open."""
         if self._in_flight:
             written, passed = len(self._writing), now - self._now
             self._seconds[written] += passed
@@ -48,14 +48,14 @@ class Throughput:
         self._now, self._in_flight = now, in_flight
 
     def note_pieces(self, call: Hashable, now: float, count: int) -> None:
-        """Take note of pieces of the answer to a call."""
+        """Record pieces of the answer to a call."""
         self.watch(now, self._in_flight)
         self._writing.add(call)
         self._pieces[len(self._writing)] += count
         self.last_piece = now
 
     def answered(self, took: float) -> None:
-        """Learn from an answer that took so many seconds, before its call ends."""
+        """Learn from an answer that took `took` seconds, before its call ends."""
         self._took.append(took)
         if median(self._took) <= _SLOW:
             self.width = math.inf

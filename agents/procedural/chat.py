@@ -85,7 +85,7 @@ class ProceduralModel(BaseChatModel):
         tool_choice: str | dict[str, Any] | bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """The same model with tools it may call, or (by `tool_choice`) must."""
+        """Return the same model with tools that it may call, or must call, as `tool_choice` says."""
         return self.bind(tools=[convert_to_openai_tool(t) for t in tools], tool_choice=tool_choice, **kwargs)
 
     def _generate(
@@ -139,7 +139,7 @@ def _answer(
 
 
 def _schema_asked(response_format: Any, situation: Situation) -> tuple[str, Mapping[str, Any] | None]:
-    """Return the name and the schema that an answer must have; no schema where any text will do."""
+    """Return the name and the schema that an answer must have. The schema is None if any text will do."""
     kind = response_format.get("type") if isinstance(response_format, Mapping) else None
     if kind == "json_schema":
         form = response_format["json_schema"]
@@ -155,7 +155,10 @@ def _schema_asked(response_format: Any, situation: Situation) -> tuple[str, Mapp
 
 
 def _tool(rng: random.Random, options: Mapping[str, Any], messages: Sequence[BaseMessage]) -> Mapping[str, Any] | None:
-    """Return the tool to call: the one chosen, else any, unless the last message is what a tool gave."""
+    """Return the tool to call: the one chosen, or else any.
+
+    Return None if the last message is what a tool gave, unless `tool_choice` demands a call.
+    """
     tools: list[Mapping[str, Any]] = [one["function"] for one in options.get("tools") or () if "function" in one]
     choice = options.get("tool_choice")
     if not tools or choice == "none":
@@ -193,9 +196,9 @@ def proposed(
     task: str,
     generators: Mapping[str, AnswerGenerator],
 ) -> Mapping[str, Any] | None:
-    """The values that are proposed for an answer; None for a task that nothing is known of.
+    """Return the values that are proposed for an answer, or None for an unknown task.
 
-    `task` is the name of the prompt, or of the schema where a request came over HTTP; `generators` are those of the
+    `task` is the name of the prompt, or of the schema if a request came over HTTP. `generators` are those of the
     actions offered, by name, or that of the prompt.
     """
 
@@ -214,7 +217,7 @@ def proposed(
 
 
 def _actions(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The schemas of the actions offered, by the name that each of them has as its constant `kind`."""
+    """Return the schemas of the offered actions, keyed by the constant `kind` of each."""
     definitions = schema.get("$defs", {})
     offered = schema.get("properties", {}).get("action", {}).get("anyOf")
     found: dict[str, Mapping[str, Any]] = {}

@@ -34,12 +34,15 @@ _LEFT_OPEN: Mapping[str, Any] = {
 
 
 def profile(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The person's profile, the same for every request about that description."""
+    """Return the persona's profile, which is the same for every request about that description."""
     return profile_of(situation.persona)
 
 
 def profile_of(text: str) -> Mapping[str, Attribute]:
-    """What the description says of each attribute, with its words; some assumed, the rest unknown."""
+    """Read what the description says of each attribute, with its words.
+
+    Some attributes are assumed, the rest unknown.
+    """
     portrait, rng = portrait_of(text), random.Random(stable_number("profile", text))  # noqa: S311 - not secrecy
     told = {name: re.findall(pattern, text) for name, pattern in data("profiles")["patterns"].items()}
     noun, place = _within(portrait.noun, text), next(iter(told["region"]), "")
@@ -57,7 +60,7 @@ def profile_of(text: str) -> Mapping[str, Attribute]:
 
 
 def biography(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A biography of five paragraphs, with the people it speaks of; it states no facts but the age."""
+    """Write a biography of five paragraphs, with the people it speaks of. It states no facts but the age."""
     portrait, known = portrait_of(situation.persona), list(situation.known)[:3]
     ties = [_tie_of(told) for _, told in known]
     values = {
@@ -84,7 +87,7 @@ def biography(rng: random.Random, situation: Situation, schema: Mapping[str, Any
 
 
 def raised(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The person's description with a sentence more, which says that they are among the best."""
+    """Return the description with one more sentence, which says that the persona is among the best."""
     skill, stage = situation.skill, portrait_of(situation.persona).stage
     deeds = frames_at("profiles", "raised", "child" if stage == "child" else "grown")
     deed = rng.choice(deeds).fill({"skill": skill}.get)
@@ -109,7 +112,7 @@ def _age(text: str) -> Attribute:
 
 
 def _by_sign(table: str, text: str) -> Attribute:
-    """Return what the first sign of a table that stands in the text says: its evidence and its value."""
+    """Return what the first sign of a table that occurs in the text says: its evidence and its value."""
     for sign, told in data("profiles")[table].items():
         if words := _within(sign, text):
             return _found(words, *told.split(" | "))
@@ -147,7 +150,7 @@ def _assumed(value: Any) -> Attribute:
 
 
 def _within(words: str, text: str) -> str | None:
-    """The words as they stand in the text, as whole words; None when they do not."""
+    """Return the words as the text has them, as whole words, or None if it does not have them."""
     found = re.search(rf"(?<!\w){re.escape(words)}(?!\w)", text, re.IGNORECASE) if words else None
     return found[0] if found else None
 

@@ -25,29 +25,29 @@ _LONG = 6
 
 
 def text_quality(text: str) -> float:
-    """The quality of a text, 0 to 1: drawn from its words, 0 where it has none."""
+    """Return the quality of a text, 0 to 1, drawn from its words. It is 0 if the text has none."""
     words = word_list(text)
     return _drawn(" ".join(words)) if words else 0.0
 
 
 def rule_label(text: str, criterion: Criterion) -> str:
-    """The label of a text by a criterion."""
+    """Return the label of a text by a criterion."""
     place = text_quality(text) * (len(criterion.scale) - 1)
     return criterion.labels[int(place + _drawn(f"{criterion.name}\n{text}"))]
 
 
 def _drawn(text: str) -> float:
-    """A number from 0 to 1, without 1, drawn from the text."""
+    """Return a number from 0 up to but excluding 1, drawn from the text."""
     return int.from_bytes(blake2b(text.encode(), digest_size=6).digest()) / 2**48
 
 
 def _at_rate[T](rng: random.Random, situation: Situation, right: T, options: Iterable[T]) -> T:
-    """Return what is right at the rate of the situation, else another one of the options."""
+    """Return the right option at the rate of the situation, or else another one of the options."""
     return right if rng.random() < situation.accuracy else rng.choice([one for one in options if one != right])
 
 
 def grading(rubric: Rubric, text: str) -> AnswerGenerator:
-    """The generator of the grades of one text."""
+    """Return the generator of the grades of one text."""
 
     def generate(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         found = {}
@@ -77,7 +77,10 @@ def _long_words(text: str) -> frozenset[str]:
 
 
 def comparing(first: str, second: str) -> AnswerGenerator:
-    """The generator of the comparison of two texts: by the rule at the rate of the situation, else the other one."""
+    """Return the generator of the comparison of two texts.
+
+    It follows the rule at the rate of the situation, and else gives another answer.
+    """
 
     def generate(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         difference = text_quality(first) - text_quality(second)

@@ -47,7 +47,7 @@ class Sketch:
 
 
 def draw_role(rng: random.Random, stage: str, gender: str = "any", field: str | None = None) -> LifeRole:
-    """A role that fits the stage of life and the gender, in that field if it has one."""
+    """Draw a role that fits the stage of life and the gender, in that field if it has one."""
     roles = [
         role
         for role in lexicon().roles.values()
@@ -134,7 +134,7 @@ class _PersonSlots:
         return chosen
 
     def head(self) -> str:
-        """What the person is: "A stubborn ferry mechanic in her fifties"."""
+        """Return what the persona is: "A stubborn ferry mechanic in her fifties"."""
         noun = f"{self.sketch.rank} {self.sketch.role.name}".strip()
         told = noun if self.rng.random() < 0.35 else f"{self.draw(entries('people', 'manner', 'any'))} {noun}"
         says_age = noun.startswith(("teenage", "young", "new mother"))
@@ -151,7 +151,7 @@ _KNOWN_KINDS = ("friendship", "neighbourhood", "other")
 
 
 def text_to_persona(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The people whom the passage suggests, no two with the same role, described in prose and in parts."""
+    """Return the personas that the passage suggests, described in prose and in parts. No two have the same role."""
     language = language_of(situation.passage)
     near = _near(situation.passage, language)
     used: set[str] = set()
@@ -195,7 +195,7 @@ def _rank(role: LifeRole, stage: str) -> str:
 
 
 def persona_to_persona(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Relations of the given person, as many as asked for and of the kinds that the schema allows."""
+    """Return ties of the given persona, as many as asked for and of the kinds that the schema allows."""
     relatives = Relatives(rng, situation.persona, situation.known)
     kinds = allowed(schema, "kind")
     keys = [key for key in allowed(schema, "who") if key != "new"]
@@ -214,9 +214,9 @@ class Relatives:
         self.kinds: Counter[str] = Counter()
 
     def draw(self, kinds: Sequence[str], keys: Sequence[str] = ()) -> dict[str, Any]:
-        """Return one more relation of one of the `kinds`: `label`, `kind`, `who` and `persona`.
+        """Return one more tie of one of the `kinds`: `label`, `kind`, `who` and `persona`.
 
-        It sometimes leads to one of the people behind `keys`, otherwise to a new person.
+        It sometimes leads to one of the personas behind `keys`, and otherwise to a new one.
         """
         who, tie = "new", None
         offered = [key for key in self.known if key in keys]
@@ -247,7 +247,7 @@ class Relatives:
         return self.rng.choice(options) if options else None
 
     def _possible(self, ties: Iterable[TieTemplate]) -> list[TieTemplate]:
-        """The ties that the person may have and has not had."""
+        """Return the ties that the persona may have and has not had."""
         stage, is_plain = self.given.stage, self.given.role.plain
         works = self.field.working and stage in ("young", "adult") and not is_plain
         whose = {

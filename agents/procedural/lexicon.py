@@ -22,17 +22,17 @@ _SENTENCE = re.compile(r"(?<=[.?!] )[a-z]")
 
 
 def article(noun: str) -> str:
-    """`noun` behind "a" or "an"; as it is when it has an article or is plural on its face."""
+    """Put "a" or "an" before `noun`, unless it has an article or is visibly plural."""
     return f"an {noun}" if _VOWEL_SOUND.match(noun) else f"a {noun}"
 
 
 def capital(text: str) -> str:
-    """The text with its first letter in upper case."""
+    """Return the text with its first letter in upper case."""
     return text[:1].upper() + text[1:]
 
 
 def polished(text: str) -> str:
-    """The text with every sentence begun in upper case."""
+    """Return the text with every sentence beginning in upper case."""
     return capital(_SENTENCE.sub(lambda m: m[0].upper(), text))
 
 
@@ -50,7 +50,10 @@ def _verb(word: str) -> str:
 
 @lru_cache(maxsize=4096)
 def third_person(phrase: str) -> str:
-    """A verb phrase in the base form, as it follows "she": the first verb changes, and each behind `~`."""
+    """Turn a verb phrase from the base form into the form after "she".
+
+    The first verb changes, and each one after `~`.
+    """
     first, space, rest = phrase.partition(" ")
     if first in _ADVERBS:
         verb, gap, rest = rest.partition(" ")
@@ -63,7 +66,7 @@ def _marked(rest: str) -> str:
 
 
 def base_form(verb: str) -> str | None:
-    """The base form of a verb in the third person ("coaxes": "coax"), or None for a word that is none."""
+    """Return the base form of a verb in the third person ("coaxes": "coax"), or None for any other word."""
     if verb in _IRREGULAR_BASE:
         return _IRREGULAR_BASE[verb]
     if len(verb) < 4 or not verb.endswith("s") or verb.endswith(("ss", "us")):
@@ -76,7 +79,7 @@ def base_form(verb: str) -> str | None:
 
 
 def snake(text: str) -> str:
-    """The words of a text joined by underscores, lower case, letters and digits only."""
+    """Join the words of a text by underscores, in lower case, with letters and digits only."""
     return "_".join(re.findall(r"[a-z0-9]+", text.lower().replace("'", "")))
 
 
@@ -95,7 +98,7 @@ class Frame:
         self.parts = tuple(_SLOT.split(text))
 
     def fill(self, slots: Slots) -> str | None:
-        """The text with every slot filled, or None when one of them has no value."""
+        """Return the text with every slot filled, or None if one of them has no value."""
         out: list[str] = []
         for place, part in enumerate(self.parts):
             if place % 2 == 0:
@@ -119,18 +122,18 @@ class Drawn:
         self.values: dict[str, str | None] = {}
 
     def forget(self) -> None:
-        """Clear all slots; each is drawn again on next use."""
+        """Clear all slots. Each is drawn again on next use."""
         self.values.clear()
 
     def __call__(self, name: str) -> str | None:
-        """Return the value of a slot; None where there is none."""
+        """Return the value of a slot, or None if there is none."""
         if name not in self.values:
             self.values[name] = self._draw(name)
         return self.values[name]
 
 
 def say(rng: random.Random, told: Frames, slots: Slots) -> str | None:
-    """Return one of the frames by chance, filled and polished; None when none can be filled."""
+    """Return one of the frames at random, filled and polished, or None if none can be filled."""
     first = rng.randrange(len(told)) if told else 0
     filled = (frame.fill(slots) for frame in (*told[first:], *told[:first]))
     return next((polished(text) for text in filled if text is not None), None)
@@ -142,7 +145,7 @@ ROLE_AGES = ("young", "adult", "old")
 
 
 def split(text: str) -> tuple[str, ...]:
-    """The entries of a list written with bars or line by line."""
+    """Return the entries of a list written with bars or line by line."""
     return tuple(entry.strip() for entry in re.split(r"[|\n]", text) if entry.strip())
 
 
@@ -208,7 +211,10 @@ class Lexicon:
     by_word: Mapping[str, Sequence[LifeRole]] = field(repr=False)
 
     def scores(self, words: Iterable[str], *, head: int = 0) -> Counter[str]:
-        """Return how near each role is, by name: words that few roles share count more, its own last word `head`."""
+        """Return how near each role is, by name.
+
+        Words that few roles share count more. A role's own last word counts `head`.
+        """
         found: Counter[str] = Counter()
         for word in dict.fromkeys(words):
             roles = self.by_word.get(word, ())
@@ -236,7 +242,7 @@ def frames(text: str) -> Frames:
 
 @cache
 def entries(name: str, *path: str) -> tuple[str, ...]:
-    """Return the list at `path` of a data file; empty where it has no such path."""
+    """Return the list at `path` of a data file. It is empty if the file has no such path."""
     found: Any = data(name)
     for key in path:
         found = found.get(key, {})
@@ -245,13 +251,13 @@ def entries(name: str, *path: str) -> tuple[str, ...]:
 
 @cache
 def frames_at(name: str, *path: str) -> Frames:
-    """Return the frames at `path` of a data file; none where it has no such path."""
+    """Return the frames at `path` of a data file. There are none if the file has no such path."""
     return tuple(map(Frame, entries(name, *path)))
 
 
 @cache
 def lexicon() -> Lexicon:
-    """Everything about roles, read on first use."""
+    """Return everything about roles, which is read on first use."""
     roles = {name: _role(of, name, entry) for of, named in data("roles").items() for name, entry in named.items()}
     fields = {
         name: WorkField(

@@ -84,12 +84,15 @@ def _compiled(expression: str) -> CodeType:
 
 
 def evaluate(expression: str, values: Values) -> Any:
-    """Compute an expression exactly. Raises `ValueError` if it holds anything but arithmetic and known functions."""
+    """Compute an expression exactly.
+
+    Raises `ValueError` if it holds anything but arithmetic and known functions.
+    """
     return eval(_compiled(expression), {"__builtins__": {}, **_FUNCTIONS, **values})  # noqa: S307 - nodes are checked
 
 
 def fill(text: str, values: Values) -> str:
-    """Replace slots by values, and `${...}` by what its expression gives."""
+    """Replace slots by values, and `${...}` by the result of its expression."""
     return _SLOT.sub(lambda slot: str(values[slot[1]] if slot[1] else evaluate(slot[2], values)), text)
 
 
@@ -143,7 +146,7 @@ class Example(BaseModel):
         return values
 
     def draw_values(self, rng: random.Random, known: Values) -> Values:
-        """Draw parameters that satisfy `where`, beside what is known. Raises `ValueError` if none are found."""
+        """Draw parameters that satisfy `where`, in addition to what is known. Raises `ValueError` if none are found."""
         for _ in range(_MOST_DRAWS):
             drawn = {**known, **{name: rng.choice(values) for name, values in self.draw.items()}}
             values = self.derive({**drawn, **{name: evaluate(shown, drawn) for name, shown in self.show.items()}})
@@ -152,7 +155,7 @@ class Example(BaseModel):
         raise ValueError(f"The example {self.text[0]!r:.60} has no values that satisfy {self.where!r}; widen 'draw'.")
 
     def read(self, text: str) -> Values | None:
-        """Read the slots of a text that ends with this example; None for other texts."""
+        """Read the slots of a text that ends with this example. Return None for other texts."""
         for anchor, pattern in self._patterns:
             if anchor in text and (found := pattern.search(text)):
                 values = {name: self._value(name, word) for name, word in found.groupdict().items()}
@@ -195,7 +198,7 @@ class ProblemLibrary:
     """The worked examples of one file, which makes problems of them and knows their answers."""
 
     def __init__(self, path: Path) -> None:
-        """Take the file at `path`, which is read when it is needed."""
+        """Take the file at `path`, which is read on first use."""
         self._path = path
 
     @cached_property
@@ -232,7 +235,7 @@ class ProblemLibrary:
         language: str = "en",
         lead: str | None = None,
     ) -> Problem:
-        """Make a problem for a person. A focus or difficulty that no example has is passed over."""
+        """Make a problem for a persona. Ignore a focus or difficulty that no example has."""
         among = [one for one in self.examples if one.language == language]
         among = [one for one in among if one.focus == focus.strip().lower()] or among
         among = [one for one in among if not one.difficulty or difficulty in one.difficulty] or among
@@ -254,7 +257,7 @@ class ProblemLibrary:
         return Problem(example.focus, example.topic, plan, text, steps, answer)
 
     def solve(self, text: str) -> KnownSolution | None:
-        """Return the solution of a problem of these examples; None for any other text."""
+        """Return the solution of a problem of these examples, or None for any other text."""
         for example in self.examples:
             if (read := example.read(text)) is not None:
                 values = example.derive({**self.tables, **read})
@@ -267,7 +270,10 @@ def _slots(text: str) -> set[str]:
 
 
 def draw_scene(rng: random.Random, portrait: Portrait, words: Mapping[str, Any] | None = None) -> Mapping[str, str]:
-    """Draw the words of one problem: names, place and things; `words` are those of a language but English."""
+    """Draw the words of one problem: names, place and things.
+
+    `words` are those of a language other than English.
+    """
     if words is not None:
         who, other = rng.sample(split(words["names"]), 2)
         return {"who": who, "other": other, "place": rng.choice(split(words["places"][portrait.role.field]))}
@@ -294,7 +300,7 @@ def draw_scene(rng: random.Random, portrait: Portrait, words: Mapping[str, Any] 
 
 
 def _gender(portrait: Portrait) -> str:
-    """Return `f` or `m` by the role or by the pronouns of the description; empty if neither says it."""
+    """Return `f` or `m` by the role or by the pronouns of the description, or an empty text if neither tells."""
     if portrait.role.gender in ("f", "m"):
         return portrait.role.gender
     pronoun = _PRONOUN.search(portrait.text)

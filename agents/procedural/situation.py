@@ -57,7 +57,7 @@ class Situation:
 
 
 def read_situation(messages: Iterable[tuple[str, str]]) -> Situation:
-    """The situation that messages (role and text) describe; what an assistant said describes nothing."""
+    """Read the situation that messages (role and text) describe. What an assistant said is ignored."""
     sections: dict[str, str] = {}
     plain: list[str] = []
     rules = ""
@@ -89,9 +89,9 @@ def read_situation(messages: Iterable[tuple[str, str]]) -> Situation:
 
 
 def read_sections(text: str) -> tuple[dict[str, str], str]:
-    """The contents of the outermost `<tag>` sections by tag (the first of each), and the text between them.
+    """Return the contents of the outermost `<tag>` sections by tag (the first of each), and the text between them.
 
-    Tags stand on lines of their own; whatever stands inside a section is data and opens no other.
+    Tags are on lines of their own. Whatever is inside a section is data and opens no other section.
     """
     sections: dict[str, str] = {}
     for tag, content in _SECTION.findall(text):
@@ -100,7 +100,10 @@ def read_sections(text: str) -> tuple[dict[str, str], str]:
 
 
 def part_of(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """The first property of that name, in the schema or its definitions, with its reference followed; {} for none."""
+    """Find the first property of that name in the schema or its definitions, with its reference followed.
+
+    Return {} if there is none.
+    """
     definitions: Mapping[str, Mapping[str, Any]] = schema.get("$defs", {})
     for one in (schema, *definitions.values()):
         part = one.get("properties", {}).get(name)
@@ -110,13 +113,13 @@ def part_of(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def allowed(schema: Mapping[str, Any], name: str) -> list[Any]:
-    """The values that the property of that name may have; none for one that may have any."""
+    """Return the values that the property of that name may have, or an empty list if it may have any."""
     part = part_of(schema, name)
     return [part["const"]] if "const" in part else list(part.get("enum", ()))
 
 
 def count_of(schema: Mapping[str, Any], name: str) -> int:
-    """How many entries the list of that name must have; a few where it does not say."""
+    """Return how many entries the list of that name must have, or a few if the schema does not say."""
     least = part_of(schema, name).get("minItems")
     return least if isinstance(least, int) and least else _FEW
 
@@ -167,18 +170,18 @@ class Portrait:
 
 
 def stable_number(*parts: str) -> int:
-    """A 64-bit number from texts, the same in every process."""
+    """Return a 64-bit number made from texts, the same in every process."""
     return int.from_bytes(blake2b("\x1f".join(parts).encode(), digest_size=8).digest())
 
 
 def tokens(text: str) -> list[str]:
-    """Words and marks, in order."""
+    """Return words and marks, in order."""
     return _TOKEN.findall(text)
 
 
 @lru_cache(maxsize=4096)
 def language_of(text: str) -> str:
-    """The language a text is most likely in, by its script or else by its commonest words."""
+    """Return the language that a text is most likely in, by its script or else by its most common words."""
     for language, span in data("languages")["scripts"].items():
         if len(re.findall(f"[{span}]", text)) * 3 >= len(re.findall(r"\w", text)) > 0:
             return str(language)
@@ -190,7 +193,7 @@ def language_of(text: str) -> str:
 
 @lru_cache(maxsize=16_384)
 def portrait_of(text: str) -> Portrait:
-    """The portrait of the person whom `text` describes."""
+    """Return the portrait of the persona that `text` describes."""
     opening = _ARTICLE.sub("", text[:160], count=1)
     role, named = _role(lexicon(), text, opening)
     stage = _stage(text, role, named=named)

@@ -25,9 +25,10 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 def solving(known: KnownSolution | None) -> AnswerGenerator:
-    """The generator of solutions of one problem, whose solution is known or None.
+    """Return the generator of solutions of one problem. Its solution is known, or None.
 
-    The right answer comes with the probability `Situation.accuracy`, drawn from the request; else another one does.
+    The right answer comes with the probability `Situation.accuracy`, drawn from the request. Otherwise a wrong one
+    comes.
     """
 
     def generate(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -49,7 +50,7 @@ def solving(known: KnownSolution | None) -> AnswerGenerator:
 
 
 def wrong_answer(answer: str, rng: random.Random) -> str:
-    """An answer of the same kind that is another one."""
+    """Return a wrong answer of the same kind."""
     text = answer.strip()
     if (other := _OTHER_WORDS.get(text.casefold())) is not None:
         return other.capitalize() if text[:1].isupper() else other
@@ -66,7 +67,7 @@ def wrong_answer(answer: str, rng: random.Random) -> str:
 
 
 def _slipped(number: str, rng: random.Random) -> str:
-    """Another number, as a slip would give it."""
+    """Return another number, as a slip would give it."""
     places = len(number.partition(".")[2])
     value = Fraction(number)
     step = Fraction(1, 10**places)

@@ -46,13 +46,13 @@ class Speaker(Subjects):
         return say(self.rng, frames_at("speech", *path), self)
 
     def new(self, *path: str) -> str:
-        """Return one of the frames at `path`, in words that the person does not remember having used."""
+        """Return one of the frames at `path`, in words that the persona does not remember having used."""
         text = self.unsaid(lambda said: self.say(*path) or said)
         self._said.add(text)
         return text
 
     def unsaid(self, speak: Callable[[str], str]) -> str:
-        """Return what `speak` makes of what it made before, with new slots, until the person has not said it yet."""
+        """Call `speak` on its previous result, with new slots, until the persona has not said the text yet."""
         text = ""
         for _ in range(_TRIES):
             self.forget()
@@ -62,11 +62,11 @@ class Speaker(Subjects):
         return text
 
     def remembers(self, text: str) -> bool:
-        """Return whether the person said this before, as far as it is remembered."""
+        """Return whether the persona said this before, as far as it is remembered."""
         return any(text in note for note in self.situation.memory)
 
     def text(self, shortest: int, longest: int | None) -> str:
-        """Return what the person writes into an unknown form: a few words, or sentences of their own."""
+        """Return what the persona writes into an unknown form: a few words, or whole sentences."""
         if longest is not None and longest < 40:
             return self.rng.choice(self.me.role.things)
         text = self.new("form", "any")
@@ -117,7 +117,10 @@ def _signs() -> Mapping[str, re.Pattern[str]]:
 
 
 def exchange_of(line: str) -> str | None:
-    """What a line asks about ("worry", "day", ...), by its last question first; None where it asks nothing known."""
+    """Return what a line asks about ("worry", "day", ...), looking at its last question first.
+
+    Return None if it asks nothing known.
+    """
     said = _sentences(line)
     questions = [s for s in said if s.rstrip("”\"'").endswith("?")]
     focus = (questions or said or [line])[-1].lower()
@@ -127,7 +130,7 @@ def exchange_of(line: str) -> str | None:
 
 
 def dialogue(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An answer to the last who spoke, or a first word to somebody who is there."""
+    """Answer the last one who spoke, or address somebody who is there."""
     speaker = Speaker(rng, situation)
     keys = allowed(schema, "to") or [n.key for n in situation.neighbours]
     spoken = [(key, text) for key, text in situation.heard if key in keys]
@@ -191,7 +194,7 @@ def _question(speaker: Speaker, kind: str, answered: str | None) -> str:
 
 
 def instruction(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A request to an assistant, short and vague, as people write them."""
+    """Write a request to an assistant, short and vague, as people write them."""
     speaker = Speaker(rng, situation)
     about = "news" if situation.news and speaker("news") and rng.random() < 0.4 else "any"
     if about == "any" and not speaker.is_child and rng.random() < 0.5:
@@ -203,21 +206,21 @@ def instruction(rng: random.Random, situation: Situation, schema: Mapping[str, A
 
 
 def plan(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """One or two things that the person means to do."""
+    """Write one or two things that the persona means to do."""
     speaker = Speaker(rng, situation)
     things = dict.fromkeys(speaker.new("plan", "any") for _ in range(rng.randint(1, 2)))
     return {"text": " ".join(things)}
 
 
 def reflection(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what the person concludes from notes: what they think of anyway."""
+    """Return what the persona concludes from notes, which is what it thinks of anyway."""
     speaker = Speaker(rng, situation)
     texts = dict.fromkeys(speaker.new("insight", "any") for _ in range(rng.randint(1, 3)))
     return {"insights": [{"text": text, "importance": rng.randint(3, 8)} for text in texts]}
 
 
 def tool(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Make up a tool that the person would like to have: its purpose, signature and what the names mean."""
+    """Make up a tool that the persona would like to have: its purpose, signature and what the names mean."""
     speaker = Speaker(rng, situation)
     me = speaker.me
     trades = me.is_working and lexicon().fields[me.role.field].trading

@@ -25,7 +25,7 @@ class Subjects(Drawn):
         self._told = persona.lower()
 
     def several(self, name: str, count: int) -> list[str]:
-        """Return up to `count` different values of a slot that has several, in chance order."""
+        """Return up to `count` different values of a slot that has several, in random order."""
         among = list(self.among(name))
         return self.rng.sample(among, min(count, len(among)))
 

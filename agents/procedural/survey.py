@@ -42,7 +42,7 @@ _SPREAD = 0.8
 
 
 def survey(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A value for each item of the survey; free text is left to what the stand-in writes of itself."""
+    """Return a value for each item of the survey. Free text is left to the built-in generator's default."""
     questions = dict(_QUESTION.findall(situation.sections.get("questions", "")))
     known = profile_of(situation.persona) if situation.persona else {}
     found = {}
@@ -55,7 +55,7 @@ def survey(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) 
 
 
 def _of_profile(value: Any, part: Mapping[str, Any]) -> Any:
-    """The answer that an attribute of the profile is, among those that can be given; None where there is none."""
+    """Return the answer, among those possible, that matches an attribute of the profile, or None if there is none."""
     first = value[0] if isinstance(value, list) and value else value
     own = part.get("anyOf", [part])[0]
     if own.get("type") == "integer":
@@ -64,7 +64,7 @@ def _of_profile(value: Any, part: Mapping[str, Any]) -> Any:
 
 
 def interview(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An answer in the person's own words, with the note that is nearest to the question."""
+    """Answer in the persona's own words, with the note that is nearest to the question."""
     speaker = Speaker(rng, situation)
     asked = _about(" ".join(situation.sections.get("question", "").split()))
     likeness = [len(_about(note) & asked) for note in situation.memory]
@@ -98,7 +98,7 @@ def _answer(rng: random.Random, situation: Situation, question: str, part: Mappi
 
 
 def _leaning(rng: random.Random, situation: Situation, question: str) -> float:
-    """How far somebody leans to the upper end, about normal around the popularity of the question."""
+    """Return how far a persona leans to the upper end. It is about normal around the popularity of the question."""
     person = situation.persona
     own = _LEANING * _normal("leaning", person) + _OWN * _normal("own", person, question)
     if _about(question) & _about(person):
@@ -107,7 +107,7 @@ def _leaning(rng: random.Random, situation: Situation, question: str) -> float:
 
 
 def _ranked(rng: random.Random, situation: Situation, question: str, options: Sequence[str]) -> list[str]:
-    """The options, the one that this person likes best first."""
+    """Return the options, starting with the one that this persona likes best."""
     person, scores = situation.persona, {}
     for option in sorted(options):
         liked = _normal("option", person, question, option) + _POPULAR * _normal("popular", question, option)
@@ -116,7 +116,7 @@ def _ranked(rng: random.Random, situation: Situation, question: str, options: Se
 
 
 def _told(situation: Situation, question: str) -> float:
-    """How far news and memories that are about the question move the answer."""
+    """Return how far news and memories about the question move the answer."""
     news, memory = (
         [_normal("told", line, question) for line in lines if _about(line) & _about(question)]
         for lines in (situation.news, situation.memory)

@@ -28,7 +28,7 @@ _LANDLOCK_VERSION = 3
 
 
 def main() -> None:
-    """Read the job, confine this process, run the code, write the record."""
+    """Read the job, confine this process, run the code and write the record."""
     descriptor = int(sys.argv[1])
     with open(descriptor, encoding="utf-8", closefd=False) as file:
         job = json.load(file)
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _run(job: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """The exit code, and what is recorded."""
+    """Run the code and return the exit code and the record."""
     space: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__}
     returned: list[dict[str, Any]] = []
     record: dict[str, Any] = {"error": "", "returned": returned}
@@ -102,7 +102,7 @@ def _end(code: int, record: dict[str, Any], descriptor: int) -> None:
 
 
 def _confine(job: dict[str, Any]) -> None:
-    """Set the limits, then have the kernel deny what the job does not need. Raises `OSError` where it cannot."""
+    """Set the limits, then make the kernel deny what the job does not need. Raises `OSError` if it cannot."""
     import resource
 
     for name, value in job["rlimits"].items():
@@ -130,7 +130,7 @@ def _confine(job: dict[str, Any]) -> None:
 
 
 def _restrict_files(ctypes: Any, kernel: Any, readable: list[str]) -> None:
-    """Have Landlock deny all files but the readable ones and this folder."""
+    """Make Landlock deny access to all files but the readable ones and this folder."""
     if kernel.syscall(_CREATE, None, ctypes.c_size_t(0), 1) < _LANDLOCK_VERSION:
         raise OSError("the kernel has no Landlock of version 3 or later")
     handled = ctypes.create_string_buffer(_ALL.to_bytes(8, sys.byteorder), 8)

@@ -79,7 +79,7 @@ class Confinement:
 
 
 def command(confined: Confinement, folder: Path, descriptor: int, folder_bytes: int) -> list[str]:
-    """The command that runs the code whose job is on the descriptor, in the folder."""
+    """Return the command that runs the code in the folder. Its job is on the descriptor."""
     python = [_interpreter(), *_PYTHON, "-c", _source(), str(descriptor)]
     if confined.level is not SandboxLevel.BUBBLEWRAP:
         return python
@@ -93,12 +93,12 @@ def command(confined: Confinement, folder: Path, descriptor: int, folder_bytes: 
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """All that the code finds in its environment."""
+    """Return all environment variables that the code gets."""
     return {"HOME": str(folder), "TMPDIR": str(folder), "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"}
 
 
 def job_of(confined: Confinement, rlimits: Mapping[str, int]) -> dict[str, Any]:
-    """How the child confines itself."""
+    """Return how the child confines itself."""
     program = None if confined.level is SandboxLevel.LIMITS else filter_program()
     # Where no filter denies processes, the limit of their number does: none but this one.
     processes = {"RLIMIT_NPROC": 0} if program is None else {}
@@ -112,7 +112,7 @@ def job_of(confined: Confinement, rlimits: Mapping[str, int]) -> dict[str, Any]:
 
 @cache
 def readable_paths() -> Sequence[str]:
-    """Python's own library and the system's, which confined code may read."""
+    """Return the folders of Python's own library and the system's, which confined code may read."""
     base = Path(sys.base_prefix).resolve()
     names = {"base": str(base), "platbase": str(base), "installed_base": str(base), "installed_platbase": str(base)}
     own = (sysconfig.get_path("stdlib", vars=names), sysconfig.get_path("platstdlib", vars=names))

@@ -201,7 +201,7 @@ def _kill_group(group: int) -> None:
 
 
 def _read_record(record: IO[bytes], limits: SandboxLimits) -> dict[str, Any] | None:
-    """What the child wrote down; empty where it did not finish, None where the record is too long."""
+    """Read what the child wrote down. Return {} if it did not finish, None if the record is too long."""
     record.seek(0)
     text = record.read(limits.output_bytes + 1)
     try:
@@ -241,7 +241,7 @@ def _ending(
 
 @asynccontextmanager
 async def _folder() -> AsyncIterator[Path]:
-    """An empty folder, removed at the end with all that is in it."""
+    """Yield an empty folder, which is removed at the end with all its content."""
     folder = tempfile.TemporaryDirectory(prefix="populace-", dir=_temporary(), ignore_cleanup_errors=True)
     try:
         yield Path(folder.name)
@@ -263,7 +263,10 @@ def _slots() -> asyncio.Semaphore:
 
 
 def confinement() -> Confinement:
-    """The best level that works here, found out once by trying. Raises `SetupError` where code cannot be run at all."""
+    """Return the best level that works here, found out once by trying.
+
+    Raises `SetupError` if code cannot be run at all.
+    """
     for level in SandboxLevel:
         if unavailable(level) is None:
             return Confinement(level)
@@ -272,7 +275,7 @@ def confinement() -> Confinement:
 
 @cache
 def unavailable(level: SandboxLevel) -> str | None:
-    """Why the level does not work here, in a sentence; None where it does."""
+    """Return the reason why the level does not work here, in a sentence, or None if it works."""
     if os.name != "posix":
         return "running code needs Linux or macOS."
     if level in (SandboxLevel.LANDLOCK, SandboxLevel.SECCOMP) and filter_program() is None:
@@ -284,7 +287,7 @@ def unavailable(level: SandboxLevel) -> str | None:
 
 
 def _probe(confined: Confinement) -> str:
-    """What went wrong when code was run that tries what the level denies; empty when it was denied."""
+    """Run code that tries what the level denies. Return what went wrong, or an empty text if it was denied."""
     with tempfile.TemporaryDirectory(prefix="populace-") as name, tempfile.NamedTemporaryFile() as secret:
         folder = Path(name).resolve() / "empty"
         folder.mkdir()

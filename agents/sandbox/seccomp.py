@@ -51,7 +51,10 @@ _ARCHITECTURES = {
 
 @cache
 def filter_program() -> bytes | None:
-    """The filter for this machine; None where it is no Linux, or of an architecture whose calls are not listed."""
+    """Return the filter for this machine.
+
+    Return None if it does not run Linux or has an architecture whose calls are not listed.
+    """
     machine = _ARCHITECTURES.get(platform.machine()) if platform.system() == "Linux" else None
     return None if machine is None else b"".join(_program(machine))
 
@@ -84,7 +87,10 @@ def _case(number: int, steps: list[bytes]) -> list[bytes]:
 
 
 def _where(argument: int, test: int, values: tuple[int, ...], then: int, otherwise: int) -> list[bytes]:
-    """Steps that answer with `then` where the argument's lower half passes the test with one of the values."""
+    """Return steps that answer `then` if the argument's lower half passes the test with one of the values.
+
+    Otherwise they answer `otherwise`.
+    """
     tests = [_step(test, value, len(values) - at) for at, value in enumerate(values)]
     return [_step(_LOAD, _ARGUMENTS + 8 * argument), *tests, _step(_RETURN, otherwise), _step(_RETURN, then)]
 
