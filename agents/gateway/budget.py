@@ -66,10 +66,7 @@ def known_prices(model: ServedModel, *, batch: bool = False, writes: bool = True
 
 
 def prices_of(served: str, endpoint: str, *, batch: bool = False, writes: bool = True) -> Prices | None:
-    """Return the current price of a model at an endpoint.
-
-    Return None if the library does not know both, or does not price plain tokens.
-    """
+    """Return the current price of a model at an endpoint, or None if the library does not know it by plain tokens."""
     if is_loopback(endpoint) or not endpoint.startswith("https://"):
         return None
     from genai_prices import __version__
@@ -527,10 +524,7 @@ class Budget:
             first.wake(PausedError(self._refusal) if self._refusal else None)
 
     def _exhausted(self) -> str:
-        """Return the reason why no call may be sent, whatever the current ones take.
-
-        Return an empty text if one may.
-        """
+        """Explain why no call may be sent, whatever the current ones take. Return "" if one may."""
         total, limits = self.spent, self.limits
         calls = total.calls + self.unseen.calls + self._in_flight
         if limits.max_calls is not None and calls >= limits.max_calls:
