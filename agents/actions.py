@@ -366,10 +366,13 @@ async def run_checks(action: Action, context: CheckContext) -> tuple[CheckResult
     """
     results: list[CheckResult] = []
     for check in action.checks:
-        if getattr(check, "asks", False) and any(one.outcome is CheckOutcome.FAILED for one in results):
-            continue  # nothing is paid for a verdict on what is rejected anyway
+        about = context
+        if getattr(check, "asks", False):
+            if any(one.outcome is CheckOutcome.FAILED for one in results):
+                continue  # nothing is paid for a verdict on what is rejected anyway
+            about = replace(context, results=tuple(results))
         with hook(check, "judge"):
-            result: object = await check.judge(action, replace(context, results=tuple(results)))
+            result: object = await check.judge(action, about)
             if not isinstance(result, CheckResult):
                 raise TypeError(f"it must give a CheckResult, as passed() does, and gave {result!r:.80}")
         results.append(replace(result, check=check.name, version=check.version))

@@ -47,7 +47,7 @@ class CheckContext:
     request_context: RequestContext
     #: The words of the prompt that are no person's: its rules, and what it says of the actions.
     instructions: str = ""
-    #: The results of the checks before this one.
+    #: Of a check that asks a model: the results of the checks before it.
     results: tuple[CheckResult, ...] = ()
 
     async def ask[T](
@@ -62,7 +62,10 @@ class CheckContext:
 
 def passed(score: float | None = None) -> CheckResult:
     """Return a result in favour of the output."""
-    return CheckResult(CheckOutcome.PASSED, score=score)
+    return _PASSED if score is None else CheckResult(CheckOutcome.PASSED, score=score)
+
+
+_PASSED = CheckResult(CheckOutcome.PASSED)
 
 
 def failed(reason: str, score: float | None = None, *, field: str = "") -> CheckResult:

@@ -35,17 +35,20 @@ _NO_PROSE = re.compile(
 )
 _LETTERS = re.compile(r"[^\W\d_]+")
 #: Words in common use in no other language. Two of them, or an article at the beginning and a preposition, show that a
-#: text is English, unless there are words of another language. (Patterns for RE2 and for Python.)
+#: text is English, unless there are words of another language.
 _ENGLISH = (
-    r"(?i)\b(?:the|who|whose|with|their|they|from|which|that|while|through|about|into|been|works|working|you|your|what|"
-    r"how|this|these|those|could|would|should|something|anything|there|here|when|where|because|before|after|much|many|"
-    r"know|think|write|please|people|without|nobody|somebody|never|things|every|always)\b"
+    "the who whose with their they from which that while through about into been works working you your what how this "
+    "these those could would should something anything there here when where because before after much many know think "
+    "write please people without nobody somebody never things every always"
 )
-_BEGUN = r"^\s*(?:An?|The)\s.*\b(?:who|whose|with|from|that|of|and|for|near|at|by|works|working|his|her)\b"
 _OTHERS = (
-    r"(?i)\b(?:der|das|und|ein|eine|einer|nicht|het|een|les|une|des|et|qui|que|los|las|una|por|para|con|che|della|"
-    r"uma|não|och|som|att|og|på|til|jest|nie|się|ve|bir|yang|dan|dengan)\b"
+    "der das und ein eine einer nicht het een les une des et qui que los las una por para con che della uma não och "
+    "som att og på til jest nie się ve bir yang dan dengan"
 )
+#: English words that other languages have, too.
+_SHORT = "a am an and as at be but by do for have i if in is it me my no not of on or so to we"
+_ENGLISH_WORDS, _OTHER_WORDS, _SHORT_WORDS = (frozenset(of.split()) for of in (_ENGLISH, _OTHERS, _SHORT))
+_BEGUN = r"^\s*(?:An?|The)\s.*\b(?:who|whose|with|from|that|of|and|for|near|at|by|works|working|his|her)\b"
 _IS_ENGLISH = """
 SELECT (regexp_matches(text, $begun) OR len(regexp_extract_all(text, $english)) > 1)
        AND NOT regexp_matches(text, $others) FROM texts
@@ -59,7 +62,11 @@ def detect_languages(texts: Sequence[str]) -> list[str]:
     from ..arrow import engine, make_table
 
     with engine(texts=make_table({"text": texts}, {"text": "VARCHAR"})) as con:
-        is_english = con.execute(_IS_ENGLISH, {"begun": _BEGUN, "others": _OTHERS, "english": _ENGLISH}).fetchall()
+        words = {
+            name: rf"(?i)\b(?:{'|'.join(sorted(of))})\b"
+            for name, of in (("english", _ENGLISH_WORDS), ("others", _OTHER_WORDS))
+        }
+        is_english = con.execute(_IS_ENGLISH, {"begun": _BEGUN, **words}).fetchall()
     return ["en" if said else _classified(text) for (said,), text in zip(is_english, texts, strict=True)]
 
 
@@ -73,7 +80,7 @@ def is_in_language(text: str, tag: str) -> bool | None:
     words = _LETTERS.findall(text)
     if len("".join(words).encode("utf-8", "replace")) < _FEWEST_BYTES:
         return None
-    if _language(tag) == "en" and (_is_plain_english(text, len(words)) or sure_language(text) == "en"):
+    if _language(tag) == "en" and (_is_plain_english(words) or sure_language(text) == "en"):
         return True  # the classifier takes ten times as long
     probabilities = _probabilities(text)
     if not is_known_language(tag):
@@ -85,18 +92,12 @@ def is_in_language(text: str, tag: str) -> bool | None:
     return False if asked < _IS_NOT and best >= _IS else None
 
 
-def _is_plain_english(text: str, words: int) -> bool:
+def _is_plain_english(words: Sequence[str]) -> bool:
     """Tell whether enough English words and short words occur, and no word of another language."""
-    own = len(_ENGLISH_WORDS.findall(text))
-    short = len(_SHORT_WORDS.findall(text)) if own else 0
-    return own > 0 and 2 * own + short >= max(4, words / 5) and not _OTHER_WORDS.search(text)
-
-
-_ENGLISH_WORDS, _OTHER_WORDS = re.compile(_ENGLISH), re.compile(_OTHERS)
-#: Words that other languages have, too.
-_SHORT_WORDS = re.compile(
-    r"(?i)\b(?:a|am|an|and|as|at|be|but|by|do|for|have|i|if|in|is|it|me|my|no|not|of|on|or|so|to|we)\b"
-)
+    lower = [word.lower() for word in words]
+    own = sum(word in _ENGLISH_WORDS for word in lower)
+    short = sum(word in _SHORT_WORDS for word in lower)
+    return own > 0 and 2 * own + short >= max(4, len(words) / 5) and _OTHER_WORDS.isdisjoint(lower)
 
 
 @lru_cache(maxsize=256)
