@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from ..personas.hub.read import Drawn
+from ..personas.hub.read import DrawReport
 from .table import Queryable
 
 _RUN = """
@@ -168,7 +168,7 @@ def summarise_data(run: Queryable) -> DataSummary | None:
         rounds=rounds,
         calls=calls,
         cost=cost,
-        drawn=Drawn(**orjson.loads(drawn)).sentence() if drawn else "",
+        drawn=DrawReport(**orjson.loads(drawn)).sentence() if drawn else "",
         novelty=novelty,
         unread=f"{_plural(unread, 'row')} of the files to compare with: {'; '.join(reasons)}" if unread else "",
     )

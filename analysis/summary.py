@@ -7,7 +7,7 @@ import orjson
 
 from ..personas.errors import parameter
 from ..personas.hub.queries import NEAR_DUPLICATES
-from ..personas.hub.read import Drawn
+from ..personas.hub.read import DrawReport
 from .provenance import is_procedural, read_authors
 from .table import Queryable, visible
 
@@ -308,7 +308,7 @@ def summarise(run: Queryable) -> Summary:
         seconds=run.query(_SECONDS).rows[0][0],
         event_hash=event_hash,
         settings=orjson.loads(settings),
-        drawn=Drawn(**orjson.loads(drawn)).sentence() if drawn else "",
+        drawn=DrawReport(**orjson.loads(drawn)).sentence() if drawn else "",
         network="" if network == "grown" else f"{network}, {_n(run.query(_TIES).rows[0][0], 'tie')}",
         targets=_targets(run),
         mind=mind,

@@ -114,7 +114,7 @@ class Frame:
 type Frames = tuple[Frame, ...]
 
 
-class Drawn:
+class SlotValues:
     """Slots that are each drawn once, by `draw`, until `forget` is called."""
 
     def __init__(self, draw: Slots) -> None:

@@ -2,14 +2,14 @@
 
 import random
 
-from .lexicon import Drawn, article, entries, lexicon
+from .lexicon import SlotValues, article, entries, lexicon
 from .situation import portrait_of
 
 #: Nouns of a role that name nothing one could have or show.
 _ABSTRACT = frozenset({"breathing", "silence", "steam", "gossip", "delays", "leaks", "deep water", "radio calls"})
 
 
-class Subjects(Drawn):
+class Subjects(SlotValues):
     """The slots of what is written with a person.
 
     `thing` is a noun without article, `topic` and `worry` noun phrases, `how` a clause that begins with "how to" and

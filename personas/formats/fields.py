@@ -20,7 +20,7 @@ from .columns import EXTRA_MARKS, FIELDS, SOURCES, Extra, graph_names, original,
 from .options import Columns, Shape
 from .people import licences_path, read_licences
 from .reading import RowError, SkippedRows, parse_json
-from .tables import NodeLink, RowBatch, Table
+from .tables import InputTable, NodeLink, RowBatch
 
 #: Fields of the person in a row, in addition to the columns read from every table.
 FIELD_TYPES = {
@@ -69,10 +69,10 @@ class Fields:
         return table_of(self.extras[extra], {"row": "BIGINT", **{source: _type(source) for source in sources}})
 
 
-class FieldTable(Table):
+class FieldTable(InputTable):
     """A table that says more of people than their description; what it says is taken batch by batch."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: InputTable) -> None:
         super().__init__(table.path)
         self._table = table
         self._read: deque[Fields] = deque()
@@ -112,7 +112,7 @@ class FieldTable(Table):
             yield self._read.popleft()
 
 
-def field_table(table: Table, columns: Columns) -> FieldTable | None:
+def field_table(table: InputTable, columns: Columns) -> FieldTable | None:
     """Return the table with what it says of personas, or None if it says nothing.
 
     It says something if Populace wrote it, if it is a graph, or if a file of licences lies beside it.
@@ -133,7 +133,7 @@ def _csv_types_path(path: Path) -> Path:
 class _HubExport(FieldTable):
     """Rows that `populace hub export` wrote as JSONL, CSV, Parquet or a JSON graph."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: InputTable) -> None:
         super().__init__(table)
         there = table.columns()
         self._extras = [extra for extra, mark in EXTRA_MARKS.items() if mark in there]
@@ -202,7 +202,7 @@ class _HubExport(FieldTable):
 class _Nodes(FieldTable):
     """The nodes of a graph that another program wrote: its relations name them by their ids there."""
 
-    def __init__(self, table: Table, columns: Columns) -> None:
+    def __init__(self, table: InputTable, columns: Columns) -> None:
         super().__init__(table)
         self._columns = columns
 
@@ -218,7 +218,7 @@ class _Nodes(FieldTable):
 class _Licensed(FieldTable):
     """Rows whose licences are in a second file."""
 
-    def __init__(self, table: Table, columns: Columns, beside: Path) -> None:
+    def __init__(self, table: InputTable, columns: Columns, beside: Path) -> None:
         super().__init__(table)
         self._columns = columns
         try:

@@ -16,7 +16,7 @@ from ..files import uncompressed_suffix
 from ..hub.file import HubFile, open_hub
 from ..inputs import nearest, resolve_file, shown
 from .reading import Lines, RowError, Skipped, SkippedRows, reading
-from .tables import Table, open_table
+from .tables import InputTable, open_table
 
 #: Columns that hold texts in data sets and benchmarks, in lower case.
 _TEXT_COLUMNS = (
@@ -184,7 +184,7 @@ def _is_usual(column: str) -> bool:
     return column.strip().lower() in _TEXT_COLUMNS
 
 
-def _only_text(path: Path, table: Table, there: Sequence[str]) -> str:
+def _only_text(path: Path, table: InputTable, there: Sequence[str]) -> str:
     """Return the one column of a table that holds texts. Raises `SourceError` if several do, or none."""
     found: set[str] = set()
     for batch in table.batches(SkippedRows(str(path))):

@@ -18,7 +18,7 @@ from .options import Columns, ImportOptions, resolve_columns
 from .reading import Skipped, SkippedRows, check_there, fingerprint
 from .relations import RelationsReport, import_relations, is_relations, relations_path
 from .rows import Prepared, Screened, prepared, screened
-from .tables import Table, open_table
+from .tables import InputTable, open_table
 
 #: Rows of a file that are committed together, with how far they go.
 PART = 500_000
@@ -111,7 +111,7 @@ def _check_unlived(hub: HubFile) -> None:
 
 
 def _import_file(
-    hub: HubFile, table: Table, options: ImportOptions, *, part: int, progress: Callable[[Path, int], None]
+    hub: HubFile, table: InputTable, options: ImportOptions, *, part: int, progress: Callable[[Path, int], None]
 ) -> FileReport:
     path = table.path
     sha256, size = fingerprint(path)
@@ -167,7 +167,7 @@ def _screened(
     return screened(parts, options, kinds, Pseudonyms.of(hub.path))
 
 
-def _kinds(table: Table, columns: Columns, options: ImportOptions) -> dict[str, ColumnKind]:
+def _kinds(table: InputTable, columns: Columns, options: ImportOptions) -> dict[str, ColumnKind]:
     """What the other columns are taken for, by the first rows of the file: the same when an import is resumed."""
     if set(table.columns()) <= set(columns.meanings.values()):
         return {}
@@ -176,7 +176,7 @@ def _kinds(table: Table, columns: Columns, options: ImportOptions) -> dict[str, 
     return kinds_of_columns([attributes for attributes in first if attributes is not None])
 
 
-def _check_no_prose(table: Table, composer: RuleComposer) -> None:
+def _check_no_prose(table: InputTable, composer: RuleComposer) -> None:
     """Raise `SourceError` when a column that means nothing by its name holds sentences, which may be descriptions."""
     rows = [row for _, row in next(iter(table.batches(SkippedRows(str(table.path)))), ())]
     lengths: Counter[str] = Counter()

@@ -20,7 +20,7 @@ from .imported_file import RENAMED
 from .people import ExportedPeople
 from .reading import Skipped, SkippedRows, json_text, parse_json
 from .row_files import write_csv, write_jsonl
-from .tables import NodeLink, RowBatch, Table, open_table
+from .tables import InputTable, NodeLink, RowBatch, open_table
 
 #: The columns of the file.
 RELATION_FIELDS = ("source", "target", "kind", "label", "hop")
@@ -147,13 +147,13 @@ class RelationsReport:
     unread: tuple[str, ...] = ()
 
 
-def is_relations(table: Table) -> bool:
+def is_relations(table: InputTable) -> bool:
     """Return whether a table holds relations, and no personas."""
     return not isinstance(table, NodeLink) and set(table.columns()) == set(RELATION_FIELDS)
 
 
 def import_relations(
-    hub: HubFile, people: Table, fields: FieldTable | None, file: int, *, read_anew: bool
+    hub: HubFile, people: InputTable, fields: FieldTable | None, file: int, *, read_anew: bool
 ) -> RelationsReport | None:
     """Import the relations that came with personas into the hub; return None if there were none.
 

@@ -26,7 +26,7 @@ from ..rules.pseudonyms import Pseudonyms
 from .compose import UnsaidError
 from .options import Columns, ImportOptions, Shape
 from .reading import Skipped, SkippedRows, json_text
-from .tables import RowBatch, Table
+from .tables import InputTable, RowBatch
 
 _TYPES = {
     "place": "INTEGER",
@@ -54,7 +54,7 @@ class Prepared:
     skipped: tuple[Skipped, ...]
 
 
-def prepared(table: Table, columns: Columns, options: ImportOptions, *, after: int) -> Iterator[Prepared]:
+def prepared(table: InputTable, columns: Columns, options: ImportOptions, *, after: int) -> Iterator[Prepared]:
     """Yield all rows of a table after line or row `after`, batch by batch; the last batch may be empty.
 
     Raises `SourceError` for a corrupt file and, with strict options, for a row that cannot be imported.

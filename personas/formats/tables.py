@@ -30,7 +30,7 @@ csv.field_size_limit(MAX_LINE)
 _GRAPH = re.compile(rb'\{\s*"(directed|multigraph|graph|nodes|links|edges)"\s*:\s*(true|false|\{|\[)')
 
 
-class Table(ABC):
+class InputTable(ABC):
     """One file of rows, which are read from the file each time."""
 
     def __init__(self, path: Path) -> None:
@@ -48,7 +48,7 @@ class Table(ABC):
         """Yield all rows that can be read, some thousands at a time; `tally` counts those that cannot."""
 
 
-def open_table(path: Path) -> Table:
+def open_table(path: Path) -> InputTable:
     """Open the table in a file, judging by its first bytes and its name.
 
     Raises `SourceError` for a folder, an empty file, a hub, and whatever else is not a table.
@@ -86,7 +86,7 @@ def _head(path: Path, file: Any) -> bytes:
     return head
 
 
-class _JsonLines(Table):
+class _JsonLines(InputTable):
     def columns(self) -> Sequence[str]:
         rows = (row for _, row in islice(self._rows(SkippedRows(str(self.path))), _LOOKED_AT))
         if names := list(next(rows, ())):
@@ -127,7 +127,7 @@ def _object(line: bytes) -> dict[str, Any]:
     return row
 
 
-class _CsvTable(Table):
+class _CsvTable(InputTable):
     def columns(self) -> Sequence[str]:
         with reading(self.path) as file:
             return self._header(self._open(file)[1])
@@ -196,7 +196,7 @@ class _Decoded:
             raise RowError("the line is not UTF-8") from error
 
 
-class _Columnar(Table):
+class _Columnar(InputTable):
     """Parquet and Arrow: their rows are numbered from 1."""
 
     def __init__(self, path: Path, head: bytes) -> None:
@@ -249,7 +249,7 @@ _ALWAYS = {"id", "text", "origin", "hop", "language"}
 _LINKS = ("edges", "links")
 
 
-class NodeLink(Table):
+class NodeLink(InputTable):
     """A graph that was read whole; its nodes are numbered from 1."""
 
     def __init__(self, path: Path, nodes: Sequence[dict[str, Any]], links: Sequence[Mapping[str, Any]]) -> None:

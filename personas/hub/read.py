@@ -174,7 +174,7 @@ class DrawSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DrawReport:
     """What a draw left of a hub. A tie is a relation between two people who are retained, each kind and label once."""
 
     how: Draw
@@ -205,7 +205,7 @@ class Hub:
     personas: tuple[Persona, ...]
     relations: tuple[Relation, ...] = ()
     #: What a draw left of the file, where not everybody was taken.
-    drawn: Drawn | None = None
+    drawn: DrawReport | None = None
     #: What else is known of them, by table: the rows they were imported from, profiles and biographies.
     details: "Mapping[str, Table]" = field(default_factory=dict, hash=False, compare=False)
     #: Weights and target marginals of the selection they are read from; None without one.
@@ -243,7 +243,7 @@ def draw_from(hub: Hub, spec: DrawSpec) -> Hub:
         return hub
     kept = {hub.personas[place].id for place in chosen}
     relations = tuple(r for r in hub.relations if r.source in kept and r.target in kept)
-    drawn = Drawn(spec.how, len(chosen), len(places), len(relations), len(ends))
+    drawn = DrawReport(spec.how, len(chosen), len(places), len(relations), len(ends))
     return replace(hub, personas=tuple(hub.personas[place] for place in chosen), relations=relations, drawn=drawn)
 
 
@@ -328,7 +328,7 @@ def _read_database(path: Path, select: str | None, draw: DrawSpec | None) -> Hub
     return hub if drawn is None else replace(hub, drawn=drawn)
 
 
-def _draw_in(connection: duckdb.DuckDBPyConnection, path: Path, spec: DrawSpec) -> Drawn | None:
+def _draw_in(connection: duckdb.DuckDBPyConnection, path: Path, spec: DrawSpec) -> DrawReport | None:
     """Narrow a hub to the personas drawn, without reading the others; return None if it stays whole.
 
     It stays whole if nobody is left out, or if it has tables that Populace did not write.
@@ -344,7 +344,7 @@ def _draw_in(connection: duckdb.DuckDBPyConnection, path: Path, spec: DrawSpec) 
     if found is None:
         return None
     narrow_to(connection, found.ids)
-    return Drawn(spec.how, len(found.ids), found.of_people, found.ties, found.of_ties)
+    return DrawReport(spec.how, len(found.ids), found.of_people, found.ties, found.of_ties)
 
 
 def _read_connection(connection: duckdb.DuckDBPyConnection, path: Path) -> Hub:

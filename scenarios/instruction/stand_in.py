@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from populace.agents.procedural.lexicon import Drawn, Frame, Frames, frames, polished, read_toml
+from populace.agents.procedural.lexicon import Frame, Frames, SlotValues, frames, polished, read_toml
 from populace.agents.procedural.situation import Situation
 from populace.agents.procedural.subjects import Subjects
 
@@ -70,7 +70,7 @@ def _plain(text: str) -> str:
     return text.lower().replace("'", "")
 
 
-class Details(Drawn):
+class Details(SlotValues):
     """The slots of requests and answers; a digit behind a name asks for a further value of the same."""
 
     def __init__(self, subjects: Subjects, known: Mapping[str, str] | None = None) -> None:

@@ -321,10 +321,10 @@ class FinishedRun(Tabular):
     @property
     def drawn(self) -> str:
         """How people were drawn from a hub that had more, and how many ties remained, in one sentence; else empty."""
-        from ...personas.hub.read import Drawn
+        from ...personas.hub.read import DrawReport
 
         ((drawn,),) = self.sql("SELECT drawn FROM runs").rows
-        return Drawn(**json.loads(drawn)).sentence() if drawn else ""
+        return DrawReport(**json.loads(drawn)).sentence() if drawn else ""
 
     def table(self) -> "Table":
         """Return all outputs in order, as an Arrow table."""

@@ -22,7 +22,7 @@ from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import Columns, ImportOptions, Shape, parse_mapping
 from populace.personas.formats.reading import MAX_LINE
 from populace.personas.formats.rows import prepared
-from populace.personas.formats.tables import Table
+from populace.personas.formats.tables import InputTable
 from populace.personas.hub import HubFile, create_hub, open_hub, read_hub
 from populace.personas.persona import content_id
 
@@ -337,7 +337,7 @@ def test_an_imported_hub_is_read_as_any_other(hub: HubFile, take: Import, tmp_pa
     assert [(p.text, p.language) for p in read_hub(hub.path).personas] == [(LOCKSMITH, "en"), (BEEKEEPER, "en")]
 
 
-class _Given(Table):
+class _Given(InputTable):
     """A table of one column."""
 
     def __init__(self, texts: list[str]) -> None:
