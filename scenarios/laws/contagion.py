@@ -47,11 +47,6 @@ class Join(Action):
     kind: Literal["join"]
     step: int
 
-    @property
-    def emitted_text(self) -> str:
-        """The same of everybody."""
-        return "joined"
-
     def apply(self, effects: ActionEffects) -> None:
         """One more in the crowd, which all see from the next step on."""
         effects.state.joined_at = self.step
@@ -123,11 +118,6 @@ class Spread(Action):
     kind: Literal["spread"]
     since: int
     to: tuple[str, ...] = ()
-
-    @property
-    def emitted_text(self) -> str:
-        """The same of everybody."""
-        return "active"
 
     def apply(self, effects: ActionEffects) -> None:
         """The agent is active, and those whom it tells hear of it in the next step."""

@@ -37,11 +37,6 @@ class Infect(Action):
     kind: Literal["infect"]
     step: int
 
-    @property
-    def emitted_text(self) -> str:
-        """The same of everybody."""
-        return "infected"
-
     def apply(self, effects: ActionEffects) -> None:
         """One more who is infectious in the next step."""
         effects.state.infected_at = self.step

@@ -29,11 +29,6 @@ class Speak(Action):
     to: str
     word: str
 
-    @property
-    def emitted_text(self) -> str:
-        """The name."""
-        return self.word
-
     def apply(self, effects: ActionEffects) -> None:
         """Where the hearer knows the name, both forget all others; else the hearer learns it."""
         hearer = effects.state_of(self.to)

@@ -150,11 +150,6 @@ class Meet(Action):
     to: str
     confidence: float
 
-    @property
-    def emitted_text(self) -> str:
-        """Whom."""
-        return self.to
-
     def apply(self, effects: ActionEffects) -> None:
         """Encounters follow one another: each finds the opinions that those before it left."""
         one, other = effects.state, effects.state_of(self.to)

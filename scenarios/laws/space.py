@@ -41,11 +41,6 @@ class Move(Action):
     at: int
     colour: str
 
-    @property
-    def emitted_text(self) -> str:
-        """From where."""
-        return f"from {self.at}"
-
     def apply(self, effects: ActionEffects) -> None:
         """Earlier agents of the step have moved already."""
         grid = effects.world.state

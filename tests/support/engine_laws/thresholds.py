@@ -30,11 +30,6 @@ class Hear(Action):
     kind: Literal["hear"]
     weight: float
 
-    @property
-    def emitted_text(self) -> str:
-        """How much was heard."""
-        return f"{self.weight}"
-
     def apply(self, effects: ActionEffects) -> None:
         """It is kept for the next time."""
         effects.state.weight = self.weight
