@@ -9,10 +9,10 @@ from ...agents.actions import Action
 from ...agents.gateway.limits import Limits
 from ...personas.errors import PausedError, RunError, parameter
 from ..grading.grading import GradingJob, GradingSpec
+from ..jobs.life import run_job
 from ..runfile.reader import RunReader, open_run
-from ..tasks.output_jobs import run_output_job
 from ..tasks.outputs import OutputJob
-from ..tasks.solving import KnownSolutions, SolvingJob, SolvingSpec
+from ..tasks.solving import SolvingJob, SolvingSpec
 from .dry_run import DryRun, StageYield, TaskStage, counted_calls
 from .estimator import Models
 from .intervals import Interval, share_interval
@@ -70,12 +70,13 @@ class LaterJobs:
     @property
     def answer_tokens(self) -> Mapping[str, int]:
         """Tokens of an answer at most, by phase."""
-        return {"solving": SolvingJob.answer_tokens, "grading": GradingJob.answer_tokens}
+        return {"solving": 4_096, "grading": GradingJob.answer_tokens}
 
     def jobs(self, *, is_dry_run: bool) -> Iterator[tuple[TaskStage, str, OutputJob[Any]]]:
         """Yield the jobs with their stages and the roles of their models. A dry run only asks."""
         if self.solving is not None:
-            job = SolvingJob(self.solving, KnownSolutions(tuple(self.actions)), is_dry_run=is_dry_run)
+            job = SolvingJob(self.solving, self.actions)
+            job.is_dry_run = is_dry_run
             yield "solving", "solver", job
         if self.grading is not None:
             yield "grading", "grader", GradingJob(self.grading)
@@ -107,7 +108,7 @@ class JobsBehind:
                     limits = _rest(self.limits, run)
                 opened = self.models.handles.get(role, self.models.default)
                 prices = self.models.given.get(role) or self.models.given.get("default")
-                run_output_job(path, job, model=opened, prices=prices, limits=limits, cache=self.cache, seed=self.seed)
+                run_job(path, job, model=opened, prices=prices, limits=limits, cache=self.cache, seed=self.seed)
             except PausedError as error:
                 stopped = str(error)
                 break

@@ -29,7 +29,9 @@ from ...personas.hub.file import create_hub, open_hub
 from ...personas.hub.queries import registered
 from ...personas.selection.selection import choose_people
 from ..embedding import without_text_vector
-from ..hub_jobs.enrichment import ANSWER_TOKENS, Enrichment, enrich
+from ..enrichment.job import Enrichment, EnrichmentJob, enrich
+from ..jobs.kind import JobModels
+from ..jobs.life import run_job
 from ..prompt_limits import check_survey_prompts
 from ..resident import Resident
 from ..run_models import choose_model
@@ -40,10 +42,9 @@ from ..seeds import rng_for
 from ..state import SocietyState
 from ..survey.declared import Panel, Sample, Survey
 from ..survey.job import survey_run
-from ..survey.recall import LaterRecall
+from ..survey.recall import with_recall
 from ..survey.stored import check_finished, give_known_vectors, known_vectors, stored_society
 from ..tasks.evaluation import EvaluationJob, evaluate
-from ..tasks.output_jobs import check_outputs, run_output_job
 from ..tasks.outputs import CHOSEN_OUTPUTS, OutputJob, OutputSpec
 from ..tasks.problem_sets import ProblemSet
 from .dry_run import DryRun, counted_calls
@@ -164,7 +165,7 @@ def estimate_output_job[S: OutputSpec](
     """
     path, job = Path(path), make_job(spec)
     handle, prices = choose_model(path, model, base_url, prices)
-    number = check_outputs(path, job)
+    number = job.prepare(path, seed, JobModels(model=handle))
     others = {role: open_model(one.model, base_url=one.base_url or None) for role, one in spec.roles.items()}
     given = {role: one.prices for role, one in spec.roles.items()}
 
@@ -173,8 +174,9 @@ def estimate_output_job[S: OutputSpec](
             these = [one for (one,) in con.execute(_CHOSEN, job.chosen | {"most": most}).fetchall()]
             make_run_file(copy, lambda small: _copy(con, small, _OUTPUT_TABLES, these))
         some = make_job(spec.model_copy(update={"n": None}))
+        some.is_dry_run = True
         asked["prices"] = models.given.get("default")
-        done = run_output_job(copy, some, model=models.default, seed=seed, roles=models.others, **asked)
+        done = run_job(copy, some, model=models.default, seed=seed, roles=models.others, **asked)
         return copy, done.outputs
 
     models = Models({"default": handle, **others}, {"default": prices, **given})
@@ -202,8 +204,10 @@ def estimate_evaluation(
     def do(copy: Path, most: int, models: Models, asked: dict[str, Any]) -> tuple[Path, int]:
         some = problems.drawn(most, seed)
         is_dry_run, asked["prices"] = models.default is not handle, models.given.get("default")
+        part = EvaluationJob(job.spec)
+        part.problems, part.is_dry_run = some.problems, is_dry_run
         evaluate(
-            EvaluationJob(job.spec, some, is_dry_run=is_dry_run),
+            part,
             copy,
             model=models.default,
             seed=seed,
@@ -249,7 +253,16 @@ def estimate_enrichment(
         return copy, len(these)
 
     models = Models({"default": handle}, {"default": prices})
-    return _estimate("people", len(chosen), _PEOPLE, models, ANSWER_TOKENS, sampling or Sampling(), do, batch=batch)
+    return _estimate(
+        "people",
+        len(chosen),
+        _PEOPLE,
+        models,
+        EnrichmentJob(wanted).answer_tokens,
+        sampling or Sampling(),
+        do,
+        batch=batch,
+    )
 
 
 def estimate_survey(
@@ -275,13 +288,15 @@ def estimate_survey(
     with open_run(path) as reader:
         check_finished(path)
         row, state = run_of(reader), stored_society(reader)
-        recall = LaterRecall.opened(
-            row, path, embeddings, url=embeddings_url, address=base_url, prices=embeddings_prices
-        )
+        recall = with_recall(
+            JobModels(), path,
+            {"embeddings": embeddings, "embeddings_url": embeddings_url, "base_url": base_url,
+             "embeddings_prices": embeddings_prices},
+        )  # fmt: skip
         known: set[str] = set()
-        if recall.model is not None:
-            give_known_vectors(reader, list(state.residents.values()), recall.model.name)
-            known.update(known_vectors(reader, [one.cue for one in surveys], recall.model.name))
+        if recall.embeddings is not None:
+            give_known_vectors(reader, list(state.residents.values()), recall.embeddings.name)
+            known.update(known_vectors(reader, [one.cue for one in surveys], recall.embeddings.name))
     check_survey_prompts(surveys, world=row.world, prompt_tokens=state.scenario.settings.prompt_tokens)
     state.seed = state.seed if seed is None else seed
     asked_of = [_respondents(one, state) for one in surveys]
@@ -303,10 +318,12 @@ def estimate_survey(
         "people", whole, _RESPONDENTS, models, tokens, sampling or Sampling(), do, batch=batch,
         requests=sum(len(of) * each for of, each in zip(asked_of, requests, strict=True)),
     )  # fmt: skip
-    if recall.model is None:
+    if recall.embeddings is None:
         return found
-    embedded = _embedding(_lacking(surveys, state, known), recall.prices, role=_EMBEDDINGS)
-    models = Models({"default": handle, _EMBEDDINGS: recall.model}, {"default": prices, _EMBEDDINGS: recall.prices})
+    embedded = _embedding(_lacking(surveys, state, known), recall.embeddings_prices, role=_EMBEDDINGS)
+    models = Models(
+        {"default": handle, _EMBEDDINGS: recall.embeddings}, {"default": prices, _EMBEDDINGS: recall.embeddings_prices}
+    )
     return replace(
         found,
         models=models,

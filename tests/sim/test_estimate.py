@@ -34,11 +34,11 @@ from populace.sim.estimate.purposes import TOKENS
 from populace.sim.estimate.report import sentences, table
 from populace.sim.grading.grading import GradingJob, GradingSpec, grader_roles, rubrics_for
 from populace.sim.growth import Growth
+from populace.sim.jobs.life import run_job
 from populace.sim.resident import Resident, SocietyView
 from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
-from populace.sim.tasks.output_jobs import run_output_job
 
 type Live = Callable[..., FinishedRun]
 
@@ -323,7 +323,7 @@ def test_a_sample_of_a_task_goes_through_all_stages_and_the_real_ones_lie_in_it(
     assert [(one.stage, one.rows) for one in told.yields] == [("making", 16), ("grading", told.yields[0].accepted)]
     path = tmp_path / "run.duckdb"
     Society(InstructionTask(task.settings), out=path, **where).run()
-    graded = run_output_job(path, GradingJob(spec), model="openai:grader", base_url=openai_server.base_url)
+    graded = run_job(path, GradingJob(spec), model="openai:grader", base_url=openai_server.base_url)
     with open_run(path) as run:
         real = dict(run.query("SELECT job, count(*) FROM calls GROUP BY ALL").rows)
     stages: tuple[tuple[TaskStage, int], ...] = (("making", 1), ("grading", 2))
