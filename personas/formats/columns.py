@@ -1,9 +1,7 @@
 """The columns of an export: the hub's own, those of profiles and the like, and imported ones with their types.
 
-An imported column keeps its name, unless that is the name of one of the hub's own columns, compared without regard to
-case: then `imported_` is put before it. A column whose values are of several types, nested, or integers of more than 64
-bits is written as JSON text, and `.json` is appended to its name. Names that look so already get both once more, so
-that a name that is read back is always the one that was imported.
+An imported column keeps its name. If that is the name of one of the hub's own columns, underscores are appended to it.
+A column whose values are of several types, nested, or integers of more than 64 bits is written as JSON text.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -23,12 +21,6 @@ class Extra(StrEnum):
     ELITES = "elites"
 
 
-#: By extra, the column of an export that shows that it has it.
-EXTRA_MARKS: Mapping[Extra, str] = {
-    Extra.PROFILES: "profile_model",
-    Extra.BIOGRAPHIES: "biography_model",
-    Extra.ELITES: "elite_model",
-}
 #: The columns of each table, by what they are called in an export.
 SOURCES: Mapping[Extra, Mapping[str, str]] = {
     Extra.PROFILES: {name: name for name in (*ATTRIBUTES, "evidence", "only_evident")}
@@ -72,8 +64,6 @@ def joins_of(extras: Collection[Extra]) -> str:
 #: The hub's own columns that every export has, and those that it may have.
 FIELDS = ("id", "text", "origin", "hop", "parent", "language", "source", "licence", "model", "prompt", "revision")
 _SOMETIMES = ("licences", "duplicate_of", "rejected", "attributes")
-_PREFIX = "imported_"
-_SUFFIX = ".json"
 #: What these say of a node is not what a table that was imported may say by the same names.
 _MEANT = {"label", "pid", "start", "end", "parents", "slices", "spells", "viz", "key"}
 #: Beyond it a float does not hold every integer.
@@ -135,7 +125,7 @@ class ImportedColumn:
 
 def own_names(extras: Collection[Extra]) -> frozenset[str]:
     """The names that are the hub's own in an export with these extras, in lower case."""
-    names = (*FIELDS, *_SOMETIMES, *EXTRA_MARKS.values(), *(name for extra in extras for name in SOURCES[extra]))
+    names = (*FIELDS, *_SOMETIMES, *(name for extra in extras for name in SOURCES[extra]))
     return frozenset(name.lower() for name in names)
 
 
@@ -144,13 +134,8 @@ def graph_names(extras: Collection[Extra]) -> frozenset[str]:
     return own_names(extras) | _MEANT
 
 
-def is_exported(columns: Collection[str]) -> bool:
-    """Whether these are the columns of an export by a hub: people with all fields."""
-    return set(FIELDS) <= set(columns)
-
-
-def found_columns(rows: Iterable[str | None], own: Collection[str]) -> tuple[ImportedColumn, ...]:
-    """The columns of rows that are JSON objects, each with the one type that all of its values have."""
+def find_imported_columns(rows: Iterable[str | None], own: Collection[str]) -> tuple[ImportedColumn, ...]:
+    """Return the columns of rows that are JSON objects, each with the one type that all of its values have."""
     kinds: dict[str, dict[str, int]] = {}
     for place, row in enumerate(rows):
         if row is None:
@@ -158,41 +143,27 @@ def found_columns(rows: Iterable[str | None], own: Collection[str]) -> tuple[Imp
         for name, value in parse_json(row).items():
             if value is not None:
                 kinds.setdefault(name, {}).setdefault(_judged(value), place)
-    return tuple(_column(name, found, own) for name, found in kinds.items())
+    names = free_names(kinds, own)
+    return tuple(_column(name, found, names[name]) for name, found in kinds.items())
 
 
-def written(name: str, *, is_json: bool, own: Collection[str]) -> str:
-    """What an imported column is called in an export whose own columns are `own`."""
-    return prefixed(f"{name}{_SUFFIX}" if is_json or name.endswith(_SUFFIX) else name, own)
+def free_names(names: Iterable[str], own: Collection[str]) -> dict[str, str]:
+    """Map imported names to their names in an export, with underscores appended to those that are in `own`."""
+    free = {name: name for name in names}
+    used = {name for name in free if name.strip().lower() not in own}
+    for name in free.keys() - used:
+        written = f"{name}_"
+        while written.strip().lower() in own or written in used:
+            written += "_"
+        used.add(written)
+        free[name] = written
+    return free
 
 
-def original(name: str, own: Collection[str]) -> tuple[str, bool]:
-    """The imported column that `written` called so, and whether its cells are JSON text."""
-    name = unprefixed(name, own)
-    return name.removesuffix(_SUFFIX), name.endswith(_SUFFIX)
-
-
-def prefixed(name: str, own: Collection[str]) -> str:
-    """The name, with `imported_` before it where it would be taken for one of `own`."""
-    return f"{_PREFIX}{name}" if _clashes(name, own) else name
-
-
-def unprefixed(name: str, own: Collection[str]) -> str:
-    """The name that `prefixed` has made into this one."""
-    return name.removeprefix(_PREFIX) if _clashes(name, own) else name
-
-
-def _clashes(name: str, own: Collection[str]) -> bool:
-    while name.startswith(_PREFIX):
-        name = name.removeprefix(_PREFIX)
-    return name.strip().lower() in own
-
-
-def _column(name: str, found: Mapping[str, int], own: Collection[str]) -> ImportedColumn:
-    kind = ColumnType.JSON if name.endswith(_SUFFIX) else _united(set(found))
+def _column(name: str, found: Mapping[str, int], written: str) -> ImportedColumn:
     # An empty list shows no type.
     shown = {judged: place for judged, place in found.items() if judged != _EMPTY} or found
-    return ImportedColumn(name, written(name, is_json=kind is ColumnType.JSON, own=own), kind, min(shown.values()))
+    return ImportedColumn(name, written, _united(set(found)), min(shown.values()))
 
 
 def _judged(value: Any) -> str:

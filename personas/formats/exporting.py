@@ -18,12 +18,11 @@ from ..files import compression_of, open_compressed, uncompressed_suffix, whole_
 from ..hub.file import HubFile
 from .columns import Extra
 from .hub_folder import write_hub_folder
-from .people import ExportedPeople, licences_path, write_licences
-from .relations import relations_of, relations_path, write_relations
+from .people import ExportedPeople
+from .relations import relations_of, relations_path, write_graph, write_relations
 from .row_files import (
     PeopleRows,
     write_csv,
-    write_csv_types,
     write_jsonl,
 )
 
@@ -31,8 +30,6 @@ from .row_files import (
 class ExportFormat(StrEnum):
     """What an export is written as."""
 
-    #: Persona Hub's own: one object a line with the one key `persona`; licences are in a second file.
-    PERSONA = "persona.jsonl"
     #: One object, or row, with every column that a hub has of a person, and every column that was imported.
     JSONL = "jsonl"
     CSV = "csv"
@@ -54,16 +51,12 @@ class ExportReport:
     people: int
     #: Relations written, into the same file or a second one; None for formats that cannot hold any.
     relations: int | None
-    #: The second file with the licences, where the format cannot hold them.
-    licences: Path | None
     #: The people who came without any licence.
     unlicensed: int
     #: How many of them have a profile, a biography and so on, for each of the extras that the file has.
     extras: tuple[tuple[Extra, int], ...] = ()
     #: The second file with the relations; None where they are in the same file, or there are none.
     relations_path: Path | None = None
-    #: The second file with the types of the columns, which CSV cannot hold.
-    types: Path | None = None
     #: Columns whose cells are JSON text, because their values are nested, of several types, or too long integers.
     as_json: tuple[str, ...] = ()
     #: People who were imported in several rows that differ, and who are written as the first of them has them.
@@ -109,22 +102,13 @@ def export_hub(
             raise SetupError(f"{str(taken)!r} exists already; give another path for the export.")
     if chosen is ExportFormat.HUB:
         return _export_whole(hub, path, select=select, extras=extras, notice=notice)
-    people = _people(hub, chosen, select=select, duplicates=duplicates, extras=extras)
-    typed: PeopleRows | None = None
+    people = _find_people(hub, select=select, duplicates=duplicates, extras=extras)
     with ExitStack() as stack:
         part = stack.enter_context(_whole(path))
         packing = None if chosen is ExportFormat.PARQUET else compression_of(path)
-        report, typed = _write(people, chosen, path, partial(open_compressed, part, packing), notice)
-        if chosen is ExportFormat.PERSONA:
-            beside_it = stack.enter_context(_whole(licences_path(path)))
-            write_licences(beside_it, people.licences(), people.rows_of_licences())
-            report = replace(report, licences=licences_path(path))
+        report = _write(people, chosen, path, partial(open_compressed, part, packing), notice)
         if chosen in _ROWS:
             report = _write_relations(people, chosen, report, stack)
-        if chosen is ExportFormat.CSV and typed is not None:
-            types = path.with_name(f"{path.name}-metadata.json")
-            write_csv_types(typed, path.name, stack.enter_context(_whole(types)), notice)
-            report = replace(report, types=types)
     return report
 
 
@@ -144,14 +128,12 @@ def stream_hub(
     """
     if format is ExportFormat.HUB:
         raise SetupError("A whole hub is written to a folder, and not to a stream; give a path.")
-    people = _people(hub, format, select=select, duplicates=duplicates, extras=extras)
-    report, _ = _write(people, format, Path("-"), partial(_stays_open, out), notice)
+    people = _find_people(hub, select=select, duplicates=duplicates, extras=extras)
+    report = _write(people, format, Path("-"), partial(_stays_open, out), notice)
     return report if format in _GRAPHS else replace(report, left_relations=len(relations_of(people)))
 
 
-def _people(hub: HubFile, chosen: ExportFormat, *, select: str | None, duplicates: bool, extras: Any) -> ExportedPeople:
-    if extras and chosen is ExportFormat.PERSONA:
-        raise SetupError(f"{chosen} has no place for {' and '.join(extras)}; write jsonl, csv, parquet or a graph.")
+def _find_people(hub: HubFile, *, select: str | None, duplicates: bool, extras: Any) -> ExportedPeople:
     people = ExportedPeople(hub, select=select, duplicates=duplicates, extras=extras)
     if not people.count:
         raise SetupError(f"There is nobody to export in {str(hub.path)!r}{f' under {select!r}' if select else ''}.")
@@ -164,20 +146,12 @@ def _write(
     path: Path,
     opened: Opened,
     notice: str | None,
-) -> tuple[ExportReport, PeopleRows | None]:
-    """Write the personas themselves, and return the report, with the rows if they have columns with types."""
-    beside = () if chosen is ExportFormat.PERSONA else _beside(people)
-    report = ExportReport(path, chosen, people.count, None, None, people.unlicensed, beside)
+) -> ExportReport:
+    """Write the personas themselves, and return the report."""
+    report = ExportReport(path, chosen, people.count, None, people.unlicensed, _beside(people))
     if chosen in _GRAPHS:
-        from .relations import write_graph
-
         relations = write_graph(people, chosen.value, opened=opened, notice=notice)
-        return replace(report, relations=relations, several=people.several), None
-    if chosen is ExportFormat.PERSONA:
-        with opened() as file:
-            for texts in people.texts():
-                file.write(b"".join([orjson.dumps({"persona": text}) + b"\n" for text in texts]))
-        return replace(report, left_relations=len(relations_of(people))), None
+        return replace(report, relations=relations, several=people.several)
     rows = PeopleRows(people, types_first=chosen is ExportFormat.JSONL)
     if chosen is ExportFormat.PARQUET:
         metadata = {"populace": orjson.dumps({"format": 1} | ({"notice": notice} if notice else {})).decode()}
@@ -188,7 +162,7 @@ def _write(
     else:
         with opened() as file:
             (write_csv if chosen is ExportFormat.CSV else write_jsonl)(rows.batches(), file)
-    return replace(report, as_json=rows.as_json, several=people.several), rows
+    return replace(report, as_json=rows.as_json, several=people.several)
 
 
 def _write_relations(
@@ -215,7 +189,7 @@ def _export_whole(
     people = ExportedPeople(hub, duplicates=True)
     written = write_hub_folder(hub, path, notice=notice)
     relations = written.get("relations", 0)
-    return ExportReport(path, ExportFormat.HUB, people.count, relations, None, people.unlicensed, tables=len(written))
+    return ExportReport(path, ExportFormat.HUB, people.count, relations, people.unlicensed, tables=len(written))
 
 
 def _beside(people: ExportedPeople) -> tuple[tuple[Extra, int], ...]:
@@ -227,9 +201,6 @@ def _beside(people: ExportedPeople) -> tuple[tuple[Extra, int], ...]:
 
 def _by_name(path: Path) -> ExportFormat:
     suffix = uncompressed_suffix(path).removeprefix(".")
-    name = path.name.lower()
-    if name.startswith("persona.jsonl") or ".persona.jsonl" in name:
-        return ExportFormat.PERSONA
     if suffix in ExportFormat and suffix != ExportFormat.HUB:
         return ExportFormat(suffix)
     formats = ", ".join(ExportFormat)

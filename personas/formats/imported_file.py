@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING
 import duckdb
 from arro3.core import Table
 
-from ..arrow import set_column, table_of
 from ..hub.file import HubFile
 from ..hub.profiles import write_profiles
 from ..hub.queries import count, registered
 from ..hub.reconcile import reconcile
 from ..hub.verdicts import add_rule_results
 from ..profiles.profile import profile_of_columns
-from .columns import Extra
-from .fields import FIELD_TYPES, Fields, FieldTable
 from .options import Columns, ImportOptions
 from .reading import Skipped, SkippedRows
 from .repeats import fill_licences, fold_repeats
@@ -28,73 +25,18 @@ if TYPE_CHECKING:
     from ..judgement import RuleResultRow
     from ..profiles.profile import Profile
 
-#: Ids in a file that are others in the hub: of descriptions that were edited, or that a judge has rewritten.
-RENAMED = "CREATE TEMP TABLE IF NOT EXISTS exported_renamed (file INTEGER, was VARCHAR, now VARCHAR)"
-_RENAME = "INSERT INTO exported_renamed SELECT $file, was, id FROM imported_batch WHERE was IS NOT NULL AND was <> id"
-#: The hub may have a text already without its model, which must not be lost.
-_FILL = """
-UPDATE personas SET origin = coalesce(b.origin, personas.origin), hop = coalesce(b.hop, personas.hop),
-    parent = coalesce(b.parent, personas.parent), model = b.model, prompt = b.prompt
-FROM imported_batch AS b
-WHERE personas.id = b.id AND personas.model IS NULL AND b.model IS NOT NULL
-"""
-_LICENCES = """
-INSERT INTO imports (persona, file, row, source, licence, revision, imported_at)
-SELECT i.persona, i.file, i.row, i.source, unnest(list_filter(b.licences, lambda x: x <> coalesce(i.licence, ''))),
-       i.revision, i.imported_at
-FROM imported_batch AS b JOIN imports AS i ON i.file = $file AND i.row = b.row WHERE len(b.licences) > 1
-"""
-_EXTRAS: Mapping[Extra, str] = {
-    Extra.PROFILES: """INSERT INTO profiles BY NAME
-        SELECT b.id AS persona, e.* EXCLUDE (row) FROM imported_extras AS e JOIN imported_batch AS b ON b.row = e.row
-        ON CONFLICT DO NOTHING""",
-    Extra.BIOGRAPHIES: """INSERT INTO biographies BY NAME
-        SELECT b.id AS persona, e.* EXCLUDE (row) FROM imported_extras AS e JOIN imported_batch AS b ON b.row = e.row
-        ON CONFLICT DO NOTHING""",
-    Extra.ELITES: """INSERT INTO elites BY NAME
-        SELECT b.id AS persona, e.* EXCLUDE (row) FROM imported_extras AS e JOIN imported_batch AS b ON b.row = e.row
-        WHERE NOT EXISTS (FROM elites AS x WHERE x.persona = b.id AND x.original = e.original AND x.skill = e.skill)""",
-}
-
-
-def _with_fields(rows: Table, fields: Sequence[Fields]) -> Table:
-    """Add the columns of `FIELD_TYPES` to the rows of a batch; null where the file says nothing of a row."""
-    said, nothing = {one[0]: one for some in fields for one in some.fields}, (None,) * len(FIELD_TYPES)
-    found = table_of([said.get(number, nothing) for number in rows["row"].to_pylist()], FIELD_TYPES)
-    for name in found.column_names[1:]:
-        rows = set_column(rows, name, found[name])
-    return rows
-
-
-def _write_fields(con: duckdb.DuckDBPyConnection, fields: Sequence[Fields], *, file: int) -> None:
-    """Write what the rows of the registered `imported_batch` say beyond personas and imports."""
-    con.execute(RENAMED)
-    con.execute(_RENAME, {"file": file})
-    con.execute(_FILL)
-    con.execute(_LICENCES, {"file": file})
-    for part in fields:
-        for extra in part.extras:
-            with registered(con, part.of(extra), "imported_extras"):
-                con.execute(_EXTRAS[extra])
-
-
 _FIND = """
 SELECT file, read_to, rows, new, complete FROM imported_files
 WHERE sha256 = ? AND settings = ? ORDER BY file DESC LIMIT 1
 """
 _PEOPLE = """
-INSERT INTO personas (id, ordinal, text, origin, hop, parent, language, source, licence, model, prompt)
-SELECT id, $before + place, text, coalesce(origin, 'import'), coalesce(hop, 0), parent, language,
-       CASE WHEN origin IS NULL THEN coalesce(source, told_source, $source) ELSE source END,
-       coalesce(licence, told_licence), model, prompt
-FROM imported_batch
+INSERT INTO personas (id, ordinal, text, origin, hop, language, source, licence)
+SELECT id, $before + place, text, 'import', 0, language, coalesce(source, $source), licence FROM imported_batch
 ON CONFLICT DO NOTHING
 """
 _ROWS = """
 INSERT INTO imports (persona, file, row, source, licence, revision, attributes, imported_at)
-SELECT id, $file, row, coalesce(source, told_source, $source), coalesce(licence, told_licence),
-       coalesce(told_revision, $revision), attributes, $now
-FROM imported_batch
+SELECT id, $file, row, coalesce(source, $source), licence, $revision, attributes, $now FROM imported_batch
 """
 #: People who are in the hub already keep what is known of them.
 _LANGUAGES = """
@@ -135,12 +77,10 @@ class ImportedFile:
         size: int,
         columns: Columns,
         options: ImportOptions,
-        fields: FieldTable | None = None,
     ) -> None:
         self._con = hub.con
         self._named = (name, sha256, size, str(columns.shape))
         self._settings = _settings(columns, options)
-        self._fields = fields
         self._source = options.source or name
         self._is_composed = columns.composer is not None
         self._revision = options.revision
@@ -171,8 +111,7 @@ class ImportedFile:
     def add(self, batch: Screened) -> None:
         """Write the rows of a batch; personas already in the hub stay unchanged. `save` writes the rule results."""
         part = batch.part
-        fields = list(self._fields.take(part.read_to)) if self._fields is not None else []
-        with registered(self._con, _with_fields(part.rows, fields), "imported_batch"):
+        with registered(self._con, part.rows, "imported_batch"):
             given = {"before": self._ordinal, "source": self._source}
             ((new,),) = self._con.execute(_PEOPLE, given).fetchall()
             if new < part.rows.num_rows:
@@ -182,8 +121,6 @@ class ImportedFile:
             self._con.execute(_ROWS, given)
             if self._is_composed:
                 _add_profiles(self._con, part.rows)
-            if fields:
-                _write_fields(self._con, fields, file=self.number)
         self.read_to, self.rows, self.new = part.read_to, self.rows + part.rows.num_rows, self.new + new
         self._ordinal += part.rows.num_rows
         self.skipped.add(part.skipped)

@@ -1,7 +1,7 @@
 """Importing people from files into a hub: in bounded memory, in parts that are there whole or not at all."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +12,12 @@ from ..hub.redaction import SAMPLE, check_key
 from ..rules.columns import ColumnKind, kinds_of_columns
 from ..rules.pseudonyms import Pseudonyms
 from .compose import RuleComposer
-from .fields import field_table
 from .imported_file import ImportedFile
 from .options import Columns, ImportOptions, resolve_columns
 from .reading import Skipped, SkippedRows, check_there, fingerprint
-from .relations import RelationsReport, import_relations, is_relations, relations_path
+from .relations import RelationsReport, import_relations
 from .rows import Prepared, Screened, prepared, screened
-from .tables import InputTable, open_table
+from .tables import InputTable, NodeLink, open_table
 
 #: Rows of a file that are committed together, with how far they go.
 PART = 500_000
@@ -49,7 +48,7 @@ class FileReport:
     already: bool
     #: What judges said of its rows this time, by rule and outcome.
     rule_results: Counter[tuple[str, str]]
-    #: What the relations brought that came with the file; None where none came, or they were there already.
+    #: The relations of a graph; None for a table.
     relations: RelationsReport | None = None
     #: The pieces of personal data that were found this time, by kind, column (None: the description) and outcome.
     changes: Counter[tuple[str, str | None, str]] = field(default_factory=Counter)
@@ -85,21 +84,10 @@ def import_files(
     files = [Path(path) for path in paths]
     for path in files:
         check_there(path)
-    beside = {relations_path(path) for path in files}
     for path in files:
-        table = open_table(path)
-        if is_relations(table):
-            _check_read_with(path, beside)
-            continue
         yield _import_file(
-            hub, table, options or ImportOptions(), part=part, progress=progress or (lambda path, rows: None)
+            hub, open_table(path), options or ImportOptions(), part=part, progress=progress or (lambda path, rows: None)
         )
-
-
-def _check_read_with(path: Path, beside: Collection[Path]) -> None:
-    if path not in beside:
-        people = path.name.replace(".relations", "", 1)
-        raise SourceError(f"{path} holds relations alone, which are read with the people in {people!r}; give that.")
 
 
 def _check_unlived(hub: HubFile) -> None:
@@ -124,12 +112,11 @@ def _import_file(
     )
     if isinstance(columns.composer, RuleComposer):
         _check_no_prose(table, columns.composer)
-    fields = field_table(table, columns)
-    file = ImportedFile(hub, path.name, sha256, size, columns, options, fields)
+    file = ImportedFile(hub, path.name, sha256, size, columns, options)
     already, began = file.complete, file.read_to
-    read, means = (table, columns) if fields is None else (fields, fields.means)
-    kinds = {} if already or options.personal == "ignore" else _kinds(read, means, options)
-    ahead = iter(()) if already else _ahead(_screened(hub, prepared(read, means, options, after=began), options, kinds))
+    kinds = {} if already or options.personal == "ignore" else _kinds(table, columns, options)
+    rows = prepared(table, columns, options, after=began)
+    ahead = iter(()) if already else _ahead(_screened(hub, rows, options, kinds))
     while not file.complete:
         with hub.writing():
             more = _write_part(file, ahead, until=file.rows + part, said=lambda: progress(path, file.rows))
@@ -138,7 +125,7 @@ def _import_file(
             if kinds:
                 file.set_kinds(kinds)
             file.save(complete=not more)
-    relations = import_relations(hub, table, fields, file.number, read_anew=already or began > 0)
+    relations = import_relations(hub, table, file.number) if isinstance(table, NodeLink) else None
     skipped = tuple(file.skipped)
     return FileReport(
         path=path,

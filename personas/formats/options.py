@@ -12,7 +12,6 @@ from pydantic import Field, ValidationError
 from ..errors import SetupError, SourceError, parameter
 from ..inputs import shown
 from ..model import FrozenModel
-from .columns import is_exported
 from .compose import Composer, parse_template, rule_composer
 
 
@@ -27,8 +26,6 @@ class Shape(StrEnum):
     ELITE = "elite"
     #: Nemotron-Personas: `persona`, several more such as `professional_persona`, and attributes of the person.
     NEMOTRON = "nemotron"
-    #: People as `populace hub export` writes them: with all fields, and each imported column under its name.
-    POPULACE = "populace"
     #: Any other table.
     TABLE = "table"
 
@@ -67,7 +64,6 @@ _TEXTS: Mapping[Shape, tuple[str, ...]] = {
     Shape.TASKS: ("input persona",),
     Shape.ELITE: ("persona",),
     Shape.NEMOTRON: ("persona",),
-    Shape.POPULACE: ("text",),
     Shape.TABLE: ("text", "persona"),
 }
 
@@ -99,7 +95,7 @@ def resolve_columns(
             if composer is None:
                 raise _textless(path, columns, known)
     found.setdefault("text", None)
-    if known in (Shape.TABLE, Shape.POPULACE):
+    if known is Shape.TABLE:
         for meaning in ("language", "source", "licence"):
             if meaning in columns:
                 found.setdefault(meaning, meaning)
@@ -108,8 +104,6 @@ def resolve_columns(
 
 def _shape(columns: Sequence[str]) -> Shape:
     names = {name.strip().lower() for name in columns}
-    if is_exported(columns):
-        return Shape.POPULACE
     if "input persona" in names:
         return Shape.TASKS
     if "persona" in names and any(name.startswith(("general domain", "specific domain")) for name in names):

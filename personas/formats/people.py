@@ -1,86 +1,16 @@
-"""The people of a hub that an export writes, everybody or a selection, and the licences of their rows."""
+"""The personas of a hub that an export writes, all of them or a selection."""
 
-import csv
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import duckdb
 
 from ..arrow import iter_batches
-from ..csv_cells import read_cells, write_csv_rows
 from ..database import said
 from ..errors import SetupError, SourceError
 from ..hub.file import HubFile
 from ..hub.queries import survivors_in, table_names
 from .columns import Extra, columns_of, joins_of
-
-_FIELDS = ("licence", "source", "revision", "model", "personas", "rows")
-_RANGES = re.compile(r"[0-9]+(-[0-9]+)?( [0-9]+(-[0-9]+)?)*")
-#: `numbered` has licence, source, revision, model and the number n of each row.
-_ISLANDS = """
-SELECT licence, source, revision, model,
-       string_agg(CASE WHEN low = high THEN low::VARCHAR ELSE low || '-' || high END, ' ' ORDER BY low)
-FROM (
-    SELECT licence, source, revision, model, min(n) AS low, max(n) AS high FROM (
-        SELECT *, n - row_number() OVER (PARTITION BY licence, source, revision, model ORDER BY n) AS island
-        FROM {numbered}
-    ) GROUP BY licence, source, revision, model, island
-) GROUP BY ALL
-"""
-
-type LicenceKey = tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Licences:
-    """What one group of rows has in common; None for what is not known of it."""
-
-    licence: str | None
-    source: str | None
-    revision: str | None
-    model: str | None
-
-
-def licences_path(path: Path) -> Path:
-    """Return the path of the licences of the rows in `path`."""
-    return path.with_name(f"{path.name}.LICENSES.csv")
-
-
-def row_ranges(con: duckdb.DuckDBPyConnection, numbered: str) -> Mapping[LicenceKey, str]:
-    """Return which rows each licence, source, revision and model have, from 1, such as `1-40 45`."""
-    return {tuple(group): rows for *group, rows in con.execute(_ISLANDS.format(numbered=numbered)).fetchall()}
-
-
-def write_licences(path: Path, groups: Sequence[LicenceKey], ranges: Mapping[LicenceKey, str]) -> None:
-    """Write one row for each licence, source, revision, model and number of people, with the rows that have them."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        write_csv_rows([_FIELDS, *((*group, ranges[tuple(group[:4])]) for group in groups)], file)
-
-
-def read_licences(path: Path) -> Iterator[tuple[int, int, _Licences]]:
-    """Yield the first and the last row of each range of rows, and what they have in common.
-
-    Raises `SourceError` for a file whose form differs from what `write_licences` writes.
-    """
-    with path.open(newline="", encoding="utf-8") as file:
-        names, *cells = list(read_cells(csv.reader(file))) or [[]]
-    rows = [dict(zip(names, row, strict=False)) for row in cells if row]
-    if not rows or not {*_FIELDS[:4], "rows"} <= rows[0].keys():
-        raise SourceError(f"{path} has not the columns {', '.join(_FIELDS)}; mend it, or take it away.")
-    for row in rows:
-        if not _RANGES.fullmatch(row["rows"] or ""):
-            raise SourceError(f"{path} says of rows {row['rows']!r}, which are no ranges such as 1-40 45; mend it.")
-        for one in row["rows"].split(" "):
-            low, _, high = one.partition("-")
-            yield int(low), int(high or low), _licences(row)
-
-
-def _licences(row: Mapping[str, str | None]) -> _Licences:
-    return _Licences(*(row[name] or None for name in _FIELDS[:4]))
-
 
 _ROWS = 10_000
 #: Equal texts are one persona, who may have been imported more than once: the first time counts.
@@ -197,33 +127,12 @@ class ExportedPeople:
         """How many of them were imported in several rows that differ; they are written as the first has them."""
         return len(self._rows.filter("several").project("id").fetchall())
 
-    def texts(self) -> Iterator[list[str]]:
-        """Yield their descriptions, some thousands at a time."""
-        for batch in iter_batches(self._rows.order("arrival").project("text"), _ROWS):
-            yield list(batch["text"].to_pylist())
-
     def number_with(self, extra: Extra) -> int:
         """Count how many of them have something in that table."""
         if not self.has(extra):
             return 0
         counted = f"SELECT count(*) FROM exported_kept SEMI JOIN {extra} ON persona = id"  # noqa: S608 - our own names
         return int(self.hub.con.execute(counted).fetchall()[0][0])
-
-    def licences(self) -> list[tuple[Any, ...]]:
-        """Return licence, source, revision and model, each with the number of personas that have them."""
-        groups = "licence, source, revision, model, count(*) AS personas"
-        return self._licensed().aggregate(groups).order("personas DESC, licence, source, revision, model").fetchall()
-
-    def rows_of_licences(self) -> Mapping[tuple[Any, ...], str]:
-        """Return which of the personas, by their places from 1, have each licence, source, revision and model."""
-        if len(groups := self.licences()) == 1:
-            return {tuple(groups[0][:4]): f"1-{self.count}"}
-        numbered = self._licensed().project("*, row_number() OVER (ORDER BY arrival) AS n")
-        return row_ranges(self.hub.con, f"({numbered.sql_query()})")
-
-    def _licensed(self) -> duckdb.DuckDBPyRelation:
-        licence = "coalesce(array_to_string(licences, '; '), licence) AS licence"
-        return self._rows.project(f"{licence}, source, revision, model, arrival")
 
     def _people(self, there: set[str], select: str | None) -> duckdb.DuckDBPyRelation:
         con = self.hub.con

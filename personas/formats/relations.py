@@ -9,18 +9,16 @@ from typing import Any
 import duckdb
 
 from ..arrow import iter_batches, table_of, to_rows, write_parquet
-from ..errors import SetupError, SourceError, parameter
+from ..errors import SetupError, parameter
 from ..files import COMPRESSIONS, Compression, open_compressed, uncompressed_suffix
 from ..hub.file import HubFile, fold_duplicates
 from ..hub.queries import registered
 from ..persona import RelationKind, legible
-from .columns import graph_names, prefixed
-from .fields import FIELD_TYPES, FieldTable
-from .imported_file import RENAMED
+from .columns import free_names, graph_names
 from .people import ExportedPeople
 from .reading import Skipped, SkippedRows, json_text, parse_json
 from .row_files import write_csv, write_jsonl
-from .tables import InputTable, NodeLink, RowBatch, open_table
+from .tables import NodeLink
 
 #: The columns of the file.
 RELATION_FIELDS = ("source", "target", "kind", "label", "hop")
@@ -86,57 +84,41 @@ _TYPES = {
 _LABELS = ("label", "relation", "type", "kind", "name")
 _READ = {*RELATION_FIELDS, *_LABELS, "key"}
 _NOBODY = "one of its two people is not in the hub"
+#: Rows that an earlier file had brought are in imports as rows of that file.
+_NAMES = """
+CREATE OR REPLACE TEMP TABLE node_personas AS
+SELECT node, arg_min(persona, n."row") AS persona FROM graph_nodes AS n JOIN (
+    SELECT "row", persona FROM imports WHERE file = $file
+    UNION ALL
+    SELECT r."row", i.persona FROM repeated_rows AS r
+    JOIN imports AS i ON i.file = r.first_file AND i."row" = r.first_row WHERE r.file = $file
+) AS i ON i."row" = n."row" GROUP BY node
+"""
 _NAMED = """
 CREATE OR REPLACE TEMP TABLE named_relations AS
-SELECT t.* REPLACE (coalesce(a.now, t.source) AS source, coalesce(b.now, t.target) AS target)
-FROM imported_relations AS t
-LEFT JOIN exported_names AS a ON a.was = t.source
-LEFT JOIN exported_names AS b ON b.was = t.target
+SELECT t.* REPLACE (a.persona AS source, b.persona AS target) FROM imported_relations AS t
+LEFT JOIN node_personas AS a ON a.node = t.source
+LEFT JOIN node_personas AS b ON b.node = t.target
 """
-_NAMES = """
-CREATE OR REPLACE TEMP TABLE exported_names AS
-SELECT was, arg_min(now, rowid) AS now FROM exported_renamed WHERE file = $file GROUP BY was
-"""
-_DANGLING = """
-SELECT place FROM named_relations
-WHERE source NOT IN (SELECT id FROM personas) OR target NOT IN (SELECT id FROM personas) ORDER BY place
-"""
+_DANGLING = "SELECT place FROM named_relations WHERE source IS NULL OR target IS NULL ORDER BY place"
 _ADD = """
 INSERT INTO relations (ordinal, source, target, kind, label, hop)
 SELECT (SELECT coalesce(max(ordinal), 0) FROM relations) + row_number() OVER (ORDER BY place),
        source, target, kind, label, hop
 FROM (
     SELECT DISTINCT ON (source, target, kind, label) * FROM named_relations AS n
-    WHERE source IN (SELECT id FROM personas) AND target IN (SELECT id FROM personas) AND source <> target
+    WHERE source <> target
     AND NOT EXISTS (FROM relations AS r WHERE r.source = n.source AND r.target = n.target
                     AND r.kind = n.kind AND r.label = n.label)
     ORDER BY source, target, kind, label, place
 ) ORDER BY place
 """
-#: Rows that an earlier file had brought are in imports as rows of that file.
-_HERE = """
-CREATE OR REPLACE TEMP TABLE imported_here AS
-SELECT "row", persona FROM imports WHERE file = $file
-UNION ALL
-SELECT r."row", i.persona FROM repeated_rows AS r
-JOIN imports AS i ON i.file = r.first_file AND i."row" = r.first_row WHERE r.file = $file
-"""
-_PARENTS = """
-UPDATE personas SET parent = n.now FROM exported_names AS n
-WHERE personas.parent = n.was AND personas.id IN (SELECT persona FROM imported_here)
-"""
-_RAISED = """
-UPDATE elites SET original = n.now FROM exported_names AS n
-WHERE elites.original = n.was AND elites.persona IN (SELECT persona FROM imported_here)
-"""
 
 
 @dataclass(frozen=True, slots=True)
 class RelationsReport:
-    """What relations were read."""
+    """The relations that were read from a graph."""
 
-    #: The file that they are in: that of the people, for a graph.
-    path: Path
     #: Relations that the hub had not.
     new: int
     #: Relations that it had already, or that the file has twice.
@@ -147,71 +129,23 @@ class RelationsReport:
     unread: tuple[str, ...] = ()
 
 
-def is_relations(table: InputTable) -> bool:
-    """Return whether a table holds relations, and no personas."""
-    return not isinstance(table, NodeLink) and set(table.columns()) == set(RELATION_FIELDS)
-
-
-def import_relations(
-    hub: HubFile, people: InputTable, fields: FieldTable | None, file: int, *, read_anew: bool
-) -> RelationsReport | None:
-    """Import the relations that came with personas into the hub; return None if there were none.
-
-    `read_anew` says that the personas were read before, so that renamed personas have to be looked up. Raises
-    `SourceError` for a file of relations that cannot be read.
-    """
-    if fields is None:
-        return None
-    hub.con.execute(RENAMED)
-    with hub.writing() as con:
-        if read_anew:
-            _look_up(hub, fields, file)
-        con.execute(_NAMES, {"file": file})
-        if con.execute("FROM exported_names LIMIT 1").fetchall():
-            con.execute(_HERE, {"file": file})
-            con.execute(_PARENTS)
-            con.execute(_RAISED)
-        if isinstance(people, NodeLink):
-            return _import(hub, people.path, people.relations())
-        path = relations_path(people.path)
-        if not path.is_file():
-            return None
-        table = open_table(path)
-        if not is_relations(table):
-            raise SourceError(
-                f"{path} lies beside {people.path.name} and is no file of relations, whose columns are "
-                f"{', '.join(RELATION_FIELDS)}; give it another name."
-            )
-        return _import(hub, path, table.batches(SkippedRows(str(path))))
-
-
-def _look_up(hub: HubFile, fields: FieldTable, file: int) -> None:
-    for _ in fields.batches(SkippedRows(str(fields.path))):
-        pass
-    hub.con.execute("DELETE FROM exported_renamed WHERE file = ?", [file])
-    hub.con.execute(_HERE, {"file": file})
-    for batch in fields.take(1 << 62):
-        with registered(hub.con, table_of(batch.fields, FIELD_TYPES), "read_anew"):
-            hub.con.execute(
-                "INSERT INTO exported_renamed SELECT $file, was, persona FROM read_anew AS t "
-                "JOIN imported_here AS i ON i.row = t.row WHERE was IS NOT NULL AND was <> persona",
-                {"file": file},
-            )
-
-
-def _import(hub: HubFile, path: Path, batches: Iterator[RowBatch]) -> RelationsReport:
-    con, tally, new, rows = hub.con, SkippedRows(str(path)), 0, 0
+def import_relations(hub: HubFile, graph: NodeLink, file: int) -> RelationsReport:
+    """Import the relations of a graph whose nodes were imported as the rows of `file`."""
+    tally, new, rows = SkippedRows(str(graph.path)), 0, 0
     unread: dict[str, None] = {}
-    for batch in batches:
-        unread |= dict.fromkeys(name for _, row in batch for name in row if name not in _READ)
-        read = [one for number, row in batch if (one := _relation(number, row, tally)) is not None]
-        with registered(con, table_of(read, _TYPES), "imported_relations"):
-            con.execute(_NAMED)
-            for (place,) in con.execute(_DANGLING).fetchall():
-                tally.count(_NOBODY, place)
-            ((added,),) = con.execute(_ADD).fetchall()
-        new, rows = new + added, rows + len(batch)
-    return RelationsReport(path, new, rows - new - len(tally), tuple(tally), tuple(unread))
+    with hub.writing() as con:
+        with registered(con, table_of(list(graph.ids()), {"row": "BIGINT", "node": "VARCHAR"}), "graph_nodes"):
+            con.execute(_NAMES, {"file": file})
+        for batch in graph.relations():
+            unread |= dict.fromkeys(name for _, row in batch for name in row if name not in _READ)
+            read = [one for number, row in batch if (one := _relation(number, row, tally)) is not None]
+            with registered(con, table_of(read, _TYPES), "imported_relations"):
+                con.execute(_NAMED)
+                for (place,) in con.execute(_DANGLING).fetchall():
+                    tally.count(_NOBODY, place)
+                ((added,),) = con.execute(_ADD).fetchall()
+            new, rows = new + added, rows + len(batch)
+    return RelationsReport(new, rows - new - len(tally), tuple(tally), tuple(unread))
 
 
 def _relation(number: int, row: Mapping[str, Any], tally: SkippedRows) -> tuple[Any, ...] | None:
@@ -269,8 +203,8 @@ def write_graph(people: ExportedPeople, form: str, *, opened: Callable[[], Any],
     A tie is written if both its ends are. The ties of near-duplicates that are left out go to their survivor. Those of
     personas that a rule rejected are left out. A node is labelled with the first words of the description. In XML,
     lists and objects become strings, and the evidence of profiles is left out. JSON holds everything unchanged.
-    Imported data under a name that the hub or these formats reserve is called `imported_NAME`. Raises `SetupError` for
-    more than `MOST_PEOPLE`.
+    Underscores are appended to imported names that the hub or these formats reserve. Raises `SetupError` for more than
+    `MOST_PEOPLE`.
     """
     import networkx as nx
 
@@ -294,13 +228,14 @@ def write_graph(people: ExportedPeople, form: str, *, opened: Callable[[], Any],
 
 
 def _nodes(people: ExportedPeople) -> Iterator[tuple[str, dict[str, Any]]]:
-    own = graph_names(people.extras)
+    there = dict.fromkeys(name for row in people.attributes() if row is not None for name in parse_json(row))
+    names = free_names(there, graph_names(people.extras))
     for batch in people.batches():
         for row in to_rows(batch):
             imported = parse_json(row.pop("attributes", None) or "{}")
             for name in _JSON & row.keys():
                 row[name] = parse_json(row[name]) if row[name] else None
-            node = {prefixed(name, own): value for name, value in imported.items()} | row
+            node = {names[name]: value for name, value in imported.items()} | row
             node["label"] = short(row["text"])
             yield (
                 str(node.pop("id")),

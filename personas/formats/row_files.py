@@ -4,7 +4,6 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 
 import orjson
@@ -12,7 +11,7 @@ from arro3.core import Table as Columnar
 
 from ..arrow import set_column, to_rows
 from ..csv_cells import write_csv_rows
-from .columns import ColumnType, found_columns, own_names
+from .columns import ColumnType, find_imported_columns, own_names
 from .people import ExportedPeople
 from .reading import json_text, parse_json
 
@@ -29,16 +28,11 @@ class PeopleRows:
 
     def __init__(self, people: ExportedPeople, *, types_first: bool = False) -> None:
         self._people = people
-        self.imported = found_columns(people.attributes(), own_names(people.extras))
+        self.imported = find_imported_columns(people.attributes(), own_names(people.extras))
         self._first: Sequence[int] = ()
         if types_first and people.count > _LOOKED_AT:
             places = {*people.first_places(_LOOKED_AT), *(c.first for c in self.imported if c.first >= _LOOKED_AT)}
             self._first = sorted(places)[:_LOOKED_AT]
-
-    @property
-    def own(self) -> Sequence[str]:
-        """The hub's own columns, which come before the imported ones."""
-        return self._people.columns
 
     @property
     def as_json(self) -> tuple[str, ...]:
@@ -99,26 +93,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, str):
         return value
     return value.isoformat() if isinstance(value, datetime) else json_text(value)
-
-
-def write_csv_types(rows: PeopleRows, name: str, path: Path, notice: str | None) -> None:
-    """Write what the columns of the CSV file `name` hold, as CSV on the Web has it (W3C, 2015).
-
-    Lists have the datatype `json`, for their cells are JSON arrays.
-    """
-    described = {
-        "@context": "http://www.w3.org/ns/csvw",
-        "url": name,
-        **({"dc:description": notice} if notice else {}),
-        "tableSchema": {
-            "columns": [
-                *({"titles": name} for name in rows.own),
-                *({"titles": column.written, "datatype": _datatype(column.kind)} for column in rows.imported),
-            ]
-        },
-    }
-    path.write_bytes(orjson.dumps(described, option=orjson.OPT_INDENT_2) + b"\n")
-
-
-def _datatype(kind: ColumnType) -> str:
-    return "json" if kind.startswith("list of ") else kind.value

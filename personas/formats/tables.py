@@ -13,7 +13,6 @@ from ..csv_cells import read_cells
 from ..errors import SourceError
 from ..files import DAMAGE, uncompressed_suffix
 from ..inputs import resolve_file, shown
-from .columns import FIELDS
 from .reading import MAX_LINE, Lines, RowError, SkippedRows, UnkeptValueError, finite, parse_row, reading
 
 #: Rows with the line or row at which each begins.
@@ -243,8 +242,6 @@ def _kept(rows: NumberedRows, unbounded: Sequence[str], tally: SkippedRows) -> I
 
 
 _ROWS = 10_000
-#: What no node lacks that Populace has written; what is null is not written.
-_ALWAYS = {"id", "text", "origin", "hop", "language"}
 #: The names that the list of links and the two ends of one go by.
 _LINKS = ("edges", "links")
 
@@ -258,13 +255,16 @@ class NodeLink(InputTable):
         self._links = links
 
     def columns(self) -> Sequence[str]:
-        """Return the names that any of the nodes has; all fields of a persona if Populace wrote them."""
-        names = dict.fromkeys(name for node in self._nodes for name in node)
-        return list(dict.fromkeys((*FIELDS, *names))) if names.keys() >= _ALWAYS else list(names)
+        """Return the names that any of the nodes has."""
+        return list(dict.fromkeys(name for node in self._nodes for name in node))
 
     def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
         """Yield all nodes, some thousands at a time."""
         return batched(((number, dict(node)) for number, node in enumerate(self._nodes, 1)), _ROWS)
+
+    def ids(self) -> Iterator[tuple[int, str]]:
+        """Yield the number of each node with its id in the file."""
+        return ((number, str(node["id"])) for number, node in enumerate(self._nodes, 1))
 
     def relations(self) -> Iterator[RowBatch]:
         """Yield the links, some thousands at a time, with `source` and `target` as the nodes' names."""
