@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from ..profiles.profile import ATTRIBUTES
-from .reading import json_text, parse_json
+from ..readers import json_text, parse_json
 
 
 class Extra(StrEnum):

@@ -15,8 +15,7 @@ from ..errors import SetupError, SourceError
 from ..files import uncompressed_suffix
 from ..hub.file import HubFile, open_hub
 from ..inputs import nearest, resolve_file, shown
-from .reading import Lines, RowError, Skipped, SkippedRows, reading
-from .tables import InputTable, open_table
+from ..readers import InputTable, Lines, RowError, Skipped, SkippedRows, open_table, reading
 
 #: Columns that hold texts in data sets and benchmarks, in lower case.
 _TEXT_COLUMNS = (

@@ -16,8 +16,8 @@ from ..hub.queries import count, registered
 from ..hub.reconcile import reconcile
 from ..hub.verdicts import add_rule_results
 from ..profiles.profile import profile_of_columns
+from ..readers import Skipped, SkippedRows
 from .options import Columns, ImportOptions
-from .reading import Skipped, SkippedRows
 from .repeats import fill_licences, fold_repeats
 from .rows import Screened
 

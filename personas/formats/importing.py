@@ -9,15 +9,14 @@ from pathlib import Path
 from ..errors import SetupError, SourceError, parameter
 from ..hub.file import HubFile
 from ..hub.redaction import SAMPLE, check_key
+from ..readers import InputTable, NodeLink, Skipped, SkippedRows, check_there, fingerprint, open_table
 from ..rules.columns import ColumnKind, kinds_of_columns
 from ..rules.pseudonyms import Pseudonyms
 from .compose import RuleComposer
 from .imported_file import ImportedFile
 from .options import Columns, ImportOptions, resolve_columns
-from .reading import Skipped, SkippedRows, check_there, fingerprint
 from .relations import RelationsReport, import_relations
 from .rows import Prepared, Screened, prepared, screened
-from .tables import InputTable, NodeLink, open_table
 
 #: Rows of a file that are committed together, with how far they go.
 PART = 500_000

@@ -14,11 +14,10 @@ from ..files import COMPRESSIONS, Compression, open_compressed, uncompressed_suf
 from ..hub.file import HubFile, fold_duplicates
 from ..hub.queries import registered
 from ..persona import RelationKind, legible
+from ..readers import NodeLink, Skipped, SkippedRows, json_text, parse_json
 from .columns import free_names, graph_names
 from .people import ExportedPeople
-from .reading import Skipped, SkippedRows, json_text, parse_json
 from .row_files import write_csv, write_jsonl
-from .tables import NodeLink
 
 #: The columns of the file.
 RELATION_FIELDS = ("source", "target", "kind", "label", "hop")

@@ -11,9 +11,9 @@ from arro3.core import Table as Columnar
 
 from ..arrow import set_column, to_rows
 from ..csv_cells import write_csv_rows
+from ..readers import json_text, parse_json
 from .columns import ColumnType, find_imported_columns, own_names
 from .people import ExportedPeople
-from .reading import json_text, parse_json
 
 #: Readers of JSONL infer the types from so many rows (polars; pandas and pyarrow from more).
 _LOOKED_AT = 100

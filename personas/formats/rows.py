@@ -17,6 +17,7 @@ from ..hub.redaction import NamesOf, attribute_rows, judged_attributes
 from ..hub.verdicts import rule_result_rows
 from ..inputs import MOST_LEVELS, UNKNOWN_LANGUAGE, is_too_deep
 from ..judgement import Judge, Judgement, RuleResultRow
+from ..readers import InputTable, RowBatch, Skipped, SkippedRows, json_text
 from ..rules import Policy, personal_judge, quality_judge
 from ..rules.columns import ColumnKind
 from ..rules.languages import detect_languages
@@ -25,8 +26,6 @@ from ..rules.prefilter import rows_to_search
 from ..rules.pseudonyms import Pseudonyms
 from .compose import UnsaidError
 from .options import Columns, ImportOptions, Shape
-from .reading import Skipped, SkippedRows, json_text
-from .tables import InputTable, RowBatch
 
 _TYPES = {
     "place": "INTEGER",

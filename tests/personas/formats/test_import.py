@@ -20,11 +20,10 @@ from populace.personas.arrow import to_rows
 from populace.personas.errors import SetupError, SourceError
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import Columns, ImportOptions, Shape, parse_mapping
-from populace.personas.formats.reading import MAX_LINE
 from populace.personas.formats.rows import prepared
-from populace.personas.formats.tables import InputTable
 from populace.personas.hub import HubFile, create_hub, open_hub, read_hub
 from populace.personas.persona import content_id
+from populace.personas.readers import MAX_LINE, InputTable
 
 LOCKSMITH = "A retired locksmith who repairs church clocks"
 BEEKEEPER = "A bee keeper near the harbour"
