@@ -21,10 +21,10 @@ from typing import Any, BinaryIO
 import orjson
 
 from .arrow import ColumnFile, NumberedRows
-from .csv_cells import read_cells
 from .errors import SourceError
 from .files import DAMAGE, compression_of, decompressed, uncompressed_suffix
 from .inputs import resolve_file, shown
+from .writers import read_cells
 
 _FIRST = 3
 
@@ -142,19 +142,6 @@ def _parse_float(text: str) -> float:
     if math.isinf(number):
         raise UnkeptValueError("it holds a number that is too large to be kept")
     return number
-
-
-def json_text(value: Any) -> str:
-    """The value as JSON text; what JSON has no type for is the text that it shows itself as.
-
-    Raises `TypeError`, `ValueError` or `RecursionError` for what JSON cannot hold, such as half a character.
-    """
-    try:
-        return orjson.dumps(value, default=str).decode()
-    except TypeError:  # an integer of more than 64 bits, or something that JSON cannot hold
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=str)
-        text.encode()
-        return text
 
 
 def finite(value: Any) -> Any:

@@ -1,16 +1,202 @@
-"""The personas of a hub that an export writes, all of them or a selection."""
+"""The personas of a hub that an export writes, and their columns: the hub's own, those of profiles, and imported ones.
 
-from collections.abc import Collection, Iterator, Sequence
+An imported column keeps its name. If that is the name of one of the hub's own columns, underscores are appended to it.
+A column whose values are of several types, nested, or integers of more than 64 bits is written as JSON text.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import duckdb
+from arro3.core import Table as Columnar
 
-from ..arrow import iter_batches
+from ..arrow import iter_batches, set_column
 from ..database import said
 from ..errors import SetupError, SourceError
 from ..hub.file import HubFile
 from ..hub.queries import survivors_in, table_names
-from .columns import Extra, columns_of, joins_of
+from ..profiles.profile import ATTRIBUTES
+from ..readers import parse_json
+from ..writers import json_text
+
+
+class Extra(StrEnum):
+    """Columns of a person from other tables than personas; each is the name of that table."""
+
+    PROFILES = "profiles"
+    BIOGRAPHIES = "biographies"
+    ELITES = "elites"
+
+
+#: The columns of each table, by what they are called in an export.
+SOURCES: Mapping[Extra, Mapping[str, str]] = {
+    Extra.PROFILES: {name: name for name in (*ATTRIBUTES, "evidence", "only_evident")}
+    | {f"profile_{name}": name for name in ("model", "prompt", "made_at")},
+    Extra.BIOGRAPHIES: {"biography": "text"}
+    | {f"biography_{name}": name for name in ("mentions", "language", "model", "prompt", "made_at")},
+    Extra.ELITES: {"elite_of": "original"}
+    | {
+        f"elite_{name}": name
+        for name in ("skill", "tier", "general_domain", "specific_domain", "changes", "model", "prompt", "made_at")
+    },
+}
+_TABLES = {Extra.PROFILES: "r", Extra.BIOGRAPHIES: "b", Extra.ELITES: "e"}
+#: Columns that are JSON, and texts of it in exports.
+_JSON = ("evidence", "changes")
+_JOINS = {
+    Extra.PROFILES: "LEFT JOIN profiles AS r ON r.persona = k.id",
+    Extra.BIOGRAPHIES: "LEFT JOIN biographies AS b ON b.persona = k.id",
+    # Two who were raised may come to the same description: the first of them counts.
+    Extra.ELITES: """LEFT JOIN (
+        FROM elites QUALIFY row_number() OVER (PARTITION BY persona ORDER BY rowid) = 1
+    ) AS e ON e.persona = k.id""",
+}
+
+
+def columns_of(extras: Collection[Extra]) -> str:
+    """SQL for their columns, to be appended to others."""
+    return "".join(
+        f', {_TABLES[extra]}."{source}"{"::VARCHAR" if source in _JSON else ""} AS "{name}"'
+        for extra in Extra
+        if extra in extras
+        for name, source in SOURCES[extra].items()
+    )
+
+
+def joins_of(extras: Collection[Extra]) -> str:
+    """SQL that brings them to the people `k`."""
+    return " ".join(_JOINS[extra] for extra in Extra if extra in extras)
+
+
+#: The hub's own columns that every export has, and those that it may have.
+FIELDS = ("id", "text", "origin", "hop", "parent", "language", "source", "licence", "model", "prompt", "revision")
+_SOMETIMES = ("licences", "duplicate_of", "rejected", "attributes")
+#: What these say of a node is not what a table that was imported may say by the same names.
+_MEANT = {"label", "pid", "start", "end", "parents", "slices", "spells", "viz", "key"}
+#: Beyond it a float does not hold every integer.
+_EXACT = 1 << 53
+
+
+class ColumnType(StrEnum):
+    """The type of a column's values, named as Parquet and CSVW name it where they agree."""
+
+    TEXT = "string"
+    INTEGER = "integer"
+    NUMBER = "double"
+    BOOLEAN = "boolean"
+    TEXTS = "list of string"
+    INTEGERS = "list of integer"
+    NUMBERS = "list of double"
+    BOOLEANS = "list of boolean"
+    JSON = "json"
+
+
+_SCALARS: Mapping[type, ColumnType] = {
+    str: ColumnType.TEXT,
+    bool: ColumnType.BOOLEAN,
+    int: ColumnType.INTEGER,
+    float: ColumnType.NUMBER,
+}
+_LISTS = {
+    ColumnType.TEXT: ColumnType.TEXTS,
+    ColumnType.INTEGER: ColumnType.INTEGERS,
+    ColumnType.NUMBER: ColumnType.NUMBERS,
+    ColumnType.BOOLEAN: ColumnType.BOOLEANS,
+}
+#: Judged before a column is: an integer that no float holds, and a list without anything in it.
+_WIDE, _EMPTY = "wide", "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedColumn:
+    """One imported column in an export."""
+
+    name: str
+    #: What it is called in the export.
+    written: str
+    kind: ColumnType
+    #: Place, from 0, of the first person with a value that shows its type.
+    first: int
+
+    def value(self, row: Mapping[str, Any]) -> Any:
+        """What a row says under it, in the column's type; None where there is no value."""
+        value = row.get(self.name)
+        if value is None:
+            return None
+        if self.kind is ColumnType.JSON:
+            return json_text(value)
+        if self.kind is ColumnType.NUMBERS:
+            return [float(item) for item in value]
+        return float(value) if self.kind is ColumnType.NUMBER else value
+
+
+def own_names(extras: Collection[Extra]) -> frozenset[str]:
+    """The names that are the hub's own in an export with these extras, in lower case."""
+    names = (*FIELDS, *_SOMETIMES, *(name for extra in extras for name in SOURCES[extra]))
+    return frozenset(name.lower() for name in names)
+
+
+def graph_names(extras: Collection[Extra]) -> frozenset[str]:
+    """The names that an export as a graph has for itself, in lower case."""
+    return own_names(extras) | _MEANT
+
+
+def find_imported_columns(rows: Iterable[str | None], own: Collection[str]) -> tuple[ImportedColumn, ...]:
+    """Return the columns of rows that are JSON objects, each with the one type that all of its values have."""
+    kinds: dict[str, dict[str, int]] = {}
+    for place, row in enumerate(rows):
+        if row is None:
+            continue
+        for name, value in parse_json(row).items():
+            if value is not None:
+                kinds.setdefault(name, {}).setdefault(_judged(value), place)
+    names = free_names(kinds, own)
+    return tuple(_column(name, found, names[name]) for name, found in kinds.items())
+
+
+def free_names(names: Iterable[str], own: Collection[str]) -> dict[str, str]:
+    """Map imported names to their names in an export, with underscores appended to those that are in `own`."""
+    free = {name: name for name in names}
+    used = {name for name in free if name.strip().lower() not in own}
+    for name in free.keys() - used:
+        written = f"{name}_"
+        while written.strip().lower() in own or written in used:
+            written += "_"
+        used.add(written)
+        free[name] = written
+    return free
+
+
+def _column(name: str, found: Mapping[str, int], written: str) -> ImportedColumn:
+    # An empty list shows no type.
+    shown = {judged: place for judged, place in found.items() if judged != _EMPTY} or found
+    return ImportedColumn(name, written, _united(set(found)), min(shown.values()))
+
+
+def _judged(value: Any) -> str:
+    kind = _SCALARS.get(type(value))
+    if kind is ColumnType.INTEGER and not -_EXACT <= value <= _EXACT:
+        return _WIDE if -(1 << 63) <= value < 1 << 63 else ColumnType.JSON
+    if kind is not None:
+        return kind
+    if isinstance(value, list):
+        inner = {_judged(item) for item in value}
+        return _LISTS.get(_united(inner), ColumnType.JSON) if inner else _EMPTY
+    return ColumnType.JSON
+
+
+def _united(found: set[str]) -> ColumnType:
+    if found <= {ColumnType.INTEGER, _WIDE}:
+        return ColumnType.INTEGER
+    if found == {ColumnType.INTEGER, ColumnType.NUMBER}:
+        return ColumnType.NUMBER
+    if found == {_EMPTY}:
+        return ColumnType.TEXTS
+    found = found - {_EMPTY} if found & set(_LISTS.values()) else found
+    return ColumnType(next(iter(found))) if len(found) == 1 and not found & {_WIDE, _EMPTY} else ColumnType.JSON
+
 
 _ROWS = 10_000
 #: Equal texts are one persona, who may have been imported more than once: the first time counts.
@@ -189,3 +375,49 @@ def _first(name: str, kind: str) -> str:
     quoted = f'"{name}"'
     said = f"len({quoted}) > 0" if kind.endswith("[]") else f"{quoted} IS NOT NULL"
     return f"min(place) FILTER ({said}) AS {quoted}"
+
+
+#: Readers of JSONL infer the types from so many rows (polars; pandas and pyarrow from more).
+_LOOKED_AT = 100
+
+
+class PeopleRows:
+    """The people of an export as Arrow batches: the hub's own columns, and imported ones with a type each.
+
+    With `types_first` the rows that show the type of a column stand first, where the first hundred in order of
+    arrival would not show it: programs that read JSONL tell the types from them.
+    """
+
+    def __init__(self, people: ExportedPeople, *, types_first: bool = False) -> None:
+        self._people = people
+        self.imported = find_imported_columns(people.attributes(), own_names(people.extras))
+        self._first: Sequence[int] = ()
+        if types_first and people.count > _LOOKED_AT:
+            places = {*people.first_places(_LOOKED_AT), *(c.first for c in self.imported if c.first >= _LOOKED_AT)}
+            self._first = sorted(places)[:_LOOKED_AT]
+
+    @property
+    def as_json(self) -> tuple[str, ...]:
+        """The columns, as they are called in the export, whose cells are JSON text."""
+        return tuple(column.written for column in self.imported if column.kind is ColumnType.JSON)
+
+    def batches(self) -> Iterator[Any]:
+        """The rows, some thousands at a time."""
+        for batch in self._people.batches(self._first):
+            yield self._typed(batch)
+
+    def _typed(self, batch: Columnar) -> Columnar:
+        texts: Any = batch["attributes"].to_pylist() if self.imported else ()
+        rows = [parse_json(text) if text else {} for text in texts]
+        batch = batch.drop_columns(["attributes"])
+        for column in self.imported:
+            batch = set_column(batch, column.written, [column.value(row) for row in rows], _sql_type(column.kind))
+        return batch
+
+
+def _sql_type(kind: ColumnType) -> str:
+    """Return DuckDB's type of a column's values; JSON is text."""
+    types = {ColumnType.INTEGER: "BIGINT", ColumnType.NUMBER: "DOUBLE", ColumnType.BOOLEAN: "BOOLEAN"}
+    if kind.startswith("list of "):
+        return types.get(ColumnType(kind.removeprefix("list of ")), "VARCHAR") + "[]"
+    return types.get(kind, "VARCHAR")

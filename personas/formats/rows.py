@@ -17,15 +17,15 @@ from ..hub.redaction import NamesOf, attribute_rows, judged_attributes
 from ..hub.verdicts import rule_result_rows
 from ..inputs import MOST_LEVELS, UNKNOWN_LANGUAGE, is_too_deep
 from ..judgement import Judge, Judgement, RuleResultRow
-from ..readers import InputTable, RowBatch, Skipped, SkippedRows, json_text
+from ..readers import InputTable, RowBatch, Skipped, SkippedRows
 from ..rules import Policy, personal_judge, quality_judge
 from ..rules.columns import ColumnKind
 from ..rules.languages import detect_languages
 from ..rules.personal import find_record_names
 from ..rules.prefilter import rows_to_search
 from ..rules.pseudonyms import Pseudonyms
-from .compose import UnsaidError
-from .options import Columns, ImportOptions, Shape
+from ..writers import json_text
+from .options import Columns, ImportOptions, Shape, UnsaidError
 
 _TYPES = {
     "place": "INTEGER",

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from ..arrow import ColumnFile
-from ..csv_cells import read_cells
 from ..errors import SourceError
 from ..inputs import parse_object, parse_text, shown
-from .decoding import iter_text
-from .document import Document, DocumentError, DocumentMetadata, Format, ReadOptions, Skip, SourceText
+from ..writers import read_cells
+from .documents import Document, DocumentError, DocumentMetadata, Format, ReadOptions, Skip, SourceText, iter_text
 
 #: Most characters of a line; a longer one is passed over without being held.
 _LONGEST_LINE = 1 << 23

@@ -55,8 +55,8 @@ def export(hub_path: Path, file: Path, form: str | None, select: str | None, wit
     hub writes a folder with all tables; `populace hub import FOLDER --hub NEW` makes an equal hub of it.
     """
     from populace.personas.errors import SetupError
-    from populace.personas.formats.columns import Extra
     from populace.personas.formats.exporting import ExportFormat, export_hub, stream_hub
+    from populace.personas.formats.people import Extra
     from populace.personas.hub.file import open_hub
 
     wanted = ExportFormat(form) if form else None

@@ -17,12 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError
-from populace.personas.formats import relations
-from populace.personas.formats.columns import Extra
-from populace.personas.formats.exporting import export_hub
+from populace.personas.formats import exporting
+from populace.personas.formats.exporting import export_hub, short
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
-from populace.personas.formats.relations import short
+from populace.personas.formats.people import Extra
 from populace.personas.hub import HubFile, create_hub
 from populace.personas.persona import content_id
 from populace.personas.selection import SelectionSpec
@@ -144,7 +143,7 @@ def test_what_xml_cannot_hold_is_replaced(hub: HubFile, tmp_path: Path) -> None:
 
 
 def test_a_graph_of_too_many_people_is_refused(hub: HubFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relations, "MOST_PEOPLE", 2)
+    monkeypatch.setattr(exporting, "MOST_PEOPLE", 2)
     with pytest.raises(SetupError, match="3 people to export, and gexf is written for 2 at most"):
         export_hub(hub, tmp_path / "town.gexf")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["given.jsonl", "hub.duckdb", "hub.duckdb.wal"]
