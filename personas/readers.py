@@ -144,13 +144,13 @@ def _parse_float(text: str) -> float:
     return number
 
 
-def finite(value: Any) -> Any:
+def replace_nonfinite(value: Any) -> Any:
     """The value with None for NaN and the words for infinities, however deep they are in it."""
     if isinstance(value, float):
         return value if math.isfinite(value) else _WORDS[json.dumps(value)]
     if isinstance(value, list):
-        return [finite(item) for item in value]
-    return {name: finite(item) for name, item in value.items()} if isinstance(value, dict) else value
+        return [replace_nonfinite(item) for item in value]
+    return {name: replace_nonfinite(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 #: Bytes that a line may have. Longer ones are passed over without being held.
@@ -167,13 +167,13 @@ class RowError(Exception):
         self.reason = reason
 
 
-def check_there(path: Path) -> None:
+def check_readable(path: Path) -> None:
     """Raise `SourceError` when there is no such file, or it cannot be opened."""
     with _refused(path), resolve_file(path).open("rb"):
         pass
 
 
-def fingerprint(path: Path) -> tuple[str, int]:
+def hash_file(path: Path) -> tuple[str, int]:
     """The SHA-256 of a file's bytes and how many there are. Raises `SourceError` when there is no such file."""
     with _refused(path), resolve_file(path).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
@@ -216,7 +216,7 @@ class Lines:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[BinaryIO]:
+def open_bytes(path: Path) -> Iterator[BinaryIO]:
     """The bytes of a file, decompressed when its name says so. Raises `SourceError` when it cannot be opened."""
     with ExitStack() as stack:
         with _refused(path):
@@ -270,15 +270,14 @@ def open_table(path: Path) -> InputTable:
 
     Raises `SourceError` for a folder, an empty file, a hub, and whatever else is not a table.
     """
-    with reading(resolve_file(path)) as file:
+    with open_bytes(resolve_file(path)) as file:
         head = _head(path, file)
     suffix = uncompressed_suffix(path)
     if head.startswith((b"PAR1", b"ARROW1")) or suffix in (".parquet", ".arrow", ".feather", ".ipc"):
         return _Columnar(path, head)
     if head[8:12] == b"DUCK":
         raise SourceError(f"{path} is a DuckDB file; if it is a hub, unite the two with `populace hub merge`.")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise SourceError(f"{path} is UTF-16, as its bytes 0 and 1 say; save it as UTF-8.")
+    refuse_utf16(path, head)
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not text:
         raise SourceError(f"{path} is empty; give a file with rows.")
@@ -304,6 +303,12 @@ def read_rows(path: Path, way_out: str) -> Iterator[tuple[int, dict[str, Any]]]:
         yield from batch
 
 
+def refuse_utf16(path: Path, head: bytes) -> None:
+    """Raise `SourceError` if a file begins as UTF-16 does."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise SourceError(f"{path} is UTF-16, as its bytes 0 and 1 say; save it as UTF-8.")
+
+
 def _head(path: Path, file: Any) -> bytes:
     try:
         head: bytes = file.read(4096)
@@ -325,7 +330,7 @@ class _JsonLines(InputTable):
         return batched(self._rows(tally), _ROWS)
 
     def _rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
-        with reading(self.path) as file:
+        with open_bytes(self.path) as file:
             lines = Lines(self.path, file)
             while True:
                 try:
@@ -353,21 +358,25 @@ def _object(line: bytes) -> dict[str, Any]:
     return row
 
 
+def find_separator(head: str) -> str:
+    """Return the separator of a CSV file: the comma, semicolon or tab that its header has most often outside quotes."""
+    return max(",;\t", key=_QUOTED.sub("", head).partition("\n")[0].count)
+
+
 class _CsvTable(InputTable):
     def columns(self) -> Sequence[str]:
-        with reading(self.path) as file:
+        with open_bytes(self.path) as file:
             return self._header(self._open(file)[1])
 
     def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
         return batched(self._rows(tally), _ROWS)
 
     def _open(self, file: Any) -> tuple["_Decoded", Any]:
-        with reading(self.path) as beginning:
+        with open_bytes(self.path) as beginning:
             head = beginning.read(65_536).decode(errors="replace").lstrip("\ufeff\r\n")
-        head = _QUOTED.sub("", head).partition("\n")[0]
-        marks = "\t" if uncompressed_suffix(self.path) == ".tsv" else max(",;\t", key=head.count)
+        separator = "\t" if uncompressed_suffix(self.path) == ".tsv" else find_separator(head)
         lines = _Decoded(Lines(self.path, file))
-        return lines, read_cells(csv.reader(lines, delimiter=marks, strict=True))
+        return lines, read_cells(csv.reader(lines, delimiter=separator, strict=True))
 
     def _header(self, rows: Any) -> list[str]:
         try:
@@ -382,7 +391,7 @@ class _CsvTable(InputTable):
         return names
 
     def _rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
-        with reading(self.path) as file:
+        with open_bytes(self.path) as file:
             lines, rows = self._open(file)
             names = self._header(rows)
             while True:
@@ -464,7 +473,7 @@ def _kept(rows: NumberedRows, unbounded: Sequence[str], tally: SkippedRows) -> I
             tally.count("the row is not UTF-8, or is damaged", number)
             continue
         for name in unbounded:
-            row[name] = finite(row[name])
+            row[name] = replace_nonfinite(row[name])
         yield number, row
 
 
@@ -499,7 +508,7 @@ class NodeLink(InputTable):
 
 def _open_node_link(path: Path) -> NodeLink | None:
     """Open the graph in a JSON file; None if it holds something else. Raises `SourceError` for half a graph."""
-    with reading(path) as file:
+    with open_bytes(path) as file:
         try:
             held = parse_row(file.read())
         except UnkeptValueError as error:

@@ -53,7 +53,7 @@ def relations_path(path: Path) -> Path:
     return path.with_name(f"{name.removesuffix(ending)}.relations{ending}{packing}")
 
 
-def relations_of(people: ExportedPeople) -> duckdb.DuckDBPyRelation:
+def find_relations(people: ExportedPeople) -> duckdb.DuckDBPyRelation:
     """Query the relations with both ends exported, in order of arrival.
 
     The relations of near-duplicates that are left out go to their survivor. Those of rejected personas are left out.
@@ -81,7 +81,7 @@ def write_relations(relations: duckdb.DuckDBPyRelation, form: str, part: Path, p
 _LONGEST = 40
 
 
-def flat(value: Any) -> str | int | float | bool:
+def flatten_value(value: Any) -> str | int | float | bool:
     """Return the value itself, or its text: lists are joined by semicolons, objects are written as JSON."""
     if isinstance(value, str | bool | int | float):
         return value
@@ -92,7 +92,7 @@ def flat(value: Any) -> str | int | float | bool:
     return json_text(value)
 
 
-def short(text: str) -> str:
+def shorten_text(text: str) -> str:
     """Return the first words of a text, as the label of a node."""
     line = " ".join(text.split())
     if len(line) <= _LONGEST:
@@ -150,7 +150,7 @@ def _nodes(people: ExportedPeople) -> Iterator[tuple[str, dict[str, Any]]]:
             for name in _JSON & row.keys():
                 row[name] = parse_json(row[name]) if row[name] else None
             node = {names[name]: value for name, value in imported.items()} | row
-            node["label"] = short(row["text"])
+            node["label"] = shorten_text(row["text"])
             yield (
                 str(node.pop("id")),
                 {name: _dated(value) for name, value in node.items() if value is not None},
@@ -182,12 +182,12 @@ def _text(value: Any) -> str:
 
 
 def _ties(people: ExportedPeople, *, is_xml: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for source, target, kind, label, hop in relations_of(people).fetchall():
+    for source, target, kind, label, hop in find_relations(people).fetchall():
         yield source, target, {"kind": kind, "label": _held(label) if is_xml else label, "hop": hop}
 
 
 def _held(value: Any) -> str | int | float | bool:
-    value = flat(value)
+    value = flatten_value(value)
     return legible(value) if isinstance(value, str) else value
 
 
@@ -293,7 +293,7 @@ def stream_hub(
         raise SetupError("A whole hub is written to a folder, and not to a stream; give a path.")
     people = _find_people(hub, select=select, duplicates=duplicates, extras=extras)
     report = _write(people, format, Path("-"), partial(_stays_open, out), notice)
-    return report if format in _GRAPHS else replace(report, left_relations=len(relations_of(people)))
+    return report if format in _GRAPHS else replace(report, left_relations=len(find_relations(people)))
 
 
 def _find_people(hub: HubFile, *, select: str | None, duplicates: bool, extras: Any) -> ExportedPeople:
@@ -331,7 +331,7 @@ def _write(
 def _write_relations(
     people: ExportedPeople, chosen: ExportFormat, report: ExportReport, stack: ExitStack
 ) -> ExportReport:
-    relations = relations_of(people)
+    relations = find_relations(people)
     if not (number := len(relations)):
         return report
     path = relations_path(report.path)

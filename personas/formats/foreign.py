@@ -15,7 +15,7 @@ from ..errors import SetupError, SourceError
 from ..files import uncompressed_suffix
 from ..hub.file import HubFile, open_hub
 from ..inputs import nearest, resolve_file, shown
-from ..readers import InputTable, Lines, RowError, Skipped, SkippedRows, open_table, reading
+from ..readers import InputTable, Lines, RowError, Skipped, SkippedRows, open_bytes, open_table, refuse_utf16
 
 #: Columns that hold texts in data sets and benchmarks, in lower case.
 _TEXT_COLUMNS = (
@@ -138,15 +138,14 @@ class _Plain(_ForeignFile):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        with reading(path) as file:
+        with open_bytes(path) as file:
             head = file.read(_HEAD)
-        if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise SourceError(f"{path} is UTF-16, as its bytes 0 and 1 say; save it as UTF-8.")
+        refuse_utf16(path, head)
         if (place := head.find(0)) >= 0:
             raise SourceError(f"{path} is no text, as its byte {place}, a 0, says; give plain text in UTF-8.")
 
     def cells(self, tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
-        with reading(self.path) as file:
+        with open_bytes(self.path) as file:
             lines = Lines(self.path, file)
             while True:
                 try:

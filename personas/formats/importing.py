@@ -34,11 +34,11 @@ from ..arrow import table_of
 from ..errors import SetupError, SourceError, parameter
 from ..hub.redaction import SAMPLE, check_key
 from ..persona import RelationKind
-from ..readers import InputTable, NodeLink, check_there, fingerprint, open_table
+from ..readers import InputTable, NodeLink, check_readable, hash_file, open_table
 from ..rules.columns import ColumnKind, kinds_of_columns
 from ..rules.pseudonyms import Pseudonyms
 from .options import RuleComposer, resolve_columns
-from .rows import Prepared, prepared, screened
+from .rows import Prepared, prepare_rows, screen_rows
 
 _FIND = """
 SELECT file, read_to, rows, new, complete FROM imported_files
@@ -361,7 +361,7 @@ def import_files(
     _check_unlived(hub)
     files = [Path(path) for path in paths]
     for path in files:
-        check_there(path)
+        check_readable(path)
     for path in files:
         yield _import_file(
             hub, open_table(path), options or ImportOptions(), part=part, progress=progress or (lambda path, rows: None)
@@ -380,7 +380,7 @@ def _import_file(
     hub: HubFile, table: InputTable, options: ImportOptions, *, part: int, progress: Callable[[Path, int], None]
 ) -> FileReport:
     path = table.path
-    sha256, size = fingerprint(path)
+    sha256, size = hash_file(path)
     columns = resolve_columns(
         path,
         table.columns(),
@@ -393,7 +393,7 @@ def _import_file(
     file = ImportedFile(hub, path.name, sha256, size, columns, options)
     already, began = file.complete, file.read_to
     kinds = {} if already or options.personal == "ignore" else _kinds(table, columns, options)
-    rows = prepared(table, columns, options, after=began)
+    rows = prepare_rows(table, columns, options, after=began)
     ahead = iter(()) if already else _ahead(_screened(hub, rows, options, kinds))
     while not file.complete:
         with hub.writing():
@@ -429,14 +429,14 @@ def _screened(
 ) -> Iterator[Screened]:
     if options.personal == "pseudonymise":
         check_key(hub.path, hub.con)
-    return screened(parts, options, kinds, Pseudonyms.of(hub.path))
+    return screen_rows(parts, options, kinds, Pseudonyms.of(hub.path))
 
 
 def _kinds(table: InputTable, columns: Columns, options: ImportOptions) -> dict[str, ColumnKind]:
     """What the other columns are taken for, by the first rows of the file: the same when an import is resumed."""
     if set(table.columns()) <= set(columns.meanings.values()):
         return {}
-    parts = prepared(table, columns, options.model_copy(update={"strict": False}), after=0)
+    parts = prepare_rows(table, columns, options.model_copy(update={"strict": False}), after=0)
     first = next(parts).rows["attributes"].to_pylist()[:SAMPLE]
     return kinds_of_columns([attributes for attributes in first if attributes is not None])
 

@@ -79,7 +79,8 @@ def parse_template(template: str, columns: Sequence[str], *, where: str) -> Temp
     parts, pieces, is_optional = list[_TemplatePart](), list[tuple[str, bool]](), False
     for token in _TOKEN.finditer(template):
         if token["column"] is not None:
-            pieces.append((_template_column(token["column"], columns, where), True))
+            column = _find_column(where, columns, token["column"], f", which {parameter('compose')} names")
+            pieces.append((column, True))
         elif token["mark"] == ("]" if is_optional else "["):
             parts.append(_TemplatePart(tuple(pieces), is_optional))
             pieces, is_optional = [], not is_optional
@@ -101,21 +102,6 @@ def parse_template(template: str, columns: Sequence[str], *, where: str) -> Temp
             f"{parameter('compose')} names no column, so all descriptions would be the same; write {{column}}."
         )
     return Template(template, used, tuple(parts))
-
-
-def _template_column(wanted: str, columns: Sequence[str], where: str) -> str:
-    folded = {name.strip().casefold(): name for name in columns}
-    if wanted in columns:
-        return wanted
-    if (name := folded.get(wanted.strip().casefold())) is not None:
-        return name
-    close = get_close_matches(wanted.strip().casefold(), folded, n=3, cutoff=0.5)
-    near = " or ".join(repr(folded[name]) for name in close)
-    there = ", ".join(map(repr, columns[:40]))
-    meant = f"did you mean {near}?" if near else "write one of these in braces."
-    raise SetupError(
-        f"{where} has no column {wanted!r}, which {parameter('compose')} names; its columns are {there}; {meant}"
-    )
 
 
 #: Known attributes, by the names that their columns may have. Age, sex and place begin the sentence.
@@ -263,15 +249,14 @@ def resolve_columns(
     shape: Shape | None = None,
     compose: str | None = None,
 ) -> Columns:
-    """What the columns mean: as `mapping` says (`text`, `language`, ... to a column), else by their names.
+    """Resolve what the columns mean: as `mapping` says (`text`, `language`, ... to a column), else by their names.
 
-    `shape` is taken for granted when it is given. Descriptions are composed by the template `compose`, where the
-    column mapped to `text` is empty if there is one, or, of a table
-    where no column is known to hold them, of the columns that are known. Raises `SourceError` for a column that is not
-    there, and when there is no text; it names those that are there. Raises `SetupError` for a template that is none.
+    A given `shape` is taken for granted. The template `compose` describes rows whose mapped text is empty, or all rows.
+    Without it, a table that has no column of texts is described by the columns that are known. Raises `SourceError` for
+    a column that is missing, also in the template, and if there is no text. Raises `SetupError` for a broken template.
     """
     known = Shape.TABLE if compose is not None else shape or _shape(columns)
-    found: dict[str, str | None] = {m: _column(path, columns, wanted) for m, wanted in mapping.items()}
+    found: dict[str, str | None] = {m: _find_column(path, columns, wanted) for m, wanted in mapping.items()}
     composer: Composer | None = None
     if compose is not None:
         composer = parse_template(compose, columns, where=str(path))
@@ -300,39 +285,35 @@ def _shape(columns: Sequence[str]) -> Shape:
     return Shape.PERSONAHUB if names == {"persona"} else Shape.TABLE
 
 
-def _column(path: Path, columns: Sequence[str], wanted: str) -> str:
-    if wanted in columns:
-        return wanted
-    near = [column for column in columns if column.strip().lower() == wanted.strip().lower()]
-    if len(near) == 1:
-        return near[0]
-    close = get_close_matches(wanted, columns, n=1)
+def _find_column(where: object, columns: Sequence[str], wanted: str, named_by: str = "") -> str:
+    """Return the column of this name, or else the one whose name differs in case and outer spaces alone."""
+    near = [column for column in columns if column.strip().casefold() == wanted.strip().casefold()]
+    if wanted in columns or len(near) == 1:
+        return wanted if wanted in columns else near[0]
+    close = get_close_matches(wanted.strip(), columns, n=1, cutoff=0.5)
     meant = f"; did you mean {close[0]!r}?" if close else "."
-    raise SourceError(f"{path} has no column {wanted!r}; its columns are {_listed(columns)}{meant}")
+    raise SourceError(f"{where} has no column {wanted!r}{named_by}; its columns are {_list_columns(columns)}{meant}")
 
 
 def _text_column(columns: Sequence[str], shape: Shape) -> str | None:
     by_name = {name.strip().lower(): name for name in reversed(columns)}
-    for name in _TEXTS[shape]:
-        if name in by_name:
-            return by_name[name]
-    return None
+    return next((by_name[name] for name in _TEXTS[shape] if name in by_name), None)
 
 
 def _textless(path: Path, columns: Sequence[str], shape: Shape) -> SourceError:
     if shape is not Shape.TABLE:
         return SourceError(
             f"{path} is not in the format {shape}: it has no column {_TEXTS[shape][0]!r}; "
-            f"its columns are {_listed(columns)}."
+            f"its columns are {_list_columns(columns)}."
         )
     return SourceError(
-        f"{path} has no column that is known to hold descriptions; its columns are {_listed(columns)}; "
+        f"{path} has no column that is known to hold descriptions; its columns are {_list_columns(columns)}; "
         f"say which it is with {parameter('mapping', 'text=COLUMN')}, or make them of others with "
         f"{parameter('compose')} 'A {{age}}-year-old ...'."
     )
 
 
-def _listed(columns: Sequence[str]) -> str:
+def _list_columns(columns: Sequence[str]) -> str:
     shown = ", ".join(map(repr, columns[:40]))
     return f"{shown} and {len(columns) - 40} more" if len(columns) > 40 else shown or "none at all"
 

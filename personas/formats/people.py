@@ -55,7 +55,7 @@ _JOINS = {
 }
 
 
-def columns_of(extras: Collection[Extra]) -> str:
+def select_extras(extras: Collection[Extra]) -> str:
     """SQL for their columns, to be appended to others."""
     return "".join(
         f', {_TABLES[extra]}."{source}"{"::VARCHAR" if source in _JSON else ""} AS "{name}"'
@@ -65,7 +65,7 @@ def columns_of(extras: Collection[Extra]) -> str:
     )
 
 
-def joins_of(extras: Collection[Extra]) -> str:
+def join_extras(extras: Collection[Extra]) -> str:
     """SQL that brings them to the people `k`."""
     return " ".join(_JOINS[extra] for extra in Extra if extra in extras)
 
@@ -336,13 +336,13 @@ class ExportedPeople:
         return con.view("exported_kept")
 
     def _in_order(self, first: Sequence[int] = ()) -> duckdb.DuckDBPyRelation:
-        columns = f"k.{self._hidden()}{columns_of(self.extras)}"
+        columns = f"k.{self._hidden()}{select_extras(self.extras)}"
         order = "k.arrival"
         if first:
             places = ", ".join(map(str, first))
             order = f"(row_number() OVER (ORDER BY k.arrival) - 1) NOT IN ({places}), k.arrival"
         return self.hub.con.sql(
-            f"SELECT {columns} FROM exported_kept AS k {joins_of(self.extras)} ORDER BY {order}"  # noqa: S608 - ours
+            f"SELECT {columns} FROM exported_kept AS k {join_extras(self.extras)} ORDER BY {order}"  # noqa: S608 - ours
         )
 
     def _hidden(self) -> str:

@@ -53,7 +53,7 @@ class Prepared:
     skipped: tuple[Skipped, ...]
 
 
-def prepared(table: InputTable, columns: Columns, options: ImportOptions, *, after: int) -> Iterator[Prepared]:
+def prepare_rows(table: InputTable, columns: Columns, options: ImportOptions, *, after: int) -> Iterator[Prepared]:
     """Yield all rows of a table after line or row `after`, batch by batch; the last batch may be empty.
 
     Raises `SourceError` for a corrupt file and, with strict options, for a row that cannot be imported.
@@ -174,7 +174,7 @@ class Screened:
     judged: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def screened(
+def screen_rows(
     parts: Iterator[Prepared],
     options: ImportOptions,
     kinds: Mapping[str, ColumnKind] | None = None,

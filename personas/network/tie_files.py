@@ -1,6 +1,5 @@
 """Ties read from a file: a list of them as a table or GraphML, and probabilities between blocks as JSON."""
 
-import csv
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from ..files import whole_file
 from ..inputs import nearest, resolve_file
 from ..persona import Relation, RelationKind
 from ..readers import read_rows
+from ..writers import write_csv_rows
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -57,11 +57,11 @@ def write_graph_ties(graph: "nx.Graph", path: Path) -> None:
     are_names = all(isinstance(node, str) for node in graph)
     names = {node: node if are_names else str(place) for place, node in enumerate(graph, start=1)}
     with whole_file(path.absolute(), replace=True) as part, part.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow((*_ENDS, "kind", "label", "weight"))
-        for source, target, said in graph.edges(data=True):
-            rest = (said.get(name, "") for name in ("kind", "label", "weight"))
-            table.writerow((names[source], names[target], *rest))
+        rows = (
+            (names[source], names[target], *(said.get(name, "") for name in ("kind", "label", "weight")))
+            for source, target, said in graph.edges(data=True)
+        )
+        write_csv_rows(((*_ENDS, "kind", "label", "weight"), *rows), file)
 
 
 def _table_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError
 from populace.personas.formats import exporting
-from populace.personas.formats.exporting import export_hub, short
+from populace.personas.formats.exporting import export_hub, shorten_text
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.formats.people import Extra
@@ -231,7 +231,7 @@ def test_what_nodes_say_in_several_types_is_said_in_one(enriched: HubFile, tmp_p
 
 @given(st.text(min_size=1))
 def test_a_label_is_the_beginning_of_the_description(text: str) -> None:
-    label, line = short(text), " ".join(text.split())
+    label, line = shorten_text(text), " ".join(text.split())
     assert len(label) <= 41
     assert label == line or (label.endswith("\u2026") and line.startswith(label[:-1]) and len(label) > 20)
 

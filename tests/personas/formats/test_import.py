@@ -20,7 +20,7 @@ from populace.personas.arrow import to_rows
 from populace.personas.errors import SetupError, SourceError
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import Columns, ImportOptions, Shape, parse_mapping
-from populace.personas.formats.rows import prepared
+from populace.personas.formats.rows import prepare_rows
 from populace.personas.hub import HubFile, create_hub, open_hub, read_hub
 from populace.personas.persona import content_id
 from populace.personas.readers import MAX_LINE, InputTable
@@ -354,7 +354,7 @@ class _Given(InputTable):
 @given(st.lists(st.text(max_size=20), min_size=1))
 def test_ids_made_in_bulk_are_those_of_single_personas(texts: list[str]) -> None:
     columns = Columns(Shape.TABLE, "text")
-    rows = to_rows(next(prepared(_Given(texts), columns, ImportOptions(language="en"), after=0)).rows)
+    rows = to_rows(next(prepare_rows(_Given(texts), columns, ImportOptions(language="en"), after=0)).rows)
     kept = {number: (content_id(text), text) for number, text in enumerate(texts, 1) if text.strip()}
     assert {row["row"]: (row["id"], row["text"]) for row in rows} == kept
 
