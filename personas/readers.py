@@ -11,16 +11,16 @@ import json
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import batched, islice
+from itertools import batched, chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
 
-from .arrow import ColumnFile, NumberedRows
+from .arrow import ColumnFile
 from .errors import SourceError
 from .files import DAMAGE, compression_of, decompressed, uncompressed_suffix
 from .inputs import resolve_file, shown
@@ -240,6 +240,7 @@ _ROWS = 10_000
 #: Columns that JSONL has when any of its first so many objects has them; the first object says what others there are.
 _STATED = ("language", "licence", "source")
 _LOOKED_AT = 1_000
+_NOT_UTF8 = "the line is not UTF-8"
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 # Python's own limit for a cell is 128 KiB.
 csv.field_size_limit(MAX_LINE)
@@ -261,8 +262,12 @@ class InputTable(ABC):
         """
 
     @abstractmethod
+    def _rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield all rows that can be read, with their numbers."""
+
     def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
         """Yield all rows that can be read, some thousands at a time; `tally` counts those that cannot."""
+        return batched(self._rows(tally), _ROWS)
 
 
 def open_table(path: Path) -> InputTable:
@@ -303,6 +308,21 @@ def read_rows(path: Path, way_out: str) -> Iterator[tuple[int, dict[str, Any]]]:
         yield from batch
 
 
+def read_lines[T](path: Path, parse: Callable[[bytes], T], tally: SkippedRows) -> Iterator[tuple[int, T]]:
+    """Yield the parsed lines of a file with their numbers; `tally` counts those that `parse` cannot read."""
+    with open_bytes(path) as file:
+        lines = Lines(path, file)
+        while True:
+            try:
+                for line in lines:
+                    yield lines.number, parse(line)
+                return
+            except UnicodeDecodeError:
+                tally.count(_NOT_UTF8, lines.number)
+            except RowError as error:
+                tally.count(error.reason, lines.number)
+
+
 def refuse_utf16(path: Path, head: bytes) -> None:
     """Raise `SourceError` if a file begins as UTF-16 does."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -326,27 +346,18 @@ class _JsonLines(InputTable):
             return [*names, *sorted(later.difference(names))]
         raise SourceError(f"{self.path} holds no object; write one a line, such as {{'persona': '...'}}.")
 
-    def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
-        return batched(self._rows(tally), _ROWS)
-
     def _rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
-        with open_bytes(self.path) as file:
-            lines = Lines(self.path, file)
-            while True:
-                try:
-                    for line in lines:
-                        if not line.isspace():
-                            yield lines.number, _object(line)
-                    return
-                except RowError as error:
-                    tally.count(error.reason, lines.number)
+        return ((number, row) for number, row in read_lines(self.path, _parse_object, tally) if row is not None)
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def _parse_object(line: bytes) -> dict[str, Any] | None:
+    """Return the object on a line; None for a blank line."""
+    if line.isspace():
+        return None
     try:
         row = parse_row(line)
-    except UnicodeDecodeError as error:
-        raise RowError("the line is not UTF-8") from error
+    except UnicodeDecodeError:
+        raise
     except UnkeptValueError as error:
         raise RowError(str(error)) from error
     except RecursionError as error:
@@ -368,20 +379,17 @@ class _CsvTable(InputTable):
         with open_bytes(self.path) as file:
             return self._header(self._open(file)[1])
 
-    def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
-        return batched(self._rows(tally), _ROWS)
-
-    def _open(self, file: Any) -> tuple["_Decoded", Any]:
+    def _open(self, file: Any) -> tuple[Lines, Any]:
         with open_bytes(self.path) as beginning:
             head = beginning.read(65_536).decode(errors="replace").lstrip("\ufeff\r\n")
         separator = "\t" if uncompressed_suffix(self.path) == ".tsv" else find_separator(head)
-        lines = _Decoded(Lines(self.path, file))
-        return lines, read_cells(csv.reader(lines, delimiter=separator, strict=True))
+        lines = Lines(self.path, file)
+        return lines, read_cells(csv.reader(map(bytes.decode, lines), delimiter=separator, strict=True))
 
     def _header(self, rows: Any) -> list[str]:
         try:
             names: list[str] = next(filter(any, rows), [])
-        except (csv.Error, RowError) as error:
+        except (csv.Error, RowError, UnicodeDecodeError) as error:
             raise SourceError(
                 f"{self.path} has no header that can be read: {error}; save it as CSV in UTF-8."
             ) from error
@@ -406,29 +414,10 @@ class _CsvTable(InputTable):
                     return
                 except csv.Error as error:
                     tally.count(f"the row is not CSV: {error}", began)
+                except UnicodeDecodeError:
+                    tally.count(_NOT_UTF8, began)
                 except RowError as error:
                     tally.count(error.reason, began)
-
-
-class _Decoded:
-    """Lines as text. Reading goes on after a line that cannot be decoded."""
-
-    def __init__(self, lines: Lines) -> None:
-        self._lines = lines
-
-    @property
-    def number(self) -> int:
-        return self._lines.number
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)
-        try:
-            return line.decode()
-        except UnicodeDecodeError as error:
-            raise RowError("the line is not UTF-8") from error
 
 
 class _Columnar(InputTable):
@@ -448,33 +437,27 @@ class _Columnar(InputTable):
         except OSError as error:
             raise SourceError(f"{self.path} is no whole {self._kind} file: {error}.") from error
 
-    def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
-        done = 0
+    def _rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
+        number = 0
         try:
             types = self._file.types
             unbounded = [name for name, kind in types.items() if "FLOAT" in kind or "DOUBLE" in kind]
-            for rows in self._file.rows(list(types), _ROWS):
-                yield list(_kept(rows, unbounded, tally))
-                done = rows[-1][0]
+            for number, row in chain.from_iterable(self._file.rows(list(types), _ROWS)):
+                if row is None:
+                    tally.count("the row is not UTF-8, or is damaged", number)
+                    continue
+                for name in unbounded:  # they may hold NaN and infinities
+                    row[name] = replace_nonfinite(row[name])
+                yield number, row
         except OSError as error:
             raise SourceError(
-                f"{self.path} is corrupt: it can be read to row {done:,} and no further ({error}); get the file again."
+                f"{self.path} is corrupt: it can be read to row {number:,} and no further ({error}); "
+                "get the file again."
             ) from error
 
     @property
     def _kind(self) -> str:
         return "Parquet" if self._is_parquet else "Arrow"
-
-
-def _kept(rows: NumberedRows, unbounded: Sequence[str], tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the rows that can be decoded, and count the others; `unbounded` columns may hold NaN and infinities."""
-    for number, row in rows:
-        if row is None:
-            tally.count("the row is not UTF-8, or is damaged", number)
-            continue
-        for name in unbounded:
-            row[name] = replace_nonfinite(row[name])
-        yield number, row
 
 
 #: The names that the list of links and the two ends of one go by.
@@ -493,9 +476,8 @@ class NodeLink(InputTable):
         """Return the names that any of the nodes has."""
         return list(dict.fromkeys(name for node in self._nodes for name in node))
 
-    def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
-        """Yield all nodes, some thousands at a time."""
-        return batched(((number, dict(node)) for number, node in enumerate(self._nodes, 1)), _ROWS)
+    def _rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
+        return ((number, dict(node)) for number, node in enumerate(self._nodes, 1))
 
     def ids(self) -> Iterator[tuple[int, str]]:
         """Yield the number of each node with its id in the file."""

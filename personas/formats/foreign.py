@@ -15,7 +15,7 @@ from ..errors import SetupError, SourceError
 from ..files import uncompressed_suffix
 from ..hub.file import HubFile, open_hub
 from ..inputs import nearest, resolve_file, shown
-from ..readers import InputTable, Lines, RowError, Skipped, SkippedRows, open_bytes, open_table, refuse_utf16
+from ..readers import InputTable, Skipped, SkippedRows, open_bytes, open_table, read_lines, refuse_utf16
 
 #: Columns that hold texts in data sets and benchmarks, in lower case.
 _TEXT_COLUMNS = (
@@ -145,17 +145,8 @@ class _Plain(_ForeignFile):
             raise SourceError(f"{path} is no text, as its byte {place}, a 0, says; give plain text in UTF-8.")
 
     def cells(self, tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
-        with open_bytes(self.path) as file:
-            lines = Lines(self.path, file)
-            while True:
-                try:
-                    for line in lines:
-                        yield lines.number, "text", line.decode().strip()
-                    return
-                except UnicodeDecodeError:
-                    tally.count("the line is not UTF-8", lines.number)
-                except RowError as error:
-                    tally.count(error.reason, lines.number)
+        for number, text in read_lines(self.path, lambda line: line.decode().strip(), tally):
+            yield number, "text", text
 
 
 class _TableCells(_ForeignFile):

@@ -346,8 +346,8 @@ class _Given(InputTable):
     def columns(self) -> list[str]:
         return ["text"]
 
-    def batches(self, tally: object) -> Any:
-        yield [(number, {"text": text}) for number, text in enumerate(self.texts, 1)]
+    def _rows(self, tally: object) -> Any:
+        return ((number, {"text": text}) for number, text in enumerate(self.texts, 1))
 
 
 @settings(deadline=None)
