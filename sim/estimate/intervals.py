@@ -1,28 +1,21 @@
-"""Intervals, and the arithmetic of a sample: what a whole job will take, from what a few of its units took.
+"""Intervals, and what a sample says of a whole job.
 
-A total is a sum of ratio estimators, one for each kind of request: what the sample took for a unit (a request, an
-output, a person) times the units there will be. Its error is that of the sample's mean and of the units still to come
-(Cochran, *Sampling Techniques*, 3rd ed., sections 6.3 and 9.3), by Student's t on the logarithm. Where the number of
-units follows from the share that is accepted, Wilson's interval of that share is combined with it (Zou and Donner 2008,
-*Statistics in Medicine* 27, 1693-1702).
+A total is a sum of ratios, one for each purpose: what the sample took for a unit (an item, an accepted output, a
+request) times the units of the whole job. Its error is that of the jackknife over the items of the sample (Efron and
+Stein 1981, *Annals of Statistics* 9, 586-596), with Student's t. It holds the chance of the units to come too.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 #: The confidence of all intervals of a sample: 90 of 100 hold the true value.
 CONFIDENCE = 0.9
-#: Units that a sample must hold to say anything.
+#: Items that a sample must hold to say anything.
 ENOUGH = 3
-#: Two-sided quantile of the normal distribution for `CONFIDENCE`.
-_Z = 1.6448536269514722
-
-type Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,67 +60,52 @@ def add_all(intervals: Sequence[Interval]) -> Interval:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The requests of one kind in a sample."""
+    """What a sample took for one purpose."""
 
-    #: Units that there will be in the whole job.
+    #: Units of the whole job, and of each item of the sample.
     whole: float
-    #: Units, and what they took, by cluster of the sample: what one person or output was asked is not independent.
-    units: Numbers
-    took: Numbers
+    units: Mapping[str, float]
+    #: By measure, what each item took; None where that is not known.
+    took: Mapping[str, Mapping[str, float] | None]
+    #: Calls, and the requests that they answer.
+    calls: int = 0
+    requests: int = 0
+    #: Outputs of which none was rejected; 0 where some were, whose share shows in the ratio.
+    all_accepted: int = 0
+    #: A relative error that the sample cannot show, added on both sides.
+    wider: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedShare:
-    """How many of those tried in the sample count; the whole job tries until `wanted` do."""
+def predict_total(parts: Sequence[Part], measure: str) -> Interval | None:
+    """Return what the whole job will take for these purposes, as a 90 % interval, or None if it is not known.
 
-    hits: int
-    tried: int
-    wanted: float
-    #: By cluster, which of them count; None where clusters are none of those tried.
-    counting: Numbers | None = None
-
-
-def predict_total(
-    parts: Sequence[Part], clusters: int, share: AcceptedShare | None = None, *, wider: float = 0.0, at_once: int = 0
-) -> Interval:
-    """Return what the whole job will take, as a 90 % interval. The sample has at least `ENOUGH` `clusters`.
-
-    With a `share`, the units of the parts are tried until enough of them count. `wider` is a relative error that the
-    sample cannot show, added on both sides. The sample is not part of the job. If its answers are reused, the interval
-    is too wide by that.
+    The sample is not part of the job. If its answers are reused, the interval is too wide by that.
     """
-    factors = [part.whole / part.units.sum() for part in parts if part.took.sum()]
-    parts = [part for part in parts if part.took.sum()]
-    if not parts:
-        return Interval(0.0, 0.0, 0.0)
-    each = sum((by * part.took for by, part in zip(factors, parts, strict=True)), start=np.zeros(clusters))
-    mid = float(each.sum())
-    off = np.zeros(clusters)
-    for by, part in zip(factors, parts, strict=True):
-        off += by * (part.took - part.units * (part.took.sum() / part.units.sum()))
-    times = mid / sum(float(part.took.sum()) for part in parts)
-    variance = clusters / (clusters - 1) * float(off @ off) * _tail(each) * (1 + 1 / times) / mid**2
-    reach = _student(clusters - 1) * math.sqrt(variance)
-    up, down = reach**2, reach**2
-    if share is not None:
-        up, down = _with_share(reach, share, off)
-    up += math.log1p(share_interval(0, at_once).high) ** 2 if at_once else 0.0
-    return Interval(mid / math.exp(math.sqrt(down)) * (1 - wider), mid * math.exp(math.sqrt(up)) * (1 + wider), mid)
+    items = list(dict.fromkeys(item for part in parts for item in part.units))
+    mid = sampled = wider = 0.0
+    each, without = np.zeros((2, len(items)))
+    for part in parts:
+        known = part.took[measure]
+        if known is None:
+            return None
+        units, took = (np.array([by.get(item, 0.0) for item in items]) for by in (part.units, known))
+        one = part.whole * float(took.sum() / units.sum())
+        mid, sampled, wider = mid + one, sampled + float(took.sum()), wider + one * part.wider
+        each += part.whole / units.sum() * took
+        # A unit that is left with one item is half known.
+        without += part.whole * (took.sum() - took) / np.maximum(units.sum() - units, 0.5)
+    if not mid:
+        return Interval.exactly(0.0)
+    shown = float(np.square(without - without.mean()).sum()) * (1 - 1 / len(items)) / mid**2
+    down = _student(len(items) - 1) ** 2 * shown * (1 + sampled / mid)
+    calls, requests = (sum(getattr(part, name) for part in parts) for name in ("calls", "requests"))
+    unseen = {requests if calls == requests else 0, *(part.all_accepted for part in parts)} - {0}
+    up = down * _tail(each) + sum(math.log1p(share_interval(0, trials).high) ** 2 for trials in unseen)
+    low, high = math.exp(-math.sqrt(down)), math.exp(math.sqrt(up))
+    return Interval(mid * low * (1 - wider / mid), mid * high * (1 + wider / mid), mid)
 
 
-def _with_share(reach: float, share: AcceptedShare, off: Numbers) -> tuple[float, float]:
-    """Return the squared reach of the total's logarithm, up and down, with the error of the share included."""
-    found, known = share.hits / share.tried, share_interval(share.hits, share.tried)
-    least, most = math.log(found / known.low), math.log(known.high / found)
-    drawn = _Z**2 * (1 - found) / share.wanted
-    both = 0.0
-    if share.counting is not None and off.std() > 0 and share.counting.std() > 0:
-        both = 2 * reach * float(np.corrcoef(off, share.counting)[0, 1])
-    up, down = (reach**2 + error**2 - both * error + drawn for error in (least, most))
-    return max(0.0, up), max(0.0, down)
-
-
-def _tail(each: Numbers) -> float:
+def _tail(each: "np.ndarray[Any, Any]") -> float:
     """Return the variance of a lognormal distribution with this spread, relative to that of the few numbers drawn.
 
     A small sample rarely holds the long answers that make up much of a total.
@@ -135,7 +113,7 @@ def _tail(each: Numbers) -> float:
     if (each <= 0).any() or not each.std():
         return 1.0
     spread = float(np.log(each).var(ddof=1))
-    return max(1.0, math.expm1(spread) / float(each.var(ddof=1) / each.mean() ** 2))
+    return max(1.0, math.expm1(spread) * float(each.mean() ** 2 / each.var(ddof=1)))
 
 
 def mean_interval(values: Sequence[float], of: float) -> Interval:

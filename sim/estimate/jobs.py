@@ -47,7 +47,7 @@ from ..survey.stored import check_finished, give_known_vectors, known_vectors, s
 from ..tasks.evaluation import EvaluationJob, evaluate
 from ..tasks.outputs import CHOSEN_OUTPUTS, OutputJob, OutputSpec
 from ..tasks.problem_sets import ProblemSet
-from .dry_run import DryRun, counted_calls
+from .dry_run import Answered, DryRun, counted_calls
 from .estimator import Estimate, Job, Models, Sampling, estimate_job
 from .forecast import Items
 from .intervals import Interval
@@ -119,9 +119,20 @@ def _estimate(
     job = Job(
         counts, whole, models, Asked(tokens), Counted(counted, phases={"": Interval.exactly(units / items)}), draw,
         worst=lambda job, n: add_purposes("", job.computed()).times(n / whole),
-        basis=lambda drawn: Items(float(units), drawn.people * units / whole, drawn.people), what=what,
+        basis=lambda drawn: _items(whole, drawn), what=what,
     )  # fmt: skip
     return estimate_job(job, sampling)
+
+
+def _items(whole: int, drawn: DryRun) -> Items:
+    """Return the items that answers belong to. Some of a sample may not have been asked about."""
+    owners = dict.fromkeys(map(_owner, drawn.answered))
+    unasked = (f"unasked {place}" for place in range(drawn.people - len(owners)))
+    return Items(whole, dict.fromkeys((*owners, *unasked), 1.0), _owner)
+
+
+def _owner(answer: Answered) -> str:
+    return answer.owner.partition("|")[0]
 
 
 _NOTHING = DryRun((), 0, None, 0, 0, (0, 0), {}, 0.0)

@@ -1,5 +1,6 @@
 """What a society, its growth, or a task with what is done with its rows will ask of its models, and cost."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil
@@ -20,11 +21,11 @@ from ..scenario import Scenario
 from ..scenario_checks import check_interventions, check_scenario, check_surveys
 from ..seeds import derive_seed
 from ..tasks.task import MOST_ROUNDS, Task
-from .dry_run import DryRun, Scale, dry_run
+from .dry_run import Answered, DryRun, Scale, dry_run
 from .estimator import SAMPLED_CALLS, Estimate, Job, Models, Sampling, estimate_job
 from .forecast import Items
 from .funnel import JobsBehind, LaterJobs, check_yields, share_of
-from .intervals import AcceptedShare, Interval, share_interval
+from .intervals import Interval, share_interval
 from .purposes import Asked, Counted, Purpose, add_purposes
 
 #: Turns up to which the whole society has a dry run, at some 3 ms each, and people up to whom it is grown.
@@ -240,8 +241,19 @@ class _Making(_Society):
         return add_purposes("sample", job.computed(counted))
 
     def _basis(self, drawn: DryRun) -> Items:
-        n, made = self.scenario.settings.n, drawn.yields[0]
-        return Items(n * made.rows / made.accepted, made.rows, made.rows, AcceptedShare(made.accepted, made.rows, n))
+        """Return the accepted outputs: what rejected ones take is part of what one accepted output takes."""
+
+        def turn_of(answer: Answered) -> str | None:
+            if answer.unit == Unit.HOP:
+                return None
+            made = drawn.made.get(answer.owner.partition("/")[0])
+            return answer.turn if made is None or answer.unit == Unit.STEP else made[1]
+
+        units = Counter[str]()
+        for is_accepted, turn in drawn.made.values():
+            units[turn] += is_accepted
+        made = drawn.yields[0]
+        return Items(self.scenario.settings.n, units, turn_of, made.rows if made.accepted == made.rows else 0)
 
 
 def _dearest(job: Job, calls: int) -> Purpose:
