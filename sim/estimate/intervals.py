@@ -99,8 +99,11 @@ def predict_total(parts: Sequence[Part], measure: str) -> Interval | None:
     shown = float(np.square(without - without.mean()).sum()) * (1 - 1 / len(items)) / mid**2
     down = _student(len(items) - 1) ** 2 * shown * (1 + sampled / mid)
     calls, requests = (sum(getattr(part, name) for part in parts) for name in ("calls", "requests"))
-    unseen = {requests if calls == requests else 0, *(part.all_accepted for part in parts)} - {0}
-    up = down * _tail(each) + sum(math.log1p(share_interval(0, trials).high) ** 2 for trials in unseen)
+    # What the sample did not show at all: answers asked for again, and rejected outputs.
+    again = math.log1p(share_interval(0, requests).high) if calls == requests > 0 else 0.0
+    accepted = max(part.all_accepted for part in parts)
+    rejected = math.log1p(-share_interval(0, accepted).high) if accepted else 0.0
+    up = down * _tail(each) + again**2 + rejected**2
     low, high = math.exp(-math.sqrt(down)), math.exp(math.sqrt(up))
     return Interval(mid * low * (1 - wider / mid), mid * high * (1 + wider / mid), mid)
 
