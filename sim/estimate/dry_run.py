@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
@@ -16,6 +16,7 @@ from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, Us
 from langchain_core.outputs import ChatResult
 from pydantic import PrivateAttr
 
+from ...agents.gateway.budget import Budget
 from ...agents.procedural import ProceduralModel
 from ...personas.errors import HookError, PausedError, RunError
 from ...personas.hub import Hub
@@ -28,6 +29,7 @@ from ..runfile.reader import open_hub_or_run
 from ..scenario import Scenario
 from ..seeds import rng_for
 from ..society import Society
+from .intervals import Interval, share_interval
 
 #: Relations that are asked for where nothing bounds the people, and the share of them that leads to somebody new.
 _FAN_OUT = 3
@@ -53,20 +55,33 @@ _FOUND = f"SELECT (SELECT count(*) FROM relations), (SELECT count(*) FROM {_TAKE
 _SEEN = "SELECT step, avg(strlen(text)) FROM observations GROUP BY step"
 
 
-#: What is done with the outputs of a task, in its order; solving and grading are the names of their phases, too.
-type TaskStage = Literal["making", "solving", "grading"]
-
-
 @dataclass(frozen=True, slots=True)
 class StageYield:
     """What a stage left of the rows that came to it."""
 
-    stage: TaskStage
+    #: `making`, or the kind of a job on what was made, which is the name of its phase too.
+    stage: str
     #: People asked, of making; accepted rows, of what follows.
     rows: int
     accepted: int
     #: Why one of those was rejected that were rejected for the most frequent reason; empty where none was.
     reason: str = ""
+
+    @property
+    def share(self) -> Interval:
+        """The share that passes, as a 90 % confidence interval."""
+        return share_interval(self.accepted, self.rows)
+
+    def __str__(self) -> str:
+        """Return the yield in words, with its interval and an example of why outputs were rejected."""
+        span = f" ({self.accepted / self.rows:.1%}, from {self.share.low:.1%} to {self.share.high:.1%})"
+        why = f", rejected such as: {self.reason}" if self.reason else ""
+        return f"{self.stage} {self.accepted:,} of {self.rows:,}{span if self.rows else ''}{why}"
+
+
+def describe_yields(yields: Sequence[StageYield]) -> str:
+    """Return the yields of the stages in words."""
+    return "; ".join(map(str, yields)).rstrip(".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,12 +243,13 @@ def dry_run(
     *,
     scale: Scale,
     steps: int,
+    budget: Budget | None = None,
     behind: Callable[[Path, DryRun], DryRun] | None = None,
     **options: Any,
 ) -> DryRun:
     """Run `steps` steps (0: only grow the personas) and count the calls.
 
-    A spent budget ends the run and is not an error. `behind` does in the file what follows the run, and adds its
+    A spent `budget` ends the run and is not an error. `behind` does in the file what follows the run, and adds its
     result. `options` are those of `Society`. No file is left behind.
     """
     with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
@@ -250,6 +266,7 @@ def dry_run(
             network=str(network),
             **options,
         )
+        society.shared_budget = budget
         stopped = ""
         try:
             with society:

@@ -17,7 +17,7 @@ from ...agents.gateway.budget import Prices, known_prices
 from ...agents.gateway.limits import Limits
 from ...personas.errors import PausedError, RunError, SetupError, parameter
 from ..engine import Progress
-from .dry_run import ByteCounter, DryRun, StageYield, TaskStage
+from .dry_run import ByteCounter, DryRun, StageYield
 from .forecast import Forecast, Items, Sampled
 from .intervals import ENOUGH, Interval, mean_interval
 from .purposes import Asked, Counted, Purpose, add_purposes, computed_purposes, counted_purposes
@@ -130,7 +130,7 @@ class Estimate:
     answer_tokens: int
     #: The same without a sample: the most that it may take is the worst case.
     computed: Purpose
-    by_stage: Mapping[TaskStage, Purpose] = MappingProxyType({})
+    by_stage: Mapping[str, Purpose] = MappingProxyType({})
     #: Whether a part of the calls goes through batches.
     batch: bool = False
     steps: int = 0
@@ -141,8 +141,6 @@ class Estimate:
     rows: int | None = None
     #: The least share of outputs that the worst case reckons with.
     least_accepted: float = 1.0
-    #: Whether the model can be asked for a sample, which narrows the ranges.
-    can_be_sampled: bool = True
     #: What `people` and the dry run count.
     counts: str = "people"
     #: What the stages of a sample left.

@@ -13,7 +13,7 @@ from ...agents.named_mind import MindName
 from ..minds import mind_of
 from ..runfile.job_rows import Unit
 from ..scenario import Scenario
-from .dry_run import Answered, DryRun, TaskStage
+from .dry_run import Answered, DryRun
 from .intervals import Interval, add_all
 
 #: Tokens to a byte of UTF-8: one for 4 bytes, and what tokenisers make of prose and JSON (3 to 5.3 bytes).
@@ -115,7 +115,7 @@ class Purpose:
     #: The role whose model is asked.
     role: str = "default"
     #: What it belongs to, of a task with jobs behind it.
-    stage: TaskStage = "making"
+    stage: str = "making"
 
     def times(self, number: float) -> "Purpose":
         """Return the purpose multiplied by `number`."""
@@ -136,7 +136,7 @@ def add_purposes(name: str, purposes: Sequence[Purpose]) -> Purpose:
     return Purpose(name, **added)
 
 
-def stage_of(phase: str) -> TaskStage:
+def stage_of(phase: str) -> str:
     """Return the stage of a task, or of the jobs on its rows, that a phase belongs to."""
     return "solving" if phase == "solving" else "grading" if phase == "grading" else "making"
 

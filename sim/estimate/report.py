@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...agents.gateway.budget import Prices
 from ...personas.errors import parameter
-from .dry_run import StageYield
-from .funnel import share_of, yields_said
+from .dry_run import StageYield, describe_yields
 from .intervals import Interval, share_interval
 from .purposes import Purpose
 
@@ -119,7 +118,7 @@ def _lengths(estimate: "Estimate") -> str:
         if estimate.steps
         else ""
     )
-    narrower = f"; only a sample narrows that ({parameter('sample', 40)})" if estimate.can_be_sampled else ""
+    narrower = f"; only a sample narrows that ({parameter('sample', 40)})"
     return (
         f"{bytes_said}{seen}. Tokens out, reasoning among them: from 1 to the limit of "
         f"{estimate.answer_tokens:,} an answer{narrower}."
@@ -157,8 +156,8 @@ def _yields(estimate: "Estimate") -> list[str]:
     if not yields or n is None:
         return []
     made, last = yields[0], yields[-1]
-    said = [f"Yield of the sample, with 90 % intervals: {yields_said(yields)}."]
-    turns = _rounded(Interval(n / share_of(made).high, n / share_of(made).low))
+    said = [f"Yield of the sample, with 90 % intervals: {describe_yields(yields)}."]
+    turns = _rounded(Interval(n / made.share.high, n / made.share.low))
     needs = f"{n:,} rows take {turns} outputs"
     left = Interval.exactly(1.0)
     if last is not made:

@@ -1,32 +1,41 @@
 """What a society, its growth, or a task with what is done with its rows will ask of its models, and cost."""
 
+import copy
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil
-from typing import Any, Unpack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
 
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from ...agents.endpoint.models import ModelHandle, open_model
+from ...agents.gateway.budget import Budget
 from ...agents.gateway.limits import Limits
-from ...personas.errors import SetupError
+from ...personas.errors import PausedError, RunError, SetupError, parameter
 from ...personas.sources import Sources
 from ..config import GivenModel, RunConfig, RunOptions
 from ..engine import Progress
+from ..jobs.life import run_job
 from ..prompt_limits import check_prompts
 from ..run_models import open_roles
 from ..runfile.job_rows import Unit
+from ..runfile.reader import RunReader, open_run
 from ..scenario import Scenario
 from ..scenario_checks import check_interventions, check_scenario, check_surveys
 from ..seeds import derive_seed
+from ..tasks.outputs import OutputJob
 from ..tasks.task import MOST_ROUNDS, Task
-from .dry_run import Answered, DryRun, Scale, dry_run
+from .dry_run import Answered, DryRun, Scale, StageYield, counted_calls, describe_yields, dry_run
 from .estimator import SAMPLED_CALLS, Estimate, Job, Models, Sampling, estimate_job
 from .forecast import Items
-from .funnel import JobsBehind, LaterJobs, check_yields, share_of
 from .intervals import Interval, share_interval
 from .purposes import Asked, Counted, Purpose, add_purposes
+
+if TYPE_CHECKING:
+    from ..jobs.kind import JobOptions
 
 #: Turns up to which the whole society has a dry run, at some 3 ms each, and people up to whom it is grown.
 _TURNS = 2_000
@@ -45,6 +54,20 @@ _SAMPLED_ROUNDS = 2
 #: many as will show something of growth, if that leaves half of the calls.
 _EACH_HOP = 4
 
+#: The role whose model does a job on what was made.
+_ROLES = {"solving": "solver", "grading": "grader"}
+_ACTIVE = "SELECT coalesce(sum(active), 0)::BIGINT FROM steps"
+_MADE = "SELECT CAST(emission AS VARCHAR), status = 'accepted', step || ' ' || agent FROM outputs"
+_LEFT = """
+SELECT count(*) FILTER (status = 'accepted'), coalesce((
+    SELECT any_value(reason) FROM (
+        SELECT stage, reason, count(*) OVER (PARTITION BY stage) AS number FROM outputs
+        WHERE status = 'rejected' AND (len($stages) = 0 OR list_contains($stages, stage))
+        ORDER BY number DESC, stage, emission LIMIT 1
+    )
+), '') FROM outputs
+"""
+
 
 def estimate(
     scenario: Scenario,
@@ -54,7 +77,7 @@ def estimate(
     solver: GivenModel | None = None,
     grader: GivenModel | None = None,
     sample: int | None = None,
-    later: LaterJobs | None = None,
+    later: Sequence[OutputJob[Any]] = (),
     announce: Callable[[str], None] = lambda _said: None,
     progress: Progress | None = None,
     **options: Unpack[RunOptions],
@@ -66,7 +89,7 @@ def estimate(
     most 40 and 20, and at most a quarter of the total. `announce` is told the possible cost before the sample is asked.
     The cache keeps the answers.
 
-    With `sample=0` no model is asked, and all numbers range from the least to the most possible. `later` names the jobs
+    With `sample=0` no model is asked, and all numbers range from the least to the most possible. `later` are the jobs
     to be done on a task's rows. They are counted, and done on the outputs of the sample too.
 
     Raises `SetupError` if a run could not be made either, and `RunError` if the sample fails or accepts nothing.
@@ -91,7 +114,7 @@ def estimate(
     scale = Scale(config.growth, list(source) if isinstance(source, Sources) else source, config.seed, config.network)
     sampling = Sampling(sample, config.cache, config.limits, announce, progress)
     if isinstance(scenario, Task):
-        job = _Making(scenario, scale, models, config, sampling, later or LaterJobs()).job()
+        job = _Making(scenario, scale, models, config, sampling, later).job()
     else:
         job = _Living(scenario, scale, models, config, sampling).job()
     _check(handle.name, sample, is_free=not models.is_language_model and not isinstance(scenario, Task))
@@ -189,13 +212,13 @@ class _Making(_Society):
     """A task, with the jobs that are done on its rows."""
 
     scenario: Task
-    later: LaterJobs
+    later: Sequence[OutputJob[Any]]
 
     def job(self) -> Job:
         """Return the task as a job whose items are outputs."""
         n = self.scenario.settings.n
         counted = self._counted()
-        asked = replace(Asked.of(self.scenario), phase_tokens=self.later.answer_tokens)
+        asked = replace(Asked.of(self.scenario), phase_tokens={one.kind: one.answer_tokens for one in self.later})
         what = {"rows": n, "per_persona": self.scenario.settings.per_persona, "batch": self.config.batch}
         return Job(
             "people", self.scale.people, self.models, asked, counted, self._draw, worst=self._worst,
@@ -204,19 +227,45 @@ class _Making(_Society):
         )  # fmt: skip
 
     def _recount(self, drawn: DryRun, counted: Counted) -> tuple[Counted, float]:
-        least = min(_LEAST_ACCEPTED, *(share_of(one).low for one in drawn.yields))
+        least = min(_LEAST_ACCEPTED, *(one.share.low for one in drawn.yields))
         return _scaled(counted, self.scenario.settings.n, least=least), least
 
     def _counted(self) -> Counted:
         """Count the calls of a few rows. A real model's checks may reject as many outputs as they accept."""
-        few = self.scenario.resized(min(self.scenario.settings.n, _ROWS_WITH_JOBS if self.later.stages else _ROWS))
+        few = self.scenario.resized(min(self.scenario.settings.n, _ROWS_WITH_JOBS if self.later else _ROWS))
         counted = self._counting(few, self.scale.smaller(max(_FEWEST, 2 * few.people_needed)), MOST_ROUNDS)
         growth = self.scale.people / max(1, counted.people)
         return _scaled(Counted(counted, growth), self.scenario.settings.n)
 
     def _counting(self, few: Task, scale: Scale, rounds: int) -> DryRun:
-        behind = JobsBehind(self.later, self.models.counting, self.scale.seed, is_dry_run=True)
-        return self.counting(few, scale, rounds, behind=behind.done_in)
+        return self.counting(few, scale, rounds, behind=partial(self._run_later, models=self.models.counting))
+
+    def _run_later(
+        self, path: Path, made: DryRun, *, models: Models, budget: Budget | None = None, cache: Path | None = None
+    ) -> DryRun:
+        """Run the later jobs in the file, and add what each left. Stop at the first that leaves nothing."""
+        with open_run(path) as run:
+            ((turns,),) = run.query(_ACTIVE).rows
+            found = [_read_yield(run, "making", int(turns))]
+            outputs = {emission: (accepted, turn) for emission, accepted, turn in run.query(_MADE).rows}
+        stopped = ""
+        for job in self.later:
+            if not found[-1].accepted:
+                break
+            some, role = copy.copy(job), _ROLES[job.kind]
+            some.is_dry_run = models is not self.models
+            asked: JobOptions = {"model": models.handles.get(role, models.default), "seed": self.scale.seed}
+            asked |= {"cache": cache, "prices": models.given.get(role) or models.given.get("default")}
+            if budget is not None:
+                asked |= {"shared_budget": budget, "limits": budget.limits}
+            try:
+                run_job(path, some, **asked)
+            except PausedError as error:
+                stopped = str(error)
+                break
+            with open_run(path) as run:
+                found.append(_read_yield(run, job.kind, found[-1].accepted, job.own_checks))
+        return replace(counted_calls(path, made.seconds), yields=tuple(found), made=outputs, stopped=stopped)
 
     def _few(self, outputs: int) -> tuple[Task, Scale, int]:
         """Return a task for `outputs` outputs, its personas, and its rounds.
@@ -229,11 +278,30 @@ class _Making(_Society):
         return type(self.scenario)(fewer), self.scale.smaller(max(2, ceil(outputs / rounds))), rounds
 
     def _draw(self, outputs: int, limits: Limits) -> DryRun:
-        behind = JobsBehind(self.later, self.models, self.scale.seed, limits, self.sampling.cache)
+        budget = Budget(limits)
+        behind = partial(self._run_later, models=self.models, budget=budget, cache=self.sampling.cache)
         few, small, rounds = self._few(outputs)
-        drawn = self.drawing(few, small, rounds, limits, behind=behind.done_in)
-        check_yields(drawn, self.later, self.scenario.settings.n, is_paid=self.models.is_language_model)
+        drawn = self.drawing(few, small, rounds, limits, budget=budget, behind=behind)
+        self._check_yields(drawn)
         return drawn
+
+    def _check_yields(self, drawn: DryRun) -> None:
+        """Raise `RunError` if the sample accepted nothing in the end, or a budget cut it short."""
+        cost = "unknown" if drawn.cost is None else f"${drawn.cost:.4f}"
+        is_paid, n = self.models.is_language_model, self.scenario.settings.n
+        took = f" The sample's {drawn.sent:,} calls are paid (cost: {cost})." if is_paid else ""
+        if drawn.yields and not drawn.yields[-1].accepted:
+            raise RunError(
+                f"Nothing was accepted in the sample, so what {n:,} accepted rows take cannot be told: "
+                f"{describe_yields(drawn.yields)}.{took} See what the model writes by making a few rows, or "
+                "sample more."
+            )
+        if len(drawn.yields) <= len(self.later):
+            stage = ("making", *(one.kind for one in self.later))[len(drawn.yields)]
+            raise RunError(
+                f"The sample was stopped at {stage}, so nothing can be told of what follows: {drawn.stopped}{took} "
+                f"Give a larger budget or a smaller sample; {parameter('sample', 0)} estimates without asking."
+            )
 
     def _worst(self, job: Job, outputs: int) -> Purpose:
         few, small, rounds = self._few(outputs)
@@ -254,6 +322,11 @@ class _Making(_Society):
             units[turn] += is_accepted
         made = drawn.yields[0]
         return Items(self.scenario.settings.n, units, turn_of, made.rows if made.accepted == made.rows else 0)
+
+
+def _read_yield(run: RunReader, stage: str, rows: int, checks: Sequence[str] = ()) -> StageYield:
+    ((accepted, reason),) = run.query(_LEFT, {"stages": list(checks)}).rows
+    return StageYield(stage, rows, accepted, reason)
 
 
 def _dearest(job: Job, calls: int) -> Purpose:

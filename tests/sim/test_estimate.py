@@ -27,8 +27,7 @@ from populace.scenarios.instruction.task import InstructionTask
 from populace.scenarios.village import Village
 from populace.sim.config import RoleModel
 from populace.sim.estimate import Estimate, estimate
-from populace.sim.estimate.dry_run import Scale, TaskStage
-from populace.sim.estimate.funnel import LaterJobs, share_of
+from populace.sim.estimate.dry_run import Scale
 from populace.sim.estimate.intervals import Interval, mean_interval, share_interval
 from populace.sim.estimate.purposes import TOKENS
 from populace.sim.estimate.report import sentences, table
@@ -301,7 +300,7 @@ def test_a_hook_that_fails_is_named_without_a_file_to_resume() -> None:
 def test_what_is_done_with_the_rows_afterwards_is_estimated_too() -> None:
     spec = GradingSpec.given(rubrics=rubrics_for(["instruction"], None), graders=("procedural",), votes=2)
     task = InstructionTask({"n": 6, "response": "off"})
-    told = estimate(task, growth=Growth(agents=6, hops=0), later=LaterJobs(grading=spec))
+    told = estimate(task, growth=Growth(agents=6, hops=0), later=[GradingJob(spec)])
     assert tuple(told.by_stage) == ("making", "grading")
     assert [p.calls for p in told.purposes if p.stage == "grading"] == [Interval.exactly(6 * 2)]
     assert "grading in all" in {str(row[0]) for row in table(told).rows}
@@ -317,7 +316,7 @@ def test_a_sample_of_a_task_goes_through_all_stages_and_the_real_ones_lie_in_it(
     task, growth = InstructionTask({"n": 40, "response": "off"}), Growth(agents=80, hops=1)
     where: dict[str, Any] = {"growth": growth, "model": "openai:test", "base_url": openai_server.base_url}
     where |= {"prices": PRICES, "seed": 3}
-    told = estimate(task, **where, grader=grader, sample=16, later=LaterJobs(grading=spec))
+    told = estimate(task, **where, grader=grader, sample=16, later=[GradingJob(spec)])
     assert told.sample is not None
     assert told.sample.sent == openai_server.calls
     assert [(one.stage, one.rows) for one in told.yields] == [("making", 16), ("grading", told.yields[0].accepted)]
@@ -326,16 +325,16 @@ def test_a_sample_of_a_task_goes_through_all_stages_and_the_real_ones_lie_in_it(
     graded = run_job(path, GradingJob(spec), model="openai:grader", base_url=openai_server.base_url)
     with open_run(path) as run:
         real = dict(run.query("SELECT job, count(*) FROM calls GROUP BY ALL").rows)
-    stages: tuple[tuple[TaskStage, int], ...] = (("making", 1), ("grading", 2))
+    stages: tuple[tuple[str, int], ...] = (("making", 1), ("grading", 2))
     for stage, job in stages:
         calls = told.by_stage[stage].calls
         assert math.floor(calls.low) <= real[job] <= math.ceil(calls.high)
-    assert graded.counts["grade passed"] / 40 in share_of(told.yields[1])
+    assert graded.counts["grade passed"] / 40 in told.yields[1].share
     said = " ".join(sentences(told))
     assert "An accepted row costs" in said
     limits = Limits.given(max_calls=told.sample.sent - 4)
     with pytest.raises(RunError, match="The sample was stopped at grading"):
-        estimate(task, **where, grader=grader, sample=16, later=LaterJobs(grading=spec), limits=limits)
+        estimate(task, **where, grader=grader, sample=16, later=[GradingJob(spec)], limits=limits)
 
 
 @pytest.mark.slow
