@@ -41,11 +41,9 @@ from ..survey.job import SurveyJob, SurveySpec
 from ..survey.stored import check_finished, give_known_vectors, known_vectors, stored_society
 from ..tasks.evaluation import EvaluationJob
 from ..tasks.outputs import OutputJob
-from .dry_run import Answered, DryRun, counted_calls
+from .dry_run import Answered, DryRun, Interval, counted_calls
 from .estimator import Estimate, Job, Models, Sampling, estimate_job
-from .forecast import Items
-from .intervals import Interval
-from .purposes import TOKENS, Asked, Counted, Purpose, add_purposes
+from .forecast import TOKENS, Asked, Counted, Items, Purpose, add_purposes
 
 #: Items of a dry run at most: people, outputs, problems, respondents of a survey.
 _PEOPLE, _OUTPUTS, _PROBLEMS, _RESPONDENTS = 100, 300, 60, 50

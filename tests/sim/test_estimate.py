@@ -27,10 +27,9 @@ from populace.scenarios.instruction.task import InstructionTask
 from populace.scenarios.village import Village
 from populace.sim.config import RoleModel
 from populace.sim.estimate import Estimate, estimate
-from populace.sim.estimate.dry_run import Scale
-from populace.sim.estimate.intervals import Interval, mean_interval, share_interval
-from populace.sim.estimate.purposes import TOKENS
-from populace.sim.estimate.report import sentences, table
+from populace.sim.estimate.dry_run import Interval, Scale, mean_interval, share_interval
+from populace.sim.estimate.estimator import sentences, table
+from populace.sim.estimate.forecast import TOKENS
 from populace.sim.grading.grading import GradingJob, GradingSpec, grader_roles, rubrics_for
 from populace.sim.growth import Growth
 from populace.sim.jobs.life import run_job

@@ -14,7 +14,7 @@ from populace.personas.errors import PausedError, SetupError
 from populace.scenarios.fidelity.effects import share_effect
 from populace.scenarios.fidelity.model_checks import MODEL_CHECKS
 from populace.sim.estimate import Sampling
-from populace.sim.estimate.experiment import estimate_experiment, experiment_table
+from populace.sim.estimate.society import estimate_experiment, experiment_table
 from populace.sim.experiment.design import Experiment, OutcomeQuery
 from populace.sim.experiment.folder import check_models, run_experiment
 from populace.sim.experiment.model_checks import models_of

@@ -157,7 +157,7 @@ def _show_estimate(declared: "Experiment", options: dict[str, Any]) -> None:
     from populace.analysis.table import render_table
     from populace.scenarios.catalog import find_scenario
     from populace.scenarios.fidelity.model_checks import MODEL_CHECKS
-    from populace.sim.estimate.experiment import estimate_experiment, experiment_sentences, experiment_table
+    from populace.sim.estimate.society import estimate_experiment, experiment_sentences, experiment_table
 
     from .show import terminal_width
 
