@@ -1,31 +1,39 @@
 """What a society, its growth, a task with later jobs, or an experiment will ask of its models, and cost."""
 
 import copy
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Unpack
 
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from ...agents.endpoint.models import ModelHandle, open_model
-from ...agents.gateway.budget import Budget
+from ...agents.gateway.budget import Budget, Prices
 from ...agents.gateway.limits import Limits
 from ...personas.errors import PausedError, RunError, SetupError, parameter
+from ...personas.hub import Hub
 from ...personas.sources import Sources
 from ..config import GivenModel, RunConfig, RunOptions
 from ..engine import Progress
+from ..experiment.design import Experiment, ModelCheckName, check_names
+from ..experiment.folder import SAMPLING
+from ..experiment.model_checks import ModelCheck, models_of
+from ..growth import Growth
 from ..jobs.life import run_job
 from ..prompt_limits import check_prompts
 from ..run_models import open_roles
 from ..runfile.job_rows import Unit
 from ..runfile.reader import RunReader, open_run
-from ..scenario import Scenario
+from ..scenario import GrowthOnly, Scenario
 from ..scenario_checks import check_interventions, check_scenario, check_surveys
 from ..seeds import derive_seed
+from ..society import Society
 from ..tasks.outputs import OutputJob
 from ..tasks.task import MOST_ROUNDS, Task
 from .dry_run import (
@@ -54,20 +62,6 @@ from .forecast import Asked, Counted, Items, Purpose, add_purposes
 
 if TYPE_CHECKING:
     from ..jobs.kind import JobOptions
-
-
-import tempfile
-from collections.abc import Mapping
-from types import MappingProxyType
-
-from ...agents.gateway.budget import Prices
-from ...personas.hub import Hub
-from ..experiment.design import Experiment, ModelCheckName, check_names
-from ..experiment.folder import SAMPLING
-from ..experiment.model_checks import ModelCheck, models_of
-from ..growth import Growth
-from ..scenario import GrowthOnly
-from ..society import Society
 
 #: Turns up to which the whole society has a dry run, at some 3 ms each, and people up to whom it is grown.
 _TURNS = 2_000
