@@ -99,15 +99,6 @@ def check_holds(told: Estimate, run: FinishedRun) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_takes_what_was_estimated_and_the_estimate_asks_nobody(
-    openai_server: OpenAIServer, tmp_path: Path
-) -> None:
-    told = of_village(openai_server, prices=PRICES)
-    assert openai_server.calls == 0
-    check_holds(told, lived(openai_server, tmp_path / "run.duckdb"))
-
-
-@pytest.mark.slow
 def test_a_sample_narrows_every_range_and_the_run_still_lies_in_it(tmp_path: Path) -> None:
     growth = Growth(agents=24, hops=2)
     with Wordy() as server:
@@ -125,19 +116,15 @@ def test_a_sample_narrows_every_range_and_the_run_still_lies_in_it(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_people_of_a_hub_are_not_grown(openai_server: OpenAIServer, live: Live, tmp_path: Path) -> None:
-    growth = Growth.given(hub=live("hub", agents=30).path)
+@pytest.mark.parametrize("has_hub", [False, True])
+def test_a_run_takes_what_was_estimated_and_the_estimate_asks_nobody(
+    openai_server: OpenAIServer, live: Live, tmp_path: Path, has_hub: bool
+) -> None:
+    growth = Growth.given(hub=live("hub", agents=30).path) if has_hub else SMALL
     told = of_village(openai_server, growth=growth, prices=PRICES)
-    assert [p.name for p in told.purposes] == ["turn", "revise"]
+    assert [p.name for p in told.purposes][-2:] == ["turn", "revise"]
+    assert (len(told.purposes) == 2, openai_server.calls) == (has_hub, 0)
     check_holds(told, lived(openai_server, tmp_path / "run.duckdb", growth))
-
-
-@pytest.mark.slow
-def test_a_sample_asks_no_more_than_it_may(openai_server: OpenAIServer) -> None:
-    told = of_village(openai_server, sample=7, prices=PRICES, limits=Limits.given(max_calls=1_000))
-    assert told.sample is not None
-    assert told.sample.sent == openai_server.calls == 7
-    assert told.sample.cost == pytest.approx(PRICES.of(told.sample.input_tokens, told.sample.output_tokens), rel=0.5)
 
 
 @pytest.mark.slow
@@ -149,19 +136,18 @@ def test_a_sample_knows_how_often_answers_are_asked_for_again(openai_server: Ope
 
 
 @pytest.mark.slow
-def test_no_answer_of_a_sample_is_paid_twice_with_a_cache(openai_server: OpenAIServer, tmp_path: Path) -> None:
-    for _ in range(2):
-        told = of_village(openai_server, sample=12, cache=tmp_path / "answers.sqlite")
+def test_a_sample_asks_no_more_than_it_may_and_a_cache_keeps_its_answers(
+    openai_server: OpenAIServer, tmp_path: Path
+) -> None:
+    for cache, calls in ((None, 12), (tmp_path / "answers.sqlite", 24), (tmp_path / "answers.sqlite", 36)):
+        limits = Limits.given(max_calls=1_000)
+        told = of_village(openai_server, sample=12, cache=cache, prices=PRICES, limits=limits)
         assert told.sample is not None
-        assert told.sample.sent == 12
-    assert openai_server.calls == len(openai_server.by_body) == 24
-
-
-@pytest.mark.slow
-def test_only_a_cache_keeps_answers_for_the_run(openai_server: OpenAIServer) -> None:
-    told = of_village(openai_server, sample=6)
-    assert told.sample is not None
-    assert told.sample.reused is None
+        assert (told.sample.sent, openai_server.calls) == (12, calls)
+        assert (told.sample.reused is None) == (cache is None)
+        paid = PRICES.of(told.sample.input_tokens, told.sample.output_tokens)
+        assert told.sample.cost == pytest.approx(paid, rel=0.5)
+    assert len(openai_server.by_body) == 24
 
 
 def test_tokens_out_are_bounded_by_the_limit_of_answers_alone(openai_server: OpenAIServer) -> None:
