@@ -9,7 +9,8 @@ import math
 import random
 import tempfile
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -29,7 +30,7 @@ from ...personas.errors import HookError, PausedError, RunError
 from ...personas.hub import Hub
 from ...personas.hub.queries import REJECTED
 from ...personas.network.spec import GROWN, parse_network
-from ...personas.persona import Passage, Persona, Relation
+from ...personas.persona import Passage
 from ..growth import Growth
 from ..runfile.job_rows import Unit
 from ..runfile.reader import open_hub_or_run
@@ -256,7 +257,7 @@ class Scale:
         rng = rng_for(self.seed, "smaller")
         source: Hub | Sequence[Passage]
         if isinstance(self.source, Hub):
-            source = _circles(self.source, max(1, round(share * len(self.source.personas))), rng)
+            source = _take_circles(self.source, max(1, round(share * len(self.source.personas))), rng)
         else:
             most = max(1, round(share * len(self.source)))
             source = [self.source[n] for n in sorted(rng.sample(range(len(self.source)), most))]
@@ -265,33 +266,21 @@ class Scale:
         return Scale(growth, source, self.seed, self.network, self.of or self.people)
 
 
-def _circles(hub: Hub, most: int, rng: random.Random) -> Hub:
-    around: dict[str, list[str]] = {}
+def _take_circles(hub: Hub, most: int, rng: random.Random) -> Hub:
+    """Return `most` of the people, ring by ring around some, with the relations among them."""
+    around: defaultdict[str, list[str]] = defaultdict(list)
     for relation in hub.relations:
-        around.setdefault(relation.source, []).append(relation.target)
-        around.setdefault(relation.target, []).append(relation.source)
+        around[relation.source].append(relation.target)
+        around[relation.target].append(relation.source)
     taken: dict[str, None] = {}
     for begun in rng.sample(hub.personas, len(hub.personas)):
-        _walk(begun, around, taken, most)
-        if len(taken) >= most:
-            break
-    return _among(hub, taken)
-
-
-def _walk(begun: Persona, around: dict[str, list[str]], taken: dict[str, None], most: int) -> None:
-    ring: Sequence[str] = (begun.id,)
-    while ring and len(taken) < most:
-        fresh = [one for one in dict.fromkeys(ring) if one not in taken][: most - len(taken)]
-        taken.update(dict.fromkeys(fresh))
-        ring = [other for one in fresh for other in around.get(one, ())]
-
-
-def _among(hub: Hub, ids: Container[str]) -> Hub:
-    def is_between(relation: Relation) -> bool:
-        return relation.source in ids and relation.target in ids
-
-    people = tuple(p for p in hub.personas if p.id in ids)
-    return replace(hub, personas=people, relations=tuple(r for r in hub.relations if is_between(r)))
+        ring = [begun.id]
+        while ring and len(taken) < most:
+            fresh = [one for one in dict.fromkeys(ring) if one not in taken][: most - len(taken)]
+            taken.update(dict.fromkeys(fresh))
+            ring = [other for one in fresh for other in around[one]]
+    kept = tuple(r for r in hub.relations if r.source in taken and r.target in taken)
+    return replace(hub, personas=tuple(p for p in hub.personas if p.id in taken), relations=kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,11 +403,11 @@ def dry_run(
                 raise RunError(f"No call of the sample was answered. {stopped}") from error
         except HookError as error:  # the file of a dry run cannot be resumed
             raise error.bare from error.__cause__
-        counted = replace(counted_calls(path, time.perf_counter() - begun), stopped=stopped)
+        counted = replace(count_calls(path, time.perf_counter() - begun), stopped=stopped)
         return counted if stopped or behind is None else behind(path, counted)
 
 
-def counted_calls(path: Path, seconds: float) -> DryRun:
+def count_calls(path: Path, seconds: float) -> DryRun:
     """Count the calls in a file, of a society or of jobs on a hub."""
     with open_hub_or_run(path) as run:
         ((sent, unpriced, cost),) = run.query(_SENT).rows

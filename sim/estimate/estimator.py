@@ -21,8 +21,8 @@ from .forecast import (
     Purpose,
     Sampled,
     add_purposes,
-    computed_purposes,
-    counted_purposes,
+    compute_purposes,
+    count_purposes,
 )
 
 _COLUMNS = ("purpose", "calls", "tokens in", "tokens out", "reasoning", "dollars")
@@ -37,50 +37,57 @@ class EstimateTable:
     types: tuple[str, ...] = ("VARCHAR",) * len(_COLUMNS)
 
 
-def table(estimate: "Estimate") -> EstimateTable:
+def build_table(estimate: "Estimate") -> EstimateTable:
     """Return one row for each purpose, one for each stage of several, and one for the total."""
     rows, several = [], len(estimate.by_stage) > 1
     for stage in estimate.by_stage or [""]:
-        rows += [figures(p) for p in estimate.purposes if stage in ("", p.stage)]
-        rows += [figures(estimate.by_stage[stage])] if several else []
-    rows.append(figures(estimate.total))
+        rows += [format_purpose(p) for p in estimate.purposes if stage in ("", p.stage)]
+        rows += [format_purpose(estimate.by_stage[stage])] if several else []
+    rows.append(format_purpose(estimate.total))
     is_asked = estimate.models.is_language_model
     return EstimateTable(tuple(rows if is_asked else [(*row[:2], "-", "-", "-", "0") for row in rows]))
 
 
-def figures(purpose: Purpose) -> tuple[str, ...]:
+def format_purpose(purpose: Purpose) -> tuple[str, ...]:
     """Return the row of a purpose, or of several together."""
     tokens = (purpose.input, purpose.output, purpose.reasoning)
-    known = ("unknown" if one is None else _rounded(one) for one in tokens)
-    return purpose.name, _count(purpose.calls), *known, _money(purpose.cost)
+    known = ("unknown" if one is None else _format_span(one) for one in tokens)
+    return purpose.name, _format_count(purpose.calls), *known, _format_money(purpose.cost)
 
 
-def sentences(estimate: "Estimate") -> list[str]:
+def describe_estimate(estimate: "Estimate") -> list[str]:
     """Return sentences on what the numbers mean, what they are based on, and how to improve them."""
     if not estimate.models.is_language_model:
         free = (
             f"The model {estimate.models.default.name} is no language model: it is free, and its tokens mean nothing."
         )
-        return [_dry_run(estimate), *_yields(estimate), free]
+        return [_describe_dry_run(estimate), *_describe_yields(estimate), free]
     if estimate.sample is None:
-        return [_dry_run(estimate), *_ranges(estimate), *_prices(estimate)]
-    return [_headline(estimate), _worst(estimate), *_sampled(estimate), *_yields(estimate), *_prices(estimate)]
+        return [_describe_dry_run(estimate), *_describe_ranges(estimate), *_describe_prices(estimate)]
+    return [
+        _describe_total(estimate),
+        _describe_worst(estimate),
+        *_describe_sample(estimate),
+        *_describe_yields(estimate),
+        *_describe_prices(estimate),
+    ]
 
 
-def _headline(estimate: "Estimate") -> str:
+def _describe_total(estimate: "Estimate") -> str:
     total, rows = estimate.total, "" if estimate.rows is None else f" for {estimate.rows:,} accepted rows"
-    cost = "" if total.cost is None else f"{_money(total.cost)} dollars, "
-    taken = f"{cost}{_count(total.calls)} calls, {_rounded(total.input)} tokens in and {_rounded(total.output)} out"
+    cost = "" if total.cost is None else f"{_format_money(total.cost)} dollars, "
+    tokens = f"{_format_span(total.input)} tokens in and {_format_span(total.output)} out"
     return (
-        f"With 90 % certainty the job takes {taken}{rows}: prediction intervals from the lengths of answers, answers "
-        "asked for again, revisions and rejections in the sample (Student's t, Wilson's interval), if the whole is "
-        "like the sample. Calls that fail on the way and are sent again come on top."
+        f"With 90 % certainty the job takes {cost}{_format_count(total.calls)} calls, {tokens}{rows}: prediction "
+        "intervals from the lengths of answers, answers asked for again, revisions and rejections in the sample "
+        "(jackknife, Student's t), if the whole is like the sample. Calls that fail on the way and are sent again come "
+        "on top."
     )
 
 
-def _worst(estimate: "Estimate") -> str:
+def _describe_worst(estimate: "Estimate") -> str:
     worst = estimate.computed
-    cost = "an unknown number of" if worst.cost is None else _dollars(worst.cost.high)
+    cost = "an unknown number of" if worst.cost is None else _format_dollars(worst.cost.high)
     asked, answered = (_digits(one.high, math.ceil) for one in (worst.input, worst.output))
     accepted = ""
     if estimate.rows is not None:
@@ -92,18 +99,18 @@ def _worst(estimate: "Estimate") -> str:
     )
 
 
-def _dry_run(estimate: "Estimate") -> str:
+def _describe_dry_run(estimate: "Estimate") -> str:
     if not estimate.answer_tokens:
         return f"Requests were counted over {estimate.people:,} texts."
-    (people, steps), stages = estimate.dry_run, f" and {_some(estimate.steps, 'step')}" if estimate.steps else ""
+    (people, steps), stages = estimate.dry_run, f" and {_count_noun(estimate.steps, 'step')}" if estimate.steps else ""
     said = f"Requests were counted in a dry run of {people:,} {estimate.counts}"
-    said += f"{f' and {_some(steps, "step")}' if steps else ''} with the built-in generator"
+    said += f"{f' and {_count_noun(steps, "step")}' if steps else ''} with the built-in generator"
     if (people, steps) != (estimate.people, estimate.steps):
         said += f", and estimated from that for {estimate.people:,} {estimate.counts}{stages}"
     return f"{said}{"; a model's answers may lead to other requests" if estimate.models.is_language_model else ''}."
 
 
-def _ranges(estimate: "Estimate") -> list[str]:
+def _describe_ranges(estimate: "Estimate") -> list[str]:
     """Return what the numbers of calls and tokens range over without a sample."""
     calls, seen = [], ""
     if estimate.answer_tokens:
@@ -125,7 +132,7 @@ def _ranges(estimate: "Estimate") -> list[str]:
     return [f"{said}Calls that fail on the way and are sent again come on top.", tokens]
 
 
-def _prices(estimate: "Estimate") -> list[str]:
+def _describe_prices(estimate: "Estimate") -> list[str]:
     models = estimate.models
     used = {p.role if p.role in models.handles else "default" for p in estimate.purposes} or {"default"}
     return [
@@ -152,37 +159,37 @@ def _priced(role: str, model: str, prices: Prices | None, estimate: "Estimate") 
     )
 
 
-def _yields(estimate: "Estimate") -> list[str]:
+def _describe_yields(estimate: "Estimate") -> list[str]:
     """Return what the sample of a task says about the number of outputs the rows take."""
     yields, n = estimate.yields, estimate.rows
     if not yields or n is None:
         return []
     made, last, stages = yields[0], yields[-1], [one.stage for one in yields[1:]]
     said = [f"Yield of the sample, with 90 % intervals: {describe_yields(yields)}."]
-    turns = _rounded(Interval(n / made.share.high, n / made.share.low))
+    turns = _format_span(Interval(n / made.share.high, n / made.share.low))
     needs = f"{n:,} rows take {turns} outputs"
     left = Interval.exactly(1.0)
     if last is not made:
         left, whole = share_interval(last.accepted, made.accepted), share_interval(last.accepted, made.rows)
         needs += (
-            f", and {' and '.join(stages)} leave{'s' * (len(stages) == 1)} {_rounded(left * n)} of them; for {n:,} "
-            f"that pass all stages, make {_rounded(Interval(n / left.high, n / left.low))} rows, of "
-            f"{_rounded(Interval(n / whole.high, n / whole.low))} outputs"
+            f", and {' and '.join(stages)} leave{'s' * (len(stages) == 1)} {_format_span(left * n)} of them; for {n:,} "
+            f"that pass all stages, make {_format_span(Interval(n / left.high, n / left.low))} rows, of "
+            f"{_format_span(Interval(n / whole.high, n / whole.low))} outputs"
         )
-    said.append(f"{needs}. Each person gives {_some(estimate.per_persona, 'row')} at most.")
+    said.append(f"{needs}. Each person gives {_count_noun(estimate.per_persona, 'row')} at most.")
     if estimate.models.is_language_model and estimate.cost is not None:
         each = Interval(estimate.cost.low / (n * left.high), estimate.cost.high / (n * left.low))
-        said.append(f"An accepted row costs {_money(each)} dollars.")
+        said.append(f"An accepted row costs {_format_money(each)} dollars.")
     return said
 
 
-def _sampled(estimate: "Estimate") -> list[str]:
+def _describe_sample(estimate: "Estimate") -> list[str]:
     sample = estimate.sample
     if sample is None:
         return []
     cost = "unknown" if sample.cost is None else f"${sample.cost:.4f}"
     said = [
-        f"The sample of {sample.of}: {_some(sample.sent, 'call')}, {sample.answered:,} answered, "
+        f"The sample of {sample.of}: {_count_noun(sample.sent, 'call')}, {sample.answered:,} answered, "
         f"{sample.input_tokens:,} tokens in, {sample.output_tokens:,} out; its cost is {cost}, and comes on top. "
         f"A larger one narrows the intervals ({parameter('sample', 100)})."
     ]
@@ -196,17 +203,19 @@ def _sampled(estimate: "Estimate") -> list[str]:
     if estimate.per_persona > 2 and estimate.rows is not None:
         said.append("Of one person the sample has two outputs at most: where later ones repeat them, it takes more.")
     if estimate.seconds is not None:
-        said.append(f"The job would take {_time(estimate.seconds)}, if the endpoint stays as fast as in the sample.")
+        said.append(
+            f"The job would take {_format_seconds(estimate.seconds)}, if the endpoint stays as fast as in the sample."
+        )
     return said
 
 
-def _count(interval: Interval) -> str:
+def _format_count(interval: Interval) -> str:
     # A hair of floating point is no call.
-    return _between(math.floor(interval.low + 1e-6), math.ceil(interval.high - 1e-6))
+    return _format_range(math.floor(interval.low + 1e-6), math.ceil(interval.high - 1e-6))
 
 
-def _rounded(interval: Interval) -> str:
-    return _between(_digits(interval.low, math.floor), _digits(interval.high, math.ceil))
+def _format_span(interval: Interval) -> str:
+    return _format_range(_digits(interval.low, math.floor), _digits(interval.high, math.ceil))
 
 
 def _digits(number: float, rounding: Callable[[float], int]) -> int:
@@ -215,28 +224,28 @@ def _digits(number: float, rounding: Callable[[float], int]) -> int:
     return int(rounding(number / unit) * unit)
 
 
-def _between(low: int, high: int) -> str:
+def _format_range(low: int, high: int) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _money(interval: Interval | None) -> str:
+def _format_money(interval: Interval | None) -> str:
     if interval is None:
         return "unknown"
-    return f"{_dollars(interval.low)} to {_dollars(interval.high)}"
+    return f"{_format_dollars(interval.low)} to {_format_dollars(interval.high)}"
 
 
-def _dollars(number: float) -> str:
+def _format_dollars(number: float) -> str:
     return f"{number:,.2f}" if number >= 1 else f"{number:.2g}"
 
 
-def _time(interval: Interval) -> str:
+def _format_seconds(interval: Interval) -> str:
     for unit, seconds in (("hours", 3600), ("minutes", 60)):
         if interval.high >= 2 * seconds:
             return f"{interval.low / seconds:.1f} to {interval.high / seconds:.1f} {unit}"
     return f"{interval.low:.0f} to {math.ceil(interval.high)} seconds"
 
 
-def _some(number: int, noun: str) -> str:
+def _count_noun(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
@@ -420,8 +429,8 @@ class Job:
         For roles of the built-in generator, only their calls are known.
         """
         counted = counted or self.counted
-        found = computed_purposes(counted, self.asked, self.models.prices) if self.models.is_language_model else []
-        free = [one for one in counted_purposes(counted) if not self.models.is_real(one.role)]
+        found = compute_purposes(counted, self.asked, self.models.prices) if self.models.is_language_model else []
+        free = [one for one in count_purposes(counted) if not self.models.is_real(one.role)]
         return [one for one in found if self.models.is_real(one.role)] + free
 
     def size(self, sampling: Sampling) -> int:

@@ -141,7 +141,7 @@ def stage_of(phase: str) -> str:
     return "solving" if phase == "solving" else "grading" if phase == "grading" else "making"
 
 
-def counted_purposes(counted: Counted) -> list[Purpose]:
+def count_purposes(counted: Counted) -> list[Purpose]:
     """Return one row per purpose of a job of the built-in generator. Its tokens mean nothing."""
     none, free = Interval.exactly(0.0), Interval.exactly(0.0)
     found = ((name, counted.dry_run.of(name)[0]) for name in counted.dry_run.purposes)
@@ -151,7 +151,7 @@ def counted_purposes(counted: Counted) -> list[Purpose]:
     ]
 
 
-def computed_purposes(counted: Counted, asked: Asked, prices: Callable[[str], Prices | None]) -> list[Purpose]:
+def compute_purposes(counted: Counted, asked: Asked, prices: Callable[[str], Prices | None]) -> list[Purpose]:
     """Return one row per purpose of a job of a real model, whose answers are unknown.
 
     `prices` returns the prices of a role.
@@ -165,11 +165,11 @@ def computed_purposes(counted: Counted, asked: Asked, prices: Callable[[str], Pr
     more = 1 + revisions.calls.high / max(1.0, sum(p.calls.high for p in turns))
     # What checks and further stages ask, they may ask of a revision too.
     asking = {a.purpose for a in counted.dry_run.answered if a.phase == "step"} - asked.turns
-    again = [_widened(p, more) if p.name in asking else p for p in found]
+    again = [_widen_purpose(p, more) if p.name in asking else p for p in found]
     return [*again, revisions]
 
 
-def _widened(purpose: Purpose, more: float) -> Purpose:
+def _widen_purpose(purpose: Purpose, more: float) -> Purpose:
     spans = {name: getattr(purpose, name) for name in MEASURES}
     wider: dict[str, Any] = {name: span and span.widened(span.high * more) for name, span in spans.items()}
     return replace(purpose, **wider)
@@ -294,7 +294,7 @@ class Sampled:
         predicted = {name: _predict(one, [parts[name]]) if name in parts else one for name, one in known.items()}
         turns = [predicted[name] for name in parts if name in self.asked.revised]
         if "revise" in known and not self.run.of("revise") and turns:
-            predicted["revise"] = self._unseen(turns)
+            predicted["revise"] = self._bound_revisions(turns)
         return Forecast(tuple(predicted.values()), parts)
 
     def _by_item(self, name: str) -> Part | None:
@@ -310,7 +310,7 @@ class Sampled:
     def _by_request(self, name: str) -> Part | None:
         """Count a purpose by its requests, of which the dry run had as many. Return None if too few were sampled."""
         asking = [a for one in self._asking(name) for a in self.run.of(one)]
-        whole = self._whole(name)
+        whole = self._count_requests_of_whole(name)
         if (name == "revise" and not self.run.of(name)) or len({a.owner for a in asking}) < ENOUGH or not whole:
             return None
         requests = {(a.turn if name == "react" else a.request): a.owner for a in asking}
@@ -322,7 +322,7 @@ class Sampled:
         units = dict.fromkeys((a.owner for a in self.run.of(name)), 0.0) | Counter(requests.values())
         return self._part(name, whole, units, lambda a: a.owner, wider=wider)
 
-    def _unseen(self, turns: Sequence[Purpose]) -> Purpose:
+    def _bound_revisions(self, turns: Sequence[Purpose]) -> Purpose:
         """Return the maximum of revisions for these turns if the sample had none."""
         asked = share_interval(0, sum(self.run.requests(one.name) for one in turns)).high
         calls, into, out = (sum(getattr(one, name).high for one in turns) * asked for name in MEASURES[:3])
@@ -338,7 +338,7 @@ class Sampled:
             return [name]
         return [one for one in self.counted.dry_run.purposes if one in (self.asked.revised or self.asked.turns)]
 
-    def _whole(self, name: str) -> float:
+    def _count_requests_of_whole(self, name: str) -> float:
         """Return the number of requests in the whole job, at the middle of what the dry run says."""
         dry_run = self.counted.dry_run
         if name == "persona_to_persona" and self.run.newcomers and dry_run.newcomers:
@@ -375,7 +375,9 @@ class Sampled:
         Prompt sizes are scaled to the whole job by the ratio of the dry run's prompts to those of the sample.
         """
         size = mean_of(self.counted.dry_run.of(name), "input")
-        larger = [1.0 if self.reference is None else size / _expected(a, self.reference) or 1.0 for a in answers]
+        larger = [
+            1.0 if self.reference is None else size / _mean_expected_input(a, self.reference) or 1.0 for a in answers
+        ]
         counts = {key: _known([getattr(a, key) for a in answers]) for key in ("input", "output", "reasoning", "cached")}
         asked = counts["input"] and [n * by for n, by in zip(counts["input"], larger, strict=True)]
         cached = counts["cached"] or [0.0] * len(answers)
@@ -395,7 +397,7 @@ def _known(numbers: Sequence[int | None]) -> list[float] | None:
     return [sum(known) / len(known) if one is None else float(one) for one in numbers]
 
 
-def _expected(answer: Answered, reference: DryRun) -> float:
+def _mean_expected_input(answer: Answered, reference: DryRun) -> float:
     """Return the mean bytes of such requests in the dry run of the sample's society, by step where it had any."""
     of_purpose = reference.of(answer.purpose)
     return mean_of([a for a in of_purpose if a.number == answer.number] or of_purpose, "input") or 1.0

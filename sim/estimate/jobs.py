@@ -41,7 +41,7 @@ from ..survey.job import SurveyJob, SurveySpec
 from ..survey.stored import check_finished, give_known_vectors, known_vectors, stored_society
 from ..tasks.evaluation import EvaluationJob
 from ..tasks.outputs import OutputJob
-from .dry_run import Answered, DryRun, Interval, counted_calls
+from .dry_run import Answered, DryRun, Interval, count_calls
 from .estimator import Estimate, Job, Models, Sampling, estimate_job
 from .forecast import TOKENS, Asked, Counted, Items, Purpose, add_purposes
 
@@ -95,7 +95,7 @@ class _Part[K: JobKind[Any, Any]]:
                 stopped = str(error)
                 if not path.is_file():
                     raise
-            found = counted_calls(path, time.perf_counter() - begun)
+            found = count_calls(path, time.perf_counter() - begun)
             return replace(found, people=round(share * self.whole), steps=0, stopped=stopped), share
 
     def estimate(self, sampling: Sampling | None) -> Estimate:
@@ -249,14 +249,14 @@ def estimate_survey(
 
     def take(copied: Path, most: int) -> tuple[SurveyJob, float]:
         _copy_run(path, copied)
-        some = [_fewer(one, ceil(most / whole * len(_respondents(one, state)))) for one in surveys]
+        some = [_reduce_survey(one, ceil(most / whole * len(_respondents(one, state)))) for one in surveys]
         return _survey_job(some, settings.answer_tokens), requests(some) / requests(surveys)
 
     found = _Part(job, path, asked, "people", whole, _RESPONDENTS, take, models).estimate(sampling)
     if models.embeddings is None:
         return found
     prices = models.embeddings_prices
-    embedded = _embedding(_lacking(surveys, state, known), prices, role=_EMBEDDINGS)
+    embedded = _count_embedding(_find_missing_texts(surveys, state, known), prices, role=_EMBEDDINGS)
     handles, given = {_EMBEDDINGS: models.embeddings}, {_EMBEDDINGS: prices}
     return replace(
         found,
@@ -275,12 +275,12 @@ def _respondents(survey: Survey, state: SocietyState) -> list[Resident]:
     return survey.respondents(list(state.residents.values()), seed=state.seed, step=state.world.step)
 
 
-def _fewer(survey: Survey, number: int) -> Survey:
+def _reduce_survey(survey: Survey, number: int) -> Survey:
     """Return the same survey with `number` of its respondents."""
     return replace(survey, of=Panel(number) if isinstance(survey.of, Panel) else Sample(number))
 
 
-def _lacking(surveys: Sequence[Survey], state: SocietyState, known: set[str]) -> Iterator[list[str]]:
+def _find_missing_texts(surveys: Sequence[Survey], state: SocietyState, known: set[str]) -> Iterator[list[str]]:
     """Yield for each survey the texts whose vectors must be requested. Texts in `known` have vectors."""
     for survey in surveys:
         memories = [one.memory for one in _respondents(survey, state)]
@@ -306,7 +306,7 @@ def estimate_text_vectors(
     return _estimate_vectors([missing], len(missing), model, prices)
 
 
-def _embedding(chunks: Iterable[Sequence[str]], prices: Prices | None, *, role: str = "default") -> Purpose:
+def _count_embedding(chunks: Iterable[Sequence[str]], prices: Prices | None, *, role: str = "default") -> Purpose:
     """Return the requests for the vectors of these texts. Chunks do not share requests."""
     requests = size = 0
     for texts in chunks:
@@ -323,7 +323,7 @@ def _estimate_vectors(
     chunks: Iterable[Sequence[str]], number: int, model: EmbeddingHandle, prices: Prices | None
 ) -> Estimate:
     prices = prices or known_prices(model, writes=False)
-    found = _embedding(chunks, prices)
+    found = _count_embedding(chunks, prices)
     total = replace(found, name="in all")
     models = Models({"default": model}, {"default": prices})
     return Estimate((found,), total, number, (number, 0), models, 0, computed=total)

@@ -42,7 +42,7 @@ from .dry_run import (
     Interval,
     Scale,
     StageYield,
-    counted_calls,
+    count_calls,
     describe_yields,
     dry_run,
     share_interval,
@@ -54,9 +54,9 @@ from .estimator import (
     Job,
     Models,
     Sampling,
+    describe_estimate,
     estimate_job,
-    figures,
-    sentences,
+    format_purpose,
 )
 from .forecast import Asked, Counted, Items, Purpose, add_purposes
 
@@ -201,7 +201,7 @@ class _Living(_Society):
             Asked.of(self.scenario, self.config.mind),
             counted,
             draw=lambda calls, limits: self.drawing(self.scenario, self._small(calls), self.steps, limits),
-            worst=_dearest,
+            worst=_price_dearest,
             basis=lambda _drawn: None,
             reference=lambda calls: self.counting(self.scenario, self._small(calls), self.steps),
             sample_most=SAMPLED_CALLS,
@@ -247,7 +247,7 @@ class _Making(_Society):
         asked = replace(Asked.of(self.scenario), phase_tokens={one.kind: one.answer_tokens for one in self.later})
         what = {"rows": n, "per_persona": self.scenario.settings.per_persona, "batch": self.config.batch}
         return Job(
-            "people", self.scale.people, self.models, asked, counted, self._draw, worst=self._worst,
+            "people", self.scale.people, self.models, asked, counted, self._draw, worst=self._describe_worst,
             basis=self._basis, sample_whole=n, sample_counts="outputs", recount=self._recount,
             what=what | {"steps": counted.dry_run.steps, "least_accepted": _LEAST_ACCEPTED},
         )  # fmt: skip
@@ -291,7 +291,7 @@ class _Making(_Society):
                 break
             with open_run(path) as run:
                 found.append(_read_yield(run, job.kind, found[-1].accepted, job.own_checks))
-        return replace(counted_calls(path, made.seconds), yields=tuple(found), made=outputs, stopped=stopped)
+        return replace(count_calls(path, made.seconds), yields=tuple(found), made=outputs, stopped=stopped)
 
     def _few(self, outputs: int) -> tuple[Task, Scale, int]:
         """Return a task for `outputs` outputs, its personas, and its rounds.
@@ -329,7 +329,7 @@ class _Making(_Society):
                 f"Give a larger budget or a smaller sample; {parameter('sample', 0)} estimates without asking."
             )
 
-    def _worst(self, job: Job, outputs: int) -> Purpose:
+    def _describe_worst(self, job: Job, outputs: int) -> Purpose:
         few, small, rounds = self._few(outputs)
         counted = _scaled(Counted(self._counting(few, small, rounds)), outputs, least=1.0)
         return add_purposes("sample", job.computed(counted))
@@ -355,7 +355,7 @@ def _read_yield(run: RunReader, stage: str, rows: int, checks: Sequence[str] = (
     return StageYield(stage, rows, accepted, reason)
 
 
-def _dearest(job: Job, calls: int) -> Purpose:
+def _price_dearest(job: Job, calls: int) -> Purpose:
     """Return `calls` calls, each at the highest possible cost."""
     found = [one for one in job.computed() if job.models.is_real(one.role)]
     each = max((one.cost.high / one.calls.high for one in found if one.cost), default=0.0)
@@ -415,28 +415,28 @@ def estimate_experiment(
     first, *_ = (experiment.settings_of(arm, scenario)[1] for arm in experiment.all_arms)
     asked: dict[str, Any] = {name: first[name] for name in ("model", "base_url") if name in first}
     people = len({experiment.people_of(*run) for run in experiment.runs()})
-    sampling = _for_each(sampling or Sampling(), 1 + len(models) * len(wanted) + len(experiment.all_arms))
-    each = _estimated(GrowthOnly(), experiment.people, 1, prices, asked, sampling)
+    sampling = _split_sample(sampling or Sampling(), 1 + len(models) * len(wanted) + len(experiment.all_arms))
+    each = _estimate_part(GrowthOnly(), experiment.people, 1, prices, asked, sampling)
     found = [ExperimentPart("people", people, each)]
     with tempfile.TemporaryDirectory() as folder:
         for model in models:
             for check in wanted:
                 path = Path(folder) / f"{check.name}.duckdb"
                 if not path.exists():
-                    _settle(path, Growth(agents=None, hops=0), check.people)
-                each = _estimated(check.scenario, _of(path), check.steps, prices, model.options, sampling)
+                    _settle_people(path, Growth(agents=None, hops=0), check.people)
+                each = _estimate_part(check.scenario, _of(path), check.steps, prices, model.options, sampling)
                 found.append(ExperimentPart(f"{check.name} of {model.name}", 1, each))
         settled = Path(folder) / "people.duckdb"
-        _settle(settled, experiment.people)
+        _settle_people(settled, experiment.people)
         for arm in experiment.all_arms:
             settings, options = experiment.settings_of(arm, scenario)
             given = options | ({"scenario_file": scenario_file} if scenario_file else {})
-            each = _estimated(scenario(settings), _of(settled), experiment.steps, prices, given, sampling)
+            each = _estimate_part(scenario(settings), _of(settled), experiment.steps, prices, given, sampling)
             found.append(ExperimentPart(arm.name, experiment.replicates_of(arm.name), each))
     return found
 
 
-def experiment_table(parts: Sequence[ExperimentPart]) -> EstimateTable:
+def build_experiment_table(parts: Sequence[ExperimentPart]) -> EstimateTable:
     """Return one row for each part that asks a model or is run, and one for the total."""
     rows = [_row(part.name.replace(",", ", "), part.runs, [part]) for part in parts]
     rows.append(_row("in all", sum(part.runs for part in parts), parts))
@@ -445,15 +445,15 @@ def experiment_table(parts: Sequence[ExperimentPart]) -> EstimateTable:
 
 def _row(name: str, runs: int, parts: Sequence[ExperimentPart]) -> tuple[str, ...]:
     """Return calls, tokens and dollars of several parts. Tokens are left out if no part has a language model."""
-    _, calls, *_ = figures(add_purposes("", [part.all for part in parts]))
+    _, calls, *_ = format_purpose(add_purposes("", [part.all for part in parts]))
     asked = [part.all for part in parts if part.each.models.is_language_model]
-    return name, str(runs), calls, *(figures(add_purposes("", asked))[2:] if asked else ("-", "-", "-", "0"))
+    return name, str(runs), calls, *(format_purpose(add_purposes("", asked))[2:] if asked else ("-", "-", "-", "0"))
 
 
-def experiment_sentences(parts: Sequence[ExperimentPart]) -> list[str]:
+def describe_experiment(parts: Sequence[ExperimentPart]) -> list[str]:
     """Return sentences on what the numbers are based on."""
     runs = [part for part in parts if part.runs > 1] or parts
-    found = dict.fromkeys(said for part in runs for said in sentences(part.each))
+    found = dict.fromkeys(said for part in runs for said in describe_estimate(part.each))
     if not any(part.each.sample for part in parts):
         return list(found)
     asked = [part for part in parts if part.each.models.is_language_model]
@@ -466,7 +466,7 @@ def experiment_sentences(parts: Sequence[ExperimentPart]) -> list[str]:
     return [whole, *found]
 
 
-def _for_each(sampling: Sampling, parts: int) -> Sampling:
+def _split_sample(sampling: Sampling, parts: int) -> Sampling:
     if sampling.number == 0:
         return sampling
     return replace(sampling, number=max(_FEWEST_CALLS, (sampling.number or 2 * SAMPLED_CALLS) // parts))
@@ -476,11 +476,11 @@ def _of(hub: Path) -> Growth:
     return Growth(hub=hub, agents=None, hops=0)
 
 
-def _settle(path: Path, growth: Growth, source: Hub | None = None) -> None:
+def _settle_people(path: Path, growth: Growth, source: Hub | None = None) -> None:
     Society(GrowthOnly(), growth=growth, source=source, out=path, model="procedural").run()
 
 
-def _estimated(
+def _estimate_part(
     scenario: Scenario,
     growth: Growth,
     steps: int,

@@ -28,7 +28,7 @@ from populace.scenarios.village import Village
 from populace.sim.config import RoleModel
 from populace.sim.estimate import Estimate, estimate
 from populace.sim.estimate.dry_run import Interval, Scale, mean_interval, share_interval
-from populace.sim.estimate.estimator import sentences, table
+from populace.sim.estimate.estimator import build_table, describe_estimate
 from populace.sim.estimate.forecast import TOKENS
 from populace.sim.grading.grading import GradingJob, GradingSpec, grader_roles, rubrics_for
 from populace.sim.growth import Growth
@@ -156,20 +156,20 @@ def test_tokens_out_are_bounded_by_the_limit_of_answers_alone(openai_server: Ope
     assert {(p.output.high / p.calls.high, p.output.low) for p in told.purposes if p.calls.low} == {
         (200.0, p.calls.low) for p in told.purposes if p.calls.low
     }
-    assert any("from 1 to the limit of 200 an answer" in s for s in sentences(told))
+    assert any("from 1 to the limit of 200 an answer" in s for s in describe_estimate(told))
 
 
 def test_an_unknown_price_is_said_to_be_unknown(openai_server: OpenAIServer) -> None:
     told = of_village(openai_server)
     assert told.cost is None
-    assert {row[-1] for row in table(told).rows} == {"unknown"}
-    assert any("is unknown; give it as `prices`" in s for s in sentences(told))
+    assert {row[-1] for row in build_table(told).rows} == {"unknown"}
+    assert any("is unknown; give it as `prices`" in s for s in describe_estimate(told))
 
 
 def test_the_stand_in_costs_nothing_and_has_no_tokens() -> None:
     told = estimate(Village(), growth=SMALL, steps=2)
-    assert [row[2:] for row in table(told).rows] == [("-", "-", "-", "0")] * (len(told.purposes) + 1)
-    assert any("is no language model: it is free" in s for s in sentences(told))
+    assert [row[2:] for row in build_table(told).rows] == [("-", "-", "-", "0")] * (len(told.purposes) + 1)
+    assert any("is no language model: it is free" in s for s in describe_estimate(told))
 
 
 @pytest.mark.slow
@@ -288,7 +288,7 @@ def test_what_is_done_with_the_rows_afterwards_is_estimated_too() -> None:
     told = estimate(task, growth=Growth(agents=6, hops=0), later=[GradingJob(spec)])
     assert tuple(told.by_stage) == ("making", "grading")
     assert [p.calls for p in told.purposes if p.stage == "grading"] == [Interval.exactly(6 * 2)]
-    assert "grading in all" in {str(row[0]) for row in table(told).rows}
+    assert "grading in all" in {str(row[0]) for row in build_table(told).rows}
 
 
 @pytest.mark.slow
@@ -315,7 +315,7 @@ def test_a_sample_of_a_task_goes_through_all_stages_and_the_real_ones_lie_in_it(
         calls = told.by_stage[stage].calls
         assert math.floor(calls.low) <= real[job] <= math.ceil(calls.high)
     assert graded.counts["grade passed"] / 40 in told.yields[1].share
-    said = " ".join(sentences(told))
+    said = " ".join(describe_estimate(told))
     assert "An accepted row costs" in said
     limits = Limits.given(max_calls=told.sample.sent - 4)
     with pytest.raises(RunError, match="The sample was stopped at grading"):
