@@ -72,7 +72,7 @@ def test_two_by_one_person_are_compared_in_both_orders(sums: Path, sql: Ask) -> 
 @pytest.mark.slow
 def test_pairs_of_one_prompt_are_bounded(sums: Path, sql: Ask) -> None:
     assert compared(sums, pairs=1).outputs == PEOPLE
-    told = estimate_output_job(sums, ComparingJob, ComparingSpec(rubrics=GENERAL, graders=("procedural",), pairs=2))
+    told = estimate_output_job(sums, ComparingJob(ComparingSpec(rubrics=GENERAL, graders=("procedural",), pairs=2)))
     assert (told.people, told.calls.low) == (PEOPLE * 2, PEOPLE * 2 * 2)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 from openai_server import OpenAIServer
-from sums import Ask
+from sums import Ask, Sum
 from warm_process import WarmProcess
 
 from populace.agents.checks import CheckOutcome
@@ -31,7 +31,7 @@ from populace.sim.jobs.life import resume_job, run_job
 from populace.sim.jobs.replay import replay_job
 from populace.sim.runfile.reader import open_run
 from populace.sim.tasks.outputs import OutputJobReport, parse_models
-from populace.sim.tasks.solving import SolvingJob, solving_spec
+from populace.sim.tasks.solving import SolvingJob, parse_solvers, solving_spec
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -220,13 +220,26 @@ def test_a_job_that_is_stopped_goes_on_and_pays_nothing_twice(sums: Path, sql: A
 def test_the_estimate_counts_what_is_asked(sums: Path, openai_server: OpenAIServer) -> None:
     spec = spec_of(f"openai:a@{openai_server.base_url}", "procedural", votes=2)
     told = estimate_output_job(
-        sums, GradingJob, spec, model="openai:a", base_url=openai_server.base_url, sampling=Sampling(0)
+        sums, GradingJob(spec), model="openai:a", base_url=openai_server.base_url, sampling=Sampling(0)
     )
     calls = {one.name: (one.calls.low, one.calls.high) for one in told.purposes}
     assert calls == {"grade (grader)": (24, 36), "grade (grader-2)": (24, 24)}
     assert (told.people, told.counts, openai_server.calls) == (12, "outputs", 0)
-    few = estimate_output_job(sums, GradingJob, spec_of(votes=3, n=4))
+    few = estimate_output_job(sums, GradingJob(spec_of(votes=3, n=4)))
     assert (few.people, few.calls.low) == (4, 12)
+
+
+def test_an_estimate_shows_the_grader_the_answers_that_solvers_agreed_on(sums: Path) -> None:
+    address = "http://127.0.0.1:1/v1"
+    problem = next(one for one in shipped_rubrics() if one.name == "problem")
+    job = GradingJob(spec_of(f"openai:a@{address}", rubrics=(problem.model_copy(update={"kinds": ("sum",)}),)))
+
+    def asked() -> float:
+        return estimate_output_job(sums, job, model="openai:a", base_url=address, sampling=Sampling(0)).input.low
+
+    before = asked()
+    run_job(sums, SolvingJob(solving_spec(parse_solvers(("procedural",)), samples=1), (Sum,)), model="procedural")
+    assert asked() > before
 
 
 def test_a_rubric_for_other_kinds_is_refused(sums: Path) -> None:

@@ -141,7 +141,7 @@ def _run(
         "seed": options["seed"],
     }
     if is_estimated:
-        show_estimate(estimate_output_job(run, type(job), job.spec, **asked, sampling=sampling_of(options)))
+        show_estimate(estimate_output_job(run, job, **asked, sampling=sampling_of(options)))
         return
     same = {name: options[name] for name in ("cache", "anew")}
     do_job(run, job, **asked, **same, limits=limits_of(options))

@@ -79,7 +79,7 @@ def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any
     if options["estimate"]:
         from populace.sim.estimate.jobs import estimate_output_job
 
-        show_estimate(estimate_output_job(run, SolvingJob, job.spec, **asked, sampling=sampling_of(options)))
+        show_estimate(estimate_output_job(run, job, **asked, sampling=sampling_of(options)))
         return
     do_job(run, job, limits=limits_of(options), cache=options["cache"], anew=options["anew"], **asked)
 
@@ -197,7 +197,7 @@ def evaluate(
     if options["estimate"]:
         from populace.sim.estimate.jobs import estimate_evaluation
 
-        show_estimate(estimate_evaluation(job, problems, **asked, sampling=sampling_of(options)))
+        show_estimate(estimate_evaluation(job, **asked, sampling=sampling_of(options)))
         return
     do_job(path, job, limits=limits_of(options), cache=options["cache"], **asked)
 

@@ -201,7 +201,7 @@ def test_the_papers_tables_name_their_source_and_protocol() -> None:
 def test_an_estimate_counts_one_request_to_a_problem(test_set: Path, made: Path) -> None:
     problems = read_problems(test_set)
     job = evaluation_job(problems, target="math.jsonl", solver="openai:x")
-    found = estimate_evaluation(job, problems, model="openai:x", base_url="http://127.0.0.1:1/v1", sampling=Sampling(0))
+    found = estimate_evaluation(job, model="openai:x", base_url="http://127.0.0.1:1/v1", sampling=Sampling(0))
     assert [(p.name, p.calls.low) for p in found.purposes] == [("solve (solver)", 4)]
     assert found.counts == "problems"
 
@@ -210,8 +210,7 @@ def test_an_estimate_of_solving_counts_by_solver(made: Path) -> None:
     spec = solving_spec(parse_solvers(("openai:x@http://127.0.0.1:1/v1", "procedural")), samples=3, all=True)
     found = estimate_output_job(
         made,
-        SolvingJob,
-        spec,
+        SolvingJob(spec),
         model="openai:x",
         base_url="http://127.0.0.1:1/v1",
         sampling=Sampling(0),
@@ -227,5 +226,5 @@ def test_an_estimate_of_many_problems_is_made_of_a_few(test_set: Path, monkeypat
     monkeypatch.setattr("populace.sim.estimate.jobs._PROBLEMS", 2)
     problems = read_problems(test_set)
     job = evaluation_job(problems, target="math.jsonl", solver="procedural")
-    found = estimate_evaluation(job, problems, model="procedural")
+    found = estimate_evaluation(job, model="procedural")
     assert (found.dry_run, found.calls.low) == ((2, 0), 4)
