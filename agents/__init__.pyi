@@ -1,4 +1,4 @@
-from .action_check import novelty_of
+from .action_schema import novelty_of
 from .actions import (
     Action,
     ActionEffects,

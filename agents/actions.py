@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, S
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from ..personas.errors import hook
-from ..personas.model import TextForm
+from ..core.errors import hook
+from ..core.model import TextForm
+from ..core.prompt import Prompt, format_string
 from ..personas.persona import RelationKind
-from ..personas.prompt import Prompt, format_string
-from .checks import CheckContext, CheckOutcome, CheckResult, iter_strings
-from .text_checks import LINE_CHECKS
+from .checks import LINE_CHECKS, CheckContext, CheckOutcome, CheckResult, iter_strings
 
 if TYPE_CHECKING:
     from .procedural.situation import Situation

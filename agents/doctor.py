@@ -12,11 +12,10 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage, HumanMessage
 
-from ..personas.model import Outcome
-from ..personas.prompt import language_name
+from ..core.model import Outcome
+from ..core.prompt import language_name
 from ..personas.rules.languages import is_in_language
-from .endpoint.errors import RequestError
-from .endpoint.fields import FieldReader
+from .endpoint.errors import FieldReader, RequestError
 from .endpoint.models import ModelHandle
 from .endpoint.response import ModelResponse
 from .gateway.budget import Prices

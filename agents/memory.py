@@ -8,7 +8,7 @@ from math import fsum, log
 from sys import intern
 from typing import ClassVar, Literal
 
-from ..personas.persona import words
+from ..core.text import words
 from .embedding.vectors import Vector, cosine, unit
 
 #: What a note is of: news, what the agent did or said, what it was told, what it concluded, what it means to do.

@@ -24,11 +24,10 @@ from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, cast
 
 from pydantic import BaseModel
 
-from ..personas.errors import explain, hook
-from ..personas.model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
-from ..personas.prompt import RenderedPrompt, fence, load_prompt
-from .action_check import novelty_of
-from .action_schema import answer_schema
+from ..core.errors import explain, hook
+from ..core.model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
+from ..core.prompt import RenderedPrompt, fence, load_prompt
+from .action_schema import answer_schema, novelty_of
 from .actions import Action, run_checks
 from .checks import CheckContext, CheckOutcome, CheckResult
 from .memory import Note

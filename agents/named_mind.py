@@ -13,12 +13,11 @@ All but the last plan before and reflect after, where the scenario's settings sa
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from ..personas.prompt import RenderedPrompt
+from ..core.prompt import RenderedPrompt
 from .actions import Action
 from .mind import Mind, Stage, build_mind, check, generate, keep
 from .observation import Observation
-from .reflection import plan, plan_prompt, reflect, reflect_prompt
-from .thinking import think, thinking_prompt
+from .thinking import plan, plan_prompt, reflect, reflect_prompt, think, thinking_prompt
 from .turn_prompt import turn_prompt
 
 if TYPE_CHECKING:

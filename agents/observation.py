@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel
 
-from ..personas.prompt import fence
+from ..core.prompt import fence
 
 if TYPE_CHECKING:
     from ..personas.profiles.profile import Profile

@@ -12,8 +12,8 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel, Field
 
-from ..personas.model import AnswerSchema, Outcome
-from ..personas.prompt import RenderedPrompt
+from ..core.model import AnswerSchema, Outcome
+from ..core.prompt import RenderedPrompt
 from .endpoint.errors import RequestError
 from .endpoint.http_client import HttpConnection
 from .endpoint.models import ModelHandle

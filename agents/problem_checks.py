@@ -14,9 +14,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from ..personas.model import AnswerSchema, FrozenModel
-from ..personas.persona import word_list
-from ..personas.prompt import Prompt, fence, load_prompt
+from ..core.model import AnswerSchema, FrozenModel
+from ..core.prompt import Prompt, fence, load_prompt
+from ..core.text import word_list
 from .actions import Action
 from .checks import CheckContext, CheckOutcome, CheckResult, failed, passed, undecided
 

@@ -24,11 +24,10 @@ from langgraph.prebuilt import ToolNode, tools_condition
 from langgraph.runtime import get_runtime
 from pydantic import Field, create_model
 
-from ..personas.errors import SetupError, hook
-from ..personas.model import Answer, RequestContext
-from ..personas.prompt import RenderedPrompt, fence, load_prompt
-from .action_check import check_actions
-from .action_schema import described_actions
+from ..core.errors import SetupError, hook
+from ..core.model import Answer, RequestContext
+from ..core.prompt import RenderedPrompt, fence, load_prompt
+from .action_schema import check_actions, described_actions
 from .actions import Action, Novelty, dump_json
 from .mind import Deliberation, Draft, MindContext, MindState, Stage
 from .observation import Observation

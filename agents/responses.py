@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from ..personas.model import Answer, AnswerGenerator, AnswerSchema, FrozenModel, Outcome, TextForm, strict_schema
-from ..personas.prompt import RenderedPrompt
-from .checks import CheckContext, CheckOutcome
+from ..core.model import Answer, AnswerGenerator, AnswerSchema, FrozenModel, Outcome, TextForm, strict_schema
+from ..core.prompt import RenderedPrompt
+from .checks import LINE_CHECKS, CheckContext, CheckOutcome
 from .mind import Draft, MindState
-from .text_checks import LINE_CHECKS
 from .text_faults import is_refusal, speaks_as_model
 from .text_forms import MESSAGE, WHOLE
 

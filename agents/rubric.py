@@ -39,10 +39,10 @@ from typing import Annotated, Any, Literal, Self
 import orjson
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, create_model, model_validator
 
-from ..personas.errors import SetupError
-from ..personas.inputs import nearest, read_utf8
-from ..personas.model import AnswerGenerator, AnswerSchema, FrozenModel, strict_schema
-from ..personas.prompt import fence
+from ..core.errors import SetupError
+from ..core.inputs import nearest, read_utf8
+from ..core.model import AnswerGenerator, AnswerSchema, FrozenModel, strict_schema
+from ..core.prompt import fence
 
 _RubricName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 _RubricText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from ..personas.errors import SetupError
+from ..core.errors import SetupError
 
 #: Writes a text of about so many characters: at least, and at most (None for any length).
 type TextWriter = Callable[[int, int | None], str]

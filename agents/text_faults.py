@@ -8,10 +8,9 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 
-from ..personas.persona import word_list, words
+from ..core.text import word_list, words
 from ..personas.rules.degenerate import function_words
-from ..personas.rules.languages import beginning, known_languages
-from ..personas.rules.word_lists import read_words
+from ..personas.rules.languages import beginning, known_languages, read_words
 
 #: Words in a row that a text may not share with the persona's description, and with an example that it was shown.
 PERSONA_RUN, EXAMPLE_RUN = 7, 9

@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from ..personas.model import TextForm
+from ..core.model import TextForm
 from .answer_check import stated_answer
 from .gateway.json_answer import UnreadableError, read_json_answer
 

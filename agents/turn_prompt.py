@@ -5,10 +5,9 @@ from dataclasses import replace
 from string import Template
 from typing import Any
 
-from ..personas.model import Answer, Outcome
-from ..personas.prompt import Prompt, RenderedPrompt, fence, language_name
-from .action_check import novelty_of
-from .action_schema import described_actions, possible_actions, prompt_of
+from ..core.model import Answer, Outcome
+from ..core.prompt import Prompt, RenderedPrompt, fence, language_name
+from .action_schema import described_actions, novelty_of, possible_actions, prompt_of
 from .actions import Action
 from .observation import Observation, estimated_tokens
 

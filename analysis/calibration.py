@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..personas.errors import SourceError
-from ..personas.readers import read_rows
+from ..core.errors import SourceError
+from ..core.readers import read_rows
 from .agreement import Graded, MeasurementLevel
 from .evaluation import wilson_interval
 from .table import Queryable, Section

@@ -18,12 +18,13 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from ..personas.arrays import Hashes
+from ..core.arrow import Hashes
+from ..core.errors import SetupError, parameter
+from ..core.text import word_list
 from ..personas.dedup.vectors import units
-from ..personas.errors import SetupError, parameter
 from ..personas.formats.foreign import ForeignText, ForeignTexts
-from ..personas.persona import content_id, word_list
-from .diversity.sample import vectors_of
+from ..personas.persona import content_id
+from .diversity.similarity import vectors_of
 from .page import clip
 from .table import Queryable, Section
 

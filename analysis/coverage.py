@@ -12,16 +12,15 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from ..personas.arrays import Matrix
+from ..core.arrow import Matrix
+from ..core.errors import SetupError, parameter
+from ..core.files import whole_file
 from ..personas.dedup.vectors import units
-from ..personas.errors import SetupError, parameter
-from ..personas.files import whole_file
 from ..personas.persona import content_id
-from .diversity.sample import OutputSample, read_sample, vectors_of
+from .diversity.similarity import OutputSample, read_sample, vectors_of
 from .page import short_label
 from .table import Queryable, Section
-from .topic_hits import TopicHits, hits_by_cosine, shuffle_words
-from .topics import Topic, read_topics
+from .topics import Topic, TopicHits, hits_by_cosine, read_topics, shuffle_words
 
 __all__ = ["Coverage", "Topic", "cover_by_meaning", "read_topics"]
 

@@ -9,8 +9,8 @@ from importlib.resources import files
 from statistics import NormalDist
 from typing import Any, Literal, Protocol
 
-from ..personas.errors import SetupError
-from ..personas.query import Params
+from ..core.errors import SetupError
+from ..core.query import Params
 from .table import Rows
 
 #: Two-sided, 95 %.

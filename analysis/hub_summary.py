@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING
 
+from ..core.text import canonical_text
 from ..personas.hub.queries import REJECTED, RETAINED
-from ..personas.persona import RelationKind, canonical_text
+from ..personas.persona import RelationKind
 from .page import clip, short_label
 from .table import Queryable, Rows, Section
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 
-from ..personas.database import check_regular
-from ..personas.errors import SetupError
-from ..personas.files import whole_file
-from ..personas.persona import legible
+from ..core.database import check_regular
+from ..core.errors import SetupError
+from ..core.files import whole_file
+from ..core.text import legible
 
 _ARTICLE = re.compile(r"^(an?|the)\s+", re.IGNORECASE)
 # Where a description turns from what the person is to what the person does.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..personas.errors import SetupError
+from ..core.errors import SetupError
 from .calibration import rank_correlation
 from .evaluation import wilson_interval
 from .table import Queryable, Section

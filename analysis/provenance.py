@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..personas.model import PROCEDURAL_NOTICE
+from ..core.model import PROCEDURAL_NOTICE
 
 #: What is written, and the column that names its author, by table.
 _WRITTEN = {

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import dedent
 
-from ..personas.query import QueryError
+from ..core.query import QueryError
 from .table import Queryable, Rows
 
 _OWN = "SELECT title, sql FROM questions ORDER BY ordinal"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from ..personas.errors import parameter
+from ..core.errors import parameter
 from ..personas.hub.queries import NEAR_DUPLICATES
 from ..personas.hub.read import DrawReport
 from .provenance import is_procedural, read_authors

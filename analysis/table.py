@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
-from ..personas.writers import write_csv_rows
+from ..core.writers import write_csv_rows
 
 if TYPE_CHECKING:
-    from ..personas.query import Params
+    from ..core.query import Params
 
 
 class Rows(Protocol):

@@ -7,8 +7,8 @@ from benchmarks.joining import NEAR
 from benchmarks.people import planted
 from numpy.typing import NDArray
 
+from populace.core.text import words
 from populace.personas.dedup import NearDuplicates, find_duplicates
-from populace.personas.persona import words
 
 
 def write_corpus(corpus: Path, count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -29,8 +29,8 @@ from populace.agents.gateway.gateway import Gateway
 from populace.agents.gateway.limits import Limits
 from populace.agents.observation import Observation, Seen
 from populace.agents.turn_prompt import turn_prompt
-from populace.personas.model import Answer, Outcome, RequestContext
-from populace.personas.prompt import RenderedPrompt
+from populace.core.model import Answer, Outcome, RequestContext
+from populace.core.prompt import RenderedPrompt
 from populace.scenarios.village import Village
 from populace.sim.engine import rare_collections
 from populace.sim.growth import Growth

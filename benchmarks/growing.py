@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from benchmarks.lab import ROOT
 
-from populace.personas.errors import PopulaceError
+from populace.core.errors import PopulaceError
 from populace.personas.persona import shipped_passages
 from populace.sim.runfile.reader import open_run
 

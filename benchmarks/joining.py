@@ -19,8 +19,8 @@ import numpy as np
 from benchmarks.lab import peak_memory
 from numpy.typing import NDArray
 
+from populace.core.text import words
 from populace.personas.dedup import DedupMethod, find_duplicates
-from populace.personas.persona import words
 
 LIMIT = 4 << 30
 NEAR = 0.9

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.lab import prose
 
 from populace.agents.gateway.call import Call
-from populace.personas.model import Outcome
+from populace.core.model import Outcome
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth
 from populace.sim.runfile.reader import open_run

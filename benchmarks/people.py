@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from populace.personas.persona import words
+from populace.core.text import words
 
 _TRAITS = (
     "patient|retired|stubborn|soft-spoken|ambitious|newly-hired|widowed|left-handed|sleepless|devout|"

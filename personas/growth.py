@@ -7,10 +7,11 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
+from ..core.errors import SetupError
+from ..core.text import words
 from .dedup import Verdict
-from .errors import SetupError
 from .judgement import Judge, Judgement, RuleResult, judge_persona
-from .persona import Persona, Relation, words
+from .persona import Persona, Relation
 from .persona_to_persona import Relative
 from .population import Admission, Population
 

@@ -11,10 +11,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
-from .errors import SetupError
-from .model import Answer, AnswerSchema, Description, FrozenModel, PersonaModel, RequestContext, strict_schema
-from .persona import Persona, Relation, RelationKind, canonical_text, words
-from .prompt import Prompt, fence, language_phrase, load_prompt
+from ..core.errors import SetupError
+from ..core.model import Answer, AnswerSchema, Description, FrozenModel, PersonaModel, RequestContext, strict_schema
+from ..core.prompt import Prompt, fence, language_phrase, load_prompt
+from ..core.text import canonical_text, words
+from .persona import Persona, Relation, RelationKind
 
 _WORDS = "relation_words.toml"
 _APART = re.compile(r"[^\w-]+|_")

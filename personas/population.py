@@ -8,8 +8,8 @@ from typing import Self
 
 import networkx as nx
 
+from ..core.errors import SetupError
 from .dedup import NearDuplicates, Verdict
-from .errors import SetupError
 from .persona import Persona, Relation, RelationKind
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from .errors import SetupError
-from .model import (
+from ..core.errors import SetupError
+from ..core.model import (
     LONGEST,
     Answer,
     AnswerSchema,
@@ -18,8 +18,9 @@ from .model import (
     parse_description,
     strict_schema,
 )
-from .persona import Persona, canonical_text
-from .prompt import Prompt, fence, language_phrase, load_prompt
+from ..core.prompt import Prompt, fence, language_phrase, load_prompt
+from ..core.text import canonical_text
+from .persona import Persona
 
 if TYPE_CHECKING:
     from .persona import Passage

@@ -12,15 +12,15 @@ from traceback import extract_tb
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
-from populace.personas.errors import PopulaceError, SetupError
-from populace.personas.inputs import nearest
-from populace.personas.prompt import Prompt, read_prompt
+from populace.core.errors import PopulaceError, SetupError
+from populace.core.inputs import nearest
+from populace.core.prompt import Prompt, read_prompt
 from populace.sim.scenario import SEEN_SETTINGS, Scenario, Settings
 from populace.sim.tasks.task import Task
 
 if TYPE_CHECKING:
     from populace.sim.experiment.design import Experiment
-    from populace.sim.survey.declared import Survey
+    from populace.sim.survey.survey import Survey
 
 #: The module of a task's folder that holds its class.
 _TASK = "task"
@@ -137,7 +137,7 @@ def load_experiment(path: Path) -> "Experiment":
 
 def load_surveys(path: Path) -> "list[Survey]":
     """The surveys that the Python file at `path` defines, in their order. Raises `SetupError` when there is none."""
-    from populace.sim.survey.declared import Survey
+    from populace.sim.survey.survey import Survey
 
     found = [value for value in vars(_load(path, "survey file")).values() if isinstance(value, Survey)]
     if not found:

@@ -14,8 +14,8 @@ from pydantic import Field
 from populace import Action, Scenario
 from populace.agents import ActionEffects, Observation
 from populace.agents.actions import Phrase
+from populace.agents.checks import RETOLD_CHECKS
 from populace.agents.procedural.situation import Situation
-from populace.agents.text_checks import RETOLD_CHECKS
 from populace.sim import Resident, Settings, SocietyView, State, World
 from populace.sim.seeds import rng_for
 

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from populace import Action, Scenario
 from populace.agents import ActionEffects, Observation
+from populace.agents.checks import RETOLD_CHECKS
 from populace.agents.procedural.situation import Situation
-from populace.agents.text_checks import RETOLD_CHECKS
 from populace.sim import Intervention, Item, Levers, Likert, Resident, Settings, SocietyView, State, Survey, World
 from populace.sim.seeds import rng_for
 

@@ -13,8 +13,8 @@ from pydantic import Field
 from populace import Action, Scenario
 from populace.agents import ActionEffects, Observation
 from populace.agents.actions import Phrase
+from populace.agents.checks import RETOLD_CHECKS
 from populace.agents.procedural.situation import Situation
-from populace.agents.text_checks import RETOLD_CHECKS
 from populace.sim import Intervention, Levers, Resident, Settings, SocietyView, Square, State, Visit, World
 
 WORLD = "Marlow Weir has no newspaper: people learn what is going on from those they know, and from talk on the square."

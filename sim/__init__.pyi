@@ -2,22 +2,21 @@ from .config import RunConfig
 from .dynamics.activation import Activation, by_group, everybody, on_event, poisson, share
 from .dynamics.channels import Feed, Group, Neighbours, Post, Square
 from .dynamics.declared import Arrival, Intervention, Levers
-from .dynamics.node_measures import network_measures
+from .dynamics.network import network_measures
 from .dynamics.world import News, State, World
 from .embedding import HubVectors, dedup_by_meaning, fetch_text_vectors
 from .emitted import Emission
 from .engine import Progress
-from .enrichment.job import Enriched, Enrichment, enrich
+from .enrichment import Enriched, Enrichment, enrich
 from .experiment.design import Experiment, Hypothesis, ManipulationCheck, OutcomeQuery
 from .growth import Growth
 from .resident import Resident, SocietyView
 from .runfile.reader import FinishedRun, QueryError, RunReader, open_run
 from .scenario import GrowthOnly, Scenario, Settings, Visit
 from .society import Society
-from .survey.declared import Panel, Sample, Survey
-from .survey.identity import identity_survey
 from .survey.items import Choice, FreeText, Item, Likert, Number, Rank
 from .survey.job import survey_run
+from .survey.survey import Panel, Sample, Survey, identity_survey
 from .tasks.task import Demonstration, Task, TaskSettings, read_demonstrations
 
 __all__ = [

@@ -13,9 +13,9 @@ from ..agents.endpoint.models import ModelHandle
 from ..agents.gateway.budget import Prices
 from ..agents.gateway.limits import Limits
 from ..agents.named_mind import MindName
-from ..personas.errors import SetupError, parameter
-from ..personas.inputs import check_seed
-from ..personas.model import FrozenModel
+from ..core.errors import SetupError, parameter
+from ..core.inputs import check_seed
+from ..core.model import FrozenModel
 from ..personas.network.spec import GROWN, parse_network
 from .growth import Growth
 from .runfile.database import check_unwritten, connect

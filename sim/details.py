@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
-from ..personas.arrow import to_rows
+from ..core.arrow import to_rows
+from ..core.query import Params
+from ..core.table import Row
 from ..personas.dedup import NearDuplicates
 from ..personas.persona import Persona
 from ..personas.profiles.profile import ATTRIBUTES, AttributeValue, Evidence, Profile, profile_of_columns
-from ..personas.query import Params
-from ..personas.table import Row
-from .runfile.society_rows import WeightRow
+from .runfile.rows import WeightRow
 
 if TYPE_CHECKING:
     from arro3.core import Table

@@ -15,13 +15,12 @@ from ..agents.embedding.embedder import Lost
 from ..agents.embedding.models import EmbeddingHandle, open_embedder
 from ..agents.embedding.vectors import text_hash
 from ..agents.gateway.limits import Limits
+from ..core.model import Outcome, RequestContext
+from ..core.text import canonical_text
 from ..personas.dedup.vectors import COSINE, check_cosine, is_compared_exactly
 from ..personas.hub.dedup import CHUNK, EmbeddedReport, compared, dedup_embedded, read_texts, without_vector
 from ..personas.hub.file import HubFile, open_hub
-from ..personas.model import Outcome, RequestContext
-from ..personas.persona import canonical_text
-from .engine import Engine
-from .executor import Executor
+from .engine import Engine, Executor
 from .jobs.kind import Asked, JobContext, JobKind, JobModels, JobOptions, JobSpec, write_items
 from .jobs.life import run_job
 from .jobs.loop import Changes, Chunks, Phase, run_phase

@@ -15,9 +15,9 @@ from ..agents.actions import Action, load_json
 from ..agents.checks import CheckResult, failed, passed
 from ..agents.embedding.vectors import Vector
 from ..agents.mind import EarlierText
+from ..core.errors import RunError, RunFileError
 from ..personas.dedup import Match, NearDuplicates
 from ..personas.dedup.vectors import SimilarVectors
-from ..personas.errors import RunError, RunFileError
 from ..personas.formats.foreign import ForeignText, ForeignTexts
 from ..personas.hub.tables import DuplicateRow
 from .runfile.rows import EmissionRow, SkippedSourceRow

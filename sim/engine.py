@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from threading import Event
@@ -24,8 +25,9 @@ from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.call import Call
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
-from ..personas.errors import PausedError, StorageError
-from ..personas.table import Row
+from ..core.errors import PausedError, StorageError
+from ..core.model import PersonaModel
+from ..core.table import Row
 from .runfile.job_rows import Unit
 from .runfile.ledger import KnownAnswers, RunBatches, RunLedger, RunVectors, spent_before
 from .runfile.live import LiveSql
@@ -401,3 +403,102 @@ class Engine:
         if self._committing is not None:
             committing, self._committing = self._committing, None
             await asyncio.wrap_future(committing)
+
+
+#: Workers started at a time: the requests of the first are on their way before the last have started.
+_TOGETHER = 8
+
+
+# Not frozen, as others are: a turn makes one, which takes a third of the time so.
+@dataclass(slots=True)
+class Done[R]:
+    """The result for one item, and the calls made for it that no ledger has recorded yet."""
+
+    result: R
+    #: Empty where the model records each call itself, as the gateway of this process does.
+    calls: tuple[Call, ...] = ()
+
+
+class Work[I, R](Protocol):
+    """What is done for each item. Items, results and the work itself can be pickled."""
+
+    async def __call__(self, item: I, model: PersonaModel) -> R:
+        """Return the result for one item."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs work over items."""
+
+    async def map[I, R](
+        self, work: Work[I, R], items: Iterable[I], *, done: Callable[[int, Done[R]], None]
+    ) -> list[Done[R]]:
+        """Return the results in the order of `items`.
+
+        Items are read only when there is room for them. Reading one raises `PausedError` if the budget is spent. As
+        soon as a result arrives, `done` gets the item's index, from 0, and the result, and counts its calls. After an
+        error no new item is begun, items in progress end, and the error is raised.
+        """
+        ...
+
+
+class AsyncioExecutor:
+    """Runs work in the running event loop, on one model, a bounded number of items at once."""
+
+    def __init__(self, model: PersonaModel, *, workers: int) -> None:
+        self._model = model
+        self._workers = workers
+
+    async def map[I, R](
+        self, work: Work[I, R], items: Iterable[I], *, done: Callable[[int, Done[R]], None]
+    ) -> list[Done[R]]:
+        """Return the results in the order of `items`. The model has recorded the calls."""
+
+        async def run(item: I) -> Done[R]:
+            return Done(await work(item, self._model))
+
+        return await bounded_map(run, items, workers=self._workers, done=done)
+
+
+async def bounded_map[T, R](
+    work: Callable[[T], Awaitable[R]], items: Iterable[T], *, workers: int, done: Callable[[int, R], None]
+) -> list[R]:
+    """Return the results of `work` in the order of `items`, with at most `workers` in progress.
+
+    `items` are read one by one, as workers become free. `done` gets the index of each item and its result. After an
+    error nothing new is begun. What is in progress ends, so that no paid answer is lost, and the error is raised
+    unchanged.
+    """
+    results: dict[int, R] = {}
+    errors: list[Exception] = []
+    waiting = enumerate(items)
+    is_read = False
+
+    async def worker() -> None:
+        nonlocal is_read
+        while not errors:
+            try:
+                position, item = next(waiting)
+            except StopIteration:
+                is_read = True
+                return
+            except Exception as error:  # noqa: BLE001 - raised below, once what is under way has ended
+                errors.append(error)
+                return
+            try:
+                results[position] = result = await work(item)
+                done(position, result)
+            except Exception as error:  # noqa: BLE001 - raised below, once what is under way has ended
+                errors.append(error)
+                return
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(workers):
+            group.create_task(worker())
+            if number % _TOGETHER == _TOGETHER - 1:
+                await asyncio.sleep(0)
+            if is_read or errors:
+                break
+    if errors:
+        raise errors[0]
+    return [results[position] for position in range(len(results))]

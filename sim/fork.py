@@ -19,8 +19,8 @@ from ..agents.endpoint.models import ModelHandle, open_model
 from ..agents.gateway.budget import Prices
 from ..agents.gateway.call import Call
 from ..agents.gateway.limits import Limits
-from ..personas.errors import RunFileError, SetupError, parameter
-from ..personas.files import remove_database
+from ..core.errors import RunFileError, SetupError, parameter
+from ..core.files import remove_database
 from ..personas.hub.details import read_details, write_details
 from ..personas.hub.queries import registered
 from ..personas.rules.pseudonyms import copy_key

@@ -17,12 +17,11 @@ from ..agents.embedding.vectors import Vector
 from ..agents.gateway.budget import Budget
 from ..agents.gateway.limits import Limits
 from ..agents.turn_prompt import named_language
-from ..personas.errors import PausedError, RunFileError, SetupError
-from ..personas.model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
-from ..personas.prompt import RenderedPrompt, fence, load_prompt
-from ..personas.table import column_names
-from .engine import Engine
-from .executor import Executor
+from ..core.errors import PausedError, RunFileError, SetupError
+from ..core.model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
+from ..core.prompt import RenderedPrompt, fence, load_prompt
+from ..core.table import column_names
+from .engine import Engine, Executor
 from .jobs.kind import Asked, JobContext, JobKind, JobModels, JobOptions, JobSpec
 from .jobs.life import run_job
 from .jobs.loop import Changes, Chunks, Phase, run_phase
@@ -31,12 +30,11 @@ from .resident import Resident
 from .runfile.database import make_run_file
 from .runfile.reader import RunReader, open_hub_or_run, open_made
 from .runfile.recording import run_of
-from .runfile.society_rows import InterviewRow
+from .runfile.rows import InterviewRow
 from .scenario import Settings
 from .seeds import derive_seed
 from .state import SocietyState
-from .survey.recall import with_recall
-from .survey.stored import check_finished, give_known_vectors, stored_society
+from .survey.stored import check_finished, give_known_vectors, stored_society, with_recall
 
 if TYPE_CHECKING:
     from .runfile.job_rows import FailureRow

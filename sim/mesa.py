@@ -3,7 +3,7 @@
 They are more than half of the time that `import mesa` takes.
 """
 
-from ..personas.imports import deferred
+from ..core.imports import deferred
 
 with deferred(("pandas", "scipy", "scipy.spatial", "scipy.spatial.distance")):
     from mesa import DataCollector as DataCollector

@@ -11,15 +11,14 @@ from ..agents.actions import Action
 from ..agents.embedding.embedder import Embedded, Lost
 from ..agents.embedding.vectors import Vector
 from ..agents.observation import PLAYER, Disclosure, Heard, Observation, Seen, told_fields
-from ..personas.errors import RunError, explain, hook
-from ..personas.model import RequestContext
+from ..core.errors import RunError, explain, hook
+from ..core.model import RequestContext
 from ..personas.population import Neighbour
 from .dynamics.world import is_cut
 from .resident import Acquaintances, KnownFacts, Resident
 from .runfile.job_rows import FailureRow
-from .runfile.rows import MessageRow
+from .runfile.rows import DescriptionRow, MessageRow
 from .runfile.runlog import RunLog
-from .runfile.society_rows import DescriptionRow
 from .runfile.writer import Statement
 from .scenario import Scenario
 from .seeds import rng_for, sampled

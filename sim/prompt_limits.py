@@ -6,12 +6,12 @@ from typing import Any
 from ..agents.named_mind import MindName, first_prompts
 from ..agents.observation import Observation, Seen
 from ..agents.turn_prompt import prompt_size
-from ..personas.errors import SetupError
-from .minds import mind_of, tools_of
+from ..core.errors import SetupError
 from .scenario import Scenario
 from .scenario_checks import declared_surveys
-from .survey.declared import Survey
-from .survey.request import least_size
+from .settling import mind_of, tools_of
+from .survey.phase import least_size
+from .survey.survey import Survey
 
 #: Tokens that a prompt needs beside all that cannot be cut, to say anything of an agent.
 _ROOM = 100

@@ -21,11 +21,11 @@ from ..agents.gateway.call import Call, CallKey, RecordedReply, RequestPart
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.request import ModelRequest, ParsedReply, judge
-from ..personas.errors import RunError, RunFileError
+from ..core.errors import RunError, RunFileError
+from ..core.model import Answer, AnswerSchema, Outcome, RequestContext
+from ..core.prompt import RenderedPrompt
 from ..personas.hub.file import open_hub
 from ..personas.hub.redaction import check_key, has_public_pseudonyms
-from ..personas.model import Answer, AnswerSchema, Outcome, RequestContext
-from ..personas.prompt import RenderedPrompt
 from ..personas.rules import Policy
 from ..personas.rules.pseudonyms import copy_key
 from .config import RunConfig
@@ -39,9 +39,8 @@ from .runfile.job_rows import FailureRow, JobRow, RunRow, Unit, now, versions
 from .runfile.ledger import KNOWN_VECTORS
 from .runfile.reader import open_run
 from .runfile.recording import Marker, Recording, markers
-from .runfile.rows import GrowthExtensionRow
+from .runfile.rows import GrowthExtensionRow, TieRow
 from .runfile.runlog import RunLog
-from .runfile.society_rows import TieRow
 from .scenario import Scenario
 from .society import Society
 from .trust import check_code

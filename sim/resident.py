@@ -11,7 +11,7 @@ from ..agents.memory import Memory
 from ..agents.observation import disclosed_at, told_value
 from ..personas.persona import Persona
 from ..personas.population import PersonaGraph
-from ..personas.profiles.relatives import told_facts
+from ..personas.profiles.profile import told_facts
 from .mesa import Cell, DiscreteSpace, FixedAgent, Model, Network
 
 if TYPE_CHECKING:

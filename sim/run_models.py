@@ -16,7 +16,7 @@ from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced, 
 from ..agents.endpoint.models import ModelHandle, is_nameable, open_model
 from ..agents.gateway.budget import Prices, check_priced, known_prices
 from ..agents.gateway.limits import Limits
-from ..personas.errors import RunFileError, SetupError, parameter
+from ..core.errors import RunFileError, SetupError, parameter
 from .config import ROLES, RoleModel, RunConfig
 from .runfile.job_rows import JobRow, RunRow, job_of, now, versions
 from .runfile.reader import open_hub_or_run

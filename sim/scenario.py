@@ -22,8 +22,8 @@ from ..agents.memory import Memory, MemoryStream, RecallWeights
 from ..agents.mind import Mind, Rule
 from ..agents.named_mind import named_mind
 from ..agents.observation import DISCLOSURE, Disclosure, Observation
-from ..personas.errors import SetupError, hook
-from ..personas.inputs import nearest
+from ..core.errors import SetupError, hook
+from ..core.inputs import nearest
 from ..personas.persona import Persona
 from .dynamics.activation import Activation, everybody
 from .dynamics.channels import Channel
@@ -34,8 +34,8 @@ from .resident import PersonaDetail, Resident, SocietyView
 if TYPE_CHECKING:
     from ..agents.react import ToolFunction
     from .emitted import Emission
-    from .survey.declared import Survey
     from .survey.items import Item
+    from .survey.survey import Survey
 
 
 class Settings(BaseModel):

@@ -6,16 +6,16 @@ from math import inf
 from pathlib import Path
 from typing import get_args
 
-from ..agents.action_check import check_actions
+from ..agents.action_schema import check_actions
 from ..agents.observation import Disclosure
-from ..personas.errors import SetupError, hook, parameter
+from ..core.errors import SetupError, hook, parameter
 from ..personas.hub import Hub
 from ..personas.persona import RelationKind
 from .dynamics.activation import Activation, everybody
 from .dynamics.channels import check_channels
 from .resident import PersonaDetail
 from .scenario import Scenario, Settings
-from .survey.declared import Survey
+from .survey.survey import Survey
 
 #: Names are parts of file names and of sentences.
 _NAME = re.compile(r"\w([\w .+-]{0,62}[\w+-])?")

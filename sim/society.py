@@ -19,20 +19,18 @@ from ..agents.gateway.budget import Budget, Prices
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
-from ..personas.errors import HookError, SetupError, StorageError, hook
+from ..core.errors import HookError, SetupError, StorageError, hook
 from ..personas.population import PersonaGraph
 from .config import GivenModel, RoleModel, RunConfig, RunOptions
 from .details import PeopleDetails
 from .dynamics.network import draw_network, opened_source
 from .dynamics.world import World
 from .emitted import Emission, check_emitted
-from .engine import Engine, EventHash, Progress, SilentProgress, rare_collections
-from .executor import Executor
+from .engine import Engine, EventHash, Executor, Progress, SilentProgress, rare_collections
 from .growth import Growth, GrowthSource
 from .growth.job import GrowthJob
 from .growth.stored import begin_extension, remove_unanswered, with_arrivals
 from .mesa import Model
-from .minds import checked_mind
 from .observe import EmbeddingRecall, keep_descriptions
 from .prompt_limits import check_prompts
 from .resident import Resident
@@ -43,7 +41,7 @@ from .runfile.recording import run_of
 from .runfile.runlog import RunLog
 from .scenario import Scenario
 from .scenario_checks import check_interventions, check_scenario, check_surveys
-from .settling import declare, declared_rows, settle
+from .settling import checked_mind, declare, declared_rows, settle
 from .state import SocietyState, restore
 from .step import StepContext, take_step
 from .survey.phase import batched_phases

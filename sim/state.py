@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, SerializeAsAny, TypeAdapter
 
-from ..agents.action_check import novelty_of
+from ..agents.action_schema import novelty_of
 from ..agents.actions import dump_json, load_json
 from ..agents.observation import PLAYER
-from ..personas.errors import hook
+from ..core.errors import hook
 from ..personas.judgement import Judge
 from ..personas.persona import RelationKind
 from ..personas.population import PersonaGraph
@@ -21,7 +21,8 @@ from .dynamics.channels import PostBoard
 from .dynamics.world import World, checked_state, is_cut
 from .emitted import EarlierTexts, Emission, Emitted, SimilarOutputs, TakenValues, read_emissions
 from .resident import KnownFacts, PersonaSpace, Resident, SocietyView
-from .runfile import rows, society_rows
+from .runfile import rows
+from .runfile import rows as society_rows
 from .runfile.job_rows import Unit
 from .runfile.runlog import RunLog
 from .scenario import Scenario

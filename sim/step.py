@@ -10,23 +10,20 @@ from functools import partial
 from itertools import islice
 from typing import cast
 
-from ..agents.action_check import check_actions, novelty_of
-from ..agents.action_schema import possible_actions
+from ..agents.action_schema import check_actions, novelty_of, possible_actions
 from ..agents.actions import Action
 from ..agents.mind import Decision, Mind, MindContext, MindState, Rule, decide, decide_by_rule
 from ..agents.named_mind import MindName
 from ..agents.observation import Observation
-from ..personas.errors import RunError, hook
-from ..personas.model import Outcome, PersonaModel, RequestContext
+from ..core.errors import RunError, hook
+from ..core.model import Outcome, PersonaModel, RequestContext
 from .config import RunConfig
 from .dynamics.archetypes import Archetypes
 from .dynamics.interventions import residents_meant
 from .effects import Effects
 from .emitted import Emitted
-from .engine import Engine
-from .executor import Executor
+from .engine import Engine, Executor
 from .jobs.loop import Changes, Chunks, Phase, run_phase, worked
-from .minds import mind_of
 from .observe import EmbeddingRecall, Turn, cue_of, observe
 from .resident import Resident, SocietyView
 from .runfile import job_rows, rows
@@ -34,6 +31,7 @@ from .runfile.job_rows import Unit
 from .scenario import Scenario, Settings
 from .scenario_checks import check_answers
 from .seeds import derive_seed, rng_for
+from .settling import mind_of
 from .state import SocietyState, count_outputs, emitted_in, read_world
 from .survey.phase import ask_surveys
 

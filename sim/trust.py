@@ -16,7 +16,7 @@ from typing import Literal
 
 import orjson
 
-from ..personas.errors import SetupError
+from ..core.errors import SetupError
 from ..personas.network.spec import GROWN, parse_network
 from .config import ROLES
 from .growth import Growth

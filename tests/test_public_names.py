@@ -5,12 +5,17 @@ import importlib
 import pytest
 
 PROMISED = {
+    "core": """
+        Answer AnswerSchema CacheError EndpointError HookError Outcome PausedError PersonaModel PopulaceError
+        Prompt RenderedPrompt RequestContext RunError RunFileError SetupError SourceError StorageError fence
+        iter_prompts load_prompt read_prompt share_files
+    """,
     "personas": """
-        Answer AnswerSchema CacheError EndpointError HookError Hub HubFile Match NearDuplicates Neighbour RequestContext
-        Outcome Passage PausedError Persona PersonaGraph PersonaModel PopulaceError Population Prompt
-        Relation RelationKind Relative RenderedPrompt RunError RunFileError SetupError SourceError
-        StorageError Verdict create_hub fence find_duplicates iter_prompts load_prompt read_prompt open_hub
-        persona_to_persona read_hub read_passages share_files shipped_passages text_to_persona
+        Hub HubFile Match NearDuplicates Neighbour
+        Passage Persona PersonaGraph Population
+        Relation RelationKind Relative
+        Verdict create_hub find_duplicates open_hub
+        persona_to_persona read_hub read_passages shipped_passages text_to_persona
     """,
     "personas.formats": """
         ExportFormat ExportReport Extra FileReport ImportOptions export_hub import_files

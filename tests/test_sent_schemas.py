@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from populace.agents import reflection
+from populace.agents import thinking as reflection
 from populace.agents.action_schema import answer_schema
 from populace.agents.actions import Action
 from populace.agents.gateway.capabilities import OutputMode, OutputModes, sent_shape
@@ -20,23 +20,23 @@ from populace.agents.responses import Line, Response
 from populace.agents.rubric import shipped_rubrics
 from populace.agents.thinking import thinking_schema
 from populace.agents.tools import strict_faults
-from populace.personas.model import AnswerSchema
+from populace.core.model import AnswerSchema
+from populace.core.prompt import RenderedPrompt
 from populace.personas.persona import RelationKind
 from populace.personas.persona_to_persona import _json_schema as relatives_schema
+from populace.personas.profiles.biography import _AnsweredElite
 from populace.personas.profiles.biography import _form as biography_schema
-from populace.personas.profiles.elite import _AnsweredElite
 from populace.personas.profiles.profile import profile_schema
-from populace.personas.prompt import RenderedPrompt
 from populace.personas.text_to_persona import _FORMS
 from populace.personas.text_to_persona import _json_schema as people_schema
 from populace.scenarios.catalog import iter_scenarios, iter_tasks
-from populace.scenarios.npc.canon_check import CanonFinding
-from populace.scenarios.tool_use.calls import Step
+from populace.scenarios.npc.registry import CanonFinding
+from populace.scenarios.tool_use.task import Step
 from populace.scenarios.village import Village
 from populace.sim.grading.comparing import Comparison
 from populace.sim.interview import InterviewReply
 from populace.sim.survey.items import Choice, FreeText, Likert, Number, Rank
-from populace.sim.survey.request import survey_schema
+from populace.sim.survey.phase import survey_schema
 from populace.sim.tasks.solving import WrittenProgram, WrittenSolution
 
 ROOM = ("n1", "n2", "player")
@@ -49,15 +49,15 @@ MODELS = (
 )
 #: Where schemas of answers are made; what a further file makes belongs into `made`.
 MAKERS = {
-    *(f"agents/{name}.py" for name in ("action_schema", "mind", "probe", "problem_checks", "react", "reflection")),
+    *(f"agents/{name}.py" for name in ("action_schema", "mind", "probe", "problem_checks", "react")),
     *(f"agents/{name}.py" for name in ("responses", "rubric", "thinking")),
-    *("agents/action_check.py", "agents/embedding/client.py"),  # whose schemas are not sent
-    *("personas/model.py", "personas/persona_to_persona.py", "personas/text_to_persona.py"),
-    *(f"personas/profiles/{name}.py" for name in ("biography", "elite", "profile")),
-    *("scenarios/npc/canon_check.py", "scenarios/npc/task.py"),
+    *("agents/action_schema.py", "agents/embedding/embedder.py"),  # whose schemas are not sent
+    *("personas/persona_to_persona.py", "personas/text_to_persona.py"),
+    *(f"personas/profiles/{name}.py" for name in ("biography", "profile")),
+    *("scenarios/npc/registry.py", "scenarios/npc/task.py"),
     *("scenarios/tool_code/task.py", "scenarios/tool_use/task.py"),
     *(f"sim/grading/{name}.py" for name in ("comparing", "grading", "responding")),
-    *("sim/interview.py", "sim/survey/request.py", "sim/tasks/solving.py"),
+    *("sim/interview.py", "sim/survey/phase.py", "sim/tasks/solving.py"),
 }
 
 

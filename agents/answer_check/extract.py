@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import orjson
 
-from ..gateway.latex_escapes import escape_literal_backslashes
+from ..gateway.json_answer import escape_literal_backslashes
 
 #: Characters of a solution that are searched for its answer: its end.
 _SEARCHED = 8_000

@@ -21,7 +21,7 @@ from typing import Any, Self
 
 import orjson
 
-from ...personas.errors import SetupError
+from ...core.errors import SetupError
 from .compare import SameAnswer, compare_answers
 
 #: CPU seconds of one comparison, bytes of memory, and seconds to wait for a process that does not even compute.

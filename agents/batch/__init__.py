@@ -1,7 +1,6 @@
 """The OpenAI batch protocol: requests sent by file, answered within a day, at a lower price."""
 
-from .client import BatchClient, custom_id
-from .endpoint import BatchJournal, LineFault, OpenBatch, PollInterval
+from .client import BatchClient, BatchJournal, LineFault, OpenBatch, PollInterval, custom_id
 from .job import MOST_IN_A_BATCH, BatchLimits, BatchProgress
 from .queue import BatchQueue, check_batchable, open_batch_queue
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from ...personas.errors import SetupError
-from ...personas.model import Outcome
+from ...core.errors import SetupError
+from ...core.model import Outcome
 from ..endpoint.errors import TRANSIENT, RequestError
-from .client import BatchState, read_line
-from .endpoint import BatchEndpoint, LineFault, OpenBatch, metadata_of
+from .client import BatchEndpoint, BatchState, LineFault, OpenBatch, metadata_of, read_line
 
 #: Requests that a batch may hold by the protocol.
 MOST_IN_A_BATCH = 50_000

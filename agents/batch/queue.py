@@ -13,16 +13,14 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
 
-from ...personas.errors import SetupError
-from ...personas.model import Outcome, RequestContext
-from ..endpoint.errors import RequestError
-from ..endpoint.fields import MOST_BYTES
+from ...core.errors import SetupError
+from ...core.model import Outcome, RequestContext
+from ..endpoint.errors import MOST_BYTES, RequestError
 from ..endpoint.models import ModelHandle
 from ..endpoint.response import ModelResponse, response_of
 from ..gateway.call import CallKey
 from ..gateway.limits import Backoff
-from .client import BatchClient, custom_id, write_line
-from .endpoint import BatchEndpoint, BatchJournal, LineFault, OpenBatch, PollInterval
+from .client import BatchClient, BatchEndpoint, BatchJournal, LineFault, OpenBatch, PollInterval, custom_id, write_line
 from .job import BatchBuffer, BatchItem, BatchJob, BatchLimits, BatchProgress
 
 if TYPE_CHECKING:

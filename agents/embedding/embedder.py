@@ -7,19 +7,243 @@ embed ──► has a vector, here or elsewhere? ──► it
 """
 
 import asyncio
+import re
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import Any, ClassVar
 
 import numpy as np
+import orjson
 
-from ...personas.model import Outcome, RequestContext
+from ...core.model import AnswerSchema, Outcome, RequestContext
+from ...core.prompt import RenderedPrompt
+from ..endpoint.errors import RequestError
+from ..endpoint.response import ModelResponse, typed_errors
 from ..gateway.budget import Meter, Prices
-from ..gateway.call import AnswerStore, Ledger
+from ..gateway.call import AnswerStore, Call, Ledger
+from ..gateway.client import ModelClient
 from ..gateway.limits import Backoff, Limits
-from .client import Batching, EmbeddingClient, PendingEmbedding, Snippet, halves
+from ..gateway.request import Endpoint, ModelRequest, ParsedReply, PendingRequest
 from .models import EmbeddingHandle
-from .vectors import ModelVectors, Vector, VectorStore, text_hash
+from .vectors import ModelVectors, Vector, VectorReply, VectorStore, text_hash
+
+#: Bytes of UTF-8 that are reckoned as one token: prose has four and more, other scripts and code have less.
+_BYTES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A text as it is sent, by the hash of the whole."""
+
+    hash: str
+    text: str
+    #: Whether some of it was left out.
+    is_cut: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """About how many tokens it has, reckoned on the safe side."""
+        return -(-len(self.text.encode("utf-8", "replace")) // _BYTES)
+
+    def first_half(self) -> "Snippet":
+        """Return the first half of the snippet."""
+        data = self.text.encode("utf-8", "replace")
+        return replace(self, text=_head(data[: len(data) // 2]), is_cut=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How much one request holds at most; tokens are estimated on the safe side."""
+
+    texts: int = 256
+    tokens: int = 8_000
+    #: Tokens of one text; what is longer is cut.
+    longest: int = 8_191
+
+    def batches(self, texts: Mapping[str, str]) -> Iterator[tuple[Snippet, ...]]:
+        """Yield the texts, given by their hashes, in requests. A text that is too long for the others goes alone."""
+        batch: list[Snippet] = []
+        tokens = 0
+        for snippet in self._cut(texts.items()):
+            if batch and (len(batch) == self.texts or tokens + snippet.tokens > self.tokens):
+                yield tuple(batch)
+                batch, tokens = [], 0
+            batch.append(snippet)
+            tokens += snippet.tokens
+        if batch:
+            yield tuple(batch)
+
+    def _cut(self, texts: Iterable[tuple[str, str]]) -> Iterator[Snippet]:
+        most = self.longest * _BYTES
+        for key, text in texts:
+            data = text.encode("utf-8", "replace")
+            yield Snippet(key, data.decode()) if len(data) <= most else Snippet(key, _head(data[:most]), is_cut=True)
+
+
+def _head(data: bytes) -> str:
+    """Cut the text after its last whole word, or after a whole character if it has no spaces."""
+    text = data.decode(errors="ignore")
+    border = max(text.rfind(" "), text.rfind("\n"))
+    return text[:border] if border > len(text) // 2 else text
+
+
+def halves(snippets: Sequence[Snippet]) -> tuple[tuple[Snippet, ...], tuple[Snippet, ...]]:
+    """Split one request into two, the shorter texts first. The text that was too much is likely in the second."""
+    ordered = sorted(snippets, key=lambda snippet: snippet.tokens)
+    middle = len(ordered) // 2
+    return tuple(ordered[:middle]), tuple(ordered[middle:])
+
+
+#: How servers say, mostly with status 500, that it is the texts which they cannot work on.
+_TOO_LONG = re.compile(r"too (?:large|long)|context (?:length|size)|maximum (?:sequence|input) length", re.IGNORECASE)
+_OF_THE_TEXTS = re.compile(rf"{_TOO_LONG.pattern}|\bNaN\b", re.IGNORECASE)
+
+#: And how they say that it is their number.
+_TOO_MANY = re.compile(
+    r"allowed batch size|too many (?:texts|inputs)|array (?:is )?too long|at most \d+ texts", re.IGNORECASE
+)
+
+#: A text of fewer tokens is not too long for any model.
+_SHORT = 128
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedVectors:
+    """Vectors that came and are what they should be, by the hashes of their texts."""
+
+    vectors: Mapping[str, Vector]
+
+
+@dataclass(frozen=True, slots=True)
+class _VectorResponse(ModelResponse):
+    """An answer of vectors; its text is a note of what they are."""
+
+    vectors: Sequence[Vector | None] = ()
+
+
+@dataclass(slots=True)
+class PendingEmbedding(PendingRequest[ReceivedVectors]):
+    """A request for vectors; it may be reduced to a part of its texts, and the others are `left`."""
+
+    snippets: tuple[Snippet, ...] = ()
+    left: list[tuple[Snippet, ...]] = field(default_factory=list)
+    #: Whether the endpoint refused it for the number of its texts.
+    was_too_many: bool = False
+
+    @classmethod
+    def of(
+        cls, model: str, snippets: tuple[Snippet, ...], context: RequestContext, *, again: int
+    ) -> "PendingEmbedding":
+        """Build the request for these texts. `again` counts how often they were sent without getting vectors."""
+        request = _request(model, snippets, replace(context, seed=context.seed + again))
+        return cls(request, request.key, snippets=snippets)
+
+    @property
+    def is_divisible(self) -> bool:
+        """Whether it has several texts."""
+        return len(self.snippets) > 1
+
+    def adapt(self, fault: RequestError) -> bool:
+        """Change the request to another encoding or to half of its texts. Return False if neither would help."""
+        if self.endpoint is not None and self.endpoint.handle.source.adapt(fault):
+            return True
+        is_theirs = fault.outcome in (Outcome.BAD_REQUEST, Outcome.TOO_LARGE) or _OF_THE_TEXTS.search(fault.detail)
+        if not is_theirs:
+            return False
+        if len(self.snippets) == 1:
+            return self._shorten(fault)
+        self.was_too_many |= fault.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or bool(_TOO_MANY.search(fault.detail))
+        self.snippets, others = halves(self.snippets)
+        self.left.append(others)
+        self._begin_anew()
+        return True
+
+    def _shorten(self, fault: RequestError) -> bool:
+        """Cut a single text to half if the model does not take one so long. Return whether to send it again."""
+        (snippet,) = self.snippets
+        if not _TOO_LONG.search(fault.detail) or snippet.tokens < _SHORT:
+            return False
+        self.snippets = (snippet.first_half(),)
+        self._begin_anew()
+        return True
+
+    def _begin_anew(self) -> None:
+        self.request = _request(self.request.model, self.snippets, self.request.context)
+        self.key, self.sent = self.request.key, 0
+
+
+class EmbeddingClient(ModelClient[EmbeddingHandle]):
+    """Sends requests to the endpoint of one embedding model; vectors are kept before anything is made of them."""
+
+    address_named: ClassVar[str] = "embeddings_url"
+
+    def __init__(self, model: EmbeddingHandle, *, model_vectors: ModelVectors, **policy: Any) -> None:
+        super().__init__(model, stores=(), **policy)
+        self._model_vectors = model_vectors
+
+    async def _respond[T](
+        self, pending: PendingRequest[T], endpoint: Endpoint[EmbeddingHandle], *, by_queue: bool
+    ) -> ModelResponse:
+        texts = [text for _, text in pending.request.prompt.messages]
+        reply = await typed_errors(endpoint.handle.source.vectors(texts), within=self._timeout)
+        counted = reply.input_tokens is not None
+        cut = sum(snippet.is_cut for snippet in pending.snippets) if isinstance(pending, PendingEmbedding) else 0
+        return _VectorResponse(
+            raw=_note(reply, cut),
+            finish_reason=None,
+            input_tokens=reply.input_tokens,
+            output_tokens=0 if counted else None,
+            rate_limits=reply.rate_limits,
+            invalid_fields=reply.invalid_fields,
+            vectors=reply.vectors,
+        )
+
+    def _judge[T](
+        self, pending: PendingRequest[T], endpoint: Endpoint[EmbeddingHandle], response: ModelResponse
+    ) -> ParsedReply[T]:
+        try:
+            arrived = pending.request.schema.validate(response.vectors if isinstance(response, _VectorResponse) else ())
+            self._model_vectors.fit(arrived.vectors.values() if isinstance(arrived, ReceivedVectors) else ())
+        except ValueError as error:
+            return ParsedReply(Outcome.SCHEMA_MISMATCH, reason=str(error))
+        return ParsedReply(Outcome.OK, arrived)
+
+    def _keep[T](self, pending: PendingRequest[T], call: Call, verdict: ParsedReply[T]) -> None:
+        if isinstance(verdict.value, ReceivedVectors):
+            self._model_vectors.keep(call, verdict.value.vectors)
+        else:
+            super()._keep(pending, call, verdict)
+
+
+def _request(model: str, snippets: Sequence[Snippet], context: RequestContext) -> ModelRequest[ReceivedVectors]:
+    hashes = [snippet.hash for snippet in snippets]
+
+    def arrived(vectors: object) -> ReceivedVectors:
+        return ReceivedVectors(_checked(hashes, vectors if isinstance(vectors, Sequence) else ()))
+
+    prompt = RenderedPrompt("embedding", 1, tuple(("user", snippet.text) for snippet in snippets))
+    # Nothing is written; a limit of 0 would mean none.
+    return ModelRequest(model, prompt, AnswerSchema("vectors", {}, arrived), context, context.seed, max_tokens=1)
+
+
+def _checked(hashes: Sequence[str], vectors: Sequence[Vector | None]) -> dict[str, Vector]:
+    if len(vectors) != len(hashes):
+        raise ValueError(f"{len(hashes)} texts were sent, and {len(vectors)} vectors came.")
+    checked = {key: vector for key, vector in zip(hashes, vectors, strict=True) if vector is not None}
+    if len(checked) < len(hashes):
+        broken = len(hashes) - len(checked)
+        raise ValueError(f"{broken} of {len(hashes)} vectors are none: no numbers, or not finite ones.")
+    return checked
+
+
+def _note(reply: VectorReply, cut: int) -> str:
+    """Return what is kept as the answer's text, since the vectors have a table of their own."""
+    dims = sorted({vector.size for vector in reply.vectors if vector is not None})
+    note = {"vectors": len(reply.vectors), "dims": dims[0] if len(dims) == 1 else dims}
+    return orjson.dumps(note | ({"cut": cut} if cut else {})).decode()
+
 
 #: How often a text is sent again on its own when its vector is none.
 _REASKS = 2

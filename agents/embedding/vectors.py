@@ -13,8 +13,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from ...personas.errors import RunError
-from ...personas.model import Outcome, RequestContext
+from ...core.errors import RunError
+from ...core.model import Outcome, RequestContext
 from ..endpoint.errors import RequestError
 from ..endpoint.response import RateLimitHeaders
 from ..gateway.call import AnswerStore, Call, CallKey

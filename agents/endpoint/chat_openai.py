@@ -14,14 +14,11 @@ from langchain_openai import ChatOpenAI
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 from pydantic import Field, PrivateAttr, SecretStr
 
-from ...personas.model import Outcome
-from .errors import RequestError, parse_object
-from .fields import MOST_BYTES, MOST_TOKENS, FieldReader
-from .http_client import HttpClient, HttpConnection, HttpReply
+from ...core.model import Outcome
+from .errors import MOST_BYTES, MOST_TOKENS, FieldReader, RequestError, parse_object
+from .http_client import LONGEST_CALL, HttpClient, HttpConnection, HttpReply, SilenceLimit, StreamedReply
 from .local_server import LocalServer
 from .response import REASONING_FIELDS, TokenCounts, response_of
-from .silence import LONGEST_CALL, SilenceLimit
-from .streamed_reply import StreamedReply
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Thread, Timer
 from typing import IO, BinaryIO
 
-from ...personas.errors import EndpointError, SetupError, install_extra
+from ...core.errors import EndpointError, SetupError, install_extra
 from .llama_process import LISTENING
 
 # The package gguf reads the vocabulary as well, which takes 6.5 s for 128,000 tokens, and .4 s to import.

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from threading import RLock
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from ...personas.errors import PausedError, SetupError, parameter
-from ...personas.model import Outcome
+from ...core.errors import PausedError, SetupError, parameter
+from ...core.model import Outcome
 from ..endpoint.addresses import is_loopback
 from ..endpoint.errors import RequestError
 from ..endpoint.models import ServedModel

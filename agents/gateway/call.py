@@ -11,8 +11,8 @@ from typing import Annotated, Any, Protocol
 
 import orjson
 
-from ...personas.model import AnswerSchema, Outcome
-from ...personas.prompt import RenderedPrompt
+from ...core.model import AnswerSchema, Outcome
+from ...core.prompt import RenderedPrompt
 
 
 @dataclass(frozen=True, slots=True)

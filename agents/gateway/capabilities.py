@@ -23,8 +23,8 @@ from typing import Any, Final
 import orjson
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
-from ...personas.model import AnswerSchema, NativeTools, Outcome
-from ...personas.prompt import PromptMessage, RenderedPrompt, load_prompt
+from ...core.model import AnswerSchema, NativeTools, Outcome
+from ...core.prompt import PromptMessage, RenderedPrompt, load_prompt
 from ..endpoint.errors import RequestError
 from ..endpoint.response import ModelResponse
 from ..text_faults import is_refusal

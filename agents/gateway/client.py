@@ -19,12 +19,12 @@ import orjson
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
-from ...personas.errors import PausedError
-from ...personas.model import Outcome, RequestContext
+from ...core.errors import PausedError
+from ...core.model import Outcome, RequestContext
 from ..endpoint.errors import TRANSIENT, RequestError
+from ..endpoint.http_client import LONGEST_CALL, SilenceLimit
 from ..endpoint.models import ModelHandle, ServedModel
 from ..endpoint.response import EmptyResponseError, ModelResponse, check_answered, send_chat
-from ..endpoint.silence import LONGEST_CALL, SilenceLimit
 from .budget import Budget, CallKind, Meter, Prices
 from .cache import AnswerCache
 from .call import AnswerStore, Call, CallKey, Ledger, RequestPart, split_request

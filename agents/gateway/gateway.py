@@ -9,9 +9,9 @@ ask ──► paid for before, here or elsewhere? ──► verdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ...personas.errors import SetupError
-from ...personas.model import Answer, AnswerSchema, Outcome, RequestContext
-from ...personas.prompt import RenderedPrompt
+from ...core.errors import SetupError
+from ...core.model import Answer, AnswerSchema, Outcome, RequestContext
+from ...core.prompt import RenderedPrompt
 from ..endpoint.models import ModelHandle
 from .budget import Meter, Prices
 from .call import AnswerStore, Ledger

@@ -4,13 +4,186 @@ A code fence or prose around the object is passed over, and backslashes that wer
 """
 
 import re
+from bisect import bisect
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 import orjson
 
-from ...personas.model import Outcome
+from ...core.model import Outcome
 from ..endpoint.errors import describe_json_fault, is_html
-from .latex_escapes import escape_literal_backslashes
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:(?P<word>[A-Za-z]+)|(?P<sign>.))", re.DOTALL)
+_UNICODE = re.compile(r"u[0-9A-Fa-f]{4}")
+_JSON_LETTERS = frozenset("bfnrtu")
+#: Signs behind a backslash that is literal: `\(`, `\,`, `\_`. `\'` stays an error, for it is mostly an apostrophe.
+_LITERAL_SIGNS = frozenset("()[]{},;:!|$%&#_^ <>.*+?-=~@`0123456789")
+_LATEX_SIGNS = frozenset("()[]{},;!|")
+
+#: Commands that begin like an escape of JSON, where what the escape would leave is no word.
+_COMMAND_WORDS = """
+backepsilon backprime backsim backsimeq backslash bar barwedge bbox bcancel because begin begingroup beta beth between
+bf bfseries bibitem bibliography big bigcap bigcirc bigcup bigg biggl biggm biggr bigl bigm bigodot bigominus bigoplus
+bigoslash bigotimes bigr bigskip bigsqcap bigsqcup bigstar bigtriangledown bigtriangleup biguplus bigvee bigwedge
+binom blacklozenge blacksquare blacktriangle blacktriangleleft blacktriangleright bm bmod bold boldsymbol bot bowtie
+boxdot boxed boxminus boxplus boxtimes bra brace bracevert brack braket breve buildrel bull bullet bumpeq
+fallingdotseq fbox fcolorbox fint flat footnote footnotesize forall frac fracwithdelims frak framebox frenchspacing
+frown
+nabla natnums natural ncong nearrow negmedspace negthickspace negthinspace neq newcommand newenvironment newline
+newpage ngeq ngeqq ngeqslant nicefrac nLeftarrow nleftarrow nLeftrightarrow nleftrightarrow nleq nleqq nleqslant
+nobreak nobreakspace noindent nolimits nonumber normalsize notag notin notni npreceq nRightarrow nrightarrow nshortmid
+nshortparallel nsubseteq nsubseteqq nsucceq nsupseteq nsupseteqq ntriangleleft ntrianglelefteq ntriangleright
+ntrianglerighteq nVDash nVdash nvDash nvdash nwarrow
+raggedright raisebox rang rangle rArr rarr rBrace rbrace rBrack rbrack rceil real reals ref relax renewcommand
+renewenvironment require restriction rfloor rgroup rhd rho right rightarrow rightarrowtail rightharpoondown
+rightharpoonup rightleftarrows rightleftharpoons rightrightarrows rightsquigarrow rightthreetimes risingdotseq rlap rm
+rmoustache root rotatebox rparen rq rrbracket rtimes rule rVert rvert
+tableofcontents tbinom textasciicircum textasciitilde textbackslash textbar textbardbl textbf textbraceleft
+textbraceright textcircled textcolor textdagger textdaggerdbl textdegree textdollar textellipsis textemdash textendash
+textgreater textit textless textmd textnormal textquotedblleft textquotedblright textquoteleft textquoteright
+textregistered textrm textsc textsf textsterling textstyle textsubscript textsuperscript texttip texttt textunderscore
+textup textvisiblespace therefore theta thetasym thickapprox thicksim thickspace thinspace tilde times title toprule
+triangle triangledown triangleleft trianglelefteq triangleq triangleright trianglerighteq twoheadleftarrow
+twoheadrightarrow
+"""
+_COMMANDS = frozenset(_COMMAND_WORDS.split())
+#: Commands that may as well be a line break or a tab in front of a word or a variable: `\nu`, `\tan`.
+_AMBIGUOUS_WORDS = (
+    "ne neg nexists ngtr ni nless nmid not nparallel nprec nsim nsubset nsucc nsupset nu"
+    " tag tan tanh tau text tfrac tg th tiny to top tr tt"
+)
+_AMBIGUOUS = frozenset(_AMBIGUOUS_WORDS.split())
+_FORMULA = re.compile(
+    r"\$\$(?:(?!\$\$).){1,2000}\$\$"
+    r"|(?<![\\$])\$(?=[^\s$])(?:(?!\\n\\n)[^$]){0,2000}?(?<=[^\s])\$(?!\d)"
+    r"|\\{1,2}\((?:(?!\\\)).){1,2000}\\\)"
+    r"|\\{1,2}\[(?:(?!\\\]).){1,2000}\\\]"
+    r"|\\{1,2}begin\{(\w+\*?)\}.{1,2000}?\\end\{\1\}",
+    re.DOTALL,
+)
+#: Before a line break in a formula: its beginning, or the end of a row.
+_ROW_END = re.compile(r"(?:\$\$|\\\\\[|\\\\\\\\|\\\\begin\{\w+\*?\}(?:\{[^}]*\})?|[&,])$")
+_LINE_START = re.compile(r"(?:^|\\[nrt])$")
+_OPERATOR_BEFORE = re.compile(r"[ =+\-*/({\[<>|&^_]$")
+_OPERAND_BEFORE = re.compile(r"(?:^|[^A-Za-z0-9])(?:[A-Za-z]|\d+)[})\]]* $")
+_OPERAND_AFTER = re.compile(r" (?:[A-Za-z](?![A-Za-z])|[-(]?\d|\\)")
+_ARGUMENT_AFTER = re.compile(r" ?\{|\^|_\{|_\d")
+_EQUATION_AFTER = re.compile(r"\.| ?=(?!=)|\(| \(\d+\)")
+#: A Windows path whose author may have escaped nothing, and a part of one that begins with no escape of JSON.
+_DRIVE_PATH = re.compile(r"(?<![A-Za-z])[A-Za-z]:(?:\\(?!\\)[\w.-]+)+")
+_UNESCAPED_PART = re.compile(r"\\[^\\/\"bfnrtu]")
+_PATH_PART = re.compile(r"\\([bfnrt]([A-Za-z]*))")
+
+
+def escape_literal_backslashes(text: str) -> tuple[str, tuple[str, ...]]:
+    r"""Return the JSON text with literal backslashes doubled, and each command they begin once: `("\frac", ...)`."""
+    found: dict[str, None] = {}
+
+    def repair(string: re.Match[str]) -> str:
+        raw = string[0]
+        if "\\" not in raw:
+            return raw
+        places = [at + 1 for at in _literal(raw[1:])]
+        found.update((escape[0], None) for at in places if (escape := _ESCAPE.match(raw, at)))
+        return "\\".join(raw[start:end] for start, end in pairwise((0, *places, len(raw))))
+
+    return _STRING.sub(repair, text), tuple(found)
+
+
+def _literal(content: str) -> Iterator[int]:
+    """Yield the places in a string's content where a single backslash is literal."""
+    escapes = [found for found in _ESCAPE.finditer(content) if found["sign"] not in ("\\", '"', "/")]
+    if not escapes:
+        return
+    paths = [one for one in _DRIVE_PATH.finditer(content) if _is_unescaped_path(one[0])]
+    certain = {one.start() for one in escapes if _is_certain(one, content)}
+    certain |= {one.start() + at for one in paths for at, sign in enumerate(one[0]) if sign == "\\"}
+    latex = {one.start() for one in escapes if one.start() in certain and _is_latex(one)}
+    context: _Surroundings | None = None
+    for one in escapes:
+        word = one["word"] or ""
+        if one.start() in certain:
+            yield one.start()
+        elif word[:1] in ("b", "f"):
+            # A backspace or a form feed is in no text: where other backslashes are literal, so is this one.
+            if certain:
+                yield one.start()
+        elif word in _AMBIGUOUS:
+            context = context or _Surroundings(content, latex)
+            if context.is_command(one):
+                yield one.start()
+
+
+def _is_unescaped_path(path: str) -> bool:
+    r"""Return whether the author of a path escaped nothing.
+
+    This is true of `C:\temp`, as `emp` is not a word, and false of `C:\nVery`.
+    """
+    if _UNESCAPED_PART.search(path):
+        return True
+    parts = {
+        (whole in _COMMANDS or _is_english(whole), _is_english(rest.lower()) or rest[:1].isupper())
+        for whole, rest in _PATH_PART.findall(path)
+    }
+    return (True, False) in parts and (False, True) not in parts
+
+
+def _is_english(word: str) -> bool:
+    # They read their lists, which few answers need.
+    from ...personas.rules.languages import name_words
+    from ...personas.rules.names import context_words, is_word
+
+    names = name_words()
+    listed = (context_words().english, names["also_words"], names["surname_words"])
+    return is_word(word) or any(word in words for words in listed)
+
+
+def _is_certain(escape: re.Match[str], content: str) -> bool:
+    word, end = escape["word"], escape.end()
+    if word is None:
+        return escape["sign"] in _LITERAL_SIGNS
+    if word[0] not in _JSON_LETTERS:
+        return True
+    if word[0] == "u":
+        return _UNICODE.match(content, escape.start() + 1) is None
+    if word == "neq":  # a line may begin with "eq. (3)" or "eq = 1"
+        return _EQUATION_AFTER.match(content, end) is None
+    return word in _COMMANDS or (word[0] in "bf" and len(word) > 1 and content[end : end + 1] == "{")
+
+
+def _is_latex(escape: re.Match[str]) -> bool:
+    word = escape["word"]
+    return escape["sign"] in _LATEX_SIGNS if word is None else len(word) > 1
+
+
+class _Surroundings:
+    """What stands around an ambiguous command in the content of a string."""
+
+    def __init__(self, content: str, latex: set[int]) -> None:
+        self._content = content
+        self._latex = latex
+        self._formulas = [found.span() for found in _FORMULA.finditer(content)]
+        self._has_lines = "\\n" in re.sub(r"\\n(?=[a-z]+\b)", "", content)
+
+    def is_command(self, escape: re.Match[str]) -> bool:
+        """Return whether the escape is the LaTeX command that it reads as."""
+        content, start, end, word = self._content, escape.start(), escape.end(), escape["word"]
+        before = content[max(0, start - 40) : start]
+        if _ARGUMENT_AFTER.match(content, end) or end in self._latex:
+            return True
+        formula = bisect(self._formulas, (start, start)) - 1
+        if formula >= 0 and start < self._formulas[formula][1]:
+            return word[0] == "t" or bool(self._latex) or _ROW_END.search(before) is None
+        is_first = _LINE_START.search(before) is not None
+        if word[0] == "t":
+            if start == 0:
+                return not content[end:].strip(' ."') or (bool(self._latex) and not self._has_lines)
+            return not is_first and (bool(self._latex) or _OPERATOR_BEFORE.search(before) is not None)
+        if _OPERAND_BEFORE.search(before) and _OPERAND_AFTER.match(content, end):
+            return word != "ni"
+        return not is_first and bool(self._latex) and _OPERATOR_BEFORE.search(before) is not None
+
 
 #: How much of an answer is quoted in a reason, in characters.
 _QUOTED = 80

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Self
 import orjson
 from pydantic import Field, ValidationError, field_validator
 
-from ...personas.errors import SetupError, parameter
-from ...personas.model import AnswerSchema, FrozenModel
-from ...personas.prompt import RenderedPrompt
-from ..endpoint.fields import MOST_BYTES
+from ...core.errors import SetupError, parameter
+from ...core.model import AnswerSchema, FrozenModel
+from ...core.prompt import RenderedPrompt
+from ..endpoint.errors import MOST_BYTES
 from ..observation import estimated_tokens
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from ...personas.errors import EndpointError, PausedError, parameter
-from ...personas.model import Outcome
+from ...core.errors import EndpointError, PausedError, parameter
+from ...core.model import Outcome
 from ..endpoint.errors import RequestError, endpoint_error
 from .budget import Meter
 from .limits import Backoff

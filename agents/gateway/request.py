@@ -11,13 +11,12 @@ from typing import Any, Self
 
 import orjson
 
-from ...personas.model import AnswerError, AnswerMistake, AnswerSchema, Outcome, RequestContext
-from ...personas.prompt import RenderedPrompt, load_prompt
+from ...core.model import AnswerError, AnswerMistake, AnswerSchema, Outcome, RequestContext
+from ...core.prompt import RenderedPrompt, load_prompt
 from ...personas.rules.degenerate import find_loop
 from ..endpoint.errors import RequestError
 from ..endpoint.models import ServedModel
-from ..endpoint.response import ModelResponse
-from ..endpoint.thoughts import split_thoughts
+from ..endpoint.response import ModelResponse, split_thoughts
 from .budget import Reservation
 from .call import Call, CallKey, RecordedReply, RequestPart, request_hash
 from .capabilities import PARAMETERS, OutputMode, OutputModes, ParameterSupport, schema_instructions

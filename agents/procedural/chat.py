@@ -24,13 +24,13 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from ...personas.model import AnswerGenerator, AnswerSchema
+from ...core.model import AnswerGenerator, AnswerSchema
 from ..schema_fill import fill_schema, to_json
 from .enrichment import biography, profile, raised
 from .growth import persona_to_persona, text_to_persona
+from .judging import interview, survey
 from .situation import Situation, read_situation
 from .speech import Speaker, dialogue, instruction, plan, reflection, tool
-from .survey import interview, survey
 
 _DECODER = json.JSONDecoder()
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}

@@ -7,8 +7,7 @@ from functools import cache
 from typing import Any
 
 from .lexicon import Frame, article, data, entries, frames_at, lexicon, polished, say, snake, split
-from .situation import Situation, allowed
-from .subjects import Subjects
+from .situation import Situation, Subjects, allowed
 
 _LONGEST = 40
 _LONGEST_NEWS = 24

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from weakref import WeakKeyDictionary
 
-from ...personas.errors import SetupError
+from ...core.errors import SetupError
 from .child import MEMORY, UNCONFINED
 from .levels import Confinement, SandboxLevel, command, environment, job_of
 from .seccomp import filter_program

@@ -6,19 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...personas.errors import SetupError, parameter
+from ...core.errors import SetupError, parameter
 from ..table import Queryable, Section
-from . import words as by_words
-from .sample import SampleVectors, read_sample, read_vectors, vector_models
+from . import similarity as by_words
 from .similarity import (
     PAIRS,
     FiveNumbers,
+    SampleVectors,
     SimilarityBin,
     cluster_share,
     compare_levels,
     nearest_by_vectors,
     paper_boxes,
     paper_facts,
+    read_sample,
+    read_vectors,
+    vector_models,
     vendi_score,
 )
 

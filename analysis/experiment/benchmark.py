@@ -35,9 +35,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...personas.errors import SetupError, SourceError, parameter
-from ...personas.inputs import nearest
-from ...personas.readers import read_rows
+from ...core.errors import SetupError, SourceError, parameter
+from ...core.inputs import nearest
+from ...core.readers import read_rows
 from ..evaluation import Reader
 from ..table import Section
 from .effects import corrected_p

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ...personas.errors import SetupError, parameter
+from ...core.errors import SetupError, parameter
 from ..evaluation import wilson_interval
 from .differences import Floats, mixed_p
 from .effects import Findings, PeopleDesign, corrected_p

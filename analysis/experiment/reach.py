@@ -9,7 +9,7 @@ though neither holds is decided by the change itself: a setting that a rule read
 
 from dataclasses import dataclass
 
-from ...personas.errors import SetupError
+from ...core.errors import SetupError
 from ..evaluation import Reader
 
 _ARMS = "SELECT arm, event_hash FROM runs JOIN arms USING (arm) ORDER BY ordinal"

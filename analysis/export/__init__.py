@@ -1,11 +1,10 @@
 """Outputs of runs as data sets for training: formats, splits, mixes, licences and cards."""
 
 from .export import DatasetReport, export_outputs, preview_outputs, push_dataset
-from .mix import Mix, MixPart, read_mix
-from .options import DatasetOptions
+from .options import DatasetOptions, Mix, MixPart, read_mix
 from .shapes import DatasetFormat
 from .split import Split, SplitBy, SplitReport, find_held_out
-from .texts import PersonalPolicy
+from .writing import PersonalPolicy
 
 __all__ = [
     "DatasetFormat",

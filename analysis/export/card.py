@@ -8,12 +8,11 @@ import orjson
 
 from ...personas.rules.languages import detect_languages
 from ..contamination import told_comparisons
-from ..diversity.words import cluster_share, distinct_n
-from .licences import UNKNOWN_LICENCE, card_licence, restriction, strictest
+from ..diversity.similarity import distinct_n, word_cluster_share
 from .options import Layout, Target
 from .shapes import TRAINING
-from .tally import ExportCounts
-from .texts import PersonalPolicy
+from .source import UNKNOWN_LICENCE, card_licence, restriction, strictest
+from .writing import ExportCounts, PersonalPolicy
 
 if TYPE_CHECKING:
     from .plan import ExportPlan
@@ -251,7 +250,7 @@ class Card:
             for source in self._plan.sources
         )
         measures = [(f"distinct-{n}", distinct_n(self._sample, n)) for n in (1, 2, 3)]
-        measures.append(("clusters by half of the words, as a share of the sample", cluster_share(self._sample)))
+        measures.append(("clusters by half of the words, as a share of the sample", word_cluster_share(self._sample)))
         rows = [(name, f"{value:.3f}") for name, value in measures if value is not None]
         spoken = ", ".join(f"{tag} {n / len(self._sample):.0%}" for tag, n in self._spoken.most_common(8))
         personas = ", ".join(f"{tag} {n:,}" for (tag,), n in list(self._tally.by("persona_language").items())[:8])

@@ -8,9 +8,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-from ...personas.errors import SetupError
-from ...personas.files import whole_file
-from ...personas.model import PROCEDURAL_NOTICE
+from ...core.errors import SetupError
+from ...core.files import whole_file
+from ...core.model import PROCEDURAL_NOTICE
 from ...sim.runfile.reader import open_made
 
 type CharacterFormat = Literal["npc-json", "ink", "yarn"]

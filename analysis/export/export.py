@@ -10,16 +10,14 @@ from pathlib import Path
 
 import orjson
 
-from ...personas.errors import SetupError, install_extra
+from ...core.errors import SetupError, install_extra
 from .card import Card
-from .mix import Mix, MixPart
-from .options import DatasetOptions, Layout, Target, target_of
+from .options import DatasetOptions, Layout, Mix, MixPart, Target, target_of
 from .plan import ExportPlan
 from .shapes import ANNOTATION, DatasetFormat, make_annotation_record
 from .source import OutputSource
 from .split import SplitReport
-from .tally import ExportCounts
-from .writing import ExportPosition, ShardFolder, SplitRows, check_new, write_rows
+from .writing import ExportCounts, ExportPosition, ShardFolder, SplitRows, check_new, write_rows
 
 _USUAL = DatasetOptions()
 

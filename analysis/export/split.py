@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.errors import SetupError, parameter
 from ...personas.dedup import find_duplicates
 from ...personas.dedup.near_duplicates import near_any
 from ...personas.dedup.pairs import Threshold
-from ...personas.errors import SetupError, parameter
 from .source import OutputSource
 
 #: Rounds of looking for similar texts across the border; each moves what it finds.

@@ -4,20 +4,153 @@ A folder is made beside its place, as `NAME.partial`, and takes its name when it
 the rows of a range of outputs, so an export that was stopped continues after the last file, to the same contents.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import orjson
-from arro3.core import DataType, Table
+from arro3.core import ChunkedArray, DataType, Table
 
-from ...personas.arrow import open_parquet, to_rows, write_parquet
-from ...personas.errors import SetupError, StorageError
-from ...personas.files import compression_of, open_compressed, private_umask, whole_file
-from ...personas.writers import json_text, write_cells
-from .texts import parse_payload
+from ...core.arrow import duckdb_type, open_parquet, parquet, set_column, to_rows, write_parquet
+from ...core.errors import SetupError, StorageError
+from ...core.files import compression_of, open_compressed, private_umask, whole_file
+from ...core.writers import json_text, write_cells
+from ...personas.judgement import Redaction
+from ...personas.rules.personal import find_record_names, personal_changes
+from ...personas.rules.pseudonyms import Pseudonyms
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class PersonalPolicy(StrEnum):
+    """What happens to outputs in which personal data are found."""
+
+    #: They are exported, and the column `personal` says what kinds were found.
+    FLAG = "flag"
+    #: They are left out, and counted.
+    DROP = "drop"
+    #: The data are replaced: equal names by equal invented ones, everything else by its kind, as `[email]`.
+    REDACT = "redact"
+
+
+def clean(text: str) -> str:
+    r"""The text as UTF-8 can hold it: halves of characters that were cut become U+FFFD.
+
+    >>> clean("a\ud83d\ude00b\ud83d") == "a\U0001f600b\ufffd"
+    True
+    """
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def parse_payload(text: str) -> Any:
+    """What JSON text holds, with every string as UTF-8 can hold it; the text itself where it is no JSON."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return _cleaned(json.loads(text))
+    except (ValueError, RecursionError):
+        return clean(text)
+
+
+def _cleaned(value: Any) -> Any:
+    match value:
+        case str():
+            return clean(value)
+        case list():
+            return [_cleaned(one) for one in value]
+        case dict():
+            return {clean(key): _cleaned(one) for key, one in value.items()}
+        case _:
+            return value
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """Columns in which personal data were looked for."""
+
+    #: The columns, with the data replaced where that was asked for.
+    rows: Table
+    #: The kinds that were found in each row, in alphabetical order; an empty list for most.
+    kinds: list[list[str]]
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many rows hold each kind."""
+        return Counter(kind for kinds in self.kinds for kind in kinds)
+
+
+def search_personal(rows: Table, *, redact: Pseudonyms | None, skip: Sequence[bool] = ()) -> Searched:
+    """Look for personal data in all columns, within nested values too, and replace them, names by these pseudonyms.
+
+    Rows that `skip` marks are left as they are.
+
+    A row is searched twice: for the names in all its columns, then in each column for their other forms.
+    """
+    kinds: list[set[str]] = [set() for _ in range(len(rows))]
+    columns = [_Texts(column) for column in rows.columns]
+    names = _names_of_rows(columns, len(rows))
+    for name, column, texts in zip(rows.column_names, rows.columns, columns, strict=True):
+        found = dict[tuple[int, tuple[str, ...]], _Changed]()
+        replaced = list(column.to_pylist()) if redact else []
+        for row, n in enumerate(texts.places):
+            if texts.values[n] is None or (skip and skip[row]) or (n not in texts.suspects and not names[row]):
+                continue
+            key = (n, names[row])
+            if key not in found:
+                found[key] = personal_changes(texts.values[n], pseudonyms=redact, wholes=names[row], with_keys=True)
+            after, changes = found[key]
+            kinds[row].update(str(change.kind) for change in changes)
+            if redact and changes:
+                replaced[row] = after if texts.are_plain else orjson.loads(after)
+        if redact and found:
+            rows = set_column(rows, name, replaced, texts.kind)
+    return Searched(rows, [sorted(found) for found in kinds])
+
+
+type _Changed = tuple[str, tuple[Redaction, ...]]
+
+
+class _Texts:
+    """The values of a column as text, each once: descriptions of personas stand in many rows, and are searched once."""
+
+    def __init__(self, column: ChunkedArray) -> None:
+        from ...personas.rules.quality import rows_to_search
+
+        self.kind = duckdb_type(column)
+        self.are_plain = self.kind == "VARCHAR"
+        values = column.to_pylist() if self.are_plain else map(_as_json, column.to_pylist())
+        numbers: dict[Any, int] = {}
+        #: The number of the value in each row.
+        self.places = [numbers.setdefault(value, len(numbers)) for value in values]
+        self.values = list(numbers)
+        #: Numbers of the values that may hold personal data.
+        self.suspects = set(rows_to_search(self.values))
+
+
+def _as_json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _names_of_rows(columns: Sequence[_Texts], rows: int) -> list[tuple[str, ...]]:
+    """The names in all columns of each row."""
+    names: list[tuple[str, ...]] = [()] * rows
+    for texts in columns:
+        found = {n: find_record_names(texts.values[n], {}) for n in texts.suspects}
+        for row, n in enumerate(texts.places):
+            if found.get(n):
+                names[row] = (*names[row], *found[n])
+    return [tuple(dict.fromkeys(of_row)) for of_row in names]
+
 
 #: A Parquet file of a folder is closed when it holds so many rows or bytes.
 _SHARD_ROWS, _SHARD_BYTES = 100_000, 1 << 26
@@ -285,3 +418,83 @@ def _whole(path: Path) -> Iterator[Path]:
         raise StorageError(
             f"{str(path)!r} cannot be written ({error.strerror or error}); make room, or send it elsewhere."
         ) from error
+
+
+#: The columns by whose values rows are counted together.
+KEYS = (
+    "run",
+    "kind",
+    "model",
+    "response_model",
+    "prompt_version",
+    "sampling",
+    "licence",
+    "persona_language",
+    "procedural",
+)
+
+
+@dataclass(slots=True)
+class ExportCounts:
+    """Numbers of rows, by what they have in common and by why others were left out."""
+
+    #: Rows by side and then by the values of `KEYS`.
+    groups: Counter[tuple[Any, ...]] = field(default_factory=Counter)
+    #: Outputs that were left out, by reason.
+    left_out: Counter[str] = field(default_factory=Counter)
+    #: Rows in which personal data were found, by kind; and those rows altogether.
+    personal: Counter[str] = field(default_factory=Counter)
+    personal_rows: int = 0
+    tokens: int = 0
+    #: Cells of CSV that a spreadsheet would take for a formula.
+    formulas: int = 0
+    _personas: set[str] = field(default_factory=set)
+
+    @property
+    def rows(self) -> int:
+        """Rows that were written."""
+        return sum(self.groups.values())
+
+    @property
+    def personas(self) -> int:
+        """Different personas whose outputs were written."""
+        return len(self._personas)
+
+    def by(self, *names: str) -> dict[tuple[Any, ...], int]:
+        """Rows by some of `KEYS` and `side`, most first."""
+        places = [("side", *KEYS).index(name) for name in names]
+        found: Counter[tuple[Any, ...]] = Counter()
+        for key, number in self.groups.items():
+            found[tuple(key[place] for place in places)] += number
+        return dict(sorted(found.items(), key=lambda item: (-item[1], tuple(map(str, item[0])))))
+
+    def count(self, side: str, facts: Table) -> None:
+        """Count rows that are written; `facts` has `KEYS` and the persona of each."""
+        for key in zip(*(facts[name].to_pylist() for name in KEYS), strict=True):
+            self.groups[(side, *key)] += 1
+        self._personas.update(facts["persona"].to_pylist())
+
+    def as_json(self) -> dict[str, Any]:
+        """What `from_json` reads, but for the personas."""
+        return {
+            "groups": [[*key, number] for key, number in self.groups.items()],
+            "left_out": dict(self.left_out),
+            "personal": dict(self.personal),
+            "personal_rows": self.personal_rows,
+            "tokens": self.tokens,
+        }
+
+    @classmethod
+    def from_json(cls, noted: dict[str, Any], written: Iterable[Path]) -> Self:
+        """The tally that was noted when the files of rows that are `written` were complete."""
+        tally = cls(
+            Counter({tuple(key): number for *key, number in noted["groups"]}),
+            Counter(noted["left_out"]),
+            Counter(noted["personal"]),
+            noted["personal_rows"],
+            noted["tokens"],
+        )
+        for path in written:
+            with parquet(path, "DISTINCT persona") as rows:
+                tally._personas.update(persona for (persona,) in rows.fetchall())
+        return tally

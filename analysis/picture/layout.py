@@ -9,7 +9,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from ...personas.arrays import Floats
+from ...core.arrow import Floats
 from ...personas.network import Excerpt
 
 type Point = tuple[float, float]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...personas.errors import SetupError
+from ...core.errors import SetupError
 from ...personas.network import Excerpt
 from ..page import PICTURES, check_own, mark_of, write_whole
 from .drawing import Drawing, dark_style, name_of, said

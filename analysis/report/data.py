@@ -8,8 +8,8 @@ import orjson
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from ...personas.errors import RunFileError, SetupError
-from ...personas.persona import legible
+from ...core.errors import RunFileError, SetupError
+from ...core.text import legible
 from ..data_summary import DataSummary
 from ..diversity.report import describe_diversity, measure_diversity, notes_on
 from ..export.export import preview_card

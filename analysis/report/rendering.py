@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from ...personas.persona import legible
+from ...core.text import legible
 from ..page import clip, short_label
 from .plot import COLOURS, PATTERNS
 

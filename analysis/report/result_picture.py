@@ -7,7 +7,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from ...personas.errors import SetupError
+from ...core.errors import SetupError
 from ..page import clip, markup, write_run_picture
 from ..picture.layout import text_width
 from ..table import Rows

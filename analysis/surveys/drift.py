@@ -1,6 +1,6 @@
 """Persona drift and variance collapse: how far agents answer as those they are said to be, and how varied they are.
 
-Both are read from the answers to the fixed questionnaire (`sim/survey/identity.py`) and the profiles of the agents.
+Both are read from the answers to the fixed questionnaire (`sim/survey/survey.py`) and the profiles of the agents.
 
 - *Drift* of an attribute is the mean distance of an answer from the agent's own profile: 0 where it is the same, 1
   where it is as far as can be. Of an ordered attribute the distance is the difference over the range, of another one 0

@@ -4,8 +4,16 @@ In outputs, and where each character is a word, the words also stand in the same
 """
 
 from .matcher import Duplicates
-from .minhash import SignatureFile, write_signatures
-from .near_duplicates import STAGE, DedupMethod, Match, NearDuplicates, Verdict, find_duplicates
+from .near_duplicates import (
+    STAGE,
+    DedupMethod,
+    Match,
+    NearDuplicates,
+    SignatureFile,
+    Verdict,
+    find_duplicates,
+    write_signatures,
+)
 from .pairs import THRESHOLD, Threshold
 
 __all__ = [

@@ -17,9 +17,8 @@ from typing import Self
 
 import numpy as np
 
-from ..arrays import FileArray, Flags, GrowingArray, Hashes, Ints, ranges
-from .order import NO_ORDERS, OrderArray, Orders, are_unspaced
-from .pairs import ROW, NearPairs, Sets, Threshold, near_across, pack
+from ...core.arrow import FileArray, Flags, GrowingArray, Hashes, Ints, ranges
+from .pairs import NO_ORDERS, ROW, NearPairs, OrderArray, Orders, Sets, Threshold, are_unspaced, near_across, pack
 from .word_sets import HASH_BITS, WordSet, WordSets, mix, mix_one, numbered
 
 

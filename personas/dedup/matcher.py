@@ -7,10 +7,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Flags, GrowingArray, Hashes, Ints
+from ...core.arrow import Flags, GrowingArray, Hashes, Ints
 from .index import BatchBuilder, KeyScheme, PartKeys, PrefixKeys, WordSetBatch, WordSetIndex
-from .order import are_in_order, are_unspaced, some_orders
-from .pairs import NearPairs, Sets, Threshold, count_pairs, near_across, near_within
+from .pairs import (
+    NearPairs,
+    Sets,
+    Threshold,
+    are_in_order,
+    are_unspaced,
+    count_pairs,
+    near_across,
+    near_within,
+    some_orders,
+)
 from .word_sets import WordSet, WordSets, word_sets
 
 _PORTION = 1 << 20

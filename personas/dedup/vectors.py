@@ -12,8 +12,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Flags, Floats, GrowingArray, Ints, Matrix
-from ..errors import SetupError, install_extra, parameter
+from ...core.arrow import Flags, Floats, GrowingArray, Ints, Matrix
+from ...core.errors import SetupError, install_extra, parameter
 from .matcher import Duplicates, Matches, collect, match_in_order
 from .pairs import NearPairs
 

@@ -12,9 +12,9 @@ from typing import Self
 
 import numpy as np
 
-from ..arrays import Hashes, Ints
-from ..persona import word_list
-from .order import NO_ORDERS, Orders, mark_signs, read_orders
+from ...core.arrow import Hashes, Ints
+from ...core.text import word_list
+from .pairs import NO_ORDERS, Orders, mark_signs, read_orders
 
 #: The largest block of texts, and of characters: its sums stay in the cache of a core.
 _TEXTS, _CHARACTERS = 512, 1 << 19

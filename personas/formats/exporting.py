@@ -14,13 +14,13 @@ from typing import Any, BinaryIO
 import duckdb
 import orjson
 
-from ..arrow import iter_batches, to_rows, write_parquet
-from ..errors import SetupError, parameter
-from ..files import COMPRESSIONS, Compression, compression_of, open_compressed, uncompressed_suffix
+from ...core.arrow import iter_batches, to_rows, write_parquet
+from ...core.errors import SetupError, parameter
+from ...core.files import COMPRESSIONS, Compression, compression_of, open_compressed, uncompressed_suffix
+from ...core.readers import parse_json
+from ...core.text import legible
+from ...core.writers import check_free, json_text, write_csv, write_jsonl, write_new_file
 from ..hub.file import HubFile, fold_duplicates
-from ..persona import legible
-from ..readers import parse_json
-from ..writers import check_free, json_text, write_csv, write_jsonl, write_new_file
 from .hub_folder import write_hub_folder
 from .people import (
     ExportedPeople,

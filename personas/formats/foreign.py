@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..arrow import iter_batches
-from ..database import is_database
-from ..errors import SetupError, SourceError
-from ..files import uncompressed_suffix
+from ...core.arrow import iter_batches
+from ...core.database import is_database
+from ...core.errors import SetupError, SourceError
+from ...core.files import uncompressed_suffix
+from ...core.inputs import nearest, resolve_file, shown
+from ...core.readers import InputTable, Skipped, SkippedRows, open_bytes, open_table, read_lines, refuse_utf16
 from ..hub.file import HubFile, open_hub
-from ..inputs import nearest, resolve_file, shown
-from ..readers import InputTable, Skipped, SkippedRows, open_bytes, open_table, read_lines, refuse_utf16
 
 #: Columns that hold texts in data sets and benchmarks, in lower case.
 _TEXT_COLUMNS = (

@@ -16,16 +16,15 @@ import orjson
 from arro3.core import RecordBatchReader
 from pydantic import Field, ValidationError
 
-from ..arrow import parquet, write_parquet
-from ..database import CONFIG, make_database, quote_name, quote_text, said
-from ..errors import UPGRADE, SetupError, SourceError
-from ..files import folder_beside, private_umask
-from ..hub.file import HubFile
+from ...core.arrow import parquet, write_parquet
+from ...core.database import CONFIG, make_database, quote_name, quote_text, said
+from ...core.errors import UPGRADE, SetupError, SourceError
+from ...core.files import folder_beside, private_umask
+from ...core.inputs import shown
+from ...core.model import FrozenModel
+from ...core.writers import check_folder, check_free, explain_write_errors
+from ..hub.file import HUB_VERSION, HubFile, check_hub, hub_version
 from ..hub.queries import count, registered
-from ..hub.schema import HUB_VERSION, check_hub, hub_version
-from ..inputs import shown
-from ..model import FrozenModel
-from ..writers import check_folder, check_free, explain_write_errors
 
 MANIFEST = "manifest.json"
 #: The version of the folder's own format.

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import duckdb
 from arro3.core import Table
 
+from ...core.readers import Skipped, SkippedRows
 from ..hub.file import HubFile
 from ..hub.profiles import write_profiles
 from ..hub.queries import count, registered
-from ..hub.reconcile import reconcile
+from ..hub.rewrites import reconcile
 from ..hub.verdicts import add_rule_results
 from ..profiles.profile import profile_of_columns
-from ..readers import Skipped, SkippedRows
 from .options import Columns, ImportOptions
 from .repeats import fill_licences, fold_repeats
 from .rows import Screened
@@ -30,11 +30,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..arrow import table_of
-from ..errors import SetupError, SourceError, parameter
+from ...core.arrow import table_of
+from ...core.errors import SetupError, SourceError, parameter
+from ...core.readers import InputTable, NodeLink, check_readable, hash_file, open_table
 from ..hub.redaction import SAMPLE, check_key
 from ..persona import RelationKind
-from ..readers import InputTable, NodeLink, check_readable, hash_file, open_table
 from ..rules.columns import ColumnKind, kinds_of_columns
 from ..rules.pseudonyms import Pseudonyms
 from .options import RuleComposer, resolve_columns

@@ -13,9 +13,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError
 
-from ..errors import SetupError, SourceError, parameter
-from ..inputs import shown
-from ..model import FrozenModel
+from ...core.errors import SetupError, SourceError, parameter
+from ...core.inputs import shown
+from ...core.model import FrozenModel
 
 _TOKEN = re.compile(r"\{\{|\}\}|\[\[|\]\]|\{(?P<column>[^{}]*)\}|(?P<mark>[\[\]{}])|(?P<text>[^\[\]{}]+)")
 

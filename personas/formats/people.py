@@ -12,14 +12,14 @@ from typing import Any
 import duckdb
 from arro3.core import Table as Columnar
 
-from ..arrow import iter_batches, set_column
-from ..database import said
-from ..errors import SetupError, SourceError
+from ...core.arrow import iter_batches, set_column
+from ...core.database import said
+from ...core.errors import SetupError, SourceError
+from ...core.readers import parse_json
+from ...core.writers import json_text
 from ..hub.file import HubFile
 from ..hub.queries import survivors_in, table_names
 from ..profiles.profile import ATTRIBUTES
-from ..readers import parse_json
-from ..writers import json_text
 
 
 class Extra(StrEnum):

@@ -10,9 +10,9 @@ from typing import Any
 import duckdb
 import orjson
 
-from ..arrow import table_of
+from ...core.arrow import table_of
+from ...core.readers import parse_json
 from ..hub.queries import count, registered
-from ..readers import parse_json
 
 _ROWS = 10_000
 _LAST = (1 << 31) - 1

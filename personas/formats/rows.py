@@ -11,20 +11,20 @@ from typing import Any
 
 from arro3.core import Table as Columnar
 
-from ..arrow import set_column, table_of, take
-from ..errors import parameter
+from ...core.arrow import set_column, table_of, take
+from ...core.errors import parameter
+from ...core.inputs import MOST_LEVELS, UNKNOWN_LANGUAGE, is_too_deep
+from ...core.readers import InputTable, RowBatch, Skipped, SkippedRows
+from ...core.writers import json_text
 from ..hub.redaction import NamesOf, attribute_rows, judged_attributes
 from ..hub.verdicts import rule_result_rows
-from ..inputs import MOST_LEVELS, UNKNOWN_LANGUAGE, is_too_deep
 from ..judgement import Judge, Judgement, RuleResultRow
-from ..readers import InputTable, RowBatch, Skipped, SkippedRows
 from ..rules import Policy, personal_judge, quality_judge
 from ..rules.columns import ColumnKind
 from ..rules.languages import detect_languages
 from ..rules.personal import find_record_names
-from ..rules.prefilter import rows_to_search
 from ..rules.pseudonyms import Pseudonyms
-from ..writers import json_text
+from ..rules.quality import rows_to_search
 from .options import Columns, ImportOptions, Shape, UnsaidError
 
 _TYPES = {

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 
 import duckdb
 
-from ..errors import SetupError, parameter
+from ...core.errors import SetupError, parameter
 from ..formats.repeats import fill_licences
 from ..judgement import Judge, RuleResultRow
 from ..rules import FIRST_PERSON, PERSONAL_RULE, QUALITY_RULES, FirstPerson, Policy, personal_judge, quality_judge
 from ..rules.pseudonyms import Pseudonyms
 from .file import HubFile
 from .queries import registered, table_names
-from .reconcile import reconcile
 from .redaction import (
     NamesOf,
     check_key,
@@ -22,7 +21,7 @@ from .redaction import (
     judge_imports,
     names_of_people,
 )
-from .rewrites import DescriptionChange, change_people
+from .rewrites import DescriptionChange, change_people, reconcile
 from .verdicts import add_rule_results, rule_result_rows, undo_rule
 
 #: Ids of people, and kind, column and outcome of pieces of personal data.

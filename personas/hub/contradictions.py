@@ -10,8 +10,8 @@ from datetime import datetime
 
 import duckdb
 
-from ..arrow import table_of
-from ..profiles.relatives import read_label
+from ...core.arrow import table_of
+from ..profiles.profile import read_label
 from .queries import SURVIVORS, count, registered
 
 

@@ -15,15 +15,15 @@ import numpy as np
 from arro3.core import Table
 from numpy.typing import NDArray
 
-from ..arrow import iter_batches, make_table, to_matrix
+from ...core.arrow import iter_batches, make_table, to_matrix
+from ...core.errors import SetupError, parameter
+from ...core.text import canonical_text
 from ..dedup import STAGE, DedupMethod, Duplicates, write_signatures
 from ..dedup.near_duplicates import find_in_blocks
 from ..dedup.vectors import COSINE, check_cosine, find_similar_vectors, is_compared_exactly
-from ..errors import SetupError, parameter
-from ..persona import canonical_text
 from .file import HubFile
 from .queries import count, registered
-from .reconcile import COMPARED, COSINE_STAGE, ORDER, PEOPLE, blocks, reconcile, record_comparison
+from .rewrites import COMPARED, COSINE_STAGE, ORDER, PEOPLE, blocks, reconcile, record_comparison
 
 #: Everybody who is compared where the verdicts from before are withdrawn.
 _COMPARED_ANEW = PEOPLE.format(of_verdicts="bool_or")

@@ -7,9 +7,9 @@ import duckdb
 
 from ..rules import Policy
 from ..rules.pseudonyms import Pseudonyms
+from .file import hub_table, make_hub_schema
 from .queries import registered, table_names
 from .redaction import clear_traces, judge_imports, names_of_people
-from .schema import hub_table, make_hub_schema
 from .verdicts import add_rule_results
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def read_details(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> "Mapp
     # Tables of the same names in a database that is no hub mean something else.
     if not wanted or "hub_migrations" not in there:
         return {}
-    from ..arrow import read_table
+    from ...core.arrow import read_table
 
     with registered(con, {"id": people}, "read_people"):
         tables = {name: read_table(con.sql(_query(name, _AMONG))) for name in wanted}
@@ -56,7 +56,7 @@ def details_of(tables: "Mapping[str, Table]", people: Mapping[str, str]) -> "Map
     """Those of such rows that are about some of the people, whose ids are keys, under the ids that they have now."""
     if not tables:
         return {}
-    from ..arrow import set_column, take_known
+    from ...core.arrow import set_column, take_known
 
     about = {}
     for name, table in tables.items():

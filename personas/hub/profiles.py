@@ -8,10 +8,8 @@ import duckdb
 import orjson
 
 from ..persona import Persona
-from ..profiles.biography import Biography
-from ..profiles.elite import Elite
-from ..profiles.profile import ATTRIBUTES, Profile
-from ..profiles.relatives import Tied
+from ..profiles.biography import Biography, Elite
+from ..profiles.profile import ATTRIBUTES, Profile, Tied
 from .queries import SURVIVORS, registered
 
 _PERSONAS = """

@@ -74,7 +74,7 @@ def registered(
 
     Columns that `types` does not name have the type of their first value.
     """
-    from ..arrow import make_table  # which reading a hub does without
+    from ...core.arrow import make_table
 
     con.register(name, make_table(rows, types) if isinstance(rows, Mapping) else rows)
     try:

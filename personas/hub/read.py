@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
 
-from ..errors import SourceError
-from ..files import uncompressed_suffix
-from ..inputs import parse_language, parse_text, read_head, resolve_file, shown
+from ...core.errors import SourceError
+from ...core.files import uncompressed_suffix
+from ...core.inputs import parse_language, parse_text, read_head, resolve_file, shown
 from ..persona import Persona, PersonaOrigin, Relation, RelationKind, content_id
 from .details import read_details
+from .file import check_hub_version, make_hub_schema
 from .queries import REJECTED
-from .schema import check_hub_version, make_hub_schema
 from .weighting import Weighting, read_stored_weighting, read_weighting
 
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ from typing import Any
 
 import duckdb
 
-from ..arrow import iter_batches, take, to_rows
-from ..errors import SetupError, parameter
+from ...core.arrow import iter_batches, take, to_rows
+from ...core.errors import SetupError, parameter
 from ..judgement import Redaction, RuleResultRow, with_redactions
 from ..rules import PERSONAL_RULE, Policy, personal_changes, reason_of
 from ..rules.columns import ColumnKind, kinds_of_columns, pointer, rewrite_strings
 from ..rules.personal import find_record_names
-from ..rules.prefilter import rows_to_search
 from ..rules.pseudonyms import Pseudonyms, key_path, pseudonym
+from ..rules.quality import rows_to_search
 from .file import HubFile
 from .queries import registered, table_names
 

@@ -11,8 +11,8 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.table import ALL, table
 from ..judgement import RuleResultRow
-from ..table import ALL, table
 
 
 @table("passages", key="passage", fork=ALL)

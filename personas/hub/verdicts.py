@@ -5,16 +5,15 @@ from dataclasses import dataclass
 
 import duckdb
 
-from ..errors import SetupError
+from ...core.errors import SetupError
 from ..judgement import Judge, Judgement, RuleResultRow, judge_persona, with_redactions
 from ..persona import Persona
 from ..rules import PERSONAL_RULE
 from ..rules.pseudonyms import Pseudonyms
 from .file import HubFile
 from .queries import count, registered
-from .reconcile import reconcile
 from .redaction import undo_columns
-from .rewrites import rewrite_again
+from .rewrites import reconcile, rewrite_again
 
 _TYPES = {
     **dict.fromkeys(("persona", "rule", "reason", "outcome", "became", "text", "kind", "column"), "VARCHAR"),

@@ -8,8 +8,8 @@ from typing import Self
 import duckdb
 import orjson
 
-from ..database import quote_name
-from ..errors import SetupError
+from ...core.database import quote_name
+from ...core.errors import SetupError
 from .queries import registered, table_names
 
 _SELECTION = "SELECT columns, report FROM selections WHERE name = ?"
@@ -110,7 +110,7 @@ def read_stored_weighting(con: duckdb.DuckDBPyConnection, people: Sequence[str])
 
 def _values(con: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> dict[str, dict[str, str | None]]:
     """The value of each person in each of the columns, as text."""
-    from ..selection.columns import PeopleColumns, joins_for
+    from ..selection.candidates import PeopleColumns, joins_for
 
     people = PeopleColumns(con, within="SELECT id FROM weighted_people")
     known = [people.column(name, asked_by="targets") for name in columns]

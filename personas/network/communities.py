@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-from ..arrays import Floats, Ints
-from ..errors import SourceError
+from ...core.arrow import Floats, Ints
+from ...core.errors import SourceError
 from ..hub.file import HubFile
 from ..hub.queries import registered
 from .network import Network, read_ties

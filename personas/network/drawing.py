@@ -7,8 +7,8 @@ from itertools import combinations
 import networkx as nx
 import numpy as np
 
-from ..arrays import Ints, Matrix
-from ..errors import SetupError, parameter
+from ...core.arrow import Ints, Matrix
+from ...core.errors import SetupError, parameter
 from .network import distinct, random_network
 from .spec import MOST_TIES, NetworkSpec
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import Ints
-from ..errors import SetupError
+from ...core.arrow import Ints
+from ...core.errors import SetupError
 from ..hub.file import HubFile, fetch, fold_duplicates
 from ..hub.queries import registered
 from .network import Network

@@ -5,10 +5,10 @@ from typing import Self
 
 import numpy as np
 
-from ..arrays import Ints
+from ...core.arrow import Ints
+from ...core.inputs import check_seed
 from ..hub.file import HubFile, fetch
 from ..hub.queries import registered
-from ..inputs import check_seed
 from .communities import detect_communities, modularity
 from .measures import (
     Clustering,

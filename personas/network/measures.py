@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Ints
+from ...core.arrow import Ints
 from .network import KINDS, Network, distinct
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-from ..arrays import Ints
+from ...core.arrow import Ints
 from ..hub.file import HubFile, fetch, fold_duplicates
 from ..persona import RelationKind
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from ..errors import SetupError, parameter
+from ...core.errors import SetupError, parameter
 
 type NetworkKind = Literal[
     "grown",

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import ParseError
 
-from ..errors import SetupError, SourceError, parameter
-from ..files import whole_file
-from ..inputs import nearest, resolve_file
+from ...core.errors import SetupError, SourceError, parameter
+from ...core.files import whole_file
+from ...core.inputs import nearest, resolve_file
+from ...core.readers import read_rows
+from ...core.writers import write_csv_rows
 from ..persona import Relation, RelationKind
-from ..readers import read_rows
-from ..writers import write_csv_rows
 
 if TYPE_CHECKING:
     import networkx as nx

@@ -1,9 +1,7 @@
 """What is known of a person beyond the description: profiles and biographies; and personas raised to the elite."""
 
-from .biography import Biography, write_biography
-from .elite import Change, Elite, Tier, raise_persona
-from .profile import ATTRIBUTES, AttributeValue, Evidence, Profile, infer_profile, parse_profile
-from .relatives import Tied
+from .biography import Biography, Change, Elite, Tier, raise_persona, write_biography
+from .profile import ATTRIBUTES, AttributeValue, Evidence, Profile, Tied, infer_profile, parse_profile
 
 __all__ = [
     "ATTRIBUTES",

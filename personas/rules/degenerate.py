@@ -6,9 +6,8 @@ Each function returns the offending words, or "". Work is linear in the text, of
 import re
 from functools import cache
 
-from ..persona import UNSPACED, word_list
-from .languages import known_languages
-from .word_lists import read_words
+from ...core.text import UNSPACED, word_list
+from .languages import known_languages, read_words
 
 #: Characters read at either end of a text: loops run to the end, and a longer text is no line, list or placeholder.
 _END = 12_000

@@ -9,17 +9,169 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from ..judgement import Judge, Redaction, RuleResult
 from .columns import ColumnKind, column_of, is_empty, leftover, pointer, rewrite_strings
 from .contacts import KINDS, PersonalDataSpan, find_contacts
-from .entities import People, written_as
-from .mentions import find_mentions
-from .names import find_names
+from .languages import MARKS, folded, is_invented, name_words
+from .mentions import begins, find_mentions
+from .names import OWNER, PARTICLE, context_words, find_names, has_deed_behind, is_given, is_surname, is_word
 from .pseudonyms import Pseudonyms
-from .scripts import find_foreign_names
-from .word_lists import is_invented
+from .scripts import find_foreign_names, short_forms
+
+#: A word in any script, with combining marks, hyphens and apostrophes.
+_MARKED = rf"(?:[^\W\d_]|[{MARKS}])+"
+_WORD = re.compile(rf"{_MARKED}(?:['’‑-]{_MARKED})*")
+#: Characters of scripts that put no spaces between words, or particles behind them.
+_UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff가-힣]")
+_DOUBLED = re.compile(r"([kpt])\1")
+_PARTICLES = re.compile(rf"(?i:\b{PARTICLE}+)$")
+#: Before a word that is a name too, but not here: "in March", "the Jordan".
+_BEFORE_THINGS = re.compile(r"\b(?:the|a|an|in|on|at|every|each|last|next|this|since|until|early|late|no) $")
+_DIVIDED = re.compile(r"['’‑-]")
+_BEHIND = re.compile(r" ([^\W\d_]\S*)")
+#: The most characters of the particles before a surname.
+_BEFORE = 16
+#: The fewest letters of a stem, and the most that an inflection adds or changes.
+_STEM, _ENDING = 4, 3
+_LAST_LATIN = 0x24F
+
+
+class People:
+    """The people whom a record names. A shorter form belongs to the first longer name that it fits."""
+
+    def __init__(self, names: Iterable[str], certain: Iterable[str] = ()) -> None:
+        """`certain` are those of the names whose parts count in small letters too."""
+        self._certain = {part for name in certain for word in words_of(name) for part in (word, *_DIVIDED.split(word))}
+        self._wholes: dict[tuple[str, ...], str] = {}
+        self._parts: dict[str, str] = {}
+        #: Parts by the letters that an inflected form has too.
+        self._stems: dict[str, list[str]] = {}
+        listed = {(words_of(name), name) for name in names if not is_invented(name)}
+        # Sorted, so that a form that fits two people is always the same one's.
+        for words, name in sorted(listed, key=lambda one: (-min(len(one[0]), 2), not short_forms(one[1]), one)):
+            if words and (whole := self.whole_of(name)) == name:
+                self._wholes.setdefault(words, whole)
+                for word in words:
+                    for part in {word, *(_DIVIDED.split(word) if len(word) > 2 else ())}:
+                        is_part = len(part) > 1 and (len(part) > 2 or part == word) and part not in _no_parts()
+                        if is_part and part not in self._parts:
+                            self._parts[part] = whole
+                            self._stems.setdefault(_single(part)[:_STEM], []).append(part)
+
+    def whole_of(self, name: str) -> str:
+        """The longer name that this is a form of; the name itself where there is none."""
+        words = words_of(name)
+        if words in self._wholes:
+            return self._wholes[words]
+        for whole, said in self._wholes.items():
+            if words and len(words) <= len(whole) and (_is_form(words, whole) or name in short_forms(said)):
+                return said
+        return self._inflected(words[0]) or name if len(words) == 1 else name
+
+    def find(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """The places (end excluded) of these names and their parts in a text, inflected or not, and whose they are."""
+        for whole in self._wholes.values():
+            # Scripts without spaces have no words to compare.
+            if _UNSPACED.match(whole):
+                forms = "|".join(map(re.escape, (whole, *short_forms(whole))))
+                apart = "(?<![가-힣])" if "가" <= whole[0] <= "힣" else ""
+                yield from ((m.start(), m.end(), whole) for m in re.finditer(f"{apart}(?:{forms})", text))
+        for token in _WORD.finditer(text) if self._parts else ():
+            word = folded(OWNER.sub("", token[0]))
+            is_capital = token[0][0].isupper()
+            said = self._parts.get(word) or (self._inflected(word) if is_capital else None)
+            is_written = is_capital or ord(token[0][0]) > _LAST_LATIN or word in self._certain
+            if said is not None and is_written and _is_meant(text, token, word):
+                owner, particles = (
+                    OWNER.search(token[0]),
+                    _PARTICLES.search(text, max(0, token.start() - _BEFORE), token.start()),
+                )
+                start = particles.start() if particles and folded(particles[0]) in folded(said) else token.start()
+                yield start, token.end() - (len(owner[0]) if owner else 0), said
+
+    def _inflected(self, word: str) -> str | None:
+        near = self._stems.get(_single(word)[:_STEM], ())
+        if not near or len(word) < _STEM or is_word(word) or context_words().is_place(word):
+            return None
+        for part in near:
+            whole, shared = self._parts[part], _shared(_single(word), _single(part))
+            is_ending = shared >= max(_STEM, len(part) - _ENDING) and len(word) - shared <= _ENDING
+            if is_ending and (word in (f"{part}s", f"{part}es") or not (is_given(word) or is_surname(word))):
+                return whole
+            if shared == len(word) and len(part) - shared > 1:  # Encarna, of Encarnación
+                return whole
+        return None
+
+
+@cache
+def _no_parts() -> frozenset[str]:
+    particles = "al bin da das de del della den der di do dos du e el ibn la le st ten ter van von y zu zur"
+    return frozenset((*name_words()["titles"], *particles.split()))
+
+
+@lru_cache(maxsize=65_536)
+def words_of(name: str) -> tuple[str, ...]:
+    """The words of a name without titles, cases and accents, its surname last."""
+    last, comma, first = name.partition(", ")
+    words = (folded(OWNER.sub("", word)) for word in _WORD.findall(f"{first} {last}" if comma else name))
+    return tuple(word for word in words if word not in name_words()["titles"] or len(word) < 2)
+
+
+def written_as(piece: str, whole: str, pseudonym: str) -> str:
+    """The pseudonym of a person in the form in which a piece of text has the name: whole, given name or surname."""
+    words, wholes = words_of(piece), words_of(whole)
+    if words == wholes or not words or " " not in pseudonym:
+        return pseudonym
+    first, *_, last = pseudonym.split(" ")
+    is_last = _shared(words[-1], wholes[-1]) >= min(_STEM, len(wholes[-1])) or words[-1] in wholes[-1].split("-")
+    if len(words) == 1:
+        return last if is_last else f"{first[0]}." if len(words[0]) == 1 else first
+    given = f"{first[0]}." if len(words[0]) == 1 else first
+    return f"{given} {last}" if is_last else given
+
+
+def _is_form(words: tuple[str, ...], whole: tuple[str, ...]) -> bool:
+    """Whether all words are words of the whole name, or initials before its surname."""
+    if len(words) == 1:
+        return len(words[0]) > 1 and (words[0] in whole or words[0] in whole[-1].split("-"))
+    if len(whole) < 2 or words[-1] != whole[-1]:
+        return set(words) < set(whole)
+    return all(
+        word in whole or (len(word) == 1 and any(one.startswith(word) for one in whole[:-1])) for word in words[:-1]
+    )
+
+
+def _is_meant(text: str, token: re.Match[str], word: str) -> bool:
+    """Whether a word that is a part of a name stands for the person here."""
+    lists, start, end = name_words(), token.start(), token.end()
+    is_ordinary = is_word(word) or word in lists["also_words"] or word in lists["surname_words"]
+    if not token[0][0].isupper() and ord(token[0][0]) <= _LAST_LATIN:
+        return not is_ordinary and len(word) > 2
+    behind = _BEHIND.match(text, end)
+    follows = folded(OWNER.sub("", behind[1].strip(".,;:!?"))) if behind and behind[1][0].isupper() else ""
+    if follows in lists["bodies"] or text.startswith(" &", end) or (follows and text.endswith("the ", 0, start)):
+        return False
+    is_place = context_words().is_place(word)
+    if OWNER.search(token[0]) or not (is_ordinary or is_place):
+        return True
+    if _BEFORE_THINGS.search(text, max(0, start - 10), start):
+        return False
+    if has_deed_behind(text, end):
+        return not (is_place and text.startswith((" is ", " was "), end))
+    return not (follows or (is_place and text.endswith((" to ", " from "), 0, start)) or begins(text, start))
+
+
+def _single(word: str) -> str:
+    """Write doubled consonants once, as Finnish inflection does: Matti, Matin."""
+    return _DOUBLED.sub(r"\1", word)
+
+
+def _shared(one: str, other: str) -> int:
+    """How many letters two words share from the beginning."""
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
 
 #: The name of the rule on personal data.
 PERSONAL_RULE = "personal_data"

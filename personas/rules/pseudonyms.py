@@ -12,9 +12,9 @@ from hashlib import blake2b
 from pathlib import Path
 from string import ascii_uppercase
 
-from ..errors import SetupError, parameter
-from ..files import make_file
-from .word_lists import invented_parts
+from ...core.errors import SetupError, parameter
+from ...core.files import make_file
+from .languages import invented_parts
 
 _BYTES = 32
 #: Stands in the key file of the replay of a run whose pseudonyms were drawn without a key.

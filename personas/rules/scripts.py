@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 
-from .word_lists import MARKS, folded, read_words
+from .languages import MARKS, folded, read_words
 
 _RANGES = {
     "greek": "\u0370-\u03ff\u1f00-\u1fff",

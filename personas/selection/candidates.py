@@ -1,19 +1,308 @@
 """The people who may be chosen: a condition in SQL, and the values that the choice depends on, as arrays and strata."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Ints
-from ..database import quote_name, said
-from ..errors import SetupError, parameter
-from ..user_sql import QueryLimit, check_functions, iter_nodes, parse_sql, run_query
-from .columns import PeopleColumn, PeopleColumns
+from ...core.arrow import Ints
+from ...core.database import quote_name, quote_text, said
+from ...core.errors import SetupError, parameter
+from ...core.inputs import nearest
+from ...core.user_sql import QueryLimit, check_functions, iter_nodes, parse_sql, run_query
+from ..hub.queries import REJECTED, survivors_in
+from ..profiles.profile import ATTRIBUTES
 from .sampling import integers
+
+type AttributeType = Literal["VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR[]"]
+
+#: Of how many rows the names are looked at before all others are.
+_FIRST = 2048
+#: Texts with a zero in front, such as postcodes, are no numbers.
+_WHOLE = "-?(0|[1-9][0-9]{0,17})"
+_NUMBER = "-?(0|[1-9][0-9]{0,14})([.][0-9]{1,15})?([eE][+-]?[0-9]{1,3})?"
+#: What all values of an attribute may be, by the type of the first one.
+_KINDS: dict[str, tuple[AttributeType, ...]] = {"BOOLEAN": ("BOOLEAN",), "ARRAY": ("VARCHAR[]",), "OBJECT": ()}
+
+
+_NUMBERS: set[AttributeType] = {"BIGINT", "DOUBLE"}
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeColumn:
+    """An attribute as a column of one kind; where a value is not of it, the column is null."""
+
+    name: str
+    kind: AttributeType
+
+    @property
+    def value(self) -> str:
+        """SQL for it, asked of `imports`."""
+        text = _text(self.name)
+        if self.kind == "VARCHAR":
+            return text
+        asked = f"json_extract(attributes, {_pointer(self.name)})" if self.kind == "VARCHAR[]" else text
+        return f"TRY_CAST({asked} AS {self.kind})"
+
+    @property
+    def column(self) -> str:
+        """Its name in what `joined_attributes` joins."""
+        # Names that differ by the case of letters alone are different here, and the same in SQL.
+        return quote_name(f"{self.kind} {self.name.encode().hex()}")
+
+
+class Attributes:
+    """The attributes of the people in a hub; with `within`, SQL for ids of personas, of these alone."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, *, within: str | None = None) -> None:
+        self._con = con
+        #: SQL for the rows that are looked at.
+        self._rows = f"imports{_where(within, 'attributes IS NOT NULL')}"
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The names of all of them, sorted."""
+        return self._names(self._rows)
+
+    def find(self, name: str) -> tuple[str, ...]:
+        """Find the attributes of that name without regard to case, the exact one first."""
+        return _alike(name, self._first) or _alike(name, self.names)
+
+    def typed(self, names: tuple[str, ...]) -> tuple[AttributeColumn, ...]:
+        """Give these attributes a common type: numbers if all are numbers or texts of numbers, and so on; else text."""
+        kinds = [self._kind(name) for name in names]
+        if len(set(kinds)) > 1 and not set(kinds) <= _NUMBERS:
+            kinds = ["VARCHAR"] * len(names)
+        return tuple(map(AttributeColumn, names, kinds))
+
+    def _kind(self, name: str) -> AttributeType:
+        kind_of = f"SELECT json_type(attributes, {_pointer(name)}) FROM {self._rows}"  # noqa: S608 - quoted
+        first = self._con.execute(f"{kind_of} AND {_text(name)} IS NOT NULL LIMIT 1").fetchall()
+        for kind in _KINDS.get(first[0][0], ("BIGINT", "DOUBLE")) if first else ():
+            other = f"SELECT 1 FROM {self._rows} AND {_is_otherwise(name, kind)} LIMIT 1"  # noqa: S608 - quoted
+            if not self._con.execute(other).fetchall():
+                return kind
+        return "VARCHAR"
+
+    @cached_property
+    def _first(self) -> list[str]:
+        # One row of each file, as files may differ in the case of names.
+        of_files = f"rowid IN (SELECT min(rowid) FROM {self._rows} GROUP BY file)"  # noqa: S608 - our own words
+        first = f"(SELECT attributes FROM {self._rows} LIMIT {_FIRST})"  # noqa: S608 - our own words
+        return self._names(f"(FROM {first} UNION ALL SELECT attributes FROM imports WHERE {of_files})")  # noqa: S608
+
+    def _names(self, rows: str) -> list[str]:
+        names = f"SELECT DISTINCT unnest(json_keys(attributes)) AS name FROM {rows} ORDER BY name"  # noqa: S608 - ours
+        return [str(name) for (name,) in self._con.execute(names).fetchall()]
+
+
+def _joined_attributes(attributes: list[AttributeColumn], *, is_whole: bool, within: str | None = None) -> str:
+    """Return SQL that joins these to `personas AS p` as columns of `i`, and all attributes as `w.attributes`.
+
+    Equal texts are one persona, which may have been imported more than once. The first known value counts.
+    """
+    firsts = ", ".join(f"arg_min({one.value}, rowid) AS {one.column}" for one in attributes)
+    each = f"(SELECT persona, {firsts} FROM imports{_where(within)} GROUP BY persona)"  # noqa: S608 - quoted
+    # Row ids are compared much faster than what the rows hold.
+    rows = f"SELECT min(rowid) FROM imports{_where(within, 'attributes IS NOT NULL')} GROUP BY persona"  # noqa: S608
+    whole = f"(SELECT persona, attributes FROM imports WHERE rowid IN ({rows}))"  # noqa: S608 - our own words
+    joins = [f"LEFT JOIN {each} AS i ON i.persona = p.id"] if attributes else []
+    return " ".join([*joins, f"LEFT JOIN {whole} AS w ON w.persona = p.id"] if is_whole else joins)
+
+
+def age_band(age: str) -> str:
+    """Return SQL for the age band that profiles would have for an age; numbers that are not an age have none."""
+    decade = f"(floor({age} / 10) * 10)::INTEGER"
+    return (
+        f"CASE WHEN {age} >= 90 AND {age} <= 130 THEN '90+' "
+        f"WHEN {age} >= 0 AND {age} < 90 THEN {decade} || '-' || ({decade} + 9) END"
+    )
+
+
+def _where(within: str | None, *conditions: str) -> str:
+    among = [] if within is None else [f"persona IN ({within})"]
+    return f" WHERE {' AND '.join((*conditions, *among))}" if conditions or among else ""
+
+
+def _alike(name: str, names: list[str]) -> tuple[str, ...]:
+    return tuple(sorted((one for one in names if one.lower() == name.lower()), key=lambda one: one != name))
+
+
+def _is_otherwise(name: str, kind: AttributeType) -> str:
+    """Return SQL that is true if the attribute exists and is not of that kind."""
+    if kind in ("BIGINT", "DOUBLE"):
+        return f"NOT regexp_full_match({_text(name)}, '{_WHOLE if kind == 'BIGINT' else _NUMBER}')"
+    return f"json_type(attributes, {_pointer(name)}) <> '{'BOOLEAN' if kind == 'BOOLEAN' else 'ARRAY'}'"
+
+
+def _text(name: str) -> str:
+    return f"json_extract_string(attributes, {_pointer(name)})"
+
+
+def _pointer(name: str) -> str:
+    return quote_text("/" + name.replace("~", "~0").replace("/", "~1"))
+
+
+_PROFILES = "LEFT JOIN profiles AS r ON r.persona = p.id"
+#: The tables that say who is left out.
+_LEFT_OUT = ("duplicates", "rule_results")
+_TABLES = ("personas", "profiles", "imports", *_LEFT_OUT)
+_MOST_NAMED = 60
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleColumn:
+    """A column of `people`, and the SQL for it, which asks personas (`p`), profiles (`r`), and what was imported."""
+
+    name: str
+    sql: str
+    #: Whether it asks the profiles, which imported attributes it asks (`i`), and whether all at once (`w`).
+    in_profiles: bool = False
+    imported: tuple[AttributeColumn, ...] = ()
+    is_whole: bool = False
+
+
+class PeopleColumns:
+    """The columns of `people` in one hub: those of its personas, of their profiles, and what was imported with them.
+
+    A column that both personas and profiles have is the persona's; the profile's is called `profile_...`. Where a
+    profile says nothing, or there is none, the imported attribute of the same name is used instead; `age` does so for
+    `age_band`. With `within`, SQL for ids of personas, only what was imported with these counts.
+    """
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, *, within: str | None = None) -> None:
+        self._con = con
+        self._within = within
+        self._tables = _tables(con)
+        self._attributes = Attributes(con, within=within)
+        #: By their names in lower case, as SQL ignores case; without imported attributes as substitutes.
+        self.columns = {column.name.lower(): column for column in self._known()}
+
+    def column(self, name: str, *, asked_by: str) -> PeopleColumn:
+        """Return the column of that name, or else the imported attribute.
+
+        Raises `SetupError` naming the existing ones if there is neither.
+        """
+        found = self.columns.get(name.lower())
+        if found is not None:
+            return self._filled(found)
+        if names := self._find(name):
+            typed = self._attributes.typed(names)
+            return PeopleColumn(names[0], f"coalesce({', '.join(f'i.{one.column}' for one in typed)})", imported=typed)
+        raise self._unknown(name, asked_by)
+
+    def every_column(self) -> list[PeopleColumn]:
+        """Return all columns of personas and profiles, and the attributes as one."""
+        return [self._filled(column) for column in self.columns.values()]
+
+    def relation(self, used: Collection[PeopleColumn], *, with_duplicates: bool) -> str:
+        """Return SQL for `people` with its rows (`#row`), their order of arrival (`#arrival`) and the columns used."""
+        arrival = "p.ordinal" if "ordinal" in self._tables["personas"] else "p.rowid"
+        distinct = {column.name: f"{column.sql} AS {quote_name(column.name)}" for column in used}
+        columns = ", ".join(('p.rowid AS "#row"', f'{arrival} AS "#arrival"', *distinct.values()))
+        joins = joins_for(used, within=self._within)
+        left_out = [self.left_out(table) for table in _LEFT_OUT if table != "duplicates" or not with_duplicates]
+        kept = " AND ".join(f"p.id NOT IN ({query})" for query in left_out if query) or "true"
+        return f"(SELECT {columns} FROM personas AS p {joins} WHERE {kept}) AS people"  # noqa: S608 - names are quoted
+
+    def left_out(self, table: str) -> str:
+        """Return SQL for the ids that `duplicates` or `rule_results` leave out; empty if the hub has no such table."""
+        there = [name for name in _LEFT_OUT if self._tables[name]]
+        if table not in there:
+            return ""
+        return REJECTED if table == "rule_results" else f"SELECT persona FROM ({survivors_in(there)})"  # noqa: S608 - ours
+
+    def _known(self) -> Iterable[PeopleColumn]:
+        taken = {name.lower() for name in self._tables["personas"]}
+        for name in self._tables["personas"]:
+            yield PeopleColumn(name, f"p.{quote_name(name)}")
+        for name in self._tables["profiles"]:
+            if name != "persona":
+                shown = f"profile_{name}" if name.lower() in taken else name
+                yield PeopleColumn(shown, f"r.{quote_name(name)}", in_profiles=True)
+        if self._has_attributes and "attributes" not in taken:
+            yield PeopleColumn("attributes", "w.attributes", is_whole=True)
+
+    def _filled(self, column: PeopleColumn) -> PeopleColumn:
+        """Return the column, with imported values where no profile has one."""
+        if not column.in_profiles or column.name not in ATTRIBUTES:
+            return column
+        substitutes = [*self._imported(column), *(self._bands() if column.name == "age_band" else ())]
+        if not substitutes:
+            return column
+        imported = tuple(attribute for _, attribute in substitutes)
+        of_texts = any(one.kind == "VARCHAR" for one in imported)
+        own = f"{column.sql}::VARCHAR" if of_texts else column.sql
+        sql = f"coalesce({', '.join((own, *(sql for sql, _ in substitutes)))})"
+        return PeopleColumn(column.name, sql, in_profiles=True, imported=imported)
+
+    def _imported(self, column: PeopleColumn) -> Iterable[tuple[str, AttributeColumn]]:
+        names = self._find(column.name)
+        kind = self._tables["profiles"][column.name]
+        texts = tuple(AttributeColumn(name, "VARCHAR") for name in names)
+        attributes = texts if kind == "VARCHAR" else self._attributes.typed(names)
+        # Values of another type can be shown as text, but only where no profile has a value.
+        if not all(_fits(one, kind) for one in attributes):
+            attributes = () if self._is_known(column) else texts
+        for attribute in attributes:
+            yield f"i.{attribute.column}", attribute
+
+    def _bands(self) -> Iterable[tuple[str, AttributeColumn]]:
+        for name in self._find("age"):
+            age = AttributeColumn(name, "DOUBLE")
+            yield age_band(f"i.{age.column}"), age
+
+    def _find(self, name: str) -> tuple[str, ...]:
+        return self._attributes.find(name) if self._has_attributes else ()
+
+    def _is_known(self, column: PeopleColumn) -> bool:
+        known = f"SELECT 1 FROM profiles AS r WHERE {column.sql} IS NOT NULL LIMIT 1"  # noqa: S608 - quoted
+        return bool(self._con.execute(known).fetchall())
+
+    @cached_property
+    def _has_attributes(self) -> bool:
+        return "attributes" in self._tables["imports"]
+
+    def _unknown(self, name: str, asked_by: str) -> SetupError:
+        imported = self._attributes.names if self._has_attributes else []
+        names = [column.name for column in self.columns.values()]
+        names += [one for one in imported if one.lower() not in self.columns]
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        quotes = " Texts stand between single quotes." if asked_by == "where" else ""
+        return SetupError(
+            f"{parameter(asked_by)} names {name!r}, which is no column of people{nearest(name, names)}. There are: "
+            f"{', '.join(names[:_MOST_NAMED])}{more}.{quotes}"
+        )
+
+
+def joins_for(used: Collection[PeopleColumn], *, within: str | None = None) -> str:
+    """Return SQL that joins what these columns need to `personas AS p`; `within` is SQL that limits it to these ids."""
+    imported = list(dict.fromkeys(attribute for column in used for attribute in column.imported))
+    attributes = _joined_attributes(imported, is_whole=any(column.is_whole for column in used), within=within)
+    return f"{_PROFILES} {attributes}" if any(column.in_profiles for column in used) else attributes
+
+
+def _fits(attribute: AttributeColumn, kind: str) -> bool:
+    is_number = attribute.kind in ("BIGINT", "DOUBLE") and kind in ("TINYINT", "INTEGER")
+    return is_number or attribute.kind == kind
+
+
+def _tables(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
+    """Return the column types by name, for each table that is read."""
+    query = """
+        SELECT lower(table_name), column_name, data_type FROM duckdb_columns()
+        WHERE database_name = current_database() AND schema_name = 'main' ORDER BY column_index
+    """
+    tables: dict[str, dict[str, str]] = {name: {} for name in _TABLES}
+    for table, column, kind in con.execute(query).fetchall():
+        if table in tables:
+            tables[table][column] = kind
+    return tables
+
 
 #: The other clauses that a SELECT may have, and their values when there are none.
 _NOTHING_ELSE: dict[str, object] = {

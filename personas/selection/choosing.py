@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Floats, Ints
-from ..errors import SetupError, parameter
+from ...core.arrow import Floats, Ints
+from ...core.errors import SetupError, parameter
 from .candidates import Candidates, Category, Strata, stratify
 from .sampling import (
     Margin,

@@ -8,7 +8,7 @@ import numpy as np
 from arro3.core import Array, DataType, dictionary_indices
 from numpy.typing import NDArray
 
-from ..arrays import Floats, Ints
+from ...core.arrow import Floats, Ints
 from ..dedup.word_sets import iter_blocks, word_sets
 
 

@@ -13,18 +13,24 @@ import duckdb
 import numpy as np
 from arro3.core import Table
 
-from ..arrays import Ints
-from ..arrow import iter_batches, read_table, to_rows
-from ..database import quote_name, quote_text, said
-from ..errors import SetupError, SourceError
-from ..files import whole_file
+from ...core.arrow import Ints, iter_batches, read_table, to_rows
+from ...core.database import quote_name, quote_text, said
+from ...core.errors import SetupError, SourceError
+from ...core.files import whole_file
+from ...core.query import Tabular, html_table
+from ...core.user_sql import QueryLimit
 from ..hub.file import HubFile
 from ..hub.queries import registered, table_names
-from ..query import Tabular, html_table
-from ..user_sql import QueryLimit
-from .candidates import WHERE_LIMIT, ask_people, parse_condition, read_candidates
+from .candidates import (
+    WHERE_LIMIT,
+    PeopleColumn,
+    PeopleColumns,
+    ask_people,
+    joins_for,
+    parse_condition,
+    read_candidates,
+)
 from .choosing import ChosenPeople, choose
-from .columns import PeopleColumn, PeopleColumns, joins_for
 from .sampling import integers, random_keys
 from .spec import Report, SelectionSpec
 

@@ -13,10 +13,10 @@ import orjson
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from ..errors import SetupError, SourceError, parameter
-from ..inputs import resolve_file
-from ..model import FrozenModel
-from ..readers import read_rows
+from ...core.errors import SetupError, SourceError, parameter
+from ...core.inputs import resolve_file
+from ...core.model import FrozenModel
+from ...core.readers import read_rows
 
 _WAY_OUT = "give a table with variable, value, and one of share, percent or count"
 _AMOUNTS = ("share", "percent", "count")

@@ -13,8 +13,8 @@ from hashlib import blake2b
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
-from ..errors import SetupError, SourceError
-from ..files import (
+from ...core.errors import SetupError, SourceError
+from ...core.files import (
     COMPRESSIONS,
     DAMAGE,
     Compression,
@@ -23,7 +23,7 @@ from ..files import (
     sniff_compression,
     uncompressed_suffix,
 )
-from ..inputs import UNKNOWN_LANGUAGE, parse_language, parse_text
+from ...core.inputs import UNKNOWN_LANGUAGE, parse_language, parse_text
 
 _EXAMPLES = 20
 _EXAMPLES_OF_A_KIND = 3

@@ -10,8 +10,8 @@ from itertools import chain
 from logging import NullHandler, getLogger
 from typing import TYPE_CHECKING
 
-from ..errors import SetupError, SourceError, install_extra
-from ..inputs import parse_language
+from ...core.errors import SetupError, SourceError, install_extra
+from ...core.inputs import parse_language
 from .documents import (
     Document,
     DocumentError,

@@ -8,8 +8,8 @@ from itertools import chain
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory, gettempdir
 
-from ..errors import SetupError, SourceError, parameter
-from ..inputs import parse_language, resolve_file, shown
+from ...core.errors import SetupError, SourceError, parameter
+from ...core.inputs import parse_language, resolve_file, shown
 from ..persona import Passage, distinct
 from .cutting import LongWordError, PassagePiece, PassageSplitter
 from .documents import (

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
-from ..arrow import ColumnFile
-from ..errors import SourceError
-from ..inputs import parse_object, parse_text, shown
-from ..readers import find_separator
-from ..writers import read_cells
+from ...core.arrow import ColumnFile
+from ...core.errors import SourceError
+from ...core.inputs import parse_object, parse_text, shown
+from ...core.readers import find_separator
+from ...core.writers import read_cells
 from .documents import Document, DocumentError, DocumentMetadata, Format, ReadOptions, Skip, SourceText, iter_text
 
 #: Most characters of a line; a longer one is passed over without being held.

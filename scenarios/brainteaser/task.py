@@ -14,7 +14,7 @@ from populace.agents.actions import Check, KnownSolution
 from populace.agents.problem_checks import BriefAnswer
 from populace.agents.procedural.problems import ProblemLibrary
 from populace.agents.procedural.situation import Situation
-from populace.personas.prompt import Prompt, read_prompt
+from populace.core.prompt import Prompt, read_prompt
 from populace.sim.scenario import Settings
 from populace.sim.tasks.problem_task import ProblemAction, ProblemSettings, ProblemTask, ProblemText, ProblemTopic
 

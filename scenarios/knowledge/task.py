@@ -12,17 +12,50 @@ from pydantic import Field, StringConstraints, model_validator
 
 from populace.agents.action_schema import prompt_of
 from populace.agents.actions import Action, Check, Novelty
-from populace.agents.checks import CheckContext, CheckResult, failed, passed
-from populace.agents.procedural.situation import Situation
-from populace.agents.text_checks import BASIC_CHECKS, NoDegeneration
+from populace.agents.checks import BASIC_CHECKS, CheckContext, CheckResult, NoDegeneration, failed, passed
+from populace.agents.procedural.lexicon import frames, read_toml, say
+from populace.agents.procedural.situation import Situation, Subjects
 from populace.agents.text_forms import text_under_header
-from populace.personas.model import TextForm
-from populace.personas.persona import word_list
-from populace.personas.prompt import Prompt, read_prompt
+from populace.core.model import TextForm
+from populace.core.prompt import Prompt, read_prompt
+from populace.core.text import word_list
 from populace.sim.scenario import Settings
 from populace.sim.tasks.task import Task, TaskSettings
 
-from .stand_in import article
+#: Paragraphs beside the first two and the last one, by length; of reading material there are fewer.
+_PARTS = {"short": 1, "medium": 4, "long": 11}
+
+_FILE = Path(__file__).with_name("article.toml")
+#: What children write otherwise.
+_OWN = ("titles", "audience", "parts")
+
+
+def article(
+    rng: random.Random, situation: Situation, schema: Mapping[str, Any], *, form: str = "article", length: str = "short"
+) -> Mapping[str, Any]:
+    """Return title, text and audience of an article, or of something to read. In English, whatever is asked for."""
+    data, subjects = read_toml(_FILE), Subjects(rng, situation.persona)
+    things = [thing for thing in subjects.several("thing", 4) if thing != subjects("thing")]
+    second, third = (*things, "patience", "time")[:2]
+    further = {"thing2": second, "thing3": third}
+
+    def slots(name: str) -> str | None:
+        return further.get(name) or subjects(name)
+
+    def said(text: str) -> str:
+        return say(rng, frames(text), slots) or ""
+
+    kind = "_child" if subjects.me.stage == "child" else ""
+    told = {name: data[form].get(name + kind, data[form][name]) for name in _OWN}
+    first, own, *middle, last = [part for part in told["parts"] if part != "day" or subjects.me.is_working]
+    chosen = set(rng.sample(middle, min(_PARTS[length], len(middle))))
+    parts = (first, own, *(one for one in middle if one in chosen), last)
+    return {
+        "title": said(told["titles"]),
+        "audience": said(told["audience"]),
+        "text": "\n\n".join(filter(None, (said(data[part]["texts"]) for part in parts))),
+    }
+
 
 PROMPT = read_prompt(Path(__file__).with_name("knowledge.v3.toml"))
 

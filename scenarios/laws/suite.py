@@ -4,11 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from populace.personas.errors import SetupError
-from populace.personas.inputs import nearest
-from populace.personas.query import Result
+from populace.core.errors import SetupError
+from populace.core.inputs import nearest
+from populace.core.query import Result
 
-from . import contagion, epidemics, naming, opinion, space
+from . import contagion, opinion, space
+from . import contagion as epidemics
+from . import space as naming
 from .law import Finding, Law, Trial
 
 #: Every law with the paper that its result is from. docs/validation.md derives them.

@@ -13,7 +13,7 @@ from pydantic import Field
 from populace.agents.actions import KnownSolution
 from populace.agents.procedural.problems import ProblemLibrary
 from populace.agents.procedural.situation import Situation
-from populace.personas.prompt import Prompt, read_prompt
+from populace.core.prompt import Prompt, read_prompt
 from populace.sim.scenario import Settings
 from populace.sim.tasks.problem_task import (
     ProblemAction,

@@ -6,20 +6,129 @@ together from parts of two others is told from a true one. In English, a word li
 sentence from other words.
 """
 
+import random
 import re
+import tomllib
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import takewhile, zip_longest
+from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from populace.personas.persona import words
-from populace.personas.rules.context_words import context_words
-from populace.personas.rules.languages import sure_language
-from populace.personas.rules.names import is_word
-from populace.personas.rules.word_lists import folded, name_words
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from .world import WorldFile
+from populace.agents.checks import CheckContext, CheckResult, failed, is_within, passed, undecided, warned
+from populace.core.errors import SetupError, SourceError
+from populace.core.inputs import nearest
+from populace.core.model import AnswerSchema, FrozenModel, strict_schema
+from populace.core.prompt import fence, read_prompt
+from populace.core.text import words
+from populace.personas.rules.languages import folded, name_words, sure_language
+from populace.personas.rules.names import context_words, is_word
+
+if TYPE_CHECKING:
+    from populace.agents.actions import Action
+
+_FOLDER = Path(__file__).with_name("worlds")
+_FRONT = re.compile(r"\ufeff?\+\+\+[ \t]*\r?\n(.*?)\r?\n\+\+\+[ \t]*(?:\r?\n|$)", re.DOTALL)
+
+type NameKind = Literal["person", "place", "people", "faction", "thing"]
+
+#: Kinds of names that a sheet may make up where names must be of the world, if it does not say.
+_NEW: tuple[NameKind, ...] = ("person", "thing")
+_KINDS: tuple[NameKind, ...] = (*_NEW, "place", "people", "faction")
+
+type _WorldPhrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+
+
+class Canon(BaseModel):
+    """What a world file declares; what it leaves out is open."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str = ""
+    peoples: tuple[_WorldPhrase, ...] = ()
+    places: tuple[_WorldPhrase, ...] = ()
+    #: The roles that characters can have.
+    classes: tuple[_WorldPhrase, ...] = ()
+    persons: tuple[_WorldPhrase, ...] = ()
+    factions: tuple[_WorldPhrase, ...] = ()
+    #: Words for what there is not, in any of their forms; and words that are probably out of place.
+    never: tuple[_WorldPhrase, ...] = ()
+    doubtful: tuple[_WorldPhrase, ...] = ()
+    #: Whether the names in a sheet must be of this world, apart from `new` ones.
+    names: bool = False
+    new: tuple[NameKind, ...] = ()
+    #: As a BCP 47 tag; empty where it is told from the text.
+    language: str = ""
+
+    @model_validator(mode="after")
+    def _default_new(self) -> Self:
+        if "new" not in self.model_fields_set:
+            object.__setattr__(self, "new", _NEW if self.names else _KINDS)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class WorldFile:
+    """A world: its whole text as it stands in the file, and what it declares."""
+
+    text: str
+    canon: Canon
+
+    @property
+    def body(self) -> str:
+        """The text without its front matter."""
+        front = _FRONT.match(self.text)
+        return self.text[front.end() :] if front else self.text
+
+
+def shipped_worlds() -> dict[str, Path]:
+    """The worlds that ship with Populace, by name."""
+    return {path.stem.replace("_", "-"): path for path in sorted(_FOLDER.glob("*.md"))}
+
+
+def find_world(name: str) -> Path:
+    """The file of a world that ships, or the one at the path `name`. Raises `SetupError` when there is neither."""
+    worlds = shipped_worlds()
+    if name in worlds:
+        return worlds[name]
+    path = Path(name)
+    if path.is_file():
+        return path
+    is_path = "/" in name or "\\" in name or path.suffix
+    said = f"There is no world file {name!r}" if is_path else f"There is no world {name!r}{nearest(name, worlds)}"
+    raise SetupError(f"{said}; give {' or '.join(worlds)}, or the path of a text file, as ./my_world.md.")
+
+
+def read_world(path: Path) -> WorldFile:
+    """The world in a text file. Raises `SourceError` for one without text, or whose front matter is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"The world file {str(path)!r} cannot be read as UTF-8 text ({error}).") from error
+    front = _FRONT.match(text)
+    opening, *others = (line.rstrip() for line in text.split("\n"))
+    if opening == "+++" and "+++" not in others:
+        raise SourceError(f"The front matter of {str(path)!r} has no end; close it with a line that is +++.")
+    if not text[front.end() if front else 0 :].strip():
+        raise SourceError(f"The world file {str(path)!r} holds no text; describe the world in it.")
+    try:
+        canon = Canon.model_validate(tomllib.loads(front[1]) if front else {})
+    except tomllib.TOMLDecodeError as error:
+        raise SourceError(f"The front matter of {str(path)!r} is not TOML ({error}).") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise SourceError(
+            f"The front matter of {str(path)!r} has {where!r} wrong ({first['msg'].lower()}); it may have "
+            f"{', '.join(Canon.model_fields)}."
+        ) from error
+    return WorldFile(text, canon)
+
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*'?")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
@@ -272,3 +381,123 @@ def _inflected(word: str, language: str) -> str:
     if re.search(r"[^aeiou]y$", word):
         return re.escape(word[:-1]) + "(?:y|ies)" + owned
     return re.escape(word) + ("(?:es)?" if re.search(r"(?:s|x|z|ch|sh|o)$", word) else "s?") + owned
+
+
+_PROMPT = read_prompt(Path(__file__).with_name("canon.v2.toml"))
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something in a sheet that does not fit its world, or may not."""
+
+    field: str
+    reason: str
+    is_certain: bool = True
+
+
+class KeepsToCanon:
+    """Fails a sheet with a people, a place, a name or a word that its world rules out; warns where a rule is not sure.
+
+    What is certain: values outside what the world declares, words that it rules out in any of their forms, and names
+    of places, peoples and factions that the sheet declares and the world does not know.
+    """
+
+    name = "canon"
+    version = 2
+    revises = True
+
+    def __init__(self, world: "WorldFile", registry: Registry | None = None) -> None:
+        self._canon = world.canon
+        self._registry = registry or Registry(world)
+        language = self._registry.language
+        self._never = word_forms(world.canon.never, language)
+        self._doubtful = word_forms(world.canon.doubtful, language)
+        self._derived = derived_words(world.canon.never, language)
+
+    async def judge(self, action: "Action", context: CheckContext) -> CheckResult:
+        """The result, with everything that is wrong, or else with everything that may be."""
+        return self.review(action, context.observation.agent)
+
+    def review(self, action: "Action", persona: str) -> CheckResult:
+        """The result for the sheet of a persona."""
+        found = list(self._faults(action, persona))
+        certain = [fault for fault in found if fault.is_certain]
+        said = "; ".join(f"in {fault.field}: {fault.reason}" for fault in certain or found)
+        if certain:
+            return replace(failed(f"It does not fit the world: {said}."), field=certain[0].field)
+        return replace(warned(f"It may not fit the world: {said}."), field=found[0].field) if found else passed()
+
+    def _faults(self, action: "Action", persona: str) -> Iterator[Fault]:
+        sheet: Mapping[str, Any] = action.payload
+        canon = self._canon
+        for field, known in (("people", canon.peoples), ("place", canon.places), ("role", canon.classes)):
+            if known and plain(sheet[field]) not in map(plain, known):
+                yield Fault(field, f"{sheet[field]!r} is none of {', '.join(known)}")
+        texts = [(field, text) for field, text in action.texts if not is_within(field, ("names",))]
+        for field, text in texts:
+            yield from self._word_faults(field, even(text))
+        if self._registry.is_taken(sheet["name"], persona):
+            yield Fault("name", f"{sheet['name']!r} is somebody who is there already")
+        if canon.names:
+            yield from self._name_faults(sheet, texts)
+
+    def _word_faults(self, field: str, text: str) -> Iterator[Fault]:
+        if self._never is not None and (found := self._never.search(text)):
+            yield Fault(field, f"there is no {found[0]!r} in this world")
+            return
+        for pattern in (self._doubtful, self._derived):
+            if pattern is not None and (found := pattern.search(text)):
+                yield Fault(field, f"{found[0]!r} may be out of place", is_certain=False)
+
+    def _name_faults(self, sheet: Mapping[str, Any], texts: list[tuple[str, str]]) -> Iterator[Fault]:
+        own = plain(sheet["name"]).split()
+        for place, one in enumerate(sheet.get("names", ())):
+            name, kind = one["name"], one["kind"]
+            if set(plain(name).split()) <= set(own) or self._registry.knows(name):
+                continue
+            field = f"names[{place}]"
+            if kind not in self._canon.new:
+                yield Fault(field, f"the world has no {kind} {name!r}, and new ones cannot be made up")
+            elif not one["is_new"]:
+                yield Fault(field, f"the world does not mention the {kind} {name!r}", is_certain=False)
+        declared = [sheet["name"], *(one["name"] for one in sheet.get("names", ()))]
+        for field, text in texts:
+            if found := next(self._registry.unknown_names(text, declared), None):
+                yield Fault(field, f"{found!r} is not among the names and not in the world", is_certain=False)
+
+
+class CanonFinding(FrozenModel):
+    """What a model finds of a sheet."""
+
+    contradicts: Annotated[bool, Field(description="True when something in the sheet cannot be so in this world.")]
+    field: Annotated[str, Field(max_length=80, description="The field in which it stands; empty where nothing is.")]
+    reason: Annotated[str, Field(max_length=400, description="What it is, in one sentence; empty where nothing is.")]
+
+
+class GradedCanon:
+    """Asks the grader whether a sheet, in any of its fields, contradicts its world."""
+
+    name = "canon_graded"
+    version = 2
+    revises = True
+
+    async def judge(self, action: "Action", context: CheckContext) -> CheckResult:
+        """The grader's result; undecided where it gives none."""
+        told = "\n".join(f"{field}: {text}" for field, text in action.texts if not is_within(field, ("names",)))
+        prompt = _PROMPT.render(world=fence("world", context.world), sheet=fence("sheet", told))
+        schema = AnswerSchema(
+            _PROMPT.name,
+            strict_schema(CanonFinding.model_json_schema()),
+            CanonFinding.model_validate,
+            {_PROMPT.name: _fits},
+        )
+        answer = await context.ask(prompt, schema)
+        if answer.value is None:
+            return undecided(f"The grader gave no answer ({answer.outcome}).")
+        found = answer.value
+        return failed(found.reason or "It contradicts the world.", field=found.field) if found.contradicts else passed()
+
+
+def _fits(rng: random.Random, situation: Any, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The stand-in's judgement: it cannot read, and finds nothing."""
+    return {"contradicts": False, "field": "", "reason": ""}

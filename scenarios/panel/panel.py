@@ -19,14 +19,14 @@ from populace.agents.embedding.models import open_embedder
 from populace.agents.text_faults import find_assistant_voice, find_echo, find_refusal
 from populace.analysis.diversity.similarity import vendi_score
 from populace.analysis.evaluation import wilson_interval
+from populace.core.errors import EndpointError, PausedError, RunError, SetupError, StorageError
+from populace.core.query import Result
+from populace.core.text import word_list
 from populace.personas.dedup.vectors import units
-from populace.personas.errors import EndpointError, PausedError, RunError, SetupError, StorageError
-from populace.personas.persona import word_list
-from populace.personas.query import Result
 from populace.personas.rules.degenerate import find_cut, find_loop, find_noun_list, has_content
 from populace.personas.rules.languages import detect_languages, is_in_language, known_languages
 from populace.sim import open_run
-from populace.sim.grading.lineup import SIZE, draw_lineup
+from populace.sim.grading.grading import SIZE, draw_lineup
 
 PEOPLE = Path(__file__).with_name("people.jsonl")
 #: The most calls of a panel, and the calls of one person in it: a text, a request and three lines, some of them twice.

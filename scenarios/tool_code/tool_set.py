@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from pydantic import Field
 
-from populace.agents.persona_hub_tools import read_tool_rows
 from populace.agents.sandbox import confinement
-from populace.agents.tools import tool_faults
-from populace.personas.errors import RunFileError, SetupError, SourceError, parameter
-from populace.personas.inputs import resolve_file
+from populace.agents.tools import read_tool_rows, tool_faults
+from populace.core.errors import RunFileError, SetupError, SourceError, parameter
+from populace.core.inputs import resolve_file
 from populace.sim.resident import Resident
 from populace.sim.runfile.reader import open_run
 from populace.sim.scenario import Settings

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from math import expm1, inf
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ...personas.errors import SetupError, hook
+from ...core.errors import SetupError, hook
 from ..mesa import Event, EventList
-from ..runfile.society_rows import InterventionEffectRow, TurnTimeRow
+from ..runfile.rows import InterventionEffectRow, TurnTimeRow
 from ..seeds import derive_seed, rng_for
 from .world import News, is_cut
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from ...agents.mind import Decision
 from ...agents.observation import PLAYER
-from ...personas.arrays import Matrix
-from ...personas.errors import SetupError, hook, parameter
-from ...personas.persona import words
+from ...core.arrow import Matrix
+from ...core.errors import SetupError, hook, parameter
+from ...core.text import words
 from ..observe import EmbeddingRecall, Turn
 from ..resident import Resident
 from ..scenario import Scenario

@@ -12,21 +12,20 @@ description, and is refused who nearly repeats somebody.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...personas.errors import hook
+from ...core.errors import hook
+from ...core.model import Answer, PersonaModel, RequestContext
+from ...core.table import Row
 from ...personas.judgement import judge_persona
-from ...personas.model import Answer, PersonaModel, RequestContext
 from ...personas.persona import Persona, RelationKind
 from ...personas.persona_to_persona import Relative, persona_to_persona
-from ...personas.table import Row
 from ..details import KnownPeople
-from ..engine import Engine
-from ..executor import AsyncioExecutor, Executor
+from ..engine import AsyncioExecutor, Engine, Executor
 from ..growth.stored import persona_row
 from ..jobs.loop import worked
 from ..resident import Resident, SocietyView
 from ..runfile import rows
 from ..runfile.job_rows import FailureRow, Unit
-from ..runfile.society_rows import AgentChangeRow
+from ..runfile.rows import AgentChangeRow
 from ..seeds import derive_seed, rng_for
 from ..settling import settle_one
 from ..state import SocietyState, begun_state

@@ -16,8 +16,8 @@ from math import isnan
 from typing import TYPE_CHECKING, Literal
 
 from ...agents.observation import Disclosure, ShownPost, disclosed
-from ...personas.errors import SetupError, hook
-from ..runfile.society_rows import ExposureRow, PostRow
+from ...core.errors import SetupError, hook
+from ..runfile.rows import ExposureRow, PostRow
 from ..seeds import derive_seed
 
 if TYPE_CHECKING:

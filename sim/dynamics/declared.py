@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ...personas.errors import SetupError
-from ...personas.inputs import nearest
+from ...core.errors import SetupError
+from ...core.inputs import nearest
 from ...personas.persona import Persona, RelationKind
 
 if TYPE_CHECKING:

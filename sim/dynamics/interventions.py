@@ -6,11 +6,11 @@ from typing import Any
 
 import orjson
 
-from ...personas.errors import hook
+from ...core.errors import hook
 from ...personas.persona import RelationKind
 from ..emitted import Emission
 from ..resident import Resident, SocietyView
-from ..runfile.society_rows import InterventionEffectRow, InterventionRow
+from ..runfile.rows import InterventionEffectRow, InterventionRow
 from ..scenario import Scenario
 from ..seeds import rng_for
 from ..state import SocietyState

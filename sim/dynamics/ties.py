@@ -6,7 +6,7 @@ from math import inf
 
 from ...agents.observation import PLAYER
 from ...personas.persona import RelationKind
-from ..runfile.society_rows import RelationChangeRow
+from ..runfile.rows import RelationChangeRow
 from ..state import SocietyState
 
 

@@ -26,7 +26,7 @@ from pydantic import PrivateAttr
 
 from ...agents.gateway.budget import Budget
 from ...agents.procedural import ProceduralModel
-from ...personas.errors import HookError, PausedError, RunError
+from ...core.errors import HookError, PausedError, RunError
 from ...personas.hub import Hub
 from ...personas.hub.queries import REJECTED
 from ...personas.network.spec import GROWN, parse_network

@@ -10,7 +10,7 @@ from typing import Any
 from ...agents.endpoint.models import ModelHandle
 from ...agents.gateway.budget import Prices, known_prices
 from ...agents.gateway.limits import Limits
-from ...personas.errors import PausedError, RunError, SetupError, parameter
+from ...core.errors import PausedError, RunError, SetupError, parameter
 from ..engine import Progress
 from .dry_run import ENOUGH, ByteCounter, DryRun, Interval, StageYield, describe_yields, mean_interval, share_interval
 from .forecast import (

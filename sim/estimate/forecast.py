@@ -6,14 +6,13 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Self
 
-from ...agents.action_check import novelty_of
-from ...agents.action_schema import prompt_of
+from ...agents.action_schema import novelty_of, prompt_of
 from ...agents.gateway.budget import Prices
 from ...agents.mind import build_mind
 from ...agents.named_mind import MindName
-from ..minds import mind_of
 from ..runfile.job_rows import Unit
 from ..scenario import Scenario
+from ..settling import mind_of
 from .dry_run import ENOUGH, Answered, DryRun, Interval, Part, add_all, predict_total, share_interval
 
 #: Tokens to a byte of UTF-8: one for 4 bytes, and what tokenisers make of prose and JSON (3 to 5.3 bytes).

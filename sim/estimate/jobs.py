@@ -13,19 +13,19 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Unpack
 
-from ...agents.embedding.client import Batching
+from ...agents.embedding.embedder import Batching
 from ...agents.embedding.models import EmbeddingHandle
 from ...agents.embedding.vectors import text_hash
 from ...agents.gateway.budget import Prices, known_prices
 from ...agents.gateway.limits import Limits
-from ...personas.arrow import read_table
-from ...personas.errors import PausedError
+from ...core.arrow import read_table
+from ...core.errors import PausedError
 from ...personas.hub.dedup import read_texts, without_vector
 from ...personas.hub.file import create_hub, open_hub
 from ...personas.hub.queries import registered
 from ...personas.selection.selection import choose_people
 from ..embedding import without_text_vector
-from ..enrichment.job import Enrichment, EnrichmentJob
+from ..enrichment import Enrichment, EnrichmentJob
 from ..jobs.kind import Asked as AskedModels
 from ..jobs.kind import JobKind, JobModels
 from ..jobs.life import run_job
@@ -36,9 +36,9 @@ from ..runfile.reader import open_run
 from ..runfile.recording import run_of
 from ..seeds import rng_for
 from ..state import SocietyState
-from ..survey.declared import Panel, Sample, Survey
 from ..survey.job import SurveyJob, SurveySpec
 from ..survey.stored import check_finished, give_known_vectors, known_vectors, stored_society
+from ..survey.survey import Panel, Sample, Survey
 from ..tasks.evaluation import EvaluationJob
 from ..tasks.outputs import OutputJob
 from .dry_run import Answered, DryRun, Interval, count_calls

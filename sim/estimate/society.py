@@ -16,7 +16,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from ...agents.endpoint.models import ModelHandle, open_model
 from ...agents.gateway.budget import Budget, Prices
 from ...agents.gateway.limits import Limits
-from ...personas.errors import PausedError, RunError, SetupError, parameter
+from ...core.errors import PausedError, RunError, SetupError, parameter
 from ...personas.hub import Hub
 from ...personas.sources import Sources
 from ..config import GivenModel, RunConfig, RunOptions

@@ -27,8 +27,8 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from ...agents.gateway.limits import Limits
-from ...personas.errors import SetupError
-from ...personas.inputs import nearest
+from ...core.errors import SetupError
+from ...core.inputs import nearest
 from ..config import RunConfig
 from ..growth import Growth
 from ..scenario import Scenario

@@ -17,8 +17,8 @@ import orjson
 
 from ...agents.gateway.budget import Spent
 from ...agents.gateway.call import Call
-from ...personas.errors import SetupError, SourceError, StorageError
-from ...personas.files import whole_file
+from ...core.errors import SetupError, SourceError, StorageError
+from ...core.files import whole_file
 
 try:
     import fcntl

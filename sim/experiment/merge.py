@@ -15,16 +15,15 @@ from typing import Any
 import duckdb
 import orjson
 
-from ...personas.database import CONFIG
-from ...personas.errors import SetupError
-from ...personas.files import whole_file
+from ...core.database import CONFIG
+from ...core.errors import SetupError
+from ...core.files import whole_file
 from ...personas.hub.queries import registered
 from ..runfile.ledger import SPENT
 from ..runfile.reader import QueryError, RunReader, open_run
 from ..scenario import Scenario
-from .checking import check_columns
 from .design import Experiment
-from .model_checks import CheckedModel
+from .model_checks import CheckedModel, check_columns
 
 #: Tables of a run file that say what happened: those in which nothing is timed.
 _TABLES = """

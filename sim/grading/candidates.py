@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ...agents.problem_checks import STATED, VERIFIED
 from ...agents.rubric import Rubric
-from ...personas.errors import SetupError
+from ...core.errors import SetupError
 from ..jobs.loop import Chunks
 from ..runfile.reader import RunReader
 from ..tasks.outputs import CHOSEN_OUTPUTS, Output, OutputJob, OutputPhase, OutputSpec

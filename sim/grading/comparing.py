@@ -8,16 +8,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from ...agents.procedural.grading import comparing
+from ...agents.procedural.judging import comparing
 from ...agents.responses import schema_of
 from ...agents.rubric import rubric_for
-from ...personas.errors import SetupError
-from ...personas.model import PersonaModel, RequestContext
-from ...personas.prompt import Prompt, fence, load_prompt
-from ...personas.table import Row
+from ...core.errors import SetupError
+from ...core.model import PersonaModel, RequestContext
+from ...core.prompt import Prompt, fence, load_prompt
+from ...core.table import Row
 from ..jobs.kind import JobContext
-from ..runfile.output_rows import VoteRow
 from ..runfile.reader import RunReader
+from ..runfile.rows import VoteRow
 from ..seeds import derive_seed
 from ..tasks.outputs import Output, OutputJobReport, OutputPhase, answered, role_of
 from .candidates import Candidate, PairJob, PairSpec

@@ -6,6 +6,7 @@ whose grade is below the threshold has failed the check `grade`. A grader that r
 read, is a vote without a label.
 """
 
+import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,22 +16,41 @@ from pydantic import BaseModel, Field
 
 from ...agents.checks import CheckOutcome
 from ...agents.problem_checks import answer_phrase
-from ...agents.procedural.grading import grading, identifying
+from ...agents.procedural.judging import grading, identifying
 from ...agents.rubric import Rubric, rubric_for, shipped_rubrics
-from ...personas.errors import SetupError
-from ...personas.model import Answer, Outcome, PersonaModel, RequestContext
-from ...personas.prompt import fence, load_prompt
-from ...personas.table import Row
+from ...core.errors import SetupError
+from ...core.model import Answer, Outcome, PersonaModel, RequestContext
+from ...core.prompt import fence, load_prompt
+from ...core.table import Row
+from ...personas.dedup.near_duplicates import NearDuplicates
 from ..config import RoleModel
 from ..jobs.kind import JobContext
 from ..jobs.loop import Chunks
-from ..runfile.output_rows import VoteRow
 from ..runfile.reader import RunReader
-from ..runfile.rows import CheckRow
+from ..runfile.rows import CheckRow, VoteRow
 from ..seeds import derive_seed, rng_for
 from ..tasks.outputs import LOST_OUTCOMES, Output, OutputJobReport, OutputPhase, answered, role_of
 from .candidates import Candidate, CandidateJob, CandidatePhase, CandidateSpec
-from .lineup import SIZE, draw_lineup
+
+#: Personas of a line-up.
+SIZE = 4
+#: Descriptions that have so many of their words in common are taken for one person.
+_NEAR = 0.7
+
+
+def draw_lineup(own: str, others: Sequence[str], rng: random.Random) -> tuple[str, ...]:
+    """Place a persona at random among three others, or return () if fewer than three differ from it and each other."""
+    apart = NearDuplicates[int](_NEAR)
+    apart.add(0, own)
+    drawn: list[str] = []
+    for number, other in enumerate(rng.sample(others, len(others)), start=1):
+        if apart.add(number, other) is None:
+            drawn.append(other)
+        if len(drawn) == SIZE - 1:
+            drawn.insert(rng.randrange(SIZE), own)
+            return tuple(drawn)
+    return ()
+
 
 #: The kind of these jobs, their one phase, and the check that they make.
 KIND = "grading"

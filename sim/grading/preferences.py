@@ -14,11 +14,11 @@ from typing import Any, Literal
 import orjson
 
 from ...agents.rubric import Rubric, rubric_for
-from ...personas.errors import SetupError
-from ...personas.prompt import load_prompt
-from ..runfile.output_rows import PreferenceRow
+from ...core.errors import SetupError
+from ...core.prompt import load_prompt
 from ..runfile.reader import RunReader, open_made
-from ..tasks.checking import record_rows
+from ..runfile.rows import PreferenceRow
+from ..tasks.outputs import record_rows
 from .candidates import Candidate
 from .comparing import made_for
 from .grading import ROOM

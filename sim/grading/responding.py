@@ -11,12 +11,12 @@ from pydantic import Field
 from ...agents.actions import Action
 from ...agents.responses import Response, Said, said, schema_of
 from ...agents.text_forms import WHOLE
-from ...personas.model import Answer, AnswerGenerator, Outcome, PersonaModel, RequestContext
-from ...personas.prompt import fence, load_prompt
-from ...personas.table import Row
+from ...core.model import Answer, AnswerGenerator, Outcome, PersonaModel, RequestContext
+from ...core.prompt import fence, load_prompt
+from ...core.table import Row
 from ..jobs.kind import JobContext
-from ..runfile.output_rows import ResponseRow
 from ..runfile.reader import open_run
+from ..runfile.rows import ResponseRow
 from ..seeds import derive_seed
 from ..tasks.outputs import LOST_OUTCOMES, Output, OutputJob, OutputJobReport, OutputPhase, OutputSpec, answered
 from .grading import ROOM, ended_rows

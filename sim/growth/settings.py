@@ -7,13 +7,13 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from ...personas.errors import SetupError, parameter
+from ...core.errors import SetupError, parameter
+from ...core.inputs import parse_language
+from ...core.model import FrozenModel
 from ...personas.growth import MOST_HOPS, FrontierChoice
 from ...personas.hub import Hub, read_hub
 from ...personas.hub.read import Draw, DrawSpec
-from ...personas.inputs import parse_language
 from ...personas.judgement import Judge
-from ...personas.model import FrozenModel
 from ...personas.persona import Passage, RelationKind, shipped_passages
 from ...personas.rules import Policy, personal_judge, quality_judge
 from ...personas.rules.pseudonyms import Pseudonyms

@@ -14,14 +14,14 @@ from random import Random
 
 import orjson
 
+from ...core.model import Answer, PersonaModel, RequestContext
+from ...core.query import Params
 from ...personas.growth import LEAST_YIELD
 from ...personas.hub import Hub
 from ...personas.hub.read import DrawSpec, draw_from
 from ...personas.hub.tables import PassageRow
-from ...personas.model import Answer, PersonaModel, RequestContext
 from ...personas.persona import Passage, Persona
 from ...personas.persona_to_persona import Relative, persona_to_persona
-from ...personas.query import Params
 from ...personas.sources import Position, Skip, SkipCount, Sources
 from ...personas.text_to_persona import text_to_persona
 from ..engine import Engine

@@ -8,14 +8,14 @@ from typing import Any
 import orjson
 
 from ...agents.gateway.limits import Limits
+from ...core.errors import RunFileError, SetupError, parameter
+from ...core.files import remove_database
 from ...personas.dedup import Verdict
-from ...personas.errors import RunFileError, SetupError, parameter
-from ...personas.files import remove_database
 from ...personas.growth import HopResult
 from ...personas.hub import Hub
 from ...personas.hub.details import read_all_details
+from ...personas.hub.file import check_hub
 from ...personas.hub.queries import REJECTED
-from ...personas.hub.schema import check_hub
 from ...personas.hub.tables import DuplicateRow, PassageRow, PersonaRow, RelationRow
 from ...personas.hub.weighting import TargetShare, Weighting
 from ...personas.judgement import RuleResultRow
@@ -27,8 +27,8 @@ from ..runfile.database import connect
 from ..runfile.job_rows import now
 from ..runfile.reader import open_run
 from ..runfile.recording import Recording, run_of
+from ..runfile.rows import TargetPersonRow, TargetShareRow, WeightRow
 from ..runfile.runlog import RunLog
-from ..runfile.society_rows import TargetPersonRow, TargetShareRow, WeightRow
 from ..runfile.writer import FileChange, Statement
 from ..scenario import GrowthOnly
 from ..trust import SOURCES, remember

@@ -32,9 +32,9 @@ from ...agents.embedding.models import EmbeddingHandle, check_embeddings_priced
 from ...agents.endpoint.models import ModelHandle, open_model
 from ...agents.gateway.budget import Budget, Prices, check_priced, known_prices
 from ...agents.gateway.limits import Limits
-from ...personas.errors import RunFileError, SetupError
+from ...core.errors import RunFileError, SetupError
+from ...core.model import FrozenModel
 from ...personas.hub.queries import registered
-from ...personas.model import FrozenModel
 from ..config import RoleModel
 from ..engine import Engine, Progress
 from ..observe import EmbeddingRecall, TextEmbedder

@@ -13,10 +13,10 @@ from ...agents.endpoint.models import open_model
 from ...agents.gateway.budget import Budget, Prices
 from ...agents.gateway.cache import AnswerCache
 from ...agents.gateway.limits import Limits
-from ...personas.errors import SetupError, parameter
+from ...core.errors import SetupError, parameter
+from ...core.inputs import check_seed
 from ...personas.hub.file import describe_hub, open_hub
 from ...personas.hub.info import HubInfo, describe
-from ...personas.inputs import check_seed
 from ..config import RoleModel
 from ..engine import Engine, EventHash, Progress, SilentProgress
 from ..observe import EmbeddingRecall

@@ -35,11 +35,10 @@ from sys import maxsize
 
 import orjson
 
-from ...personas.errors import RunError
-from ...personas.model import Outcome
-from ...personas.table import Row
-from ..engine import Engine
-from ..executor import AsyncioExecutor, Done, Executor, Work
+from ...core.errors import RunError
+from ...core.model import Outcome
+from ...core.table import Row
+from ..engine import AsyncioExecutor, Done, Engine, Executor, Work
 from ..runfile.job_rows import MarkerRow, Unit, now, titled
 from ..runfile.writer import FileChange
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from ...agents.endpoint.models import ModelHandle
 from ...agents.gateway.call import Call
-from ...personas.errors import RunError
-from ...personas.hub.reconcile import COSINE_STAGE
-from ...personas.table import declared_tables
+from ...core.errors import RunError
+from ...core.table import declared_tables
+from ...personas.hub.rewrites import COSINE_STAGE
 from ..engine import Engine, EventHash, Progress, SilentProgress
 from ..replay import RecordedEmbedder, RecordedGateway, Replayed, difference, recorded_model, recorded_recall
 from ..runfile.database import BusyError, connect, folder_beside

@@ -13,11 +13,11 @@ from typing import Literal
 
 import duckdb
 
-from ...personas import files
-from ...personas.database import CONFIG, check_regular, has_tables, is_busy, is_made, make_database, open_error, said
-from ...personas.errors import UPGRADE, RunFileError
-from ...personas.hub.schema import check_hub_version, make_hub_schema
-from ...personas.table import Table, declared_tables
+from ...core import files
+from ...core.database import CONFIG, check_regular, has_tables, is_busy, is_made, make_database, open_error, said
+from ...core.errors import UPGRADE, RunFileError
+from ...core.table import Table, declared_tables
+from ...personas.hub.file import check_hub_version, make_hub_schema
 
 #: The version that this Populace writes and reads. It goes up when a declaration of a table changes.
 SCHEMA_VERSION = 7
@@ -28,7 +28,7 @@ def run_tables() -> Sequence[Table]:
     """Return the tables of a run file as they are declared."""
     # They declare tables.
     from ...personas.hub import tables  # noqa: F401
-    from . import output_rows, rows, society_rows  # noqa: F401
+    from . import rows as output_rows  # noqa: F401
 
     return [table for table in declared_tables() if not table.is_hub]
 

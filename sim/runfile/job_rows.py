@@ -14,7 +14,7 @@ from typing import Annotated
 import orjson
 
 from ...agents.gateway.call import Call, RequestPart
-from ...personas.table import table
+from ...core.table import table
 
 #: The rows that step $at had already: of tables of steps, and of what jobs have asked. Steps, and surveys after them,
 #: differ from hops in what the numbers of their phase count.

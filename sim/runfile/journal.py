@@ -25,13 +25,13 @@ import duckdb
 import numpy as np
 import orjson
 
-from ...agents.endpoint.fields import FieldReader
+from ...agents.endpoint.errors import FieldReader
 from ...agents.gateway.call import Call, RequestPart
-from ...personas.errors import StorageError
-from ...personas.files import make_file
+from ...core.errors import StorageError
+from ...core.files import make_file
+from ...core.model import Outcome
+from ...core.table import Row, table_of
 from ...personas.hub.tables import VectorRow
-from ...personas.model import Outcome
-from ...personas.table import Row, table_of
 from .job_rows import SetAsideRow
 
 _HEADER = struct.Struct("<8s16sQ")

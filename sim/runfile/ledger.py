@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from ...agents.batch.endpoint import OpenBatch
+from ...agents.batch.client import OpenBatch
 from ...agents.embedding.vectors import Vector
 from ...agents.gateway.budget import Spent
 from ...agents.gateway.call import Call, CallKey, RecordedReply, RequestPart

@@ -21,13 +21,13 @@ import orjson
 from arro3.core import Table
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ...personas.arrow import parquet, read_stream, write_parquet
-from ...personas.database import quote_text
-from ...personas.errors import SetupError, StorageError
-from ...personas.files import whole_file
-from ...personas.model import FrozenModel
-from ...personas.query import Params, Query, QueryError, Result, ask
-from ...personas.user_sql import QueryLimit, run_query
+from ...core.arrow import parquet, read_stream, write_parquet
+from ...core.database import quote_text
+from ...core.errors import SetupError, StorageError
+from ...core.files import whole_file
+from ...core.model import FrozenModel
+from ...core.query import Params, Query, QueryError, Result, ask
+from ...core.user_sql import QueryLimit, run_query
 from .database import ClosedError, Cursors
 from .runlog import RunLog
 

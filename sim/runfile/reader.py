@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import duckdb
 
-from ...personas.errors import SetupError
-from ...personas.hub.schema import check_hub
-from ...personas.query import Params, Result, Tabular, answer, html_table
-from ...personas.query import QueryError as QueryError
-from ...personas.user_sql import QueryLimit
+from ...core.errors import SetupError
+from ...core.query import Params, Result, Tabular, answer, html_table
+from ...core.query import QueryError as QueryError
+from ...core.user_sql import QueryLimit
+from ...personas.hub.file import check_hub
 from .database import (
     BusyError,
     ClosedError,

@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ...agents.gateway.call import CallKey
-from ...personas.errors import RunFileError
-from ...personas.model import Outcome
-from ...personas.query import Params
-from ...personas.table import Row, make_rows, select_rows
+from ...core.errors import RunFileError
+from ...core.model import Outcome
+from ...core.query import Params
+from ...core.table import Row, make_rows, select_rows
 from .job_rows import RUN_KINDS, JobRow, RunRow, Unit, titled
 from .reader import RunReader, open_hub_or_run, open_run
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import duckdb
 import orjson
 
-from ...personas.arrow import read_table
-from ...personas.files import private_umask, remove_parts
-from ...personas.hub.schema import HUB_VERSION, check_hub, hub_version, make_hub_schema
-from ...personas.query import Params
-from ...personas.table import Row, by_type, column_names, make_rows, select_rows
+from ...core.arrow import read_table
+from ...core.files import private_umask, remove_parts
+from ...core.query import Params
+from ...core.table import Row, by_type, column_names, make_rows, select_rows
+from ...personas.hub.file import HUB_VERSION, check_hub, hub_version, make_hub_schema
 from .database import (
     Cursors,
     check_schema,

@@ -11,10 +11,10 @@ from typing import Any
 
 import duckdb
 
-from ...personas.arrow import UNFIT, make_table
-from ...personas.database import said
-from ...personas.errors import StorageError
-from ...personas.table import Row, by_type, column_names, table_of
+from ...core.arrow import UNFIT, make_table
+from ...core.database import said
+from ...core.errors import StorageError
+from ...core.table import Row, by_type, column_names, table_of
 from .job_rows import SetAsideRow
 from .journal import Journal
 

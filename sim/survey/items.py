@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, ClassVar, Literal
 
-from ...agents.procedural.survey import DONT_KNOW
-from ...personas.errors import SetupError
+from ...agents.procedural.judging import DONT_KNOW
+from ...core.errors import SetupError
 
 #: Names are keys of answers and values in SQL.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")

@@ -11,7 +11,7 @@ from typing import Any, Unpack
 
 import orjson
 
-from ...personas.errors import SetupError
+from ...core.errors import SetupError
 from ..jobs.kind import Asked, JobContext, JobKind, JobModels, JobOptions, JobSpec
 from ..jobs.life import run_job
 from ..jobs.loop import run_phase
@@ -19,11 +19,9 @@ from ..prompt_limits import check_survey_prompts, survey_room
 from ..runfile.reader import open_run
 from ..runfile.recording import run_of
 from ..scenario import Settings
-from .declared import Survey
-from .identity import identity_survey
 from .phase import SurveyPhase
-from .recall import with_recall
-from .stored import check_finished, stored_society
+from .stored import check_finished, stored_society, with_recall
+from .survey import Survey, identity_survey
 
 #: The kind of these jobs.
 KIND = "survey"

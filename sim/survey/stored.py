@@ -4,6 +4,7 @@ They are read from the file alone, and no script of a scenario is run for it.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from itertools import batched
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,21 +12,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
+from ...agents.embedding.models import named_embedder
 from ...agents.embedding.vectors import Vector, text_hash
-from ...personas.errors import SetupError
+from ...agents.gateway.budget import known_prices
+from ...core.errors import SetupError, parameter
+from ...core.query import Params
+from ...core.table import Row, make_rows, select_rows
 from ...personas.hub.tables import PersonaRow
 from ...personas.population import PersonaGraph
-from ...personas.query import Params
-from ...personas.table import Row, make_rows, select_rows
 from ..details import PeopleDetails
 from ..dynamics.world import World
 from ..growth.stored import stored_persona
+from ..jobs.kind import Asked, JobModels
 from ..mesa import Model
 from ..resident import Resident
+from ..runfile.job_rows import RunRow
 from ..runfile.ledger import KNOWN_VECTORS
 from ..runfile.reader import RunReader, open_made
 from ..runfile.recording import run_of
-from ..runfile.society_rows import DescriptionRow
+from ..runfile.rows import DescriptionRow
 from ..scenario import Scenario, Settings
 from ..settling import settle
 from ..state import SocietyState, restore_notes
@@ -127,3 +132,38 @@ def stored_society(reader: RunReader) -> SocietyState:
     for (agent,) in tables.query(_DEPARTED):
         state.leave(agent)
     return state
+
+
+def with_recall(models: JobModels, run: Path, asked: Asked) -> JobModels:
+    """Return the models with the one by which the agents of a finished run recall now, if it was named.
+
+    It is asked at its own address, or else at that of the chat model. Raises `SetupError` if it is not the run's model,
+    since agents would then remember other notes.
+    """
+    model = named_embedder(asked.get("embeddings"), asked.get("embeddings_url"), asked.get("base_url"))
+    if model is None:
+        return models
+    with open_made(run) as reader:
+        row = run_of(reader)
+    if model.name != row.embedding_model:
+        was = "by words" if row.embedding_model is None else f"by the embedding model {row.embedding_model}"
+        raise SetupError(
+            f"The agents of {str(run)!r} recalled their notes {was}, and would remember otherwise with "
+            f"{parameter('embeddings', model.name)}; leave it out"
+            f"{'' if row.embedding_model is None else ', or give that one'}."
+        )
+    prices = asked.get("embeddings_prices") or known_prices(model, writes=False)
+    return replace(models, embeddings=model, embeddings_prices=prices)
+
+
+def note_on_recall(run: RunRow, path: Path, embeddings: object) -> str:
+    """Return a note that agents who recalled by meaning in the run now recall by words.
+
+    Returns "" if nothing differs.
+    """
+    if embeddings is not None or run.embedding_model is None:
+        return ""
+    return (
+        f"The agents of {str(path)!r} recalled their notes by meaning ({run.embedding_model}); as no embedding model "
+        f"is named, they recall by words now. As in the run: {parameter('embeddings', run.embedding_model)}."
+    )

@@ -4,25 +4,216 @@ The problems are rows of `test_problems`, the model's answers rows of `solutions
 solving, with `correct` for the comparison with the known answer. `analysis.evaluation` reads accuracy from them.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import duckdb
+import orjson
 
 from ...agents.actions import KnownSolution
-from ...agents.answer_check import shared_checker
-from ...personas.table import Row
+from ...agents.answer_check import final_answer, shared_checker
+from ...core.errors import SetupError, SourceError, parameter
+from ...core.inputs import resolve_file
+from ...core.table import Row
 from ..jobs.kind import JobContext, JobModels, JobOptions
 from ..jobs.life import run_job
 from ..runfile.database import make_run_file
-from ..runfile.output_rows import ProblemRow
+from ..runfile.reader import open_made
+from ..runfile.rows import ProblemRow
 from ..runfile.writer import Inserts
+from ..seeds import rng_for
 from .outputs import Output, OutputJob, OutputJobReport, OutputPhase, OutputSpec
-from .problem_sets import ProblemSet, ProblemWithAnswer
-from .solutions import Solved, solution_rows
-from .solving import REFERENCE, SolverPanel, SolvingPhase, check_voters
+from .solving import REFERENCE, Solved, SolverPanel, SolvingPhase, check_voters, solution_rows
+
+if TYPE_CHECKING:
+    import random
+
+#: Keys of a problem, of its answer, and of a solution that ends with the answer, the first that is there.
+_PROBLEM = ("problem", "question", "text", "prompt")
+_ANSWER = ("answer", "final_answer", "reference", "expected_answer")
+_SOLUTION = ("solution", "solution_text", "output", "response")
+_TYPE = ("type", "subject", "kind", "category")
+#: What marks the answer within a solution.
+_MARKED = re.compile(r"\\boxed|\\fbox|^####", re.MULTILINE)
+#: Share of the solutions that must agree on an answer, and how many at least: two of three, as in the paper.
+_AGREED, _VOTES = 2 / 3 - 1e-9, 2
+
+#: Outputs with the answer that they state themselves, or else the one on which solutions agree.
+_KNOWN = """
+WITH stated AS (
+    SELECT emission, kind, text, status, trim(coalesce(payload ->> '$.reference', '')) AS reference
+    FROM outputs {which}
+), known AS (
+    SELECT s.*, a.solutions, a.answer, a.votes >= $votes AND a.agreement >= $agreed AND a.solutions >= 3 AS agrees
+    FROM stated AS s LEFT JOIN agreed_answers AS a ON a.emission = s.emission
+)
+"""
+_PROBLEMS = """
+SELECT emission, kind, text, if(reference <> '', reference, answer) FROM known
+WHERE status = 'accepted' AND (reference <> '' OR agrees) ORDER BY emission
+"""
+_STANDING = """
+SELECT count(*), count(*) FILTER (reference <> '' OR solutions IS NOT NULL), count(*) FILTER (solutions >= 3),
+       count(*) FILTER (agrees)
+FROM known
+"""
+_HELD_OUT = "WHERE emission IN (SELECT emission FROM held_out)"
+_BY = """
+SELECT DISTINCT solver FROM solutions WHERE (job, emission) IN (SELECT (job, emission) FROM agreed_answers)
+UNION SELECT model FROM emissions WHERE trim(coalesce(payload ->> '$.reference', '')) <> ''
+ORDER BY ALL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemWithAnswer:
+    """A problem and its answer."""
+
+    text: str
+    answer: str
+    #: As the test set names them; None where it names none.
+    level: str | None
+    type: str | None
+    #: Where it comes from: FILE:line, or RUN#emission.
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemSet:
+    """Problems with answers."""
+
+    problems: tuple[ProblemWithAnswer, ...]
+    #: Whether they are outputs of a run, whose answers are those on which solutions agree.
+    is_from_run: bool
+    #: Rows without a problem or an answer, of how many, and the places of the first of them.
+    passed_over: int = 0
+    rows: int = 0
+    examples: tuple[str, ...] = ()
+    #: Models on whose solutions the answers rest.
+    solvers: tuple[str, ...] = ()
+    #: Whether they are what a run holds out for measuring (`populace split`).
+    is_held_out: bool = False
+
+    def drawn(self, n: int | None, seed: int) -> "ProblemSet":
+        """Return `n` of the problems, sampled at random and in their order. Return all of them for None."""
+        if n is None or n >= len(self.problems):
+            return self
+        rng: random.Random = rng_for(seed, "problems")
+        chosen = tuple(self.problems[at] for at in sorted(rng.sample(range(len(self.problems)), n)))
+        return replace(self, problems=chosen)
+
+
+def read_problems(path: Path, *, held_out: bool = False) -> ProblemSet:
+    """Read the problems of a test set in JSONL, or of a run that `populace solve` has solved.
+
+    With `held_out`, read those a run holds out for measuring. Raises `SourceError` if the file cannot be read. Raises
+    `SetupError` if no problem has a known answer, or the file holds nothing out.
+    """
+    path = resolve_file(path)
+    with path.open("rb") as file:
+        is_run = b"DUCK" in file.read(16)
+    if held_out and not is_run:
+        raise SetupError(f"{str(path)!r} is no run, so it holds nothing out; leave {parameter('held_out')} out.")
+    return _of_run(path, held_out=held_out) if is_run else _of_test_set(path)
+
+
+def _of_test_set(path: Path) -> ProblemSet:
+    found: list[ProblemWithAnswer] = []
+    lacking: list[str] = []
+    rows = 0
+    for number, row in _rows(path):
+        rows += 1
+        text = _first(row, _PROBLEM)
+        answer = _known_answer(row)
+        if not text or not answer:
+            lacking.append(f"{path.name}:{number}")
+            continue
+        level = _first(row, ("level", "difficulty"))
+        found.append(
+            ProblemWithAnswer(text, answer, level or None, _first(row, _TYPE) or None, f"{path.name}:{number}")
+        )
+    if not found:
+        raise SetupError(
+            f"{str(path)!r} holds no problem with an answer in {rows:,} row{'' if rows == 1 else 's'}; each needs a "
+            r"field 'problem', and an 'answer' or a 'solution' that ends in \boxed{...}."
+        )
+    return ProblemSet(tuple(found), False, len(lacking), rows, tuple(lacking[:3]))
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = orjson.loads(line.decode("utf-8-sig"))
+            except UnicodeDecodeError as error:
+                raise SourceError(f"{str(path)!r}, line {number} is not UTF-8; save the file so.") from error
+            except orjson.JSONDecodeError as error:
+                raise SourceError(
+                    f"{str(path)!r}, line {number}: this is no JSON ({error}); a test set has one object a line."
+                ) from error
+            if not isinstance(row, dict):
+                raise SourceError(f"{str(path)!r}, line {number}: this is no JSON object; a test set has one a line.")
+            yield number, row
+
+
+def _first(row: dict[str, object], keys: Sequence[str]) -> str:
+    for key in keys:
+        value = row.get(key)
+        if isinstance(value, str) and value.strip():
+            return value.strip()
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return str(value)
+    return ""
+
+
+def _known_answer(row: dict[str, object]) -> str:
+    """Return the answer of a row of a test set, or "" if it states none."""
+    answer = _first(row, _ANSWER)
+    # GSM8K has the whole solution in `answer`, and others the answer in a box: compared as it stands, none is right.
+    if answer and not _MARKED.search(answer):
+        return answer
+    return _in_solution(answer) or _in_solution(_first(row, _SOLUTION))
+
+
+def _in_solution(solution: str) -> str:
+    """Return the answer that a solution marks as such, or "". A mere number at its end does not count."""
+    return (final_answer(solution) or "") if _MARKED.search(solution) else ""
+
+
+def _of_run(path: Path, *, held_out: bool) -> ProblemSet:
+    known, agreed = _KNOWN.format(which=_HELD_OUT if held_out else ""), {"votes": _VOTES, "agreed": _AGREED}
+    with open_made(path) as run:
+        found = run.query(known + _PROBLEMS, agreed).rows
+        ((made, tried, often, agreeing),) = run.query(known + _STANDING, agreed).rows
+        solvers = tuple(str(solver) for (solver,) in run.query(_BY).rows)
+    if held_out and not made:
+        raise SetupError(
+            f"The run in {str(path)!r} holds out nothing for measuring; divide it first: "
+            f"`populace split {path} --train 0.9`."
+        )
+    if not found:
+        which = "held-out outputs" if held_out else "outputs"
+        why = f"none of its {made:,} {which} is solved"
+        if agreeing:
+            why = f"none of the {agreeing:,} {which} on whose answer two of three solutions agree is accepted"
+        elif often:
+            why = f"no two of three solutions agree on any of the {often:,} {which} that have three"
+        elif tried:
+            why = f"none of its {tried:,} solved {which} has three solutions"
+        raise SetupError(
+            f"The run in {str(path)!r} holds no problem whose answer is established: {why}; solve it first with three "
+            f"solutions of each: `populace solve {path} --samples 3`."
+        )
+    problems = tuple(
+        ProblemWithAnswer(text, answer, None, kind, f"{path.name}#{emission}") for emission, kind, text, answer in found
+    )
+    return ProblemSet(problems, True, tried - len(found), tried, solvers=solvers, is_held_out=held_out)
+
 
 #: The kind of these jobs, and their one phase.
 KIND = "evaluation"

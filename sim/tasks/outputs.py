@@ -26,23 +26,29 @@ it has rejected before.
 import asyncio
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+from uuid import uuid4
 
 import duckdb
 import orjson
 from pydantic import Field
 
-from ...personas.errors import SetupError
-from ...personas.inputs import nearest
-from ...personas.model import Outcome
-from ...personas.table import Row
+from ...core.errors import SetupError
+from ...core.inputs import nearest
+from ...core.model import Outcome
+from ...core.table import Row
+from ...personas.hub.file import open_hub
 from ..config import RoleModel
 from ..jobs.kind import JobContext, JobKind, JobModels, JobSpec
 from ..jobs.loop import Changes, Chunks, Phase
+from ..runfile.job_rows import CHECKING, JobRow, now, versions
 from ..runfile.reader import RunReader, open_run
+from ..runfile.rows import CheckRow
+from ..runfile.runlog import RunLog
+from ..runfile.writer import Inserts
 from ..scenario import GrowthOnly
 
 #: Outcomes that tell about the endpoint and not about the request.
@@ -299,3 +305,73 @@ def parse_models(given: Sequence[str], role: str, more: str) -> tuple[RoleModel,
             raise SetupError(f"The {role} {model!r} is named twice; to ask it several times give {more}.")
         found.append(RoleModel(model=model, base_url=(f"http{address}",) if at else ()))
     return tuple(found)
+
+
+_UNDO = """DELETE FROM checks WHERE "check" = $check AND job IN (SELECT job FROM jobs WHERE kind = $kind)"""
+_UNDONE = """
+UPDATE jobs SET status = 'abandoned', reason = 'Undone.'
+WHERE kind = $kind AND spec ->> '$.check' = $check AND status = 'finished'
+"""
+
+
+def record_verdicts(
+    path: Path | str, check: str, spec: Mapping[str, Any], failed: Iterable[tuple[int, str, float | None]]
+) -> int:
+    """Store a check's verdicts on outputs that failed it: number, reason and score. Returns the number of the job.
+
+    The job's row records with `spec` what was compared, even if nothing failed. Raises what `record_rows` raises.
+    """
+
+    def rows(number: int) -> list[CheckRow]:
+        return [CheckRow(emission, check, "failed", why, score, 1, number) for emission, why, score in failed]
+
+    return record_rows(path, {"check": check, **spec}, rows)
+
+
+def record_rows(
+    path: Path | str, spec: Mapping[str, Any], rows: Callable[[int], Iterable[Row]], *, replaces: str = ""
+) -> int:
+    """Store rows that no model produced, in one transaction with their job, and return the job's number.
+
+    First deletes all rows of the table `replaces`. Raises `RunFileError` if the file is not a run file, or is in use.
+    """
+    path, at = Path(path), now()
+    job = JobRow(
+        job=0,
+        id=uuid4().hex,
+        kind=CHECKING,
+        spec=orjson.dumps(spec).decode(),
+        seed=0,
+        model="none",
+        is_language_model=True,  # nothing was written, so there is nothing to be told from a language model's
+        base_url=None,
+        embedding_model=None,
+        embedding_url=None,
+        limits="{}",
+        prices=None,
+        cache=None,
+        batch=False,
+        versions=orjson.dumps(versions()).decode(),
+        status="finished",
+        reason=None,
+        event_hash=None,
+        started_at=at,
+        ended_at=at,
+    )
+
+    def fill(con: duckdb.DuckDBPyConnection, number: int) -> None:
+        if replaces:
+            con.execute(f"DELETE FROM {replaces}")  # noqa: S608 - our own words
+        Inserts(con).write(list(rows(number)))
+
+    with RunLog.begin(path, job, fill) as log:
+        return log.job
+
+
+def undo_verdicts(path: Path | str, check: str) -> int:
+    """Remove the verdicts that `record_verdicts` stored for a check, and return their number."""
+    given = {"check": check, "kind": CHECKING}
+    with open_hub(path, write=True) as hub, hub.writing() as con:
+        ((count,),) = con.execute(_UNDO, given).fetchall()
+        con.execute(_UNDONE, given)
+    return int(count)

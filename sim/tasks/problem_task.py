@@ -30,7 +30,16 @@ from pydantic import Field, StringConstraints, model_validator
 
 from ...agents.action_schema import prompt_of
 from ...agents.actions import Action, Check, dump_json
-from ...agents.checks import CheckContext, CheckResult, failed, passed, undecided
+from ...agents.checks import (
+    BASIC_CHECKS,
+    CheckContext,
+    CheckResult,
+    NoDegeneration,
+    OwnVoice,
+    failed,
+    passed,
+    undecided,
+)
 from ...agents.problem_checks import (
     STATED,
     VERIFIED,
@@ -40,10 +49,9 @@ from ...agents.problem_checks import (
     HoldsNoSolution,
     Reviewed,
 )
+from ...agents.procedural.judging import KNOWS_NONE
 from ...agents.procedural.situation import Situation
-from ...agents.procedural.solving import KNOWS_NONE
-from ...agents.text_checks import BASIC_CHECKS, NoDegeneration, OwnVoice
-from ...personas.errors import SetupError
+from ...core.errors import SetupError
 from ..scenario import Settings
 from .outputs import Output
 from .solving import SolverPanel, SolvingWork

@@ -27,12 +27,12 @@ from pydantic import Field, field_validator
 
 from ...agents.action_schema import prompt_of
 from ...agents.observation import Observation
-from ...personas.errors import RunError, SetupError, SourceError
+from ...core.errors import RunError, SetupError, SourceError
+from ...core.inputs import parse_object, parse_text, read_utf8, resolve_file
+from ...core.model import Answer, Outcome, PersonaModel, RequestContext
+from ...core.prompt import fence, find_language, language_name
 from ...personas.formats.foreign import ForeignTexts
-from ...personas.inputs import parse_object, parse_text, read_utf8, resolve_file
-from ...personas.model import Answer, Outcome, PersonaModel, RequestContext
 from ...personas.persona import Passage, Persona
-from ...personas.prompt import fence, find_language, language_name
 from ...personas.rules.languages import is_known_language
 from ...personas.text_to_persona import text_to_persona
 from ..dynamics.world import World
@@ -42,7 +42,7 @@ from ..jobs.loop import Changes, Chunks, Phase, run_phase
 from ..observe import EmbeddingRecall
 from ..resident import Resident, SocietyView
 from ..runfile.job_rows import FailureRow
-from ..runfile.output_rows import DemonstrationRow
+from ..runfile.rows import DemonstrationRow
 from ..scenario import Scenario, Settings
 from ..seeds import derive_seed, rng_for
 from ..state import SocietyState

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from ...agents.checks import CheckOutcome
-from ...personas.errors import PausedError, parameter
+from ...core.errors import PausedError, parameter
 from ..runfile.rows import CheckRow, EmissionRow
 from ..runfile.runlog import RunLog
 

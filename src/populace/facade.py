@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 from .agents.endpoint.models import ModelHandle, open_model
 from .agents.gateway.budget import Prices, given_prices
 from .agents.gateway.limits import Limits
+from .core.database import is_made
+from .core.errors import SetupError, parameter
+from .core.files import remove_database
+from .core.inputs import nearest
 from .notebook import default_progress
-from .personas.database import is_made
-from .personas.errors import SetupError, parameter
-from .personas.files import remove_database
-from .personas.inputs import nearest
 from .scenarios.catalog import find_scenario, find_task, load_experiment
 from .sim.config import RunConfig
 from .sim.engine import Progress
@@ -199,7 +199,7 @@ def experiment(
     Given again, it goes on. Raises `SetupError` for what cannot be as declared, `PausedError` and `RunError`.
     """
     from .analysis.experiment.effects import read_findings
-    from .scenarios.fidelity.model_checks import MODEL_CHECKS
+    from .scenarios.fidelity.suite import MODEL_CHECKS
     from .sim.experiment.folder import run_experiment
 
     stated = load_experiment(Path(declared)) if isinstance(declared, str | Path) else declared

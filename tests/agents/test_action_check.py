@@ -5,11 +5,11 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
-from populace.agents.action_check import check_actions, novelty_of
+from populace.agents.action_schema import check_actions, novelty_of
 from populace.agents.actions import Action, DialogueLine, Instruction
 from populace.agents.tool_spec import ToolSpec
-from populace.personas.errors import SetupError
-from populace.personas.prompt import Prompt
+from populace.core.errors import SetupError
+from populace.core.prompt import Prompt
 
 
 class Colour(Enum):

@@ -8,11 +8,10 @@ import jsonschema
 import pytest
 from pydantic import Field
 
-from populace.agents.action_check import check_actions
-from populace.agents.action_schema import answer_schema, described_actions, possible_actions, prompt_of
+from populace.agents.action_schema import answer_schema, check_actions, described_actions, possible_actions, prompt_of
 from populace.agents.actions import Action, ActionEffects, DialogueLine, Instruction, Novelty, run_checks
 from populace.agents.tool_spec import ToolSpec
-from populace.personas.prompt import Prompt
+from populace.core.prompt import Prompt
 
 TOOL = {
     "kind": "tool",

@@ -12,8 +12,8 @@ from populace.agents.gateway.budget import Budget, CallKind, Prices, Reservation
 from populace.agents.gateway.call import Call
 from populace.agents.gateway.limits import Limits
 from populace.agents.gateway.outage import Breaker
-from populace.personas.errors import PausedError, SetupError
-from populace.personas.model import Outcome
+from populace.core.errors import PausedError, SetupError
+from populace.core.model import Outcome
 
 PRICES = Prices(2.0, 10.0)
 

@@ -15,7 +15,7 @@ from paid_answers import HERE, answer, call, locked, rows, until
 
 from populace.agents.gateway.cache import AnswerCache
 from populace.agents.gateway.call import AnswerStore, RecordedReply
-from populace.personas.errors import CacheError
+from populace.core.errors import CacheError
 
 
 @pytest.fixture

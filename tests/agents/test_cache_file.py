@@ -10,7 +10,7 @@ import pytest
 from paid_answers import HERE, call, locked, rows
 
 from populace.agents.gateway.cache import AnswerCache
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 
 
 @pytest.fixture

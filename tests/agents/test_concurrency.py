@@ -9,8 +9,8 @@ from populace.agents.endpoint.errors import RequestError
 from populace.agents.endpoint.response import ModelResponse
 from populace.agents.gateway.concurrency import ConcurrencyLimiter, Slot
 from populace.agents.gateway.limits import TokenEstimate
-from populace.personas.model import Outcome
-from populace.sim.executor import bounded_map
+from populace.core.model import Outcome
+from populace.sim.engine import bounded_map
 
 NOTHING = TokenEstimate()
 TEXT = ModelResponse("{}", "stop")

@@ -20,16 +20,19 @@ from openai_server import OpenAIServer
 from openai_vectors import DIMS, vector_of
 from tiny_gguf import write_tiny_gguf
 
-from populace.agents.embedding.client import Batching, Snippet
-from populace.agents.embedding.embedder import Embedded, Embedder
-from populace.agents.embedding.models import EmbeddingHandle, check_embeddings_priced, open_embedder
-from populace.agents.embedding.openai import LeanOpenAIEmbeddings
+from populace.agents.embedding.embedder import Batching, Embedded, Embedder, Snippet
+from populace.agents.embedding.models import (
+    EmbeddingHandle,
+    LeanOpenAIEmbeddings,
+    check_embeddings_priced,
+    open_embedder,
+)
 from populace.agents.embedding.vectors import text_hash
 from populace.agents.gateway.budget import Prices, known_prices
 from populace.agents.gateway.cache import AnswerCache
 from populace.agents.gateway.limits import Limits
-from populace.personas.errors import EndpointError, PausedError, RunError, SetupError
-from populace.personas.model import Outcome, RequestContext
+from populace.core.errors import EndpointError, PausedError, RunError, SetupError
+from populace.core.model import Outcome, RequestContext
 
 STEP = RequestContext("step", 1, "society", 5)
 TEXTS = [f"text {number} of a flood" for number in range(20)]

@@ -9,8 +9,8 @@ from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.capabilities import OutputMode
 from populace.agents.gateway.gateway import Gateway
 from populace.agents.gateway.limits import Limits
-from populace.personas.errors import EndpointError
-from populace.personas.model import AnswerSchema, Outcome
+from populace.core.errors import EndpointError
+from populace.core.model import AnswerSchema, Outcome
 
 
 @pytest.mark.parametrize(

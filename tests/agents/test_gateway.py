@@ -15,8 +15,8 @@ from populace.agents.endpoint.errors import RequestError
 from populace.agents.endpoint.models import ModelHandle
 from populace.agents.gateway.budget import Meter
 from populace.agents.gateway.limits import Backoff, Limits
-from populace.personas.errors import PausedError, SetupError
-from populace.personas.model import Answer, Outcome, RequestContext
+from populace.core.errors import PausedError, SetupError
+from populace.core.model import Answer, Outcome, RequestContext
 
 
 def too_many(seconds: float | None = None) -> RequestError:

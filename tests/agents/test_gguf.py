@@ -25,8 +25,8 @@ from populace.agents.endpoint.chat_openai import GgufChat
 from populace.agents.endpoint.local_server import SLOTS, GgufHeader, LocalServer, _Running, read_gguf
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.gateway import Gateway
-from populace.personas.errors import EndpointError, SetupError
-from populace.personas.model import Outcome
+from populace.core.errors import EndpointError, SetupError
+from populace.core.model import Outcome
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth
 from populace.sim.society import Society

@@ -11,7 +11,7 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 
 import populace
 from populace.agents.endpoint.models import open_model
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.sim.interview import interview
 
 

@@ -20,14 +20,13 @@ from populace.agents.doctor import examine
 from populace.agents.embedding.embedder import Embedder
 from populace.agents.embedding.models import open_embedder
 from populace.agents.endpoint.chat_openai import LeanChatOpenAI
-from populace.agents.endpoint.errors import RequestError
-from populace.agents.endpoint.fields import FieldReader
+from populace.agents.endpoint.errors import FieldReader, RequestError
 from populace.agents.endpoint.http_client import HttpConnection
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.limits import Limits
 from populace.agents.probe import Probe
-from populace.personas.errors import EndpointError, PausedError
-from populace.personas.model import Outcome, RequestContext
+from populace.core.errors import EndpointError, PausedError
+from populace.core.model import Outcome, RequestContext
 
 #: What may stand anywhere in a reply.
 STRANGE: tuple[Any, ...] = (

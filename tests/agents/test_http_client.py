@@ -23,7 +23,7 @@ from populace.agents.endpoint.errors import (
 )
 from populace.agents.endpoint.http_client import HttpClient
 from populace.agents.endpoint.models import open_model
-from populace.personas.model import Outcome
+from populace.core.model import Outcome
 
 MESSAGES = [SystemMessage("Be brief."), HumanMessage("Speak.")]
 

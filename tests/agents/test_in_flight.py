@@ -15,9 +15,8 @@ from openai_faults import Latency
 from openai_server import OpenAIServer
 from paid_answers import rows
 
-from populace.agents.gateway.cache import AnswerCache
-from populace.agents.gateway.in_flight import RequestsInFlight, _place
-from populace.personas.model import Outcome
+from populace.agents.gateway.cache import AnswerCache, RequestsInFlight, _place
+from populace.core.model import Outcome
 
 LOCKING = """
 import fcntl, os, sys

@@ -15,9 +15,9 @@ from openai_server import OpenAIServer
 from pydantic import SecretStr
 from raw_server import RawServer, http
 
+from populace.agents.endpoint.addresses import KEY, KeyRedactor
 from populace.agents.endpoint.models import ModelHandle, open_model
-from populace.agents.endpoint.redaction import KEY, KeyRedactor
-from populace.personas.model import Outcome
+from populace.core.model import Outcome
 
 SECRET = "sk-proj-Zq8_x7Lw29TnBv4mRk"
 PAIR = "amir:p4ss/W0rd+99"

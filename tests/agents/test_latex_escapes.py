@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from populace.agents.gateway.latex_escapes import escape_literal_backslashes
+from populace.agents.gateway.json_answer import escape_literal_backslashes
 from populace.agents.gateway.request import judge
-from populace.personas.model import AnswerSchema, Outcome
+from populace.core.model import AnswerSchema, Outcome
 
 TEXT = AnswerSchema("text", {"type": "object"}, lambda answer: answer["text"] if isinstance(answer, dict) else "")
 

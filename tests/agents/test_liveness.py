@@ -4,8 +4,8 @@ import pytest
 
 from populace.agents.endpoint.errors import RequestError
 from populace.agents.gateway.outage import Liveness
-from populace.personas.errors import EndpointError
-from populace.personas.model import Outcome
+from populace.core.errors import EndpointError
+from populace.core.model import Outcome
 
 DOUBTFUL = RequestError(Outcome.BAD_REQUEST, "The prompt is too long.")
 

@@ -15,7 +15,7 @@ import pytest
 
 from populace.agents import open_embedder
 from populace.agents.embedding.vectors import Vector, cosine, unit
-from populace.personas.persona import words
+from populace.core.text import words
 
 ROWS = [orjson.loads(line) for line in Path(__file__).with_name("meaning_triples.jsonl").read_bytes().splitlines()]
 LANGUAGES = sorted({row["language"] for row in ROWS})

@@ -24,9 +24,9 @@ from populace.agents.mind import (
 from populace.agents.observation import Heard, Observation, Seen
 from populace.agents.procedural.situation import read_sections
 from populace.agents.turn_prompt import turn_prompt
-from populace.personas.errors import HookError
-from populace.personas.model import Answer, AnswerSchema, Outcome, RequestContext
-from populace.personas.prompt import RenderedPrompt
+from populace.core.errors import HookError
+from populace.core.model import Answer, AnswerSchema, Outcome, RequestContext
+from populace.core.prompt import RenderedPrompt
 
 CONTEXT = RequestContext("step", 1, "a", 7)
 

@@ -8,7 +8,7 @@ from langchain_core.messages import HumanMessage
 
 from populace.agents.endpoint.addresses import is_loopback, public_address
 from populace.agents.endpoint.models import open_model
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 
 LOCAL = "http://127.0.0.1:9/v1"
 

@@ -15,8 +15,8 @@ from populace.agents.endpoint.errors import RequestError
 from populace.agents.gateway import concurrency
 from populace.agents.gateway.limits import Backoff
 from populace.agents.gateway.outage import Missed, Outage
-from populace.personas.errors import EndpointError, PausedError
-from populace.personas.model import Outcome
+from populace.core.errors import EndpointError, PausedError
+from populace.core.model import Outcome
 
 REFUSED = RequestError(Outcome.UNREACHABLE, "No connection could be made.")
 DROPPED = RequestError(Outcome.DROPPED, "The connection broke.")

@@ -6,8 +6,8 @@ import pytest
 from populace.agents.endpoint.errors import RequestError
 from populace.agents.endpoint.response import ModelResponse
 from populace.agents.gateway.capabilities import OutputMode, OutputModes
-from populace.personas.model import AnswerSchema, NativeTools, Outcome
-from populace.personas.prompt import RenderedPrompt
+from populace.core.model import AnswerSchema, NativeTools, Outcome
+from populace.core.prompt import RenderedPrompt
 
 LINE: AnswerSchema[object] = AnswerSchema("Line!", {"type": "object"}, lambda answer: answer)
 OTHER: AnswerSchema[object] = AnswerSchema("Other", {"type": "object"}, lambda answer: answer)

@@ -3,7 +3,7 @@ import pytest
 
 from populace.agents.endpoint.errors import RequestError, error_of_status, words_of
 from populace.agents.gateway.capabilities import ParameterSupport
-from populace.personas.model import Outcome
+from populace.core.model import Outcome
 
 EVERYTHING = ParameterSupport().arguments(seed=7, max_tokens=64)
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from populace.agents.persona_hub_tools import read_tool_row, read_tool_rows
-from populace.agents.tools import as_openai, tool_faults
+from populace.agents.tools import as_openai, read_tool_row, read_tool_rows, tool_faults
 
 TOOL: dict[str, Any] = {
     "name": "Tide Table",

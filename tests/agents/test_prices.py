@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from populace.agents.endpoint.models import ModelHandle
 from populace.agents.gateway.budget import Prices, given_prices, known_prices, prices_of
 from populace.agents.procedural import ProceduralModel
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 
 PUBLIC = "https://api.openai.com/v1"
 OWN = ("http://127.0.0.1:8000/v1", "https://models.example/v1", "http://api.openai.com/v1", "https://localhost/v1", "")

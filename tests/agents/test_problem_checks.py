@@ -14,8 +14,8 @@ from populace.agents.problem_checks import (
     HoldsNoSolution,
     Reviewed,
 )
-from populace.personas.model import Answer, Outcome, RequestContext
-from populace.personas.prompt import RenderedPrompt
+from populace.core.model import Answer, Outcome, RequestContext
+from populace.core.prompt import RenderedPrompt
 from populace.scenarios.math.task import MathProblem
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from populace.agents.procedural import ProceduralModel
 from populace.agents.schema_fill import UnsatisfiableSchemaError
-from populace.personas.model import PROCEDURAL_NOTICE
+from populace.core.model import PROCEDURAL_NOTICE
 
 BAKER = "A night-shift baker who worries about an oven that loses heat."
 ASKED: list[BaseMessage] = [

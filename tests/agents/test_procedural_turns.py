@@ -23,8 +23,8 @@ from populace.agents.procedural.situation import Situation, portrait_of, read_si
 from populace.agents.procedural.speech import exchange_of
 from populace.agents.tool_spec import ToolSpec
 from populace.agents.turn_prompt import turn_prompt
-from populace.personas.model import RequestContext
-from populace.personas.prompt import RenderedPrompt, fence
+from populace.core.model import RequestContext
+from populace.core.prompt import RenderedPrompt, fence
 
 WORLD = "A village of boats. The square lies by the harbour, near the chapel, and everybody meets on the quay."
 GIRL = "A schoolgirl aged nine who collects words nobody uses and worries about a spelling test."

@@ -14,7 +14,7 @@ from populace.agents.endpoint.errors import RequestError
 from populace.agents.endpoint.response import ModelResponse
 from populace.agents.gateway.concurrency import ConcurrencyLimiter
 from populace.agents.gateway.limits import RateLimiter, TokenEstimate
-from populace.personas.model import Outcome
+from populace.core.model import Outcome
 
 #: When a call is asked for after the one before, how long it takes, what is held for it, and the shares of that
 #: which it uses and of its time after which the endpoint writes that down.

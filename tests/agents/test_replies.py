@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from populace.agents.gateway.request import judge
-from populace.personas.model import AnswerSchema, Outcome
+from populace.core.model import AnswerSchema, Outcome
 
 
 class Line(BaseModel):

@@ -10,10 +10,10 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from populace.agents.procedural.grading import comparing, grading, identifying, rule_label, text_quality
+from populace.agents.procedural.judging import comparing, grading, identifying, rule_label, text_quality
 from populace.agents.procedural.situation import Situation
 from populace.agents.rubric import Criterion, Rubric, read_rubric, rubric_for, shipped_rubrics
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 
 PLAIN: dict[str, Any] = {
     "name": "plain",

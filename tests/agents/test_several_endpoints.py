@@ -7,7 +7,7 @@ from openai_faults import Latency
 from openai_server import OpenAIServer
 
 from populace.agents.endpoint.models import open_model
-from populace.personas.model import Outcome
+from populace.core.model import Outcome
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.agents.endpoint.errors import RequestError
-from populace.agents.endpoint.streamed_reply import StreamedReply, is_event_stream
-from populace.personas.model import Outcome
+from populace.agents.endpoint.http_client import StreamedReply, is_event_stream
+from populace.core.model import Outcome
 
 
 def piece(delta: dict[str, Any] | None = None, finish: str | None = None, **more: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from openai_replies import error, event
 from openai_server import OpenAIServer
 from raw_server import RawServer, http
 
-from populace.personas.model import Outcome
+from populace.core.model import Outcome
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 DONE = b"data: [DONE]\n\n"

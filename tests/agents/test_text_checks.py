@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.agents.checks import CheckContext, CheckOutcome
+from populace.agents.checks import LINE_CHECKS, CheckContext, CheckOutcome
 from populace.agents.observation import Heard, Observation, Seen
-from populace.agents.text_checks import LINE_CHECKS
 from populace.agents.text_faults import is_refusal, self_introduction, shared_run, speaks_as_model
 
 BAKER = "A night-shift baker in her fifties who bakes three hundred loaves before dawn and worries about the old oven."

@@ -7,9 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from populace.agents.checks import CheckContext, CheckOutcome
+from populace.agents.checks import CheckContext, CheckOutcome, NoDegeneration, OwnVoice
 from populace.agents.observation import Observation, Seen
-from populace.agents.text_checks import NoDegeneration, OwnVoice
 from populace.agents.text_faults import (
     find_assistant_voice,
     find_echo,

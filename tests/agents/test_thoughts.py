@@ -11,10 +11,10 @@ from memory_ledger import MemoryLedger
 from openai_server import OpenAIServer
 
 from populace.agents.endpoint.models import open_model
-from populace.agents.endpoint.thoughts import split_thoughts
+from populace.agents.endpoint.response import split_thoughts
 from populace.agents.gateway.cache import AnswerCache
 from populace.agents.gateway.request import judge
-from populace.personas.model import Outcome
+from populace.core.model import Outcome
 
 
 @pytest.mark.parametrize(

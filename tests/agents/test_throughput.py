@@ -8,9 +8,9 @@ from memory_ledger import MemoryLedger
 from openai_replies import event
 from raw_server import RawServer
 
-from populace.agents.gateway import throughput
-from populace.agents.gateway.throughput import Throughput
-from populace.personas.model import Outcome
+from populace.agents.gateway import concurrency as throughput
+from populace.agents.gateway.concurrency import Throughput
+from populace.core.model import Outcome
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 PIECES = 24

@@ -15,7 +15,7 @@ import pytest
 
 import populace
 from populace.agents.text_faults import find_assistant_voice, is_refusal
-from populace.personas.errors import PausedError
+from populace.core.errors import PausedError
 from populace.personas.rules.degenerate import find_loop
 from populace.sim.runfile.reader import open_run
 

@@ -13,9 +13,9 @@ import duckdb
 import pytest
 from grades import NewGraded
 
-from populace.personas.database import CONFIG
+from populace.core.database import CONFIG
+from populace.core.query import Params
 from populace.personas.persona import RelationKind, content_id
-from populace.personas.query import Params
 from populace.sim.runfile.database import make_run_file
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).replace(tzinfo=None)

@@ -5,7 +5,7 @@ import pytest
 from grades import NewGraded
 
 from populace.analysis.agreement import krippendorff_alpha, measure_agreement, read_graded
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 
 #: Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), part C: four observers, twelve units.
 OBSERVERS = (

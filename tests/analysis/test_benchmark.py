@@ -21,8 +21,8 @@ from populace.analysis.experiment.benchmark import (
     measure_distances,
     read_benchmark,
 )
-from populace.personas.errors import SetupError
-from populace.personas.query import Result, answer
+from populace.core.errors import SetupError
+from populace.core.query import Result, answer
 
 
 class Surveyed:

@@ -16,7 +16,7 @@ from populace.analysis.calibration import (
     read_labels,
     weighted_kappa,
 )
-from populace.personas.errors import SourceError
+from populace.core.errors import SourceError
 from populace.sim.runfile.reader import open_run
 
 

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from populace.analysis.export.characters import Character, export_characters, read_characters, to_ink, to_json, to_yarn
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.scenarios.npc.task import Npc
 from populace.sim.growth.settings import Growth
 from populace.sim.society import Society

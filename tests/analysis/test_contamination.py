@@ -17,7 +17,7 @@ from populace.analysis.contamination import (
     find_same_meaning,
     texts_of,
 )
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.personas.formats.foreign import ForeignText, ForeignTexts
 from populace.personas.persona import content_id
 

@@ -24,9 +24,9 @@ from populace.analysis.coverage import (
     write_seeds,
 )
 from populace.analysis.table import render_table
-from populace.analysis.topic_hits import TopicHits, hits_by_cosine, shuffle_words
+from populace.analysis.topics import TopicHits, hits_by_cosine, shuffle_words
+from populace.core.errors import SetupError, SourceError
 from populace.personas.dedup.vectors import units
-from populace.personas.errors import SetupError, SourceError
 from populace.personas.persona import content_id
 from populace.personas.sources.sources import read_passages
 

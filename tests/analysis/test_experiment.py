@@ -25,8 +25,8 @@ from populace.analysis.experiment.tables import write_tables
 from populace.analysis.report import write_report
 from populace.analysis.report.experiment import render_experiment
 from populace.analysis.report.experiment_curves import curves
-from populace.personas.errors import SetupError
-from populace.personas.query import Result, answer
+from populace.core.errors import SetupError
+from populace.core.query import Result, answer
 from populace.sim.experiment.design import Hypothesis
 
 SCHEMA = Path(__file__).parents[2] / "sim/experiment/merged.sql"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from populace.analysis.provenance import describe_authors
-from populace.personas.model import PROCEDURAL_NOTICE
+from populace.core.model import PROCEDURAL_NOTICE
 
 
 def file_of(**authors: Sequence[str]) -> Any:

@@ -13,7 +13,7 @@ from pydantic import Field
 from populace.agents.actions import Action, ActionEffects
 from populace.agents.observation import Observation
 from populace.analysis.experiment.reach import Reach, read_reach
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.personas.hub import Hub
 from populace.personas.persona import Persona, Relation, RelationKind
 from populace.sim.dynamics.declared import Intervention

@@ -13,7 +13,7 @@ from populace.analysis.findings import read_findings
 from populace.analysis.report import write_report
 from populace.analysis.report.report import render_report
 from populace.analysis.table import Queryable
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.sim.runfile.reader import open_run
 
 ODD = [

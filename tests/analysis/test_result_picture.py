@@ -4,8 +4,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from populace.analysis.report.result_picture import write_result_picture
-from populace.personas.errors import SetupError
-from populace.personas.query import Result
+from populace.core.errors import SetupError
+from populace.core.query import Result
 
 SUPPORT = Result(
     ("step", "group_name", "support", "support_low", "support_high"),

@@ -26,7 +26,7 @@ from populace.agents.gateway.budget import Prices, Spent
 from populace.agents.gateway.gateway import Gateway
 from populace.agents.gateway.limits import Limits
 from populace.cli.panel import ProgressPanel, line_of, picture_of
-from populace.personas.model import Outcome
+from populace.core.model import Outcome
 from populace.progress import ProgressPhase, RateSnapshot
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth

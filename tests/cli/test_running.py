@@ -184,7 +184,7 @@ def test_prompts_of_a_script_and_its_actions_are_shown(ask: Ask, tmp_path: Path)
     (tmp_path / "asking.py").write_text(
         "from pathlib import Path\n"
         "from populace.agents.actions import Instruction\n"
-        "from populace.personas.prompt import read_prompt\n"
+        "from populace.core.prompt import read_prompt\n"
         "from populace.sim.scenario import Scenario\n"
         "class Asked(Instruction):\n"
         "    prompt = read_prompt(Path(__file__).with_name('prompts') / 'ask.v2.toml')\n"

@@ -19,9 +19,9 @@ from pydantic import Field
 
 import populace
 from populace.agents.procedural import ProceduralModel
+from populace.core.errors import SetupError
 from populace.facade import grow, make, run, run_async
 from populace.notebook import NotebookProgress, default_progress
-from populace.personas.errors import SetupError
 from populace.scenarios.village import Village
 from populace.sim import FinishedRun, Growth
 from populace.sim.runfile.database import cursors_of

@@ -7,7 +7,7 @@ import networkx as nx
 import pytest
 
 import populace
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.sim.runfile.reader import FinishedRun
 
 

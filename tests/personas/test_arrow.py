@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from arro3.core import Table
 
-from populace.personas.arrow import (
+from populace.core.arrow import (
     UNFIT,
     ColumnFile,
     engine,
@@ -25,7 +25,7 @@ from populace.personas.arrow import (
     to_rows,
     write_parquet,
 )
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 
 NOW = datetime(2026, 11, 24, 12, 30, 1, 7)
 EAST = NOW.replace(tzinfo=timezone(timedelta(hours=2)))

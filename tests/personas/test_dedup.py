@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from properties import holds
 from similarity import jaccard
 
+from populace.core.errors import SetupError
+from populace.core.text import words
 from populace.personas.dedup import THRESHOLD, Match, NearDuplicates
-from populace.personas.errors import SetupError
-from populace.personas.persona import words
 
 BAKER = "a night shift baker who kneads dough for three hospitals before the city wakes up every single morning"
 SHORT = st.lists(st.sampled_from("abcdefghijklm"), max_size=14).map(" ".join)

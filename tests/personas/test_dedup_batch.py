@@ -10,12 +10,12 @@ import pytest
 from hypothesis import strategies as st
 from properties import holds
 
+from populace.core.errors import StorageError
+from populace.core.text import words
 from populace.personas.dedup import NearDuplicates, find_duplicates, matcher
 from populace.personas.dedup import index as index_module
-from populace.personas.dedup.order import are_in_order, are_unspaced, some_orders
+from populace.personas.dedup.pairs import are_in_order, are_unspaced, some_orders
 from populace.personas.dedup.word_sets import word_set
-from populace.personas.errors import StorageError
-from populace.personas.persona import words
 
 THRESHOLDS = [0.5, 0.55, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0]
 
@@ -147,7 +147,7 @@ def test_neither_groups_nor_a_crowd_nor_a_file_change_a_verdict(
     monkeypatch.setattr(matcher, "_LEAST_GROUP", 8)
     monkeypatch.setattr(index_module, "_RECENT", 16)
     monkeypatch.setattr("populace.personas.dedup.word_sets._TEXTS", 50)
-    monkeypatch.setattr("populace.personas.arrays._IN_MEMORY", 4_000)  # of 12,000 words or so
+    monkeypatch.setattr("populace.core.arrow._IN_MEMORY", 4_000)  # of 12,000 words or so
     assert (
         in_batch(texts, threshold, tmp_path)
         == one_by_one(texts, threshold)
@@ -161,7 +161,7 @@ def test_neither_groups_nor_a_crowd_nor_a_file_change_a_verdict(
 def test_an_index_in_a_file_finds_the_same_in_another_process_and_says_where_no_file_can_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("populace.personas.arrays._IN_MEMORY", 100)
+    monkeypatch.setattr("populace.core.arrow._IN_MEMORY", 100)
     texts = kin(6, count=60, largest=24)
     index = NearDuplicates[int](scratch=tmp_path)
     index.keep_all(range(60), texts)

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from properties import holds
 from similarity import jaccard
 
+from populace.core.errors import SetupError
+from populace.core.text import word_list, words
 from populace.personas.dedup import DedupMethod, Duplicates, find_duplicates, write_signatures
-from populace.personas.dedup.minhash import PERMUTATIONS, choose_bands, ngram_sets, signatures
-from populace.personas.errors import SetupError
-from populace.personas.persona import word_list, words
+from populace.personas.dedup.near_duplicates import PERMUTATIONS, choose_bands, ngram_sets, signatures
 
 BAKER = "a night shift baker who kneads dough for three hospitals before the city wakes up every single morning"
 TEXTS = [

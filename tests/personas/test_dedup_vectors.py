@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from planted_vectors import brute, found, planted
 from properties import holds
 
+from populace.core.errors import SetupError
 from populace.personas.dedup.vectors import PrincipalAxes, find_similar_vectors, units
-from populace.personas.errors import SetupError
 
 
 @holds(

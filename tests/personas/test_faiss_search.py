@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from planted_vectors import Verdicts, brute, found, planted
 from properties import holds
 
+from populace.core.errors import SetupError
 from populace.personas.dedup.vectors import FaissSearch, find_similar_vectors, units
-from populace.personas.errors import SetupError
 
 EVERY = 10**6
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from populace.agents.gateway.cache import AnswerCache
-from populace.personas.files import private_umask, remove_parts, share_files, whole_file
+from populace.core.files import private_umask, remove_parts, share_files, whole_file
 from populace.personas.hub import create_hub, open_hub
 
 
@@ -83,7 +83,7 @@ def test_what_fails_leaves_nothing_and_what_is_there_is_not_replaced(tmp_path: P
 _DIES = """
 import os, signal, sys
 from pathlib import Path
-from populace.personas.files import whole_file
+from populace.core.files import whole_file
 with whole_file(Path(sys.argv[1])) as part:
     part.with_name(part.name + ".wal").write_text("log")
     with whole_file(part.with_name(part.name)):

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import strategies as st
 from properties import holds
 
+from populace.core.errors import SetupError
 from populace.personas.dedup import Verdict
-from populace.personas.errors import SetupError
 from populace.personas.persona import Persona, Relation, RelationKind
 from populace.personas.population import Neighbour, PersonaGraph
 

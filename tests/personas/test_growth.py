@@ -5,7 +5,7 @@ import pytest
 from hypothesis import strategies as st
 from properties import holds
 
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.personas.growth import (
     FrontierChoice,
     absorb,

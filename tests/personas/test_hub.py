@@ -10,9 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from populace.personas.errors import SourceError
+from populace.core.errors import SourceError
 from populace.personas.hub import read_hub
-from populace.personas.hub.schema import hub_tables
+from populace.personas.hub.file import hub_tables
 from populace.personas.persona import Persona, Relation, RelationKind, content_id
 
 type MakeDatabase = Callable[..., Path]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from babel import Locale, UnknownLocaleError
 
-import populace.personas
-from populace.personas.prompt import find_language
+import populace.core
+from populace.core.prompt import find_language
 from populace.personas.rules.languages import detect_languages, is_in_language, is_known_language
 
 #: Written for this test, before any detector was asked.
@@ -158,7 +158,7 @@ def test_code_and_formulas_in_a_text_do_not_make_it_english() -> None:
 
 
 def test_names_of_languages_are_those_of_the_cldr_and_all_of_them_are_understood() -> None:
-    (folder,) = populace.personas.__path__
+    (folder,) = populace.core.__path__
     names = tomllib.loads((Path(folder) / "language_names.toml").read_text("utf-8"))
     english = {tag.replace("_", "-"): name for tag, name in Locale("en").languages.items()}
     assert {tag: known[0] for tag, known in names.items() if tag != "zh-TW"} == {

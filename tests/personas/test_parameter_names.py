@@ -1,7 +1,7 @@
 """A sentence names a parameter as its reader gave it: in Python, or as an option."""
 
 from populace.cli.guard import option
-from populace.personas.errors import name_parameters, parameter
+from populace.core.errors import name_parameters, parameter
 
 
 def test_a_caller_in_python_reads_parameters() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from populace.personas.errors import SourceError
+from populace.core.errors import SourceError
 from populace.personas.persona import Passage, content_id, shipped_passages
 from populace.personas.sources import read_passages
 

@@ -4,8 +4,8 @@ import jsonschema
 import pytest
 from scripted_model import ScriptedModel
 
-from populace.personas.errors import SetupError
-from populace.personas.model import Outcome, RequestContext
+from populace.core.errors import SetupError
+from populace.core.model import Outcome, RequestContext
 from populace.personas.persona import Persona, Relation, RelationKind
 from populace.personas.persona_to_persona import Relative, persona_to_persona
 

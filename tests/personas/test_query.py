@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from populace.personas.errors import SetupError
-from populace.personas.query import Result, ask
+from populace.core.errors import SetupError
+from populace.core.query import Result, ask
 
 SQL = """
 SELECT n, n * 0.5 AS n, 't' || n AS text, if(n = 1, NULL, n) AS m, sum(n) OVER () AS s, 1e30::HUGEINT AS h

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from populace.personas.errors import SetupError, SourceError
+from populace.core.errors import SetupError, SourceError
 from populace.personas.persona import Passage
 from populace.personas.sources import Skip, open_sources
 

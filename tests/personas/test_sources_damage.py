@@ -15,7 +15,7 @@ import pytest
 from hypothesis import strategies as st
 from properties import holds
 
-from populace.personas.errors import SourceError
+from populace.core.errors import SourceError
 from populace.personas.sources import open_sources
 
 ROWS = [{"id": str(number), "text": f"Lock {number}. " * 40, "licence": None} for number in range(9)]
@@ -38,7 +38,7 @@ def arrow() -> bytes:
 
 READER = """
 import sys
-from populace.personas.errors import SourceError
+from populace.core.errors import SourceError
 from populace.personas.sources import open_sources
 for path in sys.argv[1:]:
     try:

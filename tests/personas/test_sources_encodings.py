@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from populace.personas.errors import SourceError
+from populace.core.errors import SourceError
 from populace.personas.sources import open_sources
 from populace.personas.sources.documents import iter_text
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from populace.personas.errors import SourceError
+from populace.core.errors import SourceError
 from populace.personas.sources import Skip, Sources, open_sources
 
 

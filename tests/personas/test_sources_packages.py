@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from populace.personas.errors import SourceError
+from populace.core.errors import SourceError
 from populace.personas.sources import Skip, open_sources
 
 WORD = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from populace.personas.errors import SourceError
+from populace.core.errors import SourceError
 from populace.personas.persona import Passage
 from populace.personas.sources import Position, Sources, open_sources
 from populace.personas.sources.documents import Document

@@ -7,7 +7,7 @@ from typing import Annotated
 import duckdb
 import pytest
 
-from populace.personas.table import Table, table_of
+from populace.core.table import Table, table_of
 
 
 class Mood(StrEnum):

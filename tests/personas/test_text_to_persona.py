@@ -5,10 +5,10 @@ import jsonschema
 import pytest
 from scripted_model import ScriptedModel
 
-from populace.personas.errors import SetupError
-from populace.personas.model import LONGEST, Outcome, RequestContext
+from populace.core.errors import SetupError
+from populace.core.model import LONGEST, Outcome, RequestContext
+from populace.core.prompt import language_name
 from populace.personas.persona import Passage, Persona
-from populace.personas.prompt import language_name
 from populace.personas.text_to_persona import text_to_persona
 
 NOTICE = Passage("The lift is out of order.", source="house.jsonl#7", licence="CC0-1.0", title="Notice")

@@ -11,6 +11,7 @@ from properties import holds
 from scripted_model import ScriptedModel
 
 from populace.analysis.page import short_label
+from populace.core.model import RequestContext
 from populace.personas.formats.exporting import export_hub
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
@@ -18,10 +19,9 @@ from populace.personas.hub import create_hub, open_hub, read_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
 from populace.personas.judgement import judge_persona
-from populace.personas.model import RequestContext
 from populace.personas.persona import Persona, content_id
 from populace.personas.persona_to_persona import persona_to_persona
-from populace.personas.profiles.relatives import Tied
+from populace.personas.profiles.profile import Tied
 from populace.personas.rules import quality_judge
 
 LAID_OUT = "  A locksmith from Me\u0301rida\u00a0who\n\n- repairs  church clocks\n- plays chess\r\n"

@@ -5,10 +5,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from populace.personas.database import CONFIG
-from populace.personas.errors import SetupError
-from populace.personas.query import QueryError, ask
-from populace.personas.user_sql import check_query
+from populace.core.database import CONFIG
+from populace.core.errors import SetupError
+from populace.core.query import QueryError, ask
+from populace.core.user_sql import check_query
 
 ATTACKS = r"""
 EXPLAIN ANALYZE COPY t TO 'x.csv'

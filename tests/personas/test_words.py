@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from properties import holds
 from similarity import jaccard
 
-from populace.personas import persona
-from populace.personas.persona import word_list, words
+from populace.core import text as text_module
+from populace.core.text import word_list, words
 
 TEXTS = st.text() | st.text(alphabet="abc XÉé-ß面包हिน्दีไทย한글か", max_size=40)
 
@@ -43,13 +43,13 @@ def test_compatibility_forms_count_as_the_plain_ones() -> None:
 
 @holds(st.text(alphabet=st.characters(max_codepoint=127)))
 def test_the_fast_path_for_ascii_agrees_with_the_pattern(text: str) -> None:
-    assert words(text) == frozenset(persona._any_script().findall(text.casefold()))
+    assert words(text) == frozenset(text_module._any_script().findall(text.casefold()))
 
 
 @holds(st.text(alphabet=st.characters(max_codepoint=0x2FF)))
 def test_the_fast_path_for_latin_agrees_with_the_pattern(text: str) -> None:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    assert words(text) == frozenset(persona._any_script().findall(folded))
+    assert words(text) == frozenset(text_module._any_script().findall(folded))
 
 
 @holds(TEXTS)

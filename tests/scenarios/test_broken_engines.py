@@ -17,10 +17,11 @@ from populace.personas.network import drawing
 from populace.sim import effects, observe, step
 from populace.sim.dynamics import activation, archetypes, channels, interventions, ties
 from populace.sim.dynamics.world import World
+from populace.sim.effects import TurnEffects
 from populace.sim.seeds import derive_seed, rng_for
-from populace.sim.survey import declared, items
+from populace.sim.survey import items
+from populace.sim.survey import survey as declared
 from populace.sim.survey.phase import SurveyPhase
-from populace.sim.turn_effects import TurnEffects
 
 type Patch = pytest.MonkeyPatch
 type Break = Callable[[Patch], None]

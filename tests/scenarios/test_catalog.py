@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.scenarios.catalog import find_scenario, iter_scenarios, load_scenario
 from populace.scenarios.village import Village
 

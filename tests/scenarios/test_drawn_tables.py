@@ -11,9 +11,9 @@ from scipy.stats import chisquare
 
 from populace.agents.action_schema import prompt_of
 from populace.agents.turn_prompt import drawn_angle
+from populace.core.errors import SetupError
+from populace.core.prompt import Prompt, read_prompt
 from populace.facade import make
-from populace.personas.errors import SetupError
-from populace.personas.prompt import Prompt, read_prompt
 from populace.scenarios.catalog import find_task
 
 TASKS = ("math", "logic", "spatial", "brainteaser", "instruction", "knowledge", "npc", "conversation")

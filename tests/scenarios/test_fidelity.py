@@ -9,11 +9,9 @@ from openai_server import OpenAIServer
 
 from populace.agents.endpoint.models import open_model
 from populace.cli.app import cli
-from populace.personas.errors import SetupError
-from populace.scenarios.fidelity.effects import difference_effect, mean_effect, share_effect
-from populace.scenarios.fidelity.questionnaire import FidelityAnswer, people, questions
-from populace.scenarios.fidelity.societies import weights_of
-from populace.scenarios.fidelity.suite import Suite
+from populace.core.errors import SetupError
+from populace.scenarios.fidelity.societies import FidelityAnswer, people, questions, weights_of
+from populace.scenarios.fidelity.suite import Suite, difference_effect, mean_effect, share_effect
 
 
 def test_the_built_in_generator_is_refused_in_one_sentence() -> None:

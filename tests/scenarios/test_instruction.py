@@ -10,11 +10,10 @@ from openai_server import OpenAIServer
 
 from populace.agents.procedural.lexicon import lexicon
 from populace.agents.responses import Response, said
+from populace.core.errors import SetupError
+from populace.core.model import Answer, Outcome
 from populace.personas.dedup import find_duplicates
-from populace.personas.errors import SetupError
-from populace.personas.model import Answer, Outcome
-from populace.scenarios.instruction.stand_in import response_to, write_request
-from populace.scenarios.instruction.task import InstructionTask
+from populace.scenarios.instruction.task import InstructionTask, response_to, write_request
 
 type Made = Callable[..., Path]
 type Rows = Callable[[Path, str], Sequence[tuple[Any, ...]]]

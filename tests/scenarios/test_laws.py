@@ -5,7 +5,7 @@ from click.testing import CliRunner
 from engine_laws.suite import LAWS, failed
 
 from populace.cli.app import cli
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.scenarios.laws.law import Finding, society_of
 from populace.scenarios.laws.suite import check_laws, find_laws, table_of
 from populace.sim import step

@@ -14,10 +14,9 @@ from pydantic import ValidationError
 from populace.agents.actions import run_checks
 from populace.agents.checks import CheckContext, CheckOutcome
 from populace.agents.observation import Observation
-from populace.personas.errors import SetupError, SourceError
-from populace.scenarios.npc.canon_check import KeepsToCanon
+from populace.core.errors import SetupError, SourceError
+from populace.scenarios.npc.registry import KeepsToCanon, find_world, read_world, shipped_worlds
 from populace.scenarios.npc.task import Hook, Npc, Sheet
-from populace.scenarios.npc.world import find_world, read_world, shipped_worlds
 from populace.sim.growth.settings import Growth
 
 type Made = Callable[..., Path]

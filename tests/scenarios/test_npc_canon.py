@@ -10,10 +10,8 @@ from typing import Any
 
 from populace.agents.checks import CheckOutcome, CheckResult
 from populace.scenarios.npc import task
-from populace.scenarios.npc.canon_check import KeepsToCanon
-from populace.scenarios.npc.registry import Registry
+from populace.scenarios.npc.registry import KeepsToCanon, Registry, find_world, read_world
 from populace.scenarios.npc.task import Sheet
-from populace.scenarios.npc.world import find_world, read_world
 
 WORLDS = Path(__file__).with_name("npc_worlds")
 CHECKS = {

@@ -6,8 +6,8 @@ import pytest
 from openai_server import OpenAIServer
 
 from populace.agents import open_model
-from populace.personas.errors import EndpointError, RunError, SetupError
-from populace.personas.query import Result
+from populace.core.errors import EndpointError, RunError, SetupError
+from populace.core.query import Result
 from populace.scenarios.panel import panel
 from populace.scenarios.panel.panel import FAULTS, PanelText, describe_panel, measure_panel, run_panel
 

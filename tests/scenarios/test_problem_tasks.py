@@ -14,12 +14,11 @@ from openai_server import OpenAIServer
 
 from populace.agents.action_schema import answer_schema, prompt_of
 from populace.agents.actions import Action
-from populace.agents.checks import CheckOutcome
+from populace.agents.checks import CheckOutcome, TextCheck
 from populace.agents.procedural.situation import Situation
-from populace.agents.text_checks import TextCheck
 from populace.agents.text_faults import PERSONA_RUN, shared_run
+from populace.core.errors import SetupError
 from populace.facade import make
-from populace.personas.errors import SetupError
 from populace.personas.rules.languages import is_in_language
 from populace.scenarios.catalog import find_task
 from populace.sim.runfile.reader import open_run

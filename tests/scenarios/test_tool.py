@@ -16,8 +16,7 @@ from populace.agents.procedural.lexicon import lexicon
 from populace.agents.procedural.situation import Situation
 from populace.agents.tool_spec import ToolSpec
 from populace.agents.tools import as_langchain, tool_faults
-from populace.scenarios.tool.kits import find_kit, kits
-from populace.scenarios.tool.task import Tool, ToolTask
+from populace.scenarios.tool.task import Tool, ToolTask, find_kit, kits
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import open_run

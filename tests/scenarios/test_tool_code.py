@@ -14,19 +14,19 @@ from openai_server import OpenAIServer
 from populace.agents.procedural.situation import Situation
 from populace.agents.sandbox import CodeOutcome, CodeResult, Returned, SandboxLevel
 from populace.agents.tools import tool_faults
-from populace.personas.errors import SetupError, SourceError
-from populace.scenarios.tool.kits import Kit, kits
-from populace.scenarios.tool.task import ToolTask
+from populace.core.errors import SetupError, SourceError
+from populace.scenarios.tool.task import Kit, ToolTask, kits
 from populace.scenarios.tool_code import task as module
-from populace.scenarios.tool_code.code import (
+from populace.scenarios.tool_code.task import (
+    ToolCodeTask,
     agrees,
     case_faults,
     code_faults,
     execute,
     execution_checks,
+    implement,
     same_value,
 )
-from populace.scenarios.tool_code.task import ToolCodeTask, implement
 from populace.scenarios.tool_code.tool_set import read_tools
 from populace.sim import trust
 from populace.sim.growth import Growth

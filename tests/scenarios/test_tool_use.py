@@ -10,12 +10,22 @@ import pytest
 from openai_server import OpenAIServer
 
 from populace.agents.gateway.limits import Limits
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.scenarios.tool.task import ToolTask
 from populace.scenarios.tool_code.task import ToolCodeTask
 from populace.scenarios.tool_code.tool_set import GivenTool, read_tools
-from populace.scenarios.tool_use.calls import DECLINE, Step, ToolCall, call_tool, read_native
-from populace.scenarios.tool_use.task import ToolUse, ToolUseTask, UserRequest, ending, tool_use
+from populace.scenarios.tool_use.task import (
+    DECLINE,
+    Step,
+    ToolCall,
+    ToolUse,
+    ToolUseTask,
+    UserRequest,
+    call_tool,
+    ending,
+    read_native,
+    tool_use,
+)
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import open_run

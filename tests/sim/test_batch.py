@@ -11,13 +11,13 @@ from warm_process import WarmProcess
 
 from populace.agents.batch import PollInterval, open_batch_queue
 from populace.agents.gateway.budget import Prices
-from populace.personas.errors import PausedError, SetupError
+from populace.core.errors import PausedError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.society import Society
-from populace.sim.survey.declared import Survey
 from populace.sim.survey.items import Likert
+from populace.sim.survey.survey import Survey
 
 type Live = Callable[..., FinishedRun]
 

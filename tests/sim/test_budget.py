@@ -9,7 +9,7 @@ from openai_faults import Latency
 from openai_server import OpenAIServer
 
 from populace.agents.gateway.budget import Prices
-from populace.personas.errors import PausedError
+from populace.core.errors import PausedError
 from populace.scenarios.village import Village
 from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.society import Society

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from openai_server import OpenAIServer
 
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.scenarios.village import Village
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import FinishedRun

@@ -10,7 +10,7 @@ from openai_server import OpenAIServer
 from sums import Ask, Sum, Sums
 
 from populace.agents.rubric import read_rubric, shipped_rubrics
-from populace.personas.errors import PausedError, SetupError
+from populace.core.errors import PausedError, SetupError
 from populace.sim.estimate.jobs import estimate_output_job
 from populace.sim.grading.candidates import Candidate
 from populace.sim.grading.comparing import ComparingJob, ComparingSpec

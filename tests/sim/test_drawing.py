@@ -9,7 +9,7 @@ from ballots import Answering, Ballot
 from hub_people import make_hub
 
 from populace.analysis.summary import summarise
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
 from populace.personas.selection import SelectionSpec, select

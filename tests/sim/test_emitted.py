@@ -12,7 +12,7 @@ from pydantic import Field
 from populace.agents.action_schema import typed_fields
 from populace.agents.actions import Action, dump_json, load_json
 from populace.agents.tool_spec import ToolSpec
-from populace.personas.errors import RunFileError, SetupError
+from populace.core.errors import RunFileError, SetupError
 from populace.sim import Growth, Resident, Scenario, Society
 from populace.sim.emitted import Emitted
 from populace.sim.fork import fork

@@ -19,10 +19,10 @@ from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Limits
 from populace.agents.mind import Mind, build_mind
 from populace.agents.observation import Observation
-from populace.personas.errors import HookError, RunError, SetupError
+from populace.core.errors import HookError, RunError, SetupError
+from populace.core.model import Answer, AnswerSchema
+from populace.core.prompt import Prompt, RenderedPrompt
 from populace.personas.hub import read_hub
-from populace.personas.model import Answer, AnswerSchema
-from populace.personas.prompt import Prompt, RenderedPrompt
 from populace.scenarios.instruction.task import InstructionTask
 from populace.scenarios.village import Village
 from populace.sim.config import RoleModel

@@ -6,9 +6,9 @@ import pytest
 from process_executor import SHARD, ProcessExecutor
 
 from populace.agents.gateway.limits import Limits
-from populace.personas.errors import EndpointError, PausedError
+from populace.core.errors import EndpointError, PausedError
 from populace.scenarios.village import Village
-from populace.sim.executor import bounded_map
+from populace.sim.engine import bounded_map
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import FinishedRun, open_run

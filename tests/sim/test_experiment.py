@@ -16,10 +16,10 @@ from pydantic import Field
 from populace.agents.actions import Action, Instruction
 from populace.agents.gateway.limits import Limits
 from populace.analysis.experiment.effects import read_findings
-from populace.personas.errors import PausedError, PopulaceError, SetupError
-from populace.sim.experiment.checking import code_hash
+from populace.core.errors import PausedError, PopulaceError, SetupError
 from populace.sim.experiment.design import Experiment, Hypothesis, ManipulationCheck, OutcomeQuery, PeopleDesign
 from populace.sim.experiment.folder import run_experiment
+from populace.sim.experiment.model_checks import code_hash
 from populace.sim.growth import Growth
 from populace.sim.runfile.reader import open_hub_or_run, open_run
 from populace.sim.scenario import Scenario, Settings

@@ -15,7 +15,7 @@ from openai_server import OpenAIServer
 from warm_process import WarmProcess
 
 from populace.agents.gateway.limits import Backoff
-from populace.personas.errors import PausedError, RunError, RunFileError, SetupError
+from populace.core.errors import PausedError, RunError, RunFileError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.dynamics.declared import Intervention
 from populace.sim.fork import AskedSince, asked_anew, asked_since, fork

@@ -14,19 +14,18 @@ from warm_process import WarmProcess
 
 from populace.agents.checks import CheckOutcome
 from populace.agents.gateway.limits import Limits
-from populace.agents.procedural.grading import grading, rule_label
+from populace.agents.procedural.judging import grading, rule_label
 from populace.agents.rubric import Rubric, read_rubric, shipped_rubrics
+from populace.analysis.agreement import read_identified
 from populace.analysis.evaluation import wilson_interval
-from populace.analysis.identifiability import read_identified
+from populace.core.errors import PausedError, SetupError
+from populace.core.model import Answer, Outcome
 from populace.facade import make
-from populace.personas.errors import PausedError, SetupError
-from populace.personas.model import Answer, Outcome
 from populace.scenarios.math.task import MathProblem
 from populace.sim.estimate import Sampling
 from populace.sim.estimate.jobs import estimate_output_job
 from populace.sim.grading.comparing import ComparingJob, ComparingSpec
-from populace.sim.grading.grading import GradingJob, GradingSpec, grade_of, grader_roles, rubrics_for
-from populace.sim.grading.lineup import draw_lineup
+from populace.sim.grading.grading import GradingJob, GradingSpec, draw_lineup, grade_of, grader_roles, rubrics_for
 from populace.sim.jobs.life import resume_job, run_job
 from populace.sim.jobs.replay import replay_job
 from populace.sim.runfile.reader import open_run

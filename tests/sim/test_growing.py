@@ -16,7 +16,7 @@ from openai_server import OpenAIServer
 
 from populace.agents.gateway.limits import Backoff, Limits
 from populace.agents.procedural import ProceduralModel
-from populace.personas.errors import PausedError, RunError, SetupError, SourceError
+from populace.core.errors import PausedError, RunError, SetupError, SourceError
 from populace.personas.hub import read_hub
 from populace.personas.persona import shipped_passages
 from populace.scenarios.village import Village

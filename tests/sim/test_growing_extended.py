@@ -11,7 +11,7 @@ from openai_server import OpenAIServer
 from warm_process import WarmProcess
 
 from populace.agents.gateway.limits import Limits
-from populace.personas.errors import PausedError, SetupError
+from populace.core.errors import PausedError, SetupError
 from populace.personas.hub.file import open_hub
 from populace.sim.growth import Growth
 from populace.sim.growth.stored import extend, is_more

@@ -9,7 +9,7 @@ import pytest
 from openai_server import OpenAIServer
 
 from populace.analysis.hub_summary import read_grown
-from populace.personas.errors import RunError, SetupError
+from populace.core.errors import RunError, SetupError
 from populace.personas.hub import read_hub
 from populace.personas.hub.file import open_hub
 from populace.personas.hub.verdicts import rejected, undo_rule

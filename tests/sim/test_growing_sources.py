@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from openai_server import OpenAIServer
 
 from populace.agents.gateway.limits import Limits
-from populace.personas.errors import PausedError
+from populace.core.errors import PausedError
 from populace.personas.sources import Skip, open_sources
 from populace.sim.growth import Growth
 from populace.sim.growth.sources import PassageStream

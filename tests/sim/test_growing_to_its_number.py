@@ -10,7 +10,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 from populace.agents.gateway.limits import Limits
 from populace.agents.procedural import ProceduralModel
-from populace.personas.errors import PausedError
+from populace.core.errors import PausedError
 from populace.personas.persona import shipped_passages
 from populace.scenarios.village import Village
 from populace.sim.fork import fork

@@ -9,7 +9,7 @@ import pytest
 from ballots import Answering, Ballot, Vote
 
 from populace.agents.actions import Action
-from populace.personas.errors import HookError, RunError, SetupError
+from populace.core.errors import HookError, RunError, SetupError
 from populace.sim.dynamics.declared import Intervention
 from populace.sim.growth import Growth
 from populace.sim.replay import replay

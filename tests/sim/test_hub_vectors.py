@@ -14,7 +14,7 @@ from warm_process import WarmProcess
 from populace.agents.embedding.vectors import text_hash
 from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Backoff, Limits
-from populace.personas.errors import EndpointError, PausedError, SetupError
+from populace.core.errors import EndpointError, PausedError, SetupError
 from populace.personas.hub.dedup import dedup_hub
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona

@@ -9,7 +9,7 @@ import pytest
 from openai_server import OpenAIServer
 
 from populace.agents.gateway.limits import Limits
-from populace.personas.errors import PausedError, RunError, RunFileError, SetupError
+from populace.core.errors import PausedError, RunError, RunFileError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth
 from populace.sim.interview import find_agent, interview, interviews_path, told_so_far

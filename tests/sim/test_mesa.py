@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ballots import Answering, Ballot
 
-from populace.personas.errors import HookError, SetupError
+from populace.core.errors import HookError, SetupError
 from populace.sim.growth import Growth
 from populace.sim.resident import SocietyView
 from populace.sim.runfile.reader import open_run

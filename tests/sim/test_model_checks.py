@@ -10,9 +10,8 @@ from openai_server import OpenAIServer
 
 from populace.agents.actions import Instruction
 from populace.agents.gateway.limits import Limits
-from populace.personas.errors import PausedError, SetupError
-from populace.scenarios.fidelity.effects import share_effect
-from populace.scenarios.fidelity.model_checks import MODEL_CHECKS
+from populace.core.errors import PausedError, SetupError
+from populace.scenarios.fidelity.suite import MODEL_CHECKS, share_effect
 from populace.sim.estimate import Sampling
 from populace.sim.estimate.society import build_experiment_table, estimate_experiment
 from populace.sim.experiment.design import Experiment, OutcomeQuery

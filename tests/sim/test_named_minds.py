@@ -16,7 +16,7 @@ from process_executor import ProcessExecutor
 from populace.agents.actions import Action
 from populace.agents.mind import Mind, build_mind
 from populace.agents.observation import Observation
-from populace.personas.errors import HookError, SetupError
+from populace.core.errors import HookError, SetupError
 from populace.sim.estimate import estimate
 from populace.sim.fork import fork
 from populace.sim.growth import Growth

@@ -11,13 +11,13 @@ from openai_faults import FaultKind, Latency
 from openai_server import OpenAIServer
 
 from populace.agents.gateway.limits import Backoff, Limits
-from populace.personas.errors import EndpointError, RunError
+from populace.core.errors import EndpointError, RunError
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth
 from populace.sim.runfile.reader import FinishedRun
 from populace.sim.society import Society
-from populace.sim.survey.declared import Survey
 from populace.sim.survey.items import Likert
+from populace.sim.survey.survey import Survey
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from populace.agents.actions import Action, ActionEffects, Instruction
 from populace.agents.gateway.limits import Limits
 from populace.agents.mind import DEFAULT_STAGES, Decision, Mind, MindContext, MindState, Rule, build_mind
 from populace.agents.observation import Observation
-from populace.personas.errors import PausedError
+from populace.core.errors import PausedError
 from populace.sim.effects import Effects
 from populace.sim.growth import Growth
 from populace.sim.replay import replay

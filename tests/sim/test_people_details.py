@@ -12,7 +12,7 @@ from populace.agents.actions import Action
 from populace.agents.observation import Observation
 from populace.analysis.report.report import render_report
 from populace.analysis.summary import summarise
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub.file import filled_hub

@@ -12,7 +12,7 @@ from pydantic import Field
 from populace.agents.actions import Action, DialogueLine, Instruction
 from populace.agents.observation import Observation
 from populace.analysis.summary import summarise
-from populace.personas.errors import HookError, SetupError
+from populace.core.errors import HookError, SetupError
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub.file import filled_hub

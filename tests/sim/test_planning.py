@@ -11,7 +11,7 @@ from complete_town import TalkingTown, at_length, talking
 from langchain_core.messages import BaseMessage
 from openai_server import OpenAIServer
 
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.sim.fork import fork
 from populace.sim.replay import replay
 from populace.sim.society import Society

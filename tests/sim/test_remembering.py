@@ -10,7 +10,7 @@ import pytest
 from complete_town import TalkingTown, complete_hub, talking
 
 from populace.agents.observation import Disclosure, Observation
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.personas.persona import RelationKind
 from populace.sim.estimate.jobs import estimate_survey
 from populace.sim.fork import fork
@@ -18,10 +18,9 @@ from populace.sim.replay import replay
 from populace.sim.resident import Resident
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
-from populace.sim.survey.declared import Survey
-from populace.sim.survey.identity import identity_survey
 from populace.sim.survey.items import Choice, Item
 from populace.sim.survey.job import drift_survey, survey_run
+from populace.sim.survey.survey import Survey, identity_survey
 
 OPTIONS = ("the bridge over the river", "the clinic in the old town", "the school by the mill")
 STREAM = {"memory_kind": "stream", "neighbours_by": "strength", "neighbours": 3, "memory": 6, "recalled": 3}

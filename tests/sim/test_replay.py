@@ -13,7 +13,7 @@ from warm_process import WarmProcess
 
 from populace.agents.gateway.call import CallKey
 from populace.agents.gateway.limits import Backoff, Limits
-from populace.personas.errors import PausedError, RunError, RunFileError
+from populace.core.errors import PausedError, RunError, RunFileError
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth
 from populace.sim.replay import Replayed, recorded_model, replay

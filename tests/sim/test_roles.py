@@ -14,7 +14,7 @@ from warm_process import WarmProcess
 import populace
 from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Limits
-from populace.personas.errors import PausedError, SetupError
+from populace.core.errors import PausedError, SetupError
 from populace.scenarios.catalog import load_scenario
 from populace.sim.config import RoleModel
 from populace.sim.estimate import estimate

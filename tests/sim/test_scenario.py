@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.personas.persona import RelationKind
 from populace.scenarios.public_consultation import PublicConsultation
 from populace.scenarios.village import Village

@@ -10,7 +10,7 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Limits
 from populace.agents.procedural import ProceduralModel
-from populace.personas.errors import HookError, RunFileError, SetupError
+from populace.core.errors import HookError, RunFileError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.config import RunConfig
 from populace.sim.growth import Growth

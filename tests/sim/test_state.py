@@ -15,7 +15,7 @@ from populace.agents.checks import CheckContext, CheckResult, failed, passed
 from populace.agents.memory import Memory
 from populace.agents.mind import Rule
 from populace.agents.observation import Observation
-from populace.personas.errors import HookError
+from populace.core.errors import HookError
 from populace.personas.persona import Persona
 from populace.sim.dynamics.declared import Intervention
 from populace.sim.dynamics.world import State, World

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.sim.runfile.job_rows import RunRow
 from populace.sim.runfile.recording import Recording
 from populace.sim.trust import check_trusted, remember

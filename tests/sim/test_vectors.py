@@ -12,7 +12,7 @@ from populace.agents.embedding.vectors import text_hash
 from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Limits
 from populace.analysis.summary import summarise
-from populace.personas.errors import EndpointError, PausedError, RunError, RunFileError, SetupError
+from populace.core.errors import EndpointError, PausedError, RunError, RunFileError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.estimate.jobs import estimate_survey
 from populace.sim.fork import fork
@@ -23,9 +23,9 @@ from populace.sim.jobs.replay import replay_job
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import FinishedRun, open_hub_or_run, open_run
 from populace.sim.society import Society
-from populace.sim.survey.declared import Survey
 from populace.sim.survey.items import Likert
 from populace.sim.survey.job import survey_run
+from populace.sim.survey.survey import Survey
 
 #: So few notes are recalled that there is a choice from the second step on.
 SETTINGS = {"recalled": 2}

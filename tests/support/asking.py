@@ -14,8 +14,8 @@ from quick_time import seconds
 from populace.agents.endpoint.models import ModelHandle
 from populace.agents.gateway.gateway import Gateway
 from populace.agents.gateway.limits import Backoff, Limits
-from populace.personas.model import Answer, AnswerSchema, RequestContext
-from populace.personas.prompt import RenderedPrompt
+from populace.core.model import Answer, AnswerSchema, RequestContext
+from populace.core.prompt import RenderedPrompt
 
 QUICK = Backoff(base=0.001, cap=0.01)
 

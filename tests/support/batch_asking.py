@@ -11,7 +11,7 @@ from populace.agents.batch import BatchQueue, PollInterval
 from populace.agents.endpoint.chat_openai import LeanChatOpenAI
 from populace.agents.endpoint.errors import RequestError
 from populace.agents.gateway.call import CallKey
-from populace.personas.model import Outcome
+from populace.core.model import Outcome
 
 if TYPE_CHECKING:
     from populace.agents.endpoint.response import ModelResponse

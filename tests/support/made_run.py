@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from populace.personas.database import CONFIG
+from populace.core.database import CONFIG
 from populace.personas.persona import content_id
 from populace.sim.runfile.database import make_run_file
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from populace.agents.gateway.cache import AnswerCache
 from populace.agents.gateway.call import Call
-from populace.personas.model import Outcome
+from populace.core.model import Outcome
 
 NOON = datetime(2030, 6, 1, 12, tzinfo=UTC)
 HERE = "http://localhost:1/v1"

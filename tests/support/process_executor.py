@@ -12,7 +12,7 @@ from memory_ledger import MemoryLedger
 
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.gateway import Gateway
-from populace.sim.executor import AsyncioExecutor, Done, Work
+from populace.sim.engine import AsyncioExecutor, Done, Work
 
 SHARD = 5
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from populace.personas.model import Answer, AnswerSchema, Outcome, RequestContext
-from populace.personas.prompt import RenderedPrompt
+from populace.core.model import Answer, AnswerSchema, Outcome, RequestContext
+from populace.core.prompt import RenderedPrompt
 
 
 class ScriptedModel:

@@ -30,7 +30,7 @@ import populace.cli.panel
 import populace.personas.hub
 import populace.personas.network.figures
 import populace.sim.embedding
-import populace.sim.enrichment.job
+import populace.sim.enrichment
 import populace.sim.estimate
 import populace.sim.fork
 import populace.sim.replay  # noqa: F401

@@ -22,6 +22,6 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def run_script(scenario: "type[Scenario]", script: str) -> None:
     """Run a scenario's own file as a command: what its `if __name__ == "__main__"` calls."""
-    from .run import run_script as run_it
+    from .make import run_script as run_it
 
     run_it(scenario, script)

@@ -9,24 +9,10 @@ import click
 
 from populace import __version__
 
-from . import (
-    agreement,
-    check,
-    decontaminate,
-    diversity,
-    experiment,
-    export,
-    grade,
-    grow,
-    hub,
-    make,
-    read,
-    replay,
-    resume,
-    run,
-    solve,
-    survey,
-)
+from . import check, diversity, experiment, export, grade, grow, hub, make, read, replay, resume, solve, survey
+from . import diversity as decontaminate
+from . import grade as agreement
+from . import make as run
 from .guard import guarded
 
 #: The commands in the order of `populace --help`, by what they are for.
@@ -82,7 +68,7 @@ for command in (command for section in SECTIONS.values() for command in section)
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line with `argv`, or the arguments of the process, and exit."""
     code = guarded(cli, argv, name="populace")
-    limits = sys.modules.get("populace.personas.user_sql")
+    limits = sys.modules.get("populace.core.user_sql")
     if limits is not None and limits.has_unstoppable_query():
         # Python would wait for a thread that the database does not let end.
         sys.stdout.flush()

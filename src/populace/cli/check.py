@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from populace.agents.endpoint.models import ModelHandle
     from populace.agents.gateway.budget import Prices
     from populace.agents.probe import CheckFinding, Examination
-    from populace.personas.query import Result
+    from populace.core.query import Result
     from populace.scenarios.laws.law import Finding
 
 _STYLES = {"ok": "green", "no": "red", "unknown": "yellow"}
@@ -167,7 +167,7 @@ def check_engine(laws: tuple[str, ...], seed: int, times: int, as_csv: bool) -> 
     Rule agents live each model; no language model is asked. Exits with 1 if a number is further from theory than its
     tolerance. See docs/validation.md.
     """
-    from populace.personas.inputs import check_seed
+    from populace.core.inputs import check_seed
     from populace.scenarios.laws.suite import check_laws, find_laws, table_of
 
     findings: list[Finding] = []
@@ -201,7 +201,7 @@ def check_fidelity(model: str, seed: int, out: Path | None, as_csv: bool, **opti
     fails. See docs/validation.md.
     """
     from populace.agents.endpoint.models import open_model
-    from populace.personas.inputs import check_seed
+    from populace.core.inputs import check_seed
     from populace.scenarios.fidelity.suite import Suite, check_language_model, table_of
 
     seed, handle = check_seed(seed), open_model(model, base_url=options["base_url"] or None)

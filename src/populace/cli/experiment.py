@@ -75,7 +75,7 @@ def experiment(
     """
     from dataclasses import replace
 
-    from populace.personas.errors import SetupError
+    from populace.core.errors import SetupError
 
     if no_cache and options["cache"] is not None:
         raise click.UsageError("--cache and --no-cache contradict each other; leave one out.")
@@ -128,7 +128,7 @@ def _run(declared: "Experiment", folder: Path, parallel: int, options: dict[str,
 def _check_models(declared: "Experiment", folder: Path, parallel: int, options: dict[str, Any]) -> None:
     from populace.analysis.experiment.models import ModelProperty, table_of_models, told_of_models
     from populace.scenarios.catalog import find_scenario
-    from populace.scenarios.fidelity.model_checks import MODEL_CHECKS
+    from populace.scenarios.fidelity.suite import MODEL_CHECKS
     from populace.sim.experiment.folder import check_models
 
     from .panel import ProgressPanel
@@ -156,7 +156,7 @@ def _check_models(declared: "Experiment", folder: Path, parallel: int, options: 
 def _show_estimate(declared: "Experiment", options: dict[str, Any]) -> None:
     from populace.analysis.table import render_table
     from populace.scenarios.catalog import find_scenario
-    from populace.scenarios.fidelity.model_checks import MODEL_CHECKS
+    from populace.scenarios.fidelity.suite import MODEL_CHECKS
     from populace.sim.estimate.society import build_experiment_table, describe_experiment, estimate_experiment
 
     from .show import terminal_width

@@ -127,7 +127,7 @@ def export(paths: tuple[Path, ...], **options: Any) -> None:
     """
     from populace.analysis.export import export_outputs, preview_outputs, push_dataset
     from populace.analysis.export.shapes import DatasetFormat
-    from populace.personas.errors import name_parameters
+    from populace.core.errors import name_parameters
     from populace.personas.rules.pseudonyms import use_key
 
     named = partial(option, train="--split", by="--split-by", similarity="--split-similarity")
@@ -235,7 +235,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
 
 def _say(report: "DatasetReport", asked_for: "DatasetOptions") -> None:
     from populace.analysis.table import visible
-    from populace.personas.model import PROCEDURAL_NOTICE
+    from populace.core.model import PROCEDURAL_NOTICE
 
     tally = report.tally
     resumed = f", {report.resumed:,} of them from an export that was stopped" if report.resumed else ""
@@ -295,9 +295,9 @@ def split(run: Path, train: float | None, by: str, similarity: float, seed: int,
     from shlex import quote
 
     from populace.analysis.export import Split, SplitBy, find_held_out
-    from populace.sim.runfile.output_rows import HeldOutRow
     from populace.sim.runfile.reader import open_run
-    from populace.sim.tasks.checking import record_rows
+    from populace.sim.runfile.rows import HeldOutRow
+    from populace.sim.tasks.outputs import record_rows
 
     if (train is None) is not undo:
         raise click.UsageError("Give either the share that stays for training, as --train 0.9, or --undo.")

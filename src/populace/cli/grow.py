@@ -147,8 +147,8 @@ def grow(sources: tuple[str, ...], hub: Path, **options: Any) -> None:
     patterns, or - for standard input. Without SOURCES the bundled texts are read. The same command on an existing hub
     continues where it stopped, and grows further with more --hops, a higher --limit or more sources.
     """
-    from populace.personas.database import is_made
-    from populace.personas.errors import name_parameters
+    from populace.core.database import is_made
+    from populace.core.errors import name_parameters
     from populace.personas.rules.pseudonyms import use_key
 
     named = partial(option, agents="--limit", form="--structured")
@@ -187,8 +187,8 @@ def _begin(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
     from populace.sim.scenario import GrowthOnly
     from populace.sim.society import Society
 
+    from .make import live
     from .panel import ProgressPanel
-    from .run import live
 
     society = Society(
         GrowthOnly(),
@@ -239,7 +239,7 @@ def _growth(sources: tuple[str, ...], options: dict[str, Any]) -> "Growth":
 
 
 def _numbers(written: str) -> tuple[int, ...]:
-    from populace.personas.errors import SetupError
+    from populace.core.errors import SetupError
 
     try:
         return tuple(int(part) for part in written.split(","))
@@ -248,7 +248,7 @@ def _numbers(written: str) -> tuple[int, ...]:
 
 
 def _kinds(written: str | None) -> tuple[str, ...] | None:
-    from populace.personas.errors import SetupError
+    from populace.core.errors import SetupError
     from populace.personas.persona import RelationKind
     from populace.personas.persona_to_persona import kind_of
 

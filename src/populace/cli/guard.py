@@ -27,7 +27,7 @@ _NO_PATH = (
 
 def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: str | None = None) -> int:
     """The exit code of a command; what is foreseen to go wrong becomes one sentence on standard error."""
-    from populace.personas.errors import name_parameters
+    from populace.core.errors import name_parameters
 
     _write_whatever_comes()
     _bound_numbers(command)
@@ -45,8 +45,8 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: 
         return _complain(*_refused_by_system(error))
     except Exception as error:
         # Imported here, because the packages take seconds to load and help should not wait for them.
-        from populace.personas.database import is_damage, is_interrupt, is_out_of_memory, said
-        from populace.personas.errors import PausedError, PopulaceError, SetupError
+        from populace.core.database import is_damage, is_interrupt, is_out_of_memory, said
+        from populace.core.errors import PausedError, PopulaceError, SetupError
 
         if is_interrupt(error):
             return _complain("Stopped.", 130)
@@ -87,8 +87,8 @@ def going_on(path: Path, *, kept: str = "done", otherwise: str = "") -> Iterator
 
     `otherwise` is what else can be done where the endpoint does not answer.
     """
-    from populace.personas.database import is_made
-    from populace.personas.errors import EndpointError, PausedError
+    from populace.core.database import is_made
+    from populace.core.errors import EndpointError, PausedError
 
     def way_on(otherwise: str = "") -> str:
         if path.is_dir():
@@ -176,7 +176,7 @@ def _refused_by_system(error: OSError) -> tuple[str, int]:
         return f"The output cannot be written: {error.strerror}; make room, or send it elsewhere.", 1
     if error.errno not in _NO_PATH or error.filename is None:
         raise error
-    from populace.personas.inputs import shown
+    from populace.core.inputs import shown
 
     name = shown(os.fsdecode(error.filename))
     return f"{name} cannot be used ({error.strerror}); check the path and its rights.", 2

@@ -67,7 +67,7 @@ def meaning_of(options: Mapping[str, Any]) -> Callable[[Path], None] | None:
 
 
 def _compare(hub: Path, handle: Any, wishes: Mapping[str, Any]) -> None:
-    from populace.personas.errors import name_parameters
+    from populace.core.errors import name_parameters
     from populace.sim.embedding import dedup_by_meaning
 
     from .panel import ProgressPanel
@@ -113,7 +113,7 @@ def info(hub_path: Path, as_json: bool) -> None:
     Works while the hub is growing.
     """
     from populace.analysis.table import visible
-    from populace.personas.model import PROCEDURAL_NOTICE
+    from populace.core.model import PROCEDURAL_NOTICE
     from populace.sim.jobs.life import hub_in_numbers, jobs_in
 
     described = hub_in_numbers(hub_path)
@@ -138,7 +138,7 @@ def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
     """Show what the vectors of a hub's people would take. Raises `SetupError` without an embedding model."""
     from populace.agents.embedding.models import open_embedder
     from populace.agents.gateway.budget import given_prices
-    from populace.personas.errors import SetupError
+    from populace.core.errors import SetupError
     from populace.sim.estimate.jobs import estimate_embedding
 
     from .show import show_estimate

@@ -54,7 +54,7 @@ def export(hub_path: Path, file: Path, form: str | None, select: str | None, wit
 
     hub writes a folder with all tables; `populace hub import FOLDER --hub NEW` makes an equal hub of it.
     """
-    from populace.personas.errors import SetupError
+    from populace.core.errors import SetupError
     from populace.personas.formats.exporting import ExportFormat, export_hub, stream_hub
     from populace.personas.formats.people import Extra
     from populace.personas.hub.file import open_hub

@@ -24,7 +24,7 @@ from .options import (
 if TYPE_CHECKING:
     from populace.personas.hub.check import CheckReport
     from populace.personas.rules import Policy
-    from populace.sim.enrichment.job import Enriched
+    from populace.sim.enrichment import Enriched
 
 _LINES = 20
 
@@ -192,7 +192,7 @@ def enrich(hub: Path, **options: Any) -> None:
     Each profile attribute comes with its evidence, or is unknown. Personas that have a profile are skipped. The same
     command continues a job that was stopped; no answer is paid for twice.
     """
-    from populace.sim.enrichment.job import EnrichmentJob
+    from populace.sim.enrichment import EnrichmentJob
 
     check_sample(options, is_estimated=options["estimate"])
     if options["estimate"]:
@@ -221,7 +221,7 @@ def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
 
 
 def _enrichment_of(options: Mapping[str, Any]) -> Any:
-    from populace.sim.enrichment.job import Enrichment
+    from populace.sim.enrichment import Enrichment
 
     names = ("where", "n", "wiki", "only_evident", "replace", "skill")
     tier = _TIERS[options["tier"]] if options["tier"] else None
@@ -230,7 +230,7 @@ def _enrichment_of(options: Mapping[str, Any]) -> Any:
 
 def show_done(hub: Path, kind: object, done: "Enriched") -> None:
     """Say what came of an enrichment."""
-    from populace.personas.model import PROCEDURAL_NOTICE
+    from populace.core.model import PROCEDURAL_NOTICE
 
     if done.job is None:
         click.echo("There was nothing to do: everybody who was meant has what was wished.")

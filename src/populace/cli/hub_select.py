@@ -55,10 +55,10 @@ def select(
 
     The result says how well the sample meets the specification.
     """
+    from populace.core.user_sql import QueryLimit
     from populace.personas.hub import open_hub
     from populace.personas.selection import check_output, drop_selection, write_selection
     from populace.personas.selection import select as choose
-    from populace.personas.user_sql import QueryLimit
 
     _check_alone(listed=listed, drop=drop)
     if drop is not None:
@@ -105,7 +105,7 @@ def _spec(options: dict[str, Any]) -> "SelectionSpec":
 
 
 def _columns(option: str, given: str) -> tuple[str, ...]:
-    from populace.personas.errors import SetupError
+    from populace.core.errors import SetupError
 
     names = tuple(name.strip() for name in given.split(","))
     if not all(names):
@@ -289,7 +289,7 @@ def _whole(
 
 def _around(hub: "HubFile", around: str, radius: int, picture: Path | None, *, as_json: bool) -> None:
     from populace.analysis.hub_summary import describe_found, describe_neighbourhood
-    from populace.personas.errors import SetupError
+    from populace.core.errors import SetupError
     from populace.personas.network import find_people, neighbourhood
 
     found = find_people(hub, around)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import going_on, option
+from .make import scenario_of
 from .options import changed_limits, embeddings_of, prices_of, roles_of
-from .run import scenario_of
 
 if TYPE_CHECKING:
     from populace.agents.actions import Action
@@ -48,7 +48,7 @@ def go_on_with_job(
     file: Path, job: "JobState", script: Path | None, options: Mapping[str, Any], *, no_cache: bool
 ) -> None:
     """Go on with an unfinished job on a hub or on what a run has made, and say what came of it."""
-    from populace.personas.errors import name_parameters
+    from populace.core.errors import name_parameters
     from populace.sim.jobs.life import resume_job, stored_job, stored_kind
 
     from .panel import ProgressPanel
@@ -88,7 +88,7 @@ def actions_for(run: Path, kind: "JobKind[Any, Any]", script: Path | None, comma
 
     Raises `SetupError` where the job cannot do without them, and it is not known where they are.
     """
-    from populace.personas.errors import SetupError
+    from populace.core.errors import SetupError
     from populace.scenarios.catalog import is_shipped
     from populace.sim.runfile.reader import open_run
     from populace.sim.scenario import GrowthOnly

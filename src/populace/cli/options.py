@@ -255,7 +255,7 @@ def benchmark_options(command: Command) -> Command:
 
 def check_benchmark(benchmark: Path | None, margin: float | None) -> None:
     """Raise `SetupError` for a margin without people to compare with."""
-    from populace.personas.errors import SetupError
+    from populace.core.errors import SetupError
 
     if margin is not None and benchmark is None:
         raise SetupError("--margin says which distance from people is near enough; give their answers by --benchmark.")
@@ -336,7 +336,7 @@ def key_option(command: Command) -> Command:
 
 def _share(context: click.Context, parameter: click.Parameter, is_shared: bool) -> None:
     if is_shared:
-        from populace.personas.files import share_files
+        from populace.core.files import share_files
 
         context.with_resource(share_files())
 
@@ -356,7 +356,7 @@ def growth_of(options: Mapping[str, Any]) -> "Growth":
 
 
 def _draw_of(options: Mapping[str, Any]) -> str | None:
-    from populace.personas.errors import SetupError
+    from populace.core.errors import SetupError
 
     if options["draw"] is not None and options["hub"] is None:
         raise SetupError(f"--draw {options['draw']} is for people of a hub; say of which with --hub, or leave it out.")
@@ -365,7 +365,7 @@ def _draw_of(options: Mapping[str, Any]) -> str | None:
 
 def settings_of(options: Mapping[str, Any]) -> dict[str, str]:
     """The scenario's settings by name, as they were written. Raises `SetupError`."""
-    from populace.personas.errors import SetupError
+    from populace.core.errors import SetupError
 
     settings = {}
     for item in options["settings"]:
@@ -380,7 +380,7 @@ def settings_of(options: Mapping[str, Any]) -> dict[str, str]:
 
 def task_settings_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a task: those with options of their own, and those given by `--set`. Raises `SetupError`."""
-    from populace.personas.errors import SetupError
+    from populace.core.errors import SetupError
 
     given = {name: options[name] for name in _TASK_SETTINGS if options[name] not in (None, ())}
     if options["task_n"] is not None:
@@ -466,7 +466,7 @@ def roles_of(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _role_of(role: str, options: Mapping[str, Any]) -> "RoleModel | None":
     from populace.agents.gateway.budget import given_prices
-    from populace.personas.errors import SetupError
+    from populace.core.errors import SetupError
     from populace.sim.config import RoleModel
 
     model, urls, price = (options[name] for name in (role, f"{role}_url", f"{role}_price"))

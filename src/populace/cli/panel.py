@@ -16,7 +16,7 @@ from rich.text import Text
 
 from populace.agents.endpoint.addresses import is_loopback
 from populace.agents.gateway.budget import Spent
-from populace.personas.model import Outcome
+from populace.core.model import Outcome
 from populace.progress import ProgressPhase, Rates
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ def sql(file: Path, statement: str, form: str | None, picture: Path | None, time
     Works on a run in progress.
     """
     from populace.analysis.table import render_csv, render_json, render_table
-    from populace.personas.user_sql import QueryLimit
+    from populace.core.user_sql import QueryLimit
     from populace.sim.runfile.reader import open_hub_or_run
 
     limit = QueryLimit.given(timeout, has_own_process=True)
@@ -53,8 +53,8 @@ def sql(file: Path, statement: str, form: str | None, picture: Path | None, time
 @click.argument("table", required=False)
 def schema(table: str | None) -> None:
     """Describe the tables, views and columns of runs and hubs."""
-    from populace.personas.errors import SetupError
-    from populace.personas.inputs import nearest
+    from populace.core.errors import SetupError
+    from populace.core.inputs import nearest
     from populace.sim.runfile.database import describe
 
     relations = {relation.name: relation for relation in describe(hubs=True)}
@@ -115,9 +115,9 @@ def prompts(name: str | None, scenario: str | None) -> None:
 
     NAME or NAME@VERSION shows one in full.
     """
-    from populace.personas.errors import SetupError
-    from populace.personas.inputs import nearest
-    from populace.personas.prompt import iter_prompts
+    from populace.core.errors import SetupError
+    from populace.core.inputs import nearest
+    from populace.core.prompt import iter_prompts
     from populace.scenarios.catalog import find_scenario, iter_scenarios, iter_tasks, prompts_of
 
     shown = [p for package in ("personas", "agents") for p in iter_prompts(f"populace.{package}")]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .make import live, scenario_of
 from .options import (
     changed_limits,
     limit_options,
@@ -16,7 +17,6 @@ from .options import (
     shared_option,
     verbose_option,
 )
-from .run import live, scenario_of
 
 if TYPE_CHECKING:
     from populace.analysis.experiment.reach import Reach
@@ -50,7 +50,7 @@ def replay(file: Path, out: Path | None, script: Path | None) -> None:
 
 
 def _replay_job(file: Path, job: "JobState") -> None:
-    from populace.personas.errors import RunError
+    from populace.core.errors import RunError
     from populace.sim.jobs.replay import replay_job
 
     from .panel import ProgressPanel
@@ -65,7 +65,7 @@ def _replay_job(file: Path, job: "JobState") -> None:
 
 
 def _replay_run(file: Path, out: Path | None, script: Path | None) -> None:
-    from populace.personas.errors import RunError
+    from populace.core.errors import RunError
     from populace.sim.replay import replay as replayed_from
     from populace.sim.runfile.reader import open_run
 
@@ -162,7 +162,7 @@ def compare(one: Path, other: Path, out: Path | None) -> None:
     from tempfile import TemporaryDirectory
 
     from populace.analysis.experiment.reach import read_reach
-    from populace.personas.errors import SetupError
+    from populace.core.errors import SetupError
     from populace.sim.experiment.merge import write_pair
     from populace.sim.runfile.reader import open_hub_or_run
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .jobs import go_on_with_job
+from .make import live, scenario_of
 from .options import (
     changed_limits,
     embedding_options,
@@ -20,7 +21,6 @@ from .options import (
     shared_option,
     verbose_option,
 )
-from .run import live, scenario_of
 
 if TYPE_CHECKING:
     from populace.sim.trust import TrustedKind

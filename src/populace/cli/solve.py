@@ -108,7 +108,7 @@ def named_or_stored(
 def _check_problems(run: Path, kinds: Sequence[str]) -> None:
     """Raise `SetupError` where no kind is named and what made the run makes no problems: all would be rejected."""
     from populace.agents.actions import Action
-    from populace.personas.errors import SetupError
+    from populace.core.errors import SetupError
     from populace.scenarios.catalog import find_scenario, is_shipped
     from populace.sim.runfile.reader import open_run
 
@@ -129,7 +129,7 @@ def show_done(run: Path, kind: "JobKind[Any, Any]", done: "OutputJobReport") -> 
     if kind.kind == "evaluation":
         _show_evaluation(run)
         return
-    from populace.personas.model import PROCEDURAL_NOTICE
+    from populace.core.model import PROCEDURAL_NOTICE
     from populace.sim.tasks.solving import solving_rows
 
     for name, value in solving_rows(done):
@@ -179,8 +179,7 @@ def evaluate(
     type, beside the paper's tables; refusals and failures are counted separately. Calls and solutions go to a file of
     their own, which `populace resume` continues.
     """
-    from populace.sim.tasks.evaluation import evaluation_job
-    from populace.sim.tasks.problem_sets import read_problems
+    from populace.sim.tasks.evaluation import evaluation_job, read_problems
     from populace.sim.tasks.solving import parse_solvers
 
     from .show import show_estimate
@@ -205,7 +204,7 @@ def evaluate(
 def _show_evaluation(path: Path) -> None:
     from populace.analysis.evaluation import paper_table, read_evaluation
     from populace.analysis.table import visible
-    from populace.personas.model import PROCEDURAL_NOTICE
+    from populace.core.model import PROCEDURAL_NOTICE
     from populace.sim.runfile.reader import open_hub_or_run
 
     with open_hub_or_run(path) as stored:

@@ -26,8 +26,8 @@ from .options import (
 from .show import authors_notice, show_estimate
 
 if TYPE_CHECKING:
-    from populace.sim.survey.declared import Survey
     from populace.sim.survey.job import Surveyed
+    from populace.sim.survey.survey import Survey
 
 _PATH = click.Path(path_type=Path)
 
@@ -95,8 +95,8 @@ def survey(
 
 def _chosen(file: Path, name: str | None) -> "list[Survey]":
     """The surveys in a file, or the one of this name. Raises `SetupError`."""
-    from populace.personas.errors import SetupError
-    from populace.personas.inputs import nearest
+    from populace.core.errors import SetupError
+    from populace.core.inputs import nearest
     from populace.scenarios.catalog import load_surveys
 
     surveys = load_surveys(file)
@@ -107,7 +107,7 @@ def _chosen(file: Path, name: str | None) -> "list[Survey]":
 
 
 def _estimate(run: Path, file: Path | None, name: str | None, options: Mapping[str, Any]) -> None:
-    from populace.personas.errors import SetupError
+    from populace.core.errors import SetupError
     from populace.sim.estimate.jobs import estimate_survey
 
     if file is None:
@@ -145,7 +145,7 @@ def _say_recall(run: Path, options: Mapping[str, Any]) -> None:
     """Say so where agents recalled by meaning in the run, and do so by words now."""
     from populace.sim.runfile.reader import open_run
     from populace.sim.runfile.recording import run_of
-    from populace.sim.survey.recall import note_on_recall
+    from populace.sim.survey.stored import note_on_recall
 
     with open_run(run) as stored:
         if note := note_on_recall(run_of(stored), run, options["embeddings"]):
@@ -183,8 +183,8 @@ def ask(run_path: Path, agent: str, questions: Sequence[str], anew: bool, **opti
     change: questions and answers are in RUN.interviews.duckdb.
     """
     from populace.analysis.table import visible
-    from populace.personas.errors import PausedError
-    from populace.personas.model import PROCEDURAL_NOTICE
+    from populace.core.errors import PausedError
+    from populace.core.model import PROCEDURAL_NOTICE
     from populace.sim.interview import find_agent, interview, told_so_far
     from populace.sim.runfile.reader import open_made
 
@@ -238,7 +238,7 @@ def drift(run_path: Path, as_json: bool, **options: Any) -> None:
     (`identity_survey(at=(0, 8))`), which shows drift from wave to wave. Profiles come from an enriched hub.
     """
     from populace.analysis.surveys.drift import describe_drift, has_answers, notes_on_drift, read_drift
-    from populace.personas.errors import SetupError
+    from populace.core.errors import SetupError
     from populace.sim.runfile.reader import open_made
     from populace.sim.survey.job import drift_survey, survey_run
 

@@ -7,8 +7,8 @@ from memory_journal import MemoryJournal
 
 from populace.agents.batch import BatchLimits, open_batch_queue
 from populace.agents.endpoint.models import open_model
-from populace.personas.errors import SetupError
-from populace.personas.model import Outcome
+from populace.core.errors import SetupError
+from populace.core.model import Outcome
 
 
 @pytest.mark.parametrize("status", ["expired", "cancelled"])

@@ -9,7 +9,7 @@ from memory_ledger import MemoryLedger
 from populace.agents.batch import open_batch_queue
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.gateway import Gateway
-from populace.personas.model import Answer, Outcome
+from populace.core.model import Answer, Outcome
 
 
 async def answered(

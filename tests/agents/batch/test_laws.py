@@ -11,7 +11,7 @@ from populace.agents.batch import BatchLimits, PollInterval
 from populace.agents.batch.client import BatchState, ResultLine, read_line
 from populace.agents.batch.job import BatchItem
 from populace.agents.endpoint.errors import RequestError
-from populace.personas.model import Outcome
+from populace.core.model import Outcome
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-1000, 1000) | st.text(),

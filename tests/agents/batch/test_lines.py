@@ -7,7 +7,7 @@ from batch_server import BatchServer, Plan
 from openai_server import OpenAIServer
 
 from populace.agents.batch import LineFault
-from populace.personas.model import Outcome
+from populace.core.model import Outcome
 
 
 @pytest.mark.slow

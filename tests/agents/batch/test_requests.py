@@ -9,7 +9,7 @@ from populace.agents.batch import BatchLimits, custom_id
 from populace.agents.batch.client import write_line
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.call import CallKey
-from populace.personas.model import Outcome
+from populace.core.model import Outcome
 
 if TYPE_CHECKING:
     from populace.agents.endpoint.chat_openai import LeanChatOpenAI

@@ -7,8 +7,8 @@ from memory_journal import MemoryJournal
 
 from populace.agents.batch import BatchClient, OpenBatch
 from populace.agents.endpoint.http_client import HttpConnection
-from populace.personas.errors import StorageError
-from populace.personas.model import Outcome
+from populace.core.errors import StorageError
+from populace.core.model import Outcome
 
 
 @pytest.mark.parametrize("kind", ["drop", "drop_after", "500", "429"])

@@ -6,9 +6,9 @@ import pytest
 from openai_vectors import vector_of
 
 from populace.analysis.diversity.report import describe_diversity, measure_diversity, notes_on
-from populace.analysis.diversity.sample import read_sample
+from populace.analysis.diversity.similarity import read_sample
 from populace.analysis.table import Queryable, render_table
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.personas.persona import content_id
 
 MODEL = "openai:m"

@@ -6,15 +6,15 @@ import zlib
 import numpy as np
 import pytest
 
-from populace.analysis.diversity.words import (
-    cluster_share,
+from populace.analysis.diversity.similarity import (
     compare_by_words,
     compression_ratio,
     distinct_n,
     self_bleu,
+    word_cluster_share,
 )
+from populace.core.text import words
 from populace.personas.dedup import find_duplicates
-from populace.personas.persona import words
 
 TEXTS = (
     "How high does the river rise in spring?",
@@ -83,12 +83,12 @@ def test_the_nearest_text_is_found_among_all_pairs() -> None:
 
 
 def test_clusters_are_counted_as_near_duplicates_are_found() -> None:
-    assert cluster_share(TEXTS) == pytest.approx(4 / 5)
-    assert cluster_share(TEXTS, 0.9) == 1.0
-    assert cluster_share([]) is None
+    assert word_cluster_share(TEXTS) == pytest.approx(4 / 5)
+    assert word_cluster_share(TEXTS, 0.9) == 1.0
+    assert word_cluster_share([]) is None
     rng = random.Random(3)
     texts = [" ".join(rng.choices("abcdefghijkl", k=rng.randint(1, 12))) for _ in range(700)]
     for threshold in (0.5, 0.8, 0.9):
         repeats = len(find_duplicates(texts, threshold=threshold))
         assert 0 < repeats < len(texts)
-        assert cluster_share(texts, threshold) == pytest.approx(1 - repeats / len(texts))
+        assert word_cluster_share(texts, threshold) == pytest.approx(1 - repeats / len(texts))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from populace.analysis.export import DatasetFormat, DatasetOptions, export_outputs, push_dataset
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 
 
 def written(run: Path, form: DatasetFormat) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from made_run import TOOL_TALK, NewRun
 
 from populace.analysis.export import DatasetFormat, DatasetOptions, PersonalPolicy, Split, export_outputs, writing
 from populace.analysis.export import source as source_module
-from populace.personas.errors import RunFileError, SetupError
+from populace.core.errors import RunFileError, SetupError
 
 
 def loaded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:

@@ -8,8 +8,8 @@ import pytest
 from made_run import MadeRun, read_lines
 
 from populace.analysis.export import DatasetOptions, export_outputs, read_mix
-from populace.analysis.export.licences import strictest
-from populace.personas.errors import SetupError, SourceError
+from populace.analysis.export.source import strictest
+from populace.core.errors import SetupError, SourceError
 
 
 @pytest.fixture(scope="module")

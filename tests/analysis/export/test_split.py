@@ -6,7 +6,7 @@ import pytest
 from made_run import NewRun, read_lines
 
 from populace.analysis.export import DatasetOptions, Split, SplitBy, export_outputs
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 
 
 def on_test_side(path: Path, split: Split) -> set[str]:

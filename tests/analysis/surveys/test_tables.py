@@ -14,7 +14,7 @@ from populace.analysis.surveys.tables import (
     weighted_mean,
     weighted_share,
 )
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 
 from .conftest import Answered
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.personas.formats import exporting
 from populace.personas.formats.exporting import export_hub, shorten_text
 from populace.personas.formats.importing import import_files

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from hub_people import make_hub
 
-from populace.personas.errors import SetupError, SourceError
+from populace.core.errors import SetupError, SourceError
 from populace.personas.formats.foreign import ForeignText, ForeignTexts
 from populace.personas.persona import Persona
 from populace.sim.runfile.database import make_schema

@@ -9,13 +9,13 @@ from typing import Any
 import duckdb
 import pytest
 
-from populace.personas.database import CONFIG
-from populace.personas.errors import SetupError, SourceError, StorageError
+from populace.core.database import CONFIG
+from populace.core.errors import SetupError, SourceError, StorageError
 from populace.personas.formats.exporting import ExportFormat, export_hub
 from populace.personas.formats.hub_folder import MANIFEST, import_hub_folder, write_hub_folder
 from populace.personas.formats.importing import import_files
 from populace.personas.hub import HubFile, create_hub, open_hub
-from populace.personas.hub.schema import HUB_VERSION
+from populace.personas.hub.file import HUB_VERSION
 from populace.personas.selection import SelectionSpec
 from populace.personas.selection import select as choose
 from populace.sim.runfile.database import make_schema

@@ -16,14 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from warm_process import WarmProcess
 
-from populace.personas.arrow import to_rows
-from populace.personas.errors import SetupError, SourceError
+from populace.core.arrow import to_rows
+from populace.core.errors import SetupError, SourceError
+from populace.core.readers import MAX_LINE, InputTable
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import Columns, ImportOptions, Shape, parse_mapping
 from populace.personas.formats.rows import prepare_rows
 from populace.personas.hub import HubFile, create_hub, open_hub, read_hub
 from populace.personas.persona import content_id
-from populace.personas.readers import MAX_LINE, InputTable
 
 LOCKSMITH = "A retired locksmith who repairs church clocks"
 BEEKEEPER = "A bee keeper near the harbour"

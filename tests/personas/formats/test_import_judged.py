@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from populace.personas.arrow import set_column
-from populace.personas.arrow import take as take_rows
-from populace.personas.errors import SetupError
+from populace.core.arrow import set_column
+from populace.core.arrow import take as take_rows
+from populace.core.errors import SetupError
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.formats.rows import Prepared, prepare_rows, screen_rows

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import strategies as st
 from properties import holds
 
-from populace.personas.errors import SourceError
+from populace.core.errors import SourceError
 from populace.personas.formats.exporting import export_hub
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import ImportOptions, Shape

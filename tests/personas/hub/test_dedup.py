@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from populace.core.errors import SetupError
 from populace.personas.dedup import DedupMethod
-from populace.personas.errors import SetupError
 from populace.personas.hub import HubFile, create_hub, open_hub
 from populace.personas.hub.dedup import dedup_hub
-from populace.personas.hub.reconcile import reconcile
+from populace.personas.hub.rewrites import reconcile
 
 TEN = "a b c d e f g h i j"
 TEXTS = [TEN, "a nurse", f"{TEN} k", f"{TEN} k l", "A nurse!", f"{TEN} k.", "", "..."]
@@ -22,7 +22,7 @@ WRITER = """
 import sys
 from populace.personas.hub import open_hub
 from populace.personas.hub.dedup import dedup_hub
-from populace.personas.hub.reconcile import reconcile
+from populace.personas.hub.rewrites import reconcile
 with open_hub(sys.argv[1], write=True) as hub:
     for group in range(100):
         with hub.writing() as con:

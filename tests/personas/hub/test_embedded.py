@@ -11,7 +11,7 @@ from hub_people import make_hub, plant_vectors
 from openai_vectors import vector_of
 
 from populace.agents.embedding.vectors import text_hash
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.personas.hub.dedup import (
     EmbeddedReport,
     dedup_embedded,

@@ -10,8 +10,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from populace.personas.database import is_made
-from populace.personas.errors import SourceError
+from populace.core.database import is_made
+from populace.core.errors import SourceError
 from populace.personas.hub import create_hub, describe_hub, merge_hubs, open_hub
 from populace.personas.persona import content_id
 
@@ -116,7 +116,7 @@ def test_a_table_of_other_columns_is_not_written_to(tmp_path: Path) -> None:
 
 _NO_ROOM = """
 import resource, sys
-from populace.personas.errors import StorageError
+from populace.core.errors import StorageError
 from populace.personas.hub import create_hub
 with create_hub(sys.argv[1]) as hub:
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
@@ -138,7 +138,7 @@ def test_without_room_for_anything_an_import_leaves_nothing(tmp_path: Path, monk
     def full(*_: object) -> None:
         raise duckdb.IOException("IO Error: Could not write file: No space left on device")
 
-    monkeypatch.setattr("populace.personas.database._write_empty", full)
+    monkeypatch.setattr("populace.core.database._write_empty", full)
     with pytest.raises(
         SourceError, match="cannot be written: Could not write file: No space left on device; make room"
     ):

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from populace.personas.errors import SourceError
+from populace.core.errors import SourceError
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import create_hub, open_hub

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies as st
 from properties import holds
 
-from populace.personas.errors import SetupError, SourceError
+from populace.core.errors import SetupError, SourceError
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import create_hub, open_hub, read_hub

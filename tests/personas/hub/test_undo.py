@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.personas.hub import HubFile, create_hub
 from populace.personas.hub.verdicts import resolve_persona, undo_pair, undo_persona, undo_rule, undo_stage
 

@@ -11,16 +11,16 @@ import duckdb
 from hypothesis import strategies as st
 from properties import holds
 
+from populace.core.text import words
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import HubFile
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
-from populace.personas.hub.file import describe_hub
+from populace.personas.hub.file import describe_hub, make_hub_schema
 from populace.personas.hub.queries import REJECTED, RETAINED
-from populace.personas.hub.schema import make_hub_schema
 from populace.personas.hub.verdicts import undo_persona, undo_rule, undo_stage
-from populace.personas.persona import content_id, words
+from populace.personas.persona import content_id
 from populace.personas.rules import Policy
 
 LEAST = 0.8

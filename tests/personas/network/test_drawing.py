@@ -7,7 +7,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.personas.network import drawing
 from populace.personas.network.spec import MOST_TIES, parse_network
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 from properties import holds
 
-from populace.personas.arrays import Ints
+from populace.core.arrow import Ints
 from populace.personas.network.communities import detect_communities, modularity
 from populace.personas.network.measures import (
     Degrees,

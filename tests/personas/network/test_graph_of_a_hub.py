@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from properties import holds
 
 from populace.analysis.hub_summary import describe_figures
+from populace.core.errors import SetupError, SourceError
 from populace.personas.dedup import Verdict
-from populace.personas.errors import SetupError, SourceError
 from populace.personas.hub import HubFile, create_hub
 from populace.personas.network import (
     GraphFigures,

@@ -6,7 +6,7 @@ import pytest
 from profile_answers import life
 from scripted_model import ScriptedModel
 
-from populace.personas.model import Answer, Outcome, RequestContext
+from populace.core.model import Answer, Outcome, RequestContext
 from populace.personas.persona import Persona
 from populace.personas.profiles import Biography, Tied, write_biography
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from scripted_model import ScriptedModel
 
-from populace.personas.errors import SetupError
-from populace.personas.model import Answer, Outcome, RequestContext
+from populace.core.errors import SetupError
+from populace.core.model import Answer, Outcome, RequestContext
 from populace.personas.persona import Persona
 from populace.personas.profiles import Elite, Tier, raise_persona
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import strategies as st
 from properties import holds
 
-from populace.personas.profiles.relatives import LANGUAGES, read_label
+from populace.personas.profiles.profile import LANGUAGES, read_label
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from profile_answers import answered, known
 from properties import holds
 from scripted_model import ScriptedModel
 
-from populace.personas.model import Outcome, RequestContext
+from populace.core.model import Outcome, RequestContext
 from populace.personas.persona import Persona
 from populace.personas.profiles import ATTRIBUTES, Evidence, Profile, infer_profile, parse_profile
 from populace.personas.profiles.profile import profile_schema

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.personas.hub import create_hub, open_hub, read_hub, rewrites
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.verdicts import undo_rule

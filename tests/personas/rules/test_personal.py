@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from properties import holds
 
 from populace.personas.rules import Policy, find_personal, personal_judge, without_personal
-from populace.personas.rules.prefilter import rows_to_search
+from populace.personas.rules.languages import is_invented
 from populace.personas.rules.pseudonyms import Pseudonyms, pseudonym
-from populace.personas.rules.word_lists import is_invented
+from populace.personas.rules.quality import rows_to_search
 
 #: What is personal stands between double brackets.
 LINES = (Path(__file__).with_name("lines") / "personal.txt").read_text(encoding="utf-8").splitlines()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.personas.formats.exporting import export_hub
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions

@@ -10,7 +10,7 @@ from properties import holds
 from populace.personas.rules import find_personal
 from populace.personas.rules.columns import kinds_of_columns, rewrite_strings
 from populace.personas.rules.personal import personal_changes
-from populace.personas.rules.prefilter import rows_to_search
+from populace.personas.rules.quality import rows_to_search
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.sampled_from(
     ["Ask Nancy Whitfield, at https://example.org/a", 'tell "Ada Lovelace". They', "a@example.org", "+44 20 7946 0958"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 from properties import holds
 
-from populace.personas.arrow import engine, make_table
+from populace.core.arrow import engine, make_table
 from populace.personas.hub import create_hub
 from populace.personas.selection.sampling import integers
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from properties import holds
 from similarity import jaccard
 
+from populace.core.text import words
 from populace.personas.hub import HubFile
-from populace.personas.persona import words
 from populace.personas.selection import SelectionSpec, select
 from populace.personas.selection.sampling import WordSpace, farthest_first
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import strategies as st
 from properties import holds
 
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import HubFile, create_hub
 from populace.personas.profiles.profile import AgeBand
 from populace.personas.selection import SelectionSpec, select, write_selection
-from populace.personas.selection.columns import PeopleColumns, age_band
+from populace.personas.selection.candidates import PeopleColumns, age_band
 
 ROWS: list[dict[str, Any]] = [
     {"text": "A baker", "Region": "north", "age": 31, "zip": "04101", "member": True, "floors": 2, "size": "1.5"},

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from populace.personas.errors import SetupError, SourceError
+from populace.core.errors import SetupError, SourceError
 from populace.personas.hub import HubFile, open_hub, read_hub
 from populace.personas.selection import SelectionSpec, drop_selection, list_selections, select, write_selection
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import strategies as st
 from properties import holds
 
-from populace.personas.errors import SetupError
+from populace.core.errors import SetupError
 from populace.personas.hub import HubFile
 from populace.personas.selection import Selection, SelectionSpec, parse_quota, select
 from populace.personas.selection.sampling import (

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 from properties import holds
 
-from populace.personas.errors import SetupError, SourceError
+from populace.core.errors import SetupError, SourceError
 from populace.personas.hub import HubFile
 from populace.personas.selection import Marginals, SelectionSpec, read_marginals, select
 from populace.personas.selection.sampling import Margin, rake

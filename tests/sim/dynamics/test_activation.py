@@ -11,7 +11,7 @@ import pytest
 
 from populace.agents.actions import Action, ActionEffects
 from populace.agents.observation import Observation
-from populace.personas.errors import HookError, SetupError
+from populace.core.errors import HookError, SetupError
 from populace.sim.dynamics.activation import Activation, by_group, everybody, on_event, poisson, share
 from populace.sim.dynamics.declared import Intervention
 from populace.sim.dynamics.world import State

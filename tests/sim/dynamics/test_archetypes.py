@@ -12,7 +12,7 @@ from complete_town import Talk, TalkingTown, talking
 from openai_server import OpenAIServer
 
 from populace.agents.actions import Action
-from populace.personas.errors import HookError, SetupError
+from populace.core.errors import HookError, SetupError
 from populace.personas.persona import RelationKind
 from populace.sim.dynamics.declared import Arrival
 from populace.sim.fork import fork

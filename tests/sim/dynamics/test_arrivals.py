@@ -13,7 +13,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from populace.agents.actions import Action, ActionEffects
 from populace.agents.gateway.limits import Limits
 from populace.agents.observation import Observation
-from populace.personas.errors import HookError, PausedError, SetupError
+from populace.core.errors import HookError, PausedError, SetupError
 from populace.personas.persona import RelationKind, content_id
 from populace.personas.rules import Policy
 from populace.sim.dynamics.activation import on_event

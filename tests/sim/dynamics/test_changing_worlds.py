@@ -17,7 +17,7 @@ from populace.personas.persona import RelationKind
 from populace.sim.dynamics.activation import by_group, on_event, poisson
 from populace.sim.dynamics.channels import Feed, Neighbours, Square
 from populace.sim.dynamics.declared import Arrival, Intervention, Levers
-from populace.sim.dynamics.node_measures import network_measures
+from populace.sim.dynamics.network import network_measures
 from populace.sim.dynamics.world import State
 from populace.sim.fork import fork
 from populace.sim.growth import Growth

@@ -11,9 +11,9 @@ import pytest
 
 from populace.agents.actions import Action, ActionEffects, Instruction
 from populace.agents.observation import Observation, ShownPost, estimated_tokens
-from populace.agents.reflection import plan_prompt
+from populace.agents.thinking import plan_prompt
 from populace.agents.turn_prompt import turn_prompt
-from populace.personas.errors import HookError, SetupError
+from populace.core.errors import HookError, SetupError
 from populace.sim.dynamics.channels import Feed, Group, Neighbours, Square
 from populace.sim.dynamics.declared import Intervention
 from populace.sim.fork import fork

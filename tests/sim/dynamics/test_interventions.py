@@ -11,7 +11,7 @@ import pytest
 
 from populace.agents.actions import Action
 from populace.agents.observation import Observation
-from populace.personas.errors import HookError, SetupError
+from populace.core.errors import HookError, SetupError
 from populace.personas.persona import RelationKind, content_id
 from populace.scenarios.math.task import Math
 from populace.scenarios.village import Village

@@ -9,7 +9,7 @@ import pytest
 from langchain_core.embeddings import Embeddings
 
 from populace.agents.actions import Action, ActionEffects
-from populace.personas.errors import RunError, SetupError, SourceError
+from populace.core.errors import RunError, SetupError, SourceError
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub.file import filled_hub

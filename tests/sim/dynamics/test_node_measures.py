@@ -7,10 +7,10 @@ from typing import Any
 import networkx as nx
 import pytest
 
-from populace.personas.errors import HookError, SetupError
+from populace.core.errors import HookError, SetupError
 from populace.personas.persona import Persona, Relation, RelationKind
 from populace.personas.population import PersonaGraph
-from populace.sim.dynamics.node_measures import network_measures
+from populace.sim.dynamics.network import network_measures
 from populace.sim.fork import fork
 from populace.sim.growth import Growth
 from populace.sim.resident import SocietyView

@@ -8,7 +8,7 @@ import pytest
 
 from populace.agents.actions import Action
 from populace.agents.observation import Observation
-from populace.personas.errors import HookError, SetupError
+from populace.core.errors import HookError, SetupError
 from populace.personas.persona import RelationKind
 from populace.sim.dynamics.activation import on_event
 from populace.sim.dynamics.declared import Arrival, Intervention, Levers

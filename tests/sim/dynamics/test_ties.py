@@ -8,7 +8,7 @@ import pytest
 
 from populace.agents.actions import Action, ActionEffects
 from populace.agents.observation import Observation
-from populace.personas.errors import HookError
+from populace.core.errors import HookError
 from populace.personas.persona import Persona, Relation, RelationKind
 from populace.personas.population import PersonaGraph
 from populace.sim.dynamics.declared import Intervention

@@ -20,12 +20,12 @@ from warm_process import WarmProcess
 from populace.agents.batch import PollInterval, open_batch_queue
 from populace.agents.endpoint.models import ModelHandle
 from populace.agents.gateway.limits import Limits
-from populace.personas.errors import PausedError, RunError, SetupError, SourceError
+from populace.core.errors import PausedError, RunError, SetupError, SourceError
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
 from populace.personas.profiles import Tier
-from populace.sim.enrichment.job import Enrichment
-from populace.sim.enrichment.job import enrich as enrich_hub
+from populace.sim.enrichment import Enrichment
+from populace.sim.enrichment import enrich as enrich_hub
 from populace.sim.jobs.life import resume_job
 from populace.sim.jobs.loop import Changes, Chunks
 from populace.sim.runfile.reader import FinishedRun
@@ -197,7 +197,7 @@ def test_a_chunk_is_kept_with_its_marker_or_not_at_all_and_is_paid_once(
 KILLED = """
 import sys
 from populace.agents.gateway.limits import Limits
-from populace.sim.enrichment.job import Enrichment, enrich
+from populace.sim.enrichment import Enrichment, enrich
 enrich(sys.argv[1], Enrichment(wiki=True, chunk=5), model="openai:test", base_url=sys.argv[2],
        limits=Limits(max_in_flight=4))
 """

@@ -9,12 +9,12 @@ from hub_people import make_hub, townsfolk
 from openai_server import OpenAIServer
 
 from populace.agents.gateway.limits import Limits
-from populace.personas.errors import PausedError, RunFileError
+from populace.core.errors import PausedError, RunFileError
 from populace.personas.hub.file import open_hub
 from populace.personas.profiles import Tier
 from populace.sim.embedding import dedup_by_meaning
-from populace.sim.enrichment.job import Enrichment
-from populace.sim.enrichment.job import enrich as enrich_hub
+from populace.sim.enrichment import Enrichment
+from populace.sim.enrichment import enrich as enrich_hub
 from populace.sim.jobs.replay import replay_job
 
 PEOPLE = 40

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from populace.agents.gateway.call import Call
-from populace.personas.model import Outcome
+from populace.core.model import Outcome
 from populace.sim.runfile.job_rows import MarkerRow, RunRow, Unit, job_of
 from populace.sim.runfile.runlog import RunLog
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from warm_process import WarmProcess
 
-from populace.personas.errors import RunFileError
+from populace.core.errors import RunFileError
 from populace.sim.runfile.job_rows import RunRow, Unit, job_of
 from populace.sim.runfile.reader import open_run
 from populace.sim.runfile.runlog import RunLog
@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from populace.agents.gateway.call import Call
-from populace.personas.model import Outcome
+from populace.core.model import Outcome
 from populace.sim.runfile.job_rows import MarkerRow, Unit
 from populace.sim.runfile.live import LiveSql
 from populace.sim.runfile.rows import MessageRow
@@ -93,7 +93,7 @@ FILL = """
 import resource, signal, sys
 from datetime import datetime
 from pathlib import Path
-from populace.personas.errors import StorageError
+from populace.core.errors import StorageError
 from populace.sim.runfile.job_rows import MarkerRow, Unit
 from populace.sim.runfile.rows import MessageRow
 from populace.sim.runfile.runlog import RunLog

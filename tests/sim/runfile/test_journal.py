@@ -13,8 +13,8 @@ from openai_server import OpenAIServer
 from warm_process import WarmProcess
 
 from populace.agents.gateway.call import Call
+from populace.core.table import by_type
 from populace.personas.hub.tables import VectorRow
-from populace.personas.table import by_type
 from populace.sim.runfile.job_rows import RunRow, job_of
 from populace.sim.runfile.journal import Journal
 from populace.sim.runfile.runlog import RunLog
@@ -27,8 +27,8 @@ from pathlib import Path
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.gateway import Gateway
 from populace.agents.gateway.limits import Limits
-from populace.personas.model import AnswerSchema, RequestContext
-from populace.personas.prompt import RenderedPrompt
+from populace.core.model import AnswerSchema, RequestContext
+from populace.core.prompt import RenderedPrompt
 from populace.sim.runfile.ledger import RunLedger
 from populace.sim.runfile.runlog import RunLog
 

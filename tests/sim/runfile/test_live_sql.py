@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from warm_process import WarmProcess
 
-from populace.personas.errors import RunFileError
-from populace.personas.query import QueryError, Result
+from populace.core.errors import RunFileError
+from populace.core.query import QueryError, Result
 from populace.sim.runfile import live as live_module
 from populace.sim.runfile.database import ClosedError
 from populace.sim.runfile.job_rows import MarkerRow, RunRow, job_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from populace.personas.errors import RunFileError, StorageError
+from populace.core.errors import RunFileError, StorageError
 from populace.sim.runfile.job_rows import MarkerRow, RunRow, Unit, job_of
 from populace.sim.runfile.live import LiveSql
 from populace.sim.runfile.reader import open_run
@@ -104,7 +104,7 @@ def test_closing_twice_does_nothing_and_leaves_one_file(path: Path, log: RunLog)
 
 
 def test_where_nothing_can_be_written_it_says_so(path: Path, run_row: RunRow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("populace.personas.files.os.open", fails(errno.EROFS))
+    monkeypatch.setattr("populace.core.files.os.open", fails(errno.EROFS))
     with pytest.raises(RunFileError, match=r"'.*run.duckdb' cannot be written: Read-only file system; make room"):
         RunLog.create(path, job_of(run_row))
     assert not list(path.parent.iterdir())

@@ -4,7 +4,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from populace.personas.errors import RunFileError
+from populace.core.errors import RunFileError
 from populace.sim.runfile.database import SCHEMA_VERSION, SchemaEntry, describe, make_schema
 from populace.sim.runfile.job_rows import RunRow, job_of
 from populace.sim.runfile.reader import open_hub_or_run, open_run

@@ -6,8 +6,8 @@ import duckdb
 import pytest
 
 from populace.agents.gateway.call import Call
+from populace.core.model import Outcome
 from populace.personas.hub.tables import DuplicateRow, PersonaRow, RelationRow
-from populace.personas.model import Outcome
 from populace.sim.runfile.database import make_schema
 from populace.sim.runfile.job_rows import FailureRow, RunRow
 from populace.sim.runfile.rows import AgentRow, EmissionRow, MessageRow

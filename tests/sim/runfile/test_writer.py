@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from populace.agents.gateway.call import Call
-from populace.personas.errors import StorageError
+from populace.core.errors import StorageError
 from populace.sim.runfile.job_rows import MarkerRow
-from populace.sim.runfile.rows import AgentRow
+from populace.sim.runfile.rows import AgentRow, MeasureRow
 from populace.sim.runfile.runlog import RunLog
-from populace.sim.runfile.society_rows import MeasureRow
 from populace.sim.runfile.writer import Statement
 
 

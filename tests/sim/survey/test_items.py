@@ -9,16 +9,15 @@ import orjson
 import pytest
 
 from populace.agents.procedural.chat import proposed
+from populace.agents.procedural.judging import DONT_KNOW
 from populace.agents.procedural.situation import Situation
-from populace.agents.procedural.survey import DONT_KNOW
 from populace.agents.schema_fill import fill_schema
 from populace.agents.turn_prompt import prompt_size
-from populace.personas.errors import SetupError
-from populace.personas.model import Answer, Outcome, RequestContext
-from populace.sim.survey.declared import Survey
+from populace.core.errors import SetupError
+from populace.core.model import Answer, Outcome, RequestContext
 from populace.sim.survey.items import Choice, FreeText, Item, Likert, Number, Rank
-from populace.sim.survey.phase import SurveyWork
-from populace.sim.survey.request import Respondent, least_size, questions_text, survey_request, survey_schema
+from populace.sim.survey.phase import Respondent, SurveyWork, least_size, questions_text, survey_request, survey_schema
+from populace.sim.survey.survey import Survey
 
 AGREE = Likert("It rains.", 3, ("no", "perhaps", "yes"), name="rain", shuffle=True)
 ITEMS: tuple[Item, ...] = (

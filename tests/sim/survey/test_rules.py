@@ -8,8 +8,8 @@ import pytest
 
 from populace.agents.actions import Action
 from populace.agents.observation import Observation
+from populace.core.errors import HookError, SetupError
 from populace.personas import Persona
-from populace.personas.errors import HookError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.dynamics.declared import Arrival
 from populace.sim.growth import Growth
@@ -18,9 +18,9 @@ from populace.sim.replay import replay
 from populace.sim.resident import Resident, SocietyView
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
-from populace.sim.survey.declared import Panel, Sample, Survey
 from populace.sim.survey.items import Choice, FreeText, Item, Likert, Number, Rank
 from populace.sim.survey.job import survey_run
+from populace.sim.survey.survey import Panel, Sample, Survey
 
 ITEMS = (
     Likert("The council listens to people like me.", 5, dont_know=True),

@@ -8,7 +8,7 @@ import pytest
 from openai_server import OpenAIServer
 
 from populace.agents.gateway.limits import Limits
-from populace.personas.errors import PausedError, SetupError
+from populace.core.errors import PausedError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.estimate.jobs import estimate_survey
 from populace.sim.growth import Growth
@@ -18,9 +18,9 @@ from populace.sim.replay import replay
 from populace.sim.resident import Resident
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
-from populace.sim.survey.declared import Panel, Survey
 from populace.sim.survey.items import Choice, FreeText, Likert, Number, Rank
 from populace.sim.survey.job import survey_run
+from populace.sim.survey.survey import Panel, Survey
 
 POLL = Survey(
     "poll",

@@ -10,7 +10,7 @@ from openai_server import OpenAIServer
 from warm_process import WarmProcess
 
 from populace.agents.gateway.limits import Backoff, Limits
-from populace.personas.errors import PausedError, RunError, SetupError
+from populace.core.errors import PausedError, RunError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.estimate import estimate
 from populace.sim.fork import fork
@@ -19,8 +19,8 @@ from populace.sim.replay import replay
 from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
-from populace.sim.survey.declared import Panel, Sample, Survey
 from populace.sim.survey.items import Choice, FreeText, Likert, Number, Rank
+from populace.sim.survey.survey import Panel, Sample, Survey
 
 ITEMS = (
     Likert("The council listens to people like me.", 5, dont_know=True),
@@ -179,7 +179,7 @@ SCRIPT = """
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth
 from populace.sim.society import Society
-from populace.sim.survey.declared import Survey
+from populace.sim.survey.survey import Survey
 import test_surveys as tests
 tests.society(tests.Polled(), tests.Path({out!r}), model="openai:test", base_url={url!r}).run()
 """

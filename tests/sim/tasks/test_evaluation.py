@@ -12,17 +12,16 @@ from sums import Sum, make_sums
 from populace.agents.actions import KnownSolution
 from populace.agents.answer_check import SameAnswer, shared_checker
 from populace.agents.gateway.limits import Limits
+from populace.agents.procedural.judging import solving, wrong_answer
 from populace.agents.procedural.situation import Situation
-from populace.agents.procedural.solving import solving, wrong_answer
 from populace.analysis.evaluation import Accuracy, Evaluation, paper_table, read_evaluation, wilson_interval
-from populace.personas.errors import PausedError, RunFileError, SetupError, SourceError
+from populace.core.errors import PausedError, RunFileError, SetupError, SourceError
 from populace.sim.estimate import Sampling
 from populace.sim.estimate.jobs import estimate_evaluation, estimate_output_job
 from populace.sim.jobs.life import resume_job, run_job, stored_job
 from populace.sim.jobs.replay import replay_job
 from populace.sim.runfile.reader import open_hub_or_run
-from populace.sim.tasks.evaluation import evaluate, evaluation_job
-from populace.sim.tasks.problem_sets import read_problems
+from populace.sim.tasks.evaluation import evaluate, evaluation_job, read_problems
 from populace.sim.tasks.solving import SolvingJob, parse_solvers, solving_spec
 
 MATH = (

@@ -11,8 +11,8 @@ from populace.agents.action_schema import answer_schema
 from populace.agents.checks import CheckContext, CheckOutcome
 from populace.agents.gateway.limits import Limits
 from populace.agents.observation import Observation
+from populace.core.errors import SetupError
 from populace.facade import make
-from populace.personas.errors import SetupError
 from populace.scenarios.catalog import find_task
 from populace.scenarios.math.task import Math
 
@@ -20,7 +20,7 @@ OWN_TASK = '''
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from populace.personas.prompt import read_prompt
+from populace.core.prompt import read_prompt
 from populace.sim.tasks.problem_task import ProblemAction, ProblemTask
 
 

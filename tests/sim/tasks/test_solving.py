@@ -10,18 +10,21 @@ from sums import Ask, Sum
 
 from populace.agents.checks import CheckOutcome
 from populace.agents.gateway.limits import Limits
-from populace.personas.errors import PausedError, RunError, SetupError
-from populace.personas.model import Answer, Outcome
+from populace.core.errors import PausedError, RunError, SetupError
+from populace.core.model import Answer, Outcome
 from populace.sim.jobs.life import resume_job, run_job
 from populace.sim.jobs.replay import replay_job
-from populace.sim.tasks.solutions import Solution, answer_verdict, compared, verdict_of
 from populace.sim.tasks.solving import (
+    Solution,
     SolverPanel,
     SolvingJob,
     SolvingSpec,
+    answer_verdict,
+    compared,
     parse_solvers,
     solving_rows,
     solving_spec,
+    verdict_of,
 )
 
 SLIPPING = "procedural:accuracy=0.6"

@@ -12,8 +12,8 @@ from langchain_core.embeddings import Embeddings
 from populace.agents.actions import Action, Check, Novelty
 from populace.agents.checks import CheckContext, CheckResult, failed, passed
 from populace.analysis.data_summary import summarise_data
-from populace.personas.errors import SetupError, SourceError
-from populace.personas.prompt import Prompt
+from populace.core.errors import SetupError, SourceError
+from populace.core.prompt import Prompt
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import open_run

@@ -14,8 +14,8 @@ from scipy.stats import beta
 from populace.agents.actions import Action, Check, Novelty
 from populace.agents.checks import CheckContext, CheckResult, failed, passed
 from populace.agents.gateway.limits import Limits
-from populace.personas.errors import PausedError
-from populace.personas.prompt import Prompt
+from populace.core.errors import PausedError
+from populace.core.prompt import Prompt
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import open_run

@@ -1,0 +1,283 @@
+"""The stand-in as a solver: it knows the solutions of its own problems and is right at the rate that it is given."""
+
+import random
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from hashlib import blake2b
+from math import fsum
+from statistics import NormalDist
+from typing import Any, Final
+
+from ...core.model import AnswerGenerator
+from ...core.text import word_list, words
+from ..actions import KnownSolution
+from ..rubric import Criterion, Rubric
+from .enrichment import profile_of
+from .lexicon import article
+from .situation import Situation, portrait_of, stable_number
+from .speech import Speaker
+
+#: What it says of a problem that it did not make.
+KNOWS_NONE = "This is the built-in generator, not a language model: it knows the solutions of its own problems only."
+
+_OTHER_WORDS = {
+    "yes": "no", "no": "yes", "true": "false", "false": "true", "odd": "even", "even": "odd", "left": "right",
+    "right": "left", "north": "south", "south": "north", "east": "west", "west": "east",
+    "是": "不是", "不是": "是", "不会": "会", "不能": "能", "不可以": "可以", "不行": "行", "不用": "要",
+    "不应该": "应该",
+}  # fmt: skip
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+
+
+def solving(known: KnownSolution | None) -> AnswerGenerator:
+    """Return the generator of solutions of one problem. Its solution is known, or None.
+
+    The right answer comes with the probability `Situation.accuracy`, drawn from the request. Otherwise a wrong one
+    comes.
+    """
+
+    def generate(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        is_program = "program" in schema.get("properties", {})
+        if known is None:
+            return {"program": f"# {KNOWS_NONE}\n"} if is_program else {"solution": KNOWS_NONE, "answer": ""}
+        is_right = rng.random() < situation.accuracy
+        answer = known.answer if is_right else wrong_answer(known.answer, rng)
+        if is_program:
+            printed = f"print({answer!r})\n"
+            return {"program": known.program if is_right and known.program else printed}
+        if _CHINESE.search(known.steps):
+            steps = known.steps if is_right else "这是心算的，没有检查过。"
+            return {"solution": f"{steps}所以答案是：{answer}。", "answer": answer}
+        steps = known.steps.rstrip() if is_right else "This is worked out in the head, and not checked."
+        return {"solution": f"{steps} So the answer is: {answer.rstrip('.')}.", "answer": answer}
+
+    return generate
+
+
+def wrong_answer(answer: str, rng: random.Random) -> str:
+    """Return a wrong answer of the same kind."""
+    text = answer.strip()
+    if (other := _OTHER_WORDS.get(text.casefold())) is not None:
+        return other.capitalize() if text[:1].isupper() else other
+    if len(text) == 1 and text.upper() in "ABCDE":
+        return rng.choice([letter for letter in "ABCDE" if letter != text.upper()])
+    if text.capitalize() in _DAYS:
+        return rng.choice([day for day in _DAYS if day != text.capitalize()])
+    numbers = list(_NUMBER.finditer(text))
+    if numbers:
+        # Of a fraction it is the numerator: any other one makes another number.
+        slip = numbers[0] if "/" in text or "\\frac" in text else rng.choice(numbers)
+        return f"{text[: slip.start()]}{_slipped(slip[0], rng)}{text[slip.end() :]}"
+    return "从题目里看不出来" if _CHINESE.search(text) else "It cannot be told from what is given"
+
+
+def _slipped(number: str, rng: random.Random) -> str:
+    """Return another number, as a slip would give it."""
+    places = len(number.partition(".")[2])
+    value = Fraction(number)
+    step = Fraction(1, 10**places)
+    slipped = rng.choice(
+        [value + step, value - step, value + 10 * step, 2 * value + step if value > 0 else value + 3 * step]
+    )
+    return f"{float(slipped):.{places}f}" if places else str(slipped)
+
+
+#: The difference below which neither of two texts is better.
+_TIE = 0.02
+#: Letters from which a word says what a text is about.
+_LONG = 6
+
+
+def text_quality(text: str) -> float:
+    """Return the quality of a text, 0 to 1, drawn from its words. It is 0 if the text has none."""
+    words = word_list(text)
+    return _drawn(" ".join(words)) if words else 0.0
+
+
+def rule_label(text: str, criterion: Criterion) -> str:
+    """Return the label of a text by a criterion."""
+    place = text_quality(text) * (len(criterion.scale) - 1)
+    return criterion.labels[int(place + _drawn(f"{criterion.name}\n{text}"))]
+
+
+def _drawn(text: str) -> float:
+    """Return a number from 0 up to but excluding 1, drawn from the text."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=6).digest()) / 2**48
+
+
+def _at_rate[T](rng: random.Random, situation: Situation, right: T, options: Iterable[T]) -> T:
+    """Return the right option at the rate of the situation, or else another one of the options."""
+    return right if rng.random() < situation.accuracy else rng.choice([one for one in options if one != right])
+
+
+def grading(rubric: Rubric, text: str) -> AnswerGenerator:
+    """Return the generator of the grades of one text."""
+
+    def generate(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        found = {}
+        for one in rubric.criteria:
+            label = _at_rate(rng, situation, rule_label(text, one), one.labels)
+            found[one.name] = {"reason": _reason(text), "label": label}
+        return found
+
+    return generate
+
+
+def identifying(personas: Sequence[str], text: str) -> AnswerGenerator:
+    """Return the generator of a choice in a line-up: the persona that shares most long words with the text."""
+
+    def generate(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        shared = [len(_long_words(one) & _long_words(text)) for one in personas]
+        person = rng.choice([number for number, count in enumerate(shared, start=1) if count == max(shared)])
+        person = _at_rate(rng, situation, person, range(1, len(personas) + 1))
+        reason = f"The built-in generator, not a language model, counted {shared[person - 1]} words that both share."
+        return {"reason": reason, "person": person}
+
+    return generate
+
+
+def _long_words(text: str) -> frozenset[str]:
+    return frozenset(word for word in word_list(text) if len(word) >= _LONG)
+
+
+def comparing(first: str, second: str) -> AnswerGenerator:
+    """Return the generator of the comparison of two texts.
+
+    It follows the rule at the rate of the situation, and else gives another answer.
+    """
+
+    def generate(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        difference = text_quality(first) - text_quality(second)
+        better = "tie" if abs(difference) < _TIE else "first" if difference > 0 else "second"
+        better = _at_rate(rng, situation, better, ("first", "second", "tie"))
+        return {"reason": _reasons(first, second), "better": better}
+
+    return generate
+
+
+def _reason(text: str) -> str:
+    return f"The built-in generator, not a language model, drew the quality {text_quality(text):.2f} for this text."
+
+
+def _reasons(first: str, second: str) -> str:
+    drawn = f"{text_quality(first):.2f} and {text_quality(second):.2f}"
+    return f"The built-in generator, not a language model, drew the qualities {drawn} for these texts."
+
+
+#: The answer of a respondent who does not know, to items that allow it.
+DONT_KNOW: Final = "don't know"
+
+_NORMAL = NormalDist()
+_QUESTION = re.compile(r"^([A-Za-z][A-Za-z0-9_]{0,63}): (.*)$", re.MULTILINE)
+#: Letters from which a word says what a text is about.
+_CONTENT = 6
+#: How much of an answer comes from the person, from person and question, from the question, and from the request.
+_LEANING, _OWN, _POPULAR, _ANEW = 0.5, 0.7, 0.4, 0.2
+#: How much more decided somebody is whom the question concerns, and how far news and memories move an answer.
+_CONCERNED, _MOVED, _REMINDED = 1.5, 0.6, 0.4
+#: Share of those who do not know, where that is allowed: of grown people, and of children.
+_UNSURE, _UNSURE_CHILD = 0.06, 0.25
+#: How often somebody says of themselves what their profile says, where items ask for its attributes by their names.
+_TRUE = 0.8
+#: Below 1, answers lie nearer to the middle of a scale than to its ends.
+_SPREAD = 0.8
+
+
+def survey(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a value for each item of the survey. Free text is left to the built-in generator's default."""
+    questions = dict(_QUESTION.findall(situation.sections.get("questions", "")))
+    known = profile_of(situation.persona) if situation.persona else {}
+    found = {}
+    for name, part in schema.get("properties", {}).items():
+        value = _of_profile(known[name]["value"], part) if name in known and rng.random() < _TRUE else None
+        value = _answer(rng, situation, questions.get(name, name), part) if value is None else value
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def _of_profile(value: Any, part: Mapping[str, Any]) -> Any:
+    """Return the answer, among those possible, that matches an attribute of the profile, or None if there is none."""
+    first = value[0] if isinstance(value, list) and value else value
+    own = part.get("anyOf", [part])[0]
+    if own.get("type") == "integer":
+        return first if isinstance(first, int) else None
+    return next((one for one in own.get("enum", ()) if one == first or one.startswith(f"{first}:")), None)
+
+
+def interview(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Answer in the persona's own words, with the note that is nearest to the question."""
+    speaker = Speaker(rng, situation)
+    asked = _about(" ".join(situation.sections.get("question", "").split()))
+    likeness = [len(_about(note) & asked) for note in situation.memory]
+    nearest = [note for note, like in zip(situation.memory, likeness, strict=True) if like == max(likeness)]
+    said = [f"I am {article(speaker.me.noun)}.", speaker.new("own", "any")]
+    if nearest:
+        said.append(f"What I remember is this: {rng.choice(nearest)}")
+    return {"answer": " ".join(said)}
+
+
+def _answer(rng: random.Random, situation: Situation, question: str, part: Mapping[str, Any]) -> Any:
+    own = part.get("anyOf", [part])[0]
+    if DONT_KNOW in own.get("enum", ()) or "anyOf" in part:
+        share = _UNSURE_CHILD if portrait_of(situation.persona).stage == "child" else _UNSURE
+        if _uniform("unsure", situation.persona, question) < share:
+            return DONT_KNOW
+    match own.get("type"):
+        case "array":
+            ranked = _ranked(rng, situation, question, own.get("items", {}).get("enum", ()))
+            return ranked[: own.get("maxItems", len(ranked))]
+        case "string":
+            known = [one for one in own.get("enum", ()) if one != DONT_KNOW]
+            return _ranked(rng, situation, question, known)[0] if known else None
+        case "integer" | "number":
+            at = _NORMAL.cdf(_SPREAD * _leaning(rng, situation, question))
+            low, high = own.get("minimum", 0), own.get("maximum", 1)
+            if own["type"] == "number":
+                return round(low + at * (high - low), 2)
+            return low + min(int(at * (high - low + 1)), high - low)
+    return None
+
+
+def _leaning(rng: random.Random, situation: Situation, question: str) -> float:
+    """Return how far a persona leans to the upper end. It is about normal around the popularity of the question."""
+    person = situation.persona
+    own = _LEANING * _normal("leaning", person) + _OWN * _normal("own", person, question)
+    if _about(question) & _about(person):
+        own *= _CONCERNED
+    return own + _POPULAR * _normal("popular", question) + _told(situation, question) + _ANEW * rng.gauss()
+
+
+def _ranked(rng: random.Random, situation: Situation, question: str, options: Sequence[str]) -> list[str]:
+    """Return the options, starting with the one that this persona likes best."""
+    person, scores = situation.persona, {}
+    for option in sorted(options):
+        liked = _normal("option", person, question, option) + _POPULAR * _normal("popular", question, option)
+        scores[option] = liked + bool(_about(option) & _about(person)) + _ANEW * rng.gauss()
+    return sorted(scores, key=lambda option: scores[option], reverse=True)
+
+
+def _told(situation: Situation, question: str) -> float:
+    """Return how far news and memories about the question move the answer."""
+    news, memory = (
+        [_normal("told", line, question) for line in lines if _about(line) & _about(question)]
+        for lines in (situation.news, situation.memory)
+    )
+    return _MOVED * fsum(news) + _REMINDED * fsum(memory) / max(1, len(memory))
+
+
+@lru_cache(maxsize=4096)
+def _about(text: str) -> frozenset[str]:
+    return frozenset(word for word in words(text) if len(word) >= _CONTENT)
+
+
+def _uniform(*parts: str) -> float:
+    return (stable_number(*parts) + 0.5) / 2**64
+
+
+def _normal(*parts: str) -> float:
+    return _NORMAL.inv_cdf(min(max(_uniform(*parts), 1e-9), 1 - 1e-9))

@@ -1,0 +1,40 @@
+from .errors import (
+    CacheError,
+    EndpointError,
+    HookError,
+    PausedError,
+    PopulaceError,
+    RunError,
+    RunFileError,
+    SetupError,
+    SourceError,
+    StorageError,
+)
+from .files import share_files
+from .model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
+from .prompt import Prompt, RenderedPrompt, fence, iter_prompts, load_prompt, read_prompt
+
+__all__ = [
+    "Answer",
+    "AnswerSchema",
+    "CacheError",
+    "EndpointError",
+    "HookError",
+    "Outcome",
+    "PausedError",
+    "PersonaModel",
+    "PopulaceError",
+    "Prompt",
+    "RenderedPrompt",
+    "RequestContext",
+    "RunError",
+    "RunFileError",
+    "SetupError",
+    "SourceError",
+    "StorageError",
+    "fence",
+    "iter_prompts",
+    "load_prompt",
+    "read_prompt",
+    "share_files",
+]

@@ -1,0 +1,265 @@
+"""What growing personas asks of a language model, declared here and implemented by the gateway in `agents`.
+
+One async method: a prompt and the schema of the answer go in, a typed answer or a typed outcome comes out.
+"""
+
+import random
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import cache
+from typing import Annotated, Any, Final, Protocol
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from .prompt import RenderedPrompt
+from .text import canonical_text, words
+
+#: Shown wherever text of the built-in generator goes.
+PROCEDURAL_NOTICE: Final = "Text by the built-in generator, not a language model: draw no conclusions from it."
+
+
+class FrozenModel(BaseModel):
+    """The base of pydantic models that take no unknown field and are not changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Outcome(StrEnum):
+    """How one request ended. Every attempt has exactly one outcome; only `OK` carries a value."""
+
+    OK = "ok"
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    DROPPED = "dropped"
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    CUT_JSON = "cut_json"
+    NOT_JSON = "not_json"
+    SCHEMA_MISMATCH = "schema_mismatch"
+    #: A text of the answer holds a control character: mostly a backslash that was not escaped in JSON.
+    CONTROL_CHARACTERS = "control_characters"
+    EMPTY = "empty"
+    REFUSAL = "refusal"
+    LENGTH = "length"
+    AUTH = "auth"
+    NOT_FOUND = "not_found"
+    BAD_REQUEST = "bad_request"
+    MODEL_ERROR = "model_error"
+    #: More came than a response may hold; it was not read to its end.
+    TOO_LARGE = "too_large"
+    #: Not sent, because the budget was spent.
+    BUDGET = "budget"
+
+
+#: A prime, so that seeds of replicates do not meet those of requests for another answer, which count up by one.
+_SEED_STEP = 1_000_003
+
+
+class AnswerMistake(StrEnum):
+    """What a check found wrong with an answer of the right form, where that is counted: the code of `calls.mistake`."""
+
+    #: Words are given as evidence that are not in the description.
+    MISQUOTATION = "misquotation"
+    #: A biography contradicts what is known of the person.
+    INCONSISTENCY = "inconsistency"
+
+
+class AnswerError(ValueError):
+    """An answer that has the right form and cannot be used, with the code of the mistake."""
+
+    def __init__(self, complaint: str, mistake: AnswerMistake) -> None:
+        super().__init__(complaint)
+        self.mistake = mistake
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """When and for whom a request is made. With the request itself, it is the key under which answers are resumed."""
+
+    #: The kind of work: "growth", "step", or another job's own name.
+    phase: str
+    #: The hop of growth (0 is Text-to-Persona) or the step of the society (from 1).
+    number: int
+    #: The passage or persona on whose behalf the request is made.
+    owner: str
+    #: Sent as the request's sampling seed: drawn from run seed, phase, number and owner.
+    seed: int
+    #: Numbers several answers to the same request, so that a cache gives each its own.
+    replicate: int = 0
+    #: The job on whose behalf it is made, as numbered in its run file.
+    job: int = 1
+    #: Which of the run's models is asked: "default", "solver" or "grader"; the default where a role has no model.
+    role: str = "default"
+
+    def varied(self, *, role: str | None = None, replicate: int = 0) -> "RequestContext":
+        """Return the same context for another role, or for one of several answers to the same request, from 0.
+
+        Each replicate has a sampling seed of its own.
+        """
+        seed = (self.seed + replicate * _SEED_STEP) % 2**31 if replicate else self.seed
+        return replace(self, role=role or self.role, seed=seed, replicate=self.replicate + replicate)
+
+
+#: Proposes values for an answer, from a random number generator, what the request says (`Situation` of
+#: `agents.procedural`) and the answer's JSON Schema; None where the stand-in's own will do.
+type AnswerGenerator = Callable[[random.Random, Any, Mapping[str, Any]], Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class TextForm:
+    """How an answer that is too long for JSON stands in plain text."""
+
+    name: str
+    #: The fields in a text. Raises `ValueError`, whose text is shown to the model when it is asked again.
+    read: Callable[[str], Mapping[str, Any]]
+    #: The text for fields: how the stand-in answers.
+    write: Callable[[Mapping[str, Any]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class NativeTools:
+    """How an endpoint is asked that calls tools itself; its reply is written as the JSON that others answer with."""
+
+    #: The conversation and the tools, in OpenAI's form.
+    messages: Sequence[Mapping[str, Any]]
+    tools: Sequence[Mapping[str, Any]]
+    #: The fields of the answer, from the calls (name, and arguments as JSON) and the text that came with them; None
+    #: for a text that is no answer.
+    read: Callable[[Sequence[tuple[str, str]], str], Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSchema[T]:
+    """The form of an answer: a strict JSON Schema to send, and the check that parses JSON to `T`.
+
+    With a `text_form` the answer is plain text, and the prompt says how it is to stand there: no schema is sent.
+    """
+
+    name: str
+    json_schema: Mapping[str, Any]
+    #: Raises `pydantic.ValidationError` or `ValueError`, whose text is shown to the model when it is asked again.
+    validate: Callable[[object], T]
+    #: What can be answered, by name, as the actions of a turn; each with the function that generates it where no
+    #: language model is asked. Neither hashed nor sent to an endpoint.
+    generators: Mapping[str, AnswerGenerator] = field(default_factory=dict)
+    text_form: TextForm | None = None
+    #: Sent in place of messages and schema where an endpoint takes it. Not hashed: the answer is the same JSON.
+    native: NativeTools | None = None
+
+    @property
+    def sent(self) -> Mapping[str, Any]:
+        """What a request is told of the form beside its messages, and is hashed with."""
+        return self.json_schema if self.text_form is None else {"text": self.text_form.name}
+
+    @staticmethod
+    def of[M: BaseModel](model: type[M]) -> "AnswerSchema[M]":
+        """Return the schema of a pydantic model, built once per class."""
+        return _schema_of(model)
+
+    def complaint(self, error: ValueError) -> str:
+        """Return one line per mistake, worded so that a model can correct it."""
+        if not isinstance(error, ValidationError):
+            return str(error)
+        return "\n".join(
+            f"{'.'.join(map(str, e['loc'])) or self.name}: {e['msg']}" for e in error.errors(include_url=False)
+        )
+
+
+@cache
+def _schema_of[M: BaseModel](model: type[M]) -> AnswerSchema[M]:
+    return AnswerSchema(model.__name__, strict_schema(model.model_json_schema()), model.model_validate)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer[T]:
+    """A typed answer, or the outcome and the reason why it is missing."""
+
+    outcome: Outcome
+    value: T | None = None
+    #: Why there is no value, in one sentence; empty when there is one.
+    reason: str = ""
+    #: Requests sent or replayed for this answer, including repeats and retries.
+    attempts: int = 1
+    #: The text that was parsed, as the model wrote it.
+    raw: str = ""
+    #: What was asked, where that is another version of the prompt than was given: in the replay of an earlier run.
+    asked: RenderedPrompt | None = None
+
+
+class PersonaModel(Protocol):
+    """A model that gives typed answers."""
+
+    @property
+    def name(self) -> str:
+        """The name of the model, as written into every row that it made."""
+        ...
+
+    async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
+        """Ask once; the gateway's policy decides about repeats and retries.
+
+        Raises `EndpointError` when no further call can succeed (wrong key, no such model, unreachable).
+        """
+        ...
+
+
+_DROPPED = frozenset({"default", "discriminator", "title"})
+
+
+def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema with every object closed and every property required, without defaults and titles.
+
+    The strict mode of structured output accepts no other objects. `title` and `default` only cost tokens. The order of
+    properties is kept, because constrained models write them in this order.
+    """
+    strict: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _DROPPED:
+            continue
+        if key == "oneOf":  # strict mode knows only anyOf
+            strict["anyOf"] = _strict_value(value)
+        elif key in ("properties", "$defs"):
+            strict[key] = {name: strict_schema(sub) for name, sub in value.items()}
+        else:
+            strict[key] = _strict_value(value)
+    if "properties" in strict:
+        strict["required"] = list(strict["properties"])
+        strict["additionalProperties"] = False
+    return strict
+
+
+def _strict_value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return strict_schema(value)
+    if isinstance(value, list):
+        return [_strict_value(item) for item in value]
+    return value
+
+
+#: Most characters of a description: five times the longest that the paper shows.
+LONGEST = 1_200
+
+_UNWRITABLE = ("Cc", "Cs")
+
+
+def parse_description(text: str) -> str:
+    """Return the canonical text of a description.
+
+    Raises `ValueError` for a description without words, too long, or not printable.
+    """
+    text = canonical_text(text)
+    if not words(text):
+        raise ValueError("a description needs words; say in a sentence or two who the person is")
+    if len(text) > LONGEST:
+        raise ValueError(f"a description of {len(text)} characters is too long; use a sentence or two")
+    if any(unicodedata.category(character) in _UNWRITABLE for character in text):
+        raise ValueError("a description holds control characters or halves of characters; write plain text")
+    return text
+
+
+Description = Annotated[
+    str,
+    AfterValidator(parse_description),
+    Field(description="One person, in the third person, starting with what that person is.", max_length=LONGEST),
+]
