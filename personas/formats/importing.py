@@ -45,8 +45,8 @@ SELECT file, read_to, rows, new, complete FROM imported_files
 WHERE sha256 = ? AND settings = ? ORDER BY file DESC LIMIT 1
 """
 _PEOPLE = """
-INSERT INTO personas (id, ordinal, text, origin, hop, language, source, licence)
-SELECT id, $before + place, text, 'import', 0, language, coalesce(source, $source), licence FROM imported_batch
+INSERT INTO personas (id, ordinal, text, origin, hop, language, source, licence, model)
+SELECT id, $before + place, text, 'import', 0, language, coalesce(source, $source), licence, model FROM imported_batch
 ON CONFLICT DO NOTHING
 """
 _ROWS = """
@@ -57,6 +57,10 @@ SELECT id, $file, row, coalesce(source, $source), licence, $revision, attributes
 _LANGUAGES = """
 UPDATE personas SET language = b.language FROM imported_batch AS b
 WHERE personas.id = b.id AND personas.language = 'und' AND b.language <> 'und'
+"""
+_MODELS = """
+UPDATE personas SET model = b.model FROM imported_batch AS b
+WHERE personas.id = b.id AND personas.model IS NULL AND b.model IS NOT NULL
 """
 _SAVE = "INSERT OR REPLACE INTO imported_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _UNLICENSED = """
@@ -132,6 +136,7 @@ class ImportedFile:
             if new < part.rows.num_rows:
                 self._has_known = True
                 self._con.execute(_LANGUAGES)
+                self._con.execute(_MODELS)
             given = {"file": self.number, "source": self._source, "revision": self._revision, "now": _now()}
             self._con.execute(_ROWS, given)
             if self._is_composed:

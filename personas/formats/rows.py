@@ -31,15 +31,18 @@ _TYPES = {
     "place": "INTEGER",
     "id": "VARCHAR",
     "row": "BIGINT",
-    **dict.fromkeys(("text", "language", "source", "licence", "attributes"), "VARCHAR"),
+    **dict.fromkeys(("text", "language", "source", "licence", "model", "attributes"), "VARCHAR"),
 }
 
 #: Characters of the other columns of a row, as JSON.
 _MOST_ATTRIBUTES = 1 << 22
 
+#: The model of a persona that the built-in generator wrote, which an exported row says and no import may lose.
+_GENERATOR = "procedural"
+
 _TAG = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
 
-type _ImportedRow = tuple[str, int, str, str | None, str | None, str | None, str | None]
+type _ImportedRow = tuple[str, int, str, str | None, str | None, str | None, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,9 @@ class _RowReader:
         language = self._tag(row.pop(columns.language, None)) if columns.language else self._language
         source = _stated(row.pop(columns.source, None)) if columns.source else None
         licence = _stated(row.pop(columns.licence, None)) if columns.licence else None
-        return digest, number, text, language, source, licence or self._licence, self._attributes(row) if row else None
+        model = _GENERATOR if row.get("model") == _GENERATOR else None
+        attributes = self._attributes(row) if row else None
+        return digest, number, text, language, source, licence or self._licence, model, attributes
 
     def _composed(self, row: dict[str, Any]) -> str | None:
         try:

@@ -71,6 +71,19 @@ def test_imported_columns_have_types_of_their_own(hub: HubFile, tmp_path: Path) 
     assert "attributes" not in schema.names
 
 
+@pytest.mark.parametrize("name", ["p.jsonl", "p.csv", "p.parquet", "p.json"])
+def test_the_mark_of_the_built_in_generator_comes_back_with_its_text(hub: HubFile, tmp_path: Path, name: str) -> None:
+    export_hub(hub, path := tmp_path / name)
+    # Somebody of the same words is there already, of whom no model was known.
+    again = create_hub(tmp_path / "again.duckdb")
+    (own := tmp_path / "own.jsonl").write_text(json.dumps({"text": TEXTS[0]}), encoding="utf-8")
+    list(import_files(again, [own, path]))
+    models = dict(asked(again, "SELECT text, model FROM personas"))
+    assert {models.pop(text) for text in TEXTS[:2]} == {"procedural"}
+    assert list(models.values()) == [None]
+    again.close()
+
+
 def test_parquet_carries_the_notice(hub: HubFile, tmp_path: Path) -> None:
     export_hub(hub, path := tmp_path / "p.parquet", notice="Made up.")
     assert json.loads(pq.read_schema(path).metadata[b"populace"])["notice"] == "Made up."
