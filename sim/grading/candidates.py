@@ -178,6 +178,13 @@ class CandidateJob[S: CandidateSpec](OutputJob[S]):
         given = {"job": number, "seed": str(seed), "most": self.spec.n or _MOST}
         con.execute(_FILL.format(items=self.items), self.parameters | given)
 
+    def where(self, file: str) -> str:
+        """Return where the votes are found, and what can be made of them."""
+        return (
+            f'The votes: `populace sql {file} "FROM votes"`; how far they agree: `populace agreement {file}`; '
+            f"preferences of them: `populace prefer {file}`."
+        )
+
 
 class PairSpec(CandidateSpec):
     """Which pairs a job is about."""

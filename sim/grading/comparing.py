@@ -19,9 +19,9 @@ from ..jobs.kind import JobContext
 from ..runfile.reader import RunReader
 from ..runfile.rows import VoteRow
 from ..seeds import derive_seed
-from ..tasks.outputs import Output, OutputJobReport, OutputPhase, answered, role_of
+from ..tasks.outputs import Output, OutputJobReport, OutputPhase, answered, ended_rows, role_of
 from .candidates import Candidate, PairJob, PairSpec
-from .grading import ROOM, Vote, VotingPhase, check_rubrics, ended_rows, owner_of
+from .grading import ROOM, Vote, VotingPhase, check_rubrics, owner_of
 
 #: The kind of these jobs, and their one phase.
 KIND = "comparing"
@@ -166,15 +166,14 @@ class ComparingJob(PairJob[ComparingSpec]):
         """Return the one phase, comparing."""
         return [ComparingPhase(context, self.spec)]
 
-
-def comparing_rows(done: OutputJobReport) -> list[tuple[str, str]]:
-    """Return the result of a comparing job as rows for a terminal."""
-    counts = done.counts
-    first, second, ties = (counts.get(name, 0) for name in ("first won", "second won", "ties"))
-    decided = max(1, first + second)
-    return [
-        ("pairs", f"{done.outputs:,}, each in both orders"),
-        ("first won", f"{first:,} of {first + second:,} decided votes ({first / decided:.1%}); {ties:,} ties"),
-        ("votes", ended_rows(counts, "votes ")),
-        ("job", str(done.job)),
-    ]
+    def rows(self, done: OutputJobReport) -> list[tuple[str, str]]:
+        """Return the result of a comparing job as rows for a terminal."""
+        counts = done.counts
+        first, second, ties = (counts.get(name, 0) for name in ("first won", "second won", "ties"))
+        decided = max(1, first + second)
+        return [
+            ("pairs", f"{done.outputs:,}, each in both orders"),
+            ("first won", f"{first:,} of {first + second:,} decided votes ({first / decided:.1%}); {ties:,} ties"),
+            ("votes", ended_rows(counts, "votes ")),
+            ("job", str(done.job)),
+        ]

@@ -29,7 +29,7 @@ from ..jobs.loop import Chunks
 from ..runfile.reader import RunReader
 from ..runfile.rows import CheckRow, VoteRow
 from ..seeds import derive_seed, rng_for
-from ..tasks.outputs import LOST_OUTCOMES, Output, OutputJobReport, OutputPhase, answered, role_of
+from ..tasks.outputs import LOST_OUTCOMES, Output, OutputJobReport, OutputPhase, answered, ended_rows, role_of
 from .candidates import Candidate, CandidateJob, CandidatePhase, CandidateSpec
 
 #: Personas of a line-up.
@@ -288,6 +288,21 @@ class GradingJob(CandidateJob[GradingSpec]):
         """Return the one phase, grading."""
         return [GradingPhase(context, self.spec)]
 
+    def rows(self, done: OutputJobReport) -> list[tuple[str, str]]:
+        """Return the result of a grading job as rows for a terminal."""
+        counts = done.counts
+        results = {outcome: counts.get(f"{GRADE} {outcome}", 0) for outcome in CheckOutcome}
+        total = sum(results.values())
+        share = results[CheckOutcome.PASSED] / total if total else 0.0
+        undecided = f", {results[CheckOutcome.UNDECIDED]:,} undecided" if results[CheckOutcome.UNDECIDED] else ""
+        passed = ("good enough", f"{results[CheckOutcome.PASSED]:,} of {total:,} ({share:.1%}){undecided}")
+        return [
+            ("graded", f"{done.outputs:,}"),
+            *([passed] if total else []),  # a line-up gives no grade
+            ("votes", ended_rows(counts, "votes ")),
+            ("job", str(done.job)),
+        ]
+
 
 _KINDS = "SELECT DISTINCT kind FROM emissions ORDER BY kind"
 _FILLED = """
@@ -339,25 +354,3 @@ def grader_roles(graders: Sequence[RoleModel]) -> dict[str, Any]:
     """
     roles = {role_of("grader", place): one for place, one in enumerate(graders) if place}
     return {"graders": tuple(one.model for one in graders), "roles": roles}
-
-
-def grading_rows(done: OutputJobReport) -> list[tuple[str, str]]:
-    """Return the result of a grading job as rows for a terminal."""
-    counts = done.counts
-    results = {outcome: counts.get(f"{GRADE} {outcome}", 0) for outcome in CheckOutcome}
-    total = sum(results.values())
-    share = results[CheckOutcome.PASSED] / total if total else 0.0
-    undecided = f", {results[CheckOutcome.UNDECIDED]:,} undecided" if results[CheckOutcome.UNDECIDED] else ""
-    passed = ("good enough", f"{results[CheckOutcome.PASSED]:,} of {total:,} ({share:.1%}){undecided}")
-    return [
-        ("graded", f"{done.outputs:,}"),
-        *([passed] if total else []),  # a line-up gives no grade
-        ("votes", ended_rows(counts, "votes ")),
-        ("job", str(done.job)),
-    ]
-
-
-def ended_rows(counts: Mapping[str, int], prefix: str) -> str:
-    """Return how often each outcome occurred, in words."""
-    found = {name.removeprefix(prefix): number for name, number in sorted(counts.items()) if name.startswith(prefix)}
-    return ", ".join(f"{number:,} {name}" for name, number in found.items())

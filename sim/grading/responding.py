@@ -18,8 +18,17 @@ from ..jobs.kind import JobContext
 from ..runfile.reader import open_run
 from ..runfile.rows import ResponseRow
 from ..seeds import derive_seed
-from ..tasks.outputs import LOST_OUTCOMES, Output, OutputJob, OutputJobReport, OutputPhase, OutputSpec, answered
-from .grading import ROOM, ended_rows
+from ..tasks.outputs import (
+    LOST_OUTCOMES,
+    Output,
+    OutputJob,
+    OutputJobReport,
+    OutputPhase,
+    OutputSpec,
+    answered,
+    ended_rows,
+)
+from .grading import ROOM
 
 #: The kind of these jobs, their one phase, and the role of the model.
 KIND = "responding"
@@ -115,18 +124,21 @@ class RespondingJob(OutputJob[RespondingSpec]):
         respond: AnswerGenerator = next((one.stand_in_response for one in self.actions), Action.stand_in_response)
         return [RespondingPhase(context, self.spec, respond)]
 
+    def rows(self, done: OutputJobReport) -> list[tuple[str, str]]:
+        """Return the result of a responding job as rows for a terminal."""
+        return [
+            ("instructions", f"{done.outputs:,}"),
+            ("responses", ended_rows(done.counts, "responses ")),
+            ("job", str(done.job)),
+        ]
+
+    def where(self, file: str) -> str:
+        """Return where the responses are found."""
+        return f'The responses: `populace sql {file} "FROM responses"`.'
+
 
 def has_responses(path: Path, spec: RespondingSpec, *, seed: int) -> bool:
     """Return whether the latest finished job of the kind had this spec and seed, so that its responses exist."""
     with open_run(path) as run:
         found = run.query(_FINISHED, {"kind": KIND}).rows
     return bool(found) and (RespondingSpec.model_validate_json(found[0][0]), found[0][1]) == (spec, seed)
-
-
-def responding_rows(done: OutputJobReport) -> list[tuple[str, str]]:
-    """Return the result of a responding job as rows for a terminal."""
-    return [
-        ("instructions", f"{done.outputs:,}"),
-        ("responses", ended_rows(done.counts, "responses ")),
-        ("job", str(done.job)),
-    ]

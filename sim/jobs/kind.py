@@ -34,6 +34,7 @@ from ...agents.gateway.budget import Budget, Prices, check_priced, known_prices
 from ...agents.gateway.limits import Limits
 from ...core.errors import RunFileError, SetupError
 from ...core.model import FrozenModel
+from ...core.table import Row
 from ...personas.hub.queries import registered
 from ..config import RoleModel
 from ..engine import Engine, Progress
@@ -57,6 +58,7 @@ _SHIPPED = {
     "survey": "survey.job",
     "interview": "interview",
     "solving": "tasks.solving",
+    "translating": "tasks.translating",
     "evaluation": "tasks.evaluation",
     "responding": "grading.responding",
     "grading": "grading.grading",
@@ -191,6 +193,8 @@ class JobKind[S: JobSpec, R](ABC):
     #: As in `jobs.kind`.
     kind: ClassVar[str] = ""
     spec_type: ClassVar[type[JobSpec]]
+    #: Rows of the tables of its own, which a file gets with its first job of the kind.
+    tables: ClassVar[tuple[type[Row], ...]] = ()
     #: Whether nothing is lost when another job of this kind takes the place of one that is not finished.
     keeps_all: ClassVar[bool] = False
     #: Whether it is about the people of a hub.

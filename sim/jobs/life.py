@@ -15,6 +15,7 @@ from ...agents.gateway.cache import AnswerCache
 from ...agents.gateway.limits import Limits
 from ...core.errors import SetupError, parameter
 from ...core.inputs import check_seed
+from ...core.table import make_missing_tables
 from ...personas.hub.file import describe_hub, open_hub
 from ...personas.hub.info import HubInfo, describe
 from ..config import RoleModel
@@ -284,6 +285,7 @@ class _Work[S: JobSpec, R]:
 
     def fill(self, con: Any, number: int) -> None:
         """Write what the job begins with."""
+        make_missing_tables(con, self._kind.tables)
         self._kind.fill(con, number, self.seed)
 
     def reopen(self, number: int) -> RunLog:

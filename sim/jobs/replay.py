@@ -62,7 +62,9 @@ def _copy(recording: Recording, copy: Path) -> None:
     values = {"job": row.job, "began": row.started_at, "stage": f"{COSINE_STAGE}{row.embedding_model}"}
     with connect(copy, read_only=False) as con:
         # By its calls a job's vectors are known.
-        made = sorted((one for one in declared_tables() if one.undo), key=lambda one: one.row_type is Call)
+        there = {name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+        undone = (one for one in declared_tables() if one.undo and one.name in there)
+        made = sorted(undone, key=lambda one: one.row_type is Call)
         for statement in (*(f"DELETE FROM {one.name} WHERE {one.undo}" for one in made), _BEGUN):  # noqa: S608
             con.execute(statement, {name: value for name, value in values.items() if f"${name}" in statement})
 

@@ -30,7 +30,7 @@ def run_tables() -> Sequence[Table]:
     from ...personas.hub import tables  # noqa: F401
     from . import rows as output_rows  # noqa: F401
 
-    return [table for table in declared_tables() if not table.is_hub]
+    return [table for table in declared_tables() if not (table.is_hub or table.is_of_job)]
 
 
 @cache

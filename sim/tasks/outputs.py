@@ -29,7 +29,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 from uuid import uuid4
 
 import duckdb
@@ -39,6 +39,7 @@ from pydantic import Field
 from ...core.errors import SetupError
 from ...core.inputs import nearest
 from ...core.model import Outcome
+from ...core.spec import Option
 from ...core.table import Row
 from ...personas.hub.file import open_hub
 from ..config import RoleModel
@@ -84,12 +85,12 @@ _COUNT = f"SELECT count(*) {CHOSEN_OUTPUTS}"
 class OutputSpec(JobSpec):
     """Which outputs a job is about, and who is asked; the specs of jobs add what they want of them."""
 
-    #: Kinds of outputs; none for all.
-    kinds: tuple[str, ...] = ()
-    #: Those that were rejected, too.
-    all: bool = False
-    #: How many of those, drawn by chance; None for all.
-    n: int | None = Field(None, ge=1)
+    #: None for all.
+    kinds: Annotated[
+        tuple[str, ...], Option("Only outputs of this kind; may be given again.  [default: all]", name="kind")
+    ] = ()
+    all: Annotated[bool, Option("Outputs that were rejected, too.")] = False
+    n: Annotated[int | None, Option("How many of them, drawn by chance.  [default: all]")] = Field(None, ge=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +272,21 @@ class OutputJob[S: OutputSpec](JobKind[S, OutputJobReport]):
             is_language_model=context.is_language_model,
             event_hash=context.engine.events.hex,
         )
+
+    def rows(self, done: OutputJobReport) -> list[tuple[str, str]]:
+        """Return the result as names and values for a terminal."""
+        counts = [(name, f"{number:,}") for name, number in sorted(done.counts.items())]
+        return [("outputs", f"{done.outputs:,}"), *counts, ("job", str(done.job))]
+
+    def where(self, file: str) -> str:
+        """Return a sentence that says where the results are found in the file, which is quoted for a shell."""
+        return f'All of it: `populace sql {file} "SHOW TABLES"`.'
+
+
+def ended_rows(counts: Mapping[str, int], prefix: str) -> str:
+    """Return how often each outcome occurred, in words."""
+    found = {name.removeprefix(prefix): number for name, number in sorted(counts.items()) if name.startswith(prefix)}
+    return ", ".join(f"{number:,} {name}" for name, number in found.items())
 
 
 async def answered[T](asked: Iterable[Awaitable[T]]) -> list[T]:

@@ -387,6 +387,32 @@ class SolvingJob(OutputJob[SolvingSpec]):
         known = KnownSolutions(self.actions) if self.actions else None
         return [SolvingPhase(context, spec.voters, chunk=spec.chunk, known=known, threshold=spec.threshold)]
 
+    def rows(self, done: OutputJobReport) -> list[tuple[str, str]]:
+        """Return the result of a solving job as rows for a terminal."""
+        counts = done.counts
+        rows = [("problems", f"{done.outputs:,}")]
+        for check, said in ((SOLVED, "solved"), (ANSWER, "known answers")):
+            results = {outcome: counts.get(f"{check} {outcome}", 0) for outcome in CheckOutcome}
+            total = sum(results.values())
+            if total:
+                what = "solutions agree" if check == SOLVED else "votes are right"
+                undecided = (
+                    f", {results[CheckOutcome.UNDECIDED]:,} undecided" if results[CheckOutcome.UNDECIDED] else ""
+                )
+                share = results[CheckOutcome.PASSED] / total
+                rows.append(
+                    (said, f"{results[CheckOutcome.PASSED]:,} of {total:,} ({share:.1%}), where {what}{undecided}")
+                )
+        ended = {
+            name.removeprefix("solutions "): n for name, n in sorted(counts.items()) if name.startswith("solutions ")
+        }
+        rows.append(("solutions", ", ".join(f"{number:,} {name}" for name, number in ended.items())))
+        return [*rows, ("job", str(done.job))]
+
+    def where(self, file: str) -> str:
+        """Return where the solutions and the agreed answers are found."""
+        return f'The answers: `populace sql {file} "FROM agreed_answers"`; what is accepted now: `FROM outputs`.'
+
 
 def check_voters(voters: SolverPanel) -> None:
     """Raise `SetupError` if programs must not or cannot be run."""
@@ -423,20 +449,3 @@ def solving_spec(solvers: Sequence[RoleModel], **options: Any) -> SolvingSpec:
     voters["solvers"] = tuple(one.model for one in solvers)
     roles = {solver_role(place): one for place, one in enumerate(solvers) if place}
     return SolvingSpec.given(**options, voters=voters, roles=roles)
-
-
-def solving_rows(done: OutputJobReport) -> list[tuple[str, str]]:
-    """Return the result of a solving job as rows for a terminal."""
-    counts = done.counts
-    rows = [("problems", f"{done.outputs:,}")]
-    for check, said in ((SOLVED, "solved"), (ANSWER, "known answers")):
-        results = {outcome: counts.get(f"{check} {outcome}", 0) for outcome in CheckOutcome}
-        total = sum(results.values())
-        if total:
-            what = "solutions agree" if check == SOLVED else "votes are right"
-            undecided = f", {results[CheckOutcome.UNDECIDED]:,} undecided" if results[CheckOutcome.UNDECIDED] else ""
-            share = results[CheckOutcome.PASSED] / total
-            rows.append((said, f"{results[CheckOutcome.PASSED]:,} of {total:,} ({share:.1%}), where {what}{undecided}"))
-    ended = {name.removeprefix("solutions "): n for name, n in sorted(counts.items()) if name.startswith("solutions ")}
-    rows.append(("solutions", ", ".join(f"{number:,} {name}" for name, number in ended.items())))
-    return [*rows, ("job", str(done.job))]

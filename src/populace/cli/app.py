@@ -10,22 +10,27 @@ import click
 from populace import __version__
 
 from . import check, diversity, experiment, export, grade, grow, hub, make, read, replay, resume, solve, survey
-from . import diversity as decontaminate
-from . import grade as agreement
-from . import make as run
 from .guard import guarded
 
 #: The commands in the order of `populace --help`, by what they are for.
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "Create": (run.run, make.make, grow.grow, experiment.experiment),
+    "Create": (make.run, make.make, grow.grow, experiment.experiment),
     "Continue": (resume.resume, replay.fork),
     "Ask": (read.report, read.sql, survey.survey, survey.ask, replay.compare),
     "Data": (
-        *(export.export, diversity.funnel, solve.solve, grade.grade, agreement.agreement, agreement.prefer),
-        *(diversity.diversity, diversity.coverage, decontaminate.decontaminate, export.split, solve.evaluate),
+        *(
+            export.export,
+            diversity.funnel,
+            solve.solve,
+            solve.translate,
+            grade.grade,
+            grade.agreement,
+            grade.prefer,
+        ),
+        *(diversity.diversity, diversity.coverage, diversity.decontaminate, export.split, solve.evaluate),
     ),
     "People": (hub.hub,),
-    "Look up": (run.estimate, read.scenarios, read.prompts, read.schema),
+    "Look up": (make.estimate, read.scenarios, read.prompts, read.schema),
     "Check": (check.check,),
 }
 

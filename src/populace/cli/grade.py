@@ -18,18 +18,19 @@ from .options import (
     sampling_of,
     sampling_options,
 )
-from .show import own_graders_notice, show_estimate
+from .show import show_estimate
 from .solve import named_or_stored
+from .specs import SpecCommand
 
 if TYPE_CHECKING:
     from populace.sim.config import RoleModel
-    from populace.sim.tasks.outputs import OutputJob, OutputJobReport
+    from populace.sim.tasks.outputs import OutputJob
 
 _PATH = click.Path(path_type=Path)
 _MODELS = "MODEL[@URL][,...]"
 
 
-@click.command()
+@click.command(cls=SpecCommand, spec="populace.sim.tasks.outputs:OutputSpec")
 @click.argument("run", type=_PATH)
 @click.option("--rubric", metavar="NAME|FILE", help="One that ships, or a TOML or JSON file.  [default: by kind]")
 @click.option(
@@ -42,9 +43,6 @@ _MODELS = "MODEL[@URL][,...]"
 )
 @click.option("--votes", type=int, help="Votes of each grader.  [default: 3; 1 with --pairwise]")
 @click.option("--threshold", type=float, help="The least grade that passes, 0 to 1.  [default: 0.5]")
-@click.option("--kind", "kinds", multiple=True, help="Only outputs of this kind; may be given again.  [default: all]")
-@click.option("--all", "all_", is_flag=True, help="Outputs that were rejected, too.")
-@click.option("--n", type=int, help="How many of them, drawn by chance.  [default: all]")
 @click.option("--pairwise", is_flag=True, help="Compare two of what was made for one prompt, in both orders.")
 @click.option("--pairs", type=int, help="With --pairwise: pairs of one prompt, at most.  [default: 10]")
 @click.option(
@@ -87,7 +85,7 @@ def grade(run: Path, rubric: str | None, graders: Sequence[str], is_estimated: b
             raise click.UsageError(f"--{name} is for {needed}; leave one of them out.")
     if options["responses"] is not None and not _respond(run, options, is_estimated=is_estimated):
         return
-    chosen = {name: options[name] for name in ("votes", "kinds", "n")} | {"all": options["all_"]}
+    chosen = {name: options[name] for name in ("votes", "kinds", "n", "all")}
     chosen |= {"responses": options["responses"] is not None, **grader_roles(given)}
     if chosen["responses"]:
         chosen["n"] = None  # of the outputs so many were responded to, and all their responses are judged
@@ -109,7 +107,7 @@ def _respond(run: Path, options: Mapping[str, Any], *, is_estimated: bool) -> bo
     teacher, *others = named_or_stored(run, named, "solver", options)
     if others:
         raise click.UsageError("--teacher names one model; leave the others out.")
-    chosen = {name: options[name] for name in ("responses", "kinds", "n")} | {"all": options["all_"]}
+    chosen = {name: options[name] for name in ("responses", "kinds", "n", "all")}
     spec = RespondingSpec.given(**chosen, teacher=teacher.model)
     if has_responses(run, spec, seed=options["seed"]):
         return True
@@ -146,40 +144,6 @@ def _run(
         return
     same = {name: options[name] for name in ("cache", "anew")}
     do_job(run, job, **asked, **same, limits=limits_of(options))
-
-
-def show_done(run: Path, job: "OutputJob[Any]", done: "OutputJobReport") -> None:
-    """Say what came of responding, grading or comparing."""
-    from populace.analysis.agreement import read_identified
-    from populace.core.model import PROCEDURAL_NOTICE
-    from populace.sim.grading.comparing import comparing_rows
-    from populace.sim.grading.grading import grading_rows
-    from populace.sim.grading.responding import responding_rows
-    from populace.sim.runfile.reader import open_run
-
-    rows = {"grading": grading_rows, "comparing": comparing_rows, "responding": responding_rows}[job.kind](done)
-    for name, value in rows:
-        click.echo(f"  {name:<14} {value}")
-    if any(one.lineup for one in getattr(job.spec, "rubrics", ())):
-        with open_run(run) as stored:
-            for one in read_identified(stored, done.job):
-                click.echo(f"  {'identified':<14} {one}")
-    if not done.is_language_model:
-        click.echo(f"\n{PROCEDURAL_NOTICE}")
-    elif job.kind != "responding":
-        with open_run(run) as stored:
-            if notice := own_graders_notice(stored, done.job):
-                click.echo(f"\n{notice}")
-    file = quote(str(run))
-    if job.kind == "responding":
-        click.echo(f'\nThe responses: `populace sql {file} "FROM responses"`.')
-    else:
-        click.echo(
-            f'\nThe votes: `populace sql {file} "FROM votes"`; how far they agree: `populace agreement {file}`; '
-            f"preferences of them: `populace prefer {file}`."
-        )
-    if all(done.failed.get(phase) == number for phase, number in done.done.items()):
-        click.get_current_context().exit(1)
 
 
 @click.command()
@@ -238,8 +202,6 @@ def prefer(run_path: Path, by: Any, margin: float, as_json: bool) -> None:
     (`make --per-persona`). Pairs are rows of `preferences`; `populace export --format dpo` writes them. The result
     shows how often the longer answer won and, for comparisons, how often the position decided. No model is asked.
     """
-    from shlex import quote
-
     from populace.analysis.preference_bias import describe_bias, read_preference_bias
     from populace.sim.grading.preferences import prefer as made
     from populace.sim.runfile.reader import open_made

@@ -30,7 +30,7 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: 
     from populace.core.errors import name_parameters
 
     _write_whatever_comes()
-    _bound_numbers(command)
+    bound_numbers(command)
     try:
         with name_parameters(option):
             ended = command.main(_readable(argv), prog_name=name, standalone_mode=False)
@@ -150,7 +150,8 @@ class _Float(click.FloatRange):
         return number
 
 
-def _bound_numbers(command: click.Command) -> None:
+def bound_numbers(command: click.Command) -> None:
+    """Let the numbers of a command be those that a database can hold."""
     for param in command.params:
         if param.type is click.INT:
             param.type = _Integer()
@@ -159,7 +160,7 @@ def _bound_numbers(command: click.Command) -> None:
         elif type(floats := param.type) is click.FloatRange:
             param.type = _Float(floats.min, floats.max, floats.min_open, floats.max_open, floats.clamp)
     for one in command.commands.values() if isinstance(command, click.Group) else ():
-        _bound_numbers(one)
+        bound_numbers(one)
 
 
 def _write_whatever_comes() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,20 +17,12 @@ if TYPE_CHECKING:
     from populace.agents.actions import Action
     from populace.sim.jobs.kind import JobKind
     from populace.sim.jobs.life import JobState
+    from populace.sim.tasks.outputs import OutputJob, OutputJobReport
 
 _MADE_BY = "SELECT scenario, scenario_file, is_language_model FROM runs"
 
-#: The modules whose `show_done` says what came of a job.
-_SHOWN = {
-    "enrichment": "hub_people",
-    "embedding": "hub",
-    "survey": "survey",
-    "solving": "solve",
-    "evaluation": "solve",
-    "responding": "grade",
-    "grading": "grade",
-    "comparing": "grade",
-}
+#: The modules whose `show_done` says what came of a job; jobs on outputs say it themselves.
+_SHOWN = {"enrichment": "hub_people", "embedding": "hub", "survey": "survey", "evaluation": "solve"}
 
 
 def do_job(path: Path, kind: "JobKind[Any, Any]", **asked: Any) -> Any:
@@ -77,10 +70,33 @@ def go_on_with_job(
 
 def show_done(path: Path, kind: "JobKind[Any, Any]", done: Any) -> None:
     """Say what came of a job."""
+    from populace.sim.tasks.outputs import OutputJob
+
     if module := _SHOWN.get(kind.kind):
         import_module(f".{module}", __package__).show_done(path, kind, done)
-    else:
-        click.echo(f"  {kind.kind:<14} {done}")
+    elif isinstance(kind, OutputJob):
+        _show_outputs(path, kind, done)
+
+
+def _show_outputs(run: Path, job: "OutputJob[Any]", done: "OutputJobReport") -> None:
+    from populace.analysis.agreement import read_identified
+    from populace.core.model import PROCEDURAL_NOTICE
+    from populace.sim.runfile.reader import open_run
+
+    from .show import own_graders_notice
+
+    for name, value in job.rows(done):
+        click.echo(f"  {name:<14} {value}")
+    with open_run(run) as stored:
+        if any(one.lineup for one in getattr(job.spec, "rubrics", ())):
+            for one in read_identified(stored, done.job):
+                click.echo(f"  {'identified':<14} {one}")
+        graders = own_graders_notice(stored, done.job) if getattr(job.spec, "graders", ()) else ""
+    if notice := graders if done.is_language_model else PROCEDURAL_NOTICE:
+        click.echo(f"\n{notice}")
+    click.echo(f"\n{job.where(quote(str(run)))}")
+    if all(done.failed.get(phase) == number for phase, number in done.done.items()):
+        click.get_current_context().exit(1)
 
 
 def actions_for(run: Path, kind: "JobKind[Any, Any]", script: Path | None, command: str) -> "Sequence[type[Action]]":

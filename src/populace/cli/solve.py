@@ -10,11 +10,10 @@ import click
 
 from .jobs import actions_for, do_job
 from .options import SAMPLE_OPTION, check_sample, limit_options, limits_of, prices_of, sampling_of, sampling_options
+from .specs import SpecCommand
 
 if TYPE_CHECKING:
     from populace.sim.config import RoleModel
-    from populace.sim.jobs.kind import JobKind
-    from populace.sim.tasks.outputs import OutputJobReport
 
 _MADE_BY = "SELECT scenario, scenario_file, is_language_model FROM runs"
 
@@ -32,7 +31,7 @@ def _solvers(*, is_required: bool) -> Callable[..., Any]:
     )
 
 
-@click.command()
+@click.command(cls=SpecCommand, spec="populace.sim.tasks.outputs:OutputSpec")
 @click.argument("run", type=click.Path(path_type=Path))
 @_solvers(is_required=False)
 @click.option("--samples", type=int, help="Solutions by each solver and method.  [default: 3]")
@@ -45,9 +44,6 @@ def _solvers(*, is_required: bool) -> Callable[..., Any]:
 )
 @click.option("--execute", is_flag=True, help="Allow --method program to run the programs on this machine.")
 @click.option("--threshold", type=float, help="Share of the solutions that must agree.  [default: 0.5]")
-@click.option("--kind", "kinds", multiple=True, help="Only outputs of this kind; may be given again.  [default: all]")
-@click.option("--all", "all_", is_flag=True, help="Outputs that were rejected, too.")
-@click.option("--n", type=int, help="How many of them, drawn by chance.  [default: all]")
 @click.option("--script", type=click.Path(path_type=Path), help="The scenario's script, when it has moved.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
 @click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
@@ -72,14 +68,48 @@ def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any
     given = named_or_stored(run, parse_solvers(solvers), "solver", options)
     asked = _asked(given[0], options)
     _check_problems(run, options["kinds"])
-    names = ("samples", "execute", "threshold", "kinds", "n")
-    chosen = {name: options[name] for name in names} | {"methods": options["methods"] or None, "all": options["all_"]}
+    names = ("samples", "execute", "threshold", "kinds", "n", "all")
+    chosen = {name: options[name] for name in names} | {"methods": options["methods"] or None}
     job = SolvingJob(solving_spec(given, **chosen))
     job.actions = tuple(actions_for(run, job, script, "solve"))
     if options["estimate"]:
         from populace.sim.estimate.jobs import estimate_output_job
 
         show_estimate(estimate_output_job(run, job, **asked, sampling=sampling_of(options)))
+        return
+    do_job(run, job, limits=limits_of(options), cache=options["cache"], anew=options["anew"], **asked)
+
+
+@click.command(cls=SpecCommand, spec="populace.sim.tasks.translating:TranslatingSpec")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--model", help="Who translates.  [default: the run's model]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
+@click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
+@click.option("--estimate", is_flag=True, help="Only say what it would take: calls, tokens and money.")
+@SAMPLE_OPTION
+@click.option("--anew", is_flag=True, help="Do this job again, or though another is unfinished, which is abandoned.")
+@limit_options
+@sampling_options
+def translate(run: Path, **options: Any) -> None:
+    """Translate outputs into another language.
+
+    Each translation is a row of `translations` beside its original. One in another language than was asked for, a
+    refusal and a copy of the original are kept without their text, with the reason. The same command continues a job
+    that was stopped; no answer is paid for twice.
+    """
+    from populace.core.spec import given_fields
+    from populace.sim.tasks.translating import TranslatingJob, TranslatingSpec
+
+    from .show import show_estimate
+
+    check_sample(options, is_estimated=options["estimate"])
+    job = TranslatingJob(TranslatingSpec.given(**given_fields(TranslatingSpec, options)))
+    asked: dict[str, Any] = {name: options[name] for name in ("model", "batch", "seed")}
+    asked |= {"base_url": options["base_url"] or None, "prices": prices_of(options)}
+    if options["estimate"]:
+        from populace.sim.estimate.jobs import estimate_output_job
+
+        show_estimate(estimate_output_job(run, job, sampling=sampling_of(options), **asked))
         return
     do_job(run, job, limits=limits_of(options), cache=options["cache"], anew=options["anew"], **asked)
 
@@ -122,25 +152,6 @@ def _check_problems(run: Path, kinds: Sequence[str]) -> None:
             f"The run in {str(run)!r} was made by {found[0][0]!r}, which makes no problems; name the outputs that are "
             f"some, as --kind {actions[0].name}."
         )
-
-
-def show_done(run: Path, kind: "JobKind[Any, Any]", done: "OutputJobReport") -> None:
-    """Say what came of solving, or of an evaluation."""
-    if kind.kind == "evaluation":
-        _show_evaluation(run)
-        return
-    from populace.core.model import PROCEDURAL_NOTICE
-    from populace.sim.tasks.solving import solving_rows
-
-    for name, value in solving_rows(done):
-        click.echo(f"  {name:<14} {value}")
-    if not done.is_language_model:
-        click.echo(f"\n{PROCEDURAL_NOTICE}")
-    click.echo(
-        f'\nThe answers: `populace sql {quote(str(run))} "FROM agreed_answers"`; what is accepted now: `FROM outputs`.'
-    )
-    if all(done.failed.get(phase) == number for phase, number in done.done.items()):
-        click.get_current_context().exit(1)
 
 
 @click.command()
@@ -201,7 +212,8 @@ def evaluate(
     do_job(path, job, limits=limits_of(options), cache=options["cache"], **asked)
 
 
-def _show_evaluation(path: Path) -> None:
+def show_done(path: Path, kind: object, done: object) -> None:
+    """Say what came of an evaluation."""
     from populace.analysis.evaluation import paper_table, read_evaluation
     from populace.analysis.table import visible
     from populace.core.model import PROCEDURAL_NOTICE

@@ -21,6 +21,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
+    import duckdb
     from _typeshed import DataclassInstance
 
 #: A row of a declared table.
@@ -54,6 +55,8 @@ class Table:
     undo: str | None
     #: Whether hubs alone have it.
     is_hub: bool = False
+    #: Whether it is made when the first job of a kind begins that writes it.
+    is_of_job: bool = False
 
     def statements(self) -> str:
         """Return the SQL that makes the table, with its comments."""
@@ -95,11 +98,14 @@ def table[R](
     fork: str | None,
     undo: str | None = None,
     is_hub: bool = False,
+    is_of_job: bool = False,
 ) -> Callable[[type[R]], type[R]]:
     """Declare the table whose rows are of the class; `key` and `first` name columns, separated by spaces."""
 
     def declare(row_type: type[R]) -> type[R]:
-        _TABLES[row_type] = Table(name, row_type, tuple(key.split()), tuple(first.split()), fork, undo, is_hub)
+        _TABLES[row_type] = Table(
+            name, row_type, tuple(key.split()), tuple(first.split()), fork, undo, is_hub, is_of_job
+        )
         return row_type
 
     return declare
@@ -111,6 +117,14 @@ def declared_tables() -> Sequence[Table]:
     Of a class of rows and a later one with more columns, for the same table, the later declares it.
     """
     return tuple({table.name: table for table in _TABLES.values()}.values())
+
+
+def make_missing_tables(con: "duckdb.DuckDBPyConnection", row_types: Iterable[type[object]]) -> None:
+    """Make the tables of these rows that a file lacks."""
+    there = {name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    for row_type in row_types:
+        if table_of(row_type) not in there:
+            con.execute(_TABLES[row_type].statements())
 
 
 def table_of(row_type: type[object]) -> str:

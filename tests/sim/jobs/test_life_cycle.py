@@ -30,6 +30,7 @@ from populace.sim.survey.job import SurveyJob, SurveySpec
 from populace.sim.survey.survey import Survey
 from populace.sim.tasks.evaluation import evaluation_job, read_problems
 from populace.sim.tasks.solving import SolvingJob, parse_solvers, solving_spec
+from populace.sim.tasks.translating import TranslatingJob, TranslatingSpec
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -66,6 +67,7 @@ KINDS: Mapping[str, Callable[[Path], JobKind[Any, Any]]] = {
     "evaluation": measured_model,
     "responding": lambda path: RespondingJob(RespondingSpec.given(**TEACHER, chunk=3)),
     "grading": lambda path: GradingJob(GradingSpec.given(**GRADERS, chunk=3)),
+    "translating": lambda path: TranslatingJob(TranslatingSpec.given(language="French", chunk=3)),
     "comparing": lambda path: ComparingJob(ComparingSpec.given(**PAIRS, chunk=3)),
 }
 #: Those with more than one item, which can stop between two.

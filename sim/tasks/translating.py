@@ -1,0 +1,165 @@
+"""Outputs in another language, each beside its original: one request to each, whose answer is a row of `translations`.
+
+A translation that is in another language than was asked for, declines, or is the original again is kept with its reason
+and without its text.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Unpack
+
+from pydantic import AfterValidator
+
+from ...agents.responses import Response, said, schema_of
+from ...agents.text_forms import WHOLE
+from ...core.errors import SetupError, parameter
+from ...core.model import Answer, Outcome, PersonaModel, RequestContext
+from ...core.prompt import fence, find_language, language_name, load_prompt
+from ...core.spec import Option
+from ...core.table import Row, table
+from ...personas.rules.languages import is_in_language
+from ..jobs.kind import Asked, JobContext, JobModels, JobOptions
+from ..jobs.life import run_job
+from ..runfile.job_rows import LATER
+from ..seeds import derive_seed
+from .outputs import LOST_OUTCOMES, Output, OutputJob, OutputJobReport, OutputPhase, OutputSpec, ended_rows
+
+#: The kind of these jobs, and their one phase.
+KIND = "translating"
+_ROOM = f"{(__package__ or '').rpartition('.sim')[0]}.agents"
+
+
+@table("translations", key="job emission", fork=None, undo=LATER, is_of_job=True)
+@dataclass(frozen=True, slots=True)
+class TranslationRow:
+    """Outputs in another language (populace translate), each beside its original."""
+
+    job: Annotated[int, "Job, as in jobs"]
+    emission: Annotated[int, "Output that was translated", "BIGINT"]
+    language: Annotated[str, "Language of the translation, as a BCP 47 tag"]
+    text: Annotated[str | None, "The translation; null where there is none to use"]
+    outcome: Annotated[
+        str,
+        "ok, language (another one), copied (the original), refusal, empty, or how the call ended",
+    ]
+    reason: Annotated[str, "Why there is none, in one sentence; empty where there is one"]
+
+
+class TranslatingSpec(OutputSpec):
+    """Which outputs are translated, and into what."""
+
+    language: Annotated[
+        str,
+        AfterValidator(find_language),
+        Option("Language to translate into, for example French or fr.", metavar="NAME"),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """What came of one output."""
+
+    answer: Answer[Response]
+    outcome: str
+    reason: str = ""
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TranslatingWork:
+    """Has one output translated."""
+
+    to: str
+    job: int
+    seed: int
+
+    async def __call__(self, item: Output, model: PersonaModel) -> Translation:
+        """Return the translation, or why there is none."""
+        prompt = load_prompt(_ROOM, "translate").render(
+            language=language_name(self.to), original=fence("original", item.text)
+        )
+        seed = derive_seed(self.seed, KIND, item.emission) >> 32
+        schema = schema_of(Response, prompt.name, lambda *_: {"text": item.text}, WHOLE)
+        context = RequestContext(KIND, 1, str(item.emission), seed, job=self.job)
+        answer = await model.ask(prompt, schema, context)
+        found = said(answer)
+        if found.outcome is not Outcome.OK:
+            return Translation(answer, found.outcome, found.reason)
+        if found.text == item.text.strip() and any(letter.isalpha() for letter in found.text):
+            return Translation(answer, "copied", "It is the original again.")
+        if is_in_language(found.text, self.to) is False:
+            return Translation(answer, "language", f"It is not written in the language asked for ({self.to}).")
+        return Translation(answer, "ok", text=found.text)
+
+
+class TranslatingPhase(OutputPhase[Translation]):
+    """Has outputs translated."""
+
+    name = KIND
+    shown = "Outputs translated"
+
+    def __init__(self, context: JobContext, spec: TranslatingSpec) -> None:
+        super().__init__(context, chunk=spec.chunk)
+        self._to = spec.language
+        self.work = TranslatingWork(spec.language, context.job, context.seed)
+
+    def outcome(self, result: Translation) -> tuple[Outcome, str]:
+        """Return the outcome of the endpoint if it lost the request, else OK."""
+        lost = result.answer.outcome
+        return (lost, result.reason) if lost in LOST_OUTCOMES else (Outcome.OK, "")
+
+    def is_lost(self, result: Translation) -> bool:
+        """Return whether there is no translation to use."""
+        return result.text is None
+
+    def event_of(self, output: Output, result: Translation) -> object:
+        """Return the raw answer."""
+        return [result.answer.outcome, result.answer.raw]
+
+    def counts_of(self, output: Output, result: Translation) -> Mapping[str, int]:
+        """Count translations by outcome."""
+        return Counter((f"translations {result.outcome}",))
+
+    def rows_of(self, output: Output, result: Translation) -> Sequence[Row]:
+        """Return the row of the translation."""
+        job, told = self._context.job, (result.text, result.outcome, result.reason)
+        return [TranslationRow(job, output.emission, self._to, *told)]
+
+
+class TranslatingJob(OutputJob[TranslatingSpec]):
+    """Has what a run has made translated."""
+
+    kind = KIND
+    spec_type = TranslatingSpec
+    phase_names = (KIND,)
+    tables = (TranslationRow,)
+
+    def open_models(self, path: Path, asked: Asked) -> JobModels:
+        """Open the model. Raises `SetupError` for the built-in generator, which translates nothing."""
+        models = super().open_models(path, asked)
+        if models.first.name.startswith("procedural") and not self.is_dry_run:
+            raise SetupError(f"The built-in generator translates nothing; name a model with {parameter('model')}.")
+        return models
+
+    def phases(self, context: JobContext) -> Sequence[OutputPhase[Any]]:
+        """Return the one phase, translating."""
+        return [TranslatingPhase(context, self.spec)]
+
+    def rows(self, done: OutputJobReport) -> list[tuple[str, str]]:
+        """Return the result as rows for a terminal."""
+        told = ended_rows(done.counts, "translations ")
+        return [("outputs", f"{done.outputs:,}"), ("translations", told), ("job", str(done.job))]
+
+    def where(self, file: str) -> str:
+        """Return where the translations are found."""
+        return f'The translations: `populace sql {file} "FROM translations"`.'
+
+
+def translate(run: Path | str, language: str, **options: Unpack[JobOptions]) -> OutputJobReport:
+    """Translate the accepted outputs of a finished run into a language. `run_job` says what the options are.
+
+    Raises `SetupError` for an unknown language, and what `run_job` raises.
+    """
+    return run_job(run, TranslatingJob(TranslatingSpec.given(language=language)), **options)
