@@ -39,7 +39,7 @@ def _describe(command: click.Command, path: str) -> Iterator[str]:
     yield from (f"## {path}", "", *_text(command.help or ""), "")
     yield f"`{' '.join([path, *command.collect_usage_pieces(context)])}`"
     yield ""
-    options = [p.get_help_record(context) for p in command.params if isinstance(p, click.Option)]
+    options = [p.get_help_record(context) for p in command.get_params(context) if isinstance(p, click.Option)]
     if rows := [record for record in options if record]:
         yield from ("| option | meaning |", "| --- | --- |")
         yield from (f"| `{_cell(flags)}` | {_cell(meaning)} |" for flags, meaning in rows)
