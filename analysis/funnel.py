@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .page import markup, write_run_picture
+from .plot import draw_svg, draw_text, series_paint
 from .table import Queryable, Section
 
 #: What the picture shows, as in the mark by which it is known again.
@@ -271,9 +272,7 @@ def notes_on_funnel(found: Funnel) -> Iterator[str]:
         yield "The model is the built-in generator, not a language model: expect other yields from a model."
 
 
-_WIDTH, _TYPE, _LEFT, _ROW, _BAR = 960.0, 13.0, 240.0, 30.0, 18.0
-_KEPT, _LOST_COLOUR, _MUTED, _INK = "#2f63c0", "#b7382f", "#5b6470", "#1d2126"
-_DARK = {"kept": "#8fb4f5", "lost": "#f08a80", "muted": "#a9b0b8", "ink": "#e9e7e2"}
+_WIDTH, _LEFT, _ROW, _BAR = 960.0, 240.0, 30.0, 18.0
 
 
 def draw_funnel(found: Funnel, *, title: str) -> str:
@@ -286,27 +285,18 @@ def draw_funnel(found: Funnel, *, title: str) -> str:
         wide, gone = (number / most * (_WIDTH - _LEFT - 190) for number in (stage.rows, stage.lost))
         share = f" ({stage.rows / found.stages[0].rows:.1%})" if found.stages[0].rows else ""
         lost = f", {stage.lost:,} lost" if stage.lost else ""
+        size = f'y="{y:.1f}" height="{_BAR:g}" fill="currentColor"'
         parts += [
             f"<g><title>{markup(f'{stage.title}: {stage.rows:,}{share}{lost} {stage.reason}'.rstrip())}</title>",
-            _text("muted", _MUTED, 12, y + 14, stage.title[:34]),
-            f'<rect class="kept" color="{_KEPT}" fill="currentColor" x="{_LEFT:g}" y="{y:.1f}" '
-            f'width="{wide:.1f}" height="{_BAR:g}"/>',
-            f'<rect class="lost" color="{_LOST_COLOUR}" fill="currentColor" fill-opacity="0.55" '
-            f'x="{_LEFT + wide:.1f}" y="{y:.1f}" width="{gone:.1f}" height="{_BAR:g}"/>',
-            _text("ink", _INK, _LEFT + wide + gone + 8, y + 14, f"{stage.rows:,}{share}{lost}"),
+            draw_text("muted", 12, y + 14, stage.title[:34]),
+            f'<rect {series_paint(0)} x="{_LEFT:g}" width="{wide:.1f}" {size}/>',
+            f'<rect {series_paint(3)} x="{_LEFT + wide:.1f}" width="{gone:.1f}" {size} fill-opacity="0.55"/>',
+            draw_text("ink", _LEFT + wide + gone + 8, y + 14, f"{stage.rows:,}{share}{lost}"),
             "</g>",
         ]
     if not found.is_language_model:
-        note = "The model is the built-in generator, not a language model."
-        parts.append(_text("muted", _MUTED, 12, height - 10, note))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:g} {height:g}" role="img" '
-        f'aria-label="{markup(title)}" font-family="system-ui, sans-serif" font-size="{_TYPE:g}">{"".join(parts)}</svg>'
-    )
-
-
-def _text(look: str, colour: str, x: float, y: float, text: str) -> str:
-    return f'<text class="{look}" color="{colour}" fill="currentColor" x="{x:.1f}" y="{y:.1f}">{markup(text)}</text>'
+        parts.append(draw_text("muted", 12, height - 10, "The model is the built-in generator, not a language model."))
+    return draw_svg(_WIDTH, height, title, parts, size=13)
 
 
 def write_funnel_picture(found: Funnel, path: Path, *, of: str) -> Path:
@@ -316,4 +306,4 @@ def write_funnel_picture(found: Funnel, path: Path, *, of: str) -> Path:
     """
     title = f"The yield of {of} by stage"
     svg = draw_funnel(found, title=title)
-    return write_run_picture(svg, path, what=WHAT, of=of, title=title, notes=notes_on_funnel(found), dark=_DARK)
+    return write_run_picture(svg, path, what=WHAT, of=of, title=title, notes=notes_on_funnel(found))

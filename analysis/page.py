@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
@@ -125,12 +125,21 @@ def check_run_picture(path: Path, *, what: str, of: str) -> None:
     check_own(path, mark_of(what, of), what=f"picture of {what}")
 
 
-def write_run_picture(
-    svg: str, path: Path, *, what: str, of: str, title: str, notes: Iterable[str], dark: Mapping[str, str]
-) -> Path:
+#: The dark value of colours of the page's classes, in a picture of its own.
+_DARK = {
+    "ink": "#e9e7e2",
+    "muted": "#a9b0b8",
+    "line": "#3a4046",
+    "surface": "#1d2126",
+    "c0": "#8fb4f5",
+    "c3": "#f08a80",
+}
+
+
+def write_run_picture(svg: str, path: Path, *, what: str, of: str, title: str, notes: Iterable[str]) -> Path:
     """Write a picture as it is, or as a page with title and notes, over nothing but an earlier one of the same run.
 
-    `dark` gives the colours of its classes on a dark ground. Raises `SetupError` as `check_run_picture` does, and when
+    Raises `SetupError` as `check_run_picture` does, and when
     the file cannot be written.
     """
     check_run_picture(path, what=what, of=of)
@@ -141,7 +150,7 @@ def write_run_picture(
         page = _PICTURE_PAGE.format(
             mark=mark,
             title=markup(title),
-            dark="".join(f".{name}{{color:{colour}}}" for name, colour in dark.items()),
+            dark="".join(f".{name}{{color:{colour}}}" for name, colour in _DARK.items()),
             svg=svg,
             notes="\n".join(f"<p>{markup(note)}</p>" for note in notes),
         )

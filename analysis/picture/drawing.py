@@ -10,7 +10,8 @@ from math import hypot, sqrt
 from ...personas.network import Acquaintance, Excerpt, Link
 from ...personas.network.network import KINDS
 from ..page import clip, markup, short_label
-from .layout import Box, Canvas, Dot, Spots, fitted, place_labels, spots, text_width
+from ..plot import text_width
+from .layout import Box, Canvas, Dot, Spots, fitted, place_labels, spots
 
 #: In a label of few words the age would push out what the person is.
 _AGED = re.compile(r"^(?:an?|the)\s+(?:[\w-]+[- ]years?[- ]old|middle-aged)\s+(?=\w)", re.IGNORECASE)

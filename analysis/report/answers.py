@@ -1,16 +1,13 @@
 """What agents answered to surveys: a chart for each item, over its waves and by group, and how many did not answer."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..page import clip
-from ..surveys.tables import ConfidenceInterval, ItemTable, OptionShare, read_surveys
+from ..plot import Chart, Marks, Point
+from ..surveys.tables import ItemTable, read_surveys
 from ..table import Queryable
-from .chart import Chart, bars, bars_legend, lines, lines_legend
-from .charts import Marks, marks_at, read_groups, read_marks
-from .intervals import PlottedEstimate, intervals
-from .plot import Axes, Series
-from .rendering import number
+from .charts import read_groups, read_marks
 
 #: Items of which charts are drawn, and answers in words that are shown of each.
 ITEMS = 12
@@ -106,128 +103,77 @@ def _charts(
 ) -> Iterator[Chart]:
     steps = sorted({one.step for one in tables})
     shown = [None, *(group for group in groups if any(one.group == group for one in tables))]
-    at = {(one.group, one.step): one for one in tables}
+    ordered = [one for group in shown for one in tables if one.group == group]
     name = tables[0].item.replace("_", " ")
     if any(one.mean for one in tables):
+        yield _draw_means(f"answers-{place}-mean", name, ordered, steps, marks, scale)
+    if any(one.shares for one in tables):
         if len(steps) > 1:
-            yield _means_over_waves(place, name, at, shown, steps, marks, scale)
-        elif chart := _means_of_wave(place, name, at, shown, steps[0]):
-            yield chart
-    options = list(dict.fromkeys(share.option for one in tables for share in one.shares))
-    if options:
-        if len(steps) > 1:
-            whole = [(str(step), at[None, step]) for step in steps if (None, step) in at]
-            yield _shares(f"{place}-step", f"{name}: shares in each wave", "step", whole, options, scale, steps, marks)
+            waves = [one for one in ordered if one.group is None]
+            yield _draw_shares(f"{place}-step", f"{name}: shares in each wave", "step", waves, scale, marks)
         if len(shown) > 1 or len(steps) == 1:
-            last = [(group or _ALL, at[group, steps[-1]]) for group in shown if (group, steps[-1]) in at]
             title = f"{name}: shares by group after step {steps[-1]}"
-            yield _shares(f"{place}-group", title, "group", last, options, scale, (), ())
+            last = [one for one in ordered if one.step == steps[-1]]
+            yield _draw_shares(f"{place}-group", title, "group", last, scale, ())
 
 
-def _means_over_waves(
-    place: int,
-    name: str,
-    at: Mapping[tuple[str | None, int], ItemTable],
-    groups: Sequence[str | None],
-    steps: Sequence[int],
-    marks: Marks,
-    scale: _Scale | None,
+def _draw_means(
+    name: str, item: str, tables: Sequence[ItemTable], steps: Sequence[int], marks: Marks, scale: _Scale | None
 ) -> Chart:
-    series = []
-    for look, group in enumerate(groups):
-        means = [one.mean if (one := at.get((group, step))) else None for step in steps]
-        told = [_told(group or _ALL, step, at.get((group, step))) for step in steps]
-        ranges = [_ends(mean) if mean else None for mean in means]
-        series.append(Series(look, [mean.value if mean else None for mean in means], told, ranges))
-    names = [group or _ALL for group in groups]
-    ends = (scale.low, scale.high) if scale else None
-    axes = Axes([str(step) for step in steps], "step", f"{name} (mean)", marks=marks_at(steps, marks), ends=ends)
-    by_group = ", for each group" * (len(groups) > 1)
-    return lines(
-        f"answers-{place}-mean",
-        f"{name}: mean in each wave",
-        f"The mean answer after each step at which it was asked{by_group}, with its 95 % interval.",
-        series,
-        axes,
-    )(legend=lines_legend(names) if len(names) > 1 else (), legend_title="Group")
-
-
-def _means_of_wave(
-    place: int,
-    name: str,
-    at: Mapping[tuple[str | None, int], ItemTable],
-    groups: Sequence[str | None],
-    step: int,
-) -> Chart | None:
-    estimates = []
-    for look, group in enumerate(groups):
-        one = at.get((group, step))
-        if one and one.mean:
-            low, high = _ends(one.mean) or (float("nan"), float("nan"))
-            told = _told(group or _ALL, step, one)
-            estimates.append(PlottedEstimate(group or _ALL, one.mean.value, low, high, told, look))
-    title = f"{name}: mean after step {step}"
-    return intervals(
-        f"answers-{place}-mean",
-        title,
-        "A symbol for the mean, a line for its 95 % interval.",
-        estimates,
-        f"{name} (mean)",
-    )
-
-
-def _shares(
-    name: str,
-    title: str,
-    by: str,
-    waves: Sequence[tuple[str, ItemTable]],
-    options: Sequence[str],
-    scale: _Scale | None,
-    steps: Sequence[int],
-    marks: Marks,
-) -> Chart:
-    shares = [({share.option: share for share in one.shares}, label) for label, one in waves]
-    series = [
-        Series(
-            look,
-            [found[option].share.value if option in found else 0.0 for found, _ in shares],
-            [_told_share(f"{'step ' * (by == 'step')}{label}", option, found) for found, label in shares],
+    """Draw means with their intervals: lines over the waves, or a dot for each group of a single wave."""
+    is_one = len(steps) == 1
+    points = [
+        Point(
+            (one.group or _ALL) if is_one else one.step,
+            one.mean.value,
+            one.group or _ALL,
+            one.mean.low,
+            one.mean.high,
+            note=f", {one.answered:,} of {one.asked:,} answered",
         )
-        for look, option in enumerate(options)
+        for one in tables
+        if one.mean
     ]
-    axes = Axes([label for label, _ in waves], by, "share", is_share=True, marks=marks_at(steps, marks))
-    first = " (of a ranking, what was put first)" * any(one.type == "rank" for _, one in waves)
-    return bars(f"answers-{name}", title, f"Stacked bars: the share of each option{first}.", series, axes)(
-        legend=bars_legend([scale.named(one) if scale else one for one in options]),
-        legend_title="Option",
-        headings=(by, "option", "answers", "share", "from", "to"),
-        rows=[
-            (label, option, one.count, f"{one.share.value:.1%}", _percent(one.share.low), _percent(one.share.high))
-            for found, label in shares
-            for option, one in found.items()
-        ],
+    by_group = ", for each group" * any(one.group for one in tables)
+    return Chart(
+        name,
+        f"{item}: mean {f'after step {steps[0]}' if is_one else 'in each wave'}",
+        f"The mean answer{by_group}, with its 95 % interval.",
+        points,
+        f"{item} (mean)",
+        mark="dot" if is_one else "line",
+        legend_title="Group" * bool(by_group and not is_one),
+        marks=marks,
+        ends=(scale.low, scale.high) if scale and not is_one else None,
+        has_numbers=False,
     )
 
 
-def _told_share(label: str, option: str, found: Mapping[str, OptionShare]) -> str:
-    one = found.get(option)
-    if one is None:
-        return f"{label}: {option} 0.0%"
-    interval = f" ({_percent(one.share.low)} to {_percent(one.share.high)})" if one.share.low is not None else ""
-    return f"{label}: {option} {one.share.value:.1%}{interval}, {one.count:,} answers"
-
-
-def _told(group: str, step: int, one: ItemTable | None) -> str:
-    if one is None or one.mean is None:
-        return ""
-    ends = _ends(one.mean)
-    interval = f" ({number(ends[0])} to {number(ends[1])})" if ends else ""
-    return f"{group}, step {step}: {number(one.mean.value)}{interval}, {one.answered:,} of {one.asked:,} answered"
-
-
-def _ends(found: ConfidenceInterval) -> tuple[float, float] | None:
-    return None if found.low is None or found.high is None else (found.low, found.high)
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.1%}"
+def _draw_shares(
+    name: str, title: str, by: str, tables: Sequence[ItemTable], scale: _Scale | None, marks: Marks
+) -> Chart:
+    first = " (of a ranking, what was put first)" * any(one.type == "rank" for one in tables)
+    return Chart(
+        f"answers-{name}",
+        title,
+        f"Stacked bars: the share of each option{first}.",
+        [
+            Point(
+                one.step if by == "step" else one.group or _ALL,
+                share.share.value,
+                scale.named(share.option) if scale else share.option,
+                share.share.low,
+                share.share.high,
+                share.count,
+            )
+            for one in tables
+            for share in one.shares
+        ],
+        "share",
+        x=by,
+        mark="bar",
+        legend_title="Option",
+        unit="answers",
+        marks=marks,
+        is_share=True,
+    )

@@ -9,9 +9,8 @@ from markupsafe import Markup
 
 from ..page import clip, markup
 from ..picture.layout import Spots, fitted, lay_out
+from ..plot import COLOURS, LegendEntry, draw_svg, draw_swatch, paint, symbol
 from ..table import Queryable
-from .chart import Chart, LegendEntry, swatch
-from .plot import COLOURS, symbol
 
 #: A society of up to this many people is drawn whole; of a bigger one, so many around the best connected.
 GRAPH_PEOPLE = 1000
@@ -87,6 +86,19 @@ class DrawnSociety:
         return len(self.residents) < self.people or len(self.ties) < self.relations
 
 
+@dataclass(frozen=True, slots=True)
+class NetworkChart:
+    """The drawing of the society, with what a report's chart has."""
+
+    title: str
+    description: str
+    narrow: Markup
+    legend: Sequence[LegendEntry]
+    name: str = "society"
+    legend_title: str = "Relations and people"
+    headings: Sequence[str] = ()
+
+
 def read_society(run: Queryable) -> DrawnSociety:
     """The society of a run, cut to a part around the best connected where it is too big to draw."""
     ties = [DrawnTie(*row) for row in run.query(_TIES).rows]
@@ -127,8 +139,8 @@ def _around(hubs: Sequence[DrawnPerson], ties: Sequence[DrawnTie]) -> set[str]:
     return set(shown)
 
 
-def chart_society(society: DrawnSociety) -> Chart | None:
-    """The graph, with texts as tooltips; None where there are no agents."""
+def chart_society(society: DrawnSociety) -> NetworkChart | None:
+    """Draw the graph, with texts as tooltips; None where there are no agents."""
     if not society.residents:
         return None
     picture: nx.Graph[str] = nx.Graph()
@@ -146,19 +158,9 @@ def chart_society(society: DrawnSociety) -> Chart | None:
         f"Network of {len(society.residents)} people and {len(society.ties)} relations. "
         "The best connected are listed in the table below."
     )
-    drawn = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {stage.width:.0f} {stage.height:.0f}" role="img" '
-        f'aria-label="{markup(title)}. {markup(description)}">{"".join(parts)}</svg>'
-    )
-    return Chart(
-        name="society",
-        title=title,
-        description=description,
-        wide=Markup(),
-        narrow=Markup(drawn),  # noqa: S704 - what texts of the run are in it was escaped
-        legend=[*map(_edge_entry, kinds), *map(_node_entry, hops)],
-        legend_title="Relations and people",
-    )
+    drawn = draw_svg(round(stage.width), round(stage.height), f"{title}. {description}", parts)
+    legend = [*map(_edge_entry, kinds), *map(_node_entry, hops)]
+    return NetworkChart(title, description, Markup(drawn), legend)  # noqa: S704 - texts of the run were escaped
 
 
 def _kind_place(kind: str) -> int:
@@ -175,7 +177,7 @@ def _edges(kind: str, ties: Sequence[DrawnTie], at: Spots) -> str:
 def _dashed(kind: str) -> str:
     place = _kind_place(kind)
     dashes = f' stroke-dasharray="{_DASHES[place % 5]}"' if _DASHES[place % 5] else ""
-    return f'class="c{place}" color="{COLOURS[f"c{place}"]}" stroke="currentColor" stroke-width="1.8"{dashes}'
+    return f'{paint(f"c{place}")} stroke="currentColor" stroke-width="1.8"{dashes}'
 
 
 def _nodes(hop: int, people: Sequence[DrawnPerson], at: Spots, society: DrawnSociety) -> str:
@@ -188,7 +190,7 @@ def _nodes(hop: int, people: Sequence[DrawnPerson], at: Spots, society: DrawnSoc
         for r in sorted(people, key=lambda r: -r.degree)
     ]
     return (
-        f'<g data-series="hop{hop}" class="{tone}" color="{COLOURS[tone]}" fill="currentColor" '
+        f'<g data-series="hop{hop}" {paint(tone)} fill="currentColor" '
         f'stroke="{COLOURS["surface"]}">{"".join(shapes)}</g>'
     )
 
@@ -208,10 +210,10 @@ def _series(kind: str) -> str:
 
 
 def _edge_entry(kind: str) -> LegendEntry:
-    return LegendEntry(kind, _series(kind), swatch(f'<g {_dashed(kind)}><path d="M0 7H22" stroke-width="2"/></g>'))
+    return LegendEntry(kind, _series(kind), draw_swatch(f'<g {_dashed(kind)}><path d="M0 7H22" stroke-width="2"/></g>'))
 
 
 def _node_entry(hop: int) -> LegendEntry:
     tone = f"hop{min(hop, 3)}"
-    shape = f'<path d="{symbol(hop, 11, 7, 5)}" class="{tone}" color="{COLOURS[tone]}" fill="currentColor"/>'
-    return LegendEntry(_hop_label(hop), f"hop{hop}", swatch(shape))
+    shape = f'<path d="{symbol(hop, 11, 7, 5)}" {paint(tone)} fill="currentColor"/>'
+    return LegendEntry(_hop_label(hop), f"hop{hop}", draw_swatch(shape))

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from ...personas.persona import legible
 from ..page import clip, short_label
-from .plot import COLOURS, PATTERNS
+from ..plot import COLOURS, PATTERNS, format_number
 
 _TEMPLATES = files(__package__).joinpath("templates")
 _DASH = "\u2013"
@@ -42,17 +42,12 @@ def _environment() -> Environment:
         count=_count,
         dollars=_dollars,
         latency=_latency,
-        number=number,
+        number=format_number,
         probability=probability,
         share=_share,
         short=short_label,
     )
     return environment
-
-
-def number(value: float | None) -> str:
-    """A number with four digits that count, or a dash."""
-    return _DASH if value is None or not isfinite(value) else f"{value:,.4g}"
 
 
 def probability(p: float) -> str:

@@ -13,16 +13,22 @@ from ..questions import answers_of
 from ..summary import Summary, summarise
 from ..table import Queryable
 from .answers import read_answers
-from .changes import read_changes
-from .charts import chart_emissions, chart_fields, chart_measures, chart_novelty, kind_order
+from .charts import (
+    chart_emissions,
+    chart_fields,
+    chart_measures,
+    chart_node_measures,
+    chart_novelty,
+    chart_states,
+    kind_order,
+)
 from .data import render_data_report
 from .experiment import mark_of_experiment, render_experiment
 from .facts import read_failures, read_hops, read_provenance, read_purposes, read_targets
 from .graph import DrawnSociety, chart_society, read_society
-from .influence import read_first_heard, read_influences
 from .rendering import render
 from .samples import pick_excerpts, read_duplicates, read_steps
-from .state import chart_node_measures, chart_states
+from .society import read_changes, read_first_heard, read_influences
 
 _IS_EXPERIMENT = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'outcome_values'"
 _NO_STEP = "No step is complete in this run, so nothing was said."

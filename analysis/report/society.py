@@ -1,4 +1,6 @@
-"""Who spoke to whom before a state or an answer changed: an order in time, counted, and no proof of a cause.
+"""What changed the society: interventions, who came and left, and who spoke before a state or an answer changed.
+
+What was said before a change is an order in time, counted, and no proof of a cause.
 
 A line or post counts for the first change of its hearer after it: of a field of the state, or of an answer from one
 wave of a survey to the next. The change went *towards* the speaker where what the hearer holds came nearer to what the
@@ -10,17 +12,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..page import short_label
+from ..plot import Chart, Point
 from ..questions import quoted
-from ..table import Queryable
-from .chart import Chart, bars, bars_legend
-from .charts import CHOICES, marks_at, read_marks, spans_of
-from .plot import Axes, Series
-from .state import STATE_FIELDS, read_state_fields
+from ..table import Queryable, Rows
+from .charts import CHOICES, STATE_FIELDS, chart_present, read_marks, read_span, read_state_fields, span_of
 
 #: Pairs of speaker and hearer that are listed for each field, and sources of what spread.
 PAIRS = 5
 SOURCES = 8
 
+_EFFECTS = """
+SELECT step, intervention, what, coalesce(field, '') AS field, count(DISTINCT agent) AS agents, count(*) AS changes
+FROM intervention_effects GROUP BY ALL ORDER BY step, intervention, what, field
+"""
+_PEOPLE = """
+SELECT c.step, c.change AS what, coalesce(c.intervention, c.cause) AS "by", coalesce(p.text, c.text, c.agent) AS who,
+       r.text AS "related to"
+FROM agent_changes AS c LEFT JOIN personas AS p ON p.id = c.agent LEFT JOIN personas AS r ON r.id = c.parent
+ORDER BY c.step, c.ordinal
+"""
+_COUNTS = "SELECT change, cause, count(*) AS people FROM agent_changes GROUP BY ALL ORDER BY change, cause"
 _ITEMS = """
 SELECT job, survey, item, type <> 'choice' FROM surveys WHERE type IN ('likert', 'number', 'choice')
 GROUP BY job, survey, item, type HAVING count(DISTINCT step) > 1 ORDER BY job, survey, min(ordinal)
@@ -114,7 +125,7 @@ SELECT any_value(text) AS text, count(*) AS adopters FROM traced WHERE source = 
 GROUP BY sender ORDER BY adopters DESC, sender LIMIT {most}
 """
 _ADOPTED = """{first}
-SELECT step, source, count(*) AS adopters FROM traced GROUP BY step, source ORDER BY step, source
+SELECT {span} AS step, source, count(*) AS adopters FROM traced GROUP BY ALL ORDER BY ALL
 """
 _KINDS = {
     "agent": "heard an agent",
@@ -125,14 +136,16 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class SpokenPair:
-    """A speaker and a hearer, in a few words, and how often the hearer's changes went which way."""
+class SocietyChanges:
+    """What changed the society; empty if nothing did."""
 
-    speaker: str
-    hearer: str
-    towards: int
-    away: int
-    changes: int
+    effects: Rows
+    #: Change, cause, people.
+    counts: Sequence[tuple[str, str, int]]
+    people: Rows
+    #: Agents present after each step; None if nobody came or left.
+    present: Chart | None
+    effects_sql: str = _EFFECTS.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +172,8 @@ class Influence:
     away: int
     #: Of a field of the state; answers change from wave to wave alone.
     rates: StepRates | None
-    pairs: Sequence[SpokenPair]
+    #: Speaker, hearer, and how often the changes of the hearer went which way.
+    pairs: Rows
     sql: str
 
 
@@ -197,6 +211,13 @@ class _Held:
         return _HEARD.format(held=self.sql)
 
 
+def read_changes(run: Queryable) -> SocietyChanges:
+    """Read what interventions changed, and who came and left."""
+    people = run.query(_PEOPLE)
+    present = chart_present(run) if people.rows else None
+    return SocietyChanges(run.query(_EFFECTS), run.query(_COUNTS).rows, people, present)
+
+
 def read_influences(run: Queryable) -> list[Influence]:
     """Count how often each field and item changed after somebody had spoken, and between whom."""
     found = []
@@ -206,10 +227,9 @@ def read_influences(run: Queryable) -> list[Influence]:
         sql = _SUMMARY.format(judged=judged).strip()
         ((changes, after_a_line, occasions, towards, away, *steps),) = run.query(sql).rows
         if occasions:
-            pairs = run.query(_PAIRS.format(judged=judged, most=PAIRS)).rows
-            shown = [SpokenPair(short_label(one), short_label(other), *rest) for one, other, *rest in pairs]
+            pairs = run.query(_PAIRS.format(judged=judged, most=PAIRS))
             rates = StepRates(*steps) if held.field else None
-            found.append(Influence(held.title, changes, after_a_line, occasions, towards, away, rates, shown, sql))
+            found.append(Influence(held.title, changes, after_a_line, occasions, towards, away, rates, pairs, sql))
     return found
 
 
@@ -226,43 +246,29 @@ def read_first_heard(run: Queryable) -> list[FirstHeard]:
         if times != 1 or 2 * alike < begun:
             continue
         first = _FIRST.format(heard=held.heard, name=quoted(held.field)).strip()
-        rows = run.query(_ADOPTED.format(first=first)).rows
+        _, each = read_span(run)
+        adopted = _ADOPTED.format(first=first, span=span_of("step", each)).strip()
+        rows = run.query(adopted).rows
         agents, outside, nobody, made = (sum(count for _, source, count in rows if source == kind) for kind in _KINDS)
         if agents:
             sql = _SOURCES.format(first=first, most=SOURCES).strip()
             sources = [(short_label(text), adopters) for text, adopters in run.query(sql).rows]
-            chart = _adoption(run, len(found), held.title, rows, _ADOPTED.format(first=first).strip())
+            chart = Chart(
+                f"adopted-{len(found)}",
+                f"{held.title}: who left the first value in each step, by what they had heard before",
+                "Stacked bars: adopters by what they had heard before, or whom an intervention made so.",
+                [Point(step, count, _KINDS[source]) for step, source, count in rows],
+                "adopters",
+                mark="bar",
+                series=list(_KINDS.values()),
+                legend_title="Before that",
+                marks=read_marks(run),
+                span=each,
+                sql=adopted,
+            )
             counts = (agents + outside + nobody + made, agents, outside, nobody, made)
             found.append(FirstHeard(held.title, *counts, sources, chart, sql))
     return found
-
-
-def _adoption(run: Queryable, place: int, title: str, rows: Sequence[tuple[int, str, int]], sql: str) -> Chart:
-    counts = {(step, source): count for step, source, count in rows}
-    spans = spans_of(range(1, max(step for step, *_ in rows) + 1))
-    kinds = [kind for kind in _KINDS if any(source == kind for _, source, _ in rows)]
-    series = []
-    for look, kind in enumerate(kinds):
-        summed = [sum(counts.get((step, kind), 0) for step in span) for span in spans]
-        told = [f"step {span[0]}: {n:,}, {_KINDS[kind]}" for span, n in zip(spans, summed, strict=True)]
-        series.append(Series(look, summed, told))
-    names = [_KINDS[kind] for kind in kinds]
-    axes = Axes(
-        [str(span[0]) for span in spans], "step", "adopters", marks=marks_at([s[-1] for s in spans], read_marks(run))
-    )
-    return bars(
-        f"adopted-{place}",
-        f"{title}: who left the first value in each step, by what they had heard before",
-        "Stacked bars: adopters by what they had heard before, or whom an intervention made so.",
-        series,
-        axes,
-    )(
-        legend=bars_legend(names),
-        legend_title="Before that",
-        headings=("step", "source", "adopters"),
-        rows=rows,
-        sql=sql,
-    )
 
 
 def _has_lines(run: Queryable) -> bool:
