@@ -16,7 +16,7 @@ from ...personas.errors import RunFileError, SetupError, parameter
 from ...personas.hub.queries import table_names
 from ...sim.runfile.database import connect
 from ...sim.runfile.reader import open_made
-from ..data_summary import SOCIETY_SETTINGS
+from ..summary import SOCIETY_SETTINGS
 from ..table import Queryable
 from .licences import strictest
 

@@ -10,13 +10,12 @@ from markupsafe import Markup
 
 from ...personas.errors import RunFileError, SetupError
 from ...personas.persona import legible
-from ..data_summary import DataSummary
 from ..diversity.report import describe_diversity, measure_diversity, notes_on
 from ..export.export import preview_card
 from ..funnel import describe_funnel, notes_on_funnel, read_funnel
 from ..page import clip
 from ..provenance import describe_authors, read_authors
-from ..summary import Summary
+from ..summary import DataSummary
 from ..table import Queryable
 from .facts import read_failures, read_provenance
 from .rendering import render
@@ -65,7 +64,7 @@ _WRITERS = {
 }
 
 
-def render_data_report(run: Queryable, made: DataSummary, summary: Summary, *, run_file: Path, **header: Any) -> str:
+def render_data_report(run: Queryable, made: DataSummary, *, run_file: Path, **header: Any) -> str:
     """The report of a data job as HTML: opens offline, loads nothing, and runs no script but its own."""
     funnel = read_funnel(run)
     _, spent = describe_funnel(funnel)
@@ -75,11 +74,11 @@ def render_data_report(run: Queryable, made: DataSummary, summary: Summary, *, r
         "data.html.j2",
         more_script="rows.js",
         made=made,
-        summary=summary,
+        summary=made.run,
         settings=made.settings,
-        finding=_finding(made, summary),
+        finding=_finding(made),
         writers=_read_writers(run),
-        honesty=read_provenance(run, summary),
+        honesty=read_provenance(run, made.run),
         funnel=funnel,
         spent=spent,
         funnel_notes=list(notes_on_funnel(funnel)),
@@ -95,9 +94,10 @@ def render_data_report(run: Queryable, made: DataSummary, summary: Summary, *, r
     )
 
 
-def _finding(made: DataSummary, summary: Summary) -> str:
-    calls = f"{made.calls:,} call{'s' * (made.calls != 1)}"
-    cost = f"{calls}, {summary.cost}" if made.is_language_model else calls
+def _finding(made: DataSummary) -> str:
+    summary = made.run
+    calls = f"{summary.calls:,} call{'s' * (summary.calls != 1)}"
+    cost = f"{calls}, {summary.cost}" if summary.is_language_model else calls
     return f"{made.accepted:,} of {made.wanted:,} rows wanted were accepted, in {cost}; text by {summary.written_by}."
 
 

@@ -6,11 +6,10 @@ from typing import Any
 
 import orjson
 
-from ..data_summary import summarise_data
 from ..findings import has_weights, read_findings
 from ..page import check_own, mark_of, write_whole
 from ..questions import answers_of
-from ..summary import Summary, summarise
+from ..summary import Summary, summarise, summarise_data
 from ..table import Queryable
 from .answers import read_answers
 from .charts import (
@@ -55,10 +54,10 @@ def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str
     """The report as HTML: opens offline, loads nothing, and runs no script but its own."""
     summary, header, path = summarise(run), _header(run), Path(run_file)
     mark = mark_of("report", header["run"])
-    if (made := summarise_data(run)) is not None:
+    if (made := summarise_data(run, summary)) is not None:
         done = f"{made.accepted:,} of {made.wanted:,} rows are accepted"
         notice = _notice(summary, path.name, done) or made.shortfall
-        return render_data_report(run, made, summary, run_file=path, header=header, mark=mark, notice=notice)
+        return render_data_report(run, made, run_file=path, header=header, mark=mark, notice=notice)
     done = f"{summary.steps} of {summary.steps_wanted} steps are complete"
     notice = _notice(summary, path.name, done) or ("" if summary.steps else _NO_STEP)
     society = read_society(run)
@@ -75,7 +74,7 @@ def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str
         changes=read_changes(run),
         targets=read_targets(run),
         summary=summary,
-        unit="tokens" if summary.is_language_model else "words",
+        unit=summary.unit,
         header=header,
         mark=mark,
         settings=summary.settings,

@@ -16,8 +16,8 @@ from .options import VERBOSE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from populace.analysis.data_summary import DataSummary
     from populace.analysis.provenance import Ask
+    from populace.analysis.summary import DataSummary
     from populace.analysis.table import Queryable
     from populace.personas.hub import HubFile
     from populace.sim.estimate import Estimate
@@ -39,17 +39,17 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
 
     `settings` are those that differ from the scenario's defaults.
     """
-    from populace.analysis.data_summary import summarise_data
     from populace.analysis.findings import read_findings
     from populace.analysis.hub_summary import describe_yield
-    from populace.analysis.summary import summarise
+    from populace.analysis.summary import summarise, summarise_data
     from populace.sim.runfile.reader import open_run
     from populace.sim.scenario import GrowthOnly
 
     with open_run(path) as run:
         if scenario == GrowthOnly.name:
             return _show_growth(run, path)
-        summary, made = summarise(run), summarise_data(run)
+        summary = summarise(run)
+        made = summarise_data(run, summary)
         if made is None:
             shortfall = _growth_of(run).shortfall(summary.agents) if summary.agents else ""
             counts = describe_yield(run) if shortfall else ""
@@ -65,7 +65,7 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
                 _show_details(summary.as_rows())
                 _show_answers(run)
             return _SHORT if shortfall else 0
-        is_short = made.has_run_short and _growth_of(run).shortfall(made.people)
+        is_short = made.has_run_short and _growth_of(run).shortfall(summary.agents)
         counts = describe_yield(run) if is_short else ""
         warnings = (
             *summary.warnings,
