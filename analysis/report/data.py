@@ -17,7 +17,7 @@ from ..page import clip
 from ..provenance import describe_authors, read_authors
 from ..summary import DataSummary
 from ..table import Queryable
-from .facts import read_failures, read_provenance
+from .facts import FAILURES, read_provenance
 from .rendering import render
 from .samples import read_duplicates
 
@@ -82,7 +82,7 @@ def render_data_report(run: Queryable, made: DataSummary, *, run_file: Path, **h
         funnel=funnel,
         spent=spent,
         funnel_notes=list(notes_on_funnel(funnel)),
-        failures=read_failures(run),
+        failures=run.query(FAILURES),
         rows=rows,
         excerpts=run.query(_EXCERPTS, [EXCERPTS]).rows,
         lists=[("accepted", shown["accepted"], made.accepted), ("rejected", shown["rejected"], rejected)],

@@ -40,8 +40,6 @@ def _environment() -> Environment:
     environment.filters.update(
         clip=clip,
         count=_count,
-        dollars=_dollars,
-        latency=_latency,
         number=format_number,
         probability=probability,
         share=_share,
@@ -76,13 +74,3 @@ def _count(amount: object) -> str:
 
 def _share(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else _DASH
-
-
-def _dollars(amount: float | None) -> str:
-    return _DASH if amount is None else f"{amount:,.4f}"
-
-
-def _latency(seconds: float | None) -> str:
-    if seconds is None:
-        return _DASH
-    return f"{seconds:,.2f} s" if seconds >= 1 else f"{1000 * seconds:,.1f} ms"

@@ -23,7 +23,7 @@ from .charts import (
 )
 from .data import render_data_report
 from .experiment import mark_of_experiment, render_experiment
-from .facts import read_failures, read_hops, read_provenance, read_purposes, read_targets
+from .facts import FAILURES, HOPS, TARGETS, read_provenance, read_purposes
 from .graph import DrawnSociety, chart_society, read_society
 from .rendering import render
 from .samples import pick_excerpts, read_duplicates, read_steps
@@ -72,7 +72,7 @@ def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str
         influences=read_influences(run),
         first_heard=read_first_heard(run),
         changes=read_changes(run),
-        targets=read_targets(run),
+        targets=run.query(TARGETS).rows,
         summary=summary,
         unit=summary.unit,
         header=header,
@@ -96,9 +96,9 @@ def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str
         talks=talks,
         excerpts=excerpts,
         duplicates=read_duplicates(run),
-        failures=read_failures(run),
-        purposes=read_purposes(run),
-        hops=read_hops(run),
+        failures=run.query(FAILURES),
+        purposes=read_purposes(run, summary),
+        hops=run.query(HOPS),
         answers=answers_of(run, QUESTIONS),
         run_file=path.name,
     )
