@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .page import markup, write_run_picture
+from .page import markup, write_chart_file
 from .plot import draw_svg, draw_text, series_paint
 from .table import Queryable, Section
 
@@ -302,8 +302,8 @@ def draw_funnel(found: Funnel, *, title: str) -> str:
 def write_funnel_picture(found: Funnel, path: Path, *, of: str) -> Path:
     """Write the funnel to a file that ends in .svg or .html, over nothing but an earlier one `of` the same run file.
 
-    Raises `SetupError` as `check_run_picture` does, and when the file cannot be written.
+    Raises `SetupError` as `check_picture` does, and when the file cannot be written.
     """
     title = f"The yield of {of} by stage"
     svg = draw_funnel(found, title=title)
-    return write_run_picture(svg, path, what=WHAT, of=of, title=title, notes=notes_on_funnel(found))
+    return write_chart_file(svg, path, what=WHAT, of=of, title=title, notes=notes_on_funnel(found))

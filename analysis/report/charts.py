@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..findings import has_weights
 from ..plot import BARS, Chart, Marks, Point
-from ..questions import RecordedField, quoted, read_fields
+from ..questions import RecordedField, has_weights, quoted, read_fields
 from ..table import Queryable
 
 #: Measures, typed fields of actions, values of a choice, and groups that are drawn.

@@ -12,9 +12,9 @@ import orjson
 from ..evaluation import Reader
 from ..experiment.effects import NO_P, RUN_MEANS, SECTIONS, Effect, Findings, read_findings
 from ..experiment.models import table_of_models, told_of_models
-from ..findings import Headline
 from ..page import clip, mark_of
 from ..plot import BARS, Chart, Point, format_number
+from ..questions import Headline
 from .rendering import probability, render
 
 #: Curves over steps that are drawn of each kind, fields of the agents' state among them, and headlines.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import networkx as nx
 from markupsafe import Markup
 
+from ..layout import Spots, fitted, lay_out
 from ..page import clip, markup
-from ..picture.layout import Spots, fitted, lay_out
 from ..plot import COLOURS, LegendEntry, draw_svg, draw_swatch, paint, symbol
 from ..table import Queryable
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import orjson
 
-from ..findings import has_weights, read_findings
 from ..page import check_own, mark_of, write_whole
-from ..questions import answers_of
+from ..questions import answers_of, has_weights, read_findings
 from ..summary import Summary, summarise, summarise_data
 from ..table import Queryable
 from .answers import read_answers

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...personas.errors import SetupError
-from ..page import clip, write_run_picture
+from ..page import clip, write_chart_file
 from ..plot import Chart, Point, draw_svg, draw_text, line_sign, paint, text_width
 from ..table import Rows
 
@@ -25,13 +25,13 @@ def write_result_picture(result: Rows, path: Path, *, of: str, note: str = "") -
 
     The first column stands from left to right. Each further column of numbers is a line; with a column of texts among
     them, a line for each text. Columns whose names end in `low` and `high` are the interval of the one before them.
-    Raises `SetupError` for an answer that cannot be drawn so, as `check_run_picture` does, and when the file cannot be
+    Raises `SetupError` for an answer that cannot be drawn so, as `check_picture` does, and when the file cannot be
     written.
     """
     points = _read_points(result)
     title = f"{', '.join(_values(result))} by {result.columns[0]}"
     svg = draw_result(points, title=title, x=result.columns[0], note=note)
-    return write_run_picture(svg, path, what=WHAT, of=of, title=title, notes=[note] if note else [])
+    return write_chart_file(svg, path, what=WHAT, of=of, title=title, notes=[note] if note else [])
 
 
 def draw_result(points: Sequence[Point], *, title: str, x: str, note: str = "") -> str:

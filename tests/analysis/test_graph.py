@@ -5,7 +5,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from populace.analysis.picture.layout import lay_out
+from populace.analysis.layout import lay_out
 from populace.analysis.report import graph as graph_module
 from populace.analysis.report.graph import chart_society, read_society
 from populace.analysis.table import Queryable

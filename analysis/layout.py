@@ -8,9 +8,9 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from ...personas.arrays import Floats
-from ...personas.network import Excerpt
-from ..plot import text_width
+from ..personas.arrays import Floats
+from ..personas.network import Excerpt
+from .plot import text_width
 
 type Point = tuple[float, float]
 type Points = np.ndarray[tuple[int, int], np.dtype[np.float64]]
