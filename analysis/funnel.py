@@ -43,20 +43,28 @@ SELECT count(DISTINCT emission) FROM {table}
 WHERE emission IN (SELECT emission FROM outputs WHERE status = 'accepted')
   AND job NOT IN (SELECT job FROM jobs WHERE kind = 'evaluation')
 """
-#: Calls by what they were for: growth, turns by role, vectors, and jobs on the outputs by their kind and role.
+#: Calls by what they were for: growth, turns by role, vectors, and jobs on the outputs by their kind and role; and all.
 _CALLS = """
-SELECT CASE WHEN c.purpose = 'embedding' THEN 'vectors'
-            WHEN j.kind NOT IN ('growth', 'society') THEN j.kind || if(c.role = 'default', '', ': ' || c.role)
-            WHEN c.phase = 'step' THEN if(c.role = 'default', 'turns', 'turns: ' || c.role)
-            ELSE 'people' END AS used_for,
-       string_agg(DISTINCT c.model, ', ' ORDER BY c.model),
-       count(*), count(*) FILTER (c.outcome <> 'ok'),
-       sum(c.input_tokens)::BIGINT, sum(c.output_tokens)::BIGINT,
-       count(*) FILTER (raw IS NOT NULL AND input_tokens IS NULL),
-       sum(c.cost), count(*) FILTER (raw IS NOT NULL AND cost IS NULL), min(c.started_at)
-FROM calls AS c LEFT JOIN jobs AS j USING (job)
-WHERE c.source IN ('endpoint', 'batch')
-GROUP BY used_for ORDER BY min(c.started_at), used_for
+WITH used AS (
+    SELECT c.*, CASE WHEN c.purpose = 'embedding' THEN 'vectors'
+                     WHEN j.kind NOT IN ('growth', 'society') THEN j.kind || if(c.role = 'default', '', ': ' || c.role)
+                     WHEN c.phase = 'step' THEN if(c.role = 'default', 'turns', 'turns: ' || c.role)
+                     ELSE 'people' END AS used_for
+    FROM calls AS c LEFT JOIN jobs AS j USING (job) WHERE c.source IN ('endpoint', 'batch')
+), spent AS (
+    SELECT coalesce(used_for, 'total') AS used_for,
+           if(used_for IS NULL, '', string_agg(DISTINCT model, ', ' ORDER BY model)) AS model,
+           count(*) AS calls, count(*) FILTER (outcome <> 'ok') AS failed,
+           sum(input_tokens)::BIGINT AS input_tokens, sum(output_tokens)::BIGINT AS output_tokens,
+           count(*) FILTER (raw IS NOT NULL AND input_tokens IS NULL) AS uncounted,
+           sum(cost) AS dollars, count(*) FILTER (raw IS NOT NULL AND cost IS NULL) AS unpriced,
+           min(started_at) AS begun
+    FROM used GROUP BY GROUPING SETS ((used_for), ())
+    HAVING used_for IS NOT NULL OR count(DISTINCT used.used_for) > 1
+)
+SELECT * EXCLUDE (begun), if(unpriced = 0, $accepted / nullif(dollars, 0), NULL),
+       if(uncounted = 0, $accepted / nullif(coalesce(input_tokens, 0) + coalesce(output_tokens, 0), 0) * 1000, NULL)
+FROM spent ORDER BY used_for = 'total', begun, used_for
 """
 
 
@@ -152,7 +160,6 @@ def read_funnel(run: Queryable) -> Funnel:
         ((number,),) = run.query(_LATER.format(table=table)).rows
         if number:
             stages.append(FunnelStage(table, f"accepted, with {table}", number))
-    spent = [_spent(accepted, *row[:9]) for row in run.query(_CALLS).rows]
     return Funnel(
         asked,
         people,
@@ -164,61 +171,10 @@ def read_funnel(run: Queryable) -> Funnel:
         {check: number for check, number, _ in run.query(_UNSURE, {"outcome": "undecided"}).rows},
         {check: (number, why) for check, number, why in run.query(_UNSURE, {"outcome": "warned"}).rows},
         accepted,
-        [*spent, *_in_all(accepted, spent)],
+        [PurposeYield(*row) for row in run.query(_CALLS, {"accepted": accepted}).rows],
         model,
         is_language_model,
     )
-
-
-def _spent(
-    accepted: int,
-    purpose: str,
-    model: str,
-    calls: int,
-    failed: int,
-    input_tokens: int | None,
-    output_tokens: int | None,
-    uncounted: int,
-    dollars: float | None,
-    unpriced: int,
-) -> PurposeYield:
-    counted = [tokens for tokens in (input_tokens, output_tokens) if tokens is not None]
-    tokens = sum(counted) if counted and not uncounted else 0
-    return PurposeYield(
-        purpose,
-        model,
-        calls,
-        failed,
-        input_tokens,
-        output_tokens,
-        uncounted,
-        dollars,
-        unpriced,
-        accepted / dollars if dollars and not unpriced else None,
-        accepted / tokens * 1000 if tokens else None,
-    )
-
-
-def _in_all(accepted: int, spent: Sequence[PurposeYield]) -> Iterator[PurposeYield]:
-    if len(spent) > 1:
-        yield _spent(
-            accepted,
-            "total",
-            "",
-            sum(one.calls for one in spent),
-            sum(one.failed_calls for one in spent),
-            _sum([one.input_tokens for one in spent]),
-            _sum([one.output_tokens for one in spent]),
-            sum(one.uncounted for one in spent),
-            _sum([one.dollars for one in spent]),
-            sum(one.unpriced for one in spent),
-        )
-
-
-def _sum[N: (int, float)](numbers: Sequence[N | None]) -> N | None:
-    """Return the sum of the known values; None if no value is known."""
-    known = [number for number in numbers if number is not None]
-    return sum(known[1:], start=known[0]) if known else None
 
 
 def describe_funnel(found: Funnel) -> Iterator[Section]:
