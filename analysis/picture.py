@@ -181,11 +181,17 @@ class Drawing:
     """An excerpt laid out once, to be drawn in any width. The same excerpt gives the same picture.
 
     A line's label says what the person at its thin end is to the person at its broad end. `communities` are numbers by
-    id; people have their colours by these, or by hop where there are none.
+    id; people have their colours by these, or by hop where there are none. `more` is said of people on pointing, by id.
     """
 
-    def __init__(self, excerpt: Excerpt, communities: Mapping[str, int] | None = None, note: str = "") -> None:
-        self._excerpt, self._note = excerpt, note
+    def __init__(
+        self,
+        excerpt: Excerpt,
+        communities: Mapping[str, int] | None = None,
+        note: str = "",
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        self._excerpt, self._note, self._more = excerpt, note, more or {}
         self.ties = _neighbours(excerpt)
         self._spots = spots(excerpt)
         self._colours = _by_hop(excerpt) if communities is None else _by_community(excerpt, communities, self.ties)
@@ -283,9 +289,10 @@ class Drawing:
             radius = self._radius(self.ties[person.id], shrunk)
             if person.distance == 0:
                 yield f'<circle cx="{x}" cy="{y}" r="{radius + 4}"{_RING}/>'
+            words = f"{clip(person.text, _HOVER)} (hop {person.hop}){self._more.get(person.id, '')}"
             yield (
                 f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{self._colours.of[person.id]}" stroke="{_SURFACE}">'
-                f"<title>{markup(clip(person.text, _HOVER))} (hop {person.hop})</title></circle>"
+                f"<title>{markup(words)}</title></circle>"
             )
 
     def _labels(self, stage: Canvas, shrunk: float) -> Iterator[str]:

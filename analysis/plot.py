@@ -23,7 +23,6 @@ COLOURS: Mapping[str, str] = MappingProxyType(
         "ink": "#1d2126", "muted": "#5b6470", "line": "#dddcd6", "surface": "#ffffff",
         "c0": "#2f63c0", "c1": "#b85c00", "c2": "#26803c", "c3": "#b7382f", "c4": "#7547ad",
         "c5": "#83562a", "c6": "#b83a86", "c7": "#0b7f82", "c8": "#6f7010", "c9": "#66707c",
-        "hop0": "#16324f", "hop1": "#2f6299", "hop2": "#5b92c4", "hop3": "#86b3da",
     }
 )  # fmt: skip
 #: Symbols as corners around (0, 0), of radius 1.

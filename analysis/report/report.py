@@ -23,7 +23,7 @@ from .charts import (
 from .data import render_data_report
 from .experiment import mark_of_experiment, render_experiment
 from .facts import FAILURES, HOPS, TARGETS, read_provenance, read_purposes
-from .graph import DrawnSociety, chart_society, read_society
+from .graph import read_society
 from .rendering import render
 from .samples import pick_excerpts, read_duplicates, read_steps
 from .society import read_changes, read_first_heard, read_influences
@@ -81,9 +81,7 @@ def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str
         notice=notice,
         honesty=read_provenance(run, summary),
         society=society,
-        society_note=_society_note(society),
         charts={
-            "society": chart_society(society),
             "emissions": chart_emissions(run, kinds),
             "novelty": chart_novelty(run, kinds),
         },
@@ -126,12 +124,3 @@ def _notice(summary: Summary, run_file: str, done: str) -> str:
         became = "failed" if summary.status == "failed" else "is paused"
         return f"This run {became} ({reason}): {done}. What was done stays; to go on: populace resume {run_file}"
     return ""
-
-
-def _society_note(society: DrawnSociety) -> str:
-    if not society.is_sample:
-        return ""
-    return (
-        f"Drawn: {len(society.residents):,} of {society.people:,} people and {len(society.ties):,} of "
-        f"{society.relations:,} relations, breadth first around the best connected."
-    )

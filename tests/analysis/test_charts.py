@@ -18,14 +18,13 @@ from populace.analysis.report.charts import (
     chart_novelty,
     kind_order,
 )
-from populace.analysis.report.graph import chart_society, read_society
 from populace.analysis.report.report import render_report
 from populace.analysis.table import Queryable
 
 
 def all_charts(run: Queryable) -> list[Chart]:
     kinds = kind_order(run)
-    charts: list[Any] = [chart_society(read_society(run)), chart_emissions(run, kinds), chart_novelty(run, kinds)]
+    charts = [chart_emissions(run, kinds), chart_novelty(run, kinds)]
     return [chart for chart in (*charts, *chart_measures(run), *chart_fields(run)) if chart is not None]
 
 
@@ -57,13 +56,12 @@ def voted(make_run: Any) -> Any:
 
 def test_every_chart_says_what_is_seen_and_what_its_axes_are(lived: Queryable) -> None:
     charts = all_charts(lived)
-    assert [chart.name for chart in charts] == ["society", "emissions", "novelty", "measure-0"]
+    assert [chart.name for chart in charts] == ["emissions", "novelty", "measure-0"]
     for chart in charts:
         drawn = ET.fromstring(chart.narrow)
         assert drawn.attrib["role"] == "img"
         assert drawn.attrib["aria-label"] == f"{chart.title}. {chart.description}"
-        if chart.name != "society":
-            assert "step" in texts(chart.narrow)
+        assert "step" in texts(chart.narrow)
 
 
 def test_the_bars_add_up_to_all_emissions(lived: Queryable) -> None:
@@ -87,8 +85,7 @@ def test_an_intervention_is_marked_before_its_step(lived: Queryable) -> None:
 def test_no_two_kinds_differ_by_colour_alone(lived: Queryable, voted: Any) -> None:
     for chart in [*all_charts(lived), *all_charts(voted)]:
         colourless = [re.sub(r'class="[^"]*"|color="[^"]*"', "", entry.swatch) for entry in chart.legend]
-        if chart.name != "society":
-            assert len(colourless) == len(set(colourless))
+        assert len(colourless) == len(set(colourless))
 
 
 def test_colours_are_plain_and_follow_the_page_by_their_class(lived: Queryable) -> None:
