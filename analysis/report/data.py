@@ -14,8 +14,7 @@ from ..diversity.report import describe_diversity, measure_diversity, notes_on
 from ..export.export import preview_card
 from ..funnel import describe_funnel, notes_on_funnel, read_funnel
 from ..page import clip
-from ..provenance import describe_authors, read_authors
-from ..summary import DataSummary
+from ..summary import DataSummary, describe_authors, read_authors
 from ..table import Queryable
 from .facts import FAILURES, read_provenance
 from .rendering import render

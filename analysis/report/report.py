@@ -10,7 +10,6 @@ from ..page import check_own, mark_of, write_whole
 from ..questions import answers_of, has_weights, read_findings
 from ..summary import Summary, summarise, summarise_data
 from ..table import Queryable
-from .answers import read_answers
 from .charts import (
     chart_emissions,
     chart_fields,
@@ -22,11 +21,10 @@ from .charts import (
 )
 from .data import render_data_report
 from .experiment import mark_of_experiment, render_experiment
-from .facts import FAILURES, HOPS, TARGETS, read_provenance, read_purposes
-from .graph import read_society
+from .facts import FAILURES, HOPS, TARGETS, read_provenance, read_purposes, read_society
 from .rendering import render
 from .samples import pick_excerpts, read_duplicates, read_steps
-from .society import read_changes, read_first_heard, read_influences
+from .society import read_answers, read_changes, read_first_heard, read_influences
 
 _IS_EXPERIMENT = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'outcome_values'"
 _NO_STEP = "No step is complete in this run, so nothing was said."

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from populace.analysis.layout import lay_out
-from populace.analysis.report import graph as graph_module
-from populace.analysis.report.graph import read_society
+from populace.analysis.report import facts
+from populace.analysis.report.facts import read_society
 from populace.analysis.table import Queryable
 
 
@@ -38,8 +38,8 @@ def test_everybody_is_drawn_and_near_duplicates_are_followed(lived: Queryable) -
 
 
 def test_a_big_society_is_cut_around_the_best_connected(lived: Queryable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph_module, "GRAPH_PEOPLE", 59)
-    monkeypatch.setattr(graph_module, "GRAPH_SAMPLE", 20)
+    monkeypatch.setattr(facts, "GRAPH_PEOPLE", 59)
+    monkeypatch.setattr(facts, "GRAPH_SAMPLE", 20)
     society = read_society(lived)
     drawn = {person.id for person in society.excerpt.people}
     assert len(drawn) == 20

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from populace.analysis.report.answers import read_answers
 from populace.analysis.report.charts import chart_node_measures, chart_present, chart_states
 from populace.analysis.report.report import render_report
-from populace.analysis.report.society import StepRates, read_first_heard, read_influences
+from populace.analysis.report.society import StepRates, read_answers, read_first_heard, read_influences
 
 AT = ["2026-03-01 12:00:00"] * 2
 

@@ -16,8 +16,7 @@ from .options import VERBOSE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from populace.analysis.provenance import Ask
-    from populace.analysis.summary import DataSummary
+    from populace.analysis.summary import Ask, DataSummary
     from populace.analysis.table import Queryable
     from populace.personas.hub import HubFile
     from populace.sim.estimate import Estimate
@@ -190,7 +189,7 @@ def authors_notice(file: "Queryable | HubFile") -> str:
 
     Print it to standard error, so that it goes wherever the text goes, and into no file that machines read.
     """
-    from populace.analysis.provenance import describe_authors
+    from populace.analysis.summary import describe_authors
     from populace.analysis.table import visible
 
     return visible(describe_authors(_ask(file)))
@@ -198,7 +197,7 @@ def authors_notice(file: "Queryable | HubFile") -> str:
 
 def own_graders_notice(file: "Queryable", job: int = 1) -> str:
     """Return one sentence on models that graded what they wrote in a job; "" if there are none."""
-    from populace.analysis.provenance import describe_own_graders
+    from populace.analysis.summary import describe_own_graders
     from populace.analysis.table import visible
 
     return visible(describe_own_graders(_ask(file), job))
