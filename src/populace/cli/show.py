@@ -152,7 +152,8 @@ def _show_growth(run: "RunReader", path: Path) -> int:
     from populace.analysis.summary import summarise
     from populace.analysis.table import render_table, visible
 
-    grown, summary, skipped = read_grown(run), summarise(run), skipped_of(run)
+    summary, skipped = summarise(run), skipped_of(run)
+    grown = read_grown(run, summary)
     shortfall = "" if grown.ending else _growth_of(run).shortfall(grown.people)
     hub = quote(str(path))
     warnings = (*summary.warnings, grown.ending, shortfall, *skipped, authors_notice(run))
