@@ -255,15 +255,17 @@ class Chart:
     @property
     def rows(self) -> list[tuple[object, ...]]:
         """Return the first rows of the numbers behind the picture."""
+        order = {place: number for number, place in enumerate(self.places)}
+        has_intervals = self._has_intervals
         return [
             (
                 point.place,
                 *([point.series] if self.legend_title else []),
                 self.format(point.value),
-                *(map(self.format, point.interval or (None, None)) if self._has_intervals else ()),
+                *(map(self.format, point.interval or (None, None)) if has_intervals else ()),
                 *([point.count] if self.unit else []),
             )
-            for point in sorted(self.points, key=lambda point: self.places.index(point.place))[:_NUMBERS]
+            for point in sorted(self.points, key=lambda point: order[point.place])[:_NUMBERS]
         ]
 
     @property
