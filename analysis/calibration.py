@@ -1,9 +1,7 @@
 """How far graders agree with human labels: accuracy, weighted kappa, correlation, and where a threshold could lie."""
 
-import csv
-import io
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -11,11 +9,10 @@ from statistics import median_low
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from ..personas.errors import SourceError
-from ..personas.inputs import read_utf8, resolve_file
+from ..personas.readers import read_rows
 from .agreement import Graded, MeasurementLevel
 from .evaluation import wilson_interval
 from .table import Queryable, Section
@@ -110,15 +107,17 @@ class Calibrated:
 
 
 def read_labels(path: Path | str) -> HumanLabels:
-    """Read labels from a JSONL or CSV file: `emission` or `text`, and a label by criterion (or `accepted`, yes or no).
+    """Read labels from a table: `emission` or `text`, and a label by criterion (or `accepted`, yes or no).
 
     Raises `SourceError` naming the line for a row that has neither, and for a file without rows.
     """
-    path = resolve_file(Path(path))
+    path = Path(path)
     rows: list[tuple[int, int | str, dict[str, str]]] = []
-    for number, row in iter_rows(path, '{"emission": 12, "clear": 4}'):
+    for number, row in read_rows(path, 'write one label a line, as {"emission": 12, "clear": 4}'):
         emission, said = row.get("emission"), row.get("text")
-        labels = {str(k): _label(v) for k, v in row.items() if k not in _KEYS and v is not None and str(v).strip()}
+        labels = {
+            str(k): _label(v) for k, v in row.items() if k and k not in _KEYS and v is not None and str(v).strip()
+        }
         where = f"{str(path)!r}, line {number}"
         if emission not in (None, ""):
             if not str(emission).strip().isdigit():
@@ -141,41 +140,6 @@ def _label(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
-
-
-def iter_rows(path: Path, example: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the rows of a CSV or JSONL file, each with its line number; `example` shows a valid line.
-
-    Raises `SourceError` if the file cannot be read, naming the line.
-    """
-    text = read_utf8(resolve_file(path))
-    if path.suffix.lower() == ".csv":
-        yield from _csv_rows(path, text)
-        return
-    # Not splitlines: strings of JSON may hold other line separators, as U+2028.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            found = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise SourceError(f"{str(path)!r}, line {number} is no JSON ({error}).") from error
-        if not isinstance(found, dict):
-            raise SourceError(f"{str(path)!r}, line {number} is no object; write {example}.")
-        yield number, found
-
-
-def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
-    # Spreadsheets write semicolons where the comma is the decimal mark.
-    header = text.partition("\n")[0]
-    mark = next((mark for mark in ",;\t" if mark in header), ",")
-    table = csv.DictReader(io.StringIO(text), delimiter=mark)
-    try:
-        for row in table:
-            yield table.line_num, {name: value for name, value in row.items() if name}
-    except csv.Error as error:
-        raise SourceError(f"{str(path)!r}, line {table.line_num} is no row of CSV ({error}).") from error
 
 
 def calibrate(run: Queryable, graded: Graded, labels: HumanLabels, *, file: str, seed: int = 0) -> Calibrated:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
-from ..personas.csv_cells import write_csv_rows
+from ..personas.writers import write_csv_rows
 
 if TYPE_CHECKING:
     from rich.table import Table

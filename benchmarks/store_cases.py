@@ -30,7 +30,7 @@ def store(lab: Lab, size: Size) -> Iterator[Finding]:
     yield Finding("seconds to open it", look["opened"], Bar("under", 1))
     yield Finding("seconds to describe it, the first time", look["first"], Bar("under", 1))
     yield Finding("seconds to describe it again", look["later"], Bar("under", 1))
-    for ending in ("persona.jsonl", "jsonl", "parquet", "csv"):
+    for ending in ("jsonl", "parquet", "csv"):
         took = output("benchmarks.storing", "export", hub, "--file", lab.new(f".{ending}"))
         beside = f"{took['cpu'] / size.people * 1e6:.1f} us of CPU each, peak {took['peak_memory'] / _MIB:,.0f} MiB"
         yield Finding(f"people exported a second as {ending}", size.people / took["wall"], beside=beside)

@@ -7,9 +7,9 @@ from .dynamics.world import News, State, World
 from .embedding import HubVectors, dedup_by_meaning, fetch_text_vectors
 from .emitted import Emission
 from .engine import Progress
+from .enrichment.job import Enriched, Enrichment, enrich
 from .experiment.design import Experiment, Hypothesis, ManipulationCheck, OutcomeQuery
 from .growth import Growth
-from .hub_jobs.enrichment import Enriched, Enrichment, enrich
 from .resident import Resident, SocietyView
 from .runfile.reader import FinishedRun, QueryError, RunReader, open_run
 from .scenario import GrowthOnly, Scenario, Settings, Visit

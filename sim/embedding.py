@@ -1,34 +1,32 @@
 """Vectors as a job in the file itself: of a hub's people, or of texts such as a run's outputs; never paid for twice."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import duckdb
 import numpy as np
-import orjson
 from langchain_core.embeddings import Embeddings
+from pydantic import Field
 
 from ..agents.embedding.embedder import Lost
-from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced, open_embedder
+from ..agents.embedding.models import EmbeddingHandle, open_embedder
 from ..agents.embedding.vectors import text_hash
-from ..agents.gateway.budget import Prices
 from ..agents.gateway.limits import Limits
 from ..personas.dedup.vectors import COSINE, check_cosine, is_compared_exactly
 from ..personas.hub.dedup import CHUNK, EmbeddedReport, compared, dedup_embedded, read_texts, without_vector
 from ..personas.hub.file import HubFile, open_hub
-from ..personas.hub.queries import registered
 from ..personas.model import Outcome, RequestContext
 from ..personas.persona import canonical_text
-from .engine import Engine, Progress
+from .engine import Engine
 from .executor import Executor
-from .hub_jobs.jobs import HubJob, check_job_trusted, resumed, stored_job
-from .jobs import Changes, Chunks, Phase, run_phase
+from .jobs.kind import Asked, JobContext, JobKind, JobModels, JobOptions, JobSpec, write_items
+from .jobs.life import run_job
+from .jobs.loop import Changes, Chunks, Phase, run_phase
 from .observe import PURPOSE, TextEmbedder
 from .runfile import job_rows
-from .runfile.runlog import RunLog
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,7 +44,6 @@ ORDER BY ordinal, rowid
 """
 _KNOWN = "SELECT DISTINCT text_hash FROM vectors WHERE model = $model"
 _ITEMS = "SELECT item FROM job_items WHERE job = $job ORDER BY ordinal"
-_KEEP_ITEMS = "INSERT INTO job_items BY NAME FROM embedded_texts"
 #: On whose behalf the texts of many are sent at once.
 _OWNER = "hub"
 
@@ -66,17 +63,91 @@ class HubVectors:
     abandoned: tuple[int, ...] = ()
 
 
+class EmbeddingSpec(JobSpec):
+    """Which texts get vectors."""
+
+    chunk: int = Field(CHUNK, ge=1)
+    #: From which cosine on personas are marked as near-duplicates when their vectors are there; None for no comparison.
+    threshold: float | None = None
+    #: Whether they are compared exactly; None where their number decides.
+    exact: bool | None = None
+    #: The hash of the texts that get vectors; None for the personas of a hub.
+    texts: str | None = None
+
+
+class EmbeddingJob(JobKind[EmbeddingSpec, tuple[HubVectors, EmbeddedReport | None]]):
+    """Fetches the vectors that are missing in a file, and compares personas by them."""
+
+    kind = KIND
+    spec_type = EmbeddingSpec
+    # Vectors that another job fetched are in the file, so nothing is lost by abandoning it.
+    keeps_all = True
+    is_on_hub = True
+    is_done_once = False
+    #: The texts of a new job, in canonical form.
+    texts: Sequence[str] = ()
+
+    def open_models(self, path: Path, asked: Asked) -> JobModels:
+        """Open the embedding model. Raises `SetupError` if it is unknown."""
+        model, limits = asked.get("model"), asked.get("limits") or Limits()
+        if not isinstance(model, EmbeddingHandle):
+            where = asked.get("embeddings_url") or asked.get("base_url")
+            model = open_embedder(model, base_url=where, timeout=limits.timeout)  # type: ignore[arg-type]
+        return JobModels(embeddings=model, embeddings_prices=asked.get("embeddings_prices") or asked.get("prices"))
+
+    def prepare(self, path: Path, seed: int, models: JobModels) -> int:
+        """Return how many personas or texts have no vector yet."""
+        model = models.first.name
+        if self.spec.texts:
+            self.texts = without_text_vector(path, model, self.texts)
+            return len(self.texts)
+        with open_hub(path) as hub:
+            # Nothing is paid for vectors that could not be compared.
+            if self.spec.threshold is not None:
+                is_compared_exactly(compared(hub), self.spec.exact)
+            return len(without_vector(hub, model))
+
+    def fill(self, con: duckdb.DuckDBPyConnection, number: int, seed: int) -> None:
+        """Write the texts, so that the job can go on whatever happens to the rows that they came from."""
+        if self.texts:
+            write_items(con, number, self.texts)
+
+    def run(self, context: JobContext) -> None:
+        """Fetch the vectors, and compare the personas if that is wanted."""
+        if context.embedder is None:
+            raise RuntimeError("the engine was opened without an embedding model")
+        kind = TextEmbeddingPhase if self.spec.texts else EmbeddingPhase
+        model = context.log.job_row.model
+        with HubFile(context.log.path, context.log.cursor()) as hub:
+            self._phase = kind(context.engine, hub, model, context.embedder, chunk=self.spec.chunk)
+            context.engine.call(partial(run_phase, context.engine, self._phase))
+
+    def report(self, context: JobContext) -> tuple[HubVectors, EmbeddedReport | None]:
+        """Return what was fetched in this session, and what the comparison found."""
+        model, phase = context.log.job_row.model, self._phase
+        with HubFile(context.log.path, context.log.cursor()) as hub:
+            found = self._compare(hub, model)
+        return HubVectors(model, phase.missing, phase.fetched, context.job, self.abandoned), found
+
+    def nothing(self, path: Path, models: JobModels) -> tuple[HubVectors, EmbeddedReport | None]:
+        """Compare the personas if that is wanted, since all have their vectors."""
+        model = models.first.name
+        with open_hub(path, write=self.spec.threshold is not None) as hub:
+            return HubVectors(model, abandoned=self.abandoned), self._compare(hub, model)
+
+    def _compare(self, hub: HubFile, model: str) -> EmbeddedReport | None:
+        threshold = self.spec.threshold
+        return None if threshold is None else dedup_embedded(hub, model, threshold=threshold, exact=self.spec.exact)
+
+
 def dedup_by_meaning(
     hub: Path | str,
     embeddings: str | Embeddings | EmbeddingHandle,
+    /,
     *,
-    base_url: str | None = None,
     threshold: float = COSINE,
-    limits: Limits | None = None,
-    prices: Prices | None = None,
-    cache: Path | None = None,
     exact: bool | None = None,
-    progress: Progress | None = None,
+    **options: Unpack[JobOptions],
 ) -> tuple[HubVectors, EmbeddedReport]:
     """Fetch the missing vectors of a hub, and mark personas whose vector is nearly that of an earlier one.
 
@@ -84,25 +155,20 @@ def dedup_by_meaning(
     `fetch_hub_vectors` and `dedup_embedded` raise.
     """
     check_cosine(threshold)
-    spec = {"chunk": CHUNK, "threshold": threshold, "exact": exact}
-    job = _job(Path(hub), embeddings, spec, base_url, limits, prices, cache)
-    with open_hub(hub) as opened:
-        # Nothing is paid for vectors that could not be compared.
-        is_compared_exactly(compared(opened), exact)
-    fetched, report = _begun(job, progress)
-    return fetched, report or _compared(job)
+    options["model"] = embeddings
+    fetched, report = run_job(hub, EmbeddingJob(EmbeddingSpec(threshold=threshold, exact=exact)), **options)
+    if report is None:
+        raise RuntimeError("a job with a threshold compares")
+    return fetched, report
 
 
 def fetch_hub_vectors(
     hub: Path | str,
     embeddings: str | Embeddings | EmbeddingHandle,
+    /,
     *,
-    base_url: str | None = None,
-    limits: Limits | None = None,
-    prices: Prices | None = None,
-    cache: Path | None = None,
     chunk: int = CHUNK,
-    progress: Progress | None = None,
+    **options: Unpack[JobOptions],
 ) -> HubVectors:
     """Fetch a vector of this model for each persona of a hub that has none and is not a near-duplicate.
 
@@ -113,22 +179,18 @@ def fetch_hub_vectors(
     Raises `SetupError` for an unknown model, `EndpointError` if no text gets a vector, and `PausedError` if the budget
     is spent.
     """
-    spec = {"chunk": chunk, "threshold": None, "exact": None}
-    fetched, _ = _begun(_job(Path(hub), embeddings, spec, base_url, limits, prices, cache), progress)
-    return fetched
+    options["model"] = embeddings
+    return run_job(hub, EmbeddingJob(EmbeddingSpec.given(chunk=chunk)), **options)[0]
 
 
 def fetch_text_vectors(
     path: Path | str,
     embeddings: str | Embeddings | EmbeddingHandle,
     texts: Iterable[str],
+    /,
     *,
-    base_url: str | None = None,
-    limits: Limits | None = None,
-    prices: Prices | None = None,
-    cache: Path | None = None,
     chunk: int = CHUNK,
-    progress: Progress | None = None,
+    **options: Unpack[JobOptions],
 ) -> HubVectors:
     """Fetch a vector of this model for each of these texts that has none in a run file or hub.
 
@@ -136,16 +198,10 @@ def fetch_text_vectors(
     replayed, whatever happened to the rows the texts came from. Otherwise works as `fetch_hub_vectors`.
     """
     wanted = [text for text in map(canonical_text, texts) if text]
-    spec = {"chunk": chunk, "threshold": None, "exact": None, "texts": text_hash("".join(map(text_hash, wanted)))}
-    job = _job(Path(path), embeddings, spec, base_url, limits, prices, cache)
-    with open_hub(job.path):  # opened once for both
-        missing, unfinished = without_text_vector(job.path, job.model.name, wanted), job.unfinished()
-    number, abandoned = job.continued(unfinished, is_kept=True)
-    if number is None and not missing:
-        return HubVectors(job.model.name, abandoned=abandoned)
-    log = job.begin(partial(_keep_texts, missing)) if number is None else job.reopen(number)
-    fetched, _ = _run(job, log, progress)
-    return replace(fetched, abandoned=abandoned)
+    job = EmbeddingJob(EmbeddingSpec.given(chunk=chunk, texts=text_hash("".join(map(text_hash, wanted)))))
+    job.texts = wanted
+    options["model"] = embeddings
+    return run_job(path, job, **options)[0]
 
 
 def without_text_vector(path: Path | str, model: str, texts: Iterable[str]) -> list[str]:
@@ -154,90 +210,6 @@ def without_text_vector(path: Path | str, model: str, texts: Iterable[str]) -> l
         known = {key for (key,) in hub.con.execute(_KNOWN, {"model": model}).fetchall()}
     wanted = {text_hash(text): text for text in map(canonical_text, texts) if text}
     return [text for key, text in wanted.items() if key not in known]
-
-
-def _keep_texts(texts: Sequence[str], con: duckdb.DuckDBPyConnection, job: int) -> None:
-    rows = {"job": [job] * len(texts), "ordinal": range(1, len(texts) + 1), "item": texts}
-    with registered(con, rows, "embedded_texts"):
-        con.execute(_KEEP_ITEMS)
-
-
-def resume_embedding(
-    path: Path,
-    number: int,
-    *,
-    model: str | None = None,
-    base_url: str | None = None,
-    progress: Progress | None = None,
-    **given: Any,
-) -> tuple[HubVectors, EmbeddedReport | None]:
-    """Continue an unfinished job from its spec. `given` are the limits, prices and cache to change.
-
-    The report is that of comparing the personas. It is None if the job only fetches vectors. Raises `SetupError` if the
-    job uses an address or a file that was not named on this machine.
-    """
-    row = stored_job(path, number)
-    check_job_trusted(path, row, embeddings=base_url, model=model, cache=given.get("cache"))
-    now = resumed(row, **given)
-    address = base_url or row.embedding_url
-    job = _job(path, model or row.model, orjson.loads(row.spec), address, now["limits"], now["prices"], now["cache"])
-    return _run(job, job.reopen(row.job), progress)
-
-
-def _job(
-    path: Path,
-    embeddings: str | Embeddings | EmbeddingHandle,
-    spec: dict[str, Any],
-    base_url: str | None,
-    limits: Limits | None,
-    prices: Prices | None,
-    cache: Path | None,
-) -> HubJob:
-    limits = limits or Limits()
-    model = (
-        embeddings
-        if isinstance(embeddings, EmbeddingHandle)
-        else open_embedder(embeddings, base_url=base_url, timeout=limits.timeout)
-    )
-    check_embeddings_priced(limits, prices, model)
-    return HubJob(path=path, kind=KIND, spec=spec, model=model, limits=limits, prices=prices, cache=cache)
-
-
-def _begun(job: HubJob, progress: Progress | None) -> tuple[HubVectors, EmbeddedReport | None]:
-    """Begin or resume the job and run it to its end. Begin nothing if all personas have a vector."""
-    with open_hub(job.path) as hub:
-        is_needed = len(without_vector(hub, job.model.name)) > 0
-        unfinished = job.unfinished()
-    # Vectors that another job fetched are in the hub, so nothing is lost by abandoning it.
-    number, abandoned = job.continued(unfinished, is_kept=True)
-    if number is None and not is_needed:
-        return HubVectors(job.model.name, abandoned=abandoned), None
-    fetched, report = _run(job, job.begin() if number is None else job.reopen(number), progress)
-    return replace(fetched, abandoned=abandoned), report
-
-
-def _run(job: HubJob, log: RunLog, progress: Progress | None) -> tuple[HubVectors, EmbeddedReport | None]:
-    with job.running(log, progress) as engine:
-        if engine.embedder is None:
-            raise RuntimeError("the engine was opened without an embedding model")
-        phase = run_embedding(engine, job, engine.embedder)
-        report = None if job.spec["threshold"] is None else _compared(job, log)
-        return HubVectors(job.model.name, phase.missing, phase.fetched, log.job), report
-
-
-def run_embedding(engine: Engine, job: HubJob, embedder: TextEmbedder) -> "EmbeddingPhase":
-    """Run the phase of the job to its end with vectors from `embedder`, and return it."""
-    with HubFile(job.path, engine.log.cursor()) as hub:
-        kind = TextEmbeddingPhase if job.spec.get("texts") else EmbeddingPhase
-        phase = kind(engine, hub, job.model.name, embedder, chunk=job.spec["chunk"])
-        engine.call(partial(run_phase, engine, phase))
-    return phase
-
-
-def _compared(job: HubJob, log: RunLog | None = None) -> EmbeddedReport:
-    threshold, exact = job.spec["threshold"], job.spec["exact"]
-    with HubFile(job.path, log.cursor()) if log else open_hub(job.path, write=True) as hub:
-        return dedup_embedded(hub, job.model.name, threshold=threshold, exact=exact)
 
 
 class EmbeddingPhase(Phase[str, Lost | None]):

@@ -9,37 +9,33 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
-from langchain_core.embeddings import Embeddings
 from pydantic import BaseModel, Field
 
-from ..agents.embedding.models import EmbeddingHandle
 from ..agents.embedding.vectors import Vector
-from ..agents.endpoint.models import ModelHandle
-from ..agents.gateway.budget import Budget, Prices, check_priced
-from ..agents.gateway.gateway import Gateway
+from ..agents.gateway.budget import Budget
 from ..agents.gateway.limits import Limits
 from ..agents.turn_prompt import named_language
 from ..personas.errors import PausedError, RunFileError, SetupError
 from ..personas.model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
 from ..personas.prompt import RenderedPrompt, fence, load_prompt
 from ..personas.table import column_names
-from .engine import Engine, Progress
+from .engine import Engine
 from .executor import Executor
-from .hub_jobs.jobs import HubJob
-from .jobs import Changes, Chunks, Phase, run_phase
+from .jobs.kind import Asked, JobContext, JobKind, JobModels, JobOptions, JobSpec
+from .jobs.life import run_job
+from .jobs.loop import Changes, Chunks, Phase, run_phase
 from .observe import EmbeddingRecall, described
 from .resident import Resident
-from .run_models import choose_model
 from .runfile.database import make_run_file
 from .runfile.reader import RunReader, open_hub_or_run, open_made
 from .runfile.recording import run_of
-from .runfile.runlog import RunLog
 from .runfile.society_rows import InterviewRow
+from .scenario import Settings
 from .seeds import derive_seed
 from .state import SocietyState
-from .survey.recall import LaterRecall, recall_of
+from .survey.recall import with_recall
 from .survey.stored import check_finished, give_known_vectors, stored_society
 
 if TYPE_CHECKING:
@@ -77,6 +73,11 @@ class FoundAgent:
 def interviews_path(path: Path) -> Path:
     """Return the path of the interviews with agents of a run: `run.interviews.duckdb` beside `run.duckdb`."""
     return path.with_name(f"{path.stem}{_SUFFIX}")
+
+
+def run_path(file: Path) -> Path:
+    """Return the path of the run whose interviews are in this file."""
+    return file.with_name(f"{file.name.removesuffix(_SUFFIX)}.duckdb")
 
 
 def find_agent(run: RunReader, wanted: str) -> FoundAgent:
@@ -121,20 +122,7 @@ def told_so_far(path: Path | str, agent: str) -> list[InterviewRow]:
 
 
 def interview(
-    path: Path | str,
-    agent: str,
-    questions: Sequence[str],
-    *,
-    anew: bool = False,
-    model: str | ModelHandle | None = None,
-    base_url: str | Sequence[str] | None = None,
-    limits: Limits | None = None,
-    prices: Prices | None = None,
-    cache: Path | None = None,
-    embeddings: str | Embeddings | EmbeddingHandle | None = None,
-    embeddings_url: str | None = None,
-    embeddings_prices: Prices | None = None,
-    progress: Progress | None = None,
+    path: Path | str, agent: str, questions: Sequence[str], **options: Unpack[JobOptions]
 ) -> list[InterviewRow]:
     """Ask an agent of a finished run the questions, one after the other, and return its answers.
 
@@ -147,56 +135,104 @@ def interview(
     path = Path(path)
     if blank := [one for one in questions if not one.strip()]:
         raise SetupError(f"A question must be a text, but {blank[0]!r} was given.")
-    handle, prices = choose_model(path, model, base_url, prices)
-    limits = limits or Limits()
-    check_priced(limits, prices)
     with open_made(path) as reader:
         check_finished(path)
         found, run, state = find_agent(reader, agent), run_of(reader), stored_society(reader)
-        recall = LaterRecall.opened(
-            run, path, embeddings, url=embeddings_url, address=base_url, prices=embeddings_prices
-        )
-        recall.check(limits)
-        if recall.model is not None:
-            give_known_vectors(reader, [state.residents[found.agent]], recall.model.name)
+    kind = InterviewJob(InterviewSpec(run=run.run, agent=found.agent, interview=1, turn=1, question="?"))
+    kind.open_models(interviews_path(path), options).check(options.get("limits") or Limits(), batch=False)
     file = _opened(path, run.run)
     told = told_so_far(path, found.agent)
-    number = max((row.interview for row in told), default=0) + (anew or not told)
+    number = max((row.interview for row in told), default=0) + (options.pop("anew", False) or not told)
     told = [row for row in told if row.interview == number]
+    # Each question is a job, and the limits are of all that are asked now.
+    options["shared_budget"] = Budget(options.get("limits") or Limits())
+    options["seed"] = run.seed
     made: list[InterviewRow] = []
-    budget = Budget(limits)  # each question is a job, and the limits are of all that are asked now
     for question in questions:
-        turn = len(told) + len(made) + 1
-        spec: dict[str, Any] = {
-            "run": run.run,
-            "agent": found.agent,
-            "interview": number,
-            "turn": turn,
-            "question": question.strip(),
-        }
-        spec["answer_tokens"] = state.scenario.settings.answer_tokens
-        job = HubJob(
-            path=file,
-            kind=KIND,
-            spec=spec,
-            seed=run.seed,
-            model=handle,
-            limits=limits,
-            prices=prices,
-            cache=cache,
-            embeddings=recall.model,
-            embeddings_prices=recall.prices,
+        kind = InterviewJob(
+            InterviewSpec(
+                run=run.run,
+                agent=found.agent,
+                interview=number,
+                turn=len(told) + len(made) + 1,
+                question=question.strip(),
+                answer_tokens=state.scenario.settings.answer_tokens,
+            )
         )
-        before, _ = job.continued(job.unfinished(), is_kept=True)
-        log = job.begin() if before is None else job.reopen(before)
+        kind.state = state
         try:
-            with job.running(log, progress, answer_tokens=spec["answer_tokens"], shared_budget=budget) as engine:
-                row = _asked(log.job, spec, handle.name)
-                made.append(_ask(engine, state, row, (*told, *made), recall_of(engine)))
+            made.append(run_job(file, kind, **options))
         except PausedError as error:
             error.left = f"Questions: {len(questions) - len(made)} of {len(questions)} left."
             raise
     return made
+
+
+class InterviewSpec(JobSpec):
+    """One question to one agent of a run."""
+
+    run: str
+    agent: str
+    interview: int
+    turn: int
+    question: str
+    answer_tokens: int = Settings().answer_tokens
+
+
+class InterviewJob(JobKind[InterviewSpec, InterviewRow]):
+    """Asks one question of an interview, in the file of interviews beside the run."""
+
+    kind = KIND
+    spec_type = InterviewSpec
+    keeps_all = True
+    #: The society of the run; None until it is read.
+    state: SocietyState | None = None
+
+    @property
+    def answer_tokens(self) -> int:
+        """Tokens of an answer, at most: as in the run."""
+        return self.spec.answer_tokens
+
+    def open_models(self, path: Path, asked: Asked) -> JobModels:
+        """Open the models, by default those of the run."""
+        run = run_path(path)
+        return with_recall(super().open_models(run, asked), run, asked)
+
+    def run(self, context: JobContext) -> None:
+        """Ask the question."""
+        spec, log = self.spec, context.log
+        place = {name: getattr(spec, name) for name in ("agent", "interview", "turn")}
+        before = log.rows(
+            InterviewRow, "WHERE agent = $agent AND interview = $interview AND turn < $turn ORDER BY turn", place
+        )
+        asked = InterviewRow(
+            log.job, spec.interview, spec.agent, spec.turn, spec.question, None, "", Outcome.OK, "",
+            log.job_row.model, "",
+        )  # fmt: skip
+        phase = InterviewPhase(self._society(context), asked, before, context.recall)
+        context.engine.call(partial(run_phase, context.engine, phase))
+
+    def report(self, context: JobContext) -> InterviewRow:
+        """Return the question with its answer."""
+        return context.log.rows(InterviewRow, "WHERE job = $job", {"job": context.job})[0]
+
+    def _society(self, context: JobContext) -> SocietyState:
+        """Return the society of the run, which is read from the file beside that of the interviews."""
+        path, spec = run_path(context.source), self.spec
+        if not path.exists():
+            raise SetupError(
+                f"The agents who were interviewed in {str(context.source)!r} lived in {str(path)!r}, which is not "
+                f"there; put that run beside it."
+            )
+        with open_made(path) as reader:
+            if run_of(reader).run != spec.run:
+                raise SetupError(
+                    f"{str(path)!r} is another run than that whose agents were interviewed in {str(context.source)!r}."
+                )
+            state = self.state or stored_society(reader)
+            if model := context.log.job_row.embedding_model:
+                give_known_vectors(reader, [state.residents[spec.agent]], model)
+        return state
 
 
 def _opened(path: Path, run: str) -> Path:
@@ -292,67 +328,6 @@ class InterviewPhase(Phase[RenderedPrompt, Answer[InterviewReply]]):
         row = self.row
         said = [row.agent, row.interview, row.turn, row.question, row.answer, row.outcome, row.model, row.prompt]
         return Changes(rows=[row, *self._unrecalled], events=[said], failed=int(row.answer is None))
-
-
-def _ask(
-    engine: Engine,
-    state: SocietyState,
-    asked: InterviewRow,
-    before: Sequence[InterviewRow],
-    recall: EmbeddingRecall | None,
-) -> InterviewRow:
-    """Ask one question, store it with its answer, and return the row."""
-    phase = InterviewPhase(state, asked, before, recall)
-    engine.call(partial(run_phase, engine, phase))
-    return phase.row
-
-
-def replay_interview(
-    hub_job: HubJob,
-    log: RunLog,
-    gateway: Gateway,
-    progress: Progress | None,
-    *,
-    of: Path,
-    recall: EmbeddingRecall | None,
-) -> None:
-    """Ask a question again in a copy of the interview file `of`, with answers from `gateway` and `recall`.
-
-    The run is read from the file beside it. Raises `SetupError` if that file does not exist or holds another run.
-    """
-    spec = hub_job.spec
-    path = of.with_name(f"{of.name.removesuffix(_SUFFIX)}.duckdb")
-    try:
-        if not path.exists():
-            raise SetupError(
-                f"The agents who were interviewed in {str(of)!r} lived in {str(path)!r}, which is not there; put that "
-                f"run beside it."
-            )
-        with open_made(path) as reader:
-            if run_of(reader).run != spec["run"]:
-                raise SetupError(
-                    f"{str(path)!r} is another run than that whose agents were interviewed in {str(of)!r}."
-                )
-            state = stored_society(reader)
-            if log.job_row.embedding_model is not None:
-                give_known_vectors(reader, [state.residents[spec["agent"]]], log.job_row.embedding_model)
-        before = log.rows(
-            InterviewRow,
-            "WHERE agent = $agent AND interview = $interview AND turn < $turn ORDER BY turn",
-            {name: spec[name] for name in ("agent", "interview", "turn")},
-        )
-    except BaseException:
-        log.close()
-        raise
-    asked = _asked(log.job, spec, hub_job.model.name)
-    with hub_job.running(log, progress, answer_tokens=spec["answer_tokens"], gateway=gateway) as engine:
-        _ask(engine, state, asked, before, recall)
-
-
-def _asked(job: int, spec: Mapping[str, Any], model: str) -> InterviewRow:
-    """Return the row of a question without an answer."""
-    place = (spec["interview"], spec["agent"], spec["turn"])
-    return InterviewRow(job, *place, spec["question"], None, "", Outcome.OK, "", model, "")
 
 
 def _prompt(

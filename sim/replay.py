@@ -348,6 +348,8 @@ class RecordedEmbedder:
     def __init__(self, recording: Recording, model: str) -> None:
         self._recording = recording
         self._model = model
+        #: Texts that were asked about.
+        self.recalled = 0
         #: Texts of a hub that got none, by their hash.
         self._lost = {
             str(row.agent): Lost(Outcome(row.outcome), row.reason, row.attempts)
@@ -357,6 +359,7 @@ class RecordedEmbedder:
     async def embed(self, texts: Iterable[str], context: RequestContext) -> Embedded:
         """Return the recorded vectors. Raises `RunError` for a text without a recorded vector."""
         wanted = {text_hash(text): text for text in texts}
+        self.recalled += len(wanted)
         found = self._recording.query(KNOWN_VECTORS, {"model": self._model, "hashes": list(wanted)})
         lost = {text: self._lost[key] for key, text in wanted.items() if key in self._lost}
         vectors = {wanted[key]: np.array(vector, dtype=np.float32) for key, vector in found if key not in self._lost}

@@ -25,7 +25,7 @@ from .effects import Effects
 from .emitted import Emitted
 from .engine import Engine
 from .executor import Executor
-from .jobs import Changes, Chunks, Phase, run_phase, worked
+from .jobs.loop import Changes, Chunks, Phase, run_phase, worked
 from .minds import mind_of
 from .observe import EmbeddingRecall, Turn, cue_of, observe
 from .resident import Resident, SocietyView

@@ -17,10 +17,10 @@ from typing import Literal
 import orjson
 
 from ..personas.errors import SetupError
-from ..personas.network.spec import parse_network
+from ..personas.network.spec import GROWN, parse_network
 from .config import ROLES
 from .growth import Growth
-from .runfile.job_rows import RunRow
+from .runfile.job_rows import JobRow, RunRow, job_of
 from .runfile.reader import RunReader
 from .runfile.recording import run_of
 from .scenario import FILE_SETTINGS, GrowthOnly
@@ -59,12 +59,12 @@ class _Claim:
         return blake2b(said, digest_size=20).hexdigest()
 
 
-def remember(run: RunRow, kinds: Collection[TrustedKind] | None = None) -> None:
+def remember(run: RunRow | JobRow, kinds: Collection[TrustedKind] | None = None) -> None:
     """Record that this machine's user made or named what a run uses, or only what is of these kinds.
 
     If nothing can be recorded, it must be named again.
     """
-    _note([claim.fingerprint(run.run) for claim in _claims(run) if kinds is None or claim.kind in kinds])
+    _note([claim.fingerprint(_id(run)) for claim in _claims(run) if kinds is None or claim.kind in kinds])
 
 
 def remember_script(run: str, script: Path) -> None:
@@ -87,7 +87,7 @@ def inherit(parent: RunRow, run: RunRow, named: Collection[TrustedKind]) -> None
     """Record for a run made from `parent` what is known of that one, and what was named for this one."""
     known = _known()
     claims = _claims(run)
-    _note([c.fingerprint(run.run) for c in claims if c.kind in named or c.fingerprint(parent.run) in known])
+    _note([c.fingerprint(_id(run)) for c in claims if c.kind in named or c.fingerprint(parent.run) in known])
 
 
 def check_script(path: Path, run: str, script: Path, *, command: str) -> None:
@@ -125,27 +125,27 @@ def check_resumed(
 
 
 def check_trusted(
-    path: Path, run: RunRow, named: Collection[TrustedKind], *, command: str = "resume", is_grown: bool = True
+    path: Path, run: RunRow | JobRow, named: Collection[TrustedKind], *, command: str = "resume", is_grown: bool = True
 ) -> None:
     """Raise `SetupError` if a run uses an address or a file that was not named here, now (`named`) or before.
 
     A run that `is_grown`, with its network drawn, does not read its sources again.
     """
     known, given = _known(), {"script", *named, *(("source",) if is_grown else ())}
-    claims = [c for c in _claims(run) if c.kind not in given and c.fingerprint(run.run) not in known]
+    claims = [c for c in _claims(run) if c.kind not in given and c.fingerprint(_id(run)) not in known]
     if not claims:
         return
     what = " and ".join(f"{_VERBS[claim.kind]} {claim.name!r}" for claim in claims)
     raise SetupError(f"{str(path)!r} was not made here by you, and would {what}; {_way(path, run, claims, command)}.")
 
 
-def is_named(run: RunRow, kinds: Collection[TrustedKind]) -> bool:
+def is_named(run: RunRow | JobRow, kinds: Collection[TrustedKind]) -> bool:
     """Return whether this machine's user has named all that a run uses of these kinds."""
     known = _known()
-    return all(claim.fingerprint(run.run) in known for claim in _claims(run) if claim.kind in kinds)
+    return all(claim.fingerprint(_id(run)) in known for claim in _claims(run) if claim.kind in kinds)
 
 
-def check_code(path: Path, run: RunRow) -> None:
+def check_code(path: Path, run: RunRow | JobRow) -> None:
     """Raise `SetupError` if a run would run code and was not made here."""
     check_trusted(path, run, {claim.kind for claim in _claims(run) if claim.kind != "code"}, command="replay")
 
@@ -163,18 +163,18 @@ _VERBS: dict[TrustedKind, str] = {
 }
 
 
-def _way(path: Path, run: RunRow, claims: list[_Claim], command: str) -> str:
-    words = ["populace", *command.split(), str(path)]
+def _way(path: Path, run: RunRow | JobRow, claims: list[_Claim], command: str) -> str:
+    words, spec = ["populace", *command.split(), str(path)], orjson.loads(_job(run).spec)
     if any(claim.kind == "code" for claim in claims):
         return "have such code written in a run of your own"
     if any(claim.kind == "file" for claim in claims):
         return "give what it is to read to a run of your own"
     sources = [claim.name for claim in claims if claim.kind == "source"]
     if sources:
-        if run.scenario != GrowthOnly.name:
+        if spec["scenario"] != GrowthOnly.name:
             return "give what it is to grow from to a run of your own"
         words = ["populace", "grow", *sources, "--hub", str(path)]
-    roles = orjson.loads(run.roles or "{}")
+    roles = spec.get("roles") or {}
     for claim in claims:
         if option := _OPTIONS.get(claim.kind):
             words += [option, claim.name]
@@ -190,11 +190,21 @@ def _kind_of(role: str) -> TrustedKind:
     return "grader" if role.startswith("grader") else "solver"
 
 
-def _claims(run: RunRow) -> list[_Claim]:
+def _id(run: RunRow | JobRow) -> str:
+    return run.id if isinstance(run, JobRow) else run.run
+
+
+def _job(run: RunRow | JobRow) -> JobRow:
+    return run if isinstance(run, JobRow) else job_of(run)
+
+
+def _claims(made: RunRow | JobRow) -> list[_Claim]:
+    run = _job(made)
+    spec = orjson.loads(run.spec)
     claims = [_Claim("address", url, url) for url in (run.base_url or "").split()]
     if run.embedding_url:
         claims.append(_Claim("embeddings", run.embedding_url, run.embedding_url))
-    for role, one in orjson.loads(run.roles or "{}").items():
+    for role, one in (spec.get("roles") or {}).items():
         kind = _kind_of(role)
         if one["base_url"]:
             claims.append(_Claim(kind, " ".join(one["base_url"]), " ".join(one["base_url"])))
@@ -203,16 +213,16 @@ def _claims(run: RunRow) -> list[_Claim]:
     claims += [_file("model", model) for model in (run.model, run.embedding_model or "") if model.startswith("gguf:")]
     if run.cache:
         claims.append(_file("cache", run.cache))
-    if run.scenario_file:
-        claims.append(_file("script", run.scenario_file))
+    if script := spec.get("scenario_file"):
+        claims.append(_file("script", script))
     with suppress(ValueError, SetupError):  # what cannot be read leads to nothing that is read
-        growth = Growth.model_validate_json(run.growth_settings)
+        growth = Growth.model_validate(spec.get("growth") or {})
         files = [growth.seeds, growth.hub]
         claims += [_file("source", name) for name in (*growth.sources, *(str(f) for f in files if f is not None))]
     with suppress(SetupError):
-        network = parse_network(run.network).file
+        network = parse_network(spec.get("network", GROWN)).file
         claims += [] if network is None else [_file("source", str(network))]
-    settings = orjson.loads(run.settings)
+    settings = spec.get("settings") or {}
     if settings.get("execute"):
         claims.append(_Claim("code", "the code in its answers", "execute"))
     for given in (settings.get(name) for name in FILE_SETTINGS):

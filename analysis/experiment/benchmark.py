@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from ...personas.errors import SetupError, SourceError, parameter
 from ...personas.inputs import nearest
-from ..calibration import iter_rows
+from ...personas.readers import read_rows
 from ..evaluation import Reader
 from ..table import Section
 from .effects import corrected_p
@@ -218,7 +218,7 @@ def read_benchmark(path: Path) -> dict[tuple[str, str], PeopleAnswers]:
     the line.
     """
     found: dict[tuple[str, str], PeopleAnswers] = {}
-    for line, row in iter_rows(path, _EXAMPLE):
+    for line, row in read_rows(path, f"write one answer a line, as {_EXAMPLE}"):
         where = f"{str(path)!r}, line {line}"
         item, value = row.get("item"), row.get("value")
         if item in (None, "") or value in (None, ""):

@@ -6,9 +6,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from ...personas.csv_cells import write_csv_rows
 from ...personas.errors import SetupError
 from ...personas.files import folder_beside
+from ...personas.writers import write_csv_rows
 from ..evaluation import Reader
 from .effects import Effect, Findings
 

@@ -16,8 +16,7 @@ from arro3.core import DataType, Table
 from ...personas.arrow import open_parquet, to_rows, write_parquet
 from ...personas.errors import SetupError, StorageError
 from ...personas.files import compression_of, open_compressed, private_umask, whole_file
-from ...personas.formats.reading import json_text
-from ...personas.formats.row_files import write_cells
+from ...personas.writers import json_text, write_cells
 from .texts import parse_payload
 
 #: A Parquet file of a folder is closed when it holds so many rows or bytes.

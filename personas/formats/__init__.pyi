@@ -1,7 +1,7 @@
-from .columns import Extra
 from .exporting import ExportFormat, ExportReport, export_hub
 from .importing import FileReport, import_files
 from .options import ImportOptions
+from .people import Extra
 
 __all__ = [
     "ExportFormat",

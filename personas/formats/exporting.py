@@ -1,8 +1,9 @@
-"""Writing the people of a hub to files that others read; what is written is there whole or not at all."""
+"""Writing the personas of a hub to files as rows, or with their relations as a graph, whole or not at all."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -10,29 +11,189 @@ from shutil import copyfileobj
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
+import duckdb
 import orjson
 
-from ..arrow import write_parquet
-from ..errors import SetupError, StorageError, parameter
-from ..files import compression_of, open_compressed, uncompressed_suffix, whole_file
-from ..hub.file import HubFile
-from .columns import Extra
+from ..arrow import iter_batches, to_rows, write_parquet
+from ..errors import SetupError, parameter
+from ..files import COMPRESSIONS, Compression, compression_of, open_compressed, uncompressed_suffix
+from ..hub.file import HubFile, fold_duplicates
+from ..persona import legible
+from ..readers import parse_json
+from ..writers import check_free, json_text, write_csv, write_jsonl, write_new_file
 from .hub_folder import write_hub_folder
-from .people import ExportedPeople, licences_path, write_licences
-from .relations import relations_of, relations_path, write_relations
-from .row_files import (
+from .people import (
+    ExportedPeople,
+    Extra,
     PeopleRows,
-    write_csv,
-    write_csv_types,
-    write_jsonl,
+    free_names,
+    graph_names,
 )
+
+#: Near-duplicates and people rejected who are exported themselves keep their ties.
+_FOLDED = """
+WITH folds AS (FROM graph_folds ANTI JOIN exported_kept ON id = persona),
+away AS (FROM graph_away ANTI JOIN exported_kept ON id = persona)
+SELECT DISTINCT ON (source, target, kind, label) source, target, kind, label, hop, ordinal FROM (
+    SELECT coalesce(a.survivor, r.source) AS source, coalesce(b.survivor, r.target) AS target, kind, label, hop, ordinal
+    FROM relations AS r
+    LEFT JOIN folds AS a ON a.persona = r.source
+    LEFT JOIN folds AS b ON b.persona = r.target
+    WHERE r.source NOT IN (FROM away) AND r.target NOT IN (FROM away)
+) WHERE source <> target ORDER BY source, target, kind, label, ordinal
+"""
+_AS_WRITTEN = "SELECT source, target, kind, label, hop, ordinal FROM relations"
+
+
+def relations_path(path: Path) -> Path:
+    """Return the file of the relations of the personas in `path`: `town.relations.csv.gz` for `town.csv.gz`."""
+    name, packing = path.name, path.suffix if path.suffix.lower() in COMPRESSIONS else ""
+    name = name.removesuffix(packing)
+    ending = name[len(name) - len(uncompressed_suffix(path)) :] if uncompressed_suffix(path) else ""
+    return path.with_name(f"{name.removesuffix(ending)}.relations{ending}{packing}")
+
+
+def find_relations(people: ExportedPeople) -> duckdb.DuckDBPyRelation:
+    """Query the relations with both ends exported, in order of arrival.
+
+    The relations of near-duplicates that are left out go to their survivor. Those of rejected personas are left out.
+    """
+    con = people.hub.con
+    if not people.has("relations"):
+        return con.sql("SELECT '' AS source, '' AS target, '' AS kind, '' AS label, 1 AS hop WHERE false")
+    fold_duplicates(people.hub)
+    return con.sql(
+        f"SELECT source, target, kind, label, hop FROM ({_AS_WRITTEN if people.duplicates else _FOLDED}) AS r "  # noqa: S608 - our own words
+        "WHERE source IN (SELECT id FROM exported_kept) AND target IN (SELECT id FROM exported_kept) "
+        "ORDER BY ordinal, source, target"
+    )
+
+
+def write_relations(relations: duckdb.DuckDBPyRelation, form: str, part: Path, packing: Compression | None) -> None:
+    """Write relations as rows of `jsonl`, `csv` or `parquet`."""
+    if form == "parquet":
+        write_parquet(relations, part)
+        return
+    with open_compressed(part, packing) as file:
+        (write_jsonl if form == "jsonl" else write_csv)(iter_batches(relations, 10_000), file)
+
+
+_LONGEST = 40
+
+
+def flatten_value(value: Any) -> str | int | float | bool:
+    """Return the value itself, or its text: lists are joined by semicolons, objects are written as JSON."""
+    if isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, list):
+        return "; ".join(one if isinstance(one, str) else json_text(one) for one in value)
+    return json_text(value)
+
+
+def shorten_text(text: str) -> str:
+    """Return the first words of a text, as the label of a node."""
+    line = " ".join(text.split())
+    if len(line) <= _LONGEST:
+        return line
+    words = line[:_LONGEST].rpartition(" ")[0]
+    # In a script without spaces a word has no end.
+    return f"{words if len(words) > _LONGEST // 2 else line[: _LONGEST - 1]}\u2026"
+
+
+#: networkx holds a graph as Python objects, about two kilobytes a person and one a tie.
+MOST_PEOPLE = 200_000
+
+#: An object for each attribute of a profile, of which no program that draws graphs makes anything.
+_LEFT = {"evidence"}
+#: Columns of extras that are texts of JSON.
+_JSON = {"evidence", "elite_changes"}
+
+
+def write_graph(people: ExportedPeople, form: str, *, opened: Callable[[], Any], notice: str | None = None) -> int:
+    """Write the graph of these personas as `graphml`, `gexf` or `json`, and return how many ties it has.
+
+    A tie is written if both its ends are. The ties of near-duplicates that are left out go to their survivor. Those of
+    personas that a rule rejected are left out. A node is labelled with the first words of the description. In XML,
+    lists and objects become strings, and the evidence of profiles is left out. JSON holds everything unchanged.
+    Underscores are appended to imported names that the hub or these formats reserve. Raises `SetupError` for more than
+    `MOST_PEOPLE`.
+    """
+    import networkx as nx
+
+    if people.count > MOST_PEOPLE:
+        raise SetupError(
+            f"There are {people.count:,} people to export, and {form} is written for {MOST_PEOPLE:,} at most; "
+            f"export a selection with {parameter('select')}, or write Parquet."
+        )
+    graph = nx.MultiDiGraph(**({"notice": notice} if notice else {}))
+    nodes = _nodes(people)
+    graph.add_nodes_from(nodes if form == "json" else _alike([(persona, _flat(node)) for persona, node in nodes]))
+    graph.add_edges_from(_ties(people, is_xml=form != "json"))
+    with opened() as file:
+        if form == "json":
+            file.write(json_text(nx.node_link_data(graph, edges="edges")).encode())
+        elif form == "gexf":
+            nx.write_gexf(graph, file)
+        else:
+            nx.write_graphml_xml(graph, file)
+    return int(graph.number_of_edges())
+
+
+def _nodes(people: ExportedPeople) -> Iterator[tuple[str, dict[str, Any]]]:
+    there = dict.fromkeys(name for row in people.attributes() if row is not None for name in parse_json(row))
+    names = free_names(there, graph_names(people.extras))
+    for batch in people.batches():
+        for row in to_rows(batch):
+            imported = parse_json(row.pop("attributes", None) or "{}")
+            for name in _JSON & row.keys():
+                row[name] = parse_json(row[name]) if row[name] else None
+            node = {names[name]: value for name, value in imported.items()} | row
+            node["label"] = shorten_text(row["text"])
+            yield (
+                str(node.pop("id")),
+                {name: _dated(value) for name, value in node.items() if value is not None},
+            )
+
+
+def _dated(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _flat(node: dict[str, Any]) -> dict[str, Any]:
+    return {str(_held(name)): _held(value) for name, value in node.items() if name not in _LEFT}
+
+
+def _alike(nodes: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
+    """Convert attributes whose type differs between nodes to numbers, or else texts: XML has one type for all."""
+    types: dict[str, set[type]] = {}
+    for _, node in nodes:
+        for name, value in node.items():
+            types.setdefault(name, set()).add(type(value))
+    mixed = {name: float if found == {int, float} else _text for name, found in types.items() if len(found) > 1}
+    for _, node in nodes:
+        node.update({name: mixed[name](node[name]) for name in mixed.keys() & node.keys()})
+    return nodes
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json_text(value)
+
+
+def _ties(people: ExportedPeople, *, is_xml: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for source, target, kind, label, hop in find_relations(people).fetchall():
+        yield source, target, {"kind": kind, "label": _held(label) if is_xml else label, "hop": hop}
+
+
+def _held(value: Any) -> str | int | float | bool:
+    value = flatten_value(value)
+    return legible(value) if isinstance(value, str) else value
 
 
 class ExportFormat(StrEnum):
     """What an export is written as."""
 
-    #: Persona Hub's own: one object a line with the one key `persona`; licences are in a second file.
-    PERSONA = "persona.jsonl"
     #: One object, or row, with every column that a hub has of a person, and every column that was imported.
     JSONL = "jsonl"
     CSV = "csv"
@@ -54,16 +215,12 @@ class ExportReport:
     people: int
     #: Relations written, into the same file or a second one; None for formats that cannot hold any.
     relations: int | None
-    #: The second file with the licences, where the format cannot hold them.
-    licences: Path | None
     #: The people who came without any licence.
     unlicensed: int
     #: How many of them have a profile, a biography and so on, for each of the extras that the file has.
     extras: tuple[tuple[Extra, int], ...] = ()
     #: The second file with the relations; None where they are in the same file, or there are none.
     relations_path: Path | None = None
-    #: The second file with the types of the columns, which CSV cannot hold.
-    types: Path | None = None
     #: Columns whose cells are JSON text, because their values are nested, of several types, or too long integers.
     as_json: tuple[str, ...] = ()
     #: People who were imported in several rows that differ, and who are written as the first of them has them.
@@ -96,7 +253,7 @@ def export_hub(
     The default format is that of the file's ending. Near-duplicates and personas that a rule has rejected are left out,
     unless `duplicates` is true or the selection has them. Profiles are among the columns if somebody has one, and the
     other `extras` if they are named. JSONL, CSV and Parquet have each imported column with its own type (see
-    `personas.formats.columns`), and relations in a second file beside them. In JSONL the first rows may be those that
+    `personas.formats.people`), and relations in a second file beside them. In JSONL the first rows may be those that
     show the types of columns, before the order of arrival. `hub` writes a folder with all that the hub holds. `notice`,
     the sentence to show wherever these personas are shown, goes into the file if the format has a place for it. Raises
     `SetupError` for a file that exists, a format that is unknown or has no place for the extras, an unknown selection,
@@ -105,26 +262,16 @@ def export_hub(
     chosen = format or _by_name(path)
     beside = [relations_path(path)] if chosen in _ROWS else []
     for taken in (path, *beside):
-        if taken.exists() or taken.is_symlink():
-            raise SetupError(f"{str(taken)!r} exists already; give another path for the export.")
+        check_free(taken)
     if chosen is ExportFormat.HUB:
         return _export_whole(hub, path, select=select, extras=extras, notice=notice)
-    people = _people(hub, chosen, select=select, duplicates=duplicates, extras=extras)
-    typed: PeopleRows | None = None
+    people = _find_people(hub, select=select, duplicates=duplicates, extras=extras)
     with ExitStack() as stack:
-        part = stack.enter_context(_whole(path))
+        part = stack.enter_context(write_new_file(path))
         packing = None if chosen is ExportFormat.PARQUET else compression_of(path)
-        report, typed = _write(people, chosen, path, partial(open_compressed, part, packing), notice)
-        if chosen is ExportFormat.PERSONA:
-            beside_it = stack.enter_context(_whole(licences_path(path)))
-            write_licences(beside_it, people.licences(), people.rows_of_licences())
-            report = replace(report, licences=licences_path(path))
+        report = _write(people, chosen, path, partial(open_compressed, part, packing), notice)
         if chosen in _ROWS:
             report = _write_relations(people, chosen, report, stack)
-        if chosen is ExportFormat.CSV and typed is not None:
-            types = path.with_name(f"{path.name}-metadata.json")
-            write_csv_types(typed, path.name, stack.enter_context(_whole(types)), notice)
-            report = replace(report, types=types)
     return report
 
 
@@ -144,14 +291,12 @@ def stream_hub(
     """
     if format is ExportFormat.HUB:
         raise SetupError("A whole hub is written to a folder, and not to a stream; give a path.")
-    people = _people(hub, format, select=select, duplicates=duplicates, extras=extras)
-    report, _ = _write(people, format, Path("-"), partial(_stays_open, out), notice)
-    return report if format in _GRAPHS else replace(report, left_relations=len(relations_of(people)))
+    people = _find_people(hub, select=select, duplicates=duplicates, extras=extras)
+    report = _write(people, format, Path("-"), partial(_stays_open, out), notice)
+    return report if format in _GRAPHS else replace(report, left_relations=len(find_relations(people)))
 
 
-def _people(hub: HubFile, chosen: ExportFormat, *, select: str | None, duplicates: bool, extras: Any) -> ExportedPeople:
-    if extras and chosen is ExportFormat.PERSONA:
-        raise SetupError(f"{chosen} has no place for {' and '.join(extras)}; write jsonl, csv, parquet or a graph.")
+def _find_people(hub: HubFile, *, select: str | None, duplicates: bool, extras: Any) -> ExportedPeople:
     people = ExportedPeople(hub, select=select, duplicates=duplicates, extras=extras)
     if not people.count:
         raise SetupError(f"There is nobody to export in {str(hub.path)!r}{f' under {select!r}' if select else ''}.")
@@ -164,20 +309,12 @@ def _write(
     path: Path,
     opened: Opened,
     notice: str | None,
-) -> tuple[ExportReport, PeopleRows | None]:
-    """Write the personas themselves, and return the report, with the rows if they have columns with types."""
-    beside = () if chosen is ExportFormat.PERSONA else _beside(people)
-    report = ExportReport(path, chosen, people.count, None, None, people.unlicensed, beside)
+) -> ExportReport:
+    """Write the personas themselves, and return the report."""
+    report = ExportReport(path, chosen, people.count, None, people.unlicensed, _beside(people))
     if chosen in _GRAPHS:
-        from .relations import write_graph
-
         relations = write_graph(people, chosen.value, opened=opened, notice=notice)
-        return replace(report, relations=relations, several=people.several), None
-    if chosen is ExportFormat.PERSONA:
-        with opened() as file:
-            for texts in people.texts():
-                file.write(b"".join([orjson.dumps({"persona": text}) + b"\n" for text in texts]))
-        return replace(report, left_relations=len(relations_of(people))), None
+        return replace(report, relations=relations, several=people.several)
     rows = PeopleRows(people, types_first=chosen is ExportFormat.JSONL)
     if chosen is ExportFormat.PARQUET:
         metadata = {"populace": orjson.dumps({"format": 1} | ({"notice": notice} if notice else {})).decode()}
@@ -188,17 +325,17 @@ def _write(
     else:
         with opened() as file:
             (write_csv if chosen is ExportFormat.CSV else write_jsonl)(rows.batches(), file)
-    return replace(report, as_json=rows.as_json, several=people.several), rows
+    return replace(report, as_json=rows.as_json, several=people.several)
 
 
 def _write_relations(
     people: ExportedPeople, chosen: ExportFormat, report: ExportReport, stack: ExitStack
 ) -> ExportReport:
-    relations = relations_of(people)
+    relations = find_relations(people)
     if not (number := len(relations)):
         return report
     path = relations_path(report.path)
-    part = stack.enter_context(_whole(path))
+    part = stack.enter_context(write_new_file(path))
     packing = None if chosen is ExportFormat.PARQUET else compression_of(path)
     write_relations(relations, chosen.value, part, packing)
     return replace(report, relations=number, relations_path=path)
@@ -215,7 +352,7 @@ def _export_whole(
     people = ExportedPeople(hub, duplicates=True)
     written = write_hub_folder(hub, path, notice=notice)
     relations = written.get("relations", 0)
-    return ExportReport(path, ExportFormat.HUB, people.count, relations, None, people.unlicensed, tables=len(written))
+    return ExportReport(path, ExportFormat.HUB, people.count, relations, people.unlicensed, tables=len(written))
 
 
 def _beside(people: ExportedPeople) -> tuple[tuple[Extra, int], ...]:
@@ -227,9 +364,6 @@ def _beside(people: ExportedPeople) -> tuple[tuple[Extra, int], ...]:
 
 def _by_name(path: Path) -> ExportFormat:
     suffix = uncompressed_suffix(path).removeprefix(".")
-    name = path.name.lower()
-    if name.startswith("persona.jsonl") or ".persona.jsonl" in name:
-        return ExportFormat.PERSONA
     if suffix in ExportFormat and suffix != ExportFormat.HUB:
         return ExportFormat(suffix)
     formats = ", ".join(ExportFormat)
@@ -241,17 +375,3 @@ def _by_name(path: Path) -> ExportFormat:
 @contextmanager
 def _stays_open(out: BinaryIO) -> Iterator[BinaryIO]:
     yield out
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Yield a path to write to, which becomes `path` if the block succeeds and is removed if it fails."""
-    if not path.parent.is_dir():
-        raise SetupError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it first.")
-    try:
-        with whole_file(path) as part:
-            yield part
-    except OSError as error:
-        raise StorageError(
-            f"{str(path)!r} cannot be written ({error.strerror or error}); make room, or send it elsewhere."
-        ) from error

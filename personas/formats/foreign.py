@@ -15,8 +15,7 @@ from ..errors import SetupError, SourceError
 from ..files import uncompressed_suffix
 from ..hub.file import HubFile, open_hub
 from ..inputs import nearest, resolve_file, shown
-from .reading import Lines, RowError, Skipped, SkippedRows, reading
-from .tables import InputTable, open_table
+from ..readers import InputTable, Skipped, SkippedRows, open_bytes, open_table, read_lines, refuse_utf16
 
 #: Columns that hold texts in data sets and benchmarks, in lower case.
 _TEXT_COLUMNS = (
@@ -139,25 +138,15 @@ class _Plain(_ForeignFile):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        with reading(path) as file:
+        with open_bytes(path) as file:
             head = file.read(_HEAD)
-        if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise SourceError(f"{path} is UTF-16, as its bytes 0 and 1 say; save it as UTF-8.")
+        refuse_utf16(path, head)
         if (place := head.find(0)) >= 0:
             raise SourceError(f"{path} is no text, as its byte {place}, a 0, says; give plain text in UTF-8.")
 
     def cells(self, tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
-        with reading(self.path) as file:
-            lines = Lines(self.path, file)
-            while True:
-                try:
-                    for line in lines:
-                        yield lines.number, "text", line.decode().strip()
-                    return
-                except UnicodeDecodeError:
-                    tally.count("the line is not UTF-8", lines.number)
-                except RowError as error:
-                    tally.count(error.reason, lines.number)
+        for number, text in read_lines(self.path, lambda line: line.decode().strip(), tally):
+            yield number, "text", text
 
 
 class _TableCells(_ForeignFile):

@@ -6,8 +6,7 @@ holds the statements that make tables, indexes and views, every comment, and of 
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,13 +18,14 @@ from pydantic import Field, ValidationError
 
 from ..arrow import parquet, write_parquet
 from ..database import CONFIG, make_database, quote_name, quote_text, said
-from ..errors import UPGRADE, SetupError, SourceError, StorageError
+from ..errors import UPGRADE, SetupError, SourceError
 from ..files import folder_beside, private_umask
 from ..hub.file import HubFile
 from ..hub.queries import count, registered
 from ..hub.schema import HUB_VERSION, check_hub, hub_version
 from ..inputs import shown
 from ..model import FrozenModel
+from ..writers import check_folder, check_free, explain_write_errors
 
 MANIFEST = "manifest.json"
 #: The version of the folder's own format.
@@ -100,9 +100,8 @@ def write_hub_folder(hub: HubFile, path: Path, *, notice: str | None) -> dict[st
     The folder appears only once it is complete. Raises `SetupError` if there is something at `path`, and `StorageError`
     if it cannot be written.
     """
-    if path.exists():
-        raise SetupError(f"{str(path)!r} exists already; give another path for the export.")
-    with _written(path), folder_beside(path.absolute()) as beside, private_umask(path):
+    check_free(path)
+    with explain_write_errors(path), folder_beside(path.absolute()) as beside, private_umask(path):
         part = beside / "hub"
         part.mkdir()
         tables = tuple(_write_table(hub.con, name, sql, part) for name, sql in hub.con.execute(_TABLES).fetchall())
@@ -148,25 +147,14 @@ def import_hub_folder(folder: Path, out: Path) -> FolderReport:
             ) from error
         people = count(con, "SELECT count(*) FROM personas")
 
-    with _written(out):
+    check_folder(out)
+    with explain_write_errors(out):
         make_database(out, _nothing, block_size=_BLOCK, fill=fill)
     return FolderReport(out, people, {table.name: table.rows for table in manifest.tables})
 
 
 def _nothing(con: duckdb.DuckDBPyConnection) -> None:
     """Make no schema, because the database is filled with its own."""
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[None]:
-    """Raise one sentence for whatever is wrong with a place to write to."""
-    if not path.parent.is_dir():
-        raise SetupError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it first.")
-    try:
-        yield
-    except (OSError, duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
-        why = said(error) if isinstance(error, duckdb.Error) else error.strerror or error
-        raise StorageError(f"{str(path)!r} cannot be written ({why}); make room, or send it elsewhere.") from error
 
 
 def _write_table(con: duckdb.DuckDBPyConnection, name: str, sql: str, folder: Path) -> _FolderTable:

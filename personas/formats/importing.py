@@ -1,24 +1,301 @@
 """Importing people from files into a hub: in bounded memory, in parts that are there whole or not at all."""
 
+import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import duckdb
+from arro3.core import Table
+
+from ..hub.file import HubFile
+from ..hub.profiles import write_profiles
+from ..hub.queries import count, registered
+from ..hub.reconcile import reconcile
+from ..hub.verdicts import add_rule_results
+from ..profiles.profile import profile_of_columns
+from ..readers import Skipped, SkippedRows
+from .options import Columns, ImportOptions
+from .repeats import fill_licences, fold_repeats
+from .rows import Screened
+
+if TYPE_CHECKING:
+    from ..judgement import RuleResultRow
+    from ..profiles.profile import Profile
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from ..arrow import table_of
 from ..errors import SetupError, SourceError, parameter
-from ..hub.file import HubFile
 from ..hub.redaction import SAMPLE, check_key
+from ..persona import RelationKind
+from ..readers import InputTable, NodeLink, check_readable, hash_file, open_table
 from ..rules.columns import ColumnKind, kinds_of_columns
 from ..rules.pseudonyms import Pseudonyms
-from .compose import RuleComposer
-from .fields import field_table
-from .imported_file import ImportedFile
-from .options import Columns, ImportOptions, resolve_columns
-from .reading import Skipped, SkippedRows, check_there, fingerprint
-from .relations import RelationsReport, import_relations, is_relations, relations_path
-from .rows import Prepared, Screened, prepared, screened
-from .tables import InputTable, open_table
+from .options import RuleComposer, resolve_columns
+from .rows import Prepared, prepare_rows, screen_rows
+
+_FIND = """
+SELECT file, read_to, rows, new, complete FROM imported_files
+WHERE sha256 = ? AND settings = ? ORDER BY file DESC LIMIT 1
+"""
+_PEOPLE = """
+INSERT INTO personas (id, ordinal, text, origin, hop, language, source, licence)
+SELECT id, $before + place, text, 'import', 0, language, coalesce(source, $source), licence FROM imported_batch
+ON CONFLICT DO NOTHING
+"""
+_ROWS = """
+INSERT INTO imports (persona, file, row, source, licence, revision, attributes, imported_at)
+SELECT id, $file, row, coalesce(source, $source), licence, $revision, attributes, $now FROM imported_batch
+"""
+#: People who are in the hub already keep what is known of them.
+_LANGUAGES = """
+UPDATE personas SET language = b.language FROM imported_batch AS b
+WHERE personas.id = b.id AND personas.language = 'und' AND b.language <> 'und'
+"""
+_SAVE = "INSERT OR REPLACE INTO imported_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_UNLICENSED = """
+SELECT count(*) FROM personas WHERE licence IS NULL AND id IN (
+    SELECT persona FROM imports WHERE file = $file
+    UNION ALL
+    SELECT i.persona FROM repeated_rows AS r JOIN imports AS i ON i.file = r.first_file AND i.row = r.first_row
+    WHERE r.file = $file)
+"""
+#: People of the file whom a check had removed or rewritten before.
+_RETURNED = """
+SELECT count(DISTINCT persona) FROM rule_results SEMI JOIN personas ON id = persona
+SEMI JOIN (SELECT persona FROM imports WHERE file = $file) AS brought USING (persona)
+WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL
+"""
+_EXAMPLE = 'SELECT text FROM imports JOIN personas ON id = persona WHERE file = $file ORDER BY "row" LIMIT 1'
+_PROFILED = "SELECT persona FROM profiles WHERE persona IN (SELECT unnest($people))"
+_LAST_ORDINAL = "SELECT coalesce(max(ordinal), 0) FROM personas"
+_LAST_FILE = "SELECT coalesce(max(file), 0) FROM imported_files"
+
+
+class ImportedFile:
+    """One file being imported; each part is the caller's transaction.
+
+    It is the file with these bytes as far as it was imported in this way before, or from its beginning.
+    """
+
+    def __init__(
+        self,
+        hub: HubFile,
+        name: str,
+        sha256: str,
+        size: int,
+        columns: Columns,
+        options: ImportOptions,
+    ) -> None:
+        self._con = hub.con
+        self._named = (name, sha256, size, str(columns.shape))
+        self._settings = _settings(columns, options)
+        self._source = options.source or name
+        self._is_composed = columns.composer is not None
+        self._revision = options.revision
+        self.number, self.read_to, self.rows, self.new, self.complete = 0, 0, 0, 0, False
+        #: Rows that an earlier file had brought.
+        self.repeated = 0
+        #: How far the file was when it was saved, and whether a known person was read again since.
+        self._saved_to, self._has_known = 0, False
+        self.skipped = SkippedRows(name)
+        #: Rule results by rule and outcome; pieces of personal data by kind, column and outcome.
+        self.rule_results: Counter[tuple[str, str]] = Counter()
+        self.changes: Counter[tuple[str, str | None, str]] = Counter()
+        self._said: list[RuleResultRow] = []
+        self._ordinal = count(hub.con, _LAST_ORDINAL)
+        self._find(sha256)
+
+    def _find(self, sha256: str) -> None:
+        row = self._con.execute(_FIND, [sha256, self._settings]).fetchone()
+        if row is None:
+            self.number = count(self._con, _LAST_FILE) + 1
+            return
+        self.number, self.read_to, self.rows, self.new, self.complete = row
+        self._saved_to = self.read_to
+        self.repeated = count(self._con, "SELECT count(*) FROM repeated_rows WHERE file = ?", [self.number])
+        said = self._con.execute("SELECT reason, rows, first FROM skipped_rows WHERE file = ?", [self.number])
+        self.skipped.add(Skipped(*skip) for skip in said.fetchall())
+
+    def add(self, batch: Screened) -> None:
+        """Write the rows of a batch; personas already in the hub stay unchanged. `save` writes the rule results."""
+        part = batch.part
+        with registered(self._con, part.rows, "imported_batch"):
+            given = {"before": self._ordinal, "source": self._source}
+            ((new,),) = self._con.execute(_PEOPLE, given).fetchall()
+            if new < part.rows.num_rows:
+                self._has_known = True
+                self._con.execute(_LANGUAGES)
+            given = {"file": self.number, "source": self._source, "revision": self._revision, "now": _now()}
+            self._con.execute(_ROWS, given)
+            if self._is_composed:
+                _add_profiles(self._con, part.rows)
+        self.read_to, self.rows, self.new = part.read_to, self.rows + part.rows.num_rows, self.new + new
+        self._ordinal += part.rows.num_rows
+        self.skipped.add(part.skipped)
+        self.rule_results += batch.judged
+        self._said += (replace(row, file=self.number) for row in batch.rule_results)
+
+    def set_kinds(self, kinds: Mapping[str, str]) -> None:
+        """Write what its columns were taken for when personal data were looked for."""
+        self._con.execute("DELETE FROM imported_columns WHERE file = ?", [self.number])
+        for column, kind in kinds.items():
+            self._con.execute("INSERT INTO imported_columns VALUES (?, ?, ?)", [self.number, column, str(kind)])
+
+    def save(self, *, complete: bool) -> None:
+        """Write how far the file got, and the rule results on what was added since."""
+        self.complete = complete
+        self.changes.update(add_rule_results(self._con, self._said))
+        if any(row.outcome == "rejected" for row in self._said):
+            # Somebody rejected now may have been in the hub before, as the survivor of near-duplicates.
+            reconcile(self._con)
+        self._said = []
+        state = (self._settings, self.read_to, self.rows, self.new, len(self.skipped), complete, _now())
+        self._con.execute(_SAVE, [self.number, *self._named, *state])
+        self._con.execute("DELETE FROM skipped_rows WHERE file = ?", [self.number])
+        for skip in self.skipped:
+            row = [self.number, skip.reason, skip.rows, skip.first]
+            self._con.execute("INSERT INTO skipped_rows VALUES (?, ?, ?, ?)", row)
+        if self._has_known:
+            self.repeated += fold_repeats(self._con, self.number, after=self._saved_to)
+            fill_licences(self._con)
+        self._saved_to, self._has_known = self.read_to, False
+
+    @property
+    def example(self) -> str | None:
+        """The first description of the file."""
+        found = self._con.execute(_EXAMPLE, {"file": self.number}).fetchone()
+        return None if found is None else str(found[0])
+
+    @property
+    def unlicensed(self) -> int:
+        """How many of the people of the file no file has stated a licence of."""
+        return count(self._con, _UNLICENSED, {"file": self.number})
+
+    @property
+    def returned(self) -> int:
+        """How many people of the file a check had removed or rewritten before: the file brought them again."""
+        return count(self._con, _RETURNED, {"file": self.number})
+
+
+def _settings(columns: Columns, options: ImportOptions) -> str:
+    composed = {"compose": columns.composer.name} if columns.composer is not None else {}
+    read = {"mapping": columns.meanings, "format": columns.shape}
+    return json.dumps(options.settings() | read | composed, sort_keys=True)
+
+
+def _add_profiles(con: duckdb.DuckDBPyConnection, rows: Table) -> None:
+    """Write what the columns of personas say of them as profiles; for rows that are one persona, the first."""
+    profiles: dict[str, Profile] = {}
+    for persona, attributes in zip(rows["id"].to_pylist(), rows["attributes"].to_pylist(), strict=True):
+        if attributes is not None and persona not in profiles:
+            profile = profile_of_columns(persona, json.loads(attributes))
+            profiles |= {persona: profile} if profile is not None else {}
+    there = {str(persona) for (persona,) in con.execute(_PROFILED, {"people": list(profiles)}).fetchall()}
+    write_profiles(con, [profile for persona, profile in profiles.items() if persona not in there], _now())
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+_TYPES = {
+    "place": "BIGINT",
+    "source": "VARCHAR",
+    "target": "VARCHAR",
+    "kind": "VARCHAR",
+    "label": "VARCHAR",
+    "hop": "INTEGER",
+}
+#: What other programs call the label of a tie, in the order in which it is looked for.
+_LABELS = ("label", "relation", "type", "kind", "name")
+_READ = {*_LABELS, "source", "target", "hop", "key"}
+_NOBODY = "one of its two people is not in the hub"
+#: Rows that an earlier file had brought are in imports as rows of that file.
+_NAMES = """
+CREATE OR REPLACE TEMP TABLE node_personas AS
+SELECT node, arg_min(persona, n."row") AS persona FROM graph_nodes AS n JOIN (
+    SELECT "row", persona FROM imports WHERE file = $file
+    UNION ALL
+    SELECT r."row", i.persona FROM repeated_rows AS r
+    JOIN imports AS i ON i.file = r.first_file AND i."row" = r.first_row WHERE r.file = $file
+) AS i ON i."row" = n."row" GROUP BY node
+"""
+_NAMED = """
+CREATE OR REPLACE TEMP TABLE named_relations AS
+SELECT t.* REPLACE (a.persona AS source, b.persona AS target) FROM imported_relations AS t
+LEFT JOIN node_personas AS a ON a.node = t.source
+LEFT JOIN node_personas AS b ON b.node = t.target
+"""
+_DANGLING = "SELECT place FROM named_relations WHERE source IS NULL OR target IS NULL ORDER BY place"
+_ADD = """
+INSERT INTO relations (ordinal, source, target, kind, label, hop)
+SELECT (SELECT coalesce(max(ordinal), 0) FROM relations) + row_number() OVER (ORDER BY place),
+       source, target, kind, label, hop
+FROM (
+    SELECT DISTINCT ON (source, target, kind, label) * FROM named_relations AS n
+    WHERE source <> target
+    AND NOT EXISTS (FROM relations AS r WHERE r.source = n.source AND r.target = n.target
+                    AND r.kind = n.kind AND r.label = n.label)
+    ORDER BY source, target, kind, label, place
+) ORDER BY place
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RelationsReport:
+    """The relations that were read from a graph."""
+
+    #: Relations that the hub had not.
+    new: int
+    #: Relations that it had already, or that the file has twice.
+    equal: int
+    #: What was left out, by reason.
+    skipped: tuple[Skipped, ...]
+    #: What the file says of relations, by name, and a hub has no place for.
+    unread: tuple[str, ...] = ()
+
+
+def import_relations(hub: HubFile, graph: NodeLink, file: int) -> RelationsReport:
+    """Import the relations of a graph whose nodes were imported as the rows of `file`."""
+    tally, new, rows = SkippedRows(str(graph.path)), 0, 0
+    unread: dict[str, None] = {}
+    with hub.writing() as con:
+        with registered(con, table_of(list(graph.ids()), {"row": "BIGINT", "node": "VARCHAR"}), "graph_nodes"):
+            con.execute(_NAMES, {"file": file})
+        for batch in graph.relations():
+            unread |= dict.fromkeys(name for _, row in batch for name in row if name not in _READ)
+            read = [one for number, row in batch if (one := _relation(number, row, tally)) is not None]
+            with registered(con, table_of(read, _TYPES), "imported_relations"):
+                con.execute(_NAMED)
+                for (place,) in con.execute(_DANGLING).fetchall():
+                    tally.count(_NOBODY, place)
+                ((added,),) = con.execute(_ADD).fetchall()
+            new, rows = new + added, rows + len(batch)
+    return RelationsReport(new, rows - new - len(tally), tuple(tally), tuple(unread))
+
+
+def _relation(number: int, row: Mapping[str, Any], tally: SkippedRows) -> tuple[Any, ...] | None:
+    source, target = row.get("source"), row.get("target")
+    if source in (None, "") or target in (None, ""):
+        tally.count("it names nobody as source or target", number)
+        return None
+    said = next((str(row[name]) for name in _LABELS if row.get(name) not in (None, "")), "")
+    kind = str(row.get("kind") or RelationKind.OTHER).lower()
+    try:
+        hop = 1 if row.get("hop") in (None, "") else int(row["hop"])
+    except (ValueError, TypeError):
+        tally.count("its hop is no whole number", number)
+        return None
+    known = kind if kind in RelationKind else RelationKind.OTHER.value
+    return number, str(source), str(target), known, said or known, hop
+
 
 #: Rows of a file that are committed together, with how far they go.
 PART = 500_000
@@ -49,7 +326,7 @@ class FileReport:
     already: bool
     #: What judges said of its rows this time, by rule and outcome.
     rule_results: Counter[tuple[str, str]]
-    #: What the relations brought that came with the file; None where none came, or they were there already.
+    #: The relations of a graph; None for a table.
     relations: RelationsReport | None = None
     #: The pieces of personal data that were found this time, by kind, column (None: the description) and outcome.
     changes: Counter[tuple[str, str | None, str]] = field(default_factory=Counter)
@@ -84,22 +361,11 @@ def import_files(
     _check_unlived(hub)
     files = [Path(path) for path in paths]
     for path in files:
-        check_there(path)
-    beside = {relations_path(path) for path in files}
+        check_readable(path)
     for path in files:
-        table = open_table(path)
-        if is_relations(table):
-            _check_read_with(path, beside)
-            continue
         yield _import_file(
-            hub, table, options or ImportOptions(), part=part, progress=progress or (lambda path, rows: None)
+            hub, open_table(path), options or ImportOptions(), part=part, progress=progress or (lambda path, rows: None)
         )
-
-
-def _check_read_with(path: Path, beside: Collection[Path]) -> None:
-    if path not in beside:
-        people = path.name.replace(".relations", "", 1)
-        raise SourceError(f"{path} holds relations alone, which are read with the people in {people!r}; give that.")
 
 
 def _check_unlived(hub: HubFile) -> None:
@@ -114,7 +380,7 @@ def _import_file(
     hub: HubFile, table: InputTable, options: ImportOptions, *, part: int, progress: Callable[[Path, int], None]
 ) -> FileReport:
     path = table.path
-    sha256, size = fingerprint(path)
+    sha256, size = hash_file(path)
     columns = resolve_columns(
         path,
         table.columns(),
@@ -124,12 +390,11 @@ def _import_file(
     )
     if isinstance(columns.composer, RuleComposer):
         _check_no_prose(table, columns.composer)
-    fields = field_table(table, columns)
-    file = ImportedFile(hub, path.name, sha256, size, columns, options, fields)
+    file = ImportedFile(hub, path.name, sha256, size, columns, options)
     already, began = file.complete, file.read_to
-    read, means = (table, columns) if fields is None else (fields, fields.means)
-    kinds = {} if already or options.personal == "ignore" else _kinds(read, means, options)
-    ahead = iter(()) if already else _ahead(_screened(hub, prepared(read, means, options, after=began), options, kinds))
+    kinds = {} if already or options.personal == "ignore" else _kinds(table, columns, options)
+    rows = prepare_rows(table, columns, options, after=began)
+    ahead = iter(()) if already else _ahead(_screened(hub, rows, options, kinds))
     while not file.complete:
         with hub.writing():
             more = _write_part(file, ahead, until=file.rows + part, said=lambda: progress(path, file.rows))
@@ -138,7 +403,7 @@ def _import_file(
             if kinds:
                 file.set_kinds(kinds)
             file.save(complete=not more)
-    relations = import_relations(hub, table, fields, file.number, read_anew=already or began > 0)
+    relations = import_relations(hub, table, file.number) if isinstance(table, NodeLink) else None
     skipped = tuple(file.skipped)
     return FileReport(
         path=path,
@@ -164,14 +429,14 @@ def _screened(
 ) -> Iterator[Screened]:
     if options.personal == "pseudonymise":
         check_key(hub.path, hub.con)
-    return screened(parts, options, kinds, Pseudonyms.of(hub.path))
+    return screen_rows(parts, options, kinds, Pseudonyms.of(hub.path))
 
 
 def _kinds(table: InputTable, columns: Columns, options: ImportOptions) -> dict[str, ColumnKind]:
     """What the other columns are taken for, by the first rows of the file: the same when an import is resumed."""
     if set(table.columns()) <= set(columns.meanings.values()):
         return {}
-    parts = prepared(table, columns, options.model_copy(update={"strict": False}), after=0)
+    parts = prepare_rows(table, columns, options.model_copy(update={"strict": False}), after=0)
     first = next(parts).rows["attributes"].to_pylist()[:SAMPLE]
     return kinds_of_columns([attributes for attributes in first if attributes is not None])
 

@@ -1,5 +1,9 @@
-"""What an import is asked for, and which column of a file means what, by the formats of published collections."""
+"""What an import is asked for, which column means what, and descriptions that are composed of columns."""
 
+import json
+import math
+import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,8 +16,176 @@ from pydantic import Field, ValidationError
 from ..errors import SetupError, SourceError, parameter
 from ..inputs import shown
 from ..model import FrozenModel
-from .columns import is_exported
-from .compose import Composer, parse_template, rule_composer
+
+_TOKEN = re.compile(r"\{\{|\}\}|\[\[|\]\]|\{(?P<column>[^{}]*)\}|(?P<mark>[\[\]{}])|(?P<text>[^\[\]{}]+)")
+
+
+class UnsaidError(Exception):
+    """A row does not say what a description needs; its one argument is the reason why it is left out."""
+
+
+class Composer(ABC):
+    """Makes the descriptions of rows that have none."""
+
+    #: The columns that it reads, and how the import is remembered.
+    columns: tuple[str, ...]
+    name: str
+    #: The language that it writes; None where that is for the template to say.
+    language: str | None = None
+
+    @abstractmethod
+    def text(self, row: Mapping[str, Any]) -> str:
+        """The description of a row. Raises `UnsaidError` for one that says too little."""
+
+
+@dataclass(frozen=True, slots=True)
+class _TemplatePart:
+    """Text and columns in turn, which are left out together where they are optional and a column is empty."""
+
+    pieces: tuple[tuple[str, bool], ...]
+    is_optional: bool
+
+    def text(self, row: Mapping[str, Any]) -> str:
+        values = [(_described(row.get(piece)) if is_column else piece, piece) for piece, is_column in self.pieces]
+        missing = next((column for value, column in values if value is None), None)
+        if missing is None:
+            return "".join(str(value) for value, _ in values)
+        if self.is_optional:
+            return ""
+        raise UnsaidError(f"it has no {missing!r}, which {parameter('compose')} needs outside of [ ]")
+
+
+@dataclass(frozen=True, slots=True)
+class Template(Composer):
+    """A text with `{column}` for values, and `[ ... ]` around what is left out where a value is missing."""
+
+    name: str
+    columns: tuple[str, ...]
+    parts: tuple[_TemplatePart, ...]
+
+    def text(self, row: Mapping[str, Any]) -> str:
+        """The template with the values of the row."""
+        text = "".join(part.text(row) for part in self.parts)
+        if not text.strip():
+            raise UnsaidError(f"none of the columns that {parameter('compose')} names says anything")
+        return text
+
+
+def parse_template(template: str, columns: Sequence[str], *, where: str) -> Template:
+    """The template over these columns. Raises `SetupError` for other marks, and for a column that is not there.
+
+    A value is put in as it is: nothing in a template is evaluated, and a name can be that of a column only.
+    """
+    parts, pieces, is_optional = list[_TemplatePart](), list[tuple[str, bool]](), False
+    for token in _TOKEN.finditer(template):
+        if token["column"] is not None:
+            column = _find_column(where, columns, token["column"], f", which {parameter('compose')} names")
+            pieces.append((column, True))
+        elif token["mark"] == ("]" if is_optional else "["):
+            parts.append(_TemplatePart(tuple(pieces), is_optional))
+            pieces, is_optional = [], not is_optional
+        elif token["mark"] is not None:
+            raise SetupError(
+                f"{parameter('compose')} has a lone {token['mark']!r} at character {token.start() + 1}; write "
+                "{column} for a value, [ ... ] around what may be missing, and such a mark itself twice."
+            )
+        else:
+            pieces.append((token["text"] or token[0][0], False))
+    if is_optional:
+        raise SetupError(
+            f"{parameter('compose')} opens a [ that it does not close; write [ ... ], or [[ for the mark itself."
+        )
+    parts.append(_TemplatePart(tuple(pieces), False))
+    used = tuple(dict.fromkeys(piece for part in parts for piece, is_column in part.pieces if is_column))
+    if not used:
+        raise SetupError(
+            f"{parameter('compose')} names no column, so all descriptions would be the same; write {{column}}."
+        )
+    return Template(template, used, tuple(parts))
+
+
+#: Known attributes, by the names that their columns may have. Age, sex and place begin the sentence.
+_KNOWN: Mapping[str, tuple[str, ...]] = {
+    "age": ("age",),
+    "sex": ("sex", "gender"),
+    "place": ("city", "town", "municipality", "county", "state", "province", "region", "country"),
+    "occupation": ("occupation", "job", "job_title", "profession"),
+    "education": ("education", "education_level", "highest_education"),
+    "marital status": ("marital_status",),
+    "household": ("household", "household_type"),
+    "household size": ("household_size",),
+    "income": ("income", "annual_income", "household_income"),
+    "languages": ("languages",),
+    "religion": ("religion",),
+    "ethnicity": ("ethnicity",),
+    "nationality": ("nationality",),
+    "interests": ("interests", "hobbies", "hobbies_and_interests_list"),
+}
+_NOUNS = {"f": "woman", "female": "woman", "woman": "woman", "m": "man", "male": "man", "man": "man"}
+_FEWEST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RuleComposer(Composer):
+    """Says in English what the columns that are known say, and leaves out what is missing."""
+
+    columns: tuple[str, ...]
+    #: The columns by what they mean.
+    meant: Mapping[str, tuple[str, ...]]
+    name: str = "rule@1"
+    language: str | None = "en"
+
+    def text(self, row: Mapping[str, Any]) -> str:
+        """`A 34-year-old woman from Leeds, England; occupation: nurse; ...`."""
+        said = {meaning: self._said(meaning, row) for meaning in self.meant}
+        if not any(said.values()):
+            raise UnsaidError("none of the columns that descriptions are made of says anything")
+        parts = [f"{meaning}: {said[meaning]}" for meaning in self.meant if meaning not in _FIRST and said[meaning]]
+        return f"{'; '.join([_opening(said), *parts])}."
+
+    def _said(self, meaning: str, row: Mapping[str, Any]) -> str:
+        values = [value for name in self.meant[meaning] if (value := _described(row.get(name))) is not None]
+        return ", ".join(values).replace("_", " ")
+
+
+_FIRST = ("age", "sex", "place")
+
+
+def _opening(said: Mapping[str, str]) -> str:
+    age, sex = said.get("age", ""), said.get("sex", "")
+    noun = _NOUNS.get(sex.casefold(), "person")
+    is_years = age.isascii() and age.isdigit()
+    article = "An" if is_years and (age in ("8", "11", "18") or (len(age) == 2 and age[0] == "8")) else "A"
+    text = f"{article} {age}-year-old {noun}" if is_years else f"A {noun}"
+    text += f" aged {age}" if age and not is_years else ""
+    text += f" from {said['place']}" if said.get("place") else ""
+    return text + (f"; sex: {sex}" if sex and noun == "person" else "")
+
+
+def rule_composer(columns: Sequence[str]) -> RuleComposer | None:
+    """What makes descriptions of columns that are known by their names; None where fewer than two are."""
+    folded = {re.sub(r"[\s_-]+", "_", name.strip().casefold()): name for name in reversed(columns)}
+    meant = {}
+    for meaning, names in _KNOWN.items():
+        there = [folded[name] for name in names if name in folded]
+        if there:
+            meant[meaning] = tuple(there if meaning == "place" else there[:1])
+    used = tuple(name for names in meant.values() for name in names)
+    return RuleComposer(used, meant) if len(meant) >= _FEWEST else None
+
+
+def _described(value: object) -> str | None:
+    """A value as a description says it; None for one that says nothing."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, list):
+        return ", ".join(said for one in value if (said := _described(one)) is not None) or None
+    text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict) else str(value).strip()
+    return text or None
 
 
 class Shape(StrEnum):
@@ -27,8 +199,6 @@ class Shape(StrEnum):
     ELITE = "elite"
     #: Nemotron-Personas: `persona`, several more such as `professional_persona`, and attributes of the person.
     NEMOTRON = "nemotron"
-    #: People as `populace hub export` writes them: with all fields, and each imported column under its name.
-    POPULACE = "populace"
     #: Any other table.
     TABLE = "table"
 
@@ -67,7 +237,6 @@ _TEXTS: Mapping[Shape, tuple[str, ...]] = {
     Shape.TASKS: ("input persona",),
     Shape.ELITE: ("persona",),
     Shape.NEMOTRON: ("persona",),
-    Shape.POPULACE: ("text",),
     Shape.TABLE: ("text", "persona"),
 }
 
@@ -80,15 +249,14 @@ def resolve_columns(
     shape: Shape | None = None,
     compose: str | None = None,
 ) -> Columns:
-    """What the columns mean: as `mapping` says (`text`, `language`, ... to a column), else by their names.
+    """Resolve what the columns mean: as `mapping` says (`text`, `language`, ... to a column), else by their names.
 
-    `shape` is taken for granted when it is given. Descriptions are composed by the template `compose`, where the
-    column mapped to `text` is empty if there is one, or, of a table
-    where no column is known to hold them, of the columns that are known. Raises `SourceError` for a column that is not
-    there, and when there is no text; it names those that are there. Raises `SetupError` for a template that is none.
+    A given `shape` is taken for granted. The template `compose` describes rows whose mapped text is empty, or all rows.
+    Without it, a table that has no column of texts is described by the columns that are known. Raises `SourceError` for
+    a column that is missing, also in the template, and if there is no text. Raises `SetupError` for a broken template.
     """
     known = Shape.TABLE if compose is not None else shape or _shape(columns)
-    found: dict[str, str | None] = {m: _column(path, columns, wanted) for m, wanted in mapping.items()}
+    found: dict[str, str | None] = {m: _find_column(path, columns, wanted) for m, wanted in mapping.items()}
     composer: Composer | None = None
     if compose is not None:
         composer = parse_template(compose, columns, where=str(path))
@@ -99,7 +267,7 @@ def resolve_columns(
             if composer is None:
                 raise _textless(path, columns, known)
     found.setdefault("text", None)
-    if known in (Shape.TABLE, Shape.POPULACE):
+    if known is Shape.TABLE:
         for meaning in ("language", "source", "licence"):
             if meaning in columns:
                 found.setdefault(meaning, meaning)
@@ -108,8 +276,6 @@ def resolve_columns(
 
 def _shape(columns: Sequence[str]) -> Shape:
     names = {name.strip().lower() for name in columns}
-    if is_exported(columns):
-        return Shape.POPULACE
     if "input persona" in names:
         return Shape.TASKS
     if "persona" in names and any(name.startswith(("general domain", "specific domain")) for name in names):
@@ -119,39 +285,35 @@ def _shape(columns: Sequence[str]) -> Shape:
     return Shape.PERSONAHUB if names == {"persona"} else Shape.TABLE
 
 
-def _column(path: Path, columns: Sequence[str], wanted: str) -> str:
-    if wanted in columns:
-        return wanted
-    near = [column for column in columns if column.strip().lower() == wanted.strip().lower()]
-    if len(near) == 1:
-        return near[0]
-    close = get_close_matches(wanted, columns, n=1)
+def _find_column(where: object, columns: Sequence[str], wanted: str, named_by: str = "") -> str:
+    """Return the column of this name, or else the one whose name differs in case and outer spaces alone."""
+    near = [column for column in columns if column.strip().casefold() == wanted.strip().casefold()]
+    if wanted in columns or len(near) == 1:
+        return wanted if wanted in columns else near[0]
+    close = get_close_matches(wanted.strip(), columns, n=1, cutoff=0.5)
     meant = f"; did you mean {close[0]!r}?" if close else "."
-    raise SourceError(f"{path} has no column {wanted!r}; its columns are {_listed(columns)}{meant}")
+    raise SourceError(f"{where} has no column {wanted!r}{named_by}; its columns are {_list_columns(columns)}{meant}")
 
 
 def _text_column(columns: Sequence[str], shape: Shape) -> str | None:
     by_name = {name.strip().lower(): name for name in reversed(columns)}
-    for name in _TEXTS[shape]:
-        if name in by_name:
-            return by_name[name]
-    return None
+    return next((by_name[name] for name in _TEXTS[shape] if name in by_name), None)
 
 
 def _textless(path: Path, columns: Sequence[str], shape: Shape) -> SourceError:
     if shape is not Shape.TABLE:
         return SourceError(
             f"{path} is not in the format {shape}: it has no column {_TEXTS[shape][0]!r}; "
-            f"its columns are {_listed(columns)}."
+            f"its columns are {_list_columns(columns)}."
         )
     return SourceError(
-        f"{path} has no column that is known to hold descriptions; its columns are {_listed(columns)}; "
+        f"{path} has no column that is known to hold descriptions; its columns are {_list_columns(columns)}; "
         f"say which it is with {parameter('mapping', 'text=COLUMN')}, or make them of others with "
         f"{parameter('compose')} 'A {{age}}-year-old ...'."
     )
 
 
-def _listed(columns: Sequence[str]) -> str:
+def _list_columns(columns: Sequence[str]) -> str:
     shown = ", ".join(map(repr, columns[:40]))
     return f"{shown} and {len(columns) - 40} more" if len(columns) > 40 else shown or "none at all"
 

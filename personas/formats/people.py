@@ -1,85 +1,201 @@
-"""The people of a hub that an export writes, everybody or a selection, and the licences of their rows."""
+"""The personas of a hub that an export writes, and their columns: the hub's own, those of profiles, and imported ones.
 
-import csv
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+An imported column keeps its name. If that is the name of one of the hub's own columns, underscores are appended to it.
+A column whose values are of several types, nested, or integers of more than 64 bits is written as JSON text.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from enum import StrEnum
 from typing import Any
 
 import duckdb
+from arro3.core import Table as Columnar
 
-from ..arrow import iter_batches
-from ..csv_cells import read_cells, write_csv_rows
+from ..arrow import iter_batches, set_column
 from ..database import said
 from ..errors import SetupError, SourceError
 from ..hub.file import HubFile
 from ..hub.queries import survivors_in, table_names
-from .columns import Extra, columns_of, joins_of
+from ..profiles.profile import ATTRIBUTES
+from ..readers import parse_json
+from ..writers import json_text
 
-_FIELDS = ("licence", "source", "revision", "model", "personas", "rows")
-_RANGES = re.compile(r"[0-9]+(-[0-9]+)?( [0-9]+(-[0-9]+)?)*")
-#: `numbered` has licence, source, revision, model and the number n of each row.
-_ISLANDS = """
-SELECT licence, source, revision, model,
-       string_agg(CASE WHEN low = high THEN low::VARCHAR ELSE low || '-' || high END, ' ' ORDER BY low)
-FROM (
-    SELECT licence, source, revision, model, min(n) AS low, max(n) AS high FROM (
-        SELECT *, n - row_number() OVER (PARTITION BY licence, source, revision, model ORDER BY n) AS island
-        FROM {numbered}
-    ) GROUP BY licence, source, revision, model, island
-) GROUP BY ALL
-"""
 
-type LicenceKey = tuple[Any, ...]
+class Extra(StrEnum):
+    """Columns of a person from other tables than personas; each is the name of that table."""
+
+    PROFILES = "profiles"
+    BIOGRAPHIES = "biographies"
+    ELITES = "elites"
+
+
+#: The columns of each table, by what they are called in an export.
+SOURCES: Mapping[Extra, Mapping[str, str]] = {
+    Extra.PROFILES: {name: name for name in (*ATTRIBUTES, "evidence", "only_evident")}
+    | {f"profile_{name}": name for name in ("model", "prompt", "made_at")},
+    Extra.BIOGRAPHIES: {"biography": "text"}
+    | {f"biography_{name}": name for name in ("mentions", "language", "model", "prompt", "made_at")},
+    Extra.ELITES: {"elite_of": "original"}
+    | {
+        f"elite_{name}": name
+        for name in ("skill", "tier", "general_domain", "specific_domain", "changes", "model", "prompt", "made_at")
+    },
+}
+_TABLES = {Extra.PROFILES: "r", Extra.BIOGRAPHIES: "b", Extra.ELITES: "e"}
+#: Columns that are JSON, and texts of it in exports.
+_JSON = ("evidence", "changes")
+_JOINS = {
+    Extra.PROFILES: "LEFT JOIN profiles AS r ON r.persona = k.id",
+    Extra.BIOGRAPHIES: "LEFT JOIN biographies AS b ON b.persona = k.id",
+    # Two who were raised may come to the same description: the first of them counts.
+    Extra.ELITES: """LEFT JOIN (
+        FROM elites QUALIFY row_number() OVER (PARTITION BY persona ORDER BY rowid) = 1
+    ) AS e ON e.persona = k.id""",
+}
+
+
+def select_extras(extras: Collection[Extra]) -> str:
+    """SQL for their columns, to be appended to others."""
+    return "".join(
+        f', {_TABLES[extra]}."{source}"{"::VARCHAR" if source in _JSON else ""} AS "{name}"'
+        for extra in Extra
+        if extra in extras
+        for name, source in SOURCES[extra].items()
+    )
+
+
+def join_extras(extras: Collection[Extra]) -> str:
+    """SQL that brings them to the people `k`."""
+    return " ".join(_JOINS[extra] for extra in Extra if extra in extras)
+
+
+#: The hub's own columns that every export has, and those that it may have.
+FIELDS = ("id", "text", "origin", "hop", "parent", "language", "source", "licence", "model", "prompt", "revision")
+_SOMETIMES = ("licences", "duplicate_of", "rejected", "attributes")
+#: What these say of a node is not what a table that was imported may say by the same names.
+_MEANT = {"label", "pid", "start", "end", "parents", "slices", "spells", "viz", "key"}
+#: Beyond it a float does not hold every integer.
+_EXACT = 1 << 53
+
+
+class ColumnType(StrEnum):
+    """The type of a column's values, named as Parquet and CSVW name it where they agree."""
+
+    TEXT = "string"
+    INTEGER = "integer"
+    NUMBER = "double"
+    BOOLEAN = "boolean"
+    TEXTS = "list of string"
+    INTEGERS = "list of integer"
+    NUMBERS = "list of double"
+    BOOLEANS = "list of boolean"
+    JSON = "json"
+
+
+_SCALARS: Mapping[type, ColumnType] = {
+    str: ColumnType.TEXT,
+    bool: ColumnType.BOOLEAN,
+    int: ColumnType.INTEGER,
+    float: ColumnType.NUMBER,
+}
+_LISTS = {
+    ColumnType.TEXT: ColumnType.TEXTS,
+    ColumnType.INTEGER: ColumnType.INTEGERS,
+    ColumnType.NUMBER: ColumnType.NUMBERS,
+    ColumnType.BOOLEAN: ColumnType.BOOLEANS,
+}
+#: Judged before a column is: an integer that no float holds, and a list without anything in it.
+_WIDE, _EMPTY = "wide", "empty"
 
 
 @dataclass(frozen=True, slots=True)
-class _Licences:
-    """What one group of rows has in common; None for what is not known of it."""
+class ImportedColumn:
+    """One imported column in an export."""
 
-    licence: str | None
-    source: str | None
-    revision: str | None
-    model: str | None
+    name: str
+    #: What it is called in the export.
+    written: str
+    kind: ColumnType
+    #: Place, from 0, of the first person with a value that shows its type.
+    first: int
 
-
-def licences_path(path: Path) -> Path:
-    """Return the path of the licences of the rows in `path`."""
-    return path.with_name(f"{path.name}.LICENSES.csv")
-
-
-def row_ranges(con: duckdb.DuckDBPyConnection, numbered: str) -> Mapping[LicenceKey, str]:
-    """Return which rows each licence, source, revision and model have, from 1, such as `1-40 45`."""
-    return {tuple(group): rows for *group, rows in con.execute(_ISLANDS.format(numbered=numbered)).fetchall()}
-
-
-def write_licences(path: Path, groups: Sequence[LicenceKey], ranges: Mapping[LicenceKey, str]) -> None:
-    """Write one row for each licence, source, revision, model and number of people, with the rows that have them."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        write_csv_rows([_FIELDS, *((*group, ranges[tuple(group[:4])]) for group in groups)], file)
+    def value(self, row: Mapping[str, Any]) -> Any:
+        """What a row says under it, in the column's type; None where there is no value."""
+        value = row.get(self.name)
+        if value is None:
+            return None
+        if self.kind is ColumnType.JSON:
+            return json_text(value)
+        if self.kind is ColumnType.NUMBERS:
+            return [float(item) for item in value]
+        return float(value) if self.kind is ColumnType.NUMBER else value
 
 
-def read_licences(path: Path) -> Iterator[tuple[int, int, _Licences]]:
-    """Yield the first and the last row of each range of rows, and what they have in common.
-
-    Raises `SourceError` for a file whose form differs from what `write_licences` writes.
-    """
-    with path.open(newline="", encoding="utf-8") as file:
-        names, *cells = list(read_cells(csv.reader(file))) or [[]]
-    rows = [dict(zip(names, row, strict=False)) for row in cells if row]
-    if not rows or not {*_FIELDS[:4], "rows"} <= rows[0].keys():
-        raise SourceError(f"{path} has not the columns {', '.join(_FIELDS)}; mend it, or take it away.")
-    for row in rows:
-        if not _RANGES.fullmatch(row["rows"] or ""):
-            raise SourceError(f"{path} says of rows {row['rows']!r}, which are no ranges such as 1-40 45; mend it.")
-        for one in row["rows"].split(" "):
-            low, _, high = one.partition("-")
-            yield int(low), int(high or low), _licences(row)
+def own_names(extras: Collection[Extra]) -> frozenset[str]:
+    """The names that are the hub's own in an export with these extras, in lower case."""
+    names = (*FIELDS, *_SOMETIMES, *(name for extra in extras for name in SOURCES[extra]))
+    return frozenset(name.lower() for name in names)
 
 
-def _licences(row: Mapping[str, str | None]) -> _Licences:
-    return _Licences(*(row[name] or None for name in _FIELDS[:4]))
+def graph_names(extras: Collection[Extra]) -> frozenset[str]:
+    """The names that an export as a graph has for itself, in lower case."""
+    return own_names(extras) | _MEANT
+
+
+def find_imported_columns(rows: Iterable[str | None], own: Collection[str]) -> tuple[ImportedColumn, ...]:
+    """Return the columns of rows that are JSON objects, each with the one type that all of its values have."""
+    kinds: dict[str, dict[str, int]] = {}
+    for place, row in enumerate(rows):
+        if row is None:
+            continue
+        for name, value in parse_json(row).items():
+            if value is not None:
+                kinds.setdefault(name, {}).setdefault(_judged(value), place)
+    names = free_names(kinds, own)
+    return tuple(_column(name, found, names[name]) for name, found in kinds.items())
+
+
+def free_names(names: Iterable[str], own: Collection[str]) -> dict[str, str]:
+    """Map imported names to their names in an export, with underscores appended to those that are in `own`."""
+    free = {name: name for name in names}
+    used = {name for name in free if name.strip().lower() not in own}
+    for name in free.keys() - used:
+        written = f"{name}_"
+        while written.strip().lower() in own or written in used:
+            written += "_"
+        used.add(written)
+        free[name] = written
+    return free
+
+
+def _column(name: str, found: Mapping[str, int], written: str) -> ImportedColumn:
+    # An empty list shows no type.
+    shown = {judged: place for judged, place in found.items() if judged != _EMPTY} or found
+    return ImportedColumn(name, written, _united(set(found)), min(shown.values()))
+
+
+def _judged(value: Any) -> str:
+    kind = _SCALARS.get(type(value))
+    if kind is ColumnType.INTEGER and not -_EXACT <= value <= _EXACT:
+        return _WIDE if -(1 << 63) <= value < 1 << 63 else ColumnType.JSON
+    if kind is not None:
+        return kind
+    if isinstance(value, list):
+        inner = {_judged(item) for item in value}
+        return _LISTS.get(_united(inner), ColumnType.JSON) if inner else _EMPTY
+    return ColumnType.JSON
+
+
+def _united(found: set[str]) -> ColumnType:
+    if found <= {ColumnType.INTEGER, _WIDE}:
+        return ColumnType.INTEGER
+    if found == {ColumnType.INTEGER, ColumnType.NUMBER}:
+        return ColumnType.NUMBER
+    if found == {_EMPTY}:
+        return ColumnType.TEXTS
+    found = found - {_EMPTY} if found & set(_LISTS.values()) else found
+    return ColumnType(next(iter(found))) if len(found) == 1 and not found & {_WIDE, _EMPTY} else ColumnType.JSON
 
 
 _ROWS = 10_000
@@ -197,33 +313,12 @@ class ExportedPeople:
         """How many of them were imported in several rows that differ; they are written as the first has them."""
         return len(self._rows.filter("several").project("id").fetchall())
 
-    def texts(self) -> Iterator[list[str]]:
-        """Yield their descriptions, some thousands at a time."""
-        for batch in iter_batches(self._rows.order("arrival").project("text"), _ROWS):
-            yield list(batch["text"].to_pylist())
-
     def number_with(self, extra: Extra) -> int:
         """Count how many of them have something in that table."""
         if not self.has(extra):
             return 0
         counted = f"SELECT count(*) FROM exported_kept SEMI JOIN {extra} ON persona = id"  # noqa: S608 - our own names
         return int(self.hub.con.execute(counted).fetchall()[0][0])
-
-    def licences(self) -> list[tuple[Any, ...]]:
-        """Return licence, source, revision and model, each with the number of personas that have them."""
-        groups = "licence, source, revision, model, count(*) AS personas"
-        return self._licensed().aggregate(groups).order("personas DESC, licence, source, revision, model").fetchall()
-
-    def rows_of_licences(self) -> Mapping[tuple[Any, ...], str]:
-        """Return which of the personas, by their places from 1, have each licence, source, revision and model."""
-        if len(groups := self.licences()) == 1:
-            return {tuple(groups[0][:4]): f"1-{self.count}"}
-        numbered = self._licensed().project("*, row_number() OVER (ORDER BY arrival) AS n")
-        return row_ranges(self.hub.con, f"({numbered.sql_query()})")
-
-    def _licensed(self) -> duckdb.DuckDBPyRelation:
-        licence = "coalesce(array_to_string(licences, '; '), licence) AS licence"
-        return self._rows.project(f"{licence}, source, revision, model, arrival")
 
     def _people(self, there: set[str], select: str | None) -> duckdb.DuckDBPyRelation:
         con = self.hub.con
@@ -241,13 +336,13 @@ class ExportedPeople:
         return con.view("exported_kept")
 
     def _in_order(self, first: Sequence[int] = ()) -> duckdb.DuckDBPyRelation:
-        columns = f"k.{self._hidden()}{columns_of(self.extras)}"
+        columns = f"k.{self._hidden()}{select_extras(self.extras)}"
         order = "k.arrival"
         if first:
             places = ", ".join(map(str, first))
             order = f"(row_number() OVER (ORDER BY k.arrival) - 1) NOT IN ({places}), k.arrival"
         return self.hub.con.sql(
-            f"SELECT {columns} FROM exported_kept AS k {joins_of(self.extras)} ORDER BY {order}"  # noqa: S608 - ours
+            f"SELECT {columns} FROM exported_kept AS k {join_extras(self.extras)} ORDER BY {order}"  # noqa: S608 - ours
         )
 
     def _hidden(self) -> str:
@@ -280,3 +375,49 @@ def _first(name: str, kind: str) -> str:
     quoted = f'"{name}"'
     said = f"len({quoted}) > 0" if kind.endswith("[]") else f"{quoted} IS NOT NULL"
     return f"min(place) FILTER ({said}) AS {quoted}"
+
+
+#: Readers of JSONL infer the types from so many rows (polars; pandas and pyarrow from more).
+_LOOKED_AT = 100
+
+
+class PeopleRows:
+    """The people of an export as Arrow batches: the hub's own columns, and imported ones with a type each.
+
+    With `types_first` the rows that show the type of a column stand first, where the first hundred in order of
+    arrival would not show it: programs that read JSONL tell the types from them.
+    """
+
+    def __init__(self, people: ExportedPeople, *, types_first: bool = False) -> None:
+        self._people = people
+        self.imported = find_imported_columns(people.attributes(), own_names(people.extras))
+        self._first: Sequence[int] = ()
+        if types_first and people.count > _LOOKED_AT:
+            places = {*people.first_places(_LOOKED_AT), *(c.first for c in self.imported if c.first >= _LOOKED_AT)}
+            self._first = sorted(places)[:_LOOKED_AT]
+
+    @property
+    def as_json(self) -> tuple[str, ...]:
+        """The columns, as they are called in the export, whose cells are JSON text."""
+        return tuple(column.written for column in self.imported if column.kind is ColumnType.JSON)
+
+    def batches(self) -> Iterator[Any]:
+        """The rows, some thousands at a time."""
+        for batch in self._people.batches(self._first):
+            yield self._typed(batch)
+
+    def _typed(self, batch: Columnar) -> Columnar:
+        texts: Any = batch["attributes"].to_pylist() if self.imported else ()
+        rows = [parse_json(text) if text else {} for text in texts]
+        batch = batch.drop_columns(["attributes"])
+        for column in self.imported:
+            batch = set_column(batch, column.written, [column.value(row) for row in rows], _sql_type(column.kind))
+        return batch
+
+
+def _sql_type(kind: ColumnType) -> str:
+    """Return DuckDB's type of a column's values; JSON is text."""
+    types = {ColumnType.INTEGER: "BIGINT", ColumnType.NUMBER: "DOUBLE", ColumnType.BOOLEAN: "BOOLEAN"}
+    if kind.startswith("list of "):
+        return types.get(ColumnType(kind.removeprefix("list of ")), "VARCHAR") + "[]"
+    return types.get(kind, "VARCHAR")

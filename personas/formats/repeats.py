@@ -12,7 +12,7 @@ import orjson
 
 from ..arrow import table_of
 from ..hub.queries import count, registered
-from .reading import parse_json
+from ..readers import parse_json
 
 _ROWS = 10_000
 _LAST = (1 << 31) - 1

@@ -17,16 +17,15 @@ from ..hub.redaction import NamesOf, attribute_rows, judged_attributes
 from ..hub.verdicts import rule_result_rows
 from ..inputs import MOST_LEVELS, UNKNOWN_LANGUAGE, is_too_deep
 from ..judgement import Judge, Judgement, RuleResultRow
+from ..readers import InputTable, RowBatch, Skipped, SkippedRows
 from ..rules import Policy, personal_judge, quality_judge
 from ..rules.columns import ColumnKind
 from ..rules.languages import detect_languages
 from ..rules.personal import find_record_names
 from ..rules.prefilter import rows_to_search
 from ..rules.pseudonyms import Pseudonyms
-from .compose import UnsaidError
-from .options import Columns, ImportOptions, Shape
-from .reading import Skipped, SkippedRows, json_text
-from .tables import InputTable, RowBatch
+from ..writers import json_text
+from .options import Columns, ImportOptions, Shape, UnsaidError
 
 _TYPES = {
     "place": "INTEGER",
@@ -54,7 +53,7 @@ class Prepared:
     skipped: tuple[Skipped, ...]
 
 
-def prepared(table: InputTable, columns: Columns, options: ImportOptions, *, after: int) -> Iterator[Prepared]:
+def prepare_rows(table: InputTable, columns: Columns, options: ImportOptions, *, after: int) -> Iterator[Prepared]:
     """Yield all rows of a table after line or row `after`, batch by batch; the last batch may be empty.
 
     Raises `SourceError` for a corrupt file and, with strict options, for a row that cannot be imported.
@@ -175,7 +174,7 @@ class Screened:
     judged: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def screened(
+def screen_rows(
     parts: Iterator[Prepared],
     options: ImportOptions,
     kinds: Mapping[str, ColumnKind] | None = None,

@@ -1,9 +1,8 @@
-"""Ties read from a file: a list of them as CSV, TSV, JSONL or GraphML, and probabilities between blocks as JSON."""
+"""Ties read from a file: a list of them as a table or GraphML, and probabilities between blocks as JSON."""
 
-import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,8 @@ from ..errors import SetupError, SourceError, parameter
 from ..files import whole_file
 from ..inputs import nearest, resolve_file
 from ..persona import Relation, RelationKind
+from ..readers import read_rows
+from ..writers import write_csv_rows
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -22,7 +23,7 @@ KIND, LABEL = RelationKind.NEIGHBOURHOOD, "acquaintance"
 _ENDS = ("source", "target")
 #: People up to whom names are compared for what was meant.
 _COMPARED = 2_000
-_FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".graphml")
+_WAY_OUT = "write a line for each tie, with source and target"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +40,7 @@ class FileTie:
 
 def read_ties_file(path: Path) -> list[FileTie]:
     """The ties of a file, in its order. Raises `SourceError` for whatever cannot be read, naming the line."""
-    resolve_file(path)
-    suffix = path.suffix.lower()
-    if suffix not in _FORMATS:
-        raise SourceError(f"{str(path)!r} is no list of ties that is known; give one of {', '.join(_FORMATS)}.")
-    try:
-        if suffix == ".graphml":
-            rows = _graphml_rows(path)
-        else:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                rows = list(_json_rows(path, file) if suffix in (".jsonl", ".ndjson") else _table_rows(path, file))
-    except (UnicodeDecodeError, OSError) as error:
-        raise SourceError(f"{str(path)!r} cannot be read: {error}.") from error
+    rows = list(_graphml_rows(resolve_file(path)) if path.suffix.lower() == ".graphml" else _table_rows(path))
     if not rows:
         raise SourceError(f"{str(path)!r} has no ties; give a line for each, with source and target.")
     return [_tie(where, row) for where, row in rows]
@@ -67,37 +57,21 @@ def write_graph_ties(graph: "nx.Graph", path: Path) -> None:
     are_names = all(isinstance(node, str) for node in graph)
     names = {node: node if are_names else str(place) for place, node in enumerate(graph, start=1)}
     with whole_file(path.absolute(), replace=True) as part, part.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow((*_ENDS, "kind", "label", "weight"))
-        for source, target, said in graph.edges(data=True):
-            rest = (said.get(name, "") for name in ("kind", "label", "weight"))
-            table.writerow((names[source], names[target], *rest))
+        rows = (
+            (names[source], names[target], *(said.get(name, "") for name in ("kind", "label", "weight")))
+            for source, target, said in graph.edges(data=True)
+        )
+        write_csv_rows(((*_ENDS, "kind", "label", "weight"), *rows), file)
 
 
-def _table_rows(path: Path, file: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    table = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-    names = [str(name).strip().lower() for name in table.fieldnames or ()]
-    _check_columns(path, names)
-    table.fieldnames = names
-    for row in table:
-        yield f"{path}, line {table.line_num}", row
+def _table_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for number, row in read_rows(path, _WAY_OUT):
+        folded = {name.strip().lower(): value for name, value in row.items()}
+        _check_columns(path, list(folded), f", line {number},")
+        yield f"{path}, line {number}", folded
 
 
-def _json_rows(path: Path, file: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for number, line in enumerate(file, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise SourceError(f"{path}, line {number} is no JSON: {error}.") from error
-        if not isinstance(row, dict):
-            raise SourceError(f"{path}, line {number} is no object with source and target.")
-        _check_columns(path, [str(name).lower() for name in row], f", line {number}")
-        yield f"{path}, line {number}", {str(name).lower(): value for name, value in row.items()}
-
-
-def _check_columns(path: Path, names: Sequence[str], where: str = "") -> None:
+def _check_columns(path: Path, names: Sequence[str], where: str) -> None:
     if missing := [name for name in _ENDS if name not in names]:
         raise SourceError(
             f"{path}{where} has no {' and no '.join(missing)}, but {', '.join(names) or 'nothing'}; each tie needs "

@@ -1,6 +1,5 @@
 """What a selection is made from and what it came to: its rule, quota, targets and report."""
 
-import glob
 import json
 import math
 import re
@@ -10,16 +9,16 @@ from math import fsum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import duckdb
 import orjson
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from ..database import said
 from ..errors import SetupError, SourceError, parameter
+from ..inputs import resolve_file
 from ..model import FrozenModel
+from ..readers import read_rows
 
-_OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+_WAY_OUT = "give a table with variable, value, and one of share, percent or count"
 _AMOUNTS = ("share", "percent", "count")
 #: Shares that were rounded for print add up to about one.
 _TOLERANCE = 0.01
@@ -39,31 +38,12 @@ class Marginals(FrozenModel):
 def read_marginals(path: Path) -> Marginals:
     """Read the targets in a table with the columns variable, value and one of share, percent or count.
 
-    CSV, TSV, Parquet and JSON are read. JSON may also be `{variable: {value: share}}`. Shares are scaled to exactly 1.
+    Tables and JSON are read. JSON may also be `{variable: {value: share}}`. Shares are scaled to exactly 1.
     Raises `SourceError` for whatever cannot be read or does not add up.
     """
-    if not path.is_file():
-        raise SourceError(f"There is no table of targets {str(path)!r}.")
-    rows = _json_rows(path) if path.suffix.lower() == ".json" else _table_rows(path)
+    resolve_file(path)
+    rows = _json_rows(path) if path.suffix.lower() == ".json" else (row for _, row in read_rows(path, _WAY_OUT))
     return _marginals(path, rows)
-
-
-def _table_rows(path: Path) -> list[dict[str, Any]]:
-    reader = {
-        ".csv": "read_csv(?, all_varchar = true)",
-        ".tsv": "read_csv(?, all_varchar = true, delim = '\t')",
-        ".parquet": "read_parquet(?)",
-    }.get(path.suffix.lower())
-    if reader is None:
-        raise SourceError(f"{str(path)!r} is no table of targets that is known; give .csv, .tsv, .parquet or .json.")
-    try:
-        with duckdb.connect(config=dict(_OFFLINE)) as con:
-            # Unescaped, a `[1]` in a file's name would be read as a pattern.
-            found = con.execute(f"FROM {reader}", [glob.escape(str(path))])
-            names = [str(column[0]) for column in found.description]
-            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-    except duckdb.Error as error:
-        raise SourceError(f"The targets {str(path)!r} cannot be read: {said(error)}.") from error
 
 
 def _json_rows(path: Path) -> list[dict[str, Any]]:

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from ..arrow import ColumnFile
-from ..csv_cells import read_cells
 from ..errors import SourceError
 from ..inputs import parse_object, parse_text, shown
-from .decoding import iter_text
-from .document import Document, DocumentError, DocumentMetadata, Format, ReadOptions, Skip, SourceText
+from ..readers import find_separator
+from ..writers import read_cells
+from .documents import Document, DocumentError, DocumentMetadata, Format, ReadOptions, Skip, SourceText, iter_text
 
 #: Most characters of a line; a longer one is passed over without being held.
 _LONGEST_LINE = 1 << 23
@@ -122,7 +122,7 @@ def read_csv(
     # The limit is one for all of Python; it is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), min(_LONGEST_LINE, sys.maxsize)))
     header, lines = _header(document, options, pieces)
-    delimiter = "\t" if document.format is Format.TSV else next((mark for mark in ",;\t" if mark in header), ",")
+    delimiter = "\t" if document.format is Format.TSV else find_separator(header.lstrip())
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
     filled = read_cells(_filled(document, rows))
     columns = next(filled, [])

@@ -22,7 +22,7 @@ from ..details import KnownPeople
 from ..engine import Engine
 from ..executor import AsyncioExecutor, Executor
 from ..growth.stored import persona_row
-from ..jobs import worked
+from ..jobs.loop import worked
 from ..resident import Resident, SocietyView
 from ..runfile import rows
 from ..runfile.job_rows import FailureRow, Unit

@@ -21,7 +21,7 @@ from ...personas.population import PersonaGraph
 from ..config import RunConfig
 from ..engine import Engine
 from ..growth import GrowthSource
-from ..jobs import Changes, Chunks, Phase, run_phase
+from ..jobs.loop import Changes, Chunks, Phase, run_phase
 from ..observe import EmbeddingRecall
 from ..runfile.runlog import RunLog
 from ..runfile.society_rows import TieRow

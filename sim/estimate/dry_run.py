@@ -1,14 +1,22 @@
-"""Dry runs: a society like the one asked for, run with the stand-in in a temporary file, and the calls it made."""
+"""Dry runs and what is counted in them: calls of a society that is run with the built-in generator in a temporary file.
 
+A total is a sum of ratios, one for each purpose: what the sample took for a unit (an item, an accepted output, a
+request) times the units of the whole job. Its error is that of the jackknife over the items of the sample (Efron and
+Stein 1981, *Annals of Statistics* 9, 586-596), with Student's t. It holds the chance of the units to come too.
+"""
+
+import math
 import random
 import tempfile
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Self
 
+import numpy as np
 import orjson
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 from langchain_core.messages import AIMessage, BaseMessage
@@ -16,18 +24,150 @@ from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, Us
 from langchain_core.outputs import ChatResult
 from pydantic import PrivateAttr
 
+from ...agents.gateway.budget import Budget
 from ...agents.procedural import ProceduralModel
 from ...personas.errors import HookError, PausedError, RunError
 from ...personas.hub import Hub
 from ...personas.hub.queries import REJECTED
 from ...personas.network.spec import GROWN, parse_network
-from ...personas.persona import Passage, Persona, Relation
+from ...personas.persona import Passage
 from ..growth import Growth
 from ..runfile.job_rows import Unit
 from ..runfile.reader import open_hub_or_run
 from ..scenario import Scenario
 from ..seeds import rng_for
 from ..society import Society
+
+#: The confidence of all intervals of a sample: 90 of 100 hold the true value.
+CONFIDENCE = 0.9
+#: Items that a sample must hold to say anything.
+ENOUGH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """From `low` to `high`, both included; a prediction has a most likely number in between."""
+
+    low: float
+    high: float
+    mid: float | None = None
+
+    @classmethod
+    def exactly(cls, number: float) -> Self:
+        """Return the interval that holds one number."""
+        return cls(number, number, number)
+
+    def __contains__(self, number: float) -> bool:
+        return self.low <= number <= self.high
+
+    def __add__(self, other: "Interval") -> "Interval":
+        """Return the sum. Errors of two predictions are independent, while plain bounds are added."""
+        if self.mid is None or other.mid is None:
+            return Interval(self.low + other.low, self.high + other.high)
+        mid = self.mid + other.mid
+        low = mid - math.hypot(self.mid - self.low, other.mid - other.low)
+        return Interval(low, mid + math.hypot(self.high - self.mid, other.high - other.mid), mid)
+
+    def __mul__(self, other: "Interval | float") -> "Interval":
+        """Return the product of two intervals of non-negative numbers."""
+        by = other if isinstance(other, Interval) else Interval.exactly(other)
+        mid = None if self.mid is None or by.mid is None else self.mid * by.mid
+        return Interval(self.low * by.low, self.high * by.high, mid)
+
+    def widened(self, number: float) -> "Interval":
+        """Return the smallest interval that holds this one and the number."""
+        return Interval(min(self.low, number), max(self.high, number))
+
+
+def add_all(intervals: Sequence[Interval]) -> Interval:
+    """Return the sum of intervals, or 0 for none."""
+    return sum(intervals, start=Interval.exactly(0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a sample took for one purpose."""
+
+    #: Units of the whole job, and of each item of the sample.
+    whole: float
+    units: Mapping[str, float]
+    #: By measure, what each item took; None where that is not known.
+    took: Mapping[str, Mapping[str, float] | None]
+    #: Calls, and the requests that they answer.
+    calls: int = 0
+    requests: int = 0
+    #: Outputs of which none was rejected; 0 where some were, whose share shows in the ratio.
+    all_accepted: int = 0
+    #: A relative error that the sample cannot show, added on both sides.
+    wider: float = 0.0
+
+
+def predict_total(parts: Sequence[Part], measure: str) -> Interval | None:
+    """Return what the whole job will take for these purposes, as a 90 % interval, or None if it is not known.
+
+    The sample is not part of the job. If its answers are reused, the interval is too wide by that.
+    """
+    items = list(dict.fromkeys(item for part in parts for item in part.units))
+    mid = sampled = wider = 0.0
+    each, without = np.zeros((2, len(items)))
+    for part in parts:
+        known = part.took[measure]
+        if known is None:
+            return None
+        units, took = (np.array([by.get(item, 0.0) for item in items]) for by in (part.units, known))
+        one = part.whole * float(took.sum() / units.sum())
+        mid, sampled, wider = mid + one, sampled + float(took.sum()), wider + one * part.wider
+        each += part.whole / units.sum() * took
+        # A unit that is left with one item is half known.
+        without += part.whole * (took.sum() - took) / np.maximum(units.sum() - units, 0.5)
+    if not mid:
+        return Interval.exactly(0.0)
+    shown = float(np.square(without - without.mean()).sum()) * (1 - 1 / len(items)) / mid**2
+    down = _student(len(items) - 1) ** 2 * shown * (1 + sampled / mid)
+    calls, requests = (sum(getattr(part, name) for part in parts) for name in ("calls", "requests"))
+    # What the sample did not show at all: answers asked for again, and rejected outputs.
+    again = math.log1p(share_interval(0, requests).high) if calls == requests > 0 else 0.0
+    accepted = max(part.all_accepted for part in parts)
+    rejected = math.log1p(-share_interval(0, accepted).high) if accepted else 0.0
+    up = down * _tail(each) + again**2 + rejected**2
+    low, high = math.exp(-math.sqrt(down)), math.exp(math.sqrt(up))
+    return Interval(mid * low * (1 - wider / mid), mid * high * (1 + wider / mid), mid)
+
+
+def _tail(each: "np.ndarray[Any, Any]") -> float:
+    """Return the variance of a lognormal distribution with this spread, relative to that of the few numbers drawn.
+
+    A small sample rarely holds the long answers that make up much of a total.
+    """
+    if (each <= 0).any() or not each.std():
+        return 1.0
+    spread = float(np.log(each).var(ddof=1))
+    return max(1.0, math.expm1(spread) * float(each.mean() ** 2 / each.var(ddof=1)))
+
+
+def mean_interval(values: Sequence[float], of: float) -> Interval:
+    """Return the 90 % interval (Student's t) for the mean of `of` future numbers, from three or more drawn ones."""
+    drawn = np.asarray(values, dtype=np.float64)
+    error = float(drawn.std(ddof=1)) * math.sqrt(1 / len(drawn) + 1 / max(of, 1))
+    mean, reach = float(drawn.mean()), _student(len(drawn) - 1) * error
+    return Interval(max(0.0, mean - reach), mean + reach)
+
+
+def share_interval(hits: int, trials: int) -> Interval:
+    """Return the confidence interval of a share: Wilson's score interval, 90 %."""
+    from scipy.stats import binomtest
+
+    if not trials:
+        return Interval(0.0, 1.0)
+    found = binomtest(min(hits, trials), trials).proportion_ci(CONFIDENCE, method="wilson")
+    return Interval(float(found.low), float(found.high))
+
+
+def _student(freedom: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
+
 
 #: Relations that are asked for where nothing bounds the people, and the share of them that leads to somebody new.
 _FAN_OUT = 3
@@ -53,20 +193,33 @@ _FOUND = f"SELECT (SELECT count(*) FROM relations), (SELECT count(*) FROM {_TAKE
 _SEEN = "SELECT step, avg(strlen(text)) FROM observations GROUP BY step"
 
 
-#: What is done with the outputs of a task, in its order; solving and grading are the names of their phases, too.
-type TaskStage = Literal["making", "solving", "grading"]
-
-
 @dataclass(frozen=True, slots=True)
 class StageYield:
     """What a stage left of the rows that came to it."""
 
-    stage: TaskStage
+    #: `making`, or the kind of a job on what was made, which is the name of its phase too.
+    stage: str
     #: People asked, of making; accepted rows, of what follows.
     rows: int
     accepted: int
     #: Why one of those was rejected that were rejected for the most frequent reason; empty where none was.
     reason: str = ""
+
+    @property
+    def share(self) -> Interval:
+        """The share that passes, as a 90 % confidence interval."""
+        return share_interval(self.accepted, self.rows)
+
+    def __str__(self) -> str:
+        """Return the yield in words, with its interval and an example of why outputs were rejected."""
+        span = f" ({self.accepted / self.rows:.1%}, from {self.share.low:.1%} to {self.share.high:.1%})"
+        why = f", rejected such as: {self.reason}" if self.reason else ""
+        return f"{self.stage} {self.accepted:,} of {self.rows:,}{span if self.rows else ''}{why}"
+
+
+def describe_yields(yields: Sequence[StageYield]) -> str:
+    """Return the yields of the stages in words."""
+    return "; ".join(map(str, yields)).rstrip(".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +257,7 @@ class Scale:
         rng = rng_for(self.seed, "smaller")
         source: Hub | Sequence[Passage]
         if isinstance(self.source, Hub):
-            source = _circles(self.source, max(1, round(share * len(self.source.personas))), rng)
+            source = _take_circles(self.source, max(1, round(share * len(self.source.personas))), rng)
         else:
             most = max(1, round(share * len(self.source)))
             source = [self.source[n] for n in sorted(rng.sample(range(len(self.source)), most))]
@@ -113,33 +266,21 @@ class Scale:
         return Scale(growth, source, self.seed, self.network, self.of or self.people)
 
 
-def _circles(hub: Hub, most: int, rng: random.Random) -> Hub:
-    around: dict[str, list[str]] = {}
+def _take_circles(hub: Hub, most: int, rng: random.Random) -> Hub:
+    """Return `most` of the people, ring by ring around some, with the relations among them."""
+    around: defaultdict[str, list[str]] = defaultdict(list)
     for relation in hub.relations:
-        around.setdefault(relation.source, []).append(relation.target)
-        around.setdefault(relation.target, []).append(relation.source)
+        around[relation.source].append(relation.target)
+        around[relation.target].append(relation.source)
     taken: dict[str, None] = {}
     for begun in rng.sample(hub.personas, len(hub.personas)):
-        _walk(begun, around, taken, most)
-        if len(taken) >= most:
-            break
-    return _among(hub, taken)
-
-
-def _walk(begun: Persona, around: dict[str, list[str]], taken: dict[str, None], most: int) -> None:
-    ring: Sequence[str] = (begun.id,)
-    while ring and len(taken) < most:
-        fresh = [one for one in dict.fromkeys(ring) if one not in taken][: most - len(taken)]
-        taken.update(dict.fromkeys(fresh))
-        ring = [other for one in fresh for other in around.get(one, ())]
-
-
-def _among(hub: Hub, ids: Container[str]) -> Hub:
-    def is_between(relation: Relation) -> bool:
-        return relation.source in ids and relation.target in ids
-
-    people = tuple(p for p in hub.personas if p.id in ids)
-    return replace(hub, personas=people, relations=tuple(r for r in hub.relations if is_between(r)))
+        ring = [begun.id]
+        while ring and len(taken) < most:
+            fresh = [one for one in dict.fromkeys(ring) if one not in taken][: most - len(taken)]
+            taken.update(dict.fromkeys(fresh))
+            ring = [other for one in fresh for other in around[one]]
+    kept = tuple(r for r in hub.relations if r.source in taken and r.target in taken)
+    return replace(hub, personas=tuple(p for p in hub.personas if p.id in taken), relations=kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,12 +369,13 @@ def dry_run(
     *,
     scale: Scale,
     steps: int,
+    budget: Budget | None = None,
     behind: Callable[[Path, DryRun], DryRun] | None = None,
     **options: Any,
 ) -> DryRun:
     """Run `steps` steps (0: only grow the personas) and count the calls.
 
-    A spent budget ends the run and is not an error. `behind` does in the file what follows the run, and adds its
+    A spent `budget` ends the run and is not an error. `behind` does in the file what follows the run, and adds its
     result. `options` are those of `Society`. No file is left behind.
     """
     with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
@@ -250,6 +392,7 @@ def dry_run(
             network=str(network),
             **options,
         )
+        society.shared_budget = budget
         stopped = ""
         try:
             with society:
@@ -260,11 +403,11 @@ def dry_run(
                 raise RunError(f"No call of the sample was answered. {stopped}") from error
         except HookError as error:  # the file of a dry run cannot be resumed
             raise error.bare from error.__cause__
-        counted = replace(counted_calls(path, time.perf_counter() - begun), stopped=stopped)
+        counted = replace(count_calls(path, time.perf_counter() - begun), stopped=stopped)
         return counted if stopped or behind is None else behind(path, counted)
 
 
-def counted_calls(path: Path, seconds: float) -> DryRun:
+def count_calls(path: Path, seconds: float) -> DryRun:
     """Count the calls in a file, of a society or of jobs on a hub."""
     with open_hub_or_run(path) as run:
         ((sent, unpriced, cost),) = run.query(_SENT).rows

@@ -1,12 +1,7 @@
-"""What a job will ask of its models and cost, known before it begins.
-
-Every estimate is made in the same way. A dry run of the job, or of a part of it, with the stand-in counts its requests
-and measures them as they would be sent; what a real model makes of them is bounded by limits (`purposes`). By default
-the model is then asked a small sample of them, from which follow 90 % prediction intervals (`forecast`).
-"""
+"""An estimate of a job: a dry run, a sample of the real model, and what they say in a table and in sentences."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -17,10 +12,242 @@ from ...agents.gateway.budget import Prices, known_prices
 from ...agents.gateway.limits import Limits
 from ...personas.errors import PausedError, RunError, SetupError, parameter
 from ..engine import Progress
-from .dry_run import ByteCounter, DryRun, StageYield, TaskStage
-from .forecast import Forecast, Items, Sampled
-from .intervals import ENOUGH, Interval, mean_interval
-from .purposes import Asked, Counted, Purpose, add_purposes, computed_purposes, counted_purposes
+from .dry_run import ENOUGH, ByteCounter, DryRun, Interval, StageYield, describe_yields, mean_interval, share_interval
+from .forecast import (
+    Asked,
+    Counted,
+    Forecast,
+    Items,
+    Purpose,
+    Sampled,
+    add_purposes,
+    compute_purposes,
+    count_purposes,
+)
+
+_COLUMNS = ("purpose", "calls", "tokens in", "tokens out", "reasoning", "dollars")
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateTable:
+    """An estimate as a table of text."""
+
+    rows: tuple[tuple[str, ...], ...]
+    columns: tuple[str, ...] = _COLUMNS
+    types: tuple[str, ...] = ("VARCHAR",) * len(_COLUMNS)
+
+
+def build_table(estimate: "Estimate") -> EstimateTable:
+    """Return one row for each purpose, one for each stage of several, and one for the total."""
+    rows, several = [], len(estimate.by_stage) > 1
+    for stage in estimate.by_stage or [""]:
+        rows += [format_purpose(p) for p in estimate.purposes if stage in ("", p.stage)]
+        rows += [format_purpose(estimate.by_stage[stage])] if several else []
+    rows.append(format_purpose(estimate.total))
+    is_asked = estimate.models.is_language_model
+    return EstimateTable(tuple(rows if is_asked else [(*row[:2], "-", "-", "-", "0") for row in rows]))
+
+
+def format_purpose(purpose: Purpose) -> tuple[str, ...]:
+    """Return the row of a purpose, or of several together."""
+    tokens = (purpose.input, purpose.output, purpose.reasoning)
+    known = ("unknown" if one is None else _format_span(one) for one in tokens)
+    return purpose.name, _format_count(purpose.calls), *known, _format_money(purpose.cost)
+
+
+def describe_estimate(estimate: "Estimate") -> list[str]:
+    """Return sentences on what the numbers mean, what they are based on, and how to improve them."""
+    if not estimate.models.is_language_model:
+        free = (
+            f"The model {estimate.models.default.name} is no language model: it is free, and its tokens mean nothing."
+        )
+        return [_describe_dry_run(estimate), *_describe_yields(estimate), free]
+    if estimate.sample is None:
+        return [_describe_dry_run(estimate), *_describe_ranges(estimate), *_describe_prices(estimate)]
+    return [
+        _describe_total(estimate),
+        _describe_worst(estimate),
+        *_describe_sample(estimate),
+        *_describe_yields(estimate),
+        *_describe_prices(estimate),
+    ]
+
+
+def _describe_total(estimate: "Estimate") -> str:
+    total, rows = estimate.total, "" if estimate.rows is None else f" for {estimate.rows:,} accepted rows"
+    cost = "" if total.cost is None else f"{_format_money(total.cost)} dollars, "
+    tokens = f"{_format_span(total.input)} tokens in and {_format_span(total.output)} out"
+    return (
+        f"With 90 % certainty the job takes {cost}{_format_count(total.calls)} calls, {tokens}{rows}: prediction "
+        "intervals from the lengths of answers, answers asked for again, revisions and rejections in the sample "
+        "(jackknife, Student's t), if the whole is like the sample. Calls that fail on the way and are sent again come "
+        "on top."
+    )
+
+
+def _describe_worst(estimate: "Estimate") -> str:
+    worst = estimate.computed
+    cost = "an unknown number of" if worst.cost is None else _format_dollars(worst.cost.high)
+    asked, answered = (_digits(one.high, math.ceil) for one in (worst.input, worst.output))
+    accepted = ""
+    if estimate.rows is not None:
+        accepted = f", only {estimate.least_accepted:.0%} of the outputs accepted"
+    return (
+        f"The worst case: {cost} dollars, {math.ceil(worst.calls.high):,} calls, {asked:,} tokens in and "
+        f"{answered:,} out, if every second answer is asked for again, each "
+        f"is as long as the limit of {estimate.answer_tokens:,} tokens{accepted}."
+    )
+
+
+def _describe_dry_run(estimate: "Estimate") -> str:
+    if not estimate.answer_tokens:
+        return f"Requests were counted over {estimate.people:,} texts."
+    (people, steps), stages = estimate.dry_run, f" and {_count_noun(estimate.steps, 'step')}" if estimate.steps else ""
+    said = f"Requests were counted in a dry run of {people:,} {estimate.counts}"
+    said += f"{f' and {_count_noun(steps, "step")}' if steps else ''} with the built-in generator"
+    if (people, steps) != (estimate.people, estimate.steps):
+        said += f", and estimated from that for {estimate.people:,} {estimate.counts}{stages}"
+    return f"{said}{"; a model's answers may lead to other requests" if estimate.models.is_language_model else ''}."
+
+
+def _describe_ranges(estimate: "Estimate") -> list[str]:
+    """Return what the numbers of calls and tokens range over without a sample."""
+    calls, seen = [], ""
+    if estimate.answer_tokens:
+        calls.append("from every answer valid at first to every second one asked for again")
+    if any(p.name == "persona_to_persona" for p in estimate.purposes):
+        calls.append("of the relations found in growth, all to every second one lead to somebody new")
+    if estimate.steps:
+        calls.append("revisions: none to every second turn")
+        seen = "; from observations half as long as the built-in generator's, to full ones with the schema"
+    if estimate.rows is not None:
+        calls.append(f"to have {estimate.rows:,} rows, all outputs are accepted, to every second one rejected")
+    said = f"Calls: {'; '.join(calls)}. " if calls else ""
+    tokens = f"Tokens in: one for 4 bytes of UTF-8, times 0.75 to 1.33{seen}."
+    if estimate.answer_tokens:
+        tokens += (
+            f" Tokens out, reasoning among them: from 1 to the limit of {estimate.answer_tokens:,} an answer; only a "
+            f"sample narrows that ({parameter('sample', 40)})."
+        )
+    return [f"{said}Calls that fail on the way and are sent again come on top.", tokens]
+
+
+def _describe_prices(estimate: "Estimate") -> list[str]:
+    models = estimate.models
+    used = {p.role if p.role in models.handles else "default" for p in estimate.purposes} or {"default"}
+    return [
+        _priced(role, models.handles[role].name, models.prices(role), estimate)
+        for role in models.handles
+        if role in used
+    ]
+
+
+def _priced(role: str, model: str, prices: Prices | None, estimate: "Estimate") -> str:
+    if prices is None:
+        given = (
+            "embeddings_prices" if not estimate.answer_tokens else "prices" if role == "default" else f"{role}_prices"
+        )
+        return (
+            f"What {model} costs at its endpoint is unknown; give it as {parameter(given)}, in dollars "
+            "for a million tokens."
+        )
+    cached = f", {prices.cached:g} where the endpoint had them cached" if prices.cached is not None else ""
+    lead = "Dollars" if len(estimate.models.handles) == 1 else f"Dollars of {model}"
+    return (
+        f"{lead}: {prices.input:g} for a million tokens in{cached}, {prices.output:g} for a million out "
+        f"({prices.source}).{' Calls in batches are counted at full price.' if estimate.batch else ''}"
+    )
+
+
+def _describe_yields(estimate: "Estimate") -> list[str]:
+    """Return what the sample of a task says about the number of outputs the rows take."""
+    yields, n = estimate.yields, estimate.rows
+    if not yields or n is None:
+        return []
+    made, last, stages = yields[0], yields[-1], [one.stage for one in yields[1:]]
+    said = [f"Yield of the sample, with 90 % intervals: {describe_yields(yields)}."]
+    turns = _format_span(Interval(n / made.share.high, n / made.share.low))
+    needs = f"{n:,} rows take {turns} outputs"
+    left = Interval.exactly(1.0)
+    if last is not made:
+        left, whole = share_interval(last.accepted, made.accepted), share_interval(last.accepted, made.rows)
+        needs += (
+            f", and {' and '.join(stages)} leave{'s' * (len(stages) == 1)} {_format_span(left * n)} of them; for {n:,} "
+            f"that pass all stages, make {_format_span(Interval(n / left.high, n / left.low))} rows, of "
+            f"{_format_span(Interval(n / whole.high, n / whole.low))} outputs"
+        )
+    said.append(f"{needs}. Each person gives {_count_noun(estimate.per_persona, 'row')} at most.")
+    if estimate.models.is_language_model and estimate.cost is not None:
+        each = Interval(estimate.cost.low / (n * left.high), estimate.cost.high / (n * left.low))
+        said.append(f"An accepted row costs {_format_money(each)} dollars.")
+    return said
+
+
+def _describe_sample(estimate: "Estimate") -> list[str]:
+    sample = estimate.sample
+    if sample is None:
+        return []
+    cost = "unknown" if sample.cost is None else f"${sample.cost:.4f}"
+    said = [
+        f"The sample of {sample.of}: {_count_noun(sample.sent, 'call')}, {sample.answered:,} answered, "
+        f"{sample.input_tokens:,} tokens in, {sample.output_tokens:,} out; its cost is {cost}, and comes on top. "
+        f"A larger one narrows the intervals ({parameter('sample', 100)})."
+    ]
+    if sample.reused is not None:
+        said.append(
+            f"Of its answers, {sample.reused:,} are to requests that the dry run made in the same words; where the job "
+            f"does too, they need not be paid again with this {parameter('cache')}."
+        )
+    if sample.unreached:
+        said.append(f"Too few answers of the sample are for {', '.join(sample.unreached)}: as without a sample.")
+    if estimate.per_persona > 2 and estimate.rows is not None:
+        said.append("Of one person the sample has two outputs at most: where later ones repeat them, it takes more.")
+    if estimate.seconds is not None:
+        said.append(
+            f"The job would take {_format_seconds(estimate.seconds)}, if the endpoint stays as fast as in the sample."
+        )
+    return said
+
+
+def _format_count(interval: Interval) -> str:
+    # A hair of floating point is no call.
+    return _format_range(math.floor(interval.low + 1e-6), math.ceil(interval.high - 1e-6))
+
+
+def _format_span(interval: Interval) -> str:
+    return _format_range(_digits(interval.low, math.floor), _digits(interval.high, math.ceil))
+
+
+def _digits(number: float, rounding: Callable[[float], int]) -> int:
+    """Round a number to three digits."""
+    unit = 10 ** max(0, math.floor(math.log10(max(1.0, number))) - 2)
+    return int(rounding(number / unit) * unit)
+
+
+def _format_range(low: int, high: int) -> str:
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _format_money(interval: Interval | None) -> str:
+    if interval is None:
+        return "unknown"
+    return f"{_format_dollars(interval.low)} to {_format_dollars(interval.high)}"
+
+
+def _format_dollars(number: float) -> str:
+    return f"{number:,.2f}" if number >= 1 else f"{number:.2g}"
+
+
+def _format_seconds(interval: Interval) -> str:
+    for unit, seconds in (("hours", 3600), ("minutes", 60)):
+        if interval.high >= 2 * seconds:
+            return f"{interval.low / seconds:.1f} to {interval.high / seconds:.1f} {unit}"
+    return f"{interval.low:.0f} to {math.ceil(interval.high)} seconds"
+
+
+def _count_noun(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
+
 
 #: Items of a sample, and calls of a society's, where their number is not given: at most, and this share of all.
 SAMPLED, SAMPLED_CALLS, _SHARE = 20, 40, 4
@@ -130,7 +357,7 @@ class Estimate:
     answer_tokens: int
     #: The same without a sample: the most that it may take is the worst case.
     computed: Purpose
-    by_stage: Mapping[TaskStage, Purpose] = MappingProxyType({})
+    by_stage: Mapping[str, Purpose] = MappingProxyType({})
     #: Whether a part of the calls goes through batches.
     batch: bool = False
     steps: int = 0
@@ -141,24 +368,12 @@ class Estimate:
     rows: int | None = None
     #: The least share of outputs that the worst case reckons with.
     least_accepted: float = 1.0
-    #: Whether the model can be asked for a sample, which narrows the ranges.
-    can_be_sampled: bool = True
     #: What `people` and the dry run count.
     counts: str = "people"
     #: What the stages of a sample left.
     yields: tuple[StageYield, ...] = ()
     #: Rows of a task that one person gives, at most.
     per_persona: int = 1
-
-    @property
-    def model(self) -> str:
-        """The name of the default model."""
-        return self.models.default.name
-
-    @property
-    def is_language_model(self) -> bool:
-        """Whether any of the models is one."""
-        return self.models.is_language_model
 
     @property
     def calls(self) -> Interval:
@@ -179,11 +394,6 @@ class Estimate:
     def cost(self) -> Interval | None:
         """Dollars in all; None where a price is not known."""
         return self.total.cost
-
-    @property
-    def writes(self) -> bool:
-        """Whether the model writes answers, as for all but vectors."""
-        return self.answer_tokens > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +429,8 @@ class Job:
         For roles of the built-in generator, only their calls are known.
         """
         counted = counted or self.counted
-        found = computed_purposes(counted, self.asked, self.models.prices) if self.models.is_language_model else []
-        free = [one for one in counted_purposes(counted) if not self.models.is_real(one.role)]
+        found = compute_purposes(counted, self.asked, self.models.prices) if self.models.is_language_model else []
+        free = [one for one in count_purposes(counted) if not self.models.is_real(one.role)]
         return [one for one in found if self.models.is_real(one.role)] + free
 
     def size(self, sampling: Sampling) -> int:
@@ -294,7 +504,7 @@ def estimate_job(job: Job, sampling: Sampling) -> Estimate:
     trial = _trial(drawn, counted, forecast, f"{number:,} {job.sample_counts or job.counts}", sampling)
     whole, of = forecast.total("in all", forecast.purposes), forecast.purposes
     parts = {one: forecast.total(f"{one} in all", [p for p in of if p.stage == one]) for one in stages}
-    seconds = _duration(of, whole, counted, trial, sampling.limits)
+    seconds = _duration(whole, counted, trial, sampling.limits)
     return replace(found, purposes=of, total=whole, by_stage=parts, sample=trial, yields=drawn.yields, seconds=seconds)
 
 
@@ -325,34 +535,19 @@ def _trial(drawn: DryRun, counted: DryRun, forecast: Forecast, of: str, sampling
     )
 
 
-def _duration(
-    purposes: Sequence[Purpose], whole: Purpose, dry_run: DryRun, trial: ModelTrial, limits: Limits
-) -> Interval | None:
-    """Return the seconds the calls take if the endpoint keeps its speed at the maximum concurrency.
+def _duration(whole: Purpose, dry_run: DryRun, trial: ModelTrial, limits: Limits) -> Interval | None:
+    """Return the seconds the calls take if the endpoint keeps its speed, or None if the latency is not known.
 
-    Returns None if the latency is not known. A hop or step begins when the one before it has ended, so each waits for
-    its slowest answer. The work of this program, as the dry run shows it, may add to this.
+    A hop or step begins when the one before it has ended, so each waits for its slowest answer. The work of this
+    program, as the dry run shows it, may add to this.
     """
-    latency = trial.latency
+    latency, calls, stages = trial.latency, whole.calls, len({(a.phase, a.number) for a in dry_run.answered})
     if latency is None:
         return None
-    low = high = 0.0
-    for calls in _by_stage(purposes, dry_run):
-        low += max(1.0, calls.low / limits.max_in_flight) * latency.low
-        high += math.ceil(calls.high / limits.max_in_flight) * latency.high + trial.longest
-    high += _OWN * dry_run.seconds * whole.calls.high / len(dry_run.answered)
-    for used, cap in ((whole.calls, limits.rpm), (whole.input + whole.output, limits.tpm)):
+    low = max(stages, calls.low / limits.max_in_flight) * latency.low
+    high = calls.high / limits.max_in_flight * latency.high + stages * (latency.high + trial.longest)
+    high += _OWN * dry_run.seconds * calls.high / len(dry_run.answered)
+    for used, cap in ((calls, limits.rpm), (whole.input + whole.output, limits.tpm)):
         if cap is not None:  # the first minute's share may be used at once
             low, high = max(low, 60 * (used.low / cap - 1)), max(high, 60 * used.high / cap)
     return Interval(low, high)
-
-
-def _by_stage(purposes: Sequence[Purpose], dry_run: DryRun) -> list[Interval]:
-    """Return the calls of every hop and step, in the proportions of the dry run."""
-    stages: dict[tuple[str, int], Interval] = {}
-    for purpose in purposes:
-        answers = dry_run.of(purpose.name) or [a for a in dry_run.answered if a.phase == "step"]
-        for stage in {(a.phase, a.number) for a in answers}:
-            share = sum((a.phase, a.number) == stage for a in answers) / len(answers)
-            stages[stage] = stages.get(stage, Interval.exactly(0.0)) + purpose.calls * share
-    return list(stages.values())

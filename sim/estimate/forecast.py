@@ -1,16 +1,228 @@
-"""What a sample of a real model's answers says of the whole job: totals with 90 % prediction intervals."""
+"""What a job will take by purpose: computed from a dry run, from least to most, or predicted from a sample."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Self
 
-import numpy as np
-
+from ...agents.action_check import novelty_of
+from ...agents.action_schema import prompt_of
 from ...agents.gateway.budget import Prices
+from ...agents.mind import build_mind
+from ...agents.named_mind import MindName
+from ..minds import mind_of
 from ..runfile.job_rows import Unit
-from .dry_run import Answered, DryRun
-from .intervals import ENOUGH, AcceptedShare, Interval, Numbers, Part, predict_total, share_interval
-from .purposes import MEASURES, REVISION, Asked, Counted, Purpose, add_purposes, mean_of, stage_of
+from ..scenario import Scenario
+from .dry_run import ENOUGH, Answered, DryRun, Interval, Part, add_all, predict_total, share_interval
+
+#: Tokens to a byte of UTF-8: one for 4 bytes, and what tokenisers make of prose and JSON (3 to 5.3 bytes).
+TOKENS = Interval(0.75 / 4, 1.33 / 4)
+
+#: Answers to a request: one, or another one for every second.
+_ANSWERS = Interval(1.0, 1.5)
+#: What a request for another answer has beside the first one: the unusable answer, cut to 2,000 characters, and why.
+_COMPLAINT = 600
+
+#: Turns that are revised: none to every second one.
+_REVISED = Interval(0.0, 0.5)
+#: Beside the draft, a revision is shown an earlier text of 600 characters and told to do otherwise.
+REVISION = 300
+
+#: The least share of relations that lead to somebody new.
+_LEAST_NEW = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a society is asked: what bounds its answers and prompts."""
+
+    answer_tokens: int
+    observation_tokens: int = 0
+    #: Names of the prompts that turns are asked with, and of those whose answers are revised, where the mind does so.
+    turns: frozenset[str] = frozenset()
+    revised: frozenset[str] = frozenset()
+    #: Requests of a turn with tools, in which each is one more.
+    requests_a_turn: Interval = field(default_factory=lambda: Interval(1, 1))
+    #: Tokens of an answer at most, of phases with a limit of their own.
+    phase_tokens: Mapping[str, int] = MappingProxyType({})
+
+    @classmethod
+    def of(cls, scenario: Scenario, mind: MindName | None = None) -> Self:
+        """Return how a scenario asks the agents of its society."""
+        turns = {action: prompt_of((action,)).name for action in scenario.actions}
+        revised = {a for a in turns if novelty_of(a) == "revise" or any(check.revises for check in a.checks)}
+        names = {turns[action] for action in revised}
+        if len(set(turns.values())) > 1 and revised:
+            names.add("turn")  # which several actions are asked with that have prompts of their own
+        names = {mind} if names and mind in ("think", "react") else names
+        does_revise = type(scenario).mind is Scenario.mind or mind_of(scenario) is build_mind()
+        return cls(
+            scenario.settings.answer_tokens,
+            scenario.settings.observation_tokens,
+            turns=frozenset({"turn", "think", "react", *turns.values()}),
+            revised=frozenset(names if does_revise else ()),
+            requests_a_turn=Interval(1, 1 + scenario.settings.tool_calls),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A dry run that counted bytes, and how many times larger the whole job is."""
+
+    dry_run: DryRun
+    #: Factors for the calls of growth and of steps.
+    growth: float = 1.0
+    steps: Interval = field(default_factory=lambda: Interval.exactly(1.0))
+    #: Factors for those of phases that have one of their own; the key "" is for all others outside growth and steps.
+    phases: Mapping[str, Interval] = MappingProxyType({})
+
+    def requests(self, name: str) -> Interval:
+        """Return the requests for a purpose in the whole job. A request counts once, however many answers it takes."""
+        number = self.dry_run.requests(name)
+        if name == "persona_to_persona":
+            new = self.dry_run.newcomers or 1.0
+            return Interval(new, max(1.0, new / _LEAST_NEW)) * number * self.growth
+        return self._times(name) * number
+
+    def calls(self, name: str) -> Interval:
+        """Return the calls for a purpose in the whole job if the built-in generator does it."""
+        return self._times(name) * len(self.dry_run.of(name))
+
+    def _times(self, name: str) -> Interval:
+        answers = self.dry_run.of(name)
+        phases, units = {a.phase for a in answers}, {a.unit for a in answers}
+        if len(phases) == 1 and (phase := answers[0].phase) in self.phases:
+            return self.phases[phase]
+        if units & {Unit.STEP, Unit.AFTER_STEP} and "" not in self.phases:
+            return self.steps
+        return Interval.exactly(self.growth) if Unit.HOP in units else self.phases.get("", Interval.exactly(1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """The calls for one purpose, or for several, in a whole job."""
+
+    name: str
+    calls: Interval
+    #: Tokens asked, and tokens answered, reasoning included.
+    input: Interval
+    output: Interval
+    #: Of the output, what the model spends on reasoning; None where nothing is known of it.
+    reasoning: Interval | None = None
+    #: Dollars; None where the price is not known. The least reckons with what an endpoint may have cached.
+    cost: Interval | None = None
+    #: The role whose model is asked.
+    role: str = "default"
+    #: What it belongs to, of a task with jobs behind it.
+    stage: str = "making"
+
+    def times(self, number: float) -> "Purpose":
+        """Return the purpose multiplied by `number`."""
+        more: dict[str, Any] = {
+            name: None if (one := getattr(self, name)) is None else one * number for name in MEASURES
+        }
+        return replace(self, **more)
+
+
+#: What is counted of calls.
+MEASURES = ("calls", "input", "output", "reasoning", "cost")
+
+
+def add_purposes(name: str, purposes: Sequence[Purpose]) -> Purpose:
+    """Add these purposes. What is unknown for one is unknown for the sum."""
+    found = {measure: [getattr(one, measure) for one in purposes] for measure in MEASURES}
+    added: dict[str, Any] = {key: None if None in all_of else add_all(all_of) for key, all_of in found.items()}
+    return Purpose(name, **added)
+
+
+def stage_of(phase: str) -> str:
+    """Return the stage of a task, or of the jobs on its rows, that a phase belongs to."""
+    return "solving" if phase == "solving" else "grading" if phase == "grading" else "making"
+
+
+def count_purposes(counted: Counted) -> list[Purpose]:
+    """Return one row per purpose of a job of the built-in generator. Its tokens mean nothing."""
+    none, free = Interval.exactly(0.0), Interval.exactly(0.0)
+    found = ((name, counted.dry_run.of(name)[0]) for name in counted.dry_run.purposes)
+    return [
+        Purpose(name, counted.calls(name), none, none, None, free, first.role, stage_of(first.phase))
+        for name, first in found
+    ]
+
+
+def compute_purposes(counted: Counted, asked: Asked, prices: Callable[[str], Prices | None]) -> list[Purpose]:
+    """Return one row per purpose of a job of a real model, whose answers are unknown.
+
+    `prices` returns the prices of a role.
+    """
+    names = [name for name in counted.dry_run.purposes if name != "revise" or not asked.revised]
+    found = [_computed(name, counted, asked, prices) for name in names]
+    turns = [p for p in found if p.name in asked.revised]
+    if not turns:
+        return found
+    revisions = _revisions(turns, counted, prices("default"))
+    more = 1 + revisions.calls.high / max(1.0, sum(p.calls.high for p in turns))
+    # What checks and further stages ask, they may ask of a revision too.
+    asking = {a.purpose for a in counted.dry_run.answered if a.phase == "step"} - asked.turns
+    again = [_widen_purpose(p, more) if p.name in asking else p for p in found]
+    return [*again, revisions]
+
+
+def _widen_purpose(purpose: Purpose, more: float) -> Purpose:
+    spans = {name: getattr(purpose, name) for name in MEASURES}
+    wider: dict[str, Any] = {name: span and span.widened(span.high * more) for name, span in spans.items()}
+    return replace(purpose, **wider)
+
+
+def _computed(name: str, counted: Counted, asked: Asked, prices: Callable[[str], Prices | None]) -> Purpose:
+    dry_run = counted.dry_run
+    answers = dry_run.of(name)
+    requests = counted.requests(name)
+    if name == "react":
+        per_answer = len({a.turn for a in answers}) / dry_run.requests(name)
+        requests = requests * per_answer * asked.requests_a_turn
+    calls = requests * _ANSWERS
+    size, schema, shared = (mean_of(answers, key) for key in ("input", "reasoning", "cached"))
+    seen = [dry_run.seen.get(a.number, 0.0) if a.unit == Unit.STEP else 0.0 for a in answers]
+    # A model may write half as much as the stand-in, or fill whatever the observations hold.
+    least = size - sum(seen) / len(seen) / 2
+    most = size + schema + sum(max(0.0, 4 * asked.observation_tokens - s) for s in seen if s) / len(seen)
+    again = (1 - requests.high / calls.high) * _COMPLAINT
+    limit = asked.phase_tokens.get(answers[0].phase, asked.answer_tokens)
+    each, role = Interval(least * TOKENS.low, most * TOKENS.high + again), answers[0].role
+    return _priced(
+        Purpose(name, calls, calls * each, calls * Interval(1.0, limit), role=role, stage=stage_of(answers[0].phase)),
+        prices(role),
+        cached=calls.low * shared * TOKENS.low,
+    )
+
+
+def _priced(purpose: Purpose, prices: Prices | None, *, cached: float = 0.0) -> Purpose:
+    if prices is None:
+        return purpose
+    asked, answered = purpose.input, purpose.output
+    cheapest = min(prices.of(asked.low, answered.low, share) for share in (0.0, min(asked.low, cached)))
+    return replace(purpose, cost=Interval(cheapest, prices.of(asked.high, answered.high)))
+
+
+def _revisions(turns: Sequence[Purpose], counted: Counted, prices: Prices | None) -> Purpose:
+    """Return the calls for revisions. Their requests are those of turns, with the draft and what it repeats."""
+    calls = add_all([p.calls for p in turns])
+    requests = sum(counted.dry_run.requests(p.name) for p in turns)
+    share = _REVISED.widened(counted.dry_run.requests("revise") / requests)
+    asked, answered = (
+        Interval(min(s.low / c.low for c, s in spans), max(s.high / c.high for c, s in spans))
+        for spans in ([(p.calls, p.input) for p in turns], [(p.calls, p.output) for p in turns])
+    )
+    longer = asked + Interval(0.0, answered.high + REVISION)
+    return _priced(Purpose("revise", calls * share, calls * share * longer, calls * share * answered), prices)
+
+
+def mean_of(answers: Sequence[Answered], key: str) -> float:
+    """Return the mean of a count over answers. Unknown counts are 0."""
+    return sum(getattr(a, key) or 0 for a in answers) / len(answers) if answers else 0.0
+
 
 #: How much more or less than a sample shows requests of a society may take: as answers shape later prompts, and in
 #: steps that the sample did not reach.
@@ -21,43 +233,14 @@ _REACHED, _LATER = 0.05, 0.1
 class Items:
     """Items of a job, each of which is asked about apart from the others."""
 
-    #: How many there will be, and were sampled, and of how many clusters these are.
+    #: How many there will be; of a task, how many outputs are to be accepted.
     whole: float
-    sampled: float
-    clusters: int
-    #: Of a task: how many outputs were accepted; they are the items, and as many are made as it takes.
-    share: AcceptedShare | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Purposes whose clusters are the same, so that their errors are not independent."""
-
-    clusters: tuple[str, ...]
-    #: Units of each purpose in all, those of the sample by cluster, and what it took of each measure by cluster.
-    whole: dict[str, float] = field(default_factory=dict)
-    units: dict[str, Numbers] = field(default_factory=dict)
-    took: dict[str, dict[str, Numbers | None]] = field(default_factory=dict)
-    share: AcceptedShare | None = None
-    wider: float = 0.0
-    #: Requests of a sample in which none was asked for again; 0 where some were, whose spread shows it.
-    at_once: int = 0
-
-    def predict(self, names: Sequence[str], measure: str) -> Interval | None:
-        """Return what these purposes will take together, or None if it is not known."""
-        took = [self.took[name][measure] for name in names]
-        if any(one is None for one in took):
-            return None
-        asked = np.sum([self.units[name] for name in names], axis=0) > 0
-        parts = [
-            Part(self.whole[name], self.units[name][asked], one[asked])
-            for name, one in zip(names, took, strict=True)
-            if one is not None
-        ]
-        share = self.share
-        if share is not None and share.counting is not None:
-            share = replace(share, counting=share.counting[asked])
-        return predict_total(parts, int(asked.sum()), share, wider=self.wider, at_once=self.at_once)
+    #: How many of those each item of the sample is: 1, or of a task how many outputs of a turn were accepted.
+    units: Mapping[str, float]
+    #: Return the item that an answer belongs to; None if it belongs to none.
+    item_of: Callable[[Answered], str | None]
+    #: Outputs of a sample in which none was rejected, else 0.
+    all_accepted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +248,24 @@ class Forecast:
     """Predictions for the purposes of a job; those that the sample did not reach stay as they were computed."""
 
     purposes: tuple[Purpose, ...]
-    groups: tuple[_Group, ...]
+    parts: Mapping[str, Part]
 
     def total(self, name: str, purposes: Sequence[Purpose]) -> Purpose:
         """Return the total of these purposes. It is narrower than the sum of their intervals."""
-        known = {one for group in self.groups for one in group.whole}
-        found = [one for one in purposes if one.name not in known]
-        for group in self.groups:
-            names = [one.name for one in purposes if one.name in group.whole]
-            if names:
-                found.append(_predicted(replace(purposes[0], name=name), group, names))
+        known = [one for one in purposes if one.name in self.parts]
+        found = [one for one in purposes if one.name not in self.parts]
+        if known:
+            found.append(_predict(replace(known[0], name=name), [self.parts[one.name] for one in known]))
         return add_purposes(name, found)
 
     @property
     def unreached(self) -> list[str]:
         """Purposes of which the sample says too little."""
-        known = {"revise"}.union(*(group.whole for group in self.groups))
-        return [one.name for one in self.purposes if one.name not in known]
+        return [one.name for one in self.purposes if one.name not in {"revise", *self.parts}]
 
 
-def _predicted(purpose: Purpose, group: _Group, names: Sequence[str]) -> Purpose:
-    found = {measure: group.predict(names, measure) for measure in MEASURES}
+def _predict(purpose: Purpose, parts: Sequence[Part]) -> Purpose:
+    found = {measure: predict_total(parts, measure) for measure in MEASURES}
     known: dict[str, Any] = {name: one for name, one in found.items() if one is not None or name == "reasoning"}
     return replace(purpose, **known)
 
@@ -107,62 +287,42 @@ class Sampled:
         known = {one.name: one for one in computed}
         for name in self.run.purposes:
             if name not in known:
-                first = self.run.of(name)[0]
-                none = Interval.exactly(0.0)
+                first, none = self.run.of(name)[0], Interval.exactly(0.0)
                 known[name] = Purpose(name, none, none, none, role=first.role, stage=stage_of(first.phase))
-        by_item = [name for name in known if self._is_by_item(name) and self.run.of(name)]
-        others = [name for name in known if name not in by_item]
-        grown = [name for name in others if name == "persona_to_persona"]
-        groups = [self._by_item(names, items) for names, items in self._itemised(by_item) if names]
-        reached = (
-            [n for n in names if self._is_reached(n)] for names in (grown, [n for n in others if n not in grown])
-        )
-        groups += [self._by_request(names) for names in reached if names]
-        of = {name: group for group in groups for name in group.whole}
-        found = [_predicted(one, of[name], [name]) if name in of else one for name, one in known.items()]
-        if "revise" in known and not self.run.of("revise"):
-            turns = [one for one in found if one.name in self.asked.revised and one.name in of]
-            found = [self._unseen(turns) if one.name == "revise" and turns else one for one in found]
-        return Forecast(tuple(found), tuple(groups))
+        found = {name: self._by_item(name) or self._by_request(name) for name in known}
+        parts = {name: part for name, part in found.items() if part is not None}
+        predicted = {name: _predict(one, [parts[name]]) if name in parts else one for name, one in known.items()}
+        turns = [predicted[name] for name in parts if name in self.asked.revised]
+        if "revise" in known and not self.run.of("revise") and turns:
+            predicted["revise"] = self._bound_revisions(turns)
+        return Forecast(tuple(predicted.values()), parts)
 
-    def _is_by_item(self, name: str) -> bool:
-        if self.items is None:
-            return False
-        return all(a.unit != Unit.HOP and (self.items.share is None or _is_made(a)) for a in self.run.of(name))
+    def _by_item(self, name: str) -> Part | None:
+        """Count a purpose by items, some of which were not asked about; None if it is not asked about items."""
+        answers, items = self.run.of(name), self.items
+        owners = [items.item_of(a) for a in answers] if items else []
+        if items is None or not answers or None in owners:
+            return None
+        units = {**dict.fromkeys(map(str, owners), 0.0), **items.units}
+        all_accepted = items.all_accepted if stage_of(answers[0].phase) == "making" else 0
+        return self._part(name, items.whole, units, lambda a: str(items.item_of(a)), all_accepted=all_accepted)
 
-    def _itemised(self, names: Sequence[str]) -> list[tuple[list[str], Items]]:
-        """Return the purposes per item, with their items.
+    def _by_request(self, name: str) -> Part | None:
+        """Count a purpose by its requests, of which the dry run had as many. Return None if too few were sampled."""
+        asking = [a for one in self._asking(name) for a in self.run.of(one)]
+        whole = self._count_requests_of_whole(name)
+        if (name == "revise" and not self.run.of(name)) or len({a.owner for a in asking}) < ENOUGH or not whole:
+            return None
+        requests = {(a.turn if name == "react" else a.request): a.owner for a in asking}
+        wider = self._unknown([*asking, *self.run.of(name)])
+        relations, born = self.run.found
+        if name == "persona_to_persona" and born:
+            share, span = min(born, relations) / relations, share_interval(born, relations)
+            wider += max(share / span.low, span.high / share) - 1
+        units = dict.fromkeys((a.owner for a in self.run.of(name)), 0.0) | Counter(requests.values())
+        return self._part(name, whole, units, lambda a: a.owner, wider=wider)
 
-        For a task, some purposes are about accepted items, whose number is the number of rows wanted.
-        """
-        items = self.items or Items(0, 0, 0)
-        later = [name for name in names if items.share and stage_of(self.run.of(name)[0].phase) != "making"]
-        accepted = items.share and Items(items.share.wanted, items.share.hits, items.share.hits)
-        return [([name for name in names if name not in later], items), (later, accepted or items)]
-
-    def _by_item(self, names: Sequence[str], items: Items) -> _Group:
-        """Count each purpose by items, some of which were not asked about."""
-        answers = [a for name in names for a in self.run.of(name)]
-        where = {id(a): self._item(a) for a in answers}
-        clusters = list(dict.fromkeys(where.values()))
-        clusters += [f"unasked {place}" for place in range(items.clusters - len(clusters))]
-        share = items.share
-        if share is not None:
-            accepted = {turn for is_accepted, turn in self.run.made.values() if is_accepted}
-            share = replace(share, counting=np.array([float(one in accepted) for one in clusters]))
-        group = _Group(tuple(clusters), share=share, at_once=_at_once(answers))
-        for name in names:
-            units = np.full(len(clusters), items.sampled / len(clusters))
-            self._add(group, name, items.whole, units, lambda a: where[id(a)])
-        return group
-
-    def _item(self, answer: Answered) -> str:
-        if self.items is None or self.items.share is None:
-            return answer.owner.partition("|")[0]
-        made = self.run.made.get(answer.owner.partition("/")[0])
-        return answer.turn if made is None or answer.unit == Unit.STEP else made[1]
-
-    def _unseen(self, turns: Sequence[Purpose]) -> Purpose:
+    def _bound_revisions(self, turns: Sequence[Purpose]) -> Purpose:
         """Return the maximum of revisions for these turns if the sample had none."""
         asked = share_interval(0, sum(self.run.requests(one.name) for one in turns)).high
         calls, into, out = (sum(getattr(one, name).high for one in turns) * asked for name in MEASURES[:3])
@@ -172,47 +332,21 @@ class Sampled:
         reasoning = Interval(0.0, out) if any(one.reasoning for one in turns) else None
         return Purpose("revise", Interval(0.0, calls), Interval(0.0, into), Interval(0.0, out), reasoning, cost)
 
-    def _is_reached(self, name: str) -> bool:
-        if name == "revise" and not self.run.of(name):
-            return False
-        answers = [a for one in self._asking(name) for a in self.run.of(one)]
-        return bool(self._asking(name)) and len({a.owner for a in answers}) >= ENOUGH and self._whole(name) > 0
-
-    def _by_request(self, names: Sequence[str]) -> _Group:
-        """Count each purpose by its requests. The dry run with the built-in generator had the same number."""
-        answers = [a for name in names for one in {name, *self._asking(name)} for a in self.run.of(one)]
-        clusters = tuple(dict.fromkeys(a.owner for a in answers))
-        share = None
-        relations, born = self.run.found
-        if names == ["persona_to_persona"] and born:
-            share = AcceptedShare(min(born, relations), relations, max(1.0, self._whole(names[0])))
-        group = _Group(clusters, share=share, wider=self._unknown(answers), at_once=_at_once(answers))
-        for name in names:
-            asking = [a for one in self._asking(name) for a in self.run.of(one)]
-            requests = {(a.turn if name == "react" else a.request): a for a in asking}
-            units = np.zeros(len(clusters))
-            for one in requests.values():
-                units[clusters.index(one.owner)] += 1
-            self._add(group, name, self._whole(name), units, lambda a: a.owner)
-        return group
-
     def _asking(self, name: str) -> list[str]:
         """Return the purposes whose requests lead to those of this one: itself, or the turns that are revised."""
         if self.counted.dry_run.of(name) and not (name == "revise" and self.asked.revised):
             return [name]
         return [one for one in self.counted.dry_run.purposes if one in (self.asked.revised or self.asked.turns)]
 
-    def _whole(self, name: str) -> float:
+    def _count_requests_of_whole(self, name: str) -> float:
         """Return the number of requests in the whole job, at the middle of what the dry run says."""
-        if name == "react":
-            answers = self.counted.dry_run.of(name)
-            times = self.counted.requests(name) * (1 / self.counted.dry_run.requests(name))
-            return (times.low + times.high) / 2 * len({a.turn for a in answers})
-        if name == "persona_to_persona" and self.run.newcomers and self.counted.dry_run.newcomers:
-            number = self.counted.dry_run.requests(name) * self.counted.growth
-            return number * self.counted.dry_run.newcomers / self.run.newcomers
+        dry_run = self.counted.dry_run
+        if name == "persona_to_persona" and self.run.newcomers and dry_run.newcomers:
+            return dry_run.requests(name) * self.counted.growth * dry_run.newcomers / self.run.newcomers
         spans = [self.counted.requests(one) for one in self._asking(name)]
-        return sum(one.low + one.high for one in spans) / 2
+        whole = sum(one.low + one.high for one in spans) / 2
+        answers = dry_run.of(name) if name == "react" else ()
+        return whole * len({a.turn for a in answers}) / dry_run.requests(name) if answers else whole
 
     def _unknown(self, answers: Sequence[Answered]) -> float:
         """Return the relative error that such a sample cannot show."""
@@ -223,24 +357,27 @@ class Sampled:
         scaled = (span.high - span.low) / (span.high + span.low)
         return scaled + (_REACHED if max(steps) >= self.counted.dry_run.steps else _LATER)
 
-    def _add(self, group: _Group, name: str, whole: float, units: Numbers, cluster: Callable[[Answered], str]) -> None:
+    def _part(
+        self, name: str, whole: float, units: Mapping[str, float], owner_of: Callable[[Answered], str], **more: Any
+    ) -> Part:
         answers = self.run.of(name)
-        places = {one: place for place, one in enumerate(group.clusters)}
-        group.whole[name], group.units[name], group.took[name] = whole, units, {}
-        counts = self._measures(name, answers)
-        for measure, numbers in counts.items():
-            took = np.zeros(len(places))
+        took: dict[str, Mapping[str, float] | None] = {}
+        for measure, numbers in self._measures(name, answers).items():
+            of = Counter[str]()
             for answer, number in zip(answers, numbers or (), strict=numbers is not None):
-                took[places[cluster(answer)]] += number
-            group.took[name][measure] = took if numbers is not None else None
+                of[owner_of(answer)] += number  # type: ignore[assignment]
+            took[measure] = of if numbers is not None else None
+        return Part(whole, units, took, len(answers), self.run.requests(name), **more)
 
-    def _measures(self, name: str, answers: Sequence[Answered]) -> dict[str, list[float] | None]:
+    def _measures(self, name: str, answers: Sequence[Answered]) -> dict[str, Sequence[float] | None]:
         """Return the measures of each answer, or None if the endpoint does not count them or the price is not known.
 
         Prompt sizes are scaled to the whole job by the ratio of the dry run's prompts to those of the sample.
         """
         size = mean_of(self.counted.dry_run.of(name), "input")
-        larger = [1.0 if self.reference is None else size / _expected(a, self.reference) or 1.0 for a in answers]
+        larger = [
+            1.0 if self.reference is None else size / _mean_expected_input(a, self.reference) or 1.0 for a in answers
+        ]
         counts = {key: _known([getattr(a, key) for a in answers]) for key in ("input", "output", "reasoning", "cached")}
         asked = counts["input"] and [n * by for n, by in zip(counts["input"], larger, strict=True)]
         cached = counts["cached"] or [0.0] * len(answers)
@@ -252,15 +389,6 @@ class Sampled:
                 "reasoning": counts["reasoning"], "cost": cost}  # fmt: skip
 
 
-def _is_made(answer: Answered) -> bool:
-    return answer.unit == Unit.STEP or answer.phase in ("solving", "grading")
-
-
-def _at_once(answers: Sequence[Answered]) -> int:
-    requests = len({a.request for a in answers})
-    return requests if requests == len(answers) else 0
-
-
 def _known(numbers: Sequence[int | None]) -> list[float] | None:
     """Return the numbers, with the mean in place of unknown ones. Returns None if too few are known."""
     known = [float(one) for one in numbers if one is not None]
@@ -269,9 +397,7 @@ def _known(numbers: Sequence[int | None]) -> list[float] | None:
     return [sum(known) / len(known) if one is None else float(one) for one in numbers]
 
 
-def _expected(answer: Answered, reference: DryRun) -> float:
-    """Return the bytes that this request, or a similar one, had in the dry run of the sample's society."""
+def _mean_expected_input(answer: Answered, reference: DryRun) -> float:
+    """Return the mean bytes of such requests in the dry run of the sample's society, by step where it had any."""
     of_purpose = reference.of(answer.purpose)
-    of_stage = [a for a in of_purpose if a.number == answer.number]
-    same = [a for a in of_stage if a.owner == answer.owner]
-    return mean_of(same or of_stage or of_purpose, "input") or 1.0
+    return mean_of([a for a in of_purpose if a.number == answer.number] or of_purpose, "input") or 1.0

@@ -4,22 +4,18 @@ A part of the file that a job works on is copied into a temporary one, and the j
 count its requests, and with the real models for a sample.
 """
 
+import copy
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import Any
-
-import duckdb
-from langchain_core.embeddings import Embeddings
-from langchain_core.language_models.chat_models import BaseChatModel
+from typing import Any, Unpack
 
 from ...agents.embedding.client import Batching
 from ...agents.embedding.models import EmbeddingHandle
 from ...agents.embedding.vectors import text_hash
-from ...agents.endpoint.models import ModelHandle, open_model
 from ...agents.gateway.budget import Prices, known_prices
 from ...agents.gateway.limits import Limits
 from ...personas.arrow import read_table
@@ -29,28 +25,25 @@ from ...personas.hub.file import create_hub, open_hub
 from ...personas.hub.queries import registered
 from ...personas.selection.selection import choose_people
 from ..embedding import without_text_vector
-from ..hub_jobs.enrichment import ANSWER_TOKENS, Enrichment, enrich
+from ..enrichment.job import Enrichment, EnrichmentJob
+from ..jobs.kind import Asked as AskedModels
+from ..jobs.kind import JobKind, JobModels
+from ..jobs.life import run_job
 from ..prompt_limits import check_survey_prompts
 from ..resident import Resident
-from ..run_models import choose_model
 from ..runfile.database import connect, make_run_file
 from ..runfile.reader import open_run
 from ..runfile.recording import run_of
 from ..seeds import rng_for
 from ..state import SocietyState
 from ..survey.declared import Panel, Sample, Survey
-from ..survey.job import survey_run
-from ..survey.recall import LaterRecall
+from ..survey.job import SurveyJob, SurveySpec
 from ..survey.stored import check_finished, give_known_vectors, known_vectors, stored_society
-from ..tasks.evaluation import EvaluationJob, evaluate
-from ..tasks.output_jobs import check_outputs, run_output_job
-from ..tasks.outputs import CHOSEN_OUTPUTS, OutputJob, OutputSpec
-from ..tasks.problem_sets import ProblemSet
-from .dry_run import DryRun, counted_calls
+from ..tasks.evaluation import EvaluationJob
+from ..tasks.outputs import OutputJob
+from .dry_run import Answered, DryRun, Interval, count_calls
 from .estimator import Estimate, Job, Models, Sampling, estimate_job
-from .forecast import Items
-from .intervals import Interval
-from .purposes import TOKENS, Asked, Counted, Purpose, add_purposes
+from .forecast import TOKENS, Asked, Counted, Items, Purpose, add_purposes
 
 #: Items of a dry run at most: people, outputs, problems, respondents of a survey.
 _PEOPLE, _OUTPUTS, _PROBLEMS, _RESPONDENTS = 100, 300, 60, 50
@@ -59,81 +52,93 @@ _CHUNK = 10_000
 #: The role by which an estimate names the embedding model.
 _EMBEDDINGS = "embeddings"
 
-_CHOSEN = f"SELECT emission {CHOSEN_OUTPUTS} ORDER BY md5(emission::VARCHAR || 'estimate') LIMIT $most"
-_OF_THESE = "emission IN (SELECT unnest($these))"
-_OUTPUT_TABLES = {
-    "jobs": "job = 1",
-    "phases": "job = 1",
-    "personas": f"id IN (SELECT agent FROM emissions WHERE {_OF_THESE})",  # noqa: S608 - our own words
-    **dict.fromkeys(("emissions", "checks", "duplicates", "solutions", "responses"), _OF_THESE),
-}
+#: What is large in a run, and neither known to its agents nor shown to its graders.
+_LEFT_OUT = {"calls", "observations", "answers", "failures", "markers", "migrations", "vectors", "job_items"}
 #: Some people, who they are tied to, and what is known of these.
-_THEIRS = """
-WITH around AS (
+_AROUND = """(
     SELECT target FROM relations WHERE source IN (SELECT unnest($these))
     UNION SELECT source FROM relations WHERE target IN (SELECT unnest($these))
-)
-"""
+)"""
 _HUB_TABLES = {
-    "personas": "id IN (SELECT unnest($these)) OR id IN (FROM around)",
+    "personas": f"id IN (SELECT unnest($these)) OR id IN {_AROUND}",
     "relations": "source IN (SELECT unnest($these)) OR target IN (SELECT unnest($these))",
-    "profiles": "persona IN (FROM around) AND persona NOT IN (SELECT unnest($these))",
+    "profiles": f"persona IN {_AROUND} AND persona NOT IN (SELECT unnest($these))",
 }
-#: What is large in a run, and nothing that its agents know.
-_LEFT_OUT = {"calls", "observations", "checks", "duplicates", "answers", "failures", "markers", "migrations"}
-
-#: Does a job of so many items in a temporary folder, and gives the file and the number of items.
-type Do = Callable[[Path, int, Models, dict[str, Any]], tuple[Path, int]]
-
-
-def _estimate(
-    counts: str, whole: int, most: int, models: Models, tokens: int, sampling: Sampling, do: Do, **what: Any
-) -> Estimate:
-    """Estimate a job whose items are asked about separately."""
-    phases: Sequence[str] = what.pop("phases", ())
-    requests: int | None = what.pop("requests", None)
-
-    def done(number: int, models: Models, **given: Any) -> tuple[DryRun, int]:
-        with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
-            begun, stopped = time.perf_counter(), ""
-            try:
-                path, items = do(Path(folder) / "part.duckdb", number, models, given)
-            except PausedError as error:
-                path, items, stopped = Path(folder) / "part.duckdb", number, str(error)
-                if not path.is_file():
-                    raise
-            found = counted_calls(path, time.perf_counter() - begun)
-            answered = tuple(one for one in found.answered if not phases or one.phase in phases)
-            return replace(found, answered=answered, people=items, steps=0, stopped=stopped), items
-
-    def draw(number: int, limits: Limits) -> DryRun:
-        # Batches take hours, so that a sample is asked one by one.
-        return done(number, models, limits=limits, cache=sampling.cache, progress=sampling.progress)[0]
-
-    counted, items = done(min(whole, most), models.counting) if whole else (_NOTHING, 1)
-    units = requests or whole
-    if requests is not None:  # single items of a respondent are requests that look alike
-        counted = replace(counted, answered=tuple(replace(a, replicate=n) for n, a in enumerate(counted.answered)))
-        items = len(counted.answered)
-    job = Job(
-        counts, whole, models, Asked(tokens), Counted(counted, phases={"": Interval.exactly(units / items)}), draw,
-        worst=lambda job, n: add_purposes("", job.computed()).times(n / whole),
-        basis=lambda drawn: Items(float(units), drawn.people * units / whole, drawn.people), what=what,
-    )  # fmt: skip
-    return estimate_job(job, sampling)
-
-
 _NOTHING = DryRun((), 0, None, 0, 0, (0, 0), {}, 0.0)
 
 
-def _copy(source: duckdb.DuckDBPyConnection, into: Any, tables: Mapping[str, str], these: Any, head: str = "") -> None:
+@dataclass(frozen=True, slots=True)
+class _Part[K: JobKind[Any, Any]]:
+    """A job whose items are asked about separately, and how a part of it is done."""
+
+    job: K
+    path: Path
+    asked: AskedModels
+    counts: str
+    whole: int
+    #: Items of a dry run at most.
+    most: int
+    #: Copy what a number of items needs into a file; return the job on them, and their share of the whole.
+    take: Callable[[Path, int], tuple[K, float]]
+    models: JobModels
+
+    def ask(self, number: int, models: Models, **options: Any) -> tuple[DryRun, float]:
+        """Do the job on a number of items in a temporary file. Return its calls, and the share of the whole."""
+        with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
+            path, begun, stopped = Path(folder) / "part.duckdb", time.perf_counter(), ""
+            job, share = self.take(path, number)
+            seed = self.asked.get("seed")
+            options |= {"model": models.default, "prices": models.given.get("default"), "roles": models.others}
+            try:
+                run_job(path, job, seed=self.job.seed(self.path) if seed is None else seed, anew=True, **options)
+            except PausedError as error:
+                stopped = str(error)
+                if not path.is_file():
+                    raise
+            found = count_calls(path, time.perf_counter() - begun)
+            return replace(found, people=round(share * self.whole), steps=0, stopped=stopped), share
+
+    def estimate(self, sampling: Sampling | None) -> Estimate:
+        """Estimate the job by a dry run of a part, and by a sample."""
+        sampling, whole = sampling or Sampling(), self.whole
+        handles = {role: handle for role, (handle, _) in self.models.roles.items()}
+        given = {role: prices for role, (_, prices) in self.models.roles.items()}
+        models = Models({"default": self.models.first, **handles}, {"default": self.models.prices, **given})
+        counted, share = self.ask(min(whole, self.most), models.counting) if whole else (_NOTHING, 1.0)
+        # The items of a questionnaire are requests that look alike; none is asked again in a dry run.
+        counted = replace(counted, answered=tuple(replace(a, replicate=n) for n, a in enumerate(counted.answered)))
+
+        def draw(number: int, limits: Limits) -> DryRun:
+            # Batches take hours, so that a sample is asked one by one.
+            return self.ask(number, models, limits=limits, cache=sampling.cache, progress=sampling.progress)[0]
+
+        job = Job(
+            self.counts, whole, models, Asked(self.job.answer_tokens),
+            Counted(counted, phases={"": Interval.exactly(1 / share)}), draw,
+            worst=lambda job, n: add_purposes("", job.computed()).times(n / whole),
+            basis=lambda drawn: _items(whole, drawn), what={"batch": self.asked.get("batch", False)},
+        )  # fmt: skip
+        return estimate_job(job, sampling)
+
+
+def _items(whole: int, drawn: DryRun) -> Items:
+    """Return the items that answers belong to. Some of a sample may not have been asked about."""
+    owners = dict.fromkeys(map(_owner, drawn.answered))
+    unasked = (f"unasked {place}" for place in range(drawn.people - len(owners)))
+    return Items(whole, dict.fromkeys((*owners, *unasked), 1.0), _owner)
+
+
+def _owner(answer: Answered) -> str:
+    return answer.owner.partition("|")[0]
+
+
+def _copy(source: Any, into: Any, tables: Mapping[str, str], these: Sequence[str] = ()) -> None:
     """Copy the rows of these tables that meet their conditions. Tables that do not exist are skipped."""
-    there = _tables(source)
     known = _tables(into)
     for table, condition in tables.items():
-        if table not in there:
+        if table not in _tables(source):
             continue
-        query = f"{head} SELECT * FROM {table} WHERE {condition}"  # noqa: S608 - our own words
+        query = f"SELECT * FROM {table} WHERE {condition}"  # noqa: S608 - our own words
         rows = source.sql(query, params={"these": these} if "$these" in query else None)
         with registered(into, read_table(rows), "copied"):
             into.execute(
@@ -141,191 +146,141 @@ def _copy(source: duckdb.DuckDBPyConnection, into: Any, tables: Mapping[str, str
             )
 
 
+def _copy_run(run: Path, target: Path) -> None:
+    """Copy a run with all that its agents know and its outputs are graded by."""
+    with connect(run, read_only=True) as con:
+        make_run_file(target, lambda into: _copy(con, into, dict.fromkeys(_tables(con) - _LEFT_OUT, "true")))
+
+
 def _tables(con: Any) -> set[str]:
     return {str(name) for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
 
 
-def estimate_output_job[S: OutputSpec](
-    path: Path | str,
-    make_job: Callable[[S], OutputJob[S]],
-    spec: S,
-    *,
-    model: str | ModelHandle | None = None,
-    base_url: str | Sequence[str] | None = None,
-    prices: Prices | None = None,
-    batch: bool = False,
-    seed: int = 0,
-    sampling: Sampling | None = None,
+def estimate_output_job(
+    path: Path | str, job: OutputJob[Any], *, sampling: Sampling | None = None, **asked: Unpack[AskedModels]
 ) -> Estimate:
-    """Estimate what `run_output_job` with the same arguments will ask its models, and cost.
+    """Estimate what `run_job` with the same arguments will ask its models, and cost, from a sample of the outputs.
 
-    Real models are asked about a sample of the outputs, by default or as `sampling` says. Raises what `check_outputs`
-    raises.
+    Raises what `run_job` raises for a run that is not ready for the job.
     """
-    path, job = Path(path), make_job(spec)
-    handle, prices = choose_model(path, model, base_url, prices)
-    number = check_outputs(path, job)
-    others = {role: open_model(one.model, base_url=one.base_url or None) for role, one in spec.roles.items()}
-    given = {role: one.prices for role, one in spec.roles.items()}
+    path = Path(path)
+    models = job.open_models(path, asked)
+    number = job.prepare(path, asked.get("seed") or 0, models)
+    whole = min(number, job.spec.n or number)
 
-    def do(copy: Path, most: int, models: Models, asked: dict[str, Any]) -> tuple[Path, int]:
-        with connect(path, read_only=True) as con:
-            these = [one for (one,) in con.execute(_CHOSEN, job.chosen | {"most": most}).fetchall()]
-            make_run_file(copy, lambda small: _copy(con, small, _OUTPUT_TABLES, these))
-        some = make_job(spec.model_copy(update={"n": None}))
-        asked["prices"] = models.given.get("default")
-        done = run_output_job(copy, some, model=models.default, seed=seed, roles=models.others, **asked)
-        return copy, done.outputs
+    def take(copied: Path, most: int) -> tuple[OutputJob[Any], float]:
+        _copy_run(path, copied)
+        some = copy.copy(job)
+        some.spec, some.is_dry_run = job.spec.model_copy(update={"n": most}), True
+        return some, most / whole
 
-    models = Models({"default": handle, **others}, {"default": prices, **given})
-    whole = min(number, spec.n or number)
-    return _estimate(
-        "outputs", whole, _OUTPUTS, models, job.answer_tokens, sampling or Sampling(), do,
-        batch=batch, phases=job.phase_names,
-    )  # fmt: skip
+    return _Part(job, path, asked, "outputs", whole, _OUTPUTS, take, models).estimate(sampling)
 
 
 def estimate_evaluation(
-    job: EvaluationJob,
-    problems: ProblemSet,
-    *,
-    model: str | ModelHandle,
-    base_url: str | Sequence[str] | None = None,
-    prices: Prices | None = None,
-    batch: bool = False,
-    seed: int = 0,
-    sampling: Sampling | None = None,
+    job: EvaluationJob, *, sampling: Sampling | None = None, **asked: Unpack[AskedModels]
 ) -> Estimate:
     """Estimate what `evaluate` with the same arguments will ask and cost, from a sample of the problems."""
-    handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
+    whole = len(job.problems)
 
-    def do(copy: Path, most: int, models: Models, asked: dict[str, Any]) -> tuple[Path, int]:
-        some = problems.drawn(most, seed)
-        is_dry_run, asked["prices"] = models.default is not handle, models.given.get("default")
-        evaluate(
-            EvaluationJob(job.spec, some, is_dry_run=is_dry_run),
-            copy,
-            model=models.default,
-            seed=seed,
-            **asked,
-        )
-        return copy, len(some.problems)
+    def take(_: Path, most: int) -> tuple[EvaluationJob, float]:
+        some = copy.copy(job)
+        some.problems = rng_for(asked.get("seed") or 0, "problems").sample(job.problems, most)
+        some.is_dry_run = True
+        return some, most / whole
 
-    models = Models({"default": handle}, {"default": prices})
-    whole = len(problems.problems)
-    return _estimate("problems", whole, _PROBLEMS, models, job.answer_tokens, sampling or Sampling(), do, batch=batch)
+    models = job.open_models(Path(), asked)
+    return _Part(job, Path(), asked, "problems", whole, _PROBLEMS, take, models).estimate(sampling)
 
 
 def estimate_enrichment(
     hub: Path | str,
     enrichment: Enrichment | None = None,
     *,
-    model: str | BaseChatModel | ModelHandle | None = None,
-    base_url: str | list[str] | None = None,
-    prices: Prices | None = None,
-    batch: bool = False,
-    seed: int = 0,
     sampling: Sampling | None = None,
+    **asked: Unpack[AskedModels],
 ) -> Estimate:
     """Estimate what `enrich` with the same arguments will ask its model, and cost, from a sample of the personas.
 
     Raises `SourceError` if the file is not a hub, and `SetupError` if the request is invalid.
     """
-    wanted = enrichment or Enrichment()
-    wanted.check()
-    handle, prices = choose_model(Path(hub), model, base_url, prices)
+    hub, seed, wanted = Path(hub), asked.get("seed") or 0, enrichment or Enrichment()
+    job = EnrichmentJob(wanted)
+    job.check()
+    models = job.open_models(hub, asked)
     with open_hub(hub) as opened:
         # A hub that was grown gets the tables of profiles with its first job.
         lacking = wanted.lacking if _tables(opened.con).issuperset(wanted.lacking) else ()
         chosen = choose_people(opened.con, where=wanted.where, n=wanted.n, seed=seed, lacking=lacking)
 
-    def do(copy: Path, most: int, models: Models, asked: dict[str, Any]) -> tuple[Path, int]:
-        these = rng_for(seed, "estimate").sample(chosen, min(len(chosen), most))
-        with open_hub(hub) as opened, create_hub(copy) as small, small.writing() as con:
-            _copy(opened.con, con, _HUB_TABLES, these, _THEIRS)
+    def take(copied: Path, most: int) -> tuple[EnrichmentJob, float]:
+        these = rng_for(seed, "estimate").sample(chosen, most)
+        with open_hub(hub) as opened, create_hub(copied) as small, small.writing() as con:
+            _copy(opened.con, con, _HUB_TABLES, these)
         where = f"id IN ({', '.join(f"'{persona}'" for persona in these)})"
-        some = wanted.model_copy(update={"where": where, "n": None})
-        enrich(copy, some, model=models.default, prices=models.given.get("default"), seed=seed, **asked)
-        return copy, len(these)
+        return EnrichmentJob(wanted.model_copy(update={"where": where, "n": None})), most / len(chosen)
 
-    models = Models({"default": handle}, {"default": prices})
-    return _estimate("people", len(chosen), _PEOPLE, models, ANSWER_TOKENS, sampling or Sampling(), do, batch=batch)
+    return _Part(job, hub, asked, "people", len(chosen), _PEOPLE, take, models).estimate(sampling)
 
 
 def estimate_survey(
-    path: Path | str,
-    surveys: Sequence[Survey],
-    *,
-    model: str | ModelHandle | None = None,
-    base_url: str | Sequence[str] | None = None,
-    prices: Prices | None = None,
-    batch: bool = False,
-    embeddings: str | Embeddings | EmbeddingHandle | None = None,
-    embeddings_url: str | None = None,
-    embeddings_prices: Prices | None = None,
-    seed: int | None = None,
-    sampling: Sampling | None = None,
+    path: Path | str, surveys: Sequence[Survey], *, sampling: Sampling | None = None, **asked: Unpack[AskedModels]
 ) -> Estimate:
     """Estimate what `survey_run` with the same arguments will ask its models, and cost, from a sample of respondents.
 
     In the sample notes are recalled by words. Raises what `survey_run` raises for a run that cannot be surveyed.
     """
-    path = Path(path)
-    handle, prices = choose_model(path, model, base_url, prices)
+    path, seed, known = Path(path), asked.get("seed"), set[str]()
     with open_run(path) as reader:
         check_finished(path)
         row, state = run_of(reader), stored_society(reader)
-        recall = LaterRecall.opened(
-            row, path, embeddings, url=embeddings_url, address=base_url, prices=embeddings_prices
-        )
-        known: set[str] = set()
-        if recall.model is not None:
-            give_known_vectors(reader, list(state.residents.values()), recall.model.name)
-            known.update(known_vectors(reader, [one.cue for one in surveys], recall.model.name))
-    check_survey_prompts(surveys, world=row.world, prompt_tokens=state.scenario.settings.prompt_tokens)
+        settings = state.scenario.settings
+        job = _survey_job(surveys, settings.answer_tokens)
+        models = job.open_models(path, asked)
+        if models.embeddings is not None:
+            give_known_vectors(reader, list(state.residents.values()), models.embeddings.name)
+            known.update(known_vectors(reader, [one.cue for one in surveys], models.embeddings.name))
+    check_survey_prompts(surveys, world=row.world, prompt_tokens=settings.prompt_tokens)
     state.seed = state.seed if seed is None else seed
-    asked_of = [_respondents(one, state) for one in surveys]
-    whole = len({resident.id for some in asked_of for resident in some})
-    requests = [len(one.items) ** one.one_by_one * one.repeats for one in surveys]
+    whole = len({resident.id for one in surveys for resident in _respondents(one, state)})
 
-    def do(copy: Path, most: int, models: Models, asked: dict[str, Any]) -> tuple[Path, int]:
-        share = min(1.0, most / whole)
-        some = [_fewer(one, ceil(share * len(of))) for one, of in zip(surveys, asked_of, strict=True)]
-        with connect(path, read_only=True) as con:
-            tables = dict.fromkeys(_tables(con) - _LEFT_OUT, "true") | {"jobs": "job = 1", "phases": "job = 1"}
-            make_run_file(copy, lambda small: _copy(con, small, tables, ()))
-        survey_run(copy, some, model=models.default, prices=models.given.get("default"), seed=state.seed, **asked)
-        return copy, max(len(_respondents(one, state)) for one in some)
+    def requests(some: Sequence[Survey]) -> int:
+        return sum(len(_respondents(one, state)) * len(one.items) ** one.one_by_one * one.repeats for one in some)
 
-    models = Models({"default": handle}, {"default": prices})
-    tokens = state.scenario.settings.answer_tokens
-    found = _estimate(
-        "people", whole, _RESPONDENTS, models, tokens, sampling or Sampling(), do, batch=batch,
-        requests=sum(len(of) * each for of, each in zip(asked_of, requests, strict=True)),
-    )  # fmt: skip
-    if recall.model is None:
+    def take(copied: Path, most: int) -> tuple[SurveyJob, float]:
+        _copy_run(path, copied)
+        some = [_reduce_survey(one, ceil(most / whole * len(_respondents(one, state)))) for one in surveys]
+        return _survey_job(some, settings.answer_tokens), requests(some) / requests(surveys)
+
+    found = _Part(job, path, asked, "people", whole, _RESPONDENTS, take, models).estimate(sampling)
+    if models.embeddings is None:
         return found
-    embedded = _embedding(_lacking(surveys, state, known), recall.prices, role=_EMBEDDINGS)
-    models = Models({"default": handle, _EMBEDDINGS: recall.model}, {"default": prices, _EMBEDDINGS: recall.prices})
+    prices = models.embeddings_prices
+    embedded = _count_embedding(_find_missing_texts(surveys, state, known), prices, role=_EMBEDDINGS)
+    handles, given = {_EMBEDDINGS: models.embeddings}, {_EMBEDDINGS: prices}
     return replace(
         found,
-        models=models,
+        models=Models({**found.models.handles, **handles}, {**found.models.given, **given}),
         purposes=(*found.purposes, embedded),
         total=add_purposes("in all", [found.total, embedded]),
         computed=add_purposes("in all", [found.computed, embedded]),
     )
 
 
+def _survey_job(surveys: Sequence[Survey], answer_tokens: int) -> SurveyJob:
+    return SurveyJob(SurveySpec.given(surveys=[one.as_json() for one in surveys], answer_tokens=answer_tokens))
+
+
 def _respondents(survey: Survey, state: SocietyState) -> list[Resident]:
     return survey.respondents(list(state.residents.values()), seed=state.seed, step=state.world.step)
 
 
-def _fewer(survey: Survey, number: int) -> Survey:
+def _reduce_survey(survey: Survey, number: int) -> Survey:
     """Return the same survey with `number` of its respondents."""
     return replace(survey, of=Panel(number) if isinstance(survey.of, Panel) else Sample(number))
 
 
-def _lacking(surveys: Sequence[Survey], state: SocietyState, known: set[str]) -> Iterator[list[str]]:
+def _find_missing_texts(surveys: Sequence[Survey], state: SocietyState, known: set[str]) -> Iterator[list[str]]:
     """Yield for each survey the texts whose vectors must be requested. Texts in `known` have vectors."""
     for survey in surveys:
         memories = [one.memory for one in _respondents(survey, state)]
@@ -351,7 +306,7 @@ def estimate_text_vectors(
     return _estimate_vectors([missing], len(missing), model, prices)
 
 
-def _embedding(chunks: Iterable[Sequence[str]], prices: Prices | None, *, role: str = "default") -> Purpose:
+def _count_embedding(chunks: Iterable[Sequence[str]], prices: Prices | None, *, role: str = "default") -> Purpose:
     """Return the requests for the vectors of these texts. Chunks do not share requests."""
     requests = size = 0
     for texts in chunks:
@@ -368,7 +323,7 @@ def _estimate_vectors(
     chunks: Iterable[Sequence[str]], number: int, model: EmbeddingHandle, prices: Prices | None
 ) -> Estimate:
     prices = prices or known_prices(model, writes=False)
-    found = _embedding(chunks, prices)
+    found = _count_embedding(chunks, prices)
     total = replace(found, name="in all")
     models = Models({"default": model}, {"default": prices})
     return Estimate((found,), total, number, (number, 0), models, 0, computed=total)

@@ -11,7 +11,7 @@ from pydantic import Field
 from ...agents.problem_checks import STATED, VERIFIED
 from ...agents.rubric import Rubric
 from ...personas.errors import SetupError
-from ..jobs import Chunks
+from ..jobs.loop import Chunks
 from ..runfile.reader import RunReader
 from ..tasks.outputs import CHOSEN_OUTPUTS, Output, OutputJob, OutputPhase, OutputSpec
 
@@ -163,10 +163,10 @@ class CandidateJob[S: CandidateSpec](OutputJob[S]):
         """Count the candidates. Raises `SetupError` if there are no responses to judge."""
         ((number,),) = run.query(f"SELECT count(*) FROM ({self.items})", self.parameters).rows  # noqa: S608 - our own words
         if not number:
-            raise SetupError(self.nothing(str(run.path)))
+            raise SetupError(self.nothing_to_judge(str(run.path)))
         return min(int(number), self.spec.n or _MOST)
 
-    def nothing(self, path: str) -> str:
+    def nothing_to_judge(self, path: str) -> str:
         """Return the message for outputs without anything to judge."""
         return (
             f"The outputs of the run in {path!r} have no responses to grade; ask for some first: "
@@ -196,10 +196,10 @@ class PairJob[S: PairSpec](CandidateJob[S]):
         """The parameters of `items`."""
         return {**super().parameters, "pairs": self.spec.pairs}
 
-    def nothing(self, path: str) -> str:
+    def nothing_to_judge(self, path: str) -> str:
         """Return the message for a run in which nothing can be compared."""
         if self.spec.responses:
-            return super().nothing(path)
+            return super().nothing_to_judge(path)
         return (
             f"No two outputs of the run in {path!r} are of one kind and by one person, so there is nothing to compare; "
             f"make a run with --per-persona 2 or more, or have several responses written: "

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import Template
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -15,11 +15,11 @@ from ...personas.errors import SetupError
 from ...personas.model import PersonaModel, RequestContext
 from ...personas.prompt import Prompt, fence, load_prompt
 from ...personas.table import Row
+from ..jobs.kind import JobContext
 from ..runfile.output_rows import VoteRow
 from ..runfile.reader import RunReader
 from ..seeds import derive_seed
-from ..tasks.output_jobs import OutputJobReport
-from ..tasks.outputs import Output, OutputContext, OutputPhase, OutputSpec, answered, role_of
+from ..tasks.outputs import Output, OutputJobReport, OutputPhase, answered, role_of
 from .candidates import Candidate, PairJob, PairSpec
 from .grading import ROOM, Vote, VotingPhase, check_rubrics, ended_rows, owner_of
 
@@ -117,7 +117,7 @@ class ComparingPhase(VotingPhase):
     name = KIND
     shown = "Pairs compared"
 
-    def __init__(self, context: OutputContext, spec: ComparingSpec) -> None:
+    def __init__(self, context: JobContext, spec: ComparingSpec) -> None:
         super().__init__(context, chunk=spec.chunk)
         self.work = ComparingWork(spec, context.job, context.seed)
 
@@ -149,7 +149,7 @@ class ComparingJob(PairJob[ComparingSpec]):
     """Has pairs of what a run has made compared."""
 
     kind = KIND
-    spec_type: ClassVar[type[OutputSpec]] = ComparingSpec
+    spec_type = ComparingSpec
     phase_names = (KIND,)
     # What grading has rejected may be the worse one of a pair.
     own_checks = ("grade",)
@@ -162,7 +162,7 @@ class ComparingJob(PairJob[ComparingSpec]):
             raise SetupError(f"The rubric {lineup!r} finds authors, not the better of two; leave --pairwise out.")
         return super().count(run)
 
-    def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
+    def phases(self, context: JobContext) -> Sequence[OutputPhase[Any]]:
         """Return the one phase, comparing."""
         return [ComparingPhase(context, self.spec)]
 

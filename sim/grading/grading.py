@@ -9,7 +9,7 @@ read, is a vote without a label.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -22,13 +22,13 @@ from ...personas.model import Answer, Outcome, PersonaModel, RequestContext
 from ...personas.prompt import fence, load_prompt
 from ...personas.table import Row
 from ..config import RoleModel
-from ..jobs import Chunks
+from ..jobs.kind import JobContext
+from ..jobs.loop import Chunks
 from ..runfile.output_rows import VoteRow
 from ..runfile.reader import RunReader
 from ..runfile.rows import CheckRow
 from ..seeds import derive_seed, rng_for
-from ..tasks.output_jobs import OutputJobReport
-from ..tasks.outputs import LOST_OUTCOMES, Output, OutputContext, OutputPhase, OutputSpec, answered, role_of
+from ..tasks.outputs import LOST_OUTCOMES, Output, OutputJobReport, OutputPhase, answered, role_of
 from .candidates import Candidate, CandidateJob, CandidatePhase, CandidateSpec
 from .lineup import SIZE, draw_lineup
 
@@ -161,7 +161,7 @@ class GradingPhase(VotingPhase):
     name = KIND
     shown = "Outputs graded"
 
-    def __init__(self, context: OutputContext, spec: GradingSpec) -> None:
+    def __init__(self, context: JobContext, spec: GradingSpec) -> None:
         super().__init__(context, chunk=spec.chunk)
         self._spec = spec
         self.work = GradingWork(spec, context.job, context.seed)
@@ -254,7 +254,7 @@ class GradingJob(CandidateJob[GradingSpec]):
     """Has what a run has made graded by a rubric."""
 
     kind = KIND
-    spec_type: ClassVar[type[OutputSpec]] = GradingSpec
+    spec_type = GradingSpec
     phase_names = (KIND,)
     own_checks = (GRADE, IDENTIFIED)
     answer_tokens = 2_048
@@ -264,7 +264,7 @@ class GradingJob(CandidateJob[GradingSpec]):
         check_rubrics(self.spec, run)
         return super().count(run)
 
-    def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
+    def phases(self, context: JobContext) -> Sequence[OutputPhase[Any]]:
         """Return the one phase, grading."""
         return [GradingPhase(context, self.spec)]
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 
@@ -14,11 +14,11 @@ from ...agents.text_forms import WHOLE
 from ...personas.model import Answer, AnswerGenerator, Outcome, PersonaModel, RequestContext
 from ...personas.prompt import fence, load_prompt
 from ...personas.table import Row
+from ..jobs.kind import JobContext
 from ..runfile.output_rows import ResponseRow
 from ..runfile.reader import open_run
 from ..seeds import derive_seed
-from ..tasks.output_jobs import OutputJobReport
-from ..tasks.outputs import LOST_OUTCOMES, Output, OutputContext, OutputJob, OutputPhase, OutputSpec, answered
+from ..tasks.outputs import LOST_OUTCOMES, Output, OutputJob, OutputJobReport, OutputPhase, OutputSpec, answered
 from .grading import ROOM, ended_rows
 
 #: The kind of these jobs, their one phase, and the role of the model.
@@ -64,7 +64,7 @@ class RespondingPhase(OutputPhase[list[tuple[Answer[Response], Said]]]):
     name = KIND
     shown = "Instructions responded to"
 
-    def __init__(self, context: OutputContext, spec: RespondingSpec, stand_in: AnswerGenerator) -> None:
+    def __init__(self, context: JobContext, spec: RespondingSpec, stand_in: AnswerGenerator) -> None:
         super().__init__(context, chunk=spec.chunk)
         self._teacher = spec.teacher
         self.work = RespondingWork(spec.responses, context.job, context.seed, stand_in)
@@ -100,18 +100,20 @@ class RespondingJob(OutputJob[RespondingSpec]):
     """Has a teacher respond to what a run has made."""
 
     kind = KIND
-    spec_type: ClassVar[type[OutputSpec]] = RespondingSpec
+    spec_type = RespondingSpec
     phase_names = (KIND,)
+    uses_actions = True
     own_checks = ("grade",)
 
-    def __init__(self, spec: RespondingSpec, actions: Sequence[type[Action]] = ()) -> None:
-        """Prepare the job. `actions` are those of the run, and say what the built-in generator responds."""
-        super().__init__(spec)
-        self._stand_in: AnswerGenerator = next((one.stand_in_response for one in actions), Action.stand_in_response)
+    @property
+    def needs_actions(self) -> bool:
+        """Whether the built-in generator is the teacher: the run's actions say what it responds."""
+        return self.spec.teacher.partition(":")[0] == "procedural"
 
-    def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
+    def phases(self, context: JobContext) -> Sequence[OutputPhase[Any]]:
         """Return the one phase, responding."""
-        return [RespondingPhase(context, self.spec, self._stand_in)]
+        respond: AnswerGenerator = next((one.stand_in_response for one in self.actions), Action.stand_in_response)
+        return [RespondingPhase(context, self.spec, respond)]
 
 
 def has_responses(path: Path, spec: RespondingSpec, *, seed: int) -> bool:

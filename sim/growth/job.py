@@ -11,7 +11,7 @@ from ...personas.hub import Hub
 from ...personas.persona import Passage, Persona
 from ...personas.population import Population
 from ..engine import Engine
-from ..jobs import Chunks, run_phase
+from ..jobs.loop import Chunks, run_phase
 from ..runfile import rows
 from ..runfile.job_rows import Unit
 from ..seeds import rng_for

@@ -25,7 +25,7 @@ from ...personas.rules.pseudonyms import Pseudonyms
 from ...personas.sources import Sources
 from ...personas.table import Row
 from ..engine import Engine
-from ..jobs import Changes, Chunks, Phase
+from ..jobs.loop import Changes, Chunks, Phase
 from ..runfile import job_rows, rows
 from ..runfile.job_rows import Unit
 from ..runfile.society_rows import TargetPersonRow, TargetShareRow, WeightRow

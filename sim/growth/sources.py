@@ -25,7 +25,7 @@ from ...personas.query import Params
 from ...personas.sources import Position, Skip, SkipCount, Sources
 from ...personas.text_to_persona import text_to_persona
 from ..engine import Engine
-from ..jobs import Chunks
+from ..jobs.loop import Chunks
 from ..runfile import rows
 from ..seeds import derive_seed
 from .settings import Growth, GrowthSource

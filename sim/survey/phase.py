@@ -12,7 +12,7 @@ from ...personas.errors import hook
 from ...personas.model import Answer, Outcome, PersonaModel
 from ..engine import Engine
 from ..executor import Executor, bounded_map
-from ..jobs import Changes, Chunks, Phase, run_phase, worked
+from ..jobs.loop import Changes, Chunks, Phase, run_phase, worked
 from ..observe import EmbeddingRecall
 from ..resident import Resident
 from ..runfile.job_rows import FailureRow, Unit

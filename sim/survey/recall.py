@@ -1,89 +1,37 @@
 """How agents of a finished run recall their notes when they are asked later: by meaning as in the run, or by words."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Self
 
-import orjson
-from langchain_core.embeddings import Embeddings
-
-from ...agents.embedding.models import EmbeddingHandle, check_embeddings_priced, named_embedder
-from ...agents.gateway.budget import Prices, known_prices
-from ...agents.gateway.limits import Limits
+from ...agents.embedding.models import named_embedder
+from ...agents.gateway.budget import known_prices
 from ...personas.errors import SetupError, parameter
-from ..engine import Engine
-from ..hub_jobs.jobs import EMBEDDING_PRICES
-from ..observe import EmbeddingRecall
-from ..runfile.job_rows import JobRow, RunRow
+from ..jobs.kind import Asked, JobModels
+from ..runfile.job_rows import RunRow
+from ..runfile.reader import open_made
+from ..runfile.recording import run_of
 
 
-@dataclass(frozen=True, slots=True)
-class LaterRecall:
-    """The embedding model by which the agents of a finished run recall now, with its prices."""
+def with_recall(models: JobModels, run: Path, asked: Asked) -> JobModels:
+    """Return the models with the one by which the agents of a finished run recall now, if it was named.
 
-    #: None for recall by words.
-    model: EmbeddingHandle | None = None
-    prices: Prices | None = None
-
-    @classmethod
-    def opened(
-        cls,
-        run: RunRow,
-        path: Path,
-        embeddings: str | Embeddings | EmbeddingHandle | None,
-        *,
-        url: str | None = None,
-        address: str | Sequence[str] | None = None,
-        prices: Prices | None = None,
-    ) -> Self:
-        """Return the named model, at its own `url` or else at the address of the chat model.
-
-        Raises `SetupError` if it is not the run's model, since agents would then remember other notes.
-        """
-        model = named_embedder(embeddings, url, address)
-        if model is not None and model.name != run.embedding_model:
-            was = "by words" if run.embedding_model is None else f"by the embedding model {run.embedding_model}"
-            raise SetupError(
-                f"The agents of {str(path)!r} recalled their notes {was}, and would remember otherwise with "
-                f"{parameter('embeddings', model.name)}; leave it out"
-                f"{'' if run.embedding_model is None else ', or give that one'}."
-            )
-        return cls(model, prices or (None if model is None else known_prices(model, writes=False)))
-
-    @classmethod
-    def resumed(
-        cls,
-        row: JobRow,
-        *,
-        embeddings: str | Embeddings | EmbeddingHandle | None = None,
-        url: str | None = None,
-        address: str | Sequence[str] | None = None,
-        prices: Prices | None = None,
-    ) -> Self:
-        """Return the recall of a job that continues, at its earlier address unless another is given.
-
-        Raises `SetupError` if the job began with another model.
-        """
-        named = embeddings if embeddings is not None else row.embedding_model
-        model = named_embedder(named, url or (row.embedding_url if named is not None else None), address)
-        if model is not None and model.name != row.embedding_model:
-            raise SetupError(
-                f"Job {row.job} was begun with recall by {row.embedding_model or 'words'}, and goes on so; leave "
-                f"{parameter('embeddings', model.name)} out."
-            )
-        stored = orjson.loads(row.spec).get(EMBEDDING_PRICES)
-        return cls(model, prices or (Prices(**stored) if stored else None))
-
-    def check(self, limits: Limits) -> None:
-        """Raise `SetupError` if the cost is capped and the price is not known."""
-        if self.model is not None:
-            check_embeddings_priced(limits, self.prices, self.model)
-
-
-def recall_of(engine: Engine) -> EmbeddingRecall | None:
-    """Return recall by the engine's embedding model for its job, or None if recall goes by words."""
-    return None if engine.embedder is None else EmbeddingRecall(engine.embedder, job=engine.log.job)
+    It is asked at its own address, or else at that of the chat model. Raises `SetupError` if it is not the run's model,
+    since agents would then remember other notes.
+    """
+    model = named_embedder(asked.get("embeddings"), asked.get("embeddings_url"), asked.get("base_url"))
+    if model is None:
+        return models
+    with open_made(run) as reader:
+        row = run_of(reader)
+    if model.name != row.embedding_model:
+        was = "by words" if row.embedding_model is None else f"by the embedding model {row.embedding_model}"
+        raise SetupError(
+            f"The agents of {str(run)!r} recalled their notes {was}, and would remember otherwise with "
+            f"{parameter('embeddings', model.name)}; leave it out"
+            f"{'' if row.embedding_model is None else ', or give that one'}."
+        )
+    prices = asked.get("embeddings_prices") or known_prices(model, writes=False)
+    return replace(models, embeddings=model, embeddings_prices=prices)
 
 
 def note_on_recall(run: RunRow, path: Path, embeddings: object) -> str:

@@ -7,25 +7,20 @@ solving, with `correct` for the comparison with the known answer. `analysis.eval
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, Unpack
 
 import duckdb
 
 from ...agents.actions import KnownSolution
 from ...agents.answer_check import shared_checker
-from ...agents.batch import check_batchable
-from ...agents.endpoint.models import ModelHandle, open_model
-from ...agents.gateway.budget import Prices
-from ...agents.gateway.limits import Limits
-from ...personas.inputs import check_seed
 from ...personas.table import Row
-from ..engine import Progress
+from ..jobs.kind import JobContext, JobModels, JobOptions
+from ..jobs.life import run_job
 from ..runfile.database import make_run_file
 from ..runfile.output_rows import ProblemRow
 from ..runfile.writer import Inserts
-from .output_jobs import OutputJobReport, do_output_job, file_job
-from .outputs import Output, OutputContext, OutputJob, OutputPhase, OutputSpec
-from .problem_sets import ProblemSet
+from .outputs import Output, OutputJob, OutputJobReport, OutputPhase, OutputSpec
+from .problem_sets import ProblemSet, ProblemWithAnswer
 from .solutions import Solved, solution_rows
 from .solving import REFERENCE, SolverPanel, SolvingPhase, check_voters
 
@@ -80,35 +75,36 @@ class EvaluationJob(OutputJob[EvaluationSpec]):
     """Measures a model."""
 
     kind = KIND
-    spec_type: ClassVar[type[OutputSpec]] = EvaluationSpec
+    spec_type = EvaluationSpec
     phase_names = (KIND,)
 
-    def __init__(self, spec: EvaluationSpec, problems: ProblemSet | None = None, *, is_dry_run: bool = False) -> None:
-        """Prepare the job. A dry run only asks.
-
-        `problems` are those the job begins with, or None for a job that continues.
-        """
-        super().__init__(spec)
-        self._problems = problems
-        self._is_dry_run = is_dry_run
+    #: The problems that the job begins with; none for a job that continues.
+    problems: Sequence[ProblemWithAnswer] = ()
 
     def check(self) -> None:
         """Raise `SetupError` if answers cannot be compared, or programs cannot be run."""
         shared_checker()
         check_voters(self.spec.voters)
 
-    def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
+    def phases(self, context: JobContext) -> Sequence[OutputPhase[Any]]:
         """Return the one phase."""
-        context = replace(context, is_replay=context.is_replay or self._is_dry_run)
+        context = replace(context, is_replay=context.is_replay or self.is_dry_run)
         return [EvaluationPhase(context, self.spec.voters, chunk=self.spec.chunk, known=told_answer)]
+
+    def make_file(self, path: Path) -> None:
+        """Make the file. Raises `RunFileError` if it exists already."""
+        make_run_file(path)
+
+    def prepare(self, path: Path, seed: int, models: JobModels) -> int:
+        """Return the number of problems."""
+        return len(self.problems)
 
     def fill(self, con: duckdb.DuckDBPyConnection, number: int, seed: int) -> None:
         """Write the problems."""
-        problems = self._problems.problems if self._problems is not None else ()
         Inserts(con).write(
             [
                 ProblemRow(number, place, one.text, one.answer, one.level, one.type, one.source)
-                for place, one in enumerate(problems, start=1)
+                for place, one in enumerate(self.problems, start=1)
             ]
         )
         con.execute(_ALL, {"job": number})
@@ -132,34 +128,15 @@ def evaluation_job(
         rows=problems.rows,
         passed_over=problems.passed_over,
     )
-    return EvaluationJob(spec, problems)
+    job = EvaluationJob(spec)
+    job.problems = problems.problems
+    return job
 
 
-def evaluate(
-    job: EvaluationJob,
-    out: Path | str,
-    *,
-    model: str | ModelHandle,
-    base_url: str | Sequence[str] | None = None,
-    limits: Limits | None = None,
-    prices: Prices | None = None,
-    cache: Path | None = None,
-    batch: bool = False,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> OutputJobReport:
-    """Let the model solve each problem of the job once, in a new file.
+def evaluate(job: EvaluationJob, out: Path | str, **options: Unpack[JobOptions]) -> OutputJobReport:
+    """Let the model solve each problem of the job once, in a new file. `run_job` says what the options are.
 
     Raises `RunFileError` if the file exists already, and `SetupError` if the request is invalid. Raises `PausedError`
-    if the budget is spent. `resume_output_job` then continues.
+    if the budget is spent. `resume_job` then continues.
     """
-    check_seed(seed)
-    out = Path(out)
-    handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
-    job.check()
-    if batch:
-        check_batchable(handle)
-        job.spec = job.spec.model_copy(update={"chunk": 10_000})
-    hub_job = file_job(out, job, handle, limits or Limits(), prices, cache, batch=batch, seed=seed)
-    make_run_file(out)
-    return do_output_job(hub_job, job, None, progress)
+    return run_job(out, job, **options)

@@ -18,29 +18,32 @@ A kind of job is a class with its phases::
         def rows_of(self, output, result): ...                   # rows of tables that have a column `job`
         def event_of(self, output, result): ...                  # what the event hash is taken over
 
-`run_output_job` of `sim.tasks.output_jobs` does it. What a job says of an output is a row of `checks` with the job's
+`run_job` of `sim.jobs.life` does it. What a job says of an output is a row of `checks` with the job's
 number. Its own checks (`own_checks`) do not count when outputs are chosen, so that the job can be done again on what
 it has rejected before.
 """
 
 import asyncio
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
 
 import duckdb
 import orjson
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from ...personas.errors import SetupError
-from ...personas.model import FrozenModel, Outcome
+from ...personas.inputs import nearest
+from ...personas.model import Outcome
 from ...personas.table import Row
 from ..config import RoleModel
-from ..engine import Engine
-from ..jobs import Changes, Chunks, Phase
-from ..runfile.reader import RunReader
+from ..jobs.kind import JobContext, JobKind, JobModels, JobSpec
+from ..jobs.loop import Changes, Chunks, Phase
+from ..runfile.reader import RunReader, open_run
+from ..scenario import GrowthOnly
 
 #: Outcomes that tell about the endpoint and not about the request.
 LOST_OUTCOMES = frozenset(
@@ -66,10 +69,13 @@ ORDER BY i.ordinal
 LIMIT $most
 """
 _MOST = 1 << 62
+_STATUS = "SELECT status, scenario FROM runs"
+_KINDS = "SELECT kind, count(*), count(*) FILTER (status = 'accepted') FROM outputs GROUP BY kind ORDER BY kind"
+_MARKER = "SELECT phase, items, failed, counts FROM markers WHERE job = $job AND chunk = 0 ORDER BY rowid"
 _COUNT = f"SELECT count(*) {CHOSEN_OUTPUTS}"
 
 
-class OutputSpec(FrozenModel):
+class OutputSpec(JobSpec):
     """Which outputs a job is about, and who is asked; the specs of jobs add what they want of them."""
 
     #: Kinds of outputs; none for all.
@@ -78,24 +84,6 @@ class OutputSpec(FrozenModel):
     all: bool = False
     #: How many of those, drawn by chance; None for all.
     n: int | None = Field(None, ge=1)
-    #: Outputs whose results come into the file in one transaction.
-    chunk: int = Field(200, ge=1)
-    #: Models beside the first, by the role that they are asked in.
-    roles: Mapping[str, RoleModel] = {}
-
-    @classmethod
-    def given(cls, **options: Any) -> Self:
-        """Build the spec from options. None means not given. Raises `SetupError` in one sentence."""
-        try:
-            return cls.model_validate({name: value for name, value in options.items() if value is not None})
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            said = first["msg"].removeprefix("Input should ").removeprefix("Value error, ")
-            said = said.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
-            name = str(first["loc"][-1]) if first["loc"] else "the job"
-            if first["type"] == "missing":
-                raise SetupError(f"{name} is missing; name who is asked.") from error
-            raise SetupError(f"{name} must {said}, but {first['input']!r} was given.") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +107,17 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class OutputContext:
-    """What the phases of a job work on."""
+class OutputJobReport:
+    """The result of a job on outputs, over this session and earlier ones."""
 
-    engine: Engine
-    seed: int
-    #: How many outputs the job is about.
+    job: int
     outputs: int
-    #: Whether the answers come from a recording, so that nothing but the answers needs to be made again.
-    is_replay: bool = False
-
-    @property
-    def job(self) -> int:
-        """The job's number in the file."""
-        return self.engine.log.job
+    #: By phase: outputs worked on, outputs for which nothing usable came, and counts by name.
+    done: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    is_language_model: bool = True
+    event_hash: str = ""
 
 
 class OutputPhase[R](Phase[Output, R]):
@@ -141,7 +126,7 @@ class OutputPhase[R](Phase[Output, R]):
     #: What is shown of it as progress.
     shown: ClassVar[str] = "Outputs"
 
-    def __init__(self, context: OutputContext, *, chunk: int) -> None:
+    def __init__(self, context: JobContext, *, chunk: int) -> None:
         self.chunk = chunk
         self._context = context
         self._results: list[tuple[Output, R]] = []
@@ -172,7 +157,7 @@ class OutputPhase[R](Phase[Output, R]):
     def begin(self, chunks: Chunks) -> None:
         """Continue after the last output of the last complete chunk."""
         self._after = int(chunks.position or 0)
-        self._context.engine.progress.began(self.shown, self._context.outputs - self._after)
+        self._context.engine.progress.began(self.shown, self._context.items - self._after)
 
     def owner(self, item: Output) -> str:
         """Return the number of the output as text."""
@@ -204,33 +189,54 @@ class OutputPhase[R](Phase[Output, R]):
         )
 
 
-class OutputJob[S: OutputSpec](ABC):
+class OutputJob[S: OutputSpec](JobKind[S, OutputJobReport]):
     """A kind of job on outputs, with what is wanted."""
 
-    #: As in `jobs.kind`.
-    kind: ClassVar[str]
-    spec_type: ClassVar[type[OutputSpec]]
-    #: Names of the phases that ask a model.
-    phase_names: ClassVar[tuple[str, ...]]
     #: Names of the checks whose results the job writes.
     own_checks: ClassVar[tuple[str, ...]] = ()
-    #: Tokens of an answer, at most.
-    answer_tokens: ClassVar[int] = 4_096
-
-    def __init__(self, spec: S) -> None:
-        self.spec = spec
-
-    @abstractmethod
-    def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
-        """Return the phases in their order."""
-
-    def check(self) -> None:  # noqa: B027 - most jobs have nothing to say
-        """Raise `SetupError` if this machine cannot do the job."""
 
     @property
     def chosen(self) -> dict[str, object]:
         """The parameters of `CHOSEN_OUTPUTS`."""
         return {"all": self.spec.all, "own": list(self.own_checks), "kinds": list(self.spec.kinds)}
+
+    def prepare(self, path: Path, seed: int, models: JobModels) -> int:
+        """Return the number of items the job would have. They are outputs unless the job says otherwise.
+
+        Raises `RunFileError` if the file is not a run file. Raises `SetupError` if the run is not finished, has no
+        accepted output, or has none of the wanted kinds.
+        """
+        with open_run(path) as run:
+            found = run.query(_STATUS).rows
+            if not found or found[0][1] == GrowthOnly.name:
+                raise SetupError(
+                    f"{str(path)!r} is a hub: it holds people, and nothing that they made; give a run file."
+                )
+            ((status, _),) = found
+            if status != "finished":
+                raise SetupError(
+                    f"The run in {str(path)!r} is not finished ({status}), and its outputs are not all there; go on "
+                    f"with it first: `populace resume {path}`."
+                )
+            kinds = {kind: (made, accepted) for kind, made, accepted in run.query(_KINDS).rows}
+            ((outputs,),) = run.query(_COUNT, self.chosen).rows
+            number = self.count(run) if outputs else 0
+        for kind in self.spec.kinds:
+            if kind not in kinds:
+                raise SetupError(
+                    f"The run in {str(path)!r} made no {kind!r}{nearest(kind, list(kinds))}; "
+                    f"it made: {', '.join(kinds) or 'nothing'}."
+                )
+        if not number:
+            made = sum(one for one, _ in kinds.values())
+            if not made:
+                raise SetupError(f"The run in {str(path)!r} has made nothing, so there is nothing to work on.")
+            why = f'populace sql {path} "FROM outputs"'
+            raise SetupError(
+                f"Of the {made:,} outputs of the run in {str(path)!r} none is accepted; see why with `{why}`, or take "
+                f"the rejected ones too: --all."
+            )
+        return number
 
     def count(self, run: RunReader) -> int:
         """Return the number of items the job would have, from `chosen` alone.
@@ -243,6 +249,22 @@ class OutputJob[S: OutputSpec](ABC):
     def fill(self, con: duckdb.DuckDBPyConnection, number: int, seed: int) -> None:
         """Write the items of the job when it begins."""
         con.execute(_FILL, self.chosen | {"job": number, "seed": str(seed), "most": self.spec.n or _MOST})
+
+    def report(self, context: JobContext) -> OutputJobReport:
+        """Return the numbers of the job's markers."""
+        markers = context.log.query(_MARKER, {"job": context.job})
+        counts = Counter[str]()
+        for _, _, _, counted in markers:
+            counts.update(orjson.loads(counted))
+        return OutputJobReport(
+            context.job,
+            context.items,
+            done={phase: items for phase, items, _, _ in markers},
+            failed={phase: failed for phase, _, failed, _ in markers},
+            counts=counts,
+            is_language_model=context.is_language_model,
+            event_hash=context.engine.events.hex,
+        )
 
 
 async def answered[T](asked: Iterable[Awaitable[T]]) -> list[T]:

@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
@@ -27,14 +27,14 @@ from ...personas.model import Answer, AnswerSchema, FrozenModel, Outcome, Person
 from ...personas.prompt import fence, load_prompt
 from ...personas.table import Row
 from ..config import RoleModel
+from ..jobs.kind import JobContext
 from ..runfile.rows import CheckRow
 from ..seeds import derive_seed
-from .output_jobs import OutputJobReport
 from .outputs import (
     LOST_OUTCOMES,
     Output,
-    OutputContext,
     OutputJob,
+    OutputJobReport,
     OutputPhase,
     OutputSpec,
     answered,
@@ -203,7 +203,7 @@ class SolvingPhase(OutputPhase[Solved]):
 
     def __init__(
         self,
-        context: OutputContext,
+        context: JobContext,
         voters: SolverPanel,
         *,
         chunk: int,
@@ -255,28 +255,26 @@ class SolvingJob(OutputJob[SolvingSpec]):
     """Solves what a run has made."""
 
     kind = KIND
-    spec_type: ClassVar[type[OutputSpec]] = SolvingSpec
+    spec_type = SolvingSpec
     phase_names = (KIND,)
+    uses_actions = True
     own_checks = (SOLVED, ANSWER)
 
-    def __init__(self, spec: SolvingSpec, known: KnowSolution | None = None, *, is_dry_run: bool = False) -> None:
-        """Prepare the job. A dry run only asks.
-
-        `known` returns the solutions of the built-in generator's own problems (`KnownSolutions`).
-        """
-        super().__init__(spec)
-        self._known = known
-        self._is_dry_run = is_dry_run
+    @property
+    def needs_actions(self) -> bool:
+        """Whether the built-in generator is among the solvers: it knows the solutions of its own problems."""
+        return any(solver.partition(":")[0] == "procedural" for solver in self.spec.voters.solvers)
 
     def check(self) -> None:
         """Raise `SetupError` if answers cannot be compared, or programs cannot be run."""
         shared_checker()
         check_voters(self.spec.voters)
 
-    def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
+    def phases(self, context: JobContext) -> Sequence[OutputPhase[Any]]:
         """Return the one phase, solving."""
-        spec, context = self.spec, replace(context, is_replay=context.is_replay or self._is_dry_run)
-        return [SolvingPhase(context, spec.voters, chunk=spec.chunk, known=self._known, threshold=spec.threshold)]
+        spec, context = self.spec, replace(context, is_replay=context.is_replay or self.is_dry_run)
+        known = KnownSolutions(self.actions) if self.actions else None
+        return [SolvingPhase(context, spec.voters, chunk=spec.chunk, known=known, threshold=spec.threshold)]
 
 
 def check_voters(voters: SolverPanel) -> None:

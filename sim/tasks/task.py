@@ -38,7 +38,7 @@ from ...personas.text_to_persona import text_to_persona
 from ..dynamics.world import World
 from ..emitted import EarlierTexts, SimilarOutputs, note_unread
 from ..engine import Engine
-from ..jobs import Changes, Chunks, Phase, run_phase
+from ..jobs.loop import Changes, Chunks, Phase, run_phase
 from ..observe import EmbeddingRecall
 from ..resident import Resident, SocietyView
 from ..runfile.job_rows import FailureRow

@@ -102,9 +102,9 @@ def test_labels_of_a_spreadsheet_and_texts_of_any_length_and_separator_are_read(
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("", "holds no labels"),
-        ("{", "line 1 is no JSON"),
-        ("[1]", "line 1 is no object"),
+        ("", "is empty"),
+        ("{", "row 1: the line is not JSON; write one label"),
+        ("[1]", "row 1: the line is JSON and no object"),
         ('{"clear": 1}', "neither `emission` nor `text`"),
         ('{"emission": "first"}', "must be a number"),
     ],

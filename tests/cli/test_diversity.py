@@ -8,7 +8,7 @@ import pytest
 from openai_server import OpenAIServer
 
 from populace.personas.hub.file import open_hub
-from populace.sim.hub_jobs.replay import replay_job
+from populace.sim.jobs.replay import replay_job
 
 from .conftest import Ask
 

@@ -101,7 +101,7 @@ def test_what_stops_a_job_names_the_command_that_goes_on(give: Give, monkeypatch
     def stopped(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("populace.sim.hub_jobs.enrichment.enrich", stopped)
+    monkeypatch.setattr("populace.sim.jobs.life.run_job", stopped)
     said = give("--raise", "chess", "--tier", "1")
     said.complains(130, "Stopped.")
     assert again(said) == ["resume", "town.duckdb"]

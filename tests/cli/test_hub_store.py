@@ -139,9 +139,9 @@ def test_what_to_undo_is_said_in_one_way(ask: Ask, town: str) -> None:
 
 
 def test_export_says_where_the_licences_are(ask: Ask, town: str) -> None:
-    said = ask("hub", "export", town, "out.jsonl", "--format", "persona.jsonl")
+    said = ask("hub", "export", town, "out.jsonl")
     assert said.out == (
-        "3 people are in 'out.jsonl' as persona.jsonl.\nTheir licences stand in 'out.jsonl.LICENSES.csv'.\n"
+        "3 people are in 'out.jsonl' as jsonl.\nTheir licences stand with each of them, under licence.\n"
     )
     assert ask("hub", "export", town, "out.graphml").out == (
         "3 people and 0 relations are in 'out.graphml' as graphml.\n"
@@ -156,7 +156,6 @@ def test_export_says_what_stands_beside_people(ask: Ask, town: str) -> None:
     assert "With them: 2 profiles.\n" in ask("hub", "export", town, "out.jsonl").out
     said = ask("hub", "export", town, "out.csv", "--with", "biographies", "--with", "elites", "--with", "duplicates")
     assert "With them: 2 profiles, 0 biographies, 0 elites.\n" in said.out
-    ask("hub", "export", town, "persona.jsonl.gz", "--with", "profiles").complains(2, "no place for profiles")
 
 
 def test_merge_says_what_it_united_and_offers_dedup(ask: Ask, town: str, folder: Path) -> None:
@@ -235,11 +234,10 @@ def test_a_hub_and_its_folder_are_equal(ask: Ask, town: str, folder: Path) -> No
 
 
 @pytest.mark.slow
-def test_the_stand_ins_mark_comes_back_with_an_export(ask: Ask, folder: Path) -> None:
+def test_exports_show_the_stand_ins_mark(ask: Ask, folder: Path) -> None:
     (folder / "seed.txt").write_text("The ferry leaves at six. The pilot knows every rock of the harbour mouth.")
     ask("grow", "seed.txt", "--hub", "grown.duckdb", "--hops", 1)
-    for name in ("town.jsonl", "town.csv", "town.json", "persona.jsonl"):
-        assert "not a language model" in ask("hub", "export", "grown.duckdb", name).complaint
-        ask("hub", "import", name, "--hub", f"{name}.duckdb")
-        assert "not a language model" in ask("hub", "info", f"{name}.duckdb").out
-        assert "not a language model" in ask("hub", "export", f"{name}.duckdb", f"again.{name}").complaint
+    for name, form in (("town.jsonl", "jsonl"), ("town.csv", "csv"), ("town.json", "json"), ("town", "hub")):
+        assert "not a language model" in ask("hub", "export", "grown.duckdb", name, "--format", form).complaint
+    ask("hub", "import", "town", "--hub", "again.duckdb")
+    assert "not a language model" in ask("hub", "info", "again.duckdb").out

@@ -46,7 +46,7 @@ def test_a_finished_run_is_asked_and_its_tables_shown(ask: Ask, run_file: Path, 
         assert word in said.out
     found = json.loads(ask("survey", run_file, "--json", "--by", "group").out)
     assert {one["group"] for one in found["items"]} == {None, "(none)"}
-    ask("survey", run_file, poll).complains(2, "has asked just this", "--anew")
+    ask("survey", run_file, poll).complains(2, "has done just this", "--anew")
     assert ask("survey", run_file, poll, "--anew", "--survey", "poll").code == 0
     assert "job 2 (survey) from 16 recorded answers" in ask("check", "replay", run_file).out
 
@@ -107,7 +107,7 @@ def test_drift_asks_once_and_says_that_there_are_no_profiles(ask: Ask, run_file:
     assert "Spread" in said.out
     assert "The run holds no profiles, so answers could not be compared" in said.out
     again = ask("check", "drift", run_file, "--ask")
-    assert (again.code, "has asked just this" in again.complaint) == (2, True)
+    assert (again.code, "has done just this" in again.complaint) == (2, True)
     again = ask("check", "drift", run_file, "--json")
     found = json.loads(again.out)
     assert found["profiles"] == 0

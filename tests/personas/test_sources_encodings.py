@@ -6,7 +6,7 @@ import pytest
 
 from populace.personas.errors import SourceError
 from populace.personas.sources import open_sources
-from populace.personas.sources.decoding import iter_text
+from populace.personas.sources.documents import iter_text
 
 TEXT = "Étage neuf.\nLa crue – à midi."
 

@@ -10,7 +10,7 @@ import pytest
 from populace.personas.errors import SourceError
 from populace.personas.persona import Passage
 from populace.personas.sources import Position, Sources, open_sources
-from populace.personas.sources.document import Document
+from populace.personas.sources.documents import Document
 
 LONG = "The lamp was lit, and the gate stayed shut.\nNobody came. " * 60
 

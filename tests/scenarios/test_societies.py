@@ -18,7 +18,7 @@ from populace.sim.society import Society
 from populace.sim.survey.phase import SurveyPhase
 
 if TYPE_CHECKING:
-    from populace.sim.jobs import Chunks
+    from populace.sim.jobs.loop import Chunks
 
 type Live = Callable[..., FinishedRun]
 type Rows = Sequence[tuple[Any, ...]]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from openai_server import OpenAIServer
@@ -18,11 +18,13 @@ from populace.sim.grading.grading import GradingJob, GradingSpec
 from populace.sim.grading.preferences import Scored, prefer, preferred
 from populace.sim.grading.responding import RespondingJob, RespondingSpec, has_responses
 from populace.sim.growth import Growth
-from populace.sim.hub_jobs.jobs import stored_job
-from populace.sim.hub_jobs.replay import replay_job
+from populace.sim.jobs.life import resume_job, run_job
+from populace.sim.jobs.replay import replay_job
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
-from populace.sim.tasks.output_jobs import resume_output_job, run_output_job, stored_spec
+
+if TYPE_CHECKING:
+    from populace.sim.tasks.outputs import OutputJob
 
 GENERAL = tuple(one for one in shipped_rubrics() if one.name == "general")
 PEOPLE, EACH = 4, 3
@@ -41,17 +43,17 @@ def compared(path: Path, **options: Any) -> Any:
         name: options.pop(name) for name in ("limits", "base_url") if name in options
     }
     spec = ComparingSpec.given(rubrics=GENERAL, graders=(given["model"],), **options)
-    return run_output_job(path, ComparingJob(spec), **given)
+    return run_job(path, ComparingJob(spec), **given)
 
 
 def responded(path: Path, count: int = 3, **options: Any) -> Any:
     spec = RespondingSpec(teacher="procedural", responses=count)
-    return run_output_job(path, RespondingJob(spec, (Sum,)), model="procedural", **options)
+    return run_job(path, RespondingJob(spec, (Sum,)), model="procedural", **options)
 
 
 def graded(path: Path, **options: Any) -> Any:
     spec = GradingSpec.given(**{"rubrics": GENERAL, "graders": ("procedural",), "votes": 1, **options})
-    return run_output_job(path, GradingJob(spec))
+    return run_job(path, GradingJob(spec))
 
 
 def test_two_by_one_person_are_compared_in_both_orders(sums: Path, sql: Ask) -> None:
@@ -70,7 +72,7 @@ def test_two_by_one_person_are_compared_in_both_orders(sums: Path, sql: Ask) -> 
 @pytest.mark.slow
 def test_pairs_of_one_prompt_are_bounded(sums: Path, sql: Ask) -> None:
     assert compared(sums, pairs=1).outputs == PEOPLE
-    told = estimate_output_job(sums, ComparingJob, ComparingSpec(rubrics=GENERAL, graders=("procedural",), pairs=2))
+    told = estimate_output_job(sums, ComparingJob(ComparingSpec(rubrics=GENERAL, graders=("procedural",), pairs=2)))
     assert (told.people, told.calls.low) == (PEOPLE * 2, PEOPLE * 2 * 2)
 
 
@@ -116,8 +118,7 @@ def test_comparing_and_responding_are_replayed_and_resumed(sums: Path, sql: Ask)
 
     with pytest.raises(PausedError):
         compared(sums, limits=Limits.given(max_calls=7))
-    job = ComparingJob(stored_spec(ComparingSpec, stored_job(sums, 2)))
-    assert resume_output_job(sums, 2, job, limits={"max_calls": 500}).counts["votes ok"] == 24
+    assert resume_job(sums, 2, changed={"max_calls": 500}).counts["votes ok"] == 24
     assert sql("SELECT count(*) FROM calls WHERE job = 2") == [(24,)]
     responded(sums)
     for number, answers in ((2, 24), (3, PEOPLE * EACH * 3)):
@@ -151,7 +152,7 @@ def test_responses_are_graded_and_reject_nothing(sums: Path, sql: Ask) -> None:
 def test_refused_and_empty_responses_are_kept_and_not_graded(sums: Path, sql: Ask, openai_server: OpenAIServer) -> None:
     openai_server.fault("refusal")
     spec = RespondingSpec(teacher="openai:test", responses=2)
-    done = run_output_job(sums, RespondingJob(spec), model="openai:test", base_url=openai_server.base_url)
+    done = run_job(sums, RespondingJob(spec), model="openai:test", base_url=openai_server.base_url)
     assert done.failed == {"responding": 12}
     assert sql("SELECT DISTINCT outcome, text, reason <> '' FROM responses") == [("refusal", "", True)]
     with pytest.raises(SetupError, match="no responses to grade"):
@@ -215,8 +216,9 @@ def test_a_rubric_for_responses_alone_is_judged_without_the_request(
     rubrics = (read_rubric(name),)
     given: dict[str, Any] = {"rubrics": rubrics, "graders": ("openai:test",), "responses": True, "votes": 1}
     same: dict[str, Any] = {"model": "openai:test", "base_url": openai_server.base_url}
-    for job in (ComparingJob(ComparingSpec(**given, pairs=1)), GradingJob(GradingSpec(**given))):
-        run_output_job(sums, job, **same)
+    jobs: tuple[OutputJob[Any], ...] = (ComparingJob(ComparingSpec(**given, pairs=1)), GradingJob(GradingSpec(**given)))
+    for job in jobs:
+        run_job(sums, job, **same)
     asked = [body["messages"][-1]["content"] for body in openai_server.bodies]
     with open_run(sums) as run:
         requests = [text for (text,) in run.query("SELECT text FROM emissions").rows]

@@ -27,18 +27,16 @@ from populace.scenarios.instruction.task import InstructionTask
 from populace.scenarios.village import Village
 from populace.sim.config import RoleModel
 from populace.sim.estimate import Estimate, estimate
-from populace.sim.estimate.dry_run import Scale, TaskStage
-from populace.sim.estimate.funnel import LaterJobs, share_of
-from populace.sim.estimate.intervals import Interval, mean_interval, share_interval
-from populace.sim.estimate.purposes import TOKENS
-from populace.sim.estimate.report import sentences, table
+from populace.sim.estimate.dry_run import Interval, Scale, mean_interval, share_interval
+from populace.sim.estimate.estimator import build_table, describe_estimate
+from populace.sim.estimate.forecast import TOKENS
 from populace.sim.grading.grading import GradingJob, GradingSpec, grader_roles, rubrics_for
 from populace.sim.growth import Growth
+from populace.sim.jobs.life import run_job
 from populace.sim.resident import Resident, SocietyView
 from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
-from populace.sim.tasks.output_jobs import run_output_job
 
 type Live = Callable[..., FinishedRun]
 
@@ -101,15 +99,6 @@ def check_holds(told: Estimate, run: FinishedRun) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_takes_what_was_estimated_and_the_estimate_asks_nobody(
-    openai_server: OpenAIServer, tmp_path: Path
-) -> None:
-    told = of_village(openai_server, prices=PRICES)
-    assert openai_server.calls == 0
-    check_holds(told, lived(openai_server, tmp_path / "run.duckdb"))
-
-
-@pytest.mark.slow
 def test_a_sample_narrows_every_range_and_the_run_still_lies_in_it(tmp_path: Path) -> None:
     growth = Growth(agents=24, hops=2)
     with Wordy() as server:
@@ -127,19 +116,15 @@ def test_a_sample_narrows_every_range_and_the_run_still_lies_in_it(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_people_of_a_hub_are_not_grown(openai_server: OpenAIServer, live: Live, tmp_path: Path) -> None:
-    growth = Growth.given(hub=live("hub", agents=30).path)
+@pytest.mark.parametrize("has_hub", [False, True])
+def test_a_run_takes_what_was_estimated_and_the_estimate_asks_nobody(
+    openai_server: OpenAIServer, live: Live, tmp_path: Path, has_hub: bool
+) -> None:
+    growth = Growth.given(hub=live("hub", agents=30).path) if has_hub else SMALL
     told = of_village(openai_server, growth=growth, prices=PRICES)
-    assert [p.name for p in told.purposes] == ["turn", "revise"]
+    assert [p.name for p in told.purposes][-2:] == ["turn", "revise"]
+    assert (len(told.purposes) == 2, openai_server.calls) == (has_hub, 0)
     check_holds(told, lived(openai_server, tmp_path / "run.duckdb", growth))
-
-
-@pytest.mark.slow
-def test_a_sample_asks_no_more_than_it_may(openai_server: OpenAIServer) -> None:
-    told = of_village(openai_server, sample=7, prices=PRICES, limits=Limits.given(max_calls=1_000))
-    assert told.sample is not None
-    assert told.sample.sent == openai_server.calls == 7
-    assert told.sample.cost == pytest.approx(PRICES.of(told.sample.input_tokens, told.sample.output_tokens), rel=0.5)
 
 
 @pytest.mark.slow
@@ -151,19 +136,18 @@ def test_a_sample_knows_how_often_answers_are_asked_for_again(openai_server: Ope
 
 
 @pytest.mark.slow
-def test_no_answer_of_a_sample_is_paid_twice_with_a_cache(openai_server: OpenAIServer, tmp_path: Path) -> None:
-    for _ in range(2):
-        told = of_village(openai_server, sample=12, cache=tmp_path / "answers.sqlite")
+def test_a_sample_asks_no_more_than_it_may_and_a_cache_keeps_its_answers(
+    openai_server: OpenAIServer, tmp_path: Path
+) -> None:
+    for cache, calls in ((None, 12), (tmp_path / "answers.sqlite", 24), (tmp_path / "answers.sqlite", 36)):
+        limits = Limits.given(max_calls=1_000)
+        told = of_village(openai_server, sample=12, cache=cache, prices=PRICES, limits=limits)
         assert told.sample is not None
-        assert told.sample.sent == 12
-    assert openai_server.calls == len(openai_server.by_body) == 24
-
-
-@pytest.mark.slow
-def test_only_a_cache_keeps_answers_for_the_run(openai_server: OpenAIServer) -> None:
-    told = of_village(openai_server, sample=6)
-    assert told.sample is not None
-    assert told.sample.reused is None
+        assert (told.sample.sent, openai_server.calls) == (12, calls)
+        assert (told.sample.reused is None) == (cache is None)
+        paid = PRICES.of(told.sample.input_tokens, told.sample.output_tokens)
+        assert told.sample.cost == pytest.approx(paid, rel=0.5)
+    assert len(openai_server.by_body) == 24
 
 
 def test_tokens_out_are_bounded_by_the_limit_of_answers_alone(openai_server: OpenAIServer) -> None:
@@ -172,20 +156,20 @@ def test_tokens_out_are_bounded_by_the_limit_of_answers_alone(openai_server: Ope
     assert {(p.output.high / p.calls.high, p.output.low) for p in told.purposes if p.calls.low} == {
         (200.0, p.calls.low) for p in told.purposes if p.calls.low
     }
-    assert any("from 1 to the limit of 200 an answer" in s for s in sentences(told))
+    assert any("from 1 to the limit of 200 an answer" in s for s in describe_estimate(told))
 
 
 def test_an_unknown_price_is_said_to_be_unknown(openai_server: OpenAIServer) -> None:
     told = of_village(openai_server)
     assert told.cost is None
-    assert {row[-1] for row in table(told).rows} == {"unknown"}
-    assert any("is unknown; give it as `prices`" in s for s in sentences(told))
+    assert {row[-1] for row in build_table(told).rows} == {"unknown"}
+    assert any("is unknown; give it as `prices`" in s for s in describe_estimate(told))
 
 
 def test_the_stand_in_costs_nothing_and_has_no_tokens() -> None:
     told = estimate(Village(), growth=SMALL, steps=2)
-    assert [row[2:] for row in table(told).rows] == [("-", "-", "-", "0")] * (len(told.purposes) + 1)
-    assert any("is no language model: it is free" in s for s in sentences(told))
+    assert [row[2:] for row in build_table(told).rows] == [("-", "-", "-", "0")] * (len(told.purposes) + 1)
+    assert any("is no language model: it is free" in s for s in describe_estimate(told))
 
 
 @pytest.mark.slow
@@ -301,10 +285,10 @@ def test_a_hook_that_fails_is_named_without_a_file_to_resume() -> None:
 def test_what_is_done_with_the_rows_afterwards_is_estimated_too() -> None:
     spec = GradingSpec.given(rubrics=rubrics_for(["instruction"], None), graders=("procedural",), votes=2)
     task = InstructionTask({"n": 6, "response": "off"})
-    told = estimate(task, growth=Growth(agents=6, hops=0), later=LaterJobs(grading=spec))
+    told = estimate(task, growth=Growth(agents=6, hops=0), later=[GradingJob(spec)])
     assert tuple(told.by_stage) == ("making", "grading")
     assert [p.calls for p in told.purposes if p.stage == "grading"] == [Interval.exactly(6 * 2)]
-    assert "grading in all" in {str(row[0]) for row in table(told).rows}
+    assert "grading in all" in {str(row[0]) for row in build_table(told).rows}
 
 
 @pytest.mark.slow
@@ -317,25 +301,25 @@ def test_a_sample_of_a_task_goes_through_all_stages_and_the_real_ones_lie_in_it(
     task, growth = InstructionTask({"n": 40, "response": "off"}), Growth(agents=80, hops=1)
     where: dict[str, Any] = {"growth": growth, "model": "openai:test", "base_url": openai_server.base_url}
     where |= {"prices": PRICES, "seed": 3}
-    told = estimate(task, **where, grader=grader, sample=16, later=LaterJobs(grading=spec))
+    told = estimate(task, **where, grader=grader, sample=16, later=[GradingJob(spec)])
     assert told.sample is not None
     assert told.sample.sent == openai_server.calls
     assert [(one.stage, one.rows) for one in told.yields] == [("making", 16), ("grading", told.yields[0].accepted)]
     path = tmp_path / "run.duckdb"
     Society(InstructionTask(task.settings), out=path, **where).run()
-    graded = run_output_job(path, GradingJob(spec), model="openai:grader", base_url=openai_server.base_url)
+    graded = run_job(path, GradingJob(spec), model="openai:grader", base_url=openai_server.base_url)
     with open_run(path) as run:
         real = dict(run.query("SELECT job, count(*) FROM calls GROUP BY ALL").rows)
-    stages: tuple[tuple[TaskStage, int], ...] = (("making", 1), ("grading", 2))
+    stages: tuple[tuple[str, int], ...] = (("making", 1), ("grading", 2))
     for stage, job in stages:
         calls = told.by_stage[stage].calls
         assert math.floor(calls.low) <= real[job] <= math.ceil(calls.high)
-    assert graded.counts["grade passed"] / 40 in share_of(told.yields[1])
-    said = " ".join(sentences(told))
+    assert graded.counts["grade passed"] / 40 in told.yields[1].share
+    said = " ".join(describe_estimate(told))
     assert "An accepted row costs" in said
     limits = Limits.given(max_calls=told.sample.sent - 4)
     with pytest.raises(RunError, match="The sample was stopped at grading"):
-        estimate(task, **where, grader=grader, sample=16, later=LaterJobs(grading=spec), limits=limits)
+        estimate(task, **where, grader=grader, sample=16, later=[GradingJob(spec)], limits=limits)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import populace
 from populace.agents.gateway.budget import Prices
 from populace.scenarios.instruction.task import InstructionTask
 from populace.sim.estimate import Estimate, estimate
-from populace.sim.estimate.intervals import AcceptedShare, Part, predict_total
+from populace.sim.estimate.dry_run import Part, predict_total
 from populace.sim.growth import Growth
 from populace.sim.society import Society
 
@@ -37,6 +38,13 @@ def whole(rng: np.random.Generator, rows: int, *how: float) -> float:
     return taken
 
 
+def sampled(rows: int, counts: np.ndarray[Any, Any], tokens: np.ndarray[Any, Any]) -> Part:
+    """A sample of outputs for a job that goes on until `rows` are accepted."""
+    names = [str(place) for place in range(len(counts))]
+    units, took = (dict(zip(names, map(float, one), strict=True)) for one in (counts, tokens))
+    return Part(rows, units, {"output": took}, all_accepted=len(counts) if counts.all() else 0, calls=1)
+
+
 def coverage(jobs: int, sample: int, rows: int, *how: float, seed: int = 0) -> tuple[float, float]:
     """The share of jobs whose tokens lie in the interval of a sample, and the median of high by low."""
     rng = np.random.default_rng(seed)
@@ -46,9 +54,8 @@ def coverage(jobs: int, sample: int, rows: int, *how: float, seed: int = 0) -> t
         counts, tokens = drawn(rng, sample, *how)
         if not counts.any():
             continue  # of which the estimate says that nothing can be told
-        share = AcceptedShare(int(counts.sum()), sample, rows, counts.astype(float))
-        part = Part(rows * sample / share.hits, np.ones(sample), tokens)
-        found = predict_total([part], sample, share)
+        found = predict_total([sampled(rows, counts, tokens)], "output")
+        assert found is not None
         held.append(whole(rng, rows, *how) in found)
         widths.append(found.high / found.low)
     return float(np.mean(held)), float(np.median(widths))
@@ -83,8 +90,9 @@ def test_totals_of_several_purposes_that_go_together_are_calibrated() -> None:
     for _ in range(1_500):
         long = rng.lognormal(0.0, 0.5, 320)  # who writes long problems gets long solutions
         both = [long * rng.lognormal(0.0, 0.2, 320), 3 * long * rng.lognormal(0.0, 0.2, 320)]
-        parts = [Part(300.0, np.ones(20), one[:20]) for one in both]
-        held.append(sum(float(one[20:].sum()) for one in both) in predict_total(parts, 20))
+        found = predict_total([replace(sampled(300, np.ones(20), one[:20]), all_accepted=0) for one in both], "output")
+        assert found is not None
+        held.append(sum(float(one[20:].sum()) for one in both) in found)
     assert 0.87 <= float(np.mean(held)) <= 0.93
 
 

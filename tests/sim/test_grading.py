@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 from openai_server import OpenAIServer
-from sums import Ask
+from sums import Ask, Sum
 from warm_process import WarmProcess
 
 from populace.agents.checks import CheckOutcome
@@ -27,12 +27,11 @@ from populace.sim.estimate.jobs import estimate_output_job
 from populace.sim.grading.comparing import ComparingJob, ComparingSpec
 from populace.sim.grading.grading import GradingJob, GradingSpec, grade_of, grader_roles, rubrics_for
 from populace.sim.grading.lineup import draw_lineup
-from populace.sim.hub_jobs.jobs import stored_job
-from populace.sim.hub_jobs.replay import replay_job
+from populace.sim.jobs.life import resume_job, run_job
+from populace.sim.jobs.replay import replay_job
 from populace.sim.runfile.reader import open_run
-from populace.sim.tasks.output_jobs import OutputJobReport, resume_output_job, run_output_job, stored_spec
-from populace.sim.tasks.outputs import parse_models
-from populace.sim.tasks.solving import KnownSolutions, SolvingJob, solving_spec
+from populace.sim.tasks.outputs import OutputJobReport, parse_models
+from populace.sim.tasks.solving import SolvingJob, parse_solvers, solving_spec
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -47,7 +46,7 @@ def spec_of(*graders: str, **options: Any) -> GradingSpec:
 
 def graded(path: Path, *graders: str, spec: dict[str, Any] | None = None, **options: Any) -> OutputJobReport:
     of = spec_of(*graders, **(spec or {}))
-    return run_output_job(path, GradingJob(of), model=of.graders[0], **options)
+    return run_job(path, GradingJob(of), model=of.graders[0], **options)
 
 
 def test_each_vote_is_a_request_of_its_own_and_each_label_a_row(sums: Path, sql: Ask) -> None:
@@ -121,7 +120,7 @@ def test_a_line_up_is_the_author_among_three_who_differ() -> None:
 def test_a_line_up_takes_four_people_and_is_not_for_pairs(sums: Path) -> None:
     rubrics = (read_rubric("identifiable"),)
     with pytest.raises(SetupError, match="leave --pairwise out"):
-        run_output_job(sums, ComparingJob(ComparingSpec(rubrics=rubrics, graders=("procedural",))), model="procedural")
+        run_job(sums, ComparingJob(ComparingSpec(rubrics=rubrics, graders=("procedural",))), model="procedural")
     with duckdb.connect(sums) as con:
         con.execute("UPDATE personas SET language = 'de' WHERE ordinal > 3")
         con.execute("UPDATE personas SET language = id WHERE ordinal > 6")
@@ -151,7 +150,7 @@ def test_a_grader_of_problems_sees_the_answer_that_solutions_agree_on(
     assert sorted(re.findall(r"<answer>\n(.+)\n</answer>", "".join(found))) == sorted(stated)
     # A vote of solutions counts more than the solution of the check, also where they do not agree.
     spec = solving_spec(parse_models(("procedural",), "solver", "--samples"), samples=3)
-    run_output_job(path, SolvingJob(spec, KnownSolutions((MathProblem,))), model="procedural")
+    run_job(path, SolvingJob(spec, (MathProblem,)), model="procedural")
     assert len(shown()) == 2
     assert all("<answer>" in one for one in shown())
     with duckdb.connect(path) as con:
@@ -210,8 +209,7 @@ def test_a_job_that_is_stopped_goes_on_and_pays_nothing_twice(sums: Path, sql: A
     whole = graded(Path(shutil.copy(sums, tmp_path / "whole.duckdb")), *graders, spec={"chunk": 4})
     with pytest.raises(PausedError):
         graded(sums, *graders, spec={"chunk": 4}, limits=Limits.given(max_calls=17))
-    spec = stored_spec(GradingSpec, stored_job(sums, 2))
-    done = resume_output_job(sums, 2, GradingJob(spec), limits={"max_calls": 1_000})
+    done = resume_job(sums, 2, changed={"max_calls": 1_000})
     assert done.event_hash == whole.event_hash
     assert sql("SELECT count(*) FROM calls WHERE job = 2") == [(72,)]
     again = replay_job(sums, 2)
@@ -222,13 +220,26 @@ def test_a_job_that_is_stopped_goes_on_and_pays_nothing_twice(sums: Path, sql: A
 def test_the_estimate_counts_what_is_asked(sums: Path, openai_server: OpenAIServer) -> None:
     spec = spec_of(f"openai:a@{openai_server.base_url}", "procedural", votes=2)
     told = estimate_output_job(
-        sums, GradingJob, spec, model="openai:a", base_url=openai_server.base_url, sampling=Sampling(0)
+        sums, GradingJob(spec), model="openai:a", base_url=openai_server.base_url, sampling=Sampling(0)
     )
     calls = {one.name: (one.calls.low, one.calls.high) for one in told.purposes}
     assert calls == {"grade (grader)": (24, 36), "grade (grader-2)": (24, 24)}
     assert (told.people, told.counts, openai_server.calls) == (12, "outputs", 0)
-    few = estimate_output_job(sums, GradingJob, spec_of(votes=3, n=4))
+    few = estimate_output_job(sums, GradingJob(spec_of(votes=3, n=4)))
     assert (few.people, few.calls.low) == (4, 12)
+
+
+def test_an_estimate_shows_the_grader_the_answers_that_solvers_agreed_on(sums: Path) -> None:
+    address = "http://127.0.0.1:1/v1"
+    problem = next(one for one in shipped_rubrics() if one.name == "problem")
+    job = GradingJob(spec_of(f"openai:a@{address}", rubrics=(problem.model_copy(update={"kinds": ("sum",)}),)))
+
+    def asked() -> float:
+        return estimate_output_job(sums, job, model="openai:a", base_url=address, sampling=Sampling(0)).input.low
+
+    before = asked()
+    run_job(sums, SolvingJob(solving_spec(parse_solvers(("procedural",)), samples=1), (Sum,)), model="procedural")
+    assert asked() > before
 
 
 def test_a_rubric_for_other_kinds_is_refused(sums: Path) -> None:
@@ -266,7 +277,7 @@ def test_killed_and_resumed_it_asks_for_no_answered_call_again(sums: Path, sql: 
         warm.begin_command(*command, "--votes", "2", "--max-in-flight", "4", cwd=sums.parent)
         warm.kill_when(lambda: server.calls >= 18)
         server.stall(None)
-        done = resume_output_job(sums, 2, GradingJob(stored_spec(GradingSpec, stored_job(sums, 2))))
+        done = resume_job(sums, 2)
         assert done.counts["votes ok"] == 24
         # What was under way when it was killed, and nothing else, is asked for again.
         assert len(server.by_body) == 24

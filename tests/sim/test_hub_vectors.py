@@ -18,9 +18,10 @@ from populace.personas.errors import EndpointError, PausedError, SetupError
 from populace.personas.hub.dedup import dedup_hub
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
-from populace.sim.embedding import HubVectors, dedup_by_meaning, fetch_hub_vectors, resume_embedding
+from populace.sim.embedding import HubVectors, dedup_by_meaning, fetch_hub_vectors
 from populace.sim.growth import Growth
-from populace.sim.hub_jobs.replay import replay_job
+from populace.sim.jobs.life import resume_job
+from populace.sim.jobs.replay import replay_job
 from populace.sim.society import Society
 
 PEOPLE = 40
@@ -107,7 +108,7 @@ def test_a_paused_job_is_resumed_from_its_spec_and_compares_in_the_end(town: Pat
     with pytest.raises(PausedError):
         dedup_by_meaning(town, MODEL, base_url=openai_server.base_url, limits=Limits(max_calls=1))
     openai_server.faults.clear()
-    fetched, report = resume_embedding(town, 1, limits={"max_calls": 100})
+    fetched, report = resume_job(town, 1, changed={"max_calls": 100})
     assert fetched == HubVectors(MODEL, PEOPLE, PEOPLE, 1)
     assert report is not None
     assert (report.judged, report.threshold) == (PEOPLE, 0.9)

@@ -14,7 +14,7 @@ from populace.personas.errors import PausedError, SetupError
 from populace.scenarios.fidelity.effects import share_effect
 from populace.scenarios.fidelity.model_checks import MODEL_CHECKS
 from populace.sim.estimate import Sampling
-from populace.sim.estimate.experiment import estimate_experiment, experiment_table
+from populace.sim.estimate.society import build_experiment_table, estimate_experiment
 from populace.sim.experiment.design import Experiment, OutcomeQuery
 from populace.sim.experiment.folder import check_models, run_experiment
 from populace.sim.experiment.model_checks import models_of
@@ -92,7 +92,7 @@ def test_an_estimate_counts_the_checks_of_each_model() -> None:
         | {f"anchoring of {model}": (1, 36.0) for model in models}
         | {f"model={model}": (1, 3.0) for model in models}
     )
-    assert experiment_table(parts).rows[-1][1] == "5"
+    assert build_experiment_table(parts).rows[-1][1] == "5"
 
 
 def test_what_is_no_language_model_and_what_decides_nothing_is_not_asked_and_says_why() -> None:

@@ -17,14 +17,15 @@ from populace.scenarios.village import Village
 from populace.sim.estimate.jobs import estimate_survey
 from populace.sim.fork import fork
 from populace.sim.growth import Growth
-from populace.sim.hub_jobs.replay import replay_job
 from populace.sim.interview import interview, interviews_path
+from populace.sim.jobs.life import resume_job
+from populace.sim.jobs.replay import replay_job
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import FinishedRun, open_hub_or_run, open_run
 from populace.sim.society import Society
 from populace.sim.survey.declared import Survey
 from populace.sim.survey.items import Likert
-from populace.sim.survey.job import resume_survey, survey_run
+from populace.sim.survey.job import survey_run
 
 #: So few notes are recalled that there is a choice from the second step on.
 SETTINGS = {"recalled": 2}
@@ -242,8 +243,8 @@ def test_a_stopped_survey_by_meaning_goes_on_so_and_other_models_are_refused(liv
     with pytest.raises(
         SetupError, match=r"begun with recall by openai:m, and goes on so; leave `embeddings='openai:x'`"
     ):
-        resume_survey(path, 2, embeddings="openai:x")
-    assert resume_survey(path, 2, limits={"max_calls": 100}).respondents == 16
+        resume_job(path, 2, embeddings="openai:x")
+    assert resume_job(path, 2, changed={"max_calls": 100}).respondents == 16
     assert replay_job(path, 2).difference == ""
     for model, said in (("openai:x", "by the embedding model openai:m"), ("m", "no embedding model named 'm'")):
         with pytest.raises(SetupError, match=said):

@@ -30,9 +30,9 @@ import populace.cli.panel
 import populace.personas.hub
 import populace.personas.network.figures
 import populace.sim.embedding
+import populace.sim.enrichment.job
 import populace.sim.estimate
 import populace.sim.fork
-import populace.sim.hub_jobs.enrichment
 import populace.sim.replay  # noqa: F401
 from populace.agents.batch import PollInterval, open_batch_queue
 from populace.agents.endpoint.models import open_model

@@ -157,7 +157,7 @@ def _show_estimate(declared: "Experiment", options: dict[str, Any]) -> None:
     from populace.analysis.table import render_table
     from populace.scenarios.catalog import find_scenario
     from populace.scenarios.fidelity.model_checks import MODEL_CHECKS
-    from populace.sim.estimate.experiment import estimate_experiment, experiment_sentences, experiment_table
+    from populace.sim.estimate.society import build_experiment_table, describe_experiment, estimate_experiment
 
     from .show import terminal_width
 
@@ -167,8 +167,8 @@ def _show_estimate(declared: "Experiment", options: dict[str, Any]) -> None:
     parts = estimate_experiment(
         declared, found, scenario_file=script, checks=MODEL_CHECKS, prices=prices, sampling=sampling_of(options)
     )
-    click.echo(render_table(experiment_table(parts), width=terminal_width(110)), nl=False)
-    for sentence in experiment_sentences(parts):
+    click.echo(render_table(build_experiment_table(parts), width=terminal_width(110)), nl=False)
+    for sentence in describe_experiment(parts):
         click.echo(sentence)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .guard import going_on
+from .jobs import actions_for, do_job
 from .options import (
     SAMPLE_OPTION,
     check_sample,
@@ -17,21 +17,15 @@ from .options import (
     sampling_of,
     sampling_options,
 )
-from .run import scenario_of
 from .show import own_graders_notice, show_estimate
 from .solve import named_or_stored
 
 if TYPE_CHECKING:
     from populace.sim.config import RoleModel
-    from populace.sim.grading.responding import RespondingJob, RespondingSpec
-    from populace.sim.tasks.output_jobs import OutputJobReport
-    from populace.sim.tasks.outputs import OutputJob
+    from populace.sim.tasks.outputs import OutputJob, OutputJobReport
 
 _PATH = click.Path(path_type=Path)
 _MODELS = "MODEL[@URL][,...]"
-
-#: The kinds of jobs that this command begins.
-GRADING = ("responding", "grading", "comparing")
 
 
 @click.command()
@@ -107,7 +101,7 @@ def grade(run: Path, rubric: str | None, graders: Sequence[str], is_estimated: b
 
 def _respond(run: Path, options: Mapping[str, Any], *, is_estimated: bool) -> bool:
     """Have a teacher respond, unless the very responses are there; gives whether there is something to grade."""
-    from populace.sim.grading.responding import RespondingSpec, has_responses
+    from populace.sim.grading.responding import RespondingJob, RespondingSpec, has_responses
     from populace.sim.tasks.outputs import parse_models
 
     named = parse_models((options["teacher"],), "teacher", "--responses") if options["teacher"] else ()
@@ -118,23 +112,12 @@ def _respond(run: Path, options: Mapping[str, Any], *, is_estimated: bool) -> bo
     spec = RespondingSpec.given(**chosen, teacher=teacher.model)
     if has_responses(run, spec, seed=options["seed"]):
         return True
-    job = _responding(run, spec, options["script"], "grade")
+    job = RespondingJob(spec)
+    job.actions = tuple(actions_for(run, job, options["script"], "grade"))
     _run(run, job, teacher, options, is_estimated=is_estimated)
     if is_estimated:
         click.echo("Grading the responses comes on top; what it takes can be estimated once they are there.")
     return not is_estimated
-
-
-def _responding(run: Path, spec: "RespondingSpec", script: Path | None, command: str) -> "RespondingJob":
-    """The job; the actions of the run say what the stand-in responds, where it is the teacher."""
-    from populace.sim.grading.responding import RespondingJob
-    from populace.sim.runfile.reader import open_run
-
-    if spec.teacher.partition(":")[0] != "procedural":
-        return RespondingJob(spec)
-    with open_run(run) as stored:
-        ((name, made_by),) = stored.query("SELECT scenario, scenario_file FROM runs").rows
-    return RespondingJob(spec, scenario_of(run, name, script, made_by, command=command).actions)
 
 
 def _kinds_of(run: Path, wanted: Sequence[str]) -> list[str]:
@@ -149,9 +132,6 @@ def _run(
     run: Path, job: "OutputJob[Any]", first: "RoleModel", options: Mapping[str, Any], *, is_estimated: bool
 ) -> None:
     from populace.sim.estimate.jobs import estimate_output_job
-    from populace.sim.tasks.output_jobs import run_output_job
-
-    from .panel import ProgressPanel
 
     asked = {
         "model": first.model,
@@ -161,41 +141,14 @@ def _run(
         "seed": options["seed"],
     }
     if is_estimated:
-        show_estimate(estimate_output_job(run, type(job), job.spec, **asked, sampling=sampling_of(options)))
+        show_estimate(estimate_output_job(run, job, **asked, sampling=sampling_of(options)))
         return
     same = {name: options[name] for name in ("cache", "anew")}
-    with going_on(run):
-        done = run_output_job(run, job, **asked, **same, limits=limits_of(options), progress=ProgressPanel())
-    _show(run, done, job)
+    do_job(run, job, **asked, **same, limits=limits_of(options))
 
 
-def resume_grading(run: Path, job: int, given: Mapping[str, Any]) -> None:
-    """Go on with an unfinished job of this command, as `populace resume` does."""
-    from populace.sim.grading.comparing import ComparingJob, ComparingSpec
-    from populace.sim.grading.grading import GradingJob, GradingSpec
-    from populace.sim.grading.responding import RespondingSpec
-    from populace.sim.hub_jobs.jobs import stored_job
-    from populace.sim.tasks.output_jobs import resume_output_job, stored_spec
-
-    from .panel import ProgressPanel
-
-    given, row = dict(given), stored_job(run, job)
-    script = given.pop("script")
-    of_job: OutputJob[Any]
-    if row.kind == GradingJob.kind:
-        of_job = GradingJob(stored_spec(GradingSpec, row))
-    elif row.kind == ComparingJob.kind:
-        of_job = ComparingJob(stored_spec(ComparingSpec, row))
-    else:
-        of_job = _responding(run, stored_spec(RespondingSpec, row), script, "resume")
-    with going_on(run):
-        done = resume_output_job(run, job, of_job, progress=ProgressPanel(), **given)
-    _show(run, done, of_job)
-    if row.kind == "responding":
-        click.echo("They are not graded yet: give the command that was stopped again; no response is paid for twice.")
-
-
-def _show(run: Path, done: "OutputJobReport", job: "OutputJob[Any]") -> None:
+def show_done(run: Path, job: "OutputJob[Any]", done: "OutputJobReport") -> None:
+    """Say what came of responding, grading or comparing."""
     from populace.analysis.identifiability import read_identified
     from populace.personas.model import PROCEDURAL_NOTICE
     from populace.sim.grading.comparing import comparing_rows

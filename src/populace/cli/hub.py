@@ -66,33 +66,20 @@ def meaning_of(options: Mapping[str, Any]) -> Callable[[Path], None] | None:
     return lambda hub: _compare(hub, handle, wishes)
 
 
-def resume_embedding(hub: Path, job: int, given: Mapping[str, Any]) -> None:
-    """Go on with an unfinished job for the vectors of a hub, as `populace resume` does."""
-    from populace.sim.embedding import resume_embedding as resumed
-
-    from .panel import ProgressPanel
-
-    _work(hub, lambda: resumed(hub, job, progress=ProgressPanel(), **given))
-
-
 def _compare(hub: Path, handle: Any, wishes: Mapping[str, Any]) -> None:
+    from populace.personas.errors import name_parameters
     from populace.sim.embedding import dedup_by_meaning
 
     from .panel import ProgressPanel
 
-    _work(hub, lambda: dedup_by_meaning(hub, handle, progress=ProgressPanel(), **wishes))
-
-
-def _work(hub: Path, work: "Callable[[], tuple[HubVectors, EmbeddedReport | None]]") -> None:
-    """Do the job and say what came of it; when it stops before its end, say how to go on."""
-    from populace.personas.errors import name_parameters
-
     with going_on(hub, kept="fetched"), name_parameters(partial(option, base_url="--embeddings-url")):
-        fetched, report = work()
-    _say(hub, fetched, report)
+        done = dedup_by_meaning(hub, handle, progress=ProgressPanel(), **wishes)
+    show_done(hub, None, done)
 
 
-def _say(hub: Path, fetched: "HubVectors", report: "EmbeddedReport | None") -> None:
+def show_done(hub: Path, kind: object, done: "tuple[HubVectors, EmbeddedReport | None]") -> None:
+    """Say what came of fetching vectors, and of comparing by them."""
+    fetched, report = done
     for job in fetched.abandoned:
         click.echo(
             f"Job {job} of {hub} was not finished and asked for something else; it is abandoned, and what it fetched "
@@ -127,7 +114,7 @@ def info(hub_path: Path, as_json: bool) -> None:
     """
     from populace.analysis.table import visible
     from populace.personas.model import PROCEDURAL_NOTICE
-    from populace.sim.hub_jobs.jobs import hub_in_numbers, jobs_in
+    from populace.sim.jobs.life import hub_in_numbers, jobs_in
 
     described = hub_in_numbers(hub_path)
     jobs = jobs_in(hub_path)

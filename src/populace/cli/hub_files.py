@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from populace.personas.formats.importing import FileReport
 
 _PASSED_ON = ("licence", "revision", "language", "compose", "max_length", "strict", "personal", "quality")
-_SHAPES = ("personahub", "tasks", "elite", "nemotron", "populace", "table")
+_SHAPES = ("personahub", "tasks", "elite", "nemotron", "table")
 _PATH = click.Path(path_type=Path)
 _WITH = ("profiles", "biographies", "elites", "duplicates")
-_FORMATS = ("persona.jsonl", "jsonl", "csv", "parquet", "graphml", "gexf", "json", "hub")
+_FORMATS = ("jsonl", "csv", "parquet", "graphml", "gexf", "json", "hub")
 
 
 @click.command("export")
@@ -46,9 +46,8 @@ def export(hub_path: Path, file: Path, form: str | None, select: str | None, wit
     """Write personas as rows, or as a graph with relations.
 
     Use - as FILE for standard output. Rows keep each imported column in its own type. A column that is named like one
-    of the hub's own becomes imported_NAME; nested or mixed values become JSON text in NAME.json. Relations are in a
-    second file beside FILE, and the types of CSV columns in FILE-metadata.json. `populace hub import` reads all of it
-    back.
+    of the hub's own becomes NAME_. Nested or mixed values become JSON text. Relations are in a second file beside FILE.
+    `populace hub import` reads such files as ordinary tables: only the format hub brings everything back.
 
     Profiles are included if there are any; --with profiles adds their columns in any case. Lists are lists in JSONL,
     Parquet and JSON, JSON arrays in CSV, and joined by semicolons in GraphML and GEXF.
@@ -56,8 +55,8 @@ def export(hub_path: Path, file: Path, form: str | None, select: str | None, wit
     hub writes a folder with all tables; `populace hub import FOLDER --hub NEW` makes an equal hub of it.
     """
     from populace.personas.errors import SetupError
-    from populace.personas.formats.columns import Extra
     from populace.personas.formats.exporting import ExportFormat, export_hub, stream_hub
+    from populace.personas.formats.people import Extra
     from populace.personas.hub.file import open_hub
 
     wanted = ExportFormat(form) if form else None
@@ -91,9 +90,7 @@ def _say_exported(report: "ExportReport", *, to_stdout: bool) -> None:
     whole = f", with all {report.tables:,} tables" if report.tables else ""
     say(f"{report.people:,} people{ties} {where} as {report.format}{whole}.")
     if report.relations_path:
-        say(f"{report.relations:,} relations are in {str(report.relations_path)!r}, which an import reads with it.")
-    if report.types:
-        say(f"The types of the columns are in {str(report.types)!r}.")
+        say(f"{report.relations:,} relations are in {str(report.relations_path)!r}.")
     if report.left_relations:
         say(
             f"{report.left_relations:,} relations are not in it; write a file of rows, a graph or a whole hub for them."
@@ -107,10 +104,8 @@ def _say_exported(report: "ExportReport", *, to_stdout: bool) -> None:
         say(f"JSON text, for their values are nested or of several types: {', '.join(map(repr, report.as_json))}.")
     if report.extras:
         say(f"With them: {', '.join(f'{number:,} {extra}' for extra, number in report.extras)}.")
-    stand = f"in {str(report.licences)!r}" if report.licences else "with each of them, under licence"
     without = f"; {report.unlicensed:,} came without one" if report.unlicensed else ""
-    if report.licences or report.format != "persona.jsonl":
-        say(f"Their licences stand {stand}{without}.")
+    say(f"Their licences stand with each of them, under licence{without}.")
 
 
 @click.command("import")
@@ -268,8 +263,7 @@ def _say_related(report: "FileReport") -> None:
 
     if (ties := report.relations) is None:
         return
-    where = "" if ties.path == report.path else f" from {ties.path}"
-    click.echo(visible(f"{ties.new:,} relations{where}, and {ties.equal:,} that were there already."))
+    click.echo(f"{ties.new:,} relations, and {ties.equal:,} that were there already.")
     for skip in ties.skipped:
         click.echo(visible(f"Relations left out: {skip}."))
     if ties.unread:

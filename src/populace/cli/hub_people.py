@@ -1,14 +1,14 @@
 """`populace hub check` and `populace hub enrich`: people judged by rules, and described by a model."""
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .guard import going_on
+from .jobs import do_job
 from .options import (
     SAMPLE_OPTION,
     asked_of,
@@ -24,7 +24,7 @@ from .options import (
 if TYPE_CHECKING:
     from populace.personas.hub.check import CheckReport
     from populace.personas.rules import Policy
-    from populace.sim.hub_jobs.enrichment import Enriched
+    from populace.sim.enrichment.job import Enriched
 
 _LINES = 20
 
@@ -192,24 +192,13 @@ def enrich(hub: Path, **options: Any) -> None:
     Each profile attribute comes with its evidence, or is unknown. Personas that have a profile are skipped. The same
     command continues a job that was stopped; no answer is paid for twice.
     """
-    from populace.sim.hub_jobs.enrichment import enrich as enrich_hub
-
-    from .panel import ProgressPanel
+    from populace.sim.enrichment.job import EnrichmentJob
 
     check_sample(options, is_estimated=options["estimate"])
     if options["estimate"]:
         _estimate(hub, options)
         return
-    _work(
-        hub,
-        lambda: enrich_hub(
-            hub,
-            _enrichment_of(options),
-            **asked_of(options),
-            anew=options["anew"],
-            progress=ProgressPanel(),
-        ),
-    )
+    do_job(hub, EnrichmentJob(_enrichment_of(options)), **asked_of(options), anew=options["anew"])
 
 
 def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
@@ -231,33 +220,16 @@ def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
     )
 
 
-def resume_enrichment(hub: Path, job: int, given: Mapping[str, Any]) -> None:
-    """Go on with an unfinished enrichment of a hub, as `populace resume` does."""
-    from populace.sim.hub_jobs.enrichment import resume_enrichment as resumed
-
-    from .panel import ProgressPanel
-
-    _work(hub, lambda: resumed(hub, job, progress=ProgressPanel(), **given))
-
-
-def _work(hub: Path, work: Callable[[], "Enriched"]) -> None:
-    """Do the job and show what came of it; when it stops before its end, say how to go on."""
-    with going_on(hub):
-        done = work()
-    _show(hub, done)
-    if any(done.failed.values()) and not any(done.made.values()):
-        click.get_current_context().exit(1)
-
-
 def _enrichment_of(options: Mapping[str, Any]) -> Any:
-    from populace.sim.hub_jobs.enrichment import Enrichment
+    from populace.sim.enrichment.job import Enrichment
 
     names = ("where", "n", "wiki", "only_evident", "replace", "skill")
     tier = _TIERS[options["tier"]] if options["tier"] else None
     return Enrichment.given(**{name: options[name] for name in names}, tier=tier)
 
 
-def _show(hub: Path, done: "Enriched") -> None:
+def show_done(hub: Path, kind: object, done: "Enriched") -> None:
+    """Say what came of an enrichment."""
     from populace.personas.model import PROCEDURAL_NOTICE
 
     if done.job is None:
@@ -272,3 +244,5 @@ def _show(hub: Path, done: "Enriched") -> None:
         click.echo(f'\nWhy there was no answer: `populace sql {quote(str(hub))} "{why}"`.')
     if done.made.get("profiles"):
         click.echo(f"\nChoose by it: `populace hub select {quote(str(hub))} --where \"age_band = '30-39'\"`.")
+    if any(done.failed.values()) and not any(done.made.values()):
+        click.get_current_context().exit(1)

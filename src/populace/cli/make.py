@@ -1,7 +1,7 @@
 """`populace make`: data of one kind, made by many people and checked before it is called data."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from .options import (
     roles_of,
     task_settings_of,
 )
+
+if TYPE_CHECKING:
+    from populace.sim.tasks.outputs import OutputJob
 
 #: Options of estimates alone, and what does the same for real.
 _FOR_ESTIMATES = {
@@ -94,26 +97,24 @@ def _estimate(task: Any, options: dict[str, Any], **growth: Any) -> None:
             click.echo(f"The task {task.name} asks no {role}; to count a later job by it, add {option}.")
 
 
-def _later(task: Any, options: dict[str, Any], roles: dict[str, Any]) -> Any:
-    """The jobs that are to be done on the rows; None for none."""
-    if not (options["solutions"] or options["votes"]):
-        return None
+def _later(task: Any, options: dict[str, Any], roles: dict[str, Any]) -> "list[OutputJob[Any]]":
+    """The jobs that are to be done on the rows."""
     from populace.agents.rubric import read_rubric
     from populace.sim.config import RoleModel
-    from populace.sim.estimate.funnel import LaterJobs
-    from populace.sim.grading.grading import GradingSpec, grader_roles, rubrics_for
-    from populace.sim.tasks.solving import solving_spec
+    from populace.sim.grading.grading import GradingJob, GradingSpec, grader_roles, rubrics_for
+    from populace.sim.tasks.solving import SolvingJob, solving_spec
 
-    solving = grading = None
+    later: list[OutputJob[Any]] = []
     own = RoleModel(model=options["model"])
     if options["solutions"]:
-        solving = solving_spec((roles["solver"] or own,), samples=options["solutions"])
+        spec = solving_spec((roles["solver"] or own,), samples=options["solutions"])
+        later.append(SolvingJob(spec, task.actions))
     if options["votes"]:
         given = read_rubric(options["rubric"]) if options["rubric"] else None
         rubrics = rubrics_for([action.name for action in task.actions], given)
         graders = grader_roles((roles["grader"] or own,))
-        grading = GradingSpec.given(rubrics=rubrics, votes=options["votes"], **graders)
-    return LaterJobs(solving, grading, tuple(task.actions))
+        later.append(GradingJob(GradingSpec.given(rubrics=rubrics, votes=options["votes"], **graders)))
+    return later
 
 
 def _make(task: Any, script: Path | None, options: dict[str, Any], **growth: Any) -> None:

@@ -20,7 +20,7 @@ from .run import live, scenario_of
 
 if TYPE_CHECKING:
     from populace.analysis.experiment.reach import Reach
-    from populace.sim.hub_jobs.jobs import JobState
+    from populace.sim.jobs.life import JobState
 
 _MADE_BY = "SELECT scenario, scenario_file FROM runs"
 
@@ -35,7 +35,7 @@ def replay(file: Path, out: Path | None, script: Path | None) -> None:
 
     No model is asked. Also repeats the finished jobs of a hub.
     """
-    from populace.sim.hub_jobs.jobs import jobs_in
+    from populace.sim.jobs.life import jobs_in
     from populace.sim.runfile.job_rows import CHECKING, RUN_KINDS
 
     jobs = jobs_in(file)
@@ -51,7 +51,7 @@ def replay(file: Path, out: Path | None, script: Path | None) -> None:
 
 def _replay_job(file: Path, job: "JobState") -> None:
     from populace.personas.errors import RunError
-    from populace.sim.hub_jobs.replay import replay_job
+    from populace.sim.jobs.replay import replay_job
 
     from .panel import ProgressPanel
 

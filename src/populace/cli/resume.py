@@ -1,6 +1,6 @@
 """`populace resume`: going on with whatever a file holds that is not finished."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from shlex import quote
@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .grade import GRADING, resume_grading
-from .hub import resume_embedding
-from .hub_people import resume_enrichment
+from .jobs import go_on_with_job
 from .options import (
     changed_limits,
     embedding_options,
@@ -23,11 +21,8 @@ from .options import (
     verbose_option,
 )
 from .run import live, scenario_of
-from .solve import resume_evaluation, resume_solving
-from .survey import SURVEY, resume_surveying
 
 if TYPE_CHECKING:
-    from populace.sim.hub_jobs.jobs import JobState
     from populace.sim.trust import TrustedKind
 
 _STATUS = """
@@ -54,18 +49,21 @@ def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, *
     FILE is a run, hub or data file. No answer is paid for twice. Limits, prices and cache are those of the job unless
     given. For a file that you did not make on this machine, name the script, address and cache that you mean to use.
     """
-    from populace.sim.hub_jobs.jobs import jobs_in
+    from populace.sim.jobs.life import jobs_in
+    from populace.sim.runfile.job_rows import RUN_KINDS
 
     if no_cache and options["cache"] is not None:
         raise click.UsageError("--cache and --no-cache contradict each other; leave one out.")
     jobs = jobs_in(file)
-    waiting = [job for job in jobs if job.kind in _ON_FINISHED and not job.is_ended]
-    if all(job.kind in _ON_FINISHED for job in jobs) and jobs:
+    waiting = [job for job in jobs if job.kind not in RUN_KINDS and not job.is_ended]
+    if all(job.kind not in RUN_KINDS for job in jobs) and jobs:
         if not waiting:
             click.echo("There was nothing to do: every job of this file is finished.")
-    elif not waiting or steps is not None or any(job.kind not in _ON_FINISHED and not job.is_ended for job in jobs):
+    elif not waiting or steps is not None or any(job.kind in RUN_KINDS and not job.is_ended for job in jobs):
         _resume_run(file, script, steps, options, no_cache=no_cache)
-    _resume_jobs(file, waiting, script, options, no_cache=no_cache)
+    for job in waiting:
+        _say_paused(f"Job {job.job} ({job.kind})", job.status, job.reason)
+        go_on_with_job(file, job, script, options, no_cache=no_cache)
 
 
 def _resume_run(
@@ -127,33 +125,3 @@ def _say_paused(what: str, status: str, reason: str | None) -> None:
     """Why it paused and how much was left then, where that is known."""
     if status == "paused" and reason:
         click.echo(f"{what} was paused: {reason}")
-
-
-#: Kinds of jobs on what is finished: on the people of a hub, or on what a run has made.
-_ON_FINISHED = ("enrichment", "embedding", "solving", "evaluation", SURVEY, *GRADING)
-
-
-def _resume_jobs(
-    file: Path, jobs: "Sequence[JobState]", script: Path | None, options: Mapping[str, Any], *, no_cache: bool
-) -> None:
-    """Go on with the unfinished jobs on a hub or on what a run has made, in the order in which they began."""
-    embeddings = embeddings_of(options)
-    cache = False if no_cache else options["cache"]
-    same = {"limits": changed_limits(options), "cache": cache, "model": options.get("model")}
-    endpoint = {"base_url": options["base_url"] or None, "prices": prices_of(options)}
-    of_run = {"script": script, **roles_of(options)}
-    for job in jobs:
-        _say_paused(f"Job {job.job} ({job.kind})", job.status, job.reason)
-        if job.kind == "enrichment":
-            resume_enrichment(file, job.job, same | endpoint)
-        elif job.kind == SURVEY:
-            resume_surveying(file, job.job, same | endpoint | embeddings)
-        elif job.kind == "solving":
-            resume_solving(file, job.job, same | endpoint | of_run)
-        elif job.kind == "evaluation":
-            resume_evaluation(file, job.job, same | endpoint | of_run)
-        elif job.kind in GRADING:
-            resume_grading(file, job.job, same | endpoint | of_run)
-        else:
-            given = {"base_url": embeddings["embeddings_url"], "prices": embeddings["embeddings_prices"]}
-            resume_embedding(file, job.job, same | given)

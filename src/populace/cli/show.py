@@ -178,10 +178,10 @@ def _growth_of(run: "RunReader") -> "Growth":
 def show_estimate(result: "Estimate") -> None:
     """Print an estimate, and what it rests on."""
     from populace.analysis.table import render_table
-    from populace.sim.estimate.report import sentences, table
+    from populace.sim.estimate.estimator import build_table, describe_estimate
 
-    click.echo(render_table(table(result), width=terminal_width(110)), nl=False)
-    for sentence in sentences(result):
+    click.echo(render_table(build_table(result), width=terminal_width(110)), nl=False)
+    for sentence in describe_estimate(result):
         click.echo(sentence)
 
 

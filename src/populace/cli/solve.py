@@ -2,21 +2,19 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .guard import going_on
+from .jobs import actions_for, do_job
 from .options import SAMPLE_OPTION, check_sample, limit_options, limits_of, prices_of, sampling_of, sampling_options
-from .run import scenario_of
 
 if TYPE_CHECKING:
     from populace.sim.config import RoleModel
-    from populace.sim.tasks.output_jobs import OutputJobReport
-    from populace.sim.tasks.solving import KnowSolution
+    from populace.sim.jobs.kind import JobKind
+    from populace.sim.tasks.outputs import OutputJobReport
 
 _MADE_BY = "SELECT scenario, scenario_file, is_language_model FROM runs"
 
@@ -66,10 +64,8 @@ def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any
     `answer` says if the vote found it. The same command continues a job that was stopped; no answer is paid for
     twice.
     """
-    from populace.sim.tasks.output_jobs import run_output_job
     from populace.sim.tasks.solving import SolvingJob, parse_solvers, solving_spec
 
-    from .panel import ProgressPanel
     from .show import show_estimate
 
     check_sample(options, is_estimated=options["estimate"])
@@ -78,27 +74,14 @@ def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any
     _check_problems(run, options["kinds"])
     names = ("samples", "execute", "threshold", "kinds", "n")
     chosen = {name: options[name] for name in names} | {"methods": options["methods"] or None, "all": options["all_"]}
-    job = SolvingJob(solving_spec(given, **chosen), _known(run, script, [one.model for one in given], "solve"))
+    job = SolvingJob(solving_spec(given, **chosen))
+    job.actions = tuple(actions_for(run, job, script, "solve"))
     if options["estimate"]:
         from populace.sim.estimate.jobs import estimate_output_job
 
-        show_estimate(
-            estimate_output_job(
-                run, partial(SolvingJob, is_dry_run=True), job.spec, **asked, sampling=sampling_of(options)
-            )
-        )
+        show_estimate(estimate_output_job(run, job, **asked, sampling=sampling_of(options)))
         return
-    with going_on(run):
-        done = run_output_job(
-            run,
-            job,
-            limits=limits_of(options),
-            cache=options["cache"],
-            anew=options["anew"],
-            progress=ProgressPanel(),
-            **asked,
-        )
-    _show(run, done)
+    do_job(run, job, limits=limits_of(options), cache=options["cache"], anew=options["anew"], **asked)
 
 
 def _asked(solver: "RoleModel", options: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,47 +105,6 @@ def named_or_stored(
     return [own.model_copy(update={"base_url": options["base_url"]}) if options["base_url"] else own]
 
 
-def resume_solving(run: Path, job: int, given: Mapping[str, Any]) -> None:
-    """Go on with an unfinished solving job, as `populace resume` does."""
-    from populace.sim.hub_jobs.jobs import stored_job
-    from populace.sim.tasks.output_jobs import resume_output_job, stored_spec
-    from populace.sim.tasks.solving import SolvingJob, SolvingSpec
-
-    from .panel import ProgressPanel
-
-    given = dict(given)
-    spec = stored_spec(SolvingSpec, stored_job(run, job))
-    known = _known(run, given.pop("script"), spec.voters.solvers, "resume")
-    with going_on(run):
-        done = resume_output_job(run, job, SolvingJob(spec, known), progress=ProgressPanel(), **given)
-    _show(run, done)
-
-
-def _known(run: Path, script: Path | None, solvers: Sequence[str], command: str) -> "KnowSolution | None":
-    """The solutions that the run's own actions know, where its problems, or the solutions, are the stand-in's."""
-    from populace.personas.errors import SetupError
-    from populace.scenarios.catalog import is_shipped
-    from populace.sim.runfile.reader import open_run
-    from populace.sim.scenario import GrowthOnly
-    from populace.sim.tasks.solving import KnownSolutions
-
-    with open_run(run) as stored:
-        ((name, made_by, is_language_model),) = stored.query(_MADE_BY).rows
-    is_needed = any(solver.partition(":")[0] == "procedural" for solver in solvers)
-    if (is_language_model and not is_needed) or name == GrowthOnly.name:  # a hub is refused by the job
-        return None
-    if script is None and not made_by and not is_shipped(name):
-        if not is_needed:
-            return None
-        raise SetupError(
-            f"The run in {str(run)!r} was made by the scenario {name!r}, which does not ship with Populace; only that "
-            "knows the solutions of the built-in generator's problems: say where it is with --script."
-        )
-    if not is_needed and (script is not None or made_by):
-        return None  # a script is run only where its solutions are asked for
-    return KnownSolutions(tuple(scenario_of(run, name, script, made_by, command=command).actions))
-
-
 def _check_problems(run: Path, kinds: Sequence[str]) -> None:
     """Raise `SetupError` where no kind is named and what made the run makes no problems: all would be rejected."""
     from populace.agents.actions import Action
@@ -182,7 +124,11 @@ def _check_problems(run: Path, kinds: Sequence[str]) -> None:
         )
 
 
-def _show(run: Path, done: "OutputJobReport") -> None:
+def show_done(run: Path, kind: "JobKind[Any, Any]", done: "OutputJobReport") -> None:
+    """Say what came of solving, or of an evaluation."""
+    if kind.kind == "evaluation":
+        _show_evaluation(run)
+        return
     from populace.personas.model import PROCEDURAL_NOTICE
     from populace.sim.tasks.solving import solving_rows
 
@@ -233,12 +179,10 @@ def evaluate(
     type, beside the paper's tables; refusals and failures are counted separately. Calls and solutions go to a file of
     their own, which `populace resume` continues.
     """
-    from populace.sim.tasks.evaluation import evaluate as measured
     from populace.sim.tasks.evaluation import evaluation_job
     from populace.sim.tasks.problem_sets import read_problems
     from populace.sim.tasks.solving import parse_solvers
 
-    from .panel import ProgressPanel
     from .show import show_estimate
 
     check_sample(options, is_estimated=options["estimate"])
@@ -253,31 +197,9 @@ def evaluate(
     if options["estimate"]:
         from populace.sim.estimate.jobs import estimate_evaluation
 
-        show_estimate(estimate_evaluation(job, problems, **asked, sampling=sampling_of(options)))
+        show_estimate(estimate_evaluation(job, **asked, sampling=sampling_of(options)))
         return
-    with going_on(path):
-        measured(job, path, limits=limits_of(options), cache=options["cache"], progress=ProgressPanel(), **asked)
-    _show_evaluation(path)
-
-
-def resume_evaluation(path: Path, job: int, given: Mapping[str, Any]) -> None:
-    """Go on with an unfinished evaluation, as `populace resume` does."""
-    from populace.sim.hub_jobs.jobs import stored_job
-    from populace.sim.tasks.evaluation import EvaluationJob, EvaluationSpec
-    from populace.sim.tasks.output_jobs import resume_output_job, stored_spec
-
-    from .panel import ProgressPanel
-
-    spec = stored_spec(EvaluationSpec, stored_job(path, job))
-    with going_on(path):
-        resume_output_job(
-            path,
-            job,
-            EvaluationJob(spec),
-            progress=ProgressPanel(),
-            **{k: v for k, v in given.items() if k != "script"},
-        )
-    _show_evaluation(path)
+    do_job(path, job, limits=limits_of(options), cache=options["cache"], **asked)
 
 
 def _show_evaluation(path: Path) -> None:

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 
-#: The kind of jobs that this command begins.
-SURVEY = "survey"
-
 
 @click.command()
 @click.argument("run_path", type=_PATH, metavar="RUN")
@@ -144,18 +141,6 @@ def _ask(run: Path, file: Path, name: str | None, options: Mapping[str, Any]) ->
         )
 
 
-def resume_surveying(run: Path, job: int, given: Mapping[str, Any]) -> None:
-    """Go on with an unfinished survey of a finished run, as `populace resume` does."""
-    from populace.sim.survey.job import resume_survey
-
-    from .panel import ProgressPanel
-
-    with going_on(run):
-        done = resume_survey(run, job, progress=ProgressPanel(), **given)
-    _show(done)
-    click.echo(f"The tables: `populace survey {quote(str(run))}`.")
-
-
 def _say_recall(run: Path, options: Mapping[str, Any]) -> None:
     """Say so where agents recalled by meaning in the run, and do so by words now."""
     from populace.sim.runfile.reader import open_run
@@ -165,6 +150,12 @@ def _say_recall(run: Path, options: Mapping[str, Any]) -> None:
     with open_run(run) as stored:
         if note := note_on_recall(run_of(stored), run, options["embeddings"]):
             click.echo(note, err=True)
+
+
+def show_done(run: Path, kind: object, done: "Surveyed") -> None:
+    """Say what came of a survey that goes on."""
+    _show(done)
+    click.echo(f"The tables: `populace survey {quote(str(run))}`.")
 
 
 def _show(done: "Surveyed") -> None:

@@ -12,8 +12,8 @@ from made_run import TOOL_TALK, NewRun, read_lines
 
 from populace.analysis.export import DatasetFormat, DatasetOptions, PersonalPolicy, export_outputs, preview_outputs
 from populace.analysis.export.source import PROVENANCE
-from populace.personas.csv_cells import read_cells, unescape_cell
 from populace.personas.errors import RunFileError, SetupError
+from populace.personas.writers import read_cells, unescape_cell
 
 #: Columns of each format as the documentation of TRL has them (dataset formats and types).
 TRL = {

@@ -17,12 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError
-from populace.personas.formats import relations
-from populace.personas.formats.columns import Extra
-from populace.personas.formats.exporting import ExportFormat, export_hub
+from populace.personas.formats import exporting
+from populace.personas.formats.exporting import export_hub, shorten_text
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
-from populace.personas.formats.relations import short
+from populace.personas.formats.people import Extra
 from populace.personas.hub import HubFile, create_hub
 from populace.personas.persona import content_id
 from populace.personas.selection import SelectionSpec
@@ -60,31 +59,17 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("name", ["persona.jsonl", "town.persona.jsonl"])
-def test_persona_hubs_own_format_has_one_key_and_its_licences_beside_it(
-    hub: HubFile, tmp_path: Path, name: str
-) -> None:
-    report = export_hub(hub, path := tmp_path / name)
-    assert [json.loads(line) for line in path.read_text().splitlines()] == [
-        {"persona": text} for n, text in enumerate(TEXTS) if n != 1
-    ]
-    assert report.licences == tmp_path / f"{name}.LICENSES.csv"
-    assert rows_of(report.licences) == [
-        {"licence": "CC-BY-4.0", "source": "given.jsonl", "revision": "r1", "model": "", "personas": "3", "rows": "1-3"}
-    ]
-
-
 def test_rows_hold_everything_that_a_hub_knows(hub: HubFile, tmp_path: Path) -> None:
     assert export_hub(hub, path := tmp_path / "people.jsonl").people == 3
     assert json.loads(path.read_text().splitlines()[0]) == {
         "id": PILOT, "text": "A ferry pilot", "origin": "import", "hop": 0, "parent": None, "language": "und",
         "source": "given.jsonl", "licence": "CC-BY-4.0", "model": None, "prompt": None, "revision": "r1",
-        "likes.json": '["tea",{"and":"rye"}]', "age": 0,
+        "likes": '["tea",{"and":"rye"}]', "age": 0,
     }  # fmt: skip
 
 
 def test_csv_and_parquet_hold_the_same(hub: HubFile, tmp_path: Path) -> None:
-    assert export_hub(hub, tmp_path / "p.csv").as_json == ("likes.json",)
+    assert export_hub(hub, tmp_path / "p.csv").as_json == ("likes",)
     export_hub(hub, tmp_path / "p.parquet")
     rows = rows_of(tmp_path / "p.csv")
     table = pq.read_table(tmp_path / "p.parquet").to_pylist()
@@ -158,21 +143,10 @@ def test_what_xml_cannot_hold_is_replaced(hub: HubFile, tmp_path: Path) -> None:
 
 
 def test_a_graph_of_too_many_people_is_refused(hub: HubFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relations, "MOST_PEOPLE", 2)
+    monkeypatch.setattr(exporting, "MOST_PEOPLE", 2)
     with pytest.raises(SetupError, match="3 people to export, and gexf is written for 2 at most"):
         export_hub(hub, tmp_path / "town.gexf")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["given.jsonl", "hub.duckdb", "hub.duckdb.wal"]
-
-
-def test_what_is_exported_is_imported_as_the_same_people(hub: HubFile, tmp_path: Path) -> None:
-    for form in (ExportFormat.JSONL, ExportFormat.CSV, ExportFormat.PARQUET, ExportFormat.PERSONA):
-        path = tmp_path / f"{form}-out.{'jsonl' if form is ExportFormat.PERSONA else form}"
-        export_hub(hub, path, format=form)
-        with create_hub(tmp_path / f"{form}.duckdb") as other:
-            list(import_files(other, [path], ImportOptions()))
-            assert other.con.execute("SELECT id FROM personas ORDER BY ordinal").fetchall() == [
-                (PILOT,), (BAKER,), (KEEPER,)
-            ]  # fmt: skip
 
 
 @pytest.fixture
@@ -227,13 +201,6 @@ def test_columns_of_profiles_are_there_without_any_when_they_are_asked_for(hub: 
     assert rows_of(tmp_path / "with.csv")[0]["age_band"] == ""
 
 
-def test_a_format_without_room_for_profiles_says_so(enriched: HubFile, tmp_path: Path) -> None:
-    form = ExportFormat.PERSONA
-    with pytest.raises(SetupError, match="has no place for profiles and biographies; write jsonl"):
-        export_hub(enriched, tmp_path / "p.jsonl", format=form, extras=[Extra.PROFILES, Extra.BIOGRAPHIES])
-    assert not list(tmp_path.glob("p.jsonl*"))
-
-
 def test_a_hub_without_such_a_table_says_so(hub: HubFile, tmp_path: Path) -> None:
     hub.con.execute("DROP TABLE biographies")
     with pytest.raises(SetupError, match="has no table biographies; make some with `populace hub enrich`"):
@@ -256,24 +223,17 @@ def test_what_nodes_say_in_several_types_is_said_in_one(enriched: HubFile, tmp_p
         enriched.con.execute("UPDATE imports SET attributes = ? WHERE persona = ?", [json.dumps(said), persona])
     export_hub(enriched, path := tmp_path / f"town.{form}")
     nodes = _read(path, form).nodes
-    assert [nodes[one].get("imported_education") for one in (PILOT, BAKER, KEEPER)] == ["bachelor", None, None]
+    assert [nodes[one].get("education_") for one in (PILOT, BAKER, KEEPER)] == ["bachelor", None, None]
     assert [float(nodes[one]["height"]) for one in (PILOT, BAKER, KEEPER)] == [1.5, 2, 3]
-    assert (nodes[PILOT]["imported_start"], nodes[KEEPER]["imported_start"]) == ("7", "then")
-    assert (nodes[PILOT]["label"], nodes[PILOT]["imported_label"]) == (TEXTS[0], "Jo")
+    assert (nodes[PILOT]["start_"], nodes[KEEPER]["start_"]) == ("7", "then")
+    assert (nodes[PILOT]["label"], nodes[PILOT]["label_"]) == (TEXTS[0], "Jo")
 
 
 @given(st.text(min_size=1))
 def test_a_label_is_the_beginning_of_the_description(text: str) -> None:
-    label, line = short(text), " ".join(text.split())
+    label, line = shorten_text(text), " ".join(text.split())
     assert len(label) <= 41
     assert label == line or (label.endswith("\u2026") and line.startswith(label[:-1]) and len(label) > 20)
-
-
-def test_what_was_exported_with_profiles_is_imported_with_them(enriched: HubFile, tmp_path: Path) -> None:
-    export_hub(enriched, path := tmp_path / "out.jsonl")
-    with create_hub(tmp_path / "again.duckdb") as other:
-        list(import_files(other, [path], ImportOptions()))
-        assert choose(other, SelectionSpec(where="age_band = '30-39' AND education = 6")).ids == [BAKER]
 
 
 def test_a_selection_is_exported_alone(hub: HubFile, tmp_path: Path) -> None:
@@ -291,7 +251,7 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(hub: HubFile, tmp_
     (taken := tmp_path / "taken.csv").write_text("mine")
     for path, said in (
         (taken, "exists already"),
-        (tmp_path / "people.xlsx", "give `format`, one of persona.jsonl, jsonl, csv"),
+        (tmp_path / "people.xlsx", "give `format`, one of jsonl, csv"),
         (tmp_path / "no" / "people.csv", "There is no folder"),
     ):
         with pytest.raises(SetupError, match=said):

@@ -20,11 +20,10 @@ from populace.personas.arrow import to_rows
 from populace.personas.errors import SetupError, SourceError
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import Columns, ImportOptions, Shape, parse_mapping
-from populace.personas.formats.reading import MAX_LINE
-from populace.personas.formats.rows import prepared
-from populace.personas.formats.tables import InputTable
+from populace.personas.formats.rows import prepare_rows
 from populace.personas.hub import HubFile, create_hub, open_hub, read_hub
 from populace.personas.persona import content_id
+from populace.personas.readers import MAX_LINE, InputTable
 
 LOCKSMITH = "A retired locksmith who repairs church clocks"
 BEEKEEPER = "A bee keeper near the harbour"
@@ -347,15 +346,15 @@ class _Given(InputTable):
     def columns(self) -> list[str]:
         return ["text"]
 
-    def batches(self, tally: object) -> Any:
-        yield [(number, {"text": text}) for number, text in enumerate(self.texts, 1)]
+    def _rows(self, tally: object) -> Any:
+        return ((number, {"text": text}) for number, text in enumerate(self.texts, 1))
 
 
 @settings(deadline=None)
 @given(st.lists(st.text(max_size=20), min_size=1))
 def test_ids_made_in_bulk_are_those_of_single_personas(texts: list[str]) -> None:
     columns = Columns(Shape.TABLE, "text")
-    rows = to_rows(next(prepared(_Given(texts), columns, ImportOptions(language="en"), after=0)).rows)
+    rows = to_rows(next(prepare_rows(_Given(texts), columns, ImportOptions(language="en"), after=0)).rows)
     kept = {number: (content_id(text), text) for number, text in enumerate(texts, 1) if text.strip()}
     assert {row["row"]: (row["id"], row["text"]) for row in rows} == kept
 

@@ -13,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError, SourceError
-from populace.personas.formats.compose import parse_template, rule_composer
 from populace.personas.formats.importing import FileReport, import_files
-from populace.personas.formats.options import ImportOptions
+from populace.personas.formats.options import ImportOptions, parse_template, rule_composer
 from populace.personas.hub import HubFile, create_hub, read_hub
 from populace.personas.profiles.profile import profile_of_columns
 

@@ -12,7 +12,7 @@ from populace.personas.arrow import take as take_rows
 from populace.personas.errors import SetupError
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import ImportOptions
-from populace.personas.formats.rows import Prepared, prepared, screened
+from populace.personas.formats.rows import Prepared, prepare_rows, screen_rows
 from populace.personas.hub import HubFile, create_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.persona import content_id
@@ -128,21 +128,21 @@ def test_rule_results_are_committed_with_the_part_they_belong_to(
     importing, given = "populace.personas.formats.importing", [f"{FRIEND} {n}" for n in range(6)]
 
     def pair_by_pair(*args: Any, **options: Any) -> Iterator[Prepared]:
-        for part in prepared(*args, **options):
+        for part in prepare_rows(*args, **options):
             for start in range(0, part.rows.num_rows, 2):
                 rows = take_rows(part.rows, [start, start + 1])
                 places = rows["row"].to_pylist()
                 yield Prepared(set_column(rows, "place", [1, 2], "INTEGER"), places[-1], ())
 
     def cut_off(*args: Any) -> Iterator[Any]:
-        for number, part in enumerate(screened(*args)):
+        for number, part in enumerate(screen_rows(*args)):
             if number == 2:
                 raise KeyboardInterrupt
             yield part
 
-    monkeypatch.setattr(f"{importing}.prepared", pair_by_pair)
+    monkeypatch.setattr(f"{importing}.prepare_rows", pair_by_pair)
     with monkeypatch.context() as stopped:
-        stopped.setattr(f"{importing}.screened", cut_off)
+        stopped.setattr(f"{importing}.screen_rows", cut_off)
         with pytest.raises(KeyboardInterrupt):
             take(*given, part=2)
     assert asked(hub, "SELECT count(*) FROM rule_results") == asked(hub, "SELECT count(*) FROM personas")

@@ -144,8 +144,8 @@ def test_csv_parquet_and_json_give_the_same_targets(tmp_path: Path) -> None:
         ("t.csv", CSV.replace("share", "count").replace("0.4", "0").replace("0.6", "0"), "more than 0"),
         ("t.json", "{", "are no JSON"),
         ("t.json", "3", "neither a list of rows nor"),
-        ("t.parquet", "PAR", "cannot be read"),
-        ("t.xlsx", "", "no table of targets that is known"),
+        ("t.parquet", "PAR", "is corrupt"),
+        ("t.xlsx", "x", "is no table that is known"),
     ],
 )
 def test_targets_that_cannot_be_used_are_explained(tmp_path: Path, name: str, content: str, said: str) -> None:
@@ -156,7 +156,7 @@ def test_targets_that_cannot_be_used_are_explained(tmp_path: Path, name: str, co
 
 
 def test_a_table_of_targets_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="There is no table of targets"):
+    with pytest.raises(SourceError, match="There is no file"):
         read_marginals(tmp_path / "t.csv")
 
 

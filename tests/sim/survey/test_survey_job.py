@@ -12,14 +12,15 @@ from populace.personas.errors import PausedError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.estimate.jobs import estimate_survey
 from populace.sim.growth import Growth
-from populace.sim.hub_jobs.replay import replay_job
+from populace.sim.jobs.life import resume_job
+from populace.sim.jobs.replay import replay_job
 from populace.sim.replay import replay
 from populace.sim.resident import Resident
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
 from populace.sim.survey.declared import Panel, Survey
 from populace.sim.survey.items import Choice, FreeText, Likert, Number, Rank
-from populace.sim.survey.job import resume_survey, survey_run
+from populace.sim.survey.job import survey_run
 
 POLL = Survey(
     "poll",
@@ -97,7 +98,7 @@ def test_agents_of_a_finished_run_are_described_as_its_scenario_described_them(t
 @pytest.mark.slow
 def test_asked_twice_with_one_seed_the_rows_are_equal_and_with_another_they_are_not(path: Path) -> None:
     survey_run(path, [POLL], seed=3)
-    with pytest.raises(SetupError, match=r"Job 2 of .* has asked just this; .*`anew=True`"):
+    with pytest.raises(SetupError, match=r"Job 2 of .* has done just this; .*`anew=True`"):
         survey_run(path, [POLL], seed=3)
     survey_run(path, [POLL], seed=3, anew=True)
     survey_run(path, [POLL], seed=4)
@@ -126,7 +127,7 @@ def test_a_survey_that_a_budget_stops_goes_on_and_pays_nothing_twice(path: Path)
                 path, [POLL], model="openai:test", base_url=server.base_url, limits=Limits(max_calls=5, max_in_flight=1)
             )
         assert rows(path, "SELECT count(*) FROM answers WHERE job = 2") == [(0,)]
-        done = resume_survey(path, 2, base_url=[server.base_url], limits={"max_calls": 100})
+        done = resume_job(path, 2, base_url=[server.base_url], changed={"max_calls": 100})
         assert (done.respondents, server.calls) == (12, 12)
 
 

@@ -3,7 +3,6 @@
 import json
 import random
 import shutil
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,12 @@ from populace.analysis.evaluation import Accuracy, Evaluation, paper_table, read
 from populace.personas.errors import PausedError, RunFileError, SetupError, SourceError
 from populace.sim.estimate import Sampling
 from populace.sim.estimate.jobs import estimate_evaluation, estimate_output_job
-from populace.sim.hub_jobs.jobs import stored_job
-from populace.sim.hub_jobs.replay import replay_job
+from populace.sim.jobs.life import resume_job, run_job, stored_job
+from populace.sim.jobs.replay import replay_job
 from populace.sim.runfile.reader import open_hub_or_run
-from populace.sim.tasks.evaluation import EvaluationJob, EvaluationSpec, evaluate, evaluation_job
-from populace.sim.tasks.output_jobs import resume_output_job, run_output_job, stored_spec
+from populace.sim.tasks.evaluation import evaluate, evaluation_job
 from populace.sim.tasks.problem_sets import read_problems
-from populace.sim.tasks.solving import KnownSolutions, SolvingJob, parse_solvers, solving_spec
+from populace.sim.tasks.solving import SolvingJob, parse_solvers, solving_spec
 
 MATH = (
     {"problem": "What is 1 + 1?", "solution": r"It is $\boxed{2}$.", "level": "Level 1", "type": "Algebra"},
@@ -47,7 +45,7 @@ def test_set(tmp_path: Path) -> Path:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = make_sums(tmp_path_factory.mktemp("sums") / "sums.duckdb", people=12)
     spec = solving_spec(parse_solvers(("procedural:accuracy=0.6",)), samples=3)
-    run_output_job(path, SolvingJob(spec, KnownSolutions((Sum,))), model="procedural:accuracy=0.6")
+    run_job(path, SolvingJob(spec, (Sum,)), model="procedural:accuracy=0.6")
     return path
 
 
@@ -137,8 +135,7 @@ def test_an_evaluation_that_is_stopped_goes_on_and_is_replayed(test_set: Path, t
     with pytest.raises(PausedError):
         evaluated(test_set, out, "procedural:accuracy=0.5", limits=Limits.given(max_calls=2))
     test_set.unlink()  # the problems are in the file
-    job = EvaluationJob(stored_spec(EvaluationSpec, stored_job(out, 1)))
-    resume_output_job(out, 1, job, limits={"max_calls": 100})
+    resume_job(out, 1, changed={"max_calls": 100})
     assert measured(out).accuracy == measured(whole).accuracy
     assert replay_job(out, 1).difference == ""
     assert stored_job(out, 1).event_hash == stored_job(whole, 1).event_hash
@@ -204,7 +201,7 @@ def test_the_papers_tables_name_their_source_and_protocol() -> None:
 def test_an_estimate_counts_one_request_to_a_problem(test_set: Path, made: Path) -> None:
     problems = read_problems(test_set)
     job = evaluation_job(problems, target="math.jsonl", solver="openai:x")
-    found = estimate_evaluation(job, problems, model="openai:x", base_url="http://127.0.0.1:1/v1", sampling=Sampling(0))
+    found = estimate_evaluation(job, model="openai:x", base_url="http://127.0.0.1:1/v1", sampling=Sampling(0))
     assert [(p.name, p.calls.low) for p in found.purposes] == [("solve (solver)", 4)]
     assert found.counts == "problems"
 
@@ -213,8 +210,7 @@ def test_an_estimate_of_solving_counts_by_solver(made: Path) -> None:
     spec = solving_spec(parse_solvers(("openai:x@http://127.0.0.1:1/v1", "procedural")), samples=3, all=True)
     found = estimate_output_job(
         made,
-        partial(SolvingJob, is_dry_run=True),
-        spec,
+        SolvingJob(spec),
         model="openai:x",
         base_url="http://127.0.0.1:1/v1",
         sampling=Sampling(0),
@@ -230,5 +226,5 @@ def test_an_estimate_of_many_problems_is_made_of_a_few(test_set: Path, monkeypat
     monkeypatch.setattr("populace.sim.estimate.jobs._PROBLEMS", 2)
     problems = read_problems(test_set)
     job = evaluation_job(problems, target="math.jsonl", solver="procedural")
-    found = estimate_evaluation(job, problems, model="procedural")
+    found = estimate_evaluation(job, model="procedural")
     assert (found.dry_run, found.calls.low) == ((2, 0), 4)

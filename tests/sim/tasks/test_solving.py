@@ -12,12 +12,10 @@ from populace.agents.checks import CheckOutcome
 from populace.agents.gateway.limits import Limits
 from populace.personas.errors import PausedError, RunError, SetupError
 from populace.personas.model import Answer, Outcome
-from populace.sim.hub_jobs.replay import replay_job
-from populace.sim.runfile.reader import open_run
-from populace.sim.tasks.output_jobs import resume_output_job, run_output_job, stored_spec
+from populace.sim.jobs.life import resume_job, run_job
+from populace.sim.jobs.replay import replay_job
 from populace.sim.tasks.solutions import Solution, answer_verdict, compared, verdict_of
 from populace.sim.tasks.solving import (
-    KnownSolutions,
     SolverPanel,
     SolvingJob,
     SolvingSpec,
@@ -27,7 +25,7 @@ from populace.sim.tasks.solving import (
 )
 
 SLIPPING = "procedural:accuracy=0.6"
-KNOWN = KnownSolutions((Sum,))
+KNOWN = (Sum,)
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -41,7 +39,7 @@ def solved(path: Path, *solvers: str, **options: Any) -> Any:
             if k in options
         },
     )
-    return run_output_job(path, SolvingJob(spec, KNOWN), model=spec.voters.solvers[0], **options)
+    return run_job(path, SolvingJob(spec, KNOWN), model=spec.voters.solvers[0], **options)
 
 
 def test_each_solution_is_a_request_of_its_own(sums: Path, sql: Ask) -> None:
@@ -92,20 +90,11 @@ def test_a_job_that_is_stopped_goes_on_and_pays_nothing_twice(sums: Path, sql: A
     whole = solved(Path(shutil.copy(sums, tmp_path / "whole.duckdb")), chunk=4)
     with pytest.raises(PausedError):
         solved(sums, chunk=4, limits=Limits.given(max_calls=17))
-    with open_run(sums) as run:
-        spec = stored_spec(SolvingSpec, run_job(run))
-    done = resume_output_job(sums, 2, SolvingJob(spec, KNOWN), limits={"max_calls": 1_000})
+    done = resume_job(sums, 2, actions=KNOWN, changed={"max_calls": 1_000})
     assert done.event_hash == whole.event_hash
     assert sql("SELECT count(*) FROM calls WHERE job = 2") == [(36,)]
     again = replay_job(sums, 2)
     assert (again.difference, again.event_hash, again.recalled) == ("", whole.event_hash, 36)
-
-
-def run_job(run: Any) -> Any:
-    from populace.sim.runfile.job_rows import JobRow
-
-    found = run.query("SELECT * FROM jobs WHERE job = 2")
-    return JobRow(**dict(zip(found.columns, found.rows[0], strict=True)))
 
 
 def test_solving_again_looks_at_what_solving_has_rejected(sums: Path, sql: Ask) -> None:
@@ -126,7 +115,7 @@ def test_the_run_itself_is_as_it_was(sums: Path, sql: Ask) -> None:
 def over_http(path: Path, server: OpenAIServer, *, samples: int = 2) -> Any:
     job = SolvingJob(solving_spec(parse_solvers(("openai:test",)), samples=samples))
     limits = Limits.given(max_in_flight=8, max_error_rate=1.0)
-    return run_output_job(path, job, model="openai:test", base_url=server.base_url, limits=limits)
+    return run_job(path, job, model="openai:test", base_url=server.base_url, limits=limits)
 
 
 def test_every_solution_is_a_row_whatever_the_endpoint_does(sums: Path, sql: Ask, openai_server: OpenAIServer) -> None:
@@ -151,8 +140,7 @@ def test_nothing_is_committed_where_the_endpoint_answers_nobody(
         over_http(sums, openai_server, samples=1)
     assert sql("SELECT count(*) FROM solutions") == [(0,)]
     openai_server.reset()
-    job = SolvingJob(solving_spec(parse_solvers(("openai:test",)), samples=1))
-    assert resume_output_job(sums, 2, job).failed == {"solving": 0}
+    assert resume_job(sums, 2).failed == {"solving": 0}
     assert sql("SELECT count(*) FROM solutions") == [(12,)]
 
 
@@ -249,8 +237,6 @@ def test_the_known_answer_is_compared_with_the_vote() -> None:
 
 
 def test_the_stand_in_says_that_it_knows_no_other_problem(sums: Path, sql: Ask) -> None:
-    run_output_job(
-        sums, SolvingJob(SolvingSpec(voters=SolverPanel(solvers=("procedural",), samples=1))), model="procedural"
-    )
+    run_job(sums, SolvingJob(SolvingSpec(voters=SolverPanel(solvers=("procedural",), samples=1))), model="procedural")
     assert sql("SELECT DISTINCT outcome, answer FROM solutions") == [("no_answer", None)]
     assert "knows the solutions of its own problems" in sql("SELECT any_value(solution) FROM solutions")[0][0]

@@ -35,13 +35,13 @@ from sys import maxsize
 
 import orjson
 
-from ..personas.errors import RunError
-from ..personas.model import Outcome
-from ..personas.table import Row
-from .engine import Engine
-from .executor import AsyncioExecutor, Done, Executor, Work
-from .runfile.job_rows import MarkerRow, Unit, now, titled
-from .runfile.writer import FileChange
+from ...personas.errors import RunError
+from ...personas.model import Outcome
+from ...personas.table import Row
+from ..engine import Engine
+from ..executor import AsyncioExecutor, Done, Executor, Work
+from ..runfile.job_rows import MarkerRow, Unit, now, titled
+from ..runfile.writer import FileChange
 
 #: Items that are worked on before the results of the first of them are committed, at most, and in multiples of what is
 #: under way at once: enough to leave no slot waiting for the slowest answer of a chunk.

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from properties import holds
 
 from populace.analysis.table import render_csv
-from populace.personas.csv_cells import escape_cell, read_cells, unescape_cell, write_csv_rows
 from populace.personas.formats.exporting import export_hub
 from populace.personas.formats.importing import import_files
 from populace.personas.hub import create_hub
 from populace.personas.query import Result
+from populace.personas.writers import escape_cell, read_cells, unescape_cell, write_csv_rows
 
 FORMULAS = (
     '=HYPERLINK("http://x.example","a")',

@@ -24,9 +24,10 @@ from populace.personas.errors import PausedError, RunError, SetupError, SourceEr
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
 from populace.personas.profiles import Tier
-from populace.sim.hub_jobs.enrichment import Enrichment, resume_enrichment
-from populace.sim.hub_jobs.enrichment import enrich as enrich_hub
-from populace.sim.jobs import Changes, Chunks
+from populace.sim.enrichment.job import Enrichment
+from populace.sim.enrichment.job import enrich as enrich_hub
+from populace.sim.jobs.life import resume_job
+from populace.sim.jobs.loop import Changes, Chunks
 from populace.sim.runfile.reader import FinishedRun
 
 #: An imported hub has no model of its own.
@@ -196,7 +197,7 @@ def test_a_chunk_is_kept_with_its_marker_or_not_at_all_and_is_paid_once(
 KILLED = """
 import sys
 from populace.agents.gateway.limits import Limits
-from populace.sim.hub_jobs.enrichment import Enrichment, enrich
+from populace.sim.enrichment.job import Enrichment, enrich
 enrich(sys.argv[1], Enrichment(wiki=True, chunk=5), model="openai:test", base_url=sys.argv[2],
        limits=Limits(max_in_flight=4))
 """
@@ -251,7 +252,7 @@ def test_another_job_is_begun_behind_an_unfinished_one_only_when_that_is_said(
 def test_an_unfinished_job_is_resumed_from_its_spec(town: Path, sql: Ask, openai_server: OpenAIServer) -> None:
     with pytest.raises(PausedError):
         enrich(town, Enrichment(wiki=True, chunk=5), **over(openai_server, max_calls=13))
-    done = resume_enrichment(town, 1, limits={"max_calls": 10_000})
+    done = resume_job(town, 1, changed={"max_calls": 10_000})
     assert done.made == {"profiles": PEOPLE, "biographies": PEOPLE}
     assert openai_server.calls == len(openai_server.by_body)
     assert sql("SELECT status FROM jobs") == [("finished",)]

@@ -13,9 +13,9 @@ from populace.personas.errors import PausedError, RunFileError
 from populace.personas.hub.file import open_hub
 from populace.personas.profiles import Tier
 from populace.sim.embedding import dedup_by_meaning
-from populace.sim.hub_jobs.enrichment import Enrichment
-from populace.sim.hub_jobs.enrichment import enrich as enrich_hub
-from populace.sim.hub_jobs.replay import replay_job
+from populace.sim.enrichment.job import Enrichment
+from populace.sim.enrichment.job import enrich as enrich_hub
+from populace.sim.jobs.replay import replay_job
 
 PEOPLE = 40
 #: An imported hub has no model of its own.

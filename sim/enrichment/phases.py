@@ -32,7 +32,7 @@ from ...personas.profiles.biography import Biography, write_biography
 from ...personas.profiles.elite import Elite, Tier, raise_persona
 from ...personas.profiles.profile import Profile, infer_profile
 from ..engine import Engine
-from ..jobs import Changes, Chunks, Phase
+from ..jobs.loop import Changes, Chunks, Phase
 from ..runfile import job_rows
 from ..runfile.job_rows import now
 from ..seeds import derive_seed

@@ -1,0 +1,315 @@
+"""What a kind of job says of itself: its spec, what it works on, its phases, and what came of it.
+
+A kind is a class, and all that is done with jobs finds it by its name::
+
+    class TitlingJob(OutputJob[TitlingSpec]):
+        kind, spec_type, phase_names = "titling", TitlingSpec, ("titles",)
+
+        def phases(self, context):
+            return [TitlePhase(context, self.spec)]
+
+`run_job` of `sim.jobs.life` begins it or goes on with it, `resume_job` goes on with it from the file alone, and
+`replay_job` does it again from its answers. A kind of your own is found if its module is imported, or by an entry point
+of the group `populace.kinds` that has the name of the kind and names the class.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict
+
+import duckdb
+from langchain_core.embeddings import Embeddings
+from langchain_core.language_models.chat_models import BaseChatModel
+from pydantic import Field, ValidationError
+
+from ...agents.batch import check_batchable
+from ...agents.embedding.models import EmbeddingHandle, check_embeddings_priced
+from ...agents.endpoint.models import ModelHandle, open_model
+from ...agents.gateway.budget import Budget, Prices, check_priced, known_prices
+from ...agents.gateway.limits import Limits
+from ...personas.errors import RunFileError, SetupError
+from ...personas.hub.queries import registered
+from ...personas.model import FrozenModel
+from ..config import RoleModel
+from ..engine import Engine, Progress
+from ..observe import EmbeddingRecall, TextEmbedder
+from ..run_models import choose_model
+from ..runfile.runlog import RunLog
+from .loop import Phase, run_phase
+
+if TYPE_CHECKING:
+    from ...agents.actions import Action
+
+#: Items of one chunk where requests go by batch.
+_BATCH_CHUNK = 10_000
+
+_COUNT = "SELECT count(*) FROM job_items WHERE job = $job"
+
+#: The modules of the kinds that ship.
+_SHIPPED = {
+    "embedding": "embedding",
+    "enrichment": "enrichment.job",
+    "survey": "survey.job",
+    "interview": "interview",
+    "solving": "tasks.solving",
+    "evaluation": "tasks.evaluation",
+    "responding": "grading.responding",
+    "grading": "grading.grading",
+    "comparing": "grading.comparing",
+}
+_SIM = __name__.removesuffix(".jobs.kind")
+
+
+class JobSpec(FrozenModel):
+    """What a job is to do. It is stored as it is; the specs of kinds add what they want."""
+
+    #: Items whose results come into the file in one transaction.
+    chunk: int = Field(200, ge=1)
+    #: Models beside the first, by the role that they are asked in.
+    roles: Mapping[str, RoleModel] = {}
+
+    @classmethod
+    def given(cls, **options: Any) -> Self:
+        """Build the spec from options. None means not given. Raises `SetupError` in one sentence."""
+        try:
+            return cls.model_validate({name: value for name, value in options.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            said = first["msg"].removeprefix("Input should ").removeprefix("Value error, ")
+            said = said.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
+            name = str(first["loc"][-1]) if first["loc"] else "the job"
+            if first["type"] == "missing":
+                raise SetupError(f"{name} is missing; name who is asked.") from error
+            raise SetupError(f"{name} must {said}, but {first['input']!r} was given.") from error
+
+
+class Asked(TypedDict, total=False):
+    """Who is asked in a job, and within what limits. What is left out, or None, is not given."""
+
+    #: The chat model; the model that made the file if it is not given. Of an embedding job the embedding model.
+    model: str | BaseChatModel | ModelHandle | Embeddings | EmbeddingHandle | None
+    base_url: str | Sequence[str] | None
+    limits: Limits | None
+    prices: Prices | None
+    #: A file of answers shared with other jobs; False for none where the job had one.
+    cache: Path | Literal[False] | None
+    #: Whether requests go through the endpoint's batch interface.
+    batch: bool
+    #: The seed of every random choice; 0 if it is not given, or of a survey that of the run.
+    seed: int | None
+    #: The embedding model by which agents recall their notes.
+    embeddings: str | Embeddings | EmbeddingHandle | None
+    embeddings_url: str | None
+    embeddings_prices: Prices | None
+    #: Models of roles that are open already.
+    roles: Mapping[str, ModelHandle]
+
+
+class JobOptions(Asked, total=False):
+    """How a job is run, and who is asked in it."""
+
+    #: Whether it is done again if it is done already, and though another of its kind is not finished.
+    anew: bool
+    #: The budget of several jobs, in addition to the limits of each.
+    shared_budget: Budget
+    progress: Progress | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobModels:
+    """The models of a job, open, with their prices."""
+
+    #: Who is asked for words; None where only vectors are wanted.
+    model: ModelHandle | None = None
+    prices: Prices | None = None
+    #: Who gives vectors.
+    embeddings: EmbeddingHandle | None = None
+    embeddings_prices: Prices | None = None
+    #: Models of roles beside the first, by role.
+    roles: Mapping[str, tuple[ModelHandle, Prices | None]] = field(default_factory=dict)
+
+    @property
+    def first(self) -> ModelHandle | EmbeddingHandle:
+        """The model that the job is named after."""
+        first = self.model or self.embeddings
+        if first is None:
+            raise ValueError("a job has a model")
+        return first
+
+    def check(self, limits: Limits, *, batch: bool) -> None:
+        """Raise `SetupError` for a budget in dollars without prices, and for batches that no model can take."""
+        if self.model is not None:
+            check_priced(limits, self.prices)
+            if batch:
+                check_batchable(self.model)
+        if self.embeddings is not None:
+            check_embeddings_priced(limits, self.embeddings_prices, self.embeddings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobContext:
+    """What a job works with once it is open."""
+
+    engine: Engine
+    seed: int
+    #: The items of the job in `job_items`.
+    items: int = 0
+    #: Whether the answers come from a recording, so that nothing but the answers needs to be made again.
+    is_replay: bool = False
+    #: The file that the job is in, or of a replay, of which it is a copy.
+    source: Path
+    #: Who gives vectors, and how agents recall by meaning; None for recall by words.
+    embedder: TextEmbedder | None = None
+    recall: EmbeddingRecall | None = None
+    #: Models of roles.
+    others: Sequence[ModelHandle] = ()
+
+    @property
+    def log(self) -> RunLog:
+        """The file."""
+        return self.engine.log
+
+    @property
+    def job(self) -> int:
+        """The job's number in the file."""
+        return self.engine.log.job
+
+    @property
+    def is_language_model(self) -> bool:
+        """Whether a language model is among those that are asked."""
+        return self.log.job_row.is_language_model or any(one.is_language_model for one in self.others)
+
+
+class JobKind[S: JobSpec, R](ABC):
+    """A kind of job, with what is wanted of one. `R` is what comes of it."""
+
+    #: As in `jobs.kind`.
+    kind: ClassVar[str] = ""
+    spec_type: ClassVar[type[JobSpec]]
+    #: Whether nothing is lost when another job of this kind takes the place of one that is not finished.
+    keeps_all: ClassVar[bool] = False
+    #: Whether it is about the people of a hub.
+    is_on_hub: ClassVar[bool] = False
+    #: Whether a finished job is done again only when that is asked for.
+    is_done_once: ClassVar[bool] = True
+    #: Whether the actions of the run's scenario say something of use to the job.
+    uses_actions: ClassVar[bool] = False
+
+    #: Whether the job only asks, and does nothing with the answers that an estimate can do without.
+    is_dry_run: bool = False
+    #: The unfinished jobs of this kind that were abandoned for this one, and had paid answers.
+    abandoned: tuple[int, ...] = ()
+
+    _known: ClassVar[dict[str, type["JobKind[Any, Any]"]]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Make the kind known by its name."""
+        super().__init_subclass__(**options)
+        if cls.kind:
+            JobKind._known[cls.kind] = cls
+
+    def __init__(self, spec: S, actions: Sequence[type["Action"]] = ()) -> None:
+        """Prepare a job. `actions` are those of the run's scenario, and say what the built-in generator answers."""
+        self.spec = spec
+        self.actions = tuple(actions)
+
+    @property
+    def phase_names(self) -> Sequence[str]:
+        """Names of the phases that ask a model; their requests may go by batch."""
+        return ()
+
+    @property
+    def answer_tokens(self) -> int:
+        """Tokens of an answer, at most."""
+        return 4_096
+
+    @property
+    def needs_actions(self) -> bool:
+        """Whether the job cannot do without those actions, because the built-in generator is asked."""
+        return False
+
+    def check(self) -> None:  # noqa: B027 - most jobs have nothing to say
+        """Raise `SetupError` if this machine cannot do the job."""
+
+    def open_models(self, path: Path, asked: Asked) -> JobModels:
+        """Open the models of the job, by default the one that made the file. Raises `SetupError`."""
+        handle, prices = choose_model(path, asked.get("model"), asked.get("base_url"), asked.get("prices"))  # type: ignore[arg-type]
+        given = asked.get("roles") or {}
+        roles = {role: _open_role(one, handle, given.get(role)) for role, one in self.spec.roles.items()}
+        return JobModels(model=handle, prices=prices, roles=roles)
+
+    def set_batch(self, is_batch: bool) -> None:
+        """Commit more items at once where requests go by batch, of which an endpoint takes hours."""
+        if is_batch:
+            self.spec = self.spec.model_copy(update={"chunk": max(self.spec.chunk, _BATCH_CHUNK)})
+
+    def make_file(self, path: Path) -> None:  # noqa: B027 - most jobs are about a file that is there
+        """Make the file, where the job has one of its own."""
+
+    def seed(self, path: Path) -> int:
+        """Return the seed of a job for which none is given."""
+        return 0
+
+    def prepare(self, path: Path, seed: int, models: JobModels) -> int:
+        """Return the number of items that a new job has, or 0 if there is nothing to do. Raises `SetupError`."""
+        return 1
+
+    def fill(self, con: duckdb.DuckDBPyConnection, number: int, seed: int) -> None:  # noqa: B027
+        """Write the items of a new job."""
+
+    def run(self, context: JobContext) -> None:
+        """Run the phases of the job to their end."""
+        for phase in self.phases(context):
+            context.engine.call(partial(run_phase, context.engine, phase))
+
+    def phases(self, context: JobContext) -> Iterable[Phase[Any, Any]]:
+        """Return the phases in their order."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def report(self, context: JobContext) -> R:
+        """Return what came of the job, over this session and earlier ones."""
+
+    def nothing(self, path: Path, models: JobModels) -> R:
+        """Return the report for a file in which there is nothing to do."""
+        raise SetupError(f"There is nothing to do in {str(path)!r}.")
+
+
+def find_kind(name: str) -> type[JobKind[Any, Any]]:
+    """Return the kind of this name. Raises `RunFileError` if nobody here knows it."""
+    if name not in JobKind._known and name in _SHIPPED:
+        import_module(f"{_SIM}.{_SHIPPED[name]}")
+    for one in () if name in JobKind._known else entry_points(group="populace.kinds", name=name):
+        one.load()
+    if name not in JobKind._known:
+        raise RunFileError(
+            f"Nothing installed here knows jobs of the kind {name!r}; install the package that it came from."
+        )
+    return JobKind._known[name]
+
+
+def _open_role(role: RoleModel, default: ModelHandle, given: ModelHandle | None) -> tuple[ModelHandle, Prices | None]:
+    if given is not None:
+        return given, role.prices
+    # Only a model that is served somewhere can be asked where the default model is.
+    shared = (default.endpoints or "").split() if role.model.startswith("openai:") else []
+    handle = open_model(role.model, base_url=role.base_url or shared or None)
+    return handle, role.prices or known_prices(handle)
+
+
+def write_items(con: duckdb.DuckDBPyConnection, number: int, items: Sequence[str]) -> None:
+    """Write what a new job works on, in its order."""
+    rows = {"job": [number] * len(items), "ordinal": range(1, len(items) + 1), "item": items}
+    with registered(con, rows, "items_of_job"):
+        con.execute("INSERT INTO job_items BY NAME FROM items_of_job")
+
+
+def count_items(log: RunLog) -> int:
+    """Return how many items the job has in `job_items`."""
+    ((items,),) = log.query(_COUNT, {"job": log.job})
+    return int(items)
