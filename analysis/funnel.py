@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .page import markup, write_run_picture
+from .page import markup, write_chart_file
+from .plot import draw_svg, draw_text, series_paint
 from .table import Queryable, Section
 
 #: What the picture shows, as in the mark by which it is known again.
@@ -42,20 +43,28 @@ SELECT count(DISTINCT emission) FROM {table}
 WHERE emission IN (SELECT emission FROM outputs WHERE status = 'accepted')
   AND job NOT IN (SELECT job FROM jobs WHERE kind = 'evaluation')
 """
-#: Calls by what they were for: growth, turns by role, vectors, and jobs on the outputs by their kind and role.
+#: Calls by what they were for: growth, turns by role, vectors, and jobs on the outputs by their kind and role; and all.
 _CALLS = """
-SELECT CASE WHEN c.purpose = 'embedding' THEN 'vectors'
-            WHEN j.kind NOT IN ('growth', 'society') THEN j.kind || if(c.role = 'default', '', ': ' || c.role)
-            WHEN c.phase = 'step' THEN if(c.role = 'default', 'turns', 'turns: ' || c.role)
-            ELSE 'people' END AS used_for,
-       string_agg(DISTINCT c.model, ', ' ORDER BY c.model),
-       count(*), count(*) FILTER (c.outcome <> 'ok'),
-       sum(c.input_tokens)::BIGINT, sum(c.output_tokens)::BIGINT,
-       count(*) FILTER (raw IS NOT NULL AND input_tokens IS NULL),
-       sum(c.cost), count(*) FILTER (raw IS NOT NULL AND cost IS NULL), min(c.started_at)
-FROM calls AS c LEFT JOIN jobs AS j USING (job)
-WHERE c.source IN ('endpoint', 'batch')
-GROUP BY used_for ORDER BY min(c.started_at), used_for
+WITH used AS (
+    SELECT c.*, CASE WHEN c.purpose = 'embedding' THEN 'vectors'
+                     WHEN j.kind NOT IN ('growth', 'society') THEN j.kind || if(c.role = 'default', '', ': ' || c.role)
+                     WHEN c.phase = 'step' THEN if(c.role = 'default', 'turns', 'turns: ' || c.role)
+                     ELSE 'people' END AS used_for
+    FROM calls AS c LEFT JOIN jobs AS j USING (job) WHERE c.source IN ('endpoint', 'batch')
+), spent AS (
+    SELECT coalesce(used_for, 'total') AS used_for,
+           if(used_for IS NULL, '', string_agg(DISTINCT model, ', ' ORDER BY model)) AS model,
+           count(*) AS calls, count(*) FILTER (outcome <> 'ok') AS failed,
+           sum(input_tokens)::BIGINT AS input_tokens, sum(output_tokens)::BIGINT AS output_tokens,
+           count(*) FILTER (raw IS NOT NULL AND input_tokens IS NULL) AS uncounted,
+           sum(cost) AS dollars, count(*) FILTER (raw IS NOT NULL AND cost IS NULL) AS unpriced,
+           min(started_at) AS begun
+    FROM used GROUP BY GROUPING SETS ((used_for), ())
+    HAVING used_for IS NOT NULL OR count(DISTINCT used.used_for) > 1
+)
+SELECT * EXCLUDE (begun), if(unpriced = 0, $accepted / nullif(dollars, 0), NULL),
+       if(uncounted = 0, $accepted / nullif(coalesce(input_tokens, 0) + coalesce(output_tokens, 0), 0) * 1000, NULL)
+FROM spent ORDER BY used_for = 'total', begun, used_for
 """
 
 
@@ -151,7 +160,6 @@ def read_funnel(run: Queryable) -> Funnel:
         ((number,),) = run.query(_LATER.format(table=table)).rows
         if number:
             stages.append(FunnelStage(table, f"accepted, with {table}", number))
-    spent = [_spent(accepted, *row[:9]) for row in run.query(_CALLS).rows]
     return Funnel(
         asked,
         people,
@@ -163,61 +171,10 @@ def read_funnel(run: Queryable) -> Funnel:
         {check: number for check, number, _ in run.query(_UNSURE, {"outcome": "undecided"}).rows},
         {check: (number, why) for check, number, why in run.query(_UNSURE, {"outcome": "warned"}).rows},
         accepted,
-        [*spent, *_in_all(accepted, spent)],
+        [PurposeYield(*row) for row in run.query(_CALLS, {"accepted": accepted}).rows],
         model,
         is_language_model,
     )
-
-
-def _spent(
-    accepted: int,
-    purpose: str,
-    model: str,
-    calls: int,
-    failed: int,
-    input_tokens: int | None,
-    output_tokens: int | None,
-    uncounted: int,
-    dollars: float | None,
-    unpriced: int,
-) -> PurposeYield:
-    counted = [tokens for tokens in (input_tokens, output_tokens) if tokens is not None]
-    tokens = sum(counted) if counted and not uncounted else 0
-    return PurposeYield(
-        purpose,
-        model,
-        calls,
-        failed,
-        input_tokens,
-        output_tokens,
-        uncounted,
-        dollars,
-        unpriced,
-        accepted / dollars if dollars and not unpriced else None,
-        accepted / tokens * 1000 if tokens else None,
-    )
-
-
-def _in_all(accepted: int, spent: Sequence[PurposeYield]) -> Iterator[PurposeYield]:
-    if len(spent) > 1:
-        yield _spent(
-            accepted,
-            "total",
-            "",
-            sum(one.calls for one in spent),
-            sum(one.failed_calls for one in spent),
-            _sum([one.input_tokens for one in spent]),
-            _sum([one.output_tokens for one in spent]),
-            sum(one.uncounted for one in spent),
-            _sum([one.dollars for one in spent]),
-            sum(one.unpriced for one in spent),
-        )
-
-
-def _sum[N: (int, float)](numbers: Sequence[N | None]) -> N | None:
-    """Return the sum of the known values; None if no value is known."""
-    known = [number for number in numbers if number is not None]
-    return sum(known[1:], start=known[0]) if known else None
 
 
 def describe_funnel(found: Funnel) -> Iterator[Section]:
@@ -271,9 +228,7 @@ def notes_on_funnel(found: Funnel) -> Iterator[str]:
         yield "The model is the built-in generator, not a language model: expect other yields from a model."
 
 
-_WIDTH, _TYPE, _LEFT, _ROW, _BAR = 960.0, 13.0, 240.0, 30.0, 18.0
-_KEPT, _LOST_COLOUR, _MUTED, _INK = "#2f63c0", "#b7382f", "#5b6470", "#1d2126"
-_DARK = {"kept": "#8fb4f5", "lost": "#f08a80", "muted": "#a9b0b8", "ink": "#e9e7e2"}
+_WIDTH, _LEFT, _ROW, _BAR = 960.0, 240.0, 30.0, 18.0
 
 
 def draw_funnel(found: Funnel, *, title: str) -> str:
@@ -286,34 +241,25 @@ def draw_funnel(found: Funnel, *, title: str) -> str:
         wide, gone = (number / most * (_WIDTH - _LEFT - 190) for number in (stage.rows, stage.lost))
         share = f" ({stage.rows / found.stages[0].rows:.1%})" if found.stages[0].rows else ""
         lost = f", {stage.lost:,} lost" if stage.lost else ""
+        size = f'y="{y:.1f}" height="{_BAR:g}" fill="currentColor"'
         parts += [
             f"<g><title>{markup(f'{stage.title}: {stage.rows:,}{share}{lost} {stage.reason}'.rstrip())}</title>",
-            _text("muted", _MUTED, 12, y + 14, stage.title[:34]),
-            f'<rect class="kept" color="{_KEPT}" fill="currentColor" x="{_LEFT:g}" y="{y:.1f}" '
-            f'width="{wide:.1f}" height="{_BAR:g}"/>',
-            f'<rect class="lost" color="{_LOST_COLOUR}" fill="currentColor" fill-opacity="0.55" '
-            f'x="{_LEFT + wide:.1f}" y="{y:.1f}" width="{gone:.1f}" height="{_BAR:g}"/>',
-            _text("ink", _INK, _LEFT + wide + gone + 8, y + 14, f"{stage.rows:,}{share}{lost}"),
+            draw_text("muted", 12, y + 14, stage.title[:34]),
+            f'<rect {series_paint(0)} x="{_LEFT:g}" width="{wide:.1f}" {size}/>',
+            f'<rect {series_paint(3)} x="{_LEFT + wide:.1f}" width="{gone:.1f}" {size} fill-opacity="0.55"/>',
+            draw_text("ink", _LEFT + wide + gone + 8, y + 14, f"{stage.rows:,}{share}{lost}"),
             "</g>",
         ]
     if not found.is_language_model:
-        note = "The model is the built-in generator, not a language model."
-        parts.append(_text("muted", _MUTED, 12, height - 10, note))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:g} {height:g}" role="img" '
-        f'aria-label="{markup(title)}" font-family="system-ui, sans-serif" font-size="{_TYPE:g}">{"".join(parts)}</svg>'
-    )
-
-
-def _text(look: str, colour: str, x: float, y: float, text: str) -> str:
-    return f'<text class="{look}" color="{colour}" fill="currentColor" x="{x:.1f}" y="{y:.1f}">{markup(text)}</text>'
+        parts.append(draw_text("muted", 12, height - 10, "The model is the built-in generator, not a language model."))
+    return draw_svg(_WIDTH, height, title, parts, size=13)
 
 
 def write_funnel_picture(found: Funnel, path: Path, *, of: str) -> Path:
     """Write the funnel to a file that ends in .svg or .html, over nothing but an earlier one `of` the same run file.
 
-    Raises `SetupError` as `check_run_picture` does, and when the file cannot be written.
+    Raises `SetupError` as `check_picture` does, and when the file cannot be written.
     """
     title = f"The yield of {of} by stage"
     svg = draw_funnel(found, title=title)
-    return write_run_picture(svg, path, what=WHAT, of=of, title=title, notes=notes_on_funnel(found), dark=_DARK)
+    return write_chart_file(svg, path, what=WHAT, of=of, title=title, notes=notes_on_funnel(found))

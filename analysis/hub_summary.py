@@ -9,6 +9,7 @@ from ..core.text import canonical_text
 from ..personas.hub.queries import REJECTED, RETAINED
 from ..personas.persona import RelationKind
 from .page import clip, short_label
+from .summary import Summary
 from .table import Queryable, Rows, Section
 
 if TYPE_CHECKING:
@@ -25,16 +26,11 @@ FROM growth_chunks GROUP BY hop ORDER BY hop
 
 _IN_ALL = f"""
 WITH away AS ({REJECTED})
-SELECT status, reason, model, is_language_model, event_hash,
-       (SELECT count(*) FROM personas WHERE {RETAINED}),
+SELECT (SELECT count(*) FROM personas WHERE {RETAINED}),
        (SELECT count(*) FROM relations AS r ANTI JOIN away AS a ON a.persona = r.source
         ANTI JOIN away AS b ON b.persona = r.target),
        (SELECT count(*) FROM passages),
        (SELECT count(*) FROM failures JOIN phases USING (job, phase) WHERE unit = 'hop'),
-       (SELECT coalesce(max(hop), 0) FROM growth),
-       (SELECT count(*) FROM calls WHERE source IN ('endpoint', 'batch')),
-       (SELECT sum(cost) FROM calls),
-       (SELECT coalesce(sum(epoch(ended_at - started_at)), 0.0) FROM growth_chunks),
        (growth_settings ->> 'until_novelty')::DOUBLE,
        (SELECT latest FROM growth_chunks ORDER BY extension DESC, hop DESC, chunk DESC LIMIT 1),
        (SELECT max(hop) FROM growth_chunks
@@ -76,23 +72,13 @@ _EXAMPLES = 3
 class Grown:
     """What growth came to."""
 
-    status: str
-    #: Why it failed or was paused.
-    reason: str | None
-    model: str
-    is_language_model: bool
-    event_hash: str | None
+    run: Summary
     #: People but for near-duplicates, of which the first counts.
     people: int
     relations: int
     passages: int
     #: Questions that were not answered.
     failed: int
-    hops: int
-    calls: int
-    #: US dollars; None where the prices are not known.
-    dollars: float | None
-    seconds: float
     until_novelty: float | None
     #: The latest 500 newcomers, as in `growth_chunks`.
     latest: str | None
@@ -119,27 +105,25 @@ class Grown:
     def lines(self) -> dict[str, str]:
         """Return what was grown in one line."""
         sources = f"{self.passages:,} texts" if self.passages else "existing personas"
-        hops = f", {self.hops} hop{'s' * (self.hops != 1)}" if self.hops else ""
-        state = "" if self.status == "finished" else f"; {self.status}"
+        hops = f", {self.run.hops} hop{'s' * (self.run.hops != 1)}" if self.run.hops else ""
+        state = "" if self.run.status == "finished" else f"; {self.run.status}"
         failed = f"; {self.failed:,} questions without an answer" if self.failed else ""
         return {"personas": f"{self.people:,} from {sources}{hops}, {self.relations:,} ties{failed}{state}"}
 
     def as_rows(self) -> list[tuple[str, str]]:
         """Return the label and value of each line."""
-        written = self.model if self.is_language_model else f"{self.model} (built-in generator)"
-        cost = [] if self.dollars is None or not self.is_language_model else [("cost", f"{self.dollars:,.4f} dollars")]
-        return [
-            ("people", f"{self.people:,}, with {self.relations:,} relations"),
-            ("from", f"{self.passages:,} passages" if self.passages else "people who were there before"),
-            ("model", written),
-            ("status", self.status if self.reason is None else f"{self.status}: {self.reason}"),
-            ("calls", f"{self.calls:,}, {self.failed:,} questions without an answer"),
-            *([("left out", f"{self.unwanted:,} relations of other kinds than were wanted")] if self.unwanted else []),
-            *([("extended", f"{self.extensions} times" if self.extensions > 1 else "once")] if self.extensions else []),
-            *cost,
-            ("time", f"{self.seconds:,.1f} s"),
-            ("event hash", self.event_hash or "none yet"),
-        ]
+        extended = f"{self.extensions} times" if self.extensions > 1 else "once"
+        shown: dict[str, str] = dict(self.run.as_rows())
+        rows: dict[str, str] = {
+            "people": f"{self.people:,}, with {self.relations:,} relations",
+            "from": f"{self.passages:,} passages" if self.passages else "people who were there before",
+            **{label: shown[label] for label in ("model", "status")},
+            "calls": f"{self.run.calls:,}, {self.failed:,} questions without an answer",
+            "left out": f"{self.unwanted:,} relations of other kinds than were wanted" * bool(self.unwanted),
+            "extended": extended * bool(self.extensions),
+            **{label: shown[label] for label in ("cost", "time", "event hash") if label in shown},
+        }
+        return [(label, value) for label, value in rows.items() if value]
 
 
 def read_hops(run: Queryable) -> Rows:
@@ -181,9 +165,9 @@ def skipped_of(run: Queryable) -> list[str]:
     return [f"{sum(number for _, number, _ in found):,} skipped: {kinds}. Examples:", *examples]
 
 
-def read_grown(run: Queryable) -> Grown:
+def read_grown(run: Queryable, whole: Summary) -> Grown:
     """Read the totals of growth."""
-    return Grown(*run.query(_IN_ALL).rows[0])
+    return Grown(whole, *run.query(_IN_ALL).rows[0])
 
 
 _TEXT = 60

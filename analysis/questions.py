@@ -1,10 +1,12 @@
-"""Questions that fit a run, each with its SQL: the scenario's own, then those its emissions and measures suggest."""
+"""Questions that fit a run, each with its SQL, and what the run shows in a few lines."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from textwrap import dedent
 
 from ..core.query import QueryError
+from .page import clip
 from .table import Queryable, Rows
 
 _OWN = "SELECT title, sql FROM questions ORDER BY ordinal"
@@ -101,7 +103,7 @@ def _own(run: Queryable) -> list[Question]:
 def _derived(run: Queryable) -> Iterator[Question]:
     fields, kinds = read_fields(run), [kind for (kind,) in run.query(_KINDS).rows]
     has_groups = bool(run.query("SELECT 1 FROM agents WHERE group_name IS NOT NULL LIMIT 1").rows)
-    is_weighted = bool(run.query("SELECT 1 FROM agents WHERE weight <> 1 LIMIT 1").rows)
+    is_weighted = has_weights(run)
     for field in fields:
         yield _numbers(field, is_weighted) if field.is_number else _choices(field, is_weighted)
         if has_groups:
@@ -239,3 +241,84 @@ def quoted(text: str) -> str:
 
 def _named(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
+
+
+#: Sentences on what a run shows, above the notice on who wrote it.
+FINDINGS = 4
+
+_MEASURED = """
+SELECT name, arg_min(value, step), arg_max(value, step), min(step), max(step)
+FROM measures WHERE isfinite(value) GROUP BY name ORDER BY min(value) = max(value), name
+"""
+_CHOSEN = """
+SELECT value, count(*), sum(weight) FROM (
+    SELECT e.payload ->> ? AS value, coalesce(weight, 1) AS weight
+    FROM emissions AS e LEFT JOIN agents USING (agent) WHERE kind = ?
+) WHERE value IS NOT NULL GROUP BY value ORDER BY sum(weight) DESC, value
+"""
+_MEANS = """
+WITH said AS (
+    SELECT step, TRY_CAST(e.payload ->> ? AS DOUBLE) AS value, coalesce(weight, 1) AS weight
+    FROM emissions AS e LEFT JOIN agents USING (agent) WHERE kind = ?
+), means AS (SELECT step, sum(value * weight) / sum(weight) AS mean FROM said WHERE isfinite(value) GROUP BY step)
+SELECT arg_min(mean, step), arg_max(mean, step), min(step), max(step) FROM means HAVING count(*) > 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """One thing that the run shows: of what, and a sentence without its subject."""
+
+    subject: str
+    said: str
+
+
+def read_findings(run: Queryable) -> Sequence[Headline]:
+    """Return the first few: what the scenario measures, then fields of its actions."""
+    measures, fields = list(_find_measures(run)), list(_find_fields(run))
+    # Where there is more of both than has room, both are there.
+    shown = max(FINDINGS - len(fields), (FINDINGS + 1) // 2)
+    return [*measures[:shown], *fields[: FINDINGS - len(measures[:shown])]]
+
+
+def _find_fields(run: Queryable) -> Iterator[Headline]:
+    by_weight = ", by weight" if has_weights(run) else ""
+    for field in read_fields(run):
+        said = _describe_number(run, field, by_weight) if field.is_number else _describe_choice(run, field, by_weight)
+        if said:
+            yield _finding(field.title, said)
+
+
+def _describe_choice(run: Queryable, field: RecordedField, by_weight: str) -> str:
+    counts = run.query(_CHOSEN, [field.name, field.kind]).rows
+    number, whole = sum(count for _, count, _ in counts), sum(weight for *_, weight in counts)
+    shares = ", ".join(f"{clip(value, 24)} {weight / whole:.0%}" for value, _, weight in counts[:4])
+    return f"{shares}{', \u2026' if len(counts) > 4 else ''} (of {number:,}{by_weight})" if counts else ""
+
+
+def _describe_number(run: Queryable, field: RecordedField, by_weight: str) -> str:
+    for first, last, begun, ended in run.query(_MEANS, [field.name, field.kind]).rows:
+        return f"{_describe_change(first, last, begun, ended, 'on average ')}{by_weight}"
+    return ""
+
+
+def _find_measures(run: Queryable) -> Iterator[Headline]:
+    for name, first, last, begun, ended in run.query(_MEASURED).rows:
+        if isfinite(first) and isfinite(last):
+            yield _finding(name.replace("_", " "), _describe_change(first, last, begun, ended, ""))
+
+
+def _describe_change(first: float, last: float, begun: int, ended: int, how: str) -> str:
+    if begun == ended:
+        return f"{how}{first:.3g} in step {begun}"
+    return f"{how}{first:.3g} in step {begun}, {last:.3g} in step {ended}"
+
+
+def _finding(subject: str, said: str) -> Headline:
+    # The notice on who wrote it is below, and should be on the first screen of a telephone too.
+    return Headline(clip(subject, 40), clip(said, 110))
+
+
+def has_weights(run: Queryable) -> bool:
+    """Whether agents stand for different numbers of people, by a selection that was to meet targets."""
+    return bool(run.query("SELECT 1 FROM agents WHERE weight <> 1 LIMIT 1").rows)

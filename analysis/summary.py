@@ -1,70 +1,61 @@
-"""What a run came to, in one page of numbers."""
+"""What a run came to in one page of numbers, what making data came to, and who wrote it all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
 from ..core.errors import parameter
+from ..core.model import PROCEDURAL_NOTICE
 from ..personas.hub.queries import NEAR_DUPLICATES
 from ..personas.hub.read import DrawReport
-from .provenance import is_procedural, read_authors
 from .table import Queryable, visible
 
-_RUN = """
+#: From marker to marker in `seconds`: the time between two sessions of a resumed run is not work.
+_NUMBERS = """
 SELECT scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted, settings, drawn, network,
-       concat_ws(', ', mind, 'one asked for all of ' || archetypes)
+       concat_ws(', ', mind, 'one asked for all of ' || archetypes) AS mind, embedding_model,
+       prices ->> 'source' AS prices,
+       (SELECT count(*) FROM personas) AS personas,
+       (SELECT count(*) FROM agents) AS agents,
+       (SELECT count(DISTINCT (source, target, kind)) FROM living_relations) AS relations,
+       (SELECT coalesce(max(hop), 0) FROM growth) AS hops,
+       (SELECT count(*) FROM steps) AS steps,
+       (SELECT count(*) FROM failures WHERE purpose = 'embedding') AS turns_without_vectors,
+       (SELECT count(invalid_fields) FROM calls) AS calls_with_invalid_fields,
+       (SELECT count(*) FROM set_aside) AS rows_set_aside,
+       (SELECT count(*) > 0 FROM agent_state WHERE step > 0) AS has_changed,
+       (SELECT coalesce(sum(epoch(ended_at - started_at)), 0.0) FROM (
+            SELECT started_at, ended_at FROM growth_chunks
+            UNION ALL SELECT started_at, ended_at FROM growth WHERE hop NOT IN (SELECT hop FROM growth_chunks)
+            UNION ALL SELECT started_at, ended_at FROM steps
+        )) AS seconds
 FROM runs
 """
-
-_SIZES = """
-SELECT (SELECT count(*) FROM personas), (SELECT count(*) FROM agents),
-       (SELECT count(DISTINCT (source, target, kind)) FROM living_relations),
-       (SELECT coalesce(max(hop), 0) FROM growth), (SELECT count(*) FROM steps)
-"""
-
 _TIES = "SELECT count(*) FROM network_ties"
 _TARGETS = """
 SELECT count(*), max(abs(weighted - wanted)), arg_max("column" || ' ' || value, abs(weighted - wanted)) FROM targets
 """
-_CAME_AND_LEFT = "SELECT change, count(*) FROM agent_changes GROUP BY change ORDER BY change"
-_EMISSIONS = "SELECT kind, count(*) FROM emissions GROUP BY kind ORDER BY count(*) DESC, kind"
-_DUPLICATES = f"""
-SELECT kind, count(*) FROM (
-    SELECT kind FROM duplicates WHERE NOT undone AND kind <> 'persona'
-    UNION ALL SELECT 'persona' FROM ({NEAR_DUPLICATES})
-) GROUP BY kind ORDER BY count(*) DESC, kind
-"""  # noqa: S608 - our own words
-_FAILURES = """
-SELECT outcome, count(*) FROM failures WHERE purpose <> 'embedding' GROUP BY outcome ORDER BY count(*) DESC, outcome
-"""
 _UNSEEN = "SELECT count(*) FILTER (unseen > 0), count(*), max(neighbours + unseen) FROM observations"
-_HAS_CHANGED = "SELECT count(*) > 0 FROM agent_state WHERE step > 0"
-_MEMORY = "SELECT embedding_model, (SELECT count(*) FROM failures WHERE purpose = 'embedding') FROM runs"
-_CALLS = """
-SELECT outcome, count(*) FROM calls WHERE source IN ('endpoint', 'batch')
-GROUP BY outcome ORDER BY count(*) DESC, outcome
-"""
-_INVALID = "SELECT count(invalid_fields), (SELECT count(*) FROM set_aside) FROM calls"
-_RECALLED = """
-SELECT source, count(*) FROM calls WHERE source IN ('cache', 'fork') GROUP BY source ORDER BY count(*) DESC, source
-"""
-_TOKENS = """
-SELECT sum(input_tokens), sum(output_tokens), count(input_tokens), count(*)
+_USED = """
+SELECT sum(input_tokens)::BIGINT, sum(output_tokens)::BIGINT, count(input_tokens), coalesce(sum(cost), 0.0),
+       count(raw) - count(cost)
 FROM calls WHERE source IN ('endpoint', 'batch')
 """
-_COST = """
-SELECT any_value(prices ->> 'source'), sum(cost), count(raw) - count(cost)
-FROM runs LEFT JOIN calls ON source IN ('endpoint', 'batch')
-"""
-
-# From marker to marker: the time between two sessions of a resumed run is not work.
-_SECONDS = """
-SELECT coalesce(sum(epoch(ended_at - started_at)), 0.0)
-FROM (SELECT started_at, ended_at FROM growth_chunks
-      UNION ALL SELECT started_at, ended_at FROM growth WHERE hop NOT IN (SELECT hop FROM growth_chunks)
-      UNION ALL SELECT started_at, ended_at FROM steps)
-"""
+#: Counts by name, in falling order.
+_COUNTS = {
+    "came_and_left": "SELECT change, count(*) AS n FROM agent_changes GROUP BY ALL",
+    "emissions": "SELECT kind, count(*) AS n FROM emissions GROUP BY ALL",
+    "near_duplicates": f"""
+        SELECT kind, count(*) AS n FROM (
+            SELECT kind FROM duplicates WHERE NOT undone AND kind <> 'persona'
+            UNION ALL SELECT 'persona' FROM ({NEAR_DUPLICATES})
+        ) GROUP BY ALL""",  # noqa: S608 - our own words
+    "failures": "SELECT outcome, count(*) AS n FROM failures WHERE purpose <> 'embedding' GROUP BY ALL",
+    "calls_by_outcome": "SELECT outcome, count(*) AS n FROM calls WHERE source IN ('endpoint', 'batch') GROUP BY ALL",
+    "recalled": "SELECT source, count(*) AS n FROM calls WHERE source IN ('cache', 'fork') GROUP BY ALL",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +116,6 @@ class Summary:
     embedding_model: str | None
     turns_without_vectors: int
     #: Calls that were sent, and answers that were paid for elsewhere, by where ("cache", "fork").
-    calls: int
     calls_by_outcome: Mapping[str, int]
     recalled: Mapping[str, int]
     #: None when no call came with a count.
@@ -154,44 +144,58 @@ class Summary:
     #: Whether states of agents changed in any step.
     has_changed: bool = False
 
+    @property
+    def calls(self) -> int:
+        """Return how many calls were sent."""
+        return sum(self.calls_by_outcome.values())
+
     def as_rows(self) -> list[tuple[str, str]]:
         """Return the label and value of each line, safe to show on a terminal."""
-        rows = [
-            ("scenario", f"{self.scenario}, seed {self.seed}"),
-            ("settings", ", ".join(f"{name}={value}" for name, value in self.settings.items()) or "none"),
-            ("model", self.written_by),
-            *([("mind", self.mind)] if self.mind else []),
-            ("status", self.status if self.reason is None else f"{self.status}: {self.reason}"),
-            ("agents", f"{self.agents:,} of {_n(self.personas, 'persona')}"),
-            *([("came and left", _counted(self.came_and_left, total=False))] if self.came_and_left else []),
-            *([("drawn", self.drawn)] if self.drawn else []),
-            ("relations", f"{self.relations:,} over {_n(self.hops, 'hop')}"),
-            *([("network", self.network)] if self.network else []),
-            *([("targets", self.targets)] if self.targets else []),
-            *([("neighbours", self.unseen)] if self.unseen else []),
-            ("steps", _steps(self.steps, self.steps_wanted)),
-            ("emissions", _counted(self.emissions)),
-            ("near-duplicates", f"{_counted(self.near_duplicates)}, {self._by_words}"),
-            ("memory", self._memory),
-            ("failures", _counted(self.failures)),
-            ("calls", _counted(self.calls_by_outcome)),
-        ]
-        if self.calls_with_invalid_fields:
-            sent = f"in {_n(self.calls_with_invalid_fields, 'call')} (calls.invalid_fields); they count as unknown"
-            rows.append(("invalid values", sent))
-        if self.rows_set_aside:
-            rows.append(("set aside", f"{_n(self.rows_set_aside, 'row')} that fitted no table (table set_aside)"))
-        if self.recalled:
-            rows.append(("recalled answers", _counted(self.recalled)))
-        if self.tokens is not None:
-            # The built-in generator has no tokens: it counts words.
-            unit = "tokens" if self.is_language_model else "words"
-            rows.append((unit, _tokens(self.tokens, self.calls, unit)))
-        if self.is_language_model and self.calls:
-            rows.append(("cost", str(self.cost)))
-        rows.append(("time", f"{self.seconds:,.1f} s"))
-        rows.append(("event hash", self.event_hash or "none yet"))
-        return [(label, visible(value)) for label, value in rows]
+        sent = f"in {_n(self.calls_with_invalid_fields, 'call')} (calls.invalid_fields); they count as unknown"
+        rows = {
+            "scenario": f"{self.scenario}, seed {self.seed}",
+            "settings": ", ".join(f"{name}={value}" for name, value in self.settings.items()) or "none",
+            "model": self.written_by,
+            "mind": self.mind,
+            "status": self.status if self.reason is None else f"{self.status}: {self.reason}",
+            "agents": f"{self.agents:,} of {_n(self.personas, 'persona')}",
+            "came and left": _counted(self.came_and_left, total=False, none=""),
+            "drawn": self.drawn,
+            "relations": f"{self.relations:,} over {_n(self.hops, 'hop')}",
+            "network": self.network,
+            "targets": self.targets,
+            "neighbours": self.unseen,
+            "steps": _steps(self.steps, self.steps_wanted),
+            "emissions": _counted(self.emissions),
+            "near-duplicates": f"{_counted(self.near_duplicates)}, {self._by_words}",
+            "memory": self._memory,
+            "failures": _counted(self.failures),
+            "calls": _counted(self.calls_by_outcome),
+            "invalid values": sent if self.calls_with_invalid_fields else "",
+            "set aside": f"{_n(self.rows_set_aside, 'row')} that fitted no table (table set_aside)"
+            if self.rows_set_aside
+            else "",
+            "recalled answers": _counted(self.recalled, none=""),
+            self.unit: self._used,
+            "cost": str(self.cost) if self.is_language_model and self.calls else "",
+            "time": f"{self.seconds:,.1f} s",
+            "event hash": self.event_hash or "none yet",
+        }
+        return [(label, visible(value)) for label, value in rows.items() if value]
+
+    @property
+    def unit(self) -> str:
+        """Return what is counted of texts: the built-in generator has no tokens, it counts words."""
+        return "tokens" if self.is_language_model else "words"
+
+    @property
+    def _used(self) -> str:
+        if self.tokens is None:
+            return ""
+        counts = f"{self.tokens.input:,} {self.unit} in, {self.tokens.output:,} out"
+        return (
+            counts if self.tokens.counted_calls == self.calls else f"{counts} (of {self.tokens.counted_calls:,} calls)"
+        )
 
     def lines(self, changed: Mapping[str, object]) -> dict[str, str]:
         """Return the society, its size and its outputs as lines; `changed` are settings that differ from defaults."""
@@ -214,12 +218,8 @@ class Summary:
         parts = [f"{_n(self.calls, 'call')} to {self.model}"]
         if self.recalled:
             parts.append(f"{sum(self.recalled.values()):,} answers recalled ({_counted(self.recalled, total=False)})")
-        if self.tokens is not None:
-            # The built-in generator has no tokens: it counts words.
-            parts.append(_tokens(self.tokens, self.calls, "tokens" if self.is_language_model else "words"))
-        if self.is_language_model and self.calls:
-            parts.append(str(self.cost))
-        return {"cost": ", ".join(parts), "time": f"{self.seconds:,.1f} s"}
+        parts += [self._used, str(self.cost) if self.is_language_model and self.calls else ""]
+        return {"cost": ", ".join(filter(None, parts)), "time": f"{self.seconds:,.1f} s"}
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -273,65 +273,32 @@ class Summary:
 
 def summarise(run: Queryable) -> Summary:
     """Summarise a run in any state."""
-    scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted, *told = run.query(_RUN).rows[0]
-    settings, drawn, network, mind = told
-    personas, agents, relations, hops, steps = run.query(_SIZES).rows[0]
+    found = run.query(_NUMBERS)
+    numbers = dict(zip(found.columns, found.rows[0], strict=True))
     authors = read_authors(lambda sql: run.query(sql).rows, "personas", "emissions")
-    calls = _counts(run, _CALLS)
-    embedding_model, without = run.query(_MEMORY).rows[0]
-    invalid, set_aside = run.query(_INVALID).rows[0]
-    return Summary(
-        scenario=scenario,
-        model=model,
-        is_language_model=is_language_model,
-        authors=sorted(authors, key=lambda name: name != model),
-        seed=seed,
-        status="interrupted" if status == "running" and not run.is_live else status,
-        reason=reason,
-        personas=personas,
-        agents=agents,
-        relations=relations,
-        hops=hops,
-        steps=steps,
+    settings, drawn, network = orjson.loads(numbers["settings"]), numbers["drawn"], numbers["network"]
+    ((sent, received, counted, dollars, unpriced),) = run.query(_USED).rows
+    changed = {
+        "status": "interrupted" if numbers["status"] == "running" and not run.is_live else numbers["status"],
+        "settings": settings,
         # The rounds of a task end with its rows: their number was not asked for.
-        steps_wanted=steps if "per_persona" in orjson.loads(settings) else steps_wanted,
-        emissions=_counts(run, _EMISSIONS),
-        near_duplicates=_counts(run, _DUPLICATES),
-        failures=_counts(run, _FAILURES),
-        embedding_model=embedding_model,
-        turns_without_vectors=without,
-        calls=sum(calls.values()),
-        calls_by_outcome=calls,
-        recalled=_counts(run, _RECALLED),
-        tokens=_count_tokens(run),
-        cost=_cost(run),
-        seconds=run.query(_SECONDS).rows[0][0],
-        event_hash=event_hash,
-        settings=orjson.loads(settings),
-        drawn=DrawReport(**orjson.loads(drawn)).sentence() if drawn else "",
-        network="" if network == "grown" else f"{network}, {_n(run.query(_TIES).rows[0][0], 'tie')}",
+        "steps_wanted": numbers["steps" if "per_persona" in settings else "steps_wanted"],
+        "drawn": DrawReport(**orjson.loads(drawn)).sentence() if drawn else "",
+        "network": "" if network == "grown" else f"{network}, {_n(run.query(_TIES).rows[0][0], 'tie')}",
+    }
+    cost = Cost(numbers.pop("prices"), dollars, unpriced)
+    return Summary(
+        **numbers | changed | {name: _counts(run, sql) for name, sql in _COUNTS.items()},
+        authors=sorted(authors, key=lambda name: name != numbers["model"]),
+        tokens=Tokens(sent, received or 0, counted) if counted else None,
+        cost=cost,
         targets=_targets(run),
-        mind=mind,
-        came_and_left=_counts(run, _CAME_AND_LEFT),
-        calls_with_invalid_fields=invalid,
-        rows_set_aside=set_aside,
         unseen=_unseen(run),
-        has_changed=run.query(_HAS_CHANGED).rows[0][0],
     )
 
 
 def _counts(run: Queryable, sql: str) -> dict[str, int]:
-    return {str(name): int(count) for name, count in run.query(sql).rows}
-
-
-def _count_tokens(run: Queryable) -> Tokens | None:
-    sent, received, counted, _ = run.query(_TOKENS).rows[0]
-    return Tokens(int(sent), int(received or 0), int(counted)) if counted else None
-
-
-def _cost(run: Queryable) -> Cost:
-    ((prices, dollars, unpriced),) = run.query(_COST).rows
-    return Cost(prices, dollars or 0.0, unpriced)
+    return {str(name): int(count) for name, count in run.query(f"{sql} ORDER BY n DESC, 1").rows}
 
 
 def _n(count: int, noun: str) -> str:
@@ -342,16 +309,11 @@ def _steps(done: int, wanted: int) -> str:
     return f"{done:,}" if done == wanted else f"{done:,} of {wanted:,}"
 
 
-def _counted(counts: Mapping[str, int], *, total: bool = True) -> str:
+def _counted(counts: Mapping[str, int], *, total: bool = True, none: str = "0") -> str:
     if not counts:
-        return "0"
+        return none
     parts = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     return f"{sum(counts.values()):,} ({parts})" if total else parts
-
-
-def _tokens(tokens: Tokens, calls: int, unit: str) -> str:
-    counts = f"{tokens.input:,} {unit} in, {tokens.output:,} out"
-    return counts if tokens.counted_calls == calls else f"{counts} (of {tokens.counted_calls:,} calls)"
 
 
 def _unseen(run: Queryable) -> str:
@@ -363,3 +325,223 @@ def _unseen(run: Queryable) -> str:
 def _targets(run: Queryable) -> str:
     ((shares, farthest, where),) = run.query(_TARGETS).rows
     return f"{_n(shares, 'share')}, weighted {farthest:.1%} off at most ({where})" if shares else ""
+
+
+_ACCEPTED = """
+SELECT count(*) FILTER (status = 'accepted'), (SELECT count(DISTINCT agent) FROM emissions) FROM outputs
+"""
+_REJECTED = "SELECT stage, count(*) AS n FROM outputs WHERE status = 'rejected' GROUP BY ALL"
+_LOST = """
+SELECT outcome, count(*) AS n FROM failures
+WHERE step IS NOT NULL AND purpose NOT IN ('embedding', 'plan', 'reflect') GROUP BY ALL
+"""
+#: As `Task.ended` looks at them.
+_LATEST = 500
+_NOVELTY = f"""
+SELECT if(count(*) < {_LATEST}, NULL, avg(is_new::INTEGER)) FROM (
+    SELECT emission NOT IN (SELECT emission FROM duplicates WHERE NOT undone AND emission IS NOT NULL) AS is_new
+    FROM emissions ORDER BY emission DESC LIMIT {_LATEST}
+)
+"""  # noqa: S608 - our own number
+#: Rows of files to compare with that could not be read (chunk -1): how many, and the first sentence of each reason.
+_UNREAD = "SELECT sum(number), list(examples[1]) FROM skipped_sources WHERE chunk = -1"
+#: Settings of every scenario that have no effect where agents do not see each other.
+SOCIETY_SETTINGS = frozenset(
+    (
+        "neighbours", "heard", "recalled", "memory", "observation_tokens", "neighbours_by", "memory_kind", "recency",
+        "relevance", "importance", "recency_decay", "reflect_at", "plan_every", "tool_calls",
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DataSummary:
+    """What a run of a task came to, beside its summary; counts are in falling order."""
+
+    run: Summary
+    #: Those of the task.
+    settings: Mapping[str, object]
+    accepted: int
+    #: Outputs that were rejected, by the check that failed, or `near_duplicate`.
+    rejected: Mapping[str, int]
+    #: Turns without an output, by the outcome of their last call.
+    lost: Mapping[str, int]
+    #: People who gave an output.
+    asked: int
+    #: Share of the latest 500 outputs that repeat no earlier one; None if there are fewer.
+    novelty: float | None = None
+    #: Which rows of files to compare with could not be read, and so were not compared; empty if all were.
+    unread: str = ""
+
+    @property
+    def task(self) -> str:
+        """Return the name of the task."""
+        return self.run.scenario
+
+    @property
+    def wanted(self) -> int:
+        """Return how many rows were asked for."""
+        return int(str(self.settings["n"]))
+
+    def as_rows(self) -> list[tuple[str, str]]:
+        """Return the label and value of each line."""
+        shown = {name: value for name, value in self.settings.items() if value not in ("", None, [])}
+        if shown.get("persona_detail") == "description":
+            del shown["persona_detail"]
+        rows = dict(self.run.as_rows())
+        rounds = _n(self.run.steps, "round")
+        rows = {
+            "task": f"{self.task}, seed {self.run.seed}",
+            "settings": visible(", ".join(f"{name}={value}" for name, value in shown.items())),
+            **{label: rows[label] for label in ("model", "status")},
+            "accepted": f"{self.accepted:,} of {self.wanted:,} rows wanted",
+            "rejected": _counted(self.rejected),
+            "lost": _counted(self.lost),
+            "people": f"{self.asked:,} of {self.run.agents:,} gave an output, in {rounds}",
+            "not compared": visible(self.unread),
+            **{label: rows[label] for label in ("drawn", "calls", "cost", "event hash") if label in rows},
+        }
+        return [(label, value) for label, value in rows.items() if value]
+
+    def lines(self, changed: Mapping[str, object]) -> dict[str, str]:
+        """Return the task and its rows in two lines; `changed` are the settings that differ from their defaults."""
+        given = "".join(f", {name}={value}" for name, value in changed.items() if name != "n")
+        state = "" if self.run.status == "finished" else f"; {self.run.status}"
+        rejected = f"; {_counted(self.rejected)} rejected" if self.rejected else ""
+        failed = f"; {_counted(self.lost)} failed" if self.lost else ""
+        return {
+            "task": f"{self.task}, seed {self.run.seed}{given}{state}",
+            "rows": f"{self.accepted:,} of {self.wanted:,} accepted{rejected}{failed}; {self.asked:,} of "
+            f"{self.run.agents:,} personas asked",
+        }
+
+    @property
+    def has_run_short(self) -> bool:
+        """Whether people ran out before all rows were accepted; False where too little was new, as was asked."""
+        return bool(self.shortfall) and not self._is_exhausted
+
+    @property
+    def _is_exhausted(self) -> bool:
+        least = self.settings.get("until_novelty")
+        return isinstance(least, int | float) and self.novelty is not None and self.novelty < least
+
+    @property
+    def shortfall(self) -> str:
+        """One sentence when fewer rows were accepted than were wanted, with what would give more; else nothing."""
+        if self.accepted >= self.wanted or self.run.status != "finished":
+            return ""
+        if self._is_exhausted:
+            least = self.settings["until_novelty"]
+            why = (
+                f"{self.novelty:.1%} of the latest {_LATEST} outputs was new, less than --until-novelty {least:g} asks"
+            )
+            return f"{self.accepted:,} of {self.wanted:,} rows were accepted: {why}."
+        rejected, lost = sum(self.rejected.values()), sum(self.lost.values())
+        if not self.accepted and (rejected or lost):
+            failed = self.rejected if rejected >= lost else self.lost
+            what = f"{_n(rejected, 'output')} rejected" if rejected >= lost else f"{_n(lost, 'turn')} lost"
+            why = f"{what}, most often for {next(iter(failed))}; the funnel shows the reasons"
+            return f"None of {_n(self.wanted, 'row')} wanted was accepted: {why}."
+        each = _n(int(str(self.settings["per_persona"])), "row")
+        why = f"{self.run.agents:,} people gave what they could at {each} each"
+        return (
+            f"{self.accepted:,} of {self.wanted:,} rows were accepted: {why}. A larger hub, more --agents or a higher "
+            f"--per-persona gives more."
+        )
+
+
+def summarise_data(run: Queryable, whole: Summary) -> DataSummary | None:
+    """Summarise what a run of a task made, in any state; None for any other run."""
+    if "per_persona" not in whole.settings:
+        return None
+    ((accepted, asked),) = run.query(_ACCEPTED).rows
+    ((novelty,),) = run.query(_NOVELTY).rows
+    ((unread, reasons),) = run.query(_UNREAD).rows
+    return DataSummary(
+        run=whole,
+        settings={name: value for name, value in whole.settings.items() if name not in SOCIETY_SETTINGS},
+        accepted=accepted,
+        rejected=_counts(run, _REJECTED),
+        lost=_counts(run, _LOST),
+        asked=asked,
+        novelty=novelty,
+        unread=f"{_n(unread, 'row')} of the files to compare with: {'; '.join(reasons)}" if unread else "",
+    )
+
+
+#: What is written, and the column that names its author, by table.
+_WRITTEN = {
+    "personas": ("personas", "model"),
+    "profiles": ("profiles", "model"),
+    "biographies": ("biographies", "model"),
+    "elites": ("elite personas", "model"),
+    "emissions": ("outputs", "model"),
+    "responses": ("responses", "model"),
+    "solutions": ("solutions", "solver"),
+    "votes": ("grades", "grader"),
+    "answers": ("answers", "model"),
+    "interviews": ("interviews", "model"),
+}
+#: Gives the rows of one statement: `lambda sql: run.query(sql).rows`.
+type Ask = Callable[[str], Sequence[tuple[Any, ...]]]
+
+#: Models that judge what they wrote: outputs while they are made (job 1), outputs and responses in other jobs.
+_OWN = """
+SELECT model FROM calls WHERE job = 1 AND {job} = 1 AND role = 'grader' INTERSECT SELECT model FROM emissions
+UNION
+SELECT v.grader FROM votes AS v
+JOIN emissions AS e USING (emission)
+LEFT JOIN (
+    FROM responses WHERE job < {job} QUALIFY job = max(job) OVER (PARTITION BY emission)
+) AS r ON r.emission = v.emission AND r.response = v.response
+WHERE v.job = {job} AND v.grader = coalesce(r.model, e.model)
+ORDER BY ALL
+"""
+_TABLES = "SELECT table_name FROM duckdb_tables()"
+_NO_MODELS = ("rule", "import")
+
+
+def read_authors(ask: Ask, *tables: str) -> list[str]:
+    """Return the authors of the rows of `tables`, sorted; of all tables by default."""
+    return sorted({author for authors in _read_by_table(ask, tables).values() for author in authors})
+
+
+def is_procedural(author: str) -> bool:
+    """True for the built-in generator, which is not a language model."""
+    return author.partition(":")[0] == "procedural"
+
+
+def describe_authors(ask: Ask) -> str:
+    """Return one sentence on who wrote what; "" if one language model, or none, wrote all of it."""
+    by_kind: dict[str, list[str]] = {}
+    for table, authors in _read_by_table(ask, ()).items():
+        if models := [author for author in authors if author not in _NO_MODELS]:
+            by_kind[_WRITTEN[table][0]] = models
+    everybody = {model for models in by_kind.values() for model in models}
+    if all(map(is_procedural, everybody)):
+        return PROCEDURAL_NOTICE if everybody else ""
+    if len(everybody) == 1:
+        return ""
+    parts = (f"{kind} by {' and '.join(map(_name_author, authors))}" for kind, authors in by_kind.items())
+    return f"Models are mixed: {', '.join(parts)}."
+
+
+def describe_own_graders(ask: Ask, job: int = 1) -> str:
+    """Return one sentence on the language models that graded what they wrote in a job; "" if there are none."""
+    rows = ask(_OWN.format(job=job))
+    own = [model for (model,) in rows if not is_procedural(model)]
+    return f"{' and '.join(own)} grades what it wrote itself: models prefer their own text." if own else ""
+
+
+def _name_author(author: str) -> str:
+    return f"{author} (built-in generator, not a language model)" if is_procedural(author) else author
+
+
+def _read_by_table(ask: Ask, tables: Sequence[str]) -> dict[str, list[str]]:
+    present = {name for (name,) in ask(_TABLES)}
+    found: dict[str, list[str]] = {}
+    for table, (_, column) in _WRITTEN.items():
+        if table in present and (not tables or table in tables):
+            rows = ask(f"SELECT DISTINCT {column} FROM {table}")  # noqa: S608 - our own words
+            found[table] = sorted(author for (author,) in rows if author is not None)
+    return found

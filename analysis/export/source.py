@@ -17,7 +17,7 @@ from ...core.errors import RunFileError, SetupError, parameter
 from ...personas.hub.queries import table_names
 from ...sim.runfile.database import connect
 from ...sim.runfile.reader import open_made
-from ..data_summary import SOCIETY_SETTINGS
+from ..summary import SOCIETY_SETTINGS
 from ..table import Queryable
 
 #: The value where no licence is stated. It counts as stricter than any licence.

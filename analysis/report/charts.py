@@ -1,28 +1,143 @@
-"""The charts of a report: what was emitted, how much of it was new, measures, and typed fields of actions."""
+"""The charts of a report over steps: outputs, measures, fields of actions, and the state of agents."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 
-from ..findings import has_weights
-from ..questions import RecordedField, read_fields
+from ..plot import BARS, Chart, Marks, Point
+from ..questions import RecordedField, has_weights, quoted, read_fields
 from ..table import Queryable
-from .chart import Chart, bars, bars_legend, lines, lines_legend
-from .plot import Axes, Series
 
-#: Measures drawn.
-MEASURES = 6
-#: Bars over steps; of a longer run, spans of steps.
-BARS = 120
-#: Typed fields of actions that are drawn, values of a choice, and groups.
-FIELDS = 12
-CHOICES = 10
-GROUPS = 8
+#: Measures, typed fields of actions, values of a choice, and groups that are drawn.
+MEASURES, FIELDS, CHOICES, GROUPS = 6, 12, 10, 8
+#: Fields of the state, and measures of agents, that are drawn; and agents that are listed for each measure.
+STATE_FIELDS, NODE_MEASURES, FOREMOST = 8, 6, 5
 
 _KNOWN = ("dialogue", "instruction", "tool")
+_ALL = "all"
+_LAST_STEP = "SELECT coalesce(max(step), 0) FROM steps"
+_EMISSIONS = """
+SELECT {span} AS step, kind, count(*) AS outputs FROM emissions GROUP BY ALL ORDER BY step, kind
+"""
+_NOVELTY = """
+SELECT step, kind, share_new, emitted FROM novelty
+WHERE kind IN (SELECT kind FROM novelty WHERE near_duplicates > 0) ORDER BY step, kind
+"""
+#: Measures that changed come before constant ones, which say less.
+_MEASURES = """
+SELECT name FROM measures GROUP BY name HAVING bool_or(isfinite(value))
+ORDER BY count(DISTINCT value) = 1, name LIMIT ?
+"""
+_GROUPS = """
+SELECT group_name FROM agents WHERE group_name IS NOT NULL
+GROUP BY group_name ORDER BY count(*) DESC, group_name LIMIT ?
+"""
+_PRESENT = """
+WITH came AS (
+    SELECT arrived AS step, count(*) AS people FROM agents GROUP BY arrived
+    UNION ALL
+    SELECT step, -count(DISTINCT agent) FROM agent_changes WHERE change = 'departed' GROUP BY step
+)
+SELECT s.step, (SELECT sum(people) FROM came AS c WHERE c.step <= s.step)::BIGINT AS present
+FROM steps AS s WHERE s.step % {each} = {last} % {each} ORDER BY s.step
+"""
+#: An emission counts by the weight of its agent, which is 1 where people were not selected to meet targets.
+_SAID = """
+held AS (
+    SELECT {span} AS step, group_name, coalesce(weight, 1) AS weight, {value} AS value
+    FROM emissions AS e LEFT JOIN agents USING (agent) WHERE kind = {kind}
+)"""
+_FIELDS = """
+SELECT name, bool_and(json_type(value) IN ('BIGINT', 'UBIGINT', 'DOUBLE')), bool_and(json_type(value) = 'BOOLEAN'),
+       bool_and(json_type(value) = 'VARCHAR'), count(DISTINCT value), count(*) FILTER (step > 0)
+FROM agent_state WHERE json_type(value) <> 'NULL' GROUP BY name ORDER BY count(*) FILTER (step > 0) = 0, name
+"""
+#: What each agent held after each step, from the step at which it came to the one in which it left.
+_HELD = """
+held AS (
+    SELECT g.agent, g.group_name, g.weight, s.step, {value} AS value
+    FROM (SELECT g.*, d.step AS until FROM agents AS g LEFT JOIN (
+        SELECT agent, min(step) AS step FROM agent_changes WHERE change = 'departed' GROUP BY agent
+    ) AS d USING (agent)) AS g
+    JOIN (SELECT unnest(range(0, {last} + 1, {each})) AS step) AS s
+        ON s.step >= g.arrived AND s.step < coalesce(until, s.step + 1)
+    ASOF JOIN (SELECT agent, step, value FROM agent_state WHERE name = {name}) AS h
+        ON h.agent = g.agent AND h.step <= s.step
+)"""
+_MEASURED = """
+held AS (
+    SELECT agent, group_name, weight, n.step, value FROM node_measures AS n JOIN agents AS g USING (agent)
+    WHERE name = {name} AND n.step % {each} = 0
+)"""
+_SPREAD = """
+WITH {held}, counted AS (
+    SELECT series, step, value, sum(weight) AS weight, count(*) AS number FROM (
+        SELECT NULL AS series, step, value, weight FROM held
+        UNION ALL SELECT group_name, step, value, weight FROM held WHERE group_name IS NOT NULL
+    ) WHERE isfinite(value) GROUP BY ALL
+), summed AS (
+    SELECT *, sum(weight) OVER (PARTITION BY series, step ORDER BY value)
+              / sum(weight) OVER (PARTITION BY series, step) + 1e-9 AS below
+    FROM counted
+)
+SELECT step, series AS "group", sum(value * weight) / sum(weight) AS mean, sum(number)::BIGINT AS number,
+       min(value) FILTER (below >= 0.25) AS quartile_1, min(value) FILTER (below >= 0.75) AS quartile_3
+FROM summed GROUP BY series, step ORDER BY series NULLS FIRST, step
+"""
+_SHARES = """
+WITH {held}
+SELECT {place}, value, sum(weight) / sum(sum(weight)) OVER (PARTITION BY {place}) AS share, count(*) AS number
+FROM held WHERE value IS NOT NULL AND {place} IS NOT NULL {only} GROUP BY {place}, value ORDER BY {place}, value
+"""
+_NODE_MEASURES = """
+SELECT name FROM node_measures GROUP BY name ORDER BY name = 'community', min(value) = max(value), name
+"""
+_COMMUNITIES = """
+SELECT step, count(DISTINCT value) AS communities, count(*) AS number
+FROM node_measures WHERE name = 'community' GROUP BY step ORDER BY step
+"""
+_FOREMOST = """
+SELECT name, p.text, value FROM node_measures AS n JOIN personas AS p ON p.id = n.agent
+WHERE step = (SELECT max(step) FROM node_measures) AND name <> 'community'
+QUALIFY row_number() OVER (PARTITION BY name ORDER BY value DESC, agent) <= {most} ORDER BY name, value DESC, agent
+"""
 
-#: Step and name of each intervention.
-type Marks = Sequence[tuple[int, str]]
+
+@dataclass(frozen=True, slots=True)
+class StateField:
+    """A field of the agents' state, by what its values are."""
+
+    name: str
+    is_number: bool
+    is_truth: bool
+    is_word: bool
+    #: How many different values there were.
+    different: int
+    #: Rows after the first step.
+    changes: int
+
+    @property
+    def title(self) -> str:
+        """Return the name in words."""
+        return self.name.replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class StateCharts:
+    """The charts of the state, and the fields of which none is drawn."""
+
+    charts: Sequence[Chart]
+    left_out: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredAgents:
+    """The charts of measures of agents, and the agents with the highest values after the last step."""
+
+    charts: Sequence[Chart]
+    foremost: Sequence[tuple[str, str, float]]
+    #: How many measures there are.
+    measures: int
 
 
 def kind_order(run: Queryable) -> list[str]:
@@ -41,149 +156,160 @@ def read_groups(run: Queryable) -> list[str]:
     return sorted(group for (group,) in run.query(_GROUPS, [GROUPS]).rows)
 
 
-def marks_at(steps: Sequence[int], marks: Marks) -> list[tuple[int, str]]:
-    """Return the place, among these steps, before which each intervention came."""
-    return [(place, name) for at, name in marks for place in [sum(step < at for step in steps)] if place < len(steps)]
+def read_span(run: Queryable) -> tuple[int, int]:
+    """Return the last step, and how many steps a bar stands for."""
+    ((last,),) = run.query(_LAST_STEP).rows
+    return last, max(1, -(-last // BARS))
+
+
+def span_of(step: str, each: int) -> str:
+    """Return an SQL expression for the first step of the span of `each` steps that a step is in."""
+    return step if each == 1 else f"(({step} - 1) // {each} * {each} + 1)"
 
 
 def chart_emissions(run: Queryable, kinds: Sequence[str]) -> Chart | None:
     """Draw stacked bars of what was emitted in each step, by kind; None before the first step."""
-    rows = run.query("SELECT step, kind, count(*) FROM emissions GROUP BY ALL ORDER BY step").rows
-    if not rows:
+    each = max(1, -(-run.query("SELECT coalesce(max(step), 0) FROM emissions").rows[0][0] // BARS))
+    sql = _EMISSIONS.format(span=span_of("step", each)).strip()
+    points = [Point(step, number, kind) for step, kind, number in run.query(sql).rows]
+    if not points:
         return None
-    counts = {(step, kind): n for step, kind, n in rows}
-    steps = sorted({step for step, _, _ in rows})
-    spans = spans_of(steps)
-    summed = {(span, kind): sum(counts.get((step, kind), 0) for step in span) for span in spans for kind in kinds}
-    series = [
-        Series(n, [summed[span, kind] for span in spans], [f"{_span(s)}: {summed[s, kind]:,} {kind}" for s in spans])
-        for n, kind in enumerate(kinds)
-    ]
-    marks = marks_at([span[-1] for span in spans], read_marks(run))
-    return bars(
+    return Chart(
         "emissions",
-        "Outputs by step and kind" if len(spans) == len(steps) else "Outputs by span of steps and kind",
-        f"Stacked bars over {len(steps)} steps; a dashed line marks each intervention.",
-        series,
-        Axes([str(span[0]) for span in spans], "step", "outputs", marks=marks),
-    )(
-        legend=bars_legend(kinds),
+        "Outputs by step and kind" if each == 1 else "Outputs by span of steps and kind",
+        "Stacked bars over the steps; a dashed line marks each intervention.",
+        points,
+        "outputs",
+        mark="bar",
+        series=kinds,
         legend_title="Kind",
-        headings=("step", *kinds),
-        rows=[(step, *(counts.get((step, kind), 0) for kind in kinds)) for step in steps],
+        marks=read_marks(run),
+        span=each,
     )
 
 
 def chart_novelty(run: Queryable, kinds: Sequence[str]) -> Chart | None:
     """Draw the share of emissions that repeat nothing, as a line for each kind over steps; None if nothing repeats."""
-    rows = run.query("SELECT step, kind, emitted, near_duplicates, share_new FROM novelty ORDER BY step, kind").rows
-    repeated = {row[1] for row in rows if row[3]}
-    shown = [kind for kind in kinds if kind in repeated]
-    if not shown:
+    points = [Point(step, new, kind, count=number) for step, kind, new, number in run.query(_NOVELTY).rows]
+    if not points:
         return None
-    steps = sorted({row[0] for row in rows})
-    return lines(
+    return Chart(
         "novelty",
         "Share of new outputs by step",
         "Lines by kind: the share of emissions that are no near-duplicate of any earlier one.",
-        [_new(n, steps, {row[0]: row for row in rows if row[1] == kind}) for n, kind in enumerate(shown)],
-        Axes(
-            [str(s) for s in steps],
-            "step",
-            "new (% of emissions)",
-            is_share=True,
-            marks=marks_at(steps, read_marks(run)),
-        ),
-    )(
-        legend=lines_legend(shown),
+        points,
+        "new (% of emissions)",
+        series=[kind for kind in kinds if any(point.series == kind for point in points)],
         legend_title="Kind",
-        headings=("step", "kind", "emitted", "near-duplicates", "new"),
-        rows=[(s, kind, emitted, near, f"{new:.1%}") for s, kind, emitted, near, new in rows],
+        unit="emissions",
+        is_share=True,
+        marks=read_marks(run),
     )
 
 
-def _new(number: int, steps: Sequence[int], rows: Mapping[int, tuple[int, str, int, int, float]]) -> Series:
-    told = [
-        f"step {s}: {r[4]:.1%} of {r[2]:,} {r[1]} new, {r[3]:,} near-duplicates" if (r := rows.get(s)) else ""
-        for s in steps
-    ]
-    return Series(number, [rows[s][4] if s in rows else None for s in steps], told)
-
-
 def chart_measures(run: Queryable) -> list[Chart]:
-    """Draw a line over steps for each of the first few measures of the scenario that hold a number.
-
-    Measures that changed come before constant ones, which say less. Within each group they are sorted by name.
-    """
-    rows = run.query("SELECT name, step, value FROM measures ORDER BY name, step").rows
-    found: dict[str, list[tuple[int, float]]] = {}
-    for name, step, value in rows:
-        found.setdefault(name, []).append((step, value))
-    drawn = {name: values for name, values in found.items() if any(isfinite(value) for _, value in values)}
-    marks, names = read_marks(run), sorted(drawn, key=lambda name: len({value for _, value in drawn[name]}) == 1)
-    return [_measure(n, name, drawn[name], marks) for n, name in enumerate(names[:MEASURES])]
+    """Draw a line over steps for each of the first few measures of the scenario that hold a number."""
+    marks = read_marks(run)
+    charts: list[Chart] = []
+    for (name,) in run.query(_MEASURES, [MEASURES]).rows:
+        rows = run.query("SELECT step, value FROM measures WHERE name = ? ORDER BY step", [name]).rows
+        title, points = name.replace("_", " "), [Point(step, value) for step, value in rows]
+        words = f"The measure {name} after each step, as a line."
+        charts.append(Chart(f"measure-{len(charts)}", title, words, points, title, marks=marks, is_small=True))
+    return charts
 
 
-def _measure(place: int, name: str, rows: Sequence[tuple[int, float]], marks: Marks) -> Chart:
-    steps, title = [step for step, _ in rows], name.replace("_", " ")
-    values = [value if isfinite(value) else None for _, value in rows]
-    return lines(
-        f"measure-{place}",
-        title,
-        f"The measure {name} after each step, as a line.",
-        [Series(0, values, [f"step {step}: {value:g}" for step, value in rows])],
-        Axes([str(step) for step in steps], "step", title, marks=marks_at(steps, marks)),
-        small=True,
-    )(headings=("step", name), rows=[(step, f"{value:g}") for step, value in rows])
+def chart_present(run: Queryable) -> Chart | None:
+    """Draw how many agents live there after each step; None before the first."""
+    last, each = read_span(run)
+    sql = _PRESENT.format(last=last, each=each).strip()
+    points = [Point(*row) for row in run.query(sql).rows]
+    title = "Agents who live there after each step"
+    words = "A line over the steps: those who were there or came, less those who left."
+    return Chart("present", title, words, points, "agents", marks=read_marks(run), sql=sql) if points else None
 
 
-def spans_of(steps: Sequence[int]) -> list[tuple[int, ...]]:
-    """Group the steps into at most `BARS` spans of equal length; the last may be shorter."""
-    each = max(1, -(-len(steps) // BARS))
-    return [tuple(steps[n : n + each]) for n in range(0, len(steps), each)]
+class _Charts:
+    """Charts of what agents hold or say, over the steps and by group."""
+
+    def __init__(self, run: Queryable, unit: str, by_weight: str = "") -> None:
+        self.run, self.unit, self.by_weight = run, unit, by_weight
+        self.groups, self.marks = read_groups(run), read_marks(run)
+        self.last, self.each = read_span(run)
+
+    def chart_number(self, name: str, title: str, y: str, held: str, *, is_share: bool = False) -> list[Chart]:
+        """Draw means over steps, with the middle half of all as a band, and a line for each group."""
+        sql = _SPREAD.format(held=held).strip()
+        rows = [row for row in self.run.query(sql).rows if row[1] is None or row[1] in self.groups]
+        points = [
+            Point(
+                step,
+                mean,
+                group or _ALL,
+                None if group or is_share else low,
+                None if group or is_share else high,
+                count=number,
+            )
+            for step, group, mean, number, low, high in rows
+        ]
+        names = list(dict.fromkeys(point.series for point in points))
+        by_group = ", by group" if len(names) > 1 else ""
+        band = "" if is_share else "; the band holds the middle half"
+        chart = Chart(
+            name,
+            f"{title}{by_group}",
+            f"A line over the steps{self.by_weight}{', one for each group' * bool(by_group)}{band}.",
+            points,
+            y,
+            legend_title="Group" * bool(by_group),
+            unit=self.unit,
+            interval=("quartile 1", "quartile 3"),
+            marks=self.marks,
+            is_share=is_share,
+            has_bands=True,
+            sql=sql,
+        )
+        return [chart] if points else []
+
+    def chart_shares(
+        self, name: str, title: str, label: str, held: str, *, only: str, order: Sequence[str]
+    ) -> list[Chart]:
+        """Draw the shares of the commonest values in each step, then by group; `only` is a condition on the latter."""
+        drawn = []
+        whens = {"step": "in each step", "group": f"by group after step {self.last}" if only else "by group"}
+        for by, when in whens.items():
+            place = "step" if by == "step" else "group_name"
+            sql = _SHARES.format(held=held, place=place, only=only * (by == "group")).strip()
+            rows = [row for row in self.run.query(sql).rows if by == "step" or row[0] in self.groups]
+            values = _in_order(order, rows)
+            points = [Point(at, share, value, count=number) for at, value, share, number in rows if value in values]
+            chart = Chart(
+                f"{name}-{by}",
+                f"{title}: shares {when}",
+                f"Stacked bars: the share of each value of {label} {when}{self.by_weight}.",
+                points,
+                f"share{self.by_weight}",
+                x=by,
+                mark="bar",
+                series=values,
+                legend_title=label,
+                unit=self.unit,
+                marks=self.marks,
+                is_share=True,
+                span=self.each if self.unit == "emissions" and by == "step" else 1,
+                sql=sql,
+            )
+            drawn += [chart] if points else []
+        return drawn
 
 
-def _span(steps: Sequence[int]) -> str:
-    return f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
-
-
-_ALL = "all"
-#: What is added to what is weighted, where weights differ.
-_BY_WEIGHT = " by weight"
-
-#: An emission counts by the weight of its agent, which is 1 where people were not selected to meet targets.
-_COUNTS = """
-SELECT {place}, value, count(*), sum(weight) FROM (
-    SELECT step, group_name, coalesce(weight, 1) AS weight, e.payload ->> ? AS value
-    FROM emissions AS e LEFT JOIN agents USING (agent) WHERE kind = ?
-) WHERE value IS NOT NULL AND {place} IS NOT NULL GROUP BY ALL ORDER BY ALL
-"""
-
-_MEANS = """
-WITH said AS (
-    SELECT step, group_name, coalesce(weight, 1) AS weight, TRY_CAST(e.payload ->> ? AS DOUBLE) AS value
-    FROM emissions AS e LEFT JOIN agents USING (agent) WHERE kind = ?
-)
-SELECT NULL, step, sum(value * weight) / sum(weight), min(value), max(value), count(value)
-FROM said WHERE isfinite(value) GROUP BY step
-UNION ALL
-SELECT group_name, step, sum(value * weight) / sum(weight), min(value), max(value), count(value)
-FROM said WHERE isfinite(value) AND group_name IS NOT NULL GROUP BY group_name, step
-ORDER BY ALL
-"""
-
-_GROUPS = """
-SELECT group_name FROM agents WHERE group_name IS NOT NULL
-GROUP BY group_name ORDER BY count(*) DESC, group_name LIMIT ?
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class _Mean:
-    mean: float
-    least: float
-    most: float
-    count: int
+def _in_order(declared: Sequence[str], rows: Sequence[tuple[object, str, float, int]]) -> list[str]:
+    """Return the declared values first, then others; the rarest are left out if there are too many."""
+    totals = Counter[str]()
+    for _, value, _, number in rows:
+        totals[value] += number
+    kept = sorted(totals, key=lambda value: -totals[value])[:CHOICES]
+    return [value for value in declared if value in kept] + sorted(value for value in kept if value not in declared)
 
 
 def chart_fields(run: Queryable) -> list[Chart]:
@@ -191,133 +317,78 @@ def chart_fields(run: Queryable) -> list[Chart]:
 
     Means and shares are weighted if agents have weights.
     """
-    groups, marks = read_groups(run), read_marks(run)
-    by_weight = _BY_WEIGHT if has_weights(run) else ""
     drawn: list[Chart] = []
+    charts = _Charts(run, "emissions", " by weight" if has_weights(run) else "")
     for field in read_fields(run)[:FIELDS]:
+        name, held = f"field-{field.kind}-{field.name}", _said(field, charts.each)
         if field.is_number:
-            drawn += _numbers(run, field, groups, marks, by_weight)
+            y = f"{field.name} (mean{charts.by_weight})"
+            drawn += charts.chart_number(name, f"{field.title}: mean in each step", y, held)
         else:
-            drawn += _choices(run, field, "step", [], marks, by_weight)
-            drawn += _choices(run, field, "group_name", groups, (), by_weight)
+            drawn += charts.chart_shares(name, field.title, field.name, held, only="", order=field.choices)
     return drawn
 
 
-def _numbers(
-    run: Queryable, field: RecordedField, groups: Sequence[str], marks: Marks, by_weight: str
-) -> Iterator[Chart]:
-    found: dict[str, dict[int, _Mean]] = {}
-    for group, step, *rest in run.query(_MEANS, [field.name, field.kind]).rows:
-        found.setdefault(_ALL if group is None else group, {})[step] = _Mean(*rest)
-    if not found:
-        return
-    steps = sorted(found[_ALL])
-    names = [_ALL, *(group for group in groups if group in found and group != _ALL)]
-    series = [
-        Series(n, [found[name][s].mean if s in found[name] else None for s in steps], _means(name, found[name], steps))
-        for n, name in enumerate(names)
-    ]
-    by_group = ", by group" if len(names) > 1 else ""
-    yield lines(
-        f"field-{field.kind}-{field.name}",
-        f"{field.title}: mean in each step{by_group}",
-        f"The mean of {field.name} over the emissions of each step{by_weight}, "
-        f"as a line{' for each group' * bool(by_group)}.",
-        series,
-        Axes([str(s) for s in steps], "step", f"{field.name} (mean{by_weight})", marks=marks_at(steps, marks)),
-    )(
-        legend=lines_legend(names) if by_group else (),
-        legend_title="Group",
-        headings=("step", "group", f"mean{by_weight}", "least", "most", "emissions"),
-        rows=[
-            (s, name, f"{m.mean:.4g}", f"{m.least:.4g}", f"{m.most:.4g}", m.count)
-            for s in steps
-            for name in names
-            for m in [found[name].get(s)]
-            if m is not None
-        ],
-    )
+def _said(field: RecordedField, each: int) -> str:
+    value = f"e.payload ->> {quoted(field.name)}"
+    value = f"TRY_CAST({value} AS DOUBLE)" if field.is_number else value
+    return _SAID.format(span=span_of("step", each), value=value, kind=quoted(field.kind))
 
 
-def _means(name: str, found: Mapping[int, _Mean], steps: Sequence[int]) -> list[str]:
-    who = "" if name == _ALL else f"{name}, "
-    return [
-        f"{who}step {s}: {m.mean:.4g} on average of {m.count:,}, from {m.least:.4g} to {m.most:.4g}"
-        if (m := found.get(s))
-        else ""
-        for s in steps
-    ]
+def read_state_fields(run: Queryable) -> list[StateField]:
+    """Read the fields of the agents' state that hold values, those that changed first."""
+    return [StateField(*row) for row in run.query(_FIELDS).rows]
 
 
-def _choices(
-    run: Queryable, field: RecordedField, by: str, groups: Sequence[str], marks: Marks, by_weight: str
-) -> Iterator[Chart]:
-    sql = _COUNTS.format(place=by)
-    counts: dict[tuple[str | int, str], int] = {}
-    weights: dict[tuple[str | int, str], float] = {}
-    found = [row for row in run.query(sql, [field.name, field.kind]).rows if by == "step" or row[0] in groups]
-    # Of a long run spans of steps, each by its first.
-    spans = spans_of(sorted({place for place, *_ in found})) if by == "step" else []
-    begins = {step: span[0] for span in spans for step in span}
-    for place, value, count, weight in found:
-        at = begins.get(place, place)
-        counts[at, value] = counts.get((at, value), 0) + count
-        weights[at, value] = weights.get((at, value), 0.0) + weight
-    if not counts:
-        return
-    places: list[str | int] = [g for g in groups if any(g == p for p, _ in counts)] or sorted({p for p, _ in counts})
-    values = _in_order(field, counts)
-    totals = {place: sum(counts.get((place, value), 0) for value in values) for place in places}
-    whole = {place: sum(weights.get((place, value), 0.0) for value in values) for place in places}
-    shares = {(place, v): weights.get((place, v), 0.0) / whole[place] for place in places for v in values}
-    is_step = by == "step"
-    series = [
-        Series(
-            n,
-            [shares[place, value] for place in places],
-            [
-                f"{'step ' * is_step}{place}: {value} in {n_of:,} of {totals[place]:,} "
-                f"({shares[place, value]:.1%}{by_weight})"
-                for place in places
-                for n_of in [counts.get((place, value), 0)]
-            ],
+def chart_states(run: Queryable) -> StateCharts:
+    """Draw each field of the agents' state that changed and holds numbers, truth values or few words."""
+    charts: list[Chart] = []
+    left_out: list[str] = []
+    each = _Charts(run, "agents")
+    for one in read_state_fields(run):
+        drawn: list[Chart] = []
+        has_room = one.changes > 0 and len(charts) < STATE_FIELDS
+        value = (
+            "h.value ->> '$'"
+            if one.is_word
+            else f"CAST({'h.value' if one.is_number else 'CAST(h.value AS BOOLEAN)'} AS DOUBLE)"
         )
-        for n, value in enumerate(values)
-    ]
-    at_marks = marks_at([span[-1] for span in spans], marks)
-    what = "in each step" if is_step else "by group"
-    yield bars(
-        f"field-{field.kind}-{field.name}-{by}",
-        f"{field.title}: shares {what}",
-        f"Stacked bars: the share of each value of {field.name} {what}{by_weight}.",
-        series,
-        Axes(
-            [str(place) for place in places],
-            "step" if is_step else "group",
-            f"share{by_weight}",
-            is_share=True,
-            marks=at_marks,
-        ),
-    )(
-        legend=bars_legend(values),
-        legend_title=field.name,
-        headings=("step" if is_step else "group", *values, *(f"{v}{by_weight}" for v in values if by_weight)),
-        rows=[
-            (
-                place,
-                *(counts.get((place, value), 0) for value in values),
-                *(f"{shares[place, value]:.1%}" for value in values if by_weight),
+        held = _HELD.format(value=value, name=quoted(one.name), last=each.last, each=each.each)
+        if has_room and (one.is_number or one.is_truth):
+            what = f"{one.title}: {'mean' if one.is_number else 'share for whom it is true'} after each step"
+            drawn = each.chart_number(f"state-{one.name}", what, one.title, held, is_share=one.is_truth)
+        elif has_room and one.is_word and one.different <= CHOICES:
+            only = f"AND step = {each.last - each.last % each.each}"
+            drawn = each.chart_shares(f"state-{one.name}", one.title, one.name, held, only=only, order=())
+        charts += drawn
+        left_out += [] if drawn else [one.name]
+    return StateCharts(charts, left_out)
+
+
+def chart_node_measures(run: Queryable) -> MeasuredAgents:
+    """Draw each measure of agents; for communities, the number of them."""
+    names = [name for (name,) in run.query(_NODE_MEASURES).rows]
+    each = _Charts(run, "agents")
+    charts: list[Chart] = []
+    for name in names[:NODE_MEASURES]:
+        title = name.replace("_", " ")
+        if name == "community":
+            points = [Point(step, number, _ALL, count=agents) for step, number, agents in run.query(_COMMUNITIES).rows]
+            what, words = "communities: how many there are after each step", "A line over the steps."
+            charts.append(
+                Chart(
+                    "node-community",
+                    what,
+                    words,
+                    points,
+                    "communities",
+                    unit="agents",
+                    marks=each.marks,
+                    sql=_COMMUNITIES.strip(),
+                )
             )
-            for place in places
-        ],
-    )
-
-
-def _in_order(field: RecordedField, counts: Mapping[tuple[str | int, str], int]) -> list[str]:
-    """Return the declared values first, then others; the rarest are left out if there are too many."""
-    totals: dict[str, int] = {}
-    for (_, value), count in counts.items():
-        totals[value] = totals.get(value, 0) + count
-    kept = sorted(totals, key=lambda value: -totals[value])[:CHOICES]
-    declared = [value for value in field.choices if value in kept]
-    return declared + sorted(value for value in kept if value not in declared)
+        else:
+            held = _MEASURED.format(name=quoted(name), each=each.each)
+            charts += each.chart_number(f"node-{name}", f"{title}: mean over agents after each step", title, held)
+    foremost = [(name, text, value) for name, text, value in run.query(_FOREMOST.format(most=FOREMOST)).rows]
+    return MeasuredAgents(charts, foremost, len(names))

@@ -10,15 +10,13 @@ from markupsafe import Markup
 
 from ...core.errors import RunFileError, SetupError
 from ...core.text import legible
-from ..data_summary import DataSummary
 from ..diversity.report import describe_diversity, measure_diversity, notes_on
 from ..export.export import preview_card
 from ..funnel import describe_funnel, notes_on_funnel, read_funnel
 from ..page import clip
-from ..provenance import describe_authors, read_authors
-from ..summary import Summary
+from ..summary import DataSummary, describe_authors, read_authors
 from ..table import Queryable
-from .facts import read_failures, read_provenance
+from .facts import FAILURES, read_provenance
 from .rendering import render
 from .samples import read_duplicates
 
@@ -65,7 +63,7 @@ _WRITERS = {
 }
 
 
-def render_data_report(run: Queryable, made: DataSummary, summary: Summary, *, run_file: Path, **header: Any) -> str:
+def render_data_report(run: Queryable, made: DataSummary, *, run_file: Path, **header: Any) -> str:
     """The report of a data job as HTML: opens offline, loads nothing, and runs no script but its own."""
     funnel = read_funnel(run)
     _, spent = describe_funnel(funnel)
@@ -75,15 +73,15 @@ def render_data_report(run: Queryable, made: DataSummary, summary: Summary, *, r
         "data.html.j2",
         more_script="rows.js",
         made=made,
-        summary=summary,
+        summary=made.run,
         settings=made.settings,
-        finding=_finding(made, summary),
+        finding=_finding(made),
         writers=_read_writers(run),
-        honesty=read_provenance(run, summary),
+        honesty=read_provenance(run, made.run),
         funnel=funnel,
         spent=spent,
         funnel_notes=list(notes_on_funnel(funnel)),
-        failures=read_failures(run),
+        failures=run.query(FAILURES),
         rows=rows,
         excerpts=run.query(_EXCERPTS, [EXCERPTS]).rows,
         lists=[("accepted", shown["accepted"], made.accepted), ("rejected", shown["rejected"], rejected)],
@@ -95,9 +93,10 @@ def render_data_report(run: Queryable, made: DataSummary, summary: Summary, *, r
     )
 
 
-def _finding(made: DataSummary, summary: Summary) -> str:
-    calls = f"{made.calls:,} call{'s' * (made.calls != 1)}"
-    cost = f"{calls}, {summary.cost}" if made.is_language_model else calls
+def _finding(made: DataSummary) -> str:
+    summary = made.run
+    calls = f"{summary.calls:,} call{'s' * (summary.calls != 1)}"
+    cost = f"{calls}, {summary.cost}" if summary.is_language_model else calls
     return f"{made.accepted:,} of {made.wanted:,} rows wanted were accepted, in {cost}; text by {summary.written_by}."
 
 

@@ -1,27 +1,24 @@
 """The report of an experiment: its design, how its arms differ with intervals, and how that came over the steps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
-from math import isfinite
+from math import isfinite, nan, sqrt
 from typing import Any
 
 import orjson
 
 from ..evaluation import Reader
-from ..experiment.effects import NO_P, RUN_MEANS, SECTIONS, ArmMean, Effect, Findings, read_findings
+from ..experiment.effects import NO_P, RUN_MEANS, SECTIONS, Effect, Findings, read_findings
 from ..experiment.models import table_of_models, told_of_models
-from ..findings import Headline
 from ..page import clip, mark_of
-from .chart import Chart
-from .experiment_curves import curves
-from .intervals import PlottedEstimate, intervals
-from .rendering import number, probability, render
+from ..plot import BARS, Chart, Point, format_number
+from ..questions import Headline
+from .rendering import probability, render
 
-#: Curves over steps that are drawn of each kind, and sentences on what was found.
-CURVES = 8
-HEADLINES = 6
+#: Curves over steps that are drawn of each kind, fields of the agents' state among them, and headlines.
+CURVES, STATE_FIELDS, HEADLINES = 8, 8, 6
 
 _EXPERIMENT = "SELECT name, md5(CAST(design AS VARCHAR)), design FROM experiment"
 _ARMS = "SELECT arm, levels FROM arms ORDER BY ordinal"
@@ -29,6 +26,68 @@ _OUTCOMES = "SELECT outcome, description, sql FROM outcomes ORDER BY ordinal"
 _RUNS = """
 SELECT r.arm, replicate, seed, model, agents, steps, calls, input_tokens + output_tokens, cost, failures, event_hash
 FROM runs AS r JOIN arms AS a USING (arm) ORDER BY a.ordinal, replicate
+"""
+
+
+_TABLES = "SELECT DISTINCT table_name FROM duckdb_tables()"
+#: What came before which step; named with its arms where it did not come in all.
+_MARKS = """
+SELECT step, name || CASE WHEN count(DISTINCT arm) < (SELECT count(*) FROM arms)
+                          THEN ' (' || string_agg(DISTINCT arm, ', ' ORDER BY arm) || ')' ELSE '' END
+FROM interventions GROUP BY step, name ORDER BY step, name
+"""
+_MEASURES = """
+SELECT name, arm, step, avg(value) AS mean, stddev_samp(value) AS sd, count(*) AS runs
+FROM measures WHERE isfinite(value) GROUP BY ALL ORDER BY ALL
+"""
+#: The mean answer of each run, weighted by agents, then over runs; of a choice the share of each option.
+_ANSWERS = """
+WITH given AS (
+    SELECT s.item AS name, a.arm, a.replicate, a.step, a.number AS value, g.weight
+    FROM answers AS a JOIN surveys AS s USING (arm, replicate, job, survey, step, item)
+    JOIN agents AS g USING (arm, replicate, agent)
+    WHERE a.outcome = 'ok' AND a.number IS NOT NULL AND a.repetition = 0
+    UNION ALL
+    SELECT s.item || ': ' || o.option, a.arm, a.replicate, a.step, CAST(a.value ->> '$' = o.option AS INTEGER), g.weight
+    FROM answers AS a JOIN surveys AS s USING (arm, replicate, job, survey, step, item)
+    JOIN agents AS g USING (arm, replicate, agent), unnest(s.options) AS o(option)
+    WHERE a.outcome = 'ok' AND s.type = 'choice' AND a.repetition = 0
+), means AS (
+    SELECT name, arm, replicate, step, sum(value * weight) / sum(weight) AS value FROM given GROUP BY ALL
+)
+SELECT name, arm, step, avg(value) AS mean, stddev_samp(value) AS sd, count(*) AS runs
+FROM means GROUP BY ALL ORDER BY ALL
+"""
+_SCALES = "SELECT item, min(low), max(high) FROM surveys WHERE type = 'likert' GROUP BY item"
+_LAST_STEP = "SELECT coalesce(max(step), 0) FROM steps"
+#: What agents held after each step, from the one in which they came to the one before they left; truth values are 0, 1.
+_STATES = """
+WITH fields AS (
+    SELECT name FROM agent_state WHERE json_type(value) <> 'NULL' GROUP BY name
+    HAVING count(*) FILTER (step > 0) > 0
+       AND (bool_and(json_type(value) IN ('BIGINT', 'UBIGINT', 'DOUBLE')) OR bool_and(json_type(value) = 'BOOLEAN'))
+    ORDER BY count(*) FILTER (step > 0) DESC, name LIMIT {most}
+), places AS (
+    SELECT g.arm, g.replicate, g.agent, g.weight, f.name, s.step
+    FROM agents AS g
+    JOIN (SELECT arm, replicate, max(step) AS last FROM steps GROUP BY ALL) AS r USING (arm, replicate)
+    LEFT JOIN (
+        SELECT arm, replicate, agent, min(step) AS left_at FROM agent_changes WHERE change = 'departed' GROUP BY ALL
+    ) AS d USING (arm, replicate, agent)
+    CROSS JOIN fields AS f
+    JOIN (SELECT unnest(range(0, {last} + 1, {each})) AS step) AS s
+        ON s.step >= g.arrived AND s.step <= r.last AND s.step < coalesce(left_at, s.step + 1)
+), held AS (
+    SELECT p.*, CASE json_type(h.value) WHEN 'BOOLEAN' THEN CAST(CAST(h.value AS BOOLEAN) AS DOUBLE)
+                WHEN 'NULL' THEN NULL ELSE CAST(h.value AS DOUBLE) END AS value
+    FROM places AS p ASOF JOIN agent_state AS h
+        ON h.arm = p.arm AND h.replicate = p.replicate AND h.agent = p.agent AND h.name = p.name AND h.step <= p.step
+), means AS (
+    SELECT name, arm, replicate, step, sum(value * weight) / nullif(sum(weight), 0) AS value
+    FROM held WHERE value IS NOT NULL GROUP BY ALL
+)
+SELECT name, arm, step, avg(value) AS mean, stddev_samp(value) AS sd, count(*) AS runs
+FROM means WHERE value IS NOT NULL GROUP BY ALL ORDER BY ALL
 """
 
 
@@ -48,7 +107,7 @@ def render_experiment(merged: Reader, *, merged_file: str = "experiment.duckdb")
     ((_, _, design),) = merged.query(_EXPERIMENT).rows
     names = [arm for arm, _ in arms]
     outcomes = merged.query(_OUTCOMES).rows
-    drawn = list(curves(merged, found, names))
+    drawn = list(read_curves(merged, found.alpha, names))
     sections = [
         _section(found, title, kinds, [outcome for outcome, *_ in outcomes]) for title, kinds in SECTIONS.items()
     ]
@@ -108,7 +167,7 @@ def _headline(one: Effect, found: Findings) -> Headline:
 
 
 def _estimate(one: Effect) -> str:
-    interval = f" ({number(one.low)} to {number(one.high)})" if isfinite(one.low) else ""
+    interval = f" ({format_number(one.low)} to {format_number(one.high)})" if isfinite(one.low) else ""
     return f"{one.estimate:+.4g}{interval}"
 
 
@@ -117,65 +176,101 @@ def _p(p: float) -> str:
     return f", p {told if told.startswith('<') else f'= {told}'}" if isfinite(p) else ""
 
 
+def read_curves(merged: Reader, alpha: float, arms: Sequence[str]) -> Iterator[Chart]:
+    """Yield a chart over steps, by arm, for each measure, item of a survey asked more than once, and field of state.
+
+    Fields are those that hold numbers or truth values and have changed, `STATE_FIELDS` of them at most.
+    """
+    present = {name for (name,) in merged.query(_TABLES).rows}
+    marks = merged.query(_MARKS).rows if "interventions" in present else []
+    scales = {item: (low, high) for item, low, high in merged.query(_SCALES).rows} if "surveys" in present else {}
+    last = merged.query(_LAST_STEP).rows[0][0] if "agent_state" in present else 0
+    each = max(1, -(-(last + 1) // BARS))
+    kinds = (
+        ("measures", _MEASURES, "measured"),
+        ("answers", _ANSWERS, "answered"),
+        ("agent_state", _STATES.format(most=STATE_FIELDS, last=last, each=each), "mean over agents"),
+    )
+    for table, sql, what in kinds:
+        read: dict[str, list[Point]] = {}
+        for name, arm, step, mean, sd, runs in merged.query(sql).rows if table in present else ():
+            reach = reach_of_mean(sd, runs, alpha)
+            read.setdefault(name, []).append(Point(step, mean, arm, mean - reach, mean + reach, runs))
+        for place, (name, points) in enumerate(read.items()):
+            if len({point.place for point in points}) > 1:
+                title = name.replace("_", " ")
+                yield Chart(
+                    f"{table}-{place}",
+                    f"{title}: {what} after each step, by arm",
+                    f"A line for each arm: the mean over its runs, with an interval of {1 - alpha:.0%}.",
+                    points,
+                    title,
+                    series=arms,
+                    legend_title="Arm",
+                    unit="runs",
+                    marks=marks,
+                    ends=scales.get(name) if table == "answers" else None,
+                    sql=sql.strip(),
+                )
+
+
+def reach_of_mean(sd: float | None, runs: int, alpha: float) -> float:
+    """Return how far Student's interval of a mean reaches from it; nan for one run."""
+    if sd is None or runs < 2:
+        return nan
+    from scipy.stats import t
+
+    return float(t.ppf(1 - alpha / 2, runs - 1)) * sd / sqrt(runs)
+
+
 def _arm_means(found: Findings, outcome: str, about: str, arms: Sequence[str], merged: Reader) -> Chart | None:
     runs: dict[str, list[float]] = {}
     for named, arm, _, group, mean in merged.query(RUN_MEANS).rows:
         if named == outcome and group is None and mean is not None:
             runs.setdefault(arm, []).append(mean)
-    shown = [one for one in found.means if one.outcome == outcome]
-    return intervals(
+    points = [
+        Point(one.arm, one.mean, one.arm, one.low, one.high, one.replicates, parts=sorted(runs.get(one.arm, ())))
+        for one in found.means
+        if one.outcome == outcome and isfinite(one.mean)
+    ]
+    if not points:
+        return None
+    return Chart(
         f"means-{outcome}",
         f"{outcome}: mean of each arm, with its runs",
         f"{about}. A symbol for the mean over runs, a line for its interval, and a small dot for each run.",
-        [
-            PlottedEstimate(
-                one.arm, one.mean, one.low, one.high, _told(one), arms.index(one.arm), sorted(runs.get(one.arm, ()))
-            )
-            for one in shown
-        ],
+        points,
         f"{outcome} (mean of a run)",
-        headings=("arm", "mean", "from", "to", "runs"),
-        rows=[(one.arm, number(one.mean), number(one.low), number(one.high), one.replicates) for one in shown],
+        x="arm",
+        mark="dot",
+        series=arms,
+        unit="runs",
         sql=RUN_MEANS.strip(),
     )
-
-
-def _told(one: ArmMean) -> str:
-    interval = f", {number(one.low)} to {number(one.high)}" if isfinite(one.low) else ""
-    return f"{one.arm}: {number(one.mean)}{interval} ({one.replicates} runs)"
 
 
 def _section(found: Findings, title: str, kinds: Sequence[str], outcomes: Sequence[str]) -> EffectSection:
     effects = [one for one in found.effects if one.kind in kinds]
     charts = []
     for place, outcome in enumerate(outcomes):
-        shown = [one for one in effects if one.outcome == outcome]
-        if not any(isfinite(one.low) for one in shown):
-            continue
-        looks = list(dict.fromkeys(one.comparison for one in shown))
-        chart = intervals(
-            f"effects-{kinds[0]}-{place}",
-            f"{outcome}: differences between arms",
-            "A symbol for each difference, a line for its interval; the dashed line is no difference.",
-            [
-                PlottedEstimate(
-                    _label(one), one.estimate, one.low, one.high, _told_of(one, found), looks.index(one.comparison)
+        shown = [one for one in effects if one.outcome == outcome and isfinite(one.estimate)]
+        if any(isfinite(one.low) for one in shown):
+            charts.append(
+                Chart(
+                    f"effects-{kinds[0]}-{place}",
+                    f"{outcome}: differences between arms",
+                    "A symbol for each difference, a line for its interval; the dashed line is no difference.",
+                    [_effect_point(one, found) for one in shown],
+                    f"difference in {outcome}",
+                    mark="dot",
+                    ends=(0.0, 0.0),
+                    has_numbers=False,
                 )
-                for one in shown
-            ],
-            f"difference in {outcome}",
-            zero=True,
-        )
-        charts += [chart] if chart else []
+            )
     return EffectSection(title, effects, charts)
 
 
-def _label(one: Effect) -> str:
-    return f"{one.arm} \u2212 {one.against}{f', {one.group}' * bool(one.group)}"
-
-
-def _told_of(one: Effect, found: Findings) -> str:
-    verdict = one.verdict(found.alpha)
-    return f"{one.comparison}{f', {one.group}' * bool(one.group)}: {_estimate(one)}{_p(one.p_adjusted)}" + (
-        f": {verdict}" * bool(verdict)
-    )
+def _effect_point(one: Effect, found: Findings) -> Point:
+    group, verdict = f", {one.group}" * bool(one.group), one.verdict(found.alpha)
+    note = f"{group}{_p(one.p_adjusted)}{f': {verdict}' * bool(verdict)}"
+    return Point(f"{one.arm} \u2212 {one.against}{group}", one.estimate, one.comparison, one.low, one.high, note=note)

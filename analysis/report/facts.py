@@ -1,18 +1,19 @@
-"""The facts of a report: what the run shows, how far it can be believed, and what it cost and lost."""
+"""The facts of a report: its network, how far it can be believed, and what it cost and lost."""
 
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
+from markupsafe import Markup
 
 from ...personas.hub.queries import NEAR_DUPLICATES
+from ...personas.network import Acquaintance, Excerpt, Link
 from ..page import clip
+from ..picture import Drawing
 from ..summary import Summary
-from ..table import Queryable
-from .samples import TEXT
+from ..table import Queryable, Rows
 
-#: Reasons of failures.
-FAILURE_REASONS = 12
 #: Whom people stand for, where they were not selected to meet targets, and where they were.
 _STAND_FOR = (
     "Whether these people resemble any population: none was drawn from one or compared with one.",
@@ -34,53 +35,25 @@ SELECT DISTINCT prompt FROM (
 ) WHERE prompt IS NOT NULL ORDER BY prompt
 """
 
+#: What a part and its whole in `_SHARES` are, in turn.
+_PARTS = (
+    "turns lost",
+    "growth requests lost",
+    "items of surveys without an answer",
+    "emissions that are near-duplicates",
+    "personas that are near-duplicates",
+)
 _SHARES = f"""
-SELECT (SELECT sum(active) FROM steps), (SELECT sum(failed) FROM steps),
-       (SELECT sum(asked) FROM growth), (SELECT sum(failed) FROM growth),
-       (SELECT count(*) FROM emissions),
+SELECT (SELECT sum(failed) FROM steps), (SELECT sum(active) FROM steps),
+       (SELECT sum(failed) FROM growth), (SELECT sum(asked) FROM growth),
+       (SELECT count(*) FROM answers WHERE outcome NOT IN ('ok', 'dont_know')), (SELECT count(*) FROM answers),
        (SELECT count(DISTINCT emission) FROM duplicates WHERE NOT undone AND emission IS NOT NULL),
-       (SELECT count(*) FROM personas),
-       (SELECT count(*) FROM ({NEAR_DUPLICATES})),
-       (SELECT count(*) FROM answers), (SELECT count(*) FROM answers WHERE outcome NOT IN ('ok', 'dont_know'))
+       (SELECT count(*) FROM emissions),
+       (SELECT count(*) FROM ({NEAR_DUPLICATES})), (SELECT count(*) FROM personas)
 """  # noqa: S608 - our own words
-
 _WRITERS = """
 SELECT count(*) FILTER (origin = 'import'), count(*) FILTER (model = 'procedural'), count(*) FROM personas
 """
-
-
-_TARGETS = 'SELECT "column", value, wanted, got, weighted FROM targets ORDER BY ordinal LIMIT ?'
-#: Target shares that are listed.
-TARGETS = 40
-
-
-@dataclass(frozen=True, slots=True)
-class ReachedTarget:
-    """A share of the population that a selection of people was to meet, and what it is among these."""
-
-    column: str
-    value: str
-    wanted: float
-    #: Share of the people, and by their weights.
-    got: float
-    weighted: float
-
-
-def read_targets(run: Queryable) -> list[ReachedTarget]:
-    """Read the target shares of the people, in their order; empty if there were none."""
-    return [ReachedTarget(*row) for row in run.query(_TARGETS, [TARGETS]).rows]
-
-
-@dataclass(frozen=True, slots=True)
-class Proportion:
-    """So many of so many."""
-
-    what: str
-    part: int
-    whole: int
-
-    def __str__(self) -> str:
-        return f"{self.what}: {self.part:,} of {self.whole:,} ({self.part / self.whole:.1%})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +66,7 @@ class Provenance:
     imports: str
     prompts: Sequence[str]
     versions: Sequence[tuple[str, str]]
-    shares: Sequence[Proportion]
+    shares: Sequence[str]
     not_checked: Sequence[str] = NOT_CHECKED
 
 
@@ -107,7 +80,7 @@ def read_provenance(run: Queryable, summary: Summary) -> Provenance:
         imports=_described_by(run, summary),
         prompts=[prompt for (prompt,) in run.query(_PROMPTS).rows],
         versions=sorted((str(name), str(version)) for name, version in versions.items()),
-        shares=_shares(run),
+        shares=_describe_shares(run),
         not_checked=tuple(_STAND_FOR[1] if summary.targets and one == _STAND_FOR[0] else one for one in NOT_CHECKED),
     )
 
@@ -145,109 +118,120 @@ def _described_by(run: Queryable, summary: Summary) -> str:
     return " ".join(told)
 
 
-def _shares(run: Queryable) -> list[Proportion]:
-    turns, lost, asked, unanswered, emitted, repeated, people, doubles, items, missing = (
-        int(n or 0) for n in run.query(_SHARES).rows[0]
-    )
-    shares = (
-        Proportion("turns lost", lost, turns),
-        Proportion("growth requests lost", unanswered, asked),
-        Proportion("items of surveys without an answer", missing, items),
-        Proportion("emissions that are near-duplicates", repeated, emitted),
-        Proportion("personas that are near-duplicates", doubles, people),
-    )
-    return [share for share in shares if share.whole]
+def _describe_shares(run: Queryable) -> list[str]:
+    """Describe how much failed or repeats: each part of a whole that is not empty."""
+    numbers = [int(number or 0) for number in run.query(_SHARES).rows[0]]
+    return [
+        f"{what}: {part:,} of {whole:,} ({part / whole:.1%})"
+        for what, part, whole in zip(_PARTS, numbers[::2], numbers[1::2], strict=True)
+        if whole
+    ]
 
 
+#: Target shares of the people, in their order.
+TARGETS = 'SELECT "column", value, wanted, got, weighted FROM targets ORDER BY ordinal LIMIT 40'
+HOPS = """
+SELECT hop, asked, failed, born AS "new people", duplicates AS "near-duplicates", relations AS "new relations"
+FROM growth ORDER BY hop
+"""
+#: The commonest reasons why turns and growth requests failed, and last in how many reasons there are.
+FAILURES = """
+SELECT failures AS lost, format('{:.1f}%', 100 * failures / sum(failures) OVER ()) AS share, attempts,
+       phase || ', ' || purpose AS "when", outcome, reason
+FROM failure_reasons ORDER BY failures DESC, phase, purpose, outcome, reason
+"""
 _PURPOSES = """
-WITH all_calls AS (
+WITH others AS (SELECT purpose, outcome, count(*) AS n FROM calls WHERE outcome <> 'ok' GROUP BY ALL)
+SELECT purpose, count(*) AS calls, count(*) FILTER (NOT is_sent) AS recalled, count(*) FILTER (outcome = 'ok') AS ok,
+       (SELECT string_agg(o.outcome || ' ' || n, ', ' ORDER BY n DESC, o.outcome) FROM others AS o
+        WHERE o.purpose = c.purpose) AS otherwise,
+       sum(input_tokens) FILTER (is_sent)::BIGINT AS "{unit} in",
+       sum(output_tokens) FILTER (is_sent)::BIGINT AS "{unit} out", {dollars}
+       round(1000 * median(seconds) FILTER (is_sent), 1) AS "median ms",
+       round(1000 * quantile_cont(seconds, 0.95) FILTER (is_sent), 1) AS "95 % ms"
+FROM (
     SELECT *, source IN ('endpoint', 'batch') AS is_sent, epoch(ended_at - started_at) AS seconds FROM calls
-)
-SELECT purpose, count(*), count(*) FILTER (NOT is_sent), count(*) FILTER (outcome = 'ok'),
-       sum(input_tokens) FILTER (is_sent), sum(output_tokens) FILTER (is_sent), sum(cost),
-       median(seconds) FILTER (is_sent), quantile_cont(seconds, 0.95) FILTER (is_sent)
-FROM all_calls GROUP BY purpose ORDER BY count(*) DESC, purpose
+) AS c GROUP BY purpose ORDER BY count(*) DESC, purpose
 """
 
-_OTHERWISE = """
-SELECT purpose, outcome, sum(calls)::BIGINT AS calls
-FROM cost WHERE outcome <> 'ok' GROUP BY purpose, outcome ORDER BY calls DESC, outcome
-"""
 
-_FAILURES = """
-SELECT phase, purpose, outcome, reason, failures, attempts, sum(failures) OVER ()::BIGINT, count(*) OVER ()
-FROM failure_reasons ORDER BY failures DESC, phase, purpose, outcome, reason LIMIT ?
-"""
-
-_HOPS = "SELECT hop, asked, failed, born, duplicates, relations FROM growth ORDER BY hop"
-
-
-@dataclass(frozen=True, slots=True)
-class PurposeCost:
-    """The calls made for one purpose; times in seconds, None where none was sent, tokens where none were counted."""
-
-    name: str
-    calls: int
-    #: Of the calls, those whose answers were paid for elsewhere.
-    recalled: int
-    ok: int
-    #: Outcomes other than ok, with their number.
-    otherwise: Sequence[tuple[str, int]]
-    input_tokens: int | None
-    output_tokens: int | None
-    #: US dollars; None where the price is not known.
-    dollars: float | None
-    median_latency: float | None
-    slow_latency: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class FailureReason:
-    """Lost turns or growth requests that share a reason."""
-
-    phase: str
-    purpose: str
-    outcome: str
-    reason: str
-    count: int
-    attempts: int
-    #: How many there are in all, beyond those that are listed.
-    all_failures: int
-    all_reasons: int
-
-
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """One hop of growth."""
-
-    hop: int
-    asked: int
-    failed: int
-    born: int
-    duplicates: int
-    relations: int
-
-
-def read_purposes(run: Queryable) -> list[PurposeCost]:
+def read_purposes(run: Queryable, summary: Summary) -> Rows:
     """Read calls by purpose, most calls first."""
-    otherwise: dict[str, list[tuple[str, int]]] = {}
-    for purpose, outcome, count in run.query(_OTHERWISE).rows:
-        otherwise.setdefault(purpose, []).append((outcome, count))
-    return [
-        PurposeCost(name, calls, recalled, ok, otherwise.get(name, ()), *rest)
-        for name, calls, recalled, ok, *rest in run.query(_PURPOSES).rows
-    ]
+    dollars = "" if summary.cost.prices is None else "round(sum(cost), 4) AS dollars,"
+    return run.query(_PURPOSES.format(unit=summary.unit, dollars=dollars))
 
 
-def read_failures(run: Queryable) -> list[FailureReason]:
-    """Read the commonest reasons why turns and growth requests failed."""
-    rows = run.query(_FAILURES, [FAILURE_REASONS]).rows
-    return [
-        FailureReason(phase, purpose, outcome, clip(reason, TEXT), *counts)
-        for phase, purpose, outcome, reason, *counts in rows
-    ]
+#: A society of up to this many people is drawn whole; of a bigger one, so many around the best connected.
+GRAPH_PEOPLE, GRAPH_SAMPLE = 1000, 600
+#: Relations drawn, the earliest first; and rows of the table of the best connected.
+GRAPH_RELATIONS, MOST_CONNECTED = 6000, 8
+#: Characters of the first emission of each kind, shown on pointing at its author.
+EMITTED_TEXT = 110
+_WIDTH = 720.0
+
+_RESIDENTS = """
+SELECT agent, text, coalesce(hop, 0), coalesce(language, '')
+FROM agents JOIN personas ON id = agent ORDER BY agents.ordinal
+"""
+_TIES = """
+SELECT source, target, kind, any_value(label ORDER BY label) FROM ties_at_start
+WHERE source IN (SELECT agent FROM agents) AND target IN (SELECT agent FROM agents) AND source <> target
+GROUP BY source, target, kind ORDER BY source, target, kind
+"""
+_EMITTED = """
+SELECT agent, kind, count(*), left(min_by(text, emission), 120) FROM emissions
+GROUP BY agent, kind ORDER BY agent, kind
+"""
 
 
-def read_hops(run: Queryable) -> list[Hop]:
-    """Read the completed hops of growth, in order."""
-    return [Hop(*row) for row in run.query(_HOPS).rows]
+@dataclass(frozen=True, slots=True)
+class DrawnSociety:
+    """The part of a society that is drawn, and how much there is in all."""
+
+    excerpt: Excerpt
+    relations: int
+    #: The best connected of all, best first, and how many ties each has.
+    hubs: Sequence[tuple[Acquaintance, int]]
+    #: None if there are no agents.
+    picture: Markup | None
+
+
+def read_society(run: Queryable) -> DrawnSociety:
+    """Draw the society of a run, cut to a part around the best connected if it is too big."""
+    ties = [Link(*row) for row in run.query(_TIES).rows]
+    degree = Counter(end for tie in ties for end in (tie.source, tie.target))
+    everybody = [Acquaintance(*row) for row in run.query(_RESIDENTS).rows]
+    hubs = sorted(everybody, key=lambda person: -degree[person.id])
+    shown = _around([person.id for person in hubs], ties)
+    emitted: dict[str, str] = {}
+    for agent, kind, count, first in run.query(_EMITTED).rows:
+        emitted[agent] = f"{emitted.get(agent, '')}\n{kind} \u00d7 {count}: {clip(first, EMITTED_TEXT)}"
+    excerpt = Excerpt(
+        tuple(person for person in everybody if person.id in shown),
+        tuple(tie for tie in ties if tie.source in shown and tie.target in shown)[:GRAPH_RELATIONS],
+        len(everybody),
+        len(ties),
+    )
+    drawn = Drawing(excerpt, more=emitted).svg(_WIDTH) if everybody else ""
+    picture = Markup(drawn) if drawn else None  # noqa: S704 - what texts of the run are in it was escaped
+    best = [(person, degree[person.id]) for person in hubs[:MOST_CONNECTED] if degree[person.id]]
+    return DrawnSociety(excerpt, len(ties), best, picture)
+
+
+def _around(hubs: Sequence[str], ties: Sequence[Link]) -> set[str]:
+    """Return the ids to draw: breadth first from the best connected, then from the next that was not reached."""
+    if len(hubs) <= GRAPH_PEOPLE:
+        return set(hubs)
+    near: dict[str, list[str]] = {}
+    for tie in ties:
+        near.setdefault(tie.source, []).append(tie.target)
+        near.setdefault(tie.target, []).append(tie.source)
+    shown: dict[str, None] = {}
+    for hub in hubs:
+        queue = deque([hub])
+        while queue and len(shown) < GRAPH_SAMPLE:
+            person = queue.popleft()
+            if person not in shown:
+                shown[person] = None
+                queue.extend(other for other in near.get(person, ()) if other not in shown)
+    return set(shown)

@@ -12,7 +12,8 @@ from markupsafe import Markup
 
 from ...core.text import legible
 from ..page import clip, short_label
-from .plot import COLOURS, PATTERNS
+from ..picture import dark_style
+from ..plot import COLOURS, PATTERNS, format_number
 
 _TEMPLATES = files(__package__).joinpath("templates")
 _DASH = "\u2013"
@@ -22,7 +23,7 @@ def render(template: str, *, more_script: str = "", **context: object) -> str:
     """The page of a template that extends `base.html.j2`. Texts are escaped, and shown where markup forbids them."""
     code = _template("report.js") + (_template(more_script) if more_script else "")
     script = Markup(code)  # noqa: S704 - our own files, no text of the run
-    style = Markup(_template("style.css"))  # noqa: S704 - likewise
+    style = Markup(_template("style.css") + dark_style())  # noqa: S704 - likewise
     own = {"style": style, "patterns": PATTERNS, "surface": COLOURS["surface"]}
     return _environment().get_template(template).render(script=script, script_hash=_csp_hash(script), **own, **context)
 
@@ -40,19 +41,12 @@ def _environment() -> Environment:
     environment.filters.update(
         clip=clip,
         count=_count,
-        dollars=_dollars,
-        latency=_latency,
-        number=number,
+        number=format_number,
         probability=probability,
         share=_share,
         short=short_label,
     )
     return environment
-
-
-def number(value: float | None) -> str:
-    """A number with four digits that count, or a dash."""
-    return _DASH if value is None or not isfinite(value) else f"{value:,.4g}"
 
 
 def probability(p: float) -> str:
@@ -81,13 +75,3 @@ def _count(amount: object) -> str:
 
 def _share(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else _DASH
-
-
-def _dollars(amount: float | None) -> str:
-    return _DASH if amount is None else f"{amount:,.4f}"
-
-
-def _latency(seconds: float | None) -> str:
-    if seconds is None:
-        return _DASH
-    return f"{seconds:,.2f} s" if seconds >= 1 else f"{1000 * seconds:,.1f} ms"

@@ -6,23 +6,25 @@ from typing import Any
 
 import orjson
 
-from ..data_summary import summarise_data
-from ..findings import has_weights, read_findings
 from ..page import check_own, mark_of, write_whole
-from ..questions import answers_of
-from ..summary import Summary, summarise
+from ..questions import answers_of, has_weights, read_findings
+from ..summary import Summary, summarise, summarise_data
 from ..table import Queryable
-from .answers import read_answers
-from .changes import read_changes
-from .charts import chart_emissions, chart_fields, chart_measures, chart_novelty, kind_order
+from .charts import (
+    chart_emissions,
+    chart_fields,
+    chart_measures,
+    chart_node_measures,
+    chart_novelty,
+    chart_states,
+    kind_order,
+)
 from .data import render_data_report
 from .experiment import mark_of_experiment, render_experiment
-from .facts import read_failures, read_hops, read_provenance, read_purposes, read_targets
-from .graph import DrawnSociety, chart_society, read_society
-from .influence import read_first_heard, read_influences
+from .facts import FAILURES, HOPS, TARGETS, read_provenance, read_purposes, read_society
 from .rendering import render
 from .samples import pick_excerpts, read_duplicates, read_steps
-from .state import chart_node_measures, chart_states
+from .society import read_answers, read_changes, read_first_heard, read_influences
 
 _IS_EXPERIMENT = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'outcome_values'"
 _NO_STEP = "No step is complete in this run, so nothing was said."
@@ -49,10 +51,10 @@ def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str
     """The report as HTML: opens offline, loads nothing, and runs no script but its own."""
     summary, header, path = summarise(run), _header(run), Path(run_file)
     mark = mark_of("report", header["run"])
-    if (made := summarise_data(run)) is not None:
+    if (made := summarise_data(run, summary)) is not None:
         done = f"{made.accepted:,} of {made.wanted:,} rows are accepted"
         notice = _notice(summary, path.name, done) or made.shortfall
-        return render_data_report(run, made, summary, run_file=path, header=header, mark=mark, notice=notice)
+        return render_data_report(run, made, run_file=path, header=header, mark=mark, notice=notice)
     done = f"{summary.steps} of {summary.steps_wanted} steps are complete"
     notice = _notice(summary, path.name, done) or ("" if summary.steps else _NO_STEP)
     society = read_society(run)
@@ -67,9 +69,9 @@ def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str
         influences=read_influences(run),
         first_heard=read_first_heard(run),
         changes=read_changes(run),
-        targets=read_targets(run),
+        targets=run.query(TARGETS).rows,
         summary=summary,
-        unit="tokens" if summary.is_language_model else "words",
+        unit=summary.unit,
         header=header,
         mark=mark,
         settings=summary.settings,
@@ -77,9 +79,7 @@ def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str
         notice=notice,
         honesty=read_provenance(run, summary),
         society=society,
-        society_note=_society_note(society),
         charts={
-            "society": chart_society(society),
             "emissions": chart_emissions(run, kinds),
             "novelty": chart_novelty(run, kinds),
         },
@@ -91,9 +91,9 @@ def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str
         talks=talks,
         excerpts=excerpts,
         duplicates=read_duplicates(run),
-        failures=read_failures(run),
-        purposes=read_purposes(run),
-        hops=read_hops(run),
+        failures=run.query(FAILURES),
+        purposes=read_purposes(run, summary),
+        hops=run.query(HOPS),
         answers=answers_of(run, QUESTIONS),
         run_file=path.name,
     )
@@ -122,12 +122,3 @@ def _notice(summary: Summary, run_file: str, done: str) -> str:
         became = "failed" if summary.status == "failed" else "is paused"
         return f"This run {became} ({reason}): {done}. What was done stays; to go on: populace resume {run_file}"
     return ""
-
-
-def _society_note(society: DrawnSociety) -> str:
-    if not society.is_sample:
-        return ""
-    return (
-        f"Drawn: {len(society.residents):,} of {society.people:,} people and {len(society.ties):,} of "
-        f"{society.relations:,} relations, breadth first around the best connected."
-    )

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -56,12 +56,12 @@ _LINES = """
 SELECT thread, step, coalesce(s.text, sender), coalesce(r.text, recipient), t.text
 FROM threads AS t
 LEFT JOIN personas AS s ON s.id = sender LEFT JOIN personas AS r ON r.id = recipient
-WHERE thread IN (SELECT unnest(?::BIGINT[])) ORDER BY thread, message
+WHERE thread IN (SELECT unnest(?::BIGINT[]))
+QUALIFY row_number() OVER (PARTITION BY thread ORDER BY message) <= ? ORDER BY thread, message
 """
 
 
-@dataclass(frozen=True, slots=True)
-class SpokenLine:
+class SpokenLine(NamedTuple):
     """One spoken line."""
 
     step: int
@@ -79,16 +79,6 @@ class ThreadExcerpt:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolArgument:
-    """One parameter of a tool spec."""
-
-    name: str
-    type: str
-    description: str
-    required: bool
-
-
-@dataclass(frozen=True, slots=True)
 class EmissionSample:
     """One emission: its text, or the parts of a tool spec."""
 
@@ -97,7 +87,8 @@ class EmissionSample:
     revised: bool
     near_duplicate: bool
     tool: str = ""
-    arguments: Sequence[ToolArgument] = ()
+    #: Name, type, whether it is required, and meaning of each parameter.
+    arguments: Sequence[tuple[str, str, str, str]] = ()
     returns: str = ""
 
 
@@ -134,21 +125,13 @@ def read_steps(run: Queryable) -> list[StepPage]:
         news.setdefault(step, []).append((name, clip(text or "", TEXT)))
     kinds = _read_samples(run)
     talks = _read_conversations(run, listed := _listed([row[0] for row in steps], news))
-    return [
-        StepPage(
-            step=row[0],
-            active=row[1],
-            acted=row[2],
-            failed=row[3],
-            emitted=row[4],
-            interventions=news.get(row[0], ()),
-            conversations=talks.get(row[0], ([], 0))[0],
-            conversations_total=talks.get(row[0], ([], 0))[1],
-            kinds=kinds.get(row[0], ()),
-        )
-        for row in steps
-        if row[0] in listed
-    ]
+    pages = []
+    for step, active, acted, failed, emitted in steps:
+        if step in listed:
+            told, total = talks.get(step, ([], 0))
+            shown = (news.get(step, ()), told, total, kinds.get(step, ()))
+            pages.append(StepPage(step, active, acted, failed, emitted, *shown))
+    return pages
 
 
 def pick_excerpts(pages: Sequence[StepPage]) -> tuple[list[ThreadExcerpt], list[EmissionSample]]:
@@ -177,37 +160,33 @@ def _read_samples(run: Queryable) -> dict[int, list[SampledKind]]:
 
 def _sample(author: str, text: str, payload: str, revised: bool, near: bool) -> EmissionSample:
     spec = orjson.loads(payload)
-    plain = EmissionSample(short_label(author), clip(text, TEXT), revised, near)
+    who = short_label(author)
     # A scenario's own kinds may hold anything; only what looks like a tool is shown as one.
     if not (isinstance(spec, dict) and isinstance(spec.get("parameters"), dict) and "name" in spec):
-        return plain
-    returns = spec["returns"] if isinstance(spec.get("returns"), dict) else {}
+        return EmissionSample(who, clip(text, TEXT), revised, near)
+    returns = spec.get("returns")
+    said = [_types(returns)[0], str(returns.get("description", ""))] if isinstance(returns, dict) and returns else []
     return EmissionSample(
-        author=plain.author,
-        text=clip(str(spec.get("purpose", text)), TEXT),
-        revised=revised,
-        near_duplicate=near,
+        who,
+        clip(str(spec.get("purpose", text)), TEXT),
+        revised,
+        near,
         tool=clip(str(spec["name"]), 64),
         arguments=_arguments(spec["parameters"]),
-        returns=clip(": ".join(filter(None, (*_types(returns)[:1], str(returns.get("description", ""))))), 200)
-        if returns
-        else "",
+        returns=clip(": ".join(filter(None, said)), 200),
     )
 
 
-def _arguments(schema: dict[str, Any]) -> list[ToolArgument]:
-    properties = schema.get("properties")
-    required = schema.get("required") or []
-    if not isinstance(properties, dict):
-        return []
+def _arguments(schema: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    properties, required = schema.get("properties"), schema.get("required") or []
     return [
-        ToolArgument(
+        (
             clip(name, 64),
             _types(of)[0],
+            "yes" if name in required and "null" not in _types(of) else "no",
             clip(str(of.get("description", "")), 160),
-            name in required and "null" not in _types(of),
         )
-        for name, of in list(properties.items())[:8]
+        for name, of in list(properties.items() if isinstance(properties, dict) else ())[:8]
         if isinstance(of, dict)
     ]
 
@@ -229,10 +208,8 @@ def _read_conversations(run: Queryable, listed: set[int]) -> dict[int, tuple[lis
             page.append((thread, length))
             shown.add(thread)
     lines: dict[int, list[SpokenLine]] = {}
-    for thread, step, speaker, listener, text in run.query(_LINES, [sorted(shown)]).rows:
-        told = lines.setdefault(thread, [])
-        if len(told) < THREAD_LINES:
-            told.append(SpokenLine(step, _who(speaker), _who(listener), clip(text, TEXT)))
+    for thread, step, speaker, listener, text in run.query(_LINES, [sorted(shown), THREAD_LINES]).rows:
+        lines.setdefault(thread, []).append(SpokenLine(step, _who(speaker), _who(listener), clip(text, TEXT)))
     return {
         step: ([ThreadExcerpt(lines[thread], length) for thread, length in page], totals[step])
         for step, page in chosen.items()
@@ -263,10 +240,12 @@ _WORD = re.compile(r"\w+")
 type Span = tuple[str, bool]
 
 
-@dataclass(frozen=True, slots=True)
-class RepeatedText:
+class RepeatedText(NamedTuple):
     """A later text and the earlier one that it repeats, in spans, marked where the other has no such word."""
 
+    kind: str
+    #: How many pairs of the kind there are.
+    total: int
     similarity: float
     stage: str
     #: Short labels of the authors; empty for personas, who are the texts.
@@ -276,35 +255,15 @@ class RepeatedText:
     earlier: Sequence[Span]
 
 
-@dataclass(frozen=True, slots=True)
-class DuplicateKind:
-    """The least similar pairs of one kind, of `total`."""
-
-    kind: str
-    total: int
-    pairs: list[RepeatedText]
-
-
-def read_duplicates(run: Queryable) -> list[DuplicateKind]:
+def read_duplicates(run: Queryable) -> list[RepeatedText]:
     """Read the doubtful pairs of each kind, the least similar first, since mistakes are most likely there."""
-    kinds: list[DuplicateKind] = []
-    for kind, total, similarity, stage, author, earlier_author, text, earlier in run.query(
-        _PAIRS, [DUPLICATE_PAIRS]
-    ).rows:
-        if not kinds or kinds[-1].kind != kind:
-            kinds.append(DuplicateKind(kind, total, []))
-        named = kind != "persona"
-        kinds[-1].pairs.append(
-            RepeatedText(
-                similarity=similarity,
-                stage=stage,
-                author=short_label(author) if named else "",
-                earlier_author=short_label(earlier_author) if named else "",
-                later=mark_differences(clip(text, TEXT), earlier),
-                earlier=mark_differences(clip(earlier, TEXT), text),
-            )
-        )
-    return kinds
+    pairs = []
+    for kind, total, similarity, stage, *texts in run.query(_PAIRS, [DUPLICATE_PAIRS]).rows:
+        author, earlier_author, text, earlier = texts
+        authors = ("", "") if kind == "persona" else (short_label(author), short_label(earlier_author))
+        spans = mark_differences(clip(text, TEXT), earlier), mark_differences(clip(earlier, TEXT), text)
+        pairs.append(RepeatedText(kind, total, similarity, stage, *authors, *spans))
+    return pairs
 
 
 def mark_differences(text: str, other: str) -> list[Span]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from populace.analysis.report.chart import Chart
+from populace.analysis.plot import COLOURS, Chart, Point
 from populace.analysis.report.charts import (
     MEASURES,
     chart_emissions,
@@ -18,15 +18,13 @@ from populace.analysis.report.charts import (
     chart_novelty,
     kind_order,
 )
-from populace.analysis.report.graph import chart_society, read_society
-from populace.analysis.report.plot import COLOURS, Axes, Series, draw_bars, draw_lines
 from populace.analysis.report.report import render_report
 from populace.analysis.table import Queryable
 
 
 def all_charts(run: Queryable) -> list[Chart]:
     kinds = kind_order(run)
-    charts = [chart_society(read_society(run)), chart_emissions(run, kinds), chart_novelty(run, kinds)]
+    charts = [chart_emissions(run, kinds), chart_novelty(run, kinds)]
     return [chart for chart in (*charts, *chart_measures(run), *chart_fields(run)) if chart is not None]
 
 
@@ -58,28 +56,27 @@ def voted(make_run: Any) -> Any:
 
 def test_every_chart_says_what_is_seen_and_what_its_axes_are(lived: Queryable) -> None:
     charts = all_charts(lived)
-    assert [chart.name for chart in charts] == ["society", "emissions", "novelty", "measure-0"]
+    assert [chart.name for chart in charts] == ["emissions", "novelty", "measure-0"]
     for chart in charts:
         drawn = ET.fromstring(chart.narrow)
         assert drawn.attrib["role"] == "img"
         assert drawn.attrib["aria-label"] == f"{chart.title}. {chart.description}"
-        if chart.name != "society":
-            assert "step" in texts(chart.narrow)
+        assert "step" in texts(chart.narrow)
 
 
 def test_the_bars_add_up_to_all_emissions(lived: Queryable) -> None:
     chart = chart_emissions(lived, kind_order(lived))
     assert chart is not None
-    numbers = [re.fullmatch(r"step \d: (\d+) \w+", words) for words in told(chart.wide)]
+    numbers = [re.fullmatch(r"\w+, step \d: (\d+)", words) for words in told(chart.wide)]
     assert sum(int(found[1]) for found in numbers if found) == 295
-    assert sum(number for row in chart.rows for number in row[1:] if isinstance(number, int)) == 295
+    assert sum(point.value or 0 for point in chart.points) == 295
 
 
 def test_an_intervention_is_marked_before_its_step(lived: Queryable) -> None:
     chart = chart_emissions(lived, kind_order(lived))
     assert chart is not None
     (line,) = re.findall(r'd="M([\d.]+) [^"]*" stroke="currentColor" stroke-width="1.5" stroke-dash', chart.wide)
-    places = dict(re.findall(r'<text x="([\d.]+)" y="[\d.]+" text-anchor="middle">(\d)</text>', chart.wide))
+    places = dict(re.findall(r' x="([\d.]+)" y="[\d.]+" text-anchor="middle">(\d)</text>', chart.wide))
     at = {step: float(x) for x, step in places.items()}
     assert float(line) == pytest.approx((at["2"] + at["3"]) / 2, abs=0.2)
     assert "ferry_stops" in texts(chart.wide)
@@ -88,13 +85,12 @@ def test_an_intervention_is_marked_before_its_step(lived: Queryable) -> None:
 def test_no_two_kinds_differ_by_colour_alone(lived: Queryable, voted: Any) -> None:
     for chart in [*all_charts(lived), *all_charts(voted)]:
         colourless = [re.sub(r'class="[^"]*"|color="[^"]*"', "", entry.swatch) for entry in chart.legend]
-        if chart.name != "society":
-            assert len(colourless) == len(set(colourless))
+        assert len(colourless) == len(set(colourless))
 
 
 def test_colours_are_plain_and_follow_the_page_by_their_class(lived: Queryable) -> None:
     for chart in all_charts(lived):
-        assert "var(" not in chart.wide + chart.narrow
+        assert "var(" not in chart.narrow
         for element in ET.fromstring(chart.narrow).iter():
             if "color" in element.attrib:
                 assert COLOURS[element.attrib["class"]] == element.attrib["color"]
@@ -103,8 +99,7 @@ def test_colours_are_plain_and_follow_the_page_by_their_class(lived: Queryable) 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=8))
 @example([-1.450534090023763e-253])
 def test_axes_hold_zero_and_every_value(values: list[float]) -> None:
-    axes = Axes([str(n) for n in range(len(values))], "step", "value")
-    svg = draw_lines([Series(0, values, ["told"] * len(values))], axes, label="l", width=400, height=220)
+    svg = Chart("c", "l", "", [Point(n, value) for n, value in enumerate(values)], "value").draw(400, 220)
     ticks = [float(text.replace(",", "")) for text in re.findall(r'text-anchor="end">([^<]*)<', svg)]
     assert 2 <= len(ticks) <= 8
     assert 0 in ticks
@@ -118,9 +113,8 @@ def test_axes_hold_zero_and_every_value(values: list[float]) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=30))
 def test_bars_stand_on_one_another_and_are_as_high_as_their_values(values: list[tuple[int, int]]) -> None:
-    axes = Axes([str(n) for n in range(len(values))], "step", "value")
-    series = [Series(n, [pair[n] for pair in values], ["told"] * len(values)) for n in (0, 1)]
-    svg = draw_bars(series, axes, label="l", width=960, height=300)
+    points = [Point(place, pair[n], f"{n}") for n in (0, 1) for place, pair in enumerate(values)]
+    svg = Chart("c", "l", "", points, "value", mark="bar").draw(960, 300)
     heights = [float(h) for h in re.findall(r'<rect [^>]*height="([\d.]+)"', svg)]
     shown = [pair[n] for n in (0, 1) for pair in values if pair[n]]
     assert len(heights) == len(shown)
@@ -172,16 +166,20 @@ def test_every_typed_field_has_its_chart_over_steps_and_by_group(voted: Any) -> 
     charts = {chart.name: chart for chart in chart_fields(voted)}
     assert list(charts) == [
         "field-ballot-vote-step",
-        "field-ballot-vote-group_name",
+        "field-ballot-vote-group",
         "field-ballot-toll",
         "field-ballot-sure-step",
-        "field-ballot-sure-group_name",
+        "field-ballot-sure-group",
     ]
-    assert charts["field-ballot-vote-step"].rows == [(1, 12, 0), (2, 6, 6)]
-    assert charts["field-ballot-vote-group_name"].rows == [("east", 12, 0), ("west", 6, 6)]
-    assert charts["field-ballot-toll"].rows[0] == (1, "all", "6.5", "1", "12", 12)
+    assert charts["field-ballot-vote-step"].rows == [
+        (1, "yes", "100.0%", 12),
+        (2, "no", "50.0%", 6),
+        (2, "yes", "50.0%", 6),
+    ]
+    assert [row[2:] for row in charts["field-ballot-vote-group"].rows] == [("100.0%", 12), ("50.0%", 6), ("50.0%", 6)]
+    assert charts["field-ballot-toll"].rows[0] == (1, "all", "6.5", "3", "9", 12)
     assert [entry.label for entry in charts["field-ballot-toll"].legend] == ["all", "east", "west"]
-    assert "step 2: yes in 6 of 12 (50.0%)" in told(charts["field-ballot-vote-step"].wide)
+    assert "yes, step 2: 50.0%, 6 emissions" in told(charts["field-ballot-vote-step"].wide)
 
 
 def test_fields_of_people_who_stand_for_others_are_weighted(voted: Any) -> None:
@@ -189,12 +187,11 @@ def test_fields_of_people_who_stand_for_others_are_weighted(voted: Any) -> None:
     voted.connection.execute("UPDATE agents SET weight = if(ordinal IN (2, 4, 6), 9, 1)")
     charts = {chart.name: chart for chart in chart_fields(voted)}
     by_step = charts["field-ballot-vote-step"]
-    assert by_step.headings == ("step", "yes", "no", "yes by weight", "no by weight")
-    assert by_step.rows == [(1, 12, 0, "100.0%", "0.0%"), (2, 6, 6, "83.3%", "16.7%")]
-    assert "step 2: yes in 6 of 12 (83.3% by weight)" in told(by_step.wide)
-    assert charts["field-ballot-vote-group_name"].rows[1] == ("west", 6, 6, "50.0%", "50.0%")
+    assert by_step.headings == ["step", "vote", "share by weight", "emissions"]
+    assert by_step.rows == [(1, "yes", "100.0%", 12), (2, "no", "16.7%", 6), (2, "yes", "83.3%", 6)]
+    assert charts["field-ballot-vote-group"].rows[1:] == [("west", "no", "50.0%", 6), ("west", "yes", "50.0%", 6)]
     # (78 + 8 * (2 + 4 + 6)) / 36, where the plain mean is 6.5.
-    assert charts["field-ballot-toll"].rows[0] == (1, "all", "4.833", "1", "12", 12)
+    assert charts["field-ballot-toll"].rows[0][:3] == (1, "all", "4.833")
     assert set(texts(charts["field-ballot-toll"].wide)) >= {"toll (mean by weight)"}
 
 
@@ -210,5 +207,6 @@ def test_of_a_long_run_bars_are_spans_of_steps_and_the_table_says_how_much_it_le
     chart = chart_emissions(run, ["omen"])
     assert chart is not None
     assert chart.wide.count("<rect") == 100
-    assert "steps 1 to 3: 3 omen" in told(chart.wide)
-    assert (len(chart.rows), chart.rows_in_all) == (200, 300)
+    assert "omen, steps 1 to 3: 3" in told(chart.wide)
+    long = Chart("c", "t", "d", [Point(n, n) for n in range(300)], "value")
+    assert (len(long.rows), long.rows_in_all) == (200, 300)

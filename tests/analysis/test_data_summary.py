@@ -3,17 +3,17 @@ from typing import Any
 
 import pytest
 
-from populace.analysis.data_summary import DataSummary
+from populace.analysis.summary import DataSummary, summarise
 
 
-def summary(**changed: Any) -> DataSummary:
-    whole: dict[str, Any] = {"task": "math", "model": "openai:m", "is_language_model": True, "seed": 1, "rounds": 3}
-    whole |= {"status": "finished", "reason": None, "settings": MappingProxyType({"per_persona": 1}), "event_hash": ""}
-    whole |= {"wanted": 8, "accepted": 0, "rejected": {}, "lost": {}, "people": 6, "asked": 6, "calls": 9, "cost": None}
-    return DataSummary(**(whole | changed))
+@pytest.fixture
+def summary(make_run: Any) -> Any:
+    whole = summarise(make_run(people=6, upto="growth", status="finished"))
+    basic: dict[str, Any] = {"settings": {"per_persona": 1, "n": 8}, "accepted": 0, "rejected": {}, "lost": {}}
+    return lambda **changed: DataSummary(**(basic | {"run": whole, "asked": 6} | changed))
 
 
-UNTIL = {"settings": MappingProxyType({"per_persona": 1, "until_novelty": 0.5})}
+UNTIL = {"settings": MappingProxyType({"per_persona": 1, "n": 8, "until_novelty": 0.5})}
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,9 @@ UNTIL = {"settings": MappingProxyType({"per_persona": 1, "until_novelty": 0.5})}
         ({"accepted": 6, "novelty": 0.5, "asked": 5} | UNTIL, "6 people gave what they could"),
     ],
 )
-def test_why_rows_are_missing_is_told_by_what_took_most_of_them(changed: dict[str, Any], said: str) -> None:
+def test_why_rows_are_missing_is_told_by_what_took_most_of_them(
+    summary: Any, changed: dict[str, Any], said: str
+) -> None:
     shortfall = summary(**changed).shortfall
     assert said in shortfall
     assert ("larger hub" in shortfall) == (changed.get("accepted") == 6)

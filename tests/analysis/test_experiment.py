@@ -23,8 +23,7 @@ from populace.analysis.experiment.models import table_of_models, told_of_models
 from populace.analysis.experiment.power import simulated_power
 from populace.analysis.experiment.tables import write_tables
 from populace.analysis.report import write_report
-from populace.analysis.report.experiment import render_experiment
-from populace.analysis.report.experiment_curves import curves
+from populace.analysis.report.experiment import read_curves, render_experiment
 from populace.core.errors import SetupError
 from populace.core.query import Result, answer
 from populace.sim.experiment.design import Hypothesis
@@ -366,14 +365,14 @@ def test_the_report_of_an_experiment_shows_what_was_expected_and_that_no_model_w
 
 def test_curves_of_a_measure_are_means_over_runs_with_their_intervals(reported: Merged) -> None:
     findings = read_findings(reported)
-    (curve,) = curves(reported, findings, ["a", "<b>"])
+    (curve,) = read_curves(reported, findings.alpha, ["a", "<b>"])
     assert curve.title == "reach: measured after each step, by arm"
     answer = reported.query(curve.sql).rows
     assert [(step, arm, mean, sd, runs) for _, arm, step, mean, sd, runs in answer] == [
         (step, arm, 2.0 * step, 1.0 * step, 3) for arm in ("<b>", "a") for step in (1, 2)
     ]
     # 2 * step, and t(2) = 4.302653 times step / sqrt(3).
-    assert "a, step 2: 4, -0.9683 to 8.968 (3 runs)" in curve.wide
+    assert "a, step 2: 4 (-0.9683 to 8.968), 3 runs" in curve.wide
     assert "flood (a)" in curve.wide
 
 
@@ -392,7 +391,7 @@ def test_curves_of_the_state_are_means_over_agents_by_weight_and_then_over_runs(
             (1, 'x', 'said', '"yes"'), (0, 'x', 'fixed', '3')) AS s(step, agent, name, value)
         """
     )
-    coins, ill = curves(reader, read_findings(reader), ["a", "b"])
+    coins, ill = read_curves(reader, read_findings(reader).alpha, ["a", "b"])
     assert coins.title == "coins: mean over agents after each step, by arm"
     found = {(name, arm, step): mean for name, arm, step, mean, *_ in reader.query(coins.sql).rows}
     # x leaves at step 3, z comes at step 2; the others hold what they held.

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.analysis.picture.drawing import Drawing, name_of
-from populace.analysis.picture.layout import Box, Dot, place_labels, text_width
-from populace.analysis.picture.page import write_picture
+from populace.analysis.layout import Box, Dot, place_labels
+from populace.analysis.picture import Drawing, name_of, write_picture
+from populace.analysis.plot import text_width
 from populace.personas.network import Acquaintance, Excerpt, Link
 
 _TEXT = "A bell founder {}, who has forgotten the way to the harbour and says so to everybody."

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from populace.analysis.provenance import describe_authors
+from populace.analysis.summary import describe_authors
 from populace.core.model import PROCEDURAL_NOTICE
 
 

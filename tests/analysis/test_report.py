@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from html_page import Page
 
-from populace.analysis.findings import read_findings
+from populace.analysis.questions import read_findings
 from populace.analysis.report import write_report
 from populace.analysis.report.report import render_report
 from populace.analysis.table import Queryable

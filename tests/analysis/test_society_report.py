@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from populace.analysis.report.answers import read_answers
-from populace.analysis.report.changes import read_changes
-from populace.analysis.report.influence import StepRates, read_first_heard, read_influences
+from populace.analysis.report.charts import chart_node_measures, chart_present, chart_states
 from populace.analysis.report.report import render_report
-from populace.analysis.report.state import chart_node_measures, chart_states
+from populace.analysis.report.society import StepRates, read_answers, read_first_heard, read_influences
 
 AT = ["2026-03-01 12:00:00"] * 2
 
@@ -71,28 +69,28 @@ def test_a_number_of_the_state_has_its_weighted_mean_and_quartiles_after_each_st
     charts = {chart.name: chart for chart in found.charts}
     assert list(charts) == ["state-informed", "state-opinion", "state-town-step", "state-town-group", "state-wage"]
     # Who holds null is no part of the mean, as in reports of experiments.
-    assert [(row[2], row[6]) for row in charts["state-wage"].rows if row[1] == "all"][:2] == [("4", 1), ("6", 1)]
+    assert [(row[2], row[5]) for row in charts["state-wage"].rows if row[1] == "all"][:2] == [("4", 1), ("6", 1)]
     assert found.left_out == ["age", "diary"]
     rows = charts["state-opinion"].rows
-    # Of a weight of 14: a quarter is reached by 0.1, the half by 0.4, three quarters by 0.8; one leaves in step 2.
-    assert rows[0] == (0, "all", f"{6.6 / 14:.4g}", "0.1", "0.4", "0.8", 12)
-    assert [row[6] for row in rows if row[1] == "all"] == [12, 12, 11, 11]
+    # Of a weight of 14: a quarter is reached by 0.1, three quarters by 0.8; one leaves in step 2.
+    assert rows[0] == (0, "all", f"{6.6 / 14:.4g}", "0.1", "0.8", 12)
+    assert [row[5] for row in rows if row[1] == "all"] == [12, 12, 11, 11]
     assert {row[1] for row in rows} == {"all", "<w>", "e"}
     assert charts["state-town-group"].rows == [
-        ("<w>", "a", 5, "87.5%"),
-        ("<w>", "b", 1, "12.5%"),
-        ("e", "a", 4, "80.0%"),
-        ("e", "b", 1, "20.0%"),
+        ("<w>", "a", "87.5%", 5),
+        ("<w>", "b", "12.5%", 1),
+        ("e", "a", "80.0%", 4),
+        ("e", "b", "20.0%", 1),
     ]
 
 
 def test_the_sql_of_a_chart_gives_its_numbers(changing: Any) -> None:
     charts = [*chart_states(changing).charts, *chart_node_measures(changing).charts]
-    for chart in filter(None, [*charts, read_changes(changing).present]):
+    for chart in filter(None, [*charts, chart_present(changing)]):
         answer = changing.query(chart.sql).rows
         assert len(answer) == chart.rows_in_all
     opinion = next(chart for chart in charts if chart.name == "state-opinion")
-    means = [f"{row[2]:.4g}" for row in changing.query(opinion.sql).rows if row[0] is None]
+    means = [f"{row[2]:.4g}" for row in changing.query(opinion.sql).rows if row[1] is None]
     assert means == [row[2] for row in opinion.rows if row[1] == "all"]
 
 
@@ -100,7 +98,7 @@ def test_measures_of_agents_are_drawn_and_communities_counted(changing: Any) -> 
     found = chart_node_measures(changing)
     degree, community = found.charts
     assert degree.rows[0][:3] == (1, "all", f"{66 / 14:.4g}")
-    assert [row[2] for row in community.rows] == ["3", "3"]
+    assert [row[1] for row in community.rows] == ["3", "3"]
     assert [value for _, _, value in found.foremost] == [11, 10, 9, 8, 7]
 
 
@@ -110,8 +108,8 @@ def test_changes_after_a_line_are_counted_towards_and_away_from_the_speaker(chan
     # The intervention's change is left out; the line that was held back and the one in the same step do not count.
     assert (opinion.changes, opinion.after_a_line, opinion.occasions) == (4, 2, 2)
     assert (opinion.towards, opinion.away) == (1, 1)
-    (pair,) = opinion.pairs
-    assert (pair.towards, pair.away, pair.changes) == (1, 0, 1)
+    ((*_, towards, away, changes),) = opinion.pairs.rows
+    assert (towards, away, changes) == (1, 0, 1)
     good = found["answer: good"]
     assert good.rates is None
     assert (good.changes, good.after_a_line, good.towards, good.away) == (1, 1, 1, 0)
@@ -127,7 +125,7 @@ def test_of_what_spreads_it_is_said_from_whom_each_adopter_first_heard(changing:
     assert (informed.adopters, informed.by_agents, informed.from_outside, informed.unheard) == (4, 1, 1, 1)
     assert informed.by_intervention == 1
     assert [adopters for _, adopters in informed.sources] == [1]
-    assert informed.chart.rows == [(1, "outside", 1), (2, "agent", 1), (3, "intervention", 1), (3, "nobody", 1)]
+    assert [(point.place, point.value) for point in informed.chart.points] == [(1, 1), (2, 1), (3, 1), (3, 1)]
 
 
 def test_answers_have_a_mean_with_its_interval_in_each_wave_and_shares_of_options(changing: Any) -> None:
@@ -143,7 +141,7 @@ def test_answers_have_a_mean_with_its_interval_in_each_wave_and_shares_of_option
     # The interval begins below 1; the scale, and so the drawing, does not.
     (from_y, *_) = re.findall(r"M[\d.]+ ([\d.]+)V", good.charts[0].wide)
     assert from_y in re.findall(r"M[\d.]+ ([\d.]+)H", good.charts[0].wide)
-    assert who.charts[0].rows[0][:4] == ("0", "all", 1, "75.0%")
+    assert who.charts[0].rows[0][:3] == (0, "all", "75.0%")
     assert (who.tables[0].asked, who.tables[0].answered, who.tables[0].unsure) == (3, 2, 1)
     assert (answers.is_weighted, answers.has_stand_in) == (True, False)
 

@@ -1,7 +1,7 @@
 from dataclasses import replace
 from typing import Any
 
-from populace.analysis.report.graph import read_society
+from populace.analysis.report.facts import read_society
 from populace.analysis.summary import Tokens, summarise
 from populace.analysis.table import Queryable
 

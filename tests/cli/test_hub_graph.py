@@ -162,7 +162,7 @@ def test_a_picture_is_written_over_an_earlier_one_and_over_nothing_else(
     assert [ask(*near).code, ask(*near).code] == [0, 0]
     other = town.rename("city.duckdb")
     said = ask("hub", "graph", other, *near[3:])
-    said.complains(2, f"'{name}' is there already and is no picture of the same hub", "name another file")
+    said.complains(2, f"'{name}' is there already and is no picture of the same file", "name another file")
     assert said.out == ""
     (folder / name).write_text("<p>mine</p>")
     ask("hub", "graph", other, "--picture", name).complains(2, "is there already")

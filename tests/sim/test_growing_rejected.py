@@ -9,6 +9,7 @@ import pytest
 from openai_server import OpenAIServer
 
 from populace.analysis.hub_summary import read_grown
+from populace.analysis.summary import summarise
 from populace.core.errors import RunError, SetupError
 from populace.personas.hub import read_hub
 from populace.personas.hub.file import open_hub
@@ -92,7 +93,7 @@ def test_nobody_asks_about_them_and_nobody_counts_them(town: Town, corpus: Path)
     people = len(read_hub(run.path).personas)
     assert chunks.rows[0][:2] == (people, True)
     with open_run(run.path) as reader:
-        assert read_grown(reader).people == people
+        assert read_grown(reader, summarise(reader)).people == people
 
 
 def test_growth_ends_when_too_many_of_the_latest_are_rejected(

@@ -170,11 +170,11 @@ def funnel(run_path: Path, picture: Path | None, as_json: bool) -> None:
     are shown as unknown. Works on a run in progress.
     """
     from populace.analysis.funnel import WHAT, describe_funnel, notes_on_funnel, read_funnel, write_funnel_picture
-    from populace.analysis.page import check_run_picture
+    from populace.analysis.page import check_picture
     from populace.sim.runfile.reader import open_made
 
     if picture is not None:
-        check_run_picture(picture, what=WHAT, of=run_path.name)
+        check_picture(picture, what=WHAT, of=run_path.name)
     with open_made(run_path) as run:
         found = read_funnel(run)
     show_result(found, describe_funnel(found), as_json=as_json)

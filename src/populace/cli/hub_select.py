@@ -242,9 +242,9 @@ def graph(
     from populace.personas.hub import open_hub
 
     if picture is not None:
-        from populace.analysis.picture.page import check_picture
+        from populace.analysis.page import check_picture
 
-        check_picture(picture, of=hub.name)
+        check_picture(picture, what="picture", of=hub.name)
     if colour == "community" and (around is not None or communities is False):
         raise click.UsageError("Communities are looked for in a whole hub; give --colour hop here.")
     with open_hub(hub) as file:
@@ -277,7 +277,7 @@ def _whole(
     figures, labels = graph_figures(hub, ties, network, seed=seed, communities=communities)
     _print(figures, describe_figures(figures), as_json=as_json)
     if picture is not None:
-        from populace.analysis.picture.page import write_picture
+        from populace.analysis.picture import write_picture
 
         excerpt = central_excerpt(hub, network)
         shown = None if labels is None or colour == "hop" else communities_of(hub, excerpt, labels)
@@ -301,7 +301,7 @@ def _around(hub: "HubFile", around: str, radius: int, picture: Path | None, *, a
     near = neighbourhood(hub, found.people[0].id, radius)
     _print(near, describe_neighbourhood(near), as_json=as_json)
     if picture is not None:
-        from populace.analysis.picture.page import write_picture
+        from populace.analysis.picture import write_picture
 
         name = hub.path.name
         write_picture(near.excerpt, picture, title=f"The people of {name}", note=authors_notice(hub), of=name)

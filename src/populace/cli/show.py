@@ -16,8 +16,7 @@ from .options import VERBOSE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from populace.analysis.data_summary import DataSummary
-    from populace.analysis.provenance import Ask
+    from populace.analysis.summary import Ask, DataSummary
     from populace.analysis.table import Queryable
     from populace.personas.hub import HubFile
     from populace.sim.estimate import Estimate
@@ -39,17 +38,17 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
 
     `settings` are those that differ from the scenario's defaults.
     """
-    from populace.analysis.data_summary import summarise_data
-    from populace.analysis.findings import read_findings
     from populace.analysis.hub_summary import describe_yield
-    from populace.analysis.summary import summarise
+    from populace.analysis.questions import read_findings
+    from populace.analysis.summary import summarise, summarise_data
     from populace.sim.runfile.reader import open_run
     from populace.sim.scenario import GrowthOnly
 
     with open_run(path) as run:
         if scenario == GrowthOnly.name:
             return _show_growth(run, path)
-        summary, made = summarise(run), summarise_data(run)
+        summary = summarise(run)
+        made = summarise_data(run, summary)
         if made is None:
             shortfall = _growth_of(run).shortfall(summary.agents) if summary.agents else ""
             counts = describe_yield(run) if shortfall else ""
@@ -65,7 +64,7 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
                 _show_details(summary.as_rows())
                 _show_answers(run)
             return _SHORT if shortfall else 0
-        is_short = made.has_run_short and _growth_of(run).shortfall(made.people)
+        is_short = made.has_run_short and _growth_of(run).shortfall(summary.agents)
         counts = describe_yield(run) if is_short else ""
         warnings = (
             *summary.warnings,
@@ -153,7 +152,8 @@ def _show_growth(run: "RunReader", path: Path) -> int:
     from populace.analysis.summary import summarise
     from populace.analysis.table import render_table, visible
 
-    grown, summary, skipped = read_grown(run), summarise(run), skipped_of(run)
+    summary, skipped = summarise(run), skipped_of(run)
+    grown = read_grown(run, summary)
     shortfall = "" if grown.ending else _growth_of(run).shortfall(grown.people)
     hub = quote(str(path))
     warnings = (*summary.warnings, grown.ending, shortfall, *skipped, authors_notice(run))
@@ -190,7 +190,7 @@ def authors_notice(file: "Queryable | HubFile") -> str:
 
     Print it to standard error, so that it goes wherever the text goes, and into no file that machines read.
     """
-    from populace.analysis.provenance import describe_authors
+    from populace.analysis.summary import describe_authors
     from populace.analysis.table import visible
 
     return visible(describe_authors(_ask(file)))
@@ -198,7 +198,7 @@ def authors_notice(file: "Queryable | HubFile") -> str:
 
 def own_graders_notice(file: "Queryable", job: int = 1) -> str:
     """Return one sentence on models that graded what they wrote in a job; "" if there are none."""
-    from populace.analysis.provenance import describe_own_graders
+    from populace.analysis.summary import describe_own_graders
     from populace.analysis.table import visible
 
     return visible(describe_own_graders(_ask(file), job))

@@ -11,7 +11,7 @@ from langchain_core.embeddings import Embeddings
 
 from populace.agents.actions import Action, Check, Novelty
 from populace.agents.checks import CheckContext, CheckResult, failed, passed
-from populace.analysis.data_summary import summarise_data
+from populace.analysis.summary import summarise, summarise_data
 from populace.core.errors import SetupError, SourceError
 from populace.core.prompt import Prompt
 from populace.sim.growth import Growth
@@ -192,7 +192,7 @@ def test_an_output_that_nearly_repeats_a_row_of_another_file_is_rejected_with_th
     stages = rows(path, "SELECT DISTINCT reason FROM outputs WHERE stage = 'against'")
     assert stages == [(f"It nearly repeats {earlier}, row 2 (1.00).",)]
     with open_run(path) as run:
-        told = summarise_data(run)
+        told = summarise_data(run, summarise(run))
     assert told is not None
     assert told.unread.startswith("1 row of the files to compare with: ")
     assert told.unread.endswith(f"{earlier}: 1 because the line is not JSON (line or row 3)")

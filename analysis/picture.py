@@ -1,4 +1,4 @@
-"""The drawing: an SVG of dots, tapered lines, names and a legend, and what its colours mean: hops, or communities."""
+"""The picture of a part of a hub: dots, tapered lines, names and a legend, as one SVG or a page around it."""
 
 import re
 import textwrap
@@ -6,11 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import hypot, sqrt
+from pathlib import Path
 
-from ...personas.network import Acquaintance, Excerpt, Link
-from ...personas.network.network import KINDS
-from ..page import clip, markup, short_label
-from .layout import Box, Canvas, Dot, Spots, fitted, place_labels, spots, text_width
+from ..personas.network import Acquaintance, Excerpt, Link
+from ..personas.network.network import KINDS
+from .layout import Box, Canvas, Dot, Spots, fitted, place_labels, spots
+from .page import clip, markup, short_label, write_picture_file
+from .plot import text_width
 
 #: In a label of few words the age would push out what the person is.
 _AGED = re.compile(r"^(?:an?|the)\s+(?:[\w-]+[- ]years?[- ]old|middle-aged)\s+(?=\w)", re.IGNORECASE)
@@ -26,11 +28,6 @@ def name_of(text: str) -> str:
     'hotel porter'
     """
     return _OPEN.sub("\u2026", short_label(_AGED.sub("", text), _LONGEST))
-
-
-def said(text: str) -> str:
-    """Escape a text for markup, and show a visible sign for characters that no XML file may hold."""
-    return markup(text)
 
 
 #: More colours than these cannot be told apart.
@@ -149,7 +146,7 @@ def draw_legend(legends: Sequence[Legend], *, width: float, top: float) -> tuple
     y = top
     for legend in legends:
         y += _ROW
-        lines.append(f'<text class="of" x="{_SIDE:g}" y="{y:g}" fill="{_SOFT}">{said(legend.title)}</text>')
+        lines.append(f'<text class="of" x="{_SIDE:g}" y="{y:g}" fill="{_SOFT}">{markup(legend.title)}</text>')
         x = _SIDE + text_width(legend.title, SIZE) + 2 * _GAP
         for sign in legend.signs:
             reach = sign.width + _GAP + text_width(sign.words, SIZE)
@@ -166,9 +163,9 @@ def notes(text: str, width: float) -> list[Legend]:
 
 
 def _drawn(sign: Sign, x: float, y: float) -> Iterator[str]:
-    more = f"<title>{said(sign.more)}</title>" if sign.more else ""
+    more = f"<title>{markup(sign.more)}</title>" if sign.more else ""
     yield f'<g transform="translate({x:.1f} {y - 0.35 * SIZE:.1f})">{more}{sign.svg}'
-    yield f'<text x="{sign.width + _GAP:.1f}" y="{0.35 * SIZE:.1f}">{said(sign.words)}</text></g>'
+    yield f'<text x="{sign.width + _GAP:.1f}" y="{0.35 * SIZE:.1f}">{markup(sign.words)}</text></g>'
 
 
 _MARGIN = 34.0
@@ -184,11 +181,17 @@ class Drawing:
     """An excerpt laid out once, to be drawn in any width. The same excerpt gives the same picture.
 
     A line's label says what the person at its thin end is to the person at its broad end. `communities` are numbers by
-    id; people have their colours by these, or by hop where there are none.
+    id; people have their colours by these, or by hop where there are none. `more` is said of people on pointing, by id.
     """
 
-    def __init__(self, excerpt: Excerpt, communities: Mapping[str, int] | None = None, note: str = "") -> None:
-        self._excerpt, self._note = excerpt, note
+    def __init__(
+        self,
+        excerpt: Excerpt,
+        communities: Mapping[str, int] | None = None,
+        note: str = "",
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        self._excerpt, self._note, self._more = excerpt, note, more or {}
         self.ties = _neighbours(excerpt)
         self._spots = spots(excerpt)
         self._colours = _by_hop(excerpt) if communities is None else _by_community(excerpt, communities, self.ties)
@@ -265,9 +268,9 @@ class Drawing:
         colour, css = self._line_colour(link)
         told = f"{self._names[link.source]}: the {link.label} is {self._names[link.target]} ({_kind_of(link.kind)})"
         shape = _taper(x1, y1, x2, y2, across, shrunk)
-        faint = _OPACITY[css]
         return (
-            f'<path class="{css}" d="{shape}" fill="{colour}" fill-opacity="{faint}"><title>{said(told)}</title></path>'
+            f'<path class="{css}" d="{shape}" fill="{colour}" fill-opacity="{_OPACITY[css]}">'
+            f"<title>{markup(told)}</title></path>"
         )
 
     def _line_colour(self, link: Link) -> tuple[str, str]:
@@ -286,9 +289,10 @@ class Drawing:
             radius = self._radius(self.ties[person.id], shrunk)
             if person.distance == 0:
                 yield f'<circle cx="{x}" cy="{y}" r="{radius + 4}"{_RING}/>'
+            words = f"{clip(person.text, _HOVER)} (hop {person.hop}){self._more.get(person.id, '')}"
             yield (
                 f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{self._colours.of[person.id]}" stroke="{_SURFACE}">'
-                f"<title>{said(clip(person.text, _HOVER))} (hop {person.hop})</title></circle>"
+                f"<title>{markup(words)}</title></circle>"
             )
 
     def _labels(self, stage: Canvas, shrunk: float) -> Iterator[str]:
@@ -297,7 +301,7 @@ class Drawing:
         frame = Box(_EDGE, _EDGE, stage.width - _EDGE, stage.height)
         for label in place_labels(dots, frame, SIZE):
             x, y = (label.box.left + label.box.right) / 2, label.box.bottom - 0.32 * SIZE
-            name = said(dots[label.person].name)
+            name = markup(dots[label.person].name)
             # The ground around a name is a text of its own: not every program paints the outline first.
             yield f'<text aria-hidden="true" x="{x:.1f}" y="{y:.1f}" text-anchor="middle"{_GROUND}>{name}</text>'
             yield f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{name}</text>'
@@ -350,3 +354,52 @@ def _stroke(colour: str, words: str) -> Sign:
 def _neighbours(excerpt: Excerpt) -> Counter[str]:
     pairs = {tuple(sorted((link.source, link.target))) for link in excerpt.links}
     return Counter(end for pair in pairs for end in pair)
+
+
+#: What the picture is, as in the mark by which it is known again.
+WHAT = "picture"
+#: Widths in which a page holds the picture: type is not read when it shrinks with a wide one.
+_WIDE, _NARROW = 1_040.0, 460.0
+
+_TABLE = """<details><summary>Everybody in the picture</summary><table>
+<tr><th>id</th><th>hop</th><th>ties</th><th>who</th></tr>
+{rows}
+</table></details>"""
+
+
+def write_picture(
+    excerpt: Excerpt,
+    path: Path,
+    *,
+    title: str,
+    communities: Mapping[str, int] | None = None,
+    note: str = "",
+    of: str = "",
+) -> Path:
+    """Write the picture to a file that ends in .svg or .html, over nothing but an earlier one `of` the same hub.
+
+    Around somebody, the title is what that person is. Colours tell `communities`, numbers by id, or else hops. A note
+    stands above the picture of a page, and below the legend of an SVG. Raises `SetupError` as `check_picture` does, and
+    when the file cannot be written; what stood there before is kept then.
+    """
+    if path.suffix.lower() == ".svg":
+        return write_picture_file(Drawing(excerpt, communities, note).svg(_WIDE), path, what=WHAT, of=of, title=title)
+    drawing = Drawing(excerpt, communities)
+    centre = next((person for person in excerpt.people if person.distance == 0), None)
+    rows = "\n".join(
+        f"<tr><td>{p.id[:12]}</td><td>{p.hop}</td><td>{drawing.ties[p.id]}</td>"
+        f'<td dir="auto">{markup(p.text)}</td></tr>'
+        for p in excerpt.people
+    )
+    pictures = (drawing.svg(_WIDE, css_class="wide"), drawing.svg(_NARROW, css_class="narrow"))
+    return write_picture_file(
+        "\n".join(pictures),
+        path,
+        what=WHAT,
+        of=of,
+        title=title if centre is None else f"Around: {name_of(centre.text)}",
+        hint="" if centre is None else centre.text,
+        lead=f"<p>{drawing.caption}</p>" + (f'<p class="note">{markup(note)}</p>' if note else ""),
+        below=_TABLE.format(rows=rows),
+        style=dark_style(),
+    )

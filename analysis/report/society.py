@@ -1,4 +1,6 @@
-"""Who spoke to whom before a state or an answer changed: an order in time, counted, and no proof of a cause.
+"""What changed the society, who spoke before a state or an answer changed, and what agents answered to surveys.
+
+What was said before a change is an order in time, counted, and no proof of a cause.
 
 A line or post counts for the first change of its hearer after it: of a field of the state, or of an answer from one
 wave of a survey to the next. The change went *towards* the speaker where what the hearer holds came nearer to what the
@@ -9,18 +11,28 @@ intervention made are left out, as are lines that a block held back.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..page import short_label
+from ..page import clip, short_label
+from ..plot import Chart, Marks, Point
 from ..questions import quoted
-from ..table import Queryable
-from .chart import Chart, bars, bars_legend
-from .charts import CHOICES, marks_at, read_marks, spans_of
-from .plot import Axes, Series
-from .state import STATE_FIELDS, read_state_fields
+from ..surveys.tables import ItemTable, read_surveys
+from ..table import Queryable, Rows
+from .charts import CHOICES, STATE_FIELDS, chart_present, read_groups, read_marks, read_span, read_state_fields, span_of
 
 #: Pairs of speaker and hearer that are listed for each field, and sources of what spread.
 PAIRS = 5
 SOURCES = 8
 
+_EFFECTS = """
+SELECT step, intervention, what, coalesce(field, '') AS field, count(DISTINCT agent) AS agents, count(*) AS changes
+FROM intervention_effects GROUP BY ALL ORDER BY step, intervention, what, field
+"""
+_PEOPLE = """
+SELECT c.step, c.change AS what, coalesce(c.intervention, c.cause) AS "by", coalesce(p.text, c.text, c.agent) AS who,
+       r.text AS "related to"
+FROM agent_changes AS c LEFT JOIN personas AS p ON p.id = c.agent LEFT JOIN personas AS r ON r.id = c.parent
+ORDER BY c.step, c.ordinal
+"""
+_COUNTS = "SELECT change, cause, count(*) AS people FROM agent_changes GROUP BY ALL ORDER BY change, cause"
 _ITEMS = """
 SELECT job, survey, item, type <> 'choice' FROM surveys WHERE type IN ('likert', 'number', 'choice')
 GROUP BY job, survey, item, type HAVING count(DISTINCT step) > 1 ORDER BY job, survey, min(ordinal)
@@ -114,7 +126,7 @@ SELECT any_value(text) AS text, count(*) AS adopters FROM traced WHERE source = 
 GROUP BY sender ORDER BY adopters DESC, sender LIMIT {most}
 """
 _ADOPTED = """{first}
-SELECT step, source, count(*) AS adopters FROM traced GROUP BY step, source ORDER BY step, source
+SELECT {span} AS step, source, count(*) AS adopters FROM traced GROUP BY ALL ORDER BY ALL
 """
 _KINDS = {
     "agent": "heard an agent",
@@ -125,14 +137,16 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class SpokenPair:
-    """A speaker and a hearer, in a few words, and how often the hearer's changes went which way."""
+class SocietyChanges:
+    """What changed the society; empty if nothing did."""
 
-    speaker: str
-    hearer: str
-    towards: int
-    away: int
-    changes: int
+    effects: Rows
+    #: Change, cause, people.
+    counts: Sequence[tuple[str, str, int]]
+    people: Rows
+    #: Agents present after each step; None if nobody came or left.
+    present: Chart | None
+    effects_sql: str = _EFFECTS.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +173,8 @@ class Influence:
     away: int
     #: Of a field of the state; answers change from wave to wave alone.
     rates: StepRates | None
-    pairs: Sequence[SpokenPair]
+    #: Speaker, hearer, and how often the changes of the hearer went which way.
+    pairs: Rows
     sql: str
 
 
@@ -197,6 +212,13 @@ class _Held:
         return _HEARD.format(held=self.sql)
 
 
+def read_changes(run: Queryable) -> SocietyChanges:
+    """Read what interventions changed, and who came and left."""
+    people = run.query(_PEOPLE)
+    present = chart_present(run) if people.rows else None
+    return SocietyChanges(run.query(_EFFECTS), run.query(_COUNTS).rows, people, present)
+
+
 def read_influences(run: Queryable) -> list[Influence]:
     """Count how often each field and item changed after somebody had spoken, and between whom."""
     found = []
@@ -206,10 +228,9 @@ def read_influences(run: Queryable) -> list[Influence]:
         sql = _SUMMARY.format(judged=judged).strip()
         ((changes, after_a_line, occasions, towards, away, *steps),) = run.query(sql).rows
         if occasions:
-            pairs = run.query(_PAIRS.format(judged=judged, most=PAIRS)).rows
-            shown = [SpokenPair(short_label(one), short_label(other), *rest) for one, other, *rest in pairs]
+            pairs = run.query(_PAIRS.format(judged=judged, most=PAIRS))
             rates = StepRates(*steps) if held.field else None
-            found.append(Influence(held.title, changes, after_a_line, occasions, towards, away, rates, shown, sql))
+            found.append(Influence(held.title, changes, after_a_line, occasions, towards, away, rates, pairs, sql))
     return found
 
 
@@ -226,43 +247,29 @@ def read_first_heard(run: Queryable) -> list[FirstHeard]:
         if times != 1 or 2 * alike < begun:
             continue
         first = _FIRST.format(heard=held.heard, name=quoted(held.field)).strip()
-        rows = run.query(_ADOPTED.format(first=first)).rows
+        _, each = read_span(run)
+        adopted = _ADOPTED.format(first=first, span=span_of("step", each)).strip()
+        rows = run.query(adopted).rows
         agents, outside, nobody, made = (sum(count for _, source, count in rows if source == kind) for kind in _KINDS)
         if agents:
             sql = _SOURCES.format(first=first, most=SOURCES).strip()
             sources = [(short_label(text), adopters) for text, adopters in run.query(sql).rows]
-            chart = _adoption(run, len(found), held.title, rows, _ADOPTED.format(first=first).strip())
+            chart = Chart(
+                f"adopted-{len(found)}",
+                f"{held.title}: who left the first value in each step, by what they had heard before",
+                "Stacked bars: adopters by what they had heard before, or whom an intervention made so.",
+                [Point(step, count, _KINDS[source]) for step, source, count in rows],
+                "adopters",
+                mark="bar",
+                series=list(_KINDS.values()),
+                legend_title="Before that",
+                marks=read_marks(run),
+                span=each,
+                sql=adopted,
+            )
             counts = (agents + outside + nobody + made, agents, outside, nobody, made)
             found.append(FirstHeard(held.title, *counts, sources, chart, sql))
     return found
-
-
-def _adoption(run: Queryable, place: int, title: str, rows: Sequence[tuple[int, str, int]], sql: str) -> Chart:
-    counts = {(step, source): count for step, source, count in rows}
-    spans = spans_of(range(1, max(step for step, *_ in rows) + 1))
-    kinds = [kind for kind in _KINDS if any(source == kind for _, source, _ in rows)]
-    series = []
-    for look, kind in enumerate(kinds):
-        summed = [sum(counts.get((step, kind), 0) for step in span) for span in spans]
-        told = [f"step {span[0]}: {n:,}, {_KINDS[kind]}" for span, n in zip(spans, summed, strict=True)]
-        series.append(Series(look, summed, told))
-    names = [_KINDS[kind] for kind in kinds]
-    axes = Axes(
-        [str(span[0]) for span in spans], "step", "adopters", marks=marks_at([s[-1] for s in spans], read_marks(run))
-    )
-    return bars(
-        f"adopted-{place}",
-        f"{title}: who left the first value in each step, by what they had heard before",
-        "Stacked bars: adopters by what they had heard before, or whom an intervention made so.",
-        series,
-        axes,
-    )(
-        legend=bars_legend(names),
-        legend_title="Before that",
-        headings=("step", "source", "adopters"),
-        rows=rows,
-        sql=sql,
-    )
 
 
 def _has_lines(run: Queryable) -> bool:
@@ -280,3 +287,173 @@ def _all_held(run: Queryable) -> Iterator[_Held]:
         value = "number" if is_number else "value ->> '$'"
         sql = _OF_ANSWERS.format(value=value, job=job, survey=quoted(survey), item=quoted(item))
         yield _Held(f"answer: {item.replace('_', ' ')}", "", is_number, sql)
+
+
+#: Items of which charts are drawn, and answers in words that are shown of each.
+ITEMS = 12
+QUOTES = 4
+
+_ASKED = "SELECT DISTINCT job FROM surveys"
+_SCALES = "SELECT job, survey, item, low, high, options FROM surveys WHERE type = 'likert'"
+# Ordered by a hash: a sample that is not chosen by hand, and the same each time.
+_QUOTES = """
+SELECT step, p.text, value ->> '$' FROM answers AS a JOIN personas AS p ON p.id = a.agent
+WHERE job = ? AND survey = ? AND item = ? AND outcome = 'ok' ORDER BY md5(agent || step), step LIMIT ?
+"""
+_ALL = "all"
+
+type _Place = tuple[int, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """The points of a Likert item, and what they mean: a label for each, or for the ends."""
+
+    low: int
+    high: int
+    labels: Sequence[str]
+
+    def named(self, point: str) -> str:
+        """A point with its label, where it has one."""
+        ends = {str(self.low): 0, str(self.high): -1}
+        if len(self.labels) == self.high - self.low + 1:
+            return f"{point}: {self.labels[int(point) - self.low]}"
+        return f"{point}: {self.labels[ends[point]]}" if self.labels and point in ends else point
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyItem:
+    """One item: its question, its charts, and its tables by wave and group."""
+
+    title: str
+    question: str
+    #: Whether it was asked when the run had ended.
+    is_after: bool
+    charts: Sequence[Chart]
+    tables: Sequence[ItemTable]
+    #: Of a free text: step, who answered, and what.
+    quotes: Sequence[tuple[int, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyAnswers:
+    """The items of all surveys, those that are drawn."""
+
+    items: Sequence[SurveyItem]
+    items_in_all: int
+    #: Whether agents count for different numbers of people; which models answered, and whether the stand-in did.
+    is_weighted: bool
+    models: Sequence[str]
+    has_stand_in: bool
+
+
+def read_answers(run: Queryable) -> SurveyAnswers | None:
+    """What was answered; None where nobody was asked."""
+    if not run.query(_ASKED).rows:
+        return None
+    groups, marks = read_groups(run), read_marks(run)
+    found = read_surveys(run, by="group" if groups else None)
+    scales = {
+        (job, survey, item): _Scale(int(low), int(high), labels)
+        for job, survey, item, low, high, labels in run.query(_SCALES).rows
+    }
+    by_item: dict[_Place, list[ItemTable]] = {}
+    for one in found.items:
+        by_item.setdefault((one.job, one.survey, one.item), []).append(one)
+    items = [
+        SurveyItem(
+            title=f"{survey}: {item.replace('_', ' ')}",
+            question=clip(tables[-1].text, 300),
+            is_after=job > 1,
+            charts=list(_charts(place, tables, groups, marks, scales.get((job, survey, item)))),
+            tables=tables,
+            quotes=run.query(_QUOTES, [job, survey, item, QUOTES]).rows if tables[0].type == "text" else (),
+        )
+        for place, ((job, survey, item), tables) in enumerate(list(by_item.items())[:ITEMS])
+    ]
+    return SurveyAnswers(items, len(by_item), found.is_weighted, found.models, found.has_stand_in)
+
+
+def _charts(
+    place: int,
+    tables: Sequence[ItemTable],
+    groups: Sequence[str],
+    marks: Marks,
+    scale: _Scale | None,
+) -> Iterator[Chart]:
+    steps = sorted({one.step for one in tables})
+    shown = [None, *(group for group in groups if any(one.group == group for one in tables))]
+    ordered = [one for group in shown for one in tables if one.group == group]
+    name = tables[0].item.replace("_", " ")
+    if any(one.mean for one in tables):
+        yield _draw_means(f"answers-{place}-mean", name, ordered, steps, marks, scale)
+    if any(one.shares for one in tables):
+        if len(steps) > 1:
+            waves = [one for one in ordered if one.group is None]
+            yield _draw_shares(f"{place}-step", f"{name}: shares in each wave", "step", waves, scale, marks)
+        if len(shown) > 1 or len(steps) == 1:
+            title = f"{name}: shares by group after step {steps[-1]}"
+            last = [one for one in ordered if one.step == steps[-1]]
+            yield _draw_shares(f"{place}-group", title, "group", last, scale, ())
+
+
+def _draw_means(
+    name: str, item: str, tables: Sequence[ItemTable], steps: Sequence[int], marks: Marks, scale: _Scale | None
+) -> Chart:
+    """Draw means with their intervals: lines over the waves, or a dot for each group of a single wave."""
+    is_one = len(steps) == 1
+    points = [
+        Point(
+            (one.group or _ALL) if is_one else one.step,
+            one.mean.value,
+            one.group or _ALL,
+            one.mean.low,
+            one.mean.high,
+            note=f", {one.answered:,} of {one.asked:,} answered",
+        )
+        for one in tables
+        if one.mean
+    ]
+    by_group = ", for each group" * any(one.group for one in tables)
+    return Chart(
+        name,
+        f"{item}: mean {f'after step {steps[0]}' if is_one else 'in each wave'}",
+        f"The mean answer{by_group}, with its 95 % interval.",
+        points,
+        f"{item} (mean)",
+        mark="dot" if is_one else "line",
+        legend_title="Group" * bool(by_group and not is_one),
+        marks=marks,
+        ends=(scale.low, scale.high) if scale and not is_one else None,
+        has_numbers=False,
+    )
+
+
+def _draw_shares(
+    name: str, title: str, by: str, tables: Sequence[ItemTable], scale: _Scale | None, marks: Marks
+) -> Chart:
+    first = " (of a ranking, what was put first)" * any(one.type == "rank" for one in tables)
+    return Chart(
+        f"answers-{name}",
+        title,
+        f"Stacked bars: the share of each option{first}.",
+        [
+            Point(
+                one.step if by == "step" else one.group or _ALL,
+                share.share.value,
+                scale.named(share.option) if scale else share.option,
+                share.share.low,
+                share.share.high,
+                share.count,
+            )
+            for one in tables
+            for share in one.shares
+        ],
+        "share",
+        x=by,
+        mark="bar",
+        legend_title="Option",
+        unit="answers",
+        marks=marks,
+        is_share=True,
+    )

@@ -1,6 +1,5 @@
 """Positions of people and their names in a picture."""
 
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -9,8 +8,9 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from ...core.arrow import Floats
-from ...personas.network import Excerpt
+from ..core.arrow import Floats
+from ..personas.network import Excerpt
+from .plot import text_width
 
 type Point = tuple[float, float]
 type Points = np.ndarray[tuple[int, int], np.dtype[np.float64]]
@@ -119,9 +119,6 @@ def fitted(at: Spots, *, width: float, margin: float) -> Canvas:
     )
 
 
-#: Widths in shares of the type size. Fonts differ: these are those of a wide one, so that no text is longer.
-_NARROW = frozenset("iljtfI.,;:'|!()[]\u2019 ")
-_BROAD = frozenset("mwMW@%\u2026\u2014")
 _LABEL_GAP = 4.0
 #: Room that a name needs around it, in squares of the type size: more names would hide the people.
 _ROOM = 60.0
@@ -163,21 +160,6 @@ class PlacedLabel:
 
     person: int
     box: Box
-
-
-def text_width(text: str, size: float) -> float:
-    """About how wide a text is in this size of type, rather more than less."""
-    return size * sum(map(_width, text))
-
-
-def _width(character: str) -> float:
-    if unicodedata.combining(character):
-        return 0.0
-    if unicodedata.east_asian_width(character) in "WF":
-        return 1.05
-    if character in _NARROW:
-        return 0.42
-    return 0.98 if character in _BROAD else 0.76 if character.isupper() else 0.64
 
 
 def place_labels(dots: Sequence[Dot], frame: Box, size: float) -> list[PlacedLabel]:
