@@ -57,7 +57,7 @@ MAKERS = {
     *("scenarios/npc/registry.py", "scenarios/npc/task.py"),
     *("scenarios/tool_code/task.py", "scenarios/tool_use/task.py"),
     *(f"sim/grading/{name}.py" for name in ("comparing", "grading", "responding")),
-    *("sim/interview.py", "sim/survey/phase.py", "sim/tasks/solving.py"),
+    *("sim/interview.py", "sim/survey/phase.py", "sim/tasks/solving.py", "sim/tasks/translating.py"),
 }
 
 
