@@ -272,6 +272,16 @@ def _written(schema: Schema) -> str:
     return f"{written} | None" if "null" in _types_of(schema) else written
 
 
+#: What a model is shown; a weak one copies its choices.
+_EXAMPLE = 'find_boat(day: str, seats: int = 4, by: "oar" | "sail" | None = None) -> list[{name: str, metres: float}]'
+
+
+def _choice_lists(parameters: Schema, returns: Schema) -> set[tuple[str, ...]]:
+    """Return the lists of texts to choose from in an interface."""
+    found = (schema["enum"] for _, schema in _paths(parameters, returns) if "enum" in schema)
+    return {tuple(sorted(str(one) for one in choices if one is not None)) for choices in found}
+
+
 # What a model is told of lengths; what was kept by older runs may be longer.
 _Line = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1), Field(json_schema_extra={"maxLength": 400})
@@ -292,8 +302,7 @@ class ToolSpec(Action):
         _Signature,
         Field(
             description="One line of Python: a name in snake_case that is specific to what the tool does, up to eight "
-            'arguments, and what it returns, as find_boat(day: str, seats: int = 4, by: "oar" | "sail" | None = '
-            "None) -> list[{name: str, metres: float}]. Types are str, int, float, bool, texts to choose from, "
+            f"arguments, and what it returns, as {_EXAMPLE}. Types are str, int, float, bool, texts to choose from, "
             "list[...] and {name: type}."
         ),
     ]
@@ -314,7 +323,10 @@ class ToolSpec(Action):
     @field_validator("signature")
     @classmethod
     def _is_readable(cls, signature: str) -> str:
-        read_signature(signature)
+        _, parameters, returns = read_signature(signature)
+        copied = _choice_lists(parameters, returns) & _choice_lists(*read_signature(_EXAMPLE)[1:])
+        if copied:
+            raise ValueError(f"{' | '.join(min(copied))} are the choices of the example; write those of this tool")
         return signature
 
     @field_validator("meanings")

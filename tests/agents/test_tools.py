@@ -85,7 +85,7 @@ def test_a_signature_is_read_as_people_write_it() -> None:
     tool = ToolSpec.model_validate(
         TOOL
         | {
-            "signature": "`def find_boat(day: str, kind: Literal['sail', 'oar'], by: Optional[bool] = None, *, "
+            "signature": "`def find_boat(day: str, kind: Literal['sail', 'motor'], by: Optional[bool] = None, *, "
             'sizes: List[int] = [1, 2]) -> {name: str, "metres": float} | None:`',
             "meanings": [
                 "`day` (str): The day",
@@ -97,7 +97,7 @@ def test_a_signature_is_read_as_people_write_it() -> None:
         }
     ).payload
     properties = tool["parameters"]["properties"]
-    assert properties["kind"] == {"type": "string", "description": "Which", "enum": ["sail", "oar"]}
+    assert properties["kind"] == {"type": "string", "description": "Which", "enum": ["sail", "motor"]}
     assert properties["by"] == {"type": ["boolean", "null"], "description": "Whether"}
     assert properties["sizes"]["description"] == "Sizes (default: [1, 2])"
     assert properties["sizes"]["items"] == {"type": "integer", "minimum": 1, "maximum": 9}
@@ -126,6 +126,7 @@ def test_a_signature_is_read_as_people_write_it() -> None:
         ("proofing_clock(*days: str) -> str", "name each argument"),
         ("ProofingClock(a: str) -> str", "needs a name in snake_case"),
         ("proofing_clock(a: str) -> str: pass\ndef other(a: str) -> str", "more than one line"),
+        ("proofing_clock(by: 'sail' | 'oar' | None) -> str", "oar | sail are the choices of the example"),
         (f"proofing_clock(a: {'(' * 500}) -> str", "too many nested parentheses"),
         (f"proofing_clock(a: {'b | ' * 9000} b) -> str", "nests too deep"),
     ],
