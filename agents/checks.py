@@ -202,7 +202,7 @@ class NoLeak(TextCheck):
         if seen.examples and (found := shared_run(text, seen.examples, EXAMPLE_RUN)):
             return failed(f"It repeats words of an example ({found!r}); write about something else.", field=field)
         told = context.instructions
-        if found := find_echo(text, (told,)) or find_prompt_words(text, told):
+        if found := find_echo(text, (told,)) or find_prompt_words(text, told, seen.persona):
             return failed(f"It repeats words of these instructions ({found!r}); do what they ask for.", field=field)
         heard = (line.text for line in seen.heard)
         if found := find_echo(text, heard) or find_echo(text, seen.memories, run=_MEMORY_RUN):

@@ -189,13 +189,14 @@ def find_echo(text: str, sources: Iterable[str], *, run: int = EXAMPLE_RUN) -> s
     return next(filter(None, (shared_run(text, one, least) for one in sources)), "") if size >= _ECHO_WORDS else ""
 
 
-def find_prompt_words(text: str, instructions: str) -> str:
+def find_prompt_words(text: str, instructions: str, persona: str = "") -> str:
     """Find the content words of a text that is made of words of the prompt's own instructions.
 
-    Nothing is found if each character is a word.
+    Words of the description of the persona tell neither way. Nothing is found if each character is a word.
     """
     have, _, is_unspaced = _words_in(text[:_ECHO_END])
-    told = [word for word in dict.fromkeys(have) if len(word) > _SHORT and word not in function_words()]
+    known = function_words() | _words_in(persona)[1]
+    told = [word for word in dict.fromkeys(have) if len(word) > _SHORT and word not in known]
     if is_unspaced or len(have) < _ECHO_WORDS or len(told) < _FEWEST_TOLD:
         return ""
     shared = [word for word in told if word in _words_in(instructions)[1]]

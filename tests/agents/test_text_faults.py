@@ -62,6 +62,10 @@ def test_the_documentation_has_the_counts() -> None:
         ("text", "degenerate"),
         ("n1", "degenerate"),
         ("She is " + "the teacher of the colleague of " * 6 + "the mayor.", "degenerate"),
+        ("I'm an AI text-based assistant designed to help with text re-writing.", "voice"),
+        ("I am writing to you in English.", "voice"),
+        ("I'm an AI model auditor, and my knee hurts.", ""),
+        ("I am writing to you in Bristol, where it rains.", ""),
         ("No.", ""),
         ("Sorry, I can't come on Sunday.", ""),
         ("What can I do for you, love?", ""),
@@ -83,6 +87,7 @@ def test_each_fault_of_a_spoken_line_fails_its_check(text: str, check: str) -> N
         ("The person is a chef who wants a recipe.", "the person is"),
         ("I'd be happy to help you with that.", "i'd be happy to help"),
         ("Sure, here is a list of words.", "sure, here"),
+        ("The person, a shy poet, writes in English, no greeting.", "the person, a shy poet, writes"),
         ("Diese Person möchte ein Rezept.", "diese person möchte"),
         ("The text is too long, cut it to a page.", ""),
         ("Great, now the sink leaks. what do i turn off first", ""),
@@ -95,4 +100,6 @@ def test_a_request_tells_of_nobody_and_offers_nothing(text: str, found: str) -> 
 def test_a_text_of_prompt_words_is_found() -> None:
     rules = "Write the request as this person would type it, in two words or half a page, without quotation marks."
     assert find_prompt_words("The request is in two words, or half a page, with quotation marks.", rules)
+    told = "A shy poet, no quotation marks, typed as this person would: in two words."
+    assert find_prompt_words(told, rules, "A shy poet who mends clocks.")
     assert not find_prompt_words("Write a request to the council, two pages, about the flooded cellar.", rules)
