@@ -27,13 +27,6 @@ def test_an_estimate_writes_nothing(ask: Ask, run_file: Path) -> None:
     assert run_file.read_bytes() == before
 
 
-def test_a_job_that_paused_is_gone_on_with(ask: Ask, run_file: Path) -> None:
-    ask("grade", run_file, "--max-calls", 5).complains(3, "Paused.", "`populace resume run.duckdb`")
-    said = ask("resume", run_file, "--max-calls", 10_000)
-    assert said.code == 0, said
-    assert "good enough" in said.out
-
-
 @pytest.mark.parametrize(
     ("given", "words"),
     [

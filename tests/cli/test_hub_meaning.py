@@ -54,15 +54,6 @@ def test_a_higher_cosine_marks_fewer_and_asks_nobody_again(give: Give, openai_se
     assert openai_server.calls == asked
 
 
-def test_a_spent_budget_ends_with_3_and_says_the_way_on(give: Give, ask: Ask, openai_server: OpenAIServer) -> None:
-    openai_server.fault("server_error", containing=TEXTS[2], attempts=None)
-    give("--embeddings", "openai:m", "--max-calls", 1).complains(3, "Paused.", "`populace resume town.duckdb`")
-    openai_server.faults.clear()
-    said = ask("resume", "town.duckdb", "--max-calls", "100")
-    assert "3 of 3 texts got a vector" in said.out
-    assert "1 of 3 people were marked as near-duplicates by openai:m" in said.out
-
-
 def test_an_unknown_model_is_refused_before_anything_is_done(give: Give) -> None:
     give("--embeddings", "minilm").complains(2, "There is no embedding model named 'minilm'")
     with open_hub("town.duckdb") as hub:

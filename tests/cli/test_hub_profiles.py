@@ -50,13 +50,6 @@ def test_without_a_profile_it_says_where_the_reasons_are_and_not_to_choose_by_it
 
 
 @pytest.mark.slow
-def test_given_again_there_is_nothing_to_do(give: Give) -> None:
-    give()
-    said = give()
-    assert (said.code, said.out) == (0, "There was nothing to do: everybody who was meant has what was wished.\n")
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("tier", ["1", "1%"])
 def test_a_tier_is_written_with_or_without_its_sign(give: Give, folder: Path, tier: str) -> None:
     assert give("--raise", "chess", "--tier", tier, "--n", "2").code == 0
@@ -122,24 +115,6 @@ def test_an_interrupted_job_is_paused(give: Give, ask: Ask, monkeypatch: pytest.
     assert ask("resume", "town.duckdb").code == 0
 
 
-def test_a_hub_without_a_finished_job_has_nothing_to_be_replayed(give: Give, ask: Ask) -> None:
-    give("--n", "3", "--max-calls", "1").complains(3)
-    ask("check", "replay", "town.duckdb").complains(
-        2, "Job 1 in 'town.duckdb' is not finished, so it cannot be replayed"
-    )
-
-
-def test_a_job_from_another_machine_is_not_resumed_at_its_address_unasked(
-    give: Give, ask: Ask, openai_server: OpenAIServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    url = openai_server.base_url
-    give("--max-calls", "2", "--model", "openai:test", "--base-url", url).complains(3)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
-    ask("resume", "town.duckdb", "--max-calls", "100").complains(2, "was not made here by you", f"--base-url {url}")
-    assert openai_server.calls == 2
-    assert ask("resume", "town.duckdb", "--max-calls", "100", "--base-url", url).code == 0
-
-
 def test_a_model_that_cannot_be_reached_leaves_the_way_free_for_another(give: Give, ask: Ask) -> None:
     said = give("--model", "openai:m", "--base-url", "http://127.0.0.1:9/v1")
     said.complains(1, "What was done is kept: go on with")
@@ -147,14 +122,6 @@ def test_a_model_that_cannot_be_reached_leaves_the_way_free_for_another(give: Gi
     assert ask("sql", "town.duckdb", "SELECT job, status FROM jobs ORDER BY job", "--csv").out == (
         "job,status\n1,abandoned\n2,finished\n"
     )
-
-
-@pytest.mark.slow
-def test_the_jobs_of_a_hub_are_replayed(give: Give, ask: Ask) -> None:
-    give("--wiki")
-    said = ask("check", "replay", "town.duckdb")
-    assert (said.code, said.complaint) == (0, "")
-    assert said.out.startswith(f"The same again: job 1 (enrichment) from {2 * PEOPLE} recorded answers with no call")
 
 
 @pytest.mark.slow

@@ -27,18 +27,6 @@ def sums(made: Path, folder: Path) -> Path:
     return Path(shutil.copy(made, folder))
 
 
-@pytest.mark.slow
-def test_a_run_is_solved_stopped_gone_on_with_and_replayed(ask: Ask) -> None:
-    script = ("--script", str(SCRIPT))
-    ask("solve", "sums.duckdb", *script, "--max-calls", "10").complains(3, "go on with `populace resume sums.duckdb`")
-    said = ask("resume", "sums.duckdb", *script, "--max-calls", "100")
-    assert "known answers  8 of 8 (100.0%)" in said.out
-    assert (
-        "The same again: job 2 (solving) from 24 recorded answers" in ask("check", "replay", "sums.duckdb", *script).out
-    )
-    assert ask("resume", "sums.duckdb", *script).code == 0
-
-
 def test_a_model_is_measured_beside_the_paper(ask: Ask) -> None:
     said = ask("evaluate", "set.jsonl", "--solver", "procedural:accuracy=1", "--n", "10")
     assert "accuracy                 100.0% [72.2%, 100.0%], 10 of 10" in said.out
@@ -47,13 +35,23 @@ def test_a_model_is_measured_beside_the_paper(ask: Ask) -> None:
     assert Path("set-accuracy-1.duckdb").exists()
 
 
-@pytest.mark.slow
-def test_an_evaluation_that_is_stopped_is_gone_on_with(ask: Ask) -> None:
-    given = ("evaluate", "set.jsonl", "--solver", "procedural", "--out", "out.duckdb")
-    ask(*given, "--max-calls", "5").complains(3, "go on with `populace resume out.duckdb`")
-    assert "12 of 12" in ask("resume", "out.duckdb", "--max-calls", "50").out
-    assert "12 recorded answers" in ask("check", "replay", "out.duckdb").out
-    ask(*given).complains(2, "'out.duckdb' exists")
+@pytest.mark.parametrize(
+    ("command", "file", "result", "kind"),
+    [
+        (("solve", "sums.duckdb"), "sums.duckdb", "known answers  8 of 8 (100.0%)", "job 2 (solving) from 24"),
+        (("grade", "sums.duckdb"), "sums.duckdb", "good enough", "job 2 (grading) from 24"),
+        (("evaluate", "set.jsonl", "--solver", "procedural"), "set-procedural.duckdb", "12 of 12", "from 12"),
+    ],
+)
+def test_a_job_that_paused_is_gone_on_with_and_done_again(
+    ask: Ask, command: tuple[str, ...], file: str, result: str, kind: str
+) -> None:
+    script = ("--script", str(SCRIPT)) if command[0] == "solve" else ()
+    ask(*command, *script, "--max-calls", "5").complains(3, f"go on with `populace resume {file}`")
+    assert result in ask("resume", file, *script, "--max-calls", "100").out
+    assert ask("resume", file, *script).code == 0
+    script = ("--script", str(SCRIPT)) if file == "sums.duckdb" else ()
+    assert f"{kind} recorded answers" in ask("check", "replay", file, *script).out
 
 
 def test_an_estimate_writes_nothing(ask: Ask, folder: Path) -> None:
@@ -114,13 +112,6 @@ def test_a_hub_is_called_that(ask: Ask) -> None:
     ask("grade", "hub.duckdb").complains(2, "'hub.duckdb' is a hub: it holds people")
     for command in (("funnel",), ("agreement",), ("export", "rows.jsonl")):
         ask(command[0], "hub.duckdb", *command[1:]).complains(2, "'hub.duckdb' is a hub: it holds people")
-
-
-def test_a_finished_job_is_not_done_and_paid_for_again_unless_that_is_said(ask: Ask) -> None:
-    command = ("solve", "sums.duckdb", "--script", str(SCRIPT))
-    assert ask(*command).code == 0
-    ask(*command).complains(2, "Job 2 of 'sums.duckdb' has done just this", "--anew")
-    assert "job            3" in ask(*command, "--anew").out
 
 
 @pytest.mark.slow

@@ -45,7 +45,8 @@ def live(tmp_path: Path) -> Live:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry at once: what is tested is that, not when."""
-    monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001))
+    for asking in ("gateway.gateway", "embedding.embedder"):
+        monkeypatch.setattr(f"populace.agents.{asking}.Backoff", partial(Backoff, base=0.001))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from openai_server import OpenAIServer
 from sums import Ask, Sum, Sums
 
 from populace.agents.rubric import read_rubric, shipped_rubrics
-from populace.core.errors import PausedError, SetupError
+from populace.core.errors import SetupError
 from populace.sim.estimate.jobs import estimate_output_job
 from populace.sim.grading.candidates import Candidate
 from populace.sim.grading.comparing import ComparingJob, ComparingSpec
@@ -18,8 +18,7 @@ from populace.sim.grading.grading import GradingJob, GradingSpec
 from populace.sim.grading.preferences import Scored, prefer, preferred
 from populace.sim.grading.responding import RespondingJob, RespondingSpec, has_responses
 from populace.sim.growth import Growth
-from populace.sim.jobs.life import resume_job, run_job
-from populace.sim.jobs.replay import replay_job
+from populace.sim.jobs.life import run_job
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
 
@@ -111,19 +110,6 @@ def test_a_run_with_one_output_of_each_person_has_no_pairs(sums: Path) -> None:
     graded(sums)
     with pytest.raises(SetupError, match="none can be preferred"):
         prefer(sums)
-
-
-def test_comparing_and_responding_are_replayed_and_resumed(sums: Path, sql: Ask) -> None:
-    from populace.agents.gateway.limits import Limits
-
-    with pytest.raises(PausedError):
-        compared(sums, limits=Limits.given(max_calls=7))
-    assert resume_job(sums, 2, changed={"max_calls": 500}).counts["votes ok"] == 24
-    assert sql("SELECT count(*) FROM calls WHERE job = 2") == [(24,)]
-    responded(sums)
-    for number, answers in ((2, 24), (3, PEOPLE * EACH * 3)):
-        again = replay_job(sums, number)
-        assert (again.difference, again.recalled) == ("", answers)
 
 
 @pytest.mark.slow

@@ -340,7 +340,7 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(("options", "words"), [({"steps": 0}, "at least 1"), ({"sample": 3}, "nothing to sample")])
 def test_what_cannot_be_estimated_is_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(SetupError, match=words):
-        estimate(Errands(), **options)
+        estimate(Errands(), growth=SMALL, **options)
 
 
 def test_of_a_hub_circles_are_taken_whole(live: Live) -> None:

@@ -1,7 +1,6 @@
 """Fetching the vectors of a hub's people as a job: what comes into the hub, and what is never paid twice."""
 
 import shutil
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +12,21 @@ from warm_process import WarmProcess
 
 from populace.agents.embedding.vectors import text_hash
 from populace.agents.gateway.budget import Prices
-from populace.agents.gateway.limits import Backoff, Limits
-from populace.core.errors import EndpointError, PausedError, SetupError
+from populace.agents.gateway.limits import Limits
+from populace.core.errors import PausedError, SetupError
 from populace.personas.hub.dedup import dedup_hub
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
 from populace.sim.embedding import HubVectors, dedup_by_meaning, fetch_hub_vectors
 from populace.sim.growth import Growth
 from populace.sim.jobs.life import resume_job
-from populace.sim.jobs.replay import replay_job
 from populace.sim.society import Society
 
 PEOPLE = 40
 MODEL = "openai:m"
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retry at once: what is tested is that, not when."""
-    monkeypatch.setattr("populace.agents.embedding.embedder.Backoff", partial(Backoff, base=0.001))
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 @pytest.fixture(scope="session")
@@ -70,18 +65,6 @@ def test_everybody_gets_a_vector_and_the_calls_stand_in_the_hub(
 
 
 @pytest.mark.slow
-def test_vectors_in_the_hub_are_never_fetched_again(town: Path, fetch: Any, openai_server: OpenAIServer) -> None:
-    fetch()
-    asked = openai_server.calls
-    assert fetch() == HubVectors(MODEL)
-    assert openai_server.calls == asked
-    with open_hub(town, write=True) as hub:
-        hub.con.execute("DELETE FROM vectors WHERE text_hash IN (SELECT id FROM personas WHERE ordinal <= 3)")
-    again = fetch()
-    assert (again.missing, again.fetched, again.job) == (3, 3, 2)
-
-
-@pytest.mark.slow
 def test_each_model_has_vectors_and_jobs_of_its_own(town: Path, fetch: Any) -> None:
     with pytest.raises(PausedError):
         fetch(limits=Limits(max_calls=2))
@@ -91,15 +74,6 @@ def test_each_model_has_vectors_and_jobs_of_its_own(town: Path, fetch: Any) -> N
         (MODEL, PEOPLE),
         ("openai:other", PEOPLE),
     ]
-
-
-def test_a_paused_job_goes_on_and_sends_no_text_twice(town: Path, fetch: Any, openai_server: OpenAIServer) -> None:
-    with pytest.raises(PausedError):
-        fetch(limits=Limits(max_calls=2))
-    assert in_hub(town, "SELECT count(*) FROM vectors") == [(20,)]
-    assert in_hub(town, "SELECT status FROM jobs") == [("paused",)]
-    assert fetch(limits=Limits(max_calls=100)).fetched == PEOPLE - 20
-    assert set(openai_server.embedded.values()) == {1}
 
 
 def test_a_paused_job_is_resumed_from_its_spec_and_compares_in_the_end(town: Path, openai_server: OpenAIServer) -> None:
@@ -122,12 +96,12 @@ fetch_hub_vectors(sys.argv[1], "openai:m", base_url=sys.argv[2], chunk=5, limits
 """
 
 
-@pytest.mark.parametrize("calls", [pytest.param(calls, marks=pytest.mark.slow) for calls in (1, 4, 7)])
-def test_killed_and_given_again_it_asks_nobody_twice(warm: WarmProcess, town: Path, calls: int) -> None:
+@pytest.mark.slow
+def test_killed_and_given_again_it_asks_nobody_twice(warm: WarmProcess, town: Path) -> None:
     with OpenAIServer(latency=0.05) as server:
-        server.stall(calls)
+        server.stall(4)
         warm.begin_command("-c", KILLED, town, server.base_url)
-        warm.kill_when(lambda: server.calls >= calls)
+        warm.kill_when(lambda: server.calls >= 4)
         server.stall(None)
         done = fetch_hub_vectors(town, MODEL, base_url=server.base_url, chunk=5)
         # What was under way when it was killed was not durable: one request of one chunk.
@@ -148,16 +122,6 @@ def test_who_gets_no_vector_is_a_row_and_is_asked_again_by_the_next_job(
     openai_server.faults.clear()
     again = fetch()
     assert (again.missing, again.fetched) == (1, 1)
-
-
-@pytest.mark.slow
-def test_an_endpoint_that_refuses_everybody_ends_the_job(town: Path, fetch: Any, openai_server: OpenAIServer) -> None:
-    openai_server.key = "right"
-    with pytest.raises(EndpointError):
-        fetch()
-    assert in_hub(town, "SELECT status FROM jobs") == [("failed",)]
-    openai_server.key = ""
-    assert fetch().fetched == PEOPLE
 
 
 def test_a_run_file_keeps_its_vectors_in_its_own_table(tmp_path: Path, openai_server: OpenAIServer) -> None:
@@ -207,25 +171,6 @@ def test_a_wrong_cosine_is_refused_before_anybody_is_asked(town: Path, openai_se
     with pytest.raises(SetupError, match="least cosine"):
         dedup_by_meaning(town, MODEL, base_url=openai_server.base_url, threshold=1.5)
     assert openai_server.calls == 0
-
-
-@pytest.mark.slow
-def test_a_job_that_was_stopped_goes_on_to_the_hash_of_one_that_was_not(
-    town: Path, fetch: Any, tmp_path: Path, openai_server: OpenAIServer
-) -> None:
-    other = Path(shutil.copy(town, tmp_path / "other.duckdb"))
-    with pytest.raises(PausedError):
-        fetch(limits=Limits.given(max_calls=3))
-    # What came behind the last complete chunk is in the hub, and belongs to the next one.
-    with open_hub(town, write=True) as hub:
-        hub.con.execute("DELETE FROM markers WHERE chunk = 3")
-    went_on = fetch(limits=Limits.given(max_calls=10))
-    assert (went_on.missing, went_on.fetched, went_on.job, went_on.abandoned) == (10, 10, 1, ())
-    assert openai_server.calls == PEOPLE // 10
-    fetch_hub_vectors(other, MODEL, base_url=openai_server.base_url, chunk=10)
-    ((hash_of_one,),) = in_hub(town, "SELECT event_hash FROM jobs")
-    assert [(hash_of_one,)] == in_hub(other, "SELECT event_hash FROM jobs")
-    assert replay_job(town, 1).event_hash == hash_of_one
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import pytest
 from ballots import Answering, Ballot
 from complete_town import Talk, TalkingTown, ToolTown, at_length, talking, who_is_here
 from langchain_core.messages import BaseMessage
+from lasting import check_lasting
 from openai_server import OpenAIServer
 from process_executor import ProcessExecutor
 
@@ -18,11 +19,8 @@ from populace.agents.mind import Mind, build_mind
 from populace.agents.observation import Observation
 from populace.core.errors import HookError, SetupError
 from populace.sim.estimate import estimate
-from populace.sim.fork import fork
 from populace.sim.growth import Growth
-from populace.sim.replay import replay
 from populace.sim.scenario import Scenario
-from populace.sim.society import Society
 
 LOGGED = "SELECT step, agent, ordinal, kind, text, tool, arguments, is_error FROM deliberations ORDER BY ALL"
 PURPOSES = "SELECT purpose, count(*) FROM calls WHERE phase = 'step' GROUP BY purpose ORDER BY purpose"
@@ -96,23 +94,9 @@ def test_without_a_model_the_rule_decides(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mind", ["react", pytest.param("think", marks=pytest.mark.slow)])
-def test_a_run_that_stopped_thinks_on_as_if_it_had_not(tmp_path: Path, found_out: Path, mind: Any) -> None:
+def test_what_was_thought_lasts(tmp_path: Path, found_out: Path, mind: Any) -> None:
     whole = found_out if mind == "react" else town(tmp_path / "whole.duckdb", mind=mind).run().path
-    out = tmp_path / "run.duckdb"
-    with town(out, mind=mind) as begun:
-        begun.run_for(1)
-        begun._error = KeyboardInterrupt()  # as when it is interrupted
-    assert Society.resume(out, ToolTown).run().event_hash == sql(whole, "SELECT event_hash FROM runs")[0][0]
-    assert sql(out, LOGGED) == sql(whole, LOGGED)
-
-
-@pytest.mark.slow
-def test_a_replay_and_a_fork_find_out_the_same(tmp_path: Path, found_out: Path) -> None:
-    replay(found_out, ToolTown, out=tmp_path / "replay.duckdb")
-    forked = fork(found_out, ToolTown, at=1, out=tmp_path / "fork.duckdb").run()
-    for path in (tmp_path / "replay.duckdb", forked.path):
-        assert sql(path, LOGGED) == sql(found_out, LOGGED)
-        assert sql(path, "SELECT mind FROM runs") == [("react",)]
+    check_lasting(whole, ToolTown, partial(town, mind=mind), tmp_path, LOGGED, "SELECT mind FROM runs", stop=1)
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -10,7 +9,7 @@ import pytest
 from openai_faults import FaultKind, Latency
 from openai_server import OpenAIServer
 
-from populace.agents.gateway.limits import Backoff, Limits
+from populace.agents.gateway.limits import Limits
 from populace.core.errors import EndpointError, RunError
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth
@@ -19,11 +18,7 @@ from populace.sim.society import Society
 from populace.sim.survey.items import Likert
 from populace.sim.survey.survey import Survey
 
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retry at once: what is tested is that, not when."""
-    monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001, cap=0.05))
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 type Live = Callable[..., FinishedRun]

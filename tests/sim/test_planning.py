@@ -9,12 +9,10 @@ import pytest
 from ballots import Answering
 from complete_town import TalkingTown, at_length, talking
 from langchain_core.messages import BaseMessage
+from lasting import check_lasting
 from openai_server import OpenAIServer
 
 from populace.core.errors import SetupError
-from populace.sim.fork import fork
-from populace.sim.replay import replay
-from populace.sim.society import Society
 
 SETTINGS = {"memory_kind": "stream", "plan_every": 2, "reflect_at": 20, "recalled": 6}
 NOTES = "SELECT step, agent, ordinal, text, kind, importance FROM memories ORDER BY ALL"
@@ -57,28 +55,9 @@ def test_a_plan_is_in_the_prompts_of_the_steps_for_which_it_holds(whole: Path) -
     assert sql(whole, told) == [(32, 32)]
 
 
-@pytest.mark.parametrize("stop", [pytest.param(n, marks=() if n == 2 else pytest.mark.slow) for n in (1, 2, 3)])
-def test_a_run_that_stopped_plans_and_reflects_as_if_it_had_not(whole: Path, tmp_path: Path, stop: int) -> None:
-    out = tmp_path / "run.duckdb"
-    with town(out, model="procedural") as begun:
-        begun.run_for(stop)
-        begun._error = KeyboardInterrupt()  # as when it is interrupted
-    again = Society.resume(out, TalkingTown).run()
-    assert again.event_hash == sql(whole, "SELECT event_hash FROM runs")[0][0]
-    assert [sql(out, query) for query in (SEEN, NOTES, PURPOSES)] == [sql(whole, q) for q in (SEEN, NOTES, PURPOSES)]
-
-
-@pytest.mark.slow
-def test_a_replay_plans_and_reflects_the_same(whole: Path, tmp_path: Path) -> None:
-    replay(whole, TalkingTown, out=tmp_path / "replay.duckdb")
-    assert sql(tmp_path / "replay.duckdb", NOTES) == sql(whole, NOTES)
-
-
-@pytest.mark.slow
-def test_a_fork_plans_and_reflects_the_same_and_pays_for_none_of_it(whole: Path, tmp_path: Path) -> None:
-    forked = fork(whole, TalkingTown, at=2, out=tmp_path / "fork.duckdb").run()
-    assert sql(forked.path, NOTES) == sql(whole, NOTES)
-    assert sql(forked.path, "SELECT count(*) FROM calls WHERE source = 'endpoint' AND phase = 'step'") == [(0,)]
+def test_plans_and_reflections_last(whole: Path, tmp_path: Path) -> None:
+    check_lasting(whole, TalkingTown, partial(town, model="procedural"), tmp_path, SEEN, NOTES)
+    assert sql(tmp_path / "stopped.duckdb", PURPOSES) == sql(whole, PURPOSES)
 
 
 @pytest.mark.slow

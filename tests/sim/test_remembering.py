@@ -2,19 +2,19 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 from complete_town import TalkingTown, complete_hub, talking
+from lasting import check_lasting
 
 from populace.agents.observation import Disclosure, Observation
 from populace.core.errors import SetupError
 from populace.personas.persona import RelationKind
 from populace.sim.estimate.jobs import estimate_survey
-from populace.sim.fork import fork
-from populace.sim.replay import replay
 from populace.sim.resident import Resident
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
@@ -24,7 +24,6 @@ from populace.sim.survey.survey import Survey, identity_survey
 
 OPTIONS = ("the bridge over the river", "the clinic in the old town", "the school by the mill")
 STREAM = {"memory_kind": "stream", "neighbours_by": "strength", "neighbours": 3, "memory": 6, "recalled": 3}
-STEPS = 4
 NOTES = "SELECT step, agent, ordinal, text, kind, importance FROM memories ORDER BY ALL"
 #: The longest prompt of each step in characters, as the model counted them.
 TOLD = """
@@ -148,28 +147,9 @@ def test_news_and_lines_become_notes_that_are_weighed(whole: Path) -> None:
     assert 3 <= least < most <= 10
 
 
-@pytest.mark.parametrize("stop", [pytest.param(n, marks=() if n == 2 else pytest.mark.slow) for n in (1, 2, 3)])
-def test_a_run_that_stopped_remembers_as_if_it_had_not(whole: Path, tmp_path: Path, stop: int) -> None:
-    out = tmp_path / "run.duckdb"
-    with talking(out, settings=STREAM, model="procedural") as begun:
-        begun.run_for(stop)
-        begun._error = KeyboardInterrupt()  # as when it is interrupted
-    again = Society.resume(out, TalkingTown).run()
-    assert again.event_hash == sql(whole, "SELECT event_hash FROM runs")[0][0]
-    assert sql(out, SEEN) == sql(whole, SEEN)
-    assert sql(out, NOTES) == sql(whole, NOTES)
-
-
-@pytest.mark.slow
-def test_a_replay_remembers_the_same(whole: Path, tmp_path: Path) -> None:
-    replay(whole, TalkingTown, out=tmp_path / "replay.duckdb")
-    assert sql(tmp_path / "replay.duckdb", NOTES) == sql(whole, NOTES)
-
-
-@pytest.mark.slow
-def test_a_fork_remembers_the_same(whole: Path, tmp_path: Path) -> None:
-    fork(whole, TalkingTown, at=2, out=tmp_path / "fork.duckdb").run()
-    assert sql(tmp_path / "fork.duckdb", SEEN) == sql(whole, SEEN)
+def test_what_is_remembered_lasts(whole: Path, tmp_path: Path) -> None:
+    begin = partial(talking, settings=STREAM, model="procedural")
+    check_lasting(whole, TalkingTown, begin, tmp_path, SEEN, NOTES)
 
 
 def test_what_is_disclosed_is_a_scenarios_own(tmp_path: Path) -> None:

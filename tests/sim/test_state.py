@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
+from lasting import check_lasting
 from pydantic import ValidationError
 
 from populace.agents.actions import Action, ActionEffects, DialogueLine
@@ -19,7 +20,6 @@ from populace.core.errors import HookError
 from populace.personas.persona import Persona
 from populace.sim.dynamics.declared import Intervention
 from populace.sim.dynamics.world import State, World
-from populace.sim.fork import fork
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.resident import Resident, SocietyView
@@ -182,16 +182,11 @@ def test_checks_are_rows_beside_the_emissions_that_they_judge(traded: FinishedRu
     assert run.sql("SELECT count(*) FROM emissions WHERE kind = 'buy'").rows == [(sum(row[6] for row in found),)]
 
 
-def test_states_are_restored_replayed_and_forked(traded: FinishedRun, live: Live, tmp_path: Path) -> None:
-    whole = traded
-    live("parts", scenario=Trading(), agents=12, hops=1, steps=2)
-    resumed = Society.resume(tmp_path / "parts.duckdb", Trading, steps=4).run()
-    assert resumed.event_hash == whole.event_hash
-    assert replay(whole.path, Trading).difference == ""
-    forked = fork(whole.path, Trading, at=2, out=tmp_path / "fork.duckdb").run()
-    assert forked.event_hash == whole.event_hash
-    states = "FROM agent_state ORDER BY ALL"
-    assert forked.sql(states).rows == resumed.sql(states).rows == whole.sql(states).rows
+def test_states_last(traded: FinishedRun, tmp_path: Path) -> None:
+    def begin(out: Path) -> Society:
+        return Society(Trading(), growth=Growth(agents=12, hops=1), out=out, steps=4)
+
+    check_lasting(traded, Trading, begin, tmp_path, "FROM agent_state ORDER BY ALL")
 
 
 class Late(State):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, Literal
 
 import pytest
+from lasting import check_lasting
 
 from populace.agents.actions import Action, ActionEffects
 from populace.agents.observation import Observation
@@ -15,9 +16,7 @@ from populace.core.errors import HookError, SetupError
 from populace.sim.dynamics.activation import Activation, by_group, everybody, on_event, poisson, share
 from populace.sim.dynamics.declared import Intervention
 from populace.sim.dynamics.world import State
-from populace.sim.fork import fork
 from populace.sim.growth import Growth
-from populace.sim.replay import replay
 from populace.sim.resident import Resident
 from populace.sim.runfile.reader import FinishedRun
 from populace.sim.scenario import Scenario
@@ -197,18 +196,11 @@ def test_a_world_in_which_nobody_has_another_turn_ends(people: Growth, tmp_path:
 
 
 @pytest.mark.parametrize("name", ["woken", pytest.param("clocked", marks=pytest.mark.slow)])
-def test_a_run_that_stopped_goes_on_as_it_would_have(
-    people: Growth, name: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_run_lasts(people: Growth, name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     whole: FinishedRun = request.getfixturevalue(name)
     scenario = Woken if name == "woken" else Clocked
-    with Society(scenario(), growth=people, out=tmp_path / "run.duckdb", steps=len(turns(whole))) as begun:
-        begun.run_for(2)
-        begun._error = KeyboardInterrupt()  # as when it is interrupted
-    assert Society.resume(tmp_path / "run.duckdb", scenario).run().event_hash == whole.event_hash
-    forked = fork(whole.path, scenario, at=3, out=tmp_path / "fork.duckdb").run()
-    assert forked.event_hash == whole.event_hash
-    assert replay(whole.path, scenario).difference == ""
+    steps = len(turns(whole))
+    check_lasting(whole, scenario, lambda out: Society(scenario(), growth=people, out=out, steps=steps), tmp_path, at=3)
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 from ballots import Answering
 from complete_town import Talk, TalkingTown, talking
+from lasting import check_lasting
 from openai_server import OpenAIServer
 
 from populace.agents.actions import Action
 from populace.core.errors import HookError, SetupError
 from populace.personas.persona import RelationKind
 from populace.sim.dynamics.declared import Arrival
-from populace.sim.fork import fork
 from populace.sim.growth import Growth
-from populace.sim.replay import replay
 from populace.sim.resident import Resident, SocietyView
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
@@ -118,20 +117,8 @@ def test_vectors_of_an_embedding_model_make_the_clusters_where_there_is_one(
     assert first.sql(EMITTED).rows != second.sql(EMITTED).rows
 
 
-def test_a_run_that_stopped_goes_on_with_the_same_archetypes(whole: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run.duckdb"
-    with town(out) as begun:
-        begun.run_for(1)
-        begun._error = KeyboardInterrupt()  # as when it is interrupted
-    assert Society.resume(out, Varied).run().event_hash == sql(whole, "SELECT event_hash FROM runs")[0][0]
-    assert sql(out, EMITTED) == sql(whole, EMITTED)
-
-
-@pytest.mark.slow
-def test_a_replay_and_a_fork_have_the_same_archetypes(whole: Path, tmp_path: Path) -> None:
-    replay(whole, Varied, out=tmp_path / "replay.duckdb")
-    forked = fork(whole, Varied, at=1, out=tmp_path / "fork.duckdb").run()
-    assert sql(tmp_path / "replay.duckdb", EMITTED) == sql(forked.path, EMITTED) == sql(whole, EMITTED)
+def test_archetypes_last(whole: Path, tmp_path: Path) -> None:
+    check_lasting(whole, Varied, town, tmp_path, EMITTED, stop=1)
 
 
 def test_a_representative_without_an_answer_is_a_lost_turn_of_each(tmp_path: Path) -> None:
@@ -193,10 +180,6 @@ def test_with_all_that_can_be_chosen_a_run_that_stopped_goes_on_the_same(tmp_pat
         "memory_kind": "stream", "plan_every": 2, "reflect_at": 15, "neighbours_by": "strength", "prompt_tokens": 900
     }  # fmt: skip
     chosen = partial(town, scenario=Moving, mind="think", archetypes=4, steps=4, settings=settings)
-    whole, out = chosen(tmp_path / "whole.duckdb").run(), tmp_path / "run.duckdb"
-    with chosen(out) as begun:
-        begun.run_for(stop)
-        begun._error = KeyboardInterrupt()  # as when it is interrupted
-    assert Society.resume(out, Moving).run().event_hash == whole.event_hash
-    assert fork(whole.path, Moving, at=stop, out=tmp_path / "fork.duckdb").run().event_hash == whole.event_hash
+    whole = chosen(tmp_path / "whole.duckdb").run()
+    check_lasting(whole, Moving, chosen, tmp_path, stop=stop)
     assert dict(whole.sql("SELECT change, count(*) FROM agent_changes GROUP BY change").rows)["departed"] == 3

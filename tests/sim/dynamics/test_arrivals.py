@@ -9,6 +9,7 @@ import pytest
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
+from lasting import check_lasting
 
 from populace.agents.actions import Action, ActionEffects
 from populace.agents.gateway.limits import Limits
@@ -171,18 +172,9 @@ def test_who_leaves_has_no_ties_no_turns_and_hears_nothing(whole: FinishedRun) -
 
 
 @pytest.mark.parametrize("stop", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 3, 4))])
-def test_a_run_that_stopped_or_forks_goes_on_as_it_would_have(whole: FinishedRun, stop: int, tmp_path: Path) -> None:
-    with society(tmp_path / "run.duckdb") as begun:
-        begun.run_for(stop)
-        begun._error = KeyboardInterrupt()  # as when it is interrupted
-    again = Society.resume(tmp_path / "run.duckdb", Town).run()
-    forked = fork(whole.path, Town, at=stop, out=tmp_path / "fork.duckdb").run()
-    assert again.event_hash == forked.event_hash == whole.event_hash
-    for table in ("agent_changes", "agents", "personas", "relation_changes"):
-        rows = f"FROM {table} ORDER BY ALL"
-        assert again.sql(rows).rows == forked.sql(rows).rows == whole.sql(rows).rows
-    asked = "SELECT count(*) FROM calls WHERE source = 'endpoint' AND phase = 'step'"
-    assert forked.sql(asked).rows == [(0,)]
+def test_who_came_and_left_lasts(whole: FinishedRun, stop: int, tmp_path: Path) -> None:
+    tables = ("agent_changes", "agents", "personas", "relation_changes")
+    check_lasting(whole, Town, society, tmp_path, *(f"FROM {table} ORDER BY ALL" for table in tables), stop=stop)
 
 
 @pytest.mark.slow
@@ -192,10 +184,6 @@ def test_people_come_to_a_society_of_another_network(tmp_path: Path) -> None:
     again = Society.resume(tmp_path / "run.duckdb", Town, steps=STEPS).run()
     forked = fork(whole.path, Town, at=2, out=tmp_path / "fork.duckdb").run()
     assert again.event_hash == forked.event_hash == whole.event_hash
-    assert replay(whole.path, Town).difference == ""
-
-
-def test_a_run_to_which_people_came_is_replayed(whole: FinishedRun) -> None:
     assert replay(whole.path, Town).difference == ""
 
 

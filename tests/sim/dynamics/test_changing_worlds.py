@@ -5,11 +5,13 @@ import random
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
+from lasting import check_lasting
 
 from populace.agents.actions import Action, ActionEffects
 from populace.agents.observation import Observation
@@ -19,9 +21,7 @@ from populace.sim.dynamics.channels import Feed, Neighbours, Square
 from populace.sim.dynamics.declared import Arrival, Intervention, Levers
 from populace.sim.dynamics.network import network_measures
 from populace.sim.dynamics.world import State
-from populace.sim.fork import fork
 from populace.sim.growth import Growth
-from populace.sim.replay import replay
 from populace.sim.resident import Resident, SocietyView
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
@@ -157,13 +157,8 @@ def test_a_run_goes_on_to_the_same_end_from_wherever_it_stopped(scenario: type[S
     assert {"arrived", "departed"} <= changes
     assert whole.sql("SELECT count(*) > 0 FROM blocks").rows == whole.sql("SELECT count(*) > 0 FROM exposures").rows
     for stop in (2, 5):
-        with live(scenario, tmp_path / f"run{stop}.duckdb") as begun:
-            begun.run_for(stop)
-            begun._error = KeyboardInterrupt()  # as when it is interrupted
-        assert Society.resume(tmp_path / f"run{stop}.duckdb", scenario).run().event_hash == whole.event_hash
-        forked = fork(whole.path, scenario, at=stop, out=tmp_path / f"fork{stop}.duckdb").run()
-        assert forked.event_hash == whole.event_hash
-    assert replay(whole.path, scenario).difference == ""
+        (folder := tmp_path / str(stop)).mkdir()
+        check_lasting(whole, scenario, partial(live, scenario), folder, stop=stop)
 
 
 def test_a_run_whose_process_died_in_a_step_goes_on_in_another_to_the_same_end(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
+from lasting import check_lasting
 
 from populace.agents.actions import Action, ActionEffects, Instruction
 from populace.agents.observation import Observation, ShownPost, estimated_tokens
@@ -16,9 +17,7 @@ from populace.agents.turn_prompt import turn_prompt
 from populace.core.errors import HookError, SetupError
 from populace.sim.dynamics.channels import Feed, Group, Neighbours, Square
 from populace.sim.dynamics.declared import Intervention
-from populace.sim.fork import fork
 from populace.sim.growth import Growth
-from populace.sim.replay import replay
 from populace.sim.resident import Resident
 from populace.sim.runfile.reader import FinishedRun
 from populace.sim.scenario import Scenario
@@ -204,18 +203,11 @@ def test_who_has_left_is_missed_by_no_list_and_read_no_more(people: Growth, whol
     assert gone not in assigned
 
 
-def test_posts_are_the_same_in_runs_that_go_on_fork_and_are_replayed(
-    people: Growth, whole: FinishedRun, tmp_path: Path
-) -> None:
-    with Society(Town(), growth=people, out=tmp_path / "run.duckdb", steps=STEPS) as begun:
-        begun.run_for(3)
-        begun._error = KeyboardInterrupt()  # as when it is interrupted
-    resumed = Society.resume(tmp_path / "run.duckdb", Town).run()
-    forked = fork(whole.path, Town, at=2, out=tmp_path / "fork.duckdb").run()
-    assert resumed.event_hash == forked.event_hash == whole.event_hash
-    exposures = "FROM exposures ORDER BY ALL"
-    assert resumed.sql(exposures).rows == forked.sql(exposures).rows == whole.sql(exposures).rows
-    assert replay(whole.path, Town).difference == ""
+def test_posts_last(people: Growth, whole: FinishedRun, tmp_path: Path) -> None:
+    def begin(out: Path) -> Society:
+        return Society(Town(), growth=people, out=out, steps=STEPS)
+
+    check_lasting(whole, Town, begin, tmp_path, "FROM exposures ORDER BY ALL", stop=3, at=2)
 
 
 def test_prompts_say_that_posts_are_no_rules_where_there_are_some() -> None:

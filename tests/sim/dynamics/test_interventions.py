@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import duckdb
 import networkx as nx
 import pytest
+from lasting import check_lasting
 
 from populace.agents.actions import Action
 from populace.agents.observation import Observation
@@ -19,7 +20,6 @@ from populace.sim.dynamics.declared import Intervention, Levers
 from populace.sim.dynamics.world import State
 from populace.sim.fork import fork
 from populace.sim.growth import Growth
-from populace.sim.replay import replay
 from populace.sim.resident import Resident, SocietyView
 from populace.sim.runfile.reader import FinishedRun
 from populace.sim.scenario import Scenario
@@ -200,21 +200,11 @@ def test_a_line_that_a_block_holds_back_is_heard_afterwards(whole: FinishedRun) 
 
 
 @pytest.mark.parametrize("stop", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 4, 5))])
-def test_a_run_that_stopped_goes_on_as_it_would_have(
-    whole: FinishedRun, growth: Growth, stop: int, tmp_path: Path
-) -> None:
-    with Society(Town(), growth=growth, out=tmp_path / "run.duckdb", steps=STEPS) as begun:
-        begun.run_for(stop)
-        begun._error = KeyboardInterrupt()  # as when it is interrupted
-    again = Society.resume(tmp_path / "run.duckdb", Town).run()
-    forked = fork(whole.path, Town, at=stop, out=tmp_path / "fork.duckdb").run()
-    assert {again.event_hash, forked.event_hash} == {whole.event_hash}
-    rows = "FROM intervention_effects ORDER BY step, ordinal"
-    assert again.sql(rows).rows == forked.sql(rows).rows == whole.sql(rows).rows
+def test_interventions_last(whole: FinishedRun, growth: Growth, stop: int, tmp_path: Path) -> None:
+    def begin(out: Path) -> Society:
+        return Society(Town(), growth=growth, out=out, steps=STEPS)
 
-
-def test_a_run_with_interventions_is_replayed(whole: FinishedRun) -> None:
-    assert replay(whole.path, Town).difference == ""
+    check_lasting(whole, Town, begin, tmp_path, "FROM intervention_effects ORDER BY step, ordinal", stop=stop)
 
 
 def test_a_lever_is_an_event(growth: Growth, whole: FinishedRun, tmp_path: Path) -> None:

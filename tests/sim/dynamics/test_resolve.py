@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
+from lasting import check_lasting
 
 from populace.agents.actions import Action
 from populace.agents.observation import Observation
@@ -13,9 +14,7 @@ from populace.personas.persona import RelationKind
 from populace.sim.dynamics.activation import on_event
 from populace.sim.dynamics.declared import Arrival, Intervention, Levers
 from populace.sim.dynamics.world import State
-from populace.sim.fork import fork
 from populace.sim.growth import Growth
-from populace.sim.replay import replay
 from populace.sim.resident import SocietyView
 from populace.sim.runfile.reader import FinishedRun
 from populace.sim.scenario import Scenario
@@ -136,18 +135,12 @@ def test_ties_of_a_matching_hold_from_the_next_step_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scenario", [PublicGoods, Auction, Matching])
-def test_a_resolved_run_is_the_same_resumed_replayed_and_forked(scenario: type[Scenario], tmp_path: Path) -> None:
-    whole = live(scenario(), tmp_path / "whole.duckdb")
-    given: Any = {"growth": Growth(agents=AGENTS, hops=0), "steps": STEPS, "mind": "rule"}
-    half = Society(scenario(), out=tmp_path / "half.duckdb", **given)
-    with half:
-        half.run_for(3)
-        half.interrupt()
-    assert Society.resume(half.path, scenario).run().event_hash == whole.event_hash
-    assert replay(whole.path, scenario, out=tmp_path / "replay.duckdb").event_hash == whole.event_hash
-    forked = fork(whole.path, scenario, at=2, out=tmp_path / "fork.duckdb").run()
+def test_what_was_resolved_lasts(scenario: type[Scenario], tmp_path: Path) -> None:
+    def begin(out: Path) -> Society:
+        return Society(scenario(), out=out, growth=Growth(agents=AGENTS, hops=0), steps=STEPS, mind="rule")
+
     late = "SELECT step, agent, field, after FROM intervention_effects ORDER BY step, ordinal"
-    assert forked.sql(late).rows == whole.sql(late).rows
+    check_lasting(begin(tmp_path / "whole.duckdb").run(), scenario, begin, tmp_path, late, stop=3, at=2)
 
 
 def test_what_is_resolved_wakes_those_whom_it_concerns(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
+from lasting import check_lasting
 
 from populace.agents.actions import Action, ActionEffects
 from populace.agents.observation import Observation
@@ -12,9 +13,7 @@ from populace.core.errors import HookError
 from populace.personas.persona import Persona, Relation, RelationKind
 from populace.personas.population import PersonaGraph
 from populace.sim.dynamics.declared import Intervention
-from populace.sim.fork import fork
 from populace.sim.growth import Growth
-from populace.sim.replay import replay
 from populace.sim.resident import SocietyView
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
@@ -118,23 +117,8 @@ def test_graph_cells_and_the_view_agree_on_the_ties(whole: Path) -> None:
     assert weight == measured[STEPS]["weight"]
 
 
-@pytest.mark.parametrize("stop", [pytest.param(n, marks=() if n == 2 else pytest.mark.slow) for n in (1, 2, 3)])
-def test_a_run_that_stopped_goes_on_with_the_ties_it_had(whole: Path, tmp_path: Path, stop: int) -> None:
-    out = tmp_path / "run.duckdb"
-    with society(out) as begun:
-        begun.run_for(stop)
-        begun._error = KeyboardInterrupt()  # as when it is interrupted
-    again = Society.resume(out, Town).run()
-    assert again.event_hash == sql(whole, "SELECT event_hash FROM runs")[0][0]
-    assert again.sql(TIES).rows == sql(whole, TIES)
-
-
-def test_replays_and_forks_have_the_ties_of_the_run(whole: Path, tmp_path: Path) -> None:
-    replayed = replay(whole, Town)
-    assert replayed.event_hash == replayed.expected
-    forked = fork(whole, Town, at=2, out=tmp_path / "fork.duckdb").run()
-    assert forked.event_hash == sql(whole, "SELECT event_hash FROM runs")[0][0]
-    assert forked.sql(CHANGES).rows == sql(whole, CHANGES)
+def test_ties_last(whole: Path, tmp_path: Path) -> None:
+    check_lasting(whole, Town, society, tmp_path, TIES, CHANGES)
 
 
 def test_a_change_of_ties_is_an_event(whole: Path, tmp_path: Path) -> None:

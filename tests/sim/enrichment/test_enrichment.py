@@ -15,19 +15,16 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from openai_server import OpenAIServer
 from profile_answers import answered, known, life
-from warm_process import WarmProcess
 
 from populace.agents.batch import PollInterval, open_batch_queue
 from populace.agents.endpoint.models import ModelHandle
 from populace.agents.gateway.limits import Limits
-from populace.core.errors import PausedError, RunError, SetupError, SourceError
+from populace.core.errors import SetupError, SourceError
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
 from populace.personas.profiles import Tier
 from populace.sim.enrichment import Enrichment
 from populace.sim.enrichment import enrich as enrich_hub
-from populace.sim.jobs.life import resume_job
-from populace.sim.jobs.loop import Changes, Chunks
 from populace.sim.runfile.reader import FinishedRun
 
 #: An imported hub has no model of its own.
@@ -86,26 +83,6 @@ def test_all_that_is_called_evidence_stands_in_the_description(town: Path, sql: 
     assert all(word in text for text, word in words)
 
 
-@pytest.mark.slow
-def test_a_finished_job_has_nothing_to_do_until_somebody_comes(town: Path, sql: Ask) -> None:
-    enrich(town)
-    assert enrich(town).job is None
-    sql("DELETE FROM profiles WHERE persona IN (SELECT id FROM personas WHERE ordinal <= 3)")
-    again = enrich(town)
-    assert (again.people, again.job) == (3, 2)
-
-
-@pytest.mark.slow
-def test_the_number_in_flight_and_the_folder_change_nothing(made_town: Path, tmp_path: Path) -> None:
-    hashes = set()
-    for in_flight in (1, 16):
-        (tmp_path / str(in_flight)).mkdir()
-        town = shutil.copy(made_town, tmp_path / str(in_flight))
-        done = enrich(town, Enrichment(wiki=True, chunk=7), limits=Limits(max_in_flight=in_flight))
-        hashes.add(done.event_hash)
-    assert len(hashes) == 1
-
-
 class AsyncChat(BaseChatModel):
     """A model that has only the way in which the gateway asks."""
 
@@ -160,67 +137,6 @@ def test_one_whose_calls_fail_for_ever_is_a_row_and_the_others_have_profiles(
 
 
 @pytest.mark.slow
-def test_a_spent_budget_pauses_and_the_same_command_goes_on_and_pays_once(
-    town: Path, sql: Ask, openai_server: OpenAIServer
-) -> None:
-    wishes = Enrichment(chunk=5)
-    with pytest.raises(PausedError):
-        enrich(town, wishes, **over(openai_server, max_calls=13))
-    counted = "SELECT count(raw) BETWEEN 13 AND 17, any_value(status) FROM calls JOIN jobs USING (job)"
-    assert sql(counted) == [(True, "paused")]
-    done = enrich(town, wishes, **over(openai_server))
-    assert done.made == {"profiles": PEOPLE}
-    assert openai_server.calls == len(openai_server.by_body) == PEOPLE
-
-
-@pytest.mark.slow
-def test_a_chunk_is_kept_with_its_marker_or_not_at_all_and_is_paid_once(
-    town: Path, sql: Ask, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    commit = Chunks.commit
-
-    async def killed(self: Chunks, changes: Changes) -> None:
-        if self.chunk == 3:
-            raise RunError("The process ended here.")
-        await commit(self, changes)
-
-    monkeypatch.setattr(Chunks, "commit", killed)
-    with pytest.raises(RunError):
-        enrich(town, Enrichment(chunk=5), **over(openai_server))
-    assert sql("SELECT count(*) FROM profiles") == sql("SELECT sum(items) FROM markers") == [(10,)]
-    monkeypatch.undo()
-    done = enrich(town, Enrichment(chunk=5), **over(openai_server))
-    assert openai_server.calls == len(openai_server.by_body) == PEOPLE
-    assert (done.asked, done.made) == ({"profiles": PEOPLE}, {"profiles": PEOPLE})
-
-
-KILLED = """
-import sys
-from populace.agents.gateway.limits import Limits
-from populace.sim.enrichment import Enrichment, enrich
-enrich(sys.argv[1], Enrichment(wiki=True, chunk=5), model="openai:test", base_url=sys.argv[2],
-       limits=Limits(max_in_flight=4))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("calls", [3, 17, 30, 41])
-def test_killed_and_given_again_it_asks_nobody_twice(warm: WarmProcess, town: Path, sql: Ask, calls: int) -> None:
-    with OpenAIServer(latency=0.05) as server:
-        server.stall(calls)
-        warm.begin_command("-c", KILLED, town, server.base_url)
-        warm.kill_when(lambda: server.calls >= calls)
-        server.stall(None)
-        done = enrich(town, Enrichment(wiki=True, chunk=5), **over(server))
-        paid_twice = server.calls - len(server.by_body)
-    answers = sql("SELECT count(*), count(DISTINCT request_hash) FROM calls WHERE raw IS NOT NULL")
-    assert answers[0][0] == answers[0][1], "an answer that was durable was asked for again"
-    assert paid_twice <= 2 * IN_FLIGHT
-    assert done.made["profiles"] == done.made["biographies"] == PEOPLE
-    assert sql("SELECT (SELECT count(*) FROM profiles), (SELECT count(*) FROM biographies)") == [(PEOPLE, PEOPLE)]
-
-
-@pytest.mark.slow
 def test_by_batch_the_same_profiles_come_and_each_is_paid_once(
     made_town: Path, town: Path, sql: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -233,29 +149,6 @@ def test_by_batch_the_same_profiles_come_and_each_is_paid_once(
     assert batched.made == {"profiles": PEOPLE}
     assert batched.evidence == single.evidence
     assert sql("SELECT source, count(*) FROM calls GROUP BY source") == [("batch", PEOPLE)]
-
-
-@pytest.mark.slow
-def test_another_job_is_begun_behind_an_unfinished_one_only_when_that_is_said(
-    town: Path, sql: Ask, openai_server: OpenAIServer
-) -> None:
-    with pytest.raises(PausedError):
-        enrich(town, **over(openai_server, max_calls=3))
-    with pytest.raises(SetupError, match=r"holds another enrichment that is not finished \(model openai:test"):
-        enrich(town)
-    assert enrich(town, anew=True).made == {"profiles": PEOPLE}
-    begun = [(1, "openai:test", "abandoned"), (2, "procedural", "finished")]
-    assert sql("SELECT job, model, status FROM jobs ORDER BY job") == begun
-
-
-@pytest.mark.slow
-def test_an_unfinished_job_is_resumed_from_its_spec(town: Path, sql: Ask, openai_server: OpenAIServer) -> None:
-    with pytest.raises(PausedError):
-        enrich(town, Enrichment(wiki=True, chunk=5), **over(openai_server, max_calls=13))
-    done = resume_job(town, 1, changed={"max_calls": 10_000})
-    assert done.made == {"profiles": PEOPLE, "biographies": PEOPLE}
-    assert openai_server.calls == len(openai_server.by_body)
-    assert sql("SELECT status FROM jobs") == [("finished",)]
 
 
 def test_a_run_file_is_a_hub_and_its_own_calls_stay_as_they_were(live: Callable[..., FinishedRun]) -> None:

@@ -2,7 +2,6 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hub_people import make_hub, townsfolk
@@ -27,18 +26,9 @@ def town(tmp_path: Path) -> Path:
     return make_hub(tmp_path / "town.duckdb", *townsfolk(PEOPLE))
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        pytest.param({"wiki": True}, marks=pytest.mark.slow),
-        pytest.param({"skill": "chess", "tier": Tier.ONE_PERCENT}, marks=pytest.mark.slow),
-    ],
-)
-def test_an_enrichment_is_done_again_from_its_own_answers(
-    town: Path, openai_server: OpenAIServer, options: Any
-) -> None:
-    done = enrich(town, Enrichment(n=8, chunk=3, **options), model="openai:test", base_url=openai_server.base_url)
+def test_an_enrichment_is_done_again_from_its_own_answers(town: Path, openai_server: OpenAIServer) -> None:
+    wishes = Enrichment(n=8, chunk=3, skill="chess", tier=Tier.ONE_PERCENT)
+    done = enrich(town, wishes, model="openai:test", base_url=openai_server.base_url)
     enrich(town, Enrichment(n=12, replace=True))  # another job later on
     before, asked = town.read_bytes(), openai_server.calls
     again = replay_job(town, 1)

@@ -1,7 +1,6 @@
 """Agents are asked in a run, leave rows, and are as they were."""
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from openai_server import OpenAIServer
 from warm_process import WarmProcess
 
-from populace.agents.gateway.limits import Backoff, Limits
+from populace.agents.gateway.limits import Limits
 from populace.core.errors import PausedError, RunError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.estimate import estimate
@@ -64,11 +63,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FinishedR
     with OpenAIServer() as server:
         out = tmp_path_factory.mktemp("served") / "run.duckdb"
         yield society(Polled(), out, model="openai:test", base_url=server.base_url).run(), server
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001, cap=0.05))
 
 
 def test_everybody_answers_every_item_each_time(polled: FinishedRun) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import random
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,13 @@ from sums import Sum, make_sums
 
 from populace.agents.actions import KnownSolution
 from populace.agents.answer_check import SameAnswer, shared_checker
-from populace.agents.gateway.limits import Limits
 from populace.agents.procedural.judging import solving, wrong_answer
 from populace.agents.procedural.situation import Situation
 from populace.analysis.evaluation import Accuracy, Evaluation, paper_table, read_evaluation, wilson_interval
-from populace.core.errors import PausedError, RunFileError, SetupError, SourceError
+from populace.core.errors import SetupError, SourceError
 from populace.sim.estimate import Sampling
 from populace.sim.estimate.jobs import estimate_evaluation, estimate_output_job
-from populace.sim.jobs.life import resume_job, run_job, stored_job
-from populace.sim.jobs.replay import replay_job
+from populace.sim.jobs.life import run_job
 from populace.sim.runfile.reader import open_hub_or_run
 from populace.sim.tasks.evaluation import evaluate, evaluation_job, read_problems
 from populace.sim.tasks.solving import SolvingJob, parse_solvers, solving_spec
@@ -124,26 +121,6 @@ def test_a_file_without_answers_is_refused(tmp_path: Path, text: str, raised: ty
     path.write_text(text)
     with pytest.raises(raised, match=said):
         read_problems(path)
-
-
-@pytest.mark.slow
-def test_an_evaluation_that_is_stopped_goes_on_and_is_replayed(test_set: Path, tmp_path: Path) -> None:
-    whole = tmp_path / "whole.duckdb"
-    evaluated(test_set, whole, "procedural:accuracy=0.5")
-    out = tmp_path / "out.duckdb"
-    with pytest.raises(PausedError):
-        evaluated(test_set, out, "procedural:accuracy=0.5", limits=Limits.given(max_calls=2))
-    test_set.unlink()  # the problems are in the file
-    resume_job(out, 1, changed={"max_calls": 100})
-    assert measured(out).accuracy == measured(whole).accuracy
-    assert replay_job(out, 1).difference == ""
-    assert stored_job(out, 1).event_hash == stored_job(whole, 1).event_hash
-
-
-def test_an_existing_file_is_refused(test_set: Path, tmp_path: Path) -> None:
-    shutil.copy(test_set, tmp_path / "out.duckdb")
-    with pytest.raises(RunFileError, match="exists"):
-        evaluated(test_set, tmp_path / "out.duckdb")
 
 
 def test_a_file_without_an_evaluation_says_so(made: Path) -> None:

@@ -1,6 +1,5 @@
 """Jobs on the outputs of a run: solving as the example of all, and what solving itself says."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,9 @@ from sums import Ask, Sum
 
 from populace.agents.checks import CheckOutcome
 from populace.agents.gateway.limits import Limits
-from populace.core.errors import PausedError, RunError, SetupError
+from populace.core.errors import SetupError
 from populace.core.model import Answer, Outcome
-from populace.sim.jobs.life import resume_job, run_job
-from populace.sim.jobs.replay import replay_job
+from populace.sim.jobs.life import run_job
 from populace.sim.tasks.solving import (
     Solution,
     SolverPanel,
@@ -87,18 +85,6 @@ def test_several_solvers_answer_side_by_side(sums: Path, sql: Ask) -> None:
     assert sql("SELECT count(*) FROM solutions WHERE solver LIKE '%=0' AND correct") == [(0,)]
 
 
-@pytest.mark.slow
-def test_a_job_that_is_stopped_goes_on_and_pays_nothing_twice(sums: Path, sql: Ask, tmp_path: Path) -> None:
-    whole = solved(Path(shutil.copy(sums, tmp_path / "whole.duckdb")), chunk=4)
-    with pytest.raises(PausedError):
-        solved(sums, chunk=4, limits=Limits.given(max_calls=17))
-    done = resume_job(sums, 2, actions=KNOWN, changed={"max_calls": 1_000})
-    assert done.event_hash == whole.event_hash
-    assert sql("SELECT count(*) FROM calls WHERE job = 2") == [(36,)]
-    again = replay_job(sums, 2)
-    assert (again.difference, again.event_hash, again.recalled) == ("", whole.event_hash, 36)
-
-
 def test_solving_again_looks_at_what_solving_has_rejected(sums: Path, sql: Ask) -> None:
     solved(sums, "procedural:accuracy=0", samples=2)
     rejected = sql("SELECT count(*) FROM outputs WHERE status = 'rejected'")[0][0]
@@ -106,12 +92,6 @@ def test_solving_again_looks_at_what_solving_has_rejected(sums: Path, sql: Ask) 
     assert solved(sums, "procedural", samples=2).outputs == 12
     assert sql("SELECT status, count(*) FROM outputs GROUP BY ALL") == [("accepted", 12)]
     assert sql("SELECT DISTINCT job, correct FROM agreed_answers") == [(3, True)]
-
-
-def test_the_run_itself_is_as_it_was(sums: Path, sql: Ask) -> None:
-    before = sql("SELECT event_hash FROM runs")
-    solved(sums, samples=1)
-    assert sql("SELECT event_hash FROM runs") == before
 
 
 def over_http(path: Path, server: OpenAIServer, *, samples: int = 2) -> Any:
@@ -132,18 +112,6 @@ def test_every_solution_is_a_row_whatever_the_endpoint_does(sums: Path, sql: Ask
     assert sql("SELECT count(*) FROM solutions WHERE outcome = 'refusal' AND (answer IS NOT NULL OR reason = '')") == [
         (0,)
     ]
-
-
-def test_nothing_is_committed_where_the_endpoint_answers_nobody(
-    sums: Path, sql: Ask, openai_server: OpenAIServer
-) -> None:
-    openai_server.fault("server_error")
-    with pytest.raises(RunError, match="answered none of 12 requests"):
-        over_http(sums, openai_server, samples=1)
-    assert sql("SELECT count(*) FROM solutions") == [(0,)]
-    openai_server.reset()
-    assert resume_job(sums, 2).failed == {"solving": 0}
-    assert sql("SELECT count(*) FROM solutions") == [(12,)]
 
 
 @pytest.mark.parametrize(
