@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -14,7 +13,7 @@ from ...core.errors import SetupError, install_extra
 from .card import Card
 from .options import DatasetOptions, Layout, Mix, MixPart, Target, target_of
 from .plan import ExportPlan
-from .shapes import ANNOTATION, DatasetFormat, make_annotation_record
+from .shapes import DatasetFormat
 from .source import OutputSource
 from .split import SplitReport
 from .writing import ExportCounts, ExportPosition, ShardFolder, SplitRows, check_new, write_rows
@@ -137,10 +136,7 @@ def _to_files(plan: ExportPlan, target: Target, files: Mapping[str, Path]) -> Da
     tally = ExportCounts()
     rows = _some(plan.rows(tally), plan, tally)
     card = (target.card, lambda: Card(plan, target, tally).text())
-    as_record = partial(make_annotation_record, target.format) if target.format in ANNOTATION else None
-    write_rows(
-        rows, files, target.layout, embedded=plan.embedded, metadata=plan.metadata, card=card, as_record=as_record
-    )
+    write_rows(rows, files, target.layout, embedded=plan.embedded, metadata=plan.metadata, card=card)
     return _report(plan, target, tuple(files.values()), target.card, tally)
 
 

@@ -15,7 +15,7 @@ from ...core.errors import SetupError, SourceError, parameter
 from ...core.files import compression_of, uncompressed_suffix
 from ...core.inputs import read_utf8
 from ...personas.hub.queries import registered
-from .shapes import ANNOTATION, TRAINING, DatasetFormat, PersonaPlace
+from .shapes import TRAINING, DatasetFormat, PersonaPlace
 from .source import PROVENANCE, STATUS, HeldOut, OutputSource
 from .split import Split
 from .writing import PersonalPolicy
@@ -70,8 +70,6 @@ class Layout(StrEnum):
     JSONL = ".jsonl"
     CSV = ".csv"
     PARQUET = ".parquet"
-    #: A JSON list.
-    JSON = ".json"
     #: A folder of Parquet files.
     SHARDS = "shards"
     #: The same with the files in `data/`, as the Hugging Face hub has them.
@@ -106,14 +104,8 @@ class Target:
         return self.path.with_name(f"{self.path.name}.card.md")
 
 
-_ENDINGS = {".ndjson": Layout.JSONL} | {
-    layout.value: layout for layout in (Layout.JSONL, Layout.CSV, Layout.PARQUET, Layout.JSON)
-}
-_LAYOUTS = {
-    DatasetFormat.JSONL: Layout.JSONL,
-    DatasetFormat.CSV: Layout.CSV,
-    **dict.fromkeys(ANNOTATION, Layout.JSON),
-}
+_ENDINGS = {".jsonl": Layout.JSONL, ".ndjson": Layout.JSONL, ".csv": Layout.CSV, ".parquet": Layout.PARQUET}
+_LAYOUTS = {DatasetFormat.JSONL: Layout.JSONL, DatasetFormat.CSV: Layout.CSV}
 
 
 def target_of(path: Path, form: DatasetFormat | None) -> Target:
@@ -121,7 +113,7 @@ def target_of(path: Path, form: DatasetFormat | None) -> Target:
     ending = uncompressed_suffix(path)
     layout = _ENDINGS.get(ending)
     if form is None:
-        if layout is Layout.JSON or (layout is None and ending):
+        if layout is None and ending:
             raise SetupError(
                 f"{str(path)!r} does not say by its ending what to write; give {parameter('format')}, one of "
                 f"{', '.join(DatasetFormat)}."
@@ -136,10 +128,8 @@ def target_of(path: Path, form: DatasetFormat | None) -> Target:
             f"{form} writes a folder, and {str(path)!r} is called like a file; give a name without ending."
         )
     fixed = _LAYOUTS.get(form) or (Layout.PARQUET if form is DatasetFormat.PARQUET and layout else None)
-    if (fixed or Layout.JSON) is not layout and layout and (fixed or layout is Layout.JSON):
+    if fixed and layout and fixed is not layout:
         raise SetupError(f"{str(path)!r} is called like a file of another format than {form}; rename it.")
-    if form in ANNOTATION and not layout:
-        raise SetupError(f"{form} writes one file; give {str(path)!r} the ending .json.")
     if fixed:
         return Target(path, form, fixed)
     if form is DatasetFormat.PARQUET:

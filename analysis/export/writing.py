@@ -181,18 +181,13 @@ def write_rows(
     embedded: frozenset[str],
     metadata: str,
     card: tuple[Path, Callable[[], str]],
-    as_record: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> None:
     """Write rows to one new file for each side, and make a card beside them once all are written.
 
-    `embedded` are columns, and fields within them, that hold JSON text. In JSONL they become what it says. `as_record`
-    makes the records of a JSON list.
+    `embedded` are columns, and fields within them, that hold JSON text. In JSONL they become what it says.
     """
     with ExitStack() as stack:
-        writers = {
-            side: stack.enter_context(_writer(path, ending, embedded, metadata, as_record))
-            for side, path in files.items()
-        }
+        writers = {side: stack.enter_context(_writer(path, ending, embedded, metadata)) for side, path in files.items()}
         for some in rows:
             for side, table in some.sides.items():
                 writers[side](table)
@@ -209,7 +204,6 @@ def _writer(
     ending: str,
     embedded: frozenset[str],
     metadata: str,
-    as_record: Callable[[dict[str, Any]], dict[str, Any]] | None,
 ) -> Iterator[_WriteTable]:
     with _whole(path) as part:
         if ending == ".parquet":
@@ -217,25 +211,7 @@ def _writer(
                 yield write
             return
         with open_compressed(part, compression_of(path)) as file:
-            if as_record is not None:
-                with _json_list(file, as_record) as write:
-                    yield write
-                return
             yield (_CsvFile(file) if ending == ".csv" else _Jsonl(file, embedded))
-
-
-@contextmanager
-def _json_list(file: Any, as_record: Callable[[dict[str, Any]], dict[str, Any]]) -> Iterator[_WriteTable]:
-    begins = b"[\n"
-
-    def write(table: Table) -> None:
-        nonlocal begins
-        for row in to_rows(table):
-            file.write(begins + orjson.dumps(as_record(row)))
-            begins = b",\n"
-
-    yield write
-    file.write(b"\n]\n" if begins == b",\n" else b"[]\n")
 
 
 class _Jsonl:
