@@ -5,6 +5,8 @@ How an output becomes a conversation is never guessed. The action says it by the
 the fields.
 """
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,9 +18,44 @@ from arro3.core import Table
 from ...core.arrow import make_table, to_rows
 from ...core.errors import SetupError, parameter
 from .source import OutputSource
-from .writing import parse_payload
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _ROLES = frozenset({"system", "user", "assistant", "tool"})
+
+
+def clean(text: str) -> str:
+    r"""The text as UTF-8 can hold it: halves of characters that were cut become U+FFFD.
+
+    >>> clean("a\ud83d\ude00b\ud83d") == "a\U0001f600b\ufffd"
+    True
+    """
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def parse_payload(text: str) -> Any:
+    """What JSON text holds, with every string as UTF-8 can hold it; the text itself where it is no JSON."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return _cleaned(json.loads(text))
+    except (ValueError, RecursionError):
+        return clean(text)
+
+
+def _cleaned(value: Any) -> Any:
+    match value:
+        case str():
+            return clean(value)
+        case list():
+            return [_cleaned(one) for one in value]
+        case dict():
+            return {clean(key): _cleaned(one) for key, one in value.items()}
+        case _:
+            return value
 
 
 def make_message(role: str, content: str) -> dict[str, Any]:
