@@ -1,10 +1,18 @@
 """Outputs of runs as data sets for training: formats, splits, mixes, licences and cards."""
 
 from .export import DatasetReport, export_outputs, preview_outputs, push_dataset
-from .options import DatasetOptions, Mix, MixPart, read_mix
+from .options import (
+    DatasetOptions,
+    Mix,
+    MixPart,
+    PersonalPolicy,
+    Split,
+    SplitBy,
+    SplitReport,
+    find_held_out,
+    read_mix,
+)
 from .shapes import DatasetFormat
-from .split import Split, SplitBy, SplitReport, find_held_out
-from .writing import PersonalPolicy
 
 __all__ = [
     "DatasetFormat",

@@ -9,13 +9,12 @@ import orjson
 from ...personas.rules.languages import detect_languages
 from ..contamination import told_comparisons
 from ..diversity.similarity import distinct_n, word_cluster_share
-from .options import Layout, Target
+from .options import PersonalPolicy, Target
 from .shapes import TRAINING
 from .source import UNKNOWN_LICENCE, card_licence, restriction, strictest
-from .writing import ExportCounts, PersonalPolicy
 
 if TYPE_CHECKING:
-    from .plan import ExportPlan
+    from .plan import ExportCounts, ExportPlan
     from .source import OutputSource
 
 
@@ -91,7 +90,7 @@ _MADE_BY = ("model", "response_model", "prompt_version", "sampling")
 class Card:
     """The card of one export."""
 
-    def __init__(self, plan: "ExportPlan", target: Target, tally: ExportCounts) -> None:
+    def __init__(self, plan: "ExportPlan", target: Target, tally: "ExportCounts") -> None:
         self._plan, self._target, self._tally = plan, target, tally
         self._sample = [text for n, source in enumerate(plan.sources) for text in _sampled(source, plan.kinds[n])]
         self._licences = {str(licence): n for (licence,), n in tally.by("licence").items()}
@@ -118,8 +117,8 @@ class Card:
         }
         if self._target.format in TRAINING:
             said["task_categories"] = ["text-generation"]
-        if self._target.layout.is_folder:
-            prefix = "data/" if self._target.layout is Layout.DATASET else ""
+        if not self._target.ending:
+            prefix = f"{self._target.prefix}/".lstrip("/")
             sides = [side for (side,) in sorted(self._tally.by("side"), reverse=True)]
             files = [{"split": side, "path": f"{prefix}{side}-*.parquet"} for side in sides]
             said["configs"] = [{"config_name": "default", "data_files": files}]

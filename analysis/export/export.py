@@ -1,25 +1,30 @@
 """Outputs of runs as data sets: accepted rows, each with where it comes from, in the format that is asked for."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import csv
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 
 import orjson
+from arro3.core import Table
 
+from ...core.arrow import write_parquet
 from ...core.errors import SetupError, install_extra
+from ...core.files import compression_of, open_compressed, private_umask, whole_file
+from ...core.writers import check_free, explain_write_errors, write_csv, write_new_file
 from .card import Card
-from .options import DatasetOptions, Layout, Mix, MixPart, Target, target_of
-from .plan import ExportPlan
-from .shapes import ANNOTATION, DatasetFormat, make_annotation_record
+from .options import DatasetOptions, Mix, MixPart, SplitReport, Target, find_target
+from .plan import ExportCounts, ExportPlan
+from .shapes import DatasetFormat
 from .source import OutputSource
-from .split import SplitReport
-from .writing import ExportCounts, ExportPosition, ShardFolder, SplitRows, check_new, write_rows
 
 _USUAL = DatasetOptions()
+#: A Parquet file of a folder is closed when it holds so many rows or bytes.
+_SHARD_ROWS, _SHARD_BYTES = 100_000, 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +40,12 @@ class DatasetReport:
     #: Outputs of kinds that the format has no place for, by kind.
     without: dict[str, int]
     #: Rows that were wanted by a recipe and are not there.
-    missing: int = 0
-    split: SplitReport | None = None
+    missing: int
+    split: SplitReport | None
     #: Accepted outputs that are not there because the runs hold them out for measuring.
-    held_out: int = 0
+    held_out: int
     #: Rows that were written before, by an export that was stopped.
-    resumed: int = 0
+    resumed: int
 
     @property
     def rows(self) -> int:
@@ -51,61 +56,67 @@ class DatasetReport:
 def export_outputs(runs: Sequence[Path] | Mix, path: Path, options: DatasetOptions = _USUAL) -> DatasetReport:
     """Write the outputs of runs to a new file, or to a new folder of files, with a card that describes them.
 
-    Accepted outputs alone, unless `options.rejected`. A folder whose export was stopped is continued. Raises
-    `SetupError` for what is there already, for kinds that the format has no place for, for text of the stand-in that
-    is not allowed, and when nothing is left to write; `RunFileError` for what is no run file; `StorageError`.
+    Writes accepted outputs alone, unless `options.rejected`. Continues a folder whose export was stopped. Raises
+    `SetupError` for an existing file, for kinds that the format has no place for, and when nothing is left to write;
+    `RunFileError` for what is not a run file; `StorageError`.
     """
-    target = target_of(path, options.format)
-    options.check(target.format, target.layout)
-    files = target.files(split=options.split is not None)
-    for taken in (target.path,) if target.layout.is_folder else (*files.values(), target.card):
-        check_new(taken)
+    target = find_target(path, options.format)
+    options.check(target.format)
+    if target.ending:
+        for taken in (*target.files(split=options.split is not None).values(), target.card):
+            check_free(taken)
+    else:
+        check_free(path)
     with ExitStack() as stack:
-        plan = _planned(stack, runs, target, options)
-        if target.layout.is_folder:
-            return _to_folder(plan, target)
-        return _to_files(plan, target, files)
+        plan, tally = _make_plan(stack, runs, target, options), ExportCounts()
+        write = _write_files if target.ending else _write_folder
+        files, resumed = write(plan, target, tally)
+        return DatasetReport(
+            target.path,
+            target.format,
+            tuple(files),
+            target.card,
+            tally,
+            dict(plan.without),
+            missing=plan.missing,
+            split=plan.split_report,
+            held_out=plan.held_out,
+            resumed=resumed,
+        )
 
 
 def preview_outputs(
     runs: Sequence[Path] | Mix, form: DatasetFormat, rows: int, options: DatasetOptions = _USUAL
 ) -> list[dict[str, object]]:
-    """The first rows that `export_outputs` would write, as they would stand in a file of JSONL."""
-    options.check(form, Layout.JSONL)
+    """Return the first rows that `export_outputs` would write, as they would appear in JSONL."""
+    options.check(form)
     with ExitStack() as stack:
-        plan = _planned(stack, runs, Target(Path("-"), form, Layout.JSONL), options)
-        found = (
-            row for some in plan.rows(ExportCounts()) for table in some.sides.values() for row in plan.readable(table)
-        )
-        return list(islice(found, rows))
+        plan, tally = _make_plan(stack, runs, Target(Path("-"), form, ".jsonl"), options), ExportCounts()
+        tables = (table for side in plan.sides for table, _ in plan.rows(side, tally))
+        return list(islice((row for table in tables for row in plan.readable(table)), rows))
 
 
 def preview_card(runs: Sequence[Path]) -> str:
     """Return the card that an export of these runs to JSONL would have."""
-    target, tally = Target(Path("-"), DatasetFormat.JSONL, Layout.JSONL), ExportCounts()
+    target, tally = Target(Path("-"), DatasetFormat.JSONL, ".jsonl"), ExportCounts()
     with ExitStack() as stack:
-        plan = _planned(stack, runs, target, _USUAL)
-        for _ in plan.rows(tally):
+        plan = _make_plan(stack, runs, target, _USUAL)
+        for _ in plan.rows("train", tally):
             pass
         return Card(plan, target, tally).text()
 
 
-def _planned(stack: ExitStack, runs: Sequence[Path] | Mix, target: Target, options: DatasetOptions) -> ExportPlan:
+def _make_plan(stack: ExitStack, runs: Sequence[Path] | Mix, target: Target, options: DatasetOptions) -> ExportPlan:
     mix = runs if isinstance(runs, Mix) else Mix(tuple(MixPart(Path(run)) for run in runs))
     if not mix.parts:
         raise SetupError("No run is given; name at least one run file to export.")
-    sources = [
-        stack.enter_context(
-            OutputSource(part.file, rejected=options.rejected, grant=options.licence, held_out=options.held_out)
-        )
-        for part in mix.parts
-    ]
-    names = [source.run for source in sources]
-    if len(set(names)) < len(names):
-        raise SetupError(
-            f"{str(mix.parts[names.index(max(names, key=names.count))].file)!r} is named twice; name each run once."
-        )
-    return ExportPlan(sources, mix, target, options)
+    sources: dict[str, OutputSource] = {}
+    for part in mix.parts:
+        source = OutputSource(part.file, rejected=options.rejected, grant=options.licence, held_out=options.held_out)
+        stack.enter_context(source)
+        if sources.setdefault(source.run, source) is not source:
+            raise SetupError(f"{str(part.file)!r} is named twice; name each run once.")
+    return ExportPlan(list(sources.values()), mix, target, options)
 
 
 def push_dataset(folder: Path, repository: str) -> str:
@@ -133,39 +144,87 @@ def push_dataset(folder: Path, repository: str) -> str:
     return f"{hub.endpoint}/datasets/{repository}"
 
 
-def _to_files(plan: ExportPlan, target: Target, files: Mapping[str, Path]) -> DatasetReport:
-    tally = ExportCounts()
-    rows = _some(plan.rows(tally), plan, tally)
-    card = (target.card, lambda: Card(plan, target, tally).text())
-    as_record = partial(make_annotation_record, target.format) if target.format in ANNOTATION else None
-    write_rows(
-        rows, files, target.layout, embedded=plan.embedded, metadata=plan.metadata, card=card, as_record=as_record
-    )
-    return _report(plan, target, tuple(files.values()), target.card, tally)
+def _write_files(plan: ExportPlan, target: Target, tally: ExportCounts) -> tuple[list[Path], int]:
+    """Write one file for each side and the card; all of them appear at the end, or none."""
+    files = target.files(split=plan.options.split is not None)
+    with ExitStack() as stack:
+        parts = {side: stack.enter_context(write_new_file(path)) for side, path in files.items()}
+        card = stack.enter_context(write_new_file(target.card))
+        for side, part in parts.items():
+            tables = (table for table, _ in plan.rows(side, tally))
+            if target.ending == ".parquet":
+                write_parquet(tables, part, {"populace": plan.metadata})
+                continue
+            with open_compressed(part, compression_of(target.path)) as file:
+                if target.ending == ".csv":
+                    # Some readers take a bare carriage return for the end of a row.
+                    write_csv(tables, file, quoting=csv.QUOTE_ALL)
+                else:
+                    file.writelines(orjson.dumps(row) + b"\n" for table in tables for row in plan.readable(table))
+        _check_rows(tally)
+        card.write_text(Card(plan, target, tally).text(), encoding="utf-8")
+    return list(files.values()), 0
 
 
-def _to_folder(plan: ExportPlan, target: Target) -> DatasetReport:
-    prefix = "data" if target.layout is Layout.DATASET else ""
-    folder = ShardFolder(target.path, asked=_asked(plan, target), prefix=prefix, metadata=plan.metadata)
-    tally, start, resumed = ExportCounts(), ExportPosition(), 0
-    if folder.begun:
-        start, noted = folder.begun
-        tally = ExportCounts.from_json(noted, folder.files())
+def _write_folder(plan: ExportPlan, target: Target, tally: ExportCounts) -> tuple[list[Path], int]:
+    """Write Parquet files and the card; return the files, and the number of rows that were there before.
+
+    The folder is made as `NAME.partial` and takes its name when complete. Each file holds the rows of a range of
+    outputs, and `progress.json` notes how far they go, so a stopped export continues to the same contents.
+    """
+    partial = target.path.with_name(f"{target.path.name}.partial")
+    folder, progress, asked = partial / target.prefix, partial / "progress.json", _hash_request(plan, target)
+
+    def note_progress(*position: int) -> None:
+        with whole_file(progress, replace=True) as part:
+            part.write_bytes(orjson.dumps({"asked": asked, "position": position, "tally": tally.as_json()}))
+
+    with explain_write_errors(target.path):
+        if not progress.is_file():
+            if partial.exists():
+                raise SetupError(f"{str(partial)!r} is in the way of the export; remove it, or give another path.")
+            with private_umask(partial):
+                folder.mkdir(parents=True)
+            note_progress(0, 0)
+        noted = orjson.loads(progress.read_bytes())
+        if noted["asked"] != asked:
+            raise SetupError(
+                f"{str(partial)!r} holds an export that was stopped and was asked for otherwise; give the same runs "
+                "and options to go on with it, or remove it."
+            )
+        begun, shards, *start = noted["position"]
+        tally.restore(noted["tally"], folder.glob("*.parquet"))
         resumed = tally.rows
-    try:
-        folder.write(_some(plan.rows(tally, start), plan, tally, resumed=resumed), tally.as_json)
-    except SetupError:
-        folder.discard()
-        raise
-    report = _report(plan, target, (), target.path / "README.md", tally, resumed)
-    names = tuple(target.path / file.relative_to(file.parents[1 if prefix else 0]) for file in folder.files())
-    folder.finish(Card(plan, target, tally).text())
-    return replace(report, files=names)
+        for place, side in list(enumerate(plan.sides))[begun:]:
+            for shard, (tables, position) in enumerate(_group_tables(plan.rows(side, tally, *start)), shards):
+                with whole_file(folder / f"{side}-{shard:05d}.parquet", replace=True) as part:
+                    write_parquet(iter(tables), part, {"populace": plan.metadata})
+                note_progress(place, shard + 1, *position)
+            shards, start = 0, []
+        if not tally.rows:
+            shutil.rmtree(partial)
+            _check_rows(tally)
+        with whole_file(partial / target.card.name, replace=True) as part:
+            part.write_text(Card(plan, target, tally).text(), encoding="utf-8")
+        progress.unlink()
+        partial.rename(target.path)
+    return sorted((target.path / target.prefix).glob("*.parquet")), resumed
 
 
-def _some(rows: Iterator[SplitRows], plan: ExportPlan, tally: ExportCounts, *, resumed: int = 0) -> Iterator[SplitRows]:
-    """The rows, and an error in the place of none."""
-    yield from rows
+def _group_tables(pages: Iterable[tuple[Table, tuple[int, int]]]) -> Iterator[tuple[list[Table], tuple[int, int]]]:
+    """Yield the tables of each Parquet file, and the position after them."""
+    tables: list[Table] = []
+    position = (0, 0)
+    for table, position in pages:
+        tables.append(table)
+        if sum(map(len, tables)) >= _SHARD_ROWS or sum(one.nbytes for one in tables) >= _SHARD_BYTES:
+            yield tables, position
+            tables = []
+    if any(map(len, tables)):
+        yield tables, position
+
+
+def _check_rows(tally: ExportCounts) -> None:
     if not tally.rows:
         reasons = ", ".join(f"{number:,} for {reason}" for reason, number in tally.left_out.most_common())
         raise SetupError(
@@ -173,33 +232,9 @@ def _some(rows: Iterator[SplitRows], plan: ExportPlan, tally: ExportCounts, *, r
         )
 
 
-def _report(
-    plan: ExportPlan, target: Target, files: tuple[Path, ...], card: Path, tally: ExportCounts, resumed: int = 0
-) -> DatasetReport:
-    return DatasetReport(
-        target.path,
-        target.format,
-        files,
-        card,
-        tally,
-        dict(plan.without),
-        missing=plan.missing,
-        split=plan.split_report,
-        held_out=plan.held_out,
-        resumed=resumed,
-    )
-
-
-def _asked(plan: ExportPlan, target: Target) -> str:
-    """A hash of all that the contents of an export depend on."""
-    said = {
-        "format": target.format,
-        "options": asdict(plan.options),
-        "parts": [asdict(part) for part in plan.mix.parts],
-        "mix": [plan.mix.rows, plan.mix.seed],
-        "runs": [
-            [s.run, s.event_hash, s.ask("SELECT status, count(*) FROM outputs GROUP BY ALL ORDER BY ALL")]
-            for s in plan.sources
-        ],
-    }
+def _hash_request(plan: ExportPlan, target: Target) -> str:
+    """Hash all that the contents of an export depend on."""
+    statuses = "SELECT status, count(*) FROM outputs GROUP BY ALL ORDER BY ALL"
+    runs = [[source.run, source.event_hash, source.ask(statuses)] for source in plan.sources]
+    said = [target.format, asdict(plan.options), asdict(plan.mix), runs]
     return blake2b(orjson.dumps(said, default=str), digest_size=16).hexdigest()

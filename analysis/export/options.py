@@ -1,9 +1,13 @@
-"""What an export is asked for, and where it goes: one file, one for each side of a split, or a folder."""
+"""What an export is asked for: options, the place it goes to, the rows it takes of each run, and their division.
+
+A division leaves train and test rows that know nothing of each other: what belongs together stays on one side.
+"""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,11 +18,55 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ...core.errors import SetupError, SourceError, parameter
 from ...core.files import compression_of, uncompressed_suffix
 from ...core.inputs import read_utf8
+from ...personas.dedup import find_duplicates
+from ...personas.dedup.near_duplicates import near_any
+from ...personas.dedup.pairs import Threshold
 from ...personas.hub.queries import registered
-from .shapes import ANNOTATION, TRAINING, DatasetFormat, PersonaPlace
+from .shapes import TRAINING, DatasetFormat, PersonaPlace
 from .source import PROVENANCE, STATUS, HeldOut, OutputSource
-from .split import Split
-from .writing import PersonalPolicy
+
+#: Rounds of looking for similar texts across the border; each moves what it finds.
+_ROUNDS = 12
+
+
+class PersonalPolicy(StrEnum):
+    """What happens to outputs in which personal data are found."""
+
+    #: They are exported, and the column `personal` says what kinds were found.
+    FLAG = "flag"
+    #: They are left out, and counted.
+    DROP = "drop"
+    #: The data are replaced: equal names by equal invented ones, everything else by its kind, as `[email]`.
+    REDACT = "redact"
+
+
+class SplitBy(StrEnum):
+    """What stays on one side, besides outputs that nearly repeat each other."""
+
+    #: What one persona made.
+    PERSONA = "persona"
+    #: What a persona and all who were grown from the same first one made.
+    LINEAGE = "lineage"
+    #: Nothing else.
+    CLUSTER = "cluster"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How rows are divided. Raises `SetupError` for a share or a similarity that cannot be."""
+
+    #: The share of train rows, between 0 and 1.
+    train: float
+    by: SplitBy = SplitBy.LINEAGE
+    #: Seed of which rows are test rows.
+    seed: int = 0
+    #: Jaccard similarity of their sets of words from which texts stay together, from 0.5 to 1.
+    similarity: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.train < 1:
+            raise SetupError(f"{parameter('train')} is {self.train:g}; give the share of train rows, between 0 and 1.")
+        Threshold.parse(self.similarity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +95,7 @@ class DatasetOptions:
     #: Whether outputs are taken that a run holds out for measuring.
     held_out: HeldOut = "exclude"
 
-    def check(self, form: DatasetFormat, layout: "Layout") -> None:
+    def check(self, form: DatasetFormat) -> None:
         """Raise `SetupError` for options that do not go together."""
         if unknown := set(self.mapping) - {"prompt", "response"}:
             raise SetupError(f"{parameter('mapping')} knows prompt and response, and not {sorted(unknown)[0]!r}.")
@@ -64,87 +112,59 @@ class DatasetOptions:
             raise SetupError(f"{form} has no place for a loss mask; {parameter('train_on')} is for openai.")
 
 
-class Layout(StrEnum):
-    """The files that rows go to."""
-
-    JSONL = ".jsonl"
-    CSV = ".csv"
-    PARQUET = ".parquet"
-    #: A JSON list.
-    JSON = ".json"
-    #: A folder of Parquet files.
-    SHARDS = "shards"
-    #: The same with the files in `data/`, as the Hugging Face hub has them.
-    DATASET = "dataset"
-
-    @property
-    def is_folder(self) -> bool:
-        """Whether it is a folder."""
-        return self in (Layout.SHARDS, Layout.DATASET)
-
-
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where an export goes."""
 
     path: Path
     format: DatasetFormat
-    layout: Layout
+    #: `.jsonl`, `.csv` or `.parquet`; empty for a folder of Parquet files.
+    ending: str
+
+    @property
+    def prefix(self) -> str:
+        """The folder of the Parquet files within the folder, as the Hugging Face hub has it."""
+        return "" if self.format is DatasetFormat.PARQUET else "data"
 
     def files(self, *, split: bool) -> dict[str, Path]:
-        """The file of each side of a split, or the one file."""
+        """Return the file of each side of a split, or the one file."""
         if not split:
             return {"train": self.path}
-        name = self.path.name
         ending = "".join(self.path.suffixes[-2 if compression_of(self.path) else -1 :])
-        stem = name.removesuffix(ending)
+        stem = self.path.name.removesuffix(ending)
         return {side: self.path.with_name(f"{stem}-{side}{ending}") for side in ("train", "test")}
 
     @property
     def card(self) -> Path:
-        """The card of a file, beside it."""
-        return self.path.with_name(f"{self.path.name}.card.md")
+        """The card: beside a file, or the README of a folder."""
+        return self.path.with_name(f"{self.path.name}.card.md") if self.ending else self.path / "README.md"
 
 
-_ENDINGS = {".ndjson": Layout.JSONL} | {
-    layout.value: layout for layout in (Layout.JSONL, Layout.CSV, Layout.PARQUET, Layout.JSON)
-}
-_LAYOUTS = {
-    DatasetFormat.JSONL: Layout.JSONL,
-    DatasetFormat.CSV: Layout.CSV,
-    **dict.fromkeys(ANNOTATION, Layout.JSON),
-}
+_ENDINGS = {".jsonl": ".jsonl", ".ndjson": ".jsonl", ".csv": ".csv", ".parquet": ".parquet"}
 
 
-def target_of(path: Path, form: DatasetFormat | None) -> Target:
-    """Where an export to this path goes. Raises `SetupError` where path and format do not say it or contradict."""
-    ending = uncompressed_suffix(path)
-    layout = _ENDINGS.get(ending)
+def find_target(path: Path, form: DatasetFormat | None) -> Target:
+    """Return where an export goes. Raises `SetupError` if path and format do not say it, or contradict each other."""
+    suffix = uncompressed_suffix(path)
+    ending = _ENDINGS.get(suffix, "")
     if form is None:
-        if layout is Layout.JSON or (layout is None and ending):
+        if suffix and not ending:
             raise SetupError(
                 f"{str(path)!r} does not say by its ending what to write; give {parameter('format')}, one of "
                 f"{', '.join(DatasetFormat)}."
             )
-        form = (
-            DatasetFormat(ending.removeprefix(".").replace("ndjson", "jsonl")) if layout else DatasetFormat.HUGGINGFACE
-        )
-    if layout is Layout.PARQUET and compression_of(path):
+        form = DatasetFormat(ending.removeprefix(".")) if ending else DatasetFormat.HUGGINGFACE
+    if ending == ".parquet" and compression_of(path):
         raise SetupError(f"Parquet is compressed within; give {str(path)!r} the ending .parquet alone.")
-    if form is DatasetFormat.HUGGINGFACE and layout:
+    if form is DatasetFormat.HUGGINGFACE and ending:
         raise SetupError(
             f"{form} writes a folder, and {str(path)!r} is called like a file; give a name without ending."
         )
-    fixed = _LAYOUTS.get(form) or (Layout.PARQUET if form is DatasetFormat.PARQUET and layout else None)
-    if (fixed or Layout.JSON) is not layout and layout and (fixed or layout is Layout.JSON):
-        raise SetupError(f"{str(path)!r} is called like a file of another format than {form}; rename it.")
-    if form in ANNOTATION and not layout:
-        raise SetupError(f"{form} writes one file; give {str(path)!r} the ending .json.")
-    if fixed:
-        return Target(path, form, fixed)
-    if form is DatasetFormat.PARQUET:
-        return Target(path, form, Layout.SHARDS)
-    return Target(path, form, layout or Layout.DATASET)
+    if f".{form}" in _ENDINGS:
+        if ending not in ("", f".{form}"):
+            raise SetupError(f"{str(path)!r} is called like a file of another format than {form}; rename it.")
+        ending = ending if form is DatasetFormat.PARQUET else f".{form}"
+    return Target(path, form, ending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,3 +269,137 @@ def choose(
             "ORDER BY md5(? || ':' || o.emission) LIMIT ?",
             [list(kinds), f"{seed}:{source.run}", (1 << 62) if rows is None else rows],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SplitReport:
+    """What a split came to."""
+
+    train: int
+    test: int
+    #: Groups that stay together, and the rows of the largest.
+    groups: int
+    largest: int
+    #: Rows that were moved to the test side, because they are similar to one that is there.
+    moved: int
+
+
+def split_sources(
+    sources: Sequence[OutputSource], kinds: Sequence[Collection[str]], split: Split
+) -> tuple[list[NDArray[np.int64]], SplitReport]:
+    """The emissions on the test side, by source, and what the split came to.
+
+    Raises `SetupError` when so much hangs together that one side is left empty.
+    """
+    texts: list[str] = []
+    owners: list[str] = []
+    places: list[tuple[int, int]] = []
+    links: list[tuple[int, int]] = []
+    #: Rows, and the groups of the other personas who speak in them.
+    shared: list[tuple[int, str]] = []
+    group_of = {SplitBy.PERSONA: "l.persona", SplitBy.LINEAGE: "l.root", SplitBy.CLUSTER: "NULL"}[split.by]
+    for number, source in enumerate(sources):
+        rows = source.ask(
+            f"SELECT o.emission, o.text, {group_of} FROM outputs AS o "  # noqa: S608 - our own words
+            f"LEFT JOIN exported_lineages AS l ON l.persona = o.agent "
+            f"WHERE o.kind IN (SELECT unnest(CAST(? AS VARCHAR[]))) AND {source.which} ORDER BY o.emission",
+            [list(kinds[number])],
+        )
+        first = {emission: len(places) + place for place, (emission, _, _) in enumerate(rows)}
+        for emission, text, owner in rows:
+            places.append((number, emission))
+            texts.append(text)
+            owners.append(owner or f"{number}:{emission}")
+        together = source.ask(
+            f"SELECT o.emission, {group_of} FROM exported_others AS o "  # noqa: S608 - our own words
+            "JOIN exported_lineages AS l ON l.persona = o.persona ORDER BY o.emission"
+        )
+        shared += [(first[emission], owner) for emission, owner in together if emission in first and owner]
+        links += [
+            (first[later], first[earlier])
+            for later, earlier in source.ask("SELECT emission, of_emission FROM duplicates WHERE emission IS NOT NULL")
+            if later in first and earlier in first
+        ]
+    groups = _grouped([*enumerate(owners), *shared], texts, links, split.similarity)
+    test = _chosen(groups, split)
+    moved = _closed(groups, test, texts, split)
+    sides = np.isin(groups, np.flatnonzero(test))
+    if sides.all() or not sides.any():
+        raise _too_alike(len(texts), split)
+    found = [
+        np.array([places[row][1] for row in np.flatnonzero(sides).tolist() if places[row][0] == number], dtype=np.int64)
+        for number in range(len(sources))
+    ]
+    sizes = np.bincount(groups)
+    count = int(sides.sum())
+    report = SplitReport(len(texts) - count, count, int((sizes > 0).sum()), int(sizes.max()), moved)
+    return found, report
+
+
+def find_held_out(path: Path, split: Split) -> tuple[list[int], SplitReport]:
+    """The emissions of a run on the test side, and what the split came to.
+
+    Rejected outputs are divided too, so that later verdicts move nothing across. Raises as `OutputSource` and
+    `split_sources` do.
+    """
+    with OutputSource(path, rejected=True, held_out="include") as source:
+        (found,), report = split_sources([source], [source.check_kinds(())], split)
+    return found.tolist(), report
+
+
+def _grouped(
+    owned: Sequence[tuple[int, str]], texts: Sequence[str], links: Sequence[tuple[int, int]], similarity: float
+) -> NDArray[np.int64]:
+    """For each row the number of the group that it belongs to."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    first: dict[str, int] = {}
+    edges = [*links, *((row, first.setdefault(owner, row)) for row, owner in owned)]
+    similar = find_duplicates(texts, threshold=similarity)
+    left = np.concatenate([np.array([a for a, _ in edges], dtype=np.int64), similar.rows])
+    right = np.concatenate([np.array([b for _, b in edges], dtype=np.int64), similar.of])
+    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(len(texts), len(texts)))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def _chosen(groups: NDArray[np.int64], split: Split) -> NDArray[np.bool_]:
+    """Which groups are on the test side: drawn by the seed until the share is reached, none that would exceed it."""
+    sizes = np.bincount(groups)
+    wanted = round(len(groups) * (1 - split.train))
+    order = sorted(range(len(sizes)), key=lambda group: blake2b(f"{split.seed}:{group}".encode()).digest())
+    test, taken = np.zeros(len(sizes), dtype=np.bool_), 0
+    for group in order:
+        if taken + sizes[group] <= max(wanted, 1):
+            test[group] = True
+            taken += int(sizes[group])
+    if not taken:  # all groups are larger than the test side was to be
+        test[int(sizes.argmin())] = True
+    return test
+
+
+def _closed(groups: NDArray[np.int64], test: NDArray[np.bool_], texts: Sequence[str], split: Split) -> int:
+    """Move to the test side whatever is similar to a row there, until nothing is; gives the rows that were moved.
+
+    A text is compared with the first of its cluster alone, so two clusters may still hold similar texts.
+    """
+    threshold, moved = Threshold.parse(split.similarity), 0
+    fresh = np.flatnonzero(test)
+    for _ in range(_ROUNDS):
+        few = [texts[row] for row in np.flatnonzero(np.isin(groups, fresh)).tolist()]
+        left = np.flatnonzero(~test[groups])
+        near = left[near_any(few, (texts[row] for row in left.tolist()), threshold)] if few and len(left) else left[:0]
+        fresh = np.unique(groups[near])
+        if not len(fresh):
+            return moved
+        test[fresh] = True
+        moved += int(np.isin(groups, fresh).sum())
+    raise _too_alike(len(texts), split)
+
+
+def _too_alike(outputs: int, split: Split) -> SetupError:
+    looser = f" or {parameter('by', SplitBy.CLUSTER.value)}" if split.by is not SplitBy.CLUSTER else ""
+    return SetupError(
+        f"The {outputs:,} outputs hang together, by {split.by} and by texts that are similar from {split.similarity:g} "
+        f"on, so that they cannot be divided; give {parameter('similarity')} above that, up to 1{looser}."
+    )

@@ -2,23 +2,24 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
-from arro3.core import DataType, Table
+from arro3.core import ChunkedArray, DataType, Table
 
-from ...core.arrow import duckdb_type, set_column, take, to_rows
+from ...core.arrow import duckdb_type, parquet, set_column, take, to_rows
 from ...core.database import quote_name, quote_text
 from ...core.errors import SetupError, install_extra, parameter
 from ...core.inputs import nearest
+from ...personas.judgement import Redaction
+from ...personas.rules.personal import find_record_names, personal_changes
 from ...personas.rules.pseudonyms import Pseudonyms
-from .options import DatasetOptions, Layout, Mix, Target, choose, quotas
-from .shapes import TRAINING, DatasetFormat, Recipe, RowShape, find_recipes
+from .options import DatasetOptions, Mix, PersonalPolicy, SplitReport, Target, choose, quotas, split_sources
+from .shapes import TRAINING, DatasetFormat, Recipe, RowShape, find_recipes, parse_payload
 from .source import PROVENANCE, STATUS, Added, OutputSource
-from .split import SplitReport, split_sources
-from .writing import ExportCounts, ExportPosition, PersonalPolicy, SplitRows, parse_payload, search_personal
 
 #: Gives the number of tokens of each text.
 type TokenCounter = Callable[[Sequence[str]], list[int]]
@@ -39,88 +40,45 @@ def estimated_tokens(text: str) -> int:
 
 
 def open_tokenizer(name: str) -> TokenCounter:
-    """The counter of a tokenizer: a `tokenizer.json` file, an encoding or model of tiktoken, or a model of the hub.
+    """Open a tokenizer: a `tokenizer.json` file, an encoding or model of tiktoken, or a model of the hub.
 
-    Raises `SetupError` when there is none of this name, or it would have to be fetched and cannot be.
+    Raises `SetupError` if there is none of this name, or it would have to be fetched and cannot be.
     """
-    if name.endswith(".json") or Path(name).is_file():
-        return _from_file(Path(name))
-    found = _from_tiktoken(name)
-    return found or _from_hub(name)
-
-
-def _from_file(path: Path) -> TokenCounter:
-    if not path.is_file():
-        raise SetupError(f"There is no file {str(path)!r} for {parameter('tokenizer')}; give a tokenizer.json.")
+    is_file = Path(name).is_file()
+    if name.endswith(".json") and not is_file:
+        raise SetupError(f"There is no file {name!r} for {parameter('tokenizer')}; give a tokenizer.json.")
     try:
-        return _batched(_tokenizers().from_file(str(path)))
-    except Exception as error:
-        if isinstance(error, SetupError):
-            raise
-        raise SetupError(
-            f"{str(path)!r} is no tokenizer ({_first_line(error)}); give the tokenizer.json of a model."
-        ) from error
-
-
-def _from_tiktoken(name: str) -> TokenCounter | None:
-    try:
-        import tiktoken
-    except ModuleNotFoundError:
-        return None
-    try:
-        encoding_name = name if name in tiktoken.list_encoding_names() else tiktoken.encoding_name_for_model(name)
-    except KeyError:
-        return None
-    try:
-        encoding = tiktoken.get_encoding(encoding_name)
-    except Exception as error:
-        raise _unreachable(name, error) from error
-
-    def count(texts: Sequence[str]) -> list[int]:
-        return [len(tokens) for tokens in encoding.encode_ordinary_batch(list(texts), num_threads=2)]
-
-    return count
-
-
-def _from_hub(name: str) -> TokenCounter:
-    try:
-        return _batched(_tokenizers().from_pretrained(name))
-    except SetupError:
-        raise
-    except Exception as error:
-        raise _unreachable(name, error) from error
-
-
-def _tokenizers() -> Any:
-    try:
+        if not is_file and (encoding := _find_encoding(name)):
+            return lambda texts: [len(one) for one in encoding.encode_ordinary_batch(list(texts), num_threads=2)]
         from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(name) if is_file else Tokenizer.from_pretrained(name)
     except ModuleNotFoundError:
         raise SetupError(
             f"{parameter('tokenizer')} needs the library tokenizers: {install_extra('data')}; the encodings of "
             "tiktoken, such as cl100k_base, do without."
         ) from None
-    return Tokenizer
-
-
-def _batched(tokenizer: Any) -> TokenCounter:
+    except Exception as error:  # the libraries raise their own, down to plain `Exception`
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")[:120]
+        if is_file:
+            raise SetupError(f"{name!r} is not a tokenizer ({why}); give the tokenizer.json of a model.") from error
+        raise SetupError(
+            f"The tokenizer {name!r} is not on this machine and cannot be fetched ({why}); give the path of a "
+            f"tokenizer.json, or leave {parameter('tokenizer')} out for an estimate."
+        ) from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
-
-    def count(texts: Sequence[str]) -> list[int]:
-        return [len(one) for one in tokenizer.encode_batch(list(texts), add_special_tokens=False)]
-
-    return count
+    return lambda texts: [len(one) for one in tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
 
-def _unreachable(name: str, error: Exception) -> SetupError:
-    return SetupError(
-        f"The tokenizer {name!r} is not on this machine and cannot be fetched ({_first_line(error)}); give the path of "
-        f"a tokenizer.json, or leave {parameter('tokenizer')} out for an estimate."
-    )
+def _find_encoding(name: str) -> Any:
+    try:
+        import tiktoken
 
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")[:120]
+        known = tiktoken.list_encoding_names()
+        return tiktoken.get_encoding(name if name in known else tiktoken.encoding_name_for_model(name))
+    except (ModuleNotFoundError, KeyError):
+        return None
 
 
 #: The columns of an output, which may be asked for; any other name is a field of its payload.
@@ -159,7 +117,130 @@ _NOT_SEARCHED = ("kind", "persona_language", "step", "agreement", "difficulty", 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-_BEGINNING = ExportPosition()
+#: The columns by whose values rows are counted together.
+KEYS = (
+    *("run", "kind", "model", "response_model", "prompt_version", "sampling", "licence", "persona_language"),
+    "procedural",
+)
+
+
+@dataclass(slots=True)
+class ExportCounts:
+    """Numbers of rows, by what they have in common and by why others were left out."""
+
+    #: Rows by side and then by the values of `KEYS`.
+    groups: Counter[tuple[Any, ...]] = field(default_factory=Counter)
+    #: Outputs that were left out, by reason.
+    left_out: Counter[str] = field(default_factory=Counter)
+    #: Rows in which personal data were found, by kind; and those rows altogether.
+    personal: Counter[str] = field(default_factory=Counter)
+    personal_rows: int = 0
+    tokens: int = 0
+    #: Cells of CSV that a spreadsheet would take for a formula.
+    formulas: int = 0
+    _personas: set[str] = field(default_factory=set)
+
+    @property
+    def rows(self) -> int:
+        """Rows that were written."""
+        return sum(self.groups.values())
+
+    @property
+    def personas(self) -> int:
+        """Different personas whose outputs were written."""
+        return len(self._personas)
+
+    def by(self, *names: str) -> dict[tuple[Any, ...], int]:
+        """Count rows by some of `KEYS` and `side`, most first."""
+        places = [("side", *KEYS).index(name) for name in names]
+        found: Counter[tuple[Any, ...]] = Counter()
+        for key, number in self.groups.items():
+            found[tuple(key[place] for place in places)] += number
+        return dict(sorted(found.items(), key=lambda item: (-item[1], tuple(map(str, item[0])))))
+
+    def count_rows(self, side: str, facts: Table) -> None:
+        """Count rows that are written; `facts` has `KEYS` and the persona of each."""
+        self.groups.update((side, *key) for key in zip(*(facts[name].to_pylist() for name in KEYS), strict=True))
+        self._personas.update(facts["persona"].to_pylist())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `restore` reads: all but the personas, which are in the files."""
+        plain = {name: getattr(self, name) for name in ("left_out", "personal", "personal_rows", "tokens")}
+        return plain | {"groups": list(self.groups.items())}
+
+    def restore(self, noted: dict[str, Any], written: Iterable[Path]) -> None:
+        """Take over the counts that were noted when the files that are `written` were complete."""
+        self.groups = Counter({tuple(key): number for key, number in noted["groups"]})
+        self.left_out, self.personal = Counter(noted["left_out"]), Counter(noted["personal"])
+        self.personal_rows, self.tokens = noted["personal_rows"], noted["tokens"]
+        for path in written:
+            with parquet(path, "DISTINCT persona") as rows:
+                self._personas.update(persona for (persona,) in rows.fetchall())
+
+
+def search_personal(
+    rows: Table, *, redact: Pseudonyms | None, skip: Sequence[bool] = ()
+) -> tuple[Table, list[list[str]]]:
+    """Look for personal data in all columns, also within nested values; return the rows and the kinds found in each.
+
+    With `redact` the data are replaced, names by these pseudonyms. Rows that `skip` marks are left as they are.
+
+    A row is searched twice: for the names in all its columns, then in each column for their other forms.
+    """
+    kinds: list[set[str]] = [set() for _ in range(len(rows))]
+    columns = [_Texts(column) for column in rows.columns]
+    names = _names_of_rows(columns, len(rows))
+    for name, column, texts in zip(rows.column_names, rows.columns, columns, strict=True):
+        found = dict[tuple[int, tuple[str, ...]], _Changed]()
+        replaced = list(column.to_pylist()) if redact else []
+        for row, n in enumerate(texts.places):
+            if texts.values[n] is None or (skip and skip[row]) or (n not in texts.suspects and not names[row]):
+                continue
+            key = (n, names[row])
+            if key not in found:
+                found[key] = personal_changes(texts.values[n], pseudonyms=redact, wholes=names[row], with_keys=True)
+            after, changes = found[key]
+            kinds[row].update(str(change.kind) for change in changes)
+            if redact and changes:
+                replaced[row] = after if texts.are_plain else orjson.loads(after)
+        if redact and found:
+            rows = set_column(rows, name, replaced, texts.kind)
+    return rows, [sorted(found) for found in kinds]
+
+
+type _Changed = tuple[str, tuple[Redaction, ...]]
+
+
+class _Texts:
+    """The values of a column as text, each once: descriptions of personas stand in many rows, and are searched once."""
+
+    def __init__(self, column: ChunkedArray) -> None:
+        from ...personas.rules.quality import rows_to_search
+
+        self.kind = duckdb_type(column)
+        self.are_plain = self.kind == "VARCHAR"
+        values = column.to_pylist() if self.are_plain else map(_as_json, column.to_pylist())
+        numbers: dict[Any, int] = {}
+        #: The number of the value in each row.
+        self.places = [numbers.setdefault(value, len(numbers)) for value in values]
+        self.values = list(numbers)
+        #: Numbers of the values that may hold personal data.
+        self.suspects = set(rows_to_search(self.values))
+
+
+def _as_json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _names_of_rows(columns: Sequence[_Texts], rows: int) -> list[tuple[str, ...]]:
+    """The names in all columns of each row."""
+    names: list[tuple[str, ...]] = [()] * rows
+    for texts in columns:
+        found = {n: find_record_names(texts.values[n], {}) for n in texts.suspects}
+        for row, n in enumerate(texts.places):
+            if found.get(n):
+                names[row] = (*names[row], *found[n])
+    return [tuple(dict.fromkeys(of_row)) for of_row in names]
 
 
 class ExportPlan:
@@ -167,7 +248,8 @@ class ExportPlan:
 
     def __init__(self, sources: Sequence[OutputSource], mix: Mix, target: Target, options: DatasetOptions) -> None:
         self.sources, self.mix, self.options = sources, mix, options
-        self.form, self.layout = target.format, target.layout
+        self.form, self._is_csv = target.format, target.ending == ".csv"
+        self.sides = ("train", "test") if options.split else ("train",)
         # Of several runs, the first one's key is used for all: one name has one pseudonym in one data set.
         is_redacted = options.personal is PersonalPolicy.REDACT
         self._pseudonyms = Pseudonyms.of(sources[0].path) if is_redacted and sources else None
@@ -175,6 +257,10 @@ class ExportPlan:
         self.kinds: list[tuple[str, ...]] = []
         self.without: Counter[str] = Counter()
         self._shapes = self._found_shapes()
+        names = {"payload"} | ({"tools"} if self.form is not DatasetFormat.SHAREGPT else set())
+        names |= {"arguments"} if self.form is DatasetFormat.TOOLS else set()
+        #: Columns, and fields within them, whose JSON text stands in JSONL as what it says.
+        self.embedded = {new for part in mix.parts for new in (part.rename.get(n, n) for n in names)}
         self._is_chosen = False
         self._columns = self._found_columns()
         self._count_tokens = open_tokenizer(options.tokenizer) if options.tokenizer else None
@@ -185,13 +271,6 @@ class ExportPlan:
         self.held_out = sum(s.count_held_out(kinds) for s, kinds in zip(sources, self.kinds, strict=True))
         self._choose()
         self._types = self._found_types()
-
-    @property
-    def embedded(self) -> frozenset[str]:
-        """Columns, and fields within them, whose JSON text stands in JSONL as what it says."""
-        names = {"payload"} | ({"tools"} if self.form is not DatasetFormat.SHAREGPT else set())
-        names |= {"arguments"} if self.form is DatasetFormat.TOOLS else set()
-        return frozenset(new for part in self.mix.parts for new in (part.rename.get(n, n) for n in names))
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -205,19 +284,34 @@ class ExportPlan:
             {"format": str(self.form), "synthetic": True, "runs": [s.run for s in self.sources]}
         ).decode()
 
-    def rows(self, tally: ExportCounts, start: ExportPosition = _BEGINNING) -> Iterator[SplitRows]:
-        """Yield the rows after a position, page by page; `tally` counts what is written and what is left out."""
-        for number in range(start.part, len(self.sources)):
-            source, shape = self.sources[number], self._shapes[number]
-            after = start.after if number == start.part else 0
-            for page in source.pages(self.kinds[number], self._added(source, shape), after=after):
-                content, facts = self._made(page.rows, number, tally)
-                yield SplitRows(dict(self._sided(content, facts, tally)), ExportPosition(number, page.last))
+    def rows(
+        self, side: str, tally: ExportCounts, part: int = 0, after: int = 0
+    ) -> Iterator[tuple[Table, tuple[int, int]]]:
+        """Yield the rows of one side page by page, each with the part and the emission that it goes up to.
+
+        Begins after emission `after` of `part`. `tally` counts what is written and what is left out.
+        """
+        for number in range(part, len(self.sources)):
+            source, first = self.sources[number], after if number == part else 0
+            more = self._added(source, self._shapes[number], side)
+            for page, last in source.pages(self.kinds[number], more, after=first):
+                content, facts = self._made(page, number, tally)
+                tally.count_rows(side, facts)
+                yield content, (number, last)
 
     def readable(self, table: Table) -> Iterator[dict[str, Any]]:
-        """Yield the rows as they appear in JSONL."""
+        """Yield the rows as they appear in JSONL: JSON text as what it says, messages without unused fields."""
         for row in to_rows(table):
-            yield {name: parse_payload(v) if name in self.embedded and v is not None else v for name, v in row.items()}
+            yield {name: self._parsed(value, name) for name, value in row.items()}
+
+    def _parsed(self, value: Any, name: str = "") -> Any:
+        if isinstance(value, str):
+            return parse_payload(value) if name in self.embedded else value
+        if isinstance(value, list):
+            return [self._parsed(one) for one in value]
+        if isinstance(value, dict):
+            return {key: self._parsed(one, key) for key, one in value.items() if one is not None}
+        return value
 
     def _found_shapes(self) -> list[RowShape]:
         options, found = self.options, []
@@ -268,7 +362,7 @@ class ExportPlan:
         for source, kinds, rows, side in zip(self.sources, self.kinds, taken, test, strict=True):
             choose(source, kinds, rows=rows, seed=self.mix.seed, test=side)
 
-    def _added(self, source: OutputSource, shape: RowShape) -> Added:
+    def _added(self, source: OutputSource, shape: RowShape, side: str = "train") -> Added:
         """Return what is added to the query for a page."""
         columns = [
             f"json_extract_string(o.payload, {quote_text(f'$.{quote_name(name.removeprefix("payload."))}')}) "
@@ -288,8 +382,7 @@ class ExportPlan:
             columns.append(f"{'coalesce(w.reasoning, r.reasoning)' if has_thoughts else 'NULL::VARCHAR'} AS reasoning")
             joins += _THOUGHTS if has_thoughts else ""
         if self._is_chosen:
-            columns.append("c.side")
-            joins += "\nJOIN exported_chosen AS c ON c.emission = o.emission"
+            joins += f"\nJOIN exported_chosen AS c ON c.emission = o.emission AND c.side = {quote_text(side)}"
         return Added("".join(f", {column}" for column in columns), joins, response)
 
     def _found_types(self) -> dict[str, Any]:
@@ -328,7 +421,7 @@ class ExportPlan:
         for name in (*(STATUS if options.rejected else ()), *PROVENANCE):
             if name not in content.column_names:
                 content = content.append_column(name, rows[name])
-        if self.layout is Layout.CSV:
+        if self._is_csv:
             _count_formulas(content, tally)
         renamed = self.mix.parts[number].rename
         content = content.rename_columns([renamed.get(name, name) for name in content.column_names])
@@ -340,35 +433,23 @@ class ExportPlan:
         names = [name for name in content.column_names if name not in _NOT_SEARCHED]
         # The built-in generator invents its people, so their first names raise no alarm.
         skip = list(rows["built_in"].to_pylist())
-        found = search_personal(content.select(names), redact=self._pseudonyms, skip=skip)
-        tally.personal.update(found.counts)
-        number = sum(map(bool, found.kinds))
+        searched, found = search_personal(content.select(names), redact=self._pseudonyms, skip=skip)
+        tally.personal.update(kind for kinds in found for kind in kinds)
+        number = sum(map(bool, found))
         tally.personal_rows += number
         if policy is PersonalPolicy.DROP and number:
             tally.left_out["personal data"] += number
-            kept = [place for place, kinds in enumerate(found.kinds) if not kinds]
+            kept = [place for place, kinds in enumerate(found) if not kinds]
             return take(content, kept), take(rows, kept), []
         for name in names:
-            content = set_column(content, name, found.rows[name])
-        return content, rows, found.kinds
+            content = set_column(content, name, searched[name])
+        return content, rows, found
 
     def _aligned(self, content: Table) -> Table:
         for name, kind in self._types.items():
             if name not in content.column_names:
                 content = set_column(content, name, [None] * len(content), kind)
         return content.select(list(self._types))
-
-    def _sided(self, content: Table, facts: Table, tally: ExportCounts) -> Iterator[tuple[str, Table]]:
-        """Yield the rows by the side of the split, and count them."""
-        if self.options.split is None:
-            tally.count("train", facts)
-            yield "train", content
-            return
-        sides = facts["side"].to_pylist()
-        for side in ("train", "test"):
-            here = [place for place, one in enumerate(sides) if one == side]
-            tally.count(side, take(facts, here))
-            yield side, take(content, here)
 
 
 def _count_formulas(content: Table, tally: ExportCounts) -> None:

@@ -5,6 +5,8 @@ How an output becomes a conversation is never guessed. The action says it by the
 the fields.
 """
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,9 +18,44 @@ from arro3.core import Table
 from ...core.arrow import make_table, to_rows
 from ...core.errors import SetupError, parameter
 from .source import OutputSource
-from .writing import parse_payload
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _ROLES = frozenset({"system", "user", "assistant", "tool"})
+
+
+def clean(text: str) -> str:
+    r"""The text as UTF-8 can hold it: halves of characters that were cut become U+FFFD.
+
+    >>> clean("a\ud83d\ude00b\ud83d") == "a\U0001f600b\ufffd"
+    True
+    """
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def parse_payload(text: str) -> Any:
+    """What JSON text holds, with every string as UTF-8 can hold it; the text itself where it is no JSON."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return _cleaned(json.loads(text))
+    except (ValueError, RecursionError):
+        return clean(text)
+
+
+def _cleaned(value: Any) -> Any:
+    match value:
+        case str():
+            return clean(value)
+        case list():
+            return [_cleaned(one) for one in value]
+        case dict():
+            return {clean(key): _cleaned(one) for key, one in value.items()}
+        case _:
+            return value
 
 
 def make_message(role: str, content: str) -> dict[str, Any]:
@@ -144,23 +181,17 @@ class DatasetFormat(StrEnum):
     SHAREGPT = "sharegpt"
     #: One question with one answer.
     ALPACA = "alpaca"
-    #: A prompt with a better and a worse answer: as conversations, or as plain text.
+    #: A prompt with a better and a worse answer, as conversations.
     DPO = "dpo"
-    DPO_STANDARD = "dpo-standard"
     #: Conversations in which the assistant calls tools.
     TOOLS = "tools"
     #: The rows of Persona Hub.
     PERSONAHUB = "personahub"
-    #: Records that people annotate in Argilla, and tasks of Label Studio: a JSON list.
-    ARGILLA = "argilla"
-    LABEL_STUDIO = "label-studio"
 
 
 _CONVERSATIONS = (DatasetFormat.OPENAI, DatasetFormat.SHAREGPT, DatasetFormat.ALPACA, DatasetFormat.TOOLS)
-_PREFERENCES = (DatasetFormat.DPO, DatasetFormat.DPO_STANDARD)
-ANNOTATION = (DatasetFormat.ARGILLA, DatasetFormat.LABEL_STUDIO)
 #: Formats that need an answer, or a better and a worse one.
-TRAINING = (*_CONVERSATIONS, *_PREFERENCES)
+TRAINING = (*_CONVERSATIONS, DatasetFormat.DPO)
 
 #: Where the description of the persona stands in a training row.
 type PersonaPlace = Literal["out", "in", "system"]
@@ -196,7 +227,7 @@ def find_recipes(
 
 def _recipe(source: OutputSource, form: DatasetFormat, kind: str, mapping: Mapping[str, str]) -> Recipe | None:
     keys = source.payload_keys(kind)
-    if form in _PREFERENCES:
+    if form is DatasetFormat.DPO:
         return Recipe("preference") if _has_preferences(source, kind) else None
     if form is DatasetFormat.TOOLS:
         return Recipe("messages") if {"messages", "tools"} <= set(keys) else None
@@ -218,7 +249,7 @@ def _has_preferences(source: OutputSource, kind: str) -> bool:
 
 def _refusal(source: OutputSource, form: DatasetFormat, kinds: Sequence[str], mapping: Mapping[str, str]) -> str:
     said = f"{', '.join(map(repr, kinds))} of {str(source.path)!r}"
-    if form in _PREFERENCES:
+    if form is DatasetFormat.DPO:
         return (
             f"There are no preferences among the outputs {said}, so they cannot be written as {form}; "
             "`populace prefer` makes them of several responses, or outputs of one person, that were graded (`populace "
@@ -265,7 +296,6 @@ class RowShape:
             DatasetFormat.SHAREGPT: ("conversations", "tools") if self.with_tools else ("conversations",),
             DatasetFormat.ALPACA: ("instruction", "input", "output", "system"),
             DatasetFormat.DPO: ("prompt", "chosen", "rejected"),
-            DatasetFormat.DPO_STANDARD: ("prompt", "chosen", "rejected"),
             DatasetFormat.PERSONAHUB: ("input persona", "synthesized text", "description"),
         }.get(self.format, ())
 
@@ -357,8 +387,6 @@ class RowShape:
         if not chosen or not rejected or not chosen.strip() or not rejected.strip():
             return "no better and worse answer"
         asked = add_persona([*self._opening(row), make_message("user", prompt)], row["persona_text"], self.persona)
-        if self.format is DatasetFormat.DPO_STANDARD:
-            return {"prompt": "\n\n".join(m["content"] for m in asked), "chosen": chosen, "rejected": rejected}
         answers = {"chosen": [make_message("assistant", chosen)], "rejected": [make_message("assistant", rejected)]}
         return {"prompt": asked, **answers}
 
@@ -399,22 +427,3 @@ def _spoken(value: Any) -> Iterator[str]:
         for key, one in value.items():
             if key not in ("role", "from", "type", "id", "tool_call_id"):
                 yield from _spoken(one)
-
-
-#: What annotators are shown.
-_SHOWN = ("text", "persona_text")
-
-
-def make_annotation_record(form: DatasetFormat, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a row into a record of Argilla (`rg.Dataset.records.from_json`) or a task of Label Studio (Import)."""
-    if form is DatasetFormat.LABEL_STUDIO:
-        return {"data": dict(row)}
-    rest = {name: value for name, value in row.items() if name not in _SHOWN and value is not None and value != []}
-    return {
-        "id": f"{row['run']}-{row['emission']}",
-        "fields": {name: row[name] or "" for name in _SHOWN if name in row},
-        "metadata": {k: v if isinstance(v, str | int | float) else orjson.dumps(v).decode() for k, v in rest.items()},
-        "suggestions": {},
-        "responses": {},
-        "vectors": {},
-    }

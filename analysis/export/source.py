@@ -209,14 +209,6 @@ ORDER BY o.emission
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Some outputs in their order, and the number of the last emission that was looked at."""
-
-    rows: Table
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
 class Added:
     """SQL that is added to the query for a page."""
 
@@ -225,8 +217,6 @@ class Added:
     #: The model that wrote the response, where it is neither the teacher nor the solver.
     response: str = ""
 
-
-_NOTHING = Added()
 
 _SETTINGS = "SELECT scenario, coalesce(CAST(settings AS VARCHAR), '{}') FROM runs"
 _DEMONSTRATIONS = """
@@ -375,8 +365,8 @@ class OutputSource:
         )
         return tuple(sorted(str(key) for (key,) in found))
 
-    def pages(self, kinds: Collection[str], more: Added = _NOTHING, *, after: int = 0) -> Iterator[Page]:
-        """Yield the outputs of these kinds after one emission, in their order."""
+    def pages(self, kinds: Collection[str], more: Added, *, after: int = 0) -> Iterator[tuple[Table, int]]:
+        """Yield the outputs of these kinds after one emission, in their order, with the last emission looked at."""
         ((last, size),) = self.ask(
             "SELECT (SELECT coalesce(max(emission), 0) FROM emissions), (SELECT avg(length(text) + length(payload)) "
             "FROM (SELECT text, CAST(payload AS VARCHAR) AS payload FROM emissions LIMIT 1000))"
@@ -384,7 +374,7 @@ class OutputSource:
         rows = max(1, min(_PAGE, int(_PAGE_CHARACTERS / (size or 1))))
         for first in range(after, last, rows):
             upto = min(first + rows, last)
-            yield Page(read_table(self._read(kinds, first, upto, more)), upto)
+            yield read_table(self._read(kinds, first, upto, more)), upto
 
     def no_rows(self, more: Added) -> Table:
         """Return an empty page with the columns of a page."""

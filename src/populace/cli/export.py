@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 _FORMATS = (
-    *("parquet", "jsonl", "csv", "huggingface", "openai", "sharegpt", "alpaca", "dpo", "dpo-standard", "tools"),
-    *("personahub", "argilla", "label-studio", "npc-json", "ink", "yarn"),
+    *("parquet", "jsonl", "csv", "huggingface", "openai", "sharegpt", "alpaca", "dpo", "tools"),
+    *("personahub", "npc-json", "ink", "yarn"),
 )
 #: Those of one run's characters, which are no rows.
 _CHARACTERS = frozenset({"npc-json", "ink", "yarn"})

@@ -91,15 +91,15 @@ def write_jsonl(batches: Iterable[Any], file: Any) -> None:
         file.write(b"".join([orjson.dumps(row) + b"\n" for row in to_rows(batch)]))
 
 
-def write_csv(batches: Iterable[Any], file: Any) -> None:
+def write_csv(batches: Iterable[Any], file: Any, *, quoting: Literal[0, 1] = csv.QUOTE_MINIMAL) -> None:
     """Write batches as CSV with a header; lists are JSON arrays, and what is not there is an empty cell."""
     for number, batch in enumerate(batches):
         if number == 0:
             names = batch.column_names
             # Quoted, a mark in a name is not taken for the one that separates columns.
             is_quoted = any(mark in name for name in names for mark in ";\t")
-            write_cells([names], file, quoting=csv.QUOTE_ALL if is_quoted else csv.QUOTE_MINIMAL)
-        write_cells(zip(*map(_cells, batch.columns), strict=True), file)
+            write_cells([names], file, quoting=csv.QUOTE_ALL if is_quoted else quoting)
+        write_cells(zip(*map(_cells, batch.columns), strict=True), file, quoting=quoting)
 
 
 def write_cells(rows: Iterable[Iterable[Any]], file: Any, *, quoting: Literal[0, 1] = csv.QUOTE_MINIMAL) -> None:

@@ -19,7 +19,6 @@ from populace.core.writers import read_cells, unescape_cell
 TRL = {
     DatasetFormat.OPENAI: {"messages"},
     DatasetFormat.DPO: {"prompt", "chosen", "rejected"},
-    DatasetFormat.DPO_STANDARD: {"prompt", "chosen", "rejected"},
     DatasetFormat.TOOLS: {"messages", "tools"},
 }
 
@@ -193,7 +192,7 @@ def test_rows_and_card_name_the_recipe(asked: Path) -> None:
     assert row["recipe"] in asked.with_name("r.jsonl.card.md").read_text()
 
 
-def test_preferences_become_dpo_rows_in_both_of_trls_forms(new_run: NewRun) -> None:
+def test_preferences_become_dpo_rows(new_run: NewRun) -> None:
     run = new_run()
     diver = run.person("A diver.")
     emission, other, held = (run.output(diver, text) for text in ("How deep?", "How far?", "How long?"))
@@ -206,9 +205,6 @@ def test_preferences_become_dpo_rows_in_both_of_trls_forms(new_run: NewRun) -> N
     assert row["prompt"] == [{"role": "user", "content": "How deep?"}]
     assert row["chosen"] == [{"role": "assistant", "content": "Forty metres."}]
     assert row["rejected"] == [{"role": "assistant", "content": "Deep."}]
-    (plain,) = written(run.path, "plain.jsonl", format=DatasetFormat.DPO_STANDARD)
-    assert (plain["prompt"], plain["chosen"], plain["rejected"]) == ("How deep?", "Forty metres.", "Deep.")
-    assert plain["prompt_version"] == "turn@3"
 
 
 def test_rows_of_persona_hub_have_its_three_columns(asked: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from made_run import TOOL_TALK, NewRun
 
-from populace.analysis.export import DatasetFormat, DatasetOptions, PersonalPolicy, Split, export_outputs, writing
+from populace.analysis.export import DatasetFormat, DatasetOptions, PersonalPolicy, Split, export, export_outputs
 from populace.analysis.export import source as source_module
 from populace.core.errors import RunFileError, SetupError
 
@@ -58,7 +58,7 @@ def test_conversations_with_tools_are_loaded_by_datasets(new_run: NewRun, monkey
 @pytest.mark.slow
 def test_an_export_that_was_stopped_goes_on_to_equal_files(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source_module, "_PAGE", 3)
-    monkeypatch.setattr(writing, "_SHARD_ROWS", 6)
+    monkeypatch.setattr(export, "_SHARD_ROWS", 6)
     run = new_run()
     people = [run.person(f"A diver of pier {pier}.") for pier in "abcd"]
     for number in range(20):
@@ -72,7 +72,7 @@ def test_an_export_that_was_stopped_goes_on_to_equal_files(new_run: NewRun, monk
 
     def cut_off(self: Any, *args: Any, **kwargs: Any) -> Any:
         for page in pages(self, *args, **kwargs):
-            if page.last > 12:
+            if page[1] > 12:
                 raise KeyboardInterrupt
             yield page
 

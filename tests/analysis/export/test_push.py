@@ -1,4 +1,4 @@
-"""Exports for people who annotate, and data sets pushed to a hub."""
+"""Data sets pushed to a hub."""
 
 import json
 from collections.abc import Iterator
@@ -9,39 +9,8 @@ from typing import Any
 
 import pytest
 
-from populace.analysis.export import DatasetFormat, DatasetOptions, export_outputs, push_dataset
+from populace.analysis.export import export_outputs, push_dataset
 from populace.core.errors import SetupError
-
-
-def written(run: Path, form: DatasetFormat) -> list[dict[str, Any]]:
-    path = run.with_name(f"{form}.json")
-    export_outputs([run], path, DatasetOptions(format=form))
-    found: list[dict[str, Any]] = json.loads(path.read_bytes())
-    return found
-
-
-def test_a_record_of_argilla_has_fields_of_text_and_metadata_of_numbers_and_text(asked: Path) -> None:
-    records = written(asked, DatasetFormat.ARGILLA)
-    assert [record["id"] for record in records] == ["r1-1", "r1-3", "r1-5"]
-    assert records[0]["fields"] == {
-        "text": "How long does rye dough rest?",
-        "persona_text": "A baker by the mill.",
-    }
-    assert all(isinstance(value, str | int | float) for value in records[0]["metadata"].values())
-
-
-def test_a_task_of_label_studio_holds_the_row(asked: Path) -> None:
-    tasks = written(asked, DatasetFormat.LABEL_STUDIO)
-    assert tasks[0]["data"]["text"] == "How long does rye dough rest?"
-    assert tasks[0]["data"]["synthetic"] is True
-
-
-@pytest.mark.parametrize("name", ["a.jsonl", "folder", "a.parquet"])
-def test_annotation_formats_are_json_files(asked: Path, name: str) -> None:
-    with pytest.raises(SetupError, match=r"rename it|ending \.json"):
-        export_outputs([asked], asked.with_name(name), DatasetOptions(format=DatasetFormat.ARGILLA))
-    with pytest.raises(SetupError, match="does not say by its ending"):
-        export_outputs([asked], asked.with_name("a.json"))
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -91,6 +60,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
     Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setattr(constants, "ENDPOINT", address)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setenv("HF_TOKEN", "hf_test")
     yield Hub
     server.shutdown()
