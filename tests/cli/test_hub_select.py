@@ -105,7 +105,7 @@ def test_what_was_imported_is_asked_balanced_and_shown(ask: Ask, folder: Path) -
         (("--where", "hop > 3"), "Nobody meets --where"),
         (("--n", 3, "--balance", "language,,hop"), "names of columns with commas"),
         (("--quota", "language=fr:3"), "Nobody among the 40 candidates has language 'fr'"),
-        (("--n", 3, "--targets", "none.csv"), "no table of targets 'none.csv'"),
+        (("--n", 3, "--targets", "none.csv"), "There is no file none.csv"),
         (("--n", 3, "--name", "a b"), "cannot be called 'a b'"),
         (("--n", 3, "--out", "people.xlsx"), "ends in .parquet"),
         (("--drop", "x"), "no selection 'x'"),
