@@ -71,42 +71,26 @@ def test_no_line_of_the_panel_is_wider_than_the_terminal(gateway: Gateway, width
     assert len({len(line) for line in lines}) == 1
 
 
-def test_the_phase_its_pace_and_the_time_left_are_shown(gateway: Gateway) -> None:
-    said = shown(gateway)
-    for words in ("Step 3", "123 of 240", "0:12, about 1:15 left", "41.2 calls/s", "8,312 tokens/s"):
-        assert words in said
-
-
-def test_slow_calls_are_shown_by_the_minute(gateway: Gateway) -> None:
-    line = line_of(replace(LOOK, calls=0.05, tokens=8.0, is_slow=True, left=None), gateway)
-    assert line.startswith("Step 3: 123 of 240, 3.0 calls/min, 8 tokens/s written")
-
-
-def test_calls_in_flight_with_their_limit_and_those_waiting_are_shown(gateway: Gateway) -> None:
-    assert f"0 of {gateway.limit} in flight, 0 waiting" in shown(gateway)
-
-
-def test_money_and_what_is_left_of_the_budget_are_shown(gateway: Gateway) -> None:
-    said = shown(gateway)
-    for words in ("$0.0060 so far", "96 of 100 calls left", "$0.9940 of $1.0000 left"):
-        assert words in said
-
-
-def test_outcomes_are_counted_by_kind(gateway: Gateway) -> None:
+def test_phase_pace_calls_money_and_outcomes_are_shown(gateway: Gateway) -> None:
     gateway.meter.outcomes[Outcome.BUDGET] += 5
-    assert "3 ok, 1 rate limited" in shown(gateway)
-    assert "budget  5" not in shown(gateway)
+    gateway.meter.recalled.update(ledger=8, cache=12)
+    said = shown(gateway)
+    for words in (
+        "Step 3", "123 of 240", "0:12, about 1:15 left", "41.2 calls/s", "8,312 tokens/s",
+        f"0 of {gateway.limit} in flight, 0 waiting",
+        "$0.0060 so far", "96 of 100 calls left", "$0.9940 of $1.0000 left",
+        "3 ok, 1 rate limited", "8 from this run's file, 12 from the cache",
+    ):  # fmt: skip
+        assert words in said
+    assert "budget  5" not in said
+    assert "reasoning" not in said
+    assert "reasoning" in shown(gateway, 140)  # a wide terminal shows more of each purpose
 
 
 def test_without_a_price_it_is_said_to_be_unknown(memory_ledger: MemoryLedger) -> None:
     said = shown(gateway_of(memory_ledger))
     assert "price unknown" in said
     assert "$" not in said
-
-
-def test_recalled_answers_are_shown_with_where_they_came_from(gateway: Gateway) -> None:
-    gateway.meter.recalled.update(ledger=8, cache=12)
-    assert "8 from this run's file, 12 from the cache" in shown(gateway)
 
 
 def test_a_stand_in_is_said_to_be_none_and_its_tokens_are_words(memory_ledger: MemoryLedger) -> None:
@@ -126,16 +110,13 @@ def test_purposes_beyond_five_share_a_row_and_the_sum_is_right(gateway: Gateway)
     assert f"{sum(range(1000, 1007)) + 4:,}" in said
 
 
-def test_a_wide_terminal_shows_more_of_each_purpose(gateway: Gateway) -> None:
-    assert "reasoning" in shown(gateway, 140)
-    assert "reasoning" not in shown(gateway, 80)
-
-
 def test_one_line_says_the_same(gateway: Gateway) -> None:
     line = line_of(LOOK, gateway)
     assert line.startswith("Step 3: 123 of 240, about 1:15 left, 41.2 calls/s")
     for words in ("0 waiting", "$0.0060 so far", "96 of 100 calls left", "3 ok, 1 rate limited"):
         assert words in line
+    slow = line_of(replace(LOOK, calls=0.05, tokens=8.0, is_slow=True, left=None), gateway)
+    assert slow.startswith("Step 3: 123 of 240, 3.0 calls/min, 8 tokens/s written")
 
 
 def test_before_there_is_a_gateway_there_is_a_picture(gateway: Gateway) -> None:

@@ -57,11 +57,3 @@ def test_a_class_can_ask_to_be_marked_or_revised(poll: Poll) -> None:
     assert poll(asking(Marked), "marked").sql(_COUNTS).rows == [(180, 0, 180, 179)]
     ((emitted, revised, calls, _),) = poll(asking(Revised), "revised").sql(_COUNTS).rows
     assert (emitted, revised, calls) == (180, 120, 300)
-
-
-@pytest.mark.slow
-def test_a_resumed_vote_is_not_compared_either(poll: Poll) -> None:
-    short, long = poll(Ballot(), "short", steps=1), poll(Ballot(), "long")
-    resumed = Society.resume(short.path, Ballot, model=Answering(), steps=3).run()
-    assert resumed.event_hash == long.event_hash
-    assert resumed.sql(_COUNTS).rows == [(180, 0, 180, 0)]

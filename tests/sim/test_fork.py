@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from openai_server import OpenAIServer
 from warm_process import WarmProcess
@@ -91,21 +90,6 @@ def test_a_fork_holds_the_same_rows_as_the_run(whole: FinishedRun, new: Path) ->
         for table in (one.name for one in run_tables() if one.fork):
             sql = f"SELECT {', '.join(tables[table])} FROM {table} ORDER BY ALL"
             assert run.query(sql).rows == forked.query(sql).rows, table
-
-
-@pytest.mark.slow
-def test_a_fork_begins_with_the_hash_that_the_run_had_then(whole: FinishedRun, new: Path) -> None:
-    society = fork(whole.path, Village, at=2, out=new)
-    assert asked(new, "SELECT event_hash FROM runs") == asked(whole.path, "SELECT event_hash FROM steps WHERE step = 2")
-    assert asked(new, "SELECT max(step) FROM steps") == [(2,)]
-    society.run()
-
-
-@pytest.mark.slow
-def test_after_growth_begins_with_the_hash_of_growth(whole: FinishedRun, new: Path) -> None:
-    fork(whole.path, Village, at=0, out=new).run()
-    first = "SELECT event_hash FROM steps WHERE step = 1"
-    assert asked(new, first) == asked(whole.path, first)
 
 
 def test_it_says_whose_state_it_began_with_and_what_was_changed(whole: FinishedRun, new: Path) -> None:
@@ -235,14 +219,6 @@ def test_a_fork_is_replayed_from_its_step(whole: FinishedRun, new: Path, tmp_pat
     assert asked(tmp_path / "again.duckdb", "SELECT status, event_hash FROM runs") == [("finished", again.event_hash)]
     with pytest.raises(RunFileError, match="holds no answers"):
         replay(tmp_path / "again.duckdb", News)
-
-
-@pytest.mark.slow
-def test_a_replay_of_a_fork_finds_what_was_tampered_with(whole: FinishedRun, new: Path) -> None:
-    fork(whole.path, News, at=1, out=new).run()
-    with duckdb.connect(new) as con:
-        con.execute("UPDATE calls SET raw = '{}' WHERE phase = 'step' AND number = 2")
-    assert "first differs in step 2" in replay(new, News).difference
 
 
 def test_a_fork_that_has_lived_nothing_has_nothing_to_replay(whole: FinishedRun, new: Path) -> None:

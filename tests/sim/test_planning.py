@@ -10,7 +10,6 @@ from ballots import Answering
 from complete_town import TalkingTown, at_length, talking
 from langchain_core.messages import BaseMessage
 from lasting import check_lasting
-from openai_server import OpenAIServer
 
 from populace.core.errors import SetupError
 
@@ -58,22 +57,6 @@ def test_a_plan_is_in_the_prompts_of_the_steps_for_which_it_holds(whole: Path) -
 def test_plans_and_reflections_last(whole: Path, tmp_path: Path) -> None:
     check_lasting(whole, TalkingTown, partial(town, model="procedural"), tmp_path, SEEN, NOTES)
     assert sql(tmp_path / "stopped.duckdb", PURPOSES) == sql(whole, PURPOSES)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("people", "steps"), [(6, 2), (50, 6)])
-def test_over_http_faults_change_nothing(
-    impatient: None, openai_server: OpenAIServer, tmp_path: Path, people: int, steps: int
-) -> None:
-    options = {"model": "openai:test", "base_url": openai_server.base_url, "steps": steps}
-    well = talking(tmp_path / "well.duckdb", people, settings=SETTINGS, **options).run()
-    openai_server.reset()
-    openai_server.fault("rate_limit", 0.3).fault("server_error", 0.1).fault("drop", 0.1)
-    ill = talking(tmp_path / "ill.duckdb", people, settings=SETTINGS, **options).run()
-    assert ill.event_hash == well.event_hash
-    assert ill.sql(NOTES).rows == well.sql(NOTES).rows
-    assert not ill.sql("SELECT 1 FROM failures").rows
-    assert sum(openai_server.by_fault[fault] for fault in ("rate_limit", "server_error", "drop")) > 3
 
 
 def failing_at(mark: str) -> Callable[[list[BaseMessage]], str]:

@@ -1,10 +1,12 @@
 """Sampling and repeated refusals in a run that is resumed, replayed and forked."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lasting import check_lasting, rows_of
 from openai_server import OpenAIServer
 
 from populace.agents.gateway.limits import Limits
@@ -16,7 +18,7 @@ from populace.sim.runfile.reader import FinishedRun
 from populace.sim.society import Society
 
 SAMPLING = {"temperature": 0.7, "extra_body": {"top_k": 9}, "retry_refusals": 3}
-_REQUESTS = "SELECT DISTINCT phase, number, owner, request_hash, replicate FROM calls"
+_REQUESTS = "SELECT DISTINCT phase, number, owner, request_hash, replicate FROM calls ORDER BY ALL"
 
 _SAMPLED = """
 SELECT count(*) FILTER (outcome = 'refusal'),
@@ -32,7 +34,7 @@ def server() -> Iterator[OpenAIServer]:
         yield server.fault("refusal", 0.2)
 
 
-def lived(server: OpenAIServer, out: Path, *, steps: int, **limits: Any) -> FinishedRun:
+def lived(server: OpenAIServer, out: Path, *, steps: int = 3, **limits: Any) -> Society:
     return Society(
         Village(),
         growth=Growth(agents=8, hops=1),
@@ -41,17 +43,13 @@ def lived(server: OpenAIServer, out: Path, *, steps: int, **limits: Any) -> Fini
         limits=Limits(**SAMPLING | limits),
         out=out,
         steps=steps,
-    ).run()
+    )
 
 
 @pytest.fixture(scope="module")
 def whole(server: OpenAIServer, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """Three steps at once."""
-    return lived(server, tmp_path_factory.mktemp("whole") / "run.duckdb", steps=3)
-
-
-def requests(run: FinishedRun) -> set[tuple[Any, ...]]:
-    return set(run.sql(_REQUESTS).rows)
+    return lived(server, tmp_path_factory.mktemp("whole") / "run.duckdb").run()
 
 
 def test_each_refusal_is_a_row_and_is_asked_again_with_another_seed(whole: FinishedRun) -> None:
@@ -60,22 +58,12 @@ def test_each_refusal_is_a_row_and_is_asked_again_with_another_seed(whole: Finis
     assert sampled == calls
 
 
-def test_a_resumed_run_makes_the_same_requests(server: OpenAIServer, whole: FinishedRun, tmp_path: Path) -> None:
-    short = lived(server, tmp_path / "short.duckdb", steps=1)
-    resumed = Society.resume(short.path, Village, steps=3).run()
-    assert resumed.event_hash == whole.event_hash
-    assert requests(resumed) == requests(whole)
-
-
-def test_a_replay_has_the_same_hash(whole: FinishedRun) -> None:
-    replayed = replay(whole.path, Village)
-    assert (replayed.event_hash, replayed.difference, replayed.calls) == (whole.event_hash, "", 0)
-
-
-def test_a_fork_samples_as_its_run_and_asks_nothing_again(whole: FinishedRun, tmp_path: Path) -> None:
-    same = fork(whole.path, Village, at=1, out=tmp_path / "same.duckdb").run()
-    assert same.event_hash == whole.event_hash
-    assert asked_since(same.path).sent == 0
+def test_a_run_that_samples_lasts_and_makes_the_same_requests(
+    server: OpenAIServer, whole: FinishedRun, tmp_path: Path
+) -> None:
+    check_lasting(whole, Village, partial(lived, server), tmp_path, stop=1)
+    assert rows_of(tmp_path / "stopped.duckdb", _REQUESTS) == whole.sql(_REQUESTS).rows
+    assert asked_since(tmp_path / "fork.duckdb").sent == 0
 
 
 @pytest.mark.slow

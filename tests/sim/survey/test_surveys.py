@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from openai_server import OpenAIServer
-from warm_process import WarmProcess
 
 from populace.agents.gateway.limits import Limits
 from populace.core.errors import PausedError, RunError, SetupError
@@ -169,35 +168,6 @@ def test_a_survey_that_a_budget_stops_goes_on_where_it_stopped(
     assert run.sql("SELECT count(*) = count(DISTINCT (owner, request_hash, number)) FROM calls").rows == [(True,)]
 
 
-SCRIPT = """
-from populace.scenarios.village import Village
-from populace.sim.growth import Growth
-from populace.sim.society import Society
-from populace.sim.survey.survey import Survey
-import test_surveys as tests
-tests.society(tests.Polled(), tests.Path({out!r}), model="openai:test", base_url={url!r}).run()
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("is_late", [False, True])
-def test_killed_in_a_survey_and_resumed_it_ends_the_same(
-    served: tuple[FinishedRun, OpenAIServer], warm: WarmProcess, tmp_path: Path, is_late: bool
-) -> None:
-    whole, _ = served
-    out = tmp_path / "run.duckdb"
-    with OpenAIServer() as server:
-        ((calls,),) = whole.sql("SELECT count(*) FROM calls WHERE phase = 'growth'").rows
-        server.stall(whole.sql("SELECT count(*) - 5 FROM calls").rows[0][0] if is_late else calls + 6)
-        code = SCRIPT.format(out=str(out), url=server.base_url)
-        warm.begin_command("-c", f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n{code}")
-        warm.kill_when(lambda: out.exists() and server.in_flight > 0 and server.calls >= calls + 6)
-        server.stall(None)
-        run = Society.resume(out, Polled, base_url=server.base_url).run()
-    assert run.event_hash == whole.event_hash
-    assert run.sql(ANSWERS).rows == whole.sql(ANSWERS).rows
-
-
 @pytest.mark.usefixtures("impatient")
 def test_nothing_is_lost_over_http_with_faults_and_the_hash_is_the_same(
     served: tuple[FinishedRun, OpenAIServer], tmp_path: Path
@@ -208,32 +178,6 @@ def test_nothing_is_lost_over_http_with_faults_and_the_hash_is_the_same(
         assert server.by_fault["rate_limit"] > 5
     assert run.event_hash == served[0].event_hash
     assert run.sql("SELECT count(*), count_if(outcome IN ('ok', 'dont_know')) FROM answers").rows == [(120, 120)]
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("impatient")
-def test_fifty_agents_who_reflect_and_are_surveyed_lose_nothing_under_faults(tmp_path: Path) -> None:
-    settings = {"memory_kind": "stream", "reflect_at": 12}
-
-    def run(name: str, server: OpenAIServer) -> FinishedRun:
-        where: dict[str, Any] = {
-            "model": "openai:test",
-            "base_url": server.base_url,
-            "limits": Limits(max_in_flight=64),
-        }
-        return society(Polled(settings), tmp_path / f"{name}.duckdb", agents=50, steps=3, **where).run()
-
-    with OpenAIServer() as server:
-        whole = run("whole", server)
-        server.reset()
-        server.fault("rate_limit", 0.25).fault("server_error", 0.1).fault("drop", 0.05).fault("cut_body", 0.05)
-        faulty = run("faulty", server)
-        assert min(server.by_fault[kind] for kind in ("rate_limit", "server_error", "drop", "cut_body")) > 3
-    assert faulty.event_hash == whole.event_hash
-    assert faulty.sql("SELECT sum(active), sum(failed) FROM steps").rows == [(150, 0)]
-    assert faulty.sql("SELECT count(*) FROM answers WHERE outcome IN ('ok', 'dont_know')").rows == [(50 * 5 * 2,)]
-    assert faulty.sql("SELECT count(*) > 20 FROM memories WHERE kind = 'reflection'").rows == [(True,)]
-    assert faulty.sql("SELECT count(*) FROM failures").rows == [(0,)]
 
 
 @pytest.mark.usefixtures("impatient")
