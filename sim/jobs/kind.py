@@ -52,9 +52,9 @@ _BATCH_CHUNK = 10_000
 _COUNT = "SELECT count(*) FROM job_items WHERE job = $job"
 
 #: The modules of the kinds that ship.
-_SHIPPED = {
+SHIPPED = {
     "embedding": "embedding",
-    "enrichment": "enrichment.job",
+    "enrichment": "enrichment",
     "survey": "survey.job",
     "interview": "interview",
     "solving": "tasks.solving",
@@ -286,8 +286,8 @@ class JobKind[S: JobSpec, R](ABC):
 
 def find_kind(name: str) -> type[JobKind[Any, Any]]:
     """Return the kind of this name. Raises `RunFileError` if nobody here knows it."""
-    if name not in JobKind._known and name in _SHIPPED:
-        import_module(f"{_SIM}.{_SHIPPED[name]}")
+    if name not in JobKind._known and name in SHIPPED:
+        import_module(f"{_SIM}.{SHIPPED[name]}")
     for one in () if name in JobKind._known else entry_points(group="populace.kinds", name=name):
         one.load()
     if name not in JobKind._known:

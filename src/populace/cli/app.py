@@ -18,15 +18,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Continue": (resume.resume, replay.fork),
     "Ask": (read.report, read.sql, survey.survey, survey.ask, replay.compare),
     "Data": (
-        *(
-            export.export,
-            diversity.funnel,
-            solve.solve,
-            solve.translate,
-            grade.grade,
-            grade.agreement,
-            grade.prefer,
-        ),
+        *(export.export, diversity.funnel, solve.solve, solve.translate, grade.grade, grade.agreement, grade.prefer),
         *(diversity.diversity, diversity.coverage, diversity.decontaminate, export.split, solve.evaluate),
     ),
     "People": (hub.hub,),

@@ -18,7 +18,7 @@ from populace.sim.grading.comparing import ComparingJob, ComparingSpec
 from populace.sim.grading.grading import GradingJob, GradingSpec, rubrics_for
 from populace.sim.grading.responding import RespondingJob, RespondingSpec
 from populace.sim.interview import InterviewJob, InterviewSpec, interviews_path
-from populace.sim.jobs.kind import JobKind
+from populace.sim.jobs.kind import SHIPPED, JobKind, find_kind
 from populace.sim.jobs.life import jobs_in, resume_job, run_job
 from populace.sim.jobs.loop import Chunks
 from populace.sim.jobs.replay import replay_job
@@ -266,6 +266,12 @@ def test_the_number_in_flight_changes_no_hash(kind: str, case_of: Callable[..., 
         run_job(case.path, case.make(), **case.options, limits=Limits(max_in_flight=width))
         hashes.add(case.state[1])
     assert len(hashes) == 1
+
+
+def test_each_kind_that_ships_is_found_where_it_is_said_to_be() -> None:
+    assert SHIPPED.keys() == KINDS.keys()
+    for kind, module in SHIPPED.items():
+        assert find_kind(kind).__module__ == f"populace.sim.{module}"
 
 
 def test_a_kind_that_nobody_knows_is_named(case_of: Callable[..., Case]) -> None:
