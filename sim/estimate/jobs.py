@@ -13,12 +13,13 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Unpack
 
+from arro3.core import RecordBatchReader
+
 from ...agents.embedding.embedder import Batching
 from ...agents.embedding.models import EmbeddingHandle
 from ...agents.embedding.vectors import text_hash
 from ...agents.gateway.budget import Prices, known_prices
 from ...agents.gateway.limits import Limits
-from ...core.arrow import read_table
 from ...core.errors import PausedError
 from ...personas.hub.dedup import read_texts, without_vector
 from ...personas.hub.file import create_hub, open_hub
@@ -139,8 +140,9 @@ def _copy(source: Any, into: Any, tables: Mapping[str, str], these: Sequence[str
         if table not in _tables(source):
             continue
         query = f"SELECT * FROM {table} WHERE {condition}"  # noqa: S608 - our own words
+        # Read as a stream, since a run may be larger than memory.
         rows = source.sql(query, params={"these": these} if "$these" in query else None)
-        with registered(into, read_table(rows), "copied"):
+        with registered(into, RecordBatchReader.from_arrow(rows), "copied"):
             into.execute(
                 f"INSERT INTO {table} BY NAME FROM copied" if table in known else f"CREATE TABLE {table} AS FROM copied"
             )
