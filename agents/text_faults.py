@@ -192,15 +192,19 @@ def find_echo(text: str, sources: Iterable[str], *, run: int = EXAMPLE_RUN) -> s
 def find_prompt_words(text: str, instructions: str, persona: str = "") -> str:
     """Find the content words of a text that is made of words of the prompt's own instructions.
 
-    Words of the description of the persona tell neither way. Nothing is found if each character is a word.
+    Where they are many, words of the persona's description tell neither way. Nothing is found if each character is a
+    word.
     """
     have, _, is_unspaced = _words_in(text[:_ECHO_END])
-    known = function_words() | _words_in(persona)[1]
-    told = [word for word in dict.fromkeys(have) if len(word) > _SHORT and word not in known]
+    told = [word for word in dict.fromkeys(have) if len(word) > _SHORT and word not in function_words()]
     if is_unspaced or len(have) < _ECHO_WORDS or len(told) < _FEWEST_TOLD:
         return ""
     shared = [word for word in told if word in _words_in(instructions)[1]]
-    return " ".join(shared[:_SHOWN_WORDS]) if len(shared) >= _PROMPT_SHARE * len(told) else ""
+    if len(shared) >= _MANY_TOLD:
+        described = _words_in(persona)[1]
+        told, shared = ([word for word in some if word not in described] for some in (told, shared))
+    least = _PROMPT_SHARE if len(shared) < _MANY_TOLD else _MANY_SHARE
+    return " ".join(shared[:_SHOWN_WORDS]) if len(shared) >= least * len(told) > 0 else ""
 
 
 def find_key(text: str, keys: Iterable[str]) -> str:
@@ -213,6 +217,8 @@ _KEY = re.compile(r"(?<![\w.])(?:n\d{1,3}(?!\w)|(?P<clock>[Ii]t is step \d+))")
 
 #: Letters of a word without content of its own; the fewest others of a text, and their share, that show the prompt.
 _SHORT, _FEWEST_TOLD, _PROMPT_SHARE, _SHOWN_WORDS = 2, 3, 0.8, 6
+#: Shared words from which on those of the description are left out, and a smaller share shows the prompt.
+_MANY_TOLD, _MANY_SHARE = 5, 0.75
 
 #: Characters read at either end of a text for an assistant's voice, and for an echo.
 _END, _ECHO_END = 1_000, 6_000

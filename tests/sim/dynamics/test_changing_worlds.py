@@ -164,7 +164,7 @@ def test_a_run_goes_on_to_the_same_end_from_wherever_it_stopped(scenario: type[S
 def test_a_run_whose_process_died_in_a_step_goes_on_in_another_to_the_same_end(tmp_path: Path) -> None:
     whole = live(Woken, tmp_path / "whole.duckdb").run()
     code = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"import sys; sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[2] / 'support')]!r}\n"
         f"from pathlib import Path; from test_changing_worlds import *\n"
         f"live(Woken, Path({str(tmp_path / 'run.duckdb')!r})).run()"
     )
