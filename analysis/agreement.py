@@ -70,7 +70,7 @@ def read_graded(run: Queryable) -> Graded:
     """The votes of the latest grading job. Raises `SetupError` where there is none."""
     jobs = run.query(_JOBS).rows
     if not jobs:
-        raise SetupError("Nothing in this run was graded yet; have it graded first: `populace grade RUN`.")
+        raise SetupError("Nothing in this run was graded yet; have it graded first: `populace data grade RUN`.")
     ((job, written),) = jobs
     rubrics = orjson.loads(written)["rubrics"]
     scales: dict[tuple[str, str], tuple[tuple[str, ...], MeasurementLevel]] = {}

@@ -143,7 +143,7 @@ def read_evaluation(reader: Reader) -> Evaluation:
     found = reader.query(_JOB).rows
     if not found:
         raise SetupError(
-            "This file holds no evaluation; make one with `populace evaluate RUN|FILE.jsonl --solver MODEL`."
+            "This file holds no evaluation; make one with `populace data evaluate RUN|FILE.jsonl --solver MODEL`."
         )
     job, model, is_model, target, is_from_run, by, rows, passed_over, status, method, is_held_out = found[0]
     key = {"job": job}

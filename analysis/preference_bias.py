@@ -70,7 +70,7 @@ def read_preference_bias(run: Queryable) -> PreferenceBias:
     """The latest preferences of a run. Raises `SetupError` where there are none."""
     ((job,),) = run.query(_LATEST).rows
     if job is None:
-        raise SetupError("This run holds no preferences yet; `populace prefer RUN` makes them of grades.")
+        raise SetupError("This run holds no preferences yet; `populace data pairs RUN` makes them of grades.")
     rows = run.query(_PAIRS, {"job": job}).rows
     differences = np.array([chosen - rejected for chosen, rejected, _, _ in rows], dtype=np.int64)
     margins = np.array([margin for _, _, margin, _ in rows])

@@ -107,7 +107,7 @@ class Visit:
 class Scenario:
     """What happens: subclass it, and override what should differ from the defaults.
 
-    The first line of a subclass's docstring is what `populace scenarios` says of it.
+    The first line of a subclass's docstring is what `populace list scenarios` says of it.
     """
 
     #: Name on the command line and in `runs.scenario`; by default that of the class, in lower case with underscores.

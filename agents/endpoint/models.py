@@ -1,10 +1,7 @@
 """Models by name, and the addresses of their endpoints.
 
-    procedural      needs no model: deterministic stand-in text, which says that it is no language model
-    procedural:accuracy=RATE
-                    the same, as a solver that answers rightly at this rate the problems whose answers it knows
-    openai:MODEL    any OpenAI-compatible endpoint (OPENAI_API_KEY, OPENAI_BASE_URL or a base URL)
-    gguf:PATH       a model file, served by llama.cpp in a process of our own (extra `local`)
+`procedural:accuracy=RATE` is the built-in generator as a solver that answers this share of the problems whose answers
+it knows rightly.
 
 `POPULACE_FORBID_MODELS=1` forbids every model but `procedural`, unless its address is this machine's own.
 """
@@ -32,7 +29,11 @@ from .errors import RequestError
 _ACCURACY: Final = "accuracy="
 
 #: What can be asked for, with MODEL as the endpoint calls it and PATH of a file on this machine.
-MODEL_NAMES = ("procedural", "openai:MODEL", "gguf:PATH")
+MODEL_NAMES: Final = {
+    "procedural": "the built-in generator: needs no model, and is not a language model",
+    "openai:MODEL": "any OpenAI-compatible endpoint, at --base-url or OPENAI_BASE_URL, with OPENAI_API_KEY",
+    "gguf:PATH": "a model file, served by llama.cpp on this machine (extra `local`)",
+}
 
 #: Seconds for a call of a model on this machine: it may have to be loaded first, and it costs nothing.
 _LOCAL_PATIENCE = 1800.0

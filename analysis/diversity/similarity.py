@@ -396,7 +396,9 @@ def count_outputs(run: Queryable, kind: str | None = None) -> tuple[int, int]:
     accepted, outputs = (sum(column) for column in zip(*counted, strict=True)) if counted else (0, 0)
     if not accepted:
         what = f"{outputs:,} outputs, all rejected" if outputs else "no output"
-        raise SetupError(f"The run has {what}; make some first, or see `populace funnel` for why they were rejected.")
+        raise SetupError(
+            f"The run has {what}; make some first, or see `populace data yield` for why they were rejected."
+        )
     return accepted, outputs
 
 

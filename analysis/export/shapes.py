@@ -1,8 +1,8 @@
 """What a row of an export looks like: outputs as they are, or as the formats in which models are trained.
 
 How an output becomes a conversation is never guessed. The action says it by the fields of its payload (`messages`; or
-`prompt`, else the output's text, with `response`), the solutions of `populace solve` do for problems, or the user names
-the fields.
+`prompt`, else the output's text, with `response`), the solutions of `populace data solve` do for problems, or the user
+names the fields.
 """
 
 import json
@@ -252,8 +252,8 @@ def _refusal(source: OutputSource, form: DatasetFormat, kinds: Sequence[str], ma
     if form is DatasetFormat.DPO:
         return (
             f"There are no preferences among the outputs {said}, so they cannot be written as {form}; "
-            "`populace prefer` makes them of several responses, or outputs of one person, that were graded (`populace "
-            "grade --responses 4`, `make --per-persona 2`); jsonl takes any output."
+            "`populace data pairs` makes them of several responses, or outputs of one person, that were graded "
+            "(`populace data grade --responses 4`, `make --per-persona 2`); jsonl takes any output."
         )
     if form is DatasetFormat.TOOLS:
         return (

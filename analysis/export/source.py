@@ -329,7 +329,7 @@ class OutputSource:
             if self._held_out == "only" and not self._holds_out:
                 raise SetupError(
                     f"{str(self.path)!r} holds out nothing for measuring; divide it first: "
-                    f"`populace split {self.path} --train 0.9`."
+                    f"`populace data split {self.path} --train 0.9`."
                 )
             total = self.ask("SELECT count(*) FROM outputs")[0][0]
             if total and self._holds_out and self._held_out != "include":

@@ -183,7 +183,7 @@ def _only_text(path: Path, table: InputTable, there: Sequence[str]) -> str:
     if len(found) != 1:
         raise SourceError(
             f"{path} does not say which of its columns holds the texts; call that one 'text', or name it "
-            f"(`populace decontaminate --column`): it has {_listed(there)}."
+            f"(`populace data decontaminate --column`): it has {_listed(there)}."
         )
     return found.pop()
 

@@ -16,29 +16,26 @@ from typing import Any, Unpack
 from arro3.core import RecordBatchReader
 
 from ...agents.embedding.embedder import Batching
-from ...agents.embedding.models import EmbeddingHandle
 from ...agents.embedding.vectors import text_hash
 from ...agents.gateway.budget import Prices, known_prices
 from ...agents.gateway.limits import Limits
-from ...core.errors import PausedError
+from ...core.errors import PausedError, SetupError
 from ...personas.hub.dedup import read_texts, without_vector
 from ...personas.hub.file import create_hub, open_hub
 from ...personas.hub.queries import registered
 from ...personas.selection.selection import choose_people
-from ..embedding import without_text_vector
-from ..enrichment import Enrichment, EnrichmentJob
+from ..embedding import EmbeddingJob, without_text_vector
+from ..enrichment import EnrichmentJob
 from ..jobs.kind import Asked as AskedModels
 from ..jobs.kind import JobKind, JobModels
 from ..jobs.life import run_job
-from ..prompt_limits import check_survey_prompts
 from ..resident import Resident
 from ..runfile.database import connect, make_run_file
 from ..runfile.reader import open_run
-from ..runfile.recording import run_of
 from ..seeds import rng_for
 from ..state import SocietyState
-from ..survey.job import SurveyJob, SurveySpec
-from ..survey.stored import check_finished, give_known_vectors, known_vectors, stored_society
+from ..survey.job import SurveyJob
+from ..survey.stored import give_known_vectors, known_vectors, stored_society
 from ..survey.survey import Panel, Sample, Survey
 from ..tasks.evaluation import EvaluationJob
 from ..tasks.outputs import OutputJob
@@ -158,14 +155,32 @@ def _tables(con: Any) -> set[str]:
     return {str(name) for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
 
 
-def estimate_output_job(
-    path: Path | str, job: OutputJob[Any], *, sampling: Sampling | None = None, **asked: Unpack[AskedModels]
+def estimate_file_job(
+    path: Path | str, job: JobKind[Any, Any], *, sampling: Sampling | None = None, **asked: Unpack[AskedModels]
 ) -> Estimate:
-    """Estimate what `run_job` with the same arguments will ask its models, and cost, from a sample of the outputs.
+    """Estimate what `run_job` with the same arguments will ask its models, and cost, from a sample of its items.
 
-    Raises what `run_job` raises for a run that is not ready for the job.
+    In the sample of a survey notes are recalled by words. For vectors no model is asked. Raises what `run_job` raises
+    for a file that is not ready for the job, and `SetupError` for a kind without an estimate.
     """
     path = Path(path)
+    match job:
+        case EmbeddingJob():
+            return _estimate_embedding(path, job, asked)
+        case SurveyJob():
+            return _estimate_survey(path, job, sampling, asked)
+        case EvaluationJob():
+            part: _Part[Any] = _part_of_problems(path, job, asked)
+        case OutputJob():
+            part = _part_of_outputs(path, job, asked)
+        case EnrichmentJob():
+            part = _part_of_people(path, job, asked)
+        case _:
+            raise SetupError(f"There is no estimate of the kind of job {job.kind!r}; run it with max_calls.")
+    return part.estimate(sampling)
+
+
+def _part_of_outputs(path: Path, job: OutputJob[Any], asked: AskedModels) -> _Part[OutputJob[Any]]:
     models = job.open_models(path, asked)
     number = job.prepare(path, asked.get("seed") or 0, models)
     whole = min(number, job.spec.n or number)
@@ -176,13 +191,10 @@ def estimate_output_job(
         some.spec, some.is_dry_run = job.spec.model_copy(update={"n": most}), True
         return some, most / whole
 
-    return _Part(job, path, asked, "outputs", whole, _OUTPUTS, take, models).estimate(sampling)
+    return _Part(job, path, asked, "outputs", whole, _OUTPUTS, take, models)
 
 
-def estimate_evaluation(
-    job: EvaluationJob, *, sampling: Sampling | None = None, **asked: Unpack[AskedModels]
-) -> Estimate:
-    """Estimate what `evaluate` with the same arguments will ask and cost, from a sample of the problems."""
+def _part_of_problems(path: Path, job: EvaluationJob, asked: AskedModels) -> _Part[EvaluationJob]:
     whole = len(job.problems)
 
     def take(_: Path, most: int) -> tuple[EvaluationJob, float]:
@@ -191,23 +203,12 @@ def estimate_evaluation(
         some.is_dry_run = True
         return some, most / whole
 
-    models = job.open_models(Path(), asked)
-    return _Part(job, Path(), asked, "problems", whole, _PROBLEMS, take, models).estimate(sampling)
+    models = job.open_models(path, asked)
+    return _Part(job, path, asked, "problems", whole, _PROBLEMS, take, models)
 
 
-def estimate_enrichment(
-    hub: Path | str,
-    enrichment: Enrichment | None = None,
-    *,
-    sampling: Sampling | None = None,
-    **asked: Unpack[AskedModels],
-) -> Estimate:
-    """Estimate what `enrich` with the same arguments will ask its model, and cost, from a sample of the personas.
-
-    Raises `SourceError` if the file is not a hub, and `SetupError` if the request is invalid.
-    """
-    hub, seed, wanted = Path(hub), asked.get("seed") or 0, enrichment or Enrichment()
-    job = EnrichmentJob(wanted)
+def _part_of_people(hub: Path, job: EnrichmentJob, asked: AskedModels) -> _Part[EnrichmentJob]:
+    seed, wanted = asked.get("seed") or 0, job.spec
     job.check()
     models = job.open_models(hub, asked)
     with open_hub(hub) as opened:
@@ -222,27 +223,17 @@ def estimate_enrichment(
         where = f"id IN ({', '.join(f"'{persona}'" for persona in these)})"
         return EnrichmentJob(wanted.model_copy(update={"where": where, "n": None})), most / len(chosen)
 
-    return _Part(job, hub, asked, "people", len(chosen), _PEOPLE, take, models).estimate(sampling)
+    return _Part(job, hub, asked, "people", len(chosen), _PEOPLE, take, models)
 
 
-def estimate_survey(
-    path: Path | str, surveys: Sequence[Survey], *, sampling: Sampling | None = None, **asked: Unpack[AskedModels]
-) -> Estimate:
-    """Estimate what `survey_run` with the same arguments will ask its models, and cost, from a sample of respondents.
-
-    In the sample notes are recalled by words. Raises what `survey_run` raises for a run that cannot be surveyed.
-    """
-    path, seed, known = Path(path), asked.get("seed"), set[str]()
+def _estimate_survey(path: Path, job: SurveyJob, sampling: Sampling | None, asked: AskedModels) -> Estimate:
+    seed, surveys, known = asked.get("seed"), job.surveys, set[str]()
     with open_run(path) as reader:
-        check_finished(path)
-        row, state = run_of(reader), stored_society(reader)
-        settings = state.scenario.settings
-        job = _survey_job(surveys, settings.answer_tokens)
+        state = stored_society(reader)
         models = job.open_models(path, asked)
         if models.embeddings is not None:
             give_known_vectors(reader, list(state.residents.values()), models.embeddings.name)
             known.update(known_vectors(reader, [one.cue for one in surveys], models.embeddings.name))
-    check_survey_prompts(surveys, world=row.world, prompt_tokens=settings.prompt_tokens)
     state.seed = state.seed if seed is None else seed
     whole = len({resident.id for one in surveys for resident in _respondents(one, state)})
 
@@ -252,7 +243,8 @@ def estimate_survey(
     def take(copied: Path, most: int) -> tuple[SurveyJob, float]:
         _copy_run(path, copied)
         some = [_reduce_survey(one, ceil(most / whole * len(_respondents(one, state)))) for one in surveys]
-        return _survey_job(some, settings.answer_tokens), requests(some) / requests(surveys)
+        reduced = job.spec.model_copy(update={"surveys": tuple(one.as_json() for one in some)})
+        return SurveyJob(reduced), requests(some) / requests(surveys)
 
     found = _Part(job, path, asked, "people", whole, _RESPONDENTS, take, models).estimate(sampling)
     if models.embeddings is None:
@@ -267,10 +259,6 @@ def estimate_survey(
         total=add_purposes("in all", [found.total, embedded]),
         computed=add_purposes("in all", [found.computed, embedded]),
     )
-
-
-def _survey_job(surveys: Sequence[Survey], answer_tokens: int) -> SurveyJob:
-    return SurveyJob(SurveySpec.given(surveys=[one.as_json() for one in surveys], answer_tokens=answer_tokens))
 
 
 def _respondents(survey: Survey, state: SocietyState) -> list[Resident]:
@@ -292,20 +280,24 @@ def _find_missing_texts(surveys: Sequence[Survey], state: SocietyState, known: s
         known |= needed
 
 
-def estimate_embedding(hub: Path | str, model: EmbeddingHandle, *, prices: Prices | None = None) -> Estimate:
-    """Estimate fetching the missing vectors of a hub. No model is asked. Raises `SourceError`."""
-    with open_hub(hub) as opened:
-        lacking = without_vector(opened, model.name)
-        chunks = (read_texts(opened, lacking[start : start + _CHUNK]) for start in range(0, len(lacking), _CHUNK))
-        return _estimate_vectors(chunks, len(lacking), model, prices)
-
-
-def estimate_text_vectors(
-    path: Path | str, model: EmbeddingHandle, texts: Iterable[str], *, prices: Prices | None = None
-) -> Estimate:
-    """Estimate `fetch_text_vectors` for these texts. No model is asked. Raises `SourceError`."""
-    missing = without_text_vector(path, model.name, texts)
-    return _estimate_vectors([missing], len(missing), model, prices)
+def _estimate_embedding(path: Path, job: EmbeddingJob, asked: AskedModels) -> Estimate:
+    """Count the requests for vectors that the people of a hub, or the texts of the job, do not have."""
+    models = job.open_models(path, asked)
+    model, prices = models.embeddings, models.embeddings_prices
+    if model is None:
+        raise RuntimeError("the job opens an embedding model")
+    prices = prices or known_prices(model, writes=False)
+    if job.spec.texts:
+        missing = without_text_vector(path, model.name, job.texts)
+        number, found = len(missing), _count_embedding([missing], prices)
+    else:
+        with open_hub(path) as opened:
+            lacking = without_vector(opened, model.name)
+            chunks = (read_texts(opened, lacking[start : start + _CHUNK]) for start in range(0, len(lacking), _CHUNK))
+            number, found = len(lacking), _count_embedding(chunks, prices)
+    total = replace(found, name="in all")
+    handles = Models({"default": model}, {"default": prices})
+    return Estimate((found,), total, number, (number, 0), handles, 0, computed=total)
 
 
 def _count_embedding(chunks: Iterable[Sequence[str]], prices: Prices | None, *, role: str = "default") -> Purpose:
@@ -319,13 +311,3 @@ def _count_embedding(chunks: Iterable[Sequence[str]], prices: Prices | None, *, 
     cost = None if prices is None else Interval(prices.of(tokens.low, 0), prices.of(tokens.high, 0))
     calls, none = Interval.exactly(requests), Interval.exactly(0.0)
     return Purpose("embedding", calls, Interval(tokens.low, tokens.high), none, none, cost, role)
-
-
-def _estimate_vectors(
-    chunks: Iterable[Sequence[str]], number: int, model: EmbeddingHandle, prices: Prices | None
-) -> Estimate:
-    prices = prices or known_prices(model, writes=False)
-    found = _count_embedding(chunks, prices)
-    total = replace(found, name="in all")
-    models = Models({"default": model}, {"default": prices})
-    return Estimate((found,), total, number, (number, 0), models, 0, computed=total)

@@ -170,7 +170,7 @@ class CandidateJob[S: CandidateSpec](OutputJob[S]):
         """Return the message for outputs without anything to judge."""
         return (
             f"The outputs of the run in {path!r} have no responses to grade; ask for some first: "
-            f"`populace grade {path} --responses 4`."
+            f"`populace data grade {path} --responses 4`."
         )
 
     def fill(self, con: Any, number: int, seed: int) -> None:
@@ -181,8 +181,8 @@ class CandidateJob[S: CandidateSpec](OutputJob[S]):
     def where(self, file: str) -> str:
         """Return where the votes are found, and what can be made of them."""
         return (
-            f'The votes: `populace sql {file} "FROM votes"`; how far they agree: `populace agreement {file}`; '
-            f"preferences of them: `populace prefer {file}`."
+            f'The votes: `populace sql {file} "FROM votes"`; how far they agree: `populace data agreement {file}`; '
+            f"preferences of them: `populace data pairs {file}`."
         )
 
 
@@ -210,5 +210,5 @@ class PairJob[S: PairSpec](CandidateJob[S]):
         return (
             f"No two outputs of the run in {path!r} are of one kind and by one person, so there is nothing to compare; "
             f"make a run with --per-persona 2 or more, or have several responses written: "
-            f"`populace grade {path} --responses 4`."
+            f"`populace data grade {path} --responses 4`."
         )

@@ -107,7 +107,7 @@ def prefer(path: Path | str, *, source: PreferenceSource | None = None, margin: 
     if not any(len(group) > 1 for group in groups):
         raise SetupError(
             f"No two candidates in {str(path)!r} were made for one prompt, so none can be preferred; make a run with "
-            f"--per-persona 2 or more, or have several responses written: `populace grade {path} --responses 4`."
+            f"--per-persona 2 or more, or have several responses written: `populace data grade {path} --responses 4`."
         )
     rows, counts = [], dict.fromkeys(("alone", "within_margin", "best_rejected"), 0)
     for group in groups:
@@ -166,9 +166,9 @@ _KINDS: Mapping[PreferenceSource, tuple[str, str]] = {
 
 
 _WAYS: Mapping[PreferenceSource, tuple[str, str]] = {
-    "grades": ("graded", "populace grade {}"),
-    "comparisons": ("compared", "populace grade {} --pairwise"),
-    "agreement": ("solved", "populace solve {}"),
+    "grades": ("graded", "populace data grade {}"),
+    "comparisons": ("compared", "populace data grade {} --pairwise"),
+    "agreement": ("solved", "populace data solve {}"),
 }
 
 

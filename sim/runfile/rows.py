@@ -474,7 +474,7 @@ class DemonstrationRow:
 @table("solutions", key="job emission ordinal", fork=None, undo=LATER)
 @dataclass(frozen=True, slots=True)
 class SolutionRow:
-    """Solutions of problems by solvers: several of each problem (populace solve), or those of the model that is measured (populace evaluate)."""
+    """Solutions of problems by solvers: several of each problem (populace data solve), or those of the model that is measured (populace data evaluate)."""
 
     job: Annotated[int, "Job, as in jobs"]
     emission: Annotated[int, "Emission that is solved; of an evaluation the problem, as in test_problems", "BIGINT"]
@@ -493,7 +493,7 @@ class SolutionRow:
 @table("test_problems", key="job problem", fork=None)
 @dataclass(frozen=True, slots=True)
 class ProblemRow:
-    """Problems with known answers on which a model is measured (populace evaluate)."""
+    """Problems with known answers on which a model is measured (populace data evaluate)."""
 
     job: Annotated[int, "Job, as in jobs"]
     problem: Annotated[int, "Number in the job, from 1", "BIGINT"]
@@ -507,7 +507,7 @@ class ProblemRow:
 @table("responses", key="job emission response", fork=None, undo=LATER)
 @dataclass(frozen=True, slots=True)
 class ResponseRow:
-    """Several responses of a teacher to one instruction (populace grade --responses), of which preferences are made."""
+    """Several responses of a teacher to one instruction (populace data grade --responses), of which preferences are made."""
 
     job: Annotated[int, "Job, as in jobs"]
     emission: Annotated[int, "Emission that is responded to", "BIGINT"]
@@ -521,7 +521,7 @@ class ResponseRow:
 @table("votes", fork=None, undo=LATER)
 @dataclass(frozen=True, slots=True)
 class VoteRow:
-    """What graders say of outputs (populace grade): a label for each criterion of a rubric, or which of two is better."""
+    """What graders say of outputs (populace data grade): a label for each criterion of a rubric, or which of two is better."""
 
     job: Annotated[int, "Job, as in jobs"]
     emission: Annotated[int, "Emission that is graded; of a comparison the earlier of the two", "BIGINT"]
@@ -541,7 +541,7 @@ class VoteRow:
 @table("preferences", key="job emission", fork=None, undo=LATER)
 @dataclass(frozen=True, slots=True)
 class PreferenceRow:
-    """The best and the worst of several candidates made for one prompt (populace prefer): rows for training on preferences."""
+    """The best and the worst of several candidates made for one prompt (populace data pairs): rows for training on preferences."""
 
     job: Annotated[int, "Job, as in jobs: the latest, whose rows take the place of those before"]
     emission: Annotated[int, "Emission that the row stands for: the one that is responded to, or the better one", "BIGINT"]
@@ -559,7 +559,7 @@ class PreferenceRow:
 @table("held_out", key="emission", fork=None, undo=LATER)
 @dataclass(frozen=True, slots=True)
 class HeldOutRow:
-    """Emissions that are kept for measuring models (populace split): exports leave them out, and populace evaluate --held-out takes them."""
+    """Emissions that are kept for measuring models (populace data split): exports leave them out, and populace data evaluate --held-out takes them."""
 
     emission: Annotated[int, "Emission, accepted or not", "BIGINT"]
     job: Annotated[int, "Job, as in jobs: the latest, whose rows take the place of those before"]

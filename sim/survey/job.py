@@ -103,16 +103,10 @@ class SurveyJob(JobKind[SurveySpec, Surveyed]):
         return Surveyed(context.job, respondents, answers, given, unsure, context.is_language_model, event_hash)
 
 
-def survey_run(path: Path | str, surveys: Sequence[Survey], **options: Unpack[JobOptions]) -> Surveyed:
-    """Ask the agents of a finished run, as they were after its last step. The answers become rows of its file.
+def survey_job(path: Path | str, surveys: Sequence[Survey]) -> SurveyJob:
+    """Return the job that asks the agents of a finished run these surveys.
 
-    `run_job` says what the options are and how a stopped job continues. Without a `model`, the run's own model answers.
-    Without a `seed`, the run's own is used, which is the one the same survey would have had within the run. If the run
-    recalled notes by meaning, pass its embedding model as `embeddings` to do so here too. Without it, notes are
-    recalled by words.
-
-    Raises `RunFileError` if the file is not a run file, `SetupError` if the request is invalid, and `PausedError` if
-    the budget is spent.
+    Raises `RunFileError` if the file is not a run file, and `SetupError` if the run cannot be surveyed.
     """
     path, surveys = Path(path), tuple(surveys)
     names = [one.name for one in surveys]
@@ -125,8 +119,19 @@ def survey_run(path: Path | str, surveys: Sequence[Survey], **options: Unpack[Jo
         row = run_of(run)
         settings = orjson.loads(row.settings)
     check_survey_prompts(surveys, world=row.world, prompt_tokens=settings.get("prompt_tokens", 0))
-    spec = SurveySpec.given(surveys=[one.as_json() for one in surveys], answer_tokens=settings.get("answer_tokens"))
-    return run_job(path, SurveyJob(spec), **options)
+    asked = [one.as_json() for one in surveys]
+    return SurveyJob(SurveySpec.given(surveys=asked, answer_tokens=settings.get("answer_tokens")))
+
+
+def survey_run(path: Path | str, surveys: Sequence[Survey], **options: Unpack[JobOptions]) -> Surveyed:
+    """Ask the agents of a finished run, as they were after its last step. The answers become rows of its file.
+
+    `run_job` says what the options are and how a stopped job continues. Without a `model`, the run's own model answers.
+    Without a `seed`, the run's own is used, which is the one the same survey would have had within the run. If the run
+    recalled notes by meaning, pass its embedding model as `embeddings` to do so here too. Without it, notes are
+    recalled by words. Raises what `survey_job` raises, and `PausedError` if the budget is spent.
+    """
+    return run_job(path, survey_job(path, surveys), **options)
 
 
 def drift_survey(path: Path | str) -> Survey:

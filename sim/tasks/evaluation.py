@@ -94,7 +94,7 @@ class ProblemSet:
     examples: tuple[str, ...] = ()
     #: Models on whose solutions the answers rest.
     solvers: tuple[str, ...] = ()
-    #: Whether they are what a run holds out for measuring (`populace split`).
+    #: Whether they are what a run holds out for measuring (`populace data split`).
     is_held_out: bool = False
 
     def drawn(self, n: int | None, seed: int) -> "ProblemSet":
@@ -107,7 +107,7 @@ class ProblemSet:
 
 
 def read_problems(path: Path, *, held_out: bool = False) -> ProblemSet:
-    """Read the problems of a test set in JSONL, or of a run that `populace solve` has solved.
+    """Read the problems of a test set in JSONL, or of a run that `populace data solve` has solved.
 
     With `held_out`, read those a run holds out for measuring. Raises `SourceError` if the file cannot be read. Raises
     `SetupError` if no problem has a known answer, or the file holds nothing out.
@@ -194,7 +194,7 @@ def _of_run(path: Path, *, held_out: bool) -> ProblemSet:
     if held_out and not made:
         raise SetupError(
             f"The run in {str(path)!r} holds out nothing for measuring; divide it first: "
-            f"`populace split {path} --train 0.9`."
+            f"`populace data split {path} --train 0.9`."
         )
     if not found:
         which = "held-out outputs" if held_out else "outputs"
@@ -207,7 +207,7 @@ def _of_run(path: Path, *, held_out: bool) -> ProblemSet:
             why = f"none of its {tried:,} solved {which} has three solutions"
         raise SetupError(
             f"The run in {str(path)!r} holds no problem whose answer is established: {why}; solve it first with three "
-            f"solutions of each: `populace solve {path} --samples 3`."
+            f"solutions of each: `populace data solve {path} --samples 3`."
         )
     problems = tuple(
         ProblemWithAnswer(text, answer, None, kind, f"{path.name}#{emission}") for emission, kind, text, answer in found

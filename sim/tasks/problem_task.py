@@ -142,7 +142,7 @@ class ProblemAction(Action):
 class SolutionsAgree:
     """Most of several independent solutions find the answer that the author states in the field `answer`.
 
-    They are asked of the role `solver`, by the prompt and the comparison of `populace solve`.
+    They are asked of the role `solver`, by the prompt and the comparison of `populace data solve`.
     """
 
     name = VERIFIED

@@ -34,7 +34,7 @@ _ROOM = f"{(__package__ or '').rpartition('.sim')[0]}.agents"
 @table("translations", key="job emission", fork=None, undo=LATER, is_of_job=True)
 @dataclass(frozen=True, slots=True)
 class TranslationRow:
-    """Outputs in another language (populace translate), each beside its original."""
+    """Outputs in another language (populace data translate), each beside its original."""
 
     job: Annotated[int, "Job, as in jobs"]
     emission: Annotated[int, "Output that was translated", "BIGINT"]

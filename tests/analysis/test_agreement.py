@@ -70,5 +70,5 @@ def test_a_run_that_was_not_graded_says_so(new_graded: NewGraded) -> None:
     from populace.sim.runfile.reader import open_run
 
     graded = new_graded.run()
-    with open_run(graded) as run, pytest.raises(SetupError, match="populace grade"):
+    with open_run(graded) as run, pytest.raises(SetupError, match="populace data grade"):
         read_graded(run)

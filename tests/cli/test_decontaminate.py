@@ -1,4 +1,4 @@
-"""`populace decontaminate`: what is rejected, and how that is taken back."""
+"""`populace data decontaminate`: what is rejected, and how that is taken back."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ REJECTED = "SELECT stage, reason FROM outputs WHERE stage = 'contamination'"
 
 def test_what_overlaps_is_rejected_and_taken_back(ask: Ask, run_file: Path, bench: Path) -> None:
     ((before,),) = in_run(run_file, ACCEPTED)
-    said = ask("decontaminate", run_file, "--against", bench)
+    said = ask("data", "decontaminate", run_file, "--against", bench)
     assert said.code == 0, said
     assert "1 of 16 outputs overlap with one of 1 texts and is rejected." in said.out
     assert "1 because the line is not JSON" in said.out
@@ -44,7 +44,7 @@ def test_what_overlaps_is_rejected_and_taken_back(ask: Ask, run_file: Path, benc
     ((spec, status),) = in_run(run_file, "SELECT spec, status FROM jobs WHERE kind = 'checking'")
     assert json.loads(str(spec))["against"] == ["bench.jsonl"]
     assert status == "finished"
-    assert "1 verdicts were taken back." in ask("decontaminate", run_file, "--undo").out
+    assert "1 verdicts were taken back." in ask("data", "decontaminate", run_file, "--undo").out
     assert in_run(run_file, ACCEPTED) == [(before,)]
     assert in_run(run_file, "SELECT status FROM jobs WHERE kind = 'checking'") == [("abandoned",)]
 
@@ -56,22 +56,22 @@ def test_the_card_of_an_export_says_with_what_the_outputs_were_compared(ask: Ask
         return Path(f"{name}.jsonl.card.md").read_text()
 
     assert "- The outputs were not compared with any benchmark." in card("before")
-    ask("decontaminate", run_file, "--against", bench)
+    ask("data", "decontaminate", run_file, "--against", bench)
     told = "- Compared with bench.jsonl (1 texts) by 13 words in a row: 1 outputs overlapped and were rejected."
     assert told in card("after")
 
 
 def test_a_preview_rejects_nothing(ask: Ask, run_file: Path, bench: Path) -> None:
-    said = ask("decontaminate", run_file, "--against", bench, "--preview")
+    said = ask("data", "decontaminate", run_file, "--against", bench, "--preview")
     assert "1 of 16 outputs overlap with one of 1 texts.\n" in said.out
     assert in_run(run_file, REJECTED) == []
-    found = json.loads(ask("decontaminate", run_file, "--against", bench, "--preview", "--json").out)
+    found = json.loads(ask("data", "decontaminate", run_file, "--against", bench, "--preview", "--json").out)
     assert found["overlaps"][0]["foreign"]["row"] == 1
 
 
 @pytest.mark.slow
 def test_the_run_can_be_replayed_and_gone_on_with_afterwards(ask: Ask, run_file: Path, bench: Path) -> None:
-    ask("decontaminate", run_file, "--against", bench)
+    ask("data", "decontaminate", run_file, "--against", bench)
     assert "The same again" in ask("check", "replay", run_file).out
     assert "There was nothing to do" in ask("resume", run_file).out
 
@@ -84,7 +84,7 @@ def test_with_a_model_texts_that_mean_the_same_count_too(
     )
     turned = " ".join(reversed(str(text).split()))
     (folder / "bench.txt").write_text(turned + "\n")
-    given = ("decontaminate", run_file, "--against", "bench.txt")
+    given = ("data", "decontaminate", run_file, "--against", "bench.txt")
     assert "0 of 16" in ask(*given).out
     said = ask(*given, "--embeddings", "openai:m", "--embeddings-url", openai_server.base_url, "--cosine", 0.99)
     assert "1 of 16 outputs overlap with one of 1 texts and is rejected." in said.out
@@ -106,4 +106,4 @@ def test_with_a_model_texts_that_mean_the_same_count_too(
 def test_what_cannot_be_done_is_said(
     ask: Ask, run_file: Path, bench: Path, given: tuple[object, ...], words: str
 ) -> None:
-    ask("decontaminate", run_file, *given).complains(2, words)
+    ask("data", "decontaminate", run_file, *given).complains(2, words)

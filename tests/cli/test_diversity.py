@@ -1,4 +1,4 @@
-"""`populace diversity` and `funnel`: what they say, the vectors that it fetches, and how it ends."""
+"""`populace data diversity` and `data yield`: what they say, the vectors that it fetches, and how it ends."""
 
 import json
 import shutil
@@ -14,17 +14,17 @@ from .conftest import Ask
 
 
 def test_words_are_measured_without_a_model(ask: Ask, run_file: Path) -> None:
-    said = ask("diversity", run_file)
+    said = ask("data", "diversity", run_file)
     assert said.code == 0
     assert "self-BLEU" in said.out
     assert "Without an embedding model this cannot give" in said.out
-    found = json.loads(ask("diversity", run_file, "--json", "--n", 5).out)
+    found = json.loads(ask("data", "diversity", run_file, "--json", "--n", 5).out)
     assert found["sample"] == 5
     assert found["embedded"] is None
 
 
 def test_vectors_are_fetched_once_and_used_from_then_on(ask: Ask, run_file: Path, openai_server: OpenAIServer) -> None:
-    given = ("diversity", run_file, "--embeddings", "openai:m@512", "--embeddings-url", openai_server.base_url)
+    given = ("data", "diversity", run_file, "--embeddings", "openai:m@512", "--embeddings-url", openai_server.base_url)
     said = ask(*given)
     assert said.code == 0, said
     assert "texts got a vector; the calls are in run.duckdb, as job 2." in said.complaint
@@ -32,7 +32,7 @@ def test_vectors_are_fetched_once_and_used_from_then_on(ask: Ask, run_file: Path
     asked = openai_server.calls
     assert {body["dimensions"] for body in openai_server.bodies} == {512}
     assert "Vendi score" in ask(*given).out
-    assert "Vendi score" in ask("diversity", run_file).out
+    assert "Vendi score" in ask("data", "diversity", run_file).out
     assert openai_server.calls == asked
     with open_hub(run_file) as hub:
         assert hub.con.execute("SELECT kind, status FROM jobs ORDER BY job").fetchall() == [
@@ -43,7 +43,7 @@ def test_vectors_are_fetched_once_and_used_from_then_on(ask: Ask, run_file: Path
 
 def test_the_job_is_gone_on_with_and_replayed(ask: Ask, run_file: Path, openai_server: OpenAIServer) -> None:
     openai_server.fault("server_error", attempts=None)
-    given = ("diversity", run_file, "--embeddings", "openai:m", "--embeddings-url", openai_server.base_url)
+    given = ("data", "diversity", run_file, "--embeddings", "openai:m", "--embeddings-url", openai_server.base_url)
     said = ask(*given, "--max-calls", 1)
     said.complains(3, "Paused.", "`populace resume run.duckdb`")
     openai_server.faults.clear()
@@ -58,11 +58,11 @@ def test_what_the_vectors_would_take_is_estimated_and_nobody_asked(
     given = ("--embeddings", "openai:m", "--embeddings-url", openai_server.base_url, "--estimate")
     for command in (("diversity",), ("coverage",), ("decontaminate", "--against", "bench.txt")):
         Path("bench.txt").write_text("A text of a benchmark, in nine words or so.\n")
-        said = ask(command[0], run_file, *command[1:], *given, "--embeddings-price", 2)
+        said = ask("data", command[0], run_file, *command[1:], *given, "--embeddings-price", 2)
         assert said.code == 0, said
         assert "Requests were counted over" in said.out
         words = "model is needed" if command == ("coverage",) else "nothing to estimate"
-        ask(command[0], run_file, *command[1:], "--estimate").complains(2, words)
+        ask("data", command[0], run_file, *command[1:], "--estimate").complains(2, words)
     assert openai_server.calls == 0
 
 
@@ -74,42 +74,42 @@ def test_what_the_vectors_would_take_is_estimated_and_nobody_asked(
     ],
 )
 def test_what_cannot_be_done_is_said(ask: Ask, run_file: Path, given: tuple[object, ...], words: str) -> None:
-    ask("diversity", run_file, *given).complains(2, words)
+    ask("data", "diversity", run_file, *given).complains(2, words)
 
 
 def test_the_funnel_is_told_drawn_and_given_as_json(ask: Ask, run_file: Path, folder: Path) -> None:
-    said = ask("funnel", run_file, "--picture", "f.html")
+    said = ask("data", "yield", run_file, "--picture", "f.html")
     assert said.code == 0
     assert "turns asked for" in said.out
     assert "accepted" in said.out
     assert "Wrote f.html" in said.out
     assert (folder / "f.html").is_file()
-    found = json.loads(ask("funnel", run_file, "--json").out)
+    found = json.loads(ask("data", "yield", run_file, "--json").out)
     assert found["stages"][0]["rows"] == 16
-    ask("funnel", run_file, "--picture", "f.png").complains(2, "a picture is written to .svg or .html")
+    ask("data", "yield", run_file, "--picture", "f.png").complains(2, "a picture is written to .svg or .html")
 
 
 def test_topics_that_were_not_reached_are_named_with_people_and_seeds(
     ask: Ask, run_file: Path, folder: Path, openai_server: OpenAIServer
 ) -> None:
-    ask("coverage", run_file).complains(2, "an embedding model is needed; add --embeddings wordllama")
+    ask("data", "coverage", run_file).complains(2, "an embedding model is needed; add --embeddings wordllama")
     local = ("--embeddings", "wordllama")
-    said = ask("coverage", run_file, "--seeds", "gaps.jsonl", *local)
+    said = ask("data", "coverage", run_file, "--seeds", "gaps.jsonl", *local)
     assert said.code == 0, said
     assert "were reached beyond chance by" in said.out
     assert "By wordllama: a text holds a topic from a cosine that 1 % of texts" in said.out
     assert "grow people from them: `populace grow gaps.jsonl`" in said.out
     assert (folder / "gaps.jsonl").read_text().startswith('{"title":')
     Path("topics.txt").write_text("Food / Baking: bread, oven\n")
-    given = ("coverage", run_file, "--topics", "topics.txt", "--json")
+    given = ("data", "coverage", run_file, "--topics", "topics.txt", "--json")
     assert [one["topic"]["path"] for one in json.loads(ask(*given, *local).out)["topics"]] == [["Food", "Baking"]]
     found = json.loads(ask(*given, "--embeddings", "openai:m", "--embeddings-url", openai_server.base_url).out)
     assert found["model"] == "openai:m"
     assert found["topics"][0]["cosine"] > 0
     shutil.copy(run_file, "other.duckdb")
-    assert "Compared at" in ask("coverage", run_file, "--beside", "other.duckdb", *local).out
-    ask("coverage", run_file, "--seeds", "gaps.jsonl", *local).complains(
+    assert "Compared at" in ask("data", "coverage", run_file, "--beside", "other.duckdb", *local).out
+    ask("data", "coverage", run_file, "--seeds", "gaps.jsonl", *local).complains(
         2, "'gaps.jsonl' exists and is not written over"
     )
-    ask("coverage", run_file, "--kind", "poem", *local).complains(2, "no outputs of the kind 'poem'")
-    ask("coverage", run_file, "--topics", "gone.json", *local).complains(2, "There is no file gone.json")
+    ask("data", "coverage", run_file, "--kind", "poem", *local).complains(2, "no outputs of the kind 'poem'")
+    ask("data", "coverage", run_file, "--topics", "gone.json", *local).complains(2, "There is no file gone.json")

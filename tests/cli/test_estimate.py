@@ -1,4 +1,4 @@
-"""`populace estimate`, as it is asked."""
+"""`populace run --estimate`, as it is asked."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ from openai_server import OpenAIServer
 
 from .conftest import Ask
 
-SMALL = ("estimate", "village", "--agents", 8, "--hops", 1, "--steps", 2)
+SMALL = ("run", "village", "--estimate", "--agents", 8, "--hops", 1, "--steps", 2)
 
 
 def test_the_stand_in_is_said_to_be_free(ask: Ask, folder: Path) -> None:

@@ -64,7 +64,7 @@ def test_generated_text_is_exported_with_a_notice(ask: Ask, run_file: Path) -> N
         (["chats.duckdb", "rows.jsonl", "--format", "huggingface"], ["without ending"]),
         (["chats.duckdb", "rows.jsonl", "--kind", "poem"], ["'poem'", "instruction (3)"]),
         (["chats.duckdb", "rows.jsonl", "--kind", "dialogue", "--format", "alpaca"], ["no response", "--map"]),
-        (["chats.duckdb", "rows.jsonl", "--format", "dpo"], ["no preferences", "populace grade"]),
+        (["chats.duckdb", "rows.jsonl", "--format", "dpo"], ["no preferences", "populace data grade"]),
         (["chats.duckdb", "rows.jsonl", "--format", "tools"], ["no conversations with tools"]),
         (["chats.duckdb", "rows.jsonl", "--columns", "respons"], ["did you mean 'response'"]),
         (["chats.duckdb", "rows.jsonl", "--columns", "licence"], ["in every export"]),
@@ -83,4 +83,4 @@ def test_wrong_usage_is_refused_in_a_sentence(ask: Ask, chats: Path, arguments: 
 
 
 def test_holding_out_names_its_own_options(ask: Ask, chats: Path) -> None:
-    ask("split", chats, "--train", 1).complains(2, "--train is 1", "between 0 and 1")
+    ask("data", "split", chats, "--train", 1).complains(2, "--train is 1", "between 0 and 1")

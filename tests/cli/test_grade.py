@@ -1,4 +1,4 @@
-"""`populace grade`: what it says, and how it ends."""
+"""`populace data grade`: what it says, and how it ends."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from .conftest import Ask
 
 
 def test_outputs_are_graded_by_the_rubric_of_their_kind(ask: Ask, run_file: Path) -> None:
-    said = ask("grade", run_file, "--kind", "instruction", "--votes", 2, "--grader", "procedural")
+    said = ask("data", "grade", run_file, "--kind", "instruction", "--votes", 2, "--grader", "procedural")
     assert said.code == 0, said
     assert "good enough" in said.out
     assert "not a language model" in said.out
@@ -21,7 +21,7 @@ def test_outputs_are_graded_by_the_rubric_of_their_kind(ask: Ask, run_file: Path
 
 def test_an_estimate_writes_nothing(ask: Ask, run_file: Path) -> None:
     before = run_file.read_bytes()
-    said = ask("grade", run_file, "--votes", 2, "--estimate")
+    said = ask("data", "grade", run_file, "--votes", 2, "--estimate")
     assert said.code == 0, said
     assert "Requests were counted in a dry run of" in said.out
     assert run_file.read_bytes() == before
@@ -40,42 +40,52 @@ def test_an_estimate_writes_nothing(ask: Ask, run_file: Path) -> None:
     ],
 )
 def test_what_cannot_be_is_said_in_a_sentence(ask: Ask, run_file: Path, given: tuple[object, ...], words: str) -> None:
-    ask("grade", run_file, *given).complains(2, words)
+    ask("data", "grade", run_file, *given).complains(2, words)
 
 
 @pytest.mark.slow
 def test_graders_are_compared_with_each_other_and_with_people(ask: Ask, run_file: Path) -> None:
-    ask("agreement", run_file).complains(2, "Nothing in this run was graded yet")
-    ask("grade", run_file, "--kind", "instruction", "--votes", 2, "--grader", "procedural,procedural:accuracy=0.7")
-    said = ask("agreement", run_file)
+    ask("data", "agreement", run_file).complains(2, "Nothing in this run was graded yet")
+    ask(
+        "data",
+        "grade",
+        run_file,
+        "--kind",
+        "instruction",
+        "--votes",
+        2,
+        "--grader",
+        "procedural,procedural:accuracy=0.7",
+    )
+    said = ask("data", "agreement", run_file)
     assert said.code == 0, said
     assert "Krippendorff's alpha" in said.out
     Path("labels.csv").write_text("emission,clear\n999999,3\n")
-    said = ask("agreement", run_file, "--labels", "labels.csv")
+    said = ask("data", "agreement", run_file, "--labels", "labels.csv")
     assert "No graded output matches line 2 (emission 999999)" in said.out
-    found = json.loads(ask("agreement", run_file, "--labels", "labels.csv", "--json").out)
+    found = json.loads(ask("data", "agreement", run_file, "--labels", "labels.csv", "--json").out)
     assert {row["graders"] for row in found["agreement"]} >= {"all", "procedural"}
     assert found["calibration"]["not_matched"] == 1
 
 
 @pytest.mark.slow
 def test_preferences_go_from_comparisons_to_dpo_rows(ask: Ask, run_file: Path) -> None:
-    ask("grade", run_file, "--pairwise", "--threshold", 0.5).complains(2, "--threshold is for grades")
-    ask("prefer", run_file).complains(2, "populace grade")
-    said = ask("grade", run_file, "--kind", "instruction", "--responses", 3, "--votes", 1)
+    ask("data", "grade", run_file, "--pairwise", "--threshold", 0.5).complains(2, "--threshold is for grades")
+    ask("data", "pairs", run_file).complains(2, "populace data grade")
+    said = ask("data", "grade", run_file, "--kind", "instruction", "--responses", 3, "--votes", 1)
     assert said.code == 0, said
     assert "responses" in said.out
-    said = ask("prefer", run_file, "--margin", 0.01)
+    said = ask("data", "pairs", run_file, "--margin", 0.01)
     assert said.code == 0, said
     assert "the longer won" in said.out
-    rows = json.loads(ask("prefer", run_file, "--margin", 0.01, "--json").out)["preferences"]["rows"]
+    rows = json.loads(ask("data", "pairs", run_file, "--margin", 0.01, "--json").out)["preferences"]["rows"]
     assert ask("export", run_file, "dpo.jsonl", "--format", "dpo").code == 0
     assert 0 < len(Path("dpo.jsonl").read_text().splitlines()) <= rows
 
 
 @pytest.mark.slow
 def test_responses_that_are_there_are_not_asked_for_again(ask: Ask, run_file: Path) -> None:
-    given = ("grade", run_file, "--kind", "instruction", "--responses", 2, "--votes", 1)
+    given = ("data", "grade", run_file, "--kind", "instruction", "--responses", 2, "--votes", 1)
     ask(*given, "--max-calls", 3).complains(3, "`populace resume run.duckdb`")
     assert "They are not graded yet" in ask("resume", run_file, "--max-calls", 10_000).out
     calls = "SELECT count(*) FROM calls WHERE role = 'teacher'"
@@ -108,7 +118,7 @@ def test_a_teacher_who_grades_its_responses_is_named(ask: Ask, run_file: Path, o
     model = ("--base-url", openai_server.base_url, "--kind", "instruction", "--responses", 2, "--votes", 1)
     for teacher, is_named in (("openai:test", True), ("openai:other", False)):
         names = ("--teacher", teacher, "--grader", "openai:test", "--pairwise")
-        said = ask("grade", run_file, *names, *model, "--anew")
+        said = ask("data", "grade", run_file, *names, *model, "--anew")
         assert said.code == 0, said
         assert ("openai:test grades what it wrote itself" in said.out) is is_named
 
@@ -117,6 +127,6 @@ def test_a_model_that_grades_its_own_text_is_named(ask: Ask, openai_server: Open
     model = ("openai:test", "--base-url", openai_server.base_url)
     ask("run", "village", "--agents", 3, "--hops", 0, "--steps", 1, "--model", *model, "--out", "own.duckdb")
     for grader, is_named in (("openai:test", True), ("openai:other", False)):
-        said = ask("grade", "own.duckdb", "--votes", 1, "--grader", grader, *model[1:])
+        said = ask("data", "grade", "own.duckdb", "--votes", 1, "--grader", grader, *model[1:])
         assert said.code == 0, said
         assert ("openai:test grades what it wrote itself" in said.out) is is_named

@@ -90,7 +90,7 @@ def test_solutions_in_words_and_by_program_are_read_from_plain_text(
     given = ("--model", "openai:test", "--base-url", reasoner.base_url)
     unchecked = ("--verify", 0, "--set", "review=false")
     ask("make", "math", "--hub", hub, "--n", 1, "--out", "made.duckdb", *unchecked, *given)
-    solved = ask("solve", "made.duckdb", "--solver", "openai:test", "--base-url", reasoner.base_url,
+    solved = ask("data", "solve", "made.duckdb", "--solver", "openai:test", "--base-url", reasoner.base_url,
                  "--method", "text", "--method", "program", "--execute", "--samples", 2)  # fmt: skip
     assert solved.code == 0, solved
     assert set(rows("made.duckdb", "SELECT method, answer FROM solutions")) == {("text", "4"), ("program", "4")}

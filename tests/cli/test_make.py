@@ -46,7 +46,7 @@ def test_the_export_that_is_recommended_works(ask: Ask, hub: Path, task: str) ->
 
 def test_what_can_be_made_is_listed_with_its_settings(ask: Ask) -> None:
     assert "instruction: " in ask("make").out
-    listed = ask("make", "instruction", "--list").out
+    listed = ask("list", "tasks", "instruction").out
     assert "--set n=100 (integer, from 1, to 1000000000)  Accepted rows wanted" in listed
     assert "neighbours" not in listed
 
@@ -131,7 +131,7 @@ def test_an_estimate_counts_what_is_done_with_the_rows_too(ask: Ask, hub: Path) 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (("--votes", 2), ("--votes is for --estimate", "populace grade")),
+        (("--votes", 2), ("--votes is for --estimate", "populace data grade")),
         (("--rubric", "problem", "--estimate"), ("--rubric is for --votes",)),
         (("--votes", 2, "--rubric", "problems", "--estimate"), ("did you mean 'problem'",)),
         (("--solutions", 2, "--solver", "openai:x", "--estimate"), ("The solver openai:x cannot be", "--solver-url")),

@@ -65,7 +65,7 @@ def test_an_interview_and_graders_are_of_the_model_of_the_run(
 ) -> None:
     before = openai_server.calls
     ask("ask", "real.duckdb", 1, "Do you drink tea?")
-    ask("grade", "real.duckdb", "--votes", 1)
+    ask("data", "grade", "real.duckdb", "--votes", 1)
     assert openai_server.calls > before
     with duckdb.connect(by_model, read_only=True) as con:
         assert con.execute("SELECT DISTINCT grader FROM votes").fetchall() == [("openai:m",)]

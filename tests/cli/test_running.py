@@ -112,13 +112,13 @@ def test_a_script_complains_as_the_command_does(
 
 
 def test_what_can_be_run_is_told_with_its_settings(ask: Ask) -> None:
-    listed = ask("scenarios").out
+    listed = ask("list", "scenarios").out
     assert "village: A village by a river" in listed
     assert "--set" not in listed
-    alone = ask("scenarios", "village").out
+    alone = ask("list", "scenarios", "village").out
     assert alone.startswith("village: ")
     assert "--set flood_at=4 (integer, from 0)  Step at whose start the flood takes the bridge" in alone
-    ask("scenarios", "vilage").complains(2, "did you mean 'village'?")
+    ask("list", "scenarios", "vilage").complains(2, "did you mean 'village'?")
 
 
 def test_a_script_tells_its_settings_with_types_and_defaults(ask: Ask) -> None:
@@ -137,7 +137,7 @@ Errands.settings_type = Mine
     imports = "from typing import Literal\n\nfrom pydantic import Field\n"
     script = ERRANDS.replace("import Scenario", "import Scenario, Settings")
     Path("errands.py").write_text(f"{imports}{script}{settings}")
-    lines = ask("scenarios", "errands.py").out.splitlines()
+    lines = ask("list", "scenarios", "errands.py").out.splitlines()
     assert lines[:6] == [
         "errands: What would people ask an assistant for?",
         "    --set mode=open (open, secret)  How people vote",
@@ -168,12 +168,12 @@ def test_what_follows_a_run_fits_it_and_says_how_to_ask_on(ask: Ask) -> None:
 
 
 def test_prompts_are_shown_with_their_versions_and_whole(ask: Ask) -> None:
-    assert "turn@1: " in ask("prompts").out
-    whole = ask("prompts", "turn").out
+    assert "turn@1: " in ask("list", "prompts").out
+    whole = ask("list", "prompts", "turn").out
     assert whole.startswith("# turn@4\n")
     assert "[user]" in whole
-    assert "biography@1: " in ask("prompts").out
-    assert ask("prompts", "biography@1").out.startswith("# biography@1\n")
+    assert "biography@1: " in ask("list", "prompts").out
+    assert ask("list", "prompts", "biography@1").out.startswith("# biography@1\n")
 
 
 def test_prompts_of_a_script_and_its_actions_are_shown(ask: Ask, tmp_path: Path) -> None:
@@ -192,17 +192,17 @@ def test_prompts_of_a_script_and_its_actions_are_shown(ask: Ask, tmp_path: Path)
         "    name, actions = 'asking', (Asked,)\n"
     )
     script = str(tmp_path / "asking.py")
-    listed = ask("prompts", "--scenario", script).out
+    listed = ask("list", "prompts", "--scenario", script).out
     assert listed.count("ask@1: Asks.") == listed.count("ask@2: Asks.") == 1
-    assert ask("prompts", "ask", "--scenario", script).out.startswith("# ask@2\n")
-    assert "Asks." not in ask("prompts").out
+    assert ask("list", "prompts", "ask", "--scenario", script).out.startswith("# ask@2\n")
+    assert "Asks." not in ask("list", "prompts").out
     ask("run", script, "--agents", 3, "--hops", 0, "--steps", 1, "--out", tmp_path / "asking.duckdb")
     asked = ask("sql", tmp_path / "asking.duckdb", "SELECT DISTINCT prompt FROM emissions")
     assert "ask@2" in asked.out
 
 
 def test_the_schema_tells_what_every_column_means(ask: Ask) -> None:
-    everything, one = ask("schema").out, ask("schema", "emissions").out
+    everything, one = ask("list", "tables").out, ask("list", "tables", "emissions").out
     assert one in everything
     assert one.startswith("table emissions: ")
     assert all(": " in line and not line.endswith(": ") for line in everything.splitlines())

@@ -61,7 +61,7 @@ def test_no_command_writes_or_says_the_key(ask: Ask, folder: Path, server: OpenA
     url = ("--base-url", server.base_url)
     said = [
         ask("check", "endpoint", "--model", "openai:test", *url),
-        ask("estimate", "village", *SMALL, "--model", "openai:test", *url, "--sample", 4),
+        ask("run", "village", "--estimate", *SMALL, "--model", "openai:test", *url, "--sample", 4),
         ask("run", "village", *SMALL, "--model", "openai:test", *url, "--cache", "answers.sqlite", "--max-calls", 4),
         ask("resume", "village.duckdb", "--max-calls", 500),
         ask("check", "replay", "village.duckdb", "--out", "again.duckdb"),

@@ -11,7 +11,7 @@ from sums import Ask, Sum, Sums
 
 from populace.agents.rubric import read_rubric, shipped_rubrics
 from populace.core.errors import SetupError
-from populace.sim.estimate.jobs import estimate_output_job
+from populace.sim.estimate.jobs import estimate_file_job
 from populace.sim.grading.candidates import Candidate
 from populace.sim.grading.comparing import ComparingJob, ComparingSpec
 from populace.sim.grading.grading import GradingJob, GradingSpec
@@ -71,7 +71,7 @@ def test_two_by_one_person_are_compared_in_both_orders(sums: Path, sql: Ask) -> 
 @pytest.mark.slow
 def test_pairs_of_one_prompt_are_bounded(sums: Path, sql: Ask) -> None:
     assert compared(sums, pairs=1).outputs == PEOPLE
-    told = estimate_output_job(sums, ComparingJob(ComparingSpec(rubrics=GENERAL, graders=("procedural",), pairs=2)))
+    told = estimate_file_job(sums, ComparingJob(ComparingSpec(rubrics=GENERAL, graders=("procedural",), pairs=2)))
     assert (told.people, told.calls.low) == (PEOPLE * 2, PEOPLE * 2 * 2)
 
 

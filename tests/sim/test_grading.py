@@ -21,7 +21,7 @@ from populace.core.model import Answer, Outcome
 from populace.facade import make
 from populace.scenarios.math.task import MathProblem
 from populace.sim.estimate import Sampling
-from populace.sim.estimate.jobs import estimate_output_job
+from populace.sim.estimate.jobs import estimate_file_job
 from populace.sim.grading.comparing import ComparingJob, ComparingSpec
 from populace.sim.grading.grading import GradingJob, GradingSpec, draw_lineup, grade_of, grader_roles, rubrics_for
 from populace.sim.jobs.life import resume_job, run_job
@@ -204,13 +204,13 @@ def test_a_grader_beside_one_that_answers_nonsense_decides(sums: Path, sql: Ask,
 @pytest.mark.slow
 def test_the_estimate_counts_what_is_asked(sums: Path, openai_server: OpenAIServer) -> None:
     spec = spec_of(f"openai:a@{openai_server.base_url}", "procedural", votes=2)
-    told = estimate_output_job(
+    told = estimate_file_job(
         sums, GradingJob(spec), model="openai:a", base_url=openai_server.base_url, sampling=Sampling(0)
     )
     calls = {one.name: (one.calls.low, one.calls.high) for one in told.purposes}
     assert calls == {"grade (grader)": (24, 36), "grade (grader-2)": (24, 24)}
     assert (told.people, told.counts, openai_server.calls) == (12, "outputs", 0)
-    few = estimate_output_job(sums, GradingJob(spec_of(votes=3, n=4)))
+    few = estimate_file_job(sums, GradingJob(spec_of(votes=3, n=4)))
     assert (few.people, few.calls.low) == (4, 12)
 
 
@@ -220,7 +220,7 @@ def test_an_estimate_shows_the_grader_the_answers_that_solvers_agreed_on(sums: P
     job = GradingJob(spec_of(f"openai:a@{address}", rubrics=(problem.model_copy(update={"kinds": ("sum",)}),)))
 
     def asked() -> float:
-        return estimate_output_job(sums, job, model="openai:a", base_url=address, sampling=Sampling(0)).input.low
+        return estimate_file_job(sums, job, model="openai:a", base_url=address, sampling=Sampling(0)).input.low
 
     before = asked()
     run_job(sums, SolvingJob(solving_spec(parse_solvers(("procedural",)), samples=1), (Sum,)), model="procedural")
@@ -253,7 +253,7 @@ def test_a_rubric_may_show_who_made_the_output(sums: Path, sql: Ask, openai_serv
 def test_killed_and_resumed_it_asks_for_no_answered_call_again(sums: Path, sql: Ask, warm: WarmProcess) -> None:
     with OpenAIServer(latency=0.02) as server:
         server.stall(15)
-        command = ("populace", "grade", str(sums), "--grader", "openai:test", "--base-url", server.base_url)
+        command = ("populace", "data", "grade", str(sums), "--grader", "openai:test", "--base-url", server.base_url)
         warm.begin_command(*command, "--votes", "2", "--max-in-flight", "4", cwd=sums.parent)
         warm.kill_when(lambda: server.calls >= 18)
         server.stall(None)

@@ -14,12 +14,12 @@ from lasting import check_lasting
 from populace.agents.observation import Disclosure, Observation
 from populace.core.errors import SetupError
 from populace.personas.persona import RelationKind
-from populace.sim.estimate.jobs import estimate_survey
+from populace.sim.estimate.jobs import estimate_file_job
 from populace.sim.resident import Resident
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
 from populace.sim.survey.items import Choice, Item
-from populace.sim.survey.job import drift_survey, survey_run
+from populace.sim.survey.job import drift_survey, survey_job, survey_run
 from populace.sim.survey.survey import Survey, identity_survey
 
 OPTIONS = ("the bridge over the river", "the clinic in the old town", "the school by the mill")
@@ -123,7 +123,7 @@ def test_a_finished_run_is_asked_nothing_that_its_prompts_cannot_hold(tmp_path: 
     ):
         survey_run(path, [survey])
     with pytest.raises(SetupError, match="prompt_tokens=800"):
-        estimate_survey(path, [survey])
+        estimate_file_job(path, survey_job(path, [survey]))
     done = survey_run(path, [drift_survey(path)])
     assert (done.respondents, done.answers) == (3, 3 * len(survey.items))
     assert sql(path, "SELECT count(*) FROM failures WHERE purpose = 'survey'") == [(0,)]

@@ -14,7 +14,7 @@ from populace.agents.gateway.limits import Limits
 from populace.analysis.summary import summarise
 from populace.core.errors import EndpointError, PausedError, RunError, RunFileError, SetupError
 from populace.scenarios.village import Village
-from populace.sim.estimate.jobs import estimate_survey
+from populace.sim.estimate.jobs import estimate_file_job
 from populace.sim.fork import fork
 from populace.sim.growth import Growth
 from populace.sim.interview import interview, interviews_path
@@ -24,7 +24,7 @@ from populace.sim.replay import replay
 from populace.sim.runfile.reader import FinishedRun, open_hub_or_run, open_run
 from populace.sim.society import Society
 from populace.sim.survey.items import Likert
-from populace.sim.survey.job import survey_run
+from populace.sim.survey.job import survey_job, survey_run
 from populace.sim.survey.survey import Survey
 
 #: So few notes are recalled that there is a choice from the second step on.
@@ -211,7 +211,10 @@ def test_who_is_surveyed_recalls_by_meaning_too_and_a_replay_the_same(
     # Asked afterwards as in the run, agents are shown the same notes; no text is embedded again.
     chat: dict[str, Any] = {"model": "openai:chat", "base_url": openai_server.base_url}
     meaning: dict[str, Any] = {"embeddings": "openai:m"}
-    told = {one.name: one.calls.low for one in estimate_survey(run.path, [POLL], **chat, **meaning).purposes}
+    told = {
+        one.name: one.calls.low
+        for one in estimate_file_job(run.path, survey_job(run.path, [POLL]), **chat, **meaning).purposes
+    }
     assert told == {"survey": 16, "embedding": 0}
     calls = embedding_calls(run)
     later = survey_run(run.path, [POLL], **chat, **meaning)
@@ -222,7 +225,9 @@ def test_who_is_surveyed_recalls_by_meaning_too_and_a_replay_the_same(
     # Another question needs its own vector, in the job's name, and is replayed by it.
     other = Survey("other", [Likert("The council is right.")])
     (embedded,) = [
-        one for one in estimate_survey(run.path, [other], **chat, **meaning).purposes if one.role != "default"
+        one
+        for one in estimate_file_job(run.path, survey_job(run.path, [other]), **chat, **meaning).purposes
+        if one.role != "default"
     ]
     last = survey_run(run.path, [other], **chat, **meaning)
     jobs = "SELECT job, count(*) FROM calls WHERE purpose = 'embedding' AND job > 1 GROUP BY job"

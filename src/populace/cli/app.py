@@ -9,26 +9,35 @@ import click
 
 from populace import __version__
 
-from . import check, diversity, experiment, export, grade, grow, hub, make, read, replay, resume, solve, survey
+from . import check, data, experiment, export, grow, hub, make, read, replay, resume, survey
 from .guard import guarded
 
 #: The commands in the order of `populace --help`, by what they are for.
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Create": (make.run, make.make, grow.grow, experiment.experiment),
     "Continue": (resume.resume, replay.fork),
-    "Ask": (read.report, read.sql, survey.survey, survey.ask, replay.compare),
-    "Data": (
-        *(export.export, diversity.funnel, solve.solve, solve.translate, grade.grade, grade.agreement, grade.prefer),
-        *(diversity.diversity, diversity.coverage, diversity.decontaminate, export.split, solve.evaluate),
-    ),
+    "Ask": (read.report, read.sql, survey.survey, survey.ask, replay.diff),
+    "Data": (data.data, export.export),
     "People": (hub.hub,),
-    "Look up": (make.estimate, read.scenarios, read.prompts, read.schema),
-    "Check": (check.check,),
+    "Look up": (read.list_, check.check),
 }
 
 
-#: Commands by the names that they had, and where they are.
-MOVED = {"doctor": "check endpoint", "validate": "check engine", "replay": "check replay", "drift": "check drift"}
+#: The new names of commands by their old ones.
+MOVED = {
+    "doctor": "check endpoint",
+    "validate": "check engine",
+    "replay": "check replay",
+    "drift": "check drift",
+    "estimate": "run --estimate",
+    "compare": "diff",
+    "scenarios": "list scenarios",
+    "prompts": "list prompts",
+    "schema": "list tables",
+    "prefer": "data pairs",
+    "funnel": "data yield",
+    **{str(name): f"data {name}" for name in data.data.commands},
+}
 
 
 class _Sections(click.Group):

@@ -1,4 +1,4 @@
-"""`populace diversity`, `coverage` and `funnel`: how different outputs are, what they are about, how many there are."""
+"""`populace data diversity`, `coverage` and `yield`: how different outputs are, what they are about, how many there are."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
-    from populace.agents.gateway.budget import Prices
     from populace.analysis.contamination import Contamination
     from populace.analysis.table import Section
 
@@ -49,14 +48,19 @@ def fetch_vectors(run: Path, texts: list[str], options: Mapping[str, Any]) -> bo
     """
     from populace.agents.gateway.budget import given_prices
     from populace.core.errors import name_parameters
-    from populace.sim.embedding import fetch_text_vectors
+    from populace.sim.embedding import fetch_text_vectors, text_vector_job
 
     from .panel import ProgressPanel
 
     price = options["embeddings_price"]
     prices = None if price is None else given_prices(f"{price}/0")
     if options["estimate"]:
-        _estimate(run, texts, options, prices)
+        from populace.sim.estimate.jobs import estimate_file_job
+
+        from .show import show_estimate
+
+        asked = {"model": options["embeddings"], "base_url": options["embeddings_url"], "prices": prices}
+        show_estimate(estimate_file_job(run, text_vector_job(texts), **asked))
         return False
     with going_on(run, kept="fetched"), name_parameters(partial(option, base_url="--embeddings-url")):
         fetched = fetch_text_vectors(
@@ -82,16 +86,6 @@ def check_estimated(options: Mapping[str, Any]) -> None:
     """Raise an error where there is nothing to estimate."""
     if options["estimate"] and options["embeddings"] is None:
         raise click.UsageError("Comparing by words asks nobody, so there is nothing to estimate; name --embeddings.")
-
-
-def _estimate(run: Path, texts: list[str], options: Mapping[str, Any], prices: "Prices | None") -> None:
-    from populace.agents.embedding.models import open_embedder
-    from populace.sim.estimate.jobs import estimate_text_vectors
-
-    from .show import show_estimate
-
-    handle = open_embedder(options["embeddings"], base_url=options["embeddings_url"])
-    show_estimate(estimate_text_vectors(run, handle, texts, prices=prices))
 
 
 def show_result(result: "DataclassInstance", sections: "Iterable[Section]", *, as_json: bool) -> None:
@@ -157,12 +151,12 @@ def diversity(
         click.echo(note, err=as_json)
 
 
-@click.command()
+@click.command("yield")
 @click.argument("run_path", type=_PATH, metavar="RUN")
 @click.option("--picture", type=_PATH, help="Draw it too, as .svg or .html.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 @shared_option
-def funnel(run_path: Path, picture: Path | None, as_json: bool) -> None:
+def yield_(run_path: Path, picture: Path | None, as_json: bool) -> None:
     """Show the yield by stage, and why rows were rejected.
 
     Stages are turns, answers, outputs, checks, near-duplicates and accepted outputs. A second table has calls and
@@ -357,4 +351,4 @@ def _say(found: "Contamination", run: Path, *, is_kept: bool, to_stderr: bool) -
     for file, reasons in found.skipped.items():
         click.echo(f"Of {file} these rows could not be read: {reasons}.", err=to_stderr)
     if is_kept and many:
-        click.echo(f"To take that back: `populace decontaminate {quote(str(run))} --undo`.", err=to_stderr)
+        click.echo(f"To take that back: `populace data decontaminate {quote(str(run))} --undo`.", err=to_stderr)

@@ -11,10 +11,10 @@ import click
 
 from .guard import going_on
 from .options import (
-    SAMPLE_OPTION,
     benchmark_options,
     check_benchmark,
     check_sample,
+    estimate_options,
     limit_options,
     limits_of,
     prices_of,
@@ -33,10 +33,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the experiment.  [default: FILE without .py]")
 @click.option("--replicates", type=click.IntRange(min=1), help="Instead of those that FILE states.")
 @click.option("--parallel", type=click.IntRange(min=1), default=2, show_default=True, help="Runs at once.")
-@click.option(
-    "--estimate", "is_estimated", is_flag=True, help="Only say what it would take in calls, tokens and money."
-)
-@SAMPLE_OPTION
+@estimate_options
 @click.option(
     "--check-models", is_flag=True, help="Only ask the checks of its models, before anything else is paid for."
 )
@@ -52,21 +49,7 @@ if TYPE_CHECKING:
 @click.option("--no-cache", is_flag=True, help="Ask anew what another run has asked alike; else it is asked once.")
 @limit_options
 @shared_option
-def experiment(
-    file: Path,
-    out: Path | None,
-    replicates: int | None,
-    parallel: int,
-    is_estimated: bool,
-    check_models: bool,
-    power: bool,
-    pilot: Path | None,
-    export: Path | None,
-    benchmark: Path | None,
-    margin: float | None,
-    no_cache: bool,
-    **options: Any,
-) -> None:
+def experiment(file: Path, out: Path | None, replicates: int | None, **options: Any) -> None:
     """Compare conditions over several runs.
 
     FILE is a Python file that declares an Experiment, or the folder of a finished one. Each arm runs once per
@@ -77,35 +60,36 @@ def experiment(
 
     from populace.core.errors import SetupError
 
-    if no_cache and options["cache"] is not None:
+    if options["no_cache"] and options["cache"] is not None:
         raise click.UsageError("--cache and --no-cache contradict each other; leave one out.")
-    options["cache"] = False if no_cache else options["cache"]
-    check_benchmark(benchmark, margin)
-    check_sample(options, is_estimated=is_estimated)
+    options["cache"] = False if options["no_cache"] else options["cache"]
+    check_benchmark(options["benchmark"], options["margin"])
+    check_sample(options)
+    shown = {name: options[name] for name in ("export", "benchmark", "margin")}
     if file.is_dir():
-        _show(file / "experiment.duckdb", export, benchmark, margin)
+        _show(file / "experiment.duckdb", **shown)
         return
-    if pilot is not None and not power:
+    if options["pilot"] is not None and not options["power"]:
         raise SetupError("--pilot gives standard deviations to --power; leave it out, or add --power.")
     from populace.scenarios.catalog import load_experiment
 
     declared = load_experiment(file)
     if replicates is not None:
         declared = replace(declared, replicates=replicates)
-    if power:
-        _show_power(declared, pilot)
+    if options["power"]:
+        _show_power(declared, options["pilot"])
         return
     if options["base_url"]:
         declared = replace(declared, options={**declared.options, "base_url": options["base_url"]})
-    if is_estimated:
+    if options["estimate"]:
         _show_estimate(declared, options)
         return
     folder = out or file.with_suffix("")
-    if check_models:
-        _check_models(declared, folder, parallel, options)
+    if options["check_models"]:
+        _check_models(declared, folder, options["parallel"], options)
         return
-    _run(declared, folder, parallel, options)
-    _show(folder / "experiment.duckdb", export, benchmark, margin)
+    _run(declared, folder, options["parallel"], options)
+    _show(folder / "experiment.duckdb", **shown)
 
 
 def _run(declared: "Experiment", folder: Path, parallel: int, options: dict[str, Any]) -> None:

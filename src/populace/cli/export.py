@@ -80,7 +80,7 @@ def _side_options(prefix: str = "") -> Callable[[Command], Command]:
     type=click.Choice(("exclude", "only", "include")),
     default="exclude",
     show_default=True,
-    help="What `populace split` holds out for measuring: left out, alone, or with the rest.",
+    help="What `populace data split` holds out for measuring: left out, alone, or with the rest.",
 )
 @click.option(
     "--mix", type=_PATH, metavar="TOML", help="A recipe that says how much to take of which runs; then give FILE alone."
@@ -289,7 +289,7 @@ def split(run: Path, train: float | None, by: str, similarity: float, seed: int,
     """Hold out part of a run to measure models on.
 
     Near-duplicates and outputs of one lineage stay on one side. Exports leave out held-out rows, and
-    `populace evaluate RUN --held-out` measures on them. The split is stored in `held_out`; running the command again
+    `populace data evaluate RUN --held-out` measures on them. The split is stored in `held_out`; running the command again
     divides the run anew.
     """
     from shlex import quote
@@ -320,4 +320,4 @@ def split(run: Path, train: float | None, by: str, similarity: float, seed: int,
             f"That is not the {1 - train:.0%} that was asked for: of {report.groups:,} groups that stay together the "
             f"largest has {report.largest:,} outputs."
         )
-    click.echo(f"Next: `populace evaluate {quote(str(run))} --held-out --solver MODEL`; exports leave them out.")
+    click.echo(f"Next: `populace data evaluate {quote(str(run))} --held-out --solver MODEL`; exports leave them out.")

@@ -1,4 +1,4 @@
-"""`populace grade`: what a run has made, judged by model graders."""
+"""`populace data grade`: what a run has made, judged by model graders."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,21 +9,11 @@ import click
 
 from .diversity import show_result
 from .jobs import actions_for, do_job
-from .options import (
-    SAMPLE_OPTION,
-    check_sample,
-    limit_options,
-    limits_of,
-    prices_of,
-    sampling_of,
-    sampling_options,
-)
-from .show import show_estimate
-from .solve import named_or_stored
+from .options import job_options
+from .solve import models_of, named_or_stored
 from .specs import SpecCommand
 
 if TYPE_CHECKING:
-    from populace.sim.config import RoleModel
     from populace.sim.tasks.outputs import OutputJob
 
 _PATH = click.Path(path_type=Path)
@@ -53,14 +43,8 @@ _MODELS = "MODEL[@URL][,...]"
 )
 @click.option("--teacher", metavar="MODEL[@URL]", help="Who responds.  [default: the run's solver or model]")
 @click.option("--script", type=_PATH, help="The scenario's script, when it has moved.")
-@click.option("--estimate", "is_estimated", is_flag=True, help="Say what it would take in calls, tokens and money.")
-@SAMPLE_OPTION
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
-@click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
-@click.option("--anew", is_flag=True, help="Do this job again, or though another is unfinished, which is abandoned.")
-@limit_options
-@sampling_options
-def grade(run: Path, rubric: str | None, graders: Sequence[str], is_estimated: bool, **options: Any) -> None:
+@job_options
+def grade(run: Path, rubric: str | None, graders: Sequence[str], **options: Any) -> None:
     """Grade outputs with models, by a rubric or in pairs.
 
     Each grader votes several times on each output: a reason and a label per criterion, stored in `votes`. The grade is
@@ -68,14 +52,13 @@ def grade(run: Path, rubric: str | None, graders: Sequence[str], is_estimated: b
     continues a job that was stopped; no answer is paid for twice.
 
     With --responses, a teacher model responds several times to each output and the responses are graded, which rejects
-    nothing. `populace agreement` measures how far graders agree; `populace prefer` turns grades into preferences.
+    nothing. `populace data agreement` measures how far graders agree; `populace data pairs` turns grades into preferences.
     """
     from populace.agents.rubric import read_rubric
     from populace.sim.grading.comparing import ComparingJob, ComparingSpec
     from populace.sim.grading.grading import GradingJob, GradingSpec, grader_roles, rubrics_for
     from populace.sim.tasks.outputs import parse_models
 
-    check_sample(options, is_estimated=is_estimated)
     given = named_or_stored(run, parse_models(graders, "grader", "--votes"), "grader", options)
     for name, needed, is_there in (
         ("pairs", "--pairwise", options["pairwise"]),
@@ -83,7 +66,7 @@ def grade(run: Path, rubric: str | None, graders: Sequence[str], is_estimated: b
     ):
         if options[name] is not None and not is_there:
             raise click.UsageError(f"--{name} is for {needed}; leave one of them out.")
-    if options["responses"] is not None and not _respond(run, options, is_estimated=is_estimated):
+    if options["responses"] is not None and not _respond(run, options):
         return
     chosen = {name: options[name] for name in ("votes", "kinds", "n", "all")}
     chosen |= {"responses": options["responses"] is not None, **grader_roles(given)}
@@ -95,10 +78,10 @@ def grade(run: Path, rubric: str | None, graders: Sequence[str], is_estimated: b
         job = ComparingJob(ComparingSpec.given(**chosen, pairs=options["pairs"]))
     else:
         job = GradingJob(GradingSpec.given(**chosen, threshold=options["threshold"]))
-    _run(run, job, given[0], options, is_estimated=is_estimated)
+    do_job(run, job, options, **models_of(given[0]))
 
 
-def _respond(run: Path, options: Mapping[str, Any], *, is_estimated: bool) -> bool:
+def _respond(run: Path, options: Mapping[str, Any]) -> bool:
     """Have a teacher respond, unless the very responses are there; gives whether there is something to grade."""
     from populace.sim.grading.responding import RespondingJob, RespondingSpec, has_responses
     from populace.sim.tasks.outputs import parse_models
@@ -109,14 +92,14 @@ def _respond(run: Path, options: Mapping[str, Any], *, is_estimated: bool) -> bo
         raise click.UsageError("--teacher names one model; leave the others out.")
     chosen = {name: options[name] for name in ("responses", "kinds", "n", "all")}
     spec = RespondingSpec.given(**chosen, teacher=teacher.model)
-    if has_responses(run, spec, seed=options["seed"]):
+    if has_responses(run, spec, seed=options["seed"] or 0):
         return True
     job = RespondingJob(spec)
     job.actions = tuple(actions_for(run, job, options["script"], "grade"))
-    _run(run, job, teacher, options, is_estimated=is_estimated)
-    if is_estimated:
+    do_job(run, job, options, **models_of(teacher))
+    if options["estimate"]:
         click.echo("Grading the responses comes on top; what it takes can be estimated once they are there.")
-    return not is_estimated
+    return not options["estimate"]
 
 
 def _kinds_of(run: Path, wanted: Sequence[str]) -> list[str]:
@@ -125,25 +108,6 @@ def _kinds_of(run: Path, wanted: Sequence[str]) -> list[str]:
     with open_run(run) as stored:
         made = [kind for (kind,) in stored.query("SELECT DISTINCT kind FROM emissions ORDER BY kind").rows]
     return [kind for kind in made if not wanted or kind in wanted]
-
-
-def _run(
-    run: Path, job: "OutputJob[Any]", first: "RoleModel", options: Mapping[str, Any], *, is_estimated: bool
-) -> None:
-    from populace.sim.estimate.jobs import estimate_output_job
-
-    asked = {
-        "model": first.model,
-        "base_url": first.base_url or options["base_url"],
-        "prices": prices_of(options) or first.prices,
-        "batch": options["batch"],
-        "seed": options["seed"],
-    }
-    if is_estimated:
-        show_estimate(estimate_output_job(run, job, **asked, sampling=sampling_of(options)))
-        return
-    same = {name: options[name] for name in ("cache", "anew")}
-    do_job(run, job, **asked, **same, limits=limits_of(options))
 
 
 @click.command()
@@ -185,7 +149,7 @@ def _show_json(found: Any) -> None:
     click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_DATACLASS).decode())
 
 
-@click.command()
+@click.command("pairs")
 @click.argument("run_path", type=_PATH, metavar="RUN")
 @click.option(
     "--by",
@@ -195,18 +159,18 @@ def _show_json(found: Any) -> None:
 )
 @click.option("--margin", type=float, default=0.1, show_default=True, help="Least difference of the two scores.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
-def prefer(run_path: Path, by: Any, margin: float, as_json: bool) -> None:
+def pairs(run_path: Path, by: Any, margin: float, as_json: bool) -> None:
     """Pair the best with the worst output for one prompt.
 
-    Candidates are the responses of `populace grade --responses`, or several outputs of one persona
+    Candidates are the responses of `populace data grade --responses`, or several outputs of one persona
     (`make --per-persona`). Pairs are rows of `preferences`; `populace export --format dpo` writes them. The result
     shows how often the longer answer won and, for comparisons, how often the position decided. No model is asked.
     """
     from populace.analysis.preference_bias import describe_bias, read_preference_bias
-    from populace.sim.grading.preferences import prefer as made
+    from populace.sim.grading.preferences import prefer
     from populace.sim.runfile.reader import open_made
 
-    found = made(run_path, source=by, margin=margin)
+    found = prefer(run_path, source=by, margin=margin)
     bias = None
     if found.rows:
         with open_made(run_path) as run:

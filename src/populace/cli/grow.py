@@ -9,10 +9,10 @@ import click
 from .guard import option
 from .options import (
     LIMITS,
-    SAMPLE_OPTION,
     Command,
-    announce_sample,
     asked_of,
+    check_sample,
+    estimate_options,
     key_option,
     limit_options,
     limits_of,
@@ -119,8 +119,7 @@ _MODEL = (
         help="Where the work is done: in this process.",
     ),
     click.option("--batch", is_flag=True, help="Send requests through the endpoint's batches."),
-    click.option("--estimate", is_flag=True, help="Only say what it would take: calls, tokens and money."),
-    SAMPLE_OPTION,
+    estimate_options,
 )
 
 
@@ -156,31 +155,17 @@ def grow(sources: tuple[str, ...], hub: Path, **options: Any) -> None:
     growth = _growth(sources, options)
     if options["key"]:
         use_key(hub, options["key"])
-    if options["estimate"] or options["sample"]:
-        _estimate(growth, options)
+    check_sample(options)
+    if options["estimate"]:
+        from populace.sim.scenario import GrowthOnly
+
+        from .make import estimate
+
+        estimate(GrowthOnly(), growth, options)
     elif is_made(hub):
         _go_on(hub, growth, options)
     else:
         _begin(hub, growth, options)
-
-
-def _estimate(growth: "Growth", options: dict[str, Any]) -> None:
-    from populace.sim.estimate import estimate
-    from populace.sim.scenario import GrowthOnly
-
-    from .panel import ProgressPanel
-    from .show import show_estimate
-
-    result = estimate(
-        GrowthOnly(),
-        growth=growth,
-        **asked_of(options),
-        steps=1,
-        sample=options["sample"],
-        announce=announce_sample,
-        progress=ProgressPanel(),
-    )
-    show_estimate(result)
 
 
 def _begin(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from .guard import going_on, option
 from .hub_files import export, import_
 from .hub_people import check, enrich
 from .hub_select import graph, select
-from .options import Command, bound_options, limits_of, shared_option
+from .options import Command, bound_options, embeddings_of, limits_of, shared_option
 
 if TYPE_CHECKING:
     from populace.personas.hub.dedup import EmbeddedReport
@@ -136,20 +136,16 @@ def info(hub_path: Path, as_json: bool) -> None:
 
 def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
     """Show what the vectors of a hub's people would take. Raises `SetupError` without an embedding model."""
-    from populace.agents.embedding.models import open_embedder
-    from populace.agents.gateway.budget import given_prices
     from populace.core.errors import SetupError
-    from populace.sim.estimate.jobs import estimate_embedding
+    from populace.sim.embedding import EmbeddingJob, EmbeddingSpec
+    from populace.sim.estimate.jobs import estimate_file_job
 
     from .show import show_estimate
 
-    if options["embeddings"] is None:
+    asked = embeddings_of(options)
+    if (model := asked.pop("embeddings")) is None:
         raise SetupError("Comparing by words asks nobody, so there is nothing to estimate; name --embeddings MODEL.")
-    handle, price = (
-        open_embedder(options["embeddings"], base_url=options["embeddings_url"]),
-        options["embeddings_price"],
-    )
-    show_estimate(estimate_embedding(hub, handle, prices=None if price is None else given_prices(f"{price}/0")))
+    show_estimate(estimate_file_job(hub, EmbeddingJob(EmbeddingSpec()), model=model, **asked))
 
 
 @click.command("dedup")

@@ -9,17 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .jobs import do_job
-from .options import (
-    SAMPLE_OPTION,
-    asked_of,
-    check_sample,
-    key_option,
-    limit_options,
-    prices_of,
-    sampling_of,
-    sampling_options,
-    shared_option,
-)
+from .options import job_options, key_option, shared_option
 
 if TYPE_CHECKING:
     from populace.personas.hub.check import CheckReport
@@ -178,13 +168,7 @@ _TIERS = {"1": "1%", "1%": "1%", "0.1": "0.1%", "0.1%": "0.1%"}
 @click.option("--replace", is_flag=True, help="Ask for what is there already, too.")
 @click.option("--raise", "skill", metavar="SKILL", help="Instead: make elite personas, among the best at this skill.")
 @click.option("--tier", type=click.Choice(list(_TIERS)), help="How high: the top 1 or 0.1 per cent.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
-@click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
-@click.option("--estimate", is_flag=True, help="Only say what it would take: calls, tokens and money.")
-@SAMPLE_OPTION
-@click.option("--anew", is_flag=True, help="Begin this job though another one is unfinished, which is abandoned.")
-@limit_options
-@sampling_options
+@job_options
 @shared_option
 def enrich(hub: Path, **options: Any) -> None:
     """Add profiles, biographies or elite skills by a model.
@@ -194,30 +178,7 @@ def enrich(hub: Path, **options: Any) -> None:
     """
     from populace.sim.enrichment import EnrichmentJob
 
-    check_sample(options, is_estimated=options["estimate"])
-    if options["estimate"]:
-        _estimate(hub, options)
-        return
-    do_job(hub, EnrichmentJob(_enrichment_of(options)), **asked_of(options), anew=options["anew"])
-
-
-def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
-    from populace.sim.estimate.jobs import estimate_enrichment
-
-    from .show import show_estimate
-
-    show_estimate(
-        estimate_enrichment(
-            hub,
-            _enrichment_of(options),
-            model=options["model"],
-            base_url=options["base_url"],
-            prices=prices_of(options),
-            batch=options["batch"],
-            seed=options["seed"],
-            sampling=sampling_of(options),
-        )
-    )
+    do_job(hub, EnrichmentJob(_enrichment_of(options)), options)
 
 
 def _enrichment_of(options: Mapping[str, Any]) -> Any:

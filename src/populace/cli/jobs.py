@@ -11,7 +11,7 @@ import click
 
 from .guard import going_on, option
 from .make import scenario_of
-from .options import changed_limits, embeddings_of, prices_of, roles_of
+from .options import changed_limits, check_sample, embeddings_of, limits_of, prices_of, roles_of, sampling_of
 
 if TYPE_CHECKING:
     from populace.agents.actions import Action
@@ -25,16 +25,34 @@ _MADE_BY = "SELECT scenario, scenario_file, is_language_model FROM runs"
 _SHOWN = {"enrichment": "hub_people", "embedding": "hub", "survey": "survey", "evaluation": "solve"}
 
 
-def do_job(path: Path, kind: "JobKind[Any, Any]", **asked: Any) -> Any:
-    """Run a job in its file and say what came of it. When it stops before its end, say how to go on."""
+def do_job(path: Path, kind: "JobKind[Any, Any]", options: Mapping[str, Any], **named: Any) -> None:
+    """Run a job in its file and print what came of it, or print its estimate."""
+    if (done := run_or_estimate(path, kind, options, **named)) is not None:
+        show_done(path, kind, done)
+
+
+def run_or_estimate(path: Path, kind: "JobKind[Any, Any]", options: Mapping[str, Any], **named: Any) -> Any:
+    """Run a job in its file and return its report, or print its estimate and return None.
+
+    `named` holds what is not given by an option of its name. If the job stops early, print how to continue.
+    """
+    from populace.sim.estimate.jobs import estimate_file_job
     from populace.sim.jobs.life import run_job
 
     from .panel import ProgressPanel
+    from .show import show_estimate
 
+    check_sample(options)
+    asked: dict[str, Any] = {name: options.get(name) for name in ("model", "seed")} | embeddings_of(options)
+    asked |= {"base_url": options["base_url"] or None, "batch": options["batch"]}
+    asked |= {name: value for name, value in named.items() if value is not None}
+    asked["prices"] = prices_of(options) or named.get("prices")
+    if options["estimate"]:
+        show_estimate(estimate_file_job(path, kind, sampling=sampling_of(options), **asked))
+        return None
+    asked |= {"limits": limits_of(options), "cache": options["cache"], "anew": options["anew"]}
     with going_on(path):
-        done = run_job(path, kind, progress=ProgressPanel(), **asked)
-    show_done(path, kind, done)
-    return done
+        return run_job(path, kind, progress=ProgressPanel(), **asked)
 
 
 def go_on_with_job(

@@ -10,9 +10,9 @@ import click
 
 from .guard import going_on, guarded
 from .options import (
-    SAMPLE_OPTION,
     announce_sample,
     asked_of,
+    check_sample,
     embeddings_of,
     growth_of,
     make_options,
@@ -21,25 +21,25 @@ from .options import (
     settings_of,
     task_settings_of,
 )
+from .read import tasks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from populace.sim.growth import Growth
     from populace.sim.scenario import Scenario
     from populace.sim.society import Society
     from populace.sim.tasks.outputs import OutputJob
 
 #: Options of estimates alone, and what does the same for real.
 _FOR_ESTIMATES = {
-    "sample": "",
-    "solutions": "; `populace solve RUN` solves what was made",
-    "votes": "; `populace grade RUN` grades what was made",
+    "solutions": "; `populace data solve RUN` solves what was made",
+    "votes": "; `populace data grade RUN` grades what was made",
 }
 
 
 @click.command()
 @click.argument("task", required=False)
-@click.option("--list", "is_listed", is_flag=True, help="List the tasks, or the settings of TASK.")
-@click.option("--estimate", "is_estimated", is_flag=True, help="Estimate calls, tokens and cost; make nothing.")
-@SAMPLE_OPTION
 @click.option(
     "--solutions",
     type=click.IntRange(min=1),
@@ -52,26 +52,22 @@ _FOR_ESTIMATES = {
     metavar="K",
     help="With --estimate: include grading the rows, K votes each by --grader.",
 )
-@click.option("--rubric", metavar="NAME|FILE", help="With --votes: the rubric, as in `populace grade`.")
+@click.option("--rubric", metavar="NAME|FILE", help="With --votes: the rubric, as in `populace data grade`.")
 @make_options
-def make(task: str | None, is_listed: bool, is_estimated: bool, **options: Any) -> None:
+def make(task: str | None, **options: Any) -> None:
     """Make synthetic data.
 
-    TASK is a name (`populace make --list`) or the path of your own task folder. Personas come from --hub or are grown.
+    TASK is a name (`populace list tasks`) or the path of your own task folder. Personas come from --hub or are grown.
     Rows that fail a check and near-duplicates are replaced by further personas until --n rows are accepted. Everything
-    stays in the run file with its reason (`populace funnel`).
+    stays in the run file with its reason (`populace data yield`).
     """
     # First of all, because Mesa looks through every module that is loaded before it: .2 s after the others.
     import populace.sim.mesa  # noqa: F401
-    from populace.scenarios.catalog import find_task, iter_tasks, settings_of
+    from populace.scenarios.catalog import find_task
 
-    if is_listed or task is None:
-        from populace.analysis.table import visible
-
-        for found in iter_tasks() if task is None else (find_task(task)[0],):
-            click.echo(visible(f"{found.name}: {found.summary()}"))
-            for setting in settings_of(found) if task is not None else ():
-                click.echo(visible(f"    --set {setting}"))
+    if task is None:
+        click.get_current_context().invoke(tasks)
+        click.echo("\nMake rows of one: `populace make TASK --n 10`. Its settings: `populace list tasks TASK`.")
         return
     found, script = find_task(task)
     made = found(task_settings_of(options))
@@ -80,32 +76,46 @@ def make(task: str | None, is_listed: bool, is_estimated: bool, **options: Any) 
         growth = growth.model_copy(update={"draw": made.draw})
     if options["rubric"] and not options["votes"]:
         raise click.UsageError("--rubric is for --votes, the votes of graders; add it, or leave --rubric out.")
-    if is_estimated:
-        _estimate(made, options, growth=growth)
+    if options["estimate"]:
+        estimate(made, growth, options, later=_later(made, options))
         return
+    check_sample(options)
     for name, instead in _FOR_ESTIMATES.items():
         if options[name] is not None:
             raise click.UsageError(f"--{name} is for --estimate; add it, or leave --{name} out{instead}.")
     _make(made, script, options, growth=growth)
 
 
-def _estimate(task: Any, options: dict[str, Any], **growth: Any) -> None:
-    from populace.sim.estimate import estimate
+def estimate(
+    scenario: "Scenario", growth: "Growth", options: dict[str, Any], *, later: "Sequence[OutputJob[Any]]" = ()
+) -> None:
+    """Print an estimate of a run, and of the jobs to be done on its outputs."""
+    from populace.sim.estimate import estimate as estimate_run
 
     from .panel import ProgressPanel
     from .show import show_estimate
 
-    roles, progress = roles_of(options), ProgressPanel()
-    later = _later(task, options, roles)
-    asked = asked_of(options) | {"sample": options["sample"], "announce": announce_sample}
-    found = estimate(task, **growth, **asked, **roles, later=later, progress=progress)
+    roles = roles_of(options) if "solver" in options else {}
+    found = estimate_run(
+        scenario,
+        growth=growth,
+        **asked_of(options),
+        **roles,
+        **{name: options[name] for name in ("steps", "mind", "archetypes") if name in options},
+        sample=options["sample"],
+        announce=announce_sample,
+        later=later,
+        progress=ProgressPanel(),
+    )
     show_estimate(found)
     for role, option in (("solver", "--solutions 3"), ("grader", "--votes 3")):
-        if roles[role] is not None and all(purpose.role != role for purpose in found.purposes):
-            click.echo(f"The task {task.name} asks no {role}; to count a later job by it, add {option}.")
+        if roles.get(role) is not None and all(purpose.role != role for purpose in found.purposes):
+            click.echo(
+                f"{scenario.name} asks no {role}; to count a later job by it, use `populace make` with {option}."
+            )
 
 
-def _later(task: Any, options: dict[str, Any], roles: dict[str, Any]) -> "list[OutputJob[Any]]":
+def _later(task: Any, options: dict[str, Any]) -> "list[OutputJob[Any]]":
     """The jobs that are to be done on the rows."""
     from populace.agents.rubric import read_rubric
     from populace.sim.config import RoleModel
@@ -113,7 +123,7 @@ def _later(task: Any, options: dict[str, Any], roles: dict[str, Any]) -> "list[O
     from populace.sim.tasks.solving import SolvingJob, solving_spec
 
     later: list[OutputJob[Any]] = []
-    own = RoleModel(model=options["model"])
+    own, roles = RoleModel(model=options["model"]), roles_of(options)
     if options["solutions"]:
         spec = solving_spec((roles["solver"] or own,), samples=options["solutions"])
         later.append(SolvingJob(spec, task.actions))
@@ -152,8 +162,8 @@ def _make(task: Any, script: Path | None, options: dict[str, Any], **growth: Any
 def run(scenario: str, **options: Any) -> None:
     """Run a society of agents.
 
-    SCENARIO is a name (`populace scenarios`) or the path of a script. Personas are grown from the bundled texts, or
-    come from --seeds or --hub.
+    SCENARIO is a name (`populace list scenarios`) or the path of a script. Personas are grown from the bundled texts,
+    or come from --seeds or --hub.
     """
     # First of all, because Mesa looks through every module that is loaded before it: .2 s after the others.
     import populace.sim.mesa  # noqa: F401
@@ -161,42 +171,6 @@ def run(scenario: str, **options: Any) -> None:
 
     found, script = find_scenario(scenario)
     _run(found, script, **options)
-
-
-@click.command()
-@click.argument("scenario")
-@run_options
-@SAMPLE_OPTION
-def estimate(scenario: str, sample: int | None, **options: Any) -> None:
-    """Estimate calls, tokens and cost of a run.
-
-    Takes the options of `populace run`. A language model is asked a small sample first, which gives 90 % prediction
-    intervals; --sample 0 sends no calls.
-    """
-    from populace.scenarios.catalog import find_scenario
-    from populace.sim.estimate import estimate as estimated
-    from populace.sim.tasks.task import Task
-
-    from .panel import ProgressPanel
-    from .show import show_estimate
-
-    found, _ = find_scenario(scenario)
-    made, growth = found(settings_of(options)), growth_of(options)
-    if isinstance(made, Task):
-        growth = made.growth(growth, is_counted=options["agents"] is not None)
-    result = estimated(
-        made,
-        growth=growth,
-        **asked_of(options),
-        **roles_of(options),
-        steps=options["steps"],
-        mind=options["mind"],
-        archetypes=options["archetypes"],
-        sample=sample,
-        announce=announce_sample,
-        progress=ProgressPanel(),
-    )
-    show_estimate(result)
 
 
 def scenario_of(
@@ -273,9 +247,14 @@ def _run(scenario: "type[Scenario]", script: Path | None, **options: Any) -> Non
 
     from .panel import ProgressPanel
 
+    check_sample(options)
+    made, growth = scenario(settings_of(options)), growth_of(options)
+    if options["estimate"]:
+        estimate(made, growth, options)
+        return
     society = Society(
-        scenario(settings_of(options)),
-        growth=growth_of(options),
+        made,
+        growth=growth,
         **asked_of(options),
         **embeddings_of(options),
         **roles_of(options),

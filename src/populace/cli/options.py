@@ -233,6 +233,35 @@ _BENCHMARK = (
 )
 
 
+_ESTIMATE = (
+    click.option("--estimate", is_flag=True, help="Estimate calls, tokens and cost; do nothing else."),
+    click.option(
+        "--sample",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="With --estimate: number of items to ask the model first (calls for a run); 0 sends no calls."
+        "  [default: a quarter, at most 20 items or 40 calls; 0 for procedural]",
+    ),
+)
+
+_JOB = (
+    *_ESTIMATE,
+    click.option("--seed", type=int, help="Random seed.  [default: 0; of a survey the run's]"),
+    click.option("--batch", is_flag=True, help="Use the batch API."),
+    click.option("--anew", is_flag=True, help="Repeat a finished job, or abandon another unfinished one."),
+)
+
+
+def estimate_options(command: Command) -> Command:
+    """Add the options of an estimate."""
+    return _with(command, _ESTIMATE)
+
+
+def job_options(command: Command) -> Command:
+    """Add the options of a job on a file: its estimate, seed and limits, and where its model is."""
+    return _with(limit_options(sampling_options(command)), _JOB)
+
+
 def bound_options(command: Command) -> Command:
     """The command with the options that bound calls and costs."""
     return _with(command, _BOUNDS)
@@ -296,7 +325,9 @@ def _shared_by_runs(command: Command, name: str) -> Command:
     )
     return society_options(
         limit_options(
-            sampling_options(role_options(embedding_options(batch(out(shared_option(verbose_option(command)))))))
+            sampling_options(
+                role_options(embedding_options(batch(estimate_options(out(shared_option(verbose_option(command)))))))
+            )
         )
     )
 
@@ -410,16 +441,6 @@ def changed_limits(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: options[name] for name in LIMITS if options.get(name) is not None}
 
 
-#: How many an estimate asks a real model about.
-SAMPLE_OPTION = click.option(
-    "--sample",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="With --estimate: number of items to ask the model first (calls for a run); 0 sends no calls."
-    "  [default: a quarter, at most 20 items or 40 calls; 0 for procedural]",
-)
-
-
 def sampling_of(options: Mapping[str, Any]) -> "Sampling":
     """How an estimate asks for its sample; what that may cost is said on standard error. Raises `SetupError`."""
     from populace.sim.estimate import Sampling
@@ -429,9 +450,9 @@ def sampling_of(options: Mapping[str, Any]) -> "Sampling":
     return Sampling(options["sample"], options["cache"] or None, limits_of(options), announce_sample, ProgressPanel())
 
 
-def check_sample(options: Mapping[str, Any], *, is_estimated: bool) -> None:
+def check_sample(options: Mapping[str, Any]) -> None:
     """Refuse --sample where nothing is estimated."""
-    if options["sample"] is not None and not is_estimated:
+    if options["sample"] is not None and not options["estimate"]:
         raise click.UsageError("--sample is for --estimate; add it, or leave --sample out.")
 
 
@@ -451,10 +472,10 @@ def embeddings_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """Name, endpoint and price of the embedding model. Raises `SetupError`."""
     from populace.agents.gateway.budget import given_prices
 
-    price = options["embeddings_price"]
+    price = options.get("embeddings_price")
     return {
-        "embeddings": options["embeddings"],
-        "embeddings_url": options["embeddings_url"],
+        "embeddings": options.get("embeddings"),
+        "embeddings_url": options.get("embeddings_url"),
         "embeddings_prices": None if price is None else given_prices(f"{price}/0"),
     }
 

@@ -1,12 +1,18 @@
-"""Commands that change nothing: `populace sql`, `schema`, `report`, `scenarios` and `prompts`."""
+"""Commands that change nothing: `populace sql`, `report` and `list`."""
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .options import shared_option
 from .show import authors_notice, terminal_width
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from populace.sim.scenario import Scenario
 
 
 @click.command()
@@ -50,25 +56,6 @@ def sql(file: Path, statement: str, form: str | None, picture: Path | None, time
 
 
 @click.command()
-@click.argument("table", required=False)
-def schema(table: str | None) -> None:
-    """Describe the tables, views and columns of runs and hubs."""
-    from populace.core.errors import SetupError
-    from populace.core.inputs import nearest
-    from populace.sim.runfile.database import describe
-
-    relations = {relation.name: relation for relation in describe(hubs=True)}
-    if table is not None and table not in relations:
-        raise SetupError(
-            f"There is no table or view {table!r}{nearest(table, relations)}. There are: {', '.join(relations)}."
-        )
-    for relation in relations.values() if table is None else (relations[table],):
-        click.echo(f"{relation.kind} {relation.name}: {relation.comment}")
-        for column in relation.columns:
-            click.echo(f"    {column.name} {column.type}: {column.comment}")
-
-
-@click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--out",
@@ -91,23 +78,46 @@ def report(file: Path, out: Path | None) -> None:
     click.echo(f"Wrote {page}")
 
 
-@click.command()
+@click.group("list")
+def list_() -> None:
+    """List scenarios, tasks, prompts, tables or models."""
+
+
+@list_.command()
 @click.argument("scenario", required=False)
 def scenarios(scenario: str | None) -> None:
     """List scenarios, or the settings of one.
 
     SCENARIO is a name or the path of a script.
     """
-    from populace.analysis.table import visible
-    from populace.scenarios.catalog import find_scenario, iter_scenarios, settings_of
+    from populace.scenarios.catalog import find_scenario, iter_scenarios
 
-    for found in iter_scenarios() if scenario is None else (find_scenario(scenario)[0],):
-        click.echo(visible(f"{found.name}: {found.summary()}"))
-        for setting in () if scenario is None else settings_of(found):
+    _list_settings(iter_scenarios() if scenario is None else [find_scenario(scenario)[0]], is_one=scenario is not None)
+
+
+@list_.command()
+@click.argument("task", required=False)
+def tasks(task: str | None) -> None:
+    """List tasks, or the settings of one.
+
+    TASK is a name or the path of a task folder.
+    """
+    from populace.scenarios.catalog import find_task, iter_tasks
+
+    _list_settings(iter_tasks() if task is None else [find_task(task)[0]], is_one=task is not None)
+
+
+def _list_settings(found: "Iterable[type[Scenario]]", *, is_one: bool) -> None:
+    from populace.analysis.table import visible
+    from populace.scenarios.catalog import settings_of
+
+    for scenario in found:
+        click.echo(visible(f"{scenario.name}: {scenario.summary()}"))
+        for setting in settings_of(scenario) if is_one else ():
             click.echo(visible(f"    --set {setting}"))
 
 
-@click.command()
+@list_.command()
 @click.argument("name", required=False)
 @click.option("--scenario", metavar="NAME|FILE", help="Include the prompts of a scenario and its actions.")
 def prompts(name: str | None, scenario: str | None) -> None:
@@ -139,3 +149,31 @@ def prompts(name: str | None, scenario: str | None) -> None:
         for slot, phrases in prompt.choices.items():
             for word, phrase in phrases.items():
                 click.echo(f"\n[{slot} = {word}]\n{phrase.strip()}")
+
+
+@list_.command()
+@click.argument("table", required=False)
+def tables(table: str | None) -> None:
+    """Describe the tables, views and columns of runs and hubs."""
+    from populace.core.errors import SetupError
+    from populace.core.inputs import nearest
+    from populace.sim.runfile.database import describe
+
+    relations = {relation.name: relation for relation in describe(hubs=True)}
+    if table is not None and table not in relations:
+        raise SetupError(
+            f"There is no table or view {table!r}{nearest(table, relations)}. There are: {', '.join(relations)}."
+        )
+    for relation in relations.values() if table is None else (relations[table],):
+        click.echo(f"{relation.kind} {relation.name}: {relation.comment}")
+        for column in relation.columns:
+            click.echo(f"    {column.name} {column.type}: {column.comment}")
+
+
+@list_.command()
+def models() -> None:
+    """List what --model takes."""
+    from populace.agents.endpoint.models import MODEL_NAMES
+
+    for name, meaning in MODEL_NAMES.items():
+        click.echo(f"{name}: {meaning}")

@@ -1,4 +1,4 @@
-"""`populace check replay`, `fork` and `compare`: a run again, with something changed, or beside another."""
+"""`populace check replay`, `fork` and `diff`: a run again, with something changed, or beside another."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,7 +153,7 @@ def fork(
 @click.argument("other", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Keep both runs in one file, which answers SQL.")
 @shared_option
-def compare(one: Path, other: Path, out: Path | None) -> None:
+def diff(one: Path, other: Path, out: Path | None) -> None:
     """Compare two runs agent by agent and step by step.
 
     Counts the agents that saw something different, were in a different state, decided differently, and decided

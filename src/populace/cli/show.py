@@ -131,7 +131,7 @@ _FORMATS = {"npc": "npc-json", "conversation": "openai", "tool-use": "tools"}
 def _next_for_data(path: Path, made: "DataSummary") -> tuple[str, ...]:
     file, form = quote(str(path)), _FORMATS.get(made.task)
     if not made.accepted:
-        return (f"populace funnel {file}", f"populace report {file}")
+        return (f"populace data yield {file}", f"populace report {file}")
     target = quote(str(path.with_suffix(".json" if form == "npc-json" else ".jsonl")))
     return (f"populace report {file}", f"populace export {file} {target}{f' --format {form}' if form else ''}")
 

@@ -1,4 +1,4 @@
-"""`populace solve` and `populace evaluate`: problems solved, and models measured on problems with known answers."""
+"""`populace data solve` and `populace data evaluate`: problems solved, and models measured on problems with known answers."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .jobs import actions_for, do_job
-from .options import SAMPLE_OPTION, check_sample, limit_options, limits_of, prices_of, sampling_of, sampling_options
+from .options import job_options
 from .specs import SpecCommand
 
 if TYPE_CHECKING:
@@ -45,13 +45,7 @@ def _solvers(*, is_required: bool) -> Callable[..., Any]:
 @click.option("--execute", is_flag=True, help="Allow --method program to run the programs on this machine.")
 @click.option("--threshold", type=float, help="Share of the solutions that must agree.  [default: 0.5]")
 @click.option("--script", type=click.Path(path_type=Path), help="The scenario's script, when it has moved.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
-@click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
-@click.option("--estimate", is_flag=True, help="Only say what it would take: calls, tokens and money.")
-@SAMPLE_OPTION
-@click.option("--anew", is_flag=True, help="Do this job again, or though another is unfinished, which is abandoned.")
-@limit_options
-@sampling_options
+@job_options
 def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any) -> None:
     """Solve problems several times and vote on the answers.
 
@@ -62,34 +56,19 @@ def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any
     """
     from populace.sim.tasks.solving import SolvingJob, parse_solvers, solving_spec
 
-    from .show import show_estimate
-
-    check_sample(options, is_estimated=options["estimate"])
     given = named_or_stored(run, parse_solvers(solvers), "solver", options)
-    asked = _asked(given[0], options)
     _check_problems(run, options["kinds"])
     names = ("samples", "execute", "threshold", "kinds", "n", "all")
     chosen = {name: options[name] for name in names} | {"methods": options["methods"] or None}
     job = SolvingJob(solving_spec(given, **chosen))
     job.actions = tuple(actions_for(run, job, script, "solve"))
-    if options["estimate"]:
-        from populace.sim.estimate.jobs import estimate_output_job
-
-        show_estimate(estimate_output_job(run, job, **asked, sampling=sampling_of(options)))
-        return
-    do_job(run, job, limits=limits_of(options), cache=options["cache"], anew=options["anew"], **asked)
+    do_job(run, job, options, **models_of(given[0]))
 
 
 @click.command(cls=SpecCommand, spec="populace.sim.tasks.translating:TranslatingSpec")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--model", help="Who translates.  [default: the run's model]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
-@click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
-@click.option("--estimate", is_flag=True, help="Only say what it would take: calls, tokens and money.")
-@SAMPLE_OPTION
-@click.option("--anew", is_flag=True, help="Do this job again, or though another is unfinished, which is abandoned.")
-@limit_options
-@sampling_options
+@job_options
 def translate(run: Path, **options: Any) -> None:
     """Translate outputs into another language.
 
@@ -100,27 +79,12 @@ def translate(run: Path, **options: Any) -> None:
     from populace.core.spec import given_fields
     from populace.sim.tasks.translating import TranslatingJob, TranslatingSpec
 
-    from .show import show_estimate
-
-    check_sample(options, is_estimated=options["estimate"])
-    job = TranslatingJob(TranslatingSpec.given(**given_fields(TranslatingSpec, options)))
-    asked: dict[str, Any] = {name: options[name] for name in ("model", "batch", "seed")}
-    asked |= {"base_url": options["base_url"] or None, "prices": prices_of(options)}
-    if options["estimate"]:
-        from populace.sim.estimate.jobs import estimate_output_job
-
-        show_estimate(estimate_output_job(run, job, sampling=sampling_of(options), **asked))
-        return
-    do_job(run, job, limits=limits_of(options), cache=options["cache"], anew=options["anew"], **asked)
+    do_job(run, TranslatingJob(TranslatingSpec.given(**given_fields(TranslatingSpec, options))), options)
 
 
-def _asked(solver: "RoleModel", options: Mapping[str, Any]) -> dict[str, Any]:
-    """What a job and its estimate take alike. Raises `SetupError` for an unknown model."""
-    from populace.agents.endpoint.models import open_model
-
-    same = {name: options[name] for name in ("batch", "seed")}
-    handle = open_model(solver.model, base_url=solver.base_url or options["base_url"])
-    return same | {"model": handle, "prices": prices_of(options) or solver.prices}
+def models_of(role: "RoleModel") -> dict[str, Any]:
+    """Return the model of a job, as `do_job` takes it, from that of a role."""
+    return {"model": role.model, "base_url": role.base_url or None, "prices": role.prices}
 
 
 def named_or_stored(
@@ -162,30 +126,16 @@ def _check_problems(run: Path, kinds: Sequence[str]) -> None:
 )
 @click.option("--execute", is_flag=True, help="Allow --method program to run the programs on this machine.")
 @click.option(
-    "--held-out", is_flag=True, help="Of a run those that `populace split` holds out, which exports leave out."
+    "--held-out", is_flag=True, help="Of a run those that `populace data split` holds out, which exports leave out."
 )
 @click.option("--n", type=click.IntRange(min=1), help="How many problems, drawn by chance.  [default: all]")
 @click.option("--out", type=click.Path(path_type=Path), help="File of the evaluation.  [default: TARGET-MODEL.duckdb]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
-@click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
-@click.option("--estimate", is_flag=True, help="Only say what it would take: calls, tokens and money.")
-@SAMPLE_OPTION
-@limit_options
-@sampling_options
-def evaluate(
-    target: Path,
-    solvers: Sequence[str],
-    method: str,
-    execute: bool,
-    held_out: bool,
-    n: int | None,
-    out: Path | None,
-    **options: Any,
-) -> None:
+@job_options
+def evaluate(target: Path, solvers: Sequence[str], n: int | None, **options: Any) -> None:
     r"""Measure a model on a test set or on solved problems.
 
     A test set is JSONL with a field problem, and an answer or a solution that ends in \boxed{...} (the format of MATH,
-    with level and type). From a run, problems are used if at least two of three solutions of `populace solve` agree, as
+    with level and type). From a run, problems are used if at least two of three solutions of `populace data solve` agree, as
     in the paper; with --held-out only those that exports leave out. Shows accuracy with a 95 % interval, by level and
     type, beside the paper's tables; refusals and failures are counted separately. Calls and solutions go to a file of
     their own, which `populace resume` continues.
@@ -193,23 +143,15 @@ def evaluate(
     from populace.sim.tasks.evaluation import evaluation_job, read_problems
     from populace.sim.tasks.solving import parse_solvers
 
-    from .show import show_estimate
-
-    check_sample(options, is_estimated=options["estimate"])
     given = parse_solvers(solvers)
     if len(given) > 1:
         raise click.UsageError("One model is measured at a time; name one --solver.")
-    problems = read_problems(target, held_out=held_out).drawn(n, options["seed"])
+    problems = read_problems(target, held_out=options["held_out"]).drawn(n, options["seed"] or 0)
     slug = re.sub(r"[^\w.]+", "-", given[0].model.partition(":")[2] or given[0].model).strip("-")
-    path = out or Path(f"{target.stem}-{slug}.duckdb")
-    asked = _asked(given[0], options)
-    job = evaluation_job(problems, target=target.name, solver=given[0].model, method=method, execute=execute)
-    if options["estimate"]:
-        from populace.sim.estimate.jobs import estimate_evaluation
-
-        show_estimate(estimate_evaluation(job, **asked, sampling=sampling_of(options)))
-        return
-    do_job(path, job, limits=limits_of(options), cache=options["cache"], **asked)
+    path = options["out"] or Path(f"{target.stem}-{slug}.duckdb")
+    chosen = {name: options[name] for name in ("method", "execute")}
+    job = evaluation_job(problems, target=target.name, solver=given[0].model, **chosen)
+    do_job(path, job, options, **models_of(given[0]))
 
 
 def show_done(path: Path, kind: object, done: object) -> None:

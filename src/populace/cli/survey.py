@@ -9,21 +9,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .diversity import show_result
-from .guard import going_on
+from .jobs import run_or_estimate
 from .options import (
-    SAMPLE_OPTION,
     benchmark_options,
     check_benchmark,
-    check_sample,
     embedding_options,
     embeddings_of,
+    job_options,
     limit_options,
     limits_of,
     prices_of,
-    sampling_of,
     sampling_options,
 )
-from .show import authors_notice, show_estimate
+from .show import authors_notice
 
 if TYPE_CHECKING:
     from populace.sim.survey.job import Surveyed
@@ -40,13 +38,7 @@ _PATH = click.Path(path_type=Path)
 @benchmark_options
 @click.option("--json", "as_json", is_flag=True, help="The tables as a JSON object.")
 @click.option("--model", help="Who answers for the agents, with FILE.  [default: the run's model]")
-@click.option("--estimate", "is_estimated", is_flag=True, help="Say what FILE would take in calls, tokens and money.")
-@SAMPLE_OPTION
-@click.option("--seed", type=int, help="Seed of samples and orders of options, with FILE.  [default: the run's]")
-@click.option("--batch", is_flag=True, help="Send the questions through the endpoint's batches.")
-@click.option("--anew", is_flag=True, help="Ask again, or though another survey is unfinished, which is abandoned.")
-@limit_options
-@sampling_options
+@job_options
 @embedding_options
 def survey(
     run_path: Path,
@@ -56,7 +48,6 @@ def survey(
     benchmark: Path | None,
     margin: float | None,
     as_json: bool,
-    is_estimated: bool,
     **options: Any,
 ) -> None:
     """Show or ask a questionnaire.
@@ -71,12 +62,14 @@ def survey(
     from populace.sim.runfile.reader import open_made
 
     check_benchmark(benchmark, margin)
-    check_sample(options, is_estimated=is_estimated)
-    if is_estimated:
-        _estimate(run_path, file, name, options)
-        return
+    if file is None and options["estimate"]:
+        raise click.UsageError(
+            "--estimate is for a survey that is to be asked; name its FILE, or leave --estimate out."
+        )
     people = None if benchmark is None else read_benchmark(benchmark)
-    done = None if file is None else _ask(run_path, file, name, options)
+    done = None if file is None else _ask(run_path, _chosen(file, name), options)
+    if options["estimate"]:
+        return
     with open_made(run_path) as run:
         tables = read_surveys(run, survey=name, job=done.job if done else None, by=by)
         if people is not None:
@@ -106,39 +99,12 @@ def _chosen(file: Path, name: str | None) -> "list[Survey]":
     return [one for one in surveys if name in (None, one.name)]
 
 
-def _estimate(run: Path, file: Path | None, name: str | None, options: Mapping[str, Any]) -> None:
-    from populace.core.errors import SetupError
-    from populace.sim.estimate.jobs import estimate_survey
+def _ask(run: Path, surveys: "Sequence[Survey]", options: Mapping[str, Any]) -> "Surveyed | None":
+    from populace.sim.survey.job import survey_job
 
-    if file is None:
-        raise SetupError("--estimate is for a survey that is to be asked; name its FILE, or leave --estimate out.")
-    asked = {one: options[one] for one in ("model", "batch", "seed")} | {"sampling": sampling_of(options)}
-    where = options["base_url"] or None
-    show_estimate(
-        estimate_survey(
-            run, _chosen(file, name), **asked, base_url=where, prices=prices_of(options), **embeddings_of(options)
-        )
-    )
-
-
-def _ask(run: Path, file: Path, name: str | None, options: Mapping[str, Any]) -> "Surveyed":
-    from populace.sim.survey.job import survey_run
-
-    from .panel import ProgressPanel
-
-    surveys = _chosen(file, name)
     _say_recall(run, options)
-    with going_on(run):
-        return survey_run(
-            run,
-            surveys,
-            **{one: options[one] for one in ("model", "cache", "batch", "seed", "anew")},
-            **embeddings_of(options),
-            base_url=options["base_url"] or None,
-            limits=limits_of(options),
-            prices=prices_of(options),
-            progress=ProgressPanel(),
-        )
+    done: Surveyed | None = run_or_estimate(run, survey_job(run, surveys), options)
+    return done
 
 
 def _say_recall(run: Path, options: Mapping[str, Any]) -> None:
@@ -225,10 +191,7 @@ def ask(run_path: Path, agent: str, questions: Sequence[str], anew: bool, **opti
 @click.option("--ask", "is_asked", is_flag=True, help="Ask the agents first; otherwise only read their answers.")
 @click.option("--model", help="Who answers for the agents.  [default: the run's model]")
 @click.option("--json", "as_json", is_flag=True, help="The report as a JSON object.")
-@click.option("--batch", is_flag=True, help="Send the questions through the endpoint's batches.")
-@click.option("--anew", is_flag=True, help="With --ask: ask again what this model answered already.")
-@limit_options
-@sampling_options
+@job_options
 @embedding_options
 def drift(run_path: Path, as_json: bool, **options: Any) -> None:
     """Measure how far agents drift from their profiles.
@@ -240,23 +203,12 @@ def drift(run_path: Path, as_json: bool, **options: Any) -> None:
     from populace.analysis.surveys.drift import describe_drift, has_answers, notes_on_drift, read_drift
     from populace.core.errors import SetupError
     from populace.sim.runfile.reader import open_made
-    from populace.sim.survey.job import drift_survey, survey_run
-
-    from .panel import ProgressPanel
+    from populace.sim.survey.job import drift_survey
 
     if options["is_asked"]:
-        _say_recall(run_path, options)
-        with going_on(run_path):
-            survey_run(
-                run_path,
-                [drift_survey(run_path)],
-                **{one: options[one] for one in ("model", "cache", "batch", "anew")},
-                **embeddings_of(options),
-                base_url=options["base_url"] or None,
-                limits=limits_of(options),
-                prices=prices_of(options),
-                progress=ProgressPanel(),
-            )
+        _ask(run_path, [drift_survey(run_path)], options)
+    if options["estimate"]:
+        return
     with open_made(run_path) as run:
         if not has_answers(run):
             raise SetupError(

@@ -69,7 +69,7 @@ class Prompt:
 
     name: str
     version: int
-    #: What it is for and where it comes from, for readers of `populace prompts`.
+    #: What it is for and where it comes from, for readers of `populace list prompts`.
     about: str
     user: str
     system: str = ""

@@ -9,7 +9,7 @@ import pytest
 from populace.agents.gateway.limits import Limits
 from populace.core.errors import PausedError, SetupError
 from populace.scenarios.village import Village
-from populace.sim.estimate.jobs import estimate_survey
+from populace.sim.estimate.jobs import estimate_file_job
 from populace.sim.growth import Growth
 from populace.sim.jobs.replay import replay_job
 from populace.sim.replay import replay
@@ -17,7 +17,7 @@ from populace.sim.resident import Resident
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
 from populace.sim.survey.items import Choice, FreeText, Likert, Number, Rank
-from populace.sim.survey.job import survey_run
+from populace.sim.survey.job import survey_job, survey_run
 from populace.sim.survey.survey import Panel, Survey
 
 POLL = Survey(
@@ -103,7 +103,7 @@ def test_asked_twice_with_one_seed_the_rows_are_equal_and_with_another_they_are_
 
 def test_as_many_calls_are_made_as_were_estimated_and_none_again_in_a_replay(path: Path) -> None:
     surveys = [POLL, Survey("panel", POLL.items[:2], of=Panel(5), repeats=2, one_by_one=True)]
-    (told,) = estimate_survey(path, surveys).purposes
+    (told,) = estimate_file_job(path, survey_job(path, surveys)).purposes
     done = survey_run(path, surveys)
     calls = rows(path, f"SELECT count(*) FROM calls WHERE job = {done.job}")
     assert calls == [(told.calls.low,)] == [(told.calls.high,)] == [(12 + 5 * 2 * 2,)]

@@ -15,7 +15,7 @@ from populace.agents.procedural.situation import Situation
 from populace.analysis.evaluation import Accuracy, Evaluation, paper_table, read_evaluation, wilson_interval
 from populace.core.errors import SetupError, SourceError
 from populace.sim.estimate import Sampling
-from populace.sim.estimate.jobs import estimate_evaluation, estimate_output_job
+from populace.sim.estimate.jobs import estimate_file_job
 from populace.sim.jobs.life import run_job
 from populace.sim.runfile.reader import open_hub_or_run
 from populace.sim.tasks.evaluation import evaluate, evaluation_job, read_problems
@@ -124,7 +124,7 @@ def test_a_file_without_answers_is_refused(tmp_path: Path, text: str, raised: ty
 
 
 def test_a_file_without_an_evaluation_says_so(made: Path) -> None:
-    with pytest.raises(SetupError, match="populace evaluate"):
+    with pytest.raises(SetupError, match="populace data evaluate"):
         measured(made)
 
 
@@ -177,14 +177,14 @@ def test_the_papers_tables_name_their_source_and_protocol() -> None:
 def test_an_estimate_counts_one_request_to_a_problem(test_set: Path, made: Path) -> None:
     problems = read_problems(test_set)
     job = evaluation_job(problems, target="math.jsonl", solver="openai:x")
-    found = estimate_evaluation(job, model="openai:x", base_url="http://127.0.0.1:1/v1", sampling=Sampling(0))
+    found = estimate_file_job(Path(), job, model="openai:x", base_url="http://127.0.0.1:1/v1", sampling=Sampling(0))
     assert [(p.name, p.calls.low) for p in found.purposes] == [("solve (solver)", 4)]
     assert found.counts == "problems"
 
 
 def test_an_estimate_of_solving_counts_by_solver(made: Path) -> None:
     spec = solving_spec(parse_solvers(("openai:x@http://127.0.0.1:1/v1", "procedural")), samples=3, all=True)
-    found = estimate_output_job(
+    found = estimate_file_job(
         made,
         SolvingJob(spec),
         model="openai:x",
@@ -202,5 +202,5 @@ def test_an_estimate_of_many_problems_is_made_of_a_few(test_set: Path, monkeypat
     monkeypatch.setattr("populace.sim.estimate.jobs._PROBLEMS", 2)
     problems = read_problems(test_set)
     job = evaluation_job(problems, target="math.jsonl", solver="procedural")
-    found = estimate_evaluation(job, model="procedural")
+    found = estimate_file_job(Path(), job, model="procedural")
     assert (found.dry_run, found.calls.low) == ((2, 0), 4)

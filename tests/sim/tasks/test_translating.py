@@ -8,7 +8,7 @@ from openai_server import OpenAIServer
 from sums import Ask
 
 from populace.core.errors import SetupError
-from populace.sim.estimate.jobs import estimate_output_job
+from populace.sim.estimate.jobs import estimate_file_job
 from populace.sim.jobs.replay import replay_job
 from populace.sim.runfile.reader import open_run
 from populace.sim.tasks.translating import TranslatingJob, TranslatingSpec, translate
@@ -65,5 +65,5 @@ def test_the_built_in_generator_translates_nothing_and_leaves_the_file_as_it_was
 
 def test_an_estimate_counts_a_call_for_each_output(sums: Path, openai_server: OpenAIServer) -> None:
     job = TranslatingJob(TranslatingSpec.given(language="fr"))
-    found = estimate_output_job(sums, job, model="openai:test", base_url=openai_server.base_url)
+    found = estimate_file_job(sums, job, model="openai:test", base_url=openai_server.base_url)
     assert found.total.calls.low == 12
