@@ -1,4 +1,4 @@
-"""`populace data solve` and `populace data evaluate`: what they print, how they are gone on with, and what they refuse."""
+"""`populace data solve` and `evaluate`: what they print, how they are gone on with, and what they refuse."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""`populace data diversity`, `coverage` and `yield`: how different outputs are, what they are about, how many there are."""
+"""`populace data diversity`, `coverage`, `yield` and `decontaminate`."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack

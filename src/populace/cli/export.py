@@ -289,8 +289,8 @@ def split(run: Path, train: float | None, by: str, similarity: float, seed: int,
     """Hold out part of a run to measure models on.
 
     Near-duplicates and outputs of one lineage stay on one side. Exports leave out held-out rows, and
-    `populace data evaluate RUN --held-out` measures on them. The split is stored in `held_out`; running the command again
-    divides the run anew.
+    `populace data evaluate RUN --held-out` measures on them. The split is stored in `held_out`; running the command
+    again divides the run anew.
     """
     from shlex import quote
 

@@ -1,4 +1,4 @@
-"""`populace data solve` and `populace data evaluate`: problems solved, and models measured on problems with known answers."""
+"""`populace data solve`, `translate` and `evaluate`."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -135,8 +135,8 @@ def evaluate(target: Path, solvers: Sequence[str], n: int | None, **options: Any
     r"""Measure a model on a test set or on solved problems.
 
     A test set is JSONL with a field problem, and an answer or a solution that ends in \boxed{...} (the format of MATH,
-    with level and type). From a run, problems are used if at least two of three solutions of `populace data solve` agree, as
-    in the paper; with --held-out only those that exports leave out. Shows accuracy with a 95 % interval, by level and
+    with level and type). From a run, problems are used if at least two of three solutions of `populace data solve`
+    agree, as in the paper; with --held-out only those that exports leave out. Shows accuracy with a 95 % interval, by level and
     type, beside the paper's tables; refusals and failures are counted separately. Calls and solutions go to a file of
     their own, which `populace resume` continues.
     """
