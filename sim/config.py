@@ -3,20 +3,24 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self, TypedDict
+from typing import Annotated, Any, Literal, Self, TypedDict
 
 import orjson
+from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.runnables import Runnable
 from pydantic import BeforeValidator, Field, ValidationError
 
+from ..agents.embedding.models import EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle
-from ..agents.gateway.budget import Prices
+from ..agents.gateway.budget import Prices, given_prices
 from ..agents.gateway.limits import Limits
 from ..agents.named_mind import MindName
 from ..core.errors import SetupError, parameter
 from ..core.inputs import check_seed
 from ..core.model import FrozenModel
 from ..personas.network.spec import GROWN, parse_network
+from .engine import Progress
 from .growth import Growth
 from .runfile.database import check_unwritten, connect
 from .runfile.reader import RunReader
@@ -25,8 +29,6 @@ from .scenario_checks import check_steps, check_steps_left
 
 #: The roles that may have models of their own.
 ROLES = ("solver", "grader")
-
-_SPEC = "SELECT spec FROM jobs WHERE job = 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,9 @@ class RunConfig(FrozenModel):
 
         Raises `SetupError` in one sentence.
         """
+        options = {n: given_prices(v) if n in _PRICES and isinstance(v, str) else v for n, v in options.items()}
+        if isinstance(limits := options.get("limits"), Mapping):
+            options["limits"] = Limits.given(**limits)
         for name, kind in (("limits", Limits), ("growth", Growth), ("prices", Prices), ("embeddings_prices", Prices)):
             value = options.get(name)
             if value is not None and not isinstance(value, kind):
@@ -161,28 +166,28 @@ class RunConfig(FrozenModel):
     @classmethod
     def read(cls, reader: RunReader) -> Self:
         """Read the configuration that a run file was made with."""
-        run = run_of(reader)
-        embeddings_prices = orjson.loads(reader.query(_SPEC).rows[0][0]).get("embedding_prices")
+        job = run_of(reader)
+        spec = job.run_spec
         return cls.given(
-            scenario=run.scenario,
-            settings=orjson.loads(run.settings),
-            scenario_file=run.scenario_file,
-            growth=Growth.model_validate_json(run.growth_settings),
-            network=run.network,
-            seed=run.seed,
-            steps=max(1, run.steps_wanted),
-            model=run.model,
-            base_url=tuple((run.base_url or "").split()),
-            limits=Limits.model_validate_json(run.limits) if run.limits else Limits(max_in_flight=run.max_in_flight),
-            **orjson.loads(run.roles or "{}"),
-            prices=Prices(**orjson.loads(run.prices)) if run.prices else None,
-            cache=run.cache,
-            batch=run.batch,
-            mind=run.mind,
-            archetypes=run.archetypes,
-            embeddings=run.embedding_model,
-            embeddings_url=run.embedding_url,
-            embeddings_prices=Prices(**embeddings_prices) if embeddings_prices else None,
+            scenario=spec.scenario,
+            settings=spec.settings,
+            scenario_file=spec.scenario_file,
+            growth=Growth.model_validate(spec.growth),
+            network=spec.network,
+            seed=job.seed,
+            steps=max(1, spec.steps),
+            model=job.model,
+            base_url=tuple((job.base_url or "").split()),
+            limits=Limits.model_validate_json(job.limits),
+            **spec.roles,
+            prices=Prices(**orjson.loads(job.prices)) if job.prices else None,
+            cache=job.cache,
+            batch=job.batch,
+            mind=spec.mind,
+            archetypes=spec.archetypes,
+            embeddings=job.embedding_model,
+            embeddings_url=job.embedding_url,
+            embeddings_prices=Prices(**spec.embedding_prices) if spec.embedding_prices else None,
         )
 
     @classmethod
@@ -212,6 +217,9 @@ def _said(limits: Limits) -> str:
     return ", ".join(f"{parameter(name)} {value}" for name, value in given) or "the endpoint's own parameters"
 
 
+_MODELS = ("model", "embeddings", *ROLES)
+_PRICES = ("prices", "embeddings_prices")
+
 #: What tells one run from another, besides the models of roles and the sampling.
 _TELLING = {"scenario", "network", "seed", "model", "mind", "archetypes", "embeddings", "settings", "growth"}
 
@@ -222,20 +230,47 @@ _EXAMPLES: Mapping[type, str] = {
 }
 
 
-class RunOptions(TypedDict, total=False):
-    """What `Society` takes by keyword instead of a `RunConfig`, or to change one; None is not given."""
+def split_models(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split the options of a run into what can be stored, and the models that are objects of the caller's own."""
+    own = {n: options[n] for n in _MODELS if not isinstance(options.get(n), str | RoleModel | None)}
+    return {name: value for name, value in options.items() if name not in own}, own
+
+
+class ModelChoices(TypedDict, total=False):
+    """Who is asked in a run, and within what limits. What is left out, or None, is not given.
+
+    A model is a name, or any LangChain chat model or embedding model; a role has its own, or that of the run.
+    """
+
+    model: str | Runnable[Any, Any] | ModelHandle | None
+    base_url: str | Sequence[str] | None
+    #: Limits, or some of them by name.
+    limits: Limits | Mapping[str, Any] | None
+    #: Prices, or "INPUT/OUTPUT[/CACHED]" in dollars for a million tokens.
+    prices: Prices | str | None
+    #: A file of answers shared with other runs; False for none where the run had one.
+    cache: Path | str | Literal[False] | None
+    solver: GivenModel | None
+    grader: GivenModel | None
+    embeddings: str | Embeddings | EmbeddingHandle | None
+    embeddings_url: str | None
+    embeddings_prices: Prices | str | None
+
+
+class ModelOptions(ModelChoices, total=False):
+    """The same, and who is told how far a run is."""
+
+    progress: Progress | None
+
+
+class RunOptions(ModelOptions, total=False):
+    """What `Society` takes by keyword instead of a `RunConfig`, or to change one."""
 
     growth: Growth | None
     network: str | None
     seed: int
     steps: int | None
-    base_url: str | Sequence[str] | None
-    limits: Limits | None
-    prices: Prices | None
-    cache: Path | str | None
     mind: MindName | None
     archetypes: str | int | None
     batch: bool
-    embeddings_url: str | None
-    embeddings_prices: Prices | None
     scenario_file: Path | None

@@ -7,16 +7,15 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 from uuid import uuid4
 
 import duckdb
 import orjson
 from arro3.core import RecordBatchReader
-from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.runnables import Runnable
 
 from ..agents.endpoint.models import ModelHandle, open_model
-from ..agents.gateway.budget import Prices
 from ..agents.gateway.call import Call
 from ..agents.gateway.limits import Limits
 from ..core.errors import RunFileError, SetupError, parameter
@@ -24,11 +23,10 @@ from ..core.files import remove_database
 from ..personas.hub.details import read_details, write_details
 from ..personas.hub.queries import registered
 from ..personas.rules.pseudonyms import copy_key
-from .config import GivenModel
-from .engine import Progress
+from .config import ModelOptions
 from .growth import Growth
 from .runfile.database import BusyError, check_free, connect, cursors_of, make_run_file, run_tables
-from .runfile.job_rows import OF_STEPS, RunRow, job_of, now, versions
+from .runfile.job_rows import OF_STEPS, JobRow, now, versions
 from .runfile.reader import open_run
 from .runfile.recording import run_of
 from .runfile.runlog import RunLog
@@ -86,17 +84,9 @@ def fork(
     at: int,
     out: Path | str,
     settings: Mapping[str, Any] | None = None,
-    model: str | BaseChatModel | ModelHandle | None = None,
-    solver: GivenModel | None = None,
-    grader: GivenModel | None = None,
-    base_url: str | Sequence[str] | None = None,
-    limits: Mapping[str, Any] | None = None,
-    prices: Prices | None = None,
-    cache: Path | None = None,
-    embeddings_url: str | None = None,
     steps: int | None = None,
     scenario_file: Path | None = None,
-    progress: Progress | None = None,
+    **options: Unpack[ModelOptions],
 ) -> Society:
     """Return the society of the run in `path` as it was after step `at` (0: after growth), ready to `run` in `out`.
 
@@ -108,40 +98,42 @@ def fork(
     path, out = Path(path), Path(out)
     check_free(out)
     parent, event_hash, asked = _state(path, at)
-    wanted = parent.steps_wanted if steps is None else steps
+    stood = parent.run_spec
+    wanted = stood.steps if steps is None else steps
     if wanted <= at:
         raise SetupError(
             f"A fork at step {at} that is to run {wanted} steps in all has no step to run; give "
             f"{parameter('steps', at + 1)} or more, "
             f"or an earlier step."
         )
-    roles = {"solver": solver, "grader": grader}
-    named = _named(model, base_url=base_url, cache=cache, embeddings_url=embeddings_url, **roles)
+    model, limits = options.get("model"), options.pop("limits", None) or {}
+    changed_limits = limits.model_dump(exclude_unset=True) if isinstance(limits, Limits) else limits
+    named = _named(options)
     check_trusted(path, parent, named, command=f"fork --at {at} --out {out}")
-    before = scenario(orjson.loads(parent.settings))
-    changed = scenario(orjson.loads(parent.settings) | dict(settings or {}))
+    before = scenario(stood.settings)
+    changed = scenario(stood.settings | dict(settings or {}))
     check_interventions(changed, wanted, before=before, after=at)
     check_surveys(changed, wanted, asked=asked, after=at)
-    handle = _model(parent, model, base_url)
-    run = _begun(parent, changed, handle, scenario_file, limits or {})
-    run = replace(run, forked_from=parent.run, forked_at=at, event_hash=event_hash, steps_wanted=wanted)
+    handle = _model(parent, model, options.get("base_url"))
+    spec = stood.model_copy(
+        update={
+            "scenario": changed.name,
+            "scenario_file": str(scenario_file) if scenario_file else stood.scenario_file,
+            "settings": changed.settings.model_dump(mode="json"),
+            "world": changed.world,
+            "steps": wanted,
+            "forked_from": parent.id,
+            "forked_at": at,
+        }
+    )
+    run = replace(_begun(parent, handle, changed_limits), spec=spec.as_json(), event_hash=event_hash)
     _take_journal_over(path)
     copy_run(path, out, run, at=at)
     copy_key(path, out)
     inherit(parent, run, named | ({"script"} if scenario_file else set()))
     try:
-        return Society.resume(
-            out,
-            scenario,
-            model=handle,
-            solver=solver,
-            grader=grader,
-            prices=prices,
-            cache=cache,
-            embeddings_url=embeddings_url,
-            steps=wanted,
-            progress=progress,
-        )
+        options["model"] = handle
+        return Society.resume(out, scenario, **options)
     except BaseException:
         remove_database(out)
         raise
@@ -154,17 +146,18 @@ def check_fork(path: Path | str, *, at: int, out: Path | str, model: str | None 
     """
     with open_run(Path(path)) as reader:
         parent = run_of(reader)
-    check_trusted(Path(path), parent, _named(model, **named), command=f"fork --at {at} --out {out}")
+    check_trusted(Path(path), parent, _named({"model": model, **named}), command=f"fork --at {at} --out {out}")
 
 
 def asked_anew(path: Path | str, out: Path | str) -> str:
     """Return one sentence if the fork in `out` cannot reuse any answer of the run in `path`, else ""."""
     with open_run(path) as then, open_run(out) as now_is:
         parent, run = run_of(then), run_of(now_is)
-    length = [orjson.loads(r.settings).get("answer_tokens") for r in (parent, run)]
+    specs = parent.run_spec, run.run_spec
+    length = [spec.settings.get("answer_tokens") for spec in specs]
     if parent.model != run.model:
         why = f"The model is {run.model} and was {parent.model}"
-    elif parent.world != run.world:
+    elif specs[0].world != specs[1].world:
         why = "The world text, which every prompt begins with, has changed"
     elif length[0] != length[1]:
         why = f"The length of an answer is limited to {length[1]} tokens and was to {length[0]}"
@@ -175,8 +168,8 @@ def asked_anew(path: Path | str, out: Path | str) -> str:
     return f"{why}, so no request is the same as in {str(path)!r} and everything is asked anew."
 
 
-def _limits(run: RunRow) -> Limits:
-    return Limits.model_validate_json(run.limits) if run.limits else Limits(max_in_flight=run.max_in_flight)
+def _limits(run: JobRow) -> Limits:
+    return Limits.model_validate_json(run.limits)
 
 
 def asked_since(path: Path | str) -> AskedSince:
@@ -185,18 +178,19 @@ def asked_since(path: Path | str) -> AskedSince:
     Raises `RunFileError` if the run is not a fork.
     """
     with open_run(path) as run:
-        if run_of(run).forked_from is None:
+        if run_of(run).run_spec.forked_from is None:
             raise RunFileError(f"The run in {str(path)!r} was not forked from another; give the file of a fork.")
         return AskedSince(*run.query(_ASKED).rows[0])
 
 
-def _named(model: str | BaseChatModel | ModelHandle | None, **given: Any) -> set[TrustedKind]:
+def _named(given: Mapping[str, Any]) -> set[TrustedKind]:
     """Return the kinds of addresses and files that were given to a fork.
 
     A model object of the caller's own comes with its address.
     """
+    model = given.get("model")
     named: set[TrustedKind] = (
-        {"address"} if given.get("base_url") or isinstance(model, ModelHandle | BaseChatModel) else set()
+        {"address"} if given.get("base_url") or isinstance(model, ModelHandle | Runnable) else set()
     )
     named |= {"model"} if model else set()
     kinds: tuple[TrustedKind, ...] = ("cache", "solver", "grader")
@@ -204,7 +198,7 @@ def _named(model: str | BaseChatModel | ModelHandle | None, **given: Any) -> set
     return named | ({"embeddings"} if given.get("embeddings_url") else set())
 
 
-def _state(path: Path, at: int) -> tuple[RunRow, str, Collection[tuple[str, int]]]:
+def _state(path: Path, at: int) -> tuple[JobRow, str, Collection[tuple[str, int]]]:
     """Return the run, its event hash after step `at`, and the surveys it has asked, by name and step."""
     with open_run(path) as reader:
         if reader.is_live:
@@ -225,8 +219,8 @@ def _take_journal_over(path: Path) -> None:
             RunLog.open(path).close()
 
 
-def _check_state(path: Path, run: RunRow, hop: int | None, lived: int, at: int) -> None:
-    hops = Growth.model_validate_json(run.growth_settings).hops
+def _check_state(path: Path, run: JobRow, hop: int | None, lived: int, at: int) -> None:
+    hops = Growth.model_validate(run.run_spec.growth).hops
     if hop is None or hop < hops:
         stood = "before its first hop was complete" if hop is None else f"after hop {hop} of {hops}"
         raise RunFileError(
@@ -238,17 +232,11 @@ def _check_state(path: Path, run: RunRow, hop: int | None, lived: int, at: int) 
         raise RunFileError(f"The run in {str(path)!r} can be forked at step {there}, but {at} was given.")
 
 
-def _begun(
-    parent: RunRow, changed: Scenario, handle: ModelHandle, scenario_file: Path | None, limits: Mapping[str, Any]
-) -> RunRow:
-    """Return the run that continues another one with this scenario and model."""
+def _begun(parent: JobRow, handle: ModelHandle, limits: Mapping[str, Any]) -> JobRow:
+    """Return the job of a run that continues another one with this model."""
     return replace(
         parent,
-        run=uuid4().hex,
-        scenario=changed.name,
-        scenario_file=str(scenario_file) if scenario_file else parent.scenario_file,
-        settings=changed.settings.model_dump_json(),
-        world=changed.world,
+        id=uuid4().hex,
         model=handle.name,
         # Text of the stand-in stays what it is, whatever model goes on.
         is_language_model=parent.is_language_model and handle.is_language_model,
@@ -264,7 +252,7 @@ def _begun(
 
 
 def _model(
-    parent: RunRow, model: str | BaseChatModel | ModelHandle | None, base_url: str | Sequence[str] | None
+    parent: JobRow, model: str | Runnable[Any, Any] | ModelHandle | None, base_url: str | Sequence[str] | None
 ) -> ModelHandle:
     if isinstance(model, ModelHandle):
         return model
@@ -289,7 +277,7 @@ WHERE {_LATER}
 _BATCH = 10_000
 
 
-def copy_run(source: Path, target: Path, run: RunRow, *, at: int, with_calls: bool = True) -> None:
+def copy_run(source: Path, target: Path, run: JobRow, *, at: int, with_calls: bool = True) -> None:
     """Create the run file `target` with the state of `source` after step `at`, as the run described by `run`.
 
     With calls, answers that `source` received later are copied as known answers. The file appears only when it is
@@ -306,9 +294,9 @@ def copy_run(source: Path, target: Path, run: RunRow, *, at: int, with_calls: bo
 
 
 def _fill(
-    new: duckdb.DuckDBPyConnection, old: duckdb.DuckDBPyConnection, run: RunRow, at: int, *, with_calls: bool
+    new: duckdb.DuckDBPyConnection, old: duckdb.DuckDBPyConnection, run: JobRow, at: int, *, with_calls: bool
 ) -> None:
-    Inserts(new).write([job_of(run)])
+    Inserts(new).write([run])
     for table in run_tables():
         if table.fork and (with_calls or table.row_type is not Call):
             columns = _PAID_ELSEWHERE if table.row_type is Call else "*"

@@ -136,9 +136,9 @@ def interview(
     with open_made(path) as reader:
         check_finished(path)
         found, run, state = find_agent(reader, agent), run_of(reader), stored_society(reader)
-    kind = InterviewJob(InterviewSpec(run=run.run, agent=found.agent, interview=1, turn=1, question="?"))
+    kind = InterviewJob(InterviewSpec(run=run.id, agent=found.agent, interview=1, turn=1, question="?"))
     kind.open_models(interviews_path(path), options).check(options.get("limits") or Limits(), batch=False)
-    file = _opened(path, run.run)
+    file = _opened(path, run.id)
     told = told_so_far(path, found.agent)
     number = max((row.interview for row in told), default=0) + (options.pop("anew", False) or not told)
     told = [row for row in told if row.interview == number]
@@ -149,7 +149,7 @@ def interview(
     for question in questions:
         kind = InterviewJob(
             InterviewSpec(
-                run=run.run,
+                run=run.id,
                 agent=found.agent,
                 interview=number,
                 turn=len(told) + len(made) + 1,
@@ -223,7 +223,7 @@ class InterviewJob(JobKind[InterviewSpec, InterviewRow]):
                 f"there; put that run beside it."
             )
         with open_made(path) as reader:
-            if run_of(reader).run != spec.run:
+            if run_of(reader).id != spec.run:
                 raise SetupError(
                     f"{str(path)!r} is another run than that whose agents were interviewed in {str(context.source)!r}."
                 )

@@ -35,14 +35,14 @@ from .growth import Growth
 from .growth.stored import recorded_source
 from .observe import PURPOSE, EmbeddingRecall
 from .runfile.database import folder_beside
-from .runfile.job_rows import FailureRow, JobRow, RunRow, Unit, now, versions
+from .runfile.job_rows import FailureRow, JobRow, Unit, now, versions
 from .runfile.ledger import KNOWN_VECTORS
 from .runfile.reader import open_run
 from .runfile.recording import Marker, Recording, markers
 from .runfile.rows import GrowthExtensionRow, TieRow
 from .runfile.runlog import RunLog
 from .scenario import Scenario
-from .society import Society
+from .society import Repeat, Society
 from .trust import check_code
 
 
@@ -76,7 +76,7 @@ def replay(
     and `SetupError` for a run that would execute code and was not made here.
     """
     with Recording.open(Path(path)) as recording:
-        check_code(recording.path, recording.run)
+        check_code(recording.path, recording.job_row)
         if out is not None:
             return _replayed(recording, scenario, Path(out), progress)
         with folder_beside(recording.path) as folder:
@@ -92,34 +92,40 @@ def _take_key(recording: Recording, out: Path) -> None:
 
 def _society(recording: Recording, scenario: type[Scenario], out: Path, progress: Progress | None) -> Society:
     """Build a society whose personas come from the recording's texts, and whose gateway answers from the recording."""
-    run = recording.run
+    run = recording.job_row
+    spec = run.run_spec
     _take_key(recording, out)
-    made, model = scenario(orjson.loads(run.settings)), recorded_model(run)
-    roles = _recorded_roles(run)
+    made, model = scenario(spec.settings), recorded_model(run)
+    roles = {
+        role: ModelHandle(one["model"], RecordedModel(), " ".join(one["base_url"]) or None)
+        for role, one in spec.roles.items()
+    }
     tokens = made.settings.answer_tokens
     society = Society(
         made,
         growth=_first_growth(recording),
-        network=run.network,
+        network=spec.network,
         seed=run.seed,
         model=model,
-        mind=RunConfig.given(mind=run.mind).mind,
-        archetypes=run.archetypes,
+        mind=RunConfig.given(mind=spec.mind).mind,
+        archetypes=spec.archetypes,
         solver=roles.get("solver"),
         grader=roles.get("grader"),
         embeddings=recorded_embeddings(run),
-        limits=Limits(max_in_flight=run.max_in_flight, max_rejected=1, min_yield=0),
+        limits=Limits.model_validate_json(run.limits).changed(max_rejected=1, min_yield=0),
         out=out,
-        scenario_file=Path(run.scenario_file) if run.scenario_file else None,
+        scenario_file=Path(spec.scenario_file) if spec.scenario_file else None,
         source=recorded_source(recording),
-        extensions=[
-            (Growth.model_validate_json(one.became), recorded_source(recording, extension=one.extension))
-            for one in recording.rows(GrowthExtensionRow, "ORDER BY extension")
-        ],
-        gateway=RecordedGateway(model, recording, answer_tokens=tokens, roles=roles),
-        recall=recorded_recall(recording, run),
-        store=None if recording.begun is None else _state(recording, recording.begun, out),
-        repeats=run,
+        repeat=Repeat(
+            job=run,
+            gateway=RecordedGateway(model, recording, answer_tokens=tokens, roles=roles),
+            recall=recorded_recall(recording, run),
+            extensions=[
+                (Growth.model_validate_json(one.became), recorded_source(recording, extension=one.extension))
+                for one in recording.rows(GrowthExtensionRow, "ORDER BY extension")
+            ],
+            store=None if recording.begun is None else _state(recording, recording.begun, out),
+        ),
         progress=progress,
     )
     society.steps_wanted = recording.steps
@@ -129,17 +135,19 @@ def _society(recording: Recording, scenario: type[Scenario], out: Path, progress
 
 def _first_growth(recording: Recording) -> Growth:
     extensions = recording.rows(GrowthExtensionRow, "ORDER BY extension")
-    if extensions and recording.run.status != "finished":
+    if extensions and recording.job_row.status != "finished":
         raise RunFileError(
             f"The growth in {str(recording.path)!r} was extended and has not ended, so it cannot be replayed yet; go "
             f"on with it first: `populace resume {recording.path}`."
         )
-    return Growth.model_validate_json(extensions[0].was if extensions else recording.run.growth_settings)
+    if extensions:
+        return Growth.model_validate_json(extensions[0].was)
+    return Growth.model_validate(recording.job_row.run_spec.growth)
 
 
 def _state(recording: Recording, at: int, out: Path) -> RunLog:
     """Create a run file with the state a fork began with. Its growth and first steps are copied from the recording."""
-    run = replace(recording.run, run=uuid4().hex, status="running", event_hash=None, started_at=now(), ended_at=None)
+    run = replace(recording.job_row, id=uuid4().hex, status="running", event_hash=None, started_at=now(), ended_at=None)
     copy_run(recording.path, out, run, at=at, with_calls=False)
     return RunLog.open(out)
 
@@ -203,17 +211,9 @@ class RecordedModel(BaseChatModel):
         )
 
 
-def recorded_model(run: RunRow | JobRow) -> ModelHandle:
+def recorded_model(run: JobRow) -> ModelHandle:
     """Return a handle with the name of the recorded model, so that requests and rows are the same. It needs no key."""
     return ModelHandle(run.model, RecordedModel(), run.base_url, run.is_language_model)
-
-
-def _recorded_roles(run: RunRow) -> dict[str, ModelHandle]:
-    """Return such handles for the roles that had their own model."""
-    return {
-        role: ModelHandle(one["model"], RecordedModel(), " ".join(one["base_url"]) or None)
-        for role, one in orjson.loads(run.roles or "{}").items()
-    }
 
 
 class _RecordedSource:
@@ -227,7 +227,7 @@ class _RecordedSource:
         """Do nothing, since nothing is open."""
 
 
-def recorded_embeddings(run: RunRow | JobRow) -> EmbeddingHandle | None:
+def recorded_embeddings(run: JobRow) -> EmbeddingHandle | None:
     """Return a handle with the name of the recorded embedding model, or None if there was none."""
     if run.embedding_model is None:
         return None
@@ -379,7 +379,7 @@ class RecordedEmbedder:
         return {row.owner: row for row in rows}
 
 
-def recorded_recall(recording: Recording, job: RunRow | JobRow) -> EmbeddingRecall | None:
+def recorded_recall(recording: Recording, job: JobRow) -> EmbeddingRecall | None:
     """Return the recall by meaning for a replayed run or a job on it, or None if recall went by words."""
     if job.embedding_model is None:
         return None

@@ -1,10 +1,10 @@
 """The models that a run's configuration names, opened and priced, and the row in `jobs` that says so."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self
 from uuid import uuid4
 
 import orjson
@@ -18,7 +18,7 @@ from ..agents.gateway.budget import Prices, check_priced, known_prices
 from ..agents.gateway.limits import Limits
 from ..core.errors import RunFileError, SetupError, parameter
 from .config import ROLES, RoleModel, RunConfig
-from .runfile.job_rows import JobRow, RunRow, job_of, now, versions
+from .runfile.job_rows import JobRow, RunSpec, now, versions
 from .runfile.reader import open_hub_or_run
 from .runfile.recording import run_of
 from .scenario import Scenario
@@ -87,46 +87,47 @@ class RunModels:
             }
         )
 
-    def job(self, config: RunConfig, scenario: Scenario, *, drawn: str | None = None) -> JobRow:
+    def job(self, config: RunConfig, scenario: Scenario, *, drawn: Mapping[str, Any] | None = None) -> JobRow:
         """Return the row in `jobs` of a new run. Its spec and columns hold the whole configuration.
 
         `drawn` says which personas were sampled from a hub.
         """
-        job = job_of(self._row(config, scenario, drawn), kind="society" if scenario.takes_steps else "growth")
-        spec = orjson.loads(job.spec) | {"embedding_prices": self.embeddings_prices}
-        return replace(job, spec=orjson.dumps(spec).decode())
-
-    def _row(self, config: RunConfig, scenario: Scenario, drawn: str | None) -> RunRow:
-        return RunRow(
-            run=uuid4().hex,
+        prices = self.embeddings_prices
+        spec = RunSpec(
             scenario=config.scenario,
             scenario_file=str(config.scenario_file) if config.scenario_file else None,
-            settings=scenario.settings.model_dump_json(),
-            growth_settings=config.growth.model_dump_json(),
+            settings=scenario.settings.model_dump(mode="json"),
+            growth=config.growth.model_dump(mode="json"),
             world=scenario.world,
+            steps=config.steps if scenario.takes_steps else 0,
+            network=config.network,
+            mind=config.mind,
+            archetypes=config.archetypes,
+            roles=self.roles_by_name,
+            embedding_prices=asdict(prices) if prices else None,
+            drawn=drawn,
+        )
+        return JobRow(
+            job=1,
+            id=uuid4().hex,
+            kind="society" if scenario.takes_steps else "growth",
+            spec=spec.as_json(),
             seed=config.seed,
             model=self.model.name,
             is_language_model=self.model.is_language_model,
             base_url=self.model.endpoints,
-            max_in_flight=config.limits.max_in_flight,
-            steps_wanted=config.steps if scenario.takes_steps else 0,
+            embedding_model=config.embeddings,
+            embedding_url=config.embeddings_url,
+            limits=config.limits.model_dump_json(),
+            prices=orjson.dumps(self.prices).decode() if self.prices else None,
+            cache=str(config.cache) if config.cache else None,
+            batch=config.batch,
             versions=orjson.dumps(versions()).decode(),
             status="running",
             reason=None,
             event_hash=None,
             started_at=now(),
             ended_at=None,
-            limits=config.limits.model_dump_json(),
-            prices=orjson.dumps(self.prices).decode() if self.prices else None,
-            cache=str(config.cache) if config.cache else None,
-            batch=config.batch,
-            embedding_model=config.embeddings,
-            embedding_url=config.embeddings_url,
-            drawn=drawn,
-            roles=self.roles_json,
-            network=config.network,
-            mind=config.mind,
-            archetypes=config.archetypes,
         )
 
     @property
@@ -137,21 +138,21 @@ class RunModels:
         }
 
     @property
-    def roles_json(self) -> str | None:
-        """The models of the roles as they are kept in the run file; None where no role has its own."""
-        named = {role: one.model_dump() for role, one in self._role_models.items()}
-        return orjson.dumps(named).decode() if named else None
+    def roles_by_name(self) -> dict[str, Any]:
+        """The models of the roles as they are kept in the run file."""
+        return {role: one.model_dump(mode="json") for role, one in self._role_models.items()}
 
-    def check_continues(self, run: RunRow, path: Path | str, *, world: str) -> None:
+    def check_continues(self, run: JobRow, path: Path | str, *, world: str) -> None:
         """Raise `RunFileError` if the run in `path` began with another embedding model or world text."""
         if self.embeddings is not None and self.embeddings.name != run.embedding_model:
             raise RunFileError(
                 f"The run in {str(path)!r} was begun with the embedding model {run.embedding_model} and would "
                 f"remember otherwise with {self.embeddings.name}; resume it as it was, or begin another."
             )
-        if world != run.world:
+        spec = run.run_spec
+        if world != spec.world:
             raise RunFileError(
-                f"The world text of scenario {run.scenario!r} is not the one that {path} began with, so its "
+                f"The world text of scenario {spec.scenario!r} is not the one that {path} began with, so its "
                 f"answers would not fit; resume it with the script as it was, or run anew into another file."
             )
 
@@ -209,7 +210,7 @@ def stored_model(path: Path, *, role: str = "", has_address: bool = False) -> Ro
     """
     with open_hub_or_run(path) as run:
         row = run_of(run) if run.query(_HAS_RUN).rows and run.query("SELECT 1 FROM runs").rows else None
-        roles = orjson.loads(row.roles or "{}") if row else {}
+        roles = row.run_spec.roles if row else {}
         own = RoleModel(**roles[role]) if role in roles else None
         if row is not None and own is None and run.query(_WAS_ASKED, {"model": row.model}).rows:
             prices = Prices(**orjson.loads(row.prices)) if row.prices else None

@@ -1,32 +1,28 @@
 """The society: a Mesa model whose agents are personas, placed on the graph that Persona-to-Persona grew."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from functools import partial
 from math import floor, inf
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 import orjson
-from langchain_core.embeddings import Embeddings
-from langchain_core.language_models.chat_models import BaseChatModel
 
-from ..agents.embedding.models import EmbeddingHandle
-from ..agents.endpoint.models import ModelHandle
-from ..agents.gateway.budget import Budget, Prices
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
 from ..core.errors import HookError, SetupError, StorageError, hook
 from ..personas.population import PersonaGraph
-from .config import GivenModel, RoleModel, RunConfig, RunOptions
+from .config import ModelOptions, RunConfig, RunOptions, split_models
 from .details import PeopleDetails
 from .dynamics.network import draw_network, opened_source
 from .dynamics.world import World
 from .emitted import Emission, check_emitted
-from .engine import Engine, EventHash, Executor, Progress, SilentProgress, rare_collections
+from .engine import Engine, EventHash, Executor, SilentProgress, rare_collections
 from .growth import Growth, GrowthSource
 from .growth.job import GrowthJob
 from .growth.stored import begin_extension, remove_unanswered, with_arrivals
@@ -35,7 +31,7 @@ from .observe import EmbeddingRecall, keep_descriptions
 from .prompt_limits import check_prompts
 from .resident import Resident
 from .run_models import RunModels
-from .runfile import job_rows
+from .runfile.job_rows import JobRow
 from .runfile.reader import FinishedRun, open_run
 from .runfile.recording import run_of
 from .runfile.runlog import RunLog
@@ -49,8 +45,27 @@ from .tasks.task import Task, prepare_task
 from .tasks.yields import YieldWatch
 from .trust import TrustedKind, check_resumed, note_trust
 
+if TYPE_CHECKING:
+    from ..agents.gateway.budget import Budget
+
 #: Options that may be given again when a run is resumed.
 _CHANGEABLE = ("base_url", "limits", "prices", "cache", "embedding_url")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """What a replay puts in the place of models and texts."""
+
+    #: The run that is repeated.
+    job: JobRow
+    #: Answers requests from the recording.
+    gateway: Gateway
+    #: Ranks notes by recorded vectors; None for recall by words.
+    recall: EmbeddingRecall | None
+    #: How growth was extended, and from what.
+    extensions: Sequence[tuple[Growth, GrowthSource]]
+    #: The open file of a fork, in the state that it began with.
+    store: RunLog | None
 
 
 class Society(Model):  # type: ignore[misc]  # mesa ships no types
@@ -67,41 +82,27 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         config: RunConfig | None = None,
         *,
         out: Path | str = "run.duckdb",
-        model: str | BaseChatModel | ModelHandle | None = None,
-        embeddings: str | Embeddings | EmbeddingHandle | None = None,
-        solver: GivenModel | None = None,
-        grader: GivenModel | None = None,
         source: GrowthSource | None = None,
-        extensions: Sequence[tuple[Growth, GrowthSource]] = (),
-        gateway: Gateway | None = None,
-        recall: EmbeddingRecall | None = None,
         executor: Executor | None = None,
-        store: RunLog | None = None,
-        repeats: job_rows.RunRow | None = None,
-        progress: Progress | None = None,
+        repeat: Repeat | None = None,
         **options: Unpack[RunOptions],
     ) -> None:
         """Check and store the configuration. Nothing is opened and no model is asked yet.
 
         All fields of `config` can also be given as keywords, for example `growth=Growth(agents=24), steps=3`. See
-        `RunConfig` for the fields. `model` and `embeddings` are names, or any LangChain chat model and embedding model.
-        With `embeddings`, agents recall notes by meaning, otherwise by words. `solver` and `grader` are the models that
-        checks and stages ask by role, under the same budget. They default to `model`.
+        `RunConfig` for the fields, and `ModelOptions` for the models. With `embeddings`, agents recall notes by
+        meaning, otherwise by words. `solver` and `grader` are the models that checks and stages ask by role, under the
+        same budget. They default to `model`.
 
-        The other arguments are for injection and are made from the configuration by default. `source` is where personas
-        come from, and `extensions` grow them further. `gateway` answers requests, `executor` runs turns, and `recall`
-        ranks notes. `store` is the open file of a run to continue. `repeats` is the run that a replay repeats.
-
-        Raises `SetupError` for an invalid model or number.
+        `source` is where personas come from, if not from `growth`; `executor` runs turns. `repeat` is the run that a
+        replay repeats. Raises `SetupError` for an invalid model or number.
         """
         check_scenario(scenario)
         declared_rows(scenario)  # malformed questions are reported before anything is asked
-        models = {"model": model, "embeddings": embeddings, "solver": solver, "grader": grader}
-        named: dict[str, Any] = {name: one for name, one in models.items() if isinstance(one, str | RoleModel)}
-        own: dict[str, Any] = {name: one for name, one in models.items() if name not in named and one is not None}
+        progress = options.pop("progress", None)
+        given, own = split_models(options)
         config = (config or RunConfig()).changed(
-            **{**options, "steps": scenario.most_steps or options.get("steps")},
-            **named,
+            **given | {"steps": scenario.most_steps or given.get("steps")},
             scenario=scenario.name,
             settings=scenario.settings.model_dump(mode="json"),
         )
@@ -119,8 +120,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         self.state = SocietyState(scenario, seed=config.seed, judges=config.growth.judges(self.path))
         #: What the sources of texts passed over, in words; empty where nothing.
         self.passed_over = ""
-        self._source, self._extensions, self._gateway = source, extensions, gateway
-        self._recall, self._executor, self._log, self._repeats = recall, executor, store, repeats
+        self._source, self._executor, self._repeat = source, executor, repeat
         self._progress = progress or SilentProgress()
         self._error: BaseException | None = None
         #: The budget that it shares with other runs, if any; set before it is opened.
@@ -133,51 +133,32 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         path: Path | str,
         scenario: type[Scenario],
         *,
-        model: str | BaseChatModel | ModelHandle | None = None,
-        base_url: str | Sequence[str] | None = None,
-        limits: Mapping[str, Any] | None = None,
-        prices: Prices | None = None,
-        cache: Path | Literal[False] | None = None,
-        embeddings: str | Embeddings | EmbeddingHandle | None = None,
-        embeddings_url: str | None = None,
-        embeddings_prices: Prices | None = None,
-        solver: GivenModel | None = None,
-        grader: GivenModel | None = None,
         steps: int | None = None,
         sources_named: bool = False,
-        progress: Progress | None = None,
+        **options: Unpack[ModelOptions],
     ) -> Self:
         """Return the society of an unfinished run file, ready to `run` from its last complete step.
 
         Answers already paid for in the unfinished step are read from the file. `model`, `solver` and `grader` are
         needed only if the run began with a chat model of the caller's own, or to give their new addresses. `limits`
-        holds the limits to change, by name. Other limits, prices and cache (False for none) stay as they were.
+        holds the limits to change. Other limits, prices and cache (False for none) stay as they were.
 
         For a file that this machine's user did not make, addresses and files must be given again (`sources_named` are
         those it grows from). Raises `RunFileError` if the file is not a run file, or if the scenario's world or the
         embedding model differs from the run's. Raises `SetupError` if the sampling differs. `run` or `with` opens the
         file for writing.
         """
+        cache, limits = options.pop("cache", None), options.pop("limits", None) or {}
+        changed = limits.model_dump(exclude_unset=True) if isinstance(limits, Limits) else limits
         with open_run(path) as reader:
-            row, stored = run_of(reader), RunConfig.resumed(reader, limits or {}, steps=steps)
-            given: dict[TrustedKind, object] = {"address": base_url, "embeddings": embeddings_url, "cache": cache}
-            given |= {"source": sources_named, "solver": solver, "grader": grader}
-            check_resumed(reader, given, model=model, embeddings=embeddings)
-        society = cls(
-            scenario(stored.settings),
-            stored if cache is not False else stored.model_copy(update={"cache": None}),
-            out=path,
-            model=model,
-            base_url=base_url,
-            prices=prices,
-            cache=cache or None,
-            embeddings=embeddings,
-            embeddings_url=embeddings_url,
-            embeddings_prices=embeddings_prices,
-            solver=solver,
-            grader=grader,
-            progress=progress,
-        )
+            row, stored = run_of(reader), RunConfig.resumed(reader, changed, steps=steps)
+            given: dict[TrustedKind, object] = {"source": sources_named, "cache": cache}
+            given |= {"address": options.get("base_url"), "embeddings": options.get("embeddings_url")}
+            given |= {"solver": options.get("solver"), "grader": options.get("grader")}
+            check_resumed(reader, given, model=options.get("model"), embeddings=options.get("embeddings"))
+        config = stored if cache is not False else stored.model_copy(update={"cache": None})
+        options["cache"] = cache or None
+        society = cls(scenario(stored.settings), config, out=path, **options)
         society._models.check_continues(row, path, world=society.scenario.world)
         society._is_resumed = True
         return society
@@ -274,12 +255,13 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             raise SetupError("The society is open already; inside `with society:`, call run_model() or step().")
         mind = checked_mind(self.scenario, self.config)
         # What cannot be read is found before a file is made, which the next attempt would refuse.
-        source = None if self._log or self._is_resumed else self._opened_source()
+        source = None if self._store or self._is_resumed else self._opened_source()
         with ExitStack() as opened:
             cache = opened.enter_context(closing(AnswerCache.shared(self.config.cache))) if self.config.cache else None
             log = opened.enter_context(self._opened_log(source))
             self.engine = self._engine(log, cache)
-            recall = self._recall or (EmbeddingRecall(self.engine.embedder) if self.engine.embedder else None)
+            recall = self._repeat.recall if self._repeat else None
+            recall = recall or (EmbeddingRecall(self.engine.embedder) if self.engine.embedder else None)
             self._steps = StepContext(self.state, self, self.engine, mind, self.config, recall, self._executor)
             opened.pop_all()
         if self._is_interrupted:
@@ -287,7 +269,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         try:
             self.engine.__enter__()
             self._note_changes(log)
-            note_trust(log.run, repeats=self._repeats, is_resumed=self._is_resumed)
+            note_trust(log.job_row, repeats=self._repeat.job if self._repeat else None, is_resumed=self._is_resumed)
             self._populate(log, source)
             self._is_open = True
             self._catch_up()
@@ -311,9 +293,13 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         finally:
             self.engine.__exit__(kind, error, trace)
         # A replay and an experiment read the files of their failed runs.
-        is_given = self._log is None and self._repeats is None and self.shared_budget is None
+        is_given = self._repeat is None and self.shared_budget is None
         if failure is not None and is_given and not self._is_resumed:
             remove_unanswered(self.path, is_refused=isinstance(failure, SetupError))
+
+    @property
+    def _store(self) -> RunLog | None:
+        return self._repeat.store if self._repeat else None
 
     def _flush(self) -> None:
         if self.engine.is_committing:
@@ -323,8 +309,8 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         if self._is_resumed:
             return RunLog.open(self.path)
         drawn = getattr(source, "drawn", None)
-        job = self._models.job(self.config, self.scenario, drawn=drawn.as_json() if drawn else None)
-        return self._log or RunLog.create(self.path, job)
+        job = self._models.job(self.config, self.scenario, drawn=orjson.loads(drawn.as_json()) if drawn else None)
+        return self._store or RunLog.create(self.path, job)
 
     def _opened_source(self) -> GrowthSource:
         if self._source is not None:
@@ -346,7 +332,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             answer_tokens=self.scenario.settings.answer_tokens,
             events=EventHash(log.last_event_hash()),
             progress=self._progress,
-            gateway=self._gateway,
+            gateway=self._repeat.gateway if self._repeat else None,
             roles=self._models.roles,
             shared_budget=self.shared_budget,
         )
@@ -355,13 +341,13 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         # A resumed run may be given other numbers than it began with, and goes on with those when it is resumed again.
         job = self._models.job(self.config, self.scenario)
         spec: dict[str, object] = {"steps": self.steps_wanted}
-        if (roles := self._models.roles_json) is not None:
-            spec["roles"] = orjson.Fragment(roles)
+        if roles := self._models.roles_by_name:
+            spec["roles"] = roles
         log.commit(statements=log.change(spec=spec, **{name: getattr(job, name) for name in _CHANGEABLE})).result()
 
     def _populate(self, log: RunLog, source: GrowthSource | None) -> None:
         graph = self._grow(source)
-        for growth, more in self._extensions:
+        for growth, more in self._repeat.extensions if self._repeat else ():
             self.config = self.config.model_copy(update={"growth": growth})
             begin_extension(log, growth)
             graph = self._grow(more)
@@ -379,7 +365,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             )
 
     def _grow(self, source: GrowthSource | None) -> PersonaGraph:
-        recorded = source if self._repeats is not None and isinstance(source, list) else None
+        recorded = source if self._repeat is not None and isinstance(source, list) else None
         job = GrowthJob(self.engine, self.config.growth, seed=self.seed, source=source, recorded=recorded)
         population = self.engine.call(job.run)
         self.passed_over = job.passed_over
@@ -407,7 +393,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
 
     def _check_emitted(self) -> None:
         # A replay repeats a run in which every turn failed.
-        if self._repeats is None and not self.state.has_emitted:
+        if self._repeat is None and not self.state.has_emitted:
             self._flush()
             check_emitted(self.engine.log, people=len(self.residents), is_over=not self.running)
 
@@ -416,7 +402,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
 
         In a replay, whose file cannot be continued, every error is returned as it is.
         """
-        return error.with_way_on(self.path) if self._repeats is None and isinstance(error, HookError) else error
+        return error.with_way_on(self.path) if self._repeat is None and isinstance(error, HookError) else error
 
     def _raise_error(self) -> None:
         if self._error is not None:

@@ -20,7 +20,7 @@ from ..core.errors import SetupError
 from ..personas.network.spec import GROWN, parse_network
 from .config import ROLES
 from .growth import Growth
-from .runfile.job_rows import JobRow, RunRow, job_of
+from .runfile.job_rows import JobRow
 from .runfile.reader import RunReader
 from .runfile.recording import run_of
 from .scenario import FILE_SETTINGS, GrowthOnly
@@ -59,12 +59,12 @@ class _Claim:
         return blake2b(said, digest_size=20).hexdigest()
 
 
-def remember(run: RunRow | JobRow, kinds: Collection[TrustedKind] | None = None) -> None:
+def remember(run: JobRow, kinds: Collection[TrustedKind] | None = None) -> None:
     """Record that this machine's user made or named what a run uses, or only what is of these kinds.
 
     If nothing can be recorded, it must be named again.
     """
-    _note([claim.fingerprint(_id(run)) for claim in _claims(run) if kinds is None or claim.kind in kinds])
+    _note([claim.fingerprint(run.id) for claim in _claims(run) if kinds is None or claim.kind in kinds])
 
 
 def remember_script(run: str, script: Path) -> None:
@@ -72,7 +72,7 @@ def remember_script(run: str, script: Path) -> None:
     _note([_file("script", str(script)).fingerprint(run)])
 
 
-def note_trust(run: RunRow, *, repeats: RunRow | None, is_resumed: bool) -> None:
+def note_trust(run: JobRow, *, repeats: JobRow | None, is_resumed: bool) -> None:
     """Record which addresses and files the user has named.
 
     For a resumed run these are all but its script, and for a replay they are those known for the original run.
@@ -83,11 +83,11 @@ def note_trust(run: RunRow, *, repeats: RunRow | None, is_resumed: bool) -> None
         remember(run, kinds=RESUMED if is_resumed else None)
 
 
-def inherit(parent: RunRow, run: RunRow, named: Collection[TrustedKind]) -> None:
+def inherit(parent: JobRow, run: JobRow, named: Collection[TrustedKind]) -> None:
     """Record for a run made from `parent` what is known of that one, and what was named for this one."""
     known = _known()
     claims = _claims(run)
-    _note([c.fingerprint(_id(run)) for c in claims if c.kind in named or c.fingerprint(parent.run) in known])
+    _note([c.fingerprint(run.id) for c in claims if c.kind in named or c.fingerprint(parent.id) in known])
 
 
 def check_script(path: Path, run: str, script: Path, *, command: str) -> None:
@@ -117,35 +117,36 @@ def check_resumed(
     named |= {"embeddings"} if embeddings is not None and not isinstance(embeddings, str) else set()
     named |= {"source"} if given.get("source") else set()
     row = run_of(run)
+    spec = row.run_spec
     ((hop,),) = run.query(_LAST_HOP).rows
-    hops = Growth.model_validate_json(row.growth_settings).hops
+    hops = Growth.model_validate(spec.growth).hops
     ((drawn,),) = run.query(_HAS_NETWORK).rows
-    is_read = bool(drawn) or parse_network(row.network).file is None
+    is_read = bool(drawn) or parse_network(spec.network).file is None
     check_trusted(run.path, row, named, is_grown=is_read and hop is not None and hop >= hops)
 
 
 def check_trusted(
-    path: Path, run: RunRow | JobRow, named: Collection[TrustedKind], *, command: str = "resume", is_grown: bool = True
+    path: Path, run: JobRow, named: Collection[TrustedKind], *, command: str = "resume", is_grown: bool = True
 ) -> None:
     """Raise `SetupError` if a run uses an address or a file that was not named here, now (`named`) or before.
 
     A run that `is_grown`, with its network drawn, does not read its sources again.
     """
     known, given = _known(), {"script", *named, *(("source",) if is_grown else ())}
-    claims = [c for c in _claims(run) if c.kind not in given and c.fingerprint(_id(run)) not in known]
+    claims = [c for c in _claims(run) if c.kind not in given and c.fingerprint(run.id) not in known]
     if not claims:
         return
     what = " and ".join(f"{_VERBS[claim.kind]} {claim.name!r}" for claim in claims)
     raise SetupError(f"{str(path)!r} was not made here by you, and would {what}; {_way(path, run, claims, command)}.")
 
 
-def is_named(run: RunRow | JobRow, kinds: Collection[TrustedKind]) -> bool:
+def is_named(run: JobRow, kinds: Collection[TrustedKind]) -> bool:
     """Return whether this machine's user has named all that a run uses of these kinds."""
     known = _known()
-    return all(claim.fingerprint(_id(run)) in known for claim in _claims(run) if claim.kind in kinds)
+    return all(claim.fingerprint(run.id) in known for claim in _claims(run) if claim.kind in kinds)
 
 
-def check_code(path: Path, run: RunRow | JobRow) -> None:
+def check_code(path: Path, run: JobRow) -> None:
     """Raise `SetupError` if a run would run code and was not made here."""
     check_trusted(path, run, {claim.kind for claim in _claims(run) if claim.kind != "code"}, command="replay")
 
@@ -163,8 +164,8 @@ _VERBS: dict[TrustedKind, str] = {
 }
 
 
-def _way(path: Path, run: RunRow | JobRow, claims: list[_Claim], command: str) -> str:
-    words, spec = ["populace", *command.split(), str(path)], orjson.loads(_job(run).spec)
+def _way(path: Path, run: JobRow, claims: list[_Claim], command: str) -> str:
+    words, spec = ["populace", *command.split(), str(path)], orjson.loads(run.spec)
     if any(claim.kind == "code" for claim in claims):
         return "have such code written in a run of your own"
     if any(claim.kind == "file" for claim in claims):
@@ -190,16 +191,7 @@ def _kind_of(role: str) -> TrustedKind:
     return "grader" if role.startswith("grader") else "solver"
 
 
-def _id(run: RunRow | JobRow) -> str:
-    return run.id if isinstance(run, JobRow) else run.run
-
-
-def _job(run: RunRow | JobRow) -> JobRow:
-    return run if isinstance(run, JobRow) else job_of(run)
-
-
-def _claims(made: RunRow | JobRow) -> list[_Claim]:
-    run = _job(made)
+def _claims(run: JobRow) -> list[_Claim]:
     spec = orjson.loads(run.spec)
     claims = [_Claim("address", url, url) for url in (run.base_url or "").split()]
     if run.embedding_url:

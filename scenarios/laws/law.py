@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import orjson
-from langchain_core.language_models.chat_models import BaseChatModel
 from pydantic import Field
 
 from populace.agents import Rule
@@ -90,8 +89,6 @@ class Trial:
         self,
         scenario: Scenario,
         hub: Hub | None,
-        *,
-        model: BaseChatModel | None = None,
         **options: Unpack[RunOptions],
     ) -> FinishedRun:
         """The finished run of a society of these people, in a new run file; of those that `growth` names without."""
@@ -99,7 +96,6 @@ class Trial:
         society = Society(
             scenario,
             source=hub,
-            model=model,
             out=self.folder / f"{scenario.name}-{next(self._number)}.duckdb",
             **chosen,
         )

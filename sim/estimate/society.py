@@ -11,16 +11,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Unpack
 
-from langchain_core.language_models.chat_models import BaseChatModel
-
 from ...agents.endpoint.models import ModelHandle, open_model
 from ...agents.gateway.budget import Budget, Prices
 from ...agents.gateway.limits import Limits
 from ...core.errors import PausedError, RunError, SetupError, parameter
 from ...personas.hub import Hub
 from ...personas.sources import Sources
-from ..config import GivenModel, RunConfig, RunOptions
-from ..engine import Progress
+from ..config import RunConfig, RunOptions, split_models
 from ..experiment.design import Experiment, ModelCheckName, check_names
 from ..experiment.folder import SAMPLING
 from ..experiment.model_checks import ModelCheck, models_of
@@ -99,13 +96,9 @@ def estimate(
     scenario: Scenario,
     config: RunConfig | None = None,
     *,
-    model: str | BaseChatModel | ModelHandle | None = None,
-    solver: GivenModel | None = None,
-    grader: GivenModel | None = None,
     sample: int | None = None,
     later: Sequence[OutputJob[Any]] = (),
     announce: Callable[[str], None] = lambda _said: None,
-    progress: Progress | None = None,
     **options: Unpack[RunOptions],
 ) -> Estimate:
     """Estimate what `Society(...).run()` with the same arguments will ask and cost, as 90 % prediction intervals.
@@ -120,12 +113,10 @@ def estimate(
 
     Raises `SetupError` if a run could not be made either, and `RunError` if the sample fails or accepts nothing.
     """
-    own = {
-        r: one for r, one in (("solver", solver), ("grader", grader)) if isinstance(one, BaseChatModel | ModelHandle)
-    }
-    named = {"solver": solver, "grader": grader, "model": model if isinstance(model, str) else None}
-    config = (config or RunConfig()).changed(**options, **{name: one for name, one in named.items() if name not in own})
-    given = None if isinstance(model, str) else model
+    progress = options.pop("progress", None)
+    named, own = split_models(options)
+    config = (config or RunConfig()).changed(**named)
+    given = own.pop("model", None)
     handle = given if isinstance(given, ModelHandle) else open_model(given or config.model, base_url=config.base_url)
     roles = open_roles(config, own)
     models = Models(

@@ -223,9 +223,9 @@ def is_more(path: Path, growth: Growth, *, seed: int, model: str, limits: Limits
             row, stored = run_of(run), RunConfig.read(run)
     except RunFileError as error:
         raise _not_grown(path) or error from error
-    if row.scenario != GrowthOnly.name or row.scenario_file is not None:
+    if stored.scenario != GrowthOnly.name or stored.scenario_file is not None:
         raise RunFileError(
-            f"{str(path)!r} is a run of the scenario {row.scenario!r}; give growth another {parameter('hub')}, and "
+            f"{str(path)!r} is a run of the scenario {stored.scenario!r}; give growth another {parameter('hub')}, and "
             f"people to begin with by {parameter('people', str(path))}."
         )
     wanted = {"growth": growth, "seed": seed, "model": model, "limits": limits}
@@ -325,17 +325,16 @@ def extend(path: Path, growth: Growth) -> None:
             )
         begin_extension(log, growth)
         # The user has named what it is to read by asking for it.
-        remember(log.run, kinds=SOURCES)
+        remember(log.job_row, kinds=SOURCES)
 
 
 def begin_extension(log: RunLog, became: Growth) -> None:
     """Record in one transaction that growth becomes `became`, and which hops are open again."""
-    written = log.run.growth_settings
-    was = Growth.model_validate_json(written)
+    was = Growth.model_validate(log.job_row.run_spec.growth)
     ((number,),) = log.query(_EXTENSIONS)
     rounds = [rounds for (rounds,) in log.query(_ROUNDS)]
     settings = became.model_dump_json()
-    row = rows.GrowthExtensionRow(number + 1, written, settings, rounds, log.last_event_hash(), now())
+    row = rows.GrowthExtensionRow(number + 1, was.model_dump_json(), settings, rounds, log.last_event_hash(), now())
     changes = log.change(spec={"growth": orjson.loads(settings), "texts": None})
     if (was.agents, was.sources) != (became.agents, became.sources):
         # People who were read from a hub are all there; from texts more may come.

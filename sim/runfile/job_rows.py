@@ -4,16 +4,20 @@
 
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
+from pydantic import ValidationError
 
 from ...agents.gateway.call import Call, RequestPart
+from ...core.errors import RunFileError
+from ...core.model import FrozenModel
 from ...core.table import table
 
 #: The rows that step $at had already: of tables of steps, and of what jobs have asked. Steps, and surveys after them,
@@ -66,6 +70,36 @@ class MigrationRow:
     applied_at: Annotated[datetime, "UTC"]
 
 
+class RunSpec(FrozenModel):
+    """What a run is to do: the spec of its job, with what columns of `jobs` do not hold."""
+
+    scenario: str
+    scenario_file: str | None = None
+    settings: dict[str, Any]
+    growth: dict[str, Any]
+    world: str
+    #: Steps in total; 0 for growth alone.
+    steps: int
+    #: The network that the society begins with.
+    network: str = "grown"
+    mind: str | None = None
+    archetypes: str | None = None
+    #: The models of roles that have their own, by role.
+    roles: Mapping[str, Any] = {}
+    embedding_prices: dict[str, Any] | None = None
+    #: The run that this one was forked from, and the step.
+    forked_from: str | None = None
+    forked_at: int | None = None
+    #: Which personas were sampled from a hub.
+    drawn: dict[str, Any] | None = None
+    #: Whether the sources of texts have been read to their end.
+    texts: Any = None
+
+    def as_json(self) -> str:
+        """Return the spec as `jobs` holds it."""
+        return self.model_dump_json(exclude_defaults=True)
+
+
 @table("jobs", key="job", fork=None, undo="job > $job")
 @dataclass(frozen=True, slots=True)
 class JobRow:
@@ -91,6 +125,14 @@ class JobRow:
     event_hash: Annotated[str | None, "Hash over every event of the job so far: equal for equal spec, seed and answers"]
     started_at: Annotated[datetime, "UTC"]
     ended_at: Annotated[datetime | None, "UTC; null while running"]
+
+    @property
+    def run_spec(self) -> RunSpec:
+        """What the run is to do, if the job is one. Raises `RunFileError` for a spec that is not one of a run."""
+        try:
+            return RunSpec.model_validate_json(self.spec)
+        except ValidationError as error:
+            raise RunFileError(f"What job {self.job} was asked to do cannot be read: {self.spec!r:.80}.") from error
 
 
 @table("set_aside", fork=None)
@@ -217,88 +259,6 @@ table("request_parts", fork=f"part IN (SELECT unnest(parts) FROM calls WHERE {BE
 
 
 # fmt: on
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """The run of a file, as the view `runs` shows it: the job that grows people and takes the steps."""
-
-    run: str
-    scenario: str
-    scenario_file: str | None
-    settings: str
-    growth_settings: str
-    world: str
-    seed: int
-    model: str
-    is_language_model: bool
-    base_url: str | None
-    max_in_flight: int
-    steps_wanted: int
-    versions: str
-    status: str
-    reason: str | None
-    event_hash: str | None
-    started_at: datetime
-    ended_at: datetime | None
-    limits: str | None = None
-    prices: str | None = None
-    cache: str | None = None
-    batch: bool = False
-    embedding_model: str | None = None
-    embedding_url: str | None = None
-    forked_from: str | None = None
-    forked_at: int | None = None
-    drawn: str | None = None
-    roles: str | None = None
-    mind: str | None = None
-    archetypes: str | None = None
-    network: str = "grown"
-
-
-def job_of(run: RunRow, *, kind: str = "society") -> JobRow:
-    """Return the job that stands for this run: growth alone, or a society."""
-    spec = {
-        "scenario": run.scenario,
-        "scenario_file": run.scenario_file,
-        "settings": orjson.Fragment(run.settings),
-        "growth": orjson.Fragment(run.growth_settings),
-        "world": run.world,
-        "steps": run.steps_wanted,
-        "forked_from": run.forked_from,
-        "forked_at": run.forked_at,
-        "drawn": orjson.Fragment(run.drawn) if run.drawn else None,
-    }
-    if run.mind:
-        spec["mind"] = run.mind
-    if run.archetypes:
-        spec["archetypes"] = run.archetypes
-    if run.network != "grown":
-        spec["network"] = run.network
-    if run.roles:
-        spec["roles"] = orjson.Fragment(run.roles)
-    return JobRow(
-        job=1,
-        id=run.run,
-        kind=kind,
-        spec=orjson.dumps(spec).decode(),
-        seed=run.seed,
-        model=run.model,
-        is_language_model=run.is_language_model,
-        base_url=run.base_url,
-        embedding_model=run.embedding_model,
-        embedding_url=run.embedding_url,
-        limits=run.limits or orjson.dumps({"max_in_flight": run.max_in_flight}).decode(),
-        prices=run.prices,
-        cache=run.cache,
-        batch=run.batch,
-        versions=run.versions,
-        status=run.status,
-        reason=run.reason,
-        event_hash=run.event_hash,
-        started_at=run.started_at,
-        ended_at=run.ended_at,
-    )
-
-
 def now() -> datetime:
     """Return the current time in UTC without a time zone. All timestamps of a run file are in UTC."""
     return datetime.now(UTC).replace(tzinfo=None)

@@ -13,7 +13,7 @@ from ...core.errors import RunFileError
 from ...core.model import Outcome
 from ...core.query import Params
 from ...core.table import Row, make_rows, select_rows
-from .job_rows import RUN_KINDS, JobRow, RunRow, Unit, titled
+from .job_rows import RUN_KINDS, JobRow, Unit, titled
 from .reader import RunReader, open_hub_or_run, open_run
 
 if TYPE_CHECKING:
@@ -108,11 +108,6 @@ class Recording:
         (row,) = self.rows(JobRow, "WHERE job = $job", {"job": self.job})
         return row
 
-    @cached_property
-    def run(self) -> RunRow:
-        """What the run was asked to be."""
-        return run_of(self._reader)
-
     @property
     def is_live(self) -> bool:
         """Whether a process is writing the file."""
@@ -121,7 +116,7 @@ class Recording:
     @property
     def begun(self) -> int | None:
         """The step whose state the run began with, when it is a fork."""
-        return self.run.forked_at
+        return self.job_row.run_spec.forked_at
 
     @cached_property
     def markers(self) -> tuple[Marker, ...]:
@@ -212,10 +207,10 @@ def markers(reader: RunReader, job: int = 1) -> tuple[Marker, ...]:
     return tuple(Marker(phase, number, then, Unit(unit)) for phase, number, then, unit in found)
 
 
-def run_of(reader: RunReader) -> RunRow:
-    """Return the row of the run with its settings."""
-    found = reader.query("FROM runs")
-    return RunRow(**dict(zip(found.columns, found.rows[0], strict=True)))
+def run_of(reader: RunReader) -> JobRow:
+    """Return the job that is the run of a file."""
+    (row,) = make_rows(JobRow, reader.query(select_rows(JobRow, "WHERE kind IN $kinds"), {"kinds": RUN_KINDS}).rows)
+    return row
 
 
 def last_step(reader: RunReader) -> int:

@@ -16,7 +16,7 @@ import orjson
 from ...core.arrow import read_table
 from ...core.files import private_umask, remove_parts
 from ...core.query import Params
-from ...core.table import Row, by_type, column_names, make_rows, select_rows
+from ...core.table import Row, by_type, make_rows, select_rows
 from ...personas.hub.file import HUB_VERSION, check_hub, hub_version, make_hub_schema
 from .database import (
     Cursors,
@@ -29,7 +29,7 @@ from .database import (
     make_schema,
     opened,
 )
-from .job_rows import JobRow, MarkerRow, PhaseRow, RunRow, Unit
+from .job_rows import JobRow, MarkerRow, PhaseRow, Unit
 from .journal import take_over
 from .writer import FileChange, Inserts, Statement, Writer
 
@@ -127,13 +127,6 @@ class RunLog:
     ) -> None:
         """Close the log."""
         self.close()
-
-    @property
-    def run(self) -> RunRow:
-        """The run as stored in the file."""
-        columns = ", ".join(f'"{name}"' for name in column_names(RunRow))
-        (run,) = self.query(f"SELECT {columns} FROM runs")  # noqa: S608 - our own names
-        return RunRow(*run)
 
     @property
     def job_row(self) -> JobRow:

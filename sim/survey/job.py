@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
-import orjson
-
 from ...core.errors import SetupError
 from ..jobs.kind import Asked, JobContext, JobKind, JobModels, JobOptions, JobSpec
 from ..jobs.life import run_job
@@ -116,9 +114,9 @@ def survey_job(path: Path | str, surveys: Sequence[Survey]) -> SurveyJob:
         raise SetupError(f"There is no survey to ask of the run in {str(path)!r}; give one or more.")
     with open_run(path) as run:
         check_finished(path)
-        row = run_of(run)
-        settings = orjson.loads(row.settings)
-    check_survey_prompts(surveys, world=row.world, prompt_tokens=settings.get("prompt_tokens", 0))
+        spec = run_of(run).run_spec
+    settings = spec.settings
+    check_survey_prompts(surveys, world=spec.world, prompt_tokens=settings.get("prompt_tokens", 0))
     asked = [one.as_json() for one in surveys]
     return SurveyJob(SurveySpec.given(surveys=asked, answer_tokens=settings.get("answer_tokens")))
 
@@ -140,7 +138,7 @@ def drift_survey(path: Path | str) -> Survey:
     It asks item by item if the run's prompts may be too short for the whole questionnaire.
     """
     with open_run(path) as run:
-        row = run_of(run)
-    survey, most = identity_survey(), orjson.loads(row.settings).get("prompt_tokens", 0)
-    is_long = 0 < most < survey_room(survey, world=row.world)
+        spec = run_of(run).run_spec
+    survey, most = identity_survey(), spec.settings.get("prompt_tokens", 0)
+    is_long = 0 < most < survey_room(survey, world=spec.world)
     return identity_survey(one_by_one=True) if is_long else survey

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 
 from ...agents.embedding.models import named_embedder
 from ...agents.embedding.vectors import Vector, text_hash
@@ -26,7 +25,7 @@ from ..growth.stored import stored_persona
 from ..jobs.kind import Asked, JobModels
 from ..mesa import Model
 from ..resident import Resident
-from ..runfile.job_rows import RunRow
+from ..runfile.job_rows import JobRow
 from ..runfile.ledger import KNOWN_VECTORS
 from ..runfile.reader import RunReader, open_made
 from ..runfile.recording import run_of
@@ -116,9 +115,10 @@ def known_vectors(reader: RunReader, texts: Iterable[str], model: str) -> dict[s
 def stored_society(reader: RunReader) -> SocietyState:
     """Return the society of a run after its last step: the agents with their notes, and the world."""
     run, tables = run_of(reader), _Tables(reader)
-    given = {name: value for name, value in orjson.loads(run.settings).items() if name in Settings.model_fields}
+    spec = run.run_spec
+    given = {name: value for name, value in spec.settings.items() if name in Settings.model_fields}
     scenario = StoredScenario(given, {row.agent: row for row in tables.rows(DescriptionRow)})
-    scenario.world = run.world
+    scenario.world = spec.world
     state = SocietyState(scenario, seed=run.seed)
     agents = tables.query(_AGENTS)
     people = {row.id: stored_persona(row) for row in tables.rows(PersonaRow, _LIVING)}
@@ -156,7 +156,7 @@ def with_recall(models: JobModels, run: Path, asked: Asked) -> JobModels:
     return replace(models, embeddings=model, embeddings_prices=prices)
 
 
-def note_on_recall(run: RunRow, path: Path, embeddings: object) -> str:
+def note_on_recall(run: JobRow, path: Path, embeddings: object) -> str:
     """Return a note that agents who recalled by meaning in the run now recall by words.
 
     Returns "" if nothing differs.

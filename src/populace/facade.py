@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, Unpack
 
 from .agents.endpoint.models import ModelHandle, open_model
 from .agents.gateway.budget import Prices, given_prices
@@ -15,12 +14,13 @@ from .core.errors import SetupError, parameter
 from .core.files import remove_database
 from .core.inputs import nearest
 from .notebook import default_progress
+from .personas.network.spec import GROWN
 from .scenarios.catalog import find_scenario, find_task, load_experiment
-from .sim.config import RunConfig
+from .sim.config import ModelChoices, RunConfig
 from .sim.engine import Progress
 from .sim.growth import Growth
 from .sim.growth.stored import ask_again
-from .sim.runfile.job_rows import RunRow
+from .sim.runfile.job_rows import JobRow
 from .sim.runfile.reader import FinishedRun, open_hub_or_run, open_run
 from .sim.runfile.recording import last_step, run_of
 from .sim.scenario import GrowthOnly, Scenario
@@ -29,62 +29,40 @@ from .sim.tasks.task import Prompting, Task
 
 if TYPE_CHECKING:
     import networkx as nx
-    from langchain_core.embeddings import Embeddings
-    from langchain_core.runnables import Runnable
 
-    from .agents.embedding.models import EmbeddingHandle
     from .analysis.experiment.effects import Findings
-    from .sim.config import GivenModel
     from .sim.experiment.design import Experiment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _SharedOptions:
-    """The models and limits that the caller asks for: of a new run, and of one that goes on."""
+class CallOptions(ModelChoices, total=False):
+    """Who is asked, within what limits and how the model samples. What is left out, or None, is not given."""
 
-    model: ModelHandle
-    #: Whether the model was given by name, so that a run that goes on finds its own.
-    is_named: bool
-    #: Those that were given.
-    limits: dict[str, Any]
-    #: Further options that `Society` and `Society.resume` both take.
-    options: dict[str, Any]
+    temperature: float | None
+    top_p: float | None
+    extra_body: Mapping[str, Any] | None
+    #: How often a refused request is asked again.
+    retry_refusals: int | None
+    seed: int
+    batch: bool
 
-    @classmethod
-    def given(cls, options: dict[str, Any]) -> Self:
-        """The part of the parameters of `run` and `grow` that they share."""
-        model, base_url = options["model"], options["base_url"]
-        limits = options["limits"] or {}
-        if isinstance(limits, Limits):
-            limits = limits.model_dump(exclude_unset=True)
-        named = ("temperature", "top_p", "extra_body", "retry_refusals")
-        return cls(
-            model=model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url),
-            is_named=isinstance(model, str),
-            limits={**limits, **{name: options[name] for name in named if options[name] is not None}},
-            options={
-                "base_url": base_url,
-                "prices": _prices(options["prices"]),
-                "cache": None if options["cache"] is None else Path(options["cache"]),
-                "solver": options.get("solver"),
-                "grader": options.get("grader"),
-                "embeddings": options.get("embeddings"),
-                "embeddings_url": options.get("embeddings_url"),
-                "embeddings_prices": _prices(options.get("embeddings_prices")),
-                "progress": default_progress(options["progress"]),
-            },
-        )
 
-    def begun(self, scenario: Scenario, **options: Any) -> Society:
-        """A new run."""
-        return Society(scenario, model=self.model, limits=Limits.given(**self.limits), **self.options, **options)
+class RunCallOptions(CallOptions, total=False):
+    """What `run` takes besides."""
 
-    def resumed(self, path: Path, scenario: type[Scenario], *, steps: int | None = None) -> Society:
-        """The run in a file, going on."""
-        model = None if self.is_named else self.model
-        return Society.resume(
-            path, scenario, model=model, limits=self.limits, steps=steps, sources_named=True, **self.options
-        )
+    #: Where the people come from, and how many they are.
+    agents: int | None
+    hops: int | None
+    seeds: Path | str | None
+    hub: Path | str | None
+    select: str | None
+    draw: str | None
+    #: Who is tied to whom: a name, or a networkx graph whose nodes name people, or stand for them in order.
+    network: "str | nx.Graph"
+    steps: int
+    #: How agents decide: "one-call", "think", "react" or "rule"; the scenario's own unless given.
+    mind: str | None
+    #: Asks one agent for many.
+    archetypes: str | int | None
 
 
 def run(
@@ -92,57 +70,28 @@ def run(
     *,
     settings: Mapping[str, Any] | None = None,
     growth: Growth | None = None,
-    agents: int | None = None,
-    hops: int | None = None,
-    seeds: Path | str | None = None,
-    hub: Path | str | None = None,
-    select: str | None = None,
-    draw: str | None = None,
-    network: "str | nx.Graph" = "grown",
-    steps: int = 8,
-    seed: int = 0,
-    model: "str | Runnable[Any, Any] | ModelHandle" = "procedural",
-    base_url: str | Sequence[str] | None = None,
-    limits: Limits | Mapping[str, Any] | None = None,
-    temperature: float | None = None,
-    top_p: float | None = None,
-    extra_body: Mapping[str, Any] | None = None,
-    retry_refusals: int | None = None,
-    prices: Prices | str | None = None,
-    cache: Path | str | None = None,
-    mind: str | None = None,
-    archetypes: str | int | None = None,
-    batch: bool = False,
-    solver: "GivenModel | None" = None,
-    grader: "GivenModel | None" = None,
-    embeddings: "str | Embeddings | EmbeddingHandle | None" = None,
-    embeddings_url: str | None = None,
-    embeddings_prices: Prices | str | None = None,
     out: Path | str | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress | bool | None = None,
+    **options: Unpack[RunCallOptions],
 ) -> FinishedRun:
     """Grow the people, take the steps, and give back the finished run. Works in a notebook, too.
 
     `scenario` is one of your own, or the name of one that ships, or the path of a script; `settings` are for the last
-    two. `model` is a name, a LangChain chat model or Runnable, or a compiled LangGraph graph on `MessagesState`. `mind`
-    is "one-call", "think", "react" or "rule", the scenario's own unless given. `archetypes` asks one agent for many.
-    `solver` and `grader` are asked by role, `model` unless given: a name, a chat model, or a `RoleModel`.
-
-    People are said by `agents`, `hops`, `seeds`, `hub`, `select` and `draw`, or all at once by `growth`; who is tied to
-    whom by `network`: a name, or a networkx graph whose nodes name people, or stand for them in order; its ties are
-    written to OUT.network.csv. `limits` are `Limits`, or some of them by name: `{"max_calls": 100}`. `temperature`,
-    `top_p` and `extra_body` are sent with every request to the chat model, and `retry_refusals` is how often it is
-    asked again. A price is `Prices`, or "INPUT/OUTPUT" in dollars for a million tokens. `out` is the run file,
-    NAME.duckdb by default.
+    two. `options` are those of `RunCallOptions`: `agents`, `hops`, `seeds`, `hub`, `select` and `draw` say where the
+    people come from, unless `growth` says it all at once; `model` is a name, a LangChain chat model or Runnable, or a
+    compiled LangGraph graph on `MessagesState`. The ties of a networkx graph are written to OUT.network.csv. `out` is
+    the run file, NAME.duckdb by default.
 
     Called again, the same run that is finished is given back from its file, without a call, and its `note` says so. Of
     a file with an unfinished run, `resume` goes on, with other limits where they are given; `overwrite` begins anew.
     Anything else there is refused. An interrupted call (Ctrl-C) leaves a paused run. `progress` is shown in a notebook;
     True shows it in a terminal, False nowhere. Raises `SetupError` for what cannot be run, `RunError` when it fails.
     """
-    society = _society(**locals())
+    society = _society(
+        scenario, settings, growth, out, resume=resume, overwrite=overwrite, progress=progress, **options
+    )
     return society if isinstance(society, FinishedRun) else society.run()
 
 
@@ -169,7 +118,7 @@ def make(
 
     All other options of `run` can be given by name. Raises what `run` raises.
     """
-    _check_names("make", options, {*signature(make).parameters, *signature(run).parameters} - {"scenario", "options"})
+    _check_names("make", options, {*signature(make).parameters, *_RUN_NAMES} - {"scenario", "options"})
     own = {"n": n, "per_persona": per_persona, "prompting": prompting, "against": tuple(map(str, against))}
     found, script = find_task(task) if isinstance(task, str) else (task, None)
     given = own | dict(settings or {})
@@ -211,13 +160,18 @@ def experiment(
         scenario_file=script,
         checks=MODEL_CHECKS,
         limits=limits if isinstance(limits, Limits) else Limits.given(**(limits or {})),
-        prices=_prices(prices),
+        prices=given_prices(prices) if isinstance(prices, str) else prices,
         cache=cache,
         parallel=parallel,
         progress=default_progress(progress),
     )
     with open_hub_or_run(report.path) as merged:
         return read_findings(merged)
+
+
+_SAMPLING = ("temperature", "top_p", "extra_body", "retry_refusals")
+#: The names of all that `run` takes.
+_RUN_NAMES = {*signature(run).parameters, *RunCallOptions.__annotations__} - {"options"}
 
 
 def _takes_what[**P, R](
@@ -235,7 +189,7 @@ async def run_async(*args: Any, **options: Any) -> FinishedRun:
     """
     given = signature(run).bind(*args, **options)
     given.apply_defaults()
-    society = await asyncio.to_thread(_society, **given.arguments)
+    society = await asyncio.to_thread(_society, *given.args, **given.kwargs)
     if isinstance(society, FinishedRun):
         return society
     running = asyncio.create_task(asyncio.to_thread(society.run))
@@ -255,39 +209,59 @@ def grow(
     people: Path | str | None = None,
     agents: int | None = None,
     hops: int = 6,
-    seed: int = 0,
-    model: "str | Runnable[Any, Any] | ModelHandle" = "procedural",
-    base_url: str | Sequence[str] | None = None,
-    limits: Limits | Mapping[str, Any] | None = None,
-    temperature: float | None = None,
-    top_p: float | None = None,
-    extra_body: Mapping[str, Any] | None = None,
-    retry_refusals: int | None = None,
-    prices: Prices | str | None = None,
-    cache: Path | str | None = None,
-    batch: bool = False,
     progress: Progress | bool | None = None,
-    **growth: Any,
+    **options: Any,
 ) -> FinishedRun:
     """Grow people into a hub: from texts, or from the `people` of another hub, and from hop to hop those around them.
 
     `sources` are files, folders and patterns; without any, the corpus that ships. `agents` is how many people there are
-    to be, at most. What else `Growth` takes (`fan_outs`, `kinds`, `language`, ...) may be given by name.
+    to be, at most. What else `Growth` takes (`fan_outs`, `kinds`, `language`, ...) may be given by name, and the
+    options of `CallOptions`.
 
     The same call on an existing hub continues where it stopped; with more hops, a higher `agents` or further sources
     after the earlier ones it grows on from what is there. `open_hub` opens what comes of it.
     Raises `SetupError` for what cannot be grown, and `RunError` when growing fails.
     """
-    known = signature(grow).parameters.keys() | Growth.model_fields.keys()
-    _check_names("grow", growth, known - {"sources", "seeds", "growth"}, {"limit": "agents"})
+    known = {*signature(grow).parameters, *CallOptions.__annotations__, *Growth.model_fields}
+    _check_names("grow", options, known - {"sources", "seeds", "growth", "options"}, {"limit": "agents"})
+    growth = {name: options.pop(name) for name in list(options) if name in Growth.model_fields}
     wanted = Growth.unlimited(sources=tuple(map(str, sources)) or None, hub=people, agents=agents, hops=hops, **growth)
-    path, asked = Path(hub), _SharedOptions.given(locals())
+    path, seed = Path(hub), options.pop("seed", 0)
+    asked = _asked(options, progress)
     if not is_made(path):
-        return asked.begun(GrowthOnly(), growth=wanted, seed=seed, batch=batch, out=path).run()
-    again = ask_again(path, wanted, seed=seed, model=asked.model.name, limits=Limits.given(**asked.limits))
+        return Society(GrowthOnly(), growth=wanted, seed=seed, out=path, **asked).run()
+    model = (
+        open_model(asked["model"], base_url=asked.get("base_url"))
+        if isinstance(asked["model"], str)
+        else asked["model"]
+    )
+    again = ask_again(path, wanted, seed=seed, model=model.name, limits=Limits.given(**asked["limits"]))
     if not again.is_more and (stored := _StoredRun.read(path).run).status == "finished":
         return FinishedRun(path, stored.event_hash or "", "It was grown already, so nothing was asked.")
-    return asked.resumed(path, GrowthOnly).run()
+    return _resumed(path, GrowthOnly, asked).run()
+
+
+def _asked(options: Mapping[str, Any], progress: Progress | bool | None) -> dict[str, Any]:
+    """Return options of a run as `Society` takes them: sampling among the limits, a model that can be asked."""
+    asked = {name: value for name, value in options.items() if value is not None}
+    limits = asked.pop("limits", {})
+    given = limits.model_dump(exclude_unset=True) if isinstance(limits, Limits) else dict(limits)
+    asked["limits"] = given | {name: asked.pop(name) for name in _SAMPLING if name in asked}
+    model = asked.setdefault("model", "procedural")
+    if not isinstance(model, str | ModelHandle):
+        asked["model"] = open_model(model, base_url=asked.get("base_url"))
+    if "cache" in asked:
+        asked["cache"] = Path(asked["cache"])
+    return asked | {"progress": default_progress(progress)}
+
+
+def _resumed(path: Path, scenario: type[Scenario], asked: Mapping[str, Any], *, steps: int | None = None) -> Society:
+    """Return the society of the run in a file, which goes on with its own model where one was given by name."""
+    names = {*ModelChoices.__annotations__, "progress"}
+    given = {name: value for name, value in asked.items() if name in names}
+    if isinstance(given["model"], str):
+        del given["model"]
+    return Society.resume(path, scenario, steps=steps, sources_named=True, **given)
 
 
 def _check_names(
@@ -300,31 +274,33 @@ def _check_names(
         raise SetupError(f"{function}() has no parameter {name!r}{hint}.")
 
 
-def _society(**given: Any) -> Society | FinishedRun:
-    """What `run` is to run, of its parameters; or the finished run, where its file holds it already."""
-    asked = _SharedOptions.given(given)
-    made, script = _scenario(given["scenario"], given["settings"])
-    people = {name: given[name] for name in ("seeds", "hub", "select", "draw", "agents", "hops")}
-    out = given["out"] or f"{made.name if script is None else script.stem}.duckdb"
-    network = given["network"]
-    if not isinstance(network, str):
-        written = _write_network(network, Path(out))
-        people["agents"] = people["agents"] or (len(network) if given["growth"] is None else None)
-        network = written
-    society = asked.begun(
-        made,
-        growth=_growth(given["growth"], **people),
-        **{name: given[name] for name in ("seed", "mind", "archetypes", "batch", "steps")},
-        network=network,
-        out=out,
-        scenario_file=script,
-    )
-    resume = given["resume"]
-    if given["overwrite"] and is_made(society.path):
+def _society(
+    scenario: Scenario | type[Scenario] | str,
+    settings: Mapping[str, Any] | None = None,
+    growth: Growth | None = None,
+    out: Path | str | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | bool | None = None,
+    **options: Any,
+) -> Society | FinishedRun:
+    """Return what `run` is to run; or the finished run, where its file holds it already."""
+    _check_names("run", options, _RUN_NAMES)
+    made, script = _scenario(scenario, settings)
+    people = {name: options.pop(name, None) for name in ("seeds", "hub", "select", "draw", "agents", "hops")}
+    path = Path(out or f"{made.name if script is None else script.stem}.duckdb")
+    if not isinstance(network := options.get("network", GROWN), str):
+        options["network"] = _write_network(network, path)
+        people["agents"] = people["agents"] or (len(network) if growth is None else None)
+    asked = _asked(options, progress)
+    society = Society(made, growth=_growth(growth, **people), out=path, scenario_file=script, **asked)
+    if overwrite and is_made(society.path):
         _remove_run(society.path, resume=resume)
     if not is_made(society.path):
         return society
-    return _finished(society, resume=resume) or asked.resumed(society.path, type(made), steps=given["steps"])
+    steps = options.get("steps", RunConfig().steps)
+    return _finished(society, resume=resume) or _resumed(society.path, type(made), asked, steps=steps)
 
 
 def _write_network(graph: "nx.Graph", out: Path) -> str:
@@ -363,10 +339,6 @@ def _growth(growth: Growth | None, **options: Any) -> Growth:
     return growth
 
 
-def _prices(prices: Prices | str | None) -> Prices | None:
-    return given_prices(prices) if isinstance(prices, str) else prices
-
-
 def _remove_run(path: Path, *, resume: bool) -> None:
     """Remove an existing run file that is to be overwritten. Raises `SetupError` if it is live or not a run file."""
     if resume:
@@ -381,7 +353,7 @@ def _remove_run(path: Path, *, resume: bool) -> None:
 class _StoredRun(NamedTuple):
     """A run in a file, and how far it got."""
 
-    run: RunRow
+    run: JobRow
     config: RunConfig
     lived: int
     is_live: bool
@@ -404,7 +376,7 @@ def _finished(society: Society, *, resume: bool) -> FinishedRun | None:
             f"{str(path)!r} holds another run: {'; '.join(differences)}. Give another {parameter('out')}, or replace "
             f"it with {parameter('overwrite', value=True)}."
         )
-    if stored.run.status == "finished" and stored.run.steps_wanted == steps:
+    if stored.run.status == "finished" and stored.run.run_spec.steps == steps:
         note = "It was there already: the file holds this very run, finished, so nothing was asked."
         return FinishedRun(path, stored.run.event_hash or "", note)
     if stored.is_live:
@@ -427,8 +399,9 @@ def _differences(stored: _StoredRun, society: Society, *, resume: bool) -> list[
     if not resume and was.limits.retry_refusals != wanted.limits.retry_refusals:
         found.append(("retry_refusals", was.limits.retry_refusals, wanted.limits.retry_refusals))
     said = [f"its {name} is {before!r}, not {now!r}" for name, before, now in found]
-    if stored.run.world != society.scenario.world:
+    spec = stored.run.run_spec
+    if spec.world != society.scenario.world:
         said.append("its world text is another")
-    if stored.run.steps_wanted > society.steps_wanted:
-        said.append(f"it has {stored.run.steps_wanted} steps, not {society.steps_wanted}")
+    if spec.steps > society.steps_wanted:
+        said.append(f"it has {spec.steps} steps, not {society.steps_wanted}")
     return said

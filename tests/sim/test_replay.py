@@ -206,7 +206,7 @@ def test_a_request_made_twice_ends_as_it_ended_each_time(run_file: Path) -> None
 
 async def test_the_model_of_a_replay_is_named_as_the_run_s_own_and_cannot_be_asked(run_file: Path) -> None:
     with Recording.open(run_file) as recording:
-        handle = recorded_model(recording.run)
+        handle = recorded_model(recording.job_row)
     assert (handle.name, handle.is_language_model) == ("procedural", False)
     with pytest.raises(RunError, match="A replay asks no model"):
         await handle.chat.ainvoke("Who are you?")

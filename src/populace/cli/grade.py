@@ -52,7 +52,7 @@ def grade(run: Path, rubric: str | None, graders: Sequence[str], **options: Any)
     continues a job that was stopped; no answer is paid for twice.
 
     With --responses, a teacher model responds several times to each output and the responses are graded, which rejects
-    nothing. `populace data agreement` measures how far graders agree; `populace data pairs` makes preferences of grades.
+    nothing. `populace data agreement` measures how far graders agree; `populace data pairs` pairs them by grade.
     """
     from populace.agents.rubric import read_rubric
     from populace.sim.grading.comparing import ComparingJob, ComparingSpec

@@ -172,7 +172,7 @@ def _growth_of(run: "RunReader") -> "Growth":
     from populace.sim.growth import Growth
     from populace.sim.runfile.recording import run_of
 
-    return Growth.model_validate_json(run_of(run).growth_settings)
+    return Growth.model_validate(run_of(run).run_spec.growth)
 
 
 def show_estimate(result: "Estimate") -> None:

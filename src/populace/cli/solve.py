@@ -136,9 +136,9 @@ def evaluate(target: Path, solvers: Sequence[str], n: int | None, **options: Any
 
     A test set is JSONL with a field problem, and an answer or a solution that ends in \boxed{...} (the format of MATH,
     with level and type). From a run, problems are used if at least two of three solutions of `populace data solve`
-    agree, as in the paper; with --held-out only those that exports leave out. Shows accuracy with a 95 % interval, by level and
-    type, beside the paper's tables; refusals and failures are counted separately. Calls and solutions go to a file of
-    their own, which `populace resume` continues.
+    agree, as in the paper; with --held-out only those that exports leave out. Shows accuracy with a 95 % interval, by
+    level and type, beside the paper's tables; refusals and failures are counted separately. Calls and solutions go to a
+    file of their own, which `populace resume` continues.
     """
     from populace.sim.tasks.evaluation import evaluation_job, read_problems
     from populace.sim.tasks.solving import parse_solvers

@@ -44,7 +44,7 @@ PAIRS = GRADERS | {"responses": True, "pairs": 1}
 def asked_agent(path: Path) -> InterviewJob:
     with open_run(path) as run:
         ((agent,),) = run.query("SELECT agent FROM agents ORDER BY ordinal LIMIT 1").rows
-        spec = InterviewSpec(run=run_of(run).run, agent=agent, interview=1, turn=1, question="Who are you?")
+        spec = InterviewSpec(run=run_of(run).id, agent=agent, interview=1, turn=1, question="Who are you?")
     return InterviewJob(spec)
 
 

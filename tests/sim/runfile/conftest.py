@@ -8,34 +8,36 @@ import pytest
 
 from populace.agents.gateway.call import Call
 from populace.core.model import Outcome
-from populace.sim.runfile.job_rows import MarkerRow, RunRow, Unit, job_of
+from populace.sim.runfile.job_rows import JobRow, MarkerRow, RunSpec, Unit
 from populace.sim.runfile.runlog import RunLog
 
 NOON = datetime(2030, 6, 1, 12, 0, 0, 250_000)
 
 
 @pytest.fixture(scope="session")
-def run_row() -> RunRow:
-    return RunRow(
-        run="r1",
-        scenario="village",
-        scenario_file=None,
-        settings='{"memory":4}',
-        growth_settings="{}",
-        world="A village by a river.",
+def run_row() -> JobRow:
+    spec = RunSpec(scenario="village", settings={"memory": 4}, growth={}, world="A village by a river.", steps=3)
+    return JobRow(
+        job=1,
+        id="r1",
+        kind="society",
+        spec=spec.as_json(),
         seed=7,
         model="procedural",
         is_language_model=False,
         base_url=None,
-        max_in_flight=8,
-        steps_wanted=3,
+        embedding_model=None,
+        embedding_url=None,
+        limits='{"max_in_flight":8}',
+        prices=None,
+        cache=None,
+        batch=False,
         versions="{}",
         status="running",
         reason=None,
         event_hash=None,
         started_at=NOON,
         ended_at=None,
-        limits='{"max_in_flight":8}',
     )
 
 
@@ -45,8 +47,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def log(path: Path, run_row: RunRow) -> Iterator[RunLog]:
-    with RunLog.create(path, job_of(run_row)) as log:
+def log(path: Path, run_row: JobRow) -> Iterator[RunLog]:
+    with RunLog.create(path, run_row) as log:
         log.declare("step", Unit.STEP).result()
         yield log
 

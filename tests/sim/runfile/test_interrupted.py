@@ -7,7 +7,7 @@ import pytest
 from warm_process import WarmProcess
 
 from populace.core.errors import RunFileError
-from populace.sim.runfile.job_rows import RunRow, Unit, job_of
+from populace.sim.runfile.job_rows import JobRow, Unit
 from populace.sim.runfile.reader import open_run
 from populace.sim.runfile.runlog import RunLog
 
@@ -44,9 +44,9 @@ with LiveSql(log):
     "steps", [pytest.param(steps, marks=() if steps in (12,) else pytest.mark.slow) for steps in (3, 12, 60)]
 )
 def test_a_killed_run_holds_whole_steps_and_every_call_up_to_one(
-    warm: WarmProcess, path: Path, run_row: RunRow, steps: int
+    warm: WarmProcess, path: Path, run_row: JobRow, steps: int
 ) -> None:
-    RunLog.create(path, job_of(run_row)).close()
+    RunLog.create(path, run_row).close()
     warm.begin_command("-c", WRITE, path)
     warm.kill_when(lambda: len(warm.said()) >= steps // 3)
     with RunLog.open(path) as log:
@@ -61,8 +61,8 @@ def test_a_killed_run_holds_whole_steps_and_every_call_up_to_one(
         assert len(calls) >= 40 * last
 
 
-def test_a_killed_run_is_read_as_it_stands(warm: WarmProcess, path: Path, run_row: RunRow) -> None:
-    RunLog.create(path, job_of(run_row)).close()
+def test_a_killed_run_is_read_as_it_stands(warm: WarmProcess, path: Path, run_row: JobRow) -> None:
+    RunLog.create(path, run_row).close()
     warm.begin_command("-c", WRITE, path)
     warm.kill_when(lambda: bool(warm.said()))
     assert path.with_name("run.duckdb.live").exists()
@@ -115,8 +115,8 @@ with RunLog.open(Path(sys.argv[1])) as log:
 """
 
 
-def test_a_full_disk_is_one_sentence_and_what_was_done_stays(warm: WarmProcess, path: Path, run_row: RunRow) -> None:
-    RunLog.create(path, job_of(run_row)).close()
+def test_a_full_disk_is_one_sentence_and_what_was_done_stays(warm: WarmProcess, path: Path, run_row: JobRow) -> None:
+    RunLog.create(path, run_row).close()
     ended = warm.run("-c", FILL, path)
     assert ended.stderr == ""
     step, sentence = ended.stdout.strip().split(" ", 1)
@@ -136,8 +136,8 @@ RunLog.open(Path(sys.argv[1])).submit([AgentRow("ada", 1)])
 
 
 @pytest.mark.slow
-def test_a_run_that_nobody_closed_is_closed_with_its_process(path: Path, run_row: RunRow) -> None:
-    RunLog.create(path, job_of(run_row)).close()
+def test_a_run_that_nobody_closed_is_closed_with_its_process(path: Path, run_row: JobRow) -> None:
+    RunLog.create(path, run_row).close()
     left = subprocess.run([sys.executable, "-c", LEAVE, path], capture_output=True, text=True, timeout=300)
     assert (left.returncode, left.stderr) == (0, "")
     with open_run(path) as run:

@@ -15,7 +15,7 @@ from warm_process import WarmProcess
 from populace.agents.gateway.call import Call
 from populace.core.table import by_type
 from populace.personas.hub.tables import VectorRow
-from populace.sim.runfile.job_rows import RunRow, job_of
+from populace.sim.runfile.job_rows import JobRow
 from populace.sim.runfile.journal import Journal
 from populace.sim.runfile.runlog import RunLog
 
@@ -110,10 +110,10 @@ def test_a_record_that_is_not_whole_is_left_out(log: RunLog, call: MakeCall, los
     assert "ben" not in owners(log.path)
 
 
-def test_the_journal_of_another_file_is_left_out(log: RunLog, call: MakeCall, run_row: RunRow) -> None:
+def test_the_journal_of_another_file_is_left_out(log: RunLog, call: MakeCall, run_row: JobRow) -> None:
     left_by_a_kill(log, call("ada"))
     log.path.unlink()
-    RunLog.create(log.path, job_of(replace(run_row, run="other"))).close()
+    RunLog.create(log.path, replace(run_row, id="other")).close()
     assert owners(log.path) == []
 
 
@@ -143,8 +143,8 @@ def test_what_is_committed_is_cut_and_the_file_stays_small(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
-def test_no_answered_call_is_sent_again_after_kills(warm: WarmProcess, path: Path, run_row: RunRow, kills: int) -> None:
-    RunLog.create(path, job_of(run_row)).close()
+def test_no_answered_call_is_sent_again_after_kills(warm: WarmProcess, path: Path, run_row: JobRow, kills: int) -> None:
+    RunLog.create(path, run_row).close()
     count, answered, again = 250 * (kills + 1), set[str](), set[str]()
     with OpenAIServer(latency=0.05, procedural=False) as server:
         for kill in range(kills + 1):

@@ -34,7 +34,7 @@ def test_answers_of_the_unfinished_step_are_recalled(
 
 
 def test_answers_of_the_unfinished_hop_are_recalled(log: RunLog, call: MakeCall) -> None:
-    now = log.run.started_at
+    now = log.job_row.started_at
     paid = [call(phase="growth", number=hop, raw=f"hop {hop}") for hop in (0, 1)]
     log.submit([*paid, MarkerRow("growth", 0, 0, 1, 0, None, "{}", now, now, "a")])
     with reopened(log) as again:

@@ -16,7 +16,7 @@ from populace.core.errors import RunFileError
 from populace.core.query import QueryError, Result
 from populace.sim.runfile import live as live_module
 from populace.sim.runfile.database import ClosedError
-from populace.sim.runfile.job_rows import MarkerRow, RunRow, job_of
+from populace.sim.runfile.job_rows import JobRow, MarkerRow
 from populace.sim.runfile.live import LiveClient, LiveSql, Sidecar
 from populace.sim.runfile.reader import RunReader, open_run
 from populace.sim.runfile.rows import AgentRow
@@ -125,12 +125,12 @@ REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def doors(tmp_path_factory: pytest.TempPathFactory, run_row: RunRow) -> Iterator[tuple[LiveClient, RunReader]]:
+def doors(tmp_path_factory: pytest.TempPathFactory, run_row: JobRow) -> Iterator[tuple[LiveClient, RunReader]]:
     """A run that is going on and one that has ended."""
     folder = tmp_path_factory.mktemp("doors")
-    RunLog.create(folder / "ended.duckdb", job_of(run_row)).close()
+    RunLog.create(folder / "ended.duckdb", run_row).close()
     with (
-        RunLog.create(folder / "running.duckdb", job_of(run_row)) as log,
+        RunLog.create(folder / "running.duckdb", run_row) as log,
         LiveSql(log) as live,
         open_run(folder / "ended.duckdb") as ended,
     ):
@@ -278,9 +278,9 @@ def test_a_reader_goes_on_when_the_run_ends(path: Path, log: RunLog) -> None:
         assert (run.query("SELECT status FROM runs").rows, run.is_live) == ([("finished",)], False)
 
 
-def test_a_notebook_may_ask_a_run_that_it_is_running(path: Path, log: RunLog, run_row: RunRow) -> None:
+def test_a_notebook_may_ask_a_run_that_it_is_running(path: Path, log: RunLog, run_row: JobRow) -> None:
     with open_run(path) as run:
-        assert run.query("SELECT seed FROM runs WHERE run = ?", [run_row.run]) == Result(("seed",), ("BIGINT",), [(7,)])
+        assert run.query("SELECT seed FROM runs WHERE run = ?", [run_row.id]) == Result(("seed",), ("BIGINT",), [(7,)])
         with pytest.raises(QueryError, match="DELETE is refused"):
             run.query("DELETE FROM runs")
 

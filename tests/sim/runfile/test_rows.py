@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.sim.runfile.database import describe
-from populace.sim.runfile.job_rows import RunRow
+from populace.sim.runfile.job_rows import JobRow
 from populace.sim.runfile.rows import EmissionRow, MessageRow
 from populace.sim.runfile.runlog import RunLog
 from populace.sim.runfile.writer import Inserts
@@ -21,11 +21,11 @@ def test_another_class_is_refused_at_once(log: RunLog) -> None:
         log.submit(["no row"])  # type: ignore[list-item]
 
 
-def test_what_is_written_is_read_back(log: RunLog, run_row: RunRow) -> None:
+def test_what_is_written_is_read_back(log: RunLog, run_row: JobRow) -> None:
     emission = EmissionRow(1, 1, "ada", "tool", "weigh: 秤 <script>", '{"a":[1,"é"]}', True, "m", "turn@1")
     message = MessageRow(1, 1, "ada", "player", "Good\nmorning \N{BEAR FACE}", None, None)
     log.commit([emission, message]).result()
-    assert log.run == run_row
+    assert log.job_row == run_row
     assert log.rows(EmissionRow) == [emission]
     assert log.rows(MessageRow, "WHERE sender = ?", ["ada"]) == [message]
 

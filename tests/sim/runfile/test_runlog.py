@@ -9,37 +9,37 @@ from pathlib import Path
 import pytest
 
 from populace.core.errors import RunFileError, StorageError
-from populace.sim.runfile.job_rows import MarkerRow, RunRow, Unit, job_of
+from populace.sim.runfile.job_rows import JobRow, MarkerRow, Unit
 from populace.sim.runfile.live import LiveSql
 from populace.sim.runfile.reader import open_run
 from populace.sim.runfile.runlog import RunLog
 
 
-def test_a_new_file_holds_its_run(log: RunLog, run_row: RunRow) -> None:
-    assert log.run == run_row
+def test_a_new_file_holds_its_run(log: RunLog, run_row: JobRow) -> None:
+    assert log.job_row == run_row
     assert (log.last_complete(Unit.HOP), log.last_complete(Unit.STEP), log.last_event_hash()) == (None, None, None)
 
 
-def test_an_existing_file_is_refused(path: Path, run_row: RunRow) -> None:
+def test_an_existing_file_is_refused(path: Path, run_row: JobRow) -> None:
     path.write_text("mine")
     with pytest.raises(RunFileError, match=r"exists; give another path, or go on with `populace resume"):
-        RunLog.create(path, job_of(run_row))
+        RunLog.create(path, run_row)
     assert path.read_text() == "mine"
 
 
-def test_a_missing_folder_is_named(tmp_path: Path, run_row: RunRow) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path, run_row: JobRow) -> None:
     with pytest.raises(RunFileError, match=r"There is no folder '.*nowhere' to write 'a.duckdb' to"):
-        RunLog.create(tmp_path / "nowhere" / "a.duckdb", job_of(run_row))
+        RunLog.create(tmp_path / "nowhere" / "a.duckdb", run_row)
 
 
-def test_a_run_that_cannot_be_written_leaves_no_file(path: Path, run_row: RunRow) -> None:
+def test_a_run_that_cannot_be_written_leaves_no_file(path: Path, run_row: JobRow) -> None:
     with pytest.raises(RunFileError, match="cannot be written"):
-        RunLog.create(path, replace(job_of(run_row), spec="no JSON"))
+        RunLog.create(path, replace(run_row, spec="no JSON"))
     assert list(path.parent.iterdir()) == []
 
 
 def test_markers_are_found_after_reopening(
-    path: Path, log: RunLog, run_row: RunRow, step: Callable[[int], MarkerRow]
+    path: Path, log: RunLog, run_row: JobRow, step: Callable[[int], MarkerRow]
 ) -> None:
     now = run_row.started_at
     log.declare("growth", Unit.HOP)
@@ -57,12 +57,12 @@ def test_markers_are_found_after_reopening(
 
 def test_a_marker_brings_the_runs_hash_up_to_date(log: RunLog, step: Callable[[int], MarkerRow]) -> None:
     log.commit([step(3)]).result()
-    assert log.run.event_hash == f"{3:064x}"
+    assert log.job_row.event_hash == f"{3:064x}"
 
 
 def test_finish_says_how_it_ended(log: RunLog) -> None:
     log.finish("failed", "Nobody could be grown.", "c0ffee")
-    run = log.run
+    run = log.job_row
     assert (run.status, run.reason, run.event_hash) == ("failed", "Nobody could be grown.", "c0ffee")
     assert run.ended_at is not None
     assert run.ended_at.tzinfo is None
@@ -74,9 +74,9 @@ def test_opening_an_ended_run_changes_nothing_and_writing_makes_it_run(
     log.finish("failed", "The endpoint was unreachable.", "c0ffee")
     log.close()
     with RunLog.open(path) as again:
-        assert again.run.status == "failed"
+        assert again.job_row.status == "failed"
         again.commit([step(1)]).result()
-        assert (again.run.status, again.run.reason, again.run.ended_at) == ("running", None, None)
+        assert (again.job_row.status, again.job_row.reason, again.job_row.ended_at) == ("running", None, None)
 
 
 def test_a_file_is_written_once_in_a_process(path: Path, log: RunLog) -> None:
@@ -103,10 +103,10 @@ def test_closing_twice_does_nothing_and_leaves_one_file(path: Path, log: RunLog)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_where_nothing_can_be_written_it_says_so(path: Path, run_row: RunRow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nothing_can_be_written_it_says_so(path: Path, run_row: JobRow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("populace.core.files.os.open", fails(errno.EROFS))
     with pytest.raises(RunFileError, match=r"'.*run.duckdb' cannot be written: Read-only file system; make room"):
-        RunLog.create(path, job_of(run_row))
+        RunLog.create(path, run_row)
     assert not list(path.parent.iterdir())
 
 

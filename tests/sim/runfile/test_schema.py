@@ -6,7 +6,7 @@ import pytest
 
 from populace.core.errors import RunFileError
 from populace.sim.runfile.database import SCHEMA_VERSION, SchemaEntry, describe, make_schema
-from populace.sim.runfile.job_rows import RunRow, job_of
+from populace.sim.runfile.job_rows import JobRow
 from populace.sim.runfile.reader import open_hub_or_run, open_run
 from populace.sim.runfile.runlog import RunLog
 
@@ -65,9 +65,9 @@ def test_a_file_from_before_the_first_release_is_refused(path: Path) -> None:
     [(99, "upgrade Populace"), (SCHEMA_VERSION - 1, "export it with the Populace that wrote it, or make it anew")],
 )
 def test_another_version_is_refused_with_both_versions_and_the_way_out(
-    path: Path, run_row: RunRow, version: int, way_out: str
+    path: Path, run_row: JobRow, version: int, way_out: str
 ) -> None:
-    RunLog.create(path, job_of(run_row)).close()
+    RunLog.create(path, run_row).close()
     with duckdb.connect(path) as con:
         con.execute("UPDATE migrations SET version = ?", [version])
     for opened in (open_run, open_hub_or_run, RunLog.open):
@@ -102,7 +102,7 @@ class TestWhatIsNoRunFile:
             con.execute(f"CREATE TABLE {table} (version VARCHAR)")
         assert "is a DuckDB database but no run file" in self.sentence(path)
 
-    def test_half_a_run_file(self, path: Path, run_row: RunRow) -> None:
-        RunLog.create(path, job_of(run_row)).close()
+    def test_half_a_run_file(self, path: Path, run_row: JobRow) -> None:
+        RunLog.create(path, run_row).close()
         path.write_bytes(path.read_bytes()[:100_000])
         assert "run.duckdb" in self.sentence(path)

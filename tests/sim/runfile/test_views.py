@@ -9,7 +9,7 @@ from populace.agents.gateway.call import Call
 from populace.core.model import Outcome
 from populace.personas.hub.tables import DuplicateRow, PersonaRow, RelationRow
 from populace.sim.runfile.database import make_schema
-from populace.sim.runfile.job_rows import FailureRow, RunRow
+from populace.sim.runfile.job_rows import FailureRow, JobRow
 from populace.sim.runfile.rows import AgentRow, EmissionRow, MessageRow
 from populace.sim.runfile.writer import Inserts
 
@@ -144,7 +144,7 @@ def test_failures_are_counted_by_reason(con: duckdb.DuckDBPyConnection) -> None:
     ]
 
 
-def test_cost_adds_up_only_what_was_counted(con: duckdb.DuckDBPyConnection, run_row: RunRow) -> None:
+def test_cost_adds_up_only_what_was_counted(con: duckdb.DuckDBPyConnection, run_row: JobRow) -> None:
     began = run_row.started_at
     ended = began + timedelta(seconds=1.5)
     call = Call(
