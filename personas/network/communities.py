@@ -4,6 +4,7 @@ import random
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,15 +161,12 @@ def _by_size(labels: Ints) -> Ints:
 
 #: Neighbours that a person names at a time (snowball sampling).
 _NAMED = 3
-#: Beyond so many neighbours, their order is drawn once: drawing it each time would be quadratic.
-_MANY = 1_000
 
 
 def draw_people(network: Network, people: int, *, how: str, seed: int) -> Ints:
     """Draw personas, and return their numbers, ascending; all personas if there are no more than asked for.
 
     Personas without ties are drawn last, at random. If a part of the network is exhausted, the draw goes on in another.
-    Except for communities, the time depends on the personas drawn, not on the size of the network.
     """
     if network.people <= people:
         return np.arange(network.people)
@@ -178,13 +176,27 @@ def draw_people(network: Network, people: int, *, how: str, seed: int) -> Ints:
     rng = np.random.default_rng(seed)
     tied = network.degrees > 0
     starts = np.concatenate([rng.permutation(np.flatnonzero(tied)), rng.permutation(np.flatnonzero(~tied))])
-    labels = detect_communities(network, rng) if how == "community" else np.zeros(network.people, np.int64)
-    walk = _LabelWalk(network, labels, _NAMED if how == "snowball" else network.people, rng)
-    for start in starts:
-        for _ in walk.begin(int(start)):
-            if walk.count == people:
-                return np.flatnonzero(walk.is_taken)
-    return np.flatnonzero(walk.is_taken)
+    is_taken = np.zeros(network.people, np.bool_)
+    walks = (_walk_snowball(network, int(start), rng, is_taken) for start in starts)
+    deque(islice(chain.from_iterable(walks), people), maxlen=0)
+    return np.flatnonzero(is_taken)
+
+
+def _walk_snowball(
+    network: Network, start: int, rng: np.random.Generator, is_taken: NDArray[np.bool_]
+) -> Iterator[int]:
+    """Take everybody who can be reached from `start`, of whom each names three at a time; nobody if it is taken."""
+    starts, others = network.matrix.indptr, network.matrix.indices
+    waiting: deque[Iterator[int]] = deque([iter((start,))])
+    while waiting:
+        known = waiting.popleft()
+        named = list(islice((person for person in known if not is_taken[person]), _NAMED))
+        for person in named:
+            is_taken[person] = True
+            yield person
+            waiting.append(iter(rng.permutation(others[starts[person] : starts[person + 1]]).tolist()))
+        if len(named) == _NAMED:
+            waiting.append(known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,54 +227,3 @@ def draw_ids(hub: HubFile, people: int, *, how: str, seed: int) -> DrawnIds | No
     is_in[chosen] = True
     remain = int((is_in[ties.source] & is_in[ties.target]).sum())
     return DrawnIds(ids, ties.people, remain, len(ties))
-
-
-class _LabelWalk:
-    """Takes person after person along ties, within one label."""
-
-    def __init__(self, network: Network, labels: Ints, named: int, rng: np.random.Generator) -> None:
-        self._places, self._others = network.matrix.indptr, network.matrix.indices
-        self._labels = labels
-        self._named = named
-        self._rng = rng
-        #: Of people with many neighbours, those still to be named, in order.
-        self._unnamed: dict[int, Iterator[int]] = {}
-        self.is_taken = np.zeros(network.people, np.bool_)
-        self.count = 0
-
-    def begin(self, start: int) -> Iterator[int]:
-        """Take all people reachable from `start`, the nearest first; none when `start` is taken."""
-        if self.is_taken[start]:
-            return
-        yield self._take(start)
-        waiting = deque([start])
-        while waiting:
-            person = waiting.popleft()
-            named, has_more = self._name(person)
-            for friend in named:
-                yield self._take(friend)
-                waiting.append(friend)
-            if has_more:
-                waiting.append(person)
-
-    def _take(self, person: int) -> int:
-        self.is_taken[person] = True
-        self.count += 1
-        return person
-
-    def _name(self, person: int) -> tuple[list[int], bool]:
-        """Return the next neighbours of a persona that are not taken, at random, and whether there may be more."""
-        if person not in self._unnamed:
-            known = self._others[self._places[person] : self._places[person + 1]]
-            is_near = (self._labels[known] == self._labels[person]) & ~self.is_taken[known]
-            untaken = self._rng.permutation(np.asarray(known[is_near], np.int64))
-            if len(untaken) <= max(_MANY, self._named):
-                return untaken[: self._named].tolist(), len(untaken) > self._named
-            self._unnamed[person] = iter(untaken.tolist())
-        named = []
-        for friend in self._unnamed[person]:
-            if not self.is_taken[friend]:
-                named.append(friend)
-                if len(named) == self._named:
-                    break
-        return named, len(named) == self._named

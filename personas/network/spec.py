@@ -27,7 +27,7 @@ _DEGREE, _ALIKE = 6, 0.8
 
 _FORMS = (
     "grown, complete, ring:K, watts-strogatz:K,P, barabasi-albert:M, stochastic-block:P_IN,P_OUT[,COLUMN], "
-    "stochastic-block:FILE[,COLUMN], configuration, homophily:COLUMN|embedding[,K[,SHARE]], or file:PATH"
+    "configuration, homophily:COLUMN|embedding[,K[,SHARE]], or file:PATH"
 )
 
 
@@ -46,7 +46,7 @@ class NetworkSpec:
     between: float = 0.0
     #: Column whose values are the blocks, or make people alike; empty for the scenario's groups.
     column: str = ""
-    #: Table of the probabilities between blocks, or list of ties.
+    #: List of ties.
     file: Path | None = None
 
     @property
@@ -91,7 +91,7 @@ class NetworkSpec:
                 return f"{self.kind}:{self.degree},{self.probability!r}"
             case "stochastic-block":
                 blocks = f",{self.column}" if self.column else ""
-                return f"{self.kind}:{self.file or f'{self.probability!r},{self.between!r}'}{blocks}"
+                return f"{self.kind}:{self.probability!r},{self.between!r}{blocks}"
             case "homophily":
                 return f"{self.kind}:{self.column},{self.degree},{self.probability!r}"
             case "file":
@@ -114,11 +114,9 @@ def parse_network(text: object) -> NetworkSpec:
             return NetworkSpec("watts-strogatz", _even(text, ties), _share(text, "P", share))
         case "barabasi-albert", [ties]:
             return NetworkSpec("barabasi-albert", _whole(text, "M", ties))
-        case "stochastic-block", [within, between, *column] if len(column) < 2 and _is_number(within):
+        case "stochastic-block", [within, between, *column] if len(column) < 2:
             within_, between_ = _share(text, "P_IN", within), _share(text, "P_OUT", between)
             return NetworkSpec("stochastic-block", 0, within_, between_, "".join(column))
-        case "stochastic-block", [file, *column] if len(column) < 2 and not _is_number(file):
-            return NetworkSpec("stochastic-block", column="".join(column), file=_path(file))
         case "homophily", [column, *numbers] if column and len(numbers) < 3:
             degree = _whole(text, "K", numbers[0]) if numbers else _DEGREE
             alike = _share(text, "SHARE", numbers[1]) if len(numbers) > 1 else _ALIKE

@@ -1,6 +1,5 @@
-"""Ties read from a file: a list of them as a table or GraphML, and probabilities between blocks as JSON."""
+"""Ties read from a file: a list of them as a table or GraphML."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -152,45 +151,3 @@ def placed_ties(ties: Sequence[FileTie], names: Mapping[str, Mapping[str, str]])
 
 def _listed(ways: Sequence[str]) -> str:
     return " or ".join([", ".join(ways[:-1]), ways[-1]] if len(ways) > 1 else ways)
-
-
-def read_probabilities(path: Path, blocks: Sequence[str]) -> dict[tuple[int, int], float]:
-    """The probability of a tie for each pair of places in `blocks`, from a JSON object `{block: {block: probability}}`.
-
-    A pair that is given in one order holds in both. Raises `SourceError` for what is no such object, `SetupError` for
-    blocks that nobody is in and for pairs that are not given.
-    """
-    resolve_file(path)
-    try:
-        table = json.loads(path.read_text(encoding="utf-8-sig"))
-        given = {(str(a), str(b)): share for a, row in table.items() for b, share in row.items()}
-    except (ValueError, AttributeError, OSError) as error:
-        raise SourceError(f"{str(path)!r} is no JSON object {{block: {{block: probability}}}}: {error}.") from error
-    named = dict.fromkeys(name for pair in given for name in pair)
-    if strange := [name for name in named if name not in blocks]:
-        raise SetupError(
-            f"{str(path)!r} names the block {strange[0]!r}, and nobody is in it{nearest(strange[0], blocks)}; the "
-            f"blocks are {', '.join(map(repr, blocks))}."
-        )
-    found = {}
-    for a, one in enumerate(blocks):
-        for b, other in enumerate(blocks):
-            share = given.get((one, other), given.get((other, one)))
-            if share is None:
-                raise SetupError(
-                    f"{str(path)!r} has no probability of a tie between the blocks {one!r} and {other!r}; add it "
-                    "(0 for no ties)."
-                )
-            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-                raise SetupError(
-                    f"{str(path)!r} gives {share!r} as the probability of a tie between {one!r} and {other!r}; it must "
-                    "be a number from 0 to 1."
-                )
-            found[a, b] = float(share)
-    uneven = next((pair for pair in given if pair[::-1] in given and given[pair] != given[pair[::-1]]), None)
-    if uneven:
-        raise SetupError(
-            f"{str(path)!r} gives two probabilities of a tie between {uneven[0]!r} and {uneven[1]!r}; ties go both "
-            "ways, so give one."
-        )
-    return found
