@@ -269,7 +269,6 @@ def _mixing(figures: "GraphFigures") -> Iterator[tuple[str, str]]:
     yield "reciprocity if as many ran at random", _figure(figures.directed.reciprocity_at_random)
     yield "assortativity by hop", _figure(figures.by_hop)
     yield "assortativity by language", _figure(figures.by_language)
-    yield "assortativity of the kinds of one person's relations", _figure(figures.by_kind)
 
 
 def _degrees(figures: "GraphFigures") -> Iterator[tuple[str, float, int, int, int, int]]:

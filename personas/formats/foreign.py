@@ -14,7 +14,7 @@ from ...core.database import is_database
 from ...core.errors import SetupError, SourceError
 from ...core.files import uncompressed_suffix
 from ...core.inputs import nearest, resolve_file, shown
-from ...core.readers import InputTable, Skipped, SkippedRows, open_bytes, open_table, read_lines, refuse_utf16
+from ...core.readers import Skipped, SkippedRows, open_bytes, open_table, read_lines, refuse_utf16
 from ..hub.file import HubFile, open_hub
 
 #: Columns that hold texts in data sets and benchmarks, in lower case.
@@ -26,8 +26,6 @@ _TEXT_COLUMNS = (
 _MESSAGE_TEXTS = ("content", "value", "text")
 _TABLES = (".parquet", ".arrow", ".feather", ".ipc", ".jsonl", ".ndjson", ".csv", ".tsv")
 _PLAIN = (".txt", ".md")
-#: Rows looked at for a column that holds texts, where no column has a known name.
-_LOOKED_AT = 20
 _BATCH = 10_000
 #: Bytes of plain text that are looked at when it is opened.
 _HEAD = 1 << 16
@@ -160,7 +158,12 @@ class _TableCells(_ForeignFile):
             raise SourceError(f"{path} has no column {missing!r}{nearest(missing, there)}; it has {_listed(there)}.")
         is_usual = not columns and any(map(_is_usual, there))
         #: None where each row's columns with a usual name count: rows of JSONL may differ.
-        self._columns = None if is_usual else list(columns) or [_only_text(path, self._table, there)]
+        self._columns = None if is_usual else list(columns)
+        if self._columns == []:
+            raise SourceError(
+                f"{path} does not say which of its columns holds the texts; call that one 'text', or name it "
+                f"(`populace data decontaminate --column`): it has {_listed(there)}."
+            )
 
     def cells(self, tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
         for batch in self._table.batches(tally):
@@ -171,21 +174,6 @@ class _TableCells(_ForeignFile):
 
 def _is_usual(column: str) -> bool:
     return column.strip().lower() in _TEXT_COLUMNS
-
-
-def _only_text(path: Path, table: InputTable, there: Sequence[str]) -> str:
-    """Return the one column of a table that holds texts. Raises `SourceError` if several do, or none."""
-    found: set[str] = set()
-    for batch in table.batches(SkippedRows(str(path))):
-        for _, row in batch[:_LOOKED_AT]:
-            found |= {name for name, value in row.items() if isinstance(value, str) and " " in value.strip()}
-        break
-    if len(found) != 1:
-        raise SourceError(
-            f"{path} does not say which of its columns holds the texts; call that one 'text', or name it "
-            f"(`populace data decontaminate --column`): it has {_listed(there)}."
-        )
-    return found.pop()
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -31,13 +31,13 @@ from pathlib import Path
 from typing import Any
 
 from ...core.arrow import table_of
-from ...core.errors import SetupError, SourceError, parameter
+from ...core.errors import SetupError, SourceError
 from ...core.readers import InputTable, NodeLink, check_readable, hash_file, open_table
 from ..hub.redaction import SAMPLE, check_key
 from ..persona import RelationKind
 from ..rules.columns import ColumnKind, kinds_of_columns
 from ..rules.pseudonyms import Pseudonyms
-from .options import RuleComposer, resolve_columns
+from .options import resolve_columns
 from .rows import Prepared, prepare_rows, screen_rows
 
 _FIND = """
@@ -304,8 +304,6 @@ def _relation(number: int, row: Mapping[str, Any], tally: SkippedRows) -> tuple[
 
 #: Rows of a file that are committed together, with how far they go.
 PART = 500_000
-#: Words that a sentence has.
-_PROSE = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,11 +388,8 @@ def _import_file(
         path,
         table.columns(),
         mapping={str(k): v for k, v in options.mapping.items()},
-        shape=options.format,
         compose=options.compose,
     )
-    if isinstance(columns.composer, RuleComposer):
-        _check_no_prose(table, columns.composer)
     file = ImportedFile(hub, path.name, sha256, size, columns, options)
     already, began = file.complete, file.read_to
     kinds = {} if already or options.personal == "ignore" else _kinds(table, columns, options)
@@ -444,25 +439,6 @@ def _kinds(table: InputTable, columns: Columns, options: ImportOptions) -> dict[
     parts = prepare_rows(table, columns, options.model_copy(update={"strict": False}), after=0)
     first = next(parts).rows["attributes"].to_pylist()[:SAMPLE]
     return kinds_of_columns([attributes for attributes in first if attributes is not None])
-
-
-def _check_no_prose(table: InputTable, composer: RuleComposer) -> None:
-    """Raise `SourceError` when a column that means nothing by its name holds sentences, which may be descriptions."""
-    rows = [row for _, row in next(iter(table.batches(SkippedRows(str(table.path)))), ())]
-    lengths: Counter[str] = Counter()
-    for row in rows:
-        for name in row.keys() - {*composer.columns}:
-            lengths[name] += len(str(row[name]).split()) if isinstance(row[name], str) else 0
-    for name, words in lengths.most_common(1):
-        if words >= _PROSE * len(rows):
-            missing = sum(not str(row.get(name) or "").strip() for row in rows)
-            template = "".join(f"[{column}: {{{column}}}; ]" for column in composer.columns)
-            others = f" {parameter('compose', repr(template))}, as {missing:,} of {len(rows):,} rows have none"
-            raise SourceError(
-                f"{table.path} has no column that is known to hold descriptions, but {name!r} may: read it with "
-                f"{parameter('mapping', f'text={name}')}{others if missing else ''}, or make all descriptions of other "
-                f"columns with {parameter('compose')} 'A {{age}}-year-old ...'."
-            )
 
 
 def _write_part(file: ImportedFile, batches: Iterator[Screened], *, until: int, said: Callable[[], None]) -> bool:

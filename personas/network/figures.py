@@ -17,7 +17,6 @@ from .measures import (
     DegreeShare,
     Paths,
     cluster,
-    kind_assortativity,
     measure_paths,
     nominal_assortativity,
     numeric_assortativity,
@@ -210,10 +209,9 @@ class GraphFigures:
     neighbours: Degrees
     histogram: tuple[DegreeShare, ...]
     central: tuple[Central, ...]
-    #: Newman's r by the hop and the language of the people tied, and by the kinds of relations that share a person.
+    #: Newman's r by the hop and the language of the people tied.
     by_hop: float | None
     by_language: float | None
-    by_kind: float | None
     kinds_by_hop: tuple[KindsOfHop, ...]
     shape: NetworkShape
     #: G(n, m) with as many people and ties, and preferential attachment with nearly as many.
@@ -256,7 +254,6 @@ def graph_figures(
         central=_read_central(hub, network, ties),
         by_hop=numeric_assortativity(network, ties.person_hop),
         by_language=nominal_assortativity(network, ties.person_language),
-        by_kind=kind_assortativity(ties.people, ties.source, ties.target, ties.kind),
         kinds_by_hop=_kinds_by_hop(ties.hop, ties.kind),
         shape=shape,
         random=by_chance,

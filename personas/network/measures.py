@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.arrow import Ints
-from .network import KINDS, Network, distinct
+from .network import Network, distinct
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,23 +295,6 @@ def nominal_assortativity(network: Network, values: Ints) -> float | None:
         return None
     share = np.bincount(np.concatenate([a, b])) / (2 * len(a))
     return _beyond_chance(float((a == b).mean()), float((share**2).sum()))
-
-
-def kind_assortativity(people: int, source: Ints, target: Ints, kind: Ints) -> float | None:
-    """Return Newman's r of the kinds of two relations that share a persona.
-
-    Above 0, personas tend to have relations of one kind. It is the nominal assortativity of the graph whose nodes are
-    relations, with one edge between two of them for each persona at an end of both. Return None if no two meet, or if
-    all are of one kind.
-    """
-    ends = np.concatenate([source, target]) * len(KINDS) + np.concatenate([kind, kind])
-    held = np.bincount(ends, minlength=people * len(KINDS)).reshape(people, len(KINDS)).astype(np.float64)
-    each = held.sum(axis=1, keepdims=True)
-    pairs = float((each * (each - 1)).sum())
-    if pairs == 0:
-        return None
-    share = (held * (each - 1)).sum(axis=0) / pairs
-    return _beyond_chance(float((held * (held - 1)).sum()) / pairs, float((share**2).sum()))
 
 
 def _beyond_chance(found: float, expected: float) -> float | None:

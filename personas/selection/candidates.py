@@ -304,16 +304,6 @@ def _tables(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
     return tables
 
 
-#: The other clauses that a SELECT may have, and their values when there are none.
-_NOTHING_ELSE: dict[str, object] = {
-    "modifiers": [],
-    "group_expressions": [],
-    "having": None,
-    "qualify": None,
-    "sample": None,
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A condition over `people`, and the columns that it asks."""
@@ -359,24 +349,16 @@ def parse_condition(
 
 def _expression(text: str) -> Any:
     """Return the tree of the expression, as DuckDB parses it."""
-    # In brackets it must be one expression, and without them it must not close brackets that it never opened.
-    _parsed(text, f"SELECT 1 FROM people WHERE (\n{text}\n)")  # noqa: S608 - parsed, not run
-    node = _parsed(text, f"SELECT 1 FROM people WHERE \n{text}\n")  # noqa: S608 - parsed, not run
-    return node["where_clause"]
-
-
-def _parsed(text: str, statement: str) -> Any:
     try:
-        trees = parse_sql(statement)
-    except SetupError as error:
-        raise SetupError(f"{parameter('where')} is {text!r}, which is no condition in SQL: {error}") from error
-    node = trees[0]
-    plain = node["type"] == "SELECT_NODE" and node["where_clause"] is not None
-    if len(trees) != 1 or not plain or any(node[key] != value for key, value in _NOTHING_ELSE.items()):
+        duckdb.SQLExpression(text)
+        (tree,) = parse_sql(f"SELECT 1 FROM people WHERE \n{text}\n")  # noqa: S608 - parsed, not run
+    except (duckdb.Error, SetupError) as error:
+        why = said(error) if isinstance(error, duckdb.Error) else error
         raise SetupError(
-            f"{parameter('where')} is {text!r}; it takes one condition, such as \"language = 'en' AND hop < 3\"."
-        )
-    return node
+            f"{parameter('where')} is {text!r}, which is no condition in SQL, such as \"language = 'en' AND hop < 3\": "
+            f"{why}"
+        ) from error
+    return tree["where_clause"]
 
 
 def _check_nodes(nodes: list[dict[str, Any]]) -> None:

@@ -13,12 +13,12 @@ import duckdb
 import numpy as np
 from arro3.core import Table
 
-from ...core.arrow import Ints, iter_batches, read_table, to_rows
-from ...core.database import quote_name, quote_text, said
+from ...core.arrow import Ints, iter_batches, read_table, to_rows, write_parquet
+from ...core.database import quote_name, quote_text
 from ...core.errors import SetupError, SourceError
-from ...core.files import whole_file
 from ...core.query import Tabular, html_table
 from ...core.user_sql import QueryLimit
+from ...core.writers import check_free, write_csv, write_jsonl, write_new_file
 from ..hub.file import HubFile
 from ..hub.queries import registered, table_names
 from .candidates import (
@@ -34,8 +34,7 @@ from .choosing import ChosenPeople, choose
 from .sampling import integers, random_keys
 from .spec import Report, SelectionSpec
 
-_FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "json", ".ndjson": "json"}
-_OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+_FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,39 +84,23 @@ def check_output(path: Path) -> str:
     form = _FORMATS.get(path.suffix.lower())
     if form is None:
         raise SetupError(f"People cannot be written to {str(path)!r}; give a path that ends in {', '.join(_FORMATS)}.")
-    if path.exists() or path.is_symlink():
-        raise SetupError(f"{str(path)!r} exists already; give another path.")
+    check_free(path)
     return form
 
 
 def write_selection(hub: HubFile, selection: Selection, path: Path) -> None:
     """Write everything known of the personas chosen to a new file: .parquet, .csv or .jsonl. Raises `SetupError`.
 
-    Lists are joined by semicolons in CSV. Imported data is an object in JSONL and its text elsewhere.
+    Lists are JSON arrays in CSV. Imported data is text that holds an object.
     """
     form = check_output(path)
-    with registered(hub.con, selection.people) as chosen:
-        found = hub.con.sql(f"{chosen_columns(hub.con, chosen)} ORDER BY place")
-        kinds = dict(zip(found.columns, map(str, found.types), strict=True))
-        rows = read_table(found)
-    shown = ", ".join(_shown(name, kind, form) for name, kind in kinds.items())
-    # The hub's own connection reaches no other file.
-    with duckdb.connect(config=dict(_OFFLINE)) as con, registered(con, rows) as everything:
-        try:
-            query = f"SELECT {shown} FROM {everything}"  # noqa: S608 - names are quoted
-            with whole_file(path) as part:
-                # Over the file that is there, whose mode it keeps.
-                con.execute(f"COPY ({query}) TO {quote_text(str(part))} (FORMAT {form}, USE_TMP_FILE false)")
-        except (duckdb.Error, OSError) as error:
-            why = said(error) if isinstance(error, duckdb.Error) else error.strerror
-            raise SetupError(f"{str(path)!r} cannot be written: {why}; make room, or give another path.") from error
-
-
-def _shown(name: str, kind: str, form: str) -> str:
-    column = quote_name(name)
-    if form == "csv" and kind.endswith("[]"):
-        return f"array_to_string({column}, '; ') AS {column}"
-    return f"{column}::JSON AS {column}" if form == "json" and kind == "JSON" else column
+    with registered(hub.con, selection.people) as chosen, write_new_file(path) as part:
+        rows = iter_batches(hub.con.sql(f"{chosen_columns(hub.con, chosen)} ORDER BY place"), 10_000)
+        if form == "parquet":
+            write_parquet(rows, part)
+            return
+        with part.open("wb") as file:
+            (write_csv if form == "csv" else write_jsonl)(rows, file)
 
 
 def _people(con: duckdb.DuckDBPyConnection, choice: ChosenPeople) -> Table:

@@ -1,6 +1,5 @@
 """What a selection is made from and what it came to: its rule, quota, targets and report."""
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,28 +37,10 @@ class Marginals(FrozenModel):
 def read_marginals(path: Path) -> Marginals:
     """Read the targets in a table with the columns variable, value and one of share, percent or count.
 
-    Tables and JSON are read. JSON may also be `{variable: {value: share}}`. Shares are scaled to exactly 1.
-    Raises `SourceError` for whatever cannot be read or does not add up.
+    Shares are scaled to exactly 1. Raises `SourceError` for whatever cannot be read or does not add up.
     """
     resolve_file(path)
-    rows = _json_rows(path) if path.suffix.lower() == ".json" else (row for _, row in read_rows(path, _WAY_OUT))
-    return _marginals(path, rows)
-
-
-def _json_rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        found = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise SourceError(f"The targets {str(path)!r} are no JSON: {error}.") from error
-    if isinstance(found, dict) and all(isinstance(values, dict) for values in found.values()):
-        return [
-            {"variable": variable, "value": value, "share": share}
-            for variable, values in found.items()
-            for value, share in values.items()
-        ]
-    if isinstance(found, list) and all(isinstance(row, dict) for row in found):
-        return found
-    raise SourceError(f"The targets {str(path)!r} are neither a list of rows nor {{variable: {{value: share}}}}.")
+    return _marginals(path, (row for _, row in read_rows(path, _WAY_OUT)))
 
 
 def _marginals(path: Path, rows: Iterable[Mapping[str, Any]]) -> Marginals:

@@ -1,7 +1,6 @@
 """Prose of one document: text, Markdown, HTML and PDF, and the packages DOCX and EPUB."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from html import unescape
 from importlib.util import find_spec
@@ -37,7 +36,7 @@ from zipfile import BadZipFile, ZipFile
 
 #: Most characters of a front matter; beyond, the text is taken to begin with a thematic break.
 _LONGEST = 1 << 14
-_FENCES = {"---": re.compile(r"\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)"), "+++": re.compile(r"\n\+\+\+[ \t]*(?:\n|\Z)")}
+_FENCE = re.compile(r"---[ \t]*\n(.*?\n)(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _KEY = re.compile(r"^([A-Za-z_][\w-]*):[ \t]+(.+)$", re.MULTILINE)
 
 
@@ -63,26 +62,11 @@ def _head(parts: Iterator[str]) -> tuple[str, Iterator[str]]:
 
 
 def _front_matter(head: str) -> tuple[int, Mapping[str, object]]:
-    """Return the length of the front matter in characters, and its plain values."""
-    fence = head[:3]
-    first = head.partition("\n")[0].rstrip()
-    close = _FENCES[fence].search(head, 3, _LONGEST) if fence in _FENCES and first == fence else None
-    if close is None:
+    """Return the length of the front matter in characters, and the plain values of the top level of its YAML."""
+    found = _FENCE.match(head, 0, _LONGEST)
+    if found is None:
         return 0, {}
-    inside = head[len(first) : close.start() + 1]
-    return close.end(), _toml(inside) if fence == "+++" else _yaml(inside)
-
-
-def _toml(text: str) -> Mapping[str, object]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:  # between the marks of a front matter, but not readable as one
-        return {}
-
-
-def _yaml(text: str) -> Mapping[str, object]:
-    """Return the plain values of the top level, all of YAML that is needed here."""
-    return {key.lower(): _unquoted(value.strip()) for key, value in _KEY.findall(text)}
+    return found.end(), {key.lower(): _unquoted(value.strip()) for key, value in _KEY.findall(found[1])}
 
 
 def _unquoted(value: str) -> str:
@@ -256,10 +240,10 @@ def _said(error: Exception) -> str:
 _LARGEST_PART, _LARGEST_ALL = 20_000_000, 200_000_000
 _WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main "
 #: Text that stands in a document a second time: for programs that cannot show the first, or where it was moved from.
-_UNREAD = frozenset({"http://schemas.openxmlformats.org/markup-compatibility/2006 Fallback", f"{_WORD}moveFrom"})
-#: Properties that are not those of a run: of a paragraph mark, and of the run before it was changed.
-_NOT_OF_RUN = frozenset({f"{_WORD}pPr", f"{_WORD}rPrChange"})
-_FALSE = frozenset({"0", "false", "off"})
+#: Properties of a paragraph have the stops of its tabs.
+_UNREAD = frozenset(
+    {"http://schemas.openxmlformats.org/markup-compatibility/2006 Fallback", f"{_WORD}moveFrom", f"{_WORD}pPr"}
+)
 #: Parts with text. Those of notes may be missing.
 _DOCX_PARTS = ("word/document.xml", "word/footnotes.xml", "word/endnotes.xml")
 _BREAKS = {f"{_WORD}tab": "\t", f"{_WORD}br": "\n", f"{_WORD}cr": "\n", f"{_WORD}noBreakHyphen": "-"}
@@ -326,40 +310,26 @@ def _read_docx(document: Document, options: ReadOptions, parts: _Parts, first: i
 
 
 class _Words:
-    """Collects the text of a Word document, one paragraph after the other, without hidden runs."""
+    """Collects the text of a Word document, one paragraph after the other."""
 
     def __init__(self) -> None:
         self.held: list[str] = []
-        self._is_text, self._unread, self._not_of_run = False, 0, 0
-        #: Whether each open run is hidden: runs with text boxes hold others.
-        self._hidden: list[bool] = []
+        self._is_text, self._unread = False, 0
 
     def begin(self, name: str, attributes: Mapping[str, str]) -> None:
         self._unread += name in _UNREAD
-        self._not_of_run += name in _NOT_OF_RUN
-        if name == f"{_WORD}r":
-            self._hidden.append(False)
-        elif name == f"{_WORD}vanish" and self._hidden and not self._not_of_run:
-            self._hidden[-1] = attributes.get(f"{_WORD}val") not in _FALSE
         self._is_text = name == f"{_WORD}t"
-        if name in _BREAKS and self._is_read:
+        if name in _BREAKS and not self._unread:
             self.held.append(_BREAKS[name])
-
-    @property
-    def _is_read(self) -> bool:
-        return not (self._unread or self._not_of_run or True in self._hidden)
 
     def end(self, name: str) -> None:
         self._unread -= name in _UNREAD
-        self._not_of_run -= name in _NOT_OF_RUN
-        if name == f"{_WORD}r":
-            self._hidden.pop()
         self._is_text = False
         if name == f"{_WORD}p" and not self._unread:
             self.held.append("\n\n")
 
     def add(self, text: str) -> None:
-        if self._is_text and self._is_read:
+        if self._is_text and not self._unread:
             self.held.append(text)
 
     def refuse(self, *_: object) -> None:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from populace.personas.formats.importing import FileReport
 
 _PASSED_ON = ("licence", "revision", "language", "compose", "max_length", "strict", "personal", "quality")
-_SHAPES = ("personahub", "tasks", "elite", "nemotron", "table")
 _PATH = click.Path(path_type=Path)
 _WITH = ("profiles", "biographies", "elites", "duplicates")
 _FORMATS = ("jsonl", "csv", "parquet", "graphml", "gexf", "json", "hub")
@@ -114,7 +113,6 @@ def _say_exported(report: "ExportReport", *, to_stdout: bool) -> None:
 @click.option(
     "--map", "mapping", multiple=True, metavar="MEANING=COLUMN", help="Where text, language, source or licence stands."
 )
-@click.option("--format", "form", type=click.Choice(_SHAPES), help="Shape of the rows.  [default: by their columns]")
 @click.option(
     "--compose",
     metavar="TEMPLATE",
@@ -144,9 +142,9 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
     """Import personas from tables, graphs or another hub.
 
     Reads JSONL, CSV, TSV, Parquet, Arrow and JSON graph files, also compressed, and folders of `--format hub`.
-    Persona Hub's personas, task rows and elite personas, and Nemotron-Personas are recognised by their columns. For
-    other tables name the text column: --map text=COLUMN; with --compose, rows without a text get one. All other
-    columns are kept as attributes.
+    Persona Hub's personas, task rows and elite personas, and Nemotron-Personas are recognised by their columns. In
+    other tables the text is in the column text, persona, description, bio or biography, or in that of --map
+    text=COLUMN; with --compose, rows without a text get one. All other columns are kept as attributes.
 
     Tables without a text column are described by --compose, or in English by known columns (age, sex, city, occupation
     ...), which also become profiles. Languages are detected if neither a column nor --language states them. A row that
@@ -163,7 +161,6 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
 
     wish = ImportOptions.given(
         mapping=parse_mapping(options["mapping"]),
-        format=options["form"],
         source=options["source_name"],
         **{name: options[name] for name in _PASSED_ON},
     )

@@ -36,7 +36,7 @@ _MOST_ROWS = 40
 @click.option(
     "--targets",
     type=click.Path(path_type=Path),
-    help="Table of marginals to meet (CSV, Parquet, JSON): variable, value, and share, percent or count.",
+    help="Table of marginals to meet (CSV, JSONL, Parquet): variable, value, and share, percent or count.",
 )
 @click.option("--diverse", is_flag=True, help="Take people who are unlike each other, instead of at random.")
 @click.option("--timeout", type=float, default=30, show_default=True, help="Seconds --where may take; 0 for no limit.")

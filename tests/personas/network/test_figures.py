@@ -12,7 +12,6 @@ from populace.personas.network.measures import (
     Degrees,
     DegreeShare,
     cluster,
-    kind_assortativity,
     measure_paths,
     nominal_assortativity,
     numeric_assortativity,
@@ -98,20 +97,6 @@ def test_assortativity_is_not_defined_where_all_are_alike() -> None:
     assert numeric_assortativity(ring, ring.degrees) is None
     assert numeric_assortativity(ring, alike) is None
     assert nominal_assortativity(ring, alike) is None
-
-
-@holds(PAIRS, st.data())
-def test_kinds_mix_as_in_the_graph_of_relations_that_meet(pairs: list[tuple[int, int]], data: st.DataObject) -> None:
-    kinds = data.draw(st.lists(st.integers(0, 3), min_size=len(pairs), max_size=len(pairs)))
-    meeting = nx.MultiGraph()
-    meeting.add_nodes_from((n, {"kind": kind}) for n, kind in enumerate(kinds))
-    meets = [(a, b) for a in range(len(pairs)) for b in range(a) for person in pairs[a] if person in pairs[b]]
-    meeting.add_edges_from(meets)
-    mine = kind_assortativity(PEOPLE, *ends(pairs), np.array(kinds))
-    if len({kinds[n] for meet in meets for n in meet}) > 1:
-        assert mine == pytest.approx(nx.attribute_assortativity_coefficient(meeting, "kind"), abs=1e-9)
-    else:
-        assert mine is None
 
 
 @holds(PAIRS)
