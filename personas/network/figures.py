@@ -1,4 +1,4 @@
-"""All figures of a hub's graph in one result, with those of a random graph and of preferential attachment."""
+"""All figures of a hub's graph in one result, with those of a random graph."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -22,7 +22,7 @@ from .measures import (
     numeric_assortativity,
     reciprocity,
 )
-from .network import KINDS, Network, Ties, components, distinct, preferential_network, random_network
+from .network import KINDS, Network, Ties, components, distinct, random_network
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +214,8 @@ class GraphFigures:
     by_language: float | None
     kinds_by_hop: tuple[KindsOfHop, ...]
     shape: NetworkShape
-    #: G(n, m) with as many people and ties, and preferential attachment with nearly as many.
+    #: G(n, m) with as many people and ties.
     random: NetworkShape
-    preferential: NetworkShape
     #: See `small_world`.
     sigma: float | None
     #: The largest communities; empty where they were not looked for.
@@ -234,10 +233,9 @@ def graph_figures(
     error.
     """
     wanted = ties.people <= COMMUNITY_PEOPLE if communities is None else communities
-    streams = np.random.default_rng(check_seed(seed)).spawn(5)
+    streams = np.random.default_rng(check_seed(seed)).spawn(3)
     shape, labels = describe(network, streams[0], communities=wanted)
     by_chance, _ = describe(random_network(ties.people, len(network), streams[1]), streams[2], communities=wanted)
-    rich, _ = describe(preferential_network(ties.people, len(network), streams[3]), streams[4], communities=wanted)
     figures = GraphFigures(
         people=ties.people,
         folded=ties.folded,
@@ -257,7 +255,6 @@ def graph_figures(
         kinds_by_hop=_kinds_by_hop(ties.hop, ties.kind),
         shape=shape,
         random=by_chance,
-        preferential=rich,
         sigma=small_world(shape, by_chance),
         communities=() if labels is None else _read_communities(hub, network, labels),
         seed=seed,

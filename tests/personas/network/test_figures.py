@@ -18,7 +18,7 @@ from populace.personas.network.measures import (
     reciprocity,
     triangles,
 )
-from populace.personas.network.network import Network, components, preferential_network, random_network
+from populace.personas.network.network import Network, components, random_network
 
 PEOPLE = 14
 PAIRS = st.lists(
@@ -188,18 +188,9 @@ def test_every_pair_is_tied_equally_often_in_random_networks() -> None:
     assert np.abs(counts[np.triu_indices(6, 1)] - expected).max() < 5 * np.sqrt(expected)
 
 
-def test_preferential_attachment_makes_hubs_and_is_connected() -> None:
-    rich = preferential_network(3000, 9000, rng())
-    by_chance = random_network(3000, 9000, rng())
-    assert 8500 < len(rich) <= 9000
-    assert rich.degrees.max() > 4 * by_chance.degrees.max()
-    assert len(np.unique(rich.parts)) == 1
-
-
 @pytest.mark.parametrize(("people", "ties"), [(0, 0), (1, 0), (2, 1), (5, 0), (5, 2)])
 def test_random_networks_of_next_to_nobody(people: int, ties: int) -> None:
     assert len(random_network(people, ties, rng())) == ties
-    assert len(preferential_network(people, ties, rng())) <= ties
 
 
 def test_the_spread_of_degrees() -> None:
