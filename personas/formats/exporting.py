@@ -203,7 +203,7 @@ def export_hub(
     packing = None if chosen is ExportFormat.PARQUET else compression_of(path)
     with ExitStack() as stack:
         part = stack.enter_context(write_new_file(path))
-        report = _write(people, chosen, path, partial(open_compressed, part, packing), notice)
+        report = _write_people(people, chosen, path, partial(open_compressed, part, packing), notice)
         relations = find_relations(people)
         if chosen in _ROWS and len(relations):
             part = stack.enter_context(write_new_file(beside[0]))
@@ -229,7 +229,7 @@ def stream_hub(
     if format is ExportFormat.HUB:
         raise SetupError("A whole hub is written to a folder, and not to a stream; give a path.")
     people = _find_people(hub, format, select=select, duplicates=duplicates, extras=extras)
-    report = _write(people, format, Path("-"), partial(_stays_open, out), notice)
+    report = _write_people(people, format, Path("-"), partial(_stays_open, out), notice)
     return report if format in _GRAPHS else replace(report, left_relations=len(find_relations(people)))
 
 
@@ -241,7 +241,7 @@ def _find_people(hub: HubFile, chosen: ExportFormat, **asked: Any) -> ExportedPe
     return people
 
 
-def _write(
+def _write_people(
     people: ExportedPeople, chosen: ExportFormat, path: Path, opened: Opened, notice: str | None
 ) -> ExportReport:
     """Write the personas themselves, and return the report."""

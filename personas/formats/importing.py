@@ -114,9 +114,9 @@ class ImportedFile:
         self.changes: Counter[tuple[str, str | None, str]] = Counter()
         self._said: list[RuleResultRow] = []
         self._ordinal = count(hub.con, _LAST_ORDINAL)
-        self._find(sha256)
+        self._find_earlier(sha256)
 
-    def _find(self, sha256: str) -> None:
+    def _find_earlier(self, sha256: str) -> None:
         row = self._con.execute(_FIND, [sha256, self._settings]).fetchone()
         if row is None:
             self.number = count(self._con, _LAST_FILE) + 1
@@ -137,7 +137,7 @@ class ImportedFile:
                 self._has_known = True
                 self._con.execute(_LANGUAGES)
                 self._con.execute(_MODELS)
-            given = {"file": self.number, "source": self._source, "revision": self._revision, "now": _now()}
+            given = {"file": self.number, "source": self._source, "revision": self._revision, "now": _utc_now()}
             self._con.execute(_ROWS, given)
             if self._is_composed:
                 _add_profiles(self._con, part.rows)
@@ -161,7 +161,7 @@ class ImportedFile:
             # Somebody rejected now may have been in the hub before, as the survivor of near-duplicates.
             reconcile(self._con)
         self._said = []
-        state = (self._settings, self.read_to, self.rows, self.new, len(self.skipped), complete, _now())
+        state = (self._settings, self.read_to, self.rows, self.new, len(self.skipped), complete, _utc_now())
         self._con.execute(_SAVE, [self.number, *self._named, *state])
         self._con.execute("DELETE FROM skipped_rows WHERE file = ?", [self.number])
         for skip in self.skipped:
@@ -203,10 +203,10 @@ def _add_profiles(con: duckdb.DuckDBPyConnection, rows: Table) -> None:
             profile = profile_of_columns(persona, json.loads(attributes))
             profiles |= {persona: profile} if profile is not None else {}
     there = {str(persona) for (persona,) in con.execute(_PROFILED, {"people": list(profiles)}).fetchall()}
-    write_profiles(con, [profile for persona, profile in profiles.items() if persona not in there], _now())
+    write_profiles(con, [profile for persona, profile in profiles.items() if persona not in there], _utc_now())
 
 
-def _now() -> datetime:
+def _utc_now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
@@ -276,7 +276,7 @@ def import_relations(hub: HubFile, graph: NodeLink, file: int) -> RelationsRepor
             con.execute(_NAMES, {"file": file})
         for batch in graph.relations():
             unread |= dict.fromkeys(name for _, row in batch for name in row if name not in _READ)
-            read = [one for number, row in batch if (one := _relation(number, row, tally)) is not None]
+            read = [one for number, row in batch if (one := _read_relation(number, row, tally)) is not None]
             with registered(con, table_of(read, _TYPES), "imported_relations"):
                 con.execute(_NAMED)
                 for (place,) in con.execute(_DANGLING).fetchall():
@@ -286,7 +286,7 @@ def import_relations(hub: HubFile, graph: NodeLink, file: int) -> RelationsRepor
     return RelationsReport(new, rows - new - len(tally), tuple(tally), tuple(unread))
 
 
-def _relation(number: int, row: Mapping[str, Any], tally: SkippedRows) -> tuple[Any, ...] | None:
+def _read_relation(number: int, row: Mapping[str, Any], tally: SkippedRows) -> tuple[Any, ...] | None:
     source, target = row.get("source"), row.get("target")
     if source in (None, "") or target in (None, ""):
         tally.count("it names nobody as source or target", number)
@@ -392,14 +392,14 @@ def _import_file(
     )
     file = ImportedFile(hub, path.name, sha256, size, columns, options)
     already, began = file.complete, file.read_to
-    kinds = {} if already or options.personal == "ignore" else _kinds(table, columns, options)
+    kinds = {} if already or options.personal == "ignore" else _find_kinds(table, columns, options)
     rows = prepare_rows(table, columns, options, after=began)
-    ahead = iter(()) if already else _ahead(_screened(hub, rows, options, kinds))
+    ahead = iter(()) if already else _read_ahead(_screen_file(hub, rows, options, kinds))
     while not file.complete:
         with hub.writing():
             more = _write_part(file, ahead, until=file.rows + part, said=lambda: progress(path, file.rows))
             if not file.rows and not more:
-                raise _nothing(path, file)
+                raise _explain_nothing(path, file)
             if kinds:
                 file.set_kinds(kinds)
             file.save(complete=not more)
@@ -424,7 +424,7 @@ def _import_file(
     )
 
 
-def _screened(
+def _screen_file(
     hub: HubFile, parts: Iterator[Prepared], options: ImportOptions, kinds: Mapping[str, ColumnKind]
 ) -> Iterator[Screened]:
     if options.personal == "pseudonymise":
@@ -432,7 +432,7 @@ def _screened(
     return screen_rows(parts, options, kinds, Pseudonyms.of(hub.path))
 
 
-def _kinds(table: InputTable, columns: Columns, options: ImportOptions) -> dict[str, ColumnKind]:
+def _find_kinds(table: InputTable, columns: Columns, options: ImportOptions) -> dict[str, ColumnKind]:
     """What the other columns are taken for, by the first rows of the file: the same when an import is resumed."""
     if set(table.columns()) <= set(columns.meanings.values()):
         return {}
@@ -451,7 +451,7 @@ def _write_part(file: ImportedFile, batches: Iterator[Screened], *, until: int, 
     return False
 
 
-def _ahead[T](items: Iterator[T]) -> Iterator[T]:
+def _read_ahead[T](items: Iterator[T]) -> Iterator[T]:
     """The same items, the next one being made while one is used: DuckDB writes without Python's lock."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         coming = pool.submit(next, items, None)
@@ -460,7 +460,7 @@ def _ahead[T](items: Iterator[T]) -> Iterator[T]:
             yield item
 
 
-def _nothing(path: Path, file: ImportedFile) -> SourceError:
+def _explain_nothing(path: Path, file: ImportedFile) -> SourceError:
     if not len(file.skipped):
         return SourceError(f"{path} has columns and no rows; give a file with people in it.")
     said = "; ".join(map(str, list(file.skipped)[:3]))

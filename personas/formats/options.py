@@ -46,7 +46,7 @@ class _TemplatePart:
     is_optional: bool
 
     def text(self, row: Mapping[str, Any]) -> str:
-        values = [(_described(row.get(piece)) if is_column else piece, piece) for piece, is_column in self.pieces]
+        values = [(_describe_value(row.get(piece)) if is_column else piece, piece) for piece, is_column in self.pieces]
         missing = next((column for value, column in values if value is None), None)
         if missing is None:
             return "".join(str(value) for value, _ in values)
@@ -137,21 +137,21 @@ class RuleComposer(Composer):
 
     def text(self, row: Mapping[str, Any]) -> str:
         """`A 34-year-old woman from Leeds, England; occupation: nurse; ...`."""
-        said = {meaning: self._said(meaning, row) for meaning in self.meant}
+        said = {meaning: self._describe_meaning(meaning, row) for meaning in self.meant}
         if not any(said.values()):
             raise UnsaidError("none of the columns that descriptions are made of says anything")
         parts = [f"{meaning}: {said[meaning]}" for meaning in self.meant if meaning not in _FIRST and said[meaning]]
-        return f"{'; '.join([_opening(said), *parts])}."
+        return f"{'; '.join([_describe_opening(said), *parts])}."
 
-    def _said(self, meaning: str, row: Mapping[str, Any]) -> str:
-        values = [value for name in self.meant[meaning] if (value := _described(row.get(name))) is not None]
+    def _describe_meaning(self, meaning: str, row: Mapping[str, Any]) -> str:
+        values = [value for name in self.meant[meaning] if (value := _describe_value(row.get(name))) is not None]
         return ", ".join(values).replace("_", " ")
 
 
 _FIRST = ("age", "sex", "place")
 
 
-def _opening(said: Mapping[str, str]) -> str:
+def _describe_opening(said: Mapping[str, str]) -> str:
     age, sex = said.get("age", ""), said.get("sex", "")
     noun = _NOUNS.get(sex.casefold(), "person")
     is_years = age.isascii() and age.isdigit()
@@ -174,7 +174,7 @@ def rule_composer(columns: Sequence[str]) -> RuleComposer | None:
     return RuleComposer(used, meant) if len(meant) >= _FEWEST else None
 
 
-def _described(value: object) -> str | None:
+def _describe_value(value: object) -> str | None:
     """A value as a description says it; None for one that says nothing."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
@@ -183,7 +183,7 @@ def _described(value: object) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, list):
-        return ", ".join(said for one in value if (said := _described(one)) is not None) or None
+        return ", ".join(said for one in value if (said := _describe_value(one)) is not None) or None
     text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict) else str(value).strip()
     return text or None
 
@@ -248,7 +248,7 @@ def resolve_columns(
     Without it, a table that has no column of texts is described by the columns that are known. Raises `SourceError` for
     a column that is missing, also in the template, and if there is no text. Raises `SetupError` for a broken template.
     """
-    known = Shape.TABLE if compose is not None else _shape(columns)
+    known = Shape.TABLE if compose is not None else _find_shape(columns)
     found: dict[str, str | None] = {m: _find_column(path, columns, wanted) for m, wanted in mapping.items()}
     composer: Composer | None = None
     if compose is not None:
@@ -271,7 +271,7 @@ def resolve_columns(
     return Columns(known, found.pop("text"), **found, composer=composer)
 
 
-def _shape(columns: Sequence[str]) -> Shape:
+def _find_shape(columns: Sequence[str]) -> Shape:
     names = {name.strip().lower() for name in columns}
     if "input persona" in names:
         return Shape.TASKS

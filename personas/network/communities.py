@@ -50,13 +50,13 @@ def detect_communities(network: Network, rng: np.random.Generator) -> Ints:
     graph = _Level(network.matrix)
     for _ in range(_LEVELS):
         moved = graph.settle(np.arange(graph.size), rng)
-        dense = _renumbered(moved)
+        dense = _renumber_labels(moved)
         labels = dense[labels]
         if int(dense.max()) + 1 == graph.size:
             break
         graph = graph.merged(dense)
     labels = _Level(network.matrix).settle(labels, rng)
-    return _by_size(_connected(network, labels))
+    return _by_size(_split_unconnected(network, labels))
 
 
 class _Level:
@@ -72,19 +72,19 @@ class _Level:
 
     def settle(self, labels: Ints, rng: np.random.Generator) -> Ints:
         """Return labels (below the size) after sweeps of moves that each raised modularity."""
-        quality, share = self._quality(labels), 0.5
+        quality, share = self._measure_quality(labels), 0.5
         looked_at = np.arange(self.size)
         for _ in range(_SWEEPS):
-            wanted = self._best(labels, looked_at)
+            wanted = self._best_moves(labels, looked_at)
             is_willing = wanted != labels[looked_at]
             moves = is_willing & (rng.random(len(wanted)) < share)
             willing, movers = looked_at[is_willing], looked_at[moves]
             moved = labels.copy()
             moved[movers] = wanted[moves]
-            gain = self._quality(moved) - quality
+            gain = self._measure_quality(moved) - quality
             if gain > 0:
                 quality, labels = quality + gain, moved
-                looked_at = np.flatnonzero(self._beside(movers) | _mask(willing, self.size))
+                looked_at = np.flatnonzero(self._find_beside(movers) | _make_mask(willing, self.size))
             if not len(willing) or (gain < _LEAST and share < 0.1):
                 break
             # Simultaneous moves may undo each other's gain, so fewer people move when little is gained.
@@ -93,24 +93,24 @@ class _Level:
 
     def merged(self, labels: Ints) -> "_Level":
         """Return the graph whose nodes are the communities, numbered without gaps."""
-        groups = self._members(labels, int(labels.max()) + 1)
+        groups = self._member_matrix(labels, int(labels.max()) + 1)
         return _Level((groups.T @ self._weights @ groups).tocsr())
 
-    def _members(self, labels: Ints, many: int) -> csr_array:
+    def _member_matrix(self, labels: Ints, many: int) -> csr_array:
         return csr_array((np.ones(self.size), labels, np.arange(self.size + 1)), shape=(self.size, many))
 
-    def _beside(self, movers: Ints) -> NDArray[np.bool_]:
-        is_mover = _mask(movers, self.size)
-        return _mask(self._node[is_mover[self._weights.indices]], self.size)
+    def _find_beside(self, movers: Ints) -> NDArray[np.bool_]:
+        is_mover = _make_mask(movers, self.size)
+        return _make_mask(self._node[is_mover[self._weights.indices]], self.size)
 
-    def _quality(self, labels: Ints) -> float:
+    def _measure_quality(self, labels: Ints) -> float:
         is_within = labels[self._node] == labels[self._weights.indices]
         within = float(self._weights.data[is_within].sum()) / self._total
         return within - float(((np.bincount(labels, self._strength) / self._total) ** 2).sum())
 
-    def _best(self, labels: Ints, nodes: Ints) -> Ints:
+    def _best_moves(self, labels: Ints, nodes: Ints) -> Ints:
         """Return the neighbouring community that gains most for each of the nodes, or its own if none gains more."""
-        reach = self._weights[nodes] @ self._members(labels, self.size)
+        reach = self._weights[nodes] @ self._member_matrix(labels, self.size)
         place = np.repeat(np.arange(len(nodes)), np.diff(reach.indptr))
         own, strength = labels[nodes], self._strength[nodes]
         is_own = reach.indices == own[place]
@@ -126,12 +126,12 @@ class _Level:
         return wanted
 
 
-def _renumbered(labels: Ints) -> Ints:
+def _renumber_labels(labels: Ints) -> Ints:
     is_used = np.bincount(labels) > 0
     return (np.cumsum(is_used) - 1)[labels]
 
 
-def _mask(places: NDArray[np.integer], size: int) -> NDArray[np.bool_]:
+def _make_mask(places: NDArray[np.integer], size: int) -> NDArray[np.bool_]:
     mask = np.zeros(size, np.bool_)
     mask[places] = True
     return mask
@@ -145,7 +145,7 @@ def _row_maxima(values: Floats, starts: Ints) -> Floats:
     return maxima
 
 
-def _connected(network: Network, labels: Ints) -> Ints:
+def _split_unconnected(network: Network, labels: Ints) -> Ints:
     """Split every community that is not connected into its parts, which only raises modularity."""
     within = labels[network.first] == labels[network.second]
     ends = (network.first[within], network.second[within])

@@ -83,7 +83,7 @@ def draw_blocks(blocks: Sequence[str], spec: NetworkSpec, rng: np.random.Generat
     found: list[Pair] = []
     for one, other in combinations(members, 2):
         number = int(rng.binomial(len(one) * len(other), spec.between))
-        chosen = _drawn(len(one) * len(other), number, rng)
+        chosen = _draw_numbers(len(one) * len(other), number, rng)
         found += zip(one[chosen // len(other)].tolist(), other[chosen % len(other)].tolist(), strict=True)
     for own in members:
         number = int(rng.binomial(len(own) * (len(own) - 1) // 2, spec.probability))
@@ -92,7 +92,7 @@ def draw_blocks(blocks: Sequence[str], spec: NetworkSpec, rng: np.random.Generat
     return found
 
 
-def _drawn(pairs: int, number: int, rng: np.random.Generator) -> Ints:
+def _draw_numbers(pairs: int, number: int, rng: np.random.Generator) -> Ints:
     """Draw so many different numbers below `pairs`, every choice equally likely."""
     if 2 * number > pairs:
         return rng.permutation(pairs)[:number].astype(np.int64)
@@ -120,7 +120,7 @@ def draw_alike(spec: NetworkSpec, values: Sequence[str | None], rng: np.random.G
         # People whose value is not known are in no group: their place is anybody's.
         return np.where(own < 0, place, order[np.where(own < 0, 0, starts[own] + place)])
 
-    return _tied(spec, people, alike, rng)
+    return _draw_ties(spec, people, alike, rng)
 
 
 def draw_near(spec: NetworkSpec, vectors: Matrix, rng: np.random.Generator) -> list[Pair]:
@@ -137,10 +137,10 @@ def draw_near(spec: NetworkSpec, vectors: Matrix, rng: np.random.Generator) -> l
         place = (rng.random(len(ones)) * spec.degree).astype(np.int64)
         return nearest[ones, place]
 
-    return _tied(spec, people, alike, rng)
+    return _draw_ties(spec, people, alike, rng)
 
 
-def _tied(spec: NetworkSpec, people: int, alike: Alike, rng: np.random.Generator) -> list[Pair]:
+def _draw_ties(spec: NetworkSpec, people: int, alike: Alike, rng: np.random.Generator) -> list[Pair]:
     spec.check_people(people)
     wanted, pairs = people * spec.degree // 2, people * (people - 1) // 2
     drawn, turn = np.zeros(0, np.int64), 0

@@ -94,7 +94,7 @@ def _read_central(hub: HubFile, network: Network, ties: Ties) -> tuple[Central, 
     """
     best = np.argsort(-network.degrees, kind="stable")[:_TOP].tolist()
     codes = [code for code in best if network.degrees[code]]
-    people = _read(hub, codes)
+    people = _read_people(hub, codes)
     outgoing = {code: len(distinct(ties.target[ties.source == code])) for code in codes}
     incoming = {code: len(distinct(ties.source[ties.target == code])) for code in codes}
     return tuple(Central(*people[code], int(network.degrees[code]), outgoing[code], incoming[code]) for code in codes)
@@ -110,14 +110,14 @@ def _read_communities(hub: HubFile, network: Network, labels: Ints) -> tuple[Com
     shown = np.flatnonzero(sizes[:_TOP] > 1).tolist()
     members = [np.flatnonzero(labels == label) for label in shown]
     centres = [int(found[network.degrees[found].argmax()]) for found in members]
-    people = _read(hub, centres)
+    people = _read_people(hub, centres)
     return tuple(
         Community(int(sizes[label]), int(ties[label]), *people[code][:2])
         for label, code in zip(shown, centres, strict=True)
     )
 
 
-def _read(hub: HubFile, codes: list[int]) -> dict[int, tuple[str, str, int]]:
+def _read_people(hub: HubFile, codes: list[int]) -> dict[int, tuple[str, str, int]]:
     """Read the id, description and hop of each of the personas with these numbers."""
     with registered(hub.con, {"code": codes}, "graph_codes", {"code": "BIGINT"}):
         rows = fetch(hub, _TEXTS)

@@ -90,7 +90,7 @@ def read_ties(hub: HubFile) -> Ties:
     fetch(hub, _CODES)
     people = hub.con.execute("SELECT hop, language FROM graph_people ORDER BY code").fetchnumpy()
     ((folded, rejected),) = hub.con.execute(_LEFT_OUT).fetchall()
-    rows = _columns(hub)
+    rows = _read_columns(hub)
     placed = (rows["source"] >= 0) & (rows["target"] >= 0)
     is_away = (rows["source"] == _AWAY) | (rows["target"] == _AWAY)
     is_loop = placed & (rows["source"] == rows["target"])
@@ -105,8 +105,8 @@ def read_ties(hub: HubFile) -> Ties:
         target=rows["target"][kept],
         kind=rows["kind"][kept],
         hop=rows["hop"][kept],
-        person_hop=_whole(people["hop"]),
-        person_language=_whole(people["language"]),
+        person_hop=_whole_numbers(people["hop"]),
+        person_language=_whole_numbers(people["language"]),
         loops=int(rows["times"][is_loop].sum()),
         repeated=int((rows["times"][kept] - 1).sum()),
         rejected_ties=int(rows["times"][is_away].sum()),
@@ -114,12 +114,12 @@ def read_ties(hub: HubFile) -> Ties:
     )
 
 
-def _columns(hub: HubFile) -> dict[str, Ints]:
+def _read_columns(hub: HubFile) -> dict[str, Ints]:
     fetch(hub, _TIES, {"kinds": list(KINDS)})
     found = hub.con.execute("FROM graph_ties").fetchnumpy()
     hub.con.execute("DROP TABLE graph_ties")
     hub.con.execute("DROP TABLE graph_ids")
-    return {name: _whole(values) for name, values in found.items()}
+    return {name: _whole_numbers(values) for name, values in found.items()}
 
 
 def distinct(values: Ints) -> Ints:
@@ -128,7 +128,7 @@ def distinct(values: Ints) -> Ints:
     return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])] if len(ordered) else ordered
 
 
-def _whole(values: NDArray[np.generic]) -> Ints:
+def _whole_numbers(values: NDArray[np.generic]) -> Ints:
     # A column with nulls comes masked; a hub that was imported may lack hops, which are 0 then.
     return np.ma.filled(values, 0).astype(np.int64)
 

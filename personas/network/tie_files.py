@@ -42,7 +42,7 @@ def read_ties_file(path: Path) -> list[FileTie]:
     rows = list(_graphml_rows(resolve_file(path)) if path.suffix.lower() == ".graphml" else _table_rows(path))
     if not rows:
         raise SourceError(f"{str(path)!r} has no ties; give a line for each, with source and target.")
-    return [_tie(where, row) for where, row in rows]
+    return [_read_tie(where, row) for where, row in rows]
 
 
 def write_graph_ties(graph: "nx.Graph", path: Path) -> None:
@@ -92,16 +92,16 @@ def _graphml_rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
     ]
 
 
-def _tie(where: str, row: Mapping[str, Any]) -> FileTie:
+def _read_tie(where: str, row: Mapping[str, Any]) -> FileTie:
     ends = [str(row[name]).strip() if row[name] is not None else "" for name in _ENDS]
     if not all(ends):
         raise SourceError(f"{where} has no {_ENDS[ends.index('')]}; fill it in, or remove the line.")
     kind, label = (str(row.get(name) or "").strip() for name in ("kind", "label"))
     known = RelationKind(kind.lower()) if kind.lower() in RelationKind else RelationKind.OTHER if kind else KIND
-    return FileTie(where, ends[0], ends[1], known, label or kind or LABEL, _weight(where, row.get("weight")))
+    return FileTie(where, ends[0], ends[1], known, label or kind or LABEL, _read_weight(where, row.get("weight")))
 
 
-def _weight(where: str, given: object) -> float:
+def _read_weight(where: str, given: object) -> float:
     if given in (None, ""):
         return 1.0
     try:
@@ -132,7 +132,7 @@ def placed_ties(ties: Sequence[FileTie], names: Mapping[str, Mapping[str, str]])
         close = nearest(end, ids) if len(ids) <= _COMPARED else ""
         raise SourceError(
             f"{first.where}: {end!r} names none of the {len(ids):,} people{close}. People are named by "
-            f"{_listed(list(names))}, as {some}; correct the line, remove it, or take everybody that the file names."
+            f"{_list_ways(list(names))}, as {some}; correct the line, remove it, or take everybody that the file names."
         )
     placed: dict[tuple[str, str, str, str], tuple[Relation, float]] = {}
     for one in ties:
@@ -149,5 +149,5 @@ def placed_ties(ties: Sequence[FileTie], names: Mapping[str, Mapping[str, str]])
     return list(placed.values())
 
 
-def _listed(ways: Sequence[str]) -> str:
+def _list_ways(ways: Sequence[str]) -> str:
     return " or ".join([", ".join(ways[:-1]), ways[-1]] if len(ways) > 1 else ways)

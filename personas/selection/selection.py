@@ -72,8 +72,8 @@ def select(hub: HubFile, spec: SelectionSpec, *, limit: QueryLimit = WHERE_LIMIT
     condition = parse_condition(hub.con, spec.where, people, limit)
     columns = [people.column(name, asked_by=spec.rule) for name in spec.columns]
     candidates = read_candidates(hub.con, people, condition, columns, with_duplicates=spec.with_duplicates, limit=limit)
-    choice = choose(candidates, spec, lambda rows: _texts(hub.con, rows))
-    selection = Selection(spec, _people(hub.con, choice), choice.report)
+    choice = choose(candidates, spec, lambda rows: _read_texts(hub.con, rows))
+    selection = Selection(spec, _read_people(hub.con, choice), choice.report)
     if spec.name is not None:
         keep_selection(hub, spec, selection.people, choice.report)
     return selection
@@ -103,7 +103,7 @@ def write_selection(hub: HubFile, selection: Selection, path: Path) -> None:
             (write_csv if form == "csv" else write_jsonl)(rows, file)
 
 
-def _people(con: duckdb.DuckDBPyConnection, choice: ChosenPeople) -> Table:
+def _read_people(con: duckdb.DuckDBPyConnection, choice: ChosenPeople) -> Table:
     places = np.arange(1, len(choice.rows) + 1)
     numbers = {"row": choice.rows, "ordinal": places}
     weights = [None] * len(places) if choice.weights is None else choice.weights
@@ -115,7 +115,7 @@ def _people(con: duckdb.DuckDBPyConnection, choice: ChosenPeople) -> Table:
         return read_table(relation)
 
 
-def _texts(con: duckdb.DuckDBPyConnection, rows: Ints) -> Iterable[str]:
+def _read_texts(con: duckdb.DuckDBPyConnection, rows: Ints) -> Iterable[str]:
     with registered(con, {"row": rows, "place": np.arange(len(rows))}) as wanted:
         relation = con.sql(
             f'SELECT p.text FROM {wanted} AS c JOIN personas AS p ON p.rowid = c."row" ORDER BY c.place'  # noqa: S608
@@ -204,7 +204,13 @@ def keep_selection(hub: HubFile, spec: SelectionSpec, people: Table, report: Rep
     with hub.writing() as con, registered(con, people) as chosen:
         con.execute(
             f"INSERT INTO selections VALUES ({', '.join('?' * 15)})",  # noqa: S608 - question marks alone
-            [*told, spec.model_dump_json(), report.to_json(), *_state(con), datetime.now(UTC).replace(tzinfo=None)],
+            [
+                *told,
+                spec.model_dump_json(),
+                report.to_json(),
+                *_read_state(con),
+                datetime.now(UTC).replace(tzinfo=None),
+            ],
         )
         con.execute(f"INSERT INTO selected SELECT ?, persona, ordinal, weight FROM {chosen}", [name])  # noqa: S608 - ours
         make_view(con, name)
@@ -234,7 +240,7 @@ def list_selections(hub: HubFile) -> list[KeptSelection]:
         "SELECT name, people, rule, diverse, condition, seed, made_at, "
         "(hub_people, hub_last, hub_left_out, hub_profiles) IS NOT DISTINCT FROM (?, ?, ?, ?) "
         "FROM selections ORDER BY made_at, name",
-        _state(hub.con),
+        _read_state(hub.con),
     ).fetchall()
     return [KeptSelection(*row) for row in found]
 
@@ -256,7 +262,7 @@ def _shown_as(column: PeopleColumn) -> str:
     return f"persona_{column.name}" if column.name.lower() in {"place", "weight"} else column.name
 
 
-def _state(con: duckdb.DuckDBPyConnection) -> tuple[int, ...]:
+def _read_state(con: duckdb.DuckDBPyConnection) -> tuple[int, ...]:
     """Return what a choice depends on, in four numbers: personas, the last of them, those left out, profiles."""
     people = PeopleColumns(con)
     none = "SELECT 1 WHERE false"
@@ -299,33 +305,33 @@ def narrow(con: duckdb.DuckDBPyConnection, path: Path, selection: str) -> None:
     Relations stay if both personas are chosen, or duplicate somebody who is. Raises `SourceError` if the hub keeps no
     such selection.
     """
-    there = _selections(con)
+    there = _kept_names(con)
     if selection not in there:
         known = f"there are: {', '.join(there)}" if there else "make one with `populace hub select --name`"
         raise SourceError(f"{path} keeps no selection {selection!r}; {known}.")
-    hub = _main(con)
-    _narrow(con, hub, f"SELECT persona FROM {hub}.selected WHERE selection = {quote_text(selection)}")  # noqa: S608 - quoted
+    hub = _main_schema(con)
+    _narrow_tables(con, hub, f"SELECT persona FROM {hub}.selected WHERE selection = {quote_text(selection)}")  # noqa: S608 - quoted
 
 
 def narrow_to(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
     """Narrow the tables on this connection to the personas with these ids."""
     with registered(con, {"persona": list(ids)}) as lent:
         con.execute(f"CREATE OR REPLACE TEMP TABLE narrowed_to AS FROM {lent}")
-    _narrow(con, _main(con), "SELECT persona FROM temp.narrowed_to")
+    _narrow_tables(con, _main_schema(con), "SELECT persona FROM temp.narrowed_to")
 
 
-def _main(con: duckdb.DuckDBPyConnection) -> str:
+def _main_schema(con: duckdb.DuckDBPyConnection) -> str:
     ((database,),) = con.execute("SELECT current_database()").fetchall()
     return f"{quote_name(database)}.main"
 
 
-def _narrow(con: duckdb.DuckDBPyConnection, hub: str, those: str) -> None:
+def _narrow_tables(con: duckdb.DuckDBPyConnection, hub: str, those: str) -> None:
     # Temporary views come before what the file has under the same names.
     con.execute(_CHOSEN.format(hub=hub, those=those))
     con.execute(_VIEWS.format(hub=hub))
 
 
-def _selections(con: duckdb.DuckDBPyConnection) -> list[str]:
+def _kept_names(con: duckdb.DuckDBPyConnection) -> list[str]:
     if "selections" not in table_names(con):
         return []
     return [str(name) for (name,) in con.execute("SELECT name FROM selections ORDER BY name").fetchall()]

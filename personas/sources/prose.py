@@ -46,14 +46,14 @@ def read_prose(document: Document, options: ReadOptions, pieces: Iterable[bytes]
     is_markdown = document.format is Format.MARKDOWN
     stated = DocumentMetadata()
     if is_markdown:
-        head, parts = _head(parts)
+        head, parts = _read_head(parts)
         size, values = _front_matter(head)
-        stated = _statement(document, values)
-        parts = _blanked(size, parts)
+        stated = _read_statement(document, values)
+        parts = _blank_start(size, parts)
     yield SourceText(document, 0, parts, stated, headings=is_markdown, has_lines=True)
 
 
-def _head(parts: Iterator[str]) -> tuple[str, Iterator[str]]:
+def _read_head(parts: Iterator[str]) -> tuple[str, Iterator[str]]:
     """Return the beginning of a text, and the whole of it."""
     held: list[str] = []
     while sum(map(len, held)) < _LONGEST and (part := next(parts, None)) is not None:
@@ -66,21 +66,21 @@ def _front_matter(head: str) -> tuple[int, Mapping[str, object]]:
     found = _FENCE.match(head, 0, _LONGEST)
     if found is None:
         return 0, {}
-    return found.end(), {key.lower(): _unquoted(value.strip()) for key, value in _KEY.findall(found[1])}
+    return found.end(), {key.lower(): _strip_quotes(value.strip()) for key, value in _KEY.findall(found[1])}
 
 
-def _unquoted(value: str) -> str:
+def _strip_quotes(value: str) -> str:
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
 
 
-def _statement(document: Document, values: Mapping[str, object]) -> DocumentMetadata:
+def _read_statement(document: Document, values: Mapping[str, object]) -> DocumentMetadata:
     try:
         return DocumentMetadata.of(f"{document.label}, front matter", values)
     except SourceError as error:
         raise DocumentError(Skip.ROW, str(error)) from error
 
 
-def _blanked(size: int, parts: Iterable[str]) -> Iterator[str]:
+def _blank_start(size: int, parts: Iterable[str]) -> Iterator[str]:
     """Yield the text with its first `size` characters blank, so that offsets and lines stay those of the file."""
     for part in parts:
         blank = re.sub(r"[^\n]", " ", part[:size])
@@ -119,11 +119,11 @@ def check_extra(document: Document) -> None:
 
 def read_html(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> Iterator[SourceText]:
     """Read the main text of a page as Markdown, without menus, banners and footers."""
-    page = _page(document, options, pieces)
+    page = _decode_page(document, options, pieces)
     text = _main_text(document, page)
     if not text or not text.strip():
         raise document.fault(Skip.EMPTY, "has no main text; give a page with paragraphs, or its text as .txt.")
-    yield SourceText(document, 0, (text,), _stated(document, page), headings=True)
+    yield SourceText(document, 0, (text,), _page_metadata(document, page), headings=True)
 
 
 def _main_text(document: Document, page: str) -> str | None:
@@ -135,22 +135,22 @@ def _main_text(document: Document, page: str) -> str | None:
     # A malformed page may raise anything in the parser.
     except Exception as error:
         raise document.fault(
-            Skip.CORRUPT, f"cannot be read as HTML ({_said(error)}); give its text as .txt."
+            Skip.CORRUPT, f"cannot be read as HTML ({_describe_error(error)}); give its text as .txt."
         ) from error
 
 
-def _stated(document: Document, page: str) -> DocumentMetadata:
+def _page_metadata(document: Document, page: str) -> DocumentMetadata:
     title = _TITLE.search(page)
     licence = _LICENCE.search(page)
     return DocumentMetadata(
-        language=_language(document, found[1] if (found := _LANG.search(page, 0, _HEAD)) else None),
+        language=_parse_hint(document, found[1] if (found := _LANG.search(page, 0, _HEAD)) else None),
         licence=licence_name(unescape(licence[1] or licence[2])) if licence else None,
         title=" ".join(unescape(title[1]).split()) or None if title else None,
     )
 
 
-def _page(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> str:
-    held = b"".join(_bounded(document, pieces))
+def _decode_page(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> str:
+    held = b"".join(_bound_pieces(document, pieces))
     # The encoding that a page declares is used where the page is not UTF-8.
     encoding = declared_encoding(held[:_HEAD]) or options.encoding
     page = StringIO()
@@ -160,7 +160,7 @@ def _page(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> 
     return page.getvalue()
 
 
-def _bounded(document: Document, pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _bound_pieces(document: Document, pieces: Iterable[bytes]) -> Iterator[bytes]:
     size = 0
     for piece in pieces:
         size += len(piece)
@@ -172,9 +172,9 @@ def _bounded(document: Document, pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def read_pdf(document: Document, options: ReadOptions, *, first: int = 0) -> Iterator[SourceText]:
     """Read one text per page, from page `first` on; pages without text (for example, pictures of text) are counted."""
-    reader = _reader(document)
-    stated = DocumentMetadata(title=_title(reader))
-    for number in range(max(1, first), _length(document, reader) + 1):
+    reader = _open_pdf(document)
+    stated = DocumentMetadata(title=_pdf_title(reader))
+    for number in range(max(1, first), _count_pages(document, reader) + 1):
         text = _page_text(document, reader, number)
         if isinstance(text, DocumentError):
             options.skips.add(text)
@@ -182,7 +182,7 @@ def read_pdf(document: Document, options: ReadOptions, *, first: int = 0) -> Ite
             yield SourceText(document, number, (text,), stated, f"#page={number}")
 
 
-def _reader(document: Document) -> "PdfReader":
+def _open_pdf(document: Document) -> "PdfReader":
     from pypdf import PdfReader
 
     getLogger("pypdf").addHandler(_SILENT)
@@ -191,25 +191,25 @@ def _reader(document: Document) -> "PdfReader":
         locked = reader.is_encrypted and not reader.decrypt("")
     # A damaged file may raise anything.
     except Exception as error:
-        raise _damaged(document, error) from error
+        raise _explain_damage(document, error) from error
     if locked:
         raise document.fault(Skip.UNREADABLE, "is locked with a password; save it without one.")
     return reader
 
 
-def _length(document: Document, reader: "PdfReader") -> int:
+def _count_pages(document: Document, reader: "PdfReader") -> int:
     try:
         return len(reader.pages)
     except Exception as error:  # as above
-        raise _damaged(document, error) from error
+        raise _explain_damage(document, error) from error
 
 
-def _title(reader: "PdfReader") -> str | None:
+def _pdf_title(reader: "PdfReader") -> str | None:
     try:
         title = reader.metadata.title if reader.metadata else None
     except Exception:  # noqa: BLE001  (as above; a title is a courtesy)
         return None
-    return _clean(title).strip() or None if title else None
+    return _clean_text(title).strip() or None if title else None
 
 
 def _page_text(document: Document, reader: "PdfReader", number: int) -> str | DocumentError:
@@ -217,22 +217,22 @@ def _page_text(document: Document, reader: "PdfReader", number: int) -> str | Do
     try:
         text = reader.pages[number - 1].extract_text()
     except Exception as error:  # noqa: BLE001  (as above; the other pages may be whole)
-        return DocumentError(Skip.CORRUPT, f"{where} cannot be read ({_said(error)}); save the file anew.")
+        return DocumentError(Skip.CORRUPT, f"{where} cannot be read ({_describe_error(error)}); save the file anew.")
     if not text.strip():
         return DocumentError(Skip.ROW, f"{where} has no text, perhaps a picture of it; recognise its letters first.")
-    return _clean(text)
+    return _clean_text(text)
 
 
-def _clean(text: str) -> str:
+def _clean_text(text: str) -> str:
     """Replace the characters that a text file cannot hold."""
     return re.sub("[\ud800-\udfff\0]", "\ufffd", text)
 
 
-def _damaged(document: Document, error: Exception) -> DocumentError:
-    return document.fault(Skip.CORRUPT, f"cannot be read as PDF ({_said(error)}); fetch or save it anew.")
+def _explain_damage(document: Document, error: Exception) -> DocumentError:
+    return document.fault(Skip.CORRUPT, f"cannot be read as PDF ({_describe_error(error)}); fetch or save it anew.")
 
 
-def _said(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:120].rstrip(". ")
 
 
@@ -341,7 +341,7 @@ def _read_epub(document: Document, options: ReadOptions, parts: _Parts, first: i
     place = next(one.get("full-path", "") for one in container.iter() if one.tag.endswith("}rootfile"))
     book = parts.tree(place)
     stated = DocumentMetadata(
-        title=_element_text(book, "title"), language=_language(document, _element_text(book, "language"))
+        title=_element_text(book, "title"), language=_parse_hint(document, _element_text(book, "language"))
     )
     hrefs = {item.get("id"): item.get("href", "") for item in book.iter(f"{_OPF}item")}
     for number, reference in enumerate(book.iter(f"{_OPF}itemref"), start=1):
@@ -364,7 +364,7 @@ def _element_text(book: ET.Element, name: str) -> str | None:
     return " ".join((found.text or "").split()) or None if found is not None else None
 
 
-def _language(document: Document, name: str | None) -> str | None:
+def _parse_hint(document: Document, name: str | None) -> str | None:
     try:
         return parse_language(document.label, {"language": name}) if name else None
     except SourceError:  # a document's own word for its language is a hint
@@ -393,19 +393,19 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
         self._unread += tag in self._UNREAD
-        self._border(tag)
+        self._add_border(tag)
 
     def handle_startendtag(self, tag: str, attrs: object) -> None:
-        self._border(tag)
+        self._add_border(tag)
 
     def handle_endtag(self, tag: str) -> None:
         self._unread = max(0, self._unread - (tag in self._UNREAD))
-        self._border(tag)
+        self._add_border(tag)
 
     def handle_data(self, data: str) -> None:
         if not self._unread:
             self.held.append(data)
 
-    def _border(self, tag: str) -> None:
+    def _add_border(self, tag: str) -> None:
         if tag not in self._INLINE:
             self.held.append("\n" if tag == "br" else "\n\n")

@@ -170,7 +170,7 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
         whole = import_hub_folder(files[0], hub_path)
         click.echo(f"{str(hub_path)!r} is equal to the hub of {whole.people:,} people that {str(files[0])!r} holds.")
         return
-    with filled_hub(hub_path) as hub, _shown() as progress:
+    with filled_hub(hub_path) as hub, _show_progress() as progress:
         if options["key"]:
             use_key(hub_path, options["key"])
         for report in import_files(hub, files, wish, progress=progress):
@@ -185,7 +185,7 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
 
 
 @contextmanager
-def _shown() -> Iterator[Any]:
+def _show_progress() -> Iterator[Any]:
     """What shows on a terminal how far an import is."""
     if not sys.stderr.isatty():
         yield None
@@ -234,7 +234,7 @@ def _say_imported(report: "FileReport") -> None:
     for skip in report.skipped:
         click.echo(visible(f"Left out: {skip}."))
     if report.kinds:
-        click.echo(visible(f"For personal data its columns are taken as {_taken(report.kinds)}."))
+        click.echo(visible(f"For personal data its columns are taken as {_describe_kinds(report.kinds)}."))
     said = ", ".join(
         f"{rule} {outcome.replace('_', ' ')} {n:,}" for (rule, outcome), n in sorted(report.rule_results.items())
     )
@@ -244,7 +244,7 @@ def _say_imported(report: "FileReport") -> None:
         click.echo(line)
 
 
-def _taken(kinds: Mapping[str, str]) -> str:
+def _describe_kinds(kinds: Mapping[str, str]) -> str:
     """What columns are taken for, by kind."""
     columns: dict[str, list[str]] = {}
     for column, kind in kinds.items():

@@ -342,7 +342,7 @@ class _Given(InputTable):
     def columns(self) -> list[str]:
         return ["text"]
 
-    def _rows(self, tally: object) -> Any:
+    def _read_rows(self, tally: object) -> Any:
         return ((number, {"text": text}) for number, text in enumerate(self.texts, 1))
 
 
