@@ -189,9 +189,8 @@ def export_hub(
     other `extras` if they are named. JSONL, CSV and Parquet have each imported column with its own type (see
     `personas.formats.people`), and relations in a second file beside them. `hub` writes a folder with all that the hub
     holds. `notice`, the sentence to show wherever these personas are shown, goes into the file if the format has a
-    place for it. Raises
-    `SetupError` for a file that exists, a format that is unknown or has no place for the extras, an unknown selection,
-    and if there is nobody to export. Raises `StorageError` if the file cannot be written.
+    place for it. Raises `SetupError` for a file that exists, a format that is unknown or has no place for the extras,
+    an unknown selection, and if there is nobody to export. Raises `StorageError` if the file cannot be written.
     """
     chosen = format or _by_name(path)
     beside = [relations_path(path)] if chosen in _ROWS else []
