@@ -179,8 +179,8 @@ _MOST_LISTED = 20
 def describe_figures(figures: "GraphFigures") -> Iterator[Section]:
     """Describe the figures of a whole graph, section by section."""
     yield _section("Who is there", ("", "number"), _counts(figures), numbers=1)
-    beside = ("", "this hub", "random, G(n, m)", "preferential attachment")
-    yield _section("The hub beside random graphs of its size", beside, _beside(figures), numbers=3)
+    beside = ("", "this hub", "random, G(n, m)")
+    yield _section("The hub beside a random graph of its size", beside, _beside(figures), numbers=2)
     yield _section("How ties are directed, and like tied to like", ("", "value"), _mixing(figures), numbers=1)
     degrees = ("", "mean", "median", "90 %", "99 %", "most")
     yield _section("Neighbours of a person", degrees, _degrees(figures), numbers=5)
@@ -240,10 +240,9 @@ def _counts(figures: "GraphFigures") -> Iterator[tuple[str, str]]:
 
 
 def _beside(figures: "GraphFigures") -> Iterator[tuple[str, ...]]:
-    columns = [list(_shape(shape)) for shape in (figures.shape, figures.random, figures.preferential)]
-    for (name, first), (_, second), (_, third) in zip(*columns, strict=True):
-        yield name, first, second, third
-    yield "sigma (small world when well above 1)", _figure(figures.sigma), "", ""
+    for (name, own), (_, by_chance) in zip(_shape(figures.shape), _shape(figures.random), strict=True):
+        yield name, own, by_chance
+    yield "sigma (small world when well above 1)", _figure(figures.sigma), ""
 
 
 def _shape(shape: "NetworkShape") -> Iterator[tuple[str, str]]:
@@ -269,7 +268,6 @@ def _mixing(figures: "GraphFigures") -> Iterator[tuple[str, str]]:
     yield "reciprocity if as many ran at random", _figure(figures.directed.reciprocity_at_random)
     yield "assortativity by hop", _figure(figures.by_hop)
     yield "assortativity by language", _figure(figures.by_language)
-    yield "assortativity of the kinds of one person's relations", _figure(figures.by_kind)
 
 
 def _degrees(figures: "GraphFigures") -> Iterator[tuple[str, float, int, int, int, int]]:

@@ -56,13 +56,13 @@ def _hops(grown: Grown) -> Iterator[Finding]:
 def _graph(grown: Grown) -> Iterator[Finding]:
     with watched() as others:
         figures, took = grown.graph()
-    shape, random, preferential = figures["shape"], figures["random"], figures["preferential"]
+    shape, random = figures["shape"], figures["random"]
     parts = (
         f"{shape['parts']:,} parts, {shape['largest']:,} people in the largest; at most {shape['most_degree']:,} ties"
     )
     yield Finding("people whom a person is tied to on average", shape["mean_degree"], beside=parts)
     for name, of in _FIGURES.items():
-        beside = f"a random graph {of(random):.4f}, preferential attachment {of(preferential):.4f}"
+        beside = f"a random graph {of(random):.4f}"
         yield Finding(name, of(shape), beside=beside)
     beside = f"{shape['communities'] or 0:,} of them by the largest modularity found"
     yield Finding("modularity of communities", shape["modularity"] or 0, beside=beside)

@@ -1,6 +1,6 @@
 """Writing the personas of a hub to files as rows, or with their relations as a graph, whole or not at all."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,19 +16,12 @@ import orjson
 
 from ...core.arrow import iter_batches, to_rows, write_parquet
 from ...core.errors import SetupError, parameter
-from ...core.files import COMPRESSIONS, Compression, compression_of, open_compressed, uncompressed_suffix
-from ...core.readers import parse_json
+from ...core.files import COMPRESSIONS, compression_of, open_compressed, uncompressed_suffix
 from ...core.text import legible
 from ...core.writers import check_free, json_text, write_csv, write_jsonl, write_new_file
 from ..hub.file import HubFile, fold_duplicates
 from .hub_folder import write_hub_folder
-from .people import (
-    ExportedPeople,
-    Extra,
-    PeopleRows,
-    free_names,
-    graph_names,
-)
+from .people import GRAPH_NAMES, ExportedPeople, Extra
 
 #: Near-duplicates and people rejected who are exported themselves keep their ties.
 _FOLDED = """
@@ -69,27 +62,7 @@ def find_relations(people: ExportedPeople) -> duckdb.DuckDBPyRelation:
     )
 
 
-def write_relations(relations: duckdb.DuckDBPyRelation, form: str, part: Path, packing: Compression | None) -> None:
-    """Write relations as rows of `jsonl`, `csv` or `parquet`."""
-    if form == "parquet":
-        write_parquet(relations, part)
-        return
-    with open_compressed(part, packing) as file:
-        (write_jsonl if form == "jsonl" else write_csv)(iter_batches(relations, 10_000), file)
-
-
 _LONGEST = 40
-
-
-def flatten_value(value: Any) -> str | int | float | bool:
-    """Return the value itself, or its text: lists are joined by semicolons, objects are written as JSON."""
-    if isinstance(value, str | bool | int | float):
-        return value
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, list):
-        return "; ".join(one if isinstance(one, str) else json_text(one) for one in value)
-    return json_text(value)
 
 
 def shorten_text(text: str) -> str:
@@ -104,21 +77,16 @@ def shorten_text(text: str) -> str:
 
 #: networkx holds a graph as Python objects, about two kilobytes a person and one a tie.
 MOST_PEOPLE = 200_000
-
 #: An object for each attribute of a profile, of which no program that draws graphs makes anything.
 _LEFT = {"evidence"}
-#: Columns of extras that are texts of JSON.
-_JSON = {"evidence", "elite_changes"}
 
 
-def write_graph(people: ExportedPeople, form: str, *, opened: Callable[[], Any], notice: str | None = None) -> int:
+def write_graph(people: ExportedPeople, form: str, *, opened: "Opened", notice: str | None = None) -> int:
     """Write the graph of these personas as `graphml`, `gexf` or `json`, and return how many ties it has.
 
-    A tie is written if both its ends are. The ties of near-duplicates that are left out go to their survivor. Those of
-    personas that a rule rejected are left out. A node is labelled with the first words of the description. In XML,
-    lists and objects become strings, and the evidence of profiles is left out. JSON holds everything unchanged.
-    Underscores are appended to imported names that the hub or these formats reserve. Raises `SetupError` for more than
-    `MOST_PEOPLE`.
+    A tie is written if both its ends are. A node has the columns of a row, and is labelled with the first words of the
+    description. In XML, lists become strings, and the evidence of profiles is left out. Raises `SetupError` for more
+    than `MOST_PEOPLE`.
     """
     import networkx as nx
 
@@ -128,9 +96,14 @@ def write_graph(people: ExportedPeople, form: str, *, opened: Callable[[], Any],
             f"export a selection with {parameter('select')}, or write Parquet."
         )
     graph = nx.MultiDiGraph(**({"notice": notice} if notice else {}))
-    nodes = _nodes(people)
-    graph.add_nodes_from(nodes if form == "json" else _alike([(persona, _flat(node)) for persona, node in nodes]))
-    graph.add_edges_from(_ties(people, is_xml=form != "json"))
+    fit = _fit_json if form == "json" else _fit_xml
+    for row in (row for batch in people.batches() for row in to_rows(batch)):
+        row["label"] = shorten_text(row["text"])
+        left = () if form == "json" else _LEFT
+        node = {str(fit(name)): fit(value) for name, value in row.items() if value is not None and name not in left}
+        graph.add_node(node.pop("id"), **node)
+    for source, target, kind, label, hop in find_relations(people).fetchall():
+        graph.add_edge(source, target, kind=kind, label=fit(label), hop=hop)
     with opened() as file:
         if form == "json":
             file.write(json_text(nx.node_link_data(graph, edges="edges")).encode())
@@ -141,53 +114,14 @@ def write_graph(people: ExportedPeople, form: str, *, opened: Callable[[], Any],
     return int(graph.number_of_edges())
 
 
-def _nodes(people: ExportedPeople) -> Iterator[tuple[str, dict[str, Any]]]:
-    there = dict.fromkeys(name for row in people.attributes() if row is not None for name in parse_json(row))
-    names = free_names(there, graph_names(people.extras))
-    for batch in people.batches():
-        for row in to_rows(batch):
-            imported = parse_json(row.pop("attributes", None) or "{}")
-            for name in _JSON & row.keys():
-                row[name] = parse_json(row[name]) if row[name] else None
-            node = {names[name]: value for name, value in imported.items()} | row
-            node["label"] = shorten_text(row["text"])
-            yield (
-                str(node.pop("id")),
-                {name: _dated(value) for name, value in node.items() if value is not None},
-            )
-
-
-def _dated(value: Any) -> Any:
+def _fit_json(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _flat(node: dict[str, Any]) -> dict[str, Any]:
-    return {str(_held(name)): _held(value) for name, value in node.items() if name not in _LEFT}
-
-
-def _alike(nodes: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
-    """Convert attributes whose type differs between nodes to numbers, or else texts: XML has one type for all."""
-    types: dict[str, set[type]] = {}
-    for _, node in nodes:
-        for name, value in node.items():
-            types.setdefault(name, set()).add(type(value))
-    mixed = {name: float if found == {int, float} else _text for name, found in types.items() if len(found) > 1}
-    for _, node in nodes:
-        node.update({name: mixed[name](node[name]) for name in mixed.keys() & node.keys()})
-    return nodes
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json_text(value)
-
-
-def _ties(people: ExportedPeople, *, is_xml: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for source, target, kind, label, hop in find_relations(people).fetchall():
-        yield source, target, {"kind": kind, "label": _held(label) if is_xml else label, "hop": hop}
-
-
-def _held(value: Any) -> str | int | float | bool:
-    value = flatten_value(value)
+def _fit_xml(value: Any) -> Any:
+    if isinstance(value, list):
+        value = "; ".join(one if isinstance(one, str) else json_text(one) for one in value)
+    value = _fit_json(value)
     return legible(value) if isinstance(value, str) else value
 
 
@@ -253,11 +187,10 @@ def export_hub(
     The default format is that of the file's ending. Near-duplicates and personas that a rule has rejected are left out,
     unless `duplicates` is true or the selection has them. Profiles are among the columns if somebody has one, and the
     other `extras` if they are named. JSONL, CSV and Parquet have each imported column with its own type (see
-    `personas.formats.people`), and relations in a second file beside them. In JSONL the first rows may be those that
-    show the types of columns, before the order of arrival. `hub` writes a folder with all that the hub holds. `notice`,
-    the sentence to show wherever these personas are shown, goes into the file if the format has a place for it. Raises
-    `SetupError` for a file that exists, a format that is unknown or has no place for the extras, an unknown selection,
-    and if there is nobody to export. Raises `StorageError` if the file cannot be written.
+    `personas.formats.people`), and relations in a second file beside them. `hub` writes a folder with all that the hub
+    holds. `notice`, the sentence to show wherever these personas are shown, goes into the file if the format has a
+    place for it. Raises `SetupError` for a file that exists, a format that is unknown or has no place for the extras,
+    an unknown selection, and if there is nobody to export. Raises `StorageError` if the file cannot be written.
     """
     chosen = format or _by_name(path)
     beside = [relations_path(path)] if chosen in _ROWS else []
@@ -265,13 +198,16 @@ def export_hub(
         check_free(taken)
     if chosen is ExportFormat.HUB:
         return _export_whole(hub, path, select=select, extras=extras, notice=notice)
-    people = _find_people(hub, select=select, duplicates=duplicates, extras=extras)
+    people = _find_people(hub, chosen, select=select, duplicates=duplicates, extras=extras)
+    packing = None if chosen is ExportFormat.PARQUET else compression_of(path)
     with ExitStack() as stack:
         part = stack.enter_context(write_new_file(path))
-        packing = None if chosen is ExportFormat.PARQUET else compression_of(path)
-        report = _write(people, chosen, path, partial(open_compressed, part, packing), notice)
-        if chosen in _ROWS:
-            report = _write_relations(people, chosen, report, stack)
+        report = _write_people(people, chosen, path, partial(open_compressed, part, packing), notice)
+        relations = find_relations(people)
+        if chosen in _ROWS and len(relations):
+            part = stack.enter_context(write_new_file(beside[0]))
+            write_rows(iter_batches(relations, 10_000), chosen, partial(open_compressed, part, packing))
+            report = replace(report, relations=len(relations), relations_path=beside[0])
     return report
 
 
@@ -291,54 +227,45 @@ def stream_hub(
     """
     if format is ExportFormat.HUB:
         raise SetupError("A whole hub is written to a folder, and not to a stream; give a path.")
-    people = _find_people(hub, select=select, duplicates=duplicates, extras=extras)
-    report = _write(people, format, Path("-"), partial(_stays_open, out), notice)
+    people = _find_people(hub, format, select=select, duplicates=duplicates, extras=extras)
+    report = _write_people(people, format, Path("-"), partial(_stays_open, out), notice)
     return report if format in _GRAPHS else replace(report, left_relations=len(find_relations(people)))
 
 
-def _find_people(hub: HubFile, *, select: str | None, duplicates: bool, extras: Any) -> ExportedPeople:
-    people = ExportedPeople(hub, select=select, duplicates=duplicates, extras=extras)
+def _find_people(hub: HubFile, chosen: ExportFormat, **asked: Any) -> ExportedPeople:
+    people = ExportedPeople(hub, **asked, reserved=GRAPH_NAMES if chosen in _GRAPHS else ())
     if not people.count:
+        select = asked["select"]
         raise SetupError(f"There is nobody to export in {str(hub.path)!r}{f' under {select!r}' if select else ''}.")
     return people
 
 
-def _write(
-    people: ExportedPeople,
-    chosen: ExportFormat,
-    path: Path,
-    opened: Opened,
-    notice: str | None,
+def _write_people(
+    people: ExportedPeople, chosen: ExportFormat, path: Path, opened: Opened, notice: str | None
 ) -> ExportReport:
     """Write the personas themselves, and return the report."""
-    report = ExportReport(path, chosen, people.count, None, people.unlicensed, _beside(people))
+    relations = None
     if chosen in _GRAPHS:
         relations = write_graph(people, chosen.value, opened=opened, notice=notice)
-        return replace(report, relations=relations, several=people.several)
-    rows = PeopleRows(people, types_first=chosen is ExportFormat.JSONL)
-    if chosen is ExportFormat.PARQUET:
-        metadata = {"populace": orjson.dumps({"format": 1} | ({"notice": notice} if notice else {})).decode()}
-        with TemporaryDirectory(prefix="populace-") as folder, opened() as file:
-            write_parquet(rows.batches(), whole := Path(folder, "people.parquet"), metadata)
-            with whole.open("rb") as written:
-                copyfileobj(written, file)
     else:
+        write_rows(people.batches(), chosen, opened, {"format": 1} | ({"notice": notice} if notice else {}))
+    told = (people.unlicensed, tuple(people.extras.items()))
+    return ExportReport(path, chosen, people.count, relations, *told, as_json=people.as_json, several=people.several)
+
+
+def write_rows(
+    batches: Iterator[Any], form: ExportFormat, opened: Opened, facts: Mapping[str, Any] | None = None
+) -> None:
+    """Write batches of rows as JSONL, CSV or Parquet; Parquet has the facts in its metadata."""
+    if form is not ExportFormat.PARQUET:
         with opened() as file:
-            (write_csv if chosen is ExportFormat.CSV else write_jsonl)(rows.batches(), file)
-    return replace(report, as_json=rows.as_json, several=people.several)
-
-
-def _write_relations(
-    people: ExportedPeople, chosen: ExportFormat, report: ExportReport, stack: ExitStack
-) -> ExportReport:
-    relations = find_relations(people)
-    if not (number := len(relations)):
-        return report
-    path = relations_path(report.path)
-    part = stack.enter_context(write_new_file(path))
-    packing = None if chosen is ExportFormat.PARQUET else compression_of(path)
-    write_relations(relations, chosen.value, part, packing)
-    return replace(report, relations=number, relations_path=path)
+            (write_csv if form is ExportFormat.CSV else write_jsonl)(batches, file)
+        return
+    metadata = {"populace": orjson.dumps(facts).decode()} if facts else {}
+    with TemporaryDirectory(prefix="populace-") as folder, opened() as file:
+        write_parquet(batches, whole := Path(folder, "rows.parquet"), metadata)
+        with whole.open("rb") as written:
+            copyfileobj(written, file)
 
 
 def _export_whole(
@@ -353,13 +280,6 @@ def _export_whole(
     written = write_hub_folder(hub, path, notice=notice)
     relations = written.get("relations", 0)
     return ExportReport(path, ExportFormat.HUB, people.count, relations, people.unlicensed, tables=len(written))
-
-
-def _beside(people: ExportedPeople) -> tuple[tuple[Extra, int], ...]:
-    """Add profiles to the columns if anybody has one, and count how many people have each of the extras."""
-    numbers = {extra: people.number_with(extra) for extra in {Extra.PROFILES, *people.extras}}
-    people.extras = tuple(extra for extra in Extra if extra in people.extras or numbers.get(extra))
-    return tuple((extra, numbers[extra]) for extra in people.extras)
 
 
 def _by_name(path: Path) -> ExportFormat:

@@ -14,7 +14,7 @@ from ...core.database import is_database
 from ...core.errors import SetupError, SourceError
 from ...core.files import uncompressed_suffix
 from ...core.inputs import nearest, resolve_file, shown
-from ...core.readers import InputTable, Skipped, SkippedRows, open_bytes, open_table, read_lines, refuse_utf16
+from ...core.readers import Skipped, SkippedRows, open_bytes, open_table, read_lines, refuse_utf16
 from ..hub.file import HubFile, open_hub
 
 #: Columns that hold texts in data sets and benchmarks, in lower case.
@@ -26,8 +26,6 @@ _TEXT_COLUMNS = (
 _MESSAGE_TEXTS = ("content", "value", "text")
 _TABLES = (".parquet", ".arrow", ".feather", ".ipc", ".jsonl", ".ndjson", ".csv", ".tsv")
 _PLAIN = (".txt", ".md")
-#: Rows looked at for a column that holds texts, where no column has a known name.
-_LOOKED_AT = 20
 _BATCH = 10_000
 #: Bytes of plain text that are looked at when it is opened.
 _HEAD = 1 << 16
@@ -71,7 +69,7 @@ class ForeignTexts:
     def __init__(self, files: Iterable[Path | str], *, columns: Sequence[str] = ()) -> None:
         """Open every file. Raises `SourceError` for one that cannot be read or has none of the columns."""
         self._columns = tuple(columns)
-        self._sources = [source for file in files for source in self._opened(Path(file))]
+        self._sources = [source for file in files for source in self._open_files(Path(file))]
         if not self._sources:
             raise SetupError("No file to compare with was given; name a run file, a hub or a table.")
         self._tallies: dict[str, SkippedRows] = {}
@@ -94,7 +92,7 @@ class ForeignTexts:
         """By file the rows that the last iteration could not read, with the reason."""
         return {file: tuple(tally) for file, tally in self._tallies.items() if len(tally)}
 
-    def _opened(self, path: Path) -> Iterator["_ForeignFile"]:
+    def _open_files(self, path: Path) -> Iterator["_ForeignFile"]:
         if path.is_dir():
             found = [file for file in sorted(path.rglob("*")) if uncompressed_suffix(file) in _TABLES]
             if not found:
@@ -157,10 +155,17 @@ class _TableCells(_ForeignFile):
         self._table = open_table(path)
         there = self._table.columns()
         if missing := next((name for name in columns if name not in there), None):
-            raise SourceError(f"{path} has no column {missing!r}{nearest(missing, there)}; it has {_listed(there)}.")
+            raise SourceError(
+                f"{path} has no column {missing!r}{nearest(missing, there)}; it has {_list_names(there)}."
+            )
         is_usual = not columns and any(map(_is_usual, there))
         #: None where each row's columns with a usual name count: rows of JSONL may differ.
-        self._columns = None if is_usual else list(columns) or [_only_text(path, self._table, there)]
+        self._columns = None if is_usual else list(columns)
+        if self._columns == []:
+            raise SourceError(
+                f"{path} does not say which of its columns holds the texts; call that one 'text', or name it "
+                f"(`populace data decontaminate --column`): it has {_list_names(there)}."
+            )
 
     def cells(self, tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
         for batch in self._table.batches(tally):
@@ -173,22 +178,7 @@ def _is_usual(column: str) -> bool:
     return column.strip().lower() in _TEXT_COLUMNS
 
 
-def _only_text(path: Path, table: InputTable, there: Sequence[str]) -> str:
-    """Return the one column of a table that holds texts. Raises `SourceError` if several do, or none."""
-    found: set[str] = set()
-    for batch in table.batches(SkippedRows(str(path))):
-        for _, row in batch[:_LOOKED_AT]:
-            found |= {name for name, value in row.items() if isinstance(value, str) and " " in value.strip()}
-        break
-    if len(found) != 1:
-        raise SourceError(
-            f"{path} does not say which of its columns holds the texts; call that one 'text', or name it "
-            f"(`populace data decontaminate --column`): it has {_listed(there)}."
-        )
-    return found.pop()
-
-
-def _listed(names: Sequence[str]) -> str:
+def _list_names(names: Sequence[str]) -> str:
     return ", ".join(map(shown, names)) or "none"
 
 
@@ -206,10 +196,10 @@ class _Database(_ForeignFile):
     def cells(self, tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
         with open_hub(self.path) as hub:
             for column in self._columns:
-                for row, text in self._column(hub, column):
+                for row, text in self._read_column(hub, column):
                     yield row, column, text
 
-    def _column(self, hub: HubFile, column: str) -> Iterator[tuple[int, Any]]:
+    def _read_column(self, hub: HubFile, column: str) -> Iterator[tuple[int, Any]]:
         is_text = column == "text"
         if self._has_outputs:
             has_view = bool(hub.con.execute(_VIEWS).fetchall())

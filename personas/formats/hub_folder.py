@@ -138,7 +138,7 @@ def import_hub_folder(folder: Path, out: Path) -> FolderReport:
     def fill(con: duckdb.DuckDBPyConnection) -> None:
         nonlocal people
         try:
-            _fill(con, folder, manifest)
+            _fill_hub(con, folder, manifest)
             check_hub(con, str(folder))
         except (duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException, ValueError) as error:
             raise SourceError(
@@ -148,11 +148,11 @@ def import_hub_folder(folder: Path, out: Path) -> FolderReport:
 
     check_folder(out)
     with explain_write_errors(out):
-        make_database(out, _nothing, block_size=_BLOCK, fill=fill)
+        make_database(out, _make_nothing, block_size=_BLOCK, fill=fill)
     return FolderReport(out, people, {table.name: table.rows for table in manifest.tables})
 
 
-def _nothing(con: duckdb.DuckDBPyConnection) -> None:
+def _make_nothing(con: duckdb.DuckDBPyConnection) -> None:
     """Make no schema, because the database is filled with its own."""
 
 
@@ -170,7 +170,7 @@ def _write_table(con: duckdb.DuckDBPyConnection, name: str, sql: str, folder: Pa
     # In the order of arrival: the first of several rows is the one that counts.
     write_parquet(con.sql(f"SELECT {selected} FROM {quote_name(name)} ORDER BY rowid"), folder / file)  # noqa: S608
     rows = count(con, f"SELECT count(*) FROM {quote_name(name)}")  # noqa: S608
-    return _FolderTable(name=name, sql=sql, file=file, rows=rows, sha256=_sha256(folder / file))
+    return _FolderTable(name=name, sql=sql, file=file, rows=rows, sha256=_hash_file(folder / file))
 
 
 def _read_manifest(folder: Path) -> _Manifest:
@@ -238,11 +238,11 @@ def _check_file(folder: Path, table: _FolderTable) -> None:
     path = folder / table.file
     if not path.is_file():
         raise SourceError(f"{str(path)!r} is missing, which {MANIFEST} names; export the hub once more.")
-    if _sha256(path) != table.sha256:
+    if _hash_file(path) != table.sha256:
         raise SourceError(f"{str(path)!r} is not as {MANIFEST} has it; export the hub once more.")
 
 
-def _fill(con: duckdb.DuckDBPyConnection, folder: Path, manifest: _Manifest) -> None:
+def _fill_hub(con: duckdb.DuckDBPyConnection, folder: Path, manifest: _Manifest) -> None:
     for sql in (*manifest.sequences, *(table.sql for table in manifest.tables)):
         con.execute(sql)
     for table in manifest.tables:
@@ -276,6 +276,6 @@ def _in_order(manifest: _Manifest) -> Sequence[str]:
     return ordered
 
 
-def _sha256(path: Path) -> str:
+def _hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -31,13 +31,13 @@ from pathlib import Path
 from typing import Any
 
 from ...core.arrow import table_of
-from ...core.errors import SetupError, SourceError, parameter
+from ...core.errors import SetupError, SourceError
 from ...core.readers import InputTable, NodeLink, check_readable, hash_file, open_table
 from ..hub.redaction import SAMPLE, check_key
 from ..persona import RelationKind
 from ..rules.columns import ColumnKind, kinds_of_columns
 from ..rules.pseudonyms import Pseudonyms
-from .options import RuleComposer, resolve_columns
+from .options import resolve_columns
 from .rows import Prepared, prepare_rows, screen_rows
 
 _FIND = """
@@ -114,9 +114,9 @@ class ImportedFile:
         self.changes: Counter[tuple[str, str | None, str]] = Counter()
         self._said: list[RuleResultRow] = []
         self._ordinal = count(hub.con, _LAST_ORDINAL)
-        self._find(sha256)
+        self._find_earlier(sha256)
 
-    def _find(self, sha256: str) -> None:
+    def _find_earlier(self, sha256: str) -> None:
         row = self._con.execute(_FIND, [sha256, self._settings]).fetchone()
         if row is None:
             self.number = count(self._con, _LAST_FILE) + 1
@@ -137,7 +137,7 @@ class ImportedFile:
                 self._has_known = True
                 self._con.execute(_LANGUAGES)
                 self._con.execute(_MODELS)
-            given = {"file": self.number, "source": self._source, "revision": self._revision, "now": _now()}
+            given = {"file": self.number, "source": self._source, "revision": self._revision, "now": _utc_now()}
             self._con.execute(_ROWS, given)
             if self._is_composed:
                 _add_profiles(self._con, part.rows)
@@ -161,7 +161,7 @@ class ImportedFile:
             # Somebody rejected now may have been in the hub before, as the survivor of near-duplicates.
             reconcile(self._con)
         self._said = []
-        state = (self._settings, self.read_to, self.rows, self.new, len(self.skipped), complete, _now())
+        state = (self._settings, self.read_to, self.rows, self.new, len(self.skipped), complete, _utc_now())
         self._con.execute(_SAVE, [self.number, *self._named, *state])
         self._con.execute("DELETE FROM skipped_rows WHERE file = ?", [self.number])
         for skip in self.skipped:
@@ -203,10 +203,10 @@ def _add_profiles(con: duckdb.DuckDBPyConnection, rows: Table) -> None:
             profile = profile_of_columns(persona, json.loads(attributes))
             profiles |= {persona: profile} if profile is not None else {}
     there = {str(persona) for (persona,) in con.execute(_PROFILED, {"people": list(profiles)}).fetchall()}
-    write_profiles(con, [profile for persona, profile in profiles.items() if persona not in there], _now())
+    write_profiles(con, [profile for persona, profile in profiles.items() if persona not in there], _utc_now())
 
 
-def _now() -> datetime:
+def _utc_now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
@@ -276,7 +276,7 @@ def import_relations(hub: HubFile, graph: NodeLink, file: int) -> RelationsRepor
             con.execute(_NAMES, {"file": file})
         for batch in graph.relations():
             unread |= dict.fromkeys(name for _, row in batch for name in row if name not in _READ)
-            read = [one for number, row in batch if (one := _relation(number, row, tally)) is not None]
+            read = [one for number, row in batch if (one := _read_relation(number, row, tally)) is not None]
             with registered(con, table_of(read, _TYPES), "imported_relations"):
                 con.execute(_NAMED)
                 for (place,) in con.execute(_DANGLING).fetchall():
@@ -286,7 +286,7 @@ def import_relations(hub: HubFile, graph: NodeLink, file: int) -> RelationsRepor
     return RelationsReport(new, rows - new - len(tally), tuple(tally), tuple(unread))
 
 
-def _relation(number: int, row: Mapping[str, Any], tally: SkippedRows) -> tuple[Any, ...] | None:
+def _read_relation(number: int, row: Mapping[str, Any], tally: SkippedRows) -> tuple[Any, ...] | None:
     source, target = row.get("source"), row.get("target")
     if source in (None, "") or target in (None, ""):
         tally.count("it names nobody as source or target", number)
@@ -304,8 +304,6 @@ def _relation(number: int, row: Mapping[str, Any], tally: SkippedRows) -> tuple[
 
 #: Rows of a file that are committed together, with how far they go.
 PART = 500_000
-#: Words that a sentence has.
-_PROSE = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,21 +388,18 @@ def _import_file(
         path,
         table.columns(),
         mapping={str(k): v for k, v in options.mapping.items()},
-        shape=options.format,
         compose=options.compose,
     )
-    if isinstance(columns.composer, RuleComposer):
-        _check_no_prose(table, columns.composer)
     file = ImportedFile(hub, path.name, sha256, size, columns, options)
     already, began = file.complete, file.read_to
-    kinds = {} if already or options.personal == "ignore" else _kinds(table, columns, options)
+    kinds = {} if already or options.personal == "ignore" else _find_kinds(table, columns, options)
     rows = prepare_rows(table, columns, options, after=began)
-    ahead = iter(()) if already else _ahead(_screened(hub, rows, options, kinds))
+    ahead = iter(()) if already else _read_ahead(_screen_file(hub, rows, options, kinds))
     while not file.complete:
         with hub.writing():
             more = _write_part(file, ahead, until=file.rows + part, said=lambda: progress(path, file.rows))
             if not file.rows and not more:
-                raise _nothing(path, file)
+                raise _explain_nothing(path, file)
             if kinds:
                 file.set_kinds(kinds)
             file.save(complete=not more)
@@ -429,7 +424,7 @@ def _import_file(
     )
 
 
-def _screened(
+def _screen_file(
     hub: HubFile, parts: Iterator[Prepared], options: ImportOptions, kinds: Mapping[str, ColumnKind]
 ) -> Iterator[Screened]:
     if options.personal == "pseudonymise":
@@ -437,32 +432,13 @@ def _screened(
     return screen_rows(parts, options, kinds, Pseudonyms.of(hub.path))
 
 
-def _kinds(table: InputTable, columns: Columns, options: ImportOptions) -> dict[str, ColumnKind]:
+def _find_kinds(table: InputTable, columns: Columns, options: ImportOptions) -> dict[str, ColumnKind]:
     """What the other columns are taken for, by the first rows of the file: the same when an import is resumed."""
     if set(table.columns()) <= set(columns.meanings.values()):
         return {}
     parts = prepare_rows(table, columns, options.model_copy(update={"strict": False}), after=0)
     first = next(parts).rows["attributes"].to_pylist()[:SAMPLE]
     return kinds_of_columns([attributes for attributes in first if attributes is not None])
-
-
-def _check_no_prose(table: InputTable, composer: RuleComposer) -> None:
-    """Raise `SourceError` when a column that means nothing by its name holds sentences, which may be descriptions."""
-    rows = [row for _, row in next(iter(table.batches(SkippedRows(str(table.path)))), ())]
-    lengths: Counter[str] = Counter()
-    for row in rows:
-        for name in row.keys() - {*composer.columns}:
-            lengths[name] += len(str(row[name]).split()) if isinstance(row[name], str) else 0
-    for name, words in lengths.most_common(1):
-        if words >= _PROSE * len(rows):
-            missing = sum(not str(row.get(name) or "").strip() for row in rows)
-            template = "".join(f"[{column}: {{{column}}}; ]" for column in composer.columns)
-            others = f" {parameter('compose', repr(template))}, as {missing:,} of {len(rows):,} rows have none"
-            raise SourceError(
-                f"{table.path} has no column that is known to hold descriptions, but {name!r} may: read it with "
-                f"{parameter('mapping', f'text={name}')}{others if missing else ''}, or make all descriptions of other "
-                f"columns with {parameter('compose')} 'A {{age}}-year-old ...'."
-            )
 
 
 def _write_part(file: ImportedFile, batches: Iterator[Screened], *, until: int, said: Callable[[], None]) -> bool:
@@ -475,7 +451,7 @@ def _write_part(file: ImportedFile, batches: Iterator[Screened], *, until: int, 
     return False
 
 
-def _ahead[T](items: Iterator[T]) -> Iterator[T]:
+def _read_ahead[T](items: Iterator[T]) -> Iterator[T]:
     """The same items, the next one being made while one is used: DuckDB writes without Python's lock."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         coming = pool.submit(next, items, None)
@@ -484,7 +460,7 @@ def _ahead[T](items: Iterator[T]) -> Iterator[T]:
             yield item
 
 
-def _nothing(path: Path, file: ImportedFile) -> SourceError:
+def _explain_nothing(path: Path, file: ImportedFile) -> SourceError:
     if not len(file.skipped):
         return SourceError(f"{path} has columns and no rows; give a file with people in it.")
     said = "; ".join(map(str, list(file.skipped)[:3]))

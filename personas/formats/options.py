@@ -46,7 +46,7 @@ class _TemplatePart:
     is_optional: bool
 
     def text(self, row: Mapping[str, Any]) -> str:
-        values = [(_described(row.get(piece)) if is_column else piece, piece) for piece, is_column in self.pieces]
+        values = [(_describe_value(row.get(piece)) if is_column else piece, piece) for piece, is_column in self.pieces]
         missing = next((column for value, column in values if value is None), None)
         if missing is None:
             return "".join(str(value) for value, _ in values)
@@ -137,21 +137,21 @@ class RuleComposer(Composer):
 
     def text(self, row: Mapping[str, Any]) -> str:
         """`A 34-year-old woman from Leeds, England; occupation: nurse; ...`."""
-        said = {meaning: self._said(meaning, row) for meaning in self.meant}
+        said = {meaning: self._describe_meaning(meaning, row) for meaning in self.meant}
         if not any(said.values()):
             raise UnsaidError("none of the columns that descriptions are made of says anything")
         parts = [f"{meaning}: {said[meaning]}" for meaning in self.meant if meaning not in _FIRST and said[meaning]]
-        return f"{'; '.join([_opening(said), *parts])}."
+        return f"{'; '.join([_describe_opening(said), *parts])}."
 
-    def _said(self, meaning: str, row: Mapping[str, Any]) -> str:
-        values = [value for name in self.meant[meaning] if (value := _described(row.get(name))) is not None]
+    def _describe_meaning(self, meaning: str, row: Mapping[str, Any]) -> str:
+        values = [value for name in self.meant[meaning] if (value := _describe_value(row.get(name))) is not None]
         return ", ".join(values).replace("_", " ")
 
 
 _FIRST = ("age", "sex", "place")
 
 
-def _opening(said: Mapping[str, str]) -> str:
+def _describe_opening(said: Mapping[str, str]) -> str:
     age, sex = said.get("age", ""), said.get("sex", "")
     noun = _NOUNS.get(sex.casefold(), "person")
     is_years = age.isascii() and age.isdigit()
@@ -174,7 +174,7 @@ def rule_composer(columns: Sequence[str]) -> RuleComposer | None:
     return RuleComposer(used, meant) if len(meant) >= _FEWEST else None
 
 
-def _described(value: object) -> str | None:
+def _describe_value(value: object) -> str | None:
     """A value as a description says it; None for one that says nothing."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
@@ -183,7 +183,7 @@ def _described(value: object) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, list):
-        return ", ".join(said for one in value if (said := _described(one)) is not None) or None
+        return ", ".join(said for one in value if (said := _describe_value(one)) is not None) or None
     text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict) else str(value).strip()
     return text or None
 
@@ -232,13 +232,7 @@ class Columns:
 
 
 #: What the text may be called, in the order in which it is looked for.
-_TEXTS: Mapping[Shape, tuple[str, ...]] = {
-    Shape.PERSONAHUB: ("persona",),
-    Shape.TASKS: ("input persona",),
-    Shape.ELITE: ("persona",),
-    Shape.NEMOTRON: ("persona",),
-    Shape.TABLE: ("text", "persona"),
-}
+_TEXTS = ("input persona", "text", "persona", "description", "bio", "biography")
 
 
 def resolve_columns(
@@ -246,26 +240,29 @@ def resolve_columns(
     columns: Sequence[str],
     *,
     mapping: Mapping[str, str],
-    shape: Shape | None = None,
     compose: str | None = None,
 ) -> Columns:
     """Resolve what the columns mean: as `mapping` says (`text`, `language`, ... to a column), else by their names.
 
-    A given `shape` is taken for granted. The template `compose` describes rows whose mapped text is empty, or all rows.
+    The template `compose` describes rows whose mapped text is empty, or all rows.
     Without it, a table that has no column of texts is described by the columns that are known. Raises `SourceError` for
     a column that is missing, also in the template, and if there is no text. Raises `SetupError` for a broken template.
     """
-    known = Shape.TABLE if compose is not None else shape or _shape(columns)
+    known = Shape.TABLE if compose is not None else _find_shape(columns)
     found: dict[str, str | None] = {m: _find_column(path, columns, wanted) for m, wanted in mapping.items()}
     composer: Composer | None = None
     if compose is not None:
         composer = parse_template(compose, columns, where=str(path))
     elif "text" not in found:
-        found["text"] = _text_column(columns, known)
-        if found["text"] is None:
-            composer = rule_composer(columns) if known is Shape.TABLE else None
-            if composer is None:
-                raise _textless(path, columns, known)
+        by_name = {name.strip().lower(): name for name in reversed(columns)}
+        found["text"] = next((by_name[name] for name in _TEXTS if name in by_name), None)
+        composer = rule_composer(columns) if found["text"] is None else None
+        if found["text"] is None and composer is None:
+            raise SourceError(
+                f"{path} has no column that is known to hold descriptions; its columns are {_list_columns(columns)}; "
+                f"say which it is with {parameter('mapping', 'text=COLUMN')}, or make them of others with "
+                f"{parameter('compose')} 'A {{age}}-year-old ...'."
+            )
     found.setdefault("text", None)
     if known is Shape.TABLE:
         for meaning in ("language", "source", "licence"):
@@ -274,7 +271,7 @@ def resolve_columns(
     return Columns(known, found.pop("text"), **found, composer=composer)
 
 
-def _shape(columns: Sequence[str]) -> Shape:
+def _find_shape(columns: Sequence[str]) -> Shape:
     names = {name.strip().lower() for name in columns}
     if "input persona" in names:
         return Shape.TASKS
@@ -295,24 +292,6 @@ def _find_column(where: object, columns: Sequence[str], wanted: str, named_by: s
     raise SourceError(f"{where} has no column {wanted!r}{named_by}; its columns are {_list_columns(columns)}{meant}")
 
 
-def _text_column(columns: Sequence[str], shape: Shape) -> str | None:
-    by_name = {name.strip().lower(): name for name in reversed(columns)}
-    return next((by_name[name] for name in _TEXTS[shape] if name in by_name), None)
-
-
-def _textless(path: Path, columns: Sequence[str], shape: Shape) -> SourceError:
-    if shape is not Shape.TABLE:
-        return SourceError(
-            f"{path} is not in the format {shape}: it has no column {_TEXTS[shape][0]!r}; "
-            f"its columns are {_list_columns(columns)}."
-        )
-    return SourceError(
-        f"{path} has no column that is known to hold descriptions; its columns are {_list_columns(columns)}; "
-        f"say which it is with {parameter('mapping', 'text=COLUMN')}, or make them of others with "
-        f"{parameter('compose')} 'A {{age}}-year-old ...'."
-    )
-
-
 def _list_columns(columns: Sequence[str]) -> str:
     shown = ", ".join(map(repr, columns[:40]))
     return f"{shown} and {len(columns) - 40} more" if len(columns) > 40 else shown or "none at all"
@@ -327,7 +306,6 @@ _LICENCE = r"^\(*[A-Za-z0-9.:+-]+\)*( (AND|OR|WITH) \(*[A-Za-z0-9.:+-]+\)*)*$"
 _WAYS_OUT = {
     "licence": "an SPDX expression such as CC-BY-4.0, or LicenseRef-NAME for one that SPDX does not list",
     "language": "a BCP 47 tag such as en or pt-BR",
-    "format": f"one of {', '.join(Shape)}",
     "personal": "keep, pseudonymise, drop or ignore",
     "max_length": "a whole number of characters from 1",
 }
@@ -338,8 +316,6 @@ class ImportOptions(FrozenModel):
 
     #: Columns by what they mean; what is not named is known by its name or is an attribute.
     mapping: Mapping[FieldMeaning, str] = Field(default_factory=dict)
-    #: The shape of the rows; recognised by their columns when it is not given.
-    format: Shape | None = None
     #: What to call the source, instead of the file's name.
     source: str | None = Field(default=None, min_length=1)
     #: Licence of the source, its revision, and the language of the descriptions, where no column states it.

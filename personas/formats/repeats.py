@@ -92,10 +92,10 @@ def fold_repeats(con: duckdb.DuckDBPyConnection, file: int, *, after: int = 0, l
     taken = set(con.execute(_TAKEN, {"file": file}).fetchall()) if candidates else set()
     folded = 0
     for digit in ("",) if candidates <= _AT_ONCE else "0123456789abcdef":
-        found = list(_matched(con, file, digit, taken)) if candidates else []
+        found = list(_match_rows(con, file, digit, taken)) if candidates else []
         folded += len(found)
         if found:
-            _write(con, file, found)
+            _write_folds(con, file, found)
     con.execute("DROP TABLE repeat_candidates")
     return folded
 
@@ -105,14 +105,14 @@ def fill_licences(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(_LICENCES)
 
 
-def _matched(
+def _match_rows(
     con: duckdb.DuckDBPyConnection, file: int, digit: str, taken: set[tuple[int, int]]
 ) -> Iterator[tuple[Any, ...]]:
     """The rows of `file` that earlier files had, each with the row that it repeats, as `_FOUND` has them."""
     earlier: defaultdict[bytes, list[_EarlierRow]] = defaultdict(list)
     later = []
-    for place, of, row, persona, attributes, licence, revision, source in _portion(con, digit):
-        key = _key(persona, attributes)
+    for place, of, row, persona, attributes, licence, revision, source in _read_portion(con, digit):
+        key = _row_key(persona, attributes)
         if of == file:
             later.append((key, place, row, licence, revision, source))
         elif (of, row) not in taken:
@@ -126,27 +126,27 @@ def _matched(
             yield place, row, match.place, match.file, match.row, licence, revision, source
 
 
-def _portion(con: duckdb.DuckDBPyConnection, digit: str) -> Iterator[tuple[Any, ...]]:
+def _read_portion(con: duckdb.DuckDBPyConnection, digit: str) -> Iterator[tuple[Any, ...]]:
     found = con.execute(_PORTION, {"digit": digit})
     while rows := found.fetchmany(_ROWS):
         yield from rows
 
 
-def _key(persona: str, attributes: str | None) -> bytes:
+def _row_key(persona: str, attributes: str | None) -> bytes:
     """Equal for rows with the same description and columns, be a number written as a number or as text."""
     columns = parse_json(attributes) if attributes is not None else {}
-    flat = sorted((name, _flat(value)) for name, value in columns.items())
+    flat = sorted((name, _flatten_value(value)) for name, value in columns.items())
     return blake2b(orjson.dumps((persona, flat)), digest_size=16).digest()
 
 
-def _flat(value: object) -> str:
+def _flatten_value(value: object) -> str:
     if isinstance(value, str):
         return value.lower() if value in ("True", "False") else value
     # Sorted, so that the order of names in an object makes no difference.
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def _write(con: duckdb.DuckDBPyConnection, file: int, found: Sequence[tuple[Any, ...]]) -> None:
+def _write_folds(con: duckdb.DuckDBPyConnection, file: int, found: Sequence[tuple[Any, ...]]) -> None:
     with registered(con, table_of(found, _FOUND), "repeats_found"):
         for statement in _WRITTEN:
             con.execute(statement, {"file": file} if "$file" in statement else None)

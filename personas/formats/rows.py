@@ -67,11 +67,11 @@ def prepare_rows(table: InputTable, columns: Columns, options: ImportOptions, *,
         if batch and batch[-1][0] > after:
             left = [row for row in batch if row[0] > after]
             after = left[-1][0]
-            yield Prepared(_with_languages(_arrow(_read(left, reader, tally))), after, tally.take())
-    yield Prepared(_arrow([]), after, tally.take())
+            yield Prepared(_with_languages(_make_table(_read_rows(left, reader, tally))), after, tally.take())
+    yield Prepared(_make_table([]), after, tally.take())
 
 
-def _arrow(rows: list[_ImportedRow]) -> Columnar:
+def _make_table(rows: list[_ImportedRow]) -> Columnar:
     return table_of([(place, *row) for place, row in enumerate(rows, 1)], _TYPES)
 
 
@@ -87,7 +87,7 @@ def _with_languages(rows: Columnar) -> Columnar:
     return set_column(rows, "language", languages, "VARCHAR")
 
 
-def _read(batch: RowBatch, reader: "_RowReader", tally: SkippedRows) -> list[_ImportedRow]:
+def _read_rows(batch: RowBatch, reader: "_RowReader", tally: SkippedRows) -> list[_ImportedRow]:
     rows: list[_ImportedRow] = []
     for number, row in batch:
         try:
@@ -118,7 +118,7 @@ class _RowReader:
             raise _UnusableError(f"a column nests more than {MOST_LEVELS} levels deep")
         told = row.pop(columns.text, None) if columns.text is not None else None
         is_composed = columns.composer is not None and (told is None or (isinstance(told, str) and not told.strip()))
-        text = self._text(self._composed(row) if is_composed else told)
+        text = self._check_text(self._compose_text(row) if is_composed else told)
         # The same as personas.persona.content_id, which a test holds; plain ASCII is in NFC already.
         line = " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
         if not line:
@@ -127,27 +127,27 @@ class _RowReader:
             digest = blake2b(line.encode(), digest_size=16).hexdigest()
         except UnicodeEncodeError as error:
             raise _UnusableError("the text has half a character in it") from error
-        language = self._tag(row.pop(columns.language, None)) if columns.language else self._language
-        source = _stated(row.pop(columns.source, None)) if columns.source else None
-        licence = _stated(row.pop(columns.licence, None)) if columns.licence else None
+        language = self._read_tag(row.pop(columns.language, None)) if columns.language else self._language
+        source = _read_stated(row.pop(columns.source, None)) if columns.source else None
+        licence = _read_stated(row.pop(columns.licence, None)) if columns.licence else None
         model = _GENERATOR if row.get("model") == _GENERATOR else None
         attributes = self._attributes(row) if row else None
         return digest, number, text, language, source, licence or self._licence, model, attributes
 
-    def _composed(self, row: dict[str, Any]) -> str | None:
+    def _compose_text(self, row: dict[str, Any]) -> str | None:
         try:
             return self._columns.composer.text(row) if self._columns.composer is not None else None
         except UnsaidError as error:
             raise _UnusableError(error.args[0]) from error
 
-    def _text(self, value: object) -> str:
+    def _check_text(self, value: object) -> str:
         if not isinstance(value, str):
             raise _UnusableError("there is no text" if value is None else "the text is no string")
         if len(value) > self._max_length:
             raise _UnusableError(f"the text is longer than {self._max_length:,} characters")
         return value
 
-    def _tag(self, value: object) -> str | None:
+    def _read_tag(self, value: object) -> str | None:
         if value in (None, ""):
             return self._language
         if not isinstance(value, str) or not _TAG.fullmatch(value):
@@ -165,7 +165,7 @@ class _RowReader:
         return text
 
 
-def _stated(value: object) -> str | None:
+def _read_stated(value: object) -> str | None:
     return None if value in (None, "") else str(value)
 
 
@@ -203,14 +203,14 @@ class _Screen:
 
     def of(self, part: Prepared) -> Screened:
         """Return the batch after the judges have seen it."""
-        names = self._names(part.rows) if self._policy is not None else {}
-        texts = self._texts(part, names)
+        names = self._find_names(part.rows) if self._policy is not None else {}
+        texts = self._judge_texts(part, names)
         if self._policy is None:
             return texts
         rows, rule_results = self._attributes(texts.part.rows, self._policy, names)
         return replace(texts, part=replace(texts.part, rows=rows), rule_results=(*texts.rule_results, *rule_results))
 
-    def _names(self, rows: Columnar) -> dict[str, tuple[str, ...]]:
+    def _find_names(self, rows: Columnar) -> dict[str, tuple[str, ...]]:
         """Return the names in the record of each persona: in the description and the other columns of all its rows."""
         texts, attributes, ids = (rows[name].to_pylist() for name in ("text", "attributes", "id"))
         has_names = ColumnKind.NAME in self._kinds.values()
@@ -224,15 +224,15 @@ class _Screen:
                     found[ids[place]] = (*found.get(ids[place], ()), *names)
         return found
 
-    def _texts(self, part: Prepared, names: dict[str, tuple[str, ...]]) -> Screened:
+    def _judge_texts(self, part: Prepared, names: dict[str, tuple[str, ...]]) -> Screened:
         ids = part.rows["id"].to_pylist()
-        places = self._places(part.rows, {place for place, one in enumerate(ids) if one in names})
+        places = self._find_places(part.rows, {place for place, one in enumerate(ids) if one in names})
         if not places:
             return Screened(part)
         shown = take(part.rows, places)
         texts, languages, numbers = (shown[name].to_pylist() for name in ("text", "language", "row"))
         said = [
-            rule_result_rows(text, self._judges(tag, names.get(ids[place], ())))
+            rule_result_rows(text, self._make_judges(tag, names.get(ids[place], ())))
             for place, text, tag in zip(places, texts, languages, strict=True)
         ]
         changed = {
@@ -245,9 +245,9 @@ class _Screen:
             replace(row, row=number) for number, (_, rows) in zip(numbers, said, strict=True) for row in rows
         )
         judged = Counter((result.rule, result.outcome) for judgement, _ in said for _, result in judgement.rule_results)
-        return Screened(_changed(part, changed), rule_results, judged)
+        return Screened(_apply_changes(part, changed), rule_results, judged)
 
-    def _places(self, rows: Columnar, named: set[int]) -> Sequence[int]:
+    def _find_places(self, rows: Columnar, named: set[int]) -> Sequence[int]:
         """Return the rows that judges see: all rows for quality rules, few for the personal data rule."""
         if self._has_quality:
             return list(range(rows.num_rows))
@@ -256,9 +256,9 @@ class _Screen:
         # A name elsewhere in the record may stand in the text in part, which no quick look finds.
         return sorted(named.union(rows_to_search(rows["text"])))
 
-    def _judges(self, language: str | None, names: Sequence[str]) -> tuple[Judge, ...]:
+    def _make_judges(self, language: str | None, names: Sequence[str]) -> tuple[Judge, ...]:
         personal = (personal_judge(self._policy, self._pseudonyms, names),) if self._policy is not None else ()
-        return (_quality(language), *personal) if self._has_quality else personal
+        return (_quality_rules(language), *personal) if self._has_quality else personal
 
     def _attributes(self, rows: Columnar, policy: Policy, names: NamesOf) -> tuple[Columnar, list[RuleResultRow]]:
         column = rows["attributes"]
@@ -282,11 +282,11 @@ class _Screen:
 
 
 @cache
-def _quality(language: str | None) -> Judge:
+def _quality_rules(language: str | None) -> Judge:
     return quality_judge(None if language == UNKNOWN_LANGUAGE else language)
 
 
-def _changed(part: Prepared, changed: dict[int, Judgement]) -> Prepared:
+def _apply_changes(part: Prepared, changed: dict[int, Judgement]) -> Prepared:
     if not changed:
         return part
     rows = part.rows
@@ -301,7 +301,7 @@ def _changed(part: Prepared, changed: dict[int, Judgement]) -> Prepared:
         return replace(part, rows=rows)
     left = sorted(set(range(rows.num_rows)).difference(gone))
     rows = set_column(take(rows, left), "place", range(1, len(left) + 1), "INTEGER")
-    return replace(part, rows=rows, skipped=(*part.skipped, Skipped(_erased(), len(gone), numbers)))
+    return replace(part, rows=rows, skipped=(*part.skipped, Skipped(_explain_erasure(), len(gone), numbers)))
 
 
 def _way_out(options: ImportOptions) -> str:
@@ -310,5 +310,5 @@ def _way_out(options: ImportOptions) -> str:
     return options.way_out or f"mend it, or leave {parameter('strict')} away to skip such rows"
 
 
-def _erased() -> str:
+def _explain_erasure() -> str:
     return f"it holds personal data, which {parameter('personal', 'drop')} leaves out"

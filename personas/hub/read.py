@@ -143,8 +143,8 @@ def _origin(where: str, row: HubRow) -> PersonaOrigin:
 
 
 #: How people are drawn. `snowball`: somebody, three of those they know, three of those each of these knows, and so on.
-#: `ego`: somebody, all they know, all those know. `community`: whole communities. `random`: by chance, ties or not.
-type Draw = Literal["snowball", "ego", "community", "random"]
+#: `random`: by chance, ties or not.
+type Draw = Literal["snowball", "random"]
 
 type _Config = dict[str, str | bool | int | float | list[str]]
 
@@ -193,9 +193,9 @@ class DrawReport:
         people = f"{self.people:,} of the hub's {self.of_people:,} people were drawn"
         if not self.of_ties:
             return f"{people} at random, for the hub has no ties among them."
-        way = {"snowball": "by snowball", "ego": "around one of them", "community": "by communities"}
+        way = "by snowball" if self.how == "snowball" else "at random"
         remain = "remains" if self.ties == 1 else "remain"
-        return f"{people} {way.get(self.how, 'at random')}; {self.ties:,} of {self.of_ties:,} ties {remain}."
+        return f"{people} {way}; {self.ties:,} of {self.of_ties:,} ties {remain}."
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import random
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,13 +50,13 @@ def detect_communities(network: Network, rng: np.random.Generator) -> Ints:
     graph = _Level(network.matrix)
     for _ in range(_LEVELS):
         moved = graph.settle(np.arange(graph.size), rng)
-        dense = _renumbered(moved)
+        dense = _renumber_labels(moved)
         labels = dense[labels]
         if int(dense.max()) + 1 == graph.size:
             break
         graph = graph.merged(dense)
     labels = _Level(network.matrix).settle(labels, rng)
-    return _by_size(_connected(network, labels))
+    return _by_size(_split_unconnected(network, labels))
 
 
 class _Level:
@@ -71,19 +72,19 @@ class _Level:
 
     def settle(self, labels: Ints, rng: np.random.Generator) -> Ints:
         """Return labels (below the size) after sweeps of moves that each raised modularity."""
-        quality, share = self._quality(labels), 0.5
+        quality, share = self._measure_quality(labels), 0.5
         looked_at = np.arange(self.size)
         for _ in range(_SWEEPS):
-            wanted = self._best(labels, looked_at)
+            wanted = self._best_moves(labels, looked_at)
             is_willing = wanted != labels[looked_at]
             moves = is_willing & (rng.random(len(wanted)) < share)
             willing, movers = looked_at[is_willing], looked_at[moves]
             moved = labels.copy()
             moved[movers] = wanted[moves]
-            gain = self._quality(moved) - quality
+            gain = self._measure_quality(moved) - quality
             if gain > 0:
                 quality, labels = quality + gain, moved
-                looked_at = np.flatnonzero(self._beside(movers) | _mask(willing, self.size))
+                looked_at = np.flatnonzero(self._find_beside(movers) | _make_mask(willing, self.size))
             if not len(willing) or (gain < _LEAST and share < 0.1):
                 break
             # Simultaneous moves may undo each other's gain, so fewer people move when little is gained.
@@ -92,24 +93,24 @@ class _Level:
 
     def merged(self, labels: Ints) -> "_Level":
         """Return the graph whose nodes are the communities, numbered without gaps."""
-        groups = self._members(labels, int(labels.max()) + 1)
+        groups = self._member_matrix(labels, int(labels.max()) + 1)
         return _Level((groups.T @ self._weights @ groups).tocsr())
 
-    def _members(self, labels: Ints, many: int) -> csr_array:
+    def _member_matrix(self, labels: Ints, many: int) -> csr_array:
         return csr_array((np.ones(self.size), labels, np.arange(self.size + 1)), shape=(self.size, many))
 
-    def _beside(self, movers: Ints) -> NDArray[np.bool_]:
-        is_mover = _mask(movers, self.size)
-        return _mask(self._node[is_mover[self._weights.indices]], self.size)
+    def _find_beside(self, movers: Ints) -> NDArray[np.bool_]:
+        is_mover = _make_mask(movers, self.size)
+        return _make_mask(self._node[is_mover[self._weights.indices]], self.size)
 
-    def _quality(self, labels: Ints) -> float:
+    def _measure_quality(self, labels: Ints) -> float:
         is_within = labels[self._node] == labels[self._weights.indices]
         within = float(self._weights.data[is_within].sum()) / self._total
         return within - float(((np.bincount(labels, self._strength) / self._total) ** 2).sum())
 
-    def _best(self, labels: Ints, nodes: Ints) -> Ints:
+    def _best_moves(self, labels: Ints, nodes: Ints) -> Ints:
         """Return the neighbouring community that gains most for each of the nodes, or its own if none gains more."""
-        reach = self._weights[nodes] @ self._members(labels, self.size)
+        reach = self._weights[nodes] @ self._member_matrix(labels, self.size)
         place = np.repeat(np.arange(len(nodes)), np.diff(reach.indptr))
         own, strength = labels[nodes], self._strength[nodes]
         is_own = reach.indices == own[place]
@@ -125,12 +126,12 @@ class _Level:
         return wanted
 
 
-def _renumbered(labels: Ints) -> Ints:
+def _renumber_labels(labels: Ints) -> Ints:
     is_used = np.bincount(labels) > 0
     return (np.cumsum(is_used) - 1)[labels]
 
 
-def _mask(places: NDArray[np.integer], size: int) -> NDArray[np.bool_]:
+def _make_mask(places: NDArray[np.integer], size: int) -> NDArray[np.bool_]:
     mask = np.zeros(size, np.bool_)
     mask[places] = True
     return mask
@@ -144,7 +145,7 @@ def _row_maxima(values: Floats, starts: Ints) -> Floats:
     return maxima
 
 
-def _connected(network: Network, labels: Ints) -> Ints:
+def _split_unconnected(network: Network, labels: Ints) -> Ints:
     """Split every community that is not connected into its parts, which only raises modularity."""
     within = labels[network.first] == labels[network.second]
     ends = (network.first[within], network.second[within])
@@ -160,15 +161,12 @@ def _by_size(labels: Ints) -> Ints:
 
 #: Neighbours that a person names at a time (snowball sampling).
 _NAMED = 3
-#: Beyond so many neighbours, their order is drawn once: drawing it each time would be quadratic.
-_MANY = 1_000
 
 
 def draw_people(network: Network, people: int, *, how: str, seed: int) -> Ints:
     """Draw personas, and return their numbers, ascending; all personas if there are no more than asked for.
 
     Personas without ties are drawn last, at random. If a part of the network is exhausted, the draw goes on in another.
-    Except for communities, the time depends on the personas drawn, not on the size of the network.
     """
     if network.people <= people:
         return np.arange(network.people)
@@ -178,13 +176,27 @@ def draw_people(network: Network, people: int, *, how: str, seed: int) -> Ints:
     rng = np.random.default_rng(seed)
     tied = network.degrees > 0
     starts = np.concatenate([rng.permutation(np.flatnonzero(tied)), rng.permutation(np.flatnonzero(~tied))])
-    labels = detect_communities(network, rng) if how == "community" else np.zeros(network.people, np.int64)
-    walk = _LabelWalk(network, labels, _NAMED if how == "snowball" else network.people, rng)
-    for start in starts:
-        for _ in walk.begin(int(start)):
-            if walk.count == people:
-                return np.flatnonzero(walk.is_taken)
-    return np.flatnonzero(walk.is_taken)
+    is_taken = np.zeros(network.people, np.bool_)
+    walks = (_walk_snowball(network, int(start), rng, is_taken) for start in starts)
+    deque(islice(chain.from_iterable(walks), people), maxlen=0)
+    return np.flatnonzero(is_taken)
+
+
+def _walk_snowball(
+    network: Network, start: int, rng: np.random.Generator, is_taken: NDArray[np.bool_]
+) -> Iterator[int]:
+    """Take everybody who can be reached from `start`, of whom each names three at a time; nobody if it is taken."""
+    starts, others = network.matrix.indptr, network.matrix.indices
+    waiting: deque[Iterator[int]] = deque([iter((start,))])
+    while waiting:
+        known = waiting.popleft()
+        named = list(islice((person for person in known if not is_taken[person]), _NAMED))
+        for person in named:
+            is_taken[person] = True
+            yield person
+            waiting.append(iter(rng.permutation(others[starts[person] : starts[person + 1]]).tolist()))
+        if len(named) == _NAMED:
+            waiting.append(known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,54 +227,3 @@ def draw_ids(hub: HubFile, people: int, *, how: str, seed: int) -> DrawnIds | No
     is_in[chosen] = True
     remain = int((is_in[ties.source] & is_in[ties.target]).sum())
     return DrawnIds(ids, ties.people, remain, len(ties))
-
-
-class _LabelWalk:
-    """Takes person after person along ties, within one label."""
-
-    def __init__(self, network: Network, labels: Ints, named: int, rng: np.random.Generator) -> None:
-        self._places, self._others = network.matrix.indptr, network.matrix.indices
-        self._labels = labels
-        self._named = named
-        self._rng = rng
-        #: Of people with many neighbours, those still to be named, in order.
-        self._unnamed: dict[int, Iterator[int]] = {}
-        self.is_taken = np.zeros(network.people, np.bool_)
-        self.count = 0
-
-    def begin(self, start: int) -> Iterator[int]:
-        """Take all people reachable from `start`, the nearest first; none when `start` is taken."""
-        if self.is_taken[start]:
-            return
-        yield self._take(start)
-        waiting = deque([start])
-        while waiting:
-            person = waiting.popleft()
-            named, has_more = self._name(person)
-            for friend in named:
-                yield self._take(friend)
-                waiting.append(friend)
-            if has_more:
-                waiting.append(person)
-
-    def _take(self, person: int) -> int:
-        self.is_taken[person] = True
-        self.count += 1
-        return person
-
-    def _name(self, person: int) -> tuple[list[int], bool]:
-        """Return the next neighbours of a persona that are not taken, at random, and whether there may be more."""
-        if person not in self._unnamed:
-            known = self._others[self._places[person] : self._places[person + 1]]
-            is_near = (self._labels[known] == self._labels[person]) & ~self.is_taken[known]
-            untaken = self._rng.permutation(np.asarray(known[is_near], np.int64))
-            if len(untaken) <= max(_MANY, self._named):
-                return untaken[: self._named].tolist(), len(untaken) > self._named
-            self._unnamed[person] = iter(untaken.tolist())
-        named = []
-        for friend in self._unnamed[person]:
-            if not self.is_taken[friend]:
-                named.append(friend)
-                if len(named) == self._named:
-                    break
-        return named, len(named) == self._named

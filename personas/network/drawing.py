@@ -1,7 +1,7 @@
 """Networks drawn by a seed among people 0 to N - 1: pairs of the tied, each pair once."""
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 
 import networkx as nx
@@ -25,7 +25,7 @@ _BLOCK = 1_024
 
 
 def draw_regular(spec: NetworkSpec, people: int, rng: random.Random) -> list[Pair]:
-    """A complete graph, a ring, Watts and Strogatz 1998, or Barabasi and Albert 1999.
+    """Draw a complete graph, a ring, Watts and Strogatz 1998, or Barabasi and Albert 1999.
 
     People stand on the ring, and arrive, in an order of chance.
     """
@@ -41,7 +41,7 @@ def draw_regular(spec: NetworkSpec, people: int, rng: random.Random) -> list[Pai
 
 
 def draw_configuration(people: int, grown: Iterable[Pair], rng: random.Random) -> list[Pair]:
-    """The configuration model: each person has as many ties as in `grown`, and who is tied to whom is chance.
+    """Draw the configuration model: each person has as many ties as in `grown`, and who is tied to whom is chance.
 
     Two ties swap their ends, over and over, but never so that a loop or a double tie comes of it (Milo and others
     2003).
@@ -63,49 +63,37 @@ def draw_configuration(people: int, grown: Iterable[Pair], rng: random.Random) -
     return ties
 
 
-def draw_blocks(
-    blocks: Sequence[str], tied: Mapping[Pair, float], names: Sequence[str], rng: np.random.Generator
-) -> list[Pair]:
-    """The stochastic block model: two people are tied with the probability `tied` of their blocks.
+def draw_blocks(blocks: Sequence[str], spec: NetworkSpec, rng: np.random.Generator) -> list[Pair]:
+    """Draw the stochastic block model: two people are tied with one probability in a block, with another between two.
 
-    `blocks` has the block of each person, `tied` pairs of places in `names`. For each pair of blocks the number of ties
-    is drawn, then which of all pairs they are: networkx looks at each pair of people, which takes minutes for 100,000.
+    `blocks` has the block of each person. For each pair of blocks the number of ties is drawn, then which of all pairs
+    they are: networkx looks at each pair of people, which takes minutes for 100,000.
     """
-    places = {name: place for place, name in enumerate(names)}
-    codes = np.array([places[one] for one in blocks], np.int64)
-    members = [np.flatnonzero(codes == place) for place in range(len(names))]
-    _check_expected(members, tied)
-    found: list[Pair] = []
-    for first, second in combinations(range(len(names)), 2):
-        one, other = members[first], members[second]
-        number = int(rng.binomial(len(one) * len(other), tied[first, second]))
-        chosen = _drawn(len(one) * len(other), number, rng)
-        found += zip(
-            one[chosen // max(1, len(other))].tolist(), other[chosen % max(1, len(other))].tolist(), strict=True
+    codes = np.unique(np.array(blocks), return_inverse=True)[1]
+    members = [np.flatnonzero(codes == block) for block in range(int(codes.max()) + 1)]
+    sizes = np.array([len(own) for own in members], float)
+    within = float((sizes * (sizes - 1)).sum()) / 2
+    between = (len(blocks) * (len(blocks) - 1)) / 2 - within
+    expected = spec.probability * within + spec.between * between
+    if expected > MOST_TIES:
+        raise SetupError(
+            f"{parameter('network')}: these probabilities make some {round(expected):,} ties among {len(blocks):,} "
+            f"people, and a society holds {MOST_TIES:,} at most; take smaller probabilities, or fewer people."
         )
-    for place, own in enumerate(members):
-        number = int(rng.binomial(len(own) * (len(own) - 1) // 2, tied[place, place]))
-        within = random_network(len(own), number, rng)
-        found += zip(own[within.first].tolist(), own[within.second].tolist(), strict=True)
+    found: list[Pair] = []
+    for one, other in combinations(members, 2):
+        number = int(rng.binomial(len(one) * len(other), spec.between))
+        chosen = _draw_numbers(len(one) * len(other), number, rng)
+        found += zip(one[chosen // len(other)].tolist(), other[chosen % len(other)].tolist(), strict=True)
+    for own in members:
+        number = int(rng.binomial(len(own) * (len(own) - 1) // 2, spec.probability))
+        drawn = random_network(len(own), number, rng)
+        found += zip(own[drawn.first].tolist(), own[drawn.second].tolist(), strict=True)
     return found
 
 
-def _check_expected(members: Sequence[Ints], tied: Mapping[Pair, float]) -> None:
-    sizes = [len(one) for one in members]
-    expected = sum(
-        share * (sizes[a] * sizes[b] if a != b else sizes[a] * (sizes[a] - 1) / 2)
-        for (a, b), share in tied.items()
-        if a <= b
-    )
-    if expected > MOST_TIES:
-        raise SetupError(
-            f"{parameter('network')}: these probabilities make some {round(expected):,} ties among {sum(sizes):,} "
-            f"people, and a society holds {MOST_TIES:,} at most; take smaller probabilities, or fewer people."
-        )
-
-
-def _drawn(pairs: int, number: int, rng: np.random.Generator) -> Ints:
-    """So many different numbers below `pairs`, every choice equally likely."""
+def _draw_numbers(pairs: int, number: int, rng: np.random.Generator) -> Ints:
+    """Draw so many different numbers below `pairs`, every choice equally likely."""
     if 2 * number > pairs:
         return rng.permutation(pairs)[:number].astype(np.int64)
     drawn = np.zeros(0, np.int64)
@@ -115,7 +103,7 @@ def _drawn(pairs: int, number: int, rng: np.random.Generator) -> Ints:
 
 
 def draw_alike(spec: NetworkSpec, values: Sequence[str | None], rng: np.random.Generator) -> list[Pair]:
-    """Ties of which a share is between people of one value, and the rest between anybody.
+    """Draw ties of which a share is between people of one value, and the rest between anybody.
 
     People whose value is not known are tied to anybody.
     """
@@ -132,11 +120,11 @@ def draw_alike(spec: NetworkSpec, values: Sequence[str | None], rng: np.random.G
         # People whose value is not known are in no group: their place is anybody's.
         return np.where(own < 0, place, order[np.where(own < 0, 0, starts[own] + place)])
 
-    return _tied(spec, people, alike, rng)
+    return _draw_ties(spec, people, alike, rng)
 
 
 def draw_near(spec: NetworkSpec, vectors: Matrix, rng: np.random.Generator) -> list[Pair]:
-    """The same by vectors of length 1: a person is alike with the K nearest, by cosine."""
+    """Draw the same by vectors of length 1: a person is alike with the K nearest, by cosine."""
     people = len(vectors)
     spec.check_people(people)
     nearest = np.empty((people, spec.degree), np.int64)
@@ -149,10 +137,10 @@ def draw_near(spec: NetworkSpec, vectors: Matrix, rng: np.random.Generator) -> l
         place = (rng.random(len(ones)) * spec.degree).astype(np.int64)
         return nearest[ones, place]
 
-    return _tied(spec, people, alike, rng)
+    return _draw_ties(spec, people, alike, rng)
 
 
-def _tied(spec: NetworkSpec, people: int, alike: Alike, rng: np.random.Generator) -> list[Pair]:
+def _draw_ties(spec: NetworkSpec, people: int, alike: Alike, rng: np.random.Generator) -> list[Pair]:
     spec.check_people(people)
     wanted, pairs = people * spec.degree // 2, people * (people - 1) // 2
     drawn, turn = np.zeros(0, np.int64), 0
@@ -173,6 +161,6 @@ def _tied(spec: NetworkSpec, people: int, alike: Alike, rng: np.random.Generator
 
 
 def unit(vectors: Matrix) -> Matrix:
-    """The vectors, each of length 1."""
+    """Return the vectors, each of length 1."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""All figures of a hub's graph in one result, with those of a random graph and of preferential attachment."""
+"""All figures of a hub's graph in one result, with those of a random graph."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -17,13 +17,12 @@ from .measures import (
     DegreeShare,
     Paths,
     cluster,
-    kind_assortativity,
     measure_paths,
     nominal_assortativity,
     numeric_assortativity,
     reciprocity,
 )
-from .network import KINDS, Network, Ties, components, distinct, preferential_network, random_network
+from .network import KINDS, Network, Ties, components, distinct, random_network
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def _read_central(hub: HubFile, network: Network, ties: Ties) -> tuple[Central, 
     """
     best = np.argsort(-network.degrees, kind="stable")[:_TOP].tolist()
     codes = [code for code in best if network.degrees[code]]
-    people = _read(hub, codes)
+    people = _read_people(hub, codes)
     outgoing = {code: len(distinct(ties.target[ties.source == code])) for code in codes}
     incoming = {code: len(distinct(ties.source[ties.target == code])) for code in codes}
     return tuple(Central(*people[code], int(network.degrees[code]), outgoing[code], incoming[code]) for code in codes)
@@ -111,14 +110,14 @@ def _read_communities(hub: HubFile, network: Network, labels: Ints) -> tuple[Com
     shown = np.flatnonzero(sizes[:_TOP] > 1).tolist()
     members = [np.flatnonzero(labels == label) for label in shown]
     centres = [int(found[network.degrees[found].argmax()]) for found in members]
-    people = _read(hub, centres)
+    people = _read_people(hub, centres)
     return tuple(
         Community(int(sizes[label]), int(ties[label]), *people[code][:2])
         for label, code in zip(shown, centres, strict=True)
     )
 
 
-def _read(hub: HubFile, codes: list[int]) -> dict[int, tuple[str, str, int]]:
+def _read_people(hub: HubFile, codes: list[int]) -> dict[int, tuple[str, str, int]]:
     """Read the id, description and hop of each of the personas with these numbers."""
     with registered(hub.con, {"code": codes}, "graph_codes", {"code": "BIGINT"}):
         rows = fetch(hub, _TEXTS)
@@ -210,15 +209,13 @@ class GraphFigures:
     neighbours: Degrees
     histogram: tuple[DegreeShare, ...]
     central: tuple[Central, ...]
-    #: Newman's r by the hop and the language of the people tied, and by the kinds of relations that share a person.
+    #: Newman's r by the hop and the language of the people tied.
     by_hop: float | None
     by_language: float | None
-    by_kind: float | None
     kinds_by_hop: tuple[KindsOfHop, ...]
     shape: NetworkShape
-    #: G(n, m) with as many people and ties, and preferential attachment with nearly as many.
+    #: G(n, m) with as many people and ties.
     random: NetworkShape
-    preferential: NetworkShape
     #: See `small_world`.
     sigma: float | None
     #: The largest communities; empty where they were not looked for.
@@ -236,10 +233,9 @@ def graph_figures(
     error.
     """
     wanted = ties.people <= COMMUNITY_PEOPLE if communities is None else communities
-    streams = np.random.default_rng(check_seed(seed)).spawn(5)
+    streams = np.random.default_rng(check_seed(seed)).spawn(3)
     shape, labels = describe(network, streams[0], communities=wanted)
     by_chance, _ = describe(random_network(ties.people, len(network), streams[1]), streams[2], communities=wanted)
-    rich, _ = describe(preferential_network(ties.people, len(network), streams[3]), streams[4], communities=wanted)
     figures = GraphFigures(
         people=ties.people,
         folded=ties.folded,
@@ -256,11 +252,9 @@ def graph_figures(
         central=_read_central(hub, network, ties),
         by_hop=numeric_assortativity(network, ties.person_hop),
         by_language=nominal_assortativity(network, ties.person_language),
-        by_kind=kind_assortativity(ties.people, ties.source, ties.target, ties.kind),
         kinds_by_hop=_kinds_by_hop(ties.hop, ties.kind),
         shape=shape,
         random=by_chance,
-        preferential=rich,
         sigma=small_world(shape, by_chance),
         communities=() if labels is None else _read_communities(hub, network, labels),
         seed=seed,

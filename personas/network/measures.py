@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.arrow import Ints
-from .network import KINDS, Network, distinct
+from .network import Network, distinct
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def cluster(network: Network, rng: np.random.Generator, *, most: int = _PATHS) -
     if not pairs.any():
         return Clustering(Measurement(0.0 if network.people else None), Measurement(None))
     if _Oriented(network).paths > most:
-        return Clustering(_drawn(network, pairs > 0, rng), _drawn(network, pairs, rng))
+        return Clustering(_estimate_closed(network, pairs > 0, rng), _estimate_closed(network, pairs, rng))
     closed = triangles(network)
     local = np.divide(closed, pairs, out=np.zeros_like(pairs), where=pairs > 0)
     return Clustering(Measurement(float(local.mean())), Measurement(float(closed.sum() / pairs.sum())))
@@ -141,25 +141,27 @@ class _Oriented:
         while start < len(self._arcs):
             # At least one arc, so that a single long one cannot stop the walk.
             end = max(start + 1, int(np.searchsorted(before, before[start] + _CHUNK, side="right")) - 1)
-            yield self._closed(start, end)
+            yield self._find_closed(start, end)
             start = end
 
-    def _closed(self, start: int, end: int) -> tuple[Ints, Ints, Ints]:
+    def _find_closed(self, start: int, end: int) -> tuple[Ints, Ints, Ints]:
         steps = self._steps[start:end]
         arc = np.repeat(np.arange(start, end), steps)
         nth = np.arange(len(arc)) - np.repeat(np.cumsum(steps) - steps, steps)
         u, v = self._low[arc], self._high[arc]
         w = self._high[self._starts[v] + nth]
-        is_closed = _contains(self._arcs, u * self._people + w)
+        is_closed = _find_members(self._arcs, u * self._people + w)
         return self._person[u[is_closed]], self._person[v[is_closed]], self._person[w[is_closed]]
 
 
-def _contains(ordered: Ints, wanted: Ints) -> NDArray[np.bool_]:
+def _find_members(ordered: Ints, wanted: Ints) -> NDArray[np.bool_]:
     place = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
     return np.asarray(ordered[place] == wanted)
 
 
-def _drawn(network: Network, weights: NDArray[np.float64] | NDArray[np.bool_], rng: np.random.Generator) -> Measurement:
+def _estimate_closed(
+    network: Network, weights: NDArray[np.float64] | NDArray[np.bool_], rng: np.random.Generator
+) -> Measurement:
     """Estimate the weighted share of closed pairs of neighbours from a sample.
 
     Personas of weight 0 count as open if the weights are equal.
@@ -172,7 +174,7 @@ def _drawn(network: Network, weights: NDArray[np.float64] | NDArray[np.bool_], r
     a = network.matrix.indices[starts + one].astype(np.int64)
     b = network.matrix.indices[starts + other].astype(np.int64)
     ordered = network.first * network.people + network.second
-    found = float(_contains(ordered, np.minimum(a, b) * network.people + np.maximum(a, b)).mean())
+    found = float(_find_members(ordered, np.minimum(a, b) * network.people + np.maximum(a, b)).mean())
     return Measurement(share * found, share * float(np.sqrt(found * (1 - found) / _DRAWN)), _DRAWN)
 
 
@@ -232,13 +234,13 @@ class _BreadthFirstWalk:
     def counts(self) -> Ints | None:
         """Return the personas reached at each distance, a row for each source; None if that would take too long."""
         levels = []
-        for visits, reached in enumerate(self._levels(), start=1):
+        for visits, reached in enumerate(self._walk_levels(), start=1):
             if visits * len(self._others) > _VISITS:
                 return None
-            levels.append(_bits(reached, self._sources))
+            levels.append(_count_bits(reached, self._sources))
         return np.array(levels, dtype=np.int64).T
 
-    def _levels(self) -> Iterator[NDArray[np.uint64]]:
+    def _walk_levels(self) -> Iterator[NDArray[np.uint64]]:
         front = self._seen.copy()
         while True:
             arrived = np.bitwise_or.reduceat(front[self._others], self._starts)
@@ -251,7 +253,7 @@ class _BreadthFirstWalk:
             yield reached
 
 
-def _bits(words: NDArray[np.uint64], many: int) -> list[int]:
+def _count_bits(words: NDArray[np.uint64], many: int) -> list[int]:
     one = np.uint64(1)
     return [int(((words >> np.uint64(bit)) & one).sum()) for bit in range(many)]
 
@@ -295,23 +297,6 @@ def nominal_assortativity(network: Network, values: Ints) -> float | None:
         return None
     share = np.bincount(np.concatenate([a, b])) / (2 * len(a))
     return _beyond_chance(float((a == b).mean()), float((share**2).sum()))
-
-
-def kind_assortativity(people: int, source: Ints, target: Ints, kind: Ints) -> float | None:
-    """Return Newman's r of the kinds of two relations that share a persona.
-
-    Above 0, personas tend to have relations of one kind. It is the nominal assortativity of the graph whose nodes are
-    relations, with one edge between two of them for each persona at an end of both. Return None if no two meet, or if
-    all are of one kind.
-    """
-    ends = np.concatenate([source, target]) * len(KINDS) + np.concatenate([kind, kind])
-    held = np.bincount(ends, minlength=people * len(KINDS)).reshape(people, len(KINDS)).astype(np.float64)
-    each = held.sum(axis=1, keepdims=True)
-    pairs = float((each * (each - 1)).sum())
-    if pairs == 0:
-        return None
-    share = (held * (each - 1)).sum(axis=0) / pairs
-    return _beyond_chance(float((held * (held - 1)).sum()) / pairs, float((share**2).sum()))
 
 
 def _beyond_chance(found: float, expected: float) -> float | None:

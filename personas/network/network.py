@@ -1,4 +1,4 @@
-"""The relations of a hub as arrays, the simple undirected network they make, and two random ones to compare it with.
+"""The relations of a hub as arrays, the simple undirected network they make, and a random one to compare it with.
 
 A million people take no Python object each.
 """
@@ -90,7 +90,7 @@ def read_ties(hub: HubFile) -> Ties:
     fetch(hub, _CODES)
     people = hub.con.execute("SELECT hop, language FROM graph_people ORDER BY code").fetchnumpy()
     ((folded, rejected),) = hub.con.execute(_LEFT_OUT).fetchall()
-    rows = _columns(hub)
+    rows = _read_columns(hub)
     placed = (rows["source"] >= 0) & (rows["target"] >= 0)
     is_away = (rows["source"] == _AWAY) | (rows["target"] == _AWAY)
     is_loop = placed & (rows["source"] == rows["target"])
@@ -105,8 +105,8 @@ def read_ties(hub: HubFile) -> Ties:
         target=rows["target"][kept],
         kind=rows["kind"][kept],
         hop=rows["hop"][kept],
-        person_hop=_whole(people["hop"]),
-        person_language=_whole(people["language"]),
+        person_hop=_whole_numbers(people["hop"]),
+        person_language=_whole_numbers(people["language"]),
         loops=int(rows["times"][is_loop].sum()),
         repeated=int((rows["times"][kept] - 1).sum()),
         rejected_ties=int(rows["times"][is_away].sum()),
@@ -114,12 +114,12 @@ def read_ties(hub: HubFile) -> Ties:
     )
 
 
-def _columns(hub: HubFile) -> dict[str, Ints]:
+def _read_columns(hub: HubFile) -> dict[str, Ints]:
     fetch(hub, _TIES, {"kinds": list(KINDS)})
     found = hub.con.execute("FROM graph_ties").fetchnumpy()
     hub.con.execute("DROP TABLE graph_ties")
     hub.con.execute("DROP TABLE graph_ids")
-    return {name: _whole(values) for name, values in found.items()}
+    return {name: _whole_numbers(values) for name, values in found.items()}
 
 
 def distinct(values: Ints) -> Ints:
@@ -128,7 +128,7 @@ def distinct(values: Ints) -> Ints:
     return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])] if len(ordered) else ordered
 
 
-def _whole(values: NDArray[np.generic]) -> Ints:
+def _whole_numbers(values: NDArray[np.generic]) -> Ints:
     # A column with nulls comes masked; a hub that was imported may lack hops, which are 0 then.
     return np.ma.filled(values, 0).astype(np.int64)
 
@@ -201,31 +201,3 @@ def random_network(people: int, ties: int, rng: np.random.Generator) -> Network:
         drawn = distinct(np.concatenate([drawn, fresh]))
     kept = rng.permutation(drawn)[:ties]
     return Network.of_pairs(people, kept // max(1, people), kept % max(1, people))
-
-
-def preferential_network(people: int, ties: int, rng: np.random.Generator) -> Network:
-    """Draw a network in which personas arrive one by one and tie themselves in proportion to existing ties.
-
-    This is the model of Barabasi and Albert 1999, drawn as in Batagelj and Brandes 2005: the far end of each tie is one
-    of all ends so far. The newcomers share `ties` evenly. Ties that repeat a pair or close a loop are dropped, so there
-    are somewhat fewer.
-    """
-    if people < 2 or not ties:
-        return Network.of_pairs(people, np.zeros(0, np.int64), np.zeros(0, np.int64))
-    newcomer = 1 + np.arange(ties, dtype=np.int64) * (people - 1) // ties
-    # Ends are numbered: 2i is the newcomer of tie i, 2i + 1 the person it chose.
-    chosen = (rng.random(ties) * 2 * np.arange(ties)).astype(np.int64)
-    chosen[0] = -1
-    return Network.of_pairs(people, newcomer, _resolved(newcomer, chosen))
-
-
-def _resolved(newcomer: Ints, chosen: Ints) -> Ints:
-    """Return the persona behind each choice, following a choice of a chosen end to a newcomer's."""
-    end = chosen.copy()
-    while True:
-        # The first tie leads to person 0; odd places are choices, even ones newcomers.
-        follow = np.flatnonzero((end >= 0) & (end % 2 == 1))
-        if not len(follow):
-            break
-        end[follow] = end[end[follow] // 2]
-    return np.where(end < 0, 0, newcomer[np.maximum(end, 0) // 2])

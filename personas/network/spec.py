@@ -27,7 +27,7 @@ _DEGREE, _ALIKE = 6, 0.8
 
 _FORMS = (
     "grown, complete, ring:K, watts-strogatz:K,P, barabasi-albert:M, stochastic-block:P_IN,P_OUT[,COLUMN], "
-    "stochastic-block:FILE[,COLUMN], configuration, homophily:COLUMN|embedding[,K[,SHARE]], or file:PATH"
+    "configuration, homophily:COLUMN|embedding[,K[,SHARE]], or file:PATH"
 )
 
 
@@ -46,7 +46,7 @@ class NetworkSpec:
     between: float = 0.0
     #: Column whose values are the blocks, or make people alike; empty for the scenario's groups.
     column: str = ""
-    #: Table of the probabilities between blocks, or list of ties.
+    #: List of ties.
     file: Path | None = None
 
     @property
@@ -91,7 +91,7 @@ class NetworkSpec:
                 return f"{self.kind}:{self.degree},{self.probability!r}"
             case "stochastic-block":
                 blocks = f",{self.column}" if self.column else ""
-                return f"{self.kind}:{self.file or f'{self.probability!r},{self.between!r}'}{blocks}"
+                return f"{self.kind}:{self.probability!r},{self.between!r}{blocks}"
             case "homophily":
                 return f"{self.kind}:{self.column},{self.degree},{self.probability!r}"
             case "file":
@@ -109,26 +109,24 @@ def parse_network(text: object) -> NetworkSpec:
         case (("grown" | "complete" | "configuration"), []):
             return NetworkSpec(kind)
         case "ring", [ties]:
-            return NetworkSpec("ring", _even(text, ties))
+            return NetworkSpec("ring", _parse_even(text, ties))
         case "watts-strogatz", [ties, share]:
-            return NetworkSpec("watts-strogatz", _even(text, ties), _share(text, "P", share))
+            return NetworkSpec("watts-strogatz", _parse_even(text, ties), _parse_share(text, "P", share))
         case "barabasi-albert", [ties]:
-            return NetworkSpec("barabasi-albert", _whole(text, "M", ties))
-        case "stochastic-block", [within, between, *column] if len(column) < 2 and _is_number(within):
-            within_, between_ = _share(text, "P_IN", within), _share(text, "P_OUT", between)
+            return NetworkSpec("barabasi-albert", _parse_whole(text, "M", ties))
+        case "stochastic-block", [within, between, *column] if len(column) < 2:
+            within_, between_ = _parse_share(text, "P_IN", within), _parse_share(text, "P_OUT", between)
             return NetworkSpec("stochastic-block", 0, within_, between_, "".join(column))
-        case "stochastic-block", [file, *column] if len(column) < 2 and not _is_number(file):
-            return NetworkSpec("stochastic-block", column="".join(column), file=_path(file))
         case "homophily", [column, *numbers] if column and len(numbers) < 3:
-            degree = _whole(text, "K", numbers[0]) if numbers else _DEGREE
-            alike = _share(text, "SHARE", numbers[1]) if len(numbers) > 1 else _ALIKE
+            degree = _parse_whole(text, "K", numbers[0]) if numbers else _DEGREE
+            alike = _parse_share(text, "SHARE", numbers[1]) if len(numbers) > 1 else _ALIKE
             return NetworkSpec("homophily", degree, alike, column=column)
         case "file", [_, *_]:
-            return NetworkSpec("file", file=_path(rest.strip()))
+            return NetworkSpec("file", file=_absolute_path(rest.strip()))
     raise SetupError(f"{parameter('network')} is {text!r}, which is no network; give {_FORMS}.")
 
 
-def _path(text: str) -> Path:
+def _absolute_path(text: str) -> Path:
     # A run that is resumed from another folder must find the file that was meant.
     return Path(text).expanduser().absolute()
 
@@ -141,14 +139,14 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _whole(text: str, name: str, given: str) -> int:
+def _parse_whole(text: str, name: str, given: str) -> int:
     if not given.isdecimal() or int(given) < 1:
         raise SetupError(f"{parameter('network')} is {text!r}; {name} must be a whole number from 1, and is {given!r}.")
     return int(given)
 
 
-def _even(text: str, given: str) -> int:
-    degree = _whole(text, "K", given)
+def _parse_even(text: str, given: str) -> int:
+    degree = _parse_whole(text, "K", given)
     if degree % 2:
         raise SetupError(
             f"{parameter('network')} is {text!r}; K must be even, for each person is tied to K/2 people on either side "
@@ -157,7 +155,7 @@ def _even(text: str, given: str) -> int:
     return degree
 
 
-def _share(text: str, name: str, given: str) -> float:
+def _parse_share(text: str, name: str, given: str) -> float:
     share = float(given) if _is_number(given) else -1.0
     if not 0 <= share <= 1:
         raise SetupError(f"{parameter('network')} is {text!r}; {name} must be a number from 0 to 1, and is {given!r}.")

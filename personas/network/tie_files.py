@@ -1,6 +1,5 @@
-"""Ties read from a file: a list of them as a table or GraphML, and probabilities between blocks as JSON."""
+"""Ties read from a file: a list of them as a table or GraphML."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +42,7 @@ def read_ties_file(path: Path) -> list[FileTie]:
     rows = list(_graphml_rows(resolve_file(path)) if path.suffix.lower() == ".graphml" else _table_rows(path))
     if not rows:
         raise SourceError(f"{str(path)!r} has no ties; give a line for each, with source and target.")
-    return [_tie(where, row) for where, row in rows]
+    return [_read_tie(where, row) for where, row in rows]
 
 
 def write_graph_ties(graph: "nx.Graph", path: Path) -> None:
@@ -93,16 +92,16 @@ def _graphml_rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
     ]
 
 
-def _tie(where: str, row: Mapping[str, Any]) -> FileTie:
+def _read_tie(where: str, row: Mapping[str, Any]) -> FileTie:
     ends = [str(row[name]).strip() if row[name] is not None else "" for name in _ENDS]
     if not all(ends):
         raise SourceError(f"{where} has no {_ENDS[ends.index('')]}; fill it in, or remove the line.")
     kind, label = (str(row.get(name) or "").strip() for name in ("kind", "label"))
     known = RelationKind(kind.lower()) if kind.lower() in RelationKind else RelationKind.OTHER if kind else KIND
-    return FileTie(where, ends[0], ends[1], known, label or kind or LABEL, _weight(where, row.get("weight")))
+    return FileTie(where, ends[0], ends[1], known, label or kind or LABEL, _read_weight(where, row.get("weight")))
 
 
-def _weight(where: str, given: object) -> float:
+def _read_weight(where: str, given: object) -> float:
     if given in (None, ""):
         return 1.0
     try:
@@ -133,7 +132,7 @@ def placed_ties(ties: Sequence[FileTie], names: Mapping[str, Mapping[str, str]])
         close = nearest(end, ids) if len(ids) <= _COMPARED else ""
         raise SourceError(
             f"{first.where}: {end!r} names none of the {len(ids):,} people{close}. People are named by "
-            f"{_listed(list(names))}, as {some}; correct the line, remove it, or take everybody that the file names."
+            f"{_list_ways(list(names))}, as {some}; correct the line, remove it, or take everybody that the file names."
         )
     placed: dict[tuple[str, str, str, str], tuple[Relation, float]] = {}
     for one in ties:
@@ -150,47 +149,5 @@ def placed_ties(ties: Sequence[FileTie], names: Mapping[str, Mapping[str, str]])
     return list(placed.values())
 
 
-def _listed(ways: Sequence[str]) -> str:
+def _list_ways(ways: Sequence[str]) -> str:
     return " or ".join([", ".join(ways[:-1]), ways[-1]] if len(ways) > 1 else ways)
-
-
-def read_probabilities(path: Path, blocks: Sequence[str]) -> dict[tuple[int, int], float]:
-    """The probability of a tie for each pair of places in `blocks`, from a JSON object `{block: {block: probability}}`.
-
-    A pair that is given in one order holds in both. Raises `SourceError` for what is no such object, `SetupError` for
-    blocks that nobody is in and for pairs that are not given.
-    """
-    resolve_file(path)
-    try:
-        table = json.loads(path.read_text(encoding="utf-8-sig"))
-        given = {(str(a), str(b)): share for a, row in table.items() for b, share in row.items()}
-    except (ValueError, AttributeError, OSError) as error:
-        raise SourceError(f"{str(path)!r} is no JSON object {{block: {{block: probability}}}}: {error}.") from error
-    named = dict.fromkeys(name for pair in given for name in pair)
-    if strange := [name for name in named if name not in blocks]:
-        raise SetupError(
-            f"{str(path)!r} names the block {strange[0]!r}, and nobody is in it{nearest(strange[0], blocks)}; the "
-            f"blocks are {', '.join(map(repr, blocks))}."
-        )
-    found = {}
-    for a, one in enumerate(blocks):
-        for b, other in enumerate(blocks):
-            share = given.get((one, other), given.get((other, one)))
-            if share is None:
-                raise SetupError(
-                    f"{str(path)!r} has no probability of a tie between the blocks {one!r} and {other!r}; add it "
-                    "(0 for no ties)."
-                )
-            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-                raise SetupError(
-                    f"{str(path)!r} gives {share!r} as the probability of a tie between {one!r} and {other!r}; it must "
-                    "be a number from 0 to 1."
-                )
-            found[a, b] = float(share)
-    uneven = next((pair for pair in given if pair[::-1] in given and given[pair] != given[pair[::-1]]), None)
-    if uneven:
-        raise SetupError(
-            f"{str(path)!r} gives two probabilities of a tie between {uneven[0]!r} and {uneven[1]!r}; ties go both "
-            "ways, so give one."
-        )
-    return found

@@ -42,10 +42,10 @@ class AttributeColumn:
     @property
     def value(self) -> str:
         """SQL for it, asked of `imports`."""
-        text = _text(self.name)
+        text = _text_value(self.name)
         if self.kind == "VARCHAR":
             return text
-        asked = f"json_extract(attributes, {_pointer(self.name)})" if self.kind == "VARCHAR[]" else text
+        asked = f"json_extract(attributes, {_quote_pointer(self.name)})" if self.kind == "VARCHAR[]" else text
         return f"TRY_CAST({asked} AS {self.kind})"
 
     @property
@@ -61,7 +61,7 @@ class Attributes:
     def __init__(self, con: duckdb.DuckDBPyConnection, *, within: str | None = None) -> None:
         self._con = con
         #: SQL for the rows that are looked at.
-        self._rows = f"imports{_where(within, 'attributes IS NOT NULL')}"
+        self._rows = f"imports{_write_where(within, 'attributes IS NOT NULL')}"
 
     @cached_property
     def names(self) -> list[str]:
@@ -70,18 +70,18 @@ class Attributes:
 
     def find(self, name: str) -> tuple[str, ...]:
         """Find the attributes of that name without regard to case, the exact one first."""
-        return _alike(name, self._first) or _alike(name, self.names)
+        return _alike_names(name, self._first) or _alike_names(name, self.names)
 
     def typed(self, names: tuple[str, ...]) -> tuple[AttributeColumn, ...]:
         """Give these attributes a common type: numbers if all are numbers or texts of numbers, and so on; else text."""
-        kinds = [self._kind(name) for name in names]
+        kinds = [self._find_kind(name) for name in names]
         if len(set(kinds)) > 1 and not set(kinds) <= _NUMBERS:
             kinds = ["VARCHAR"] * len(names)
         return tuple(map(AttributeColumn, names, kinds))
 
-    def _kind(self, name: str) -> AttributeType:
-        kind_of = f"SELECT json_type(attributes, {_pointer(name)}) FROM {self._rows}"  # noqa: S608 - quoted
-        first = self._con.execute(f"{kind_of} AND {_text(name)} IS NOT NULL LIMIT 1").fetchall()
+    def _find_kind(self, name: str) -> AttributeType:
+        kind_of = f"SELECT json_type(attributes, {_quote_pointer(name)}) FROM {self._rows}"  # noqa: S608 - quoted
+        first = self._con.execute(f"{kind_of} AND {_text_value(name)} IS NOT NULL LIMIT 1").fetchall()
         for kind in _KINDS.get(first[0][0], ("BIGINT", "DOUBLE")) if first else ():
             other = f"SELECT 1 FROM {self._rows} AND {_is_otherwise(name, kind)} LIMIT 1"  # noqa: S608 - quoted
             if not self._con.execute(other).fetchall():
@@ -106,9 +106,9 @@ def _joined_attributes(attributes: list[AttributeColumn], *, is_whole: bool, wit
     Equal texts are one persona, which may have been imported more than once. The first known value counts.
     """
     firsts = ", ".join(f"arg_min({one.value}, rowid) AS {one.column}" for one in attributes)
-    each = f"(SELECT persona, {firsts} FROM imports{_where(within)} GROUP BY persona)"  # noqa: S608 - quoted
+    each = f"(SELECT persona, {firsts} FROM imports{_write_where(within)} GROUP BY persona)"  # noqa: S608 - quoted
     # Row ids are compared much faster than what the rows hold.
-    rows = f"SELECT min(rowid) FROM imports{_where(within, 'attributes IS NOT NULL')} GROUP BY persona"  # noqa: S608
+    rows = f"SELECT min(rowid) FROM imports{_write_where(within, 'attributes IS NOT NULL')} GROUP BY persona"  # noqa: S608
     whole = f"(SELECT persona, attributes FROM imports WHERE rowid IN ({rows}))"  # noqa: S608 - our own words
     joins = [f"LEFT JOIN {each} AS i ON i.persona = p.id"] if attributes else []
     return " ".join([*joins, f"LEFT JOIN {whole} AS w ON w.persona = p.id"] if is_whole else joins)
@@ -123,27 +123,27 @@ def age_band(age: str) -> str:
     )
 
 
-def _where(within: str | None, *conditions: str) -> str:
+def _write_where(within: str | None, *conditions: str) -> str:
     among = [] if within is None else [f"persona IN ({within})"]
     return f" WHERE {' AND '.join((*conditions, *among))}" if conditions or among else ""
 
 
-def _alike(name: str, names: list[str]) -> tuple[str, ...]:
+def _alike_names(name: str, names: list[str]) -> tuple[str, ...]:
     return tuple(sorted((one for one in names if one.lower() == name.lower()), key=lambda one: one != name))
 
 
 def _is_otherwise(name: str, kind: AttributeType) -> str:
     """Return SQL that is true if the attribute exists and is not of that kind."""
     if kind in ("BIGINT", "DOUBLE"):
-        return f"NOT regexp_full_match({_text(name)}, '{_WHOLE if kind == 'BIGINT' else _NUMBER}')"
-    return f"json_type(attributes, {_pointer(name)}) <> '{'BOOLEAN' if kind == 'BOOLEAN' else 'ARRAY'}'"
+        return f"NOT regexp_full_match({_text_value(name)}, '{_WHOLE if kind == 'BIGINT' else _NUMBER}')"
+    return f"json_type(attributes, {_quote_pointer(name)}) <> '{'BOOLEAN' if kind == 'BOOLEAN' else 'ARRAY'}'"
 
 
-def _text(name: str) -> str:
-    return f"json_extract_string(attributes, {_pointer(name)})"
+def _text_value(name: str) -> str:
+    return f"json_extract_string(attributes, {_quote_pointer(name)})"
 
 
-def _pointer(name: str) -> str:
+def _quote_pointer(name: str) -> str:
     return quote_text("/" + name.replace("~", "~0").replace("/", "~1"))
 
 
@@ -180,7 +180,7 @@ class PeopleColumns:
         self._tables = _tables(con)
         self._attributes = Attributes(con, within=within)
         #: By their names in lower case, as SQL ignores case; without imported attributes as substitutes.
-        self.columns = {column.name.lower(): column for column in self._known()}
+        self.columns = {column.name.lower(): column for column in self._known_columns()}
 
     def column(self, name: str, *, asked_by: str) -> PeopleColumn:
         """Return the column of that name, or else the imported attribute.
@@ -189,15 +189,15 @@ class PeopleColumns:
         """
         found = self.columns.get(name.lower())
         if found is not None:
-            return self._filled(found)
-        if names := self._find(name):
+            return self._fill_column(found)
+        if names := self._find_attributes(name):
             typed = self._attributes.typed(names)
             return PeopleColumn(names[0], f"coalesce({', '.join(f'i.{one.column}' for one in typed)})", imported=typed)
-        raise self._unknown(name, asked_by)
+        raise self._explain_unknown(name, asked_by)
 
     def every_column(self) -> list[PeopleColumn]:
         """Return all columns of personas and profiles, and the attributes as one."""
-        return [self._filled(column) for column in self.columns.values()]
+        return [self._fill_column(column) for column in self.columns.values()]
 
     def relation(self, used: Collection[PeopleColumn], *, with_duplicates: bool) -> str:
         """Return SQL for `people` with its rows (`#row`), their order of arrival (`#arrival`) and the columns used."""
@@ -216,7 +216,7 @@ class PeopleColumns:
             return ""
         return REJECTED if table == "rule_results" else f"SELECT persona FROM ({survivors_in(there)})"  # noqa: S608 - ours
 
-    def _known(self) -> Iterable[PeopleColumn]:
+    def _known_columns(self) -> Iterable[PeopleColumn]:
         taken = {name.lower() for name in self._tables["personas"]}
         for name in self._tables["personas"]:
             yield PeopleColumn(name, f"p.{quote_name(name)}")
@@ -227,11 +227,11 @@ class PeopleColumns:
         if self._has_attributes and "attributes" not in taken:
             yield PeopleColumn("attributes", "w.attributes", is_whole=True)
 
-    def _filled(self, column: PeopleColumn) -> PeopleColumn:
+    def _fill_column(self, column: PeopleColumn) -> PeopleColumn:
         """Return the column, with imported values where no profile has one."""
         if not column.in_profiles or column.name not in ATTRIBUTES:
             return column
-        substitutes = [*self._imported(column), *(self._bands() if column.name == "age_band" else ())]
+        substitutes = [*self._imported_substitutes(column), *(self._age_bands() if column.name == "age_band" else ())]
         if not substitutes:
             return column
         imported = tuple(attribute for _, attribute in substitutes)
@@ -240,23 +240,23 @@ class PeopleColumns:
         sql = f"coalesce({', '.join((own, *(sql for sql, _ in substitutes)))})"
         return PeopleColumn(column.name, sql, in_profiles=True, imported=imported)
 
-    def _imported(self, column: PeopleColumn) -> Iterable[tuple[str, AttributeColumn]]:
-        names = self._find(column.name)
+    def _imported_substitutes(self, column: PeopleColumn) -> Iterable[tuple[str, AttributeColumn]]:
+        names = self._find_attributes(column.name)
         kind = self._tables["profiles"][column.name]
         texts = tuple(AttributeColumn(name, "VARCHAR") for name in names)
         attributes = texts if kind == "VARCHAR" else self._attributes.typed(names)
         # Values of another type can be shown as text, but only where no profile has a value.
-        if not all(_fits(one, kind) for one in attributes):
+        if not all(_is_fitting(one, kind) for one in attributes):
             attributes = () if self._is_known(column) else texts
         for attribute in attributes:
             yield f"i.{attribute.column}", attribute
 
-    def _bands(self) -> Iterable[tuple[str, AttributeColumn]]:
-        for name in self._find("age"):
+    def _age_bands(self) -> Iterable[tuple[str, AttributeColumn]]:
+        for name in self._find_attributes("age"):
             age = AttributeColumn(name, "DOUBLE")
             yield age_band(f"i.{age.column}"), age
 
-    def _find(self, name: str) -> tuple[str, ...]:
+    def _find_attributes(self, name: str) -> tuple[str, ...]:
         return self._attributes.find(name) if self._has_attributes else ()
 
     def _is_known(self, column: PeopleColumn) -> bool:
@@ -267,7 +267,7 @@ class PeopleColumns:
     def _has_attributes(self) -> bool:
         return "attributes" in self._tables["imports"]
 
-    def _unknown(self, name: str, asked_by: str) -> SetupError:
+    def _explain_unknown(self, name: str, asked_by: str) -> SetupError:
         imported = self._attributes.names if self._has_attributes else []
         names = [column.name for column in self.columns.values()]
         names += [one for one in imported if one.lower() not in self.columns]
@@ -286,7 +286,7 @@ def joins_for(used: Collection[PeopleColumn], *, within: str | None = None) -> s
     return f"{_PROFILES} {attributes}" if any(column.in_profiles for column in used) else attributes
 
 
-def _fits(attribute: AttributeColumn, kind: str) -> bool:
+def _is_fitting(attribute: AttributeColumn, kind: str) -> bool:
     is_number = attribute.kind in ("BIGINT", "DOUBLE") and kind in ("TINYINT", "INTEGER")
     return is_number or attribute.kind == kind
 
@@ -302,16 +302,6 @@ def _tables(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
         if table in tables:
             tables[table][column] = kind
     return tables
-
-
-#: The other clauses that a SELECT may have, and their values when there are none.
-_NOTHING_ELSE: dict[str, object] = {
-    "modifiers": [],
-    "group_expressions": [],
-    "having": None,
-    "qualify": None,
-    "sample": None,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +334,7 @@ def parse_condition(
         raise SetupError(
             f"{parameter('where')} is empty; give a condition such as \"language = 'en'\", or leave it out."
         )
-    nodes = list(iter_nodes(_expression(text)))
+    nodes = list(iter_nodes(_parse_expression(text)))
     _check_nodes(nodes)
     try:
         check_functions(nodes)
@@ -357,26 +347,18 @@ def parse_condition(
     return condition
 
 
-def _expression(text: str) -> Any:
+def _parse_expression(text: str) -> Any:
     """Return the tree of the expression, as DuckDB parses it."""
-    # In brackets it must be one expression, and without them it must not close brackets that it never opened.
-    _parsed(text, f"SELECT 1 FROM people WHERE (\n{text}\n)")  # noqa: S608 - parsed, not run
-    node = _parsed(text, f"SELECT 1 FROM people WHERE \n{text}\n")  # noqa: S608 - parsed, not run
-    return node["where_clause"]
-
-
-def _parsed(text: str, statement: str) -> Any:
     try:
-        trees = parse_sql(statement)
-    except SetupError as error:
-        raise SetupError(f"{parameter('where')} is {text!r}, which is no condition in SQL: {error}") from error
-    node = trees[0]
-    plain = node["type"] == "SELECT_NODE" and node["where_clause"] is not None
-    if len(trees) != 1 or not plain or any(node[key] != value for key, value in _NOTHING_ELSE.items()):
+        duckdb.SQLExpression(text)
+        (tree,) = parse_sql(f"SELECT 1 FROM people WHERE \n{text}\n")  # noqa: S608 - parsed, not run
+    except (duckdb.Error, SetupError) as error:
+        why = said(error) if isinstance(error, duckdb.Error) else error
         raise SetupError(
-            f"{parameter('where')} is {text!r}; it takes one condition, such as \"language = 'en' AND hop < 3\"."
-        )
-    return node
+            f"{parameter('where')} is {text!r}, which is no condition in SQL, such as \"language = 'en' AND hop < 3\": "
+            f"{why}"
+        ) from error
+    return tree["where_clause"]
 
 
 def _check_nodes(nodes: list[dict[str, Any]]) -> None:
@@ -496,7 +478,7 @@ def read_candidates(
     rows, arrivals, *others = table.values()
     rows, arrivals = integers(rows), integers(arrivals)
     order = _arrival_order(rows, arrivals)
-    categories = (_category(column.name, values, order) for column, values in zip(columns, others, strict=True))
+    categories = (_make_category(column.name, values, order) for column, values in zip(columns, others, strict=True))
     return Candidates(rows[order], arrivals[order], tuple(categories))
 
 
@@ -506,7 +488,7 @@ def _arrival_order(rows: Ints, arrivals: Ints) -> Ints | slice:
     return slice(None) if (steps > 0).all() else np.lexsort((rows, arrivals))
 
 
-def _category(name: str, values: NDArray[np.object_], order: Ints | slice) -> Category:
+def _make_category(name: str, values: NDArray[np.object_], order: Ints | slice) -> Category:
     said = values.tolist()
     places = {value: place for place, value in enumerate(sorted({value for value in said if value is not None}))}
     codes = np.fromiter((places.get(value, -1) for value in said), np.int64, len(said))
@@ -547,7 +529,7 @@ def stratify(categories: Sequence[Category], size: int) -> Strata:
         if len(combined) and int(combined.max()) > 2**62 // (len(category.values) + 1):
             combined = np.unique(combined, return_inverse=True)[1].astype(np.int64)
         combined = combined * (len(category.values) + 1) + category.codes + 1
-    codes, counts = _dense(combined)
+    codes, counts = _number_densely(combined)
     first = np.empty(len(counts), dtype=np.int64)
     first[codes[::-1]] = np.arange(size - 1, -1, -1)
     cells = np.stack([category.codes[first] for category in categories], axis=1) if categories else None
@@ -560,7 +542,7 @@ def stratify(categories: Sequence[Category], size: int) -> Strata:
     )
 
 
-def _dense(combined: Ints) -> tuple[Ints, Ints]:
+def _number_densely(combined: Ints) -> tuple[Ints, Ints]:
     """Return the numbers renumbered without gaps in the same order, and how often each occurs."""
     if len(combined) and int(combined.max()) < _TABLE:
         counted = np.bincount(combined)

@@ -34,12 +34,12 @@ def _choose_by_targets(candidates: Candidates, spec: SelectionSpec, targets: Mar
     """
     # By place and not by name, because names in SQL are case-insensitive.
     wanted = list(targets.shares.values())
-    shares = [_shares(category, values) for category, values in zip(candidates.categories, wanted, strict=True)]
+    shares = [_wanted_shares(category, values) for category, values in zip(candidates.categories, wanted, strict=True)]
     eligible, left_out = _within_targets(candidates, shares)
     _check_met(candidates, spec, targets)
-    n = _feasible(spec, len(eligible))
+    n = _feasible_number(spec, len(eligible))
     strata = stratify(eligible.categories, len(eligible))
-    fits = [_fit(strata.cells[:, place], share) for place, share in enumerate(shares)]
+    fits = [_fit_margin(strata.cells[:, place], share) for place, share in enumerate(shares)]
     raked = rake(strata.counts.astype(float), fits, n, most=strata.counts.astype(float))
     sizes = _brought_to(raked.sizes, strata.counts, n)
     got = draw_systematic(sizes, unit_random(spec.seed))
@@ -54,7 +54,7 @@ def _choose_by_targets(candidates: Candidates, spec: SelectionSpec, targets: Mar
     return eligible.rows[positions], weights[strata.codes[positions]], report
 
 
-def _shares(category: Category, wanted: Mapping[str, float]) -> Floats:
+def _wanted_shares(category: Category, wanted: Mapping[str, float]) -> Floats:
     return np.array([wanted.get(value, 0.0) for value in category.values], dtype=float)
 
 
@@ -87,14 +87,14 @@ def _check_met(candidates: Candidates, spec: SelectionSpec, targets: Marginals) 
             )
 
 
-def _feasible(spec: SelectionSpec, size: int) -> int:
+def _feasible_number(spec: SelectionSpec, size: int) -> int:
     n = spec.n or 0
     if n > size:
         _refuse_shortage(spec, f"{size:,} fit the targets")
     return min(n, size)
 
 
-def _fit(codes: Ints, share: Floats) -> Margin:
+def _fit_margin(codes: Ints, share: Floats) -> Margin:
     """Return the variable's shares without values that no candidate has; the others are scaled up."""
     held = np.where(np.bincount(codes, minlength=len(share)) > 0, share, 0.0)
     return Margin(codes, held / held.sum())
@@ -111,10 +111,10 @@ def _brought_to(sizes: Floats, counts: Ints, n: int) -> Floats:
             break
         base = sizes if lacking < 0 else np.where(is_full, 0.0, sizes)
         sizes = np.minimum(sizes + base * (lacking / float(base.sum())), counts)
-    return _filled(sizes, counts, n)
+    return _fill_emptied(sizes, counts, n)
 
 
-def _filled(sizes: Floats, counts: Ints, n: int) -> Floats:
+def _fill_emptied(sizes: Floats, counts: Ints, n: int) -> Floats:
     # Cells emptied by contradictory targets take what no other cell can.
     lacking = n - float(sizes.sum())
     if lacking < 1e-6:
@@ -126,7 +126,7 @@ def _filled(sizes: Floats, counts: Ints, n: int) -> Floats:
 def _target_weights(got: Ints, fits: list[Margin]) -> Floats:
     """Return the weight of one persona of each cell, 1 on average, to meet what the sample can of the targets."""
     there = got > 0
-    present = [_fit(fit.codes[there], fit.shares) for fit in fits]
+    present = [_fit_margin(fit.codes[there], fit.shares) for fit in fits]
     raked = rake(got[there].astype(float), present, float(got.sum()))
     weights = np.zeros(len(got))
     weights[there] = raked.sizes / got[there]
@@ -170,21 +170,21 @@ def choose(candidates: Candidates, spec: SelectionSpec, texts: Texts) -> ChosenP
         )
     if spec.targets is not None:
         return ChosenPeople(*_choose_by_targets(candidates, spec, spec.targets))
-    eligible, left_out = _eligible(candidates, spec)
+    eligible, left_out = _find_eligible(candidates, spec)
     strata = stratify(eligible.categories, len(eligible))
-    wanted = _wanted(strata, spec, len(eligible))
+    wanted = _wanted_sizes(strata, spec, len(eligible))
     _check_enough(strata, wanted, spec)
     capacity = np.minimum(wanted, strata.counts)
     order = random_keys(eligible.arrivals, spec.seed)
     diversity = None
     if spec.diverse:
-        positions, diversity = _diverse(eligible, strata, capacity, order, texts)
+        positions, diversity = _choose_diverse(eligible, strata, capacity, order, texts)
     elif spec.rule == "everybody":
         positions = np.arange(len(eligible))
     else:
         positions = draw_strata(strata.codes, capacity, order)
-    weights = None if spec.diverse else _weights(strata, capacity)[strata.codes[positions]]
-    breakdowns = [_breakdown(strata, wanted, capacity)] if spec.columns else []
+    weights = None if spec.diverse else _weigh_strata(strata, capacity)[strata.codes[positions]]
+    breakdowns = [_make_breakdown(strata, wanted, capacity)] if spec.columns else []
     report = Report(len(candidates), spec.wanted, len(positions), left_out, breakdowns, None, diversity)
     return ChosenPeople(eligible.rows[positions], weights, report)
 
@@ -192,7 +192,7 @@ def choose(candidates: Candidates, spec: SelectionSpec, texts: Texts) -> ChosenP
 _NOBODY = "The hub has nobody to choose from; import or grow people first."
 
 
-def _eligible(candidates: Candidates, spec: SelectionSpec) -> tuple[Candidates, dict[str, int]]:
+def _find_eligible(candidates: Candidates, spec: SelectionSpec) -> tuple[Candidates, dict[str, int]]:
     """Return the candidates that the rule applies to, and how many are left out and why.
 
     `stratify` treats unknown as a value.
@@ -229,7 +229,7 @@ def _check_quota(candidates: Candidates, spec: SelectionSpec) -> None:
         )
 
 
-def _wanted(strata: Strata, spec: SelectionSpec, size: int) -> Ints:
+def _wanted_sizes(strata: Strata, spec: SelectionSpec, size: int) -> Ints:
     """Return how many personas are wanted from each stratum."""
     if spec.quota is not None:
         return np.array([spec.quota.counts[str(strata.label(s)[0])] for s in range(len(strata))], dtype=np.int64)
@@ -260,7 +260,8 @@ def _check_enough(strata: Strata, wanted: Ints, spec: SelectionSpec) -> None:
     if not len(short) or spec.allow_fewer:
         return
     named = "; ".join(
-        f"{_named(strata, stratum)}: {strata.counts[stratum]:,} of {wanted[stratum]:,}" for stratum in short[:_SHOWN]
+        f"{_name_stratum(strata, stratum)}: {strata.counts[stratum]:,} of {wanted[stratum]:,}"
+        for stratum in short[:_SHOWN]
     )
     more = f" and {len(short) - _SHOWN} more" if len(short) > _SHOWN else ""
     raise SetupError(
@@ -269,11 +270,11 @@ def _check_enough(strata: Strata, wanted: Ints, spec: SelectionSpec) -> None:
     )
 
 
-def _named(strata: Strata, stratum: int) -> str:
+def _name_stratum(strata: Strata, stratum: int) -> str:
     return ", ".join(f"{column} {value!r}" for column, value in zip(strata.columns, strata.label(stratum), strict=True))
 
 
-def _diverse(
+def _choose_diverse(
     eligible: Candidates, strata: Strata, capacity: Ints, order: NDArray[np.uint64], texts: Texts
 ) -> tuple[Ints, Diversity]:
     # In random order, so that the seed decides on the first and between those who are equally far.
@@ -283,12 +284,12 @@ def _diverse(
     return shuffled[found.positions], Diversity(found.closest_pair, found.radius, found.mean_distance)
 
 
-def _weights(strata: Strata, got: Ints) -> NDArray[np.float64]:
+def _weigh_strata(strata: Strata, got: Ints) -> NDArray[np.float64]:
     """Return the weight of one persona of each stratum, so that weighted figures are those of all candidates."""
     shares = strata.counts / strata.counts.sum()
     return np.divide(shares * got.sum(), got, out=np.zeros(len(got)), where=got > 0)
 
 
-def _breakdown(strata: Strata, wanted: Ints, got: Ints) -> Breakdown:
+def _make_breakdown(strata: Strata, wanted: Ints, got: Ints) -> Breakdown:
     numbers = zip(strata.counts.tolist(), wanted.tolist(), got.tolist(), strict=True)
     return Breakdown(strata.columns, tuple(Share(strata.label(s), *n) for s, n in enumerate(numbers)))

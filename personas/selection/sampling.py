@@ -29,8 +29,8 @@ def random_keys(numbers: Ints, seed: int) -> Keys:
     and the seed alone.
     """
     with np.errstate(over="ignore"):
-        start = np.uint64(int(_mixed(np.array([seed + 1], dtype=np.uint64))[0]))
-        return _mixed(numbers.astype(np.uint64) * np.uint64(_GOLDEN) + start)
+        start = np.uint64(int(_mix_bits(np.array([seed + 1], dtype=np.uint64))[0]))
+        return _mix_bits(numbers.astype(np.uint64) * np.uint64(_GOLDEN) + start)
 
 
 def unit_random(seed: int) -> float:
@@ -44,7 +44,7 @@ def unit_random(seed: int) -> float:
 def draw_strata(codes: Ints, wanted: Ints, order: Keys) -> Ints:
     """Return the positions of the least keys in each stratum, as many as wanted of it, in ascending order of keys."""
     counts = np.bincount(codes, minlength=len(wanted))
-    few = np.flatnonzero(order <= _bounds(wanted, counts)[codes])
+    few = np.flatnonzero(order <= _find_bounds(wanted, counts)[codes])
     if (np.bincount(codes[few], minlength=len(wanted)) < wanted).any():
         few = np.arange(len(codes))
     by_stratum = few[np.lexsort((order[few], codes[few]))]
@@ -54,7 +54,7 @@ def draw_strata(codes: Ints, wanted: Ints, order: Keys) -> Ints:
     return taken[np.argsort(order[taken])]
 
 
-def _bounds(wanted: Ints, counts: Ints) -> Keys:
+def _find_bounds(wanted: Ints, counts: Ints) -> Keys:
     """Return a key for each stratum below which there are almost surely as many as wanted.
 
     The rest need not be sorted.
@@ -77,7 +77,7 @@ def draw_systematic(expected: NDArray[np.float64], start: float) -> Ints:
     return hits
 
 
-def _mixed(values: Keys) -> Keys:
+def _mix_bits(values: Keys) -> Keys:
     with np.errstate(over="ignore"):
         values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -143,17 +143,19 @@ def rake(start: Floats, margins: Sequence[Margin], n: float, *, most: Floats | N
     for done in range(1, _ROUNDS + 1):  # noqa: B007 - the rounds it took
         before = sizes
         for margin, wanted in zip(margins, targets, strict=True):
-            sums = _sums(sizes, margin)
+            sums = _sum_margin(sizes, margin)
             factors = np.divide(wanted, sums, out=np.zeros_like(sums), where=sums > _TINY)
             free = np.minimum(free * factors[margin.codes], _HUGE)
             sizes = np.minimum(free, limit)
         if np.abs(sizes - before).max(initial=0.0) <= _ENOUGH * total:
             break
-    missed = (np.abs(_sums(sizes, margin) - wanted).max() for margin, wanted in zip(margins, targets, strict=True))
+    missed = (
+        np.abs(_sum_margin(sizes, margin) - wanted).max() for margin, wanted in zip(margins, targets, strict=True)
+    )
     return Raked(sizes, done, float(max(missed)) / total)
 
 
-def _sums(sizes: Floats, margin: Margin) -> Floats:
+def _sum_margin(sizes: Floats, margin: Margin) -> Floats:
     return np.bincount(margin.codes, weights=sizes, minlength=len(margin.shares))
 
 
@@ -184,9 +186,9 @@ class WordSpace:
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._words, self._sizes = _read(texts)
+        self._words, self._sizes = _read_words(texts)
         self._ends = np.cumsum(self._sizes, dtype=np.int64)
-        self._index()
+        self._index_words()
 
     def __len__(self) -> int:
         return len(self._sizes)
@@ -209,39 +211,41 @@ class WordSpace:
         distances: Distances = np.float32(1) - similarity
         return distances
 
-    def _index(self) -> None:
+    def _index_words(self) -> None:
         """Index for each word the texts that have it: a list of them, or a column of zeros and ones."""
         texts = np.repeat(np.arange(len(self), dtype=np.int32), self._sizes)
         counts = np.bincount(self._words)
-        self._texts = texts[_order(self._words)]
+        self._texts = texts[_sort_order(self._words)]
         self._starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
         self._column_type = np.min_scalar_type(int(self._sizes.max(initial=0)))
-        self._columns = {int(word): self._column(int(word)) for word in np.flatnonzero(counts * _COMMON > len(self))}
+        self._columns = {
+            int(word): self._make_column(int(word)) for word in np.flatnonzero(counts * _COMMON > len(self))
+        }
 
-    def _column(self, word: int) -> NDArray[np.unsignedinteger]:
+    def _make_column(self, word: int) -> NDArray[np.unsignedinteger]:
         column = np.zeros(len(self), dtype=self._column_type)
         column[self._texts[self._starts[word] : self._starts[word + 1]]] = 1
         return column
 
 
-def _read(texts: Iterable[str]) -> tuple[WordNumbers, WordNumbers]:
+def _read_words(texts: Iterable[str]) -> tuple[WordNumbers, WordNumbers]:
     """Read the words of each text by number, one text after the other, and how many words each has."""
     words, sizes = [], [np.empty(0, dtype=np.int32)]
     for block in iter_blocks(texts):
         sets = word_sets(block)
         words.append(sets.words)
         sizes.append(sets.sizes.astype(np.int32))
-    return _numbered(words), np.concatenate(sizes)
+    return _number_words(words), np.concatenate(sizes)
 
 
-def _numbered(words: Sequence[NDArray[np.uint64]]) -> WordNumbers:
+def _number_words(words: Sequence[NDArray[np.uint64]]) -> WordNumbers:
     """Return the words by number, from 0 in the order in which they first occur."""
     whole = Array.from_numpy(np.concatenate([np.empty(0, np.uint64), *words]))
     encoded = whole.cast(DataType.dictionary(DataType.int32(), DataType.uint64()))
     return dictionary_indices(encoded).to_numpy()
 
 
-def _order(numbers: WordNumbers) -> Ints:
+def _sort_order(numbers: WordNumbers) -> Ints:
     """Return the stable sort order of the numbers: digit by digit, as 16 bits are sorted without comparing."""
     order = np.argsort(numbers.astype(np.uint16), kind="stable")
     if numbers.max(initial=0) >= 1 << 16:

@@ -13,12 +13,12 @@ import duckdb
 import numpy as np
 from arro3.core import Table
 
-from ...core.arrow import Ints, iter_batches, read_table, to_rows
-from ...core.database import quote_name, quote_text, said
+from ...core.arrow import Ints, iter_batches, read_table, to_rows, write_parquet
+from ...core.database import quote_name, quote_text
 from ...core.errors import SetupError, SourceError
-from ...core.files import whole_file
 from ...core.query import Tabular, html_table
 from ...core.user_sql import QueryLimit
+from ...core.writers import check_free, write_csv, write_jsonl, write_new_file
 from ..hub.file import HubFile
 from ..hub.queries import registered, table_names
 from .candidates import (
@@ -34,8 +34,7 @@ from .choosing import ChosenPeople, choose
 from .sampling import integers, random_keys
 from .spec import Report, SelectionSpec
 
-_FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "json", ".ndjson": "json"}
-_OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+_FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,8 +72,8 @@ def select(hub: HubFile, spec: SelectionSpec, *, limit: QueryLimit = WHERE_LIMIT
     condition = parse_condition(hub.con, spec.where, people, limit)
     columns = [people.column(name, asked_by=spec.rule) for name in spec.columns]
     candidates = read_candidates(hub.con, people, condition, columns, with_duplicates=spec.with_duplicates, limit=limit)
-    choice = choose(candidates, spec, lambda rows: _texts(hub.con, rows))
-    selection = Selection(spec, _people(hub.con, choice), choice.report)
+    choice = choose(candidates, spec, lambda rows: _read_texts(hub.con, rows))
+    selection = Selection(spec, _read_people(hub.con, choice), choice.report)
     if spec.name is not None:
         keep_selection(hub, spec, selection.people, choice.report)
     return selection
@@ -85,42 +84,26 @@ def check_output(path: Path) -> str:
     form = _FORMATS.get(path.suffix.lower())
     if form is None:
         raise SetupError(f"People cannot be written to {str(path)!r}; give a path that ends in {', '.join(_FORMATS)}.")
-    if path.exists() or path.is_symlink():
-        raise SetupError(f"{str(path)!r} exists already; give another path.")
+    check_free(path)
     return form
 
 
 def write_selection(hub: HubFile, selection: Selection, path: Path) -> None:
     """Write everything known of the personas chosen to a new file: .parquet, .csv or .jsonl. Raises `SetupError`.
 
-    Lists are joined by semicolons in CSV. Imported data is an object in JSONL and its text elsewhere.
+    Lists are JSON arrays in CSV. Imported data is text that holds an object.
     """
     form = check_output(path)
-    with registered(hub.con, selection.people) as chosen:
-        found = hub.con.sql(f"{chosen_columns(hub.con, chosen)} ORDER BY place")
-        kinds = dict(zip(found.columns, map(str, found.types), strict=True))
-        rows = read_table(found)
-    shown = ", ".join(_shown(name, kind, form) for name, kind in kinds.items())
-    # The hub's own connection reaches no other file.
-    with duckdb.connect(config=dict(_OFFLINE)) as con, registered(con, rows) as everything:
-        try:
-            query = f"SELECT {shown} FROM {everything}"  # noqa: S608 - names are quoted
-            with whole_file(path) as part:
-                # Over the file that is there, whose mode it keeps.
-                con.execute(f"COPY ({query}) TO {quote_text(str(part))} (FORMAT {form}, USE_TMP_FILE false)")
-        except (duckdb.Error, OSError) as error:
-            why = said(error) if isinstance(error, duckdb.Error) else error.strerror
-            raise SetupError(f"{str(path)!r} cannot be written: {why}; make room, or give another path.") from error
+    with registered(hub.con, selection.people) as chosen, write_new_file(path) as part:
+        rows = iter_batches(hub.con.sql(f"{chosen_columns(hub.con, chosen)} ORDER BY place"), 10_000)
+        if form == "parquet":
+            write_parquet(rows, part)
+            return
+        with part.open("wb") as file:
+            (write_csv if form == "csv" else write_jsonl)(rows, file)
 
 
-def _shown(name: str, kind: str, form: str) -> str:
-    column = quote_name(name)
-    if form == "csv" and kind.endswith("[]"):
-        return f"array_to_string({column}, '; ') AS {column}"
-    return f"{column}::JSON AS {column}" if form == "json" and kind == "JSON" else column
-
-
-def _people(con: duckdb.DuckDBPyConnection, choice: ChosenPeople) -> Table:
+def _read_people(con: duckdb.DuckDBPyConnection, choice: ChosenPeople) -> Table:
     places = np.arange(1, len(choice.rows) + 1)
     numbers = {"row": choice.rows, "ordinal": places}
     weights = [None] * len(places) if choice.weights is None else choice.weights
@@ -132,7 +115,7 @@ def _people(con: duckdb.DuckDBPyConnection, choice: ChosenPeople) -> Table:
         return read_table(relation)
 
 
-def _texts(con: duckdb.DuckDBPyConnection, rows: Ints) -> Iterable[str]:
+def _read_texts(con: duckdb.DuckDBPyConnection, rows: Ints) -> Iterable[str]:
     with registered(con, {"row": rows, "place": np.arange(len(rows))}) as wanted:
         relation = con.sql(
             f'SELECT p.text FROM {wanted} AS c JOIN personas AS p ON p.rowid = c."row" ORDER BY c.place'  # noqa: S608
@@ -221,7 +204,13 @@ def keep_selection(hub: HubFile, spec: SelectionSpec, people: Table, report: Rep
     with hub.writing() as con, registered(con, people) as chosen:
         con.execute(
             f"INSERT INTO selections VALUES ({', '.join('?' * 15)})",  # noqa: S608 - question marks alone
-            [*told, spec.model_dump_json(), report.to_json(), *_state(con), datetime.now(UTC).replace(tzinfo=None)],
+            [
+                *told,
+                spec.model_dump_json(),
+                report.to_json(),
+                *_read_state(con),
+                datetime.now(UTC).replace(tzinfo=None),
+            ],
         )
         con.execute(f"INSERT INTO selected SELECT ?, persona, ordinal, weight FROM {chosen}", [name])  # noqa: S608 - ours
         make_view(con, name)
@@ -251,7 +240,7 @@ def list_selections(hub: HubFile) -> list[KeptSelection]:
         "SELECT name, people, rule, diverse, condition, seed, made_at, "
         "(hub_people, hub_last, hub_left_out, hub_profiles) IS NOT DISTINCT FROM (?, ?, ?, ?) "
         "FROM selections ORDER BY made_at, name",
-        _state(hub.con),
+        _read_state(hub.con),
     ).fetchall()
     return [KeptSelection(*row) for row in found]
 
@@ -273,7 +262,7 @@ def _shown_as(column: PeopleColumn) -> str:
     return f"persona_{column.name}" if column.name.lower() in {"place", "weight"} else column.name
 
 
-def _state(con: duckdb.DuckDBPyConnection) -> tuple[int, ...]:
+def _read_state(con: duckdb.DuckDBPyConnection) -> tuple[int, ...]:
     """Return what a choice depends on, in four numbers: personas, the last of them, those left out, profiles."""
     people = PeopleColumns(con)
     none = "SELECT 1 WHERE false"
@@ -316,33 +305,33 @@ def narrow(con: duckdb.DuckDBPyConnection, path: Path, selection: str) -> None:
     Relations stay if both personas are chosen, or duplicate somebody who is. Raises `SourceError` if the hub keeps no
     such selection.
     """
-    there = _selections(con)
+    there = _kept_names(con)
     if selection not in there:
         known = f"there are: {', '.join(there)}" if there else "make one with `populace hub select --name`"
         raise SourceError(f"{path} keeps no selection {selection!r}; {known}.")
-    hub = _main(con)
-    _narrow(con, hub, f"SELECT persona FROM {hub}.selected WHERE selection = {quote_text(selection)}")  # noqa: S608 - quoted
+    hub = _main_schema(con)
+    _narrow_tables(con, hub, f"SELECT persona FROM {hub}.selected WHERE selection = {quote_text(selection)}")  # noqa: S608 - quoted
 
 
 def narrow_to(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
     """Narrow the tables on this connection to the personas with these ids."""
     with registered(con, {"persona": list(ids)}) as lent:
         con.execute(f"CREATE OR REPLACE TEMP TABLE narrowed_to AS FROM {lent}")
-    _narrow(con, _main(con), "SELECT persona FROM temp.narrowed_to")
+    _narrow_tables(con, _main_schema(con), "SELECT persona FROM temp.narrowed_to")
 
 
-def _main(con: duckdb.DuckDBPyConnection) -> str:
+def _main_schema(con: duckdb.DuckDBPyConnection) -> str:
     ((database,),) = con.execute("SELECT current_database()").fetchall()
     return f"{quote_name(database)}.main"
 
 
-def _narrow(con: duckdb.DuckDBPyConnection, hub: str, those: str) -> None:
+def _narrow_tables(con: duckdb.DuckDBPyConnection, hub: str, those: str) -> None:
     # Temporary views come before what the file has under the same names.
     con.execute(_CHOSEN.format(hub=hub, those=those))
     con.execute(_VIEWS.format(hub=hub))
 
 
-def _selections(con: duckdb.DuckDBPyConnection) -> list[str]:
+def _kept_names(con: duckdb.DuckDBPyConnection) -> list[str]:
     if "selections" not in table_names(con):
         return []
     return [str(name) for (name,) in con.execute("SELECT name FROM selections ORDER BY name").fetchall()]

@@ -1,6 +1,5 @@
 """What a selection is made from and what it came to: its rule, quota, targets and report."""
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,47 +37,29 @@ class Marginals(FrozenModel):
 def read_marginals(path: Path) -> Marginals:
     """Read the targets in a table with the columns variable, value and one of share, percent or count.
 
-    Tables and JSON are read. JSON may also be `{variable: {value: share}}`. Shares are scaled to exactly 1.
-    Raises `SourceError` for whatever cannot be read or does not add up.
+    Shares are scaled to exactly 1. Raises `SourceError` for whatever cannot be read or does not add up.
     """
     resolve_file(path)
-    rows = _json_rows(path) if path.suffix.lower() == ".json" else (row for _, row in read_rows(path, _WAY_OUT))
-    return _marginals(path, rows)
+    return _read_amounts(path, (row for _, row in read_rows(path, _WAY_OUT)))
 
 
-def _json_rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        found = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise SourceError(f"The targets {str(path)!r} are no JSON: {error}.") from error
-    if isinstance(found, dict) and all(isinstance(values, dict) for values in found.values()):
-        return [
-            {"variable": variable, "value": value, "share": share}
-            for variable, values in found.items()
-            for value, share in values.items()
-        ]
-    if isinstance(found, list) and all(isinstance(row, dict) for row in found):
-        return found
-    raise SourceError(f"The targets {str(path)!r} are neither a list of rows nor {{variable: {{value: share}}}}.")
-
-
-def _marginals(path: Path, rows: Iterable[Mapping[str, Any]]) -> Marginals:
+def _read_amounts(path: Path, rows: Iterable[Mapping[str, Any]]) -> Marginals:
     amounts: dict[str, dict[str, float]] = {}
     unit = None
     for number, row in enumerate(rows, start=1):
         folded = {str(key).strip().lower(): value for key, value in row.items()}
-        unit = unit or _unit(path, folded)
-        variable, value = (_word(path, number, folded, key) for key in ("variable", "value"))
+        unit = unit or _find_unit(path, folded)
+        variable, value = (_read_word(path, number, folded, key) for key in ("variable", "value"))
         values = amounts.setdefault(variable, {})
         if value in values:
             raise SourceError(f"The targets {str(path)!r}, row {number}: {variable} {value!r} stands there twice.")
-        values[value] = _amount(path, number, folded.get(unit), unit)
+        values[value] = _read_amount(path, number, folded.get(unit), unit)
     if unit is None:
         raise SourceError(f"The targets {str(path)!r} have no rows; give at least one variable and its values.")
-    return Marginals(shares={name: _shares(path, name, values, unit) for name, values in amounts.items()})
+    return Marginals(shares={name: _scale_amounts(path, name, values, unit) for name, values in amounts.items()})
 
 
-def _unit(path: Path, row: Mapping[str, Any]) -> str:
+def _find_unit(path: Path, row: Mapping[str, Any]) -> str:
     units = [name for name in _AMOUNTS if name in row]
     if not {"variable", "value"} <= row.keys() or len(units) != 1:
         raise SourceError(
@@ -88,14 +69,14 @@ def _unit(path: Path, row: Mapping[str, Any]) -> str:
     return units[0]
 
 
-def _word(path: Path, number: int, row: Mapping[str, Any], key: str) -> str:
+def _read_word(path: Path, number: int, row: Mapping[str, Any], key: str) -> str:
     word = "" if row.get(key) is None else str(row[key]).strip()
     if not word:
         raise SourceError(f"The targets {str(path)!r}, row {number}: there is no {key}.")
     return word
 
 
-def _amount(path: Path, number: int, given: object, unit: str) -> float:
+def _read_amount(path: Path, number: int, given: object, unit: str) -> float:
     try:
         amount = float(str(given))
     except ValueError:
@@ -105,7 +86,7 @@ def _amount(path: Path, number: int, given: object, unit: str) -> float:
     return amount
 
 
-def _shares(path: Path, variable: str, values: Mapping[str, float], unit: str) -> dict[str, float]:
+def _scale_amounts(path: Path, variable: str, values: Mapping[str, float], unit: str) -> dict[str, float]:
     total = math.fsum(values.values())
     whole = {"share": 1.0, "percent": 100.0, "count": total}[unit]
     if total <= 0 or abs(total - whole) > _TOLERANCE * whole:
@@ -137,7 +118,7 @@ class Quota(FrozenModel):
         return sum(self.counts.values())
 
     def __str__(self) -> str:
-        return f"{self.column}=" + ",".join(f"{_quoted(value)}:{count}" for value, count in self.counts.items())
+        return f"{self.column}=" + ",".join(f"{_quote_value(value)}:{count}" for value, count in self.counts.items())
 
 
 class SelectionSpec(FrozenModel):
@@ -169,7 +150,7 @@ class SelectionSpec(FrozenModel):
         try:
             return cls.model_validate({name: value for name, value in options.items() if value is not None})
         except ValidationError as error:
-            raise SetupError(_sentence(error.errors(include_url=False)[0])) from error
+            raise SetupError(_write_sentence(error.errors(include_url=False)[0])) from error
 
     @property
     def rule(self) -> SelectionRule:
@@ -194,20 +175,20 @@ class SelectionSpec(FrozenModel):
     def _one_rule(self) -> Self:
         rules = [rule for rule in _RULES if getattr(self, rule)]
         if len(rules) > 1:
-            raise _refusal(
+            raise _make_refusal(
                 f"{parameter(rules[0])} and {parameter(rules[1])} are two rules for one choice; leave one out."
             )
         if self.quota is not None and self.n not in (None, self.quota.total):
-            raise _refusal(
+            raise _make_refusal(
                 f"{parameter('quota')} asks for {self.quota.total:,} people and {parameter('n')} for "
                 f"{self.n:,}; leave one out."
             )
         if self.diverse and self.targets is not None:
-            raise _refusal(
+            raise _make_refusal(
                 f"{parameter('targets')} draws by weights and {parameter('diverse')} by distance; leave one out."
             )
         if self.wanted is None and (rules or self.diverse):
-            raise _refusal(
+            raise _make_refusal(
                 f"{parameter(rules[0] if rules else 'diverse')} needs to know how many "
                 f"people to choose; add {parameter('n')}."
             )
@@ -233,16 +214,16 @@ def parse_quota(text: str) -> Quota:
     return Quota(column=column.strip(), counts=counts)
 
 
-def _quoted(value: str) -> str:
+def _quote_value(value: str) -> str:
     return value if _SHARE.fullmatch(f"{value}:1") and '"' not in value else '"' + value.replace('"', '""') + '"'
 
 
-def _refusal(sentence: str) -> PydanticCustomError:
+def _make_refusal(sentence: str) -> PydanticCustomError:
     # The message is a template to pydantic, in which braces would be places.
     return PydanticCustomError("spec", "{sentence}", {"sentence": sentence})
 
 
-def _sentence(error: Mapping[str, Any]) -> str:
+def _write_sentence(error: Mapping[str, Any]) -> str:
     if error["type"] == "spec":
         return str(error["msg"])
     name = ".".join(map(str, error["loc"]))

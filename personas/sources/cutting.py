@@ -48,16 +48,16 @@ def _best_border(text: str, end: int, *, headings: bool) -> int | None:
 
     `text` continues a little beyond `end`, to show what follows a border.
     """
-    if headings and (cut := max(_cuts(_HEADING, text, end, _HEADING_SHARE), default=None)) is not None:
+    if headings and (cut := max(_find_cuts(_HEADING, text, end, _HEADING_SHARE), default=None)) is not None:
         return cut
     for border, share in _BORDERS:
-        for cut in reversed(list(_cuts(border, text, end, share))):
+        for cut in reversed(list(_find_cuts(border, text, end, share))):
             if not (headings and border is _BLANK and _ends_with_heading(text, cut)):
                 return cut
     return None
 
 
-def _cuts(border: re.Pattern[str], text: str, end: int, share: float) -> Iterator[int]:
+def _find_cuts(border: re.Pattern[str], text: str, end: int, share: float) -> Iterator[int]:
     at_end = border not in (_HEADING, _BLANK)
     for match in border.finditer(text, max(1, int(end * share)), end + _LOOK_AHEAD):
         cut = match.end() if at_end else match.start()
@@ -125,9 +125,9 @@ class PassageSplitter:
         rest.drop(start)
         while rest.reaches_ink():
             begin, line = rest.offset, rest.line
-            yield PassagePiece(rest.take(self._end(rest, headings=headings)).rstrip(), begin, line)
+            yield PassagePiece(rest.take(self._find_end(rest, headings=headings)).rstrip(), begin, line)
 
-    def _end(self, rest: "_Rest", *, headings: bool) -> int:
+    def _find_end(self, rest: "_Rest", *, headings: bool) -> int:
         window = rest.ahead(self._seen)
         is_last = len(window) <= self._seen
         if is_last and not self._more_words.match(window):

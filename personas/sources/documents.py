@@ -251,12 +251,12 @@ class DocumentMetadata:
 
         Raises `SourceError` for an invalid value.
         """
-        language, licence = _first(row, "language", "lang"), _optional(where, row, "licence", "license")
+        language, licence = _first_value(row, "language", "lang"), _optional_text(where, row, "licence", "license")
         return DocumentMetadata(
             language=None if language is None else parse_language(where, {"language": language}),
             licence=None if licence is None else licence_name(licence),
-            title=_optional(where, row, "title"),
-            source=_optional(where, row, "source", "url"),
+            title=_optional_text(where, row, "title"),
+            source=_optional_text(where, row, "source", "url"),
         )
 
 
@@ -287,12 +287,12 @@ def licence_name(stated: str) -> str:
     return f"CC0-{found['of']}" if found["free"].lower() == "zero" else f"CC-PDM-{found['of']}"
 
 
-def _optional(where: str, row: Mapping[str, object], *keys: str) -> str | None:
+def _optional_text(where: str, row: Mapping[str, object], *keys: str) -> str | None:
     key = next((key for key in keys if row.get(key) not in (None, "")), None)
     return None if key is None else parse_text(where, row, key)
 
 
-def _first(row: Mapping[str, object], *keys: str) -> object:
+def _first_value(row: Mapping[str, object], *keys: str) -> object:
     return next((row[key] for key in keys if row.get(key) not in (None, "")), None)
 
 
@@ -302,12 +302,12 @@ _PIECE = 1 << 17
 def iter_bytes(document: Document) -> Iterator[bytes]:
     """The decompressed bytes. Raises `DocumentError` for a file that cannot be opened or is damaged."""
     with ExitStack() as stack:
-        raw = _opened(document, stack)
+        raw = _open_stream(document, stack)
         packing = document.packing or (sniff_compression(raw) if document.path is None else None)
-        yield from _pieces(document, decompressed(raw, packing, stack), packing)
+        yield from _read_pieces(document, decompressed(raw, packing, stack), packing)
 
 
-def _opened(document: Document, stack: ExitStack) -> BinaryIO:
+def _open_stream(document: Document, stack: ExitStack) -> BinaryIO:
     if document.path is None:
         if sys.stdin is None:
             raise DocumentError(Skip.UNREADABLE, "Standard input is closed; send texts into it, or name a file.")
@@ -318,20 +318,20 @@ def _opened(document: Document, stack: ExitStack) -> BinaryIO:
         raise document.fault(Skip.UNREADABLE, f"cannot be read ({error.strerror}); check its rights.") from error
 
 
-def _pieces(document: Document, stream: BinaryIO, packing: Compression | None) -> Iterator[bytes]:
+def _read_pieces(document: Document, stream: BinaryIO, packing: Compression | None) -> Iterator[bytes]:
     got = 0
     while True:
         try:
             piece = stream.read(_PIECE)
         except DAMAGE as error:
-            raise _damage(document, packing, got, error) from error
+            raise _explain_damage(document, packing, got, error) from error
         if not piece:
             return
         got += len(piece)
         yield piece
 
 
-def _damage(document: Document, packing: Compression | None, got: int, error: Exception) -> DocumentError:
+def _explain_damage(document: Document, packing: Compression | None, got: int, error: Exception) -> DocumentError:
     why = " ".join(str(error).split()).rstrip(".")
     if packing is None:
         return document.fault(Skip.UNREADABLE, f"could not be read beyond byte {got:,} ({why}); try a copy.")
@@ -414,13 +414,13 @@ class _Decoder:
             if len(self._head) < _LONGEST_MARK and not final:
                 return ""
             piece = self._head
-            self._decoder = self._begin(piece)
-        text = self._newlines.decode(self._decoded(piece, self._decoder, final=final), final=final)
+            self._decoder = self._begin_decoder(piece)
+        text = self._newlines.decode(self._decode_piece(piece, self._decoder, final=final), final=final)
         self._bytes += len(piece)
         self._lines += text.count("\n")
         return text
 
-    def _begin(self, head: bytes) -> codecs.IncrementalDecoder:
+    def _begin_decoder(self, head: bytes) -> codecs.IncrementalDecoder:
         name = next((name for mark, name in _MARKS if head.startswith(mark)), None)
         if name is None and self._encoding and _is_unlike_ascii(self._encoding):
             name = self._encoding
@@ -428,7 +428,7 @@ class _Decoder:
         self._has_nul = name is not None and name != "utf-8-sig"
         return codecs.getincrementaldecoder(name or "utf-8")()
 
-    def _decoded(self, piece: bytes, decoder: codecs.IncrementalDecoder, *, final: bool) -> str:
+    def _decode_piece(self, piece: bytes, decoder: codecs.IncrementalDecoder, *, final: bool) -> str:
         nul = -1 if self._has_nul else piece.find(b"\0")
         if nul >= 0:
             byte = self._bytes + nul
@@ -436,14 +436,14 @@ class _Decoder:
                 Skip.BINARY, f"{self._label} is a binary file: byte {byte} is NUL; give a text file in UTF-8."
             )
         if self._is_open and not piece.isascii():
-            decoder = self._decoder = self._settled(piece)
+            decoder = self._decoder = self._settle_decoder(piece)
         held = len(decoder.getstate()[0])
         try:
             return decoder.decode(piece, final)
         except UnicodeError as error:
-            raise self._undecodable(error, held) from error
+            raise self._explain_undecodable(error, held) from error
 
-    def _settled(self, piece: bytes) -> codecs.IncrementalDecoder:
+    def _settle_decoder(self, piece: bytes) -> codecs.IncrementalDecoder:
         """The decoder, decided at the first bytes beyond ASCII."""
         self._is_open = False
         try:
@@ -452,7 +452,7 @@ class _Decoder:
             return codecs.getincrementaldecoder(self._encoding or "utf-8")()
         return codecs.getincrementaldecoder("utf-8")()
 
-    def _undecodable(self, error: UnicodeError, held: int) -> DocumentError:
+    def _explain_undecodable(self, error: UnicodeError, held: int) -> DocumentError:
         if not isinstance(error, UnicodeDecodeError):
             return DocumentError(Skip.ENCODING, f"{self._label} cannot be decoded ({error}); save it as UTF-8.")
         at, line = error.start, self._lines + error.object.count(b"\n", 0, error.start)

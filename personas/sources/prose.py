@@ -1,7 +1,6 @@
 """Prose of one document: text, Markdown, HTML and PDF, and the packages DOCX and EPUB."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from html import unescape
 from importlib.util import find_spec
@@ -37,7 +36,7 @@ from zipfile import BadZipFile, ZipFile
 
 #: Most characters of a front matter; beyond, the text is taken to begin with a thematic break.
 _LONGEST = 1 << 14
-_FENCES = {"---": re.compile(r"\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)"), "+++": re.compile(r"\n\+\+\+[ \t]*(?:\n|\Z)")}
+_FENCE = re.compile(r"---[ \t]*\n(.*?\n)(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _KEY = re.compile(r"^([A-Za-z_][\w-]*):[ \t]+(.+)$", re.MULTILINE)
 
 
@@ -47,14 +46,14 @@ def read_prose(document: Document, options: ReadOptions, pieces: Iterable[bytes]
     is_markdown = document.format is Format.MARKDOWN
     stated = DocumentMetadata()
     if is_markdown:
-        head, parts = _head(parts)
+        head, parts = _read_head(parts)
         size, values = _front_matter(head)
-        stated = _statement(document, values)
-        parts = _blanked(size, parts)
+        stated = _read_statement(document, values)
+        parts = _blank_start(size, parts)
     yield SourceText(document, 0, parts, stated, headings=is_markdown, has_lines=True)
 
 
-def _head(parts: Iterator[str]) -> tuple[str, Iterator[str]]:
+def _read_head(parts: Iterator[str]) -> tuple[str, Iterator[str]]:
     """Return the beginning of a text, and the whole of it."""
     held: list[str] = []
     while sum(map(len, held)) < _LONGEST and (part := next(parts, None)) is not None:
@@ -63,40 +62,25 @@ def _head(parts: Iterator[str]) -> tuple[str, Iterator[str]]:
 
 
 def _front_matter(head: str) -> tuple[int, Mapping[str, object]]:
-    """Return the length of the front matter in characters, and its plain values."""
-    fence = head[:3]
-    first = head.partition("\n")[0].rstrip()
-    close = _FENCES[fence].search(head, 3, _LONGEST) if fence in _FENCES and first == fence else None
-    if close is None:
+    """Return the length of the front matter in characters, and the plain values of the top level of its YAML."""
+    found = _FENCE.match(head, 0, _LONGEST)
+    if found is None:
         return 0, {}
-    inside = head[len(first) : close.start() + 1]
-    return close.end(), _toml(inside) if fence == "+++" else _yaml(inside)
+    return found.end(), {key.lower(): _strip_quotes(value.strip()) for key, value in _KEY.findall(found[1])}
 
 
-def _toml(text: str) -> Mapping[str, object]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:  # between the marks of a front matter, but not readable as one
-        return {}
-
-
-def _yaml(text: str) -> Mapping[str, object]:
-    """Return the plain values of the top level, all of YAML that is needed here."""
-    return {key.lower(): _unquoted(value.strip()) for key, value in _KEY.findall(text)}
-
-
-def _unquoted(value: str) -> str:
+def _strip_quotes(value: str) -> str:
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
 
 
-def _statement(document: Document, values: Mapping[str, object]) -> DocumentMetadata:
+def _read_statement(document: Document, values: Mapping[str, object]) -> DocumentMetadata:
     try:
         return DocumentMetadata.of(f"{document.label}, front matter", values)
     except SourceError as error:
         raise DocumentError(Skip.ROW, str(error)) from error
 
 
-def _blanked(size: int, parts: Iterable[str]) -> Iterator[str]:
+def _blank_start(size: int, parts: Iterable[str]) -> Iterator[str]:
     """Yield the text with its first `size` characters blank, so that offsets and lines stay those of the file."""
     for part in parts:
         blank = re.sub(r"[^\n]", " ", part[:size])
@@ -135,11 +119,11 @@ def check_extra(document: Document) -> None:
 
 def read_html(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> Iterator[SourceText]:
     """Read the main text of a page as Markdown, without menus, banners and footers."""
-    page = _page(document, options, pieces)
+    page = _decode_page(document, options, pieces)
     text = _main_text(document, page)
     if not text or not text.strip():
         raise document.fault(Skip.EMPTY, "has no main text; give a page with paragraphs, or its text as .txt.")
-    yield SourceText(document, 0, (text,), _stated(document, page), headings=True)
+    yield SourceText(document, 0, (text,), _page_metadata(document, page), headings=True)
 
 
 def _main_text(document: Document, page: str) -> str | None:
@@ -151,22 +135,22 @@ def _main_text(document: Document, page: str) -> str | None:
     # A malformed page may raise anything in the parser.
     except Exception as error:
         raise document.fault(
-            Skip.CORRUPT, f"cannot be read as HTML ({_said(error)}); give its text as .txt."
+            Skip.CORRUPT, f"cannot be read as HTML ({_describe_error(error)}); give its text as .txt."
         ) from error
 
 
-def _stated(document: Document, page: str) -> DocumentMetadata:
+def _page_metadata(document: Document, page: str) -> DocumentMetadata:
     title = _TITLE.search(page)
     licence = _LICENCE.search(page)
     return DocumentMetadata(
-        language=_language(document, found[1] if (found := _LANG.search(page, 0, _HEAD)) else None),
+        language=_parse_hint(document, found[1] if (found := _LANG.search(page, 0, _HEAD)) else None),
         licence=licence_name(unescape(licence[1] or licence[2])) if licence else None,
         title=" ".join(unescape(title[1]).split()) or None if title else None,
     )
 
 
-def _page(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> str:
-    held = b"".join(_bounded(document, pieces))
+def _decode_page(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> str:
+    held = b"".join(_bound_pieces(document, pieces))
     # The encoding that a page declares is used where the page is not UTF-8.
     encoding = declared_encoding(held[:_HEAD]) or options.encoding
     page = StringIO()
@@ -176,7 +160,7 @@ def _page(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> 
     return page.getvalue()
 
 
-def _bounded(document: Document, pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _bound_pieces(document: Document, pieces: Iterable[bytes]) -> Iterator[bytes]:
     size = 0
     for piece in pieces:
         size += len(piece)
@@ -188,9 +172,9 @@ def _bounded(document: Document, pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def read_pdf(document: Document, options: ReadOptions, *, first: int = 0) -> Iterator[SourceText]:
     """Read one text per page, from page `first` on; pages without text (for example, pictures of text) are counted."""
-    reader = _reader(document)
-    stated = DocumentMetadata(title=_title(reader))
-    for number in range(max(1, first), _length(document, reader) + 1):
+    reader = _open_pdf(document)
+    stated = DocumentMetadata(title=_pdf_title(reader))
+    for number in range(max(1, first), _count_pages(document, reader) + 1):
         text = _page_text(document, reader, number)
         if isinstance(text, DocumentError):
             options.skips.add(text)
@@ -198,7 +182,7 @@ def read_pdf(document: Document, options: ReadOptions, *, first: int = 0) -> Ite
             yield SourceText(document, number, (text,), stated, f"#page={number}")
 
 
-def _reader(document: Document) -> "PdfReader":
+def _open_pdf(document: Document) -> "PdfReader":
     from pypdf import PdfReader
 
     getLogger("pypdf").addHandler(_SILENT)
@@ -207,25 +191,25 @@ def _reader(document: Document) -> "PdfReader":
         locked = reader.is_encrypted and not reader.decrypt("")
     # A damaged file may raise anything.
     except Exception as error:
-        raise _damaged(document, error) from error
+        raise _explain_damage(document, error) from error
     if locked:
         raise document.fault(Skip.UNREADABLE, "is locked with a password; save it without one.")
     return reader
 
 
-def _length(document: Document, reader: "PdfReader") -> int:
+def _count_pages(document: Document, reader: "PdfReader") -> int:
     try:
         return len(reader.pages)
     except Exception as error:  # as above
-        raise _damaged(document, error) from error
+        raise _explain_damage(document, error) from error
 
 
-def _title(reader: "PdfReader") -> str | None:
+def _pdf_title(reader: "PdfReader") -> str | None:
     try:
         title = reader.metadata.title if reader.metadata else None
     except Exception:  # noqa: BLE001  (as above; a title is a courtesy)
         return None
-    return _clean(title).strip() or None if title else None
+    return _clean_text(title).strip() or None if title else None
 
 
 def _page_text(document: Document, reader: "PdfReader", number: int) -> str | DocumentError:
@@ -233,22 +217,22 @@ def _page_text(document: Document, reader: "PdfReader", number: int) -> str | Do
     try:
         text = reader.pages[number - 1].extract_text()
     except Exception as error:  # noqa: BLE001  (as above; the other pages may be whole)
-        return DocumentError(Skip.CORRUPT, f"{where} cannot be read ({_said(error)}); save the file anew.")
+        return DocumentError(Skip.CORRUPT, f"{where} cannot be read ({_describe_error(error)}); save the file anew.")
     if not text.strip():
         return DocumentError(Skip.ROW, f"{where} has no text, perhaps a picture of it; recognise its letters first.")
-    return _clean(text)
+    return _clean_text(text)
 
 
-def _clean(text: str) -> str:
+def _clean_text(text: str) -> str:
     """Replace the characters that a text file cannot hold."""
     return re.sub("[\ud800-\udfff\0]", "\ufffd", text)
 
 
-def _damaged(document: Document, error: Exception) -> DocumentError:
-    return document.fault(Skip.CORRUPT, f"cannot be read as PDF ({_said(error)}); fetch or save it anew.")
+def _explain_damage(document: Document, error: Exception) -> DocumentError:
+    return document.fault(Skip.CORRUPT, f"cannot be read as PDF ({_describe_error(error)}); fetch or save it anew.")
 
 
-def _said(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:120].rstrip(". ")
 
 
@@ -256,10 +240,10 @@ def _said(error: Exception) -> str:
 _LARGEST_PART, _LARGEST_ALL = 20_000_000, 200_000_000
 _WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main "
 #: Text that stands in a document a second time: for programs that cannot show the first, or where it was moved from.
-_UNREAD = frozenset({"http://schemas.openxmlformats.org/markup-compatibility/2006 Fallback", f"{_WORD}moveFrom"})
-#: Properties that are not those of a run: of a paragraph mark, and of the run before it was changed.
-_NOT_OF_RUN = frozenset({f"{_WORD}pPr", f"{_WORD}rPrChange"})
-_FALSE = frozenset({"0", "false", "off"})
+#: Properties of a paragraph have the stops of its tabs.
+_UNREAD = frozenset(
+    {"http://schemas.openxmlformats.org/markup-compatibility/2006 Fallback", f"{_WORD}moveFrom", f"{_WORD}pPr"}
+)
 #: Parts with text. Those of notes may be missing.
 _DOCX_PARTS = ("word/document.xml", "word/footnotes.xml", "word/endnotes.xml")
 _BREAKS = {f"{_WORD}tab": "\t", f"{_WORD}br": "\n", f"{_WORD}cr": "\n", f"{_WORD}noBreakHyphen": "-"}
@@ -326,40 +310,26 @@ def _read_docx(document: Document, options: ReadOptions, parts: _Parts, first: i
 
 
 class _Words:
-    """Collects the text of a Word document, one paragraph after the other, without hidden runs."""
+    """Collects the text of a Word document, one paragraph after the other."""
 
     def __init__(self) -> None:
         self.held: list[str] = []
-        self._is_text, self._unread, self._not_of_run = False, 0, 0
-        #: Whether each open run is hidden: runs with text boxes hold others.
-        self._hidden: list[bool] = []
+        self._is_text, self._unread = False, 0
 
     def begin(self, name: str, attributes: Mapping[str, str]) -> None:
         self._unread += name in _UNREAD
-        self._not_of_run += name in _NOT_OF_RUN
-        if name == f"{_WORD}r":
-            self._hidden.append(False)
-        elif name == f"{_WORD}vanish" and self._hidden and not self._not_of_run:
-            self._hidden[-1] = attributes.get(f"{_WORD}val") not in _FALSE
         self._is_text = name == f"{_WORD}t"
-        if name in _BREAKS and self._is_read:
+        if name in _BREAKS and not self._unread:
             self.held.append(_BREAKS[name])
-
-    @property
-    def _is_read(self) -> bool:
-        return not (self._unread or self._not_of_run or True in self._hidden)
 
     def end(self, name: str) -> None:
         self._unread -= name in _UNREAD
-        self._not_of_run -= name in _NOT_OF_RUN
-        if name == f"{_WORD}r":
-            self._hidden.pop()
         self._is_text = False
         if name == f"{_WORD}p" and not self._unread:
             self.held.append("\n\n")
 
     def add(self, text: str) -> None:
-        if self._is_text and self._is_read:
+        if self._is_text and not self._unread:
             self.held.append(text)
 
     def refuse(self, *_: object) -> None:
@@ -371,7 +341,7 @@ def _read_epub(document: Document, options: ReadOptions, parts: _Parts, first: i
     place = next(one.get("full-path", "") for one in container.iter() if one.tag.endswith("}rootfile"))
     book = parts.tree(place)
     stated = DocumentMetadata(
-        title=_element_text(book, "title"), language=_language(document, _element_text(book, "language"))
+        title=_element_text(book, "title"), language=_parse_hint(document, _element_text(book, "language"))
     )
     hrefs = {item.get("id"): item.get("href", "") for item in book.iter(f"{_OPF}item")}
     for number, reference in enumerate(book.iter(f"{_OPF}itemref"), start=1):
@@ -394,7 +364,7 @@ def _element_text(book: ET.Element, name: str) -> str | None:
     return " ".join((found.text or "").split()) or None if found is not None else None
 
 
-def _language(document: Document, name: str | None) -> str | None:
+def _parse_hint(document: Document, name: str | None) -> str | None:
     try:
         return parse_language(document.label, {"language": name}) if name else None
     except SourceError:  # a document's own word for its language is a hint
@@ -423,19 +393,19 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
         self._unread += tag in self._UNREAD
-        self._border(tag)
+        self._add_border(tag)
 
     def handle_startendtag(self, tag: str, attrs: object) -> None:
-        self._border(tag)
+        self._add_border(tag)
 
     def handle_endtag(self, tag: str) -> None:
         self._unread = max(0, self._unread - (tag in self._UNREAD))
-        self._border(tag)
+        self._add_border(tag)
 
     def handle_data(self, data: str) -> None:
         if not self._unread:
             self.held.append(data)
 
-    def _border(self, tag: str) -> None:
+    def _add_border(self, tag: str) -> None:
         if tag not in self._INLINE:
             self.held.append("\n" if tag == "br" else "\n\n")

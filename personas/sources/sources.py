@@ -56,10 +56,10 @@ class Finder:
             if not given.strip():
                 raise SourceError(f"A source is {given!r}, which is no name; leave it out, or give . for this folder.")
             if _is_pattern(given):
-                if next(_matches(given), None) is None:
+                if next(_find_matches(given), None) is None:
                     raise SourceError(f"No file matches {shown(given)}; check the pattern, or name a file or folder.")
             elif given != STDIN and not Path(given).is_dir():
-                check_extra(self._named(given, argument))
+                check_extra(self._named_document(given, argument))
 
     def documents(self, *, first: int = 0) -> Iterator[Document]:
         """Every document from the source numbered `first` on: sources in the given order, folders by name."""
@@ -69,13 +69,13 @@ class Finder:
             if given == STDIN:
                 yield Document(STDIN, None, self.format, None, argument)
             elif _is_pattern(given):
-                yield from self._found(_matches(given), argument, deep="**" not in given)
+                yield from self._found_documents(_find_matches(given), argument, deep="**" not in given)
             elif (folder := Path(given)).is_dir():
-                yield from self._found(iter([(folder.name, folder)]), argument)
+                yield from self._found_documents(iter([(folder.name, folder)]), argument)
             else:
-                yield self._named(given, argument)
+                yield self._named_document(given, argument)
 
-    def _named(self, given: str, argument: int) -> Document:
+    def _named_document(self, given: str, argument: int) -> Document:
         path = resolve_file(Path(given))
         form, packing = recognise(path)
         form = self.format or form
@@ -86,9 +86,9 @@ class Finder:
             )
         if packing and not form.is_streamed:
             raise SourceError(f"{path} is {form} inside {packing}, which cannot be read so; unpack it first.")
-        return Document(_writable(path.name), path, form, packing, argument)
+        return Document(_make_writable(path.name), path, form, packing, argument)
 
-    def _found(self, places: Iterator[_Place], argument: int, *, deep: bool = True) -> Iterator[Document]:
+    def _found_documents(self, places: Iterator[_Place], argument: int, *, deep: bool = True) -> Iterator[Document]:
         """The documents below the places. Each folder is entered once, so that links cannot lead in circles."""
         entered: set[tuple[int, int]] = set()
         open_folders = [places]
@@ -97,12 +97,12 @@ class Finder:
             if place is None:
                 open_folders.pop()
             elif _is_folder(place[1]):
-                if deep and self._enters(place[1], entered):
-                    open_folders.append(self._entries(*place))
-            elif document := self._document(*place, argument):
+                if deep and self._enter_folder(place[1], entered):
+                    open_folders.append(self._list_entries(*place))
+            elif document := self._make_document(*place, argument):
                 yield document
 
-    def _enters(self, folder: Path, entered: set[tuple[int, int]]) -> bool:
+    def _enter_folder(self, folder: Path, entered: set[tuple[int, int]]) -> bool:
         status = folder.stat()
         key = (status.st_dev, status.st_ino)
         if key in entered:
@@ -111,7 +111,7 @@ class Finder:
         entered.add(key)
         return True
 
-    def _entries(self, name: str, folder: Path) -> Iterator[_Place]:
+    def _list_entries(self, name: str, folder: Path) -> Iterator[_Place]:
         try:
             entries = sorted(entry.name for entry in folder.iterdir())
         except OSError as error:
@@ -124,7 +124,7 @@ class Finder:
             else:
                 yield f"{name}/{entry}" if name else entry, folder / entry
 
-    def _document(self, name: str, path: Path, argument: int) -> Document | None:
+    def _make_document(self, name: str, path: Path, argument: int) -> Document | None:
         form, packing = recognise(path)
         if not _is_file(path):
             sentence = f"{path} is no regular file, or none that may be looked at; write what it gives to a file."
@@ -132,7 +132,7 @@ class Finder:
         elif form is None or (packing and not form.is_streamed):
             self.skips.count(Skip.ENDING, f"{path} is not read for its ending; known are {known_endings()}.")
         else:
-            return Document(_writable(name), path, form, packing, argument, is_named=False)
+            return Document(_make_writable(name), path, form, packing, argument, is_named=False)
         return None
 
 
@@ -155,7 +155,7 @@ def _is_pattern(given: str) -> bool:
     return not _MAGIC.isdisjoint(given) and not os.path.lexists(given)
 
 
-def _matches(pattern: str) -> Iterator[_Place]:
+def _find_matches(pattern: str) -> Iterator[_Place]:
     """The matching paths, by name; hidden ones only when the pattern names them."""
     parts = PurePath(pattern).parts
     fixed = next(n for n, part in enumerate(parts) if not _MAGIC.isdisjoint(part))
@@ -168,7 +168,7 @@ def _matches(pattern: str) -> Iterator[_Place]:
             yield "/".join((*filter(None, [base.name]), *inside)), path
 
 
-def _writable(name: str) -> str:
+def _make_writable(name: str) -> str:
     """The name as valid UTF-8, for a file that was named in another encoding."""
     return name.encode("utf-8", "backslashreplace").decode()
 
@@ -223,11 +223,11 @@ def _read_document(document: Document, options: ReadOptions, *, first: int = 0) 
     """
     check_extra(document)
     if document.path is not None and document.format is not None and not document.format.is_streamed:
-        return _whole(document, options, first)
-    return _streamed(document, options, iter_bytes(document), first)
+        return _read_whole(document, options, first)
+    return _read_streamed(document, options, iter_bytes(document), first)
 
 
-def _whole(document: Document, options: ReadOptions, first: int) -> Iterator[SourceText]:
+def _read_whole(document: Document, options: ReadOptions, first: int) -> Iterator[SourceText]:
     match document.format:
         case Format.PDF:
             return read_pdf(document, options, first=first)
@@ -236,7 +236,9 @@ def _whole(document: Document, options: ReadOptions, first: int) -> Iterator[Sou
     return read_columns(document, options, first=first)
 
 
-def _spooled(document: Document, options: ReadOptions, pieces: Iterator[bytes], first: int) -> Iterator[SourceText]:
+def _read_spooled(
+    document: Document, options: ReadOptions, pieces: Iterator[bytes], first: int
+) -> Iterator[SourceText]:
     """Read standard input through a temporary file, for a format that must be read from its end."""
     check_extra(document)
     with TemporaryDirectory(prefix="populace-") as folder:
@@ -250,14 +252,16 @@ def _spooled(document: Document, options: ReadOptions, pieces: Iterator[bytes], 
                 f"{document.label} is {document.format}, which is put into a file in {gettempdir()} to be read, and "
                 f"that cannot be written ({error.strerror}); make room there, or name a file.",
             ) from error
-        yield from _whole(replace(document, path=path, is_stdin=True), options, first)
+        yield from _read_whole(replace(document, path=path, is_stdin=True), options, first)
 
 
-def _streamed(document: Document, options: ReadOptions, pieces: Iterator[bytes], first: int) -> Iterator[SourceText]:
+def _read_streamed(
+    document: Document, options: ReadOptions, pieces: Iterator[bytes], first: int
+) -> Iterator[SourceText]:
     if document.format is None:
-        document, pieces = _guessed(document, options, pieces)
+        document, pieces = _guess_format(document, options, pieces)
     if document.format is not None and not document.format.is_streamed:
-        return _spooled(document, options, pieces, first)
+        return _read_spooled(document, options, pieces, first)
     match document.format:
         case Format.JSONL:
             return read_jsonl(document, options, pieces, first=first)
@@ -268,7 +272,9 @@ def _streamed(document: Document, options: ReadOptions, pieces: Iterator[bytes],
     return read_prose(document, options, pieces)
 
 
-def _guessed(document: Document, options: ReadOptions, pieces: Iterator[bytes]) -> tuple[Document, Iterator[bytes]]:
+def _guess_format(
+    document: Document, options: ReadOptions, pieces: Iterator[bytes]
+) -> tuple[Document, Iterator[bytes]]:
     """Guess the format of standard input by its first bytes; otherwise CSV if a column is wanted, else text."""
     head = next(pieces, b"")
     form = next((form for mark, form in _MARKS.items() if head.startswith(mark)), None)
@@ -315,8 +321,8 @@ def open_sources(
     skips = Skips(strict=strict)
     check_encoding(encoding)
     spoken = parse_language(parameter("reading.language"), {"language": language})
-    options = ReadOptions(column, encoding, skips, _licence(licence), spoken)
-    finder = Finder(tuple(paths), _format(format), skips)
+    options = ReadOptions(column, encoding, skips, _parse_licence(licence), spoken)
+    finder = Finder(tuple(paths), _parse_format(format), skips)
     finder.check()
     return Sources(finder, options, _cutter(length), after)
 
@@ -354,9 +360,9 @@ class Sources:
 
     def __iter__(self) -> Iterator[Passage]:
         """Yield the passages. Raises `SourceError` for what cannot be read, and if there is nothing to read."""
-        for document, start in self._from(self._after):
+        for document, start in self._documents_after(self._after):
             try:
-                yield from self._read(document, start)
+                yield from self._read_passages(document, start)
             except DocumentError as fault:
                 # A file in another encoding is left out with its reason, also one that was named: with `strict` it ends
                 # the reading.
@@ -364,9 +370,9 @@ class Sources:
                     raise
                 self.skips.add(fault)
         if not self.passages and self._after is None:
-            raise SourceError(self._nothing())
+            raise SourceError(self._explain_nothing())
 
-    def _from(self, after: Position | None) -> Iterator[tuple[Document, Position | None]]:
+    def _documents_after(self, after: Position | None) -> Iterator[tuple[Document, Position | None]]:
         """Yield the documents still to be read; the first may start in its middle."""
         if after is None:
             yield from ((document, None) for document in self._finder.documents())
@@ -385,21 +391,21 @@ class Sources:
             "give the sources of that time, in their order."
         )
 
-    def _read(self, document: Document, start: Position | None) -> Iterator[Passage]:
+    def _read_passages(self, document: Document, start: Position | None) -> Iterator[Passage]:
         stamp, before = document.stamp(), self.passages + self.skips.total
         self.documents += 1
         row, offset = (start.row, start.offset) if start else (0, 0)
         for text in _read_document(document, self._options, first=row):
-            for piece in self._pieces(text, offset if text.row == row else 0):
+            for piece in self._cut_text(text, offset if text.row == row else 0):
                 self.passages += 1
                 self.position = Position(
                     document.argument, document.name, stamp, text.row, piece.offset + len(piece.text)
                 )
-                yield self._passage(text, piece)
+                yield self._make_passage(text, piece)
         if start is None and self.passages + self.skips.total == before:
             raise document.fault(Skip.EMPTY, "is empty; give a file with text in it.")
 
-    def _pieces(self, text: SourceText, start: int) -> Iterator[PassagePiece]:
+    def _cut_text(self, text: SourceText, start: int) -> Iterator[PassagePiece]:
         try:
             yield from self._cutter.cut(text.parts, headings=text.headings, start=start)
         except LongWordError as error:
@@ -410,7 +416,7 @@ class Sources:
                 raise fault from error
             self.skips.add(fault)
 
-    def _passage(self, text: SourceText, piece: PassagePiece) -> Passage:
+    def _make_passage(self, text: SourceText, piece: PassagePiece) -> Passage:
         document = f"{text.document.name}{text.mark}"
         place = f"{document}:{piece.line}" if text.has_lines else document
         return Passage(
@@ -423,13 +429,13 @@ class Sources:
             piece.offset,
         )
 
-    def _nothing(self) -> str:
+    def _explain_nothing(self) -> str:
         given = ", ".join(self._finder.paths[:3])
         why = f" {self.skips.summary()} {self.skips.examples[0]}" if self.skips.examples else ""
         return f"There is no text in {given}.{why} Give a source with text in it."
 
 
-def _format(name: str | None) -> Format | None:
+def _parse_format(name: str | None) -> Format | None:
     if name is None:
         return None
     if name not in Format:
@@ -437,7 +443,7 @@ def _format(name: str | None) -> Format | None:
     return Format(name)
 
 
-def _licence(name: str | None) -> str | None:
+def _parse_licence(name: str | None) -> str | None:
     if name is None:
         return None
     if not _LICENCE.fullmatch(name) or not name.strip():

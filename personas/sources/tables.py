@@ -60,19 +60,19 @@ def _row_text(
     where = f"{document.label}, {unit} {row}"
     try:
         text = parse_text(where, values, column)
-        stated = DocumentMetadata.of(where, _folded(values, column))
+        stated = DocumentMetadata.of(where, _fold_names(values, column))
     except SourceError as error:
         options.skips.add(DocumentError(Skip.ROW, str(error)))
         return None
-    return SourceText(document, row, (text,), stated, _mark(row, values.get("id")))
+    return SourceText(document, row, (text,), stated, _mark_row(row, values.get("id")))
 
 
-def _mark(row: int, key: object) -> str:
+def _mark_row(row: int, key: object) -> str:
     is_key = isinstance(key, str | int) and key != ""
     return f"#{str(key)[:_LONGEST_KEY].encode(errors='replace').decode()}" if is_key else f":{row}"
 
 
-def _folded(values: Mapping[str, object], column: str) -> dict[str, object]:
+def _fold_names(values: Mapping[str, object], column: str) -> dict[str, object]:
     return {key.strip().casefold(): value for key, value in values.items() if key != column}
 
 
@@ -81,10 +81,10 @@ def read_jsonl(
 ) -> Iterator[SourceText]:
     """One text per line, from line `first` on; lines without one are counted."""
     column: str | None = None
-    for number, line in enumerate(_lines(document, options, pieces), start=1):
+    for number, line in enumerate(_read_lines(document, options, pieces), start=1):
         if number < first or line == "" or (line is not None and line.isspace()):
             continue
-        values = _object(document, number, line, options)
+        values = _parse_line(document, number, line, options)
         if values is None:
             continue
         if column is None:
@@ -93,11 +93,11 @@ def read_jsonl(
             yield text
 
 
-def _lines(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> Iterator[str | None]:
+def _read_lines(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> Iterator[str | None]:
     return _iter_lines(iter_text(document.label, pieces, options.encoding))
 
 
-def _object(document: Document, number: int, line: str | None, options: ReadOptions) -> dict[str, object] | None:
+def _parse_line(document: Document, number: int, line: str | None, options: ReadOptions) -> dict[str, object] | None:
     where = f"{document.label}, line {number}"
     if line is None:
         options.skips.add(_too_long(where))
@@ -121,24 +121,24 @@ def read_csv(
     """One text per row, from the row that ends on line `first` on; rows without one are counted."""
     # The limit is one for all of Python; it is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), min(_LONGEST_LINE, sys.maxsize)))
-    header, lines = _header(document, options, pieces)
+    header, lines = _read_header(document, options, pieces)
     delimiter = "\t" if document.format is Format.TSV else find_separator(header.lstrip())
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
-    filled = read_cells(_filled(document, rows))
+    filled = read_cells(_filled_rows(document, rows))
     columns = next(filled, [])
     column = _column_of(document, columns, options)
     for values in filled:
         if rows.line_num < first:
             continue
         if len(values) != len(columns):
-            options.skips.add(_ragged(document, rows.line_num, len(columns), len(values), delimiter))
+            options.skips.add(_explain_ragged(document, rows.line_num, len(columns), len(values), delimiter))
         elif text := _row_text(
             document, rows.line_num, dict(zip(columns, values, strict=True)), column, options, unit="line"
         ):
             yield text
 
 
-def _header(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> tuple[str, Iterator[str]]:
+def _read_header(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> tuple[str, Iterator[str]]:
     """The first line that is not blank, and all lines from there on with their line ends."""
     lines = _whole_lines(document, options, pieces)
     skipped: list[str] = []
@@ -150,14 +150,14 @@ def _header(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -
 
 
 def _whole_lines(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> Iterator[str]:
-    for number, line in enumerate(_lines(document, options, pieces), start=1):
+    for number, line in enumerate(_read_lines(document, options, pieces), start=1):
         if line is None:
             # A quote may have been open in it: what a later line means cannot be known.
             raise _too_long(f"{document.label}, line {number}")
         yield f"{line}\n"
 
 
-def _filled(document: Document, rows: Iterable[list[str]]) -> Iterator[list[str]]:
+def _filled_rows(document: Document, rows: Iterable[list[str]]) -> Iterator[list[str]]:
     """The rows that are not empty."""
     reader = iter(rows)
     while True:
@@ -173,7 +173,7 @@ def _filled(document: Document, rows: Iterable[list[str]]) -> Iterator[list[str]
             yield values
 
 
-def _ragged(document: Document, line: int, columns: int, values: int, delimiter: str) -> DocumentError:
+def _explain_ragged(document: Document, line: int, columns: int, values: int, delimiter: str) -> DocumentError:
     return DocumentError(
         Skip.COLUMNS,
         f"{document.label}, line {line}: the header has {columns} columns and this row {values}; "

@@ -6,7 +6,6 @@ forks and replays read them from the run file.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -143,9 +142,7 @@ async def _drawn(log: RunLog, state: SocietyState, spec: NetworkSpec, recall: Em
         case "configuration":
             pairs = drawing.draw_configuration(len(ids), _grown_pairs(state.graph, ids), rng)
         case "stochastic-block":
-            blocks = _blocks(log, state, spec, ids)
-            names = sorted(set(blocks))
-            pairs = drawing.draw_blocks(blocks, _probabilities(spec, names), names, numbers)
+            pairs = drawing.draw_blocks(_blocks(log, state, spec, ids), spec, numbers)
         case "homophily" if spec.needs_vectors:
             pairs = drawing.draw_near(spec, drawing.unit(await _vectors(state, recall)), numbers)
         case "homophily":
@@ -194,15 +191,6 @@ def _blocks(log: RunLog, state: SocietyState, spec: NetworkSpec, ids: Sequence[s
             f"group; name a column whose values are the blocks, as stochastic-block:0.2,0.01,region."
         )
     return ["none" if group is None else group for group in groups]
-
-
-def _probabilities(spec: NetworkSpec, names: Sequence[str]) -> Mapping[tuple[int, int], float]:
-    from ...personas.network.tie_files import read_probabilities
-
-    if spec.file is not None:
-        return read_probabilities(spec.file, names)
-    pairs = combinations_with_replacement(range(len(names)), 2)
-    return {(a, b): spec.probability if a == b else spec.between for a, b in pairs}
 
 
 def _values(log: RunLog, column: str, ids: Sequence[str]) -> list[str | None]:

@@ -43,7 +43,7 @@ def test_the_figures_stand_beside_those_of_random_graphs(ask: Ask, town: Path, m
     said = ask("hub", "graph", town)
     assert (said.code, said.complaint) == (0, "")
     assert "│ people                                        │     40 │" in said.out
-    assert "preferential attachment" in said.out
+    assert "random, G(n, m)" in said.out
     assert "│ mean path in the largest part         │       10.26 │" in said.out
 
 
@@ -125,17 +125,10 @@ def test_the_picture_is_drawn_once_for_all_and_loads_nothing(ask: Ask, town: Pat
 def test_colours_tell_communities_of_a_whole_hub_and_else_hops(ask: Ask, town: Path, folder: Path) -> None:
     for options, words in (
         ((), "communities around"),
-        (("--colour", "hop"), "hop 2"),
         (("--no-communities",), "hop 2"),
     ):
         assert ask("hub", "graph", town, "--picture", "town.svg", *options).code == 0
         assert words in (folder / "town.svg").read_text("utf-8")
-
-
-@pytest.mark.parametrize("options", [("--around", "house 17."), ("--no-communities",)])
-def test_communities_that_are_not_looked_for_have_no_colour(ask: Ask, town: Path, options: tuple[str, ...]) -> None:
-    said = ask("hub", "graph", town, "--picture", "town.svg", "--colour", "community", *options)
-    said.complains(2, "give --colour hop here")
 
 
 def test_the_page_shows_text_and_never_obeys_it(ask: Ask, town: Path, folder: Path) -> None:

@@ -63,7 +63,7 @@ def test_a_method_that_fails_is_shown_with_ones_own_lines_and_the_way_on(ask: As
         (ERRANDS.replace('"errands"', '"a/errands"'), (), "The scenario Errands is called 'a/errands'"),
         (ERRANDS + "    interventions = (Intervention(2.5, 'x', 'x'),)\n", (), "NameError"),
         (ERRANDS, ("--set", "memory=3", "--set", "memory=4"), "--set memory was given twice"),
-        (ERRANDS, ("--draw", "ego"), "--draw ego is for people of a hub"),
+        (ERRANDS, ("--draw", "random"), "--draw random is for people of a hub"),
         (ERRANDS, ("--set", "neighbours=nan"), "cannot be 'nan'"),
     ],
 )

@@ -57,15 +57,12 @@ def test_notes_are_read_after_the_text(tmp_path: Path) -> None:
     assert text.split("\n\n") == ["She bakes.", "With rye.", "With rye.", "By hand."]
 
 
-def test_hidden_text_is_not_read(tmp_path: Path) -> None:
-    vanish = "<w:r><w:rPr><w:vanish{}/></w:rPr><w:t>{}</w:t></w:r>"
+def test_text_that_was_moved_is_read_once_and_the_stops_of_tabs_are_no_tabs(tmp_path: Path) -> None:
     body = (
-        f"<w:p><w:pPr><w:rPr><w:vanish/></w:rPr></w:pPr><w:r><w:t>One </w:t></w:r>{vanish.format('', 'not')}"
-        f"{vanish.format(' w:val="false"', 'two ')}{vanish.format(' w:val="1"', 'not')}"
-        "<w:r><w:rPr><w:rPrChange><w:rPr><w:vanish/></w:rPr></w:rPrChange></w:rPr><w:t>three </w:t></w:r>"
-        "<w:moveFrom><w:r><w:t>four</w:t></w:r></w:moveFrom><w:moveTo><w:r><w:t>four</w:t></w:r></w:moveTo></w:p>"
+        "<w:p><w:pPr><w:tabs><w:tab/></w:tabs></w:pPr><w:r><w:t>One</w:t><w:tab/></w:r>"
+        "<w:moveFrom><w:r><w:t>two</w:t></w:r></w:moveFrom><w:moveTo><w:r><w:t>two</w:t></w:r></w:moveTo></w:p>"
     )
-    assert texts(docx(tmp_path / "a.docx", body)) == ["One two three four"]
+    assert texts(docx(tmp_path / "a.docx", body)) == ["One\ttwo"]
 
 
 def test_the_chapters_of_a_book_are_read_in_their_order(tmp_path: Path) -> None:

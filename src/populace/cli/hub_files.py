@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from populace.personas.formats.importing import FileReport
 
 _PASSED_ON = ("licence", "revision", "language", "compose", "max_length", "strict", "personal", "quality")
-_SHAPES = ("personahub", "tasks", "elite", "nemotron", "table")
 _PATH = click.Path(path_type=Path)
 _WITH = ("profiles", "biographies", "elites", "duplicates")
 _FORMATS = ("jsonl", "csv", "parquet", "graphml", "gexf", "json", "hub")
@@ -114,7 +113,6 @@ def _say_exported(report: "ExportReport", *, to_stdout: bool) -> None:
 @click.option(
     "--map", "mapping", multiple=True, metavar="MEANING=COLUMN", help="Where text, language, source or licence stands."
 )
-@click.option("--format", "form", type=click.Choice(_SHAPES), help="Shape of the rows.  [default: by their columns]")
 @click.option(
     "--compose",
     metavar="TEMPLATE",
@@ -144,9 +142,9 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
     """Import personas from tables, graphs or another hub.
 
     Reads JSONL, CSV, TSV, Parquet, Arrow and JSON graph files, also compressed, and folders of `--format hub`.
-    Persona Hub's personas, task rows and elite personas, and Nemotron-Personas are recognised by their columns. For
-    other tables name the text column: --map text=COLUMN; with --compose, rows without a text get one. All other
-    columns are kept as attributes.
+    Persona Hub's personas, task rows and elite personas, and Nemotron-Personas are recognised by their columns. In
+    other tables the text is in the column text, persona, description, bio or biography, or in that of --map
+    text=COLUMN; with --compose, rows without a text get one. All other columns are kept as attributes.
 
     Tables without a text column are described by --compose, or in English by known columns (age, sex, city, occupation
     ...), which also become profiles. Languages are detected if neither a column nor --language states them. A row that
@@ -163,7 +161,6 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
 
     wish = ImportOptions.given(
         mapping=parse_mapping(options["mapping"]),
-        format=options["form"],
         source=options["source_name"],
         **{name: options[name] for name in _PASSED_ON},
     )
@@ -173,7 +170,7 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
         whole = import_hub_folder(files[0], hub_path)
         click.echo(f"{str(hub_path)!r} is equal to the hub of {whole.people:,} people that {str(files[0])!r} holds.")
         return
-    with filled_hub(hub_path) as hub, _shown() as progress:
+    with filled_hub(hub_path) as hub, _show_progress() as progress:
         if options["key"]:
             use_key(hub_path, options["key"])
         for report in import_files(hub, files, wish, progress=progress):
@@ -188,7 +185,7 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
 
 
 @contextmanager
-def _shown() -> Iterator[Any]:
+def _show_progress() -> Iterator[Any]:
     """What shows on a terminal how far an import is."""
     if not sys.stderr.isatty():
         yield None
@@ -237,7 +234,7 @@ def _say_imported(report: "FileReport") -> None:
     for skip in report.skipped:
         click.echo(visible(f"Left out: {skip}."))
     if report.kinds:
-        click.echo(visible(f"For personal data its columns are taken as {_taken(report.kinds)}."))
+        click.echo(visible(f"For personal data its columns are taken as {_describe_kinds(report.kinds)}."))
     said = ", ".join(
         f"{rule} {outcome.replace('_', ' ')} {n:,}" for (rule, outcome), n in sorted(report.rule_results.items())
     )
@@ -247,7 +244,7 @@ def _say_imported(report: "FileReport") -> None:
         click.echo(line)
 
 
-def _taken(kinds: Mapping[str, str]) -> str:
+def _describe_kinds(kinds: Mapping[str, str]) -> str:
     """What columns are taken for, by kind."""
     columns: dict[str, list[str]] = {}
     for column, kind in kinds.items():

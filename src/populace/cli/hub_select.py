@@ -36,7 +36,7 @@ _MOST_ROWS = 40
 @click.option(
     "--targets",
     type=click.Path(path_type=Path),
-    help="Table of marginals to meet (CSV, Parquet, JSON): variable, value, and share, percent or count.",
+    help="Table of marginals to meet (CSV, JSONL, Parquet): variable, value, and share, percent or count.",
 )
 @click.option("--diverse", is_flag=True, help="Take people who are unlike each other, instead of at random.")
 @click.option("--timeout", type=float, default=30, show_default=True, help="Seconds --where may take; 0 for no limit.")
@@ -67,9 +67,9 @@ def select(
         click.echo(f"Dropped {drop}.")
         return
     if listed:
-        _list(hub)
+        _list_kept(hub)
         return
-    spec = _spec(options)
+    spec = _make_spec(options)
     limit = QueryLimit.given(timeout, has_own_process=True)
     if out is not None:
         check_output(out)
@@ -78,7 +78,7 @@ def select(
         selection = choose(file, spec, limit=limit)
         if out is not None:
             write_selection(file, selection, out)
-    click.echo(selection.report.to_json() if as_json else _told(selection, out), nl=as_json)
+    click.echo(selection.report.to_json() if as_json else _describe_report(selection, out), nl=as_json)
 
 
 def _check_alone(*, listed: bool, drop: str | None) -> None:
@@ -91,12 +91,12 @@ def _check_alone(*, listed: bool, drop: str | None) -> None:
         )
 
 
-def _spec(options: dict[str, Any]) -> "SelectionSpec":
+def _make_spec(options: dict[str, Any]) -> "SelectionSpec":
     from populace.personas.selection import SelectionSpec, parse_quota, read_marginals
 
     quota, targets = options.pop("quota"), options.pop("targets")
     for name in ("stratify", "balance"):
-        options[name] = None if options[name] is None else _columns(name, options[name])
+        options[name] = None if options[name] is None else _split_columns(name, options[name])
     return SelectionSpec.given(
         quota=None if quota is None else parse_quota(quota),
         targets=None if targets is None else read_marginals(targets),
@@ -104,7 +104,7 @@ def _spec(options: dict[str, Any]) -> "SelectionSpec":
     )
 
 
-def _columns(option: str, given: str) -> tuple[str, ...]:
+def _split_columns(option: str, given: str) -> tuple[str, ...]:
     from populace.core.errors import SetupError
 
     names = tuple(name.strip() for name in given.split(","))
@@ -113,7 +113,7 @@ def _columns(option: str, given: str) -> tuple[str, ...]:
     return names
 
 
-def _list(hub: Path) -> None:
+def _list_kept(hub: Path) -> None:
     from populace.personas.hub import open_hub
     from populace.personas.selection import list_selections
 
@@ -121,35 +121,44 @@ def _list(hub: Path) -> None:
         kept = list_selections(file)
     columns = ("name", "people", "rule", "diverse", "where", "seed", "made (UTC)", "hub since")
     rows = [
-        (k.name, k.people, k.rule, k.diverse, k.condition, k.seed, f"{k.made_at:%Y-%m-%d %H:%M}", _since(k.is_current))
+        (
+            k.name,
+            k.people,
+            k.rule,
+            k.diverse,
+            k.condition,
+            k.seed,
+            f"{k.made_at:%Y-%m-%d %H:%M}",
+            _describe_state(k.is_current),
+        )
         for k in kept
     ]
-    click.echo(_table(columns, rows) if rows else f"{hub} keeps no selections.\n", nl=False)
+    click.echo(_show_table(columns, rows) if rows else f"{hub} keeps no selections.\n", nl=False)
 
 
-def _since(is_current: bool) -> str:
+def _describe_state(is_current: bool) -> str:
     return "the same" if is_current else "has changed"
 
 
-def _told(selection: "Selection", out: Path | None) -> str:
+def _describe_report(selection: "Selection", out: Path | None) -> str:
     report, spec = selection.report, selection.spec
     lines = [f"Chose {report.chosen:,} of {report.candidates:,} candidates, seed {spec.seed}."]
     lines += [f"{count:,} left out: {reason}." for reason, count in report.left_out.items()]
-    lines += _warnings(report)
-    lines += [_unlikeness(report.diversity)] if report.diversity is not None else []
-    tables = [_shares(breakdown) for breakdown in report.breakdowns]
+    lines += _find_warnings(report)
+    lines += [_describe_diversity(report.diversity)] if report.diversity is not None else []
+    tables = [_show_shares(breakdown) for breakdown in report.breakdowns]
     kept = [f"Kept as {spec.name}."] if spec.name is not None else []
     kept += [f"Wrote {out}."] if out is not None else []
     kept = kept or ["Not kept; --name keeps it in the hub, and --out writes it to a file."]
     return "\n".join([*lines, "".join(tables) + "\n".join(kept)]) + "\n"
 
 
-def _warnings(report: "Report") -> Iterator[str]:
+def _find_warnings(report: "Report") -> Iterator[str]:
     if report.wanted is not None and report.chosen < report.wanted:
         yield f"{report.wanted:,} were asked for; there are no more."
     for breakdown in report.breakdowns:
         for share in breakdown.unfilled:
-            named = _named(breakdown.columns, share.values)
+            named = _name_values(breakdown.columns, share.values)
             yield f"Nobody can fill {named}, of which {share.wanted:,.1f} were wanted."
     if report.raking is not None and report.raking.deviation > 1e-6:
         yield (
@@ -158,11 +167,11 @@ def _warnings(report: "Report") -> Iterator[str]:
         )
 
 
-def _named(columns: Sequence[str], values: Sequence[str | None]) -> str:
+def _name_values(columns: Sequence[str], values: Sequence[str | None]) -> str:
     return ", ".join(f"{column} {value!r}" for column, value in zip(columns, values, strict=True))
 
 
-def _unlikeness(found: "Diversity") -> str:
+def _describe_diversity(found: "Diversity") -> str:
     alike = "" if found.closest_pair is None else f"the two most alike are {found.closest_pair:.2f} apart, and "
     return (
         f"Distance by words (0 the same, 1 nothing shared): {alike}nobody is farther than {found.radius:.2f} "
@@ -170,7 +179,7 @@ def _unlikeness(found: "Diversity") -> str:
     )
 
 
-def _shares(breakdown: "Breakdown") -> str:
+def _show_shares(breakdown: "Breakdown") -> str:
     columns = (*breakdown.columns, "candidates", "wanted", "got", "difference")
     rows = [
         (
@@ -185,7 +194,7 @@ def _shares(breakdown: "Breakdown") -> str:
     more = len(breakdown.shares) - len(rows)
     cut = f"{more:,} more rows: --json has them all.\n" if more else ""
     fit = f"Chi-square {breakdown.chi_square:.3g}, largest difference {breakdown.largest_deviation:.3g} people.\n"
-    return _table(columns, rows) + cut + fit
+    return _show_table(columns, rows) + cut + fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +204,7 @@ class _TableRows:
     rows: Sequence[tuple[object, ...]]
 
 
-def _table(columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> str:
+def _show_table(columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> str:
     from populace.analysis.table import render_table
 
     types = ["VARCHAR" if isinstance(value, str | None) else "DOUBLE" for value in rows[0]]
@@ -209,12 +218,8 @@ def _table(columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> str:
 @click.option(
     "--picture",
     type=click.Path(path_type=Path),
-    help="Draw it to this .html or .svg file; only an earlier one of HUB is written over.",
-)
-@click.option(
-    "--colour",
-    type=click.Choice(["community", "hop"]),
-    help="With --picture: what colours tell of people.  [default: community where they were looked for, else hop]",
+    help="Draw it to this .html or .svg file, in colours of communities, or of hops where none were looked for; only "
+    "an earlier one of HUB is written over.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random graphs and the samples.")
 @click.option(
@@ -229,14 +234,13 @@ def graph(
     around: str | None,
     radius: int,
     picture: Path | None,
-    colour: str | None,
     seed: int,
     communities: bool | None,
     as_json: bool,
 ) -> None:
     """Measure or draw the network, or look around a persona.
 
-    Components, degrees, communities and small-world figures beside random graphs. HUB is a hub or a run file.
+    Components, degrees, communities and small-world figures beside a random graph. HUB is a hub or a run file.
     Near-duplicates count as the persona they repeat, and rejected personas do not count.
     """
     from populace.personas.hub import open_hub
@@ -245,22 +249,18 @@ def graph(
         from populace.analysis.page import check_picture
 
         check_picture(picture, what="picture", of=hub.name)
-    if colour == "community" and (around is not None or communities is False):
-        raise click.UsageError("Communities are looked for in a whole hub; give --colour hop here.")
     with open_hub(hub) as file:
         if around is None:
-            sought = True if colour == "community" else communities
-            _whole(file, picture, colour, seed=seed, communities=sought, as_json=as_json)
+            _show_whole(file, picture, seed=seed, communities=communities, as_json=as_json)
         else:
-            _around(file, around, radius, picture, as_json=as_json)
+            _show_around(file, around, radius, picture, as_json=as_json)
         if notice := authors_notice(file):
             click.echo(notice, err=True)
 
 
-def _whole(
+def _show_whole(
     hub: "HubFile",
     picture: Path | None,
-    colour: str | None,
     *,
     seed: int,
     communities: bool | None,
@@ -275,19 +275,19 @@ def _whole(
     ties = read_ties(hub)
     network = Network.of_pairs(ties.people, ties.source, ties.target)
     figures, labels = graph_figures(hub, ties, network, seed=seed, communities=communities)
-    _print(figures, describe_figures(figures), as_json=as_json)
+    _print_result(figures, describe_figures(figures), as_json=as_json)
     if picture is not None:
         from populace.analysis.picture import write_picture
 
         excerpt = central_excerpt(hub, network)
-        shown = None if labels is None or colour == "hop" else communities_of(hub, excerpt, labels)
+        shown = None if labels is None else communities_of(hub, excerpt, labels)
         title = f"The people of {hub.path.name}"
         note = authors_notice(hub)
         write_picture(excerpt, picture, title=title, communities=shown, note=note, of=hub.path.name)
         click.echo(f"Wrote {picture}", err=as_json)
 
 
-def _around(hub: "HubFile", around: str, radius: int, picture: Path | None, *, as_json: bool) -> None:
+def _show_around(hub: "HubFile", around: str, radius: int, picture: Path | None, *, as_json: bool) -> None:
     from populace.analysis.hub_summary import describe_found, describe_neighbourhood
     from populace.core.errors import SetupError
     from populace.personas.network import find_people, neighbourhood
@@ -296,10 +296,10 @@ def _around(hub: "HubFile", around: str, radius: int, picture: Path | None, *, a
     if not found.people:
         raise SetupError(f"Nobody in {str(hub.path)!r} has the id or the words {around!r}; give others.")
     if found.total > 1:
-        _print(found, [describe_found(found)], as_json=as_json)
+        _print_result(found, [describe_found(found)], as_json=as_json)
         raise SetupError(f"{found.total:,} people match {around!r}; give --around more words, or the id of one.")
     near = neighbourhood(hub, found.people[0].id, radius)
-    _print(near, describe_neighbourhood(near), as_json=as_json)
+    _print_result(near, describe_neighbourhood(near), as_json=as_json)
     if picture is not None:
         from populace.analysis.picture import write_picture
 
@@ -308,7 +308,7 @@ def _around(hub: "HubFile", around: str, radius: int, picture: Path | None, *, a
         click.echo(f"Wrote {picture}", err=as_json)
 
 
-def _print(result: "DataclassInstance", sections: "Iterable[Section]", *, as_json: bool) -> None:
+def _print_result(result: "DataclassInstance", sections: "Iterable[Section]", *, as_json: bool) -> None:
     from dataclasses import asdict
 
     import orjson

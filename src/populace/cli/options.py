@@ -41,9 +41,8 @@ _SOCIETY = (
     click.option("--select", metavar="NAME", help="Use only this saved sample of the hub (`populace hub select`)."),
     click.option(
         "--draw",
-        type=click.Choice(["snowball", "ego", "community", "random"]),
-        help="How to sample a hub that has more personas: along ties, around one persona, by community, or at random."
-        "  [default: snowball]",
+        type=click.Choice(["snowball", "random"]),
+        help="How to sample a hub that has more personas: along ties, or at random.  [default: snowball]",
     ),
     click.option(
         "--agents", type=int, help="Maximum number of agents, including those sampled from --hub.  [default: 240]"

@@ -83,12 +83,12 @@ def make_array(values: Any, kind: Any = None) -> Array:
                 [part for _, part in parts], fields=[part.field.with_name(name) for name, part in parts]
             )
         case "timestamp":
-            since = [None if value is None else (_utc(value) - _EPOCH) // _MICROSECOND for value in values]
+            since = [None if value is None else (_make_naive(value) - _EPOCH) // _MICROSECOND for value in values]
             return Array(since, DataType.int64()).cast(DataType.timestamp("us"))
     return Array(values, _SCALARS[kind.id])
 
 
-def _utc(moment: datetime) -> datetime:
+def _make_naive(moment: datetime) -> datetime:
     return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
@@ -174,13 +174,13 @@ def set_column(table: Table, name: str, values: Any, kind: str | None = None) ->
 @contextmanager
 def engine(**tables: Any) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a connection to an empty database in which these tables can be queried by name."""
-    with _engine().cursor() as con:
+    with _open_engine().cursor() as con:
         for name, table in tables.items():
             con.register(name, table)
         try:
             yield con
         except duckdb.Error:
-            _engine.cache_clear()  # a damaged file may leave the whole database unusable
+            _open_engine.cache_clear()  # a damaged file may leave the whole database unusable
             raise
 
 
@@ -191,7 +191,7 @@ def write_parquet(rows: Any, path: Path, metadata: Mapping[str, str] = MappingPr
     names. Raises `OSError` if the file cannot be written, and whatever the iterator raises.
     """
     failures: list[Exception] = []
-    written = _stream(rows, failures) if isinstance(rows, Iterator) else RecordBatchReader.from_arrow(rows)
+    written = _stream_tables(rows, failures) if isinstance(rows, Iterator) else RecordBatchReader.from_arrow(rows)
     names = written.schema.names
     with engine(written=written) as con:
         if con.sql("FROM written").columns != names:
@@ -230,7 +230,7 @@ def open_parquet(path: Path, metadata: Mapping[str, str] = MappingProxyType({}))
         written.result()
 
 
-def _stream(tables: Iterator[Table], failures: list[Exception]) -> RecordBatchReader:
+def _stream_tables(tables: Iterator[Table], failures: list[Exception]) -> RecordBatchReader:
     """Stream tables as they are read; keep exceptions in `failures`, because DuckDB passes them on only as text."""
     first = next(tables)
 
@@ -249,10 +249,10 @@ def _stream(tables: Iterator[Table], failures: list[Exception]) -> RecordBatchRe
 def parquet(path: Path, columns: str = "*", clause: str = "") -> Iterator[duckdb.DuckDBPyRelation]:
     """Open a Parquet file as a relation; `columns` and `clause` may also use `file_row_number` (from 0)."""
     with engine() as con:
-        yield con.sql(f"SELECT {columns} FROM {_scan(path)} {clause}")  # noqa: S608
+        yield con.sql(f"SELECT {columns} FROM {_scan_parquet(path)} {clause}")  # noqa: S608
 
 
-def _scan(path: Path) -> str:
+def _scan_parquet(path: Path) -> str:
     return f"read_parquet({quote_text(glob.escape(str(path.absolute())))}, {_PLAIN})"
 
 
@@ -271,9 +271,9 @@ class ColumnFile:
     @cached_property
     def types(self) -> dict[str, str]:
         """DuckDB's type of each column."""
-        with _damage(self._path), engine() as con:
+        with _explain_damage(self._path), engine() as con:
             if self._is_parquet:
-                source, names = _scan(self._path), _parquet_names(con, self._path)
+                source, names = _scan_parquet(self._path), _parquet_names(con, self._path)
             else:
                 schema = self._open_arrow().schema
                 con.register(source := "empty", schema.empty_table())
@@ -284,55 +284,59 @@ class ColumnFile:
                 names = found.columns
             return dict(zip(names, map(str, found.types), strict=True))
 
-    def _places(self, names: Sequence[str]) -> list[int]:
+    def _find_places(self, names: Sequence[str]) -> list[int]:
         return [list(self.types).index(name) for name in names]
 
     def rows(self, names: Sequence[str], size: int, first: int = 1) -> Iterator[NumberedRows]:
         """Read rows from row `first` (counted from 1) on, at most `size` at a time."""
-        with _damage(self._path):
+        with _explain_damage(self._path):
             if self._is_parquet:
                 try:
-                    for rows in self._query(names, size, first):
+                    for rows in self._query_rows(names, size, first):
                         yield rows
                         first = rows[-1][0] + 1
                     return
                 except duckdb.InvalidInputException as error:
                     if _NOT_UTF8 not in str(error):
                         raise
-            yield from self._decode(names, size, first)
+            yield from self._decode_rows(names, size, first)
 
-    def _query(self, names: Sequence[str], size: int, first: int) -> Iterator[NumberedRows]:
+    def _query_rows(self, names: Sequence[str], size: int, first: int) -> Iterator[NumberedRows]:
         wanted = ", ".join(
-            ("file_row_number + 1", *(quote_name(self._columns[place]) for place in self._places(names)))
+            ("file_row_number + 1", *(quote_name(self._columns[place]) for place in self._find_places(names)))
         )
         with engine() as con:
-            con.execute(f"SELECT {wanted} FROM {_scan(self._path)} WHERE file_row_number >= ?", [first - 1])  # noqa: S608
+            con.execute(f"SELECT {wanted} FROM {_scan_parquet(self._path)} WHERE file_row_number >= ?", [first - 1])  # noqa: S608
             while rows := con.fetchmany(size):
                 yield [(number, dict(zip(names, values, strict=True))) for number, *values in rows]
 
-    def _decode(self, names: Sequence[str], size: int, first: int) -> Iterator[NumberedRows]:
-        columns = self._places(names)  # names may stand twice in the file
+    def _decode_rows(self, names: Sequence[str], size: int, first: int) -> Iterator[NumberedRows]:
+        columns = self._find_places(names)  # names may stand twice in the file
         is_parquet = self._is_parquet
         number = 1
-        for batch in self._pyarrow("parquet").ParquetFile(self._path).iter_batches() if is_parquet else self._batches():
+        for batch in (
+            self._import_pyarrow("parquet").ParquetFile(self._path).iter_batches()
+            if is_parquet
+            else self._read_batches()
+        ):
             for start in range(max(0, first - number), batch.num_rows, size):
                 part = batch.slice(start, size).select(columns).rename_columns(list(names))
                 yield list(enumerate(_to_rows(part), number + start))
             number += batch.num_rows
 
-    def _batches(self) -> Iterator[Any]:
+    def _read_batches(self) -> Iterator[Any]:
         reader = self._open_arrow()
         if not hasattr(reader, "num_record_batches"):
             return iter(reader)
         return map(reader.get_batch, range(reader.num_record_batches))
 
     def _open_arrow(self) -> Any:
-        ipc = self._pyarrow("ipc")
+        ipc = self._import_pyarrow("ipc")
         with self._path.open("rb") as file:
             is_file = file.read(6) == b"ARROW1"
         return (ipc.open_file if is_file else ipc.open_stream)(import_module("pyarrow").memory_map(str(self._path)))
 
-    def _pyarrow(self, module: str) -> Any:
+    def _import_pyarrow(self, module: str) -> Any:
         try:
             return import_module(f"pyarrow.{module}")
         except ModuleNotFoundError as error:
@@ -357,7 +361,7 @@ def _parquet_names(con: duckdb.DuckDBPyConnection, path: Path) -> Sequence[str]:
 
 
 @contextmanager
-def _damage(path: Path) -> Iterator[None]:
+def _explain_damage(path: Path) -> Iterator[None]:
     """Turn the errors of DuckDB and pyarrow into `OSError`."""
     with path.open("rb"):
         try:
@@ -380,7 +384,7 @@ def _to_rows(batch: Any) -> list[dict[str, Any] | None]:
 
 
 @cache
-def _engine() -> duckdb.DuckDBPyConnection:
+def _open_engine() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config={"threads": 1, "autoinstall_known_extensions": False})
 
 

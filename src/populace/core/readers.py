@@ -169,13 +169,13 @@ class RowError(Exception):
 
 def check_readable(path: Path) -> None:
     """Raise `SourceError` when there is no such file, or it cannot be opened."""
-    with _refused(path), resolve_file(path).open("rb"):
+    with _refuse_unreadable(path), resolve_file(path).open("rb"):
         pass
 
 
 def hash_file(path: Path) -> tuple[str, int]:
     """The SHA-256 of a file's bytes and how many there are. Raises `SourceError` when there is no such file."""
-    with _refused(path), resolve_file(path).open("rb") as file:
+    with _refuse_unreadable(path), resolve_file(path).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return digest.hexdigest(), file.tell()
 
@@ -219,14 +219,14 @@ class Lines:
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
     """The bytes of a file, decompressed when its name says so. Raises `SourceError` when it cannot be opened."""
     with ExitStack() as stack:
-        with _refused(path):
+        with _refuse_unreadable(path):
             raw = stack.enter_context(path.open("rb", buffering=_CHUNK))
         packing = compression_of(path)
         yield io.BufferedReader(decompressed(raw, packing, stack), _CHUNK) if packing else raw
 
 
 @contextmanager
-def _refused(path: Path) -> Iterator[None]:
+def _refuse_unreadable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -262,12 +262,12 @@ class InputTable(ABC):
         """
 
     @abstractmethod
-    def _rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _read_rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield all rows that can be read, with their numbers."""
 
     def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
         """Yield all rows that can be read, some thousands at a time; `tally` counts those that cannot."""
-        return batched(self._rows(tally), _ROWS)
+        return batched(self._read_rows(tally), _ROWS)
 
 
 def open_table(path: Path) -> InputTable:
@@ -276,7 +276,7 @@ def open_table(path: Path) -> InputTable:
     Raises `SourceError` for a folder, an empty file, a hub, and whatever else is not a table.
     """
     with open_bytes(resolve_file(path)) as file:
-        head = _head(path, file)
+        head = _read_head(path, file)
     suffix = uncompressed_suffix(path)
     if head.startswith((b"PAR1", b"ARROW1")) or suffix in (".parquet", ".arrow", ".feather", ".ipc"):
         return _Columnar(path, head)
@@ -329,7 +329,7 @@ def refuse_utf16(path: Path, head: bytes) -> None:
         raise SourceError(f"{path} is UTF-16, as its bytes 0 and 1 say; save it as UTF-8.")
 
 
-def _head(path: Path, file: Any) -> bytes:
+def _read_head(path: Path, file: Any) -> bytes:
     try:
         head: bytes = file.read(4096)
     except DAMAGE as error:
@@ -339,14 +339,14 @@ def _head(path: Path, file: Any) -> bytes:
 
 class _JsonLines(InputTable):
     def columns(self) -> Sequence[str]:
-        rows = (row for _, row in islice(self._rows(SkippedRows(str(self.path))), _LOOKED_AT))
+        rows = (row for _, row in islice(self._read_rows(SkippedRows(str(self.path))), _LOOKED_AT))
         if names := list(next(rows, ())):
             # The first object may lack what others state: it may be of an unknown source, for one.
             later = {name for row in rows for name in _STATED if name in row}
             return [*names, *sorted(later.difference(names))]
         raise SourceError(f"{self.path} holds no object; write one a line, such as {{'persona': '...'}}.")
 
-    def _rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _read_rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
         return ((number, row) for number, row in read_lines(self.path, _parse_object, tally) if row is not None)
 
 
@@ -377,16 +377,16 @@ def find_separator(head: str) -> str:
 class _CsvTable(InputTable):
     def columns(self) -> Sequence[str]:
         with open_bytes(self.path) as file:
-            return self._header(self._open(file)[1])
+            return self._read_header(self._open_rows(file)[1])
 
-    def _open(self, file: Any) -> tuple[Lines, Any]:
+    def _open_rows(self, file: Any) -> tuple[Lines, Any]:
         with open_bytes(self.path) as beginning:
             head = beginning.read(65_536).decode(errors="replace").lstrip("\ufeff\r\n")
         separator = "\t" if uncompressed_suffix(self.path) == ".tsv" else find_separator(head)
         lines = Lines(self.path, file)
         return lines, read_cells(csv.reader(map(bytes.decode, lines), delimiter=separator, strict=True))
 
-    def _header(self, rows: Any) -> list[str]:
+    def _read_header(self, rows: Any) -> list[str]:
         try:
             names: list[str] = next(filter(any, rows), [])
         except (csv.Error, RowError, UnicodeDecodeError) as error:
@@ -398,10 +398,10 @@ class _CsvTable(InputTable):
             raise SourceError(f"{self.path} has two columns {shown(twice)}; give each a name of its own.")
         return names
 
-    def _rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _read_rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
         with open_bytes(self.path) as file:
-            lines, rows = self._open(file)
-            names = self._header(rows)
+            lines, rows = self._open_rows(file)
+            names = self._read_header(rows)
             while True:
                 began = lines.number + 1
                 try:
@@ -437,7 +437,7 @@ class _Columnar(InputTable):
         except OSError as error:
             raise SourceError(f"{self.path} is no whole {self._kind} file: {error}.") from error
 
-    def _rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _read_rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
         number = 0
         try:
             types = self._file.types
@@ -476,7 +476,7 @@ class NodeLink(InputTable):
         """Return the names that any of the nodes has."""
         return list(dict.fromkeys(name for node in self._nodes for name in node))
 
-    def _rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _read_rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
         return ((number, dict(node)) for number, node in enumerate(self._nodes, 1))
 
     def ids(self) -> Iterator[tuple[int, str]]:

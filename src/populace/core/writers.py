@@ -99,7 +99,7 @@ def write_csv(batches: Iterable[Any], file: Any, *, quoting: Literal[0, 1] = csv
             # Quoted, a mark in a name is not taken for the one that separates columns.
             is_quoted = any(mark in name for name in names for mark in ";\t")
             write_cells([names], file, quoting=csv.QUOTE_ALL if is_quoted else quoting)
-        write_cells(zip(*map(_cells, batch.columns), strict=True), file, quoting=quoting)
+        write_cells(zip(*map(_write_column, batch.columns), strict=True), file, quoting=quoting)
 
 
 def write_cells(rows: Iterable[Iterable[Any]], file: Any, *, quoting: Literal[0, 1] = csv.QUOTE_MINIMAL) -> None:
@@ -109,11 +109,11 @@ def write_cells(rows: Iterable[Iterable[Any]], file: Any, *, quoting: Literal[0,
     file.write(text.getvalue().encode())
 
 
-def _cells(column: Any) -> list[Any]:
-    return [value if value is None or type(value) in (int, str) else _cell(value) for value in column.to_pylist()]
+def _write_column(column: Any) -> list[Any]:
+    return [value if value is None or type(value) in (int, str) else _write_cell(value) for value in column.to_pylist()]
 
 
-def _cell(value: Any) -> str:
+def _write_cell(value: Any) -> str:
     if isinstance(value, str):
         return value
     return value.isoformat() if isinstance(value, datetime) else json_text(value)

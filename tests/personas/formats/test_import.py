@@ -196,17 +196,13 @@ def test_a_strict_import_stops_at_the_first_bad_row(hub: HubFile, take: Import, 
 
 
 def test_a_missing_column_is_told_with_those_that_are_there(take: Import, tmp_path: Path) -> None:
-    path = jsonl(tmp_path / "p.jsonl", {"biography": LOCKSMITH, "age": 71})
+    path = jsonl(tmp_path / "p.jsonl", {"story": LOCKSMITH, "age": 71})
+    with pytest.raises(SourceError, match=r"no column 'storey'; its columns are 'story', 'age'; did you mean 'story"):
+        take(path, mapping={"text": "storey"})
     with pytest.raises(
-        SourceError, match=r"no column 'biografy'; its columns are 'biography', 'age'; did you mean 'biog"
-    ):
-        take(path, mapping={"text": "biografy"})
-    with pytest.raises(
-        SourceError, match=r"its columns are 'biography', 'age'; say which it is with `mapping='text=COLUMN'`"
+        SourceError, match=r"its columns are 'story', 'age'; say which it is with `mapping='text=COLUMN'`"
     ):
         take(path)
-    with pytest.raises(SourceError, match="not in the format elite: it has no column 'persona'"):
-        take(path, format="elite")
 
 
 @pytest.mark.parametrize(
@@ -346,7 +342,7 @@ class _Given(InputTable):
     def columns(self) -> list[str]:
         return ["text"]
 
-    def _rows(self, tally: object) -> Any:
+    def _read_rows(self, tally: object) -> Any:
         return ((number, {"text": text}) for number, text in enumerate(self.texts, 1))
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import re
 import string
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from populace.core.errors import SetupError, SourceError
+from populace.core.errors import SetupError
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import ImportOptions, parse_template, rule_composer
 from populace.personas.hub import HubFile, create_hub, read_hub
@@ -133,25 +132,11 @@ def test_a_template_that_is_none_is_one_sentence(hub: HubFile, population: Path,
         take(hub, population, compose=template)
 
 
-def test_a_column_of_sentences_is_asked_about_before_anything_is_made_up(hub: HubFile, tmp_path: Path) -> None:
-    path = tmp_path / "p.jsonl"
-    path.write_text(json.dumps({"age": 3, "sex": "f", "bio": "A nurse who sings in a choir in Leeds on Sundays"}))
-    with pytest.raises(SourceError, match="but 'bio' may: read it with `mapping='text=bio'`"):
-        take(hub, path)
-
-
-def test_what_is_suggested_for_sentences_in_some_rows_loses_none_of_the_others(hub: HubFile, tmp_path: Path) -> None:
-    rows = [
-        {"age": 3, "sex": "f", "bio": "A nurse who sings in a choir in Leeds on Sundays, " * 9},
-        {"age": 4, "sex": "m"},
-    ]
-    (path := tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    with pytest.raises(SourceError, match="as 1 of 2 rows have none") as raised:
-        take(hub, path)
-    template = re.search(r"compose=['\"]+(.*?)['\"]+`", str(raised.value))
-    assert template is not None
-    report = take(hub, path, mapping={"text": "bio"}, compose=template[1])
-    assert (report.rows, report.skipped) == (2, ())
+@pytest.mark.parametrize("name", ["text", "Persona", "description", "bio", "biography"])
+def test_a_column_of_descriptions_is_known_by_its_name(hub: HubFile, tmp_path: Path, name: str) -> None:
+    (path := tmp_path / "p.jsonl").write_text(json.dumps({"age": 3, "sex": "f", name: "A nurse who sings"}))
+    take(hub, path)
+    assert asked(hub, "SELECT text FROM personas") == [("A nurse who sings",)]
 
 
 def test_the_people_of_a_population_live_as_any_others(population: Path) -> None:

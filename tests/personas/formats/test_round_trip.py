@@ -89,24 +89,6 @@ def test_parquet_carries_the_notice(hub: HubFile, tmp_path: Path) -> None:
     assert json.loads(pq.read_schema(path).metadata[b"populace"])["notice"] == "Made up."
 
 
-@pytest.mark.slow
-def test_jsonl_loads_in_polars_whatever_comes_late(hub: HubFile, tmp_path: Path) -> None:
-    late = {"age": 4, "height": 1.5, "is_well": True, "tags": ["x"], "word": "w", "deep": {"a": {"b": 1}}}
-    rows = [{"text": f"Person {n}"} | (late if n >= 5_000 else {"is_early": n}) for n in range(5_002)]
-    (path := tmp_path / "late.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    hub.con.execute("DELETE FROM personas")
-    list(import_files(hub, [path]))
-    hub.con.execute("UPDATE personas SET model = 'm' WHERE ordinal > 4000")
-    export_hub(hub, out := tmp_path / "out.jsonl")
-    frame = pl.read_ndjson(out)
-    types = {name: frame.schema[name] for name in ("age", "height", "is_well", "tags", "word", "deep", "model")}
-    assert types == {
-        "age": pl.Int64, "height": pl.Float64, "is_well": pl.Boolean, "tags": pl.List(pl.String), "word": pl.String,
-        "deep": pl.String, "model": pl.String,
-    }  # fmt: skip
-    assert (frame.height, frame["age"].sum(), frame["is_early"].sum()) == (5_002, 8, sum(range(5_000)))
-
-
 def test_a_whole_number_among_fractions_is_written_as_one(hub: HubFile, tmp_path: Path) -> None:
     for persona, said in ((PILOT, '{"x": 1}'), (SMITH, '{"x": 2.5}')):
         hub.con.execute("UPDATE imports SET attributes = ? WHERE persona = ?", [said, persona])
@@ -139,6 +121,27 @@ _VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=4,
 )
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([1, -2], pa.int64()), ([1, 2**70], pa.string()), ([1.5, 2**60], pa.string()), ([2**62, -5], pa.int64()),
+        ([[1], [2.5]], pa.list_(pa.float64())), ([[1], [2**70]], pa.string()), ([[], ["a"]], pa.list_(pa.string())),
+        ([True, "x"], pa.string()), ([{"a": 1}, None], pa.string()), ([1, [1]], pa.string()),
+    ],
+)  # fmt: skip
+def test_a_column_has_the_type_that_holds_all_its_values(
+    hub: HubFile, tmp_path: Path, values: list[Any], kind: pa.DataType
+) -> None:
+    for persona, value in zip((PILOT, SMITH), values, strict=True):
+        hub.con.execute("UPDATE imports SET attributes = ? WHERE persona = ?", [json.dumps({"x": value}), persona])
+    export_hub(hub, path := tmp_path / "p.parquet")
+    column = pq.read_table(path).column("x")
+    assert column.type == kind
+    read = [column.to_pylist()[0], column.to_pylist()[2]]
+    written = [None if value is None or kind != pa.string() else json.loads(value) for value in read]
+    assert (written if kind == pa.string() else read) == values
 
 
 def test_numbers_that_json_lacks_and_dates_and_decimals_are_kept_as_words(tmp_path: Path) -> None:

@@ -47,26 +47,21 @@ def test_a_star_is_the_only_network_with_its_degrees() -> None:
     assert drawing.draw_configuration(2, [(0, 1)], random.Random(1)) == [(0, 1)]
 
 
-def test_blocks_are_tied_as_often_as_their_probabilities_say() -> None:
-    names = ["a", "b", "c"]
-    blocks = [names[n % 3] for n in range(3 * PEOPLE)]
-    tied = {(0, 0): 0.1, (1, 1): 1.0, (2, 2): 0.0, (0, 1): 0.05, (0, 2): 0.0, (1, 2): 0.6}
-    pairs = drawing.draw_blocks(blocks, tied, names, np.random.default_rng(3))
-    found = Counter(tuple(sorted(blocks[end] for end in pair)) for pair in pairs)
-    assert len(set(pairs)) == len(pairs)
-    assert set(found) == {("a", "a"), ("b", "b"), ("a", "b"), ("b", "c")}
-    within = PEOPLE * (PEOPLE - 1) // 2
-    assert found["b", "b"] == within
-    expected = {("a", "a"): (within, 0.1), ("a", "b"): (PEOPLE**2, 0.05), ("b", "c"): (PEOPLE**2, 0.6)}
-    for key, (of, share) in expected.items():
+@pytest.mark.parametrize(("within", "between"), [(1.0, 0.6), (0.1, 0.05), (0.0, 0.2)])
+def test_blocks_are_tied_as_often_as_their_probabilities_say(within: float, between: float) -> None:
+    blocks = ["abc"[n % 3] for n in range(3 * PEOPLE)]
+    spec = parse_network(f"stochastic-block:{within},{between}")
+    pairs = drawing.draw_blocks(blocks, spec, np.random.default_rng(3))
+    found = Counter(blocks[a] == blocks[b] for a, b in pairs)
+    assert len({frozenset(pair) for pair in pairs}) == len(pairs)
+    for is_same, of, share in ((True, 3 * PEOPLE * (PEOPLE - 1) // 2, within), (False, 3 * PEOPLE**2, between)):
         # Within five standard deviations of the binomial distribution.
-        assert abs(found[key] - of * share) < 5 * (of * share * (1 - share)) ** 0.5
+        assert abs(found[is_same] - of * share) <= 5 * (of * share * (1 - share)) ** 0.5
 
 
 def test_blocks_that_would_make_too_many_ties_are_refused() -> None:
-    blocks = ["a"] * 20_000
     with pytest.raises(SetupError, match="make some 199,990,000 ties among 20,000 people"):
-        drawing.draw_blocks(blocks, {(0, 0): 1.0}, ["a"], np.random.default_rng(1))
+        drawing.draw_blocks(["a"] * 20_000, parse_network("stochastic-block:1,0"), np.random.default_rng(1))
     assert MOST_TIES < 199_990_000
 
 

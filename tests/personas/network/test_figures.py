@@ -12,14 +12,13 @@ from populace.personas.network.measures import (
     Degrees,
     DegreeShare,
     cluster,
-    kind_assortativity,
     measure_paths,
     nominal_assortativity,
     numeric_assortativity,
     reciprocity,
     triangles,
 )
-from populace.personas.network.network import Network, components, preferential_network, random_network
+from populace.personas.network.network import Network, components, random_network
 
 PEOPLE = 14
 PAIRS = st.lists(
@@ -98,20 +97,6 @@ def test_assortativity_is_not_defined_where_all_are_alike() -> None:
     assert numeric_assortativity(ring, ring.degrees) is None
     assert numeric_assortativity(ring, alike) is None
     assert nominal_assortativity(ring, alike) is None
-
-
-@holds(PAIRS, st.data())
-def test_kinds_mix_as_in_the_graph_of_relations_that_meet(pairs: list[tuple[int, int]], data: st.DataObject) -> None:
-    kinds = data.draw(st.lists(st.integers(0, 3), min_size=len(pairs), max_size=len(pairs)))
-    meeting = nx.MultiGraph()
-    meeting.add_nodes_from((n, {"kind": kind}) for n, kind in enumerate(kinds))
-    meets = [(a, b) for a in range(len(pairs)) for b in range(a) for person in pairs[a] if person in pairs[b]]
-    meeting.add_edges_from(meets)
-    mine = kind_assortativity(PEOPLE, *ends(pairs), np.array(kinds))
-    if len({kinds[n] for meet in meets for n in meet}) > 1:
-        assert mine == pytest.approx(nx.attribute_assortativity_coefficient(meeting, "kind"), abs=1e-9)
-    else:
-        assert mine is None
 
 
 @holds(PAIRS)
@@ -203,18 +188,9 @@ def test_every_pair_is_tied_equally_often_in_random_networks() -> None:
     assert np.abs(counts[np.triu_indices(6, 1)] - expected).max() < 5 * np.sqrt(expected)
 
 
-def test_preferential_attachment_makes_hubs_and_is_connected() -> None:
-    rich = preferential_network(3000, 9000, rng())
-    by_chance = random_network(3000, 9000, rng())
-    assert 8500 < len(rich) <= 9000
-    assert rich.degrees.max() > 4 * by_chance.degrees.max()
-    assert len(np.unique(rich.parts)) == 1
-
-
 @pytest.mark.parametrize(("people", "ties"), [(0, 0), (1, 0), (2, 1), (5, 0), (5, 2)])
 def test_random_networks_of_next_to_nobody(people: int, ties: int) -> None:
     assert len(random_network(people, ties, rng())) == ties
-    assert len(preferential_network(people, ties, rng())) <= ties
 
 
 def test_the_spread_of_degrees() -> None:

@@ -149,10 +149,6 @@ def test_blocks_are_the_groups_of_the_scenario_or_the_values_of_a_column(hub: Pa
         found = dict(society(hub, tmp_path / f"{n}.duckdb", network).run().sql(pairs).rows)
         assert found.keys() == {True}
         assert 200 < found[True] < 370  # of 570 pairs within the three groups
-    blocks = {"north": {"north": 0, "south": 1, "east": 0}, "south": {"south": 0, "east": 0}, "east": {"east": 0}}
-    (tmp_path / "blocks.json").write_text(json.dumps(blocks))
-    run = society(hub, tmp_path / "file.duckdb", f"stochastic-block:{tmp_path}/blocks.json").run()
-    assert run.sql(pairs).rows == [(False, 400)]
 
 
 def test_most_ties_of_a_homophilous_network_are_between_people_who_are_alike(hub: Path, tmp_path: Path) -> None:
@@ -252,24 +248,13 @@ def test_places_and_ids_name_people_too(hub: Path, tmp_path: Path) -> None:
         ("homophily:education", "names the column 'education', which is empty for all 60 people"),
         ("homophily:embedding", "no embedding model is named; add"),
         ("stochastic-block:0.1", "is no network"),
-        ("stochastic-block:blocks.json", "no file"),
+        ("stochastic-block:blocks.json,0.1", "P_IN must be a number from 0 to 1"),
     ],
 )
 def test_networks_that_cannot_be_are_refused_in_a_sentence(hub: Path, tmp_path: Path, network: str, said: str) -> None:
     with pytest.raises((SetupError, SourceError), match=said):
         society(hub, tmp_path / "run.duckdb", network).run()
     assert not (tmp_path / "run.duckdb").exists()
-
-
-def test_blocks_that_nobody_is_in_and_pairs_without_a_probability_are_refused(hub: Path, tmp_path: Path) -> None:
-    path = tmp_path / "blocks.json"
-    for given, said in (
-        ({"west": {"west": 1}}, "names the block 'west', and nobody"),
-        ({"north": {"south": 1}}, "no prob"),
-    ):
-        path.write_text(json.dumps(given))
-        with pytest.raises(SetupError, match=said):
-            society(hub, tmp_path / "run.duckdb", f"stochastic-block:{path}").run()
 
 
 def test_a_name_that_several_people_have_names_none_of_them() -> None:
