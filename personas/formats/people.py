@@ -199,6 +199,7 @@ def _united(found: set[str]) -> ColumnType:
 
 
 _ROWS = 10_000
+_IDS = {"id", "parent", "duplicate_of", "elite_of"}
 #: Equal texts are one persona, who may have been imported more than once: the first time counts.
 _IMPORTS = """
 CREATE OR REPLACE TEMP TABLE exported_imports AS
@@ -270,6 +271,10 @@ class ExportedPeople:
         if select is not None:
             _check_selection(hub, select, self._tables)
         self._check_extras()
+        #: The ids that people whose description was rewritten have in exports: the hash of the text that is shown.
+        self.shown_ids: Mapping[str, str] = {}
+        if self.has("rewritten_people"):
+            self.shown_ids = dict(hub.con.execute("SELECT persona, text_hash FROM rewritten_people").fetchall())
         try:
             self._rows = self._people(self._tables, select)
             self.count, self.unlicensed = self._counted()
@@ -287,7 +292,18 @@ class ExportedPeople:
 
     def batches(self, first: Sequence[int] = ()) -> Iterator[Any]:
         """Yield the people as Arrow batches of some thousands; those at the places `first`, from 0, come before all."""
-        yield from iter_batches(self._in_order(first), _ROWS)
+        for batch in iter_batches(self._in_order(first), _ROWS):
+            yield self._show_ids(batch)
+
+    def _show_ids(self, batch: Columnar) -> Columnar:
+        shown = self.shown_ids
+        for name in _IDS.intersection(batch.column_names) if shown else ():
+            ids = [shown.get(persona, persona) for persona in batch[name].to_pylist()]
+            batch = set_column(batch, name, ids, "VARCHAR")
+        if shown and "biography_mentions" in batch.column_names:
+            mentions = [[shown.get(one, one) for one in ids or ()] for ids in batch["biography_mentions"].to_pylist()]
+            batch = set_column(batch, "biography_mentions", mentions, "VARCHAR[]")
+        return batch
 
     def attributes(self) -> Iterator[str | None]:
         """Yield the imported columns of each persona as a JSON object."""

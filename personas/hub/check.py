@@ -2,17 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import duckdb
 
 from ...core.errors import SetupError, parameter
-from ..formats.repeats import fill_licences
 from ..judgement import Judge, RuleResultRow
 from ..rules import FIRST_PERSON, PERSONAL_RULE, QUALITY_RULES, FirstPerson, Policy, personal_judge, quality_judge
 from ..rules.pseudonyms import Pseudonyms
 from .file import HubFile
-from .queries import registered, table_names
+from .queries import RETURNED, registered, table_names
 from .redaction import (
     NamesOf,
     check_key,
@@ -21,11 +20,8 @@ from .redaction import (
     judge_imports,
     names_of_people,
 )
-from .rewrites import DescriptionChange, change_people, reconcile
+from .rewrites import erase_people, reconcile_rewritten, rewrite_people
 from .verdicts import add_rule_results, rule_result_rows, undo_rule
-
-#: Ids of people, and kind, column and outcome of pieces of personal data.
-type _Applied = tuple[list[str], list[tuple[str, str | None, str]]]
 
 _ROWS = 10_000
 
@@ -33,10 +29,8 @@ _ROWS = 10_000
 #: were removed or rewritten and are there returned by an import or a merge, unless that was undone. Kept personal data
 #: are checked again where the policy is stricter now, and descriptions in the first person where `first_person` is
 #: given.
-_UNJUDGED = """
-WITH again AS (
-    SELECT persona FROM rule_results WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL
-),
+_UNJUDGED = f"""
+WITH again AS ({RETURNED}),
 quality AS (SELECT unnest([persona, became]) AS id FROM rule_results WHERE rule IN (SELECT unnest($rules))),
 asked AS (
     SELECT persona FROM rule_results WHERE rule = $first_person AND outcome IN ('rejected', 'kept') AND $is_asked
@@ -53,7 +47,7 @@ SELECT id, text, by_quality, by_personal FROM (
         AND ($is_strict OR id IN (FROM again) OR id NOT IN (SELECT id FROM kept WHERE id IS NOT NULL)) AS by_personal
     FROM personas
 ) WHERE (by_quality AND $has_quality) OR (by_personal AND $has_personal) ORDER BY ordinal
-"""
+"""  # noqa: S608 - our own words
 
 
 _SAID = "SELECT persona, outcome FROM rule_results WHERE rule = $rule AND outcome IN ('rejected', 'kept')"
@@ -122,16 +116,20 @@ def judge_people(
         for people in _people(con, check.wanted):
             for person in people:
                 check.judge(*person)
-        _check_unlived(hub, check.changes)
-        names = check.names | {c.now: check.names.get(c.was, ()) for c in check.changes if c.now is not None}
-        back, changes = _apply(con, check.rows, check.changes, pseudonyms, names)
-        if check.changes:
-            # A rewritten person may be one who came without a licence before.
-            fill_licences(con)
-        reconcile(con, [*back, *(change.now for change in check.changes if change.now is not None)])
+        if (check.texts or check.erased) and hub.has_agents:
+            raise SetupError(
+                f"The people of {str(hub.path)!r} are agents of a run, whose rows refer to them; check them with "
+                f"{parameter('personal', 'keep')}, or export them to a hub first."
+            )
+        back = _clear_answers_on_first_person(con, [row for row in check.rows if row.rule == FIRST_PERSON])
+        rewrite_people(con, check.texts)
+        entered = [*back, *erase_people(con, check.erased)]
+        traces = clear_traces(con, check.redacted, pseudonyms, check.names)
+        changes = add_rule_results(con, [*check.rows, *traces])
+        reconcile_rewritten(con, list(check.texts), entered)
         if personal is not None:
-            changes += add_rule_results(con, judge_imports(con, personal, pseudonyms, names))
-        remains = _remains(con) if any(change.tells for change in check.changes) else ()
+            changes += add_rule_results(con, judge_imports(con, personal, pseudonyms, check.names))
+        remains = _find_remains(con) if check.redacted or check.erased else ()
     return CheckReport(check.judged, check.rule_results, Counter(changes), remains)
 
 
@@ -152,7 +150,10 @@ class _RuleCheck:
         self.judged = 0
         self.rule_results: Counter[tuple[str, str]] = Counter()
         self.rows: list[RuleResultRow] = []
-        self.changes: list[DescriptionChange] = []
+        #: The new descriptions by persona, those of them whose personal data were replaced, and who is to go.
+        self.texts: dict[str, str] = {}
+        self.redacted: list[str] = []
+        self.erased: list[str] = []
 
     @property
     def wanted(self) -> dict[str, bool]:
@@ -166,17 +167,17 @@ class _RuleCheck:
         judgement, rows = rule_result_rows(
             text, self._judges(persona, text, by_quality=by_quality, by_personal=by_personal)
         )
-        rows = tuple(row for row in rows if row.rule != FIRST_PERSON or (row.persona, row.outcome) not in self.said)
-        self.rows += rows
-        self.rule_results.update({(row.rule, row.outcome) for row in rows})
-        tells = any(row.rule == PERSONAL_RULE and row.outcome != "kept" for row in rows)
+        # The id of somebody who is in the hub stays.
+        now = [replace(row, persona=persona, became=persona if row.outcome == "rewritten" else None) for row in rows]
+        now = [row for row in now if row.rule != FIRST_PERSON or (persona, row.outcome) not in self.said]
+        self.rows += now
+        self.rule_results.update({(row.rule, row.outcome) for row in now})
         if judgement.is_erased:
-            self.changes.append(DescriptionChange(persona, None, None, tells, is_kept=False))
+            self.erased.append(persona)
         elif judgement.persona.text != text:
-            is_kept = any(row.text is not None for row in rows)
-            self.changes.append(
-                DescriptionChange(persona, judgement.persona.id, judgement.persona.text, tells, is_kept)
-            )
+            self.texts[persona] = judgement.persona.text
+            if any(row.rule == PERSONAL_RULE and row.outcome == "rewritten" for row in now):
+                self.redacted.append(persona)
 
     def _judges(self, persona: str, text: str, *, by_quality: bool, by_personal: bool) -> tuple[Judge, ...]:
         quality = (self._quality,) if self._quality is not None and by_quality else ()
@@ -189,7 +190,7 @@ class _RuleCheck:
         return (*quality, personal_judge(self._personal, self._pseudonyms, self.names.get(persona, ())))
 
 
-def _remains(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+def _find_remains(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     there = sorted(table_names(con).intersection(("calls", "passages")))
     # The names are ours.
     return tuple(name for name in there if con.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchall())  # noqa: S608
@@ -219,32 +220,8 @@ def _renew_public_pseudonyms(hub: HubFile) -> None:
         con.execute("DELETE FROM rule_results WHERE rule = ? AND outcome = 'rewritten' AND undone", [PERSONAL_RULE])
 
 
-def _check_unlived(hub: HubFile, changes: Sequence[DescriptionChange]) -> None:
-    if changes and hub.has_agents:
-        raise SetupError(
-            f"The people of {str(hub.path)!r} are agents of a run, whose rows refer to them; check them with "
-            f"{parameter('personal', 'keep')}, or export them to a hub first."
-        )
-
-
-def _apply(
-    con: duckdb.DuckDBPyConnection,
-    rows: Sequence[RuleResultRow],
-    changes: Sequence[DescriptionChange],
-    pseudonyms: Pseudonyms,
-    names: NamesOf,
-) -> _Applied:
-    """Apply rule results; return the personas no rule rejects any more, and the pieces of personal data written."""
-    said = list(rows)
-    back = _said_otherwise(con, [row for row in rows if row.rule == FIRST_PERSON])
-    if changes:
-        change_people(con, changes)
-        told = [change.now for change in changes if change.tells and change.now is not None]
-        said += clear_traces(con, told, pseudonyms, names)
-    return back, add_rule_results(con, said)
-
-
-def _said_otherwise(con: duckdb.DuckDBPyConnection, rows: Sequence[RuleResultRow]) -> list[str]:
+def _clear_answers_on_first_person(con: duckdb.DuckDBPyConnection, rows: Sequence[RuleResultRow]) -> list[str]:
+    """Delete earlier results on the first person that these replace, and return the people they are about."""
     if not rows:
         return []
     said = {"persona": [row.persona for row in rows], "rule": [row.rule for row in rows]}

@@ -23,7 +23,16 @@ from ..dedup.near_duplicates import find_in_blocks
 from ..dedup.vectors import COSINE, check_cosine, find_similar_vectors, is_compared_exactly
 from .file import HubFile
 from .queries import count, registered
-from .rewrites import COMPARED, COSINE_STAGE, ORDER, PEOPLE, blocks, reconcile, record_comparison
+from .rewrites import (
+    COMPARED,
+    COSINE_STAGE,
+    ORDER,
+    PEOPLE,
+    TEXT_HASHES,
+    iter_text_blocks,
+    reconcile,
+    record_comparison,
+)
 
 #: Everybody who is compared where the verdicts from before are withdrawn.
 _COMPARED_ANEW = PEOPLE.format(of_verdicts="bool_or")
@@ -148,7 +157,7 @@ def _ids(hub: HubFile, compared: str) -> Iterator[str]:
 
 def _texts(hub: HubFile, compared: str) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
     for batch in _batches(hub, f"SELECT p.text, coalesce(d.undone, false) AS undone {compared} {ORDER}"):
-        yield from blocks(batch)
+        yield from iter_text_blocks(batch)
 
 
 def _batches(hub: HubFile, query: str) -> Iterator[Table]:
@@ -161,12 +170,14 @@ def _batches(hub: HubFile, query: str) -> Iterator[Table]:
 _LATEST = "SELECT max(rowid) AS row, text_hash FROM vectors WHERE model = $model GROUP BY text_hash"
 _WITHOUT = f"""
 SELECT p.rowid AS row {COMPARED}
-AND NOT EXISTS (SELECT 1 FROM vectors AS v WHERE v.model = $model AND v.text_hash = p.id) {ORDER}
+AND p.id NOT IN (
+    SELECT t.id FROM ({TEXT_HASHES}) AS t SEMI JOIN vectors AS v ON v.model = $model AND v.text_hash = t.text_hash
+) {ORDER}
 """  # noqa: S608 - our own words
 _WITH = f"""
 SELECT c.person, v.row AS vector, c.undone
 FROM (SELECT p.rowid AS person, p.id, p.ordinal, coalesce(d.undone, false) AS undone {COMPARED}) AS c
-JOIN ({_LATEST}) AS v ON v.text_hash = c.id
+JOIN ({TEXT_HASHES}) AS t ON t.id = c.id JOIN ({_LATEST}) AS v ON v.text_hash = t.text_hash
 ORDER BY c.ordinal, c.person
 """  # noqa: S608 - our own words
 _DIMS = "SELECT DISTINCT len(vector) AS dims FROM vectors WHERE model = ? ORDER BY dims"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 #: The first script of the versions from before the first release, which started anew at version 1.
 _DEVELOPMENT = "001_people.sql"
 #: The version that this Populace writes and reads. It goes up when a declaration of a table changes.
-HUB_VERSION = 1
+HUB_VERSION = 2
 
 #: The rows of a table that is the same in all hubs.
 _OCCUPATION_GROUPS = """
@@ -345,6 +345,8 @@ def _check(hub: HubFile, *, write: bool) -> None:
             if hub_version(hub.con) < HUB_VERSION:
                 with hub.writing():
                     make_hub_schema(hub.con)
+        elif not has_tables(hub.con, "rewritten_people"):
+            hub.con.execute("CREATE TEMP TABLE rewritten_people (persona VARCHAR, text_hash VARCHAR)")
     except BaseException as error:
         hub.close()
         if is_damage(error):

@@ -16,8 +16,8 @@ from ..formats.repeats import fill_licences, fold_repeats
 from ..persona import content_id
 from ..selection.selection import make_view
 from .file import HubFile, create_hub, hub_table, open_hub
-from .queries import count, registered, table_names
-from .rewrites import reconcile
+from .queries import RETURNED, count, registered, table_names
+from .rewrites import reconcile_rewritten
 
 #: Rows that are read in an order of their own.
 _ORDER = dict.fromkeys(("personas", "passages", "comparisons"), "ORDER BY ordinal")
@@ -76,7 +76,11 @@ WRITE: Mapping[str, tuple[str, ...]] = {
         "UPDATE merged_rule_results SET file = file + $files WHERE rowid >= $rule_results AND file IS NOT NULL",
     ),
     "comparisons": ("INSERT INTO comparisons SELECT ordinal + $comparisons, stage, threshold FROM taken",),
-    "merged_people": ("INSERT INTO merged_people BY NAME FROM taken",),
+    # Those whom an earlier hub had stay as it has them.
+    "rewritten_people": (
+        """INSERT INTO rewritten_people SELECT t.* FROM taken AS t
+        SEMI JOIN personas ON id = persona AND ordinal > $people""",
+    ),
     "elites": ("INSERT INTO elites BY NAME SELECT * FROM taken EXCEPT SELECT * FROM elites",),
     # Vectors of other lengths are another model's, whatever its name: near-duplicates could not be looked for.
     "vectors": (
@@ -334,7 +338,7 @@ def _merged(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
     with hub.writing() as con:
         selections.make_views()
         # The survivor of one hub's verdict may be rejected in another.
-        reconcile(con)
+        reconcile_rewritten(con, [persona for (persona,) in con.execute(_REWRITTEN).fetchall()])
     left_out.update(dict(hub.con.execute(LEFT).fetchall()))
     dangling = related - count(hub.con, "SELECT count(*) FROM merged_relations")
     return MergeReport(
@@ -353,11 +357,9 @@ def _merged(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
 
 _FILES = "SELECT file FROM imported_files ORDER BY file"
 _PERSONAS = "SELECT count(*) FROM personas"
+_REWRITTEN = "SELECT persona FROM rewritten_people"
 _RELATED = "SELECT count(*) FROM relations"
-_RETURNED = """
-SELECT count(DISTINCT persona) FROM rule_results SEMI JOIN personas ON id = persona
-WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL
-"""
+_RETURNED = f"SELECT count(DISTINCT persona) FROM ({RETURNED})"  # noqa: S608 - our own words
 
 
 def _take(hub: HubFile, source: HubFile, number: int) -> int:
@@ -372,9 +374,9 @@ def _take(hub: HubFile, source: HubFile, number: int) -> int:
 
 
 def _copy(hub: HubFile, source: HubFile, table: str, given: dict[str, int]) -> None:
+    if table == "personas":
+        _check_ids(source)
     for batch in _batches(source, READ[table], _FEW if table == "vectors" else _ROWS):
-        if table == "personas":
-            _check_ids(source, batch)
         with registered(hub.con, batch, "taken"):
             for statement in WRITE[table]:
                 used = {name: value for name, value in given.items() if f"${name}" in statement}
@@ -388,13 +390,16 @@ def _batches(source: HubFile, query: str, rows: int) -> Iterator[Table]:
         raise SourceError(f"{str(source.path)!r} has not the tables of a hub: {said(error)}.") from error
 
 
-def _check_ids(source: HubFile, batch: Table) -> None:
-    for persona, text in zip(*(batch.column(name).to_pylist() for name in ("id", "text")), strict=True):
-        if persona != content_id(text):
-            raise SourceError(
-                f"{str(source.path)!r} numbers its people in another way: {persona!r} is not the hash of its text; "
-                "export its people and import them instead."
-            )
+def _check_ids(source: HubFile) -> None:
+    rewritten = "rewritten_people" in table_names(source.con)
+    known = {persona for (persona,) in source.con.execute(_REWRITTEN).fetchall()} if rewritten else set()
+    for batch in _batches(source, "SELECT id, text FROM personas", _ROWS):
+        for persona, text in zip(*(batch.column(name).to_pylist() for name in ("id", "text")), strict=True):
+            if persona != content_id(text) and persona not in known:
+                raise SourceError(
+                    f"{str(source.path)!r} numbers its people in another way: {persona!r} is not the hash of its text; "
+                    "export its people and import them instead."
+                )
 
 
 def _others(source: HubFile) -> dict[str, int]:

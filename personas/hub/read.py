@@ -47,6 +47,8 @@ class Directory:
         self._file = file
         self._rows = {_old_id(where, row): (where, row) for where, row in personas}
         self._of: dict[str, str] = {}
+        #: The present ids of those who were yielded, by the ids that the file has.
+        self.ids: dict[str, str] = {}
         for where, row in duplicates:
             if row.get("kind", "persona") == "persona" and not row.get("undone"):
                 self._of.setdefault(_name(where, row, "persona"), _name(where, row, "of"))
@@ -57,7 +59,9 @@ class Directory:
             if old in self._of:
                 self._resident(where, old)
             else:
-                yield self._persona(where, row)
+                persona = self._persona(where, row)
+                self.ids[old] = persona.id
+                yield persona
 
     def _persona(self, where: str, row: HubRow) -> Persona:
         return Persona(
@@ -273,7 +277,7 @@ def _read_table_file(path: Path) -> Hub:
         make_hub_schema(connection)
         spec = ImportOptions(strict=True, personal="ignore", way_out=way_out)
         list(import_files(HubFile(path, connection), [path], spec))
-        return _read_connection(connection, path)
+        return _read_connection(connection, path)[0]
 
 
 def _distinct(path: Path, personas: Iterable[Persona]) -> tuple[Persona, ...]:
@@ -319,12 +323,12 @@ def _read_database(path: Path, select: str | None, draw: DrawSpec | None) -> Hub
             narrow(connection, path, select)
         if draw is not None:
             drawn = _draw_in(connection, path, draw)
-        hub = _read_connection(connection, path)
-        people = [persona.id for persona in hub.personas]
+        hub, ids = _read_connection(connection, path)
         if select is None:
-            hub = replace(hub, weighting=read_stored_weighting(connection, people))
+            weighting = read_stored_weighting(connection, list(ids))
         else:
-            hub = replace(hub, weighting=read_weighting(connection, path, select, people))
+            weighting = read_weighting(connection, path, select, list(ids))
+        hub = replace(hub, weighting=weighting.rename_people(ids) if weighting is not None else None)
     return hub if drawn is None else replace(hub, drawn=drawn)
 
 
@@ -347,12 +351,13 @@ def _draw_in(connection: duckdb.DuckDBPyConnection, path: Path, spec: DrawSpec) 
     return DrawReport(spec.how, len(found.ids), found.of_people, found.ties, found.of_ties)
 
 
-def _read_connection(connection: duckdb.DuckDBPyConnection, path: Path) -> Hub:
+def _read_connection(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[Hub, Mapping[str, str]]:
+    """Read a hub, whose ids are the hashes of its texts, and map the ids in the file to them."""
     rows = _read_tables(connection, path)
     directory = Directory(path.name, rows["personas"], rows["duplicates"])
     relations = [directory.relation(where, row) for where, row in rows["relations"]]
     people = _distinct(path, directory.personas())
-    return Hub(people, _ties(relations), details=read_details(connection, [person.id for person in people]))
+    return Hub(people, _ties(relations), details=read_details(connection, directory.ids)), directory.ids
 
 
 def _read_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, list[Located]]:

@@ -13,7 +13,7 @@ from ..rules.pseudonyms import Pseudonyms
 from .file import HubFile
 from .queries import count, registered
 from .redaction import undo_columns
-from .rewrites import reconcile, rewrite_again
+from .rewrites import derive_texts, reconcile, reconcile_rewritten, rewrite_people
 
 _TYPES = {
     **dict.fromkeys(("persona", "rule", "reason", "outcome", "became", "text", "kind", "column"), "VARCHAR"),
@@ -35,7 +35,7 @@ FROM (
 ) AS n
 WHERE NOT EXISTS (
     FROM rule_results AS r WHERE r.persona = n.persona AND r.rule = n.rule AND r.outcome = n.outcome
-    AND r."column" IS NOT DISTINCT FROM n."column"
+    AND r."column" IS NOT DISTINCT FROM n."column" AND r.became IS NOT DISTINCT FROM n.became
     AND (r."column" IS NULL OR (r.file IS NOT DISTINCT FROM n.file AND r."row" IS NOT DISTINCT FROM n."row"))
     AND (r.kind IS NULL OR (r.kind = n.kind AND r.place IS NOT DISTINCT FROM n.place))
 )
@@ -242,8 +242,9 @@ def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
         ((changed,),) = con.execute(_RULE, given).fetchall()
         if rows:
             con.execute(_SET, {"undone": not redo, "rows": rows})
-            back += rewrite_again(con, rows, Pseudonyms.of(hub.path))
-        reconcile(con, back)
+        texts = derive_texts(con, rule, Pseudonyms.of(hub.path)) if rows else {}
+        rewrite_people(con, texts)
+        reconcile_rewritten(con, list(texts), back)
     return columns + int(changed) + len(rows)
 
 

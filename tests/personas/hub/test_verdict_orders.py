@@ -19,6 +19,7 @@ from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
 from populace.personas.hub.file import describe_hub, make_hub_schema
 from populace.personas.hub.queries import REJECTED, RETAINED
+from populace.personas.hub.rewrites import TEXT_HASHES
 from populace.personas.hub.verdicts import undo_persona, undo_rule, undo_stage
 from populace.personas.persona import content_id
 from populace.personas.rules import Policy
@@ -109,7 +110,7 @@ def retained(hub: HubFile) -> set[str]:
 
 
 def everything(hub: HubFile) -> dict[str, list[str]]:
-    tables = ("personas", "duplicates", "rule_results", "imports", "relations", "merged_people", "comparisons")
+    tables = ("personas", "duplicates", "rule_results", "imports", "relations", "rewritten_people", "comparisons")
     return {table: sorted(map(repr, rows(hub, f"FROM {table}"))) for table in tables}
 
 
@@ -120,7 +121,8 @@ def near(one: str, other: str) -> bool:
 
 def check_sound(hub: HubFile) -> None:
     """What holds after any command."""
-    assert all(found == content_id(text) for found, text in rows(hub, "SELECT id, text FROM personas"))
+    hashes = rows(hub, f"SELECT text_hash, text FROM personas JOIN ({TEXT_HASHES}) USING (id)")
+    assert all(found == content_id(text) for found, text in hashes)
     ids = {found for (found,) in rows(hub, "SELECT id FROM personas")}
     verdicts = rows(hub, 'SELECT persona, "of", undone FROM duplicates')
     assert {found for (found,) in rows(hub, "SELECT persona FROM imports")} <= ids
