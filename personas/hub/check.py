@@ -8,55 +8,40 @@ import duckdb
 
 from ...core.errors import SetupError, parameter
 from ..judgement import Judge, RuleResultRow
-from ..rules import FIRST_PERSON, PERSONAL_RULE, QUALITY_RULES, FirstPerson, Policy, personal_judge, quality_judge
+from ..rules import PERSONAL_RULE, QUALITY_RULES, Policy, personal_judge, quality_judge
 from ..rules.pseudonyms import Pseudonyms
 from .file import HubFile
-from .queries import RETURNED, registered, table_names
+from .queries import RETURNED, table_names
 from .redaction import (
     NamesOf,
     check_key,
     clear_traces,
-    has_public_pseudonyms,
     judge_imports,
     names_of_people,
 )
 from .rewrites import erase_people, reconcile_rewritten, rewrite_people
-from .verdicts import add_rule_results, rule_result_rows, undo_rule
+from .verdicts import add_rule_results, rule_result_rows
 
 _ROWS = 10_000
 
 #: People without a result of the rules yet, near-duplicates included, since their verdicts can be undone. People who
 #: were removed or rewritten and are there returned by an import or a merge, unless that was undone. Kept personal data
-#: are checked again where the policy is stricter now, and descriptions in the first person where `first_person` is
-#: given.
+#: are checked again where the policy is stricter now.
 _UNJUDGED = f"""
 WITH again AS ({RETURNED}),
 quality AS (SELECT unnest([persona, became]) AS id FROM rule_results WHERE rule IN (SELECT unnest($rules))),
-asked AS (
-    SELECT persona FROM rule_results WHERE rule = $first_person AND outcome IN ('rejected', 'kept') AND $is_asked
-),
 kept AS (SELECT unnest([persona, became]) AS id FROM rule_results
     WHERE rule = $personal AND outcome = 'kept' AND "column" IS NULL),
 undone AS (SELECT unnest([persona, became]) AS id FROM rule_results
     WHERE rule = $personal AND outcome = 'rewritten' AND undone AND "column" IS NULL)
 SELECT id, text, by_quality, by_personal FROM (
     SELECT id, text, ordinal,
-        id IN (FROM again) OR id IN (FROM asked) OR id NOT IN (SELECT id FROM quality WHERE id IS NOT NULL)
-            AS by_quality,
+        id IN (FROM again) OR id NOT IN (SELECT id FROM quality WHERE id IS NOT NULL) AS by_quality,
         id NOT IN (SELECT id FROM undone WHERE id IS NOT NULL)
         AND ($is_strict OR id IN (FROM again) OR id NOT IN (SELECT id FROM kept WHERE id IS NOT NULL)) AS by_personal
     FROM personas
 ) WHERE (by_quality AND $has_quality) OR (by_personal AND $has_personal) ORDER BY ordinal
 """  # noqa: S608 - our own words
-
-
-_SAID = "SELECT persona, outcome FROM rule_results WHERE rule = $rule AND outcome IN ('rejected', 'kept')"
-#: Earlier results on the first person that are replaced by others now.
-_SAID_OTHERWISE = """
-DELETE FROM rule_results USING new_rule_results AS n
-WHERE rule_results.persona = n.persona AND rule_results.rule = n.rule AND rule_results.outcome <> n.outcome
-AND rule_results.rule = $rule AND rule_results.outcome IN ('rejected', 'kept')
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,31 +71,24 @@ def judge_people(
     quality: bool = True,
     language: str | None = None,
     personal: Policy | None = Policy.KEEP,
-    first_person: FirstPerson | None = None,
 ) -> CheckReport:
     """Apply the rules to everybody without their results, in one transaction.
 
     Quality rules reject or rewrite. A rejection is a mark that can be undone and is not set again. Personal data are
-    kept and flagged, replaced (also pseudonyms that were drawn without a key), or their description is removed. Under a
-    stricter policy than before, personas whose data were kept are judged again. Descriptions in the first person are
-    rejected, except those of one clause, which are rewritten. With `first_person`, personas rejected or kept for it are
-    judged again: they are rewritten if rules can do it and else kept (`rewrite`), all kept (`keep`), or rejected as
-    before (`reject`). Near-duplicate verdicts that no longer hold after that are decided again.
+    kept and flagged, replaced, or their description is removed. Under a stricter policy than before, personas whose
+    data were kept are judged again. Descriptions in the first person are rejected, except those of one clause, which
+    are rewritten; `undo_rule` takes that back. Near-duplicate verdicts that no longer hold are decided again.
 
     Raises `SetupError` for a hub that is open for reading only, and for a run whose agents may not change.
     """
-    if first_person is not None and not quality:
-        raise SetupError("What becomes of the first person is for the rules of quality; leave quality in.")
     if not quality and personal is None:
         raise SetupError("There is nothing to check by; leave quality or personal data in.")
     _check_writable(hub)
-    judge = quality_judge(language, first_person=first_person or "reject") if quality else None
+    judge = quality_judge(language) if quality else None
     if personal is Policy.PSEUDONYMISE:
-        _renew_public_pseudonyms(hub)
         check_key(hub.path, hub.con)
     pseudonyms = Pseudonyms.of(hub.path)
-    check = _RuleCheck(judge, personal, pseudonyms, is_asked=first_person is not None)
-    check.said = set(hub.con.execute(_SAID, {"rule": FIRST_PERSON}).fetchall()) if first_person else set()
+    check = _RuleCheck(judge, personal, pseudonyms)
     with hub.writing() as con:
         check.names = names_of_people(con) if personal is not None else {}
         for people in _people(con, check.wanted):
@@ -121,9 +99,8 @@ def judge_people(
                 f"The people of {str(hub.path)!r} are agents of a run, whose rows refer to them; check them with "
                 f"{parameter('personal', 'keep')}, or export them to a hub first."
             )
-        back = _clear_answers_on_first_person(con, [row for row in check.rows if row.rule == FIRST_PERSON])
         rewrite_people(con, check.texts)
-        entered = [*back, *erase_people(con, check.erased)]
+        entered = erase_people(con, check.erased)
         traces = clear_traces(con, check.redacted, pseudonyms, check.names)
         changes = add_rule_results(con, [*check.rows, *traces])
         reconcile_rewritten(con, list(check.texts), entered)
@@ -136,17 +113,12 @@ def judge_people(
 class _RuleCheck:
     """The results of the rules, and the changes that follow from them."""
 
-    def __init__(
-        self, quality: Judge | None, personal: Policy | None, pseudonyms: Pseudonyms, *, is_asked: bool
-    ) -> None:
+    def __init__(self, quality: Judge | None, personal: Policy | None, pseudonyms: Pseudonyms) -> None:
         self._quality = quality
-        self._is_asked = is_asked
         self._personal, self._pseudonyms = personal, pseudonyms
         #: The names in the record of each person.
         self.names: NamesOf = {}
         self._is_strict = personal not in (None, Policy.KEEP)
-        #: Rule results on the first person from before, which are not counted again.
-        self.said: set[tuple[str, str]] = set()
         self.judged = 0
         self.rule_results: Counter[tuple[str, str]] = Counter()
         self.rows: list[RuleResultRow] = []
@@ -159,7 +131,7 @@ class _RuleCheck:
     def wanted(self) -> dict[str, bool]:
         """Which judges there are, as parameters of the query for people without their results."""
         has = {"has_quality": self._quality is not None, "has_personal": self._personal is not None}
-        return has | {"is_strict": self._is_strict, "is_asked": self._is_asked}
+        return has | {"is_strict": self._is_strict}
 
     def judge(self, persona: str, text: str, by_quality: bool, by_personal: bool) -> None:
         """Ask the judges that are to speak of a person."""
@@ -169,7 +141,6 @@ class _RuleCheck:
         )
         # The id of somebody who is in the hub stays.
         now = [replace(row, persona=persona, became=persona if row.outcome == "rewritten" else None) for row in rows]
-        now = [row for row in now if row.rule != FIRST_PERSON or (persona, row.outcome) not in self.said]
         self.rows += now
         self.rule_results.update({(row.rule, row.outcome) for row in now})
         if judgement.is_erased:
@@ -197,7 +168,7 @@ def _find_remains(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
 
 
 def _people(con: duckdb.DuckDBPyConnection, wanted: dict[str, bool]) -> Iterator[Sequence[tuple[str, str, bool, bool]]]:
-    rules = {"rules": list(QUALITY_RULES), "personal": PERSONAL_RULE, "first_person": FIRST_PERSON}
+    rules = {"rules": list(QUALITY_RULES), "personal": PERSONAL_RULE}
     found = con.cursor().execute(_UNJUDGED, wanted | rules)
     while people := found.fetchmany(_ROWS):
         yield people
@@ -209,22 +180,3 @@ def _check_writable(hub: HubFile) -> None:
         raise SetupError(
             f"{str(hub.path)!r} is open for reading only, and rule results are rows in it; open it with write=True."
         )
-
-
-def _renew_public_pseudonyms(hub: HubFile) -> None:
-    """Take back what was replaced without a key, so that it is found and replaced again."""
-    if not has_public_pseudonyms(hub.con) or hub.has_agents:
-        return
-    undo_rule(hub, PERSONAL_RULE)
-    with hub.writing() as con:
-        con.execute("DELETE FROM rule_results WHERE rule = ? AND outcome = 'rewritten' AND undone", [PERSONAL_RULE])
-
-
-def _clear_answers_on_first_person(con: duckdb.DuckDBPyConnection, rows: Sequence[RuleResultRow]) -> list[str]:
-    """Delete earlier results on the first person that these replace, and return the people they are about."""
-    if not rows:
-        return []
-    said = {"persona": [row.persona for row in rows], "rule": [row.rule for row in rows]}
-    with registered(con, said | {"outcome": [row.outcome for row in rows]}, "new_rule_results"):
-        con.execute(_SAID_OTHERWISE, {"rule": FIRST_PERSON}).fetchall()
-    return said["persona"]

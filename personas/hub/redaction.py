@@ -1,10 +1,8 @@
-"""Personal data outside descriptions: imported columns, biographies, profiles, relations; and a preview of changes."""
+"""Personal data outside descriptions: imported columns, biographies, profiles, relations."""
 
 import json
-import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,9 @@ from ..judgement import Redaction, RuleResultRow, with_redactions
 from ..rules import PERSONAL_RULE, Policy, personal_changes, reason_of
 from ..rules.columns import ColumnKind, kinds_of_columns, pointer, rewrite_strings
 from ..rules.personal import find_record_names
-from ..rules.pseudonyms import Pseudonyms, key_path, pseudonym
+from ..rules.pseudonyms import Pseudonyms, key_path
 from ..rules.quality import rows_to_search
-from .file import HubFile
-from .queries import registered, table_names
+from .queries import count, registered, table_names
 
 _ROWS = 10_000
 #: Rows of a file by which its columns are judged.
@@ -96,31 +93,20 @@ def attribute_rows(
 
 
 _REPLACED = """
-SELECT DISTINCT "before", "after" FROM rule_results
+SELECT count(*) FROM rule_results
 WHERE rule = $rule AND kind = 'name' AND outcome = 'rewritten' AND NOT undone AND "before" IS NOT NULL
 """
-
-
-def has_public_pseudonyms(con: duckdb.DuckDBPyConnection) -> bool:
-    """Return whether names were replaced by a hash without a key, as before keys existed: anybody can look these up."""
-    return any(pseudonym(before, b"") == after for before, after in _replaced_names(con))
 
 
 def check_key(path: Path, con: duckdb.DuckDBPyConnection) -> None:
     """Raise `SetupError` if a hub or a run has pseudonyms, and the key that they were drawn with is lost."""
     key = key_path(path)
-    if key.exists() or all(pseudonym(before, b"") == after for before, after in _replaced_names(con)):
+    if key.exists() or "rule_results" not in table_names(con) or not count(con, _REPLACED, {"rule": PERSONAL_RULE}):
         return
     raise SetupError(
         f"{str(path)!r} has pseudonyms, and their key is not there: {str(key)!r}. Put it back, or give a key "
         f"({parameter('key')} FILE; a file that is not there is made), by which names get other pseudonyms from now on."
     )
-
-
-def _replaced_names(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    if "rule_results" not in table_names(con):
-        return []
-    return con.execute(_REPLACED, {"rule": PERSONAL_RULE}).fetchall()
 
 
 def _column_kinds(con: duckdb.DuckDBPyConnection, file: int) -> dict[str, ColumnKind]:
@@ -301,71 +287,3 @@ def _update(con: duckdb.DuckDBPyConnection, table: str, column: str, changed: Se
 
 def _written(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-_ROWS = 10_000
-#: Characters of a sentence that are shown on either side.
-_AROUND = 80
-_ENDS = re.compile(r"[.!?。！？]\s+|\n")
-
-
-@dataclass(frozen=True, slots=True)
-class Previewed:
-    """One piece of personal data, and its sentence around it."""
-
-    persona: str
-    #: The imported column, or None for the description.
-    column: str | None
-    kind: str
-    left: str
-    before: str
-    #: The replacement; None where the description or the column would be dropped.
-    after: str | None
-    right: str
-
-    def __str__(self) -> str:
-        return f"{self.left}[{self.before} -> {self.after or 'dropped'}]{self.right}"
-
-
-@dataclass(slots=True)
-class Preview:
-    """The first pieces, and how many there are by kind and column."""
-
-    shown: list[Previewed] = field(default_factory=list)
-    counts: Counter[tuple[str, str | None]] = field(default_factory=Counter)
-
-
-def preview_personal(hub: HubFile, policy: Policy, *, limit: int = 20) -> Preview:
-    """Preview what `judge_people` would do with personal data under this policy: the first `limit` pieces in context.
-
-    The hub may be open for reading only. While it has no key, the pseudonyms shown are examples. Under `keep` the
-    preview shows what would be flagged, as if it were replaced.
-    """
-    preview = Preview()
-    for persona, change in _all(hub, policy, Pseudonyms.of(hub.path, keep=False)):
-        preview.counts[change.kind, change.column] += 1
-        if len(preview.shown) < limit:
-            preview.shown.append(_in_sentence(persona, change, is_dropped=policy is Policy.DROP))
-    return preview
-
-
-def _all(hub: HubFile, policy: Policy, pseudonyms: Pseudonyms) -> Iterator[tuple[str, Redaction]]:
-    names = names_of_people(hub.con)
-    for row in _searched(hub.con, "SELECT id, text FROM personas ORDER BY ordinal", is_whole=bool(names)):
-        for change in personal_changes(row["text"], None, pseudonyms, names.get(row["id"], ()))[1]:
-            yield row["id"], change
-    for _, row, _, _, changes in _found_in_imports(hub.con, policy, pseudonyms, names):
-        for change in changes:
-            yield row["persona"], change
-
-
-def _in_sentence(persona: str, change: Redaction, *, is_dropped: bool) -> Previewed:
-    text, start, end = change.text, change.place, change.place + len(change.before)
-    first = max((match.end() for match in _ENDS.finditer(text, 0, start)), default=0)
-    behind = _ENDS.search(text, end)
-    last = behind.start() + 1 if behind else len(text)
-    left, right = text[first:start], text[end:last].rstrip("\n")
-    left = f"...{left[-_AROUND:]}" if len(left) > _AROUND else left
-    right = f"{right[:_AROUND]}..." if len(right) > _AROUND else right
-    after = None if is_dropped else change.after
-    return Previewed(persona, change.column, change.kind, left, change.before, after, right)

@@ -271,25 +271,6 @@ _TO_SOMEBODY = re.compile(
 )
 _YOU = re.compile(r"(?<![\w'’-])(?:you|your|yours|yourself)(?![\w'’-])", re.IGNORECASE)
 
-#: An English `I` that is the pronoun, judging by what follows, with its auxiliary verb.
-_SPOKEN_I = re.compile(
-    r"(?<![\w'’.-])[Ii](?P<short>['’](?:m|ve|d|ll))?(?=[ ]|(?<=['’](?:m|d))\b|(?<=['’](?:ve|ll))\b)"
-    r"(?P<adverb> (?:also|always|currently|never|now|often|only|really|still))?(?P<be> (?:am|was))?\b(?=\W|$)"
-)
-_INVERTED = re.compile(r"\b(?P<be>am|was) I\b")
-_MY = re.compile(r"(?<![\w'’.-])(?P<word>me|myself|my)(?![\w'’-])", re.IGNORECASE)
-_MINE = re.compile(r"\b(?P<before>of|is|was|are|were) mine(?=\W*$|[,.;:!?]|\s(?:who|that|from|since|and|but)\b)")
-_THEIRS = {"me": "them", "my": "their", "myself": "themselves"}
-_WERE = {"am": "are", "was": "were"}
-#: The first person plural, the second person, and verbs that still go with `I`: texts with these are not rewritten.
-_UNSURE = re.compile(
-    r"(?<![\w'’-])(?:we|us|our|ours|ourselves|you|your|yours|yourself)(?![\w-])|(?<!\d )(?<!\d)\bam\b"
-    r"|(?:^|[.!?]\s)\W*me\b|(?:\b(?:and|but|or|then)|[,;]) (?:(?:also|always|never|now|once|still) )?was\b",
-    re.IGNORECASE,
-)
-_QUOTED = re.compile(r"([\"“„«「『][^\"“”»」』]*[\"“”»」』])")
-_SENTENCE = re.compile(r"(?<=[.!?])\s+")
-
 _WORD_OF_SPEAKER = re.compile(r"[^\W\d_]+(?:[\u0900-\u097f]+[^\W\d_]*)*")
 #: Scripts that only one of the known languages uses.
 _ALONE = re.compile(
@@ -318,62 +299,6 @@ def from_outside(text: str) -> str | None:
     rest = match["rest"]
     is_sure = not (speaks_of_itself(rest) or _YOU.search(_without_quotes(rest)) or _own_verb().search(rest))
     return rest[0].upper() + rest[1:] if is_sure else None
-
-
-def in_third_person(text: str) -> str | None:
-    """Return the description in the third person: `A nurse. They love birds.` Return None if that is uncertain.
-
-    This works in English only, where `they` takes the same verb forms as `I` except for `am` and `was`. Quotations are
-    kept.
-    """
-    if (whole := from_outside(text)) is not None:
-        return whole
-    if sure_language(text) not in (None, "en") or _UNSURE.search(_SPOKEN_I.sub("I ", _without_quotes(text))):
-        return None
-    first, *rest = _SENTENCE.split(text, maxsplit=1)
-    opening = from_outside(first) if rest else None
-    begun = "" if opening is None else text[: len(first)]
-    parts = _QUOTED.split(text[len(begun) :])
-    said = "".join(part if place % 2 else _said_of_them(part, is_first=not place) for place, part in enumerate(parts))
-    changed = said if opening is None else opening + said
-    return None if speaks_of_itself(changed) or speaks_to_somebody(changed) or _left_over(changed) else changed
-
-
-def _said_of_them(text: str, *, is_first: bool) -> str:
-    def opens(at: int) -> bool:
-        before = text[:at].rstrip(" \t(*-•")
-        return (not before and is_first) or before.endswith((".", "!", "?", "\n", ":"))
-
-    def they(match: re.Match[str]) -> str:
-        before = re.search(r"([\w'’.-]+)([^\w]*)$", text[: match.start()])
-        if match["short"] is None and before is not None and not opens(match.start()):
-            word, gap = before[1], before[2]
-            is_name = word[0].isupper() and word.lower() not in _words("conjunctions") and not gap.strip()
-            if is_name or word.lower() in _words("numbered"):
-                return match[0]
-        subject = "They" if opens(match.start()) else "they"
-        short = {"m": "'re", "ve": "'ve", "d": "'d", "ll": "'ll"}[match["short"][1:]] if match["short"] else ""
-        be = f" {_WERE[match['be'].strip()]}" if match["be"] else ""
-        return f"{subject}{short}{match['adverb'] or ''}{be}"
-
-    def their(match: re.Match[str]) -> str:
-        word = _THEIRS[match["word"].lower()]
-        return word.capitalize() if match["word"][0].isupper() and opens(match.start()) else word
-
-    # In this order, because the beginning of a sentence is recognised in the text itself.
-    for pattern, change in ((_SPOKEN_I, they), (_MY, their)):
-        text = pattern.sub(change, text)
-    text = _INVERTED.sub(lambda match: f"{_WERE[match['be']]} they", text)
-    return _MINE.sub(lambda match: f"{match['before']} theirs", text)
-
-
-def _left_over(text: str) -> bool:
-    """Return whether an `I` is left that is not a numeral after a name or another word."""
-    for match in _LONE_I.finditer(_without_quotes(text)):
-        before = re.search(r"([\w'’.-]+)\s+$", _without_quotes(text)[: match.start()])
-        if before is None or not (before[1][0].isupper() or before[1].lower() in _words("numbered")):
-            return True
-    return False
 
 
 def _has_capital_i(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from arro3.core import ChunkedArray, Table
@@ -15,7 +15,6 @@ from .degenerate import find_cut, find_loop, find_noun_list, has_content
 from .languages import (
     beginning,
     from_outside,
-    in_third_person,
     is_in_language,
     known_languages,
     name_words,
@@ -132,41 +131,33 @@ QUALITY_RULES = (
     "other_language",
 )
 
-#: The rule on descriptions in the first person, and what may be done with them.
+#: The rule on descriptions in the first person.
 FIRST_PERSON = "first_person"
-type FirstPerson = Literal["reject", "rewrite", "keep"]
 
 #: Fewest and most distinct words; the paper's shortest personas have three.
 _FEWEST, _MOST = 3, 150
 
 
-def quality_judge(language: str | None = None, *, first_person: FirstPerson = "reject") -> Judge:
+def quality_judge(language: str | None = None) -> Judge:
     """Return a judge by all rules of quality, in order; `language` is the BCP 47 tag that was asked for.
 
     A description in the first person, or one that addresses the reader, is rewritten if that is certain (in English,
-    `I am a ...` or `You are a ...` with nothing else of the kind) and rejected otherwise. With
-    `first_person="rewrite"`, whole texts in the first person are rewritten in the third if rules can do it, and the
-    others are kept. With `"keep"` all are kept. The language is judged by script and by its commonest words. In doubt
-    there is no rule result.
+    `I am a ...` or `You are a ...` with nothing else of the kind) and rejected otherwise. The language is judged by
+    script and by its commonest words. In doubt there is no rule result.
     """
-    of_itself = {"reject": _first_person, "rewrite": _rewritten, "keep": _kept}[first_person]
-    rules: tuple[Judge, ...] = (_length, _degenerate, _refusal, _leak, _unnamed, of_itself, _second_person)
+    rules: tuple[Judge, ...] = (_length, _degenerate, _refusal, _leak, _unnamed, _first_person, _second_person)
 
     def judge(text: str) -> RuleResult | None:
-        kept = None
-        for rule in rules:
-            result = _said(rule, text)
-            if result is not None and (result.text is not None or not result.is_kept):
-                return result
-            kept = kept or result
-        return (_language(text, language) if language else None) or kept
+        found = (_said(rule, text) for rule in rules)
+        result = next((result for result in found if result is not None), None)
+        return result or (_language(text, language) if language else None)
 
     return judge
 
 
 def rewriting_judge() -> Judge:
     """Return a judge that only repeats the rewriting of a quality judge: first person, and texts to the reader."""
-    rules: tuple[Judge, ...] = (_rewritten, _second_person)
+    rules: tuple[Judge, ...] = (_first_person, _second_person)
 
     def judge(text: str) -> RuleResult | None:
         rule_results = (_said(rule, text) for rule in rules)
@@ -230,21 +221,6 @@ def _first_person(text: str) -> RuleResult | None:
     if not speaks_of_itself(text):
         return None
     return _turned(FIRST_PERSON, "in the first person", text)
-
-
-def _rewritten(text: str) -> RuleResult | None:
-    if not speaks_of_itself(text):
-        return None
-    changed = in_third_person(text)
-    if changed is None or _find_reference(changed):
-        return RuleResult(
-            FIRST_PERSON, "It speaks in the first person, and no rule rewrites it for sure.", is_kept=True
-        )
-    return RuleResult(FIRST_PERSON, "It spoke in the first person.", is_kept=True, text=changed)
-
-
-def _kept(text: str) -> RuleResult | None:
-    return RuleResult(FIRST_PERSON, "It speaks in the first person.", is_kept=True) if speaks_of_itself(text) else None
 
 
 def _second_person(text: str) -> RuleResult | None:

@@ -121,16 +121,6 @@ def test_undoing_a_rule_says_who_is_retained_again_and_who_is_not(ask: Ask, town
     ]
 
 
-def test_a_merge_says_how_a_selection_is_called(ask: Ask, town: str, folder: Path) -> None:
-    for name in ("one.duckdb", "other.duckdb"):
-        (folder / name).write_bytes((folder / town).read_bytes())
-        assert ask("hub", "select", name, "--n", len(name) - 9, "--name", "few").code == 0
-    assert (
-        "The selection few of 'other.duckdb' is called few_2 here, for the name was taken.\n"
-        in ask("hub", "merge", "one.duckdb", "other.duckdb", "--out", "both.duckdb").out
-    )
-
-
 def test_what_to_undo_is_said_in_one_way(ask: Ask, town: str) -> None:
     ask("hub", "undo", town).complains(2, "--persona ID, --all-stage STAGE")
     ask("hub", "undo", town, "--persona", "aaaa", "--all-stage", "exact").complains(2, "in one way")

@@ -277,8 +277,6 @@ def merge(hubs: tuple[Path, ...], out: Path) -> None:
         f"{report.equal:,} texts were met again. With them came {report.relations:,} relations and "
         f"{report.verdicts:,} verdicts{vectors}."
     )
-    for path, name, new in report.renamed:
-        click.echo(f"The selection {name} of {str(path)!r} is called {new} here, for the name was taken.")
     if report.dangling:
         click.echo(f"{report.dangling:,} relations stayed behind, for they name somebody who is in none of the hubs.")
     if report.left_out:

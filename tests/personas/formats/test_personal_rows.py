@@ -11,9 +11,8 @@ import pytest
 
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import ImportOptions
-from populace.personas.hub import HubFile, create_hub, open_hub
+from populace.personas.hub import HubFile, create_hub
 from populace.personas.hub.check import judge_people
-from populace.personas.hub.redaction import preview_personal
 from populace.personas.hub.verdicts import undo_rule
 from populace.personas.rules import Policy
 from populace.personas.rules.pseudonyms import key_path, use_key
@@ -182,18 +181,3 @@ def test_a_description_that_was_replaced_is_kept_in_its_rule_result(hub: HubFile
     taken(hub, tmp_path, [{"text": text}], personal="pseudonymise")
     said = pieces(hub, '"before", text, became = (SELECT id FROM personas)', '"column" IS NULL')
     assert said == [("Nancy Whitfield", text, True), ("Betty Tran", text, True)]
-
-
-def test_a_preview_shows_each_replacement_in_its_sentence_and_changes_nothing(
-    tmp_path: Path, few: list[dict[str, Any]]
-) -> None:
-    path = tmp_path / "hub.duckdb"
-    with create_hub(path) as hub:
-        taken(hub, tmp_path, few, personal="ignore")
-    before = path.read_bytes()
-    with open_hub(path) as hub:
-        preview = preview_personal(hub, Policy.PSEUDONYMISE, limit=3)
-    assert preview.counts.total() == 15
-    assert str(preview.shown[0]).startswith("A nurse called [Nancy Whitfield -> ")
-    assert (preview.shown[2].column, preview.shown[2].left) == ("note", 'See "')
-    assert path.read_bytes() == before

@@ -49,8 +49,6 @@ CHECKS: tuple[dict[str, Any], ...] = (
     {},
     {"personal": None},
     {"personal": Policy.PSEUDONYMISE},
-    {"personal": None, "first_person": "rewrite"},
-    {"personal": None, "first_person": "keep"},
 )
 COMMANDS = st.one_of(
     st.just(("dedup", None)),
@@ -182,17 +180,16 @@ def test_dedup_before_check_and_after_it_leave_the_same_people(
 
 @holds(
     st.lists(st.sampled_from(TEXTS), min_size=1, max_size=12, unique=True),
-    st.sampled_from(({}, {"first_person": "rewrite"})),
     st.sampled_from(("first_person", "second_person")),
     few=3,
     many=20,
 )
 def test_an_undone_rule_leaves_nothing_of_what_it_did_and_redone_does_it_again(
-    tmp_path: Path, texts: list[str], options: dict[str, Any], rule: str
+    tmp_path: Path, texts: list[str], rule: str
 ) -> None:
     with hub_of(tmp_path, texts) as hub:
         dedup_hub(hub, threshold=LEAST)
-        judge_people(hub, personal=None, **options)
+        judge_people(hub, personal=None)
         checked = rows(hub, "SELECT id, text, ordinal FROM personas ORDER BY id"), retained(hub)
         said = rows(hub, f"SELECT persona FROM rule_results WHERE rule = '{rule}' AND outcome <> 'kept'")
         undo(hub, rule, redo=False)
