@@ -7,9 +7,7 @@ because a cosine of 0.9 means another likeness for each.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from arro3.core import Table
@@ -18,7 +16,7 @@ from numpy.typing import NDArray
 from ...core.arrow import iter_batches, make_table, to_matrix
 from ...core.errors import SetupError, parameter
 from ...core.text import canonical_text
-from ..dedup import STAGE, DedupMethod, Duplicates, write_signatures
+from ..dedup import STAGE, DedupMethod, Duplicates
 from ..dedup.near_duplicates import find_in_blocks
 from ..dedup.vectors import COSINE, check_cosine, find_similar_vectors, is_compared_exactly
 from .file import HubFile
@@ -83,7 +81,6 @@ def dedup_hub(
     threshold: float = 0.9,
     anew: bool = False,
     method: DedupMethod = _EXACT,
-    signatures: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> DedupReport:
     """Mark each persona that nearly repeats an earlier original, in one transaction.
@@ -93,16 +90,13 @@ def dedup_hub(
     not an original. A verdict whose survivor was rejected since, or is a near-duplicate now, is decided again. `anew`
     withdraws earlier verdicts of every stage, which another threshold needs. What was undone stays undone.
 
-    `method` says how candidates are found: exactly, or by MinHash, with n-grams and thresholds from 0.1. `signatures`
-    is a new Parquet file for the MinHash signatures of everybody compared. `progress` is called with the personas
-    compared so far and how many there are.
+    `method` says how candidates are found: exactly, or by MinHash, with n-grams and thresholds from 0.1. `progress`
+    is called with the personas compared so far and how many there are.
 
-    Raises `SetupError` for a threshold out of range, for signatures without MinHash or where there is a file, and if
-    the personas of a society that has run are to be compared again. Raises `StorageError` for a full disk.
+    Raises `SetupError` for a threshold out of range, and if the personas of a society that has run are to be
+    compared again. Raises `StorageError` for a full disk.
     """
     least = method.parse_threshold(threshold)
-    if signatures is not None and method.name != "minhash":
-        raise SetupError(f"Signatures are made by MinHash; give {parameter('method', 'minhash')} with them.")
     if anew and hub.has_agents:
         raise SetupError(
             f"The people of {str(hub.path)!r} are agents of a run, and are not judged anew; leave "
@@ -115,20 +109,13 @@ def dedup_hub(
     total = count(hub.con, f"SELECT count(*) {compared}")
     ((personas, marked_before, undone),) = hub.con.execute(_COUNTS).fetchall()
     rows = hub.con.execute(f"SELECT p.rowid AS row {compared} {ORDER}").fetchnumpy()["row"]
-    written = (
-        nullcontext()
-        if signatures is None
-        else write_signatures(signatures, threshold, ngram=method.ngram, ids=_ids(hub, compared))
+    found = find_in_blocks(
+        _texts(hub, compared),
+        least,
+        method=method,
+        scratch=hub.path.absolute().parent if total >= _MANY else None,
+        progress=None if progress is None else lambda done: progress(done, total),
     )
-    with written as file:
-        found = find_in_blocks(
-            _texts(hub, compared),
-            least,
-            method=method,
-            signatures=file,
-            scratch=hub.path.absolute().parent if total >= _MANY else None,
-            progress=None if progress is None else lambda done: progress(done, total),
-        )
     with hub.writing() as con:
         if anew:
             con.execute(_WITHDRAW)
@@ -148,11 +135,6 @@ def _insert_verdicts(hub: HubFile, found: Duplicates, rows: NDArray[np.int64], s
     }
     with registered(hub.con, columns, "found_duplicates"):
         hub.con.execute(_INSERT, {"stage": stage})
-
-
-def _ids(hub: HubFile, compared: str) -> Iterator[str]:
-    for batch in _batches(hub, f"SELECT p.id {compared} {ORDER}"):
-        yield from batch.column("id").to_pylist()
 
 
 def _texts(hub: HubFile, compared: str) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:

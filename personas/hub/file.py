@@ -31,8 +31,6 @@ from .queries import rejected_in, survivors_in
 if TYPE_CHECKING:
     from ...core.query import Params, Result
 
-#: The first script of the versions from before the first release, which started anew at version 1.
-_DEVELOPMENT = "001_people.sql"
 #: The version that this Populace writes and reads. It goes up when a declaration of a table changes.
 HUB_VERSION = 2
 
@@ -122,17 +120,8 @@ def check_tables(con: duckdb.DuckDBPyConnection, path: str) -> None:
 
 
 def check_hub_version(con: duckdb.DuckDBPyConnection, path: str) -> None:
-    """Raise `SourceError` for a hub of a newer version, or of a version from before the first release."""
-    if not has_tables(con, "hub_migrations"):
-        return
-    query = "SELECT coalesce(bool_or(script = ?), false), coalesce(max(version), 0) FROM hub_migrations"
-    ((is_early, version),) = con.execute(query, [_DEVELOPMENT]).fetchall()
-    if is_early:
-        raise SourceError(
-            f"{path!r} was written by a development version of Populace, whose hubs this one does not read; make the "
-            "hub again, or export its people with the version that wrote it and import them."
-        )
-    if version > HUB_VERSION:
+    """Raise `SourceError` for a hub of a newer version."""
+    if (version := hub_version(con)) > HUB_VERSION:
         raise SourceError(
             f"{path!r} has version {version} of the hub's tables and this Populace knows versions up to {HUB_VERSION}; "
             f"{UPGRADE}."
@@ -140,7 +129,7 @@ def check_hub_version(con: duckdb.DuckDBPyConnection, path: str) -> None:
 
 
 def hub_version(con: duckdb.DuckDBPyConnection) -> int:
-    """The version of the hub's tables in a database; 0 where it has none."""
+    """Return the version of the hub's tables in a database; 0 if it has none."""
     if not has_tables(con, "hub_migrations"):
         return 0
     ((version,),) = con.execute("SELECT coalesce(max(version), 0) FROM hub_migrations").fetchall()
