@@ -91,7 +91,7 @@ def judge_people(
     check = _RuleCheck(judge, personal, pseudonyms)
     with hub.writing() as con:
         check.names = names_of_people(con) if personal is not None else {}
-        for people in _people(con, check.wanted):
+        for people in _iter_people(con, check.wanted):
             for person in people:
                 check.judge(*person)
         if (check.texts or check.erased) and hub.has_agents:
@@ -167,7 +167,9 @@ def _find_remains(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     return tuple(name for name in there if con.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchall())  # noqa: S608
 
 
-def _people(con: duckdb.DuckDBPyConnection, wanted: dict[str, bool]) -> Iterator[Sequence[tuple[str, str, bool, bool]]]:
+def _iter_people(
+    con: duckdb.DuckDBPyConnection, wanted: dict[str, bool]
+) -> Iterator[Sequence[tuple[str, str, bool, bool]]]:
     rules = {"rules": list(QUALITY_RULES), "personal": PERSONAL_RULE}
     found = con.cursor().execute(_UNJUDGED, wanted | rules)
     while people := found.fetchmany(_ROWS):

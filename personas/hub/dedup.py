@@ -110,7 +110,7 @@ def dedup_hub(
     ((personas, marked_before, undone),) = hub.con.execute(_COUNTS).fetchall()
     rows = hub.con.execute(f"SELECT p.rowid AS row {compared} {ORDER}").fetchnumpy()["row"]
     found = find_in_blocks(
-        _texts(hub, compared),
+        _iter_texts(hub, compared),
         least,
         method=method,
         scratch=hub.path.absolute().parent if total >= _MANY else None,
@@ -137,12 +137,12 @@ def _insert_verdicts(hub: HubFile, found: Duplicates, rows: NDArray[np.int64], s
         hub.con.execute(_INSERT, {"stage": stage})
 
 
-def _texts(hub: HubFile, compared: str) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
-    for batch in _batches(hub, f"SELECT p.text, coalesce(d.undone, false) AS undone {compared} {ORDER}"):
+def _iter_texts(hub: HubFile, compared: str) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
+    for batch in _iter_batches(hub, f"SELECT p.text, coalesce(d.undone, false) AS undone {compared} {ORDER}"):
         yield from iter_text_blocks(batch)
 
 
-def _batches(hub: HubFile, query: str) -> Iterator[Table]:
+def _iter_batches(hub: HubFile, query: str) -> Iterator[Table]:
     # A cursor of its own: the caller may ask the hub other things meanwhile.
     with hub.con.cursor() as cursor:
         yield from iter_batches(cursor.sql(query), _BATCH)
@@ -212,13 +212,13 @@ def read_vectors(hub: HubFile, model: str) -> PersonVectors:
         )
     found = hub.con.execute(_WITH, {"model": model}).fetchnumpy()
     matrix = np.empty((len(found["person"]), sizes[0] if sizes else 1), dtype=np.float32)
-    _fill(hub, model, matrix, np.asarray(found["vector"], dtype=np.int64))
+    _fill_matrix(hub, model, matrix, np.asarray(found["vector"], dtype=np.int64))
     return PersonVectors(
         np.asarray(found["person"], dtype=np.int64), np.asarray(found["undone"], dtype=np.bool_), matrix
     )
 
 
-def _fill(hub: HubFile, model: str, matrix: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
+def _fill_matrix(hub: HubFile, model: str, matrix: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
     """Copy the vectors of these rows into a matrix in the order of the table: sorting would hold them twice."""
     order = np.argsort(rows)
     ordered = rows[order]

@@ -159,9 +159,9 @@ class HubFile:
     def con(self) -> duckdb.DuckDBPyConnection:
         """The connection. Raises `SourceError` for what is no hub, is of a newer version, or in use elsewhere."""
         if self._con is None:
-            con = _connect(self.path, write=self._write)
+            con = _connect_file(self.path, write=self._write)
             self._hold(con)
-            _check(self, write=self._write)
+            _check_opened(self, write=self._write)
             return con
         return self._con
 
@@ -182,7 +182,7 @@ class HubFile:
         if error is not None and is_interrupt(error):
             raise KeyboardInterrupt from error
         if error is not None and is_damage(error):
-            raise _damaged(self.path, error) from error
+            raise _damage_error(self.path, error) from error
 
     @contextmanager
     def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -255,7 +255,7 @@ def _is_full(error: BaseException) -> bool:
     return isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException) and not is_damage(error)
 
 
-def _damaged(path: Path, error: BaseException) -> SourceError:
+def _damage_error(path: Path, error: BaseException) -> SourceError:
     return SourceError(f"{str(path)!r} is damaged ({said(error)}); restore it from a copy.")
 
 
@@ -274,13 +274,13 @@ def open_hub(path: Path | str, *, write: bool = False) -> HubFile:
     return HubFile(path, write=write)
 
 
-def _connect(path: Path, *, write: bool) -> duckdb.DuckDBPyConnection:
+def _connect_file(path: Path, *, write: bool) -> duckdb.DuckDBPyConnection:
     try:
         # Written to, a table of text would be taken for a database in memory.
         return duckdb.connect(path.absolute(), read_only=not (write and is_database(path)), config=dict(CONFIG))
     except duckdb.Error as error:
         if is_damage(error):
-            raise _damaged(path, error) from error
+            raise _damage_error(path, error) from error
         raise open_error(path, error, what="hub", raised=SourceError) from error
 
 
@@ -324,7 +324,7 @@ def filled_hub(path: Path | str) -> Iterator[HubFile]:
             remove_database(path)
 
 
-def _check(hub: HubFile, *, write: bool) -> None:
+def _check_opened(hub: HubFile, *, write: bool) -> None:
     try:
         check_hub(hub.con, str(hub.path))
         if write:
@@ -339,7 +339,7 @@ def _check(hub: HubFile, *, write: bool) -> None:
     except BaseException as error:
         hub.close()
         if is_damage(error):
-            raise _damaged(hub.path, error) from error
+            raise _damage_error(hub.path, error) from error
         raise
 
 

@@ -217,7 +217,7 @@ def merge_hubs(paths: Sequence[Path], out: Path) -> MergeReport:
         raise SetupError(f"There is no folder {str(out.parent)!r} to write {out.name!r} to; make it first.")
     try:
         with whole_file(out) as part, create_hub(part) as hub:
-            report = _merged(hub, paths, out)
+            report = _merge_into(hub, paths, out)
     except OSError as error:
         raise StorageError(
             f"{str(out)!r} cannot be written ({error.strerror or error}); make room, or give another path."
@@ -225,15 +225,15 @@ def merge_hubs(paths: Sequence[Path], out: Path) -> MergeReport:
     return report
 
 
-def _merged(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
+def _merge_into(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
     people, related, left_out = [], 0, Counter[str]()
     # Not one transaction: the file takes its name only when all is in it, and large transactions take memory.
     hub.con.execute(STAGED)
     for number, path in enumerate(paths, start=1):
         with open_hub(path) as source, hub.writing():
-            people.append(_take(hub, source, number))
+            people.append(_copy_hub(hub, source, number))
             related += count(source.con, _RELATED) if "relations" in table_names(source.con) else 0
-            left_out.update(_others(source))
+            left_out.update(_count_others(source))
     for script in FINISHED:
         with hub.writing() as con:
             con.execute(script)
@@ -265,27 +265,27 @@ _RELATED = "SELECT count(*) FROM relations"
 _RETURNED = f"SELECT count(DISTINCT persona) FROM ({RETURNED})"  # noqa: S608 - our own words
 
 
-def _take(hub: HubFile, source: HubFile, number: int) -> int:
+def _copy_hub(hub: HubFile, source: HubFile, number: int) -> int:
     """Write what one hub holds, and return how many personas it has."""
     given = {"hub": number, **{name: count(hub.con, query) for name, query in COUNTS.items()}}
     there = table_names(source.con)
     for table in READ:
         if table in there:
-            _copy(hub, source, table, given)
+            _copy_table(hub, source, table, given)
     return count(source.con, _PERSONAS)
 
 
-def _copy(hub: HubFile, source: HubFile, table: str, given: dict[str, int]) -> None:
+def _copy_table(hub: HubFile, source: HubFile, table: str, given: dict[str, int]) -> None:
     if table == "personas":
         _check_ids(source)
-    for batch in _batches(source, READ[table], _FEW if table == "vectors" else _ROWS):
+    for batch in _iter_batches(source, READ[table], _FEW if table == "vectors" else _ROWS):
         with registered(hub.con, batch, "taken"):
             for statement in WRITE[table]:
                 used = {name: value for name, value in given.items() if f"${name}" in statement}
                 hub.con.execute(statement, used)
 
 
-def _batches(source: HubFile, query: str, rows: int) -> Iterator[Table]:
+def _iter_batches(source: HubFile, query: str, rows: int) -> Iterator[Table]:
     try:
         yield from iter_batches(source.con.sql(query), rows)
     except (duckdb.BinderException, duckdb.CatalogException) as error:
@@ -295,7 +295,7 @@ def _batches(source: HubFile, query: str, rows: int) -> Iterator[Table]:
 def _check_ids(source: HubFile) -> None:
     rewritten = "rewritten_people" in table_names(source.con)
     known = {persona for (persona,) in source.con.execute(_REWRITTEN).fetchall()} if rewritten else set()
-    for batch in _batches(source, "SELECT id, text FROM personas", _ROWS):
+    for batch in _iter_batches(source, "SELECT id, text FROM personas", _ROWS):
         for persona, text in zip(*(batch.column(name).to_pylist() for name in ("id", "text")), strict=True):
             if persona != content_id(text) and persona not in known:
                 raise SourceError(
@@ -304,7 +304,7 @@ def _check_ids(source: HubFile) -> None:
                 )
 
 
-def _others(source: HubFile) -> dict[str, int]:
+def _count_others(source: HubFile) -> dict[str, int]:
     """Count the rows of a run, or of a newer hub, that are not merged, by table."""
     there = table_names(source.con)
     others = {name: f'FROM "{name}"' for name in there - {*READ, *_OF_THE_FILE}}

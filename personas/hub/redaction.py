@@ -80,7 +80,7 @@ def judged_attributes(
         return now, changes
     was, rewritten = json.loads(attributes), json.loads(now)
     kept = {name: value for name, value in was.items() if rewritten[name] == value}
-    return (_written(kept) if kept else None), changes
+    return (_write_json(kept) if kept else None), changes
 
 
 def attribute_rows(
@@ -128,7 +128,7 @@ def judge_imports(
         rows += attribute_rows(row["persona"], changes, policy, row["file"], row["row"])
         if now != was:
             changed.append((place, now))
-    _update(con, "imports", "attributes", changed)
+    _update_rows(con, "imports", "attributes", changed)
     return rows
 
 
@@ -141,7 +141,7 @@ def _found_in_imports(
     files = con.execute("SELECT DISTINCT file FROM imports WHERE attributes IS NOT NULL").fetchall()
     kinds = {file: _column_kinds(con, file) for (file,) in files}
     is_whole = any(kind.is_personal for of_file in kinds.values() for kind in of_file.values()) or bool(names)
-    for row in _searched(con, _IMPORTS, is_whole=is_whole):
+    for row in _iter_searched(con, _IMPORTS, is_whole=is_whole):
         of_row = names.get(row["persona"], ())
         now, changes = judged_attributes(row["text"], kinds[row["file"]], policy, pseudonyms, of_row)
         if changes:
@@ -160,18 +160,18 @@ def names_of_people(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]
     if "imports" in there:
         files = con.execute("SELECT DISTINCT file FROM imports WHERE attributes IS NOT NULL").fetchall()
         kinds = {file: _column_kinds(con, file) for (file,) in files}
-        for row in _searched(con, _IMPORTS, is_whole=any(ColumnKind.NAME in k.values() for k in kinds.values())):
+        for row in _iter_searched(con, _IMPORTS, is_whole=any(ColumnKind.NAME in k.values() for k in kinds.values())):
             add(row["persona"], row["text"], kinds[row["file"]])
     others = [("personas", "id", "text")] if "personas" in there else []
     others += [(table, key, c) for table, (key, columns) in _COLUMNS.items() if table in there for c in columns]
     for table, key, column in others:
         query = f'SELECT "{key}" AS persona, "{column}"::VARCHAR AS text FROM {table} WHERE "{column}" IS NOT NULL'  # noqa: S608 - our own names
-        for row in _searched(con, query):
+        for row in _iter_searched(con, query):
             add(row["persona"], row["text"])
     return {persona: tuple(dict.fromkeys(names)) for persona, names in found.items()}
 
 
-def _searched(con: duckdb.DuckDBPyConnection, query: str, *, is_whole: bool = False) -> Iterator[dict[str, Any]]:
+def _iter_searched(con: duckdb.DuckDBPyConnection, query: str, *, is_whole: bool = False) -> Iterator[dict[str, Any]]:
     """Yield the rows whose column `text` may hold personal data; all rows if `is_whole`."""
     for batch in iter_batches(con.sql(query), _ROWS):
         places = range(batch.num_rows) if is_whole else rows_to_search(batch["text"])
@@ -189,7 +189,7 @@ def clear_traces(
     rows: list[RuleResultRow] = []
     for table, (key, columns) in _COLUMNS.items():
         for column in columns if table in there else ():
-            rows += _clear(con, table, key, column, people, pseudonyms, names)
+            rows += _clear_column(con, table, key, column, people, pseudonyms, names)
     return rows
 
 
@@ -215,8 +215,8 @@ def _undo_imports(con: duckdb.DuckDBPyConnection, pieces: Sequence[_Piece], *, r
     for (file, row), said in groupby(pieces, key=lambda piece: piece[:2]):
         by_column = {column: list(of) for column, of in groupby(said, key=lambda piece: piece[2])}
         for place, was in con.execute(query, [file, row]).fetchall():
-            changed.append((place, _turned_in(was, by_column, redo=redo)))
-    _update(con, "imports", "attributes", changed)
+            changed.append((place, _turn_strings(was, by_column, redo=redo)))
+    _update_rows(con, "imports", "attributes", changed)
 
 
 def _undo_trace(
@@ -230,15 +230,15 @@ def _undo_trace(
     query = f'SELECT rowid, "{column}"::VARCHAR FROM {table} WHERE "{_COLUMNS[table][0]}" = ?'  # noqa: S608
     changed: list[tuple[int, str | None]] = []
     for place, was in con.execute(query, [persona]).fetchall():
-        changed.append((place, _turned_in(was, {where: said}, redo=redo)))
-    _update(con, table, column, changed)
+        changed.append((place, _turn_strings(was, {where: said}, redo=redo)))
+    _update_rows(con, table, column, changed)
 
 
-def _turned_in(text: str, pieces: Mapping[str, Sequence[_Piece]], *, redo: bool) -> str:
-    return rewrite_strings(text, lambda path, value: _turned(value, pieces.get(pointer(path), ()), redo=redo))
+def _turn_strings(text: str, pieces: Mapping[str, Sequence[_Piece]], *, redo: bool) -> str:
+    return rewrite_strings(text, lambda path, value: _turn_value(value, pieces.get(pointer(path), ()), redo=redo))
 
 
-def _turned(value: str, pieces: Sequence[_Piece], *, redo: bool) -> str:
+def _turn_value(value: str, pieces: Sequence[_Piece], *, redo: bool) -> str:
     """Return the value with its replacements undone, or redone; unchanged if it was edited since."""
     now = value
     # Places are those of the words as they were: from the front all before a place is as it was, from the back also.
@@ -250,7 +250,7 @@ def _turned(value: str, pieces: Sequence[_Piece], *, redo: bool) -> str:
     return now
 
 
-def _clear(
+def _clear_column(
     con: duckdb.DuckDBPyConnection,
     table: str,
     key: str,
@@ -273,11 +273,13 @@ def _clear(
             )
             rows += with_redactions(said, named)
             changed.append((place, now))
-    _update(con, table, column, changed)
+    _update_rows(con, table, column, changed)
     return rows
 
 
-def _update(con: duckdb.DuckDBPyConnection, table: str, column: str, changed: Sequence[tuple[int, str | None]]) -> None:
+def _update_rows(
+    con: duckdb.DuckDBPyConnection, table: str, column: str, changed: Sequence[tuple[int, str | None]]
+) -> None:
     if not changed:
         return
     rows, texts = zip(*changed, strict=True)
@@ -285,5 +287,5 @@ def _update(con: duckdb.DuckDBPyConnection, table: str, column: str, changed: Se
         con.execute(f'UPDATE {table} SET "{column}" = cleared.now FROM cleared WHERE {table}.rowid = cleared."row"')  # noqa: S608
 
 
-def _written(value: Any) -> str:
+def _write_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

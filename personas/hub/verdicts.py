@@ -155,7 +155,7 @@ def undo_persona(hub: HubFile, persona: str, *, redo: bool = False) -> int:
     found = resolve_persona(hub, persona)
     if not count(hub.con, _ON_PERSONA, [found]):
         raise SetupError(f"Persona {found} is nobody's near-duplicate in {str(hub.path)!r}; there is nothing to undo.")
-    return _update(hub, _PERSONA, {"id": found, "undone": not redo})
+    return _update_verdicts(hub, _PERSONA, {"id": found, "undone": not redo})
 
 
 def undo_stage(hub: HubFile, stage: str, *, redo: bool = False) -> int:
@@ -167,7 +167,7 @@ def undo_stage(hub: HubFile, stage: str, *, redo: bool = False) -> int:
     if stage not in stages:
         there = f"there are verdicts of {', '.join(stages)}" if stages else "there are no verdicts at all"
         raise SetupError(f"{str(hub.path)!r} has no verdict of a stage {stage!r}; {there}.")
-    return _update(hub, _STAGE, {"stage": stage, "undone": not redo})
+    return _update_verdicts(hub, _STAGE, {"stage": stage, "undone": not redo})
 
 
 def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
@@ -219,7 +219,7 @@ def undo_pair(hub: HubFile, one: str, other: str, *, redo: bool = False) -> int:
         raise SetupError(
             f"No verdict in {str(hub.path)!r} is about {pair['one']} and {pair['other']}; look in duplicates."
         )
-    return _update(hub, _PAIR, {**pair, "undone": not redo})
+    return _update_verdicts(hub, _PAIR, {**pair, "undone": not redo})
 
 
 def resolve_persona(hub: HubFile, beginning: str) -> str:
@@ -240,7 +240,7 @@ def resolve_persona(hub: HubFile, beginning: str) -> str:
     return ids[0]
 
 
-def _update(hub: HubFile, statement: str, given: dict[str, object]) -> int:
+def _update_verdicts(hub: HubFile, statement: str, given: dict[str, object]) -> int:
     with hub.writing() as con:
         ((changed,),) = con.execute(statement, given).fetchall()
         reconcile(con)

@@ -45,16 +45,16 @@ def folded(word: str) -> str:
 
 def is_invented(name: str) -> bool:
     """Whether an invented name is among these words, which is then not personal data."""
-    return any(_invented().fullmatch(word) for word in name.split())
+    return any(_invented_pattern().fullmatch(word) for word in name.split())
 
 
 @cache
-def _invented() -> re.Pattern[str]:
-    onset, first, middle, last = map(_any, ("onsets", "firsts", "middles", "lasts"))
+def _invented_pattern() -> re.Pattern[str]:
+    onset, first, middle, last = map(_any_part, ("onsets", "firsts", "middles", "lasts"))
     return re.compile(rf"{onset}(?:{first}|{middle}{last})")
 
 
-def _any(name: str) -> str:
+def _any_part(name: str) -> str:
     return f"(?:{'|'.join(invented_parts(name))})"
 
 
@@ -116,7 +116,7 @@ def detect_languages(texts: Sequence[str]) -> list[str]:
             for name, of in (("english", _ENGLISH_WORDS), ("others", _OTHER_WORDS))
         }
         is_english = con.execute(_IS_ENGLISH, {"begun": _BEGUN, **words}).fetchall()
-    return ["en" if said else _classified(text) for (said,), text in zip(is_english, texts, strict=True)]
+    return ["en" if said else _classify_language(text) for (said,), text in zip(is_english, texts, strict=True)]
 
 
 def is_in_language(text: str, tag: str) -> bool | None:
@@ -129,12 +129,12 @@ def is_in_language(text: str, tag: str) -> bool | None:
     words = _LETTERS.findall(text)
     if len("".join(words).encode("utf-8", "replace")) < _FEWEST_BYTES:
         return None
-    if _language(tag) == "en" and (_is_plain_english(words) or sure_language(text) == "en"):
+    if _base_language(tag) == "en" and (_is_plain_english(words) or sure_language(text) == "en"):
         return True  # the classifier takes ten times as long
     probabilities = _probabilities(text)
     if not is_known_language(tag):
         return False if probabilities["en"] >= _SURELY_ENGLISH else None
-    asked = probabilities[_language(tag)]
+    asked = probabilities[_base_language(tag)]
     if asked >= _IS:
         return True
     best = max(probability for tag, probability in probabilities.items() if tag != "zxx")
@@ -152,10 +152,10 @@ def _is_plain_english(words: Sequence[str]) -> bool:
 @lru_cache(maxsize=256)
 def is_known_language(tag: str) -> bool:
     """Return whether texts in the language with this BCP 47 tag are recognised as such."""
-    return _language(tag) in {_COUNTED_AS.get(label, label) for label in _classifier().labels}
+    return _base_language(tag) in {_COUNTED_AS.get(label, label) for label in _classifier().labels}
 
 
-def _language(tag: str) -> str:
+def _base_language(tag: str) -> str:
     language = tag.partition("-")[0].lower()
     return _COUNTED_AS.get(language, language)
 
@@ -170,7 +170,7 @@ def _probabilities(text: str) -> dict[str, float]:
     return found
 
 
-def _classified(text: str) -> str:
+def _classify_language(text: str) -> str:
     letters = "".join(_LETTERS.findall(canonical_text(text)))
     is_han = bool(letters) and all("\u3400" <= letter <= "\u9fff" for letter in letters)
     if not letters or (is_han and len(letters) < _FEWEST_HAN):
@@ -224,7 +224,7 @@ def beginning(patterns: Iterable[str]) -> re.Pattern[str]:
 
 def sure_language(text: str) -> str | None:
     """Return the tag of the language of a text if it is certain, else None."""
-    votes = sorted(_votes(text).items(), key=lambda vote: -vote[1])[:2]
+    votes = sorted(_count_votes(text).items(), key=lambda vote: -vote[1])[:2]
     if not votes or votes[0][1] < _FEWEST:
         return None
     second = votes[1][1] if len(votes) > 1 else 0
@@ -232,7 +232,7 @@ def sure_language(text: str) -> str | None:
 
 
 @lru_cache(maxsize=4)
-def _votes(text: str) -> dict[str, int]:
+def _count_votes(text: str) -> dict[str, int]:
     votes: dict[str, int] = {}
     for tags in filter(None, map(_by_word().get, _WORD.findall(text.lower()))):
         for tag in tags:
@@ -282,7 +282,7 @@ def speaks_of_itself(text: str) -> bool:
     """Return whether a text is in the first person, in any known language; quotations do not count."""
     text = _without_quotes(text)
     return bool(
-        _opens().search(text) or _ENGLISH_SELF.search(text) or _has_capital_i(text) or _HAN_SELF.search(text)
+        _opening_pattern().search(text) or _ENGLISH_SELF.search(text) or _has_capital_i(text) or _HAN_SELF.search(text)
     ) or _in_their_language(text)
 
 
@@ -309,12 +309,12 @@ def _has_capital_i(text: str) -> bool:
 
 def _is_somebody(match: re.Match[str]) -> bool:
     before, after = match["before"], match["after"].strip()
-    if after in _words("no_verbs") or (before or "").lower() in _words("numbered"):
+    if after in _word_list("no_verbs") or (before or "").lower() in _word_list("numbered"):
         return False
     ends = any(mark in match["gap"] for mark in ".!?,;:—–(") or (before or "").endswith((".", "!", "?"))
-    verbs = _words("verbs") | _words("more_verbs")
+    verbs = _word_list("verbs") | _word_list("more_verbs")
     is_verb = after.startswith(("'", "’")) or after in verbs or after.endswith("ed")
-    return not before or ends or before.lower() in _words("conjunctions") or (before.islower() and is_verb)
+    return not before or ends or before.lower() in _word_list("conjunctions") or (before.islower() and is_verb)
 
 
 def _in_their_language(text: str) -> bool:
@@ -332,7 +332,7 @@ def _by_script(text: str) -> str | None:
 
 
 @cache
-def _opens() -> re.Pattern[str]:
+def _opening_pattern() -> re.Pattern[str]:
     return beginning(language.opens for language in known_languages().values())
 
 
@@ -344,11 +344,11 @@ def _without_quotes(text: str) -> str:
 @cache
 def _own_verb() -> re.Pattern[str]:
     """Match a further first-person verb, which would not fit `she` or `he`: `I am a nurse and love birds`."""
-    verbs = "|".join(sorted(_words("verbs")))
+    verbs = "|".join(sorted(_word_list("verbs")))
     joined = r"(?:\b(?:and|but|or|then|also|always|often|never|usually|who)|[,;.])"
     return re.compile(rf"{joined} (?:(?:also|always|often|never|still|now) )?(?:{verbs}|don['’]t)\b")
 
 
 @cache
-def _words(name: str) -> frozenset[str]:
+def _word_list(name: str) -> frozenset[str]:
     return frozenset(read_words("speaker")[name].split())
