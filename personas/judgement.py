@@ -60,7 +60,7 @@ class RuleResultRow:
     rule: Annotated[str, "too_short, too_long, refusal, template_leak, refers_to_unnamed, first_person, second_person, other_language or personal_data"]
     reason: Annotated[str, "Why, in one sentence; of personal data it names kinds, never the data"]
     outcome: Annotated[str, "kept, rewritten, rejected (marked, and left out like a near-duplicate) or removed (personal data that were to be dropped)"]
-    became: Annotated[str | None, "Id of the rewritten description"]
+    became: Annotated[str | None, "Id of the person whose description was rewritten"]
     text: Annotated[str | None, "The description as it was; null where it is as it was, where it held personal data that were to be dropped, or where the answer that had it is in calls"]
     undone: Annotated[bool, "True once the result was undone: a rejected person is retained again"] = False
     kind: Annotated[str | None, "Kind of personal data: name, email, url, phone, ...; null for rules of quality"] = None

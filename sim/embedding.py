@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 KIND = "embedding"
 #: People who lack a vector, and those who got one by the job, in order of arrival.
 _ASKED = """
-SELECT rowid AS row FROM personas
-WHERE rowid IN (SELECT unnest($lacking)) OR id IN (
+SELECT personas.rowid AS row FROM personas LEFT JOIN rewritten_people ON persona = id
+WHERE personas.rowid IN (SELECT unnest($lacking)) OR coalesce(text_hash, id) IN (
     SELECT text_hash FROM vectors
     WHERE model = $model AND request_hash IN (SELECT request_hash FROM calls WHERE job = $job)
 )
-ORDER BY ordinal, rowid
+ORDER BY ordinal, personas.rowid
 """
 _KNOWN = "SELECT DISTINCT text_hash FROM vectors WHERE model = $model"
 _ITEMS = "SELECT item FROM job_items WHERE job = $job ORDER BY ordinal"

@@ -304,7 +304,7 @@ def _fill(
     if with_calls:
         _keep_answers(new, old, at)
     people = [str(persona) for (persona,) in old.execute("SELECT id FROM personas").fetchall()]
-    if beside := read_details(old, people):
+    if beside := read_details(old, dict(zip(people, people, strict=True))):
         write_details(new, beside)
 
 

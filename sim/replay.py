@@ -25,7 +25,7 @@ from ..core.errors import RunError, RunFileError
 from ..core.model import Answer, AnswerSchema, Outcome, RequestContext
 from ..core.prompt import RenderedPrompt
 from ..personas.hub.file import open_hub
-from ..personas.hub.redaction import check_key, has_public_pseudonyms
+from ..personas.hub.redaction import check_key
 from ..personas.rules import Policy
 from ..personas.rules.pseudonyms import copy_key
 from .config import RunConfig
@@ -87,7 +87,7 @@ def _take_key(recording: Recording, out: Path) -> None:
     if _first_growth(recording).personal is Policy.PSEUDONYMISE:
         with open_hub(recording.path) as run:
             check_key(run.path, run.con)
-            copy_key(run.path, out, is_public=has_public_pseudonyms(run.con))
+            copy_key(run.path, out)
 
 
 def _society(recording: Recording, scenario: type[Scenario], out: Path, progress: Progress | None) -> Society:

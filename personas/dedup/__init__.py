@@ -9,10 +9,8 @@ from .near_duplicates import (
     DedupMethod,
     Match,
     NearDuplicates,
-    SignatureFile,
     Verdict,
     find_duplicates,
-    write_signatures,
 )
 from .pairs import THRESHOLD, Threshold
 
@@ -23,9 +21,7 @@ __all__ = [
     "Duplicates",
     "Match",
     "NearDuplicates",
-    "SignatureFile",
     "Threshold",
     "Verdict",
     "find_duplicates",
-    "write_signatures",
 ]

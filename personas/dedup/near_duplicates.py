@@ -1,22 +1,17 @@
 """Near-duplicates of texts, exactly: an index for texts that come one at a time, and a function for many at once."""
 
 import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
-from itertools import count, islice
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from arro3.core import Table
 from numpy.typing import NDArray
 
-from ...core.arrow import Hashes, Ints, make_table, open_parquet
+from ...core.arrow import Hashes, Ints
 from ...core.errors import SetupError
-from ...core.files import whole_file
 from ...core.text import word_list
 from .index import KeyScheme
 from .matcher import Blocks, Duplicates, WordSetMatcher, collect
@@ -76,17 +71,12 @@ def signatures(sets: WordSets) -> Signatures:
 class BandKeys(KeyScheme):
     """Keys from the bands of signatures; nearly all sets as similar as the threshold share one."""
 
-    def __init__(self, threshold: Threshold, written: "SignatureFile | None" = None) -> None:
-        """`written` takes the signature of each set in turn."""
+    def __init__(self, threshold: Threshold) -> None:
         self.bands, self.rows = choose_bands(threshold.least / threshold.whole)
-        self._written = written
 
     def keys(self, sets: WordSets) -> tuple[Hashes, Ints]:
         """Keys of 64 bits, and the number of the set that publishes each."""
-        made = signatures(sets)
-        keys = band_keys(made, self.bands, self.rows)
-        if self._written is not None:
-            self._written.append(made, keys)
+        keys = band_keys(signatures(sets), self.bands, self.rows)
         return keys.ravel(), np.repeat(np.arange(len(sets)), self.bands)
 
 
@@ -97,41 +87,6 @@ def band_keys(made: Signatures, bands: int, rows: int) -> Hashes:
     for row in range(rows):
         keys = mix((keys << np.uint64(8)) + keys + slots[:, :, row] + np.uint64(1))
     return keys
-
-
-class SignatureFile:
-    """A Parquet file of signatures, which datasketch, DuckDB, Spark or Ray can read: see `write_signatures`."""
-
-    def __init__(self, write: Callable[[Table], None], types: Mapping[str, str], ids: Iterable[str] | None) -> None:
-        self._write, self._types = write, types
-        self._ids: Iterator[object] = count() if ids is None else iter(ids)
-        write(make_table(dict.fromkeys(types, ()), types))
-
-    def append(self, made: Signatures, keys: Hashes) -> None:
-        """Write the signatures of the next texts, and the keys of their bands."""
-        columns = (list(islice(self._ids, len(made))), list(made), list(keys))
-        self._write(make_table(dict(zip(self._types, columns, strict=True)), self._types))
-
-
-@contextmanager
-def write_signatures(
-    path: Path, threshold: float = 0.9, *, ngram: int = 1, ids: Iterable[str] | None = None
-) -> Iterator[SignatureFile]:
-    """A new Parquet file at `path`, whole or not at all, with a row for each text.
-
-    Columns: `id` (of `ids`, else the place of the text from 0), `signature` (128 unsigned 32-bit numbers, the
-    `hashvalues` of `datasketch.MinHash(scheme="affine32", seed=1)`) and `bands` (64-bit keys for this threshold: texts
-    that share one are candidates, also across files). The file's metadata `populace.minhash` says how they were made.
-    Raises `SetupError` when the path is taken.
-    """
-    bands, rows = choose_bands(threshold)
-    made = {"num_perm": PERMUTATIONS, "scheme": _SCHEME, "seed": _SEED, "hash": "sha1_hash32", "ngram": ngram}
-    facts = {"populace.minhash": json.dumps(made | {"bands": bands, "rows": rows, "threshold": threshold})}
-    types = {"id": "BIGINT" if ids is None else "VARCHAR", "signature": "UINTEGER[]", "bands": "UBIGINT[]"}
-    if path.exists():
-        raise SetupError(f"{str(path)!r} exists; give a path where there is no file yet.")
-    with whole_file(path) as part, open_parquet(part, facts) as write:
-        yield SignatureFile(write, types, ids)
 
 
 def _ngrams(text: str, ngram: int) -> Iterable[str]:
@@ -193,12 +148,10 @@ class DedupMethod:
         """The threshold. Raises `SetupError` outside 0.5 to 1, or 0.1 to 1 for `minhash`."""
         return Threshold.parse(value, minhash=self.name == "minhash")
 
-    def matcher(
-        self, threshold: Threshold, scratch: Path | None = None, signatures: SignatureFile | None = None
-    ) -> WordSetMatcher:
-        """A matcher by this method; `signatures` receives the signatures of `minhash`."""
+    def matcher(self, threshold: Threshold, scratch: Path | None = None) -> WordSetMatcher:
+        """Make a matcher by this method."""
         is_plain = self == DedupMethod()
-        keys = BandKeys(threshold, signatures) if self.name == "minhash" else None
+        keys = BandKeys(threshold) if self.name == "minhash" else None
         return WordSetMatcher(
             threshold, scratch, keys=keys, sets=word_sets if is_plain else partial(ngram_sets, ngram=self.ngram)
         )
@@ -292,7 +245,6 @@ def find_duplicates(
     *,
     threshold: float = 0.9,
     method: DedupMethod = DedupMethod(),
-    signatures: SignatureFile | None = None,
     scratch: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Duplicates:
@@ -300,13 +252,10 @@ def find_duplicates(
 
     The first of near-duplicates is kept, and so is a text whose only near-duplicates are duplicates themselves. Texts
     are read once. With a folder `scratch`, the words of many originals are held in a temporary file there.
-    `signatures` receives the MinHash signatures (see `write_signatures`), which only the method `minhash` makes.
     `progress` is called with the number of texts done.
     """
     least = method.parse_threshold(threshold)
-    return find_in_blocks(
-        _blocks(texts), least, method=method, signatures=signatures, scratch=scratch, progress=progress
-    )
+    return find_in_blocks(_blocks(texts), least, method=method, scratch=scratch, progress=progress)
 
 
 def find_in_blocks(
@@ -314,12 +263,11 @@ def find_in_blocks(
     threshold: Threshold,
     *,
     method: DedupMethod = DedupMethod(),
-    signatures: SignatureFile | None = None,
     scratch: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Duplicates:
     """`find_duplicates` for blocks of texts, each with flags: a flagged text is kept whatever it repeats."""
-    return collect(method.matcher(threshold, scratch, signatures).match(blocks), progress)
+    return collect(method.matcher(threshold, scratch).match(blocks), progress)
 
 
 def near_any(

@@ -56,9 +56,11 @@ def find_relations(people: ExportedPeople) -> duckdb.DuckDBPyRelation:
         return con.sql("SELECT '' AS source, '' AS target, '' AS kind, '' AS label, 1 AS hop WHERE false")
     fold_duplicates(people.hub)
     return con.sql(
-        f"SELECT source, target, kind, label, hop FROM ({_AS_WRITTEN if people.duplicates else _FOLDED}) AS r "  # noqa: S608 - our own words
+        "SELECT coalesce(a.text_hash, source) AS source, coalesce(b.text_hash, target) AS target, kind, label, hop "  # noqa: S608 - our own words
+        f"FROM ({_AS_WRITTEN if people.duplicates else _FOLDED}) AS r "
+        "LEFT JOIN rewritten_people AS a ON a.persona = source LEFT JOIN rewritten_people AS b ON b.persona = target "
         "WHERE source IN (SELECT id FROM exported_kept) AND target IN (SELECT id FROM exported_kept) "
-        "ORDER BY ordinal, source, target"
+        "ORDER BY r.ordinal, r.source, r.target"
     )
 
 

@@ -188,11 +188,6 @@ def _read_manifest(folder: Path) -> _Manifest:
         raise SourceError(
             f"{str(path)!r} is no manifest of a hub; give a folder that `populace hub export` has written."
         )
-    if "hub_version" in held:
-        raise SourceError(
-            f"{str(path)!r} was written by a development version of Populace, whose hubs this one does not read; "
-            "export the hub's people with that version and import them."
-        )
     for name, known in (("format", _FORMAT), ("schema_version", HUB_VERSION)):
         version = held.get(name)
         if isinstance(version, int) and version > known:

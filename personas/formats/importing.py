@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import duckdb
 from arro3.core import Table
 
+from ...core.arrow import set_column
 from ...core.readers import Skipped, SkippedRows
 from ..hub.file import HubFile
 from ..hub.profiles import write_profiles
-from ..hub.queries import count, registered
+from ..hub.queries import RETURNED, count, registered
 from ..hub.rewrites import reconcile
 from ..hub.verdicts import add_rule_results
 from ..profiles.profile import profile_of_columns
@@ -71,11 +72,11 @@ SELECT count(*) FROM personas WHERE licence IS NULL AND id IN (
     WHERE r.file = $file)
 """
 #: People of the file whom a check had removed or rewritten before.
-_RETURNED = """
-SELECT count(DISTINCT persona) FROM rule_results SEMI JOIN personas ON id = persona
-SEMI JOIN (SELECT persona FROM imports WHERE file = $file) AS brought USING (persona)
-WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL
-"""
+_RETURNED = f"""
+SELECT count(DISTINCT persona) FROM ({RETURNED}) WHERE persona IN (SELECT persona FROM imports WHERE file = $file)
+"""  # noqa: S608 - our own words
+#: Descriptions that somebody in the hub was given by a rule.
+_KNOWN = "SELECT text_hash, persona FROM rewritten_people ANTI JOIN personas ON id = text_hash"
 _EXAMPLE = 'SELECT text FROM imports JOIN personas ON id = persona WHERE file = $file ORDER BY "row" LIMIT 1'
 _PROFILED = "SELECT persona FROM profiles WHERE persona IN (SELECT unnest($people))"
 _LAST_ORDINAL = "SELECT coalesce(max(ordinal), 0) FROM personas"
@@ -130,6 +131,9 @@ class ImportedFile:
     def add(self, batch: Screened) -> None:
         """Write the rows of a batch; personas already in the hub stay unchanged. `save` writes the rule results."""
         part = batch.part
+        if known := dict(self._con.execute(_KNOWN).fetchall()):
+            ids = [known.get(persona, persona) for persona in part.rows["id"].to_pylist()]
+            part = replace(part, rows=set_column(part.rows, "id", ids, "VARCHAR"))
         with registered(self._con, part.rows, "imported_batch"):
             given = {"before": self._ordinal, "source": self._source}
             ((new,),) = self._con.execute(_PEOPLE, given).fetchall()

@@ -11,8 +11,9 @@ from functools import cached_property
 from typing import Any
 
 import duckdb
+from arro3.core import Table
 
-from ...core.arrow import iter_batches
+from ...core.arrow import iter_batches, set_column
 from ...core.database import said
 from ...core.errors import SetupError, SourceError
 from ...core.readers import parse_json
@@ -140,6 +141,7 @@ def _unite_kinds(found: set[tuple[bool, str]]) -> str:
 
 
 _ROWS = 10_000
+_IDS = {"id", "parent", "duplicate_of", "elite_of"}
 #: Equal texts are one persona, who may have been imported more than once: the first time counts.
 _IMPORTS = """
 CREATE OR REPLACE TEMP TABLE exported_imports AS
@@ -207,6 +209,10 @@ class ExportedPeople:
         for extra in extras:
             if not self.has(extra):
                 raise SetupError(f"{str(hub.path)!r} has no table {extra}; make some with `populace hub enrich`.")
+        #: The ids that people whose description was rewritten have in exports: the hash of the text that is shown.
+        self.shown_ids: Mapping[str, str] = {}
+        if self.has("rewritten_people"):
+            self.shown_ids = dict(hub.con.execute("SELECT persona, text_hash FROM rewritten_people").fetchall())
         try:
             self._find_people(select)
             found = "SELECT count(*), count(*) - count(licence), count(*) FILTER (several), count(licences)"
@@ -244,7 +250,17 @@ class ExportedPeople:
         own = rows.columns[: len(rows.columns) - len(self.imported)]
         names = [*own, *(column.written for column in self.imported)]
         for batch in iter_batches(rows, _ROWS):
-            yield batch.rename_columns(names)
+            yield self._show_ids(batch.rename_columns(names))
+
+    def _show_ids(self, batch: Table) -> Table:
+        shown = self.shown_ids
+        for name in _IDS.intersection(batch.column_names) if shown else ():
+            ids = [shown.get(persona, persona) for persona in batch[name].to_pylist()]
+            batch = set_column(batch, name, ids, "VARCHAR")
+        if shown and "biography_mentions" in batch.column_names:
+            mentions = [[shown.get(one, one) for one in ids or ()] for ids in batch["biography_mentions"].to_pylist()]
+            batch = set_column(batch, "biography_mentions", mentions, "VARCHAR[]")
+        return batch
 
     @cached_property
     def imported(self) -> tuple[ImportedColumn, ...]:

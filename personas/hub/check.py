@@ -2,67 +2,46 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import duckdb
 
 from ...core.errors import SetupError, parameter
-from ..formats.repeats import fill_licences
 from ..judgement import Judge, RuleResultRow
-from ..rules import FIRST_PERSON, PERSONAL_RULE, QUALITY_RULES, FirstPerson, Policy, personal_judge, quality_judge
+from ..rules import PERSONAL_RULE, QUALITY_RULES, Policy, personal_judge, quality_judge
 from ..rules.pseudonyms import Pseudonyms
 from .file import HubFile
-from .queries import registered, table_names
+from .queries import RETURNED, table_names
 from .redaction import (
     NamesOf,
     check_key,
     clear_traces,
-    has_public_pseudonyms,
     judge_imports,
     names_of_people,
 )
-from .rewrites import DescriptionChange, change_people, reconcile
-from .verdicts import add_rule_results, rule_result_rows, undo_rule
-
-#: Ids of people, and kind, column and outcome of pieces of personal data.
-type _Applied = tuple[list[str], list[tuple[str, str | None, str]]]
+from .rewrites import erase_people, reconcile_rewritten, rewrite_people
+from .verdicts import add_rule_results, rule_result_rows
 
 _ROWS = 10_000
 
 #: People without a result of the rules yet, near-duplicates included, since their verdicts can be undone. People who
 #: were removed or rewritten and are there returned by an import or a merge, unless that was undone. Kept personal data
-#: are checked again where the policy is stricter now, and descriptions in the first person where `first_person` is
-#: given.
-_UNJUDGED = """
-WITH again AS (
-    SELECT persona FROM rule_results WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL
-),
+#: are checked again where the policy is stricter now.
+_UNJUDGED = f"""
+WITH again AS ({RETURNED}),
 quality AS (SELECT unnest([persona, became]) AS id FROM rule_results WHERE rule IN (SELECT unnest($rules))),
-asked AS (
-    SELECT persona FROM rule_results WHERE rule = $first_person AND outcome IN ('rejected', 'kept') AND $is_asked
-),
 kept AS (SELECT unnest([persona, became]) AS id FROM rule_results
     WHERE rule = $personal AND outcome = 'kept' AND "column" IS NULL),
 undone AS (SELECT unnest([persona, became]) AS id FROM rule_results
     WHERE rule = $personal AND outcome = 'rewritten' AND undone AND "column" IS NULL)
 SELECT id, text, by_quality, by_personal FROM (
     SELECT id, text, ordinal,
-        id IN (FROM again) OR id IN (FROM asked) OR id NOT IN (SELECT id FROM quality WHERE id IS NOT NULL)
-            AS by_quality,
+        id IN (FROM again) OR id NOT IN (SELECT id FROM quality WHERE id IS NOT NULL) AS by_quality,
         id NOT IN (SELECT id FROM undone WHERE id IS NOT NULL)
         AND ($is_strict OR id IN (FROM again) OR id NOT IN (SELECT id FROM kept WHERE id IS NOT NULL)) AS by_personal
     FROM personas
 ) WHERE (by_quality AND $has_quality) OR (by_personal AND $has_personal) ORDER BY ordinal
-"""
-
-
-_SAID = "SELECT persona, outcome FROM rule_results WHERE rule = $rule AND outcome IN ('rejected', 'kept')"
-#: Earlier results on the first person that are replaced by others now.
-_SAID_OTHERWISE = """
-DELETE FROM rule_results USING new_rule_results AS n
-WHERE rule_results.persona = n.persona AND rule_results.rule = n.rule AND rule_results.outcome <> n.outcome
-AND rule_results.rule = $rule AND rule_results.outcome IN ('rejected', 'kept')
-"""
+"""  # noqa: S608 - our own words
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,73 +71,67 @@ def judge_people(
     quality: bool = True,
     language: str | None = None,
     personal: Policy | None = Policy.KEEP,
-    first_person: FirstPerson | None = None,
 ) -> CheckReport:
     """Apply the rules to everybody without their results, in one transaction.
 
     Quality rules reject or rewrite. A rejection is a mark that can be undone and is not set again. Personal data are
-    kept and flagged, replaced (also pseudonyms that were drawn without a key), or their description is removed. Under a
-    stricter policy than before, personas whose data were kept are judged again. Descriptions in the first person are
-    rejected, except those of one clause, which are rewritten. With `first_person`, personas rejected or kept for it are
-    judged again: they are rewritten if rules can do it and else kept (`rewrite`), all kept (`keep`), or rejected as
-    before (`reject`). Near-duplicate verdicts that no longer hold after that are decided again.
+    kept and flagged, replaced, or their description is removed. Under a stricter policy than before, personas whose
+    data were kept are judged again. Descriptions in the first person are rejected, except those of one clause, which
+    are rewritten; `undo_rule` takes that back. Near-duplicate verdicts that no longer hold are decided again.
 
     Raises `SetupError` for a hub that is open for reading only, and for a run whose agents may not change.
     """
-    if first_person is not None and not quality:
-        raise SetupError("What becomes of the first person is for the rules of quality; leave quality in.")
     if not quality and personal is None:
         raise SetupError("There is nothing to check by; leave quality or personal data in.")
     _check_writable(hub)
-    judge = quality_judge(language, first_person=first_person or "reject") if quality else None
+    judge = quality_judge(language) if quality else None
     if personal is Policy.PSEUDONYMISE:
-        _renew_public_pseudonyms(hub)
         check_key(hub.path, hub.con)
     pseudonyms = Pseudonyms.of(hub.path)
-    check = _RuleCheck(judge, personal, pseudonyms, is_asked=first_person is not None)
-    check.said = set(hub.con.execute(_SAID, {"rule": FIRST_PERSON}).fetchall()) if first_person else set()
+    check = _RuleCheck(judge, personal, pseudonyms)
     with hub.writing() as con:
         check.names = names_of_people(con) if personal is not None else {}
-        for people in _people(con, check.wanted):
+        for people in _iter_people(con, check.wanted):
             for person in people:
                 check.judge(*person)
-        _check_unlived(hub, check.changes)
-        names = check.names | {c.now: check.names.get(c.was, ()) for c in check.changes if c.now is not None}
-        back, changes = _apply(con, check.rows, check.changes, pseudonyms, names)
-        if check.changes:
-            # A rewritten person may be one who came without a licence before.
-            fill_licences(con)
-        reconcile(con, [*back, *(change.now for change in check.changes if change.now is not None)])
+        if (check.texts or check.erased) and hub.has_agents:
+            raise SetupError(
+                f"The people of {str(hub.path)!r} are agents of a run, whose rows refer to them; check them with "
+                f"{parameter('personal', 'keep')}, or export them to a hub first."
+            )
+        rewrite_people(con, check.texts)
+        entered = erase_people(con, check.erased)
+        traces = clear_traces(con, check.redacted, pseudonyms, check.names)
+        changes = add_rule_results(con, [*check.rows, *traces])
+        reconcile_rewritten(con, list(check.texts), entered)
         if personal is not None:
-            changes += add_rule_results(con, judge_imports(con, personal, pseudonyms, names))
-        remains = _remains(con) if any(change.tells for change in check.changes) else ()
+            changes += add_rule_results(con, judge_imports(con, personal, pseudonyms, check.names))
+        remains = _find_remains(con) if check.redacted or check.erased else ()
     return CheckReport(check.judged, check.rule_results, Counter(changes), remains)
 
 
 class _RuleCheck:
     """The results of the rules, and the changes that follow from them."""
 
-    def __init__(
-        self, quality: Judge | None, personal: Policy | None, pseudonyms: Pseudonyms, *, is_asked: bool
-    ) -> None:
+    def __init__(self, quality: Judge | None, personal: Policy | None, pseudonyms: Pseudonyms) -> None:
         self._quality = quality
-        self._is_asked = is_asked
         self._personal, self._pseudonyms = personal, pseudonyms
         #: The names in the record of each person.
         self.names: NamesOf = {}
         self._is_strict = personal not in (None, Policy.KEEP)
-        #: Rule results on the first person from before, which are not counted again.
-        self.said: set[tuple[str, str]] = set()
         self.judged = 0
         self.rule_results: Counter[tuple[str, str]] = Counter()
         self.rows: list[RuleResultRow] = []
-        self.changes: list[DescriptionChange] = []
+        #: The new descriptions by persona, those of them whose personal data were replaced, and who is to go.
+        self.texts: dict[str, str] = {}
+        self.redacted: list[str] = []
+        self.erased: list[str] = []
 
     @property
     def wanted(self) -> dict[str, bool]:
         """Which judges there are, as parameters of the query for people without their results."""
         has = {"has_quality": self._quality is not None, "has_personal": self._personal is not None}
-        return has | {"is_strict": self._is_strict, "is_asked": self._is_asked}
+        return has | {"is_strict": self._is_strict}
 
     def judge(self, persona: str, text: str, by_quality: bool, by_personal: bool) -> None:
         """Ask the judges that are to speak of a person."""
@@ -166,17 +139,16 @@ class _RuleCheck:
         judgement, rows = rule_result_rows(
             text, self._judges(persona, text, by_quality=by_quality, by_personal=by_personal)
         )
-        rows = tuple(row for row in rows if row.rule != FIRST_PERSON or (row.persona, row.outcome) not in self.said)
-        self.rows += rows
-        self.rule_results.update({(row.rule, row.outcome) for row in rows})
-        tells = any(row.rule == PERSONAL_RULE and row.outcome != "kept" for row in rows)
+        # The id of somebody who is in the hub stays.
+        now = [replace(row, persona=persona, became=persona if row.outcome == "rewritten" else None) for row in rows]
+        self.rows += now
+        self.rule_results.update({(row.rule, row.outcome) for row in now})
         if judgement.is_erased:
-            self.changes.append(DescriptionChange(persona, None, None, tells, is_kept=False))
+            self.erased.append(persona)
         elif judgement.persona.text != text:
-            is_kept = any(row.text is not None for row in rows)
-            self.changes.append(
-                DescriptionChange(persona, judgement.persona.id, judgement.persona.text, tells, is_kept)
-            )
+            self.texts[persona] = judgement.persona.text
+            if any(row.rule == PERSONAL_RULE and row.outcome == "rewritten" for row in now):
+                self.redacted.append(persona)
 
     def _judges(self, persona: str, text: str, *, by_quality: bool, by_personal: bool) -> tuple[Judge, ...]:
         quality = (self._quality,) if self._quality is not None and by_quality else ()
@@ -189,14 +161,16 @@ class _RuleCheck:
         return (*quality, personal_judge(self._personal, self._pseudonyms, self.names.get(persona, ())))
 
 
-def _remains(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+def _find_remains(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     there = sorted(table_names(con).intersection(("calls", "passages")))
     # The names are ours.
     return tuple(name for name in there if con.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchall())  # noqa: S608
 
 
-def _people(con: duckdb.DuckDBPyConnection, wanted: dict[str, bool]) -> Iterator[Sequence[tuple[str, str, bool, bool]]]:
-    rules = {"rules": list(QUALITY_RULES), "personal": PERSONAL_RULE, "first_person": FIRST_PERSON}
+def _iter_people(
+    con: duckdb.DuckDBPyConnection, wanted: dict[str, bool]
+) -> Iterator[Sequence[tuple[str, str, bool, bool]]]:
+    rules = {"rules": list(QUALITY_RULES), "personal": PERSONAL_RULE}
     found = con.cursor().execute(_UNJUDGED, wanted | rules)
     while people := found.fetchmany(_ROWS):
         yield people
@@ -208,46 +182,3 @@ def _check_writable(hub: HubFile) -> None:
         raise SetupError(
             f"{str(hub.path)!r} is open for reading only, and rule results are rows in it; open it with write=True."
         )
-
-
-def _renew_public_pseudonyms(hub: HubFile) -> None:
-    """Take back what was replaced without a key, so that it is found and replaced again."""
-    if not has_public_pseudonyms(hub.con) or hub.has_agents:
-        return
-    undo_rule(hub, PERSONAL_RULE)
-    with hub.writing() as con:
-        con.execute("DELETE FROM rule_results WHERE rule = ? AND outcome = 'rewritten' AND undone", [PERSONAL_RULE])
-
-
-def _check_unlived(hub: HubFile, changes: Sequence[DescriptionChange]) -> None:
-    if changes and hub.has_agents:
-        raise SetupError(
-            f"The people of {str(hub.path)!r} are agents of a run, whose rows refer to them; check them with "
-            f"{parameter('personal', 'keep')}, or export them to a hub first."
-        )
-
-
-def _apply(
-    con: duckdb.DuckDBPyConnection,
-    rows: Sequence[RuleResultRow],
-    changes: Sequence[DescriptionChange],
-    pseudonyms: Pseudonyms,
-    names: NamesOf,
-) -> _Applied:
-    """Apply rule results; return the personas no rule rejects any more, and the pieces of personal data written."""
-    said = list(rows)
-    back = _said_otherwise(con, [row for row in rows if row.rule == FIRST_PERSON])
-    if changes:
-        change_people(con, changes)
-        told = [change.now for change in changes if change.tells and change.now is not None]
-        said += clear_traces(con, told, pseudonyms, names)
-    return back, add_rule_results(con, said)
-
-
-def _said_otherwise(con: duckdb.DuckDBPyConnection, rows: Sequence[RuleResultRow]) -> list[str]:
-    if not rows:
-        return []
-    said = {"persona": [row.persona for row in rows], "rule": [row.rule for row in rows]}
-    with registered(con, said | {"outcome": [row.outcome for row in rows]}, "new_rule_results"):
-        con.execute(_SAID_OTHERWISE, {"rule": FIRST_PERSON}).fetchall()
-    return said["persona"]

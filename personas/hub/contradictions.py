@@ -147,7 +147,7 @@ def find_contradictions(con: duckdb.DuckDBPyConnection, ids: Sequence[str], foun
     A finding is open if a profile can be asked for again: the less evident of the two, and one of these personas. It is
     kept if both descriptions state what contradicts, or if no profile can settle it.
     """
-    _find(con, ids)
+    _find_all(con, ids)
     con.execute("DELETE FROM contradictions WHERE persona IN (FROM scope) OR other IN (FROM scope)")
     con.execute(
         "INSERT INTO contradictions SELECT source, target, rule, detail, asked, "
@@ -159,7 +159,7 @@ def find_contradictions(con: duckdb.DuckDBPyConnection, ids: Sequence[str], foun
 
 def check_again(con: duckdb.DuckDBPyConnection, ids: Sequence[str], found_at: datetime) -> None:
     """Close open findings on these personas: resolved if the contradiction is gone, else kept; new ones are kept."""
-    _find(con, ids)
+    _find_all(con, ids)
     con.execute("""
         UPDATE contradictions c SET status = CASE WHEN EXISTS (
             FROM found f WHERE f.source = c.persona AND f.target = c.other AND f.rule = c.rule
@@ -176,7 +176,7 @@ def check_again(con: duckdb.DuckDBPyConnection, ids: Sequence[str], found_at: da
 
 def unjudged(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> int:
     """Count the ties of kin of these personas whose label is unknown in all known languages."""
-    _scope(con, ids)
+    _make_scope(con, ids)
     return count(con, _UNJUDGED)
 
 
@@ -192,21 +192,21 @@ def findings_to_ask(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list[
         [list(ids)],
     ).fetchall()
     return [
-        AskedContradiction(asked, beside, _told(detail, text, is_source))
+        AskedContradiction(asked, beside, _format_finding(detail, text, is_source))
         for asked, beside, detail, is_source, text in rows
     ]
 
 
-def _told(detail: str, other: str, is_source: bool) -> str:
+def _format_finding(detail: str, other: str, is_source: bool) -> str:
     # The sentence names the one whom the relation leads to first.
     place = "second" if is_source else "first"
     return f"{detail} This person is the {place} of the two; the other: {other[:300]}"
 
 
-def _find(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
+def _find_all(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
     """Make the temporary tables `scope` and `found`."""
-    _scope(con, ids)
-    rules = "\nUNION ALL\n".join(map(_query, _RULES))
+    _make_scope(con, ids)
+    rules = "\nUNION ALL\n".join(map(_rule_query, _RULES))
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE found AS
         WITH people AS ({_PEOPLE.replace("{ranks}", _RANKS)}),
@@ -220,7 +220,7 @@ def _find(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
     """)  # noqa: S608 - our own words
 
 
-def _scope(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
+def _make_scope(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
     """Make temporary tables of the personas, their ties, and what the labels of these say."""
     with registered(con, {"persona": ids}, "scope_ids"):
         con.execute("CREATE OR REPLACE TEMP TABLE scope AS FROM scope_ids")
@@ -239,14 +239,14 @@ def _read_labels(con: duckdb.DuckDBPyConnection) -> None:
         con.execute("CREATE OR REPLACE TEMP TABLE meanings AS FROM read_labels")
 
 
-def _query(rule: _Contradiction) -> str:
+def _rule_query(rule: _Contradiction) -> str:
     return (
-        f"SELECT source, target, ordinal, '{rule.name}' AS rule, {rule.detail} AS detail, {_asked(rule)} AS asked "  # noqa: S608
+        f"SELECT source, target, ordinal, '{rule.name}' AS rule, {rule.detail} AS detail, {_asked_sql(rule)} AS asked "  # noqa: S608
         f"FROM ties WHERE {rule.condition}"
     )
 
 
-def _asked(rule: _Contradiction) -> str:
+def _asked_sql(rule: _Contradiction) -> str:
     if rule.attribute is None:
         return "CAST(NULL AS VARCHAR)"
     s, t = f"s_{rule.attribute}_rank", f"t_{rule.attribute}_rank"

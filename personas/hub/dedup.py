@@ -7,9 +7,7 @@ because a cosine of 0.9 means another likeness for each.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from arro3.core import Table
@@ -18,12 +16,21 @@ from numpy.typing import NDArray
 from ...core.arrow import iter_batches, make_table, to_matrix
 from ...core.errors import SetupError, parameter
 from ...core.text import canonical_text
-from ..dedup import STAGE, DedupMethod, Duplicates, write_signatures
+from ..dedup import STAGE, DedupMethod, Duplicates
 from ..dedup.near_duplicates import find_in_blocks
 from ..dedup.vectors import COSINE, check_cosine, find_similar_vectors, is_compared_exactly
 from .file import HubFile
 from .queries import count, registered
-from .rewrites import COMPARED, COSINE_STAGE, ORDER, PEOPLE, blocks, reconcile, record_comparison
+from .rewrites import (
+    COMPARED,
+    COSINE_STAGE,
+    ORDER,
+    PEOPLE,
+    TEXT_HASHES,
+    iter_text_blocks,
+    reconcile,
+    record_comparison,
+)
 
 #: Everybody who is compared where the verdicts from before are withdrawn.
 _COMPARED_ANEW = PEOPLE.format(of_verdicts="bool_or")
@@ -74,7 +81,6 @@ def dedup_hub(
     threshold: float = 0.9,
     anew: bool = False,
     method: DedupMethod = _EXACT,
-    signatures: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> DedupReport:
     """Mark each persona that nearly repeats an earlier original, in one transaction.
@@ -84,16 +90,13 @@ def dedup_hub(
     not an original. A verdict whose survivor was rejected since, or is a near-duplicate now, is decided again. `anew`
     withdraws earlier verdicts of every stage, which another threshold needs. What was undone stays undone.
 
-    `method` says how candidates are found: exactly, or by MinHash, with n-grams and thresholds from 0.1. `signatures`
-    is a new Parquet file for the MinHash signatures of everybody compared. `progress` is called with the personas
-    compared so far and how many there are.
+    `method` says how candidates are found: exactly, or by MinHash, with n-grams and thresholds from 0.1. `progress`
+    is called with the personas compared so far and how many there are.
 
-    Raises `SetupError` for a threshold out of range, for signatures without MinHash or where there is a file, and if
-    the personas of a society that has run are to be compared again. Raises `StorageError` for a full disk.
+    Raises `SetupError` for a threshold out of range, and if the personas of a society that has run are to be
+    compared again. Raises `StorageError` for a full disk.
     """
     least = method.parse_threshold(threshold)
-    if signatures is not None and method.name != "minhash":
-        raise SetupError(f"Signatures are made by MinHash; give {parameter('method', 'minhash')} with them.")
     if anew and hub.has_agents:
         raise SetupError(
             f"The people of {str(hub.path)!r} are agents of a run, and are not judged anew; leave "
@@ -106,20 +109,13 @@ def dedup_hub(
     total = count(hub.con, f"SELECT count(*) {compared}")
     ((personas, marked_before, undone),) = hub.con.execute(_COUNTS).fetchall()
     rows = hub.con.execute(f"SELECT p.rowid AS row {compared} {ORDER}").fetchnumpy()["row"]
-    written = (
-        nullcontext()
-        if signatures is None
-        else write_signatures(signatures, threshold, ngram=method.ngram, ids=_ids(hub, compared))
+    found = find_in_blocks(
+        _iter_texts(hub, compared),
+        least,
+        method=method,
+        scratch=hub.path.absolute().parent if total >= _MANY else None,
+        progress=None if progress is None else lambda done: progress(done, total),
     )
-    with written as file:
-        found = find_in_blocks(
-            _texts(hub, compared),
-            least,
-            method=method,
-            signatures=file,
-            scratch=hub.path.absolute().parent if total >= _MANY else None,
-            progress=None if progress is None else lambda done: progress(done, total),
-        )
     with hub.writing() as con:
         if anew:
             con.execute(_WITHDRAW)
@@ -141,17 +137,12 @@ def _insert_verdicts(hub: HubFile, found: Duplicates, rows: NDArray[np.int64], s
         hub.con.execute(_INSERT, {"stage": stage})
 
 
-def _ids(hub: HubFile, compared: str) -> Iterator[str]:
-    for batch in _batches(hub, f"SELECT p.id {compared} {ORDER}"):
-        yield from batch.column("id").to_pylist()
+def _iter_texts(hub: HubFile, compared: str) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
+    for batch in _iter_batches(hub, f"SELECT p.text, coalesce(d.undone, false) AS undone {compared} {ORDER}"):
+        yield from iter_text_blocks(batch)
 
 
-def _texts(hub: HubFile, compared: str) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
-    for batch in _batches(hub, f"SELECT p.text, coalesce(d.undone, false) AS undone {compared} {ORDER}"):
-        yield from blocks(batch)
-
-
-def _batches(hub: HubFile, query: str) -> Iterator[Table]:
+def _iter_batches(hub: HubFile, query: str) -> Iterator[Table]:
     # A cursor of its own: the caller may ask the hub other things meanwhile.
     with hub.con.cursor() as cursor:
         yield from iter_batches(cursor.sql(query), _BATCH)
@@ -161,12 +152,14 @@ def _batches(hub: HubFile, query: str) -> Iterator[Table]:
 _LATEST = "SELECT max(rowid) AS row, text_hash FROM vectors WHERE model = $model GROUP BY text_hash"
 _WITHOUT = f"""
 SELECT p.rowid AS row {COMPARED}
-AND NOT EXISTS (SELECT 1 FROM vectors AS v WHERE v.model = $model AND v.text_hash = p.id) {ORDER}
+AND p.id NOT IN (
+    SELECT t.id FROM ({TEXT_HASHES}) AS t SEMI JOIN vectors AS v ON v.model = $model AND v.text_hash = t.text_hash
+) {ORDER}
 """  # noqa: S608 - our own words
 _WITH = f"""
 SELECT c.person, v.row AS vector, c.undone
 FROM (SELECT p.rowid AS person, p.id, p.ordinal, coalesce(d.undone, false) AS undone {COMPARED}) AS c
-JOIN ({_LATEST}) AS v ON v.text_hash = c.id
+JOIN ({TEXT_HASHES}) AS t ON t.id = c.id JOIN ({_LATEST}) AS v ON v.text_hash = t.text_hash
 ORDER BY c.ordinal, c.person
 """  # noqa: S608 - our own words
 _DIMS = "SELECT DISTINCT len(vector) AS dims FROM vectors WHERE model = ? ORDER BY dims"
@@ -219,13 +212,13 @@ def read_vectors(hub: HubFile, model: str) -> PersonVectors:
         )
     found = hub.con.execute(_WITH, {"model": model}).fetchnumpy()
     matrix = np.empty((len(found["person"]), sizes[0] if sizes else 1), dtype=np.float32)
-    _fill(hub, model, matrix, np.asarray(found["vector"], dtype=np.int64))
+    _fill_matrix(hub, model, matrix, np.asarray(found["vector"], dtype=np.int64))
     return PersonVectors(
         np.asarray(found["person"], dtype=np.int64), np.asarray(found["undone"], dtype=np.bool_), matrix
     )
 
 
-def _fill(hub: HubFile, model: str, matrix: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
+def _fill_matrix(hub: HubFile, model: str, matrix: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
     """Copy the vectors of these rows into a matrix in the order of the table: sorting would hold them twice."""
     order = np.argsort(rows)
     ordered = rows[order]

@@ -1,6 +1,6 @@
 """What a hub knows of its people: imported rows, profiles and biographies, which runs and growth take over."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -26,8 +26,11 @@ _READ = {
 _AMONG = "SEMI JOIN read_people ON persona = id"
 
 
-def read_details(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> "Mapping[str, Table]":
-    """The rows of each table that are about these people; a table without any is left out."""
+def read_details(con: duckdb.DuckDBPyConnection, people: Mapping[str, str]) -> "Mapping[str, Table]":
+    """Read the rows about people by their ids in the file; `people` gives the ids under which they are returned.
+
+    A table without any is left out.
+    """
     there = table_names(con)
     wanted = [name for name in _READ if name in there and con.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchall()]  # noqa: S608
     # Tables of the same names in a database that is no hub mean something else.
@@ -35,9 +38,9 @@ def read_details(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> "Mapp
         return {}
     from ...core.arrow import read_table
 
-    with registered(con, {"id": people}, "read_people"):
+    with registered(con, {"id": list(people)}, "read_people"):
         tables = {name: read_table(con.sql(_query(name, _AMONG))) for name in wanted}
-    return {name: table for name, table in tables.items() if table.num_rows}
+    return details_of({name: table for name, table in tables.items() if table.num_rows}, people)
 
 
 def read_all_details(ask: "Callable[[str], Table]") -> "Mapping[str, Table]":

@@ -31,10 +31,8 @@ from .queries import rejected_in, survivors_in
 if TYPE_CHECKING:
     from ...core.query import Params, Result
 
-#: The first script of the versions from before the first release, which started anew at version 1.
-_DEVELOPMENT = "001_people.sql"
 #: The version that this Populace writes and reads. It goes up when a declaration of a table changes.
-HUB_VERSION = 1
+HUB_VERSION = 2
 
 #: The rows of a table that is the same in all hubs.
 _OCCUPATION_GROUPS = """
@@ -122,17 +120,8 @@ def check_tables(con: duckdb.DuckDBPyConnection, path: str) -> None:
 
 
 def check_hub_version(con: duckdb.DuckDBPyConnection, path: str) -> None:
-    """Raise `SourceError` for a hub of a newer version, or of a version from before the first release."""
-    if not has_tables(con, "hub_migrations"):
-        return
-    query = "SELECT coalesce(bool_or(script = ?), false), coalesce(max(version), 0) FROM hub_migrations"
-    ((is_early, version),) = con.execute(query, [_DEVELOPMENT]).fetchall()
-    if is_early:
-        raise SourceError(
-            f"{path!r} was written by a development version of Populace, whose hubs this one does not read; make the "
-            "hub again, or export its people with the version that wrote it and import them."
-        )
-    if version > HUB_VERSION:
+    """Raise `SourceError` for a hub of a newer version."""
+    if (version := hub_version(con)) > HUB_VERSION:
         raise SourceError(
             f"{path!r} has version {version} of the hub's tables and this Populace knows versions up to {HUB_VERSION}; "
             f"{UPGRADE}."
@@ -140,7 +129,7 @@ def check_hub_version(con: duckdb.DuckDBPyConnection, path: str) -> None:
 
 
 def hub_version(con: duckdb.DuckDBPyConnection) -> int:
-    """The version of the hub's tables in a database; 0 where it has none."""
+    """Return the version of the hub's tables in a database; 0 if it has none."""
     if not has_tables(con, "hub_migrations"):
         return 0
     ((version,),) = con.execute("SELECT coalesce(max(version), 0) FROM hub_migrations").fetchall()
@@ -170,9 +159,9 @@ class HubFile:
     def con(self) -> duckdb.DuckDBPyConnection:
         """The connection. Raises `SourceError` for what is no hub, is of a newer version, or in use elsewhere."""
         if self._con is None:
-            con = _connect(self.path, write=self._write)
+            con = _connect_file(self.path, write=self._write)
             self._hold(con)
-            _check(self, write=self._write)
+            _check_opened(self, write=self._write)
             return con
         return self._con
 
@@ -193,7 +182,7 @@ class HubFile:
         if error is not None and is_interrupt(error):
             raise KeyboardInterrupt from error
         if error is not None and is_damage(error):
-            raise _damaged(self.path, error) from error
+            raise _damage_error(self.path, error) from error
 
     @contextmanager
     def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -266,7 +255,7 @@ def _is_full(error: BaseException) -> bool:
     return isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException) and not is_damage(error)
 
 
-def _damaged(path: Path, error: BaseException) -> SourceError:
+def _damage_error(path: Path, error: BaseException) -> SourceError:
     return SourceError(f"{str(path)!r} is damaged ({said(error)}); restore it from a copy.")
 
 
@@ -285,13 +274,13 @@ def open_hub(path: Path | str, *, write: bool = False) -> HubFile:
     return HubFile(path, write=write)
 
 
-def _connect(path: Path, *, write: bool) -> duckdb.DuckDBPyConnection:
+def _connect_file(path: Path, *, write: bool) -> duckdb.DuckDBPyConnection:
     try:
         # Written to, a table of text would be taken for a database in memory.
         return duckdb.connect(path.absolute(), read_only=not (write and is_database(path)), config=dict(CONFIG))
     except duckdb.Error as error:
         if is_damage(error):
-            raise _damaged(path, error) from error
+            raise _damage_error(path, error) from error
         raise open_error(path, error, what="hub", raised=SourceError) from error
 
 
@@ -335,7 +324,7 @@ def filled_hub(path: Path | str) -> Iterator[HubFile]:
             remove_database(path)
 
 
-def _check(hub: HubFile, *, write: bool) -> None:
+def _check_opened(hub: HubFile, *, write: bool) -> None:
     try:
         check_hub(hub.con, str(hub.path))
         if write:
@@ -345,10 +334,12 @@ def _check(hub: HubFile, *, write: bool) -> None:
             if hub_version(hub.con) < HUB_VERSION:
                 with hub.writing():
                     make_hub_schema(hub.con)
+        elif not has_tables(hub.con, "rewritten_people"):
+            hub.con.execute("CREATE TEMP TABLE rewritten_people (persona VARCHAR, text_hash VARCHAR)")
     except BaseException as error:
         hub.close()
         if is_damage(error):
-            raise _damaged(hub.path, error) from error
+            raise _damage_error(hub.path, error) from error
         raise
 
 

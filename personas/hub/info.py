@@ -68,17 +68,17 @@ class HubInfo:
         """Name and value of everything, in words, as a table for people."""
         each = self.bytes_per_persona
         size = f"{self.bytes:,} bytes" + (f", {each:,.0f} a persona" if each is not None else "")
-        by = [(name, _listed(counts, self.values[name])) for name, counts in self.people.items() if counts]
+        by = [(name, _format_counts(counts, self.values[name])) for name, counts in self.people.items() if counts]
         away = f", {self.rejected:,} rejected by rules" if self.rejected else ""
         retained = f"; {self.retained:,} retained" if self.retained != self.personas else ""
         rows = [
             ("personas", f"{self.personas:,}, {self.near_duplicates:,} of them near-duplicates{away}{retained}"),
             *((_NAMES.get(name, f"by {name}"), listed) for name, listed in by),
-            ("duplicates", _listed(self.stages, len(self.stages)) or "none found"),
-            ("undone", _listed(self.undone, len(self.undone))),
-            ("rule_results", _listed(self.rule_results, len(self.rule_results))),
+            ("duplicates", _format_counts(self.stages, len(self.stages)) or "none found"),
+            ("undone", _format_counts(self.undone, len(self.undone))),
+            ("rule_results", _format_counts(self.rule_results, len(self.rule_results))),
             ("relations", f"{self.relations:,}"),
-            ("by kind", _listed(self.kinds, len(self.kinds))),
+            ("by kind", _format_counts(self.kinds, len(self.kinds))),
             *((name, f"{count:,}") for name, count in self.tables.items()),
             ("cut off", ", ".join(self.unfinished)),
             ("size on disk", size),
@@ -93,30 +93,34 @@ class HubInfo:
 def describe(path: Path, ask: HubQuery) -> HubInfo:
     """The numbers of the hub at `path`; `ask` answers statements, in this process or another."""
     there = {str(name) for (name,) in ask("SELECT table_name FROM duckdb_tables()")}
-    grouped = {column: _counted(ask, _people_by(column, there), column) for column in _BY}
+    grouped = {column: _count_values(ask, _people_by(column, there), column) for column in _BY}
     has_verdicts, has_rule_results = "duplicates" in there, "rule_results" in there
     has_relations = "relations" in there
     holding = f"{_VERDICTS} AND NOT undone"
     return HubInfo(
         path=path,
         bytes=sum(file.stat().st_size for file in (path, path.with_name(f"{path.name}.wal")) if file.exists()),
-        personas=_number(ask, "count(*) FROM personas"),
-        retained=_number(ask, f"count(*) FROM personas WHERE {retained_in(there)}"),
-        near_duplicates=_number(ask, f"count(*) FROM personas SEMI JOIN ({near_duplicates_in(there)}) ON persona = id"),
-        rejected=_number(ask, f"count(*) FROM personas SEMI JOIN ({rejected_in(there)}) ON persona = id"),
-        relations=_number(ask, "count(*) FROM relations") if has_relations else 0,
+        personas=_count_rows(ask, "count(*) FROM personas"),
+        retained=_count_rows(ask, f"count(*) FROM personas WHERE {retained_in(there)}"),
+        near_duplicates=_count_rows(
+            ask, f"count(*) FROM personas SEMI JOIN ({near_duplicates_in(there)}) ON persona = id"
+        ),
+        rejected=_count_rows(ask, f"count(*) FROM personas SEMI JOIN ({rejected_in(there)}) ON persona = id"),
+        relations=_count_rows(ask, "count(*) FROM relations") if has_relations else 0,
         people={column: counts[:_MOST] for column, counts in grouped.items()},
         values={column: len(counts) for column, counts in grouped.items()},
-        stages=_counted(ask, f"{holding} GROUP BY stage", "stage") if has_verdicts else (),
-        undone=_counted(ask, f"{_VERDICTS} AND undone GROUP BY stage", "stage") if has_verdicts else (),
-        rule_results=_counted(ask, "rule_results WHERE NOT undone GROUP BY ALL", _RULE_RESULT)
+        stages=_count_values(ask, f"{holding} GROUP BY stage", "stage") if has_verdicts else (),
+        undone=_count_values(ask, f"{_VERDICTS} AND undone GROUP BY stage", "stage") if has_verdicts else (),
+        rule_results=_count_values(ask, "rule_results WHERE NOT undone GROUP BY ALL", _RULE_RESULT)
         if has_rule_results
         else (),
-        kinds=_counted(ask, "relations GROUP BY kind", "kind") if has_relations else (),
-        tables={name: rows for name in _TABLES if name in there and (rows := _number(ask, f"count(*) FROM {name}"))},
-        unfinished=_unfinished(ask) if "imported_files" in there else (),
+        kinds=_count_values(ask, "relations GROUP BY kind", "kind") if has_relations else (),
+        tables={
+            name: rows for name in _TABLES if name in there and (rows := _count_rows(ask, f"count(*) FROM {name}"))
+        },
+        unfinished=_list_unfinished(ask) if "imported_files" in there else (),
         by_stand_in=any(
-            _number(ask, f"count(*) FROM {name} WHERE model = 'procedural'")
+            _count_rows(ask, f"count(*) FROM {name} WHERE model = 'procedural'")
             for name in ("personas", *_WITH_MODEL)
             if name in there
         ),
@@ -132,21 +136,21 @@ def _people_by(column: str, there: set[str]) -> str:
     return f"(SELECT id, {column} FROM personas UNION ALL {more}) GROUP BY {column}"  # noqa: S608
 
 
-def _counted(ask: HubQuery, rows: str, value: str) -> NumberedValues:
+def _count_values(ask: HubQuery, rows: str, value: str) -> NumberedValues:
     found = ask(f"SELECT {value} AS value, count(*) AS times FROM {rows} ORDER BY times DESC, value")  # noqa: S608
     return tuple((value, times) for value, times in found)
 
 
-def _number(ask: HubQuery, what: str) -> int:
+def _count_rows(ask: HubQuery, what: str) -> int:
     ((number,),) = ask(f"SELECT {what}")
     return int(number)
 
 
-def _unfinished(ask: HubQuery) -> tuple[str, ...]:
+def _list_unfinished(ask: HubQuery) -> tuple[str, ...]:
     rows = ask("SELECT name, read_to FROM imported_files WHERE NOT complete ORDER BY file")
     return tuple(f"{name} behind line or row {read_to:,}" for name, read_to in rows)
 
 
-def _listed(counts: NumberedValues, values: int) -> str:
+def _format_counts(counts: NumberedValues, values: int) -> str:
     named = ", ".join(f"{'not stated' if value is None else value} {times:,}" for value, times in counts)
     return f"{named} and {values - len(counts):,} more" if values > len(counts) else named

@@ -8,16 +8,15 @@ from pathlib import Path
 import duckdb
 from arro3.core import Table
 
-from ...core.arrow import iter_batches, read_table
+from ...core.arrow import iter_batches
 from ...core.database import check_regular, said
 from ...core.errors import SetupError, SourceError, StorageError
 from ...core.files import whole_file
 from ..formats.repeats import fill_licences, fold_repeats
 from ..persona import content_id
-from ..selection.selection import make_view
 from .file import HubFile, create_hub, hub_table, open_hub
-from .queries import count, registered, table_names
-from .rewrites import reconcile
+from .queries import RETURNED, count, registered, table_names
+from .rewrites import reconcile_rewritten
 
 #: Rows that are read in an order of their own.
 _ORDER = dict.fromkeys(("personas", "passages", "comparisons"), "ORDER BY ordinal")
@@ -56,39 +55,24 @@ WRITE: Mapping[str, tuple[str, ...]] = {
         SELECT * REPLACE (file + $files AS file, first_file + $files AS first_file) FROM taken""",
     ),
     # Who is described in several hubs stays as the first one has them.
-    "profiles": (
-        """INSERT INTO merged_otherwise SELECT t.persona FROM taken AS t JOIN profiles AS p ON p.persona = t.persona
-        WHERE (t.model, t.made_at, t.evidence) IS DISTINCT FROM (p.model, p.made_at, p.evidence::VARCHAR)""",
-        "INSERT INTO profiles BY NAME SELECT * FROM taken ON CONFLICT DO NOTHING",
-    ),
-    # A contradiction holds only for the two profiles that it was found in.
-    "contradictions": (
-        """INSERT INTO merged_left SELECT 'contradictions of profiles that an earlier hub has otherwise' FROM taken
-        WHERE persona IN (FROM merged_otherwise) OR other IN (FROM merged_otherwise)""",
-        """INSERT INTO contradictions SELECT t.* FROM taken AS t
-        WHERE persona NOT IN (FROM merged_otherwise) AND other NOT IN (FROM merged_otherwise) AND NOT EXISTS (
-            FROM contradictions AS c WHERE c.rowid < $contradictions
-            AND c.persona = t.persona AND c.other = t.other AND c.rule = t.rule)""",
-    ),
-    "biographies": ("INSERT INTO biographies BY NAME SELECT * FROM taken ON CONFLICT DO NOTHING",),
+    **{
+        table: (f"INSERT INTO {table} BY NAME SELECT * FROM taken ON CONFLICT DO NOTHING",)  # noqa: S608
+        for table in ("profiles", "biographies")
+    },
     "rule_results": (
         "INSERT INTO merged_rule_results BY NAME FROM taken",
         "UPDATE merged_rule_results SET file = file + $files WHERE rowid >= $rule_results AND file IS NOT NULL",
     ),
     "comparisons": ("INSERT INTO comparisons SELECT ordinal + $comparisons, stage, threshold FROM taken",),
-    "merged_people": ("INSERT INTO merged_people BY NAME FROM taken",),
+    # Those whom an earlier hub had stay as it has them.
+    "rewritten_people": (
+        """INSERT INTO rewritten_people SELECT t.* FROM taken AS t
+        SEMI JOIN personas ON id = persona AND ordinal > $people""",
+    ),
     "elites": ("INSERT INTO elites BY NAME SELECT * FROM taken EXCEPT SELECT * FROM elites",),
-    # Vectors of other lengths are another model's, whatever its name: near-duplicates could not be looked for.
     "vectors": (
-        """INSERT INTO merged_left SELECT 'vectors of ' || model || ' that are longer or shorter than an earlier hub''s'
-        FROM taken AS t WHERE model IN (SELECT model FROM merged_lengths WHERE hub < $hub)
-        AND (model, len(vector)) NOT IN (SELECT (model, length) FROM merged_lengths WHERE hub < $hub)""",
         """INSERT INTO vectors SELECT t.* FROM taken AS t
-        ANTI JOIN (FROM vectors WHERE rowid < $vectors) AS v ON v.text_hash = t.text_hash AND v.model = t.model
-        WHERE model NOT IN (SELECT model FROM merged_lengths WHERE hub < $hub)
-        OR (model, len(vector)) IN (SELECT (model, length) FROM merged_lengths WHERE hub < $hub)""",
-        """INSERT INTO merged_lengths SELECT DISTINCT $hub, model, len(vector) FROM taken
-        WHERE model NOT IN (SELECT model FROM merged_lengths WHERE hub < $hub)""",
+        ANTI JOIN (FROM vectors WHERE rowid < $vectors) AS v ON v.text_hash = t.text_hash AND v.model = t.model""",
     ),
 }
 #: How each table is read, in the order in which tables are read.
@@ -107,9 +91,6 @@ CREATE TEMP TABLE merged_verdicts (
 );
 CREATE TEMP TABLE merged_files AS FROM imported_files LIMIT 0;
 CREATE TEMP TABLE merged_rule_results AS FROM rule_results LIMIT 0;
-CREATE TEMP TABLE merged_otherwise (persona VARCHAR);
-CREATE TEMP TABLE merged_lengths (hub INTEGER, model VARCHAR, length BIGINT);
-CREATE TEMP TABLE merged_left (what VARCHAR);
 """
 _RELATIONS = """
 INSERT INTO relations (ordinal, source, target, kind, label, hop)
@@ -172,7 +153,6 @@ COUNTS = {
     "passages": "SELECT coalesce(max(ordinal), 0) FROM passages",
     "files": "SELECT coalesce(max(file), 0) FROM merged_files",
     "comparisons": "SELECT coalesce(max(ordinal), 0) FROM comparisons",
-    "contradictions": "SELECT coalesce(max(rowid) + 1, 0) FROM contradictions",
     "vectors": "SELECT coalesce(max(rowid) + 1, 0) FROM vectors",
     "rule_results": "SELECT coalesce(max(rowid) + 1, 0) FROM merged_rule_results",
 }
@@ -180,78 +160,12 @@ COUNTS = {
 #: The scripts, in turn, that make the tables of what was staged.
 FINISHED = (_RELATIONS, _VERDICTS, _RULE_RESULTS, _SAME_FILES, _MERGE_FILES)
 
-#: Rows that stayed behind, by what they are.
-LEFT = "SELECT what, count(*) FROM merged_left GROUP BY what ORDER BY what"
-
-
-_LONGEST = 63
-_SELECTIONS = """
-SELECT * REPLACE (spec::VARCHAR AS spec, report::VARCHAR AS report) FROM selections ORDER BY made_at, name
-"""
-_SELECTED = "FROM selected SEMI JOIN selections ON name = selection"
-_NAMED = "CREATE OR REPLACE TEMP TABLE merged_names AS SELECT unnest(?::VARCHAR[]) AS was, unnest(?::VARCHAR[]) AS now"
-_TAKE = """
-INSERT INTO selections BY NAME
-SELECT t.* REPLACE (n.now AS name) FROM {taken} AS t JOIN merged_names AS n ON n.was = t.name
-"""
-_TAKE_PEOPLE = """
-INSERT INTO selected BY NAME
-SELECT t.* REPLACE (n.now AS selection) FROM {taken} AS t JOIN merged_names AS n ON n.was = t.selection
-"""
-_SAME = "SELECT 1 FROM selections WHERE name = ? AND made_at = ? AND spec::VARCHAR = ?"
-
-
-class _MergedSelections:
-    """Takes the selections of one hub after another. A number is appended to a name that is taken.
-
-    What two hubs have from a third, under one name, is one selection.
-    """
-
-    def __init__(self, hub: HubFile) -> None:
-        self._hub = hub
-        rows = hub.con.execute("SELECT lower(table_name) FROM information_schema.tables").fetchall()
-        self._taken = {str(name) for (name,) in rows}
-        self._kept: list[str] = []
-        #: The hub, the old name and the new one of each selection that could not keep its name.
-        self.renamed: list[tuple[Path, str, str]] = []
-
-    def take(self, source: HubFile) -> None:
-        """Write the selections of one hub, in the caller's transaction; the views come with `make_views`."""
-        if "selections" not in table_names(source.con):
-            return
-        rows = read_table(source.con.sql(_SELECTIONS))
-        told = zip(*(rows.column(name).to_pylist() for name in ("name", "made_at", "spec")), strict=True)
-        con = self._hub.con
-        new = [name for name, *rest in told if not con.execute(_SAME, [name, *rest]).fetchall()]
-        names = {name: self._name(source.path, name) for name in new}
-        con.execute(_NAMED, [list(names), list(names.values())])
-        for table, statement in ((rows, _TAKE), (read_table(source.con.sql(_SELECTED)), _TAKE_PEOPLE)):
-            with registered(con, table) as taken:
-                con.execute(statement.format(taken=taken))
-        self._kept += names.values()
-
-    def make_views(self) -> None:
-        """Give each selection the view of its name, once everybody and all profiles are there."""
-        for name in self._kept:
-            make_view(self._hub.con, name)
-
-    def _name(self, path: Path, name: str) -> str:
-        new, number = name, 1
-        while new.lower() in self._taken:
-            number += 1
-            new = f"{name[: _LONGEST - len(str(number)) - 1]}_{number}"
-        self._taken.add(new.lower())
-        if new != name:
-            self.renamed.append((path, name, new))
-        return new
-
-
 _ROWS = 50_000
 #: A vector takes the room of a hundred rows.
 _FEW = 4096
 
 #: Tables about the file itself, and those that are merged in another way.
-_OF_THE_FILE = {"hub_migrations", "migrations", "occupation_groups", "selections", "selected"}
+_OF_THE_FILE = {"hub_migrations", "migrations", "occupation_groups"}
 #: Rows of merged tables that are left out.
 _LEFT_OF_ITS_OWN = {
     "duplicates among emissions": "FROM duplicates WHERE kind <> 'persona'",
@@ -273,8 +187,6 @@ class MergeReport:
     #: Relations that named somebody who is in none of the hubs, and stayed behind.
     dangling: int
     vectors: int
-    #: Selections that could not keep their names: the hub, the old name and the new one.
-    renamed: tuple[tuple[Path, str, str], ...]
     #: People whom a check had removed or rewritten in one of the hubs, and whom another one has.
     returned: int
     #: Rows that were not taken over, by table or reason, because what they say holds for one hub only.
@@ -291,10 +203,10 @@ def merge_hubs(paths: Sequence[Path], out: Path) -> MergeReport:
 
     Equal texts are one persona, as the first hub that has it describes it. One of several identical relations is kept.
     Verdicts of near-duplicate detection and rule results stay, and what was undone in one hub stays undone. Profiles,
-    biographies and vectors that several hubs have come from the first. Selections stay, under another name if theirs is
-    taken. The import origin of each row is kept. `dedup_hub` finds texts that are nearly equal across hubs. The file
-    appears only once it is complete. Raises `SourceError` for a hub that cannot be read and `SetupError` for fewer than
-    two.
+    biographies and vectors that several hubs have come from the first. The import origin of each row is kept.
+    Selections and contradictions hold for one hub only, and are counted in `left_out`. `dedup_hub` finds texts that are
+    nearly equal across hubs. The file appears only once it is complete. Raises `SourceError` for a hub that cannot be
+    read and `SetupError` for fewer than two.
     """
     if len(paths) < 2:
         raise SetupError("One hub alone cannot be merged; give two or more.")
@@ -305,7 +217,7 @@ def merge_hubs(paths: Sequence[Path], out: Path) -> MergeReport:
         raise SetupError(f"There is no folder {str(out.parent)!r} to write {out.name!r} to; make it first.")
     try:
         with whole_file(out) as part, create_hub(part) as hub:
-            report = _merged(hub, paths, out)
+            report = _merge_into(hub, paths, out)
     except OSError as error:
         raise StorageError(
             f"{str(out)!r} cannot be written ({error.strerror or error}); make room, or give another path."
@@ -313,17 +225,15 @@ def merge_hubs(paths: Sequence[Path], out: Path) -> MergeReport:
     return report
 
 
-def _merged(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
+def _merge_into(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
     people, related, left_out = [], 0, Counter[str]()
-    selections = _MergedSelections(hub)
     # Not one transaction: the file takes its name only when all is in it, and large transactions take memory.
     hub.con.execute(STAGED)
     for number, path in enumerate(paths, start=1):
         with open_hub(path) as source, hub.writing():
-            people.append(_take(hub, source, number))
+            people.append(_copy_hub(hub, source, number))
             related += count(source.con, _RELATED) if "relations" in table_names(source.con) else 0
-            selections.take(source)
-            left_out.update(_others(source))
+            left_out.update(_count_others(source))
     for script in FINISHED:
         with hub.writing() as con:
             con.execute(script)
@@ -332,10 +242,8 @@ def _merged(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
             fold_repeats(con, file, last=file)
         fill_licences(con)
     with hub.writing() as con:
-        selections.make_views()
         # The survivor of one hub's verdict may be rejected in another.
-        reconcile(con)
-    left_out.update(dict(hub.con.execute(LEFT).fetchall()))
+        reconcile_rewritten(con, [persona for (persona,) in con.execute(_REWRITTEN).fetchall()])
     dangling = related - count(hub.con, "SELECT count(*) FROM merged_relations")
     return MergeReport(
         path=out,
@@ -345,7 +253,6 @@ def _merged(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
         verdicts=count(hub.con, "SELECT count(*) FROM duplicates"),
         dangling=dangling,
         vectors=count(hub.con, "SELECT count(*) FROM vectors"),
-        renamed=tuple(selections.renamed),
         returned=count(hub.con, _RETURNED),
         left_out=tuple(sorted(left_out.items())),
     )
@@ -353,51 +260,51 @@ def _merged(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
 
 _FILES = "SELECT file FROM imported_files ORDER BY file"
 _PERSONAS = "SELECT count(*) FROM personas"
+_REWRITTEN = "SELECT persona FROM rewritten_people"
 _RELATED = "SELECT count(*) FROM relations"
-_RETURNED = """
-SELECT count(DISTINCT persona) FROM rule_results SEMI JOIN personas ON id = persona
-WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL
-"""
+_RETURNED = f"SELECT count(DISTINCT persona) FROM ({RETURNED})"  # noqa: S608 - our own words
 
 
-def _take(hub: HubFile, source: HubFile, number: int) -> int:
+def _copy_hub(hub: HubFile, source: HubFile, number: int) -> int:
     """Write what one hub holds, and return how many personas it has."""
     given = {"hub": number, **{name: count(hub.con, query) for name, query in COUNTS.items()}}
     there = table_names(source.con)
-    hub.con.execute("DELETE FROM merged_otherwise")
     for table in READ:
         if table in there:
-            _copy(hub, source, table, given)
+            _copy_table(hub, source, table, given)
     return count(source.con, _PERSONAS)
 
 
-def _copy(hub: HubFile, source: HubFile, table: str, given: dict[str, int]) -> None:
-    for batch in _batches(source, READ[table], _FEW if table == "vectors" else _ROWS):
-        if table == "personas":
-            _check_ids(source, batch)
+def _copy_table(hub: HubFile, source: HubFile, table: str, given: dict[str, int]) -> None:
+    if table == "personas":
+        _check_ids(source)
+    for batch in _iter_batches(source, READ[table], _FEW if table == "vectors" else _ROWS):
         with registered(hub.con, batch, "taken"):
             for statement in WRITE[table]:
                 used = {name: value for name, value in given.items() if f"${name}" in statement}
                 hub.con.execute(statement, used)
 
 
-def _batches(source: HubFile, query: str, rows: int) -> Iterator[Table]:
+def _iter_batches(source: HubFile, query: str, rows: int) -> Iterator[Table]:
     try:
         yield from iter_batches(source.con.sql(query), rows)
     except (duckdb.BinderException, duckdb.CatalogException) as error:
         raise SourceError(f"{str(source.path)!r} has not the tables of a hub: {said(error)}.") from error
 
 
-def _check_ids(source: HubFile, batch: Table) -> None:
-    for persona, text in zip(*(batch.column(name).to_pylist() for name in ("id", "text")), strict=True):
-        if persona != content_id(text):
-            raise SourceError(
-                f"{str(source.path)!r} numbers its people in another way: {persona!r} is not the hash of its text; "
-                "export its people and import them instead."
-            )
+def _check_ids(source: HubFile) -> None:
+    rewritten = "rewritten_people" in table_names(source.con)
+    known = {persona for (persona,) in source.con.execute(_REWRITTEN).fetchall()} if rewritten else set()
+    for batch in _iter_batches(source, "SELECT id, text FROM personas", _ROWS):
+        for persona, text in zip(*(batch.column(name).to_pylist() for name in ("id", "text")), strict=True):
+            if persona != content_id(text) and persona not in known:
+                raise SourceError(
+                    f"{str(source.path)!r} numbers its people in another way: {persona!r} is not the hash of its text; "
+                    "export its people and import them instead."
+                )
 
 
-def _others(source: HubFile) -> dict[str, int]:
+def _count_others(source: HubFile) -> dict[str, int]:
     """Count the rows of a run, or of a newer hub, that are not merged, by table."""
     there = table_names(source.con)
     others = {name: f'FROM "{name}"' for name in there - {*READ, *_OF_THE_FILE}}

@@ -77,13 +77,13 @@ def read_tied(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> dict[str, l
 def write_profiles(con: duckdb.DuckDBPyConnection, profiles: Sequence[Profile], made_at: datetime) -> None:
     """Keep these profiles, each replacing an earlier one of the same persona."""
     columns = {name: [p.value(name) for p in profiles] for name in ATTRIBUTES}
-    _put(
+    _put_rows(
         con,
         "profiles",
         {
             "persona": [p.persona for p in profiles],
             **columns,
-            "evidence": [_evidence(p) for p in profiles],
+            "evidence": [_format_evidence(p) for p in profiles],
             "only_evident": [p.only_evident for p in profiles],
             "model": [p.model for p in profiles],
             "prompt": [p.prompt for p in profiles],
@@ -96,7 +96,7 @@ def write_biographies(con: duckdb.DuckDBPyConnection, biographies: Sequence[Biog
     """Keep these biographies, each replacing an earlier one of the same persona."""
     names = ("persona", "text", "mentions", "language", "model", "prompt")
     columns: dict[str, list[Any]] = {name: [getattr(b, name) for b in biographies] for name in names}
-    _put(con, "biographies", columns | {"made_at": [made_at] * len(biographies)})
+    _put_rows(con, "biographies", columns | {"made_at": [made_at] * len(biographies)})
 
 
 def write_elites(con: duckdb.DuckDBPyConnection, elites: Sequence[Elite], made_at: datetime) -> None:
@@ -114,10 +114,10 @@ def write_elites(con: duckdb.DuckDBPyConnection, elites: Sequence[Elite], made_a
         "made_at": [made_at] * len(elites),
     }
     same = "(original, skill, tier) IN (SELECT (original, skill, tier) FROM new_rows)"
-    _put(con, "elites", columns, before=f"DELETE FROM elites WHERE {same}")  # noqa: S608 - our own words
+    _put_rows(con, "elites", columns, before=f"DELETE FROM elites WHERE {same}")  # noqa: S608 - our own words
 
 
-def _put(
+def _put_rows(
     con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Sequence[Any]], *, before: str | None = None
 ) -> None:
     there = con.sql(f"FROM {table} LIMIT 0")
@@ -129,7 +129,7 @@ def _put(
         con.execute(f"INSERT {replacing} INTO {table} FROM new_rows")
 
 
-def _evidence(profile: Profile) -> str:
+def _format_evidence(profile: Profile) -> str:
     by_name = {
         name: {"evidence": a.evidence, "words": a.words} if a.words else {"evidence": a.evidence}
         for name, a in profile.attributes.items()

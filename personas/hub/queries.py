@@ -13,6 +13,12 @@ import duckdb
 
 #: Those whom a rule rejected (`persona`).
 REJECTED = "SELECT DISTINCT persona FROM rule_results WHERE outcome = 'rejected' AND NOT undone"
+#: People whom a check removed or rewrote, and who have their first description (again).
+RETURNED = """
+SELECT r.persona FROM rule_results AS r JOIN personas AS p ON p.id = r.persona
+WHERE r.outcome IN ('rewritten', 'removed') AND NOT r.undone AND r."column" IS NULL
+AND (r.text IS NULL OR r.text = p.text)
+"""
 _NOBODY = "SELECT NULL::VARCHAR AS persona, NULL::VARCHAR AS survivor WHERE false"
 
 

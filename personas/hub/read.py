@@ -47,9 +47,11 @@ class Directory:
         self._file = file
         self._rows = {_old_id(where, row): (where, row) for where, row in personas}
         self._of: dict[str, str] = {}
+        #: The present ids of those who were yielded, by the ids that the file has.
+        self.ids: dict[str, str] = {}
         for where, row in duplicates:
             if row.get("kind", "persona") == "persona" and not row.get("undone"):
-                self._of.setdefault(_name(where, row, "persona"), _name(where, row, "of"))
+                self._of.setdefault(_read_name(where, row, "persona"), _read_name(where, row, "of"))
 
     def personas(self) -> Iterator[Persona]:
         """Yield every persona that is not a near-duplicate."""
@@ -57,19 +59,21 @@ class Directory:
             if old in self._of:
                 self._resident(where, old)
             else:
-                yield self._persona(where, row)
+                persona = self._persona(where, row)
+                self.ids[old] = persona.id
+                yield persona
 
     def _persona(self, where: str, row: HubRow) -> Persona:
         return Persona(
             parse_text(where, row, *_TEXT_KEYS),
-            origin=_origin(where, row),
-            hop=_whole(where, row, "hop", 0),
+            origin=_read_origin(where, row),
+            hop=_read_number(where, row, "hop", 0),
             parent=self._parent(where, row),
             language=parse_language(where, row),
-            source=_text(row, "source") if "source" in row else self._file,
-            licence=_text(row, "licence"),
-            model=_text(row, "model"),
-            prompt=_text(row, "prompt"),
+            source=_read_text(row, "source") if "source" in row else self._file,
+            licence=_read_text(row, "licence"),
+            model=_read_text(row, "model"),
+            prompt=_read_text(row, "prompt"),
         )
 
     def relation(self, where: str, row: HubRow) -> Relation:
@@ -77,17 +81,17 @@ class Directory:
 
         Raises `SourceError` if one of them is missing.
         """
-        kind = _text(row, "kind") or RelationKind.OTHER.value
+        kind = _read_text(row, "kind") or RelationKind.OTHER.value
         return Relation(
-            self._resident(f"{where}, source", _name(where, row, "source")),
-            self._resident(f"{where}, target", _name(where, row, "target")),
+            self._resident(f"{where}, source", _read_name(where, row, "source")),
+            self._resident(f"{where}, target", _read_name(where, row, "target")),
             RelationKind(kind.lower()) if kind.lower() in RelationKind else RelationKind.OTHER,
-            _text(row, "label") or kind,
-            _whole(where, row, "hop", 1),
+            _read_text(row, "label") or kind,
+            _read_number(where, row, "hop", 1),
         )
 
     def _parent(self, where: str, row: HubRow) -> str | None:
-        parent = _text(row, "parent")
+        parent = _read_text(row, "parent")
         # A parent is left behind when a hub is cut from a larger one: the lineage still names it.
         if parent is None or (parent not in self._rows and parent not in self._of):
             return parent
@@ -111,22 +115,22 @@ class Directory:
 
 
 def _old_id(where: str, row: HubRow) -> str:
-    return _text(row, "id") or content_id(parse_text(where, row, *_TEXT_KEYS))
+    return _read_text(row, "id") or content_id(parse_text(where, row, *_TEXT_KEYS))
 
 
-def _name(where: str, row: HubRow, key: str) -> str:
-    value = _text(row, key)
+def _read_name(where: str, row: HubRow, key: str) -> str:
+    value = _read_text(row, key)
     if value is None:
         raise SourceError(f"{where} names nobody under {key!r}; its columns are {', '.join(row)}.")
     return value
 
 
-def _text(row: HubRow, key: str) -> str | None:
+def _read_text(row: HubRow, key: str) -> str | None:
     value = row.get(key)
     return None if value is None or value == "" else str(value)
 
 
-def _whole(where: str, row: HubRow, key: str, default: int) -> int:
+def _read_number(where: str, row: HubRow, key: str, default: int) -> int:
     value = row.get(key)
     if value is None:
         return default
@@ -135,7 +139,7 @@ def _whole(where: str, row: HubRow, key: str, default: int) -> int:
     return value
 
 
-def _origin(where: str, row: HubRow) -> PersonaOrigin:
+def _read_origin(where: str, row: HubRow) -> PersonaOrigin:
     value = row.get("origin")
     if not isinstance(value, str | None) or value not in _ORIGINS:
         raise SourceError(f"{where}: origin {shown(value)} is unknown; write text, persona or import.")
@@ -222,7 +226,7 @@ def read_hub(path: Path, *, select: str | None = None, draw: DrawSpec | None = N
     importable file is read as the hub that its import would make, with languages, licences and other columns. Raises
     `SourceError` for whatever cannot be read, naming file and row, and for a hub of a newer version.
     """
-    hub = _read(path, select, draw)
+    hub = _read_hub(path, select, draw)
     if draw is None or hub.drawn is not None or len(hub.personas) <= draw.people:
         return hub
     return draw_from(hub, draw)
@@ -247,7 +251,7 @@ def draw_from(hub: Hub, spec: DrawSpec) -> Hub:
     return replace(hub, personas=tuple(hub.personas[place] for place in chosen), relations=relations, drawn=drawn)
 
 
-def _read(path: Path, select: str | None, draw: DrawSpec | None) -> Hub:
+def _read_hub(path: Path, select: str | None, draw: DrawSpec | None) -> Hub:
     suffix = uncompressed_suffix(resolve_file(path))
     is_database = read_head(path, 12).endswith(b"DUCK")
     if select is not None and not is_database:
@@ -273,10 +277,10 @@ def _read_table_file(path: Path) -> Hub:
         make_hub_schema(connection)
         spec = ImportOptions(strict=True, personal="ignore", way_out=way_out)
         list(import_files(HubFile(path, connection), [path], spec))
-        return _read_connection(connection, path)
+        return _read_connection(connection, path)[0]
 
 
-def _distinct(path: Path, personas: Iterable[Persona]) -> tuple[Persona, ...]:
+def _keep_distinct(path: Path, personas: Iterable[Persona]) -> tuple[Persona, ...]:
     first: dict[str, Persona] = {}
     for persona in personas:
         first.setdefault(persona.id, persona)
@@ -285,7 +289,7 @@ def _distinct(path: Path, personas: Iterable[Persona]) -> tuple[Persona, ...]:
     return tuple(first.values())
 
 
-def _numbered(result: duckdb.DuckDBPyConnection, what: str) -> Iterator[Located]:
+def _iter_rows(result: duckdb.DuckDBPyConnection, what: str) -> Iterator[Located]:
     columns = [column[0].lower() for column in result.description]
     number = count(1)
     while batch := result.fetchmany(_BATCH):
@@ -293,15 +297,15 @@ def _numbered(result: duckdb.DuckDBPyConnection, what: str) -> Iterator[Located]
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explain_errors(path: Path) -> Iterator[None]:
     """Raise `SourceError` with one sentence for an error of DuckDB in this file."""
     try:
         yield
     except duckdb.Error as error:
-        raise SourceError(_sentence(path, str(error).partition("\n")[0].rstrip(".!"))) from error
+        raise SourceError(_describe_error(path, str(error).partition("\n")[0].rstrip(".!"))) from error
 
 
-def _sentence(path: Path, said: str) -> str:
+def _describe_error(path: Path, said: str) -> str:
     if "Could not set lock" in said or "being used by another process" in said:
         return f"{path} is being written by another process; wait for its end, or give a copy."
     if "different configuration" in said:
@@ -311,7 +315,7 @@ def _sentence(path: Path, said: str) -> str:
 
 def _read_database(path: Path, select: str | None, draw: DrawSpec | None) -> Hub:
     drawn = None
-    with _explained(path), duckdb.connect(str(path.absolute()), read_only=True, config=_CLOSED) as connection:
+    with _explain_errors(path), duckdb.connect(str(path.absolute()), read_only=True, config=_CLOSED) as connection:
         check_hub_version(connection, str(path))
         if select is not None:
             from ..selection.selection import narrow  # what chooses people loads Arrow, for which reading has no use
@@ -319,12 +323,12 @@ def _read_database(path: Path, select: str | None, draw: DrawSpec | None) -> Hub
             narrow(connection, path, select)
         if draw is not None:
             drawn = _draw_in(connection, path, draw)
-        hub = _read_connection(connection, path)
-        people = [persona.id for persona in hub.personas]
+        hub, ids = _read_connection(connection, path)
         if select is None:
-            hub = replace(hub, weighting=read_stored_weighting(connection, people))
+            weighting = read_stored_weighting(connection, list(ids))
         else:
-            hub = replace(hub, weighting=read_weighting(connection, path, select, people))
+            weighting = read_weighting(connection, path, select, list(ids))
+        hub = replace(hub, weighting=weighting.rename_people(ids) if weighting is not None else None)
     return hub if drawn is None else replace(hub, drawn=drawn)
 
 
@@ -347,12 +351,13 @@ def _draw_in(connection: duckdb.DuckDBPyConnection, path: Path, spec: DrawSpec) 
     return DrawReport(spec.how, len(found.ids), found.of_people, found.ties, found.of_ties)
 
 
-def _read_connection(connection: duckdb.DuckDBPyConnection, path: Path) -> Hub:
+def _read_connection(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[Hub, Mapping[str, str]]:
+    """Read a hub, whose ids are the hashes of its texts, and map the ids in the file to them."""
     rows = _read_tables(connection, path)
     directory = Directory(path.name, rows["personas"], rows["duplicates"])
     relations = [directory.relation(where, row) for where, row in rows["relations"]]
-    people = _distinct(path, directory.personas())
-    return Hub(people, _ties(relations), details=read_details(connection, [person.id for person in people]))
+    people = _keep_distinct(path, directory.personas())
+    return Hub(people, _keep_ties(relations), details=read_details(connection, directory.ids)), directory.ids
 
 
 def _read_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, list[Located]]:
@@ -369,10 +374,10 @@ def _read_table(connection: duckdb.DuckDBPyConnection, name: str, path: Path, ha
     columns = [column[0].lower() for column in connection.execute(f"FROM {name} LIMIT 0").description]
     order = "ORDER BY ordinal" if "ordinal" in columns else ""
     kept = f"WHERE {_KEPT[name]}" if has_rule_results else ""
-    return list(_numbered(connection.execute(f"FROM {name} {kept} {order}"), f"{path}, {name} row"))
+    return list(_iter_rows(connection.execute(f"FROM {name} {kept} {order}"), f"{path}, {name} row"))
 
 
-def _ties(relations: Iterable[Relation]) -> tuple[Relation, ...]:
+def _keep_ties(relations: Iterable[Relation]) -> tuple[Relation, ...]:
     """Return each tie once, without ties from a persona to itself, such as to a near-duplicate of its source."""
     first: dict[tuple[str, str, RelationKind, str], Relation] = {}
     for tie in relations:

@@ -1,10 +1,8 @@
-"""Personal data outside descriptions: imported columns, biographies, profiles, relations; and a preview of changes."""
+"""Personal data outside descriptions: imported columns, biographies, profiles, relations."""
 
 import json
-import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,9 @@ from ..judgement import Redaction, RuleResultRow, with_redactions
 from ..rules import PERSONAL_RULE, Policy, personal_changes, reason_of
 from ..rules.columns import ColumnKind, kinds_of_columns, pointer, rewrite_strings
 from ..rules.personal import find_record_names
-from ..rules.pseudonyms import Pseudonyms, key_path, pseudonym
+from ..rules.pseudonyms import Pseudonyms, key_path
 from ..rules.quality import rows_to_search
-from .file import HubFile
-from .queries import registered, table_names
+from .queries import count, registered, table_names
 
 _ROWS = 10_000
 #: Rows of a file by which its columns are judged.
@@ -83,7 +80,7 @@ def judged_attributes(
         return now, changes
     was, rewritten = json.loads(attributes), json.loads(now)
     kept = {name: value for name, value in was.items() if rewritten[name] == value}
-    return (_written(kept) if kept else None), changes
+    return (_write_json(kept) if kept else None), changes
 
 
 def attribute_rows(
@@ -96,31 +93,20 @@ def attribute_rows(
 
 
 _REPLACED = """
-SELECT DISTINCT "before", "after" FROM rule_results
+SELECT count(*) FROM rule_results
 WHERE rule = $rule AND kind = 'name' AND outcome = 'rewritten' AND NOT undone AND "before" IS NOT NULL
 """
-
-
-def has_public_pseudonyms(con: duckdb.DuckDBPyConnection) -> bool:
-    """Return whether names were replaced by a hash without a key, as before keys existed: anybody can look these up."""
-    return any(pseudonym(before, b"") == after for before, after in _replaced_names(con))
 
 
 def check_key(path: Path, con: duckdb.DuckDBPyConnection) -> None:
     """Raise `SetupError` if a hub or a run has pseudonyms, and the key that they were drawn with is lost."""
     key = key_path(path)
-    if key.exists() or all(pseudonym(before, b"") == after for before, after in _replaced_names(con)):
+    if key.exists() or "rule_results" not in table_names(con) or not count(con, _REPLACED, {"rule": PERSONAL_RULE}):
         return
     raise SetupError(
         f"{str(path)!r} has pseudonyms, and their key is not there: {str(key)!r}. Put it back, or give a key "
         f"({parameter('key')} FILE; a file that is not there is made), by which names get other pseudonyms from now on."
     )
-
-
-def _replaced_names(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    if "rule_results" not in table_names(con):
-        return []
-    return con.execute(_REPLACED, {"rule": PERSONAL_RULE}).fetchall()
 
 
 def _column_kinds(con: duckdb.DuckDBPyConnection, file: int) -> dict[str, ColumnKind]:
@@ -142,7 +128,7 @@ def judge_imports(
         rows += attribute_rows(row["persona"], changes, policy, row["file"], row["row"])
         if now != was:
             changed.append((place, now))
-    _update(con, "imports", "attributes", changed)
+    _update_rows(con, "imports", "attributes", changed)
     return rows
 
 
@@ -155,7 +141,7 @@ def _found_in_imports(
     files = con.execute("SELECT DISTINCT file FROM imports WHERE attributes IS NOT NULL").fetchall()
     kinds = {file: _column_kinds(con, file) for (file,) in files}
     is_whole = any(kind.is_personal for of_file in kinds.values() for kind in of_file.values()) or bool(names)
-    for row in _searched(con, _IMPORTS, is_whole=is_whole):
+    for row in _iter_searched(con, _IMPORTS, is_whole=is_whole):
         of_row = names.get(row["persona"], ())
         now, changes = judged_attributes(row["text"], kinds[row["file"]], policy, pseudonyms, of_row)
         if changes:
@@ -174,18 +160,18 @@ def names_of_people(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]
     if "imports" in there:
         files = con.execute("SELECT DISTINCT file FROM imports WHERE attributes IS NOT NULL").fetchall()
         kinds = {file: _column_kinds(con, file) for (file,) in files}
-        for row in _searched(con, _IMPORTS, is_whole=any(ColumnKind.NAME in k.values() for k in kinds.values())):
+        for row in _iter_searched(con, _IMPORTS, is_whole=any(ColumnKind.NAME in k.values() for k in kinds.values())):
             add(row["persona"], row["text"], kinds[row["file"]])
     others = [("personas", "id", "text")] if "personas" in there else []
     others += [(table, key, c) for table, (key, columns) in _COLUMNS.items() if table in there for c in columns]
     for table, key, column in others:
         query = f'SELECT "{key}" AS persona, "{column}"::VARCHAR AS text FROM {table} WHERE "{column}" IS NOT NULL'  # noqa: S608 - our own names
-        for row in _searched(con, query):
+        for row in _iter_searched(con, query):
             add(row["persona"], row["text"])
     return {persona: tuple(dict.fromkeys(names)) for persona, names in found.items()}
 
 
-def _searched(con: duckdb.DuckDBPyConnection, query: str, *, is_whole: bool = False) -> Iterator[dict[str, Any]]:
+def _iter_searched(con: duckdb.DuckDBPyConnection, query: str, *, is_whole: bool = False) -> Iterator[dict[str, Any]]:
     """Yield the rows whose column `text` may hold personal data; all rows if `is_whole`."""
     for batch in iter_batches(con.sql(query), _ROWS):
         places = range(batch.num_rows) if is_whole else rows_to_search(batch["text"])
@@ -203,7 +189,7 @@ def clear_traces(
     rows: list[RuleResultRow] = []
     for table, (key, columns) in _COLUMNS.items():
         for column in columns if table in there else ():
-            rows += _clear(con, table, key, column, people, pseudonyms, names)
+            rows += _clear_column(con, table, key, column, people, pseudonyms, names)
     return rows
 
 
@@ -229,8 +215,8 @@ def _undo_imports(con: duckdb.DuckDBPyConnection, pieces: Sequence[_Piece], *, r
     for (file, row), said in groupby(pieces, key=lambda piece: piece[:2]):
         by_column = {column: list(of) for column, of in groupby(said, key=lambda piece: piece[2])}
         for place, was in con.execute(query, [file, row]).fetchall():
-            changed.append((place, _turned_in(was, by_column, redo=redo)))
-    _update(con, "imports", "attributes", changed)
+            changed.append((place, _turn_strings(was, by_column, redo=redo)))
+    _update_rows(con, "imports", "attributes", changed)
 
 
 def _undo_trace(
@@ -244,15 +230,15 @@ def _undo_trace(
     query = f'SELECT rowid, "{column}"::VARCHAR FROM {table} WHERE "{_COLUMNS[table][0]}" = ?'  # noqa: S608
     changed: list[tuple[int, str | None]] = []
     for place, was in con.execute(query, [persona]).fetchall():
-        changed.append((place, _turned_in(was, {where: said}, redo=redo)))
-    _update(con, table, column, changed)
+        changed.append((place, _turn_strings(was, {where: said}, redo=redo)))
+    _update_rows(con, table, column, changed)
 
 
-def _turned_in(text: str, pieces: Mapping[str, Sequence[_Piece]], *, redo: bool) -> str:
-    return rewrite_strings(text, lambda path, value: _turned(value, pieces.get(pointer(path), ()), redo=redo))
+def _turn_strings(text: str, pieces: Mapping[str, Sequence[_Piece]], *, redo: bool) -> str:
+    return rewrite_strings(text, lambda path, value: _turn_value(value, pieces.get(pointer(path), ()), redo=redo))
 
 
-def _turned(value: str, pieces: Sequence[_Piece], *, redo: bool) -> str:
+def _turn_value(value: str, pieces: Sequence[_Piece], *, redo: bool) -> str:
     """Return the value with its replacements undone, or redone; unchanged if it was edited since."""
     now = value
     # Places are those of the words as they were: from the front all before a place is as it was, from the back also.
@@ -264,7 +250,7 @@ def _turned(value: str, pieces: Sequence[_Piece], *, redo: bool) -> str:
     return now
 
 
-def _clear(
+def _clear_column(
     con: duckdb.DuckDBPyConnection,
     table: str,
     key: str,
@@ -287,11 +273,13 @@ def _clear(
             )
             rows += with_redactions(said, named)
             changed.append((place, now))
-    _update(con, table, column, changed)
+    _update_rows(con, table, column, changed)
     return rows
 
 
-def _update(con: duckdb.DuckDBPyConnection, table: str, column: str, changed: Sequence[tuple[int, str | None]]) -> None:
+def _update_rows(
+    con: duckdb.DuckDBPyConnection, table: str, column: str, changed: Sequence[tuple[int, str | None]]
+) -> None:
     if not changed:
         return
     rows, texts = zip(*changed, strict=True)
@@ -299,73 +287,5 @@ def _update(con: duckdb.DuckDBPyConnection, table: str, column: str, changed: Se
         con.execute(f'UPDATE {table} SET "{column}" = cleared.now FROM cleared WHERE {table}.rowid = cleared."row"')  # noqa: S608
 
 
-def _written(value: Any) -> str:
+def _write_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-_ROWS = 10_000
-#: Characters of a sentence that are shown on either side.
-_AROUND = 80
-_ENDS = re.compile(r"[.!?。！？]\s+|\n")
-
-
-@dataclass(frozen=True, slots=True)
-class Previewed:
-    """One piece of personal data, and its sentence around it."""
-
-    persona: str
-    #: The imported column, or None for the description.
-    column: str | None
-    kind: str
-    left: str
-    before: str
-    #: The replacement; None where the description or the column would be dropped.
-    after: str | None
-    right: str
-
-    def __str__(self) -> str:
-        return f"{self.left}[{self.before} -> {self.after or 'dropped'}]{self.right}"
-
-
-@dataclass(slots=True)
-class Preview:
-    """The first pieces, and how many there are by kind and column."""
-
-    shown: list[Previewed] = field(default_factory=list)
-    counts: Counter[tuple[str, str | None]] = field(default_factory=Counter)
-
-
-def preview_personal(hub: HubFile, policy: Policy, *, limit: int = 20) -> Preview:
-    """Preview what `judge_people` would do with personal data under this policy: the first `limit` pieces in context.
-
-    The hub may be open for reading only. While it has no key, the pseudonyms shown are examples. Under `keep` the
-    preview shows what would be flagged, as if it were replaced.
-    """
-    preview = Preview()
-    for persona, change in _all(hub, policy, Pseudonyms.of(hub.path, keep=False)):
-        preview.counts[change.kind, change.column] += 1
-        if len(preview.shown) < limit:
-            preview.shown.append(_in_sentence(persona, change, is_dropped=policy is Policy.DROP))
-    return preview
-
-
-def _all(hub: HubFile, policy: Policy, pseudonyms: Pseudonyms) -> Iterator[tuple[str, Redaction]]:
-    names = names_of_people(hub.con)
-    for row in _searched(hub.con, "SELECT id, text FROM personas ORDER BY ordinal", is_whole=bool(names)):
-        for change in personal_changes(row["text"], None, pseudonyms, names.get(row["id"], ()))[1]:
-            yield row["id"], change
-    for _, row, _, _, changes in _found_in_imports(hub.con, policy, pseudonyms, names):
-        for change in changes:
-            yield row["persona"], change
-
-
-def _in_sentence(persona: str, change: Redaction, *, is_dropped: bool) -> Previewed:
-    text, start, end = change.text, change.place, change.place + len(change.before)
-    first = max((match.end() for match in _ENDS.finditer(text, 0, start)), default=0)
-    behind = _ENDS.search(text, end)
-    last = behind.start() + 1 if behind else len(text)
-    left, right = text[first:start], text[end:last].rstrip("\n")
-    left = f"...{left[-_AROUND:]}" if len(left) > _AROUND else left
-    right = f"{right[:_AROUND]}..." if len(right) > _AROUND else right
-    after = None if is_dropped else change.after
-    return Previewed(persona, change.column, change.kind, left, change.before, after, right)

@@ -33,9 +33,9 @@ class PassageRow:
 class PersonaRow:
     """Everybody who was grown or read, near-duplicates (see duplicates) and those rejected (see rule_results) included."""
 
-    id: Annotated[str, "128-bit content hash of the description, hexadecimal: equal texts are one persona"]
+    id: Annotated[str, "128-bit content hash of the description as it arrived, hexadecimal, which a later rewriting leaves as it is: texts that arrived equal are one persona"]
     ordinal: Annotated[int, "Order of arrival, from 1"]
-    text: Annotated[str, "The description, as it came; its id is the hash of the text with blanks folded, in Unicode NFC"]
+    text: Annotated[str, "The description; the id is the hash of the text that arrived, with blanks folded, in Unicode NFC (see rewritten_people)"]
     origin: Annotated[str, "text (Text-to-Persona), persona (Persona-to-Persona) or import"]
     hop: Annotated[int, "Relations between this persona and the one inferred from a text; 0 for that one"]
     parent: Annotated[str | None, "Persona it was grown from"]
@@ -255,15 +255,12 @@ class ComparisonRow:
     threshold: Annotated[float, "Least similarity of near-duplicates"]
 
 
-@_of_hubs("merged_people")
-class MergedPersonRow:
-    """Rows of people whose rewritten description another person had already, so that the two became one: undoing the rule separates them again."""
+@_of_hubs("rewritten_people", key="persona")
+class RewrittenPersonRow:
+    """People whose description was rewritten, or restored, since they came into the hub: their id is the hash of the one that they came with."""
 
-    persona: Annotated[str, "Id before the description was rewritten"]
-    became: Annotated[str, "Id of the person they became"]
-    table: Annotated[str, "Table of the row"]
-    column: Annotated[str, "Column that named the person"]
-    row: Annotated[str, "What tells the row from others of its table, or the whole row where it went", "JSON"]
+    persona: Annotated[str, "Persona"]
+    text_hash: Annotated[str, "128-bit hash of the present description, hexadecimal: the id that exports show"]
 
 
 @_of_hubs("selections", key="name")

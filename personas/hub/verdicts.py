@@ -11,9 +11,9 @@ from ..persona import Persona
 from ..rules import PERSONAL_RULE
 from ..rules.pseudonyms import Pseudonyms
 from .file import HubFile
-from .queries import count, registered
+from .queries import RETAINED, count, registered
 from .redaction import undo_columns
-from .rewrites import reconcile, rewrite_again
+from .rewrites import derive_texts, reconcile, reconcile_rewritten, rewrite_people
 
 _TYPES = {
     **dict.fromkeys(("persona", "rule", "reason", "outcome", "became", "text", "kind", "column"), "VARCHAR"),
@@ -35,7 +35,7 @@ FROM (
 ) AS n
 WHERE NOT EXISTS (
     FROM rule_results AS r WHERE r.persona = n.persona AND r.rule = n.rule AND r.outcome = n.outcome
-    AND r."column" IS NOT DISTINCT FROM n."column"
+    AND r."column" IS NOT DISTINCT FROM n."column" AND r.became IS NOT DISTINCT FROM n.became
     AND (r."column" IS NULL OR (r.file IS NOT DISTINCT FROM n.file AND r."row" IS NOT DISTINCT FROM n."row"))
     AND (r.kind IS NULL OR (r.kind = n.kind AND r.place IS NOT DISTINCT FROM n.place))
 )
@@ -115,29 +115,13 @@ AND "column" IS NULL
 _BACK = "SELECT persona FROM rule_results WHERE outcome = 'rejected' AND rule = $rule AND NOT undone"
 _SET = "UPDATE rule_results SET undone = $undone WHERE rowid IN (SELECT unnest($rows))"
 _THOSE = "SELECT DISTINCT persona FROM rule_results WHERE outcome = 'rejected' AND rule = $rule"
-_STILL = f"""
-SELECT count(*), count(*) FILTER (is_rejected), count(*) FILTER (is_double AND NOT is_rejected) FROM (
-    SELECT persona IN (SELECT persona FROM rule_results WHERE outcome = 'rejected' AND NOT undone) AS is_rejected,
-           persona IN (SELECT persona FROM duplicates WHERE kind = 'persona' AND NOT undone) AS is_double
-    FROM ({_THOSE}) SEMI JOIN personas ON id = persona
-)
+_COUNTED = f"""
+SELECT count(*), count(*) FILTER ({RETAINED}) FROM personas WHERE id IN ({_THOSE})
 """  # noqa: S608 - our own words
 _NOT_KEPT = """
 SELECT count(DISTINCT persona) FROM rule_results ANTI JOIN personas ON id = persona
 WHERE outcome IN ('rejected', 'removed') AND rule = $rule
 """
-_NOT_KEPT_TEXTS = """
-SELECT count(DISTINCT became) FROM rule_results SEMI JOIN personas ON id = became
-WHERE outcome = 'rewritten' AND rule = $rule AND text IS NULL AND became <> rule_results.persona
-"""
-_RESTORED = """
-SELECT count(DISTINCT became) FROM rule_results SEMI JOIN personas ON id = became
-WHERE outcome = 'rewritten' AND rule = $rule AND undone = $undone AND text IS NOT NULL
-"""
-_OTHERS = f"""
-SELECT DISTINCT rule FROM rule_results
-WHERE outcome = 'rejected' AND NOT undone AND rule <> $rule AND persona IN ({_THOSE}) ORDER BY rule
-"""  # noqa: S608 - our own words
 _RULES = """
 SELECT DISTINCT rule FROM rule_results
 WHERE outcome = 'rejected'
@@ -150,40 +134,17 @@ _STAGES = "SELECT DISTINCT stage FROM duplicates WHERE kind = 'persona' ORDER BY
 class RejectedPeople:
     """The present state of all people whom one rule has rejected at any time."""
 
-    #: All of them who are in the hub.
+    #: All of them who are in the hub, and those of them who are retained: no rule rejects them, no verdict marks them.
     people: int
-    #: Those who are rejected now, by this rule or by others, and these others.
-    rejected_now: int
-    others: tuple[str, ...]
-    #: Those of the rest who are marked as near-duplicates.
-    duplicates: int
-    #: Those whose descriptions were not kept, so that they cannot come back, or stay rewritten.
-    gone: int = 0
-    unkept: int = 0
-    #: Those whom the rule has rewritten and who have their own descriptions again, and those who are rewritten now.
-    restored: int = 0
-    rewritten: int = 0
-
-    @property
-    def retained(self) -> int:
-        """Those who are retained now."""
-        return self.people - self.rejected_now - self.duplicates
+    retained: int
+    #: Those whose descriptions were not kept, so that they cannot come back.
+    gone: int
 
 
-def rejected(hub: HubFile, rule: str) -> RejectedPeople:
+def count_rejected(hub: HubFile, rule: str) -> RejectedPeople:
     """Return the state of the personas that this rule has rejected, including its undone results."""
-    ((people, rejected_now, duplicates),) = hub.con.execute(_STILL, {"rule": rule}).fetchall()
-    others = tuple(str(name) for (name,) in hub.con.execute(_OTHERS, {"rule": rule}).fetchall())
-    return RejectedPeople(
-        people,
-        rejected_now,
-        others,
-        duplicates,
-        gone=count(hub.con, _NOT_KEPT, {"rule": rule}),
-        unkept=count(hub.con, _NOT_KEPT_TEXTS, {"rule": rule}),
-        restored=count(hub.con, _RESTORED, {"rule": rule, "undone": True}),
-        rewritten=count(hub.con, _RESTORED, {"rule": rule, "undone": False}),
-    )
+    ((people, retained),) = hub.con.execute(_COUNTED, {"rule": rule}).fetchall()
+    return RejectedPeople(people, retained, count(hub.con, _NOT_KEPT, {"rule": rule}))
 
 
 def undo_persona(hub: HubFile, persona: str, *, redo: bool = False) -> int:
@@ -194,7 +155,7 @@ def undo_persona(hub: HubFile, persona: str, *, redo: bool = False) -> int:
     found = resolve_persona(hub, persona)
     if not count(hub.con, _ON_PERSONA, [found]):
         raise SetupError(f"Persona {found} is nobody's near-duplicate in {str(hub.path)!r}; there is nothing to undo.")
-    return _update(hub, _PERSONA, {"id": found, "undone": not redo})
+    return _update_verdicts(hub, _PERSONA, {"id": found, "undone": not redo})
 
 
 def undo_stage(hub: HubFile, stage: str, *, redo: bool = False) -> int:
@@ -206,15 +167,15 @@ def undo_stage(hub: HubFile, stage: str, *, redo: bool = False) -> int:
     if stage not in stages:
         there = f"there are verdicts of {', '.join(stages)}" if stages else "there are no verdicts at all"
         raise SetupError(f"{str(hub.path)!r} has no verdict of a stage {stage!r}; {there}.")
-    return _update(hub, _STAGE, {"stage": stage, "undone": not redo})
+    return _update_verdicts(hub, _STAGE, {"stage": stage, "undone": not redo})
 
 
 def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
     """Undo the results of a rule that rejected or rewrote personas (`redo`: set them again), and return their number.
 
-    A persona that another rule also rejects, or that is a near-duplicate, stays left out: see `rejected`. Rewritten
-    descriptions are restored in every table, unless other rules have rewritten them too. Descriptions that were not
-    kept stay rewritten. Near-duplicate verdicts that the change concerns are decided again.
+    A persona that another rule also rejects, or that is a near-duplicate, stays left out: see `count_rejected`. A
+    rewritten description is restored, unless other rules have rewritten it too or it was not kept. Near-duplicate
+    verdicts that the change concerns are decided again.
 
     Raises `SetupError` for a rule that did nothing that can be undone, and for rewritten agents of a run.
     """
@@ -242,8 +203,9 @@ def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
         ((changed,),) = con.execute(_RULE, given).fetchall()
         if rows:
             con.execute(_SET, {"undone": not redo, "rows": rows})
-            back += rewrite_again(con, rows, Pseudonyms.of(hub.path))
-        reconcile(con, back)
+        texts = derive_texts(con, rule, Pseudonyms.of(hub.path)) if rows else {}
+        rewrite_people(con, texts)
+        reconcile_rewritten(con, list(texts), back)
     return columns + int(changed) + len(rows)
 
 
@@ -257,7 +219,7 @@ def undo_pair(hub: HubFile, one: str, other: str, *, redo: bool = False) -> int:
         raise SetupError(
             f"No verdict in {str(hub.path)!r} is about {pair['one']} and {pair['other']}; look in duplicates."
         )
-    return _update(hub, _PAIR, {**pair, "undone": not redo})
+    return _update_verdicts(hub, _PAIR, {**pair, "undone": not redo})
 
 
 def resolve_persona(hub: HubFile, beginning: str) -> str:
@@ -278,7 +240,7 @@ def resolve_persona(hub: HubFile, beginning: str) -> str:
     return ids[0]
 
 
-def _update(hub: HubFile, statement: str, given: dict[str, object]) -> int:
+def _update_verdicts(hub: HubFile, statement: str, given: dict[str, object]) -> int:
     with hub.writing() as con:
         ((changed,),) = con.execute(statement, given).fetchall()
         reconcile(con)

@@ -1,7 +1,7 @@
 """The weights and target marginals that a selection gives its people, taken along to whatever is made with them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -51,6 +51,12 @@ class Weighting:
         for column, persona, place in places:
             by_column.setdefault(column, {})[persona] = place
         return cls(weights, tuple(targets), by_column) if weights or targets else None
+
+    def rename_people(self, ids: Mapping[str, str]) -> Self:
+        """Return the weighting with the ids that people have now."""
+        weights = {ids[persona]: weight for persona, weight in self.weights.items()}
+        places = {name: {ids[who]: place for who, place in people.items()} for name, people in self.places.items()}
+        return replace(self, weights=weights, places=places)
 
     def check_met(self, left: Collection[str], became: Mapping[str, str]) -> None:
         """Raise `SetupError` for a target that nobody meets who is `left`; `became` has their ids of now."""

@@ -1,7 +1,6 @@
 """Biographies: a long life that fits the profile and the people around it, as the paper plans (section on limits).
 
-What a biography states is compared with both, and with its own text. Ages in the text are read in English only, in
-digits or number words: in other languages it cannot be told whose they are.
+What a biography states, in the fields that the model fills in beside the text, is compared with both.
 """
 
 import re
@@ -29,98 +28,6 @@ from ...core.text import canonical_text
 from ...core.text import words as words_of
 from ..persona import Persona
 from .profile import Household, LanguageTag, Name, Sentence, Tied, estimated_tokens, told_facts
-
-_UNITS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-_TEENS = ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_DECADES = ["teens", "twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties"]
-_NUMBER = (
-    rf"(?P<number>\d{{1,3}}|(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(_UNITS)}))?|{'|'.join(_TEENS)}|{'|'.join(_UNITS)}"
-    r"|(?:a|one) hundred)"
-)
-_WHOSE = r"(?:his|her|their)"
-#: Ages at some time of life, and the age today.
-_EVER = tuple(
-    re.compile(pattern, re.IGNORECASE | re.MULTILINE)
-    for pattern in (
-        rf"\b(?:at the age of|aged|at age|turned|turning) {_NUMBER}\b(?!\s*(?:%|times|into|to))",
-        rf"(?:^|(?<=[.!?] ))At {_NUMBER}(?=,? (?:he|she|they|the|an?|{_WHOSE})\b)",
-        rf"\b(?:he|she|they|who) (?:was|were|had been|is|are) {_NUMBER}(?: years (?:old|of age))?(?=[,.;:]| when\b)",
-        rf"\b{_NUMBER}[- ]years?[- ]old (?:man|woman|person|boy|girl)\b",
-    )
-)
-_NOW = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        rf"\b(?:he|she) is (?:now |today )?{_NUMBER}(?: years (?:old|of age))?(?=[,.;:]| and\b)",
-        rf"\b(?:now|today),? (?:at |aged ){_NUMBER}\b",
-        rf"\b(?:now|today),? {_NUMBER} years (?:old|of age)\b",
-    )
-)
-_DECADE = re.compile(rf"\bin {_WHOSE} (?:(?:early|mid|late)[- ])?(?P<decade>{'|'.join(_DECADES)})\b", re.IGNORECASE)
-_NEAR = 5
-#: Words near an age that show that it is another person's, or in the future.
-_OTHERWISE = re.compile(
-    r"(?:grand|step)?(?:mother|father|parent|son|daughter|child|aunt|uncle|sister|brother)s?"
-    r"|children|wife|husband|spouse|widow|widower|cousins?|niece|nephew|twins?|friends?|neighbou?rs?|teachers?"
-    r"|colleagues?|boss|employer|mentor|master|customers?|patients?|pupils?"
-    r"|will|would|until|till|before|unless|hopes?|hoped|wants?|wanted|plans?|planned|nobody|nearly|almost"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class StatedAge:
-    """An age that a text states."""
-
-    #: The age, or the least one of a decade.
-    age: int
-    #: The words that state it.
-    words: str
-    #: Whether it is the age today; otherwise it may have been at any time of life.
-    is_now: bool
-
-
-def ages_in(text: str, others: Sequence[str] = ()) -> Iterator[StatedAge]:
-    """Find the ages that a text about one person states, except those near words for other people or the future.
-
-    `others` are further words of this kind, in lower case.
-    """
-    ends: set[int] = set()
-    for is_now, patterns in ((True, _NOW), (False, (*_EVER, _DECADE))):
-        for pattern in patterns:
-            for found in pattern.finditer(text):
-                if found.end() not in ends and not _is_otherwise(text, found, others):
-                    ends.add(found.end())
-                    yield StatedAge(_age(found), _words(text, found), is_now)
-
-
-def _age(found: re.Match[str]) -> int:
-    said = found.groupdict()
-    if decade := said.get("decade"):
-        return 10 * (_DECADES.index(decade.lower()) + 1)
-    number = said["number"].lower().replace("-", " ")
-    if number.isdigit():
-        return int(number)
-    if number.endswith("hundred"):
-        return 100
-    tens, _, unit = number.partition(" ")
-    if tens in _TENS:
-        return 10 * (_TENS.index(tens) + 2) + (_UNITS.index(unit) + 1 if unit else 0)
-    return 1 + [*_UNITS, *_TEENS].index(tens)
-
-
-def _is_otherwise(text: str, found: re.Match[str], others: Sequence[str]) -> bool:
-    # A few words on either side, within the sentence.
-    before = re.split(r"[.!?\n]", text[: found.start()])[-1]
-    after = re.split(r"[.!?\n]", text[found.end() :], maxsplit=1)[0]
-    words = re.findall(r"\w+", before)[-_NEAR:] + re.findall(r"\w+", found[0]) + re.findall(r"\w+", after)[:_NEAR]
-    return any(_OTHERWISE.fullmatch(word) or word in others for word in map(str.lower, words))
-
-
-def _words(text: str, found: re.Match[str]) -> str:
-    after = re.split(r"[.!?\n]", text[found.end() :], maxsplit=1)[0]
-    return " ".join((found[0] + after).split()[: len(found[0].split()) + 3])
-
 
 # Plain aliases, because a `type` would become a reference in the schema, in which `age` is narrowed.
 Age = Annotated[int, Field(ge=0, le=120)]
@@ -154,14 +61,13 @@ class Stated(FrozenModel):
 
 
 def contradictions_of(
-    stated: Stated, text: str, *, values: Mapping[str, Any], known: Mapping[str, Tied], language: str
+    stated: Stated, *, values: Mapping[str, Any], known: Mapping[str, Tied], language: str
 ) -> Iterator[str]:
     """Yield one sentence per contradiction, with the way out.
 
     `values` is the profile, and `known` holds the people by key. Nothing contradicts what the profile does not know.
     """
     yield from _of_age(stated.age, values.get("age_band"), "age")
-    yield from _in_text(stated.age, text, values.get("age_band"), known)
     yield from _of_place(stated.region, values.get("region"), "region")
     yield from _of_place(stated.occupation, values.get("occupation"), "occupation")
     yield from _of_languages(stated.languages, values.get("languages"))
@@ -183,18 +89,6 @@ def _of_age(age: int | None, band: str | None, name: str) -> Iterator[str]:
     bounds = _bounds(band)
     if age is not None and bounds is not None and not bounds[0] <= age <= bounds[1]:
         yield f"{name}: {age} contradicts {band}, which is known; write a life that fits {band}"
-
-
-def _in_text(age: int | None, text: str, band: str | None, known: Mapping[str, Tied]) -> Iterator[str]:
-    bounds = (age, age) if age is not None else _bounds(band)
-    if bounds is None:
-        return
-    least, most = bounds
-    others = {word for tied in known.values() for word in re.findall(r"\w+", tied.label.lower())}
-    for found in ages_in(text, tuple(others)):
-        if found.age > most or (found.is_now and found.age + 9 < least):
-            is_at_most = f"{most}" if least == most else f"{band}"
-            yield f"text: {found.words!r} contradicts the person's age, {is_at_most}; write a life that fits that age"
 
 
 def _of_place(stated: str | None, known: str | None, name: str) -> Iterator[str]:
@@ -336,7 +230,7 @@ def _schema(
     def biography(answer: object) -> Biography:
         answered = _AnsweredBiography.model_validate(answer)
         mistakes = [*_mistakes(answered, values, offered)]
-        found = [*contradictions_of(answered, answered.text, values=values, known=offered, language=persona.language)]
+        found = [*contradictions_of(answered, values=values, known=offered, language=persona.language)]
         if complaint := "\n".join(dict.fromkeys([*mistakes, *found])):
             raise AnswerError(complaint, AnswerMistake.INCONSISTENCY) if found else ValueError(complaint)
         mentions = tuple(dict.fromkeys(offered[key].persona for key in answered.mentions))

@@ -10,13 +10,12 @@ from .personal import (
     reason_of,
     without_personal,
 )
-from .quality import FIRST_PERSON, QUALITY_RULES, FirstPerson, quality_judge
+from .quality import FIRST_PERSON, QUALITY_RULES, quality_judge
 
 __all__ = [
     "FIRST_PERSON",
     "PERSONAL_RULE",
     "QUALITY_RULES",
-    "FirstPerson",
     "PersonalDataSpan",
     "Policy",
     "find_personal",

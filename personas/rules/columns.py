@@ -53,7 +53,7 @@ def rewrite_strings(
     if not _holds_json(text):
         return rewrite(path, text)
     parts, end = [], 0
-    for where, start, stop in _values(text, path, keys=keys):
+    for where, start, stop in _find_values(text, path, keys=keys):
         piece = text[start:stop]
         is_string = piece[0] == '"'
         if not is_string and not numbers:
@@ -66,7 +66,7 @@ def rewrite_strings(
     return "".join(parts) + text[end:] if parts else text
 
 
-def _values(text: str, path: tuple[str, ...], *, keys: bool = False) -> Iterator[tuple[tuple[str, ...], int, int]]:
+def _find_values(text: str, path: tuple[str, ...], *, keys: bool = False) -> Iterator[tuple[tuple[str, ...], int, int]]:
     """Yield path, start and end (excluded) of each string and number that is a value in valid JSON."""
     # The open objects (with their key once it is read) and lists (with the place in them).
     stack: list[str | int | None] = []
@@ -142,7 +142,7 @@ _WORDS_OF_A_TERM = 5
 
 def is_empty(value: str) -> bool:
     """Return whether a value is blank or says so, like `N/A`."""
-    return not value.strip() or value.strip().lower() in _words("empty")
+    return not value.strip() or value.strip().lower() in _word_list("empty")
 
 
 def column_of(path: tuple[str, ...]) -> tuple[str, ...]:
@@ -167,7 +167,7 @@ def kinds_of_columns(rows: Iterable[str]) -> dict[str, ColumnKind]:
 
     for row in rows:
         rewrite_strings(row, add, numbers=True)
-    return {pointer(path): _kind(path, values) for path, values in samples.items() if values}
+    return {pointer(path): _find_kind(path, values) for path, values in samples.items() if values}
 
 
 def leftover(text: str) -> list[str]:
@@ -175,54 +175,54 @@ def leftover(text: str) -> list[str]:
     return [word for word in _LETTERS.findall(text) if len(word) > 1 and word.lower() not in _TITLES]
 
 
-def _kind(path: tuple[str, ...], values: list[str]) -> ColumnKind:
-    heading = _heading(path)
+def _find_kind(path: tuple[str, ...], values: list[str]) -> ColumnKind:
+    heading = _heading_words(path)
     if (kind := _by_heading(heading, values)) is not None:
         return kind
     if len(values) >= _FEWEST and (kind := _by_values(heading, values)) is not None:
         return kind
-    if _share(values, _is_url) >= 0.8:
-        is_own = heading & _words("own_pages") or _share(values, _is_profile) >= 0.3
+    if _count_share(values, _is_url) >= 0.8:
+        is_own = heading & _word_list("own_pages") or _count_share(values, _is_profile) >= 0.3
         return ColumnKind.TEXT if is_own else ColumnKind.IDENTIFIER
-    if _share(values, _is_identifier) >= 0.9:
+    if _count_share(values, _is_identifier) >= 0.9:
         return ColumnKind.IDENTIFIER
-    is_short = _share(values, lambda value: len(value.split()) <= _WORDS_OF_A_TERM) >= 0.9
-    is_company = len(values) >= _FEWEST and _share(values, _is_company) >= 0.2
-    return ColumnKind.TERM if is_short and (is_company or heading & _words("things")) else ColumnKind.TEXT
+    is_short = _count_share(values, lambda value: len(value.split()) <= _WORDS_OF_A_TERM) >= 0.9
+    is_company = len(values) >= _FEWEST and _count_share(values, _is_company) >= 0.2
+    return ColumnKind.TERM if is_short and (is_company or heading & _word_list("things")) else ColumnKind.TEXT
 
 
-def _heading(path: tuple[str, ...]) -> frozenset[str]:
+def _heading_words(path: tuple[str, ...]) -> frozenset[str]:
     last = next((part for part in reversed(path) if part != "*" and not part.isdecimal()), "")
     return frozenset(word.lower() for word in _WORD.findall(last))
 
 
 def _by_heading(heading: frozenset[str], values: list[str]) -> ColumnKind | None:
-    is_named = heading & _words("names") and not heading & _words("things")
-    if is_named and _share(values, _is_company) < 0.2 and _share(values, _is_name) >= 0.3:
+    is_named = heading & _word_list("names") and not heading & _word_list("things")
+    if is_named and _count_share(values, _is_company) < 0.2 and _count_share(values, _is_name) >= 0.3:
         return ColumnKind.NAME
     for kind, fits in _FITS.items():
-        is_said = heading & _words(kind) or (kind is ColumnKind.HANDLE and heading >= {"user", "name"})
-        if is_said and _share(values, fits) >= 0.5:
+        is_said = heading & _word_list(kind) or (kind is ColumnKind.HANDLE and heading >= {"user", "name"})
+        if is_said and _count_share(values, fits) >= 0.5:
             return kind
     return None
 
 
 def _by_values(heading: frozenset[str], values: list[str]) -> ColumnKind | None:
-    if _share(values, _is_email) >= 0.8:
+    if _count_share(values, _is_email) >= 0.8:
         return ColumnKind.EMAIL
-    if _share(values, is_phone) >= 0.8:
+    if _count_share(values, is_phone) >= 0.8:
         return ColumnKind.PHONE
-    is_other = heading & _words("things") or _share(values, _is_company) >= 0.1
-    return ColumnKind.NAME if not is_other and _share(values, _is_full_name) >= 0.6 else None
+    is_other = heading & _word_list("things") or _count_share(values, _is_company) >= 0.1
+    return ColumnKind.NAME if not is_other and _count_share(values, _is_full_name) >= 0.6 else None
 
 
 @cache
-def _words(name: str) -> frozenset[str]:
+def _word_list(name: str) -> frozenset[str]:
     lists = read_words("columns")
     return frozenset((lists["kinds"].get(name) or lists[name]).split())
 
 
-def _share(values: list[str], is_one: Callable[[str], bool]) -> float:
+def _count_share(values: list[str], is_one: Callable[[str], bool]) -> float:
     return sum(map(is_one, values)) / len(values)
 
 

@@ -218,26 +218,26 @@ _NEAR = 32
 def find_contacts(text: str) -> Iterator[PersonalDataSpan]:
     """Find all contact details and identifying numbers in a text, except names; they may overlap."""
     if "@" in text:
-        yield from _each("email", _EMAIL, text)
-        yield from _each("handle", _HANDLE, text)
+        yield from _find_each("email", _EMAIL, text)
+        yield from _find_each("handle", _HANDLE, text)
     if "." in text or "://" in text:
-        yield from _each("url", _URL, text)
+        yield from _find_each("url", _URL, text)
     digits = len(_DIGIT.findall(text))
     if digits:
         for kind, pattern in _PATTERNS:
-            yield from _each(kind, pattern, text)
+            yield from _find_each(kind, pattern, text)
     if digits >= _FEWEST_IN_A_DATE:
-        yield from _numbers(text, [(start, end) for _, start, end in _find_identifiers(text)])
+        yield from _find_numbers(text, [(start, end) for _, start, end in _find_identifiers(text)])
 
 
-def _each(kind: str, pattern: re.Pattern[str], text: str) -> Iterator[PersonalDataSpan]:
+def _find_each(kind: str, pattern: re.Pattern[str], text: str) -> Iterator[PersonalDataSpan]:
     check = _CHECKS.get(kind)
     for match in pattern.finditer(text):
         if check is None or check(match[0], text[max(0, match.start() - _NEAR) : match.start()]):
             yield PersonalDataSpan(kind, *match.span())
 
 
-def _numbers(text: str, taken: Sequence[tuple[int, int]]) -> Iterator[PersonalDataSpan]:
+def _find_numbers(text: str, taken: Sequence[tuple[int, int]]) -> Iterator[PersonalDataSpan]:
     for born in _BORN.finditer(text):
         yield PersonalDataSpan("birth_date", *born.span("date" if born["date"] else "date_before"))
     for died in _DIED.finditer(text):
@@ -275,10 +275,10 @@ def _is_phone(number: str, is_told: bool) -> bool:
     if not _GROUPED.search(number):
         return False
     strict = phonenumbers.Leniency.STRICT_GROUPING
-    return any(_matches(number, region, strict) for region in _REGIONS)
+    return any(_is_match(number, region, strict) for region in _REGIONS)
 
 
-def _matches(number: str, region: str, leniency: int) -> bool:
+def _is_match(number: str, region: str, leniency: int) -> bool:
     found = phonenumbers.PhoneNumberMatcher(number, region, leniency=leniency, max_tries=1)
     return any(len(match.raw_string) == len(number) for match in found)
 

@@ -45,16 +45,16 @@ def folded(word: str) -> str:
 
 def is_invented(name: str) -> bool:
     """Whether an invented name is among these words, which is then not personal data."""
-    return any(_invented().fullmatch(word) for word in name.split())
+    return any(_invented_pattern().fullmatch(word) for word in name.split())
 
 
 @cache
-def _invented() -> re.Pattern[str]:
-    onset, first, middle, last = map(_any, ("onsets", "firsts", "middles", "lasts"))
+def _invented_pattern() -> re.Pattern[str]:
+    onset, first, middle, last = map(_any_part, ("onsets", "firsts", "middles", "lasts"))
     return re.compile(rf"{onset}(?:{first}|{middle}{last})")
 
 
-def _any(name: str) -> str:
+def _any_part(name: str) -> str:
     return f"(?:{'|'.join(invented_parts(name))})"
 
 
@@ -116,7 +116,7 @@ def detect_languages(texts: Sequence[str]) -> list[str]:
             for name, of in (("english", _ENGLISH_WORDS), ("others", _OTHER_WORDS))
         }
         is_english = con.execute(_IS_ENGLISH, {"begun": _BEGUN, **words}).fetchall()
-    return ["en" if said else _classified(text) for (said,), text in zip(is_english, texts, strict=True)]
+    return ["en" if said else _classify_language(text) for (said,), text in zip(is_english, texts, strict=True)]
 
 
 def is_in_language(text: str, tag: str) -> bool | None:
@@ -129,12 +129,12 @@ def is_in_language(text: str, tag: str) -> bool | None:
     words = _LETTERS.findall(text)
     if len("".join(words).encode("utf-8", "replace")) < _FEWEST_BYTES:
         return None
-    if _language(tag) == "en" and (_is_plain_english(words) or sure_language(text) == "en"):
+    if _base_language(tag) == "en" and (_is_plain_english(words) or sure_language(text) == "en"):
         return True  # the classifier takes ten times as long
     probabilities = _probabilities(text)
     if not is_known_language(tag):
         return False if probabilities["en"] >= _SURELY_ENGLISH else None
-    asked = probabilities[_language(tag)]
+    asked = probabilities[_base_language(tag)]
     if asked >= _IS:
         return True
     best = max(probability for tag, probability in probabilities.items() if tag != "zxx")
@@ -152,10 +152,10 @@ def _is_plain_english(words: Sequence[str]) -> bool:
 @lru_cache(maxsize=256)
 def is_known_language(tag: str) -> bool:
     """Return whether texts in the language with this BCP 47 tag are recognised as such."""
-    return _language(tag) in {_COUNTED_AS.get(label, label) for label in _classifier().labels}
+    return _base_language(tag) in {_COUNTED_AS.get(label, label) for label in _classifier().labels}
 
 
-def _language(tag: str) -> str:
+def _base_language(tag: str) -> str:
     language = tag.partition("-")[0].lower()
     return _COUNTED_AS.get(language, language)
 
@@ -170,7 +170,7 @@ def _probabilities(text: str) -> dict[str, float]:
     return found
 
 
-def _classified(text: str) -> str:
+def _classify_language(text: str) -> str:
     letters = "".join(_LETTERS.findall(canonical_text(text)))
     is_han = bool(letters) and all("\u3400" <= letter <= "\u9fff" for letter in letters)
     if not letters or (is_han and len(letters) < _FEWEST_HAN):
@@ -224,7 +224,7 @@ def beginning(patterns: Iterable[str]) -> re.Pattern[str]:
 
 def sure_language(text: str) -> str | None:
     """Return the tag of the language of a text if it is certain, else None."""
-    votes = sorted(_votes(text).items(), key=lambda vote: -vote[1])[:2]
+    votes = sorted(_count_votes(text).items(), key=lambda vote: -vote[1])[:2]
     if not votes or votes[0][1] < _FEWEST:
         return None
     second = votes[1][1] if len(votes) > 1 else 0
@@ -232,7 +232,7 @@ def sure_language(text: str) -> str | None:
 
 
 @lru_cache(maxsize=4)
-def _votes(text: str) -> dict[str, int]:
+def _count_votes(text: str) -> dict[str, int]:
     votes: dict[str, int] = {}
     for tags in filter(None, map(_by_word().get, _WORD.findall(text.lower()))):
         for tag in tags:
@@ -271,25 +271,6 @@ _TO_SOMEBODY = re.compile(
 )
 _YOU = re.compile(r"(?<![\w'’-])(?:you|your|yours|yourself)(?![\w'’-])", re.IGNORECASE)
 
-#: An English `I` that is the pronoun, judging by what follows, with its auxiliary verb.
-_SPOKEN_I = re.compile(
-    r"(?<![\w'’.-])[Ii](?P<short>['’](?:m|ve|d|ll))?(?=[ ]|(?<=['’](?:m|d))\b|(?<=['’](?:ve|ll))\b)"
-    r"(?P<adverb> (?:also|always|currently|never|now|often|only|really|still))?(?P<be> (?:am|was))?\b(?=\W|$)"
-)
-_INVERTED = re.compile(r"\b(?P<be>am|was) I\b")
-_MY = re.compile(r"(?<![\w'’.-])(?P<word>me|myself|my)(?![\w'’-])", re.IGNORECASE)
-_MINE = re.compile(r"\b(?P<before>of|is|was|are|were) mine(?=\W*$|[,.;:!?]|\s(?:who|that|from|since|and|but)\b)")
-_THEIRS = {"me": "them", "my": "their", "myself": "themselves"}
-_WERE = {"am": "are", "was": "were"}
-#: The first person plural, the second person, and verbs that still go with `I`: texts with these are not rewritten.
-_UNSURE = re.compile(
-    r"(?<![\w'’-])(?:we|us|our|ours|ourselves|you|your|yours|yourself)(?![\w-])|(?<!\d )(?<!\d)\bam\b"
-    r"|(?:^|[.!?]\s)\W*me\b|(?:\b(?:and|but|or|then)|[,;]) (?:(?:also|always|never|now|once|still) )?was\b",
-    re.IGNORECASE,
-)
-_QUOTED = re.compile(r"([\"“„«「『][^\"“”»」』]*[\"“”»」』])")
-_SENTENCE = re.compile(r"(?<=[.!?])\s+")
-
 _WORD_OF_SPEAKER = re.compile(r"[^\W\d_]+(?:[\u0900-\u097f]+[^\W\d_]*)*")
 #: Scripts that only one of the known languages uses.
 _ALONE = re.compile(
@@ -301,7 +282,7 @@ def speaks_of_itself(text: str) -> bool:
     """Return whether a text is in the first person, in any known language; quotations do not count."""
     text = _without_quotes(text)
     return bool(
-        _opens().search(text) or _ENGLISH_SELF.search(text) or _has_capital_i(text) or _HAN_SELF.search(text)
+        _opening_pattern().search(text) or _ENGLISH_SELF.search(text) or _has_capital_i(text) or _HAN_SELF.search(text)
     ) or _in_their_language(text)
 
 
@@ -320,62 +301,6 @@ def from_outside(text: str) -> str | None:
     return rest[0].upper() + rest[1:] if is_sure else None
 
 
-def in_third_person(text: str) -> str | None:
-    """Return the description in the third person: `A nurse. They love birds.` Return None if that is uncertain.
-
-    This works in English only, where `they` takes the same verb forms as `I` except for `am` and `was`. Quotations are
-    kept.
-    """
-    if (whole := from_outside(text)) is not None:
-        return whole
-    if sure_language(text) not in (None, "en") or _UNSURE.search(_SPOKEN_I.sub("I ", _without_quotes(text))):
-        return None
-    first, *rest = _SENTENCE.split(text, maxsplit=1)
-    opening = from_outside(first) if rest else None
-    begun = "" if opening is None else text[: len(first)]
-    parts = _QUOTED.split(text[len(begun) :])
-    said = "".join(part if place % 2 else _said_of_them(part, is_first=not place) for place, part in enumerate(parts))
-    changed = said if opening is None else opening + said
-    return None if speaks_of_itself(changed) or speaks_to_somebody(changed) or _left_over(changed) else changed
-
-
-def _said_of_them(text: str, *, is_first: bool) -> str:
-    def opens(at: int) -> bool:
-        before = text[:at].rstrip(" \t(*-•")
-        return (not before and is_first) or before.endswith((".", "!", "?", "\n", ":"))
-
-    def they(match: re.Match[str]) -> str:
-        before = re.search(r"([\w'’.-]+)([^\w]*)$", text[: match.start()])
-        if match["short"] is None and before is not None and not opens(match.start()):
-            word, gap = before[1], before[2]
-            is_name = word[0].isupper() and word.lower() not in _words("conjunctions") and not gap.strip()
-            if is_name or word.lower() in _words("numbered"):
-                return match[0]
-        subject = "They" if opens(match.start()) else "they"
-        short = {"m": "'re", "ve": "'ve", "d": "'d", "ll": "'ll"}[match["short"][1:]] if match["short"] else ""
-        be = f" {_WERE[match['be'].strip()]}" if match["be"] else ""
-        return f"{subject}{short}{match['adverb'] or ''}{be}"
-
-    def their(match: re.Match[str]) -> str:
-        word = _THEIRS[match["word"].lower()]
-        return word.capitalize() if match["word"][0].isupper() and opens(match.start()) else word
-
-    # In this order, because the beginning of a sentence is recognised in the text itself.
-    for pattern, change in ((_SPOKEN_I, they), (_MY, their)):
-        text = pattern.sub(change, text)
-    text = _INVERTED.sub(lambda match: f"{_WERE[match['be']]} they", text)
-    return _MINE.sub(lambda match: f"{match['before']} theirs", text)
-
-
-def _left_over(text: str) -> bool:
-    """Return whether an `I` is left that is not a numeral after a name or another word."""
-    for match in _LONE_I.finditer(_without_quotes(text)):
-        before = re.search(r"([\w'’.-]+)\s+$", _without_quotes(text)[: match.start()])
-        if before is None or not (before[1][0].isupper() or before[1].lower() in _words("numbered")):
-            return True
-    return False
-
-
 def _has_capital_i(text: str) -> bool:
     if "I" not in text or not _LONE_I.search(text):
         return False
@@ -384,12 +309,12 @@ def _has_capital_i(text: str) -> bool:
 
 def _is_somebody(match: re.Match[str]) -> bool:
     before, after = match["before"], match["after"].strip()
-    if after in _words("no_verbs") or (before or "").lower() in _words("numbered"):
+    if after in _word_list("no_verbs") or (before or "").lower() in _word_list("numbered"):
         return False
     ends = any(mark in match["gap"] for mark in ".!?,;:—–(") or (before or "").endswith((".", "!", "?"))
-    verbs = _words("verbs") | _words("more_verbs")
+    verbs = _word_list("verbs") | _word_list("more_verbs")
     is_verb = after.startswith(("'", "’")) or after in verbs or after.endswith("ed")
-    return not before or ends or before.lower() in _words("conjunctions") or (before.islower() and is_verb)
+    return not before or ends or before.lower() in _word_list("conjunctions") or (before.islower() and is_verb)
 
 
 def _in_their_language(text: str) -> bool:
@@ -407,7 +332,7 @@ def _by_script(text: str) -> str | None:
 
 
 @cache
-def _opens() -> re.Pattern[str]:
+def _opening_pattern() -> re.Pattern[str]:
     return beginning(language.opens for language in known_languages().values())
 
 
@@ -419,11 +344,11 @@ def _without_quotes(text: str) -> str:
 @cache
 def _own_verb() -> re.Pattern[str]:
     """Match a further first-person verb, which would not fit `she` or `he`: `I am a nurse and love birds`."""
-    verbs = "|".join(sorted(_words("verbs")))
+    verbs = "|".join(sorted(_word_list("verbs")))
     joined = r"(?:\b(?:and|but|or|then|also|always|often|never|usually|who)|[,;.])"
     return re.compile(rf"{joined} (?:(?:also|always|often|never|still|now) )?(?:{verbs}|don['’]t)\b")
 
 
 @cache
-def _words(name: str) -> frozenset[str]:
+def _word_list(name: str) -> frozenset[str]:
     return frozenset(read_words("speaker")[name].split())

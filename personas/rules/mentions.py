@@ -110,8 +110,6 @@ class Context:
             return 3
         if word in lists.titles and (said[1][0].isupper() or word in _SMALL_TITLES) and point != ",":
             return 6 if is_sure_title(word, self.words[0]) else 0
-        if point in (".", ";", ":"):
-            return 0
         if lists.is_calling(word):
             return 6 if not point else 5 if word in lists.kin else 2
         return None

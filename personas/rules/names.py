@@ -241,8 +241,6 @@ class _CapitalRun:
             return False
         if word in lists["bodies"]:
             return number == first + 1 and word in lists["surname_words"] and is_given(self.words[first])
-        if word in lists["rare_surname_words"]:
-            return is_given(self.words[first])
         return _is_namelike(word)
 
     def _is_thing(self, first: int, last: int) -> bool:

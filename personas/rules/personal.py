@@ -58,7 +58,7 @@ class People:
                         is_part = len(part) > 1 and (len(part) > 2 or part == word) and part not in _no_parts()
                         if is_part and part not in self._parts:
                             self._parts[part] = whole
-                            self._stems.setdefault(_single(part)[:_STEM], []).append(part)
+                            self._stems.setdefault(_single_consonants(part)[:_STEM], []).append(part)
 
     def whole_of(self, name: str) -> str:
         """The longer name that this is a form of; the name itself where there is none."""
@@ -92,11 +92,11 @@ class People:
                 yield start, token.end() - (len(owner[0]) if owner else 0), said
 
     def _inflected(self, word: str) -> str | None:
-        near = self._stems.get(_single(word)[:_STEM], ())
+        near = self._stems.get(_single_consonants(word)[:_STEM], ())
         if not near or len(word) < _STEM or is_word(word) or context_words().is_place(word):
             return None
         for part in near:
-            whole, shared = self._parts[part], _shared(_single(word), _single(part))
+            whole, shared = self._parts[part], _count_shared(_single_consonants(word), _single_consonants(part))
             is_ending = shared >= max(_STEM, len(part) - _ENDING) and len(word) - shared <= _ENDING
             if is_ending and (word in (f"{part}s", f"{part}es") or not (is_given(word) or is_surname(word))):
                 return whole
@@ -125,7 +125,7 @@ def written_as(piece: str, whole: str, pseudonym: str) -> str:
     if words == wholes or not words or " " not in pseudonym:
         return pseudonym
     first, *_, last = pseudonym.split(" ")
-    is_last = _shared(words[-1], wholes[-1]) >= min(_STEM, len(wholes[-1])) or words[-1] in wholes[-1].split("-")
+    is_last = _count_shared(words[-1], wholes[-1]) >= min(_STEM, len(wholes[-1])) or words[-1] in wholes[-1].split("-")
     if len(words) == 1:
         return last if is_last else f"{first[0]}." if len(words[0]) == 1 else first
     given = f"{first[0]}." if len(words[0]) == 1 else first
@@ -163,12 +163,12 @@ def _is_meant(text: str, token: re.Match[str], word: str) -> bool:
     return not (follows or (is_place and text.endswith((" to ", " from "), 0, start)) or begins(text, start))
 
 
-def _single(word: str) -> str:
+def _single_consonants(word: str) -> str:
     """Write doubled consonants once, as Finnish inflection does: Matti, Matin."""
     return _DOUBLED.sub(r"\1", word)
 
 
-def _shared(one: str, other: str) -> int:
+def _count_shared(one: str, other: str) -> int:
     """How many letters two words share from the beginning."""
     return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
@@ -204,13 +204,13 @@ def find_personal(text: str, wholes: Iterable[str] = ()) -> tuple[PersonalDataSp
 
     Parts and other forms of a name (a surname, a given name, initials) count wherever the text or its record has it.
     """
-    found, wholes = _found_alone(text), tuple(wholes)
+    found, wholes = _find_alone(text), tuple(wholes)
     names = [*wholes, *(text[piece.start : piece.end] for piece in found if piece.kind == "name")]
     if not names:
         return found
     people = People(names, certain=wholes)
     # First what was found in full: of two pieces that begin alike the longer one stays.
-    found = _apart([*found, *(PersonalDataSpan("name", *piece) for piece in people.find(text))])
+    found = _keep_apart([*found, *(PersonalDataSpan("name", *piece) for piece in people.find(text))])
     return tuple(
         replace(f, whole=people.whole_of(text[f.start : f.end])) if f.kind == "name" and not f.whole else f
         for f in found
@@ -239,9 +239,9 @@ def personal_changes(
     def rewrite(path: tuple[str, ...], value: str) -> str:
         column = pointer(path) if path and columns is not None else None
         kind = columns.get(pointer(column_of(path))) if path and columns is not None else None
-        found = _of_kind(value, kind or ColumnKind.TEXT, wholes)
+        found = _find_of_kind(value, kind or ColumnKind.TEXT, wholes)
         changes.extend(
-            Redaction(f.kind, value, f.start, value[f.start : f.end], _replacement(value, f, pseudonyms), column)
+            Redaction(f.kind, value, f.start, value[f.start : f.end], _replace_piece(value, f, pseudonyms), column)
             for f in found
         )
         return without_personal(value, found, pseudonyms)
@@ -255,7 +255,7 @@ def without_personal(text: str, found: Iterable[PersonalDataSpan], pseudonyms: P
     """The text with each piece replaced: names by their pseudonyms, everything else by the name of its kind."""
     parts, end = [], 0
     for finding in found:
-        parts += [text[end : finding.start], _replacement(text, finding, pseudonyms)]
+        parts += [text[end : finding.start], _replace_piece(text, finding, pseudonyms)]
         end = finding.end
     return "".join(parts) + text[end:]
 
@@ -269,7 +269,7 @@ def find_record_names(attributes: str, columns: Mapping[str, ColumnKind]) -> tup
         if kind is ColumnKind.NAME and not is_empty(value):
             found.append(value.strip())
         elif kind is ColumnKind.TEXT:
-            found.extend(value[piece.start : piece.end] for piece in _found_alone(value) if piece.kind == "name")
+            found.extend(value[piece.start : piece.end] for piece in _find_alone(value) if piece.kind == "name")
         return value
 
     rewrite_strings(attributes, add)
@@ -299,7 +299,7 @@ def reason_of(changes: Iterable[Redaction], policy: Policy) -> str:
     return f"It holds {', '.join(sorted({change.kind for change in changes}))}. {_DONE[policy]}"
 
 
-def _replacement(text: str, finding: PersonalDataSpan, pseudonyms: Pseudonyms | None) -> str:
+def _replace_piece(text: str, finding: PersonalDataSpan, pseudonyms: Pseudonyms | None) -> str:
     if finding.kind != "name" or pseudonyms is None:
         return f"[{finding.kind}]"
     piece = text[finding.start : finding.end]
@@ -307,19 +307,19 @@ def _replacement(text: str, finding: PersonalDataSpan, pseudonyms: Pseudonyms | 
     return written_as(piece, whole, pseudonyms.replace(whole))
 
 
-def _of_kind(value: str, kind: ColumnKind, wholes: Iterable[str] = ()) -> tuple[PersonalDataSpan, ...]:
+def _find_of_kind(value: str, kind: ColumnKind, wholes: Iterable[str] = ()) -> tuple[PersonalDataSpan, ...]:
     """The personal data in a value of a column of this kind."""
     if kind is ColumnKind.IDENTIFIER:
         # The query of a link may contain an address.
-        return _apart(f for f in find_contacts(value) if f.kind == "email") if "@" in value else ()
+        return _keep_apart(f for f in find_contacts(value) if f.kind == "email") if "@" in value else ()
     if kind is ColumnKind.TERM:
-        return _apart(find_contacts(value))
+        return _keep_apart(find_contacts(value))
     plain = value.strip()
     if not kind.is_personal or is_empty(value) or _PLACEHOLDER.search(plain):
         return find_personal(value, wholes)
     if kind is ColumnKind.NAME:
         found = find_personal(value)
-        if is_invented(plain) or (found and _covers(found, value)):
+        if is_invented(plain) or (found and _is_covered(found, value)):
             return found
     elif kind is not ColumnKind.HANDLE and not _HAS_DATA.search(plain):
         return find_personal(value)
@@ -327,7 +327,7 @@ def _of_kind(value: str, kind: ColumnKind, wholes: Iterable[str] = ()) -> tuple[
     return (PersonalDataSpan(str(kind), start, start + len(plain)),)
 
 
-def _covers(found: Iterable[PersonalDataSpan], value: str) -> bool:
+def _is_covered(found: Iterable[PersonalDataSpan], value: str) -> bool:
     """Whether only titles and punctuation are left of a value without these pieces."""
     parts, end = [], 0
     for finding in found:
@@ -336,7 +336,7 @@ def _covers(found: Iterable[PersonalDataSpan], value: str) -> bool:
     return not leftover(" ".join((*parts, value[end:])))
 
 
-def _apart(found: Iterable[PersonalDataSpan]) -> tuple[PersonalDataSpan, ...]:
+def _keep_apart(found: Iterable[PersonalDataSpan]) -> tuple[PersonalDataSpan, ...]:
     """The pieces without overlaps, in order; of two, the one that begins first or is longer."""
     kept: list[PersonalDataSpan] = []
     for finding in sorted(found, key=lambda f: (f.start, f.start - f.end)):
@@ -347,12 +347,12 @@ def _apart(found: Iterable[PersonalDataSpan]) -> tuple[PersonalDataSpan, ...]:
 
 # The first pass over a record is followed by one that replaces, so each text is searched twice.
 @lru_cache(maxsize=4096)
-def _found_alone(text: str) -> tuple[PersonalDataSpan, ...]:
+def _find_alone(text: str) -> tuple[PersonalDataSpan, ...]:
     """What is found in a text without its record."""
-    return _apart(_all(text))
+    return _keep_apart(_find_all(text))
 
 
-def _all(text: str) -> Iterator[PersonalDataSpan]:
+def _find_all(text: str) -> Iterator[PersonalDataSpan]:
     yield from find_contacts(text)
     found = [*find_names(text), *find_foreign_names(text)]
     for start, end in (*found, *find_mentions(text, found)):

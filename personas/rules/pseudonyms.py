@@ -17,8 +17,6 @@ from ...core.files import make_file
 from .languages import invented_parts
 
 _BYTES = 32
-#: Stands in the key file of the replay of a run whose pseudonyms were drawn without a key.
-_NONE = "none"
 _INITIALS = tuple(ascii_uppercase)
 
 
@@ -31,10 +29,9 @@ class Pseudonyms:
         self._key = secrets.token_bytes(_BYTES) if path is None else None
 
     @classmethod
-    def of(cls, database: Path, *, keep: bool = True) -> "Pseudonyms":
-        """Those of a hub or a run. Without `keep`, a hub that has no key yet gets none."""
-        path = key_path(database)
-        return cls(path if keep or path.exists() else None)
+    def of(cls, database: Path) -> "Pseudonyms":
+        """Return those of a hub or a run."""
+        return cls(key_path(database))
 
     def replace(self, name: str) -> str:
         """The pseudonym of a name."""
@@ -65,12 +62,10 @@ def use_key(database: Path, given: Path) -> None:
         )
 
 
-def copy_key(database: Path, to: Path, *, is_public: bool = False) -> None:
-    """Give what repeats or continues a run the run's key; without one, that of runs from before there were keys."""
+def copy_key(database: Path, to: Path) -> None:
+    """Give what repeats or continues a run the run's key."""
     if (path := key_path(database)).exists():
         use_key(to, path)
-    elif is_public:
-        _write_key(key_path(to), b"")
 
 
 def pseudonym(name: str, key: bytes) -> str:
@@ -103,7 +98,7 @@ def _make_key(path: Path) -> bytes:
 def _write_key(path: Path, key: bytes) -> None:
     try:
         make_file(path, private=True)
-        path.write_text(f"{key.hex() or _NONE}\n", encoding="ascii")
+        path.write_text(f"{key.hex()}\n", encoding="ascii")
     except FileExistsError:
         return  # another process was first
     except OSError as error:
@@ -116,9 +111,9 @@ def _write_key(path: Path, key: bytes) -> None:
 def _read_key(path: Path) -> bytes:
     try:
         text = path.read_text(encoding="ascii").strip()
-        key = bytes.fromhex(text) if text != _NONE else b""
+        key = bytes.fromhex(text)
     except (OSError, ValueError) as error:
         raise SetupError(f"{str(path)!r} cannot be read as a key of pseudonyms: {error}.") from error
-    if len(key) != _BYTES and text != _NONE:
+    if len(key) != _BYTES:
         raise SetupError(f"{str(path)!r} holds no key of pseudonyms: one is {2 * _BYTES} hexadecimal digits.")
     return key

@@ -2,7 +2,7 @@
 
 import re
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from arro3.core import ChunkedArray, Table
@@ -15,7 +15,6 @@ from .degenerate import find_cut, find_loop, find_noun_list, has_content
 from .languages import (
     beginning,
     from_outside,
-    in_third_person,
     is_in_language,
     known_languages,
     name_words,
@@ -132,50 +131,50 @@ QUALITY_RULES = (
     "other_language",
 )
 
-#: The rule on descriptions in the first person, and what may be done with them.
+#: The rule on descriptions in the first person.
 FIRST_PERSON = "first_person"
-type FirstPerson = Literal["reject", "rewrite", "keep"]
 
 #: Fewest and most distinct words; the paper's shortest personas have three.
 _FEWEST, _MOST = 3, 150
 
 
-def quality_judge(language: str | None = None, *, first_person: FirstPerson = "reject") -> Judge:
+def quality_judge(language: str | None = None) -> Judge:
     """Return a judge by all rules of quality, in order; `language` is the BCP 47 tag that was asked for.
 
     A description in the first person, or one that addresses the reader, is rewritten if that is certain (in English,
-    `I am a ...` or `You are a ...` with nothing else of the kind) and rejected otherwise. With
-    `first_person="rewrite"`, whole texts in the first person are rewritten in the third if rules can do it, and the
-    others are kept. With `"keep"` all are kept. The language is judged by script and by its commonest words. In doubt
-    there is no rule result.
+    `I am a ...` or `You are a ...` with nothing else of the kind) and rejected otherwise. The language is judged by
+    script and by its commonest words. In doubt there is no rule result.
     """
-    of_itself = {"reject": _first_person, "rewrite": _rewritten, "keep": _kept}[first_person]
-    rules: tuple[Judge, ...] = (_length, _degenerate, _refusal, _leak, _unnamed, of_itself, _second_person)
+    rules: tuple[Judge, ...] = (
+        _judge_length,
+        _judge_degenerate,
+        _judge_refusal,
+        _judge_leak,
+        _judge_unnamed,
+        _judge_first_person,
+        _judge_second_person,
+    )
 
     def judge(text: str) -> RuleResult | None:
-        kept = None
-        for rule in rules:
-            result = _said(rule, text)
-            if result is not None and (result.text is not None or not result.is_kept):
-                return result
-            kept = kept or result
-        return (_language(text, language) if language else None) or kept
+        found = (_apply_rule(rule, text) for rule in rules)
+        result = next((result for result in found if result is not None), None)
+        return result or (_judge_language(text, language) if language else None)
 
     return judge
 
 
 def rewriting_judge() -> Judge:
     """Return a judge that only repeats the rewriting of a quality judge: first person, and texts to the reader."""
-    rules: tuple[Judge, ...] = (_rewritten, _second_person)
+    rules: tuple[Judge, ...] = (_judge_first_person, _judge_second_person)
 
     def judge(text: str) -> RuleResult | None:
-        rule_results = (_said(rule, text) for rule in rules)
+        rule_results = (_apply_rule(rule, text) for rule in rules)
         return next((result for result in rule_results if result is not None and result.text is not None), None)
 
     return judge
 
 
-def _said(rule: Judge, text: str) -> RuleResult | None:
+def _apply_rule(rule: Judge, text: str) -> RuleResult | None:
     """Return the rule result on the canonical text; a rewritten description keeps its line breaks and spaces."""
     result = rule(canonical_text(text))
     if result is None or result.text is None:
@@ -184,7 +183,7 @@ def _said(rule: Judge, text: str) -> RuleResult | None:
     return result if as_it_came is None or as_it_came.text is None else as_it_came
 
 
-def _length(text: str) -> RuleResult | None:
+def _judge_length(text: str) -> RuleResult | None:
     count = len(words(text))
     if count < _FEWEST:
         return RuleResult("too_short", f"It has {count} different words, and a description needs {_FEWEST}.")
@@ -193,7 +192,7 @@ def _length(text: str) -> RuleResult | None:
     return None
 
 
-def _degenerate(text: str) -> RuleResult | None:
+def _judge_degenerate(text: str) -> RuleResult | None:
     if not has_content(text):
         return RuleResult("degenerate", "It says nothing: it is a placeholder.")
     if find_loop(text):
@@ -203,21 +202,21 @@ def _degenerate(text: str) -> RuleResult | None:
     return RuleResult("degenerate", "It breaks off.") if find_cut(text, is_chat=True) else None
 
 
-def _refusal(text: str) -> RuleResult | None:
-    return _found("refusal", _decline().search(text), "It declines to describe anybody")
+def _judge_refusal(text: str) -> RuleResult | None:
+    return _reject_match("refusal", _decline().search(text), "It declines to describe anybody")
 
 
-def _leak(text: str) -> RuleResult | None:
+def _judge_leak(text: str) -> RuleResult | None:
     match = _LEAK.search(text) or _announcement().search(text)
-    return _found("template_leak", match, "It holds what belongs to a prompt or an answer")
+    return _reject_match("template_leak", match, "It holds what belongs to a prompt or an answer")
 
 
-def _unnamed(text: str) -> RuleResult | None:
+def _judge_unnamed(text: str) -> RuleResult | None:
     reason = "It refers to somebody or something that it does not name"
-    return _found("refers_to_unnamed", _find_reference(text), reason)
+    return _reject_match("refers_to_unnamed", _find_reference(text), reason)
 
 
-def _found(rule: str, match: re.Match[str] | None, reason: str) -> RuleResult | None:
+def _reject_match(rule: str, match: re.Match[str] | None, reason: str) -> RuleResult | None:
     said = match[0].strip() if match else ""
     if not said:
         return None
@@ -226,41 +225,26 @@ def _found(rule: str, match: re.Match[str] | None, reason: str) -> RuleResult | 
     return RuleResult(rule, f"{reason}{shown}.")
 
 
-def _first_person(text: str) -> RuleResult | None:
+def _judge_first_person(text: str) -> RuleResult | None:
     if not speaks_of_itself(text):
         return None
-    return _turned(FIRST_PERSON, "in the first person", text)
+    return _turn_outside(FIRST_PERSON, "in the first person", text)
 
 
-def _rewritten(text: str) -> RuleResult | None:
-    if not speaks_of_itself(text):
-        return None
-    changed = in_third_person(text)
-    if changed is None or _find_reference(changed):
-        return RuleResult(
-            FIRST_PERSON, "It speaks in the first person, and no rule rewrites it for sure.", is_kept=True
-        )
-    return RuleResult(FIRST_PERSON, "It spoke in the first person.", is_kept=True, text=changed)
-
-
-def _kept(text: str) -> RuleResult | None:
-    return RuleResult(FIRST_PERSON, "It speaks in the first person.", is_kept=True) if speaks_of_itself(text) else None
-
-
-def _second_person(text: str) -> RuleResult | None:
+def _judge_second_person(text: str) -> RuleResult | None:
     if not speaks_to_somebody(text):
         return None
-    return _turned("second_person", "to the reader", text)
+    return _turn_outside("second_person", "to the reader", text)
 
 
-def _turned(rule: str, how: str, text: str) -> RuleResult:
+def _turn_outside(rule: str, how: str, text: str) -> RuleResult:
     changed = from_outside(text)
     if changed is None:
         return RuleResult(rule, f"It speaks {how}.")
     return RuleResult(rule, f"It spoke {how}.", is_kept=True, text=changed)
 
 
-def _language(text: str, language: str) -> RuleResult | None:
+def _judge_language(text: str, language: str) -> RuleResult | None:
     if is_in_language(text, language) is not False:
         return None
     return RuleResult("other_language", f"It is not written in {language!r}, in which it was asked for.")
@@ -304,14 +288,14 @@ def rows_to_search(texts: Any) -> list[int]:
     """The places, from 0, of the texts in which `find_personal` may find something; in the others it finds nothing."""
     column = make_array(texts, "VARCHAR") if isinstance(texts, list) else ChunkedArray.from_arrow(texts)
     table = set_column(make_table({"place": np.arange(len(column))}), "text", column)
-    beginnings, harmless = _harmless()
+    beginnings, harmless = _harmless_words()
     with engine(texts=table, beginnings=beginnings, harmless=harmless) as con:
         found = con.execute(_SEARCH, {"patterns": f"{_CONTACTS}|{_FOREIGN}", "beginning": _BEGINNING}).fetchall()
     return [place for (place,) in found]
 
 
 @cache
-def _harmless() -> tuple[Table, Table]:
+def _harmless_words() -> tuple[Table, Table]:
     """Words that name nobody where a sentence begins, and anywhere."""
     lists, harmless = name_words(), harmless_words()
     names = set[str]().union(*(lists[kind] for kind in ("given", "also_words", "surnames", "first_surnames")))

@@ -46,34 +46,22 @@ def test_a_stricter_check_comes_after_a_milder_one(ask: Ask, people: str) -> Non
 
 
 @pytest.mark.slow
-def test_an_import_says_whom_it_brings_back_after_a_check(ask: Ask, people: str) -> None:
+def test_an_import_brings_nothing_back_that_a_check_replaced(ask: Ask, people: str) -> None:
     ask("hub", "import", people, "--hub", "town.duckdb")
     ask("hub", "check", "town.duckdb", "--personal", "pseudonymise", "--no-quality")
     said = ask("hub", "import", people, "--hub", "town.duckdb", "--licence", "MIT")
-    assert "1 people whom a check had removed or rewritten came again" in said.out
+    assert "0 new people" in said.out
+    assert "Holloway" not in ask("sql", "town.duckdb", "FROM personas").out
 
 
-def test_a_corpus_in_the_first_person_is_said_to_be_rejected_and_can_be_rewritten_and_undone(
-    ask: Ask, folder: Path
-) -> None:
-    texts = [
-        "I am a baker. I love rye.",
-        "I am a potter. My bowls are blue.",
-        "Ich bin ein Müller und liebe mein Korn",
-    ]
+def test_a_corpus_in_the_first_person_is_said_to_be_rejected_and_can_be_taken_back(ask: Ask, folder: Path) -> None:
+    texts = ["I am a baker. I love rye.", "I am a potter. My bowls are blue.", "Ich bin ein Müller und liebe mein Korn"]
     (folder / "people.jsonl").write_text("".join(json.dumps({"persona": text}) + "\n" for text in texts))
     ask("hub", "import", "people.jsonl", "--hub", "town.duckdb")
     said = ask("hub", "check", "town.duckdb").out
     assert "The rule first_person rejected 3 of 3 descriptions, which is most of them" in said
-    assert "populace hub check town.duckdb --first-person rewrite" in said
-    said = ask("hub", "check", "town.duckdb", "--first-person", "rewrite").out
-    assert "1 descriptions stay in the first person." in said
-    now = ask("sql", "town.duckdb", "SELECT text FROM personas WHERE ordinal = 2", "--csv").out
-    assert now.endswith("A potter. Their bowls are blue.\n")
-    said = ask("hub", "undo", "town.duckdb", "--rule", "first_person").out
-    assert "2 descriptions that first_person rewrote are as they were." in said
+    ask("hub", "undo", "town.duckdb", "--rule", "first_person")
     assert ask("hub", "info", "town.duckdb").out.splitlines()[1].endswith(" 3, 0 of them near-duplicates")
-    ask("hub", "check", "town.duckdb", "--no-quality", "--first-person", "keep").complains(2, "leave quality in")
 
 
 def test_a_check_names_what_it_leaves_and_how_to_be_rid_of_it(ask: Ask, people: str) -> None:
@@ -85,10 +73,3 @@ def test_a_check_names_what_it_leaves_and_how_to_be_rid_of_it(ask: Ask, people: 
     said = ask("hub", "check", "town.duckdb", "--personal", "drop")
     assert "may still stand in passages" in said.out
     assert "populace hub export town.duckdb people.jsonl" in said.out
-
-
-def test_a_preview_says_what_would_become_of_whom(ask: Ask, people: str) -> None:
-    ask("hub", "import", people, "--hub", "town.duckdb", "--personal", "ignore")
-    said = ask("hub", "check", "town.duckdb", "--preview", "--personal", "drop")
-    assert "the description: A friend of [Margaret Holloway -> dropped] by the sea" in said.out
-    assert "1 of 1 pieces of personal data are shown; nothing was changed." in said.out

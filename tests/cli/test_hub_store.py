@@ -105,30 +105,19 @@ def test_undoing_a_rule_says_who_is_retained_again_and_who_is_not(ask: Ask, town
         row = ["persona", None, ids[1], ids[0], None, None, "exact", 1, False]
         hub.con.execute("INSERT INTO duplicates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     assert ask("hub", "undo", town, "--rule", "too_short").out == (
-        "3 rule results are undone.\nOf 3 people whom too_short has rejected, 1 are retained again; "
-        "1 remain rejected by refusal; 1 are marked as near-duplicates.\n"
+        "3 rule results are undone.\nOf 3 people whom too_short has rejected, 1 are retained now.\n"
     )
     assert ask("hub", "undo", town, "--rule", "refusal").out.splitlines() == [
         "1 rule result is undone.",
-        "Of 1 people whom refusal has rejected, 1 are retained again.",
+        "Of 1 people whom refusal has rejected, 1 are retained now.",
     ]
     assert ask("hub", "undo", town, "--rule", "refusal").out.startswith(
         "All of these rule results are undone already.\n"
     )
     assert ask("hub", "undo", town, "--rule", "too_short", "--redo").out.splitlines() == [
         "3 rule results hold again.",
-        "Of 3 people whom too_short has rejected, 3 are rejected now.",
+        "Of 3 people whom too_short has rejected, 0 are retained now.",
     ]
-
-
-def test_a_merge_says_how_a_selection_is_called(ask: Ask, town: str, folder: Path) -> None:
-    for name in ("one.duckdb", "other.duckdb"):
-        (folder / name).write_bytes((folder / town).read_bytes())
-        assert ask("hub", "select", name, "--n", len(name) - 9, "--name", "few").code == 0
-    assert (
-        "The selection few of 'other.duckdb' is called few_2 here, for the name was taken.\n"
-        in ask("hub", "merge", "one.duckdb", "other.duckdb", "--out", "both.duckdb").out
-    )
 
 
 def test_what_to_undo_is_said_in_one_way(ask: Ask, town: str) -> None:

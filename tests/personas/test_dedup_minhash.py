@@ -1,13 +1,8 @@
-"""MinHash: datasketch's signatures and candidates, verified exactly, and a file of signatures for other tools."""
+"""MinHash: datasketch's signatures and candidates, verified exactly."""
 
-import json
 import random
-from itertools import combinations
-from pathlib import Path
 
-import duckdb
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from datasketch import MinHash, MinHashLSH
 from hypothesis import strategies as st
@@ -16,7 +11,7 @@ from similarity import jaccard
 
 from populace.core.errors import SetupError
 from populace.core.text import word_list, words
-from populace.personas.dedup import DedupMethod, Duplicates, find_duplicates, write_signatures
+from populace.personas.dedup import DedupMethod, Duplicates, find_duplicates
 from populace.personas.dedup.near_duplicates import PERMUTATIONS, choose_bands, ngram_sets, signatures
 
 BAKER = "a night shift baker who kneads dough for three hospitals before the city wakes up every single morning"
@@ -126,36 +121,6 @@ def test_the_stage_of_verdicts_names_the_method() -> None:
 def test_texts_without_words_are_equal_and_short_ones_are_one_n_gram() -> None:
     texts = ["", "...", "a nurse", "A nurse.", "a baker"]
     assert pairs_of(find_duplicates(texts, method=DedupMethod("minhash", 5))) == {(1, 0), (3, 2)}
-
-
-def test_signatures_are_written_for_datasketch_and_for_sql(tmp_path: Path) -> None:
-    texts, method = variants(90, seed=3), DedupMethod("minhash", 2)
-    for name, some in (("one", texts[:45]), ("other", texts[45:])):
-        ids = (f"{name}{n}" for n in range(45))
-        with write_signatures(tmp_path / f"{name}.parquet", 0.5, ngram=2, ids=ids) as file:
-            find_duplicates(some, threshold=0.5, method=method, signatures=file)
-    table = pq.read_table(tmp_path / "one.parquet")
-    said = json.loads(table.schema.metadata[b"populace.minhash"])
-    assert (said["scheme"], said["seed"], said["ngram"], table["id"][44].as_py()) == ("affine32", 1, 2, "one44")
-    ours = MinHash(seed=1, scheme="affine32", hashvalues=np.array(table["signature"][7].as_py(), dtype=np.uint32))
-    assert ours.jaccard(sketch_of(grams_of(texts[7], 2))) == 1.0
-    candidates = duckdb.execute(
-        f"""WITH keys AS (SELECT id, unnest(bands) AS key FROM '{tmp_path}/*.parquet')
-        SELECT DISTINCT a.id, b.id FROM keys AS a JOIN keys AS b USING (key) WHERE a.id < b.id"""
-    ).fetchall()
-    named = {f"{'one' if n < 45 else 'other'}{n % 45}": grams_of(text, 2) for n, text in enumerate(texts)}
-    near = {(a, b) for a, b in combinations(sorted(named), 2) if jaccard(named[a], named[b]) >= 0.5}
-    assert len(near) > 20
-    assert len(near - set(candidates)) <= 1
-
-
-def test_a_file_of_signatures_numbers_texts_without_ids_and_replaces_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "signatures.parquet"
-    with write_signatures(path) as file:
-        find_duplicates(TEXTS, method=DedupMethod("minhash"), signatures=file)
-    assert pq.read_table(path)["id"].to_pylist() == list(range(len(TEXTS)))
-    with pytest.raises(SetupError, match="exists; give a path"), write_signatures(path):
-        pass
 
 
 @pytest.mark.parametrize("ngram", [0, 21])

@@ -286,8 +286,3 @@ def test_people_in_a_file_of_rows_keep_what_an_import_keeps(tmp_path: Path, name
 def test_a_missing_hub_is_answered_with_its_neighbours(tmp_path: Path) -> None:
     written(tmp_path, "people.csv", "persona\nA\n")
     assert "did you mean people.csv?" in complaint(tmp_path / "poeple.csv")
-
-
-def test_a_hub_of_a_development_version_is_refused_in_one_sentence(database: MakeDatabase) -> None:
-    versions = "CREATE TABLE hub_migrations AS SELECT 1 AS version, '001_people.sql' AS script"
-    assert "was written by a development version of Populace" in complaint(database(people(("n", "N")), versions))

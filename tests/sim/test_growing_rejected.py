@@ -13,7 +13,7 @@ from populace.analysis.summary import summarise
 from populace.core.errors import RunError, SetupError
 from populace.personas.hub import read_hub
 from populace.personas.hub.file import open_hub
-from populace.personas.hub.verdicts import rejected, undo_rule
+from populace.personas.hub.verdicts import count_rejected, undo_rule
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
@@ -135,7 +135,7 @@ def test_who_cannot_come_back_is_counted_when_a_rule_is_undone(town: Town, corpu
     with open_hub(run.path, write=True) as hub:
         hub.con.execute(f"DELETE FROM personas WHERE id = (SELECT min(persona) FROM ({AWAY}))")
         undo_rule(hub, "too_short")
-        stand = rejected(hub, "too_short")
+        stand = count_rejected(hub, "too_short")
         assert (stand.people, stand.retained, stand.gone) == (3, 3, 1)
         hub.con.execute("UPDATE rule_results SET outcome = 'removed'")
         with pytest.raises(SetupError, match="can come back, for their descriptions were not kept: 1 in all"):

@@ -1,6 +1,6 @@
 """`populace hub`: what is in a hub, near-duplicates by words and by meaning, undoing and merging."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +15,6 @@ from .options import Command, bound_options, embeddings_of, limits_of, shared_op
 
 if TYPE_CHECKING:
     from populace.personas.hub.dedup import EmbeddedReport
-    from populace.personas.hub.verdicts import RejectedPeople
     from populace.sim.embedding import HubVectors
 
 
@@ -168,12 +167,6 @@ def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
 @click.option(
     "--ngram", type=click.IntRange(1, 20), default=1, show_default=True, help="Words in each n-gram compared."
 )
-@click.option(
-    "--signatures",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write the MinHash signatures to this Parquet file.",
-)
 @meaning_options
 @shared_option
 def dedup(
@@ -182,7 +175,6 @@ def dedup(
     anew: bool,
     method: Literal["exact", "minhash"],
     ngram: int,
-    signatures: Path | None,
     **options: Any,
 ) -> None:
     """Mark near-duplicate personas; nothing is deleted.
@@ -192,7 +184,6 @@ def dedup(
     the pairs at the threshold and more of those above it. With --embeddings, the remaining personas are compared by
     meaning too. `populace hub undo` takes verdicts back.
     """
-    from populace.analysis.table import visible
     from populace.personas.dedup import DedupMethod
     from populace.personas.hub.dedup import dedup_hub
     from populace.personas.hub.file import describe_hub, open_hub
@@ -202,16 +193,12 @@ def dedup(
         _estimate(hub_path, options)
         return
     with open_hub(hub_path, write=True) as hub:
-        report = dedup_hub(
-            hub, threshold=threshold, anew=anew, method=DedupMethod(method, ngram), signatures=signatures
-        )
+        report = dedup_hub(hub, threshold=threshold, anew=anew, method=DedupMethod(method, ngram))
     click.echo(
         f"{report.marked:,} of {report.judged:,} people were marked as near-duplicates at {threshold:g}; "
         f"{report.marked_before:,} were marked before{' and judged anew' if anew else ''}, "
         f"and {report.undone:,} verdicts are undone."
     )
-    if signatures is not None:
-        click.echo(f"The signatures of {report.judged:,} people are in {visible(str(signatures))}.")
     if by_meaning is not None:
         by_meaning(hub_path)
     with open_hub(hub_path) as hub:
@@ -237,7 +224,7 @@ def undo(hub_path: Path, redo: bool, **given: Any) -> None:
     for before.
     """
     from populace.personas.hub.file import open_hub
-    from populace.personas.hub.verdicts import rejected, undo_pair, undo_persona, undo_rule, undo_stage
+    from populace.personas.hub.verdicts import count_rejected, undo_pair, undo_persona, undo_rule, undo_stage
 
     ways: dict[str, Callable[..., int]] = {
         "persona": undo_persona,
@@ -252,11 +239,11 @@ def undo(hub_path: Path, redo: bool, **given: Any) -> None:
     ((name, value),) = said.items()
     with open_hub(hub_path, write=True) as hub:
         changed = ways[name](hub, *(value if name == "pair" else (value,)), redo=redo)
-        state = rejected(hub, value) if name == "rule" else None
+        state = count_rejected(hub, value) if name == "rule" else None
     click.echo(_undone("verdict" if state is None else "rule result", changed, redo=redo))
     if state is not None:
-        for sentence in _rejected(value, state, redo=redo):
-            click.echo(sentence)
+        gone = f"; {state.gone:,} more cannot come back, for their descriptions were not kept" if state.gone else ""
+        click.echo(f"Of {state.people:,} people whom {value} has rejected, {state.retained:,} are retained now{gone}.")
 
 
 @click.command("merge")
@@ -277,8 +264,6 @@ def merge(hubs: tuple[Path, ...], out: Path) -> None:
         f"{report.equal:,} texts were met again. With them came {report.relations:,} relations and "
         f"{report.verdicts:,} verdicts{vectors}."
     )
-    for path, name, new in report.renamed:
-        click.echo(f"The selection {name} of {str(path)!r} is called {new} here, for the name was taken.")
     if report.dangling:
         click.echo(f"{report.dangling:,} relations stayed behind, for they name somebody who is in none of the hubs.")
     if report.left_out:
@@ -298,25 +283,6 @@ def _undone(what: str, changed: int, *, redo: bool) -> str:
     if changed == 1:
         return f"1 {what} {'holds again' if redo else 'is undone'}."
     return f"{changed:,} {what}s {'hold again' if redo else 'are undone'}."
-
-
-def _rejected(rule: str, state: "RejectedPeople", *, redo: bool) -> Iterator[str]:
-    said = f"Of {state.people:,} people whom {rule} has rejected, "
-    if redo:
-        if state.people:
-            yield f"{said}{state.rejected_now:,} are rejected now."
-        if state.rewritten:
-            yield f"{state.rewritten:,} descriptions are rewritten by {rule} now."
-        return
-    rejected = f"; {state.rejected_now:,} remain rejected by {' and '.join(state.others)}" if state.rejected_now else ""
-    doubles = f"; {state.duplicates:,} are marked as near-duplicates" if state.duplicates else ""
-    gone = f" Beside them {state.gone:,} cannot come back, for their descriptions were not kept." if state.gone else ""
-    if state.people or gone:
-        yield f"{said}{state.retained:,} are retained again{rejected}{doubles}.{gone}"
-    if state.restored:
-        yield f"{state.restored:,} descriptions that {rule} rewrote are as they were."
-    if state.unkept:
-        yield f"{state.unkept:,} descriptions stay rewritten, for they were not kept as they were."
 
 
 @click.group()

@@ -13,7 +13,6 @@ from .options import job_options, key_option, shared_option
 
 if TYPE_CHECKING:
     from populace.personas.hub.check import CheckReport
-    from populace.personas.rules import Policy
     from populace.sim.enrichment import Enriched
 
 _LINES = 20
@@ -30,25 +29,13 @@ _LINES = 20
     show_default=True,
     help="What becomes of personal data: flagged, replaced, or removed with their description.",
 )
-@click.option(
-    "--first-person",
-    type=click.Choice(["reject", "rewrite", "keep"]),
-    help="What becomes of descriptions in the first person: rejected, put into the third person where rules can do "
-    "it (English) and else kept, or kept. Given, it looks again at those that were rejected or kept for it.  "
-    "[default: reject, but for single clauses, which are rewritten]",
-)
 @key_option
-@click.option("--preview", is_flag=True, help="Show each replacement in its sentence, and change nothing.")
-@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Replacements that are shown.")
 def check(
     hub_path: Path,
     quality: bool,
     language: str | None,
     personal: str,
-    first_person: str | None,
     key: Path | None,
-    preview: bool,
-    limit: int,
 ) -> None:
     """Check personas for quality and personal data.
 
@@ -66,9 +53,6 @@ def check(
     from populace.personas.rules.pseudonyms import use_key
 
     policy = None if personal == "ignore" else Policy(personal)
-    if preview:
-        _preview(hub_path, policy or Policy.KEEP, limit)
-        return
     with open_hub(hub_path, write=True) as hub:
         if key:
             use_key(hub_path, key)
@@ -77,7 +61,6 @@ def check(
             quality=quality,
             language=language,
             personal=policy,
-            first_person=first_person,  # type: ignore[arg-type]  # click has checked the choice
         )
     remains = " and ".join(report.remains)
     click.echo(f"{report.judged:,} descriptions were judged, and {report.rule_results.total():,} rule results made.")
@@ -96,8 +79,6 @@ def check(
 
 
 def _say_rejected(hub: Path, report: "CheckReport") -> None:
-    from populace.personas.rules import FIRST_PERSON
-
     path = shlex.quote(str(hub))
     for rule in report.most_rejected:
         count = report.rule_results[rule, "rejected"]
@@ -105,13 +86,6 @@ def _say_rejected(hub: Path, report: "CheckReport") -> None:
             f"The rule {rule} rejected {count:,} of {report.judged:,} descriptions, which is most of them; to "
             f"take them back: populace hub undo {path} --rule {rule}"
         )
-    if report.rule_results[FIRST_PERSON, "rejected"]:
-        click.echo(
-            "Descriptions in the first person can be put into the third person instead, where rules can do it "
-            f"(English; the others are kept): populace hub check {path} --first-person rewrite"
-        )
-    if kept := report.rule_results[FIRST_PERSON, "kept"]:
-        click.echo(f"{kept:,} descriptions stay in the first person.")
 
 
 def changes_in_lines(changes: Mapping[tuple[str, str | None, str], int]) -> list[str]:
@@ -132,23 +106,6 @@ def changes_in_lines(changes: Mapping[tuple[str, str | None, str], int]) -> list
         for (kind, column, outcome), count in most[:_LINES]
     ]
     return lines + ([f"  and {len(most) - _LINES} more kinds and columns"] if len(most) > _LINES else [])
-
-
-def _preview(hub_path: Path, policy: "Policy", limit: int) -> None:
-    from populace.analysis.table import visible
-    from populace.personas.hub.file import open_hub
-    from populace.personas.hub.redaction import preview_personal
-
-    with open_hub(hub_path) as hub:
-        preview = preview_personal(hub, policy, limit=limit)
-    for piece in preview.shown:
-        click.echo(visible(f"{piece.persona[:8]}  {piece.column or 'the description'}: {piece}"))
-    more = preview.counts.total() - len(preview.shown)
-    click.echo(
-        f"{len(preview.shown):,} of {preview.counts.total():,} pieces of personal data are shown; nothing was changed."
-    )
-    for line in changes_in_lines({(*key, "found"): count for key, count in preview.counts.items()})[1:] if more else ():
-        click.echo(line)
 
 
 _TIERS = {"1": "1%", "1%": "1%", "0.1": "0.1%", "0.1%": "0.1%"}

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from populace.core.errors import SetupError
@@ -174,12 +173,10 @@ def test_an_empty_hub_has_no_duplicates(tmp_path: Path) -> None:
         assert dedup_hub(empty).marked == 0
 
 
-def test_minhash_gives_verdicts_of_its_own_stage_and_signatures_of_everybody(hub: HubFile, tmp_path: Path) -> None:
-    report = dedup_hub(hub, threshold=0.4, method=DedupMethod("minhash", 2), signatures=tmp_path / "made.parquet")
+def test_minhash_gives_verdicts_of_its_own_stage(hub: HubFile) -> None:
+    report = dedup_hub(hub, threshold=0.4, method=DedupMethod("minhash", 2))
     assert (report.stage, report.marked) == ("minhash:2-gram", len(verdicts(hub)))
     assert {row[2] for row in verdicts(hub)} == {"minhash:2-gram"}
-    made = pq.read_table(tmp_path / "made.parquet")
-    assert made["id"].to_pylist() == [f"p{n}" for n in range(1, len(TEXTS) + 1)]
     assert DedupMethod.of_stage(report.stage) == DedupMethod("minhash", 2)
 
 
@@ -198,9 +195,3 @@ def test_a_verdict_by_minhash_that_falls_is_decided_again_by_minhash(hub: HubFil
     assert gone not in {row[1] for row in after}
     assert {row[2] for row in after} == {"minhash"}
     assert {row[0] for row in after} >= {row[0] for row in before} - {gone} - {row[1] for row in after}
-
-
-def test_signatures_are_made_by_minhash_alone(hub: HubFile, tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="Signatures are made by MinHash; give `method='minhash'` with them"):
-        dedup_hub(hub, signatures=tmp_path / "made.parquet")
-    assert not (tmp_path / "made.parquet").exists()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from shutil import copy
 from typing import Any
 
 import duckdb
@@ -18,7 +17,7 @@ from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import read_vectors
 from populace.personas.hub.merge import merge_hubs
 from populace.personas.persona import content_id
-from populace.personas.selection import SelectionSpec, list_selections, select
+from populace.personas.selection import SelectionSpec, select
 
 type Verdict = tuple[str, str, float, bool]
 type Make = Callable[..., Path]
@@ -231,70 +230,18 @@ def named_lists(path: Path) -> list[tuple[Any, ...]]:
     return sorted((names[i], model, numbers) for i, model, numbers in rows)
 
 
-@pytest.mark.slow
-def test_vectors_that_cannot_be_compared_and_those_of_other_texts_stay_behind_and_are_counted(
-    make: Make, tmp_path: Path
-) -> None:
+def test_what_holds_for_one_hub_only_stays_behind_and_is_counted(make: Make, tmp_path: Path) -> None:
     one, other = make("a", "x"), make("b", "yz")
-    vector(one, "x", "m", 1, 0)
-    for name, numbers in (("y", (1, 2, 3)), ("z", (1, 2)), ("nobody", (1, 2))):
-        vector(other, name, "m", *numbers)
+    vector(other, "nobody", "m", 1, 2)
+    contradiction(other, "y", "z", "sibling_age")
+    chosen(other, "few", n=2, seed=3)
     report = merge_hubs([one, other], tmp_path / "c.duckdb")
-    assert report.vectors == 2
     assert report.left_out == (
-        ("vectors of m that are longer or shorter than an earlier hub's", 1),
+        ("contradictions", 1),
+        ("selected", 2),
+        ("selections", 1),
         ("vectors of other texts", 1),
     )
-
-
-@pytest.mark.slow
-def test_selections_come_along_with_places_and_views(make: Make, tmp_path: Path) -> None:
-    one, other = make("a", "xy"), make("b", "zyw")
-    chosen(one, "few", where="text LIKE '%x'")
-    chosen(other, "few", n=2, seed=3)
-    chosen(other, "all_of_them")
-    before = named(other, "SELECT id, place, weight FROM few ORDER BY place")
-    report = merge_hubs([one, other], out := tmp_path / "c.duckdb")
-    assert report.renamed == ((other, "few", "few_2"),)
-    assert named(out, "SELECT id, place, weight FROM few_2") == before
-    assert named(out, "SELECT id FROM few") == [("x",)]
-    assert [p.text for p in read_hub(out, select="all_of_them").personas] == [text(n) for n in "yzw"]
-    with open_hub(out) as hub:
-        assert {(kept.name, kept.people) for kept in list_selections(hub)} == {
-            ("few", 1),
-            ("few_2", 2),
-            ("all_of_them", 3),
-        }
-
-
-@pytest.mark.slow
-def test_a_selection_that_two_hubs_have_from_a_third_is_one(make: Make, tmp_path: Path) -> None:
-    chosen(one := make("a", "xy"), "few", n=1)
-    copy(one, other := tmp_path / "other.duckdb")
-    assert merge_hubs([one, other], out := tmp_path / "c.duckdb").renamed == ()
-    assert asked(out, "SELECT (SELECT count(*) FROM selections), (SELECT count(*) FROM selected)") == [(1, 1)]
-
-
-@pytest.mark.slow
-def test_contradictions_come_along_where_their_profiles_do(make: Make, tmp_path: Path) -> None:
-    one, other = make("a", "xy"), make("b", "xyz")
-    for path, name, occupation in (
-        (one, "x", "nurse"),
-        (one, "y", "cook"),
-        (other, "x", "nurse"),
-        (other, "z", "judge"),
-    ):
-        profile(path, name, occupation)
-    profile(other, "y", "pilot")
-    contradiction(one, "x", "y", "parent_age")
-    contradiction(other, "x", "z", "spouse_age")
-    contradiction(other, "y", "z", "sibling_age")
-    report = merge_hubs([one, other], out := tmp_path / "c.duckdb")
-    assert named(out, "SELECT persona, other, rule FROM contradictions ORDER BY rule") == [
-        ("x", "y", "parent_age"),
-        ("x", "z", "spouse_age"),
-    ]
-    assert report.left_out == (("contradictions of profiles that an earlier hub has otherwise", 1),)
 
 
 def test_a_rule_result_is_said_once_and_undone_in_one_hub_it_is_undone(make: Make, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_embedded, dedup_hub
 from populace.personas.hub.file import describe_hub
 from populace.personas.hub.merge import merge_hubs
+from populace.personas.hub.queries import RETAINED
 from populace.personas.hub.rewrites import reconcile
 from populace.personas.hub.verdicts import undo_rule
 from populace.personas.network.network import read_ties
@@ -136,7 +137,7 @@ def test_verdicts_by_vectors_are_decided_anew_by_the_vectors_that_are_kept(tmp_p
         assert [row[2] for row in marks(hub)] == ["cosine:m", "cosine:m"]
 
 
-def test_people_whom_a_rewritten_text_made_one_are_two_again_with_all_they_had(tmp_path: Path) -> None:
+def test_somebody_rewritten_as_another_repeats_them_until_the_rule_is_undone(tmp_path: Path) -> None:
     first, third = "I am a ferry captain who reads tides", "A ferry captain who reads tides"
     tables = ("personas", "relations", "imports", "biographies")
     with open_hub(filled(tmp_path / "a.duckdb", first, "A potter", third), write=True) as hub:
@@ -149,7 +150,10 @@ def test_people_whom_a_rewritten_text_made_one_are_two_again_with_all_they_had(t
         hub.con.execute("INSERT INTO biographies SELECT persona, text, [], 'en', 'm', 'p', now()::TIMESTAMP FROM lives")
         hub.con.execute("UPDATE personas SET parent = ? WHERE id = ?", [ids[0], ids[1]])
         before = {table: sorted(map(repr, hub.con.execute(f"FROM {table}").fetchall())) for table in tables}
+        retained = f"SELECT text FROM personas WHERE {RETAINED} ORDER BY ordinal"
         judge_people(hub, personal=None)
-        assert hub.con.execute("SELECT text FROM personas ORDER BY ordinal").fetchall() == [("A potter",), (third,)]
+        assert hub.con.execute("SELECT id FROM personas ORDER BY ordinal").fetchall() == [(one,) for one in ids]
+        assert hub.con.execute(retained).fetchall() == [(third,)]
         undo_rule(hub, "first_person")
+        assert hub.con.execute(retained).fetchall() == [(first,), (third,)]
         assert before == {table: sorted(map(repr, hub.con.execute(f"FROM {table}").fetchall())) for table in tables}

@@ -20,7 +20,6 @@ VALUES = {
 }
 MOTHER = Tied("f" * 32, "mother", True, "A teacher.", {"age_band": "50-59", "region": "Oslo", "occupation": "teacher"})
 SON = Tied("e" * 32, "mother", False, "A schoolboy.", {})
-ADMIRAL = "At ninety-three the retired admiral of the coast had eleven children and spoke only Quechua. " * 20
 
 
 async def written(
@@ -62,20 +61,6 @@ async def test_what_the_profile_does_not_know_is_contradicted_by_nothing() -> No
     stated = {"age": 93, "region": "Cusco", "languages": ["qu"], "household": "alone", "children": 11}
     answer = await written(life(**stated), values={})
     assert answer.outcome is Outcome.OK, answer.reason
-
-
-@pytest.mark.parametrize("age", [None, 24])
-async def test_an_age_in_the_text_counts_whatever_is_stated_beside_it(age: int | None) -> None:
-    answer = await written(life(text=ADMIRAL, age=age))
-    assert answer.outcome is Outcome.SCHEMA_MISMATCH
-    assert answer.reason.count("text: 'At ninety-three the retired admiral' contradicts the person's age") == 1
-
-
-async def test_an_age_of_the_past_fits_and_one_of_today_must() -> None:
-    text = life()["text"]
-    assert (await written(life(text=f"At nineteen she left. {text}", age=24))).outcome is Outcome.OK
-    answer = await written(life(text=f"She is now six years old. {text}", age=24))
-    assert "'She is now six years old' contradicts the person's age, 24" in answer.reason
 
 
 @pytest.mark.parametrize(

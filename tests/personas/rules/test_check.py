@@ -1,3 +1,4 @@
+import json
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -6,6 +7,9 @@ import pyarrow as pa
 import pytest
 
 from populace.core.errors import SetupError
+from populace.personas.formats.exporting import export_hub
+from populace.personas.formats.importing import import_files
+from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import create_hub, open_hub, read_hub, rewrites
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.verdicts import undo_rule
@@ -90,8 +94,8 @@ def test_a_rewritten_description_keeps_its_ties(hub: Path) -> None:
         ((became, was),) = opened.con.execute(
             "SELECT became, text FROM rule_results WHERE rule = 'first_person'"
         ).fetchall()
-    assert ties[0] == (content_id(NURSE), content_id(now))
-    assert (became, was) == (content_id(now), TEXTS[1])
+    assert ties[0] == (content_id(NURSE), content_id(TEXTS[1]))
+    assert (became, was) == (content_id(TEXTS[1]), TEXTS[1])
 
 
 def test_what_is_to_be_dropped_is_gone_with_its_ties_and_leaves_no_trace_of_the_data(hub: Path) -> None:
@@ -200,16 +204,18 @@ def test_what_tells_of_somebody_whose_data_were_replaced_is_replaced_too(hub: Pa
     assert "Ann" not in friend
 
 
-def test_two_people_who_become_one_keep_one_profile(hub: Path) -> None:
-    spoken, plain = "I am a night nurse who keeps a list of birds", NURSE
-    add(hub, spoken)
-    with open_hub(hub, write=True) as opened, opened.writing() as con:
-        for text in (spoken, plain):
-            con.execute("INSERT INTO biographies VALUES (?, ?, [], 'en', 'm', 'p', now())", [content_id(text), text])
-    judged(hub)
-    with open_hub(hub) as opened:
-        kept = opened.con.execute("SELECT persona, text FROM biographies").fetchall()
-    assert kept == [(content_id(plain), plain)]
+def test_a_rewritten_description_is_known_by_its_hash_outside_the_hub(hub: Path, tmp_path: Path) -> None:
+    judged(hub, personal=Policy.PSEUDONYMISE)
+    now = texts(hub)
+    with open_hub(hub, write=True) as opened:
+        export_hub(opened, tmp_path / "people.jsonl")
+        shown = [json.loads(line) for line in (tmp_path / "people.jsonl").read_text().splitlines()]
+        ties = [json.loads(line) for line in (tmp_path / "people.relations.jsonl").read_text().splitlines()]
+        list(import_files(opened, [tmp_path / "people.jsonl"], ImportOptions()))
+    assert [one["id"] for one in shown] == [content_id(one["text"]) for one in shown]
+    assert (ties[0]["source"], ties[0]["target"]) == (shown[0]["id"], shown[1]["id"])
+    assert texts(hub) == now
+    assert {person.id for person in read_hub(hub).personas} == {one["id"] for one in shown}
 
 
 def test_a_hub_that_is_open_for_reading_is_refused_in_one_sentence(hub: Path) -> None:

@@ -13,7 +13,6 @@ from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import create_hub, open_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.merge import merge_hubs
-from populace.personas.hub.redaction import preview_personal
 from populace.personas.hub.verdicts import undo_rule
 from populace.personas.rules import PERSONAL_RULE, Policy
 from populace.personas.rules.pseudonyms import key_path, pseudonym, use_key
@@ -59,10 +58,8 @@ def test_a_key_file_links_hubs_and_is_readable_by_its_owner_alone(people: Path, 
         use_key(tmp_path / "one.duckdb", tmp_path / "new.key")
 
 
-def test_a_hub_whose_names_are_kept_gets_no_key_and_a_preview_makes_none(people: Path, tmp_path: Path) -> None:
+def test_a_hub_whose_names_are_kept_gets_no_key(people: Path, tmp_path: Path) -> None:
     taken(people, hub := tmp_path / "hub.duckdb", "keep")
-    with open_hub(hub) as opened:
-        assert preview_personal(opened, Policy.PSEUDONYMISE).shown[0].after not in (None, "[name]")
     assert not key_path(hub).exists()
 
 
@@ -103,20 +100,3 @@ def test_undo_and_redo_give_the_same_pseudonyms(people: Path, tmp_path: Path) ->
     with open_hub(hub, write=True) as opened:
         undo_rule(opened, PERSONAL_RULE, redo=True)
     assert sorted(texts(hub)) == sorted(was)
-
-
-def test_a_check_replaces_pseudonyms_that_were_drawn_without_a_key(people: Path, tmp_path: Path) -> None:
-    hub = tmp_path / "old.duckdb"
-    key_path(hub).write_text("none\n")
-    old = taken(people, hub)
-    assert pseudonym(NAMES[0], b"") in old[0]
-    key_path(hub).unlink()
-    with open_hub(hub, write=True) as opened:
-        judge_people(opened, quality=False, personal=Policy.PSEUDONYMISE)
-        held = str(opened.con.execute("SELECT attributes FROM imports").fetchall())
-    now = texts(hub)
-    assert len(now) == len(old)
-    assert not any(name in " ".join(now) + held for name in [*NAMES, *(pseudonym(name, b"") for name in NAMES)])
-    with open_hub(hub, write=True) as opened:
-        undo_rule(opened, PERSONAL_RULE)
-    assert sorted(texts(hub)) == sorted(f"A nurse called {name} who keeps bees" for name in NAMES)

@@ -82,35 +82,6 @@ def test_a_speaker_is_rejected_where_it_is_not(text: str) -> None:
     assert (result.is_kept, result.text) == (False, None)
 
 
-@pytest.mark.parametrize(
-    ("text", "now"),
-    [
-        (
-            "I am a student of physics. I like chess and I was born in Porto.",
-            "A student of physics. They like chess and they were born in Porto.",
-        ),
-        ("i am a nurse and love birds", "They are a nurse and love birds"),
-        (
-            "I'm a World War I historian, and I've a dog of my own",
-            "They're a World War I historian, and they've a dog of their own",
-        ),
-        ('I bake; my wife says "I love my bread" to me', 'They bake; their wife says "I love my bread" to them'),
-        # What would begin with `Their` does not say whose.
-        ("My wife bakes for me", None),
-        ("I get up at 5 am and teach myself Greek", "They get up at 5 am and teach themselves Greek"),
-        ("I work as a nurse, was born in Rome", None),
-        ("We live by the sea and I am a baker", None),
-        ("Ich bin ein Lehrer und ich liebe meine Katze", None),
-        ("Soy una enfermera y me gusta mi trabajo", None),
-    ],
-)
-def test_a_whole_text_is_put_into_the_third_person_where_that_is_sure_and_else_kept(text: str, now: str | None) -> None:
-    result = quality_judge(first_person="rewrite")(text)
-    assert result is not None
-    assert (result.rule, result.is_kept, result.text) == ("first_person", True, now)
-    assert now is None or quality_judge("en")(now) is None
-
-
 def test_a_language_that_is_not_known_and_a_text_that_leaves_doubt_are_not_judged() -> None:
     assert quality_judge("xx")("Una enfermera de noche que anota cada pájaro que oye") is None
     assert quality_judge("en")("Retired nurse, Lisbon, birdwatcher") is None
