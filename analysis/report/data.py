@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from ...core.errors import RunFileError, SetupError
 from ...core.text import legible
-from ..diversity.report import describe_diversity, measure_diversity, notes_on
+from ..diversity.report import measure_diversity
 from ..export.export import preview_card
-from ..funnel import describe_funnel, notes_on_funnel, read_funnel
+from ..funnel import read_funnel
 from ..page import clip
 from ..summary import DataSummary, describe_authors, read_authors
 from ..table import Queryable
@@ -66,7 +66,6 @@ _WRITERS = {
 def render_data_report(run: Queryable, made: DataSummary, *, run_file: Path, **header: Any) -> str:
     """The report of a data job as HTML: opens offline, loads nothing, and runs no script but its own."""
     funnel = read_funnel(run)
-    _, spent = describe_funnel(funnel)
     rows, shown = _read_rows(run)
     rejected = sum(made.rejected.values())
     return render(
@@ -79,13 +78,11 @@ def render_data_report(run: Queryable, made: DataSummary, *, run_file: Path, **h
         writers=_read_writers(run),
         honesty=read_provenance(run, made.run),
         funnel=funnel,
-        spent=spent,
-        funnel_notes=list(notes_on_funnel(funnel)),
         failures=run.query(FAILURES),
         rows=rows,
         excerpts=run.query(_EXCERPTS, [EXCERPTS]).rows,
         lists=[("accepted", shown["accepted"], made.accepted), ("rejected", shown["rejected"], rejected)],
-        diversity=_read_diversity(run) if made.accepted else None,
+        diversity=measure_diversity(run) if made.accepted else None,
         duplicates=read_duplicates(run),
         card=_read_card(run, made, run_file) if made.accepted else "",
         run_file=run_file.name,
@@ -155,11 +152,6 @@ def _said(value: object) -> str:
     if isinstance(value, list) and all(isinstance(one, dict) and one.keys() >= {"role", "content"} for one in value):
         return "\n\n".join(f"{one['role']}: {one['content'] or _said(one.get('tool_calls'))}" for one in value)
     return orjson.dumps(value).decode()
-
-
-def _read_diversity(run: Queryable) -> dict[str, Any]:
-    found = measure_diversity(run)
-    return {"sections": list(describe_diversity(found)), "notes": list(notes_on(found))}
 
 
 def _read_card(run: Queryable, made: DataSummary, run_file: Path) -> Markup | str:
