@@ -52,8 +52,8 @@ PROMISED = {
         render_json render_table summarise write_report
     """,
     "analysis.export": """
-        DatasetFormat DatasetOptions DatasetReport Mix MixPart PersonalPolicy Split SplitBy SplitReport export_outputs
-        find_held_out preview_outputs push_dataset read_mix
+        DatasetFormat DatasetOptions DatasetReport PersonalPolicy Split SplitBy SplitReport export_outputs
+        find_held_out preview_outputs push_dataset
     """,
 }
 
