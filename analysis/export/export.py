@@ -93,16 +93,6 @@ def preview_outputs(
         return list(islice((row for table in tables for row in plan.readable(table)), rows))
 
 
-def preview_card(runs: Sequence[Path]) -> str:
-    """Return the card that an export of these runs to JSONL would have."""
-    target, tally = Target(Path("-"), DatasetFormat.JSONL, ".jsonl"), ExportCounts()
-    with ExitStack() as stack:
-        plan = _make_plan(stack, runs, target, _USUAL)
-        for _ in plan.rows("train", tally):
-            pass
-        return render_card(plan, target, tally)
-
-
 def _make_plan(stack: ExitStack, runs: Sequence[Path], target: Target, options: DatasetOptions) -> ExportPlan:
     if not runs:
         raise SetupError("No run is given; name at least one run file to export.")
