@@ -120,7 +120,12 @@ def _match_labels(
         if not emissions:
             unmatched.append(f"line {number} ({f'emission {what}' if isinstance(what, int) else repr(what[:60])})")
         matched += [(emission, given) for emission in emissions]
-    notes = [Note("matched", f"{len(labels) - len(unmatched):,} of {len(labels):,} rows of {file} were graded.")]
+    notes = [
+        Note(
+            "matched",
+            f"{len(labels) - len(unmatched):,} of {len(labels):,} rows of {file} are of outputs that were graded.",
+        )
+    ]
     if unmatched:
         more = f" and {len(unmatched) - _SHOWN:,} more" if len(unmatched) > _SHOWN else ""
         named = ", ".join(unmatched[:_SHOWN])

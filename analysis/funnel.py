@@ -48,14 +48,14 @@ WITH used AS (
            if(used_for IS NULL, '', string_agg(DISTINCT model, ', ' ORDER BY model)) AS model,
            count(*) AS calls, count(*) FILTER (outcome <> 'ok') AS failed,
            sum(input_tokens)::BIGINT AS input_tokens, sum(output_tokens)::BIGINT AS output_tokens,
-           count(*) FILTER (raw IS NOT NULL AND input_tokens IS NULL) AS uncounted,
-           sum(cost) AS dollars, count(*) FILTER (raw IS NOT NULL AND cost IS NULL) AS unpriced,
+           nullif(count(*) FILTER (raw IS NOT NULL AND input_tokens IS NULL), 0) AS uncounted,
+           sum(cost) AS dollars, nullif(count(*) FILTER (raw IS NOT NULL AND cost IS NULL), 0) AS unpriced,
            min(started_at) AS begun
     FROM used GROUP BY GROUPING SETS ((used_for), ())
     HAVING used_for IS NOT NULL OR count(DISTINCT used.used_for) > 1
 )
-SELECT * EXCLUDE (begun), if(unpriced = 0, $accepted / nullif(dollars, 0), NULL),
-       if(uncounted = 0, $accepted / nullif(coalesce(input_tokens, 0) + coalesce(output_tokens, 0), 0) * 1000, NULL)
+SELECT * EXCLUDE (begun), if(unpriced IS NULL, $accepted / nullif(dollars, 0), NULL),
+       if(uncounted IS NULL, $accepted / nullif(coalesce(input_tokens, 0) + coalesce(output_tokens, 0), 0) * 1000, NULL)
 FROM spent ORDER BY used_for = 'total', begun, used_for
 """
 _STAGES = ("stage", "meaning", "rows", "of_all_turns", "lost", "why")

@@ -128,17 +128,10 @@ def test_the_picture_is_drawn_once_for_all_and_loads_nothing(ask: Ask, town: Pat
 def test_colours_tell_communities_of_a_whole_hub_and_else_hops(ask: Ask, town: Path, folder: Path) -> None:
     for options, words in (
         ((), "communities around"),
-        (("--colour", "hop"), "hop 2"),
         (("--no-communities",), "hop 2"),
     ):
         assert ask("hub", "graph", town, "--picture", "town.svg", *options).code == 0
         assert words in (folder / "town.svg").read_text("utf-8")
-
-
-@pytest.mark.parametrize("options", [("--around", "house 17."), ("--no-communities",)])
-def test_communities_that_are_not_looked_for_have_no_colour(ask: Ask, town: Path, options: tuple[str, ...]) -> None:
-    said = ask("hub", "graph", town, "--picture", "town.svg", "--colour", "community", *options)
-    said.complains(2, "give --colour hop here")
 
 
 def test_the_page_shows_text_and_never_obeys_it(ask: Ask, town: Path, folder: Path) -> None:

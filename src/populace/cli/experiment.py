@@ -211,7 +211,7 @@ def _show_power(declared: "Experiment", pilot: Path | None) -> None:
     )
     rows = [
         (
-            *(one.outcome, one.arm, one.against, one.effect, one.sd, one.error_people),
+            *(one.outcome, one.arm, one.against, one.effect, one.sd, one.error_people or None),
             " and ".join(dict.fromkeys((str(one.replicates), str(one.replicates_against)))),
             Estimate(one.power, one.low, one.high),
         )

@@ -206,11 +206,6 @@ def _table(columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> str:
     type=click.Path(path_type=Path),
     help="Draw it to this .html or .svg file; only an earlier one of HUB is written over.",
 )
-@click.option(
-    "--colour",
-    type=click.Choice(["community", "hop"]),
-    help="With --picture: what colours tell of people.  [default: community where they were looked for, else hop]",
-)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random graphs and the samples.")
 @click.option(
     "--communities/--no-communities",
@@ -224,7 +219,6 @@ def graph(
     around: str | None,
     radius: int,
     picture: Path | None,
-    colour: str | None,
     seed: int,
     communities: bool | None,
     as_json: bool,
@@ -240,12 +234,9 @@ def graph(
         from populace.analysis.page import check_picture
 
         check_picture(picture, what="picture", of=hub.name)
-    if colour == "community" and (around is not None or communities is False):
-        raise click.UsageError("Communities are looked for in a whole hub; give --colour hop here.")
     with open_hub(hub) as file:
         if around is None:
-            sought = True if colour == "community" else communities
-            _whole(file, picture, colour, seed=seed, communities=sought, as_json=as_json)
+            _whole(file, picture, seed=seed, communities=communities, as_json=as_json)
         else:
             _around(file, around, radius, picture, as_json=as_json)
         if notice := authors_notice(file):
@@ -255,7 +246,6 @@ def graph(
 def _whole(
     hub: "HubFile",
     picture: Path | None,
-    colour: str | None,
     *,
     seed: int,
     communities: bool | None,
@@ -275,7 +265,7 @@ def _whole(
         from populace.analysis.picture import write_picture
 
         excerpt = central_excerpt(hub, network)
-        shown = None if labels is None or colour == "hop" else communities_of(hub, excerpt, labels)
+        shown = None if labels is None else communities_of(hub, excerpt, labels)
         title = f"The people of {hub.path.name}"
         note = authors_notice(hub)
         write_picture(excerpt, picture, title=title, communities=shown, note=note, of=hub.path.name)

@@ -87,10 +87,12 @@ class Result:
 
     @property
     def shown(self) -> ShownTable:
-        """Return the table with cells formatted for a reader."""
-        rows = [tuple(format_cell(v, c.is_share) for v, c in zip(row, self.columns, strict=True)) for row in self.rows]
-        types = ["DOUBLE" if _is_numeric(row[n] for row in self.rows) else "VARCHAR" for n in range(len(self.columns))]
-        return ShownTable(self.title, [column.heading for column in self.columns], types, rows)
+        """Return the table with cells formatted for a reader, without columns that are empty."""
+        used = [n for n in range(len(self.columns)) if any(row[n] not in (None, "") for row in self.rows)]
+        columns = [self.columns[n] for n in used]
+        rows = [tuple(format_cell(row[n], self.columns[n].is_share) for n in used) for row in self.rows]
+        types = ["DOUBLE" if _is_numeric(row[n] for row in self.rows) else "VARCHAR" for n in used]
+        return ShownTable(self.title, [column.heading for column in columns], types, rows)
 
     @property
     def tables(self) -> list["Result"]:
