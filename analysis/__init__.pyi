@@ -1,7 +1,7 @@
 from .contamination import Contamination, find_contaminated
-from .coverage import Coverage, Topic, cover_by_meaning, read_topics
-from .diversity.report import DiversityReport, measure_diversity
-from .funnel import Funnel, read_funnel
+from .coverage import Topic, cover_by_meaning, read_topics
+from .diversity.report import measure_diversity
+from .funnel import read_funnel
 from .questions import Question, QuestionAnswer, answers_of, ask, questions_of
 from .report import write_report
 from .summary import Summary, summarise
@@ -9,9 +9,6 @@ from .table import render_csv, render_json, render_table
 
 __all__ = [
     "Contamination",
-    "Coverage",
-    "DiversityReport",
-    "Funnel",
     "Question",
     "QuestionAnswer",
     "Summary",

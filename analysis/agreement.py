@@ -17,15 +17,14 @@ import orjson
 from numpy.typing import NDArray
 
 from ..core.errors import SetupError
-from .evaluation import wilson_interval
-from .table import Queryable, Section
+from ..core.result import Estimate, Result, make_result
+from .stats import bootstrap, wilson_interval
+from .table import Queryable
 
 #: As rubrics have it, of which the run file holds what is needed here.
 type MeasurementLevel = Literal["nominal", "ordinal", "interval"]
 
-#: Samples of the units that an interval is drawn from, and its ends.
-_SAMPLES = 1_000
-_ENDS = (2.5, 97.5)
+_COLUMNS = ("criterion", "graders", "level", "alpha", "outputs", "votes", "missing")
 
 _JOBS = "SELECT job, spec FROM jobs WHERE kind = 'grading' AND job IN (SELECT job FROM votes) ORDER BY job DESC LIMIT 1"
 _VOTES = """
@@ -33,26 +32,6 @@ SELECT e.kind, v.criterion, v.emission || '/' || coalesce(v.response, -1), v.gra
 FROM votes AS v JOIN emissions AS e USING (emission)
 WHERE v.job = $job ORDER BY ALL
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How far votes on one criterion agree."""
-
-    criterion: str
-    #: Graders whose votes are compared: all of them, one with itself, or two with each other.
-    graders: str
-    level: MeasurementLevel
-    #: Krippendorff's alpha, and the interval that 95 % of samples of the units fall into; None where it is undefined:
-    #: too few votes, or all of one label.
-    alpha: float | None
-    low: float | None
-    high: float | None
-    #: Outputs with two votes or more, and the votes on them.
-    units: int
-    votes: int
-    #: Votes without a label.
-    missing: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,37 +68,37 @@ def _rubric_of(rubrics: Sequence[dict[str, Any]], kind: str) -> str:
     return str(named[0])
 
 
-def measure_agreement(graded: Graded, *, seed: int = 0) -> list[Agreement]:
-    """Alpha of all votes by criterion; and of each grader with itself, and with each other grader.
+def measure_agreement(graded: Graded, *, seed: int = 0) -> Result:
+    """Measure alpha of all votes by criterion; and of each grader with itself, and with each other grader.
 
     Two graders are compared by their votes of one replicate, so that what is measured is how far one vote of the one
     agrees with one of the other.
     """
-    found = []
+    rows = []
     for key, votes in graded.votes.items():
         graders = list(dict.fromkeys(grader for _, grader, _, _ in votes))
-        found.append(_agreement(key, "all", graded, votes, seed))
-        if len(graders) == 1:
-            continue
-        for one, other in combinations_with_replacement(graders, 2):
-            if one == other:
-                chosen = [(unit, grader, n, label) for unit, grader, n, label in votes if grader == one]
-                if len({n for _, _, n, _ in chosen}) < 2:
-                    continue
-                found.append(_agreement(key, one, graded, chosen, seed))
-                continue
-            pairs = [(f"{unit} {n}", g, n, label) for unit, g, n, label in votes if g in (one, other)]
-            found.append(_agreement(key, f"{one} and {other}", graded, pairs, seed))
-    return found
+        rows.append(_measure_votes(key, "all", graded, votes, seed))
+        for one, other in combinations_with_replacement(graders, 2) if len(graders) > 1 else ():
+            chosen = [(unit, grader, n, label) for unit, grader, n, label in votes if grader in (one, other)]
+            if one != other:
+                named = [(f"{unit} {n}", grader, n, label) for unit, grader, n, label in chosen]
+                rows.append(_measure_votes(key, f"{one} and {other}", graded, named, seed))
+            elif len({n for _, _, n, _ in chosen}) > 1:
+                rows.append(_measure_votes(key, one, graded, chosen, seed))
+    return make_result(
+        "Agreement of the votes (Krippendorff's alpha, with the 95 % interval of samples of the outputs)",
+        _COLUMNS,
+        rows,
+    )
 
 
-def _agreement(
+def _measure_votes(
     key: tuple[str, str],
     graders: str,
     graded: Graded,
     votes: Iterable[tuple[str, str, int, str | None]],
     seed: int,
-) -> Agreement:
+) -> tuple[object, ...]:
     labels, level = graded.scales[key]
     places = {label: place for place, label in enumerate(labels)}
     units: dict[str, list[int]] = defaultdict(lambda: [0] * len(labels))
@@ -132,11 +111,16 @@ def _agreement(
     told = {unit: count for unit, count in units.items() if sum(count) > 1}
     counts = np.array(list(told.values()), dtype=np.int64).reshape(-1, len(labels))
     numbers = [float(label) for label in labels] if level == "interval" else None
-    alpha = krippendorff_alpha(counts, level, numbers)
-    _, outputs = np.unique([unit.partition(" ")[0] for unit in told], return_inverse=True)
-    low, high = _interval(_coincidences(counts), outputs, level, numbers, seed) if alpha is not None else (None, None)
-    units_told = int(outputs.max()) + 1 if len(outputs) else 0
-    return Agreement(key[1], graders, level, alpha, low, high, units_told, int(counts.sum()), missing)
+    names, outputs = np.unique([unit.partition(" ")[0] for unit in told], return_inverse=True)
+    pairs = np.zeros((len(names), len(labels), len(labels)))
+    np.add.at(pairs, outputs, _coincidences(counts))
+
+    def alpha_of(chosen: NDArray[np.int64]) -> float | None:
+        drawn = np.bincount(chosen, minlength=len(names)).astype(np.float64)
+        return _alpha_of(np.tensordot(drawn, pairs, axes=1), level, numbers)
+
+    alpha = bootstrap(len(names), alpha_of, seed=seed) if len(names) else Estimate(None)
+    return key[1], graders, level, alpha, len(names), int(counts.sum()), missing
 
 
 def krippendorff_alpha(
@@ -186,45 +170,6 @@ def label_distances(
     return different
 
 
-def _interval(
-    pairs: NDArray[np.float64],
-    outputs: NDArray[np.intp],
-    level: MeasurementLevel,
-    values: Sequence[float] | None,
-    seed: int,
-) -> tuple[float | None, float | None]:
-    """The 95 % interval of alpha by the bootstrap: samples of the outputs, with replacement."""
-    rng = np.random.default_rng(seed)
-    size = int(outputs.max()) + 1
-    of_output = np.zeros((size, *pairs.shape[1:]))
-    np.add.at(of_output, outputs, pairs)
-    found = []
-    for _ in range(_SAMPLES):
-        drawn = np.bincount(rng.integers(0, size, size), minlength=size).astype(np.float64)
-        alpha = _alpha_of(np.tensordot(drawn, of_output, axes=1), level, values)
-        found += [alpha] if alpha is not None else []
-    if not found:
-        return None, None
-    low, high = np.percentile(found, _ENDS)
-    return float(low), float(high)
-
-
-def describe_agreement(found: Sequence[Agreement]) -> Section:
-    """The measures as a table."""
-    return Section(
-        "Agreement of the votes (Krippendorff's alpha, with the 95 % interval of samples of the outputs)",
-        ("criterion", "graders", "level", "alpha", "95 %", "outputs", "votes", "missing"),
-        ("VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE", "VARCHAR", "BIGINT", "BIGINT", "BIGINT"),
-        tuple(
-            (
-                one.criterion, one.graders, one.level, "-" if one.alpha is None else f"{one.alpha:.3f}",
-                "-" if one.low is None else f"{one.low:.3f} to {one.high:.3f}", one.units, one.votes, one.missing,
-            )
-            for one in found
-        ),
-    )  # fmt: skip
-
-
 _FOUND = """
 SELECT grader, count(*), count(DISTINCT (emission, response)), avg(score) FROM votes
 WHERE job = $job AND label IS NOT NULL
@@ -232,28 +177,16 @@ GROUP BY grader ORDER BY grader
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Identified:
-    """How often one grader found the author; the interval counts outputs, because votes on one output are alike."""
+def read_identified(run: Queryable, job: int) -> list[str]:
+    """Say how often each grader of a job with line-ups found the author.
 
-    grader: str
-    votes: int
-    outputs: int
-    share: float
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the share: Wilson's score interval."""
-        return wilson_interval(round(self.share * self.outputs), self.outputs)
-
-    def __str__(self) -> str:
-        low, high = self.interval
-        return (
-            f"{self.grader} finds the author in {self.share:.1%} of {self.votes:,} votes on {self.outputs:,} outputs "
+    The interval counts outputs, because votes on one output are alike.
+    """
+    said = []
+    for grader, votes, outputs, share in run.query(_FOUND, {"job": job}).rows:
+        low, high = wilson_interval(round(share * outputs), outputs)
+        said.append(
+            f"{grader} finds the author in {share:.1%} of {votes:,} votes on {outputs:,} outputs "
             f"(95 % interval {low:.1%} to {high:.1%}, chance 25 %)"
         )
-
-
-def read_identified(run: Queryable, job: int) -> list[Identified]:
-    """Read what each grader of a job with line-ups has found."""
-    return [Identified(*row) for row in run.query(_FOUND, {"job": job}).rows]
+    return said

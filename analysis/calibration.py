@@ -1,25 +1,21 @@
 """How far graders agree with human labels: accuracy, weighted kappa, correlation, and where a threshold could lie."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from statistics import median_low
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..core.arrow import Ints
 from ..core.errors import SourceError
 from ..core.readers import read_rows
+from ..core.result import Estimate, Note, Result, make_result
 from .agreement import Graded, MeasurementLevel
-from .evaluation import wilson_interval
-from .table import Queryable, Section
+from .stats import bootstrap, estimate_share, rank_correlation, weighted_kappa
+from .table import Queryable
 
-#: Samples of the outputs that an interval is drawn from, and its ends.
-_SAMPLES = 1_000
-_ENDS = (2.5, 97.5)
 #: Labels that match nothing which are shown.
 _SHOWN = 5
 #: Names of the columns that are no criteria.
@@ -33,77 +29,10 @@ _TEXTS = "SELECT text, emission FROM emissions WHERE emission IN (SELECT emissio
 _GRADES = """SELECT emission, score FROM checks WHERE "check" = 'grade' AND job = $job AND score IS NOT NULL"""
 
 
-@dataclass(frozen=True, slots=True)
-class HumanLabels:
-    """Labels that people gave, by the place of the row in its file."""
+#: Labels that people gave: the line, the emission or text, and the labels by criterion.
+type HumanLabels = list[tuple[int, int | str, dict[str, str]]]
 
-    #: Row, emission or text, and the labels by criterion.
-    rows: tuple[tuple[int, int | str, dict[str, str]], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A number with its 95 % interval, Wilson's for shares and else that of samples of the outputs; None: undefined."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-
-    def __str__(self) -> str:
-        """Format the value for printing."""
-        if self.value is None:
-            return "-"
-        return f"{self.value:.3f}" if self.low is None else f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """How far one grader's labels by one criterion agree with people's."""
-
-    criterion: str
-    #: A grader's name, or all for the middle of all votes.
-    grader: str
-    level: MeasurementLevel
-    outputs: int
-    #: Share of outputs with the same label; kappa with quadratic weights (unweighted at the level nominal); Spearman's
-    #: rank correlation (none at the level nominal).
-    accuracy: Measure
-    kappa: Measure
-    correlation: Measure
-    #: Mean difference of the places on the scale, grader less people: above 0 the grader is lenient.
-    bias: float
-    #: How many outputs have which pair of labels: people's, then the grader's.
-    confusion: tuple[tuple[str, str, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class GradeThreshold:
-    """Where a threshold of the grade separates best what people accept from what they reject."""
-
-    threshold: float
-    #: Share of outputs that it judges as people do, with its interval, and that of the threshold that was used.
-    accuracy: Measure
-    outputs: int
-    accepted: int
-
-
-@dataclass(frozen=True, slots=True)
-class Calibrated:
-    """What a file of human labels says of a grading job."""
-
-    file: str
-    rows: int
-    #: Rows whose output was graded.
-    matched: int
-    #: The first rows that match no graded output, each as it is named in the file.
-    unmatched: tuple[str, ...]
-    not_matched: int
-    #: Labels that no scale has, as `criterion: label`, with how often.
-    unknown_labels: dict[str, int]
-    #: Columns that are no criterion.
-    unknown_criteria: tuple[str, ...]
-    criteria: tuple[Calibration, ...]
-    threshold: GradeThreshold | None
+_MEASURES = ("criterion", "grader", "outputs", "accuracy", "kappa", "rank_correlation", "bias")
 
 
 def read_labels(path: Path | str) -> HumanLabels:
@@ -112,7 +41,7 @@ def read_labels(path: Path | str) -> HumanLabels:
     Raises `SourceError` naming the line for a row that has neither, and for a file without rows.
     """
     path = Path(path)
-    rows: list[tuple[int, int | str, dict[str, str]]] = []
+    rows: HumanLabels = []
     for number, row in read_rows(path, 'write one label a line, as {"emission": 12, "clear": 4}'):
         emission, said = row.get("emission"), row.get("text")
         labels = {
@@ -133,7 +62,7 @@ def read_labels(path: Path | str) -> HumanLabels:
             )
     if not rows:
         raise SourceError(f'{str(path)!r} holds no labels; write one a line, as {{"emission": 12, "clear": 4}}.')
-    return HumanLabels(tuple(rows))
+    return rows
 
 
 def _label(value: object) -> str:
@@ -142,46 +71,78 @@ def _label(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
-def calibrate(run: Queryable, graded: Graded, labels: HumanLabels, *, file: str, seed: int = 0) -> Calibrated:
+def calibrate(run: Queryable, graded: Graded, labels: HumanLabels, *, file: str, seed: int = 0) -> Result:
     """Compare the votes of a grading job with human labels of the same outputs.
 
-    Each of several labels of one output is compared separately. Rows that match no graded output, and labels that are
-    on no scale, are counted and named but not compared.
+    Kappa has quadratic weights except at the level nominal; the bias is the mean difference of the places on the scale,
+    above 0 where the grader is lenient. Each of several labels of one output is compared separately. Rows that match no
+    graded output, and labels that are on no scale, are counted and named in notes but not compared.
     """
+    matched, notes = _match_labels(run, graded, labels, file)
+    votes = _middle_votes(graded)
+    pairs: dict[tuple[str, str, str], list[tuple[int, int]]] = defaultdict(list)
+    unknown = Counter[str]()
+    for emission, given in matched:
+        for name, label in given.items():
+            for (rubric, grader), place in votes.get((emission, name), {}).items():
+                scale, _ = graded.scales[rubric, name]
+                if label in scale:
+                    pairs[rubric, name, grader].append((scale.index(label), place))
+                elif grader == "all":
+                    unknown[f"{name}: {label}"] += 1
+    if unknown:
+        named = ", ".join(f"{label} ({number:,})" for label, number in unknown.items())
+        notes.append(Note("unknown_labels", f"These labels are on no scale of the rubric, and are left out: {named}."))
+    return make_result(
+        "Against human labels (with 95 % intervals)",
+        _MEASURES,
+        [_measure_grader(graded, key, found, seed) for key, found in sorted(pairs.items())],
+        notes=notes,
+        parts=[
+            _count_confusions(graded, pairs),
+            _find_threshold(dict(run.query(_GRADES, {"job": graded.job}).rows), matched),
+        ],
+    )
+
+
+def _match_labels(
+    run: Queryable, graded: Graded, labels: HumanLabels, file: str
+) -> tuple[list[tuple[int, dict[str, str]]], list[Note]]:
+    """Return the labels by emission, and notes on the rows and columns of which nothing is made."""
     by_text = defaultdict(list)
     for text, emission in run.query(_TEXTS, {"job": graded.job}).rows:
         by_text[text.strip()].append(emission)
     there = {emission for found in by_text.values() for emission in found}
-    votes = _middle_votes(graded)
-    criteria = {name for _, name in graded.scales}
-    pairs: dict[tuple[str, str, str], list[tuple[int, int, int]]] = defaultdict(list)
-    unmatched, unknown, columns = [], Counter[str](), dict[str, None]()
+    unmatched: list[str] = []
     matched: list[tuple[int, dict[str, str]]] = []
-    for number, what, given in labels.rows:
+    for number, what, given in labels:
         emissions = [what] if isinstance(what, int) and what in there else by_text.get(str(what), [])
         if not emissions:
             unmatched.append(f"line {number} ({f'emission {what}' if isinstance(what, int) else repr(what[:60])})")
         matched += [(emission, given) for emission in emissions]
-        columns |= dict.fromkeys(name for name in given if name not in criteria and name != ACCEPTED)
-    for emission, given in matched:
-        for name in criteria & given.keys():
-            for (rubric, grader), place in votes.get((emission, name), {}).items():
-                scale, _ = graded.scales[rubric, name]
-                if given[name] in scale:
-                    pairs[rubric, name, grader].append((emission, scale.index(given[name]), place))
-                elif grader == "all":
-                    unknown[f"{name}: {given[name]}"] += 1
-    return Calibrated(
-        file=file,
-        rows=len(labels.rows),
-        matched=len(labels.rows) - len(unmatched),
-        unmatched=tuple(unmatched[:_SHOWN]),
-        not_matched=len(unmatched),
-        unknown_labels=dict(unknown),
-        unknown_criteria=tuple(columns),
-        criteria=tuple(_calibration(graded, key, found, seed) for key, found in sorted(pairs.items())),
-        threshold=_threshold(dict(run.query(_GRADES, {"job": graded.job}).rows), matched),
-    )
+    notes = [
+        Note(
+            "matched",
+            f"{len(labels) - len(unmatched):,} of {len(labels):,} rows of {file} are of outputs that were graded.",
+        )
+    ]
+    if unmatched:
+        more = f" and {len(unmatched) - _SHOWN:,} more" if len(unmatched) > _SHOWN else ""
+        named = ", ".join(unmatched[:_SHOWN])
+        notes.append(Note("unmatched", f"No graded output matches {named}{more}; nothing is made of them."))
+    known = {ACCEPTED, *(name for _, name in graded.scales)}
+    if columns := list(dict.fromkeys(name for _, _, given in labels for name in given if name not in known)):
+        notes.append(Note("unknown_criteria", f"These columns are no criteria of the rubric: {', '.join(columns)}."))
+    return matched, notes
+
+
+def _count_confusions(graded: Graded, pairs: dict[tuple[str, str, str], list[tuple[int, int]]]) -> Result:
+    rows = []
+    for (rubric, criterion, grader), found in sorted(pairs.items()):
+        scale, _ = graded.scales[rubric, criterion]
+        counts = Counter((scale[one], scale[other]) for one, other in found) if grader == "all" else {}
+        rows += [(criterion, *labels, number) for labels, number in sorted(counts.items())]
+    return make_result("Which labels people and all graders gave", ("criterion", "people", "graders", "outputs"), rows)
 
 
 def _middle_votes(graded: Graded) -> dict[tuple[int, str], dict[tuple[str, str], int]]:
@@ -210,143 +171,43 @@ def _middle(places: Sequence[int], level: MeasurementLevel) -> int:
     return Counter(sorted(places)).most_common(1)[0][0] if level == "nominal" else median_low(places)
 
 
-def _calibration(
-    graded: Graded, key: tuple[str, str, str], found: Sequence[tuple[int, int, int]], seed: int
-) -> Calibration:
+def _measure_grader(
+    graded: Graded, key: tuple[str, str, str], found: Sequence[tuple[int, int]], seed: int
+) -> tuple[object, ...]:
     rubric, criterion, grader = key
     scale, level = graded.scales[rubric, criterion]
-    human, model = (np.array([one[place] for one in found]) for place in (1, 2))
-    size = len(scale)
-    confusion = Counter((scale[one], scale[other]) for _, one, other in found)
+    human, model = (np.array([one[place] for one in found]) for place in (0, 1))
 
-    def kappa(one: NDArray[np.int64], other: NDArray[np.int64]) -> float | None:
-        return weighted_kappa(one, other, size, is_nominal=level == "nominal")
+    def kappa(chosen: Ints) -> float | None:
+        return weighted_kappa(human[chosen], model[chosen], len(scale), is_nominal=level == "nominal")
 
-    return Calibration(
-        criterion,
-        grader,
-        level,
-        len(found),
-        accuracy=_share(human == model),
-        kappa=_measured(kappa, human, model, seed),
-        correlation=Measure(None) if level == "nominal" else _measured(rank_correlation, human, model, seed),
-        bias=float((model - human).mean()),
-        confusion=tuple((*labels, number) for labels, number in sorted(confusion.items())),
+    def correlation(chosen: Ints) -> float | None:
+        return rank_correlation(human[chosen], model[chosen])
+
+    return (
+        *(criterion, grader, len(found), estimate_share(int((human == model).sum()), len(found))),
+        bootstrap(len(found), kappa, seed=seed),
+        Estimate(None) if level == "nominal" else bootstrap(len(found), correlation, seed=seed),
+        float((model - human).mean()),
     )
 
 
-def weighted_kappa(
-    one: NDArray[np.int64], other: NDArray[np.int64], size: int, *, is_nominal: bool = False
-) -> float | None:
-    """Return Cohen's kappa of two raters' scale places, with quadratic weights unless labels have no order.
-
-    Return None if both raters always give the same single label.
-    """
-    table = np.zeros((size, size))
-    np.add.at(table, (one, other), 1)
-    table /= len(one)
-    places = np.arange(size)
-    weights = (
-        (places[:, None] != places[None, :]).astype(float)
-        if is_nominal
-        else (places[:, None] - places[None, :]).astype(float) ** 2
-    )
-    chance = float((np.outer(table.sum(axis=1), table.sum(axis=0)) * weights).sum())
-    return None if chance == 0 else 1.0 - float((table * weights).sum()) / chance
-
-
-def rank_correlation(one: NDArray[np.int64], other: NDArray[np.int64]) -> float | None:
-    """Return Spearman's rank correlation, with mean ranks for ties; None if one of the two never changes."""
-    ranks = [_ranks(values) for values in (one, other)]
-    deviations = [values - values.mean() for values in ranks]
-    length = float(np.sqrt((deviations[0] ** 2).sum() * (deviations[1] ** 2).sum()))
-    return None if length == 0 else float((deviations[0] * deviations[1]).sum()) / length
-
-
-def _ranks(values: NDArray[np.int64]) -> NDArray[np.float64]:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    ranks: NDArray[np.float64] = (ends - (counts - 1) / 2)[inverse]
-    return ranks
-
-
-def _measured(
-    measure: Callable[[NDArray[Any], NDArray[Any]], float | None], one: NDArray[Any], other: NDArray[Any], seed: int
-) -> Measure:
-    """Return a measure of pairs, with the percentiles of resampled pairs."""
-    value = measure(one, other)
-    if value is None or len(one) < 2:
-        return Measure(value)
-    rng = np.random.default_rng(seed)
-    samples = (rng.integers(0, len(one), len(one)) for _ in range(_SAMPLES))
-    found = [again for drawn in samples if (again := measure(one[drawn], other[drawn])) is not None]
-    low, high = np.percentile(found, _ENDS)
-    return Measure(value, float(low), float(high))
-
-
-def _share(hits: NDArray[np.bool_]) -> Measure:
-    """Return the share of hits with Wilson's interval."""
-    return Measure(float(hits.mean()), *wilson_interval(int(hits.sum()), len(hits)))
-
-
-def _threshold(grades: dict[int, float], matched: Sequence[tuple[int, dict[str, str]]]) -> GradeThreshold | None:
+def _find_threshold(grades: dict[int, float], matched: Sequence[tuple[int, dict[str, str]]]) -> Result:
     """Find the threshold midway between two grades that agrees with people on the most outputs."""
     told = [
         (grades[emission], given[ACCEPTED].casefold() in _YES)
         for emission, given in matched
         if emission in grades and given.get(ACCEPTED, "").casefold() in _YES | _NO
     ]
+    title = "The --threshold that judges most outputs as people do, measured on the outputs that it was chosen on"
+    names = ("threshold", "judged_alike", "outputs", "accepted")
     if len({is_accepted for _, is_accepted in told}) < 2:
-        return None
+        advice = "For a threshold, say of each output whether you accept it: a column `accepted` with yes or no."
+        return make_result(title, names, [], notes=[Note("no_threshold", advice)])
     scores = np.array([score for score, _ in told])
     accepted = np.array([is_accepted for _, is_accepted in told])
     different = sorted(set(scores.tolist()))
     tried = [0.0, *((one + other) / 2 for one, other in pairwise(different)), 1.0]
     best = max(tried, key=lambda at: (float(((scores >= at) == accepted).mean()), -abs(at - 0.5)))
-    return GradeThreshold(best, _share((scores >= best) == accepted), len(told), int(accepted.sum()))
-
-
-def describe_calibration(found: Calibrated) -> list[Section]:
-    """Describe the comparison as tables: the measures, and which labels are confused with which."""
-    measures = Section(
-        "Against human labels (with 95 % intervals)",
-        ("criterion", "grader", "outputs", "accuracy", "kappa", "rank correlation", "bias"),
-        ("VARCHAR", "VARCHAR", "BIGINT", "VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE"),
-        tuple(
-            (one.criterion, one.grader, one.outputs, str(one.accuracy), str(one.kappa), str(one.correlation),
-             f"{one.bias:+.2f}")
-            for one in found.criteria
-        ),
-    )  # fmt: skip
-    confusion = Section(
-        "Which labels people and all graders gave",
-        ("criterion", "people", "graders", "outputs"),
-        ("VARCHAR", "VARCHAR", "VARCHAR", "BIGINT"),
-        tuple((one.criterion, *row) for one in found.criteria if one.grader == "all" for row in one.confusion),
-    )
-    return [measures, confusion]
-
-
-def notes_on_calibration(found: Calibrated) -> list[str]:
-    """Return notes on rows that match nothing, unknown labels and a possible threshold."""
-    said = [f"{found.matched:,} of {found.rows:,} rows of {found.file} are of outputs that were graded."]
-    if found.not_matched:
-        more = (
-            f" and {found.not_matched - len(found.unmatched):,} more"
-            if found.not_matched > len(found.unmatched)
-            else ""
-        )
-        said.append(f"No graded output matches {', '.join(found.unmatched)}{more}; nothing is made of them.")
-    if found.unknown_labels:
-        told = ", ".join(f"{label} ({number:,})" for label, number in found.unknown_labels.items())
-        said.append(f"These labels are on no scale of the rubric, and are left out: {told}.")
-    if found.unknown_criteria:
-        said.append(f"These columns are no criteria of the rubric: {', '.join(found.unknown_criteria)}.")
-    if (best := found.threshold) is not None:
-        said.append(
-            f"Of {best.outputs:,} outputs people accept {best.accepted:,}; --threshold {best.threshold:.2f} judges "
-            f"most of them as people do: {best.accuracy}, measured on the outputs that it was chosen on."
-        )
-    elif any(found.criteria):
-        said.append("For a threshold, say of each output whether you accept it: a column `accepted` with yes or no.")
-    return said
+    alike = estimate_share(int(((scores >= best) == accepted).sum()), len(told))
+    return make_result(title, names, [(best, alike, len(told), int(accepted.sum()))], shares=("judged_alike",))

@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from ..core.arrow import Hashes
 from ..core.errors import SetupError, parameter
+from ..core.result import Note, Result, make_result
 from ..core.text import word_list
 from ..personas.dedup.vectors import units
 from ..personas.formats.foreign import ForeignText, ForeignTexts
 from ..personas.persona import content_id
 from .diversity.similarity import vectors_of
 from .page import clip
-from .table import Queryable, Section
+from .table import Queryable
 
 #: The name of the check whose rows these verdicts are.
 CHECK = "contamination"
@@ -331,12 +332,14 @@ def _near(
             yield Overlap(emission, "text", foreign[best], "", round(float(row[best]), 4))
 
 
-def describe_contamination(found: Contamination) -> Iterator[Section]:
+def describe_contamination(found: Contamination) -> Result:
     """Describe how many outputs overlap with each file, and the first of them."""
     counts = {file: sum(one.foreign.file == file for one in found.overlaps) for file in found.files}
-    yield Section("Overlaps by file", ("file", "outputs"), ("VARCHAR", "BIGINT"), list(counts.items()))
-    if found.overlaps:
-        rows = [(one.emission, one.field, one.foreign.place, one.words or "(by meaning)") for one in found.overlaps]
-        headings = ("emission", "in its", "shares with", "words")
-        shown = f"The first {_MOST_SHOWN} of {len(rows):,}" if len(rows) > _MOST_SHOWN else "The outputs that overlap"
-        yield Section(shown, headings, ("BIGINT", "VARCHAR", "VARCHAR", "VARCHAR"), rows[:_MOST_SHOWN])
+    rows = [(one.emission, one.field, one.foreign.place, one.words or "(by meaning)") for one in found.overlaps]
+    shown = f"The first {_MOST_SHOWN} of {len(rows):,}" if len(rows) > _MOST_SHOWN else "The outputs that overlap"
+    overlaps = make_result(shown, ("emission", "in_its", "shares_with", "words"), rows[:_MOST_SHOWN])
+    told = f"{len(rows):,} of {found.outputs:,} outputs overlap with one of {found.foreign:,} texts."
+    notes = [Note("overlaps", told)]
+    for file, reasons in found.skipped.items():
+        notes.append(Note("skipped", f"Of {file} these rows could not be read: {reasons}."))
+    return make_result("Overlaps by file", ("file", "outputs"), list(counts.items()), notes=notes, parts=[overlaps])

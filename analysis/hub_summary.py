@@ -1,19 +1,20 @@
 """A hub in tables: what growth came to, and what its graph looks like beside random graphs."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING
 
+from ..core.result import Estimate, Result, make_result
 from ..core.text import canonical_text
 from ..personas.hub.queries import REJECTED, RETAINED
 from ..personas.persona import RelationKind
 from .page import clip, short_label
 from .summary import Summary
-from .table import Queryable, Rows, Section
+from .table import Queryable, Rows
 
 if TYPE_CHECKING:
-    from ..personas.network import Excerpt, Found, GraphFigures, Neighbourhood, NetworkShape
+    from ..personas.network import Found, GraphFigures, Neighbourhood, NetworkShape
     from ..personas.network.measures import Measurement
 
 _HOPS = """
@@ -176,98 +177,98 @@ _ID = 12
 _MOST_LISTED = 20
 
 
-def describe_figures(figures: "GraphFigures") -> Iterator[Section]:
-    """Describe the figures of a whole graph, section by section."""
-    yield _section("Who is there", ("", "number"), _counts(figures), numbers=1)
-    beside = ("", "this hub", "random, G(n, m)")
-    yield _section("The hub beside a random graph of its size", beside, _beside(figures), numbers=2)
-    yield _section("How ties are directed, and like tied to like", ("", "value"), _mixing(figures), numbers=1)
-    degrees = ("", "mean", "median", "90 %", "99 %", "most")
-    yield _section("Neighbours of a person", degrees, _degrees(figures), numbers=5)
-    spread = [(f"{s.least}" if s.least == s.most else f"{s.least}-{s.most}", s.people) for s in figures.histogram]
-    yield _section("People by number of neighbours", ("neighbours", "people"), spread, numbers=1)
+def describe_figures(figures: "GraphFigures") -> Result:
+    """Describe the figures of a whole graph."""
+    beside = ("figure", "this_hub", "random_graph")
+    degrees = ("direction", "mean", "median", "90 %", "99 %", "most")
     best = [(c.id[:_ID], c.neighbours, c.outgoing, c.incoming, c.hop, _brief(c.text)) for c in figures.central]
-    yield _section("The best connected", ("", "neighbours", "out", "in", "hop", "who"), best, numbers=4)
     groups = [(n, g.people, g.ties, g.id[:_ID], _brief(g.text)) for n, g in enumerate(figures.communities, 1)]
-    if groups:
-        headings = ("", "people", "ties within", "best connected", "who")
-        yield _section("The largest communities", headings, groups, numbers=2)
-    yield _kinds(figures)
+    spread = [(f"{s.least}" if s.least == s.most else f"{s.least}-{s.most}", s.people) for s in figures.histogram]
+    return make_result(
+        "Who is there",
+        ("what", "number"),
+        list(_counts(figures)),
+        parts=[
+            make_result("The hub beside a random graph of its size, G(n, m)", beside, list(_beside(figures))),
+            make_result("How ties are directed, and like tied to like", ("figure", "value"), list(_mixing(figures))),
+            make_result("Neighbours of a person", degrees, list(_degrees(figures))),
+            make_result("People by number of neighbours", ("neighbours", "people"), spread),
+            make_result("The best connected", ("id", "neighbours", "out", "in", "hop", "who"), best),
+            make_result("The largest communities", ("n", "people", "ties_within", "best_connected", "who"), groups),
+            _kinds(figures),
+        ],
+    )
 
 
-def describe_neighbourhood(near: "Neighbourhood") -> Iterator[Section]:
+def describe_neighbourhood(near: "Neighbourhood") -> Result:
     """Describe who is around one persona: how many at each distance, who, and how they are related."""
-    rings = [(distance, people) for distance, people in enumerate(near.rings)]
-    yield _section(f"Around {short_label(near.centre.text)}", ("ties away", "people"), rings, numbers=1)
-    yield from describe_excerpt(near.excerpt)
-
-
-def describe_excerpt(excerpt: "Excerpt") -> Iterator[Section]:
-    """Describe the first personas of an excerpt and the first relations between them."""
-    people = [(p.id[:_ID], p.distance, p.hop, _brief(p.text)) for p in excerpt.people[:_MOST_LISTED]]
-    shown = f"People ({len(people):,} of {excerpt.people_in_all:,})"
-    yield _section(shown, ("", "ties away", "hop", "who"), people, numbers=2)
+    excerpt = near.excerpt
+    people = [(p.id, p.distance, p.hop, p.text) for p in excerpt.people[:_MOST_LISTED]]
     names = {person.id: short_label(person.text) for person in excerpt.people}
     links = [(names[k.source], k.label, names[k.target], k.kind) for k in excerpt.links[:_MOST_LISTED]]
     shown = f"Relations between those of them who are nearest ({len(links):,} of {excerpt.links_in_all:,})"
-    yield _section(shown, ("of", "the", "is", "kind"), links, numbers=0)
+    return make_result(
+        f"Around {short_label(near.centre.text)}",
+        ("ties_away", "people"),
+        list(enumerate(near.rings)),
+        parts=[
+            make_result(
+                f"People ({len(people):,} of {excerpt.people_in_all:,})", ("id", "ties_away", "hop", "who"), people
+            ),
+            make_result(shown, ("of", "the", "is", "kind"), links),
+        ],
+    )
 
 
-def describe_found(found: "Found") -> Section:
+def describe_found(found: "Found") -> Result:
     """Describe the personas that match a search."""
-    rows = [(p.id, p.hop, _brief(p.text)) for p in found.people]
-    return _section(f"People who match ({len(rows):,} of {found.total:,})", ("id", "hop", "who"), rows, numbers=1)
+    rows = [(p.id, p.hop, p.text) for p in found.people]
+    return make_result(f"People who match ({len(rows):,} of {found.total:,})", ("id", "hop", "who"), rows)
 
 
-def _section(title: str, columns: Sequence[str], rows: Iterable[tuple[object, ...]], *, numbers: int) -> Section:
-    types = ["VARCHAR"] + ["DOUBLE"] * numbers + ["VARCHAR"] * (len(columns) - 1 - numbers)
-    return Section(title, columns, types, list(rows))
-
-
-def _counts(figures: "GraphFigures") -> Iterator[tuple[str, str]]:
-    yield "people", f"{figures.people:,}"
-    yield "near-duplicates folded into them", f"{figures.folded:,}"
-    yield "people rejected by rules, left out", f"{figures.rejected:,}"
-    yield "relations", f"{figures.relations:,}"
-    yield "relations that folding made loops", f"{figures.loops:,}"
-    yield "relations that say again what another said", f"{figures.repeated:,}"
-    yield "relations with somebody rejected", f"{figures.rejected_ties:,}"
-    yield "relations with somebody who is not in the hub", f"{figures.unplaced:,}"
-    yield "strong components", f"{figures.directed.strong.count:,}"
-    yield "largest strong component", f"{max(figures.directed.strong.sizes, default=0):,}"
-    yield "weak components of more than one person", f"{figures.weak.count - figures.weak.single:,}"
+def _counts(figures: "GraphFigures") -> Iterator[tuple[str, object]]:
+    yield "people", figures.people
+    yield "near-duplicates folded into them", figures.folded
+    yield "people rejected by rules, left out", figures.rejected
+    yield "relations", figures.relations
+    yield "relations that folding made loops", figures.loops
+    yield "relations that say again what another said", figures.repeated
+    yield "relations with somebody rejected", figures.rejected_ties
+    yield "relations with somebody who is not in the hub", figures.unplaced
+    yield "strong components", figures.directed.strong.count
+    yield "largest strong component", max(figures.directed.strong.sizes, default=0)
+    yield "weak components of more than one person", figures.weak.count - figures.weak.single
     yield "largest weak components", ", ".join(f"{size:,}" for size in figures.weak.sizes[:5])
 
 
-def _beside(figures: "GraphFigures") -> Iterator[tuple[str, ...]]:
+def _beside(figures: "GraphFigures") -> Iterator[tuple[object, ...]]:
     for (name, own), (_, by_chance) in zip(_shape(figures.shape), _shape(figures.random), strict=True):
         yield name, own, by_chance
-    yield "sigma (small world when well above 1)", _figure(figures.sigma), ""
+    yield "sigma (small world when well above 1)", figures.sigma, None
 
 
-def _shape(shape: "NetworkShape") -> Iterator[tuple[str, str]]:
-    yield "pairs that are tied", f"{shape.ties:,}"
-    yield "neighbours, mean", _figure(shape.mean_degree)
-    yield "neighbours, most", f"{shape.most_degree:,}"
-    yield "people without a tie", f"{shape.isolated:,}"
-    yield "connected parts", f"{shape.parts:,}"
-    yield "people in the largest part", f"{shape.largest:,}"
+def _shape(shape: "NetworkShape") -> Iterator[tuple[str, object]]:
+    yield "pairs that are tied", shape.ties
+    yield "neighbours, mean", shape.mean_degree
+    yield "neighbours, most", shape.most_degree
+    yield "people without a tie", shape.isolated
+    yield "connected parts", shape.parts
+    yield "people in the largest part", shape.largest
     yield "clustering, mean", _estimate(shape.clustering.average)
     yield "transitivity", _estimate(shape.clustering.transitivity)
     yield "mean path in the largest part", _estimate(shape.paths.mean)
-    yield "longest path met", _figure(shape.paths.longest)
-    yield "assortativity by neighbours", _figure(shape.assortativity)
-    sought = shape.communities is not None
-    yield "communities", f"{shape.communities:,}" if sought else "not looked for"
-    yield "modularity", _figure(shape.modularity) if sought else "not looked for"
+    yield "longest path met", shape.paths.longest
+    yield "assortativity by neighbours", shape.assortativity
+    yield "communities", shape.communities
+    yield "modularity", shape.modularity
 
 
-def _mixing(figures: "GraphFigures") -> Iterator[tuple[str, str]]:
-    yield "pairs related in this direction", f"{figures.directed.ties:,}"
-    yield "reciprocity", _figure(figures.directed.reciprocity)
-    yield "reciprocity if as many ran at random", _figure(figures.directed.reciprocity_at_random)
-    yield "assortativity by hop", _figure(figures.by_hop)
-    yield "assortativity by language", _figure(figures.by_language)
+def _mixing(figures: "GraphFigures") -> Iterator[tuple[str, object]]:
+    yield "pairs related in this direction", figures.directed.ties
+    yield "reciprocity", figures.directed.reciprocity
+    yield "reciprocity if as many ran at random", figures.directed.reciprocity_at_random
+    yield "assortativity by hop", figures.by_hop
+    yield "assortativity by language", figures.by_language
 
 
 def _degrees(figures: "GraphFigures") -> Iterator[tuple[str, float, int, int, int, int]]:
@@ -280,21 +281,18 @@ def _degrees(figures: "GraphFigures") -> Iterator[tuple[str, float, int, int, in
         yield name, round(d.mean, 3), d.median, d.p90, d.p99, d.most
 
 
-def _kinds(figures: "GraphFigures") -> Section:
+def _kinds(figures: "GraphFigures") -> Result:
     kinds = [str(kind) for kind in RelationKind if any(kind in row.kinds for row in figures.kinds_by_hop)]
     rows = [(str(row.hop), row.relations, *(row.kinds.get(kind, 0) for kind in kinds)) for row in figures.kinds_by_hop]
-    return _section("Kinds of relations by hop", ("hop", "all", *kinds), rows, numbers=1 + len(kinds))
+    return make_result("Kinds of relations by hop", ("hop", "all", *kinds), rows)
 
 
 def _brief(text: str) -> str:
     return clip(canonical_text(text), _TEXT)
 
 
-def _figure(value: float | None) -> str:
-    return "not defined" if value is None else f"{value:.4g}"
-
-
-def _estimate(estimate: "Measurement") -> str:
-    if estimate.error is None:
-        return _figure(estimate.value)
-    return f"{_figure(estimate.value)} \u00b1 {estimate.error:.2g}"
+def _estimate(measured: "Measurement") -> Estimate:
+    error = measured.error
+    if measured.value is None or error is None:
+        return Estimate(measured.value)
+    return Estimate(measured.value, measured.value - 1.96 * error, measured.value + 1.96 * error)

@@ -109,10 +109,7 @@ _PICTURE_PAGE = """<!DOCTYPE html>
 <style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:1.5rem auto;
 padding:0 1rem;background:#fff;color:#1d2126}}h1{{font-size:1.5rem;line-height:1.25;margin:0}}p{{margin:.3rem 0 1rem}}
 p.note{{border:1px solid #e6c67a;border-radius:8px;background:#fdf3dd;color:#5c3a00;padding:.5rem .8rem}}
-.plot{{overflow-x:auto}}.plot svg{{min-width:44rem}}svg{{width:100%;height:auto;display:block}}.narrow{{display:none}}
-td,th{{text-align:left;padding:.2rem .8rem .2rem 0;vertical-align:top}}
-td:first-child{{font-family:ui-monospace,monospace}}td{{overflow-wrap:anywhere}}
-@media (max-width:700px){{.wide{{display:none}}.narrow{{display:block}}}}
+.plot{{overflow-x:auto}}.plot svg{{min-width:44rem}}svg{{width:100%;height:auto;display:block}}
 @media (prefers-color-scheme:dark){{body{{background:#1d2126;color:#e9e7e2}}{dark}}}{style}</style></head>
 <body><h1{hint}>{title}</h1>{lead}
 {svg}

@@ -211,7 +211,7 @@ class Drawing:
         """The caption, where the picture does not show everybody."""
         return f"Drawn: {self.caption}." if len(self._excerpt.people) < self._excerpt.people_in_all else ""
 
-    def svg(self, width: float = 1_000.0, *, css_class: str = "") -> str:
+    def svg(self, width: float = 1_000.0) -> str:
         """Draw the picture in this width as SVG, with nothing that only browsers understand.
 
         Widths are in the units of its type of size 13.
@@ -220,9 +220,8 @@ class Drawing:
         shrunk = self._shrunk(width)
         below = [*notes(self._drawn, width), *notes(self._note, width)]
         legend, height = draw_legend([*self._legends(shrunk), *below], width=width, top=stage.height)
-        named = f' class="{css_class}"' if css_class else ""
         return "\n".join([
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" role="img"{named}>',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" role="img">',
             f"<title>{self.caption}</title>",
             f'<rect width="{width:.0f}" height="{height:.0f}" fill="{_SURFACE}"/>',
             f'<g font-family="system-ui, sans-serif" font-size="{SIZE:g}" fill="{_INK}">',
@@ -358,13 +357,8 @@ def _neighbours(excerpt: Excerpt) -> Counter[str]:
 
 #: What the picture is, as in the mark by which it is known again.
 WHAT = "picture"
-#: Widths in which a page holds the picture: type is not read when it shrinks with a wide one.
-_WIDE, _NARROW = 1_040.0, 460.0
-
-_TABLE = """<details><summary>Everybody in the picture</summary><table>
-<tr><th>id</th><th>hop</th><th>ties</th><th>who</th></tr>
-{rows}
-</table></details>"""
+#: Width of the picture.
+_WIDTH = 1_040.0
 
 
 def write_picture(
@@ -382,24 +376,16 @@ def write_picture(
     stands above the picture of a page, and below the legend of an SVG. Raises `SetupError` as `check_picture` does, and
     when the file cannot be written; what stood there before is kept then.
     """
-    if path.suffix.lower() == ".svg":
-        return write_picture_file(Drawing(excerpt, communities, note).svg(_WIDE), path, what=WHAT, of=of, title=title)
-    drawing = Drawing(excerpt, communities)
+    is_page = path.suffix.lower() != ".svg"
+    drawing = Drawing(excerpt, communities, "" if is_page else note)
     centre = next((person for person in excerpt.people if person.distance == 0), None)
-    rows = "\n".join(
-        f"<tr><td>{p.id[:12]}</td><td>{p.hop}</td><td>{drawing.ties[p.id]}</td>"
-        f'<td dir="auto">{markup(p.text)}</td></tr>'
-        for p in excerpt.people
-    )
-    pictures = (drawing.svg(_WIDE, css_class="wide"), drawing.svg(_NARROW, css_class="narrow"))
     return write_picture_file(
-        "\n".join(pictures),
+        drawing.svg(_WIDTH),
         path,
         what=WHAT,
         of=of,
         title=title if centre is None else f"Around: {name_of(centre.text)}",
         hint="" if centre is None else centre.text,
         lead=f"<p>{drawing.caption}</p>" + (f'<p class="note">{markup(note)}</p>' if note else ""),
-        below=_TABLE.format(rows=rows),
         style=dark_style(),
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
+from ..core.result import Result
 from ..core.writers import write_csv_rows
 
 if TYPE_CHECKING:
@@ -39,26 +40,20 @@ class Rows(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A table under a heading, for `render_table`."""
+class Reader(Protocol):
+    """What answers read-only SQL about a file."""
 
-    title: str
-    columns: Sequence[str]
-    types: Sequence[str]
-    rows: Sequence[tuple[object, ...]]
+    def query(self, sql: str, params: "Params" = ()) -> Rows:
+        """Run one read-only statement, with `?` or `$name` for each of `params`."""
+        ...
 
 
-class Queryable(Protocol):
+class Queryable(Reader, Protocol):
     """A run that can be asked in SQL, finished or not."""
 
     @property
     def is_live(self) -> bool:
         """Whether a process is writing the run at this moment."""
-        ...
-
-    def query(self, sql: str, params: "Params" = ()) -> Rows:
-        """Run one read-only statement, with `?` or `$name` for each of `params`."""
         ...
 
 
@@ -263,6 +258,12 @@ def _cell_width(text: str) -> int:
     from rich.cells import cell_len
 
     return cell_len(text)
+
+
+def render_result(result: Result, width: int = 100) -> str:
+    """Return the tables of a result under their titles, then its notes."""
+    tables = [f"{visible(one.title)}\n{render_table(one.shown, width)}" for one in result.tables]
+    return "\n".join(tables) + "".join(f"{visible(note)}\n" for note in result.all_notes)
 
 
 def render_csv(rows: Rows, *, for_terminal: bool = False) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..core.arrow import Flags, Ints, Matrix
 from ..core.errors import SourceError
 from ..core.inputs import read_utf8, resolve_file, shown
+from ..core.result import Estimate
 from ..core.text import word_list
 
 _LONGEST_TAXONOMY = 5_000
@@ -188,41 +189,21 @@ class TopicHits:
         found &= counts > 0
         return found
 
-    def reached_of(self, size: int) -> tuple[float, float, float]:
-        """The number of topics that so many of the texts reach, with its 95 % interval.
-
-        The number is the mean over samples without replacement; its spread is that over samples of people.
-        """
+    def count_reached(self) -> Estimate:
+        """Count the topics reached; the 95 % interval is from the spread over samples of people."""
         rng = np.random.default_rng(_SEED)
         texts = self.held.astype(np.float32)
-        drawn = np.stack([self._texts(rng.permutation(len(self))[:size]) for _ in range(_RESAMPLES)])
-        found = self._numbers(drawn, texts) if size < len(self) else np.array([self.reached.sum()])
-        resampled = np.stack([self._people(rng, size) for _ in range(_RESAMPLES)])
-        spread = _WIDTH * float(self._numbers(resampled, texts).std())
-        mean = float(found.mean())
-        return mean, max(0.0, mean - spread), min(float(self.held.shape[1]), mean + spread)
+        resampled = np.stack([self._people(rng) for _ in range(_RESAMPLES)])
+        counts = np.rint(resampled @ texts).astype(np.int64)
+        numbers = self.are_reached(counts, resampled.sum(axis=1).astype(np.int64)).sum(axis=1)
+        found, spread = int(self.reached.sum()), _WIDTH * float(numbers.std())
+        return Estimate(found, max(0.0, found - spread), min(float(self.held.shape[1]), found + spread))
 
-    @property
-    def unseen(self) -> float | None:
-        """The share of what texts are about that lies in topics of which none was seen (Good 1953); None without any.
-
-        Chance adds topics that a single text holds, so it is an upper estimate.
-        """
-        total = int(self.counts.sum())
-        return int((self.counts == 1).sum()) / total if total else None
-
-    def _texts(self, places: Ints) -> NDArray[np.float32]:
-        return np.bincount(places, minlength=len(self)).astype(np.float32)
-
-    def _people(self, rng: np.random.Generator, size: int) -> NDArray[np.float32]:
-        """How often each text is in a sample of whole people, of about so many texts."""
+    def _people(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Return how often each text is in a sample of whole people, of about as many texts."""
         number = int(self.people.max()) + 1
-        times = np.bincount(rng.integers(number, size=max(1, round(size * number / len(self)))), minlength=number)
+        times = np.bincount(rng.integers(number, size=number), minlength=number)
         return times[self.people].astype(np.float32)
-
-    def _numbers(self, drawn: Matrix, texts: Matrix) -> Ints:
-        counts = np.rint(drawn @ texts).astype(np.int64)
-        return self.are_reached(counts, drawn.sum(axis=1).astype(np.int64)).sum(axis=1)
 
 
 def hits_by_cosine(alike: Matrix, shuffled: Matrix, people: Sequence[str], *, cosine: Matrix | float) -> TopicHits:

@@ -20,9 +20,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from populace.agents.actions import Action
-from populace.analysis.evaluation import wilson_interval
 from populace.analysis.experiment.differences import compare
 from populace.analysis.experiment.power import simulated_power
+from populace.analysis.stats import wilson_interval
 from populace.sim.experiment.design import Experiment, Hypothesis, OutcomeQuery
 from populace.sim.experiment.folder import run_experiment
 from populace.sim.growth import Growth

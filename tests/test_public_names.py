@@ -6,9 +6,9 @@ import pytest
 
 PROMISED = {
     "core": """
-        Answer AnswerSchema CacheError EndpointError HookError Outcome PausedError PersonaModel PopulaceError
-        Prompt RenderedPrompt RequestContext RunError RunFileError SetupError SourceError StorageError fence
-        iter_prompts load_prompt read_prompt share_files
+        Answer AnswerSchema CacheError EndpointError Estimate HookError Note Outcome PausedError PersonaModel
+        PopulaceError Prompt RenderedPrompt RequestContext Result RunError RunFileError SetupError SourceError
+        StorageError fence iter_prompts load_prompt read_prompt share_files
     """,
     "personas": """
         Hub HubFile Match NearDuplicates Neighbour
@@ -47,13 +47,13 @@ PROMISED = {
         network_measures on_event open_run poisson read_demonstrations share survey_run
     """,
     "analysis": """
-        Contamination Coverage DiversityReport Funnel Question QuestionAnswer Summary Topic answers_of ask
+        Contamination Question QuestionAnswer Summary Topic answers_of ask
         cover_by_meaning find_contaminated measure_diversity questions_of read_funnel read_topics render_csv
         render_json render_table summarise write_report
     """,
     "analysis.export": """
-        DatasetFormat DatasetOptions DatasetReport Mix MixPart PersonalPolicy Split SplitBy SplitReport export_outputs
-        find_held_out preview_outputs push_dataset read_mix
+        DatasetFormat DatasetOptions DatasetReport PersonalPolicy Split SplitBy SplitReport export_outputs
+        find_held_out preview_outputs push_dataset
     """,
 }
 

@@ -38,8 +38,8 @@ from numpy.typing import NDArray
 from ...core.errors import SetupError, SourceError, parameter
 from ...core.inputs import nearest
 from ...core.readers import read_rows
-from ..evaluation import Reader
-from ..table import Section
+from ...core.result import Estimate, Result, make_result
+from ..table import Reader
 from .effects import corrected_p
 
 type Floats = NDArray[np.float64]
@@ -290,18 +290,17 @@ def measure_distances(
     return [one for _, of_arm in groupby(found, key=lambda one: one.arm) for one in _corrected(list(of_arm))]
 
 
-def describe_distances(found: Sequence[BenchmarkDistance]) -> Section:
+def describe_distances(found: Sequence[BenchmarkDistance]) -> Result:
     """Describe the distances as a table."""
-    has_arms, has_margin = any(one.arm for one in found), any(one.margin is not None for one in found)
-    columns = ["arm"] * has_arms + ["item", "in", "distance", "95 %", "noise", "p", "corrected"]
-    columns += [f"p within {found[0].margin:g}"] if has_margin else []
-    columns += ["agents", "people", ""]
-    rows = []
-    for one in found:
-        row = [one.arm] * has_arms + [one.item, one.group, f"{one.distance:.3f}", f"{one.low:.3f} to {one.high:.3f}"]
-        row += [f"{value:.3f}" for value in (one.noise, one.p, one.p_adjusted, one.p_equivalent) if value is not None]
-        rows.append((*row, str(one.agents), str(one.people), one.verdict))
-    return Section("Distance from people's answers", columns, ["VARCHAR"] * len(columns), rows)
+    names = ("arm", "item", "group", "distance", "noise", "p", "p_corrected", "p_within_margin", "agents", "people")
+    rows = [
+        (
+            *(one.arm, one.item, one.group, Estimate(one.distance, one.low, one.high), one.noise),
+            *(one.p, one.p_adjusted, one.p_equivalent, one.agents, one.people, one.verdict),
+        )
+        for one in found
+    ]
+    return make_result("Distance from people's answers", (*names, "verdict"), rows)
 
 
 def compare_item(

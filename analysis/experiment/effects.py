@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..evaluation import Reader
+from ..table import Reader
 from .differences import AgentMeans, Means, PeopleVariance, add_people, compare, people_variance
 from .models import ModelProperty, read_model_checks
 

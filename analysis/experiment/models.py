@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..evaluation import Reader
-from ..table import Section
+from ...core.result import Estimate, Note, Result, make_result
+from ..table import Reader
 
 #: The title under which they are shown.
 MODELS_TITLE = "Checks of the models, before the runs: properties of the models, not of people"
@@ -43,22 +43,13 @@ def read_model_checks(reader: Reader) -> list[ModelProperty]:
     return [ModelProperty(*row) for row in reader.query(_MODELS).rows] if reader.query(_HAS_MODELS).rows else []
 
 
-def told_of_models(found: Sequence[ModelProperty]) -> list[str]:
-    """What is to be known of the models, and why some were not checked, each in a sentence."""
-    return list(dict.fromkeys(said for one in found if (said := one.warning or one.skipped)))
-
-
-def table_of_models(found: Sequence[ModelProperty]) -> Section:
-    """One row for each check that was asked; without rows where none was."""
-    columns = ("model", "check", "found", "from", "to", "without effect", "effect size", "asked", "answers")
-    types = ("VARCHAR", "VARCHAR", *("DOUBLE",) * 5, "BIGINT", "BIGINT")
+def describe_model_checks(found: Sequence[ModelProperty]) -> Result:
+    """Describe the checks that were asked, with what is to be known of the models and why some were not checked."""
     rows = [
-        (o.model, o.name, *(_short(one) for one in (o.got, o.low, o.high, o.reference, o.size)), o.asked, o.answers)
+        (o.model, o.name, Estimate(o.got, o.low, o.high), o.reference, o.size, o.asked, o.answers)
         for o in found
         if not o.skipped
     ]
-    return Section(MODELS_TITLE, columns, types, rows)
-
-
-def _short(value: float | None) -> float | None:
-    return None if value is None or value != value else round(value, 3)
+    names = ("model", "check", "found", "without_effect", "effect_size", "asked", "answers")
+    said = dict.fromkeys(said for one in found if (said := one.warning or one.skipped))
+    return make_result(MODELS_TITLE, names, rows, notes=[Note("model", one) for one in said])

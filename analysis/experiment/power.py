@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from ...core.errors import SetupError, parameter
-from ..evaluation import wilson_interval
+from ..stats import wilson_interval
 from .differences import Floats, mixed_p
 from .effects import Findings, PeopleDesign, corrected_p
 

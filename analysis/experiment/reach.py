@@ -7,10 +7,11 @@ world was another one before the turn, or an intervention of this step made it s
 though neither holds is decided by the change itself: a setting that a rule reads, another prompt, another model.
 """
 
-from dataclasses import dataclass
-
 from ...core.errors import SetupError
-from ..evaluation import Reader
+from ...core.result import Note, Result, make_result
+from ..table import Reader
+
+_COLUMNS = ("step", "turns", "saw_different", "different_state", "decided_differently", "unexplained")
 
 _ARMS = "SELECT arm, event_hash FROM runs JOIN arms USING (arm) ORDER BY ordinal"
 _PEOPLE = """
@@ -65,43 +66,25 @@ FROM compared GROUP BY step ORDER BY step
 """
 
 
-@dataclass(frozen=True, slots=True)
-class StepReach:
-    """How many turns of a step are otherwise than in the other run."""
+def read_reach(reader: Reader) -> Result:
+    """Read what differs between the two runs of a merged file, by step.
 
-    step: int
-    turns: int
-    told: int
-    placed: int
-    decided: int
-    #: Decided otherwise by agents who saw the same in the same state.
-    by_itself: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """What differs between two runs."""
-
-    one: str
-    other: str
-    #: Whether all events are the same.
-    is_same: bool
-    #: People who live in both.
-    people: int
-    steps: tuple[StepReach, ...]
-
-    @property
-    def first(self) -> int | None:
-        """The first step in which a turn is otherwise; None where there is none."""
-        return next((one.step for one in self.steps if one.told or one.placed or one.decided), None)
-
-
-def read_reach(reader: Reader) -> Reach:
-    """What differs between the two runs of a merged file. Raises `SetupError` where they have nobody in common."""
+    Raises `SetupError` where they have nobody in common.
+    """
     (one, one_hash), (other, other_hash) = reader.query(_ARMS).rows
     both = {"one": one, "other": other}
     ((people,),) = reader.query(_PEOPLE, both).rows
     if not people:
         raise SetupError(f"{one!r} and {other!r} have no agent in common; compare runs of the same people.")
-    steps = tuple(StepReach(*row) for row in reader.query(_BY_STEP, both).rows)
-    return Reach(one, other, one_hash == other_hash, people, steps)
+    rows = reader.query(_BY_STEP, both).rows
+    first = next((step for step, _, told, placed, decided, _ in rows if told or placed or decided), None)
+    if one_hash == other_hash:
+        note = Note("identical", f"{one} and {other} are identical: every event is the same.")
+    elif first is None:
+        note = Note("no_turn", "No turn differs; measures, surveys or numbers of rows do.")
+    else:
+        decided, alone = (sum(row[n] for row in rows) for n in (4, 5))
+        said = f"Identical until step {first - 1}. After that {decided:,} turns were decided differently, {alone:,}"
+        cause = "by agents that saw the same in the same state (unexplained: the change itself, or chance)"
+        note = Note("differs", f"{said} of them {cause}.")
+    return make_result(f"{one} and {other}", _COLUMNS, rows, notes=[note])

@@ -3,14 +3,11 @@
 from .export import DatasetReport, export_outputs, preview_outputs, push_dataset
 from .options import (
     DatasetOptions,
-    Mix,
-    MixPart,
     PersonalPolicy,
     Split,
     SplitBy,
     SplitReport,
     find_held_out,
-    read_mix,
 )
 from .shapes import DatasetFormat
 
@@ -18,8 +15,6 @@ __all__ = [
     "DatasetFormat",
     "DatasetOptions",
     "DatasetReport",
-    "Mix",
-    "MixPart",
     "PersonalPolicy",
     "Split",
     "SplitBy",
@@ -28,5 +23,4 @@ __all__ = [
     "find_held_out",
     "preview_outputs",
     "push_dataset",
-    "read_mix",
 ]

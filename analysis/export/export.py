@@ -16,8 +16,8 @@ from ...core.arrow import write_parquet
 from ...core.errors import SetupError, install_extra
 from ...core.files import compression_of, open_compressed, private_umask, whole_file
 from ...core.writers import check_free, explain_write_errors, write_csv, write_new_file
-from .card import Card
-from .options import DatasetOptions, Mix, MixPart, SplitReport, Target, find_target
+from .card import render_card
+from .options import DatasetOptions, SplitReport, Target, find_target
 from .plan import ExportCounts, ExportPlan
 from .shapes import DatasetFormat
 from .source import OutputSource
@@ -39,8 +39,6 @@ class DatasetReport:
     tally: ExportCounts
     #: Outputs of kinds that the format has no place for, by kind.
     without: dict[str, int]
-    #: Rows that were wanted by a recipe and are not there.
-    missing: int
     split: SplitReport | None
     #: Accepted outputs that are not there because the runs hold them out for measuring.
     held_out: int
@@ -53,7 +51,7 @@ class DatasetReport:
         return self.tally.rows
 
 
-def export_outputs(runs: Sequence[Path] | Mix, path: Path, options: DatasetOptions = _USUAL) -> DatasetReport:
+def export_outputs(runs: Sequence[Path], path: Path, options: DatasetOptions = _USUAL) -> DatasetReport:
     """Write the outputs of runs to a new file, or to a new folder of files, with a card that describes them.
 
     Writes accepted outputs alone, unless `options.rejected`. Continues a folder whose export was stopped. Raises
@@ -78,7 +76,6 @@ def export_outputs(runs: Sequence[Path] | Mix, path: Path, options: DatasetOptio
             target.card,
             tally,
             dict(plan.without),
-            missing=plan.missing,
             split=plan.split_report,
             held_out=plan.held_out,
             resumed=resumed,
@@ -86,7 +83,7 @@ def export_outputs(runs: Sequence[Path] | Mix, path: Path, options: DatasetOptio
 
 
 def preview_outputs(
-    runs: Sequence[Path] | Mix, form: DatasetFormat, rows: int, options: DatasetOptions = _USUAL
+    runs: Sequence[Path], form: DatasetFormat, rows: int, options: DatasetOptions = _USUAL
 ) -> list[dict[str, object]]:
     """Return the first rows that `export_outputs` would write, as they would appear in JSONL."""
     options.check(form)
@@ -96,27 +93,16 @@ def preview_outputs(
         return list(islice((row for table in tables for row in plan.readable(table)), rows))
 
 
-def preview_card(runs: Sequence[Path]) -> str:
-    """Return the card that an export of these runs to JSONL would have."""
-    target, tally = Target(Path("-"), DatasetFormat.JSONL, ".jsonl"), ExportCounts()
-    with ExitStack() as stack:
-        plan = _make_plan(stack, runs, target, _USUAL)
-        for _ in plan.rows("train", tally):
-            pass
-        return Card(plan, target, tally).text()
-
-
-def _make_plan(stack: ExitStack, runs: Sequence[Path] | Mix, target: Target, options: DatasetOptions) -> ExportPlan:
-    mix = runs if isinstance(runs, Mix) else Mix(tuple(MixPart(Path(run)) for run in runs))
-    if not mix.parts:
+def _make_plan(stack: ExitStack, runs: Sequence[Path], target: Target, options: DatasetOptions) -> ExportPlan:
+    if not runs:
         raise SetupError("No run is given; name at least one run file to export.")
     sources: dict[str, OutputSource] = {}
-    for part in mix.parts:
-        source = OutputSource(part.file, rejected=options.rejected, grant=options.licence, held_out=options.held_out)
+    for run in runs:
+        source = OutputSource(Path(run), rejected=options.rejected, grant=options.licence, held_out=options.held_out)
         stack.enter_context(source)
         if sources.setdefault(source.run, source) is not source:
-            raise SetupError(f"{str(part.file)!r} is named twice; name each run once.")
-    return ExportPlan(list(sources.values()), mix, target, options)
+            raise SetupError(f"{str(run)!r} is named twice; name each run once.")
+    return ExportPlan(list(sources.values()), target, options)
 
 
 def push_dataset(folder: Path, repository: str) -> str:
@@ -162,7 +148,7 @@ def _write_files(plan: ExportPlan, target: Target, tally: ExportCounts) -> tuple
                 else:
                     file.writelines(orjson.dumps(row) + b"\n" for table in tables for row in plan.readable(table))
         _check_rows(tally)
-        card.write_text(Card(plan, target, tally).text(), encoding="utf-8")
+        card.write_text(render_card(plan, target, tally), encoding="utf-8")
     return list(files.values()), 0
 
 
@@ -205,7 +191,7 @@ def _write_folder(plan: ExportPlan, target: Target, tally: ExportCounts) -> tupl
             shutil.rmtree(partial)
             _check_rows(tally)
         with whole_file(partial / target.card.name, replace=True) as part:
-            part.write_text(Card(plan, target, tally).text(), encoding="utf-8")
+            part.write_text(render_card(plan, target, tally), encoding="utf-8")
         progress.unlink()
         partial.rename(target.path)
     return sorted((target.path / target.prefix).glob("*.parquet")), resumed
@@ -236,5 +222,5 @@ def _hash_request(plan: ExportPlan, target: Target) -> str:
     """Hash all that the contents of an export depend on."""
     statuses = "SELECT status, count(*) FROM outputs GROUP BY ALL ORDER BY ALL"
     runs = [[source.run, source.event_hash, source.ask(statuses)] for source in plan.sources]
-    said = [target.format, asdict(plan.options), asdict(plan.mix), runs]
+    said = [target.format, asdict(plan.options), runs]
     return blake2b(orjson.dumps(said, default=str), digest_size=16).hexdigest()

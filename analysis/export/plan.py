@@ -17,7 +17,7 @@ from ...core.inputs import nearest
 from ...personas.judgement import Redaction
 from ...personas.rules.personal import find_record_names, personal_changes
 from ...personas.rules.pseudonyms import Pseudonyms
-from .options import DatasetOptions, Mix, PersonalPolicy, SplitReport, Target, choose, quotas, split_sources
+from .options import DatasetOptions, PersonalPolicy, SplitReport, Target, choose_sides, split_sources
 from .shapes import TRAINING, DatasetFormat, Recipe, RowShape, find_recipes, parse_payload
 from .source import PROVENANCE, STATUS, Added, OutputSource
 
@@ -246,8 +246,8 @@ def _names_of_rows(columns: Sequence[_Texts], rows: int) -> list[tuple[str, ...]
 class ExportPlan:
     """What is exported of which runs. Raises `SetupError` for what cannot be exported as asked."""
 
-    def __init__(self, sources: Sequence[OutputSource], mix: Mix, target: Target, options: DatasetOptions) -> None:
-        self.sources, self.mix, self.options = sources, mix, options
+    def __init__(self, sources: Sequence[OutputSource], target: Target, options: DatasetOptions) -> None:
+        self.sources, self.options = sources, options
         self.form, self._is_csv = target.format, target.ending == ".csv"
         self.sides = ("train", "test") if options.split else ("train",)
         # Of several runs, the first one's key is used for all: one name has one pseudonym in one data set.
@@ -257,19 +257,18 @@ class ExportPlan:
         self.kinds: list[tuple[str, ...]] = []
         self.without: Counter[str] = Counter()
         self._shapes = self._found_shapes()
-        names = {"payload"} | ({"tools"} if self.form is not DatasetFormat.SHAREGPT else set())
-        names |= {"arguments"} if self.form is DatasetFormat.TOOLS else set()
         #: Columns, and fields within them, whose JSON text stands in JSONL as what it says.
-        self.embedded = {new for part in mix.parts for new in (part.rename.get(n, n) for n in names)}
-        self._is_chosen = False
+        self.embedded = {"payload"} | ({"tools"} if self.form is not DatasetFormat.SHAREGPT else set())
+        self.embedded |= {"arguments"} if self.form is DatasetFormat.TOOLS else set()
         self._columns = self._found_columns()
         self._count_tokens = open_tokenizer(options.tokenizer) if options.tokenizer else None
-        #: Rows that a recipe wants and that are not there.
-        self.missing = 0
         self.split_report: SplitReport | None = None
         #: Accepted outputs that are left out because they are held out for measuring.
         self.held_out = sum(s.count_held_out(kinds) for s, kinds in zip(sources, self.kinds, strict=True))
-        self._choose()
+        if options.split:
+            test, self.split_report = split_sources(sources, self.kinds, options.split)
+            for source, kinds, side in zip(sources, self.kinds, test, strict=True):
+                choose_sides(source, kinds, side)
         self._types = self._found_types()
 
     @property
@@ -315,12 +314,13 @@ class ExportPlan:
 
     def _found_shapes(self) -> list[RowShape]:
         options, found = self.options, []
-        for source, part in zip(self.sources, self.mix.parts, strict=True):
-            wanted = part.kinds or options.kinds
-            kinds = source.check_kinds(wanted)
+        for source in self.sources:
+            kinds = source.check_kinds(options.kinds)
             recipes: dict[str, Recipe] = {}
             if self.form in TRAINING:
-                recipes, without = find_recipes(source, self.form, kinds, named=bool(wanted), mapping=options.mapping)
+                recipes, without = find_recipes(
+                    source, self.form, kinds, named=bool(options.kinds), mapping=options.mapping
+                )
                 self.without.update(without)
                 kinds = tuple(recipes)
             self.kinds.append(kinds)
@@ -345,23 +345,6 @@ class ExportPlan:
         shape = self._shapes[0].names
         return tuple(name for name in dict.fromkeys(self.options.columns) if name not in shape)
 
-    def _choose(self) -> None:
-        there = [
-            sum(number for kind, number in source.counts().items() if kind in kinds)
-            for source, kinds in zip(self.sources, self.kinds, strict=True)
-        ]
-        test: list[Any] = [None] * len(self.sources)
-        if self.options.split:
-            test, self.split_report = split_sources(self.sources, self.kinds, self.options.split)
-        if self.mix.is_whole and not self.options.split:
-            return
-        self._is_chosen = True
-        taken = quotas(self.mix, there)
-        if self.mix.rows:
-            self.missing = max(0, self.mix.rows - sum(taken))
-        for source, kinds, rows, side in zip(self.sources, self.kinds, taken, test, strict=True):
-            choose(source, kinds, rows=rows, seed=self.mix.seed, test=side)
-
     def _added(self, source: OutputSource, shape: RowShape, side: str = "train") -> Added:
         """Return what is added to the query for a page."""
         columns = [
@@ -381,7 +364,7 @@ class ExportPlan:
             has_thoughts = "reasoning" in {name for name, *_ in source.ask("DESCRIBE calls")}
             columns.append(f"{'coalesce(w.reasoning, r.reasoning)' if has_thoughts else 'NULL::VARCHAR'} AS reasoning")
             joins += _THOUGHTS if has_thoughts else ""
-        if self._is_chosen:
+        if self.options.split:
             joins += f"\nJOIN exported_chosen AS c ON c.emission = o.emission AND c.side = {quote_text(side)}"
         return Added("".join(f", {column}" for column in columns), joins, response)
 
@@ -395,7 +378,7 @@ class ExportPlan:
                 if types.setdefault(name, kind) != kind:
                     raise SetupError(
                         f"The columns of the runs do not fit together ({name!r} is {types[name]} in one and {kind} in "
-                        "another); rename those that are called alike."
+                        "another); export them apart."
                     )
         return types
 
@@ -423,8 +406,6 @@ class ExportPlan:
                 content = content.append_column(name, rows[name])
         if self._is_csv:
             _count_formulas(content, tally)
-        renamed = self.mix.parts[number].rename
-        content = content.rename_columns([renamed.get(name, name) for name in content.column_names])
         return (self._aligned(content) if align else content), rows
 
     def _searched(self, content: Table, rows: Table, tally: ExportCounts) -> tuple[Table, Table, list[list[str]]]:

@@ -1,18 +1,15 @@
-"""The report of a data job: its funnel, rows to browse, their diversity, and the card that an export would have."""
+"""The report of a data job: its funnel, rows to browse, and their diversity."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
-from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from ...core.errors import RunFileError, SetupError
 from ...core.text import legible
-from ..diversity.report import describe_diversity, measure_diversity, notes_on
-from ..export.export import preview_card
-from ..funnel import describe_funnel, notes_on_funnel, read_funnel
+from ..diversity.report import measure_diversity
+from ..funnel import read_funnel
 from ..page import clip
 from ..summary import DataSummary, describe_authors, read_authors
 from ..table import Queryable
@@ -24,8 +21,6 @@ from .samples import read_duplicates
 ROW_BYTES, ROWS, TEXT, FIELD, PERSONA = 400_000, 1_000, 3_000, 2_000, 300
 #: Accepted rows at the head of the page.
 EXCERPTS = 3
-#: Rows above which no card is made: it looks at every one of them, for about a millisecond.
-CARD_ROWS = 20_000
 
 # Drawn by a hash of the number, as samples of steps are: nobody picked them. Accepted and rejected take turns.
 _ROWS = """
@@ -66,7 +61,6 @@ _WRITERS = {
 def render_data_report(run: Queryable, made: DataSummary, *, run_file: Path, **header: Any) -> str:
     """The report of a data job as HTML: opens offline, loads nothing, and runs no script but its own."""
     funnel = read_funnel(run)
-    _, spent = describe_funnel(funnel)
     rows, shown = _read_rows(run)
     rejected = sum(made.rejected.values())
     return render(
@@ -79,15 +73,12 @@ def render_data_report(run: Queryable, made: DataSummary, *, run_file: Path, **h
         writers=_read_writers(run),
         honesty=read_provenance(run, made.run),
         funnel=funnel,
-        spent=spent,
-        funnel_notes=list(notes_on_funnel(funnel)),
         failures=run.query(FAILURES),
         rows=rows,
         excerpts=run.query(_EXCERPTS, [EXCERPTS]).rows,
         lists=[("accepted", shown["accepted"], made.accepted), ("rejected", shown["rejected"], rejected)],
-        diversity=_read_diversity(run) if made.accepted else None,
+        diversity=measure_diversity(run) if made.accepted else None,
         duplicates=read_duplicates(run),
-        card=_read_card(run, made, run_file) if made.accepted else "",
         run_file=run_file.name,
         **header,
     )
@@ -155,29 +146,3 @@ def _said(value: object) -> str:
     if isinstance(value, list) and all(isinstance(one, dict) and one.keys() >= {"role", "content"} for one in value):
         return "\n\n".join(f"{one['role']}: {one['content'] or _said(one.get('tool_calls'))}" for one in value)
     return orjson.dumps(value).decode()
-
-
-def _read_diversity(run: Queryable) -> dict[str, Any]:
-    found = measure_diversity(run)
-    return {"sections": list(describe_diversity(found)), "notes": list(notes_on(found))}
-
-
-def _read_card(run: Queryable, made: DataSummary, run_file: Path) -> Markup | str:
-    """The card as HTML, its headings two levels lower; or a sentence that says why there is none."""
-    if run.is_live:
-        return "The run is being written; its card is made when it has ended or is paused."
-    if made.accepted > CARD_ROWS:
-        return f"A card of more than {CARD_ROWS:,} rows is made when they are exported."
-    try:
-        _, _, text = preview_card([run_file]).split("---\n", 2)
-    except (SetupError, RunFileError) as error:
-        return str(error)
-    # Names and reasons of the run are in it: they make no link and no picture.
-    markdown = MarkdownIt("js-default", {"linkify": False}).disable(["link", "image", "autolink"])
-    tokens = markdown.parse(legible(text))
-    for token in tokens:
-        if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{int(token.tag[1]) + 2}"
-    html = markdown.renderer.render(tokens, markdown.options, {})
-    html = html.replace("<table>", '<div class="scroll" tabindex="0"><table>').replace("</table>", "</table></div>")
-    return Markup(html)  # noqa: S704 - rendered without HTML of the text

@@ -1,7 +1,6 @@
 """The report of an experiment: its design, how its arms differ with intervals, and how that came over the steps."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
 from math import isfinite, nan, sqrt
@@ -9,12 +8,12 @@ from typing import Any
 
 import orjson
 
-from ..evaluation import Reader
 from ..experiment.effects import NO_P, RUN_MEANS, SECTIONS, Effect, Findings, read_findings
-from ..experiment.models import table_of_models, told_of_models
+from ..experiment.tables import describe_findings
 from ..page import clip, mark_of
 from ..plot import BARS, Chart, Point, format_number
 from ..questions import Headline
+from ..table import Reader
 from .rendering import probability, render
 
 #: Curves over steps that are drawn of each kind, fields of the agents' state among them, and headlines.
@@ -91,15 +90,6 @@ FROM means WHERE value IS NOT NULL GROUP BY ALL ORDER BY ALL
 """
 
 
-@dataclass(frozen=True, slots=True)
-class EffectSection:
-    """Effects of some kinds, as rows, and as a chart for each outcome."""
-
-    title: str
-    effects: Sequence[Effect]
-    charts: Sequence[Chart]
-
-
 def render_experiment(merged: Reader, *, merged_file: str = "experiment.duckdb") -> str:
     """The report as HTML: opens offline, loads nothing, and runs no script but its own."""
     found = read_findings(merged)
@@ -108,9 +98,6 @@ def render_experiment(merged: Reader, *, merged_file: str = "experiment.duckdb")
     names = [arm for arm, _ in arms]
     outcomes = merged.query(_OUTCOMES).rows
     drawn = list(read_curves(merged, found.alpha, names))
-    sections = [
-        _section(found, title, kinds, [outcome for outcome, *_ in outcomes]) for title, kinds in SECTIONS.items()
-    ]
     runs = merged.query(_RUNS).rows
     return render(
         "experiment.html.j2",
@@ -123,13 +110,12 @@ def render_experiment(merged: Reader, *, merged_file: str = "experiment.duckdb")
         outcomes=outcomes,
         runs=runs,
         means=[chart for outcome, about, _ in outcomes if (chart := _arm_means(found, outcome, about, names, merged))],
-        sections=[one for one in sections if one.effects],
+        findings=describe_findings(found),
+        effect_charts=[chart for outcome, *_ in outcomes for chart in _draw_effects(found, outcome)],
         curves=[one for _, some in groupby(drawn, key=_kind) for one in list(some)[:CURVES]],
         curves_in_all=len(drawn),
         run_means=RUN_MEANS.strip(),
         no_p=NO_P if found.unvaried else "",
-        model_table=table_of_models(found.model_checks),
-        model_sentences=told_of_models(found.model_checks),
         merged_file=merged_file,
     )
 
@@ -249,25 +235,20 @@ def _arm_means(found: Findings, outcome: str, about: str, arms: Sequence[str], m
     )
 
 
-def _section(found: Findings, title: str, kinds: Sequence[str], outcomes: Sequence[str]) -> EffectSection:
-    effects = [one for one in found.effects if one.kind in kinds]
-    charts = []
-    for place, outcome in enumerate(outcomes):
-        shown = [one for one in effects if one.outcome == outcome and isfinite(one.estimate)]
+def _draw_effects(found: Findings, outcome: str) -> Iterator[Chart]:
+    for title, kinds in SECTIONS.items():
+        shown = [o for o in found.effects if o.kind in kinds and o.outcome == outcome and isfinite(o.estimate)]
         if any(isfinite(one.low) for one in shown):
-            charts.append(
-                Chart(
-                    f"effects-{kinds[0]}-{place}",
-                    f"{outcome}: differences between arms",
-                    "A symbol for each difference, a line for its interval; the dashed line is no difference.",
-                    [_effect_point(one, found) for one in shown],
-                    f"difference in {outcome}",
-                    mark="dot",
-                    ends=(0.0, 0.0),
-                    has_numbers=False,
-                )
+            yield Chart(
+                f"effects-{kinds[0]}-{outcome}",
+                f"{outcome}: {title[0].lower()}{title[1:]}",
+                "A symbol for each difference, a line for its interval; the dashed line is no difference.",
+                [_effect_point(one, found) for one in shown],
+                f"difference in {outcome}",
+                mark="dot",
+                ends=(0.0, 0.0),
+                has_numbers=False,
             )
-    return EffectSection(title, effects, charts)
 
 
 def _effect_point(one: Effect, found: Findings) -> Point:

@@ -24,7 +24,7 @@ from .experiment import mark_of_experiment, render_experiment
 from .facts import FAILURES, HOPS, TARGETS, read_provenance, read_purposes, read_society
 from .rendering import render
 from .samples import pick_excerpts, read_duplicates, read_steps
-from .society import read_answers, read_changes, read_first_heard, read_influences
+from .society import read_answers, read_changes, read_influences
 
 _IS_EXPERIMENT = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'outcome_values'"
 _NO_STEP = "No step is complete in this run, so nothing was said."
@@ -67,7 +67,6 @@ def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str
         states=chart_states(run),
         measured_agents=chart_node_measures(run),
         influences=read_influences(run),
-        first_heard=read_first_heard(run),
         changes=read_changes(run),
         targets=run.query(TARGETS).rows,
         summary=summary,

@@ -3,9 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-import orjson
+from typing import NamedTuple
 
 from ..page import clip, short_label
 from ..table import Queryable
@@ -36,7 +34,7 @@ WITH numbered AS (
            row_number() OVER (of_kind ORDER BY md5(emission::VARCHAR)) AS place
     FROM emissions WHERE kind <> 'dialogue' WINDOW of_kind AS (PARTITION BY step, kind)
 )
-SELECT step, kind, total, persona_text, text, payload, revised, near_duplicate
+SELECT step, kind, total, persona_text, text, revised, near_duplicate
 FROM (SELECT * FROM numbered WHERE place <= ?) JOIN said USING (emission)
 ORDER BY step, kind, place
 """
@@ -80,16 +78,12 @@ class ThreadExcerpt:
 
 @dataclass(frozen=True, slots=True)
 class EmissionSample:
-    """One emission: its text, or the parts of a tool spec."""
+    """One emission."""
 
     author: str
     text: str
     revised: bool
     near_duplicate: bool
-    tool: str = ""
-    #: Name, type, whether it is required, and meaning of each parameter.
-    arguments: Sequence[tuple[str, str, str, str]] = ()
-    returns: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,51 +144,12 @@ def _listed(steps: Sequence[int], news: Mapping[int, object]) -> set[int]:
 
 def _read_samples(run: Queryable) -> dict[int, list[SampledKind]]:
     pages: dict[int, list[SampledKind]] = {}
-    for step, kind, total, author, text, payload, revised, near in run.query(_SAMPLES, [SAMPLES]).rows:
+    for step, kind, total, author, text, revised, near in run.query(_SAMPLES, [SAMPLES]).rows:
         page = pages.setdefault(step, [])
         if not page or page[-1].kind != kind:
             page.append(SampledKind(kind, total, []))
-        page[-1].samples.append(_sample(author, text, payload, revised, near))
+        page[-1].samples.append(EmissionSample(short_label(author), clip(text, TEXT), revised, near))
     return pages
-
-
-def _sample(author: str, text: str, payload: str, revised: bool, near: bool) -> EmissionSample:
-    spec = orjson.loads(payload)
-    who = short_label(author)
-    # A scenario's own kinds may hold anything; only what looks like a tool is shown as one.
-    if not (isinstance(spec, dict) and isinstance(spec.get("parameters"), dict) and "name" in spec):
-        return EmissionSample(who, clip(text, TEXT), revised, near)
-    returns = spec.get("returns")
-    said = [_types(returns)[0], str(returns.get("description", ""))] if isinstance(returns, dict) and returns else []
-    return EmissionSample(
-        who,
-        clip(str(spec.get("purpose", text)), TEXT),
-        revised,
-        near,
-        tool=clip(str(spec["name"]), 64),
-        arguments=_arguments(spec["parameters"]),
-        returns=clip(": ".join(filter(None, said)), 200),
-    )
-
-
-def _arguments(schema: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    properties, required = schema.get("properties"), schema.get("required") or []
-    return [
-        (
-            clip(name, 64),
-            _types(of)[0],
-            "yes" if name in required and "null" not in _types(of) else "no",
-            clip(str(of.get("description", "")), 160),
-        )
-        for name, of in list(properties.items() if isinstance(properties, dict) else ())[:8]
-        if isinstance(of, dict)
-    ]
-
-
-def _types(of: dict[str, Any]) -> list[str]:
-    """Return the types that a schema names, or "any" if it names none."""
-    named = of.get("type", "any")
-    return [str(one) for one in named] if isinstance(named, list) and named else [str(named)]
 
 
 def _read_conversations(run: Queryable, listed: set[int]) -> dict[int, tuple[list[ThreadExcerpt], int]]:

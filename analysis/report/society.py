@@ -11,16 +11,15 @@ intervention made are left out, as are lines that a block held back.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..page import clip, short_label
+from ..page import clip
 from ..plot import Chart, Marks, Point
 from ..questions import quoted
 from ..surveys.tables import ItemTable, read_surveys
 from ..table import Queryable, Rows
-from .charts import CHOICES, STATE_FIELDS, chart_present, read_groups, read_marks, read_span, read_state_fields, span_of
+from .charts import CHOICES, STATE_FIELDS, chart_present, read_groups, read_marks, read_state_fields
 
-#: Pairs of speaker and hearer that are listed for each field, and sources of what spread.
+#: Pairs of speaker and hearer that are listed for each field.
 PAIRS = 5
-SOURCES = 8
 
 _EFFECTS = """
 SELECT step, intervention, what, coalesce(field, '') AS field, count(DISTINCT agent) AS agents, count(*) AS changes
@@ -96,44 +95,6 @@ SELECT s.text AS speaker, r.text AS hearer, count(*) FILTER (way > 0) AS towards
 FROM judged AS j JOIN personas AS s ON s.id = sender JOIN personas AS r ON r.id = agent
 GROUP BY sender, agent, s.text, r.text HAVING towards > 0 ORDER BY towards DESC, away, sender, agent LIMIT {most}
 """
-_SPREADS = """
-WITH {heard}
-SELECT count(*) FILTER (step = 0), count(*) FILTER (step = 0 AND value = (SELECT mode(value) FROM held WHERE step = 0)),
-       max(times) FROM (SELECT *, count(*) OVER (PARTITION BY agent) - 1 AS times FROM held)
-"""
-_FIRST = """
-WITH {heard}, begun AS (
-    SELECT mode(value) AS value FROM held WHERE step = 0
-), adopted AS (
-    SELECT agent, min(step) AS step FROM held WHERE value <> (SELECT value FROM begun) GROUP BY agent
-), told AS (
-    SELECT a.agent, arg_min(h.sender, (h.step, h.place)) AS sender
-    FROM adopted AS a JOIN heard AS h ON recipient = a.agent AND sender <> a.agent AND h.step < a.step
-    LEFT JOIN adopted AS s ON s.agent = h.sender
-    WHERE s.step <= h.step OR h.sender NOT IN (SELECT agent FROM agents) GROUP BY a.agent
-), traced AS (
-    SELECT a.step, t.sender, p.text,
-           CASE WHEN i.agent IS NOT NULL THEN 'intervention' WHEN t.agent IS NULL THEN 'nobody'
-                WHEN p.id IS NULL THEN 'outside' ELSE 'agent' END AS source
-    FROM adopted AS a LEFT JOIN told AS t USING (agent) LEFT JOIN personas AS p ON p.id = t.sender
-    LEFT JOIN (
-        SELECT DISTINCT step, agent FROM intervention_effects WHERE what = 'state' AND field = {name}
-    ) AS i ON i.agent = a.agent AND i.step = a.step
-    WHERE a.step > 0
-)"""
-_SOURCES = """{first}
-SELECT any_value(text) AS text, count(*) AS adopters FROM traced WHERE source = 'agent'
-GROUP BY sender ORDER BY adopters DESC, sender LIMIT {most}
-"""
-_ADOPTED = """{first}
-SELECT {span} AS step, source, count(*) AS adopters FROM traced GROUP BY ALL ORDER BY ALL
-"""
-_KINDS = {
-    "agent": "heard an agent",
-    "outside": "heard somebody from outside",
-    "nobody": "heard neither",
-    "intervention": "an intervention made it so",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,25 +140,6 @@ class Influence:
 
 
 @dataclass(frozen=True, slots=True)
-class FirstHeard:
-    """From whom the adopters of what spread had first heard who had adopted it already."""
-
-    name: str
-    adopters: int
-    #: Of the others, adopters who had heard it from another agent, from outside, and from neither.
-    by_agents: int
-    from_outside: int
-    unheard: int
-    #: Adopters whom an intervention made so.
-    by_intervention: int
-    #: The agents from whom most had heard it, in a few words, and how many.
-    sources: Sequence[tuple[str, int]]
-    #: Adopters in each step, by what they had heard.
-    chart: Chart
-    sql: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Held:
     """One field of the state, or one item of a survey."""
 
@@ -231,44 +173,6 @@ def read_influences(run: Queryable) -> list[Influence]:
             pairs = run.query(_PAIRS.format(judged=judged, most=PAIRS))
             rates = StepRates(*steps) if held.field else None
             found.append(Influence(held.title, changes, after_a_line, occasions, towards, away, rates, pairs, sql))
-    return found
-
-
-def read_first_heard(run: Queryable) -> list[FirstHeard]:
-    """Find who had told the adopters of each field of the state that spreads.
-
-    A field spreads if at least half of the agents begin with one value and each leaves it at most once.
-    """
-    found: list[FirstHeard] = []
-    for held in _all_held(run) if _has_lines(run) else ():
-        if not held.field:
-            continue
-        ((begun, alike, times),) = run.query(_SPREADS.format(heard=held.heard)).rows
-        if times != 1 or 2 * alike < begun:
-            continue
-        first = _FIRST.format(heard=held.heard, name=quoted(held.field)).strip()
-        _, each = read_span(run)
-        adopted = _ADOPTED.format(first=first, span=span_of("step", each)).strip()
-        rows = run.query(adopted).rows
-        agents, outside, nobody, made = (sum(count for _, source, count in rows if source == kind) for kind in _KINDS)
-        if agents:
-            sql = _SOURCES.format(first=first, most=SOURCES).strip()
-            sources = [(short_label(text), adopters) for text, adopters in run.query(sql).rows]
-            chart = Chart(
-                f"adopted-{len(found)}",
-                f"{held.title}: who left the first value in each step, by what they had heard before",
-                "Stacked bars: adopters by what they had heard before, or whom an intervention made so.",
-                [Point(step, count, _KINDS[source]) for step, source, count in rows],
-                "adopters",
-                mark="bar",
-                series=list(_KINDS.values()),
-                legend_title="Before that",
-                marks=read_marks(run),
-                span=each,
-                sql=adopted,
-            )
-            counts = (agents + outside + nobody + made, agents, outside, nobody, made)
-            found.append(FirstHeard(held.title, *counts, sources, chart, sql))
     return found
 
 

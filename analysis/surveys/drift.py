@@ -19,13 +19,15 @@ respondents is that for reliability weights, the sum of weights less the sum of 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import orjson
 
-from ..table import Queryable, Section
-from .tables import ConfidenceInterval
+from ...core.arrow import Ints
+from ...core.result import Estimate, Note, Result, make_result
+from ..stats import bootstrap
+from ..table import Queryable
 
 #: The attributes that are compared, with the range of those that are ordered.
 _ORDERED: Mapping[str, tuple[int, int]] = {
@@ -35,7 +37,6 @@ _ORDERED: Mapping[str, tuple[int, int]] = {
 }
 _AGES = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80-89", "90+")
 _SURVEY = "identity"
-_SAMPLES = 500
 
 _ANSWERS = """
 SELECT a.job, a.step, a.agent, a.item, a.value, a.outcome, g.weight FROM answers AS a JOIN agents AS g USING (agent)
@@ -53,53 +54,8 @@ SELECT DISTINCT a.model, a.model = 'rule' OR j.is_language_model
 FROM answers AS a JOIN jobs AS j USING (job) WHERE survey = $survey
 """
 
-type Basis = Literal["all", "stated or implied", "assumed"]
-
-
-@dataclass(frozen=True, slots=True)
-class AttributeDrift:
-    """How far the answers of a wave are from the profiles in one attribute, or in all of them together."""
-
-    job: int
-    step: int
-    #: `(all)` for the mean over attributes.
-    attribute: str
-    basis: Basis
-    respondents: int
-    drift: ConfidenceInterval
-    #: Share of the answers that are the very same as the profile's.
-    same: float
-
-
-@dataclass(frozen=True, slots=True)
-class AttributeSpread:
-    """How varied the answers of a wave are beside the profiles of the same respondents."""
-
-    job: int
-    step: int
-    attribute: str
-    respondents: int
-    answers: float
-    #: None where the profiles do not hold the attribute of enough of them.
-    profiles: float | None
-    ratio: ConfidenceInterval | None
-
-
-@dataclass(frozen=True, slots=True)
-class DriftReport:
-    """What is told of the questionnaire's answers."""
-
-    drift: tuple[AttributeDrift, ...]
-    spread: tuple[AttributeSpread, ...]
-    #: Share of items answered with "don't know", and of those that were not answered.
-    unsure: float
-    lost: float
-    #: Agents whose profile the run holds.
-    profiles: int
-    #: Whether respondents count for different numbers of people.
-    is_weighted: bool
-    models: tuple[str, ...]
-    has_stand_in: bool
+_DRIFT = ("job", "step", "attribute", "known_by", "respondents", "drift", "same")
+_SPREAD = ("job", "step", "attribute", "respondents", "answers", "profiles", "ratio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +74,7 @@ def has_answers(run: Queryable, *, step: int | None = None) -> bool:
     return bool(found) if step is None else (step,) in found
 
 
-def read_drift(run: Queryable, *, seed: int = 0) -> DriftReport:
+def read_drift(run: Queryable, *, seed: int = 0) -> Result:
     """Measure drift and spread in each wave of the questionnaire; `seed` draws the intervals."""
     profiles = _profiles(run)
     waves: defaultdict[tuple[int, int], dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
@@ -129,22 +85,36 @@ def read_drift(run: Queryable, *, seed: int = 0) -> DriftReport:
         ended["given" if outcome == "ok" and value is not None else "unsure" if outcome == "dont_know" else "lost"] += 1
         if outcome == "ok" and value is not None:
             waves[job, step][item][agent] = _coded(item, orjson.loads(value))
-    drift: list[AttributeDrift] = []
-    spread: list[AttributeSpread] = []
+    drift: list[tuple[object, ...]] = []
+    spread: list[tuple[object, ...]] = []
     for (job, step), items in waves.items():
         pairs = {item: _paired(item, answers, profiles, weights) for item, answers in items.items()}
-        drift += _drift(job, step, pairs, seed)
-        spread += [_spread(job, step, item, list(pairs[item].values()), seed) for item in items]
-    models = run.query(_MODELS, {"survey": _SURVEY}).rows
-    return DriftReport(
-        tuple(drift),
-        tuple(spread),
-        unsure=ended["unsure"] / max(1, ended.total()),
-        lost=ended["lost"] / max(1, ended.total()),
-        profiles=len(profiles),
-        is_weighted=len(set(weights.values())) > 1,
-        models=tuple(sorted(model for model, _ in models)),
-        has_stand_in=not all(is_language_model for _, is_language_model in models),
+        drift += [(job, step, *row) for row in _measure_drift(pairs, seed)]
+        spread += [(job, step, item, *_measure_spread(item, list(pairs[item].values()), seed)) for item in items]
+    unsure, lost = (ended[name] / max(1, ended.total()) for name in ("unsure", "lost"))
+    said = f'{unsure:.1%} of the items were answered with "don\'t know"; {lost:.1%} were not answered.'
+    notes = [Note("unanswered", said)]
+    if len(set(weights.values())) > 1:
+        notes.append(Note("weights", "Agents count by their weights, which came with the selection they are from."))
+    if not profiles:
+        said = (
+            "The run holds no profiles, so answers could not be compared with who the agents are: only their spread is "
+            "shown. Profiles come with people of a hub that was enriched (`populace hub enrich HUB`)."
+        )
+        notes.append(Note("no_profiles", said))
+    return make_result(
+        "Drift: distance of answers from the agents' own profiles, 0 to 1",
+        _DRIFT,
+        drift,
+        shares=("same",),
+        notes=notes,
+        parts=[
+            make_result(
+                "Spread: variance of answers beside that of profiles; a ratio below 1 is variance collapse",
+                _SPREAD,
+                spread,
+            )
+        ],
     )
 
 
@@ -187,13 +157,11 @@ def _distance(item: str, pair: _Pair) -> float:
     return float(pair.answer not in pair.profile if item == "values" else pair.answer != pair.profile)
 
 
-def _drift(job: int, step: int, pairs: Mapping[str, Mapping[str, _Pair]], seed: int) -> list[AttributeDrift]:
-    found = []
-    bases: tuple[Basis, ...] = ("all", "stated or implied", "assumed")
-    for basis in bases:
+def _measure_drift(pairs: Mapping[str, Mapping[str, _Pair]], seed: int) -> list[tuple[object, ...]]:
+    found: list[tuple[object, ...]] = []
+    for basis in ("all", "stated or implied", "assumed"):
         by_agent: defaultdict[str, list[float]] = defaultdict(list)
         weights: dict[str, float] = {}
-        rows = []
         for item, of_item in pairs.items():
             known = {a: p for a, p in of_item.items() if p.profile not in (None, []) and _is_of(p.evidence, basis)}
             distances = {agent: _distance(item, pair) for agent, pair in known.items()}
@@ -202,43 +170,36 @@ def _drift(job: int, step: int, pairs: Mapping[str, Mapping[str, _Pair]], seed: 
                 weights[agent] = known[agent].weight
             if distances and basis == "all":
                 alone = {agent: [distance] for agent, distance in distances.items()}
-                rows.append(_drift_row(job, step, item, basis, alone, weights, seed))
+                found.append((item, basis, *_mean_distance(alone, weights, seed)))
         if by_agent:
-            rows.append(_drift_row(job, step, "(all)", basis, by_agent, weights, seed))
-        found += rows
+            found.append(("(all)", basis, *_mean_distance(by_agent, weights, seed)))
     return found
 
 
-def _is_of(evidence: str, basis: Basis) -> bool:
+def _is_of(evidence: str, basis: str) -> bool:
     return basis == "all" or (evidence == "assumed") == (basis == "assumed")
 
 
-def _drift_row(
-    job: int,
-    step: int,
-    attribute: str,
-    basis: Basis,
-    by_agent: Mapping[str, Sequence[float]],
-    weights: Mapping[str, float],
-    seed: int,
-) -> AttributeDrift:
+def _mean_distance(
+    by_agent: Mapping[str, Sequence[float]], weights: Mapping[str, float], seed: int
+) -> tuple[int, Estimate, float]:
+    """Return the respondents, the mean distance, and the share of answers that are the very same as the profile's."""
     weight = np.array([weights[agent] for agent in by_agent])
     sums, counts, zeros = (
         weight * np.array([of(distances) for distances in by_agent.values()]) for of in (sum, len, _zeros)
     )
 
-    def mean(chosen: Any) -> float:
+    def mean(chosen: Ints) -> float:
         return float(sums[chosen].sum() / counts[chosen].sum())
 
-    drift = _interval(len(by_agent), mean, seed)
-    return AttributeDrift(job, step, attribute, basis, len(by_agent), drift, float(zeros.sum() / counts.sum()))
+    return len(by_agent), bootstrap(len(by_agent), mean, seed=seed), float(zeros.sum() / counts.sum())
 
 
 def _zeros(distances: Sequence[float]) -> int:
     return sum(one == 0 for one in distances)
 
 
-def _spread(job: int, step: int, item: str, pairs: Sequence[_Pair], seed: int) -> AttributeSpread:
+def _measure_spread(item: str, pairs: Sequence[_Pair], seed: int) -> tuple[int, float, float | None, Estimate | None]:
     known = [pair for pair in pairs if pair.profile not in (None, [])]
     measure: Callable[[Any, Any], float] = _variance if item in _ORDERED else _diversity
     profiles = _coded_alike([pair.profile[0] if item == "values" else pair.profile for pair in known], item)
@@ -247,15 +208,15 @@ def _spread(job: int, step: int, item: str, pairs: Sequence[_Pair], seed: int) -
     ratio = None
     if len(known) > 2 and told > 0:
 
-        def of(chosen: Any) -> float:
+        def of(chosen: Ints) -> float:
             below = measure(profiles[chosen], weight[chosen])
             return measure(said[chosen], weight[chosen]) / below if below else float("nan")
 
-        ratio = _interval(len(known), of, seed)
+        ratio = bootstrap(len(known), of, seed=seed)
     # Where profiles hold the attribute, both spreads and their ratio are of the same respondents.
     shown = known or pairs
     answers = measure(_coded_alike([pair.answer for pair in shown], item), np.array([pair.weight for pair in shown]))
-    return AttributeSpread(job, step, item, len(shown), answers, told if known else None, ratio)
+    return len(shown), answers, told if known else None, ratio
 
 
 def _coded_alike(values: Sequence[Any], item: str) -> Any:
@@ -282,64 +243,3 @@ def _diversity(values: Any, weights: Any) -> float:
         return 0.0
     same = np.bincount(values, weights=weights) ** 2 - np.bincount(values, weights=weights**2)
     return float(1 - same.sum() / (whole - own))
-
-
-def _interval(n: int, measure: Callable[[Any], float], seed: int) -> ConfidenceInterval:
-    """Return the measure of all respondents, and its range over resamples of them."""
-    value = measure(np.arange(n))
-    if n < 3:
-        return ConfidenceInterval(value, None, None)
-    rng = np.random.default_rng(seed)
-    drawn = [measure(rng.integers(0, n, n)) for _ in range(_SAMPLES)]
-    finite = [one for one in drawn if np.isfinite(one)]
-    low, high = np.percentile(finite, (2.5, 97.5)) if finite else (None, None)
-    return ConfidenceInterval(value, None if low is None else float(low), None if high is None else float(high))
-
-
-def describe_drift(report: DriftReport) -> list[Section]:
-    """Describe the report as tables for a terminal."""
-    sections = [
-        Section(
-            "Drift: distance of answers from the agents' own profiles, 0 to 1",
-            ("job", "step", "attribute", "known by", "respondents", "drift", "95 %", "same %"),
-            ("INTEGER", "INTEGER", "VARCHAR", "VARCHAR", "INTEGER", "DOUBLE", "VARCHAR", "DOUBLE"),
-            [
-                (d.job, d.step, d.attribute, d.basis, d.respondents, *_told(d.drift), round(100 * d.same, 1))
-                for d in report.drift
-            ],
-        ),
-        Section(
-            "Spread: variance of answers beside that of profiles; a ratio below 1 is variance collapse",
-            ("job", "step", "attribute", "respondents", "answers", "profiles", "ratio", "95 %"),
-            ("INTEGER", "INTEGER", "VARCHAR", "INTEGER", "DOUBLE", "DOUBLE", "DOUBLE", "VARCHAR"),
-            [
-                (s.job, s.step, s.attribute, s.respondents, round(s.answers, 3), _rounded(s.profiles), *_told(s.ratio))
-                for s in report.spread
-            ],
-        ),
-    ]
-    return [section for section in sections if section.rows]
-
-
-def notes_on_drift(report: DriftReport) -> list[str]:
-    """Return what a reader should know of the numbers, in sentences."""
-    notes = [f'{report.unsure:.1%} of the items were answered with "don\'t know"; {report.lost:.1%} were not answered.']
-    if report.is_weighted:
-        notes.append("Agents count by their weights, which came with the selection that they are from.")
-    if not report.profiles:
-        notes.append(
-            "The run holds no profiles, so answers could not be compared with who the agents are: only their spread is "
-            "shown. Profiles come with people of a hub that was enriched (`populace hub enrich HUB`)."
-        )
-    return notes
-
-
-def _told(found: ConfidenceInterval | None) -> tuple[float | None, str]:
-    if found is None:
-        return None, ""
-    ends = "" if found.low is None or found.high is None else f"{found.low:.2f} to {found.high:.2f}"
-    return round(found.value, 2), ends
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)

@@ -7,23 +7,23 @@ how far the people whom the agents stand for may differ from the agents; of the 
 """
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import orjson
 
 from ...core.errors import SetupError
 from ...core.inputs import nearest
-from ..experiment.benchmark import BenchmarkDistance
-from ..table import Queryable, Section
+from ...core.result import Estimate, Note, Result, make_result
+from ..stats import pearson, weighted_kappa
+from ..table import Queryable
 
 #: Pairs of answers from which a coefficient is computed.
 _FEWEST_PAIRS = 3
-
-type Coefficient = Literal["r", "kappa", "tau"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,91 +71,54 @@ class AskedItem:
         return list(self.options) if self.type in ("choice", "rank") else []
 
 
-@dataclass(frozen=True, slots=True)
-class Reliability:
-    """How alike two answers of the same respondents to one item are."""
-
-    job: int
-    survey: str
-    item: str
-    #: What is compared: repeats of the wave after a step, or the waves after two steps.
-    compared: str
-    respondents: int
-    #: Share of respondents who gave the very same answer; None where nobody gave both.
-    same: float | None
-    coefficient: Coefficient | None
-    value: float | None
-
-
-def measure_reliability(
-    items: Sequence[AskedItem], answers: Mapping[ItemKey, Sequence[GivenAnswer]]
-) -> Iterable[Reliability]:
-    """Each item of each wave with repeats, and each two waves that follow each other."""
+def measure_reliability(items: Sequence[AskedItem], answers: Mapping[ItemKey, Sequence[GivenAnswer]]) -> Result:
+    """Measure how alike two answers of the same respondents are: repeats, and waves that follow each other."""
+    rows = []
     waves: defaultdict[tuple[int, str, str], list[AskedItem]] = defaultdict(list)
     for item in items:
         waves[item.job, item.survey, item.item].append(item)
-        by_repeat = [_by_agent(answers[item.key], replicate) for replicate in (0, 1)]
-        if by_repeat[1]:
-            yield _compared(item, f"repeats after step {item.step}", *by_repeat)
+        first, again = (_by_agent(answers[item.key], replicate) for replicate in (0, 1))
+        if again:
+            rows.append(_compare_answers(item, f"repeats after step {item.step}", first, again))
     for of_one in waves.values():
         for before, after in pairwise(of_one):
             then, now = (_by_agent(answers[one.key], 0) for one in (before, after))
             if then.keys() & now.keys():
-                yield _compared(before, f"steps {before.step} and {after.step}", then, now)
+                rows.append(_compare_answers(before, f"steps {before.step} and {after.step}", then, now))
+    names = ("survey", "item", "compared", "respondents", "same", "coefficient", "value")
+    return make_result("Reliability", names, rows, shares=("same",))
 
 
 def _by_agent(answers: Sequence[GivenAnswer], replicate: int) -> dict[str, GivenAnswer]:
     return {one.agent: one for one in answers if one.replicate == replicate and one.outcome == "ok"}
 
 
-def _compared(
+def _compare_answers(
     item: AskedItem, compared: str, first: Mapping[str, GivenAnswer], then: Mapping[str, GivenAnswer]
-) -> Reliability:
+) -> tuple[object, ...]:
     pairs = [(first[agent].value, then[agent].value) for agent in first if agent in then]
     same = sum(one == other for one, other in pairs) / len(pairs) if pairs else None
-    coefficient, value = _coefficient(item, pairs)
-    return Reliability(item.job, item.survey, item.item, compared, len(pairs), same, coefficient, value)
+    name = {"text": None, "choice": "kappa", "rank": "tau"}.get(item.type, "r")
+    value = _measure_pairs(item, pairs) if len(pairs) >= _FEWEST_PAIRS else None
+    return _title_survey(item.survey, item.job), item.item, compared, len(pairs), same, name, value
 
 
-def _coefficient(item: AskedItem, pairs: Sequence[tuple[Any, Any]]) -> tuple[Coefficient | None, float | None]:
+def _measure_pairs(item: AskedItem, pairs: Sequence[tuple[Any, Any]]) -> float | None:
     if item.type == "text":
-        return None, None
+        return None
     if item.type == "choice":
-        return "kappa", _kappa(pairs)
+        options, places = np.unique([str(value) for pair in pairs for value in pair], return_inverse=True)
+        one, other = places.reshape(-1, 2).T
+        return weighted_kappa(one, other, len(options), is_nominal=True)
     if item.type == "rank":
-        taus = [_tau(one, other, item.options) for one, other in pairs]
-        return "tau", sum(taus) / len(taus) if taus else None
-    return "r", _pearson(pairs)
+        from scipy.stats import kendalltau
 
-
-def _pearson(pairs: Sequence[tuple[float, float]]) -> float | None:
-    if len(pairs) < _FEWEST_PAIRS:
-        return None
-    means = [math.fsum(pair[at] for pair in pairs) / len(pairs) for at in (0, 1)]
-    apart = [(one - means[0], other - means[1]) for one, other in pairs]
-    spread = math.fsum(one * one for one, _ in apart) * math.fsum(other * other for _, other in apart)
-    return math.fsum(one * other for one, other in apart) / math.sqrt(spread) if spread else None
-
-
-def _kappa(pairs: Sequence[tuple[Any, Any]]) -> float | None:
-    if len(pairs) < _FEWEST_PAIRS:
-        return None
-    n = len(pairs)
-    first, then = Counter(one for one, _ in pairs), Counter(other for _, other in pairs)
-    seen = sum(one == other for one, other in pairs) / n
-    chance = sum(first[option] * then[option] for option in first) / n**2
-    return None if chance == 1 else (seen - chance) / (1 - chance)
-
-
-def _tau(one: Sequence[str], other: Sequence[str], options: Sequence[str]) -> float:
-    """Kendall's tau-b of two orders, each of as many options; those that are not among them share the last place."""
-    places = [{option: place for place, option in enumerate(order)} for order in (one, other)]
-    agreeing = apart = 0
-    for a, b in combinations(options, 2):
-        first, then = (found.get(a, len(found)) - found.get(b, len(found)) for found in places)
-        agreeing += (first * then > 0) - (first * then < 0)
-        apart += first != 0
-    return agreeing / apart
+        taus = [
+            kendalltau(*([_place(option, order, len(item.options)) for option in item.options] for order in pair))
+            for pair in pairs
+        ]
+        return float(np.mean([tau.statistic for tau in taus]))
+    return pearson(*np.array(pairs, float).T)
 
 
 _Z = 1.959964
@@ -179,21 +142,12 @@ _NOT_ATTRIBUTES = frozenset({"persona", "evidence", "model", "prompt", "only_evi
 
 
 @dataclass(frozen=True, slots=True)
-class ConfidenceInterval:
-    """An estimate and its 95 % interval, whose ends are None where too few answered."""
-
-    value: float
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class OptionShare:
     """How often an option was chosen or, of a rank, put first; of a scale, one of its points."""
 
     option: str
     count: int
-    share: ConfidenceInterval
+    share: Estimate
     #: Of a rank: the mean place of the option, from 1.
     place: float | None = None
 
@@ -214,7 +168,7 @@ class ItemTable:
     unsure: int
     #: Respondents of whom no usable answer came.
     lost: int
-    mean: ConfidenceInterval | None
+    mean: Estimate | None
     shares: tuple[OptionShare, ...]
 
 
@@ -223,14 +177,12 @@ class SurveyTables:
     """All that is told of the surveys of a run."""
 
     items: tuple[ItemTable, ...]
-    reliability: tuple[Reliability, ...]
+    reliability: Result
     #: Whether agents count for different numbers of people.
     is_weighted: bool
     #: Models that answered, `rule` for rules of the scenario; and whether the stand-in is among them.
     models: tuple[str, ...]
     has_stand_in: bool
-    #: How far the answers are from people's, where those were given.
-    benchmark: Sequence[BenchmarkDistance] = ()
 
 
 def read_surveys(
@@ -262,7 +214,7 @@ def read_surveys(
     models = run.query(_MODELS, chosen).rows
     return SurveyTables(
         tuple(tables),
-        tuple(measure_reliability(items, answers)),
+        measure_reliability(items, answers),
         is_weighted=len(weights) > 1,
         models=tuple(model for model, _ in models),
         has_stand_in=not all(is_language_model for _, is_language_model in models),
@@ -327,101 +279,59 @@ def _place(option: str, ranked: Sequence[str], options: int) -> float:
     return ranked.index(option) + 1.0 if option in ranked else (len(ranked) + 1 + options) / 2
 
 
-def weighted_mean(values: Sequence[tuple[float, float]]) -> ConfidenceInterval:
+def weighted_mean(values: Sequence[tuple[float, float]]) -> Estimate:
     """Return the mean of values with their weights. Raises `ZeroDivisionError` if there are none."""
     total, n = math.fsum(w for _, w in values), len(values)
     mean = math.fsum(x * w for x, w in values) / total
     if n < 2:
-        return ConfidenceInterval(mean, None, None)
+        return Estimate(mean, None, None)
     from scipy.stats import t
 
     error = math.sqrt(n / (n - 1) * math.fsum((w * (x - mean)) ** 2 for x, w in values)) / total
     reach = float(t.ppf(0.975, n - 1)) * error
-    return ConfidenceInterval(mean, mean - reach, mean + reach)
+    return Estimate(mean, mean - reach, mean + reach)
 
 
-def weighted_share(chosen: Sequence[tuple[bool, float]]) -> ConfidenceInterval:
+def weighted_share(chosen: Sequence[tuple[bool, float]]) -> Estimate:
     """Return the weighted share of those who chose. Raises `ZeroDivisionError` if there are none."""
     total = math.fsum(w for _, w in chosen)
     share = math.fsum(w for is_chosen, w in chosen if is_chosen) / total
     if len(chosen) < 2:
-        return ConfidenceInterval(share, None, None)
+        return Estimate(share, None, None)
     square = _Z * _Z * math.fsum(w * w for _, w in chosen) / total**2
     middle = (share + square / 2) / (1 + square)
     reach = math.sqrt(square * (share * (1 - share) + square / 4)) / (1 + square)
-    return ConfidenceInterval(share, max(0.0, middle - reach), min(1.0, middle + reach))
+    return Estimate(share, max(0.0, middle - reach), min(1.0, middle + reach))
 
 
-def describe_surveys(tables: SurveyTables) -> list[Section]:
-    """Describe the tables for a terminal: means, shares of options, and reliability."""
-    shares = [(one, share) for one in tables.items for share in one.shares]
-    return [
-        section
-        for section in (
-            Section(
-                "Answers",
-                ("survey", "item", "step", "group", "asked", "answered", "don't know", "lost", "mean", "95 %"),
-                ("VARCHAR", "VARCHAR", "INTEGER", "VARCHAR", *["INTEGER"] * 4, "DOUBLE", "VARCHAR"),
-                [
-                    (*_named(one), one.asked, one.answered, one.unsure, one.lost, *_told(one.mean, digits=2))
-                    for one in tables.items
-                ],
-            ),
-            Section(
-                "Options, and points of scales",
-                ("survey", "item", "step", "group", "option", "count", "%", "95 %", "place"),
-                ("VARCHAR", "VARCHAR", "INTEGER", "VARCHAR", "VARCHAR", "INTEGER", "DOUBLE", "VARCHAR", "DOUBLE"),
-                [
-                    (
-                        *_named(one),
-                        share.option,
-                        share.count,
-                        *_told(share.share, times=100, digits=1),
-                        _rounded(share.place),
-                    )
-                    for one, share in shares
-                ],
-            ),
-            Section(
-                "Reliability",
-                ("survey", "item", "compared", "respondents", "same %", "coefficient", "value"),
-                ("VARCHAR", "VARCHAR", "VARCHAR", "INTEGER", "DOUBLE", "VARCHAR", "DOUBLE"),
-                [
-                    (
-                        _titled(one.survey, one.job),
-                        one.item,
-                        one.compared,
-                        one.respondents,
-                        None if one.same is None else round(100 * one.same, 1),
-                        one.coefficient,
-                        _rounded(one.value),
-                    )
-                    for one in tables.reliability
-                ],
-            ),
-        )
-        if section.rows
+def describe_surveys(tables: SurveyTables) -> Result:
+    """Describe the answers: means, shares of options, and reliability."""
+    shares = [
+        (*_name_item(one), share.option, share.count, share.share, share.place)
+        for one in tables.items
+        for share in one.shares
     ]
+    by = ("survey", "item", "step", "group")
+    return make_result(
+        "Answers",
+        (*by, "asked", "answered", "dont_know", "lost", "mean"),
+        [(*_name_item(one), one.asked, one.answered, one.unsure, one.lost, one.mean) for one in tables.items],
+        notes=[
+            Note("weights", "Agents count by their weights." if tables.is_weighted else "All agents count alike."),
+            Note("interval", "Numbers in parentheses are 95 % intervals."),
+        ],
+        parts=[
+            make_result(
+                "Options, and points of scales", (*by, "option", "count", "share", "place"), shares, shares=("share",)
+            ),
+            tables.reliability,
+        ],
+    )
 
 
-def _named(one: ItemTable) -> tuple[object, ...]:
-    return _titled(one.survey, one.job), one.item, one.step, one.group or "all"
+def _name_item(one: ItemTable) -> tuple[object, ...]:
+    return _title_survey(one.survey, one.job), one.item, one.step, one.group or "all"
 
 
-def _titled(survey: str, job: int) -> str:
+def _title_survey(survey: str, job: int) -> str:
     return survey if job == 1 else f"{survey} (job {job})"
-
-
-def _told(found: ConfidenceInterval | None, *, digits: int, times: float = 1) -> tuple[object, ...]:
-    if found is None:
-        return None, None
-    ends = "" if found.low is None or found.high is None else _ends(found.low * times, found.high * times, digits)
-    return round(found.value * times, digits), ends
-
-
-def _ends(low: float, high: float, digits: int) -> str:
-    return f"{low:.{digits}f} to {high:.{digits}f}"
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 2)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from populace.agents import Limits, ModelHandle
-from populace.analysis.evaluation import wilson_interval
+from populace.analysis.stats import wilson_interval
 from populace.core.errors import SetupError
 from populace.core.query import Result
 from populace.personas import Hub

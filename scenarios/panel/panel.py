@@ -18,7 +18,7 @@ from populace.agents import ModelHandle
 from populace.agents.embedding.models import open_embedder
 from populace.agents.text_faults import find_assistant_voice, find_echo, find_refusal
 from populace.analysis.diversity.similarity import vendi_score
-from populace.analysis.evaluation import wilson_interval
+from populace.analysis.stats import wilson_interval
 from populace.core.errors import EndpointError, PausedError, RunError, SetupError, StorageError
 from populace.core.query import Result
 from populace.core.text import word_list

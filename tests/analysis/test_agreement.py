@@ -48,21 +48,19 @@ def test_graders_of_known_agreement_have_the_alpha_that_follows(new_graded: NewG
         name: [[int(one if rng.random() < rate else rng.integers(1, 6)) for one in truth] for _ in range(2)]
         for name, rate in (("a", 1.0), ("b", 0.6))
     }
-    found = {one.graders: one for one in measure_agreement(new_graded(votes))}
-    assert found["a"].alpha == 1.0
+    found = {one["graders"]: one for one in measure_agreement(new_graded(votes))}
+    assert found["a"]["alpha"].value == 1.0
     # Two votes of which each is right at a rate p, and else drawn evenly, agree at p squared beyond chance.
     for graders, alpha in (("b", 0.36), ("a and b", 0.6)):
         one = found[graders]
-        assert one.low is not None
-        assert one.high is not None
-        assert one.low < alpha < one.high
-        assert one.units == outputs
-    assert found["all"].votes == 4 * outputs
+        assert one["alpha"].low < alpha < one["alpha"].high
+        assert one["outputs"] == outputs
+    assert found["all"]["votes"] == 4 * outputs
 
 
 def test_votes_without_a_label_are_counted_and_say_nothing(new_graded: NewGraded) -> None:
     found = measure_agreement(new_graded({"a": [[1, 2, None]], "b": [[1, 3, 2]]}))
-    assert [(one.graders, one.units, one.votes, one.missing) for one in found] == [
+    assert [(one["graders"], one["outputs"], one["votes"], one["missing"]) for one in found] == [
         ("all", 2, 4, 1), ("a and b", 2, 4, 1)]  # fmt: skip
 
 

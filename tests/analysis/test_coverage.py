@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,18 @@ import pytest
 
 from populace.agents.embedding.models import open_embedder
 from populace.analysis.coverage import (
-    Coverage,
     Topic,
     cover_by_meaning,
-    describe_coverage,
-    notes_on_coverage,
+    find_gaps,
     read_covered,
     read_topics,
     texts_to_embed,
     write_seeds,
 )
-from populace.analysis.table import render_table
+from populace.analysis.table import render_result
 from populace.analysis.topics import TopicHits, hits_by_cosine, shuffle_words
 from populace.core.errors import SetupError, SourceError
+from populace.core.result import Result
 from populace.personas.dedup.vectors import units
 from populace.personas.persona import content_id
 from populace.personas.sources.sources import read_passages
@@ -98,32 +97,33 @@ def vectors(texts: Sequence[str]) -> Any:
     return np.stack(asyncio.run(open_embedder("wordllama").source.vectors(texts)).vectors)  # type: ignore[arg-type]
 
 
-def cover(file: Any, topics: Sequence[Topic], *, n: int = 2_000, beside: Any = None, **options: Any) -> Coverage:
-    samples = [(one, read_covered(one, n=n)) for one in (file, *([beside] if beside else []))]
-    for one, sample in samples:
-        texts = list(dict.fromkeys(texts_to_embed(topics, sample)))
-        rows = [[content_id(t), "wordllama", v.tolist(), "c"] for t, v in zip(texts, vectors(texts), strict=True)]
-        one.fill("vectors", rows)
-    others = {"other": samples[1]} if beside else None
-    return cover_by_meaning(file, topics, samples[0][1], "wordllama", beside=others, **options)
+def cover(file: Any, topics: Sequence[Topic], *, n: int = 2_000, **options: Any) -> Result:
+    sample = read_covered(file, n=n)
+    texts = list(dict.fromkeys(texts_to_embed(topics, sample)))
+    rows = [[content_id(t), "wordllama", v.tolist(), "c"] for t, v in zip(texts, vectors(texts), strict=True)]
+    file.fill("vectors", rows)
+    return cover_by_meaning(file, topics, sample, "wordllama", **options)
 
 
 def test_a_topic_is_reached_by_outputs_that_are_near_to_it(run: Any) -> None:
     found = cover(run, [BAKING, COOKING, RIVERS])
-    baking = found.topics[0]
-    assert (baking.outputs, baking.is_reached) == (10, True)
-    assert baking.example in range(1, 11)
-    assert (found.outputs, found.accepted, found.placed) == (40, 40, 10)
-    assert paths([gap.topic for gap in found.gaps]) == ["Food / Cooking", "Nature / Rivers"]
-    assert "A ferryman on the rivers." in [text for _, text in found.gaps[1].people]
+    topics = {row["topic"]: row for row in found}
+    assert (topics["Food / Baking"]["texts"], topics["Food / Baking"]["is_reached"]) == (10, True)
+    assert paths(find_gaps(found, [BAKING, COOKING, RIVERS])) == ["Food / Cooking", "Nature / Rivers"]
+    assert "ferryman on the rivers" in topics["Nature / Rivers"]["people_nearest"]
+    assert found.title.startswith("1 (")
+    assert found.title.endswith(" were reached beyond chance by 10 of 40 texts")
+    assert found["Fields"].rows[0][:3] == ("Food", 2, 1)
+    assert "By wordllama" in dict(found.notes)["method"]
+    assert render_result(found)
 
 
 def test_rejected_outputs_reach_nothing(run: Any) -> None:
     run.fill("checks", [[1, "leak", "failed", "Because.", None, 1]])
-    assert cover(run, [BAKING]).topics[0].outputs == 9
+    assert cover(run, [BAKING]).value["texts"] == 9
 
 
-def test_people_of_a_hub_are_covered_too_and_stand_beside_a_run(run: Any, make_run: Any) -> None:
+def test_people_of_a_hub_are_covered_too(make_run: Any) -> None:
     hub = make_run(upto="header")
     hub.connection.execute("DELETE FROM jobs")
     people = [f"Baker {n} bakes bread in a rye oven." for n in range(9)]
@@ -133,13 +133,10 @@ def test_people_of_a_hub_are_covered_too_and_stand_beside_a_run(run: Any, make_r
     assert len(read_covered(hub, n=20)) == 20
     with pytest.raises(SetupError, match="A hub holds people, not outputs of the kind 'poem'"):
         read_covered(hub, n=20, kind="poem")
-    found = cover(hub, [BAKING, RIVERS], beside=run)
-    assert [one.is_reached for one in found.topics] == [True, False]
-    this, other = found.compared
-    assert (this.file, this.of, this.more, other.file, other.outputs, other.closed) == ("", 24, None, "other", 40, 0)
-    assert other.more is not None
-    assert other.more[1] <= other.more[0] <= other.more[2]
-    assert "Compared at 24 texts each" in [*describe_coverage(found)][-1].title
+    assert {row["topic"]: row["is_reached"] for row in cover(hub, [BAKING, RIVERS])} == {
+        "Food / Baking": True,
+        "Nature / Rivers": False,
+    }
 
 
 def test_shuffled_texts_have_the_words_and_lengths_of_the_texts() -> None:
@@ -205,7 +202,7 @@ def test_intervals_of_topics_and_of_differences_hold_what_they_say() -> None:
     truth = np.mean([drawn_hits(rng, rates, 200).reached.sum() for _ in range(300)])
     held = same = 0
     for _ in range(100):
-        one, other = (drawn_hits(rng, rates, 200).reached_of(200) for _ in range(2))
+        one, other = (astuple(drawn_hits(rng, rates, 200).count_reached()) for _ in range(2))
         held += bool(one[1] <= truth <= one[2])
         spread = float(np.hypot(one[2] - one[1], other[2] - other[1])) / 2
         same += abs(one[0] - other[0]) <= spread
@@ -213,57 +210,28 @@ def test_intervals_of_topics_and_of_differences_hold_what_they_say() -> None:
     assert same >= 90
 
 
-def test_fewer_texts_reach_fewer_topics_and_the_unseen_share_is_about_right() -> None:
-    rng = np.random.default_rng(4)
-    rates = np.concatenate([np.full(10, 0.1), np.full(400, 0.001)])
-    hits = [drawn_hits(rng, rates, 500) for _ in range(60)]
-    sizes = [hits[0].reached_of(size)[0] for size in (50, 100, 250, 500)]
-    assert all(fewer <= more for fewer, more in pairwise(sizes))
-    shares = [one.unseen or 0 for one in hits]
-    unseen = [float(rates[~one.held.any(axis=0)].sum() / rates.sum()) for one in hits]
-    assert abs(float(np.mean(shares)) - float(np.mean(unseen))) < 0.01
-    assert TopicHits(np.zeros((3, 2), dtype=bool), np.arange(3), np.zeros(2, dtype=np.int64), 300).unseen is None
-
-
-def test_a_cosine_can_be_given_and_a_file_is_compared_with_itself(run: Any) -> None:
+def test_a_cosine_can_be_given(run: Any) -> None:
     topics, sample = [BAKING, RIVERS], read_covered(run, n=40)
     with pytest.raises(SetupError, match="lacks vectors"):
         cover_by_meaning(run, topics, sample, "wordllama")
     strict = cover(run, topics, threshold=1)
-    assert [topic.outputs for topic in strict.topics] == [0, 0]
-    own = cover_by_meaning(run, topics, sample, "wordllama", beside={"again": (run, sample)})
-    assert (strict.threshold, own.threshold) == (1, None)
-    assert all(0 < one.cosine < 1 for one in own.topics)
-    assert own.compared[1].more is not None
-    assert own.compared[1].more[0] == 0
-    assert "1 % of texts of shuffled words" in next(notes_on_coverage(own))
+    assert [(row["texts"], row["cosine"]) for row in strict] == [(0, 1), (0, 1)]
+    own = cover_by_meaning(run, topics, sample, "wordllama")
+    assert all(0 < row["cosine"] < 1 for row in own)
+    assert "1 % of texts of shuffled words" in dict(own.notes)["method"]
 
 
 def test_seeds_are_texts_that_growth_reads(run: Any, tmp_path: Path) -> None:
-    gaps = cover(run, [BAKING, COOKING, RIVERS]).gaps
+    topics = [BAKING, COOKING, RIVERS]
+    gaps = find_gaps(cover(run, topics), topics)
     assert write_seeds(gaps, tmp_path / "seeds.jsonl") == 2
     rows = [json.loads(line) for line in (tmp_path / "seeds.jsonl").read_text().splitlines()]
     assert [row["title"] for row in rows] == ["Food / Cooking", "Nature / Rivers"]
     passages = read_passages(tmp_path / "seeds.jsonl")
-    assert [passage.text for passage in passages] == [gap.topic.passage for gap in gaps]
+    assert [passage.text for passage in passages] == [gap.passage for gap in gaps]
     assert "about cooking, which is a part of food" in passages[0].text
     with pytest.raises(SetupError, match="is not written over"):
         write_seeds(gaps, tmp_path / "seeds.jsonl")
-
-
-def test_coverage_is_told_by_field_with_the_gaps(run: Any) -> None:
-    found = cover(run, [BAKING, COOKING, RIVERS])
-    fields, gaps = describe_coverage(found)
-    assert fields.title.startswith("1 of 3 topics (95 % interval ")
-    assert fields.title.endswith(" were reached beyond chance by 10 of 40 texts")
-    assert fields.rows[0][:3] == ("Food", 2, 1)
-    assert fields.rows[0][4] == "Baking (10)"
-    assert fields.rows[1][:3] == ("Nature", 1, 0)
-    assert gaps.rows[0][0] == "Food / Cooking"
-    assert "cook" in str(gaps.rows[0][3]).split("; ")
-    assert render_table(gaps)
-    (note,) = notes_on_coverage(found)
-    assert "By wordllama" in note
 
 
 def test_a_taxonomy_that_is_too_large_is_refused(tmp_path: Path) -> None:

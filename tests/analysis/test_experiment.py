@@ -1,6 +1,5 @@
 """What experiments find: t tests over runs, corrected; robustness; power; and tables for other tools."""
 
-import csv
 import math
 import re
 from dataclasses import dataclass, replace
@@ -19,13 +18,13 @@ from statsmodels.stats.power import TTestIndPower
 
 from populace.analysis.experiment.differences import add_people, compare, people_variance
 from populace.analysis.experiment.effects import corrected_p, read_findings
-from populace.analysis.experiment.models import table_of_models, told_of_models
 from populace.analysis.experiment.power import simulated_power
-from populace.analysis.experiment.tables import write_tables
+from populace.analysis.experiment.tables import describe_findings
 from populace.analysis.report import write_report
 from populace.analysis.report.experiment import read_curves, render_experiment
 from populace.core.errors import SetupError
 from populace.core.query import Result, answer
+from populace.core.result import Estimate
 from populace.sim.experiment.design import Hypothesis
 
 SCHEMA = Path(__file__).parents[2] / "sim/experiment/merged.sql"
@@ -298,20 +297,15 @@ def test_replicates_that_share_people_for_want_of_more_say_so() -> None:
     assert all(one.is_for_these_people for one in found.effects)
 
 
-def test_tables_for_other_tools_hold_every_value(tmp_path: Path) -> None:
-    reader = merged({"a": [1.0, 2.0, 4.0], "b": [2.0, 4.0, 5.0]})
-    found = read_findings(reader)
-    write_tables(reader, found, tmp_path / "csv")
-    with (tmp_path / "csv" / "outcomes.csv").open() as file:
-        assert len(list(csv.DictReader(file))) == 12
-    with (tmp_path / "csv" / "codebook.csv").open() as file:
-        named = {(row["file"], row["name"]) for row in csv.DictReader(file)}
-    assert {("effects.csv", "p_adjusted"), ("outcome", "y"), ("runs.csv", "seed")} <= named
-    with pytest.raises(SetupError, match="is there already"):
-        write_tables(reader, found, tmp_path / "csv")
+def test_what_was_found_is_a_result_with_effects_by_kind() -> None:
+    found = describe_findings(read_findings(merged({"a": [1.0, 2.0, 4.0], "b": [2.0, 4.0, 5.0]})))
+    assert [row["arm"] for row in found] == ["a", "b"]
+    effect = found["Other arms"].value
+    assert (effect["arm"], effect["against"], effect["runs"]) == ("b", "a", 3)
+    assert effect["difference"].value == pytest.approx(4 / 3)
 
 
-def test_checks_of_models_are_in_page_and_tables_and_are_told_as_properties_of_models(tmp_path: Path) -> None:
+def test_checks_of_models_are_in_page_and_are_told_as_properties_of_models() -> None:
     reader = merged({"a": [1.0, 2.0], "b": [2.0, 4.0]})
     reader.con.execute(
         """
@@ -320,16 +314,13 @@ def test_checks_of_models_are_in_page_and_tables_and_are_told_as_properties_of_m
         (2, 'm2', 'agreement', '', NULL, NULL, NULL, NULL, NULL, 0, 0, 0, '', '', 'm2 is no language model.')
         """
     )
-    found = read_findings(reader)
-    assert told_of_models(found.model_checks) == ["m1 agrees with <80%>.", "m2 is no language model."]
-    assert table_of_models(found.model_checks).rows == [("m1", "agreement", 0.8, 0.7, 0.9, 0.5, 0.64, 97, 96)]
+    found = describe_findings(read_findings(reader))["Checks of the models"]
+    assert found.all_notes == ["m1 agrees with <80%>.", "m2 is no language model."]
+    assert found.rows == [("m1", "agreement", Estimate(0.8, 0.7, 0.9), 0.5, 0.64, 97, 96)]
     page = render_experiment(reader)
     assert "They are properties of the models, and say nothing about people." in page
     assert "m1 agrees with &lt;80%&gt;." in page
     assert "m2 is no language model." in page
-    write_tables(reader, found, tmp_path / "csv")
-    with (tmp_path / "csv" / "model_checks.csv").open() as file:
-        assert [row["got"] for row in csv.DictReader(file)] == ["0.8", ""]
 
 
 @pytest.fixture(scope="module")
@@ -359,7 +350,7 @@ def test_the_report_of_an_experiment_shows_what_was_expected_and_that_no_model_w
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<script>alert" not in page
     assert "<b>" not in page.partition("<main>")[2].replace("<b><bdi>", "")
-    assert re.search(r"said\s+&lt;b&gt;\s+0 of 1", text)
+    assert re.search(r"said\s+&lt;b&gt;\s+1\s+0", text)
     assert 'class="flag">registered' not in page
 
 

@@ -1,18 +1,17 @@
 """The yield of a run by stage, and what it took."""
 
 import json
-from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
 import pytest
 
-from populace.analysis.funnel import Funnel, describe_funnel, notes_on_funnel, read_funnel, write_funnel_picture
-from populace.analysis.table import Queryable, render_table
+from populace.analysis.funnel import read_funnel
+from populace.analysis.table import Queryable, render_result
+from populace.core.result import Result
 
 
-def stages(found: Funnel) -> dict[str, tuple[int, int]]:
-    return {stage.name: (stage.rows, stage.lost) for stage in found.stages}
+def stages(found: Result) -> dict[str, tuple[int, int]]:
+    return {stage["stage"]: (stage["rows"], stage["lost"]) for stage in found}
 
 
 def test_turns_answers_and_outputs_are_counted(lived: Queryable) -> None:
@@ -25,8 +24,8 @@ def test_turns_answers_and_outputs_are_counted(lived: Queryable) -> None:
         "near_duplicate": (295 - repeated, repeated),
         "accepted": (295 - repeated, 0),
     }
-    assert found.failed_turns == {"cut_json": 5}
-    assert (found.asked_people, found.people, found.accepted_people) == (60, 59, 59)
+    assert found.rows[1][-1] == "5 cut_json"
+    assert "60 asked, 59 with an output, 59 with an accepted output" in dict(found.notes)["people"]
 
 
 def test_each_check_is_a_stage_and_an_output_is_lost_once(make_run: Any) -> None:
@@ -43,10 +42,9 @@ def test_each_check_is_a_stage_and_an_output_is_lost_once(make_run: Any) -> None
     assert stages(found)["leak"] == (9, 2)
     assert "schema" not in stages(found)
     repeated = stages(found).get("near_duplicate", (0, 0))[1]
-    assert found.accepted == stages(found)["accepted"][0] == 9 - repeated
-    assert found.undecided == {"leak": 1}
-    assert "leak on 1" in " ".join(notes_on_funnel(found))
-    assert "such as: It names the persona." in [stage.reason for stage in found.stages]
+    assert stages(found)["accepted"][0] == 9 - repeated
+    assert "leak on 1" in dict(found.notes)["undecided"]
+    assert "such as: It names the persona." in [stage["why"] for stage in found]
 
 
 def test_turns_in_which_nothing_was_made_are_a_stage(make_run: Any) -> None:
@@ -61,51 +59,47 @@ def test_accepted_outputs_are_told_for_a_dollar_and_for_tokens_by_role(make_run:
     run.query("UPDATE calls SET role = 'grader' WHERE rowid IN (SELECT rowid FROM calls WHERE outcome = 'ok' LIMIT 1)")
     run.query("DELETE FROM calls WHERE outcome <> 'ok'")
     found = read_funnel(run)
-    spent = {one.purpose: one for one in found.spent}
-    assert set(spent) == {"turns", "turns: grader", "total"}
-    assert (spent["turns"].calls, spent["turns: grader"].calls, spent["total"].calls) == (10, 1, 11)
-    assert spent["total"].dollars == pytest.approx(0.11)
-    assert spent["total"].accepted_per_dollar == pytest.approx(found.accepted / 0.11)
-    assert spent["total"].accepted_per_1000_tokens == pytest.approx(found.accepted / (11 * 250) * 1000)
+    spent = {one["purpose"]: one for one in found["Cost"]}
+    assert {name: one["calls"] for name, one in spent.items()} == {"turns": 10, "turns: grader": 1, "total": 11}
+    accepted, _ = stages(found)["accepted"]
+    assert spent["total"]["dollars"] == pytest.approx(0.11)
+    assert spent["total"]["accepted_per_dollar"] == pytest.approx(accepted / 0.11)
+    assert spent["total"]["accepted_per_1000_tokens"] == pytest.approx(accepted / (11 * 250) * 1000)
 
 
 def test_unknown_prices_and_tokens_count_as_unknown(make_run: Any) -> None:
     run = make_run(people=12, steps=1, model="openai:m")
     run.query("UPDATE calls SET cost = 0.01 WHERE outcome = 'ok'")
-    (only,) = read_funnel(run).spent
+    found = read_funnel(run)
+    only = found["Cost"].value
     # What was cut off was answered, and neither counted nor priced.
-    assert (only.unpriced, only.uncounted) == (3, 3)
-    assert only.accepted_per_dollar is None
-    assert only.accepted_per_1000_tokens is None
-    shown = "".join(render_table(section, width=200) for section in describe_funnel(read_funnel(run)))
-    assert "0.1100 and 3 calls unknown" in shown
-    assert "rows per dollar are left out" in " ".join(notes_on_funnel(read_funnel(run)))
+    assert (only["unpriced"], only["uncounted"]) == (3, 3)
+    assert only["accepted_per_dollar"] is None
+    assert only["accepted_per_1000_tokens"] is None
+    assert "rows per dollar are left out" in dict(found.notes)["unpriced"]
 
 
 def test_calls_of_jobs_on_the_outputs_go_by_their_kind(make_run: Any) -> None:
     run = make_run(people=12, steps=1)
     run.query("INSERT INTO jobs SELECT * REPLACE (2 AS job, 'solving' AS kind) FROM jobs")
     run.query("UPDATE calls SET job = 2, role = 'solver' WHERE rowid IN (SELECT rowid FROM calls LIMIT 2)")
-    assert {one.purpose for one in read_funnel(run).spent} == {"turns", "solving: solver", "total"}
+    assert {one["purpose"] for one in read_funnel(run)["Cost"]} == {"turns", "solving: solver", "total"}
 
 
 def test_a_run_without_a_step_has_a_funnel_of_nothing(make_run: Any) -> None:
     found = read_funnel(make_run(upto="header"))
     assert stages(found) == {"turns": (0, 0), "answers": (0, 0), "outputs": (0, 0), "accepted": (0, 0)}
-    assert [render_table(section) for section in describe_funnel(found)]
+    assert render_result(found)
 
 
-def test_the_picture_has_two_bars_a_stage(lived: Queryable, tmp_path: Path) -> None:
+def test_a_funnel_is_json_html_and_arrow(lived: Queryable) -> None:
+    import duckdb
+
     found = read_funnel(lived)
-    svg = ET.parse(write_funnel_picture(found, tmp_path / "f.svg", of="run.duckdb"))
-    assert len(svg.findall(".//{http://www.w3.org/2000/svg}rect")) == 2 * len(found.stages)
-    assert "not a language model" in write_funnel_picture(found, tmp_path / "f.html", of="run.duckdb").read_text()
-
-
-def test_a_funnel_is_json(lived: Queryable) -> None:
-    from dataclasses import asdict
-
-    assert json.loads(json.dumps(asdict(read_funnel(lived))))["accepted"] == read_funnel(lived).accepted
+    assert json.loads(found.json())["rows"][0]["rows"] == 300
+    assert "<td>turns asked for</td>" in found._repr_html_()
+    with duckdb.connect() as con:
+        assert con.execute("SELECT max(rows) FROM found").fetchall() == [(300,)]
 
 
 def test_accepted_outputs_with_solutions_are_a_stage(make_run: Any) -> None:

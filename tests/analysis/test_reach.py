@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -12,8 +11,9 @@ from pydantic import Field
 
 from populace.agents.actions import Action, ActionEffects
 from populace.agents.observation import Observation
-from populace.analysis.experiment.reach import Reach, read_reach
+from populace.analysis.experiment.reach import read_reach
 from populace.core.errors import SetupError
+from populace.core.result import Result
 from populace.personas.hub import Hub
 from populace.personas.persona import Persona, Relation, RelationKind
 from populace.sim.dynamics.declared import Intervention
@@ -96,7 +96,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return lived(tmp_path_factory.mktemp("coast") / "quiet.duckdb")
 
 
-def reached(one: Path, other: Path, merged: Path) -> Reach:
+def reached(one: Path, other: Path, merged: Path) -> Result:
     write_pair(merged, {"one": one, "other": other})
     with open_hub_or_run(merged) as reader:
         return read_reach(reader)
@@ -105,9 +105,9 @@ def reached(one: Path, other: Path, merged: Path) -> Reach:
 def test_a_change_reaches_exactly_those_whom_a_message_can_have_reached(quiet: Path, tmp_path: Path) -> None:
     other = fork(quiet, Coast, at=1, out=tmp_path / "fork.duckdb", settings={"spark": 2}).run().path
     found = reached(quiet, other, tmp_path / "both.duckdb")
-    assert found.first == 2
+    assert "Identical until step 1." in dict(found.notes)["differs"]
     # Of a ring, one more on either side in each step.
-    assert [(one.step, one.decided, one.by_itself) for one in found.steps] == [
+    assert [(row["step"], row["decided_differently"], row["unexplained"]) for row in found] == [
         (1, 0, 0),
         (2, 1, 0),
         (3, 3, 0),
@@ -115,7 +115,7 @@ def test_a_change_reaches_exactly_those_whom_a_message_can_have_reached(quiet: P
         (5, 7, 0),
     ]
     # In step 3 the first remembers what it did, and two have heard of it.
-    assert [one.told for one in found.steps] == [0, 0, 3, 5, 7]
+    assert [row["saw_different"] for row in found] == [0, 0, 3, 5, 7]
     with duckdb.connect(str(tmp_path / "both.duckdb"), read_only=True) as con:
         burning = "SELECT count(DISTINCT agent) FROM emissions WHERE arm = 'other' AND text = 'fire'"
         assert con.execute(burning).fetchone() == (7,)
@@ -127,11 +127,12 @@ def test_what_a_rule_reads_of_its_settings_is_decided_by_itself(quiet: Path, tmp
     deaf = fork(lit, Coast, at=2, out=tmp_path / "deaf.duckdb", settings={"answers": False}).run().path
     found = reached(lit, deaf, tmp_path / "both.duckdb")
     # In step 3 two more were to be lit, and saw the same as before.
-    assert astuple(found.steps[2])[1:] == (12, 0, 0, 2, 2)
+    assert found.rows[2][1:] == (12, 0, 0, 2, 2)
 
 
 def test_equal_runs_are_said_to_be_equal_and_strangers_refused(quiet: Path, tmp_path: Path) -> None:
-    assert reached(quiet, lived(tmp_path / "again.duckdb"), tmp_path / "both.duckdb").is_same
+    (note,) = reached(quiet, lived(tmp_path / "again.duckdb"), tmp_path / "both.duckdb").notes
+    assert note.code == "identical"
     with duckdb.connect(str(tmp_path / "both.duckdb")) as con:
         con.execute("UPDATE agents SET agent = 'x' || agent WHERE arm = 'other'")
     with open_hub_or_run(tmp_path / "both.duckdb") as reader, pytest.raises(SetupError, match="no agent in common"):

@@ -33,23 +33,6 @@ def test_the_same_run_gives_the_same_samples(lived: Queryable) -> None:
     assert read_steps(lived) == read_steps(lived)
 
 
-def test_a_tool_is_taken_apart_into_its_parameters(lived: Queryable) -> None:
-    tools = [s for page in read_steps(lived) for g in page.kinds if g.kind == "tool" for s in g.samples]
-    assert [argument[:3] for argument in tools[0].arguments] == [
-        ("harbour", "string", "yes"),
-        ("day", "integer", "no"),
-    ]
-
-
-@pytest.mark.parametrize("payload", ["[1]", '"text"', "null", '{"name": "x", "parameters": {"properties": 3}}'])
-def test_a_kind_of_the_scenarios_own_may_hold_anything(payload: str, make_run: Any) -> None:
-    run = make_run(people=12, steps=1)
-    agent = run.query("SELECT agent FROM agents").rows[0][0]
-    run.fill("emissions", [[900, 1, agent, "omen", "A heron.", payload, False, "procedural", "turn@1"]])
-    (omens,) = [group for group in read_steps(run)[0].kinds if group.kind == "omen"]
-    assert (omens.total, omens.samples[0].arguments) == (1, [] if "name" in payload else ())
-
-
 def test_of_a_long_run_the_listed_steps_are_spread_and_hold_the_interventions(
     make_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

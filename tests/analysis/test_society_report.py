@@ -8,7 +8,7 @@ import pytest
 
 from populace.analysis.report.charts import chart_node_measures, chart_present, chart_states
 from populace.analysis.report.report import render_report
-from populace.analysis.report.society import StepRates, read_answers, read_first_heard, read_influences
+from populace.analysis.report.society import StepRates, read_answers, read_influences
 
 AT = ["2026-03-01 12:00:00"] * 2
 
@@ -117,15 +117,6 @@ def test_changes_after_a_line_are_counted_towards_and_away_from_the_speaker(chan
     # Of 34 steps of agents, one being gone from step 2 on, five came after a line.
     assert opinion.rates == StepRates(told=5, told_changed=2, untold=29, untold_changed=2)
     assert changing.query(opinion.sql).rows == [(4, 2, 2, 1, 1, 5, 2, 29, 2)]
-
-
-def test_of_what_spreads_it_is_said_from_whom_each_adopter_first_heard(changing: Any) -> None:
-    (informed,) = read_first_heard(changing)
-    assert informed.name == "informed"
-    assert (informed.adopters, informed.by_agents, informed.from_outside, informed.unheard) == (4, 1, 1, 1)
-    assert informed.by_intervention == 1
-    assert [adopters for _, adopters in informed.sources] == [1]
-    assert [(point.place, point.value) for point in informed.chart.points] == [(1, 1), (2, 1), (3, 1), (3, 1)]
 
 
 def test_answers_have_a_mean_with_its_interval_in_each_wave_and_shares_of_options(changing: Any) -> None:

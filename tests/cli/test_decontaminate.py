@@ -35,7 +35,8 @@ def test_what_overlaps_is_rejected_and_taken_back(ask: Ask, run_file: Path, benc
     ((before,),) = in_run(run_file, ACCEPTED)
     said = ask("data", "decontaminate", run_file, "--against", bench)
     assert said.code == 0, said
-    assert "1 of 16 outputs overlap with one of 1 texts and is rejected." in said.out
+    assert "1 of 16 outputs overlap with one of 1 texts." in said.out
+    assert "1 outputs are rejected." in said.out
     assert "1 because the line is not JSON" in said.out
     ((stage, reason),) = in_run(run_file, REJECTED)
     assert stage == "contamination"
@@ -66,7 +67,7 @@ def test_a_preview_rejects_nothing(ask: Ask, run_file: Path, bench: Path) -> Non
     assert "1 of 16 outputs overlap with one of 1 texts.\n" in said.out
     assert in_run(run_file, REJECTED) == []
     found = json.loads(ask("data", "decontaminate", run_file, "--against", bench, "--preview", "--json").out)
-    assert found["overlaps"][0]["foreign"]["row"] == 1
+    assert found["parts"][0]["rows"][0]["shares_with"] == "bench.jsonl, row 1, problem"
 
 
 @pytest.mark.slow
@@ -87,7 +88,8 @@ def test_with_a_model_texts_that_mean_the_same_count_too(
     given = ("data", "decontaminate", run_file, "--against", "bench.txt")
     assert "0 of 16" in ask(*given).out
     said = ask(*given, "--embeddings", "openai:m", "--embeddings-url", openai_server.base_url, "--cosine", 0.99)
-    assert "1 of 16 outputs overlap with one of 1 texts and is rejected." in said.out
+    assert "1 of 16 outputs overlap with one of 1 texts." in said.out
+    assert "1 outputs are rejected." in said.out
     ((_, reason),) = in_run(run_file, REJECTED)
     assert "means the same as bench.txt, row 1" in str(reason)
 

@@ -1,7 +1,6 @@
 """`populace data diversity` and `data yield`: what they say, the vectors that it fetches, and how it ends."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,8 @@ def test_words_are_measured_without_a_model(ask: Ask, run_file: Path) -> None:
     assert "self-BLEU" in said.out
     assert "Without an embedding model this cannot give" in said.out
     found = json.loads(ask("data", "diversity", run_file, "--json", "--n", 5).out)
-    assert found["sample"] == 5
-    assert found["embedded"] is None
+    assert found["title"].startswith("Diversity of 5 of ")
+    assert "no_vectors" in [note["code"] for note in found["notes"]]
 
 
 def test_vectors_are_fetched_once_and_used_from_then_on(ask: Ask, run_file: Path, openai_server: OpenAIServer) -> None:
@@ -56,7 +55,14 @@ def test_what_the_vectors_would_take_is_estimated_and_nobody_asked(
     ask: Ask, run_file: Path, openai_server: OpenAIServer
 ) -> None:
     given = ("--embeddings", "openai:m", "--embeddings-url", openai_server.base_url, "--estimate")
-    for command in (("diversity",), ("coverage",), ("decontaminate", "--against", "bench.txt")):
+    for command in (
+        (
+            "data",
+            "diversity",
+        ),
+        ("coverage",),
+        ("decontaminate", "--against", "bench.txt"),
+    ):
         Path("bench.txt").write_text("A text of a benchmark, in nine words or so.\n")
         said = ask("data", command[0], run_file, *command[1:], *given, "--embeddings-price", 2)
         assert said.code == 0, said
@@ -77,16 +83,13 @@ def test_what_cannot_be_done_is_said(ask: Ask, run_file: Path, given: tuple[obje
     ask("data", "diversity", run_file, *given).complains(2, words)
 
 
-def test_the_funnel_is_told_drawn_and_given_as_json(ask: Ask, run_file: Path, folder: Path) -> None:
-    said = ask("data", "yield", run_file, "--picture", "f.html")
+def test_the_funnel_is_told_and_given_as_json(ask: Ask, run_file: Path) -> None:
+    said = ask("data", "yield", run_file)
     assert said.code == 0
     assert "turns asked for" in said.out
     assert "accepted" in said.out
-    assert "Wrote f.html" in said.out
-    assert (folder / "f.html").is_file()
     found = json.loads(ask("data", "yield", run_file, "--json").out)
-    assert found["stages"][0]["rows"] == 16
-    ask("data", "yield", run_file, "--picture", "f.png").complains(2, "a picture is written to .svg or .html")
+    assert found["rows"][0]["rows"] == 16
 
 
 def test_topics_that_were_not_reached_are_named_with_people_and_seeds(
@@ -102,12 +105,10 @@ def test_topics_that_were_not_reached_are_named_with_people_and_seeds(
     assert (folder / "gaps.jsonl").read_text().startswith('{"title":')
     Path("topics.txt").write_text("Food / Baking: bread, oven\n")
     given = ("data", "coverage", run_file, "--topics", "topics.txt", "--json")
-    assert [one["topic"]["path"] for one in json.loads(ask(*given, *local).out)["topics"]] == [["Food", "Baking"]]
+    assert [row["topic"] for row in json.loads(ask(*given, *local).out)["rows"]] == ["Food / Baking"]
     found = json.loads(ask(*given, "--embeddings", "openai:m", "--embeddings-url", openai_server.base_url).out)
-    assert found["model"] == "openai:m"
-    assert found["topics"][0]["cosine"] > 0
-    shutil.copy(run_file, "other.duckdb")
-    assert "Compared at" in ask("data", "coverage", run_file, "--beside", "other.duckdb", *local).out
+    assert "By openai:m" in found["notes"][0]["text"]
+    assert found["rows"][0]["cosine"] > 0
     ask("data", "coverage", run_file, "--seeds", "gaps.jsonl", *local).complains(
         2, "'gaps.jsonl' exists and is not written over"
     )

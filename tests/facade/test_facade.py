@@ -19,11 +19,13 @@ from pydantic import Field
 
 import populace
 from populace.agents.procedural import ProceduralModel
+from populace.cli.panel import ProgressPanel
 from populace.core.errors import SetupError
 from populace.facade import grow, make, run, run_async
-from populace.notebook import NotebookProgress, default_progress
+from populace.notebook import default_progress
 from populace.scenarios.village import Village
 from populace.sim import FinishedRun, Growth
+from populace.sim.engine import SilentProgress
 from populace.sim.runfile.database import cursors_of
 
 NAMES = {
@@ -254,24 +256,13 @@ def test_data_are_made_in_one_call_and_given_back_when_it_is_made_again(tmp_path
     assert "nothing was asked" in make("instruction", 4, hub=hub, settings={"language": "English"}, out=out).note
 
 
-def test_a_notebook_shows_a_line_that_is_updated(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[str] = []
-    handle = SimpleNamespace(update=shown.append)
-
-    def display(line: str, *, display_id: bool) -> Any:
-        shown.append(line)
-        return handle
-
+def test_progress_is_shown_in_a_notebook_or_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(default_progress(None), SilentProgress)
+    assert isinstance(default_progress(True), ProgressPanel)
     shell = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=object()))
     monkeypatch.setitem(sys.modules, "IPython", shell)
-    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(HTML=str, display=display))
-    progress = default_progress(None)
-    assert isinstance(progress, NotebookProgress)
-    progress.began("Step <1>", 2)
-    progress.advanced()
-    progress.ended()
-    assert shown[0] == "<code>Step &lt;1&gt;: 0 of 2</code>"
-    assert shown[-1].startswith("<code>Step &lt;1&gt;: 1 in ")
+    assert isinstance(default_progress(None), ProgressPanel)
+    assert isinstance(default_progress(False), SilentProgress)
 
 
 @pytest.mark.parametrize(

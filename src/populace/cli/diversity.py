@@ -1,25 +1,16 @@
 """`populace data diversity`, `coverage`, `yield` and `decontaminate`."""
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from .guard import going_on, option
 from .options import Command, bound_options, limits_of, shared_option
-from .show import authors_notice, terminal_width
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from _typeshed import DataclassInstance
-
-    from populace.analysis.contamination import Contamination
-    from populace.analysis.table import Section
+from .show import authors_notice, show_result
 
 _PATH = click.Path(path_type=Path)
 _EMBEDDINGS = (
@@ -88,23 +79,6 @@ def check_estimated(options: Mapping[str, Any]) -> None:
         raise click.UsageError("Comparing by words asks nobody, so there is nothing to estimate; name --embeddings.")
 
 
-def show_result(result: "DataclassInstance", sections: "Iterable[Section]", *, as_json: bool) -> None:
-    """Print a result as JSON, or as its tables."""
-    from dataclasses import asdict
-
-    import orjson
-
-    from populace.analysis.table import render_table, visible
-
-    if as_json:
-        click.echo(orjson.dumps(asdict(result), option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
-        return
-    width = terminal_width(10_000, unknown=120)
-    for section in sections:
-        click.echo(visible(section.title))
-        click.echo(render_table(section, width=width))
-
-
 @click.command()
 @click.argument("run_path", type=_PATH, metavar="RUN")
 @click.option("--n", type=int, default=2_000, show_default=True, help="Accepted outputs that are measured.")
@@ -134,7 +108,7 @@ def diversity(
     Vectors are fetched by a job in RUN, stored there, and used from then on without --embeddings. `populace resume`
     continues a job that was stopped; no vector is paid for twice.
     """
-    from populace.analysis.diversity.report import describe_diversity, measure_diversity, notes_on
+    from populace.analysis.diversity.report import measure_diversity
     from populace.analysis.diversity.similarity import read_sample
     from populace.sim.runfile.reader import open_made
 
@@ -146,44 +120,32 @@ def diversity(
             return
     with open_made(run_path) as run:
         found = measure_diversity(run, n=n, seed=seed, kind=kind, embeddings=options["embeddings"], pairs=pairs)
-    show_result(found, describe_diversity(found), as_json=as_json)
-    for note in notes_on(found):
-        click.echo(note, err=as_json)
+    show_result(found, as_json=as_json)
 
 
 @click.command("yield")
 @click.argument("run_path", type=_PATH, metavar="RUN")
-@click.option("--picture", type=_PATH, help="Draw it too, as .svg or .html.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 @shared_option
-def yield_(run_path: Path, picture: Path | None, as_json: bool) -> None:
+def yield_(run_path: Path, as_json: bool) -> None:
     """Show the yield by stage, and why rows were rejected.
 
     Stages are turns, answers, outputs, checks, near-duplicates and accepted outputs. A second table has calls and
     cost by purpose and model role, with accepted outputs per dollar and per 1,000 tokens. Unknown prices and tokens
     are shown as unknown. Works on a run in progress.
     """
-    from populace.analysis.funnel import WHAT, describe_funnel, notes_on_funnel, read_funnel, write_funnel_picture
-    from populace.analysis.page import check_picture
+    from populace.analysis.funnel import read_funnel
     from populace.sim.runfile.reader import open_made
 
-    if picture is not None:
-        check_picture(picture, what=WHAT, of=run_path.name)
     with open_made(run_path) as run:
         found = read_funnel(run)
-    show_result(found, describe_funnel(found), as_json=as_json)
-    for note in notes_on_funnel(found):
-        click.echo(note, err=as_json)
-    if picture is not None:
-        write_funnel_picture(found, picture, of=run_path.name)
-        click.echo(f"Wrote {picture}", err=as_json)
+    show_result(found, as_json=as_json)
 
 
 @click.command()
 @click.argument("run_path", type=_PATH, metavar="FILE")
 @click.option("--topics", type=_PATH, metavar="FILE", help="The taxonomy.  [default: a small one that ships]")
 @click.option("--kind", help="Only outputs of this kind.  [default: of all kinds]")
-@click.option("--beside", type=_PATH, metavar="FILE", multiple=True, help="Compare with this file; repeatable.")
 @click.option("--seeds", type=_PATH, metavar="FILE", help="Write texts for `populace grow`, one a topic not reached.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 @vector_options
@@ -198,7 +160,6 @@ def coverage(
     run_path: Path,
     topics: Path | None,
     kind: str | None,
-    beside: tuple[Path, ...],
     seeds: Path | None,
     as_json: bool,
     cosine: float | None,
@@ -209,18 +170,10 @@ def coverage(
 
     The taxonomy is nested JSON, TOML or YAML, or a text file with a path per line (Food / Baking: bread, oven).
     A topic counts as reached if more texts are near it than chance explains. For each missed topic the nearest
-    personas are named, and --seeds writes texts that `populace grow` turns into personas who know it. --beside compares
-    files at an equal number of texts, for example a run of the same task without personas.
+    personas are named, and --seeds writes texts that `populace grow` turns into personas who know it.
     """
-    from populace.analysis.coverage import (
-        cover_by_meaning,
-        describe_coverage,
-        notes_on_coverage,
-        read_covered,
-        read_topics,
-        texts_to_embed,
-        write_seeds,
-    )
+    from populace.analysis.coverage import cover_by_meaning, find_gaps, read_covered, texts_to_embed, write_seeds
+    from populace.analysis.topics import read_topics
     from populace.sim.runfile.reader import open_hub_or_run
 
     known, model = read_topics(topics), options["embeddings"]
@@ -229,23 +182,16 @@ def coverage(
             "Topics are found by meaning, so an embedding model is needed; add --embeddings wordllama (small, on this "
             "machine; pip install 'populace[wordllama]') or another one, as openai:NAME."
         )
-    with ExitStack() as stack:
-        files = {path: stack.enter_context(open_hub_or_run(path)) for path in (run_path, *beside)}
-        notice = authors_notice(files[run_path])
-        samples = {path: read_covered(file, n=n, kind=kind) for path, file in files.items()}
-    for path, sample in samples.items():
-        if not fetch_vectors(path, texts_to_embed(known, sample), options):
-            return
-    with ExitStack() as stack:
-        pairs = {path: (stack.enter_context(open_hub_or_run(path)), one) for path, one in samples.items()}
-        compared = {str(path): pair for path, pair in pairs.items() if path != run_path}
-        run, sample = pairs[run_path]
-        found = cover_by_meaning(run, known, sample, model, threshold=cosine, beside=compared)
-    show_result(found, describe_coverage(found), as_json=as_json)
-    for note in notes_on_coverage(found):
-        click.echo(note, err=as_json)
+    with open_hub_or_run(run_path) as file:
+        notice = authors_notice(file)
+        sample = read_covered(file, n=n, kind=kind)
+    if not fetch_vectors(run_path, texts_to_embed(known, sample), options):
+        return
+    with open_hub_or_run(run_path) as file:
+        found = cover_by_meaning(file, known, sample, model, threshold=cosine)
+    show_result(found, as_json=as_json)
     if seeds is not None:
-        written = write_seeds(found.gaps, seeds)
+        written = write_seeds(find_gaps(found, known), seeds)
         way = f"`populace grow {quote(str(seeds))}`"
         click.echo(f"Wrote {written} texts to {seeds}; grow people from them: {way}.", err=as_json)
     if notice:
@@ -301,24 +247,15 @@ def decontaminate(
         find_same_meaning,
         texts_of,
     )
-    from populace.core.errors import SetupError
     from populace.personas.formats.foreign import ForeignTexts
     from populace.sim.runfile.reader import open_made
-    from populace.sim.tasks.outputs import record_verdicts, undo_verdicts
+    from populace.sim.tasks.outputs import record_verdicts
 
     if undo:
-        if against:
-            raise click.UsageError("--undo takes back every verdict, so it takes no --against; leave one of them out.")
-        with open_made(run_path):
-            pass  # what is no run file is said first
-        click.echo(f"{undo_verdicts(run_path, CHECK):,} verdicts were taken back.")
+        _undo_verdicts(run_path, against)
         return
-    if not against:
-        raise click.UsageError("Name the benchmark with --against FILE.")
+    _check_benchmarks(run_path, against)
     check_estimated(options)
-    for file in against:
-        if file.resolve() == run_path.resolve():
-            raise SetupError(f"{str(file)!r} is the run itself, of which every output is a part; name another file.")
     foreign = ForeignTexts(against, columns=column)
     with open_made(run_path) as run:
         found = find_contaminated(run, foreign, ngram=ngram)
@@ -330,25 +267,35 @@ def decontaminate(
         with open_made(run_path) as run:
             near = list(find_same_meaning(run, foreign, options["embeddings"], threshold=cosine))
         found = found.with_meaning(options["embeddings"], near)
-    show_result(found, describe_contamination(found), as_json=as_json)
+    show_result(describe_contamination(found), as_json=as_json)
     if not preview:
         spec = {"against": found.files, "columns": column, "ngram": ngram, "embeddings": found.embeddings}
         spec |= {"cosine": cosine if found.embeddings else None, "outputs": found.outputs, "texts": found.foreign}
         record_verdicts(run_path, CHECK, spec, ((one.emission, one.reason, one.score) for one in found.overlaps))
-    _say(found, run_path, is_kept=not preview, to_stderr=as_json)
+    if not preview and found.overlaps:
+        way = f"`populace data decontaminate {quote(str(run_path))} --undo`"
+        click.echo(f"{len(found.overlaps):,} outputs are rejected. To take that back: {way}.", err=as_json)
     if notice:
         click.echo(notice, err=True)
 
 
-def _say(found: "Contamination", run: Path, *, is_kept: bool, to_stderr: bool) -> None:
-    from shlex import quote
+def _undo_verdicts(run_path: Path, against: tuple[Path, ...]) -> None:
+    from populace.analysis.contamination import CHECK
+    from populace.sim.runfile.reader import open_made
+    from populace.sim.tasks.outputs import undo_verdicts
 
-    many = len(found.overlaps)
-    became = f" and {'is' if many == 1 else 'are'} rejected" if is_kept and many else ""
-    click.echo(
-        f"{many:,} of {found.outputs:,} outputs overlap with one of {found.foreign:,} texts{became}.", err=to_stderr
-    )
-    for file, reasons in found.skipped.items():
-        click.echo(f"Of {file} these rows could not be read: {reasons}.", err=to_stderr)
-    if is_kept and many:
-        click.echo(f"To take that back: `populace data decontaminate {quote(str(run))} --undo`.", err=to_stderr)
+    if against:
+        raise click.UsageError("--undo takes back every verdict, so it takes no --against; leave one of them out.")
+    with open_made(run_path):
+        pass  # what is no run file is said first
+    click.echo(f"{undo_verdicts(run_path, CHECK):,} verdicts were taken back.")
+
+
+def _check_benchmarks(run_path: Path, against: tuple[Path, ...]) -> None:
+    from populace.core.errors import SetupError
+
+    if not against:
+        raise click.UsageError("Name the benchmark with --against FILE.")
+    for file in against:
+        if file.resolve() == run_path.resolve():
+            raise SetupError(f"{str(file)!r} is the run itself, of which every output is a part; name another file.")

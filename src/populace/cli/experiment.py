@@ -1,7 +1,5 @@
 """`populace experiment`: arms times replicates of a scenario, compared."""
 
-import math
-from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from shlex import quote
@@ -21,10 +19,9 @@ from .options import (
     sampling_of,
     shared_option,
 )
-from .show import authors_notice
+from .show import authors_notice, show_result
 
 if TYPE_CHECKING:
-    from populace.analysis.experiment.effects import Effect, Findings
     from populace.sim.experiment.design import Experiment
 
 
@@ -44,7 +41,7 @@ if TYPE_CHECKING:
     metavar="FOLDER",
     help="A finished experiment that gives --power the standard deviations.",
 )
-@click.option("--export", type=click.Path(path_type=Path), metavar="FOLDER", help="Write CSV tables and a codebook.")
+@click.option("--json", "as_json", is_flag=True, help="The result as a JSON object.")
 @benchmark_options
 @click.option("--no-cache", is_flag=True, help="Ask anew what another run has asked alike; else it is asked once.")
 @limit_options
@@ -65,7 +62,7 @@ def experiment(file: Path, out: Path | None, replicates: int | None, **options: 
     options["cache"] = False if options["no_cache"] else options["cache"]
     check_benchmark(options["benchmark"], options["margin"])
     check_sample(options)
-    shown = {name: options[name] for name in ("export", "benchmark", "margin")}
+    shown = {name: options[name] for name in ("benchmark", "margin", "as_json")}
     if file.is_dir():
         _show(file / "experiment.duckdb", **shown)
         return
@@ -110,7 +107,7 @@ def _run(declared: "Experiment", folder: Path, parallel: int, options: dict[str,
 
 
 def _check_models(declared: "Experiment", folder: Path, parallel: int, options: dict[str, Any]) -> None:
-    from populace.analysis.experiment.models import ModelProperty, table_of_models, told_of_models
+    from populace.analysis.experiment.models import ModelProperty, describe_model_checks
     from populace.scenarios.catalog import find_scenario
     from populace.scenarios.fidelity.suite import MODEL_CHECKS
     from populace.sim.experiment.folder import check_models
@@ -131,10 +128,7 @@ def _check_models(declared: "Experiment", folder: Path, parallel: int, options: 
             progress=ProgressPanel(),
         )
     found = [ModelProperty(**{one.name: getattr(row, one.name) for one in fields(ModelProperty)}) for row in checked]
-    if (models := table_of_models(found)).rows:
-        click.echo(_table(models.title, models.columns, models.rows))
-    for said in told_of_models(found):
-        click.echo(f"\n{said}")
+    show_result(describe_model_checks(found))
 
 
 def _show_estimate(declared: "Experiment", options: dict[str, Any]) -> None:
@@ -156,101 +150,30 @@ def _show_estimate(declared: "Experiment", options: dict[str, Any]) -> None:
         click.echo(sentence)
 
 
-def _show(path: Path, export: Path | None, benchmark: Path | None, margin: float | None) -> None:
+def _show(path: Path, benchmark: Path | None, margin: float | None, *, as_json: bool) -> None:
+    from dataclasses import replace
+
     from populace.analysis.experiment.benchmark import describe_distances, measure_distances, read_benchmark
     from populace.analysis.experiment.effects import read_findings
-    from populace.analysis.experiment.tables import write_tables
+    from populace.analysis.experiment.tables import describe_findings
     from populace.sim.runfile.reader import open_hub_or_run
 
     with open_hub_or_run(path) as merged:
-        found = read_findings(merged)
-        for line in _lines(found):
-            click.echo(line)
+        found = describe_findings(read_findings(merged))
         if benchmark is not None:
-            section = describe_distances(measure_distances(merged, read_benchmark(benchmark), margin=margin))
-            click.echo(_table(section.title, section.columns, section.rows))
-        if notice := authors_notice(merged):
-            click.echo(f"\n{notice}")
-        if export is not None:
-            written = write_tables(merged, found, export)
-            click.echo(f"\nWritten to {export}: {', '.join(one.name for one in written)}.")
-    click.echo(f'\nAll runs in SQL: `populace sql {quote(str(path))} "FROM outcome_values"`.')
-
-
-def _table(title: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> str:
-    from populace.analysis.table import Section, render_table
-
-    from .show import terminal_width
-
-    types = ["VARCHAR"] * len(columns)
-    # Arms of several factors break between their levels where there is no room.
-    arms = [place for place, name in enumerate(columns) if name in ("arm", "against", "in")]
-    rows = [
-        tuple(str(cell).replace(",", ", ") if place in arms else cell for place, cell in enumerate(row)) for row in rows
-    ]
-    return f"\n{title}\n{render_table(Section(title, columns, types, rows), width=terminal_width()).rstrip()}"
-
-
-def _lines(found: "Findings") -> Iterator[str]:
-    from populace.analysis.experiment.effects import NO_P, SECTIONS
-    from populace.analysis.experiment.models import table_of_models, told_of_models
-    from populace.analysis.table import visible
-
-    seeds = "paired by seed" if found.paired else "seeds of their own"
-    numbers = sorted({one.replicates for one in found.means} or {found.replicates})
-    said = " to ".join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))
-    yield visible(f"{found.name}: {said} replicates an arm, {seeds}; intervals of {1 - found.alpha:.0%}")
-    yield found.scope
-    means = [(m.outcome, m.arm, _number(m.mean), _interval(m.low, m.high), str(m.replicates)) for m in found.means]
-    yield _table("Means of arms, over runs", ("outcome", "arm", "mean", "interval", "runs"), means)
-    for title, kinds in SECTIONS.items():
-        effects = [one for one in found.effects if one.kind in kinds]
-        if effects:
-            columns = ("outcome", "arm", "against", "in", "difference", "interval", "p", "corrected", "")
-            yield _table(title, columns, [_effect(one, found.alpha) for one in effects])
-    if found.checks:
-        rows = [
-            (c.name, c.arm, f"{c.passed} of {c.runs}", f"{_number(c.least)} to {_number(c.greatest)}")
-            for c in found.checks
-        ]
-        yield _table("Manipulation checks", ("check", "arm", "runs that pass", "values"), rows)
-    if found.unvaried:
-        yield f"\n{NO_P}"
-    if (models := table_of_models(found.model_checks)).rows:
-        yield _table(models.title, models.columns, models.rows)
-    yield from (f"\n{said}" for said in told_of_models(found.model_checks))
-
-
-def _effect(one: "Effect", alpha: float) -> tuple[str, ...]:
-    told = {"more": " (more)", "less": " (less)"}.get(one.direction, "")
-    return (
-        *(
-            one.outcome,
-            f"{one.arm}{told}",
-            one.against,
-            one.group,
-            "-" if math.isnan(one.estimate) else f"{one.estimate:+.4g}",
-            _interval(one.low, one.high),
-        ),
-        *(_probability(one.p), _probability(one.p_adjusted), one.verdict(alpha)),
-    )
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None or math.isnan(value) else f"{value:.4g}"
-
-
-def _interval(low: float, high: float) -> str:
-    return "-" if math.isnan(low) else f"{low:.4g} to {high:.4g}"
-
-
-def _probability(p: float) -> str:
-    return "-" if math.isnan(p) else "< .001" if p < 0.001 else f"{p:.3f}"
+            distances = measure_distances(merged, read_benchmark(benchmark), margin=margin)
+            found = replace(found, parts=(*found.parts, describe_distances(distances)))
+        notice = authors_notice(merged)
+    show_result(found, as_json=as_json)
+    if notice:
+        click.echo(f"\n{notice}", err=as_json)
+    click.echo(f'\nAll runs in SQL: `populace sql {quote(str(path))} "FROM outcome_values"`.', err=as_json)
 
 
 def _show_power(declared: "Experiment", pilot: Path | None) -> None:
     from populace.analysis.experiment.effects import read_findings
     from populace.analysis.experiment.power import simulated_power
+    from populace.core.result import Estimate, make_result
     from populace.sim.runfile.reader import open_hub_or_run
 
     known = None
@@ -270,28 +193,16 @@ def _show_power(declared: "Experiment", pilot: Path | None) -> None:
         pilot=known,
         seed=declared.seed,
     )
-    is_crossed = declared.people_design == "crossed"
-    columns = (
-        "outcome",
-        "arm",
-        "against",
-        "effect",
-        "sd",
-        *("people",) * is_crossed,
-        "replicates",
-        "power",
-        "interval",
-    )
     rows = [
         (
-            *(one.outcome, one.arm, one.against, f"{one.effect:+.4g}", f"{one.sd:.4g}"),
-            *(f"{one.error_people:.4g}",) * is_crossed,
+            *(one.outcome, one.arm, one.against, one.effect, one.sd, one.error_people or None),
             " and ".join(dict.fromkeys((str(one.replicates), str(one.replicates_against)))),
-            *(f"{one.power:.1%}", f"{one.low:.1%} to {one.high:.1%}"),
+            Estimate(one.power, one.low, one.high),
         )
         for one in found
     ]
-    click.echo(_table("Power", columns, rows))
+    names = ("outcome", "arm", "against", "effect", "sd", "error_of_people", "replicates", "power")
+    show_result(make_result("Power", names, rows, shares=("power",)))
     click.echo(
         "\nPower is the share of 2,000 simulated experiments that find the effect, tested and corrected as the real "
         "one. It is as good as the effect and the standard deviation that were expected."

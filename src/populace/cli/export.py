@@ -11,7 +11,7 @@ from .guard import option
 from .options import Command, key_option, shared_option
 
 if TYPE_CHECKING:
-    from populace.analysis.export import DatasetOptions, DatasetReport, Mix
+    from populace.analysis.export import DatasetOptions, DatasetReport
 
 
 _FORMATS = (
@@ -82,9 +82,6 @@ def _side_options(prefix: str = "") -> Callable[[Command], Command]:
     show_default=True,
     help="What `populace data split` holds out for measuring: left out, alone, or with the rest.",
 )
-@click.option(
-    "--mix", type=_PATH, metavar="TOML", help="A recipe that says how much to take of which runs; then give FILE alone."
-)
 @click.option("--preview", type=click.IntRange(1), metavar="N", help="Show the first N rows, and write nothing.")
 @click.option(
     "--persona",
@@ -138,7 +135,7 @@ def export(paths: tuple[Path, ...], **options: Any) -> None:
     runs, path = _runs_and_path(paths, options)
     asked = _options_of(options)
     if options["key"]:
-        use_key(_first_run(runs), options["key"])
+        use_key(runs[0], options["key"])
     if options["preview"]:
         _show(preview_outputs(runs, asked.format or DatasetFormat.JSONL, options["preview"], asked))
         return
@@ -161,7 +158,7 @@ def _export_characters(paths: tuple[Path, ...], options: dict[str, Any]) -> None
 
     from .show import authors_notice
 
-    if len(paths) != 2 or options["mix"] or options["preview"]:
+    if len(paths) != 2 or options["preview"]:
         raise click.UsageError(f"--format {options['form']} writes the characters of one run: give RUN and FILE.")
     run, path = paths
     number, dropped = export_characters(run, path, options["form"])
@@ -173,23 +170,13 @@ def _export_characters(paths: tuple[Path, ...], options: dict[str, Any]) -> None
             click.echo(notice, err=True)
 
 
-def _runs_and_path(paths: tuple[Path, ...], options: dict[str, Any]) -> "tuple[tuple[Path, ...] | Mix, Path]":
-    from populace.analysis.export import read_mix
-
-    if options["mix"]:
-        if len(paths) > 1:
-            raise click.UsageError(f"The runs stand in {str(options['mix'])!r}; give the file to write alone.")
-        return read_mix(options["mix"]), paths[0]
+def _runs_and_path(paths: tuple[Path, ...], options: dict[str, Any]) -> tuple[tuple[Path, ...], Path]:
     if options["preview"]:
         there = tuple(path for path in paths if path.exists())
         return there or paths, paths[-1]
     if len(paths) < 2:
         raise click.UsageError(f"Give the file or folder to write behind {str(paths[0])!r}, or --preview 10.")
     return paths[:-1], paths[-1]
-
-
-def _first_run(runs: "tuple[Path, ...] | Mix") -> Path:
-    return runs[0] if isinstance(runs, tuple) else runs.parts[0].file
 
 
 def _options_of(options: dict[str, Any]) -> "DatasetOptions":
@@ -262,8 +249,6 @@ def _say(report: "DatasetReport", asked_for: "DatasetOptions") -> None:
         click.echo(f"Left out: {number:,} for {reason}.")
     for kind, number in report.without.items():
         click.echo(visible(f"Left out: {number:,} of the kind {kind}, which {report.format} has no place for."))
-    if report.missing:
-        click.echo(f"The recipe asks for {report.missing:,} rows more than the runs have.")
     licences = ", ".join(f"{licence} {n:,}" for (licence,), n in tally.by("licence").items())
     mixed = "; this export mixes licences, and the strictest binds the whole" if len(tally.by("licence")) > 1 else ""
     click.echo(visible(f"Licences: {licences}{mixed}."))

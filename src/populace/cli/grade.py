@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .diversity import show_result
 from .jobs import actions_for, do_job
 from .options import job_options
+from .show import show_result
 from .solve import models_of, named_or_stored
 from .specs import SpecCommand
 
@@ -123,30 +123,19 @@ def agreement(run_path: Path, labels: Path | None, seed: int, as_json: bool) -> 
     output: `emission` (its number) or `text`, a label per criterion, and `accepted` (yes or no) for the threshold. No
     model is asked.
     """
-    from populace.analysis.agreement import describe_agreement, measure_agreement, read_graded
-    from populace.analysis.calibration import calibrate, describe_calibration, notes_on_calibration, read_labels
+    from dataclasses import replace
+
+    from populace.analysis.agreement import measure_agreement, read_graded
+    from populace.analysis.calibration import calibrate, read_labels
     from populace.sim.runfile.reader import open_made
 
     human = None if labels is None else read_labels(labels)
     with open_made(run_path) as run:
         graded = read_graded(run)
         found = measure_agreement(graded, seed=seed)
-        told = None if human is None else calibrate(run, graded, human, file=str(labels), seed=seed)
-    if as_json:
-        _show_json({"agreement": found, "calibration": told})
-    else:
-        show_result(found[0], [describe_agreement(found)], as_json=False)
-    if told is not None:
-        if not as_json:
-            show_result(told, describe_calibration(told), as_json=False)
-        for note in notes_on_calibration(told):
-            click.echo(note, err=as_json)
-
-
-def _show_json(found: Any) -> None:
-    import orjson
-
-    click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_DATACLASS).decode())
+        if human is not None:
+            found = replace(found, parts=(calibrate(run, graded, human, file=str(labels), seed=seed),))
+    show_result(found, as_json=as_json)
 
 
 @click.command("pairs")
@@ -166,24 +155,24 @@ def pairs(run_path: Path, by: Any, margin: float, as_json: bool) -> None:
     (`make --per-persona`). Pairs are rows of `preferences`; `populace export --format dpo` writes them. The result
     shows how often the longer answer won and, for comparisons, how often the position decided. No model is asked.
     """
-    from populace.analysis.preference_bias import describe_bias, read_preference_bias
+    from dataclasses import replace
+
+    from populace.analysis.preference_bias import read_preference_bias
+    from populace.core.result import Note, Result
     from populace.sim.grading.preferences import prefer
     from populace.sim.runfile.reader import open_made
 
     found = prefer(run_path, source=by, margin=margin)
-    bias = None
+    bias = Result("Preferences")
     if found.rows:
         with open_made(run_path) as run:
             bias = read_preference_bias(run)
-    if as_json:
-        _show_json({"preferences": found, "bias": bias})
-    elif bias is not None:
-        show_result(bias, describe_bias(bias), as_json=False)
-    click.echo(
+    note = Note(
+        "left_out",
         f"{found.rows:,} preferences of {found.groups:,} prompts with {found.candidates:,} candidates, as job "
         f"{found.job}; left out: {found.alone:,} with one candidate, {found.within_margin:,} within the margin, "
         f"{found.best_rejected:,} whose best is rejected.",
-        err=as_json,
     )
+    show_result(replace(bias, notes=(note,)), as_json=as_json)
     if found.rows:
         click.echo(f"Next: `populace export {quote(str(run_path))} FILE --format dpo`.", err=as_json)

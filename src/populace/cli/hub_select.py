@@ -9,14 +9,9 @@ import click
 from click.core import ParameterSource
 
 from .options import shared_option
-from .show import authors_notice, terminal_width
+from .show import authors_notice, show_result, terminal_width
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from _typeshed import DataclassInstance
-
-    from populace.analysis.table import Section
     from populace.personas.hub import HubFile
     from populace.personas.selection import Breakdown, Diversity, Report, Selection, SelectionSpec
 
@@ -218,8 +213,7 @@ def _show_table(columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> s
 @click.option(
     "--picture",
     type=click.Path(path_type=Path),
-    help="Draw it to this .html or .svg file, in colours of communities, or of hops where none were looked for; only "
-    "an earlier one of HUB is written over.",
+    help="Draw it to this .html or .svg file; only an earlier one of HUB is written over.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random graphs and the samples.")
 @click.option(
@@ -275,7 +269,7 @@ def _show_whole(
     ties = read_ties(hub)
     network = Network.of_pairs(ties.people, ties.source, ties.target)
     figures, labels = graph_figures(hub, ties, network, seed=seed, communities=communities)
-    _print_result(figures, describe_figures(figures), as_json=as_json)
+    show_result(describe_figures(figures), as_json=as_json)
     if picture is not None:
         from populace.analysis.picture import write_picture
 
@@ -296,30 +290,13 @@ def _show_around(hub: "HubFile", around: str, radius: int, picture: Path | None,
     if not found.people:
         raise SetupError(f"Nobody in {str(hub.path)!r} has the id or the words {around!r}; give others.")
     if found.total > 1:
-        _print_result(found, [describe_found(found)], as_json=as_json)
+        show_result(describe_found(found), as_json=as_json)
         raise SetupError(f"{found.total:,} people match {around!r}; give --around more words, or the id of one.")
     near = neighbourhood(hub, found.people[0].id, radius)
-    _print_result(near, describe_neighbourhood(near), as_json=as_json)
+    show_result(describe_neighbourhood(near), as_json=as_json)
     if picture is not None:
         from populace.analysis.picture import write_picture
 
         name = hub.path.name
         write_picture(near.excerpt, picture, title=f"The people of {name}", note=authors_notice(hub), of=name)
         click.echo(f"Wrote {picture}", err=as_json)
-
-
-def _print_result(result: "DataclassInstance", sections: "Iterable[Section]", *, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    import orjson
-
-    from populace.analysis.table import render_table, visible
-
-    if as_json:
-        # As a dataclass, orjson would load numpy's types and hold them past the end of DuckDB, which complains of it.
-        click.echo(orjson.dumps(asdict(result), option=orjson.OPT_INDENT_2).decode())
-        return
-    width = terminal_width(10_000, unknown=120)
-    for section in sections:
-        click.echo(visible(section.title))
-        click.echo(render_table(section, width=width))

@@ -19,7 +19,6 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from populace.analysis.experiment.reach import Reach
     from populace.sim.jobs.life import JobState
 
 _MADE_BY = "SELECT scenario, scenario_file FROM runs"
@@ -166,6 +165,8 @@ def diff(one: Path, other: Path, out: Path | None) -> None:
     from populace.sim.experiment.merge import write_pair
     from populace.sim.runfile.reader import open_hub_or_run
 
+    from .show import show_result
+
     names = (one.stem, other.stem) if one.stem != other.stem else (str(one), str(other))
     if one.resolve() == other.resolve():
         raise SetupError(f"{str(one)!r} is given twice; give two runs, as a run and its fork.")
@@ -175,27 +176,6 @@ def diff(one: Path, other: Path, out: Path | None) -> None:
         path = out or Path(folder) / "compared.duckdb"
         write_pair(path, dict(zip(names, (one, other), strict=True)))
         with open_hub_or_run(path) as merged:
-            _show_reach(read_reach(merged))
+            show_result(read_reach(merged))
     if out is not None:
         click.echo(f'\nBoth in SQL: `populace sql {out} "FROM emissions"`.')
-
-
-def _show_reach(found: "Reach") -> None:
-    from populace.analysis.table import Section, render_table
-
-    from .show import terminal_width
-
-    if found.is_same:
-        click.echo(f"{found.one} and {found.other} are identical: every event is the same.")
-        return
-    columns = ("step", "turns", "saw different", "different state", "decided differently", "unexplained")
-    rows = [(s.step, s.turns, s.told, s.placed, s.decided, s.by_itself) for s in found.steps]
-    click.echo(render_table(Section("", columns, ["BIGINT"] * 6, rows), width=terminal_width()), nl=False)
-    if found.first is None:
-        click.echo("\nNo turn differs; measures, surveys or numbers of rows do.")
-        return
-    decided, alone = sum(s.decided for s in found.steps), sum(s.by_itself for s in found.steps)
-    click.echo(
-        f"\nIdentical until step {found.first - 1}. After that {decided:,} turns were decided differently, {alone:,} "
-        f"of them by agents that saw the same in the same state (unexplained: the change itself, or chance)."
-    )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from populace.analysis.summary import Ask, DataSummary
     from populace.analysis.table import Queryable
+    from populace.core.result import Result
     from populace.personas.hub import HubFile
     from populace.sim.estimate import Estimate
     from populace.sim.growth import Growth
@@ -31,6 +32,13 @@ _SHORT = 4
 def terminal_width(most: int = 140, *, unknown: int = 110) -> int:
     """Return the columns of the terminal, at most `most`; `unknown` if there is no terminal."""
     return min(shutil.get_terminal_size((unknown, 40)).columns, most)
+
+
+def show_result(result: "Result", *, as_json: bool = False) -> None:
+    """Print a result as JSON, or as its tables with its notes."""
+    from populace.analysis.table import render_result
+
+    click.echo(result.json() if as_json else render_result(result, terminal_width(10_000, unknown=120)).rstrip())
 
 
 def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | None" = None) -> int:

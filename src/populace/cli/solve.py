@@ -137,8 +137,8 @@ def evaluate(target: Path, solvers: Sequence[str], n: int | None, **options: Any
     A test set is JSONL with a field problem, and an answer or a solution that ends in \boxed{...} (the format of MATH,
     with level and type). From a run, problems are used if at least two of three solutions of `populace data solve`
     agree, as in the paper; with --held-out only those that exports leave out. Shows accuracy with a 95 % interval, by
-    level and type, beside the paper's tables; refusals and failures are counted separately. Calls and solutions go to a
-    file of their own, which `populace resume` continues.
+    level and type; refusals and failures are counted separately. Calls and solutions go to a file of their own, which
+    `populace resume` continues.
     """
     from populace.sim.tasks.evaluation import evaluation_job, read_problems
     from populace.sim.tasks.solving import parse_solvers
@@ -156,22 +156,14 @@ def evaluate(target: Path, solvers: Sequence[str], n: int | None, **options: Any
 
 def show_done(path: Path, kind: object, done: object) -> None:
     """Say what came of an evaluation."""
-    from populace.analysis.evaluation import paper_table, read_evaluation
-    from populace.analysis.table import visible
-    from populace.core.model import PROCEDURAL_NOTICE
+    from populace.analysis.evaluation import read_evaluation
     from populace.sim.runfile.reader import open_hub_or_run
+
+    from .show import show_result
 
     with open_hub_or_run(path) as stored:
         found = read_evaluation(stored)
-    for name, value in found.as_rows():
-        click.echo(visible(f"  {name:<24} {value}"))
-    for note in found.notes:
-        click.echo(f"\n{visible(note)}")
-    if not found.is_language_model:
-        click.echo(f"\n{PROCEDURAL_NOTICE}")
-    click.echo("")
-    for line in paper_table("synthetic" if found.is_from_run else "math"):
-        click.echo(line)
+    show_result(found)
     click.echo(f'\nThe solutions: `populace sql {quote(str(path))} "FROM solutions"`.')
-    if not found.accuracy.asked:
+    if not found.rows[0][2]:
         click.get_current_context().exit(1)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .diversity import show_result
 from .jobs import run_or_estimate
 from .options import (
     benchmark_options,
@@ -21,7 +20,7 @@ from .options import (
     prices_of,
     sampling_options,
 )
-from .show import authors_notice
+from .show import authors_notice, show_result
 
 if TYPE_CHECKING:
     from populace.sim.survey.job import Surveyed
@@ -71,17 +70,16 @@ def survey(
     if options["estimate"]:
         return
     with open_made(run_path) as run:
-        tables = read_surveys(run, survey=name, job=done.job if done else None, by=by)
+        tables = describe_surveys(read_surveys(run, survey=name, job=done.job if done else None, by=by))
         if people is not None:
-            tables = replace(tables, benchmark=measure_distances(run, people, margin=margin, survey=name))
+            distances = describe_distances(measure_distances(run, people, margin=margin, survey=name))
+            tables = replace(tables, parts=(*tables.parts, distances))
         notice = authors_notice(run)
     if done is not None and not as_json:
         _show(done)
-    sections = describe_surveys(tables) + [describe_distances(tables.benchmark)] * bool(tables.benchmark)
-    show_result(tables, sections, as_json=as_json)
+    show_result(tables, as_json=as_json)
     if not as_json:
-        counted = "Agents count by their weights." if tables.is_weighted else "All agents count alike."
-        click.echo(f'{counted} Each answer: `populace sql {quote(str(run_path))} "FROM answers"`.')
+        click.echo(f'Each answer: `populace sql {quote(str(run_path))} "FROM answers"`.')
     if notice:
         click.echo(f"\n{notice}", err=as_json)
 
@@ -200,7 +198,7 @@ def drift(run_path: Path, as_json: bool, **options: Any) -> None:
     questionnaire about themselves, as a job in its file. A scenario can ask it during the run
     (`identity_survey(at=(0, 8))`), which shows drift from wave to wave. Profiles come from an enriched hub.
     """
-    from populace.analysis.surveys.drift import describe_drift, has_answers, notes_on_drift, read_drift
+    from populace.analysis.surveys.drift import has_answers, read_drift
     from populace.core.errors import SetupError
     from populace.sim.runfile.reader import open_made
     from populace.sim.survey.job import drift_survey
@@ -217,8 +215,6 @@ def drift(run_path: Path, as_json: bool, **options: Any) -> None:
             )
         report = read_drift(run)
         notice = authors_notice(run)
-    show_result(report, describe_drift(report), as_json=as_json)
-    for note in () if as_json else notes_on_drift(report):
-        click.echo(note)
+    show_result(report, as_json=as_json)
     if notice:
         click.echo(f"\n{notice}", err=as_json)

@@ -13,13 +13,16 @@ from .errors import (
 from .files import share_files
 from .model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
 from .prompt import Prompt, RenderedPrompt, fence, iter_prompts, load_prompt, read_prompt
+from .result import Estimate, Note, Result
 
 __all__ = [
     "Answer",
     "AnswerSchema",
     "CacheError",
     "EndpointError",
+    "Estimate",
     "HookError",
+    "Note",
     "Outcome",
     "PausedError",
     "PersonaModel",
@@ -27,6 +30,7 @@ __all__ = [
     "Prompt",
     "RenderedPrompt",
     "RequestContext",
+    "Result",
     "RunError",
     "RunFileError",
     "SetupError",

@@ -5,13 +5,18 @@ from typing import Any
 import pytest
 from openai_vectors import vector_of
 
-from populace.analysis.diversity.report import describe_diversity, measure_diversity, notes_on
+from populace.analysis.diversity.report import measure_diversity
 from populace.analysis.diversity.similarity import read_sample
-from populace.analysis.table import Queryable, render_table
+from populace.analysis.table import Queryable, render_result
 from populace.core.errors import SetupError
+from populace.core.result import Result
 from populace.personas.persona import content_id
 
 MODEL = "openai:m"
+
+
+def measures(found: Result) -> dict[str, float | None]:
+    return {row["measure"]: row["value"] for row in found}
 
 
 @pytest.fixture(scope="module")
@@ -54,33 +59,25 @@ def test_a_run_without_outputs_is_refused(make_run: Any) -> None:
 
 def test_without_vectors_words_are_measured_and_the_rest_is_named(lived: Queryable) -> None:
     found = measure_diversity(lived, n=50)
-    assert found.sample == 50
-    assert found.embedded is None
-    assert all(0 < (found.distinct[n] or 0) <= 1 for n in (1, 2, 3, 4))
-    assert found.latest == 295
+    assert found.title.startswith("Diversity of 50 of ")
+    assert all(0 < (measures(found)[f"distinct-{n}"] or 0) <= 1 for n in (1, 2, 3, 4))
+    assert "Vendi score" not in measures(found)
     ((repeated,),) = lived.query("SELECT count(DISTINCT emission) FROM duplicates WHERE emission IS NOT NULL").rows
-    assert found.share_new == pytest.approx(1 - repeated / 295)
-    notes = " ".join(notes_on(found))
+    assert measures(found)["new"] == pytest.approx(1 - repeated / 295)
+    notes = dict(found.notes)
     for missing in ("Figure 10", "Vendi score", "nearest neighbours", "clusters by meaning"):
-        assert missing in notes
-    assert "not a language model" in notes
+        assert missing in notes["no_vectors"]
+    assert "not a language model" in notes["procedural"]
 
 
 def test_with_vectors_the_study_has_a_level_for_each_of_the_papers(embedded: Queryable) -> None:
     found = measure_diversity(embedded, n=2_000)
-    assert found.embedded is not None
-    assert (found.embedded.model, found.embedded.dims) == (MODEL, 16)
-    assert found.embedded.outputs == found.sample
-    assert found.embedded.personas <= 39
-    assert 1 < (found.embedded.vendi_score or 0) <= 16
-    assert [level.similarity for level in found.embedded.levels] == [0.4, 0.6, 0.8, 0.9]
-    shown = "".join(render_table(section, width=160) for section in describe_diversity(found))
-    assert "paper: finance and probability" in shown
-    notes = " ".join(notes_on(found))
-    assert "text-embedding-3-small" in notes
-    assert "temperature 0" in notes
-    few = [level for level in found.embedded.levels if level.pairs < 100]
-    assert all(f"{level.pairs} at {level.similarity:g}" in notes for level in few)
+    assert 1 < (measures(found)["Vendi score"] or 0) <= 16
+    levels = [row for row in found["How alike"] if row["outputs_of"] == "this run"]
+    assert [row["personas"] for row in levels] == [0.4, 0.6, 0.8, 0.9]
+    assert "paper: finance and probability" in render_result(found, width=160)
+    assert f"Vectors are by {MODEL}, of 16 numbers" in dict(found.notes)["vectors"]
+    assert "text-embedding-3-small" in dict(found.notes)["vectors"]
 
 
 def test_a_model_without_vectors_is_refused(embedded: Queryable) -> None:
@@ -98,11 +95,10 @@ def test_the_temperature_of_the_run_is_said(make_run: Any) -> None:
     run = make_run(people=12, steps=1, model="openai:m")
     texts = [text for (text,) in run.query("SELECT text FROM emissions").rows]
     run.fill("vectors", [[content_id(t), MODEL, vector_of(t).tolist(), "c"] for t in dict.fromkeys(texts)])
-    assert "The requests named no temperature" in " ".join(notes_on(measure_diversity(run)))
-    run.query("UPDATE calls SET sampling = '{\"temperature\": 0.7}'")
-    assert "The run sampled at temperature 0.7; the paper's" in " ".join(notes_on(measure_diversity(run)))
-    run.query("UPDATE calls SET sampling = '{\"temperature\": 0}'")
-    assert "at temperature 0, as in the paper." in " ".join(notes_on(measure_diversity(run)))
+    for sampling, said in (("{}", "the endpoint's own"), ('{"temperature": 0.7}', "0.7")):
+        run.query(f"UPDATE calls SET sampling = '{sampling}'")
+        told = dict(measure_diversity(run).notes)["temperature"]
+        assert told == f"The temperature of the run: {said}; that of the paper: 0."
 
 
 @pytest.mark.parametrize("texts", [["one output alone"], ["河水在春天上涨", "河水在秋天上涨"], ["the same text"] * 3])
@@ -113,9 +109,8 @@ def test_few_short_and_equal_outputs_have_a_diversity_too(make_run: Any, texts: 
         if number == 1:
             run.fill("vectors", [[content_id(text), MODEL, vector_of(text).tolist(), "c"]])
     found = measure_diversity(run)
-    assert found.sample == len(texts)
-    assert found.embedded is not None
-    assert all(level.box is None for level in found.embedded.levels)
-    assert found.embedded.vendi_score == pytest.approx(1.0)
-    assert [render_table(section, width=140) for section in describe_diversity(found)]
-    assert (found.self_bleu is None) == (len(texts) == 1)
+    assert found.title == f"Diversity of all {len(texts)} accepted outputs"
+    assert all(row["median"] is None for row in found["How alike"] if row["outputs_of"] == "this run")
+    assert measures(found)["Vendi score"] == pytest.approx(1.0)
+    assert render_result(found, width=140)
+    assert (measures(found)["self-BLEU"] is None) == (len(texts) == 1)

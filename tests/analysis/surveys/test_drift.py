@@ -1,5 +1,6 @@
 """Drift is the distance from the profile, and variance collapse a spread that is smaller than that of the profiles."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -7,7 +8,8 @@ import numpy as np
 import orjson
 import pytest
 
-from populace.analysis.surveys.drift import DriftReport, describe_drift, has_answers, notes_on_drift, read_drift
+from populace.analysis.surveys.drift import has_answers, read_drift
+from populace.core.result import Result
 
 from .conftest import Answered
 
@@ -67,8 +69,13 @@ class File:
         self.con.executemany("INSERT INTO answers VALUES (?, 'identity', ?, ?, ?, 0, ?, ?, 'openai:m')", rows)
 
 
-def drift(report: DriftReport, attribute: str, basis: str = "all") -> Any:
-    return next(one for one in report.drift if (one.attribute, one.basis) == (attribute, basis))
+def drift(report: Result, attribute: str, basis: str = "all") -> Any:
+    row = next(row for row in report if (row["attribute"], row["known_by"]) == (attribute, basis))
+    return SimpleNamespace(**row)
+
+
+def spreads(report: Result) -> list[Any]:
+    return [SimpleNamespace(**row) for row in report["Spread"]]
 
 
 def test_who_answers_as_its_profile_does_not_drift_and_does_not_collapse() -> None:
@@ -76,8 +83,8 @@ def test_who_answers_as_its_profile_does_not_drift_and_does_not_collapse() -> No
     file.answer("openness", [openness for _, openness, _ in PEOPLE])
     file.answer("household", [household for *_, household in PEOPLE])
     report = read_drift(file)
-    assert [(one.drift.value, one.same) for one in report.drift] == [(0.0, 1.0)] * 5
-    assert [one.ratio.value for one in report.spread if one.ratio] == [1.0, 1.0]
+    assert [(row["drift"].value, row["same"]) for row in report] == [(0.0, 1.0)] * 5
+    assert [one.ratio.value for one in spreads(report) if one.ratio] == [1.0, 1.0]
 
 
 def test_who_all_answer_alike_drift_and_collapse() -> None:
@@ -92,7 +99,7 @@ def test_who_all_answer_alike_drift_and_collapse() -> None:
     assert drift(report, "(all)").drift.value == pytest.approx((np.mean(far) + 0.5) / 2)
     assert drift(report, "(all)", "assumed").drift.value == pytest.approx(np.mean(far))
     assert drift(report, "(all)", "stated or implied").drift.value == pytest.approx(0.5)
-    assert [one.ratio.value for one in report.spread if one.ratio] == [0.0, 0.0]
+    assert [one.ratio.value for one in spreads(report) if one.ratio] == [0.0, 0.0]
     interval = drift(report, "household").drift
     assert 0.2 < interval.low < 0.5 < interval.high < 0.8
 
@@ -105,24 +112,23 @@ def test_agents_count_by_their_weights() -> None:
     file.answer("openness", answers)
     file.answer("household", ["alone" if openness == 5 else household for _, openness, household in PEOPLE])
     report = read_drift(file)
-    assert report.is_weighted
     # Four agents of weight 3 are two fourths of the scale off, sixteen of weight 1 are not.
     assert drift(report, "openness").drift.value == pytest.approx(0.5 * 12 / 28)
     assert drift(report, "openness").same == pytest.approx(16 / 28)
     weights = np.array([3.0 if openness == 5 else 1.0 for _, openness, _ in PEOPLE])
     below = weights.sum() - (weights**2).sum() / weights.sum()
     mean = np.average(answers, weights=weights)
-    openness, household = report.spread
+    openness, household = spreads(report)
     assert openness.answers == pytest.approx(((answers - mean) ** 2 * weights).sum() / below)
     # Of pairs of different agents, by the products of their weights: couples are eight of the sixteen.
     assert household.answers == pytest.approx(2 * 8 * 20 / (28**2 - 52))
-    assert "count by their weights" in " ".join(notes_on_drift(report))
+    assert "count by their weights" in dict(report.notes)["weights"]
 
 
 def test_the_spread_of_half_the_range_is_a_quarter_of_the_variance() -> None:
     file = File()
     file.answer("openness", [3 + (openness - 3) / 2 for _, openness, _ in PEOPLE])
-    (spread,) = read_drift(file).spread
+    (spread,) = spreads(read_drift(file))
     assert spread.ratio is not None
     assert spread.ratio.value == pytest.approx(0.25)
     assert spread.ratio.low == pytest.approx(0.25)
@@ -134,8 +140,8 @@ def test_one_of_the_values_of_a_profile_is_enough_and_not_knowing_is_no_drift() 
     report = read_drift(file)
     assert drift(report, "values").respondents == 19
     assert drift(report, "values").drift.value == pytest.approx(4 / 19)
-    assert report.unsure == pytest.approx(1 / 20)
-    assert report.lost == 0
+    said = dict(report.notes)["unanswered"]
+    assert said == '5.0% of the items were answered with "don\'t know"; 0.0% were not answered.'
 
 
 def test_waves_are_told_apart() -> None:
@@ -143,17 +149,20 @@ def test_waves_are_told_apart() -> None:
     file.answer("household", [household for *_, household in PEOPLE])
     file.answer("household", ["alone"] * 20, step=4)
     report = read_drift(file)
-    assert [(one.step, one.drift.value) for one in report.drift if one.attribute == "household"] == [(0, 0.0), (4, 0.5)]
+    assert [(row["step"], row["drift"].value) for row in report if row["attribute"] == "household"] == [
+        (0, 0.0),
+        (4, 0.5),
+    ]
 
 
 def test_without_profiles_only_the_spread_is_told_and_that_is_said() -> None:
     file = File(has_profiles=False)
     file.answer("openness", [3] * 20)
     report = read_drift(file)
-    assert report.drift == ()
-    assert [(one.profiles, one.ratio) for one in report.spread] == [(None, None)]
-    assert "The run holds no profiles, so answers could not be compared" in notes_on_drift(report)[1]
-    assert [section.title.partition(":")[0] for section in describe_drift(report)] == ["Spread"]
+    assert not report.rows
+    assert [(one.profiles, one.ratio) for one in spreads(report)] == [(None, None)]
+    assert "The run holds no profiles, so answers could not be compared" in dict(report.notes)["no_profiles"]
+    assert [table.title.partition(":")[0] for table in report.tables] == ["Spread"]
 
 
 def test_only_what_was_asked_to_its_end_counts_as_asked() -> None:

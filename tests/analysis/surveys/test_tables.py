@@ -1,6 +1,7 @@
 """Tables of answers: weighted, with intervals, by group, with non-response and reliability."""
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -124,15 +125,15 @@ def test_reliability_is_measured_by_repeats_and_by_waves(file: File) -> None:
     file.ask("q", "likert", "1 5 2 4 3", low=1, high=5)
     file.ask("q", "likert", "2 5 2 3 1", replicate=1)
     file.ask("q", "likert", "1 5 2 4 -", step=2, low=1, high=5)
-    repeats, waves = read_surveys(file).reliability
+    repeats, waves = (SimpleNamespace(**row) for row in read_surveys(file).reliability)
     assert repeats.value == pytest.approx(pearsonr([1, 5, 2, 4, 3], [2, 5, 2, 3, 1])[0])
     assert (repeats.compared, repeats.respondents, repeats.same) == ("repeats after step 0", 5, 0.4)
     assert (waves.compared, waves.respondents, waves.same) == ("steps 0 and 2", 4, 1.0)
     assert waves.value == pytest.approx(1)
     file.ask("z", "likert", "1 5 - - -", low=1, high=5)
     file.ask("z", "likert", "- - 2 3 1", replicate=1)
-    (nobody,) = (one for one in read_surveys(file).reliability if one.item == "z")
-    assert (nobody.respondents, nobody.same, nobody.value) == (0, None, None)
+    (nobody,) = (row for row in read_surveys(file).reliability if row["item"] == "z")
+    assert (nobody["respondents"], nobody["same"], nobody["value"]) == (0, None, None)
 
 
 def test_choices_agree_by_kappa_and_ranks_by_tau(file: File) -> None:
@@ -144,19 +145,19 @@ def test_choices_agree_by_kappa_and_ranks_by_tau(file: File) -> None:
     file.ask("r", "rank", '["x","z","y"] ["x","z","y"] ["x","z","y"] ["x","z","y"] ["x","z","y"]', replicate=1)
     file.ask("p", "rank", '["x","y"] ["x","y"] ["x","y"] ["x","y"] ["x","y"]', options=["x", "y", "z", "w"])
     file.ask("p", "rank", '["x","z"] ["x","z"] ["x","z"] ["x","z"] ["x","z"]', replicate=1)
-    found = {one.item: one for one in read_surveys(file).reliability}
-    assert found["c"].value == pytest.approx((0.8 - 0.48) / (1 - 0.48))
-    assert found["r"].value == pytest.approx(kendalltau([1, 2, 3], [1, 3, 2])[0])
-    assert found["p"].value == pytest.approx(kendalltau([1, 2, 3, 3], [1, 3, 2, 3])[0])
+    found = {row["item"]: row["value"] for row in read_surveys(file).reliability}
+    assert found["c"] == pytest.approx((0.8 - 0.48) / (1 - 0.48))
+    assert found["r"] == pytest.approx(kendalltau([1, 2, 3], [1, 3, 2])[0])
+    assert found["p"] == pytest.approx(kendalltau([1, 2, 3, 3], [1, 3, 2, 3])[0])
 
 
 def test_what_is_told_names_items_and_who_answered(file: File) -> None:
     file.ask("q", "likert", "1 5 2 - !", low=1, high=5)
     tables = read_surveys(file)
     assert (tables.is_weighted, tables.models, tables.has_stand_in) == (True, ("openai:test",), False)
-    answers, options = describe_surveys(tables)
-    assert answers.rows == [("poll", "q", 0, "all", 5, 3, 1, 1, 3.6, "-1.87 to 9.07")]
-    assert [row[4:7] for row in options.rows if row[5]] == [("1", 1, 20.0), ("2", 1, 20.0), ("5", 1, 60.0)]
+    answers = describe_surveys(tables)
+    assert answers.shown.rows == [("poll", "q", "0", "all", "5", "3", "1", "1", "3.6 (-1.872 to 9.072)")]
+    assert [row[4:6] for row in answers["Options"].rows if row[5]] == [("1", 1), ("2", 1), ("5", 1)]
 
 
 def test_what_is_not_there_is_named(file: File) -> None:

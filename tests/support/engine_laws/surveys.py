@@ -57,7 +57,7 @@ def horvitz_thompson(trial: Trial) -> Iterator[Measured]:
     growth = Growth(hub=hub, select="panel", agents=None, hops=0)
     run = trial.run(Asked(), None, steps=1, growth=growth)
     with open_run(run.path) as reader:
-        means = {table.item: table.mean.value for table in read_surveys(reader).items if table.mean}
+        means = {one.item: one.mean.value or 0.0 for one in read_surveys(reader).items if one.mean}
     size = len(people)
     strata = sum(count * mean for count, mean in _STRATA.values()) / size
     yield Measured("weighted mean of what follows from the stratum", strata, means["stratum"], ROUNDING)
