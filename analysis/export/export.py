@@ -51,13 +51,16 @@ class DatasetReport:
         return self.tally.rows
 
 
-def export_outputs(runs: Sequence[Path], path: Path, options: DatasetOptions = _USUAL) -> DatasetReport:
+def export_outputs(
+    runs: Sequence[Path | str] | Path | str, path: Path | str, options: DatasetOptions = _USUAL
+) -> DatasetReport:
     """Write the outputs of runs to a new file, or to a new folder of files, with a card that describes them.
 
     Writes accepted outputs alone, unless `options.rejected`. Continues a folder whose export was stopped. Raises
     `SetupError` for an existing file, for kinds that the format has no place for, and when nothing is left to write;
     `RunFileError` for what is not a run file; `StorageError`.
     """
+    path, paths = Path(path), [Path(run) for run in ([runs] if isinstance(runs, Path | str) else runs)]
     target = find_target(path, options.format)
     options.check(target.format)
     if target.ending:
@@ -66,7 +69,7 @@ def export_outputs(runs: Sequence[Path], path: Path, options: DatasetOptions = _
     else:
         check_free(path)
     with ExitStack() as stack:
-        plan, tally = _make_plan(stack, runs, target, options), ExportCounts()
+        plan, tally = _make_plan(stack, paths, target, options), ExportCounts()
         write = _write_files if target.ending else _write_folder
         files, resumed = write(plan, target, tally)
         return DatasetReport(

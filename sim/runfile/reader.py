@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -310,7 +310,7 @@ _EDGES = "SELECT source, target, kind, label, weight FROM ties ORDER BY source, 
 class FinishedRun(Tabular):
     """A run that is over: where it is kept, and the hash of everything that happened in it.
 
-    As a table (`df()`, `pl()`, `arrow()`) it is its emissions.
+    As a table (`df()`, `pl()`, `arrow()`) it is its outputs; it has their number as its length, and iterates over them.
     """
 
     path: Path
@@ -329,6 +329,17 @@ class FinishedRun(Tabular):
     def table(self) -> "Table":
         """Return all outputs in order, as an Arrow table."""
         return self.emissions().table()
+
+    def __len__(self) -> int:
+        return int(self.sql("SELECT count(*) FROM emissions").rows[0][0])
+
+    def __bool__(self) -> bool:
+        """Return True, also for a run without outputs."""
+        return True
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        found = self.emissions()
+        return (dict(zip(found.columns, row, strict=True)) for row in found.rows)
 
     def _repr_html_(self) -> str:
         """Show the run's figures in a notebook."""

@@ -14,12 +14,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .agents.actions import Action
+    from .analysis.export.export import export_outputs as export
+    from .data import grade, solve
     from .facade import experiment, grow, make, run, run_async
     from .personas.hub.file import open_hub
     from .personas.persona import Persona
+    from .sim.enrichment import enrich
+    from .sim.fork import fork
+    from .sim.interview import interview as ask
+    from .sim.replay import replay
     from .sim.runfile.reader import open_run
     from .sim.scenario import Scenario
     from .sim.society import Society
+    from .sim.survey.job import survey_run as survey
+    from .sim.tasks.translating import translate
 
 __all__ = [
     "Action",
@@ -27,29 +35,48 @@ __all__ = [
     "Scenario",
     "Society",
     "__version__",
+    "ask",
+    "enrich",
     "experiment",
+    "export",
+    "fork",
+    "grade",
     "grow",
     "make",
     "open_hub",
     "open_run",
+    "replay",
     "run",
     "run_async",
+    "solve",
+    "survey",
+    "translate",
 ]
 
 __version__ = "0.1.0"
 
+#: Where each name is, with the name that it has there if that is another.
 _MODULES = {
     "Action": "agents.actions",
     "Persona": "personas.persona",
     "Scenario": "sim.scenario",
     "Society": "sim.society",
+    "ask": "sim.interview:interview",
+    "enrich": "sim.enrichment",
     "experiment": "facade",
+    "export": "analysis.export.export:export_outputs",
+    "fork": "sim.fork",
+    "grade": "data",
     "grow": "facade",
     "make": "facade",
     "open_hub": "personas.hub.file",
     "open_run": "sim.runfile.reader",
+    "replay": "sim.replay",
     "run": "facade",
     "run_async": "facade",
+    "solve": "data",
+    "survey": "sim.survey.job:survey_run",
+    "translate": "sim.tasks.translating",
 }
 
 # A checkout on a system without symbolic links has the five packages only at its root.
@@ -60,7 +87,8 @@ if not (Path(__file__).parent / "sim").is_dir():
 def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    module, _, there = _MODULES[name].partition(":")
+    found = globals()[name] = getattr(import_module(f".{module}", __name__), there or name)
     return found
 
 

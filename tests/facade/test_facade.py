@@ -30,7 +30,8 @@ from populace.sim.runfile.database import cursors_of
 
 NAMES = {
     *("Action", "Persona", "Scenario", "Society", "__version__"),
-    *("experiment", "grow", "make", "open_hub", "open_run", "run", "run_async"),
+    *("ask", "enrich", "experiment", "export", "fork", "grade", "grow", "make", "open_hub", "open_run"),
+    *("replay", "run", "run_async", "solve", "survey", "translate"),
 }
 
 

@@ -1,20 +1,16 @@
 """`populace data grade`: what a run has made, judged by model graders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from .jobs import actions_for, do_job
+from .jobs import do_job
 from .options import job_options
 from .show import show_result
-from .solve import models_of, named_or_stored
 from .specs import SpecCommand
-
-if TYPE_CHECKING:
-    from populace.sim.tasks.outputs import OutputJob
 
 _PATH = click.Path(path_type=Path)
 _MODELS = "MODEL[@URL][,...]"
@@ -54,60 +50,22 @@ def grade(run: Path, rubric: str | None, graders: Sequence[str], **options: Any)
     With --responses, a teacher model responds several times to each output and the responses are graded, which rejects
     nothing. `populace data agreement` measures how far graders agree; `populace data pairs` pairs them by grade.
     """
-    from populace.agents.rubric import read_rubric
-    from populace.sim.grading.comparing import ComparingJob, ComparingSpec
-    from populace.sim.grading.grading import GradingJob, GradingSpec, grader_roles, rubrics_for
-    from populace.sim.tasks.outputs import parse_models
+    from populace.data import grading_job, responding_job
+    from populace.sim.grading.responding import has_responses
 
-    given = named_or_stored(run, parse_models(graders, "grader", "--votes"), "grader", options)
-    for name, needed, is_there in (
-        ("pairs", "--pairwise", options["pairwise"]),
-        ("threshold", "grades, not --pairwise", not options["pairwise"]),
-    ):
-        if options[name] is not None and not is_there:
-            raise click.UsageError(f"--{name} is for {needed}; leave one of them out.")
-    if options["responses"] is not None and not _respond(run, options):
-        return
-    chosen = {name: options[name] for name in ("votes", "kinds", "n", "all")}
-    chosen |= {"responses": options["responses"] is not None, **grader_roles(given)}
-    if chosen["responses"]:
-        chosen["n"] = None  # of the outputs so many were responded to, and all their responses are judged
-    chosen["rubrics"] = rubrics_for(_kinds_of(run, options["kinds"]), None if rubric is None else read_rubric(rubric))
-    job: OutputJob[Any]
-    if options["pairwise"]:
-        job = ComparingJob(ComparingSpec.given(**chosen, pairs=options["pairs"]))
-    else:
-        job = GradingJob(GradingSpec.given(**chosen, threshold=options["threshold"]))
-    do_job(run, job, options, **models_of(given[0]))
-
-
-def _respond(run: Path, options: Mapping[str, Any]) -> bool:
-    """Have a teacher respond, unless the very responses are there; gives whether there is something to grade."""
-    from populace.sim.grading.responding import RespondingJob, RespondingSpec, has_responses
-    from populace.sim.tasks.outputs import parse_models
-
-    named = parse_models((options["teacher"],), "teacher", "--responses") if options["teacher"] else ()
-    teacher, *others = named_or_stored(run, named, "solver", options)
-    if others:
-        raise click.UsageError("--teacher names one model; leave the others out.")
-    chosen = {name: options[name] for name in ("responses", "kinds", "n", "all")}
-    spec = RespondingSpec.given(**chosen, teacher=teacher.model)
-    if has_responses(run, spec, seed=options["seed"] or 0):
-        return True
-    job = RespondingJob(spec)
-    job.actions = tuple(actions_for(run, job, options["script"], "grade"))
-    do_job(run, job, options, **models_of(teacher))
-    if options["estimate"]:
-        click.echo("Grading the responses comes on top; what it takes can be estimated once they are there.")
-    return not options["estimate"]
-
-
-def _kinds_of(run: Path, wanted: Sequence[str]) -> list[str]:
-    from populace.sim.runfile.reader import open_run
-
-    with open_run(run) as stored:
-        made = [kind for (kind,) in stored.query("SELECT DISTINCT kind FROM emissions ORDER BY kind").rows]
-    return [kind for kind in made if not wanted or kind in wanted]
+    chosen = {name: options[name] for name in ("kinds", "n", "all", "base_url")}
+    if options["responses"] is not None:
+        given = {"responses": options["responses"], "script": options["script"]}
+        responding, teacher = responding_job(run, options["teacher"] or "", **chosen, **given)
+        if not has_responses(run, responding.spec, seed=options["seed"] or 0):
+            do_job(run, responding, options, **teacher)
+            if options["estimate"]:
+                click.echo("Grading the responses comes on top; what it takes can be estimated once they are there.")
+                return
+    chosen |= {name: options[name] for name in ("votes", "pairwise", "pairs", "threshold")}
+    chosen["has_responses"] = options["responses"] is not None
+    job, model = grading_job(run, graders, rubric=rubric, **chosen)
+    do_job(run, job, options, **model)
 
 
 @click.command()

@@ -1,6 +1,6 @@
 """What the commands that run jobs share: how a job is run, gone on with, and shown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import going_on, option
-from .make import scenario_of
 from .options import changed_limits, check_sample, embeddings_of, limits_of, prices_of, roles_of, sampling_of
 
 if TYPE_CHECKING:
-    from populace.agents.actions import Action
     from populace.sim.jobs.kind import JobKind
     from populace.sim.jobs.life import JobState
     from populace.sim.tasks.outputs import OutputJob, OutputJobReport
-
-_MADE_BY = "SELECT scenario, scenario_file, is_language_model FROM runs"
 
 #: The modules whose `show_done` says what came of a job; jobs on outputs say it themselves.
 _SHOWN = {"enrichment": "hub_people", "embedding": "hub", "survey": "survey", "evaluation": "solve"}
@@ -60,6 +56,7 @@ def go_on_with_job(
 ) -> None:
     """Go on with an unfinished job on a hub or on what a run has made, and say what came of it."""
     from populace.core.errors import name_parameters
+    from populace.data import find_actions
     from populace.sim.jobs.life import resume_job, stored_job, stored_kind
 
     from .panel import ProgressPanel
@@ -71,7 +68,7 @@ def go_on_with_job(
         done = resume_job(
             file,
             job.job,
-            actions=actions_for(file, kind, script, "resume"),
+            actions=find_actions(file, kind, script, "resume"),
             changed=changed_limits(options),
             model=options.get("model"),
             base_url=options["base_url"] or None,
@@ -115,32 +112,3 @@ def _show_outputs(run: Path, job: "OutputJob[Any]", done: "OutputJobReport") -> 
     click.echo(f"\n{job.where(quote(str(run)))}")
     if all(done.failed.get(phase) == number for phase, number in done.done.items()):
         click.get_current_context().exit(1)
-
-
-def actions_for(run: Path, kind: "JobKind[Any, Any]", script: Path | None, command: str) -> "Sequence[type[Action]]":
-    """The actions of the run's scenario, where they say something of use to the job.
-
-    Raises `SetupError` where the job cannot do without them, and it is not known where they are.
-    """
-    from populace.core.errors import SetupError
-    from populace.scenarios.catalog import is_shipped
-    from populace.sim.runfile.reader import open_run
-    from populace.sim.scenario import GrowthOnly
-
-    if not kind.uses_actions:
-        return ()
-    with open_run(run) as stored:
-        ((name, made_by, is_language_model),) = stored.query(_MADE_BY).rows
-    is_needed = kind.needs_actions
-    if (is_language_model and not is_needed) or name == GrowthOnly.name:  # a hub is refused by the job
-        return ()
-    if script is None and not made_by and not is_shipped(name):
-        if not is_needed:
-            return ()
-        raise SetupError(
-            f"The run in {str(run)!r} was made by the scenario {name!r}, which does not ship with Populace; only that "
-            "knows what the built-in generator answers to its outputs: say where it is with --script."
-        )
-    if not is_needed and (script is not None or made_by):
-        return ()  # a script is run only where it is asked for
-    return scenario_of(run, name, script, made_by, command=command).actions

@@ -1,7 +1,6 @@
 """`populace make`: data of one kind, made by many people and checked before it is called data."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -171,50 +170,6 @@ def run(scenario: str, **options: Any) -> None:
 
     found, script = find_scenario(scenario)
     _run(found, script, **options)
-
-
-def scenario_of(
-    file: Path,
-    name: str,
-    script: Path | None,
-    made_by: str | None,
-    *,
-    command: str,
-    check: Callable[[], None] | None = None,
-) -> "type[Scenario]":
-    """The scenario that made a run file: by its name, from its script, or from the one that is named now.
-
-    Raises `SetupError` when it is not there, and for a script that only the file names; `command` would run it.
-    `check` is called before a script is run, and may raise too.
-    """
-    from populace.core.errors import SetupError
-    from populace.scenarios.catalog import load_scenario, shipped_scenario
-    from populace.sim.scenario import GrowthOnly
-    from populace.sim.trust import check_script, remember_script
-
-    if script is None and not made_by:
-        return GrowthOnly if name == GrowthOnly.name else shipped_scenario(name)
-    where = script or Path(made_by or "")
-    if not where.is_file():
-        raise SetupError(
-            f"The run in {str(file)!r} was made by the script {str(where)!r}, which is not there; "
-            f"say where it is now with --script."
-        )
-    if script is None:
-        check_script(file, _run_id(file), where, command=command)
-    if check is not None:
-        check()
-    found = load_scenario(where)
-    if script is not None:
-        remember_script(_run_id(file), where)
-    return found
-
-
-def _run_id(file: Path) -> str:
-    from populace.sim.runfile.reader import open_run
-
-    with open_run(file) as stored:
-        return str(stored.query("SELECT run FROM runs").rows[0][0])
 
 
 def run_script(scenario: "type[Scenario]", script: str) -> None:

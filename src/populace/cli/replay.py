@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .make import live, scenario_of
+from .make import live
 from .options import (
     changed_limits,
     limit_options,
@@ -65,6 +65,7 @@ def _replay_job(file: Path, job: "JobState") -> None:
 
 def _replay_run(file: Path, out: Path | None, script: Path | None) -> None:
     from populace.core.errors import RunError
+    from populace.data import find_made_by
     from populace.sim.replay import replay as replayed_from
     from populace.sim.runfile.reader import open_run
 
@@ -72,7 +73,7 @@ def _replay_run(file: Path, out: Path | None, script: Path | None) -> None:
 
     with open_run(file) as stored:
         ((name, made_by),) = stored.query(_MADE_BY).rows
-    found = scenario_of(file, name, script, made_by, command="replay")
+    found = find_made_by(file, name, script, made_by, command="replay")
     replayed = replayed_from(file, found, out=out, progress=ProgressPanel())
     if replayed.difference:
         raise RunError(replayed.difference)
@@ -115,6 +116,7 @@ def fork(
     Copies the run up to step --at into a new file and continues from there. Settings, model, limits, prices and cache
     are those of the run unless given. Only requests that differ are paid for. The fork has a budget of its own.
     """
+    from populace.data import find_made_by
     from populace.sim import fork as forking
     from populace.sim.runfile.reader import open_run
 
@@ -130,7 +132,7 @@ def fork(
 
     society = forking.fork(
         file,
-        scenario_of(file, name, script, made_by, command=f"fork --at {at} --out {out}", check=check),
+        find_made_by(file, name, script, made_by, command=f"fork --at {at} --out {out}", check=check),
         at=at,
         out=out,
         settings=settings_of(given),

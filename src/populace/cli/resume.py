@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .jobs import go_on_with_job
-from .make import live, scenario_of
+from .make import live
 from .options import (
     changed_limits,
     embedding_options,
@@ -70,6 +70,7 @@ def _resume_run(
     file: Path, script: Path | None, steps: int | None, options: Mapping[str, Any], *, no_cache: bool
 ) -> None:
     """Go on with the run of a file: the people that are grown, and the steps that they take."""
+    from populace.data import find_made_by
     from populace.sim.runfile.reader import open_run
     from populace.sim.scenario import GrowthOnly
     from populace.sim.society import Society
@@ -103,7 +104,7 @@ def _resume_run(
             "source": options.get("sources_named", False),
         }
         check = partial(check_resumed, stored, given, model=options.get("model"))
-        found = scenario_of(file, name, script, made_by, command="resume", check=check)
+        found = find_made_by(file, name, script, made_by, command="resume", check=check)
         society = Society.resume(
             file,
             found,

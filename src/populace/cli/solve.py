@@ -1,21 +1,16 @@
 """`populace data solve`, `translate` and `evaluate`."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from .jobs import actions_for, do_job
+from .jobs import do_job
 from .options import job_options
 from .specs import SpecCommand
-
-if TYPE_CHECKING:
-    from populace.sim.config import RoleModel
-
-_MADE_BY = "SELECT scenario, scenario_file, is_language_model FROM runs"
 
 
 def _solvers(*, is_required: bool) -> Callable[..., Any]:
@@ -54,15 +49,12 @@ def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any
     `answer` says if the vote found it. The same command continues a job that was stopped; no answer is paid for
     twice.
     """
-    from populace.sim.tasks.solving import SolvingJob, parse_solvers, solving_spec
+    from populace.data import solving_job
 
-    given = named_or_stored(run, parse_solvers(solvers), "solver", options)
-    _check_problems(run, options["kinds"])
-    names = ("samples", "execute", "threshold", "kinds", "n", "all")
+    names = ("samples", "execute", "threshold", "kinds", "n", "all", "base_url")
     chosen = {name: options[name] for name in names} | {"methods": options["methods"] or None}
-    job = SolvingJob(solving_spec(given, **chosen))
-    job.actions = tuple(actions_for(run, job, script, "solve"))
-    do_job(run, job, options, **models_of(given[0]))
+    job, model = solving_job(run, solvers, script=script, **chosen)
+    do_job(run, job, options, **model)
 
 
 @click.command(cls=SpecCommand, spec="populace.sim.tasks.translating:TranslatingSpec")
@@ -80,42 +72,6 @@ def translate(run: Path, **options: Any) -> None:
     from populace.sim.tasks.translating import TranslatingJob, TranslatingSpec
 
     do_job(run, TranslatingJob(TranslatingSpec.given(**given_fields(TranslatingSpec, options))), options)
-
-
-def models_of(role: "RoleModel") -> dict[str, Any]:
-    """Return the model of a job, as `do_job` takes it, from that of a role."""
-    return {"model": role.model, "base_url": role.base_url or None, "prices": role.prices}
-
-
-def named_or_stored(
-    run: Path, named: Sequence["RoleModel"], role: str, options: Mapping[str, Any]
-) -> Sequence["RoleModel"]:
-    """The models that were named, or else the one that did this, or all, in the run."""
-    from populace.sim.run_models import stored_model
-
-    if named:
-        return named
-    own = stored_model(run, role=role, has_address=bool(options["base_url"]))
-    return [own.model_copy(update={"base_url": options["base_url"]}) if options["base_url"] else own]
-
-
-def _check_problems(run: Path, kinds: Sequence[str]) -> None:
-    """Raise `SetupError` where no kind is named and what made the run makes no problems: all would be rejected."""
-    from populace.agents.actions import Action
-    from populace.core.errors import SetupError
-    from populace.scenarios.catalog import find_scenario, is_shipped
-    from populace.sim.runfile.reader import open_run
-
-    with open_run(run) as stored:
-        found = stored.query(_MADE_BY).rows
-    if kinds or not found or found[0][1] or not is_shipped(found[0][0]):
-        return
-    actions = find_scenario(found[0][0])[0]().actions
-    if all(action.known_solution is Action.known_solution for action in actions):
-        raise SetupError(
-            f"The run in {str(run)!r} was made by {found[0][0]!r}, which makes no problems; name the outputs that are "
-            f"some, as --kind {actions[0].name}."
-        )
 
 
 @click.command()
@@ -151,7 +107,7 @@ def evaluate(target: Path, solvers: Sequence[str], n: int | None, **options: Any
     path = options["out"] or Path(f"{target.stem}-{slug}.duckdb")
     chosen = {name: options[name] for name in ("method", "execute")}
     job = evaluation_job(problems, target=target.name, solver=given[0].model, **chosen)
-    do_job(path, job, options, **models_of(given[0]))
+    do_job(path, job, options, model=given[0].model, base_url=given[0].base_url or None)
 
 
 def show_done(path: Path, kind: object, done: object) -> None:

@@ -42,6 +42,10 @@ class Tabular(ABC):
     def table(self) -> Table:
         """Return the rows as columns that Arrow libraries take (`__arrow_c_stream__`); equal names are numbered."""
 
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Give the rows to Arrow, pandas, Polars and DuckDB."""
+        return self.table().__arrow_c_stream__(requested_schema)
+
     def arrow(self) -> Any:
         """Return the rows as a pyarrow table. Raises `SetupError` when pyarrow is not installed."""
         return _import("pyarrow").table(self.table())
