@@ -55,14 +55,7 @@ def test_what_the_vectors_would_take_is_estimated_and_nobody_asked(
     ask: Ask, run_file: Path, openai_server: OpenAIServer
 ) -> None:
     given = ("--embeddings", "openai:m", "--embeddings-url", openai_server.base_url, "--estimate")
-    for command in (
-        (
-            "data",
-            "diversity",
-        ),
-        ("coverage",),
-        ("decontaminate", "--against", "bench.txt"),
-    ):
+    for command in (("diversity",), ("coverage",), ("decontaminate", "--against", "bench.txt")):
         Path("bench.txt").write_text("A text of a benchmark, in nine words or so.\n")
         said = ask("data", command[0], run_file, *command[1:], *given, "--embeddings-price", 2)
         assert said.code == 0, said

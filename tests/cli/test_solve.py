@@ -41,7 +41,7 @@ def test_a_model_is_measured(ask: Ask) -> None:
         (("data", "solve", "sums.duckdb"), "sums.duckdb", "known answers  8 of 8 (100.0%)", "job 2 (solving) from 24"),
         (("data", "grade", "sums.duckdb"), "sums.duckdb", "good enough", "job 2 (grading) from 24"),
         (
-            ("evaluate", "set.jsonl", "--solver", "procedural"),
+            ("data", "evaluate", "set.jsonl", "--solver", "procedural"),
             "set-procedural.duckdb",
             "100.0% (75.8% to 100.0%)",
             "from 12",
