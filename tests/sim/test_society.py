@@ -210,9 +210,11 @@ def test_thirty_emissions_take_no_more_than_a_megabyte_and_a_half(live: Live) ->
 
 
 def test_limits_that_are_none_of_ours_are_refused_in_one_sentence(tmp_path: Path) -> None:
-    given: Any = {"max_calls": 10}
+    given: Any = 10
     with pytest.raises(SetupError, match=r"limits must be Limits, as limits=Limits\(max_calls=100\), but .*10"):
         Society(Village(), limits=given, out=tmp_path / "run.duckdb")
+    with pytest.raises(SetupError, match="max_call"):
+        Society(Village(), limits={"max_call": 10}, out=tmp_path / "run.duckdb")
 
 
 def test_a_configuration_says_all_that_a_run_is_made_with(tmp_path: Path) -> None:

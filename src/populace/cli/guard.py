@@ -116,6 +116,7 @@ _OPTIONS = {
     "fan_outs": "--fan-out",
     "scenario_file": "--script",
     "skill": "--raise",
+    "kinds": "--kind",
     "mapping": "--map",
     "settings": "--set",
     "extras": "--with",
