@@ -39,9 +39,12 @@ def _describe(command: click.Command, path: str) -> Iterator[str]:
     yield from (f"## {path}", "", *_text(command.help or ""), "")
     yield f"`{' '.join([path, *command.collect_usage_pieces(context)])}`"
     yield ""
-    options = [p.get_help_record(context) for p in command.get_params(context) if isinstance(p, click.Option)]
-    if rows := [record for record in options if record]:
-        yield from ("| option | meaning |", "| --- | --- |")
+    panels: dict[str, list[tuple[str, str]]] = {"Options": []}
+    for option in command.get_params(context):
+        if isinstance(option, click.Option) and (record := option.get_help_record(context)):
+            panels.setdefault(getattr(option, "panel", "Options"), []).append(record)
+    for title, rows in panels.items():
+        yield from (f"| {title.lower()} | meaning |", "| --- | --- |")
         yield from (f"| `{_cell(flags)}` | {_cell(meaning)} |" for flags, meaning in rows)
         yield ""
     if isinstance(command, click.Group):

@@ -304,5 +304,5 @@ def _check_selection(hub: HubFile, select: str, there: set[str]) -> None:
     rows = hub.con.execute("SELECT name FROM selections ORDER BY name").fetchall() if "selections" in there else []
     names = [str(name) for (name,) in rows]
     if select not in names:
-        said_there = f"there are {', '.join(names)}" if names else "there is none; make one with `populace hub select`"
+        said_there = f"there are {', '.join(names)}" if names else "there is none; make one with `populace hub sample`"
         raise SetupError(f"{str(hub.path)!r} has no selection {select!r}; {said_there}.")

@@ -188,7 +188,7 @@ def check_name(hub: HubFile, name: str) -> None:
         )
     if any(kept.name.lower() == name.lower() for kept in list_selections(hub)):
         raise SetupError(
-            f"There is a selection {name!r} already; drop it with `populace hub select --drop {name}`, "
+            f"There is a selection {name!r} already; drop it with `populace hub sample --drop {name}`, "
             "or take another name."
         )
     taken = "SELECT 1 FROM information_schema.tables WHERE lower(table_name) = lower(?)"
@@ -307,7 +307,7 @@ def narrow(con: duckdb.DuckDBPyConnection, path: Path, selection: str) -> None:
     """
     there = _kept_names(con)
     if selection not in there:
-        known = f"there are: {', '.join(there)}" if there else "make one with `populace hub select --name`"
+        known = f"there are: {', '.join(there)}" if there else "make one with `populace hub sample --name`"
         raise SourceError(f"{path} keeps no selection {selection!r}; {known}.")
     hub = _main_schema(con)
     _narrow_tables(con, hub, f"SELECT persona FROM {hub}.selected WHERE selection = {quote_text(selection)}")  # noqa: S608 - quoted

@@ -50,7 +50,7 @@ _SHARED = frozenset(
     {"scenario", "settings", "scenario_file", "growth", "seed", "steps", "limits", "prices", "cache", "batch"}
 )
 #: Names by which people are chosen, which no arm may do.
-_PEOPLE = ("people", "growth", "hub", "select", "draw", "agents", "hops", "seeds", "sources", "seed")
+_PEOPLE = ("people", "growth", "hub", "sample", "draw", "agents", "hops", "seeds", "sources", "seed")
 #: Beginnings of the names of models that have no address.
 _IN_PROCESS = ("procedural", "gguf:")
 _NAME = re.compile(r"[\w][\w .+=,@%:/-]{0,119}")

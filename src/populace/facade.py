@@ -288,7 +288,7 @@ def _society(
     """Return what `run` is to run; or the finished run, where its file holds it already."""
     _check_names("run", options, _RUN_NAMES)
     made, script = _scenario(scenario, settings)
-    people = {name: options.pop(name, None) for name in ("seeds", "hub", "select", "draw", "agents", "hops")}
+    people = {name: options.pop(name, None) for name in ("seeds", "hub", "sample", "draw", "agents", "hops")}
     path = Path(out or f"{made.name if script is None else script.stem}.duckdb")
     if not isinstance(network := options.get("network", GROWN), str):
         options["network"] = _write_network(network, path)

@@ -26,7 +26,7 @@ hub merge @ hub.duckdb --out new.duckdb
 hub check @
 hub enrich @
 hub graph @
-hub select @ --n 1
+hub sample @ --n 1
 hub import people.jsonl --hub @
 grow people.jsonl --hub @ --hops 0 --limit 1
 grow --people @ --hub new.duckdb --hops 0 --limit 1
@@ -37,7 +37,7 @@ hub enrich hub.duckdb --cache @
 #: Commands that read texts, tables or scripts.
 TEXTS = """
 hub import @ --hub new.duckdb
-hub select hub.duckdb --n 1 --targets @
+hub sample hub.duckdb --n 1 --targets @
 grow @ --hub new.duckdb --hops 0 --limit 1
 run village --seeds @ --out new.duckdb --agents 2 --hops 0 --steps 1
 estimate village --seeds @ --agents 2 --hops 0 --steps 1
@@ -52,7 +52,7 @@ report run.duckdb --out @
 hub merge hub.duckdb run.duckdb --out @
 hub export hub.duckdb @ --format jsonl
 hub export run.duckdb @ --format graphml
-hub select hub.duckdb --n 1 --out @
+hub sample hub.duckdb --n 1 --out @
 hub graph run.duckdb --picture @
 """
 NAMES = ("folder", "pipe", "circle", "n" * 300, "run.duckdb/inside", "no/such", "-")
@@ -133,8 +133,8 @@ def test_where_no_file_can_be_nothing_is_written(ask: Ask, folder: Path, places:
     ("command", "words"),
     [
         ("resume run.duckdb --cache c --no-cache", ("--cache and --no-cache",)),
-        ("hub select hub.duckdb --list --n 3", ("--list goes with no other option",)),
-        ("hub select hub.duckdb --drop x --list", ("--drop goes with no other option",)),
+        ("hub sample hub.duckdb --list --n 3", ("--list goes with no other option",)),
+        ("hub sample hub.duckdb --drop x --list", ("--drop goes with no other option",)),
         ("run village --out o --base-url http://127.0.0.1:9/v1", ("procedural", "127.0.0.1:9", "--model")),
         ("run village --out o --embeddings-url http://127.0.0.1:9/v1", ("--embeddings-url", "add --embeddings")),
         ("run village --out o --model openai:x --base-url @", ("A base URL is empty",)),

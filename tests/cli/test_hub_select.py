@@ -1,4 +1,4 @@
-"""`populace hub select`: what it prints, keeps, writes, and refuses."""
+"""`populace hub sample`: what it prints, keeps, writes, and refuses."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ def town(made_town: Path, folder: Path) -> Path:
 
 
 def test_a_choice_says_how_well_it_meets_the_wish(ask: Ask, town: Path) -> None:
-    said = ask("hub", "select", town, "--n", 8, "--stratify", "language")
+    said = ask("hub", "sample", town, "--n", 8, "--stratify", "language")
     assert (said.code, said.complaint) == (0, "")
     assert said.out.startswith("Chose 8 of 40 candidates, seed 0.\n")
     assert "│ cy       │         10 │      2 │   2 │          0 │" in said.out
@@ -41,45 +41,45 @@ def test_a_choice_says_how_well_it_meets_the_wish(ask: Ask, town: Path) -> None:
 
 
 def test_a_named_choice_is_kept_listed_and_dropped(ask: Ask, town: Path) -> None:
-    assert ask("hub", "select", town, "--n", 3, "--name", "three").out.endswith("Kept as three.\n")
-    listed = ask("hub", "select", town, "--list").out
+    assert ask("hub", "sample", town, "--n", 3, "--name", "three").out.endswith("Kept as three.\n")
+    listed = ask("hub", "sample", town, "--list").out
     assert "three" in listed
     assert "the same" in listed
-    assert ask("hub", "select", town, "--drop", "three").out == "Dropped three.\n"
-    assert ask("hub", "select", town, "--list").out == "town.duckdb keeps no selections.\n"
+    assert ask("hub", "sample", town, "--drop", "three").out == "Dropped three.\n"
+    assert ask("hub", "sample", town, "--list").out == "town.duckdb keeps no selections.\n"
 
 
 def test_a_choice_is_written_to_a_file(ask: Ask, town: Path, folder: Path) -> None:
-    said = ask("hub", "select", town, "--where", "language = 'cy'", "--n", 4, "--out", "welsh.csv")
+    said = ask("hub", "sample", town, "--where", "language = 'cy'", "--n", 4, "--out", "welsh.csv")
     assert said.out.endswith("Wrote welsh.csv.\n")
     assert duckdb.execute("SELECT count(*), min(language) FROM 'welsh.csv'").fetchall() == [(4, "cy")]
-    ask("hub", "select", town, "--n", 4, "--name", "four", "--out", "welsh.csv").complains(2, "exists already")
-    assert "no selections" in ask("hub", "select", town, "--list").out
+    ask("hub", "sample", town, "--n", 4, "--name", "four", "--out", "welsh.csv").complains(2, "exists already")
+    assert "no selections" in ask("hub", "sample", town, "--list").out
 
 
 def test_the_report_comes_as_json_too(ask: Ask, town: Path) -> None:
-    report = json.loads(ask("hub", "select", town, "--quota", "language=cy:2,en:3", "--json").out)
+    report = json.loads(ask("hub", "sample", town, "--quota", "language=cy:2,en:3", "--json").out)
     assert report["chosen"] == 5
     assert [share["got"] for share in report["breakdowns"][0]["shares"]] == [2, 3]
 
 
 def test_targets_are_met_and_what_nobody_can_fill_is_said(ask: Ask, town: Path, folder: Path) -> None:
     (folder / "targets.csv").write_text(TARGETS)
-    met = ask("hub", "select", town, "--n", 12, "--targets", "targets.csv").out
+    met = ask("hub", "sample", town, "--n", 12, "--targets", "targets.csv").out
     assert "Chi-square 0, largest difference 0 people." in met
     (folder / "targets.csv").write_text(TARGETS.replace("en", "la"))
-    latin = ("hub", "select", town, "--n", 4, "--targets", "targets.csv")
+    latin = ("hub", "sample", town, "--n", 4, "--targets", "targets.csv")
     ask(*latin).complains(2, "none of the 40 candidates has it")
     said = ask(*latin, "--allow-fewer").out
     assert "Nobody can fill language 'la', of which 3.0 were wanted." in said
 
 
 def test_people_unlike_each_other_come_with_their_distances(ask: Ask, town: Path) -> None:
-    assert "the two most alike are 0.50 apart" in ask("hub", "select", town, "--n", 4, "--diverse").out
+    assert "the two most alike are 0.50 apart" in ask("hub", "sample", town, "--n", 4, "--diverse").out
 
 
 def test_fewer_than_asked_for_is_said(ask: Ask, town: Path) -> None:
-    said = ask("hub", "select", town, "--n", 90, "--allow-fewer").out
+    said = ask("hub", "sample", town, "--n", 90, "--allow-fewer").out
     assert said.startswith("Chose 40 of 40 candidates, seed 0.\n90 were asked for; there are no more.\n")
 
 
@@ -87,7 +87,7 @@ def test_what_was_imported_is_asked_balanced_and_shown(ask: Ask, folder: Path) -
     (folder / "people.csv").write_text("text,Region,age\nA smith,north,31\nA baker,south,35\nA notary,north,64\n")
     assert ask("hub", "import", "people.csv", "--hub", "p.duckdb", "--licence", "CC0-1.0").code == 0
     where = "age > 30 AND age_band = '30-39'"
-    said = ask("hub", "select", "p.duckdb", "--where", where, "--n", 2, "--balance", "region", "--name", "v")
+    said = ask("hub", "sample", "p.duckdb", "--where", where, "--n", 2, "--balance", "region", "--name", "v")
     assert (said.code, said.complaint) == (0, "")
     assert ask("sql", "p.duckdb", "SELECT region, age_band FROM v ORDER BY 1", "--csv").out == (
         "region,age_band\nnorth,30-39\nsouth,30-39\n"
@@ -112,14 +112,14 @@ def test_what_was_imported_is_asked_balanced_and_shown(ask: Ask, folder: Path) -
     ],
 )
 def test_a_wrong_wish_is_one_sentence(ask: Ask, town: Path, options: tuple[object, ...], said: str) -> None:
-    ask("hub", "select", town, *options).complains(2, said)
+    ask("hub", "sample", town, *options).complains(2, said)
 
 
 def test_a_hub_that_is_not_there_is_named(ask: Ask) -> None:
-    ask("hub", "select", "nowhere.duckdb", "--n", 3).complains(2, "There is no hub 'nowhere.duckdb'")
+    ask("hub", "sample", "nowhere.duckdb", "--n", 3).complains(2, "There is no hub 'nowhere.duckdb'")
 
 
 def test_a_run_file_is_a_hub_to_choose_from(ask: Ask, run_file: Path) -> None:
-    said = ask("hub", "select", run_file, "--n", 3, "--name", "three")
+    said = ask("hub", "sample", run_file, "--n", 3, "--name", "three")
     assert (said.code, said.complaint) == (0, "")
     assert ask("sql", run_file, "SELECT count(*) AS n FROM three JOIN people ON agent = id", "--csv").out == "n\n3\n"

@@ -11,6 +11,7 @@ from populace import __version__
 
 from . import check, data, experiment, export, grow, hub, make, read, replay, resume, survey
 from .guard import guarded
+from .specs import MovedGroup
 
 #: The commands in the order of `populace --help`, by what they are for.
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
@@ -40,16 +41,10 @@ MOVED = {
 }
 
 
-class _Sections(click.Group):
+class _Sections(MovedGroup):
     """A group whose help lists the commands by section, each with its whole summary."""
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command. Raises `UsageError` for one that has moved, with its new name."""
-        if args[0] in MOVED:
-            ctx.fail(f"populace {args[0]} is now populace {MOVED[args[0]]}.")
-        return super().resolve_command(ctx, args)
+    moved = MOVED
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, commands in SECTIONS.items():

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from .guard import going_on, option
-from .options import Command, bound_options, limits_of, shared_option
+from .options import Command, add_options, bound_options, limits_of, shared_option
 from .show import authors_notice, show_result
+from .specs import command
 
 _PATH = click.Path(path_type=Path)
 _EMBEDDINGS = (
@@ -26,10 +27,7 @@ _EMBEDDINGS = (
 
 def vector_options(command: Command) -> Command:
     """The command with the options of an embedding model whose vectors are fetched as a job in the run file."""
-    command = bound_options(command)
-    for decorate in reversed(_EMBEDDINGS):
-        command = decorate(command)
-    return command
+    return add_options(bound_options(command), _EMBEDDINGS, "Comparing by meaning")
 
 
 def fetch_vectors(run: Path, texts: list[str], options: Mapping[str, Any]) -> bool:
@@ -79,7 +77,7 @@ def check_estimated(options: Mapping[str, Any]) -> None:
         raise click.UsageError("Comparing by words asks nobody, so there is nothing to estimate; name --embeddings.")
 
 
-@click.command()
+@command()
 @click.argument("run_path", type=_PATH, metavar="RUN")
 @click.option("--n", type=int, default=2_000, show_default=True, help="Accepted outputs that are measured.")
 @click.option("--seed", type=int, default=0, show_default=True, help="They, and pairs of personas, are drawn by it.")
@@ -123,7 +121,7 @@ def diversity(
     show_result(found, as_json=as_json)
 
 
-@click.command("yield")
+@command("yield")
 @click.argument("run_path", type=_PATH, metavar="RUN")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 @shared_option
@@ -142,7 +140,7 @@ def yield_(run_path: Path, as_json: bool) -> None:
     show_result(found, as_json=as_json)
 
 
-@click.command()
+@command()
 @click.argument("run_path", type=_PATH, metavar="FILE")
 @click.option("--topics", type=_PATH, metavar="FILE", help="The taxonomy.  [default: a small one that ships]")
 @click.option("--kind", help="Only outputs of this kind.  [default: of all kinds]")
@@ -198,7 +196,7 @@ def coverage(
         click.echo(notice, err=True)
 
 
-@click.command()
+@command()
 @click.argument("run_path", type=_PATH, metavar="RUN")
 @click.option(
     "--against", type=_PATH, multiple=True, metavar="FILE", help="A benchmark to compare with; may be given again."

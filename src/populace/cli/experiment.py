@@ -20,12 +20,13 @@ from .options import (
     shared_option,
 )
 from .show import authors_notice, show_result
+from .specs import command
 
 if TYPE_CHECKING:
     from populace.sim.experiment.design import Experiment
 
 
-@click.command()
+@command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the experiment.  [default: FILE without .py]")
 @click.option("--replicates", type=click.IntRange(min=1), help="Instead of those that FILE states.")

@@ -9,6 +9,7 @@ import click
 
 from .guard import option
 from .options import Command, key_option, shared_option
+from .specs import command
 
 if TYPE_CHECKING:
     from populace.analysis.export import DatasetOptions, DatasetReport
@@ -48,7 +49,7 @@ def _side_options(prefix: str = "") -> Callable[[Command], Command]:
     return lambda command: by(similarity(seed(command)))
 
 
-@click.command()
+@command()
 @click.argument("paths", nargs=-1, required=True, type=_PATH, metavar="RUN... FILE|FOLDER")
 @click.option(
     "--format",
@@ -265,7 +266,7 @@ def _say(report: "DatasetReport", asked_for: "DatasetOptions") -> None:
         click.echo(PROCEDURAL_NOTICE, err=True)
 
 
-@click.command()
+@command()
 @click.argument("run", type=_PATH)
 @click.option("--train", type=float, metavar="SHARE", help="The share that stays for training, as 0.9.")
 @_side_options()

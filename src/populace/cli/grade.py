@@ -10,7 +10,7 @@ import click
 from .jobs import do_job
 from .options import job_options
 from .show import show_result
-from .specs import SpecCommand
+from .specs import SpecCommand, command
 
 _PATH = click.Path(path_type=Path)
 _MODELS = "MODEL[@URL][,...]"
@@ -68,7 +68,7 @@ def grade(run: Path, rubric: str | None, graders: Sequence[str], **options: Any)
     do_job(run, job, options, **model)
 
 
-@click.command()
+@command()
 @click.argument("run_path", type=_PATH, metavar="RUN")
 @click.option("--labels", type=_PATH, metavar="FILE", help="Labels by people: JSONL or CSV, see below.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Intervals are drawn by it.")
@@ -96,7 +96,7 @@ def agreement(run_path: Path, labels: Path | None, seed: int, as_json: bool) -> 
     show_result(found, as_json=as_json)
 
 
-@click.command("pairs")
+@command("pairs")
 @click.argument("run_path", type=_PATH, metavar="RUN")
 @click.option(
     "--by",

@@ -10,6 +10,7 @@ from .guard import option
 from .options import (
     LIMITS,
     Command,
+    add_options,
     asked_of,
     check_sample,
     estimate_options,
@@ -20,6 +21,7 @@ from .options import (
     shared_option,
     verbose_option,
 )
+from .specs import command
 
 if TYPE_CHECKING:
     from populace.sim.growth import Growth
@@ -124,12 +126,12 @@ _MODEL = (
 
 
 def _options(command: Command) -> Command:
-    for decorate in reversed(_TEXTS + _PEOPLE + _HOPS + _MODEL):
-        command = decorate(command)
+    for options, panel in ((_TEXTS, "Texts"), (_PEOPLE, "People"), (_HOPS, "Growth"), (_MODEL, "Options")):
+        command = add_options(command, options, panel)
     return command
 
 
-@click.command()
+@command()
 @click.argument("sources", nargs=-1)
 @click.option("--hub", type=click.Path(path_type=Path), required=True, help="The hub that people are grown into.")
 @click.option("--people", type=click.Path(path_type=Path), help="Grow from the people of this hub, not from texts.")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -10,8 +11,9 @@ import click
 from .guard import going_on, option
 from .hub_files import export, import_
 from .hub_people import check, enrich
-from .hub_select import graph, select
-from .options import Command, bound_options, embeddings_of, limits_of, shared_option
+from .hub_select import graph, sample
+from .options import Command, add_options, bound_options, embeddings_of, limits_of, shared_option
+from .specs import MovedGroup, command
 
 if TYPE_CHECKING:
     from populace.personas.hub.dedup import EmbeddedReport
@@ -37,10 +39,7 @@ _OPTIONS = (
 
 def meaning_options(command: Command) -> Command:
     """The command with the options of comparing by meaning."""
-    command = bound_options(command)
-    for decorate in reversed(_OPTIONS):
-        command = decorate(command)
-    return command
+    return add_options(bound_options(command), _OPTIONS, "Comparing by meaning")
 
 
 def meaning_of(options: Mapping[str, Any]) -> Callable[[Path], None] | None:
@@ -103,7 +102,7 @@ def show_done(hub: Path, kind: object, done: "tuple[HubVectors, EmbeddedReport |
 _PATH = click.Path(path_type=Path)
 
 
-@click.command("info")
+@command("info")
 @click.argument("hub_path", type=_PATH, metavar="HUB")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 def info(hub_path: Path, as_json: bool) -> None:
@@ -147,7 +146,7 @@ def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
     show_estimate(estimate_file_job(hub, EmbeddingJob(EmbeddingSpec()), model=model, **asked))
 
 
-@click.command("dedup")
+@command("dedup")
 @click.argument("hub_path", type=_PATH, metavar="HUB")
 @click.option(
     "--threshold",
@@ -209,7 +208,7 @@ def dedup(
         click.echo("Only the lexical stage ran: texts that say the same in other words are not found by it.")
 
 
-@click.command("undo")
+@command("undo")
 @click.argument("hub_path", type=_PATH, metavar="HUB")
 @click.option("--persona", metavar="ID", help="The verdicts that mark this person.")
 @click.option("--all-stage", metavar="STAGE", help="All verdicts of a stage.")
@@ -246,7 +245,7 @@ def undo(hub_path: Path, redo: bool, **given: Any) -> None:
         click.echo(f"Of {state.people:,} people whom {value} has rejected, {state.retained:,} are retained now{gone}.")
 
 
-@click.command("merge")
+@command("merge")
 @click.argument("hubs", nargs=-1, required=True, type=_PATH, metavar="HUB HUB...")
 @click.option("--out", required=True, type=_PATH, help="The new hub.")
 @shared_option
@@ -285,7 +284,13 @@ def _undone(what: str, changed: int, *, redo: bool) -> str:
     return f"{changed:,} {what}s {'hold again' if redo else 'are undone'}."
 
 
-@click.group()
+class _Hub(MovedGroup):
+    """The commands of hubs."""
+
+    moved = MappingProxyType({"select": "hub sample"})
+
+
+@click.group(cls=_Hub)
 def hub() -> None:
     """Import, clean, sample and merge personas.
 
@@ -293,5 +298,5 @@ def hub() -> None:
     """
 
 
-for command in (import_, export, info, dedup, undo, merge, check, enrich, graph, select):
-    hub.add_command(command)
+for one in (import_, export, info, dedup, undo, merge, check, enrich, graph, sample):
+    hub.add_command(one)

@@ -12,6 +12,7 @@ import click
 from .hub_people import changes_in_lines
 from .options import key_option, shared_option
 from .show import authors_notice
+from .specs import command
 
 if TYPE_CHECKING:
     from populace.personas.formats.exporting import ExportReport
@@ -23,7 +24,7 @@ _WITH = ("profiles", "biographies", "elites", "duplicates")
 _FORMATS = ("jsonl", "csv", "parquet", "graphml", "gexf", "json", "hub")
 
 
-@click.command("export")
+@command("export")
 @click.argument("hub_path", type=_PATH, metavar="HUB")
 @click.argument("file", type=_PATH)
 @click.option(
@@ -107,7 +108,7 @@ def _say_exported(report: "ExportReport", *, to_stdout: bool) -> None:
     say(f"Their licences stand with each of them, under licence{without}.")
 
 
-@click.command("import")
+@command("import")
 @click.argument("files", nargs=-1, required=True, type=_PATH, metavar="FILE...")
 @click.option("--hub", "hub_path", required=True, type=_PATH, help="The hub; made when there is none.")
 @click.option(

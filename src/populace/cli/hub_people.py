@@ -10,6 +10,7 @@ import click
 
 from .jobs import do_job
 from .options import job_options, key_option, shared_option
+from .specs import command
 
 if TYPE_CHECKING:
     from populace.personas.hub.check import CheckReport
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _LINES = 20
 
 
-@click.command()
+@command()
 @click.argument("hub_path", metavar="HUB", type=click.Path(path_type=Path))
 @click.option("--quality/--no-quality", default=True, help="Judge the descriptions themselves.  [default: --quality]")
 @click.option("--language", metavar="TAG", help="Language that all are to be in, as far as words and script tell.")
@@ -111,7 +112,7 @@ def changes_in_lines(changes: Mapping[tuple[str, str | None, str], int]) -> list
 _TIERS = {"1": "1%", "1%": "1%", "0.1": "0.1%", "0.1%": "0.1%"}
 
 
-@click.command()
+@command()
 @click.argument("hub", type=click.Path(path_type=Path))
 @click.option(
     "--model",
@@ -161,6 +162,6 @@ def show_done(hub: Path, kind: object, done: "Enriched") -> None:
         why = f"FROM failure_reasons WHERE job = {done.job}"
         click.echo(f'\nWhy there was no answer: `populace sql {quote(str(hub))} "{why}"`.')
     if done.made.get("profiles"):
-        click.echo(f"\nChoose by it: `populace hub select {quote(str(hub))} --where \"age_band = '30-39'\"`.")
+        click.echo(f"\nChoose by it: `populace hub sample {quote(str(hub))} --where \"age_band = '30-39'\"`.")
     if any(done.failed.values()) and not any(done.made.values()):
         click.get_current_context().exit(1)

@@ -1,4 +1,4 @@
-"""`populace hub select` and `populace hub graph`: choosing people from a hub, and what their relations look like."""
+"""`populace hub sample` and `populace hub graph`: choosing people from a hub, and what their relations look like."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from .options import shared_option
 from .show import authors_notice, show_result, terminal_width
+from .specs import command
 
 if TYPE_CHECKING:
     from populace.personas.hub import HubFile
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _MOST_ROWS = 40
 
 
-@click.command()
+@command()
 @click.argument("hub", type=click.Path(path_type=Path))
 @click.option(
     "--where", metavar="SQL", help="Condition on a person, as \"occupation = 'nurse' AND age_band = '30-39'\"."
@@ -43,7 +44,7 @@ _MOST_ROWS = 40
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--list", "listed", is_flag=True, help="List the selections that the hub keeps.")
 @click.option("--drop", metavar="NAME", help="Forget a selection; its people stay in the hub.")
-def select(
+def sample(
     hub: Path, listed: bool, drop: str | None, out: Path | None, as_json: bool, timeout: float, **options: Any
 ) -> None:
     """Sample personas by condition, quota or diversity.
@@ -206,7 +207,7 @@ def _show_table(columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> s
     return render_table(_TableRows(columns, types, rows), width=terminal_width(10_000, unknown=120))
 
 
-@click.command()
+@command()
 @click.argument("hub", type=click.Path(path_type=Path))
 @click.option("--around", metavar="WHO", help="Only around one person: an id, the beginning of one, or words.")
 @click.option("--radius", type=int, default=2, show_default=True, help="With --around: so many ties away, 1 to 6.")

@@ -21,6 +21,7 @@ from .options import (
     task_settings_of,
 )
 from .read import tasks
+from .specs import command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ _FOR_ESTIMATES = {
 }
 
 
-@click.command()
+@command()
 @click.argument("task", required=False)
 @click.option(
     "--solutions",
@@ -155,7 +156,7 @@ def _make(task: Any, script: Path | None, options: dict[str, Any], **growth: Any
     live(society)
 
 
-@click.command()
+@command()
 @click.argument("scenario")
 @run_options
 def run(scenario: str, **options: Any) -> None:

@@ -27,7 +27,7 @@ LIMITS = (
     *("max_rejected", "min_yield", "max_response_bytes", "retry_refusals", *SAMPLING),
 )
 
-_SOCIETY = (
+_PEOPLE = (
     click.option(
         "--seeds",
         type=click.Path(path_type=Path),
@@ -38,7 +38,7 @@ _SOCIETY = (
         type=click.Path(path_type=Path),
         help="Use existing personas: a hub, a run file, JSONL, CSV or Parquet.",
     ),
-    click.option("--select", metavar="NAME", help="Use only this saved sample of the hub (`populace hub select`)."),
+    click.option("--select", metavar="NAME", help="Use only this saved sample of the hub (`populace hub sample`)."),
     click.option(
         "--draw",
         type=click.Choice(["snowball", "random"]),
@@ -54,6 +54,9 @@ _SOCIETY = (
         help="Network of ties: grown, complete, ring:K, watts-strogatz:K,P, barabasi-albert:M, configuration, "
         "stochastic-block:P_IN,P_OUT, homophily:COLUMN or file:PATH (docs/people-and-networks.md).  [default: grown]",
     ),
+)
+
+_SOCIETY = (
     click.option("--seed", type=int, default=0, show_default=True, help="Random seed."),
     click.option(
         "--model",
@@ -244,7 +247,6 @@ _ESTIMATE = (
 )
 
 _JOB = (
-    *_ESTIMATE,
     click.option("--seed", type=int, help="Random seed.  [default: 0; of a survey the run's]"),
     click.option("--batch", is_flag=True, help="Use the batch API."),
     click.option("--anew", is_flag=True, help="Repeat a finished job, or abandon another unfinished one."),
@@ -253,32 +255,32 @@ _JOB = (
 
 def estimate_options(command: Command) -> Command:
     """Add the options of an estimate."""
-    return _with(command, _ESTIMATE)
+    return add_options(command, _ESTIMATE, "Estimate")
 
 
 def job_options(command: Command) -> Command:
     """Add the options of a job on a file: its estimate, seed and limits, and where its model is."""
-    return _with(limit_options(sampling_options(command)), _JOB)
+    return add_options(add_options(limit_options(sampling_options(command)), _ESTIMATE, "Estimate"), _JOB)
 
 
 def bound_options(command: Command) -> Command:
     """The command with the options that bound calls and costs."""
-    return _with(command, _BOUNDS)
+    return add_options(command, _BOUNDS, "Limits")
 
 
 def limit_options(command: Command) -> Command:
     """The command with the options that bound calls and costs, and say where the model is."""
-    return _with(command, (*_PLACES, *_BOUNDS, _REFUSALS))
+    return add_options(add_options(command, (*_BOUNDS, _REFUSALS), "Limits"), _PLACES, "Model")
 
 
 def sampling_options(command: Command) -> Command:
     """The command with the options of how the model samples."""
-    return _with(command, _SAMPLING)
+    return add_options(command, _SAMPLING, "Sampling")
 
 
 def benchmark_options(command: Command) -> Command:
     """The command with the options that compare answers with people's."""
-    return _with(command, _BENCHMARK)
+    return add_options(command, _BENCHMARK, "Respondents")
 
 
 def check_benchmark(benchmark: Path | None, margin: float | None) -> None:
@@ -291,17 +293,17 @@ def check_benchmark(benchmark: Path | None, margin: float | None) -> None:
 
 def embedding_options(command: Command) -> Command:
     """The command with the options that name an embedding model."""
-    return _with(command, _EMBEDDINGS)
+    return add_options(command, _EMBEDDINGS, "Other models")
 
 
 def role_options(command: Command) -> Command:
     """The command with the options that name the models of other roles."""
-    return _with(command, _ROLES)
+    return add_options(command, _ROLES, "Other models")
 
 
 def society_options(command: Command) -> Command:
     """The command with the options that say which society there is to be."""
-    return _with(command, _SOCIETY)
+    return add_options(add_options(command, _PEOPLE, "People"), _SOCIETY)
 
 
 def run_options(command: Command) -> Command:
@@ -311,7 +313,7 @@ def run_options(command: Command) -> Command:
 
 def make_options(command: Command) -> Command:
     """The command with all options of `populace make`."""
-    return _with(_shared_by_runs(command, "TASK"), _TASK)
+    return add_options(_shared_by_runs(command, "TASK"), _TASK)
 
 
 def _shared_by_runs(command: Command, name: str) -> Command:
@@ -498,7 +500,9 @@ def _role_of(role: str, options: Mapping[str, Any]) -> "RoleModel | None":
     return RoleModel(model=model, base_url=urls, prices=None if price is None else given_prices(price))
 
 
-def _with(command: Command, options: tuple[Command, ...]) -> Command:
+def add_options(command: Command, options: tuple[Command, ...], panel: str = "Options") -> Command:
+    """Add options to a command, in a panel of its help."""
     for option in reversed(options):
         command = option(command)
+        command.__click_params__[-1].panel = panel  # type: ignore[attr-defined]
     return command

@@ -8,6 +8,7 @@ import click
 
 from .options import shared_option
 from .show import authors_notice, terminal_width
+from .specs import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from populace.sim.scenario import Scenario
 
 
-@click.command()
+@command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("statement")
 @click.option("--csv", "form", flag_value="csv", help="Comma-separated values.")
@@ -55,7 +56,7 @@ def sql(file: Path, statement: str, form: str | None, picture: Path | None, time
         click.echo(notice, err=True)
 
 
-@click.command()
+@command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--out",

@@ -17,6 +17,7 @@ from .options import (
     shared_option,
     verbose_option,
 )
+from .specs import command
 
 if TYPE_CHECKING:
     from populace.sim.jobs.life import JobState
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _MADE_BY = "SELECT scenario, scenario_file FROM runs"
 
 
-@click.command()
+@command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Keep the run's replay in this file.")
 @click.option("--script", type=click.Path(path_type=Path), help="The scenario's script, when it has moved.")
@@ -87,7 +88,7 @@ def _replay_run(file: Path, out: Path | None, script: Path | None) -> None:
     )
 
 
-@click.command()
+@command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--at", type=int, required=True, help="Step to begin behind; 0 is right after growth.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting to change; may be given again.")
@@ -149,7 +150,7 @@ def fork(
     click.echo(f"\n{forking.asked_since(out).sentence(file)}")
 
 
-@click.command()
+@command()
 @click.argument("one", type=click.Path(path_type=Path))
 @click.argument("other", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Keep both runs in one file, which answers SQL.")

@@ -21,6 +21,7 @@ from .options import (
     shared_option,
     verbose_option,
 )
+from .specs import command
 
 if TYPE_CHECKING:
     from populace.sim.trust import TrustedKind
@@ -32,7 +33,7 @@ FROM runs
 """
 
 
-@click.command()
+@command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--script", type=click.Path(path_type=Path), help="The scenario's script, when it has moved.")
 @limit_options

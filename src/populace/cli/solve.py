@@ -10,7 +10,7 @@ import click
 
 from .jobs import do_job
 from .options import job_options
-from .specs import SpecCommand
+from .specs import SpecCommand, command
 
 
 def _solvers(*, is_required: bool) -> Callable[..., Any]:
@@ -74,7 +74,7 @@ def translate(run: Path, **options: Any) -> None:
     do_job(run, TranslatingJob(TranslatingSpec.given(**given_fields(TranslatingSpec, options))), options)
 
 
-@click.command()
+@command()
 @click.argument("target", metavar="RUN|FILE.jsonl", type=click.Path(path_type=Path))
 @_solvers(is_required=True)
 @click.option(

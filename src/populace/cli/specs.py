@@ -1,6 +1,7 @@
-"""Commands whose options are the fields of a spec, which is imported when they are first needed."""
+"""Commands with panels of options, which may be the fields of a spec that is imported when it is first needed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import NoneType, UnionType
@@ -18,7 +19,41 @@ _TYPES: dict[Any, Any] = {
 }
 
 
-class SpecCommand(click.Command):
+class PanelCommand(click.Command):
+    """A command whose help lists the options by panel, its own first."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a panel for each group of options."""
+        panels: dict[str, list[tuple[str, str]]] = {"Options": []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+            if record is not None:
+                panels.setdefault(getattr(param, "panel", "Options"), []).append(record)
+        for title, records in panels.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+class MovedGroup(click.Group):
+    """A group that refuses the old names of commands with their new ones."""
+
+    #: New names by old ones.
+    moved: Mapping[str, str] = {}
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command. Raises `UsageError` for one that has moved, with its new name."""
+        if args[0] in self.moved:
+            ctx.fail(f"{ctx.command_path} {args[0]} is now populace {self.moved[args[0]]}.")
+        return super().resolve_command(ctx, args)
+
+
+#: Makes a command of a function.
+command = partial(click.command, cls=PanelCommand)
+
+
+class SpecCommand(PanelCommand):
     """A command with the options of a spec, behind its arguments."""
 
     def __init__(self, *args: Any, spec: str, **options: Any) -> None:

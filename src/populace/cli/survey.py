@@ -21,6 +21,7 @@ from .options import (
     sampling_options,
 )
 from .show import authors_notice, show_result
+from .specs import command
 
 if TYPE_CHECKING:
     from populace.sim.survey.job import Surveyed
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _PATH = click.Path(path_type=Path)
 
 
-@click.command()
+@command()
 @click.argument("run_path", type=_PATH, metavar="RUN")
 @click.argument("file", type=_PATH, required=False)
 @click.option("--survey", "name", metavar="NAME", help="Only this survey.  [default: all]")
@@ -130,7 +131,7 @@ def _show(done: "Surveyed") -> None:
     )
 
 
-@click.command()
+@command()
 @click.argument("run_path", type=_PATH, metavar="RUN")
 @click.argument("agent")
 @click.argument("questions", nargs=-1, metavar="[QUESTION]...")
@@ -184,7 +185,7 @@ def ask(run_path: Path, agent: str, questions: Sequence[str], anew: bool, **opti
         click.get_current_context().exit(1)
 
 
-@click.command()
+@command()
 @click.argument("run_path", type=_PATH, metavar="RUN")
 @click.option("--ask", "is_asked", is_flag=True, help="Ask the agents first; otherwise only read their answers.")
 @click.option("--model", help="Who answers for the agents.  [default: the run's model]")
