@@ -34,6 +34,9 @@ def test_proportional_shares_are_within_one_of_exact(counts: np.ndarray, data: s
     assert shares.sum() == n
     assert (shares <= counts).all()
     assert (np.abs(shares - counts * n / counts.sum()) < 1).all()
+    whole, rest = np.divmod(counts * n, counts.sum())
+    rounded_up = shares > whole
+    assert rest[rounded_up].min(initial=counts.sum()) >= rest[~rounded_up].max(initial=0)
 
 
 @holds(COUNTS, st.integers(1, 100_000))

@@ -110,6 +110,15 @@ def test_a_record_that_is_not_whole_is_left_out(log: RunLog, call: MakeCall, los
     assert "ben" not in owners(log.path)
 
 
+def test_a_record_with_a_changed_byte_is_left_out(log: RunLog, call: MakeCall) -> None:
+    left_by_a_kill(log, call("ada"))
+    journal = log.path.with_name(f"{log.path.name}.journal")
+    written = journal.read_bytes()
+    assert written.count(b'"ada"') == 1
+    journal.write_bytes(written.replace(b'"ada"', b'"eve"'))
+    assert owners(log.path) == []
+
+
 def test_the_journal_of_another_file_is_left_out(log: RunLog, call: MakeCall, run_row: JobRow) -> None:
     left_by_a_kill(log, call("ada"))
     log.path.unlink()
