@@ -5,7 +5,7 @@ import json
 import os
 from base64 import b64encode
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from sys import getsizeof
@@ -21,7 +21,7 @@ from ...core.inputs import MOST_LEVELS, is_too_deep
 from ...core.model import Outcome
 from .addresses import KeyRedactor, is_loopback, public_address
 from .errors import MOST_BYTES, RequestError, check_for_error, error_of_status, parse_object, too_large, words_of
-from .response import REASONING_FIELDS, RateLimitHeaders, read_rate_limits
+from .response import LOOP, REASONING_FIELDS, RateLimitHeaders, read_rate_limits
 from .silence import SilenceLimit
 
 _TEXTS = ("content", "refusal", *REASONING_FIELDS)
@@ -37,6 +37,10 @@ def is_event_stream(body: bytes) -> bool:
     return body.lstrip()[:6].startswith((b"data:", b"event:", b":"))
 
 
+#: Characters between two looks at a text, at the end of a text that must repeat, and of what is repeated at most.
+_LOOK, _REPEATED, _LONGEST_UNIT = 500, 800, 200
+
+
 class StreamedReply:
     """The pieces of one streamed reply, as far as they have come."""
 
@@ -47,7 +51,9 @@ class StreamedReply:
         self.pieces = 0
         #: Whether the endpoint has said that nothing more will come.
         self.is_done = False
-        self._read = self._kept = 0
+        #: Whether the answer repeats itself, so that nothing more needs to be read.
+        self.is_loop = False
+        self._read = self._kept = self._looked = 0
         self._head = b""
         self._rest = bytearray()
         #: Lines of an event that is not whole yet, and their bytes.
@@ -143,6 +149,12 @@ class StreamedReply:
 
     def _take_delta(self, delta: dict[str, Any]) -> None:
         before = self._kept
+        if before // _LOOK > self._looked:
+            self._looked = before // _LOOK
+            if any(map(_is_looping, self._texts.values())):
+                self._choice["finish_reason"], self.is_done, self.is_loop = LOOP, True, True
+        if self.is_loop:
+            return
         for name in _TEXTS:
             said = delta.get(name)
             if isinstance(said, str):
@@ -167,6 +179,19 @@ class StreamedReply:
         for name, said in function.items() if isinstance(function, dict) else ():
             if isinstance(said, str):
                 kept["function"][name] = kept["function"].get(name, "") + said
+
+
+def _is_looping(pieces: Sequence[str]) -> bool:
+    """Return whether the end of a text is one unit over and over."""
+    end = ""
+    for piece in reversed(pieces):
+        end = piece + end
+        if len(end) >= _REPEATED:
+            break
+    end, last = end[-_REPEATED:], end[-_LONGEST_UNIT:]
+    before = end.rfind(last, 0, -1)
+    unit = len(end) - len(last) - before
+    return before >= 0 and len(end) == _REPEATED and unit <= _LONGEST_UNIT and end[unit:] == end[:-unit]
 
 
 def _parse(data: bytes) -> dict[str, Any] | None:
@@ -281,6 +306,8 @@ class HttpConnection:
                     before = streamed.pieces
                     streamed.feed(piece)
                     silence.note(streamed.pieces - before)
+                    if streamed.is_loop:
+                        break
                     if streamed.is_complete:
                         silence.shorten()
             streamed.end()

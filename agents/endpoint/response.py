@@ -130,7 +130,12 @@ class ModelResponse:
 
 
 #: Why a model stopped without text of its own accord: such an answer is judged as any other.
-_EXPLAINED = frozenset({"length", "max_tokens", "content_filter", "refusal", "tool_calls", "function_call", "tool_use"})
+#: Why an answer ended that we stopped reading, since it repeated itself.
+LOOP = "loop"
+
+_EXPLAINED = frozenset(
+    {LOOP, "length", "max_tokens", "content_filter", "refusal", "tool_calls", "function_call", "tool_use"}
+)
 
 
 class EmptyResponseError(RequestError):

@@ -16,7 +16,7 @@ from ...core.prompt import RenderedPrompt, load_prompt
 from ...personas.rules.degenerate import find_loop
 from ..endpoint.errors import RequestError
 from ..endpoint.models import ServedModel
-from ..endpoint.response import ModelResponse, split_thoughts
+from ..endpoint.response import LOOP, ModelResponse, split_thoughts
 from .budget import Reservation
 from .call import Call, CallKey, RecordedReply, RequestPart, request_hash
 from .capabilities import PARAMETERS, OutputMode, OutputModes, ParameterSupport, schema_instructions
@@ -62,7 +62,7 @@ def judge[T](
         return ParsedReply(Outcome.REFUSAL, reason=f"The model refused: {quote_answer(text)}.")
     # Answers that were recorded before thoughts had a column begin with them.
     _, text = split_thoughts(text)
-    is_cut = finish_reason == "length"
+    is_cut = finish_reason in ("length", LOOP)
     if not text.strip() and not is_cut:
         return ParsedReply(Outcome.EMPTY, reason="The model's answer is empty.", complaint="The answer is empty.")
     commands: tuple[str, ...] = ()
@@ -72,10 +72,10 @@ def judge[T](
             parsed, commands = read_json_answer(text, repair=repair)
     except UnreadableError as error:
         if is_cut:
-            return _cut(text)
+            return _cut(text, finish_reason)
         return ParsedReply(error.outcome, reason=str(error), complaint=str(error))
     if schema.text_form is not None and is_cut:
-        return _cut(text)  # where a text ends, nothing else shows
+        return _cut(text, finish_reason)  # where a text ends, nothing else shows
     if repair and (found := find_control_character(parsed, text)):
         return ParsedReply(
             Outcome.CONTROL_CHARACTERS, reason=f"In the answer {found}.", complaint=f"{found}; {_PLAINLY}"
@@ -83,8 +83,9 @@ def judge[T](
     return replace(_checked(parsed, schema), repair=_repaired(commands) if repair else None)
 
 
-def _cut[T](text: str) -> ParsedReply[T]:
-    reason = f"The answer reached the limit of tokens, unfinished, after {len(text)} characters."
+def _cut[T](text: str, finish_reason: str | None) -> ParsedReply[T]:
+    how = "repeated itself and was not read further" if finish_reason == LOOP else "reached the limit of tokens"
+    reason = f"The answer {how}, unfinished, after {len(text)} characters."
     return ParsedReply(Outcome.LENGTH, reason=reason)
 
 

@@ -54,6 +54,24 @@ def test_any_line_break_ends_an_event(end: bytes) -> None:
     assert message(sse(piece({"content": "one "}), piece({"content": "two"}, "stop"), end=end))["content"] == "one two"
 
 
+@pytest.mark.parametrize("unit", ["\n", "She mends nets. ", "The baker's aunt, who knows the town, says so. "])
+def test_an_answer_that_repeats_itself_is_not_read_to_its_end(unit: str) -> None:
+    streamed = StreamedReply(2**20)
+    streamed.feed(sse(piece({"content": "A baker. " * 3}), done=False))
+    for n in range(2_000):
+        assert n * len(unit) < 1_700, "the loop was not found"
+        streamed.feed(sse(piece({"content": unit}), done=False))
+        if streamed.is_loop:
+            break
+    assert orjson.loads(streamed.body())["choices"][0]["finish_reason"] == "loop"
+    assert len(orjson.loads(streamed.body())["choices"][0]["message"]["content"]) > 800
+
+
+def test_a_long_answer_with_refrains_is_read_to_its_end() -> None:
+    verse = [f"Verse {n}: the {n}th boat comes home with {n * 7} crates. Row, row, row the boat. " for n in range(99)]
+    assert message(sse(*(piece({"content": one}) for one in verse), piece({}, "stop")))["content"] == "".join(verse)
+
+
 def test_comments_and_other_fields_are_no_part_of_the_answer() -> None:
     body = b": ping\n\nevent: message\nid: 7\nretry: 10\n" + sse(piece({"content": "Rye."}, "stop"))
     assert message(body)["content"] == "Rye."

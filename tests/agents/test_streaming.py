@@ -55,6 +55,18 @@ async def test_an_answer_is_streamed_with_its_usage(
     assert None not in (call.input_tokens, call.output_tokens, call.cached_tokens)
 
 
+async def test_an_answer_that_repeats_itself_is_not_waited_for(
+    opened: Open, raw: RawServer, memory_ledger: MemoryLedger
+) -> None:
+    raw.answer = sent(*[said("and so on ")] * 500, 30.0)
+    answer = await ask(opened(base_url=raw.base_url, attempts=1))
+    assert answer.outcome is Outcome.LENGTH
+    assert "repeated itself and was not read further" in answer.reason
+    for call in memory_ledger.calls:
+        assert (call.outcome, call.finish_reason) == (Outcome.LENGTH, "loop")
+        assert len(call.raw or "") < 2_000
+
+
 async def test_a_server_that_does_not_stream_is_read_as_it_answers(
     opened: Open, raw: RawServer, memory_ledger: MemoryLedger
 ) -> None:
