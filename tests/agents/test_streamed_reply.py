@@ -130,7 +130,10 @@ def test_a_stream_without_an_end_is_cut(finish: str | None) -> None:
     assert (streamed.is_cut, streamed.is_complete) == (False, True)
 
 
-@pytest.mark.parametrize("bytes_sent", [b"x" * 5000, b"data: x\n" * 700, sse(*[piece({"content": "word " * 20})] * 50)])
+LONG = sse(*(piece({"content": f"word {number} " * 20}) for number in range(50)))
+
+
+@pytest.mark.parametrize("bytes_sent", [b"x" * 5000, b"data: x\n" * 700, LONG])
 def test_a_stream_that_is_too_long_is_not_held(bytes_sent: bytes) -> None:
     with pytest.raises(RequestError) as caught:
         merged(bytes_sent, most=4000)
