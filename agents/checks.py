@@ -15,6 +15,7 @@ from .observation import Observation
 from .text_faults import (
     EXAMPLE_RUN,
     PERSONA_RUN,
+    PROMPT_RUN,
     find_assistant_voice,
     find_echo,
     find_key,
@@ -202,7 +203,7 @@ class NoLeak(TextCheck):
         if seen.examples and (found := shared_run(text, seen.examples, EXAMPLE_RUN)):
             return failed(f"It repeats words of an example ({found!r}); write about something else.", field=field)
         told = context.instructions
-        if found := find_echo(text, (told,)) or find_prompt_words(text, told, seen.persona):
+        if found := find_echo(text, (told,), run=PROMPT_RUN) or find_prompt_words(text, told, seen.persona):
             return failed(f"It repeats words of these instructions ({found!r}); do what they ask for.", field=field)
         heard = (line.text for line in seen.heard)
         if found := find_echo(text, heard) or find_echo(text, seen.memories, run=_MEMORY_RUN):

@@ -220,6 +220,8 @@ _SHORT, _FEWEST_TOLD, _PROMPT_SHARE, _SHOWN_WORDS = 2, 3, 0.8, 6
 #: Shared words from which on those of the description are left out, and a smaller share shows the prompt.
 _MANY_TOLD, _MANY_SHARE = 5, 0.75
 
+#: Words in a row that no text shares with the instructions by chance.
+PROMPT_RUN = 6
 #: Characters read at either end of a text for an assistant's voice, and for an echo.
 _END, _ECHO_END = 1_000, 6_000
 #: What somebody quotes, they do not say.
@@ -241,8 +243,11 @@ def find_assistant_voice(text: str) -> str:
 
 def find_no_request(text: str) -> str:
     """Find the opening of a text that describes the asker, or answers, instead of making a request."""
-    found = _pattern("no_request").match(text[:_OPENING].lower())
-    return found[0].strip() if found else ""
+    lower = text.lower()
+    found = _pattern("no_request").match(lower[:_OPENING]) or _pattern("portrait").match(lower[:_OPENING])
+    if found and (found.re is not _pattern("portrait") or not _pattern("asks").search(lower)):
+        return found[0].strip()
+    return ""
 
 
 def find_refusal(text: str) -> str:

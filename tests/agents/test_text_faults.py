@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from populace.agents.checks import CheckContext, CheckOutcome, NoDegeneration, OwnVoice
+from populace.agents.checks import CheckContext, CheckOutcome, NoDegeneration, NoLeak, OwnVoice
 from populace.agents.observation import Observation, Seen
 from populace.agents.text_faults import (
     find_assistant_voice,
@@ -89,12 +89,33 @@ def test_each_fault_of_a_spoken_line_fails_its_check(text: str, check: str) -> N
         ("Sure, here is a list of words.", "sure, here"),
         ("The person, a shy poet, writes in English, no greeting.", "the person, a shy poet, writes"),
         ("Diese Person möchte ein Rezept.", "diese person möchte"),
+        ("The text can be written as follows: a task in English.", "the text can be written"),
+        ("You'll be asked to write a request in English.", "you'll be asked to write a request"),
+        (
+            "A young, ambitious woman who has been on a long journey. She is very smart.",
+            "a young, ambitious woman who has",
+        ),
+        ("Eine junge Frau, die gern liest.", "eine junge frau, die"),
+        ("A short story about an old man who lives by the sea, 500 words, sad ending", ""),
+        ("The man who fixed the roof overcharged; draft a complaint.", ""),
+        ("A woman who works for me has left. What should I do?", ""),
         ("The text is too long, cut it to a page.", ""),
         ("Great, now the sink leaks. what do i turn off first", ""),
     ],
 )
 def test_a_request_tells_of_nobody_and_offers_nothing(text: str, found: str) -> None:
     assert find_no_request(text) == found
+
+
+def test_six_words_of_the_instructions_in_a_row_are_a_leak() -> None:
+    rules = "Write those words alone: no greeting, no quotation marks, no explanation and no answer."
+    context = CheckContext(
+        Observation("p", "A shepherd.", ""), "", cast("Any", None), cast("Any", None), instructions=rules
+    )
+    told = 'You will write "No greeting, no quotation marks, no explanation, no answer", and whatever you like.'
+    assert NoLeak().judge_text("text", told, context).outcome is CheckOutcome.FAILED
+    kept = "How do I write a letter without greeting, quotation marks or an answer to explain?"
+    assert NoLeak().judge_text("text", kept, context).outcome is CheckOutcome.PASSED
 
 
 def test_a_text_of_prompt_words_is_found() -> None:
