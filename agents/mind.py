@@ -314,6 +314,8 @@ async def ask_many[T](
 
 #: The values that a field may have, as a prompt lists them; a text may well be one.
 _CHOICES = re.compile(r"\(one of [^\n]*\)")
+#: The words of the draft that a complaint quotes.
+_QUOTED_FAULT = re.compile(r"\((['\"]).*?\1\)")
 
 
 def _instructions(prompt: RenderedPrompt) -> str:
@@ -321,7 +323,7 @@ def _instructions(prompt: RenderedPrompt) -> str:
     template, slots = prompt.template, prompt.slots
     told = [_CHOICES.sub("", slots.get("actions", "")), slots.get("angle", "")]
     if prompt.messages[-2:-1] and prompt.messages[-2][0] == "assistant":
-        told.append(prompt.messages[-1][1])  # what it was asked to mend
+        told.append(_QUOTED_FAULT.sub("", prompt.messages[-1][1]))  # what it was asked to mend
     return "\n".join((template.system, template.user, *told)) if template else ""
 
 
