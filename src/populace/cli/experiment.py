@@ -138,22 +138,23 @@ def _check_models(declared: "Experiment", folder: Path, parallel: int, options: 
 
 
 def _show_estimate(declared: "Experiment", options: dict[str, Any]) -> None:
-    from populace.analysis.table import render_table
     from populace.scenarios.catalog import find_scenario
     from populace.scenarios.fidelity.suite import MODEL_CHECKS
-    from populace.sim.estimate.society import build_experiment_table, describe_experiment, estimate_experiment
+    from populace.sim.estimate.society import estimate_experiment
 
-    from .show import terminal_width
+    from .show import show_estimate
 
     given = declared.scenario
-    found, script = find_scenario(given) if isinstance(given, str) else (given, None)
-    prices = prices_of(options)
-    parts = estimate_experiment(
-        declared, found, scenario_file=script, checks=MODEL_CHECKS, prices=prices, sampling=sampling_of(options)
+    found = find_scenario(given)[0] if isinstance(given, str) else given
+    show_estimate(
+        estimate_experiment(
+            declared,
+            found,
+            checks=MODEL_CHECKS,
+            prices=prices_of(options),
+            sampling=sampling_of(options),
+        )
     )
-    click.echo(render_table(build_experiment_table(parts), width=terminal_width(110)), nl=False)
-    for sentence in describe_experiment(parts):
-        click.echo(sentence)
 
 
 def _show(path: Path, export: Path | None, benchmark: Path | None, margin: float | None) -> None:
