@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
 @click.option("--replicates", type=click.IntRange(min=1), help="Instead of those that FILE states.")
 @click.option("--parallel", type=click.IntRange(min=1), default=2, show_default=True, help="Runs at once.")
 @estimate_options
-@click.option(
-    "--check-models", is_flag=True, help="Only ask the checks of its models, before anything else is paid for."
-)
 @click.option("--power", is_flag=True, help="Only say how likely it is to find what it expects, by simulation.")
 @click.option(
     "--pilot",
@@ -85,9 +81,6 @@ def experiment(file: Path, out: Path | None, replicates: int | None, **options: 
         _show_estimate(declared, options)
         return
     folder = out or file.with_suffix("")
-    if options["check_models"]:
-        _check_models(declared, folder, options["parallel"], options)
-        return
     _run(declared, folder, options["parallel"], options)
     _show(folder / "experiment.duckdb", **shown)
 
@@ -107,34 +100,6 @@ def _run(declared: "Experiment", folder: Path, parallel: int, options: dict[str,
             parallel=parallel,
             progress=ProgressPanel(),
         )
-
-
-def _check_models(declared: "Experiment", folder: Path, parallel: int, options: dict[str, Any]) -> None:
-    from populace.analysis.experiment.models import ModelProperty, table_of_models, told_of_models
-    from populace.scenarios.catalog import find_scenario
-    from populace.scenarios.fidelity.suite import MODEL_CHECKS
-    from populace.sim.experiment.folder import check_models
-
-    from .panel import ProgressPanel
-
-    given = declared.scenario
-    with going_on(folder, kept="check"):
-        checked = check_models(
-            declared,
-            folder,
-            find_scenario(given)[0] if isinstance(given, str) else given,
-            checks=MODEL_CHECKS,
-            limits=limits_of(options),
-            prices=prices_of(options),
-            cache=options["cache"],
-            parallel=parallel,
-            progress=ProgressPanel(),
-        )
-    found = [ModelProperty(**{one.name: getattr(row, one.name) for one in fields(ModelProperty)}) for row in checked]
-    if (models := table_of_models(found)).rows:
-        click.echo(_table(models.title, models.columns, models.rows))
-    for said in told_of_models(found):
-        click.echo(f"\n{said}")
 
 
 def _show_estimate(declared: "Experiment", options: dict[str, Any]) -> None:
