@@ -468,4 +468,6 @@ def format_cost(interval: Interval | None) -> str:
     """Return a range of dollars."""
     if interval is None:
         return "unknown"
+    if not interval.high:
+        return "0"
     return " to ".join(f"{one:,.2f}" if one >= 1 else f"{one:.2g}" for one in (interval.low, interval.high))

@@ -6,7 +6,7 @@ count its requests, and with the real models for a sample.
 
 import copy
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -33,13 +33,13 @@ from ..runfile.reader import open_run
 from ..seeds import rng_for
 from ..state import SocietyState
 from ..survey.job import SurveyJob
-from ..survey.stored import give_known_vectors, known_vectors, stored_society
+from ..survey.stored import stored_society
 from ..survey.survey import Panel, Sample, Survey
 from ..tasks.evaluation import EvaluationJob
 from ..tasks.outputs import OutputJob
 from .dry_run import Answered, DryRun, count_calls
 from .estimator import TOKENS, TOTAL, Counted, Estimate, Estimator, Models, Sampling, Units, describe_prices
-from .prediction import Interval, Purpose, add_purposes
+from .prediction import Interval, Purpose
 
 #: Items of a dry run at most: people, outputs, problems, respondents of a survey.
 _PEOPLE, _OUTPUTS, _PROBLEMS, _RESPONDENTS = 100, 300, 60, 50
@@ -112,9 +112,9 @@ def _read_item(answer: Answered) -> str:
 
 def _copy(source: Any, into: Any, tables: Mapping[str, str], these: Sequence[str] = ()) -> None:
     """Copy the rows of these tables that meet their conditions. Tables that do not exist are skipped."""
-    known = _tables(into)
+    known = _list_tables(into)
     for table, condition in tables.items():
-        if table not in _tables(source):
+        if table not in _list_tables(source):
             continue
         query = f"SELECT * FROM {table} WHERE {condition}"  # noqa: S608 - our own words
         # Read as a stream, since a run may be larger than memory.
@@ -128,10 +128,10 @@ def _copy(source: Any, into: Any, tables: Mapping[str, str], these: Sequence[str
 def _copy_run(run: Path, target: Path) -> None:
     """Copy a run with all that its agents know and its outputs are graded by."""
     with connect(run, read_only=True) as con:
-        make_run_file(target, lambda into: _copy(con, into, dict.fromkeys(_tables(con) - _LEFT_OUT, "true")))
+        make_run_file(target, lambda into: _copy(con, into, dict.fromkeys(_list_tables(con) - _LEFT_OUT, "true")))
 
 
-def _tables(con: Any) -> set[str]:
+def _list_tables(con: Any) -> set[str]:
     return {str(name) for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
 
 
@@ -140,8 +140,8 @@ def estimate_file_job(
 ) -> Estimate:
     """Estimate what `run_job` with the same arguments will ask its models, and cost, from a sample of its items.
 
-    In the sample of a survey notes are recalled by words. For vectors no model is asked. Raises what `run_job` raises
-    for a file that is not ready for the job, and `SetupError` for a kind without an estimate.
+    In a survey, notes are recalled by words, and vectors are not counted. For vectors no model is asked. Raises what
+    `run_job` raises for a file that is not ready for the job, and `SetupError` for a kind without an estimate.
     """
     path = Path(path)
     if isinstance(job, EmbeddingJob):
@@ -149,7 +149,7 @@ def estimate_file_job(
     models = job.open_models(path, asked)
     match job:
         case SurveyJob():
-            return _estimate_survey(path, job, models, sampling, asked)
+            part = _take_respondents(path, job, asked)
         case EvaluationJob():
             part = _take_problems(job, asked)
         case OutputJob():
@@ -158,7 +158,9 @@ def estimate_file_job(
             part = _take_people(path, job, asked)
         case _:
             raise SetupError(f"There is no estimate of the kind of job {job.kind!r}; run it with max_calls.")
-    return _estimate_part(path, job, models, sampling, asked, part)
+    found = _estimate_part(path, job, models, sampling, asked, part)
+    uncounted = ("The vectors by which agents recall are not counted.",) if models.embeddings else ()
+    return replace(found, notes=found.notes + uncounted)
 
 
 #: What items are, their number, how many a dry run takes at most, and how some are taken.
@@ -215,7 +217,7 @@ def _take_people(hub: Path, job: EnrichmentJob, asked: AskedModels) -> _Part:
     job.check()
     with open_hub(hub) as opened:
         # A hub that was grown gets the tables of profiles with its first job.
-        lacking = wanted.lacking if _tables(opened.con).issuperset(wanted.lacking) else ()
+        lacking = wanted.lacking if _list_tables(opened.con).issuperset(wanted.lacking) else ()
         chosen = choose_people(opened.con, where=wanted.where, n=wanted.n, seed=seed, lacking=lacking)
 
     def take(copied: Path, most: int) -> tuple[EnrichmentJob, float]:
@@ -228,58 +230,32 @@ def _take_people(hub: Path, job: EnrichmentJob, asked: AskedModels) -> _Part:
     return "people", len(chosen), _PEOPLE, take
 
 
-def _estimate_survey(
-    path: Path, job: SurveyJob, models: JobModels, sampling: Sampling | None, asked: AskedModels
-) -> Estimate:
-    seed, surveys, known = asked.get("seed"), job.surveys, set[str]()
+def _take_respondents(path: Path, job: SurveyJob, asked: AskedModels) -> _Part:
+    seed, surveys = asked.get("seed"), job.surveys
     with open_run(path) as reader:
         state = stored_society(reader)
-        if models.embeddings is not None:
-            give_known_vectors(reader, list(state.residents.values()), models.embeddings.name)
-            known.update(known_vectors(reader, [one.cue for one in surveys], models.embeddings.name))
     state.seed = state.seed if seed is None else seed
-    whole = len({resident.id for one in surveys for resident in _respondents(one, state)})
+    whole = len({resident.id for one in surveys for resident in _find_respondents(one, state)})
 
     def count_requests(some: Sequence[Survey]) -> int:
-        return sum(len(_respondents(one, state)) * len(one.items) ** one.one_by_one * one.repeats for one in some)
+        return sum(len(_find_respondents(one, state)) * len(one.items) ** one.one_by_one * one.repeats for one in some)
 
     def take(copied: Path, most: int) -> tuple[SurveyJob, float]:
         _copy_run(path, copied)
-        some = [_reduce_survey(one, ceil(most / whole * len(_respondents(one, state)))) for one in surveys]
+        some = [_reduce_survey(one, ceil(most / whole * len(_find_respondents(one, state)))) for one in surveys]
         reduced = job.spec.model_copy(update={"surveys": tuple(one.as_json() for one in some)})
         return SurveyJob(reduced), count_requests(some) / count_requests(surveys)
 
-    found = _estimate_part(path, job, models, sampling, asked, ("people", whole, _RESPONDENTS, take))
-    if models.embeddings is None:
-        return found
-    prices = models.embeddings_prices
-    embedded = _count_embedding(_find_missing_texts(surveys, state, known), prices)
-    said = describe_prices(Models({"default": models.embeddings}, {"default": prices}), ["default"])
-    return replace(
-        found,
-        purposes=(*found.purposes, embedded),
-        total=add_purposes(TOTAL, [found.total, embedded]),
-        notes=(*found.notes, *said),
-    )
+    return "people", whole, _RESPONDENTS, take
 
 
-def _respondents(survey: Survey, state: SocietyState) -> list[Resident]:
+def _find_respondents(survey: Survey, state: SocietyState) -> list[Resident]:
     return survey.respondents(list(state.residents.values()), seed=state.seed, step=state.world.step)
 
 
 def _reduce_survey(survey: Survey, number: int) -> Survey:
     """Return the same survey with `number` of its respondents."""
     return replace(survey, of=Panel(number) if isinstance(survey.of, Panel) else Sample(number))
-
-
-def _find_missing_texts(surveys: Sequence[Survey], state: SocietyState, known: set[str]) -> Iterator[list[str]]:
-    """Yield for each survey the texts whose vectors must be requested. Texts in `known` have vectors."""
-    for survey in surveys:
-        memories = [one.memory for one in _respondents(survey, state)]
-        memories = [one for one in memories if one.has_choice(state.scenario.settings.recalled)]
-        needed = {text for memory in memories for text in (survey.cue, *memory.without_vector())}
-        yield sorted(needed - known)
-        known |= needed
 
 
 def _estimate_embedding(path: Path, job: EmbeddingJob, asked: AskedModels) -> Estimate:

@@ -347,8 +347,12 @@ def estimate_experiment(
             more = {"growth": growth, "steps": experiment.steps}
             add(arm.name, experiment.replicates_of(arm.name), scenario(settings), options, **more)
     said = ["One run of each arm was estimated, times its replicates; what runs share by the cache is not taken off."]
+    asking = next((one for one in estimates if one.models.is_language_model), estimates[-1])
+    if any(one.sample for one in estimates):
+        said.append("Each interval holds with 90 % certainty, if the whole is like the samples.")
+    elif asking.models.is_language_model:
+        said.append(f"Each range is from empty answers to full ones; {parameter('sample', 100)} narrows it.")
     for one in estimates:
         said += describe_prices(one.models, ["default"]) if one.models.is_language_model else []
-    asking = next((one for one in estimates if one.models.is_language_model), estimates[-1])
     total = add_purposes(TOTAL, found)
     return replace(asking, purposes=tuple(found), total=total, notes=tuple(dict.fromkeys(said)))

@@ -86,12 +86,12 @@ class ExperimentFolder:
         #: The hypotheses as they stood before the first run, as JSON.
         self.registered: list[dict[str, Any]] = []
 
-    def open(self) -> None:
+    def open_folder(self) -> None:
         """Create the folder, or check that it holds this experiment. Raises `SetupError`."""
         stated = self.folder / "experiment.json"
         now: dict[str, Any] = {
             "design": self.experiment.design(self.scenario),
-            "code": self._code(),
+            "code": self._hash_code(),
             "hypotheses": [asdict(one) for one in self.experiment.hypotheses],
         }
         if not stated.exists() or not self._has_begun():
@@ -112,7 +112,7 @@ class ExperimentFolder:
         wanted = orjson.loads(orjson.dumps(now["design"])) | {"code": now["code"]}
         differing = [name for name in wanted if before.get(name) != wanted[name]]
         if differing:
-            raise SetupError(self._differs(differing, before, wanted))
+            raise SetupError(self._describe_difference(differing, before, wanted))
 
     def _has_begun(self) -> bool:
         """Return whether anything was made. Another design would then be another experiment."""
@@ -126,7 +126,7 @@ class ExperimentFolder:
                 f"The folder {str(self.folder)!r} holds other files and no experiment; give an empty or a new one."
             )
 
-    def _differs(self, differing: Sequence[str], before: dict[str, Any], wanted: dict[str, Any]) -> str:
+    def _describe_difference(self, differing: Sequence[str], before: dict[str, Any], wanted: dict[str, Any]) -> str:
         (first, *_) = differing
         if first == "code":
             what = f"the script of scenario {self.scenario.name!r} has changed since"
@@ -137,7 +137,7 @@ class ExperimentFolder:
             f"with new ones; give another folder."
         )
 
-    def _code(self) -> str:
+    def _hash_code(self) -> str:
         # A scenario that ships is told apart by the version in its run files.
         if self.scenario.__module__.startswith("populace."):
             return ""
@@ -202,11 +202,11 @@ def run_experiment(
     limits = limits or Limits()
     runner = _Runner(work, limits, prices, cache, parallel)
     for arm in experiment.all_arms:
-        society = runner.begun(arm, 1)
+        society = runner.begin_run(arm, 1)
         runner.asks |= society.is_language_model
         check_run(society)
         society.check_priced(limits)
-    work.open()
+    work.open_folder()
     runner.run(progress or SilentProgress())
     path = work.folder / "experiment.duckdb"
     checked = list(read_checks(work.models, wanted, work.checks, experiment.seed))
@@ -255,15 +255,17 @@ class _Runner:
     def run(self, progress: Progress) -> None:
         """Do all runs. Raises what the first failing run raises."""
         work = self._work
-        self._look()
-        self._settle(progress)
+        self._count_spent()
+        self._settle_people(progress)
         check_queries(work.experiment, next(iter(work.people.values())))
         if work.model_checks:
             work.checks.mkdir(exist_ok=True)
-            self._all("Checks of models", [partial(self._check, *one) for one in work.model_checks], progress)
-        self._all("Runs", [partial(self._run, *one) for one in work.experiment.runs()], progress)
+            self._run_parallel(
+                "Checks of models", [partial(self._check_model, *one) for one in work.model_checks], progress
+            )
+        self._run_parallel("Runs", [partial(self._run_replicate, *one) for one in work.experiment.runs()], progress)
 
-    def _all(self, title: str, work: Sequence[Callable[[], None]], progress: Progress) -> None:
+    def _run_parallel(self, title: str, work: Sequence[Callable[[], None]], progress: Progress) -> None:
         """Do all of the work, several pieces at once."""
         progress.began(title, len(work))
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="run") as pool:
@@ -271,9 +273,9 @@ class _Runner:
             for one in waiting:
                 one.add_done_callback(lambda _: progress.advanced())
             try:
-                self._await(waiting)
+                self._await_all(waiting)
             except BaseException as error:
-                self._stop(waiting, error)
+                self._stop_all(waiting, error)
                 left = sum(one.cancelled() or one.exception() is not None for one in waiting)
                 said = " ".join(filter(None, (self._budget.text, f"{title}: {left:,} of {len(work):,} left.")))
                 if isinstance(error, PausedError):
@@ -284,14 +286,14 @@ class _Runner:
             finally:
                 progress.ended()
 
-    def _await(self, waiting: set[Future[None]]) -> None:
+    def _await_all(self, waiting: set[Future[None]]) -> None:
         while waiting:
             # A wait without an end would not notice Ctrl-C on every platform.
             done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_EXCEPTION)
             for one in done:
                 one.result()
 
-    def _stop(self, waiting: set[Future[None]], error: BaseException) -> None:
+    def _stop_all(self, waiting: set[Future[None]], error: BaseException) -> None:
         """Begin nothing more. Calls in flight end and are kept, unless the experiment was interrupted."""
         self._stopped = INTERRUPTED if isinstance(error, KeyboardInterrupt) else f"Another run was stopped: {error}"
         for one in waiting:
@@ -299,30 +301,30 @@ class _Runner:
         if isinstance(error, Exception):
             self._budget.stop(self._stopped)
         else:
-            self._interrupt()
+            self._interrupt_runs()
         try:
             wait(waiting)
         except KeyboardInterrupt:
-            self._interrupt()
+            self._interrupt_runs()
             wait(waiting)
 
-    def _interrupt(self) -> None:
+    def _interrupt_runs(self) -> None:
         with self._lock:
             self._is_interrupted = True
             for society in self._running:
                 society.interrupt()
 
-    def _settle(self, progress: Progress) -> None:
+    def _settle_people(self, progress: Progress) -> None:
         """Grow or sample the personas once."""
         people = self._work.people
-        sources = self._sources()
-        grown = [partial(self._grow, name, source) for name, source in sources.items()]
+        sources = self._find_sources()
+        grown = [partial(self._grow_people, name, source) for name, source in sources.items()]
         if len(people) > 1:
-            self._all("People", grown, progress)
+            self._run_parallel("People", grown, progress)
         for one in grown if len(people) == 1 else ():
             one(progress)
 
-    def _sources(self) -> dict[str, Hub | None]:
+    def _find_sources(self) -> dict[str, Hub | None]:
         """Return where the missing personas come from, by name. None means as the design says.
 
         As long as a hub has personas left, each replicate samples those that no earlier one has.
@@ -351,7 +353,7 @@ class _Runner:
                 found[name] = drawn
         return found
 
-    def _grow(self, name: str, source: Hub | None, progress: Progress | None = None) -> None:
+    def _grow_people(self, name: str, source: Hub | None, progress: Progress | None = None) -> None:
         work, experiment = self._work, self._work.experiment
         path = work.people[name]
         _, options = experiment.settings_of(experiment.all_arms[0], work.scenario)
@@ -361,20 +363,27 @@ class _Runner:
             del self._status[path]
         seed, growth = experiment.people_seed(name), experiment.people
         begin = partial(
-            self._begin, GrowthOnly(), asked, source=source, growth=growth, seed=seed, out=path, progress=progress
+            self._make_society,
+            GrowthOnly(),
+            asked,
+            source=source,
+            growth=growth,
+            seed=seed,
+            out=path,
+            progress=progress,
         )
         self._continue(path, GrowthOnly, asked, begin, progress)
 
-    def _check(self, model: ExperimentModel, check: ModelCheck, path: Path) -> None:
+    def _check_model(self, model: ExperimentModel, check: ModelCheck, path: Path) -> None:
         """Ask a model the remaining questions of a check."""
         where: dict[str, Any] = {"source": check.people, "growth": _SETTLED, "steps": check.steps, "out": path}
-        begin = partial(self._begin, check.scenario, model.options, seed=self._work.experiment.seed, **where)
+        begin = partial(self._make_society, check.scenario, model.options, seed=self._work.experiment.seed, **where)
         self._continue(path, type(check.scenario), model.options, begin)
 
-    def _run(self, arm: Arm, replicate: int) -> None:
+    def _run_replicate(self, arm: Arm, replicate: int) -> None:
         work = self._work
         _, options = work.experiment.settings_of(arm, work.scenario)
-        begin = partial(self.begun, arm, replicate)
+        begin = partial(self.begin_run, arm, replicate)
         if self._continue(work.files[arm.name, replicate], work.scenario, options, begin):
             with self._lock:
                 self.done += 1
@@ -402,14 +411,14 @@ class _Runner:
             }
             how |= {"limits": self._limits, "prices": self._prices, "cache": self.cache or False, "progress": progress}
             society = Society.resume(path, scenario, sources_named=True, **how)
-        self._live(society)
+        self._live_out(society)
         return True
 
-    def begun(self, arm: Arm, replicate: int) -> Society:
+    def begin_run(self, arm: Arm, replicate: int) -> Society:
         """Create a run that does not exist yet. Its file is made when it is opened. Raises `SetupError`."""
         work, experiment = self._work, self._work.experiment
         settings, options = experiment.settings_of(arm, work.scenario)
-        return self._begin(
+        return self._make_society(
             work.scenario(settings),
             options,
             growth=_SETTLED.model_copy(update={"hub": work.people[experiment.people_of(arm, replicate)]}),
@@ -419,13 +428,13 @@ class _Runner:
             scenario_file=work.scenario_file,
         )
 
-    def _begin(self, scenario: Scenario, options: Mapping[str, Any], **how: Any) -> Society:
+    def _make_society(self, scenario: Scenario, options: Mapping[str, Any], **how: Any) -> Society:
         sampling = {name: options[name] for name in SAMPLING if name in options}
         how |= {name: value for name, value in options.items() if name not in SAMPLING}
         how["limits"] = Limits.given(**self._limits, **sampling)
         return Society(scenario, prices=self._prices, cache=self.cache, **how)
 
-    def _live(self, society: Society) -> None:
+    def _live_out(self, society: Society) -> None:
         society.shared_budget = self._budget
         with self._lock:
             self._running.add(society)
@@ -443,7 +452,7 @@ class _Runner:
             with self._lock:
                 self._running.discard(society)
 
-    def _look(self) -> None:
+    def _count_spent(self) -> None:
         """Find out how far each run is, and count what all of them have spent so far."""
         checks = [path for *_, path in self._work.model_checks]
         for path in (*self._work.people.values(), *checks, *self._work.files.values()):
