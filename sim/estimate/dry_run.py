@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
@@ -15,7 +15,6 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import OutputTokenDetails, UsageMetadata
 from langchain_core.outputs import ChatResult
 
-from ...agents.gateway.budget import Budget
 from ...agents.procedural import ProceduralModel
 from ...core.errors import HookError, PausedError, RunError
 from ...personas.hub import Hub
@@ -49,16 +48,6 @@ SELECT coalesce(nullif((SELECT count(*) FROM agents), 0), (SELECT count(*) FROM 
        (SELECT coalesce(max(step), 0) FROM steps)
 """  # noqa: S608 - our own words
 _FOUND = f"SELECT (SELECT count(*) FROM relations), (SELECT count(*) FROM {_TAKEN_IN} WHERE hop > 0)"  # noqa: S608 - ours
-
-
-class StageYield(NamedTuple):
-    """What a stage left of the rows that came to it."""
-
-    #: `making`, or the kind of a job on what was made.
-    stage: str
-    #: People asked, of making; accepted rows, of what follows.
-    rows: int
-    accepted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +154,16 @@ class DryRun:
     steps: int
     #: Relations that were found, and how many of them led to somebody new.
     found: tuple[int, int]
-    #: Of a task: what making left and each job behind it, as far as they were done.
-    yields: tuple[StageYield, ...] = ()
-    #: Of a task: whether each output was accepted when it was made, and the turn that made it, by its emission.
+    #: Of a task: how many were asked, whether each output was accepted, and the turn that made it, by its emission.
+    asked: int = 0
     made: Mapping[str, tuple[bool, str]] = MappingProxyType({})
     #: Why it was stopped before its end; empty where it was not.
     stopped: str = ""
+
+    @property
+    def accepted(self) -> int:
+        """The accepted outputs of a task."""
+        return sum(accepted for accepted, _ in self.made.values())
 
     @property
     def newcomers(self) -> float | None:
@@ -193,14 +186,13 @@ def dry_run(
     *,
     scale: Scale,
     steps: int,
-    budget: Budget | None = None,
-    behind: Callable[[Path, DryRun], DryRun] | None = None,
+    read: Callable[[Path, DryRun], DryRun] | None = None,
     **options: Any,
 ) -> DryRun:
     """Run `steps` steps (0: only grow the personas) and count the calls.
 
-    A spent `budget` ends the run and is not an error. `behind` does in the file what follows the run, and adds its
-    result. `options` are those of `Society`. No file is left behind.
+    A spent budget ends the run and is not an error. `read` adds what else is wanted of the file. `options` are those
+    of `Society`. No file is left behind.
     """
     with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
         path, stopped = Path(folder) / "dry-run.duckdb", ""
@@ -215,7 +207,6 @@ def dry_run(
             network=str(network),
             **options,
         )
-        society.shared_budget = budget
         try:
             with society:
                 society.run_for(steps)
@@ -226,7 +217,7 @@ def dry_run(
         except HookError as error:  # the file of a dry run cannot be resumed
             raise error.bare from error.__cause__
         counted = replace(count_calls(path), stopped=stopped)
-        return counted if stopped or behind is None else behind(path, counted)
+        return counted if read is None else read(path, counted)
 
 
 def count_calls(path: Path) -> DryRun:

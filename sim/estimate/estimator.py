@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 from ...agents.endpoint.models import ModelHandle
@@ -15,7 +14,7 @@ from ...agents.gateway.limits import Limits
 from ...core.errors import PausedError, RunError, SetupError, parameter
 from ..engine import Progress
 from ..runfile.job_rows import Unit
-from .dry_run import Answered, ByteCounter, DryRun, StageYield
+from .dry_run import Answered, ByteCounter, DryRun
 from .prediction import ENOUGH, Interval, Part, Purpose, add_purposes, predict_purpose
 
 #: Tokens to a byte of UTF-8: one for 4 bytes, and what tokenisers make of prose and JSON (3 to 5.3 bytes).
@@ -126,11 +125,6 @@ class Estimate:
         """Dollars in all; None where a price is not known."""
         return self.total.cost
 
-    @property
-    def yields(self) -> tuple[StageYield, ...]:
-        """What the stages of a sample left."""
-        return self.sample.yields if self.sample else ()
-
     def as_rows(self) -> list[tuple[str, ...]]:
         """Return one row for each purpose, and one for the total. Without a language model, tokens mean nothing."""
         found: list[tuple[str, ...]] = [
@@ -175,9 +169,8 @@ class Estimator(ABC):
     models: Models
     sampling: Sampling
     counts: str = "people"
-    #: Tokens of an answer at most, and those of phases with a limit of their own.
+    #: Tokens of an answer at most.
     answer_tokens: int
-    phase_tokens: Mapping[str, int] = MappingProxyType({})
 
     #: What a sample is counted in, if not in the items themselves, and its limit where its size is not given.
     sampled: ClassVar[str] = ""
@@ -260,7 +253,7 @@ class Estimator(ABC):
             return Purpose(name, calls, zero, zero, zero, first.role)
         size, schema = (sum(getattr(a, key) or 0 for a in answers) / number for key in ("input", "schema"))
         asked = Interval(calls.low * size * TOKENS.low, calls.high * (size + schema) * TOKENS.high)
-        answered = Interval(0.0, calls.high * self.phase_tokens.get(first.phase, self.answer_tokens))
+        answered = Interval(0.0, calls.high * self.answer_tokens)
         prices, cost = self.models.prices(first.role), None
         if prices is not None:  # at the least, the endpoint has cached all
             least = min(prices.of(asked.low, 0), prices.of(asked.low, 0, asked.low))
@@ -343,10 +336,9 @@ class Estimator(ABC):
         steps = f" and {run.steps:,} steps" if run.steps else ""
         of = f" of {self.whole:,}" if run.people != self.whole else ""
         said = [f"Requests were counted in a dry run of {run.people:,}{of} {self.counts}{steps}."]
-        left = (
-            ", ".join(f"{one.stage} left {one.accepted:,} of {one.rows:,}" for one in sample.yields) if sample else ""
-        )
-        yields = [f"In the sample, {left}."] if left else []
+        yields: list[str] = []
+        if sample is not None and sample.asked:
+            yields.append(f"In the sample, {sample.accepted:,} of {sample.asked:,} outputs were accepted.")
         if not models.is_language_model:
             return [
                 *said,

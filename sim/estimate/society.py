@@ -1,19 +1,17 @@
-"""What a society, its growth, a task with later jobs, or an experiment will ask of its models, and cost."""
+"""What a society, its growth, a task or an experiment will ask of its models, and cost."""
 
-import copy
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from math import ceil
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Unpack
+from typing import Any, ClassVar, Unpack
 
 from ...agents.endpoint.models import ModelHandle, open_model
-from ...agents.gateway.budget import Budget, Prices
-from ...core.errors import PausedError, RunError, SetupError, parameter
+from ...agents.gateway.budget import Prices
+from ...core.errors import RunError, SetupError, parameter
 from ...personas.hub import Hub
 from ...personas.sources import Sources
 from ..config import RunConfig, RunOptions, split_models
@@ -21,31 +19,25 @@ from ..experiment.design import Experiment, ModelCheckName, check_names
 from ..experiment.folder import SAMPLING
 from ..experiment.model_checks import ModelCheck, models_of
 from ..growth import Growth
-from ..jobs.life import run_job
 from ..prompt_limits import check_prompts
 from ..run_models import open_roles
 from ..runfile.job_rows import Unit
-from ..runfile.reader import RunReader, open_run
+from ..runfile.reader import open_run
 from ..scenario import GrowthOnly, Scenario
 from ..scenario_checks import check_interventions, check_scenario, check_surveys
 from ..seeds import derive_seed
 from ..society import Society
-from ..tasks.outputs import OutputJob
 from ..tasks.task import MOST_ROUNDS, Task
-from .dry_run import Answered, DryRun, Scale, StageYield, count_calls, dry_run
+from .dry_run import Answered, DryRun, Scale, dry_run
 from .estimator import TOTAL, Counted, Estimate, Estimator, Models, Sampling, Units, describe_prices
 from .prediction import ENOUGH, Purpose, add_purposes, share_interval
-
-if TYPE_CHECKING:
-    from ..jobs.kind import JobOptions
 
 #: Turns up to which the whole society has a dry run, at some 3 ms each.
 _TURNS = 2_000
 #: People of the smaller society that has one instead, at least.
 _FEWEST = 24
-#: Rows of a task up to which all of them have a dry run, and where jobs are done on them, of several calls each.
+#: Rows of a task up to which all of them have a dry run.
 _ROWS = 200
-_ROWS_WITH_JOBS = 60
 #: Outputs that one person makes in a sample, at most: further people show more.
 _SAMPLED_ROUNDS = 2
 #: A society that is sampled has a quarter as many people as calls, so that some steps come up. For each hop it has as
@@ -56,11 +48,8 @@ _UNSEEN = 0.1
 #: Calls of the samples of an experiment together, and of one of its parts at least.
 _EXPERIMENT_CALLS, _PART_CALLS = 80, 12
 
-#: The role whose model does a job on what was made.
-_ROLES = {"solving": "solver", "grading": "grader"}
 _ACTIVE = "SELECT coalesce(sum(active), 0)::BIGINT FROM steps"
 _MADE = "SELECT CAST(emission AS VARCHAR), status = 'accepted', step || ' ' || agent FROM outputs"
-_LEFT = "SELECT count(*) FROM outputs WHERE status = 'accepted'"
 
 
 def estimate(
@@ -68,7 +57,6 @@ def estimate(
     config: RunConfig | None = None,
     *,
     sample: int | None = None,
-    later: Sequence[OutputJob[Any]] = (),
     announce: Callable[[str], None] = lambda _said: None,
     **options: Unpack[RunOptions],
 ) -> Estimate:
@@ -79,8 +67,7 @@ def estimate(
     most 40 and 20, and at most a quarter of the total. `announce` is told the possible cost before the sample is asked.
     The cache keeps the answers.
 
-    With `sample=0` no model is asked, and all numbers range from empty answers to full ones. `later` are the jobs to be
-    done on a task's rows. They are counted, and done on the outputs of the sample too.
+    With `sample=0` no model is asked, and all numbers range from empty answers to full ones.
 
     Raises `SetupError` if a run could not be made either, and `RunError` if the sample fails or accepts nothing.
     """
@@ -88,7 +75,7 @@ def estimate(
     named, own = split_models(options)
     config = (config or RunConfig()).changed(**named)
     sampling = Sampling(sample, config.cache, config.limits, announce, progress)
-    return _estimate_society(scenario, config, own, sampling, later=later)
+    return _estimate_society(scenario, config, own, sampling)
 
 
 def _estimate_society(
@@ -98,7 +85,6 @@ def _estimate_society(
     sampling: Sampling,
     *,
     people: Hub | None = None,
-    later: Sequence[OutputJob[Any]] = (),
 ) -> Estimate:
     given, rest = own.get("model"), {name: one for name, one in own.items() if name != "model"}
     handle = given if isinstance(given, ModelHandle) else open_model(given or config.model, base_url=config.base_url)
@@ -120,7 +106,6 @@ def _estimate_society(
     asked: dict[str, Any] = {"scenario": scenario, "scale": scale, "models": models, "sampling": sampling}
     asked |= {"whole": scale.people, "answer_tokens": scenario.settings.answer_tokens, "config": config}
     if isinstance(scenario, Task):
-        asked |= {"later": later, "phase_tokens": {one.kind: one.answer_tokens for one in later}}
         return _TaskEstimator(**asked).estimate()
     return _SocietyEstimator(**asked).estimate()
 
@@ -192,9 +177,7 @@ def _read_owner(answer: Answered) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _TaskEstimator(_SocietyEstimator):
-    """A task, with the jobs that are done on its rows. A sample is counted in outputs."""
-
-    later: Sequence[OutputJob[Any]] = ()
+    """A task. A sample is counted in outputs."""
 
     sampled: ClassVar[str] = "outputs"
     most_sampled: ClassVar[int] = 20
@@ -207,22 +190,18 @@ class _TaskEstimator(_SocietyEstimator):
 
     def count(self) -> Counted:
         """Count the calls of a few rows, all of which are accepted."""
-        few = self.scenario.resized(min(self.rows, _ROWS_WITH_JOBS if self.later else _ROWS))
-        scale, models = self.scale.smaller(max(_FEWEST, 2 * few.people_needed)), self.models.counting
-        counted = self.live(few, scale, MOST_ROUNDS, models, behind=partial(self._do_later, models=models))
-        rows = counted.yields[0].accepted if counted.yields else 0
-        return Counted(counted, self.scale.people / max(1, counted.people), self.rows / max(1, rows))
+        few = self.scenario.resized(min(self.rows, _ROWS))
+        scale = self.scale.smaller(max(_FEWEST, 2 * few.people_needed))
+        counted = self.live(few, scale, MOST_ROUNDS, self.models.counting, read=_read_outputs)
+        return Counted(counted, self.scale.people / max(1, counted.people), self.rows / max(1, counted.accepted))
 
     def do_part(self, size: int, models: Models, **options: Any) -> DryRun:
-        """Make `size` outputs, in few rounds, since more personas show more, and do the later jobs on them."""
+        """Make `size` outputs, in few rounds, since more personas show more."""
         settings = self.scenario.settings
         rounds = min(settings.per_persona, max(_SAMPLED_ROUNDS, ceil(size / max(1, self.scale.people))))
         few = type(self.scenario)(settings.model_copy(update={"n": size, "per_persona": rounds}))
-        behind = partial(self._do_later, models=models)
-        if "limits" in options:
-            options["budget"] = Budget(options["limits"])
-            behind = partial(behind, budget=options["budget"], cache=options["cache"])
-        return self.live(few, self.scale.smaller(max(2, ceil(size / rounds))), rounds, models, behind=behind, **options)
+        scale = self.scale.smaller(max(2, ceil(size / rounds)))
+        return self.live(few, scale, rounds, models, read=_read_outputs, **options)
 
     def count_sampled(self, counted: Counted, computed: Sequence[Purpose]) -> int:
         """Return the rows."""
@@ -235,9 +214,7 @@ class _TaskEstimator(_SocietyEstimator):
         units = Counter[str]()
         for is_accepted, turn in sample.made.values():
             units[turn] += is_accepted
-        making = sample.yields[0]
-        is_making = sample.of(name)[0].unit == Unit.STEP
-        all_accepted = making.rows if is_making and making.accepted == making.rows else 0
+        all_accepted = sample.asked if sample.accepted == sample.asked else 0
 
         def find_turn(answer: Answered) -> str:
             made = sample.made.get(answer.owner.partition("/")[0])
@@ -246,20 +223,16 @@ class _TaskEstimator(_SocietyEstimator):
         return Units(self.rows, units, find_turn, all_accepted)
 
     def check_sample(self, sample: DryRun) -> None:
-        """Raise `RunError` if the sample accepted nothing in the end, or a budget cut it short."""
-        cost = "unknown" if sample.cost is None else f"${sample.cost:.4f}"
-        took = f" The sample's {sample.sent:,} calls are paid (cost: {cost})." if self.models.is_language_model else ""
-        if sample.yields and not sample.yields[-1].accepted:
-            stage, rows, _ = sample.yields[-1]
-            raise RunError(
-                f"Nothing was accepted in the sample ({stage} left 0 of {rows:,}), so what {self.rows:,} accepted "
-                f"rows take cannot be told.{took} See what the model writes by making a few rows, or sample more."
+        """Raise `RunError` if the sample accepted nothing."""
+        if not sample.accepted:
+            cost = "unknown" if sample.cost is None else f"${sample.cost:.4f}"
+            took = (
+                f" The sample's {sample.sent:,} calls are paid (cost: {cost})." if self.models.is_language_model else ""
             )
-        if len(sample.yields) <= len(self.later):
-            stage = ("making", *(one.kind for one in self.later))[len(sample.yields)]
             raise RunError(
-                f"The sample was stopped at {stage}, so nothing can be told of what follows: {sample.stopped}{took} "
-                f"Give a larger budget or a smaller sample; {parameter('sample', 0)} estimates without asking."
+                f"Nothing was accepted of {sample.asked:,} outputs in the sample, so what {self.rows:,} accepted rows "
+                f"take cannot be told.{took if self.models.is_language_model else ''} See what the model writes by "
+                "making a few rows, or sample more."
             )
         super().check_sample(sample)
 
@@ -267,36 +240,13 @@ class _TaskEstimator(_SocietyEstimator):
         """Return the rows that the job makes."""
         return f" for {self.rows:,} accepted rows"
 
-    def _do_later(
-        self, path: Path, made: DryRun, *, models: Models, budget: Budget | None = None, cache: Path | None = None
-    ) -> DryRun:
-        """Run the later jobs in the file, and add what each left. Stop at the first that leaves nothing."""
-        with open_run(path) as run:
-            ((turns,),) = run.query(_ACTIVE).rows
-            found = [StageYield("making", int(turns), _count_accepted(run))]
-            outputs = {emission: (accepted, turn) for emission, accepted, turn in run.query(_MADE).rows}
-        stopped = ""
-        for job in self.later:
-            if not found[-1].accepted:
-                break
-            some, role = copy.copy(job), _ROLES[job.kind]
-            some.is_dry_run = models is not self.models
-            asked: JobOptions = {"model": models.handles.get(role, models.default), "seed": self.scale.seed}
-            asked |= {"cache": cache, "prices": models.given.get(role) or models.given.get("default")}
-            if budget is not None:
-                asked |= {"shared_budget": budget, "limits": budget.limits}
-            try:
-                run_job(path, some, **asked)
-            except PausedError as error:
-                stopped = str(error)
-                break
-            with open_run(path) as run:
-                found.append(StageYield(job.kind, found[-1].accepted, _count_accepted(run)))
-        return replace(count_calls(path), yields=tuple(found), made=outputs, stopped=stopped)
 
-
-def _count_accepted(run: RunReader) -> int:
-    return int(run.query(_LEFT).rows[0][0])
+def _read_outputs(path: Path, counted: DryRun) -> DryRun:
+    """Add the outputs of a task, and whether they were accepted."""
+    with open_run(path) as run:
+        ((turns,),) = run.query(_ACTIVE).rows
+        made = {emission: (accepted, turn) for emission, accepted, turn in run.query(_MADE).rows}
+    return replace(counted, asked=int(turns), made=made)
 
 
 def estimate_experiment(

@@ -1,6 +1,5 @@
 """What a run will take is known before it begins: calls, tokens and money lie in the ranges that were told."""
 
-import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,22 +18,18 @@ from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Limits
 from populace.agents.mind import Mind, build_mind
 from populace.agents.observation import Observation
-from populace.core.errors import HookError, RunError, SetupError
+from populace.core.errors import HookError, SetupError
 from populace.core.model import Answer, AnswerSchema
 from populace.core.prompt import Prompt, RenderedPrompt
 from populace.personas.hub import read_hub
-from populace.scenarios.instruction.task import InstructionTask
 from populace.scenarios.village import Village
-from populace.sim.config import RoleModel
 from populace.sim.estimate import Estimate, estimate
 from populace.sim.estimate.dry_run import Scale
 from populace.sim.estimate.estimator import TOKENS
 from populace.sim.estimate.prediction import Interval, share_interval
-from populace.sim.grading.grading import GradingJob, GradingSpec, grader_roles, rubrics_for
 from populace.sim.growth import Growth
-from populace.sim.jobs.life import run_job
 from populace.sim.resident import Resident, SocietyView
-from populace.sim.runfile.reader import FinishedRun, open_run
+from populace.sim.runfile.reader import FinishedRun
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
 
@@ -277,42 +272,6 @@ def test_a_hook_that_fails_is_named_without_a_file_to_resume() -> None:
 
     with pytest.raises(HookError, match=r"`ended` of Failing failed with ValueError: no end\.$"):
         estimate(Failing(), growth=SMALL, steps=1)
-
-
-def test_what_is_done_with_the_rows_afterwards_is_estimated_too() -> None:
-    spec = GradingSpec.given(rubrics=rubrics_for(["instruction"], None), graders=("procedural",), votes=2)
-    task = InstructionTask({"n": 6, "response": "off"})
-    told = estimate(task, growth=Growth(agents=6, hops=0), later=[GradingJob(spec)])
-    assert [p.calls for p in told.purposes if p.name.startswith("grade")] == [Interval.exactly(6 * 2)]
-
-
-@pytest.mark.slow
-def test_a_sample_of_a_task_goes_through_all_stages_and_the_real_ones_lie_in_it(
-    openai_server: OpenAIServer, tmp_path: Path
-) -> None:
-    grader = RoleModel(model="openai:grader", base_url=(openai_server.base_url,), prices=PRICES)
-    rubrics = rubrics_for(["instruction"], None)
-    spec = GradingSpec.given(rubrics=rubrics, votes=2, **grader_roles((grader,)))
-    task, growth = InstructionTask({"n": 40, "response": "off"}), Growth(agents=80, hops=1)
-    where: dict[str, Any] = {"growth": growth, "model": "openai:test", "base_url": openai_server.base_url}
-    where |= {"prices": PRICES, "seed": 3}
-    told = estimate(task, **where, grader=grader, sample=16, later=[GradingJob(spec)])
-    assert told.sample is not None
-    assert told.sample.sent == openai_server.calls
-    assert [(one.stage, one.rows) for one in told.yields] == [("making", 16), ("grading", told.yields[0].accepted)]
-    path = tmp_path / "run.duckdb"
-    Society(InstructionTask(task.settings), out=path, **where).run()
-    graded = run_job(path, GradingJob(spec), model="openai:grader", base_url=openai_server.base_url)
-    with open_run(path) as run:
-        real = dict(run.query("SELECT job, count(*) FROM calls GROUP BY ALL").rows)
-    for is_grading, job in ((False, 1), (True, 2)):
-        spans = [p.calls for p in told.purposes if p.name.startswith("grade") == is_grading]
-        assert math.floor(sum(s.low for s in spans)) <= real[job] <= math.ceil(sum(s.high for s in spans))
-    assert graded.counts["grade passed"] / 40 in share_interval(told.yields[1].accepted, told.yields[1].rows)
-    assert f"making left {told.yields[0].accepted} of 16, grading left" in " ".join(told.notes)
-    limits = Limits.given(max_calls=told.sample.sent - 4)
-    with pytest.raises(RunError, match="The sample was stopped at grading"):
-        estimate(task, **where, grader=grader, sample=16, later=[GradingJob(spec)], limits=limits)
 
 
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
