@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import RLock
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from ...core.errors import PausedError, SetupError, parameter
 from ...core.model import Outcome
@@ -275,18 +275,6 @@ class _Use:
         return self.kind.prices.of(asked, answered) if self.kind.prices is not None else 0.0
 
 
-class BudgetLog(Protocol):
-    """Keeps reservations of calls that are sent: one whose end is never seen counts as spent in the next session."""
-
-    def reserved(self, tokens: float, cost: float) -> int:
-        """Keep a reservation right before its call is sent; return its number. Called under the budget's lock."""
-        ...
-
-    def settled(self, number: int, call: Call) -> None:
-        """Record what a reserved call took."""
-        ...
-
-
 @dataclass(slots=True, eq=False)
 class Reservation:
     """What a budget keeps free for one call until it is settled."""
@@ -294,8 +282,6 @@ class Reservation:
     kind: CallKind
     #: Estimated tokens of the prompt.
     prompt: int
-    #: Its number in the budget's log, which has those that were sent.
-    number: int = 0
     #: The reservation in the budget that several runs share.
     shared: "Reservation | None" = None
 
@@ -351,7 +337,6 @@ class Budget:
         spent: Spent | None = None,
         *,
         parent: "Budget | None" = None,
-        log: BudgetLog | None = None,
     ) -> None:
         """Take `spent`, what calls have used so far. Their meter, or `count`, adds to it."""
         self.limits = limits or Limits()
@@ -359,7 +344,6 @@ class Budget:
         self.parent = parent
         #: What calls are expected to have used whose end was not seen, and the tokens of answers nobody counted.
         self.unseen = Spent()
-        self._log = log
         self._lock = RLock()
         self._uses: dict[CallKind, _Use] = {}
         self._ratios: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
@@ -373,7 +357,7 @@ class Budget:
     @property
     def needs_tokens(self) -> bool:
         """Whether it has to be told how many tokens a prompt has."""
-        return self._caps_tokens or self._log is not None or (self.parent is not None and self.parent.needs_tokens)
+        return self._caps_tokens or (self.parent is not None and self.parent.needs_tokens)
 
     @property
     def text(self) -> str:
@@ -428,16 +412,6 @@ class Budget:
                 self._settle(mine, None, was_sent=False)
                 raise
         return mine
-
-    def log_sent(self, reservation: Reservation) -> None:
-        """Log a reservation right before its call is sent."""
-        with self._lock:
-            if self._log is not None:
-                use = self._use(reservation.kind)
-                asked, answered = use.expected(1, reservation.prompt, alone=True)
-                reservation.number = self._log.reserved(asked + answered, use.dollars(asked, answered))
-        if self.parent is not None and reservation.shared is not None:
-            self.parent.log_sent(reservation.shared)
 
     def settle(self, reservation: Reservation, call: Call | None, *, was_sent: bool) -> None:
         """End a reservation. `call` was counted already, or is None if its end was not seen or it was not sent."""
@@ -498,8 +472,6 @@ class Budget:
                 self.unseen.input_tokens += math.ceil(asked)
                 self.unseen.output_tokens += math.ceil(answered)
                 self.unseen.cost += use.dollars(asked, answered)
-            if self._log is not None and reservation.number and call is not None:
-                self._log.settled(reservation.number, call)
             self._admit()
 
     def _admit(self) -> None:

@@ -218,8 +218,6 @@ class ModelClient[H: ServedModel](ABC):
         pending.slot = slot
         attempt = Attempt(pending.key, pending.sent, waited, datetime.now(UTC))
         self.meter.begun += 1
-        if pending.reservation is not None:
-            self.budget.log_sent(pending.reservation)
         pending.is_sent = True
         try:
             response = await self._respond(pending, endpoint, by_queue=slot is None)

@@ -16,6 +16,7 @@ from populace.core.query import Result
 from populace.personas import Hub
 from populace.sim import FinishedRun, Growth, Scenario, Society
 from populace.sim.experiment.design import ModelCheckName
+from populace.sim.experiment.model_checks import EffectSize
 
 from .societies import (
     FOLLOWERS,
@@ -35,29 +36,6 @@ from .societies import (
 )
 
 _DRAWS = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class EffectSize:
-    """One number that was found, with its 95 % interval, beside what is to be expected."""
-
-    test: str
-    what: str
-    #: What people gave, or what there would be without the effect.
-    reference: float
-    got: float
-    low: float
-    high: float
-    #: Cohen's h for a share, d for a mean: 0.2 is small, 0.5 medium, 0.8 large.
-    size: float
-    #: Answers that it rests on.
-    answers: int
-    source: str
-
-    @property
-    def differs(self) -> bool:
-        """Whether the interval leaves the reference out; where there is none, it does not."""
-        return self.reference < self.low or self.reference > self.high
 
 
 def share_effect(test: str, what: str, hits: int, answers: int, *, reference: float, source: str) -> EffectSize:

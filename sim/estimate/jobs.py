@@ -6,8 +6,7 @@ count its requests, and with the real models for a sample.
 
 import copy
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -18,7 +17,6 @@ from arro3.core import RecordBatchReader
 from ...agents.embedding.embedder import Batching
 from ...agents.embedding.vectors import text_hash
 from ...agents.gateway.budget import Prices, known_prices
-from ...agents.gateway.limits import Limits
 from ...core.errors import PausedError, SetupError
 from ...personas.hub.dedup import read_texts, without_vector
 from ...personas.hub.file import create_hub, open_hub
@@ -35,20 +33,18 @@ from ..runfile.reader import open_run
 from ..seeds import rng_for
 from ..state import SocietyState
 from ..survey.job import SurveyJob
-from ..survey.stored import give_known_vectors, known_vectors, stored_society
+from ..survey.stored import stored_society
 from ..survey.survey import Panel, Sample, Survey
 from ..tasks.evaluation import EvaluationJob
 from ..tasks.outputs import OutputJob
-from .dry_run import Answered, DryRun, Interval, count_calls
-from .estimator import Estimate, Job, Models, Sampling, estimate_job
-from .forecast import TOKENS, Asked, Counted, Items, Purpose, add_purposes
+from .dry_run import Answered, DryRun, count_calls
+from .estimator import TOKENS, TOTAL, Counted, Estimate, Estimator, Models, Sampling, Units, describe_prices
+from .prediction import Interval, Purpose
 
 #: Items of a dry run at most: people, outputs, problems, respondents of a survey.
 _PEOPLE, _OUTPUTS, _PROBLEMS, _RESPONDENTS = 100, 300, 60, 50
 #: People whose texts are in memory at a time.
 _CHUNK = 10_000
-#: The role by which an estimate names the embedding model.
-_EMBEDDINGS = "embeddings"
 
 #: What is large in a run, and neither known to its agents nor shown to its graders.
 _LEFT_OUT = {"calls", "observations", "answers", "failures", "markers", "migrations", "vectors", "job_items"}
@@ -62,28 +58,42 @@ _HUB_TABLES = {
     "relations": "source IN (SELECT unnest($these)) OR target IN (SELECT unnest($these))",
     "profiles": f"persona IN {_AROUND} AND persona NOT IN (SELECT unnest($these))",
 }
-_NOTHING = DryRun((), 0, None, 0, 0, (0, 0), {}, 0.0)
+_NOTHING = DryRun((), 0, None, 0, 0, (0, 0))
 
 
-@dataclass(frozen=True, slots=True)
-class _Part[K: JobKind[Any, Any]]:
-    """A job whose items are asked about separately, and how a part of it is done."""
+@dataclass(frozen=True, kw_only=True)
+class _FileEstimator(Estimator):
+    """A job whose items are asked about separately."""
 
-    job: K
+    job: JobKind[Any, Any]
     path: Path
     asked: AskedModels
-    counts: str
-    whole: int
     #: Items of a dry run at most.
     most: int
     #: Copy what a number of items needs into a file; return the job on them, and their share of the whole.
-    take: Callable[[Path, int], tuple[K, float]]
-    models: JobModels
+    take: Callable[[Path, int], tuple[JobKind[Any, Any], float]]
 
-    def ask(self, number: int, models: Models, **options: Any) -> tuple[DryRun, float]:
+    def count(self) -> Counted:
+        """Count the calls of some items."""
+        if not self.whole:
+            return Counted(_NOTHING)
+        counted, share = self._do_items(min(self.whole, self.most), self.models.counting)
+        return Counted(counted, rest=1 / share)
+
+    def do_part(self, size: int, models: Models, **options: Any) -> DryRun:
+        """Do the job on some items. Batches take hours, so a sample is asked one by one."""
+        return self._do_items(size, models, **options)[0]
+
+    def find_units(self, name: str, counted: Counted, sample: DryRun) -> Units:
+        """Count by items. Some of a sample may not have been asked about."""
+        owners = dict.fromkeys(map(_read_item, sample.answered))
+        unasked = (f"unasked {place}" for place in range(sample.people - len(owners)))
+        return Units(self.whole, dict.fromkeys((*owners, *unasked), 1.0), _read_item)
+
+    def _do_items(self, number: int, models: Models, **options: Any) -> tuple[DryRun, float]:
         """Do the job on a number of items in a temporary file. Return its calls, and the share of the whole."""
         with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
-            path, begun, stopped = Path(folder) / "part.duckdb", time.perf_counter(), ""
+            path, stopped = Path(folder) / "part.duckdb", ""
             job, share = self.take(path, number)
             seed = self.asked.get("seed")
             options |= {"model": models.default, "prices": models.given.get("default"), "roles": models.others}
@@ -93,48 +103,18 @@ class _Part[K: JobKind[Any, Any]]:
                 stopped = str(error)
                 if not path.is_file():
                     raise
-            found = count_calls(path, time.perf_counter() - begun)
-            return replace(found, people=round(share * self.whole), steps=0, stopped=stopped), share
-
-    def estimate(self, sampling: Sampling | None) -> Estimate:
-        """Estimate the job by a dry run of a part, and by a sample."""
-        sampling, whole = sampling or Sampling(), self.whole
-        handles = {role: handle for role, (handle, _) in self.models.roles.items()}
-        given = {role: prices for role, (_, prices) in self.models.roles.items()}
-        models = Models({"default": self.models.first, **handles}, {"default": self.models.prices, **given})
-        counted, share = self.ask(min(whole, self.most), models.counting) if whole else (_NOTHING, 1.0)
-        # The items of a questionnaire are requests that look alike; none is asked again in a dry run.
-        counted = replace(counted, answered=tuple(replace(a, replicate=n) for n, a in enumerate(counted.answered)))
-
-        def draw(number: int, limits: Limits) -> DryRun:
-            # Batches take hours, so that a sample is asked one by one.
-            return self.ask(number, models, limits=limits, cache=sampling.cache, progress=sampling.progress)[0]
-
-        job = Job(
-            self.counts, whole, models, Asked(self.job.answer_tokens),
-            Counted(counted, phases={"": Interval.exactly(1 / share)}), draw,
-            worst=lambda job, n: add_purposes("", job.computed()).times(n / whole),
-            basis=lambda drawn: _items(whole, drawn), what={"batch": self.asked.get("batch", False)},
-        )  # fmt: skip
-        return estimate_job(job, sampling)
+            return replace(count_calls(path), people=round(share * self.whole), steps=0, stopped=stopped), share
 
 
-def _items(whole: int, drawn: DryRun) -> Items:
-    """Return the items that answers belong to. Some of a sample may not have been asked about."""
-    owners = dict.fromkeys(map(_owner, drawn.answered))
-    unasked = (f"unasked {place}" for place in range(drawn.people - len(owners)))
-    return Items(whole, dict.fromkeys((*owners, *unasked), 1.0), _owner)
-
-
-def _owner(answer: Answered) -> str:
+def _read_item(answer: Answered) -> str:
     return answer.owner.partition("|")[0]
 
 
 def _copy(source: Any, into: Any, tables: Mapping[str, str], these: Sequence[str] = ()) -> None:
     """Copy the rows of these tables that meet their conditions. Tables that do not exist are skipped."""
-    known = _tables(into)
+    known = _list_tables(into)
     for table, condition in tables.items():
-        if table not in _tables(source):
+        if table not in _list_tables(source):
             continue
         query = f"SELECT * FROM {table} WHERE {condition}"  # noqa: S608 - our own words
         # Read as a stream, since a run may be larger than memory.
@@ -148,10 +128,10 @@ def _copy(source: Any, into: Any, tables: Mapping[str, str], these: Sequence[str
 def _copy_run(run: Path, target: Path) -> None:
     """Copy a run with all that its agents know and its outputs are graded by."""
     with connect(run, read_only=True) as con:
-        make_run_file(target, lambda into: _copy(con, into, dict.fromkeys(_tables(con) - _LEFT_OUT, "true")))
+        make_run_file(target, lambda into: _copy(con, into, dict.fromkeys(_list_tables(con) - _LEFT_OUT, "true")))
 
 
-def _tables(con: Any) -> set[str]:
+def _list_tables(con: Any) -> set[str]:
     return {str(name) for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
 
 
@@ -160,28 +140,54 @@ def estimate_file_job(
 ) -> Estimate:
     """Estimate what `run_job` with the same arguments will ask its models, and cost, from a sample of its items.
 
-    In the sample of a survey notes are recalled by words. For vectors no model is asked. Raises what `run_job` raises
-    for a file that is not ready for the job, and `SetupError` for a kind without an estimate.
+    In a survey, notes are recalled by words, and vectors are not counted. For vectors no model is asked. Raises what
+    `run_job` raises for a file that is not ready for the job, and `SetupError` for a kind without an estimate.
     """
     path = Path(path)
+    if isinstance(job, EmbeddingJob):
+        return _estimate_embedding(path, job, asked)
+    models = job.open_models(path, asked)
     match job:
-        case EmbeddingJob():
-            return _estimate_embedding(path, job, asked)
         case SurveyJob():
-            return _estimate_survey(path, job, sampling, asked)
+            part = _take_respondents(path, job, asked)
         case EvaluationJob():
-            part: _Part[Any] = _part_of_problems(path, job, asked)
+            part = _take_problems(job, asked)
         case OutputJob():
-            part = _part_of_outputs(path, job, asked)
+            part = _take_outputs(path, job, models, asked)
         case EnrichmentJob():
-            part = _part_of_people(path, job, asked)
+            part = _take_people(path, job, asked)
         case _:
             raise SetupError(f"There is no estimate of the kind of job {job.kind!r}; run it with max_calls.")
-    return part.estimate(sampling)
+    found = _estimate_part(path, job, models, sampling, asked, part)
+    uncounted = ("The vectors by which agents recall are not counted.",) if models.embeddings else ()
+    return replace(found, notes=found.notes + uncounted)
 
 
-def _part_of_outputs(path: Path, job: OutputJob[Any], asked: AskedModels) -> _Part[OutputJob[Any]]:
-    models = job.open_models(path, asked)
+#: What items are, their number, how many a dry run takes at most, and how some are taken.
+type _Part = tuple[str, int, int, Callable[[Path, int], tuple[JobKind[Any, Any], float]]]
+
+
+def _estimate_part(
+    path: Path, job: JobKind[Any, Any], models: JobModels, sampling: Sampling | None, asked: AskedModels, part: _Part
+) -> Estimate:
+    handles = {role: handle for role, (handle, _) in models.roles.items()}
+    given = {role: prices for role, (_, prices) in models.roles.items()}
+    counts, whole, most, take = part
+    return _FileEstimator(
+        counts=counts,
+        whole=whole,
+        most=most,
+        take=take,
+        job=job,
+        path=path,
+        asked=asked,
+        models=Models({"default": models.first, **handles}, {"default": models.prices, **given}),
+        sampling=sampling or Sampling(),
+        answer_tokens=job.answer_tokens,
+    ).estimate()
+
+
+def _take_outputs(path: Path, job: OutputJob[Any], models: JobModels, asked: AskedModels) -> _Part:
     number = job.prepare(path, asked.get("seed") or 0, models)
     whole = min(number, job.spec.n or number)
 
@@ -191,10 +197,10 @@ def _part_of_outputs(path: Path, job: OutputJob[Any], asked: AskedModels) -> _Pa
         some.spec, some.is_dry_run = job.spec.model_copy(update={"n": most}), True
         return some, most / whole
 
-    return _Part(job, path, asked, "outputs", whole, _OUTPUTS, take, models)
+    return "outputs", whole, _OUTPUTS, take
 
 
-def _part_of_problems(path: Path, job: EvaluationJob, asked: AskedModels) -> _Part[EvaluationJob]:
+def _take_problems(job: EvaluationJob, asked: AskedModels) -> _Part:
     whole = len(job.problems)
 
     def take(_: Path, most: int) -> tuple[EvaluationJob, float]:
@@ -203,17 +209,15 @@ def _part_of_problems(path: Path, job: EvaluationJob, asked: AskedModels) -> _Pa
         some.is_dry_run = True
         return some, most / whole
 
-    models = job.open_models(path, asked)
-    return _Part(job, path, asked, "problems", whole, _PROBLEMS, take, models)
+    return "problems", whole, _PROBLEMS, take
 
 
-def _part_of_people(hub: Path, job: EnrichmentJob, asked: AskedModels) -> _Part[EnrichmentJob]:
+def _take_people(hub: Path, job: EnrichmentJob, asked: AskedModels) -> _Part:
     seed, wanted = asked.get("seed") or 0, job.spec
     job.check()
-    models = job.open_models(hub, asked)
     with open_hub(hub) as opened:
         # A hub that was grown gets the tables of profiles with its first job.
-        lacking = wanted.lacking if _tables(opened.con).issuperset(wanted.lacking) else ()
+        lacking = wanted.lacking if _list_tables(opened.con).issuperset(wanted.lacking) else ()
         chosen = choose_people(opened.con, where=wanted.where, n=wanted.n, seed=seed, lacking=lacking)
 
     def take(copied: Path, most: int) -> tuple[EnrichmentJob, float]:
@@ -223,61 +227,35 @@ def _part_of_people(hub: Path, job: EnrichmentJob, asked: AskedModels) -> _Part[
         where = f"id IN ({', '.join(f"'{persona}'" for persona in these)})"
         return EnrichmentJob(wanted.model_copy(update={"where": where, "n": None})), most / len(chosen)
 
-    return _Part(job, hub, asked, "people", len(chosen), _PEOPLE, take, models)
+    return "people", len(chosen), _PEOPLE, take
 
 
-def _estimate_survey(path: Path, job: SurveyJob, sampling: Sampling | None, asked: AskedModels) -> Estimate:
-    seed, surveys, known = asked.get("seed"), job.surveys, set[str]()
+def _take_respondents(path: Path, job: SurveyJob, asked: AskedModels) -> _Part:
+    seed, surveys = asked.get("seed"), job.surveys
     with open_run(path) as reader:
         state = stored_society(reader)
-        models = job.open_models(path, asked)
-        if models.embeddings is not None:
-            give_known_vectors(reader, list(state.residents.values()), models.embeddings.name)
-            known.update(known_vectors(reader, [one.cue for one in surveys], models.embeddings.name))
     state.seed = state.seed if seed is None else seed
-    whole = len({resident.id for one in surveys for resident in _respondents(one, state)})
+    whole = len({resident.id for one in surveys for resident in _find_respondents(one, state)})
 
-    def requests(some: Sequence[Survey]) -> int:
-        return sum(len(_respondents(one, state)) * len(one.items) ** one.one_by_one * one.repeats for one in some)
+    def count_requests(some: Sequence[Survey]) -> int:
+        return sum(len(_find_respondents(one, state)) * len(one.items) ** one.one_by_one * one.repeats for one in some)
 
     def take(copied: Path, most: int) -> tuple[SurveyJob, float]:
         _copy_run(path, copied)
-        some = [_reduce_survey(one, ceil(most / whole * len(_respondents(one, state)))) for one in surveys]
+        some = [_reduce_survey(one, ceil(most / whole * len(_find_respondents(one, state)))) for one in surveys]
         reduced = job.spec.model_copy(update={"surveys": tuple(one.as_json() for one in some)})
-        return SurveyJob(reduced), requests(some) / requests(surveys)
+        return SurveyJob(reduced), count_requests(some) / count_requests(surveys)
 
-    found = _Part(job, path, asked, "people", whole, _RESPONDENTS, take, models).estimate(sampling)
-    if models.embeddings is None:
-        return found
-    prices = models.embeddings_prices
-    embedded = _count_embedding(_find_missing_texts(surveys, state, known), prices, role=_EMBEDDINGS)
-    handles, given = {_EMBEDDINGS: models.embeddings}, {_EMBEDDINGS: prices}
-    return replace(
-        found,
-        models=Models({**found.models.handles, **handles}, {**found.models.given, **given}),
-        purposes=(*found.purposes, embedded),
-        total=add_purposes("in all", [found.total, embedded]),
-        computed=add_purposes("in all", [found.computed, embedded]),
-    )
+    return "people", whole, _RESPONDENTS, take
 
 
-def _respondents(survey: Survey, state: SocietyState) -> list[Resident]:
+def _find_respondents(survey: Survey, state: SocietyState) -> list[Resident]:
     return survey.respondents(list(state.residents.values()), seed=state.seed, step=state.world.step)
 
 
 def _reduce_survey(survey: Survey, number: int) -> Survey:
     """Return the same survey with `number` of its respondents."""
     return replace(survey, of=Panel(number) if isinstance(survey.of, Panel) else Sample(number))
-
-
-def _find_missing_texts(surveys: Sequence[Survey], state: SocietyState, known: set[str]) -> Iterator[list[str]]:
-    """Yield for each survey the texts whose vectors must be requested. Texts in `known` have vectors."""
-    for survey in surveys:
-        memories = [one.memory for one in _respondents(survey, state)]
-        memories = [one for one in memories if one.has_choice(state.scenario.settings.recalled)]
-        needed = {text for memory in memories for text in (survey.cue, *memory.without_vector())}
-        yield sorted(needed - known)
-        known |= needed
 
 
 def _estimate_embedding(path: Path, job: EmbeddingJob, asked: AskedModels) -> Estimate:
@@ -295,12 +273,13 @@ def _estimate_embedding(path: Path, job: EmbeddingJob, asked: AskedModels) -> Es
             lacking = without_vector(opened, model.name)
             chunks = (read_texts(opened, lacking[start : start + _CHUNK]) for start in range(0, len(lacking), _CHUNK))
             number, found = len(lacking), _count_embedding(chunks, prices)
-    total = replace(found, name="in all")
     handles = Models({"default": model}, {"default": prices})
-    return Estimate((found,), total, number, (number, 0), handles, 0, computed=total)
+    said = (f"Requests were counted over {number:,} texts.", *describe_prices(handles, ["default"]))
+    total = replace(found, name=TOTAL)
+    return Estimate((found,), total, total, number, handles, notes=said)
 
 
-def _count_embedding(chunks: Iterable[Sequence[str]], prices: Prices | None, *, role: str = "default") -> Purpose:
+def _count_embedding(chunks: Iterable[Sequence[str]], prices: Prices | None) -> Purpose:
     """Return the requests for the vectors of these texts. Chunks do not share requests."""
     requests = size = 0
     for texts in chunks:
@@ -309,5 +288,4 @@ def _count_embedding(chunks: Iterable[Sequence[str]], prices: Prices | None, *, 
             size += sum(len(snippet.text.encode()) for snippet in batch)
     tokens = TOKENS * size
     cost = None if prices is None else Interval(prices.of(tokens.low, 0), prices.of(tokens.high, 0))
-    calls, none = Interval.exactly(requests), Interval.exactly(0.0)
-    return Purpose("embedding", calls, Interval(tokens.low, tokens.high), none, none, cost, role)
+    return Purpose("embedding", Interval.exactly(requests), tokens, Interval.exactly(0.0), cost, "embeddings")

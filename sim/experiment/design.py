@@ -300,18 +300,18 @@ class Experiment:
         """
         return {
             "scenario": scenario.name,
-            "arms": {arm.name: _written(dict(arm.levels)) for arm in self.all_arms},
+            "arms": {arm.name: _as_json(dict(arm.levels)) for arm in self.all_arms},
             "steps": self.steps,
             "people": self.people.model_dump(mode="json"),
             "seed": self.seed,
-            "settings": _written(dict(self.settings)),
-            "options": _written({name: value for name, value in self.options.items() if name != "base_url"}),
+            "settings": _as_json(dict(self.settings)),
+            "options": _as_json({name: value for name, value in self.options.items() if name != "base_url"}),
             "paired": self.paired,
             "new_people": self.people_design == "new",
         }
 
 
-def _written(levels: Mapping[str, Any]) -> dict[str, Any]:
+def _as_json(levels: Mapping[str, Any]) -> dict[str, Any]:
     plain = (str, int, float, bool, type(None), list, tuple)
     return {name: value if isinstance(value, plain) else repr(value) for name, value in levels.items()}
 
@@ -340,8 +340,8 @@ def _check_numbers(experiment: Experiment) -> None:
     for replicates in given.values() if isinstance(given, Mapping) else [given]:
         if isinstance(replicates, bool) or not isinstance(replicates, int) or replicates < 1:
             raise SetupError(f"replicates must be a whole number from 1, but {replicates!r} was given.")
-    if experiment.people_design not in get_args(PeopleDesign.__value__):
-        raise SetupError(f"people_design must be new, crossed or fixed, but {experiment.people_design!r} was given.")
+    _check_choice("people_design", experiment.people_design, get_args(PeopleDesign.__value__))
+    _check_choice("correction", experiment.correction, get_args(Correction.__value__))
     if experiment.people_design == "new" and not experiment.people.is_rereadable:
         raise SetupError(
             "Each replicate has new people, and standard input cannot be read once for each; give `sources` as files, "
@@ -349,10 +349,6 @@ def _check_numbers(experiment: Experiment) -> None:
         )
     if not 0 < experiment.alpha < 1:
         raise SetupError(f"alpha must lie between 0 and 1, but {experiment.alpha!r} was given.")
-    if experiment.correction not in ("holm", "bonferroni", "fdr_bh", "none"):
-        raise SetupError(
-            f"correction must be holm, bonferroni, fdr_bh or none, but {experiment.correction!r} was given."
-        )
     for name, levels in experiment.factors.items():
         some: object = levels
         if isinstance(some, str) or not isinstance(some, Sequence) or not some:
@@ -382,11 +378,12 @@ def _check_parts(experiment: Experiment) -> None:
             if not isinstance(one, kind):
                 raise SetupError(f"{name} of an experiment hold {one!r:.80}; give each as {kind.__name__}({example}).")
     for hypothesis in experiment.hypotheses:
-        if hypothesis.direction not in get_args(Direction.__value__):
-            raise SetupError(
-                f"The direction of a hypothesis is differs, more or less, but {hypothesis.direction!r} was given for "
-                f"{hypothesis.outcome!r}."
-            )
+        _check_choice("direction", hypothesis.direction, get_args(Direction.__value__))
+
+
+def _check_choice(name: str, given: str, choices: Sequence[str]) -> None:
+    if given not in choices:
+        raise SetupError(f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}, but {given!r} was given.")
 
 
 def _check_slugs(arms: Sequence[Arm]) -> None:

@@ -4,7 +4,6 @@
     FOLDER/checks/MODEL.CHECK.duckdb  a run file for each check of each model, where the experiment has any checked
     FOLDER/people/rN.duckdb     the people of a replicate, in all arms (people.duckdb where all runs have the same)
     FOLDER/answers.sqlite       a cache that the runs share, so that what arms ask alike is paid once
-    FOLDER/calls.jsonl          the ledger of all calls: what is spent and reserved (`ledger.py`)
     FOLDER/runs/ARM-rN.duckdb   a run each; any of them can be asked, replayed and forked as every run
     FOLDER/experiment.duckdb    all of them merged, read-only, once all are finished
 
@@ -14,13 +13,13 @@ Given again, what is finished stays, what was stopped goes on, and no answer is 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from types import MappingProxyType, TracebackType
-from typing import Any, Literal, Self
+from types import MappingProxyType
+from typing import Any, Literal
 
 import orjson
 
@@ -38,10 +37,8 @@ from ..runfile.reader import open_run
 from ..scenario import GrowthOnly, Scenario
 from ..society import Society
 from .design import Arm, Experiment, ModelCheckName, check_names
-from .ledger import ExperimentLedger, add_spent
 from .merge import write_merged
 from .model_checks import (
-    CheckedModel,
     ExperimentModel,
     ModelCheck,
     check_queries,
@@ -50,8 +47,6 @@ from .model_checks import (
     models_of,
     read_checks,
 )
-
-_FORMAT = 1
 
 
 class ExperimentFolder:
@@ -66,8 +61,6 @@ class ExperimentFolder:
         checks: Sequence[ModelCheck],
     ) -> None:
         self.folder = folder
-        if experiment.people_design == "new" and _has_shared_people(folder / "experiment.json"):
-            experiment = replace(experiment, people_design="fixed")
         self.experiment = experiment
         self.scenario = scenario
         self.scenario_file = scenario_file
@@ -76,7 +69,6 @@ class ExperimentFolder:
             name: folder / "people" / f"{name}.duckdb" if name else folder / "people.duckdb"
             for name in dict.fromkeys(experiment.people_of(*run) for run in experiment.runs())
         }
-        self.ledger = folder / "calls.jsonl"
         self.cache = folder / "answers.sqlite"
         #: Each run of the design, and its file.
         self.files = {
@@ -94,13 +86,12 @@ class ExperimentFolder:
         #: The hypotheses as they stood before the first run, as JSON.
         self.registered: list[dict[str, Any]] = []
 
-    def open(self) -> None:
+    def open_folder(self) -> None:
         """Create the folder, or check that it holds this experiment. Raises `SetupError`."""
         stated = self.folder / "experiment.json"
         now: dict[str, Any] = {
-            "format": _FORMAT,
             "design": self.experiment.design(self.scenario),
-            "code": self._code(),
+            "code": self._hash_code(),
             "hypotheses": [asdict(one) for one in self.experiment.hypotheses],
         }
         if not stated.exists() or not self._has_begun():
@@ -115,13 +106,13 @@ class ExperimentFolder:
         try:
             was = orjson.loads(stated.read_bytes())
             self.registered = list(was["hypotheses"])
-            before = {"new_people": False} | was["design"] | {"code": was["code"]}
+            before = was["design"] | {"code": was["code"]}
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             raise SourceError(f"{str(stated)!r} is damaged ({error}); restore it, or give another folder.") from error
         wanted = orjson.loads(orjson.dumps(now["design"])) | {"code": now["code"]}
         differing = [name for name in wanted if before.get(name) != wanted[name]]
         if differing:
-            raise SetupError(self._differs(differing, before, wanted))
+            raise SetupError(self._describe_difference(differing, before, wanted))
 
     def _has_begun(self) -> bool:
         """Return whether anything was made. Another design would then be another experiment."""
@@ -135,7 +126,7 @@ class ExperimentFolder:
                 f"The folder {str(self.folder)!r} holds other files and no experiment; give an empty or a new one."
             )
 
-    def _differs(self, differing: Sequence[str], before: dict[str, Any], wanted: dict[str, Any]) -> str:
+    def _describe_difference(self, differing: Sequence[str], before: dict[str, Any], wanted: dict[str, Any]) -> str:
         (first, *_) = differing
         if first == "code":
             what = f"the script of scenario {self.scenario.name!r} has changed since"
@@ -146,7 +137,7 @@ class ExperimentFolder:
             f"with new ones; give another folder."
         )
 
-    def _code(self) -> str:
+    def _hash_code(self) -> str:
         # A scenario that ships is told apart by the version in its run files.
         if self.scenario.__module__.startswith("populace."):
             return ""
@@ -155,18 +146,10 @@ class ExperimentFolder:
         return ""
 
 
-def _has_shared_people(stated: Path) -> bool:
-    """Return whether an experiment began before replicates could have new personas.
-
-    It then continues with those it has.
-    """
-    with suppress(OSError, orjson.JSONDecodeError, KeyError, TypeError):
-        return "new_people" not in orjson.loads(stated.read_bytes())["design"]
-    return False
-
-
 _STATUS = "SELECT status FROM runs"
 _PEOPLE = "SELECT count(*) FROM personas"
+#: The people of a run who are there already.
+_SETTLED = Growth(agents=None, hops=0)
 #: How many times more people than all replicates need a hub has, for them to share hardly anybody by chance.
 _MANY = 20
 #: Options of a run that are sent with every request, as its limits hold them.
@@ -216,49 +199,20 @@ def run_experiment(
     experiment.check(scenario)
     wanted = [checks[name] for name in check_names(experiment.model_checks)]
     work = ExperimentFolder(Path(folder), experiment, scenario, scenario_file, wanted)
-    experiment = work.experiment
     limits = limits or Limits()
     runner = _Runner(work, limits, prices, cache, parallel)
     for arm in experiment.all_arms:
-        society = runner.begun(arm, 1)
+        society = runner.begin_run(arm, 1)
         runner.asks |= society.is_language_model
         check_run(society)
         society.check_priced(limits)
-    work.open()
-    with runner:
-        runner.run(progress or SilentProgress())
+    work.open_folder()
+    runner.run(progress or SilentProgress())
     path = work.folder / "experiment.duckdb"
     checked = list(read_checks(work.models, wanted, work.checks, experiment.seed))
     is_language_model = write_merged(path, experiment, scenario, work.files, work.registered, checked)
     arms = tuple(arm.name for arm in experiment.all_arms)
     return ExperimentReport(work.folder, path, arms, experiment.replicates_of(None), runner.done, is_language_model)
-
-
-def check_models(
-    experiment: Experiment,
-    folder: Path | str,
-    scenario: type[Scenario],
-    *,
-    checks: Mapping[ModelCheckName, ModelCheck],
-    limits: Limits | None = None,
-    prices: Prices | None = None,
-    cache: Path | str | Literal[False] | None = None,
-    parallel: int = 2,
-    progress: Progress | None = None,
-) -> list[CheckedModel]:
-    """Ask only the checks of an experiment's models, in its folder. Its runs find the answers there later.
-
-    Raises what `run_experiment` raises, and `SetupError` for an experiment that declares no checks.
-    """
-    wanted = [checks[name] for name in check_names(experiment.model_checks)]
-    if not wanted:
-        raise SetupError("The experiment declares no checks of its models; give it model_checks=True.")
-    work = ExperimentFolder(Path(folder), experiment, scenario, None, wanted)
-    runner = _Runner(work, limits or Limits(), prices, cache, parallel)
-    work.open()
-    with runner:
-        runner.check(progress or SilentProgress())
-    return list(read_checks(work.models, wanted, work.checks, experiment.seed))
 
 
 class _Runner:
@@ -280,10 +234,8 @@ class _Runner:
         own = limits.model_dump(exclude_unset=True)
         self._limits = {name: value for name, value in own.items() if name not in _CAPS}
         self._limits["max_in_flight"] = max(1, limits.max_in_flight // self._parallel)
-        self._whole = limits
-        #: The one budget of all runs, from the ledger that is open within `with`.
+        #: The one budget of all runs.
         self._budget = Budget(limits)
-        self._opened = ExitStack()
         #: How the runs that are there ended, by their files.
         self._status: dict[Path, str] = {}
         self._running: set[Society] = set()
@@ -300,31 +252,20 @@ class _Runner:
         """Where the runs share answers."""
         return self._cache if self.asks or self._cache != self._work.cache else None
 
-    def __enter__(self) -> Self:
-        """Open the ledger. What earlier sessions spent counts, and so do calls whose end they did not see."""
-        ledger = self._opened.enter_context(ExperimentLedger(self._work.ledger, self._look()))
-        self._budget = Budget(self._whole, ledger.spent, log=ledger)
-        self._budget.unseen = ledger.unseen
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._opened.close()
-
-    def check(self, progress: Progress) -> None:
-        """Run the checks of models to the end."""
-        if checks := self._work.model_checks:
-            self._work.checks.mkdir(exist_ok=True)
-            self._all("Checks of models", [partial(self._check, *one) for one in checks], progress)
-
     def run(self, progress: Progress) -> None:
         """Do all runs. Raises what the first failing run raises."""
-        experiment = self._work.experiment
-        self._settle(progress)
-        check_queries(experiment, next(iter(self._work.people.values())))
-        self.check(progress)
-        self._all("Runs", [partial(self._run, *one) for one in experiment.runs()], progress)
+        work = self._work
+        self._count_spent()
+        self._settle_people(progress)
+        check_queries(work.experiment, next(iter(work.people.values())))
+        if work.model_checks:
+            work.checks.mkdir(exist_ok=True)
+            self._run_parallel(
+                "Checks of models", [partial(self._check_model, *one) for one in work.model_checks], progress
+            )
+        self._run_parallel("Runs", [partial(self._run_replicate, *one) for one in work.experiment.runs()], progress)
 
-    def _all(self, title: str, work: Sequence[Callable[[], None]], progress: Progress) -> None:
+    def _run_parallel(self, title: str, work: Sequence[Callable[[], None]], progress: Progress) -> None:
         """Do all of the work, several pieces at once."""
         progress.began(title, len(work))
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="run") as pool:
@@ -332,9 +273,9 @@ class _Runner:
             for one in waiting:
                 one.add_done_callback(lambda _: progress.advanced())
             try:
-                self._await(waiting)
+                self._await_all(waiting)
             except BaseException as error:
-                self._stop(waiting, error)
+                self._stop_all(waiting, error)
                 left = sum(one.cancelled() or one.exception() is not None for one in waiting)
                 said = " ".join(filter(None, (self._budget.text, f"{title}: {left:,} of {len(work):,} left.")))
                 if isinstance(error, PausedError):
@@ -345,14 +286,14 @@ class _Runner:
             finally:
                 progress.ended()
 
-    def _await(self, waiting: set[Future[None]]) -> None:
+    def _await_all(self, waiting: set[Future[None]]) -> None:
         while waiting:
             # A wait without an end would not notice Ctrl-C on every platform.
             done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_EXCEPTION)
             for one in done:
                 one.result()
 
-    def _stop(self, waiting: set[Future[None]], error: BaseException) -> None:
+    def _stop_all(self, waiting: set[Future[None]], error: BaseException) -> None:
         """Begin nothing more. Calls in flight end and are kept, unless the experiment was interrupted."""
         self._stopped = INTERRUPTED if isinstance(error, KeyboardInterrupt) else f"Another run was stopped: {error}"
         for one in waiting:
@@ -360,30 +301,30 @@ class _Runner:
         if isinstance(error, Exception):
             self._budget.stop(self._stopped)
         else:
-            self._interrupt()
+            self._interrupt_runs()
         try:
             wait(waiting)
         except KeyboardInterrupt:
-            self._interrupt()
+            self._interrupt_runs()
             wait(waiting)
 
-    def _interrupt(self) -> None:
+    def _interrupt_runs(self) -> None:
         with self._lock:
             self._is_interrupted = True
             for society in self._running:
                 society.interrupt()
 
-    def _settle(self, progress: Progress) -> None:
+    def _settle_people(self, progress: Progress) -> None:
         """Grow or sample the personas once."""
         people = self._work.people
-        sources = self._sources()
-        grown = [partial(self._grow, name, source) for name, source in sources.items()]
+        sources = self._find_sources()
+        grown = [partial(self._grow_people, name, source) for name, source in sources.items()]
         if len(people) > 1:
-            self._all("People", grown, progress)
+            self._run_parallel("People", grown, progress)
         for one in grown if len(people) == 1 else ():
             one(progress)
 
-    def _sources(self) -> dict[str, Hub | None]:
+    def _find_sources(self) -> dict[str, Hub | None]:
         """Return where the missing personas come from, by name. None means as the design says.
 
         As long as a hub has personas left, each replicate samples those that no earlier one has.
@@ -412,96 +353,88 @@ class _Runner:
                 found[name] = drawn
         return found
 
-    def _grow(self, name: str, source: Hub | None, progress: Progress | None = None) -> None:
-        if self._stopped:
-            raise PausedError(self._stopped)
+    def _grow_people(self, name: str, source: Hub | None, progress: Progress | None = None) -> None:
         work, experiment = self._work, self._work.experiment
         path = work.people[name]
         _, options = experiment.settings_of(experiment.all_arms[0], work.scenario)
+        asked = {one: options[one] for one in ("model", "base_url") if options.get(one) is not None}
         if source is not None and path in self._status and _has_nobody(path):
             remove_database(path)  # stopped before anybody was drawn
             del self._status[path]
-        if path in self._status:
-            where = _where(options)
-            society = Society.resume(
-                path, GrowthOnly, sources_named=True, progress=progress, cache=self.cache or False, **where
-            )
-        else:
-            named = {one: options.get(one) for one in ("model", "base_url")}
-            society = Society(
-                GrowthOnly(),
-                source=source,
-                growth=experiment.people,
-                seed=experiment.people_seed(name),
-                out=path,
-                limits=self._limits_with({}),
-                prices=self._prices,
-                cache=self.cache,
-                progress=progress,
-                **{one: value for one, value in named.items() if value is not None},
-            )
-        self._live(society)
+        seed, growth = experiment.people_seed(name), experiment.people
+        begin = partial(
+            self._make_society,
+            GrowthOnly(),
+            asked,
+            source=source,
+            growth=growth,
+            seed=seed,
+            out=path,
+            progress=progress,
+        )
+        self._continue(path, GrowthOnly, asked, begin, progress)
 
-    def _check(self, model: ExperimentModel, check: ModelCheck, path: Path) -> None:
+    def _check_model(self, model: ExperimentModel, check: ModelCheck, path: Path) -> None:
         """Ask a model the remaining questions of a check."""
-        if self._stopped:
-            raise PausedError(self._stopped)
-        if (status := self._status.get(path)) == "finished":
-            return
-        if status is not None:
-            how: dict[str, Any] = {"limits": self._limits, "prices": self._prices, **_where(model.options)}
-            how["cache"] = self.cache or False
-            society = Society.resume(path, type(check.scenario), **how)
-        else:
-            society = Society(
-                check.scenario,
-                source=check.people,
-                growth=Growth(agents=None, hops=0),
-                seed=self._work.experiment.seed,
-                steps=check.steps,
-                out=path,
-                limits=self._limits_with(dict(model.options)),
-                prices=self._prices,
-                cache=self.cache,
-                **{name: value for name, value in model.options.items() if name not in SAMPLING},
-            )
-        self._live(society)
+        where: dict[str, Any] = {"source": check.people, "growth": _SETTLED, "steps": check.steps, "out": path}
+        begin = partial(self._make_society, check.scenario, model.options, seed=self._work.experiment.seed, **where)
+        self._continue(path, type(check.scenario), model.options, begin)
 
-    def _run(self, arm: Arm, replicate: int) -> None:
+    def _run_replicate(self, arm: Arm, replicate: int) -> None:
         work = self._work
-        path = work.files[arm.name, replicate]
+        _, options = work.experiment.settings_of(arm, work.scenario)
+        begin = partial(self.begin_run, arm, replicate)
+        if self._continue(work.files[arm.name, replicate], work.scenario, options, begin):
+            with self._lock:
+                self.done += 1
+
+    def _continue(
+        self,
+        path: Path,
+        scenario: type[Scenario],
+        options: Mapping[str, Any],
+        begin: Callable[[], Society],
+        progress: Progress | None = None,
+    ) -> bool:
+        """Run what is not finished, from where it stopped. Return whether anything was left to do."""
         if self._stopped:
             raise PausedError(self._stopped)
         if (status := self._status.get(path)) == "finished":
-            return
-        if status is not None:
-            _, options = work.experiment.settings_of(arm, work.scenario)
-            how: dict[str, Any] = {"limits": self._limits, "prices": self._prices, **_where(options)}
-            how["cache"] = self.cache or False
-            society = Society.resume(path, work.scenario, sources_named=True, **how)
+            return False
+        if status is None:
+            society = begin()
         else:
-            society = self.begun(arm, replicate)
-        self._live(society)
-        self.done += 1
+            model = options.get("model")  # a name is in the file
+            how: dict[str, Any] = {
+                "base_url": options.get("base_url"),
+                "model": None if isinstance(model, str) else model,
+            }
+            how |= {"limits": self._limits, "prices": self._prices, "cache": self.cache or False, "progress": progress}
+            society = Society.resume(path, scenario, sources_named=True, **how)
+        self._live_out(society)
+        return True
 
-    def begun(self, arm: Arm, replicate: int) -> Society:
+    def begin_run(self, arm: Arm, replicate: int) -> Society:
         """Create a run that does not exist yet. Its file is made when it is opened. Raises `SetupError`."""
         work, experiment = self._work, self._work.experiment
         settings, options = experiment.settings_of(arm, work.scenario)
-        return Society(
+        return self._make_society(
             work.scenario(settings),
-            growth=Growth(hub=work.people[experiment.people_of(arm, replicate)], agents=None, hops=0),
+            options,
+            growth=_SETTLED.model_copy(update={"hub": work.people[experiment.people_of(arm, replicate)]}),
             seed=experiment.seed_of(arm, replicate),
             steps=experiment.steps,
             out=work.files[arm.name, replicate],
             scenario_file=work.scenario_file,
-            limits=self._limits_with(options),
-            prices=self._prices,
-            cache=self.cache,
-            **{name: value for name, value in options.items() if name not in SAMPLING},
         )
 
-    def _live(self, society: Society) -> None:
+    def _make_society(self, scenario: Scenario, options: Mapping[str, Any], **how: Any) -> Society:
+        sampling = {name: options[name] for name in SAMPLING if name in options}
+        how |= {name: value for name, value in options.items() if name not in SAMPLING}
+        how["limits"] = Limits.given(**self._limits, **sampling)
+        return Society(scenario, prices=self._prices, cache=self.cache, **how)
+
+    def _live_out(self, society: Society) -> None:
         society.shared_budget = self._budget
         with self._lock:
             self._running.add(society)
@@ -519,12 +452,8 @@ class _Runner:
             with self._lock:
                 self._running.discard(society)
 
-    def _limits_with(self, options: dict[str, Any]) -> Limits:
-        return Limits.given(**self._limits, **{name: options[name] for name in SAMPLING if name in options})
-
-    def _look(self) -> Spent:
-        """Find out how far each run is, and add up what all of them have used so far."""
-        total = Spent()
+    def _count_spent(self) -> None:
+        """Find out how far each run is, and count what all of them have spent so far."""
         checks = [path for *_, path in self._work.model_checks]
         for path in (*self._work.people.values(), *checks, *self._work.files.values()):
             if not is_made(path):
@@ -534,17 +463,11 @@ class _Runner:
                 continue
             with open_run(path) as stored:
                 ((self._status[path],),) = stored.query(_STATUS).rows
-                found = Spent(*stored.query(SPENT, {"job": 1}).rows[0])
-            add_spent(total, found)
-        return total
+                (spent,) = stored.query(SPENT, {"job": 1}).rows
+            for field, more in zip(fields(Spent), spent, strict=True):
+                setattr(self._budget.spent, field.name, getattr(self._budget.spent, field.name) + more)
 
 
 def _has_nobody(path: Path) -> bool:
     with open_run(path) as stored:
         return not stored.query(_PEOPLE).rows[0][0]
-
-
-def _where(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return where the model of a continuing run is asked now, or the model itself if it is not a name."""
-    model = options.get("model")
-    return {"base_url": options.get("base_url"), "model": None if isinstance(model, str) else model}

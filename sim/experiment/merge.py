@@ -62,27 +62,27 @@ class MergedFile:
         self._made: set[str] = set()
         con.execute(files(__package__ or "").joinpath("merged.sql").read_text("utf-8"))
 
-    def measure(self, arm: str, replicate: int, path: Path) -> bool:
+    def measure_run(self, arm: str, replicate: int, path: Path) -> bool:
         """Measure the outcomes and checks of a run, and return whether it asked a language model."""
         with open_run(path) as run:
             seed, model, is_language_model, event_hash, agents, steps, failures, _ = run.query(_RUN).rows[0]
             calls, _, asked, answered, _, _, cost, *_ = run.query(SPENT, {"job": 1}).rows[0]
             took = (event_hash, agents, steps, calls, asked, answered, cost, failures)
             self._runs.append((arm, replicate, path.name, seed, model, is_language_model, *took))
-            self._measure(run, arm, replicate)
+            self._measure_outcomes(run, arm, replicate)
         return bool(is_language_model)
 
-    def _measure(self, run: RunReader, arm: str, replicate: int) -> None:
+    def _measure_outcomes(self, run: RunReader, arm: str, replicate: int) -> None:
         if self._experiment is None:
             return
         for outcome in self._experiment.outcomes:
             where = f"The outcome {outcome.name!r}"
-            for row in _read(run, outcome.sql, where):
+            for row in _read_values(run, outcome.sql, where):
                 self._values.append((outcome.name, arm, replicate, *row))
         for check in self._experiment.checks:
             if arm not in {one.name for one in self._experiment.arms_of(check.arm)}:
                 continue
-            rows = _read(run, check.sql, f"The check {check.name!r}")
+            rows = _read_values(run, check.sql, f"The check {check.name!r}")
             if len(rows) != 1:
                 raise SetupError(f"The check {check.name!r} gives {len(rows)} rows; let it give one number of a run.")
             value = rows[0][2]
@@ -90,7 +90,7 @@ class MergedFile:
             passed = value is not None and (low is None or value >= low) and (high is None or value <= high)
             self._checks.append((check.name, arm, replicate, value, low, high, passed))
 
-    def copy(self, arm: str, replicate: int, path: Path) -> None:
+    def copy_run(self, arm: str, replicate: int, path: Path) -> None:
         """Copy the rows of a run."""
         con, named = self._con, {"arm": arm, "replicate": replicate}
         con.execute(f"ATTACH '{str(path.absolute()).replace("'", "''")}' AS run (READ_ONLY)")
@@ -106,7 +106,7 @@ class MergedFile:
         finally:
             con.execute("DETACH run")
 
-    def finish(
+    def write_design(
         self,
         experiment: Experiment,
         scenario: type[Scenario],
@@ -121,9 +121,11 @@ class MergedFile:
         design = orjson.dumps(experiment.design(scenario) | {"people_design": experiment.people_design}).decode()
         name = experiment.name or scenario.name
         analysed = (experiment.alpha, experiment.correction, experiment.replicates_of(None), is_model)
-        self._write("experiment", [(name, scenario.name, design, experiment.paired, *analysed)])
+        self._insert_rows("experiment", [(name, scenario.name, design, experiment.paired, *analysed)])
         given = [orjson.dumps(dict(arm.levels), default=str).decode() for arm in arms]
-        self._write("arms", [(n, arm.name, levels) for n, (arm, levels) in enumerate(zip(arms, given, strict=True), 1)])
+        self._insert_rows(
+            "arms", [(n, arm.name, levels) for n, (arm, levels) in enumerate(zip(arms, given, strict=True), 1)]
+        )
         places: dict[str, list[str]] = {}
         levels = []
         for arm in arms:
@@ -131,26 +133,26 @@ class MergedFile:
                 known = places.setdefault(factor, [])
                 known += [str(level)] if str(level) not in known else []
                 levels.append((arm.name, factor, str(level), known.index(str(level)) + 1))
-        self._write("levels", levels)
-        self._write("model_checks", [(place, *astuple(one)) for place, one in enumerate(checked, 1)])
-        self._write("runs", self._runs)
-        self._write("outcome_values", self._values)
-        self._write("manipulation_checks", self._checks)
-        self._write("outcomes", [(n, o.name, o.sql, o.description) for n, o in enumerate(experiment.outcomes, 1)])
+        self._insert_rows("levels", levels)
+        self._insert_rows("model_checks", [(place, *astuple(one)) for place, one in enumerate(checked, 1)])
+        self._insert_rows("runs", self._runs)
+        self._insert_rows("outcome_values", self._values)
+        self._insert_rows("manipulation_checks", self._checks)
+        self._insert_rows("outcomes", [(n, o.name, o.sql, o.description) for n, o in enumerate(experiment.outcomes, 1)])
         for number, one in enumerate(experiment.hypotheses, 1):
             now = orjson.loads(orjson.dumps(asdict(one)))
             # An earlier version did not register every field.
             is_registered = any(was.items() <= now.items() for was in registered)
             stated = (one.outcome, one.arm, one.against, one.direction, one.effect, one.sd)
-            self._write("hypotheses", [(number, *stated, is_registered)])
+            self._insert_rows("hypotheses", [(number, *stated, is_registered)])
 
-    def pair(self, *, is_model: bool) -> None:
+    def write_arms(self, *, is_model: bool) -> None:
         """Write which two runs are compared."""
-        self._write("experiment", [("comparison", None, None, True, None, "none", 1, is_model)])
-        self._write("arms", [(place, arm, "{}") for place, (arm, *_) in enumerate(self._runs, 1)])
-        self._write("runs", self._runs)
+        self._insert_rows("experiment", [("comparison", None, None, True, None, "none", 1, is_model)])
+        self._insert_rows("arms", [(place, arm, "{}") for place, (arm, *_) in enumerate(self._runs, 1)])
+        self._insert_rows("runs", self._runs)
 
-    def _write(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    def _insert_rows(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if not rows:
             return
         names = [name for (name, *_) in self._con.execute(f"DESCRIBE {table}").fetchall()]
@@ -171,13 +173,13 @@ def write_merged(
 
     Raises `SetupError` for an outcome or a check that cannot be measured.
     """
-    with _written(path, replace=True) as con:
+    with _open_written(path, replace=True) as con:
         merged = MergedFile(con, experiment)
         # First of all, since an outcome that cannot be measured is found soon.
-        models = [merged.measure(arm, number, file) for (arm, number), file in run_files.items()]
+        models = [merged.measure_run(arm, number, file) for (arm, number), file in run_files.items()]
         for (arm, number), file in run_files.items():
-            merged.copy(arm, number, file)
-        merged.finish(experiment, scenario, registered, checked, is_model=any(models))
+            merged.copy_run(arm, number, file)
+        merged.write_design(experiment, scenario, registered, checked, is_model=any(models))
     return any(models)
 
 
@@ -186,16 +188,16 @@ def write_pair(path: Path, runs: Mapping[str, Path]) -> None:
 
     Raises `FileExistsError` if the path is taken, and what `open_run` raises.
     """
-    with _written(path, replace=False) as con:
+    with _open_written(path, replace=False) as con:
         merged = MergedFile(con)
-        models = [merged.measure(arm, 1, file) for arm, file in runs.items()]
+        models = [merged.measure_run(arm, 1, file) for arm, file in runs.items()]
         for arm, file in runs.items():
-            merged.copy(arm, 1, file)
-        merged.pair(is_model=any(models))
+            merged.copy_run(arm, 1, file)
+        merged.write_arms(is_model=any(models))
 
 
 @contextmanager
-def _written(path: Path, *, replace: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+def _open_written(path: Path, *, replace: bool) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield a database that becomes `path`, read-only, if the block succeeds."""
     # Runs are attached, so unlike every other file this one is written with access to others.
     config = dict(CONFIG) | {"enable_external_access": "true", "lock_configuration": "false"}
@@ -208,7 +210,7 @@ def _written(path: Path, *, replace: bool) -> Iterator[duckdb.DuckDBPyConnection
         path.chmod(path.stat().st_mode & ~0o222)
 
 
-def _read(run: RunReader, sql: str, where: str) -> list[tuple[str | None, str | None, float | None, float]]:
+def _read_values(run: RunReader, sql: str, where: str) -> list[tuple[str | None, str | None, float | None, float]]:
     """Return agent, group, value and weight of each row of a query.
 
     Raises `SetupError` if the query fails or its result has another form.

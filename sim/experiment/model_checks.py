@@ -5,7 +5,6 @@ checks themselves are given by the caller (`scenarios.fidelity.model_checks` has
 """
 
 import ast
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,48 +30,28 @@ from .design import Experiment, ModelCheckName
 ASKED_BY = ("model", "base_url", "temperature", "top_p", "extra_body")
 
 
-class ModelEffect(Protocol):
-    """What a check found: a number with its 95 % interval, beside what there would be without the effect."""
+@dataclass(frozen=True, slots=True)
+class EffectSize:
+    """One number that was found, with its 95 % interval, beside what is to be expected."""
+
+    test: str
+    what: str
+    #: What people gave, or what there would be without the effect.
+    reference: float
+    #: The number; nan where nothing was answered.
+    got: float
+    low: float
+    high: float
+    #: Cohen's h for a share, d for a mean: 0.2 is small, 0.5 medium, 0.8 large.
+    size: float
+    #: Answers that it rests on.
+    answers: int
+    source: str
 
     @property
-    def what(self) -> str:
-        """What the number is."""
-        ...
-
-    @property
-    def reference(self) -> float:
-        """What there would be without the effect."""
-        ...
-
-    @property
-    def got(self) -> float:
-        """The number; nan where nothing was answered."""
-        ...
-
-    @property
-    def low(self) -> float:
-        """The lower end of its interval."""
-        ...
-
-    @property
-    def high(self) -> float:
-        """The upper end."""
-        ...
-
-    @property
-    def size(self) -> float:
-        """Cohen's h of a share, d of a mean."""
-        ...
-
-    @property
-    def answers(self) -> int:
-        """Answers that it rests on."""
-        ...
-
-    @property
-    def source(self) -> str:
-        """Where the effect is described."""
-        ...
+    def differs(self) -> bool:
+        """Whether the interval leaves the reference out; where there is none, it does not."""
+        return self.reference < self.low or self.reference > self.high
 
 
 class ModelCheck(Protocol):
@@ -98,11 +77,11 @@ class ModelCheck(Protocol):
         """How many questions there are."""
         ...
 
-    def read(self, run: FinishedRun, seed: int) -> ModelEffect:
+    def read(self, run: FinishedRun, seed: int) -> EffectSize:
         """Return the effect in the answers of a run."""
         ...
 
-    def warning(self, model: str, effect: Any) -> str:
+    def warning(self, model: str, effect: EffectSize) -> str:
         """Return a warning about the model if there is an effect, else ""."""
         ...
 
@@ -250,47 +229,30 @@ def check_columns(columns: Sequence[str], where: str) -> list[str]:
 
 
 def code_hash(script: Path) -> str:
-    """Return a hash of a scenario's script without experiments, what only those use, comments and layout.
+    """Return a hash of a scenario's script without imports, experiments, what only those use, comments and layout.
 
     Adding a hypothesis or an outcome to the same file later therefore keeps the runs valid.
     """
     tree = ast.parse(script.read_bytes())
-    body = [node for node in tree.body if not _declares_experiment(node)]
+    body = [
+        node for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom) and not _is_experiment(node)
+    ]
     while True:
-        used = {name.id for node in body for name in ast.walk(node) if isinstance(name, ast.Name) and _is_read(name)}
-        kept = [node for node in body if (names := _bound(node)) is None or names & used]
+        names = [name for node in body for name in ast.walk(node) if isinstance(name, ast.Name)]
+        read = {name.id for name in names if isinstance(name.ctx, ast.Load)}
+        kept = [node for node in body if not isinstance(node, ast.Assign) or _bind_names(node) & read]
         if len(kept) == len(body):
             break
         body = kept
-    tree.body = [_without_unused(node, used) for node in body]
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
+    tree.body = body
+    return sha256(ast.unparse(tree).encode()).hexdigest()
 
 
-def _without_unused(node: ast.stmt, used: set[str]) -> ast.stmt:
-    """Return the statement. For an import, keep only the names that are used, in order."""
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        names = (one for one in node.names if (one.asname or one.name).partition(".")[0] in used)
-        node.names = sorted(names, key=lambda one: one.name)
-    return node
-
-
-def _declares_experiment(node: ast.stmt) -> bool:
+def _is_experiment(node: ast.stmt) -> bool:
     value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
     made = value.func if isinstance(value, ast.Call) else None
     return getattr(made, "id", getattr(made, "attr", "")) == "Experiment"
 
 
-def _is_read(name: ast.Name) -> bool:
-    return isinstance(name.ctx, ast.Load)
-
-
-def _bound(node: ast.stmt) -> set[str] | None:
-    """Return the names that an import or a plain assignment binds.
-
-    Returns None for other statements, which are always kept.
-    """
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return {(one.asname or one.name).partition(".")[0] for one in node.names}
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-    names = [one.id for one in targets if isinstance(one, ast.Name)]
-    return set(names) if names and len(names) == len(targets) else None
+def _bind_names(node: ast.Assign) -> set[str]:
+    return {name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)}

@@ -9,7 +9,6 @@ from paid_answers import call
 
 from populace.agents.endpoint.errors import RequestError
 from populace.agents.gateway.budget import Budget, CallKind, Prices, Reservation, Spent
-from populace.agents.gateway.call import Call
 from populace.agents.gateway.limits import Limits
 from populace.agents.gateway.outage import Breaker
 from populace.core.errors import PausedError, SetupError
@@ -221,27 +220,6 @@ async def test_runs_that_share_a_budget_send_as_many_calls_in_all_as_it_has_left
     for run in runs:
         with pytest.raises(PausedError, match="budget of 7 calls"):
             await run.reserve(TURN)
-
-
-class Log(list[tuple[str, float]]):
-    """A log of reservations in memory."""
-
-    def reserved(self, tokens: float, cost: float) -> int:
-        self.append(("reserved", tokens))
-        return len(self)
-
-    def settled(self, number: int, call: Call) -> None:
-        self.append(("settled", number))
-
-
-async def test_only_calls_that_are_sent_are_logged() -> None:
-    log = Log()
-    run = Budget(parent=Budget(Limits(max_calls=100), log=log))
-    first, *_ = [await run.reserve(TURN, PROMPT) for _ in range(25)]
-    assert log == []
-    run.log_sent(first)
-    run.settle(first, call(input_tokens=100, output_tokens=50), was_sent=True)
-    assert log == [("reserved", 150), ("settled", 1)]
 
 
 async def test_a_divisible_call_is_told_that_it_is_too_large_before_the_budget_is_spent() -> None:

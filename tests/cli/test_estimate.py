@@ -23,8 +23,8 @@ def test_every_purpose_has_a_line_and_all_have_one(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     said = ask(*SMALL, "--model", "openai:test", "--base-url", openai_server.base_url, "--price", "1/2", "--sample", 0)
-    assert all(f"│ {name} " in said.out for name in ("text_to_persona", "turn", "revise", "in all"))
-    assert "Dollars: 1 for a million tokens in, 2 for a million out (given)." in said.out
+    assert all(f"│ {name} " in said.out for name in ("text_to_persona", "turn", "in all"))
+    assert "Dollars of openai:test: 1 for a million tokens in, 2 for a million out (given)." in said.out
     assert openai_server.calls == 0
 
 
@@ -33,9 +33,9 @@ def test_a_sample_is_paid_for_and_said_so(ask: Ask, openai_server: OpenAIServer)
     said = ask(*SMALL, *where, "--sample", 9, "--cache", "answers.sqlite")
     assert said.code == 0, said
     assert openai_server.calls == 9
-    assert "The sample of 9 calls: 9 calls, 9 answered" in said.out
-    assert "they need not be paid again with this --cache" in said.out
-    assert "The job would take" in said.out
+    assert "The sample of 9 calls used" in said.out
+    assert "the answers are kept in" in said.complaint
+    assert "the job takes about" in said.out
 
 
 def test_a_real_model_is_asked_a_sample_by_default_and_what_that_costs_at_most_is_said_first(
@@ -45,11 +45,10 @@ def test_a_real_model_is_asked_a_sample_by_default_and_what_that_costs_at_most_i
     said = ask(*SMALL, *where)
     assert said.code == 0, said
     (calls, dollars), *_ = re.findall(r"at most (\d+) calls and \$([\d.]+); the answers are not kept", said.complaint)
-    assert 3 <= openai_server.calls <= int(calls) == 40
+    assert 3 <= openai_server.calls <= int(calls) <= 40
     (cost,) = re.findall(r"its cost is \$([\d.]+)", said.out)
     assert 0 < float(cost) <= float(dollars)
     assert "With 90 % certainty the job takes" in said.out
-    assert "The worst case: " in said.out
 
 
 @pytest.mark.parametrize(

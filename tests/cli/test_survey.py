@@ -26,7 +26,7 @@ def poll(folder: Path) -> Path:
 def test_what_a_survey_will_take_is_told_before(ask: Ask, run_file: Path, poll: Path) -> None:
     said = ask("survey", run_file, poll, "--estimate", "--model", "openai:m", "--base-url", "http://127.0.0.1:9")
     assert (said.code, said.complaint) == (0, ""), said
-    assert "16 to 24" in said.out
+    assert "│ 16 " in said.out
     ask("survey", run_file, "--estimate").complains(2, "--estimate is for a survey that is to be asked")
     ask("survey", run_file).complains(2, "Nobody in this run was asked a survey")
 

@@ -16,7 +16,7 @@ import populace
 from populace.agents.gateway.budget import Prices
 from populace.scenarios.instruction.task import InstructionTask
 from populace.sim.estimate import Estimate, estimate
-from populace.sim.estimate.dry_run import Part, predict_total
+from populace.sim.estimate.prediction import Part, predict_total
 from populace.sim.growth import Growth
 from populace.sim.society import Society
 

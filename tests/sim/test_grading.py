@@ -209,7 +209,7 @@ def test_the_estimate_counts_what_is_asked(sums: Path, openai_server: OpenAIServ
         sums, GradingJob(spec), model="openai:a", base_url=openai_server.base_url, sampling=Sampling(0)
     )
     calls = {one.name: (one.calls.low, one.calls.high) for one in told.purposes}
-    assert calls == {"grade (grader)": (24, 36), "grade (grader-2)": (24, 24)}
+    assert calls == {"grade (grader)": (24, 24), "grade (grader-2)": (24, 24)}
     assert (told.people, told.counts, openai_server.calls) == (12, "outputs", 0)
     few = estimate_file_job(sums, GradingJob(spec_of(votes=3, n=4)))
     assert (few.people, few.calls.low) == (4, 12)

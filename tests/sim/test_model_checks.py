@@ -13,9 +13,9 @@ from populace.agents.gateway.limits import Limits
 from populace.core.errors import PausedError, SetupError
 from populace.scenarios.fidelity.suite import MODEL_CHECKS, share_effect
 from populace.sim.estimate import Sampling
-from populace.sim.estimate.society import build_experiment_table, estimate_experiment
+from populace.sim.estimate.society import estimate_experiment
 from populace.sim.experiment.design import Experiment, OutcomeQuery
-from populace.sim.experiment.folder import check_models, run_experiment
+from populace.sim.experiment.folder import run_experiment
 from populace.sim.experiment.model_checks import models_of
 from populace.sim.growth import Growth
 from populace.sim.scenario import Scenario
@@ -64,9 +64,7 @@ def test_each_model_is_checked_once_before_the_runs_and_goes_on_where_a_budget_s
     experiment, out = asking(options={"base_url": server.base_url}), tmp_path / "out"
     limits = Limits(max_calls=10, max_in_flight=4)
     with pytest.raises(PausedError, match="10 calls"):
-        check_models(experiment, out, Asking, checks=MODEL_CHECKS, limits=limits)
-    assert [one.answers for one in check_models(experiment, out, Asking, checks=MODEL_CHECKS)] == [36, 36]
-    assert server.calls == 2 * 36
+        run_experiment(experiment, out, Asking, checks=MODEL_CHECKS, limits=limits)
     with pytest.raises(PausedError, match="74 calls"):
         run_experiment(experiment, out, Asking, checks=MODEL_CHECKS, limits=Limits(max_calls=74, max_in_flight=4))
     assert not list((out / "runs").iterdir())
@@ -81,17 +79,14 @@ def test_each_model_is_checked_once_before_the_runs_and_goes_on_where_a_budget_s
 
 @pytest.mark.slow
 def test_an_estimate_counts_the_checks_of_each_model() -> None:
-    parts = estimate_experiment(
+    told = estimate_experiment(
         asking(options={"base_url": "http://127.0.0.1:1/v1"}), Asking, checks=MODEL_CHECKS, sampling=Sampling(0)
     )
-    calls = {part.name: (part.runs, part.all.calls.low) for part in parts}
+    people, *calls = ((one.name, one.calls.high) for one in told.purposes)
     models = ("openai:a", "openai:b")
-    assert calls == (
-        {"people": calls["people"]}
-        | {f"anchoring of {model}": (1, 36.0) for model in models}
-        | {f"model={model}": (1, 3.0) for model in models}
-    )
-    assert build_experiment_table(parts).rows[-1][1] == "5"
+    expected = [*((f"anchoring of {one}", 36) for one in models), *((f"model={one}", 3) for one in models)]
+    assert (people[0], calls) == ("people", expected)
+    assert told.calls.high == people[1] + 2 * (36 + 3)
 
 
 def test_what_is_no_language_model_and_what_decides_nothing_is_not_asked_and_says_why() -> None:

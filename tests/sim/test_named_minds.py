@@ -285,12 +285,12 @@ def test_one_scenario_may_have_a_rule_and_a_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_estimate_counts_as_many_tools_as_an_agent_may_call() -> None:
+def test_an_estimate_counts_the_requests_of_turns_with_tools() -> None:
     growth = Growth(agents=6, hops=1)
     asked = partial(estimate, growth=growth, steps=2, sample=0, model="openai:test", base_url="http://127.0.0.1:1/v1")
     react = asked(ToolTown({"tool_calls": 2}), mind="react")
     (calls,) = [one.calls for one in react.purposes if one.name == "react"]
     turns = react.dry_run[0] * 2
-    assert (calls.low, calls.high) == (turns, turns * 3 * 1.5)
+    assert turns < calls.low == calls.high <= turns * 3
     assert "think" in {one.name for one in asked(ToolTown(), mind="think").purposes}
     assert {one.name for one in asked(ToolTown(), mind="rule").purposes} == {"text_to_persona", "persona_to_persona"}

@@ -1,6 +1,5 @@
 """`populace experiment`: arms times replicates of a scenario, compared."""
 
-from dataclasses import fields
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
 @click.option("--replicates", type=click.IntRange(min=1), help="Instead of those that FILE states.")
 @click.option("--parallel", type=click.IntRange(min=1), default=2, show_default=True, help="Runs at once.")
 @estimate_options
-@click.option(
-    "--check-models", is_flag=True, help="Only ask the checks of its models, before anything else is paid for."
-)
 @click.option("--power", is_flag=True, help="Only say how likely it is to find what it expects, by simulation.")
 @click.option(
     "--pilot",
@@ -83,9 +79,6 @@ def experiment(file: Path, out: Path | None, replicates: int | None, **options: 
         _show_estimate(declared, options)
         return
     folder = out or file.with_suffix("")
-    if options["check_models"]:
-        _check_models(declared, folder, options["parallel"], options)
-        return
     _run(declared, folder, options["parallel"], options)
     _show(folder / "experiment.duckdb", **shown)
 
@@ -107,48 +100,24 @@ def _run(declared: "Experiment", folder: Path, parallel: int, options: dict[str,
         )
 
 
-def _check_models(declared: "Experiment", folder: Path, parallel: int, options: dict[str, Any]) -> None:
-    from populace.analysis.experiment.models import ModelProperty, describe_model_checks
-    from populace.scenarios.catalog import find_scenario
-    from populace.scenarios.fidelity.suite import MODEL_CHECKS
-    from populace.sim.experiment.folder import check_models
-
-    from .panel import ProgressPanel
-
-    given = declared.scenario
-    with going_on(folder, kept="check"):
-        checked = check_models(
-            declared,
-            folder,
-            find_scenario(given)[0] if isinstance(given, str) else given,
-            checks=MODEL_CHECKS,
-            limits=limits_of(options),
-            prices=prices_of(options),
-            cache=options["cache"],
-            parallel=parallel,
-            progress=ProgressPanel(),
-        )
-    found = [ModelProperty(**{one.name: getattr(row, one.name) for one in fields(ModelProperty)}) for row in checked]
-    show_result(describe_model_checks(found))
-
-
 def _show_estimate(declared: "Experiment", options: dict[str, Any]) -> None:
-    from populace.analysis.table import render_table
     from populace.scenarios.catalog import find_scenario
     from populace.scenarios.fidelity.suite import MODEL_CHECKS
-    from populace.sim.estimate.society import build_experiment_table, describe_experiment, estimate_experiment
+    from populace.sim.estimate.society import estimate_experiment
 
-    from .show import terminal_width
+    from .show import show_estimate
 
     given = declared.scenario
-    found, script = find_scenario(given) if isinstance(given, str) else (given, None)
-    prices = prices_of(options)
-    parts = estimate_experiment(
-        declared, found, scenario_file=script, checks=MODEL_CHECKS, prices=prices, sampling=sampling_of(options)
+    found = find_scenario(given)[0] if isinstance(given, str) else given
+    show_estimate(
+        estimate_experiment(
+            declared,
+            found,
+            checks=MODEL_CHECKS,
+            prices=prices_of(options),
+            sampling=sampling_of(options),
+        )
     )
-    click.echo(render_table(build_experiment_table(parts), width=terminal_width(110)), nl=False)
-    for sentence in describe_experiment(parts):
-        click.echo(sentence)
 
 
 def _show(path: Path, benchmark: Path | None, margin: float | None, *, as_json: bool) -> None:

@@ -24,35 +24,13 @@ from .read import tasks
 from .specs import command
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from populace.sim.growth import Growth
     from populace.sim.scenario import Scenario
     from populace.sim.society import Society
-    from populace.sim.tasks.outputs import OutputJob
-
-#: Options of estimates alone, and what does the same for real.
-_FOR_ESTIMATES = {
-    "solutions": "; `populace data solve RUN` solves what was made",
-    "votes": "; `populace data grade RUN` grades what was made",
-}
 
 
 @command()
 @click.argument("task", required=False)
-@click.option(
-    "--solutions",
-    type=click.IntRange(min=1),
-    metavar="K",
-    help="With --estimate: include solving the rows, K solutions each by --solver.",
-)
-@click.option(
-    "--votes",
-    type=click.IntRange(min=1),
-    metavar="K",
-    help="With --estimate: include grading the rows, K votes each by --grader.",
-)
-@click.option("--rubric", metavar="NAME|FILE", help="With --votes: the rubric, as in `populace data grade`.")
 @make_options
 def make(task: str | None, **options: Any) -> None:
     """Make synthetic data.
@@ -74,22 +52,15 @@ def make(task: str | None, **options: Any) -> None:
     growth = made.growth(growth_of(options), is_counted=options["agents"] is not None)
     if growth.hub is not None and options["draw"] is None:
         growth = growth.model_copy(update={"draw": made.draw})
-    if options["rubric"] and not options["votes"]:
-        raise click.UsageError("--rubric is for --votes, the votes of graders; add it, or leave --rubric out.")
     if options["estimate"]:
-        estimate(made, growth, options, later=_later(made, options))
+        estimate(made, growth, options)
         return
     check_sample(options)
-    for name, instead in _FOR_ESTIMATES.items():
-        if options[name] is not None:
-            raise click.UsageError(f"--{name} is for --estimate; add it, or leave --{name} out{instead}.")
     _make(made, script, options, growth=growth)
 
 
-def estimate(
-    scenario: "Scenario", growth: "Growth", options: dict[str, Any], *, later: "Sequence[OutputJob[Any]]" = ()
-) -> None:
-    """Print an estimate of a run, and of the jobs to be done on its outputs."""
+def estimate(scenario: "Scenario", growth: "Growth", options: dict[str, Any]) -> None:
+    """Print an estimate of a run."""
     from populace.sim.estimate import estimate as estimate_run
 
     from .panel import ProgressPanel
@@ -104,35 +75,9 @@ def estimate(
         **{name: options[name] for name in ("steps", "mind", "archetypes") if name in options},
         sample=options["sample"],
         announce=announce_sample,
-        later=later,
         progress=ProgressPanel(),
     )
     show_estimate(found)
-    for role, option in (("solver", "--solutions 3"), ("grader", "--votes 3")):
-        if roles.get(role) is not None and all(purpose.role != role for purpose in found.purposes):
-            click.echo(
-                f"{scenario.name} asks no {role}; to count a later job by it, use `populace make` with {option}."
-            )
-
-
-def _later(task: Any, options: dict[str, Any]) -> "list[OutputJob[Any]]":
-    """The jobs that are to be done on the rows."""
-    from populace.agents.rubric import read_rubric
-    from populace.sim.config import RoleModel
-    from populace.sim.grading.grading import GradingJob, GradingSpec, grader_roles, rubrics_for
-    from populace.sim.tasks.solving import SolvingJob, solving_spec
-
-    later: list[OutputJob[Any]] = []
-    own, roles = RoleModel(model=options["model"]), roles_of(options)
-    if options["solutions"]:
-        spec = solving_spec((roles["solver"] or own,), samples=options["solutions"])
-        later.append(SolvingJob(spec, task.actions))
-    if options["votes"]:
-        given = read_rubric(options["rubric"]) if options["rubric"] else None
-        rubrics = rubrics_for([action.name for action in task.actions], given)
-        graders = grader_roles((roles["grader"] or own,))
-        later.append(GradingJob(GradingSpec.given(rubrics=rubrics, votes=options["votes"], **graders)))
-    return later
 
 
 def _make(task: Any, script: Path | None, options: dict[str, Any], **growth: Any) -> None:

@@ -186,10 +186,12 @@ def _growth_of(run: "RunReader") -> "Growth":
 def show_estimate(result: "Estimate") -> None:
     """Print an estimate, and what it rests on."""
     from populace.analysis.table import render_table
-    from populace.sim.estimate.estimator import build_table, describe_estimate
+    from populace.core.result import ShownTable
+    from populace.sim.estimate.estimator import COLUMNS
 
-    click.echo(render_table(build_table(result), width=terminal_width(110)), nl=False)
-    for sentence in describe_estimate(result):
+    table = ShownTable("", COLUMNS, ["VARCHAR"] * len(COLUMNS), result.as_rows())
+    click.echo(render_table(table, width=terminal_width(110)), nl=False)
+    for sentence in result.notes:
         click.echo(sentence)
 
 
