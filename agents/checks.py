@@ -320,7 +320,7 @@ class OwnVoice(TextCheck):
 
     def judge_text(self, field: str, text: str, context: CheckContext) -> CheckResult:
         """Judge one string. Fail with the assistant's words."""
-        if self._requests and (found := find_no_request(text)):
+        if self._requests and (found := find_no_request(text, context.observation.persona)):
             return failed(f"It is no request ({found!r}); write what this person would type.", field=field)
         if found := find_assistant_voice(text):
             return failed(f"An assistant speaks ({found!r}); write what this person would say.", field=field)

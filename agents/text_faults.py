@@ -143,9 +143,12 @@ _GENERAL = words(
 
 @lru_cache(maxsize=1024)
 def _head_words(persona: str) -> frozenset[str]:
-    # The role stands before the first clause; a description may begin with several words for it.
-    head = re.split(r"[,.;:(]|\b(?:who|whose|with|in|from|at|die|der|qui|que|che)\b", persona, maxsplit=1)[0]
-    return _words_of(head)
+    return _words_of(_head(persona))
+
+
+def _head(persona: str) -> str:
+    """Return the words before the first clause of a description, among which the role is."""
+    return re.split(r"[,.;:(]|\b(?:who|whose|with|in|from|at|die|der|qui|que|che)\b", persona, maxsplit=1)[0]
 
 
 def _words_of(text: str) -> frozenset[str]:
@@ -241,9 +244,11 @@ def find_assistant_voice(text: str) -> str:
     return " ... ".join(offers) if len(offers) > 1 else ""
 
 
-def find_no_request(text: str) -> str:
+def find_no_request(text: str, persona: str = "") -> str:
     """Find the opening of a text that describes the asker, or answers, instead of making a request."""
-    lower = text.lower()
+    lower, head = text.lower(), word_list(_head(persona))
+    if len(head) > 1 and word_list(lower[:_OPENING])[: len(head)] == head:
+        return " ".join(head)
     found = _pattern("no_request").match(lower[:_OPENING]) or _pattern("portrait").match(lower[:_OPENING])
     if found and (found.re is not _pattern("portrait") or not _pattern("asks").search(lower)):
         return found[0].strip()

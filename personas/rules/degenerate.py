@@ -18,6 +18,8 @@ _WINDOWS = ((15, 3), (20, 5), (24, 7), (32, 11), (36, 13), (60, 22), (120, 42), 
 _PUZZLE_WINDOWS = ((15, 3), (20, 5), (48, 12), (120, 30), (240, 60))
 #: A pair of words that alternates, and one word alone; a character that is a word counts less.
 _ALTERNATING, _REPEATED, _REPEATED_CHARACTER = 10, 12, 20
+#: Words of a text that is said twice, at least.
+_SAID_TWICE = 8
 _ONE_LETTER = re.compile(r"([^\W\d_])\1{19,}")
 #: Owners of owners: "the boss of the uncle of the nurse of ...", "my cousin's boss's aunt's ...".
 _CHAIN = re.compile(
@@ -75,6 +77,9 @@ def find_loop(text: str, *, is_puzzle: bool = False) -> str:
     has_chain = repeats >= _CHAIN_REPEATS or text.count("'s ") + text.count("’s ") >= _OWNERS
     if found := _ONE_LETTER.search(text) or (has_chain and _CHAIN.search(text)):
         return found[0][:60].strip()
+    half = len(tokens) // 2
+    if half >= _SAID_TWICE and tokens[:half] == tokens[half:]:
+        return " ".join(tokens[:half][:8])
     if repeats < _ALTERNATING - 2:
         return ""
     is_unspaced = len(tokens[-1]) == len(tokens[0]) == 1 and tokens[-1] in _unspaced_words(tokens)

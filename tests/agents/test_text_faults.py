@@ -107,6 +107,17 @@ def test_a_request_tells_of_nobody_and_offers_nothing(text: str, found: str) -> 
     assert find_no_request(text) == found
 
 
+def test_a_request_does_not_begin_with_its_writer_and_says_nothing_twice() -> None:
+    persona = "A pub quiz-master who writes questions in bed."
+    assert (
+        find_no_request("A pub quiz-master, she's been through a lot. What could it be?", persona)
+        == "a pub quiz master"
+    )
+    assert not find_no_request("A pub in my town holds a quiz. Write ten questions.", persona)
+    assert find_loop("A long request that needs to be written. A long request that needs to be written.")
+    assert not find_loop("Row, row, row your boat.")
+
+
 def test_six_words_of_the_instructions_in_a_row_are_a_leak() -> None:
     rules = "Write those words alone: no greeting, no quotation marks, no explanation and no answer."
     context = CheckContext(
