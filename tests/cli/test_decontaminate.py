@@ -16,9 +16,6 @@ def in_run(run_file: Path, query: str) -> list[tuple[object, ...]]:
         return hub.con.execute(query).fetchall()
 
 
-LONGEST = "SELECT text FROM outputs WHERE status = 'accepted' ORDER BY length(text) DESC LIMIT 1"
-
-
 @pytest.fixture
 def bench(run_file: Path, folder: Path) -> Path:
     """A benchmark that holds the longest line of the run; tools of one kind share words."""
@@ -68,13 +65,6 @@ def test_a_preview_rejects_nothing(ask: Ask, run_file: Path, bench: Path) -> Non
     assert in_run(run_file, REJECTED) == []
     found = json.loads(ask("data", "decontaminate", run_file, "--against", bench, "--preview", "--json").out)
     assert found["parts"][0]["rows"][0]["shares_with"] == "bench.jsonl, row 1, problem"
-
-
-@pytest.mark.slow
-def test_the_run_can_be_replayed_and_gone_on_with_afterwards(ask: Ask, run_file: Path, bench: Path) -> None:
-    ask("data", "decontaminate", run_file, "--against", bench)
-    assert "The same again" in ask("check", "replay", run_file).out
-    assert "There was nothing to do" in ask("resume", run_file).out
 
 
 def test_with_a_model_texts_that_mean_the_same_count_too(

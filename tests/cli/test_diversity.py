@@ -7,7 +7,6 @@ import pytest
 from openai_server import OpenAIServer
 
 from populace.personas.hub.file import open_hub
-from populace.sim.jobs.replay import replay_job
 
 from .conftest import Ask
 
@@ -38,17 +37,6 @@ def test_vectors_are_fetched_once_and_used_from_then_on(ask: Ask, run_file: Path
             ("society", "finished"),
             ("embedding", "finished"),
         ]
-
-
-def test_the_job_is_gone_on_with_and_replayed(ask: Ask, run_file: Path, openai_server: OpenAIServer) -> None:
-    openai_server.fault("server_error", attempts=None)
-    given = ("data", "diversity", run_file, "--embeddings", "openai:m", "--embeddings-url", openai_server.base_url)
-    said = ask(*given, "--max-calls", 1)
-    said.complains(3, "Paused.", "`populace resume run.duckdb`")
-    openai_server.faults.clear()
-    assert ask("resume", run_file, "--max-calls", 100).code == 0
-    assert replay_job(run_file, 2).difference == ""
-    assert "got a vector" not in ask(*given).complaint
 
 
 def test_what_the_vectors_would_take_is_estimated_and_nobody_asked(

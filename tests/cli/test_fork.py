@@ -35,24 +35,6 @@ def test_another_model_is_said_to_be_asked_everything(ask: Ask, run_file: Path, 
 
 
 @pytest.mark.slow
-def test_a_budget_that_is_spent_pauses_the_fork(ask: Ask, run_file: Path) -> None:
-    said = ask("fork", run_file, "--at", 1, "--steps", 9, "--out", "fork.duckdb", "--max-calls", 1)
-    said.complains(3, "Paused. The budget of 1 calls is spent", "`populace resume fork.duckdb`")
-    assert ask("resume", "fork.duckdb", "--max-calls", 1000).code == 0
-
-
-@pytest.mark.slow
-def test_a_fork_answers_every_other_command(ask: Ask, run_file: Path) -> None:
-    ask("fork", run_file, "--at", 1, "--out", "fork.duckdb")
-    again = ask("check", "replay", "fork.duckdb").out
-    assert re.match(r"The same again: 1 step behind step 1, where it was forked, from \d+ recorded requests", again)
-    assert ask("report", "fork.duckdb").code == 0
-    assert ask("sql", "fork.duckdb", "SELECT count(*) AS steps FROM steps").code == 0
-    assert ask("resume", "fork.duckdb", "--steps", 3).code == 0
-    assert ask("run", "village", "--hub", "fork.duckdb", "--steps", 1, "--out", "more.duckdb").code == 0
-
-
-@pytest.mark.slow
 def test_a_changed_script_is_a_change_too(ask: Ask, folder: Path) -> None:
     script = folder / "errands.py"
     script.write_text(ERRANDS)

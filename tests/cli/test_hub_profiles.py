@@ -77,19 +77,6 @@ def again(said: Said) -> list[str]:
     return shlex.split(said.complaint.split("`")[1])[1:]
 
 
-@pytest.mark.slow
-def test_a_spent_budget_names_the_command_that_goes_on(give: Give, ask: Ask) -> None:
-    said = give("--max-calls", "2", "--wiki", "--where", "text LIKE '%a%'", "--seed", "3")
-    said.complains(3, "Paused.")
-    assert again(said) == ["resume", "town.duckdb"]
-    assert "job 1          enrichment by procedural, paused: " in ask("hub", "info", "town.duckdb").out
-    done = ask(*again(said), "--max-calls", "1000")
-    assert done.code == 0
-    assert f"biographies        {PEOPLE} of {PEOPLE}\n" in done.out
-    assert "There was nothing to do" in ask("resume", "town.duckdb").out
-    assert "job 1          enrichment by procedural, finished\n" in ask("hub", "info", "town.duckdb").out
-
-
 def test_what_stops_a_job_names_the_command_that_goes_on(give: Give, monkeypatch: pytest.MonkeyPatch) -> None:
     def stopped(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from openai_server import OpenAIServer
 
 from .conftest import Ask
 
@@ -49,21 +48,6 @@ def test_a_finished_run_is_asked_and_its_tables_shown(ask: Ask, run_file: Path, 
     ask("survey", run_file, poll).complains(2, "has done just this", "--anew")
     assert ask("survey", run_file, poll, "--anew", "--survey", "poll").code == 0
     assert "job 2 (survey) from 16 recorded answers" in ask("check", "replay", run_file).out
-
-
-def test_a_survey_that_a_budget_stops_is_resumed(
-    ask: Ask, run_file: Path, poll: Path, openai_server: OpenAIServer
-) -> None:
-    given = ("--model", "openai:m", "--base-url", openai_server.base_url)
-    ask("survey", run_file, poll, *given, "--max-calls", 3, "--max-in-flight", 1).complains(
-        3, "Paused.", "Survey poll: 13 left.", "`populace resume run.duckdb`"
-    )
-    said = ask("resume", run_file, "--max-calls", 100)
-    assert said.code == 0, said
-    assert said.out.startswith("Job 2 (survey) was paused: The budget of 3 calls is spent")
-    assert "Survey poll: 13 left." in said.out
-    assert "8 respondents gave 32 answers of 32" in said.out or "don't know" in said.out
-    assert openai_server.calls == 16
 
 
 def test_what_cannot_be_surveyed_is_refused(ask: Ask, run_file: Path, poll: Path, folder: Path) -> None:

@@ -1,6 +1,5 @@
 """Run files from somebody else: nothing that they name is run, asked, read or written unless it is named again."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -32,18 +31,6 @@ def given_away(ask: Ask, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, 
     with Path("errands.py").open("a") as script:
         script.write("\nfrom pathlib import Path\nPath('was-run').touch()\n")
     server.reset()
-
-
-@pytest.mark.slow
-def test_what_was_made_here_goes_on_without_a_word(ask: Ask, server: OpenAIServer) -> None:
-    Path("errands.py").write_text(ERRANDS)
-    assert ask("run", "errands.py", *SMALL, "--model", "openai:m", "--base-url", server.base_url).code == 0
-    moved = shutil.move("errands.duckdb", "moved.duckdb")
-    assert ask("check", "replay", moved).code == 0
-    assert ask("resume", moved, "--steps", "2").code == 0
-    assert ask("fork", moved, "--at", "1", "--out", "fork.duckdb").code == 0
-    assert ask("resume", "fork.duckdb", "--steps", "3").code == 0
-    assert ask("check", "replay", "fork.duckdb", "--out", "again.duckdb").code == 0
 
 
 @pytest.mark.parametrize(

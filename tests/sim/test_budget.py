@@ -1,6 +1,5 @@
 """A run with a budget pauses, and comes to the same end in as many sessions as it takes."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,40 +16,6 @@ from populace.sim.society import Society
 type Live = Callable[..., FinishedRun]
 
 IN_FLIGHT = 8
-
-
-def status_of(path: Path) -> tuple[str, str]:
-    with open_run(path) as run:
-        return tuple(run.query("SELECT status, reason FROM runs").rows[0])
-
-
-def paid(path: Path) -> int:
-    with open_run(path) as run:
-        return int(run.query("SELECT count(*) FROM calls WHERE source = 'endpoint'").rows[0][0])
-
-
-@pytest.mark.slow
-def test_a_budget_of_calls_in_three_sessions_ends_as_a_run_without(
-    live: Live, openai_server: OpenAIServer, tmp_path: Path
-) -> None:
-    openai_server.latency = Latency(0.005)
-    whole = live("whole", model="openai:test", base_url=openai_server.base_url, max_in_flight=IN_FLIGHT)
-    calls, openai_server.calls = openai_server.calls, 0
-    third, path = calls // 3, tmp_path / "run.duckdb"
-    with pytest.raises(PausedError, match=f"budget of {third} calls is spent"):
-        live(model="openai:test", base_url=openai_server.base_url, max_in_flight=IN_FLIGHT, max_calls=third)
-    assert openai_server.calls == paid(path) == third
-    status, reason = status_of(path)
-    spent = rf"The budget of {third} calls is spent; a higher `max_calls` goes on\."
-    spent += rf" Spent: {third} calls, [\d,]+ tokens\."
-    spent += r" Step 1: \d+ left; 2 steps to come\."
-    assert (status, bool(re.fullmatch(spent, reason))) == ("paused", True)
-    with pytest.raises(PausedError):
-        Society.resume(path, Village, limits={"max_calls": 2 * third}).run()
-    assert openai_server.calls == 2 * third
-    finished = Society.resume(path, Village, limits={"max_calls": calls + IN_FLIGHT}).run()
-    assert finished.event_hash == whole.event_hash
-    assert openai_server.calls == paid(path) == calls
 
 
 def test_a_paused_run_stays_paused_until_it_is_given_more(

@@ -35,14 +35,6 @@ def test_the_same_run_again_costs_nothing_and_is_the_same(cached: Live, openai_s
     assert again.sql("SELECT sum(cost) FROM calls").rows == [(0.0,)]
 
 
-@pytest.mark.slow
-def test_a_longer_run_pays_only_for_what_is_new(cached: Live, openai_server: OpenAIServer) -> None:
-    cached("short", steps=1)
-    paid, openai_server.calls = openai_server.calls, 0
-    longer = cached("longer", steps=2)
-    assert dict(longer.sql(SOURCES).rows) == {"cache": paid, "endpoint": openai_server.calls}
-
-
 def test_answers_of_another_endpoint_are_not_taken(cached: Live) -> None:
     cached("first", steps=1)
     with OpenAIServer() as other:

@@ -13,10 +13,7 @@ from populace.core.errors import SetupError
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
 from populace.personas.selection import SelectionSpec, select
-from populace.sim.estimate import estimate
-from populace.sim.fork import fork
 from populace.sim.growth import Growth
-from populace.sim.replay import replay
 from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.society import Society
 
@@ -74,18 +71,6 @@ def test_a_selection_is_drawn_from_alone(hub: Path, tmp_path: Path) -> None:
     ((drawn,),) = run.sql("SELECT drawn FROM runs").rows
     assert json.loads(drawn) == {"how": "snowball", "people": 20, "of_people": 100, "ties": 19, "of_ties": 99}
     assert run.sql("SELECT max(split(text, ' ')[2]::INT) < 100 FROM personas").rows == [(True,)]
-
-
-@pytest.mark.slow
-def test_drawn_people_are_replayed_forked_resumed_and_estimated(hub: Path, tmp_path: Path) -> None:
-    run = lived(tmp_path / "run.duckdb", hub, agents=30)
-    assert replay(run.path, Ballot).difference == ""
-    forked = fork(run.path, Ballot, at=1, out=tmp_path / "fork.duckdb", steps=2, model=Answering()).run()
-    resumed = Society.resume(run.path, Ballot, model=Answering(), steps=2).run()
-    assert forked.event_hash == resumed.event_hash
-    assert forked.sql("SELECT drawn FROM runs").rows == resumed.sql("SELECT drawn FROM runs").rows
-    growth = Growth.given(hub=hub, agents=30)
-    assert estimate(Ballot(), growth=growth, model=Answering(), steps=1).people == 30
 
 
 def test_a_way_of_drawing_that_does_not_exist_is_refused(hub: Path) -> None:

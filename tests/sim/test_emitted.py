@@ -15,8 +15,6 @@ from populace.agents.tool_spec import ToolSpec
 from populace.core.errors import RunFileError, SetupError
 from populace.sim import Growth, Resident, Scenario, Society
 from populace.sim.emitted import Emitted
-from populace.sim.fork import fork
-from populace.sim.replay import replay
 from populace.sim.resident import SocietyView
 from populace.sim.runfile.reader import emissions_query, open_run
 from populace.sim.runfile.rows import EmissionRow
@@ -96,13 +94,6 @@ def test_a_resumed_run_stands_where_the_last_step_left_it(voted: Path) -> None:
     assert Election.seen[2] == (2, 2, 2, 2, 2, 2)
     with Society.resume(voted, Election, steps=4) as society:
         assert {type(e.action) for e in society.emitted_this_step} == {Ballot}
-
-
-@pytest.mark.slow
-def test_a_replay_and_a_fork_measure_the_same(voted: Path) -> None:
-    assert replay(voted, Election).difference == ""
-    forked = fork(voted, Election, at=1, out=voted.with_name("fork.duckdb")).run()
-    assert asked(forked.path, "FROM measures ORDER BY ALL") == asked(voted, "FROM measures ORDER BY ALL")
 
 
 def test_the_run_file_says_what_the_scenario_declares(voted: Path) -> None:

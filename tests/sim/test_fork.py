@@ -136,27 +136,6 @@ def test_more_steps_than_the_run_lived_are_asked(whole: FinishedRun, new: Path) 
 
 
 @pytest.mark.slow
-def test_the_server_hears_of_what_differs_alone(over_http: tuple[FinishedRun, OpenAIServer], new: Path) -> None:
-    run, server = over_http
-    fork(run.path, News, at=1, out=new).run()
-    since = asked_since(new)
-    assert 24 <= server.calls == since.sent
-    assert [(since.known,)] == asked(run.path, "SELECT count(*) FROM calls WHERE phase = 'step' AND number = 2")
-
-
-@pytest.mark.slow
-def test_with_another_model_everything_is_asked_anew(over_http: tuple[FinishedRun, OpenAIServer], new: Path) -> None:
-    run, server = over_http
-    society = fork(run.path, Village, at=1, out=new, model="openai:other", base_url=server.base_url)
-    assert "The model is openai:other and was openai:test, so" in asked_anew(run.path, new)
-    society.run()
-    since = asked_since(new)
-    assert (since.known, since.sent) == (0, server.calls)
-    assert server.calls >= 48
-    assert asked(new, "SELECT model, is_language_model FROM runs") == [("openai:other", True)]
-
-
-@pytest.mark.slow
 def test_text_of_the_stand_in_makes_no_run_of_a_language_model(
     whole: FinishedRun, new: Path, openai_server: OpenAIServer
 ) -> None:
@@ -293,29 +272,6 @@ def test_what_is_read_meanwhile_keeps_its_file(whole: FinishedRun, new: Path) ->
         ended = subprocess.run([sys.executable, "-c", writing], check=False, capture_output=True, text=True)
         assert "Could not set lock" in ended.stderr
         assert reader.query("SELECT count(*) FROM steps").rows == [(STEPS,)]
-
-
-@pytest.mark.slow
-def test_a_fork_that_was_killed_goes_on_to_the_same_end_and_pays_once(warm: WarmProcess, live: Live, new: Path) -> None:
-    with OpenAIServer(latency=0.03) as server:
-        run = live(model="openai:test", base_url=server.base_url, agents=16, hops=1, max_in_flight=8)
-        change: dict[str, Any] = {"at": 1, "settings": {"answer_tokens": 512}}
-        whole = fork(run.path, Village, out=new.with_name("whole.duckdb"), **change).run()
-        with fork(run.path, Village, out=new, **change):
-            pass
-        server.reset()
-        server.stall(20)
-        warm.begin(new, resume=True)
-        warm.kill_when(lambda: server.calls >= 20)
-        server.stall(None)
-        killed = fork(new, Village, at=1, out=new.with_name("killed.duckdb")).run()
-        assert asked_since(killed.path).known >= 20 - 8
-        server.reset()
-        ((before,),) = asked(new, "SELECT count(*) FROM calls WHERE source = 'endpoint'")
-        assert Society.resume(new, Village).run().event_hash == killed.event_hash == whole.event_hash
-    # Answers that were not in the file yet are in the journal beside it, and are not asked again either.
-    assert server.calls <= asked_since(new).sent - before
-    assert asked(new, "SELECT count(*) = count(DISTINCT (owner, request_hash)) FROM calls") == [(True,)]
 
 
 KILLED = """

@@ -1,4 +1,4 @@
-"""Grading: votes of several graders, the verdict, and a job that is stopped, resumed and replayed as all others."""
+"""Grading: votes of several graders, and the verdict."""
 
 import random
 import re
@@ -9,7 +9,6 @@ import duckdb
 import pytest
 from openai_server import OpenAIServer
 from sums import Ask, Sum
-from warm_process import WarmProcess
 
 from populace.agents.checks import CheckOutcome
 from populace.agents.procedural.judging import grading, rule_label
@@ -24,7 +23,7 @@ from populace.sim.estimate import Sampling
 from populace.sim.estimate.jobs import estimate_file_job
 from populace.sim.grading.comparing import ComparingJob, ComparingSpec
 from populace.sim.grading.grading import GradingJob, GradingSpec, draw_lineup, grade_of, grader_roles, rubrics_for
-from populace.sim.jobs.life import resume_job, run_job
+from populace.sim.jobs.life import run_job
 from populace.sim.jobs.replay import replay_job
 from populace.sim.runfile.reader import open_run
 from populace.sim.tasks.outputs import OutputJobReport, parse_models
@@ -248,21 +247,3 @@ def test_a_rubric_may_show_who_made_the_output(sums: Path, sql: Ask, openai_serv
         )
     ]
     assert people[0] in openai_server.bodies[0]["messages"][-1]["content"]
-
-
-@pytest.mark.slow
-def test_killed_and_resumed_it_asks_for_no_answered_call_again(sums: Path, sql: Ask, warm: WarmProcess) -> None:
-    with OpenAIServer(latency=0.02) as server:
-        server.stall(15)
-        command = ("populace", "data", "grade", str(sums), "--grader", "openai:test", "--base-url", server.base_url)
-        warm.begin_command(*command, "--votes", "2", "--max-in-flight", "4", cwd=sums.parent)
-        warm.kill_when(lambda: server.calls >= 18)
-        server.stall(None)
-        done = resume_job(sums, 2)
-        assert done.counts["votes ok"] == 24
-        # What was under way when it was killed, and nothing else, is asked for again.
-        assert len(server.by_body) == 24
-        assert 0 < server.calls - len(server.by_body) <= 4
-    assert sql("SELECT count(*), count(DISTINCT request_hash) FROM calls WHERE job = 2 AND raw IS NOT NULL") == [
-        (24, 24)
-    ]

@@ -4,7 +4,6 @@ import gzip
 import re
 import zlib
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from openai_server import OpenAIServer
 
-from populace.agents.gateway.limits import Backoff, Limits
+from populace.agents.gateway.limits import Limits
 from populace.agents.procedural import ProceduralModel
 from populace.core.errors import PausedError, RunError, SetupError, SourceError
 from populace.personas.hub import read_hub
@@ -86,11 +85,6 @@ def test_ordinals_run_on_from_chunk_to_chunk(grown: FinishedRun) -> None:
     for table in ("personas", "relations", "passages"):
         found = grown.sql(f"SELECT ordinal FROM {table} ORDER BY ordinal").rows
         assert [ordinal for (ordinal,) in found] == list(range(1, len(found) + 1))
-
-
-@pytest.mark.slow
-def test_the_number_in_flight_does_not_change_what_is_grown(grow: Grow, grown: FinishedRun) -> None:
-    assert grow(limits=Limits(max_in_flight=1)).event_hash == grown.event_hash
 
 
 @pytest.mark.slow
@@ -246,43 +240,6 @@ def test_growth_is_replayed_without_a_call(grow: Grow, corpus: Path) -> None:
     run = grow(sources=(str(corpus),))
     replayed = replay(run.path, GrowthOnly)
     assert (replayed.event_hash, replayed.calls, replayed.difference) == (run.event_hash, 0, "")
-
-
-@pytest.mark.slow
-def test_a_budget_that_is_spent_pauses_and_nothing_is_asked_twice(
-    grow: Grow, corpus: Path, openai_server: OpenAIServer, tmp_path: Path
-) -> None:
-    to = {"sources": (str(corpus),), "model": "openai:test", "base_url": openai_server.base_url}
-    whole = grow("whole", **to).event_hash
-    calls = openai_server.calls
-    with pytest.raises(PausedError):
-        grow(**to, limits=Limits(max_calls=25))
-    for pause in (60, calls - 5):
-        paused = Society.resume(tmp_path / "hub.duckdb", GrowthOnly, limits={"max_calls": pause})
-        with pytest.raises(PausedError):
-            paused.run()
-    resumed = Society.resume(tmp_path / "hub.duckdb", GrowthOnly, limits={"max_calls": calls}).run()
-    assert resumed.event_hash == whole
-    assert openai_server.calls == 2 * calls
-    assert resumed.sql("SELECT count(*) = count(DISTINCT (owner, number)) FROM calls").rows == [(True,)]
-
-
-@pytest.mark.slow
-def test_nothing_is_lost_to_the_faults_of_an_endpoint(
-    grow: Grow, corpus: Path, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001))
-    faults = {"rate_limit": 0.1, "cut_json": 0.03, "html": 0.03, "empty": 0.03, "drop": 0.03}
-    for kind, share in faults.items():
-        openai_server.fault(kind, share)  # type: ignore[arg-type]
-    run = grow(sources=(str(corpus),), hops=2, fan_outs=(4, 3), model="openai:test", base_url=openai_server.base_url)
-    ((asked, failed),) = run.sql("SELECT sum(asked), sum(failed) FROM growth").rows
-    outcomes = dict(run.sql("SELECT outcome, count(*) FROM calls GROUP BY outcome").rows)
-    assert asked > 150
-    assert failed == 0
-    assert outcomes["ok"] == asked
-    assert outcomes["rate_limited"] > 10
-    assert len(outcomes) >= 4
 
 
 def test_texts_without_an_answer_are_counted_and_lose_nobody_else(grow: Grow, openai_server: OpenAIServer) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import orjson
 import pytest
 from openai_server import OpenAIServer
-from warm_process import WarmProcess
 
 from populace.agents.gateway.limits import Limits
 from populace.core.errors import PausedError, SetupError
@@ -143,29 +142,6 @@ def test_people_of_a_hub_are_read_once_and_asked_about_again(begin: Begin, tmp_p
     assert run.sql("SELECT count(*) FROM survivors WHERE persona = survivor").rows == [(90,)]
     assert run.sql("SELECT extension, count(*) FROM growth_chunks WHERE hop = 0 GROUP BY ALL").rows == [(0, 1)]
     assert replay(out, GrowthOnly).event_hash == run.event_hash
-
-
-@pytest.mark.parametrize("moment", [pytest.param(moment, marks=pytest.mark.slow) for moment in range(4)])
-def test_an_extension_that_is_killed_goes_on_to_the_same_end_and_pays_once(
-    begin: Begin, warm: WarmProcess, tmp_path: Path, moment: int
-) -> None:
-    growth, out = begin(agents=20, hops=2)
-    begun = out.read_bytes()
-    changes = {"agents": 60, "hops": 3}
-    whole = more(growth, out, **changes).event_hash
-    out.unlink()
-    out.write_bytes(begun)
-    extend(out, growth.model_copy(update=changes))
-    before = paid(out)
-    with OpenAIServer(latency=0.03) as server:
-        server.stall(3 + 9 * moment)
-        warm.begin_command("populace", "resume", out, "--base-url", server.base_url)
-        warm.kill_when(lambda: server.calls >= 3 + 9 * moment)
-        server.stall(None)
-        resumed = Society.resume(out, GrowthOnly, base_url=server.base_url).run()
-        assert resumed.event_hash == whole
-        ((answered,),) = resumed.sql("SELECT count(DISTINCT (number, owner)) FROM calls WHERE raw IS NOT NULL").rows
-        assert len(server.by_body) == answered - before
 
 
 def test_an_extension_that_is_paused_goes_on_where_it_stood(begin: Begin) -> None:

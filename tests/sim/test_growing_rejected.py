@@ -160,15 +160,6 @@ def test_growth_with_people_rejected_is_replayed_to_the_same_hash(town: Town, co
     assert replay(run.path, GrowthOnly).event_hash == run.event_hash
 
 
-@pytest.mark.slow
-def test_a_society_whose_people_are_partly_rejected_is_replayed_too(town: Town, corpus: Path) -> None:
-    run = grow(town, corpus, quality=False)
-    growth = Growth.unlimited(hub=run.path, hops=1, fan_outs=(1,), quality=True)
-    again = Society(GrowthOnly(), growth=growth, out=corpus.with_name("again.duckdb")).run()
-    assert again.sql("SELECT rejected > 3 FROM growth_chunks WHERE hop = 0").rows == [(True,)]
-    assert replay(again.path, GrowthOnly).event_hash == again.event_hash
-
-
 @pytest.mark.parametrize(("policy", "rows"), [("drop", 0), ("pseudonymise", 1), ("keep", 1)])
 def test_what_may_not_be_kept_is_not_kept_of_those_rejected_either(
     town: Town, corpus: Path, policy: str, rows: int

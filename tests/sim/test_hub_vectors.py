@@ -8,7 +8,6 @@ import pytest
 from hub_people import make_hub, townsfolk
 from openai_faults import Latency
 from openai_server import OpenAIServer
-from warm_process import WarmProcess
 
 from populace.agents.embedding.vectors import text_hash
 from populace.agents.gateway.budget import Prices
@@ -88,28 +87,6 @@ def test_a_paused_job_is_resumed_from_its_spec_and_compares_in_the_end(town: Pat
     assert (report.judged, report.threshold) == (PEOPLE, 0.9)
 
 
-KILLED = """
-import sys
-from populace.agents.gateway.limits import Limits
-from populace.sim.embedding import fetch_hub_vectors
-fetch_hub_vectors(sys.argv[1], "openai:m", base_url=sys.argv[2], chunk=5, limits=Limits(max_in_flight=2))
-"""
-
-
-@pytest.mark.slow
-def test_killed_and_given_again_it_asks_nobody_twice(warm: WarmProcess, town: Path) -> None:
-    with OpenAIServer(latency=0.05) as server:
-        server.stall(4)
-        warm.begin_command("-c", KILLED, town, server.base_url)
-        warm.kill_when(lambda: server.calls >= 4)
-        server.stall(None)
-        done = fetch_hub_vectors(town, MODEL, base_url=server.base_url, chunk=5)
-        # What was under way when it was killed was not durable: one request of one chunk.
-        assert sum(server.embedded.values()) - len(server.embedded) <= 5
-    assert done.missing == done.fetched
-    assert in_hub(town, "SELECT count(*), count(DISTINCT text_hash) FROM vectors") == [(PEOPLE, PEOPLE)]
-
-
 def test_who_gets_no_vector_is_a_row_and_is_asked_again_by_the_next_job(
     town: Path, fetch: Any, openai_server: OpenAIServer
 ) -> None:
@@ -171,13 +148,3 @@ def test_a_wrong_cosine_is_refused_before_anybody_is_asked(town: Path, openai_se
     with pytest.raises(SetupError, match="least cosine"):
         dedup_by_meaning(town, MODEL, base_url=openai_server.base_url, threshold=1.5)
     assert openai_server.calls == 0
-
-
-@pytest.mark.slow
-def test_a_job_that_asks_for_something_else_says_which_one_it_abandons(town: Path, fetch: Any) -> None:
-    with pytest.raises(PausedError):
-        fetch(limits=Limits.given(max_calls=1))
-    other = fetch(chunk=20)
-    assert (other.missing, other.fetched, other.job, other.abandoned) == (PEOPLE - 10, PEOPLE - 10, 2, (1,))
-    jobs = "SELECT job, status, reason FROM jobs ORDER BY job"
-    assert in_hub(town, jobs) == [(1, "abandoned", "Another job was begun instead."), (2, "finished", None)]

@@ -13,14 +13,6 @@ IN_FLIGHT = 8
 MOMENTS = 10
 
 
-#: Agents that find things out, plan and reflect.
-THOUGHTFUL: dict[str, Any] = {
-    "scenario": "complete_town:ToolTown",
-    "mind": "react",
-    "settings": {"memory_kind": "stream", "plan_every": 2, "reflect_at": 20, "neighbours_by": "strength"},
-}
-
-
 def job(server: OpenAIServer) -> dict[str, Any]:
     return {
         "model": "openai:test", "base_url": server.base_url, "agents": 16, "steps": 4, "max_in_flight": IN_FLIGHT
@@ -65,21 +57,3 @@ def test_killed_at_any_moment_and_resumed_it_ends_the_same_and_pays_once(
     assert len(durable) <= answers
     # A call is in flight until its row is durable: a group commit's worth of answers may be under way beside the slots.
     assert paid_twice <= 2 * IN_FLIGHT
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("moment", [4, 7, 9])
-def test_agents_that_plan_reflect_and_find_things_out_are_killed_and_end_the_same(
-    warm: WarmProcess, tmp_path: Path, moment: int
-) -> None:
-    with OpenAIServer(latency=0.02) as server:
-        whole = warm.live(tmp_path / "whole.duckdb", **job(server), **THOUGHTFUL)
-        calls = server.calls
-    out = tmp_path / "run.duckdb"
-    with OpenAIServer(latency=0.02) as server:
-        kill(warm, server, calls * moment // MOMENTS, out, **job(server), **THOUGHTFUL)
-        assert warm.live(out, resume=True, scenario=THOUGHTFUL["scenario"]) == whole
-        assert server.calls - len(server.by_body) <= 2 * IN_FLIGHT
-    with open_run(out) as run:
-        purposes = {name for (name,) in run.query("SELECT DISTINCT purpose FROM calls WHERE phase = 'step'").rows}
-    assert purposes == {"plan", "react", "reflect"}

@@ -197,22 +197,6 @@ def test_an_experiment_carries_the_weights_of_its_people_into_every_arm(hub: Pat
     ]
 
 
-@pytest.mark.slow
-def test_an_interrupted_run_goes_on_with_the_same_weights(hub: Path, tmp_path: Path) -> None:
-    whole = society(tmp_path / "whole.duckdb", hub, select="alike").run()
-    with society(tmp_path / "run.duckdb", hub, select="alike") as begun:
-        begun.step()
-    run = Society.resume(tmp_path / "run.duckdb", Poll).run()
-    assert run.event_hash == whole.event_hash
-    weights = "SELECT group_name, any_value(weight), count(*) FROM agents GROUP BY ALL ORDER BY ALL"
-    assert run.sql(weights).rows == whole.sql(weights).rows
-    # Three of thirteen are from the north, and stand for a quarter of all.
-    assert [(group, round(weight, 3), people) for group, weight, people in run.sql(weights).rows] == [
-        ("north", 1.083, 3),
-        ("south", 0.975, 10),
-    ]
-
-
 def test_people_without_a_selection_count_for_one(hub: Path, tmp_path: Path) -> None:
     run = society(tmp_path / "run.duckdb", hub).run()
     assert run.sql("SELECT DISTINCT weight FROM agents").rows == [(1.0,)]

@@ -1,14 +1,12 @@
 """A run lives again from its own answers: the same hash, and nobody is asked."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 from openai_server import OpenAIServer
-from warm_process import WarmProcess
 
 from populace.agents.gateway.call import CallKey
 from populace.agents.gateway.limits import Limits
@@ -85,20 +83,6 @@ def test_people_of_a_hub_that_is_gone_are_had_again(whole: Path, tmp_path: Path)
     check_same(replay(lived.path, Village), lived.event_hash)
 
 
-@pytest.mark.slow
-def test_a_run_with_faults_and_lost_turns_is_the_same_again_without_its_server(live: Live) -> None:
-    with OpenAIServer() as server:
-        server.fault("rate_limit", 0.05).fault("cut_json", 0.05).fault("refusal", 0.02).fault("html", 0.02)
-        run = live(model="openai:test", base_url=server.base_url, steps=1)
-        ((unlucky,),) = run.sql("SELECT text FROM people ORDER BY agent LIMIT 1").rows
-        server.fail_forever(f"<persona>\\n{unlucky}\\n</persona>", "server_error")
-        run = Society.resume(run.path, Village, steps=3).run()
-    lost = dict(run.sql("SELECT outcome, count(*) FROM failures GROUP BY outcome").rows)
-    assert lost["server_error"] >= 2
-    assert run.sql("SELECT count(*) > 0 FROM calls WHERE outcome = 'cut_json'").rows == [(True,)]
-    check_same(replay(run.path, Village), run.event_hash)
-
-
 def test_an_answer_that_the_endpoint_spoiled_is_asked_for_again_in_the_replay_too(live: Live) -> None:
     with OpenAIServer() as server:
         server.script({"error": {"message": "The model produced output that does not match the grammar"}}, status=500)
@@ -125,33 +109,6 @@ def test_a_run_without_a_complete_hop_has_nothing_to_replay(tmp_path: Path) -> N
         Society(Village(), model="openai:test", base_url=server.base_url, limits=Limits(max_calls=1), out=out).run()
     with pytest.raises(RunFileError, match="before its first hop was complete, so there is nothing to replay"):
         replay(out, Village)
-
-
-@pytest.fixture
-def killed(warm: WarmProcess, tmp_path: Path) -> Iterator[tuple[Path, OpenAIServer]]:
-    """A run that was killed with -9 in its third step, and its server."""
-    out = tmp_path / "run.duckdb"
-    with OpenAIServer(latency=0.03) as server:
-        job: dict[str, Any] = {"model": "openai:test", "base_url": server.base_url, "agents": 16, "steps": 4}
-        server.fault("hang", 0.5, containing="step 3", attempts=1)  # half of its calls, so that it does not end
-        warm.begin(out, max_in_flight=8, **job)
-        warm.kill_when(lambda: server.by_fault["hang"] >= 2)
-        server.faults.clear()
-        yield out, server
-
-
-@pytest.mark.slow
-def test_a_run_that_was_killed_is_replayed_as_far_as_it_came_and_wholly_once_resumed(
-    killed: tuple[Path, OpenAIServer],
-) -> None:
-    path, server = killed
-    replayed = replay(path, Village)
-    check_same(replayed, hash_in(path))
-    assert 1 <= replayed.steps < 4
-    resumed = Society.resume(path, Village).run()
-    calls = server.calls
-    check_same(replay(path, Village), resumed.event_hash)
-    assert server.calls == calls
 
 
 class Elsewhere(Village):

@@ -173,28 +173,6 @@ def test_a_chat_model_of_ones_own_will_do_and_is_given_again_to_resume(live: Liv
     assert Society.resume(run.path, Village, steps=2, model=ProceduralModel()).run().sql("FROM steps").rows
 
 
-class HalfAwake(Village):
-    """Only some act in a step; what was said to the others waits for them."""
-
-    name = "half awake"
-
-    def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
-        """A third of the people, in the order in which they live there."""
-        chosen = {resident.id for resident in rng.sample(list(society.residents), 8)}
-        return [resident for resident in society.residents if resident.id in chosen]
-
-
-@pytest.mark.slow
-def test_lines_that_wait_for_somebody_inactive_survive_an_interruption(live: Live) -> None:
-    short, long = live("short", scenario=HalfAwake(), steps=2), live("long", scenario=HalfAwake(), steps=5)
-    ((waited,),) = long.sql(
-        "SELECT count(*) FROM messages AS m JOIN messages AS reply ON reply.reply_to = m.message "
-        "WHERE reply.step > m.step + 1"
-    ).rows
-    assert waited > 0
-    assert Society.resume(short.path, HalfAwake, steps=5).run().event_hash == long.event_hash
-
-
 def test_a_changed_world_is_not_resumed(live: Live) -> None:
     class Elsewhere(Village):
         world = "Another place."

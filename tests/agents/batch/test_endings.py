@@ -91,22 +91,6 @@ async def test_a_queue_that_cancels_gets_what_was_done(opened: OpenQueue, server
     assert await customer.outcome() is Outcome.DROPPED
 
 
-@pytest.mark.slow
-async def test_5000_requests_end_with_an_answer_or_an_outcome_each(opened: OpenQueue, server: BatchServer) -> None:
-    server.keep_bodies = False
-    server.fault("rate_limit", 0.03, attempts=1).fault("bad_request", 0.02, attempts=None)
-    server.plans = [Plan(), Plan(status="expired", share=0.5)]
-    customer = opened(limits=BatchLimits(requests=2000))
-    await customer.ask_all(*range(5000))
-    again = [number for number, fault in customer.faults.items() if fault.outcome is Outcome.RATE_LIMITED]
-    await customer.ask_all(*again)
-    refused = [number for number, fault in customer.faults.items() if fault.outcome is Outcome.BAD_REQUEST]
-    assert 100 < len(again) < 200
-    assert 50 < len(refused) < 150
-    assert sorted([*customer.answers, *refused]) == list(range(5000))
-    assert (server.lines, overpaid(server)) == (5000 + 1000 + len(again), [])
-
-
 def test_a_model_in_the_process_takes_no_batches() -> None:
     with pytest.raises(SetupError, match="procedural takes no batches"):
         open_batch_queue(open_model("procedural"), journal=MemoryJournal())

@@ -1,15 +1,9 @@
 import asyncio
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
-import batch_server
-import orjson
 import pytest
-from batch_asking import PATIENCE, Customer, OpenQueue, key_of, overpaid, until
+from batch_asking import Customer, OpenQueue, key_of, overpaid, until
 from batch_server import BatchServer, Plan
 from memory_journal import MemoryJournal
 
@@ -56,23 +50,6 @@ async def test_killed_at_any_request_nothing_is_paid_twice(
     assert sorted([*customer.answers, *second.answers]) == list(range(6))
     # Person 2 is asked twice, and nobody else.
     assert (server.lines, overpaid(server)) == (7, [])
-
-
-@pytest.mark.slow
-def test_a_session_that_is_killed_over_and_over_pays_once(server: BatchServer, tmp_path: Path) -> None:
-    script, diary = Path(batch_server.__file__).with_name("batch_session.py"), tmp_path / "diary"
-    # Announced; made; amid the answers; all answered and not closed; and one that is not killed.
-    ends = [run_session(script, server.base_url, diary, die_at) for die_at in (1, 3, 3, 3, 0)]
-    assert ends == [-signal.SIGKILL] * 4 + [0]
-    entries = [orjson.loads(line) for line in diary.read_bytes().splitlines()]
-    assert sorted(entry[1] for entry in entries if entry[0] == "answer") == list(range(6))
-    assert [entry[2] for entry in entries if entry[0] == "closed"] == ["never_made", "read"]
-    assert (server.lines, sorted(server.paid.values())) == (6, [1] * 6)
-
-
-def run_session(script: Path, base_url: str, diary: Path, die_at: int) -> int:
-    command = [sys.executable, str(script), base_url, str(diary), "6", str(die_at)]
-    return subprocess.run(command, timeout=PATIENCE).returncode
 
 
 async def test_what_was_read_and_not_asked_stays_open(

@@ -4,7 +4,6 @@ import bz2
 import gzip
 import json
 import lzma
-import signal
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from warm_process import WarmProcess
 
 from populace.core.arrow import to_rows
 from populace.core.errors import SetupError, SourceError
@@ -22,7 +20,7 @@ from populace.core.readers import MAX_LINE, InputTable
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import Columns, ImportOptions, Shape, parse_mapping
 from populace.personas.formats.rows import prepare_rows
-from populace.personas.hub import HubFile, create_hub, open_hub, read_hub
+from populace.personas.hub import HubFile, create_hub, read_hub
 from populace.personas.persona import content_id
 
 LOCKSMITH = "A retired locksmith who repairs church clocks"
@@ -291,39 +289,6 @@ def test_an_import_that_is_interrupted_keeps_whole_parts(hub: HubFile, take: Imp
     assert asked(hub, "SELECT count(*), max(row) FROM imports") == [(8_571, 10_000)]
     report = take(path, part=5_000)
     assert (report.resumed_at, report.rows, report.new, report.skipped[0].rows) == (10_000, 9_428, 9_428, 1_572)
-
-
-_KILLED = """
-import os, signal, sys
-from pathlib import Path
-from populace.personas.hub import create_hub
-from populace.personas.formats.importing import import_files
-from populace.personas.formats.options import ImportOptions
-
-def dies(path, rows):
-    if rows > 9_000:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-list(import_files(create_hub(sys.argv[1]), [Path(sys.argv[2])], ImportOptions(), progress=dies, part=5_000))
-"""
-
-
-@pytest.mark.slow
-def test_an_import_that_is_killed_leaves_whole_parts_and_goes_on(warm: WarmProcess, tmp_path: Path) -> None:
-    rows = [{"persona": f"Neighbour {n % 9_000}" if n % 7 else ""} for n in range(12_000)]
-    path = jsonl(tmp_path / "p.jsonl", *rows)
-    killed = warm.run("-c", _KILLED, tmp_path / "hub.duckdb", path)
-    assert killed.returncode == -signal.SIGKILL
-    with open_hub(tmp_path / "hub.duckdb", write=True) as hub:
-        ((read_to, rows_in, complete),) = asked(hub, "SELECT read_to, rows, complete FROM imported_files")
-        assert (complete, asked(hub, "SELECT count(*), max(row) FROM imports")) == (False, [(rows_in, read_to)])
-        (report,) = import_files(hub, [path], ImportOptions(), part=5_000)
-        assert 0 < report.resumed_at == read_to < 12_000
-        with create_hub(tmp_path / "whole.duckdb") as other:
-            (whole,) = import_files(other, [path], ImportOptions())
-            assert (report.rows, report.new, report.skipped) == (whole.rows, whole.new, whole.skipped)
-            for query in ("SELECT id, text FROM personas ORDER BY id", "SELECT persona, row FROM imports ORDER BY row"):
-                assert asked(hub, query) == asked(other, query)
 
 
 def test_an_imported_hub_is_read_as_any_other(hub: HubFile, take: Import, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """One answer for many alike: fewer calls, each row says whose answer it is, and runs can be had again."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,8 @@ from openai_server import OpenAIServer
 
 from populace.agents.actions import Action
 from populace.core.errors import HookError, SetupError
-from populace.personas.persona import RelationKind
-from populace.sim.dynamics.declared import Arrival
 from populace.sim.growth import Growth
-from populace.sim.resident import Resident, SocietyView
+from populace.sim.resident import Resident
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
 
@@ -159,27 +157,3 @@ def test_a_column_is_refused_before_people_are_grown_who_cannot_have_it(tmp_path
     with pytest.raises(SetupError, match="is a column of profiles, and no agent has a profile"):
         Society(TalkingTown(), growth=Growth(agents=2, hops=0), archetypes="trade", out=tmp_path / "r.duckdb").run()
     assert not list(tmp_path.iterdir())
-
-
-class Moving(Varied):
-    """People come and leave."""
-
-    def arrivals(self, society: SocietyView, rng: random.Random) -> Sequence[Arrival]:
-        """One newcomer in each step."""
-        return [Arrival(rng.choice(society.residents), RelationKind.KINSHIP)]
-
-    def departures(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
-        """One leaves in step 2 and later."""
-        return [rng.choice(society.residents)] if society.world.step > 1 else []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("stop", [1, 2, 3])
-def test_with_all_that_can_be_chosen_a_run_that_stopped_goes_on_the_same(tmp_path: Path, stop: int) -> None:
-    settings = {
-        "memory_kind": "stream", "plan_every": 2, "reflect_at": 15, "neighbours_by": "strength", "prompt_tokens": 900
-    }  # fmt: skip
-    chosen = partial(town, scenario=Moving, mind="think", archetypes=4, steps=4, settings=settings)
-    whole = chosen(tmp_path / "whole.duckdb").run()
-    check_lasting(whole, Moving, chosen, tmp_path, stop=stop)
-    assert dict(whole.sql("SELECT change, count(*) FROM agent_changes GROUP BY change").rows)["departed"] == 3

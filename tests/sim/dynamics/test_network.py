@@ -16,7 +16,6 @@ from populace.personas.formats.options import ImportOptions
 from populace.personas.hub.file import filled_hub
 from populace.personas.persona import RelationKind
 from populace.sim.dynamics.network import _names
-from populace.sim.estimate import estimate
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.resident import Resident
@@ -128,18 +127,6 @@ def test_a_run_that_was_stopped_before_its_network_draws_it_when_it_goes_on(
 
 
 @pytest.mark.slow
-def test_the_seed_decides_on_the_network_and_the_network_on_the_hash(hub: Path, tmp_path: Path) -> None:
-    runs = [
-        society(hub, tmp_path / f"{n}.duckdb", network, seed=seed).run()
-        for n, (network, seed) in enumerate((("ring:2", 1), ("ring:2", 1), ("ring:2", 2), ("grown", 1)))
-    ]
-    first, again, other, grown = (run.sql(START).rows for run in runs)
-    assert first == again != other
-    assert grown == []
-    assert len({run.event_hash for run in runs}) == 3
-
-
-@pytest.mark.slow
 def test_blocks_are_the_groups_of_the_scenario_or_the_values_of_a_column(hub: Path, tmp_path: Path) -> None:
     pairs = """
     SELECT a.group_name = b.group_name AS same, count(*) FROM ties_at_start
@@ -225,16 +212,6 @@ def test_a_file_of_ties_names_people_by_id_column_or_place(hub: Path, tmp_path: 
     assert again.event_hash == again.expected
 
 
-@pytest.mark.slow
-def test_places_and_ids_name_people_too(hub: Path, tmp_path: Path) -> None:
-    (tmp_path / "places.csv").write_text("source,target\n1,2\n2,3\n")
-    run = society(hub, tmp_path / "run.duckdb", f"file:{tmp_path}/places.csv").run()
-    (first, _, kind, label, weight), _ = run.sql(START).rows
-    assert (kind, label, weight) == ("neighbourhood", "acquaintance", 1.0)
-    (tmp_path / "ids.csv").write_text(f"source,target\n{first},{run.sql(START).rows[1][1]}\n")
-    assert len(society(hub, tmp_path / "ids.duckdb", f"file:{tmp_path}/ids.csv").run().sql(START).rows) == 1
-
-
 @pytest.mark.parametrize(
     ("network", "said"),
     [
@@ -303,13 +280,3 @@ def test_a_complete_network_of_very_many_is_refused() -> None:
 
     with pytest.raises(SetupError, match="makes 49,995,000 ties, and a society holds 5,000,000 at most"):
         parse_network("complete").check_people(10_000)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("network", ["file:TIES", "homophily:region,30"])
-def test_a_society_with_a_network_is_estimated_by_a_smaller_one(hub: Path, tmp_path: Path, network: str) -> None:
-    (tmp_path / "ties.csv").write_text("source,target\n1,2\n59,60\n")
-    network = network.replace("TIES", str(tmp_path / "ties.csv"))
-    found = estimate(Island(), growth=Growth.given(hub=hub), network=network, steps=60)
-    assert found.people == PEOPLE
-    assert found.dry_run[0] < PEOPLE

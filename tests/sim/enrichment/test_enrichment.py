@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 import pytest
-from batch_server import BatchServer
 from hub_people import make_hub, townsfolk
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
@@ -16,7 +15,6 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from openai_server import OpenAIServer
 from profile_answers import answered, known, life
 
-from populace.agents.batch import PollInterval, open_batch_queue
 from populace.agents.endpoint.models import ModelHandle
 from populace.agents.gateway.limits import Limits
 from populace.core.errors import SetupError, SourceError
@@ -121,34 +119,6 @@ def test_answers_that_misquote_are_counted_and_never_accepted(town: Path, sql: A
     assert done.misquotations == 3 * PEOPLE
     assert sql("SELECT count(*) FROM profiles") == [(0,)]
     assert sql("SELECT DISTINCT purpose, outcome FROM failures") == [("profile", "schema_mismatch")]
-
-
-@pytest.mark.slow
-def test_one_whose_calls_fail_for_ever_is_a_row_and_the_others_have_profiles(
-    town: Path, sql: Ask, openai_server: OpenAIServer
-) -> None:
-    ((unlucky, text),) = sql("SELECT id, text FROM personas WHERE ordinal = 5")
-    openai_server.fail_forever(f"<persona>\\n{text}\\n</persona>", "bad_request")
-    done = enrich(town, **over(openai_server))
-    assert (done.made, done.failed) == ({"profiles": PEOPLE - 1}, {"profiles": 1})
-    assert sql("SELECT owner, outcome FROM failures") == [(unlucky, "bad_request")]
-    openai_server.reset()
-    assert enrich(town, **over(openai_server)).people == openai_server.calls == 1
-
-
-@pytest.mark.slow
-def test_by_batch_the_same_profiles_come_and_each_is_paid_once(
-    made_town: Path, town: Path, sql: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    quick = partial(open_batch_queue, quiet=0.05, interval=PollInterval(0.01, 0.02))
-    monkeypatch.setattr("populace.sim.engine.open_batch_queue", quick)
-    with BatchServer() as server:
-        batched = enrich(town, model="openai:test", base_url=server.base_url, batch=True)
-        alone = shutil.copy(made_town, tmp_path / "single.duckdb")
-        single = enrich(alone, model="openai:test", base_url=server.base_url)
-    assert batched.made == {"profiles": PEOPLE}
-    assert batched.evidence == single.evidence
-    assert sql("SELECT source, count(*) FROM calls GROUP BY source") == [("batch", PEOPLE)]
 
 
 def test_a_run_file_is_a_hub_and_its_own_calls_stay_as_they_were(live: Callable[..., FinishedRun]) -> None:

@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
-from openai_server import OpenAIServer
-from warm_process import WarmProcess
 
 from populace.agents.gateway.call import Call
 from populace.core.table import by_type
@@ -20,48 +18,6 @@ from populace.sim.runfile.journal import Journal
 from populace.sim.runfile.runlog import RunLog
 
 type MakeCall = Callable[..., Call]
-
-ASK = """
-import asyncio, os, sys
-from pathlib import Path
-from populace.agents.endpoint.models import open_model
-from populace.agents.gateway.gateway import Gateway
-from populace.agents.gateway.limits import Limits
-from populace.core.model import AnswerSchema, RequestContext
-from populace.core.prompt import RenderedPrompt
-from populace.sim.runfile.ledger import RunLedger
-from populace.sim.runfile.runlog import RunLog
-
-url, path, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-schema = AnswerSchema("Line", {"type": "object", "properties": {"text": {"type": "string"}},
-                               "required": ["text"], "additionalProperties": False}, lambda given: given)
-
-
-class Telling(RunLedger):
-    def record(self, call):
-        super().record(call)
-        if call.raw is not None:
-            os.write(1, f"{call.owner}\\n".encode())
-
-
-async def main():
-    with RunLog.open(path) as log:
-        ledger = Telling(log)
-        ledger.prepare("step", 1)
-        gateway = Gateway(open_model("openai:test", base_url=url), ledger=ledger, limits=Limits(max_in_flight=64))
-
-        async def ask(number):
-            prompt = RenderedPrompt("turn", 1, (("user", f"I am {number}."),))
-            await gateway.ask(prompt, schema, RequestContext("step", 1, str(number), number))
-
-        async with asyncio.TaskGroup() as group:
-            for number in range(count):
-                group.create_task(ask(number))
-        await gateway.aclose()
-
-
-asyncio.run(main())
-"""
 
 
 def left_by_a_kill(log: RunLog, *rows: Call | VectorRow) -> None:
@@ -148,29 +104,6 @@ def test_what_is_committed_is_cut_and_the_file_stays_small(
     journal.cut(journal.end)
     journal.close()
     assert not journal.path.exists()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
-def test_no_answered_call_is_sent_again_after_kills(warm: WarmProcess, path: Path, run_row: JobRow, kills: int) -> None:
-    RunLog.create(path, run_row).close()
-    count, answered, again = 250 * (kills + 1), set[str](), set[str]()
-    with OpenAIServer(latency=0.05, procedural=False) as server:
-        for kill in range(kills + 1):
-            sent = len(server.bodies)
-            warm.begin_command("-c", ASK, server.base_url, path, count, env={"OPENAI_API_KEY": "none"})
-            if kill < kills:
-                few = 120 + 17 * (kill % 7)
-                warm.kill_when(lambda few=few: len(warm.said()) >= few)  # type: ignore[misc]
-            else:
-                warm.ended()
-            again |= answered & {str(body["seed"]) for body in server.bodies[sent:]}
-            answered |= {line.strip() for line in warm.said() if line.strip().isdigit()}
-    assert again == set()
-    # A kill can come between an answer's record and the line that says it: then the file has it, and it is not said.
-    assert len(set(range(count)) - set(map(int, answered))) <= kills
-    assert sorted(map(int, owners(path))) == list(range(count))
-    assert not path.with_name(f"{path.name}.journal").exists()
 
 
 def broken_before(log: RunLog, call: MakeCall, **values: object) -> None:

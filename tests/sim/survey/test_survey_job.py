@@ -93,14 +93,6 @@ def test_agents_of_a_finished_run_are_described_as_its_scenario_described_them(t
     ]
 
 
-@pytest.mark.slow
-def test_asked_twice_with_one_seed_the_rows_are_equal_and_with_another_they_are_not(path: Path) -> None:
-    survey_run(path, [POLL], seed=3)
-    survey_run(path, [POLL], seed=3, anew=True)
-    survey_run(path, [POLL], seed=4)
-    assert rows(path, ANSWERS.format(2)) == rows(path, ANSWERS.format(3)) != rows(path, ANSWERS.format(4))
-
-
 def test_as_many_calls_are_made_as_were_estimated_and_none_again_in_a_replay(path: Path) -> None:
     surveys = [POLL, Survey("panel", POLL.items[:2], of=Panel(5), repeats=2, one_by_one=True)]
     (told,) = estimate_file_job(path, survey_job(path, surveys)).purposes

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from openai_server import OpenAIServer
 
-from populace.agents.gateway.limits import Limits
-from populace.core.errors import PausedError, RunError, SetupError
+from populace.core.errors import RunError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.estimate import estimate
 from populace.sim.fork import fork
@@ -85,13 +84,6 @@ def test_a_poll_leaves_no_trace_in_the_agents(polled: FinishedRun, tmp_path: Pat
     assert polled.sql("SELECT DISTINCT purpose FROM calls WHERE phase = 'survey poll'").rows == [("survey",)]
 
 
-@pytest.mark.parametrize("agents", [10, pytest.param(60, marks=pytest.mark.slow)])
-def test_asked_twice_with_one_seed_the_rows_are_equal(tmp_path: Path, agents: int) -> None:
-    one, other = (society(Polled(), tmp_path / f"{n}.duckdb", agents=agents, steps=1).run() for n in range(2))
-    assert one.sql(ANSWERS).rows == other.sql(ANSWERS).rows
-    assert one.event_hash == other.event_hash
-
-
 def test_options_are_shown_in_many_orders_which_are_stored(polled: FinishedRun) -> None:
     ((orders,),) = polled.sql("SELECT count(DISTINCT shown) FROM answers WHERE item = 'q2'").rows
     assert orders == 6
@@ -148,24 +140,6 @@ def test_a_survey_that_a_fork_adds_is_asked_where_it_begins(
     assert run.sql("SELECT step, count(*) FROM answers WHERE survey = 'more' GROUP BY ALL").rows == [(0, 12)]
     with pytest.raises(SetupError, match="to be asked after step 0, and the fork begins after step 1; fork at step 0"):
         fork(served[0].path, More, at=1, out=tmp_path / "late.duckdb", steps=3)
-
-
-@pytest.mark.slow
-def test_a_survey_that_a_budget_stops_goes_on_where_it_stopped(
-    served: tuple[FinishedRun, OpenAIServer], tmp_path: Path
-) -> None:
-    whole, server = served
-    where: dict[str, Any] = {"model": "openai:test", "base_url": server.base_url}
-    ((grown,),) = whole.sql("SELECT count(*) FROM calls WHERE phase = 'growth'").rows
-    stopped = society(Polled(), tmp_path / "run.duckdb", limits=Limits(max_calls=grown + 5, max_in_flight=1), **where)
-    with pytest.raises(PausedError):
-        stopped.run()
-    assert rows(stopped.path, "SELECT count(raw) FROM calls WHERE phase = 'survey poll'") == [(5,)]
-    assert rows(stopped.path, "SELECT count(*) FROM answers") == [(0,)]
-    run = Society.resume(stopped.path, Polled, limits={"max_calls": 1_000}).run()
-    assert run.event_hash == whole.event_hash
-    assert run.sql(ANSWERS).rows == whole.sql(ANSWERS).rows
-    assert run.sql("SELECT count(*) = count(DISTINCT (owner, request_hash, number)) FROM calls").rows == [(True,)]
 
 
 @pytest.mark.usefixtures("impatient")
