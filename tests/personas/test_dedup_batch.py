@@ -98,7 +98,7 @@ def test_order_and_scripts_change_nothing_about_who_finds_what(
     """Texts with words in place, some swapped, in a script with spaces, in one without and in both."""
     rng = random.Random(seed)
     texts = []
-    for text in kin(seed, count=20, largest=30, shuffled=False):
+    for text in kin(seed, count=12, largest=30, shuffled=False):
         said = text.split()
         for _ in range(rng.randrange(3)):
             if len(said) > 1:
@@ -140,14 +140,14 @@ def test_a_restart_in_the_middle_changes_no_verdict(seed: int, cut: int, thresho
 def test_neither_groups_nor_a_crowd_nor_a_file_change_a_verdict(
     threshold: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    texts = kin(5, count=600, largest=40)
+    texts = kin(5, count=300, largest=40)
     expected = in_batch(texts, threshold)
     monkeypatch.setattr(index_module, "_MOST_TEXTS", 100)
     monkeypatch.setattr(matcher, "_MOST_PAIRS", 20)
     monkeypatch.setattr(matcher, "_LEAST_GROUP", 8)
     monkeypatch.setattr(index_module, "_RECENT", 16)
     monkeypatch.setattr("populace.personas.dedup.word_sets._TEXTS", 50)
-    monkeypatch.setattr("populace.core.arrow._IN_MEMORY", 4_000)  # of 12,000 words or so
+    monkeypatch.setattr("populace.core.arrow._IN_MEMORY", 2_000)  # of 6,000 words or so
     assert (
         in_batch(texts, threshold, tmp_path)
         == one_by_one(texts, threshold)

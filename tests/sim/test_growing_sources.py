@@ -136,10 +136,12 @@ def test_what_is_read_is_kept_merged_or_skipped(files: dict[str, list[str] | byt
             lines = held if isinstance(held, bytes) else b"\n".join(_line(word) for word in held)
             Path(made, f"{name}.jsonl").write_bytes(lines)
         sources = open_sources([made])
-        stream = PassageStream(sources, asked=lambda ids: set())
+        asked: set[str] = set()
+        stream = PassageStream(sources, asked=asked.intersection)
         kept = []
         while taken := stream.take(most):
             kept += taken
+            asked.update(item.passage.id for item in taken)
         skipped = [one for item in kept for one in item.skipped] + [*stream.rest, *sources.skips.take()]
     merged = sum(one.number for one in skipped if one.kind is Skip.REPEATED)
     assert len({item.passage.id for item in kept}) == len(kept)

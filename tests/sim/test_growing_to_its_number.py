@@ -65,21 +65,19 @@ def test_growth_is_short_only_when_all_texts_and_people_were_asked_about(tmp_pat
     ).rows
     assert texts == len(shipped_passages())
     assert asked == run.sql("SELECT count(*) FROM personas WHERE hop = 0").rows[0][0] < people < 200
+    assert replay(run.path, GrowthOnly).difference == ""
 
 
-@pytest.mark.parametrize("agents", [24, 200])
-def test_a_replay_asks_about_the_same_further_texts(tmp_path: Path, agents: int) -> None:
-    run = grow(tmp_path / "hub.duckdb", agents=agents)
-    replayed = replay(run.path, GrowthOnly)
-    assert (replayed.event_hash, replayed.difference) == (run.event_hash, "")
+def test_a_replay_asks_about_the_same_further_texts(grown: FinishedRun) -> None:
+    replayed = replay(grown.path, GrowthOnly)
+    assert (replayed.event_hash, replayed.difference) == (grown.event_hash, "")
 
 
-@pytest.mark.parametrize("width", [1])
-def test_the_number_in_flight_does_not_change_who_is_added(grown: FinishedRun, tmp_path: Path, width: int) -> None:
-    assert grow(tmp_path / "hub.duckdb", limits={"max_in_flight": width}).event_hash == grown.event_hash
+def test_the_number_in_flight_does_not_change_who_is_added(grown: FinishedRun, tmp_path: Path) -> None:
+    assert grow(tmp_path / "hub.duckdb", limits={"max_in_flight": 1}).event_hash == grown.event_hash
 
 
-@pytest.mark.parametrize("share", [0.4, 0.7, 0.9])
+@pytest.mark.parametrize("share", [0.4, 0.9])
 def test_growth_that_pauses_while_it_makes_up_ends_alike(grown: FinishedRun, tmp_path: Path, share: float) -> None:
     ((calls,),) = grown.sql("SELECT count(*) FROM calls").rows
     out = tmp_path / "hub.duckdb"

@@ -29,6 +29,7 @@ from populace.sim.survey.survey import Survey
 
 #: So few notes are recalled that there is a choice from the second step on.
 SETTINGS = {"recalled": 2}
+AGENTS, STEPS = 8, 4
 
 
 POLL = Survey("poll", [Likert("The river is our greatest danger.")], at=2)
@@ -45,8 +46,8 @@ def village(tmp_path: Path, openai_server: OpenAIServer) -> Any:
     """A village whose people are reminded by meaning, not run yet; what is given replaces the usual."""
 
     def build(name: str = "run", **options: Any) -> Society:
-        usual = {"embeddings": "openai:m", "embeddings_url": openai_server.base_url, "steps": 5}
-        growth = Growth(agents=16, hops=1)
+        usual = {"embeddings": "openai:m", "embeddings_url": openai_server.base_url, "steps": STEPS}
+        growth = Growth(agents=AGENTS, hops=1)
         scenario = options.pop("scenario", None) or Village(SETTINGS)
         return Society(scenario, growth=growth, out=tmp_path / f"{name}.duckdb", **{**usual, **options})
 
@@ -68,8 +69,8 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
     """The village by meaning, to be looked at by several tests."""
     out = tmp_path_factory.mktemp("lived") / "run.duckdb"
     with OpenAIServer() as server:
-        usual = {"embeddings": "openai:m", "embeddings_url": server.base_url, "steps": 5}
-        run = Society(Village(SETTINGS), growth=Growth(agents=16, hops=1), out=out, **usual).run()  # type: ignore[arg-type]
+        usual = {"embeddings": "openai:m", "embeddings_url": server.base_url, "steps": STEPS}
+        run = Society(Village(SETTINGS), growth=Growth(agents=AGENTS, hops=1), out=out, **usual).run()  # type: ignore[arg-type]
         yield Lived(run, server, len(server.bodies), tuple(server.embedded))
 
 
@@ -77,7 +78,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
 def by_words(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """The same village without an embedding model."""
     out = tmp_path_factory.mktemp("words") / "run.duckdb"
-    return Society(Village(SETTINGS), growth=Growth(agents=16, hops=1), out=out, steps=5).run()
+    return Society(Village(SETTINGS), growth=Growth(agents=AGENTS, hops=1), out=out, steps=STEPS).run()
 
 
 def embedding_calls(run: FinishedRun) -> int:
@@ -104,7 +105,7 @@ def test_who_is_reminded_by_meaning_remembers_otherwise_than_by_words(lived: Liv
 
 def test_a_step_asks_for_all_its_texts_in_one_request(lived: Lived) -> None:
     steps = lived.run.sql("SELECT number, owner, outcome FROM calls WHERE purpose = 'embedding' ORDER BY number").rows
-    assert steps == [(step, "society", "ok") for step in range(steps[0][0], 6)]
+    assert steps == [(step, "society", "ok") for step in range(steps[0][0], STEPS + 1)]
     assert lived.bodies == len(steps)
 
 
@@ -212,7 +213,7 @@ def test_who_is_surveyed_recalls_by_meaning_too_and_a_replay_the_same(
     chat: dict[str, Any] = {"model": "openai:chat", "base_url": openai_server.base_url}
     meaning: dict[str, Any] = {"embeddings": "openai:m"}
     told = estimate_file_job(run.path, survey_job(run.path, [POLL]), **chat, **meaning)
-    assert [(one.name, one.calls.low) for one in told.purposes] == [("survey", 16)]
+    assert [(one.name, one.calls.low) for one in told.purposes] == [("survey", AGENTS)]
     assert "vectors by which agents recall are not counted" in told.notes[-1]
     calls = embedding_calls(run)
     later = survey_run(run.path, [POLL], **chat, **meaning)
@@ -242,7 +243,7 @@ def test_a_stopped_survey_by_meaning_goes_on_so_and_other_models_are_refused(liv
         SetupError, match=r"begun with recall by openai:m, and goes on so; leave `embeddings='openai:x'`"
     ):
         resume_job(path, 2, embeddings="openai:x")
-    assert resume_job(path, 2, changed={"max_calls": 100}).respondents == 16
+    assert resume_job(path, 2, changed={"max_calls": 100}).respondents == AGENTS
     assert replay_job(path, 2).difference == ""
     for model, said in (("openai:x", "by the embedding model openai:m"), ("m", "no embedding model named 'm'")):
         with pytest.raises(SetupError, match=said):
