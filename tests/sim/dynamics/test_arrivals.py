@@ -9,7 +9,6 @@ import pytest
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
-from lasting import check_lasting
 
 from populace.agents.actions import Action, ActionEffects
 from populace.agents.gateway.limits import Limits
@@ -169,12 +168,6 @@ def test_who_leaves_has_no_ties_no_turns_and_hears_nothing(whole: FinishedRun) -
     assert whole.sql("SELECT what, before, after FROM intervention_effects WHERE intervention = 'flood'").rows[0] == (
         "agent", "true", "false"
     )  # fmt: skip
-
-
-@pytest.mark.parametrize("stop", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 3, 4))])
-def test_who_came_and_left_lasts(whole: FinishedRun, stop: int, tmp_path: Path) -> None:
-    tables = ("agent_changes", "agents", "personas", "relation_changes")
-    check_lasting(whole, Town, society, tmp_path, *(f"FROM {table} ORDER BY ALL" for table in tables), stop=stop)
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
-from lasting import check_lasting
 
 from populace.agents.actions import Action, ActionEffects, Instruction
 from populace.agents.observation import Observation, ShownPost, estimated_tokens
@@ -201,13 +200,6 @@ def test_who_has_left_is_missed_by_no_list_and_read_no_more(people: Growth, whol
     assert run.sql("SELECT count(*), (SELECT count(*) FROM exposures) FROM posts").rows == [(1, 0)]
     assigned = {agent for (agent,) in run.sql("SELECT agent FROM intervention_effects").rows}
     assert gone not in assigned
-
-
-def test_posts_last(people: Growth, whole: FinishedRun, tmp_path: Path) -> None:
-    def begin(out: Path) -> Society:
-        return Society(Town(), growth=people, out=out, steps=STEPS)
-
-    check_lasting(whole, Town, begin, tmp_path, "FROM exposures ORDER BY ALL", stop=3, at=2)
 
 
 def test_prompts_say_that_posts_are_no_rules_where_there_are_some() -> None:

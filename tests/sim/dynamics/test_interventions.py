@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal
 import duckdb
 import networkx as nx
 import pytest
-from lasting import check_lasting
 
 from populace.agents.actions import Action
 from populace.agents.observation import Observation
@@ -197,14 +196,6 @@ def test_a_line_that_a_block_holds_back_is_heard_afterwards(whole: FinishedRun) 
     ((heard,),) = whole.sql("SELECT text FROM observations WHERE step = 5 AND agent = ?", (MILLER,)).rows
     assert held
     assert all(text in heard for (text,) in held)
-
-
-@pytest.mark.parametrize("stop", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 4, 5))])
-def test_interventions_last(whole: FinishedRun, growth: Growth, stop: int, tmp_path: Path) -> None:
-    def begin(out: Path) -> Society:
-        return Society(Town(), growth=growth, out=out, steps=STEPS)
-
-    check_lasting(whole, Town, begin, tmp_path, "FROM intervention_effects ORDER BY step, ordinal", stop=stop)
 
 
 def test_a_lever_is_an_event(growth: Growth, whole: FinishedRun, tmp_path: Path) -> None:

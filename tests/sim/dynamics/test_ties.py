@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
-from lasting import check_lasting
 
 from populace.agents.actions import Action, ActionEffects
 from populace.agents.observation import Observation
@@ -18,7 +17,6 @@ from populace.sim.resident import SocietyView
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
 
-TIES = "SELECT source, target, kind, label, weight FROM ties ORDER BY ALL"
 CHANGES = "SELECT step, change, weight FROM relation_changes ORDER BY step, ordinal"
 STEPS = 4
 
@@ -115,10 +113,6 @@ def test_graph_cells_and_the_view_agree_on_the_ties(whole: Path) -> None:
     assert len({of_step["weight"] for of_step in measured.values()}) > 1
     ((weight,),) = sql(whole, "SELECT sum(weight) FROM ties")
     assert weight == measured[STEPS]["weight"]
-
-
-def test_ties_last(whole: Path, tmp_path: Path) -> None:
-    check_lasting(whole, Town, society, tmp_path, TIES, CHANGES)
 
 
 def test_a_change_of_ties_is_an_event(whole: Path, tmp_path: Path) -> None:
