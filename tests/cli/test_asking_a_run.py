@@ -4,46 +4,11 @@ import csv
 import json
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from .conftest import Ask
 
 TALK = "SELECT kind, count(*) AS n FROM emissions GROUP BY kind ORDER BY kind"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("command", ["sql", "report", "resume"])
-@pytest.mark.parametrize(
-    ("file", "words"),
-    [
-        ("no.duckdb", ("no run file 'no.duckdb'", "give the path")),
-        ("folder", ("'folder' is a folder", "a run file in it")),
-        ("text.duckdb", ("'text.duckdb' is no run file", "give the path")),
-        ("table.csv", ("'table.csv' is no run file", "give the path")),
-        ("empty.duckdb", ("'empty.duckdb' is no run file", "give the path")),
-        ("other.duckdb", ("'other.duckdb' is a DuckDB database but no",)),
-        ("newer.duckdb", ("'newer.duckdb' has version 99", "upgrade Populace")),
-        (":memory:", ("no run file ':memory:'",)),
-        (".", ("'.' is a folder",)),
-    ],
-)
-def test_a_file_that_is_no_run_file_of_ours(
-    ask: Ask, folder: Path, run_file: Path, command: str, file: str, words: tuple[str, ...]
-) -> None:
-    (folder / "folder").mkdir()
-    (folder / "text.duckdb").write_text("Nothing but text.")
-    (folder / "table.csv").write_text("name\nAda\n")
-    (folder / "empty.duckdb").touch()
-    with duckdb.connect(folder / "other.duckdb") as con:
-        con.execute("CREATE TABLE fruit (name VARCHAR)")
-    run_file.rename("newer.duckdb")
-    with duckdb.connect("newer.duckdb") as con:
-        con.execute("INSERT INTO migrations VALUES (99, 'what is to come', TIMESTAMP '2099-01-01')")
-    before = sorted(folder.iterdir())
-    ask(command, file, *["FROM runs"][: command == "sql"]).complains(2, *words)
-    assert sorted(folder.iterdir()) == before
-    assert not (folder / "empty.duckdb").stat().st_size
 
 
 @pytest.mark.parametrize(
@@ -134,12 +99,6 @@ def test_a_finished_run_is_shown_again_and_how_to_go_on(ask: Ask, run_file: Path
     assert "nothing to do" in said.out
     assert "`populace resume run.duckdb --steps 3`" in said.out
     assert run_file.read_bytes() == before
-
-
-@pytest.mark.slow
-def test_a_finished_run_goes_on_when_more_steps_are_asked_for(ask: Ask, run_file: Path) -> None:
-    assert ", 3 steps\n" in ask("resume", run_file, "--steps", 3).out
-    assert ask("sql", run_file, "SELECT count(*) AS n FROM steps", "--csv").out == "n\n3\n"
 
 
 @pytest.mark.parametrize(

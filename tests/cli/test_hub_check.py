@@ -36,24 +36,6 @@ def test_an_import_leaves_out_whom_it_is_to_drop(ask: Ask, people: str) -> None:
     assert "template_leak rejected 1" in said.out
 
 
-@pytest.mark.slow
-def test_a_stricter_check_comes_after_a_milder_one(ask: Ask, people: str) -> None:
-    ask("hub", "import", people, "--hub", "town.duckdb")
-    said = ask("hub", "check", "town.duckdb", "--personal", "pseudonymise")
-    assert "personal_data      rewritten    1" in said.out
-    assert "may still stand" not in said.out
-    assert "Holloway" not in ask("sql", "town.duckdb", "FROM personas").out
-
-
-@pytest.mark.slow
-def test_an_import_brings_nothing_back_that_a_check_replaced(ask: Ask, people: str) -> None:
-    ask("hub", "import", people, "--hub", "town.duckdb")
-    ask("hub", "check", "town.duckdb", "--personal", "pseudonymise", "--no-quality")
-    said = ask("hub", "import", people, "--hub", "town.duckdb", "--licence", "MIT")
-    assert "0 new people" in said.out
-    assert "Holloway" not in ask("sql", "town.duckdb", "FROM personas").out
-
-
 def test_a_corpus_in_the_first_person_is_said_to_be_rejected_and_can_be_taken_back(ask: Ask, folder: Path) -> None:
     texts = ["I am a baker. I love rye.", "I am a potter. My bowls are blue.", "Ich bin ein Müller und liebe mein Korn"]
     (folder / "people.jsonl").write_text("".join(json.dumps({"persona": text}) + "\n" for text in texts))

@@ -2,8 +2,6 @@
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -62,13 +60,6 @@ def test_the_people_around_one_are_told(ask: Ask, town: Path) -> None:
     assert "People (7 of 7)" in said.out
     near = orjson.loads(ask("hub", "graph", town, "--around", "house 17.", "--json").out)
     assert [row["people"] for row in near["rows"]] == [1, 2, 2]
-
-
-@pytest.mark.slow
-def test_as_a_process_it_leaves_nothing_on_standard_error(town: Path) -> None:
-    command = [sys.executable, "-m", "populace", "hub", "graph", str(town), "--around", "house 17.", "--json"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert ended.stderr == ""
 
 
 def test_text_by_the_stand_in_is_called_that_in_the_picture_and_beside_it(ask: Ask, town: Path) -> None:

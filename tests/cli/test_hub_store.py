@@ -220,13 +220,3 @@ def test_a_hub_and_its_folder_are_equal(ask: Ask, town: str, folder: Path) -> No
     assert _sql("again.duckdb", "FROM personas") == _sql(town, "FROM personas")
     ask("hub", "import", "whole", "--hub", "b.duckdb", "--licence", "MIT").complains(2, "give it alone")
     ask("hub", "import", "whole", "--hub", "again.duckdb").complains(2, "exists already")
-
-
-@pytest.mark.slow
-def test_exports_show_the_stand_ins_mark(ask: Ask, folder: Path) -> None:
-    (folder / "seed.txt").write_text("The ferry leaves at six. The pilot knows every rock of the harbour mouth.")
-    ask("grow", "seed.txt", "--hub", "grown.duckdb", "--hops", 1)
-    for name, form in (("town.jsonl", "jsonl"), ("town.csv", "csv"), ("town.json", "json"), ("town", "hub")):
-        assert "not a language model" in ask("hub", "export", "grown.duckdb", name, "--format", form).complaint
-    ask("hub", "import", "town", "--hub", "again.duckdb")
-    assert "not a language model" in ask("hub", "info", "again.duckdb").out

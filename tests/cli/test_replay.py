@@ -18,13 +18,6 @@ def test_a_run_that_is_the_same_again_says_so_with_its_hash(ask: Ask, run_file: 
 
 
 @pytest.mark.slow
-def test_a_replay_is_kept_where_it_is_wanted_and_nowhere_else(ask: Ask, run_file: Path, folder: Path) -> None:
-    assert "The replay is in 'again.duckdb'." in ask("check", "replay", run_file, "--out", "again.duckdb").out
-    assert {p.name for p in folder.iterdir()} == {"again.duckdb", run_file.name}
-    ask("check", "replay", run_file, "--out", "again.duckdb").complains(2, "'again.duckdb' exists")
-
-
-@pytest.mark.slow
 def test_a_hash_that_differs_is_one_sentence_and_exit_code_1(ask: Ask, run_file: Path) -> None:
     with duckdb.connect(run_file) as con:
         con.execute("UPDATE calls SET raw = '{}' WHERE phase = 'step' AND number = 1")

@@ -62,15 +62,6 @@ def test_a_script_is_run_and_resumed_by_its_path(ask: Ask) -> None:
     assert "2 steps" in ask("resume", "errands.duckdb", "--steps", 2).out
 
 
-@pytest.mark.slow
-def test_a_script_that_has_moved_can_be_named_again(ask: Ask) -> None:
-    Path("errands.py").write_text(ERRANDS)
-    ask("run", "errands.py", "--agents", 4, "--hops", 0, "--steps", 1)
-    Path("errands.py").rename("chores.py")
-    ask("resume", "errands.duckdb", "--steps", 2).complains(2, "the script 'errands.py'", "--script")
-    assert ask("resume", "errands.duckdb", "--steps", 2, "--script", "chores.py").code == 0
-
-
 def test_a_script_may_put_off_its_annotations(ask: Ask) -> None:
     settings = "\n\nclass Mine(Settings):\n    share: Share = 0.5\n\n\nErrands.settings_type = Mine\n"
     script = ERRANDS.replace("import Scenario", "import Scenario, Settings\n\nShare = float")

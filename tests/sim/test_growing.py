@@ -214,12 +214,6 @@ def test_relations_of_kinds_that_are_not_wanted_are_counted_and_their_siblings_s
     assert run.sql("SELECT DISTINCT kind FROM relations").rows == [("teaching",)]
 
 
-@pytest.mark.slow
-def test_only_kinds_that_are_wanted_come_up(grow: Grow) -> None:
-    run = grow(kinds=("kinship", "care"))
-    assert {kind for (kind,) in run.sql("SELECT DISTINCT kind FROM relations").rows} <= {"kinship", "care"}
-
-
 def test_people_are_described_in_named_parts_when_that_is_wanted(grow: Grow) -> None:
     run = grow(form="structured", hops=0, fan_outs=())
     (text,) = run.sql("SELECT text FROM personas ORDER BY ordinal LIMIT 1").rows[0]
