@@ -167,7 +167,7 @@ def test_a_note_that_gets_its_vector_later_is_replayed_as_it_was(
     ).rows
     # The attempts at the note alone in the first step that needs it; the next one succeeds.
     openai_server.fault("nan", containing=note, attempts=3)
-    run = village("later").run()
+    run = village("later", steps=5).run()
     lost = run.sql("SELECT DISTINCT step FROM failures WHERE purpose = 'embedding'").rows
     assert len(lost) == 1
     assert run.sql("SELECT count(*) FROM vectors WHERE text_hash = ?", (text_hash(note),)).rows == [(1,)]
