@@ -47,7 +47,7 @@ def choose(lab: Lab, size: Size) -> Iterator[Finding]:
 
 
 def _chosen(size: Size, hub: Path, rule: tuple[object, ...], repeat: int, bar: Bar | None) -> Iterator[Finding]:
-    finding, said = _asked(repeat, ["select", hub, *rule], bar)
+    finding, said = _asked(repeat, ["sample", hub, *rule], bar)
     yield finding
     found = _CHOSE.search(said)
     if found is None:

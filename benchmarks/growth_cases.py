@@ -1,9 +1,10 @@
 """What it costs to grow people with the stand-in, what they are like, and whether a kill changes any of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from benchmarks.grown import Grown, differing
-from benchmarks.lab import Bar, Finding, Lab, Result, output, watched
+from benchmarks.lab import Bar, Finding, Lab, output, watched
 from benchmarks.sizes import Size
 
 SEEDS, HOPS, FAN_OUT = 48, 6, 5
@@ -15,10 +16,10 @@ SELECT hop, sum(asked)::BIGINT, sum(born)::BIGINT, sum(duplicates)::BIGINT, sum(
 FROM growth_chunks GROUP BY hop ORDER BY hop
 """
 #: Figures of a graph that are compared with those of graphs made by chance.
-_FIGURES: dict[str, Callable[[Result], float]] = {
-    "ties from one person to another on average": lambda shape: shape["paths"]["mean"]["value"],
-    "clustering": lambda shape: shape["clustering"]["average"]["value"],
-    "assortativity by number of ties": lambda shape: shape["assortativity"],
+_FIGURES = {
+    "ties from one person to another on average": "mean path in the largest part",
+    "clustering": "clustering, mean",
+    "assortativity by number of ties": "assortativity by neighbours",
 }
 _TWICE = "SELECT count(*) - count(DISTINCT (phase, number, owner, request_hash)) FROM calls WHERE raw IS NOT NULL"
 
@@ -56,17 +57,25 @@ def _hops(grown: Grown) -> Iterator[Finding]:
 def _graph(grown: Grown) -> Iterator[Finding]:
     with watched() as others:
         figures, took = grown.graph()
-    shape, random = figures["shape"], figures["random"]
-    parts = (
-        f"{shape['parts']:,} parts, {shape['largest']:,} people in the largest; at most {shape['most_degree']:,} ties"
+    beside_random = figures["parts"][0]["rows"]
+    shape, random = (
+        {row["figure"]: _value(row[column]) for row in beside_random} for column in ("this_hub", "random_graph")
     )
-    yield Finding("people whom a person is tied to on average", shape["mean_degree"], beside=parts)
-    for name, of in _FIGURES.items():
-        beside = f"a random graph {of(random):.4f}"
-        yield Finding(name, of(shape), beside=beside)
-    beside = f"{shape['communities'] or 0:,} of them by the largest modularity found"
-    yield Finding("modularity of communities", shape["modularity"] or 0, beside=beside)
+    parts = (
+        f"{shape['connected parts']:,.0f} parts, {shape['people in the largest part']:,.0f} people in the largest; "
+        f"at most {shape['neighbours, most']:,.0f} ties"
+    )
+    yield Finding("people whom a person is tied to on average", shape["neighbours, mean"], beside=parts)
+    for name, figure in _FIGURES.items():
+        yield Finding(name, shape[figure], beside=f"a random graph {random[figure]:.4f}")
+    beside = f"{shape['communities']:,.0f} of them by the largest modularity found"
+    yield Finding("modularity of communities", shape["modularity"], beside=beside)
     yield Finding("seconds of `populace hub graph`", took["wall"], beside=others())
+
+
+def _value(cell: Any) -> float:
+    """Return the number in a cell of a result, which may have an interval; 0 where it is unknown."""
+    return float((cell["value"] if isinstance(cell, dict) else cell) or 0)
 
 
 def _again(whole: Grown, killed: Grown, people: int) -> Iterator[Finding]:
