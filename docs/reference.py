@@ -35,7 +35,7 @@ def _names(commands: tuple[click.Command, ...]) -> list[str]:
 
 
 def _describe(command: click.Command, path: str) -> Iterator[str]:
-    context = click.Context(command, info_name=path)
+    context = click.Context(command, info_name=path, help_option_names=["-h", "--help"])
     yield from (f"## {path}", "", *_text(command.help or ""), "")
     yield f"`{' '.join([path, *command.collect_usage_pieces(context)])}`"
     yield ""
