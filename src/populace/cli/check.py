@@ -15,9 +15,9 @@ from .survey import drift
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from populace.agents.doctor import CheckFinding, Examination
     from populace.agents.endpoint.models import ModelHandle
     from populace.agents.gateway.budget import Prices
-    from populace.agents.probe import CheckFinding, Examination
     from populace.core.query import Result
     from populace.scenarios.laws.law import Finding
 
@@ -44,7 +44,7 @@ def check_endpoint(
 ) -> None:
     """Try what an endpoint can do, in under 20 calls.
 
-    Shows each finding, and which fallbacks a run will use. Exits with 0 if a run could work.
+    Shows what answers, and what a run would leave out or ask in another form. Exits with 0 if a run could work.
     """
     import asyncio
 
@@ -100,8 +100,6 @@ def _show_finding(console: "Console", finding: "CheckFinding") -> None:
 
 
 def _conclude(console: "Console", examination: "Examination") -> None:
-    for fallback in examination.fallbacks:
-        console.print(f"  {fallback}", markup=False, style="italic")
     verdict = "A run could work" if examination.works else "A run would not work"
     cost = "1 call was made" if examination.calls == 1 else f"{examination.calls} calls were made"
     tokens = f", {examination.tokens:,} tokens counted" if examination.tokens else ""
