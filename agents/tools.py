@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _LONGEST_PURPOSE = 1024
-#: Limits of the strict mode of function calling, as documented by OpenAI in February 2026.
-_MOST_PROPERTIES, _DEEPEST, _MOST_CHOICES, _MOST_CHARACTERS = 5_000, 10, 1_000, 120_000
-_LONG_ENUM, _LONG_ENUM_CHARACTERS = 250, 15_000
+#: Levels that the strict mode of function calling allows, as documented by OpenAI in February 2026.
+_DEEPEST = 10
 #: The keywords that strict mode knows.
 _KEYWORDS = frozenset(
     (
@@ -75,25 +74,10 @@ def _invalid(schema: Mapping[str, Any]) -> str:
 
 def strict_faults(schema: Mapping[str, Any]) -> Iterator[str]:
     """Yield what strict mode refuses, each with the path to it."""
-    properties = choices = characters = 0
     for path, part, depth in _parts(schema, "", 1):
         yield from (f"{path}: {fault}" for fault in _part_faults(part, schema))
         if depth > _DEEPEST:
             yield f"{path}: it nests deeper than {_DEEPEST} levels."
-        allowed = part.get("enum", ())
-        written = [str(value) for value in (*allowed, *([part["const"]] if "const" in part else ()))]
-        properties += len(part.get("properties", ()))
-        choices += len(allowed)
-        characters += sum(map(len, (*written, *part.get("properties", ()), *part.get("$defs", ()))))
-        if len(allowed) > _LONG_ENUM and sum(map(len, written)) > _LONG_ENUM_CHARACTERS:
-            yield f"{path}: its {len(allowed)} values have more than {_LONG_ENUM_CHARACTERS:,} characters."
-    for number, most, what in (
-        (properties, _MOST_PROPERTIES, "properties"),
-        (choices, _MOST_CHOICES, "values to choose from"),
-        (characters, _MOST_CHARACTERS, "characters of names and values"),
-    ):
-        if number > most:
-            yield f": it has {number:,} {what}, and at most {most:,} are allowed."
 
 
 def _parts(schema: Mapping[str, Any], path: str, depth: int) -> Iterator[tuple[str, Mapping[str, Any], int]]:
