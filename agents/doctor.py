@@ -1,64 +1,90 @@
-"""What an endpoint can and cannot do, found out with a few small calls, and what a run makes of it.
-
-reachable? key? model? an answer at all? If so: the forms in which a schema can be given, tools, languages, seed,
-usage, rate limits, embeddings, latency, calls at once, price.
-"""
+"""Ask an endpoint as a run would, and report what the gateway learnt of it and what came back."""
 
 import asyncio
 import statistics
-from collections.abc import Callable
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
-from langchain_core.messages import BaseMessage, HumanMessage
+from pydantic import BaseModel, Field
 
-from ..core.model import Outcome
-from ..core.prompt import language_name
+from ..core.errors import EndpointError, PausedError, SetupError
+from ..core.model import Answer, AnswerSchema, Outcome, RequestContext
+from ..core.prompt import RenderedPrompt, language_name
 from ..personas.rules.languages import is_in_language
+from .embedding.models import open_embedder
 from .endpoint.errors import FieldReader, RequestError
 from .endpoint.models import ModelHandle
-from .endpoint.response import ModelResponse
 from .gateway.budget import Prices
-from .gateway.capabilities import OutputMode, OutputModes, ParameterSupport
-from .probe import (
-    CheckFinding,
-    Examination,
-    Health,
-    Probe,
-    Reply,
-    describe_long_text,
-    formed,
-    seeded,
-    some,
-    spoken,
-    together,
-    trial,
-    trials,
-    try_long_text,
-)
+from .gateway.call import Call, CallKey, RequestPart
+from .gateway.capabilities import OutputMode
+from .gateway.gateway import Gateway
+from .gateway.limits import Backoff, Limits
+from .text_forms import WHOLE
 
-#: Tokens that an answer may have: enough for a sentence and a little thought.
-_LENGTH = 256
-
-#: Languages that are tried.
-_LANGUAGES = ("en", "de", "es", "zh")
-
+#: Calls that an examination makes, at most.
+_MOST_CALLS = 19
 #: Calls made at once.
 _AT_ONCE = 6
-
+#: Tokens that an answer may have.
+_LENGTH = 512
+#: Languages that are tried.
+_LANGUAGES = ("en", "de", "es", "zh")
+#: Model names of an endpoint that are shown.
+_SHOWN = 8
 _SEED = 20_011
+
+
+class Health(StrEnum):
+    """What a check found."""
+
+    OK = "ok"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFinding:
+    """What one check found, in a sentence or two."""
+
+    check: str
+    health: Health
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """All that was found out about one endpoint."""
+
+    findings: tuple[CheckFinding, ...]
+    #: Whether a run could work.
+    works: bool
+    #: Requests that were sent for it, and the tokens that the endpoint counted.
+    calls: int
+    tokens: int
+
+
+class Animal(BaseModel):
+    """An answer that is asked for under a schema."""
+
+    name: str = Field(min_length=2, max_length=120)
+    legs: int = Field(ge=0, le=1000)
+    is_wild: bool
+
+
+class LongText(BaseModel):
+    """An answer that is asked for as plain text."""
+
+    text: str = Field(min_length=1)
+
+
+_TEXT = replace(AnswerSchema.of(LongText), text_form=WHOLE)
+_QUESTION = "Which animal is it that says moo? Answer in the form that is set."
 _TALE = "Invent a village by a river and tell its name."
 
-_TOOL = {
-    "type": "function",
-    "function": {
-        "name": "note_legs",
-        "description": "Keeps how many legs an animal has.",
-        "parameters": {"type": "object", "properties": {"legs": {"type": "integer"}}, "required": ["legs"]},
-    },
-}
-
-_FALLBACKS = {
+_FORMS = {
+    OutputMode.STRICT: "Answers fit their JSON Schema.",
     OutputMode.PLAIN: "Schemas are sent without bounds and patterns; answers are still held to all of the schema.",
     OutputMode.JSON: "Schemas are told in the prompt, in JSON mode; answers are still held to all of the schema.",
     OutputMode.PROMPT: "Schemas are told in the prompt alone; answers are still held to all of the schema.",
@@ -67,7 +93,25 @@ _WITHOUT = {
     "seed": "No seed is sent: what a run was answered is in its file all the same, and can be replayed.",
     "max_tokens": "The limit of length is sent as max_completion_tokens.",
     "max_completion_tokens": "No limit of length is sent.",
+    "stream": "Answers are not streamed.",
 }
+
+
+class _CallLog:
+    """Keeps the calls of an examination in memory."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+    def keep(self, parts: Sequence[RequestPart]) -> None:
+        """Forget the parts."""
+
+    def record(self, call: Call) -> None:
+        """Keep one attempt."""
+        self.calls.append(call)
+
+    def recall(self, key: CallKey) -> None:
+        """Know no earlier answer."""
 
 
 async def examine(
@@ -78,252 +122,174 @@ async def examine(
     prices: Prices | None = None,
     found: Callable[[CheckFinding], None] | None = None,
 ) -> Examination:
-    """Find out what a model's first endpoint can do, with some fifteen calls of at most `within` seconds each.
+    """Find out what a model's first endpoint can do, with under 20 calls of at most `within` seconds each.
 
     `embeddings` names an embedding model to try there as well. `prices` are the known prices of the model. `found` is
     called with each finding as it comes. Raises `EndpointError` if a model of our own cannot be started.
     """
-    doctor = _Doctor(Probe(handle, max(within, handle.patience)), found or (lambda finding: None))
-    works = await doctor.reach() and await doctor.check_answers()
+    doctor = _Doctor(handle, within, found)
+    works = False
+    try:
+        works = await doctor.check_schema()
+        if works:
+            await doctor.check_model()
+            await doctor.check_text()
+            await doctor.check_seed()
+            await doctor.check_speed()
+    except (EndpointError, PausedError) as error:
+        doctor.report("answer", Health.NO, str(error))
+        works = works and isinstance(error, PausedError)
     if works:
+        doctor.check_usage(prices)
         if embeddings:
-            await doctor.check_embeddings(embeddings)
-        await doctor.check_speed()
-        doctor.check_price(prices)
+            await doctor.check_embeddings(embeddings, within)
     return doctor.examination(works=works)
 
 
 class _Doctor:
-    def __init__(self, probe: Probe, found: Callable[[CheckFinding], None]) -> None:
-        self._probe = probe
+    def __init__(self, handle: ModelHandle, within: float, found: Callable[[CheckFinding], None] | None) -> None:
+        self._handle = handle
         self._found = found
         self._findings: list[CheckFinding] = []
-        self._fallbacks: list[str] = []
-        self._parameters = ParameterSupport()
-        #: The best form of a schema that is taken.
-        self._best_form = OutputMode.PROMPT
-        #: The replies to one text, asked alone.
-        self._tales: list[Reply] = []
-        self._served = probe.handle.name.partition(":")[2]
-        self._place = probe.handle.endpoint or "the model's own server"
-
-    def examination(self, *, works: bool) -> Examination:
-        probe = self._probe
-        fallbacks = [*self._fallbacks, *(_WITHOUT[name] for name in _WITHOUT if name in self._parameters.without)]
-        if "max_completion_tokens" in self._parameters.without:
-            fallbacks.remove(_WITHOUT["max_tokens"])
-        return Examination(
-            tuple(self._findings), tuple(fallbacks), works=works, calls=probe.calls, tokens=self._tokens()
+        self._log = _CallLog()
+        self._asked = 0
+        limits = Limits(max_in_flight=_AT_ONCE, max_calls=_MOST_CALLS, max_error_rate=1, timeout=within, wait=0)
+        self._gateway = Gateway(
+            handle, ledger=self._log, limits=limits, attempts=2, answer_tokens=_LENGTH, backoff=Backoff(patience=within)
         )
 
-    async def reach(self) -> bool:
-        """Return whether the endpoint gives any answer. If it does not, find the cause."""
-        reply = await self._say("Say good day in one short sentence.")
-        if reply.fault is not None:
-            await self._explain(reply.fault, reply.why)
-            return False
-        self._find("reachable", Health.OK, f"Something answers at {self._place}.")
-        self._find("key", Health.OK, "Calls are let in.")
-        self._find("model", *self._named(await self._listed()))
-        self._find("answer", *spoken(reply, most=_LENGTH))
-        return True
+    def examination(self, *, works: bool) -> Examination:
+        """Sum up the findings."""
+        tokens = sum((call.input_tokens or 0) + (call.output_tokens or 0) for call in self._log.calls)
+        return Examination(tuple(self._findings), works=works, calls=self._gateway.calls, tokens=tokens)
 
-    async def check_answers(self) -> bool:
-        """Return whether its answers are good enough for a run."""
-        has_form = await self._check_forms()
-        await self._check_tools()
-        await self._check_long_text()
-        await self._check_languages()
-        takes_seed = await self._check_seed()
-        self._check_usage()
-        return has_form and takes_seed
+    def report(self, check: str, health: Health, said: str) -> None:
+        """Keep and tell a finding."""
+        self._findings.append(CheckFinding(check, health, said))
+        if self._found is not None:
+            self._found(self._findings[-1])
 
-    async def check_embeddings(self, model: str) -> None:
-        """Find out whether the endpoint has an embedding model of this name."""
-        try:
-            reply = await self._probe.fetch("embeddings", {"model": model, "input": ["Good day.", "A ferry leaves."]})
-        except RequestError as fault:
-            self._find("embeddings", Health.NO, f"{fault.detail.rstrip('.')}.")
-            self._fallbacks.append("Without embeddings near-duplicates are found by their words alone.")
-            return
-        data = reply.get("data")
-        vectors = [item.get("embedding") for item in data if isinstance(item, dict)] if isinstance(data, list) else []
-        sizes = {len(vector) for vector in vectors if isinstance(vector, list)}
-        if len(vectors) == 2 and len(sizes) == 1:
-            self._find("embeddings", Health.OK, f"{model!r} gives vectors of {sizes.pop():,} numbers.")
+    async def check_schema(self) -> bool:
+        """Return whether the model answers under a schema, in the best form that its endpoint takes."""
+        answer = await self._ask(_QUESTION, AnswerSchema.of(Animal))
+        modes, without = self._gateway.output_mode, self._gateway.parameters_left_out
+        if answer.value is None:
+            self.report("schema", Health.NO, f"{answer.outcome}: {answer.reason}")
         else:
-            self._find("embeddings", Health.NO, f"{model!r} does not give one list of numbers for each text.")
+            asked_again = f" It took {answer.attempts} requests." if answer.attempts > 1 else ""
+            self.report("schema", Health.OK, _FORMS[modes] + asked_again)
+        for name, said in _WITHOUT.items():
+            if name in without and not (name == "max_tokens" and "max_completion_tokens" in without):
+                self.report(name, Health.NO, said)
+        return answer.value is not None or answer.outcome is Outcome.LENGTH
 
-    async def check_speed(self) -> None:
-        """Measure how long an answer takes, and how several concurrent calls change that."""
-        times = [reply.seconds for reply in self._probe.answers]
-        said = f"An answer takes {statistics.median(times):.2f} s, the median of {len(times)}"
-        self._find("latency", Health.OK, f"{said} (from {min(times):.2f} to {max(times):.2f}).")
-        seeds: list[int | None] = [
-            None if "seed" in self._parameters.without else _SEED + 2 + n for n in range(_AT_ONCE)
-        ]
-        replies = await asyncio.gather(*(self._say(_TALE, seed=seed, alone=False) for seed in seeds))
-        # How long an answer takes depends on its length: what is compared with is the same, asked alone.
-        alone = [reply.seconds for reply in self._tales if reply.fault is None] or times
-        self._find("at once", *together(replies, statistics.median(alone)))
-        if written := sum(response.output_tokens or 0 for response in self._got):
-            self._find("speed", Health.OK, f"An answer is written at {written / sum(times):,.0f} tokens a second.")
+    async def check_model(self) -> None:
+        """Find the model among those that the endpoint lists."""
+        served = self._handle.name.partition(":")[2]
+        listed = await self._list_models()
+        names = ", ".join(map(repr, listed[:_SHOWN])) + (f" and {len(listed) - _SHOWN:,} more" * (len(listed) > _SHOWN))
+        if not listed or served in listed:
+            self.report("model", Health.OK, f"{served!r} answers; the endpoint lists {names or 'no models'}.")
         else:
-            self._find("speed", Health.UNKNOWN, "The endpoint counts no tokens.")
+            said = f"Something answers as {served!r}, but the endpoint lists {names}: it may be that."
+            self.report("model", Health.UNKNOWN, said)
 
-    def check_price(self, prices: Prices | None) -> None:
-        """Report what is known of the price."""
-        if prices is None:
-            said = "No price is known, and none is guessed: give it with --price to see and cap what a run costs."
-            self._find("price", Health.UNKNOWN, said)
-            return
-        cost = f"{prices.input:g} dollars for a million tokens in and {prices.output:g} out ({prices.source})"
-        self._find("price", Health.OK, f"It is {cost}.")
-
-    def _tokens(self) -> int:
-        return sum((d.input_tokens or 0) + (d.output_tokens or 0) for d in self._got)
-
-    @property
-    def _got(self) -> list[ModelResponse]:
-        return [reply.response for reply in self._probe.answers if reply.response is not None]
-
-    def _find(self, check: str, health: Health, said: str) -> None:
-        finding = CheckFinding(check, health, said)
-        self._findings.append(finding)
-        self._found(finding)
-
-    async def _say(self, text: str, *, seed: int | None = None, alone: bool = True) -> Reply:
-        """Return the reply to a text. Leave out parameters that the endpoint refuses, except the seed."""
-        messages: list[BaseMessage] = [HumanMessage(text)]
-        without: set[str] = set()
-        while True:
-            kwargs = self._kwargs(seed, without)
-            reply = await self._probe.ask(messages, kwargs, alone=alone)
-            refused = self._parameters.blamed(reply.fault, kwargs) if reply.fault is not None else None
-            if refused is None or refused == "seed":
-                self._parameters.learn({"seed"} if refused else without if reply.fault is None else set())
-                return reply
-            without.add(refused)
-
-    def _kwargs(self, seed: int | None = None, without: AbstractSet[str] = frozenset()) -> dict[str, Any]:
-        if seed is None:
-            without = without | {"seed"}
-        return self._parameters.arguments(seed=seed or 0, max_tokens=_LENGTH, without=without)
-
-    async def _explain(self, fault: RequestError, why: str) -> None:
-        """Find what prevents the first answer."""
-        outcome, at = fault.outcome, self._place
-        listed = None if outcome in (Outcome.AUTH, Outcome.UNREACHABLE) else await self._listed()
-        if outcome is Outcome.UNREACHABLE:
-            self._find("reachable", Health.NO, f"{why} Start the server at {at}, or give another --base-url.")
-        elif listed is None and outcome in (Outcome.NOT_JSON, Outcome.NOT_FOUND):
-            self._find("reachable", Health.NO, f"{why} Check that {at} is where the API begins (often /v1).")
-        elif listed is None and outcome is Outcome.TIMEOUT:
-            self._find("reachable", Health.UNKNOWN, f"{why} Check {at}, or give it longer with --timeout.")
-        else:
-            self._find("reachable", Health.OK, f"Something answers at {at}.")
-            self._find(*self._refusal(outcome, why, listed))
-
-    def _refusal(self, outcome: Outcome, why: str, listed: list[str] | None) -> tuple[str, Health, str]:
-        if outcome is Outcome.AUTH:
-            return "key", Health.NO, f"{why} Check OPENAI_API_KEY and what the account may use."
-        if outcome is Outcome.NOT_FOUND:
-            return "model", Health.NO, f"{why} The endpoint lists {some(listed or [])}."
-        return "answer", Health.NO, why
-
-    async def _listed(self) -> list[str] | None:
-        """Return the names of the endpoint's models, or None if it does not list them."""
-        try:
-            models = (await self._probe.fetch("models")).get("data")
-        except RequestError:
-            return None
-        if not isinstance(models, list):
-            return None
-        return [name for model in models if isinstance(model, dict) and (name := FieldReader(model).text("id"))]
-
-    def _named(self, listed: list[str] | None) -> tuple[Health, str]:
-        if not listed:
-            return Health.OK, f"{self._served!r} answers; the endpoint lists no models."
-        if self._served in listed:
-            return Health.OK, f"{self._served!r} is there; the endpoint lists {some(listed)}."
-        said = f"Something answers as {self._served!r}, but the endpoint lists {some(listed)}: it may be that."
-        return Health.UNKNOWN, said
-
-    async def _check_forms(self) -> bool:
-        form, kwargs = OutputModes(), self._kwargs()
-        done = list(await trials(self._probe, form, kwargs))
-        last = done[-1]
-        self._best_form = last.mode
-        if last.mode in (OutputMode.STRICT, OutputMode.PLAIN):
-            done.append(await trial(self._probe, form, OutputMode.JSON, kwargs))
-        # Of a form that was tried twice, the later try counts.
-        for tried in {t.mode: t for t in done}.values():
-            self._find(tried.mode.value.replace("_plain", " without bounds"), *formed(tried))
-        if not last.is_taken:
-            return False
-        if last.mode in _FALLBACKS:
-            self._fallbacks.append(_FALLBACKS[last.mode])
-        elif form.left_out:
-            left_out = ", ".join(sorted(form.left_out))
-            self._fallbacks.append(f"Schemas are sent without {left_out}; answers are still held to all of the schema.")
-        if last.outcome is not Outcome.OK:
-            self._fallbacks.append("Answers that do not fit their schema are asked for again, at most twice each.")
-        return last.outcome is Outcome.OK or last.is_doubtful
-
-    async def _check_long_text(self) -> None:
-        longer = self._parameters.arguments(seed=0, max_tokens=4 * _LENGTH, without={"seed"})
-        tried = await try_long_text(self._probe, OutputModes(), self._best_form, longer)
-        self._find("long text", *describe_long_text(tried))
-
-    async def _check_languages(self) -> None:
-        """Find out in which of four languages the model writes a sentence."""
+    async def check_text(self) -> None:
+        """Find out in which of four languages the model writes a sentence, in plain text."""
         asked = "; ".join(map(language_name, _LANGUAGES))
-        reply = await self._say(f"Describe a market in the rain in one long sentence in each language: {asked}.")
-        lines = reply.response.raw.splitlines() if reply.response is not None else []
+        answer = await self._ask(f"Describe a market in the rain in one long sentence in each language: {asked}.")
+        if answer.value is None:
+            self.report("languages", Health.UNKNOWN, f"{answer.outcome}: {answer.reason}")
+            return
+        lines = answer.value.text.splitlines()
         written = [tag for tag in _LANGUAGES if any(is_in_language(line, tag) for line in lines)]
         missing = [language_name(tag) for tag in _LANGUAGES if tag not in written]
         said = f"The model writes {', '.join(map(language_name, written)) or 'none of the four languages asked for'}"
         hint = f"; not recognised: {', '.join(missing)}. Choose one it writes with --language." if missing else "."
-        self._find("languages", Health.UNKNOWN if missing else Health.OK, said + hint)
+        self.report("languages", Health.UNKNOWN if missing else Health.OK, said + hint)
 
-    async def _check_tools(self) -> None:
-        text = "A spider has eight legs. Note that with your tool."
-        reply = await self._probe.ask([HumanMessage(text)], {**self._kwargs(), "tools": [_TOOL]})
-        if reply.fault is not None:
-            self._find("tools", Health.NO, f"{reply.why} A run needs none.")
-        elif reply.called_tool:
-            self._find("tools", Health.OK, "The model calls a tool that it is given.")
+    async def check_seed(self) -> None:
+        """Compare two answers to one seed with one to another."""
+        if "seed" in self._gateway.parameters_left_out:
+            return
+        same, again, other = [(await self._ask(_TALE, seed=_SEED + n)).raw for n in (0, 0, 1)]
+        if not (same and again and other):
+            self.report("seed", Health.UNKNOWN, "It is taken, but not every call was answered.")
+        elif same != again:
+            said = "It is taken, but the same seed gave two answers: a run repeats itself from its file only."
+            self.report("seed", Health.NO, said)
+        elif same == other:
+            said = "It is taken, but two seeds gave one answer: another one may not come by asking again."
+            self.report("seed", Health.UNKNOWN, said)
         else:
-            self._find("tools", Health.UNKNOWN, "Tools are taken, but the model called none. A run needs none.")
+            self.report("seed", Health.OK, "The same seed gives the same answer, and another one another.")
 
-    async def _check_seed(self) -> bool:
-        """Return whether requests can be sent with a seed, or without one once that is known."""
-        first = await self._say(_TALE, seed=_SEED)
-        if first.fault is None:
-            again, other = await self._say(_TALE, seed=_SEED), await self._say(_TALE, seed=_SEED + 1)
-            self._tales = [first, again, other]
-            self._find("seed", *seeded(first, again, other))
-            return True
-        is_learnt = "seed" in self._parameters.without
-        if is_learnt or first.fault.outcome is not Outcome.BAD_REQUEST:
-            self._find("seed", Health.NO if is_learnt else Health.UNKNOWN, first.why)
-            self._tales = [await self._say(_TALE)]
-            return True
-        said = f"{first.why} It does not say that it is the seed it refuses, so every call of a run would fail."
-        self._find("seed", Health.NO, said)
-        return False
+    async def check_speed(self) -> None:
+        """Measure how long an answer takes alone, and how long among several."""
+        alone = self._median_seconds(self._log.calls)
+        before = len(self._log.calls)
+        await asyncio.gather(*(self._ask(_TALE, seed=_SEED + 2 + n) for n in range(_AT_ONCE)))
+        calls = self._log.calls[before:]
+        refused = [call for call in calls if call.raw is None]
+        said = f"An answer takes {alone:.2f} s alone, and {self._median_seconds(calls):.2f} s with {_AT_ONCE} at once."
+        if refused:
+            said = (
+                f"{len(refused)} of {len(calls)} calls failed: {refused[0].reason} A run finds out how many it takes."
+            )
+        self.report("at once", Health.NO if refused else Health.OK, said)
 
-    def _check_usage(self) -> None:
-        counted = [d for d in self._got if d.input_tokens is not None and d.output_tokens is not None]
-        if counted:
-            kinds = {"cached": [d.cached_tokens for d in counted], "reasoning": [d.reasoning_tokens for d in counted]}
-            more = [name for name, counts in kinds.items() if any(n is not None for n in counts)]
-            apart = f"; {' and '.join(more)} ones apart" if more else "; cached and reasoning ones not apart"
-            self._find("usage", Health.OK, f"Tokens are counted{apart}.")
+    def check_usage(self, prices: Prices | None) -> None:
+        """Report whether tokens are counted, and what is known of the price."""
+        if any(call.input_tokens is not None and call.output_tokens is not None for call in self._log.calls):
+            self.report("usage", Health.OK, "Tokens are counted.")
         else:
-            self._find("usage", Health.NO, "Tokens are not counted, so only --max-calls can cap what a run costs.")
-        if any(d.rate_limits is not None for d in self._got):
-            self._find("rate limits", Health.OK, "Answers say how much more may be asked, and that is kept to.")
+            self.report("usage", Health.NO, "Tokens are not counted, so only --max-calls can cap what a run costs.")
+        if prices is None:
+            said = "No price is known, and none is guessed: give it with --price to see and cap what a run costs."
+            self.report("price", Health.UNKNOWN, said)
         else:
-            said = "Answers say nothing of rate limits; what is too much is learnt from refusals."
-            self._find("rate limits", Health.UNKNOWN, said)
+            cost = f"{prices.input:g} dollars for a million tokens in and {prices.output:g} out ({prices.source})"
+            self.report("price", Health.OK, f"It is {cost}.")
+
+    async def check_embeddings(self, model: str, within: float) -> None:
+        """Find out whether the endpoint has an embedding model of this name."""
+        try:
+            embedder = open_embedder(f"openai:{model}", base_url=self._handle.endpoint, timeout=within)
+            try:
+                reply = await embedder.source.vectors(["Good day.", "A ferry leaves."])
+            finally:
+                await embedder.aclose()
+        except (RequestError, SetupError) as fault:
+            said = f"{str(fault).rstrip('.')}. Without embeddings near-duplicates are found by their words alone."
+            self.report("embeddings", Health.NO, said)
+            return
+        sizes = {len(vector) for vector in reply.vectors if vector is not None}
+        if len(reply.vectors) == 2 and len(sizes) == 1:
+            self.report("embeddings", Health.OK, f"{model!r} gives vectors of {sizes.pop():,} numbers.")
+        else:
+            self.report("embeddings", Health.NO, f"{model!r} does not give one list of numbers for each text.")
+
+    async def _ask(self, text: str, schema: AnswerSchema[Any] = _TEXT, *, seed: int = _SEED) -> Answer[Any]:
+        self._asked += 1
+        prompt = RenderedPrompt("doctor", 1, (("user", text),))
+        return await self._gateway.ask(prompt, schema, RequestContext("doctor", self._asked, "", seed))
+
+    async def _list_models(self) -> list[str]:
+        """Return the names of the endpoint's models; none if it does not list them."""
+        connect = getattr(self._handle.chat, "connection", None)
+        if connect is None:
+            return []
+        connection = connect()
+        try:
+            async with asyncio.timeout(10):
+                models = (await connection.exchange("GET", "models")).reply.get("data")
+        except (RequestError, TimeoutError):
+            return []
+        finally:
+            await connection.aclose()
+        return [name for model in models if (name := FieldReader(model).text("id"))] if isinstance(models, list) else []
+
+    @staticmethod
+    def _median_seconds(calls: Sequence[Call]) -> float:
+        took = [(call.ended_at - call.started_at).total_seconds() for call in calls if call.raw is not None]
+        return statistics.median(took) if took else 0.0

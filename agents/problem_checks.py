@@ -6,9 +6,11 @@ They look for what is written in such texts by custom, in some ten languages, an
 
 import random
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from string import Template
 from typing import Annotated, Any
 
@@ -20,53 +22,24 @@ from ..core.text import word_list
 from .actions import Action
 from .checks import CheckContext, CheckOutcome, CheckResult, failed, passed, undecided
 
+_PATTERNS = tomllib.loads(Path(__file__).with_name("problem_patterns.toml").read_text(encoding="utf-8"))
+
+
+def _read_pattern(name: str, flags: re.RegexFlag = re.IGNORECASE) -> re.Pattern[str]:
+    """Return the pattern of this name."""
+    return re.compile("|".join(_PATTERNS[name]).replace("<thing>", _PATTERNS["thing"]), flags)
+
+
 _QUESTION = re.compile(r"[?？؟]")
 #: Verbs that begin a task which is no question.
 _DEMAND = re.compile(
-    r"(?:^|[.:;!,)}]\s+|\band\s+|\bthen\s+)(?:find|determine|compute|calculate|prove|show|explain|give|evaluate|work "
-    r"out|solve|decide|name|list|write|state|describe|estimate|derive|simplify|express|say|tell|add up|draw|sketch"
-    r"|construct|deduce|identify"
-    r"|berechnen?|bestimmen?|ermitteln?|finden?|zeigen?|beweisen?|lösen?|gib|geben sie|nennen?|begründen?|vereinfachen?"
-    r"|calcule[rz]?|détermine[rz]?|trouve[rz]?|montre[rz]?|démontre[rz]?|résoudre|résolvez|donne[rz]?|simplifie[rz]?"
-    r"|calcul[ae]|determin[ae]|hall[ae]|encuentr[ae]|demuestr[ae]|resuelv[ae]|encontre|mostre|resolva|prove"
-    r"|calcola|trova|dimostra|risolvi|bereken|bepaal|bewijs|toon|oblicz|wyznacz|znajdź|udowodnij"
-    r"|найди(?:те)?|вычисли(?:те)?|определи(?:те)?|докажи(?:те)?|реши(?:те)?|упрости(?:те)?)\b",
-    re.IGNORECASE | re.MULTILINE,
+    rf"(?:^|[.:;!,)}}]\s+|\band\s+|\bthen\s+)(?:{'|'.join(_PATTERNS['demand'])})\b", re.IGNORECASE | re.MULTILINE
 )
-_DEMAND_CJK = re.compile(
-    r"求|证明|證明|计算|計算|说明|說明|解释|解釋|判断|判斷|为什么|為什麼|多少|怎么|怎麼|吗|嗎|几|幾|哪|谁|誰|何|せよ|めよ|なさい|ですか|ますか|いくつ|どれ"
-    r"|구하|까|몇|얼마|누구|무엇"
-)
+_DEMAND_CJK = _read_pattern("demand_cjk")
 _LATIN = re.compile(r"[A-Za-z]")
 _CJK = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
-_PICTURE = r"(?:figure|diagram|picture|image|graph|chart|map|illustration|drawing|sketch|photo(?:graph)?|plot|plan)"
-_SHEET = r"(?:table|spreadsheet|passage|text|data ?sheet)"
-_THING = rf"(?:(?:bar|pie|line|flow)[ -]?)?(?:{_PICTURE}|{_SHEET})s?"
 #: References to a figure or a table.
-_MISSING = re.compile(
-    rf"\b(?:{_THING}) (?:above|below|attached|provided|shown|on the (?:left|right|next page))\b"
-    rf"|\b(?:following|accompanying|attached|adjoining|enclosed|provided) (?:\w+ )?{_THING}\b"
-    rf"|\b(?:the|this) {_THING} (?:shows?|lists?|gives?|depicts?|illustrates?|displays?|contains?|summari[sz]es)\b"
-    rf"|\b(?:see|refer to|look at|study|according to|as (?:shown|seen|given) in|(?:shown|depicted|pictured|listed|given"
-    rf"|recorded|marked) in|consult) (?:the|this) {_THING}\b"
-    r"|\bin (?:the|this) (?:figure|diagram|illustration|bar chart|chart|image)\b(?! of\b)(?: above| below)?"
-    rf"|\bfrom the {_THING}\b[^.?!]{{0,25}}\b(?:read|see|find|determine)"
-    r"|\b(?:in|see|of|from|to) (?:table|figure|fig\.|diagram|chart|graph) ?\d|\b(?:shown|depicted|pictured"
-    r"|given) (?:above|below)\b"
-    r"|<img\b|!\[[^\]]*\]\(|\\includegraphics|\[(?:image|figure|diagram|picture|table|insert)\b[^\]]*\]"
-    r"|如图|如圖|见图|見圖|[下上]图|[下上]圖|图中|圖中|图表|圖表|观察图|如下表|[下上]表|表中|下の図|上の図|図のよう|[次下上]の表"
-    r"|\b(?:folgende|obige|untenstehende|nebenstehende|beigefügte)[nr]? (?:Tabelle|Abbildung|Grafik|Skizze"
-    r"|Zeichnung|Karte)"
-    r"|\b(?:Tabelle|Abbildung|Grafik|Skizze|Zeichnung) (?:zeigt|unten|oben)|\bsiehe (?:die )?(?:Tabelle|Abb|Skizze"
-    r"|Grafik)"
-    r"|\b(?:tableau|figure|graphique|schéma|image|diagramme|carte) (?:ci-dessous|ci-dessus|suivante?|montre|donne)\b"
-    r"|\bvoir (?:la figure|le tableau|le schéma)|\bsiguiente (?:tabla|figura|imagen|gráfic[oa]|diagrama)"
-    r"|\b(?:tabla|figura|gráfic[oa]|diagrama|imagen) (?:siguiente|adjunt[oa]|muestra|de abajo)"
-    r"|\b(?:tabela|figura|gráfico|diagrama|imagem) (?:abaixo|acima|seguinte|a seguir|mostra)"
-    r"|\b(?:tabella|figura|grafico|diagramma|immagine) (?:seguente|sotto|sopra|mostra|allegat[ao])"
-    r"|\bна (?:рисунке|графике|диаграмме|схеме)|\bв таблице|следующ\w+ таблиц",
-    re.IGNORECASE,
-)
+_MISSING = _read_pattern("missing")
 #: A table in the text: rows of columns or of names with numbers, or all of it behind a colon.
 _ROW = re.compile(r"^.*(?:\|.*\||\t|\S {2,}\S|:\s*\S*\d).*$", re.MULTILINE)
 _IN_WORDS = re.compile(
@@ -89,23 +62,7 @@ _SIGNS = {
     "+": "+", "plus": "+", "加": "+", "-": "-", "−": "-", "minus": "-", "减": "-", "/": "/", "÷": "/", r"\div": "/",
     "divided by": "/", "除以": "/",
 }  # fmt: skip
-_SOLUTION = re.compile(
-    r"(?:^|[\s*#(\[])(?:(?:final|expected|correct) )?(?:solution|answer|answer key|hint|explanation|reasoning|tip"
-    r"|clue|ans"
-    r"|lösung|antwort|tipp|hinweis|ergebnis|réponse|indice|respuesta|solución|pista|resposta|solução|dica|risposta"
-    r"|soluzione|suggerimento|antwoord|oplossing|odpowiedź|cevap|ответ|решение|подсказка)\W{0,3}[:：]"
-    r"|(?:^|[.?!]\s+)(?:worked )?solution\.|\bans\.\s|\bkey:\s"
-    r"|\bthe (?:final |correct |right )?(?:answer|solution) is (?!not\b|to be\b|whole\b|an? \w+ (?:number|fraction)\b)"
-    r"|\bthe answer (?:works out|comes|turns out|must be|equals)\b|\bis the answer\b"
-    r"|\bstep 1\b\W|\\boxed\b|\bq\.e\.d\b|\blet(?: us|['’]s) (?:solve|work (?:it|this) out)\b|\bhere is (?:the"
-    r"|a) solution\b"
-    r"|\bto (?:solve|answer) (?:this|it|that|the problem),|\bto find it,|\buse the fact that\b|\bone way to (?:do"
-    r"|solve|see)\b"
-    r"|\b(?:we|you) can (?:solve|do) (?:it|this) by\b|\bapply the [\w -]*(?:theorem|formula|rule|lemma)\b"
-    r"|(?:答案|解答|解析|提示|解|答え|ヒント|정답|풀이|힌트)\s*[:：]|答案(?:是|为)|正确答案是|答えは"
-    r"|\bdie (?:Lösung|Antwort) (?:ist|lautet)|\bla (?:réponse|respuesta|resposta|risposta) (?:est|es|é|è)\b",
-    re.IGNORECASE,
-)
+_SOLUTION = _read_pattern("solution")
 #: Sentences that ask for a form of the answer, and may name some of it: `Answer A, B or C.`
 _FORM = re.compile(
     r"^\W*(?:answer|reply|choose|round|use|assume|ignore|if|either|all|write|count|here)\b", re.IGNORECASE
@@ -117,25 +74,7 @@ _PARTS = (
     ("12345678", re.compile(r"[(（]([1-8])[)）](?!\s*[-+*/^=])|\bpart ([1-8])\b", re.MULTILINE | re.IGNORECASE)),
 )
 #: The solver is told who they are. "Imagine you are standing at a corner" and "You are given a triangle" tell nothing.
-_ROLE = re.compile(
-    r"\b(?:imagine|suppose|pretend|assume|picture|consider)(?: that)?,? (?:you(?:['’]re| are| were)|yourself(?: as"
-    r"| to be)?) an? "
-    r"|\b(?:imagine|suppose|pretend|assume)(?: that)? you (?:work|serve) as\b|\bpretend to be an?\b|\bact as an?\b"
-    r"|(?:^|[.!?]\s+)you(?:['’]re| are) an? (?!(?:part|member|row|distance|step)\b)|(?:^|[.!?]\s+)you work as\b"
-    r"|\b(?:put|place) yourself in the (?:shoes|role|position|place) of\b|\b(?:take on|assume|adopt"
-    r"|play) the (?:role|part) of\b"
-    r"|(?:^|[.!?]\s+)as an? [^,.?!]{3,60}, you\b|\b(?:in the voice|from the (?:perspective|point of view)) of an? "
-    r"|\byour (?:task|job|work|role|career) as an? |\bin your (?:career|work|job|role) as\b"
-    r"|\bstell(?:en)? (?:dir|sie sich) vor,? (?:du|sie|dass)|(?:^|[.!?]\s+)(?:du bist|sie sind) eine? |(?:^"
-    r"|[.!?]\s+)als erfahren"
-    r"|\bimagine[zr]? que (?:vous êtes|tu es)|(?:^|[.!?]\s+)(?:vous êtes|tu es) une? "
-    r"|\bimagin[ae](?:te)? que (?:eres|usted es|você é|es) |(?:^|[.!?]\s+)(?:eres|você é) uma? |(?:^"
-    r"|[.!?]\s+)eres una? "
-    r"|\bimmagina di essere|(?:^|[.!?]\s+)sei un[ao]? |\bпредставьте,? что вы\b|(?:^|[.!?]\s+)вы\s*[—–-]\s"
-    r"|(?:想象|想像|假设|假設|假如)(?:一下)?[你您]是|(?:^|[。！？])[你您]是一?[名位个個]|(?:作为|作為|身为|身為)一?[名位个個]|あなたは[^。]{1,20}(?:です|だと)"
-    r"|になったつもり",
-    re.IGNORECASE | re.MULTILINE,
-)
+_ROLE = _read_pattern("role", re.IGNORECASE | re.MULTILINE)
 #: Words of an answer that is to be compared, at most.
 _BRIEF = 6
 #: A mark behind which more is said.

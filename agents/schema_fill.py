@@ -1,7 +1,7 @@
 """Values for a JSON Schema: what pydantic models and the arguments of tools declare, or an error that says why not.
 
-Keywords beyond these (`not`, `if`, `contains`, `patternProperties` ...) are only checked: a value that breaks one is
-drawn again, a few times.
+Known are the keywords that pydantic writes. A schema with another one that limits values (`not`, `if`, `contains`,
+`patternProperties` ...) is refused.
 """
 
 import json
@@ -10,7 +10,6 @@ import random
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache, reduce
 from importlib import import_module
 from typing import Any
 from urllib.parse import unquote
@@ -27,7 +26,6 @@ _BUDGET = 20_000
 _DEEPEST = 60
 #: Beyond this depth only what is required is written, and the plainest option is taken first.
 _SHALLOW = 5
-_TRIES = 40
 _ENTRY_TRIES = 60
 _DRAWS = 200
 _ABSENT: Any = object()
@@ -43,14 +41,13 @@ _IMPLIED = {
     "string": {"minLength", "maxLength", "pattern", "format"},
     "number": {*_BOUNDS},
 }
-#: Keywords that filling does not guarantee: a value under a schema with one is checked as a whole.
-_CHECKED = re.compile(
-    r'"(?:\$anchor|\$dynamicRef|\$id|allOf|contains|dependent\w+|if|maxProperties|not|oneOf|patternProperties'
-    r'|propertyNames|unevaluated\w+|uniqueItems)":'
+#: Keywords that limit values in ways that are not written.
+_UNKNOWN = frozenset(
+    {
+        *("not", "if", "contains", "patternProperties", "propertyNames", "minProperties", "dependentSchemas"),
+        *("dependentRequired", "unevaluatedProperties", "unevaluatedItems", "$dynamicRef"),
+    }
 )
-#: Keywords beside an `enum` or `const` that need no check of its values.
-_PLAIN = frozenset({"type", "enum", "const", "description", "title", "default", "examples", "$comment", "$defs"})
-_SPARE = ("note", "remark", "place", "reason", "name", "count", "topic", "summary", "mood", "plan")
 _WORDS = ("harbour", "lantern", "orchard", "bridge", "mill", "market", "river", "chapel")
 
 
@@ -58,7 +55,7 @@ class UnsatisfiableSchemaError(SetupError, ValueError):
     """No value was found that is valid under a schema; the message names the part that prevents it."""
 
     def __init__(self, path: str, why: str) -> None:
-        super().__init__(f"No answer can be valid under the schema at {path}: {why}. Change that part of the schema.")
+        super().__init__(f"No answer can be written under the schema at {path}: {why}. Change that part of the schema.")
         self.path = path
 
 
@@ -70,13 +67,7 @@ def fill_schema(
     Other texts come from `write`, and everything else is drawn from `rng`. Raises `UnsatisfiableSchemaError` if there
     is no such value, or none was found within the tries.
     """
-    dumped = to_json(schema)
-    is_checked = _CHECKED.search(dumped) is not None
-    for _ in range(_TRIES):
-        value = _Filler(schema, rng, write).fill(schema, _ABSENT if proposed is None else proposed)
-        if not is_checked or _is_valid(value, dumped):
-            return value
-    raise UnsatisfiableSchemaError("#", f"none of {_TRIES} values drawn for it passed the check of the whole")
+    return _Filler(schema, rng, write).fill(schema, _ABSENT if proposed is None else proposed)
 
 
 def to_json(value: Any, *, sort_keys: bool = False) -> str:
@@ -86,18 +77,6 @@ def to_json(value: Any, *, sort_keys: bool = False) -> str:
         return orjson.dumps(value, default=str, option=options).decode()
     except TypeError:  # integers beyond 64 bits, and halves of surrogate pairs
         return json.dumps(value, default=str, sort_keys=sort_keys)
-
-
-def _is_valid(value: object, dumped: str) -> bool:
-    return bool(_validator(dumped).is_valid(value))
-
-
-@lru_cache(maxsize=512)
-def _validator(dumped: str) -> Any:
-    # Imported here, because the schemas of a turn never need it.
-    from jsonschema import Draft202012Validator
-
-    return Draft202012Validator(json.loads(dumped))
 
 
 class _Filler:
@@ -123,18 +102,21 @@ class _Filler:
             self.depth -= 1
 
     def _flat(self, schema: Any, path: str) -> Mapping[str, Any]:
-        """Return the part with its references followed and `allOf` joined."""
+        """Return the part with its references followed and the one part of `allOf` joined."""
         for _ in range(_DEEPEST):
             if schema is False:
                 raise UnsatisfiableSchemaError(path, "it allows no value at all")
             if schema is True:
                 return {}
+            unknown = sorted(schema.keys() & _UNKNOWN) + ["allOf"] * (len(schema.get("allOf", ())) > 1)
+            if unknown:
+                raise UnsatisfiableSchemaError(path, f"the built-in generator does not know the keyword {unknown[0]!r}")
             if not schema.keys() & {"$ref", "allOf"}:
                 found: Mapping[str, Any] = schema
                 return found
             rest = {key: value for key, value in schema.items() if key not in ("$ref", "allOf")}
-            referred = [self._target(schema["$ref"], path)] if "$ref" in schema else []
-            schema = reduce(_both, [*referred, *schema.get("allOf", ())], rest or True)
+            referred = [self._target(schema["$ref"], path)] if "$ref" in schema else schema["allOf"] or [True]
+            schema = _lay_over(rest, *referred)
         raise UnsatisfiableSchemaError(path, "its references lead in a circle")
 
     def _target(self, reference: str, path: str) -> Any:
@@ -167,7 +149,7 @@ class _Filler:
         base, fault = {name: value for name, value in schema.items() if name != key}, None
         for place in self._order(options, proposed, path):
             try:
-                return self.fill(_both(options[place], base or True), proposed, f"{path}/{key}/{place}")
+                return self.fill(_lay_over(base, options[place]), proposed, f"{path}/{key}/{place}")
             except UnsatisfiableSchemaError as error:
                 if self.left < 0:
                     raise
@@ -190,8 +172,7 @@ class _Filler:
         return order
 
     def _one_of(self, values: Sequence[Any], schema: Mapping[str, Any], proposed: Any, path: str) -> Any:
-        dumped = None if schema.keys() <= _PLAIN else to_json(schema)
-        allowed = [v for v in values if _has_type(v, schema) and (dumped is None or _is_valid(v, dumped))]
+        allowed = [value for value in values if _has_type(value, schema)]
         if isinstance(proposed, str) and proposed in allowed:
             return proposed
         if not allowed:
@@ -222,7 +203,7 @@ class _Filler:
 
     def _object(self, schema: Mapping[str, Any], proposed: Mapping[str, Any], path: str) -> dict[str, Any]:
         properties, others = schema.get("properties", {}), schema.get("additionalProperties", True)
-        required, least = schema.get("required", ()), schema.get("minProperties", 0)
+        required = schema.get("required", ())
 
         def value(name: str) -> Any:
             part = properties.get(name, others)
@@ -230,8 +211,7 @@ class _Filler:
 
         values = {name: value(name) for name in dict.fromkeys((*(n for n in properties if n in required), *required))}
         for name in properties:
-            is_wanted = len(values) < least or name in proposed
-            if name in values or (not is_wanted and (self.depth > _SHALLOW or self.rng.random() >= 0.6)):
+            if name in values or (name not in proposed and (self.depth > _SHALLOW or self.rng.random() >= 0.6)):
                 continue
             try:
                 values[name] = value(name)
@@ -239,9 +219,6 @@ class _Filler:
                 # An optional property that nothing satisfies is simply not there.
                 if self.left < 0:
                     raise
-        spare = (*_SPARE, *(f"note_{number}" for number in range(least)))
-        for name in [name for name in spare if name not in values][: max(0, least - len(values))]:
-            values[name] = value(name)
         return {name: values[name] for name in (*(n for n in properties if n in values), *values)}
 
     def _array(self, schema: Mapping[str, Any], proposed: list[Any] | None, path: str) -> list[Any]:
@@ -308,43 +285,23 @@ class _Filler:
     def _number(self, schema: Mapping[str, Any], path: str, *, is_whole: bool) -> float:
         low, high = _bounds(schema, *((1, 12) if is_whole else (0, 10)))
         step = schema.get("multipleOf", 1 if is_whole else None)
-        for attempt in range(_DRAWS):
-            if step is None:
-                drawn = low + (high - low) * self.rng.random()
-                values: tuple[float, ...] = (
-                    round(drawn, 1),
-                    round(drawn, 3),
-                    drawn,
-                    low,
-                    high,
-                    math.nextafter(low, math.inf),
-                )
-            else:
-                first, last = math.ceil(low / step), math.floor(high / step)
-                if first > last:
-                    break
-                factor = first + attempt if attempt > _DRAWS // 2 else self.rng.randint(first, last)
-                values = (factor * step, round(factor * step, 10))
-            for value in values:
-                if math.isfinite(value) and _number_fits(value, schema) and not (is_whole and value % 1):
+        first, last = (math.ceil(low / step), math.floor(high / step)) if step else (0, 0)
+        for _ in range(_DRAWS if first <= last else 0):
+            drawn = low + (high - low) * self.rng.random() if step is None else self.rng.randint(first, last) * step
+            for value in (round(drawn, 1), round(drawn, 3), drawn) if step is None else (drawn, round(drawn, 10)):
+                if _number_fits(value, schema) and not (is_whole and value % 1):
                     return int(value) if is_whole else value
         told = ", ".join(f"{key} {schema[key]}" for key in _BOUNDS if key in schema)
         raise UnsatisfiableSchemaError(path, f"no {'integer' if is_whole else 'number'} satisfies {told}")
 
 
-def _both(one: Any, other: Any) -> Any:
-    """Return a schema for what both allow. If their keywords contradict, the check of the whole value decides."""
-    if one is False or other is False:
-        return False
-    if one is True or other is True:
-        return other if one is True else one
+def _lay_over(one: Any, other: Any) -> Any:
+    """Return the keywords of both schemas; of a keyword that both have, those of `one`."""
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+        return one if other is True else other
     merged = {**other, **one}
-    if "properties" in one and "properties" in other:
-        names = {**one["properties"], **other["properties"]}
-        first, second = one["properties"], other["properties"]
-        merged["properties"] = {name: _both(first.get(name, True), second.get(name, True)) for name in names}
-    for key in {"required", "allOf"} & one.keys() & other.keys():
-        merged[key] = [*one[key], *(part for part in other[key] if part not in one[key])]
+    for key in {"properties", "required"} & one.keys() & other.keys():
+        merged[key] = {**other[key], **one[key]} if key == "properties" else [*other[key], *one[key]]
     return merged
 
 

@@ -6,7 +6,9 @@ A tool is the payload of a `ToolSpec`: `name`, `purpose`, `parameters` and `retu
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +21,8 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _LONGEST_PURPOSE = 1024
-#: Limits of the strict mode of function calling, as documented by OpenAI in February 2026.
-_MOST_PROPERTIES, _DEEPEST, _MOST_CHOICES, _MOST_CHARACTERS = 5_000, 10, 1_000, 120_000
-_LONG_ENUM, _LONG_ENUM_CHARACTERS = 250, 15_000
+#: Levels that the strict mode of function calling allows, as documented by OpenAI in February 2026.
+_DEEPEST = 10
 #: The keywords that strict mode knows.
 _KEYWORDS = frozenset(
     (
@@ -73,25 +74,10 @@ def _invalid(schema: Mapping[str, Any]) -> str:
 
 def strict_faults(schema: Mapping[str, Any]) -> Iterator[str]:
     """Yield what strict mode refuses, each with the path to it."""
-    properties = choices = characters = 0
     for path, part, depth in _parts(schema, "", 1):
         yield from (f"{path}: {fault}" for fault in _part_faults(part, schema))
         if depth > _DEEPEST:
             yield f"{path}: it nests deeper than {_DEEPEST} levels."
-        allowed = part.get("enum", ())
-        written = [str(value) for value in (*allowed, *([part["const"]] if "const" in part else ()))]
-        properties += len(part.get("properties", ()))
-        choices += len(allowed)
-        characters += sum(map(len, (*written, *part.get("properties", ()), *part.get("$defs", ()))))
-        if len(allowed) > _LONG_ENUM and sum(map(len, written)) > _LONG_ENUM_CHARACTERS:
-            yield f"{path}: its {len(allowed)} values have more than {_LONG_ENUM_CHARACTERS:,} characters."
-    for number, most, what in (
-        (properties, _MOST_PROPERTIES, "properties"),
-        (choices, _MOST_CHOICES, "values to choose from"),
-        (characters, _MOST_CHARACTERS, "characters of names and values"),
-    ):
-        if number > most:
-            yield f": it has {number:,} {what}, and at most {most:,} are allowed."
 
 
 def _parts(schema: Mapping[str, Any], path: str, depth: int) -> Iterator[tuple[str, Mapping[str, Any], int]]:
@@ -224,95 +210,54 @@ class ReadTool:
 
     #: As `ToolSpec.payload`; None where the row cannot be read.
     payload: dict[str, Any] | None
-    persona: str = ""
-    #: What was changed to get there, one phrase each.
-    changes: tuple[str, ...] = ()
     #: Why there is no tool, in one sentence; empty when there is one.
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadFile:
-    """The result of reading a file of rows."""
-
-    rows: tuple[ReadTool, ...]
-
-    @property
-    def tools(self) -> list[dict[str, Any]]:
-        """The tools that could be read, in order."""
-        return [row.payload for row in self.rows if row.payload is not None]
-
-
-def read_tool_rows(path: Path) -> ReadFile:
-    """The tools of a JSONL file of PersonaHub: objects with `synthesized text` and `input persona`."""
+def read_tool_rows(path: Path) -> list[ReadTool]:
+    """Read the tools of a JSONL file of PersonaHub: objects with `synthesized text` and `input persona`."""
     # By the line feed alone: strings of JSON may hold other line separators, as U+2028.
     lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    return ReadFile(tuple(_read_line(line) for line in lines if line.strip()))
+    return [read_tool_row(line) for line in lines if line.strip()]
 
 
-def _read_line(line: bytes) -> ReadTool:
+def read_tool_row(line: str | bytes) -> ReadTool:
+    """Read the tool of one line of the file. Never raises: a line that holds none has its reason."""
     try:
-        return read_tool_row(line.decode())
-    except UnicodeDecodeError as error:
-        return ReadTool(None, reason=f"The line is not UTF-8 (byte {error.start + 1}).")
-
-
-def read_tool_row(line: str) -> ReadTool:
-    """The tool of one line of the file. Never raises: a line that holds none has its reason."""
-    try:
-        row = json.loads(line)
+        row = json.loads(line.decode() if isinstance(line, bytes) else line)
     except (ValueError, RecursionError) as error:
-        return ReadTool(None, reason=f"The line is not JSON: {error}.")
-    if not isinstance(row, dict):
-        return ReadTool(None, reason="The line is no JSON object.")
-    persona = row.get("input persona", row.get("persona", ""))
-    read = _read(row.get("synthesized text", row.get("tool")))
-    return ReadTool(read.payload, persona if isinstance(persona, str) else "", read.changes, read.reason)
-
-
-def _read(written: Any) -> ReadTool:
-    changes: list[str] = []
+        return ReadTool(None, f"The line is not JSON in UTF-8: {error}.")
+    written = row.get("synthesized text", row.get("tool")) if isinstance(row, dict) else None
     if not isinstance(written, str | dict) or not written:
-        return ReadTool(None, reason="The row has no text of a tool.")
+        return ReadTool(None, "The row has no text of a tool.")
     try:
-        tool = _decoded(written, changes)
+        tool = _decode_text(written)
     except (ValueError, RecursionError) as error:
-        return ReadTool(None, reason=f"The text of the tool is not JSON: {error}.")
+        return ReadTool(None, f"The text of the tool is not JSON: {error}.")
     if isinstance(tool, list) and len(tool) == 1:
         tool = tool[0]
-        changes.append("a list of one tool")
     if not isinstance(tool, dict):
-        return ReadTool(None, reason=f"The text is no tool but {type(tool).__name__}.")
-    name = _name(tool, changes)
-    if not name:
-        return ReadTool(None, changes=tuple(changes), reason=_nameless(tool))
-    purpose = _text(tool.get("description") or tool.get("purpose") or "")
-    if not purpose:
-        return ReadTool(None, changes=tuple(changes), reason="The tool has no description.")
-    returned = _first(tool, _RETURNS)
+        return ReadTool(None, f"The text is no tool but {type(tool).__name__}.")
+    named = _first(tool, _NAMES)
+    named = named[0] if isinstance(named, list) else named
     payload = {
-        "name": name,
-        "purpose": purpose,
-        "parameters": _object(list(_arguments(_first(tool, _ARGUMENTS), changes)), changes),
-        "returns": _returns(returned, changes),
+        "name": _identifier(str(named or "")),
+        "purpose": _text(tool.get("description") or tool.get("purpose") or ""),
+        "parameters": _object(list(_arguments(_first(tool, _ARGUMENTS)))),
+        "returns": _returns(_first(tool, _RETURNS)),
         "depend": _depends(_first(tool, _DEPENDS)),
     }
-    if faults := tool_faults(payload):
-        return ReadTool(None, changes=tuple(changes), reason=" ".join(faults[:2]))
-    return ReadTool(payload, changes=tuple(dict.fromkeys(changes)))
+    faults = tool_faults(payload)
+    return ReadTool(None, " ".join(faults[:2])) if faults else ReadTool(payload)
 
 
-def _decoded(written: Any, changes: list[str]) -> Any:
-    """What a text holds, taken out of fences and further layers of JSON text."""
-    for layer in range(_MOST_LAYERS):
+def _decode_text(written: Any) -> Any:
+    """Return what a text holds, taken out of fences and further layers of JSON text."""
+    for _ in range(_MOST_LAYERS):
         if not isinstance(written, str):
             break
-        if fenced := _FENCE.match(written):
-            written = fenced[1]
-            changes.append("a code fence")
-        written = json.loads(written)
-        if layer:
-            changes.append("JSON text within JSON text")
+        fenced = _FENCE.match(written)
+        written = json.loads(fenced[1] if fenced else written)
     return written
 
 
@@ -320,25 +265,8 @@ def _first(tool: Mapping[str, Any], keys: Sequence[str]) -> Any:
     return next((tool[key] for key in keys if tool.get(key) not in (None, "", [], {})), None)
 
 
-def _name(tool: Mapping[str, Any], changes: list[str]) -> str:
-    found = _first(tool, _NAMES)
-    if isinstance(found, list):
-        changes.append("a name of several")
-        found = next((one for one in found if isinstance(one, str)), "")
-    given = found if isinstance(found, str) else ""
-    name = _identifier(given)
-    if name and name != given:
-        changes.append(f"the name {given!r}")
-    return name
-
-
-def _nameless(tool: Mapping[str, Any]) -> str:
-    given = _first(tool, _NAMES)
-    # Function names are ASCII: endpoints refuse others.
-    return f"The name {str(given)[:60]!r} has no letter from a to z." if given else "The tool has no name."
-
-
 def _identifier(text: str) -> str:
+    # Function names are ASCII: endpoints refuse others.
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text.partition("(")[0])
     name = "_".join(re.findall(r"[a-z0-9]+", spaced.lower()))[:64].strip("_")
     return f"tool_{name}"[:64] if name[:1].isdigit() else name
@@ -349,96 +277,74 @@ def _text(found: Any) -> str:
     return " ".join(words.split())[:_LONGEST]
 
 
-def _arguments(found: Any, changes: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Names and types of the arguments, however they are written."""
+def _arguments(found: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield names and types of the arguments, however they are written."""
     if isinstance(found, str) and found.strip()[:1] in ("[", "{"):
-        try:
+        with suppress(ValueError):
             found = json.loads(found)
-            changes.append("arguments as JSON text")
-        except ValueError:
-            changes.append("arguments as broken JSON text")
-    if isinstance(found, Mapping) and isinstance(found.get("properties"), Mapping):
-        found = found["properties"]
+    if isinstance(found, Mapping) and isinstance(found.get("name"), str) and found.keys() & {"type", "description"}:
+        found = [found]
     if isinstance(found, Mapping):
-        if "name" in found and ("type" in found or "description" in found) and isinstance(found["name"], str):
-            yield _argument(found, changes)
-            return
-        changes.append("arguments as an object")
-        yield from (
-            (_identifier(str(name)) or _UNNAMED, _type(value, str(name), changes)) for name, value in found.items()
-        )
+        inner = found.get("properties")
+        yield from _fields(inner if isinstance(inner, Mapping) else found)
     elif isinstance(found, list):
-        yield from (_argument(one, changes) for one in found)
+        yield from map(_argument, found)
     elif isinstance(found, str):
-        changes.append("arguments as a sentence")
-        yield from (_argument(one, changes) for one in re.split(r"[\n;]+", found) if one.strip())
+        yield from (_argument(one) for one in re.split(r"[\n;]+", found) if one.strip())
 
 
-def _argument(found: Any, changes: list[str]) -> tuple[str, dict[str, Any]]:
+def _fields(found: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [(_identifier(str(name)) or _UNNAMED, _type(value, str(name))) for name, value in found.items()]
+
+
+def _argument(found: Any) -> tuple[str, dict[str, Any]]:
     if isinstance(found, Mapping):
-        named = next((found[key] for key in ("name", "arg", "argument", "parameter") if key in found), None)
+        named = _first(found, ("name", "arg", "argument", "parameter"))
         if named is None and len(found) == 1 and not found.keys() & {"type", "description"}:
             ((named, found),) = found.items()
-        return _identifier(str(named or "")) or _UNNAMED, _type(found, str(named or ""), changes)
+        return _identifier(str(named or "")) or _UNNAMED, _type(found, str(named or ""))
     told = _NAMED.match(str(found))
     if told is None:
-        return _identifier(" ".join(str(found).split()[:4])) or _UNNAMED, _type(str(found), str(found), changes)
-    return _identifier(told[1]) or _UNNAMED, _type({"type": told[2] or "", "description": told[3]}, told[1], changes)
+        return _identifier(" ".join(str(found).split()[:4])) or _UNNAMED, _type(str(found), str(found))
+    return _identifier(told[1]) or _UNNAMED, _type({"type": told[2] or "", "description": told[3]}, told[1])
 
 
-def _type(found: Any, name: str, changes: list[str]) -> dict[str, Any]:
-    """A type with its description; what does not say what it is becomes a text, lists and objects hold texts."""
+def _type(found: Any, name: str) -> dict[str, Any]:
+    """Return a type with its description; what does not say what it is becomes a text, lists and objects hold texts."""
     told = found if isinstance(found, Mapping) else {"description": found}
-    written = told.get("type", found if isinstance(found, str) and found.lower() in _KNOWN else "")
-    word = re.split(r"[^a-z]+", str(written).lower().strip("<"))[0]
-    kind = _KNOWN.get(word, "")
-    if not kind:
-        changes.append("an argument without a known type")
+    written = str(told.get("type", found if isinstance(found, str) and found.lower() in _KNOWN else "")).lower()
+    kind = _KNOWN.get(re.split(r"[^a-z]+", written.strip("<"))[0], "string")
     description = _text(told.get("description") or told.get("desc") or name.replace("_", " ") or "a value")
-    made: dict[str, Any] = {"type": kind or "string", "description": description}
+    made: dict[str, Any] = {"type": kind, "description": description}
     choices = told.get("enum")
-    if made["type"] == "string" and isinstance(choices, list) and choices and all(isinstance(c, str) for c in choices):
+    if kind == "string" and isinstance(choices, list) and choices and all(isinstance(c, str) for c in choices):
         made["enum"] = list(dict.fromkeys(choices))
-    if made["type"] == "array":
+    elif kind == "array":
         items = told.get("items")
-        inner = str(written).lower().partition("[")[2] or str(written).lower().partition(" of ")[2]
-        made["items"] = _type(
-            items if isinstance(items, Mapping) else {"type": inner or "string"}, "one of them", changes
-        )
-    if made["type"] == "object":
+        inner = written.partition("[")[2] or written.partition(" of ")[2] or "string"
+        made["items"] = _type(items if isinstance(items, Mapping) else {"type": inner}, "one of them")
+    elif kind == "object":
         properties = told.get("properties")
-        parts = properties.items() if isinstance(properties, Mapping) else (("text", {"type": "string"}),)
-        if not isinstance(properties, Mapping):
-            changes.append("an object without properties")
-        made |= _object([(_identifier(str(n)) or _UNNAMED, _type(v, str(n), changes)) for n, v in parts], changes)
+        made |= _object(_fields(properties if isinstance(properties, Mapping) else {"text": {"type": "string"}}))
     return made
 
 
-def _object(arguments: list[tuple[str, dict[str, Any]]], changes: list[str]) -> dict[str, Any]:
+def _object(arguments: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     for name, schema in arguments:
-        free, number = name, 1
-        while free in properties:
-            number += 1
-            free = f"{name[:60]}_{number}"
-        if free != name:
-            changes.append(f"the argument {name!r} twice")
+        free = next(one for n in count(1) if (one := f"{name[:60]}_{n}" if n > 1 else name) not in properties)
         properties[free] = schema
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def _returns(found: Any, changes: list[str]) -> dict[str, Any]:
+def _returns(found: Any) -> dict[str, Any]:
     if isinstance(found, list) and len(found) == 1:
         found = found[0]
     if isinstance(found, list):
-        parts = [_argument(one, changes) for one in found]
-        return {**_object(parts, changes), "description": "What is returned."}
+        return {**_object([_argument(one) for one in found]), "description": "What is returned."}
     if isinstance(found, Mapping) and not found.keys() & {"type", "description"}:
-        parts = [
-            (_identifier(str(name)) or _UNNAMED, _type(value, str(name), changes)) for name, value in found.items()
-        ]
-        return {**_object(parts, changes), "description": "What is returned."}
-    return _type(found if found is not None else "", "what is returned", changes)
+        return {**_object(_fields(found)), "description": "What is returned."}
+    return _type(found if found is not None else "", "what is returned")
 
 
 def _depends(found: Any) -> list[str]:

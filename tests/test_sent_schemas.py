@@ -12,8 +12,8 @@ import pytest
 from populace.agents import thinking as reflection
 from populace.agents.action_schema import answer_schema
 from populace.agents.actions import Action
+from populace.agents.doctor import Animal, LongText
 from populace.agents.gateway.capabilities import OutputMode, OutputModes, sent_shape
-from populace.agents.probe import Animal, LongText
 from populace.agents.problem_checks import ProblemReview
 from populace.agents.react import tool_calls
 from populace.agents.responses import Line, Response
@@ -49,7 +49,7 @@ MODELS = (
 )
 #: Where schemas of answers are made; what a further file makes belongs into `made`.
 MAKERS = {
-    *(f"agents/{name}.py" for name in ("action_schema", "mind", "probe", "problem_checks", "react")),
+    *(f"agents/{name}.py" for name in ("action_schema", "doctor", "mind", "problem_checks", "react")),
     *(f"agents/{name}.py" for name in ("responses", "rubric", "thinking")),
     *("agents/action_schema.py", "agents/embedding/embedder.py"),  # whose schemas are not sent
     *("personas/persona_to_persona.py", "personas/text_to_persona.py"),

@@ -6,7 +6,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from .extract import clean_answer
-from .values import Quantity, is_unit, read_quantity, read_time, same_quantity
+from .values import WORDS, Quantity, is_unit, read_quantity, read_time, same_quantity
 
 #: Characters of an answer that is compared as a formula; longer ones are compared as text.
 _LONGEST = 400
@@ -53,21 +53,9 @@ _MEANING = re.compile(r"(?P<answer>[^\d:;,.]{2,60}?)\s*(?:[:;]|\.\s)\s*(?P<reaso
 _WORDS = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}|[\u4e00-\u9fff]")
 _LOOSE = frozenset({"the", "a", "an", "on", "at", "in", "it", "is", "to"})
-_FUNCTIONS = frozenset({
-    "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "sqrt", "pi", "oo", "inf", "infinity", "mod", "abs",
-    "arcsin", "arccos", "arctan",
-})  # fmt: skip
-#: In Chinese the verb of the question is said again.
-_YES = "yes true correct 是 是的 对 對 正确 正確 会 會 能 可以 行 要 需要 应该 應該 算"
-_NO = """
-no false incorrect 否 不 不是 错 錯 错误 錯誤 不对 不對 不会 不會 不能 不可以 不可能 不行 不用 不必 不要 不需要
-不应该 不應該 不该 不該 不算 没有 沒有
-"""
-_TRUTH = {word: said for said, words in (("yes", _YES), ("no", _NO)) for word in words.split()}
-_NOTHING = frozenset({
-    r"\emptyset", "{}", "none", "no solution", "no solutions", "no real solution", "no real solutions", "empty set",
-    "the empty set", "there is no solution", "there are no solutions", "无解", "no such number", "dne",
-})  # fmt: skip
+_FUNCTIONS = frozenset(WORDS["functions"])
+_TRUTH = {word: said for said in ("yes", "no") for word in WORDS[said]}
+_NOTHING = frozenset(WORDS["nothing"])
 
 
 def compare_answers(one: str, other: str, formulas: CompareFormulas) -> SameAnswer:

@@ -11,6 +11,7 @@ from itertools import pairwise
 import orjson
 
 from ..gateway.json_answer import escape_literal_backslashes
+from .values import WORDS
 
 #: Characters of a solution that are searched for its answer: its end.
 _SEARCHED = 8_000
@@ -139,17 +140,6 @@ _SPACING = re.compile(
     r"(?<!\\)\\[,;:> ]|\\(?:quad|qquad|displaystyle|limits|left|right|bigl?|bigr?|Bigl?|Bigr?)(?![A-Za-z])"
     "|[~\u00a0\u2009\u202f]"
 )
-_SAME_SIGNS = (
-    ("−", "-"), ("–", "-"), ("×", r"\times "), ("·", r"\cdot "), ("÷", "/"), ("≤", r"\le "), ("≥", r"\ge "),
-    ("≠", r"\ne "), ("π", r"\pi "), ("∞", r"\infty "), ("∪", r"\cup "), ("∩", r"\cap "), ("±", r"\pm "),
-    ("∅", r"\emptyset "), ("°", r"^\circ"), (r"\dfrac", r"\frac"), (r"\tfrac", r"\frac"), (r"\cfrac", r"\frac"),
-    (r"\leq", r"\le"), (r"\geq", r"\ge"), (r"\neq", r"\ne"), (r"\lvert", "|"), (r"\rvert", "|"), ("{,}", ","),
-    (r"\%", "%"), (r"\$", "$"), (r"\degree", r"^\circ"), (r"^{\circ}", r"^\circ"), (r"\varnothing", r"\emptyset"),
-    (r"\{", "{"), (r"\}", "}"), (r"\lbrace", "{"), (r"\rbrace", "}"), (r"\langle", "("), (r"\rangle", ")"),
-    ("、", ","), ("½", r" \frac{1}{2}"), ("¼", r" \frac{1}{4}"), ("¾", r" \frac{3}{4}"), ("⅓", r" \frac{1}{3}"),
-    ("⅔", r" \frac{2}{3}"), ("’", "'"), ("⁄", "/"), (r"\bar{", r"\overline{"), (r"\triangle", ""), (r"\angle", ""),
-    ("{.}", "."),
-)  # fmt: skip
 _TILDE = re.compile(r"(?<![^$ ])~\s*(?=[\d.])")
 _APPROXIMATE = re.compile(r"(?:(?:≈|\\(?:approx|sim)(?![A-Za-z])|(?:about|approximately|roughly|around)\s)\s*)+")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
@@ -192,7 +182,7 @@ def clean_answer(answer: str) -> str:
     # A dollar sign may stand for money, or be one of a pair around a formula.
     if "\\$" not in text:
         text = _DELIMITED.sub(lambda found: next(part for part in found.groups() if part is not None), text)
-    for sign, same in _SAME_SIGNS:
+    for sign, same in WORDS["signs"]:
         if sign in text:
             text = text.replace(sign, same)
     for form, written in _FORMS:

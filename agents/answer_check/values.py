@@ -1,10 +1,12 @@
 """Quantities: numbers however they are written, with their units."""
 
 import re
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 #: Digits of the longest number that is read, and the largest power of ten.
 _DIGITS, _POWER = 4_000, 300
@@ -73,67 +75,16 @@ _PERCENT = (("percent", 1),)
 
 # --- units ---------------------------------------------------------------------------------------------------------
 
-#: By base unit: factor, and names of the unit. `~` before a name: it takes the prefixes of the SI. Names of one letter
-#: must stand apart from the number. No library: pint reads any word (`cats` are centi-technical-atmospheres).
-_BASES: dict[str, tuple[tuple[str, str], ...]] = {
-    "metre": (
-        ("1", "~m ~meter ~metre 米"), ("1/1000", "毫米"), ("1/100", "厘米"), ("1/10", "分米"), ("1000", "公里 千米"),
-        ("0.0254", "inch inches in"), ("0.3048", "ft foot feet"), ("0.9144", "yd yard"), ("1609.344", "mi mile"),
-        ("1852", "nmi"),
-    ),
-    "metre^2": (("10000", "ha hectare"), ("4046.8564224", "acre")),
-    "metre^3": (
-        ("1/1000", "~l ~liter ~litre 升"), ("1/1000000", "毫升 cc"), ("0.003785411784", "gal gallon"),
-        ("0.000946352946", "qt quart"), ("0.000473176473", "pint"), ("0.0002365882365", "cup"),
-    ),
-    "gram": (
-        ("1", "~g ~gram 克"), ("1/1000", "毫克"), ("1000", "kilo 千克 公斤"), ("1000000", "t ton tonne 吨"),
-        ("453.59237", "lb lbs pound"), ("28.349523125", "oz ounce"),
-    ),
-    "second": (
-        ("1", "~s ~sec ~second 秒"), ("60", "min minute 分钟"), ("3600", "h hr hour 小时"), ("86400", "d day 天 日"),
-        ("604800", "week 周"),
-    ),
-    "month": (("1", "month 月"), ("12", "yr year 年 岁")),
-    "dollar": (("1", "$ usd dollar 美元"), ("1/100", "¢ cent")),
-    "euro": (("1", "€ eur euro 欧元"),),
-    "pound sterling": (("1", "£ gbp"),),
-    "yuan": (("1", "¥ rmb yuan 元 块"), ("1/10", "角")),
-    "percent": (("1", "% percent pct per_cent"),),
-    "degree": (("1", r"^\circ degree deg 度"),),
-    "degree celsius": (("1", r"^\circc celsius"),),
-    "degree fahrenheit": (("1", r"^\circf fahrenheit"),),
-    "kelvin": (("1", "~K ~kelvin"),),
-    "radian": (("1", "rad radian"),),
-    "joule": (("1", "~J j ~joule"), ("4.184", "~cal ~calorie"), ("3600", "~Wh")),
-    "watt": (("1", "~W w ~watt"),),
-    "newton": (("1", "~N n ~newton"),),
-    "pascal": (("1", "~Pa ~pascal"), ("100000", "~bar"), ("101325", "atm atmosphere"), ("6894.757293168", "psi")),
-    "volt": (("1", "~V v ~volt"),),
-    "ampere": (("1", "~A ~amp ~ampere"),),
-    "ohm": (("1", "~Ω ~ohm"), ("1000", "kilohm"), ("1000000", "megohm")),
-    "mole": (("1", "~mol ~mole"),),
-    "hertz": (("1", "~Hz ~hertz"),),
-    "byte": (
-        ("1", "~byte"), ("1000", "kB KB"), ("1000000", "MB"), ("1000000000", "GB"), ("1000000000000", "TB"),
-        ("1/8", "bit"), ("125", "kb kbit"), ("125000", "Mb Mbit"), ("125000000", "Gb Gbit"),
-    ),
-    # A minute of arc, or a foot.
-    "prime": (("1", "'"),),
-    # Chinese measure words say no more than `units`.
-    "unit": (("1", "unit 个 只 条 张 件 颗 支 名 位"),),
-}  # fmt: skip
-_SMALL_PREFIXES = {
-    "p pico": "1/1000000000000", "n nano": "1/1000000000", "u μ µ micro": "1/1000000", "m milli": "1/1000",
-    "c centi": "1/100", "d deci": "1/10", "k K kilo": "1000",
-}  # fmt: skip
-_PREFIXES = _SMALL_PREFIXES | {"M mega": "1000000", "G giga": "1000000000", "T tera": "1000000000000"}
+#: The words of answers, by kind.
+WORDS: Mapping[str, Any] = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
+#: Base units that are not measured in millions.
+_SMALL_BASES = frozenset({"metre", "metre^3", "gram", "second"})
 
 
 def _unit_names() -> Iterator[tuple[str, tuple[Fraction, str]]]:
-    for base, units in _BASES.items():
-        prefixes = _SMALL_PREFIXES if base in ("metre", "metre^3", "gram", "second") else _PREFIXES
-        for factor, names in units:
+    for base, units in WORDS["units"].items():
+        prefixes = WORDS["small_prefixes"] | ({} if base in _SMALL_BASES else WORDS["large_prefixes"])
+        for factor, names in units.items():
             for name in names.split():
                 yield name.removeprefix("~"), (Fraction(factor), base)
                 if name.startswith("~"):
@@ -151,7 +102,6 @@ for _name, _one in _UNITS.items():
         _FOLDED[_name.lower()] = _one if _FOLDED.get(_name.lower(), _one) == _one else None
 _PREPOSITIONS = frozenset({"of", "in", "on", "at", "for", "from", "with"})
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
-_ALIASES = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "sqft": "ft^2", "knot": "nmi/h", "knots": "nmi/h"}
 _PART = re.compile(
     r"(?:(square|sq|cubic|cu)\.?\s+)?([^\s^\d/]+|\^\\circ ?[CFcf]?)\s*(?:\^?\{?(-?\d)\}?|\s+(squared|cubed))?"
 )
@@ -163,7 +113,6 @@ _ASIDE = re.compile(
 )
 _FUNCTIONS = frozenset({"sin", "cos", "tan", "log", "exp", "sqrt", "sec", "csc", "cot", "and", "or", "pi", "times"})
 _PLURAL = re.compile(r"(?:(?<=[sxz])|(?<=[cs]h))es$|(?<=[^su])s$")
-_IRREGULAR = {"people": "person", "children": "child", "men": "man", "women": "woman", "mice": "mouse"}
 
 
 def _unit(text: str) -> tuple[tuple[tuple[str, int], ...], Fraction] | None:
@@ -172,7 +121,7 @@ def _unit(text: str) -> tuple[tuple[tuple[str, int], ...], Fraction] | None:
     For things that are counted, return their words, of power 0.
     """
     text = _ASIDE.sub("", text.strip(" ."))
-    text = _ALIASES.get(text.lower(), text)
+    text = WORDS["unit_aliases"].get(text.lower(), text)
     if not text:
         return (), Fraction(1)
     powers: dict[str, int] = {}
@@ -198,7 +147,7 @@ def _named_unit(name: str) -> tuple[Fraction, str] | None:
 
 def _singular(word: str) -> str:
     """Return the form that the singular and the plural of a word share."""
-    return re.sub(r"(?:ie|y)$", "i", re.sub(r"ve$", "f", _PLURAL.sub("", _IRREGULAR.get(word, word))))
+    return re.sub(r"(?:ie|y)$", "i", re.sub(r"ve$", "f", _PLURAL.sub("", WORDS["irregular_plurals"].get(word, word))))
 
 
 def is_unit(text: str) -> bool:
@@ -234,22 +183,14 @@ _TIME = re.compile(
     re.IGNORECASE,
 )
 _WORDS_OF_TIME = {"noon": 43_200, "midday": 43_200, "midnight": 0}
-_SMALL = """
-zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
-nineteen
-"""
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_WORDS = {word: number for number, word in enumerate(_SMALL.split())}
-_WORDS |= {word: 10 * number for number, word in enumerate(_TENS.split(), 2)}
-_SCALES = {
-    "hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 10**9, "trillion": 10**12, "dozen": 12,
-    "lakh": 100_000, "crore": 10**7,
-}  # fmt: skip
+_NUMBERS = {word: number for number, word in enumerate(WORDS["small_numbers"])}
+_NUMBERS |= {word: 10 * number for number, word in enumerate(WORDS["tens"], 2)}
+_SCALES: Mapping[str, int] = WORDS["scales"]
 _SCALE = re.compile(rf"({'|'.join(_SCALES)})s?\b", re.IGNORECASE)
 _BASE = re.compile(r"\(?((?=[\dA-F]*\d|[A-F]+_\{?\s*16\b)[\dA-Fa-f,]+)\)?_\{?\s*(\d{1,2}|[a-z]+)\s*\}?")
 _SHARES = {"half": Fraction(1, 2), "third": Fraction(1, 3), "quarter": Fraction(1, 4)}
-_CHINESE = dict(zip("零一二三四五六七八九", range(10), strict=True)) | {"两": 2, "〇": 0}
-_CHINESE_SCALES = {"十": 10, "百": 100, "千": 1_000, "万": 10_000, "亿": 10**8}
+_CHINESE: Mapping[str, int] = WORDS["chinese_digits"]
+_CHINESE_SCALES: Mapping[str, int] = WORDS["chinese_scales"]
 
 
 def read_time(text: str) -> TimeOfDay | None:
@@ -340,7 +281,7 @@ def _plain_number(found: re.Match[str]) -> tuple[Fraction | None, int | None, in
 
 def _in_base(digits: str, base: str) -> Quantity | None:
     """Return the value of `101_2` or `101_{two}`, or None if the digits do not fit the base."""
-    number = _WORDS.get(base, 0) if base.isalpha() else int(base)
+    number = _NUMBERS.get(base, 0) if base.isalpha() else int(base)
     try:
         return Quantity(Fraction(int(digits, number))) if number >= 2 else None
     except ValueError:  # a digit that the base does not have
@@ -359,8 +300,8 @@ def _in_words(text: str) -> Quantity | None:
     words = words[1:] if sign < 0 else words
     total, current, used = 0, 0, 0
     for word in words:
-        if word in _WORDS:
-            current += _WORDS[word]
+        if word in _NUMBERS:
+            current += _NUMBERS[word]
         elif word in _SCALES and (current or used == 0):
             current = max(1, current) * _SCALES[word]
             if _SCALES[word] >= 1_000:

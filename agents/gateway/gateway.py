@@ -105,6 +105,11 @@ class Gateway:
         return self._client.endpoints[0].output_modes.mode
 
     @property
+    def parameters_left_out(self) -> frozenset[str]:
+        """Parameters that the model's first endpoint does not take, as learnt so far."""
+        return self._client.endpoints[0].parameters.without
+
+    @property
     def calls(self) -> int:
         """Requests sent in this session."""
         return self.meter.begun

@@ -38,9 +38,6 @@ def main() -> None:
         sys.stderr.write(f"could not be confined: {error}\n")
         sys.stderr.flush()
         os._exit(UNCONFINED)
-    for name, text in job["files"].items():
-        with open(name, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib would cost every run its import
-            file.write(text)
     sys.argv = ["main.py"]
     sys.path.insert(0, "")
     _end(*_run(job), descriptor)

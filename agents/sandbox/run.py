@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any
 from weakref import WeakKeyDictionary
 
@@ -93,26 +93,19 @@ class CodeResult:
 async def run_code(
     code: str,
     *,
-    stdin: str = "",
-    files: Mapping[str, str] | None = None,
     calls: Sequence[FunctionCall] = (),
     limits: SandboxLimits | None = None,
     under: Confinement | None = None,
 ) -> CodeResult:
     """Run Python code in a process of its own, as confined as this machine allows (`confinement()`), or as given.
 
-    `files` are written into the folder that it runs in. After the code, `calls` are made, whose values are in
-    `returned`. As many run at a time as there are processors. Raises `SetupError` where no code can be run, and
-    `ValueError` for the name of a file that is outside the folder.
+    It runs in an empty folder and has no input. After the code, `calls` are made, whose values are in `returned`.
+    As many run at a time as there are processors. Raises `SetupError` where no code can be run.
     """
-    for name in files or {}:
-        if PurePosixPath(name).name != name or name in ("", ".", ".."):
-            raise ValueError(f"{name!r} is no name of a file in the folder that the code runs in.")
     limits = limits or SandboxLimits()
     confined = await asyncio.to_thread(confinement) if under is None else under
     job = {
         "code": code,
-        "files": dict(files or {}),
         "calls": [{"function": c.function, "arguments": dict(c.arguments)} for c in calls],
         **job_of(confined, _rlimits(limits)),
     }
@@ -120,16 +113,14 @@ async def run_code(
         with tempfile.TemporaryFile() as record:
             record.write(json.dumps(job).encode())
             record.seek(0)
-            return await _run(confined, folder, record, stdin.encode(), limits)
+            return await _run(confined, folder, record, limits)
 
 
-async def _run(
-    confined: Confinement, folder: Path, record: IO[bytes], stdin: bytes, limits: SandboxLimits
-) -> CodeResult:
+async def _run(confined: Confinement, folder: Path, record: IO[bytes], limits: SandboxLimits) -> CodeResult:
     started = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         *command(confined, folder, record.fileno(), limits.file_bytes),
-        stdin=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd=folder,
@@ -138,7 +129,7 @@ async def _run(
         start_new_session=True,
     )
     outputs = [_CappedStream(s, limits.output_bytes, process.pid) for s in (process.stdout, process.stderr) if s]
-    streams = asyncio.gather(_write(process.stdin, stdin), *(one.read() for one in outputs))
+    streams = asyncio.gather(*(one.read() for one in outputs))
     timed_out = False
     try:
         async with asyncio.timeout(limits.wall_seconds):
@@ -184,15 +175,6 @@ class _CappedStream:
             if len(chunk) > room and not self.flooded:
                 self.flooded = True
                 _kill_group(self._group)
-
-
-async def _write(stream: asyncio.StreamWriter | None, text: bytes) -> None:
-    if stream is None:
-        return
-    with suppress(BrokenPipeError, ConnectionResetError):  # code need not read what it is given
-        stream.write(text)
-        await stream.drain()
-    stream.close()
 
 
 def _kill_group(group: int) -> None:
@@ -294,7 +276,7 @@ def _probe(confined: Confinement) -> str:
         trials = [f"open({secret.name!r}).close()"] * confined.files
         trials += ["import socket; socket.socket().close()", "import os; os.fork()"] * confined.processes
         with tempfile.TemporaryFile() as record:
-            job = {"code": _PROBE, "files": {"trials": json.dumps(trials)}, "calls": []}
+            job = {"code": f"trials = {trials}{_PROBE}", "calls": []}
             record.write(json.dumps(job | job_of(confined, _rlimits(SandboxLimits()))).encode())
             record.seek(0)
             words = command(confined, folder, record.fileno(), SandboxLimits().file_bytes)
@@ -319,7 +301,7 @@ def _probe(confined: Confinement) -> str:
 
 _PROBE = """
 import json, math
-for trial in json.load(open("trials")):
+for trial in trials:
     try:
         exec(trial)
     except OSError:

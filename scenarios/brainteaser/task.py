@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from populace.agents.actions import Check, KnownSolution
+from populace.agents.actions import Check
 from populace.agents.problem_checks import BriefAnswer
 from populace.agents.procedural.problems import ProblemLibrary
 from populace.agents.procedural.situation import Situation
@@ -36,6 +36,7 @@ class TrickQuestion(ProblemAction):
     prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("brainteaser.v2.toml"))
     checks: ClassVar[tuple[Check, ...]] = (*ProblemAction.checks, BriefAnswer())
     settings: ClassVar[BrainteaserSettings] = BrainteaserSettings()
+    library: ClassVar[ProblemLibrary | None] = EXAMPLES
 
     kind: Literal["brainteaser"]
     trick: Annotated[ProblemTopic, Field(description="What is wrong in it, in one to five words, as polysemy")]
@@ -69,11 +70,6 @@ class TrickQuestion(ProblemAction):
         riddle = EXAMPLES.make(rng, situation.persona, focus=cls.wanted("focus", situation), language=language)
         answer = {"reference": riddle.answer, "explanation": riddle.steps}
         return {"trick": riddle.focus, "text": riddle.text, **answer}
-
-    @staticmethod
-    def known_solution(text: str) -> KnownSolution | None:
-        """Return the solution of a problem that `stand_in` made; None for any other."""
-        return EXAMPLES.solve(text)
 
 
 class Brainteaser(ProblemTask):

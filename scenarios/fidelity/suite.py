@@ -1,11 +1,11 @@
-"""The suite: its runs, what each gives, and one table."""
+"""Effects in the answers of a model's agents, beside those of people, and one table."""
 
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, median, quantiles
+from statistics import fmean, median, quantiles, stdev
 from types import MappingProxyType
 from typing import Any
 
@@ -18,22 +18,7 @@ from populace.sim import FinishedRun, Growth, Scenario, Society
 from populace.sim.experiment.design import ModelCheckName
 from populace.sim.experiment.model_checks import EffectSize
 
-from .societies import (
-    FOLLOWERS,
-    ROUNDS,
-    Convention,
-    FidelityAnswer,
-    Move,
-    Questionnaire,
-    VerbalOpinions,
-    circle,
-    late_adopters,
-    moves_of,
-    people,
-    questions,
-    responses_of,
-    weights_of,
-)
+from .questions import FidelityAnswer, Questionnaire, people, questions, responses_of
 
 _DRAWS = 1_000
 
@@ -44,46 +29,6 @@ def share_effect(test: str, what: str, hits: int, answers: int, *, reference: fl
     low, high = wilson_interval(hits, answers) if answers else (math.nan, math.nan)
     size = 2 * (math.asin(math.sqrt(got)) - math.asin(math.sqrt(reference))) if answers else math.nan
     return EffectSize(test, what, reference, got, low, high, size, answers, source)
-
-
-def difference_effect(test: str, what: str, one: tuple[int, int], other: tuple[int, int], *, source: str) -> EffectSize:
-    """What the first share, as hits of answers, is above the other: with Newcombe's interval, and Cohen's h."""
-    if not (one[1] and other[1]):
-        return EffectSize(test, what, 0.0, *(math.nan,) * 4, one[1] + other[1], source)
-    shares = [hits / answers for hits, answers in (one, other)]
-    (low, high), (other_low, other_high) = wilson_interval(*one), wilson_interval(*other)
-    got = shares[0] - shares[1]
-    below = math.hypot(shares[0] - low, other_high - shares[1])
-    above = math.hypot(high - shares[0], shares[1] - other_low)
-    angles = [2 * math.asin(math.sqrt(share)) for share in shares]
-    return EffectSize(test, what, 0.0, got, got - below, got + above, angles[0] - angles[1], one[1] + other[1], source)
-
-
-def mean_effect[T](
-    test: str,
-    what: str,
-    people: Sequence[T],
-    estimate: Callable[[Sequence[T]], float],
-    *,
-    reference: float,
-    answers: int,
-    source: str,
-    seed: int,
-) -> EffectSize:
-    """An estimate over people, with a percentile interval of draws of people; d is its distance in deviations of one.
-
-    A standard error of n people is a deviation of one of them by the root of n.
-    """
-    rng = random.Random(seed)  # noqa: S311 - no secret
-    drawn = [estimate([rng.choice(people) for _ in people]) for _ in range(_DRAWS)] if people else []
-    known = [one for one in drawn if math.isfinite(one)]
-    if len(known) < _DRAWS / 2:
-        return EffectSize(test, what, reference, math.nan, math.nan, math.nan, math.nan, answers, source)
-    got, mean = estimate(people), fmean(known)
-    cuts = quantiles(known, n=40)
-    deviation = math.sqrt(fmean((one - mean) ** 2 for one in known) * len(people))
-    size = (got - reference) / deviation if deviation else math.nan
-    return EffectSize(test, what, reference, got, cuts[0], cuts[-1], size, answers, source)
 
 
 _ORDER = "Pezeshkpour and Hruschka 2024"
@@ -138,12 +83,22 @@ def _of_agreement(found: Sequence[FidelityAnswer], seed: int) -> EffectSize:
 
 
 def _of_anchors(found: Sequence[FidelityAnswer], seed: int) -> EffectSize:
+    """Return the anchoring index, with a percentile interval of draws of people.
+
+    Its size is the distance from no effect in deviations of one person.
+    """
+    what = "difference of median estimates, as a share of that of anchors; half with people"
     places = sorted({one.place for one in found})
     by_person = [[one for one in found if one.place == place] for place in places]
-    return mean_effect(
-        "anchoring", "difference of median estimates, as a share of that of anchors; half with people", by_person,
-        _anchoring_index, reference=0.0, answers=len(found), source=_ANCHORS, seed=seed,
-    )  # fmt: skip
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    drawn = [_anchoring_index([rng.choice(by_person) for _ in by_person]) for _ in range(_DRAWS)] if by_person else []
+    known = [one for one in drawn if math.isfinite(one)]
+    if len(known) < _DRAWS / 2:
+        return EffectSize("anchoring", what, 0.0, *(math.nan,) * 4, len(found), _ANCHORS)
+    got, cuts = _anchoring_index(by_person), quantiles(known, n=40)
+    deviation = stdev(known) * math.sqrt(len(by_person))
+    size = got / deviation if deviation else math.nan
+    return EffectSize("anchoring", what, 0.0, got, cuts[0], cuts[-1], size, len(found), _ANCHORS)
 
 
 def _anchoring_index(people: Sequence[Sequence[FidelityAnswer]]) -> float:
@@ -198,12 +153,6 @@ MODEL_CHECKS: Mapping[ModelCheckName, FidelityCheck] = MappingProxyType(
 
 _GAMES = "Charness and Rabin 2002"
 _FORMATION = "Papachristou and Yuan 2024"
-_DEGROOT = "DeGroot 1974; Chuang and others 2024"
-_CONVENTION = "Centola and others 2018; Ashery and others 2025"
-#: Steps of talk.
-_TALK = 5
-#: People who are committed to another name, beside those who play by themselves.
-COMMITTED = (0, 2, 4)
 
 
 def check_language_model(model: ModelHandle) -> None:
@@ -215,76 +164,37 @@ def check_language_model(model: ModelHandle) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Suite:
-    """The suite for one model, with its run files in one folder."""
+def measure_fidelity(model: ModelHandle, folder: Path, seed: int, options: Mapping[str, Any]) -> list[EffectSize]:
+    """Ask all questions in a run in this folder, or go on with the one that is there. Return the effects.
 
-    model: ModelHandle
-    folder: Path
-    seed: int = 0
-    #: Further options of each run, as `limits`.
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def effects(self) -> Iterator[EffectSize]:
-        """All effects, as soon as each is known. Raises what a run raises."""
-        answers = responses_of(self._run(Questionnaire(), people(), steps=len(questions())))
-        yield from self._of_answers(answers)
-        yield from self._weights(self._run(VerbalOpinions(), circle(), steps=_TALK))
-        yield from self._conventions()
-
-    def _conventions(self) -> Iterator[EffectSize]:
-        alone, few, many = (
-            late_adopters(self._run(Convention({"committed": committed}), people(), steps=ROUNDS, name=f"-{committed}"))
-            for committed in COMMITTED
-        )
-        what = "share who leave the convention by themselves"
-        yield share_effect("convention", what, *alone, reference=0.0, source=_CONVENTION)
-        for committed, arm in zip(COMMITTED[1:], (few, many), strict=True):
-            part = committed / (FOLLOWERS + committed)
-            what = f"further share who do so where {part:.0%} of people are committed to another"
-            yield difference_effect("convention", what, arm, alone, source=_CONVENTION)
-
-    def _run(self, scenario: Scenario, hub: Hub, *, steps: int, name: str = "") -> FinishedRun:
-        """The run, or what is left to do of it where it was begun before."""
-        out = self.folder / f"{scenario.name}{name}.duckdb"
-        if out.exists():
-            limits = self.options.get("limits", Limits()).model_dump(exclude_unset=True)
-            return Society.resume(out, type(scenario), model=self.model, limits=limits).run()
+    `options` are further options of a run, as `limits`. Raises what a run raises.
+    """
+    scenario = Questionnaire()
+    out = folder / f"{scenario.name}.duckdb"
+    if out.exists():
+        limits = options.get("limits", Limits()).model_dump(exclude_unset=True)
+        society = Society.resume(out, Questionnaire, model=model, limits=limits)
+    else:
         growth = Growth(agents=None, hops=0)
-        return Society(
-            scenario, source=hub, growth=growth, steps=steps, seed=self.seed, out=out, model=self.model, **self.options
-        ).run()
-
-    def _of_answers(self, answers: Mapping[str, Sequence[FidelityAnswer]]) -> Iterator[EffectSize]:
-        for one in MODEL_CHECKS.values():
-            yield one.effect(answers.get(one.name, []), self.seed)
-        games = answers.get("dictator game", [])
-        for game in dict.fromkeys(one.question for one in games):
-            chosen = [one.is_a for one in games if one.question == game]
-            what, share = f"{game.name}: share who choose the first pair of the paper", game.share or 0.0
-            yield share_effect("dictator game", what, sum(chosen), len(chosen), reference=share, source=_GAMES)
-        for test, asked in answers.items():
-            if asked[0].question.test == asked[0].question.name:
-                chosen = [one.is_a for one in asked]
-                what = "share who choose the one with more of it"
-                yield share_effect(test, what, sum(chosen), len(chosen), reference=0.5, source=_FORMATION)
-
-    def _weights(self, run: FinishedRun) -> Iterator[EffectSize]:
-        agents = moves_of(run)
-        answers = sum(map(len, agents))
-        for what, weight in (("weight of the own opinion", _own), ("weight of what is heard from others", _heard)):
-            yield mean_effect(
-                "verbal opinions", what, agents, weight,
-                reference=0.0, answers=answers, source=_DEGROOT, seed=self.seed,
-            )  # fmt: skip
+        society = Society(
+            scenario, source=people(), growth=growth, steps=len(questions()), seed=seed, out=out, model=model, **options
+        )
+    return list(_find_effects(responses_of(society.run()), seed))
 
 
-def _own(agents: Sequence[Sequence[Move]]) -> float:
-    return weights_of(agents)[0]
-
-
-def _heard(agents: Sequence[Sequence[Move]]) -> float:
-    return weights_of(agents)[1]
+def _find_effects(answers: Mapping[str, Sequence[FidelityAnswer]], seed: int) -> Iterator[EffectSize]:
+    for check in MODEL_CHECKS.values():
+        yield check.effect(answers.get(check.name, []), seed)
+    games = answers.get("dictator game", [])
+    for game in dict.fromkeys(one.question for one in games):
+        chosen = [one.is_a for one in games if one.question == game]
+        what, share = f"{game.name}: share who choose the first pair of the paper", game.share or 0.0
+        yield share_effect("dictator game", what, sum(chosen), len(chosen), reference=share, source=_GAMES)
+    for test, asked in answers.items():
+        if asked[0].question.test == asked[0].question.name:
+            chosen = [one.is_a for one in asked]
+            what = "share who choose the one with more of it"
+            yield share_effect(test, what, sum(chosen), len(chosen), reference=0.5, source=_FORMATION)
 
 
 def table_of(effects: Sequence[EffectSize]) -> Result:

@@ -15,6 +15,8 @@ from populace.sim import FinishedRun, Resident, SocietyView, State
 
 from .law import (
     STANDARD_ERRORS,
+    Held,
+    Hold,
     Measured,
     RuleScenario,
     RuleSettings,
@@ -27,10 +29,9 @@ from .law import (
 )
 
 
-class Rioter(State):
-    """When somebody joins."""
+class Rioter(Held):
+    """The threshold of somebody, and when they joined."""
 
-    threshold: int
     joined_at: int = 0
 
 
@@ -54,12 +55,6 @@ class Join(Action):
         effects.world.state.joined += 1
 
 
-class CrowdSettings(RuleSettings):
-    """How many others must have joined before each joins."""
-
-    thresholds: tuple[int, ...] = Field((), description="The threshold of each agent")
-
-
 class Riot(RuleScenario):
     """A crowd in which each joins once enough others have."""
 
@@ -67,12 +62,6 @@ class Riot(RuleScenario):
     actions = (Join,)
     agent_state_type = Rioter
     world_state_type = Crowd
-    settings_type = CrowdSettings
-    settings: CrowdSettings
-
-    def agent_state(self, resident: Resident, rng: random.Random) -> Rioter:
-        """The threshold of this one."""
-        return Rioter(threshold=self.settings.thresholds[place_of(resident.persona.text)])
 
     def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
         """Those who have not joined yet."""
@@ -84,46 +73,24 @@ class Riot(RuleScenario):
 
     def rule(self, seen: Observation, rng: random.Random) -> Join | None:
         """Join, if enough have."""
-        return Join(kind="join", step=seen.step) if seen.world_state.joined >= seen.state.threshold else None
+        return Join(kind="join", step=seen.step) if seen.world_state.joined >= seen.state.value else None
 
 
 def granovetter(trial: Trial) -> Iterator[Measured]:
     """With thresholds from 0 to 99 all 100 join, one in each step; where nobody has the threshold 1, one alone."""
     people = society_of(100)
-    run = trial.run(Riot({"thresholds": tuple(range(100))}), people, steps=150)
+    run = trial.run(Riot({"initial": tuple(range(100))}), people, steps=150)
     yield Measured("adopters, thresholds 0 to 99", 100, _adopters(run))
     order = [step for step in final_values(run, "joined_at") if step]
     late = sum(step != place for place, step in enumerate(order, start=1))
     yield Measured("adopters who join in another step than their threshold + 1", 0, late)
     changed = (0, 2, *range(2, 100))
-    run = trial.run(Riot({"thresholds": changed}), people, steps=150)
+    run = trial.run(Riot({"initial": changed}), people, steps=150)
     yield Measured("adopters, the threshold 1 changed to 2", 1, _adopters(run))
 
 
 def _adopters(run: FinishedRun) -> int:
     return sum(step > 0 for step in final_values(run, "joined_at"))
-
-
-class Exposed(State):
-    """How far a contagion has come with one agent."""
-
-    active_since: int = -1
-
-
-class Spread(Action):
-    """Be active, and tell those whom it may reach."""
-
-    name: ClassVar[str] = "spread"
-    addressed: ClassVar[bool] = True
-    novelty = "none"
-    kind: Literal["spread"]
-    since: int
-    to: tuple[str, ...] = ()
-
-    def apply(self, effects: ActionEffects) -> None:
-        """The agent is active, and those whom it tells hear of it in the next step."""
-        effects.state.active_since = self.since
-        super().apply(effects)
 
 
 class SeedSettings(RuleSettings):
@@ -138,8 +105,6 @@ class Cascade(RuleScenario):
     """Each agent that becomes active has one chance at each of those to whom a tie leads from it."""
 
     name = "cascade"
-    actions: tuple[type[Action], ...] = (Spread,)
-    agent_state_type = Exposed
     settings_type = SeedSettings
     settings: SeedSettings
 
@@ -151,18 +116,18 @@ class Cascade(RuleScenario):
         """The seed set in the first step; then those who were told something and are not active."""
         if society.world.step == 1:
             return [one for one in society.residents if self.is_seed(one.persona.text)]
-        return [one for one in society.residents if one.inbox and one.state.active_since < 0]
+        return [one for one in society.residents if one.inbox and not one.state.value]
 
     def ended(self, society: SocietyView) -> bool:
         """Once nobody was told anything who is not active."""
-        told = any(one.inbox and one.state.active_since < 0 for one in society.residents)
+        told = any(one.inbox and not one.state.value for one in society.residents)
         return bool(society.world.step) and not told
 
     def rule(self, seen: Observation, rng: random.Random) -> Action:
         """Become active, and reach some."""
         towards = (one.key for one in seen.neighbours if one.weight_to)
         reached = tuple(key for key in towards if rng.random() < self.settings.chance)
-        return Spread(kind="spread", since=seen.step, to=reached)
+        return Hold(value=seen.step, to=reached)
 
 
 #: Six people, of whom the first is the seed set: two ways lead to agent 3, one of them back; nothing reaches agent 5.
@@ -209,7 +174,7 @@ def compare_sizes(spread: Mapping[int, float], sizes: Sequence[int]) -> Iterator
 
 def sizes_of(run: FinishedRun, copies: int, people: int) -> list[int]:
     """How many are active at the end in each copy."""
-    active = [since >= 0 for since in final_values(run, "active_since")]
+    active = [since > 0 for since in final_values(run, "value")]
     return [sum(active[first : first + people]) for first in range(0, copies * people, people)]
 
 

@@ -1,19 +1,21 @@
 """A law: a model with a known result, as rule agents of the engine live it, and the measured result beside it."""
 
 import math
+import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, ClassVar, Literal, Unpack
 
 import orjson
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from populace.agents import Rule
+from populace import Action
+from populace.agents import ActionEffects, Rule
 from populace.personas import Hub, Persona, Relation, RelationKind
-from populace.sim import FinishedRun, Growth, Scenario, Settings, Society
+from populace.sim import FinishedRun, Growth, Resident, Scenario, Settings, Society, State
 from populace.sim.config import RunOptions
 
 #: Standard errors by which a mean may miss its expectation: one in 16,000 honest means misses it by more.
@@ -30,13 +32,49 @@ class RuleSettings(Settings):
 
     recalled: int = Field(0, ge=0, le=50, description="Notes that come to an agent's mind in a step, at most")
     memory: int = Field(1, ge=1, description="Notes an agent keeps; the newest count")
+    initial: tuple[int | float, ...] = Field((), description="What each agent begins with; nothing unless given")
+
+
+class Held(State):
+    """What an agent holds."""
+
+    value: Any = 0
+
+
+class Hold(Action):
+    """Hold a value, and say it to those who listen."""
+
+    name: ClassVar[str] = "hold"
+    addressed: ClassVar[bool] = True
+    novelty = "none"
+    kind: Literal["hold"] = "hold"
+    value: Any
+    to: tuple[str, ...] = ()
+
+    @property
+    def emitted_text(self) -> str:
+        """The value, to its last digit."""
+        return repr(self.value)
+
+    def apply(self, effects: ActionEffects) -> None:
+        """Change the state; each listener hears the value in the next step."""
+        effects.state.value = self.value
+        super().apply(effects)
 
 
 class RuleScenario(Scenario):
     """The base of all laws: nothing but what rules do happens."""
 
     world = "Rule agents obey a law whose result is known."
-    settings_type = RuleSettings
+    settings_type: ClassVar[type[Settings]] = RuleSettings
+    settings: RuleSettings
+    actions: tuple[type[Action], ...] = (Hold,)
+    agent_state_type: ClassVar[type[State] | None] = Held
+
+    def agent_state(self, resident: Resident, rng: random.Random) -> BaseModel:
+        """Hold what the settings give this agent."""
+        made, initial = super().agent_state(resident, rng), self.settings.initial
+        return made.model_copy(update={"value": initial[place_of(resident.persona.text)]}) if initial else made
 
     def mind(self) -> Rule:
         """The rule, for all agents."""

@@ -12,11 +12,13 @@ from pydantic import Field
 
 from populace import Action
 from populace.agents import ActionEffects, Observation
-from populace.sim import Resident, Society, SocietyView, State
+from populace.sim import Resident, Society, SocietyView
 
 from .law import (
     ROUNDING,
     STANDARD_ERRORS,
+    Held,
+    Hold,
     Measured,
     RuleScenario,
     RuleSettings,
@@ -30,53 +32,12 @@ from .law import (
 )
 
 
-class Opinion(State):
-    """What an agent holds."""
-
-    value: float
-
-
-class Opine(Action):
-    """Hold an opinion, and say it to those who listen."""
-
-    name: ClassVar[str] = "opine"
-    addressed: ClassVar[bool] = True
-    novelty = "none"
-    kind: Literal["opine"]
-    value: float
-    to: tuple[str, ...] = ()
-
-    @property
-    def emitted_text(self) -> str:
-        """The number, to its last digit."""
-        return repr(self.value)
-
-    def apply(self, effects: ActionEffects) -> None:
-        """The agent holds it, and each listener hears it in the next step."""
-        effects.state.value = self.value
-        super().apply(effects)
-
-
-class AveragingSettings(RuleSettings):
-    """With what people begin."""
-
-    initial: tuple[float, ...] = Field((), description="The opinion with which each agent begins")
-
-
 class Averaging(RuleScenario):
     """Each takes the average of the own opinion and those of whom it trusts, by the weight of its ties to them."""
 
     name = "averaging"
-    actions = (Opine,)
-    agent_state_type = Opinion
-    settings_type = AveragingSettings
-    settings: AveragingSettings
 
-    def agent_state(self, resident: Resident, rng: random.Random) -> Opinion:
-        """The opinion it begins with."""
-        return Opinion(value=self.settings.initial[place_of(resident.persona.text)])
-
-    def rule(self, seen: Observation, rng: random.Random) -> Opine:
+    def rule(self, seen: Observation, rng: random.Random) -> Hold:
         """Average what was heard, from the second step on: in the first, everybody says what it begins with."""
         listeners = tuple(one.key for one in seen.neighbours if one.weight_from)
         value = seen.state.value
@@ -84,7 +45,7 @@ class Averaging(RuleScenario):
             trust = {one.key: one.weight_to for one in seen.neighbours if one.weight_to}
             heard = sum(trust[line.key] * float(line.text) for line in seen.heard if line.key in trust)
             value = (value + heard) / (1 + sum(trust.values()))
-        return Opine(kind="opine", value=value, to=listeners)
+        return Hold(value=value, to=listeners)
 
 
 def trust_matrix(people: int, ties: Ties) -> NDArray[np.float64]:
@@ -170,14 +131,13 @@ class BoundedConfidence(RuleScenario):
     name = "bounded-confidence"
     order = "fixed"
     actions = (Meet,)
-    agent_state_type = Opinion
     settings_type = ConfidenceSettings
     settings: ConfidenceSettings
 
-    def agent_state(self, resident: Resident, rng: random.Random) -> Opinion:
+    def agent_state(self, resident: Resident, rng: random.Random) -> Held:
         """Evenly spread opinions."""
         people = self.settings.people
-        return Opinion(value=place_of(resident.persona.text) % people / (people - 1))
+        return Held(value=place_of(resident.persona.text) % people / (people - 1))
 
     def rule(self, seen: Observation, rng: random.Random) -> Meet:
         """Meet one of those who are there."""
@@ -232,33 +192,6 @@ def _clusters(values: Iterable[float], confidence: float) -> int:
     return 1 + sum(after - before > confidence for before, after in pairwise(sorted(values)))
 
 
-class VoteState(State):
-    """What an agent would vote."""
-
-    yes: bool
-
-
-class Copy(Action):
-    """Vote like somebody else, and say so to all."""
-
-    name: ClassVar[str] = "copy"
-    addressed: ClassVar[bool] = True
-    novelty = "none"
-    kind: Literal["copy"]
-    yes: bool
-    to: tuple[str, ...]
-
-    @property
-    def emitted_text(self) -> str:
-        """The vote."""
-        return "yes" if self.yes else "no"
-
-    def apply(self, effects: ActionEffects) -> None:
-        """The agent votes so, and each neighbour hears it in the next step."""
-        effects.state.yes = self.yes
-        super().apply(effects)
-
-
 #: A windmill: three triangles that share agent 0. It has six ties of 18, every other agent has two.
 _WINDMILL_PEOPLE = 7
 _WINDMILL: Ties = ((0, 1), (1, 2), (2, 0), (0, 3), (3, 4), (4, 0), (0, 5), (5, 6), (6, 0))
@@ -268,34 +201,32 @@ class Voters(RuleScenario):
     """Each copies one of those around it, all at once; in each windmill the one in the middle begins with yes."""
 
     name = "voters"
-    actions = (Copy,)
-    agent_state_type = VoteState
 
-    def agent_state(self, resident: Resident, rng: random.Random) -> VoteState:
+    def agent_state(self, resident: Resident, rng: random.Random) -> Held:
         """Yes in the middle, no elsewhere."""
-        return VoteState(yes=place_of(resident.persona.text) % _WINDMILL_PEOPLE == 0)
+        return Held(value=place_of(resident.persona.text) % _WINDMILL_PEOPLE == 0)
 
     def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
         """Those whose windmill does not agree yet."""
         people = society.residents
         mills = (people[first : first + _WINDMILL_PEOPLE] for first in range(0, len(people), _WINDMILL_PEOPLE))
-        return [one for mill in mills if len({other.state.yes for other in mill}) > 1 for one in mill]
+        return [one for mill in mills if len({other.state.value for other in mill}) > 1 for one in mill]
 
     def ended(self, society: SocietyView) -> bool:
         """Once every windmill agrees."""
         return not self.active(society, random.Random(0))  # noqa: S311 - draws nothing
 
-    def rule(self, seen: Observation, rng: random.Random) -> Copy:
+    def rule(self, seen: Observation, rng: random.Random) -> Hold:
         """Copy a line that was heard; nothing is heard in the first step."""
-        yes = rng.choice(seen.heard).text == "yes" if seen.heard else seen.state.yes
-        return Copy(kind="copy", yes=yes, to=seen.addressees)
+        vote = rng.choice(seen.heard).text == "True" if seen.heard else seen.state.value
+        return Hold(value=vote, to=seen.addressees)
 
 
 def voter(trial: Trial) -> Iterator[Measured]:
     """An opinion wins with the share of all tie ends that those who begin with it have."""
     copies = 200 * trial.times
     run = trial.run(Voters(), copies_of(copies, _WINDMILL_PEOPLE, _WINDMILL), steps=1_000)
-    final = np.reshape(final_values(run, "yes"), (copies, _WINDMILL_PEOPLE))
+    final = np.reshape(final_values(run, "value"), (copies, _WINDMILL_PEOPLE))
     yield Measured("windmills without consensus", 0, int(np.sum(np.ptp(final.astype(int), axis=1))))
     error = math.sqrt(2 / 9 / copies)
     got = float(final[:, 0].mean())

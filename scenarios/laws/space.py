@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
 
 from populace import Action
 from populace.agents import ActionEffects, Observation
@@ -15,9 +14,9 @@ from populace.sim import Resident, SocietyView, State
 from .law import (
     ROUNDING,
     STANDARD_ERRORS,
+    Held,
     Measured,
     RuleScenario,
-    RuleSettings,
     Trial,
     copies_of,
     final_values,
@@ -31,12 +30,6 @@ _PEOPLE = 80
 #: The share of like neighbours from which somebody is content.
 _CONTENT = 0.5
 _STEPS = 40
-
-
-class Cell(State):
-    """Where an agent lives."""
-
-    at: int
 
 
 class Grid(State):
@@ -61,13 +54,7 @@ class Move(Action):
         if to is not None:
             colours = list(grid.colours)
             colours[self.at], colours[to] = "", self.colour
-            grid.colours, effects.state.at = tuple(colours), to
-
-
-class GridSettings(RuleSettings):
-    """Who lives where at first."""
-
-    cells: tuple[int, ...] = Field((), description="The cell of each agent; the first half are red, the others blue")
+            grid.colours, effects.state.value = tuple(colours), to
 
 
 class Schelling(RuleScenario):
@@ -76,24 +63,17 @@ class Schelling(RuleScenario):
     name = "schelling"
     order = "fixed"
     actions = (Move,)
-    agent_state_type = Cell
     world_state_type = Grid
-    settings_type = GridSettings
-    settings: GridSettings
-
-    def agent_state(self, resident: Resident, rng: random.Random) -> Cell:
-        """The cell it begins in."""
-        return Cell(at=self.settings.cells[place_of(resident.persona.text)])
 
     def world_state(self, rng: random.Random) -> Grid:
         """The grid that follows from where everybody is."""
-        return Grid(colours=_coloured(self.settings.cells))
+        return Grid(colours=_coloured([int(cell) for cell in self.settings.initial]))
 
     def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
         """Those who are not content."""
         grid: Grid = society.world.state
         return [
-            one for one in society.residents if not is_content(grid.colours, one.state.at, _colour(one.persona.text))
+            one for one in society.residents if not is_content(grid.colours, one.state.value, _colour(one.persona.text))
         ]
 
     def ended(self, society: SocietyView) -> bool:
@@ -106,7 +86,7 @@ class Schelling(RuleScenario):
 
     def rule(self, seen: Observation, rng: random.Random) -> Move:
         """Move, as those do who are not content."""
-        return Move(kind="move", at=seen.state.at, colour=_colour(seen.persona))
+        return Move(kind="move", at=seen.state.value, colour=_colour(seen.persona))
 
 
 def _colour(persona: str) -> str:
@@ -172,8 +152,8 @@ def schelling(trial: Trial) -> Iterator[Measured]:
                 at[place] = to
         if not movers:
             break
-    run = trial.run(Schelling({"cells": cells}), society_of(_PEOPLE), steps=_STEPS)
-    got = final_values(run, "at")
+    run = trial.run(Schelling({"initial": cells}), society_of(_PEOPLE), steps=_STEPS)
+    got = final_values(run, "value")
     wrong = sum(one != other for one, other in zip(at, got, strict=True))
     yield Measured("agents in another cell than in a simulation without the engine", 0, wrong)
     final = _coloured(got)
@@ -184,10 +164,10 @@ def schelling(trial: Trial) -> Iterator[Measured]:
     yield Measured("mean share of like neighbours at the end, as the log has it", mean_alike(colours), logged, ROUNDING)
 
 
-class Names(State):
+class Names(Held):
     """The names that an agent knows for one thing."""
 
-    known: tuple[str, ...]
+    value: tuple[str, ...] = ()
 
 
 class Speak(Action):
@@ -202,10 +182,10 @@ class Speak(Action):
     def apply(self, effects: ActionEffects) -> None:
         """Where the hearer knows the name, both forget all others; else the hearer learns it."""
         hearer = effects.state_of(self.to)
-        if self.word in hearer.known:
-            hearer.known = effects.state.known = (self.word,)
+        if self.word in hearer.value:
+            hearer.value = effects.state.value = (self.word,)
         else:
-            hearer.known = (*hearer.known, self.word)
+            hearer.value = (*hearer.value, self.word)
 
 
 #: Agents that talk to each other, of whom the first begins with the name A, the others with B.
@@ -221,7 +201,7 @@ class NamingGame(RuleScenario):
 
     def agent_state(self, resident: Resident, rng: random.Random) -> Names:
         """One name."""
-        return Names(known=("B" if place_of(resident.persona.text) % _TALKERS else "A",))
+        return Names(value=("B" if place_of(resident.persona.text) % _TALKERS else "A",))
 
     def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
         """A speaker from each group that does not agree yet."""
@@ -233,12 +213,12 @@ class NamingGame(RuleScenario):
 
     def rule(self, seen: Observation, rng: random.Random) -> Speak:
         """Any name to anybody."""
-        return Speak(kind="speak", to=rng.choice(seen.addressees), word=rng.choice(seen.state.known))
+        return Speak(kind="speak", to=rng.choice(seen.addressees), word=rng.choice(seen.state.value))
 
 
 def _undecided(people: Sequence[Resident]) -> list[Sequence[Resident]]:
     groups = (people[first : first + _TALKERS] for first in range(0, len(people), _TALKERS))
-    return [group for group in groups if len({one.state.known for one in group}) > 1 or len(group[0].state.known) > 1]
+    return [group for group in groups if len({one.state.value for one in group}) > 1 or len(group[0].state.value) > 1]
 
 
 def naming_game(trial: Trial) -> Iterator[Measured]:
@@ -246,7 +226,7 @@ def naming_game(trial: Trial) -> Iterator[Measured]:
     copies = 200 * trial.times
     pairs = [(one, other) for one in range(_TALKERS) for other in range(one)]
     run = trial.run(NamingGame(), copies_of(copies, _TALKERS, pairs), steps=2_000)
-    final = [tuple(names) for names in final_values(run, "known")]
+    final = [tuple(names) for names in final_values(run, "value")]
     groups = [final[first : first + _TALKERS] for first in range(0, len(final), _TALKERS)]
     yield Measured("groups without consensus", 0, sum(len(set(group)) > 1 or len(group[0]) > 1 for group in groups))
     wins, mean, deviation = absorption(_TALKERS, 1)

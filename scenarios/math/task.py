@@ -10,7 +10,6 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from populace.agents.actions import KnownSolution
 from populace.agents.procedural.problems import ProblemLibrary
 from populace.agents.procedural.situation import Situation
 from populace.core.prompt import Prompt, read_prompt
@@ -46,6 +45,7 @@ class MathProblem(ProblemAction):
     name: ClassVar[str] = "math"
     prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("math.v3.toml"))
     settings: ClassVar[MathSettings] = MathSettings()
+    library: ClassVar[ProblemLibrary | None] = EXAMPLES
 
     kind: Literal["math"]
     plan: ProblemPlan
@@ -70,11 +70,6 @@ class MathProblem(ProblemAction):
             difficulty, lead = "university" if difficulty == "any" else difficulty, "trade"
         problem = EXAMPLES.make(rng, situation.persona, focus=focus, difficulty=difficulty, lead=lead)
         return {"topic": problem.topic, **problem.worked()}
-
-    @staticmethod
-    def known_solution(text: str) -> KnownSolution | None:
-        """Return the solution of a problem that `stand_in` made; None for any other."""
-        return EXAMPLES.solve(text)
 
 
 class Math(ProblemTask):

@@ -22,7 +22,6 @@ from populace.agents.action_schema import answer_schema
 from populace.agents.actions import Action, Check, Novelty, run_checks
 from populace.agents.checks import (
     CheckContext,
-    CheckOutcome,
     InLanguage,
     NoDegeneration,
     NoLeak,
@@ -337,35 +336,6 @@ class Npc(Task):
         self._closed = world.canon.names
         #: Ids of the people with a sheet, or asked for one in this round: hooks lead to them only.
         self._cast = frozenset[str]()
-        #: Kept sheets that do not fit the world as it is now, and why; they are rejected and made anew.
-        self.misfits = self._review_locked(KeepsToCanon(world))
-
-    def _review_locked(self, canon: KeepsToCanon) -> Mapping[str, str]:
-        """Why kept sheets do not fit the world, by name. Raises `SetupError` where such a one is named in `keep`."""
-        results = {
-            sheet.name: canon.review(Sheet.from_payload(sheet.payload), persona)
-            for persona, sheet in self.locked.items()
-        }
-        misfits = {name: one.reason for name, one in results.items() if one.outcome is CheckOutcome.FAILED}
-        if misfits and self.settings.keep:
-            name, reason = next(iter(misfits.items()))
-            raise SetupError(
-                f"{len(misfits)} of the {len(self.locked)} sheets to keep do not fit the world "
-                f"{self.settings.world!r}, as {name!r}: {reason} Leave them out of keep, or change the world."
-            )
-        return misfits
-
-    @property
-    def notices(self) -> Sequence[str]:
-        """What the command line says before the run begins: also which kept sheets are rejected."""
-        if not self.misfits:
-            return super().notices
-        name, reason = next(iter(self.misfits.items()))
-        told = (
-            f"{len(self.misfits)} of the {len(self.locked)} sheets to keep do not fit the world and are made anew, as "
-            f"{name!r}: {reason}"
-        )
-        return (*super().notices, told)
 
     def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
         """Choose whom the round asks: first those whose sheets are kept, then those with the most ties to the cast.

@@ -3,16 +3,12 @@
 Run it as `populace make spatial --hub town.duckdb --n 1000 --set focus=navigation --set difficulty=hard`.
 """
 
-import random
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from populace.agents.actions import KnownSolution
 from populace.agents.procedural.problems import ProblemLibrary
-from populace.agents.procedural.situation import Situation
 from populace.core.prompt import Prompt, read_prompt
 from populace.sim.scenario import Settings
 from populace.sim.tasks.problem_task import (
@@ -43,6 +39,7 @@ class SpatialProblem(ProblemAction):
     name: ClassVar[str] = "spatial"
     prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("spatial.v3.toml"))
     settings: ClassVar[SpatialSettings] = SpatialSettings()
+    library: ClassVar[ProblemLibrary | None] = EXAMPLES
 
     kind: Literal["spatial"]
     plan: ProblemPlan
@@ -60,18 +57,6 @@ class SpatialProblem(ProblemAction):
     ]
     check: ProblemCheck
     answer: StatedAnswer = ""
-
-    @classmethod
-    def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Make a problem of an example, in English."""
-        focus, difficulty = (cls.wanted(setting, situation) for setting in ("focus", "difficulty"))
-        problem = EXAMPLES.make(rng, situation.persona, focus=focus, difficulty=difficulty)
-        return {"reasoning": problem.topic, **problem.worked()}
-
-    @staticmethod
-    def known_solution(text: str) -> KnownSolution | None:
-        """Return the solution of a problem that `stand_in` made; None for any other."""
-        return EXAMPLES.solve(text)
 
 
 class Spatial(ProblemTask):

@@ -91,7 +91,7 @@ def _of_run(file: Path) -> ToolSet:
 
 
 def _of_persona_hub(file: Path) -> ToolSet:
-    rows = read_tool_rows(file).rows
+    rows = read_tool_rows(file)
     unread = {number: row.reason for number, row in enumerate(rows, start=1) if row.payload is None}
     return ToolSet([GivenTool(row.payload) for row in rows if row.payload is not None], unread)
 

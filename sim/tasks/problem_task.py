@@ -22,6 +22,7 @@ An action with the field `answer` is verified in its turn: solutions by the role
 must find that answer (`SolutionsAgree`).
 """
 
+import random
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Self
@@ -29,7 +30,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from ...agents.action_schema import prompt_of
-from ...agents.actions import Action, Check, dump_json
+from ...agents.actions import Action, Check, KnownSolution, dump_json
 from ...agents.checks import (
     BASIC_CHECKS,
     CheckContext,
@@ -50,6 +51,7 @@ from ...agents.problem_checks import (
     Reviewed,
 )
 from ...agents.procedural.judging import KNOWS_NONE
+from ...agents.procedural.problems import ProblemLibrary
 from ...agents.procedural.situation import Situation
 from ...core.errors import SetupError
 from ..scenario import Settings
@@ -109,7 +111,7 @@ class WorkedSettings(ProblemSettings):
 
 
 class ProblemAction(Action):
-    """A problem without its solution; `stand_in` may make it as the settings say, and `known_solution` solve it."""
+    """A problem without its solution, which the built-in generator makes of the `library`, if it has one."""
 
     checks: ClassVar[tuple[Check, ...]] = (
         *BASIC_CHECKS, NoDegeneration(is_puzzle=True), OwnVoice(),
@@ -117,6 +119,23 @@ class ProblemAction(Action):
     )  # fmt: skip
     #: Those of the task that asks for it.
     settings: ClassVar[Any] = ProblemSettings()
+    #: Worked examples of which the built-in generator makes problems, and whose solutions it knows.
+    library: ClassVar[ProblemLibrary | None] = None
+
+    @classmethod
+    def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Make a problem of an example as the settings say, in English."""
+        if cls.library is None:
+            return super().stand_in(rng, situation, schema)
+        focus, difficulty = (cls.wanted(setting, situation) for setting in ("focus", "difficulty"))
+        problem = cls.library.make(rng, situation.persona, focus=focus, difficulty=difficulty)
+        topic = {name: problem.topic for name in ("topic", "reasoning") if name in cls.model_fields}
+        return topic | dict(problem.worked())
+
+    @classmethod
+    def known_solution(cls, text: str) -> KnownSolution | None:
+        """Return the solution of a problem that was made of the library; None for any other."""
+        return cls.library.solve(text) if cls.library is not None else None
 
     @property
     def emitted_text(self) -> str:

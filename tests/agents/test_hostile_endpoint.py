@@ -24,7 +24,6 @@ from populace.agents.endpoint.errors import FieldReader, RequestError
 from populace.agents.endpoint.http_client import HttpConnection
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.limits import Limits
-from populace.agents.probe import Probe
 from populace.core.errors import EndpointError, PausedError
 from populace.core.model import Outcome, RequestContext
 
@@ -192,7 +191,6 @@ async def test_any_bytes_instead_of_models_and_batches_are_a_fault(raw: RawServe
     connection = HttpConnection(raw.base_url, timeout=20.0, whole=False)
     client = BatchClient(connection, longest_line=2**16)
     for attempt in (
-        Probe(handle, 20.0).fetch("models"),
         client.state("b1"),
         client.create("f1", {}),
         client.upload([b"{}\n"]),

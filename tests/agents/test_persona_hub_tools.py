@@ -36,7 +36,6 @@ def properties(**changed: Any) -> dict[str, Any]:
 
 def test_a_row_becomes_a_tool_that_endpoints_take() -> None:
     found = read_tool_row(row(json.dumps(TOOL)))
-    assert found.persona == "A harbour master"
     assert found.payload == {
         "name": "tide_table",
         "purpose": "Tells when the tide is high.",
@@ -109,31 +108,18 @@ def test_names_returns_and_dependencies_of_any_form_are_read() -> None:
     assert read(depend=None)["depend"] == []
 
 
-def test_what_was_changed_is_noted() -> None:
-    changed = read_tool_row(
-        row(json.dumps(json.dumps(TOOL | {"function_name": ["tideTable"], "input_args": "harbour"})))
-    )
-    assert changed.changes == (
-        "JSON text within JSON text",
-        "a name of several",
-        "the name 'tideTable'",
-        "arguments as a sentence",
-        "an argument without a known type",
-    )
-
-
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
         ("{", "The line is not JSON"),
-        ("[1]", "The line is no JSON object."),
+        ("[1]", "The row has no text of a tool."),
         (row(None), "The row has no text of a tool."),
         (row("a tool that tells the tide"), "The text of the tool is not JSON"),
         (row('{"name": "x", '), "The text of the tool is not JSON"),
         (row("[1, 2]"), "The text is no tool but list."),
-        (row(json.dumps({"description": "nameless"})), "The tool has no name."),
-        (row(json.dumps({"name": "飛行計画", "description": "x"})), "The name '飛行計画' has no letter from a to z."),
-        (row(json.dumps({"name": "tides"})), "The tool has no description."),
+        (row(json.dumps({"description": "nameless"})), "The name '' must be"),
+        (row(json.dumps({"name": "飛行計画", "description": "x"})), "The name '' must be"),
+        (row(json.dumps({"name": "tides"})), "The purpose must be"),
         (row("[" * 100_000), "The text of the tool is not JSON"),
     ],
 )
@@ -148,6 +134,5 @@ def test_a_file_keeps_the_rows_that_cannot_be_read(tmp_path: Path) -> None:
     apart = row(json.dumps(TOOL)).replace("{", '{"note": "a\u2028b", ', 1)
     path.write_bytes(f"\ufeff{row(json.dumps(TOOL))}\r\n\n{{broken\n{apart}\n".encode() + b'{"caf\xe9": 1}')
     found = read_tool_rows(path)
-    assert [one.payload is not None for one in found.rows] == [True, False, True, False]
-    assert found.rows[3].reason == "The line is not UTF-8 (byte 6)."
-    assert len(found.tools) == 2
+    assert [one.payload is not None for one in found] == [True, False, True, False]
+    assert "UTF-8" in found[3].reason

@@ -10,8 +10,8 @@ from openai_server import OpenAIServer
 from populace.agents.endpoint.models import open_model
 from populace.cli.app import cli
 from populace.core.errors import SetupError
-from populace.scenarios.fidelity.societies import FidelityAnswer, people, questions, weights_of
-from populace.scenarios.fidelity.suite import Suite, difference_effect, mean_effect, share_effect
+from populace.scenarios.fidelity.questions import FidelityAnswer, people, questions
+from populace.scenarios.fidelity.suite import MODEL_CHECKS, measure_fidelity, share_effect
 
 
 def test_the_built_in_generator_is_refused_in_one_sentence() -> None:
@@ -38,27 +38,20 @@ def test_option_a_is_known_wherever_it_is_shown() -> None:
     assert FidelityAnswer(game, 1, "second").is_a
 
 
-def test_a_share_has_wilsons_interval_and_a_difference_newcombes() -> None:
+def test_a_share_has_wilsons_interval_and_cohens_h() -> None:
     half = share_effect("t", "w", 25, 50, reference=0.25, source="s")
     assert half.size == pytest.approx(math.pi / 6)
     assert half.differs
-    # Newcombe (1998), table II, example (a): 56/70 and 48/80.
-    apart = difference_effect("t", "w", (56, 70), (48, 80), source="s")
-    assert [round(one, 4) for one in (apart.got, apart.low, apart.high)] == [0.2, 0.0524, 0.3339]
-    assert math.isnan(difference_effect("t", "w", (0, 0), (1, 2), source="s").got)
 
 
-def test_a_mean_of_nobody_is_no_number_and_does_not_differ() -> None:
-    nobody: list[float] = []
-    none = mean_effect("t", "w", nobody, sum, reference=0.0, answers=0, source="s", seed=0)
-    assert math.isnan(none.got)
-    assert not none.differs
-
-
-def test_weights_of_opinions_are_found_again() -> None:
-    moves = [[(own, heard, 5 + 0.6 * own + 0.3 * heard) for own in (0.0, 40.0, 100.0) for heard in (10.0, 70.0)]]
-    assert weights_of(moves) == pytest.approx((0.6, 0.3))
-    assert all(math.isnan(one) for one in weights_of([]))
+def test_an_anchor_that_moves_every_estimate_is_found_and_no_answers_are_no_number() -> None:
+    asked = questions("anchoring")
+    places = range(len(people().personas))
+    moved = [FidelityAnswer(one, place, one.anchors[one.variant(place)]) for place in places for one in asked]
+    found = MODEL_CHECKS["anchoring"].effect(moved, 0)
+    assert (found.got, found.low, found.high, found.differs) == (1, 1, 1, True)
+    none = MODEL_CHECKS["anchoring"].effect([], 0)
+    assert (math.isnan(none.got), none.differs) == (True, False)
 
 
 @pytest.mark.slow
@@ -66,11 +59,10 @@ def test_answers_by_chance_show_no_effect_and_are_paid_once(tmp_path: Path, monk
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     with OpenAIServer(procedural=False) as server:
         model = open_model("openai:test", base_url=server.base_url)
-        effects = list(Suite(model, tmp_path).effects())
+        effects = measure_fidelity(model, tmp_path, 0, {})
         calls = server.calls
-        again = list(Suite(model, tmp_path).effects())
+        again = measure_fidelity(model, tmp_path, 0, {})
         assert server.calls == calls
     assert [one.got for one in again] == [one.got for one in effects]
     assert all(one.answers for one in effects)
-    by_people = {"dictator game", "convention"}
-    assert not [one.test for one in effects if one.test not in by_people and one.differs]
+    assert not [one.test for one in effects if one.test != "dictator game" and one.differs]

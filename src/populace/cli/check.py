@@ -15,9 +15,9 @@ from .survey import drift
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from populace.agents.doctor import CheckFinding, Examination
     from populace.agents.endpoint.models import ModelHandle
     from populace.agents.gateway.budget import Prices
-    from populace.agents.probe import CheckFinding, Examination
     from populace.core.query import Result
     from populace.scenarios.laws.law import Finding
 
@@ -44,7 +44,7 @@ def check_endpoint(
 ) -> None:
     """Try what an endpoint can do, in under 20 calls.
 
-    Shows each finding, and which fallbacks a run will use. Exits with 0 if a run could work.
+    Shows what answers, and what a run would leave out or ask in another form. Exits with 0 if a run could work.
     """
     import asyncio
 
@@ -100,8 +100,6 @@ def _show_finding(console: "Console", finding: "CheckFinding") -> None:
 
 
 def _conclude(console: "Console", examination: "Examination") -> None:
-    for fallback in examination.fallbacks:
-        console.print(f"  {fallback}", markup=False, style="italic")
     verdict = "A run could work" if examination.works else "A run would not work"
     cost = "1 call was made" if examination.calls == 1 else f"{examination.calls} calls were made"
     tokens = f", {examination.tokens:,} tokens counted" if examination.tokens else ""
@@ -195,22 +193,21 @@ def check_engine(laws: tuple[str, ...], seed: int, times: int, as_csv: bool) -> 
 @click.option("--csv", "as_csv", is_flag=True, help="Write the table as CSV.")
 @limit_options
 def check_fidelity(model: str, seed: int, out: Path | None, as_csv: bool, **options: Any) -> None:
-    """Measure a model's agents beside people, in 600 calls.
+    """Measure a model's agents beside people, in 360 calls.
 
-    The agents live small experiments with published results. Shows effect sizes with intervals; nothing passes or
+    The agents answer questions of studies with published results. Shows effect sizes with intervals; nothing passes or
     fails. See docs/validation.md.
     """
     from populace.agents.endpoint.models import open_model
     from populace.core.inputs import check_seed
-    from populace.scenarios.fidelity.suite import Suite, check_language_model, table_of
+    from populace.scenarios.fidelity.suite import check_language_model, measure_fidelity, table_of
 
     seed, handle = check_seed(seed), open_model(model, base_url=options["base_url"] or None)
     check_language_model(handle)
     given = {"limits": limits_of(options), "prices": prices_of(options), "cache": options["cache"]}
     folder = out or Path(f"fidelity-{re.sub(r'\W+', '-', handle.name)}-{seed}")
     folder.mkdir(parents=True, exist_ok=True)
-    effects = list(Suite(handle, folder, seed, given).effects())
-    _show_table(table_of(effects), as_csv=as_csv)
+    _show_table(table_of(measure_fidelity(handle, folder, seed, given)), as_csv=as_csv)
 
 
 def _show_table(table: "Result", *, as_csv: bool) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 
 from populace import Action
 from populace.agents import ActionEffects, Observation
-from populace.scenarios.laws.contagion import Cascade, Spread
-from populace.scenarios.laws.law import STANDARD_ERRORS, Measured, RuleScenario, Trial, final_values, society_of
+from populace.scenarios.laws.contagion import Cascade
+from populace.scenarios.laws.law import STANDARD_ERRORS, Hold, Measured, RuleScenario, Trial, final_values, society_of
 from populace.sim import FinishedRun, State
 
 
@@ -89,7 +89,7 @@ def _distances(trial: Trial, people: int, ties: int) -> Iterator[Measured]:
     both = [(one, other) for pair in ring.edges for one, other in (pair, pair[::-1])]
     run = trial.run(Cascade({"people": people, "chance": 1.0}), society_of(people, both), steps=people)
     exact = [math.ceil(min(place, people - place) / (ties // 2)) for place in range(people)]
-    reached = [step - 1 for step in final_values(run, "active_since")]
+    reached = [step - 1 for step in final_values(run, "value")]
     late = sum(one != other for one, other in zip(exact, reached, strict=True))
     yield Measured("agents whom news on a ring reaches after another number of steps than ties", 0, late)
 
@@ -120,10 +120,10 @@ _DEGREES_OF, _INFECTS = (2, 6), 0.4
 class Contact(Cascade):
     """The same along ties without a direction."""
 
-    def rule(self, seen: Observation, rng: random.Random) -> Spread:
+    def rule(self, seen: Observation, rng: random.Random) -> Hold:
         """Become active, and reach some of all neighbours."""
         reached = tuple(one.key for one in seen.neighbours if rng.random() < self.settings.chance)
-        return Spread(kind="spread", since=seen.step, to=reached)
+        return Hold(value=seen.step, to=reached)
 
 
 def sir_configuration(trial: Trial) -> Iterator[Measured]:
@@ -147,7 +147,7 @@ def sir_configuration(trial: Trial) -> Iterator[Measured]:
         excess = (few * escapes ** (few - 1) + many * escapes ** (many - 1)) / (few + many)
         escapes = 1 - _INFECTS + _INFECTS * (1 - first) * excess
     share = 1 - (escapes**few + escapes**many) / 2
-    infected = [since > 1 for since in final_values(run, "active_since")]
+    infected = [since > 1 for since in final_values(run, "value")]
     got = sum(infected) / (2 * half - len(seeds))
     error = float(np.std([_outbreak(half, seeds, seed) for seed in range(40)]))
     yield Measured("share infected on a network drawn by its degrees", share, got, STANDARD_ERRORS * error)

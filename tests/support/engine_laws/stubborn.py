@@ -7,11 +7,11 @@ import numpy as np
 from pydantic import Field
 
 from populace.agents import Observation
-from populace.scenarios.laws.law import Measured, Trial, final_values, place_of, society_of
-from populace.scenarios.laws.opinion import Averaging, AveragingSettings, Opine, strongly_connected, trust_matrix
+from populace.scenarios.laws.law import Hold, Measured, RuleSettings, Trial, final_values, place_of, society_of
+from populace.scenarios.laws.opinion import Averaging, strongly_connected, trust_matrix
 
 
-class StubbornSettings(AveragingSettings):
+class StubbornSettings(RuleSettings):
     """How far people are moved."""
 
     susceptibility: float = Field(1.0, ge=0, le=1, description="1 - this is the weight of the opinion one began with")
@@ -24,7 +24,7 @@ class Stubborn(Averaging):
     settings_type = StubbornSettings
     settings: StubbornSettings
 
-    def rule(self, seen: Observation, rng: random.Random) -> Opine:
+    def rule(self, seen: Observation, rng: random.Random) -> Hold:
         """Be moved in part."""
         said, moved = super().rule(seen, rng), self.settings.susceptibility
         begun = self.settings.initial[place_of(seen.persona)]

@@ -8,12 +8,12 @@ from typing import ClassVar, Literal
 
 from populace import Action
 from populace.agents import ActionEffects, Observation
-from populace.scenarios.laws.contagion import FEW, TIES, Cascade, Exposed, Spread, compare_sizes, find_reached, sizes_of
-from populace.scenarios.laws.law import Measured, Trial, copies_of
+from populace.scenarios.laws.contagion import FEW, TIES, Cascade, compare_sizes, find_reached, sizes_of
+from populace.scenarios.laws.law import Held, Hold, Measured, Trial, copies_of
 from populace.sim import Resident
 
 
-class Influenced(Exposed):
+class Influenced(Held):
     """How far a contagion has come with one agent."""
 
     #: The share of weight that must be active.
@@ -39,7 +39,7 @@ class Thresholds(Cascade):
     """Each agent becomes active once the active ones among those who influence it weigh as much as its threshold."""
 
     name = "thresholds"
-    actions = (Spread, Hear)
+    actions = (Hold, Hear)
     agent_state_type = Influenced
 
     def agent_state(self, resident: Resident, rng: random.Random) -> Influenced:
@@ -53,7 +53,7 @@ class Thresholds(Cascade):
         if weight < seen.state.threshold and not self.is_seed(seen.persona):
             return Hear(kind="hear", weight=weight)
         towards = tuple(one.key for one in seen.neighbours if one.weight_to)
-        return Spread(kind="spread", since=seen.step, to=towards)
+        return Hold(value=seen.step, to=towards)
 
 
 def linear_threshold(trial: Trial) -> Iterator[Measured]:
