@@ -15,7 +15,6 @@ from ..summary import DataSummary, describe_authors, read_authors
 from ..table import Queryable
 from .facts import FAILURES, read_provenance
 from .rendering import render
-from .samples import read_duplicates
 
 #: Bytes of the rows in the page, rows of one status, and characters of one text, of a field and of a persona.
 ROW_BYTES, ROWS, TEXT, FIELD, PERSONA = 400_000, 1_000, 3_000, 2_000, 300
@@ -78,7 +77,6 @@ def render_data_report(run: Queryable, made: DataSummary, *, run_file: Path, **h
         excerpts=run.query(_EXCERPTS, [EXCERPTS]).rows,
         lists=[("accepted", shown["accepted"], made.accepted), ("rejected", shown["rejected"], rejected)],
         diversity=measure_diversity(run) if made.accepted else None,
-        duplicates=read_duplicates(run),
         run_file=run_file.name,
         **header,
     )

@@ -12,7 +12,6 @@ from ..experiment.effects import NO_P, RUN_MEANS, SECTIONS, Effect, Findings, re
 from ..experiment.tables import describe_findings
 from ..page import clip, mark_of
 from ..plot import BARS, Chart, Point, format_number
-from ..questions import Headline
 from ..table import Reader
 from .rendering import probability, render
 
@@ -103,7 +102,7 @@ def render_experiment(merged: Reader, *, merged_file: str = "experiment.duckdb")
         "experiment.html.j2",
         mark=mark_of_experiment(merged),
         found=found,
-        headlines=[_headline(one, found) for one in _foremost(found)],
+        headlines=[_describe_headline(one, found) for one in _foremost(found)],
         arms=arms,
         design=_given(orjson.loads(design)),
         models=sorted({row[3] for row in runs}),
@@ -146,10 +145,10 @@ def _foremost(found: Findings) -> Sequence[Effect]:
     return (stated or [one for one in found.effects if one.kind == "arm"])[:HEADLINES]
 
 
-def _headline(one: Effect, found: Findings) -> Headline:
+def _describe_headline(one: Effect, found: Findings) -> tuple[str, str]:
     verdict = one.verdict(found.alpha) or ("no p value" if not isfinite(one.p) else "no difference found")
     said = f"{one.comparison}: {_estimate(one)}{_p(one.p_adjusted)}: {verdict}"
-    return Headline(clip(one.outcome, 40), clip(said, 160))
+    return clip(one.outcome, 40), clip(said, 160)
 
 
 def _estimate(one: Effect) -> str:

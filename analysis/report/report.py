@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from ..page import check_own, mark_of, write_whole
-from ..questions import answers_of, has_weights, read_findings
+from ..questions import answer_questions, describe_measures, has_weights
 from ..summary import Summary, summarise, summarise_data
 from ..table import Queryable
 from .charts import (
@@ -15,21 +15,20 @@ from .charts import (
     chart_fields,
     chart_measures,
     chart_node_measures,
-    chart_novelty,
     chart_states,
     kind_order,
 )
 from .data import render_data_report
 from .experiment import mark_of_experiment, render_experiment
-from .facts import FAILURES, HOPS, TARGETS, read_provenance, read_purposes, read_society
+from .facts import FAILURES, HOPS, draw_society, read_provenance, read_purposes
 from .rendering import render
-from .samples import pick_excerpts, read_duplicates, read_steps
-from .society import read_answers, read_changes, read_influences
+from .samples import pick_excerpts, read_steps
+from .society import read_answers, read_changes
 
 _IS_EXPERIMENT = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'outcome_values'"
 _NO_STEP = "No step is complete in this run, so nothing was said."
-#: Questions that are answered.
-QUESTIONS = 6
+#: Measures whose change is named at the top of the page.
+FINDINGS = 4
 
 
 def write_report(run: Queryable, path: Path, *, run_file: Path | str = "RUN.duckdb") -> Path:
@@ -57,31 +56,26 @@ def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str
         return render_data_report(run, made, run_file=path, header=header, mark=mark, notice=notice)
     done = f"{summary.steps} of {summary.steps_wanted} steps are complete"
     notice = _notice(summary, path.name, done) or ("" if summary.steps else _NO_STEP)
-    society = read_society(run)
-    kinds = kind_order(run)
+    network, ties = draw_society(run)
     steps = read_steps(run)
     talks, excerpts = pick_excerpts(steps)
     return render(
         "report.html.j2",
         answered=read_answers(run),
         states=chart_states(run),
-        measured_agents=chart_node_measures(run),
-        influences=read_influences(run),
+        node_charts=chart_node_measures(run),
         changes=read_changes(run),
-        targets=run.query(TARGETS).rows,
         summary=summary,
         unit=summary.unit,
         header=header,
         mark=mark,
         settings=summary.settings,
-        findings=read_findings(run),
+        findings=describe_measures(run, FINDINGS),
         notice=notice,
         honesty=read_provenance(run, summary),
-        society=society,
-        charts={
-            "emissions": chart_emissions(run, kinds),
-            "novelty": chart_novelty(run, kinds),
-        },
+        network=network,
+        ties=ties,
+        emissions_chart=chart_emissions(run, kind_order(run)),
         measures=chart_measures(run),
         measured=run.query("SELECT count(DISTINCT name) FROM measures").rows[0][0],
         fields=chart_fields(run),
@@ -89,11 +83,10 @@ def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str
         steps=steps,
         talks=talks,
         excerpts=excerpts,
-        duplicates=read_duplicates(run),
         failures=run.query(FAILURES),
         purposes=read_purposes(run, summary),
         hops=run.query(HOPS),
-        answers=answers_of(run, QUESTIONS),
+        answers=answer_questions(run),
         run_file=path.name,
     )
 

@@ -1,7 +1,7 @@
 from dataclasses import replace
 from typing import Any
 
-from populace.analysis.report.facts import read_society
+from populace.analysis.report.facts import draw_society
 from populace.analysis.summary import Tokens, summarise
 from populace.analysis.table import Queryable
 
@@ -64,7 +64,7 @@ def test_the_summary_and_the_graph_count_the_same_relations(make_run: Any) -> No
     run = make_run(people=20, upto="growth")
     source, target, kind = run.query("SELECT source, target, kind FROM relations LIMIT 1").rows[0]
     run.fill("relations", [[900, source, target, kind, "again", 2]])
-    assert summarise(run).relations == read_society(run).relations == 11
+    assert summarise(run).relations == draw_society(run)[1] == 11
 
 
 def test_who_came_and_left_is_told_beside_the_agents(make_run: Any) -> None:
