@@ -53,7 +53,7 @@ PROMISED = {
     """,
     "analysis.export": """
         DatasetFormat DatasetOptions DatasetReport PersonalPolicy Split SplitBy SplitReport export_outputs
-        find_held_out preview_outputs push_dataset
+        find_held_out preview_outputs
     """,
 }
 

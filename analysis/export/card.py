@@ -10,7 +10,6 @@ from jinja2 import Environment, StrictUndefined
 
 from ...personas.rules.languages import detect_languages
 from ..contamination import told_comparisons
-from ..diversity.similarity import distinct_n, word_cluster_share
 from .options import PersonalPolicy, Target
 from .shapes import TRAINING
 from .source import UNKNOWN_LICENCE, card_licence, restriction, strictest
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from .plan import ExportCounts, ExportPlan
 
 
-#: Outputs from which languages and diversity are measured.
+#: Outputs whose languages are detected.
 _SAMPLE = 1000
 _SAMPLE_SQL = """
 SELECT text FROM outputs AS o WHERE {which} AND kind IN (SELECT unnest(CAST(? AS VARCHAR[])))
@@ -72,7 +71,6 @@ def render_card(plan: "ExportPlan", target: Target, tally: "ExportCounts") -> st
         held_out=plan.held_out,
         has_rejected=plan.options.rejected,
         sample=len(sample),
-        measures=_measure_sample(sample),
         spoken=", ".join(f"{tag} {n / len(sample):.0%}" for tag, n in spoken.most_common(8)),
         languages=", ".join(f"{tag} {n:,}" for (tag,), n in personas),
         personal=f" ({found})" if found else "",
@@ -87,12 +85,6 @@ def _read_sample(plan: "ExportPlan") -> list[str]:
         for source, kinds in zip(plan.sources, plan.kinds, strict=True)
         for (text,) in source.ask(_SAMPLE_SQL.format(which=source.which), [list(kinds), _SAMPLE])
     ]
-
-
-def _measure_sample(sample: list[str]) -> list[tuple[str, str]]:
-    measures = [(f"distinct-{n}", distinct_n(sample, n)) for n in (1, 2, 3)]
-    measures.append(("clusters by half of the words, as a share of the sample", word_cluster_share(sample)))
-    return [(name, f"{value:.3f}") for name, value in measures if value is not None]
 
 
 def _make_header(
@@ -120,9 +112,7 @@ def _count_rows(plan: "ExportPlan", tally: "ExportCounts") -> list[tuple[str, in
     if plan.options.split:
         sides = sorted(tally.by("side").items(), reverse=True)
         rows += [(f"of them {side} ({n / tally.rows:.1%})", n) for (side,), n in sides]
-    exact = plan.options.tokenizer
-    counted = f"tokens, by {exact}" if exact else "tokens, estimated from the characters"
-    return [*rows, ("personas", tally.personas), (counted, tally.tokens)]
+    return [*rows, ("personas", tally.personas)]
 
 
 def _describe_origin(plan: "ExportPlan", tally: "ExportCounts") -> dict[str, Any]:

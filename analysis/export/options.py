@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,10 +81,7 @@ class DatasetOptions:
     rejected: bool = False
     persona: PersonaPlace = "out"
     system: str | None = None
-    train_on: Literal["all", "last"] | None = None
     personal: PersonalPolicy = PersonalPolicy.FLAG
-    #: Name or file of the tokenizer that counts the column `tokens`.
-    tokenizer: str | None = None
     #: The licence of what states none.
     licence: str | None = None
     split: Split | None = None
@@ -105,8 +101,6 @@ class DatasetOptions:
                     f"{parameter(name)} is for formats that models are trained on ({', '.join(TRAINING)}), and {form} "
                     "is none; leave it out."
                 )
-        if self.train_on and form is not DatasetFormat.OPENAI:
-            raise SetupError(f"{form} has no place for a loss mask; {parameter('train_on')} is for openai.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,25 +109,14 @@ def add_persona(
     return [*messages[:first], said, *messages[first + 1 :]]
 
 
-def mark_wrong_calls(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages, with weight 0 for those that hold a wrong call of a tool, so that no loss is taken of them."""
-    wrong = _find_wrong_calls(messages)
-    return [m | {"weight": 0} if n in wrong else m for n, m in enumerate(messages)]
-
-
 def has_wrong_call(messages: Sequence[dict[str, Any]]) -> bool:
-    """Whether a tool was called wrongly: it is not there, the arguments do not fit, or it gave an error."""
-    return bool(_find_wrong_calls(messages))
-
-
-def _find_wrong_calls(messages: Sequence[dict[str, Any]]) -> set[int]:
+    """Return whether a tool was called wrongly: it is not there, the arguments do not fit, or it gave an error."""
     failed = {m.get("tool_call_id") for m in messages if m["role"] == "tool" and _is_error(m["content"])}
-    return {
-        place
-        for place, message in enumerate(messages)
+    return any(
+        call["id"] in failed - {None} or not isinstance(parse_payload(call["function"]["arguments"]), dict)
+        for message in messages
         for call in message.get("tool_calls", ())
-        if call["id"] in failed - {None} or not isinstance(parse_payload(call["function"]["arguments"]), dict)
-    }
+    )
 
 
 def _is_error(content: str) -> bool:
@@ -185,8 +174,6 @@ class DatasetFormat(StrEnum):
     DPO = "dpo"
     #: Conversations in which the assistant calls tools.
     TOOLS = "tools"
-    #: The rows of Persona Hub.
-    PERSONAHUB = "personahub"
 
 
 _CONVERSATIONS = (DatasetFormat.OPENAI, DatasetFormat.SHAREGPT, DatasetFormat.ALPACA, DatasetFormat.TOOLS)
@@ -268,7 +255,7 @@ def _refusal(source: OutputSource, form: DatasetFormat, kinds: Sequence[str], ma
         )
     return (
         f"The outputs {said} have no response to train on (their fields: {fields}), so they cannot be written as "
-        f"{form}; jsonl, parquet, csv, huggingface and personahub take any output, and {parameter('mapping')} "
+        f"{form}; jsonl, parquet, csv and huggingface take any output, and {parameter('mapping')} "
         "response=FIELD names the field that holds the answer."
     )
 
@@ -282,8 +269,6 @@ class RowShape:
     persona: PersonaPlace = "out"
     #: The text of the system message; None for no such message.
     system: str | None = None
-    #: Whether the loss is taken of all of the assistant's messages or of the last one, where the format can say it.
-    train_on: Literal["all", "last"] | None = None
     #: Whether messages have the fields of tool calls.
     with_tools: bool = False
 
@@ -296,14 +281,10 @@ class RowShape:
             DatasetFormat.SHAREGPT: ("conversations", "tools") if self.with_tools else ("conversations",),
             DatasetFormat.ALPACA: ("instruction", "input", "output", "system"),
             DatasetFormat.DPO: ("prompt", "chosen", "rejected"),
-            DatasetFormat.PERSONAHUB: ("input persona", "synthesized text", "description"),
         }.get(self.format, ())
 
     def shaped(self, rows: Table) -> tuple[Table, list[str | None]]:
         """Return the columns of the format, and for each row why it has to be left out, or None."""
-        if self.format is DatasetFormat.PERSONAHUB:
-            content = rows.select(["persona_text", "text", "kind"]).rename_columns(list(self.names))
-            return content, [None] * len(rows)
         made, reasons = [], []
         for row in self._read(rows):
             shaped = self._row(row)
@@ -311,10 +292,6 @@ class RowShape:
             made.append({} if isinstance(shaped, str) else shaped)
         types = {name: self._type(name) for name in self.names}
         return make_table({name: [row.get(name) for row in made] for name in types}, types), reasons
-
-    def texts(self, content: Table) -> list[str]:
-        """Return the text of each row that a model reads or learns to write."""
-        return ["\n".join(_spoken([row[name] for name in self.names])) for row in to_rows(content.select(self.names))]
 
     def _read(self, rows: Table) -> Iterator[dict[str, Any]]:
         wanted = (
@@ -334,15 +311,15 @@ class RowShape:
         if self.format is DatasetFormat.ALPACA:
             return self._alpaca(said, row)
         messages = add_persona([*self._opening(row), *said], row["persona_text"], self.persona)
-        if self.format is not DatasetFormat.OPENAI and has_wrong_call(messages):
-            return "a wrong call of a tool, which this format cannot mask"
+        if has_wrong_call(messages):
+            return "a wrong call of a tool"
         if self.format is DatasetFormat.SHAREGPT:
             turns = make_sharegpt(messages)
             if isinstance(turns, str):
                 return turns
             made: dict[str, Any] = {"conversations": turns}
         else:
-            made = {"messages": mark_wrong_calls(self._weighted(messages))}
+            made = {"messages": messages}
         if "tools" in self.names:
             made["tools"] = orjson.dumps(row["payload"].get("tools") or []).decode()
         return made
@@ -390,15 +367,6 @@ class RowShape:
         answers = {"chosen": [make_message("assistant", chosen)], "rejected": [make_message("assistant", rejected)]}
         return {"prompt": asked, **answers}
 
-    def _weighted(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        if self.train_on is None:
-            return messages
-        last = max((n for n, m in enumerate(messages) if m["role"] == "assistant"), default=-1)
-        return [
-            m | {"weight": int(self.train_on == "all" or n == last)} if m["role"] == "assistant" else m
-            for n, m in enumerate(messages)
-        ]
-
     def _type(self, name: str) -> str:
         """Return DuckDB's type of a column of the format."""
         if name == "conversations":
@@ -406,24 +374,8 @@ class RowShape:
         if name != "messages" and not (self.format is DatasetFormat.DPO and name in self.names):
             return "VARCHAR"
         fields = ["role VARCHAR", "content VARCHAR"]
-        can_mask = name == "messages" and self.with_tools and self.format is DatasetFormat.OPENAI
-        if can_mask or self.train_on is not None:
-            fields.append("weight TINYINT")
         if name == "messages" and (self.with_tools or self.format is DatasetFormat.TOOLS):
             function = "STRUCT(name VARCHAR, arguments VARCHAR)"
             calls = f"STRUCT(id VARCHAR, type VARCHAR, function {function})[]"
             fields += [f"tool_calls {calls}", "name VARCHAR", "tool_call_id VARCHAR"]
         return f"STRUCT({', '.join(fields)})[]"
-
-
-def _spoken(value: Any) -> Iterator[str]:
-    """Yield the texts within a value that say something: for messages their contents and what is called."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for one in value:
-            yield from _spoken(one)
-    elif isinstance(value, dict):
-        for key, one in value.items():
-            if key not in ("role", "from", "type", "id", "tool_call_id"):
-                yield from _spoken(one)
