@@ -8,12 +8,11 @@ Intervals are two-sided at 1 - alpha. p values are corrected within a family: th
 
 What the test generalises to depends on the people. If each replicate has new ones, their differences are part of what
 varies between replicates. If all runs have the same people, that part is missing: the test says how the effect varies
-between runs of *these* people (`fixed`), or it is estimated from the answers of each agent and added (`crossed`; see
-`add_people`).
+between runs of *these* people (`fixed`).
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
@@ -22,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..table import Reader
-from .differences import AgentMeans, Means, PeopleVariance, add_people, compare, people_variance
+from .differences import Means, compare
 from .models import ModelProperty, read_model_checks
 
-type PeopleDesign = Literal["new", "crossed", "fixed"]
+type PeopleDesign = Literal["new", "fixed"]
 type EffectKind = Literal["hypothesis", "arm", "group", "within", "interaction"]
 
 #: In which order effects are shown, and under which titles.
@@ -50,16 +49,7 @@ HAVING grouping(group_name) = 1 OR group_name IS NOT NULL
 """
 _EXPERIMENT = """
 SELECT name, scenario, paired, alpha, correction, replicates, is_language_model,
-       coalesce(design ->> '$.people_design', 'fixed') FROM experiment
-"""
-#: The mean of each agent in each run, and what it counts for.
-_AGENT_MEANS = """
-SELECT outcome, arm, replicate, CASE WHEN grouping(group_name) = 0 THEN group_name END AS group_name, agent,
-       sum(value * weight) / sum(weight), sum(weight)
-FROM outcome_values
-WHERE value IS NOT NULL AND agent IS NOT NULL AND weight > 0
-GROUP BY GROUPING SETS ((outcome, arm, replicate, agent), (outcome, arm, replicate, agent, group_name))
-HAVING grouping(group_name) = 1 OR group_name IS NOT NULL
+       if(design ->> '$.people_design' = 'new', 'new', 'fixed') FROM experiment
 """
 _HAS_AGENTS = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'agents'"
 #: Places in populations, and how many people fill them; arms of a paired design share theirs.
@@ -104,10 +94,6 @@ class Effect:
     is_registered: bool = False
     #: Standard error of the difference.
     error: float = math.nan
-    #: What the drawing of people adds to it in a crossed design, and would add in a fixed one; nan where unknown.
-    error_people: float = math.nan
-    #: People who were compared for that; of weighted ones as many as tell as much.
-    people: float = 0.0
     #: Whether it was tested over runs of the same people, so that it concerns these people only.
     is_for_these_people: bool = False
 
@@ -253,25 +239,15 @@ class _Analysis:
         for outcome, arm, replicate, group, mean in reader.query(RUN_MEANS).rows:
             if mean is not None:
                 self._means.setdefault((outcome, arm, group or ""), {})[replicate] = mean
-        self._agents: dict[tuple[str, str, str], dict[int, dict[str, tuple[float, float]]]] = {}
-        for outcome, arm, replicate, group, agent, *mean in reader.query(_AGENT_MEANS).rows if design != "new" else ():
-            of_run = self._agents.setdefault((outcome, arm, group or ""), {}).setdefault(replicate, {})
-            of_run[agent] = (mean[0], mean[1])
 
     @property
     def scope(self) -> str:
         """What the verdicts hold for."""
-        match self._design:
-            case "crossed":
-                return (
-                    "All runs have the same people. Effects are tested over people and runs, as if both were drawn "
-                    "anew."
-                )
-            case "fixed":
-                return (
-                    "All runs have the same people, and effects are tested over runs: verdicts concern these people "
-                    "only. Give people_design='new' or 'crossed' to generalise to others."
-                )
+        if self._design == "fixed":
+            return (
+                "All runs have the same people, and effects are tested over runs: verdicts concern these people "
+                "only. Give people_design='new' to generalise to others."
+            )
         if self._is_overlapping:
             return (
                 f"There were too few people to give each replicate its own: {self._people:,} fill {self._places:,} "
@@ -349,24 +325,15 @@ class _Analysis:
     ) -> Effect:
         names = [f"{name},{also}" if also else name for name in (arm, against)]
         one, other = (self._of(outcome, name, group) for name in names)
-        people = self._people_variance([self._agents_of(outcome, name, group) for name in names])
-        return self._made(kind, outcome, (arm, against), group or also, direction, one, other, people)
+        return self._made(kind, outcome, (arm, against), group or also, direction, one, other)
 
     def _interaction(self, outcome: str, arm: str, against: str, here: str, there: str) -> Effect:
         first, second = (
             _difference(self._of(outcome, f"{arm},{level}", ""), self._of(outcome, f"{against},{level}", ""))
             for level in (here, there)
         )
-        people = self._people_variance(
-            [
-                _agent_difference(
-                    self._agents_of(outcome, f"{arm},{level}", ""), self._agents_of(outcome, f"{against},{level}", "")
-                )
-                for level in (here, there)
-            ]
-        )
         named = f"{here} against {there}"
-        return self._made("interaction", outcome, (arm, against), named, "differs", first, second, people)
+        return self._made("interaction", outcome, (arm, against), named, "differs", first, second)
 
     def _made(
         self,
@@ -377,12 +344,8 @@ class _Analysis:
         direction: str,
         one: Means,
         other: Means,
-        people: PeopleVariance | None,
     ) -> Effect:
         found = compare(one, other, paired=self._paired, alpha=self._alpha, direction=direction)
-        is_crossed = self._design == "crossed" and people is not None
-        if people is not None and is_crossed:
-            found = add_people(found, people, alpha=self._alpha, direction=direction)
         return Effect(
             kind=kind,
             outcome=outcome,
@@ -399,21 +362,8 @@ class _Analysis:
             p_adjusted=found.p,
             replicates=found.replicates,
             error=found.error,
-            error_people=math.nan if people is None else math.sqrt(people.variance),
-            people=0.0 if people is None else people.people,
-            is_for_these_people=self._is_overlapping if self._design == "new" else not is_crossed,
+            is_for_these_people=self._is_overlapping or self._design == "fixed",
         )
-
-    def _people_variance(self, sides: Sequence[AgentMeans]) -> PeopleVariance | None:
-        return None if self._design == "new" else people_variance(*sides, paired=self._paired)
-
-    def _agents_of(self, outcome: str, named: str, group: str) -> AgentMeans:
-        """Return the means of agents by replicate, over all arms of a name or of levels.
-
-        Only agents in all of these arms count.
-        """
-        tables = [self._agents.get((outcome, arm, group), {}) for arm in self._arms_of(named)]
-        return _combined(tables, lambda means: sum(means) / len(means))
 
     def _of(self, outcome: str, named: str, group: str) -> Means:
         """Return the means of runs by replicate, over all arms of a name or of levels."""
@@ -437,23 +387,6 @@ def _mean(means: Means) -> float:
 
 def _difference(one: Means, other: Means) -> dict[int, float]:
     return {replicate: one[replicate] - other[replicate] for replicate in sorted(one.keys() & other.keys())}
-
-
-def _agent_difference(one: AgentMeans, other: AgentMeans) -> AgentMeans:
-    return _combined([one, other], lambda means: means[0] - means[1])
-
-
-def _combined(tables: Sequence[AgentMeans], combine: Callable[[list[float]], float]) -> AgentMeans:
-    """Combine the means of tables into one for each agent and replicate that all tables have."""
-    found: dict[int, dict[str, tuple[float, float]]] = {}
-    for replicate in set.intersection(*(set(table) for table in tables)) if tables else ():
-        first, *rest = (table[replicate] for table in tables)
-        found[replicate] = {
-            agent: (combine([mean, *(table[agent][0] for table in rest)]), weight)
-            for agent, (mean, weight) in first.items()
-            if all(agent in table for table in rest)
-        }
-    return found
 
 
 def _levels_of(named: str) -> dict[str, str]:

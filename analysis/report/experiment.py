@@ -11,12 +11,12 @@ import orjson
 from ..experiment.effects import NO_P, RUN_MEANS, SECTIONS, Effect, Findings, read_findings
 from ..experiment.tables import describe_findings
 from ..page import clip, mark_of
-from ..plot import BARS, Chart, Point, format_number
+from ..plot import Chart, Point, format_number
 from ..table import Reader
 from .rendering import probability, render
 
-#: Curves over steps that are drawn of each kind, fields of the agents' state among them, and headlines.
-CURVES, STATE_FIELDS, HEADLINES = 8, 8, 6
+#: Curves over steps that are drawn of each kind, and headlines.
+CURVES, HEADLINES = 8, 6
 
 _EXPERIMENT = "SELECT name, md5(CAST(design AS VARCHAR)), design FROM experiment"
 _ARMS = "SELECT arm, levels FROM arms ORDER BY ordinal"
@@ -57,36 +57,6 @@ SELECT name, arm, step, avg(value) AS mean, stddev_samp(value) AS sd, count(*) A
 FROM means GROUP BY ALL ORDER BY ALL
 """
 _SCALES = "SELECT item, min(low), max(high) FROM surveys WHERE type = 'likert' GROUP BY item"
-_LAST_STEP = "SELECT coalesce(max(step), 0) FROM steps"
-#: What agents held after each step, from the one in which they came to the one before they left; truth values are 0, 1.
-_STATES = """
-WITH fields AS (
-    SELECT name FROM agent_state WHERE json_type(value) <> 'NULL' GROUP BY name
-    HAVING count(*) FILTER (step > 0) > 0
-       AND (bool_and(json_type(value) IN ('BIGINT', 'UBIGINT', 'DOUBLE')) OR bool_and(json_type(value) = 'BOOLEAN'))
-    ORDER BY count(*) FILTER (step > 0) DESC, name LIMIT {most}
-), places AS (
-    SELECT g.arm, g.replicate, g.agent, g.weight, f.name, s.step
-    FROM agents AS g
-    JOIN (SELECT arm, replicate, max(step) AS last FROM steps GROUP BY ALL) AS r USING (arm, replicate)
-    LEFT JOIN (
-        SELECT arm, replicate, agent, min(step) AS left_at FROM agent_changes WHERE change = 'departed' GROUP BY ALL
-    ) AS d USING (arm, replicate, agent)
-    CROSS JOIN fields AS f
-    JOIN (SELECT unnest(range(0, {last} + 1, {each})) AS step) AS s
-        ON s.step >= g.arrived AND s.step <= r.last AND s.step < coalesce(left_at, s.step + 1)
-), held AS (
-    SELECT p.*, CASE json_type(h.value) WHEN 'BOOLEAN' THEN CAST(CAST(h.value AS BOOLEAN) AS DOUBLE)
-                WHEN 'NULL' THEN NULL ELSE CAST(h.value AS DOUBLE) END AS value
-    FROM places AS p ASOF JOIN agent_state AS h
-        ON h.arm = p.arm AND h.replicate = p.replicate AND h.agent = p.agent AND h.name = p.name AND h.step <= p.step
-), means AS (
-    SELECT name, arm, replicate, step, sum(value * weight) / nullif(sum(weight), 0) AS value
-    FROM held WHERE value IS NOT NULL GROUP BY ALL
-)
-SELECT name, arm, step, avg(value) AS mean, stddev_samp(value) AS sd, count(*) AS runs
-FROM means WHERE value IS NOT NULL GROUP BY ALL ORDER BY ALL
-"""
 
 
 def render_experiment(merged: Reader, *, merged_file: str = "experiment.duckdb") -> str:
@@ -162,21 +132,11 @@ def _p(p: float) -> str:
 
 
 def read_curves(merged: Reader, alpha: float, arms: Sequence[str]) -> Iterator[Chart]:
-    """Yield a chart over steps, by arm, for each measure, item of a survey asked more than once, and field of state.
-
-    Fields are those that hold numbers or truth values and have changed, `STATE_FIELDS` of them at most.
-    """
+    """Yield a chart over steps, by arm, for each measure, and item of a survey asked more than once."""
     present = {name for (name,) in merged.query(_TABLES).rows}
     marks = merged.query(_MARKS).rows if "interventions" in present else []
     scales = {item: (low, high) for item, low, high in merged.query(_SCALES).rows} if "surveys" in present else {}
-    last = merged.query(_LAST_STEP).rows[0][0] if "agent_state" in present else 0
-    each = max(1, -(-(last + 1) // BARS))
-    kinds = (
-        ("measures", _MEASURES, "measured"),
-        ("answers", _ANSWERS, "answered"),
-        ("agent_state", _STATES.format(most=STATE_FIELDS, last=last, each=each), "mean over agents"),
-    )
-    for table, sql, what in kinds:
+    for table, sql, what in (("measures", _MEASURES, "measured"), ("answers", _ANSWERS, "answered")):
         read: dict[str, list[Point]] = {}
         for name, arm, step, mean, sd, runs in merged.query(sql).rows if table in present else ():
             reach = reach_of_mean(sd, runs, alpha)

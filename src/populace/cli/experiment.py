@@ -157,7 +157,6 @@ def _show_power(declared: "Experiment", pilot: Path | None) -> None:
         },
         paired=declared.paired,
         design=declared.people_design,
-        people=declared.people.agents,
         alpha=declared.alpha,
         correction=declared.correction,
         pilot=known,
@@ -165,13 +164,13 @@ def _show_power(declared: "Experiment", pilot: Path | None) -> None:
     )
     rows = [
         (
-            *(one.outcome, one.arm, one.against, one.effect, one.sd, one.error_people or None),
+            *(one.outcome, one.arm, one.against, one.effect, one.sd),
             " and ".join(dict.fromkeys((str(one.replicates), str(one.replicates_against)))),
             Estimate(one.power, one.low, one.high),
         )
         for one in found
     ]
-    names = ("outcome", "arm", "against", "effect", "sd", "error_of_people", "replicates", "power")
+    names = ("outcome", "arm", "against", "effect", "sd", "replicates", "power")
     show_result(make_result("Power", names, rows, shares=("power",)))
     click.echo(
         "\nPower is the share of 2,000 simulated experiments that find the effect, tested and corrected as the real "
