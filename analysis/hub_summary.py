@@ -11,19 +11,12 @@ from ..personas.hub.queries import REJECTED, RETAINED
 from ..personas.persona import RelationKind
 from .page import clip, short_label
 from .summary import Summary
-from .table import Queryable, Rows
+from .table import Queryable
 
 if TYPE_CHECKING:
     from ..personas.network import Found, GraphFigures, Neighbourhood, NetworkShape
     from ..personas.network.measures import Measurement
 
-_HOPS = """
-SELECT hop AS "asked in hop", sum(asked)::BIGINT AS asked, sum(failed)::BIGINT AS failed, sum(born)::BIGINT AS born,
-       sum(duplicates)::BIGINT AS duplicates, sum(repeats)::BIGINT AS repeats,
-       sum(dropped)::BIGINT AS "rejected", sum(relations)::BIGINT AS relations,
-       round(sum(born) / nullif(sum(born) + sum(duplicates) + sum(repeats) + sum(dropped), 0), 3)::DOUBLE AS novelty
-FROM growth_chunks GROUP BY hop ORDER BY hop
-"""
 
 _IN_ALL = f"""
 WITH away AS ({REJECTED})
@@ -35,8 +28,7 @@ SELECT (SELECT count(*) FROM personas WHERE {RETAINED}),
        (growth_settings ->> 'until_novelty')::DOUBLE,
        (SELECT latest FROM growth_chunks ORDER BY extension DESC, hop DESC, chunk DESC LIMIT 1),
        (SELECT max(hop) FROM growth_chunks
-        WHERE asked > 0 AND extension = (SELECT max(extension) FROM growth_chunks)),
-       (SELECT count(*) FROM growth_extensions), (SELECT coalesce(sum(unwanted), 0)::BIGINT FROM growth_chunks)
+        WHERE asked > 0 AND extension = (SELECT max(extension) FROM growth_chunks))
 FROM runs
 """  # noqa: S608 - our own words
 
@@ -61,10 +53,6 @@ SELECT kind, sum(number)::BIGINT, flatten(list(examples ORDER BY chunk))
 FROM skipped_sources GROUP BY kind ORDER BY sum(number) DESC, kind
 """
 
-#: People by the number of relations between them and a text, where that differs from the hop they were asked about in.
-_BORN_AT = f"""
-SELECT hop, count(*) FROM personas WHERE {RETAINED} GROUP BY hop ORDER BY hop
-"""  # noqa: S608 - our own words
 
 _EXAMPLES = 3
 
@@ -84,10 +72,6 @@ class Grown:
     #: The latest 500 newcomers, as in `growth_chunks`.
     latest: str | None
     last_asked: int | None
-    #: How often finished growth was asked for more.
-    extensions: int = 0
-    #: Relations of other kinds than were wanted.
-    unwanted: int = 0
 
     @property
     def ending(self) -> str:
@@ -111,26 +95,6 @@ class Grown:
         failed = f"; {self.failed:,} questions without an answer" if self.failed else ""
         return {"personas": f"{self.people:,} from {sources}{hops}, {self.relations:,} ties{failed}{state}"}
 
-    def as_rows(self) -> list[tuple[str, str]]:
-        """Return the label and value of each line."""
-        extended = f"{self.extensions} times" if self.extensions > 1 else "once"
-        shown: dict[str, str] = dict(self.run.as_rows())
-        rows: dict[str, str] = {
-            "people": f"{self.people:,}, with {self.relations:,} relations",
-            "from": f"{self.passages:,} passages" if self.passages else "people who were there before",
-            **{label: shown[label] for label in ("model", "status")},
-            "calls": f"{self.run.calls:,}, {self.failed:,} questions without an answer",
-            "left out": f"{self.unwanted:,} relations of other kinds than were wanted" * bool(self.unwanted),
-            "extended": extended * bool(self.extensions),
-            **{label: shown[label] for label in ("cost", "time", "event hash") if label in shown},
-        }
-        return [(label, value) for label, value in rows.items() if value]
-
-
-def read_hops(run: Queryable) -> Rows:
-    """Return a row per hop: asked, failed, born, near-duplicates, repeats, rejected, relations, and the new share."""
-    return run.query(_HOPS)
-
 
 def describe_yield(run: Queryable) -> str:
     """Return what was asked about and what came of it, by reason; "" if no model was asked."""
@@ -143,16 +107,6 @@ def describe_yield(run: Queryable) -> str:
     reasons = {"rejected": run.query(_REJECTED_BY).rows, "failed": run.query(_FAILED).rows}
     counts = {name: ", ".join(f"{number:,} {why}" for why, number in rows) for name, rows in reasons.items()}
     return "; ".join([", ".join(parts), *(f"{name}: {said}" for name, said in counts.items() if said)])
-
-
-def distances_of(run: Queryable) -> str:
-    """Return a sentence on the distances of personas from a text; empty if they match the hops of growth."""
-    born = dict(run.query("SELECT hop, sum(born)::BIGINT FROM growth_chunks GROUP BY hop HAVING sum(born) > 0").rows)
-    people = dict(run.query(_BORN_AT).rows)
-    if born == people:
-        return ""
-    counts = ", ".join(f"{number:,} with {hop}" for hop, number in people.items())
-    return f"By relations between them and a text: {counts}. A later hop may ask about people of any earlier one."
 
 
 def skipped_of(run: Queryable) -> list[str]:

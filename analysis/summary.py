@@ -383,26 +383,6 @@ class DataSummary:
         """Return how many rows were asked for."""
         return int(str(self.settings["n"]))
 
-    def as_rows(self) -> list[tuple[str, str]]:
-        """Return the label and value of each line."""
-        shown = {name: value for name, value in self.settings.items() if value not in ("", None, [])}
-        if shown.get("persona_detail") == "description":
-            del shown["persona_detail"]
-        rows = dict(self.run.as_rows())
-        rounds = _n(self.run.steps, "round")
-        rows = {
-            "task": f"{self.task}, seed {self.run.seed}",
-            "settings": visible(", ".join(f"{name}={value}" for name, value in shown.items())),
-            **{label: rows[label] for label in ("model", "status")},
-            "accepted": f"{self.accepted:,} of {self.wanted:,} rows wanted",
-            "rejected": _counted(self.rejected),
-            "lost": _counted(self.lost),
-            "people": f"{self.asked:,} of {self.run.agents:,} gave an output, in {rounds}",
-            "not compared": visible(self.unread),
-            **{label: rows[label] for label in ("drawn", "calls", "cost", "event hash") if label in rows},
-        }
-        return [(label, value) for label, value in rows.items() if value]
-
     def lines(self, changed: Mapping[str, object]) -> dict[str, str]:
         """Return the task and its rows in two lines; `changed` are the settings that differ from their defaults."""
         given = "".join(f", {name}={value}" for name, value in changed.items() if name != "n")

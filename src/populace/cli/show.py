@@ -83,7 +83,7 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
         )
         _show_ending(path, made.lines(settings or {}) | summary.spending, warnings, _next_for_data(path, made))
         if _is_verbose():
-            _show_details(made.as_rows())
+            _show_details(summary.as_rows())
         return _SHORT if made.has_run_short else 0
 
 
@@ -142,9 +142,8 @@ def _line(name: str, value: str, width: int, *, label: int = 10) -> str:
 
 
 def _show_growth(run: "RunReader", path: Path) -> int:
-    from populace.analysis.hub_summary import describe_yield, distances_of, read_grown, read_hops, skipped_of
+    from populace.analysis.hub_summary import describe_yield, read_grown, skipped_of
     from populace.analysis.summary import summarise
-    from populace.analysis.table import render_table, visible
 
     summary, skipped = summarise(run), skipped_of(run)
     grown = read_grown(run, summary)
@@ -155,10 +154,7 @@ def _show_growth(run: "RunReader", path: Path) -> int:
     counts = describe_yield(run)
     _show_ending(path, grown.lines | ({"yield": counts} if counts else {}) | summary.spending, warnings, following)
     if _is_verbose():
-        _show_details(grown.as_rows())
-        click.echo(render_table(read_hops(run), width=terminal_width()), nl=False)
-        if distances := distances_of(run):
-            click.echo(visible(distances))
+        _show_details(summary.as_rows())
     return _SHORT if shortfall else 0
 
 
