@@ -365,27 +365,13 @@ def write_picture(
     excerpt: Excerpt,
     path: Path,
     *,
-    title: str,
     communities: Mapping[str, int] | None = None,
     note: str = "",
     of: str = "",
 ) -> Path:
-    """Write the picture to a file that ends in .svg or .html, over nothing but an earlier one `of` the same hub.
+    """Write the picture to a file that ends in .svg, over nothing but an earlier one `of` the same hub.
 
-    Around somebody, the title is what that person is. Colours tell `communities`, numbers by id, or else hops. A note
-    stands above the picture of a page, and below the legend of an SVG. Raises `SetupError` as `check_picture` does, and
-    when the file cannot be written; what stood there before is kept then.
+    Colours tell `communities`, numbers by id, or else hops. A note stands below the legend. Raises `SetupError` as
+    `check_picture` does, and when the file cannot be written; what stood there before is kept then.
     """
-    is_page = path.suffix.lower() != ".svg"
-    drawing = Drawing(excerpt, communities, "" if is_page else note)
-    centre = next((person for person in excerpt.people if person.distance == 0), None)
-    return write_picture_file(
-        drawing.svg(_WIDTH),
-        path,
-        what=WHAT,
-        of=of,
-        title=title if centre is None else f"Around: {name_of(centre.text)}",
-        hint="" if centre is None else centre.text,
-        lead=f"<p>{drawing.caption}</p>" + (f'<p class="note">{markup(note)}</p>' if note else ""),
-        style=dark_style(),
-    )
+    return write_picture_file(Drawing(excerpt, communities, note).svg(_WIDTH), path, what=WHAT, of=of)

@@ -15,14 +15,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.result import Result
 from ..table import Reader
 from .differences import Means, compare
-from .models import ModelProperty, read_model_checks
+from .models import read_model_checks
 
 type PeopleDesign = Literal["new", "fixed"]
 type EffectKind = Literal["hypothesis", "arm", "group", "within", "interaction"]
@@ -127,18 +128,6 @@ class ArmMean:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedArm:
-    """How many runs of an arm did what the arm was to do."""
-
-    name: str
-    arm: str
-    runs: int
-    passed: int
-    least: float | None
-    greatest: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Findings:
     """All that an experiment found."""
 
@@ -151,12 +140,13 @@ class Findings:
     is_language_model: bool
     means: Sequence[ArmMean]
     effects: Sequence[Effect]
-    checks: Sequence[CheckedArm]
-    people_design: PeopleDesign = "fixed"
+    #: Check, arm, runs, runs that passed, least and greatest value.
+    checks: Sequence[tuple[Any, ...]]
+    people_design: PeopleDesign
     #: What the verdicts hold for, in a sentence.
-    scope: str = ""
+    scope: str
     #: What checks of the models found, where the experiment has any.
-    model_checks: Sequence[ModelProperty] = ()
+    model_checks: Result
 
     @property
     def unvaried(self) -> bool:
@@ -171,7 +161,7 @@ def read_findings(reader: Reader) -> Findings:
     stated = [replace(one, p_adjusted=one.p) for one in analysis.hypotheses()]
     others = [*analysis.arms_compared(), *analysis.groups(), *analysis.robustness()]
     effects = [*adjusted(stated, correction), *adjusted(others, correction)]
-    checks = [CheckedArm(*row) for row in reader.query(_CHECKS).rows]
+    checks = reader.query(_CHECKS).rows
     means, models = list(analysis.arm_means()), read_model_checks(reader)
     return Findings(
         name,

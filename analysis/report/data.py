@@ -1,6 +1,6 @@
 """The report of a data job: its funnel, rows to browse, and their diversity."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from ...core.text import legible
 from ..diversity.report import measure_diversity
 from ..funnel import read_funnel
 from ..page import clip
-from ..summary import DataSummary, describe_authors, read_authors
+from ..summary import DataSummary, describe_authors
 from ..table import Queryable
 from .facts import FAILURES, read_provenance
 from .rendering import render
@@ -48,13 +48,6 @@ FROM (
     GROUP BY job, emission, criterion QUALIFY job = max(job) OVER (PARTITION BY emission)
 ) GROUP BY emission
 """
-_WRITERS = {
-    "People described by": ("personas",),
-    "Rows written by": ("emissions",),
-    "Responses by": ("responses",),
-    "Solved by": ("solutions",),
-    "Graded by": ("votes",),
-}
 
 
 def render_data_report(run: Queryable, made: DataSummary, *, run_file: Path, **header: Any) -> str:
@@ -69,7 +62,7 @@ def render_data_report(run: Queryable, made: DataSummary, *, run_file: Path, **h
         summary=made.run,
         settings=made.settings,
         finding=_finding(made),
-        writers=_read_writers(run),
+        authors=describe_authors(lambda sql: run.query(sql).rows),
         honesty=read_provenance(run, made.run),
         funnel=funnel,
         failures=run.query(FAILURES),
@@ -87,16 +80,6 @@ def _finding(made: DataSummary) -> str:
     calls = f"{summary.calls:,} call{'s' * (summary.calls != 1)}"
     cost = f"{calls}, {summary.cost}" if summary.is_language_model else calls
     return f"{made.accepted:,} of {made.wanted:,} rows wanted were accepted, in {cost}; text by {summary.written_by}."
-
-
-def _read_writers(run: Queryable) -> list[tuple[str, str]]:
-    """Who made what, and last that models are mixed, where they are."""
-
-    def ask(sql: str) -> Sequence[tuple[Any, ...]]:
-        return run.query(sql).rows
-
-    found = [(label, ", ".join(read_authors(ask, *tables))) for label, tables in _WRITERS.items()]
-    return [(label, names) for label, names in (*found, ("", describe_authors(ask))) if names]
 
 
 def _read_rows(run: Queryable) -> tuple[Markup, Mapping[str, int]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import SetupError
-from ..page import clip, write_chart_file
+from ..page import clip, write_picture_file
 from ..plot import Chart, Point, draw_svg, draw_text, line_sign, paint, text_width
 from ..table import Rows
 
@@ -21,7 +21,7 @@ _BOUNDS = ("low", "high")
 
 
 def write_result_picture(result: Rows, path: Path, *, of: str, note: str = "") -> Path:
-    """Draw an answer into a file that ends in .svg or .html, over nothing but an earlier one `of` the same run file.
+    """Draw an answer into a file that ends in .svg, over nothing but an earlier one `of` the same run file.
 
     The first column stands from left to right. Each further column of numbers is a line; with a column of texts among
     them, a line for each text. Columns whose names end in `low` and `high` are the interval of the one before them.
@@ -31,7 +31,7 @@ def write_result_picture(result: Rows, path: Path, *, of: str, note: str = "") -
     points = _read_points(result)
     title = f"{', '.join(_values(result))} by {result.columns[0]}"
     svg = draw_result(points, title=title, x=result.columns[0], note=note)
-    return write_chart_file(svg, path, what=WHAT, of=of, title=title, notes=[note] if note else [])
+    return write_picture_file(svg, path, what=WHAT, of=of)
 
 
 def draw_result(points: Sequence[Point], *, title: str, x: str, note: str = "") -> str:
