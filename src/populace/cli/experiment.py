@@ -123,7 +123,7 @@ def _show_estimate(declared: "Experiment", options: dict[str, Any]) -> None:
 def _show(path: Path, benchmark: Path | None, margin: float | None, *, as_json: bool) -> None:
     from dataclasses import replace
 
-    from populace.analysis.experiment.benchmark import describe_distances, measure_distances, read_benchmark
+    from populace.analysis.experiment.benchmark import measure_distances, read_benchmark
     from populace.analysis.experiment.effects import read_findings
     from populace.analysis.experiment.tables import describe_findings
     from populace.sim.runfile.reader import open_hub_or_run
@@ -132,7 +132,7 @@ def _show(path: Path, benchmark: Path | None, margin: float | None, *, as_json: 
         found = describe_findings(read_findings(merged))
         if benchmark is not None:
             distances = measure_distances(merged, read_benchmark(benchmark), margin=margin)
-            found = replace(found, parts=(*found.parts, describe_distances(distances)))
+            found = replace(found, parts=(*found.parts, distances))
         notice = authors_notice(merged)
     show_result(found, as_json=as_json)
     if notice:
