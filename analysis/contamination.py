@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -302,34 +303,16 @@ def find_same_meaning(
     known = vectors_of(run, set(places), model)
     if not known:
         return
-    keys = list(known)
-    matrix = units(np.array([known[key] for key in keys], dtype=np.float32)).astype(np.float32)
-    waiting: list[tuple[int, str]] = []
-    for emission, texts in _iter_texts(run):
-        waiting.append((emission, content_id(texts[0][1])))
-        if len(waiting) == _AT_ONCE:
-            yield from _near(run, waiting, model, matrix, [places[key] for key in keys], threshold)
-            waiting = []
-    yield from _near(run, waiting, model, matrix, [places[key] for key in keys], threshold)
-
-
-def _near(
-    run: Queryable,
-    outputs: Sequence[tuple[int, str]],
-    model: str,
-    matrix: NDArray[np.float32],
-    foreign: Sequence[ForeignText],
-    threshold: float,
-) -> Iterator[Overlap]:
-    known = vectors_of(run, {key for _, key in outputs}, model)
-    having = [(emission, known[key]) for emission, key in outputs if key in known]
-    if not having:
-        return
-    cosines = units(np.array([vector for _, vector in having], dtype=np.float32)).astype(np.float32) @ matrix.T
-    for (emission, _), row in zip(having, cosines, strict=True):
-        best = int(row.argmax())
-        if row[best] >= threshold:
-            yield Overlap(emission, "text", foreign[best], "", round(float(row[best]), 4))
+    foreign_texts = [places[key] for key in known]
+    matrix = units(np.array(list(known.values()), dtype=np.float32)).astype(np.float32)
+    for outputs in batched(_iter_texts(run), _AT_ONCE):
+        keys = {emission: content_id(texts[0][1]) for emission, texts in outputs}
+        vectors = vectors_of(run, set(keys.values()), model)
+        for emission in (number for number, key in keys.items() if key in vectors):
+            row = (units(vectors[keys[emission]][None]).astype(np.float32) @ matrix.T)[0]
+            best = int(row.argmax())
+            if row[best] >= threshold:
+                yield Overlap(emission, "text", foreign_texts[best], "", round(float(row[best]), 4))
 
 
 def describe_contamination(found: Contamination) -> Result:

@@ -29,10 +29,6 @@ SELECT coalesce(stage, 'accepted') AS found, count(*) FROM outputs WHERE kind IN
 GROUP BY found ORDER BY found <> 'accepted', count(*) DESC, found
 """
 _LOST = "SELECT count(*) FROM failures WHERE phase IN (SELECT phase FROM phases WHERE unit = 'step')"
-_SIZES = (
-    (1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
-    (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"),
-)  # fmt: skip
 _REPEATS = "SELECT count(DISTINCT emission) FROM duplicates WHERE NOT undone AND emission IS NOT NULL"
 _MADE_BY = ("model", "response_model", "prompt_version", "sampling")
 _POLICIES = {
@@ -95,7 +91,6 @@ def _make_header(
         "pretty_name": f"{', '.join(dict.fromkeys(s.scenario for s in plan.sources))}: synthetic outputs of personas",
         "license": sorted(map(card_licence, licences)),
         "language": [tag for tag, n in spoken.most_common() if tag != "und" and n >= spoken.total() / 100],
-        "size_categories": [next((name for most, name in _SIZES if tally.rows < most), "n>100M")],
         "tags": ["synthetic", "personas", "populace", *(["procedural"] if procedural else [])],
         "task_categories": ["text-generation"] if target.format in TRAINING else [],
     }

@@ -66,34 +66,8 @@ class _Scale:
         return f"{point}: {self.labels[ends[point]]}" if self.labels and point in ends else point
 
 
-@dataclass(frozen=True, slots=True)
-class SurveyItem:
-    """One item: its question, its charts, and its tables by wave and group."""
-
-    title: str
-    question: str
-    #: Whether it was asked when the run had ended.
-    is_after: bool
-    charts: Sequence[Chart]
-    tables: Sequence[ItemTable]
-    #: Of a free text: step, who answered, and what.
-    quotes: Sequence[tuple[int, str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class SurveyAnswers:
-    """The items of all surveys, those that are drawn."""
-
-    items: Sequence[SurveyItem]
-    items_in_all: int
-    #: Whether agents count for different numbers of people; which models answered, and whether the stand-in did.
-    is_weighted: bool
-    models: Sequence[str]
-    has_stand_in: bool
-
-
-def read_answers(run: Queryable) -> SurveyAnswers | None:
-    """What was answered; None where nobody was asked."""
+def read_answers(run: Queryable) -> dict[str, Any] | None:
+    """Read what was answered: each item with its question, charts, tables and quotes; None if nobody was asked."""
     if not run.query(_ASKED).rows:
         return None
     groups, marks = read_groups(run), read_marks(run)
@@ -105,21 +79,21 @@ def read_answers(run: Queryable) -> SurveyAnswers | None:
     by_item: dict[_Place, list[ItemTable]] = {}
     for one in found.items:
         by_item.setdefault((one.job, one.survey, one.item), []).append(one)
-    items = [
-        SurveyItem(
-            title=f"{survey}: {item.replace('_', ' ')}",
-            question=clip(tables[-1].text, 300),
-            is_after=job > 1,
-            charts=list(_charts(place, tables, groups, marks, scales.get((job, survey, item)))),
-            tables=tables,
-            quotes=run.query(_QUOTES, [job, survey, item, QUOTES]).rows if tables[0].type == "text" else (),
-        )
+    questions = [
+        {
+            "title": f"{survey}: {item.replace('_', ' ')}",
+            "question": clip(tables[-1].text, 300),
+            "is_after": job > 1,
+            "charts": list(_draw_item(place, tables, groups, marks, scales.get((job, survey, item)))),
+            "tables": tables,
+            "quotes": run.query(_QUOTES, [job, survey, item, QUOTES]).rows if tables[0].type == "text" else (),
+        }
         for place, ((job, survey, item), tables) in enumerate(list(by_item.items())[:ITEMS])
     ]
-    return SurveyAnswers(items, len(by_item), found.is_weighted, found.models, found.has_stand_in)
+    return {"questions": questions, "number": len(by_item), "found": found}
 
 
-def _charts(
+def _draw_item(
     place: int,
     tables: Sequence[ItemTable],
     groups: Sequence[str],

@@ -98,19 +98,19 @@ def test_the_sql_of_a_chart_gives_its_numbers(changing: Any) -> None:
 def test_answers_have_a_mean_with_its_interval_in_each_wave_and_shares_of_options(changing: Any) -> None:
     answers = read_answers(changing)
     assert answers is not None
-    good, who = answers.items
-    assert [chart.title for chart in good.charts] == [
+    good, who = answers["questions"]
+    assert [chart.title for chart in good["charts"]] == [
         "good: mean in each wave", "good: shares in each wave", "good: shares by group after step 2",
     ]  # fmt: skip
     # Weights 3, 1, 1: (9 + 1 + 2) / 5, with Student's interval.
-    assert "all, step 0: 2.4 (" in good.charts[0].wide
-    assert "3 of 3 answered" in good.charts[0].wide
+    assert "all, step 0: 2.4 (" in good["charts"][0].wide
+    assert "3 of 3 answered" in good["charts"][0].wide
     # The interval begins below 1; the scale, and so the drawing, does not.
-    (from_y, *_) = re.findall(r"M[\d.]+ ([\d.]+)V", good.charts[0].wide)
-    assert from_y in re.findall(r"M[\d.]+ ([\d.]+)H", good.charts[0].wide)
-    assert who.charts[0].rows[0][:3] == (0, "all", "75.0%")
-    assert (who.tables[0].asked, who.tables[0].answered, who.tables[0].unsure) == (3, 2, 1)
-    assert (answers.is_weighted, answers.has_stand_in) == (True, False)
+    (from_y, *_) = re.findall(r"M[\d.]+ ([\d.]+)V", good["charts"][0].wide)
+    assert from_y in re.findall(r"M[\d.]+ ([\d.]+)H", good["charts"][0].wide)
+    assert who["charts"][0].rows[0][:3] == (0, "all", "75.0%")
+    assert (who["tables"][0].asked, who["tables"][0].answered, who["tables"][0].unsure) == (3, 2, 1)
+    assert (answers["found"].is_weighted, answers["found"].has_stand_in) == (True, False)
 
 
 def test_the_page_shows_all_of_it_escaped(changing: Any) -> None:

@@ -54,10 +54,10 @@ def test_the_rows_steer_no_terminal(make_run: Any) -> None:
     assert rows["model"] == r"openai:\x1b[31m"
 
 
-def test_the_rows_of_an_empty_run_say_nothing_was_counted(make_run: Any) -> None:
-    rows = dict(summarise(make_run(upto="header", status="running")).as_rows())
-    assert (rows["steps"], rows["emissions"], rows["failures"]) == ("0 of 5", "0", "0")
-    assert "tokens" not in rows
+def test_the_lines_of_an_empty_run_say_nothing_was_counted(make_run: Any) -> None:
+    lines = summarise(make_run(upto="header", status="running")).lines({})
+    assert lines["size"] == "0 agents, 0 ties, 0 of 5 steps; interrupted"
+    assert lines["outputs"] == "0"
 
 
 def test_the_summary_and_the_graph_count_the_same_relations(make_run: Any) -> None:
@@ -69,12 +69,11 @@ def test_the_summary_and_the_graph_count_the_same_relations(make_run: Any) -> No
 
 def test_who_came_and_left_is_told_beside_the_agents(make_run: Any) -> None:
     run = make_run()
-    assert "came and left" not in dict(summarise(run).as_rows())
     run.connection.execute(
         "INSERT INTO agent_changes (step, ordinal, agent, change, cause) "
         "SELECT 1, row_number() OVER (), agent, 'departed', 'scenario' FROM agents LIMIT 2"
     )
-    assert dict(summarise(run).as_rows())["came and left"] == "departed 2"
+    assert "agents, departed 2, " in summarise(run).lines({})["size"]
 
 
 def test_a_run_in_which_nothing_was_emitted_says_what_may_be_the_cause(lived: Queryable) -> None:
