@@ -101,11 +101,11 @@ def _word_hash(word: str) -> int:
     return int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
-def _hashes(words: Sequence[str]) -> Hashes:
+def _hash_words(words: Sequence[str]) -> Hashes:
     return np.fromiter(map(_word_hash, words), dtype=np.uint64, count=len(words))
 
 
-def _ngrams(words: Hashes, n: int) -> Hashes:
+def _hash_ngrams(words: Hashes, n: int) -> Hashes:
     """Return the hash of each n consecutive words, by place; with 64 bits, a false match is not to be expected."""
     count = len(words) - n + 1
     if count < 1:
@@ -190,16 +190,16 @@ class NgramIndex:
             table.close()
 
     def _add(self, text: ForeignText) -> None:
-        words, number = _hashes(word_list(text.text)), len(self.places)
+        words, number = _hash_words(word_list(text.text)), len(self.places)
         self.places.append((text.file, text.row, text.column))
         if len(words) >= self.ngram:
-            self._long.add(_ngrams(words, self.ngram), number)
+            self._long.add(_hash_ngrams(words, self.ngram), number)
             if self.short < self.ngram:
-                self._parts.add(_ngrams(words, self.short), number)
+                self._parts.add(_hash_ngrams(words, self.short), number)
         elif len(words) >= self.short:
-            self._shorter.add(_ngrams(words, self.short), number)
+            self._shorter.add(_hash_ngrams(words, self.short), number)
         elif len(words) >= LEAST:
-            self._whole.add(_ngrams(words, len(words)), number)
+            self._whole.add(_hash_ngrams(words, len(words)), number)
 
     def find(self, text: str) -> tuple[ForeignText, str, float] | None:
         """Find the text that shares the most consecutive words with this one, those words and the share of n-grams.
@@ -207,7 +207,7 @@ class NgramIndex:
         Return None if no text does.
         """
         words = word_list(text)
-        hashes = _hashes(words)
+        hashes = _hash_words(words)
         if len(words) >= self.ngram:
             tables = [(self._long, self.ngram), (self._shorter, self.short)]
         elif len(words) >= self.short:
@@ -217,7 +217,7 @@ class NgramIndex:
         best: tuple[ForeignText, str, float] | None = None
         longest = 0
         for table, n in tables:
-            found = table.find(_ngrams(hashes, n))
+            found = table.find(_hash_ngrams(hashes, n))
             hits = np.flatnonzero(found >= 0)
             if not len(hits):
                 continue

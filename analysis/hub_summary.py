@@ -135,21 +135,23 @@ def describe_figures(figures: "GraphFigures") -> Result:
     """Describe the figures of a whole graph."""
     beside = ("figure", "this_hub", "random_graph")
     degrees = ("direction", "mean", "median", "90 %", "99 %", "most")
-    best = [(c.id[:_ID], c.neighbours, c.outgoing, c.incoming, c.hop, _brief(c.text)) for c in figures.central]
-    groups = [(n, g.people, g.ties, g.id[:_ID], _brief(g.text)) for n, g in enumerate(figures.communities, 1)]
+    best = [(c.id[:_ID], c.neighbours, c.outgoing, c.incoming, c.hop, _clip_text(c.text)) for c in figures.central]
+    groups = [(n, g.people, g.ties, g.id[:_ID], _clip_text(g.text)) for n, g in enumerate(figures.communities, 1)]
     spread = [(f"{s.least}" if s.least == s.most else f"{s.least}-{s.most}", s.people) for s in figures.histogram]
     return make_result(
         "Who is there",
         ("what", "number"),
-        list(_counts(figures)),
+        list(_iter_counts(figures)),
         parts=[
-            make_result("The hub beside a random graph of its size, G(n, m)", beside, list(_beside(figures))),
-            make_result("How ties are directed, and like tied to like", ("figure", "value"), list(_mixing(figures))),
-            make_result("Neighbours of a person", degrees, list(_degrees(figures))),
+            make_result("The hub beside a random graph of its size, G(n, m)", beside, list(_iter_beside(figures))),
+            make_result(
+                "How ties are directed, and like tied to like", ("figure", "value"), list(_iter_mixing(figures))
+            ),
+            make_result("Neighbours of a person", degrees, list(_iter_degrees(figures))),
             make_result("People by number of neighbours", ("neighbours", "people"), spread),
             make_result("The best connected", ("id", "neighbours", "out", "in", "hop", "who"), best),
             make_result("The largest communities", ("n", "people", "ties_within", "best_connected", "who"), groups),
-            _kinds(figures),
+            _count_kinds(figures),
         ],
     )
 
@@ -180,7 +182,7 @@ def describe_found(found: "Found") -> Result:
     return make_result(f"People who match ({len(rows):,} of {found.total:,})", ("id", "hop", "who"), rows)
 
 
-def _counts(figures: "GraphFigures") -> Iterator[tuple[str, object]]:
+def _iter_counts(figures: "GraphFigures") -> Iterator[tuple[str, object]]:
     yield "people", figures.people
     yield "near-duplicates folded into them", figures.folded
     yield "people rejected by rules, left out", figures.rejected
@@ -195,29 +197,29 @@ def _counts(figures: "GraphFigures") -> Iterator[tuple[str, object]]:
     yield "largest weak components", ", ".join(f"{size:,}" for size in figures.weak.sizes[:5])
 
 
-def _beside(figures: "GraphFigures") -> Iterator[tuple[object, ...]]:
-    for (name, own), (_, by_chance) in zip(_shape(figures.shape), _shape(figures.random), strict=True):
+def _iter_beside(figures: "GraphFigures") -> Iterator[tuple[object, ...]]:
+    for (name, own), (_, by_chance) in zip(_iter_shape(figures.shape), _iter_shape(figures.random), strict=True):
         yield name, own, by_chance
     yield "sigma (small world when well above 1)", figures.sigma, None
 
 
-def _shape(shape: "NetworkShape") -> Iterator[tuple[str, object]]:
+def _iter_shape(shape: "NetworkShape") -> Iterator[tuple[str, object]]:
     yield "pairs that are tied", shape.ties
     yield "neighbours, mean", shape.mean_degree
     yield "neighbours, most", shape.most_degree
     yield "people without a tie", shape.isolated
     yield "connected parts", shape.parts
     yield "people in the largest part", shape.largest
-    yield "clustering, mean", _estimate(shape.clustering.average)
-    yield "transitivity", _estimate(shape.clustering.transitivity)
-    yield "mean path in the largest part", _estimate(shape.paths.mean)
+    yield "clustering, mean", _to_estimate(shape.clustering.average)
+    yield "transitivity", _to_estimate(shape.clustering.transitivity)
+    yield "mean path in the largest part", _to_estimate(shape.paths.mean)
     yield "longest path met", shape.paths.longest
     yield "assortativity by neighbours", shape.assortativity
     yield "communities", shape.communities
     yield "modularity", shape.modularity
 
 
-def _mixing(figures: "GraphFigures") -> Iterator[tuple[str, object]]:
+def _iter_mixing(figures: "GraphFigures") -> Iterator[tuple[str, object]]:
     yield "pairs related in this direction", figures.directed.ties
     yield "reciprocity", figures.directed.reciprocity
     yield "reciprocity if as many ran at random", figures.directed.reciprocity_at_random
@@ -225,7 +227,7 @@ def _mixing(figures: "GraphFigures") -> Iterator[tuple[str, object]]:
     yield "assortativity by language", figures.by_language
 
 
-def _degrees(figures: "GraphFigures") -> Iterator[tuple[str, float, int, int, int, int]]:
+def _iter_degrees(figures: "GraphFigures") -> Iterator[tuple[str, float, int, int, int, int]]:
     named = {
         "either way": figures.neighbours,
         "outgoing": figures.directed.outgoing,
@@ -235,17 +237,17 @@ def _degrees(figures: "GraphFigures") -> Iterator[tuple[str, float, int, int, in
         yield name, round(d.mean, 3), d.median, d.p90, d.p99, d.most
 
 
-def _kinds(figures: "GraphFigures") -> Result:
+def _count_kinds(figures: "GraphFigures") -> Result:
     kinds = [str(kind) for kind in RelationKind if any(kind in row.kinds for row in figures.kinds_by_hop)]
     rows = [(str(row.hop), row.relations, *(row.kinds.get(kind, 0) for kind in kinds)) for row in figures.kinds_by_hop]
     return make_result("Kinds of relations by hop", ("hop", "all", *kinds), rows)
 
 
-def _brief(text: str) -> str:
+def _clip_text(text: str) -> str:
     return clip(canonical_text(text), _TEXT)
 
 
-def _estimate(measured: "Measurement") -> Estimate:
+def _to_estimate(measured: "Measurement") -> Estimate:
     error = measured.error
     if measured.value is None or error is None:
         return Estimate(measured.value)

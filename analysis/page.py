@@ -63,14 +63,14 @@ def check_own(path: Path, mark: str, *, what: str, of: str = "run") -> None:
         raise SetupError(
             f"{str(path)!r} is a folder; give a file in it, as {str(path / f'{what.split()[-1]}.html')!r}."
         )
-    if os.path.lexists(path) and f'"{mark}"' not in _head(path):
+    if os.path.lexists(path) and f'"{mark}"' not in _read_head(path):
         raise SetupError(
             f"{str(path)!r} is there already and is no {what} of the same {of}, so it is not written over; "
             f"name another file, or move that one away."
         )
 
 
-def _head(path: Path) -> str:
+def _read_head(path: Path) -> str:
     """The beginning of a file; nothing where it cannot be read, or is no file that has one."""
     if not path.is_file():
         return ""

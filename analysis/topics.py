@@ -59,11 +59,13 @@ def read_topics(path: Path | None = None) -> list[Topic]:
     """
     if path is None:
         shipped = files(__package__).joinpath("topics.toml").read_text("utf-8")
-        return list(_nested((), tomllib.loads(shipped), "topics.toml"))
+        return list(_iter_nested((), tomllib.loads(shipped), "topics.toml"))
     text = read_utf8(path)
     suffix = path.suffix.lower()
     topics = list(
-        _nested((), _parsed(path, text, suffix), str(path)) if suffix in (".json", ".toml") else _lines(path, text)
+        _iter_nested((), _parse_file(path, text, suffix), str(path))
+        if suffix in (".json", ".toml")
+        else _iter_lines(path, text)
     )
     if not topics:
         raise SourceError(
@@ -74,38 +76,38 @@ def read_topics(path: Path | None = None) -> list[Topic]:
     return topics
 
 
-def _parsed(path: Path, text: str, suffix: str) -> object:
+def _parse_file(path: Path, text: str, suffix: str) -> object:
     try:
         return orjson.loads(text) if suffix == ".json" else tomllib.loads(text)
     except ValueError as error:
         raise SourceError(f"{path} is not {suffix[1:].upper()} ({error}); mend it.") from error
 
 
-def _nested(above: tuple[str, ...], value: object, where: str) -> Iterator[Topic]:
+def _iter_nested(above: tuple[str, ...], value: object, where: str) -> Iterator[Topic]:
     if isinstance(value, Mapping):
         for name, below in value.items():
-            yield from _nested((*above, str(name)), below, where)
+            yield from _iter_nested((*above, str(name)), below, where)
     elif isinstance(value, list):
         for below in value:
             is_name = isinstance(below, str)
-            yield from _nested((*above, below) if is_name else above, None if is_name else below, where)
+            yield from _iter_nested((*above, below) if is_name else above, None if is_name else below, where)
     elif above and (value is None or isinstance(value, str)):
-        yield _topic(above, value or "")
+        yield _make_topic(above, value or "")
     else:
         raise SourceError(f"{where}: {shown(value)} is no topic; write names, lists of names, or terms as one text.")
 
 
-def _lines(path: Path, text: str) -> Iterator[Topic]:
+def _iter_lines(path: Path, text: str) -> Iterator[Topic]:
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             place, _, terms = line.partition(":")
             parts = tuple(part.strip() for part in place.replace(">", "/").split("/"))
             if not all(parts):
                 raise SourceError(f"{path}, line {number}: {shown(line)} has an empty part; write `Field / Topic`.")
-            yield _topic(parts, terms)
+            yield _make_topic(parts, terms)
 
 
-def _topic(path: tuple[str, ...], terms: str) -> Topic:
+def _make_topic(path: tuple[str, ...], terms: str) -> Topic:
     listed = [term.strip() for term in terms.split(",") if term.strip()]
     return Topic(path, tuple(dict.fromkeys([path[-1], *listed])))
 

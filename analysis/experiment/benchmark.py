@@ -149,11 +149,11 @@ class SurveyedItem:
     def possible(self) -> set[str]:
         """Answers that can be given; of a number its ends, of a rank none."""
         if self.type == "choice":
-            return set(map(_text, self.options))
+            return set(map(_normalise_value, self.options))
         if self.low is None or self.high is None or self.range is None:
             return set()
         points = np.arange(self.low, self.high + 1) if self.type == "likert" and self.range < _MOST_POINTS else ()
-        return {_text(point) for point in (*points, self.low, self.high)}
+        return {_normalise_value(point) for point in (*points, self.low, self.high)}
 
     def check(self, name: str, value: str) -> None:
         """Raise `SetupError` for a value of people that no agent could have given."""
@@ -165,7 +165,7 @@ class SurveyedItem:
                 is_allowed = False
             allowed = f"a number from {low:g} to {high:g}"
         else:
-            is_allowed = self.type != "choice" or value in map(_text, self.options)
+            is_allowed = self.type != "choice" or value in map(_normalise_value, self.options)
             allowed = f"one of: {', '.join(self.options)}"
         if not is_allowed:
             raise SetupError(
@@ -203,7 +203,7 @@ def read_benchmark(path: Path) -> dict[tuple[str, str], PeopleAnswers]:
                 raise SourceError(
                     f"{where} mixes `{answers.unit}` and `{unit}` for the item {item!r}; give one of them for all rows."
                 )
-            answers.counts[_text(value)] += number
+            answers.counts[_normalise_value(value)] += number
             answers.squares += number**2
     if not found:
         raise SourceError(f"{str(path)!r} holds no answers; write one a line, as {_EXAMPLE}.")
@@ -246,7 +246,7 @@ def measure_distances(
         words = {"arm": "arm", "by": "arm, replicate, ", "repeat": "repetition"}
     given: dict[tuple[str, str, str], AgentAnswers] = defaultdict(AgentAnswers)
     for arm, item, group, value, *numbers in reader.query(_ANSWERS.format(**words), {"survey": survey}).rows:
-        given[arm, item, group].add(_text(value), *numbers)
+        given[arm, item, group].add(_normalise_value(value), *numbers)
     rows: list[tuple[object, ...]] = []
     for arm in sorted({arm for arm, *_ in given}):
         keys = [key for key in sorted(given) if key[0] == arm and key[1:] in people]
@@ -276,8 +276,8 @@ def compare_item(
     Return the distance with its interval, the mean distance of two samples of these sizes from one distribution, the p
     value of the test that both come from one, and that of not being within the margin (1 without a margin).
     """
-    values = sorted(ours.sums.keys() | theirs.counts.keys() | kind.possible, key=lambda one: (_place(one), one))
-    places = np.array([_place(value) for value in values]) if kind.is_ordered else None
+    values = sorted(ours.sums.keys() | theirs.counts.keys() | kind.possible, key=lambda one: (_scale_place(one), one))
+    places = np.array([_scale_place(value) for value in values]) if kind.is_ordered else None
     shares = [
         np.array([counts.get(value, 0.0) for value in values])
         for counts in ({value: sums[0] for value, sums in ours.sums.items()}, theirs.counts)
@@ -288,7 +288,7 @@ def compare_item(
     draws = max(_FEWEST_DRAWS, min(_DRAWS, _CELLS // len(values)))
 
     def norm(difference: Floats) -> Floats:
-        return _norm(difference, places, kind.range)
+        return _measure_norm(difference, places, kind.range)
 
     def errors(drawn_from: Sequence[Floats]) -> Floats:
         """Return the norms of the sampling error of the difference."""
@@ -310,7 +310,7 @@ def compare_item(
     return interval, float(chance.mean()), p, outside
 
 
-def _norm(difference: Floats, places: Floats | None, reach: float | None) -> Floats:
+def _measure_norm(difference: Floats, places: Floats | None, reach: float | None) -> Floats:
     """Return half the sum of the share differences, or the area between two distribution functions over their range."""
     if places is None:
         return np.abs(difference).sum(axis=-1) / 2
@@ -319,14 +319,14 @@ def _norm(difference: Floats, places: Floats | None, reach: float | None) -> Flo
     return (apart @ steps) / (reach or max(float(steps.sum()), _ROUNDING))
 
 
-def _place(value: str) -> float:
+def _scale_place(value: str) -> float:
     try:
         return float(value)
     except ValueError:
         return 0.0
 
 
-def _text(value: object) -> str:
+def _normalise_value(value: object) -> str:
     """Return a value as both sides write it: 4, 4.0 and "4" are the same."""
     try:
         number = float(str(value))

@@ -260,12 +260,12 @@ class _Analysis:
                 if len(values) > 1 and max(values) > min(values):
                     interval = stats.ttest_1samp(values, 0.0).confidence_interval(1 - self._alpha)
                     low, high = float(interval.low), float(interval.high)
-                yield ArmMean(outcome, arm, _mean(dict(enumerate(values))), low, high, len(values))
+                yield ArmMean(outcome, arm, _mean_runs(dict(enumerate(values))), low, high, len(values))
 
     def hypotheses(self) -> Iterator[Effect]:
         """Yield the effect of each stated hypothesis."""
         for outcome, arm, against, direction, is_registered in self._hypotheses:
-            found = self._effect("hypothesis", outcome, arm, against, direction=direction)
+            found = self._test_arms("hypothesis", outcome, arm, against, direction=direction)
             yield replace(found, is_registered=is_registered)
 
     def arms_compared(self) -> Iterator[Effect]:
@@ -274,7 +274,7 @@ class _Analysis:
         for outcome in self._outcomes:
             for arm in self._arms[1:]:
                 if (outcome, arm, self._arms[0]) not in stated:
-                    yield self._effect("arm", outcome, arm, self._arms[0])
+                    yield self._test_arms("arm", outcome, arm, self._arms[0])
 
     def groups(self) -> Iterator[Effect]:
         """Yield the comparisons of hypotheses in each group of agents, or else those of arms with the first."""
@@ -284,7 +284,7 @@ class _Analysis:
             groups = sorted({group for named, _, group in self._means if named == outcome and group})
             for arm, against in pairs:
                 for group in groups:
-                    yield self._effect("group", outcome, arm, against, group=group)
+                    yield self._test_arms("group", outcome, arm, against, group=group)
 
     def robustness(self) -> Iterator[Effect]:
         """Yield tests of whether each hypothesis about levels holds at every level of the other factors."""
@@ -297,12 +297,12 @@ class _Analysis:
                     continue
                 within = {level: f"{factor}={level}" for level in levels}
                 for words in within.values():
-                    yield self._effect("within", outcome, arm, against, also=words)
+                    yield self._test_arms("within", outcome, arm, against, also=words)
                 first = within[levels[0]]
                 for level in levels[1:]:
-                    yield self._interaction(outcome, arm, against, within[level], first)
+                    yield self._test_interaction(outcome, arm, against, within[level], first)
 
-    def _effect(
+    def _test_arms(
         self,
         kind: EffectKind,
         outcome: str,
@@ -314,18 +314,21 @@ class _Analysis:
         direction: str = "differs",
     ) -> Effect:
         names = [f"{name},{also}" if also else name for name in (arm, against)]
-        one, other = (self._of(outcome, name, group) for name in names)
-        return self._made(kind, outcome, (arm, against), group or also, direction, one, other)
+        one, other = (self._collect_means(outcome, name, group) for name in names)
+        return self._make_effect(kind, outcome, (arm, against), group or also, direction, one, other)
 
-    def _interaction(self, outcome: str, arm: str, against: str, here: str, there: str) -> Effect:
+    def _test_interaction(self, outcome: str, arm: str, against: str, here: str, there: str) -> Effect:
         first, second = (
-            _difference(self._of(outcome, f"{arm},{level}", ""), self._of(outcome, f"{against},{level}", ""))
+            _subtract_means(
+                self._collect_means(outcome, f"{arm},{level}", ""),
+                self._collect_means(outcome, f"{against},{level}", ""),
+            )
             for level in (here, there)
         )
         named = f"{here} against {there}"
-        return self._made("interaction", outcome, (arm, against), named, "differs", first, second)
+        return self._make_effect("interaction", outcome, (arm, against), named, "differs", first, second)
 
-    def _made(
+    def _make_effect(
         self,
         kind: EffectKind,
         outcome: str,
@@ -343,8 +346,8 @@ class _Analysis:
             against=arms[1],
             group=group,
             direction=direction,
-            mean=_mean(one),
-            mean_against=_mean(other),
+            mean=_mean_runs(one),
+            mean_against=_mean_runs(other),
             estimate=found.estimate,
             low=found.low,
             high=found.high,
@@ -355,7 +358,7 @@ class _Analysis:
             is_for_these_people=self._is_overlapping or self._design == "fixed",
         )
 
-    def _of(self, outcome: str, named: str, group: str) -> Means:
+    def _collect_means(self, outcome: str, named: str, group: str) -> Means:
         """Return the means of runs by replicate, over all arms of a name or of levels."""
         arms = self._arms_of(named)
         found: dict[int, list[float]] = {}
@@ -371,11 +374,11 @@ class _Analysis:
         return [arm for arm in self._arms if all(self._levels[arm].get(name) == one for name, one in levels.items())]
 
 
-def _mean(means: Means) -> float:
+def _mean_runs(means: Means) -> float:
     return sum(means.values()) / len(means) if means else math.nan
 
 
-def _difference(one: Means, other: Means) -> dict[int, float]:
+def _subtract_means(one: Means, other: Means) -> dict[int, float]:
     return {replicate: one[replicate] - other[replicate] for replicate in sorted(one.keys() & other.keys())}
 
 

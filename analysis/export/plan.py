@@ -176,11 +176,11 @@ class ExportPlan:
         #: Kinds by source, and outputs whose kind the format has no place for.
         self.kinds: list[tuple[str, ...]] = []
         self.without: Counter[str] = Counter()
-        self._shapes = self._found_shapes()
+        self._shapes = self._find_shapes()
         #: Columns, and fields within them, whose JSON text stands in JSONL as what it says.
         self.embedded = {"payload"} | ({"tools"} if self.form is not DatasetFormat.SHAREGPT else set())
         self.embedded |= {"arguments"} if self.form is DatasetFormat.TOOLS else set()
-        self._columns = self._found_columns()
+        self._columns = self._find_columns()
         self.split_report: SplitReport | None = None
         #: Accepted outputs that are left out because they are held out for measuring.
         self.held_out = sum(s.count_held_out(kinds) for s, kinds in zip(sources, self.kinds, strict=True))
@@ -188,7 +188,7 @@ class ExportPlan:
             test, self.split_report = split_sources(sources, self.kinds, options.split)
             for source, kinds, side in zip(sources, self.kinds, test, strict=True):
                 choose_sides(source, kinds, side)
-        self._types = self._found_types()
+        self._types = self._find_types()
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -205,26 +205,26 @@ class ExportPlan:
     def rows(self, side: str, tally: ExportCounts) -> Iterator[Table]:
         """Yield the rows of one side page by page; `tally` counts what is written and what is left out."""
         for number, source in enumerate(self.sources):
-            for page in source.pages(self.kinds[number], self._added(source, self._shapes[number], side)):
-                content, facts = self._made(page, number, tally)
+            for page in source.pages(self.kinds[number], self._build_sql(source, self._shapes[number], side)):
+                content, facts = self._make_rows(page, number, tally)
                 tally.count_rows(side, facts)
                 yield content
 
     def readable(self, table: Table) -> Iterator[dict[str, Any]]:
         """Yield the rows as they appear in JSONL: JSON text as what it says, messages without unused fields."""
         for row in to_rows(table):
-            yield {name: self._parsed(value, name) for name, value in row.items()}
+            yield {name: self._parse_embedded(value, name) for name, value in row.items()}
 
-    def _parsed(self, value: Any, name: str = "") -> Any:
+    def _parse_embedded(self, value: Any, name: str = "") -> Any:
         if isinstance(value, str):
             return parse_payload(value) if name in self.embedded else value
         if isinstance(value, list):
-            return [self._parsed(one) for one in value]
+            return [self._parse_embedded(one) for one in value]
         if isinstance(value, dict):
-            return {key: self._parsed(one, key) for key, one in value.items() if one is not None}
+            return {key: self._parse_embedded(one, key) for key, one in value.items() if one is not None}
         return value
 
-    def _found_shapes(self) -> list[RowShape]:
+    def _find_shapes(self) -> list[RowShape]:
         options, found = self.options, []
         for source in self.sources:
             kinds = source.check_kinds(options.kinds)
@@ -242,7 +242,7 @@ class ExportPlan:
         )
         return [RowShape(self.form, r, options.persona, options.system, with_tools) for r in found]
 
-    def _found_columns(self) -> tuple[str, ...]:
+    def _find_columns(self) -> tuple[str, ...]:
         if self.options.columns is None:
             return _USUAL if self.form not in TRAINING else _USUAL_IN_TRAINING
         fields = {
@@ -257,7 +257,7 @@ class ExportPlan:
         shape = self._shapes[0].names
         return tuple(name for name in dict.fromkeys(self.options.columns) if name not in shape)
 
-    def _added(self, source: OutputSource, shape: RowShape, side: str = "train") -> Added:
+    def _build_sql(self, source: OutputSource, shape: RowShape, side: str = "train") -> Added:
         """Return what is added to the query for a page."""
         columns = [
             f"json_extract_string(o.payload, {quote_text(f'$.{quote_name(name.removeprefix("payload."))}')}) "
@@ -280,11 +280,13 @@ class ExportPlan:
             joins += f"\nJOIN exported_chosen AS c ON c.emission = o.emission AND c.side = {quote_text(side)}"
         return Added("".join(f", {column}" for column in columns), joins, response)
 
-    def _found_types(self) -> dict[str, Any]:
+    def _find_types(self) -> dict[str, Any]:
         """Find the columns of all parts, which may differ between parts, and DuckDB's type of each."""
         types: dict[str, Any] = {}
         for number, (source, shape) in enumerate(zip(self.sources, self._shapes, strict=True)):
-            made, _ = self._made(source.no_rows(self._added(source, shape)), number, ExportCounts(), align=False)
+            made, _ = self._make_rows(
+                source.no_rows(self._build_sql(source, shape)), number, ExportCounts(), align=False
+            )
             for name, column in zip(made.column_names, made.columns, strict=True):
                 kind = duckdb_type(column)
                 if types.setdefault(name, kind) != kind:
@@ -294,7 +296,7 @@ class ExportPlan:
                     )
         return types
 
-    def _made(self, rows: Table, number: int, tally: ExportCounts, *, align: bool = True) -> tuple[Table, Table]:
+    def _make_rows(self, rows: Table, number: int, tally: ExportCounts, *, align: bool = True) -> tuple[Table, Table]:
         """Return the rows of a page as they are written, and what is known of each of them."""
         shape, options = self._shapes[number], self.options
         content = rows.select([])
@@ -305,15 +307,15 @@ class ExportPlan:
             content, rows = take(content, kept), take(rows, kept)
         for name in self._columns:
             content = content.append_column(name, rows[name])
-        content, rows, kinds = self._searched(content, rows, tally)
+        content, rows, kinds = self._search_rows(content, rows, tally)
         if options.personal is not PersonalPolicy.DROP:
             content = set_column(content, "personal", kinds, "VARCHAR[]")
         for name in (*(STATUS if options.rejected else ()), *PROVENANCE):
             if name not in content.column_names:
                 content = content.append_column(name, rows[name])
-        return (self._aligned(content) if align else content), rows
+        return (self._align_columns(content) if align else content), rows
 
-    def _searched(self, content: Table, rows: Table, tally: ExportCounts) -> tuple[Table, Table, list[list[str]]]:
+    def _search_rows(self, content: Table, rows: Table, tally: ExportCounts) -> tuple[Table, Table, list[list[str]]]:
         """Return the rows after the search for personal data, and the kinds found in each."""
         policy = self.options.personal
         names = [name for name in content.column_names if name not in _NOT_SEARCHED]
@@ -331,7 +333,7 @@ class ExportPlan:
             content = set_column(content, name, searched[name])
         return content, rows, found
 
-    def _aligned(self, content: Table) -> Table:
+    def _align_columns(self, content: Table) -> Table:
         for name, kind in self._types.items():
             if name not in content.column_names:
                 content = set_column(content, name, [None] * len(content), kind)

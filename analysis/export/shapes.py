@@ -41,19 +41,19 @@ def parse_payload(text: str) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        return _cleaned(json.loads(text))
+        return _clean_value(json.loads(text))
     except (ValueError, RecursionError):
         return clean(text)
 
 
-def _cleaned(value: Any) -> Any:
+def _clean_value(value: Any) -> Any:
     match value:
         case str():
             return clean(value)
         case list():
-            return [_cleaned(one) for one in value]
+            return [_clean_value(one) for one in value]
         case dict():
-            return {clean(key): _cleaned(one) for key, one in value.items()}
+            return {clean(key): _clean_value(one) for key, one in value.items()}
         case _:
             return value
 
@@ -204,15 +204,15 @@ def find_recipes(
     """
     recipes: dict[str, Recipe] = {}
     for kind in kinds:
-        if recipe := _recipe(source, form, kind, mapping):
+        if recipe := _find_recipe(source, form, kind, mapping):
             recipes[kind] = recipe
     without = {kind: number for kind, number in source.counts().items() if kind in kinds and kind not in recipes}
     if without and (named or not recipes):
-        raise SetupError(_refusal(source, form, tuple(without), mapping))
+        raise SetupError(_describe_refusal(source, form, tuple(without), mapping))
     return recipes, without
 
 
-def _recipe(source: OutputSource, form: DatasetFormat, kind: str, mapping: Mapping[str, str]) -> Recipe | None:
+def _find_recipe(source: OutputSource, form: DatasetFormat, kind: str, mapping: Mapping[str, str]) -> Recipe | None:
     keys = source.payload_keys(kind)
     if form is DatasetFormat.DPO:
         return Recipe("preference") if _has_preferences(source, kind) else None
@@ -234,7 +234,9 @@ def _has_preferences(source: OutputSource, kind: str) -> bool:
     return bool(source.ask("SELECT 1 FROM preferences JOIN emissions USING (emission) WHERE kind = ? LIMIT 1", [kind]))
 
 
-def _refusal(source: OutputSource, form: DatasetFormat, kinds: Sequence[str], mapping: Mapping[str, str]) -> str:
+def _describe_refusal(
+    source: OutputSource, form: DatasetFormat, kinds: Sequence[str], mapping: Mapping[str, str]
+) -> str:
     said = f"{', '.join(map(repr, kinds))} of {str(source.path)!r}"
     if form is DatasetFormat.DPO:
         return (
@@ -286,14 +288,14 @@ class RowShape:
     def shaped(self, rows: Table) -> tuple[Table, list[str | None]]:
         """Return the columns of the format, and for each row why it has to be left out, or None."""
         made, reasons = [], []
-        for row in self._read(rows):
-            shaped = self._row(row)
+        for row in self._read_rows(rows):
+            shaped = self._shape_row(row)
             reasons.append(shaped if isinstance(shaped, str) else None)
             made.append({} if isinstance(shaped, str) else shaped)
-        types = {name: self._type(name) for name in self.names}
+        types = {name: self._column_type(name) for name in self.names}
         return make_table({name: [row.get(name) for row in made] for name in types}, types), reasons
 
-    def _read(self, rows: Table) -> Iterator[dict[str, Any]]:
+    def _read_rows(self, rows: Table) -> Iterator[dict[str, Any]]:
         wanted = (
             *("kind", "text", "payload", "persona_text", "partner_text", "solution", "correct"),
             *("asked", "chosen", "rejected"),
@@ -302,15 +304,15 @@ class RowShape:
             payload = parse_payload(row["payload"])
             yield row | {"payload": payload if isinstance(payload, dict) else {}}
 
-    def _row(self, row: dict[str, Any]) -> dict[str, Any] | str:
+    def _shape_row(self, row: dict[str, Any]) -> dict[str, Any] | str:
         if self.recipes[row["kind"]].form == "preference":
-            return self._preference(row)
-        said = self._conversation(row)
+            return self._make_preference(row)
+        said = self._read_conversation(row)
         if isinstance(said, str):
             return said
         if self.format is DatasetFormat.ALPACA:
-            return self._alpaca(said, row)
-        messages = add_persona([*self._opening(row), *said], row["persona_text"], self.persona)
+            return self._make_alpaca(said, row)
+        messages = add_persona([*self._make_opening(row), *said], row["persona_text"], self.persona)
         if has_wrong_call(messages):
             return "a wrong call of a tool"
         if self.format is DatasetFormat.SHAREGPT:
@@ -324,7 +326,7 @@ class RowShape:
             made["tools"] = orjson.dumps(row["payload"].get("tools") or []).decode()
         return made
 
-    def _conversation(self, row: dict[str, Any]) -> list[dict[str, Any]] | str:
+    def _read_conversation(self, row: dict[str, Any]) -> list[dict[str, Any]] | str:
         recipe, payload = self.recipes[row["kind"]], row["payload"]
         if recipe.form == "messages":
             if row["partner_text"] and self.persona != "system":
@@ -343,15 +345,15 @@ class RowShape:
             return "no response"
         return [make_message("user", prompt), make_message("assistant", response)]
 
-    def _opening(self, row: dict[str, Any]) -> list[dict[str, Any]]:
+    def _make_opening(self, row: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the system message: the user's text, the persona's description, or both."""
         persona = row["partner_text"] or row["persona_text"] or ""
         parts = [self.system or "", persona if self.persona == "system" else ""]
         said = "\n\n".join(part for part in parts if part)
         return [make_message("system", said)] if said else []
 
-    def _alpaca(self, messages: list[dict[str, Any]], row: dict[str, Any]) -> dict[str, Any] | str:
-        system = [m["content"] for m in (*self._opening(row), *messages) if m["role"] == "system"]
+    def _make_alpaca(self, messages: list[dict[str, Any]], row: dict[str, Any]) -> dict[str, Any] | str:
+        system = [m["content"] for m in (*self._make_opening(row), *messages) if m["role"] == "system"]
         said = [m for m in messages if m["role"] != "system"]
         if [m["role"] for m in said] != ["user", "assistant"]:
             return "more than one question with one answer"
@@ -359,15 +361,15 @@ class RowShape:
         instruction, output = (m["content"] for m in said)
         return {"instruction": instruction, "input": context, "output": output, "system": "\n\n".join(system)}
 
-    def _preference(self, row: dict[str, Any]) -> dict[str, Any] | str:
+    def _make_preference(self, row: dict[str, Any]) -> dict[str, Any] | str:
         prompt, chosen, rejected = row["asked"], row["chosen"], row["rejected"]
         if not chosen or not rejected or not chosen.strip() or not rejected.strip():
             return "no better and worse answer"
-        asked = add_persona([*self._opening(row), make_message("user", prompt)], row["persona_text"], self.persona)
+        asked = add_persona([*self._make_opening(row), make_message("user", prompt)], row["persona_text"], self.persona)
         answers = {"chosen": [make_message("assistant", chosen)], "rejected": [make_message("assistant", rejected)]}
         return {"prompt": asked, **answers}
 
-    def _type(self, name: str) -> str:
+    def _column_type(self, name: str) -> str:
         """Return DuckDB's type of a column of the format."""
         if name == "conversations":
             return 'STRUCT("from" VARCHAR, "value" VARCHAR)[]'

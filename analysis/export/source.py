@@ -267,7 +267,7 @@ class OutputSource:
             self.recipe = _read_recipe(run)
             self.con = connect(path, read_only=True)
         try:
-            self._prepare(grant)
+            self._make_tables(grant)
         except duckdb.Error as error:
             self.con.close()
             raise RunFileError(f"The outputs of {str(path)!r} cannot be read: {said(error)}.") from error
@@ -368,13 +368,13 @@ class OutputSource:
         )
         rows = max(1, min(_PAGE, int(_PAGE_CHARACTERS / (size or 1))))
         for first in range(0, last, rows):
-            yield read_table(self._read(kinds, first, min(first + rows, last), more))
+            yield read_table(self._read_page(kinds, first, min(first + rows, last), more))
 
     def no_rows(self, more: Added) -> Table:
         """Return an empty page with the columns of a page."""
-        return read_table(self._read((), 0, 0, more))
+        return read_table(self._read_page((), 0, 0, more))
 
-    def _read(self, kinds: Collection[str], after: int, upto: int, more: Added) -> duckdb.DuckDBPyRelation:
+    def _read_page(self, kinds: Collection[str], after: int, upto: int, more: Added) -> duckdb.DuckDBPyRelation:
         response = more.response or _RESPONSE.format(teacher=quote_text(self._teacher) if self._teacher else "NULL")
         sql = _PAGE_SQL.format(columns=more.columns, joins=more.joins, response=response, which=self.which)
         given = {"after": after, "upto": upto, "kinds": list(kinds)}
@@ -384,7 +384,7 @@ class OutputSource:
         except duckdb.Error as error:
             raise RunFileError(f"The outputs of {str(self.path)!r} cannot be read: {said(error)}.") from error
 
-    def _prepare(self, grant: str | None) -> None:
+    def _make_tables(self, grant: str | None) -> None:
         self._tables = table_names(self.con)
         self._holds_out = self.has("held_out") and bool(self.ask("SELECT 1 FROM held_out LIMIT 1"))
         self.con.execute(_OTHERS)

@@ -261,7 +261,7 @@ def chart_fields(run: Queryable) -> list[Chart]:
     drawn: list[Chart] = []
     charts = _Charts(run, "emissions", " by weight" if has_weights(run) else "")
     for field in read_fields(run)[:FIELDS]:
-        name, held = f"field-{field.kind}-{field.name}", _said(field, charts.each)
+        name, held = f"field-{field.kind}-{field.name}", _emissions_sql(field, charts.each)
         if field.is_number:
             y = f"{field.name} (mean{charts.by_weight})"
             drawn += charts.chart_number(name, f"{field.title}: mean in each step", y, held)
@@ -270,7 +270,7 @@ def chart_fields(run: Queryable) -> list[Chart]:
     return drawn
 
 
-def _said(field: RecordedField, each: int) -> str:
+def _emissions_sql(field: RecordedField, each: int) -> str:
     value = f"e.payload ->> {quoted(field.name)}"
     value = f"TRY_CAST({value} AS DOUBLE)" if field.is_number else value
     return _SAID.format(span=span_of("step", each), value=value, kind=quoted(field.kind))

@@ -61,7 +61,7 @@ def render_data_report(run: Queryable, made: DataSummary, *, run_file: Path, **h
         made=made,
         summary=made.run,
         settings=made.settings,
-        finding=_finding(made),
+        finding=_describe_finding(made),
         authors=describe_authors(lambda sql: run.query(sql).rows),
         honesty=read_provenance(run, made.run),
         funnel=funnel,
@@ -75,7 +75,7 @@ def render_data_report(run: Queryable, made: DataSummary, *, run_file: Path, **h
     )
 
 
-def _finding(made: DataSummary) -> str:
+def _describe_finding(made: DataSummary) -> str:
     summary = made.run
     calls = f"{summary.calls:,} call{'s' * (summary.calls != 1)}"
     cost = f"{calls}, {summary.cost}" if summary.is_language_model else calls
@@ -92,38 +92,41 @@ def _read_rows(run: Queryable) -> tuple[Markup, Mapping[str, int]]:
     solved, graded = (dict(run.query(sql, [numbers]).rows) for sql in (_SOLVED, _GRADED))
     for emission, *told, description, text, payload in found:
         notes = [note[emission] for note in (solved, graded) if emission in note]
-        persona, content = _shown(description, PERSONA), [_shown(text, TEXT), list(_fields(payload, text)), notes]
+        persona, content = (
+            _clip_text(description, PERSONA),
+            [_clip_text(text, TEXT), list(_iter_fields(payload, text)), notes],
+        )
         row = [emission, *(one or "" for one in told), *content]
-        room -= len(_json(row)) + (0 if persona in people else len(_json(persona)))
+        room -= len(_dump_json(row)) + (0 if persona in people else len(_dump_json(persona)))
         if room < 0:
             break
         rows.append([people.setdefault(persona, len(people)), *row])
         shown[row[1]] += 1
     rows.sort(key=lambda row: int(row[1]))
-    return Markup(_json({"people": list(people), "rows": rows}).decode()), shown  # noqa: S704 - no markup is left in it
+    return Markup(_dump_json({"people": list(people), "rows": rows}).decode()), shown  # noqa: S704 - no markup is left in it
 
 
-def _json(value: object) -> bytes:
+def _dump_json(value: object) -> bytes:
     """JSON within a script: what would end or open an element there is escaped."""
     return orjson.dumps(value).replace(b"<", b"\\u003c").replace(b">", b"\\u003e").replace(b"&", b"\\u0026")
 
 
-def _shown(text: str, length: int) -> str:
+def _clip_text(text: str, length: int) -> str:
     return clip(legible(text), length)
 
 
-def _fields(payload: str, text: str) -> Iterator[tuple[str, str]]:
+def _iter_fields(payload: str, text: str) -> Iterator[tuple[str, str]]:
     """Name and text of what a row holds beside its text."""
     fields = orjson.loads(payload)
     for name, value in fields.items() if isinstance(fields, dict) else ():
-        said = value if isinstance(value, str) else _said(value)
+        said = value if isinstance(value, str) else _format_value(value)
         if said and said != text:
-            yield legible(name), _shown(said, FIELD)
+            yield legible(name), _clip_text(said, FIELD)
 
 
-def _said(value: object) -> str:
+def _format_value(value: object) -> str:
     if value in (None, [], {}):
         return ""
     if isinstance(value, list) and all(isinstance(one, dict) and one.keys() >= {"role", "content"} for one in value):
-        return "\n\n".join(f"{one['role']}: {one['content'] or _said(one.get('tool_calls'))}" for one in value)
+        return "\n\n".join(f"{one['role']}: {one['content'] or _format_value(one.get('tool_calls'))}" for one in value)
     return orjson.dumps(value).decode()

@@ -72,16 +72,16 @@ def render_experiment(merged: Reader, *, merged_file: str = "experiment.duckdb")
         "experiment.html.j2",
         mark=mark_of_experiment(merged),
         found=found,
-        headlines=[_describe_headline(one, found) for one in _foremost(found)],
+        headlines=[_describe_headline(one, found) for one in _pick_effects(found)],
         arms=arms,
-        design=_given(orjson.loads(design)),
+        design=_list_design(orjson.loads(design)),
         models=sorted({row[3] for row in runs}),
         outcomes=outcomes,
         runs=runs,
         means=[chart for outcome, about, _ in outcomes if (chart := _arm_means(found, outcome, about, names, merged))],
         findings=describe_findings(found),
         effect_charts=[chart for outcome, *_ in outcomes for chart in _draw_effects(found, outcome)],
-        curves=[one for _, some in groupby(drawn, key=_kind) for one in list(some)[:CURVES]],
+        curves=[one for _, some in groupby(drawn, key=_curve_kind) for one in list(some)[:CURVES]],
         curves_in_all=len(drawn),
         run_means=RUN_MEANS.strip(),
         no_p=NO_P if found.unvaried else "",
@@ -89,7 +89,7 @@ def render_experiment(merged: Reader, *, merged_file: str = "experiment.duckdb")
     )
 
 
-def _kind(curve: Chart) -> str:
+def _curve_kind(curve: Chart) -> str:
     return curve.name.partition("-")[0]
 
 
@@ -100,7 +100,7 @@ def mark_of_experiment(merged: Reader) -> str:
     return mark_of("experiment", f"{sha256(name.encode()).hexdigest()[:12]}-{design}")
 
 
-def _given(design: dict[str, Any]) -> list[tuple[str, Any]]:
+def _list_design(design: dict[str, Any]) -> list[tuple[str, Any]]:
     """What the runs depend on besides their arms: names and those values that say something."""
     people = {f"people: {name}": value for name, value in design.pop("people", {}).items()}
     flat = {"steps": design.get("steps"), "seed": design.get("seed"), **people}
@@ -109,7 +109,7 @@ def _given(design: dict[str, Any]) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in flat.items() if value not in (None, "", [], {}, False)]
 
 
-def _foremost(found: Findings) -> Sequence[Effect]:
+def _pick_effects(found: Findings) -> Sequence[Effect]:
     """The hypotheses; where there are none, the arms against the first."""
     stated = [one for one in found.effects if one.kind == "hypothesis"]
     return (stated or [one for one in found.effects if one.kind == "arm"])[:HEADLINES]
@@ -117,16 +117,16 @@ def _foremost(found: Findings) -> Sequence[Effect]:
 
 def _describe_headline(one: Effect, found: Findings) -> tuple[str, str]:
     verdict = one.verdict(found.alpha) or ("no p value" if not isfinite(one.p) else "no difference found")
-    said = f"{one.comparison}: {_estimate(one)}{_p(one.p_adjusted)}: {verdict}"
+    said = f"{one.comparison}: {_format_estimate(one)}{_format_p(one.p_adjusted)}: {verdict}"
     return clip(one.outcome, 40), clip(said, 160)
 
 
-def _estimate(one: Effect) -> str:
+def _format_estimate(one: Effect) -> str:
     interval = f" ({format_number(one.low)} to {format_number(one.high)})" if isfinite(one.low) else ""
     return f"{one.estimate:+.4g}{interval}"
 
 
-def _p(p: float) -> str:
+def _format_p(p: float) -> str:
     told = probability(p)
     return f", p {told if told.startswith('<') else f'= {told}'}" if isfinite(p) else ""
 
@@ -212,5 +212,5 @@ def _draw_effects(found: Findings, outcome: str) -> Iterator[Chart]:
 
 def _effect_point(one: Effect, found: Findings) -> Point:
     group, verdict = f", {one.group}" * bool(one.group), one.verdict(found.alpha)
-    note = f"{group}{_p(one.p_adjusted)}{f': {verdict}' * bool(verdict)}"
+    note = f"{group}{_format_p(one.p_adjusted)}{f': {verdict}' * bool(verdict)}"
     return Point(f"{one.arm} \u2212 {one.against}{group}", one.estimate, one.comparison, one.low, one.high, note=note)

@@ -40,19 +40,19 @@ SELECT count(*) FILTER (origin = 'import'), count(*) FILTER (model = 'procedural
 
 def read_provenance(run: Queryable, summary: Summary) -> dict[str, Any]:
     """Read what this run's report has to say about its origin."""
-    headline, consequence = _made_by(summary)
+    headline, consequence = _describe_origin(summary)
     versions = orjson.loads(run.query("SELECT versions FROM runs").rows[0][0])
     return {
         "headline": headline,
         "consequence": consequence,
-        "imports": _described_by(run, summary),
+        "imports": _describe_writers(run, summary),
         "prompts": [prompt for (prompt,) in run.query(_PROMPTS).rows],
         "versions": sorted((str(name), str(version)) for name, version in versions.items()),
         "not_checked": (_STAND_FOR[bool(summary.targets)], *_NOT_CHECKED),
     }
 
 
-def _made_by(summary: Summary) -> tuple[str, str]:
+def _describe_origin(summary: Summary) -> tuple[str, str]:
     if list(summary.authors) == ["rule"]:
         return (
             "No model wrote this: rules of the scenario decided everything.",
@@ -72,7 +72,7 @@ def _made_by(summary: Summary) -> tuple[str, str]:
     )
 
 
-def _described_by(run: Queryable, summary: Summary) -> str:
+def _describe_writers(run: Queryable, summary: Summary) -> str:
     """Describe who wrote the descriptions of people, if that is not who wrote the rest."""
     ((unknown, by_stand_in, people),) = run.query(_WRITERS).rows
     told = []
@@ -148,7 +148,7 @@ def draw_society(run: Queryable) -> tuple[Markup | None, int]:
     degree = Counter(end for tie in ties for end in (tie.source, tie.target))
     everybody = [Acquaintance(*row) for row in run.query(_RESIDENTS).rows]
     hubs = sorted(everybody, key=lambda person: -degree[person.id])
-    shown = _around([person.id for person in hubs], ties)
+    shown = _pick_people([person.id for person in hubs], ties)
     emitted: dict[str, str] = {}
     for agent, kind, count, first in run.query(_EMITTED).rows:
         emitted[agent] = f"{emitted.get(agent, '')}\n{kind} \u00d7 {count}: {clip(first, EMITTED_TEXT)}"
@@ -162,7 +162,7 @@ def draw_society(run: Queryable) -> tuple[Markup | None, int]:
     return (Markup(drawn) if drawn else None), len(ties)  # noqa: S704 - texts of the run are escaped in it
 
 
-def _around(hubs: Sequence[str], ties: Sequence[Link]) -> set[str]:
+def _pick_people(hubs: Sequence[str], ties: Sequence[Link]) -> set[str]:
     """Return the ids to draw: breadth first from the best connected, then from the next that was not reached."""
     if len(hubs) <= GRAPH_PEOPLE:
         return set(hubs)

@@ -48,14 +48,14 @@ def write_report(run: Queryable, path: Path, *, run_file: Path | str = "RUN.duck
 
 def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str:
     """The report as HTML: opens offline, loads nothing, and runs no script but its own."""
-    summary, header, path = summarise(run), _header(run), Path(run_file)
+    summary, header, path = summarise(run), _read_header(run), Path(run_file)
     mark = mark_of("report", header["run"])
     if (made := summarise_data(run, summary)) is not None:
         done = f"{made.accepted:,} of {made.wanted:,} rows are accepted"
-        notice = _notice(summary, path.name, done) or made.shortfall
+        notice = _describe_state(summary, path.name, done) or made.shortfall
         return render_data_report(run, made, run_file=path, header=header, mark=mark, notice=notice)
     done = f"{summary.steps} of {summary.steps_wanted} steps are complete"
-    notice = _notice(summary, path.name, done) or ("" if summary.steps else _NO_STEP)
+    notice = _describe_state(summary, path.name, done) or ("" if summary.steps else _NO_STEP)
     network, ties = draw_society(run)
     steps = read_steps(run)
     talks, excerpts = pick_excerpts(steps)
@@ -91,19 +91,19 @@ def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str
     )
 
 
-def _header(run: Queryable) -> dict[str, Any]:
+def _read_header(run: Queryable) -> dict[str, Any]:
     names = ("run", "world", "started_at", "ended_at", "base_url", "growth_settings")
     header = dict(zip(names, run.query(f"SELECT {', '.join(names)} FROM runs").rows[0], strict=True))  # noqa: S608
-    header["growth_settings"] = _given(orjson.loads(header["growth_settings"]))
+    header["growth_settings"] = _list_settings(orjson.loads(header["growth_settings"]))
     return header
 
 
-def _given(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _list_settings(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Names and values of those settings that say something."""
     return [(name, value) for name, value in settings.items() if value not in (None, "", [], {})]
 
 
-def _notice(summary: Summary, run_file: str, done: str) -> str:
+def _describe_state(summary: Summary, run_file: str, done: str) -> str:
     """What is to be said of a run that is not whole, with what is `done` of it; empty for one that is."""
     if summary.status == "running":
         return f"This run is still going: {done}. Sections were read one by one and may be a step apart."

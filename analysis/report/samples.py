@@ -115,7 +115,7 @@ def read_steps(run: Queryable) -> list[StepPage]:
     for step, name, text in run.query("SELECT step, name, news FROM interventions ORDER BY step, name").rows:
         news.setdefault(step, []).append((name, clip(text or "", TEXT)))
     kinds = _read_samples(run)
-    talks = _read_conversations(run, listed := _listed([row[0] for row in steps], news))
+    talks = _read_conversations(run, listed := _pick_steps([row[0] for row in steps], news))
     pages = []
     for step, active, acted, failed, emitted in steps:
         if step in listed:
@@ -132,7 +132,7 @@ def pick_excerpts(pages: Sequence[StepPage]) -> tuple[list[ThreadExcerpt], list[
     return [ThreadExcerpt(talk.lines[:EXCERPT_LINES], talk.length) for talk in talks[:EXCERPTS]], samples[:EXCERPTS]
 
 
-def _listed(steps: Sequence[int], news: Mapping[int, object]) -> set[int]:
+def _pick_steps(steps: Sequence[int], news: Mapping[int, object]) -> set[int]:
     if len(steps) <= LISTED_STEPS:
         return set(steps)
     spread = {steps[n * (len(steps) - 1) // (LISTED_STEPS - 1)] for n in range(LISTED_STEPS)}
@@ -161,12 +161,14 @@ def _read_conversations(run: Queryable, listed: set[int]) -> dict[int, tuple[lis
             shown.add(thread)
     lines: dict[int, list[SpokenLine]] = {}
     for thread, step, speaker, listener, text in run.query(_LINES, [sorted(shown), THREAD_LINES]).rows:
-        lines.setdefault(thread, []).append(SpokenLine(step, _who(speaker), _who(listener), clip(text, TEXT)))
+        lines.setdefault(thread, []).append(
+            SpokenLine(step, _name_speaker(speaker), _name_speaker(listener), clip(text, TEXT))
+        )
     return {
         step: ([ThreadExcerpt(lines[thread], length) for thread, length in page], totals[step])
         for step, page in chosen.items()
     }
 
 
-def _who(text: str) -> str:
+def _name_speaker(text: str) -> str:
     return "the visitor" if text == "player" else short_label(text)
