@@ -47,7 +47,7 @@ def read_covered(file: Queryable, *, n: int, kind: str | None = None) -> OutputS
             raise SetupError("The hub holds nobody; grow people first.")
         ((held,),) = file.query(_HELD).rows
         ordinals, ids, texts = zip(*rows, strict=True)
-        return OutputSample(ordinals, ids, texts, texts, held, held, 0, None)
+        return OutputSample(ordinals, ids, texts, texts, held, held)
     return read_sample(file, n=n, kind=kind)
 
 

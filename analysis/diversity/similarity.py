@@ -218,9 +218,6 @@ class OutputSample:
     #: Accepted outputs that it was drawn from, and all outputs, rejected ones included.
     accepted: int
     outputs: int
-    seed: int
-    #: The kind of the outputs; None where all kinds are among them.
-    kind: str | None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -275,7 +272,7 @@ def read_sample(run: Queryable, *, n: int, seed: int = 0, kind: str | None = Non
     accepted, outputs = count_outputs(run, kind)
     rows = run.query(_DRAWN, {"kind": kind, "seed": seed, "n": n}).rows
     emissions, agents, texts, personas = zip(*rows, strict=True)
-    return OutputSample(emissions, agents, texts, personas, accepted, outputs, seed, kind)
+    return OutputSample(emissions, agents, texts, personas, accepted, outputs)
 
 
 def vector_models(run: Queryable) -> list[str]:
