@@ -113,7 +113,7 @@ def _measure_votes(
     numbers = [float(label) for label in labels] if level == "interval" else None
     names, outputs = np.unique([unit.partition(" ")[0] for unit in told], return_inverse=True)
     pairs = np.zeros((len(names), len(labels), len(labels)))
-    np.add.at(pairs, outputs, _coincidences(counts))
+    np.add.at(pairs, outputs, _count_coincidences(counts))
 
     def alpha_of(chosen: NDArray[np.int64]) -> float | None:
         drawn = np.bincount(chosen, minlength=len(names)).astype(np.float64)
@@ -135,10 +135,10 @@ def krippendorff_alpha(
     >>> round(krippendorff_alpha(votes, "nominal"), 3)
     0.533
     """
-    return _alpha_of(_coincidences(counts[counts.sum(axis=1) > 1]).sum(axis=0), level, values)
+    return _alpha_of(_count_coincidences(counts[counts.sum(axis=1) > 1]).sum(axis=0), level, values)
 
 
-def _coincidences(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def _count_coincidences(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """For each unit the votes in pairs, by both labels, weighed so that each vote counts once."""
     pairs = np.einsum("ui,uj->uij", counts, counts).astype(np.float64)
     places = np.arange(counts.shape[1])

@@ -45,7 +45,9 @@ def read_labels(path: Path | str) -> HumanLabels:
     for number, row in read_rows(path, 'write one label a line, as {"emission": 12, "clear": 4}'):
         emission, said = row.get("emission"), row.get("text")
         labels = {
-            str(k): _label(v) for k, v in row.items() if k and k not in _KEYS and v is not None and str(v).strip()
+            str(k): _format_label(v)
+            for k, v in row.items()
+            if k and k not in _KEYS and v is not None and str(v).strip()
         }
         where = f"{str(path)!r}, line {number}"
         if emission not in (None, ""):
@@ -65,7 +67,7 @@ def read_labels(path: Path | str) -> HumanLabels:
     return rows
 
 
-def _label(value: object) -> str:
+def _format_label(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
@@ -160,14 +162,14 @@ def _middle_votes(graded: Graded) -> dict[tuple[int, str], dict[tuple[str, str],
                     places[int(emission), criterion][rubric, name].append(scale.index(label))
     return {
         key: {
-            (rubric, name): _middle(found, graded.scales[rubric, key[1]][1])
+            (rubric, name): _middle_place(found, graded.scales[rubric, key[1]][1])
             for (rubric, name), found in graders.items()
         }
         for key, graders in places.items()
     }
 
 
-def _middle(places: Sequence[int], level: MeasurementLevel) -> int:
+def _middle_place(places: Sequence[int], level: MeasurementLevel) -> int:
     return Counter(sorted(places)).most_common(1)[0][0] if level == "nominal" else median_low(places)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +101,11 @@ def _word_hash(word: str) -> int:
     return int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
-def _hashes(words: Sequence[str]) -> Hashes:
+def _hash_words(words: Sequence[str]) -> Hashes:
     return np.fromiter(map(_word_hash, words), dtype=np.uint64, count=len(words))
 
 
-def _ngrams(words: Hashes, n: int) -> Hashes:
+def _hash_ngrams(words: Hashes, n: int) -> Hashes:
     """Return the hash of each n consecutive words, by place; with 64 bits, a false match is not to be expected."""
     count = len(words) - n + 1
     if count < 1:
@@ -189,16 +190,16 @@ class NgramIndex:
             table.close()
 
     def _add(self, text: ForeignText) -> None:
-        words, number = _hashes(word_list(text.text)), len(self.places)
+        words, number = _hash_words(word_list(text.text)), len(self.places)
         self.places.append((text.file, text.row, text.column))
         if len(words) >= self.ngram:
-            self._long.add(_ngrams(words, self.ngram), number)
+            self._long.add(_hash_ngrams(words, self.ngram), number)
             if self.short < self.ngram:
-                self._parts.add(_ngrams(words, self.short), number)
+                self._parts.add(_hash_ngrams(words, self.short), number)
         elif len(words) >= self.short:
-            self._shorter.add(_ngrams(words, self.short), number)
+            self._shorter.add(_hash_ngrams(words, self.short), number)
         elif len(words) >= LEAST:
-            self._whole.add(_ngrams(words, len(words)), number)
+            self._whole.add(_hash_ngrams(words, len(words)), number)
 
     def find(self, text: str) -> tuple[ForeignText, str, float] | None:
         """Find the text that shares the most consecutive words with this one, those words and the share of n-grams.
@@ -206,7 +207,7 @@ class NgramIndex:
         Return None if no text does.
         """
         words = word_list(text)
-        hashes = _hashes(words)
+        hashes = _hash_words(words)
         if len(words) >= self.ngram:
             tables = [(self._long, self.ngram), (self._shorter, self.short)]
         elif len(words) >= self.short:
@@ -216,7 +217,7 @@ class NgramIndex:
         best: tuple[ForeignText, str, float] | None = None
         longest = 0
         for table, n in tables:
-            found = table.find(_ngrams(hashes, n))
+            found = table.find(_hash_ngrams(hashes, n))
             hits = np.flatnonzero(found >= 0)
             if not len(hits):
                 continue
@@ -302,34 +303,16 @@ def find_same_meaning(
     known = vectors_of(run, set(places), model)
     if not known:
         return
-    keys = list(known)
-    matrix = units(np.array([known[key] for key in keys], dtype=np.float32)).astype(np.float32)
-    waiting: list[tuple[int, str]] = []
-    for emission, texts in _iter_texts(run):
-        waiting.append((emission, content_id(texts[0][1])))
-        if len(waiting) == _AT_ONCE:
-            yield from _near(run, waiting, model, matrix, [places[key] for key in keys], threshold)
-            waiting = []
-    yield from _near(run, waiting, model, matrix, [places[key] for key in keys], threshold)
-
-
-def _near(
-    run: Queryable,
-    outputs: Sequence[tuple[int, str]],
-    model: str,
-    matrix: NDArray[np.float32],
-    foreign: Sequence[ForeignText],
-    threshold: float,
-) -> Iterator[Overlap]:
-    known = vectors_of(run, {key for _, key in outputs}, model)
-    having = [(emission, known[key]) for emission, key in outputs if key in known]
-    if not having:
-        return
-    cosines = units(np.array([vector for _, vector in having], dtype=np.float32)).astype(np.float32) @ matrix.T
-    for (emission, _), row in zip(having, cosines, strict=True):
-        best = int(row.argmax())
-        if row[best] >= threshold:
-            yield Overlap(emission, "text", foreign[best], "", round(float(row[best]), 4))
+    foreign_texts = [places[key] for key in known]
+    matrix = units(np.array(list(known.values()), dtype=np.float32)).astype(np.float32)
+    for outputs in batched(_iter_texts(run), _AT_ONCE):
+        keys = {emission: content_id(texts[0][1]) for emission, texts in outputs}
+        vectors = vectors_of(run, set(keys.values()), model)
+        for emission in (number for number, key in keys.items() if key in vectors):
+            row = (units(vectors[keys[emission]][None]).astype(np.float32) @ matrix.T)[0]
+            best = int(row.argmax())
+            if row[best] >= threshold:
+                yield Overlap(emission, "text", foreign_texts[best], "", round(float(row[best]), 4))
 
 
 def describe_contamination(found: Contamination) -> Result:

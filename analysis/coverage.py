@@ -47,7 +47,7 @@ def read_covered(file: Queryable, *, n: int, kind: str | None = None) -> OutputS
             raise SetupError("The hub holds nobody; grow people first.")
         ((held,),) = file.query(_HELD).rows
         ordinals, ids, texts = zip(*rows, strict=True)
-        return OutputSample(ordinals, ids, texts, texts, held, held, 0, None)
+        return OutputSample(ordinals, ids, texts, texts, held, held)
     return read_sample(file, n=n, kind=kind)
 
 
@@ -83,7 +83,7 @@ def cover_by_meaning(
         cosine = np.full(len(topics), threshold, dtype=np.float32)
     people = {a: t for a, t in zip(sample.agents, sample.personas, strict=True) if a in vectors}
     near = stacked(people) @ about if people else None
-    hits = hits_by_cosine(alike, chance, [sample.agents[place] for place in there], cosine=cosine)
+    hits = hits_by_cosine(alike, chance, cosine=cosine)
     reached, expected = hits.reached, hits.expected.tolist()
     names = [short_label(text) for text in people.values()]
     rows = [
@@ -96,8 +96,7 @@ def cover_by_meaning(
     placed = int(hits.held[:, reached].any(axis=1).sum())
     shown = f"of {threshold:g}" if threshold is not None else "that 1 % of texts of shuffled words reach"
     return make_result(
-        f"{hits.count_reached()} of {len(topics)} topics (with the 95 % interval) were reached beyond chance by "
-        f"{placed:,} of {len(hits):,} texts",
+        f"{int(reached.sum())} of {len(topics)} topics were reached beyond chance by {placed:,} of {len(hits):,} texts",
         ("field", "topic", "texts", "by_chance", "is_reached", "cosine", "people_nearest"),
         sorted(rows, key=lambda row: (row[4], row[1])),
         notes=[

@@ -11,19 +11,12 @@ from ..personas.hub.queries import REJECTED, RETAINED
 from ..personas.persona import RelationKind
 from .page import clip, short_label
 from .summary import Summary
-from .table import Queryable, Rows
+from .table import Queryable
 
 if TYPE_CHECKING:
     from ..personas.network import Found, GraphFigures, Neighbourhood, NetworkShape
     from ..personas.network.measures import Measurement
 
-_HOPS = """
-SELECT hop AS "asked in hop", sum(asked)::BIGINT AS asked, sum(failed)::BIGINT AS failed, sum(born)::BIGINT AS born,
-       sum(duplicates)::BIGINT AS duplicates, sum(repeats)::BIGINT AS repeats,
-       sum(dropped)::BIGINT AS "rejected", sum(relations)::BIGINT AS relations,
-       round(sum(born) / nullif(sum(born) + sum(duplicates) + sum(repeats) + sum(dropped), 0), 3)::DOUBLE AS novelty
-FROM growth_chunks GROUP BY hop ORDER BY hop
-"""
 
 _IN_ALL = f"""
 WITH away AS ({REJECTED})
@@ -35,8 +28,7 @@ SELECT (SELECT count(*) FROM personas WHERE {RETAINED}),
        (growth_settings ->> 'until_novelty')::DOUBLE,
        (SELECT latest FROM growth_chunks ORDER BY extension DESC, hop DESC, chunk DESC LIMIT 1),
        (SELECT max(hop) FROM growth_chunks
-        WHERE asked > 0 AND extension = (SELECT max(extension) FROM growth_chunks)),
-       (SELECT count(*) FROM growth_extensions), (SELECT coalesce(sum(unwanted), 0)::BIGINT FROM growth_chunks)
+        WHERE asked > 0 AND extension = (SELECT max(extension) FROM growth_chunks))
 FROM runs
 """  # noqa: S608 - our own words
 
@@ -61,10 +53,6 @@ SELECT kind, sum(number)::BIGINT, flatten(list(examples ORDER BY chunk))
 FROM skipped_sources GROUP BY kind ORDER BY sum(number) DESC, kind
 """
 
-#: People by the number of relations between them and a text, where that differs from the hop they were asked about in.
-_BORN_AT = f"""
-SELECT hop, count(*) FROM personas WHERE {RETAINED} GROUP BY hop ORDER BY hop
-"""  # noqa: S608 - our own words
 
 _EXAMPLES = 3
 
@@ -84,10 +72,6 @@ class Grown:
     #: The latest 500 newcomers, as in `growth_chunks`.
     latest: str | None
     last_asked: int | None
-    #: How often finished growth was asked for more.
-    extensions: int = 0
-    #: Relations of other kinds than were wanted.
-    unwanted: int = 0
 
     @property
     def ending(self) -> str:
@@ -111,26 +95,6 @@ class Grown:
         failed = f"; {self.failed:,} questions without an answer" if self.failed else ""
         return {"personas": f"{self.people:,} from {sources}{hops}, {self.relations:,} ties{failed}{state}"}
 
-    def as_rows(self) -> list[tuple[str, str]]:
-        """Return the label and value of each line."""
-        extended = f"{self.extensions} times" if self.extensions > 1 else "once"
-        shown: dict[str, str] = dict(self.run.as_rows())
-        rows: dict[str, str] = {
-            "people": f"{self.people:,}, with {self.relations:,} relations",
-            "from": f"{self.passages:,} passages" if self.passages else "people who were there before",
-            **{label: shown[label] for label in ("model", "status")},
-            "calls": f"{self.run.calls:,}, {self.failed:,} questions without an answer",
-            "left out": f"{self.unwanted:,} relations of other kinds than were wanted" * bool(self.unwanted),
-            "extended": extended * bool(self.extensions),
-            **{label: shown[label] for label in ("cost", "time", "event hash") if label in shown},
-        }
-        return [(label, value) for label, value in rows.items() if value]
-
-
-def read_hops(run: Queryable) -> Rows:
-    """Return a row per hop: asked, failed, born, near-duplicates, repeats, rejected, relations, and the new share."""
-    return run.query(_HOPS)
-
 
 def describe_yield(run: Queryable) -> str:
     """Return what was asked about and what came of it, by reason; "" if no model was asked."""
@@ -143,16 +107,6 @@ def describe_yield(run: Queryable) -> str:
     reasons = {"rejected": run.query(_REJECTED_BY).rows, "failed": run.query(_FAILED).rows}
     counts = {name: ", ".join(f"{number:,} {why}" for why, number in rows) for name, rows in reasons.items()}
     return "; ".join([", ".join(parts), *(f"{name}: {said}" for name, said in counts.items() if said)])
-
-
-def distances_of(run: Queryable) -> str:
-    """Return a sentence on the distances of personas from a text; empty if they match the hops of growth."""
-    born = dict(run.query("SELECT hop, sum(born)::BIGINT FROM growth_chunks GROUP BY hop HAVING sum(born) > 0").rows)
-    people = dict(run.query(_BORN_AT).rows)
-    if born == people:
-        return ""
-    counts = ", ".join(f"{number:,} with {hop}" for hop, number in people.items())
-    return f"By relations between them and a text: {counts}. A later hop may ask about people of any earlier one."
 
 
 def skipped_of(run: Queryable) -> list[str]:
@@ -181,21 +135,23 @@ def describe_figures(figures: "GraphFigures") -> Result:
     """Describe the figures of a whole graph."""
     beside = ("figure", "this_hub", "random_graph")
     degrees = ("direction", "mean", "median", "90 %", "99 %", "most")
-    best = [(c.id[:_ID], c.neighbours, c.outgoing, c.incoming, c.hop, _brief(c.text)) for c in figures.central]
-    groups = [(n, g.people, g.ties, g.id[:_ID], _brief(g.text)) for n, g in enumerate(figures.communities, 1)]
+    best = [(c.id[:_ID], c.neighbours, c.outgoing, c.incoming, c.hop, _clip_text(c.text)) for c in figures.central]
+    groups = [(n, g.people, g.ties, g.id[:_ID], _clip_text(g.text)) for n, g in enumerate(figures.communities, 1)]
     spread = [(f"{s.least}" if s.least == s.most else f"{s.least}-{s.most}", s.people) for s in figures.histogram]
     return make_result(
         "Who is there",
         ("what", "number"),
-        list(_counts(figures)),
+        list(_iter_counts(figures)),
         parts=[
-            make_result("The hub beside a random graph of its size, G(n, m)", beside, list(_beside(figures))),
-            make_result("How ties are directed, and like tied to like", ("figure", "value"), list(_mixing(figures))),
-            make_result("Neighbours of a person", degrees, list(_degrees(figures))),
+            make_result("The hub beside a random graph of its size, G(n, m)", beside, list(_iter_beside(figures))),
+            make_result(
+                "How ties are directed, and like tied to like", ("figure", "value"), list(_iter_mixing(figures))
+            ),
+            make_result("Neighbours of a person", degrees, list(_iter_degrees(figures))),
             make_result("People by number of neighbours", ("neighbours", "people"), spread),
             make_result("The best connected", ("id", "neighbours", "out", "in", "hop", "who"), best),
             make_result("The largest communities", ("n", "people", "ties_within", "best_connected", "who"), groups),
-            _kinds(figures),
+            _count_kinds(figures),
         ],
     )
 
@@ -226,7 +182,7 @@ def describe_found(found: "Found") -> Result:
     return make_result(f"People who match ({len(rows):,} of {found.total:,})", ("id", "hop", "who"), rows)
 
 
-def _counts(figures: "GraphFigures") -> Iterator[tuple[str, object]]:
+def _iter_counts(figures: "GraphFigures") -> Iterator[tuple[str, object]]:
     yield "people", figures.people
     yield "near-duplicates folded into them", figures.folded
     yield "people rejected by rules, left out", figures.rejected
@@ -241,29 +197,29 @@ def _counts(figures: "GraphFigures") -> Iterator[tuple[str, object]]:
     yield "largest weak components", ", ".join(f"{size:,}" for size in figures.weak.sizes[:5])
 
 
-def _beside(figures: "GraphFigures") -> Iterator[tuple[object, ...]]:
-    for (name, own), (_, by_chance) in zip(_shape(figures.shape), _shape(figures.random), strict=True):
+def _iter_beside(figures: "GraphFigures") -> Iterator[tuple[object, ...]]:
+    for (name, own), (_, by_chance) in zip(_iter_shape(figures.shape), _iter_shape(figures.random), strict=True):
         yield name, own, by_chance
     yield "sigma (small world when well above 1)", figures.sigma, None
 
 
-def _shape(shape: "NetworkShape") -> Iterator[tuple[str, object]]:
+def _iter_shape(shape: "NetworkShape") -> Iterator[tuple[str, object]]:
     yield "pairs that are tied", shape.ties
     yield "neighbours, mean", shape.mean_degree
     yield "neighbours, most", shape.most_degree
     yield "people without a tie", shape.isolated
     yield "connected parts", shape.parts
     yield "people in the largest part", shape.largest
-    yield "clustering, mean", _estimate(shape.clustering.average)
-    yield "transitivity", _estimate(shape.clustering.transitivity)
-    yield "mean path in the largest part", _estimate(shape.paths.mean)
+    yield "clustering, mean", _to_estimate(shape.clustering.average)
+    yield "transitivity", _to_estimate(shape.clustering.transitivity)
+    yield "mean path in the largest part", _to_estimate(shape.paths.mean)
     yield "longest path met", shape.paths.longest
     yield "assortativity by neighbours", shape.assortativity
     yield "communities", shape.communities
     yield "modularity", shape.modularity
 
 
-def _mixing(figures: "GraphFigures") -> Iterator[tuple[str, object]]:
+def _iter_mixing(figures: "GraphFigures") -> Iterator[tuple[str, object]]:
     yield "pairs related in this direction", figures.directed.ties
     yield "reciprocity", figures.directed.reciprocity
     yield "reciprocity if as many ran at random", figures.directed.reciprocity_at_random
@@ -271,7 +227,7 @@ def _mixing(figures: "GraphFigures") -> Iterator[tuple[str, object]]:
     yield "assortativity by language", figures.by_language
 
 
-def _degrees(figures: "GraphFigures") -> Iterator[tuple[str, float, int, int, int, int]]:
+def _iter_degrees(figures: "GraphFigures") -> Iterator[tuple[str, float, int, int, int, int]]:
     named = {
         "either way": figures.neighbours,
         "outgoing": figures.directed.outgoing,
@@ -281,17 +237,17 @@ def _degrees(figures: "GraphFigures") -> Iterator[tuple[str, float, int, int, in
         yield name, round(d.mean, 3), d.median, d.p90, d.p99, d.most
 
 
-def _kinds(figures: "GraphFigures") -> Result:
+def _count_kinds(figures: "GraphFigures") -> Result:
     kinds = [str(kind) for kind in RelationKind if any(kind in row.kinds for row in figures.kinds_by_hop)]
     rows = [(str(row.hop), row.relations, *(row.kinds.get(kind, 0) for kind in kinds)) for row in figures.kinds_by_hop]
     return make_result("Kinds of relations by hop", ("hop", "all", *kinds), rows)
 
 
-def _brief(text: str) -> str:
+def _clip_text(text: str) -> str:
     return clip(canonical_text(text), _TEXT)
 
 
-def _estimate(measured: "Measurement") -> Estimate:
+def _to_estimate(measured: "Measurement") -> Estimate:
     error = measured.error
     if measured.value is None or error is None:
         return Estimate(measured.value)

@@ -27,17 +27,17 @@ def lay_out(graph: "nx.Graph[str]", seed: int = 1) -> dict[str, Point]:
     parts = sorted(nx.connected_components(graph), key=len, reverse=True)
     order = {node: place for place, node in enumerate(graph)}
     named = [sorted(part, key=order.__getitem__) for part in parts]
-    drawn = [_draw(graph.subgraph(part), part, seed) for part in named]
+    drawn = [_draw_part(graph.subgraph(part), part, seed) for part in named]
     radii = np.array([np.hypot(*points.T).max() for points in drawn] or [0.0])
     nodes = [node for part in named for node in part]
-    packed = [points + centre for points, centre in zip(drawn, _pack(radii + _GAP), strict=False)]
+    packed = [points + centre for points, centre in zip(drawn, _pack_circles(radii + _GAP), strict=False)]
     placed = np.concatenate(packed) if packed else np.empty((0, 2))
     if len(placed) >= _CROWD:
-        placed = _spread(placed)
+        placed = _spread_crowd(placed)
     return {node: (round(float(x), 2), round(float(y), 2)) for node, (x, y) in zip(nodes, placed, strict=True)}
 
 
-def _draw(part: Any, nodes: list[str], seed: int) -> Points:
+def _draw_part(part: Any, nodes: list[str], seed: int) -> Points:
     # A subgraph view iterates in no fixed order, and the layouts start from the order of the nodes.
     ordered = nx.Graph()
     ordered.add_nodes_from(nodes)
@@ -53,7 +53,7 @@ def _draw(part: Any, nodes: list[str], seed: int) -> Points:
     return points * scale
 
 
-def _pack(radii: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Points:
+def _pack_circles(radii: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Points:
     """Centres for circles of these radii, biggest first, each at the first free point of one spiral."""
     many = 4000
     turns = np.arange(many)
@@ -92,7 +92,7 @@ def spots(excerpt: Excerpt) -> Spots:
     return lay_out(graph)
 
 
-def _spread(points: Floats) -> Floats:
+def _spread_crowd(points: Floats) -> Floats:
     """The same directions from the middle, at distances half-way to those at which people would stand evenly."""
     points = points - np.median(points, axis=0)
     reach = np.hypot(*points.T)
@@ -173,15 +173,15 @@ def place_labels(dots: Sequence[Dot], frame: Box, size: float) -> list[PlacedLab
     for person, dot in enumerate(dots):
         if len(placed) >= most:
             break
-        room = [box for box in (_fitted(box, frame) for box in _places(dot, size)) if box is not None]
+        room = [box for box in (_fit_box(box, frame) for box in _iter_boxes(dot, size)) if box is not None]
         free = [box for box in room if not any(box.meets(label.box) for label in placed)]
-        hidden = [_hidden(circles, box) for box in free]
+        hidden = [_count_hidden(circles, box) for box in free]
         if free and min(hidden) <= (_HIDDEN if person < _FIRST else 0):
             placed.append(PlacedLabel(person, free[hidden.index(min(hidden))]))
     return placed
 
 
-def _places(dot: Dot, size: float) -> Iterator[Box]:
+def _iter_boxes(dot: Dot, size: float) -> Iterator[Box]:
     """Rooms for the name of a dot, the best first."""
     width, height = text_width(dot.name, size), 1.25 * size
     aside, away = dot.radius + _LABEL_GAP, dot.radius + _LABEL_GAP / 2
@@ -199,7 +199,7 @@ def _places(dot: Dot, size: float) -> Iterator[Box]:
         yield Box(left, top, left + width, top + height)
 
 
-def _fitted(box: Box, frame: Box) -> Box | None:
+def _fit_box(box: Box, frame: Box) -> Box | None:
     """The box moved sideways into the frame by less than half of itself; None where that is not enough."""
     shift = max(0.0, frame.left - box.left) - max(0.0, box.right - frame.right)
     if abs(shift) > (box.right - box.left) / 2 or box.top < frame.top or box.bottom > frame.bottom:
@@ -208,7 +208,7 @@ def _fitted(box: Box, frame: Box) -> Box | None:
     return moved if moved.left >= frame.left and moved.right <= frame.right else None
 
 
-def _hidden(circles: Floats, box: Box) -> float:
+def _count_hidden(circles: Floats, box: Box) -> float:
     """How many dots lie under the box; too many when one of the first does."""
     x, y, radius = circles.T
     nearest_x, nearest_y = np.clip(x, box.left, box.right), np.clip(y, box.top, box.bottom)

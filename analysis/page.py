@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
@@ -64,14 +63,14 @@ def check_own(path: Path, mark: str, *, what: str, of: str = "run") -> None:
         raise SetupError(
             f"{str(path)!r} is a folder; give a file in it, as {str(path / f'{what.split()[-1]}.html')!r}."
         )
-    if os.path.lexists(path) and f'"{mark}"' not in _head(path):
+    if os.path.lexists(path) and f'"{mark}"' not in _read_head(path):
         raise SetupError(
             f"{str(path)!r} is there already and is no {what} of the same {of}, so it is not written over; "
             f"name another file, or move that one away."
         )
 
 
-def _head(path: Path) -> str:
+def _read_head(path: Path) -> str:
     """The beginning of a file; nothing where it cannot be read, or is no file that has one."""
     if not path.is_file():
         return ""
@@ -98,76 +97,22 @@ def write_whole(page: str, path: Path, *, what: str) -> Path:
     return path
 
 
-#: How files of pictures may end.
-PICTURES = (".svg", ".html")
-
-_PICTURE_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="populace-mark" content="{mark}">
-<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
-<style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:1.5rem auto;
-padding:0 1rem;background:#fff;color:#1d2126}}h1{{font-size:1.5rem;line-height:1.25;margin:0}}p{{margin:.3rem 0 1rem}}
-p.note{{border:1px solid #e6c67a;border-radius:8px;background:#fdf3dd;color:#5c3a00;padding:.5rem .8rem}}
-.plot{{overflow-x:auto}}.plot svg{{min-width:44rem}}svg{{width:100%;height:auto;display:block}}
-@media (prefers-color-scheme:dark){{body{{background:#1d2126;color:#e9e7e2}}{dark}}}{style}</style></head>
-<body><h1{hint}>{title}</h1>{lead}
-{svg}
-{below}</body></html>
-"""
-#: The dark value of colours of the page's classes, in a picture of its own.
-_DARK = {
-    "ink": "#e9e7e2", "muted": "#a9b0b8", "line": "#3a4046", "surface": "#1d2126", "c0": "#8fb4f5", "c3": "#f08a80",
-}  # fmt: skip
-
-
 def check_picture(path: Path, *, what: str, of: str) -> None:
     """Raise `SetupError` when no picture can be written to a file of this name, or another file is there.
 
     `what` it shows, and the name `of` the file that it is drawn from, mark it: an earlier one may be written over.
     """
-    if path.suffix.lower() not in PICTURES:
-        raise SetupError(f"{str(path)!r} ends in {path.suffix!r}; a picture is written to {' or '.join(PICTURES)}.")
+    if path.suffix.lower() != ".svg":
+        raise SetupError(f"{str(path)!r} ends in {path.suffix!r}; a picture is written to .svg.")
     check_own(path, mark_of(what, of), what="picture", of="file")
 
 
-def write_picture_file(
-    svg: str,
-    path: Path,
-    *,
-    what: str,
-    of: str,
-    title: str,
-    hint: str = "",
-    lead: str = "",
-    below: str = "",
-    style: str = "",
-) -> Path:
-    """Write a picture as it is, or in a page, over nothing but an earlier one of the same.
+def write_picture_file(svg: str, path: Path, *, what: str, of: str) -> Path:
+    """Write a picture over nothing but an earlier one of the same.
 
-    `hint` is said on pointing at the title; `lead`, `below` and `style` are markup. Raises `SetupError` as
-    `check_picture` does, and when the file cannot be written; what stood there before is kept then.
+    Raises `SetupError` as `check_picture` does, and when the file cannot be written; what stood there before is kept
+    then.
     """
     check_picture(path, what=what, of=of)
-    mark = mark_of(what, of)
-    if path.suffix.lower() == ".svg":
-        page = svg.replace("<svg ", f'<svg data-mark="{mark}" ', 1)
-    else:
-        page = _PICTURE_PAGE.format(
-            mark=mark,
-            title=markup(title),
-            hint=f' title="{markup(hint)}"' if hint else "",
-            lead=lead,
-            svg=svg,
-            below=below,
-            dark="".join(f".{name}{{color:{colour}}}" for name, colour in _DARK.items()),
-            style=style,
-        )
+    page = svg.replace("<svg ", f'<svg data-mark="{mark_of(what, of)}" ', 1)
     return write_whole(page, path, what="picture")
-
-
-def write_chart_file(svg: str, path: Path, *, what: str, of: str, title: str, notes: Iterable[str]) -> Path:
-    """Write a chart with notes below it, as `write_picture_file` does."""
-    below = "\n".join(f"<p>{markup(note)}</p>" for note in notes)
-    page = svg if path.suffix.lower() == ".svg" else f'<div class="plot">{svg}</div>'
-    return write_picture_file(page, path, what=what, of=of, title=title, below=below)

@@ -192,7 +192,7 @@ class Drawing:
         more: Mapping[str, str] | None = None,
     ) -> None:
         self._excerpt, self._note, self._more = excerpt, note, more or {}
-        self.ties = _neighbours(excerpt)
+        self.ties = _count_neighbours(excerpt)
         self._spots = spots(excerpt)
         self._colours = _by_hop(excerpt) if communities is None else _by_community(excerpt, communities, self.ties)
         self._names = {person.id: name_of(person.text) for person in excerpt.people}
@@ -217,35 +217,35 @@ class Drawing:
         Widths are in the units of its type of size 13.
         """
         stage = fitted(self._spots, width=width, margin=_MARGIN)
-        shrunk = self._shrunk(width)
+        shrunk = self._scale_marks(width)
         below = [*notes(self._drawn, width), *notes(self._note, width)]
-        legend, height = draw_legend([*self._legends(shrunk), *below], width=width, top=stage.height)
+        legend, height = draw_legend([*self._make_legends(shrunk), *below], width=width, top=stage.height)
         return "\n".join([
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" role="img">',
             f"<title>{self.caption}</title>",
             f'<rect width="{width:.0f}" height="{height:.0f}" fill="{_SURFACE}"/>',
             f'<g font-family="system-ui, sans-serif" font-size="{SIZE:g}" fill="{_INK}">',
-            *self._lines(stage.at, shrunk),
-            *self._dots(stage.at, shrunk),
-            *self._labels(stage, shrunk),
+            *self._draw_lines(stage.at, shrunk),
+            *self._draw_dots(stage.at, shrunk),
+            *self._draw_labels(stage, shrunk),
             *legend,
             "</g></svg>",
         ])  # fmt: skip
 
-    def _shrunk(self, width: float) -> float:
+    def _scale_marks(self, width: float) -> float:
         crowd = min(1.0, sqrt(100 / max(1, len(self._excerpt.people))))
         return max(0.3, min(1.0, sqrt(width / 1_000)) * max(0.45, crowd))
 
-    def _lines(self, at: Spots, shrunk: float) -> Iterator[str]:
+    def _draw_lines(self, at: Spots, shrunk: float) -> Iterator[str]:
         beside: dict[tuple[str, ...], list[Link]] = defaultdict(list)
-        for link in self._distinct():
+        for link in self._iter_distinct():
             beside[tuple(sorted((link.source, link.target)))].append(link)
         for (first, _), links in beside.items():
             for number, link in enumerate(links):
                 aside = (number - (len(links) - 1) / 2) * 4.5 * shrunk * (1 if link.source == first else -1)
-                yield self._line(link, at, shrunk, aside)
+                yield self._draw_line(link, at, shrunk, aside)
 
-    def _distinct(self) -> Iterator[Link]:
+    def _iter_distinct(self) -> Iterator[Link]:
         seen = set()
         for link in self._excerpt.links:
             key = (link.source, link.target, _kind_of(link.kind))
@@ -253,11 +253,11 @@ class Drawing:
                 seen.add(key)
                 yield link
 
-    def _line(self, link: Link, at: Spots, shrunk: float, aside: float) -> str:
+    def _draw_line(self, link: Link, at: Spots, shrunk: float, aside: float) -> str:
         (x1, y1), (x2, y2) = at[link.source], at[link.target]
         length = hypot(x2 - x1, y2 - y1) or 1.0
         across = ((y1 - y2) / length, (x2 - x1) / length)
-        short = min(self._radius(self.ties[link.target], shrunk) + 1, 0.4 * length) / length
+        short = min(self._dot_radius(self.ties[link.target], shrunk) + 1, 0.4 * length) / length
         x1, y1, x2, y2 = (
             x1 + across[0] * aside,
             y1 + across[1] * aside,
@@ -266,7 +266,7 @@ class Drawing:
         )
         colour, css = self._line_colour(link)
         told = f"{self._names[link.source]}: the {link.label} is {self._names[link.target]} ({_kind_of(link.kind)})"
-        shape = _taper(x1, y1, x2, y2, across, shrunk)
+        shape = _taper_line(x1, y1, x2, y2, across, shrunk)
         return (
             f'<path class="{css}" d="{shape}" fill="{colour}" fill-opacity="{_OPACITY[css]}">'
             f"<title>{markup(told)}</title></path>"
@@ -278,14 +278,14 @@ class Drawing:
         source, target = self._colours.of[link.source], self._colours.of[link.target]
         return (source, "tie") if source == target != _OTHERS else (_SOFT, "far")
 
-    def _radius(self, ties: int, shrunk: float) -> float:
+    def _dot_radius(self, ties: int, shrunk: float) -> float:
         return round(shrunk * (5 + 2.2 * sqrt(min(ties, _LARGEST))), 1)
 
-    def _dots(self, at: Spots, shrunk: float) -> Iterator[str]:
+    def _draw_dots(self, at: Spots, shrunk: float) -> Iterator[str]:
         # The small ones last, or the large ones hide them.
         for person in sorted(self._excerpt.people, key=lambda p: -self.ties[p.id]):
             x, y = at[person.id]
-            radius = self._radius(self.ties[person.id], shrunk)
+            radius = self._dot_radius(self.ties[person.id], shrunk)
             if person.distance == 0:
                 yield f'<circle cx="{x}" cy="{y}" r="{radius + 4}"{_RING}/>'
             words = f"{clip(person.text, _HOVER)} (hop {person.hop}){self._more.get(person.id, '')}"
@@ -294,9 +294,9 @@ class Drawing:
                 f"<title>{markup(words)}</title></circle>"
             )
 
-    def _labels(self, stage: Canvas, shrunk: float) -> Iterator[str]:
+    def _draw_labels(self, stage: Canvas, shrunk: float) -> Iterator[str]:
         people = sorted(self._excerpt.people, key=lambda p: (p.distance != 0, -self.ties[p.id]))
-        dots = [Dot(*stage.at[p.id], self._radius(self.ties[p.id], shrunk), self._names[p.id]) for p in people]
+        dots = [Dot(*stage.at[p.id], self._dot_radius(self.ties[p.id], shrunk), self._names[p.id]) for p in people]
         frame = Box(_EDGE, _EDGE, stage.width - _EDGE, stage.height)
         for label in place_labels(dots, frame, SIZE):
             x, y = (label.box.left + label.box.right) / 2, label.box.bottom - 0.32 * SIZE
@@ -305,22 +305,22 @@ class Drawing:
             yield f'<text aria-hidden="true" x="{x:.1f}" y="{y:.1f}" text-anchor="middle"{_GROUND}>{name}</text>'
             yield f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{name}</text>'
 
-    def _legends(self, shrunk: float) -> Iterator[Legend]:
-        yield Legend(self._colours.title, [_spot(5.0, t.colour, t.words, t.more) for t in self._colours.tones])
+    def _make_legends(self, shrunk: float) -> Iterator[Legend]:
+        yield Legend(self._colours.title, [_dot_sign(5.0, t.colour, t.words, t.more) for t in self._colours.tones])
         most = max(self.ties.values(), default=0)
         sizes = [n for n in _SIZES if n <= most] or [0]
-        signs = [_spot(self._radius(n, shrunk), _SOFT, f"{n}") for n in sizes]
+        signs = [_dot_sign(self._dot_radius(n, shrunk), _SOFT, f"{n}") for n in sizes]
         if any(person.distance == 0 for person in self._excerpt.people):
             signs.append(Sign(f'<circle cx="6" cy="0" r="6"{_RING}/>', 12.0, "the person asked about"))
         yield Legend("people tied to", signs)
         kinds = dict.fromkeys(_kind_of(link.kind) for link in self._excerpt.links)
         if kinds:
-            yield Legend("relations", list(self._kinds(list(kinds))))
+            yield Legend("relations", list(self._kind_signs(list(kinds))))
 
-    def _kinds(self, kinds: list[str]) -> Iterator[Sign]:
+    def _kind_signs(self, kinds: list[str]) -> Iterator[Sign]:
         if not self._colours.is_hue:
-            yield from (_stroke(_kind_colour(kind), kind) for kind in sorted(kinds))
-        yield _stroke(_SOFT, "broad: a person; thin: their friend, mother, \u2026")
+            yield from (_line_sign(_kind_colour(kind), kind) for kind in sorted(kinds))
+        yield _line_sign(_SOFT, "broad: a person; thin: their friend, mother, \u2026")
 
 
 _RING = f' fill="none" stroke="{_INK}" stroke-width="2.5"'
@@ -329,7 +329,7 @@ _GROUND = f' fill="{_SURFACE}" stroke="{_SURFACE}" stroke-width="3" stroke-linej
 _OPACITY = {"tie": ".6", "far": ".35"}
 
 
-def _taper(x1: float, y1: float, x2: float, y2: float, across: tuple[float, float], shrunk: float) -> str:
+def _taper_line(x1: float, y1: float, x2: float, y2: float, across: tuple[float, float], shrunk: float) -> str:
     broad, thin = 3.2 * shrunk, 0.35
     corners = (
         (x1 + across[0] * broad, y1 + across[1] * broad),
@@ -340,17 +340,17 @@ def _taper(x1: float, y1: float, x2: float, y2: float, across: tuple[float, floa
     return f"M{'L'.join(f'{x:.1f} {y:.1f}' for x, y in corners)}Z"
 
 
-def _spot(radius: float, colour: str, words: str, more: str = "") -> Sign:
+def _dot_sign(radius: float, colour: str, words: str, more: str = "") -> Sign:
     return Sign(f'<circle cx="{radius:g}" cy="0" r="{radius:g}" fill="{colour}"/>', 2 * radius, words, more)
 
 
-def _stroke(colour: str, words: str) -> Sign:
+def _line_sign(colour: str, words: str) -> Sign:
     return Sign(
-        f'<path class="tie" d="{_taper(0, 0, 36, 0, (0, 1), 1)}" fill="{colour}" fill-opacity=".6"/>', 36.0, words
+        f'<path class="tie" d="{_taper_line(0, 0, 36, 0, (0, 1), 1)}" fill="{colour}" fill-opacity=".6"/>', 36.0, words
     )
 
 
-def _neighbours(excerpt: Excerpt) -> Counter[str]:
+def _count_neighbours(excerpt: Excerpt) -> Counter[str]:
     pairs = {tuple(sorted((link.source, link.target))) for link in excerpt.links}
     return Counter(end for pair in pairs for end in pair)
 
@@ -365,27 +365,13 @@ def write_picture(
     excerpt: Excerpt,
     path: Path,
     *,
-    title: str,
     communities: Mapping[str, int] | None = None,
     note: str = "",
     of: str = "",
 ) -> Path:
-    """Write the picture to a file that ends in .svg or .html, over nothing but an earlier one `of` the same hub.
+    """Write the picture to a file that ends in .svg, over nothing but an earlier one `of` the same hub.
 
-    Around somebody, the title is what that person is. Colours tell `communities`, numbers by id, or else hops. A note
-    stands above the picture of a page, and below the legend of an SVG. Raises `SetupError` as `check_picture` does, and
-    when the file cannot be written; what stood there before is kept then.
+    Colours tell `communities`, numbers by id, or else hops. A note stands below the legend. Raises `SetupError` as
+    `check_picture` does, and when the file cannot be written; what stood there before is kept then.
     """
-    is_page = path.suffix.lower() != ".svg"
-    drawing = Drawing(excerpt, communities, "" if is_page else note)
-    centre = next((person for person in excerpt.people if person.distance == 0), None)
-    return write_picture_file(
-        drawing.svg(_WIDTH),
-        path,
-        what=WHAT,
-        of=of,
-        title=title if centre is None else f"Around: {name_of(centre.text)}",
-        hint="" if centre is None else centre.text,
-        lead=f"<p>{drawing.caption}</p>" + (f'<p class="note">{markup(note)}</p>' if note else ""),
-        style=dark_style(),
-    )
+    return write_picture_file(Drawing(excerpt, communities, note).svg(_WIDTH), path, what=WHAT, of=of)

@@ -150,35 +150,20 @@ class Summary:
         return sum(self.calls_by_outcome.values())
 
     def as_rows(self) -> list[tuple[str, str]]:
-        """Return the label and value of each line, safe to show on a terminal."""
-        sent = f"in {_n(self.calls_with_invalid_fields, 'call')} (calls.invalid_fields); they count as unknown"
+        """Return the label and value of the details that the lines leave out, safe to show on a terminal."""
         rows = {
-            "scenario": f"{self.scenario}, seed {self.seed}",
             "settings": ", ".join(f"{name}={value}" for name, value in self.settings.items()) or "none",
             "model": self.written_by,
             "mind": self.mind,
             "status": self.status if self.reason is None else f"{self.status}: {self.reason}",
-            "agents": f"{self.agents:,} of {_n(self.personas, 'persona')}",
-            "came and left": _counted(self.came_and_left, total=False, none=""),
             "drawn": self.drawn,
-            "relations": f"{self.relations:,} over {_n(self.hops, 'hop')}",
+            "hops": f"{self.hops:,}",
             "network": self.network,
             "targets": self.targets,
             "neighbours": self.unseen,
-            "steps": _steps(self.steps, self.steps_wanted),
-            "emissions": _counted(self.emissions),
-            "near-duplicates": f"{_counted(self.near_duplicates)}, {self._by_words}",
+            "near-duplicates": f"{_join_counts(self.near_duplicates)}, {self._by_words}",
             "memory": self._memory,
-            "failures": _counted(self.failures),
-            "calls": _counted(self.calls_by_outcome),
-            "invalid values": sent if self.calls_with_invalid_fields else "",
-            "set aside": f"{_n(self.rows_set_aside, 'row')} that fitted no table (table set_aside)"
-            if self.rows_set_aside
-            else "",
-            "recalled answers": _counted(self.recalled, none=""),
-            self.unit: self._used,
-            "cost": str(self.cost) if self.is_language_model and self.calls else "",
-            "time": f"{self.seconds:,.1f} s",
+            "calls": _join_counts(self.calls_by_outcome),
             "event hash": self.event_hash or "none yet",
         }
         return [(label, visible(value)) for label, value in rows.items() if value]
@@ -201,23 +186,26 @@ class Summary:
         """Return the society, its size and its outputs as lines; `changed` are settings that differ from defaults."""
         given = "".join(f", {name}={value}" for name, value in changed.items())
         repeats = sum(count for kind, count in self.near_duplicates.items() if kind != "persona")
-        doubles = f", {_n(repeats, 'near-duplicate')}" if repeats else ""
-        left = f", {_counted(self.came_and_left, total=False)}" if self.came_and_left else ""
-        size = f"{_n(self.agents, 'agent')}{left}, {_n(self.relations, 'tie')}, {_steps(self.steps, self.steps_wanted)}"
+        doubles = f", {_count_noun(repeats, 'near-duplicate')}" if repeats else ""
+        left = f", {_join_counts(self.came_and_left, total=False)}" if self.came_and_left else ""
+        done = _format_steps(self.steps, self.steps_wanted)
+        size = f"{_count_noun(self.agents, 'agent')}{left}, {_count_noun(self.relations, 'tie')}, {done}"
         state = "" if self.status == "finished" else f"; {self.status}"
         unit = "step" if self.steps_wanted == 1 else "steps"
         return {
             "society": f"{self.scenario}, seed {self.seed}{given}",
             "size": f"{size} {unit}{state}",
-            "outputs": f"{_counted(self.emissions)}{doubles}",
+            "outputs": f"{_join_counts(self.emissions)}{doubles}",
         }
 
     @property
     def spending(self) -> dict[str, str]:
         """Return what the run cost and how long it took, as two lines."""
-        parts = [f"{_n(self.calls, 'call')} to {self.model}"]
+        parts = [f"{_count_noun(self.calls, 'call')} to {self.model}"]
         if self.recalled:
-            parts.append(f"{sum(self.recalled.values()):,} answers recalled ({_counted(self.recalled, total=False)})")
+            parts.append(
+                f"{sum(self.recalled.values()):,} answers recalled ({_join_counts(self.recalled, total=False)})"
+            )
         parts += [self._used, str(self.cost) if self.is_language_model and self.calls else ""]
         return {"cost": ", ".join(filter(None, parts)), "time": f"{self.seconds:,.1f} s"}
 
@@ -226,13 +214,18 @@ class Summary:
         """Return one sentence for each thing that a reader should know before using the run."""
         found = []
         if lost := sum(self.failures.values()):
-            found.append(f"{_n(lost, 'failure')} ({_counted(self.failures, total=False)}); see the table `failures`.")
+            counts = _join_counts(self.failures, total=False)
+            found.append(f"{_count_noun(lost, 'failure')} ({counts}); see the table `failures`.")
         if self.calls_with_invalid_fields:
-            found.append(f"{_n(self.calls_with_invalid_fields, 'call')} had invalid fields (`calls.invalid_fields`).")
+            found.append(
+                f"{_count_noun(self.calls_with_invalid_fields, 'call')} had invalid fields (`calls.invalid_fields`)."
+            )
         if self.rows_set_aside:
-            found.append(f"{_n(self.rows_set_aside, 'row')} fitted no table (table `set_aside`).")
+            found.append(f"{_count_noun(self.rows_set_aside, 'row')} fitted no table (table `set_aside`).")
         if self.turns_without_vectors:
-            found.append(f"{_n(self.turns_without_vectors, 'turn')} recalled memories by words, without vectors.")
+            found.append(
+                f"{_count_noun(self.turns_without_vectors, 'turn')} recalled memories by words, without vectors."
+            )
         return tuple(found)
 
     @property
@@ -267,7 +260,9 @@ class Summary:
     def _memory(self) -> str:
         if self.embedding_model is None:
             return "by words only (no embedding model)"
-        exceptions = f", by words in {_n(self.turns_without_vectors, 'turn')}" if self.turns_without_vectors else ""
+        exceptions = (
+            f", by words in {_count_noun(self.turns_without_vectors, 'turn')}" if self.turns_without_vectors else ""
+        )
         return f"by meaning ({self.embedding_model}){exceptions}"
 
 
@@ -284,47 +279,47 @@ def summarise(run: Queryable) -> Summary:
         # The rounds of a task end with its rows: their number was not asked for.
         "steps_wanted": numbers["steps" if "per_persona" in settings else "steps_wanted"],
         "drawn": DrawReport(**orjson.loads(drawn)).sentence() if drawn else "",
-        "network": "" if network == "grown" else f"{network}, {_n(run.query(_TIES).rows[0][0], 'tie')}",
+        "network": "" if network == "grown" else f"{network}, {_count_noun(run.query(_TIES).rows[0][0], 'tie')}",
     }
     cost = Cost(numbers.pop("prices"), dollars, unpriced)
     return Summary(
-        **numbers | changed | {name: _counts(run, sql) for name, sql in _COUNTS.items()},
+        **numbers | changed | {name: _read_counts(run, sql) for name, sql in _COUNTS.items()},
         authors=sorted(authors, key=lambda name: name != numbers["model"]),
         tokens=Tokens(sent, received or 0, counted) if counted else None,
         cost=cost,
-        targets=_targets(run),
-        unseen=_unseen(run),
+        targets=_describe_targets(run),
+        unseen=_describe_unseen(run),
     )
 
 
-def _counts(run: Queryable, sql: str) -> dict[str, int]:
+def _read_counts(run: Queryable, sql: str) -> dict[str, int]:
     return {str(name): int(count) for name, count in run.query(f"{sql} ORDER BY n DESC, 1").rows}
 
 
-def _n(count: int, noun: str) -> str:
+def _count_noun(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def _steps(done: int, wanted: int) -> str:
+def _format_steps(done: int, wanted: int) -> str:
     return f"{done:,}" if done == wanted else f"{done:,} of {wanted:,}"
 
 
-def _counted(counts: Mapping[str, int], *, total: bool = True, none: str = "0") -> str:
+def _join_counts(counts: Mapping[str, int], *, total: bool = True, none: str = "0") -> str:
     if not counts:
         return none
     parts = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     return f"{sum(counts.values()):,} ({parts})" if total else parts
 
 
-def _unseen(run: Queryable) -> str:
+def _describe_unseen(run: Queryable) -> str:
     ((turns, of, most),) = run.query(_UNSEEN).rows
-    told = f"prompts showed only some of them in {turns:,} of {_n(of, 'turn')}, drawn anew for each"
+    told = f"prompts showed only some of them in {turns:,} of {_count_noun(of, 'turn')}, drawn anew for each"
     return f"{told}; agents had up to {most:,} ({parameter('set', 'neighbours=N')} shows more)" if turns else ""
 
 
-def _targets(run: Queryable) -> str:
+def _describe_targets(run: Queryable) -> str:
     ((shares, farthest, where),) = run.query(_TARGETS).rows
-    return f"{_n(shares, 'share')}, weighted {farthest:.1%} off at most ({where})" if shares else ""
+    return f"{_count_noun(shares, 'share')}, weighted {farthest:.1%} off at most ({where})" if shares else ""
 
 
 _ACCEPTED = """
@@ -383,32 +378,12 @@ class DataSummary:
         """Return how many rows were asked for."""
         return int(str(self.settings["n"]))
 
-    def as_rows(self) -> list[tuple[str, str]]:
-        """Return the label and value of each line."""
-        shown = {name: value for name, value in self.settings.items() if value not in ("", None, [])}
-        if shown.get("persona_detail") == "description":
-            del shown["persona_detail"]
-        rows = dict(self.run.as_rows())
-        rounds = _n(self.run.steps, "round")
-        rows = {
-            "task": f"{self.task}, seed {self.run.seed}",
-            "settings": visible(", ".join(f"{name}={value}" for name, value in shown.items())),
-            **{label: rows[label] for label in ("model", "status")},
-            "accepted": f"{self.accepted:,} of {self.wanted:,} rows wanted",
-            "rejected": _counted(self.rejected),
-            "lost": _counted(self.lost),
-            "people": f"{self.asked:,} of {self.run.agents:,} gave an output, in {rounds}",
-            "not compared": visible(self.unread),
-            **{label: rows[label] for label in ("drawn", "calls", "cost", "event hash") if label in rows},
-        }
-        return [(label, value) for label, value in rows.items() if value]
-
     def lines(self, changed: Mapping[str, object]) -> dict[str, str]:
         """Return the task and its rows in two lines; `changed` are the settings that differ from their defaults."""
         given = "".join(f", {name}={value}" for name, value in changed.items() if name != "n")
         state = "" if self.run.status == "finished" else f"; {self.run.status}"
-        rejected = f"; {_counted(self.rejected)} rejected" if self.rejected else ""
-        failed = f"; {_counted(self.lost)} failed" if self.lost else ""
+        rejected = f"; {_join_counts(self.rejected)} rejected" if self.rejected else ""
+        failed = f"; {_join_counts(self.lost)} failed" if self.lost else ""
         return {
             "task": f"{self.task}, seed {self.run.seed}{given}{state}",
             "rows": f"{self.accepted:,} of {self.wanted:,} accepted{rejected}{failed}; {self.asked:,} of "
@@ -439,10 +414,14 @@ class DataSummary:
         rejected, lost = sum(self.rejected.values()), sum(self.lost.values())
         if not self.accepted and (rejected or lost):
             failed = self.rejected if rejected >= lost else self.lost
-            what = f"{_n(rejected, 'output')} rejected" if rejected >= lost else f"{_n(lost, 'turn')} lost"
+            what = (
+                f"{_count_noun(rejected, 'output')} rejected"
+                if rejected >= lost
+                else f"{_count_noun(lost, 'turn')} lost"
+            )
             why = f"{what}, most often for {next(iter(failed))}; the funnel shows the reasons"
-            return f"None of {_n(self.wanted, 'row')} wanted was accepted: {why}."
-        each = _n(int(str(self.settings["per_persona"])), "row")
+            return f"None of {_count_noun(self.wanted, 'row')} wanted was accepted: {why}."
+        each = _count_noun(int(str(self.settings["per_persona"])), "row")
         why = f"{self.run.agents:,} people gave what they could at {each} each"
         return (
             f"{self.accepted:,} of {self.wanted:,} rows were accepted: {why}. A larger hub, more --agents or a higher "
@@ -461,11 +440,11 @@ def summarise_data(run: Queryable, whole: Summary) -> DataSummary | None:
         run=whole,
         settings={name: value for name, value in whole.settings.items() if name not in SOCIETY_SETTINGS},
         accepted=accepted,
-        rejected=_counts(run, _REJECTED),
-        lost=_counts(run, _LOST),
+        rejected=_read_counts(run, _REJECTED),
+        lost=_read_counts(run, _LOST),
         asked=asked,
         novelty=novelty,
-        unread=f"{_n(unread, 'row')} of the files to compare with: {'; '.join(reasons)}" if unread else "",
+        unread=f"{_count_noun(unread, 'row')} of the files to compare with: {'; '.join(reasons)}" if unread else "",
     )
 
 

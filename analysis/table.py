@@ -87,7 +87,7 @@ def render_table(rows: Rows, width: int = 100, *, elsewhere: str = "") -> str:
     if not rows.rows:
         return f"No rows ({', '.join(map(visible, rows.columns))}).\n"
     columns = [visible(name) for name in rows.columns]
-    cells = [[visible(_shown(value)) for value in row] for row in rows.rows]
+    cells = [[visible(_format_cell(value)) for value in row] for row in rows.rows]
     return _lay_out(columns, cells, [_is_number(kind) for kind in rows.types], width, elsewhere)
 
 
@@ -95,13 +95,13 @@ def _is_number(kind: str) -> bool:
     return _NUMBERS.match(str(kind).upper()) is not None and not str(kind).endswith("]")
 
 
-def _shown(value: object) -> str:
+def _format_cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
         return f"{value:.6g}" if math.isfinite(value) else str(value)
     if isinstance(value, Mapping | list | tuple):
-        return _json(value).decode()
+        return _dump_json(value).decode()
     return _scalar_text(value)
 
 
@@ -280,7 +280,7 @@ def _csv_cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, Mapping | list | tuple):
-        return _json(value).decode()
+        return _dump_json(value).decode()
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     return _scalar_text(value)
@@ -291,22 +291,23 @@ def render_json(rows: Rows) -> str:
 
     Control characters come out as escapes, so the text may go to a terminal. Repeated columns are numbered.
     """
-    names = _distinct(rows.columns)
+    names = _number_repeats(rows.columns)
     is_json = [str(kind) == "JSON" for kind in rows.types]
     lines = [
-        _json({n: _embedded(v, j) for n, v, j in zip(names, row, is_json, strict=True)}).decode() for row in rows.rows
+        _dump_json({n: _embed_json(v, j) for n, v, j in zip(names, row, is_json, strict=True)}).decode()
+        for row in rows.rows
     ]
     if not lines:
         return "[]\n"
-    return _escaped("[\n" + ",\n".join(lines) + "\n]\n")
+    return _escape_controls("[\n" + ",\n".join(lines) + "\n]\n")
 
 
-def _escaped(text: str) -> str:
+def _escape_controls(text: str) -> str:
     # What orjson leaves raw beyond ASCII can only be inside a string, where \uXXXX means the same.
     return _CONTROLS.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
-def _distinct(columns: Sequence[str]) -> list[str]:
+def _number_repeats(columns: Sequence[str]) -> list[str]:
     names: list[str] = []
     for column in columns:
         name, n = column, 2
@@ -316,15 +317,15 @@ def _distinct(columns: Sequence[str]) -> list[str]:
     return names
 
 
-def _embedded(value: object, is_json: bool) -> object:
+def _embed_json(value: object, is_json: bool) -> object:
     return orjson.Fragment(value) if is_json and isinstance(value, str) else value
 
 
-def _json(value: object) -> bytes:
-    return orjson.dumps(_plain(value))
+def _dump_json(value: object) -> bytes:
+    return orjson.dumps(_to_plain(value))
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     # Decimals and integers beyond 64 bits keep every digit, which orjson does only for fragments of JSON.
     match value:
         case None | bool() | str() | orjson.Fragment():
@@ -338,12 +339,12 @@ def _plain(value: Any) -> Any:
         case datetime() | date() | time():
             return value.isoformat()
         case Mapping():
-            return {_key(k): _plain(v) for k, v in value.items()}
+            return {_to_key(k): _to_plain(v) for k, v in value.items()}
         case list() | tuple() | set():
-            return [_plain(item) for item in value]
+            return [_to_plain(item) for item in value]
         case _:
             return _scalar_text(value)
 
 
-def _key(key: object) -> str:
+def _to_key(key: object) -> str:
     return key if isinstance(key, str) else _scalar_text(key)

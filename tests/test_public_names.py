@@ -47,13 +47,12 @@ PROMISED = {
         network_measures on_event open_run poisson read_demonstrations share survey_run
     """,
     "analysis": """
-        Contamination Question QuestionAnswer Summary Topic answers_of ask
-        cover_by_meaning find_contaminated measure_diversity questions_of read_funnel read_topics render_csv
-        render_json render_table summarise write_report
+        Contamination Summary Topic cover_by_meaning find_contaminated measure_diversity read_funnel
+        read_topics render_csv render_json render_table summarise write_report
     """,
     "analysis.export": """
         DatasetFormat DatasetOptions DatasetReport PersonalPolicy Split SplitBy SplitReport export_outputs
-        find_held_out preview_outputs push_dataset
+        find_held_out preview_outputs
     """,
 }
 

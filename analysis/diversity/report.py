@@ -11,13 +11,11 @@ from ..table import Queryable
 from . import similarity as by_words
 from .similarity import (
     PAIRS,
-    FiveNumbers,
     OutputSample,
     SampleVectors,
     cluster_share,
     compare_levels,
     nearest_by_vectors,
-    paper_boxes,
     paper_facts,
     read_sample,
     read_vectors,
@@ -72,21 +70,20 @@ def measure_diversity(
     if embeddings and vectors is None:
         raise SetupError(f"The run has no vectors of its outputs by model {embeddings!r}; fetch them first.")
     ((latest, new),) = run.query(_NEW, {"kind": kind}).rows
-    compared = by_words.compare_by_words(sample.texts, CLUSTERS)
+    nearest_by_words, clusters = by_words.compare_by_words(sample.texts, CLUSTERS)
     measures: list[tuple[object, ...]] = [
         (f"distinct-{order}", by_words.distinct_n(sample.texts, order), f"share of different {order}-grams of words")
         for order in ORDERS
     ]
     measures += [
-        ("self-BLEU", by_words.self_bleu(sample.texts), "likeness to the others, 0 to 1; less is more diverse"),
         ("compression ratio", by_words.compression_ratio(sample.texts), "from about 1; less is more diverse"),
         *(
             (f"clusters by words, {least:g}", share, "clusters as a share of the outputs")
-            for least, share in compared.clusters.items()
+            for least, share in clusters.items()
         ),
         ("new", new / latest if latest else None, f"share of the latest {latest} outputs that is new"),
     ]
-    curves = [("words (Jaccard)", *_read_quantiles(compared.nearest))]
+    curves = [("words (Jaccard)", *_read_quantiles(nearest_by_words))]
     parts = []
     if vectors is not None:
         measures += _measure_vectors(vectors)
@@ -121,23 +118,17 @@ def _measure_vectors(vectors: SampleVectors) -> list[tuple[object, ...]]:
 
 def _study_similarity(vectors: SampleVectors, pairs: int, seed: int) -> Result:
     rows: list[tuple[object, ...]] = []
-    paper = paper_boxes()
-    for level in compare_levels(vectors.paired_personas, vectors.paired_outputs, pairs=pairs, seed=seed):
-        rows.append((level.similarity, "this run", level.pairs, level.found, *_unpack_box(level.box)))
+    paper = paper_facts()
+    for level, *measured in compare_levels(vectors.paired_personas, vectors.paired_outputs, pairs=pairs, seed=seed):
+        rows.append((level, "this run", *measured))
         rows += [
-            (level.similarity, one.label, paper_facts()["pairs"], None, *_unpack_box(one.box))
-            for one in paper
-            if one.level == level.similarity
+            (level, box["label"], paper["pairs"], None, *box["box"]) for box in paper["boxes"] if box["level"] == level
         ]
     return make_result(
         "How alike outputs are by how alike their personas are (Figure 10 of the paper)",
         ("personas", "outputs_of", "pairs", "of", "low", "Q1", "median", "Q3", "high"),
         rows,
     )
-
-
-def _unpack_box(box: FiveNumbers | None) -> tuple[float | None, ...]:
-    return (None,) * 5 if box is None else (box.low, box.q1, box.median, box.q3, box.high)
 
 
 def _read_notes(run: Queryable, sample: OutputSample, vectors: SampleVectors | None) -> Iterator[Note]:

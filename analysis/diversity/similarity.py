@@ -3,16 +3,13 @@
 Among them the paper's similarity study (section 4.1, Figure 10): how alike outputs are by how alike personas are.
 """
 
-import math
 import tomllib
 import zlib
-from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,56 +35,10 @@ _ROWS = 256
 _NONE = 1e-12
 
 
-@dataclass(frozen=True, slots=True)
-class FiveNumbers:
-    """The five numbers of a box plot: least, quartiles and greatest."""
-
-    low: float
-    q1: float
-    median: float
-    q3: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Floats) -> Self | None:
-        """The box of some numbers, quartiles between two of them by linear interpolation; None without any."""
-        return cls(*np.quantile(values, [0, 0.25, 0.5, 0.75, 1]).tolist()) if len(values) else None
-
-
-@dataclass(frozen=True, slots=True)
-class SimilarityBin:
-    """Pairs of outputs whose personas are about as alike as `similarity` says."""
-
-    similarity: float
-    #: Pairs of personas at this level among all that were compared, and how many of them were drawn.
-    found: int
-    pairs: int
-    #: How alike the outputs of the pairs drawn are; None without any pair.
-    box: FiveNumbers | None
-    #: The mean similarity of the personas of the pairs drawn.
-    personas: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class PaperBox:
-    """A box that the paper's figure shows."""
-
-    label: str
-    model: str
-    level: float
-    box: FiveNumbers
-
-
 @cache
 def paper_facts() -> Mapping[str, Any]:
     """What the paper says of its figure: source, embeddings, temperature, pairs, boxes."""
     return tomllib.loads(files(__package__).joinpath("paper.toml").read_text(encoding="utf-8"))
-
-
-def paper_boxes() -> list[PaperBox]:
-    """The boxes of the paper's figure, by level."""
-    boxes = [PaperBox(b["label"], b["model"], b["level"], FiveNumbers(*b["box"])) for b in paper_facts()["boxes"]]
-    return sorted(boxes, key=lambda box: box.level)
 
 
 def compare_levels(
@@ -96,11 +47,12 @@ def compare_levels(
     *,
     pairs: int = PAIRS,
     seed: int = 0,
-) -> list[SimilarityBin]:
-    """For each level of persona similarity, how alike the outputs of pairs of personas at that level are.
+) -> list[tuple[Any, ...]]:
+    """Measure how alike outputs are by the similarity of their personas: level, pairs drawn, pairs found, and box.
 
-    Row i of both matrices belongs to one persona and its one output. All pairs of personas are looked at, and of those
-    at a level at most `pairs` are drawn at random. Memory does not grow with the number of pairs.
+    The box is the least similarity of the outputs, its quartiles and the greatest; None without any pair. Row i of both
+    matrices belongs to one persona and its one output. All pairs of personas are looked at, and of those at a level at
+    most `pairs` are drawn at random. Memory does not grow with the number of pairs.
     """
     one, other = units(personas), units(outputs)
     draws = [_PairSample(pairs, np.random.default_rng([seed, place])) for place in range(len(LEVELS))]
@@ -110,7 +62,12 @@ def compare_levels(
             rows, columns = np.nonzero(np.abs(cosines - level) <= WIDTH)
             behind = columns > rows + first
             draw.add(rows[behind] + first, columns[behind])
-    return [_level(level, draw, one, other) for level, draw in zip(LEVELS, draws, strict=True)]
+    found: list[tuple[Any, ...]] = []
+    for level, draw in zip(LEVELS, draws, strict=True):
+        alike = (other[draw.left] * other[draw.right]).sum(axis=1)
+        box = np.quantile(alike, [0, 0.25, 0.5, 0.75, 1]).tolist() if len(alike) else [None] * 5
+        found.append((level, len(alike), draw.found, *box))
+    return found
 
 
 class _PairSample:
@@ -127,14 +84,6 @@ class _PairSample:
         kept = np.argsort(ranks, kind="stable")[: self._most]
         self._ranks = ranks[kept]
         self.left, self.right = np.concatenate([self.left, left])[kept], np.concatenate([self.right, right])[kept]
-
-
-def _level(level: float, draw: _PairSample, personas: Floats, outputs: Floats) -> SimilarityBin:
-    alike = (outputs[draw.left] * outputs[draw.right]).sum(axis=1)
-    near = (personas[draw.left] * personas[draw.right]).sum(axis=1)
-    return SimilarityBin(
-        level, draw.found, len(alike), FiveNumbers.of(alike), float(near.mean()) if len(near) else None
-    )
 
 
 def vendi_score(matrix: Matrix) -> float | None:
@@ -176,8 +125,6 @@ def cluster_share(matrix: Matrix, threshold: float = 0.5) -> float | None:
 
 #: The greatest number of texts that are compared with each other.
 MOST_TEXTS = 20_000
-#: Orders of n-grams in BLEU, and what stands for no common n-gram (method 1 of Chen and Cherry, 2014).
-_ORDERS = (1, 2, 3, 4)
 _EPSILON = 0.1
 
 type Ngram = tuple[str, ...]
@@ -202,71 +149,6 @@ def _ngrams(words: Sequence[str], n: int) -> list[Ngram]:
     return [tuple(words[place : place + n]) for place in range(len(words) - n + 1)]
 
 
-def self_bleu(texts: Sequence[str]) -> float | None:
-    """The mean BLEU-4 of each text against all others as references, from 0 to 1: the higher, the more alike.
-
-    Self-BLEU of Zhu et al. (2018, Texygen), with uniform weights and smoothing by method 1 of Chen and Cherry (2014),
-    as NLTK's `sentence_bleu` computes it. It rises with the number of texts, which is to be stated beside it. The work
-    is linear in the words, for of each n-gram only the two greatest counts in a text are needed. None for fewer than
-    two texts.
-    """
-    if len(texts) < 2:
-        return None
-    tokens = [word_list(text) for text in texts]
-    counts = [[Counter(_ngrams(words, n)) for n in _ORDERS] for words in tokens]
-    greatest = [_greatest(one[order] for one in counts) for order in range(len(_ORDERS))]
-    lengths = sorted(len(words) for words in tokens)
-    total = 0.0
-    for place, words in enumerate(tokens):
-        clipped = [
-            sum(min(count, _of_others(greatest[order][gram], place)) for gram, count in counts[place][order].items())
-            for order in range(len(_ORDERS))
-        ]
-        total += _bleu(clipped, len(words), _closest_other(lengths, len(words)))
-    return total / len(texts)
-
-
-#: The greatest count of an n-gram in one text, that text, and the greatest count in any other.
-type _Greatest = tuple[int, int, int]
-
-
-def _greatest(counts: Iterable[Counter[Ngram]]) -> dict[Ngram, _Greatest]:
-    found: dict[Ngram, _Greatest] = {}
-    for place, one in enumerate(counts):
-        for gram, count in one.items():
-            most, where, second = found.get(gram, (0, -1, 0))
-            if count > most:
-                found[gram] = count, place, most
-            elif count > second:
-                found[gram] = most, where, count
-    return found
-
-
-def _of_others(greatest: _Greatest, place: int) -> int:
-    most, where, second = greatest
-    return second if where == place else most
-
-
-def _closest_other(lengths: Sequence[int], own: int) -> int:
-    """The length nearest to a text's own among the others', the shorter of two that are as near."""
-    place = bisect_left(lengths, own)
-    if place + 1 < len(lengths) and lengths[place + 1] == own:
-        return own
-    near = [lengths[other] for other in (place - 1, place + 1) if 0 <= other < len(lengths)]
-    return min(near, key=lambda length: (abs(length - own), length))
-
-
-def _bleu(clipped: Sequence[int], length: int, reference: int) -> float:
-    if not clipped[0]:
-        return 0.0
-    logs = [
-        math.log((found or _EPSILON) / max(1, length - order + 1))
-        for order, found in zip(_ORDERS, clipped, strict=True)
-    ]
-    brevity = 0.0 if length > reference else 1 - reference / length
-    return math.exp(brevity + sum(logs) / len(logs))
-
-
 def compression_ratio(texts: Sequence[str]) -> float | None:
     """How many times smaller the texts are when compressed, about 1 and more: the higher, the more they repeat.
 
@@ -277,18 +159,14 @@ def compression_ratio(texts: Sequence[str]) -> float | None:
     return len(data) / len(zlib.compress(data, 9)) if data else None
 
 
-@dataclass(frozen=True, slots=True)
-class WordOverlap:
-    """What comparing each text with every other one shows."""
+def compare_by_words(
+    texts: Sequence[str], thresholds: Sequence[float] = ()
+) -> tuple[NDArray[np.float64], dict[float, float]]:
+    """Compare every pair of at most `MOST_TEXTS` texts, by the sets of words by which near-duplicates are found.
 
-    #: For each text the Jaccard similarity of its set of words to that of the text most like it, from 0 to 1.
-    nearest: NDArray[np.float64]
-    #: By similarity, the number of clusters as a share of the texts, as `cluster_share` gives it.
-    clusters: dict[float, float]
-
-
-def compare_by_words(texts: Sequence[str], thresholds: Sequence[float] = ()) -> WordOverlap:
-    """Compare every pair of at most `MOST_TEXTS` texts, by the sets of words by which near-duplicates are found."""
+    Return for each text its Jaccard similarity to the text most like it, and for each threshold the number of clusters
+    as a share of the texts, as `cluster_share` gives it.
+    """
     sets = word_sets(texts)
     _, columns = np.unique(sets.words, return_inverse=True)
     matrix = csr_array((np.ones(len(columns), dtype=np.float32), columns, sets.starts), dtype=np.float32)
@@ -308,17 +186,7 @@ def compare_by_words(texts: Sequence[str], thresholds: Sequence[float] = ()) -> 
                 earlier = first + row
                 is_first[earlier] = not (near[row, :earlier] & is_first[:earlier]).any()
     shares = {least: float(is_first.mean()) if len(texts) else 0.0 for least, is_first in first_of.items()}
-    return WordOverlap(nearest, shares)
-
-
-def word_cluster_share(texts: Sequence[str], threshold: float = 0.5) -> float | None:
-    """The number of clusters of texts as a share of the texts, from nearly 0 to 1: 1 where no two are alike.
-
-    A cluster is an original with all that repeat it at this Jaccard similarity: as with near-duplicates, a text is an
-    original unless an earlier original is so alike. 0.5 is the paper's threshold where few and very different texts are
-    wanted (section 2.3). None without any text.
-    """
-    return compare_by_words(texts, (threshold,)).clusters[threshold] if texts else None
+    return nearest, shares
 
 
 #: Drawn by MD5, which is the same everywhere and always: a larger sample holds a smaller one.
@@ -350,9 +218,6 @@ class OutputSample:
     #: Accepted outputs that it was drawn from, and all outputs, rejected ones included.
     accepted: int
     outputs: int
-    seed: int
-    #: The kind of the outputs; None where all kinds are among them.
-    kind: str | None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -407,7 +272,7 @@ def read_sample(run: Queryable, *, n: int, seed: int = 0, kind: str | None = Non
     accepted, outputs = count_outputs(run, kind)
     rows = run.query(_DRAWN, {"kind": kind, "seed": seed, "n": n}).rows
     emissions, agents, texts, personas = zip(*rows, strict=True)
-    return OutputSample(emissions, agents, texts, personas, accepted, outputs, seed, kind)
+    return OutputSample(emissions, agents, texts, personas, accepted, outputs)
 
 
 def vector_models(run: Queryable) -> list[str]:

@@ -28,8 +28,7 @@ import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import groupby
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -150,11 +149,11 @@ class SurveyedItem:
     def possible(self) -> set[str]:
         """Answers that can be given; of a number its ends, of a rank none."""
         if self.type == "choice":
-            return set(map(_text, self.options))
+            return set(map(_normalise_value, self.options))
         if self.low is None or self.high is None or self.range is None:
             return set()
         points = np.arange(self.low, self.high + 1) if self.type == "likert" and self.range < _MOST_POINTS else ()
-        return {_text(point) for point in (*points, self.low, self.high)}
+        return {_normalise_value(point) for point in (*points, self.low, self.high)}
 
     def check(self, name: str, value: str) -> None:
         """Raise `SetupError` for a value of people that no agent could have given."""
@@ -166,47 +165,13 @@ class SurveyedItem:
                 is_allowed = False
             allowed = f"a number from {low:g} to {high:g}"
         else:
-            is_allowed = self.type != "choice" or value in map(_text, self.options)
+            is_allowed = self.type != "choice" or value in map(_normalise_value, self.options)
             allowed = f"one of: {', '.join(self.options)}"
         if not is_allowed:
             raise SetupError(
                 f"The item {name!r} takes {allowed}; people's answers hold {value!r}. "
                 'Recode it, or leave its rows out, as those of "don\'t know".'
             )
-
-
-@dataclass(frozen=True, slots=True)
-class BenchmarkDistance:
-    """How far the answers of the agents of an arm are from those of people."""
-
-    #: Empty for a run that is no part of an experiment.
-    arm: str
-    item: str
-    #: Subgroup; empty for all.
-    group: str
-    #: Wasserstein or total variation, 0 to 1, with its 95 % interval.
-    distance: float
-    low: float
-    high: float
-    measure: str
-    #: Mean distance of two samples of these sizes from one distribution.
-    noise: float
-    #: p value of the test that both come from one distribution; corrected over all items and groups of the arm.
-    p: float
-    p_adjusted: float
-    #: The margin within which answers are equivalent, and the corrected p value of not being so; None without one.
-    margin: float | None
-    p_equivalent: float | None
-    #: Agents and people; of weighted samples the number of people who would tell as much.
-    agents: int
-    people: int
-
-    @property
-    def verdict(self) -> str:
-        """`equivalent` within the margin, `differs` (not shown to be within it), or `undecided`."""
-        if self.p_equivalent is not None and self.p_equivalent < _ALPHA:
-            return "equivalent"
-        return "differs" if self.p_adjusted < _ALPHA else "undecided"
 
 
 def read_benchmark(path: Path) -> dict[tuple[str, str], PeopleAnswers]:
@@ -238,7 +203,7 @@ def read_benchmark(path: Path) -> dict[tuple[str, str], PeopleAnswers]:
                 raise SourceError(
                     f"{where} mixes `{answers.unit}` and `{unit}` for the item {item!r}; give one of them for all rows."
                 )
-            answers.counts[_text(value)] += number
+            answers.counts[_normalise_value(value)] += number
             answers.squares += number**2
     if not found:
         raise SourceError(f"{str(path)!r} holds no answers; write one a line, as {_EXAMPLE}.")
@@ -255,7 +220,7 @@ def measure_distances(
     *,
     margin: float | None = None,
     survey: str | None = None,
-) -> list[BenchmarkDistance]:
+) -> Result:
     """Measure how far the latest answers of each arm, or of a single run, are from people's, by item and group.
 
     `survey` restricts the comparison to the answers to this survey. Raises `SetupError` if an item was not asked, if no
@@ -281,40 +246,38 @@ def measure_distances(
         words = {"arm": "arm", "by": "arm, replicate, ", "repeat": "repetition"}
     given: dict[tuple[str, str, str], AgentAnswers] = defaultdict(AgentAnswers)
     for arm, item, group, value, *numbers in reader.query(_ANSWERS.format(**words), {"survey": survey}).rows:
-        given[arm, item, group].add(_text(value), *numbers)
-    found = [
-        compare_item(arm, item, group, ours, theirs, items[item], margin)
-        for (arm, item, group), ours in sorted(given.items(), key=lambda one: one[0])
-        if (theirs := people.get((item, group)))
-    ]
-    return [one for _, of_arm in groupby(found, key=lambda one: one.arm) for one in _corrected(list(of_arm))]
-
-
-def describe_distances(found: Sequence[BenchmarkDistance]) -> Result:
-    """Describe the distances as a table."""
+        given[arm, item, group].add(_normalise_value(value), *numbers)
+    rows: list[tuple[object, ...]] = []
+    for arm in sorted({arm for arm, *_ in given}):
+        keys = [key for key in sorted(given) if key[0] == arm and key[1:] in people]
+        found = [compare_item(given[key], people[key[1:]], items[key[1]], key[1], margin) for key in keys]
+        differs = corrected_p([p for _, _, p, _ in found], "holm").tolist()
+        outside = corrected_p([p for *_, p in found], "holm").tolist()
+        for key, (distance, noise, p, _), corrected, q in zip(keys, found, differs, outside, strict=True):
+            within = None if margin is None else q
+            sizes = (round(given[key].agents), people[key[1:]].size)
+            rows.append((*key, distance, noise, p, corrected, within, *sizes, _judge_distance(corrected, within)))
     names = ("arm", "item", "group", "distance", "noise", "p", "p_corrected", "p_within_margin", "agents", "people")
-    rows = [
-        (
-            *(one.arm, one.item, one.group, Estimate(one.distance, one.low, one.high), one.noise),
-            *(one.p, one.p_adjusted, one.p_equivalent, one.agents, one.people, one.verdict),
-        )
-        for one in found
-    ]
     return make_result("Distance from people's answers", (*names, "verdict"), rows)
 
 
+def _judge_distance(p: float, p_within_margin: float | None) -> str:
+    """Return `equivalent` within the margin, `differs` (not shown to be within it), or `undecided`."""
+    if p_within_margin is not None and p_within_margin < _ALPHA:
+        return "equivalent"
+    return "differs" if p < _ALPHA else "undecided"
+
+
 def compare_item(
-    arm: str,
-    item: str,
-    group: str,
-    ours: AgentAnswers,
-    theirs: PeopleAnswers,
-    kind: SurveyedItem,
-    margin: float | None = None,
-) -> BenchmarkDistance:
-    """Measure the distance of the answers to one item, before p values are corrected."""
-    values = sorted(ours.sums.keys() | theirs.counts.keys() | kind.possible, key=lambda one: (_place(one), one))
-    places = np.array([_place(value) for value in values]) if kind.is_ordered else None
+    ours: AgentAnswers, theirs: PeopleAnswers, kind: SurveyedItem, item: str, margin: float | None = None
+) -> tuple[Estimate, float, float, float]:
+    """Measure the distance of the answers to one item, before p values are corrected.
+
+    Return the distance with its interval, the mean distance of two samples of these sizes from one distribution, the p
+    value of the test that both come from one, and that of not being within the margin (1 without a margin).
+    """
+    values = sorted(ours.sums.keys() | theirs.counts.keys() | kind.possible, key=lambda one: (_scale_place(one), one))
+    places = np.array([_scale_place(value) for value in values]) if kind.is_ordered else None
     shares = [
         np.array([counts.get(value, 0.0) for value in values])
         for counts in ({value: sums[0] for value, sums in ours.sums.items()}, theirs.counts)
@@ -325,7 +288,7 @@ def compare_item(
     draws = max(_FEWEST_DRAWS, min(_DRAWS, _CELLS // len(values)))
 
     def norm(difference: Floats) -> Floats:
-        return _norm(difference, places, kind.range)
+        return _measure_norm(difference, places, kind.range)
 
     def errors(drawn_from: Sequence[Floats]) -> Floats:
         """Return the norms of the sampling error of the difference."""
@@ -342,35 +305,12 @@ def compare_item(
     added = _PSEUDO_ANSWERS / len(values)
     error = errors([(n * s + added) / (n + _PSEUDO_ANSWERS) for n, s in zip(sizes, shares, strict=True)])
     reach = float(np.quantile(error, 1 - _ALPHA))
-    within = None if margin is None else float((error >= margin - distance - _ROUNDING).mean())
-    return BenchmarkDistance(
-        arm=arm,
-        item=item,
-        group=group,
-        distance=distance,
-        low=max(0.0, distance - reach),
-        high=min(1.0, distance + reach),
-        measure="wasserstein" if kind.is_ordered else "total variation",
-        noise=float(chance.mean()),
-        p=p,
-        p_adjusted=p,
-        margin=margin,
-        p_equivalent=within,
-        agents=round(ours.agents),
-        people=int(sizes[1]),
-    )
+    outside = 1.0 if margin is None else float((error >= margin - distance - _ROUNDING).mean())
+    interval = Estimate(distance, max(0.0, distance - reach), min(1.0, distance + reach))
+    return interval, float(chance.mean()), p, outside
 
 
-def _corrected(found: Sequence[BenchmarkDistance]) -> list[BenchmarkDistance]:
-    differs = corrected_p([one.p for one in found], "holm").tolist()
-    within = corrected_p([1.0 if one.p_equivalent is None else one.p_equivalent for one in found], "holm").tolist()
-    return [
-        replace(one, p_adjusted=p, p_equivalent=None if one.margin is None else q)
-        for one, p, q in zip(found, differs, within, strict=True)
-    ]
-
-
-def _norm(difference: Floats, places: Floats | None, reach: float | None) -> Floats:
+def _measure_norm(difference: Floats, places: Floats | None, reach: float | None) -> Floats:
     """Return half the sum of the share differences, or the area between two distribution functions over their range."""
     if places is None:
         return np.abs(difference).sum(axis=-1) / 2
@@ -379,14 +319,14 @@ def _norm(difference: Floats, places: Floats | None, reach: float | None) -> Flo
     return (apart @ steps) / (reach or max(float(steps.sum()), _ROUNDING))
 
 
-def _place(value: str) -> float:
+def _scale_place(value: str) -> float:
     try:
         return float(value)
     except ValueError:
         return 0.0
 
 
-def _text(value: object) -> str:
+def _normalise_value(value: object) -> str:
     """Return a value as both sides write it: 4, 4.0 and "4" are the same."""
     try:
         number = float(str(value))

@@ -8,24 +8,24 @@ Intervals are two-sided at 1 - alpha. p values are corrected within a family: th
 
 What the test generalises to depends on the people. If each replicate has new ones, their differences are part of what
 varies between replicates. If all runs have the same people, that part is missing: the test says how the effect varies
-between runs of *these* people (`fixed`), or it is estimated from the answers of each agent and added (`crossed`; see
-`add_people`).
+between runs of *these* people (`fixed`).
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.result import Result
 from ..table import Reader
-from .differences import AgentMeans, Means, PeopleVariance, add_people, compare, people_variance
-from .models import ModelProperty, read_model_checks
+from .differences import Means, compare
+from .models import read_model_checks
 
-type PeopleDesign = Literal["new", "crossed", "fixed"]
+type PeopleDesign = Literal["new", "fixed"]
 type EffectKind = Literal["hypothesis", "arm", "group", "within", "interaction"]
 
 #: In which order effects are shown, and under which titles.
@@ -50,16 +50,7 @@ HAVING grouping(group_name) = 1 OR group_name IS NOT NULL
 """
 _EXPERIMENT = """
 SELECT name, scenario, paired, alpha, correction, replicates, is_language_model,
-       coalesce(design ->> '$.people_design', 'fixed') FROM experiment
-"""
-#: The mean of each agent in each run, and what it counts for.
-_AGENT_MEANS = """
-SELECT outcome, arm, replicate, CASE WHEN grouping(group_name) = 0 THEN group_name END AS group_name, agent,
-       sum(value * weight) / sum(weight), sum(weight)
-FROM outcome_values
-WHERE value IS NOT NULL AND agent IS NOT NULL AND weight > 0
-GROUP BY GROUPING SETS ((outcome, arm, replicate, agent), (outcome, arm, replicate, agent, group_name))
-HAVING grouping(group_name) = 1 OR group_name IS NOT NULL
+       if(design ->> '$.people_design' = 'new', 'new', 'fixed') FROM experiment
 """
 _HAS_AGENTS = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'agents'"
 #: Places in populations, and how many people fill them; arms of a paired design share theirs.
@@ -104,10 +95,6 @@ class Effect:
     is_registered: bool = False
     #: Standard error of the difference.
     error: float = math.nan
-    #: What the drawing of people adds to it in a crossed design, and would add in a fixed one; nan where unknown.
-    error_people: float = math.nan
-    #: People who were compared for that; of weighted ones as many as tell as much.
-    people: float = 0.0
     #: Whether it was tested over runs of the same people, so that it concerns these people only.
     is_for_these_people: bool = False
 
@@ -141,18 +128,6 @@ class ArmMean:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedArm:
-    """How many runs of an arm did what the arm was to do."""
-
-    name: str
-    arm: str
-    runs: int
-    passed: int
-    least: float | None
-    greatest: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Findings:
     """All that an experiment found."""
 
@@ -165,12 +140,13 @@ class Findings:
     is_language_model: bool
     means: Sequence[ArmMean]
     effects: Sequence[Effect]
-    checks: Sequence[CheckedArm]
-    people_design: PeopleDesign = "fixed"
+    #: Check, arm, runs, runs that passed, least and greatest value.
+    checks: Sequence[tuple[Any, ...]]
+    people_design: PeopleDesign
     #: What the verdicts hold for, in a sentence.
-    scope: str = ""
+    scope: str
     #: What checks of the models found, where the experiment has any.
-    model_checks: Sequence[ModelProperty] = ()
+    model_checks: Result
 
     @property
     def unvaried(self) -> bool:
@@ -185,7 +161,7 @@ def read_findings(reader: Reader) -> Findings:
     stated = [replace(one, p_adjusted=one.p) for one in analysis.hypotheses()]
     others = [*analysis.arms_compared(), *analysis.groups(), *analysis.robustness()]
     effects = [*adjusted(stated, correction), *adjusted(others, correction)]
-    checks = [CheckedArm(*row) for row in reader.query(_CHECKS).rows]
+    checks = reader.query(_CHECKS).rows
     means, models = list(analysis.arm_means()), read_model_checks(reader)
     return Findings(
         name,
@@ -253,25 +229,15 @@ class _Analysis:
         for outcome, arm, replicate, group, mean in reader.query(RUN_MEANS).rows:
             if mean is not None:
                 self._means.setdefault((outcome, arm, group or ""), {})[replicate] = mean
-        self._agents: dict[tuple[str, str, str], dict[int, dict[str, tuple[float, float]]]] = {}
-        for outcome, arm, replicate, group, agent, *mean in reader.query(_AGENT_MEANS).rows if design != "new" else ():
-            of_run = self._agents.setdefault((outcome, arm, group or ""), {}).setdefault(replicate, {})
-            of_run[agent] = (mean[0], mean[1])
 
     @property
     def scope(self) -> str:
         """What the verdicts hold for."""
-        match self._design:
-            case "crossed":
-                return (
-                    "All runs have the same people. Effects are tested over people and runs, as if both were drawn "
-                    "anew."
-                )
-            case "fixed":
-                return (
-                    "All runs have the same people, and effects are tested over runs: verdicts concern these people "
-                    "only. Give people_design='new' or 'crossed' to generalise to others."
-                )
+        if self._design == "fixed":
+            return (
+                "All runs have the same people, and effects are tested over runs: verdicts concern these people "
+                "only. Give people_design='new' to generalise to others."
+            )
         if self._is_overlapping:
             return (
                 f"There were too few people to give each replicate its own: {self._people:,} fill {self._places:,} "
@@ -294,12 +260,12 @@ class _Analysis:
                 if len(values) > 1 and max(values) > min(values):
                     interval = stats.ttest_1samp(values, 0.0).confidence_interval(1 - self._alpha)
                     low, high = float(interval.low), float(interval.high)
-                yield ArmMean(outcome, arm, _mean(dict(enumerate(values))), low, high, len(values))
+                yield ArmMean(outcome, arm, _mean_runs(dict(enumerate(values))), low, high, len(values))
 
     def hypotheses(self) -> Iterator[Effect]:
         """Yield the effect of each stated hypothesis."""
         for outcome, arm, against, direction, is_registered in self._hypotheses:
-            found = self._effect("hypothesis", outcome, arm, against, direction=direction)
+            found = self._test_arms("hypothesis", outcome, arm, against, direction=direction)
             yield replace(found, is_registered=is_registered)
 
     def arms_compared(self) -> Iterator[Effect]:
@@ -308,7 +274,7 @@ class _Analysis:
         for outcome in self._outcomes:
             for arm in self._arms[1:]:
                 if (outcome, arm, self._arms[0]) not in stated:
-                    yield self._effect("arm", outcome, arm, self._arms[0])
+                    yield self._test_arms("arm", outcome, arm, self._arms[0])
 
     def groups(self) -> Iterator[Effect]:
         """Yield the comparisons of hypotheses in each group of agents, or else those of arms with the first."""
@@ -318,7 +284,7 @@ class _Analysis:
             groups = sorted({group for named, _, group in self._means if named == outcome and group})
             for arm, against in pairs:
                 for group in groups:
-                    yield self._effect("group", outcome, arm, against, group=group)
+                    yield self._test_arms("group", outcome, arm, against, group=group)
 
     def robustness(self) -> Iterator[Effect]:
         """Yield tests of whether each hypothesis about levels holds at every level of the other factors."""
@@ -331,12 +297,12 @@ class _Analysis:
                     continue
                 within = {level: f"{factor}={level}" for level in levels}
                 for words in within.values():
-                    yield self._effect("within", outcome, arm, against, also=words)
+                    yield self._test_arms("within", outcome, arm, against, also=words)
                 first = within[levels[0]]
                 for level in levels[1:]:
-                    yield self._interaction(outcome, arm, against, within[level], first)
+                    yield self._test_interaction(outcome, arm, against, within[level], first)
 
-    def _effect(
+    def _test_arms(
         self,
         kind: EffectKind,
         outcome: str,
@@ -348,27 +314,21 @@ class _Analysis:
         direction: str = "differs",
     ) -> Effect:
         names = [f"{name},{also}" if also else name for name in (arm, against)]
-        one, other = (self._of(outcome, name, group) for name in names)
-        people = self._people_variance([self._agents_of(outcome, name, group) for name in names])
-        return self._made(kind, outcome, (arm, against), group or also, direction, one, other, people)
+        one, other = (self._collect_means(outcome, name, group) for name in names)
+        return self._make_effect(kind, outcome, (arm, against), group or also, direction, one, other)
 
-    def _interaction(self, outcome: str, arm: str, against: str, here: str, there: str) -> Effect:
+    def _test_interaction(self, outcome: str, arm: str, against: str, here: str, there: str) -> Effect:
         first, second = (
-            _difference(self._of(outcome, f"{arm},{level}", ""), self._of(outcome, f"{against},{level}", ""))
+            _subtract_means(
+                self._collect_means(outcome, f"{arm},{level}", ""),
+                self._collect_means(outcome, f"{against},{level}", ""),
+            )
             for level in (here, there)
         )
-        people = self._people_variance(
-            [
-                _agent_difference(
-                    self._agents_of(outcome, f"{arm},{level}", ""), self._agents_of(outcome, f"{against},{level}", "")
-                )
-                for level in (here, there)
-            ]
-        )
         named = f"{here} against {there}"
-        return self._made("interaction", outcome, (arm, against), named, "differs", first, second, people)
+        return self._make_effect("interaction", outcome, (arm, against), named, "differs", first, second)
 
-    def _made(
+    def _make_effect(
         self,
         kind: EffectKind,
         outcome: str,
@@ -377,12 +337,8 @@ class _Analysis:
         direction: str,
         one: Means,
         other: Means,
-        people: PeopleVariance | None,
     ) -> Effect:
         found = compare(one, other, paired=self._paired, alpha=self._alpha, direction=direction)
-        is_crossed = self._design == "crossed" and people is not None
-        if people is not None and is_crossed:
-            found = add_people(found, people, alpha=self._alpha, direction=direction)
         return Effect(
             kind=kind,
             outcome=outcome,
@@ -390,8 +346,8 @@ class _Analysis:
             against=arms[1],
             group=group,
             direction=direction,
-            mean=_mean(one),
-            mean_against=_mean(other),
+            mean=_mean_runs(one),
+            mean_against=_mean_runs(other),
             estimate=found.estimate,
             low=found.low,
             high=found.high,
@@ -399,23 +355,10 @@ class _Analysis:
             p_adjusted=found.p,
             replicates=found.replicates,
             error=found.error,
-            error_people=math.nan if people is None else math.sqrt(people.variance),
-            people=0.0 if people is None else people.people,
-            is_for_these_people=self._is_overlapping if self._design == "new" else not is_crossed,
+            is_for_these_people=self._is_overlapping or self._design == "fixed",
         )
 
-    def _people_variance(self, sides: Sequence[AgentMeans]) -> PeopleVariance | None:
-        return None if self._design == "new" else people_variance(*sides, paired=self._paired)
-
-    def _agents_of(self, outcome: str, named: str, group: str) -> AgentMeans:
-        """Return the means of agents by replicate, over all arms of a name or of levels.
-
-        Only agents in all of these arms count.
-        """
-        tables = [self._agents.get((outcome, arm, group), {}) for arm in self._arms_of(named)]
-        return _combined(tables, lambda means: sum(means) / len(means))
-
-    def _of(self, outcome: str, named: str, group: str) -> Means:
+    def _collect_means(self, outcome: str, named: str, group: str) -> Means:
         """Return the means of runs by replicate, over all arms of a name or of levels."""
         arms = self._arms_of(named)
         found: dict[int, list[float]] = {}
@@ -431,29 +374,12 @@ class _Analysis:
         return [arm for arm in self._arms if all(self._levels[arm].get(name) == one for name, one in levels.items())]
 
 
-def _mean(means: Means) -> float:
+def _mean_runs(means: Means) -> float:
     return sum(means.values()) / len(means) if means else math.nan
 
 
-def _difference(one: Means, other: Means) -> dict[int, float]:
+def _subtract_means(one: Means, other: Means) -> dict[int, float]:
     return {replicate: one[replicate] - other[replicate] for replicate in sorted(one.keys() & other.keys())}
-
-
-def _agent_difference(one: AgentMeans, other: AgentMeans) -> AgentMeans:
-    return _combined([one, other], lambda means: means[0] - means[1])
-
-
-def _combined(tables: Sequence[AgentMeans], combine: Callable[[list[float]], float]) -> AgentMeans:
-    """Combine the means of tables into one for each agent and replicate that all tables have."""
-    found: dict[int, dict[str, tuple[float, float]]] = {}
-    for replicate in set.intersection(*(set(table) for table in tables)) if tables else ():
-        first, *rest = (table[replicate] for table in tables)
-        found[replicate] = {
-            agent: (combine([mean, *(table[agent][0] for table in rest)]), weight)
-            for agent, (mean, weight) in first.items()
-            if all(agent in table for table in rest)
-        }
-    return found
 
 
 def _levels_of(named: str) -> dict[str, str]:

@@ -1,9 +1,8 @@
 """How likely an experiment is to find what it expects: its power, by simulating its analysis many times beforehand.
 
 The replicates of each hypothesis are drawn from a normal distribution with the difference and the standard deviation
-that it states, tested and corrected exactly as `effects` does. In a crossed design, what the drawing of the people adds
-is drawn once for all replicates. What is simulated is the analysis, not the society: a wrong expectation gives a wrong
-power. A pilot's merged file can give the standard deviations, also for another design than its own.
+that it states, tested and corrected exactly as `effects` does. What is simulated is the analysis, not the society: a
+wrong expectation gives a wrong power. A pilot's merged file can give the standard deviations.
 """
 
 import math
@@ -12,10 +11,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...core.errors import SetupError, parameter
 from ..stats import wilson_interval
-from .differences import Floats, mixed_p
 from .effects import Findings, PeopleDesign, corrected_p
 
 #: Numbers of replicates that are looked at beside the experiment's own.
@@ -38,8 +37,6 @@ class Expected(Protocol):
     def effect(self) -> float | None: ...  # noqa: D102
     @property
     def sd(self) -> float | None: ...  # noqa: D102
-    @property
-    def sd_people(self) -> float | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +48,6 @@ class Power:
     against: str
     effect: float
     sd: float
-    #: Standard error of the effect from the drawing of the people, in a crossed design; 0 in others, where it is a part
-    #: of `sd` or left out.
-    error_people: float
     #: Runs of the arm, and of what it is compared with.
     replicates: int
     replicates_against: int
@@ -61,17 +55,6 @@ class Power:
     #: 95 % interval of the share, for the number of simulations.
     low: float
     high: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Assumed:
-    """What is assumed of a hypothesis."""
-
-    hypothesis: Expected
-    effect: float
-    sd: float
-    error_people: float
-    people: float
 
 
 def simulated_power(
@@ -82,132 +65,99 @@ def simulated_power(
     alpha: float,
     correction: str,
     design: PeopleDesign = "new",
-    people: int | None = None,
     pilot: Findings | None = None,
     seed: int = 0,
 ) -> list[Power]:
-    """The power of each hypothesis at the experiment's own numbers of replicates and at others.
+    """Simulate the power of each hypothesis at the experiment's own numbers of replicates and at others.
 
-    `replicates` are those of all arms, or of each arm or levels that hypotheses name. `people` is how many live in a
-    run. `pilot` is a finished experiment whose replicates give the standard deviations that hypotheses leave open.
-    Raises `SetupError` for a hypothesis without an effect or a standard deviation.
+    `replicates` are those of all arms, or of each arm or levels that hypotheses name. `pilot` is a finished experiment
+    whose replicates give the standard deviations that hypotheses leave open. Raises `SetupError` for a hypothesis
+    without an effect or a standard deviation.
     """
     if not hypotheses:
         raise SetupError("The power is that of hypotheses, and the experiment states none; give some, with `effect`.")
-    given = [_assumed(one, paired, design, people, pilot) for one in hypotheses]
+    given = [(one, *_assume_effect(one, paired, design, pilot)) for one in hypotheses]
     own = [
         (replicates, replicates) if isinstance(replicates, int) else (replicates[one.arm], replicates[one.against])
         for one in hypotheses
     ]
     found: dict[tuple[str, str, str, int, int], Power] = {}
     for pairs in (own, *([(number, number)] * len(own) for number in _REPLICATES)):
-        shares = _shares(given, pairs, paired, alpha, correction, seed)
-        for one, (runs, others), hits in zip(given, pairs, shares, strict=True):
+        shares = _count_hits(given, pairs, paired, alpha, correction, seed)
+        for (one, effect, sd), (runs, others), hits in zip(given, pairs, shares, strict=True):
             if min(runs, others) < 2:
                 continue
-            key = one.hypothesis.outcome, one.hypothesis.arm, one.hypothesis.against, runs, others
+            key = one.outcome, one.arm, one.against, runs, others
             low, high = wilson_interval(hits, _SIMULATIONS)
             share = hits / _SIMULATIONS
-            found[key] = Power(*key[:3], one.effect, one.sd, one.error_people, *key[3:], share, low, high)
+            found[key] = Power(*key[:3], effect, sd, *key[3:], share, low, high)
     return [found[key] for key in sorted(found)]
 
 
-def _shares(
-    given: Sequence[_Assumed],
+def _count_hits(
+    given: Sequence[tuple[Expected, float, float]],
     pairs: Sequence[tuple[int, int]],
     paired: bool,
     alpha: float,
     correction: str,
     seed: int,
 ) -> list[int]:
-    """How many of the simulated experiments find each hypothesis."""
+    """Count the simulated experiments that find each hypothesis."""
     rng = np.random.default_rng([seed, *map(max, pairs)])
-    values = np.stack([_p_values(one, *pair, paired, rng) for one, pair in zip(given, pairs, strict=True)], axis=1)
+    values = np.stack([_p_values(*one, *pair, paired, rng) for one, pair in zip(given, pairs, strict=True)], axis=1)
     if len(given) > 1 and correction != "none":
         values = corrected_p(values, correction)
     return [int(hits) for hits in (values < alpha).sum(axis=0)]
 
 
-def _p_values(one: _Assumed, runs: int, others: int, paired: bool, rng: np.random.Generator) -> Floats:
-    """The p values of simulated experiments; 1 where there are too few replicates for any."""
+def _p_values(
+    one: Expected, effect: float, sd: float, runs: int, others: int, paired: bool, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return the p values of simulated experiments; 1 where there are too few replicates for any."""
     from scipy import stats
 
     runs = min(runs, others) if paired else runs
     if min(runs, others) < 2:
         return np.ones(_SIMULATIONS)
-    drawn = rng.normal(one.effect, one.sd, (_SIMULATIONS, runs))
-    drawn += rng.normal(0.0, one.error_people, (_SIMULATIONS, 1))
+    drawn = rng.normal(effect, sd, (_SIMULATIONS, runs))
     variance = drawn.var(axis=1, ddof=1) / runs
     freedom = np.full(_SIMULATIONS, runs - 1.0)
     estimate = drawn.mean(axis=1)
     if not paired:
-        other = rng.normal(0.0, one.sd, (_SIMULATIONS, others))
+        other = rng.normal(0.0, sd, (_SIMULATIONS, others))
         added = other.var(axis=1, ddof=1) / others
         freedom = (variance + added) ** 2 / (variance**2 / (runs - 1) + added**2 / (others - 1))
         variance, estimate = variance + added, estimate - other.mean(axis=1)
-    if one.error_people:
-        spread = one.error_people**2 * rng.chisquare(one.people - 1, _SIMULATIONS) / (one.people - 1)
-        return mixed_p(estimate, variance, freedom, spread, one.people - 1, one.hypothesis.direction)
     t = estimate / np.sqrt(variance)
     tails = {"more": stats.t.sf(t, freedom), "less": stats.t.cdf(t, freedom)}
-    return np.asarray(tails.get(one.hypothesis.direction, 2 * stats.t.sf(np.abs(t), freedom)))
+    return np.asarray(tails.get(one.direction, 2 * stats.t.sf(np.abs(t), freedom)))
 
 
-def _assumed(one: Expected, paired: bool, design: PeopleDesign, people: int | None, pilot: Findings | None) -> _Assumed:
-    """What is assumed of a hypothesis, as it says itself or as a pilot shows."""
+def _assume_effect(one: Expected, paired: bool, design: PeopleDesign, pilot: Findings | None) -> tuple[float, float]:
+    """Return the effect and the standard deviation between replicates that a hypothesis states, or a pilot shows."""
     said = f"The hypothesis that {one.arm} differs from {one.against} in {one.outcome}"
     if one.effect is None:
         raise SetupError(
             f"{said} states no effect; give the least difference that would matter, as Hypothesis(..., effect=0.1)."
         )
-    is_crossed = design == "crossed"
-    if one.sd is not None and (not is_crossed or (one.sd_people is not None and people)):
-        error = one.sd_people / math.sqrt(people) if is_crossed and one.sd_people is not None and people else 0.0
-        return _Assumed(one, one.effect, one.sd, error, people or 0)
+    if one.sd is not None:
+        return one.effect, one.sd
     if pilot is None:
-        between = "replicates and between people" if is_crossed else "replicates"
-        example = "sd=0.05, sd_people=0.5) and its people a number, as Growth(agents=100)" if is_crossed else "sd=0.05)"
         raise SetupError(
-            f"{said} states no standard deviation between {between}; give it, as Hypothesis(..., {example}, or a "
+            f"{said} states no standard deviation between replicates; give it, as Hypothesis(..., sd=0.05), or a "
             f"finished experiment of a few replicates to take it from ({parameter('pilot')})."
         )
-    sd, error, compared = _deviations(one, pilot, paired=paired, design=design, people=people)
-    return _Assumed(one, one.effect, sd if one.sd is None else one.sd, error, people or compared)
-
-
-def _deviations(
-    one: Expected, pilot: Findings, *, paired: bool, design: PeopleDesign, people: int | None
-) -> tuple[float, float, float]:
-    """The standard deviation of replicates that a pilot implies, and for a crossed design the error from people.
-
-    Of differences where pairs are compared. In runs of the same people the part of people is known beside that of
-    runs; with new people for each replicate, both are in one number.
-    """
+    if (pilot.paired, pilot.people_design) != (paired, design):
+        raise SetupError(
+            f"The pilot has paired={pilot.paired} and people_design={pilot.people_design!r}, and this experiment "
+            f"paired={paired} and people_design={design!r}; give a pilot of the same kind, or state `sd`."
+        )
     wanted = (one.outcome, one.arm, one.against)
-    same = (found for found in pilot.effects if (found.outcome, found.arm, found.against) == wanted and not found.group)
-    found = next(same, None)
-    if found is None or math.isnan(found.error):
+    found = (x for x in pilot.effects if (x.outcome, x.arm, x.against) == wanted and not x.group)
+    same = next(found, None)
+    if same is None or math.isnan(same.error):
         raise SetupError(
             f"The pilot has no interval for {one.arm} against {one.against} in {one.outcome}; let it state the same "
             f"hypothesis, with two replicates or more."
         )
-    if pilot.paired != paired:
-        raise SetupError(
-            f"The pilot has paired={pilot.paired}, and this experiment has paired={paired}; give a pilot of the same "
-            "kind, or state `sd`."
-        )
-    of_people = 0.0 if math.isnan(found.error_people) else found.error_people**2
-    runs = found.error**2 - (of_people if pilot.people_design == "crossed" else 0.0)
-    sd = math.sqrt(max(runs, 0.0) * (found.replicates if paired else found.replicates / 2))
-    if pilot.people_design == design == "new" or (design == "fixed" and pilot.people_design != "new"):
-        return sd, 0.0, 0.0
-    # Runs that each have their own people also differ in what is the same in both arms.
-    if math.isnan(found.error_people) or (design == "new" and not paired):
-        raise SetupError(
-            f"The pilot, with people_design={pilot.people_design!r}, does not show how much {one.outcome} varies with "
-            f"the people; give a pilot with people_design={design!r}, or state the standard deviations."
-        )
-    of_people *= found.people / people if people else 1.0
-    if design == "new":
-        return math.sqrt(sd**2 + of_people), 0.0, 0.0
-    return sd, math.sqrt(of_people), found.people
+    return one.effect, same.error * math.sqrt(same.replicates if paired else same.replicates / 2)

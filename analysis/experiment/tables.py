@@ -2,7 +2,6 @@
 
 from ...core.result import Estimate, Note, Result, make_result
 from .effects import NO_P, SECTIONS, Effect, Findings
-from .models import describe_model_checks
 
 _EFFECT = ("outcome", "arm", "against", "in", "difference", "p", "p_corrected", "runs", "verdict")
 
@@ -11,7 +10,6 @@ def describe_findings(found: Findings) -> Result:
     """Describe the means of arms, the effects, and the checks."""
     seeds = "paired by seed" if found.paired else "seeds of their own"
     notes = [Note("scope", found.scope)] + [Note("no_p", NO_P)] * found.unvaried
-    checks = [(one.name, one.arm, one.runs, one.passed, one.least, one.greatest) for one in found.checks]
     return make_result(
         f"{found.name}: means of arms over {found.replicates} runs, {seeds}; intervals of {1 - found.alpha:.0%}",
         ("outcome", "arm", "mean", "runs"),
@@ -19,8 +17,8 @@ def describe_findings(found: Findings) -> Result:
         notes=notes,
         parts=[
             *describe_effects(found),
-            make_result("Manipulation checks", ("check", "arm", "runs", "passed", "least", "greatest"), checks),
-            describe_model_checks(found.model_checks),
+            make_result("Manipulation checks", ("check", "arm", "runs", "passed", "least", "greatest"), found.checks),
+            found.model_checks,
         ],
     )
 

@@ -1,6 +1,6 @@
 """Outputs of runs as data sets for training: formats, splits, mixes, licences and cards."""
 
-from .export import DatasetReport, export_outputs, preview_outputs, push_dataset
+from .export import DatasetReport, export_outputs, preview_outputs
 from .options import (
     DatasetOptions,
     PersonalPolicy,
@@ -22,5 +22,4 @@ __all__ = [
     "export_outputs",
     "find_held_out",
     "preview_outputs",
-    "push_dataset",
 ]

@@ -10,7 +10,6 @@ from jinja2 import Environment, StrictUndefined
 
 from ...personas.rules.languages import detect_languages
 from ..contamination import told_comparisons
-from ..diversity.similarity import distinct_n, word_cluster_share
 from .options import PersonalPolicy, Target
 from .shapes import TRAINING
 from .source import UNKNOWN_LICENCE, card_licence, restriction, strictest
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from .plan import ExportCounts, ExportPlan
 
 
-#: Outputs from which languages and diversity are measured.
+#: Outputs whose languages are detected.
 _SAMPLE = 1000
 _SAMPLE_SQL = """
 SELECT text FROM outputs AS o WHERE {which} AND kind IN (SELECT unnest(CAST(? AS VARCHAR[])))
@@ -30,10 +29,6 @@ SELECT coalesce(stage, 'accepted') AS found, count(*) FROM outputs WHERE kind IN
 GROUP BY found ORDER BY found <> 'accepted', count(*) DESC, found
 """
 _LOST = "SELECT count(*) FROM failures WHERE phase IN (SELECT phase FROM phases WHERE unit = 'step')"
-_SIZES = (
-    (1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
-    (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"),
-)  # fmt: skip
 _REPEATS = "SELECT count(DISTINCT emission) FROM duplicates WHERE NOT undone AND emission IS NOT NULL"
 _MADE_BY = ("model", "response_model", "prompt_version", "sampling")
 _POLICIES = {
@@ -72,7 +67,6 @@ def render_card(plan: "ExportPlan", target: Target, tally: "ExportCounts") -> st
         held_out=plan.held_out,
         has_rejected=plan.options.rejected,
         sample=len(sample),
-        measures=_measure_sample(sample),
         spoken=", ".join(f"{tag} {n / len(sample):.0%}" for tag, n in spoken.most_common(8)),
         languages=", ".join(f"{tag} {n:,}" for (tag,), n in personas),
         personal=f" ({found})" if found else "",
@@ -89,12 +83,6 @@ def _read_sample(plan: "ExportPlan") -> list[str]:
     ]
 
 
-def _measure_sample(sample: list[str]) -> list[tuple[str, str]]:
-    measures = [(f"distinct-{n}", distinct_n(sample, n)) for n in (1, 2, 3)]
-    measures.append(("clusters by half of the words, as a share of the sample", word_cluster_share(sample)))
-    return [(name, f"{value:.3f}") for name, value in measures if value is not None]
-
-
 def _make_header(
     plan: "ExportPlan", target: Target, tally: "ExportCounts", spoken: Counter[str], *, procedural: int
 ) -> dict[str, Any]:
@@ -103,7 +91,6 @@ def _make_header(
         "pretty_name": f"{', '.join(dict.fromkeys(s.scenario for s in plan.sources))}: synthetic outputs of personas",
         "license": sorted(map(card_licence, licences)),
         "language": [tag for tag, n in spoken.most_common() if tag != "und" and n >= spoken.total() / 100],
-        "size_categories": [next((name for most, name in _SIZES if tally.rows < most), "n>100M")],
         "tags": ["synthetic", "personas", "populace", *(["procedural"] if procedural else [])],
         "task_categories": ["text-generation"] if target.format in TRAINING else [],
     }
@@ -120,9 +107,7 @@ def _count_rows(plan: "ExportPlan", tally: "ExportCounts") -> list[tuple[str, in
     if plan.options.split:
         sides = sorted(tally.by("side").items(), reverse=True)
         rows += [(f"of them {side} ({n / tally.rows:.1%})", n) for (side,), n in sides]
-    exact = plan.options.tokenizer
-    counted = f"tokens, by {exact}" if exact else "tokens, estimated from the characters"
-    return [*rows, ("personas", tally.personas), (counted, tally.tokens)]
+    return [*rows, ("personas", tally.personas)]
 
 
 def _describe_origin(plan: "ExportPlan", tally: "ExportCounts") -> dict[str, Any]:

@@ -72,7 +72,7 @@ def export_characters(run: Path | str, path: Path | str, form: CharacterFormat) 
     with whole_file(path) as part:
         part.write_text(_WRITERS[form](characters, notice), encoding="utf-8", newline="\n")
     known = _by_persona(characters)
-    kept = sum(1 for one in characters for _ in _hooks(one, known))
+    kept = sum(1 for one in characters for _ in _iter_hooks(one, known))
     return len(characters), sum(len(one.sheet.get("knows", ())) for one in characters) - kept
 
 
@@ -83,7 +83,7 @@ def read_characters(run: Path | str) -> list[Character]:
     taken: set[str] = set()
     return [
         Character(
-            _identifier(agent, taken),
+            _make_identifier(agent, taken),
             emission,
             agent,
             persona or "",
@@ -107,7 +107,7 @@ def to_json(characters: Sequence[Character], notice: str) -> str:
                     "name": other.name,
                     **{key: hook[key] for key in ("relation", "kind", "text")},
                 }
-                for hook, other in _hooks(one, known)
+                for hook, other in _iter_hooks(one, known)
             ],
             "persona": {"id": one.persona, "text": one.description},
             "emission": one.emission,
@@ -120,39 +120,43 @@ def to_json(characters: Sequence[Character], notice: str) -> str:
 def to_ink(characters: Sequence[Character], notice: str) -> str:
     """An Ink story: a list of all characters, and a knot for each with its lines and what it says of others."""
     known = _by_persona(characters)
-    lines = [f"// {_line(notice)}", "-> characters", "", "=== characters ==="]
-    lines += [f"+ [{_ink(one.name)}] -> {one.id}" for one in characters]
+    lines = [f"// {_join_line(notice)}", "-> characters", "", "=== characters ==="]
+    lines += [f"+ [{_escape_ink(one.name)}] -> {one.id}" for one in characters]
     lines += ["+ [Leave] -> END"]
     for one in characters:
-        lines += ["", f"=== {one.id} ===", *_ink_tags(one), _ink(one.sheet["barks"]["greeting"])]
-        lines += ["- (talk)", "+ [Who are you?]", f"    {_ink(one.sheet['background'])}", "    -> talk"]
-        for hook, other in _hooks(one, known):
-            lines += [f"+ [About {_ink(other.name)}]", f"    {_ink(hook['text'])}", "    -> talk"]
+        lines += ["", f"=== {one.id} ===", *_ink_tags(one), _escape_ink(one.sheet["barks"]["greeting"])]
+        lines += ["- (talk)", "+ [Who are you?]", f"    {_escape_ink(one.sheet['background'])}", "    -> talk"]
+        for hook, other in _iter_hooks(one, known):
+            lines += [f"+ [About {_escape_ink(other.name)}]", f"    {_escape_ink(hook['text'])}", "    -> talk"]
         for key, asked in _ASKED.items():
-            lines += [f"+ [{asked}]", f"    {_ink(one.sheet['barks'][key])}", "    -> talk"]
-        lines += ["+ [Leave]", f"    {_ink(one.sheet['barks']['farewell'])}", "    -> characters"]
+            lines += [f"+ [{asked}]", f"    {_escape_ink(one.sheet['barks'][key])}", "    -> talk"]
+        lines += ["+ [Leave]", f"    {_escape_ink(one.sheet['barks']['farewell'])}", "    -> characters"]
     return "\n".join(lines) + "\n"
 
 
 def to_yarn(characters: Sequence[Character], notice: str) -> str:
     """A file of Yarn Spinner 2 or later: a node `Characters` that leads to one for each character."""
     known = _by_persona(characters)
-    parts = [_node("Characters", "", [f"// {_line(notice)}", *_yarn_list(characters)])]
+    parts = [_make_node("Characters", "", [f"// {_join_line(notice)}", *_yarn_list(characters)])]
     for one in characters:
-        name = _speaker(one.name)
-        lines = [f"{name}: {_yarn(one.sheet['barks']['greeting'])}"]
-        lines += ["-> Who are you?", f"    {_NARRATOR}: {_yarn(one.sheet['background'])}", f"    <<jump {one.id}>>"]
-        for hook, other in _hooks(one, known):
+        name = _escape_speaker(one.name)
+        lines = [f"{name}: {_escape_yarn(one.sheet['barks']['greeting'])}"]
+        lines += [
+            "-> Who are you?",
+            f"    {_NARRATOR}: {_escape_yarn(one.sheet['background'])}",
+            f"    <<jump {one.id}>>",
+        ]
+        for hook, other in _iter_hooks(one, known):
             lines += [
-                f"-> About {_yarn(other.name)}",
-                f"    {_NARRATOR}: {_yarn(hook['text'])}",
+                f"-> About {_escape_yarn(other.name)}",
+                f"    {_NARRATOR}: {_escape_yarn(hook['text'])}",
                 f"    <<jump {one.id}>>",
             ]
         for key, asked in _ASKED.items():
-            lines += [f"-> {asked}", f"    {name}: {_yarn(one.sheet['barks'][key])}", f"    <<jump {one.id}>>"]
-        lines += ["-> Leave", f"    {name}: {_yarn(one.sheet['barks']['farewell'])}", "    <<jump Characters>>"]
+            lines += [f"-> {asked}", f"    {name}: {_escape_yarn(one.sheet['barks'][key])}", f"    <<jump {one.id}>>"]
+        lines += ["-> Leave", f"    {name}: {_escape_yarn(one.sheet['barks']['farewell'])}", "    <<jump Characters>>"]
         headers = {key: one.sheet[key] for key in ("people", "place", "role")}
-        parts.append(_node(one.id, "npc", lines, {"persona": one.persona, **headers}))
+        parts.append(_make_node(one.id, "npc", lines, {"persona": one.persona, **headers}))
     return "\n".join(parts) + "\n"
 
 
@@ -175,14 +179,14 @@ def _by_persona(characters: Sequence[Character]) -> dict[str, Character]:
     return {one.persona: one for one in characters}
 
 
-def _hooks(one: Character, known: Mapping[str, Character]) -> Iterator[tuple[Mapping[str, str], Character]]:
+def _iter_hooks(one: Character, known: Mapping[str, Character]) -> Iterator[tuple[Mapping[str, str], Character]]:
     """Yield the hooks of a character to the `known` ones, each with the character it leads to."""
     for hook in one.sheet.get("knows", ()):
         if (other := known.get(hook["persona"])) is not None:
             yield hook, other
 
 
-def _identifier(persona: str, taken: set[str]) -> str:
+def _make_identifier(persona: str, taken: set[str]) -> str:
     """An identifier by the hash that a persona's id is: sheets made anew keep it, further ones are numbered."""
     stem = f"npc_{persona[:_HASH]}"
     found = next(name for number in count(1) if (name := stem if number == 1 else f"{stem}_{number}") not in taken)
@@ -190,7 +194,7 @@ def _identifier(persona: str, taken: set[str]) -> str:
     return found
 
 
-def _line(text: object) -> str:
+def _join_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
@@ -198,36 +202,36 @@ def _line(text: object) -> str:
 _INK = re.compile(r"[\\{}|~\[\]#/<>*+\-=]|^(?:TODO|INCLUDE|VAR|CONST|LIST|EXTERNAL)\b")
 
 
-def _ink(text: object) -> str:
-    return _INK.sub(lambda found: f"\\{found[0]}", _line(text))
+def _escape_ink(text: object) -> str:
+    return _INK.sub(lambda found: f"\\{found[0]}", _join_line(text))
 
 
 def _ink_tags(one: Character) -> Iterator[str]:
     for key in ("name", "people", "place", "role"):
-        yield f"# {key}: {_ink(one.sheet[key])}"
+        yield f"# {key}: {_escape_ink(one.sheet[key])}"
 
 
 #: What Yarn gives a meaning to within a line; behind a backslash it is text.
 _YARN = re.compile(r"[\\{}<>\[\]#/]")
 
 
-def _yarn(text: object) -> str:
-    said = _YARN.sub(lambda found: f"\\{found[0]}", _line(text))
+def _escape_yarn(text: object) -> str:
+    said = _YARN.sub(lambda found: f"\\{found[0]}", _join_line(text))
     return f"\\{said}" if said.startswith(("->", "=>", "---", "===")) else said
 
 
-def _speaker(name: str) -> str:
-    return _yarn(name.replace(":", " "))
+def _escape_speaker(name: str) -> str:
+    return _escape_yarn(name.replace(":", " "))
 
 
 def _yarn_list(characters: Sequence[Character]) -> Iterator[str]:
     for one in characters:
-        yield f"-> {_yarn(one.name)}"
+        yield f"-> {_escape_yarn(one.name)}"
         yield f"    <<jump {one.id}>>"
     yield "-> Leave"
     yield "    <<stop>>"
 
 
-def _node(title: str, tags: str, lines: Sequence[str], headers: Mapping[str, object] | None = None) -> str:
-    told = [f"title: {title}", f"tags: {tags}".rstrip(), *(f"{k}: {_line(v)}" for k, v in (headers or {}).items())]
+def _make_node(title: str, tags: str, lines: Sequence[str], headers: Mapping[str, object] | None = None) -> str:
+    told = [f"title: {title}", f"tags: {tags}".rstrip(), *(f"{k}: {_join_line(v)}" for k, v in (headers or {}).items())]
     return "\n".join((*told, "---", *lines, "==="))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,10 +81,7 @@ class DatasetOptions:
     rejected: bool = False
     persona: PersonaPlace = "out"
     system: str | None = None
-    train_on: Literal["all", "last"] | None = None
     personal: PersonalPolicy = PersonalPolicy.FLAG
-    #: Name or file of the tokenizer that counts the column `tokens`.
-    tokenizer: str | None = None
     #: The licence of what states none.
     licence: str | None = None
     split: Split | None = None
@@ -105,8 +101,6 @@ class DatasetOptions:
                     f"{parameter(name)} is for formats that models are trained on ({', '.join(TRAINING)}), and {form} "
                     "is none; leave it out."
                 )
-        if self.train_on and form is not DatasetFormat.OPENAI:
-            raise SetupError(f"{form} has no place for a loss mask; {parameter('train_on')} is for openai.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +218,12 @@ def split_sources(
             for later, earlier in source.ask("SELECT emission, of_emission FROM duplicates WHERE emission IS NOT NULL")
             if later in first and earlier in first
         ]
-    groups = _grouped([*enumerate(owners), *shared], texts, links, split.similarity)
-    test = _chosen(groups, split)
-    moved = _closed(groups, test, texts, split)
+    groups = _group_rows([*enumerate(owners), *shared], texts, links, split.similarity)
+    test = _draw_test_groups(groups, split)
+    moved = _move_similar(groups, test, texts, split)
     sides = np.isin(groups, np.flatnonzero(test))
     if sides.all() or not sides.any():
-        raise _too_alike(len(texts), split)
+        raise _too_alike_error(len(texts), split)
     found = [
         np.array([places[row][1] for row in np.flatnonzero(sides).tolist() if places[row][0] == number], dtype=np.int64)
         for number in range(len(sources))
@@ -251,7 +245,7 @@ def find_held_out(path: Path, split: Split) -> tuple[list[int], SplitReport]:
     return found.tolist(), report
 
 
-def _grouped(
+def _group_rows(
     owned: Sequence[tuple[int, str]], texts: Sequence[str], links: Sequence[tuple[int, int]], similarity: float
 ) -> NDArray[np.int64]:
     """For each row the number of the group that it belongs to."""
@@ -267,7 +261,7 @@ def _grouped(
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
-def _chosen(groups: NDArray[np.int64], split: Split) -> NDArray[np.bool_]:
+def _draw_test_groups(groups: NDArray[np.int64], split: Split) -> NDArray[np.bool_]:
     """Which groups are on the test side: drawn by the seed until the share is reached, none that would exceed it."""
     sizes = np.bincount(groups)
     wanted = round(len(groups) * (1 - split.train))
@@ -282,7 +276,7 @@ def _chosen(groups: NDArray[np.int64], split: Split) -> NDArray[np.bool_]:
     return test
 
 
-def _closed(groups: NDArray[np.int64], test: NDArray[np.bool_], texts: Sequence[str], split: Split) -> int:
+def _move_similar(groups: NDArray[np.int64], test: NDArray[np.bool_], texts: Sequence[str], split: Split) -> int:
     """Move to the test side whatever is similar to a row there, until nothing is; gives the rows that were moved.
 
     A text is compared with the first of its cluster alone, so two clusters may still hold similar texts.
@@ -298,10 +292,10 @@ def _closed(groups: NDArray[np.int64], test: NDArray[np.bool_], texts: Sequence[
             return moved
         test[fresh] = True
         moved += int(np.isin(groups, fresh).sum())
-    raise _too_alike(len(texts), split)
+    raise _too_alike_error(len(texts), split)
 
 
-def _too_alike(outputs: int, split: Split) -> SetupError:
+def _too_alike_error(outputs: int, split: Split) -> SetupError:
     looser = f" or {parameter('by', SplitBy.CLUSTER.value)}" if split.by is not SplitBy.CLUSTER else ""
     return SetupError(
         f"The {outputs:,} outputs hang together, by {split.by} and by texts that are similar from {split.similarity:g} "

@@ -1,18 +1,16 @@
 """An export that is ready to be made: what is taken of each run, and the rows that come of it."""
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import orjson
-from arro3.core import ChunkedArray, DataType, Table
+from arro3.core import ChunkedArray, Table
 
-from ...core.arrow import duckdb_type, parquet, set_column, take, to_rows
+from ...core.arrow import duckdb_type, set_column, take, to_rows
 from ...core.database import quote_name, quote_text
-from ...core.errors import SetupError, install_extra, parameter
+from ...core.errors import SetupError, parameter
 from ...core.inputs import nearest
 from ...personas.judgement import Redaction
 from ...personas.rules.personal import find_record_names, personal_changes
@@ -20,66 +18,6 @@ from ...personas.rules.pseudonyms import Pseudonyms
 from .options import DatasetOptions, PersonalPolicy, SplitReport, Target, choose_sides, split_sources
 from .shapes import TRAINING, DatasetFormat, Recipe, RowShape, find_recipes, parse_payload
 from .source import PROVENANCE, STATUS, Added, OutputSource
-
-#: Gives the number of tokens of each text.
-type TokenCounter = Callable[[Sequence[str]], list[int]]
-
-#: Scripts whose characters are about a token each: kana, Chinese characters and Hangul.
-_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
-_CHARACTERS = 4
-
-
-def estimated_tokens(text: str) -> int:
-    """About how many tokens a text has, where no tokenizer is named: one for four characters, and for each CJK one.
-
-    >>> estimated_tokens("Mend the bridge."), estimated_tokens("修理桥梁"), estimated_tokens("")
-    (4, 4, 0)
-    """
-    wide = 0 if text.isascii() else len(_WIDE.findall(text))
-    return wide + -(-(len(text) - wide) // _CHARACTERS)
-
-
-def open_tokenizer(name: str) -> TokenCounter:
-    """Open a tokenizer: a `tokenizer.json` file, an encoding or model of tiktoken, or a model of the hub.
-
-    Raises `SetupError` if there is none of this name, or it would have to be fetched and cannot be.
-    """
-    is_file = Path(name).is_file()
-    if name.endswith(".json") and not is_file:
-        raise SetupError(f"There is no file {name!r} for {parameter('tokenizer')}; give a tokenizer.json.")
-    try:
-        if not is_file and (encoding := _find_encoding(name)):
-            return lambda texts: [len(one) for one in encoding.encode_ordinary_batch(list(texts), num_threads=2)]
-        from tokenizers import Tokenizer
-
-        tokenizer = Tokenizer.from_file(name) if is_file else Tokenizer.from_pretrained(name)
-    except ModuleNotFoundError:
-        raise SetupError(
-            f"{parameter('tokenizer')} needs the library tokenizers: {install_extra('data')}; the encodings of "
-            "tiktoken, such as cl100k_base, do without."
-        ) from None
-    except Exception as error:  # the libraries raise their own, down to plain `Exception`
-        why = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")[:120]
-        if is_file:
-            raise SetupError(f"{name!r} is not a tokenizer ({why}); give the tokenizer.json of a model.") from error
-        raise SetupError(
-            f"The tokenizer {name!r} is not on this machine and cannot be fetched ({why}); give the path of a "
-            f"tokenizer.json, or leave {parameter('tokenizer')} out for an estimate."
-        ) from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return lambda texts: [len(one) for one in tokenizer.encode_batch(list(texts), add_special_tokens=False)]
-
-
-def _find_encoding(name: str) -> Any:
-    try:
-        import tiktoken
-
-        known = tiktoken.list_encoding_names()
-        return tiktoken.get_encoding(name if name in known else tiktoken.encoding_name_for_model(name))
-    except (ModuleNotFoundError, KeyError):
-        return None
-
 
 #: The columns of an output, which may be asked for; any other name is a field of its payload.
 _SOLVED = ("solution", "answer", "agreement", "difficulty", "correct")
@@ -114,7 +52,6 @@ LEFT JOIN (SELECT emission, string_agg(DISTINCT model, ', ' ORDER BY model) AS m
 _TOOLS = "SELECT 1 FROM outputs WHERE kind = ? AND (payload -> '$.tools') IS NOT NULL LIMIT 1"
 #: Columns without text of the model's.
 _NOT_SEARCHED = ("kind", "persona_language", "step", "agreement", "difficulty", "correct", *STATUS)
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 #: The columns by whose values rows are counted together.
@@ -135,9 +72,6 @@ class ExportCounts:
     #: Rows in which personal data were found, by kind; and those rows altogether.
     personal: Counter[str] = field(default_factory=Counter)
     personal_rows: int = 0
-    tokens: int = 0
-    #: Cells of CSV that a spreadsheet would take for a formula.
-    formulas: int = 0
     _personas: set[str] = field(default_factory=set)
 
     @property
@@ -162,20 +96,6 @@ class ExportCounts:
         """Count rows that are written; `facts` has `KEYS` and the persona of each."""
         self.groups.update((side, *key) for key in zip(*(facts[name].to_pylist() for name in KEYS), strict=True))
         self._personas.update(facts["persona"].to_pylist())
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what `restore` reads: all but the personas, which are in the files."""
-        plain = {name: getattr(self, name) for name in ("left_out", "personal", "personal_rows", "tokens")}
-        return plain | {"groups": list(self.groups.items())}
-
-    def restore(self, noted: dict[str, Any], written: Iterable[Path]) -> None:
-        """Take over the counts that were noted when the files that are `written` were complete."""
-        self.groups = Counter({tuple(key): number for key, number in noted["groups"]})
-        self.left_out, self.personal = Counter(noted["left_out"]), Counter(noted["personal"])
-        self.personal_rows, self.tokens = noted["personal_rows"], noted["tokens"]
-        for path in written:
-            with parquet(path, "DISTINCT persona") as rows:
-                self._personas.update(persona for (persona,) in rows.fetchall())
 
 
 def search_personal(
@@ -248,7 +168,7 @@ class ExportPlan:
 
     def __init__(self, sources: Sequence[OutputSource], target: Target, options: DatasetOptions) -> None:
         self.sources, self.options = sources, options
-        self.form, self._is_csv = target.format, target.ending == ".csv"
+        self.form = target.format
         self.sides = ("train", "test") if options.split else ("train",)
         # Of several runs, the first one's key is used for all: one name has one pseudonym in one data set.
         is_redacted = options.personal is PersonalPolicy.REDACT
@@ -256,12 +176,11 @@ class ExportPlan:
         #: Kinds by source, and outputs whose kind the format has no place for.
         self.kinds: list[tuple[str, ...]] = []
         self.without: Counter[str] = Counter()
-        self._shapes = self._found_shapes()
+        self._shapes = self._find_shapes()
         #: Columns, and fields within them, whose JSON text stands in JSONL as what it says.
         self.embedded = {"payload"} | ({"tools"} if self.form is not DatasetFormat.SHAREGPT else set())
         self.embedded |= {"arguments"} if self.form is DatasetFormat.TOOLS else set()
-        self._columns = self._found_columns()
-        self._count_tokens = open_tokenizer(options.tokenizer) if options.tokenizer else None
+        self._columns = self._find_columns()
         self.split_report: SplitReport | None = None
         #: Accepted outputs that are left out because they are held out for measuring.
         self.held_out = sum(s.count_held_out(kinds) for s, kinds in zip(sources, self.kinds, strict=True))
@@ -269,7 +188,7 @@ class ExportPlan:
             test, self.split_report = split_sources(sources, self.kinds, options.split)
             for source, kinds, side in zip(sources, self.kinds, test, strict=True):
                 choose_sides(source, kinds, side)
-        self._types = self._found_types()
+        self._types = self._find_types()
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -283,36 +202,29 @@ class ExportPlan:
             {"format": str(self.form), "synthetic": True, "runs": [s.run for s in self.sources]}
         ).decode()
 
-    def rows(
-        self, side: str, tally: ExportCounts, part: int = 0, after: int = 0
-    ) -> Iterator[tuple[Table, tuple[int, int]]]:
-        """Yield the rows of one side page by page, each with the part and the emission that it goes up to.
-
-        Begins after emission `after` of `part`. `tally` counts what is written and what is left out.
-        """
-        for number in range(part, len(self.sources)):
-            source, first = self.sources[number], after if number == part else 0
-            more = self._added(source, self._shapes[number], side)
-            for page, last in source.pages(self.kinds[number], more, after=first):
-                content, facts = self._made(page, number, tally)
+    def rows(self, side: str, tally: ExportCounts) -> Iterator[Table]:
+        """Yield the rows of one side page by page; `tally` counts what is written and what is left out."""
+        for number, source in enumerate(self.sources):
+            for page in source.pages(self.kinds[number], self._build_sql(source, self._shapes[number], side)):
+                content, facts = self._make_rows(page, number, tally)
                 tally.count_rows(side, facts)
-                yield content, (number, last)
+                yield content
 
     def readable(self, table: Table) -> Iterator[dict[str, Any]]:
         """Yield the rows as they appear in JSONL: JSON text as what it says, messages without unused fields."""
         for row in to_rows(table):
-            yield {name: self._parsed(value, name) for name, value in row.items()}
+            yield {name: self._parse_embedded(value, name) for name, value in row.items()}
 
-    def _parsed(self, value: Any, name: str = "") -> Any:
+    def _parse_embedded(self, value: Any, name: str = "") -> Any:
         if isinstance(value, str):
             return parse_payload(value) if name in self.embedded else value
         if isinstance(value, list):
-            return [self._parsed(one) for one in value]
+            return [self._parse_embedded(one) for one in value]
         if isinstance(value, dict):
-            return {key: self._parsed(one, key) for key, one in value.items() if one is not None}
+            return {key: self._parse_embedded(one, key) for key, one in value.items() if one is not None}
         return value
 
-    def _found_shapes(self) -> list[RowShape]:
+    def _find_shapes(self) -> list[RowShape]:
         options, found = self.options, []
         for source in self.sources:
             kinds = source.check_kinds(options.kinds)
@@ -328,11 +240,11 @@ class ExportPlan:
         with_tools = self.form in TRAINING and any(
             source.ask(_TOOLS, [kind]) for source, kinds in zip(self.sources, self.kinds, strict=True) for kind in kinds
         )
-        return [RowShape(self.form, r, options.persona, options.system, options.train_on, with_tools) for r in found]
+        return [RowShape(self.form, r, options.persona, options.system, with_tools) for r in found]
 
-    def _found_columns(self) -> tuple[str, ...]:
+    def _find_columns(self) -> tuple[str, ...]:
         if self.options.columns is None:
-            return _USUAL if self.form not in (*TRAINING, DatasetFormat.PERSONAHUB) else _USUAL_IN_TRAINING
+            return _USUAL if self.form not in TRAINING else _USUAL_IN_TRAINING
         fields = {
             key for s, kinds in zip(self.sources, self.kinds, strict=True) for k in kinds for key in s.payload_keys(k)
         }
@@ -345,7 +257,7 @@ class ExportPlan:
         shape = self._shapes[0].names
         return tuple(name for name in dict.fromkeys(self.options.columns) if name not in shape)
 
-    def _added(self, source: OutputSource, shape: RowShape, side: str = "train") -> Added:
+    def _build_sql(self, source: OutputSource, shape: RowShape, side: str = "train") -> Added:
         """Return what is added to the query for a page."""
         columns = [
             f"json_extract_string(o.payload, {quote_text(f'$.{quote_name(name.removeprefix("payload."))}')}) "
@@ -368,11 +280,13 @@ class ExportPlan:
             joins += f"\nJOIN exported_chosen AS c ON c.emission = o.emission AND c.side = {quote_text(side)}"
         return Added("".join(f", {column}" for column in columns), joins, response)
 
-    def _found_types(self) -> dict[str, Any]:
+    def _find_types(self) -> dict[str, Any]:
         """Find the columns of all parts, which may differ between parts, and DuckDB's type of each."""
         types: dict[str, Any] = {}
         for number, (source, shape) in enumerate(zip(self.sources, self._shapes, strict=True)):
-            made, _ = self._made(source.no_rows(self._added(source, shape)), number, ExportCounts(), align=False)
+            made, _ = self._make_rows(
+                source.no_rows(self._build_sql(source, shape)), number, ExportCounts(), align=False
+            )
             for name, column in zip(made.column_names, made.columns, strict=True):
                 kind = duckdb_type(column)
                 if types.setdefault(name, kind) != kind:
@@ -382,7 +296,7 @@ class ExportPlan:
                     )
         return types
 
-    def _made(self, rows: Table, number: int, tally: ExportCounts, *, align: bool = True) -> tuple[Table, Table]:
+    def _make_rows(self, rows: Table, number: int, tally: ExportCounts, *, align: bool = True) -> tuple[Table, Table]:
         """Return the rows of a page as they are written, and what is known of each of them."""
         shape, options = self._shapes[number], self.options
         content = rows.select([])
@@ -393,22 +307,15 @@ class ExportPlan:
             content, rows = take(content, kept), take(rows, kept)
         for name in self._columns:
             content = content.append_column(name, rows[name])
-        content, rows, kinds = self._searched(content, rows, tally)
-        texts = shape.texts(content) if shape.names else list(rows["text"].to_pylist())
-        tokens = self._count_tokens(texts) if self._count_tokens else [estimated_tokens(text) for text in texts]
-        tally.tokens += sum(tokens)
-        if self._count_tokens:
-            content = set_column(content, "tokens", tokens, "BIGINT")
+        content, rows, kinds = self._search_rows(content, rows, tally)
         if options.personal is not PersonalPolicy.DROP:
             content = set_column(content, "personal", kinds, "VARCHAR[]")
         for name in (*(STATUS if options.rejected else ()), *PROVENANCE):
             if name not in content.column_names:
                 content = content.append_column(name, rows[name])
-        if self._is_csv:
-            _count_formulas(content, tally)
-        return (self._aligned(content) if align else content), rows
+        return (self._align_columns(content) if align else content), rows
 
-    def _searched(self, content: Table, rows: Table, tally: ExportCounts) -> tuple[Table, Table, list[list[str]]]:
+    def _search_rows(self, content: Table, rows: Table, tally: ExportCounts) -> tuple[Table, Table, list[list[str]]]:
         """Return the rows after the search for personal data, and the kinds found in each."""
         policy = self.options.personal
         names = [name for name in content.column_names if name not in _NOT_SEARCHED]
@@ -426,14 +333,8 @@ class ExportPlan:
             content = set_column(content, name, searched[name])
         return content, rows, found
 
-    def _aligned(self, content: Table) -> Table:
+    def _align_columns(self, content: Table) -> Table:
         for name, kind in self._types.items():
             if name not in content.column_names:
                 content = set_column(content, name, [None] * len(content), kind)
         return content.select(list(self._types))
-
-
-def _count_formulas(content: Table, tally: ExportCounts) -> None:
-    for column in content.columns:
-        if DataType.is_string(column.type):
-            tally.formulas += sum(text is not None and text.startswith(_FORMULA) for text in column.to_pylist())

@@ -41,19 +41,19 @@ def parse_payload(text: str) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        return _cleaned(json.loads(text))
+        return _clean_value(json.loads(text))
     except (ValueError, RecursionError):
         return clean(text)
 
 
-def _cleaned(value: Any) -> Any:
+def _clean_value(value: Any) -> Any:
     match value:
         case str():
             return clean(value)
         case list():
-            return [_cleaned(one) for one in value]
+            return [_clean_value(one) for one in value]
         case dict():
-            return {clean(key): _cleaned(one) for key, one in value.items()}
+            return {clean(key): _clean_value(one) for key, one in value.items()}
         case _:
             return value
 
@@ -109,25 +109,14 @@ def add_persona(
     return [*messages[:first], said, *messages[first + 1 :]]
 
 
-def mark_wrong_calls(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages, with weight 0 for those that hold a wrong call of a tool, so that no loss is taken of them."""
-    wrong = _find_wrong_calls(messages)
-    return [m | {"weight": 0} if n in wrong else m for n, m in enumerate(messages)]
-
-
 def has_wrong_call(messages: Sequence[dict[str, Any]]) -> bool:
-    """Whether a tool was called wrongly: it is not there, the arguments do not fit, or it gave an error."""
-    return bool(_find_wrong_calls(messages))
-
-
-def _find_wrong_calls(messages: Sequence[dict[str, Any]]) -> set[int]:
+    """Return whether a tool was called wrongly: it is not there, the arguments do not fit, or it gave an error."""
     failed = {m.get("tool_call_id") for m in messages if m["role"] == "tool" and _is_error(m["content"])}
-    return {
-        place
-        for place, message in enumerate(messages)
+    return any(
+        call["id"] in failed - {None} or not isinstance(parse_payload(call["function"]["arguments"]), dict)
+        for message in messages
         for call in message.get("tool_calls", ())
-        if call["id"] in failed - {None} or not isinstance(parse_payload(call["function"]["arguments"]), dict)
-    }
+    )
 
 
 def _is_error(content: str) -> bool:
@@ -185,8 +174,6 @@ class DatasetFormat(StrEnum):
     DPO = "dpo"
     #: Conversations in which the assistant calls tools.
     TOOLS = "tools"
-    #: The rows of Persona Hub.
-    PERSONAHUB = "personahub"
 
 
 _CONVERSATIONS = (DatasetFormat.OPENAI, DatasetFormat.SHAREGPT, DatasetFormat.ALPACA, DatasetFormat.TOOLS)
@@ -217,15 +204,15 @@ def find_recipes(
     """
     recipes: dict[str, Recipe] = {}
     for kind in kinds:
-        if recipe := _recipe(source, form, kind, mapping):
+        if recipe := _find_recipe(source, form, kind, mapping):
             recipes[kind] = recipe
     without = {kind: number for kind, number in source.counts().items() if kind in kinds and kind not in recipes}
     if without and (named or not recipes):
-        raise SetupError(_refusal(source, form, tuple(without), mapping))
+        raise SetupError(_describe_refusal(source, form, tuple(without), mapping))
     return recipes, without
 
 
-def _recipe(source: OutputSource, form: DatasetFormat, kind: str, mapping: Mapping[str, str]) -> Recipe | None:
+def _find_recipe(source: OutputSource, form: DatasetFormat, kind: str, mapping: Mapping[str, str]) -> Recipe | None:
     keys = source.payload_keys(kind)
     if form is DatasetFormat.DPO:
         return Recipe("preference") if _has_preferences(source, kind) else None
@@ -247,7 +234,9 @@ def _has_preferences(source: OutputSource, kind: str) -> bool:
     return bool(source.ask("SELECT 1 FROM preferences JOIN emissions USING (emission) WHERE kind = ? LIMIT 1", [kind]))
 
 
-def _refusal(source: OutputSource, form: DatasetFormat, kinds: Sequence[str], mapping: Mapping[str, str]) -> str:
+def _describe_refusal(
+    source: OutputSource, form: DatasetFormat, kinds: Sequence[str], mapping: Mapping[str, str]
+) -> str:
     said = f"{', '.join(map(repr, kinds))} of {str(source.path)!r}"
     if form is DatasetFormat.DPO:
         return (
@@ -268,7 +257,7 @@ def _refusal(source: OutputSource, form: DatasetFormat, kinds: Sequence[str], ma
         )
     return (
         f"The outputs {said} have no response to train on (their fields: {fields}), so they cannot be written as "
-        f"{form}; jsonl, parquet, csv, huggingface and personahub take any output, and {parameter('mapping')} "
+        f"{form}; jsonl, parquet, csv and huggingface take any output, and {parameter('mapping')} "
         "response=FIELD names the field that holds the answer."
     )
 
@@ -282,8 +271,6 @@ class RowShape:
     persona: PersonaPlace = "out"
     #: The text of the system message; None for no such message.
     system: str | None = None
-    #: Whether the loss is taken of all of the assistant's messages or of the last one, where the format can say it.
-    train_on: Literal["all", "last"] | None = None
     #: Whether messages have the fields of tool calls.
     with_tools: bool = False
 
@@ -296,27 +283,19 @@ class RowShape:
             DatasetFormat.SHAREGPT: ("conversations", "tools") if self.with_tools else ("conversations",),
             DatasetFormat.ALPACA: ("instruction", "input", "output", "system"),
             DatasetFormat.DPO: ("prompt", "chosen", "rejected"),
-            DatasetFormat.PERSONAHUB: ("input persona", "synthesized text", "description"),
         }.get(self.format, ())
 
     def shaped(self, rows: Table) -> tuple[Table, list[str | None]]:
         """Return the columns of the format, and for each row why it has to be left out, or None."""
-        if self.format is DatasetFormat.PERSONAHUB:
-            content = rows.select(["persona_text", "text", "kind"]).rename_columns(list(self.names))
-            return content, [None] * len(rows)
         made, reasons = [], []
-        for row in self._read(rows):
-            shaped = self._row(row)
+        for row in self._read_rows(rows):
+            shaped = self._shape_row(row)
             reasons.append(shaped if isinstance(shaped, str) else None)
             made.append({} if isinstance(shaped, str) else shaped)
-        types = {name: self._type(name) for name in self.names}
+        types = {name: self._column_type(name) for name in self.names}
         return make_table({name: [row.get(name) for row in made] for name in types}, types), reasons
 
-    def texts(self, content: Table) -> list[str]:
-        """Return the text of each row that a model reads or learns to write."""
-        return ["\n".join(_spoken([row[name] for name in self.names])) for row in to_rows(content.select(self.names))]
-
-    def _read(self, rows: Table) -> Iterator[dict[str, Any]]:
+    def _read_rows(self, rows: Table) -> Iterator[dict[str, Any]]:
         wanted = (
             *("kind", "text", "payload", "persona_text", "partner_text", "solution", "correct"),
             *("asked", "chosen", "rejected"),
@@ -325,29 +304,29 @@ class RowShape:
             payload = parse_payload(row["payload"])
             yield row | {"payload": payload if isinstance(payload, dict) else {}}
 
-    def _row(self, row: dict[str, Any]) -> dict[str, Any] | str:
+    def _shape_row(self, row: dict[str, Any]) -> dict[str, Any] | str:
         if self.recipes[row["kind"]].form == "preference":
-            return self._preference(row)
-        said = self._conversation(row)
+            return self._make_preference(row)
+        said = self._read_conversation(row)
         if isinstance(said, str):
             return said
         if self.format is DatasetFormat.ALPACA:
-            return self._alpaca(said, row)
-        messages = add_persona([*self._opening(row), *said], row["persona_text"], self.persona)
-        if self.format is not DatasetFormat.OPENAI and has_wrong_call(messages):
-            return "a wrong call of a tool, which this format cannot mask"
+            return self._make_alpaca(said, row)
+        messages = add_persona([*self._make_opening(row), *said], row["persona_text"], self.persona)
+        if has_wrong_call(messages):
+            return "a wrong call of a tool"
         if self.format is DatasetFormat.SHAREGPT:
             turns = make_sharegpt(messages)
             if isinstance(turns, str):
                 return turns
             made: dict[str, Any] = {"conversations": turns}
         else:
-            made = {"messages": mark_wrong_calls(self._weighted(messages))}
+            made = {"messages": messages}
         if "tools" in self.names:
             made["tools"] = orjson.dumps(row["payload"].get("tools") or []).decode()
         return made
 
-    def _conversation(self, row: dict[str, Any]) -> list[dict[str, Any]] | str:
+    def _read_conversation(self, row: dict[str, Any]) -> list[dict[str, Any]] | str:
         recipe, payload = self.recipes[row["kind"]], row["payload"]
         if recipe.form == "messages":
             if row["partner_text"] and self.persona != "system":
@@ -366,15 +345,15 @@ class RowShape:
             return "no response"
         return [make_message("user", prompt), make_message("assistant", response)]
 
-    def _opening(self, row: dict[str, Any]) -> list[dict[str, Any]]:
+    def _make_opening(self, row: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the system message: the user's text, the persona's description, or both."""
         persona = row["partner_text"] or row["persona_text"] or ""
         parts = [self.system or "", persona if self.persona == "system" else ""]
         said = "\n\n".join(part for part in parts if part)
         return [make_message("system", said)] if said else []
 
-    def _alpaca(self, messages: list[dict[str, Any]], row: dict[str, Any]) -> dict[str, Any] | str:
-        system = [m["content"] for m in (*self._opening(row), *messages) if m["role"] == "system"]
+    def _make_alpaca(self, messages: list[dict[str, Any]], row: dict[str, Any]) -> dict[str, Any] | str:
+        system = [m["content"] for m in (*self._make_opening(row), *messages) if m["role"] == "system"]
         said = [m for m in messages if m["role"] != "system"]
         if [m["role"] for m in said] != ["user", "assistant"]:
             return "more than one question with one answer"
@@ -382,48 +361,23 @@ class RowShape:
         instruction, output = (m["content"] for m in said)
         return {"instruction": instruction, "input": context, "output": output, "system": "\n\n".join(system)}
 
-    def _preference(self, row: dict[str, Any]) -> dict[str, Any] | str:
+    def _make_preference(self, row: dict[str, Any]) -> dict[str, Any] | str:
         prompt, chosen, rejected = row["asked"], row["chosen"], row["rejected"]
         if not chosen or not rejected or not chosen.strip() or not rejected.strip():
             return "no better and worse answer"
-        asked = add_persona([*self._opening(row), make_message("user", prompt)], row["persona_text"], self.persona)
+        asked = add_persona([*self._make_opening(row), make_message("user", prompt)], row["persona_text"], self.persona)
         answers = {"chosen": [make_message("assistant", chosen)], "rejected": [make_message("assistant", rejected)]}
         return {"prompt": asked, **answers}
 
-    def _weighted(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        if self.train_on is None:
-            return messages
-        last = max((n for n, m in enumerate(messages) if m["role"] == "assistant"), default=-1)
-        return [
-            m | {"weight": int(self.train_on == "all" or n == last)} if m["role"] == "assistant" else m
-            for n, m in enumerate(messages)
-        ]
-
-    def _type(self, name: str) -> str:
+    def _column_type(self, name: str) -> str:
         """Return DuckDB's type of a column of the format."""
         if name == "conversations":
             return 'STRUCT("from" VARCHAR, "value" VARCHAR)[]'
         if name != "messages" and not (self.format is DatasetFormat.DPO and name in self.names):
             return "VARCHAR"
         fields = ["role VARCHAR", "content VARCHAR"]
-        can_mask = name == "messages" and self.with_tools and self.format is DatasetFormat.OPENAI
-        if can_mask or self.train_on is not None:
-            fields.append("weight TINYINT")
         if name == "messages" and (self.with_tools or self.format is DatasetFormat.TOOLS):
             function = "STRUCT(name VARCHAR, arguments VARCHAR)"
             calls = f"STRUCT(id VARCHAR, type VARCHAR, function {function})[]"
             fields += [f"tool_calls {calls}", "name VARCHAR", "tool_call_id VARCHAR"]
         return f"STRUCT({', '.join(fields)})[]"
-
-
-def _spoken(value: Any) -> Iterator[str]:
-    """Yield the texts within a value that say something: for messages their contents and what is called."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for one in value:
-            yield from _spoken(one)
-    elif isinstance(value, dict):
-        for key, one in value.items():
-            if key not in ("role", "from", "type", "id", "tool_call_id"):
-                yield from _spoken(one)

@@ -267,7 +267,7 @@ class OutputSource:
             self.recipe = _read_recipe(run)
             self.con = connect(path, read_only=True)
         try:
-            self._prepare(grant)
+            self._make_tables(grant)
         except duckdb.Error as error:
             self.con.close()
             raise RunFileError(f"The outputs of {str(path)!r} cannot be read: {said(error)}.") from error
@@ -332,16 +332,11 @@ class OutputSource:
                     f"`populace data split {self.path} --train 0.9`."
                 )
             total = self.ask("SELECT count(*) FROM outputs")[0][0]
-            if total and self._holds_out and self._held_out != "include":
-                which = "none of those held out" if self._held_out == "only" else "none but those held out"
-                raise SetupError(
-                    f"Of the outputs of {str(self.path)!r} {which} can be exported; "
-                    f"{parameter('held_out', 'include')} takes them all."
-                )
             if total:
                 raise SetupError(
-                    f"All {total:,} outputs of {str(self.path)!r} were rejected; {parameter('rejected')} exports "
-                    "them too, each with its reason."
+                    f"All {total:,} outputs of {str(self.path)!r} were rejected or are on the other side of its split; "
+                    f"{parameter('rejected')} exports rejected ones too, {parameter('held_out', 'include')} those held "
+                    "out."
                 )
             raise SetupError(f"{str(self.path)!r} has no outputs; export a run in which something was made.")
         for kind in kinds:
@@ -365,22 +360,21 @@ class OutputSource:
         )
         return tuple(sorted(str(key) for (key,) in found))
 
-    def pages(self, kinds: Collection[str], more: Added, *, after: int = 0) -> Iterator[tuple[Table, int]]:
-        """Yield the outputs of these kinds after one emission, in their order, with the last emission looked at."""
+    def pages(self, kinds: Collection[str], more: Added) -> Iterator[Table]:
+        """Yield the outputs of these kinds page by page, in their order."""
         ((last, size),) = self.ask(
             "SELECT (SELECT coalesce(max(emission), 0) FROM emissions), (SELECT avg(length(text) + length(payload)) "
             "FROM (SELECT text, CAST(payload AS VARCHAR) AS payload FROM emissions LIMIT 1000))"
         )
         rows = max(1, min(_PAGE, int(_PAGE_CHARACTERS / (size or 1))))
-        for first in range(after, last, rows):
-            upto = min(first + rows, last)
-            yield read_table(self._read(kinds, first, upto, more)), upto
+        for first in range(0, last, rows):
+            yield read_table(self._read_page(kinds, first, min(first + rows, last), more))
 
     def no_rows(self, more: Added) -> Table:
         """Return an empty page with the columns of a page."""
-        return read_table(self._read((), 0, 0, more))
+        return read_table(self._read_page((), 0, 0, more))
 
-    def _read(self, kinds: Collection[str], after: int, upto: int, more: Added) -> duckdb.DuckDBPyRelation:
+    def _read_page(self, kinds: Collection[str], after: int, upto: int, more: Added) -> duckdb.DuckDBPyRelation:
         response = more.response or _RESPONSE.format(teacher=quote_text(self._teacher) if self._teacher else "NULL")
         sql = _PAGE_SQL.format(columns=more.columns, joins=more.joins, response=response, which=self.which)
         given = {"after": after, "upto": upto, "kinds": list(kinds)}
@@ -390,7 +384,7 @@ class OutputSource:
         except duckdb.Error as error:
             raise RunFileError(f"The outputs of {str(self.path)!r} cannot be read: {said(error)}.") from error
 
-    def _prepare(self, grant: str | None) -> None:
+    def _make_tables(self, grant: str | None) -> None:
         self._tables = table_names(self.con)
         self._holds_out = self.has("held_out") and bool(self.ask("SELECT 1 FROM held_out LIMIT 1"))
         self.con.execute(_OTHERS)

@@ -10,18 +10,14 @@ from ..table import Queryable
 
 #: Measures, typed fields of actions, values of a choice, and groups that are drawn.
 MEASURES, FIELDS, CHOICES, GROUPS = 6, 12, 10, 8
-#: Fields of the state, and measures of agents, that are drawn; and agents that are listed for each measure.
-STATE_FIELDS, NODE_MEASURES, FOREMOST = 8, 6, 5
+#: Fields of the state, and measures of agents, that are drawn.
+STATE_FIELDS, NODE_MEASURES = 8, 6
 
 _KNOWN = ("dialogue", "instruction", "tool")
 _ALL = "all"
 _LAST_STEP = "SELECT coalesce(max(step), 0) FROM steps"
 _EMISSIONS = """
 SELECT {span} AS step, kind, count(*) AS outputs FROM emissions GROUP BY ALL ORDER BY step, kind
-"""
-_NOVELTY = """
-SELECT step, kind, share_new, emitted FROM novelty
-WHERE kind IN (SELECT kind FROM novelty WHERE near_duplicates > 0) ORDER BY step, kind
 """
 #: Measures that changed come before constant ones, which say less.
 _MEASURES = """
@@ -89,37 +85,11 @@ WITH {held}
 SELECT {place}, value, sum(weight) / sum(sum(weight)) OVER (PARTITION BY {place}) AS share, count(*) AS number
 FROM held WHERE value IS NOT NULL AND {place} IS NOT NULL {only} GROUP BY {place}, value ORDER BY {place}, value
 """
+
+
 _NODE_MEASURES = """
-SELECT name FROM node_measures GROUP BY name ORDER BY name = 'community', min(value) = max(value), name
+SELECT name FROM node_measures WHERE name <> 'community' GROUP BY name ORDER BY min(value) = max(value), name LIMIT ?
 """
-_COMMUNITIES = """
-SELECT step, count(DISTINCT value) AS communities, count(*) AS number
-FROM node_measures WHERE name = 'community' GROUP BY step ORDER BY step
-"""
-_FOREMOST = """
-SELECT name, p.text, value FROM node_measures AS n JOIN personas AS p ON p.id = n.agent
-WHERE step = (SELECT max(step) FROM node_measures) AND name <> 'community'
-QUALIFY row_number() OVER (PARTITION BY name ORDER BY value DESC, agent) <= {most} ORDER BY name, value DESC, agent
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class StateField:
-    """A field of the agents' state, by what its values are."""
-
-    name: str
-    is_number: bool
-    is_truth: bool
-    is_word: bool
-    #: How many different values there were.
-    different: int
-    #: Rows after the first step.
-    changes: int
-
-    @property
-    def title(self) -> str:
-        """Return the name in words."""
-        return self.name.replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +98,6 @@ class StateCharts:
 
     charts: Sequence[Chart]
     left_out: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class MeasuredAgents:
-    """The charts of measures of agents, and the agents with the highest values after the last step."""
-
-    charts: Sequence[Chart]
-    foremost: Sequence[tuple[str, str, float]]
-    #: How many measures there are.
-    measures: int
 
 
 def kind_order(run: Queryable) -> list[str]:
@@ -185,25 +145,6 @@ def chart_emissions(run: Queryable, kinds: Sequence[str]) -> Chart | None:
         legend_title="Kind",
         marks=read_marks(run),
         span=each,
-    )
-
-
-def chart_novelty(run: Queryable, kinds: Sequence[str]) -> Chart | None:
-    """Draw the share of emissions that repeat nothing, as a line for each kind over steps; None if nothing repeats."""
-    points = [Point(step, new, kind, count=number) for step, kind, new, number in run.query(_NOVELTY).rows]
-    if not points:
-        return None
-    return Chart(
-        "novelty",
-        "Share of new outputs by step",
-        "Lines by kind: the share of emissions that are no near-duplicate of any earlier one.",
-        points,
-        "new (% of emissions)",
-        series=[kind for kind in kinds if any(point.series == kind for point in points)],
-        legend_title="Kind",
-        unit="emissions",
-        is_share=True,
-        marks=read_marks(run),
     )
 
 
@@ -320,7 +261,7 @@ def chart_fields(run: Queryable) -> list[Chart]:
     drawn: list[Chart] = []
     charts = _Charts(run, "emissions", " by weight" if has_weights(run) else "")
     for field in read_fields(run)[:FIELDS]:
-        name, held = f"field-{field.kind}-{field.name}", _said(field, charts.each)
+        name, held = f"field-{field.kind}-{field.name}", _emissions_sql(field, charts.each)
         if field.is_number:
             y = f"{field.name} (mean{charts.by_weight})"
             drawn += charts.chart_number(name, f"{field.title}: mean in each step", y, held)
@@ -329,15 +270,10 @@ def chart_fields(run: Queryable) -> list[Chart]:
     return drawn
 
 
-def _said(field: RecordedField, each: int) -> str:
+def _emissions_sql(field: RecordedField, each: int) -> str:
     value = f"e.payload ->> {quoted(field.name)}"
     value = f"TRY_CAST({value} AS DOUBLE)" if field.is_number else value
     return _SAID.format(span=span_of("step", each), value=value, kind=quoted(field.kind))
-
-
-def read_state_fields(run: Queryable) -> list[StateField]:
-    """Read the fields of the agents' state that hold values, those that changed first."""
-    return [StateField(*row) for row in run.query(_FIELDS).rows]
 
 
 def chart_states(run: Queryable) -> StateCharts:
@@ -345,50 +281,32 @@ def chart_states(run: Queryable) -> StateCharts:
     charts: list[Chart] = []
     left_out: list[str] = []
     each = _Charts(run, "agents")
-    for one in read_state_fields(run):
-        drawn: list[Chart] = []
-        has_room = one.changes > 0 and len(charts) < STATE_FIELDS
+    for name, is_number, is_truth, is_word, different, changes in run.query(_FIELDS).rows:
+        title, drawn = name.replace("_", " "), list[Chart]()
+        has_room = changes > 0 and len(charts) < STATE_FIELDS
         value = (
             "h.value ->> '$'"
-            if one.is_word
-            else f"CAST({'h.value' if one.is_number else 'CAST(h.value AS BOOLEAN)'} AS DOUBLE)"
+            if is_word
+            else f"CAST({'h.value' if is_number else 'CAST(h.value AS BOOLEAN)'} AS DOUBLE)"
         )
-        held = _HELD.format(value=value, name=quoted(one.name), last=each.last, each=each.each)
-        if has_room and (one.is_number or one.is_truth):
-            what = f"{one.title}: {'mean' if one.is_number else 'share for whom it is true'} after each step"
-            drawn = each.chart_number(f"state-{one.name}", what, one.title, held, is_share=one.is_truth)
-        elif has_room and one.is_word and one.different <= CHOICES:
+        held = _HELD.format(value=value, name=quoted(name), last=each.last, each=each.each)
+        if has_room and (is_number or is_truth):
+            what = f"{title}: {'mean' if is_number else 'share for whom it is true'} after each step"
+            drawn = each.chart_number(f"state-{name}", what, title, held, is_share=is_truth)
+        elif has_room and is_word and different <= CHOICES:
             only = f"AND step = {each.last - each.last % each.each}"
-            drawn = each.chart_shares(f"state-{one.name}", one.title, one.name, held, only=only, order=())
+            drawn = each.chart_shares(f"state-{name}", title, name, held, only=only, order=())
         charts += drawn
-        left_out += [] if drawn else [one.name]
+        left_out += [] if drawn else [name]
     return StateCharts(charts, left_out)
 
 
-def chart_node_measures(run: Queryable) -> MeasuredAgents:
-    """Draw each measure of agents; for communities, the number of them."""
-    names = [name for (name,) in run.query(_NODE_MEASURES).rows]
+def chart_node_measures(run: Queryable) -> list[Chart]:
+    """Draw the mean of each measure of agents; communities are numbers of groups and have none."""
     each = _Charts(run, "agents")
     charts: list[Chart] = []
-    for name in names[:NODE_MEASURES]:
+    for (name,) in run.query(_NODE_MEASURES, [NODE_MEASURES]).rows:
         title = name.replace("_", " ")
-        if name == "community":
-            points = [Point(step, number, _ALL, count=agents) for step, number, agents in run.query(_COMMUNITIES).rows]
-            what, words = "communities: how many there are after each step", "A line over the steps."
-            charts.append(
-                Chart(
-                    "node-community",
-                    what,
-                    words,
-                    points,
-                    "communities",
-                    unit="agents",
-                    marks=each.marks,
-                    sql=_COMMUNITIES.strip(),
-                )
-            )
-        else:
-            held = _MEASURED.format(name=quoted(name), each=each.each)
-            charts += each.chart_number(f"node-{name}", f"{title}: mean over agents after each step", title, held)
-    foremost = [(name, text, value) for name, text, value in run.query(_FOREMOST.format(most=FOREMOST)).rows]
-    return MeasuredAgents(charts, foremost, len(names))
+        held = _MEASURED.format(name=quoted(name), each=each.each)
+        charts += each.chart_number(f"node-{name}", f"{title}: mean over agents after each step", title, held)
+    return charts

@@ -1,6 +1,6 @@
 """The report of a data job: its funnel, rows to browse, and their diversity."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,10 @@ from ...core.text import legible
 from ..diversity.report import measure_diversity
 from ..funnel import read_funnel
 from ..page import clip
-from ..summary import DataSummary, describe_authors, read_authors
+from ..summary import DataSummary, describe_authors
 from ..table import Queryable
 from .facts import FAILURES, read_provenance
 from .rendering import render
-from .samples import read_duplicates
 
 #: Bytes of the rows in the page, rows of one status, and characters of one text, of a field and of a persona.
 ROW_BYTES, ROWS, TEXT, FIELD, PERSONA = 400_000, 1_000, 3_000, 2_000, 300
@@ -49,13 +48,6 @@ FROM (
     GROUP BY job, emission, criterion QUALIFY job = max(job) OVER (PARTITION BY emission)
 ) GROUP BY emission
 """
-_WRITERS = {
-    "People described by": ("personas",),
-    "Rows written by": ("emissions",),
-    "Responses by": ("responses",),
-    "Solved by": ("solutions",),
-    "Graded by": ("votes",),
-}
 
 
 def render_data_report(run: Queryable, made: DataSummary, *, run_file: Path, **header: Any) -> str:
@@ -69,8 +61,8 @@ def render_data_report(run: Queryable, made: DataSummary, *, run_file: Path, **h
         made=made,
         summary=made.run,
         settings=made.settings,
-        finding=_finding(made),
-        writers=_read_writers(run),
+        finding=_describe_finding(made),
+        authors=describe_authors(lambda sql: run.query(sql).rows),
         honesty=read_provenance(run, made.run),
         funnel=funnel,
         failures=run.query(FAILURES),
@@ -78,27 +70,16 @@ def render_data_report(run: Queryable, made: DataSummary, *, run_file: Path, **h
         excerpts=run.query(_EXCERPTS, [EXCERPTS]).rows,
         lists=[("accepted", shown["accepted"], made.accepted), ("rejected", shown["rejected"], rejected)],
         diversity=measure_diversity(run) if made.accepted else None,
-        duplicates=read_duplicates(run),
         run_file=run_file.name,
         **header,
     )
 
 
-def _finding(made: DataSummary) -> str:
+def _describe_finding(made: DataSummary) -> str:
     summary = made.run
     calls = f"{summary.calls:,} call{'s' * (summary.calls != 1)}"
     cost = f"{calls}, {summary.cost}" if summary.is_language_model else calls
     return f"{made.accepted:,} of {made.wanted:,} rows wanted were accepted, in {cost}; text by {summary.written_by}."
-
-
-def _read_writers(run: Queryable) -> list[tuple[str, str]]:
-    """Who made what, and last that models are mixed, where they are."""
-
-    def ask(sql: str) -> Sequence[tuple[Any, ...]]:
-        return run.query(sql).rows
-
-    found = [(label, ", ".join(read_authors(ask, *tables))) for label, tables in _WRITERS.items()]
-    return [(label, names) for label, names in (*found, ("", describe_authors(ask))) if names]
 
 
 def _read_rows(run: Queryable) -> tuple[Markup, Mapping[str, int]]:
@@ -111,38 +92,41 @@ def _read_rows(run: Queryable) -> tuple[Markup, Mapping[str, int]]:
     solved, graded = (dict(run.query(sql, [numbers]).rows) for sql in (_SOLVED, _GRADED))
     for emission, *told, description, text, payload in found:
         notes = [note[emission] for note in (solved, graded) if emission in note]
-        persona, content = _shown(description, PERSONA), [_shown(text, TEXT), list(_fields(payload, text)), notes]
+        persona, content = (
+            _clip_text(description, PERSONA),
+            [_clip_text(text, TEXT), list(_iter_fields(payload, text)), notes],
+        )
         row = [emission, *(one or "" for one in told), *content]
-        room -= len(_json(row)) + (0 if persona in people else len(_json(persona)))
+        room -= len(_dump_json(row)) + (0 if persona in people else len(_dump_json(persona)))
         if room < 0:
             break
         rows.append([people.setdefault(persona, len(people)), *row])
         shown[row[1]] += 1
     rows.sort(key=lambda row: int(row[1]))
-    return Markup(_json({"people": list(people), "rows": rows}).decode()), shown  # noqa: S704 - no markup is left in it
+    return Markup(_dump_json({"people": list(people), "rows": rows}).decode()), shown  # noqa: S704 - no markup is left in it
 
 
-def _json(value: object) -> bytes:
+def _dump_json(value: object) -> bytes:
     """JSON within a script: what would end or open an element there is escaped."""
     return orjson.dumps(value).replace(b"<", b"\\u003c").replace(b">", b"\\u003e").replace(b"&", b"\\u0026")
 
 
-def _shown(text: str, length: int) -> str:
+def _clip_text(text: str, length: int) -> str:
     return clip(legible(text), length)
 
 
-def _fields(payload: str, text: str) -> Iterator[tuple[str, str]]:
+def _iter_fields(payload: str, text: str) -> Iterator[tuple[str, str]]:
     """Name and text of what a row holds beside its text."""
     fields = orjson.loads(payload)
     for name, value in fields.items() if isinstance(fields, dict) else ():
-        said = value if isinstance(value, str) else _said(value)
+        said = value if isinstance(value, str) else _format_value(value)
         if said and said != text:
-            yield legible(name), _shown(said, FIELD)
+            yield legible(name), _clip_text(said, FIELD)
 
 
-def _said(value: object) -> str:
+def _format_value(value: object) -> str:
     if value in (None, [], {}):
         return ""
     if isinstance(value, list) and all(isinstance(one, dict) and one.keys() >= {"role", "content"} for one in value):
-        return "\n\n".join(f"{one['role']}: {one['content'] or _said(one.get('tool_calls'))}" for one in value)
+        return "\n\n".join(f"{one['role']}: {one['content'] or _format_value(one.get('tool_calls'))}" for one in value)
     return orjson.dumps(value).decode()

@@ -11,13 +11,12 @@ import orjson
 from ..experiment.effects import NO_P, RUN_MEANS, SECTIONS, Effect, Findings, read_findings
 from ..experiment.tables import describe_findings
 from ..page import clip, mark_of
-from ..plot import BARS, Chart, Point, format_number
-from ..questions import Headline
+from ..plot import Chart, Point, format_number
 from ..table import Reader
 from .rendering import probability, render
 
-#: Curves over steps that are drawn of each kind, fields of the agents' state among them, and headlines.
-CURVES, STATE_FIELDS, HEADLINES = 8, 8, 6
+#: Curves over steps that are drawn of each kind, and headlines.
+CURVES, HEADLINES = 8, 6
 
 _EXPERIMENT = "SELECT name, md5(CAST(design AS VARCHAR)), design FROM experiment"
 _ARMS = "SELECT arm, levels FROM arms ORDER BY ordinal"
@@ -58,36 +57,6 @@ SELECT name, arm, step, avg(value) AS mean, stddev_samp(value) AS sd, count(*) A
 FROM means GROUP BY ALL ORDER BY ALL
 """
 _SCALES = "SELECT item, min(low), max(high) FROM surveys WHERE type = 'likert' GROUP BY item"
-_LAST_STEP = "SELECT coalesce(max(step), 0) FROM steps"
-#: What agents held after each step, from the one in which they came to the one before they left; truth values are 0, 1.
-_STATES = """
-WITH fields AS (
-    SELECT name FROM agent_state WHERE json_type(value) <> 'NULL' GROUP BY name
-    HAVING count(*) FILTER (step > 0) > 0
-       AND (bool_and(json_type(value) IN ('BIGINT', 'UBIGINT', 'DOUBLE')) OR bool_and(json_type(value) = 'BOOLEAN'))
-    ORDER BY count(*) FILTER (step > 0) DESC, name LIMIT {most}
-), places AS (
-    SELECT g.arm, g.replicate, g.agent, g.weight, f.name, s.step
-    FROM agents AS g
-    JOIN (SELECT arm, replicate, max(step) AS last FROM steps GROUP BY ALL) AS r USING (arm, replicate)
-    LEFT JOIN (
-        SELECT arm, replicate, agent, min(step) AS left_at FROM agent_changes WHERE change = 'departed' GROUP BY ALL
-    ) AS d USING (arm, replicate, agent)
-    CROSS JOIN fields AS f
-    JOIN (SELECT unnest(range(0, {last} + 1, {each})) AS step) AS s
-        ON s.step >= g.arrived AND s.step <= r.last AND s.step < coalesce(left_at, s.step + 1)
-), held AS (
-    SELECT p.*, CASE json_type(h.value) WHEN 'BOOLEAN' THEN CAST(CAST(h.value AS BOOLEAN) AS DOUBLE)
-                WHEN 'NULL' THEN NULL ELSE CAST(h.value AS DOUBLE) END AS value
-    FROM places AS p ASOF JOIN agent_state AS h
-        ON h.arm = p.arm AND h.replicate = p.replicate AND h.agent = p.agent AND h.name = p.name AND h.step <= p.step
-), means AS (
-    SELECT name, arm, replicate, step, sum(value * weight) / nullif(sum(weight), 0) AS value
-    FROM held WHERE value IS NOT NULL GROUP BY ALL
-)
-SELECT name, arm, step, avg(value) AS mean, stddev_samp(value) AS sd, count(*) AS runs
-FROM means WHERE value IS NOT NULL GROUP BY ALL ORDER BY ALL
-"""
 
 
 def render_experiment(merged: Reader, *, merged_file: str = "experiment.duckdb") -> str:
@@ -103,16 +72,16 @@ def render_experiment(merged: Reader, *, merged_file: str = "experiment.duckdb")
         "experiment.html.j2",
         mark=mark_of_experiment(merged),
         found=found,
-        headlines=[_headline(one, found) for one in _foremost(found)],
+        headlines=[_describe_headline(one, found) for one in _pick_effects(found)],
         arms=arms,
-        design=_given(orjson.loads(design)),
+        design=_list_design(orjson.loads(design)),
         models=sorted({row[3] for row in runs}),
         outcomes=outcomes,
         runs=runs,
         means=[chart for outcome, about, _ in outcomes if (chart := _arm_means(found, outcome, about, names, merged))],
         findings=describe_findings(found),
         effect_charts=[chart for outcome, *_ in outcomes for chart in _draw_effects(found, outcome)],
-        curves=[one for _, some in groupby(drawn, key=_kind) for one in list(some)[:CURVES]],
+        curves=[one for _, some in groupby(drawn, key=_curve_kind) for one in list(some)[:CURVES]],
         curves_in_all=len(drawn),
         run_means=RUN_MEANS.strip(),
         no_p=NO_P if found.unvaried else "",
@@ -120,7 +89,7 @@ def render_experiment(merged: Reader, *, merged_file: str = "experiment.duckdb")
     )
 
 
-def _kind(curve: Chart) -> str:
+def _curve_kind(curve: Chart) -> str:
     return curve.name.partition("-")[0]
 
 
@@ -131,7 +100,7 @@ def mark_of_experiment(merged: Reader) -> str:
     return mark_of("experiment", f"{sha256(name.encode()).hexdigest()[:12]}-{design}")
 
 
-def _given(design: dict[str, Any]) -> list[tuple[str, Any]]:
+def _list_design(design: dict[str, Any]) -> list[tuple[str, Any]]:
     """What the runs depend on besides their arms: names and those values that say something."""
     people = {f"people: {name}": value for name, value in design.pop("people", {}).items()}
     flat = {"steps": design.get("steps"), "seed": design.get("seed"), **people}
@@ -140,44 +109,34 @@ def _given(design: dict[str, Any]) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in flat.items() if value not in (None, "", [], {}, False)]
 
 
-def _foremost(found: Findings) -> Sequence[Effect]:
+def _pick_effects(found: Findings) -> Sequence[Effect]:
     """The hypotheses; where there are none, the arms against the first."""
     stated = [one for one in found.effects if one.kind == "hypothesis"]
     return (stated or [one for one in found.effects if one.kind == "arm"])[:HEADLINES]
 
 
-def _headline(one: Effect, found: Findings) -> Headline:
+def _describe_headline(one: Effect, found: Findings) -> tuple[str, str]:
     verdict = one.verdict(found.alpha) or ("no p value" if not isfinite(one.p) else "no difference found")
-    said = f"{one.comparison}: {_estimate(one)}{_p(one.p_adjusted)}: {verdict}"
-    return Headline(clip(one.outcome, 40), clip(said, 160))
+    said = f"{one.comparison}: {_format_estimate(one)}{_format_p(one.p_adjusted)}: {verdict}"
+    return clip(one.outcome, 40), clip(said, 160)
 
 
-def _estimate(one: Effect) -> str:
+def _format_estimate(one: Effect) -> str:
     interval = f" ({format_number(one.low)} to {format_number(one.high)})" if isfinite(one.low) else ""
     return f"{one.estimate:+.4g}{interval}"
 
 
-def _p(p: float) -> str:
+def _format_p(p: float) -> str:
     told = probability(p)
     return f", p {told if told.startswith('<') else f'= {told}'}" if isfinite(p) else ""
 
 
 def read_curves(merged: Reader, alpha: float, arms: Sequence[str]) -> Iterator[Chart]:
-    """Yield a chart over steps, by arm, for each measure, item of a survey asked more than once, and field of state.
-
-    Fields are those that hold numbers or truth values and have changed, `STATE_FIELDS` of them at most.
-    """
+    """Yield a chart over steps, by arm, for each measure, and item of a survey asked more than once."""
     present = {name for (name,) in merged.query(_TABLES).rows}
     marks = merged.query(_MARKS).rows if "interventions" in present else []
     scales = {item: (low, high) for item, low, high in merged.query(_SCALES).rows} if "surveys" in present else {}
-    last = merged.query(_LAST_STEP).rows[0][0] if "agent_state" in present else 0
-    each = max(1, -(-(last + 1) // BARS))
-    kinds = (
-        ("measures", _MEASURES, "measured"),
-        ("answers", _ANSWERS, "answered"),
-        ("agent_state", _STATES.format(most=STATE_FIELDS, last=last, each=each), "mean over agents"),
-    )
-    for table, sql, what in kinds:
+    for table, sql, what in (("measures", _MEASURES, "measured"), ("answers", _ANSWERS, "answered")):
         read: dict[str, list[Point]] = {}
         for name, arm, step, mean, sd, runs in merged.query(sql).rows if table in present else ():
             reach = reach_of_mean(sd, runs, alpha)
@@ -253,5 +212,5 @@ def _draw_effects(found: Findings, outcome: str) -> Iterator[Chart]:
 
 def _effect_point(one: Effect, found: Findings) -> Point:
     group, verdict = f", {one.group}" * bool(one.group), one.verdict(found.alpha)
-    note = f"{group}{_p(one.p_adjusted)}{f': {verdict}' * bool(verdict)}"
+    note = f"{group}{_format_p(one.p_adjusted)}{f': {verdict}' * bool(verdict)}"
     return Point(f"{one.arm} \u2212 {one.against}{group}", one.estimate, one.comparison, one.low, one.high, note=note)

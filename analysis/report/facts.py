@@ -2,12 +2,11 @@
 
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from markupsafe import Markup
 
-from ...personas.hub.queries import NEAR_DUPLICATES
 from ...personas.network import Acquaintance, Excerpt, Link
 from ..page import clip
 from ..picture import Drawing
@@ -19,9 +18,8 @@ _STAND_FOR = (
     "Whether these people resemble any population: none was drawn from one or compared with one.",
     "Whether these people resemble a population in anything but the shares that their selection was to meet.",
 )
-NOT_CHECKED: tuple[str, ...] = (
+_NOT_CHECKED = (
     "Whether anything that was said is true, safe, or free of bias.",
-    _STAND_FOR[0],
     "Likeness in meaning: near-duplicates are found by the words they share, so a paraphrase counts as new.",
     "Whether a tool could be built as specified; only the form of its specification was checked.",
     "Whether a description or a line names or resembles a living person.",
@@ -35,57 +33,26 @@ SELECT DISTINCT prompt FROM (
 ) WHERE prompt IS NOT NULL ORDER BY prompt
 """
 
-#: What a part and its whole in `_SHARES` are, in turn.
-_PARTS = (
-    "turns lost",
-    "growth requests lost",
-    "items of surveys without an answer",
-    "emissions that are near-duplicates",
-    "personas that are near-duplicates",
-)
-_SHARES = f"""
-SELECT (SELECT sum(failed) FROM steps), (SELECT sum(active) FROM steps),
-       (SELECT sum(failed) FROM growth), (SELECT sum(asked) FROM growth),
-       (SELECT count(*) FROM answers WHERE outcome NOT IN ('ok', 'dont_know')), (SELECT count(*) FROM answers),
-       (SELECT count(DISTINCT emission) FROM duplicates WHERE NOT undone AND emission IS NOT NULL),
-       (SELECT count(*) FROM emissions),
-       (SELECT count(*) FROM ({NEAR_DUPLICATES})), (SELECT count(*) FROM personas)
-"""  # noqa: S608 - our own words
 _WRITERS = """
 SELECT count(*) FILTER (origin = 'import'), count(*) FILTER (model = 'procedural'), count(*) FROM personas
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """The honesty block: what made the text, how much of it failed or repeats, and what was not checked."""
-
-    #: One sentence in large type, and what follows from it.
-    headline: str
-    consequence: str
-    imports: str
-    prompts: Sequence[str]
-    versions: Sequence[tuple[str, str]]
-    shares: Sequence[str]
-    not_checked: Sequence[str] = NOT_CHECKED
-
-
-def read_provenance(run: Queryable, summary: Summary) -> Provenance:
+def read_provenance(run: Queryable, summary: Summary) -> dict[str, Any]:
     """Read what this run's report has to say about its origin."""
-    headline, consequence = _made_by(summary)
+    headline, consequence = _describe_origin(summary)
     versions = orjson.loads(run.query("SELECT versions FROM runs").rows[0][0])
-    return Provenance(
-        headline=headline,
-        consequence=consequence,
-        imports=_described_by(run, summary),
-        prompts=[prompt for (prompt,) in run.query(_PROMPTS).rows],
-        versions=sorted((str(name), str(version)) for name, version in versions.items()),
-        shares=_describe_shares(run),
-        not_checked=tuple(_STAND_FOR[1] if summary.targets and one == _STAND_FOR[0] else one for one in NOT_CHECKED),
-    )
+    return {
+        "headline": headline,
+        "consequence": consequence,
+        "imports": _describe_writers(run, summary),
+        "prompts": [prompt for (prompt,) in run.query(_PROMPTS).rows],
+        "versions": sorted((str(name), str(version)) for name, version in versions.items()),
+        "not_checked": (_STAND_FOR[bool(summary.targets)], *_NOT_CHECKED),
+    }
 
 
-def _made_by(summary: Summary) -> tuple[str, str]:
+def _describe_origin(summary: Summary) -> tuple[str, str]:
     if list(summary.authors) == ["rule"]:
         return (
             "No model wrote this: rules of the scenario decided everything.",
@@ -105,7 +72,7 @@ def _made_by(summary: Summary) -> tuple[str, str]:
     )
 
 
-def _described_by(run: Queryable, summary: Summary) -> str:
+def _describe_writers(run: Queryable, summary: Summary) -> str:
     """Describe who wrote the descriptions of people, if that is not who wrote the rest."""
     ((unknown, by_stand_in, people),) = run.query(_WRITERS).rows
     told = []
@@ -118,18 +85,6 @@ def _described_by(run: Queryable, summary: Summary) -> str:
     return " ".join(told)
 
 
-def _describe_shares(run: Queryable) -> list[str]:
-    """Describe how much failed or repeats: each part of a whole that is not empty."""
-    numbers = [int(number or 0) for number in run.query(_SHARES).rows[0]]
-    return [
-        f"{what}: {part:,} of {whole:,} ({part / whole:.1%})"
-        for what, part, whole in zip(_PARTS, numbers[::2], numbers[1::2], strict=True)
-        if whole
-    ]
-
-
-#: Target shares of the people, in their order.
-TARGETS = 'SELECT "column", value, wanted, got, weighted FROM targets ORDER BY ordinal LIMIT 40'
 HOPS = """
 SELECT hop, asked, failed, born AS "new people", duplicates AS "near-duplicates", relations AS "new relations"
 FROM growth ORDER BY hop
@@ -163,8 +118,8 @@ def read_purposes(run: Queryable, summary: Summary) -> Rows:
 
 #: A society of up to this many people is drawn whole; of a bigger one, so many around the best connected.
 GRAPH_PEOPLE, GRAPH_SAMPLE = 1000, 600
-#: Relations drawn, the earliest first; and rows of the table of the best connected.
-GRAPH_RELATIONS, MOST_CONNECTED = 6000, 8
+#: Relations drawn, the earliest first.
+GRAPH_RELATIONS = 6000
 #: Characters of the first emission of each kind, shown on pointing at its author.
 EMITTED_TEXT = 110
 _WIDTH = 720.0
@@ -184,25 +139,16 @@ GROUP BY agent, kind ORDER BY agent, kind
 """
 
 
-@dataclass(frozen=True, slots=True)
-class DrawnSociety:
-    """The part of a society that is drawn, and how much there is in all."""
+def draw_society(run: Queryable) -> tuple[Markup | None, int]:
+    """Draw the society of a run, cut to a part around the best connected if it is too big, and count all its ties.
 
-    excerpt: Excerpt
-    relations: int
-    #: The best connected of all, best first, and how many ties each has.
-    hubs: Sequence[tuple[Acquaintance, int]]
-    #: None if there are no agents.
-    picture: Markup | None
-
-
-def read_society(run: Queryable) -> DrawnSociety:
-    """Draw the society of a run, cut to a part around the best connected if it is too big."""
+    The picture is None if there are no agents.
+    """
     ties = [Link(*row) for row in run.query(_TIES).rows]
     degree = Counter(end for tie in ties for end in (tie.source, tie.target))
     everybody = [Acquaintance(*row) for row in run.query(_RESIDENTS).rows]
     hubs = sorted(everybody, key=lambda person: -degree[person.id])
-    shown = _around([person.id for person in hubs], ties)
+    shown = _pick_people([person.id for person in hubs], ties)
     emitted: dict[str, str] = {}
     for agent, kind, count, first in run.query(_EMITTED).rows:
         emitted[agent] = f"{emitted.get(agent, '')}\n{kind} \u00d7 {count}: {clip(first, EMITTED_TEXT)}"
@@ -213,12 +159,10 @@ def read_society(run: Queryable) -> DrawnSociety:
         len(ties),
     )
     drawn = Drawing(excerpt, more=emitted).svg(_WIDTH) if everybody else ""
-    picture = Markup(drawn) if drawn else None  # noqa: S704 - what texts of the run are in it was escaped
-    best = [(person, degree[person.id]) for person in hubs[:MOST_CONNECTED] if degree[person.id]]
-    return DrawnSociety(excerpt, len(ties), best, picture)
+    return (Markup(drawn) if drawn else None), len(ties)  # noqa: S704 - texts of the run are escaped in it
 
 
-def _around(hubs: Sequence[str], ties: Sequence[Link]) -> set[str]:
+def _pick_people(hubs: Sequence[str], ties: Sequence[Link]) -> set[str]:
     """Return the ids to draw: breadth first from the best connected, then from the next that was not reached."""
     if len(hubs) <= GRAPH_PEOPLE:
         return set(hubs)

@@ -21,29 +21,33 @@ _DASH = "\u2013"
 
 def render(template: str, *, more_script: str = "", **context: object) -> str:
     """The page of a template that extends `base.html.j2`. Texts are escaped, and shown where markup forbids them."""
-    code = _template("report.js") + (_template(more_script) if more_script else "")
+    code = _read_template("report.js") + (_read_template(more_script) if more_script else "")
     script = Markup(code)  # noqa: S704 - our own files, no text of the run
-    style = Markup(_template("style.css") + dark_style())  # noqa: S704 - likewise
+    style = Markup(_read_template("style.css") + dark_style())  # noqa: S704 - likewise
     own = {"style": style, "patterns": PATTERNS, "surface": COLOURS["surface"]}
-    return _environment().get_template(template).render(script=script, script_hash=_csp_hash(script), **own, **context)
+    return (
+        _make_environment()
+        .get_template(template)
+        .render(script=script, script_hash=_csp_hash(script), **own, **context)
+    )
 
 
 @cache
-def _environment() -> Environment:
+def _make_environment() -> Environment:
     environment = Environment(
-        loader=FunctionLoader(_template),
+        loader=FunctionLoader(_read_template),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_shown,
+        finalize=_show_value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(
         clip=clip,
-        count=_count,
+        count=_format_count,
         number=format_number,
         probability=probability,
-        share=_share,
+        share=_format_share,
         short=short_label,
     )
     return environment
@@ -54,14 +58,14 @@ def probability(p: float) -> str:
     return _DASH if not isfinite(p) else "< .001" if p < 0.001 else f"{p:.3f}"
 
 
-def _shown(value: Any) -> Any:
+def _show_value(value: Any) -> Any:
     """The text of a value in the page: no text of the run brings a character that HTML forbids."""
     if isinstance(value, Markup):
         return value
     return legible(value) if isinstance(value, str) else legible(str(value))
 
 
-def _template(name: str) -> str:
+def _read_template(name: str) -> str:
     return _TEMPLATES.joinpath(name).read_text(encoding="utf-8")
 
 
@@ -69,9 +73,9 @@ def _csp_hash(script: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
-def _count(amount: object) -> str:
+def _format_count(amount: object) -> str:
     return _DASH if amount is None else f"{amount:,}"
 
 
-def _share(part: int, whole: int) -> str:
+def _format_share(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else _DASH

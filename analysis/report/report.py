@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from ..page import check_own, mark_of, write_whole
-from ..questions import answers_of, has_weights, read_findings
+from ..questions import answer_questions, describe_measures, has_weights
 from ..summary import Summary, summarise, summarise_data
 from ..table import Queryable
 from .charts import (
@@ -15,21 +15,20 @@ from .charts import (
     chart_fields,
     chart_measures,
     chart_node_measures,
-    chart_novelty,
     chart_states,
     kind_order,
 )
 from .data import render_data_report
 from .experiment import mark_of_experiment, render_experiment
-from .facts import FAILURES, HOPS, TARGETS, read_provenance, read_purposes, read_society
+from .facts import FAILURES, HOPS, draw_society, read_provenance, read_purposes
 from .rendering import render
-from .samples import pick_excerpts, read_duplicates, read_steps
-from .society import read_answers, read_changes, read_influences
+from .samples import pick_excerpts, read_steps
+from .society import read_answers, read_changes
 
 _IS_EXPERIMENT = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'outcome_values'"
 _NO_STEP = "No step is complete in this run, so nothing was said."
-#: Questions that are answered.
-QUESTIONS = 6
+#: Measures whose change is named at the top of the page.
+FINDINGS = 4
 
 
 def write_report(run: Queryable, path: Path, *, run_file: Path | str = "RUN.duckdb") -> Path:
@@ -49,39 +48,34 @@ def write_report(run: Queryable, path: Path, *, run_file: Path | str = "RUN.duck
 
 def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str:
     """The report as HTML: opens offline, loads nothing, and runs no script but its own."""
-    summary, header, path = summarise(run), _header(run), Path(run_file)
+    summary, header, path = summarise(run), _read_header(run), Path(run_file)
     mark = mark_of("report", header["run"])
     if (made := summarise_data(run, summary)) is not None:
         done = f"{made.accepted:,} of {made.wanted:,} rows are accepted"
-        notice = _notice(summary, path.name, done) or made.shortfall
+        notice = _describe_state(summary, path.name, done) or made.shortfall
         return render_data_report(run, made, run_file=path, header=header, mark=mark, notice=notice)
     done = f"{summary.steps} of {summary.steps_wanted} steps are complete"
-    notice = _notice(summary, path.name, done) or ("" if summary.steps else _NO_STEP)
-    society = read_society(run)
-    kinds = kind_order(run)
+    notice = _describe_state(summary, path.name, done) or ("" if summary.steps else _NO_STEP)
+    network, ties = draw_society(run)
     steps = read_steps(run)
     talks, excerpts = pick_excerpts(steps)
     return render(
         "report.html.j2",
         answered=read_answers(run),
         states=chart_states(run),
-        measured_agents=chart_node_measures(run),
-        influences=read_influences(run),
+        node_charts=chart_node_measures(run),
         changes=read_changes(run),
-        targets=run.query(TARGETS).rows,
         summary=summary,
         unit=summary.unit,
         header=header,
         mark=mark,
         settings=summary.settings,
-        findings=read_findings(run),
+        findings=describe_measures(run, FINDINGS),
         notice=notice,
         honesty=read_provenance(run, summary),
-        society=society,
-        charts={
-            "emissions": chart_emissions(run, kinds),
-            "novelty": chart_novelty(run, kinds),
-        },
+        network=network,
+        ties=ties,
+        emissions_chart=chart_emissions(run, kind_order(run)),
         measures=chart_measures(run),
         measured=run.query("SELECT count(DISTINCT name) FROM measures").rows[0][0],
         fields=chart_fields(run),
@@ -89,28 +83,27 @@ def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str
         steps=steps,
         talks=talks,
         excerpts=excerpts,
-        duplicates=read_duplicates(run),
         failures=run.query(FAILURES),
         purposes=read_purposes(run, summary),
         hops=run.query(HOPS),
-        answers=answers_of(run, QUESTIONS),
+        answers=answer_questions(run),
         run_file=path.name,
     )
 
 
-def _header(run: Queryable) -> dict[str, Any]:
+def _read_header(run: Queryable) -> dict[str, Any]:
     names = ("run", "world", "started_at", "ended_at", "base_url", "growth_settings")
     header = dict(zip(names, run.query(f"SELECT {', '.join(names)} FROM runs").rows[0], strict=True))  # noqa: S608
-    header["growth_settings"] = _given(orjson.loads(header["growth_settings"]))
+    header["growth_settings"] = _list_settings(orjson.loads(header["growth_settings"]))
     return header
 
 
-def _given(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _list_settings(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Names and values of those settings that say something."""
     return [(name, value) for name, value in settings.items() if value not in (None, "", [], {})]
 
 
-def _notice(summary: Summary, run_file: str, done: str) -> str:
+def _describe_state(summary: Summary, run_file: str, done: str) -> str:
     """What is to be said of a run that is not whole, with what is `done` of it; empty for one that is."""
     if summary.status == "running":
         return f"This run is still going: {done}. Sections were read one by one and may be a step apart."

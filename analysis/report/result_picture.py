@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import SetupError
-from ..page import clip, write_chart_file
+from ..page import clip, write_picture_file
 from ..plot import Chart, Point, draw_svg, draw_text, line_sign, paint, text_width
 from ..table import Rows
 
@@ -21,7 +21,7 @@ _BOUNDS = ("low", "high")
 
 
 def write_result_picture(result: Rows, path: Path, *, of: str, note: str = "") -> Path:
-    """Draw an answer into a file that ends in .svg or .html, over nothing but an earlier one `of` the same run file.
+    """Draw an answer into a file that ends in .svg, over nothing but an earlier one `of` the same run file.
 
     The first column stands from left to right. Each further column of numbers is a line; with a column of texts among
     them, a line for each text. Columns whose names end in `low` and `high` are the interval of the one before them.
@@ -29,9 +29,9 @@ def write_result_picture(result: Rows, path: Path, *, of: str, note: str = "") -
     written.
     """
     points = _read_points(result)
-    title = f"{', '.join(_values(result))} by {result.columns[0]}"
+    title = f"{', '.join(_name_values(result))} by {result.columns[0]}"
     svg = draw_result(points, title=title, x=result.columns[0], note=note)
-    return write_chart_file(svg, path, what=WHAT, of=of, title=title, notes=[note] if note else [])
+    return write_picture_file(svg, path, what=WHAT, of=of)
 
 
 def draw_result(points: Sequence[Point], *, title: str, x: str, note: str = "") -> str:
@@ -67,7 +67,7 @@ def _draw_legend(names: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 def _read_points(result: Rows) -> list[Point]:
     """Return the points of an answer; the places in its order. Raises `SetupError` when there are none."""
-    values, rows = _values(result), result.rows
+    values, rows = _name_values(result), result.rows
     if not rows or not values:
         raise SetupError(
             "The answer has nothing to draw: a picture needs rows, with a column of numbers behind the first column, "
@@ -86,7 +86,7 @@ def _read_points(result: Rows) -> list[Point]:
                     f"The answer has two values of {line} where {result.columns[0]} is {at}; give one a row, or "
                     f"a column of texts that tells the lines apart."
                 )
-            found[line, at] = Point(at, *_numbers(result, row, value, line))
+            found[line, at] = Point(at, *_read_value(result, row, value, line))
     lines, places = ({key[n] for key in found} for n in (0, 1))
     for what, number, most in (("lines", len(lines), _MOST_LINES), ("places", len(places), _MOST_PLACES)):
         if number > most:
@@ -94,28 +94,28 @@ def _read_points(result: Rows) -> list[Point]:
     return list(found.values())
 
 
-def _values(result: Rows) -> list[str]:
+def _name_values(result: Rows) -> list[str]:
     """The columns whose numbers are drawn as lines."""
     numbers = [
         name
         for place, name in enumerate(result.columns)
-        if place and any(_number(row[place]) is not None for row in result.rows) and result.types[place] != "VARCHAR"
+        if place and any(_to_number(row[place]) is not None for row in result.rows) and result.types[place] != "VARCHAR"
     ]
     return [name for name in numbers if not name.endswith(_BOUNDS)]
 
 
-def _numbers(
+def _read_value(
     result: Rows, row: Sequence[Any], value: str, line: str
 ) -> tuple[float | None, str, float | None, float | None]:
     """Return a value of a row, its line, and the interval that stands in the columns behind it."""
     place = list(result.columns).index(value)
     behind = result.columns[place + 1 : place + 3]
-    ends = [_number(row[place + 1 + n]) for n, end in enumerate(_BOUNDS[: len(behind)]) if behind[n].endswith(end)]
+    ends = [_to_number(row[place + 1 + n]) for n, end in enumerate(_BOUNDS[: len(behind)]) if behind[n].endswith(end)]
     low, high = ends if len(ends) == len(_BOUNDS) else (None, None)
-    return _number(row[place]), line, low, high
+    return _to_number(row[place]), line, low, high
 
 
-def _number(value: object) -> float | None:
+def _to_number(value: object) -> float | None:
     """The value as a number; None for what is none, and for what no picture can show."""
     if isinstance(value, bool) or not (isinstance(value, Real) or type(value).__name__ == "Decimal"):
         return None

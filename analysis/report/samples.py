@@ -1,6 +1,5 @@
-"""What was emitted, as samples to read: conversations, emissions, and pairs of near-duplicates."""
+"""What was emitted, as samples to read: conversations and emissions."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,8 +16,6 @@ THREAD_LINES = 8
 EXCERPTS, EXCERPT_LINES = 3, 3
 #: Emissions of each other kind a step.
 SAMPLES = 4
-#: Pairs of near-duplicates of each kind.
-DUPLICATE_PAIRS = 5
 #: Characters of one text.
 TEXT = 600
 
@@ -118,7 +115,7 @@ def read_steps(run: Queryable) -> list[StepPage]:
     for step, name, text in run.query("SELECT step, name, news FROM interventions ORDER BY step, name").rows:
         news.setdefault(step, []).append((name, clip(text or "", TEXT)))
     kinds = _read_samples(run)
-    talks = _read_conversations(run, listed := _listed([row[0] for row in steps], news))
+    talks = _read_conversations(run, listed := _pick_steps([row[0] for row in steps], news))
     pages = []
     for step, active, acted, failed, emitted in steps:
         if step in listed:
@@ -135,7 +132,7 @@ def pick_excerpts(pages: Sequence[StepPage]) -> tuple[list[ThreadExcerpt], list[
     return [ThreadExcerpt(talk.lines[:EXCERPT_LINES], talk.length) for talk in talks[:EXCERPTS]], samples[:EXCERPTS]
 
 
-def _listed(steps: Sequence[int], news: Mapping[int, object]) -> set[int]:
+def _pick_steps(steps: Sequence[int], news: Mapping[int, object]) -> set[int]:
     if len(steps) <= LISTED_STEPS:
         return set(steps)
     spread = {steps[n * (len(steps) - 1) // (LISTED_STEPS - 1)] for n in range(LISTED_STEPS)}
@@ -164,78 +161,14 @@ def _read_conversations(run: Queryable, listed: set[int]) -> dict[int, tuple[lis
             shown.add(thread)
     lines: dict[int, list[SpokenLine]] = {}
     for thread, step, speaker, listener, text in run.query(_LINES, [sorted(shown), THREAD_LINES]).rows:
-        lines.setdefault(thread, []).append(SpokenLine(step, _who(speaker), _who(listener), clip(text, TEXT)))
+        lines.setdefault(thread, []).append(
+            SpokenLine(step, _name_speaker(speaker), _name_speaker(listener), clip(text, TEXT))
+        )
     return {
         step: ([ThreadExcerpt(lines[thread], length) for thread, length in page], totals[step])
         for step, page in chosen.items()
     }
 
 
-def _who(text: str) -> str:
+def _name_speaker(text: str) -> str:
     return "the visitor" if text == "player" else short_label(text)
-
-
-_PAIRS = """
-WITH numbered AS (
-    SELECT *, count(*) OVER of_kind AS total,
-           row_number() OVER (of_kind ORDER BY similarity, emission, persona) AS place
-    FROM duplicates WHERE NOT undone WINDOW of_kind AS (PARTITION BY kind)
-)
-SELECT d.kind, total, similarity, stage, p.text, o.text, coalesce(e.text, p.text), coalesce(f.text, o.text)
-FROM numbered AS d
-JOIN personas AS p ON p.id = d.persona
-JOIN personas AS o ON o.id = d."of"
-LEFT JOIN emissions AS e ON e.emission = d.emission
-LEFT JOIN emissions AS f ON f.emission = d.of_emission
-WHERE place <= ? ORDER BY d.kind = 'persona' DESC, d.kind, place
-"""
-
-_WORD = re.compile(r"\w+")
-
-type Span = tuple[str, bool]
-
-
-class RepeatedText(NamedTuple):
-    """A later text and the earlier one that it repeats, in spans, marked where the other has no such word."""
-
-    kind: str
-    #: How many pairs of the kind there are.
-    total: int
-    similarity: float
-    stage: str
-    #: Short labels of the authors; empty for personas, who are the texts.
-    author: str
-    earlier_author: str
-    later: Sequence[Span]
-    earlier: Sequence[Span]
-
-
-def read_duplicates(run: Queryable) -> list[RepeatedText]:
-    """Read the doubtful pairs of each kind, the least similar first, since mistakes are most likely there."""
-    pairs = []
-    for kind, total, similarity, stage, *texts in run.query(_PAIRS, [DUPLICATE_PAIRS]).rows:
-        author, earlier_author, text, earlier = texts
-        authors = ("", "") if kind == "persona" else (short_label(author), short_label(earlier_author))
-        spans = mark_differences(clip(text, TEXT), earlier), mark_differences(clip(earlier, TEXT), text)
-        pairs.append(RepeatedText(kind, total, similarity, stage, *authors, *spans))
-    return pairs
-
-
-def mark_differences(text: str, other: str) -> list[Span]:
-    """Split the text into spans, with True for the words that `other` does not have.
-
-    >>> mark_differences("a quiet baker", "A baker")
-    [('a ', False), ('quiet', True), (' baker', False)]
-    """
-    known = {word.casefold() for word in _WORD.findall(other)}
-    spans: list[Span] = []
-    end = 0
-    for word in _WORD.finditer(text):
-        if word.group().casefold() not in known:
-            if word.start() > end:
-                spans.append((text[end : word.start()], False))
-            spans.append((word.group(), True))
-            end = word.end()
-    if end < len(text):
-        spans.append((text[end:], False))
-    return spans

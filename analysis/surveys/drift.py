@@ -76,7 +76,7 @@ def has_answers(run: Queryable, *, step: int | None = None) -> bool:
 
 def read_drift(run: Queryable, *, seed: int = 0) -> Result:
     """Measure drift and spread in each wave of the questionnaire; `seed` draws the intervals."""
-    profiles = _profiles(run)
+    profiles = _read_profiles(run)
     waves: defaultdict[tuple[int, int], dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
     weights: dict[str, float] = {}
     ended = Counter[str]()
@@ -84,11 +84,11 @@ def read_drift(run: Queryable, *, seed: int = 0) -> Result:
         weights[agent] = weight
         ended["given" if outcome == "ok" and value is not None else "unsure" if outcome == "dont_know" else "lost"] += 1
         if outcome == "ok" and value is not None:
-            waves[job, step][item][agent] = _coded(item, orjson.loads(value))
+            waves[job, step][item][agent] = _code_answer(item, orjson.loads(value))
     drift: list[tuple[object, ...]] = []
     spread: list[tuple[object, ...]] = []
     for (job, step), items in waves.items():
-        pairs = {item: _paired(item, answers, profiles, weights) for item, answers in items.items()}
+        pairs = {item: _pair_answers(item, answers, profiles, weights) for item, answers in items.items()}
         drift += [(job, step, *row) for row in _measure_drift(pairs, seed)]
         spread += [(job, step, item, *_measure_spread(item, list(pairs[item].values()), seed)) for item in items]
     unsure, lost = (ended[name] / max(1, ended.total()) for name in ("unsure", "lost"))
@@ -118,7 +118,7 @@ def read_drift(run: Queryable, *, seed: int = 0) -> Result:
     )
 
 
-def _profiles(run: Queryable) -> dict[str, dict[str, Any]]:
+def _read_profiles(run: Queryable) -> dict[str, dict[str, Any]]:
     ((there,),) = run.query(_HAS_PROFILES).rows
     if not there:
         return {}
@@ -127,7 +127,7 @@ def _profiles(run: Queryable) -> dict[str, dict[str, Any]]:
     return {str(row["persona"]): row | {"evidence": orjson.loads(row["evidence"])} for row in rows}
 
 
-def _coded(item: str, value: Any) -> Any:
+def _code_answer(item: str, value: Any) -> Any:
     """Return an answer in the terms of profiles: ordered answers become numbers."""
     if item == "age_band":
         return _AGES.index(value) if value in _AGES else None
@@ -136,7 +136,7 @@ def _coded(item: str, value: Any) -> Any:
     return value
 
 
-def _paired(
+def _pair_answers(
     item: str, answers: Mapping[str, Any], profiles: Mapping[str, Mapping[str, Any]], weights: Mapping[str, float]
 ) -> dict[str, _Pair]:
     found = {}
@@ -144,12 +144,12 @@ def _paired(
         profile = profiles.get(agent, {})
         known = profile.get(item)
         said = profile.get("evidence", {}).get(item, {}).get("evidence", "unknown")
-        told = _coded(item, known) if item == "age_band" and known is not None else known
+        told = _code_answer(item, known) if item == "age_band" and known is not None else known
         found[agent] = _Pair(answer, told, said, weights[agent])
     return found
 
 
-def _distance(item: str, pair: _Pair) -> float:
+def _measure_distance(item: str, pair: _Pair) -> float:
     if item in _ORDERED:
         low, high = _ORDERED[item]
         return abs(float(pair.answer) - float(pair.profile)) / (high - low)
@@ -164,7 +164,7 @@ def _measure_drift(pairs: Mapping[str, Mapping[str, _Pair]], seed: int) -> list[
         weights: dict[str, float] = {}
         for item, of_item in pairs.items():
             known = {a: p for a, p in of_item.items() if p.profile not in (None, []) and _is_of(p.evidence, basis)}
-            distances = {agent: _distance(item, pair) for agent, pair in known.items()}
+            distances = {agent: _measure_distance(item, pair) for agent, pair in known.items()}
             for agent, distance in distances.items():
                 by_agent[agent].append(distance)
                 weights[agent] = known[agent].weight
@@ -186,7 +186,7 @@ def _mean_distance(
     """Return the respondents, the mean distance, and the share of answers that are the very same as the profile's."""
     weight = np.array([weights[agent] for agent in by_agent])
     sums, counts, zeros = (
-        weight * np.array([of(distances) for distances in by_agent.values()]) for of in (sum, len, _zeros)
+        weight * np.array([of(distances) for distances in by_agent.values()]) for of in (sum, len, _count_zeros)
     )
 
     def mean(chosen: Ints) -> float:
@@ -195,13 +195,13 @@ def _mean_distance(
     return len(by_agent), bootstrap(len(by_agent), mean, seed=seed), float(zeros.sum() / counts.sum())
 
 
-def _zeros(distances: Sequence[float]) -> int:
+def _count_zeros(distances: Sequence[float]) -> int:
     return sum(one == 0 for one in distances)
 
 
 def _measure_spread(item: str, pairs: Sequence[_Pair], seed: int) -> tuple[int, float, float | None, Estimate | None]:
     known = [pair for pair in pairs if pair.profile not in (None, [])]
-    measure: Callable[[Any, Any], float] = _variance if item in _ORDERED else _diversity
+    measure: Callable[[Any, Any], float] = _measure_variance if item in _ORDERED else _measure_diversity
     profiles = _coded_alike([pair.profile[0] if item == "values" else pair.profile for pair in known], item)
     said, weight = _coded_alike([pair.answer for pair in known], item), np.array([pair.weight for pair in known])
     told = measure(profiles, weight)
@@ -226,7 +226,7 @@ def _coded_alike(values: Sequence[Any], item: str) -> Any:
     return np.unique(np.array([str(value) for value in values]), return_inverse=True)[1]
 
 
-def _variance(values: Any, weights: Any) -> float:
+def _measure_variance(values: Any, weights: Any) -> float:
     """Return the weighted variance; with equal weights it is the sample variance."""
     whole = weights.sum()
     if len(values) < 2 or whole <= 0:
@@ -236,7 +236,7 @@ def _variance(values: Any, weights: Any) -> float:
     return float((weights * (values - mean) ** 2).sum() / below) if below > 0 else 0.0
 
 
-def _diversity(values: Any, weights: Any) -> float:
+def _measure_diversity(values: Any, weights: Any) -> float:
     """Return the weighted share of pairs of different respondents whose values differ."""
     whole, own = weights.sum() ** 2, (weights**2).sum()
     if len(values) < 2 or whole <= own:

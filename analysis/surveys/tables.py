@@ -114,7 +114,7 @@ def _measure_pairs(item: AskedItem, pairs: Sequence[tuple[Any, Any]]) -> float |
         from scipy.stats import kendalltau
 
         taus = [
-            kendalltau(*([_place(option, order, len(item.options)) for option in item.options] for order in pair))
+            kendalltau(*([_find_place(option, order, len(item.options)) for option in item.options] for order in pair))
             for pair in pairs
         ]
         return float(np.mean([tau.statistic for tau in taus]))
@@ -204,12 +204,12 @@ def read_surveys(
     chosen = {"survey": survey, "job": job}
     answers: defaultdict[ItemKey, list[GivenAnswer]] = defaultdict(list)
     for job, name, step, item, agent, replicate, value, number, outcome, weight, group in run.query(
-        _grouped(run, by), chosen
+        _answers_sql(run, by), chosen
     ).rows:
         told = None if value is None else orjson.loads(value)
         answers[job, name, step, item].append(GivenAnswer(agent, replicate, told, number, outcome, weight, group))
     items = [AskedItem(*row) for row in run.query(_ITEMS, chosen).rows]
-    tables = [table for item in items for table in _tables(item, answers[item.key], is_grouped=by is not None)]
+    tables = [table for item in items for table in _make_tables(item, answers[item.key], is_grouped=by is not None)]
     weights = {one.weight for some in answers.values() for one in some}
     models = run.query(_MODELS, chosen).rows
     return SurveyTables(
@@ -221,7 +221,7 @@ def read_surveys(
     )
 
 
-def _grouped(run: Queryable, by: str | None) -> str:
+def _answers_sql(run: Queryable, by: str | None) -> str:
     if by is None:
         return _ANSWERS.format(group="NULL", joined="")
     if by == "group":
@@ -234,15 +234,15 @@ def _grouped(run: Queryable, by: str | None) -> str:
     return _ANSWERS.format(group=f'p."{by}"::VARCHAR', joined=joined)
 
 
-def _tables(item: AskedItem, answers: Sequence[GivenAnswer], *, is_grouped: bool) -> Iterable[ItemTable]:
+def _make_tables(item: AskedItem, answers: Sequence[GivenAnswer], *, is_grouped: bool) -> Iterable[ItemTable]:
     first = [one for one in answers if one.replicate == 0]
-    yield _table(item, first, None)
+    yield _make_table(item, first, None)
     if is_grouped:
         for group in sorted({one.group or "" for one in first}):
-            yield _table(item, [one for one in first if (one.group or "") == group], group or "(none)")
+            yield _make_table(item, [one for one in first if (one.group or "") == group], group or "(none)")
 
 
-def _table(item: AskedItem, answers: Sequence[GivenAnswer], group: str | None) -> ItemTable:
+def _make_table(item: AskedItem, answers: Sequence[GivenAnswer], group: str | None) -> ItemTable:
     given = [one for one in answers if one.outcome == "ok"]
     unsure = sum(one.outcome == "dont_know" for one in answers)
     numbers = [(one.number, one.weight) for one in given if one.number is not None]
@@ -259,13 +259,13 @@ def _table(item: AskedItem, answers: Sequence[GivenAnswer], group: str | None) -
         unsure=unsure,
         lost=len(answers) - len(given) - unsure,
         mean=weighted_mean(numbers) if numbers else None,
-        shares=tuple(_share(item, option, given) for option in item.named_options if given),
+        shares=tuple(_make_share(item, option, given) for option in item.named_options if given),
     )
 
 
-def _share(item: AskedItem, option: str, given: Sequence[GivenAnswer]) -> OptionShare:
+def _make_share(item: AskedItem, option: str, given: Sequence[GivenAnswer]) -> OptionShare:
     chosen = [(_is_chosen(item, option, one.value), one.weight) for one in given]
-    places = [(_place(option, one.value, len(item.options)), one.weight) for one in given if item.type == "rank"]
+    places = [(_find_place(option, one.value, len(item.options)), one.weight) for one in given if item.type == "rank"]
     place = sum(p * w for p, w in places) / sum(w for _, w in places) if places else None
     return OptionShare(option, sum(is_chosen for is_chosen, _ in chosen), weighted_share(chosen), place)
 
@@ -274,7 +274,7 @@ def _is_chosen(item: AskedItem, option: str, value: Any) -> bool:
     return bool(value[0] == option if item.type == "rank" else str(value) == option)
 
 
-def _place(option: str, ranked: Sequence[str], options: int) -> float:
+def _find_place(option: str, ranked: Sequence[str], options: int) -> float:
     """Return the place of an option; options that were not ranked share the last places."""
     return ranked.index(option) + 1.0 if option in ranked else (len(ranked) + 1 + options) / 2
 

@@ -37,10 +37,9 @@ from ..seeds import derive_seed
 
 type Direction = Literal["differs", "more", "less"]
 type Correction = Literal["holm", "bonferroni", "fdr_bh", "none"]
-#: `new`: each replicate has people of its own, and effects are tested over replicates. `crossed`: all runs have the
-#: same people, and effects are tested over both people and runs. `fixed`: the same, tested over runs alone, so that
-#: verdicts concern these people only.
-type PeopleDesign = Literal["new", "crossed", "fixed"]
+#: `new`: each replicate has people of its own. `fixed`: all runs have the same people, so that verdicts concern these
+#: people only.
+type PeopleDesign = Literal["new", "fixed"]
 type ModelCheckName = Literal["agreement", "option order", "anchoring"]
 
 _MODEL_CHECKS: tuple[ModelCheckName, ...] = get_args(ModelCheckName.__value__)
@@ -111,8 +110,6 @@ class Hypothesis:
     #: of a pair of runs, or of a run where the design is not paired.
     effect: float | None = None
     sd: float | None = None
-    #: For the power of crossed designs: the standard deviation between people of the difference.
-    sd_people: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +342,7 @@ def _check_numbers(experiment: Experiment) -> None:
     if experiment.people_design == "new" and not experiment.people.is_rereadable:
         raise SetupError(
             "Each replicate has new people, and standard input cannot be read once for each; give `sources` as files, "
-            "or people_design='crossed'."
+            "or people_design='fixed'."
         )
     if not 0 < experiment.alpha < 1:
         raise SetupError(f"alpha must lie between 0 and 1, but {experiment.alpha!r} was given.")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -13,11 +14,9 @@ from scipy import stats
 from populace.analysis.experiment import benchmark
 from populace.analysis.experiment.benchmark import (
     AgentAnswers,
-    BenchmarkDistance,
     PeopleAnswers,
     SurveyedItem,
     compare_item,
-    describe_distances,
     measure_distances,
     read_benchmark,
 )
@@ -68,8 +67,19 @@ def counted(answers: Sequence[float]) -> dict[str, float]:
     return {str(int(value)): float(number) for value, number in zip(values, numbers, strict=True)}
 
 
-def compare(agents: Sequence[float], of_people: Sequence[float], **options: Any) -> BenchmarkDistance:
-    (found,) = measure_distances(Surveyed({"": agents}), people(counted(of_people)), **options)
+def measured(*args: Any, **options: Any) -> list[Any]:
+    """The rows of the distances, with the ends of the interval as `low` and `high`."""
+    rows = measure_distances(*args, **options)
+    return [
+        SimpleNamespace(
+            **row | {"distance": row["distance"].value, "low": row["distance"].low, "high": row["distance"].high}
+        )
+        for row in rows
+    ]
+
+
+def compare(agents: Sequence[float], of_people: Sequence[float], **options: Any) -> Any:
+    (found,) = measured(Surveyed({"": agents}), people(counted(of_people)), **options)
     return found
 
 
@@ -77,7 +87,7 @@ def test_distance_is_the_area_between_distributions_by_arm_and_group(tmp_path: P
     path = tmp_path / "people.csv"
     path.write_text("item,value,n,group\ntrust,1,30,town\ntrust,3,40,town\ntrust,5,30,village\n")
     reader = Surveyed({"a": [1] * 3 + [3] * 4 + [5] * 3, "b": [5] * 10})
-    found = {(one.arm, one.group): one for one in measure_distances(reader, read_benchmark(path))}
+    found = {(one.arm, one.group): one for one in measured(reader, read_benchmark(path))}
     near, far = found["a", ""], found["b", ""]
     assert (near.distance, near.low, near.verdict) == (0, 0, "undecided")
     assert near.p > 0.9
@@ -111,7 +121,7 @@ def test_equal_answers_have_equal_verdicts_whatever_stands_beside_them() -> None
     rng = np.random.default_rng(2)
     answers, of_people = rng.integers(1, 6, 40).tolist(), counted(rng.integers(1, 5, 40).tolist())
     reader = Surveyed({"a": answers, "b": [1, 2], "c": answers}, items=("trust", "zeal"))
-    found = measure_distances(reader, people(of_people) | people(of_people, "zeal"), margin=0.2)
+    found = measured(reader, people(of_people) | people(of_people, "zeal"), margin=0.2)
     one, other = ([(d.item, d.p, d.low, d.high, d.verdict) for d in found if d.arm == arm] for arm in "ac")
     assert one == other
     assert one[0][1] != one[1][1], "each item has a stream of its own"
@@ -121,9 +131,9 @@ def test_items_of_an_arm_are_corrected_together() -> None:
     items = [f"item {n}" for n in range(5)]
     reader = Surveyed({"": [1] * 14 + [5] * 26}, items=items)
     of_people = {key: one for item in items for key, one in people({"1": 50, "5": 40}, item).items()}
-    found = measure_distances(reader, of_people)
+    found = measured(reader, of_people)
     assert min(one.p for one in found) < 0.05
-    assert min(one.p_adjusted for one in found) == pytest.approx(5 * min(one.p for one in found))
+    assert min(one.p_corrected for one in found) == pytest.approx(5 * min(one.p for one in found))
 
 
 def test_answers_near_enough_are_equivalent_and_few_answers_are_undecided() -> None:
@@ -132,7 +142,7 @@ def test_answers_near_enough_are_equivalent_and_few_answers_are_undecided() -> N
     assert compare(many, many[::-1], margin=0.1).verdict == "equivalent"
     assert compare(few, many, margin=0.1).verdict == "undecided"
     far = compare([5] * 100, many, margin=0.1)
-    assert (far.verdict, far.p_equivalent) == ("differs", 1.0)
+    assert (far.verdict, far.p_within_margin) == ("differs", 1.0)
     # Shown to differ, and shown to differ by less than matters.
     near = compare([1] * 9_400 + [5] * 10_600, [1] * 10_000 + [5] * 10_000, margin=0.1)
     assert near.p < 0.001
@@ -154,10 +164,10 @@ def test_an_item_that_was_not_asked_and_a_malformed_row_are_named(tmp_path: Path
     reader = Surveyed({"a": [1]})
     path.write_text('{"item": "trusst", "value": 1}\n')
     with pytest.raises(SetupError, match="did you mean 'trust'"):
-        measure_distances(reader, read_benchmark(path))
+        measured(reader, read_benchmark(path))
     path.write_text('{"item": "trust", "value": 1}\n{"item": "trust", "value": "no idea"}\n')
     with pytest.raises(SetupError, match="takes a number from 1 to 5; people's answers hold 'no idea'"):
-        measure_distances(reader, read_benchmark(path))
+        measured(reader, read_benchmark(path))
     for row, words in (
         ('{"item": "trust", "value": 2, "n": "many"}', "line 2 says that 'many' people"),
         ('{"item": "trust", "value": 2, "n": -1}', "line 2 says that -1 people"),
@@ -172,13 +182,13 @@ def test_an_item_that_was_not_asked_and_a_malformed_row_are_named(tmp_path: Path
 def test_repeated_answers_of_one_wave_count_once_and_weights_reduce_the_sample() -> None:
     rng = np.random.default_rng(4)
     answers, of_people = rng.integers(1, 6, 60).tolist(), people({"1": 30, "3": 40, "5": 30})
-    (alone,) = measure_distances(Surveyed({"a": answers}), of_people)
+    (alone,) = measured(Surveyed({"a": answers}), of_people)
     reader = Surveyed({"a": answers})
     reader.con.execute("INSERT INTO answers SELECT * REPLACE (1 AS repetition, 5 AS number) FROM answers")
     reader.con.execute("UPDATE agents SET weight = 250")
-    assert measure_distances(reader, of_people) == [alone]
+    assert measured(reader, of_people) == [alone]
     reader.con.execute("UPDATE agents SET weight = exp(3 * sin(agent::INT))")
-    (uneven,) = measure_distances(reader, of_people)
+    (uneven,) = measured(reader, of_people)
     assert uneven.agents == 60
     assert uneven.noise > 1.2 * alone.noise
 
@@ -186,15 +196,15 @@ def test_repeated_answers_of_one_wave_count_once_and_weights_reduce_the_sample()
 def test_answers_of_the_same_agents_in_several_runs_are_clustered() -> None:
     rng = np.random.default_rng(4)
     answers, of_people = rng.integers(1, 6, 60).tolist(), people({"1": 300, "3": 400, "5": 300})
-    (alone,) = measure_distances(Surveyed({"a": answers}), of_people)
+    (alone,) = measured(Surveyed({"a": answers}), of_people)
     reader = Surveyed({"a": answers})
     for table in ("agents", "answers"):
         reader.con.execute(f"INSERT INTO {table} SELECT * REPLACE (2 AS replicate) FROM {table}")
-    (same,) = measure_distances(reader, of_people)
+    (same,) = measured(reader, of_people)
     assert same == alone, "agents who say the same again are no more agents"
     reader.con.execute("UPDATE agents SET agent = agent || 'b' WHERE replicate = 2")
     reader.con.execute("UPDATE answers SET agent = agent || 'b' WHERE replicate = 2")
-    (more,) = measure_distances(reader, of_people)
+    (more,) = measured(reader, of_people)
     assert (more.agents, more.noise < 0.8 * alone.noise) == (120, True)
 
 
@@ -202,26 +212,24 @@ def test_shares_are_no_numbers_of_people_and_weights_are_people(tmp_path: Path) 
     path = tmp_path / "people.csv"
     path.write_text("item,value,share,group\ntrust,1,40,town\ntrust,3,60,town\ntrust,1,50,hills\ntrust,5,50,hills\n")
     reader = Surveyed({"a": [1] * 4 + [3] * 6})
-    (found,) = measure_distances(reader, read_benchmark(path))
+    (found,) = measured(reader, read_benchmark(path))
     assert (found.group, found.distance, found.people) == ("town", 0, 1_000)
     path.write_text("item,value,weight\n" + "trust,1,0.4\n" * 10 + "trust,3,1.2\n" * 5)
-    (found,) = measure_distances(reader, read_benchmark(path))
+    (found,) = measured(reader, read_benchmark(path))
     # (4 + 6)^2 / (10 * .16 + 5 * 1.44)
     assert found.distance == pytest.approx(0)
     assert found.people == 11
 
 
-def test_the_latest_wave_of_a_run_counts_and_a_table_shows_verdicts() -> None:
+def test_the_latest_wave_of_a_run_counts_and_a_survey_can_be_named() -> None:
     reader = Surveyed({"": [1] * 30})
     reader.con.execute("INSERT INTO answers SELECT * REPLACE (2 AS job, 'later' AS survey, 5 AS number) FROM answers")
     of_people = people({"5": 100})
-    (found,) = measure_distances(reader, of_people, margin=0.2)
+    (found,) = measured(reader, of_people, margin=0.2)
     assert (found.distance, found.verdict) == (0, "equivalent")
-    (found,) = measure_distances(reader, of_people, margin=0.2, survey="poll")
+    (found,) = measured(reader, of_people, margin=0.2, survey="poll")
     assert (found.distance, found.verdict) == (1, "differs")
-    table = describe_distances([found])
-    assert table.value["verdict"] == "differs"
-    assert table.value["p_within_margin"] is not None
+    assert found.p_within_margin is not None
 
 
 LIKERT = SurveyedItem("likert", 1, 5, [])
@@ -243,7 +251,7 @@ def share_that_differs(shares: Sequence[float], of_people: int, agents: int, tim
         sums = {value: np.array(one) for value, one in zip(values, ours, strict=True) if one[0]}
         given = {value: number for value, number in zip(values, theirs, strict=True) if number}
         answers = AgentAnswers(sums, agents, agents)
-        return compare_item("", "item", "", answers, PeopleAnswers(given), kind).p
+        return compare_item(answers, PeopleAnswers(given), kind, "item")[2]
 
     found = 0
     for _ in range(times):

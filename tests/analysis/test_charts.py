@@ -15,7 +15,6 @@ from populace.analysis.report.charts import (
     chart_emissions,
     chart_fields,
     chart_measures,
-    chart_novelty,
     kind_order,
 )
 from populace.analysis.report.report import render_report
@@ -23,9 +22,8 @@ from populace.analysis.table import Queryable
 
 
 def all_charts(run: Queryable) -> list[Chart]:
-    kinds = kind_order(run)
-    charts = [chart_emissions(run, kinds), chart_novelty(run, kinds)]
-    return [chart for chart in (*charts, *chart_measures(run), *chart_fields(run)) if chart is not None]
+    charts = [chart_emissions(run, kind_order(run)), *chart_measures(run), *chart_fields(run)]
+    return [chart for chart in charts if chart is not None]
 
 
 def texts(svg: str) -> list[str]:
@@ -56,7 +54,7 @@ def voted(make_run: Any) -> Any:
 
 def test_every_chart_says_what_is_seen_and_what_its_axes_are(lived: Queryable) -> None:
     charts = all_charts(lived)
-    assert [chart.name for chart in charts] == ["emissions", "novelty", "measure-0"]
+    assert [chart.name for chart in charts] == ["emissions", "measure-0"]
     for chart in charts:
         drawn = ET.fromstring(chart.narrow)
         assert drawn.attrib["role"] == "img"
@@ -147,17 +145,10 @@ def test_a_measure_without_any_number_is_not_drawn(make_run: Any) -> None:
     assert [chart.title for chart in chart_measures(run)] == ["lines spoken"]
 
 
-def test_where_nothing_repeats_anything_no_novelty_is_drawn(make_run: Any) -> None:
-    run = make_run(people=20, steps=2)
-    run.connection.execute("UPDATE duplicates SET undone = true WHERE kind <> 'persona'")
-    assert chart_novelty(run, kind_order(run)) is None
-
-
 @pytest.mark.parametrize("upto", ["header", "growth"])
 def test_before_the_first_step_there_is_nothing_over_steps(upto: str, make_run: Any) -> None:
     run = make_run(people=12, upto=upto)
     assert chart_emissions(run, []) is None
-    assert chart_novelty(run, []) is None
     assert chart_measures(run) == []
     assert chart_fields(run) == []
 

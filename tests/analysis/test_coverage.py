@@ -4,7 +4,6 @@ import asyncio
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,6 @@ def paths(topics: Sequence[Topic]) -> list[str]:
     [
         ("t.json", '{"Food": {"Baking": "bread, rye oven", "Cooking": null}, "Nature": ["Rivers"]}'),
         ("t.toml", 'Nature = ["Rivers"]\n[Food]\nBaking = "bread, rye oven"\nCooking = ""\n'),
-        ("t.yaml", "Food:\n  Baking: bread, rye oven\n  Cooking:\nNature:\n- Rivers\n"),
         ("t.txt", "# ours\nFood / Baking: bread, rye oven\nFood > Cooking\n\nNature/Rivers\n"),
     ],
 )
@@ -64,7 +62,6 @@ def test_the_taxonomy_that_ships_has_topics_with_terms() -> None:
     [
         ("t.json", "{", "is not JSON"),
         ("t.json", '{"Food": 3}', "3 is no topic"),
-        ("t.yaml", "a: [", "is not YAML"),
         ("t.toml", "a", "is not TOML"),
         ("t.txt", "Food / / Baking\n", "line 1: .* has an empty part"),
         ("t.txt", "\n", "holds no topics"),
@@ -111,7 +108,7 @@ def test_a_topic_is_reached_by_outputs_that_are_near_to_it(run: Any) -> None:
     assert (topics["Food / Baking"]["texts"], topics["Food / Baking"]["is_reached"]) == (10, True)
     assert paths(find_gaps(found, [BAKING, COOKING, RIVERS])) == ["Food / Cooking", "Nature / Rivers"]
     assert "ferryman on the rivers" in topics["Nature / Rivers"]["people_nearest"]
-    assert found.title.startswith("1 (")
+    assert found.title.startswith("1 of 3")
     assert found.title.endswith(" were reached beyond chance by 10 of 40 texts")
     assert found["Fields"].rows[0][:3] == ("Food", 2, 1)
     assert "By wordllama" in dict(found.notes)["method"]
@@ -174,7 +171,7 @@ def wordllama_hits(texts: Sequence[str], own: Sequence[str]) -> tuple[TopicHits,
     about = units(vectors([topic.text for topic in read_topics()])).T
     alike, chance = ((units(vectors(some)) @ about).astype(np.float32) for some in (texts, shuffle_words(own)))
     cosine = np.quantile(chance, 0.99, axis=0).astype(np.float32)
-    return hits_by_cosine(alike, chance, texts, cosine=cosine), float((chance >= cosine).mean())
+    return hits_by_cosine(alike, chance, cosine=cosine), float((chance >= cosine).mean())
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -187,27 +184,6 @@ def test_real_people_reach_topics_by_wordllama_and_shuffled_ones_none(seed: int)
     rng.shuffle(words)
     shuffled = [" ".join(words[n : n + 14]) for n in range(0, len(words), 14)]
     assert not wordllama_hits(shuffled, people)[0].reached.any()
-
-
-def drawn_hits(rng: np.random.Generator, rates: Any, count: int) -> TopicHits:
-    held = rng.random((count, len(rates))) < rates
-    chance = rng.binomial(100 * count, 0.002, len(rates)).astype(np.int64)
-    return TopicHits(held, np.arange(count), chance, 100 * count)
-
-
-def test_intervals_of_topics_and_of_differences_hold_what_they_say() -> None:
-    """Of 100 pairs of files, some 95 intervals hold what a new file reaches on average, or no difference."""
-    rng = np.random.default_rng(3)
-    rates = 0.3 * rng.random(60) ** 4
-    truth = np.mean([drawn_hits(rng, rates, 200).reached.sum() for _ in range(300)])
-    held = same = 0
-    for _ in range(100):
-        one, other = (astuple(drawn_hits(rng, rates, 200).count_reached()) for _ in range(2))
-        held += bool(one[1] <= truth <= one[2])
-        spread = float(np.hypot(one[2] - one[1], other[2] - other[1])) / 2
-        same += abs(one[0] - other[0]) <= spread
-    assert held >= 88
-    assert same >= 90
 
 
 def test_a_cosine_can_be_given(run: Any) -> None:
@@ -232,13 +208,3 @@ def test_seeds_are_texts_that_growth_reads(run: Any, tmp_path: Path) -> None:
     assert "about cooking, which is a part of food" in passages[0].text
     with pytest.raises(SetupError, match="is not written over"):
         write_seeds(gaps, tmp_path / "seeds.jsonl")
-
-
-def test_a_taxonomy_that_is_too_large_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "topics.txt"
-    file.write_text("a" * 4_000_001)
-    with pytest.raises(SourceError, match="has 4,000,001 bytes, more than a taxonomy needs"):
-        read_topics(file)
-    file.write_text(f"Food / Baking: {'b' * 201}")
-    with pytest.raises(SourceError, match=r"a topic or term of 201 characters, 'bbb.*; give 200 at most"):
-        read_topics(file)

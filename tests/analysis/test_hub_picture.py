@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.analysis.layout import Box, Dot, place_labels
-from populace.analysis.picture import Drawing, name_of, write_picture
+from populace.analysis.picture import Drawing, name_of
 from populace.analysis.plot import text_width
 from populace.personas.network import Acquaintance, Excerpt, Link
 
@@ -33,10 +32,6 @@ def town(people: int, *, around: bool = False) -> Excerpt:
 def drawing(excerpt: Excerpt, communities: dict[str, int] | None = None) -> str:
     """The SVG of the excerpt, as wide as a page."""
     return Drawing(excerpt, communities).svg(1_040.0)
-
-
-def page_of(excerpt: Excerpt, folder: Path, title: str = "Town") -> str:
-    return write_picture(excerpt, folder / f"{len(excerpt.people)}.html", title=title).read_text("utf-8")
 
 
 def texts(svg: str) -> Iterator[tuple[float, float, str]]:
@@ -116,25 +111,12 @@ def test_communities_have_hues_the_largest_first_and_relations_none() -> None:
     assert "kinship</text>" not in svg
 
 
-def test_the_page_has_a_short_title_and_the_whole_text_on_hovering(tmp_path: Path) -> None:
-    page = page_of(town(30, around=True), tmp_path, "The people of town")
-    assert f'<h1 title="{_TEXT.format(0)}">Around: bell founder 0</h1>' in page
-    assert "<h1>The people of town</h1>" in page_of(town(31), tmp_path, "The people of town")
-
-
-def test_the_page_loads_nothing(tmp_path: Path) -> None:
-    page = page_of(town(30), tmp_path)
-    assert not re.search(r"<script|<link|url\(|@import|src=|href=", page)
-
-
-def test_a_picture_needs_no_browser_for_its_colours_and_a_page_alone_has_dark_ones(tmp_path: Path) -> None:
+def test_a_picture_needs_no_browser_for_its_colours() -> None:
     svg = drawing(town(40))
     assert not re.search(r"var\(|currentColor|<style|prefers-color-scheme", svg)
     painted = [e for e in ET.fromstring(svg).iter() if e.tag.rpartition("}")[2] in ("rect", "circle", "path")]
     assert painted
     assert all(re.fullmatch("#[0-9a-f]{6}|none", e.attrib["fill"]) for e in painted)
-    page = page_of(town(40), tmp_path)
-    assert 'svg [fill="#ffffff"]{fill:#1d2126}' in page.partition("prefers-color-scheme:dark")[2]
 
 
 def test_a_picture_of_a_few_of_many_says_so_on_itself() -> None:
@@ -160,12 +142,6 @@ def test_the_same_excerpt_gives_the_same_picture() -> None:
 )
 def test_a_name_says_what_the_person_is(text: str, name: str) -> None:
     assert name_of(text) == name
-
-
-def test_a_note_stands_above_the_picture_of_a_page(tmp_path: Path) -> None:
-    page = write_picture(town(12), tmp_path / "town.html", title="Town", note="Text by the <stand-in>.").read_text()
-    assert page.count("Text by the &lt;stand-in&gt;.") == 1
-    assert page.index("Text by the &lt;stand-in&gt;.") < page.index("<svg ")
 
 
 @pytest.mark.parametrize("width", [460.0, 1_040.0])

@@ -22,10 +22,3 @@ def test_it_is_said_when_and_why_growth_ended_early(grown: Grown) -> None:
 @pytest.mark.parametrize("changed", [{"until_novelty": None}, {"until_novelty": 0.2}, {"latest": "0" * 499}])
 def test_nothing_is_said_where_no_rule_ended_it(grown: Grown, changed: dict[str, Any]) -> None:
     assert replace(grown, **changed).ending == ""
-
-
-def test_the_rows_of_growth_are_those_of_its_run_and_its_own(grown: Grown) -> None:
-    rows = dict(grown.as_rows())
-    assert rows["people"] == "40, with 60 relations"
-    assert rows["model"] == "procedural (no language model)"
-    assert not {"cost", "left out", "extended"} & set(rows)

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.analysis.page import clip, markup, short_label
-from populace.analysis.report.samples import mark_differences
 
 
 @pytest.mark.parametrize(
@@ -46,12 +45,3 @@ def test_markup_is_shown_and_not_read() -> None:
 def test_whatever_a_text_holds_it_stands_in_xml(text: str) -> None:
     shown = ET.fromstring(f"<t>{markup(text)}</t>".encode()).text or ""
     assert len(shown.replace("\r\n", "\n")) == len(text.replace("\r\n", "\n"))
-
-
-@given(st.text(), st.text())
-def test_marking_differences_loses_no_character(text: str, other: str) -> None:
-    assert "".join(span for span, _ in mark_differences(text, other)) == text
-
-
-def test_nothing_is_marked_between_equal_word_sets() -> None:
-    assert not any(differs for _, differs in mark_differences("the Mill by the sea", "by the sea, the mill"))

@@ -4,7 +4,7 @@ import pytest
 
 from populace.analysis.report import samples
 from populace.analysis.report.facts import FAILURES, read_purposes
-from populace.analysis.report.samples import read_duplicates, read_steps
+from populace.analysis.report.samples import read_steps
 from populace.analysis.summary import summarise
 from populace.analysis.table import Queryable
 
@@ -53,16 +53,6 @@ def test_the_visitor_is_named_as_one(make_run: Any) -> None:
         (True, "Hello?"),
         (False, "Yes."),
     ]
-
-
-def test_the_most_doubtful_pairs_come_first(make_run: Any) -> None:
-    run = make_run(people=20, steps=3)
-    run.connection.execute("UPDATE duplicates SET similarity = 0.91 WHERE kind = 'tool' AND emission % 2 = 0")
-    tools = [pair for pair in read_duplicates(run) if pair.kind == "tool"]
-    shown = [pair.similarity for pair in tools]
-    assert shown == sorted(shown)
-    assert shown[0] == 0.91
-    assert tools[0].total > len(tools)
 
 
 def test_failures_and_calls_are_grouped(lived: Queryable) -> None:

@@ -1,7 +1,7 @@
 from dataclasses import replace
 from typing import Any
 
-from populace.analysis.report.facts import read_society
+from populace.analysis.report.facts import draw_society
 from populace.analysis.summary import Tokens, summarise
 from populace.analysis.table import Queryable
 
@@ -54,27 +54,26 @@ def test_the_rows_steer_no_terminal(make_run: Any) -> None:
     assert rows["model"] == r"openai:\x1b[31m"
 
 
-def test_the_rows_of_an_empty_run_say_nothing_was_counted(make_run: Any) -> None:
-    rows = dict(summarise(make_run(upto="header", status="running")).as_rows())
-    assert (rows["steps"], rows["emissions"], rows["failures"]) == ("0 of 5", "0", "0")
-    assert "tokens" not in rows
+def test_the_lines_of_an_empty_run_say_nothing_was_counted(make_run: Any) -> None:
+    lines = summarise(make_run(upto="header", status="running")).lines({})
+    assert lines["size"] == "0 agents, 0 ties, 0 of 5 steps; interrupted"
+    assert lines["outputs"] == "0"
 
 
 def test_the_summary_and_the_graph_count_the_same_relations(make_run: Any) -> None:
     run = make_run(people=20, upto="growth")
     source, target, kind = run.query("SELECT source, target, kind FROM relations LIMIT 1").rows[0]
     run.fill("relations", [[900, source, target, kind, "again", 2]])
-    assert summarise(run).relations == read_society(run).relations == 11
+    assert summarise(run).relations == draw_society(run)[1] == 11
 
 
 def test_who_came_and_left_is_told_beside_the_agents(make_run: Any) -> None:
     run = make_run()
-    assert "came and left" not in dict(summarise(run).as_rows())
     run.connection.execute(
         "INSERT INTO agent_changes (step, ordinal, agent, change, cause) "
         "SELECT 1, row_number() OVER (), agent, 'departed', 'scenario' FROM agents LIMIT 2"
     )
-    assert dict(summarise(run).as_rows())["came and left"] == "departed 2"
+    assert "agents, departed 2, " in summarise(run).lines({})["size"]
 
 
 def test_a_run_in_which_nothing_was_emitted_says_what_may_be_the_cause(lived: Queryable) -> None:

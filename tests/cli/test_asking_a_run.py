@@ -59,7 +59,7 @@ def test_an_answer_is_drawn_on_request(ask: Ask, run_file: Path, tmp_path: Path)
     sql = "SELECT step, kind, count(*) AS emitted FROM emissions GROUP BY ALL ORDER BY step"
     assert ask("sql", run_file, sql, "--picture", picture).out == f"Wrote {picture}\n"
     assert "built-in generator" in picture.read_text()
-    ask("sql", run_file, sql, "--picture", tmp_path / "spoken.png").complains(2, ".png", ".svg or .html")
+    ask("sql", run_file, sql, "--picture", tmp_path / "spoken.png").complains(2, ".png", "written to .svg")
 
 
 def test_no_rows_are_said_to_be_none(ask: Ask, run_file: Path) -> None:

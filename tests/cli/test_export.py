@@ -69,7 +69,6 @@ def test_generated_text_is_exported_with_a_notice(ask: Ask, run_file: Path) -> N
         (["chats.duckdb", "rows.jsonl", "--columns", "respons"], ["did you mean 'response'"]),
         (["chats.duckdb", "rows.jsonl", "--columns", "licence"], ["in every export"]),
         (["chats.duckdb", "rows.jsonl", "--persona", "in"], ["--persona", "jsonl"]),
-        (["chats.duckdb", "rows.jsonl", "--format", "alpaca", "--train-on", "last"], ["--train-on", "openai"]),
         (["chats.duckdb", "rows.jsonl", "--format", "openai", "--map", "prompt=text"], ["response=FIELD"]),
         (["chats.duckdb", "rows.jsonl", "--split", "1.5"], ["--split is 1.5", "between 0 and 1"]),
         (["chats.duckdb", "none/rows.jsonl"], ["no folder", "none"]),

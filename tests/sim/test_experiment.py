@@ -120,8 +120,8 @@ def content(path: Path) -> dict[str, list[tuple[Any, ...]]]:
         ({"replicates": 0}, ("replicates", "but 0")),
         ({"replicates": {"price=2": 3}}, ("'price=8' has none",)),
         ({"replicates": {"price=2": 3, "price=9": 2, "price=8": 1}}, ("no arm 'price=9'",)),
-        ({"people_design": "same"}, ("new, crossed or fixed", "'same'")),
-        ({"people": Growth(sources=("-",))}, ("standard input", "people_design='crossed'")),
+        ({"people_design": "same"}, ("new or fixed", "'same'")),
+        ({"people": Growth(sources=("-",))}, ("standard input", "people_design='fixed'")),
         ({"alpha": 1.5}, ("alpha", "1.5")),
         ({"correction": "tukey"}, ("correction", "'tukey'")),
         ({"outcomes": [OutcomeQuery("a", "x"), OutcomeQuery("a", "y")]}, ("outcome 'a' is given twice",)),
@@ -262,7 +262,7 @@ class Reacting(Scenario):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("design", "low", "high"), [("new", 0, 0.14), ("crossed", 0, 0.14), ("fixed", 0.3, 1)])
+@pytest.mark.parametrize(("design", "low", "high"), [("new", 0, 0.14), ("fixed", 0.3, 1)])
 def test_reactions_that_differ_by_person_are_found_in_runs_of_the_same_people_alone(
     design: PeopleDesign, low: float, high: float, tmp_path: Path
 ) -> None:

@@ -97,7 +97,7 @@ def diversity(
 ) -> None:
     """Measure how different the accepted outputs are.
 
-    By words: distinct-n, self-BLEU, compression ratio, similarity to the nearest other output, clusters, and the share
+    By words: distinct-n, compression ratio, similarity to the nearest other output, clusters, and the share
     of new texts in the latest 500. With --embeddings also the Vendi score, nearest outputs and clusters by meaning, and
     the similarity study of the Persona Hub paper (Figure 10): pairs of personas that are .4, .6, .8 and .9 similar, and
     how similar their outputs are, beside the paper's numbers. For vectors as in the paper, use
@@ -166,7 +166,7 @@ def coverage(
 ) -> None:
     """Find the topics that outputs or personas reach or miss.
 
-    The taxonomy is nested JSON, TOML or YAML, or a text file with a path per line (Food / Baking: bread, oven).
+    The taxonomy is nested JSON or TOML, or a text file with a path per line (Food / Baking: bread, oven).
     A topic counts as reached if more texts are near it than chance explains. For each missed topic the nearest
     personas are named, and --seeds writes texts that `populace grow` turns into personas who know it.
     """

@@ -123,7 +123,7 @@ def _show_estimate(declared: "Experiment", options: dict[str, Any]) -> None:
 def _show(path: Path, benchmark: Path | None, margin: float | None, *, as_json: bool) -> None:
     from dataclasses import replace
 
-    from populace.analysis.experiment.benchmark import describe_distances, measure_distances, read_benchmark
+    from populace.analysis.experiment.benchmark import measure_distances, read_benchmark
     from populace.analysis.experiment.effects import read_findings
     from populace.analysis.experiment.tables import describe_findings
     from populace.sim.runfile.reader import open_hub_or_run
@@ -132,7 +132,7 @@ def _show(path: Path, benchmark: Path | None, margin: float | None, *, as_json: 
         found = describe_findings(read_findings(merged))
         if benchmark is not None:
             distances = measure_distances(merged, read_benchmark(benchmark), margin=margin)
-            found = replace(found, parts=(*found.parts, describe_distances(distances)))
+            found = replace(found, parts=(*found.parts, distances))
         notice = authors_notice(merged)
     show_result(found, as_json=as_json)
     if notice:
@@ -157,7 +157,6 @@ def _show_power(declared: "Experiment", pilot: Path | None) -> None:
         },
         paired=declared.paired,
         design=declared.people_design,
-        people=declared.people.agents,
         alpha=declared.alpha,
         correction=declared.correction,
         pilot=known,
@@ -165,13 +164,13 @@ def _show_power(declared: "Experiment", pilot: Path | None) -> None:
     )
     rows = [
         (
-            *(one.outcome, one.arm, one.against, one.effect, one.sd, one.error_people or None),
+            *(one.outcome, one.arm, one.against, one.effect, one.sd),
             " and ".join(dict.fromkeys((str(one.replicates), str(one.replicates_against)))),
             Estimate(one.power, one.low, one.high),
         )
         for one in found
     ]
-    names = ("outcome", "arm", "against", "effect", "sd", "error_of_people", "replicates", "power")
+    names = ("outcome", "arm", "against", "effect", "sd", "replicates", "power")
     show_result(make_result("Power", names, rows, shares=("power",)))
     click.echo(
         "\nPower is the share of 2,000 simulated experiments that find the effect, tested and corrected as the real "

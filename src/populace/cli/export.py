@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _FORMATS = (
     *("parquet", "jsonl", "csv", "huggingface", "openai", "sharegpt", "alpaca", "dpo", "tools"),
-    *("personahub", "npc-json", "ink", "yarn"),
+    *("npc-json", "ink", "yarn"),
 )
 #: Those of one run's characters, which are no rows.
 _CHARACTERS = frozenset({"npc-json", "ink", "yarn"})
@@ -93,12 +93,6 @@ def _side_options(prefix: str = "") -> Callable[[Command], Command]:
 )
 @click.option("--system", metavar="TEXT", help="System message of training rows.")
 @click.option(
-    "--train-on", type=click.Choice(("all", "last")), help="openai: weights that mask the loss of other messages."
-)
-@click.option(
-    "--tokenizer", metavar="NAME|FILE", help="Count tokens with it: cl100k_base, a tokenizer.json, a model's name."
-)
-@click.option(
     "--personal",
     type=click.Choice(("flag", "drop", "redact")),
     default="flag",
@@ -107,14 +101,13 @@ def _side_options(prefix: str = "") -> Callable[[Command], Command]:
 )
 @key_option
 @click.option("--licence", metavar="SPDX", help="The licence of sources that state none, when they are yours to give.")
-@click.option("--push", metavar="OWNER/NAME", help="Upload the folder to a private data set of the Hugging Face hub.")
 @shared_option
 def export(paths: tuple[Path, ...], **options: Any) -> None:
     """Write accepted outputs as a dataset or game files.
 
     FILE is JSONL, CSV or Parquet by its ending, optionally compressed (.jsonl.gz). A name without an ending is a folder
-    with README.md and data/*.parquet, which `datasets.load_dataset` reads; the same command continues a folder whose
-    export was stopped. Each export has a dataset card with counts, yields, models and licences.
+    with README.md and data/*.parquet, which `datasets.load_dataset` reads. Each export has a dataset card with counts,
+    yields, models and licences.
 
     Every row is marked as synthetic and names its persona and lineage, model, prompt, sampling, seed and licence (the
     strictest of its sources; unknown if one states none).
@@ -123,7 +116,7 @@ def export(paths: tuple[Path, ...], **options: Any) -> None:
     text; --map names other fields. dpo needs preferences; tools needs messages and tools. npc-json, ink and yarn write
     the characters of one npc run for a game, without a card.
     """
-    from populace.analysis.export import export_outputs, preview_outputs, push_dataset
+    from populace.analysis.export import export_outputs, preview_outputs
     from populace.analysis.export.shapes import DatasetFormat
     from populace.core.errors import name_parameters
     from populace.personas.rules.pseudonyms import use_key
@@ -140,17 +133,8 @@ def export(paths: tuple[Path, ...], **options: Any) -> None:
     if options["preview"]:
         _show(preview_outputs(runs, asked.format or DatasetFormat.JSONL, options["preview"], asked))
         return
-    if options["push"] and (asked.format or DatasetFormat.HUGGINGFACE) is not DatasetFormat.HUGGINGFACE:
-        raise click.UsageError("--push uploads a folder of --format huggingface; leave the other format out.")
-    try:
-        report = export_outputs(runs, path, asked)
-    except KeyboardInterrupt:
-        if (begun := path.with_name(f"{path.name}.partial")).exists():
-            click.echo(f"What was written is kept in {str(begun)!r}; the same command goes on with it.", err=True)
-        raise
+    report = export_outputs(runs, path, asked)
     _say(report, asked)
-    if options["push"]:
-        click.echo(f"Pushed to {push_dataset(path, options['push'])} (private).")
 
 
 def _export_characters(paths: tuple[Path, ...], options: dict[str, Any]) -> None:
@@ -196,7 +180,7 @@ def _options_of(options: dict[str, Any]) -> "DatasetOptions":
         if options["train"] is not None
         else None
     )
-    passed_on = ("kinds", "rejected", "persona", "system", "train_on", "tokenizer", "licence")
+    passed_on = ("kinds", "rejected", "persona", "system", "licence")
     as_given = {name: options[name] for name in (*passed_on, "held_out")}
     return DatasetOptions(
         format=DatasetFormat(options["form"]) if options["form"] else None,
@@ -226,10 +210,7 @@ def _say(report: "DatasetReport", asked_for: "DatasetOptions") -> None:
     from populace.core.model import PROCEDURAL_NOTICE
 
     tally = report.tally
-    resumed = f", {report.resumed:,} of them from an export that was stopped" if report.resumed else ""
-    click.echo(
-        f"{report.rows:,} rows by {tally.personas:,} personas are in {str(report.path)!r} as {report.format}{resumed}."
-    )
+    click.echo(f"{report.rows:,} rows by {tally.personas:,} personas are in {str(report.path)!r} as {report.format}.")
     sides = tally.by("side")
     if len(sides) > 1:
         said = ", ".join(f"{n:,} {side} ({n / tally.rows:.1%})" for (side,), n in sides.items())
@@ -256,11 +237,6 @@ def _say(report: "DatasetReport", asked_for: "DatasetOptions") -> None:
     if tally.personal_rows:
         rows = f"{tally.personal_rows:,} row{'s' * (tally.personal_rows != 1)}"
         click.echo(f"Personal data were found in {rows}; patterns do not find everything.")
-    if tally.formulas:
-        click.echo(
-            f"{tally.formulas:,} cells begin like a formula (=, +, - or @), and have an apostrophe before them unless "
-            "POPULACE_CSV_FORMULAS=keep."
-        )
     click.echo(f"The card is in {str(report.card)!r}.")
     if any(is_so for (is_so,) in tally.by("procedural")):
         click.echo(PROCEDURAL_NOTICE, err=True)

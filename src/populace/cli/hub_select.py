@@ -214,7 +214,7 @@ def _show_table(columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> s
 @click.option(
     "--picture",
     type=click.Path(path_type=Path),
-    help="Draw it to this .html or .svg file; only an earlier one of HUB is written over.",
+    help="Draw it to this .svg file; only an earlier one of HUB is written over.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random graphs and the samples.")
 @click.option(
@@ -276,9 +276,7 @@ def _show_whole(
 
         excerpt = central_excerpt(hub, network)
         shown = None if labels is None else communities_of(hub, excerpt, labels)
-        title = f"The people of {hub.path.name}"
-        note = authors_notice(hub)
-        write_picture(excerpt, picture, title=title, communities=shown, note=note, of=hub.path.name)
+        write_picture(excerpt, picture, communities=shown, note=authors_notice(hub), of=hub.path.name)
         click.echo(f"Wrote {picture}", err=as_json)
 
 
@@ -298,6 +296,5 @@ def _show_around(hub: "HubFile", around: str, radius: int, picture: Path | None,
     if picture is not None:
         from populace.analysis.picture import write_picture
 
-        name = hub.path.name
-        write_picture(near.excerpt, picture, title=f"The people of {name}", note=authors_notice(hub), of=name)
+        write_picture(near.excerpt, picture, note=authors_notice(hub), of=hub.path.name)
         click.echo(f"Wrote {picture}", err=as_json)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option(
     "--picture",
     type=click.Path(path_type=Path),
-    help="Draw the answer into a file ending in .svg or .html: the first column from left to right, a line for each "
+    help="Draw the answer into a file ending in .svg: the first column from left to right, a line for each "
     "further column of numbers, or for each text of a column of texts; columns that end in low and high are intervals.",
 )
 @click.option("--timeout", type=float, default=60, show_default=True, help="Seconds it may take; 0 for no limit.")

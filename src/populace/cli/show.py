@@ -47,7 +47,7 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
     `settings` are those that differ from the scenario's defaults.
     """
     from populace.analysis.hub_summary import describe_yield
-    from populace.analysis.questions import read_findings
+    from populace.analysis.questions import describe_measures
     from populace.analysis.summary import summarise, summarise_data
     from populace.sim.runfile.reader import open_run
     from populace.sim.scenario import GrowthOnly
@@ -65,12 +65,11 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
                 f"populace report {quote(str(path))}",
                 f'populace sql {quote(str(path))} "FROM emissions LIMIT 5"',
             )
-            measured = "; ".join(f"{finding.subject} {finding.said}" for finding in read_findings(run)[:2])
+            measured = "; ".join(f"{name} {change}" for name, change in describe_measures(run, 2))
             lines = summary.lines(settings or {}) | ({"measured": measured} if measured else {}) | summary.spending
             _show_ending(path, lines, warnings, following)
             if _is_verbose():
                 _show_details(summary.as_rows())
-                _show_answers(run)
             return _SHORT if shortfall else 0
         is_short = made.has_run_short and _growth_of(run).shortfall(summary.agents)
         counts = describe_yield(run) if is_short else ""
@@ -84,7 +83,7 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
         )
         _show_ending(path, made.lines(settings or {}) | summary.spending, warnings, _next_for_data(path, made))
         if _is_verbose():
-            _show_details(made.as_rows())
+            _show_details(summary.as_rows())
         return _SHORT if made.has_run_short else 0
 
 
@@ -115,19 +114,6 @@ def _show_details(rows: "Iterable[tuple[str, str]]") -> None:
         click.echo(_line(name, visible(value), terminal_width(), label=18))
 
 
-def _show_answers(run: "RunReader") -> None:
-    """Print three questions that fit the run, in SQL, with their answers."""
-    from populace.analysis.questions import answers_of
-    from populace.analysis.table import render_table, visible
-
-    for answer in answers_of(run, 3):
-        click.echo(visible(f"\n{answer.question.title}\n{answer.question.sql}"))
-        if answer.sentence or answer.rows is None:
-            click.echo(visible(answer.sentence))
-        else:
-            click.echo(render_table(answer.rows, width=terminal_width()), nl=False)
-
-
 def _is_verbose() -> bool:
     return bool(click.get_current_context().meta.get(VERBOSE))
 
@@ -156,9 +142,8 @@ def _line(name: str, value: str, width: int, *, label: int = 10) -> str:
 
 
 def _show_growth(run: "RunReader", path: Path) -> int:
-    from populace.analysis.hub_summary import describe_yield, distances_of, read_grown, read_hops, skipped_of
+    from populace.analysis.hub_summary import describe_yield, read_grown, skipped_of
     from populace.analysis.summary import summarise
-    from populace.analysis.table import render_table, visible
 
     summary, skipped = summarise(run), skipped_of(run)
     grown = read_grown(run, summary)
@@ -169,10 +154,7 @@ def _show_growth(run: "RunReader", path: Path) -> int:
     counts = describe_yield(run)
     _show_ending(path, grown.lines | ({"yield": counts} if counts else {}) | summary.spending, warnings, following)
     if _is_verbose():
-        _show_details(grown.as_rows())
-        click.echo(render_table(read_hops(run), width=terminal_width()), nl=False)
-        if distances := distances_of(run):
-            click.echo(visible(distances))
+        _show_details(summary.as_rows())
     return _SHORT if shortfall else 0
 
 

@@ -57,7 +57,7 @@ def survey(
     last step; the run and its event hash do not change. Answers are rows of `answers` with the number of the job. The
     same command continues a survey that was stopped; no answer is paid for twice.
     """
-    from populace.analysis.experiment.benchmark import describe_distances, measure_distances, read_benchmark
+    from populace.analysis.experiment.benchmark import measure_distances, read_benchmark
     from populace.analysis.surveys.tables import describe_surveys, read_surveys
     from populace.sim.runfile.reader import open_made
 
@@ -73,7 +73,7 @@ def survey(
     with open_made(run_path) as run:
         tables = describe_surveys(read_surveys(run, survey=name, job=done.job if done else None, by=by))
         if people is not None:
-            distances = describe_distances(measure_distances(run, people, margin=margin, survey=name))
+            distances = measure_distances(run, people, margin=margin, survey=name)
             tables = replace(tables, parts=(*tables.parts, distances))
         notice = authors_notice(run)
     if done is not None and not as_json:

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from populace.analysis.diversity.similarity import (
-    FiveNumbers,
     cluster_share,
     compare_levels,
     nearest_by_vectors,
-    paper_boxes,
     paper_facts,
     vendi_score,
 )
@@ -46,11 +44,6 @@ def test_clusters_hold_what_is_near_their_first() -> None:
     assert cluster_share(matrix, 0.999) == 1.0
 
 
-def test_the_box_of_some_numbers() -> None:
-    assert FiveNumbers.of(np.array([1.0, 2, 3, 4, 5])) == FiveNumbers(1, 2, 3, 4, 5)
-    assert FiveNumbers.of(np.empty(0)) is None
-
-
 def at_angles(*degrees: float) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     return np.array([[math.cos(math.radians(d)), math.sin(math.radians(d))] for d in degrees], dtype=np.float32)
 
@@ -59,28 +52,24 @@ def test_pairs_of_outputs_are_taken_by_the_similarity_of_their_personas() -> Non
     # Cosines of the personas: 0.8 between the first two, about 0.4 and -0.23 with the third.
     apart = math.degrees(math.acos(0.8))
     personas = at_angles(0, apart, -math.degrees(math.acos(0.4)))
-    levels = {level.similarity: level for level in compare_levels(personas, at_angles(0, 60, 90))}
-    assert [(s, level.found, level.pairs) for s, level in levels.items()] == [
+    levels = {level: found for level, *found in compare_levels(personas, at_angles(0, 60, 90))}
+    assert [(s, found, pairs) for s, (pairs, found, *_) in levels.items()] == [
         (0.4, 1, 1),
         (0.6, 0, 0),
         (0.8, 1, 1),
         (0.9, 0, 0),
     ]
-    assert levels[0.8].box is not None
-    assert levels[0.8].box.median == pytest.approx(0.5)
-    assert levels[0.8].personas == pytest.approx(0.8)
-    assert levels[0.4].box is not None
-    assert levels[0.4].box.median == pytest.approx(0.0, abs=1e-6)
-    assert levels[0.6].box is None
+    assert levels[0.8][2:] == pytest.approx([0.5] * 5)
+    assert levels[0.4][4] == pytest.approx(0.0, abs=1e-6)
+    assert levels[0.6][2:] == [None] * 5
 
 
 def test_of_many_pairs_a_random_hundred_is_drawn_that_depends_on_the_seed_alone() -> None:
     rng = np.random.default_rng(3)
     personas, outputs = rng.normal(size=(2, 700, 6)).astype(np.float32)
     one, again, other = (compare_levels(personas, outputs, seed=seed) for seed in (0, 0, 1))
-    assert [level.pairs for level in one] == [100, 100, 100, 100]
-    assert all(level.found > 100 for level in one)
-    assert all(abs((level.personas or 0) - level.similarity) < 0.01 for level in one)
+    assert [pairs for _, pairs, *_ in one] == [100, 100, 100, 100]
+    assert all(found > 100 for _, _, found, *_ in one)
     assert one == again != other
 
 
@@ -95,10 +84,9 @@ def test_outputs_that_take_half_of_their_persona_are_half_as_alike() -> None:
     personas /= np.linalg.norm(personas, axis=1)[:, None]
     outputs = math.sqrt(0.5) * personas + math.sqrt(0.5) * rng.normal(size=personas.shape) / 8
     levels = compare_levels(personas.astype(np.float32), outputs.astype(np.float32))
-    assert [level.pairs for level in levels] == [100] * 4
-    for level in levels:
-        assert level.box is not None
-        assert level.box.median == pytest.approx(level.similarity / 2, abs=0.06)
+    assert [pairs for _, pairs, *_ in levels] == [100] * 4
+    for level, _, _, _, _, median, *_ in levels:
+        assert median == pytest.approx(level / 2, abs=0.06)
 
 
 def test_pairs_are_found_wherever_they_stand() -> None:
@@ -106,16 +94,15 @@ def test_pairs_are_found_wherever_they_stand() -> None:
     personas = rng.normal(size=(600, 4)).astype(np.float32)
     scaled = personas / np.linalg.norm(personas, axis=1)[:, None]
     cosines = (scaled.astype(np.float64) @ scaled.astype(np.float64).T)[np.triu_indices(600, 1)]
-    found = [level.found for level in compare_levels(personas, personas)]
+    found = [number for _, _, number, *_ in compare_levels(personas, personas)]
     assert found == pytest.approx([int((np.abs(cosines - s) <= 0.01).sum()) for s in (0.4, 0.6, 0.8, 0.9)], abs=2)
 
 
 def test_the_papers_boxes_are_in_order_and_name_their_source() -> None:
-    assert len(paper_boxes()) == 8
-    for one in paper_boxes():
-        box = one.box
-        assert box.low <= box.q1 <= box.median <= box.q3 <= box.high
-    assert {one.level: one.box.median for one in paper_boxes() if one.label == "paper: a math problem"} == {
+    boxes = paper_facts()["boxes"]
+    assert len(boxes) == 8
+    assert all(one["box"] == sorted(one["box"]) for one in boxes)
+    assert {one["level"]: one["box"][2] for one in boxes if one["label"] == "paper: a math problem"} == {
         0.4: 0.28,
         0.6: 0.45,
         0.8: 0.59,

@@ -3,15 +3,12 @@
 import random
 import zlib
 
-import numpy as np
 import pytest
 
 from populace.analysis.diversity.similarity import (
     compare_by_words,
     compression_ratio,
     distinct_n,
-    self_bleu,
-    word_cluster_share,
 )
 from populace.core.text import words
 from populace.personas.dedup import find_duplicates
@@ -35,30 +32,6 @@ def test_no_n_gram_gives_no_share() -> None:
     assert distinct_n([], 1) is None
 
 
-def test_self_bleu_is_that_of_nltk() -> None:
-    # nltk 3.10.4: sentence_bleu(others, text, smoothing_function=SmoothingFunction().method1), the mean over texts.
-    assert self_bleu(TEXTS) == pytest.approx(0.34595068480621666)
-
-
-def test_equal_texts_have_a_self_bleu_of_one_and_texts_without_a_common_word_of_zero() -> None:
-    assert self_bleu(["a b c d e"] * 3) == pytest.approx(1.0)
-    assert self_bleu(["a b c d", "e f g h"]) == 0.0
-    assert self_bleu(["alone"]) is None
-
-
-def test_the_closest_reference_length_is_another_texts() -> None:
-    # Two words of three and of five others: one word in common, the nearer length is 3, no bigram is.
-    # exp(1 - 3 / 2) * (1/2 * 0.1/1 * 0.1/1 * 0.1/1) ** (1/4), by hand.
-    by_hand = np.exp(1 - 3 / 2) * (0.5 * 0.1**3) ** 0.25
-    texts = ["a x", "a y z", "p q r s t"]
-    others = self_bleu(texts[1:])
-    assert others == 0.0
-    of_first = by_hand
-    # "a y z": one of three words, the nearer length is that of "a x", 2, which is shorter: no penalty.
-    of_second = ((1 / 3) * (0.1 / 2) * 0.1 * 0.1) ** 0.25
-    assert self_bleu(texts) == pytest.approx((of_first + of_second) / 3)
-
-
 def test_compression_is_that_of_zlib() -> None:
     text = "the river rises " * 50
     assert compression_ratio([text]) == len(text) / len(zlib.compress(text.encode(), 9))
@@ -79,16 +52,14 @@ def test_the_nearest_text_is_found_among_all_pairs() -> None:
         max(len(a & b) / len(a | b) if a | b else 1.0 for place, b in enumerate(sets) if place != number)
         for number, a in enumerate(sets[:40])
     ]
-    assert compare_by_words(texts).nearest[:40] == pytest.approx(expected)
+    assert compare_by_words(texts)[0][:40] == pytest.approx(expected)
 
 
 def test_clusters_are_counted_as_near_duplicates_are_found() -> None:
-    assert word_cluster_share(TEXTS) == pytest.approx(4 / 5)
-    assert word_cluster_share(TEXTS, 0.9) == 1.0
-    assert word_cluster_share([]) is None
+    assert compare_by_words(TEXTS, (0.5, 0.9))[1] == {0.5: pytest.approx(4 / 5), 0.9: 1.0}
     rng = random.Random(3)
     texts = [" ".join(rng.choices("abcdefghijkl", k=rng.randint(1, 12))) for _ in range(700)]
     for threshold in (0.5, 0.8, 0.9):
         repeats = len(find_duplicates(texts, threshold=threshold))
         assert 0 < repeats < len(texts)
-        assert word_cluster_share(texts, threshold) == pytest.approx(1 - repeats / len(texts))
+        assert compare_by_words(texts, (threshold,))[1][threshold] == pytest.approx(1 - repeats / len(texts))

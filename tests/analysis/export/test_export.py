@@ -100,14 +100,6 @@ def test_the_persona_stands_where_it_is_wanted(asked: Path, place: Any, said: li
     assert [message["content"] for message in rows[0]["messages"]][:-1] == said
 
 
-def test_weights_mask_the_loss_of_all_but_the_last_answer(new_run: NewRun) -> None:
-    run = new_run()
-    talk = [{"role": role, "content": text} for role, text in zip(("user", "assistant") * 2, "abcd", strict=True)]
-    run.output(run.person("A diver."), "a", "talk", messages=talk)
-    (row,) = written(run.done(), "chat.jsonl", format=DatasetFormat.OPENAI, train_on="last")
-    assert [message.get("weight") for message in row["messages"]] == [None, 0, None, 1]
-
-
 def test_sharegpt_has_speakers_and_calls_of_tools(new_run: NewRun) -> None:
     run = new_run()
     run.output(run.person("A pilot."), "When is high water?", "talk", **TOOL_TALK)
@@ -143,16 +135,13 @@ def call_talk(*results: str) -> dict[str, Any]:
     return {"messages": [*messages, *given, {"role": "assistant", "content": "At two."}], "tools": TOOL_TALK["tools"]}
 
 
-def test_wrong_calls_have_weight_0_or_their_conversation_is_left_out(new_run: NewRun) -> None:
+def test_a_conversation_with_a_wrong_call_is_left_out(new_run: NewRun) -> None:
     run = new_run()
     pilot = run.person("A pilot.")
     for number, result in enumerate(("14:05", '{"error": "There is no pier \'west\'."}')):
         run.output(pilot, f"High water {number}?", "talk", **call_talk(result))
-    right, wrong = written(run.done(), "w.jsonl", format=DatasetFormat.OPENAI)
-    assert [message.get("weight") for message in right["messages"]] == [None] * 4
-    assert [message.get("weight") for message in wrong["messages"]] == [None, 0, None, None]
-    assert all(isinstance(message["content"], str) for row in (right, wrong) for message in row["messages"])
-    for form in (DatasetFormat.TOOLS, DatasetFormat.SHAREGPT):
+    run.done()
+    for form in (DatasetFormat.OPENAI, DatasetFormat.TOOLS, DatasetFormat.SHAREGPT):
         path = run.path.with_name(f"{form}.jsonl")
         report = export_outputs([run.path], path, DatasetOptions(format=form))
         assert (report.rows, report.tally.left_out.total()) == (1, 1)
@@ -207,12 +196,6 @@ def test_preferences_become_dpo_rows(new_run: NewRun) -> None:
     assert row["rejected"] == [{"role": "assistant", "content": "Deep."}]
 
 
-def test_rows_of_persona_hub_have_its_three_columns(asked: Path) -> None:
-    rows = written(asked, "hub.jsonl", format=DatasetFormat.PERSONAHUB)
-    assert rows[0]["input persona"] == "A baker by the mill."
-    assert (rows[0]["synthesized text"], rows[0]["description"]) == ("How long does rye dough rest?", "instruction")
-
-
 STRANGE = (
     '{"nested": "json", "a": [1, "\\"x\\""]}',
     "混ぜた text עברית и кириллица 👩‍👩‍👧‍👦",
@@ -246,14 +229,11 @@ def test_strange_texts_are_read_back_as_they_were_from_every_file(new_run: NewRu
     assert [row["payload"]["field"]["deep"][0] for row in read_lines(run.path.with_name("s.jsonl"))] == list(STRANGE)
 
 
-def test_cells_that_a_spreadsheet_would_run_are_counted_and_escaped(
-    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cells_that_a_spreadsheet_would_run_are_escaped(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
     run = new_run()
     run.output(run.person("A clerk."), "=1+1")
     run.done()
-    report = export_outputs([run.path], run.path.with_name("a.csv"), DatasetOptions(columns=("text",)))
-    assert report.tally.formulas == 1
+    export_outputs([run.path], run.path.with_name("a.csv"), DatasetOptions(columns=("text",)))
     assert pd.read_csv(run.path.with_name("a.csv"))["text"].tolist() == ["'=1+1"]
     monkeypatch.setenv("POPULACE_CSV_FORMULAS", "keep")
     export_outputs([run.path], run.path.with_name("b.csv"), DatasetOptions(columns=("text",)))
@@ -338,7 +318,7 @@ def test_a_run_without_accepted_outputs_says_how_to_get_the_rejected_ones(new_ru
     run = new_run()
     run.fails(run.output(run.person("A clerk."), "As a clerk, I ask."), "leak", "It repeats the description.")
     run.done()
-    with pytest.raises(SetupError, match=r"All 1 outputs .* were rejected; `rejected`"):
+    with pytest.raises(SetupError, match=r"All 1 outputs .* were rejected or .*`rejected`"):
         export_outputs([run.path], run.path.with_name("a.jsonl"))
     empty = new_run("empty").done()
     with pytest.raises(SetupError, match="has no outputs"):
@@ -353,21 +333,6 @@ def test_a_preview_shows_rows_and_writes_nothing(asked: Path) -> None:
     assert len(rows) == 2
     assert set(PROVENANCE) <= rows[0].keys()
     assert sorted(asked.parent.iterdir()) == before
-
-
-def test_tokens_are_counted_by_a_tokenizer_in_a_file_and_estimated_without(asked: Path) -> None:
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    file = asked.with_name("tokenizer.json")
-    tokenizer.save(str(file))
-    rows = written(asked, "t.jsonl", tokenizer=str(file))
-    assert [row["tokens"] for row in rows] == [6, 4, 5]
-    assert f"tokens, by {file} | 15" in asked.with_name("t.jsonl.card.md").read_text()
-    assert "tokens" not in written(asked, "e.jsonl")[0]
-    with pytest.raises(SetupError, match="There is no file"):
-        written(asked, "n.jsonl", tokenizer="missing.json")
 
 
 def test_solved_problems_are_rows_with_the_solution_of_most(new_run: NewRun) -> None:

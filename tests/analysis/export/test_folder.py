@@ -1,4 +1,4 @@
-"""Folders of Parquet files: loaded by `datasets`, gone on with when they were stopped, described by their card."""
+"""Folders of Parquet files: loaded by `datasets`, described by their card."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import pytest
 import yaml
 from made_run import TOOL_TALK, NewRun
 
-from populace.analysis.export import DatasetFormat, DatasetOptions, PersonalPolicy, Split, export, export_outputs
+from populace.analysis.export import DatasetFormat, DatasetOptions, Split, export, export_outputs
 from populace.analysis.export import source as source_module
 from populace.core.errors import RunFileError, SetupError
 
@@ -55,44 +55,23 @@ def test_conversations_with_tools_are_loaded_by_datasets(new_run: NewRun, monkey
     assert rows[0]["messages"][1]["tool_calls"][0]["function"]["name"] == "tide"
 
 
-@pytest.mark.slow
-def test_an_export_that_was_stopped_goes_on_to_equal_files(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_that_was_stopped_begins_anew(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source_module, "_PAGE", 3)
     monkeypatch.setattr(export, "_SHARD_ROWS", 6)
     run = new_run()
-    people = [run.person(f"A diver of pier {pier}.") for pier in "abcd"]
-    for number in range(20):
-        mail = "Write to mary.miller@example.org." if number % 5 == 0 else "Forty metres."
-        run.output(people[number % 4], f"How deep is it at {'abcdefghijklmnopqrst'[number]}?", response=mail)
-    run.done()
-    options = DatasetOptions(format=DatasetFormat.OPENAI, personal=PersonalPolicy.DROP)
-    whole = export_outputs([run.path], run.path.with_name("whole"), options)
-
-    pages = source_module.OutputSource.pages
-
-    def cut_off(self: Any, *args: Any, **kwargs: Any) -> Any:
-        for page in pages(self, *args, **kwargs):
-            if page[1] > 12:
-                raise KeyboardInterrupt
-            yield page
-
-    folder = run.path.with_name("stopped")
+    diver = run.person("A diver.")
+    for letter in "abcdefghijklmnopqrst":
+        run.output(diver, f"How deep is it at {letter}?", response="Forty metres.")
+    folder = run.done().with_name("set")
     with monkeypatch.context() as patch:
-        patch.setattr(source_module.OutputSource, "pages", cut_off)
-        with pytest.raises(KeyboardInterrupt):
-            export_outputs([run.path], folder, options)
+        patch.setattr(export, "render_card", lambda *_: pytest.fail("stopped"))
+        with pytest.raises(pytest.fail.Exception):
+            export_outputs([run.path], folder)
     assert not folder.exists()
-    with pytest.raises(SetupError, match="asked for otherwise"):
-        export_outputs([run.path], folder, DatasetOptions(format=DatasetFormat.SHAREGPT))
-    report = export_outputs([run.path], folder, options)
-    assert report.resumed > 0
-    assert (report.rows, report.tally.left_out) == (whole.rows, {"personal data": 4})
-    files = sorted(path.relative_to(folder) for path in folder.rglob("*.*"))
-    assert files == sorted(path.relative_to(whole.path) for path in whole.path.rglob("*.*"))
-    assert len(files) > 3
-    for name in files:
-        if (folder / name).is_file():
-            assert (folder / name).read_bytes() == (whole.path / name).read_bytes()
+    report = export_outputs([run.path], folder)
+    assert report.rows == sum(pq.read_metadata(path).num_rows for path in report.files) == 20
+    assert len(report.files) == 4
+    assert not folder.with_name("set.partial").exists()
 
 
 def test_the_numbers_of_the_card_are_those_of_the_files(asked: Path) -> None:
