@@ -26,7 +26,7 @@ _LEAST, _MOST = 1, 10
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class MemoryNote:
     """Something that an agent is to remember."""
 
     text: str

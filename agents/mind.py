@@ -30,7 +30,7 @@ from ..core.prompt import RenderedPrompt, fence, load_prompt
 from .action_schema import answer_schema, novelty_of
 from .actions import Action, run_checks
 from .checks import CheckContext, CheckOutcome, CheckResult
-from .memory import Note
+from .memory import MemoryNote
 from .observation import Observation
 from .turn_prompt import drawn_angle, fitted, phrase_of, prompt_size, refused_length, turn_prompt
 
@@ -89,7 +89,7 @@ class Decision:
     #: What decided, as it is written into the rows; None for the model of the run.
     model: str | None = None
     #: What the agent notes besides what it heard and did: plans and reflections.
-    notes: tuple[Note, ...] = ()
+    notes: tuple[MemoryNote, ...] = ()
     #: How much what it did matters to the agent, from 1 to 10, where the model was asked; else None.
     importance: int | None = None
     #: Stages that left it without what they were to bring.
@@ -167,7 +167,7 @@ class MindState(TypedDict):
     request_context: RequestContext
     draft: NotRequired[Draft]
     #: What stages have the agent note, and those that got no usable answer.
-    notes: NotRequired[tuple[Note, ...]]
+    notes: NotRequired[tuple[MemoryNote, ...]]
     missed: NotRequired[tuple[MissedStage, ...]]
     #: What the agent thought and found out, and how much its turn matters to it.
     deliberations: NotRequired[tuple[Deliberation, ...]]

@@ -11,7 +11,7 @@ from ..core.model import Answer, AnswerSchema, FrozenModel, strict_schema
 from ..core.prompt import RenderedPrompt, fence, load_prompt
 from .action_schema import answer_schema
 from .actions import Action
-from .memory import Note
+from .memory import MemoryNote
 from .mind import Deliberation, Draft, MindState, MissedStage
 from .observation import Observation
 from .turn_prompt import fitted, named_language, named_posts, phrase_of, refused_length, turn_prompt
@@ -170,7 +170,7 @@ async def plan(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str
     return {
         "observation": planned,
         "shown": planned,
-        "notes": (*state.get("notes", ()), Note(text, "plan")),
+        "notes": (*state.get("notes", ()), MemoryNote(text, "plan")),
     }
 
 
@@ -181,7 +181,7 @@ async def reflect(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[
     answer = await _asked(partial(reflect_prompt, world=runtime.context.world), _REFLECTION, state, runtime)
     if answer.value is None:
         return {"missed": (*state.get("missed", ()), _missed("reflect", answer))}
-    insights = (Note(one.text, "reflection", one.importance) for one in answer.value.insights)
+    insights = (MemoryNote(one.text, "reflection", one.importance) for one in answer.value.insights)
     return {"notes": (*state.get("notes", ()), *insights)}
 
 

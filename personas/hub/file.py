@@ -29,7 +29,7 @@ from .info import HubInfo, describe
 from .queries import rejected_in, survivors_in
 
 if TYPE_CHECKING:
-    from ...core.query import Params, Result
+    from ...core.query import Params, QueryResult
 
 #: The version that this Populace writes and reads. It goes up when a declaration of a table changes.
 HUB_VERSION = 2
@@ -201,7 +201,7 @@ class HubFile:
                 ) from error
             raise
 
-    def sql(self, query: str, params: "Params" = ()) -> "Result":
+    def sql(self, query: str, params: "Params" = ()) -> "QueryResult":
         """Run one read-only statement on the hub; the result has `.rows`, `.df()`, `.pl()` and `.arrow()`.
 
         Raises `QueryError` with the database's own words.

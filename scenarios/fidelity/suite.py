@@ -12,7 +12,7 @@ from typing import Any
 from populace.agents import Limits, ModelHandle
 from populace.analysis.stats import wilson_interval
 from populace.core.errors import SetupError
-from populace.core.query import Result
+from populace.core.query import QueryResult
 from populace.personas import Hub
 from populace.sim import FinishedRun, Growth, Scenario, Society
 from populace.sim.experiment.design import ModelCheckName
@@ -197,7 +197,7 @@ def _find_effects(answers: Mapping[str, Sequence[FidelityAnswer]], seed: int) ->
             yield share_effect(test, what, sum(chosen), len(chosen), reference=0.5, source=_FORMATION)
 
 
-def table_of(effects: Sequence[EffectSize]) -> Result:
+def table_of(effects: Sequence[EffectSize]) -> QueryResult:
     """One row for each effect."""
     columns = ("test", "what", "reference", "got", "low", "high", "size", "differs", "answers", "source")
     types = ("VARCHAR", "VARCHAR", *("DOUBLE",) * 5, "VARCHAR", "BIGINT", "VARCHAR")
@@ -205,4 +205,4 @@ def table_of(effects: Sequence[EffectSize]) -> Result:
         (e.test, e.what, e.reference, e.got, e.low, e.high, e.size, "yes" if e.differs else "no", e.answers, e.source)
         for e in effects
     ]
-    return Result(columns, types, rows)
+    return QueryResult(columns, types, rows)

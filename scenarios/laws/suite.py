@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 from populace.core.errors import SetupError
 from populace.core.inputs import nearest
-from populace.core.query import Result
+from populace.core.query import QueryResult
 
 from . import contagion, opinion, space
 from . import contagion as epidemics
@@ -45,7 +45,7 @@ def check_laws(laws: Sequence[Law], *, seed: int = 0, times: int = 1) -> Iterato
             yield from law.check(Trial(Path(folder), seed, times))
 
 
-def table_of(findings: Iterable[Finding]) -> Result:
+def table_of(findings: Iterable[Finding]) -> QueryResult:
     """One row for each number."""
     columns = ("law", "what", "expected", "got", "tolerance", "pass", "source")
     types = ("VARCHAR", "VARCHAR", "DOUBLE", "DOUBLE", "DOUBLE", "VARCHAR", "VARCHAR")
@@ -53,4 +53,4 @@ def table_of(findings: Iterable[Finding]) -> Result:
         (one.law, one.what, one.expected, one.got, one.tolerance, "yes" if one.passes else "NO", one.source)
         for one in findings
     ]
-    return Result(columns, types, rows)
+    return QueryResult(columns, types, rows)

@@ -20,7 +20,7 @@ from populace.agents.text_faults import find_assistant_voice, find_echo, find_re
 from populace.analysis.diversity.similarity import vendi_score
 from populace.analysis.stats import wilson_interval
 from populace.core.errors import EndpointError, PausedError, RunError, SetupError, StorageError
-from populace.core.query import Result
+from populace.core.query import QueryResult
 from populace.core.text import word_list
 from populace.personas.dedup.vectors import units
 from populace.personas.rules.degenerate import find_cut, find_loop, find_noun_list, has_content
@@ -129,7 +129,7 @@ def _rows(path: Path, sql: str) -> Sequence[tuple[Any, ...]]:
         return run.query(sql).rows
 
 
-def measure_panel(paths: Sequence[Path], *, seed: int = 0) -> Result:
+def measure_panel(paths: Sequence[Path], *, seed: int = 0) -> QueryResult:
     """Measure run files of a panel: one row for each measure, shares in percent with a 95 % interval.
 
     Raises `RunError` when no call was answered.
@@ -141,12 +141,12 @@ def measure_panel(paths: Sequence[Path], *, seed: int = 0) -> Result:
         raise RunError("No call was answered, so there is nothing to measure; try `populace check endpoint`.")
     columns = ("measure", "value", "low", "high", "unit", "of", "chance")
     types = ("VARCHAR", "DOUBLE", "DOUBLE", "DOUBLE", "VARCHAR", "BIGINT", "DOUBLE")
-    return Result(
+    return QueryResult(
         columns, types, [*_measure_answers(answers, repairs), *measure_texts([PanelText(*t) for t in texts], seed)]
     )
 
 
-def describe_panel(model: ModelHandle, measured: Result) -> str:
+def describe_panel(model: ModelHandle, measured: QueryResult) -> str:
     """Say in two sentences what to expect of the model."""
     values = {row[0]: "no known share" if row[1] is None else f"{row[1]:.0f} %" for row in measured.rows}
     who = "This model" if model.is_language_model else "The built-in generator, which is not a language model,"

@@ -1,6 +1,6 @@
 """What a job will ask and cost, known before it begins."""
 
-from .estimator import Estimate, Sampling
+from .estimator import JobEstimate, Sampling
 from .society import estimate
 
-__all__ = ["Estimate", "Sampling", "estimate"]
+__all__ = ["JobEstimate", "Sampling", "estimate"]

@@ -87,7 +87,7 @@ class Models:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Estimate:
+class JobEstimate:
     """What a job will take, by purpose and in total: with a sample as 90 % prediction intervals."""
 
     purposes: tuple[Purpose, ...]
@@ -203,7 +203,7 @@ class Estimator(ABC):
                 f"{sample.stopped} {parameter('sample', 0)} estimates without asking."
             )
 
-    def estimate(self) -> Estimate:
+    def estimate(self) -> JobEstimate:
         """Estimate the job. Raises `RunError` if the sample brings no answer."""
         counted = self.count()
         computed = [self._compute(name, counted) for name in counted.dry_run.purposes]
@@ -231,7 +231,7 @@ class Estimator(ABC):
             if parts
             else computed_total
         )
-        return Estimate(
+        return JobEstimate(
             tuple(purposes),
             total,
             computed_total,

@@ -38,7 +38,7 @@ from ..survey.survey import Panel, Sample, Survey
 from ..tasks.evaluation import EvaluationJob
 from ..tasks.outputs import OutputJob
 from .dry_run import Answered, DryRun, count_calls
-from .estimator import TOKENS, TOTAL, Counted, Estimate, Estimator, Models, Sampling, Units, describe_prices
+from .estimator import TOKENS, TOTAL, Counted, Estimator, JobEstimate, Models, Sampling, Units, describe_prices
 from .prediction import Interval, Purpose
 
 #: Items of a dry run at most: people, outputs, problems, respondents of a survey.
@@ -137,7 +137,7 @@ def _list_tables(con: Any) -> set[str]:
 
 def estimate_file_job(
     path: Path | str, job: JobKind[Any, Any], *, sampling: Sampling | None = None, **asked: Unpack[AskedModels]
-) -> Estimate:
+) -> JobEstimate:
     """Estimate what `run_job` with the same arguments will ask its models, and cost, from a sample of its items.
 
     In a survey, notes are recalled by words, and vectors are not counted. For vectors no model is asked. Raises what
@@ -169,7 +169,7 @@ type _Part = tuple[str, int, int, Callable[[Path, int], tuple[JobKind[Any, Any],
 
 def _estimate_part(
     path: Path, job: JobKind[Any, Any], models: JobModels, sampling: Sampling | None, asked: AskedModels, part: _Part
-) -> Estimate:
+) -> JobEstimate:
     handles = {role: handle for role, (handle, _) in models.roles.items()}
     given = {role: prices for role, (_, prices) in models.roles.items()}
     counts, whole, most, take = part
@@ -258,7 +258,7 @@ def _reduce_survey(survey: Survey, number: int) -> Survey:
     return replace(survey, of=Panel(number) if isinstance(survey.of, Panel) else Sample(number))
 
 
-def _estimate_embedding(path: Path, job: EmbeddingJob, asked: AskedModels) -> Estimate:
+def _estimate_embedding(path: Path, job: EmbeddingJob, asked: AskedModels) -> JobEstimate:
     """Count the requests for vectors that the people of a hub, or the texts of the job, do not have."""
     models = job.open_models(path, asked)
     model, prices = models.embeddings, models.embeddings_prices
@@ -276,7 +276,7 @@ def _estimate_embedding(path: Path, job: EmbeddingJob, asked: AskedModels) -> Es
     handles = Models({"default": model}, {"default": prices})
     said = (f"Requests were counted over {number:,} texts.", *describe_prices(handles, ["default"]))
     total = replace(found, name=TOTAL)
-    return Estimate((found,), total, total, number, handles, notes=said)
+    return JobEstimate((found,), total, total, number, handles, notes=said)
 
 
 def _count_embedding(chunks: Iterable[Sequence[str]], prices: Prices | None) -> Purpose:

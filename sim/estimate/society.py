@@ -29,7 +29,7 @@ from ..seeds import derive_seed
 from ..society import Society
 from ..tasks.task import MOST_ROUNDS, Task
 from .dry_run import Answered, DryRun, Scale, dry_run
-from .estimator import TOTAL, Counted, Estimate, Estimator, Models, Sampling, Units, describe_prices
+from .estimator import TOTAL, Counted, Estimator, JobEstimate, Models, Sampling, Units, describe_prices
 from .prediction import ENOUGH, Purpose, add_purposes, share_interval
 
 #: Turns up to which the whole society has a dry run, at some 3 ms each.
@@ -59,7 +59,7 @@ def estimate(
     sample: int | None = None,
     announce: Callable[[str], None] = lambda _said: None,
     **options: Unpack[RunOptions],
-) -> Estimate:
+) -> JobEstimate:
     """Estimate what `Society(...).run()` with the same arguments will ask and cost, as 90 % prediction intervals.
 
     All fields of `config` can also be given as keywords, as for `Society`. A language model is asked a sample. It is
@@ -85,7 +85,7 @@ def _estimate_society(
     sampling: Sampling,
     *,
     people: Hub | None = None,
-) -> Estimate:
+) -> JobEstimate:
     given, rest = own.get("model"), {name: one for name, one in own.items() if name != "model"}
     handle = given if isinstance(given, ModelHandle) else open_model(given or config.model, base_url=config.base_url)
     roles = open_roles(config, rest)
@@ -256,7 +256,7 @@ def estimate_experiment(
     checks: Mapping[ModelCheckName, ModelCheck] = MappingProxyType({}),
     prices: Prices | None = None,
     sampling: Sampling | None = None,
-) -> Estimate:
+) -> JobEstimate:
     """Estimate what `run_experiment` with the same arguments will ask and cost: people, checks of models, and arms.
 
     One run of each arm is estimated, with personas by the built-in generator, and multiplied by its replicates. What
@@ -269,7 +269,7 @@ def estimate_experiment(
     number = sampling.number and max(_PART_CALLS, sampling.number // parts)
     sampling = replace(sampling, number=number, most=max(_PART_CALLS, _EXPERIMENT_CALLS // parts))
     found: list[Purpose] = []
-    estimates: list[Estimate] = []
+    estimates: list[JobEstimate] = []
 
     def add(name: str, runs: int, asked: Scenario, options: Mapping[str, Any], **more: Any) -> None:
         limits = sampling.limits.changed(**{one: options[one] for one in SAMPLING if one in options})

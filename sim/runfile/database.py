@@ -114,7 +114,7 @@ ORDER BY table_name, column_index
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ColumnEntry:
     """One column: its name, its DuckDB type, and what it means."""
 
     name: str
@@ -129,7 +129,7 @@ class SchemaEntry:
     kind: Literal["table", "view"]
     name: str
     comment: str
-    columns: tuple[Column, ...]
+    columns: tuple[ColumnEntry, ...]
 
 
 def describe(*, hubs: bool = False) -> list[SchemaEntry]:
@@ -141,9 +141,9 @@ def describe(*, hubs: bool = False) -> list[SchemaEntry]:
         make_schema(con)
         if hubs:
             make_hub_schema(con)
-        columns: dict[str, list[Column]] = {}
+        columns: dict[str, list[ColumnEntry]] = {}
         for table, name, type_, comment in con.execute(_COLUMNS).fetchall():
-            columns.setdefault(table, []).append(Column(name, type_, comment or ""))
+            columns.setdefault(table, []).append(ColumnEntry(name, type_, comment or ""))
         found = con.execute(_ENTRIES).fetchall()
     return [SchemaEntry(kind, name, comment or "", tuple(columns[name])) for kind, name, comment in found]
 

@@ -26,7 +26,7 @@ from ...core.database import quote_text
 from ...core.errors import SetupError, StorageError
 from ...core.files import whole_file
 from ...core.model import FrozenModel
-from ...core.query import Params, Query, QueryError, Result, ask
+from ...core.query import Params, Query, QueryError, QueryResult, ask
 from ...core.user_sql import QueryLimit, run_query
 from .database import ClosedError, Cursors
 from .runlog import RunLog
@@ -218,7 +218,7 @@ class LiveClient:
     def __init__(self, sidecar: Sidecar) -> None:
         self._sidecar = sidecar
 
-    def query(self, sql: str, params: Params = (), *, seconds: float | None = None) -> Result:
+    def query(self, sql: str, params: Params = (), *, seconds: float | None = None) -> QueryResult:
         """Run one read-only statement within `seconds`, or within the limit of the run if it is None.
 
         Raises `QueryError` with the run's own sentence, and `ClosedError` if no run answers there.
@@ -237,7 +237,7 @@ class LiveClient:
             connection.close()
 
 
-def _result(response: HTTPResponse) -> Result:
+def _result(response: HTTPResponse) -> QueryResult:
     if response.status == HTTPStatus.OK:
         return read_answer(response)
     if response.status == HTTPStatus.BAD_REQUEST:
@@ -254,7 +254,7 @@ def write_answer(query: Query, path: Path) -> None:
     write_parquet(chain([schema], batches), path, names)
 
 
-def read_answer(body: IO[bytes]) -> Result:
+def read_answer(body: IO[bytes]) -> QueryResult:
     """Read an answer that `write_answer` wrote."""
     with TemporaryDirectory(prefix="populace-") as folder:
         path = Path(folder, "answer.parquet")

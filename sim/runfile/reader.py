@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import duckdb
 
 from ...core.errors import SetupError
-from ...core.query import Params, Result, Tabular, answer, html_table
+from ...core.query import Params, QueryResult, Tabular, answer, html_table
 from ...core.query import QueryError as QueryError
 from ...core.user_sql import QueryLimit
 from ...personas.hub.file import check_hub
@@ -108,7 +108,7 @@ class RunReader:
                 pass
         return self._is_live
 
-    def query(self, sql: str, params: Params = (), *, limit: QueryLimit | None = None) -> Result:
+    def query(self, sql: str, params: Params = (), *, limit: QueryLimit | None = None) -> QueryResult:
         """Run one read-only statement and return its result. Use `?` or `$name` for each of `params`.
 
         `limit` bounds time, memory and result size. If another process is writing the run, a query takes at most 300 s.
@@ -127,7 +127,7 @@ class RunReader:
         except ClosedError as error:
             raise QueryError(f"{str(self.path)!r} was closed while it answered; ask again.") from error
 
-    def emissions(self) -> Result:
+    def emissions(self) -> QueryResult:
         """Return all outputs in order, with a typed column for each number, choice and boolean of their actions.
 
         Raises `QueryError` for a hub that no run has made.
@@ -159,7 +159,7 @@ class RunReader:
 
 
 class _QuerySource(Protocol):
-    def query(self, sql: str, params: Params, limit: QueryLimit | None) -> Result: ...
+    def query(self, sql: str, params: Params, limit: QueryLimit | None) -> QueryResult: ...
 
     def close(self) -> None: ...
 
@@ -175,7 +175,7 @@ class _File:
             self._con.close()
             raise
 
-    def query(self, sql: str, params: Params, limit: QueryLimit | None) -> Result:
+    def query(self, sql: str, params: Params, limit: QueryLimit | None) -> QueryResult:
         cursor = self._con.cursor()
         try:
             return answer(cursor, sql, params, limit)
@@ -203,7 +203,7 @@ class _Shared:
     def __init__(self, cursors: Cursors) -> None:
         self._cursors = cursors
 
-    def query(self, sql: str, params: Params, limit: QueryLimit | None) -> Result:
+    def query(self, sql: str, params: Params, limit: QueryLimit | None) -> QueryResult:
         with self._cursors.reading() as cursor:
             return answer(cursor, sql, params, limit)
 
@@ -217,7 +217,7 @@ class _Live:
     def __init__(self, client: LiveClient) -> None:
         self._client = client
 
-    def query(self, sql: str, params: Params, limit: QueryLimit | None) -> Result:
+    def query(self, sql: str, params: Params, limit: QueryLimit | None) -> QueryResult:
         return self._client.query(sql, params, seconds=None if limit is None else limit.seconds)
 
     def close(self) -> None:
@@ -348,7 +348,7 @@ class FinishedRun(Tabular):
         note = [(name, said) for name, said in (("drawn", self.drawn), ("note", self.note)) if said]
         return html_table((str(self.path), ""), [*rows, *note], most=100)
 
-    def emissions(self) -> Result:
+    def emissions(self) -> QueryResult:
         """Return all outputs in order, with the typed fields of their actions as columns. Use `.df()` for pandas."""
         with open_run(self.path) as run:
             return run.emissions()
@@ -368,7 +368,7 @@ class FinishedRun(Tabular):
             graph.add_edge(source, target, kind=kind, label=label, weight=weight)
         return graph
 
-    def sql(self, query: str, params: tuple[Any, ...] = ()) -> Result:
+    def sql(self, query: str, params: tuple[Any, ...] = ()) -> QueryResult:
         """Run a query on the run file. The result has `.rows`, `.df()`, `.pl()` and `.arrow()`.
 
         Raises `QueryError` with the database's own words.

@@ -21,7 +21,7 @@ from populace.analysis.experiment.benchmark import (
     read_benchmark,
 )
 from populace.core.errors import SetupError
-from populace.core.query import Result, answer
+from populace.core.query import QueryResult, answer
 
 
 class Surveyed:
@@ -54,7 +54,7 @@ class Surveyed:
                     given | {"item": item},
                 )
 
-    def query(self, sql: str, params: Any = ()) -> Result:
+    def query(self, sql: str, params: Any = ()) -> QueryResult:
         return answer(self.con, sql, params, None)
 
 

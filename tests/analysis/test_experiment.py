@@ -20,7 +20,7 @@ from populace.analysis.experiment.tables import describe_findings
 from populace.analysis.report import write_report
 from populace.analysis.report.experiment import read_curves, render_experiment
 from populace.core.errors import SetupError
-from populace.core.query import Result, answer
+from populace.core.query import QueryResult, answer
 from populace.core.result import Estimate
 from populace.sim.experiment.design import Hypothesis
 
@@ -34,7 +34,7 @@ class Merged:
     con: duckdb.DuckDBPyConnection
     is_live: bool = False
 
-    def query(self, sql: str, params: Any = ()) -> Result:
+    def query(self, sql: str, params: Any = ()) -> QueryResult:
         return answer(self.con, sql, params, None)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from properties import holds
 
 from populace.analysis.table import render_csv
-from populace.core.query import Result
+from populace.core.query import QueryResult
 from populace.core.writers import escape_cell, read_cells, unescape_cell, write_csv_rows
 from populace.personas.formats.exporting import export_hub
 from populace.personas.formats.importing import import_files
@@ -73,7 +73,7 @@ def test_an_exported_hub_comes_back_equal(tmp_path: Path) -> None:
 
 
 def test_a_table_of_sql_holds_no_formula() -> None:
-    table = Result(("=a", "n"), ("VARCHAR", "DOUBLE"), [("=1+1", -5.0), ("@x", float("-inf"))])
+    table = QueryResult(("=a", "n"), ("VARCHAR", "DOUBLE"), [("=1+1", -5.0), ("@x", float("-inf"))])
     assert render_csv(table) == "'=a,n\n'=1+1,-5.0\n'@x,-inf\n"
 
 

@@ -7,7 +7,7 @@ from openai_server import OpenAIServer
 
 from populace.agents import open_model
 from populace.core.errors import EndpointError, RunError, SetupError
-from populace.core.query import Result
+from populace.core.query import QueryResult
 from populace.scenarios.panel import panel
 from populace.scenarios.panel.panel import FAULTS, PanelText, describe_panel, measure_panel, run_panel
 
@@ -47,7 +47,7 @@ def test_the_built_in_generator_fits_and_is_named_for_what_it_is(tmp_path: Path)
     assert rows["identifiability"][-1] == 25
     assert rows["coherence"][-1] == 50
     said = describe_panel(
-        open_model("procedural"), Result(("measure", "value"), ("VARCHAR", "DOUBLE"), [*rows.values()])
+        open_model("procedural"), QueryResult(("measure", "value"), ("VARCHAR", "DOUBLE"), [*rows.values()])
     )
     assert "not a language model" in said
 

@@ -23,7 +23,7 @@ from populace.core.model import Answer, AnswerSchema
 from populace.core.prompt import Prompt, RenderedPrompt
 from populace.personas.hub import read_hub
 from populace.scenarios.village import Village
-from populace.sim.estimate import Estimate, estimate
+from populace.sim.estimate import JobEstimate, estimate
 from populace.sim.estimate.dry_run import Scale
 from populace.sim.estimate.estimator import TOKENS
 from populace.sim.estimate.prediction import Interval, share_interval
@@ -67,7 +67,7 @@ def twice(value: Any) -> Any:
     return f"{value} And again: {value}" if isinstance(value, str) and len(value) > 60 else value
 
 
-def of_village(server: OpenAIServer, *, sample: int | None = 0, growth: Growth = SMALL, **options: Any) -> Estimate:
+def of_village(server: OpenAIServer, *, sample: int | None = 0, growth: Growth = SMALL, **options: Any) -> JobEstimate:
     return estimate(
         Village(), growth=growth, steps=3, model="openai:test", base_url=server.base_url, sample=sample, **options
     )
@@ -78,7 +78,7 @@ def lived(server: OpenAIServer, out: Path, growth: Growth = SMALL) -> FinishedRu
     return Society(Village(), growth=growth, steps=3, out=out, **where).run()  # type: ignore[arg-type]
 
 
-def check_holds(told: Estimate, run: FinishedRun) -> None:
+def check_holds(told: JobEstimate, run: FinishedRun) -> None:
     """Every number of the run lies in its range, purpose by purpose and in all."""
     rows = run.sql(_USED).rows
     used = {name: numbers for name, *numbers in rows}

@@ -15,7 +15,7 @@ from openai_server import OpenAIServer
 import populace
 from populace.agents.gateway.budget import Prices
 from populace.scenarios.instruction.task import InstructionTask
-from populace.sim.estimate import Estimate, estimate
+from populace.sim.estimate import JobEstimate, estimate
 from populace.sim.estimate.prediction import Part, predict_total
 from populace.sim.growth import Growth
 from populace.sim.society import Society
@@ -117,7 +117,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def jobs(server: OpenAIServer, hub: Path, folder: Path, seeds: int) -> Iterator[tuple[Estimate, tuple[float, ...]]]:
+def jobs(server: OpenAIServer, hub: Path, folder: Path, seeds: int) -> Iterator[tuple[JobEstimate, tuple[float, ...]]]:
     """Estimates of a task, and what it took then."""
     where: dict[str, Any] = {"model": "openai:test", "base_url": server.base_url, "prices": Prices(1.0, 4.0)}
     for seed in range(seeds):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from populace.agents.doctor import CheckFinding, Examination
     from populace.agents.endpoint.models import ModelHandle
     from populace.agents.gateway.budget import Prices
-    from populace.core.query import Result
+    from populace.core.query import QueryResult
     from populace.scenarios.laws.law import Finding
 
 _STYLES = {"ok": "green", "no": "red", "unknown": "yellow"}
@@ -210,7 +210,7 @@ def check_fidelity(model: str, seed: int, out: Path | None, as_csv: bool, **opti
     _show_table(table_of(measure_fidelity(handle, folder, seed, given)), as_csv=as_csv)
 
 
-def _show_table(table: "Result", *, as_csv: bool) -> None:
+def _show_table(table: "QueryResult", *, as_csv: bool) -> None:
     from populace.analysis.table import render_csv, render_table
 
     click.echo(render_csv(table) if as_csv else render_table(table, width=terminal_width(160)), nl=False)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from populace.analysis.table import Queryable
     from populace.core.result import Result
     from populace.personas.hub import HubFile
-    from populace.sim.estimate import Estimate
+    from populace.sim.estimate import JobEstimate
     from populace.sim.growth import Growth
     from populace.sim.runfile.reader import RunReader
 
@@ -165,7 +165,7 @@ def _growth_of(run: "RunReader") -> "Growth":
     return Growth.model_validate(run_of(run).run_spec.growth)
 
 
-def show_estimate(result: "Estimate") -> None:
+def show_estimate(result: "JobEstimate") -> None:
     """Print an estimate, and what it rests on."""
     from populace.analysis.table import render_table
     from populace.core.result import ShownTable

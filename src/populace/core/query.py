@@ -65,7 +65,7 @@ class Tabular(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Result(Tabular):
+class QueryResult(Tabular):
     """The answer to a query."""
 
     #: Names of the columns, and DuckDB's names of their types.
@@ -126,14 +126,14 @@ class Query:
         except duckdb.Error as error:
             raise QueryError(_sentence(error)) from error
 
-    def result(self) -> Result:
+    def result(self) -> QueryResult:
         """Return the whole answer. Raises `QueryError` if the query fails on the way."""
         table = Table.from_batches(list(self), schema=self.schema)
         columns = [
             _values(column, name, type_)
             for column, name, type_ in zip(table.columns, self.columns, self.types, strict=True)
         ]
-        return Result(self.columns, self.types, list(zip(*columns, strict=True)), table)
+        return QueryResult(self.columns, self.types, list(zip(*columns, strict=True)), table)
 
 
 def ask(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params = (), *, most_bytes: int | None = None) -> Query:
@@ -154,7 +154,7 @@ def ask(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params = (), *, mos
         raise QueryError(_sentence(error)) from error
 
 
-def answer(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params, limit: QueryLimit | None) -> Result:
+def answer(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params, limit: QueryLimit | None) -> QueryResult:
     """Return the whole answer to one read-only statement, within a limit. Raises `QueryError`."""
     if limit is None:
         return ask(cursor, sql, params).result()

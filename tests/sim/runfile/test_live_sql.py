@@ -13,7 +13,7 @@ import pytest
 from warm_process import WarmProcess
 
 from populace.core.errors import RunFileError
-from populace.core.query import QueryError, Result
+from populace.core.query import QueryError, QueryResult
 from populace.sim.runfile import live as live_module
 from populace.sim.runfile.database import ClosedError
 from populace.sim.runfile.job_rows import JobRow, MarkerRow
@@ -280,7 +280,9 @@ def test_a_reader_goes_on_when_the_run_ends(path: Path, log: RunLog) -> None:
 
 def test_a_notebook_may_ask_a_run_that_it_is_running(path: Path, log: RunLog, run_row: JobRow) -> None:
     with open_run(path) as run:
-        assert run.query("SELECT seed FROM runs WHERE run = ?", [run_row.id]) == Result(("seed",), ("BIGINT",), [(7,)])
+        assert run.query("SELECT seed FROM runs WHERE run = ?", [run_row.id]) == QueryResult(
+            ("seed",), ("BIGINT",), [(7,)]
+        )
         with pytest.raises(QueryError, match="DELETE is refused"):
             run.query("DELETE FROM runs")
 
