@@ -2,8 +2,9 @@
 
 import inspect
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache, lru_cache, partial
 from itertools import product
@@ -17,6 +18,7 @@ from ..core.errors import SetupError, hook
 from ..core.model import AnswerGenerator, AnswerSchema, strict_schema
 from ..core.prompt import Prompt, load_prompt
 from .actions import Action, Novelty, is_free_text, own_fields
+from .observation import shown_name
 from .schema_fill import UnsatisfiableSchemaError, fill_schema
 
 _ROOM = __package__ or "populace.agents"
@@ -38,6 +40,8 @@ _BOUNDS = {
     "maxItems": "at most {} items",
 }
 _TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false", "null": "null"}
+#: What a model may write beside a name: marks, articles and titles of courtesy.
+_NOT_A_NAME = re.compile(r"[^\w\s]|\b(?:the|a|an|mr|mrs|ms)\b")
 #: Indentation from which nested fields are left to the schema.
 _DEEPEST = 6
 
@@ -56,21 +60,26 @@ def _needs_addressee(action: type[Action]) -> bool:
     return to.get("type") != "array" or bool(to.get("minItems"))
 
 
-@lru_cache(maxsize=256)
 def answer_schema(offered: tuple[type[Action], ...], addressees: tuple[str, ...]) -> AnswerSchema[Action]:
     """Return the schema of a turn: one of the `offered` actions, addressed to one of the `addressees` if it is spoken.
 
-    A single action is asked for directly, several as `{"action": <one of them>}`. Raises `ValueError` if no action is
-    possible.
+    A single action is asked for directly, several as `{"action": <one of them>}`. The JSON Schema is the same whoever
+    is there, so that providers can cache it. Raises `ValueError` if no action is possible.
     """
-    possible = possible_actions(offered, addressees)
+    schema = _open_schema(offered, is_alone=not addressees)
+    return replace(schema, validate=_checked(schema.validate, addressees))
+
+
+@lru_cache(maxsize=256)
+def _open_schema(offered: tuple[type[Action], ...], *, is_alone: bool) -> AnswerSchema[Action]:
+    """Return the schema of a turn, whose check takes any addressee."""
+    possible = offered if not is_alone else possible_actions(offered, ())
     if not possible:
         raise ValueError("no action can be offered: all of them are spoken to somebody, and nobody is there")
     if len(possible) == 1:
         only = possible[0]
-        schema = _told(strict_schema(_json_schema(only)), only, addressees)
-        validate = _checked(only.model_validate, addressees)
-        return AnswerSchema(only.__name__, schema, validate, _generators(possible), only.text_form)
+        schema = _told(strict_schema(_json_schema(only)), only, is_alone=is_alone)
+        return AnswerSchema(only.__name__, schema, only.model_validate, _generators(possible), only.text_form)
     adapter, union = _any_of(possible)
 
     def unwrap(answer: object) -> Action:
@@ -78,7 +87,7 @@ def answer_schema(offered: tuple[type[Action], ...], addressees: tuple[str, ...]
             raise ValueError('the answer must be an object with the one key "action"')
         return adapter.validate_python(answer["action"])
 
-    told = {action.__name__: _told(union["$defs"][action.__name__], action, addressees) for action in possible}
+    told = {one.__name__: _told(union["$defs"][one.__name__], one, is_alone=is_alone) for one in possible}
     wrapped = {
         "type": "object",
         "properties": {"action": {"anyOf": union["anyOf"]}},
@@ -86,7 +95,7 @@ def answer_schema(offered: tuple[type[Action], ...], addressees: tuple[str, ...]
         "additionalProperties": False,
         "$defs": union["$defs"] | told,
     }
-    return AnswerSchema("Turn", wrapped, _checked(unwrap, addressees), _generators(possible))
+    return AnswerSchema("Turn", wrapped, unwrap, _generators(possible))
 
 
 def _generators(actions: tuple[type[Action], ...]) -> dict[str, AnswerGenerator]:
@@ -128,21 +137,12 @@ def _union(actions: tuple[type[Action], ...]) -> Any:
     return union
 
 
-def _told(schema: dict[str, Any], action: type[Action], addressees: tuple[str, ...]) -> dict[str, Any]:
+def _told(schema: dict[str, Any], action: type[Action], *, is_alone: bool) -> dict[str, Any]:
     schema = {**schema, "description": _told_of(action)}
-    if action.addressed:
-        to = _one_of(schema["properties"]["to"], addressees)
+    if action.addressed and is_alone:
+        to = {**schema["properties"]["to"], "maxItems": 0}
         schema["properties"] = {**schema["properties"], "to": to}
     return schema
-
-
-def _one_of(to: Mapping[str, Any], addressees: tuple[str, ...]) -> dict[str, Any]:
-    """Return the field `to` of an action that is spoken to one or several of these addressees."""
-    if to.get("type") == "array":
-        if not addressees:
-            return {**to, "maxItems": 0}
-        return {**to, "items": {**to.get("items", {}), "enum": list(addressees)}}
-    return {**to, "enum": list(addressees)}
 
 
 def _told_of(action: type[Action]) -> str:
@@ -152,12 +152,34 @@ def _told_of(action: type[Action]) -> str:
 def _checked(validate: Callable[[object], Action], addressees: tuple[str, ...]) -> Callable[[object], Action]:
     def check(answer: object) -> Action:
         action = validate(answer)
-        for key in action.addressees if action.addressed else ():
-            if key not in addressees:
-                raise ValueError(f"to: {key!r} is not there; choose one of {', '.join(addressees)}")
-        return action
+        if not action.addressed:
+            return action
+        given = action.addressees
+        known = tuple(_addressee(name, addressees) for name in given)
+        if known == given:
+            return action
+        is_one = isinstance(getattr(action, "to", None), str)
+        return action.model_copy(update={"to": known[0] if is_one else known})
 
     return check
+
+
+def _addressee(name: str, addressees: tuple[str, ...]) -> str:
+    """Return the addressee that a model calls by this name: in full, or by a part that only one of them has.
+
+    Raises `ValueError` for a name that nobody has, or several have.
+    """
+    if name in addressees:
+        return name
+    wanted = _NOT_A_NAME.sub(" ", name.casefold()).split()
+    found = [
+        key
+        for key in addressees
+        if wanted and set(wanted) <= set(_NOT_A_NAME.sub(" ", shown_name(key).casefold()).split())
+    ]
+    if len(found) == 1:
+        return found[0]
+    raise ValueError(f"to: {name!r} is not there; choose one of {', '.join(map(shown_name, addressees))}")
 
 
 def prompt_of(actions: tuple[type[Action], ...]) -> Prompt:
@@ -167,24 +189,25 @@ def prompt_of(actions: tuple[type[Action], ...]) -> Prompt:
     return shared if isinstance(shared, Prompt) else load_prompt(_ROOM, shared)
 
 
+def _name_words(name: str) -> frozenset[str]:
+    return frozenset(_NOT_A_NAME.sub(" ", name.casefold()).split())
+
+
 @lru_cache(maxsize=256)
-def described_actions(offered: tuple[type[Action], ...], addressees: tuple[str, ...]) -> str:
+def described_actions(possible: tuple[type[Action], ...]) -> str:
     """Describe the possible actions to the model: what each is, its fields and their bounds.
 
     Some endpoints take a JSON Schema but never show it to the model, or ignore bounds such as `maxLength`.
     """
-    possible = possible_actions(offered, addressees)
-    return "\n".join(line for action in possible for line in _described(action, addressees))
+    return "\n".join(line for action in possible for line in _described(action))
 
 
-def _described(action: type[Action], addressees: tuple[str, ...]) -> Iterator[str]:
+def _described(action: type[Action]) -> Iterator[str]:
     schema = _json_schema(action)
     yield f"- {action.name}: {_told_of(action)}"
     for name, part in schema["properties"].items():
-        if name == "kind":
-            continue
-        told = _one_of(part, addressees) if action.addressed and name == "to" else part
-        yield from _described_part(name, told, schema.get("$defs", {}), "  ", name in schema.get("required", ()))
+        if name != "kind":
+            yield from _described_part(name, part, schema.get("$defs", {}), "  ", name in schema.get("required", ()))
 
 
 def _described_part(

@@ -407,7 +407,7 @@ class DialogueLine(Action):
     remembered: ClassVar[str] = "You said to $to: $text"
     checks: ClassVar[tuple[Check, ...]] = LINE_CHECKS
     kind: Literal["dialogue"]
-    to: Annotated[Prose, Field(description="The key of the one who is spoken to, as given in the observation.")]
+    to: Annotated[Prose, Field(description="The name of the one who is spoken to.")]
     text: Annotated[Phrase, Field(description="The spoken line, without quotation marks or stage directions.")]
 
     @property

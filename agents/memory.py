@@ -1,7 +1,7 @@
 """What an agent noted, and which notes it recalls: the nearest (`Memory`), or by weight as well (`MemoryStream`)."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import fsum, log
@@ -137,16 +137,21 @@ class Memory:
             if note.vector is None and note.text in vectors:
                 note.vector = unit(vectors[note.text])
 
-    def recall(self, cue: str, count: int, *, vector: Vector | None = None) -> tuple[str, ...]:
+    def recall(
+        self, cue: str, count: int, *, vector: Vector | None = None, without: Collection[str] = ()
+    ) -> tuple[str, ...]:
         """Return at most `count` notes with their times, oldest first.
 
         They are the newest one and those nearest to `cue`. With the `vector` of the cue and one for each note,
-        nearness is in meaning, otherwise in words.
+        nearness is in meaning, otherwise in words. Notes of the lines `without`, which the agent is shown anyway, are
+        left out.
         """
         if count < 1:
             return ()
         notes = self._notes
-        scores = self._scores(cue, self._chosen_from, vector) if len(notes) > count else ()
+        if without:
+            notes = [note for note in notes if not any(line in note.text for line in without)]
+        scores = self._scores(cue, notes[: len(notes) - self._always], vector) if len(notes) > count else ()
         if not any(scores):  # all are equal, so the newest are chosen
             return tuple([note.told for note in notes[-count:]])
         ranked = sorted(zip(scores, range(len(scores)), strict=True), reverse=True)

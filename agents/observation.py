@@ -16,8 +16,11 @@ from ..core.prompt import fence
 if TYPE_CHECKING:
     from ..personas.profiles.profile import Profile
 
-#: The key, and addressee, that is the visiting player of a game.
+#: The key, and addressee, that is the visiting player of a game; and what prompts call them.
 PLAYER = "player"
+_VISITOR = "Visitor"
+#: How a conversation in a prompt names the agent itself.
+_OWN = "You"
 
 #: Longest share of one neighbour, line, note or piece of news, in characters.
 _ITEM = 400
@@ -71,6 +74,11 @@ def quoted(line: str) -> str:
     return f'"{line.replace('"', "'")}"'
 
 
+def shown_name(key: str) -> str:
+    """Return how a prompt names the one with this key."""
+    return _VISITOR if key == PLAYER else key
+
+
 def told_value(value: Any) -> str:
     """Describe a value of a state or an imported column in words."""
     if isinstance(value, bool):
@@ -113,6 +121,7 @@ def estimated_tokens(text: str) -> int:
 class Seen(NamedTuple):
     """A neighbour, under the key by which this turn's answer can speak to them."""
 
+    #: The neighbour's name; a number of this turn for rules, whose agents have no names.
     key: str
     agent: str
     relation: str
@@ -134,6 +143,15 @@ class Heard:
     key: str
     text: str
     message: int
+
+
+class SaidBefore(NamedTuple):
+    """An earlier line of a conversation: the key of the other person, who said it, what was said, and when."""
+
+    key: str
+    is_own: bool
+    text: str
+    time: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +209,10 @@ class Observation:
     unseen: int = 0
     #: Most characters of one neighbour, line, note or piece of news in the text.
     item_length: int = _ITEM
+    #: The agent's own name; empty where agents have none.
+    name: str = ""
+    #: Earlier lines of the conversations with those who speak now, oldest first.
+    said_before: tuple[SaidBefore, ...] = ()
 
     @cached_property
     def addressees(self) -> tuple[str, ...]:
@@ -218,6 +240,11 @@ class Observation:
         """Return whether the one with this `key` is kin, a friend, or in a tie of care."""
         return any(n.key == key and n.kind in CLOSE_KINDS for n in self.neighbours)
 
+    @property
+    def portrait(self) -> str:
+        """The agent itself as in the prompt: its description under its name."""
+        return fence("persona", self.persona, **({"name": _attribute(self.name)} if self.name else {}))
+
     @cached_property
     def text(self) -> str:
         """The observation as in the prompt, every part of it fenced as data."""
@@ -242,14 +269,28 @@ class Observation:
                 for one in self.posts
             ]
             parts.append(fence("posts", "\n".join(shown)))
-        if self.heard:
-            parts.append(fence("heard", "\n".join([f"{h.key}: {quoted(_short(h.text, most))}" for h in self.heard])))
+        parts += map(self._conversation, dict.fromkeys(line.key for line in reversed(self.heard)))
         return "\n\n".join(parts)
+
+    def _conversation(self, key: str) -> str:
+        """Return the conversation with the one who has this key, up to what they have just said."""
+        name, most = shown_name(key), self.item_length
+        relation = next((one.relation for one in self.neighbours if one.key == key), "")
+        lines, time = [], ""
+        for one in self.said_before:
+            if one.key == key:
+                when = f"({one.time}) " if one.time != time else ""
+                lines.append(f"{when}{_OWN if one.is_own else name}: {quoted(_short(one.text, most))}")
+                time = one.time
+        lines += [f"{name}: {quoted(_short(line.text, most))}" for line in self.heard if line.key == key]
+        with_whom = f"{name} ({relation})" if relation else name
+        return fence("conversation", "\n".join(lines), **{"with": _attribute(with_whom)})
 
     def capped(self, tokens: int, *, least: int = 0) -> "Observation":
         """Return the same view within about `tokens`.
 
-        Notes are dropped first, then silent neighbours, posts, old lines and news. At least `least` neighbours stay.
+        Notes are dropped first, then silent neighbours, posts, lines heard earlier, older ones heard now, and news. At
+        least `least` neighbours stay.
         """
         if len(self.text) <= tokens:  # a token has four bytes, and a character no more
             return self
@@ -260,6 +301,7 @@ class Observation:
             (lambda v, n: replace(v, memories=v.memories[n:]), len(self.memories)),
             (Observation.seeing, min(silent, len(self.neighbours) - least)),
             (lambda v, n: replace(v, posts=v.posts[: len(v.posts) - n]), len(self.posts)),
+            (lambda v, n: replace(v, said_before=v.said_before[n:]), len(self.said_before)),
             (lambda v, n: replace(v, heard=v.heard[n:]), len(self.heard) - 1),
             (lambda v, n: replace(v, news=v.news[n:]), len(self.news) - 1),
         )
@@ -297,6 +339,11 @@ class Observation:
             else:
                 break
         return view
+
+
+def _attribute(text: str) -> str:
+    """Return a text as the value of a tag's attribute, which nothing in it can close."""
+    return " ".join(text.replace('"', "'").replace("<", "").replace(">", "").split())
 
 
 def _nobody(key: str) -> str:

@@ -207,7 +207,7 @@ def react_prompt(
     """Build the first request of a turn in which `count` tool calls may come before the action."""
     template, request = load_prompt(_ROOM, "react"), turn_prompt(view, offered, world=world, seed=seed)
     more = template.render(
-        tools=described_actions(tools, view.addressees),
+        tools=described_actions(tools),
         number=phrase_of(template, "number", "one" if count == 1 else "several", count=str(count)),
         importance=phrase_of(template, "importance", "asked" if weighs else "unasked"),
     )

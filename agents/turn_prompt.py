@@ -28,11 +28,11 @@ def turn_prompt(
     is_free = not observation.heard and all(novelty_of(action) != "none" for action in possible)
     return template.render(
         world=fence("world", world),
-        persona=fence("persona", observation.persona),
+        persona=observation.portrait,
         observation=observation.text,
         posts=named_posts(template, observation),
         choice=phrase_of(template, "choice", "one" if len(possible) == 1 else "several"),
-        actions=described_actions(offered, observation.addressees),
+        actions=described_actions(possible),
         task=fence("task", observation.task),
         angle=drawn_angle(template, seed) if is_free else "",
         language=named_language(template, observation.language),

@@ -304,6 +304,7 @@ class Effects:
         """Deliver what was said in this step, to be heard in the next one."""
         by_strength = self._state.scenario.settings.neighbours_by == "strength"
         for message in messages:
+            self._state.note_line(message)
             if PLAYER not in (message.sender, message.recipient):
                 self._state.residents[message.recipient].inbox.append(message)
                 if by_strength:

@@ -10,7 +10,7 @@ from typing import Protocol
 from ..agents.actions import Action
 from ..agents.embedding.embedder import Embedded, Lost
 from ..agents.embedding.vectors import Vector
-from ..agents.observation import PLAYER, Disclosure, Heard, Observation, Seen, told_fields
+from ..agents.observation import PLAYER, Disclosure, Heard, Observation, SaidBefore, Seen, quoted, told_fields
 from ..core.errors import RunError, explain, hook
 from ..core.model import RequestContext
 from ..personas.population import Neighbour
@@ -194,6 +194,9 @@ def observe(
     lines, news = _heard(state, resident, is_rule=is_rule), world.told_to(resident.id)
     inbox = lines if observes else []
     seen, unseen = _seen(state, resident, _speakers(inbox), is_rule=is_rule) if observes else ((), 0)
+    said_before = _said_before(state, resident, inbox)
+    shown = [line.text for line in inbox] + [line.text for line in said_before]
+    shown += [noted for text in shown if (noted := quoted(" ".join(text.split()))[1:-1]) != text]
     observation = Observation(
         agent=resident.id,
         persona=described(state, resident),
@@ -205,9 +208,14 @@ def observe(
         heard=_as_heard(inbox, seen) if inbox else (),
         news=news,
         memories=memory.recall(
-            _cue(lines, news), settings.recalled, vector=recall.cue_of(resident) if recall else None
+            _cue(lines, news),
+            settings.recalled,
+            vector=recall.cue_of(resident) if recall else None,
+            without=() if is_rule else shown,
         ),
         language=resident.persona.language,
+        name=resident.name,
+        said_before=said_before,
         step=world.step,
         state=resident.state,
         profile=resident.profile,
@@ -316,6 +324,21 @@ def _heard(state: SocietyState, resident: Resident, *, is_rule: bool = False) ->
     return inbox if is_rule else inbox[-state.scenario.settings.heard :]
 
 
+def _said_before(state: SocietyState, resident: Resident, inbox: Sequence[MessageRow]) -> tuple[SaidBefore, ...]:
+    """Return earlier lines of the conversations with those who speak now, without lines not heard yet."""
+    if not inbox or not state.talks:
+        return ()
+    unheard = {line.message for line in resident.inbox}
+    found = []
+    for sender in dict.fromkeys(line.sender for line in inbox):
+        earlier = [line for line in state.talk(resident.id, sender) if line.message not in unheard]
+        key = PLAYER if sender == PLAYER else state.residents[sender].name
+        for line in earlier[-state.scenario.settings.conversation :] if state.scenario.settings.conversation else ():
+            is_own = line.sender == resident.id
+            found.append(SaidBefore(key, is_own, line.text, told_time(state, line.step)))
+    return tuple(found)
+
+
 def _speakers(lines: Sequence[MessageRow]) -> Sequence[str]:
     """Return the agents who said these lines, each once and without the player."""
     return list(dict.fromkeys(m.sender for m in lines if m.sender != PLAYER)) if lines else ()
@@ -346,7 +369,7 @@ def _seen(
     residents = state.residents if is_rule else {}
     return tuple(
         [
-            _new_seen((_key(place), *one, residents[one[0]].state if is_rule else None))
+            _new_seen((state.residents[one[0]].name or _key(place), *one, residents[one[0]].state if is_rule else None))
             for place, one in enumerate(facts, start=1)
         ]
     ), unseen
@@ -354,7 +377,7 @@ def _seen(
 
 @cache
 def _key(place: int) -> str:
-    """Return the key of the neighbour at this index, counted from 1."""
+    """Return the key of the neighbour at this index, counted from 1, for rules."""
     return f"n{place}"
 
 
@@ -381,12 +404,14 @@ def _known(other: Resident, ties: Sequence[Neighbour], levels: Mapping[str, Disc
         else:
             back += tie.weight
     # Many are alike, and kept for as long as the society is there.
-    return (other.id, intern(oldest.described), oldest.kind.value, known, intern(oldest.called), to, back)
+    called = other.name or intern(oldest.called)
+    return (other.id, intern(oldest.described), oldest.kind.value, known, called, to, back)
 
 
 def _stranger(state: SocietyState, agent: str) -> KnownFacts:
     known = state.residents[agent].disclosed_at(state.scenario.disclosure.get("other", "sentence"))
-    return (agent, "somebody who spoke to you", "other", known, "somebody", 0.0, 0.0)
+    called = state.residents[agent].name or "somebody"
+    return (agent, "somebody who spoke to you", "other", known, called, 0.0, 0.0)
 
 
 def _within_reach(state: SocietyState, resident: Resident) -> Mapping[str, KnownFacts]:

@@ -66,6 +66,8 @@ class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
         self._state: Any = None
         #: The group in which the scenario puts it.
         self.group: str | None = None
+        #: The name by which others call it; empty where agents have none.
+        self.name = ""
         #: What was said to it and it has not acted on yet, oldest first.
         self.inbox: list[MessageRow] = []
         #: The last step in which it spoke with others, by agent; kept where neighbours are chosen by that.

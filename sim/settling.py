@@ -1,6 +1,6 @@
 """The people of a society are placed in it, and declared in its run file: agents, groups, actions and questions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -75,10 +75,14 @@ def declare(state: SocietyState, log: RunLog) -> None:
     declared = declared_rows(state.scenario)
     there = log.rows(rows.AgentRow, "ORDER BY ordinal")
     for row in there:
-        state.residents[row.agent].arrived = row.arrived
-    living = enumerate(state.residents.values(), start=1)
+        resident = state.residents[row.agent]
+        resident.arrived, resident.name = row.arrived, row.name or ""
+        if state.names is not None and row.name:
+            state.names.take(row.name)
+    name_residents(state, state.residents.values())
     agents = [
-        rows.AgentRow(one.id, place, one.group, one.weight, one.arrived, _json(one.attributes)) for place, one in living
+        rows.AgentRow(one.id, place, one.group, one.weight, one.arrived, _json(one.attributes), one.name or None)
+        for place, one in enumerate(state.residents.values(), start=1)
     ]
     known = [*log.rows(rows.ActionFieldRow, "ORDER BY ordinal"), *log.rows(rows.QuestionRow, "ORDER BY ordinal")]
     if there == agents and known == declared:
@@ -87,6 +91,13 @@ def declare(state: SocietyState, log: RunLog) -> None:
     if emptied:
         log.commit(statements=emptied).result()
     log.commit(declared if there else [*agents, *declared], statements=_regrouped(agents, there)).result()
+
+
+def name_residents(state: SocietyState, residents: Iterable[Resident]) -> None:
+    """Give those a name who have none yet, in this order. Does nothing in a society without names."""
+    if state.names is not None:
+        for one in residents:
+            one.name = one.name or state.names.name_person(one.persona, one.attributes)
 
 
 def _json(attributes: Mapping[str, Any]) -> str | None:

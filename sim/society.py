@@ -16,6 +16,7 @@ from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
 from ..core.errors import HookError, SetupError, StorageError, hook
+from ..personas.called import NameBook
 from ..personas.population import PersonaGraph
 from .config import ModelOptions, RunConfig, RunOptions, split_models
 from .details import PeopleDetails
@@ -353,6 +354,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             graph = self._grow(more)
         if not self.scenario.takes_steps:
             return
+        self.state.names = NameBook() if self.scenario.observes and not self._steps.is_rule else None
         self.state.graph = with_arrivals(graph, log)
         self.state.residents = settle(self, self.state, PeopleDetails(log))
         declare(self.state, log)

@@ -29,6 +29,7 @@ from .scenario import Scenario
 from .seeds import rng_for
 
 if TYPE_CHECKING:
+    from ..personas.called import NameBook
     from .tasks.yields import YieldWatch
 
 #: Lines a resident has not acted on yet: a neighbour's are heard a step after they are spoken, a visitor's at once.
@@ -90,6 +91,13 @@ LEFT JOIN (SELECT DISTINCT emission FROM duplicates WHERE NOT undone) AS d ON d.
 ORDER BY e.emission DESC LIMIT $most
 """
 
+#: Of each two who spoke with each other.
+_LATEST_LINES = """
+    QUALIFY row_number() OVER (
+        PARTITION BY least(sender, recipient), greatest(sender, recipient) ORDER BY message DESC
+    ) <= $most
+    ORDER BY message
+"""
 _CONTACTS = """
 SELECT sender, recipient, max(step) FROM messages WHERE $player NOT IN (sender, recipient) GROUP BY ALL
 """
@@ -141,6 +149,10 @@ class SocietyState:
         self.posts: PostBoard | None = None
         #: What residents know of each other, each once however many know it.
         self.known_facts: dict[KnownFacts, KnownFacts] = {}
+        #: The names that agents have; None where they have none, since they see nobody or decide by a rule.
+        self.names: NameBook | None = None
+        #: The latest lines between two agents, or an agent and the player, by their ids in order; kept with names.
+        self.talks: dict[tuple[str, str], deque[rows.MessageRow]] = {}
         #: Each agent's state as it was last written, by field.
         self.written: dict[str, dict[str, Any]] = {}
         self.count_from(emissions=0, messages=0)
@@ -188,6 +200,17 @@ class SocietyState:
             if (resident := self.residents.get(agent)) is not None:
                 resident.contacts[with_whom] = max(step, resident.contacts.get(with_whom, 0))
 
+    def note_line(self, line: rows.MessageRow) -> None:
+        """Keep a line for the conversation that it is part of. Does nothing in a society without names."""
+        if self.names is not None:
+            settings = self.scenario.settings
+            kept = deque[rows.MessageRow](maxlen=settings.conversation + settings.heard)
+            self.talks.setdefault(_pair(line.sender, line.recipient), kept).append(line)
+
+    def talk(self, agent: str, other: str) -> Sequence[rows.MessageRow]:
+        """Return the latest lines between two agents, or an agent and the player, oldest first."""
+        return self.talks.get(_pair(agent, other), ())
+
     def take_heard(self, step: int) -> list[rows.MessageRow]:
         """Remove the messages of this step from the inboxes, and return them in the order in which they were said."""
         found: list[rows.MessageRow] = []
@@ -195,6 +218,10 @@ class SocietyState:
             found += (message for message in resident.inbox if message.step == step)
             resident.inbox = [message for message in resident.inbox if message.step != step]
         return sorted(found, key=lambda message: message.message)
+
+
+def _pair(one: str, other: str) -> tuple[str, str]:
+    return (one, other) if one < other else (other, one)
 
 
 def restore(state: SocietyState, view: SocietyView, log: RunLog) -> None:
@@ -229,10 +256,13 @@ def count_outputs(state: SocietyState, log: RunLog, *, first: int, last: int) ->
         state.residents[agent].accepted += accepted
 
 
-def told_time(state: SocietyState) -> str:
-    """Return the current time as agents are told it. Raises `HookError` if the scenario does not return a str."""
+def told_time(state: SocietyState, step: int | None = None) -> str:
+    """Return the current time, or that of a step, as agents are told it.
+
+    Raises `HookError` if the scenario does not return a str.
+    """
     with hook(state.scenario, "clock"):
-        time: object = state.scenario.clock(state.world.step)
+        time: object = state.scenario.clock(state.world.step if step is None else step)
         if not isinstance(time, str):
             raise TypeError(f"it must give a str, as 'Tuesday, 14:00', and gave {time!r:.80}")
     return time
@@ -262,6 +292,10 @@ def _restore_emitted(state: SocietyState, log: RunLog) -> None:
     for message in log.rows(rows.MessageRow, _UNHEARD, {"player": PLAYER, "kept": _restore_ties(state, log)}):
         state.residents[message.recipient].inbox.append(message)
     restore_notes(state, log)
+    if state.names is not None and messages:
+        settings = state.scenario.settings
+        for line in log.rows(rows.MessageRow, _LATEST_LINES, {"most": settings.conversation + settings.heard}):
+            state.note_line(line)
     if state.scenario.settings.neighbours_by == "strength":
         for sender, recipient, step in log.query(_CONTACTS, {"player": PLAYER}):
             state.note_contact(sender, recipient, step)

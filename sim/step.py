@@ -198,7 +198,11 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         count_outputs(state, self._context.engine.log, first=self.number, last=self.number)
         self._effects.clear()
         state.world = read_world(chunks.complete[-1].state or "", state.scenario)
-        self._said = state.take_heard(self.number)
+        state.take_heard(self.number)
+        said = self._context.engine.log.rows(
+            rows.MessageRow, "WHERE step = $step ORDER BY message", {"step": self.number}
+        )
+        self._said = list(said)
         self._taken = int(chunks.position or 0)
         for _ in range(self._taken):
             progress.advanced()

@@ -130,6 +130,7 @@ def _answer(
     if schema is None:
         text = speaker.prose()
     else:
+        schema = _with_names(schema, [one.key for one in situation.neighbours] + [key for key, _ in situation.heard])
         values = proposed(rng, situation, schema, options.get("task") or name, options.get("generators") or {})
         filled = fill_schema(schema, rng, speaker.text, values)
         text = to_json(filled) if form is None else form.write(filled)
@@ -152,6 +153,18 @@ def _schema_asked(response_format: Any, situation: Situation) -> tuple[str, Mapp
                 if isinstance(found, dict) and found.keys() & {"type", "properties", "anyOf", "$ref"}:
                     return "", found
     return "", _FREE_OBJECT if kind == "json_object" else None
+
+
+def _with_names(schema: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
+    """Return the schema with the names of those who are there as the values of each field `to` that takes any text."""
+    definitions = {name: _with_names(one, names) for name, one in schema.get("$defs", {}).items()}
+    found = {**schema, "$defs": definitions} if definitions else schema
+    to = schema.get("properties", {}).get("to", {})
+    if not names or "enum" in to or to.get("type") not in ("string", "array"):
+        return found
+    known = {"type": "string", "enum": list(dict.fromkeys(names))}
+    named = {**to, "items": known} if to["type"] == "array" else known
+    return {**found, "properties": {**schema["properties"], "to": named}}
 
 
 def _tool(rng: random.Random, options: Mapping[str, Any], messages: Sequence[BaseMessage]) -> Mapping[str, Any] | None:

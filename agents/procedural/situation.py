@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from hashlib import blake2b
@@ -13,8 +13,10 @@ from .lexicon import Lexicon, LifeRole, SlotValues, article, base_form, data, en
 _SECTION = re.compile(
     r"^<([A-Za-z][\w-]*)(?:\s[^<>\n]*)?>[^\S\n]*\n(.*?)^</\1>[^\S\n]*(?:\n|\Z)", re.MULTILINE | re.DOTALL
 )
-_NEIGHBOUR = re.compile(r"(\w+)(?: \((.*?)(?:, (\w+))?\))?: (.*)")
+_NEIGHBOUR = re.compile(r"([^:(]+?)(?: \((.*?)(?:, (\w+))?\))?: (.*)")
 _SPOKEN = re.compile(r"(\w+)\b[^:]*: (.*)")
+#: A line of a conversation, which is in quotation marks.
+_LINE = re.compile(r"(?:\(.*?\) )?([^:\"]+): (\".*)")
 _QUOTES = "\"'“”‘’«»"
 #: Most entries that are proposed for a list that states no number.
 _FEW = 3
@@ -61,11 +63,13 @@ def read_situation(messages: Iterable[tuple[str, str]]) -> Situation:
     """Read the situation that messages (role and text) describe. What an assistant said is ignored."""
     sections: dict[str, str] = {}
     plain: list[str] = []
+    heard: list[tuple[str, str]] = []
     rules = ""
     for role, text in messages:
         if role == "system":
             rules = rules or text
         elif role != "assistant":
+            heard += _last_lines(text)
             found, outside = read_sections(text)
             sections = {**found, **sections}
             plain.append(outside)
@@ -78,7 +82,7 @@ def read_situation(messages: Iterable[tuple[str, str]]) -> Situation:
         ),
         news=tuple(line.removeprefix("- ").strip(_QUOTES) for line in _lines(sections, "news")),
         memory=tuple(line.removeprefix("- ") for line in _lines(sections, "memory")),
-        heard=_spoken(sections, "heard"),
+        heard=tuple(heard),
         known=_spoken(sections, "known"),
         passage=sections.get("passage", ""),
         profile=_line(sections, "profile"),
@@ -98,6 +102,15 @@ def read_sections(text: str) -> tuple[dict[str, str], str]:
     for tag, content in _SECTION.findall(text):
         sections.setdefault(tag, content.removesuffix("\n").replace("&lt;", "<"))
     return sections, _SECTION.sub("", text).strip()
+
+
+def _last_lines(text: str) -> Iterator[tuple[str, str]]:
+    """Yield what others said last in each conversation of a prompt, with their names."""
+    for tag, content in _SECTION.findall(text):
+        if tag == "conversation":
+            lines = [found for line in content.splitlines() if (found := _LINE.fullmatch(line.strip()))]
+            if lines and lines[-1][1] != "You":
+                yield lines[-1][1], lines[-1][2].strip(_QUOTES)
 
 
 def part_of(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -131,7 +131,7 @@ def exchange_of(line: str) -> str | None:
 def dialogue(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Answer the last one who spoke, or address somebody who is there."""
     speaker = Speaker(rng, situation)
-    keys = allowed(schema, "to") or [n.key for n in situation.neighbours]
+    keys = allowed(schema, "to") or [*(n.key for n in situation.neighbours), *(key for key, _ in situation.heard)]
     spoken = [(key, text) for key, text in situation.heard if key in keys]
     if spoken:
         key, heard = spoken[-1]

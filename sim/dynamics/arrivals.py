@@ -27,7 +27,7 @@ from ..runfile import rows
 from ..runfile.job_rows import FailureRow, Unit
 from ..runfile.rows import AgentChangeRow
 from ..seeds import derive_seed, rng_for
-from ..settling import settle_one
+from ..settling import name_residents, settle_one
 from ..state import SocietyState, begun_state
 from .declared import Arrival
 from .ties import TieChanges
@@ -209,10 +209,10 @@ class PeopleChanges:
             group = state.scenario.group(resident)
         resident.group = None if group is None else str(group)
         resident.arrived = self._step
+        name_residents(state, [resident])
         self._personas.append(persona_row(persona, known.next_place()))
-        self._agents.append(
-            rows.AgentRow(persona.id, len(state.residents), resident.group, resident.weight, resident.arrived)
-        )
+        counted = (resident.group, resident.weight, resident.arrived)
+        self._agents.append(rows.AgentRow(persona.id, len(state.residents), *counted, name=resident.name or None))
         self._note(persona.id, "arrived", cause, parent=of, intervention=wanted.intervention)
         if of is not None and kind is not None:
             self._ties.add(of, persona.id, kind, label, 1.0)

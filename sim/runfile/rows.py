@@ -167,6 +167,7 @@ class AgentRow:
     weight: Annotated[float, "What the agent counts for in figures about the population it was drawn from, as the selection of the hub says; 1 where none says otherwise"] = 1.0
     arrived: Annotated[int, "Step at which the agent came; 0 for those who were there from the beginning"] = 0
     attributes: Annotated[str | None, "Columns that it was imported with by name, as attributes ->> 'income'; null where there are none", "JSON"] = None
+    name: Annotated[str | None, "Name by which others call the agent: its own where its description or columns give one, else made up; null where agents see nobody, or decide by a rule"] = None
 
 
 @table("action_fields", key="kind field", fork=ALL)

@@ -262,7 +262,7 @@ def test_a_rule_that_fails_is_named(live: Live) -> None:
 
 def test_memory_and_observation_are_a_scenarios_own(live: Live, tmp_path: Path) -> None:
     class Forgetful(Memory):
-        def recall(self, cue: str, count: int, *, vector: Any = None) -> tuple[str, ...]:
+        def recall(self, cue: str, count: int, *, vector: Any = None, without: Any = ()) -> tuple[str, ...]:
             return ("Nothing that I remember.",)
 
     class Blind(Trading):
