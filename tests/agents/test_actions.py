@@ -44,20 +44,29 @@ class Announcement(Action):
 
 
 def test_a_line_can_be_spoken_to_several_who_are_there() -> None:
-    schema = answer_schema((Announcement,), ("n1", "n2"))
-    assert schema.json_schema["properties"]["to"]["items"]["enum"] == ["n1", "n2"]
-    assert "to (list of one of n1, n2)" in described_actions((Announcement,), ("n1", "n2"))
-    said = schema.validate({"kind": "announcement", "to": ["n2", "n1", "n2"], "text": "Hello."})
-    assert said.addressees == ("n2", "n1")
-    with pytest.raises(ValueError, match="'n3' is not there; choose one of n1, n2"):
-        schema.validate({"kind": "announcement", "to": ["n1", "n3"], "text": "Hello."})
+    schema = answer_schema((Announcement,), ("Ines Roca", "Bram Vos"))
+    said = schema.validate({"kind": "announcement", "to": ["Bram", "Ines Roca", "Bram Vos"], "text": "Hello."})
+    assert said.addressees == ("Bram Vos", "Ines Roca")
+    with pytest.raises(ValueError, match="'Ruth' is not there; choose one of Ines Roca, Bram Vos"):
+        schema.validate({"kind": "announcement", "to": ["Bram", "Ruth"], "text": "Hello."})
+    assert answer_schema((Announcement,), ()).json_schema["properties"]["to"]["maxItems"] == 0
 
 
 def test_a_line_can_only_be_spoken_to_somebody_who_is_there() -> None:
-    schema = answer_schema((DialogueLine,), ("n1", "player"))
-    assert schema.json_schema["properties"]["to"]["enum"] == ["n1", "player"]
-    with pytest.raises(ValueError, match="'n2' is not there; choose one of n1, player"):
-        schema.validate({"kind": "dialogue", "to": "n2", "text": "Hello."})
+    schema = answer_schema((DialogueLine,), ("Ines Roca", "Ines Vega", "王秀英", "player"))
+    called = {"Ines Roca": "Ines Roca", "VEGA": "Ines Vega", "王秀英": "王秀英", "the visitor": "player"}
+    for name, key in called.items():
+        assert schema.validate({"kind": "dialogue", "to": name, "text": "Hello."}).to == key
+    for name in ("Bram", "Ines", "", "the"):  # nobody, or several
+        with pytest.raises(ValueError, match=r"to: .*choose one of Ines Roca, Ines Vega, 王秀英, Visitor|to\n"):
+            schema.validate({"kind": "dialogue", "to": name, "text": "Hello."})
+
+
+def test_the_form_of_a_turn_is_the_same_whoever_is_there() -> None:
+    one, other = (
+        answer_schema((DialogueLine, Instruction), there) for there in (("Ines Roca",), ("Bram Vos", "player"))
+    )
+    assert one.json_schema is other.json_schema
 
 
 def test_nothing_is_spoken_where_nobody_is_there() -> None:
@@ -119,13 +128,12 @@ def test_a_subclass_keeps_the_name_that_its_base_was_given() -> None:
 
 
 def test_the_model_is_told_of_fields_and_bounds_in_words() -> None:
-    told = described_actions((DialogueLine, ToolSpec), ("n1", "player"))
+    told = described_actions((DialogueLine, ToolSpec))
     assert "- dialogue: One line that this person says to somebody who is there" in told
-    assert "\n  to (one of n1, player): The key of the one who is spoken to" in told
+    assert "\n  to (text, at most 1200 characters): The name of the one who is spoken to" in told
     assert "\n  text (text, at most 500 characters): The spoken line" in told
     assert "\n  meanings (list of text, at most 400 characters, at most 32 items): A line for each argument" in told
     assert "kind" not in told
-    assert "dialogue" not in described_actions((DialogueLine, ToolSpec), ())
 
 
 def test_actions_are_asked_with_the_prompt_that_they_share() -> None:
