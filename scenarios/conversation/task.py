@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from populace.agents.mind import MindContext
 
-_KEY = "n1"
+_KEY = "The other person"
 _TALK = read_toml(Path(__file__).with_name("talk.toml"))
 #: What a user says to an answer, and how the assistant takes it up.
 _FOLLOWED = {asked: answers for asked, *answers in map(split, _TALK["follow_ups"].strip().splitlines())}
@@ -225,13 +225,13 @@ class ConversationTask(Task):
             tie = rng.choice(ties)
             other = society.resident(tie.id)
             known = disclosed(other.persona.text, tie.kind)
-            return Seen("n1", other.id, tie.described, tie.kind, known, tie.called), other.persona.text
+            return Seen(_KEY, other.id, tie.described, tie.kind, known, tie.called), other.persona.text
         others = self._others = self._others or tuple(society.residents)
         if len(others) < 2:
             return None
         other = next(one for one in iter(lambda: rng.choice(others), None) if one.id != resident.id)
         known = disclosed(other.persona.text, RelationKind.OTHER)
-        return Seen("n1", other.id, "somebody new", RelationKind.OTHER, known, "somebody"), other.persona.text
+        return Seen(_KEY, other.id, "somebody new", RelationKind.OTHER, known, "somebody"), other.persona.text
 
 
 async def converse_with_assistant(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:

@@ -158,7 +158,7 @@ _SHEETS = """
 SELECT emission, agent, payload, model, prompt, status FROM outputs WHERE kind = 'npc' ORDER BY emission
 """
 
-PROMPT = read_prompt(Path(__file__).with_name("npc.v3.toml"))
+PROMPT = read_prompt(Path(__file__).with_name("npc.v4.toml"))
 
 CharacterName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=60)]
 CharacterPhrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=120)]
@@ -186,7 +186,7 @@ class Hook(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    to: Annotated[str, Field(description="The key of the other person, as given under neighbours")]
+    to: Annotated[str, Field(description="The number of the other person, as given under neighbours")]
     text: Annotated[DialogueText, Field(description="What binds the two in this world, without the other's name")]
 
 
@@ -372,7 +372,7 @@ class Npc(Task):
         drawn = rng_for(seed, "hooks", resident.id).sample(sorted(ties), min(self.settings.hooks, len(ties)))
         seen = tuple(
             Seen(
-                f"n{place}",
+                str(place),
                 other,
                 ties[other].described,
                 ties[other].kind,

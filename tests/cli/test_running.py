@@ -158,7 +158,7 @@ def test_what_follows_a_run_fits_it_and_says_how_to_ask_on(ask: Ask) -> None:
 def test_prompts_are_shown_with_their_versions_and_whole(ask: Ask) -> None:
     assert "turn@1: " in ask("list", "prompts").out
     whole = ask("list", "prompts", "turn").out
-    assert whole.startswith("# turn@4\n")
+    assert whole.startswith("# turn@5\n")
     assert "[user]" in whole
     assert "biography@1: " in ask("list", "prompts").out
     assert ask("list", "prompts", "biography@1").out.startswith("# biography@1\n")
