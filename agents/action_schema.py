@@ -55,6 +55,14 @@ def possible_actions(offered: tuple[type[Action], ...], addressees: tuple[str, .
 
 
 @lru_cache(maxsize=256)
+def only_choice(offered: tuple[type[Action], ...]) -> Action | None:
+    """Return the one action that is possible where nothing about it is left to decide, as `Silence`; else None."""
+    if len(offered) != 1 or offered[0].addressed or own_fields(offered[0]):
+        return None
+    return offered[0].model_validate({"kind": offered[0].name})
+
+
+@lru_cache(maxsize=256)
 def _needs_addressee(action: type[Action]) -> bool:
     to = _json_schema(action)["properties"]["to"] if action.addressed else {"type": "array"}
     return to.get("type") != "array" or bool(to.get("minItems"))

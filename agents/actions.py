@@ -397,10 +397,7 @@ class Instruction(Action):
 
 
 class DialogueLine(Action):
-    """One line that this person says to somebody who is there; if they spoke first, it takes up what they said.
-
-    It may agree, disagree, refuse, evade or be as short as one word.
-    """
+    """One line that this person says to somebody who is there."""
 
     name: ClassVar[str] = "dialogue"
     addressed: ClassVar[bool] = True

@@ -254,8 +254,11 @@ class Observation:
         parts = [fence("now", self.now)] if self.now else []
         if self.neighbours:
             texts = _all_short([one.text for one in self.neighbours], most)
+            # Of those who are silent while others speak, a reply needs the names alone.
+            speaking = {line.key for line in self.heard}
             near = [
-                f"{key} ({_short_again(relation, most)}, {kind}): {text or _UNKNOWN}"
+                f"{key} ({_short_again(relation, most)}, {kind})"
+                + (f": {text or _UNKNOWN}" if key in speaking or not speaking else "")
                 for (key, _, relation, kind, *_), text in zip(self.neighbours, texts, strict=True)
             ]
             parts.append(fence("neighbours", "\n".join(near)))

@@ -17,20 +17,11 @@ from populace.sim.resident import Resident, SocietyView
 from populace.sim.scenario import Scenario, Settings, Visit
 
 WORLD = """
-Lindenford is a village on both banks of the Aller, where the hills come down to the water meadows. A wooden bridge
-joins the banks. On the near side stand the church, the school with its two rooms, the clinic that opens three days a
-week, and the square, where there is a market on Tuesdays and somebody to talk to on every day. On the far side are the
-mill, the sawmill, the boatyard, the allotments and the road to town; the bus goes twice a day and once on Sundays.
-
-People have come to live here from everywhere, with the trades and the languages they had before. Nobody is rich. Most
-depend on somebody across the water: for bread, for lessons, for medicine, for a lift, for work by the day.
-
-Two things set Lindenford apart. In the reading room beside the school stands a machine at which anybody may put a
-request to an assistant, in writing, for whatever they cannot do alone. And the workshop above the boatyard builds
-small software tools for neighbours who can say precisely what a tool should take and what it should give back.
-
-Strangers come through on foot, ask their way, ask for work, and ask about everybody. They are called players here,
-and it is the custom to answer them.
+Lindenford is a village on both banks of the Aller, joined by a wooden bridge. On the near side are the church, the
+school, the clinic, and the square with its Tuesday market; on the far side the mill, the sawmill, the boatyard, the
+allotments and the road to town. People have come here from everywhere, with the trades they had before. Nobody is rich,
+and most depend on somebody across the water. A machine in the reading room takes written requests to an assistant, and
+the workshop above the boatyard builds small software tools. Visitors on foot are answered: it is the custom.
 """
 
 #: What a visiting player says; which line is said to whom is drawn by chance.

@@ -1,5 +1,6 @@
 """What the decisions of a step do to the world, gathered as rows in the order in which the decisions are applied."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -146,6 +147,11 @@ class Effects:
         self.observations: list[rows.ObservationRow] = []
         self.emissions: list[rows.EmissionRow] = []
         self._emitted: list[Emission] = []
+        #: How many of the outputs were compared, and how many notes and thoughts each agent had.
+        self._judged = 0
+        self._noted, self._thought = Counter[str](), Counter[str]()
+        #: Lines that were delivered.
+        self._heard: set[int] = set()
         #: Those that failed no check: only they are heard, remembered, resolved and measured.
         self._valid: list[Emission] = []
         #: Who emitted each.
@@ -209,9 +215,10 @@ class Effects:
         resident, seen = self._state.residents[seen.agent], decision.shown or seen
         resident.asked += 1
         self._keep_unheard(resident)
-        for place, one in enumerate(decision.deliberations, start=1):
-            told = (one.kind, one.text, one.tool, one.arguments, one.is_error)
-            self.deliberations.append(society_rows.DeliberationRow(self._step, seen.agent, place, *told))
+        for one in decision.deliberations:
+            self._thought[seen.agent] += 1
+            told = (self._thought[seen.agent], one.kind, one.text, one.tool, one.arguments, one.is_error)
+            self.deliberations.append(society_rows.DeliberationRow(self._step, seen.agent, *told))
         if decision.action is None and decision.outcome is not Outcome.OK:
             self._lose(seen.agent, decision)
         elif decision.action is not None:
@@ -222,7 +229,8 @@ class Effects:
         if not self._state.scenario.observes:
             return
         counts, text = (len(seen.neighbours), len(seen.heard)), self._text_of(seen, decision)
-        self.observations.append(rows.ObservationRow(self._step, seen.agent, *counts, text, seen.unseen))
+        lines = [line.message for line in seen.heard]
+        self.observations.append(rows.ObservationRow(self._step, seen.agent, *counts, text, seen.unseen, lines))
         if self._state.posts is not None:
             self.exposures += self._state.posts.expose(seen.agent, seen.posts)
         self._take_notes(resident, seen, decision)
@@ -235,13 +243,14 @@ class Effects:
         return seen.seeing(len(seen.neighbours) - settings.neighbours).capped(settings.observation_tokens).text
 
     def _take_notes(self, resident: Resident, seen: Observation, decision: Decision) -> None:
-        memory, before = resident.memory, len(self.memories)
+        memory = resident.memory
 
         def take(text: str, kind: NoteKind, importance: int | None = None, *, keys: Sequence[str] = ()) -> None:
             close = bool(keys) and any(map(seen.knows_well, keys))
             weight = memory.weigh(text, kind, is_close=close) if importance is None else importance
             memory.note(text, kind=kind, step=self._step, importance=weight, time=self._time)
-            place = len(self.memories) - before + 1
+            self._noted[seen.agent] += 1
+            place = self._noted[seen.agent]
             self.memories.append(rows.MemoryRow(self._step, seen.agent, place, text, kind, weight, self._time))
             if importance is not None:
                 self.judged.append(self.memories[-1])
@@ -262,16 +271,19 @@ class Effects:
             take(note.text, note.kind, note.importance or memory.weigh(note.text, note.kind) or _UNWEIGHED)
 
     def compare(self) -> None:
-        """Compare the new outputs with all earlier ones, in the order of agents."""
-        self.duplicates += self._state.emitted.add_all(self._compared)
+        """Compare the outputs since the last call with all earlier ones, in the order of agents."""
+        compared, self._compared = self._compared, []
+        self.duplicates += self._state.emitted.add_all(compared)
         repeated = {row.emission for row in self.duplicates}
         failed = {row.emission for row in self.checks if row.outcome == CheckOutcome.FAILED}
-        for emission in self._compared:
+        for emission in compared:
             is_rejected = emission.emission in repeated or emission.emission in failed
             self._compare_further(emission, is_rejected=is_rejected)
         repeated = {row.emission for row in self.duplicates}
         failed = {row.emission for row in self.checks if row.outcome == CheckOutcome.FAILED}
-        for emission, emitted, resident in zip(self.emissions, self._emitted, self._actors, strict=True):
+        first, self._judged = self._judged, len(self.emissions)
+        made = (self.emissions[first:], self._emitted[first:], self._actors[first:])
+        for emission, emitted, resident in zip(*made, strict=True):
             is_new = emission.emission not in repeated
             if emitted.action.unique and is_new and emission.emission not in failed:
                 said = self._state.taken.check(emission, emitted.action.unique)
@@ -304,11 +316,17 @@ class Effects:
         """Deliver what was said in this step, to be heard in the next one."""
         by_strength = self._state.scenario.settings.neighbours_by == "strength"
         for message in messages:
-            self._state.note_line(message)
-            if PLAYER not in (message.sender, message.recipient):
-                self._state.residents[message.recipient].inbox.append(message)
-                if by_strength:
-                    self._state.note_contact(message.sender, message.recipient, self._step)
+            if message.message not in self._heard:
+                self.hear(message)
+            if by_strength and PLAYER not in (message.sender, message.recipient):
+                self._state.note_contact(message.sender, message.recipient, self._step)
+
+    def hear(self, message: rows.MessageRow) -> None:
+        """Deliver a line: a step's when it ends, and one of a conversation at once, so that it can be answered."""
+        self._heard.add(message.message)
+        self._state.note_line(message)
+        if PLAYER not in (message.sender, message.recipient):
+            self._state.residents[message.recipient].inbox.append(message)
 
     def settle(self) -> None:
         """Apply the tie changes of actions, let the scenario resolve the step, and let agents leave.

@@ -333,7 +333,7 @@ def _said_before(state: SocietyState, resident: Resident, inbox: Sequence[Messag
     for sender in dict.fromkeys(line.sender for line in inbox):
         earlier = [line for line in state.talk(resident.id, sender) if line.message not in unheard]
         key = PLAYER if sender == PLAYER else state.residents[sender].name
-        for line in earlier[-state.scenario.settings.conversation :] if state.scenario.settings.conversation else ():
+        for line in earlier[-state.scenario.settings.lines_shown :] if state.scenario.settings.lines_shown else ():
             is_own = line.sender == resident.id
             found.append(SaidBefore(key, is_own, line.text, told_time(state, line.step)))
     return tuple(found)

@@ -45,7 +45,8 @@ class Settings(BaseModel):
 
     neighbours: int = Field(6, ge=0, description="Maximum neighbours in a prompt, sampled each step; rules see all")
     heard: int = Field(4, ge=1, description="Maximum heard lines in a prompt, newest first; rules hear all")
-    conversation: int = Field(6, ge=0, description="Maximum earlier lines shown of a conversation with a speaker")
+    lines: int = Field(1, ge=1, le=50, description="Maximum lines of a conversation within a step; 1 for one a step")
+    lines_shown: int = Field(6, ge=0, description="Maximum earlier lines shown of a conversation with a speaker")
     recalled: int = Field(4, ge=0, description="Maximum memories recalled per step")
     memory: int = Field(32, ge=1, description="Memories an agent keeps; the oldest are dropped")
     observation_tokens: int = Field(1200, ge=100, description="Maximum observation length in tokens (estimated)")

@@ -32,13 +32,15 @@ if TYPE_CHECKING:
     from ..personas.called import NameBook
     from .tasks.yields import YieldWatch
 
-#: Lines a resident has not acted on yet: a neighbour's are heard a step after they are spoken, a visitor's at once.
+#: Lines a resident has not acted on yet: a neighbour's are heard a step after they are spoken, unless a conversation
+#: had them heard at once, as a visitor's are.
 _UNHEARD = """
     WHERE message IN (
         SELECT m.message FROM messages AS m
         LEFT JOIN (SELECT agent, max(step) AS step FROM observations GROUP BY agent) AS last ON last.agent = m.recipient
         WHERE m.recipient <> $player
           AND (last.step IS NULL OR m.step > last.step OR (m.step = last.step AND m.sender <> $player))
+          AND m.message NOT IN (SELECT unnest(messages) FROM observations)
     ) OR message IN (SELECT unnest($kept))
     ORDER BY message
 """
@@ -204,7 +206,7 @@ class SocietyState:
         """Keep a line for the conversation that it is part of. Does nothing in a society without names."""
         if self.names is not None:
             settings = self.scenario.settings
-            kept = deque[rows.MessageRow](maxlen=settings.conversation + settings.heard)
+            kept = deque[rows.MessageRow](maxlen=settings.lines_shown + settings.heard)
             self.talks.setdefault(_pair(line.sender, line.recipient), kept).append(line)
 
     def talk(self, agent: str, other: str) -> Sequence[rows.MessageRow]:
@@ -294,7 +296,7 @@ def _restore_emitted(state: SocietyState, log: RunLog) -> None:
     restore_notes(state, log)
     if state.names is not None and messages:
         settings = state.scenario.settings
-        for line in log.rows(rows.MessageRow, _LATEST_LINES, {"most": settings.conversation + settings.heard}):
+        for line in log.rows(rows.MessageRow, _LATEST_LINES, {"most": settings.lines_shown + settings.heard}):
             state.note_line(line)
     if state.scenario.settings.neighbours_by == "strength":
         for sender, recipient, step in log.query(_CONTACTS, {"player": PLAYER}):

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import cast
 
-from ..agents.action_schema import check_actions, novelty_of, possible_actions
+from ..agents.action_schema import check_actions, novelty_of, only_choice, possible_actions
 from ..agents.actions import Action
 from ..agents.mind import Decision, Mind, MindContext, MindState, Rule, decide, decide_by_rule
 from ..agents.named_mind import MindName
@@ -18,6 +18,7 @@ from ..agents.observation import Observation
 from ..core.errors import RunError, hook
 from ..core.model import Outcome, PersonaModel, RequestContext
 from .config import RunConfig
+from .conversations import Conversations
 from .dynamics.archetypes import Archetypes
 from .dynamics.interventions import residents_meant
 from .effects import Effects
@@ -71,6 +72,8 @@ class TurnWork:
         """
         if self._mind is not None and not hasattr(self._mind, "ainvoke"):
             return decide_by_rule(self._mind, item.observation, item.offered, item.seed)
+        if (only := only_choice(item.offered)) is not None:
+            return Decision(only, attempts=0, model="rule")
         asked = RequestContext("step", item.step, item.agent, item.seed)
         state = MindState(observation=item.observation, offered=item.offered, request_context=asked)
         settings = self._scenario.settings
@@ -174,6 +177,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         #: Lines of earlier pages, which are heard when the step has ended.
         self._said: list[rows.MessageRow] = []
         self._is_begun = False
+        self._conversations = Conversations(self._effects, state, most=state.scenario.settings.lines)
 
     async def begin_turns(self) -> None:
         """Apply departures, arrivals and visits, and choose the agents that have a turn."""
@@ -208,10 +212,16 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
             progress.advanced()
 
     def take(self, chunks: Chunks, most: int) -> Sequence[Resident]:
-        """Return the next active agents, at most `most`."""
+        """Return the next active agents, at most `most`; behind them those whose turn it is in a conversation."""
         taken = self._residents[self._taken : self._taken + most]
         self._taken += len(taken)
-        return taken
+        if taken or self.chunk is not None:
+            return taken
+        answering = self._conversations.next_speakers()
+        if answering and self._conversations.round == 2:
+            most = len(answering) * (self._state.scenario.settings.lines - 1)
+            self._context.engine.progress.began(f"Step {self.number}, conversations", most)
+        return answering
 
     def owner(self, item: Resident) -> str:
         """Return the id of the agent."""
@@ -417,14 +427,19 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
             offered = possible_actions(offered, observation.addressees)
         if not offered and not (self._context.is_rule and self._offers_all == ()):
             return None
-        drawn = derive_seed(self._state.seed, "step", self.number, resident.id) >> 32  # endpoints take 31 bits
+        drawn = derive_seed(self._state.seed, *self._purpose("step", resident)) >> 32  # endpoints take 31 bits
         return Turn(observation, offered, self.number, resident.id, drawn)
 
     def _offer(self, resident: Resident, observation: Observation) -> tuple[type[Action], ...]:
         scenario = self._state.scenario
         with hook(scenario, "offer"):
-            rng = rng_for(self._state.seed, "offer", self.number, resident.id)
+            rng = rng_for(self._state.seed, *self._purpose("offer", resident))
             return self._checked(scenario.offer(resident, observation, rng))
+
+    def _purpose(self, what: str, resident: Resident) -> tuple[object, ...]:
+        """Return the purpose of a draw for this turn of the agent, of which a conversation brings several."""
+        line = self._conversations.round
+        return (what, self.number, resident.id) if line == 1 else (what, self.number, line, resident.id)
 
     def _checked(self, actions: Iterable[type[Action]]) -> tuple[type[Action], ...]:
         offered = tuple(actions)

@@ -13,7 +13,7 @@ from .lexicon import Lexicon, LifeRole, SlotValues, article, base_form, data, en
 _SECTION = re.compile(
     r"^<([A-Za-z][\w-]*)(?:\s[^<>\n]*)?>[^\S\n]*\n(.*?)^</\1>[^\S\n]*(?:\n|\Z)", re.MULTILINE | re.DOTALL
 )
-_NEIGHBOUR = re.compile(r"([^:(]+?)(?: \((.*?)(?:, (\w+))?\))?: (.*)")
+_NEIGHBOUR = re.compile(r"([^:(]+?)(?: \((.*?)(?:, (\w+))?\))?(?:: (.*))?")
 _SPOKEN = re.compile(r"(\w+)\b[^:]*: (.*)")
 #: A line of a conversation, which is in quotation marks.
 _LINE = re.compile(r"(?:\(.*?\) )?([^:\"]+): (\".*)")
@@ -76,7 +76,7 @@ def read_situation(messages: Iterable[tuple[str, str]]) -> Situation:
     return Situation(
         persona=_line(sections, "persona"),
         neighbours=tuple(
-            PresentPerson(m[1], m[2] or "", m[3] or "", m[4])
+            PresentPerson(m[1], m[2] or "", m[3] or "", m[4] or "")
             for m in map(_NEIGHBOUR.fullmatch, _lines(sections, "neighbours"))
             if m
         ),

@@ -1,7 +1,7 @@
 """The rows of growth, of turns, and of what agents make; times are UTC, and JSON is text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 
@@ -67,7 +67,7 @@ class PassagePlaceRow:
 @table("observations", fork=BY_STEP)
 @dataclass(slots=True)
 class ObservationRow:
-    """What each active agent saw before it acted."""
+    """What each active agent saw before it acted; several rows in a step for one that was in a conversation."""
 
     step: Annotated[int, "Step"]
     agent: Annotated[str, "Agent", ZSTD]
@@ -75,6 +75,7 @@ class ObservationRow:
     heard: Annotated[int, "Lines heard"]
     text: Annotated[str, "The observation as in the prompt; of a rule, as much of it as a prompt would hold", ZSTD]
     unseen: Annotated[int, "Neighbours of the agent for whom the prompt had no room (settings neighbours, observation_tokens)"] = 0
+    messages: Annotated[list[int], "Numbers of the lines heard, as in messages", "BIGINT[]"] = field(default_factory=list)
 
 
 # Not frozen, as others are: a turn makes one, which takes a third of the time so.
@@ -105,7 +106,7 @@ class ArchetypeEmissionRow(EmissionRow):
 @table("messages", key="message", fork=BY_STEP)
 @dataclass(frozen=True, slots=True)
 class MessageRow:
-    """Every spoken line: heard by its recipient in the next step, or at once when a visitor says it."""
+    """Every spoken line: heard by its recipient in the next step, at once if it is a visitor's or in a conversation."""
 
     message: Annotated[int, "Number in the run, from 1", "BIGINT"]
     step: Annotated[int, "Step in which it was spoken"]
@@ -206,7 +207,7 @@ class DeliberationRow:
 
     step: Annotated[int, "Step"]
     agent: Annotated[str, "Agent"]
-    ordinal: Annotated[int, "Order within the turn, from 1"]
+    ordinal: Annotated[int, "Order within the agent's turns of the step, from 1"]
     kind: Annotated[str, "thought, or tool"]
     text: Annotated[str, "The thought, or what the tool gave"]
     tool: Annotated[str | None, "The tool that was called; null for a thought"]

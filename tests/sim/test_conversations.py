@@ -1,0 +1,115 @@
+"""Two agents talk line by line within a step, and see what they answer."""
+
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai_server import OpenAIServer
+
+from populace.agents.actions import Action, DialogueLine, Silence
+from populace.agents.observation import Observation
+from populace.core.errors import PausedError
+from populace.scenarios.village import Village
+from populace.sim.dynamics.declared import Intervention
+from populace.sim.fork import fork
+from populace.sim.replay import replay
+from populace.sim.resident import Resident
+from populace.sim.runfile.reader import FinishedRun
+from populace.sim.society import Society
+
+LINES = 5
+OF_AGENTS = "'player' NOT IN (sender, recipient)"
+TALKATIVE: dict[str, Any] = {"lines": LINES, "reply": 1.0, "flood_at": 2, "ferry_after": 1, "ask": 0, "build": 0}
+
+type Live = Callable[..., FinishedRun]
+
+
+def test_two_alternate_up_to_the_bound_and_nobody_is_in_two_conversations(live: Live) -> None:
+    run = live(settings=TALKATIVE)
+    said = run.sql(f"SELECT step, sender, recipient, message, reply_to FROM messages WHERE {OF_AGENTS}")
+    by_pair: dict[Any, list[Any]] = {}
+    for step, sender, recipient, message, reply_to in said.rows:
+        by_pair.setdefault((step, frozenset((sender, recipient))), []).append((sender, message, reply_to))
+    talks = {where: lines for where, lines in by_pair.items() if len(lines) > 2}
+    assert talks
+    assert max(map(len, talks.values())) == LINES
+    for lines in talks.values():
+        last = lines[-3:]
+        assert last[0][0] == last[2][0] != last[1][0]
+        assert [one[2] for one in last[1:]] == [one[1] for one in last[:2]]
+    for step in (1, 2, 3):
+        there = [one for (when, pair) in talks if when == step for one in pair]
+        assert len(there) == len(set(there))
+
+
+def test_every_line_is_answered_in_view_of_it_and_of_what_was_said_before(live: Live) -> None:
+    run = live(settings=TALKATIVE)
+    rows = run.sql(
+        "SELECT o.text, m.text, a.name FROM observations AS o, unnest(o.messages) AS u(message) "
+        "JOIN messages AS m ON m.message = u.message LEFT JOIN agents AS a ON a.agent = m.sender"
+    ).rows
+    assert len(rows) > 40
+    for seen, line, name in rows:
+        assert f'{name or "Visitor"}: "{line}"' in seen
+    assert any(re.search(r'\nYou: ".*\n.*: ".*\n</conversation>', seen) for seen, *_ in rows)
+    for seen, line, _ in rows:  # what stands in the conversation is not recalled beside it
+        assert "<memory>" not in seen or line not in seen.split("</memory>")[0]
+
+
+@pytest.mark.parametrize("calls", [30, 47, 61, 80])
+def test_a_run_that_stops_between_lines_goes_on_to_the_same_end(live: Live, tmp_path: Path, calls: int) -> None:
+    whole = live(settings=TALKATIVE)
+    with pytest.raises(PausedError):
+        live("stopped", settings=TALKATIVE, max_calls=calls, max_in_flight=4)
+    stopped = tmp_path / "stopped.duckdb"
+    resumed = Society.resume(stopped, Village, limits={"max_calls": 10_000}).run()
+    assert resumed.event_hash == whole.event_hash
+    assert replay(stopped, Village).event_hash == whole.event_hash
+
+
+def test_it_is_the_same_however_many_are_asked_at_once(live: Live) -> None:
+    with OpenAIServer(latency=0.002) as server:
+        where = {"model": "openai:test", "base_url": server.base_url, "settings": TALKATIVE, "steps": 2}
+        wide, narrow = (live(f"run{n}", max_in_flight=n, **where) for n in (32, 1))
+    assert wide.event_hash == narrow.event_hash
+
+
+def test_a_fork_between_steps_goes_on_as_the_run_did(live: Live, tmp_path: Path) -> None:
+    whole = live(settings=TALKATIVE, steps=4)
+    forked = fork(whole.path, Village, at=2, out=tmp_path / "fork.duckdb").run()
+    query = "SELECT step, sender, recipient, text FROM messages ORDER BY message"
+    assert forked.sql(query).rows == whole.sql(query).rows
+
+
+def test_an_intervention_ends_the_talk_of_those_it_keeps_apart(live: Live) -> None:
+    class Divided(Village):
+        @property
+        def interventions(self) -> tuple[Intervention, ...]:  # type: ignore[override]
+            apart = lambda world: [world.suspend(kind) for kind in ("kinship", "friendship", "work", "trade", "other")]  # noqa: E731
+            return (Intervention(at=2, name="apart", news="Everybody stays in.", effect=apart),)
+
+    run = live(scenario=Divided(TALKATIVE), steps=2)
+    lines = dict(run.sql(f"SELECT step, count(*) FROM messages WHERE {OF_AGENTS} GROUP BY step").rows)
+    assert lines[1] > lines.get(2, 0)
+
+
+class Monastery(Village):
+    """Nobody who was spoken to may speak."""
+
+    name = "monastery"
+    actions: tuple[type[Action], ...] = (DialogueLine, Silence)
+
+    def offer(self, resident: Resident, observation: Observation, rng: random.Random) -> tuple[type[Action], ...]:
+        return (Silence,) if observation.heard else (DialogueLine,)
+
+
+def test_whoever_is_to_say_nothing_says_nothing_without_a_call(live: Live) -> None:
+    run = live(scenario=Monastery({**TALKATIVE, "visited": 0.0}), steps=2)
+    kinds = dict(run.sql("SELECT kind, count(*) FROM emissions GROUP BY kind").rows)
+    asked = run.sql("SELECT count(*) FROM calls WHERE purpose IN ('turn', 'revise') AND repair IS NULL").rows[0][0]
+    assert kinds["silence"] > 0
+    assert asked <= 2 * kinds["dialogue"]
+    assert run.sql("SELECT count(*) FROM messages WHERE reply_to IS NOT NULL").rows == [(0,)]
