@@ -51,7 +51,7 @@ class Excerpt:
     links_in_all: int
 
 
-#: A persona as it is shown: under the id that exports give it, as the hash of a text that was replaced stays in the hub.
+#: A persona as it is shown: under the id that exports give it, for the hash of a replaced text stays in the hub.
 _SHOWN = "coalesce(w.text_hash, p.id) AS shown, p.text, coalesce(p.hop, 0) AS hop, coalesce(p.language, '') AS language"
 _PERSONAS = "JOIN personas AS p USING (id) LEFT JOIN rewritten_people AS w ON w.persona = p.id"
 

@@ -43,8 +43,7 @@ class Skip(StrEnum):
     LONG = "too long"
     COLUMN = "without the column"
     ROW = "rows without a text"
-    JSON = "lines that are not JSON"
-    COLUMNS = "rows with other columns than the header"
+    BROKEN = "rows that cannot be read"
     REPEATED = "the same text again"
 
 

@@ -28,7 +28,7 @@ from .documents import (
     recognise,
 )
 from .prose import check_extra, read_html, read_package, read_pdf, read_prose
-from .tables import read_columns, read_csv, read_jsonl
+from .tables import read_columns, read_rows
 
 _MAGIC = frozenset("*?[")
 
@@ -263,10 +263,8 @@ def _read_streamed(
     if document.format is not None and not document.format.is_streamed:
         return _read_spooled(document, options, pieces, first)
     match document.format:
-        case Format.JSONL:
-            return read_jsonl(document, options, pieces, first=first)
-        case Format.CSV | Format.TSV:
-            return read_csv(document, options, pieces, first=first)
+        case Format.JSONL | Format.CSV | Format.TSV:
+            return read_rows(document, options, pieces, first=first)
         case Format.HTML:
             return read_html(document, options, pieces)
     return read_prose(document, options, pieces)
