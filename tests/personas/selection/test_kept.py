@@ -68,7 +68,7 @@ def test_a_name_is_given_once(town: HubFile) -> None:
 
 
 def test_dropping_what_is_not_there_names_what_is(town: HubFile) -> None:
-    with pytest.raises(SetupError, match="the hub keeps none"):
+    with pytest.raises(SetupError, match="keeps no selection 'x'; make one with"):
         drop_selection(town, "x")
     select(town, SelectionSpec(n=1, name="one"))
     with pytest.raises(SetupError, match="no selection 'x'; there are: one"):
