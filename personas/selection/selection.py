@@ -34,6 +34,8 @@ from .choosing import ChosenPeople, choose
 from .sampling import integers, random_keys
 from .spec import Report, SelectionSpec
 
+#: The hash of a text that was replaced stays in the hub.
+_SHOWN_ID = "coalesce((SELECT any_value(text_hash) FROM rewritten_people WHERE persona = people.{0}), {0}) AS {0}"
 _FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
@@ -91,11 +93,14 @@ def check_output(path: Path) -> str:
 def write_selection(hub: HubFile, selection: Selection, path: Path) -> None:
     """Write everything known of the personas chosen to a new file: .parquet, .csv or .jsonl. Raises `SetupError`.
 
-    Lists are JSON arrays in CSV. Imported data is text that holds an object.
+    Lists are JSON arrays in CSV. Imported data is text that holds an object. Ids are those of exports.
     """
     form = check_output(path)
     with registered(hub.con, selection.people) as chosen, write_new_file(path) as part:
-        rows = iter_batches(hub.con.sql(f"{chosen_columns(hub.con, chosen)} ORDER BY place"), 10_000)
+        people = hub.con.sql(chosen_columns(hub.con, chosen))
+        ids = [name for name in ("id", "parent") if name in people.columns]
+        shown = f"people.* REPLACE ({', '.join(map(_SHOWN_ID.format, ids))})"
+        rows = iter_batches(people.query("people", f"SELECT {shown} FROM people ORDER BY place"), 10_000)  # noqa: S608
         if form == "parquet":
             write_parquet(rows, part)
             return
