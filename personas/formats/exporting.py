@@ -1,7 +1,7 @@
 """Writing the personas of a hub to files as rows, or with their relations as a graph, whole or not at all."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -230,7 +230,7 @@ def stream_hub(
     if format is ExportFormat.HUB:
         raise SetupError("A whole hub is written to a folder, and not to a stream; give a path.")
     people = _find_people(hub, format, select=select, duplicates=duplicates, extras=extras)
-    report = _write_people(people, format, Path("-"), partial(_stays_open, out), notice)
+    report = _write_people(people, format, Path("-"), partial(nullcontext, out), notice)
     return report if format in _GRAPHS else replace(report, left_relations=len(find_relations(people)))
 
 
@@ -292,8 +292,3 @@ def _by_name(path: Path) -> ExportFormat:
     raise SetupError(
         f"{str(path)!r} does not say by its ending what to write; give {parameter('format')}, one of {formats}."
     )
-
-
-@contextmanager
-def _stays_open(out: BinaryIO) -> Iterator[BinaryIO]:
-    yield out

@@ -3,9 +3,9 @@
 Each text comes with the file and its row, and files are read in bounded memory.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -76,35 +76,35 @@ class ForeignTexts:
 
     def __iter__(self) -> Iterator[ForeignText]:
         self._tallies = {}
-        for source in self._sources:
-            tally = self._tallies[str(source.path)] = SkippedRows(str(source.path))
-            for row, column, value in source.cells(tally):
+        for path, read_cells in self._sources:
+            tally = self._tallies[str(path)] = SkippedRows(str(path))
+            for row, column, value in read_cells(tally):
                 for text in _texts_in(value):
-                    yield ForeignText(str(source.path), row, text, column)
+                    yield ForeignText(str(path), row, text, column)
 
     @property
     def files(self) -> list[str]:
         """The files that are read, each once."""
-        return [str(source.path) for source in self._sources]
+        return [str(path) for path, _ in self._sources]
 
     @property
     def skipped(self) -> dict[str, tuple[Skipped, ...]]:
         """By file the rows that the last iteration could not read, with the reason."""
         return {file: tuple(tally) for file, tally in self._tallies.items() if len(tally)}
 
-    def _open_files(self, path: Path) -> Iterator["_ForeignFile"]:
+    def _open_files(self, path: Path) -> Iterator[tuple[Path, "_Cells"]]:
         if path.is_dir():
             found = [file for file in sorted(path.rglob("*")) if uncompressed_suffix(file) in _TABLES]
             if not found:
                 raise SourceError(f"{path} is a folder without any table in it; name a file of {', '.join(_TABLES)}.")
             for file in found:
-                yield _TableCells(file, self._columns)
+                yield file, _open_table_cells(file, self._columns)
         elif is_database(resolve_file(path)):
-            yield _Database(path, self._columns)
+            yield path, _open_database(path, self._columns)
         elif uncompressed_suffix(path) in _PLAIN:
-            yield _Plain(path)
+            yield path, _open_plain(path)
         else:
-            yield _TableCells(path, self._columns)
+            yield path, _open_table_cells(path, self._columns)
 
 
 def _texts_in(value: Any) -> Iterator[str]:
@@ -120,58 +120,40 @@ def _texts_in(value: Any) -> Iterator[str]:
             yield from _texts_in(value.get(name))
 
 
-class _ForeignFile(ABC):
-    """One file of texts to compare with."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    @abstractmethod
-    def cells(self, tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
-        """Yield the cells as row, column and value."""
+#: Reads the cells of one file as row, column and value; the tally counts the rows that cannot be read.
+type _Cells = Callable[[SkippedRows], Iterator[tuple[int, str, Any]]]
 
 
-class _Plain(_ForeignFile):
-    """Plain text, a text a line. Raises `SourceError` for what is UTF-16 or no text."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        with open_bytes(path) as file:
-            head = file.read(_HEAD)
-        refuse_utf16(path, head)
-        if (place := head.find(0)) >= 0:
-            raise SourceError(f"{path} is no text, as its byte {place}, a 0, says; give plain text in UTF-8.")
-
-    def cells(self, tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
-        for number, text in read_lines(self.path, lambda line: line.decode().strip(), tally):
-            yield number, "text", text
+def _open_plain(path: Path) -> _Cells:
+    """Open plain text, a text a line. Raises `SourceError` for what is UTF-16 or no text."""
+    with open_bytes(path) as file:
+        head = file.read(_HEAD)
+    refuse_utf16(path, head)
+    if (place := head.find(0)) >= 0:
+        raise SourceError(f"{path} is no text, as its byte {place}, a 0, says; give plain text in UTF-8.")
+    return lambda tally: (
+        (number, "text", text) for number, text in read_lines(path, lambda line: line.decode().strip(), tally)
+    )
 
 
-class _TableCells(_ForeignFile):
-    """The cells of some columns of a table."""
+def _open_table_cells(path: Path, columns: Sequence[str]) -> _Cells:
+    """Open a table for the cells of these columns, or of those with a usual name in each row: JSONL may differ."""
+    table = open_table(path)
+    there = table.columns()
+    if missing := next((name for name in columns if name not in there), None):
+        raise SourceError(f"{path} has no column {missing!r}{nearest(missing, there)}; it has {_list_names(there)}.")
+    if not columns and not any(map(_is_usual, there)):
+        raise SourceError(
+            f"{path} does not say which of its columns holds the texts; call that one 'text', or name it "
+            f"(`populace data decontaminate --column`): it has {_list_names(there)}."
+        )
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        super().__init__(path)
-        self._table = open_table(path)
-        there = self._table.columns()
-        if missing := next((name for name in columns if name not in there), None):
-            raise SourceError(
-                f"{path} has no column {missing!r}{nearest(missing, there)}; it has {_list_names(there)}."
-            )
-        is_usual = not columns and any(map(_is_usual, there))
-        #: None where each row's columns with a usual name count: rows of JSONL may differ.
-        self._columns = None if is_usual else list(columns)
-        if self._columns == []:
-            raise SourceError(
-                f"{path} does not say which of its columns holds the texts; call that one 'text', or name it "
-                f"(`populace data decontaminate --column`): it has {_list_names(there)}."
-            )
+    def read_cells(tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
+        for number, row in chain.from_iterable(table.batches(tally)):
+            for name in columns or filter(_is_usual, row):
+                yield number, name, row.get(name)
 
-    def cells(self, tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
-        for batch in self._table.batches(tally):
-            for number, row in batch:
-                for name in filter(_is_usual, row) if self._columns is None else self._columns:
-                    yield number, name, row.get(name)
+    return read_cells
 
 
 def _is_usual(column: str) -> bool:
@@ -182,34 +164,32 @@ def _list_names(names: Sequence[str]) -> str:
     return ", ".join(map(shown, names)) or "none"
 
 
-class _Database(_ForeignFile):
-    """A run file, or a hub: its outputs, or else its people."""
+def _open_database(path: Path, columns: Sequence[str]) -> _Cells:
+    """Open a run file, or a hub: its outputs, or else its people."""
+    with open_hub(path) as hub:
+        has_outputs = _has_rows(hub, "emissions")
+        if not has_outputs and not _has_rows(hub, "personas"):
+            raise SourceError(f"{path} holds neither outputs nor people; there is nothing to compare with.")
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        super().__init__(path)
-        self._columns = columns or ("text",)
+    def read_cells(tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
         with open_hub(path) as hub:
-            self._has_outputs = _has_rows(hub, "emissions")
-            if not self._has_outputs and not _has_rows(hub, "personas"):
-                raise SourceError(f"{path} holds neither outputs nor people; there is nothing to compare with.")
-
-    def cells(self, tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
-        with open_hub(self.path) as hub:
-            for column in self._columns:
-                for row, text in self._read_column(hub, column):
+            for column in columns or ("text",):
+                for row, text in _read_column(hub, column, has_outputs=has_outputs):
                     yield row, column, text
 
-    def _read_column(self, hub: HubFile, column: str) -> Iterator[tuple[int, Any]]:
-        is_text = column == "text"
-        if self._has_outputs:
-            has_view = bool(hub.con.execute(_VIEWS).fetchall())
-            query = (_ACCEPTED if has_view else _EMITTED).format(text="text" if is_text else "payload ->> $column")
-        else:
-            query = _PEOPLE if is_text else _IMPORTED
-        with hub.con.cursor() as cursor:
-            found = cursor.sql(query, params={} if is_text else {"column": column})
-            for batch in iter_batches(found, _BATCH):
-                yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    return read_cells
+
+
+def _read_column(hub: HubFile, column: str, *, has_outputs: bool) -> Iterator[tuple[int, Any]]:
+    is_text = column == "text"
+    if has_outputs:
+        has_view = bool(hub.con.execute(_VIEWS).fetchall())
+        query = (_ACCEPTED if has_view else _EMITTED).format(text="text" if is_text else "payload ->> $column")
+    else:
+        query = _PEOPLE if is_text else _IMPORTED
+    with hub.con.cursor() as cursor:
+        for batch in iter_batches(cursor.sql(query, params={} if is_text else {"column": column}), _BATCH):
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def _has_rows(hub: HubFile, table: str) -> bool:

@@ -22,6 +22,7 @@ from ...core.errors import UPGRADE, SetupError, SourceError
 from ...core.files import folder_beside, private_umask
 from ...core.inputs import shown
 from ...core.model import FrozenModel
+from ...core.readers import hash_file
 from ...core.writers import check_folder, check_free, explain_write_errors
 from ..hub.file import HUB_VERSION, HubFile, check_hub, hub_version
 from ..hub.queries import count, registered
@@ -133,10 +134,8 @@ def import_hub_folder(folder: Path, out: Path) -> FolderReport:
         )
     for table in manifest.tables:
         _check_file(folder, table)
-    people = 0
 
     def fill(con: duckdb.DuckDBPyConnection) -> None:
-        nonlocal people
         try:
             _fill_hub(con, folder, manifest)
             check_hub(con, str(folder))
@@ -144,16 +143,13 @@ def import_hub_folder(folder: Path, out: Path) -> FolderReport:
             raise SourceError(
                 f"{str(folder)!r} does not make a hub: {said(error)}; export the hub once more."
             ) from error
-        people = count(con, "SELECT count(*) FROM personas")
 
     check_folder(out)
     with explain_write_errors(out):
-        make_database(out, _make_nothing, block_size=_BLOCK, fill=fill)
-    return FolderReport(out, people, {table.name: table.rows for table in manifest.tables})
-
-
-def _make_nothing(con: duckdb.DuckDBPyConnection) -> None:
-    """Make no schema, because the database is filled with its own."""
+        # The folder has a schema of its own.
+        make_database(out, lambda con: None, block_size=_BLOCK, fill=fill)
+    rows = {table.name: table.rows for table in manifest.tables}
+    return FolderReport(out, rows["personas"], rows)
 
 
 def _write_table(con: duckdb.DuckDBPyConnection, name: str, sql: str, folder: Path) -> _FolderTable:
@@ -170,7 +166,7 @@ def _write_table(con: duckdb.DuckDBPyConnection, name: str, sql: str, folder: Pa
     # In the order of arrival: the first of several rows is the one that counts.
     write_parquet(con.sql(f"SELECT {selected} FROM {quote_name(name)} ORDER BY rowid"), folder / file)  # noqa: S608
     rows = count(con, f"SELECT count(*) FROM {quote_name(name)}")  # noqa: S608
-    return _FolderTable(name=name, sql=sql, file=file, rows=rows, sha256=_hash_file(folder / file))
+    return _FolderTable(name=name, sql=sql, file=file, rows=rows, sha256=hash_file(folder / file)[0])
 
 
 def _read_manifest(folder: Path) -> _Manifest:
@@ -233,7 +229,7 @@ def _check_file(folder: Path, table: _FolderTable) -> None:
     path = folder / table.file
     if not path.is_file():
         raise SourceError(f"{str(path)!r} is missing, which {MANIFEST} names; export the hub once more.")
-    if _hash_file(path) != table.sha256:
+    if hash_file(path)[0] != table.sha256:
         raise SourceError(f"{str(path)!r} is not as {MANIFEST} has it; export the hub once more.")
 
 
@@ -269,8 +265,3 @@ def _in_order(manifest: _Manifest) -> Sequence[str]:
                 raise failed[0][1]
             left = [sql for sql, _ in failed]
     return ordered
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,44 +2,35 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 from arro3.core import Table
 
-from ...core.arrow import set_column
-from ...core.readers import Skipped, SkippedRows
+from ...core.arrow import set_column, table_of
+from ...core.errors import SetupError, SourceError
+from ...core.readers import InputTable, NodeLink, Skipped, SkippedRows, check_readable, hash_file, open_table
 from ..hub.file import HubFile
 from ..hub.profiles import write_profiles
 from ..hub.queries import RETURNED, count, registered
+from ..hub.redaction import SAMPLE, check_key
 from ..hub.rewrites import reconcile
 from ..hub.verdicts import add_rule_results
-from ..profiles.profile import profile_of_columns
-from .options import Columns, ImportOptions
+from ..persona import RelationKind
+from ..profiles.profile import Profile, profile_of_columns
+from ..rules.columns import ColumnKind, kinds_of_columns
+from ..rules.pseudonyms import Pseudonyms
+from .options import Columns, ImportOptions, resolve_columns
 from .repeats import fill_licences, fold_repeats
-from .rows import Screened
+from .rows import Screened, prepare_rows, screen_rows
 
 if TYPE_CHECKING:
     from ..judgement import RuleResultRow
-    from ..profiles.profile import Profile
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
-from ...core.arrow import table_of
-from ...core.errors import SetupError, SourceError
-from ...core.readers import InputTable, NodeLink, check_readable, hash_file, open_table
-from ..hub.redaction import SAMPLE, check_key
-from ..persona import RelationKind
-from ..rules.columns import ColumnKind, kinds_of_columns
-from ..rules.pseudonyms import Pseudonyms
-from .options import resolve_columns
-from .rows import Prepared, prepare_rows, screen_rows
 
 _FIND = """
 SELECT file, read_to, rows, new, complete FROM imported_files
@@ -398,7 +389,9 @@ def _import_file(
     already, began = file.complete, file.read_to
     kinds = {} if already or options.personal == "ignore" else _find_kinds(table, columns, options)
     rows = prepare_rows(table, columns, options, after=began)
-    ahead = iter(()) if already else _read_ahead(_screen_file(hub, rows, options, kinds))
+    if options.personal == "pseudonymise" and not already:
+        check_key(hub.path, hub.con)
+    ahead = iter(()) if already else _read_ahead(screen_rows(rows, options, kinds, Pseudonyms.of(hub.path)))
     while not file.complete:
         with hub.writing():
             more = _write_part(file, ahead, until=file.rows + part, said=lambda: progress(path, file.rows))
@@ -426,14 +419,6 @@ def _import_file(
         kinds=kinds,
         returned=0 if already else file.returned,
     )
-
-
-def _screen_file(
-    hub: HubFile, parts: Iterator[Prepared], options: ImportOptions, kinds: Mapping[str, ColumnKind]
-) -> Iterator[Screened]:
-    if options.personal == "pseudonymise":
-        check_key(hub.path, hub.con)
-    return screen_rows(parts, options, kinds, Pseudonyms.of(hub.path))
 
 
 def _find_kinds(table: InputTable, columns: Columns, options: ImportOptions) -> dict[str, ColumnKind]:

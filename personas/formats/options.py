@@ -3,7 +3,6 @@
 import json
 import math
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -24,20 +23,6 @@ class UnsaidError(Exception):
     """A row does not say what a description needs; its one argument is the reason why it is left out."""
 
 
-class Composer(ABC):
-    """Makes the descriptions of rows that have none."""
-
-    #: The columns that it reads, and how the import is remembered.
-    columns: tuple[str, ...]
-    name: str
-    #: The language that it writes; None where that is for the template to say.
-    language: str | None = None
-
-    @abstractmethod
-    def text(self, row: Mapping[str, Any]) -> str:
-        """The description of a row. Raises `UnsaidError` for one that says too little."""
-
-
 @dataclass(frozen=True, slots=True)
 class _TemplatePart:
     """Text and columns in turn, which are left out together where they are optional and a column is empty."""
@@ -56,12 +41,15 @@ class _TemplatePart:
 
 
 @dataclass(frozen=True, slots=True)
-class Template(Composer):
+class Template:
     """A text with `{column}` for values, and `[ ... ]` around what is left out where a value is missing."""
 
+    #: How the import is remembered, and the columns that it reads.
     name: str
     columns: tuple[str, ...]
     parts: tuple[_TemplatePart, ...]
+    #: The language that it writes; None where that is for the template to say.
+    language: None = None
 
     def text(self, row: Mapping[str, Any]) -> str:
         """The template with the values of the row."""
@@ -126,14 +114,14 @@ _FEWEST = 2
 
 
 @dataclass(frozen=True, slots=True)
-class RuleComposer(Composer):
+class RuleComposer:
     """Says in English what the columns that are known say, and leaves out what is missing."""
 
     columns: tuple[str, ...]
     #: The columns by what they mean.
     meant: Mapping[str, tuple[str, ...]]
     name: str = "rule@1"
-    language: str | None = "en"
+    language: str = "en"
 
     def text(self, row: Mapping[str, Any]) -> str:
         """`A 34-year-old woman from Leeds, England; occupation: nurse; ...`."""
@@ -172,6 +160,10 @@ def rule_composer(columns: Sequence[str]) -> RuleComposer | None:
             meant[meaning] = tuple(there if meaning == "place" else there[:1])
     used = tuple(name for names in meant.values() for name in names)
     return RuleComposer(used, meant) if len(meant) >= _FEWEST else None
+
+
+#: Makes the descriptions of rows that have none. Its `text` raises `UnsaidError` for a row that says too little.
+type Composer = Template | RuleComposer
 
 
 def _describe_value(value: object) -> str | None:

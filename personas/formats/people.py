@@ -18,7 +18,7 @@ from ...core.database import said
 from ...core.errors import SetupError, SourceError
 from ...core.readers import parse_json
 from ..hub.file import HubFile
-from ..hub.queries import count, survivors_in, table_names
+from ..hub.queries import check_selection, count, survivors_in, table_names
 from ..profiles.profile import ATTRIBUTES
 
 
@@ -205,7 +205,7 @@ class ExportedPeople:
         self._tables = table_names(hub.con)
         self._reserved = reserved
         if select is not None:
-            _check_selection(hub, select, self._tables)
+            check_selection(hub.con, hub.path, select)
         for extra in extras:
             if not self.has(extra):
                 raise SetupError(f"{str(hub.path)!r} has no table {extra}; make some with `populace hub enrich`.")
@@ -298,11 +298,3 @@ class ExportedPeople:
             con.execute(_SELECTED, [select]).fetchall()
         kept = _CHOSEN if select is not None else "true" if self.duplicates else _RETAINED
         con.execute(f"CREATE OR REPLACE TEMP VIEW exported_kept AS FROM exported_people WHERE {kept}")
-
-
-def _check_selection(hub: HubFile, select: str, there: set[str]) -> None:
-    rows = hub.con.execute("SELECT name FROM selections ORDER BY name").fetchall() if "selections" in there else []
-    names = [str(name) for (name,) in rows]
-    if select not in names:
-        said_there = f"there are {', '.join(names)}" if names else "there is none; make one with `populace hub sample`"
-        raise SetupError(f"{str(hub.path)!r} has no selection {select!r}; {said_there}.")

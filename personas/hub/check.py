@@ -1,7 +1,6 @@
 """Judging everybody in a hub by the rules: a row for each result; only dropped personal data are lost."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import duckdb
@@ -12,13 +11,7 @@ from ..rules import PERSONAL_RULE, QUALITY_RULES, Policy, personal_judge, qualit
 from ..rules.pseudonyms import Pseudonyms
 from .file import HubFile
 from .queries import RETURNED, table_names
-from .redaction import (
-    NamesOf,
-    check_key,
-    clear_traces,
-    judge_imports,
-    names_of_people,
-)
+from .redaction import NamesOf, check_key, clear_traces, judge_imports, names_of_people
 from .rewrites import erase_people, reconcile_rewritten, rewrite_people
 from .verdicts import add_rule_results, rule_result_rows
 
@@ -83,7 +76,7 @@ def judge_people(
     """
     if not quality and personal is None:
         raise SetupError("There is nothing to check by; leave quality or personal data in.")
-    _check_writable(hub)
+    hub.check_writable("rule results are rows in it")
     judge = quality_judge(language) if quality else None
     if personal is Policy.PSEUDONYMISE:
         check_key(hub.path, hub.con)
@@ -91,7 +84,9 @@ def judge_people(
     check = _RuleCheck(judge, personal, pseudonyms)
     with hub.writing() as con:
         check.names = names_of_people(con) if personal is not None else {}
-        for people in _iter_people(con, check.wanted):
+        wanted = check.wanted | {"rules": list(QUALITY_RULES), "personal": PERSONAL_RULE}
+        found = con.cursor().execute(_UNJUDGED, wanted)
+        while people := found.fetchmany(_ROWS):
             for person in people:
                 check.judge(*person)
         if (check.texts or check.erased) and hub.has_agents:
@@ -165,20 +160,3 @@ def _find_remains(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     there = sorted(table_names(con).intersection(("calls", "passages")))
     # The names are ours.
     return tuple(name for name in there if con.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchall())  # noqa: S608
-
-
-def _iter_people(
-    con: duckdb.DuckDBPyConnection, wanted: dict[str, bool]
-) -> Iterator[Sequence[tuple[str, str, bool, bool]]]:
-    rules = {"rules": list(QUALITY_RULES), "personal": PERSONAL_RULE}
-    found = con.cursor().execute(_UNJUDGED, wanted | rules)
-    while people := found.fetchmany(_ROWS):
-        yield people
-
-
-def _check_writable(hub: HubFile) -> None:
-    query = "SELECT readonly FROM duckdb_databases() WHERE database_name = current_database()"
-    if hub.con.execute(query).fetchall() == [(True,)]:
-        raise SetupError(
-            f"{str(hub.path)!r} is open for reading only, and rule results are rows in it; open it with write=True."
-        )

@@ -22,7 +22,7 @@ from ...core.database import (
     open_error,
     said,
 )
-from ...core.errors import UPGRADE, SourceError, StorageError
+from ...core.errors import UPGRADE, SetupError, SourceError, StorageError
 from ...core.files import private_umask, remove_database, remove_parts
 from ...core.table import Table, column_names, declared_tables
 from .info import HubInfo, describe
@@ -232,6 +232,12 @@ class HubFile:
     def has_agents(self) -> bool:
         """Whether the file is a run with a finished step, whose rows refer to the people as they are."""
         return has_tables(self.con, "steps") and bool(self.con.execute("SELECT 1 FROM steps LIMIT 1").fetchall())
+
+    def check_writable(self, why: str) -> None:
+        """Raise `SetupError` if the hub is open for reading only; `why` is the reason to write to it."""
+        query = "SELECT readonly FROM duckdb_databases() WHERE database_name = current_database()"
+        if self.con.execute(query).fetchall() == [(True,)]:
+            raise SetupError(f"{str(self.path)!r} is open for reading only, and {why}; open it with write=True.")
 
     def close(self) -> None:
         """Close the file; closing twice does nothing."""

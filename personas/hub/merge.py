@@ -10,8 +10,8 @@ from arro3.core import Table
 
 from ...core.arrow import iter_batches
 from ...core.database import check_regular, said
-from ...core.errors import SetupError, SourceError, StorageError
-from ...core.files import whole_file
+from ...core.errors import SetupError, SourceError
+from ...core.writers import write_new_file
 from ..formats.repeats import fill_licences, fold_repeats
 from ..persona import content_id
 from .file import HubFile, create_hub, hub_table, open_hub
@@ -211,18 +211,8 @@ def merge_hubs(paths: Sequence[Path], out: Path) -> MergeReport:
     if len(paths) < 2:
         raise SetupError("One hub alone cannot be merged; give two or more.")
     check_regular(out, what="hub", raised=SetupError)
-    if out.exists():
-        raise SetupError(f"{str(out)!r} exists already; give another path for the merged hub.")
-    if not out.parent.is_dir():
-        raise SetupError(f"There is no folder {str(out.parent)!r} to write {out.name!r} to; make it first.")
-    try:
-        with whole_file(out) as part, create_hub(part) as hub:
-            report = _merge_into(hub, paths, out)
-    except OSError as error:
-        raise StorageError(
-            f"{str(out)!r} cannot be written ({error.strerror or error}); make room, or give another path."
-        ) from error
-    return report
+    with write_new_file(out) as part, create_hub(part) as hub:
+        return _merge_into(hub, paths, out)
 
 
 def _merge_into(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:

@@ -6,10 +6,13 @@ selections, graphs, merges, societies and reports take the definition from here.
 
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import duckdb
+
+from ...core.errors import SourceError
 
 #: Those whom a rule rejected (`persona`).
 REJECTED = "SELECT DISTINCT persona FROM rule_results WHERE outcome = 'rejected' AND NOT undone"
@@ -61,6 +64,15 @@ RETAINED = retained_in(_ALL)
 def table_names(con: duckdb.DuckDBPyConnection) -> set[str]:
     """The names of all tables, temporary ones included."""
     return {str(name) for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+
+
+def check_selection(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
+    """Raise `SourceError` unless the hub at `path` keeps a selection of this name."""
+    query = "SELECT name FROM selections ORDER BY name"
+    there = [str(kept) for (kept,) in con.execute(query).fetchall()] if "selections" in table_names(con) else []
+    if name not in there:
+        known = f"there are: {', '.join(there)}" if there else "make one with `populace hub sample --name`"
+        raise SourceError(f"{str(path)!r} keeps no selection {name!r}; {known}.")
 
 
 def count(con: duckdb.DuckDBPyConnection, query: str, params: object = None) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
 
+from ...core.database import open_error
 from ...core.errors import SourceError
 from ...core.files import uncompressed_suffix
 from ...core.inputs import parse_language, parse_text, read_head, resolve_file, shown
@@ -302,15 +303,7 @@ def _explain_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise SourceError(_describe_error(path, str(error).partition("\n")[0].rstrip(".!"))) from error
-
-
-def _describe_error(path: Path, said: str) -> str:
-    if "Could not set lock" in said or "being used by another process" in said:
-        return f"{path} is being written by another process; wait for its end, or give a copy."
-    if "different configuration" in said:
-        return f"{path} is open in this process already; close that connection first."
-    return f"{path} cannot be read as a hub ({said}); give a whole, readable file."
+        raise open_error(path, error, what="hub", raised=SourceError) from error
 
 
 def _read_database(path: Path, select: str | None, draw: DrawSpec | None) -> Hub:

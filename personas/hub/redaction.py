@@ -118,34 +118,30 @@ def _column_kinds(con: duckdb.DuckDBPyConnection, file: int) -> dict[str, Column
     return kinds_of_columns(text for (text,) in con.execute(_SAMPLE, [file, SAMPLE]).fetchall())
 
 
+def _kinds_by_file(con: duckdb.DuckDBPyConnection) -> dict[int, dict[str, ColumnKind]]:
+    """Return the kinds of the columns of each imported file that has other columns than the description."""
+    if "imports" not in table_names(con):
+        return {}
+    files = con.execute("SELECT DISTINCT file FROM imports WHERE attributes IS NOT NULL").fetchall()
+    return {file: _column_kinds(con, file) for (file,) in files}
+
+
 def judge_imports(
     con: duckdb.DuckDBPyConnection, policy: Policy, pseudonyms: Pseudonyms | None = None, names: NamesOf = _NO_NAMES
 ) -> list[RuleResultRow]:
     """Apply this policy to the other columns of all imported rows, as an import would."""
     rows: list[RuleResultRow] = []
     changed: list[tuple[int, str | None]] = []
-    for place, row, was, now, changes in _found_in_imports(con, policy, pseudonyms, names):
-        rows += attribute_rows(row["persona"], changes, policy, row["file"], row["row"])
+    kinds = _kinds_by_file(con)
+    is_whole = any(kind.is_personal for of_file in kinds.values() for kind in of_file.values()) or bool(names)
+    for row in _iter_searched(con, _IMPORTS, is_whole=is_whole) if kinds else ():
+        persona, was = row["persona"], row["text"]
+        now, changes = judged_attributes(was, kinds[row["file"]], policy, pseudonyms, names.get(persona, ()))
+        rows += attribute_rows(persona, changes, policy, row["file"], row["row"]) if changes else ()
         if now != was:
-            changed.append((place, now))
+            changed.append((row["rowid"], now))
     _update_rows(con, "imports", "attributes", changed)
     return rows
-
-
-def _found_in_imports(
-    con: duckdb.DuckDBPyConnection, policy: Policy, pseudonyms: Pseudonyms | None, names: NamesOf
-) -> Iterator[tuple[int, dict[str, Any], str, str | None, tuple[Redaction, ...]]]:
-    """Yield each imported row with personal data: its rowid, the row, its old and new columns, and the data."""
-    if "imports" not in table_names(con):
-        return
-    files = con.execute("SELECT DISTINCT file FROM imports WHERE attributes IS NOT NULL").fetchall()
-    kinds = {file: _column_kinds(con, file) for (file,) in files}
-    is_whole = any(kind.is_personal for of_file in kinds.values() for kind in of_file.values()) or bool(names)
-    for row in _iter_searched(con, _IMPORTS, is_whole=is_whole):
-        of_row = names.get(row["persona"], ())
-        now, changes = judged_attributes(row["text"], kinds[row["file"]], policy, pseudonyms, of_row)
-        if changes:
-            yield row["rowid"], row, row["text"], now, changes
 
 
 def names_of_people(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
@@ -157,11 +153,10 @@ def names_of_people(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]
         if names := find_record_names(text, kinds):
             found[persona] = (*found.get(persona, ()), *names)
 
-    if "imports" in there:
-        files = con.execute("SELECT DISTINCT file FROM imports WHERE attributes IS NOT NULL").fetchall()
-        kinds = {file: _column_kinds(con, file) for (file,) in files}
-        for row in _iter_searched(con, _IMPORTS, is_whole=any(ColumnKind.NAME in k.values() for k in kinds.values())):
-            add(row["persona"], row["text"], kinds[row["file"]])
+    kinds = _kinds_by_file(con)
+    has_names = any(ColumnKind.NAME in of_file.values() for of_file in kinds.values())
+    for row in _iter_searched(con, _IMPORTS, is_whole=has_names) if kinds else ():
+        add(row["persona"], row["text"], kinds[row["file"]])
     others = [("personas", "id", "text")] if "personas" in there else []
     others += [(table, key, c) for table, (key, columns) in _COLUMNS.items() if table in there for c in columns]
     for table, key, column in others:

@@ -92,17 +92,7 @@ def add_rule_results(
 
 
 _SHORTEST = 4
-_PERSONA = "UPDATE duplicates SET undone = $undone WHERE kind = 'persona' AND persona = $id AND undone <> $undone"
-_STAGE = "UPDATE duplicates SET undone = $undone WHERE kind = 'persona' AND stage = $stage AND undone <> $undone"
-_PAIR = """
-UPDATE duplicates SET undone = $undone WHERE kind = 'persona' AND undone <> $undone
-AND ((persona = $one AND "of" = $other) OR (persona = $other AND "of" = $one))
-"""
-_ON_PERSONA = "SELECT count(*) FROM duplicates WHERE kind = 'persona' AND persona = ?"
-_ON_PAIR = """
-SELECT count(*) FROM duplicates WHERE kind = 'persona'
-AND ((persona = $one AND "of" = $other) OR (persona = $other AND "of" = $one))
-"""
+_PAIR = """(persona = $one AND "of" = $other) OR (persona = $other AND "of" = $one)"""
 _RULE = """
 UPDATE rule_results SET undone = $undone WHERE outcome = 'rejected' AND rule = $rule AND undone <> $undone
 """
@@ -153,9 +143,8 @@ def undo_persona(hub: HubFile, persona: str, *, redo: bool = False) -> int:
     `persona` is an id, or its beginning. Raises `SetupError` if nobody has it, or no verdict is about them.
     """
     found = resolve_persona(hub, persona)
-    if not count(hub.con, _ON_PERSONA, [found]):
-        raise SetupError(f"Persona {found} is nobody's near-duplicate in {str(hub.path)!r}; there is nothing to undo.")
-    return _update_verdicts(hub, _PERSONA, {"id": found, "undone": not redo})
+    missing = f"Persona {found} is nobody's near-duplicate in {str(hub.path)!r}; there is nothing to undo."
+    return _update_verdicts(hub, "persona = $id", {"id": found}, missing, redo=redo)
 
 
 def undo_stage(hub: HubFile, stage: str, *, redo: bool = False) -> int:
@@ -164,10 +153,9 @@ def undo_stage(hub: HubFile, stage: str, *, redo: bool = False) -> int:
     Raises `SetupError` for a stage that found nothing.
     """
     stages = [str(name) for (name,) in hub.con.execute(_STAGES).fetchall()]
-    if stage not in stages:
-        there = f"there are verdicts of {', '.join(stages)}" if stages else "there are no verdicts at all"
-        raise SetupError(f"{str(hub.path)!r} has no verdict of a stage {stage!r}; {there}.")
-    return _update_verdicts(hub, _STAGE, {"stage": stage, "undone": not redo})
+    there = f"there are verdicts of {', '.join(stages)}" if stages else "there are no verdicts at all"
+    missing = f"{str(hub.path)!r} has no verdict of a stage {stage!r}; {there}."
+    return _update_verdicts(hub, "stage = $stage", {"stage": stage}, missing, redo=redo)
 
 
 def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
@@ -214,12 +202,9 @@ def undo_pair(hub: HubFile, one: str, other: str, *, redo: bool = False) -> int:
 
     Raises `SetupError` if there is none.
     """
-    pair = {"one": resolve_persona(hub, one), "other": resolve_persona(hub, other)}
-    if not count(hub.con, _ON_PAIR, pair):
-        raise SetupError(
-            f"No verdict in {str(hub.path)!r} is about {pair['one']} and {pair['other']}; look in duplicates."
-        )
-    return _update_verdicts(hub, _PAIR, {**pair, "undone": not redo})
+    pair: dict[str, object] = {"one": resolve_persona(hub, one), "other": resolve_persona(hub, other)}
+    missing = f"No verdict in {str(hub.path)!r} is about {pair['one']} and {pair['other']}; look in duplicates."
+    return _update_verdicts(hub, _PAIR, pair, missing, redo=redo)
 
 
 def resolve_persona(hub: HubFile, beginning: str) -> str:
@@ -240,8 +225,13 @@ def resolve_persona(hub: HubFile, beginning: str) -> str:
     return ids[0]
 
 
-def _update_verdicts(hub: HubFile, statement: str, given: dict[str, object]) -> int:
+def _update_verdicts(hub: HubFile, condition: str, given: dict[str, object], missing: str, *, redo: bool) -> int:
+    """Undo the verdicts that meet a condition, or set them again. Raises `SetupError`, as `missing` says, for none."""
+    those = f"kind = 'persona' AND ({condition})"
+    if not count(hub.con, f"SELECT count(*) FROM duplicates WHERE {those}", given):  # noqa: S608 - our own words
+        raise SetupError(missing)
     with hub.writing() as con:
-        ((changed,),) = con.execute(statement, given).fetchall()
+        update = f"UPDATE duplicates SET undone = $undone WHERE undone <> $undone AND {those}"  # noqa: S608 - ours
+        ((changed,),) = con.execute(update, given | {"undone": not redo}).fetchall()
         reconcile(con)
     return int(changed)

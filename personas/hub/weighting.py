@@ -17,6 +17,7 @@ _WEIGHTS = "SELECT persona, weight FROM selected SEMI JOIN weighted_people ON pe
 _STORED_WEIGHTS = "SELECT persona, weight FROM weights"
 _STORED_TARGETS = 'SELECT "column", value, wanted FROM target_shares ORDER BY ordinal'
 _STORED_PLACES = 'SELECT "column", persona, ordinal FROM target_people ORDER BY rowid'
+_LEFT = "who are left once near-duplicates and rejected ones are taken away"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Weighting:
         places = {name: {ids[who]: place for who, place in people.items()} for name, people in self.places.items()}
         return replace(self, weights=weights, places=places)
 
-    def check_met(self, left: Collection[str], became: Mapping[str, str]) -> None:
+    def check_met(self, left: Collection[str], became: Mapping[str, str], *, why: str = _LEFT) -> None:
         """Raise `SetupError` for a target that nobody meets who is `left`; `became` has their ids of now."""
         met = {
             place for places in self.places.values() for was, place in places.items() if became.get(was, was) in left
@@ -67,8 +68,8 @@ class Weighting:
             if one.wanted and place not in met:
                 raise SetupError(
                     f"The people are to have {one.wanted:.1%} with {one.column} {one.value!r}, and none of the "
-                    f"{len(left):,} who are left meets that once near-duplicates and rejected ones are taken away; "
-                    f"take more of them, or make a selection without that target."
+                    f"{len(left):,} {why} meets that; take more of them (or all), or make a selection without that "
+                    "target."
                 )
 
 
@@ -92,15 +93,9 @@ def read_weighting(
         targets += found_targets
         if found_targets:
             places[found_targets[0].column] = of_people
-    met = {place for of_people in places.values() for place in of_people.values()}
-    for place, one in enumerate(targets, start=1):
-        if one.wanted and place not in met:
-            raise SetupError(
-                f"The selection {selection!r} of {str(path)!r} is to have {one.wanted:.1%} with {one.column} "
-                f"{one.value!r}, and none of the {len(people):,} people taken from it meets that; take more of them "
-                f"(or all), or make a selection without that target."
-            )
-    return Weighting(weights, tuple(targets), places) if weights or targets else None
+    weighting = Weighting(weights, tuple(targets), places)
+    weighting.check_met(people, {}, why=f"taken from the selection {selection!r} of {str(path)!r}")
+    return weighting if weights or targets else None
 
 
 def read_stored_weighting(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> Weighting | None:

@@ -51,22 +51,24 @@ class Excerpt:
     links_in_all: int
 
 
-_PEOPLE = """
-SELECT p.id, p.text, coalesce(p.hop, 0), coalesce(p.language, ''), r.distance, count(*) OVER ()
-FROM graph_reached AS r JOIN personas AS p ON p.id = r.id
-ORDER BY r.distance, p.ordinal, p.id
-LIMIT ?
-"""
+#: A persona as it is shown: under the id that exports give it, for the hash of a replaced text stays in the hub.
+_SHOWN = "coalesce(w.text_hash, p.id) AS shown, p.text, coalesce(p.hop, 0) AS hop, coalesce(p.language, '') AS language"
+_PERSONAS = "JOIN personas AS p USING (id) LEFT JOIN rewritten_people AS w ON w.persona = p.id"
 
-_SHOWN = "CREATE OR REPLACE TEMP TABLE graph_shown AS SELECT unnest(?::VARCHAR[]) AS id"
+_PEOPLE = f"""
+CREATE OR REPLACE TEMP TABLE graph_shown AS
+SELECT id, {_SHOWN}, distance, p.ordinal, count(*) OVER () AS total FROM graph_reached {_PERSONAS}
+ORDER BY distance, p.ordinal, id LIMIT ?
+"""  # noqa: S608 - our own words
+_LISTED = "SELECT shown, text, hop, language, distance, total FROM graph_shown ORDER BY distance, ordinal, id"
 
 #: The people shown, and their near-duplicates.
 _MEMBERS = """
 CREATE OR REPLACE TEMP TABLE graph_members AS
 WITH members AS (
-    SELECT id, id AS survivor FROM graph_shown
+    SELECT id, shown AS survivor FROM graph_shown
     UNION ALL
-    SELECT persona, survivor FROM graph_folds SEMI JOIN graph_shown ON id = survivor
+    SELECT persona, shown FROM graph_folds JOIN graph_shown ON id = survivor
 )
 SELECT id, survivor, hash(id) AS number FROM members
 """
@@ -96,9 +98,9 @@ def _read_excerpt(hub: HubFile, *, most_people: int, most_links: int) -> Excerpt
 
     The nearest come first, the oldest first among them. Their relations come from the table `graph_ends`.
     """
-    rows = fetch(hub, _PEOPLE, [most_people])
+    fetch(hub, _PEOPLE, [most_people])
+    rows = fetch(hub, _LISTED)
     people = tuple(Acquaintance(*row[:-1]) for row in rows)  # type: ignore[arg-type]
-    fetch(hub, _SHOWN, [[person.id for person in people]])
     fetch(hub, _MEMBERS)
     fetch(hub, _PLACES)
     links = fetch(hub, _LINKS, [most_links])
@@ -127,13 +129,12 @@ def central_excerpt(hub: HubFile, network: Network, *, most_people: int = 600, m
     return Excerpt(excerpt.people, excerpt.links, network.people, excerpt.links_in_all)
 
 
-def communities_of(hub: HubFile, excerpt: Excerpt, labels: Ints) -> dict[str, int]:
-    """Return the community of each persona of an excerpt by id, from `labels` by number; 0 is the hub's largest.
+def communities_of(hub: HubFile, labels: Ints) -> dict[str, int]:
+    """Return the community of each persona of the excerpt by id, from `labels` by number; 0 is the hub's largest.
 
-    The numbers of the personas come from the table that `central_excerpt` also uses.
+    The excerpt is the one that `central_excerpt` read last.
     """
-    ids = [person.id for person in excerpt.people]
-    rows = fetch(hub, "SELECT id, code FROM graph_people WHERE id IN (SELECT unnest(?::VARCHAR[]))", [ids])
+    rows = fetch(hub, "SELECT shown, code FROM graph_shown JOIN graph_people USING (id)")
     return {str(person): int(labels[int(str(code))]) for person, code in rows}
 
 
@@ -155,23 +156,15 @@ def _around_the_best(network: Network, most: int) -> Ints:
 #: Fewer characters than this begin too many ids to mean one.
 _PREFIX = 4
 
-_EXACT = """
-SELECT p.id, p.text, coalesce(p.hop, 0), coalesce(p.language, ''), 1
-FROM personas AS p
-WHERE p.id = coalesce((SELECT survivor FROM graph_folds WHERE persona = $wanted), $wanted)
+_FOUND = """
+CREATE OR REPLACE TEMP TABLE graph_found AS
+SELECT DISTINCT coalesce(f.survivor, p.id) AS id
+FROM personas AS p LEFT JOIN rewritten_people AS w ON w.persona = p.id LEFT JOIN graph_folds AS f ON f.persona = p.id
+WHERE {condition}
 """
-
-_SEARCH = """
-WITH hits AS (
-    SELECT DISTINCT coalesce(f.survivor, h.id) AS id
-    FROM (SELECT id FROM personas WHERE {condition}) AS h
-    LEFT JOIN graph_folds AS f ON f.persona = h.id
-)
-SELECT p.id, p.text, coalesce(p.hop, 0), coalesce(p.language, ''), count(*) OVER ()
-FROM hits JOIN personas AS p ON p.id = hits.id ANTI JOIN graph_away ON graph_away.persona = p.id
-ORDER BY p.ordinal, p.id
-LIMIT $most
-"""
+_MATCHES = f"""
+SELECT {_SHOWN}, count(*) OVER () FROM graph_found {_PERSONAS} ORDER BY p.ordinal, id LIMIT ?
+"""  # noqa: S608 - our own words
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,26 +178,29 @@ class Found:
 def find_people(hub: HubFile, wanted: str, *, most: int = 20) -> Found:
     """Find the personas with this id, with an id that begins with it (at least 4 characters), or with all these words.
 
-    A near-duplicate is found as its survivor. Raises `SetupError` for an empty search, and for the id of a persona that
-    a rule rejected.
+    An id is the one that exports show, or the one in the hub. A near-duplicate is found as its survivor. Raises
+    `SetupError` for an empty search, and for the id of a persona that a rule rejected.
     """
     words = wanted.lower().split()
     if not words:
         raise SetupError("Nobody is named; give an id, the beginning of one, or words of a description.")
     fold_duplicates(hub)
-    found = fetch(hub, _EXACT, {"wanted": wanted.strip()})
-    if not found:
-        conditions = [f"contains(lower(text), $word{n})" for n in range(len(words))]
-        params = {"most": most} | {f"word{n}": word for n, word in enumerate(words)}
-        condition = " AND ".join(conditions)
+    for name in ("w.text_hash", "p.id"):
+        fetch(hub, _FOUND.format(condition=f"{name} = ?"), [wanted.strip()])
+        if fetch(hub, "FROM graph_found SEMI JOIN graph_away ON persona = id"):
+            raise SetupError(
+                f"{wanted.strip()} in {str(hub.path)!r} was rejected by a rule, and is in no graph; "
+                "see the table rule_results, and `populace hub undo` with its rule."
+            )
+        if found := fetch(hub, _MATCHES, [most]):
+            break
+    else:
+        condition = " AND ".join(f"contains(lower(p.text), $word{n})" for n in range(len(words)))
         if len(words) == 1 and len(words[0]) >= _PREFIX:
-            condition += " OR starts_with(id, $word0)"
-        found = fetch(hub, _SEARCH.format(condition=condition), params)
-    elif fetch(hub, "FROM graph_away WHERE persona = ?", [found[0][0]]):
-        raise SetupError(
-            f"{found[0][0]} in {str(hub.path)!r} was rejected by a rule, and is in no graph; "
-            "see the table rule_results, and `populace hub undo` with its rule."
-        )
+            condition += " OR starts_with(w.text_hash, $word0) OR starts_with(p.id, $word0)"
+        fetch(hub, _FOUND.format(condition=condition), {f"word{n}": word for n, word in enumerate(words)})
+        fetch(hub, "DELETE FROM graph_found WHERE id IN (FROM graph_away)")
+        found = fetch(hub, _MATCHES, [most])
     people = tuple(Acquaintance(*row[:-1]) for row in found)  # type: ignore[arg-type]
     return Found(people, int(str(found[0][-1])) if found else 0)
 
@@ -212,7 +208,7 @@ def find_people(hub: HubFile, wanted: str, *, most: int = 20) -> Found:
 #: The greatest distance from the centre; paths between people are rarely longer.
 _RADIUS = 6
 
-_CENTRE = "CREATE OR REPLACE TEMP TABLE graph_reached AS SELECT ?::VARCHAR AS id, 0 AS distance"
+_CENTRE = "CREATE OR REPLACE TEMP TABLE graph_reached AS SELECT id, 0 AS distance FROM graph_found"
 
 #: The people at the current distance, and their near-duplicates.
 _RIM = """
@@ -273,7 +269,7 @@ def neighbourhood(
     found = find_people(hub, person)
     if found.total != 1:
         raise SetupError(f"There is nobody with the id {person!r} in {str(hub.path)!r}; give an id from its personas.")
-    fetch(hub, _CENTRE, [found.people[0].id])
+    fetch(hub, _CENTRE)
     fetch(hub, _ENDS)
     for distance in range(radius):
         fetch(hub, _RIM, {"distance": distance})

@@ -57,9 +57,11 @@ class Directed:
 
 #: Best connected people, and largest communities, that are listed.
 _TOP = 10
+#: The ids are those that exports show.
 _TEXTS = """
-SELECT g.code, p.id, p.text, g.hop
+SELECT g.code, coalesce(w.text_hash, p.id), p.text, g.hop
 FROM graph_codes AS c JOIN graph_people AS g USING (code) JOIN personas AS p ON p.id = g.id
+LEFT JOIN rewritten_people AS w ON w.persona = p.id
 """
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...core.errors import SetupError, parameter
+from ...core.inputs import read_number
 
 type NetworkKind = Literal[
     "grown",
@@ -131,14 +132,6 @@ def _absolute_path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _parse_whole(text: str, name: str, given: str) -> int:
     if not given.isdecimal() or int(given) < 1:
         raise SetupError(f"{parameter('network')} is {text!r}; {name} must be a whole number from 1, and is {given!r}.")
@@ -156,7 +149,7 @@ def _parse_even(text: str, given: str) -> int:
 
 
 def _parse_share(text: str, name: str, given: str) -> float:
-    share = float(given) if _is_number(given) else -1.0
+    share = read_number(given)
     if not 0 <= share <= 1:
         raise SetupError(f"{parameter('network')} is {text!r}; {name} must be a number from 0 to 1, and is {given!r}.")
     return share

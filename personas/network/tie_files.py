@@ -9,7 +9,7 @@ from xml.etree.ElementTree import ParseError
 
 from ...core.errors import SetupError, SourceError, parameter
 from ...core.files import whole_file
-from ...core.inputs import nearest, resolve_file
+from ...core.inputs import nearest, read_number, resolve_file
 from ...core.readers import read_rows
 from ...core.writers import write_csv_rows
 from ..persona import Relation, RelationKind
@@ -104,10 +104,7 @@ def _read_tie(where: str, row: Mapping[str, Any]) -> FileTie:
 def _read_weight(where: str, given: object) -> float:
     if given in (None, ""):
         return 1.0
-    try:
-        weight = float(str(given))
-    except ValueError:
-        weight = math.nan
+    weight = read_number(given)
     if not 0 < weight < math.inf:
         raise SourceError(f"{where}: the weight is {given!r}; it must be a number greater than 0.")
     return weight

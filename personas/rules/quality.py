@@ -148,9 +148,7 @@ def quality_judge(language: str | None = None) -> Judge:
     rules: tuple[Judge, ...] = (
         _judge_length,
         _judge_degenerate,
-        _judge_refusal,
-        _judge_leak,
-        _judge_unnamed,
+        _judge_phrases,
         _judge_first_person,
         _judge_second_person,
     )
@@ -202,27 +200,19 @@ def _judge_degenerate(text: str) -> RuleResult | None:
     return RuleResult("degenerate", "It breaks off.") if find_cut(text, is_chat=True) else None
 
 
-def _judge_refusal(text: str) -> RuleResult | None:
-    return _reject_match("refusal", _decline().search(text), "It declines to describe anybody")
-
-
-def _judge_leak(text: str) -> RuleResult | None:
-    match = _LEAK.search(text) or _announcement().search(text)
-    return _reject_match("template_leak", match, "It holds what belongs to a prompt or an answer")
-
-
-def _judge_unnamed(text: str) -> RuleResult | None:
-    reason = "It refers to somebody or something that it does not name"
-    return _reject_match("refers_to_unnamed", _find_reference(text), reason)
-
-
-def _reject_match(rule: str, match: re.Match[str] | None, reason: str) -> RuleResult | None:
-    said = match[0].strip() if match else ""
-    if not said:
-        return None
-    # A reason may outlive its description, and must not repeat personal data.
-    shown = f": {said!r}" if not find_personal(said) else ""
-    return RuleResult(rule, f"{reason}{shown}.")
+def _judge_phrases(text: str) -> RuleResult | None:
+    """Reject a text with words that no description has; the first rule that finds any counts."""
+    found = (
+        ("refusal", "It declines to describe anybody", _decline().search),
+        ("template_leak", "It holds what belongs to a prompt or an answer", _LEAK.search),
+        ("template_leak", "It holds what belongs to a prompt or an answer", _announcement().search),
+        ("refers_to_unnamed", "It refers to somebody or something that it does not name", _find_reference),
+    )
+    for rule, reason, find in found:
+        if (match := find(text)) and (said := match[0].strip()):
+            # A reason may outlive its description, and must not repeat personal data.
+            return RuleResult(rule, f"{reason}." if find_personal(said) else f"{reason}: {said!r}.")
+    return None
 
 
 def _judge_first_person(text: str) -> RuleResult | None:

@@ -15,12 +15,12 @@ from arro3.core import Table
 
 from ...core.arrow import Ints, iter_batches, read_table, to_rows, write_parquet
 from ...core.database import quote_name, quote_text
-from ...core.errors import SetupError, SourceError
+from ...core.errors import SetupError
 from ...core.query import Tabular, html_table
 from ...core.user_sql import QueryLimit
 from ...core.writers import check_free, write_csv, write_jsonl, write_new_file
 from ..hub.file import HubFile
-from ..hub.queries import registered, table_names
+from ..hub.queries import check_selection, registered, table_names
 from .candidates import (
     WHERE_LIMIT,
     PeopleColumn,
@@ -34,6 +34,8 @@ from .choosing import ChosenPeople, choose
 from .sampling import integers, random_keys
 from .spec import Report, SelectionSpec
 
+#: The hash of a text that was replaced stays in the hub.
+_SHOWN_ID = "coalesce((SELECT any_value(text_hash) FROM rewritten_people WHERE persona = people.{0}), {0}) AS {0}"
 _FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
@@ -91,11 +93,14 @@ def check_output(path: Path) -> str:
 def write_selection(hub: HubFile, selection: Selection, path: Path) -> None:
     """Write everything known of the personas chosen to a new file: .parquet, .csv or .jsonl. Raises `SetupError`.
 
-    Lists are JSON arrays in CSV. Imported data is text that holds an object.
+    Lists are JSON arrays in CSV. Imported data is text that holds an object. Ids are those of exports.
     """
     form = check_output(path)
     with registered(hub.con, selection.people) as chosen, write_new_file(path) as part:
-        rows = iter_batches(hub.con.sql(f"{chosen_columns(hub.con, chosen)} ORDER BY place"), 10_000)
+        people = hub.con.sql(chosen_columns(hub.con, chosen))
+        ids = [name for name in ("id", "parent") if name in people.columns]
+        shown = f"people.* REPLACE ({', '.join(map(_SHOWN_ID.format, ids))})"
+        rows = iter_batches(people.query("people", f"SELECT {shown} FROM people ORDER BY place"), 10_000)  # noqa: S608
         if form == "parquet":
             write_parquet(rows, part)
             return
@@ -177,11 +182,7 @@ class KeptSelection:
 
 def check_name(hub: HubFile, name: str) -> None:
     """Raise `SetupError` when a selection cannot be kept under that name in this hub."""
-    ((is_read_only,),) = hub.con.execute(
-        "SELECT readonly FROM duckdb_databases() WHERE database_name = current_database()"
-    ).fetchall()
-    if is_read_only:
-        raise SetupError(f"The hub {str(hub.path)!r} is open for reading; open it for writing to keep a selection.")
+    hub.check_writable("a selection is a row in it")
     if _NAME.fullmatch(name) is None:
         raise SetupError(
             f"A selection cannot be called {name!r}: take a letter, then letters, digits and _, at most 63 in all."
@@ -247,10 +248,7 @@ def list_selections(hub: HubFile) -> list[KeptSelection]:
 
 def drop_selection(hub: HubFile, name: str) -> None:
     """Delete a selection and its view; the personas stay in the hub. Raises `SetupError` if there is none."""
-    there = [kept.name for kept in list_selections(hub)]
-    if name not in there:
-        known = f"there are: {', '.join(there)}" if there else "the hub keeps none"
-        raise SetupError(f"There is no selection {name!r}; {known}.")
+    check_selection(hub.con, hub.path, name)
     with hub.writing() as con:
         con.execute(f"DROP VIEW IF EXISTS {quote_name(name)}")
         con.execute("DELETE FROM selected WHERE selection = ?", [name])
@@ -305,10 +303,7 @@ def narrow(con: duckdb.DuckDBPyConnection, path: Path, selection: str) -> None:
     Relations stay if both personas are chosen, or duplicate somebody who is. Raises `SourceError` if the hub keeps no
     such selection.
     """
-    there = _kept_names(con)
-    if selection not in there:
-        known = f"there are: {', '.join(there)}" if there else "make one with `populace hub sample --name`"
-        raise SourceError(f"{path} keeps no selection {selection!r}; {known}.")
+    check_selection(con, path, selection)
     hub = _main_schema(con)
     _narrow_tables(con, hub, f"SELECT persona FROM {hub}.selected WHERE selection = {quote_text(selection)}")  # noqa: S608 - quoted
 
@@ -329,9 +324,3 @@ def _narrow_tables(con: duckdb.DuckDBPyConnection, hub: str, those: str) -> None
     # Temporary views come before what the file has under the same names.
     con.execute(_CHOSEN.format(hub=hub, those=those))
     con.execute(_VIEWS.format(hub=hub))
-
-
-def _kept_names(con: duckdb.DuckDBPyConnection) -> list[str]:
-    if "selections" not in table_names(con):
-        return []
-    return [str(name) for (name,) in con.execute("SELECT name FROM selections ORDER BY name").fetchall()]

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from ...core.errors import SetupError, SourceError, parameter
-from ...core.inputs import resolve_file
+from ...core.inputs import read_number, resolve_file
 from ...core.model import FrozenModel
 from ...core.readers import read_rows
 
@@ -77,10 +77,7 @@ def _read_word(path: Path, number: int, row: Mapping[str, Any], key: str) -> str
 
 
 def _read_amount(path: Path, number: int, given: object, unit: str) -> float:
-    try:
-        amount = float(str(given))
-    except ValueError:
-        amount = math.nan
+    amount = read_number(given)
     if not 0 <= amount < math.inf:
         raise SourceError(f"The targets {str(path)!r}, row {number}: {unit} is {given!r}; it must be a number from 0.")
     return amount

@@ -43,8 +43,7 @@ class Skip(StrEnum):
     LONG = "too long"
     COLUMN = "without the column"
     ROW = "rows without a text"
-    JSON = "lines that are not JSON"
-    COLUMNS = "rows with other columns than the header"
+    BROKEN = "rows that cannot be read"
     REPEATED = "the same text again"
 
 
@@ -72,8 +71,8 @@ class Skips:
         self._strict = strict
         self.counts: Counter[Skip] = Counter()
         self.examples: list[str] = []
-        self._numbers: Counter[Skip] = Counter()
-        self._sentences: dict[Skip, list[str]] = {}
+        #: What was skipped since it was last taken.
+        self._new: dict[Skip, SkipCount] = {}
 
     def add(self, fault: DocumentError) -> None:
         """Count a fault; with `strict`, raise it instead."""
@@ -86,18 +85,13 @@ class Skips:
         self.counts[kind] += 1
         if len(self.examples) < _EXAMPLES:
             self.examples.append(sentence)
-        self._numbers[kind] += 1
-        sentences = self._sentences.setdefault(kind, [])
-        if len(sentences) < _EXAMPLES_OF_A_KIND:
-            sentences.append(sentence)
+        new = self._new.get(kind, SkipCount(kind, 0, ()))
+        self._new[kind] = SkipCount(kind, new.number + 1, (*new.examples, sentence)[:_EXAMPLES_OF_A_KIND])
 
     def take(self) -> tuple[SkipCount, ...]:
         """Return what was skipped since the last call, by kind."""
-        if not self._numbers:
-            return ()
-        numbers, self._numbers = self._numbers, Counter()
-        sentences, self._sentences = self._sentences, {}
-        return tuple(SkipCount(kind, number, tuple(sentences[kind])) for kind, number in numbers.items())
+        taken, self._new = tuple(self._new.values()), {}
+        return taken
 
     @property
     def total(self) -> int:

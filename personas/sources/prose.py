@@ -264,9 +264,8 @@ def read_package(document: Document, options: ReadOptions, *, first: int = 0) ->
     except SourceError:
         raise
     except _FAULTS as error:
-        why = " ".join(f"{type(error).__name__}: {error}".split())[:120].rstrip(". ")
-        complaint = f"cannot be read as {str(document.format).upper()} ({why}); save it anew, without a password."
-        raise document.fault(Skip.CORRUPT, complaint) from error
+        said = f"cannot be read as {str(document.format).upper()} ({_describe_error(error)})"
+        raise document.fault(Skip.CORRUPT, f"{said}; save it anew, without a password.") from error
 
 
 class _Parts:

@@ -28,7 +28,7 @@ from .documents import (
     recognise,
 )
 from .prose import check_extra, read_html, read_package, read_pdf, read_prose
-from .tables import read_columns, read_csv, read_jsonl
+from .tables import read_columns, read_rows
 
 _MAGIC = frozenset("*?[")
 
@@ -96,7 +96,7 @@ class Finder:
             place = next(open_folders[-1], None)
             if place is None:
                 open_folders.pop()
-            elif _is_folder(place[1]):
+            elif os.path.isdir(place[1]):  # noqa: PTH112 - False for a folder that may not be looked at
                 if deep and self._enter_folder(place[1], entered):
                     open_folders.append(self._list_entries(*place))
             elif document := self._make_document(*place, argument):
@@ -126,7 +126,7 @@ class Finder:
 
     def _make_document(self, name: str, path: Path, argument: int) -> Document | None:
         form, packing = recognise(path)
-        if not _is_file(path):
+        if not os.path.isfile(path):  # noqa: PTH113 - as above
             sentence = f"{path} is no regular file, or none that may be looked at; write what it gives to a file."
             self.skips.count(Skip.UNREADABLE, sentence)
         elif form is None or (packing and not form.is_streamed):
@@ -134,20 +134,6 @@ class Finder:
         else:
             return Document(_make_writable(name), path, form, packing, argument, is_named=False)
         return None
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # so it is no file either, and counted as such
-        return False
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a folder may be listed whose entries may not be looked at
-        return False
 
 
 def _is_pattern(given: str) -> bool:
@@ -263,10 +249,8 @@ def _read_streamed(
     if document.format is not None and not document.format.is_streamed:
         return _read_spooled(document, options, pieces, first)
     match document.format:
-        case Format.JSONL:
-            return read_jsonl(document, options, pieces, first=first)
-        case Format.CSV | Format.TSV:
-            return read_csv(document, options, pieces, first=first)
+        case Format.JSONL | Format.CSV | Format.TSV:
+            return read_rows(document, options, pieces, first=first)
         case Format.HTML:
             return read_html(document, options, pieces)
     return read_prose(document, options, pieces)

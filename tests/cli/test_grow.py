@@ -102,7 +102,7 @@ def test_what_was_passed_over_is_named(ask: Ask, texts: str) -> None:
     with Path(texts).open("a") as file:
         file.write('\n{"body": "bro\n{"body": ""}\n')
     said = ask(*GROW, texts)
-    assert "2 skipped: 1 lines that are not JSON, 1 rows without a text. Examples:" in " ".join(said.out.split())
+    assert "2 skipped: 1 rows that cannot be read, 1 rows without a text. Examples:" in " ".join(said.out.split())
     assert "texts.jsonl, line 11: " in said.out
     assert "texts.jsonl, line 12: " in said.out
 

@@ -93,10 +93,10 @@ def test_what_was_passed_over_is_in_the_file_with_examples(grow: Grow, folder: P
     assert [(kind, number) for kind, number, _ in found] == [
         ("hidden", 1),
         ("in another encoding", 1),
-        ("lines that are not JSON", 1),
+        ("rows that cannot be read", 1),
     ]
     assert "a.txt is not UTF-8: byte 3" in found[1][2]
-    assert 'b.jsonl, line 21: \'{"text": "bro\' is not JSON' in found[2][2]
+    assert "b.jsonl, line 21: the line is not JSON" in found[2][2]
 
 
 def test_what_was_passed_over_is_counted_once_by_growth_that_was_stopped(

@@ -204,6 +204,7 @@ def test_people_without_a_selection_count_for_one(hub: Path, tmp_path: Path) -> 
 
 
 def test_a_target_that_nobody_drawn_meets_is_refused_in_a_sentence(hub: Path, tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match=r"is to have 50.0% with region '\w+', and none of the 1 people taken from it"):
+    said = r"are to have 50.0% with region '\w+', and none of the 1 taken from the selection"
+    with pytest.raises(SetupError, match=said):
         society(tmp_path / "run.duckdb", hub, select="half", agents=1).run()
     assert not (tmp_path / "run.duckdb").exists()

@@ -275,7 +275,7 @@ def _show_whole(
         from populace.analysis.picture import write_picture
 
         excerpt = central_excerpt(hub, network)
-        shown = None if labels is None else communities_of(hub, excerpt, labels)
+        shown = None if labels is None else communities_of(hub, labels)
         write_picture(excerpt, picture, communities=shown, note=authors_notice(hub), of=hub.path.name)
         click.echo(f"Wrote {picture}", err=as_json)
 

@@ -4,6 +4,7 @@ Every function raises `SetupError` (`SourceError` for files) with one sentence t
 """
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -101,6 +102,14 @@ def parse_text(where: str, row: Mapping[str, object], *keys: str) -> str:
     if _SURROGATE.search(value):
         raise SourceError(f"{where}: {key!r} is {shown(value)}, with half a character in it; write it whole.")
     return value
+
+
+def read_number(given: object) -> float:
+    """The number that a cell or an option holds; NaN, which is in no range, where it holds none."""
+    try:
+        return float(str(given))
+    except ValueError:
+        return math.nan
 
 
 def parse_language(where: str, row: Mapping[str, object]) -> str:

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import batched, chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 
@@ -157,6 +157,8 @@ def replace_nonfinite(value: Any) -> Any:
 MAX_LINE = 16 << 20
 
 _CHUNK = 1 << 20
+#: Bytes from which the separator of a CSV file is told.
+_HEAD = 1 << 16
 
 
 class RowError(Exception):
@@ -183,12 +185,12 @@ def hash_file(path: Path) -> tuple[str, int]:
 class Lines:
     """The lines of a file as bytes, numbered from 1: `number` is that of the line handed out last.
 
-    A line longer than `MAX_LINE` raises `RowError`; the next line follows when the next one is asked for.
+    `name` is what messages call the file. A line longer than `MAX_LINE` raises `RowError`; the next line follows when
+    the next one is asked for.
     """
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
-        self.number = 0
-        self._path = path
+    def __init__(self, name: object, file: io.BufferedReader) -> None:
+        self.name, self.number = name, 0
         self._file = file
 
     def __iter__(self) -> Iterator[bytes]:
@@ -204,10 +206,14 @@ class Lines:
                 self._pass_over()
         except DAMAGE as error:
             raise SourceError(
-                f"{self._path} is corrupt: it can be read to line {self.number:,} and no further ({error}); "
+                f"{self.name} is corrupt: it can be read to line {self.number:,} and no further ({error}); "
                 "get the file again."
             ) from error
         return line.removeprefix(b"\xef\xbb\xbf") if self.number == 1 else line
+
+    def peek(self) -> str:
+        """Return the next lines, some ten thousand bytes of them, without reading them."""
+        return self._file.peek(_HEAD)[:_HEAD].decode(errors="replace")
 
     def _pass_over(self) -> None:
         while (rest := self._file.readline(MAX_LINE)) and not rest.endswith(b"\n"):
@@ -216,11 +222,11 @@ class Lines:
 
 
 @contextmanager
-def open_bytes(path: Path) -> Iterator[BinaryIO]:
+def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
     """The bytes of a file, decompressed when its name says so. Raises `SourceError` when it cannot be opened."""
     with ExitStack() as stack:
         with _refuse_unreadable(path):
-            raw = stack.enter_context(path.open("rb", buffering=_CHUNK))
+            raw: io.BufferedReader = io.BufferedReader(stack.enter_context(path.open("rb", buffering=0)), _CHUNK)
         packing = compression_of(path)
         yield io.BufferedReader(decompressed(raw, packing, stack), _CHUNK) if packing else raw
 
@@ -311,16 +317,19 @@ def read_rows(path: Path, way_out: str) -> Iterator[tuple[int, dict[str, Any]]]:
 def read_lines[T](path: Path, parse: Callable[[bytes], T], tally: SkippedRows) -> Iterator[tuple[int, T]]:
     """Yield the parsed lines of a file with their numbers; `tally` counts those that `parse` cannot read."""
     with open_bytes(path) as file:
-        lines = Lines(path, file)
-        while True:
-            try:
-                for line in lines:
-                    yield lines.number, parse(line)
-                return
-            except UnicodeDecodeError:
-                tally.count(_NOT_UTF8, lines.number)
-            except RowError as error:
-                tally.count(error.reason, lines.number)
+        yield from _parse_lines(Lines(path, file), parse, tally)
+
+
+def _parse_lines[T](lines: Lines, parse: Callable[[bytes], T], tally: SkippedRows) -> Iterator[tuple[int, T]]:
+    while True:
+        try:
+            for line in lines:
+                yield lines.number, parse(line)
+            return
+        except UnicodeDecodeError:
+            tally.count(_NOT_UTF8, lines.number)
+        except RowError as error:
+            tally.count(error.reason, lines.number)
 
 
 def refuse_utf16(path: Path, head: bytes) -> None:
@@ -347,7 +356,13 @@ class _JsonLines(InputTable):
         raise SourceError(f"{self.path} holds no object; write one a line, such as {{'persona': '...'}}.")
 
     def _read_rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
-        return ((number, row) for number, row in read_lines(self.path, _parse_object, tally) if row is not None)
+        with open_bytes(self.path) as file:
+            yield from read_json_lines(Lines(self.path, file), tally)
+
+
+def read_json_lines(lines: Lines, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the objects on these lines with their numbers; `tally` counts the lines that hold none."""
+    return ((number, row) for number, row in _parse_lines(lines, _parse_object, tally) if row is not None)
 
 
 def _parse_object(line: bytes) -> dict[str, Any] | None:
@@ -375,49 +390,55 @@ def find_separator(head: str) -> str:
 
 
 class _CsvTable(InputTable):
+    @property
+    def _is_tsv(self) -> bool:
+        return uncompressed_suffix(self.path) == ".tsv"
+
     def columns(self) -> Sequence[str]:
         with open_bytes(self.path) as file:
-            return self._read_header(self._open_rows(file)[1])
-
-    def _open_rows(self, file: Any) -> tuple[Lines, Any]:
-        with open_bytes(self.path) as beginning:
-            head = beginning.read(65_536).decode(errors="replace").lstrip("\ufeff\r\n")
-        separator = "\t" if uncompressed_suffix(self.path) == ".tsv" else find_separator(head)
-        lines = Lines(self.path, file)
-        return lines, read_cells(csv.reader(map(bytes.decode, lines), delimiter=separator, strict=True))
-
-    def _read_header(self, rows: Any) -> list[str]:
-        try:
-            names: list[str] = next(filter(any, rows), [])
-        except (csv.Error, RowError, UnicodeDecodeError) as error:
-            raise SourceError(
-                f"{self.path} has no header that can be read: {error}; save it as CSV in UTF-8."
-            ) from error
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise SourceError(f"{self.path} has two columns {shown(twice)}; give each a name of its own.")
-        return names
+            return _open_csv(Lines(self.path, file), is_tsv=self._is_tsv)[0]
 
     def _read_rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
         with open_bytes(self.path) as file:
-            lines, rows = self._open_rows(file)
-            names = self._read_header(rows)
-            while True:
-                began = lines.number + 1
-                try:
-                    values = next(rows)
-                    if len(values) == len(names):
-                        yield began, dict(zip(names, values, strict=True))
-                    elif values:
-                        raise RowError("the row has other columns than the header")
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    tally.count(f"the row is not CSV: {error}", began)
-                except UnicodeDecodeError:
-                    tally.count(_NOT_UTF8, began)
-                except RowError as error:
-                    tally.count(error.reason, began)
+            yield from read_csv_lines(Lines(self.path, file), tally, is_tsv=self._is_tsv)
+
+
+def _open_csv(lines: Lines, *, is_tsv: bool) -> tuple[list[str], Any]:
+    """Return the header and a reader of the rows behind it. Raises `SourceError` for a header that cannot be read."""
+    separator = "\t" if is_tsv else find_separator(lines.peek().lstrip("\ufeff\r\n"))
+    rows = read_cells(csv.reader(map(bytes.decode, lines), delimiter=separator, strict=True))
+    try:
+        names: list[str] = next(filter(any, rows), [])
+    except (csv.Error, RowError, UnicodeDecodeError) as error:
+        raise SourceError(f"{lines.name} has no header that can be read: {error}; save it as CSV in UTF-8.") from error
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SourceError(f"{lines.name} has two columns {shown(twice)}; give each a name of its own.")
+    return names, rows
+
+
+def read_csv_lines(lines: Lines, tally: SkippedRows, *, is_tsv: bool) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the rows behind the header, each with the number of its first line; `tally` counts those that are none.
+
+    Raises `SourceError` for a header that cannot be read.
+    """
+    names, rows = _open_csv(lines, is_tsv=is_tsv)
+    while True:
+        began = lines.number + 1
+        try:
+            values = next(rows)
+            if len(values) == len(names):
+                yield began, dict(zip(names, values, strict=True))
+            elif values:
+                raise RowError("the row has other columns than the header")
+        except StopIteration:
+            return
+        except csv.Error as error:
+            tally.count(f"the row is not CSV: {error}", began)
+        except UnicodeDecodeError:
+            tally.count(_NOT_UTF8, began)
+        except RowError as error:
+            tally.count(error.reason, began)
 
 
 class _Columnar(InputTable):

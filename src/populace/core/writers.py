@@ -122,7 +122,7 @@ def _write_cell(value: Any) -> str:
 def check_free(path: Path) -> None:
     """Raise `SetupError` if there is something at `path`, or no folder to write it to."""
     if path.exists() or path.is_symlink():
-        raise SetupError(f"{str(path)!r} exists already; give another path for the export.")
+        raise SetupError(f"{str(path)!r} exists already; give another path.")
     check_folder(path)
 
 

@@ -237,7 +237,7 @@ def test_a_label_is_the_beginning_of_the_description(text: str) -> None:
 
 
 def test_a_selection_is_exported_alone(hub: HubFile, tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="no selection 'bakers'; there is none"):
+    with pytest.raises(SetupError, match="no selection 'bakers'; make one with"):
         export_hub(hub, tmp_path / "p.csv", select="bakers")
     hub.con.execute("INSERT INTO selected VALUES ('it''s me', ?, 1, 1), ('others', ?, 1, 1)", [BAKER, PILOT])
     for name, where in (("bakers", "text LIKE '%baker%'"), ("pilots", "text LIKE '%pilot%'")):

@@ -22,6 +22,7 @@ from populace.personas.network import (
     neighbourhood,
     read_ties,
 )
+from populace.personas.network.excerpts import communities_of
 from populace.personas.network.network import KINDS, Network
 from populace.personas.persona import Persona, Relation, RelationKind
 from populace.personas.population import PersonaGraph
@@ -238,3 +239,22 @@ def test_the_excerpt_of_a_big_graph_is_around_the_best_connected(hub: HubFile) -
     assert {person.id for person in part.people} == {PEOPLE[n].id for n in (1, 3, 5, 7)}
     assert (len(part.links), part.people_in_all) == (3, 12)
     assert len(central_excerpt(hub, network).people) == 12
+
+
+def test_people_who_were_rewritten_are_shown_and_found_by_the_ids_of_exports(hub: HubFile) -> None:
+    relate(hub, [(5, other, 0) for other in (1, 3, 7)])
+    was, now = PEOPLE[5].id, "A glazier of the old quay."
+    shown = Persona(now).id
+    hub.con.execute("UPDATE personas SET text = ? WHERE id = ?", [now, was])
+    hub.con.execute("INSERT INTO rewritten_people VALUES (?, ?)", [was, shown])
+    for wanted in (was, shown, shown[:6], "glazier"):
+        near = neighbourhood(hub, wanted)
+        assert (near.centre.id, near.rings) == (shown, (1, 3))
+        assert {link.source for link in near.excerpt.links} == {shown}
+    ties = read_ties(hub)
+    network = Network.of_pairs(ties.people, ties.source, ties.target)
+    found, labels = graph_figures(hub, ties, network)
+    assert labels is not None
+    assert (found.central[0].id, found.communities[0].id) == (shown, shown)
+    assert shown in {person.id for person in central_excerpt(hub, network).people}
+    assert communities_of(hub, labels)[shown] == labels[5]
