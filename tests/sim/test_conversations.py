@@ -100,7 +100,7 @@ class Monastery(Village):
     """Nobody who was spoken to may speak."""
 
     name = "monastery"
-    actions: tuple[type[Action], ...] = (DialogueLine, Silence)
+    actions: tuple[type[Action], ...] = (DialogueLine, Silence)  # type: ignore[assignment]
 
     def offer(self, resident: Resident, observation: Observation, rng: random.Random) -> tuple[type[Action], ...]:
         return (Silence,) if observation.heard else (DialogueLine,)
