@@ -20,8 +20,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from populace.agents.actions import Action
-from populace.analysis.experiment.differences import compare
-from populace.analysis.experiment.power import simulated_power
+from populace.analysis.experiment.effects import compare
+from populace.analysis.experiment.power import simulate_power
 from populace.analysis.stats import wilson_interval
 from populace.sim.experiment.design import Experiment, Hypothesis, OutcomeQuery
 from populace.sim.experiment.folder import run_experiment
@@ -91,9 +91,7 @@ def main() -> None:
         outcomes=[OutcomeQuery("yes", share.format("says_yes")), OutcomeQuery("red", share.format("is_red"))],
         hypotheses=[Hypothesis("yes", "treated", "base", effect=TREATED - BASE, sd=sd)],
     )
-    stated = simulated_power(
-        experiment.hypotheses, replicates=asked.replicates, paired=True, alpha=0.05, correction="holm"
-    )
+    power = {row["replicates"]: row["power"].value for row in simulate_power(experiment)}
     with TemporaryDirectory() as folder:
         made = run_experiment(experiment, Path(folder) / "answering", Answering)
         with open_hub_or_run(made.path) as merged:
@@ -101,7 +99,7 @@ def main() -> None:
     for name, rows in found.items():
         hits = sum(is_found for is_found in _found(rows, asked.experiments, asked.replicates))
         low, high = wilson_interval(hits, asked.experiments)
-        wanted = next(one.power for one in stated if one.replicates == asked.replicates) if name == "yes" else 0.05
+        wanted = power[str(asked.replicates)] if name == "yes" else 0.05
         within = "within" if low <= wanted <= high else "outside"
         print(
             f"{name}: found in {hits} of {asked.experiments} experiments, {hits / asked.experiments:.3f} "

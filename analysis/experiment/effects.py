@@ -15,17 +15,17 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.result import Result
+from ...core.result import Estimate, Note, Result, make_result
 from ..table import Reader
-from .differences import Means, compare
-from .models import read_model_checks
 
-type PeopleDesign = Literal["new", "fixed"]
+if TYPE_CHECKING:
+    from ...sim.experiment.design import PeopleDesign
+
 type EffectKind = Literal["hypothesis", "arm", "group", "within", "interaction"]
 
 #: In which order effects are shown, and under which titles.
@@ -67,8 +67,58 @@ SELECT name, arm, count(*), count(*) FILTER (passed), min(value), max(value) FRO
 GROUP BY name, arm ORDER BY name, arm
 """
 
+#: Means of runs by replicate.
+type Means = Mapping[int, float]
+
+_ALTERNATIVES = {"more": "greater", "less": "less", "differs": "two-sided"}
+#: Share of the means compared below which a difference is one of rounding.
+_NOTHING = 1e-12
 #: Share of places that may be filled by people who live in other replicates too.
 _OVERLAP = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class RunDifference:
+    """The difference between the means of two sets of runs."""
+
+    estimate: float
+    #: Two-sided interval at 1 - alpha; nan where there are too few replicates, or they do not vary.
+    low: float
+    high: float
+    p: float
+    #: Replicates that both have, or the fewer of the two where they are not paired.
+    replicates: int
+    #: Standard error of the estimate; nan as the interval is.
+    error: float = math.nan
+
+
+def compare(one: Means, other: Means, *, paired: bool, alpha: float, direction: str = "differs") -> RunDifference:
+    """Compare two sets of runs, `one` minus `other`, by a t test over their replicates."""
+    from scipy import stats
+
+    alternative = _ALTERNATIVES[direction]
+    if paired:
+        both = sorted(one.keys() & other.keys())
+        differences = np.array([one[n] - other[n] for n in both])
+        estimate = float(differences.mean()) if len(both) else math.nan
+        if abs(estimate) < _NOTHING * max(map(abs, (*one.values(), *other.values())), default=0.0):
+            estimate = 0.0  # a sum of numbers that cancel is nothing but rounding
+        if len(both) < 2 or np.ptp(differences) <= 1e-12 * max(1.0, abs(estimate)):
+            return RunDifference(estimate, math.nan, math.nan, math.nan, len(both))
+        found = stats.ttest_1samp(differences, 0.0)
+        p = stats.ttest_1samp(differences, 0.0, alternative=alternative).pvalue
+        number = len(both)
+    else:
+        first, second = np.array(list(one.values())), np.array(list(other.values()))
+        number = min(len(first), len(second))
+        estimate = float(first.mean() - second.mean()) if number else math.nan
+        if number < 2 or max(np.ptp(first), np.ptp(second)) == 0:
+            return RunDifference(estimate, math.nan, math.nan, math.nan, number)
+        found = stats.ttest_ind(first, second, equal_var=False)
+        p = stats.ttest_ind(first, second, equal_var=False, alternative=alternative).pvalue
+    interval = found.confidence_interval(1 - alpha)
+    error = float((interval.high - interval.low) / 2 / stats.t.ppf(1 - alpha / 2, found.df))
+    return RunDifference(estimate, float(interval.low), float(interval.high), float(p), number, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +192,9 @@ class Findings:
     effects: Sequence[Effect]
     #: Check, arm, runs, runs that passed, least and greatest value.
     checks: Sequence[tuple[Any, ...]]
-    people_design: PeopleDesign
+    people_design: "PeopleDesign"
     #: What the verdicts hold for, in a sentence.
     scope: str
-    #: What checks of the models found, where the experiment has any.
-    model_checks: Result
 
     @property
     def unvaried(self) -> bool:
@@ -162,7 +210,6 @@ def read_findings(reader: Reader) -> Findings:
     others = [*analysis.arms_compared(), *analysis.groups(), *analysis.robustness()]
     effects = [*adjusted(stated, correction), *adjusted(others, correction)]
     checks = reader.query(_CHECKS).rows
-    means, models = list(analysis.arm_means()), read_model_checks(reader)
     return Findings(
         name,
         scenario,
@@ -171,12 +218,11 @@ def read_findings(reader: Reader) -> Findings:
         correction,
         replicates,
         is_model,
-        means,
+        list(analysis.arm_means()),
         effects,
         checks,
         people_design=design,
         scope=analysis.scope,
-        model_checks=models,
     )
 
 
@@ -210,7 +256,7 @@ def corrected_p(values: Sequence[float] | NDArray[np.float64], correction: str) 
 class _Analysis:
     """Means of runs, and the comparisons between them."""
 
-    def __init__(self, reader: Reader, *, paired: bool, alpha: float, design: PeopleDesign) -> None:
+    def __init__(self, reader: Reader, *, paired: bool, alpha: float, design: "PeopleDesign") -> None:
         self._paired, self._alpha, self._design = paired, alpha, design
         #: Places in all populations, and people who fill them.
         self._places, self._people = reader.query(_PLACES).rows[0] if reader.query(_HAS_AGENTS).rows else (0, 0)
@@ -384,3 +430,37 @@ def _subtract_means(one: Means, other: Means) -> dict[int, float]:
 
 def _levels_of(named: str) -> dict[str, str]:
     return dict(part.split("=", 1) for part in named.split(",") if "=" in part)
+
+
+_EFFECT = ("outcome", "arm", "against", "in", "difference", "p", "p_corrected", "runs", "verdict")
+
+
+def describe_findings(found: Findings) -> Result:
+    """Describe the means of arms, the effects, and the checks."""
+    seeds = "paired by seed" if found.paired else "seeds of their own"
+    notes = [Note("scope", found.scope)] + [Note("no_p", NO_P)] * found.unvaried
+    return make_result(
+        f"{found.name}: means of arms over {found.replicates} runs, {seeds}; intervals of {1 - found.alpha:.0%}",
+        ("outcome", "arm", "mean", "runs"),
+        [(one.outcome, one.arm, Estimate(one.mean, one.low, one.high), one.replicates) for one in found.means],
+        notes=notes,
+        parts=[
+            *describe_effects(found),
+            make_result("Manipulation checks", ("check", "arm", "runs", "passed", "least", "greatest"), found.checks),
+        ],
+    )
+
+
+def describe_effects(found: Findings) -> list[Result]:
+    """Describe the effects of each kind."""
+    return [
+        make_result(title, _EFFECT, [_describe_effect(one, found.alpha) for one in found.effects if one.kind in kinds])
+        for title, kinds in SECTIONS.items()
+    ]
+
+
+def _describe_effect(one: Effect, alpha: float) -> tuple[object, ...]:
+    expected = {"more": " (more)", "less": " (less)"}.get(one.direction, "")
+    difference = Estimate(one.estimate, one.low, one.high)
+    names = (one.outcome, f"{one.arm}{expected}", one.against, one.group)
+    return (*names, difference, one.p, one.p_adjusted, one.replicates, one.verdict(alpha))

@@ -6,112 +6,68 @@ wrong expectation gives a wrong power. A pilot's merged file can give the standa
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...core.errors import SetupError, parameter
-from ..stats import wilson_interval
-from .effects import Findings, PeopleDesign, corrected_p
+from ...core.result import Estimate, Note, Result, make_result
+from ..stats import estimate_share
+from .effects import Findings, corrected_p
+
+if TYPE_CHECKING:
+    from ...sim.experiment.design import Experiment, Hypothesis
 
 #: Numbers of replicates that are looked at beside the experiment's own.
 _REPLICATES = (3, 5, 10, 20, 40)
 _SIMULATIONS = 2_000
 
 
-class Expected(Protocol):
-    """A hypothesis: what it expects, and how far replicates differ."""
-
-    @property
-    def outcome(self) -> str: ...  # noqa: D102 - the fields of a hypothesis
-    @property
-    def arm(self) -> str: ...  # noqa: D102
-    @property
-    def against(self) -> str: ...  # noqa: D102
-    @property
-    def direction(self) -> str: ...  # noqa: D102
-    @property
-    def effect(self) -> float | None: ...  # noqa: D102
-    @property
-    def sd(self) -> float | None: ...  # noqa: D102
-
-
-@dataclass(frozen=True, slots=True)
-class Power:
-    """The share of simulated experiments that find what a hypothesis expects."""
-
-    outcome: str
-    arm: str
-    against: str
-    effect: float
-    sd: float
-    #: Runs of the arm, and of what it is compared with.
-    replicates: int
-    replicates_against: int
-    power: float
-    #: 95 % interval of the share, for the number of simulations.
-    low: float
-    high: float
-
-
-def simulated_power(
-    hypotheses: Sequence[Expected],
-    *,
-    replicates: int | Mapping[str, int],
-    paired: bool,
-    alpha: float,
-    correction: str,
-    design: PeopleDesign = "new",
-    pilot: Findings | None = None,
-    seed: int = 0,
-) -> list[Power]:
+def simulate_power(experiment: "Experiment", pilot: Findings | None = None) -> Result:
     """Simulate the power of each hypothesis at the experiment's own numbers of replicates and at others.
 
-    `replicates` are those of all arms, or of each arm or levels that hypotheses name. `pilot` is a finished experiment
-    whose replicates give the standard deviations that hypotheses leave open. Raises `SetupError` for a hypothesis
-    without an effect or a standard deviation.
+    `pilot` is a finished experiment whose replicates give the standard deviations that hypotheses leave open. Raises
+    `SetupError` for a hypothesis without an effect or a standard deviation.
     """
+    hypotheses = experiment.hypotheses
     if not hypotheses:
         raise SetupError("The power is that of hypotheses, and the experiment states none; give some, with `effect`.")
-    given = [(one, *_assume_effect(one, paired, design, pilot)) for one in hypotheses]
-    own = [
-        (replicates, replicates) if isinstance(replicates, int) else (replicates[one.arm], replicates[one.against])
-        for one in hypotheses
-    ]
-    found: dict[tuple[str, str, str, int, int], Power] = {}
+    given = [(one, *_assume_effect(one, experiment, pilot)) for one in hypotheses]
+    own = [(experiment.replicates_of(one.arm), experiment.replicates_of(one.against)) for one in hypotheses]
+    found: dict[tuple[str, str, str, int, int], tuple[float, float, Estimate]] = {}
     for pairs in (own, *([(number, number)] * len(own) for number in _REPLICATES)):
-        shares = _count_hits(given, pairs, paired, alpha, correction, seed)
+        shares = _count_hits(given, pairs, experiment)
         for (one, effect, sd), (runs, others), hits in zip(given, pairs, shares, strict=True):
-            if min(runs, others) < 2:
-                continue
-            key = one.outcome, one.arm, one.against, runs, others
-            low, high = wilson_interval(hits, _SIMULATIONS)
-            share = hits / _SIMULATIONS
-            found[key] = Power(*key[:3], effect, sd, *key[3:], share, low, high)
-    return [found[key] for key in sorted(found)]
+            if min(runs, others) >= 2:
+                found[one.outcome, one.arm, one.against, runs, others] = effect, sd, estimate_share(hits, _SIMULATIONS)
+    rows = [
+        (*names, effect, sd, f"{runs}" if runs == others else f"{runs} and {others}", power)
+        for (*names, runs, others), (effect, sd, power) in sorted(found.items())
+    ]
+    said = (
+        "Power is the share of 2,000 simulated experiments that find the effect, tested and corrected as the real one. "
+        "It is as good as the effect and the standard deviation that were expected."
+    )
+    columns = ("outcome", "arm", "against", "effect", "sd", "replicates", "power")
+    return make_result("Power", columns, rows, shares=("power",), notes=[Note("simulated", said)])
 
 
 def _count_hits(
-    given: Sequence[tuple[Expected, float, float]],
-    pairs: Sequence[tuple[int, int]],
-    paired: bool,
-    alpha: float,
-    correction: str,
-    seed: int,
+    given: "Sequence[tuple[Hypothesis, float, float]]", pairs: Sequence[tuple[int, int]], experiment: "Experiment"
 ) -> list[int]:
     """Count the simulated experiments that find each hypothesis."""
-    rng = np.random.default_rng([seed, *map(max, pairs)])
-    values = np.stack([_p_values(*one, *pair, paired, rng) for one, pair in zip(given, pairs, strict=True)], axis=1)
-    if len(given) > 1 and correction != "none":
-        values = corrected_p(values, correction)
-    return [int(hits) for hits in (values < alpha).sum(axis=0)]
+    rng = np.random.default_rng([experiment.seed, *map(max, pairs)])
+    drawn = [_simulate_p_values(*one, *pair, experiment.paired, rng) for one, pair in zip(given, pairs, strict=True)]
+    values = np.stack(drawn, axis=1)
+    if len(given) > 1 and experiment.correction != "none":
+        values = corrected_p(values, experiment.correction)
+    return [int(hits) for hits in (values < experiment.alpha).sum(axis=0)]
 
 
-def _p_values(
-    one: Expected, effect: float, sd: float, runs: int, others: int, paired: bool, rng: np.random.Generator
+def _simulate_p_values(
+    one: "Hypothesis", effect: float, sd: float, runs: int, others: int, paired: bool, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Return the p values of simulated experiments; 1 where there are too few replicates for any."""
     from scipy import stats
@@ -133,7 +89,7 @@ def _p_values(
     return np.asarray(tails.get(one.direction, 2 * stats.t.sf(np.abs(t), freedom)))
 
 
-def _assume_effect(one: Expected, paired: bool, design: PeopleDesign, pilot: Findings | None) -> tuple[float, float]:
+def _assume_effect(one: "Hypothesis", experiment: "Experiment", pilot: Findings | None) -> tuple[float, float]:
     """Return the effect and the standard deviation between replicates that a hypothesis states, or a pilot shows."""
     said = f"The hypothesis that {one.arm} differs from {one.against} in {one.outcome}"
     if one.effect is None:
@@ -147,6 +103,7 @@ def _assume_effect(one: Expected, paired: bool, design: PeopleDesign, pilot: Fin
             f"{said} states no standard deviation between replicates; give it, as Hypothesis(..., sd=0.05), or a "
             f"finished experiment of a few replicates to take it from ({parameter('pilot')})."
         )
+    paired, design = experiment.paired, experiment.people_design
     if (pilot.paired, pilot.people_design) != (paired, design):
         raise SetupError(
             f"The pilot has paired={pilot.paired} and people_design={pilot.people_design!r}, and this experiment "

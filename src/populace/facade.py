@@ -148,7 +148,6 @@ def experiment(
     Given again, it goes on. Raises `SetupError` for what cannot be as declared, `PausedError` and `RunError`.
     """
     from .analysis.experiment.effects import read_findings
-    from .scenarios.fidelity.suite import MODEL_CHECKS
     from .sim.experiment.folder import run_experiment
 
     stated = load_experiment(Path(declared)) if isinstance(declared, str | Path) else declared
@@ -158,7 +157,6 @@ def experiment(
         out,
         found,
         scenario_file=script,
-        checks=MODEL_CHECKS,
         limits=limits if isinstance(limits, Limits) else Limits.given(**(limits or {})),
         prices=given_prices(prices) if isinstance(prices, str) else prices,
         cache=cache,
