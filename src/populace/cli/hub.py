@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -13,7 +12,7 @@ from .hub_files import export, import_
 from .hub_people import check, enrich
 from .hub_select import graph, sample
 from .options import Command, add_options, bound_options, embeddings_of, limits_of, shared_option
-from .specs import MovedGroup, command
+from .specs import command
 
 if TYPE_CHECKING:
     from populace.personas.hub.dedup import EmbeddedReport
@@ -284,13 +283,7 @@ def _undone(what: str, changed: int, *, redo: bool) -> str:
     return f"{changed:,} {what}s {'hold again' if redo else 'are undone'}."
 
 
-class _Hub(MovedGroup):
-    """The commands of hubs."""
-
-    moved = MappingProxyType({"select": "hub sample"})
-
-
-@click.group(cls=_Hub)
+@click.group()
 def hub() -> None:
     """Import, clean, sample and merge personas.
 
