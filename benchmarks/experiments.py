@@ -94,7 +94,7 @@ def main() -> None:
     power = {row["replicates"]: row["power"].value for row in simulate_power(experiment)}
     with TemporaryDirectory() as folder:
         made = run_experiment(experiment, Path(folder) / "answering", Answering)
-        with open_hub_or_run(made.path) as merged:
+        with open_hub_or_run(made) as merged:
             found = {name: merged.query(_VALUES, {"outcome": name}).rows for name in ("yes", "red")}
     for name, rows in found.items():
         hits = sum(is_found for is_found in _found(rows, asked.experiments, asked.replicates))

@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -172,20 +172,6 @@ SAMPLING = ("temperature", "top_p", "extra_body", "retry_refusals")
 _CAPS = ("max_calls", "max_tokens", "max_cost")
 
 
-@dataclass(frozen=True, slots=True)
-class ExperimentReport:
-    """An experiment that is finished."""
-
-    folder: Path
-    #: The merged file.
-    path: Path
-    arms: tuple[str, ...]
-    replicates: int
-    #: Runs that this session finished; the others were finished before.
-    run_now: int
-    is_language_model: bool
-
-
 def run_experiment(
     experiment: Experiment,
     folder: Path | str,
@@ -197,8 +183,8 @@ def run_experiment(
     cache: Path | str | Literal[False] | None = None,
     parallel: int = 2,
     progress: Progress | None = None,
-) -> ExperimentReport:
-    """Do all runs of an experiment in its folder, up to `parallel` at once, and merge them.
+) -> Path:
+    """Do all runs of an experiment in its folder, up to `parallel` at once, and return the merged file.
 
     Requests that several arms share are paid once, by the given cache or one in the folder. With `cache=False`, none is
     used. `limits` apply to the whole experiment. Its runs share the maximum of concurrent calls and the budget.
@@ -221,9 +207,8 @@ def run_experiment(
     work.open_folder()
     runner.run(progress or SilentProgress())
     path = work.folder / "experiment.duckdb"
-    is_language_model = write_merged(path, experiment, scenario, work.files, work.registered)
-    arms = tuple(arm.name for arm in experiment.all_arms)
-    return ExperimentReport(work.folder, path, arms, experiment.replicates_of(None), runner.done, is_language_model)
+    write_merged(path, experiment, scenario, work.files, work.registered)
+    return path
 
 
 class _Runner:
@@ -254,7 +239,6 @@ class _Runner:
         #: Why nothing more is begun; empty as long as runs are.
         self._stopped = ""
         self._is_interrupted = False
-        self.done = 0
         #: Whether any run asks a language model; the stand-in's answers are not worth keeping.
         self.asks = False
 
@@ -384,9 +368,7 @@ class _Runner:
         work = self._work
         _, options = work.experiment.settings_of(arm, work.scenario)
         begin = partial(self.begin_run, arm, replicate)
-        if self._continue(work.files[arm.name, replicate], work.scenario, options, begin):
-            with self._lock:
-                self.done += 1
+        self._continue(work.files[arm.name, replicate], work.scenario, options, begin)
 
     def _continue(
         self,
@@ -395,12 +377,12 @@ class _Runner:
         options: Mapping[str, Any],
         begin: Callable[[], Society],
         progress: Progress | None = None,
-    ) -> bool:
-        """Run what is not finished, from where it stopped. Return whether anything was left to do."""
+    ) -> None:
+        """Run what is not finished, from where it stopped."""
         if self._stopped:
             raise PausedError(self._stopped)
         if (status := self._status.get(path)) == "finished":
-            return False
+            return
         if status is None:
             society = begin()
         else:
@@ -412,7 +394,6 @@ class _Runner:
             how |= {"limits": self._limits, "prices": self._prices, "cache": self.cache or False, "progress": progress}
             society = Society.resume(path, scenario, sources_named=True, **how)
         self._live_out(society)
-        return True
 
     def begin_run(self, arm: Arm, replicate: int) -> Society:
         """Create a run that does not exist yet. Its file is made when it is opened. Raises `SetupError`."""

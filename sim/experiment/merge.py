@@ -164,8 +164,8 @@ def write_merged(
     scenario: type[Scenario],
     run_files: Mapping[tuple[str, int], Path],
     registered: Sequence[Mapping[str, Any]],
-) -> bool:
-    """Write the merged file of finished runs in place of an earlier one. Returns whether a language model was asked.
+) -> None:
+    """Write the merged file of finished runs in place of an earlier one.
 
     Raises `SetupError` for an outcome or a check that cannot be measured.
     """
@@ -176,7 +176,6 @@ def write_merged(
         for (arm, number), file in run_files.items():
             merged.copy_run(arm, number, file)
         merged.write_design(experiment, scenario, registered, is_model=any(models))
-    return any(models)
 
 
 def write_pair(path: Path, runs: Mapping[str, Path]) -> None:
