@@ -20,8 +20,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from populace.agents.actions import Action
-from populace.analysis.experiment.effects import compare
-from populace.analysis.experiment.power import simulate_power
+from populace.analysis.experiment.effects import compare, simulate_power
 from populace.analysis.stats import wilson_interval
 from populace.sim.experiment.design import Experiment, Hypothesis, OutcomeQuery
 from populace.sim.experiment.folder import run_experiment

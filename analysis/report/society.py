@@ -6,7 +6,7 @@ from typing import Any
 
 from ..page import clip
 from ..plot import Chart, Marks, Point
-from ..surveys.tables import ItemTable, read_surveys
+from ..surveys import ItemTable, read_surveys
 from ..table import Queryable
 from .charts import chart_present, read_groups, read_marks
 

@@ -13,8 +13,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestIndPower
 
-from populace.analysis.experiment.effects import compare, corrected_p, describe_findings, read_findings
-from populace.analysis.experiment.power import simulate_power
+from populace.analysis.experiment.effects import compare, corrected_p, describe_findings, read_findings, simulate_power
 from populace.analysis.report import write_report
 from populace.analysis.report.experiment import read_curves, render_experiment
 from populace.core.errors import SetupError

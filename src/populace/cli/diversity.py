@@ -136,8 +136,14 @@ def coverage(
     A topic counts as reached if more texts are near it than chance explains. For each missed topic the nearest
     personas are named, and --seeds writes texts that `populace grow` turns into personas who know it.
     """
-    from populace.analysis.coverage import cover_by_meaning, find_gaps, read_covered, texts_to_embed, write_seeds
-    from populace.analysis.topics import read_topics
+    from populace.analysis.coverage import (
+        cover_by_meaning,
+        find_gaps,
+        read_covered,
+        read_topics,
+        texts_to_embed,
+        write_seeds,
+    )
     from populace.sim.runfile.reader import open_hub_or_run
 
     known, model = read_topics(topics), options["embeddings"]

@@ -138,8 +138,7 @@ def _show(path: Path, benchmark: Path | None, margin: float | None, *, as_json: 
 
 
 def _show_power(declared: "Experiment", pilot: Path | None) -> None:
-    from populace.analysis.experiment.effects import read_findings
-    from populace.analysis.experiment.power import simulate_power
+    from populace.analysis.experiment.effects import read_findings, simulate_power
     from populace.sim.runfile.reader import open_hub_or_run
 
     known = None
