@@ -9,7 +9,7 @@ how far the people whom the agents stand for may differ from the agents; of the 
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -154,15 +154,9 @@ class OptionShare:
 
 
 @dataclass(frozen=True, slots=True)
-class ItemTable:
+class ItemTable(AskedItem):
     """The answers to one item in one wave, of all respondents or of one group."""
 
-    job: int
-    survey: str
-    item: str
-    type: str
-    text: str
-    step: int
     group: str | None
     asked: int
     answered: int
@@ -248,13 +242,8 @@ def _make_table(item: AskedItem, answers: Sequence[GivenAnswer], group: str | No
     unsure = sum(one.outcome == "dont_know" for one in answers)
     numbers = [(one.number, one.weight) for one in given if one.number is not None]
     return ItemTable(
-        item.job,
-        item.survey,
-        item.item,
-        item.type,
-        item.text,
-        item.step,
-        group,
+        **asdict(item),
+        group=group,
         asked=len(answers),
         answered=len(given),
         unsure=unsure,
