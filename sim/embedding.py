@@ -25,7 +25,7 @@ from .jobs.kind import Asked, JobContext, JobKind, JobModels, JobOptions, JobSpe
 from .jobs.life import run_job
 from .jobs.loop import Changes, Chunks, Phase, run_phase
 from .observe import PURPOSE, TextEmbedder
-from .runfile import job_rows
+from .runfile.job_rows import FailureRow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -279,11 +279,8 @@ class EmbeddingPhase(Phase[str, Lost | None]):
                 self.fetched += 1
             else:
                 self._changes.failed += 1
-                self._changes.rows.append(
-                    job_rows.FailureRow(
-                        self.name, 1, None, key, _OWNER, PURPOSE, lost.outcome, lost.reason, lost.attempts, job
-                    )
-                )
+                failure = FailureRow.of(lost, self.name, 1, _OWNER, PURPOSE, agent=key, job=job)
+                self._changes.rows.append(failure)
 
     def collect(self) -> Changes:
         """Return the failures, with the texts that were asked about as events."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import orjson
@@ -11,7 +12,6 @@ from pydantic import Field
 from ...agents.problem_checks import STATED, VERIFIED
 from ...agents.rubric import Rubric
 from ...core.errors import SetupError
-from ..jobs.loop import Chunks
 from ..runfile.reader import RunReader
 from ..tasks.outputs import CHOSEN_OUTPUTS, Output, OutputJob, OutputPhase, OutputSpec
 
@@ -56,7 +56,7 @@ WITH page AS (
     FROM page
 )
 SELECT i.ordinal, i.place, e.emission, e.agent, e.kind, e.text, e.payload, coalesce(p.text, ''),
-       r.response, r.text, g.answer, coalesce(p.language, '')
+       r.response, coalesce(r.text, ''), coalesce(g.answer, ''), coalesce(p.language, '')
 FROM places AS i
 JOIN emissions AS e ON e.emission = CAST(split_part(i.key, '/', 1) AS BIGINT)
 LEFT JOIN personas AS p ON p.id = e.agent
@@ -124,28 +124,16 @@ class CandidateSpec(OutputSpec):
     responses: bool = False
 
 
-class CandidatePhase[R](OutputPhase[R]):
+class CandidatePhase[R](OutputPhase[Candidate, R]):
     """A phase that works on candidates in their order."""
 
-    def query(self) -> str:
-        """Return the SQL that selects the fields of candidates."""
-        return _READ
+    query = _READ
 
-    def take(self, chunks: Chunks, most: int) -> Sequence[Output]:
-        """Return the next candidates, or pairs of them."""
-        page = {"job": self._context.job, "after": self._after, "most": most}
-        rows = self._context.engine.log.query(self.query(), page)
-        found = [_candidate(list(places)) for _, places in groupby(rows, key=lambda row: row[0])]
-        self._after = found[-1].ordinal if found else self._after
-        return found
-
-
-def _candidate(rows: list[tuple[Any, ...]]) -> Candidate:
-    made = []
-    for ordinal, _, emission, agent, kind, text, payload, persona, response, answer, agreed, language in rows:
-        own = (ordinal, emission, agent, kind, text, payload, persona, response)
-        made.append(Candidate(*own, answer or "", agreed or "", language))
-    return made[0] if len(made) == 1 else replace(made[0], other=made[1])
+    def read_items(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[Candidate]:
+        """Return the candidates, or pairs of them."""
+        places = groupby(rows, key=itemgetter(0))
+        found = [[Candidate(ordinal, *of) for ordinal, _, *of in some] for _, some in places]
+        return [one if not others else replace(one, other=others[0]) for one, *others in found]
 
 
 class CandidateJob[S: CandidateSpec](OutputJob[S]):
@@ -153,6 +141,10 @@ class CandidateJob[S: CandidateSpec](OutputJob[S]):
 
     #: What the job's items are, in SQL with the columns `key` and `emission`.
     items: ClassVar[str] = _CANDIDATES
+    where_found = (
+        'The votes: `populace sql {file} "FROM votes"`; how far they agree: `populace data agreement {file}`; '
+        "preferences of them: `populace data pairs {file}`."
+    )
 
     @property
     def parameters(self) -> dict[str, object]:
@@ -177,13 +169,6 @@ class CandidateJob[S: CandidateSpec](OutputJob[S]):
         """Write the items of the job when it begins."""
         given = {"job": number, "seed": str(seed), "most": self.spec.n or _MOST}
         con.execute(_FILL.format(items=self.items), self.parameters | given)
-
-    def where(self, file: str) -> str:
-        """Return where the votes are found, and what can be made of them."""
-        return (
-            f'The votes: `populace sql {file} "FROM votes"`; how far they agree: `populace data agreement {file}`; '
-            f"preferences of them: `populace data pairs {file}`."
-        )
 
 
 class PairSpec(CandidateSpec):

@@ -18,10 +18,9 @@ from ...core.errors import SetupError
 from ...core.prompt import load_prompt
 from ..runfile.reader import RunReader, open_made
 from ..runfile.rows import PreferenceRow
-from ..tasks.outputs import record_rows
+from ..tasks.outputs import ROOM, record_rows
 from .candidates import Candidate
 from .comparing import made_for
-from .grading import ROOM
 
 #: What the scores are.
 type PreferenceSource = Literal["grades", "comparisons", "agreement"]

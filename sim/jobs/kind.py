@@ -3,10 +3,7 @@
 A kind is a class, and all that is done with jobs finds it by its name::
 
     class TitlingJob(OutputJob[TitlingSpec]):
-        kind, spec_type, phase_names = "titling", TitlingSpec, ("titles",)
-
-        def phases(self, context):
-            return [TitlePhase(context, self.spec)]
+        kind, spec_type, phase_type = "titling", TitlingSpec, TitlePhase
 
 `run_job` of `sim.jobs.life` begins it or goes on with it, `resume_job` goes on with it from the file alone, and
 `replay_job` does it again from its answers. A kind of your own is found if its module is imported, or by an entry point
@@ -33,7 +30,7 @@ from ...agents.endpoint.models import ModelHandle, open_model
 from ...agents.gateway.budget import Budget, Prices, check_priced, known_prices
 from ...agents.gateway.limits import Limits
 from ...core.errors import RunFileError, SetupError
-from ...core.model import FrozenModel
+from ...core.model import FrozenModel, RequestContext
 from ...core.table import Row
 from ...personas.hub.queries import registered
 from ..config import RoleModel
@@ -41,6 +38,7 @@ from ..engine import Engine, Progress
 from ..observe import EmbeddingRecall, TextEmbedder
 from ..run_models import choose_model
 from ..runfile.runlog import RunLog
+from ..seeds import derive_seed
 from .loop import Phase, run_phase
 
 if TYPE_CHECKING:
@@ -186,6 +184,10 @@ class JobContext:
         """Whether a language model is among those that are asked."""
         return self.log.job_row.is_language_model or any(one.is_language_model for one in self.others)
 
+    def request(self, phase: str, owner: str) -> RequestContext:
+        """Return the context of the requests that a phase of one stage makes on behalf of an owner."""
+        return RequestContext(phase, 1, owner, derive_seed(self.seed, phase, owner) >> 32, job=self.job)
+
 
 class JobKind[S: JobSpec, R](ABC):
     """A kind of job, with what is wanted of one. `R` is what comes of it."""
@@ -273,7 +275,7 @@ class JobKind[S: JobSpec, R](ABC):
 
     def phases(self, context: JobContext) -> Iterable[Phase[Any, Any]]:
         """Return the phases in their order."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} says nothing of what it does; define `phases` or `run`.")
 
     @abstractmethod
     def report(self, context: JobContext) -> R:

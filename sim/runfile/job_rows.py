@@ -217,6 +217,13 @@ class FailureRow:
     attempts: Annotated[int, "Attempts made"]
     job: Annotated[int, "Job, as in jobs"] = 1
 
+    @classmethod
+    def of(
+        cls, end: Any, phase: str, number: int, owner: str, purpose: str, *, agent: str | None = None, job: int = 1
+    ) -> "FailureRow":
+        """Make the row of a request outside of a turn that ended with the outcome, reason and attempts of `end`."""
+        return cls(phase, number, None, agent, owner, purpose, end.outcome, end.reason, end.attempts, job)
+
 
 @table("known_answers", first="job", fork=None)
 @dataclass(frozen=True, slots=True)

@@ -8,25 +8,24 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import duckdb
 import orjson
 
 from ...agents.actions import KnownSolution
-from ...agents.answer_check import final_answer, shared_checker
+from ...agents.answer_check import final_answer
 from ...core.errors import SetupError, SourceError, parameter
 from ...core.inputs import resolve_file
-from ...core.table import Row
-from ..jobs.kind import JobContext, JobModels, JobOptions
+from ..jobs.kind import JobModels, JobOptions
 from ..jobs.life import run_job
 from ..runfile.database import make_run_file
 from ..runfile.reader import open_made
-from ..runfile.rows import ProblemRow
+from ..runfile.rows import CheckRow, ProblemRow
 from ..runfile.writer import Inserts
 from ..seeds import rng_for
-from .outputs import Output, OutputJob, OutputJobReport, OutputPhase, OutputSpec
-from .solving import REFERENCE, Solved, SolverPanel, SolvingPhase, check_voters, solution_rows
+from .outputs import Output, OutputJob, OutputJobReport, OutputSpec
+from .solving import REFERENCE, KnowSolution, Solved, SolverPanel, SolvingPhase, check_voters
 
 if TYPE_CHECKING:
     import random
@@ -253,13 +252,15 @@ class EvaluationPhase(SolvingPhase):
     name = KIND
     shown = "Problems asked"
 
-    def query(self) -> str:
-        """Return the SQL that selects the problems of the test set."""
-        return _ITEMS
+    query = _ITEMS
 
-    def rows_of(self, output: Output, result: Solved) -> Sequence[Row]:
-        """Return the rows of the solutions. A test set has no checks."""
-        return solution_rows(self._context.job, output.emission, result) if result.clusters else []
+    def find_known(self) -> KnowSolution:
+        """Return what gives the stand-in the known answers."""
+        return told_answer
+
+    def checks_of(self, output: Output, result: Solved) -> list[CheckRow]:
+        """Return nothing, as a test set has no checks."""
+        return []
 
 
 class EvaluationJob(OutputJob[EvaluationSpec]):
@@ -267,20 +268,14 @@ class EvaluationJob(OutputJob[EvaluationSpec]):
 
     kind = KIND
     spec_type = EvaluationSpec
-    phase_names = (KIND,)
+    phase_type = EvaluationPhase
 
     #: The problems that the job begins with; none for a job that continues.
     problems: Sequence[ProblemWithAnswer] = ()
 
     def check(self) -> None:
         """Raise `SetupError` if answers cannot be compared, or programs cannot be run."""
-        shared_checker()
         check_voters(self.spec.voters)
-
-    def phases(self, context: JobContext) -> Sequence[OutputPhase[Any]]:
-        """Return the one phase."""
-        context = replace(context, is_replay=context.is_replay or self.is_dry_run)
-        return [EvaluationPhase(context, self.spec.voters, chunk=self.spec.chunk, known=told_answer)]
 
     def make_file(self, path: Path) -> None:
         """Make the file. Raises `RunFileError` if it exists already."""

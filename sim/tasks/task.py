@@ -404,22 +404,11 @@ class DemonstrationPhase(Phase[Demonstration, Answer[tuple[Persona, ...]] | None
             self._changes.rows.append(DemonstrationRow(ordinal, persona, item.output, answer is not None))
             if answer is not None and answer.value is None:
                 self._changes.failed += 1
-                self._changes.rows.append(self._failure(item, answer))
+                self._changes.rows.append(
+                    FailureRow.of(answer, self.name, self.number, self.owner(item), "text_to_persona")
+                )
 
     def collect(self) -> Changes:
         """Return what was applied."""
         self._changes.events = [row for row in self._changes.rows if isinstance(row, DemonstrationRow)]
         return self._changes
-
-    def _failure(self, item: Demonstration, answer: Answer[tuple[Persona, ...]]) -> FailureRow:
-        return FailureRow(
-            phase=self.name,
-            number=self.number,
-            step=None,
-            agent=None,
-            owner=self.owner(item),
-            purpose="text_to_persona",
-            outcome=answer.outcome,
-            reason=answer.reason,
-            attempts=answer.attempts,
-        )
