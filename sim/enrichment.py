@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import duckdb
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..core.errors import SetupError
 from ..core.model import Answer, AnswerMistake, PersonaModel, RequestContext
@@ -28,7 +28,8 @@ from ..personas.persona import Persona
 from ..personas.profiles.biography import Biography, Elite, Tier, raise_persona, write_biography
 from ..personas.profiles.profile import Profile, infer_profile
 from ..personas.selection.selection import choose_people
-from .jobs.kind import JobContext, JobKind, JobModels, JobOptions, JobSpec, write_items
+from .engine import JobModels
+from .jobs.kind import JobContext, JobKind, JobOptions, JobSpec, write_items
 from .jobs.life import run_job
 from .jobs.loop import Changes, Chunks, Phase
 from .runfile.job_rows import FailureRow, now
@@ -270,12 +271,13 @@ class Enrichment(JobSpec):
     tier: Tier | None = None
     chunk: int = Field(500, ge=1)
 
-    def check(self) -> None:
-        """Raise `SetupError` for options that exclude each other."""
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if (self.skill is None) != (self.tier is None):
             raise SetupError("Raising somebody takes a skill and a tier: --raise SKILL --tier 1% (or 0.1%).")
         if self.skill is not None and (self.wiki or self.only_evident):
             raise SetupError("--raise makes new personas; --wiki and --only-evident do not go with it.")
+        return self
 
     @property
     def lacking(self) -> tuple[str, ...]:
@@ -337,10 +339,6 @@ class EnrichmentJob(JobKind[Enrichment, Enriched]):
     is_on_hub = True
     is_done_once = False
     _people: Sequence[str] = ()
-
-    def check(self) -> None:
-        """Raise `SetupError` for options that exclude each other."""
-        self.spec.check()
 
     def prepare(self, path: Path, seed: int, models: JobModels) -> int:
         """Choose the people, and return how many they are. Raises `SetupError` for a condition that cannot be asked."""

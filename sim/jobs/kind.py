@@ -12,7 +12,7 @@ of the group `populace.kinds` that has the name of the kind and names the class.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -24,19 +24,18 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
 from pydantic import Field, ValidationError
 
-from ...agents.batch import check_batchable
-from ...agents.embedding.models import EmbeddingHandle, check_embeddings_priced
-from ...agents.endpoint.models import ModelHandle, open_model
-from ...agents.gateway.budget import Budget, Prices, check_priced, known_prices
+from ...agents.embedding.models import EmbeddingHandle
+from ...agents.endpoint.models import ModelHandle
+from ...agents.gateway.budget import Budget, Prices
 from ...agents.gateway.limits import Limits
 from ...core.errors import RunFileError, SetupError
 from ...core.model import FrozenModel, RequestContext
 from ...core.table import Row
 from ...personas.hub.queries import registered
 from ..config import RoleModel
-from ..engine import Engine, Progress
+from ..engine import Engine, JobModels, Progress
 from ..observe import EmbeddingRecall, TextEmbedder
-from ..run_models import choose_model
+from ..run_models import choose_model, open_role
 from ..runfile.runlog import RunLog
 from ..seeds import derive_seed
 from .loop import Phase, run_phase
@@ -118,37 +117,6 @@ class JobOptions(Asked, total=False):
     #: The budget of several jobs, in addition to the limits of each.
     shared_budget: Budget
     progress: Progress | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobModels:
-    """The models of a job, open, with their prices."""
-
-    #: Who is asked for words; None where only vectors are wanted.
-    model: ModelHandle | None = None
-    prices: Prices | None = None
-    #: Who gives vectors.
-    embeddings: EmbeddingHandle | None = None
-    embeddings_prices: Prices | None = None
-    #: Models of roles beside the first, by role.
-    roles: Mapping[str, tuple[ModelHandle, Prices | None]] = field(default_factory=dict)
-
-    @property
-    def first(self) -> ModelHandle | EmbeddingHandle:
-        """The model that the job is named after."""
-        first = self.model or self.embeddings
-        if first is None:
-            raise ValueError("a job has a model")
-        return first
-
-    def check(self, limits: Limits, *, batch: bool) -> None:
-        """Raise `SetupError` for a budget in dollars without prices, and for batches that no model can take."""
-        if self.model is not None:
-            check_priced(limits, self.prices)
-            if batch:
-                check_batchable(self.model)
-        if self.embeddings is not None:
-            check_embeddings_priced(limits, self.embeddings_prices, self.embeddings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +214,8 @@ class JobKind[S: JobSpec, R](ABC):
         """Open the models of the job, by default the one that made the file. Raises `SetupError`."""
         handle, prices = choose_model(path, asked.get("model"), asked.get("base_url"), asked.get("prices"))  # type: ignore[arg-type]
         given = asked.get("roles") or {}
-        roles = {role: _open_role(one, handle, given.get(role)) for role, one in self.spec.roles.items()}
+        shared = (handle.endpoints or "").split()
+        roles = {role: open_role(role, one, given.get(role), shared) for role, one in self.spec.roles.items()}
         return JobModels(model=handle, prices=prices, roles=roles)
 
     def set_batch(self, is_batch: bool) -> None:
@@ -297,15 +266,6 @@ def find_kind(name: str) -> type[JobKind[Any, Any]]:
             f"Nothing installed here knows jobs of the kind {name!r}; install the package that it came from."
         )
     return JobKind._known[name]
-
-
-def _open_role(role: RoleModel, default: ModelHandle, given: ModelHandle | None) -> tuple[ModelHandle, Prices | None]:
-    if given is not None:
-        return given, role.prices
-    # Only a model that is served somewhere can be asked where the default model is.
-    shared = (default.endpoints or "").split() if role.model.startswith("openai:") else []
-    handle = open_model(role.model, base_url=role.base_url or shared or None)
-    return handle, role.prices or known_prices(handle)
 
 
 def write_items(con: duckdb.DuckDBPyConnection, number: int, items: Sequence[str]) -> None:

@@ -5,11 +5,9 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
-from uuid import uuid4
 
 import orjson
 
-from ...agents.endpoint.models import open_model
 from ...agents.gateway.budget import Budget, Prices
 from ...agents.gateway.cache import AnswerCache
 from ...agents.gateway.limits import Limits
@@ -19,15 +17,15 @@ from ...core.table import make_missing_tables
 from ...personas.hub.file import describe_hub, open_hub
 from ...personas.hub.info import HubInfo, describe
 from ..config import RoleModel
-from ..engine import Engine, EventHash, Progress, SilentProgress
+from ..engine import Engine, JobModels, Progress
 from ..observe import EmbeddingRecall
 from ..runfile.database import cursors_of
-from ..runfile.job_rows import JobRow, now, versions
+from ..runfile.job_rows import JobRow
 from ..runfile.live import Sidecar
 from ..runfile.reader import RunReader, open_hub_or_run
 from ..runfile.runlog import RunLog
-from ..trust import RESUMED, TrustedKind, check_trusted, remember
-from .kind import Asked, JobContext, JobKind, JobModels, JobOptions, JobSpec, count_items, find_kind
+from ..trust import TrustedKind, check_trusted, find_named, remember
+from .kind import Asked, JobContext, JobKind, JobOptions, JobSpec, count_items, find_kind
 
 if TYPE_CHECKING:
     from ...agents.actions import Action
@@ -155,21 +153,13 @@ def resume_job(
     row = stored_job(path, number)
     kind = stored_kind(row, actions)
     embeddings, where = asked.get("embeddings"), asked.get("embeddings_url")
-    is_own = embeddings is not None and not isinstance(embeddings, str)
-    named = {
-        "address": asked.get("base_url"),
-        "model": asked.get("model"),
-        "cache": asked.get("cache"),
-        "embeddings": where or is_own or None,
-        "solver": _named_again(kind.spec, "solver", solver),
-        "grader": _named_again(kind.spec, "grader", grader),
-    }
-    check_trusted(path, row, [one for one in RESUMED if named.get(one) not in (None, ())])
+    again = {"solver": _named_again(kind.spec, "solver", solver), "grader": _named_again(kind.spec, "grader", grader)}
+    check_trusted(path, row, find_named({**asked, **again}))
     kind.check()
     own = Limits.model_validate_json(row.limits)
     cache = asked.get("cache")
     prices, vectors = orjson.loads(row.prices or "null"), orjson.loads(row.spec).get(EMBEDDING_PRICES)
-    again: Asked = {
+    options: Asked = {
         "model": asked.get("model") or row.model,
         "base_url": asked.get("base_url") or (row.base_url or "").split() or None,
         "limits": own.changed(**(changed or {})),
@@ -182,10 +172,10 @@ def resume_job(
     }
     if isinstance(embeddings, str):
         _check_recall(row, embeddings)
-    models = kind.open_models(path, again)
+    models = kind.open_models(path, options)
     if models.embeddings is not None:
         _check_recall(row, models.embeddings.name)
-    work = _Work(path, kind, models, again, row.seed)
+    work = _Work(path, kind, models, options, row.seed)
     return work.run(work.reopen(number), progress)
 
 
@@ -223,35 +213,16 @@ class _Work[S: JobSpec, R]:
     @property
     def row(self) -> JobRow:
         """The job as a row, not numbered yet."""
-        models, chat, vectors = self._models, self._models.model, self._models.embeddings
-        spec = self._kind.spec.model_dump(mode="json")
-        prices = models.prices
-        if chat is None:
-            prices = models.embeddings_prices
-        elif vectors is not None:
+        models, spec = self._models, self._kind.spec.model_dump(mode="json")
+        if models.model is not None and models.embeddings is not None:
             spec[EMBEDDING_PRICES] = models.embeddings_prices
-        return JobRow(
-            job=0,
-            id=uuid4().hex,
-            kind=self._kind.kind,
-            spec=orjson.dumps(spec).decode(),
+        return models.make_row(
+            self._kind.kind,
+            orjson.dumps(spec).decode(),
             seed=self.seed,
-            model=models.first.name,
-            # Who gives vectors writes nothing, so there is nothing to be told from a language model's.
-            is_language_model=True if chat is None else chat.is_language_model,
-            base_url=None if chat is None else chat.endpoints,
-            embedding_model=vectors.name if vectors else None,
-            embedding_url=vectors.endpoint if vectors else None,
-            limits=self._limits.model_dump_json(),
-            prices=orjson.dumps(prices).decode() if prices else None,
-            cache=str(self._cache) if self._cache else None,
+            limits=self._limits,
+            cache=self._cache,
             batch=self._is_batch,
-            versions=orjson.dumps(versions()).decode(),
-            status="running",
-            reason=None,
-            event_hash=None,
-            started_at=now(),
-            ended_at=None,
         )
 
     def find(self) -> tuple[list[tuple[JobRow, int]], list[JobRow]]:
@@ -300,21 +271,14 @@ class _Work[S: JobSpec, R]:
         try:
             remember(log.job_row)
             answers = AnswerCache.shared(self._cache) if self._cache else None
-            models = self._models
             engine = Engine(
                 log,
-                # No chat model is asked where vectors are wanted: the built-in generator takes its place.
-                models.model or open_model("procedural"),
+                self._models,
                 limits=self._limits,
-                prices=models.prices if models.model else models.embeddings_prices,
                 cache=answers,
                 batched=frozenset(self._kind.phase_names if self._is_batch else ()),
-                embeddings=models.embeddings,
-                embeddings_prices=models.embeddings_prices,
                 answer_tokens=self._kind.answer_tokens,
-                events=EventHash(log.last_event_hash()),
-                progress=progress or SilentProgress(),
-                roles=models.roles,
+                progress=progress,
                 shared_budget=shared_budget,
             )
         except BaseException:
@@ -331,7 +295,7 @@ class _Work[S: JobSpec, R]:
                 source=self.path,
                 embedder=embedder,
                 recall=None if embedder is None else EmbeddingRecall(embedder, job=log.job),
-                others=[handle for handle, _ in models.roles.values()],
+                others=[handle for handle, _ in self._models.roles.values()],
             )
             self._kind.run(context)
             return self._kind.report(context)

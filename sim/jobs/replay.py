@@ -8,7 +8,7 @@ from ...agents.gateway.call import Call
 from ...core.errors import RunError
 from ...core.table import declared_tables
 from ...personas.hub.rewrites import COSINE_STAGE
-from ..engine import Engine, EventHash, Progress, SilentProgress
+from ..engine import Engine, JobModels, Progress
 from ..replay import RecordedEmbedder, RecordedGateway, Replayed, difference, recorded_model, recorded_recall
 from ..runfile.database import BusyError, connect, folder_beside
 from ..runfile.reader import open_hub_or_run
@@ -79,11 +79,10 @@ def _done_again(recording: Recording, copy: Path, progress: Progress | None) -> 
     log = RunLog.open(copy, row.job)
     engine = Engine(
         log,
-        model,
+        JobModels(model=model),
         limits=gateway.limits,
         answer_tokens=kind.answer_tokens,
-        events=EventHash(log.last_event_hash()),
-        progress=progress or SilentProgress(),
+        progress=progress,
         gateway=gateway,
     )
     with end_with(engine):

@@ -21,8 +21,9 @@ from ...personas.hub.tables import PersonaRow
 from ...personas.population import PersonaGraph
 from ..details import PeopleDetails
 from ..dynamics.world import World
+from ..engine import JobModels
 from ..growth.stored import stored_persona
-from ..jobs.kind import Asked, JobModels
+from ..jobs.kind import Asked
 from ..mesa import Model
 from ..resident import Resident
 from ..runfile.job_rows import JobRow

@@ -17,7 +17,8 @@ from ...agents.actions import KnownSolution
 from ...agents.answer_check import final_answer
 from ...core.errors import SetupError, SourceError, parameter
 from ...core.inputs import resolve_file
-from ..jobs.kind import JobModels, JobOptions
+from ..engine import JobModels
+from ..jobs.kind import JobOptions
 from ..jobs.life import run_job
 from ..runfile.database import make_run_file
 from ..runfile.reader import open_made

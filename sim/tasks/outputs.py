@@ -23,7 +23,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, cast
-from uuid import uuid4
 
 import duckdb
 import orjson
@@ -37,9 +36,10 @@ from ...core.spec import Option
 from ...core.table import Row
 from ...personas.hub.file import open_hub
 from ..config import RoleModel
-from ..jobs.kind import JobContext, JobKind, JobModels, JobSpec
+from ..engine import JobModels
+from ..jobs.kind import JobContext, JobKind, JobSpec
 from ..jobs.loop import LOST_OUTCOMES, Changes, Chunks, Phase
-from ..runfile.job_rows import CHECKING, JobRow, now, versions
+from ..runfile.job_rows import CHECKING, JobRow, now
 from ..runfile.reader import RunReader, open_run
 from ..runfile.rows import CheckRow
 from ..runfile.runlog import RunLog
@@ -383,28 +383,7 @@ def record_rows(
     First deletes all rows of the table `replaces`. Raises `RunFileError` if the file is not a run file, or is in use.
     """
     path, at = Path(path), now()
-    job = JobRow(
-        job=0,
-        id=uuid4().hex,
-        kind=CHECKING,
-        spec=orjson.dumps(spec).decode(),
-        seed=0,
-        model="none",
-        is_language_model=True,  # nothing was written, so there is nothing to be told from a language model's
-        base_url=None,
-        embedding_model=None,
-        embedding_url=None,
-        limits="{}",
-        prices=None,
-        cache=None,
-        batch=False,
-        versions=orjson.dumps(versions()).decode(),
-        status="finished",
-        reason=None,
-        event_hash=None,
-        started_at=at,
-        ended_at=at,
-    )
+    job = JobRow.new(CHECKING, orjson.dumps(spec).decode(), status="finished", started_at=at, ended_at=at)
 
     def fill(con: duckdb.DuckDBPyConnection, number: int) -> None:
         if replaces:

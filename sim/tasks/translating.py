@@ -19,7 +19,8 @@ from ...core.prompt import fence, find_language, language_name, load_prompt
 from ...core.spec import Option
 from ...core.table import Row, table
 from ...personas.rules.languages import is_in_language
-from ..jobs.kind import Asked, JobModels, JobOptions
+from ..engine import JobModels
+from ..jobs.kind import Asked, JobOptions
 from ..jobs.life import run_job
 from ..runfile.job_rows import LATER
 from .outputs import ROOM, Output, OutputJob, OutputJobReport, OutputPhase, OutputSpec
