@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict
 import duckdb
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from ...agents.embedding.models import EmbeddingHandle
 from ...agents.endpoint.models import ModelHandle
@@ -30,6 +30,7 @@ from ...agents.gateway.budget import Budget, Prices
 from ...agents.gateway.limits import Limits
 from ...core.errors import RunFileError, SetupError
 from ...core.model import FrozenModel, RequestContext
+from ...core.spec import parse_spec
 from ...core.table import Row
 from ...personas.hub.queries import registered
 from ..config import RoleModel
@@ -75,16 +76,7 @@ class JobSpec(FrozenModel):
     @classmethod
     def given(cls, **options: Any) -> Self:
         """Build the spec from options. None means not given. Raises `SetupError` in one sentence."""
-        try:
-            return cls.model_validate({name: value for name, value in options.items() if value is not None})
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            said = first["msg"].removeprefix("Input should ").removeprefix("Value error, ")
-            said = said.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
-            name = str(first["loc"][-1]) if first["loc"] else "the job"
-            if first["type"] == "missing":
-                raise SetupError(f"{name} is missing; name who is asked.") from error
-            raise SetupError(f"{name} must {said}, but {first['input']!r} was given.") from error
+        return parse_spec(cls, {name: value for name, value in options.items() if value is not None})
 
 
 class Asked(TypedDict, total=False):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack
 
 import orjson
 
@@ -22,7 +22,7 @@ from ..observe import EmbeddingRecall
 from ..runfile.database import cursors_of
 from ..runfile.job_rows import JobRow
 from ..runfile.live import Sidecar
-from ..runfile.reader import RunReader, open_hub_or_run
+from ..runfile.reader import FileTables, open_hub_or_run
 from ..runfile.runlog import RunLog
 from ..trust import TrustedKind, check_trusted, find_named, remember
 from .kind import Asked, JobContext, JobKind, JobOptions, JobSpec, count_items, find_kind
@@ -39,7 +39,7 @@ EMBEDDING_PRICES = "embedding_prices"
 
 _HAS_JOBS = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'jobs'"
 _JOBS = "SELECT job, kind, status, model, reason FROM jobs ORDER BY job"
-_OF_KIND = "SELECT * FROM jobs WHERE kind = $kind ORDER BY job"
+_OF_KIND = "WHERE kind = $kind ORDER BY job"
 _PAID = "SELECT count(raw) FROM calls WHERE job = $job"
 
 
@@ -85,7 +85,7 @@ def hub_in_numbers(path: Path) -> HubInfo:
 def stored_job(path: Path, job: int) -> JobRow:
     """Return a job as stored in a file."""
     with open_hub_or_run(path) as run:
-        return _rows(run, "SELECT * FROM jobs WHERE job = $job", job=job)[0]
+        return FileTables(run).rows(JobRow, "WHERE job = $job", {"job": job})[0]
 
 
 def stored_kind(row: JobRow, actions: Sequence["type[Action]"] = ()) -> JobKind[Any, Any]:
@@ -228,7 +228,8 @@ class _Work[S: JobSpec, R]:
     def find(self) -> tuple[list[tuple[JobRow, int]], list[JobRow]]:
         """Return the unfinished jobs of this kind, each with the number of its paid answers, and the finished ones."""
         with open_hub(self.path) if self._kind.is_on_hub else nullcontext(), open_hub_or_run(self.path) as run:
-            rows = _rows(run, _OF_KIND, kind=self._kind.kind) if run.query(_HAS_JOBS).rows else []
+            kind = {"kind": self._kind.kind}
+            rows = FileTables(run).rows(JobRow, _OF_KIND, kind) if run.query(_HAS_JOBS).rows else []
             unfinished = [
                 (row, run.query(_PAID, {"job": row.job}).rows[0][0]) for row in rows if row.status not in _ENDED
             ]
@@ -311,11 +312,6 @@ def end_with(engine: Engine) -> Iterator[None]:
             engine.finish(error)
             raise
         engine.finish(None)
-
-
-def _rows(run: RunReader, query: str, **params: object) -> list[JobRow]:
-    found = run.query(query, cast("Any", params))
-    return [JobRow(**dict(zip(found.columns, row, strict=True))) for row in found.rows]
 
 
 def _other(path: Path, job: JobRow) -> str:

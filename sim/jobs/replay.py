@@ -9,7 +9,7 @@ from ...core.errors import RunError
 from ...core.table import declared_tables
 from ...personas.hub.rewrites import COSINE_STAGE
 from ..engine import Engine, JobModels, Progress
-from ..replay import RecordedEmbedder, RecordedGateway, Replayed, difference, recorded_model, recorded_recall
+from ..replay import RecordedEmbedder, RecordedGateway, Replayed, compare_replay, recorded_model, recorded_recall
 from ..runfile.database import BusyError, connect, folder_beside
 from ..runfile.reader import open_hub_or_run
 from ..runfile.recording import Recording, markers
@@ -39,18 +39,7 @@ def replay_job(path: Path | str, job: int, *, progress: Progress | None = None) 
             failure = error
         with open_hub_or_run(copy) as again:
             found = markers(again, job)
-        differing = difference(recording, found, ended=failure is None)
-        if failure is not None and not differing:
-            raise failure
-        return Replayed(
-            event_hash=found[-1].event_hash if found else "",
-            expected=recording.markers[-1].event_hash if recording.markers else "",
-            steps=0,
-            recalled=recalled,
-            begun=None,
-            calls=0,
-            difference=differing,
-        )
+        return compare_replay(recording, found, failure, recalled=recalled)
 
 
 def _copy(recording: Recording, copy: Path) -> None:
