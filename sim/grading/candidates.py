@@ -21,17 +21,12 @@ SELECT emission, response, text FROM responses WHERE outcome = 'ok'
 QUALIFY job = max(job) OVER (PARTITION BY emission)
 """
 #: What can be judged, in groups of what was made for one prompt: by one person, or in response to one output.
-_CANDIDATES = f"""
+CANDIDATES = f"""
 SELECT agent || kind AS prompt, CAST(emission AS VARCHAR) AS key, emission
 FROM (SELECT agent, kind, emission {CHOSEN_OUTPUTS}) WHERE NOT $responses
 UNION ALL
 SELECT CAST(emission AS VARCHAR), emission || '/' || response, emission
 FROM ({_RESPONSES}) SEMI JOIN (SELECT emission {CHOSEN_OUTPUTS}) USING (emission) WHERE $responses
-"""  # noqa: S608 - our own words
-_PAIRS = f"""
-SELECT a.key || '|' || b.key AS key, a.emission
-FROM ({_CANDIDATES}) AS a JOIN ({_CANDIDATES}) AS b ON a.prompt = b.prompt AND (a.emission, a.key) < (b.emission, b.key)
-QUALIFY row_number() OVER (PARTITION BY a.prompt ORDER BY md5(a.key || b.key)) <= $pairs
 """  # noqa: S608 - our own words
 #: The answers of problems: what most solutions of the latest solving job find, else the stated one that was verified.
 _AGREED = f"""
@@ -140,7 +135,7 @@ class CandidateJob[S: CandidateSpec](OutputJob[S]):
     """A job on outputs or on responses to them."""
 
     #: What the job's items are, in SQL with the columns `key` and `emission`.
-    items: ClassVar[str] = _CANDIDATES
+    items: ClassVar[str] = CANDIDATES
     where_found = (
         'The votes: `populace sql {file} "FROM votes"`; how far they agree: `populace data agreement {file}`; '
         "preferences of them: `populace data pairs {file}`."
@@ -169,31 +164,3 @@ class CandidateJob[S: CandidateSpec](OutputJob[S]):
         """Write the items of the job when it begins."""
         given = {"job": number, "seed": str(seed), "most": self.spec.n or _MOST}
         con.execute(_FILL.format(items=self.items), self.parameters | given)
-
-
-class PairSpec(CandidateSpec):
-    """Which pairs a job is about."""
-
-    #: Pairs of one prompt, at most, drawn by chance.
-    pairs: int = Field(10, ge=1)
-
-
-class PairJob[S: PairSpec](CandidateJob[S]):
-    """A job on pairs of candidates that were made for one prompt."""
-
-    items = _PAIRS
-
-    @property
-    def parameters(self) -> dict[str, object]:
-        """The parameters of `items`."""
-        return {**super().parameters, "pairs": self.spec.pairs}
-
-    def nothing_to_judge(self, path: str) -> str:
-        """Return the message for a run in which nothing can be compared."""
-        if self.spec.responses:
-            return super().nothing_to_judge(path)
-        return (
-            f"No two outputs of the run in {path!r} are of one kind and by one person, so there is nothing to compare; "
-            f"make a run with --per-persona 2 or more, or have several responses written: "
-            f"`populace data grade {path} --responses 4`."
-        )

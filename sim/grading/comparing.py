@@ -16,11 +16,16 @@ from ...core.table import Row
 from ..runfile.reader import RunReader
 from ..runfile.rows import VoteRow
 from ..tasks.outputs import ROOM
-from .candidates import Candidate, PairJob, PairSpec
+from .candidates import CANDIDATES, Candidate, CandidateJob, CandidateSpec
 from .grading import Vote, VotingPhase, check_rubrics
 
 #: The kind of these jobs, and their one phase.
 KIND = "comparing"
+_PAIRS = f"""
+SELECT a.key || '|' || b.key AS key, a.emission
+FROM ({CANDIDATES}) AS a JOIN ({CANDIDATES}) AS b ON a.prompt = b.prompt AND (a.emission, a.key) < (b.emission, b.key)
+QUALIFY row_number() OVER (PARTITION BY a.prompt ORDER BY md5(a.key || b.key)) <= $pairs
+"""  # noqa: S608 - our own words
 #: The criterion of their votes.
 OVERALL = "overall"
 
@@ -32,9 +37,11 @@ class Comparison(BaseModel):
     better: Annotated[Literal["first", "second", "tie"], Field(description="The better one, or tie")]
 
 
-class ComparingSpec(PairSpec):
+class ComparingSpec(CandidateSpec):
     """What is compared, and by whom."""
 
+    #: Pairs of one prompt, at most, drawn by chance.
+    pairs: int = Field(10, ge=1)
     #: Votes of each grader on each pair in each order.
     votes: int = Field(1, ge=1, le=64)
 
@@ -109,7 +116,7 @@ class ComparingPhase(VotingPhase):
         return rows
 
 
-class ComparingJob(PairJob[ComparingSpec]):
+class ComparingJob(CandidateJob[ComparingSpec]):
     """Has pairs of what a run has made compared."""
 
     kind = KIND
@@ -119,6 +126,22 @@ class ComparingJob(PairJob[ComparingSpec]):
     own_checks = ("grade",)
     answer_tokens = 1_024
     noun = "pairs"
+    items = _PAIRS
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """The parameters of `items`."""
+        return {**super().parameters, "pairs": self.spec.pairs}
+
+    def nothing_to_judge(self, path: str) -> str:
+        """Return the message for a run in which nothing can be compared."""
+        if self.spec.responses:
+            return super().nothing_to_judge(path)
+        return (
+            f"No two outputs of the run in {path!r} are of one kind and by one person, so there is nothing to compare; "
+            f"make a run with --per-persona 2 or more, or have several responses written: "
+            f"`populace data grade {path} --responses 4`."
+        )
 
     def count(self, run: RunReader) -> int:
         """Count the pairs. Raises `SetupError` if no rubric is for one of the kinds, or a rubric finds authors."""

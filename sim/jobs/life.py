@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -30,43 +29,23 @@ from .kind import Asked, JobContext, JobKind, JobOptions, JobSpec, count_items, 
 if TYPE_CHECKING:
     from ...agents.actions import Action
 
-#: How a job ended that needs no resuming: it is done, or another was begun instead.
-_ENDED = ("finished", "abandoned")
 #: What may be changed when a job is resumed.
 _CHANGEABLE = ("base_url", "embedding_url", "limits", "prices", "cache")
 #: Where the spec of a job holds the prices of an embedding model beside the model.
 EMBEDDING_PRICES = "embedding_prices"
 
 _HAS_JOBS = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'jobs'"
-_JOBS = "SELECT job, kind, status, model, reason FROM jobs ORDER BY job"
 _OF_KIND = "WHERE kind = $kind ORDER BY job"
 _PAID = "SELECT count(raw) FROM calls WHERE job = $job"
 
 
-@dataclass(frozen=True, slots=True)
-class JobState:
-    """A job of a file, and how it stands."""
-
-    job: int
-    #: As in `jobs.kind`.
-    kind: str
-    status: str
-    model: str
-    reason: str | None
-
-    @property
-    def is_ended(self) -> bool:
-        """Whether nothing is left to do."""
-        return self.status in _ENDED
-
-
-def jobs_in(path: Path) -> list[JobState]:
+def jobs_in(path: Path) -> list[JobRow]:
     """Return the jobs of a run file or hub, in the order in which they began. Empty for a hub without jobs.
 
     Raises what `open_hub_or_run` raises.
     """
     with open_hub_or_run(path) as run:
-        return [JobState(*row) for row in run.query(_JOBS).rows] if run.query(_HAS_JOBS).rows else []
+        return FileTables(run).rows(JobRow, "ORDER BY job") if run.query(_HAS_JOBS).rows else []
 
 
 def hub_in_numbers(path: Path) -> HubInfo:
@@ -230,9 +209,7 @@ class _Work[S: JobSpec, R]:
         with open_hub(self.path) if self._kind.is_on_hub else nullcontext(), open_hub_or_run(self.path) as run:
             kind = {"kind": self._kind.kind}
             rows = FileTables(run).rows(JobRow, _OF_KIND, kind) if run.query(_HAS_JOBS).rows else []
-            unfinished = [
-                (row, run.query(_PAID, {"job": row.job}).rows[0][0]) for row in rows if row.status not in _ENDED
-            ]
+            unfinished = [(row, run.query(_PAID, {"job": row.job}).rows[0][0]) for row in rows if not row.is_ended]
         return unfinished, [row for row in rows if row.status == "finished"]
 
     def is_same(self, other: JobRow) -> bool:

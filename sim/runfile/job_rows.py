@@ -138,6 +138,11 @@ class JobRow:
         return cls(**columns | known)
 
     @property
+    def is_ended(self) -> bool:
+        """Whether it needs no resuming: it is done, or another was begun instead."""
+        return self.status in ("finished", "abandoned")
+
+    @property
     def run_spec(self) -> RunSpec:
         """What the run is to do, if the job is one. Raises `RunFileError` for a spec that is not one of a run."""
         try:
