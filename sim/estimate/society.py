@@ -221,12 +221,10 @@ class _TaskEstimator(_SocietyEstimator):
         """Raise `RunError` if the sample accepted nothing."""
         if not sample.accepted:
             cost = "unknown" if sample.cost is None else f"${sample.cost:.4f}"
-            took = (
-                f" The sample's {sample.sent:,} calls are paid (cost: {cost})." if self.models.is_language_model else ""
-            )
+            paid = f" The sample's {sample.sent:,} calls are paid (cost: {cost})."
             raise RunError(
                 f"Nothing was accepted of {sample.asked:,} outputs in the sample, so what {self.rows:,} accepted rows "
-                f"take cannot be told.{took if self.models.is_language_model else ''} See what the model writes by "
+                f"take cannot be told.{paid if self.models.is_language_model else ''} See what the model writes by "
                 "making a few rows, or sample more."
             )
         super().check_sample(sample)

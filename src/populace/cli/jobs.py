@@ -16,7 +16,7 @@ from .options import changed_limits, check_sample, embeddings_of, limits_of, pri
 if TYPE_CHECKING:
     from populace.sim.embedding import HubVectors
     from populace.sim.jobs.kind import JobKind
-    from populace.sim.jobs.life import JobState
+    from populace.sim.runfile.job_rows import JobRow
     from populace.sim.tasks.outputs import OutputJob, OutputJobReport
 
 #: The modules whose `show_done` says what came of a job; jobs on outputs say it themselves.
@@ -54,7 +54,7 @@ def run_or_estimate(path: Path, kind: "JobKind[Any, Any]", options: Mapping[str,
 
 
 def go_on_with_job(
-    file: Path, job: "JobState", script: Path | None, options: Mapping[str, Any], *, no_cache: bool
+    file: Path, job: "JobRow", script: Path | None, options: Mapping[str, Any], *, no_cache: bool
 ) -> None:
     """Go on with an unfinished job on a hub or on what a run has made, and say what came of it."""
     from populace.core.errors import name_parameters
