@@ -322,6 +322,21 @@ def _describe_targets(run: Queryable) -> str:
     return f"{_count_noun(shares, 'share')}, weighted {farthest:.1%} off at most ({where})" if shares else ""
 
 
+_MEASURED = """
+SELECT name, arg_min(value, step), arg_max(value, step), min(step), max(step)
+FROM measures WHERE isfinite(value) GROUP BY name ORDER BY min(value) = max(value), name
+"""
+
+
+def describe_measures(run: Queryable, most: int) -> list[tuple[str, str]]:
+    """Return the name of each measure of the scenario, those that changed first, and its first and last value."""
+    found = []
+    for name, first, last, begun, ended in run.query(_MEASURED).rows:
+        change = f", {last:.3g} in step {ended}" if begun != ended else ""
+        found.append((name.replace("_", " "), f"{first:.3g} in step {begun}{change}"))
+    return found[:most]
+
+
 _ACCEPTED = """
 SELECT count(*) FILTER (status = 'accepted'), (SELECT count(DISTINCT agent) FROM emissions) FROM outputs
 """

@@ -20,8 +20,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from populace.agents.actions import Action
-from populace.analysis.experiment.differences import compare
-from populace.analysis.experiment.power import simulated_power
+from populace.analysis.experiment.effects import compare, simulate_power
 from populace.analysis.stats import wilson_interval
 from populace.sim.experiment.design import Experiment, Hypothesis, OutcomeQuery
 from populace.sim.experiment.folder import run_experiment
@@ -91,17 +90,15 @@ def main() -> None:
         outcomes=[OutcomeQuery("yes", share.format("says_yes")), OutcomeQuery("red", share.format("is_red"))],
         hypotheses=[Hypothesis("yes", "treated", "base", effect=TREATED - BASE, sd=sd)],
     )
-    stated = simulated_power(
-        experiment.hypotheses, replicates=asked.replicates, paired=True, alpha=0.05, correction="holm"
-    )
+    power = {row["replicates"]: row["power"].value for row in simulate_power(experiment)}
     with TemporaryDirectory() as folder:
         made = run_experiment(experiment, Path(folder) / "answering", Answering)
-        with open_hub_or_run(made.path) as merged:
+        with open_hub_or_run(made) as merged:
             found = {name: merged.query(_VALUES, {"outcome": name}).rows for name in ("yes", "red")}
     for name, rows in found.items():
         hits = sum(is_found for is_found in _found(rows, asked.experiments, asked.replicates))
         low, high = wilson_interval(hits, asked.experiments)
-        wanted = next(one.power for one in stated if one.replicates == asked.replicates) if name == "yes" else 0.05
+        wanted = power[str(asked.replicates)] if name == "yes" else 0.05
         within = "within" if low <= wanted <= high else "outside"
         print(
             f"{name}: found in {hits} of {asked.experiments} experiments, {hits / asked.experiments:.3f} "

@@ -20,12 +20,12 @@ from ..core.text import canonical_text
 from ..personas.dedup.vectors import COSINE, check_cosine, is_compared_exactly
 from ..personas.hub.dedup import CHUNK, EmbeddedReport, compared, dedup_embedded, read_texts, without_vector
 from ..personas.hub.file import HubFile, open_hub
-from .engine import Engine, Executor
-from .jobs.kind import Asked, JobContext, JobKind, JobModels, JobOptions, JobSpec, write_items
+from .engine import Engine, Executor, JobModels
+from .jobs.kind import Asked, JobContext, JobKind, JobOptions, JobSpec, write_items
 from .jobs.life import run_job
 from .jobs.loop import Changes, Chunks, Phase, run_phase
 from .observe import PURPOSE, TextEmbedder
-from .runfile import job_rows
+from .runfile.job_rows import FailureRow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -150,8 +150,12 @@ def dedup_by_meaning(
 ) -> tuple[HubVectors, EmbeddedReport]:
     """Fetch the missing vectors of a hub, and mark personas whose vector is nearly that of an earlier one.
 
-    This is the second stage. Run `dedup_hub` first, since the personas it marks need no vector. Raises what
-    `fetch_hub_vectors` and `dedup_embedded` raise.
+    This is the second stage. Run `dedup_hub` first, since the personas it marks need no vector. If called again, a
+    stopped job continues, and texts that were paid for are not sent again. A text without a vector becomes a row of
+    `failures`, and the next job asks for it again.
+
+    Raises `SetupError` for an unknown model, `EndpointError` if no text gets a vector, and `PausedError` if the budget
+    is spent.
     """
     check_cosine(threshold)
     options["model"] = embeddings
@@ -159,27 +163,6 @@ def dedup_by_meaning(
     if report is None:
         raise RuntimeError("a job with a threshold compares")
     return fetched, report
-
-
-def fetch_hub_vectors(
-    hub: Path | str,
-    embeddings: str | Embeddings | EmbeddingHandle,
-    /,
-    *,
-    chunk: int = CHUNK,
-    **options: Unpack[JobOptions],
-) -> HubVectors:
-    """Fetch a vector of this model for each persona of a hub that has none and is not a near-duplicate.
-
-    If called again, a stopped job continues, and texts that were paid for are not sent again. `chunk` is the number of
-    personas asked about at once. A text without a vector becomes a row of `failures`, and the next job asks for it
-    again.
-
-    Raises `SetupError` for an unknown model, `EndpointError` if no text gets a vector, and `PausedError` if the budget
-    is spent.
-    """
-    options["model"] = embeddings
-    return run_job(hub, EmbeddingJob(EmbeddingSpec.given(chunk=chunk)), **options)[0]
 
 
 def fetch_text_vectors(
@@ -194,7 +177,7 @@ def fetch_text_vectors(
     """Fetch a vector of this model for each of these texts that has none in a run file or hub.
 
     The texts are stored as the items of the job (`job_items`). The job can therefore continue after a stop, and can be
-    replayed, whatever happened to the rows the texts came from. Otherwise works as `fetch_hub_vectors`.
+    replayed, whatever happened to the rows the texts came from. Otherwise works as `dedup_by_meaning`.
     """
     options["model"] = embeddings
     return run_job(path, text_vector_job(texts, chunk=chunk), **options)[0]
@@ -279,11 +262,8 @@ class EmbeddingPhase(Phase[str, Lost | None]):
                 self.fetched += 1
             else:
                 self._changes.failed += 1
-                self._changes.rows.append(
-                    job_rows.FailureRow(
-                        self.name, 1, None, key, _OWNER, PURPOSE, lost.outcome, lost.reason, lost.attempts, job
-                    )
-                )
+                failure = FailureRow.of(lost, self.name, 1, _OWNER, PURPOSE, agent=key, job=job)
+                self._changes.rows.append(failure)
 
     def collect(self) -> Changes:
         """Return the failures, with the texts that were asked about as events."""

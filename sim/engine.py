@@ -6,21 +6,22 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from threading import Event
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 import orjson
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from ..agents.batch import MOST_IN_A_BATCH, open_batch_queue
+from ..agents.batch import MOST_IN_A_BATCH, check_batchable, open_batch_queue
 from ..agents.embedding.embedder import Embedder
-from ..agents.embedding.models import EmbeddingHandle
-from ..agents.endpoint.models import ModelHandle
-from ..agents.gateway.budget import Budget, Meter, Prices
+from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced
+from ..agents.endpoint.models import ModelHandle, open_model
+from ..agents.gateway.budget import Budget, Meter, Prices, check_priced
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.call import Call
 from ..agents.gateway.gateway import Gateway
@@ -28,7 +29,7 @@ from ..agents.gateway.limits import Limits
 from ..core.errors import PausedError, StorageError
 from ..core.model import PersonaModel
 from ..core.table import Row
-from .runfile.job_rows import Unit
+from .runfile.job_rows import JobRow, Unit
 from .runfile.ledger import KnownAnswers, RunBatches, RunLedger, RunVectors, spent_before
 from .runfile.live import LiveSql
 from .runfile.runlog import RunLog
@@ -46,19 +47,15 @@ class Progress(Protocol):
 
     def opened(self, gateway: Gateway) -> None:
         """Prepare to show progress. From now on calls go through `gateway`, whose meter may be read at any time."""
-        ...
 
     def began(self, title: str, total: int) -> None:
         """Begin a phase of `total` items. The phase before it has ended."""
-        ...
 
     def advanced(self) -> None:
         """Count one more item as done."""
-        ...
 
     def ended(self) -> None:
         """Stop showing progress."""
-        ...
 
 
 class CountedProgress:
@@ -88,17 +85,10 @@ class CountedProgress:
 class SilentProgress:
     """Shows nothing."""
 
-    def opened(self, gateway: Gateway) -> None:
+    def opened(self, *_: object) -> None:
         """Do nothing."""
 
-    def began(self, title: str, total: int) -> None:
-        """Do nothing."""
-
-    def advanced(self) -> None:
-        """Do nothing."""
-
-    def ended(self) -> None:
-        """Do nothing."""
+    began = advanced = ended = opened
 
 
 _ROOT = hashlib.sha256(b"populace event log").hexdigest()
@@ -165,6 +155,60 @@ _ATTEMPTS = 6
 _BATCH_ATTEMPTS = 3
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobModels:
+    """The models of a job, open, with their prices."""
+
+    #: Who is asked for words; None where only vectors are wanted.
+    model: ModelHandle | None = None
+    prices: Prices | None = None
+    #: Who gives vectors.
+    embeddings: EmbeddingHandle | None = None
+    embeddings_prices: Prices | None = None
+    #: Models of roles beside the first, by role.
+    roles: Mapping[str, tuple[ModelHandle, Prices | None]] = field(default_factory=dict)
+
+    @property
+    def first(self) -> ModelHandle | EmbeddingHandle:
+        """The model that the job is named after."""
+        first = self.model or self.embeddings
+        if first is None:
+            raise ValueError("a job has a model")
+        return first
+
+    def check(self, limits: Limits, *, batch: bool = False) -> None:
+        """Raise `SetupError` for a budget in dollars without prices, and for batches that no model can take."""
+        if self.model is not None:
+            for prices in (self.prices, *(prices for _, prices in self.roles.values())):
+                check_priced(limits, prices)
+            if batch:
+                check_batchable(self.model)
+        if self.embeddings is not None:
+            check_embeddings_priced(limits, self.embeddings_prices, self.embeddings)
+
+    def make_row(
+        self, kind: str, spec: str, *, seed: int, limits: Limits, cache: Path | Literal[False] | None, batch: bool
+    ) -> JobRow:
+        """Make the row of a job that begins now and asks these models. It is not numbered yet."""
+        chat, vectors = self.model, self.embeddings
+        prices = self.prices if chat else self.embeddings_prices
+        return JobRow.new(
+            kind,
+            spec,
+            seed=seed,
+            model=self.first.name,
+            # Who gives vectors writes nothing, so there is nothing to be told from a language model's.
+            is_language_model=chat is None or chat.is_language_model,
+            base_url=chat.endpoints if chat else None,
+            embedding_model=vectors.name if vectors else None,
+            embedding_url=vectors.endpoint if vectors else None,
+            limits=limits.model_dump_json(),
+            prices=orjson.dumps(prices).decode() if prices else None,
+            cache=str(cache) if cache else None,
+            batch=batch,
+        )
+
+
 class Engine:
     """Holds what has to be opened before a run and closed after it, whatever happens between.
 
@@ -174,34 +218,29 @@ class Engine:
     def __init__(
         self,
         log: RunLog,
-        model: ModelHandle,
+        models: JobModels,
         *,
         limits: Limits,
-        prices: Prices | None = None,
         cache: AnswerCache | None = None,
-        embeddings: EmbeddingHandle | None = None,
-        embeddings_prices: Prices | None = None,
         batched: frozenset[str] = frozenset(),
         answer_tokens: int,
-        events: EventHash,
-        progress: Progress,
+        progress: Progress | None = None,
         gateway: Gateway | None = None,
-        roles: Mapping[str, tuple[ModelHandle, Prices | None]] | None = None,
         shared_budget: Budget | None = None,
     ) -> None:
         """Set up the gateway, the budget and the ledger of a job.
 
-        `batched` are the phases whose requests go by batch. `gateway` replaces the one over the model.
-
-        `roles` are models of other roles with their prices. Their requests never go by batch. `shared_budget` is the
-        budget of several runs and applies in addition to the limits of this run.
+        `batched` are the phases whose requests go by batch; those to models of roles never do. `gateway` replaces the
+        one over the models. `shared_budget` is the budget of several runs and applies in addition to the limits of this
+        run.
 
         Raises `SetupError` if the model cannot do what is needed.
         """
         self.log = log
-        self.model = model
-        self.events = events
-        self.progress = CountedProgress(progress)
+        # No chat model is asked where vectors are wanted: the built-in generator takes its place.
+        self.model = model = models.model or open_model("procedural")
+        self.events = EventHash(log.last_event_hash())
+        self.progress = CountedProgress(progress or SilentProgress())
         self._max_in_flight = limits.max_in_flight
         self._batched = batched
         self._batch_queue = (
@@ -229,13 +268,13 @@ class Engine:
         )
         self.gateway = gateway or opened(
             model,
-            prices=prices,
+            prices=models.prices if models.model else models.embeddings_prices,
             queue=self._batch_queue,
             attempts=_BATCH_ATTEMPTS if batched else _ATTEMPTS,
-            roles={role: opened(one, prices=its, attempts=_ATTEMPTS) for role, (one, its) in (roles or {}).items()},
+            roles={role: opened(one, prices=its, attempts=_ATTEMPTS) for role, (one, its) in models.roles.items()},
         )
         #: The door to the embedding model, where there is one: under the same budget, with a pace of its own.
-        self.embedder = self._embedder(embeddings, embeddings_prices, limits) if embeddings else None
+        self.embedder = self._open_embedder(models, limits)
         #: What its calls are held to; a replay's gateway makes none.
         self.budget = self.gateway.meter.budget or meter.budget
         self._is_asked_elsewhere = False
@@ -249,14 +288,16 @@ class Engine:
         #: Whether `interrupt` cancels what is under way; what closes a run is not cancelled.
         self.is_interruptible = True
 
-    def _embedder(self, model: EmbeddingHandle, prices: Prices | None, limits: Limits) -> Embedder:
+    def _open_embedder(self, models: JobModels, limits: Limits) -> Embedder | None:
+        if models.embeddings is None:
+            return None
         return Embedder(
-            model,
+            models.embeddings,
             ledger=self._ledger,
             store=RunVectors(self.log),
             shared=[self._cache] if self._cache else (),
             limits=limits,
-            prices=prices,
+            prices=models.embeddings_prices,
             meter=self.gateway.meter,
         )
 

@@ -3,19 +3,18 @@
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import duckdb
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..core.errors import SetupError
 from ..core.model import Answer, AnswerMistake, PersonaModel, RequestContext
 from ..personas.hub.contradictions import check_again, find_contradictions, findings_to_ask, unjudged
-from ..personas.hub.file import HubFile, open_hub
+from ..personas.hub.file import open_hub
 from ..personas.hub.profiles import (
     read_done,
     read_personas,
@@ -29,42 +28,20 @@ from ..personas.persona import Persona
 from ..personas.profiles.biography import Biography, Elite, Tier, raise_persona, write_biography
 from ..personas.profiles.profile import Profile, infer_profile
 from ..personas.selection.selection import choose_people
-from .engine import Engine
-from .jobs.kind import JobContext, JobKind, JobModels, JobOptions, JobSpec, write_items
+from .engine import JobModels
+from .jobs.kind import JobContext, JobKind, JobOptions, JobSpec, write_items
 from .jobs.life import run_job
-from .jobs.loop import Changes, Chunks, Phase, run_phase
-from .runfile import job_rows
-from .runfile.job_rows import now
+from .jobs.loop import Changes, Chunks, Phase
+from .runfile.job_rows import FailureRow, now
 from .runfile.runlog import RunLog
-from .seeds import derive_seed
 
 if TYPE_CHECKING:
     from ..core.table import Row
 
+_EVERYBODY = "SELECT item FROM job_items WHERE job = $job ORDER BY ordinal"
 _ITEMS = "SELECT ordinal, item FROM job_items WHERE job = $job AND ordinal > $after ORDER BY ordinal LIMIT $most"
 
 type WriteRows[T] = Callable[[duckdb.DuckDBPyConnection, Sequence[T], datetime], None]
-
-
-@dataclass(frozen=True, slots=True)
-class EnrichmentContext:
-    """What all phases of an enrichment work on."""
-
-    engine: Engine
-    #: A connection that reads the hub.
-    con: duckdb.DuckDBPyConnection
-    #: People that it is about, and when the job began.
-    people: int
-    began: datetime
-    seed: int
-    chunk: int
-    #: Ask for what is there already, too.
-    replace: bool
-
-    @property
-    def job(self) -> int:
-        """The job's number in the hub."""
-        return self.engine.log.job
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +60,15 @@ class _PeoplePhase[T](Phase[Subject, Answer[T]]):
     """A phase that asks about the people of the job in their order, and writes the results into the hub."""
 
     purpose: str
+    #: What is shown of it as progress.
+    title: str
     #: Writes the answers of a chunk.
     write: WriteRows[T]
 
-    def __init__(self, context: EnrichmentContext, name: str, *, title: str = "") -> None:
-        self.name = name
-        self.chunk = context.chunk
-        self._context = context
-        self._title = title or name.capitalize()
+    def __init__(self, context: JobContext, spec: "Enrichment", con: duckdb.DuckDBPyConnection) -> None:
+        """Prepare the phase. `con` reads the hub."""
+        self.chunk = spec.chunk
+        self._context, self._spec, self._con = context, spec, con
         self._answers: list[tuple[Subject, Answer[T]]] = []
 
     @abstractmethod
@@ -100,7 +78,7 @@ class _PeoplePhase[T](Phase[Subject, Answer[T]]):
     def begin(self, chunks: Chunks) -> None:
         """Continue after the last persona of the last complete chunk."""
         self._after = int(chunks.position or 0)
-        self._context.engine.progress.began(self._title, self._context.people - self._after)
+        self._context.engine.progress.began(self.title, self._context.items - self._after)
 
     def owner(self, item: Subject) -> str:
         """Return the id of the persona."""
@@ -111,7 +89,7 @@ class _PeoplePhase[T](Phase[Subject, Answer[T]]):
         context, taken = self._context, list[Subject]()
         while len(taken) < most:
             page = {"job": context.job, "after": self._after, "most": most - len(taken)}
-            people = {str(item): int(ordinal) for ordinal, item in context.engine.log.query(_ITEMS, page)}
+            people = {str(item): int(ordinal) for ordinal, item in context.log.query(_ITEMS, page)}
             if not people:
                 break
             self._after = max(people.values())
@@ -130,13 +108,10 @@ class _PeoplePhase[T](Phase[Subject, Answer[T]]):
         answers, self._answers = self._answers, []
         made = [answer.value for _, answer in answers if answer.value is not None]
         failures: list[Row] = [
-            job_rows.FailureRow(
-                self.name, self.number, None, None, s.persona.id, self.purpose, a.outcome, a.reason, a.attempts,
-                self._context.job,
-            )
+            FailureRow.of(a, self.name, self.number, s.persona.id, self.purpose, job=self._context.job)
             for s, a in answers
             if a.value is None
-        ]  # fmt: skip
+        ]
         write = type(self).write
         return Changes(
             rows=failures,
@@ -147,74 +122,92 @@ class _PeoplePhase[T](Phase[Subject, Answer[T]]):
             statements=[lambda con: write(con, made, now())] if made else (),
         )
 
-    def _lacking(self, table: str, people: Mapping[str, int]) -> list[str]:
-        context = self._context
-        done = set[str]() if context.replace else read_done(context.con, table, list(people), before=context.began)
+    def request(self, item: Subject) -> RequestContext:
+        """Return the context of the request about a persona."""
+        return self._context.request(self.name, item.persona.id)
+
+    def find_lacking(self, table: str, people: Mapping[str, int]) -> list[str]:
+        """Return those who had no row in this table when the job began, or all where they are replaced."""
+        if self._spec.replace:
+            return list(people)
+        done = read_done(self._con, table, list(people), before=self._context.log.job_row.started_at)
         return [persona for persona in people if persona not in done]
 
-    def _read(self, people: Mapping[str, int], ids: Sequence[str]) -> list[Subject]:
-        return [Subject(people[persona.id], persona) for persona in read_personas(self._context.con, ids)]
+    def read_subjects(self, people: Mapping[str, int], ids: Sequence[str]) -> list[Subject]:
+        """Read these personas."""
+        return [Subject(people[persona.id], persona) for persona in read_personas(self._con, ids)]
 
 
 class ProfilePhase(_PeoplePhase[Profile]):
-    """Profiles of those who have none; or, as repairs, of those whose profiles contradict others."""
+    """Profiles of those who have none."""
 
-    purpose = "profile"
+    name, title, purpose = "profiles", "Profiles", "profile"
     write = staticmethod(write_profiles)
 
-    def __init__(self, context: EnrichmentContext, *, only_evident: bool, repairs: bool = False) -> None:
-        super().__init__(context, "repairs" if repairs else "profiles", title="People checked" if repairs else "")
-        self.work = _ProfileWork(self.name, context.seed, context.job, only_evident)
-        self._repairs = repairs
+    def subjects(self, people: Mapping[str, int]) -> Sequence[Subject]:
+        """Return the personas without a profile."""
+        return self.read_subjects(people, self.find_lacking("profiles", people))
+
+    async def work(self, item: Subject, model: PersonaModel) -> Answer[Profile]:
+        """Infer the profile of a persona."""
+        findings, only_evident = list(item.findings), self._spec.only_evident
+        return await infer_profile(
+            model, item.persona, findings=findings, only_evident=only_evident, context=self.request(item)
+        )
+
+
+class RepairPhase(ProfilePhase):
+    """Profiles once more, of those whose profiles contradict others."""
+
+    name, title = "repairs", "People checked"
 
     def subjects(self, people: Mapping[str, int]) -> Sequence[Subject]:
-        """Return the personas without a profile, or those with findings against their profile."""
-        if not self._repairs:
-            return self._read(people, self._lacking("profiles", people))
+        """Return the personas with findings against their profile."""
         found = defaultdict[str, list[str]](list)
-        for finding in findings_to_ask(self._context.con, list(people)):
+        for finding in findings_to_ask(self._con, list(people)):
             found[finding.asked].append(finding.text)
-        return [
-            Subject(subject.ordinal, subject.persona, tuple(found[subject.persona.id]))
-            for subject in self._read(people, [persona for persona in found if persona in people])
-        ]
+        subjects = self.read_subjects(people, [persona for persona in found if persona in people])
+        return [replace(subject, findings=tuple(found[subject.persona.id])) for subject in subjects]
 
 
 class BiographyPhase(_PeoplePhase[Biography]):
     """Biographies of those who have a profile."""
 
-    purpose = "biography"
+    name, title, purpose = "biographies", "Biographies", "biography"
     write = staticmethod(write_biographies)
-
-    def __init__(self, context: EnrichmentContext) -> None:
-        super().__init__(context, "biographies")
-        self.work = _BiographyWork(self.name, context.seed, context.job)
 
     def subjects(self, people: Mapping[str, int]) -> Sequence[Subject]:
         """Return the personas with a profile and without a biography.
 
         Each comes with its values and the personas it is tied to.
         """
-        con = self._context.con
-        values = read_values(con, list(people))
-        found = [s for s in self._read(people, self._lacking("biographies", people)) if s.persona.id in values]
-        tied = read_tied(con, [s.persona.id for s in found])
-        return [Subject(s.ordinal, s.persona, (), values[s.persona.id], tied[s.persona.id]) for s in found]
+        values = read_values(self._con, list(people))
+        lacking = self.find_lacking("biographies", people)
+        found = [s for s in self.read_subjects(people, lacking) if s.persona.id in values]
+        tied = read_tied(self._con, [s.persona.id for s in found])
+        return [replace(s, values=values[s.persona.id], tied=tied[s.persona.id]) for s in found]
+
+    async def work(self, item: Subject, model: PersonaModel) -> Answer[Biography]:
+        """Write the biography of a persona."""
+        return await write_biography(
+            model, item.persona, values=item.values, tied=item.tied, context=self.request(item)
+        )
 
 
 class ElitePhase(_PeoplePhase[Elite]):
     """Elite personas, raised from everybody."""
 
-    purpose = "raise"
+    name, title, purpose = "raised", "Raised", "raise"
     write = staticmethod(write_elites)
-
-    def __init__(self, context: EnrichmentContext, *, skill: str, tier: Tier) -> None:
-        super().__init__(context, "raised")
-        self.work = _EliteWork(self.name, context.seed, context.job, skill, tier)
 
     def subjects(self, people: Mapping[str, int]) -> Sequence[Subject]:
         """Return all personas."""
-        return self._read(people, list(people))
+        return self.read_subjects(people, list(people))
+
+    async def work(self, item: Subject, model: PersonaModel) -> Answer[Elite]:
+        """Raise a persona."""
+        skill, tier = self._spec.skill or "", self._spec.tier or Tier.ONE_PERCENT
+        return await raise_persona(model, item.persona, skill=skill, tier=tier, context=self.request(item))
 
 
 class CheckPhase(Phase[None, None]):
@@ -222,11 +215,10 @@ class CheckPhase(Phase[None, None]):
 
     chunk = None
 
-    def __init__(self, context: EnrichmentContext, name: str, check: Callable[..., object]) -> None:
+    def __init__(self, log: RunLog, name: str, check: Callable[..., object]) -> None:
         """Prepare the check. `check` takes a connection, the ids of personas and the time."""
         self.name = name
-        self._context = context
-        self._check = check
+        self._log, self._check = log, check
 
     def take(self, chunks: Chunks, most: int) -> Sequence[None]:
         """Return (), since no model is asked."""
@@ -237,52 +229,16 @@ class CheckPhase(Phase[None, None]):
 
     def collect(self) -> Changes:
         """Return the check, to be run in one transaction with the marker."""
-        everybody = "SELECT item FROM job_items WHERE job = $job ORDER BY ordinal"
-        people = [item for (item,) in self._context.engine.log.query(everybody, {"job": self._context.job})]
-        return Changes(events=[self.name], statements=[partial(_checked, self._check, people)])
+        people = _read_people(self._log)
+
+        def check(con: duckdb.DuckDBPyConnection) -> None:
+            self._check(con, people, now())
+
+        return Changes(events=[self.name], statements=[check])
 
 
-def _checked(check: Callable[..., object], people: Sequence[str], con: duckdb.DuckDBPyConnection) -> None:
-    check(con, people, now())
-
-
-@dataclass(frozen=True, slots=True)
-class _PhaseWork:
-    phase: str
-    seed: int
-    job: int
-
-    def context(self, persona: Persona) -> RequestContext:
-        seed = derive_seed(self.seed, self.phase, persona.id) >> 32
-        return RequestContext(self.phase, 1, persona.id, seed, job=self.job)
-
-
-@dataclass(frozen=True, slots=True)
-class _ProfileWork(_PhaseWork):
-    only_evident: bool
-
-    async def __call__(self, item: Subject, model: PersonaModel) -> Answer[Profile]:
-        findings, persona = list(item.findings), item.persona
-        return await infer_profile(
-            model, persona, findings=findings, only_evident=self.only_evident, context=self.context(persona)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _BiographyWork(_PhaseWork):
-    async def __call__(self, item: Subject, model: PersonaModel) -> Answer[Biography]:
-        context = self.context(item.persona)
-        return await write_biography(model, item.persona, values=item.values, tied=item.tied, context=context)
-
-
-@dataclass(frozen=True, slots=True)
-class _EliteWork(_PhaseWork):
-    skill: str
-    tier: Tier
-
-    async def __call__(self, item: Subject, model: PersonaModel) -> Answer[Elite]:
-        context = self.context(item.persona)
-        return await raise_persona(model, item.persona, skill=self.skill, tier=self.tier, context=context)
+def _read_people(log: RunLog) -> list[str]:
+    return [item for (item,) in log.query(_EVERYBODY, {"job": log.job})]
 
 
 _STAGES = """
@@ -315,19 +271,13 @@ class Enrichment(JobSpec):
     tier: Tier | None = None
     chunk: int = Field(500, ge=1)
 
-    @classmethod
-    def given(cls, **options: Any) -> Self:
-        """Build the spec from options. None means not given. Raises `SetupError` in one sentence."""
-        spec = super().given(**options)
-        spec.check()
-        return spec
-
-    def check(self) -> None:
-        """Raise `SetupError` for options that exclude each other."""
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if (self.skill is None) != (self.tier is None):
             raise SetupError("Raising somebody takes a skill and a tier: --raise SKILL --tier 1% (or 0.1%).")
         if self.skill is not None and (self.wiki or self.only_evident):
             raise SetupError("--raise makes new personas; --wiki and --only-evident do not go with it.")
+        return self
 
     @property
     def lacking(self) -> tuple[str, ...]:
@@ -390,10 +340,6 @@ class EnrichmentJob(JobKind[Enrichment, Enriched]):
     is_done_once = False
     _people: Sequence[str] = ()
 
-    def check(self) -> None:
-        """Raise `SetupError` for options that exclude each other."""
-        self.spec.check()
-
     def prepare(self, path: Path, seed: int, models: JobModels) -> int:
         """Choose the people, and return how many they are. Raises `SetupError` for a condition that cannot be asked."""
         spec = self.spec
@@ -407,39 +353,44 @@ class EnrichmentJob(JobKind[Enrichment, Enriched]):
 
     def run(self, context: JobContext) -> None:
         """Run all phases that were asked for."""
-        with context.log.cursor() as con:
-            for phase in self._phases(context, con):
-                context.engine.call(partial(run_phase, context.engine, phase))
+        with context.log.cursor() as self._con:
+            super().run(context)
 
-    def _phases(self, context: JobContext, con: duckdb.DuckDBPyConnection) -> list[Phase[Any, Any]]:
-        spec = self.spec
-        about = EnrichmentContext(
-            context.engine,
-            con,
-            context.items,
-            context.log.job_row.started_at,
-            context.seed,
-            chunk=spec.chunk,
-            replace=spec.replace,
-        )
-        if spec.skill is not None:
-            return [ElitePhase(about, skill=spec.skill, tier=spec.tier or Tier.ONE_PERCENT)]
+    def phases(self, context: JobContext) -> Sequence[Phase[Any, Any]]:
+        """Return the phases that were asked for."""
+        about = context, self.spec, self._con
+        if self.spec.skill is not None:
+            return [ElitePhase(*about)]
         phases: list[Phase[Any, Any]] = [
-            ProfilePhase(about, only_evident=spec.only_evident),
-            CheckPhase(about, "check", find_contradictions),
+            ProfilePhase(*about),
+            CheckPhase(context.log, "check", find_contradictions),
         ]
-        if spec.wiki:
-            phases += [
-                ProfilePhase(about, only_evident=spec.only_evident, repairs=True),
-                CheckPhase(about, "check again", check_again),
-                BiographyPhase(about),
-            ]
+        if self.spec.wiki:
+            again = CheckPhase(context.log, "check again", check_again)
+            return [*phases, RepairPhase(*about), again, BiographyPhase(*about)]
         return phases
 
     def report(self, context: JobContext) -> Enriched:
         """Return the figures of the job."""
-        with context.log.cursor() as con:
-            return _summed_up(context.log, HubFile(context.log.path, con), context.engine.events.hex)
+        log, key = context.log, {"job": context.job}
+        stages, mistakes = log.query(_STAGES, key), dict(log.query(_MISTAKES, key))
+        row, people = log.job_row, _read_people(log)
+        made = {stage: number for stage, _, number, _ in stages}
+        with log.cursor() as con:
+            return Enriched(
+                log.job,
+                len(people),
+                asked={stage: asked for stage, asked, _, _ in stages},
+                made=made,
+                failed={stage: failed for stage, _, _, failed in stages},
+                misquotations=mistakes.get(AnswerMistake.MISQUOTATION, 0),
+                inconsistencies=mistakes.get(AnswerMistake.INCONSISTENCY, 0),
+                evidence=dict(con.execute(_EVIDENCE, [row.started_at]).fetchall()),
+                contradictions=dict(con.execute(_CONTRADICTIONS, [row.started_at]).fetchall()),
+                unjudged=unjudged(con, people) if "profiles" in made else 0,
+                is_language_model=row.is_language_model,
+                event_hash=context.engine.events.hex,
+            )
 
     def nothing(self, path: Path, models: JobModels) -> Enriched:
         """Return the report for a hub in which everybody has what was wished."""
@@ -454,30 +405,6 @@ def enrich(hub: Path | str, enrichment: Enrichment | None = None, **options: Unp
     budget is spent.
     """
     return run_job(hub, EnrichmentJob(enrichment or Enrichment()), **options)
-
-
-def _summed_up(log: RunLog, hub: HubFile, event_hash: str) -> Enriched:
-    """Return the figures of a job that has ended."""
-    key = {"job": log.job}
-    stages = log.query(_STAGES, key)
-    mistakes = dict(log.query(_MISTAKES, key))
-    row = log.job_row
-    people = [item for (item,) in log.query("SELECT item FROM job_items WHERE job = $job ORDER BY ordinal", key)]
-    made = {stage: number for stage, _, number, _ in stages}
-    return Enriched(
-        log.job,
-        len(people),
-        asked={stage: asked for stage, asked, _, _ in stages},
-        made=made,
-        failed={stage: failed for stage, _, _, failed in stages},
-        misquotations=mistakes.get(AnswerMistake.MISQUOTATION, 0),
-        inconsistencies=mistakes.get(AnswerMistake.INCONSISTENCY, 0),
-        evidence=dict(hub.con.execute(_EVIDENCE, [row.started_at]).fetchall()),
-        contradictions=dict(hub.con.execute(_CONTRADICTIONS, [row.started_at]).fetchall()),
-        unjudged=unjudged(hub.con, people) if "profiles" in made else 0,
-        is_language_model=row.is_language_model,
-        event_hash=event_hash,
-    )
 
 
 def _counted(counts: Mapping[str, int]) -> str:

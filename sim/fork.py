@@ -34,7 +34,7 @@ from .runfile.writer import Inserts
 from .scenario import Scenario
 from .scenario_checks import check_interventions, check_surveys
 from .society import Society
-from .trust import TrustedKind, check_trusted, inherit
+from .trust import check_trusted, find_named, inherit
 
 _STOOD = """
 SELECT (SELECT max(hop) FROM growth), (SELECT coalesce(max(step), 0) FROM steps),
@@ -108,7 +108,7 @@ def fork(
         )
     model, limits = options.get("model"), options.pop("limits", None) or {}
     changed_limits = limits.model_dump(exclude_unset=True) if isinstance(limits, Limits) else limits
-    named = _named(options)
+    named = find_named(options)
     check_trusted(path, parent, named, command=f"fork --at {at} --out {out}")
     before = scenario(stood.settings)
     changed = scenario(stood.settings | dict(settings or {}))
@@ -146,7 +146,7 @@ def check_fork(path: Path | str, *, at: int, out: Path | str, model: str | None 
     """
     with open_run(Path(path)) as reader:
         parent = run_of(reader)
-    check_trusted(Path(path), parent, _named({"model": model, **named}), command=f"fork --at {at} --out {out}")
+    check_trusted(Path(path), parent, find_named({"model": model, **named}), command=f"fork --at {at} --out {out}")
 
 
 def asked_anew(path: Path | str, out: Path | str) -> str:
@@ -181,21 +181,6 @@ def asked_since(path: Path | str) -> AskedSince:
         if run_of(run).run_spec.forked_from is None:
             raise RunFileError(f"The run in {str(path)!r} was not forked from another; give the file of a fork.")
         return AskedSince(*run.query(_ASKED).rows[0])
-
-
-def _named(given: Mapping[str, Any]) -> set[TrustedKind]:
-    """Return the kinds of addresses and files that were given to a fork.
-
-    A model object of the caller's own comes with its address.
-    """
-    model = given.get("model")
-    named: set[TrustedKind] = (
-        {"address"} if given.get("base_url") or isinstance(model, ModelHandle | Runnable) else set()
-    )
-    named |= {"model"} if model else set()
-    kinds: tuple[TrustedKind, ...] = ("cache", "solver", "grader")
-    named |= {kind for kind in kinds if given.get(kind) is not None}
-    return named | ({"embeddings"} if given.get("embeddings_url") else set())
 
 
 def _state(path: Path, at: int) -> tuple[JobRow, str, Collection[tuple[str, int]]]:

@@ -21,8 +21,8 @@ from ..core.errors import PausedError, RunFileError, SetupError
 from ..core.model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
 from ..core.prompt import RenderedPrompt, fence, load_prompt
 from ..core.table import column_names
-from .engine import Engine, Executor
-from .jobs.kind import Asked, JobContext, JobKind, JobModels, JobOptions, JobSpec
+from .engine import Engine, Executor, JobModels
+from .jobs.kind import Asked, JobContext, JobKind, JobOptions, JobSpec
 from .jobs.life import run_job
 from .jobs.loop import Changes, Chunks, Phase, run_phase
 from .observe import EmbeddingRecall, described

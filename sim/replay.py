@@ -53,13 +53,13 @@ class Replayed:
     #: The hash of everything that happened in the replay, and that of the run up to its last complete step.
     event_hash: str
     expected: str
-    #: Steps that were run again, and answers and failures that were taken from the run.
-    steps: int
+    #: Answers and failures that were taken from the run, and steps that were run again.
     recalled: int
+    steps: int = 0
     #: The step of a fork, whose state the replay began with; None for a run that grew its own people.
-    begun: int | None
+    begun: int | None = None
     #: Requests that were sent to a model: none.
-    calls: int
+    calls: int = 0
     #: One sentence on where the replay first differs from the run; empty when it does not.
     difference: str = ""
 
@@ -163,20 +163,35 @@ def _replayed(recording: Recording, scenario: type[Scenario], out: Path, progres
         failure = error
     with open_run(out) as lived:
         found = markers(lived)
-    differing = difference(recording, found, ended=failure is None)
-    # Behind a difference other requests are made than were recorded: the difference is the reason.
-    if failure is not None and not differing:
-        raise failure
-    gateway, last = society.engine.gateway, recording.markers[-1]
-    hashes = {(m.phase, m.number): m.event_hash for m in found}
-    return Replayed(
-        event_hash=hashes.get((last.phase, last.number), found[-1].event_hash if found else ""),
-        expected=last.event_hash,
+    gateway = society.engine.gateway
+    return compare_replay(
+        recording,
+        found,
+        failure,
         steps=sum(m.unit is Unit.STEP for m in found) - (recording.begun or 0),
         recalled=gateway.recalled,
         begun=recording.begun,
         calls=gateway.calls,
+    )
+
+
+def compare_replay(
+    recording: Recording, found: Sequence[Marker], failure: RunError | None, *, recalled: int, **facts: Any
+) -> Replayed:
+    """Return the result of a replay that found these markers. Raises its failure if nothing differed before it."""
+    differing = difference(recording, found, ended=failure is None)
+    # Behind a difference other requests are made than were recorded: the difference is the reason.
+    if failure is not None and not differing:
+        raise failure
+    hashes = {(m.phase, m.number): m.event_hash for m in found}
+    newest = found[-1].event_hash if found else ""
+    last = next(reversed(recording.markers), None)
+    return Replayed(
+        event_hash=hashes.get((last.phase, last.number), newest) if last else newest,
+        expected=last.event_hash if last else "",
+        recalled=recalled,
         difference=differing,
+        **facts,
     )
 
 

@@ -1,24 +1,22 @@
 """The models that a run's configuration names, opened and priced, and the row in `jobs` that says so."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
-from uuid import uuid4
 
 import orjson
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
 
-from ..agents.batch import check_batchable
-from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced, named_embedder
+from ..agents.embedding.models import EmbeddingHandle, named_embedder
 from ..agents.endpoint.models import ModelHandle, is_nameable, open_model
-from ..agents.gateway.budget import Prices, check_priced, known_prices
-from ..agents.gateway.limits import Limits
+from ..agents.gateway.budget import Prices, known_prices
 from ..core.errors import RunFileError, SetupError, parameter
 from .config import ROLES, RoleModel, RunConfig
-from .runfile.job_rows import JobRow, RunSpec, now, versions
+from .engine import JobModels
+from .runfile.job_rows import JobRow, RunSpec
 from .runfile.reader import open_hub_or_run
 from .runfile.recording import run_of
 from .scenario import Scenario
@@ -29,15 +27,10 @@ _WAS_ASKED = "SELECT 1 FROM calls WHERE model = $model LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunModels:
+class RunModels(JobModels):
     """The chat model and the embedding model of a run, with their prices."""
 
     model: ModelHandle
-    embeddings: EmbeddingHandle | None
-    prices: Prices | None
-    embeddings_prices: Prices | None
-    #: The models of roles that have their own, with their prices, by role.
-    roles: Mapping[str, tuple[ModelHandle, Prices | None]]
 
     @classmethod
     def opened(
@@ -70,7 +63,7 @@ class RunModels:
             embeddings_prices=config.embeddings_prices or (known_prices(embedder, writes=False) if embedder else None),
             roles=opened,
         )
-        models._check(config)
+        models.check(config.limits, batch=config.batch)
         return models
 
     def named_in(self, config: RunConfig) -> RunConfig:
@@ -107,28 +100,15 @@ class RunModels:
             embedding_prices=asdict(prices) if prices else None,
             drawn=drawn,
         )
-        return JobRow(
-            job=1,
-            id=uuid4().hex,
-            kind="society" if scenario.takes_steps else "growth",
-            spec=spec.as_json(),
+        row = self.make_row(
+            "society" if scenario.takes_steps else "growth",
+            spec.as_json(),
             seed=config.seed,
-            model=self.model.name,
-            is_language_model=self.model.is_language_model,
-            base_url=self.model.endpoints,
-            embedding_model=config.embeddings,
-            embedding_url=config.embeddings_url,
-            limits=config.limits.model_dump_json(),
-            prices=orjson.dumps(self.prices).decode() if self.prices else None,
-            cache=str(config.cache) if config.cache else None,
+            limits=config.limits,
+            cache=config.cache,
             batch=config.batch,
-            versions=orjson.dumps(versions()).decode(),
-            status="running",
-            reason=None,
-            event_hash=None,
-            started_at=now(),
-            ended_at=None,
         )
+        return replace(row, job=1)
 
     @property
     def _role_models(self) -> dict[str, RoleModel]:
@@ -161,18 +141,6 @@ class RunModels:
         """The models of all roles."""
         return [self.model, *(one for one, _ in self.roles.values())]
 
-    def check_priced(self, limits: Limits) -> None:
-        """Raise `SetupError` if the cost is capped and a model has no known price."""
-        for prices in (self.prices, *(prices for _, prices in self.roles.values())):
-            check_priced(limits, prices)
-        if self.embeddings is not None:
-            check_embeddings_priced(limits, self.embeddings_prices, self.embeddings)
-
-    def _check(self, config: RunConfig) -> None:
-        self.check_priced(config.limits)
-        if config.batch:
-            check_batchable(self.model)
-
 
 def open_roles(
     config: RunConfig, given: Mapping[str, BaseChatModel | ModelHandle] = MappingProxyType({})
@@ -181,25 +149,32 @@ def open_roles(
 
     Raises `SetupError`, as `open_model` does, for a model that cannot be asked.
     """
-    opened = {}
-    for role in ROLES:
-        named: RoleModel | None = getattr(config, role)
-        own = given.get(role)
-        if own is not None:
-            handle = own if isinstance(own, ModelHandle) else open_model(own)
-        elif named is not None:
-            # Only a model that is served somewhere can be asked where the default model is.
-            shared = config.base_url if named.model.startswith("openai:") else ()
-            try:
-                handle = open_model(named.model, base_url=named.base_url or shared or None)
-            except SetupError as error:
-                raise SetupError(
-                    f"The {role} {named.model} cannot be asked: {error} Its own address is {parameter(f'{role}_url')}."
-                ) from error
-        else:
-            continue
-        opened[role] = (handle, (named.prices if named else None) or known_prices(handle))
-    return opened
+    named: dict[str, RoleModel] = {role: one for role in ROLES if (one := getattr(config, role)) is not None}
+    return {
+        role: open_role(role, named.get(role), given.get(role), config.base_url)
+        for role in ROLES
+        if role in named or given.get(role) is not None
+    }
+
+
+def open_role(
+    role: str, named: RoleModel | None, given: BaseChatModel | ModelHandle | None, shared: Sequence[str]
+) -> tuple[ModelHandle, Prices | None]:
+    """Return the model of a role with its prices, `given` or else named. `shared` are addresses of the default model.
+
+    Raises `SetupError`, as `open_model` does, for a model that cannot be asked.
+    """
+    model = given or (named.model if named else "")
+    if isinstance(model, str) and named is not None:
+        # Only a model that is served somewhere can be asked where the default model is.
+        address = named.base_url or (shared if model.startswith("openai:") else ()) or None
+        try:
+            model = open_model(model, base_url=address)
+        except SetupError as error:
+            own = parameter(f"{role.partition('-')[0]}_url")
+            raise SetupError(f"The {role} {named.model} cannot be asked: {error} Its own address is {own}.") from error
+    handle = model if isinstance(model, ModelHandle) else open_model(model)
+    return handle, (named.prices if named else None) or known_prices(handle)
 
 
 def stored_model(path: Path, *, role: str = "", has_address: bool = False) -> RoleModel:

@@ -23,7 +23,7 @@ from .details import PeopleDetails
 from .dynamics.network import draw_network, opened_source
 from .dynamics.world import World
 from .emitted import Emission, check_emitted
-from .engine import Engine, EventHash, Executor, SilentProgress, rare_collections
+from .engine import Engine, Executor, rare_collections
 from .growth import Growth, GrowthSource
 from .growth.job import GrowthJob
 from .growth.stored import begin_extension, remove_unanswered, with_arrivals
@@ -44,7 +44,7 @@ from .step import StepContext, take_step
 from .survey.phase import batched_phases
 from .tasks.task import Task, prepare_task
 from .tasks.yields import YieldWatch
-from .trust import TrustedKind, check_resumed, note_trust
+from .trust import check_resumed, note_trust
 
 if TYPE_CHECKING:
     from ..agents.gateway.budget import Budget
@@ -122,7 +122,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         #: What the sources of texts passed over, in words; empty where nothing.
         self.passed_over = ""
         self._source, self._executor, self._repeat = source, executor, repeat
-        self._progress = progress or SilentProgress()
+        self._progress = progress
         self._error: BaseException | None = None
         #: The budget that it shares with other runs, if any; set before it is opened.
         self.shared_budget: Budget | None = None
@@ -153,10 +153,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         changed = limits.model_dump(exclude_unset=True) if isinstance(limits, Limits) else limits
         with open_run(path) as reader:
             row, stored = run_of(reader), RunConfig.resumed(reader, changed, steps=steps)
-            given: dict[TrustedKind, object] = {"source": sources_named, "cache": cache}
-            given |= {"address": options.get("base_url"), "embeddings": options.get("embeddings_url")}
-            given |= {"solver": options.get("solver"), "grader": options.get("grader")}
-            check_resumed(reader, given, model=options.get("model"), embeddings=options.get("embeddings"))
+            check_resumed(reader, {**options, "cache": cache, "sources_named": sources_named})
         config = stored if cache is not False else stored.model_copy(update={"cache": None})
         options["cache"] = cache or None
         society = cls(scenario(stored.settings), config, out=path, **options)
@@ -171,7 +168,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
 
     def check_priced(self, limits: Limits) -> None:
         """Raise `SetupError` if these limits cap the cost and a model has no known price."""
-        self._models.check_priced(limits)
+        self._models.check(limits)
 
     def run(self) -> FinishedRun:
         """Grow the personas, take all steps, and close the file.
@@ -323,18 +320,13 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
     def _engine(self, log: RunLog, cache: AnswerCache | None) -> Engine:
         return Engine(
             log,
-            self._models.model,
+            self._models,
             limits=self.config.limits,
-            prices=self._models.prices,
             cache=cache,
             batched=batched_phases(self.scenario) if self.config.batch else frozenset(),
-            embeddings=self._models.embeddings,
-            embeddings_prices=self._models.embeddings_prices,
             answer_tokens=self.scenario.settings.answer_tokens,
-            events=EventHash(log.last_event_hash()),
             progress=self._progress,
             gateway=self._repeat.gateway if self._repeat else None,
-            roles=self._models.roles,
             shared_budget=self.shared_budget,
         )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from shlex import join
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 
@@ -42,6 +42,9 @@ _OPTIONS: dict[TrustedKind, str] = {
     "model": "--model",
     "source": "",
 }
+
+#: The parameters that name them, where they are called otherwise.
+_PARAMETERS: dict[TrustedKind, str] = {"address": "base_url", "embeddings": "embeddings_url", "source": "sources_named"}
 
 _LAST_HOP = "SELECT max(hop) FROM growth"
 _HAS_NETWORK = "SELECT count(*) FROM markers WHERE job = 1 AND phase = 'network'"
@@ -103,19 +106,17 @@ def check_script(path: Path, run: str, script: Path, *, command: str) -> None:
         )
 
 
-def check_resumed(
-    run: RunReader, given: Mapping[TrustedKind, object], *, model: object = None, embeddings: object = None
-) -> None:
-    """Raise what `check_trusted` raises for a run that is to continue.
+def find_named(given: Mapping[str, Any]) -> set[TrustedKind]:
+    """Return the kinds of addresses and files that options name. A model of the caller's own comes with its address."""
+    kinds: tuple[TrustedKind, ...] = (*RESUMED, *SOURCES)
+    named = {kind for kind in kinds if given.get(_PARAMETERS.get(kind, kind)) not in (None, (), "")}
+    own = ((given.get("model"), "address"), (given.get("embeddings"), "embeddings"))
+    return named | {kind for model, kind in own if model is not None and not isinstance(model, str)}  # type: ignore[misc]
 
-    `given` holds what the caller gave, by its kind.
-    """
-    named: set[TrustedKind] = {kind for kind in RESUMED if given.get(kind) not in (None, ())}
-    named |= {"model"} if model else set()
-    # Models of the caller's own come with their addresses.
-    named |= {"address"} if model is not None and not isinstance(model, str) else set()
-    named |= {"embeddings"} if embeddings is not None and not isinstance(embeddings, str) else set()
-    named |= {"source"} if given.get("source") else set()
+
+def check_resumed(run: RunReader, given: Mapping[str, Any]) -> None:
+    """Raise what `check_trusted` raises for a run that is to continue with the options in `given`."""
+    named = find_named(given)
     row = run_of(run)
     spec = row.run_spec
     ((hop,),) = run.query(_LAST_HOP).rows

@@ -125,7 +125,6 @@ def cluster_share(matrix: Matrix, threshold: float = 0.5) -> float | None:
 
 #: The greatest number of texts that are compared with each other.
 MOST_TEXTS = 20_000
-_EPSILON = 0.1
 
 type Ngram = tuple[str, ...]
 

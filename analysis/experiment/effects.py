@@ -15,17 +15,24 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.result import Result
+from ...core.result import Estimate, Note, Result, make_result
 from ..table import Reader
-from .differences import Means, compare
-from .models import read_model_checks
 
-type PeopleDesign = Literal["new", "fixed"]
+if TYPE_CHECKING:
+    from ...sim.experiment.design import PeopleDesign
+from typing import TYPE_CHECKING
+
+from ...core.errors import SetupError, parameter
+from ..stats import estimate_share
+
+if TYPE_CHECKING:
+    from ...sim.experiment.design import Experiment, Hypothesis
+
 type EffectKind = Literal["hypothesis", "arm", "group", "within", "interaction"]
 
 #: In which order effects are shown, and under which titles.
@@ -67,8 +74,58 @@ SELECT name, arm, count(*), count(*) FILTER (passed), min(value), max(value) FRO
 GROUP BY name, arm ORDER BY name, arm
 """
 
+#: Means of runs by replicate.
+type Means = Mapping[int, float]
+
+_ALTERNATIVES = {"more": "greater", "less": "less", "differs": "two-sided"}
+#: Share of the means compared below which a difference is one of rounding.
+_NOTHING = 1e-12
 #: Share of places that may be filled by people who live in other replicates too.
 _OVERLAP = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class RunDifference:
+    """The difference between the means of two sets of runs."""
+
+    estimate: float
+    #: Two-sided interval at 1 - alpha; nan where there are too few replicates, or they do not vary.
+    low: float
+    high: float
+    p: float
+    #: Replicates that both have, or the fewer of the two where they are not paired.
+    replicates: int
+    #: Standard error of the estimate; nan as the interval is.
+    error: float = math.nan
+
+
+def compare(one: Means, other: Means, *, paired: bool, alpha: float, direction: str = "differs") -> RunDifference:
+    """Compare two sets of runs, `one` minus `other`, by a t test over their replicates."""
+    from scipy import stats
+
+    alternative = _ALTERNATIVES[direction]
+    if paired:
+        both = sorted(one.keys() & other.keys())
+        differences = np.array([one[n] - other[n] for n in both])
+        estimate = float(differences.mean()) if len(both) else math.nan
+        if abs(estimate) < _NOTHING * max(map(abs, (*one.values(), *other.values())), default=0.0):
+            estimate = 0.0  # a sum of numbers that cancel is nothing but rounding
+        if len(both) < 2 or np.ptp(differences) <= 1e-12 * max(1.0, abs(estimate)):
+            return RunDifference(estimate, math.nan, math.nan, math.nan, len(both))
+        found = stats.ttest_1samp(differences, 0.0)
+        p = stats.ttest_1samp(differences, 0.0, alternative=alternative).pvalue
+        number = len(both)
+    else:
+        first, second = np.array(list(one.values())), np.array(list(other.values()))
+        number = min(len(first), len(second))
+        estimate = float(first.mean() - second.mean()) if number else math.nan
+        if number < 2 or max(np.ptp(first), np.ptp(second)) == 0:
+            return RunDifference(estimate, math.nan, math.nan, math.nan, number)
+        found = stats.ttest_ind(first, second, equal_var=False)
+        p = stats.ttest_ind(first, second, equal_var=False, alternative=alternative).pvalue
+    interval = found.confidence_interval(1 - alpha)
+    error = float((interval.high - interval.low) / 2 / stats.t.ppf(1 - alpha / 2, found.df))
+    return RunDifference(estimate, float(interval.low), float(interval.high), float(p), number, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +199,9 @@ class Findings:
     effects: Sequence[Effect]
     #: Check, arm, runs, runs that passed, least and greatest value.
     checks: Sequence[tuple[Any, ...]]
-    people_design: PeopleDesign
+    people_design: "PeopleDesign"
     #: What the verdicts hold for, in a sentence.
     scope: str
-    #: What checks of the models found, where the experiment has any.
-    model_checks: Result
 
     @property
     def unvaried(self) -> bool:
@@ -162,7 +217,6 @@ def read_findings(reader: Reader) -> Findings:
     others = [*analysis.arms_compared(), *analysis.groups(), *analysis.robustness()]
     effects = [*adjusted(stated, correction), *adjusted(others, correction)]
     checks = reader.query(_CHECKS).rows
-    means, models = list(analysis.arm_means()), read_model_checks(reader)
     return Findings(
         name,
         scenario,
@@ -171,12 +225,11 @@ def read_findings(reader: Reader) -> Findings:
         correction,
         replicates,
         is_model,
-        means,
+        list(analysis.arm_means()),
         effects,
         checks,
         people_design=design,
         scope=analysis.scope,
-        model_checks=models,
     )
 
 
@@ -210,7 +263,7 @@ def corrected_p(values: Sequence[float] | NDArray[np.float64], correction: str) 
 class _Analysis:
     """Means of runs, and the comparisons between them."""
 
-    def __init__(self, reader: Reader, *, paired: bool, alpha: float, design: PeopleDesign) -> None:
+    def __init__(self, reader: Reader, *, paired: bool, alpha: float, design: "PeopleDesign") -> None:
         self._paired, self._alpha, self._design = paired, alpha, design
         #: Places in all populations, and people who fill them.
         self._places, self._people = reader.query(_PLACES).rows[0] if reader.query(_HAS_AGENTS).rows else (0, 0)
@@ -384,3 +437,141 @@ def _subtract_means(one: Means, other: Means) -> dict[int, float]:
 
 def _levels_of(named: str) -> dict[str, str]:
     return dict(part.split("=", 1) for part in named.split(",") if "=" in part)
+
+
+_EFFECT = ("outcome", "arm", "against", "in", "difference", "p", "p_corrected", "runs", "verdict")
+
+
+def describe_findings(found: Findings) -> Result:
+    """Describe the means of arms, the effects, and the checks."""
+    seeds = "paired by seed" if found.paired else "seeds of their own"
+    notes = [Note("scope", found.scope)] + [Note("no_p", NO_P)] * found.unvaried
+    return make_result(
+        f"{found.name}: means of arms over {found.replicates} runs, {seeds}; intervals of {1 - found.alpha:.0%}",
+        ("outcome", "arm", "mean", "runs"),
+        [(one.outcome, one.arm, Estimate(one.mean, one.low, one.high), one.replicates) for one in found.means],
+        notes=notes,
+        parts=[
+            *describe_effects(found),
+            make_result("Manipulation checks", ("check", "arm", "runs", "passed", "least", "greatest"), found.checks),
+        ],
+    )
+
+
+def describe_effects(found: Findings) -> list[Result]:
+    """Describe the effects of each kind."""
+    return [
+        make_result(title, _EFFECT, [_describe_effect(one, found.alpha) for one in found.effects if one.kind in kinds])
+        for title, kinds in SECTIONS.items()
+    ]
+
+
+def _describe_effect(one: Effect, alpha: float) -> tuple[object, ...]:
+    expected = {"more": " (more)", "less": " (less)"}.get(one.direction, "")
+    difference = Estimate(one.estimate, one.low, one.high)
+    names = (one.outcome, f"{one.arm}{expected}", one.against, one.group)
+    return (*names, difference, one.p, one.p_adjusted, one.replicates, one.verdict(alpha))
+
+
+#: Numbers of replicates that are looked at beside the experiment's own.
+_REPLICATES = (3, 5, 10, 20, 40)
+_SIMULATIONS = 2_000
+
+
+def simulate_power(experiment: "Experiment", pilot: Findings | None = None) -> Result:
+    """Simulate the power of each hypothesis at the experiment's own numbers of replicates and at others.
+
+    The replicates of each hypothesis are drawn from a normal distribution with the difference and the standard
+    deviation that it states, and are tested and corrected exactly as those of runs. The analysis is simulated, not the
+    society: a wrong expectation gives a wrong power.
+
+    `pilot` is a finished experiment whose replicates give the standard deviations that hypotheses leave open. Raises
+    `SetupError` for a hypothesis without an effect or a standard deviation.
+    """
+    hypotheses = experiment.hypotheses
+    if not hypotheses:
+        raise SetupError("The power is that of hypotheses, and the experiment states none; give some, with `effect`.")
+    given = [(one, *_assume_effect(one, experiment, pilot)) for one in hypotheses]
+    own = [(experiment.replicates_of(one.arm), experiment.replicates_of(one.against)) for one in hypotheses]
+    found: dict[tuple[str, str, str, int, int], tuple[float, float, Estimate]] = {}
+    for pairs in (own, *([(number, number)] * len(own) for number in _REPLICATES)):
+        shares = _count_hits(given, pairs, experiment)
+        for (one, effect, sd), (runs, others), hits in zip(given, pairs, shares, strict=True):
+            if min(runs, others) >= 2:
+                found[one.outcome, one.arm, one.against, runs, others] = effect, sd, estimate_share(hits, _SIMULATIONS)
+    rows = [
+        (*names, effect, sd, f"{runs}" if runs == others else f"{runs} and {others}", power)
+        for (*names, runs, others), (effect, sd, power) in sorted(found.items())
+    ]
+    said = (
+        "Power is the share of 2,000 simulated experiments that find the effect, tested and corrected as the real one. "
+        "It is as good as the effect and the standard deviation that were expected."
+    )
+    columns = ("outcome", "arm", "against", "effect", "sd", "replicates", "power")
+    return make_result("Power", columns, rows, shares=("power",), notes=[Note("simulated", said)])
+
+
+def _count_hits(
+    given: "Sequence[tuple[Hypothesis, float, float]]", pairs: Sequence[tuple[int, int]], experiment: "Experiment"
+) -> list[int]:
+    """Count the simulated experiments that find each hypothesis."""
+    rng = np.random.default_rng([experiment.seed, *map(max, pairs)])
+    drawn = [_simulate_p_values(*one, *pair, experiment.paired, rng) for one, pair in zip(given, pairs, strict=True)]
+    values = np.stack(drawn, axis=1)
+    if len(given) > 1 and experiment.correction != "none":
+        values = corrected_p(values, experiment.correction)
+    return [int(hits) for hits in (values < experiment.alpha).sum(axis=0)]
+
+
+def _simulate_p_values(
+    one: "Hypothesis", effect: float, sd: float, runs: int, others: int, paired: bool, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return the p values of simulated experiments; 1 where there are too few replicates for any."""
+    from scipy import stats
+
+    runs = min(runs, others) if paired else runs
+    if min(runs, others) < 2:
+        return np.ones(_SIMULATIONS)
+    drawn = rng.normal(effect, sd, (_SIMULATIONS, runs))
+    variance = drawn.var(axis=1, ddof=1) / runs
+    freedom = np.full(_SIMULATIONS, runs - 1.0)
+    estimate = drawn.mean(axis=1)
+    if not paired:
+        other = rng.normal(0.0, sd, (_SIMULATIONS, others))
+        added = other.var(axis=1, ddof=1) / others
+        freedom = (variance + added) ** 2 / (variance**2 / (runs - 1) + added**2 / (others - 1))
+        variance, estimate = variance + added, estimate - other.mean(axis=1)
+    t = estimate / np.sqrt(variance)
+    tails = {"more": stats.t.sf(t, freedom), "less": stats.t.cdf(t, freedom)}
+    return np.asarray(tails.get(one.direction, 2 * stats.t.sf(np.abs(t), freedom)))
+
+
+def _assume_effect(one: "Hypothesis", experiment: "Experiment", pilot: Findings | None) -> tuple[float, float]:
+    """Return the effect and the standard deviation between replicates that a hypothesis states, or a pilot shows."""
+    said = f"The hypothesis that {one.arm} differs from {one.against} in {one.outcome}"
+    if one.effect is None:
+        raise SetupError(
+            f"{said} states no effect; give the least difference that would matter, as Hypothesis(..., effect=0.1)."
+        )
+    if one.sd is not None:
+        return one.effect, one.sd
+    if pilot is None:
+        raise SetupError(
+            f"{said} states no standard deviation between replicates; give it, as Hypothesis(..., sd=0.05), or a "
+            f"finished experiment of a few replicates to take it from ({parameter('pilot')})."
+        )
+    paired, design = experiment.paired, experiment.people_design
+    if (pilot.paired, pilot.people_design) != (paired, design):
+        raise SetupError(
+            f"The pilot has paired={pilot.paired} and people_design={pilot.people_design!r}, and this experiment "
+            f"paired={paired} and people_design={design!r}; give a pilot of the same kind, or state `sd`."
+        )
+    wanted = (one.outcome, one.arm, one.against)
+    found = (x for x in pilot.effects if (x.outcome, x.arm, x.against) == wanted and not x.group)
+    same = next(found, None)
+    if same is None or math.isnan(same.error):
+        raise SetupError(
+            f"The pilot has no interval for {one.arm} against {one.against} in {one.outcome}; let it state the same "
+            f"hypothesis, with two replicates or more."
+        )
+    return one.effect, same.error * math.sqrt(same.replicates if paired else same.replicates / 2)

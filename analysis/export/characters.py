@@ -15,8 +15,6 @@ from ...sim.runfile.reader import open_made
 
 type CharacterFormat = Literal["npc-json", "ink", "yarn"]
 
-CHARACTER_FORMATS: tuple[CharacterFormat, ...] = ("npc-json", "ink", "yarn")
-
 _SHEETS = """
 SELECT o.emission, o.agent, o.payload, o.model, p.text AS persona
 FROM outputs AS o

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..plot import BARS, Chart, Marks, Point
-from ..questions import RecordedField, has_weights, quoted, read_fields
 from ..table import Queryable
 
 #: Measures, typed fields of actions, values of a choice, and groups that are drawn.
@@ -90,6 +89,50 @@ FROM held WHERE value IS NOT NULL AND {place} IS NOT NULL {only} GROUP BY {place
 _NODE_MEASURES = """
 SELECT name FROM node_measures WHERE name <> 'community' GROUP BY name ORDER BY min(value) = max(value), name LIMIT ?
 """
+
+
+_ACTION_FIELDS = """
+SELECT kind, field, type, choices FROM action_fields
+WHERE kind IN (SELECT DISTINCT kind FROM emissions) ORDER BY ordinal
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedField:
+    """A field of the scenario's actions that can be counted or averaged."""
+
+    kind: str
+    name: str
+    #: integer, number, boolean or choice.
+    type: str
+    #: The values of a choice, as declared.
+    choices: Sequence[str]
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is averaged; else its values are counted."""
+        return self.type in ("integer", "number")
+
+    @property
+    def title(self) -> str:
+        """Kind and name."""
+        return f"{self.kind}: {self.name.replace('_', ' ')}"
+
+
+def read_fields(run: Queryable) -> list[RecordedField]:
+    """Read the typed fields of what was emitted, in the order of their declaration."""
+    fields = (RecordedField(*row) for row in run.query(_ACTION_FIELDS).rows)
+    return [RecordedField(f.kind, f.name, f.type, ("true", "false")) if f.type == "boolean" else f for f in fields]
+
+
+def quoted(text: str) -> str:
+    """Quote the text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def has_weights(run: Queryable) -> bool:
+    """Whether agents stand for different numbers of people, by a selection that was to meet targets."""
+    return bool(run.query("SELECT 1 FROM agents WHERE weight <> 1 LIMIT 1").rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ from typing import Any
 
 import orjson
 
-from ..experiment.effects import NO_P, RUN_MEANS, SECTIONS, Effect, Findings, read_findings
-from ..experiment.tables import describe_findings
+from ..experiment.effects import NO_P, RUN_MEANS, SECTIONS, Effect, Findings, describe_findings, read_findings
 from ..page import clip, mark_of
 from ..plot import Chart, Point, format_number
 from ..table import Reader

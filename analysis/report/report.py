@@ -2,20 +2,22 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import orjson
 
+from ...core.query import QueryError
 from ..page import check_own, mark_of, write_whole
-from ..questions import answer_questions, describe_measures, has_weights
-from ..summary import Summary, summarise, summarise_data
-from ..table import Queryable
+from ..summary import Summary, describe_measures, summarise, summarise_data
+from ..table import Queryable, Rows
 from .charts import (
     chart_emissions,
     chart_fields,
     chart_measures,
     chart_node_measures,
     chart_states,
+    has_weights,
     kind_order,
 )
 from .data import render_data_report
@@ -26,6 +28,7 @@ from .samples import pick_excerpts, read_steps
 from .society import read_answers, read_changes
 
 _IS_EXPERIMENT = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'outcome_values'"
+_QUESTIONS = "SELECT title, sql FROM questions ORDER BY ordinal"
 _NO_STEP = "No step is complete in this run, so nothing was said."
 #: Measures whose change is named at the top of the page.
 FINDINGS = 4
@@ -89,6 +92,23 @@ def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str
         answers=answer_questions(run),
         run_file=path.name,
     )
+
+
+def answer_questions(run: Queryable) -> list[tuple[str, str, Rows | None, str]]:
+    """Return title, SQL and rows of each question that the scenario declares and that has an answer.
+
+    A failing question has a sentence instead of rows.
+    """
+    answers: list[tuple[str, str, Rows | None, str]] = []
+    for title, declared in run.query(_QUESTIONS).rows:
+        sql = dedent(declared).strip()
+        try:
+            rows = run.query(sql)
+        except QueryError as error:
+            answers.append((title, sql, None, f"The run file cannot answer this: {error}"))
+        else:
+            answers += [(title, sql, rows, "")] if rows.rows else []
+    return answers
 
 
 def _read_header(run: Queryable) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..page import clip
 from ..plot import Chart, Marks, Point
-from ..surveys.tables import ItemTable, read_surveys
+from ..surveys import ItemTable, read_surveys
 from ..table import Queryable
 from .charts import chart_present, read_groups, read_marks
 
@@ -39,7 +39,6 @@ ITEMS = 12
 QUOTES = 4
 
 _ASKED = "SELECT DISTINCT job FROM surveys"
-_SCALES = "SELECT job, survey, item, low, high, options FROM surveys WHERE type = 'likert'"
 # Ordered by a hash: a sample that is not chosen by hand, and the same each time.
 _QUOTES = """
 SELECT step, p.text, value ->> '$' FROM answers AS a JOIN personas AS p ON p.id = a.agent
@@ -66,16 +65,18 @@ class _Scale:
         return f"{point}: {self.labels[ends[point]]}" if self.labels and point in ends else point
 
 
+def _find_scale(one: ItemTable) -> _Scale | None:
+    if one.type != "likert" or one.low is None or one.high is None:
+        return None
+    return _Scale(int(one.low), int(one.high), one.options)
+
+
 def read_answers(run: Queryable) -> dict[str, Any] | None:
     """Read what was answered: each item with its question, charts, tables and quotes; None if nobody was asked."""
     if not run.query(_ASKED).rows:
         return None
     groups, marks = read_groups(run), read_marks(run)
     found = read_surveys(run, by="group" if groups else None)
-    scales = {
-        (job, survey, item): _Scale(int(low), int(high), labels)
-        for job, survey, item, low, high, labels in run.query(_SCALES).rows
-    }
     by_item: dict[_Place, list[ItemTable]] = {}
     for one in found.items:
         by_item.setdefault((one.job, one.survey, one.item), []).append(one)
@@ -84,7 +85,7 @@ def read_answers(run: Queryable) -> dict[str, Any] | None:
             "title": f"{survey}: {item.replace('_', ' ')}",
             "question": clip(tables[-1].text, 300),
             "is_after": job > 1,
-            "charts": list(_draw_item(place, tables, groups, marks, scales.get((job, survey, item)))),
+            "charts": list(_draw_item(place, tables, groups, marks)),
             "tables": tables,
             "quotes": run.query(_QUOTES, [job, survey, item, QUOTES]).rows if tables[0].type == "text" else (),
         }
@@ -98,8 +99,8 @@ def _draw_item(
     tables: Sequence[ItemTable],
     groups: Sequence[str],
     marks: Marks,
-    scale: _Scale | None,
 ) -> Iterator[Chart]:
+    scale = _find_scale(tables[0])
     steps = sorted({one.step for one in tables})
     shown = [None, *(group for group in groups if any(one.group == group for one in tables))]
     ordered = [one for group in shown for one in tables if one.group == group]

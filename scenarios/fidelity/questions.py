@@ -13,7 +13,7 @@ from pydantic import Field
 from populace import Action, Persona, Scenario
 from populace.agents import Observation
 from populace.personas import Hub
-from populace.sim import FinishedRun, Resident, Settings, World
+from populace.sim import FinishedRun, Resident, World
 
 #: Which of two that are shown.
 type Side = Literal["first", "second"]
@@ -128,12 +128,6 @@ def _both(asked: str, a: str, b: str) -> tuple[str, str]:
     return first, second
 
 
-class QuestionnaireSettings(Settings):
-    """Which questions are asked."""
-
-    tests: tuple[str, ...] = Field((), description="The tests whose questions are asked; all unless given")
-
-
 class Questionnaire(Scenario):
     """Everybody answers one question a step, and remembers none."""
 
@@ -142,11 +136,9 @@ class Questionnaire(Scenario):
     actions = (Choose, Judge, Guess)
     independent = True
     observes = False
-    settings_type = QuestionnaireSettings
-    settings: QuestionnaireSettings
 
     def _asked(self, step: int) -> FidelityQuestion:
-        return questions(*self.settings.tests)[step - 1]
+        return questions()[step - 1]
 
     def offer(self, resident: Resident, observation: Observation, rng: random.Random) -> tuple[type[Action], ...]:
         """The form of answer that the question has."""
@@ -188,10 +180,10 @@ FROM emissions JOIN agents USING (agent) ORDER BY emission
 """
 
 
-def responses_of(run: FinishedRun, *tests: str) -> Mapping[str, Sequence[FidelityAnswer]]:
-    """All answers by test, of a run that asked the questions of these tests, or of all."""
+def responses_of(run: FinishedRun) -> Mapping[str, Sequence[FidelityAnswer]]:
+    """Return all answers by test."""
     found: dict[str, list[FidelityAnswer]] = {}
     for step, place, answer in run.sql(_RESPONSES).rows:
-        question = questions(*tests)[step - 1]
+        question = questions()[step - 1]
         found.setdefault(question.test, []).append(FidelityAnswer(question, place, answer))
     return found

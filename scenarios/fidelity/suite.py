@@ -2,25 +2,45 @@
 
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median, quantiles, stdev
-from types import MappingProxyType
 from typing import Any
 
 from populace.agents import Limits, ModelHandle
 from populace.analysis.stats import wilson_interval
 from populace.core.errors import SetupError
 from populace.core.query import QueryResult
-from populace.personas import Hub
-from populace.sim import FinishedRun, Growth, Scenario, Society
-from populace.sim.experiment.design import ModelCheckName
-from populace.sim.experiment.model_checks import EffectSize
+from populace.sim import Growth, Society
 
 from .questions import FidelityAnswer, Questionnaire, people, questions, responses_of
 
 _DRAWS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class EffectSize:
+    """One number that was found, with its 95 % interval, beside what is to be expected."""
+
+    test: str
+    what: str
+    #: What people gave, or what there would be without the effect.
+    reference: float
+    #: The number; nan where nothing was answered.
+    got: float
+    low: float
+    high: float
+    #: Cohen's h for a share, d for a mean: 0.2 is small, 0.5 medium, 0.8 large.
+    size: float
+    #: Answers that it rests on.
+    answers: int
+    source: str
+
+    @property
+    def differs(self) -> bool:
+        """Whether the interval leaves the reference out; where there is none, it does not."""
+        return self.reference < self.low or self.reference > self.high
 
 
 def share_effect(test: str, what: str, hits: int, answers: int, *, reference: float, source: str) -> EffectSize:
@@ -36,53 +56,19 @@ _AGREEMENT = "Schuman and Presser 1981"
 _ANCHORS = "Jacowitz and Kahneman 1995"
 
 
-@dataclass(frozen=True, slots=True)
-class FidelityCheck:
-    """One check: its questions, asked of people of its own, and the effect in the answers."""
-
-    name: ModelCheckName
-    #: The effect in answers; intervals that are drawn depend on the seed.
-    effect: Callable[[Sequence[FidelityAnswer], int], EffectSize]
-    #: What an effect means, with the model's name, the number and its interval.
-    meaning: Callable[[str, EffectSize], str]
-
-    @property
-    def scenario(self) -> Scenario:
-        """Everybody is asked one question a step, each for itself."""
-        return Questionnaire({"tests": (self.name,)})
-
-    @property
-    def people(self) -> Hub:
-        """Who is asked."""
-        return people()
-
-    @property
-    def steps(self) -> int:
-        """How many questions there are."""
-        return len(questions(self.name))
-
-    def read(self, run: FinishedRun, seed: int) -> EffectSize:
-        """What the answers of a run came to."""
-        return self.effect(responses_of(run, self.name).get(self.name, ()), seed)
-
-    def warning(self, model: str, effect: EffectSize) -> str:
-        """What is to be known of the model where there is an effect; empty where none is to be seen."""
-        return self.meaning(model, effect) if effect.differs else ""
-
-
-def _of_order(found: Sequence[FidelityAnswer], seed: int) -> EffectSize:
+def _measure_order(found: Sequence[FidelityAnswer]) -> EffectSize:
     first = sum(one.answer == "first" for one in found)
     what = "share who choose the option that is shown first"
     return share_effect("option order", what, first, len(found), reference=0.5, source=_ORDER)
 
 
-def _of_agreement(found: Sequence[FidelityAnswer], seed: int) -> EffectSize:
+def _measure_agreement(found: Sequence[FidelityAnswer]) -> EffectSize:
     agreed = sum(one.answer == "agree" for one in found)
     what = "share who agree, of statements and their opposites"
     return share_effect("agreement", what, agreed, len(found), reference=0.5, source=_AGREEMENT)
 
 
-def _of_anchors(found: Sequence[FidelityAnswer], seed: int) -> EffectSize:
+def measure_anchors(found: Sequence[FidelityAnswer], seed: int) -> EffectSize:
     """Return the anchoring index, with a percentile interval of draws of people.
 
     Its size is the distance from no effect in deviations of one person.
@@ -110,45 +96,6 @@ def _anchoring_index(people: Sequence[Sequence[FidelityAnswer]]) -> float:
         if low and high:
             indices.append((median(high) - median(low)) / (question.anchors[1] - question.anchors[0]))
     return fmean(indices) if indices else float("nan")
-
-
-def _order_means(model: str, effect: EffectSize) -> str:
-    place, share = ("first", effect.got) if effect.got > effect.reference else ("second", 1 - effect.got)
-    return (
-        f"{model} chooses the option that is shown {place} in {share:.0%} of its answers, where the order says nothing "
-        f"and each is shown first as often: let surveys show options in changing order, and compare arms rather than "
-        f"read shares."
-    )
-
-
-def _agreement_means(model: str, effect: EffectSize) -> str:
-    verb, share = ("agrees", effect.got) if effect.got > effect.reference else ("disagrees", 1 - effect.got)
-    return (
-        f"{model} {verb} with {share:.0%} of statements and their opposites, where half would follow from what they "
-        f"say: word items in both directions, and compare arms rather than read shares."
-    )
-
-
-def _anchors_mean(model: str, effect: EffectSize) -> str:
-    to = "towards" if effect.got > 0 else "away from"
-    return (
-        f"The estimates of {model} move {to} a number that stands in the question, by {abs(effect.got):.0%} of the "
-        f"distance between two such numbers (people: about half): keep numbers in prompts the same in all arms, unless "
-        f"they are what the arms differ in."
-    )
-
-
-#: The checks by name.
-MODEL_CHECKS: Mapping[ModelCheckName, FidelityCheck] = MappingProxyType(
-    {
-        one.name: one
-        for one in (
-            FidelityCheck("option order", _of_order, _order_means),
-            FidelityCheck("agreement", _of_agreement, _agreement_means),
-            FidelityCheck("anchoring", _of_anchors, _anchors_mean),
-        )
-    }
-)
 
 
 _GAMES = "Charness and Rabin 2002"
@@ -183,8 +130,9 @@ def measure_fidelity(model: ModelHandle, folder: Path, seed: int, options: Mappi
 
 
 def _find_effects(answers: Mapping[str, Sequence[FidelityAnswer]], seed: int) -> Iterator[EffectSize]:
-    for check in MODEL_CHECKS.values():
-        yield check.effect(answers.get(check.name, []), seed)
+    yield _measure_order(answers.get("option order", []))
+    yield _measure_agreement(answers.get("agreement", []))
+    yield measure_anchors(answers.get("anchoring", []), seed)
     games = answers.get("dictator game", [])
     for game in dict.fromkeys(one.question for one in games):
         chosen = [one.is_a for one in games if one.question == game]

@@ -23,9 +23,10 @@ from ...personas.hub.file import create_hub, open_hub
 from ...personas.hub.queries import registered
 from ...personas.selection.selection import choose_people
 from ..embedding import EmbeddingJob, without_text_vector
+from ..engine import JobModels
 from ..enrichment import EnrichmentJob
 from ..jobs.kind import Asked as AskedModels
-from ..jobs.kind import JobKind, JobModels
+from ..jobs.kind import JobKind
 from ..jobs.life import run_job
 from ..resident import Resident
 from ..runfile.database import connect, make_run_file

@@ -6,18 +6,15 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar, Unpack
 
 from ...agents.endpoint.models import ModelHandle, open_model
 from ...agents.gateway.budget import Prices
 from ...core.errors import RunError, SetupError, parameter
-from ...personas.hub import Hub
 from ...personas.sources import Sources
 from ..config import RunConfig, RunOptions, split_models
-from ..experiment.design import Experiment, ModelCheckName, check_names
+from ..experiment.design import Experiment
 from ..experiment.folder import SAMPLING
-from ..experiment.model_checks import ModelCheck, models_of
 from ..growth import Growth
 from ..prompt_limits import check_prompts
 from ..run_models import open_roles
@@ -83,8 +80,6 @@ def _estimate_society(
     config: RunConfig,
     own: Mapping[str, Any],
     sampling: Sampling,
-    *,
-    people: Hub | None = None,
 ) -> JobEstimate:
     given, rest = own.get("model"), {name: one for name, one in own.items() if name != "model"}
     handle = given if isinstance(given, ModelHandle) else open_model(given or config.model, base_url=config.base_url)
@@ -101,7 +96,7 @@ def _estimate_society(
         raise SetupError(f"The size of the sample must be at least 0, but {sampling.number} was given.")
     if sampling.number and not models.is_language_model and not isinstance(scenario, Task):
         raise SetupError(f"Model {handle.name} is no language model and costs nothing, so there is nothing to sample.")
-    source = people or config.growth.source(seed=derive_seed(config.seed, "sources"))
+    source = config.growth.source(seed=derive_seed(config.seed, "sources"))
     scale = Scale(config.growth, list(source) if isinstance(source, Sources) else source, config.seed, config.network)
     asked: dict[str, Any] = {"scenario": scenario, "scale": scale, "models": models, "sampling": sampling}
     asked |= {"whole": scale.people, "answer_tokens": scenario.settings.answer_tokens, "config": config}
@@ -226,12 +221,10 @@ class _TaskEstimator(_SocietyEstimator):
         """Raise `RunError` if the sample accepted nothing."""
         if not sample.accepted:
             cost = "unknown" if sample.cost is None else f"${sample.cost:.4f}"
-            took = (
-                f" The sample's {sample.sent:,} calls are paid (cost: {cost})." if self.models.is_language_model else ""
-            )
+            paid = f" The sample's {sample.sent:,} calls are paid (cost: {cost})."
             raise RunError(
                 f"Nothing was accepted of {sample.asked:,} outputs in the sample, so what {self.rows:,} accepted rows "
-                f"take cannot be told.{took if self.models.is_language_model else ''} See what the model writes by "
+                f"take cannot be told.{paid if self.models.is_language_model else ''} See what the model writes by "
                 "making a few rows, or sample more."
             )
         super().check_sample(sample)
@@ -253,19 +246,16 @@ def estimate_experiment(
     experiment: Experiment,
     scenario: type[Scenario],
     *,
-    checks: Mapping[ModelCheckName, ModelCheck] = MappingProxyType({}),
     prices: Prices | None = None,
     sampling: Sampling | None = None,
 ) -> JobEstimate:
-    """Estimate what `run_experiment` with the same arguments will ask and cost: people, checks of models, and arms.
+    """Estimate what `run_experiment` with the same arguments will ask and cost: people and arms.
 
     One run of each arm is estimated, with personas by the built-in generator, and multiplied by its replicates. What
     runs share by a cache is not taken off. Raises what `run_experiment` raises for an invalid experiment.
     """
     experiment.check(scenario)
-    wanted = [checks[name] for name in check_names(experiment.model_checks)]
-    models = [one for one in models_of(experiment, scenario) if not one.skipped] if wanted else []
-    sampling, parts = sampling or Sampling(), 1 + len(models) * len(wanted) + len(experiment.all_arms)
+    sampling, parts = sampling or Sampling(), 1 + len(experiment.all_arms)
     number = sampling.number and max(_PART_CALLS, sampling.number // parts)
     sampling = replace(sampling, number=number, most=max(_PART_CALLS, _EXPERIMENT_CALLS // parts))
     found: list[Purpose] = []
@@ -274,9 +264,8 @@ def estimate_experiment(
     def add(name: str, runs: int, asked: Scenario, options: Mapping[str, Any], **more: Any) -> None:
         limits = sampling.limits.changed(**{one: options[one] for one in SAMPLING if one in options})
         named, own = split_models({one: value for one, value in options.items() if one not in SAMPLING})
-        people = more.pop("people", None)
         config = RunConfig().changed(**named, **more, limits=limits, prices=prices, seed=experiment.seed)
-        estimates.append(_estimate_society(asked, config, own, replace(sampling, limits=limits), people=people))
+        estimates.append(_estimate_society(asked, config, own, replace(sampling, limits=limits)))
         found.append(replace(estimates[-1].total.times(runs), name=name if runs == 1 else f"{name} ({runs} runs)"))
 
     settled = Growth(agents=None, hops=0)
@@ -284,10 +273,6 @@ def estimate_experiment(
     asked: dict[str, Any] = {name: first[name] for name in ("model", "base_url") if name in first}
     groups = len({experiment.people_of(*run) for run in experiment.runs()})
     add("people", groups, GrowthOnly(), asked, growth=experiment.people)
-    for model in models:
-        for check in wanted:
-            more = {"people": check.people, "growth": settled, "steps": check.steps}
-            add(f"{check.name} of {model.name}", 1, check.scenario, model.options, **more)
     with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
         hub = Path(folder) / "people.duckdb"
         Society(GrowthOnly(), growth=experiment.people, out=hub, model="procedural").run()

@@ -20,7 +20,7 @@ differences between people too. With `paired=False` each run has a seed and peop
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from types import MappingProxyType
@@ -40,9 +40,6 @@ type Correction = Literal["holm", "bonferroni", "fdr_bh", "none"]
 #: `new`: each replicate has people of its own. `fixed`: all runs have the same people, so that verdicts concern these
 #: people only.
 type PeopleDesign = Literal["new", "fixed"]
-type ModelCheckName = Literal["agreement", "option order", "anchoring"]
-
-_MODEL_CHECKS: tuple[ModelCheckName, ...] = get_args(ModelCheckName.__value__)
 
 #: Options of a run that are the same in all arms: who lives there, for how long, and where it is written.
 _SHARED = frozenset(
@@ -154,12 +151,9 @@ class Experiment:
     alpha: float = 0.05
     correction: Correction = "holm"
     name: str = ""
-    #: Checks of each language model of the design, asked once before the runs; True for all of them.
-    model_checks: bool | ModelCheckName | Sequence[ModelCheckName] = False
 
     def __post_init__(self) -> None:
         check_steps(self.steps)
-        check_names(self.model_checks)
         _check_numbers(self)
         _check_parts(self)
         if bool(self.factors) == bool(self.arms):
@@ -311,25 +305,6 @@ class Experiment:
 def _as_json(levels: Mapping[str, Any]) -> dict[str, Any]:
     plain = (str, int, float, bool, type(None), list, tuple)
     return {name: value if isinstance(value, plain) else repr(value) for name, value in levels.items()}
-
-
-def check_names(given: object) -> tuple[ModelCheckName, ...]:
-    """Return the checks that `model_checks` names. True means all checks. Raises `SetupError`."""
-    if isinstance(given, bool):
-        return _MODEL_CHECKS if given else ()
-    names = (given,) if isinstance(given, str) else given
-    if not isinstance(names, Iterable):
-        raise SetupError(
-            f"model_checks must be True or names of checks, as ('agreement', 'anchoring'), but {given!r} was given."
-        )
-    wanted = list(names)
-    for one in wanted:
-        if one not in _MODEL_CHECKS:
-            raise SetupError(
-                f"There is no check of models called {one!r}{nearest(str(one), _MODEL_CHECKS)}. There are: "
-                f"{', '.join(_MODEL_CHECKS)}."
-            )
-    return tuple(name for name in _MODEL_CHECKS if name in wanted)
 
 
 def _check_numbers(experiment: Experiment) -> None:

@@ -1,7 +1,6 @@
 """Running an experiment: a folder with its people, a run file for each arm and replicate, and the merged file.
 
     FOLDER/experiment.json      the design, and the hypotheses as they stood before the first run
-    FOLDER/checks/MODEL.CHECK.duckdb  a run file for each check of each model, where the experiment has any checked
     FOLDER/people/rN.duckdb     the people of a replicate, in all arms (people.duckdb where all runs have the same)
     FOLDER/answers.sqlite       a cache that the runs share, so that what arms ask alike is paid once
     FOLDER/runs/ARM-rN.duckdb   a run each; any of them can be asked, replayed and forked as every run
@@ -10,15 +9,16 @@
 Given again, what is finished stays, what was stopped goes on, and no answer is paid for twice.
 """
 
+import ast
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
-from types import MappingProxyType
 from typing import Any, Literal
 
 import orjson
@@ -28,25 +28,50 @@ from ...agents.gateway.limits import Limits
 from ...core.database import is_made
 from ...core.errors import HookError, PausedError, SetupError, SourceError, parameter
 from ...core.files import remove_database, whole_file
+from ...core.inputs import resolve_file
 from ...personas.hub import Hub, read_hub
 from ...personas.hub.read import DrawSpec, draw_from
+from ...personas.network.spec import parse_network
 from ..engine import INTERRUPTED, Progress, SilentProgress
 from ..growth import Growth
 from ..runfile.ledger import SPENT
 from ..runfile.reader import open_run
 from ..scenario import GrowthOnly, Scenario
+from ..scenario_checks import check_answers, check_interventions, check_surveys
+from ..settling import checked_mind
 from ..society import Society
-from .design import Arm, Experiment, ModelCheckName, check_names
-from .merge import write_merged
-from .model_checks import (
-    ExperimentModel,
-    ModelCheck,
-    check_queries,
-    check_run,
-    code_hash,
-    models_of,
-    read_checks,
-)
+from .design import Arm, Experiment
+from .merge import check_queries, write_merged
+
+
+def code_hash(script: Path) -> str:
+    """Return a hash of a scenario's script without imports, experiments, what only those use, comments and layout.
+
+    Adding a hypothesis or an outcome to the same file later therefore keeps the runs valid.
+    """
+    tree = ast.parse(script.read_bytes())
+    body = [
+        node for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom) and not _is_experiment(node)
+    ]
+    while True:
+        names = [name for node in body for name in ast.walk(node) if isinstance(name, ast.Name)]
+        read = {name.id for name in names if isinstance(name.ctx, ast.Load)}
+        kept = [node for node in body if not isinstance(node, ast.Assign) or _bind_names(node) & read]
+        if len(kept) == len(body):
+            break
+        body = kept
+    tree.body = body
+    return sha256(ast.unparse(tree).encode()).hexdigest()
+
+
+def _is_experiment(node: ast.stmt) -> bool:
+    value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+    made = value.func if isinstance(value, ast.Call) else None
+    return getattr(made, "id", getattr(made, "attr", "")) == "Experiment"
+
+
+def _bind_names(node: ast.Assign) -> set[str]:
+    return {name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)}
 
 
 class ExperimentFolder:
@@ -58,7 +83,6 @@ class ExperimentFolder:
         experiment: Experiment,
         scenario: type[Scenario],
         scenario_file: Path | None,
-        checks: Sequence[ModelCheck],
     ) -> None:
         self.folder = folder
         self.experiment = experiment
@@ -74,15 +98,6 @@ class ExperimentFolder:
         self.files = {
             (arm.name, number): folder / "runs" / f"{arm.slug}-r{number}.duckdb" for arm, number in experiment.runs()
         }
-        #: The models to be checked, and each of their checks with its file.
-        self.models = models_of(experiment, scenario) if checks else []
-        self.checks = folder / "checks"
-        self.model_checks = [
-            (model, check, model.path(self.checks, check.name))
-            for model in self.models
-            for check in checks
-            if not model.skipped
-        ]
         #: The hypotheses as they stood before the first run, as JSON.
         self.registered: list[dict[str, Any]] = []
 
@@ -157,38 +172,22 @@ SAMPLING = ("temperature", "top_p", "extra_body", "retry_refusals")
 _CAPS = ("max_calls", "max_tokens", "max_cost")
 
 
-@dataclass(frozen=True, slots=True)
-class ExperimentReport:
-    """An experiment that is finished."""
-
-    folder: Path
-    #: The merged file.
-    path: Path
-    arms: tuple[str, ...]
-    replicates: int
-    #: Runs that this session finished; the others were finished before.
-    run_now: int
-    is_language_model: bool
-
-
 def run_experiment(
     experiment: Experiment,
     folder: Path | str,
     scenario: type[Scenario],
     *,
     scenario_file: Path | None = None,
-    checks: Mapping[ModelCheckName, ModelCheck] = MappingProxyType({}),
     limits: Limits | None = None,
     prices: Prices | None = None,
     cache: Path | str | Literal[False] | None = None,
     parallel: int = 2,
     progress: Progress | None = None,
-) -> ExperimentReport:
-    """Do all runs of an experiment in its folder, up to `parallel` at once, and merge them.
+) -> Path:
+    """Do all runs of an experiment in its folder, up to `parallel` at once, and return the merged file.
 
-    `checks` are the checks of models it may ask before, by name. Requests that several arms share are paid once, by the
-    given cache or one in the folder. With `cache=False`, none is used. `limits` apply to the whole experiment. Its runs
-    share the maximum of concurrent calls and the budget.
+    Requests that several arms share are paid once, by the given cache or one in the folder. With `cache=False`, none is
+    used. `limits` apply to the whole experiment. Its runs share the maximum of concurrent calls and the budget.
 
     Raises `SetupError` if the declaration is invalid, or the folder holds another experiment. Raises `PausedError` if
     the budget is spent or it was interrupted, and `RunError` if a run fails. What was done is kept, and continues if
@@ -197,8 +196,7 @@ def run_experiment(
     if parallel < 1:
         raise SetupError(f"{parameter('parallel')} must be a whole number from 1, but {parallel!r} was given.")
     experiment.check(scenario)
-    wanted = [checks[name] for name in check_names(experiment.model_checks)]
-    work = ExperimentFolder(Path(folder), experiment, scenario, scenario_file, wanted)
+    work = ExperimentFolder(Path(folder), experiment, scenario, scenario_file)
     limits = limits or Limits()
     runner = _Runner(work, limits, prices, cache, parallel)
     for arm in experiment.all_arms:
@@ -209,10 +207,8 @@ def run_experiment(
     work.open_folder()
     runner.run(progress or SilentProgress())
     path = work.folder / "experiment.duckdb"
-    checked = list(read_checks(work.models, wanted, work.checks, experiment.seed))
-    is_language_model = write_merged(path, experiment, scenario, work.files, work.registered, checked)
-    arms = tuple(arm.name for arm in experiment.all_arms)
-    return ExperimentReport(work.folder, path, arms, experiment.replicates_of(None), runner.done, is_language_model)
+    write_merged(path, experiment, scenario, work.files, work.registered)
+    return path
 
 
 class _Runner:
@@ -243,7 +239,6 @@ class _Runner:
         #: Why nothing more is begun; empty as long as runs are.
         self._stopped = ""
         self._is_interrupted = False
-        self.done = 0
         #: Whether any run asks a language model; the stand-in's answers are not worth keeping.
         self.asks = False
 
@@ -258,11 +253,6 @@ class _Runner:
         self._count_spent()
         self._settle_people(progress)
         check_queries(work.experiment, next(iter(work.people.values())))
-        if work.model_checks:
-            work.checks.mkdir(exist_ok=True)
-            self._run_parallel(
-                "Checks of models", [partial(self._check_model, *one) for one in work.model_checks], progress
-            )
         self._run_parallel("Runs", [partial(self._run_replicate, *one) for one in work.experiment.runs()], progress)
 
     def _run_parallel(self, title: str, work: Sequence[Callable[[], None]], progress: Progress) -> None:
@@ -374,19 +364,11 @@ class _Runner:
         )
         self._continue(path, GrowthOnly, asked, begin, progress)
 
-    def _check_model(self, model: ExperimentModel, check: ModelCheck, path: Path) -> None:
-        """Ask a model the remaining questions of a check."""
-        where: dict[str, Any] = {"source": check.people, "growth": _SETTLED, "steps": check.steps, "out": path}
-        begin = partial(self._make_society, check.scenario, model.options, seed=self._work.experiment.seed, **where)
-        self._continue(path, type(check.scenario), model.options, begin)
-
     def _run_replicate(self, arm: Arm, replicate: int) -> None:
         work = self._work
         _, options = work.experiment.settings_of(arm, work.scenario)
         begin = partial(self.begin_run, arm, replicate)
-        if self._continue(work.files[arm.name, replicate], work.scenario, options, begin):
-            with self._lock:
-                self.done += 1
+        self._continue(work.files[arm.name, replicate], work.scenario, options, begin)
 
     def _continue(
         self,
@@ -395,12 +377,12 @@ class _Runner:
         options: Mapping[str, Any],
         begin: Callable[[], Society],
         progress: Progress | None = None,
-    ) -> bool:
-        """Run what is not finished, from where it stopped. Return whether anything was left to do."""
+    ) -> None:
+        """Run what is not finished, from where it stopped."""
         if self._stopped:
             raise PausedError(self._stopped)
         if (status := self._status.get(path)) == "finished":
-            return False
+            return
         if status is None:
             society = begin()
         else:
@@ -412,7 +394,6 @@ class _Runner:
             how |= {"limits": self._limits, "prices": self._prices, "cache": self.cache or False, "progress": progress}
             society = Society.resume(path, scenario, sources_named=True, **how)
         self._live_out(society)
-        return True
 
     def begin_run(self, arm: Arm, replicate: int) -> Society:
         """Create a run that does not exist yet. Its file is made when it is opened. Raises `SetupError`."""
@@ -454,18 +435,28 @@ class _Runner:
 
     def _count_spent(self) -> None:
         """Find out how far each run is, and count what all of them have spent so far."""
-        checks = [path for *_, path in self._work.model_checks]
-        for path in (*self._work.people.values(), *checks, *self._work.files.values()):
-            if not is_made(path):
-                continue
-            if path in checks and _has_nobody(path):  # stopped before anything was asked, and its people come with it
-                remove_database(path)
-                continue
+        for path in filter(is_made, (*self._work.people.values(), *self._work.files.values())):
             with open_run(path) as stored:
                 ((self._status[path],),) = stored.query(_STATUS).rows
                 (spent,) = stored.query(SPENT, {"job": 1}).rows
             for field, more in zip(fields(Spent), spent, strict=True):
                 setattr(self._budget.spent, field.name, getattr(self._budget.spent, field.name) + more)
+
+
+def check_run(society: Society) -> None:
+    """Raise `SetupError` or `SourceError` for errors in a run that can be found before it is opened.
+
+    These are interventions and surveys that would never happen, and a mind the scenario does not have. They are also
+    rules that answer no survey, and a network whose file does not exist.
+    """
+    scenario, config = society.scenario, society.config
+    scenario.check_readable()
+    check_interventions(scenario, config.steps)
+    check_surveys(scenario, config.steps)
+    mind = checked_mind(scenario, config)
+    check_answers(scenario, is_rule=mind is not None and not hasattr(mind, "ainvoke"))
+    if (file := parse_network(config.network).file) is not None:
+        resolve_file(file)
 
 
 def _has_nobody(path: Path) -> bool:

@@ -7,7 +7,7 @@ give equal files.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, astuple
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from ..runfile.ledger import SPENT
 from ..runfile.reader import QueryError, RunReader, open_run
 from ..scenario import Scenario
 from .design import Experiment
-from .model_checks import CheckedModel, check_columns
 
 #: Tables of a run file that say what happened: those in which nothing is timed.
 _TABLES = """
@@ -111,11 +110,10 @@ class MergedFile:
         experiment: Experiment,
         scenario: type[Scenario],
         registered: Sequence[Mapping[str, Any]],
-        checked: Sequence[CheckedModel],
         *,
         is_model: bool,
     ) -> None:
-        """Write the experiment, its measurements, and the results of the checks of its models."""
+        """Write the experiment and its measurements."""
         arms = experiment.all_arms
         # What is tested leaves the runs as they are, so it is no part of their design.
         design = orjson.dumps(experiment.design(scenario) | {"people_design": experiment.people_design}).decode()
@@ -134,7 +132,6 @@ class MergedFile:
                 known += [str(level)] if str(level) not in known else []
                 levels.append((arm.name, factor, str(level), known.index(str(level)) + 1))
         self._insert_rows("levels", levels)
-        self._insert_rows("model_checks", [(place, *astuple(one)) for place, one in enumerate(checked, 1)])
         self._insert_rows("runs", self._runs)
         self._insert_rows("outcome_values", self._values)
         self._insert_rows("manipulation_checks", self._checks)
@@ -167,9 +164,8 @@ def write_merged(
     scenario: type[Scenario],
     run_files: Mapping[tuple[str, int], Path],
     registered: Sequence[Mapping[str, Any]],
-    checked: Sequence[CheckedModel] = (),
-) -> bool:
-    """Write the merged file of finished runs in place of an earlier one. Returns whether a language model was asked.
+) -> None:
+    """Write the merged file of finished runs in place of an earlier one.
 
     Raises `SetupError` for an outcome or a check that cannot be measured.
     """
@@ -179,8 +175,7 @@ def write_merged(
         models = [merged.measure_run(arm, number, file) for (arm, number), file in run_files.items()]
         for (arm, number), file in run_files.items():
             merged.copy_run(arm, number, file)
-        merged.write_design(experiment, scenario, registered, checked, is_model=any(models))
-    return any(models)
+        merged.write_design(experiment, scenario, registered, is_model=any(models))
 
 
 def write_pair(path: Path, runs: Mapping[str, Path]) -> None:
@@ -208,6 +203,36 @@ def _open_written(path: Path, *, replace: bool) -> Iterator[duckdb.DuckDBPyConne
             con.execute("CHECKPOINT")
     with suppress(OSError):  # a file system without modes
         path.chmod(path.stat().st_mode & ~0o222)
+
+
+#: What the columns of an outcome can be called.
+_COLUMNS = {"value", "agent", "group_name", "weight"}
+
+
+def check_queries(experiment: Experiment, people: Path) -> None:
+    """Raise `SetupError` if the SQL of an outcome or check names something that no run has.
+
+    The queries are run on the file of the personas. It has all tables of a run, and the tables that came with its
+    personas.
+    """
+    asked = [(f"The outcome {one.name!r}", one.sql) for one in experiment.outcomes]
+    asked += [(f"The check {one.name!r}", one.sql) for one in experiment.checks]
+    with open_run(people) as run:
+        for where, sql in asked:
+            try:
+                found = run.query(sql)
+            except QueryError as error:
+                raise SetupError(f"{where} cannot be asked of a run: {error}") from error
+            check_columns(found.columns, where)
+
+
+def check_columns(columns: Sequence[str], where: str) -> list[str]:
+    """Return the columns of an outcome by their meaning. Raises `SetupError` for other columns."""
+    names = ["value"] if len(columns) == 1 else list(columns)
+    if "value" not in names or (other := set(names) - _COLUMNS):
+        said = "has no column `value`" if "value" not in names else f"has columns {', '.join(sorted(other))} too"
+        raise SetupError(f"{where} {said}; its columns are value, and perhaps agent, group_name and weight.")
+    return names
 
 
 def _read_values(run: RunReader, sql: str, where: str) -> list[tuple[str | None, str | None, float | None, float]]:

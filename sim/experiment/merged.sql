@@ -122,40 +122,6 @@ COMMENT ON COLUMN manipulation_checks.low IS 'Least value that passes; null for 
 COMMENT ON COLUMN manipulation_checks.high IS 'Greatest value that passes; null for no bound';
 COMMENT ON COLUMN manipulation_checks.passed IS 'Whether the value lies between them';
 
-CREATE TABLE model_checks (
-    ordinal INTEGER,
-    model VARCHAR,
-    name VARCHAR,
-    what VARCHAR,
-    reference DOUBLE,
-    got DOUBLE,
-    low DOUBLE,
-    high DOUBLE,
-    size DOUBLE,
-    asked BIGINT,
-    answers BIGINT,
-    calls BIGINT,
-    source VARCHAR,
-    warning VARCHAR,
-    skipped VARCHAR
-);
-COMMENT ON TABLE model_checks IS 'What checks of the models found before the runs: properties of the models, and nothing about people';
-COMMENT ON COLUMN model_checks.ordinal IS 'Place, from 1';
-COMMENT ON COLUMN model_checks.model IS 'Model, and how it is asked where arms differ in that';
-COMMENT ON COLUMN model_checks.name IS 'Check: agreement, option order or anchoring';
-COMMENT ON COLUMN model_checks.what IS 'What the number is';
-COMMENT ON COLUMN model_checks.reference IS 'What there would be without the effect';
-COMMENT ON COLUMN model_checks.got IS 'The number; null where it was not asked, nan where nothing was answered';
-COMMENT ON COLUMN model_checks.low IS 'Lower end of its interval of 95 %';
-COMMENT ON COLUMN model_checks.high IS 'Upper end of its interval';
-COMMENT ON COLUMN model_checks.size IS 'Effect size: Cohen''s h of a share, d of a mean';
-COMMENT ON COLUMN model_checks.asked IS 'Questions that were put to people: what is more than answers was not answered';
-COMMENT ON COLUMN model_checks.answers IS 'Answers that it rests on';
-COMMENT ON COLUMN model_checks.calls IS 'Calls sent for it';
-COMMENT ON COLUMN model_checks.source IS 'Where the effect is described';
-COMMENT ON COLUMN model_checks.warning IS 'What is to be known of the model; empty where the interval holds the reference';
-COMMENT ON COLUMN model_checks.skipped IS 'Why it was not asked; empty where it was';
-
 CREATE TABLE hypotheses (
     ordinal INTEGER,
     outcome VARCHAR,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import orjson
@@ -11,7 +12,6 @@ from pydantic import Field
 from ...agents.problem_checks import STATED, VERIFIED
 from ...agents.rubric import Rubric
 from ...core.errors import SetupError
-from ..jobs.loop import Chunks
 from ..runfile.reader import RunReader
 from ..tasks.outputs import CHOSEN_OUTPUTS, Output, OutputJob, OutputPhase, OutputSpec
 
@@ -21,17 +21,12 @@ SELECT emission, response, text FROM responses WHERE outcome = 'ok'
 QUALIFY job = max(job) OVER (PARTITION BY emission)
 """
 #: What can be judged, in groups of what was made for one prompt: by one person, or in response to one output.
-_CANDIDATES = f"""
+CANDIDATES = f"""
 SELECT agent || kind AS prompt, CAST(emission AS VARCHAR) AS key, emission
 FROM (SELECT agent, kind, emission {CHOSEN_OUTPUTS}) WHERE NOT $responses
 UNION ALL
 SELECT CAST(emission AS VARCHAR), emission || '/' || response, emission
 FROM ({_RESPONSES}) SEMI JOIN (SELECT emission {CHOSEN_OUTPUTS}) USING (emission) WHERE $responses
-"""  # noqa: S608 - our own words
-_PAIRS = f"""
-SELECT a.key || '|' || b.key AS key, a.emission
-FROM ({_CANDIDATES}) AS a JOIN ({_CANDIDATES}) AS b ON a.prompt = b.prompt AND (a.emission, a.key) < (b.emission, b.key)
-QUALIFY row_number() OVER (PARTITION BY a.prompt ORDER BY md5(a.key || b.key)) <= $pairs
 """  # noqa: S608 - our own words
 #: The answers of problems: what most solutions of the latest solving job find, else the stated one that was verified.
 _AGREED = f"""
@@ -56,7 +51,7 @@ WITH page AS (
     FROM page
 )
 SELECT i.ordinal, i.place, e.emission, e.agent, e.kind, e.text, e.payload, coalesce(p.text, ''),
-       r.response, r.text, g.answer, coalesce(p.language, '')
+       r.response, coalesce(r.text, ''), coalesce(g.answer, ''), coalesce(p.language, '')
 FROM places AS i
 JOIN emissions AS e ON e.emission = CAST(split_part(i.key, '/', 1) AS BIGINT)
 LEFT JOIN personas AS p ON p.id = e.agent
@@ -124,35 +119,27 @@ class CandidateSpec(OutputSpec):
     responses: bool = False
 
 
-class CandidatePhase[R](OutputPhase[R]):
+class CandidatePhase[R](OutputPhase[Candidate, R]):
     """A phase that works on candidates in their order."""
 
-    def query(self) -> str:
-        """Return the SQL that selects the fields of candidates."""
-        return _READ
+    query = _READ
 
-    def take(self, chunks: Chunks, most: int) -> Sequence[Output]:
-        """Return the next candidates, or pairs of them."""
-        page = {"job": self._context.job, "after": self._after, "most": most}
-        rows = self._context.engine.log.query(self.query(), page)
-        found = [_candidate(list(places)) for _, places in groupby(rows, key=lambda row: row[0])]
-        self._after = found[-1].ordinal if found else self._after
-        return found
-
-
-def _candidate(rows: list[tuple[Any, ...]]) -> Candidate:
-    made = []
-    for ordinal, _, emission, agent, kind, text, payload, persona, response, answer, agreed, language in rows:
-        own = (ordinal, emission, agent, kind, text, payload, persona, response)
-        made.append(Candidate(*own, answer or "", agreed or "", language))
-    return made[0] if len(made) == 1 else replace(made[0], other=made[1])
+    def read_items(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[Candidate]:
+        """Return the candidates, or pairs of them."""
+        places = groupby(rows, key=itemgetter(0))
+        found = [[Candidate(ordinal, *of) for ordinal, _, *of in some] for _, some in places]
+        return [one if not others else replace(one, other=others[0]) for one, *others in found]
 
 
 class CandidateJob[S: CandidateSpec](OutputJob[S]):
     """A job on outputs or on responses to them."""
 
     #: What the job's items are, in SQL with the columns `key` and `emission`.
-    items: ClassVar[str] = _CANDIDATES
+    items: ClassVar[str] = CANDIDATES
+    where_found = (
+        'The votes: `populace sql {file} "FROM votes"`; how far they agree: `populace data agreement {file}`; '
+        "preferences of them: `populace data pairs {file}`."
+    )
 
     @property
     def parameters(self) -> dict[str, object]:
@@ -177,38 +164,3 @@ class CandidateJob[S: CandidateSpec](OutputJob[S]):
         """Write the items of the job when it begins."""
         given = {"job": number, "seed": str(seed), "most": self.spec.n or _MOST}
         con.execute(_FILL.format(items=self.items), self.parameters | given)
-
-    def where(self, file: str) -> str:
-        """Return where the votes are found, and what can be made of them."""
-        return (
-            f'The votes: `populace sql {file} "FROM votes"`; how far they agree: `populace data agreement {file}`; '
-            f"preferences of them: `populace data pairs {file}`."
-        )
-
-
-class PairSpec(CandidateSpec):
-    """Which pairs a job is about."""
-
-    #: Pairs of one prompt, at most, drawn by chance.
-    pairs: int = Field(10, ge=1)
-
-
-class PairJob[S: PairSpec](CandidateJob[S]):
-    """A job on pairs of candidates that were made for one prompt."""
-
-    items = _PAIRS
-
-    @property
-    def parameters(self) -> dict[str, object]:
-        """The parameters of `items`."""
-        return {**super().parameters, "pairs": self.spec.pairs}
-
-    def nothing_to_judge(self, path: str) -> str:
-        """Return the message for a run in which nothing can be compared."""
-        if self.spec.responses:
-            return super().nothing_to_judge(path)
-        return (
-            f"No two outputs of the run in {path!r} are of one kind and by one person, so there is nothing to compare; "
-            f"make a run with --per-persona 2 or more, or have several responses written: "
-            f"`populace data grade {path} --responses 4`."
-        )

@@ -2,29 +2,30 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from string import Template
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from ...agents.procedural.judging import comparing
 from ...agents.responses import schema_of
-from ...agents.rubric import rubric_for
 from ...core.errors import SetupError
-from ...core.model import PersonaModel, RequestContext
+from ...core.model import PersonaModel
 from ...core.prompt import Prompt, fence, load_prompt
 from ...core.table import Row
-from ..jobs.kind import JobContext
 from ..runfile.reader import RunReader
 from ..runfile.rows import VoteRow
-from ..seeds import derive_seed
-from ..tasks.outputs import Output, OutputJobReport, OutputPhase, answered, ended_rows, role_of
-from .candidates import Candidate, PairJob, PairSpec
-from .grading import ROOM, Vote, VotingPhase, check_rubrics, owner_of
+from ..tasks.outputs import ROOM
+from .candidates import CANDIDATES, Candidate, CandidateJob, CandidateSpec
+from .grading import Vote, VotingPhase, check_rubrics
 
 #: The kind of these jobs, and their one phase.
 KIND = "comparing"
+_PAIRS = f"""
+SELECT a.key || '|' || b.key AS key, a.emission
+FROM ({CANDIDATES}) AS a JOIN ({CANDIDATES}) AS b ON a.prompt = b.prompt AND (a.emission, a.key) < (b.emission, b.key)
+QUALIFY row_number() OVER (PARTITION BY a.prompt ORDER BY md5(a.key || b.key)) <= $pairs
+"""  # noqa: S608 - our own words
 #: The criterion of their votes.
 OVERALL = "overall"
 
@@ -36,53 +37,13 @@ class Comparison(BaseModel):
     better: Annotated[Literal["first", "second", "tie"], Field(description="The better one, or tie")]
 
 
-class ComparingSpec(PairSpec):
+class ComparingSpec(CandidateSpec):
     """What is compared, and by whom."""
 
+    #: Pairs of one prompt, at most, drawn by chance.
+    pairs: int = Field(10, ge=1)
     #: Votes of each grader on each pair in each order.
     votes: int = Field(1, ge=1, le=64)
-
-
-@dataclass(frozen=True, slots=True)
-class ComparingWork:
-    """Has one pair compared, in both orders."""
-
-    spec: ComparingSpec
-    job: int
-    seed: int
-
-    async def __call__(self, item: Output, model: PersonaModel) -> list[Vote]:
-        """Return the votes, in the order of graders, replicates and positions."""
-        rubric = rubric_for(self.spec.rubrics, item.kind)
-        if rubric is None or not isinstance(item, Candidate) or item.other is None:
-            return []
-        prompt = load_prompt(ROOM, "compare")
-        # Two responses are to one request, which is shown as the task.
-        fields = ("response",) if item.response is not None else rubric.fields
-        texts = [one.shown(fields) for one in (item, item.other)]
-        # A rubric for the response alone is judged without the request.
-        task = "" if rubric.fields == ("response",) else fence("task", task_of(prompt, item))
-        owner = owner_of(item)
-        context = RequestContext(KIND, 1, owner, derive_seed(self.seed, KIND, owner) >> 32, job=self.job)
-
-        async def vote(place: int, grader: str, replicate: int, position: int) -> Vote:
-            first, second = texts if position == 1 else reversed(texts)
-            rendered = prompt.render(
-                rubric=rubric.text,
-                task=task,
-                first=fence("output", first, place="first"),
-                second=fence("output", second, place="second"),
-            )
-            schema = schema_of(Comparison, "compare", comparing(first, second))
-            asked = context.varied(role=role_of("grader", place), replicate=replicate)
-            return Vote(grader, replicate, await model.ask(rendered, schema, asked), position)
-
-        return await answered(
-            vote(place, grader, replicate, position)
-            for place, grader in enumerate(self.spec.graders)
-            for replicate in range(self.spec.votes)
-            for position in (1, 2)
-        )
 
 
 def task_of(prompt: Prompt, item: Candidate) -> str:
@@ -112,29 +73,39 @@ _SCORES: Mapping[str | None, float] = {"better": 1.0, "tie": 0.5, "worse": 0.0}
 
 
 class ComparingPhase(VotingPhase):
-    """Has pairs compared."""
+    """Has pairs compared, each in both orders."""
 
     name = KIND
     shown = "Pairs compared"
 
-    def __init__(self, context: JobContext, spec: ComparingSpec) -> None:
-        super().__init__(context, chunk=spec.chunk)
-        self.work = ComparingWork(spec, context.job, context.seed)
+    async def work(self, item: Candidate, model: PersonaModel) -> list[Vote]:
+        """Return the votes, in the order of graders, replicates and positions."""
+        rubric, prompt = self.rubric_of(item), load_prompt(ROOM, "compare")
+        # Two responses are to one request, which is shown as the task.
+        fields = ("response",) if item.response is not None else rubric.fields
+        texts = [one.shown(fields) for one in (item, item.other) if one is not None]
+        # A rubric for the response alone is judged without the request.
+        task = "" if rubric.fields == ("response",) else fence("task", task_of(prompt, item))
+        asked = []
+        for position, (first, second) in enumerate((texts, texts[::-1]), start=1):
+            rendered = prompt.render(
+                rubric=rubric.text,
+                task=task,
+                first=fence("output", first, place="first"),
+                second=fence("output", second, place="second"),
+            )
+            asked.append((rendered, schema_of(Comparison, "compare", comparing(first, second)), position))
+        return await self.ask_graders(item, model, asked)
 
-    def counts_of(self, output: Output, result: list[Vote]) -> Mapping[str, int]:
+    def counts_of(self, output: Candidate, result: list[Vote]) -> Mapping[str, int]:
         """Count votes by outcome, and how often the text shown first or second won, or there was a tie."""
-        counts = Counter(f"votes {one.answered.outcome}" for one in result)
-        decided = [one.answered.value.better for one in result if one.answered.value is not None]
-        counts.update({f"{place} won": decided.count(place) for place in ("first", "second")})
-        counts["ties"] += decided.count("tie")
-        return counts
+        won = {"first": "first won", "second": "second won", "tie": "ties"}
+        decided = Counter(won[one.value.better] for one in self.answers_of(result) if one.value is not None)
+        return {**super().counts_of(output, result), **decided}
 
-    def rows_of(self, output: Output, result: list[Vote]) -> Sequence[Row]:
+    def rows_of(self, output: Candidate, result: list[Vote]) -> Sequence[Row]:
         """Return the rows of the votes."""
-        if not isinstance(output, Candidate) or output.other is None:
-            return []
-        other = output.other
-        rows = []
+        other, rows = output.other or output, []
         for one in result:
             label, value = better_of(one), one.answered.value
             reason = one.answered.reason if value is None else value.reason
@@ -145,15 +116,32 @@ class ComparingPhase(VotingPhase):
         return rows
 
 
-class ComparingJob(PairJob[ComparingSpec]):
+class ComparingJob(CandidateJob[ComparingSpec]):
     """Has pairs of what a run has made compared."""
 
     kind = KIND
     spec_type = ComparingSpec
-    phase_names = (KIND,)
+    phase_type = ComparingPhase
     # What grading has rejected may be the worse one of a pair.
     own_checks = ("grade",)
     answer_tokens = 1_024
+    noun = "pairs"
+    items = _PAIRS
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """The parameters of `items`."""
+        return {**super().parameters, "pairs": self.spec.pairs}
+
+    def nothing_to_judge(self, path: str) -> str:
+        """Return the message for a run in which nothing can be compared."""
+        if self.spec.responses:
+            return super().nothing_to_judge(path)
+        return (
+            f"No two outputs of the run in {path!r} are of one kind and by one person, so there is nothing to compare; "
+            f"make a run with --per-persona 2 or more, or have several responses written: "
+            f"`populace data grade {path} --responses 4`."
+        )
 
     def count(self, run: RunReader) -> int:
         """Count the pairs. Raises `SetupError` if no rubric is for one of the kinds, or a rubric finds authors."""
@@ -162,18 +150,8 @@ class ComparingJob(PairJob[ComparingSpec]):
             raise SetupError(f"The rubric {lineup!r} finds authors, not the better of two; leave --pairwise out.")
         return super().count(run)
 
-    def phases(self, context: JobContext) -> Sequence[OutputPhase[Any]]:
-        """Return the one phase, comparing."""
-        return [ComparingPhase(context, self.spec)]
-
-    def rows(self, done: OutputJobReport) -> list[tuple[str, str]]:
-        """Return the result of a comparing job as rows for a terminal."""
-        counts = done.counts
+    def figures(self, counts: Mapping[str, int]) -> list[tuple[str, str]]:
+        """Return how often the text that was shown first won."""
         first, second, ties = (counts.get(name, 0) for name in ("first won", "second won", "ties"))
-        decided = max(1, first + second)
-        return [
-            ("pairs", f"{done.outputs:,}, each in both orders"),
-            ("first won", f"{first:,} of {first + second:,} decided votes ({first / decided:.1%}); {ties:,} ties"),
-            ("votes", ended_rows(counts, "votes ")),
-            ("job", str(done.job)),
-        ]
+        share = first / max(1, first + second)
+        return [("first won", f"{first:,} of {first + second:,} decided votes ({share:.1%}); {ties:,} ties")]

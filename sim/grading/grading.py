@@ -7,9 +7,9 @@ read, is a vote without a label.
 """
 
 import random
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -19,17 +19,16 @@ from ...agents.problem_checks import answer_phrase
 from ...agents.procedural.judging import grading, identifying
 from ...agents.rubric import Rubric, rubric_for, shipped_rubrics
 from ...core.errors import SetupError
-from ...core.model import Answer, Outcome, PersonaModel, RequestContext
-from ...core.prompt import fence, load_prompt
+from ...core.model import Answer, AnswerSchema, PersonaModel
+from ...core.prompt import RenderedPrompt, fence, load_prompt
 from ...core.table import Row
 from ...personas.dedup.near_duplicates import NearDuplicates
 from ..config import RoleModel
-from ..jobs.kind import JobContext
 from ..jobs.loop import Chunks
 from ..runfile.reader import RunReader
 from ..runfile.rows import CheckRow, VoteRow
-from ..seeds import derive_seed, rng_for
-from ..tasks.outputs import LOST_OUTCOMES, Output, OutputJobReport, OutputPhase, answered, ended_rows, role_of
+from ..seeds import rng_for
+from ..tasks.outputs import ROOM, answered, describe_check, role_of
 from .candidates import Candidate, CandidateJob, CandidatePhase, CandidateSpec
 
 #: Personas of a line-up.
@@ -65,7 +64,6 @@ QUALIFY row_number() OVER (PARTITION BY language ORDER BY md5(id || $seed)) <= 5
 ORDER BY language, md5(id || $seed)
 """
 _MOST_PEOPLE = "SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM personas GROUP BY language)"
-ROOM = f"{(__package__ or '').rpartition('.sim')[0]}.agents"
 
 
 class GradingSpec(CandidateSpec):
@@ -87,28 +85,81 @@ class Vote:
     #: Place in which the candidate was shown, of a comparison; or its author, of a line-up.
     position: int | None = None
 
-    @property
-    def is_lost(self) -> bool:
-        """Whether the endpoint lost it."""
-        return self.answered.outcome in LOST_OUTCOMES
+
+def owner_of(item: Candidate) -> str:
+    """Return the name of a candidate in `calls`: the output number, with the response number if a response is judged.
+
+    For a pair, return both names.
+    """
+    own = str(item.emission) if item.response is None else f"{item.emission}/{item.response}"
+    return own if item.other is None else f"{own}|{owner_of(item.other)}"
 
 
-@dataclass(frozen=True, slots=True)
-class GradingWork:
-    """Has one candidate graded as often as is wanted."""
+class VotingPhase(CandidatePhase[list[Vote]]):
+    """Has graders vote on candidates, or on pairs of them."""
 
-    spec: GradingSpec
-    job: int
-    seed: int
-    #: Descriptions of people by language, from which line-ups are drawn.
-    people: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    counted = "votes"
 
-    async def __call__(self, item: Output, model: PersonaModel) -> list[Vote]:
-        """Return the votes, in the order of graders and replicates. Empty if a line-up is needed and cannot be made."""
-        rubric = rubric_for(self.spec.rubrics, item.kind)
-        if rubric is None or not isinstance(item, Candidate):
-            return []
-        lineup = self.lineup(item) if rubric.lineup else ()
+    def owner(self, item: Candidate) -> str:
+        """Return the name of the candidate in `calls`."""
+        return owner_of(item)
+
+    async def ask_graders(
+        self,
+        item: Candidate,
+        model: PersonaModel,
+        asked: Sequence[tuple[RenderedPrompt, AnswerSchema[Any], int | None]],
+    ) -> list[Vote]:
+        """Return the votes on these requests, each with its position, in the order of graders and replicates."""
+        context = self._context.request(self.name, self.owner(item))
+
+        async def vote(
+            place: int, grader: str, replicate: int, prompt: RenderedPrompt, schema: AnswerSchema[Any], at: int | None
+        ) -> Vote:
+            own = context.varied(role=role_of("grader", place), replicate=replicate)
+            return Vote(grader, replicate, await model.ask(prompt, schema, own), at)
+
+        return await answered(
+            vote(place, grader, replicate, *one)
+            for place, grader in enumerate(self._spec.graders)
+            for replicate in range(self._spec.votes)
+            for one in asked
+        )
+
+    def rubric_of(self, output: Candidate) -> Rubric:
+        """Return the rubric by which a candidate is judged."""
+        rubric = rubric_for(self._spec.rubrics, output.kind)
+        if rubric is None:
+            raise ValueError(f"there is no rubric for {output.kind!r}, which `check_rubrics` has looked for")
+        return rubric
+
+    def answers_of(self, result: list[Vote]) -> Sequence[Answer[Any]]:
+        """Return the answers of the graders."""
+        return [one.answered for one in result]
+
+    def event_of(self, output: Candidate, result: list[Vote]) -> object:
+        """Return the raw answers, after the name of the candidate."""
+        return [[self.owner(output)], *([one.outcome, one.raw] for one in self.answers_of(result))]
+
+
+class GradingPhase(VotingPhase):
+    """Has candidates graded."""
+
+    name = KIND
+    shown = "Outputs graded"
+
+    def begin(self, chunks: Chunks) -> None:
+        """Read the personas for line-ups, and continue after the last complete chunk."""
+        super().begin(chunks)
+        self._people = defaultdict[str, list[str]](list)
+        if any(one.lineup for one in self._spec.rubrics):
+            for language, text in self._context.log.query(_PEOPLE, {"seed": str(self._context.seed)}):
+                self._people[language].append(text)
+
+    async def work(self, item: Candidate, model: PersonaModel) -> list[Vote]:
+        """Return the votes. Empty if a line-up is needed and cannot be made."""
+        rubric = self.rubric_of(item)
+        lineup = self._draw_lineup(item) if rubric.lineup else ()
         if rubric.lineup and not lineup:
             return []
         text = item.shown(rubric.fields)
@@ -123,121 +174,39 @@ class GradingWork:
             answer=answer_phrase(template, item.agreed, criteria=rubric.by_answer) if rubric.by_answer else "",
         )
         schema = rubric.answer_schema(identifying(lineup, text) if lineup else grading(rubric, text), author or 0)
-        owner = owner_of(item)
-        context = RequestContext(KIND, 1, owner, derive_seed(self.seed, KIND, owner) >> 32, job=self.job)
+        return await self.ask_graders(item, model, [(prompt, schema, author)])
 
-        async def vote(place: int, grader: str, replicate: int) -> Vote:
-            asked = context.varied(role=role_of("grader", place), replicate=replicate)
-            return Vote(grader, replicate, await model.ask(prompt, schema, asked), author)
-
-        return await answered(
-            vote(place, grader, replicate)
-            for place, grader in enumerate(self.spec.graders)
-            for replicate in range(self.spec.votes)
-        )
-
-    def lineup(self, item: Candidate) -> tuple[str, ...]:
+    def _draw_lineup(self, item: Candidate) -> tuple[str, ...]:
         """Draw a line-up of the candidate's persona and three others whose descriptions are in its language."""
-        rng = rng_for(self.seed, KIND, "lineup", item.emission)
-        return draw_lineup(item.persona, self.people.get(item.language, ()), rng) if item.persona else ()
+        rng = rng_for(self._context.seed, KIND, "lineup", item.emission)
+        return draw_lineup(item.persona, self._people[item.language], rng) if item.persona else ()
 
-
-def owner_of(item: Output) -> str:
-    """Return the name of a candidate in `calls`: the output number, with the response number if a response is judged.
-
-    For a pair, return both names.
-    """
-    if not isinstance(item, Candidate):
-        return str(item.emission)
-    own = str(item.emission) if item.response is None else f"{item.emission}/{item.response}"
-    return own if item.other is None else f"{own}|{owner_of(item.other)}"
-
-
-class VotingPhase(CandidatePhase[list[Vote]]):
-    """Has graders vote on candidates, or on pairs of them."""
-
-    def owner(self, item: Output) -> str:
-        """Return the name of the candidate in `calls`."""
-        return owner_of(item)
-
-    def outcome(self, result: list[Vote]) -> tuple[Outcome, str]:
-        """Return the outcome of the endpoint if it lost all votes, else OK."""
-        if not result or not all(one.is_lost for one in result):
-            return Outcome.OK, ""
-        return result[-1].answered.outcome, result[-1].answered.reason
-
-    def is_lost(self, result: list[Vote]) -> bool:
-        """Return whether no vote has a label."""
-        return all(one.answered.value is None for one in result)
-
-    def event_of(self, output: Output, result: list[Vote]) -> object:
-        """Return the raw answers."""
-        return [[self.owner(output)], *([one.answered.outcome, one.answered.raw] for one in result)]
-
-
-class GradingPhase(VotingPhase):
-    """Has candidates graded."""
-
-    name = KIND
-    shown = "Outputs graded"
-
-    def __init__(self, context: JobContext, spec: GradingSpec) -> None:
-        super().__init__(context, chunk=spec.chunk)
-        self._spec = spec
-        self.work = GradingWork(spec, context.job, context.seed)
-
-    def begin(self, chunks: Chunks) -> None:
-        """Read the personas for line-ups, and continue after the last complete chunk."""
-        super().begin(chunks)
-        if any(one.lineup for one in self._spec.rubrics):
-            people: dict[str, list[str]] = {}
-            for language, text in self._context.engine.log.query(_PEOPLE, {"seed": str(self._context.seed)}):
-                people.setdefault(language, []).append(text)
-            self.work = GradingWork(self._spec, self._context.job, self._context.seed, people)
-
-    def counts_of(self, output: Output, result: list[Vote]) -> Mapping[str, int]:
+    def counts_of(self, output: Candidate, result: list[Vote]) -> Mapping[str, int]:
         """Count votes by outcome and outputs by check result."""
-        counts = Counter(f"votes {one.answered.outcome}" for one in result)
-        outcome, _, _ = self._verdict(output, result)
-        counts[f"{_check_of(self._rubric(output))} {outcome}"] += 1
-        return counts
+        check = self._check(output, result)
+        return {**super().counts_of(output, result), f"{check.check} {check.outcome}": 1}
 
-    def rows_of(self, output: Output, result: list[Vote]) -> Sequence[Row]:
+    def rows_of(self, output: Candidate, result: list[Vote]) -> Sequence[Row]:
         """Return the votes by criterion, and the check if the output itself was graded."""
-        rubric, response = self._rubric(output), output.response if isinstance(output, Candidate) else None
-        rows: list[Row] = []
+        rubric, rows = self.rubric_of(output), list[Row]()
         for one in result:
             labels = labels_of(rubric, one.answered.value)
             for criterion in rubric.criteria:
                 label, reason = labels.get(criterion.name, (None, one.answered.reason))
                 score = None if label is None else criterion.score(label)
                 rows.append(VoteRow(
-                    self._context.job, output.emission, response, None, None, criterion.name, one.grader,
+                    self._context.job, output.emission, output.response, None, None, criterion.name, one.grader,
                     one.replicate, label, score, one.position, one.answered.outcome, reason,
                 ))  # fmt: skip
-        if response is None:
-            outcome, reason, grade = self._verdict(output, result)
-            rows.append(
-                CheckRow(output.emission, _check_of(rubric), outcome, reason, grade, _VERSION, self._context.job)
-            )
-        return rows
+        return rows if output.response is not None else [*rows, self._check(output, result)]
 
-    def _rubric(self, output: Output) -> Rubric:
-        rubric = rubric_for(self._spec.rubrics, output.kind)
-        if rubric is None:
-            raise ValueError(f"there is no rubric for {output.kind!r}, which GradingJob.count has looked for")
-        return rubric
-
-    def _verdict(self, output: Output, result: list[Vote]) -> tuple[CheckOutcome, str, float | None]:
-        rubric = self._rubric(output)
-        outcome, reason, grade = grade_of(rubric, [one.answered for one in result], self._spec.threshold)
+    def _check(self, output: Candidate, result: list[Vote]) -> CheckRow:
+        rubric = self.rubric_of(output)
+        outcome, reason, grade = grade_of(rubric, self.answers_of(result), self._spec.threshold)
         # A line-up is a measure of the whole, in which three of four are wrong by chance: it rejects nothing.
-        is_kept = rubric.lineup and outcome is CheckOutcome.FAILED
-        return CheckOutcome.WARNED if is_kept else outcome, reason, grade
-
-
-def _check_of(rubric: Rubric) -> str:
-    return IDENTIFIED if rubric.lineup else GRADE
+        outcome = CheckOutcome.WARNED if rubric.lineup and outcome is CheckOutcome.FAILED else outcome
+        check = IDENTIFIED if rubric.lineup else GRADE
+        return CheckRow(output.emission, check, outcome, reason, grade, _VERSION, self._context.job)
 
 
 def labels_of(rubric: Rubric, value: BaseModel | None) -> dict[str, tuple[str, str]]:
@@ -275,33 +244,19 @@ class GradingJob(CandidateJob[GradingSpec]):
 
     kind = KIND
     spec_type = GradingSpec
-    phase_names = (KIND,)
+    phase_type = GradingPhase
     own_checks = (GRADE, IDENTIFIED)
     answer_tokens = 2_048
+    noun = "graded"
 
     def count(self, run: RunReader) -> int:
         """Count the candidates. Raises what `check_rubrics` raises."""
         check_rubrics(self.spec, run)
         return super().count(run)
 
-    def phases(self, context: JobContext) -> Sequence[OutputPhase[Any]]:
-        """Return the one phase, grading."""
-        return [GradingPhase(context, self.spec)]
-
-    def rows(self, done: OutputJobReport) -> list[tuple[str, str]]:
-        """Return the result of a grading job as rows for a terminal."""
-        counts = done.counts
-        results = {outcome: counts.get(f"{GRADE} {outcome}", 0) for outcome in CheckOutcome}
-        total = sum(results.values())
-        share = results[CheckOutcome.PASSED] / total if total else 0.0
-        undecided = f", {results[CheckOutcome.UNDECIDED]:,} undecided" if results[CheckOutcome.UNDECIDED] else ""
-        passed = ("good enough", f"{results[CheckOutcome.PASSED]:,} of {total:,} ({share:.1%}){undecided}")
-        return [
-            ("graded", f"{done.outputs:,}"),
-            *([passed] if total else []),  # a line-up gives no grade
-            ("votes", ended_rows(counts, "votes ")),
-            ("job", str(done.job)),
-        ]
+    def figures(self, counts: Mapping[str, int]) -> list[tuple[str, str]]:
+        """Return how many are good enough; a line-up gives no grade."""
+        return [("good enough", describe_check(counts, GRADE))]
 
 
 _KINDS = "SELECT DISTINCT kind FROM emissions ORDER BY kind"

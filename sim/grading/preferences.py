@@ -18,10 +18,9 @@ from ...core.errors import SetupError
 from ...core.prompt import load_prompt
 from ..runfile.reader import RunReader, open_made
 from ..runfile.rows import PreferenceRow
-from ..tasks.outputs import record_rows
+from ..tasks.outputs import ROOM, record_rows
 from .candidates import Candidate
 from .comparing import made_for
-from .grading import ROOM
 
 #: What the scores are.
 type PreferenceSource = Literal["grades", "comparisons", "agreement"]
@@ -158,33 +157,24 @@ def _row(job: int, source: str, group: Sequence[Scored], best: Scored, worst: Sc
     )
 
 
-_KINDS: Mapping[PreferenceSource, tuple[str, str]] = {
-    "grades": ("grading", "votes"),
-    "comparisons": ("comparing", "votes"),
-    "agreement": ("solving", "solutions"),
-}
-
-
-_WAYS: Mapping[PreferenceSource, tuple[str, str]] = {
-    "grades": ("graded", "populace data grade {}"),
-    "comparisons": ("compared", "populace data grade {} --pairwise"),
-    "agreement": ("solved", "populace data solve {}"),
+#: By source: the kind of the job and its table, the SQL of the scores, and what was to be done by which command.
+_SOURCES: Mapping[PreferenceSource, tuple[str, str, str, str, str]] = {
+    "grades": ("grading", "votes", _GRADES, "graded", "populace data grade {}"),
+    "comparisons": ("comparing", "votes", _COMPARISONS, "compared", "populace data grade {} --pairwise"),
+    "agreement": ("solving", "solutions", _AGREEMENT, "solved", "populace data solve {}"),
 }
 
 
 def _job(run: RunReader, source: PreferenceSource | None) -> tuple[PreferenceSource, int]:
     found: dict[PreferenceSource, int] = {}
-    for name, (kind, table) in _KINDS.items():
+    for name, (kind, table, *_) in _SOURCES.items():
         ((job,),) = run.query(_LATEST.format(table=table), {"kind": kind}).rows
         if job is not None:
             found[name] = int(job)
-    chosen: PreferenceSource = "grades"
-    if source is not None:
-        chosen = source
-    elif found:
-        chosen = max(found, key=lambda name: found[name])
+    latest = max(found, key=lambda name: found[name], default=None)
+    chosen = source or latest or "grades"
     if chosen not in found:
-        what, how = _WAYS[chosen]
+        *_, what, how = _SOURCES[chosen]
         raise SetupError(
             f"The outputs of {str(run.path)!r} were not {what} yet; do that first: `{how.format(run.path)}`."
         )
@@ -195,8 +185,7 @@ def _groups(run: RunReader, source: PreferenceSource, job: int) -> Iterable[list
     given: dict[str, Any] = {"job": job}
     if source == "grades":
         given |= _weights(run, job)
-    scored = {"grades": _GRADES, "comparisons": _COMPARISONS, "agreement": _AGREEMENT}[source]
-    rows = run.query(_CANDIDATES.format(scored=scored), given).rows
+    rows = run.query(_CANDIDATES.format(scored=_SOURCES[source][2]), given).rows
     for _, group in groupby(rows, key=lambda row: row[0]):
         yield [_scored(*row[1:]) for row in group]
 

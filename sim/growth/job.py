@@ -159,9 +159,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         result = absorb(context.population, found, limit, judges=self._judges, most_per_origin=most)
         self._add(len(owners), result)
         collected.failures += [
-            job_rows.FailureRow(
-                "growth", self.number, None, None, owner, self.purpose, answer.outcome, answer.reason, answer.attempts
-            )
+            job_rows.FailureRow.of(answer, self.name, self.number, owner, self.purpose)
             for owner, answer in zip(owners, answers, strict=True)
             if answer is not None and answer.value is None
         ]

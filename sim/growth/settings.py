@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field, model_validator
 
 from ...core.errors import SetupError, parameter
 from ...core.inputs import parse_language
 from ...core.model import FrozenModel
+from ...core.spec import parse_spec
 from ...personas.growth import MOST_HOPS, FrontierChoice
 from ...personas.hub import Hub, read_hub
 from ...personas.hub.read import Draw, DrawSpec
@@ -128,11 +128,8 @@ class Growth(FrozenModel):
 
     @classmethod
     def _parsed(cls, said: dict[str, Any]) -> Self:
-        try:
-            is_bundled = not said.keys() & {"sources", "seeds", "hub"}
-            return cls.model_validate({"texts_first": said.get("language") if is_bundled else None} | said)
-        except ValidationError as error:
-            raise SetupError(_out_of_range(error.errors(include_url=False)[0])) from error
+        is_bundled = not said.keys() & {"sources", "seeds", "hub"}
+        return parse_spec(cls, {"texts_first": said.get("language") if is_bundled else None} | said)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -201,27 +198,3 @@ def _check_origin(growth: Growth) -> None:
         )
     if growth.sources and (growth.hub is not None or growth.seeds is not None):
         raise SetupError("People come from texts or from other people; give sources or a hub, and leave one out.")
-
-
-#: What fields are called in sentences, where their names say little to a user of the command line.
-_SAID = {
-    "agents": "The number of people",
-    "per_passage": "The number of people inferred from each text",
-    "until_novelty": "The share of newcomers who are somebody new",
-    "fan_out": "The number of relations asked for at each person",
-}
-
-
-def _out_of_range(error: ErrorDetails) -> str:
-    name, bound = str(error["loc"][0]), error.get("ctx", {})
-    reason = _bound_in_words(bound) or error["msg"].removeprefix("Input should ").lower()
-    why = " (the paper grows six)" if name == "hops" else ""
-    counted = isinstance(error["input"], int | float)
-    said = _SAID.get(name, f"The number of {name}") if counted else ""
-    named = f"{said} ({parameter(name)})" if said else parameter(name)
-    return f"{named} should {reason}{why}, but {error['input']!r} was given."
-
-
-def _bound_in_words(bound: dict[str, Any]) -> str:
-    words = {"ge": "be at least", "le": "be at most", "gt": "be more than"}
-    return next((f"{said} {bound[sign]}" for sign, said in words.items() if sign in bound), "")

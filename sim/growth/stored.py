@@ -1,7 +1,7 @@
 """Growth as a file holds it: its people as rows and back, and asking for the same growth again, or for more."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,9 @@ from ..runfile.writer import FileChange, Statement
 from ..scenario import GrowthOnly
 from ..trust import SOURCES, remember
 from .settings import Growth
+
+#: What a persona and its row have alike.
+_OF_PERSONA = [one.name for one in fields(Persona) if one.init]
 
 _LATER = "SELECT coalesce(sum(asked), 0)::BIGINT FROM growth_chunks WHERE hop = 0 AND extension > $extension"
 #: The verdicts on people that hold, as in the view `survivors`.
@@ -131,34 +134,12 @@ def _recorded_weighting(recording: Recording) -> Weighting | None:
 
 def persona_row(persona: Persona, ordinal: int) -> PersonaRow:
     """Return a persona as a row, numbered `ordinal`."""
-    return PersonaRow(
-        id=persona.id,
-        ordinal=ordinal,
-        text=persona.text,
-        origin=persona.origin,
-        hop=persona.hop,
-        parent=persona.parent,
-        language=persona.language,
-        source=persona.source,
-        licence=persona.licence,
-        model=persona.model,
-        prompt=persona.prompt,
-    )
+    return PersonaRow(id=persona.id, ordinal=ordinal, **{name: getattr(persona, name) for name in _OF_PERSONA})
 
 
 def stored_persona(row: PersonaRow) -> Persona:
     """Return the persona of a row."""
-    return Persona(
-        row.text,
-        origin=row.origin,  # type: ignore[arg-type]  # written from a persona, so it is one of the three
-        hop=row.hop,
-        parent=row.parent,
-        language=row.language,
-        source=row.source,
-        licence=row.licence,
-        model=row.model,
-        prompt=row.prompt,
-    )
+    return Persona(**{name: getattr(row, name) for name in _OF_PERSONA})
 
 
 def _relation(row: RelationRow) -> Relation:

@@ -3,10 +3,7 @@
 A kind is a class, and all that is done with jobs finds it by its name::
 
     class TitlingJob(OutputJob[TitlingSpec]):
-        kind, spec_type, phase_names = "titling", TitlingSpec, ("titles",)
-
-        def phases(self, context):
-            return [TitlePhase(context, self.spec)]
+        kind, spec_type, phase_type = "titling", TitlingSpec, TitlePhase
 
 `run_job` of `sim.jobs.life` begins it or goes on with it, `resume_job` goes on with it from the file alone, and
 `replay_job` does it again from its answers. A kind of your own is found if its module is imported, or by an entry point
@@ -15,7 +12,7 @@ of the group `populace.kinds` that has the name of the kind and names the class.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -25,22 +22,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict
 import duckdb
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from ...agents.batch import check_batchable
-from ...agents.embedding.models import EmbeddingHandle, check_embeddings_priced
-from ...agents.endpoint.models import ModelHandle, open_model
-from ...agents.gateway.budget import Budget, Prices, check_priced, known_prices
+from ...agents.embedding.models import EmbeddingHandle
+from ...agents.endpoint.models import ModelHandle
+from ...agents.gateway.budget import Budget, Prices
 from ...agents.gateway.limits import Limits
 from ...core.errors import RunFileError, SetupError
-from ...core.model import FrozenModel
+from ...core.model import FrozenModel, RequestContext
+from ...core.spec import parse_spec
 from ...core.table import Row
 from ...personas.hub.queries import registered
 from ..config import RoleModel
-from ..engine import Engine, Progress
+from ..engine import Engine, JobModels, Progress
 from ..observe import EmbeddingRecall, TextEmbedder
-from ..run_models import choose_model
+from ..run_models import choose_model, open_role
 from ..runfile.runlog import RunLog
+from ..seeds import derive_seed
 from .loop import Phase, run_phase
 
 if TYPE_CHECKING:
@@ -78,16 +76,7 @@ class JobSpec(FrozenModel):
     @classmethod
     def given(cls, **options: Any) -> Self:
         """Build the spec from options. None means not given. Raises `SetupError` in one sentence."""
-        try:
-            return cls.model_validate({name: value for name, value in options.items() if value is not None})
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            said = first["msg"].removeprefix("Input should ").removeprefix("Value error, ")
-            said = said.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
-            name = str(first["loc"][-1]) if first["loc"] else "the job"
-            if first["type"] == "missing":
-                raise SetupError(f"{name} is missing; name who is asked.") from error
-            raise SetupError(f"{name} must {said}, but {first['input']!r} was given.") from error
+        return parse_spec(cls, {name: value for name, value in options.items() if value is not None})
 
 
 class Asked(TypedDict, total=False):
@@ -123,37 +112,6 @@ class JobOptions(Asked, total=False):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobModels:
-    """The models of a job, open, with their prices."""
-
-    #: Who is asked for words; None where only vectors are wanted.
-    model: ModelHandle | None = None
-    prices: Prices | None = None
-    #: Who gives vectors.
-    embeddings: EmbeddingHandle | None = None
-    embeddings_prices: Prices | None = None
-    #: Models of roles beside the first, by role.
-    roles: Mapping[str, tuple[ModelHandle, Prices | None]] = field(default_factory=dict)
-
-    @property
-    def first(self) -> ModelHandle | EmbeddingHandle:
-        """The model that the job is named after."""
-        first = self.model or self.embeddings
-        if first is None:
-            raise ValueError("a job has a model")
-        return first
-
-    def check(self, limits: Limits, *, batch: bool) -> None:
-        """Raise `SetupError` for a budget in dollars without prices, and for batches that no model can take."""
-        if self.model is not None:
-            check_priced(limits, self.prices)
-            if batch:
-                check_batchable(self.model)
-        if self.embeddings is not None:
-            check_embeddings_priced(limits, self.embeddings_prices, self.embeddings)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class JobContext:
     """What a job works with once it is open."""
 
@@ -185,6 +143,10 @@ class JobContext:
     def is_language_model(self) -> bool:
         """Whether a language model is among those that are asked."""
         return self.log.job_row.is_language_model or any(one.is_language_model for one in self.others)
+
+    def request(self, phase: str, owner: str) -> RequestContext:
+        """Return the context of the requests that a phase of one stage makes on behalf of an owner."""
+        return RequestContext(phase, 1, owner, derive_seed(self.seed, phase, owner) >> 32, job=self.job)
 
 
 class JobKind[S: JobSpec, R](ABC):
@@ -244,7 +206,8 @@ class JobKind[S: JobSpec, R](ABC):
         """Open the models of the job, by default the one that made the file. Raises `SetupError`."""
         handle, prices = choose_model(path, asked.get("model"), asked.get("base_url"), asked.get("prices"))  # type: ignore[arg-type]
         given = asked.get("roles") or {}
-        roles = {role: _open_role(one, handle, given.get(role)) for role, one in self.spec.roles.items()}
+        shared = (handle.endpoints or "").split()
+        roles = {role: open_role(role, one, given.get(role), shared) for role, one in self.spec.roles.items()}
         return JobModels(model=handle, prices=prices, roles=roles)
 
     def set_batch(self, is_batch: bool) -> None:
@@ -273,7 +236,7 @@ class JobKind[S: JobSpec, R](ABC):
 
     def phases(self, context: JobContext) -> Iterable[Phase[Any, Any]]:
         """Return the phases in their order."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} says nothing of what it does; define `phases` or `run`.")
 
     @abstractmethod
     def report(self, context: JobContext) -> R:
@@ -295,15 +258,6 @@ def find_kind(name: str) -> type[JobKind[Any, Any]]:
             f"Nothing installed here knows jobs of the kind {name!r}; install the package that it came from."
         )
     return JobKind._known[name]
-
-
-def _open_role(role: RoleModel, default: ModelHandle, given: ModelHandle | None) -> tuple[ModelHandle, Prices | None]:
-    if given is not None:
-        return given, role.prices
-    # Only a model that is served somewhere can be asked where the default model is.
-    shared = (default.endpoints or "").split() if role.model.startswith("openai:") else []
-    handle = open_model(role.model, base_url=role.base_url or shared or None)
-    return handle, role.prices or known_prices(handle)
 
 
 def write_items(con: duckdb.DuckDBPyConnection, number: int, items: Sequence[str]) -> None:

@@ -2,14 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, cast
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any, Unpack
 
 import orjson
 
-from ...agents.endpoint.models import open_model
 from ...agents.gateway.budget import Budget, Prices
 from ...agents.gateway.cache import AnswerCache
 from ...agents.gateway.limits import Limits
@@ -19,56 +16,36 @@ from ...core.table import make_missing_tables
 from ...personas.hub.file import describe_hub, open_hub
 from ...personas.hub.info import HubInfo, describe
 from ..config import RoleModel
-from ..engine import Engine, EventHash, Progress, SilentProgress
+from ..engine import Engine, JobModels, Progress
 from ..observe import EmbeddingRecall
 from ..runfile.database import cursors_of
-from ..runfile.job_rows import JobRow, now, versions
+from ..runfile.job_rows import JobRow
 from ..runfile.live import Sidecar
-from ..runfile.reader import RunReader, open_hub_or_run
+from ..runfile.reader import FileTables, open_hub_or_run
 from ..runfile.runlog import RunLog
-from ..trust import RESUMED, TrustedKind, check_trusted, remember
-from .kind import Asked, JobContext, JobKind, JobModels, JobOptions, JobSpec, count_items, find_kind
+from ..trust import TrustedKind, check_trusted, find_named, remember
+from .kind import Asked, JobContext, JobKind, JobOptions, JobSpec, count_items, find_kind
 
 if TYPE_CHECKING:
     from ...agents.actions import Action
 
-#: How a job ended that needs no resuming: it is done, or another was begun instead.
-_ENDED = ("finished", "abandoned")
 #: What may be changed when a job is resumed.
 _CHANGEABLE = ("base_url", "embedding_url", "limits", "prices", "cache")
 #: Where the spec of a job holds the prices of an embedding model beside the model.
 EMBEDDING_PRICES = "embedding_prices"
 
 _HAS_JOBS = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'jobs'"
-_JOBS = "SELECT job, kind, status, model, reason FROM jobs ORDER BY job"
-_OF_KIND = "SELECT * FROM jobs WHERE kind = $kind ORDER BY job"
+_OF_KIND = "WHERE kind = $kind ORDER BY job"
 _PAID = "SELECT count(raw) FROM calls WHERE job = $job"
 
 
-@dataclass(frozen=True, slots=True)
-class JobState:
-    """A job of a file, and how it stands."""
-
-    job: int
-    #: As in `jobs.kind`.
-    kind: str
-    status: str
-    model: str
-    reason: str | None
-
-    @property
-    def is_ended(self) -> bool:
-        """Whether nothing is left to do."""
-        return self.status in _ENDED
-
-
-def jobs_in(path: Path) -> list[JobState]:
+def jobs_in(path: Path) -> list[JobRow]:
     """Return the jobs of a run file or hub, in the order in which they began. Empty for a hub without jobs.
 
     Raises what `open_hub_or_run` raises.
     """
     with open_hub_or_run(path) as run:
-        return [JobState(*row) for row in run.query(_JOBS).rows] if run.query(_HAS_JOBS).rows else []
+        return FileTables(run).rows(JobRow, "ORDER BY job") if run.query(_HAS_JOBS).rows else []
 
 
 def hub_in_numbers(path: Path) -> HubInfo:
@@ -87,7 +64,7 @@ def hub_in_numbers(path: Path) -> HubInfo:
 def stored_job(path: Path, job: int) -> JobRow:
     """Return a job as stored in a file."""
     with open_hub_or_run(path) as run:
-        return _rows(run, "SELECT * FROM jobs WHERE job = $job", job=job)[0]
+        return FileTables(run).rows(JobRow, "WHERE job = $job", {"job": job})[0]
 
 
 def stored_kind(row: JobRow, actions: Sequence["type[Action]"] = ()) -> JobKind[Any, Any]:
@@ -155,21 +132,13 @@ def resume_job(
     row = stored_job(path, number)
     kind = stored_kind(row, actions)
     embeddings, where = asked.get("embeddings"), asked.get("embeddings_url")
-    is_own = embeddings is not None and not isinstance(embeddings, str)
-    named = {
-        "address": asked.get("base_url"),
-        "model": asked.get("model"),
-        "cache": asked.get("cache"),
-        "embeddings": where or is_own or None,
-        "solver": _named_again(kind.spec, "solver", solver),
-        "grader": _named_again(kind.spec, "grader", grader),
-    }
-    check_trusted(path, row, [one for one in RESUMED if named.get(one) not in (None, ())])
+    again = {"solver": _named_again(kind.spec, "solver", solver), "grader": _named_again(kind.spec, "grader", grader)}
+    check_trusted(path, row, find_named({**asked, **again}))
     kind.check()
     own = Limits.model_validate_json(row.limits)
     cache = asked.get("cache")
     prices, vectors = orjson.loads(row.prices or "null"), orjson.loads(row.spec).get(EMBEDDING_PRICES)
-    again: Asked = {
+    options: Asked = {
         "model": asked.get("model") or row.model,
         "base_url": asked.get("base_url") or (row.base_url or "").split() or None,
         "limits": own.changed(**(changed or {})),
@@ -182,10 +151,10 @@ def resume_job(
     }
     if isinstance(embeddings, str):
         _check_recall(row, embeddings)
-    models = kind.open_models(path, again)
+    models = kind.open_models(path, options)
     if models.embeddings is not None:
         _check_recall(row, models.embeddings.name)
-    work = _Work(path, kind, models, again, row.seed)
+    work = _Work(path, kind, models, options, row.seed)
     return work.run(work.reopen(number), progress)
 
 
@@ -223,44 +192,24 @@ class _Work[S: JobSpec, R]:
     @property
     def row(self) -> JobRow:
         """The job as a row, not numbered yet."""
-        models, chat, vectors = self._models, self._models.model, self._models.embeddings
-        spec = self._kind.spec.model_dump(mode="json")
-        prices = models.prices
-        if chat is None:
-            prices = models.embeddings_prices
-        elif vectors is not None:
+        models, spec = self._models, self._kind.spec.model_dump(mode="json")
+        if models.model is not None and models.embeddings is not None:
             spec[EMBEDDING_PRICES] = models.embeddings_prices
-        return JobRow(
-            job=0,
-            id=uuid4().hex,
-            kind=self._kind.kind,
-            spec=orjson.dumps(spec).decode(),
+        return models.make_row(
+            self._kind.kind,
+            orjson.dumps(spec).decode(),
             seed=self.seed,
-            model=models.first.name,
-            # Who gives vectors writes nothing, so there is nothing to be told from a language model's.
-            is_language_model=True if chat is None else chat.is_language_model,
-            base_url=None if chat is None else chat.endpoints,
-            embedding_model=vectors.name if vectors else None,
-            embedding_url=vectors.endpoint if vectors else None,
-            limits=self._limits.model_dump_json(),
-            prices=orjson.dumps(prices).decode() if prices else None,
-            cache=str(self._cache) if self._cache else None,
+            limits=self._limits,
+            cache=self._cache,
             batch=self._is_batch,
-            versions=orjson.dumps(versions()).decode(),
-            status="running",
-            reason=None,
-            event_hash=None,
-            started_at=now(),
-            ended_at=None,
         )
 
     def find(self) -> tuple[list[tuple[JobRow, int]], list[JobRow]]:
         """Return the unfinished jobs of this kind, each with the number of its paid answers, and the finished ones."""
         with open_hub(self.path) if self._kind.is_on_hub else nullcontext(), open_hub_or_run(self.path) as run:
-            rows = _rows(run, _OF_KIND, kind=self._kind.kind) if run.query(_HAS_JOBS).rows else []
-            unfinished = [
-                (row, run.query(_PAID, {"job": row.job}).rows[0][0]) for row in rows if row.status not in _ENDED
-            ]
+            kind = {"kind": self._kind.kind}
+            rows = FileTables(run).rows(JobRow, _OF_KIND, kind) if run.query(_HAS_JOBS).rows else []
+            unfinished = [(row, run.query(_PAID, {"job": row.job}).rows[0][0]) for row in rows if not row.is_ended]
         return unfinished, [row for row in rows if row.status == "finished"]
 
     def is_same(self, other: JobRow) -> bool:
@@ -300,21 +249,14 @@ class _Work[S: JobSpec, R]:
         try:
             remember(log.job_row)
             answers = AnswerCache.shared(self._cache) if self._cache else None
-            models = self._models
             engine = Engine(
                 log,
-                # No chat model is asked where vectors are wanted: the built-in generator takes its place.
-                models.model or open_model("procedural"),
+                self._models,
                 limits=self._limits,
-                prices=models.prices if models.model else models.embeddings_prices,
                 cache=answers,
                 batched=frozenset(self._kind.phase_names if self._is_batch else ()),
-                embeddings=models.embeddings,
-                embeddings_prices=models.embeddings_prices,
                 answer_tokens=self._kind.answer_tokens,
-                events=EventHash(log.last_event_hash()),
-                progress=progress or SilentProgress(),
-                roles=models.roles,
+                progress=progress,
                 shared_budget=shared_budget,
             )
         except BaseException:
@@ -331,7 +273,7 @@ class _Work[S: JobSpec, R]:
                 source=self.path,
                 embedder=embedder,
                 recall=None if embedder is None else EmbeddingRecall(embedder, job=log.job),
-                others=[handle for handle, _ in models.roles.values()],
+                others=[handle for handle, _ in self._models.roles.values()],
             )
             self._kind.run(context)
             return self._kind.report(context)
@@ -347,11 +289,6 @@ def end_with(engine: Engine) -> Iterator[None]:
             engine.finish(error)
             raise
         engine.finish(None)
-
-
-def _rows(run: RunReader, query: str, **params: object) -> list[JobRow]:
-    found = run.query(query, cast("Any", params))
-    return [JobRow(**dict(zip(found.columns, row, strict=True))) for row in found.rows]
 
 
 def _other(path: Path, job: JobRow) -> str:

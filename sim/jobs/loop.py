@@ -313,8 +313,8 @@ def _window[I, R](engine: Engine, phase: Phase[I, R], chunks: Chunks) -> int:
     return phase.chunk * max(1, -(-ahead // phase.chunk))
 
 
-#: Outcomes that say something of the endpoint, not of the answer.
-_ENDPOINT = frozenset(
+#: Outcomes that tell about the endpoint, not about the request or its answer.
+LOST_OUTCOMES = frozenset(
     {Outcome.RATE_LIMITED, Outcome.SERVER_ERROR, Outcome.DROPPED, Outcome.UNREACHABLE, Outcome.TIMEOUT}
 )
 
@@ -325,7 +325,7 @@ def _check_answered(work: str, ended: Sequence[tuple[Outcome, str]]) -> None:
     `ended` holds the outcome and reason of each request. The work should then not be committed, so that a resumed run
     repeats it.
     """
-    if len(ended) > 1 and all(outcome in _ENDPOINT for outcome, _ in ended):
+    if len(ended) > 1 and all(outcome in LOST_OUTCOMES for outcome, _ in ended):
         raise RunError(
             f"The endpoint answered none of {len(ended)} requests in {work}; the last it said was: {ended[-1][1]} "
             f"Nothing of {work} was committed: resume the run when the endpoint is well."

@@ -8,8 +8,8 @@ from ...agents.gateway.call import Call
 from ...core.errors import RunError
 from ...core.table import declared_tables
 from ...personas.hub.rewrites import COSINE_STAGE
-from ..engine import Engine, EventHash, Progress, SilentProgress
-from ..replay import RecordedEmbedder, RecordedGateway, Replayed, difference, recorded_model, recorded_recall
+from ..engine import Engine, JobModels, Progress
+from ..replay import RecordedEmbedder, RecordedGateway, Replayed, compare_replay, recorded_model, recorded_recall
 from ..runfile.database import BusyError, connect, folder_beside
 from ..runfile.reader import open_hub_or_run
 from ..runfile.recording import Recording, markers
@@ -39,18 +39,7 @@ def replay_job(path: Path | str, job: int, *, progress: Progress | None = None) 
             failure = error
         with open_hub_or_run(copy) as again:
             found = markers(again, job)
-        differing = difference(recording, found, ended=failure is None)
-        if failure is not None and not differing:
-            raise failure
-        return Replayed(
-            event_hash=found[-1].event_hash if found else "",
-            expected=recording.markers[-1].event_hash if recording.markers else "",
-            steps=0,
-            recalled=recalled,
-            begun=None,
-            calls=0,
-            difference=differing,
-        )
+        return compare_replay(recording, found, failure, recalled=recalled)
 
 
 def _copy(recording: Recording, copy: Path) -> None:
@@ -79,11 +68,10 @@ def _done_again(recording: Recording, copy: Path, progress: Progress | None) -> 
     log = RunLog.open(copy, row.job)
     engine = Engine(
         log,
-        model,
+        JobModels(model=model),
         limits=gateway.limits,
         answer_tokens=kind.answer_tokens,
-        events=EventHash(log.last_event_hash()),
-        progress=progress or SilentProgress(),
+        progress=progress,
         gateway=gateway,
     )
     with end_with(engine):

@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import cache
 from importlib.metadata import version
 from typing import Annotated, Any
+from uuid import uuid4
 
 import orjson
 from pydantic import ValidationError
@@ -18,7 +19,7 @@ from pydantic import ValidationError
 from ...agents.gateway.call import Call, RequestPart
 from ...core.errors import RunFileError
 from ...core.model import FrozenModel
-from ...core.table import table
+from ...core.table import column_names, table
 
 #: The rows that step $at had already: of tables of steps, and of what jobs have asked. Steps, and surveys after them,
 #: differ from hops in what the numbers of their phase count.
@@ -126,6 +127,21 @@ class JobRow:
     started_at: Annotated[datetime, "UTC"]
     ended_at: Annotated[datetime | None, "UTC; null while running"]
 
+    @classmethod
+    def new(cls, kind: str, spec: str, **known: Any) -> "JobRow":
+        """Make the row of a job that begins now. What is not known of it is as for one that asks no model."""
+        columns: dict[str, Any] = dict.fromkeys(column_names(cls))
+        columns |= {"job": 0, "id": uuid4().hex, "kind": kind, "spec": spec, "seed": 0, "status": "running"}
+        # Of a job that writes nothing there is nothing to be told from what a language model writes.
+        columns |= {"model": "none", "is_language_model": True, "limits": "{}", "batch": False}
+        columns |= {"versions": orjson.dumps(versions()).decode(), "started_at": now()}
+        return cls(**columns | known)
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether it needs no resuming: it is done, or another was begun instead."""
+        return self.status in ("finished", "abandoned")
+
     @property
     def run_spec(self) -> RunSpec:
         """What the run is to do, if the job is one. Raises `RunFileError` for a spec that is not one of a run."""
@@ -216,6 +232,13 @@ class FailureRow:
     reason: Annotated[str, "Why, in one sentence"]
     attempts: Annotated[int, "Attempts made"]
     job: Annotated[int, "Job, as in jobs"] = 1
+
+    @classmethod
+    def of(
+        cls, end: Any, phase: str, number: int, owner: str, purpose: str, *, agent: str | None = None, job: int = 1
+    ) -> "FailureRow":
+        """Make the row of a request outside of a turn that ended with the outcome, reason and attempts of `end`."""
+        return cls(phase, number, None, agent, owner, purpose, end.outcome, end.reason, end.attempts, job)
 
 
 @table("known_answers", first="job", fork=None)

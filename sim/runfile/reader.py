@@ -14,6 +14,7 @@ import duckdb
 from ...core.errors import SetupError
 from ...core.query import Params, QueryResult, Tabular, answer, html_table
 from ...core.query import QueryError as QueryError
+from ...core.table import Row, make_rows, select_rows
 from ...core.user_sql import QueryLimit
 from ...personas.hub.file import check_hub
 from .database import (
@@ -248,6 +249,25 @@ def _live(path: Path) -> _Live | None:
     except ClosedError:  # left behind by a run that was killed
         return None
     return _Live(client)
+
+
+class FileTables:
+    """The tables of a file that is open for reading, as rows."""
+
+    def __init__(self, reader: RunReader) -> None:
+        self._reader = reader
+
+    def rows[R: Row](self, row_type: type[R], clause: str = "", params: Params = ()) -> list[R]:
+        """Return the rows of one table. `clause` may filter or order them and begins with WHERE or ORDER BY."""
+        return make_rows(row_type, self.query(select_rows(row_type, clause), params))
+
+    def query(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query on the file."""
+        return self._reader.query(sql, params).rows
+
+    def table(self, sql: str) -> "Table":
+        """Return the result of a query as an Arrow table."""
+        return self._reader.query(sql).table()
 
 
 _OWN = ("emission", "step", "agent", "group_name", "kind", "text", "revised")

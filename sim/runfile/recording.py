@@ -6,18 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 
 from ...agents.gateway.call import CallKey
 from ...core.errors import RunFileError
 from ...core.model import Outcome
-from ...core.query import Params
-from ...core.table import Row, make_rows, select_rows
 from .job_rows import RUN_KINDS, JobRow, Unit, titled
-from .reader import RunReader, open_hub_or_run, open_run
-
-if TYPE_CHECKING:
-    from arro3.core import Table
+from .reader import FileTables, RunReader, open_hub_or_run, open_run
 
 _MARKERS = """
 SELECT phase, number, event_hash, unit FROM markers JOIN phases USING (job, phase)
@@ -67,15 +62,15 @@ class RecordedEnd:
     was_repaired: bool = True
 
 
-class Recording:
+class Recording(FileTables):
     """A job in its file, read to be done again. The answers of one hop, step or stage are in memory at a time."""
 
     def __init__(self, reader: RunReader, job: int = 1) -> None:
         """Prepare to read the job. Raises `RunFileError` if the job holds nothing that can be replayed."""
+        super().__init__(reader)
         self.path = reader.path
         #: Number of the job in its file.
         self.job = job
-        self._reader = reader
         self._loaded = ("", -1)
         self._ends: dict[CallKey, list[RecordedEnd]] = {}
         self._check()
@@ -128,18 +123,6 @@ class Recording:
         """Steps that are complete."""
         return max((m.number for m in self.markers if m.unit is Unit.STEP), default=0)
 
-    def rows[R: Row](self, row_type: type[R], clause: str = "", params: Params = ()) -> list[R]:
-        """Return the rows of one table. `clause` may filter or order them and begins with WHERE or ORDER BY."""
-        return make_rows(row_type, self._reader.query(select_rows(row_type, clause), params).rows)
-
-    def query(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
-        """Return the rows of a query on the file."""
-        return self._reader.query(sql, params).rows
-
-    def table(self, sql: str) -> "Table":
-        """Return the result of a query as an Arrow table."""
-        return self._reader.query(sql).table()
-
     def covers(self, phase: str, number: int) -> bool:
         """Return whether this hop or step is within the completed ones."""
         return number <= max((m.number for m in self.markers if m.phase == phase), default=-1)
@@ -163,7 +146,7 @@ class Recording:
 
     def _ends_of(self, phase: str, number: int) -> dict[CallKey, list[RecordedEnd]]:
         if self._loaded != (phase, number):
-            attempts = self._reader.query(_ATTEMPTS, {"job": self.job, "phase": phase, "number": number}).rows
+            attempts = self.query(_ATTEMPTS, {"job": self.job, "phase": phase, "number": number})
             self._ends = _gathered(
                 (CallKey(phase, number, owner, request, replicate, self.job), tuple(ended))
                 for owner, request, replicate, *ended in attempts
@@ -185,8 +168,8 @@ class Recording:
                 f"The run in {str(self.path)!r} has run no step since it was forked at step {self.begun}, so there "
                 f"is nothing to replay; go on with it first: `populace resume {self.path}`."
             )
-        ((asked,),) = self._reader.query(_ASKED).rows
-        ((calls,),) = self._reader.query("SELECT count(*) FROM calls WHERE job = 1").rows
+        ((asked,),) = self.query(_ASKED)
+        ((calls,),) = self.query("SELECT count(*) FROM calls WHERE job = 1")
         if asked and not calls:
             raise RunFileError(
                 f"{str(self.path)!r} holds no answers, as the file that a replay leaves; replay the run that it was "
@@ -209,7 +192,7 @@ def markers(reader: RunReader, job: int = 1) -> tuple[Marker, ...]:
 
 def run_of(reader: RunReader) -> JobRow:
     """Return the job that is the run of a file."""
-    (row,) = make_rows(JobRow, reader.query(select_rows(JobRow, "WHERE kind IN $kinds"), {"kinds": RUN_KINDS}).rows)
+    (row,) = FileTables(reader).rows(JobRow, "WHERE kind IN $kinds", {"kinds": RUN_KINDS})
     return row
 
 

@@ -15,7 +15,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, ClassVar, Literal
 
 from ...agents.procedural.judging import DONT_KNOW
@@ -108,9 +108,9 @@ class Likert(Item):
 
     def check(self) -> None:
         """Raise `SetupError` if the scale is invalid."""
-        points, labels = _any(self.points), _options(self, self.labels, "label", fewest=0)
+        points, labels = self.points, _options(self, self.labels, "label", fewest=0)
         object.__setattr__(self, "labels", labels)
-        if isinstance(points, bool) or not isinstance(points, int) or not 2 <= points <= _MOST_POINTS:
+        if not is_whole(points, 2, _MOST_POINTS):
             raise SetupError(
                 f"The item {self.text!r} has a scale of {points!r} points; give a whole number from 2 to "
                 f"{_MOST_POINTS}."
@@ -166,10 +166,8 @@ class Likert(Item):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice(Item):
-    """One of several options."""
-
-    type: ClassVar[ItemType] = "choice"
+class _OptionItem(Item):
+    """An item that is answered with its options."""
 
     choices: Sequence[str]
     #: Show the options to each respondent in an order of its own.
@@ -186,7 +184,22 @@ class Choice(Item):
 
     def order(self, rng: random.Random) -> Shown:
         """Return the options, shuffled if `shuffle` is set."""
-        return _shuffled(self.choices, rng, wanted=self.shuffle)
+        return tuple(rng.sample(self.choices, len(self.choices)) if self.shuffle else self.choices)
+
+    def find_option(self, answer: object) -> str:
+        """Return the option that was answered. Raises `ValueError` saying what to give instead."""
+        told = answer.strip().casefold() if isinstance(answer, str) else None
+        found = next((one for one in self.choices if one.casefold() == told), None)
+        if found is None:
+            raise ValueError(f"give one of {', '.join(map(repr, self.choices))}, not {answer!r:.60}")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(_OptionItem):
+    """One of several options."""
+
+    type: ClassVar[ItemType] = "choice"
 
     def described(self, shown: Shown) -> str:
         """Return the instruction and the options, one per line."""
@@ -198,44 +211,31 @@ class Choice(Item):
 
     def parsed(self, answer: object) -> str:
         """Return the option that was answered."""
-        return _option(answer, self.choices)
+        return self.find_option(answer)
 
 
 @dataclass(frozen=True, slots=True)
-class Rank(Item):
+class Rank(_OptionItem):
     """Several options that are put in order, the first one first; all of them, or the `most` that come first."""
 
     type: ClassVar[ItemType] = "rank"
 
-    choices: Sequence[str]
     most: int | None = field(default=None, kw_only=True)
-    #: Show the options to each respondent in an order of its own.
-    shuffle: bool = field(default=True, kw_only=True)
 
     def check(self) -> None:
         """Raise `SetupError` for fewer than two options, a repeated option, or an invalid `most`."""
-        object.__setattr__(self, "choices", _options(self, self.choices, "option", fewest=2))
-        most = _any(self.most)
-        is_whole = isinstance(most, int) and not isinstance(most, bool)
-        if most is not None and not (is_whole and 1 <= most <= len(self.choices)):
+        _OptionItem.check(self)
+        most = self.most
+        if most is not None and not is_whole(most, 1, len(self.choices)):
             raise SetupError(
                 f"The item {self.text!r} asks for {most!r} of {len(self.choices)} options; give a whole number from 1 "
                 f"to {len(self.choices)}, or leave `most` out for all."
             )
 
     @property
-    def options(self) -> tuple[str, ...]:
-        """The options."""
-        return tuple(self.choices)
-
-    @property
     def ranks(self) -> int:
         """How many options are put in order."""
         return self.most or len(self.choices)
-
-    def order(self, rng: random.Random) -> Shown:
-        """Return the options, shuffled if `shuffle` is set."""
-        return _shuffled(self.choices, rng, wanted=self.shuffle)
 
     def described(self, shown: Shown) -> str:
         """Return the instruction and the options, one per line."""
@@ -252,7 +252,7 @@ class Rank(Item):
         """Return the options in the order of the answer."""
         if not isinstance(answer, list):
             raise ValueError(f"give a list of {self.ranks} options, not {answer!r:.60}")
-        found = [_option(one, self.choices) for one in answer]
+        found = [self.find_option(one) for one in answer]
         if len(found) != self.ranks or len(set(found)) < len(found):
             raise ValueError(f"give a list of {self.ranks} different options, not {answer!r:.120}")
         return found
@@ -323,8 +323,8 @@ class FreeText(Item):
 
     def check(self) -> None:
         """Raise `SetupError` if the maximum length is invalid."""
-        most = _any(self.most)
-        if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= _MOST_CHARACTERS:
+        most = self.most
+        if not is_whole(most, 1, _MOST_CHARACTERS):
             raise SetupError(
                 f"The item {self.text!r} asks for a text of {most!r} characters at most; give a whole number from 1 "
                 f"to {_MOST_CHARACTERS:,}."
@@ -354,6 +354,11 @@ def _any(value: object) -> Any:
     return value
 
 
+def is_whole(value: object, low: int, high: float = inf) -> bool:
+    """Return whether a value is a whole number within these bounds."""
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
 def _options(item: Item, given: Sequence[str], what: str, *, fewest: int) -> tuple[str, ...]:
     options: tuple[Any, ...] = (given,) if isinstance(given, str) else tuple(given)
     if not all(isinstance(one, str) and one.strip() for one in options):
@@ -370,18 +375,6 @@ def _options(item: Item, given: Sequence[str], what: str, *, fewest: int) -> tup
         raise SetupError(
             f"The item {item.text!r} has the {what} {seen[DONT_KNOW]!r}; leave it out, and give `dont_know=True`."
         )
-    return found
-
-
-def _shuffled(options: Sequence[str], rng: random.Random, *, wanted: bool) -> Shown:
-    return tuple(rng.sample(options, len(options)) if wanted else options)
-
-
-def _option(answer: object, options: Sequence[str]) -> str:
-    told = answer.strip().casefold() if isinstance(answer, str) else None
-    found = next((one for one in options if one.casefold() == told), None)
-    if found is None:
-        raise ValueError(f"give one of {', '.join(map(repr, options))}, not {answer!r:.60}")
     return found
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from ...core.errors import SetupError
-from ..jobs.kind import Asked, JobContext, JobKind, JobModels, JobOptions, JobSpec
+from ..engine import JobModels
+from ..jobs.kind import Asked, JobContext, JobKind, JobOptions, JobSpec
 from ..jobs.life import run_job
 from ..jobs.loop import run_phase
 from ..prompt_limits import check_survey_prompts, survey_room

@@ -314,7 +314,8 @@ class SurveyPhase(Phase[Respondent, tuple[ItemAnswer, ...]]):
             self._rows += self._answer_rows(respondent, answers)
             lost = next((one for one in answers if _is_lost(one)), None)
             if lost is not None:
-                self._failures.append(self._failure(respondent.agent, lost))
+                agent, job = respondent.agent, self._engine.log.job
+                self._failures.append(FailureRow.of(lost, self.name, self.number, agent, PURPOSE, agent=agent, job=job))
 
     def collect(self) -> Changes:
         """Return the rows since the last commit. The hash is taken over the answers."""
@@ -368,20 +369,6 @@ class SurveyPhase(Phase[Respondent, tuple[ItemAnswer, ...]]):
                 item.number(one.value) if has_value else None, list(shown), one.outcome, one.reason, *by,
             ))  # fmt: skip
         return rows
-
-    def _failure(self, agent: str, lost: ItemAnswer) -> FailureRow:
-        return FailureRow(
-            phase=self.name,
-            number=self.number,
-            step=None,
-            agent=agent,
-            owner=agent,
-            purpose=PURPOSE,
-            outcome=lost.outcome,
-            reason=lost.reason,
-            attempts=lost.attempts,
-            job=self._engine.log.job,
-        )
 
 
 def answer_by_rule(scenario: Scenario, resident: Resident, item: Item, rng: Any) -> ItemAnswer:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from itertools import batched
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,27 +15,23 @@ from ...agents.embedding.models import named_embedder
 from ...agents.embedding.vectors import Vector, text_hash
 from ...agents.gateway.budget import known_prices
 from ...core.errors import SetupError, parameter
-from ...core.query import Params
-from ...core.table import Row, make_rows, select_rows
 from ...personas.hub.tables import PersonaRow
 from ...personas.population import PersonaGraph
 from ..details import PeopleDetails
 from ..dynamics.world import World
+from ..engine import JobModels
 from ..growth.stored import stored_persona
-from ..jobs.kind import Asked, JobModels
+from ..jobs.kind import Asked
 from ..mesa import Model
 from ..resident import Resident
 from ..runfile.job_rows import JobRow
 from ..runfile.ledger import KNOWN_VECTORS
-from ..runfile.reader import RunReader, open_made
+from ..runfile.reader import FileTables, RunReader, open_made
 from ..runfile.recording import run_of
 from ..runfile.rows import DescriptionRow
 from ..scenario import Scenario, Settings
 from ..settling import settle
 from ..state import SocietyState, restore_notes
-
-if TYPE_CHECKING:
-    from arro3.core import Table
 
 #: Texts whose vectors are looked up at once.
 _TEXTS = 2_000
@@ -64,22 +60,6 @@ class StoredScenario(Scenario):
         own = super().described(resident)
         row = self._said.get(resident.id)
         return own if row is None else f"{row.before}{'' if row.is_replaced else own}{row.after}"
-
-
-class _Tables:
-    """The tables of a file that is open for reading."""
-
-    def __init__(self, reader: RunReader) -> None:
-        self._reader = reader
-
-    def rows[R: Row](self, row_type: type[R], clause: str = "", params: Params = ()) -> list[R]:
-        return make_rows(row_type, self.query(select_rows(row_type, clause), params))
-
-    def query(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
-        return self._reader.query(sql, params).rows
-
-    def table(self, sql: str) -> "Table":
-        return self._reader.query(sql).table()
 
 
 def check_finished(path: Path) -> None:
@@ -114,7 +94,7 @@ def known_vectors(reader: RunReader, texts: Iterable[str], model: str) -> dict[s
 
 def stored_society(reader: RunReader) -> SocietyState:
     """Return the society of a run after its last step: the agents with their notes, and the world."""
-    run, tables = run_of(reader), _Tables(reader)
+    run, tables = run_of(reader), FileTables(reader)
     spec = run.run_spec
     given = {name: value for name, value in spec.settings.items() if name in Settings.model_fields}
     scenario = StoredScenario(given, {row.agent: row for row in tables.rows(DescriptionRow)})

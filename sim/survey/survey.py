@@ -10,7 +10,7 @@ import orjson
 from ...core.errors import SetupError
 from ...personas.profiles.profile import AgeBand, BasicValue, Household
 from ..seeds import derive_seed, rng_for
-from .items import ITEM_TYPES, Choice, Item, Likert, Shown
+from .items import ITEM_TYPES, Choice, Item, Likert, Shown, is_whole
 
 if TYPE_CHECKING:
     from ..resident import Resident
@@ -84,7 +84,7 @@ class Survey:
                 f"The survey {name!r} is to be asked of {self.of!r}; give Sample(30), Panel(30), or nothing for "
                 f"everybody."
             )
-        if not _is_whole(self.repeats) or not 1 <= self.repeats <= _MOST_REPEATS:
+        if not is_whole(self.repeats, 1, _MOST_REPEATS):
             raise SetupError(
                 f"The survey {name!r} has repeats={self.repeats!r}; give a whole number from 1 to {_MOST_REPEATS}."
             )
@@ -166,12 +166,12 @@ class Survey:
         return named
 
     def _check_steps(self) -> None:
-        if wrong := [one for one in self.steps if not _is_whole(one) or one < 0]:
+        if wrong := [one for one in self.steps if not is_whole(one, 0)]:
             raise SetupError(
                 f"The survey {self.name!r} is to be asked after step {wrong[0]!r}; give whole numbers from 0, where 0 "
                 f"is before the first step."
             )
-        if self.every is not None and (not _is_whole(self.every) or self.every < 1):
+        if self.every is not None and not is_whole(self.every, 1):
             raise SetupError(f"The survey {self.name!r} has every={self.every!r}; give a whole number from 1.")
 
 
@@ -180,12 +180,8 @@ def _any(value: object) -> Any:
     return value
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _check_number(n: object, name: str) -> None:
-    if not _is_whole(n) or _any(n) < 1:
+    if not is_whole(n, 1):
         raise SetupError(f"{name}({n!r}) is to be asked; give the number of people, from 1.")
 
 

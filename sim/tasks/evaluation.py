@@ -5,28 +5,27 @@ solving, with `correct` for the comparison with the known answer. `analysis.eval
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import duckdb
-import orjson
 
 from ...agents.actions import KnownSolution
-from ...agents.answer_check import final_answer, shared_checker
-from ...core.errors import SetupError, SourceError, parameter
-from ...core.inputs import resolve_file
-from ...core.table import Row
-from ..jobs.kind import JobContext, JobModels, JobOptions
+from ...agents.answer_check import final_answer
+from ...core.errors import SetupError, parameter
+from ...core.inputs import read_objects, resolve_file
+from ..engine import JobModels
+from ..jobs.kind import JobOptions
 from ..jobs.life import run_job
 from ..runfile.database import make_run_file
 from ..runfile.reader import open_made
-from ..runfile.rows import ProblemRow
+from ..runfile.rows import CheckRow, ProblemRow
 from ..runfile.writer import Inserts
 from ..seeds import rng_for
-from .outputs import Output, OutputJob, OutputJobReport, OutputPhase, OutputSpec
-from .solving import REFERENCE, Solved, SolverPanel, SolvingPhase, check_voters, solution_rows
+from .outputs import Output, OutputJob, OutputJobReport, OutputSpec
+from .solving import REFERENCE, KnowSolution, Solved, SolverPanel, SolvingPhase, check_voters
 
 if TYPE_CHECKING:
     import random
@@ -124,41 +123,21 @@ def _of_test_set(path: Path) -> ProblemSet:
     found: list[ProblemWithAnswer] = []
     lacking: list[str] = []
     rows = 0
-    for number, row in _rows(path):
-        rows += 1
+    for where, row in read_objects(path):
+        rows, source = rows + 1, f"{path.name}:{where.rpartition(' ')[2]}"
         text = _first(row, _PROBLEM)
         answer = _known_answer(row)
         if not text or not answer:
-            lacking.append(f"{path.name}:{number}")
+            lacking.append(source)
             continue
         level = _first(row, ("level", "difficulty"))
-        found.append(
-            ProblemWithAnswer(text, answer, level or None, _first(row, _TYPE) or None, f"{path.name}:{number}")
-        )
+        found.append(ProblemWithAnswer(text, answer, level or None, _first(row, _TYPE) or None, source))
     if not found:
         raise SetupError(
             f"{str(path)!r} holds no problem with an answer in {rows:,} row{'' if rows == 1 else 's'}; each needs a "
             r"field 'problem', and an 'answer' or a 'solution' that ends in \boxed{...}."
         )
     return ProblemSet(tuple(found), False, len(lacking), rows, tuple(lacking[:3]))
-
-
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = orjson.loads(line.decode("utf-8-sig"))
-            except UnicodeDecodeError as error:
-                raise SourceError(f"{str(path)!r}, line {number} is not UTF-8; save the file so.") from error
-            except orjson.JSONDecodeError as error:
-                raise SourceError(
-                    f"{str(path)!r}, line {number}: this is no JSON ({error}); a test set has one object a line."
-                ) from error
-            if not isinstance(row, dict):
-                raise SourceError(f"{str(path)!r}, line {number}: this is no JSON object; a test set has one a line.")
-            yield number, row
 
 
 def _first(row: dict[str, object], keys: Sequence[str]) -> str:
@@ -253,13 +232,15 @@ class EvaluationPhase(SolvingPhase):
     name = KIND
     shown = "Problems asked"
 
-    def query(self) -> str:
-        """Return the SQL that selects the problems of the test set."""
-        return _ITEMS
+    query = _ITEMS
 
-    def rows_of(self, output: Output, result: Solved) -> Sequence[Row]:
-        """Return the rows of the solutions. A test set has no checks."""
-        return solution_rows(self._context.job, output.emission, result) if result.clusters else []
+    def find_known(self) -> KnowSolution:
+        """Return what gives the stand-in the known answers."""
+        return told_answer
+
+    def checks_of(self, output: Output, result: Solved) -> list[CheckRow]:
+        """Return nothing, as a test set has no checks."""
+        return []
 
 
 class EvaluationJob(OutputJob[EvaluationSpec]):
@@ -267,20 +248,14 @@ class EvaluationJob(OutputJob[EvaluationSpec]):
 
     kind = KIND
     spec_type = EvaluationSpec
-    phase_names = (KIND,)
+    phase_type = EvaluationPhase
 
     #: The problems that the job begins with; none for a job that continues.
     problems: Sequence[ProblemWithAnswer] = ()
 
     def check(self) -> None:
         """Raise `SetupError` if answers cannot be compared, or programs cannot be run."""
-        shared_checker()
         check_voters(self.spec.voters)
-
-    def phases(self, context: JobContext) -> Sequence[OutputPhase[Any]]:
-        """Return the one phase."""
-        context = replace(context, is_replay=context.is_replay or self.is_dry_run)
-        return [EvaluationPhase(context, self.spec.voters, chunk=self.spec.chunk, known=told_answer)]
 
     def make_file(self, path: Path) -> None:
         """Make the file. Raises `RunFileError` if it exists already."""

@@ -2,21 +2,14 @@
 
 A kind of job is a class with its phases::
 
-    class Titling(OutputJob[TitlingSpec]):
-        kind, spec_type, phase_names, own_checks = "titling", TitlingSpec, ("titles",), ("titled",)
-
-        def phases(self, context):
-            return [TitlePhase(context, self.spec)]
-
-    class TitlePhase(OutputPhase[Answer[Title]]):
+    class TitlePhase(OutputPhase[Output, Answer[Title]]):
         name, shown = "titles", "Outputs given a title"
 
-        def __init__(self, context, spec):
-            super().__init__(context, chunk=spec.chunk)
-            self.work = TitleWork(context.job, context.seed)     # async (output, model) -> Answer[Title]
-
+        async def work(self, item, model): ...                   # returns an Answer[Title]
         def rows_of(self, output, result): ...                   # rows of tables that have a column `job`
-        def event_of(self, output, result): ...                  # what the event hash is taken over
+
+    class Titling(OutputJob[TitlingSpec]):
+        kind, spec_type, phase_type, own_checks = "titling", TitlingSpec, TitlePhase, ("titled",)
 
 `run_job` of `sim.jobs.life` does it. What a job says of an output is a row of `checks` with the job's
 number. Its own checks (`own_checks`) do not count when outputs are chosen, so that the job can be done again on what
@@ -29,33 +22,32 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
-from uuid import uuid4
+from typing import Annotated, Any, ClassVar, cast
 
 import duckdb
 import orjson
 from pydantic import Field
 
+from ...agents.checks import CheckOutcome
 from ...core.errors import SetupError
 from ...core.inputs import nearest
-from ...core.model import Outcome
+from ...core.model import Answer, Outcome
 from ...core.spec import Option
 from ...core.table import Row
 from ...personas.hub.file import open_hub
 from ..config import RoleModel
-from ..jobs.kind import JobContext, JobKind, JobModels, JobSpec
-from ..jobs.loop import Changes, Chunks, Phase
-from ..runfile.job_rows import CHECKING, JobRow, now, versions
+from ..engine import JobModels
+from ..jobs.kind import JobContext, JobKind, JobSpec
+from ..jobs.loop import LOST_OUTCOMES, Changes, Chunks, Phase
+from ..runfile.job_rows import CHECKING, JobRow, now
 from ..runfile.reader import RunReader, open_run
 from ..runfile.rows import CheckRow
 from ..runfile.runlog import RunLog
 from ..runfile.writer import Inserts
 from ..scenario import GrowthOnly
 
-#: Outcomes that tell about the endpoint and not about the request.
-LOST_OUTCOMES = frozenset(
-    {Outcome.RATE_LIMITED, Outcome.SERVER_ERROR, Outcome.DROPPED, Outcome.UNREACHABLE, Outcome.TIMEOUT}
-)
+#: The package of the prompts.
+ROOM = f"{(__package__ or '').rpartition('.sim')[0]}.agents"
 
 #: What a check that the job itself makes has said before is no reason to pass an output over.
 CHOSEN_OUTPUTS = """
@@ -127,57 +119,74 @@ class OutputJobReport:
     event_hash: str = ""
 
 
-class OutputPhase[R](Phase[Output, R]):
+class OutputPhase[O: Output, R](Phase[O, R]):
     """A phase that works on the outputs of the job in their order."""
 
     #: What is shown of it as progress.
     shown: ClassVar[str] = "Outputs"
+    #: What is counted of results by outcome, as `votes`.
+    counted: ClassVar[str] = ""
+    #: SQL for the fields of outputs by `$job`, `$after` and `$most`.
+    query: ClassVar[str] = _ITEMS
 
-    def __init__(self, context: JobContext, *, chunk: int) -> None:
-        self.chunk = chunk
+    def __init__(self, context: JobContext, job: "OutputJob[Any]") -> None:
+        self.chunk = job.spec.chunk
         self._context = context
-        self._results: list[tuple[Output, R]] = []
+        self._spec = job.spec
+        self._job = job
+        self._results: list[tuple[O, R]] = []
 
     @abstractmethod
-    def rows_of(self, output: Output, result: R) -> Sequence[Row]:
+    def rows_of(self, output: O, result: R) -> Sequence[Row]:
         """Return the rows for a result."""
 
-    @abstractmethod
-    def event_of(self, output: Output, result: R) -> object:
-        """Return what the event hash is taken over besides the output.
+    def answers_of(self, result: R) -> Sequence[Answer[Any]]:
+        """Return the answers of the model in a result, which is one unless this is overridden."""
+        return [cast("Answer[Any]", result)]
+
+    def event_of(self, output: O, result: R) -> object:
+        """Return what the event hash is taken over besides the output: the raw answers, unless it is overridden.
 
         It must be JSON-able, and the same whenever the work is repeated.
         """
+        return [[one.outcome, one.raw] for one in self.answers_of(result)]
 
-    def counts_of(self, output: Output, result: R) -> Mapping[str, int]:
+    def counts_of(self, output: O, result: R) -> Mapping[str, int]:
         """Return what a result adds to the counts of its marker, by name."""
-        return {}
+        return Counter(f"{self.counted} {one.outcome}" for one in self.answers_of(result) if self.counted)
 
     def is_lost(self, result: R) -> bool:
         """Return whether nothing usable came for an output. It then counts as failed."""
-        return False
+        return all(one.value is None for one in self.answers_of(result))
 
-    def query(self) -> str:
-        """Return the SQL that selects the fields of `Output` by `$job`, `$after` and `$most`."""
-        return _ITEMS
+    def outcome(self, result: R) -> tuple[Outcome, str]:
+        """Return the outcome of the endpoint if it lost all answers, else OK."""
+        answers = self.answers_of(result)
+        if answers and all(one.outcome in LOST_OUTCOMES for one in answers):
+            return answers[-1].outcome, answers[-1].reason
+        return Outcome.OK, ""
 
     def begin(self, chunks: Chunks) -> None:
         """Continue after the last output of the last complete chunk."""
         self._after = int(chunks.position or 0)
         self._context.engine.progress.began(self.shown, self._context.items - self._after)
 
-    def owner(self, item: Output) -> str:
+    def owner(self, item: O) -> str:
         """Return the number of the output as text."""
         return str(item.emission)
 
-    def take(self, chunks: Chunks, most: int) -> Sequence[Output]:
+    def take(self, chunks: Chunks, most: int) -> Sequence[O]:
         """Return the next outputs."""
         page = {"job": self._context.job, "after": self._after, "most": most}
-        found = [Output(*row) for row in self._context.engine.log.query(self.query(), page)]
+        found = self.read_items(self._context.log.query(self.query, page))
         self._after = found[-1].ordinal if found else self._after
         return found
 
-    def apply(self, items: Sequence[Output], results: Sequence[R]) -> None:
+    def read_items(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[O]:
+        """Return the outputs in the rows of the query."""
+        return [cast("O", Output(*row)) for row in rows]
+
+    def apply(self, items: Sequence[O], results: Sequence[R]) -> None:
         """Keep the results for the commit."""
         self._results += zip(items, results, strict=True)
 
@@ -201,11 +210,25 @@ class OutputJob[S: OutputSpec](JobKind[S, OutputJobReport]):
 
     #: Names of the checks whose results the job writes.
     own_checks: ClassVar[tuple[str, ...]] = ()
+    #: Its one phase.
+    phase_type: ClassVar[type[OutputPhase[Any, Any]]]
+    #: What its items are called, and where the results are found in a file.
+    noun: ClassVar[str] = "outputs"
+    where_found: ClassVar[str] = 'All of it: `populace sql {file} "SHOW TABLES"`.'
 
     @property
     def chosen(self) -> dict[str, object]:
         """The parameters of `CHOSEN_OUTPUTS`."""
         return {"all": self.spec.all, "own": list(self.own_checks), "kinds": list(self.spec.kinds)}
+
+    @property
+    def phase_names(self) -> Sequence[str]:
+        """The name of its one phase."""
+        return (self.phase_type.name,)
+
+    def phases(self, context: JobContext) -> Iterable[Phase[Any, Any]]:
+        """Return its one phase."""
+        return [self.phase_type(context, self)]
 
     def prepare(self, path: Path, seed: int, models: JobModels) -> int:
         """Return the number of items the job would have. They are outputs unless the job says otherwise.
@@ -275,18 +298,26 @@ class OutputJob[S: OutputSpec](JobKind[S, OutputJobReport]):
 
     def rows(self, done: OutputJobReport) -> list[tuple[str, str]]:
         """Return the result as names and values for a terminal."""
-        counts = [(name, f"{number:,}") for name, number in sorted(done.counts.items())]
-        return [("outputs", f"{done.outputs:,}"), *counts, ("job", str(done.job))]
+        name, counts = self.phase_type.counted, sorted(done.counts.items())
+        ended = [f"{n:,} {one.removeprefix(f'{name} ')}" for one, n in counts if one.startswith(f"{name} ")]
+        rows = [(self.noun, f"{done.outputs:,}"), *self.figures(done.counts), (name, ", ".join(ended))]
+        return [*(row for row in rows if all(row)), ("job", str(done.job))]
+
+    def figures(self, counts: Mapping[str, int]) -> list[tuple[str, str]]:
+        """Return what else is told of the counts, as names and values."""
+        return []
 
     def where(self, file: str) -> str:
         """Return a sentence that says where the results are found in the file, which is quoted for a shell."""
-        return f'All of it: `populace sql {file} "SHOW TABLES"`.'
+        return self.where_found.format(file=file)
 
 
-def ended_rows(counts: Mapping[str, int], prefix: str) -> str:
-    """Return how often each outcome occurred, in words."""
-    found = {name.removeprefix(prefix): number for name, number in sorted(counts.items()) if name.startswith(prefix)}
-    return ", ".join(f"{number:,} {name}" for name, number in found.items())
+def describe_check(counts: Mapping[str, int], check: str, note: str = "") -> str:
+    """Return how many outputs passed a check, or "" if none was checked."""
+    results = {outcome: counts.get(f"{check} {outcome}", 0) for outcome in CheckOutcome}
+    passed, undecided, total = results[CheckOutcome.PASSED], results[CheckOutcome.UNDECIDED], sum(results.values())
+    left = f", {undecided:,} undecided" if undecided else ""
+    return f"{passed:,} of {total:,} ({passed / total:.1%}){note}{left}" if total else ""
 
 
 async def answered[T](asked: Iterable[Awaitable[T]]) -> list[T]:
@@ -352,28 +383,7 @@ def record_rows(
     First deletes all rows of the table `replaces`. Raises `RunFileError` if the file is not a run file, or is in use.
     """
     path, at = Path(path), now()
-    job = JobRow(
-        job=0,
-        id=uuid4().hex,
-        kind=CHECKING,
-        spec=orjson.dumps(spec).decode(),
-        seed=0,
-        model="none",
-        is_language_model=True,  # nothing was written, so there is nothing to be told from a language model's
-        base_url=None,
-        embedding_model=None,
-        embedding_url=None,
-        limits="{}",
-        prices=None,
-        cache=None,
-        batch=False,
-        versions=orjson.dumps(versions()).decode(),
-        status="finished",
-        reason=None,
-        event_hash=None,
-        started_at=at,
-        ended_at=at,
-    )
+    job = JobRow.new(CHECKING, orjson.dumps(spec).decode(), status="finished", started_at=at, ended_at=at)
 
     def fill(con: duckdb.DuckDBPyConnection, number: int) -> None:
         if replaces:

@@ -28,19 +28,10 @@ from ...core.prompt import fence, load_prompt
 from ...core.table import Row
 from ..config import RoleModel
 from ..jobs.kind import JobContext
+from ..jobs.loop import LOST_OUTCOMES
 from ..runfile.rows import CheckRow, SolutionRow
 from ..seeds import derive_seed
-from .outputs import (
-    LOST_OUTCOMES,
-    Output,
-    OutputJob,
-    OutputJobReport,
-    OutputPhase,
-    OutputSpec,
-    answered,
-    parse_models,
-    role_of,
-)
+from .outputs import ROOM, Output, OutputJob, OutputPhase, OutputSpec, answered, describe_check, parse_models, role_of
 
 type Method = Literal["text", "program"]
 
@@ -163,7 +154,6 @@ _VERSION = 1
 REFERENCE = "reference"
 #: The purpose of calls that solve a problem while it is made.
 VERIFY = "verify"
-_ROOM = f"{(__package__ or '').rpartition('.sim')[0]}.agents"
 
 #: Gives the solution of a problem of the stand-in; None for any other problem.
 type KnowSolution = Callable[[Output], KnownSolution | None]
@@ -265,7 +255,7 @@ class SolvingWork:
     ) -> Solution:
         seed = derive_seed(self.seed, self.phase, item.emission) >> 32
         context = self.context or RequestContext(self.phase, 1, str(item.emission), seed, job=self.job)
-        prompt = load_prompt(_ROOM, _PROMPTS[method]).render(problem=fence("problem", item.text))
+        prompt = load_prompt(ROOM, _PROMPTS[method]).render(problem=fence("problem", item.text))
         if self.context is not None:  # so that its calls are told from those of a job that solves what was made
             prompt = replace(prompt, name=VERIFY)
         # The stand-in, where it is the solver, knows the solutions of its own problems.
@@ -306,54 +296,48 @@ def _in_words(solver: str, replicate: int, answer: Answer[WrittenSolution]) -> S
     return Solution(solver, "text", replicate, answer, written.solution, found, "ok" if found else "no_answer", reason)
 
 
-class SolvingPhase(OutputPhase[Solved]):
+class SolvingPhase(OutputPhase[Output, Solved]):
     """Solves problems, and votes."""
 
     name = KIND
     shown = "Problems solved"
+    counted = "solutions"
 
-    def __init__(
-        self,
-        context: JobContext,
-        voters: SolverPanel,
-        *,
-        chunk: int,
-        known: KnowSolution | None,
-        threshold: float = 0.5,
-    ) -> None:
-        super().__init__(context, chunk=chunk)
-        self._threshold = threshold
-        self.work = SolvingWork(self.name, voters, context.job, context.seed, known, is_replay=context.is_replay)
+    def __init__(self, context: JobContext, job: OutputJob[Any]) -> None:
+        super().__init__(context, job)
+        is_replay = context.is_replay or job.is_dry_run
+        self.work = SolvingWork(
+            self.name, job.spec.voters, context.job, context.seed, self.find_known(), is_replay=is_replay
+        )
 
-    def outcome(self, result: Solved) -> tuple[Outcome, str]:
-        """Return the outcome of the endpoint if it lost all solutions, else OK."""
-        lost = [one for one in result.solutions if one.outcome in LOST_OUTCOMES]
-        return (Outcome(lost[-1].outcome), lost[-1].reason) if len(lost) == len(result.solutions) else (Outcome.OK, "")
+    def find_known(self) -> KnowSolution | None:
+        """Return what gives the stand-in the solutions of its own problems."""
+        return KnownSolutions(self._job.actions) if self._job.actions else None
+
+    def answers_of(self, result: Solved) -> Sequence[Answer[Any]]:
+        """Return the answers of the solvers."""
+        return [one.answered for one in result.solutions]
 
     def is_lost(self, result: Solved) -> bool:
         """Return whether no solution came."""
         return not result.came
 
-    def event_of(self, output: Output, result: Solved) -> object:
-        """Return the raw answers. They can be parsed again."""
-        return [[one.answered.outcome, one.answered.raw] for one in result.solutions]
-
     def counts_of(self, output: Output, result: Solved) -> Mapping[str, int]:
         """Count solutions by outcome and problems by check result."""
-        counts = Counter(f"solutions {one.outcome}" for one in result.solutions)
-        counts.update(f"{row.check} {row.outcome}" for row in self._checks(output, result))
+        counts = Counter(f"{self.counted} {one.outcome}" for one in result.solutions)
+        counts.update(f"{row.check} {row.outcome}" for row in self.checks_of(output, result))
         return counts
 
     def rows_of(self, output: Output, result: Solved) -> Sequence[Row]:
         """Return the rows of the solutions and the checks."""
-        if not result.clusters:
-            return []
-        return [*solution_rows(self._context.job, output.emission, result), *self._checks(output, result)]
+        rows = solution_rows(self._context.job, output.emission, result) if result.clusters else []
+        return [*rows, *self.checks_of(output, result)]
 
-    def _checks(self, output: Output, result: Solved) -> list[CheckRow]:
+    def checks_of(self, output: Output, result: Solved) -> list[CheckRow]:
+        """Return the checks of a problem whose solutions were compared."""
         if not result.clusters:
             return []
-        outcome, reason, score = verdict_of(result, self._threshold)
+        outcome, reason, score = verdict_of(result, self._spec.threshold)
         job = self._context.job
         rows = [CheckRow(output.emission, SOLVED, outcome, reason, score, _VERSION, job)]
         if result.reference:
@@ -367,9 +351,11 @@ class SolvingJob(OutputJob[SolvingSpec]):
 
     kind = KIND
     spec_type = SolvingSpec
-    phase_names = (KIND,)
+    phase_type = SolvingPhase
     uses_actions = True
     own_checks = (SOLVED, ANSWER)
+    noun = "problems"
+    where_found = 'The answers: `populace sql {file} "FROM agreed_answers"`; what is accepted now: `FROM outputs`.'
 
     @property
     def needs_actions(self) -> bool:
@@ -378,44 +364,19 @@ class SolvingJob(OutputJob[SolvingSpec]):
 
     def check(self) -> None:
         """Raise `SetupError` if answers cannot be compared, or programs cannot be run."""
-        shared_checker()
         check_voters(self.spec.voters)
 
-    def phases(self, context: JobContext) -> Sequence[OutputPhase[Any]]:
-        """Return the one phase, solving."""
-        spec, context = self.spec, replace(context, is_replay=context.is_replay or self.is_dry_run)
-        known = KnownSolutions(self.actions) if self.actions else None
-        return [SolvingPhase(context, spec.voters, chunk=spec.chunk, known=known, threshold=spec.threshold)]
-
-    def rows(self, done: OutputJobReport) -> list[tuple[str, str]]:
-        """Return the result of a solving job as rows for a terminal."""
-        counts = done.counts
-        rows = [("problems", f"{done.outputs:,}")]
-        for check, said in ((SOLVED, "solved"), (ANSWER, "known answers")):
-            results = {outcome: counts.get(f"{check} {outcome}", 0) for outcome in CheckOutcome}
-            total = sum(results.values())
-            if total:
-                what = "solutions agree" if check == SOLVED else "votes are right"
-                undecided = (
-                    f", {results[CheckOutcome.UNDECIDED]:,} undecided" if results[CheckOutcome.UNDECIDED] else ""
-                )
-                share = results[CheckOutcome.PASSED] / total
-                rows.append(
-                    (said, f"{results[CheckOutcome.PASSED]:,} of {total:,} ({share:.1%}), where {what}{undecided}")
-                )
-        ended = {
-            name.removeprefix("solutions "): n for name, n in sorted(counts.items()) if name.startswith("solutions ")
-        }
-        rows.append(("solutions", ", ".join(f"{number:,} {name}" for name, number in ended.items())))
-        return [*rows, ("job", str(done.job))]
-
-    def where(self, file: str) -> str:
-        """Return where the solutions and the agreed answers are found."""
-        return f'The answers: `populace sql {file} "FROM agreed_answers"`; what is accepted now: `FROM outputs`.'
+    def figures(self, counts: Mapping[str, int]) -> list[tuple[str, str]]:
+        """Return how many problems are solved, and how many votes found the known answer."""
+        return [
+            ("solved", describe_check(counts, SOLVED, ", where solutions agree")),
+            ("known answers", describe_check(counts, ANSWER, ", where votes are right")),
+        ]
 
 
 def check_voters(voters: SolverPanel) -> None:
-    """Raise `SetupError` if programs must not or cannot be run."""
+    """Raise `SetupError` if answers cannot be compared, or programs must not or cannot be run."""
+    shared_checker()
     if "program" not in voters.methods:
         return
     if not voters.execute:

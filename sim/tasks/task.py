@@ -28,7 +28,7 @@ from pydantic import Field, field_validator
 from ...agents.action_schema import prompt_of
 from ...agents.observation import Observation
 from ...core.errors import RunError, SetupError, SourceError
-from ...core.inputs import parse_object, parse_text, read_utf8, resolve_file
+from ...core.inputs import parse_text, read_objects, resolve_file
 from ...core.model import Answer, Outcome, PersonaModel, RequestContext
 from ...core.prompt import fence, find_language, language_name
 from ...personas.formats.foreign import ForeignTexts
@@ -125,19 +125,14 @@ def read_demonstrations(path: Path | str) -> tuple[Demonstration, ...]:
 
     Raises `SourceError` naming the line if it is anything else, and for a file without demonstrations.
     """
-    path = resolve_file(Path(path))
-    text = read_utf8(path)
-    found = []
-    for number, line in enumerate(text.split("\n"), start=1):  # splitlines also cuts at U+2028, which JSON allows
-        if not line.strip():
-            continue
-        where = f"{str(path)!r}, line {number}"
-        row = parse_object(where, line)
+    path, found = resolve_file(Path(path)), []
+    for where, row in read_objects(path):
         persona = parse_text(where, row, "persona") if row.get("persona") is not None else None
         found.append(Demonstration(parse_text(where, row, "output"), persona))
-        if len(line) > _LONGEST_DEMONSTRATION:
+        length = len(found[-1].output) + len(persona or "")
+        if length > _LONGEST_DEMONSTRATION:
             raise SourceError(
-                f"{where} has {len(line):,} characters; a demonstration is shown in every request, so give one of "
+                f"{where} has {length:,} characters; a demonstration is shown in every request, so give one of "
                 f"{_LONGEST_DEMONSTRATION:,} at most."
             )
     if not found:
@@ -404,22 +399,11 @@ class DemonstrationPhase(Phase[Demonstration, Answer[tuple[Persona, ...]] | None
             self._changes.rows.append(DemonstrationRow(ordinal, persona, item.output, answer is not None))
             if answer is not None and answer.value is None:
                 self._changes.failed += 1
-                self._changes.rows.append(self._failure(item, answer))
+                self._changes.rows.append(
+                    FailureRow.of(answer, self.name, self.number, self.owner(item), "text_to_persona")
+                )
 
     def collect(self) -> Changes:
         """Return what was applied."""
         self._changes.events = [row for row in self._changes.rows if isinstance(row, DemonstrationRow)]
         return self._changes
-
-    def _failure(self, item: Demonstration, answer: Answer[tuple[Persona, ...]]) -> FailureRow:
-        return FailureRow(
-            phase=self.name,
-            number=self.number,
-            step=None,
-            agent=None,
-            owner=self.owner(item),
-            purpose="text_to_persona",
-            outcome=answer.outcome,
-            reason=answer.reason,
-            attempts=answer.attempts,
-        )

@@ -4,31 +4,29 @@ A translation that is in another language than was asked for, declines, or is th
 and without its text.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Unpack
+from typing import Annotated, Unpack
 
 from pydantic import AfterValidator
 
 from ...agents.responses import Response, said, schema_of
 from ...agents.text_forms import WHOLE
 from ...core.errors import SetupError, parameter
-from ...core.model import Answer, Outcome, PersonaModel, RequestContext
+from ...core.model import Answer, Outcome, PersonaModel
 from ...core.prompt import fence, find_language, language_name, load_prompt
 from ...core.spec import Option
 from ...core.table import Row, table
 from ...personas.rules.languages import is_in_language
-from ..jobs.kind import Asked, JobContext, JobModels, JobOptions
+from ..engine import JobModels
+from ..jobs.kind import Asked, JobOptions
 from ..jobs.life import run_job
 from ..runfile.job_rows import LATER
-from ..seeds import derive_seed
-from .outputs import LOST_OUTCOMES, Output, OutputJob, OutputJobReport, OutputPhase, OutputSpec, ended_rows
+from .outputs import ROOM, Output, OutputJob, OutputJobReport, OutputPhase, OutputSpec
 
 #: The kind of these jobs, and their one phase.
 KIND = "translating"
-_ROOM = f"{(__package__ or '').rpartition('.sim')[0]}.agents"
 
 
 @table("translations", key="job emission", fork=None, undo=LATER, is_of_job=True)
@@ -67,48 +65,33 @@ class Translation:
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TranslatingWork:
-    """Has one output translated."""
+class TranslatingPhase(OutputPhase[Output, Translation]):
+    """Has outputs translated."""
 
-    to: str
-    job: int
-    seed: int
+    name = KIND
+    shown = "Outputs translated"
+    counted = "translations"
 
-    async def __call__(self, item: Output, model: PersonaModel) -> Translation:
+    async def work(self, item: Output, model: PersonaModel) -> Translation:
         """Return the translation, or why there is none."""
-        prompt = load_prompt(_ROOM, "translate").render(
-            language=language_name(self.to), original=fence("original", item.text)
+        to = self._spec.language
+        prompt = load_prompt(ROOM, "translate").render(
+            language=language_name(to), original=fence("original", item.text)
         )
-        seed = derive_seed(self.seed, KIND, item.emission) >> 32
         schema = schema_of(Response, prompt.name, lambda *_: {"text": item.text}, WHOLE)
-        context = RequestContext(KIND, 1, str(item.emission), seed, job=self.job)
-        answer = await model.ask(prompt, schema, context)
+        answer = await model.ask(prompt, schema, self._context.request(KIND, self.owner(item)))
         found = said(answer)
         if found.outcome is not Outcome.OK:
             return Translation(answer, found.outcome, found.reason)
         if found.text == item.text.strip() and any(letter.isalpha() for letter in found.text):
             return Translation(answer, "copied", "It is the original again.")
-        if is_in_language(found.text, self.to) is False:
-            return Translation(answer, "language", f"It is not written in the language asked for ({self.to}).")
+        if is_in_language(found.text, to) is False:
+            return Translation(answer, "language", f"It is not written in the language asked for ({to}).")
         return Translation(answer, "ok", text=found.text)
 
-
-class TranslatingPhase(OutputPhase[Translation]):
-    """Has outputs translated."""
-
-    name = KIND
-    shown = "Outputs translated"
-
-    def __init__(self, context: JobContext, spec: TranslatingSpec) -> None:
-        super().__init__(context, chunk=spec.chunk)
-        self._to = spec.language
-        self.work = TranslatingWork(spec.language, context.job, context.seed)
-
-    def outcome(self, result: Translation) -> tuple[Outcome, str]:
-        """Return the outcome of the endpoint if it lost the request, else OK."""
-        lost = result.answer.outcome
-        return (lost, result.reason) if lost in LOST_OUTCOMES else (Outcome.OK, "")
+    def answers_of(self, result: Translation) -> Sequence[Answer[Response]]:
+        """Return the one answer."""
+        return [result.answer]
 
     def is_lost(self, result: Translation) -> bool:
         """Return whether there is no translation to use."""
@@ -120,12 +103,12 @@ class TranslatingPhase(OutputPhase[Translation]):
 
     def counts_of(self, output: Output, result: Translation) -> Mapping[str, int]:
         """Count translations by outcome."""
-        return Counter((f"translations {result.outcome}",))
+        return {f"{self.counted} {result.outcome}": 1}
 
     def rows_of(self, output: Output, result: Translation) -> Sequence[Row]:
         """Return the row of the translation."""
-        job, told = self._context.job, (result.text, result.outcome, result.reason)
-        return [TranslationRow(job, output.emission, self._to, *told)]
+        told = (result.text, result.outcome, result.reason)
+        return [TranslationRow(self._context.job, output.emission, self._spec.language, *told)]
 
 
 class TranslatingJob(OutputJob[TranslatingSpec]):
@@ -133,8 +116,9 @@ class TranslatingJob(OutputJob[TranslatingSpec]):
 
     kind = KIND
     spec_type = TranslatingSpec
-    phase_names = (KIND,)
+    phase_type = TranslatingPhase
     tables = (TranslationRow,)
+    where_found = 'The translations: `populace sql {file} "FROM translations"`.'
 
     def open_models(self, path: Path, asked: Asked) -> JobModels:
         """Open the model. Raises `SetupError` for the built-in generator, which translates nothing."""
@@ -142,19 +126,6 @@ class TranslatingJob(OutputJob[TranslatingSpec]):
         if models.first.name.startswith("procedural") and not self.is_dry_run:
             raise SetupError(f"The built-in generator translates nothing; name a model with {parameter('model')}.")
         return models
-
-    def phases(self, context: JobContext) -> Sequence[OutputPhase[Any]]:
-        """Return the one phase, translating."""
-        return [TranslatingPhase(context, self.spec)]
-
-    def rows(self, done: OutputJobReport) -> list[tuple[str, str]]:
-        """Return the result as rows for a terminal."""
-        told = ended_rows(done.counts, "translations ")
-        return [("outputs", f"{done.outputs:,}"), ("translations", told), ("job", str(done.job))]
-
-    def where(self, file: str) -> str:
-        """Return where the translations are found."""
-        return f'The translations: `populace sql {file} "FROM translations"`.'
 
 
 def translate(run: Path | str, language: str, **options: Unpack[JobOptions]) -> OutputJobReport:

@@ -1,6 +1,7 @@
 """Runs and growth in one call: what `import populace` gives beside its classes."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from inspect import signature
 from pathlib import Path
@@ -13,11 +14,10 @@ from .core.database import is_made
 from .core.errors import SetupError, parameter
 from .core.files import remove_database
 from .core.inputs import nearest
-from .notebook import default_progress
 from .personas.network.spec import GROWN
 from .scenarios.catalog import find_scenario, find_task, load_experiment
 from .sim.config import ModelChoices, RunConfig
-from .sim.engine import Progress
+from .sim.engine import Progress, SilentProgress
 from .sim.growth import Growth
 from .sim.growth.stored import ask_again
 from .sim.runfile.job_rows import JobRow
@@ -148,24 +148,22 @@ def experiment(
     Given again, it goes on. Raises `SetupError` for what cannot be as declared, `PausedError` and `RunError`.
     """
     from .analysis.experiment.effects import read_findings
-    from .scenarios.fidelity.suite import MODEL_CHECKS
     from .sim.experiment.folder import run_experiment
 
     stated = load_experiment(Path(declared)) if isinstance(declared, str | Path) else declared
     found, script = find_scenario(stated.scenario) if isinstance(stated.scenario, str) else (stated.scenario, None)
-    report = run_experiment(
+    path = run_experiment(
         stated,
         out,
         found,
         scenario_file=script,
-        checks=MODEL_CHECKS,
         limits=limits if isinstance(limits, Limits) else Limits.given(**(limits or {})),
         prices=given_prices(prices) if isinstance(prices, str) else prices,
         cache=cache,
         parallel=parallel,
         progress=default_progress(progress),
     )
-    with open_hub_or_run(report.path) as merged:
+    with open_hub_or_run(path) as merged:
         return read_findings(merged)
 
 
@@ -253,6 +251,26 @@ def _asked(options: Mapping[str, Any], progress: Progress | bool | None) -> dict
     if "cache" in asked:
         asked["cache"] = Path(asked["cache"])
     return asked | {"progress": default_progress(progress)}
+
+
+def default_progress(wanted: Progress | bool | None) -> Progress:
+    """Return what shows progress: what is given; without it lines in a notebook, and nothing elsewhere.
+
+    True shows it everywhere, False nowhere.
+    """
+    if not isinstance(wanted, bool) and wanted is not None:
+        return wanted
+    if wanted or (wanted is None and _is_in_notebook()):
+        from .cli.panel import ProgressPanel
+
+        return ProgressPanel()
+    return SilentProgress()
+
+
+def _is_in_notebook() -> bool:
+    """Return whether a Jupyter kernel runs this process; IPython in a terminal is none."""
+    shell = sys.modules.get("IPython")
+    return shell is not None and getattr(shell.get_ipython(), "kernel", None) is not None
 
 
 def _resumed(path: Path, scenario: type[Scenario], asked: Mapping[str, Any], *, steps: int | None = None) -> Society:

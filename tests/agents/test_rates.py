@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.agents.gateway.budget import Meter, Spent
-from populace.progress import Rate, Rates
+from populace.cli.panel import Rate, Rates
 
 
 class Clock:

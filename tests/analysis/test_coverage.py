@@ -13,15 +13,17 @@ import pytest
 from populace.agents.embedding.models import open_embedder
 from populace.analysis.coverage import (
     Topic,
+    TopicHits,
     cover_by_meaning,
     find_gaps,
+    hits_by_cosine,
     read_covered,
     read_topics,
+    shuffle_words,
     texts_to_embed,
     write_seeds,
 )
 from populace.analysis.table import render_result
-from populace.analysis.topics import TopicHits, hits_by_cosine, shuffle_words
 from populace.core.errors import SetupError, SourceError
 from populace.core.result import Result
 from populace.personas.dedup.vectors import units

@@ -13,16 +13,13 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestIndPower
 
-from populace.analysis.experiment.differences import compare
-from populace.analysis.experiment.effects import corrected_p, read_findings
-from populace.analysis.experiment.power import simulated_power
-from populace.analysis.experiment.tables import describe_findings
+from populace.analysis.experiment.effects import compare, corrected_p, describe_findings, read_findings, simulate_power
 from populace.analysis.report import write_report
 from populace.analysis.report.experiment import read_curves, render_experiment
 from populace.core.errors import SetupError
 from populace.core.query import QueryResult, answer
 from populace.core.result import Estimate
-from populace.sim.experiment.design import Hypothesis
+from populace.sim.experiment.design import Experiment, Hypothesis, OutcomeQuery
 
 SCHEMA = Path(__file__).parents[2] / "sim/experiment/merged.sql"
 
@@ -118,47 +115,48 @@ def test_p_values_are_corrected_as_by_statsmodels(correction: str) -> None:
     assert corrected_p(given, correction) == pytest.approx(np.array(expected))
 
 
+def expecting(*hypotheses: Hypothesis, **options: Any) -> Experiment:
+    outcomes = [OutcomeQuery("y", "SELECT 1")]
+    return Experiment("a scenario", arms={"a": {}, "b": {}}, outcomes=outcomes, hypotheses=hypotheses, **options)
+
+
+def power_of(*hypotheses: Hypothesis, **options: Any) -> dict[str, Estimate]:
+    return {row["replicates"]: row["power"] for row in simulate_power(expecting(*hypotheses, **options))}
+
+
 def test_power_is_that_of_the_t_test() -> None:
-    stated = [Hypothesis("y", "b", "a", effect=1.0, sd=1.0)]
-    common: dict[str, Any] = {"paired": True, "alpha": 0.05, "correction": "holm"}
-    found = {one.replicates: one for one in simulated_power(stated, replicates=10, **common)}
+    found = power_of(Hypothesis("y", "b", "a", effect=1.0, sd=1.0), replicates=10)
     # G*Power 3.1, one sample, two-sided: .803 at 10, .989 at 20.
-    assert found[10].low < 0.803 < found[10].high
-    assert found[20].power == pytest.approx(0.989, abs=0.01)
-    null = [Hypothesis("y", "b", "a", effect=0.0, sd=1.0)]
-    assert simulated_power(null, replicates=5, **common)[1].power == pytest.approx(0.05, abs=0.015)
+    assert found["10"].low < 0.803 < found["10"].high  # type: ignore[operator]
+    assert found["20"].value == pytest.approx(0.989, abs=0.01)
+    null = power_of(Hypothesis("y", "b", "a", effect=0.0, sd=1.0))
+    assert null["5"].value == pytest.approx(0.05, abs=0.015)
     with pytest.raises(SetupError, match="states no standard deviation"):
-        simulated_power([Hypothesis("y", "b", "a", effect=1.0)], replicates=5, **common)
+        power_of(Hypothesis("y", "b", "a", effect=1.0))
 
 
 def test_power_with_unequal_numbers_of_runs_is_that_of_welchs_test() -> None:
-    stated = [Hypothesis("y", "b", "a", effect=1.0, sd=1.0)]
-    common: dict[str, Any] = {"paired": False, "alpha": 0.05, "correction": "holm"}
-    found = {(one.replicates, one.replicates_against): one.power for one in simulated_power(
-        stated, replicates={"a": 30, "b": 8}, **common
-    )}  # fmt: skip
+    found = power_of(Hypothesis("y", "b", "a", effect=1.0, sd=1.0), paired=False, replicates={"a": 30, "b": 8})
     power = TTestIndPower().power(1.0, nobs1=20, alpha=0.05)
-    assert found[20, 20] == pytest.approx(power, abs=0.03)
+    assert found["20"].value == pytest.approx(power, abs=0.03)
     rng = np.random.default_rng(7)
     tested = stats.ttest_ind(rng.normal(1, 1, (4_000, 8)), rng.normal(0, 1, (4_000, 30)), axis=1, equal_var=False)
-    assert found[8, 30] == pytest.approx((tested.pvalue < 0.05).mean(), abs=0.03)
+    assert found["8 and 30"].value == pytest.approx((tested.pvalue < 0.05).mean(), abs=0.03)
 
 
 def test_a_pilot_gives_the_standard_deviation() -> None:
     pilot = read_findings(merged({"a": [1.0, 2.0, 4.0], "b": [2.0, 4.0, 5.0]}))
-    stated = [Hypothesis("y", "b", "a", effect=1.0)]
-    common: dict[str, Any] = {"replicates": 5, "alpha": 0.05, "correction": "holm"}
-    (first, *_) = simulated_power(stated, paired=True, design="fixed", pilot=pilot, **common)
-    assert first.sd == pytest.approx(math.sqrt(1 / 3))
+    stated = Hypothesis("y", "b", "a", effect=1.0)
+    paired, single = (expecting(stated, paired=one, people_design="fixed") for one in (True, False))
+    assert next(iter(simulate_power(paired, pilot)))["sd"] == pytest.approx(math.sqrt(1 / 3))
     # Without pairs it is that of the replicates of an arm: variances 7/3 and 7/3.
     alone = read_findings(merged({"a": [1.0, 2.0, 4.0], "b": [2.0, 4.0, 5.0]}, paired=False))
-    (first, *_) = simulated_power(stated, paired=False, design="fixed", pilot=alone, **common)
-    assert first.sd == pytest.approx(math.sqrt(7 / 3))
+    assert next(iter(simulate_power(single, alone)))["sd"] == pytest.approx(math.sqrt(7 / 3))
     with pytest.raises(SetupError, match=r"has paired=True .* and this experiment paired=False"):
-        simulated_power(stated, paired=False, design="fixed", pilot=pilot, **common)
+        simulate_power(single, pilot)
     new = read_findings(merged({"a": [1.0, 2.0, 4.0], "b": [2.0, 4.0, 5.0]}, design="new"))
     with pytest.raises(SetupError, match="people_design='new', and this experiment paired=True"):
-        simulated_power(stated, paired=True, design="fixed", pilot=new, **common)
+        simulate_power(paired, new)
 
 
 @dataclass
@@ -209,10 +207,8 @@ def test_five_of_a_hundred_effects_are_false(reactions: Reactions, replicates: i
 
 def test_power_is_what_the_analysis_of_such_experiments_finds() -> None:
     reactions = Reactions(people=1, runs=0.2, single=0)
-    common: dict[str, Any] = {"replicates": 5, "paired": True, "alpha": 0.05, "correction": "holm"}
-    new = [Hypothesis("y", "b", "a", effect=0.4, sd=math.sqrt(0.2**2 + 1 / 40))]
-    promised = {one.replicates: one.power for one in simulated_power(new, **common)}
-    assert promised[5] == pytest.approx(reactions.found(5, "new", 600, effect=0.4), abs=0.06)
+    promised = power_of(Hypothesis("y", "b", "a", effect=0.4, sd=math.sqrt(0.2**2 + 1 / 40)))
+    assert promised["5"].value == pytest.approx(reactions.found(5, "new", 600, effect=0.4), abs=0.06)
 
 
 def test_verdicts_over_runs_of_the_same_people_say_so() -> None:
@@ -243,24 +239,6 @@ def test_what_was_found_is_a_result_with_effects_by_kind() -> None:
     effect = found["Other arms"].value
     assert (effect["arm"], effect["against"], effect["runs"]) == ("b", "a", 3)
     assert effect["difference"].value == pytest.approx(4 / 3)
-
-
-def test_checks_of_models_are_in_page_and_are_told_as_properties_of_models() -> None:
-    reader = merged({"a": [1.0, 2.0], "b": [2.0, 4.0]})
-    reader.con.execute(
-        """
-        INSERT INTO model_checks VALUES
-        (1, 'm1', 'agreement', 'share', .5, .8, .7, .9, .64, 97, 96, 96, 'source', 'm1 agrees with <80%>.', ''),
-        (2, 'm2', 'agreement', '', NULL, NULL, NULL, NULL, NULL, 0, 0, 0, '', '', 'm2 is no language model.')
-        """
-    )
-    found = describe_findings(read_findings(reader))["Checks of the models"]
-    assert found.all_notes == ["m1 agrees with <80%>.", "m2 is no language model."]
-    assert found.rows == [("m1", "agreement", Estimate(0.8, 0.7, 0.9), 0.5, 0.64, 97, 96)]
-    page = render_experiment(reader)
-    assert "They are properties of the models, and say nothing about people." in page
-    assert "m1 agrees with &lt;80%&gt;." in page
-    assert "m2 is no language model." in page
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from populace.analysis.layout import lay_out
+from populace.analysis.picture import lay_out
 from populace.analysis.report import facts
 from populace.analysis.report.facts import draw_society
 from populace.analysis.table import Queryable

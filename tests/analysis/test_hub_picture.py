@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.analysis.layout import Box, Dot, place_labels
-from populace.analysis.picture import Drawing, name_of
+from populace.analysis.picture import Box, Dot, Drawing, name_of, place_labels
 from populace.analysis.plot import text_width
 from populace.personas.network import Acquaintance, Excerpt, Link
 

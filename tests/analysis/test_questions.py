@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from populace.analysis.questions import answer_questions
+from populace.analysis.report.report import answer_questions
 from populace.analysis.table import Queryable
 from populace.scenarios.village import Village
 from populace.sim.runfile.reader import open_run

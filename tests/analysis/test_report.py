@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from html_page import Page
 
-from populace.analysis.questions import describe_measures
 from populace.analysis.report import write_report
 from populace.analysis.report.report import render_report
+from populace.analysis.summary import describe_measures
 from populace.analysis.table import Queryable
 from populace.core.errors import SetupError
 from populace.sim.runfile.reader import open_run

@@ -21,8 +21,7 @@ import populace
 from populace.agents.procedural import ProceduralModel
 from populace.cli.panel import ProgressPanel
 from populace.core.errors import SetupError
-from populace.facade import grow, make, run, run_async
-from populace.notebook import default_progress
+from populace.facade import default_progress, grow, make, run, run_async
 from populace.scenarios.village import Village
 from populace.sim import FinishedRun, Growth
 from populace.sim.engine import SilentProgress

@@ -11,7 +11,7 @@ import pytest
 from engine_laws.suite import failed
 
 from populace.agents.memory import Memory
-from populace.analysis.surveys import tables
+from populace.analysis import surveys
 from populace.personas import population
 from populace.personas.network import drawing
 from populace.sim import effects, observe, step
@@ -392,7 +392,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
         "share infected",
     ),
     "weights of 1": (
-        around(tables, "weighted_mean", lambda kept, values: kept([(value, 1.0) for value, _ in values])),
+        around(surveys, "weighted_mean", lambda kept, values: kept([(value, 1.0) for value, _ in values])),
         "horvitz-thompson",
         "follows from the stratum",
     ),

@@ -11,7 +11,7 @@ from populace.agents.endpoint.models import open_model
 from populace.cli.app import cli
 from populace.core.errors import SetupError
 from populace.scenarios.fidelity.questions import FidelityAnswer, people, questions
-from populace.scenarios.fidelity.suite import MODEL_CHECKS, measure_fidelity, share_effect
+from populace.scenarios.fidelity.suite import measure_anchors, measure_fidelity, share_effect
 
 
 def test_the_built_in_generator_is_refused_in_one_sentence() -> None:
@@ -48,9 +48,9 @@ def test_an_anchor_that_moves_every_estimate_is_found_and_no_answers_are_no_numb
     asked = questions("anchoring")
     places = range(len(people().personas))
     moved = [FidelityAnswer(one, place, one.anchors[one.variant(place)]) for place in places for one in asked]
-    found = MODEL_CHECKS["anchoring"].effect(moved, 0)
+    found = measure_anchors(moved, 0)
     assert (found.got, found.low, found.high, found.differs) == (1, 1, 1, True)
-    none = MODEL_CHECKS["anchoring"].effect([], 0)
+    none = measure_anchors([], 0)
     assert (math.isnan(none.got), none.differs) == (True, False)
 
 

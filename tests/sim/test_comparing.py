@@ -83,7 +83,7 @@ def test_a_grader_that_favours_the_first_place_is_seen(sums: Path, sql: Ask, ope
     assert (done.counts["first won"], done.counts.get("second won", 0)) == (8, 0)
     assert sql("SELECT position, label, count(*) FROM votes GROUP BY ALL ORDER BY 1") == [
         (1, "better", 4), (2, "worse", 4)]  # fmt: skip
-    from populace.analysis.preference_bias import read_preference_bias
+    from populace.analysis.agreement import read_preference_bias
 
     with pytest.raises(SetupError, match="no preferences yet"), open_run(sums) as run:
         read_preference_bias(run)

@@ -16,9 +16,10 @@ from populace.agents.actions import Action, Instruction
 from populace.agents.gateway.limits import Limits
 from populace.analysis.experiment.effects import read_findings
 from populace.core.errors import PausedError, PopulaceError, SetupError
+from populace.sim.estimate import Sampling
+from populace.sim.estimate.society import estimate_experiment
 from populace.sim.experiment.design import Experiment, Hypothesis, ManipulationCheck, OutcomeQuery, PeopleDesign
-from populace.sim.experiment.folder import run_experiment
-from populace.sim.experiment.model_checks import code_hash
+from populace.sim.experiment.folder import code_hash, run_experiment
 from populace.sim.growth import Growth
 from populace.sim.runfile.reader import open_hub_or_run, open_run
 from populace.sim.scenario import Scenario, Settings
@@ -166,8 +167,33 @@ def test_arms_that_cannot_be_are_refused_before_anything_is_made(
     assert not (tmp_path / "out").exists()
 
 
+def test_an_address_is_that_of_the_models_that_have_one() -> None:
+    address = "http://127.0.0.1:1/v1"
+    models = {"model": ("openai:a", "procedural")}
+    experiment = shop(factors=models, options={"base_url": address}, hypotheses=[], checks=[])
+    given = [experiment.settings_of(arm, Shop)[1] for arm in experiment.all_arms]
+    assert given == [{"model": "openai:a", "base_url": address}, {"model": "procedural"}]
+
+
+@pytest.mark.slow
+def test_an_estimate_has_the_people_and_each_arm_times_its_replicates() -> None:
+    models = ("openai:a", "openai:b")
+    given: dict[str, Any] = {
+        "outcomes": [OutcomeQuery("n", "SELECT 1")],
+        "options": {"base_url": "http://127.0.0.1:1/v1"},
+    }
+    asked = Experiment(
+        Asking, factors={"model": models}, replicates=2, steps=1, people=Growth(agents=3, hops=0), **given
+    )
+    found = estimate_experiment(asked, Asking, sampling=Sampling(0))
+    people, *arms = ((one.name, one.calls.high) for one in found.purposes)
+    assert people[0] == "people (2 runs)"
+    assert arms == [(f"model={one} (2 runs)", 2 * 3) for one in models]
+    assert found.total.calls.high == people[1] + 2 * 2 * 3
+
+
 def test_every_row_of_the_merged_file_tells_arm_and_replicate(folder: Path) -> None:
-    own = {"experiment", "arms", "levels", "outcomes", "hypotheses", "model_checks"}
+    own = {"experiment", "arms", "levels", "outcomes", "hypotheses"}
     tables = merged(folder, "SELECT table_name, list(column_name) FROM duckdb_columns() WHERE NOT internal GROUP BY 1")
     assert all({"arm", "replicate"} <= set(columns) for table, columns in tables if table not in own)
     sold = merged(folder, "SELECT arm, replicate, count(*) FROM emissions GROUP BY ALL ORDER BY ALL")
@@ -283,16 +309,21 @@ def test_reactions_that_differ_by_person_are_found_in_runs_of_the_same_people_al
     assert low <= found <= high
 
 
+def run_times(folder: Path) -> dict[Path, int]:
+    """When each run was written last."""
+    return {path: path.stat().st_mtime_ns for path in (folder / "runs").glob("*.duckdb")}
+
+
 def test_checks_are_asked_of_the_arms_that_they_name(folder: Path) -> None:
     assert merged(folder, "SELECT DISTINCT arm, value, passed FROM manipulation_checks") == [("price=8", 8.0, True)]
 
 
 def test_given_again_it_runs_nothing_and_a_later_hypothesis_says_so(folder: Path) -> None:
-    before = content(folder)
+    before, runs = content(folder), run_times(folder)
     late = replace(shop(), hypotheses=[*shop().hypotheses, Hypothesis("sold", "price=8", "price=2")])
-    again = run_experiment(late, folder, Shop)
+    run_experiment(late, folder, Shop)
     after = content(folder)
-    assert again.run_now == 0
+    assert run_times(folder) == runs
     assert [row[-1] for row in after.pop("hypotheses")] == [True, False]
     assert after == {table: rows for table, rows in before.items() if table != "hypotheses"}
 
@@ -338,9 +369,10 @@ def test_until_something_is_made_another_design_takes_the_folder_and_its_runs_sa
 @pytest.mark.slow
 def test_more_replicates_are_added_to_those_that_are_there(folder: Path) -> None:
     run_experiment(shop(), folder, Shop)
-    before = content(folder)
-    more = run_experiment(shop(replicates=3), folder, Shop)
-    assert more.run_now == 2
+    before, runs = content(folder), run_times(folder)
+    run_experiment(shop(replicates=3), folder, Shop)
+    more = run_times(folder)
+    assert (len(more.keys() - runs.keys()), {path: more[path] for path in runs}) == (2, runs)
     assert content(folder)["emissions"][:3] == before["emissions"][:3]
     run_experiment(shop(), folder, Shop)
     assert content(folder) == before

@@ -16,9 +16,9 @@ from populace.core.errors import PausedError, SetupError
 from populace.personas.hub.dedup import dedup_hub
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
-from populace.sim.embedding import HubVectors, dedup_by_meaning, fetch_hub_vectors
+from populace.sim.embedding import EmbeddingJob, EmbeddingSpec, HubVectors, dedup_by_meaning
 from populace.sim.growth import Growth
-from populace.sim.jobs.life import resume_job
+from populace.sim.jobs.life import resume_job, run_job
 from populace.sim.society import Society
 
 PEOPLE = 40
@@ -38,12 +38,14 @@ def town(made_town: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(made_town, tmp_path))
 
 
+def fetched(hub: Path, model: Any = MODEL, *, chunk: int = 10, **options: Any) -> HubVectors:
+    return run_job(hub, EmbeddingJob(EmbeddingSpec(chunk=chunk)), model=model, **options)[0]
+
+
 @pytest.fixture
 def fetch(town: Path, openai_server: OpenAIServer) -> Any:
     """Fetch the town's vectors; what is given replaces the usual."""
-    return lambda model=MODEL, **options: fetch_hub_vectors(
-        town, model, **{"base_url": openai_server.base_url, "chunk": 10, **options}
-    )
+    return lambda *model, **options: fetched(town, *model, **{"base_url": openai_server.base_url, **options})
 
 
 def in_hub(town: Path, query: str) -> list[tuple[Any, ...]]:
@@ -105,10 +107,10 @@ def test_a_run_file_keeps_its_vectors_in_its_own_table(tmp_path: Path, openai_se
     from populace.scenarios.village import Village
 
     run = Society(Village(), growth=Growth(agents=12, hops=1), out=tmp_path / "run.duckdb", steps=1).run()
-    first = fetch_hub_vectors(run.path, MODEL, base_url=openai_server.base_url)
+    first = fetched(run.path, base_url=openai_server.base_url)
     assert first.fetched == first.missing > 0
     assert in_hub(run.path, "SELECT count(*) FROM vectors") == [(first.fetched,)]
-    assert fetch_hub_vectors(run.path, MODEL, base_url=openai_server.base_url).job is None
+    assert fetched(run.path, base_url=openai_server.base_url).job is None
 
 
 def test_both_stages_mark_who_says_the_same(tmp_path: Path, openai_server: OpenAIServer) -> None:

@@ -186,7 +186,7 @@ def test_an_experiment_carries_the_weights_of_its_people_into_every_arm(hub: Pat
         people=Growth.given(hub=hub, select="alike"),
         outcomes=[OutcomeQuery("yes", "SELECT agent, (text = 'yes')::INT AS value FROM emissions")],
     )
-    merged = run_experiment(experiment, tmp_path / "out", Poll).path
+    merged = run_experiment(experiment, tmp_path / "out", Poll)
     with duckdb.connect(str(merged), read_only=True) as con:
         found = con.execute(
             "SELECT arm, group_name, any_value(weight) FROM agents GROUP BY ALL ORDER BY ALL"

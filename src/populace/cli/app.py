@@ -9,16 +9,27 @@ import click
 
 from populace import __version__
 
-from . import check, data, experiment, export, grow, hub, make, read, replay, resume, survey
+from . import check, diversity, experiment, export, grade, grow, hub, make, read, replay, resume, solve, survey
 from .guard import guarded
-from .specs import MovedGroup
+
+
+@click.group()
+def data() -> None:
+    """Solve, grade, translate, clean, split and measure outputs."""
+
+
+for command in (
+    *(solve.solve, solve.evaluate, solve.translate, grade.grade, grade.agreement, grade.pairs),
+    *(diversity.yield_, diversity.diversity, diversity.coverage, diversity.decontaminate, export.split),
+):
+    data.add_command(command)
 
 #: The commands in the order of `populace --help`, by what they are for.
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Create": (make.run, make.make, grow.grow, experiment.experiment),
     "Continue": (resume.resume, replay.fork),
     "Ask": (read.report, read.sql, survey.survey, survey.ask, replay.diff),
-    "Data": (data.data, export.export),
+    "Data": (data, export.export),
     "People": (hub.hub,),
     "Look up": (read.list_, check.check),
 }
@@ -37,14 +48,20 @@ MOVED = {
     "schema": "list tables",
     "prefer": "data pairs",
     "funnel": "data yield",
-    **{str(name): f"data {name}" for name in data.data.commands},
+    **{str(name): f"data {name}" for name in data.commands},
 }
 
 
-class _Sections(MovedGroup):
+class _Sections(click.Group):
     """A group whose help lists the commands by section, each with its whole summary."""
 
-    moved = MOVED
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command. Raises `UsageError` for one that has moved, with its new name."""
+        if args[0] in MOVED:
+            ctx.fail(f"{ctx.command_path} {args[0]} is now populace {MOVED[args[0]]}.")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, commands in SECTIONS.items():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import limit_options, limits_of, prices_of
+from .options import limit_options, limits_of, prices_of, sampling_options
 from .replay import replay
 from .show import terminal_width
 from .survey import drift
@@ -192,6 +192,7 @@ def check_engine(laws: tuple[str, ...], seed: int, times: int, as_csv: bool) -> 
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Write the table as CSV.")
 @limit_options
+@sampling_options
 def check_fidelity(model: str, seed: int, out: Path | None, as_csv: bool, **options: Any) -> None:
     """Measure a model's agents beside people, in 360 calls.
 

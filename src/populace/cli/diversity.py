@@ -1,33 +1,18 @@
 """`populace data diversity`, `coverage`, `yield` and `decontaminate`."""
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 import click
 
-from .guard import going_on, option
-from .options import Command, add_options, bound_options, limits_of, shared_option
+from .jobs import fetching, say_fetched, show_vector_estimate
+from .options import check_estimated, embeddings_of, limits_of, meaning_options, shared_option
 from .show import authors_notice, show_result
 from .specs import command
 
 _PATH = click.Path(path_type=Path)
-_EMBEDDINGS = (
-    click.option(
-        "--embeddings", metavar="MODEL", help="Compare by meaning with this model: wordllama, openai:NAME, gguf:PATH."
-    ),
-    click.option("--embeddings-url", metavar="URL", help="Its endpoint.  [default: OPENAI_BASE_URL]"),
-    click.option("--embeddings-price", metavar="IN", type=float, help="Dollars for a million of its tokens."),
-    click.option("--estimate", is_flag=True, help="Only say what the vectors would take."),
-    click.option("--cache", type=_PATH, help="File that shares paid vectors with other jobs."),
-)
-
-
-def vector_options(command: Command) -> Command:
-    """The command with the options of an embedding model whose vectors are fetched as a job in the run file."""
-    return add_options(bound_options(command), _EMBEDDINGS, "Comparing by meaning")
 
 
 def fetch_vectors(run: Path, texts: list[str], options: Mapping[str, Any]) -> bool:
@@ -35,46 +20,27 @@ def fetch_vectors(run: Path, texts: list[str], options: Mapping[str, Any]) -> bo
 
     With --estimate it says what it would take, fetches nothing, and gives False.
     """
-    from populace.agents.gateway.budget import given_prices
-    from populace.core.errors import name_parameters
     from populace.sim.embedding import fetch_text_vectors, text_vector_job
 
     from .panel import ProgressPanel
 
-    price = options["embeddings_price"]
-    prices = None if price is None else given_prices(f"{price}/0")
     if options["estimate"]:
-        from populace.sim.estimate.jobs import estimate_file_job
-
-        from .show import show_estimate
-
-        asked = {"model": options["embeddings"], "base_url": options["embeddings_url"], "prices": prices}
-        show_estimate(estimate_file_job(run, text_vector_job(texts), **asked))
+        show_vector_estimate(run, text_vector_job(texts), options)
         return False
-    with going_on(run, kept="fetched"), name_parameters(partial(option, base_url="--embeddings-url")):
+    model, url, prices = embeddings_of(options).values()
+    with fetching(run):
         fetched = fetch_text_vectors(
             run,
-            options["embeddings"],
+            model,
             texts,
-            base_url=options["embeddings_url"],
+            base_url=url,
             limits=limits_of(options),
             prices=prices,
             cache=options["cache"],
             progress=ProgressPanel(),
         )
-    if fetched.job is not None:
-        click.echo(
-            f"{fetched.fetched:,} of {fetched.missing:,} texts got a vector; the calls are in {run}, as job "
-            f"{fetched.job}.",
-            err=True,
-        )
+    say_fetched(run, fetched, err=True)
     return True
-
-
-def check_estimated(options: Mapping[str, Any]) -> None:
-    """Raise an error where there is nothing to estimate."""
-    if options["estimate"] and options["embeddings"] is None:
-        raise click.UsageError("Comparing by words asks nobody, so there is nothing to estimate; name --embeddings.")
 
 
 @command()
@@ -84,7 +50,7 @@ def check_estimated(options: Mapping[str, Any]) -> None:
 @click.option("--kind", help="Only outputs of this kind.  [default: of all kinds]")
 @click.option("--pairs", type=click.IntRange(min=1), default=100, show_default=True, help="Pairs at each similarity.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
-@vector_options
+@meaning_options
 @shared_option
 def diversity(
     run_path: Path,
@@ -146,7 +112,7 @@ def yield_(run_path: Path, as_json: bool) -> None:
 @click.option("--kind", help="Only outputs of this kind.  [default: of all kinds]")
 @click.option("--seeds", type=_PATH, metavar="FILE", help="Write texts for `populace grow`, one a topic not reached.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
-@vector_options
+@meaning_options
 @click.option(
     "--cosine",
     type=click.FloatRange(0, 1, min_open=True),
@@ -170,8 +136,14 @@ def coverage(
     A topic counts as reached if more texts are near it than chance explains. For each missed topic the nearest
     personas are named, and --seeds writes texts that `populace grow` turns into personas who know it.
     """
-    from populace.analysis.coverage import cover_by_meaning, find_gaps, read_covered, texts_to_embed, write_seeds
-    from populace.analysis.topics import read_topics
+    from populace.analysis.coverage import (
+        cover_by_meaning,
+        find_gaps,
+        read_covered,
+        read_topics,
+        texts_to_embed,
+        write_seeds,
+    )
     from populace.sim.runfile.reader import open_hub_or_run
 
     known, model = read_topics(topics), options["embeddings"]
@@ -206,7 +178,7 @@ def coverage(
 @click.option("--preview", is_flag=True, help="Only show what overlaps; nothing is rejected.")
 @click.option("--undo", is_flag=True, help="Take back what this command has rejected.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
-@vector_options
+@meaning_options
 @click.option(
     "--cosine",
     type=click.FloatRange(0, 1, min_open=True),

@@ -102,7 +102,6 @@ def _run(declared: "Experiment", folder: Path, parallel: int, options: dict[str,
 
 def _show_estimate(declared: "Experiment", options: dict[str, Any]) -> None:
     from populace.scenarios.catalog import find_scenario
-    from populace.scenarios.fidelity.suite import MODEL_CHECKS
     from populace.sim.estimate.society import estimate_experiment
 
     from .show import show_estimate
@@ -113,7 +112,6 @@ def _show_estimate(declared: "Experiment", options: dict[str, Any]) -> None:
         estimate_experiment(
             declared,
             found,
-            checks=MODEL_CHECKS,
             prices=prices_of(options),
             sampling=sampling_of(options),
         )
@@ -124,8 +122,7 @@ def _show(path: Path, benchmark: Path | None, margin: float | None, *, as_json: 
     from dataclasses import replace
 
     from populace.analysis.experiment.benchmark import measure_distances, read_benchmark
-    from populace.analysis.experiment.effects import read_findings
-    from populace.analysis.experiment.tables import describe_findings
+    from populace.analysis.experiment.effects import describe_findings, read_findings
     from populace.sim.runfile.reader import open_hub_or_run
 
     with open_hub_or_run(path) as merged:
@@ -141,38 +138,11 @@ def _show(path: Path, benchmark: Path | None, margin: float | None, *, as_json: 
 
 
 def _show_power(declared: "Experiment", pilot: Path | None) -> None:
-    from populace.analysis.experiment.effects import read_findings
-    from populace.analysis.experiment.power import simulated_power
-    from populace.core.result import Estimate, make_result
+    from populace.analysis.experiment.effects import read_findings, simulate_power
     from populace.sim.runfile.reader import open_hub_or_run
 
     known = None
     if pilot is not None:
         with open_hub_or_run(pilot / "experiment.duckdb" if pilot.is_dir() else pilot) as merged:
             known = read_findings(merged)
-    found = simulated_power(
-        declared.hypotheses,
-        replicates={
-            name: declared.replicates_of(name) for one in declared.hypotheses for name in (one.arm, one.against)
-        },
-        paired=declared.paired,
-        design=declared.people_design,
-        alpha=declared.alpha,
-        correction=declared.correction,
-        pilot=known,
-        seed=declared.seed,
-    )
-    rows = [
-        (
-            *(one.outcome, one.arm, one.against, one.effect, one.sd),
-            " and ".join(dict.fromkeys((str(one.replicates), str(one.replicates_against)))),
-            Estimate(one.power, one.low, one.high),
-        )
-        for one in found
-    ]
-    names = ("outcome", "arm", "against", "effect", "sd", "replicates", "power")
-    show_result(make_result("Power", names, rows, shares=("power",)))
-    click.echo(
-        "\nPower is the share of 2,000 simulated experiments that find the effect, tested and corrected as the real "
-        "one. It is as good as the effect and the standard deviation that were expected."
-    )
+    show_result(simulate_power(declared, known))

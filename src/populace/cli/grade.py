@@ -115,7 +115,7 @@ def pairs(run_path: Path, by: Any, margin: float, as_json: bool) -> None:
     """
     from dataclasses import replace
 
-    from populace.analysis.preference_bias import read_preference_bias
+    from populace.analysis.agreement import read_preference_bias
     from populace.core.result import Note, Result
     from populace.sim.grading.preferences import prefer
     from populace.sim.runfile.reader import open_made

@@ -1,78 +1,22 @@
 """`populace hub`: what is in a hub, near-duplicates by words and by meaning, undoing and merging."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from .guard import going_on, option
 from .hub_files import export, import_
 from .hub_people import check, enrich
 from .hub_select import graph, sample
-from .options import Command, add_options, bound_options, embeddings_of, limits_of, shared_option
-from .specs import MovedGroup, command
+from .jobs import fetching, say_fetched, show_vector_estimate
+from .options import check_estimated, embeddings_of, limits_of, meaning_options, shared_option
+from .specs import command
 
 if TYPE_CHECKING:
+    from populace.agents.embedding.models import EmbeddingHandle
     from populace.personas.hub.dedup import EmbeddedReport
     from populace.sim.embedding import HubVectors
-
-
-_OPTIONS = (
-    click.option("--embeddings", metavar="MODEL", help="Then compare by meaning, with this model: openai:NAME."),
-    click.option("--embeddings-url", metavar="URL", help="Its endpoint.  [default: OPENAI_BASE_URL]"),
-    click.option("--embeddings-price", metavar="IN", type=float, help="Dollars for a million of its tokens."),
-    click.option(
-        "--cosine",
-        type=click.FloatRange(0, 1, min_open=True),
-        default=0.9,
-        show_default=True,
-        help="Least cosine of two vectors.",
-    ),
-    click.option("--estimate", is_flag=True, help="Only say what the vectors would take; nobody is marked."),
-    click.option("--exact", is_flag=True, help="Compare everybody with everybody, however many there are."),
-    click.option("--cache", type=click.Path(path_type=Path), help="File that shares paid vectors with other jobs."),
-)
-
-
-def meaning_options(command: Command) -> Command:
-    """The command with the options of comparing by meaning."""
-    return add_options(bound_options(command), _OPTIONS, "Comparing by meaning")
-
-
-def meaning_of(options: Mapping[str, Any]) -> Callable[[Path], None] | None:
-    """What compares a hub's people by meaning and says what came of it; None without an embedding model.
-
-    Raises `SetupError` for a model that there is not.
-    """
-    if options["embeddings"] is None:
-        return None
-    from populace.agents.embedding.models import open_embedder
-    from populace.agents.gateway.budget import given_prices
-
-    limits, price = limits_of(options), options["embeddings_price"]
-    handle = open_embedder(options["embeddings"], base_url=options["embeddings_url"], timeout=limits.timeout)
-    wishes = {
-        "threshold": options["cosine"],
-        "limits": limits,
-        "prices": None if price is None else given_prices(f"{price}/0"),
-        "cache": options["cache"],
-        "exact": options["exact"] or None,
-    }
-    return lambda hub: _compare(hub, handle, wishes)
-
-
-def _compare(hub: Path, handle: Any, wishes: Mapping[str, Any]) -> None:
-    from populace.core.errors import name_parameters
-    from populace.sim.embedding import dedup_by_meaning
-
-    from .panel import ProgressPanel
-
-    with going_on(hub, kept="fetched"), name_parameters(partial(option, base_url="--embeddings-url")):
-        done = dedup_by_meaning(hub, handle, progress=ProgressPanel(), **wishes)
-    show_done(hub, None, done)
 
 
 def show_done(hub: Path, kind: object, done: "tuple[HubVectors, EmbeddedReport | None]") -> None:
@@ -83,11 +27,7 @@ def show_done(hub: Path, kind: object, done: "tuple[HubVectors, EmbeddedReport |
             f"Job {job} of {hub} was not finished and asked for something else; it is abandoned, and what it fetched "
             "stays."
         )
-    if fetched.job is not None:
-        click.echo(
-            f"{fetched.fetched:,} of {fetched.missing:,} texts got a vector; the calls are in {hub}, as job "
-            f"{fetched.job}."
-        )
+    say_fetched(hub, fetched)
     if report is None:
         return
     index = "" if report.is_exact else ", by an index that may overlook a few in a thousand"
@@ -132,18 +72,23 @@ def info(hub_path: Path, as_json: bool) -> None:
         click.echo(notice)
 
 
-def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
-    """Show what the vectors of a hub's people would take. Raises `SetupError` without an embedding model."""
-    from populace.core.errors import SetupError
-    from populace.sim.embedding import EmbeddingJob, EmbeddingSpec
-    from populace.sim.estimate.jobs import estimate_file_job
+def _compare_by_meaning(hub: Path, options: Mapping[str, Any], handle: "EmbeddingHandle") -> None:
+    from populace.sim.embedding import dedup_by_meaning
 
-    from .show import show_estimate
+    from .panel import ProgressPanel
 
-    asked = embeddings_of(options)
-    if (model := asked.pop("embeddings")) is None:
-        raise SetupError("Comparing by words asks nobody, so there is nothing to estimate; name --embeddings MODEL.")
-    show_estimate(estimate_file_job(hub, EmbeddingJob(EmbeddingSpec()), model=model, **asked))
+    with fetching(hub):
+        done = dedup_by_meaning(
+            hub,
+            handle,
+            threshold=options["cosine"],
+            limits=limits_of(options),
+            prices=embeddings_of(options)["embeddings_prices"],
+            cache=options["cache"],
+            exact=options["exact"] or None,
+            progress=ProgressPanel(),
+        )
+    show_done(hub, None, done)
 
 
 @command("dedup")
@@ -167,6 +112,14 @@ def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
     "--ngram", type=click.IntRange(1, 20), default=1, show_default=True, help="Words in each n-gram compared."
 )
 @meaning_options
+@click.option(
+    "--cosine",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.9,
+    show_default=True,
+    help="Least cosine of two vectors.",
+)
+@click.option("--exact", is_flag=True, help="Compare everybody with everybody by meaning, however many there are.")
 @shared_option
 def dedup(
     hub_path: Path,
@@ -183,14 +136,19 @@ def dedup(
     the pairs at the threshold and more of those above it. With --embeddings, the remaining personas are compared by
     meaning too. `populace hub undo` takes verdicts back.
     """
+    from populace.agents.embedding.models import open_embedder
     from populace.personas.dedup import DedupMethod
     from populace.personas.hub.dedup import dedup_hub
     from populace.personas.hub.file import describe_hub, open_hub
+    from populace.sim.embedding import EmbeddingJob, EmbeddingSpec
 
-    by_meaning = meaning_of(options)
+    check_estimated(options)
+    model = options["embeddings"]
     if options["estimate"]:
-        _estimate(hub_path, options)
+        show_vector_estimate(hub_path, EmbeddingJob(EmbeddingSpec()), options)
         return
+    timeout = limits_of(options).timeout
+    handle = model and open_embedder(model, base_url=options["embeddings_url"], timeout=timeout)
     with open_hub(hub_path, write=True) as hub:
         report = dedup_hub(hub, threshold=threshold, anew=anew, method=DedupMethod(method, ngram))
     click.echo(
@@ -198,13 +156,13 @@ def dedup(
         f"{report.marked_before:,} were marked before{' and judged anew' if anew else ''}, "
         f"and {report.undone:,} verdicts are undone."
     )
-    if by_meaning is not None:
-        by_meaning(hub_path)
+    if handle:
+        _compare_by_meaning(hub_path, options, handle)
     with open_hub(hub_path) as hub:
         stages = describe_hub(hub).stages
     if stages:
         click.echo(f"By stage: {', '.join(f'{stage} {times:,}' for stage, times in stages)}.")
-    if by_meaning is None:
+    if not handle:
         click.echo("Only the lexical stage ran: texts that say the same in other words are not found by it.")
 
 
@@ -284,13 +242,7 @@ def _undone(what: str, changed: int, *, redo: bool) -> str:
     return f"{changed:,} {what}s {'hold again' if redo else 'are undone'}."
 
 
-class _Hub(MovedGroup):
-    """The commands of hubs."""
-
-    moved = MappingProxyType({"select": "hub sample"})
-
-
-@click.group(cls=_Hub)
+@click.group()
 def hub() -> None:
     """Import, clean, sample and merge personas.
 

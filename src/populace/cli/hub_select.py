@@ -1,7 +1,6 @@
 """`populace hub sample` and `populace hub graph`: choosing people from a hub, and what their relations look like."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,15 +124,11 @@ def _list_kept(hub: Path) -> None:
             k.condition,
             k.seed,
             f"{k.made_at:%Y-%m-%d %H:%M}",
-            _describe_state(k.is_current),
+            "the same" if k.is_current else "has changed",
         )
         for k in kept
     ]
     click.echo(_show_table(columns, rows) if rows else f"{hub} keeps no selections.\n", nl=False)
-
-
-def _describe_state(is_current: bool) -> str:
-    return "the same" if is_current else "has changed"
 
 
 def _describe_report(selection: "Selection", out: Path | None) -> str:
@@ -193,18 +188,12 @@ def _show_shares(breakdown: "Breakdown") -> str:
     return _show_table(columns, rows) + cut + fit
 
 
-@dataclass(frozen=True, slots=True)
-class _TableRows:
-    columns: Sequence[str]
-    types: Sequence[str]
-    rows: Sequence[tuple[object, ...]]
-
-
 def _show_table(columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> str:
     from populace.analysis.table import render_table
+    from populace.core.result import ShownTable
 
     types = ["VARCHAR" if isinstance(value, str | None) else "DOUBLE" for value in rows[0]]
-    return render_table(_TableRows(columns, types, rows), width=terminal_width(10_000, unknown=120))
+    return render_table(ShownTable("", columns, types, rows), width=terminal_width(10_000, unknown=120))
 
 
 @command()

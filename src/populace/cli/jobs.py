@@ -1,6 +1,7 @@
 """What the commands that run jobs share: how a job is run, gone on with, and shown."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -13,8 +14,9 @@ from .guard import going_on, option
 from .options import changed_limits, check_sample, embeddings_of, limits_of, prices_of, roles_of, sampling_of
 
 if TYPE_CHECKING:
+    from populace.sim.embedding import HubVectors
     from populace.sim.jobs.kind import JobKind
-    from populace.sim.jobs.life import JobState
+    from populace.sim.runfile.job_rows import JobRow
     from populace.sim.tasks.outputs import OutputJob, OutputJobReport
 
 #: The modules whose `show_done` says what came of a job; jobs on outputs say it themselves.
@@ -52,7 +54,7 @@ def run_or_estimate(path: Path, kind: "JobKind[Any, Any]", options: Mapping[str,
 
 
 def go_on_with_job(
-    file: Path, job: "JobState", script: Path | None, options: Mapping[str, Any], *, no_cache: bool
+    file: Path, job: "JobRow", script: Path | None, options: Mapping[str, Any], *, no_cache: bool
 ) -> None:
     """Go on with an unfinished job on a hub or on what a run has made, and say what came of it."""
     from populace.core.errors import name_parameters
@@ -112,3 +114,32 @@ def _show_outputs(run: Path, job: "OutputJob[Any]", done: "OutputJobReport") -> 
     click.echo(f"\n{job.where(quote(str(run)))}")
     if all(done.failed.get(phase) == number for phase, number in done.done.items()):
         click.get_current_context().exit(1)
+
+
+def show_vector_estimate(file: Path, kind: "JobKind[Any, Any]", options: Mapping[str, Any]) -> None:
+    """Print what the vectors of a job would take."""
+    from populace.sim.estimate.jobs import estimate_file_job
+
+    from .show import show_estimate
+
+    model, url, prices = embeddings_of(options).values()
+    show_estimate(estimate_file_job(file, kind, model=model, base_url=url, prices=prices))
+
+
+@contextmanager
+def fetching(file: Path) -> Iterator[None]:
+    """Within it, a job that fetches vectors says how to go on, and calls its address --embeddings-url."""
+    from populace.core.errors import name_parameters
+
+    with going_on(file, kept="fetched"), name_parameters(partial(option, base_url="--embeddings-url")):
+        yield
+
+
+def say_fetched(file: Path, fetched: "HubVectors", *, err: bool = False) -> None:
+    """Print how many vectors were fetched."""
+    if fetched.job is not None:
+        click.echo(
+            f"{fetched.fetched:,} of {fetched.missing:,} texts got a vector; the calls are in {file}, as job "
+            f"{fetched.job}.",
+            err=err,
+        )

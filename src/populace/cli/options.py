@@ -149,6 +149,16 @@ _EMBEDDINGS = (
     click.option("--embeddings-price", metavar="IN", type=float, help="Its price in USD per million tokens."),
 )
 
+_MEANING = (
+    click.option(
+        "--embeddings", metavar="MODEL", help="Compare by meaning with this model: wordllama, openai:NAME, gguf:PATH."
+    ),
+    click.option("--embeddings-url", metavar="URL", help="Its endpoint.  [default: OPENAI_BASE_URL]"),
+    click.option("--embeddings-price", metavar="IN", type=float, help="Dollars for a million of its tokens."),
+    click.option("--estimate", is_flag=True, help="Only say what the vectors would take."),
+    click.option("--cache", type=click.Path(path_type=Path), help="File that shares paid vectors with other jobs."),
+)
+
 _MIND = click.option(
     "--mind",
     metavar="NAME",
@@ -294,6 +304,11 @@ def check_benchmark(benchmark: Path | None, margin: float | None) -> None:
 def embedding_options(command: Command) -> Command:
     """The command with the options that name an embedding model."""
     return add_options(command, _EMBEDDINGS, "Other models")
+
+
+def meaning_options(command: Command) -> Command:
+    """Add the options of comparing by meaning, with vectors that are fetched as a job in the file."""
+    return add_options(bound_options(command), _MEANING, "Comparing by meaning")
 
 
 def role_options(command: Command) -> Command:
@@ -455,6 +470,12 @@ def check_sample(options: Mapping[str, Any]) -> None:
     """Refuse --sample where nothing is estimated."""
     if options["sample"] is not None and not options["estimate"]:
         raise click.UsageError("--sample is for --estimate; add it, or leave --sample out.")
+
+
+def check_estimated(options: Mapping[str, Any]) -> None:
+    """Raise an error where there is nothing to estimate."""
+    if options["estimate"] and options["embeddings"] is None:
+        raise click.UsageError("Comparing by words asks nobody, so there is nothing to estimate; name --embeddings.")
 
 
 def announce_sample(said: str) -> None:

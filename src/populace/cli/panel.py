@@ -1,9 +1,13 @@
 """What the terminal shows of a run while it goes: a panel, or plain lines where there is no terminal."""
 
+import math
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
+from statistics import median
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -15,16 +19,128 @@ from rich.table import Table
 from rich.text import Text
 
 from populace.agents.endpoint.addresses import is_loopback
-from populace.agents.gateway.budget import Spent
+from populace.agents.gateway.budget import Meter, Spent
 from populace.core.model import Outcome
-from populace.progress import ProgressPhase, Rates
 
 if TYPE_CHECKING:
     from populace.agents.gateway.gateway import Gateway
-    from populace.progress import ProgressPhase, RateSnapshot
 
-#: From this width on the purposes are beside the numbers, and with more columns; beyond the second it only gets airy.
-_WIDE, _WIDEST = 120, 160
+#: Seconds that calls and tokens, and slow ones and the pieces of a phase, are looked back over.
+_LATELY, _LONG = 10.0, 60.0
+#: Seconds of a typical call from which on calls are slow.
+_SLOW = 5.0
+#: Pieces of a phase before which nothing is said of how long it will yet take.
+_FEW = 3
+
+#: Seconds before which nothing is said: the first answers come all at once.
+_EARLY = 1.0
+
+
+class Rate:
+    """How fast a count has grown over the latest seconds."""
+
+    def __init__(self, span: float) -> None:
+        #: Seconds that are looked back over.
+        self.span = span
+        self._seen: deque[tuple[float, float]] = deque()
+
+    def note(self, now: float, count: float) -> float | None:
+        """What `count` grew by in a second, as it stands `now`; None while that is too early to say."""
+        self._seen.append((now, count))
+        # The oldest that is kept lies at the edge of the span or before it, however seldom it is noted.
+        while len(self._seen) > 1 and self._seen[1][0] <= now - self.span:
+            self._seen.popleft()
+        since, before = self._seen[0]
+        return (count - before) / (now - since) if now - since >= _EARLY else None
+
+
+@dataclass(slots=True)
+class ProgressPhase:
+    """A part of a run that has a number of pieces; `since` is when it began."""
+
+    title: str
+    total: int
+    since: float
+    done: int = 0
+    pieces: Rate = field(default_factory=lambda: Rate(_LONG))
+    #: Calls of the run that had begun and ended before it.
+    begun: int = 0
+    ended: int = 0
+
+    def left(self, now: float) -> float | None:
+        """Seconds that it will yet take at the pace of the latest minute, or else of all of it; None if unknown."""
+        pace = self.pieces.note(now, self.done) or self.done / max(_EARLY, now - self.since)
+        is_early = self.done < min(_FEW, self.total) or now - self.since < _EARLY
+        return max(0, self.total - self.done) / pace if pace > 0 and not is_early else None
+
+
+@dataclass(frozen=True, slots=True)
+class RateSnapshot:
+    """How fast a run goes at one moment; None is what cannot be said yet. Times are in seconds."""
+
+    calls: float | None
+    #: Tokens asked and answered; where calls are slow, those that are written, as they come.
+    tokens: float | None
+    phase: ProgressPhase | None
+    #: Of the phase: how long it has taken, and how long it will yet take.
+    elapsed: float
+    left: float | None
+    is_slow: bool = False
+
+
+class Rates:
+    """Watches a meter and the phases of a run. One thread may look while others call and work."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._meter = Meter()
+        self._calls, self._tokens, self._pieces = Rate(_LATELY), Rate(_LATELY), Rate(_LONG)
+        #: The phase that is under way.
+        self.phase: ProgressPhase | None = None
+
+    def watch(self, meter: Meter) -> None:
+        """From now on look at this meter."""
+        self._meter = meter
+        self._calls, self._tokens, self._pieces = Rate(_LATELY), Rate(_LATELY), Rate(_LONG)
+        self.look()  # what earlier sessions spent is where the count begins, and no speed
+
+    def begin(self, title: str, total: int) -> None:
+        """A phase of `total` pieces begins."""
+        self.phase = ProgressPhase(title, total, self._clock(), begun=self._meter.begun, ended=self._meter.total.calls)
+        self.phase.pieces.note(self.phase.since, 0)
+
+    def advance(self) -> None:
+        """One more piece of the phase is done."""
+        if self.phase is not None:
+            self.phase.done += 1
+
+    def end(self) -> tuple[ProgressPhase, float] | None:
+        """The phase that ends now and the seconds it took; None when there was none."""
+        phase, self.phase = self.phase, None
+        return (phase, self._clock() - phase.since) if phase is not None else None
+
+    def look(self) -> RateSnapshot:
+        """How fast it goes now."""
+        now, phase, total = self._clock(), self.phase, self._meter.total
+        tokens, pieces = self._tokens.note(now, total.tokens), self._pieces.note(now, self._meter.pieces)
+        is_slow = self._meter.pieces > 0 and median(self._meter.seconds.copy() or (math.inf,)) > _SLOW
+        self._calls.span = _LONG if is_slow else _LATELY
+        return RateSnapshot(
+            calls=self._calls.note(now, total.calls),
+            tokens=pieces if is_slow else tokens,
+            is_slow=is_slow,
+            phase=phase,
+            elapsed=now - phase.since if phase is not None else 0.0,
+            left=phase.left(now) if phase is not None and not self._is_early(phase) else None,
+        )
+
+    def _is_early(self, phase: ProgressPhase) -> bool:
+        # What was recalled is done at once, and says nothing of the calls that are still to be answered.
+        return self._meter.begun > phase.begun and self._meter.total.calls < phase.ended + _FEW
+
+
+#: Beyond this width the panel only gets airy.
+_WIDEST = 120
 
 #: Purposes that have a row of their own.
 _PURPOSES = 5
@@ -35,7 +151,7 @@ _GENERATOR = "built-in generator, not a language model; tokens are words"
 _RECALLED = {"ledger": "this run's file", "cache": "the cache", "fork": "the run it was forked from"}
 
 
-def picture_of(look: "RateSnapshot", gateway: "Gateway | None", *, width: int) -> RenderableType:
+def picture_of(look: RateSnapshot, gateway: "Gateway | None", *, width: int) -> RenderableType:
     """The panel, for a terminal of this width."""
     parts: list[RenderableType] = [_bar(look.phase, look)] if look.phase is not None else []
     if gateway is not None:
@@ -43,13 +159,13 @@ def picture_of(look: "RateSnapshot", gateway: "Gateway | None", *, width: int) -
             parts.append(Text(gateway.meter.outage, style="yellow"))
         if pace := ", ".join(_pace(look, gateway)):
             parts.append(Text(pace))
-        facts, purposes = _facts(gateway), _purposes(gateway, is_wide=width >= _WIDE)
-        parts += [_beside(facts, purposes)] if width >= _WIDE else [facts, *([purposes] if purposes else [])]
+        purposes = _purposes(gateway)
+        parts += [_facts(gateway), *([purposes] if purposes else [])]
     title = Text(gateway.name if gateway is not None else "populace")
     return Frame(Group(*parts), title=title, title_align="left", border_style="dim", width=min(width, _WIDEST))
 
 
-def line_of(look: "RateSnapshot", gateway: "Gateway | None") -> str:
+def line_of(look: RateSnapshot, gateway: "Gateway | None") -> str:
     """The same in one line, where there is no terminal."""
     said = [f"{look.phase.done:,} of {look.phase.total:,}"] if look.phase is not None else []
     if look.left is not None:
@@ -59,7 +175,7 @@ def line_of(look: "RateSnapshot", gateway: "Gateway | None") -> str:
     return f"{look.phase.title if look.phase is not None else 'Run'}: {', '.join(said)}"
 
 
-def _bar(phase: "ProgressPhase", look: "RateSnapshot") -> Table:
+def _bar(phase: ProgressPhase, look: RateSnapshot) -> Table:
     bar = Table.grid(padding=(0, 2), expand=True)
     bar.add_column(no_wrap=True, min_width=8)
     bar.add_column(ratio=1)
@@ -90,7 +206,7 @@ def _facts(gateway: "Gateway") -> Table:
     return facts
 
 
-def _pace(look: "RateSnapshot", gateway: "Gateway") -> Iterator[str]:
+def _pace(look: RateSnapshot, gateway: "Gateway") -> Iterator[str]:
     if not gateway.calls:
         return
     if look.calls is not None:
@@ -138,7 +254,7 @@ def _recalled(gateway: "Gateway") -> Iterator[str]:
         yield f"{gateway.meter.damaged:,} damaged rows of the cache ignored"
 
 
-def _purposes(gateway: "Gateway", *, is_wide: bool) -> Table | None:
+def _purposes(gateway: "Gateway") -> Table | None:
     spent = sorted(gateway.meter.by_purpose.copy().items(), key=lambda kept: -kept[1].calls)
     if not spent:
         return None
@@ -150,8 +266,6 @@ def _purposes(gateway: "Gateway", *, is_wide: bool) -> Table | None:
     has_price = gateway.model.is_language_model and any(s.unpriced < s.answers for _, s in spent)
     unit = _unit(gateway)
     heads = ["purpose", "calls", f"{unit} in", f"{unit} out", "dollars" if has_price else ""]
-    if is_wide:
-        heads += ["cached in", "reasoning"]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for head in filter(None, heads):
         table.add_column(head, justify="left" if head == "purpose" else "right", no_wrap=head == "purpose")
@@ -166,8 +280,6 @@ def _cells(spent: Spent, unit: str) -> dict[str, str]:
         "calls": f"{spent.calls:,}",
         f"{unit} in": f"{spent.input_tokens:,}",
         f"{unit} out": f"{spent.output_tokens:,}",
-        "cached in": f"{spent.cached_tokens:,}",
-        "reasoning": f"{spent.reasoning_tokens:,}",
         "dollars": f"{spent.cost:,.4f}",
     }
 
@@ -178,16 +290,6 @@ def _sum(parts: list[Spent]) -> Spent:
         for name in Spent.__slots__:
             setattr(total, name, getattr(total, name) + getattr(part, name))
     return total
-
-
-def _beside(left: RenderableType, right: RenderableType | None) -> RenderableType:
-    if right is None:
-        return left
-    both = Table.grid(padding=(0, 4), expand=True)
-    both.add_column(ratio=1)
-    both.add_column()
-    both.add_row(left, right)
-    return both
 
 
 def _unit(gateway: "Gateway") -> str:

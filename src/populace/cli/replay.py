@@ -20,7 +20,7 @@ from .options import (
 from .specs import command
 
 if TYPE_CHECKING:
-    from populace.sim.jobs.life import JobState
+    from populace.sim.runfile.job_rows import JobRow
 
 _MADE_BY = "SELECT scenario, scenario_file FROM runs"
 
@@ -49,7 +49,7 @@ def replay(file: Path, out: Path | None, script: Path | None) -> None:
             _replay_job(file, job)
 
 
-def _replay_job(file: Path, job: "JobState") -> None:
+def _replay_job(file: Path, job: "JobRow") -> None:
     from populace.core.errors import RunError
     from populace.sim.jobs.replay import replay_job
 

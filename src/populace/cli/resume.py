@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -22,9 +22,6 @@ from .options import (
     verbose_option,
 )
 from .specs import command
-
-if TYPE_CHECKING:
-    from populace.sim.trust import TrustedKind
 
 _STATUS = """
 SELECT scenario, scenario_file, status, reason, (SELECT coalesce(max(step), 0) FROM steps),
@@ -95,28 +92,22 @@ def _resume_run(
                 click.get_current_context().exit(code)
             return
         _say_paused("The run", status, reason)
-        solver, grader = roles_of(options).values()
-        given: dict[TrustedKind, object] = {
-            "address": options["base_url"],
-            "embeddings": embeddings_of(options)["embeddings_url"],
-            "solver": solver,
-            "grader": grader,
+        named = {
+            "model": options.get("model"),
+            "base_url": options["base_url"],
+            "sources_named": options.get("sources_named") or None,
+            **embeddings_of(options),
+            **roles_of(options),
             "cache": False if no_cache else options["cache"],
-            "source": options.get("sources_named", False),
         }
-        check = partial(check_resumed, stored, given, model=options.get("model"))
+        check = partial(check_resumed, stored, named)
         found = find_made_by(file, name, script, made_by, command="resume", check=check)
         society = Society.resume(
             file,
             found,
-            model=options.get("model"),
-            base_url=options["base_url"],
-            sources_named=options.get("sources_named", False),
             limits=changed_limits(options),
             prices=prices_of(options),
-            **embeddings_of(options),
-            **roles_of(options),
-            cache=False if no_cache else options["cache"],
+            **named,
             steps=steps,
             progress=ProgressPanel(),
         )

@@ -47,8 +47,7 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
     `settings` are those that differ from the scenario's defaults.
     """
     from populace.analysis.hub_summary import describe_yield
-    from populace.analysis.questions import describe_measures
-    from populace.analysis.summary import summarise, summarise_data
+    from populace.analysis.summary import describe_measures, summarise, summarise_data
     from populace.sim.runfile.reader import open_run
     from populace.sim.scenario import GrowthOnly
 

@@ -1,6 +1,6 @@
 """Commands with panels of options, which may be the fields of a spec that is imported when it is first needed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -32,21 +32,6 @@ class PanelCommand(click.Command):
         for title, records in panels.items():
             with formatter.section(title):
                 formatter.write_dl(records)
-
-
-class MovedGroup(click.Group):
-    """A group that refuses the old names of commands with their new ones."""
-
-    #: New names by old ones.
-    moved: Mapping[str, str] = {}
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command. Raises `UsageError` for one that has moved, with its new name."""
-        if args[0] in self.moved:
-            ctx.fail(f"{ctx.command_path} {args[0]} is now populace {self.moved[args[0]]}.")
-        return super().resolve_command(ctx, args)
 
 
 #: Makes a command of a function.

@@ -58,7 +58,7 @@ def survey(
     same command continues a survey that was stopped; no answer is paid for twice.
     """
     from populace.analysis.experiment.benchmark import measure_distances, read_benchmark
-    from populace.analysis.surveys.tables import describe_surveys, read_surveys
+    from populace.analysis.surveys import describe_surveys, read_surveys
     from populace.sim.runfile.reader import open_made
 
     check_benchmark(benchmark, margin)
@@ -199,7 +199,7 @@ def drift(run_path: Path, as_json: bool, **options: Any) -> None:
     questionnaire about themselves, as a job in its file. A scenario can ask it during the run
     (`identity_survey(at=(0, 8))`), which shows drift from wave to wave. Profiles come from an enriched hub.
     """
-    from populace.analysis.surveys.drift import has_answers, read_drift
+    from populace.analysis.surveys import has_answers, read_drift
     from populace.core.errors import SetupError
     from populace.sim.runfile.reader import open_made
     from populace.sim.survey.job import drift_survey

@@ -6,14 +6,12 @@ Types go by DuckDB's names. Nothing here needs pyarrow, which is an extra.
 import glob
 import os
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
-from queue import Full, Queue
 from tempfile import TemporaryFile
 from types import MappingProxyType
 from typing import IO, Any
@@ -204,30 +202,6 @@ def write_parquet(rows: Any, path: Path, metadata: Mapping[str, str] = MappingPr
             if failures:
                 raise failures[0] from None
             raise OSError(said(error)) from error
-
-
-@contextmanager
-def open_parquet(path: Path, metadata: Mapping[str, str] = MappingProxyType({})) -> Iterator[Callable[[Table], None]]:
-    """Write at least one table, passed one by one, as a Parquet file.
-
-    DuckDB pulls the tables itself, so it writes in a separate thread.
-    """
-    waiting: Queue[Table | None] = Queue(1)
-    with ThreadPoolExecutor(1) as pool:
-        written = pool.submit(write_parquet, iter(waiting.get, None), path, metadata)
-
-        def write(table: Table | None) -> None:
-            while not written.done():
-                with suppress(Full):
-                    waiting.put(table, timeout=0.1)
-                    return
-            written.result()
-
-        try:
-            yield write
-        finally:
-            write(None)
-        written.result()
 
 
 def _stream_tables(tables: Iterator[Table], failures: list[Exception]) -> RecordBatchReader:

@@ -6,7 +6,7 @@ Every function raises `SetupError` (`SourceError` for files) with one sentence t
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import islice
 from operator import index
@@ -133,6 +133,15 @@ def read_utf8(path: Path) -> str:
     except UnicodeDecodeError as error:
         what = "UTF-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else f"byte {error.start} is no text"
         raise SourceError(f"{str(path)!r} is not UTF-8; save it so ({what}).") from error
+
+
+def read_objects(path: Path) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield the place and the JSON object of each line that is not blank. Raises `SourceError` naming the line."""
+    # splitlines also cuts at U+2028, which JSON allows.
+    for number, line in enumerate(read_utf8(path).split("\n"), start=1):
+        if line.strip():
+            where = f"{str(path)!r}, line {number}"
+            yield where, parse_object(where, line)
 
 
 def check_seed(seed: int) -> int:

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+
+from .errors import SetupError, parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,20 @@ def iter_options(spec: type[BaseModel]) -> Iterator[tuple[str, FieldInfo, Option
         for option in field.metadata:
             if isinstance(option, Option):
                 yield name, field, option
+
+
+def parse_spec[M: BaseModel](spec: type[M], options: Mapping[str, Any]) -> M:
+    """Build a spec from options. Raises `SetupError` in one sentence."""
+    try:
+        return spec.model_validate(options)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        said = first["msg"].removeprefix("Input should ").removeprefix("Value error, ")
+        said = said.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
+        name = next((parameter(one) for one in reversed(first["loc"]) if isinstance(one, str)), "The request")
+        if first["type"] == "missing":
+            raise SetupError(f"{name} is missing; give it.") from error
+        raise SetupError(f"{name} must {said}, but {first['input']!r:.80} was given.") from error
 
 
 def given_fields(spec: type[BaseModel], options: Mapping[str, Any]) -> dict[str, Any]:

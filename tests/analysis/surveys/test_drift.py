@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 import pytest
 
-from populace.analysis.surveys.drift import has_answers, read_drift
+from populace.analysis.surveys import has_answers, read_drift
 from populace.core.result import Result
 
 from .conftest import Answered

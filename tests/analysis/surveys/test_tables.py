@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from scipy.stats import binomtest, kendalltau, pearsonr, t
 
-from populace.analysis.surveys.tables import (
+from populace.analysis.surveys import (
     ItemTable,
     describe_surveys,
     read_surveys,

@@ -118,8 +118,8 @@ def test_a_run_that_was_not_solved_is_refused(tmp_path: Path) -> None:
     [
         ('{"problem": "x", "solution": "no box"}\n', SetupError, "no problem with an answer in 1 row;"),
         ("", SetupError, "in 0 rows"),
-        ("{\n", SourceError, "line 1: this is no JSON"),
-        ("[1]\n", SourceError, "line 1: this is no JSON object"),
+        ("{\n", SourceError, "line 1: .* is not JSON"),
+        ("[1]\n", SourceError, "line 1: .* is not an object"),
     ],
 )
 def test_a_file_without_answers_is_refused(tmp_path: Path, text: str, raised: type[Exception], said: str) -> None:

@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 from statistics import fmean, pvariance
 
-from populace.analysis.surveys.tables import read_surveys
+from populace.analysis.surveys import read_surveys
 from populace.personas import Persona, create_hub
 from populace.personas.selection import SelectionSpec, select
 from populace.scenarios.laws.law import ROUNDING, STANDARD_ERRORS, Measured, Trial, place_of

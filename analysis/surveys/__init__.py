@@ -1,1 +1,0 @@
-"""Tables of what agents answered to surveys, and how reliable and how varied it is."""
