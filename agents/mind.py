@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from langgraph.runtime import Runtime
     from langgraph.types import Command
 
-_ROOM = __package__ or "populace.agents"
+ROOM = __package__ or "populace.agents"
 
 #: How much of an earlier text a revision is shown, in characters.
 _EARLIER = 600
@@ -58,9 +58,9 @@ class MissedStage:
 
 @dataclass(frozen=True, slots=True)
 class Deliberation:
-    """What came before an action: a thought, or what a tool gave."""
+    """What came before an action, as a thought or what a tool gave; or an assistant's answer to a request."""
 
-    kind: Literal["thought", "tool"]
+    kind: Literal["thought", "tool", "answer"]
     text: str
     #: Of a tool: its name, its arguments as JSON, and whether it did not take them.
     tool: str | None = None
@@ -237,7 +237,7 @@ async def revise(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[s
     A revision that fails leaves the draft, which is valid and paid for.
     """
     draft = state["draft"]
-    template, earlier, complaints = load_prompt(_ROOM, "revise"), draft.earlier, _complaints(draft)
+    template, earlier, complaints = load_prompt(ROOM, "revise"), draft.earlier, _complaints(draft)
     # Of what another agent said nothing is shown: this one could not know it.
     whose = "none" if earlier is None else "own" if earlier.agent == state["observation"].agent else "other"
     request = template.render(

@@ -17,6 +17,7 @@ from ..core.prompt import RenderedPrompt
 from .actions import Action
 from .mind import Mind, Stage, build_mind, check, generate, keep
 from .observation import Observation
+from .responses import answer_request
 from .thinking import plan, plan_prompt, reflect, reflect_prompt, think, thinking_prompt
 from .turn_prompt import turn_prompt
 
@@ -29,9 +30,14 @@ type MindName = Literal["one-call", "think", "react", "rule"]
 
 
 def named_mind(
-    name: MindName = "one-call", *, plans: bool = False, reflects: bool = False, tools: "Sequence[ToolFunction]" = ()
+    name: MindName = "one-call",
+    *,
+    plans: bool = False,
+    reflects: bool = False,
+    answers: bool = False,
+    tools: "Sequence[ToolFunction]" = (),
 ) -> Mind:
-    """Build the mind of this name that asks a model, with the stages that plan and reflect if they are wanted.
+    """Build the mind of this name that asks a model, with the stages that plan, reflect and answer if they are wanted.
 
     Compiled once for the same stages. `tools` are those of `react`. Raises `SetupError` for an invalid tool, and
     `ValueError` for `rule`, which is not a graph.
@@ -40,7 +46,7 @@ def named_mind(
         raise ValueError("a rule is a plain function, and no graph of stages")
     answering = _react(tools) if name == "react" else think if name == "think" else generate
     before: tuple[Stage, ...] = (plan,) if plans else ()
-    after: tuple[Stage, ...] = (reflect,) if reflects else ()
+    after: tuple[Stage, ...] = (*((answer_request,) if answers else ()), *((reflect,) if reflects else ()))
     return build_mind((*before, answering, check, *after, keep))
 
 

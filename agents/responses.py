@@ -1,15 +1,19 @@
 """Texts that a stage of a turn asks for beside the action: a teacher's response, further lines of a conversation."""
 
-from collections.abc import Sequence
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field, StringConstraints
 
 from ..core.model import Answer, AnswerGenerator, AnswerSchema, FrozenModel, Outcome, TextForm, strict_schema
-from ..core.prompt import RenderedPrompt
+from ..core.prompt import RenderedPrompt, fence, load_prompt
+from .actions import Instruction
 from .checks import LINE_CHECKS, CheckContext, CheckOutcome
-from .mind import Draft, MindState
+from .memory import MemoryNote
+from .mind import ROOM, Deliberation, Draft, MindState, MissedStage
+from .observation import quoted
 from .text_faults import is_refusal, speaks_as_model
 from .text_forms import MESSAGE, WHOLE
 
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
 
 #: Most characters of a response.
 LONGEST = 20_000
+
+#: Most characters of an assistant's answer that an agent notes.
+_NOTED = 400
 
 ReplyText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST)]
 
@@ -70,6 +77,28 @@ async def ask_line(
     """
     schema = schema_of(Line, prompt.name, generator, MESSAGE)
     return said(await runtime.context.model.ask(prompt, schema, state["request_context"]))
+
+
+async def answer_request(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
+    """Have the assistant answer a request that passed its checks. The agent notes the answer."""
+    draft = state["draft"]
+    action = draft.answer.value
+    if not isinstance(action, Instruction) or any(one.outcome is CheckOutcome.FAILED for one in draft.checks):
+        return {}
+    prompt = load_prompt(ROOM, "respond").render(persona="", request=fence("request", action.text))
+    answer = await ask_response(state, runtime, prompt, _any_response)
+    if answer.outcome is not Outcome.OK:
+        missed = MissedStage(prompt.name, answer.outcome, answer.reason, 1)
+        return {"missed": (*state.get("missed", ()), missed)}
+    told = quoted(" ".join(answer.text[:_NOTED].split()))
+    return {
+        "notes": (*state.get("notes", ()), MemoryNote(f"The assistant answered you: {told}", "heard")),
+        "deliberations": (*state.get("deliberations", ()), Deliberation("answer", answer.text)),
+    }
+
+
+def _any_response(rng: random.Random, situation: Any, schema: Mapping[str, Any]) -> None:
+    """Leave the answer to what the built-in generator has for any text."""
 
 
 def schema_of[M: BaseModel](

@@ -82,6 +82,7 @@ class VillageSettings(Settings):
     flood_at: int = Field(4, ge=0, description="Step at whose start the flood takes the bridge; 0 for never")
     ferry_after: int = Field(3, ge=1, description="Steps until a rope ferry brings trade across the water again")
     lines: int = Field(4, ge=1, le=50, description="Maximum lines of a conversation within a step; 1 for one a step")
+    assistant: bool = Field(True, description="Have requests to the assistant answered (by --solver, if given)")
     reply: float = Field(0.75, ge=0, le=1, description="Chance that somebody who was spoken to answers")
     talk: float = Field(0.5, ge=0, description="Weight of speaking to somebody, when not answering")
     ask: float = Field(0.3, ge=0, description="Weight of a request to the assistant")

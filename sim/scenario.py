@@ -71,6 +71,7 @@ class Settings(BaseModel):
     importance: float = Field(1.0, ge=0, description="Weight of importance in a memory stream")
     recency_decay: float = Field(0.9, gt=0, le=1, description="Share of a memory's recency left after a step")
     reflect_at: int = Field(0, ge=0, description="Total importance of memories that triggers reflection; 0 for never")
+    assistant: bool = Field(False, description="Have requests to the assistant answered (by --solver, if given)")
     tool_calls: int = Field(4, ge=1, description="Maximum tool calls per turn (--mind react)")
     plan_every: int = Field(0, ge=0, description="Steps that a plan covers; 0 for no plans")
 
@@ -276,7 +277,8 @@ class Scenario:
         returns one of the offered actions, the agent's next state, or None to do nothing. A state takes effect when all
         agents have decided. With a function, no model is asked and no text is compared with earlier ones.
         """
-        return named_mind(plans=self.settings.plan_every > 0, reflects=self.settings.reflect_at > 0)
+        settings = self.settings
+        return named_mind(plans=settings.plan_every > 0, reflects=settings.reflect_at > 0, answers=settings.assistant)
 
     def rule(self, observation: Observation, rng: random.Random) -> Action | BaseModel | None:
         """Return what an agent does if no model decides (`--mind rule`). `mind` may return this function.

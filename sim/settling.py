@@ -160,10 +160,11 @@ def mind_of(scenario: Scenario, name: MindName | None = None) -> Mind | Rule | N
             f"The scenario {scenario.name!r} has a mind of its own, in the place of which {parameter('mind', name)} "
             f"cannot be put; leave it out."
         )
-    plans, reflects = scenario.settings.plan_every > 0, scenario.settings.reflect_at > 0
-    if name in (None, "one-call") and not (plans or reflects):
+    settings = scenario.settings
+    more = {"plans": settings.plan_every > 0, "reflects": settings.reflect_at > 0, "answers": settings.assistant}
+    if name in (None, "one-call") and not any(more.values()):
         return None
-    return named_mind(name or "one-call", plans=plans, reflects=reflects, tools=tools_of(scenario, name))
+    return named_mind(name or "one-call", tools=tools_of(scenario, name), **more)
 
 
 def checked_mind(scenario: Scenario, config: RunConfig) -> Mind | Rule | None:

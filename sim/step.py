@@ -172,8 +172,8 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         #: Turns that were applied before the last of them was decided.
         self._early = 0
         self._residents: Sequence[Resident] = ()
-        #: Residents that were taken, and turns of the page.
-        self._taken = self._turns = 0
+        #: Residents that were taken, and those of the page that had turns.
+        self._taken, self._acting = 0, set[str]()
         #: Lines of earlier pages, which are heard when the step has ended.
         self._said: list[rows.MessageRow] = []
         self._is_begun = False
@@ -274,7 +274,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         taken = [one for one in results if one is not None]
         for turn, decision in taken[self._early :]:
             self._effects.take_turn(turn.observation, decision)
-        self._turns += len(taken)
+        self._acting |= {turn.agent for turn, _ in taken}
         self._early = 0
         self._effects.compare()
 
@@ -312,7 +312,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
     def _changes(self) -> Changes:
         effects, world = self._effects, self._state.world
         first = [] if self._is_begun else [world.model_dump(mode="json")]
-        self._is_begun, turns, self._turns = True, self._turns, 0
+        self._is_begun, turns, self._acting = True, len(self._acting), set()
         return Changes(
             rows=effects.all_rows,
             items=turns,

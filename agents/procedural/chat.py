@@ -155,16 +155,18 @@ def _schema_asked(response_format: Any, situation: Situation) -> tuple[str, Mapp
     return "", _FREE_OBJECT if kind == "json_object" else None
 
 
-def _with_names(schema: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
+def _with_names(schema: Any, names: Sequence[str]) -> Any:
     """Return the schema with the names of those who are there as the values of each field `to` that takes any text."""
-    definitions = {name: _with_names(one, names) for name, one in schema.get("$defs", {}).items()}
-    found = {**schema, "$defs": definitions} if definitions else schema
-    to = schema.get("properties", {}).get("to", {})
-    if not names or "enum" in to or to.get("type") not in ("string", "array"):
-        return found
-    known = {"type": "string", "enum": list(dict.fromkeys(names))}
-    named = {**to, "items": known} if to["type"] == "array" else known
-    return {**found, "properties": {**schema["properties"], "to": named}}
+    if isinstance(schema, list):
+        return [_with_names(one, names) for one in schema]
+    if not isinstance(schema, Mapping) or not names:
+        return schema
+    found = {key: _with_names(part, names) for key, part in schema.items()}
+    to = found["properties"].get("to", {}) if isinstance(found.get("properties"), dict) else {}
+    if "enum" not in to and to.get("type") in ("string", "array"):
+        known = {"type": "string", "enum": list(dict.fromkeys(names))}
+        found["properties"]["to"] = known if to["type"] == "string" else {**to, "items": known}
+    return found
 
 
 def _tool(rng: random.Random, options: Mapping[str, Any], messages: Sequence[BaseMessage]) -> Mapping[str, Any] | None:

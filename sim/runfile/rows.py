@@ -203,15 +203,15 @@ class QuestionRow:
 @table("deliberations", key="step agent ordinal", fork=BY_STEP)
 @dataclass(frozen=True, slots=True)
 class DeliberationRow:
-    """What agents thought and found out before they acted, with the minds think and react; no other agent learns of it."""
+    """What agents thought and found out before they acted, and the answers to their requests; no other agent learns of it."""
 
     step: Annotated[int, "Step"]
     agent: Annotated[str, "Agent"]
     ordinal: Annotated[int, "Order within the agent's turns of the step, from 1"]
-    kind: Annotated[str, "thought, or tool"]
-    text: Annotated[str, "The thought, or what the tool gave"]
-    tool: Annotated[str | None, "The tool that was called; null for a thought"]
-    arguments: Annotated[str | None, "Its arguments; null for a thought", "JSON"]
+    kind: Annotated[str, "thought, tool, or answer (of the assistant)"]
+    text: Annotated[str, "The thought, what the tool gave, or the answer"]
+    tool: Annotated[str | None, "The tool that was called; null for others"]
+    arguments: Annotated[str | None, "Its arguments; null for others", "JSON"]
     is_error: Annotated[bool, "True where the tool did not take its arguments; the text says why"]
 
 

@@ -80,7 +80,7 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A village of eight people that has lived two steps; never to be written to."""
     out = tmp_path_factory.mktemp("lived") / "run.duckdb"
-    Society(Village(), growth=Growth(agents=8, hops=2), out=out, steps=2).run()
+    Society(Village({"lines": 1, "assistant": False}), growth=Growth(agents=8, hops=2), out=out, steps=2).run()
     return out
 
 

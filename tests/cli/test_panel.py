@@ -134,7 +134,14 @@ class Watched(StringIO):
 
 def lived(console: Console, path: Path, **options: object) -> None:
     growth = Growth(agents=8, hops=1)
-    Society(Village(), growth=growth, out=path, steps=2, progress=ProgressPanel(console), **options).run()  # type: ignore[arg-type]
+    Society(
+        Village({"lines": 1, "assistant": False}),
+        growth=growth,
+        out=path,
+        steps=2,
+        progress=ProgressPanel(console),
+        **options,
+    ).run()  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

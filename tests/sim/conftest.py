@@ -32,7 +32,7 @@ def live(tmp_path: Path) -> Live:
     ) -> FinishedRun:
         limits = {limit: options.pop(limit) for limit in Limits.model_fields if limit in options}
         return Society(
-            options.pop("scenario", None) or Village(settings),
+            options.pop("scenario", None) or Village({"lines": 1, "assistant": False, **(settings or {})}),
             growth=Growth(agents=agents, hops=hops),
             out=tmp_path / f"{name}.duckdb",
             limits=Limits.given(**limits),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from openai_server import OpenAIServer
 
 from populace.agents.actions import Action, DialogueLine, Silence
@@ -113,3 +114,32 @@ def test_whoever_is_to_say_nothing_says_nothing_without_a_call(live: Live) -> No
     assert kinds["silence"] > 0
     assert asked <= 2 * kinds["dialogue"]
     assert run.sql("SELECT count(*) FROM messages WHERE reply_to IS NOT NULL").rows == [(0,)]
+
+
+def test_a_request_to_the_assistant_is_answered_and_remembered(live: Live) -> None:
+    run = live(settings={"assistant": True, "ask": 1, "talk": 0, "build": 0, "reply": 0, "visited": 0.0})
+    asked = run.sql(
+        "SELECT count(*) FROM emissions WHERE kind = 'instruction' "
+        "AND emission NOT IN (SELECT emission FROM checks WHERE outcome = 'failed')"
+    ).rows
+    assert asked[0][0] > 24
+    assert run.sql("SELECT count(*) FROM deliberations WHERE kind = 'answer' AND length(text) > 0").rows == asked
+    noted = run.sql(
+        "SELECT count(*) FROM memories WHERE text LIKE 'The assistant answered you: \"%' AND kind = 'heard'"
+    )
+    assert noted.rows == asked
+    assert run.sql("SELECT count(*) > 0 FROM observations WHERE text LIKE '%The assistant answered you%'").rows == [
+        (True,)
+    ]
+    assert run.sql("SELECT count(*) FROM calls WHERE purpose = 'respond' AND role = 'solver'").rows == asked
+
+
+def test_an_assistant_that_gives_no_answer_leaves_the_turn_and_a_reason(live: Live) -> None:
+    refusal = FakeListChatModel(responses=["I'm sorry, but I can't assist with that request."])
+    run = live(
+        settings={"assistant": True, "ask": 1, "talk": 0, "build": 0, "reply": 0, "visited": 0.0},
+        steps=1,
+        solver=refusal,
+    )
+    assert run.sql("SELECT count(*) FROM emissions").rows[0][0] > 12
+    assert run.sql("SELECT DISTINCT purpose, outcome FROM failures").rows == [("respond", "refusal")]

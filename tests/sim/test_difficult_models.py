@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openai_answers import names_near
 from openai_server import OpenAIServer
 from quick_time import in_no_time, seconds
 
@@ -40,7 +41,9 @@ def chatting(tmp_path: Path, openai_server: OpenAIServer) -> Chatting:
     def run(line: Callable[[str, Messages], str], steps: int) -> FinishedRun:
         def write(asked: dict[str, Any]) -> str:
             told = asked["messages"]
-            return json.dumps({"kind": "dialogue", "to": "n1", "text": line(told[1]["content"].split()[1], told)})
+            described = re.sub("<persona.*>", "", told[1]["content"])
+            (name, *_) = names_near(told[1]["content"])
+            return json.dumps({"kind": "dialogue", "to": name, "text": line(described.split()[0], told)})
 
         openai_server.writer = write
         people = "\n".join(json.dumps({"persona": f"{trade} {n} of {n * 7}."}) for n, trade in enumerate(TRADES))

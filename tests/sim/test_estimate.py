@@ -69,13 +69,19 @@ def twice(value: Any) -> Any:
 
 def of_village(server: OpenAIServer, *, sample: int | None = 0, growth: Growth = SMALL, **options: Any) -> JobEstimate:
     return estimate(
-        Village(), growth=growth, steps=3, model="openai:test", base_url=server.base_url, sample=sample, **options
+        Village({"lines": 1, "assistant": False}),
+        growth=growth,
+        steps=3,
+        model="openai:test",
+        base_url=server.base_url,
+        sample=sample,
+        **options,
     )
 
 
 def lived(server: OpenAIServer, out: Path, growth: Growth = SMALL) -> FinishedRun:
     where = {"model": "openai:test", "base_url": server.base_url, "prices": PRICES}
-    return Society(Village(), growth=growth, steps=3, out=out, **where).run()  # type: ignore[arg-type]
+    return Society(Village({"lines": 1, "assistant": False}), growth=growth, steps=3, out=out, **where).run()  # type: ignore[arg-type]
 
 
 def check_holds(told: JobEstimate, run: FinishedRun) -> None:
@@ -159,7 +165,7 @@ def test_an_unknown_price_is_said_to_be_unknown(openai_server: OpenAIServer) -> 
 
 
 def test_the_stand_in_costs_nothing_and_has_no_tokens() -> None:
-    told = estimate(Village(), growth=SMALL, steps=2)
+    told = estimate(Village({"lines": 1, "assistant": False}), growth=SMALL, steps=2)
     assert [row[2:] for row in told.as_rows()] == [("-", "-", "0")] * (len(told.purposes) + 1)
     assert any("is not a language model: it is free" in s for s in told.notes)
 
@@ -167,7 +173,9 @@ def test_the_stand_in_costs_nothing_and_has_no_tokens() -> None:
 @pytest.mark.slow
 def test_the_stand_ins_own_calls_are_counted_exactly(live: Live) -> None:
     ((calls,),) = live(agents=24, hops=2).sql("SELECT count(*) FROM calls").rows
-    assert estimate(Village(), growth=Growth(agents=24, hops=2), steps=3).calls == Interval.exactly(calls)
+    assert estimate(
+        Village({"lines": 1, "assistant": False}), growth=Growth(agents=24, hops=2), steps=3
+    ).calls == Interval.exactly(calls)
 
 
 @pytest.mark.slow

@@ -106,7 +106,9 @@ async def test_an_item_that_cannot_be_made_ends_the_work_with_its_error() -> Non
 def test_a_step_in_another_process_leaves_the_same_events_and_calls(tmp_path: Path) -> None:
     def run(name: str, executor: ProcessExecutor | None) -> FinishedRun:
         growth = Growth(agents=12, hops=1)
-        return Society(Village(), growth=growth, steps=2, out=tmp_path / name, executor=executor).run()
+        return Society(
+            Village({"lines": 1, "assistant": False}), growth=growth, steps=2, out=tmp_path / name, executor=executor
+        ).run()
 
     elsewhere = ProcessExecutor("procedural")
     here, there = run("here.duckdb", None), run("there.duckdb", elsewhere)
@@ -121,7 +123,14 @@ def test_calls_of_another_process_count_in_the_budget(tmp_path: Path) -> None:
     def society(out: Path, **limits: int) -> Society:
         growth = Growth(agents=12, hops=0, per_passage=4)
         executor = ProcessExecutor("procedural")
-        return Society(Village(), growth=growth, steps=2, out=out, executor=executor, limits=Limits.given(**limits))
+        return Society(
+            Village({"lines": 1, "assistant": False}),
+            growth=growth,
+            steps=2,
+            out=out,
+            executor=executor,
+            limits=Limits.given(**limits),
+        )
 
     whole = society(tmp_path / "whole.duckdb").run()
     ((grown,),) = whole.sql("SELECT count(*) FROM calls WHERE phase = 'growth'").rows

@@ -34,7 +34,9 @@ pytestmark = pytest.mark.usefixtures("impatient")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """A procedural village that has lived four steps; never to be written to."""
     out = tmp_path_factory.mktemp("whole") / "run.duckdb"
-    return Society(Village(), growth=Growth(agents=16, hops=1), out=out, steps=STEPS).run()
+    return Society(
+        Village({"lines": 1, "assistant": False}), growth=Growth(agents=16, hops=1), out=out, steps=STEPS
+    ).run()
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FinishedR
     with OpenAIServer() as server:
         where = {"model": "openai:test", "base_url": server.base_url}
         growth = Growth(agents=24, hops=2)
-        yield Society(Village(), growth=growth, out=out, steps=3, **where).run(), server  # type: ignore[arg-type]
+        yield Society(Village({"lines": 1, "assistant": False}), growth=growth, out=out, steps=3, **where).run(), server  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -231,7 +233,9 @@ def test_a_run_that_was_stopped_in_its_growth_says_how_far_it_came(tmp_path: Pat
     with OpenAIServer() as server:
         server.fail_forever('"name":"persona_to_persona"')
         with pytest.raises(RunError):
-            Society(Village(), model="openai:test", base_url=server.base_url, out=out).run()
+            Society(
+                Village({"lines": 1, "assistant": False}), model="openai:test", base_url=server.base_url, out=out
+            ).run()
     with pytest.raises(RunFileError, match=r"was stopped in its growth, after hop 0 of 3, .* `populace resume"):
         fork(out, Village, at=0, out=new)
 

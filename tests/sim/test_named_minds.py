@@ -11,6 +11,7 @@ from ballots import Answering, Ballot
 from complete_town import Talk, TalkingTown, ToolTown, at_length, talking, who_is_here
 from langchain_core.messages import BaseMessage
 from lasting import check_lasting
+from openai_answers import names_near
 from openai_server import OpenAIServer
 from process_executor import ProcessExecutor
 
@@ -81,7 +82,9 @@ def test_tools_are_called_and_logged_and_every_answer_is_a_call(found_out: Path)
     assert {(tool, is_error) for *_, tool, _, is_error in tools} == {
         ("who_is_here", False), ("price_of", False), ("price_of", True)
     }  # fmt: skip
-    assert ["n1", "n2", "n3", "n4", "n5"] in [json.loads(row[4]) for row in tools if row[5] == "who_is_here"]
+    names = {name for (name,) in sql(found_out, "SELECT name FROM agents")}
+    seen = [set(json.loads(row[4])) for row in tools if row[5] == "who_is_here"]
+    assert all(one < names and len(one) == 5 for one in seen)
     ((calls,),) = sql(found_out, "SELECT count(*) FROM calls WHERE phase = 'step' AND purpose = 'react'")
     assert calls == len(logged) - len(tools) == 12 + len(tools)
     assert sql(found_out, "SELECT DISTINCT kind, prompt FROM emissions") == [("talk", "react@1")]
@@ -131,7 +134,8 @@ def curious(messages: list[BaseMessage]) -> str:
     told = str(messages[-1].content)
     if "Nothing more can be found out" not in told:
         return json.dumps({"thoughts": "Who is there?", "action": {"kind": "who_is_here"}})
-    return json.dumps({"thoughts": "Now then.", "action": {"kind": "talk", "to": "n1", "text": str(len(messages))}})
+    (name, *_) = names_near(str(messages[1].content))
+    return json.dumps({"thoughts": "Now then.", "action": {"kind": "talk", "to": name, "text": str(len(messages))}})
 
 
 @pytest.mark.parametrize("most", [2, pytest.param(4, marks=pytest.mark.slow)])
@@ -175,8 +179,9 @@ def test_a_draft_that_repeats_is_revised_after_thoughts_too(tmp_path: Path) -> N
         actions = (Revised,)
 
     def answer(messages: list[BaseMessage]) -> str:
-        keyed = {"kind": "talk", "to": "n1", "text": "the same old story that everybody in town knows by heart"}
-        return json.dumps({"thoughts": "Hm.", "action": keyed})
+        (name, *_) = names_near(str(messages[1].content))
+        line = {"kind": "talk", "to": name, "text": "the same old story that everybody in town knows by heart"}
+        return json.dumps({"thoughts": "Hm.", "action": line})
 
     run = talking(
         tmp_path / "r.duckdb", 3, scenario=NewTown, mind="think", steps=2, model=Answering(answer=answer)

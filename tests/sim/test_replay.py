@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("impatient")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A procedural village that has lived three steps; never to be written to."""
     out = tmp_path_factory.mktemp("whole") / "run.duckdb"
-    Society(Village(), growth=Growth(agents=24, hops=2), out=out, steps=3).run()
+    Society(Village({"lines": 1, "assistant": False}), growth=Growth(agents=24, hops=2), out=out, steps=3).run()
     return out
 
 
@@ -77,7 +77,12 @@ def test_a_replay_that_is_kept_holds_the_same_run_and_no_calls(run_file: Path, t
 
 def test_people_of_a_hub_that_is_gone_are_had_again(whole: Path, tmp_path: Path) -> None:
     hub = Path(shutil.copy(whole, tmp_path / "hub.duckdb"))
-    society = Society(Village(), growth=Growth(hub=hub, agents=16, hops=1), out=tmp_path / "run.duckdb", steps=1)
+    society = Society(
+        Village({"lines": 1, "assistant": False}),
+        growth=Growth(hub=hub, agents=16, hops=1),
+        out=tmp_path / "run.duckdb",
+        steps=1,
+    )
     lived = society.run()
     hub.unlink()
     check_same(replay(lived.path, Village), lived.event_hash)
@@ -97,7 +102,9 @@ def test_a_run_whose_growth_failed_is_replayed_to_its_last_complete_hop(tmp_path
     with OpenAIServer() as server:
         server.fail_forever('"name":"persona_to_persona"')
         with pytest.raises(PausedError, match="calls failed"):
-            Society(Village(), model="openai:test", base_url=server.base_url, out=out).run()
+            Society(
+                Village({"lines": 1, "assistant": False}), model="openai:test", base_url=server.base_url, out=out
+            ).run()
     replayed = replay(out, Village)
     check_same(replayed, hash_in(out))
     assert replayed.steps == 0
@@ -106,7 +113,13 @@ def test_a_run_whose_growth_failed_is_replayed_to_its_last_complete_hop(tmp_path
 def test_a_run_without_a_complete_hop_has_nothing_to_replay(tmp_path: Path) -> None:
     out = tmp_path / "run.duckdb"
     with OpenAIServer() as server, pytest.raises(PausedError):
-        Society(Village(), model="openai:test", base_url=server.base_url, limits=Limits(max_calls=1), out=out).run()
+        Society(
+            Village({"lines": 1, "assistant": False}),
+            model="openai:test",
+            base_url=server.base_url,
+            limits=Limits(max_calls=1),
+            out=out,
+        ).run()
     with pytest.raises(RunFileError, match="before its first hop was complete, so there is nothing to replay"):
         replay(out, Village)
 

@@ -36,7 +36,7 @@ def server() -> Iterator[OpenAIServer]:
 
 def lived(server: OpenAIServer, out: Path, *, steps: int = 3, **limits: Any) -> Society:
     return Society(
-        Village(),
+        Village({"lines": 1, "assistant": False}),
         growth=Growth(agents=8, hops=1),
         model="openai:test",
         base_url=server.base_url,

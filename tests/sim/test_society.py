@@ -32,7 +32,7 @@ class Errands(Scenario):
 def lived(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """What `live` gives when nothing else is wished; never to be written to."""
     out = tmp_path_factory.mktemp("lived") / "run.duckdb"
-    return Society(Village(), growth=Growth(agents=24, hops=2), out=out, steps=3).run()
+    return Society(Village({"lines": 1, "assistant": False}), growth=Growth(agents=24, hops=2), out=out, steps=3).run()
 
 
 def test_equal_seeds_give_equal_event_hashes_and_other_seeds_others(live: Live, lived: FinishedRun) -> None:
@@ -92,7 +92,9 @@ async def test_a_society_runs_where_an_event_loop_runs_already(live: Live) -> No
 
 
 def test_a_society_is_a_mesa_model_that_can_be_stepped(tmp_path: Path) -> None:
-    with Society(Village(), growth=Growth(agents=12, hops=1), out=tmp_path / "run.duckdb") as society:
+    with Society(
+        Village({"lines": 1, "assistant": False}), growth=Growth(agents=12, hops=1), out=tmp_path / "run.duckdb"
+    ) as society:
         society.step()
         society.run_for(2)
         assert society.time == 3
@@ -190,16 +192,22 @@ def test_thirty_emissions_take_no_more_than_a_megabyte_and_a_half(live: Live) ->
 def test_limits_that_are_none_of_ours_are_refused_in_one_sentence(tmp_path: Path) -> None:
     given: Any = 10
     with pytest.raises(SetupError, match=r"limits must be Limits, as limits=Limits\(max_calls=100\), but .*10"):
-        Society(Village(), limits=given, out=tmp_path / "run.duckdb")
+        Society(Village({"lines": 1, "assistant": False}), limits=given, out=tmp_path / "run.duckdb")
     with pytest.raises(SetupError, match="max_call"):
-        Society(Village(), limits={"max_call": 10}, out=tmp_path / "run.duckdb")
+        Society(Village({"lines": 1, "assistant": False}), limits={"max_call": 10}, out=tmp_path / "run.duckdb")
 
 
 def test_a_configuration_says_all_that_a_run_is_made_with(tmp_path: Path) -> None:
     config = RunConfig(growth=Growth(agents=3, hops=0), seed=5, steps=1)
-    first = Society(Village(), config, out=tmp_path / "first.duckdb")
+    first = Society(Village({"lines": 1, "assistant": False}), config, out=tmp_path / "first.duckdb")
     finished = first.run()
-    again = Society(Village(), growth=Growth(agents=3, hops=0), seed=5, steps=1, out=tmp_path / "again.duckdb")
+    again = Society(
+        Village({"lines": 1, "assistant": False}),
+        growth=Growth(agents=3, hops=0),
+        seed=5,
+        steps=1,
+        out=tmp_path / "again.duckdb",
+    )
     assert again.config == first.config
     assert RunConfig.model_validate_json(first.config.model_dump_json()) == first.config
     assert again.run().event_hash == finished.event_hash
@@ -226,7 +234,12 @@ def test_a_run_file_holds_all_of_its_configuration(tmp_path: Path) -> None:
 
 def test_a_cache_is_found_again_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    society = Society(Village(), growth=Growth(agents=3, hops=0), steps=1, cache=Path("answers.sqlite"))
+    society = Society(
+        Village({"lines": 1, "assistant": False}),
+        growth=Growth(agents=3, hops=0),
+        steps=1,
+        cache=Path("answers.sqlite"),
+    )
     society.run()
     assert Path("answers.sqlite").exists()
     monkeypatch.chdir(tmp_path.parent)

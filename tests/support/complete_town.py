@@ -1,13 +1,13 @@
 """A town in which everybody knows everybody, and a model that talks at length."""
 
 import random
-import re
 from itertools import combinations
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from ballots import Answering
 from langchain_core.messages import BaseMessage
+from openai_answers import names_near
 
 from populace.agents.actions import Action
 from populace.agents.observation import Observation
@@ -62,8 +62,8 @@ def complete_hub(people: int) -> Hub:
 def at_length(messages: list[BaseMessage]) -> str:
     """A long line to the last of those who are there, with the number of characters that the model was told."""
     told = [str(message.content) for message in messages]
-    keys = re.findall(r"^(n\d+) \(", told[-1], re.MULTILINE)
-    return f'{{"kind": "talk", "to": "{keys[-1]}", "text": "{"on and on " * 45}{sum(map(len, told))}"}}'
+    names = names_near("\n".join(told))
+    return f'{{"kind": "talk", "to": "{names[-1]}", "text": "{"on and on " * 45}{sum(map(len, told))}"}}'
 
 
 def talking(out: Path, people: int = 12, *, settings: dict[str, Any] | None = None, **options: Any) -> Society:

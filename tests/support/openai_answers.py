@@ -1,7 +1,8 @@
 """Answers that are valid under a request's JSON Schema and depend on the request alone."""
 
 import random
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -25,6 +26,12 @@ _CLASSES: dict[str, type[BaseMessage]] = {
 }
 
 
+def names_near(told: str) -> list[str]:
+    """The names of those who can be spoken to, as prompts list them."""
+    found = re.search(r"<neighbours>\n(.*?)\n</neighbours>", told, re.DOTALL)
+    return re.findall(r"^([^(\n]+) \(", found[1], re.MULTILINE) if found else []
+
+
 def procedural_model() -> BaseChatModel | None:
     """The procedural model, whose answers are richer; None where it does not exist yet."""
     try:
@@ -43,9 +50,14 @@ async def written_by(model: BaseChatModel, request: dict[str, Any]) -> str:
     return str(result.generations[0].message.content)
 
 
-def fill(schema: dict[str, Any], rng: random.Random, root: dict[str, Any] | None = None) -> Any:
-    """Something valid under `schema`: enough of JSON Schema for what strict structured output allows."""
-    root = schema if root is None else root
+def fill(
+    schema: dict[str, Any], rng: random.Random, root: dict[str, Any] | None = None, *, names: Sequence[str] = ()
+) -> Any:
+    """Something valid under `schema`: enough of JSON Schema for what strict structured output allows.
+
+    Lines are said to one of `names`.
+    """
+    root = {**schema, "names": names} if root is None else root
     if "$ref" in schema:
         return fill(root["$defs"][schema["$ref"].rpartition("/")[2]], rng, root)
     if "anyOf" in schema:
@@ -71,7 +83,10 @@ def _array(schema: dict[str, Any], rng: random.Random, root: dict[str, Any]) -> 
 
 
 def _object(schema: dict[str, Any], rng: random.Random, root: dict[str, Any]) -> dict[str, Any]:
-    return {name: fill(sub, rng, root) for name, sub in schema.get("properties", {}).items()}
+    return {
+        name: rng.choice(root["names"]) if name == "to" and root["names"] else fill(sub, rng, root)
+        for name, sub in schema.get("properties", {}).items()
+    }
 
 
 def _integer(schema: dict[str, Any], rng: random.Random, root: dict[str, Any]) -> int:

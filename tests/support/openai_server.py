@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 
 import orjson
 from aiohttp import web
-from openai_answers import fill, procedural_model, written_by
+from openai_answers import fill, names_near, procedural_model, written_by
 from openai_faults import KINDS, MODEL_FAULTS, Fault, FaultKind, Latency
 from openai_replies import broken, error, reply, schema_in, wire_fault
 from openai_vectors import vectors_reply
@@ -255,7 +255,8 @@ class OpenAIServer:
         rng = random.Random(hashlib.blake2b(orjson.dumps([asked["messages"], asked.get("seed")])).digest())
         if "json_schema" not in form:
             return "A plain answer."
-        return orjson.dumps(fill(form["json_schema"]["schema"], rng)).decode()
+        names = [name for message in asked["messages"] for name in names_near(str(message["content"]))]
+        return orjson.dumps(fill(form["json_schema"]["schema"], rng, names=names)).decode()
 
 
 def _fault_option(text: str) -> tuple[FaultKind, float]:
