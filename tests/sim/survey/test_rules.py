@@ -137,7 +137,7 @@ def test_surveys_of_agents_who_decide_by_a_rule_need_a_rule(tmp_path: Path) -> N
     ],
 )
 def test_surveys_that_would_never_be_asked_are_refused(tmp_path: Path, declared: list[Survey], sentence: str) -> None:
-    scenario = Village({"lines": 1, "assistant": False})
+    scenario = Village()
     scenario.surveys = declared
     with pytest.raises(SetupError, match=sentence):
         society(scenario, tmp_path / "run.duckdb").run()

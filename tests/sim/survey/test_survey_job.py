@@ -111,7 +111,7 @@ def test_what_is_read_back_of_a_survey_is_what_was_written(name: str) -> None:
 
 def test_a_run_that_is_not_finished_and_one_without_surveys_to_ask_are_refused(tmp_path: Path, path: Path) -> None:
     stopped = Society(
-        Village({"lines": 1, "assistant": False}),
+        Village(),
         growth=Growth(agents=8, hops=1),
         out=tmp_path / "s.duckdb",
         steps=2,

@@ -73,7 +73,7 @@ def test_everybody_answers_every_item_each_time(polled: FinishedRun) -> None:
 
 
 def test_a_poll_leaves_no_trace_in_the_agents(polled: FinishedRun, tmp_path: Path) -> None:
-    unasked = society(Village({"lines": 1, "assistant": False}), tmp_path / "unasked.duckdb", agents=60, steps=1).run()
+    unasked = society(Village(), tmp_path / "unasked.duckdb", agents=60, steps=1).run()
     for table in TRACES:
         assert polled.sql(f"FROM {table}").rows == unasked.sql(f"FROM {table}").rows, table
     for calls in (polled, unasked):
@@ -158,7 +158,7 @@ def test_nothing_is_lost_over_http_with_faults_and_the_hash_is_the_same(
 def test_who_gets_no_answer_is_a_row_for_each_item_and_one_failure(tmp_path: Path) -> None:
     with OpenAIServer() as server:
         where: dict[str, Any] = {"model": "openai:test", "base_url": server.base_url}
-        grown = society(Village({"lines": 1, "assistant": False}), tmp_path / "grown.duckdb", steps=1, **where).run()
+        grown = society(Village(), tmp_path / "grown.duckdb", steps=1, **where).run()
         ((unlucky, text),) = grown.sql("SELECT id, text FROM personas ORDER BY ordinal LIMIT 1").rows
         server.fault("bad_request", containing=f"</questions>\\n\\n<persona>\\n{text}", attempts=None)
         run = society(Polled(), tmp_path / "run.duckdb", **where).run()
