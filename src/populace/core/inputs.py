@@ -3,7 +3,6 @@
 Every function raises `SetupError` (`SourceError` for files) with one sentence that names the file as it was given.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -70,22 +69,6 @@ def read_head(path: Path, size: int) -> bytes:
             return file.read(size)
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror}); check its rights.") from error
-
-
-def parse_object(where: str, line: str) -> dict[str, object]:
-    """The JSON object on a line."""
-    try:
-        value = json.loads(line)
-    except json.JSONDecodeError as error:
-        reason = f"{error.msg}, column {error.colno}"
-        raise SourceError(f"{where}: {shown(line)} is not JSON ({reason}); write one object a line.") from error
-    except RecursionError as error:
-        raise SourceError(f"{where}: {shown(line)} nests too deeply; write a plain object.") from error
-    except ValueError as error:  # a number of thousands of digits
-        raise SourceError(f"{where}: {shown(line)} is more than JSON can hold; write a plain object.") from error
-    if not isinstance(value, dict):
-        raise SourceError(f'{where}: {shown(value)} is not an object; write one such as {{"text": "..."}}.')
-    return value
 
 
 def parse_text(where: str, row: Mapping[str, object], *keys: str) -> str:

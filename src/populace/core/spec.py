@@ -19,6 +19,8 @@ class Option:
     #: Its name without dashes; None for the name of the field.
     name: str | None = None
     metavar: str | None = None
+    #: The panel of the command's help that lists it.
+    panel: str = "Options"
 
 
 def iter_options(spec: type[BaseModel]) -> Iterator[tuple[str, FieldInfo, Option]]:

@@ -67,3 +67,8 @@ def _shown(found: re.Match[str]) -> str:
 def canonical_text(text: str) -> str:
     """Return the text in Unicode NFC, with each run of white space replaced by one space."""
     return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def estimated_tokens(text: str) -> int:
+    """Estimate the tokens of a text without any model's vocabulary: one for four bytes of UTF-8."""
+    return -(-len(text.encode()) // 4)
