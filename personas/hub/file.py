@@ -233,7 +233,7 @@ class HubFile:
 
     def _repr_html_(self) -> str:
         """Show the hub in numbers, for a notebook."""
-        from ...core.query import html_table
+        from ...core.result import html_table
 
         with self._lent():
             return html_table((self.path.name, ""), describe_hub(self).as_rows(), most=100)

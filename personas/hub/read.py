@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
 
-from ...core.database import open_error
+from ...core.database import has_tables, open_error
 from ...core.errors import SourceError
 from ...core.files import uncompressed_suffix
 from ...core.inputs import parse_language, parse_text, read_head, resolve_file, shown
@@ -370,7 +370,9 @@ def _read_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str,
 def _read_table(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> list[Located]:
     columns = [column[0].lower() for column in connection.execute(f"FROM {name} LIMIT 0").description]
     order = "ORDER BY ordinal" if "ordinal" in columns else ""
-    rows = connection.execute(f"FROM {name} WHERE {_KEPT[name]} {order}")
+    # Tables that Populace did not write may lack the columns that this asks for.
+    kept = f"WHERE {_KEPT[name]}" if has_tables(connection, "duplicates", "rule_results") else ""
+    rows = connection.execute(f"FROM {name} {kept} {order}")
     return list(_iter_rows(rows, f"{path}, {name} row"))
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import duckdb
 
 from ...core.errors import SetupError
-from ...core.query import Params, QueryResult, Tabular, answer, html_table
+from ...core.query import Params, QueryResult, Tabular, answer
 from ...core.query import QueryError as QueryError
+from ...core.result import html_table
 from ...core.user_sql import QueryLimit
 from ...personas.hub.file import check_hub
 from .database import (

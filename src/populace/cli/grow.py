@@ -8,7 +8,6 @@ import click
 
 from .guard import option
 from .options import (
-    Command,
     add_options,
     asked_of,
     changed_limits,
@@ -21,7 +20,7 @@ from .options import (
     shared_option,
     verbose_option,
 )
-from .specs import command
+from .specs import Command, command
 
 if TYPE_CHECKING:
     from populace.sim.growth import Growth
