@@ -30,6 +30,9 @@ _OURS = frozenset(
 )
 
 
+#: The limits that answers depend on.
+SAMPLING = ("temperature", "top_p", "extra_body", "retry_refusals")
+
 _Limit = partial(Option, panel="Limits")
 _Sampled = partial(Option, panel="Sampling")
 
@@ -37,7 +40,7 @@ _Sampled = partial(Option, panel="Sampling")
 class Limits(FrozenModel):
     """The bounds of a run's calls, its retries and its sampling; None is no bound, or the endpoint's own default.
 
-    Answers depend on `retry_refusals` and on the sampling, and on nothing else here.
+    Answers depend on those in `SAMPLING`, and on nothing else here.
     """
 
     max_in_flight: Annotated[int, _Limit("Maximum concurrent model calls.")] = Field(64, ge=1)
