@@ -11,12 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import orjson
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from ...core.errors import SetupError, parameter
-from ...core.model import AnswerSchema, FrozenModel
+from ...core.model import AnswerSchema
 from ...core.prompt import RenderedPrompt
-from ...core.spec import Option
+from ...core.spec import Option, Spec
 from ...core.text import estimated_tokens
 from ..endpoint.errors import MOST_BYTES
 
@@ -37,7 +36,7 @@ _Limit = partial(Option, panel="Limits")
 _Sampled = partial(Option, panel="Sampling")
 
 
-class Limits(FrozenModel):
+class Limits(Spec):
     """The bounds of a run's calls, its retries and its sampling; None is no bound, or the endpoint's own default.
 
     Answers depend on those in `SAMPLING`, and on nothing else here.
@@ -102,19 +101,6 @@ class Limits(FrozenModel):
     def sampling(self) -> dict[str, Any]:
         """The sampling parameters that are given, as keyword arguments of a LangChain chat model."""
         return self.model_dump(include={"temperature", "top_p", "extra_body"}, exclude_none=True)
-
-    @classmethod
-    def given(cls, **options: Any) -> Self:
-        """Build limits from options. Those that are None were not given. Raises `SetupError` in one sentence."""
-        try:
-            return cls.model_validate({name: value for name, value in options.items() if value is not None})
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            said = first["msg"].removeprefix("Input should ").replace("greater than or equal to", "at least").lower()
-            said = said.removeprefix("value error, ")
-            raise SetupError(
-                f"{parameter(str(first['loc'][0]))} must {said}, but {first['input']!r} was given."
-            ) from error
 
     def changed(self, **options: Any) -> Self:
         """Return these limits changed by the options that are not None. Raises `SetupError` in one sentence."""

@@ -20,12 +20,12 @@ from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict
 
 import duckdb
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from ...agents.batch import check_batchable
 from ...agents.embedding.models import EmbeddingHandle, check_embeddings_priced
@@ -33,7 +33,7 @@ from ...agents.endpoint.models import ModelHandle, open_model
 from ...agents.gateway.budget import Budget, Prices, check_priced, known_prices
 from ...agents.gateway.limits import Limits
 from ...core.errors import RunFileError, SetupError
-from ...core.model import FrozenModel
+from ...core.spec import Spec
 from ...core.table import Row
 from ...personas.hub.queries import registered
 from ..config import RoleModel
@@ -67,27 +67,13 @@ SHIPPED = {
 _SIM = __name__.removesuffix(".jobs.kind")
 
 
-class JobSpec(FrozenModel):
+class JobSpec(Spec):
     """What a job is to do. It is stored as it is; the specs of kinds add what they want."""
 
     #: Items whose results come into the file in one transaction.
     chunk: int = Field(200, ge=1)
     #: Models beside the first, by the role that they are asked in.
     roles: Mapping[str, RoleModel] = {}
-
-    @classmethod
-    def given(cls, **options: Any) -> Self:
-        """Build the spec from options. None means not given. Raises `SetupError` in one sentence."""
-        try:
-            return cls.model_validate({name: value for name, value in options.items() if value is not None})
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            said = first["msg"].removeprefix("Input should ").removeprefix("Value error, ")
-            said = said.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
-            name = str(first["loc"][-1]) if first["loc"] else "the job"
-            if first["type"] == "missing":
-                raise SetupError(f"{name} is missing; name who is asked.") from error
-            raise SetupError(f"{name} must {said}, but {first['input']!r} was given.") from error
 
 
 class Asked(TypedDict, total=False):

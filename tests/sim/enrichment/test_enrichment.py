@@ -245,7 +245,7 @@ def test_without_biographies_contradictions_are_found_and_nobody_is_asked_again(
         ({"skill": "chess"}, "takes a skill and a tier"),
         ({"tier": "1%"}, "takes a skill and a tier"),
         ({"skill": "chess", "tier": "1%", "wiki": True}, "do not go with it"),
-        ({"n": 0}, "n must be at least 1, but 0 was given"),
+        ({"n": 0}, "`n` must be at least 1, but 0 was given"),
     ],
 )
 def test_wishes_that_do_not_go_together_are_refused(wishes: dict[str, Any], words: str) -> None:

@@ -118,8 +118,8 @@ def test_every_solution_is_a_row_whatever_the_endpoint_does(sums: Path, sql: Ask
     ("options", "said"),
     [
         ({"kinds": ("sun",)}, "made no 'sun' .did you mean 'sum'"),
-        ({"samples": 0}, "samples must be at least 1"),
-        ({"threshold": 2.0}, "threshold must be at most 1"),
+        ({"samples": 0}, "`samples` must be at least 1"),
+        ({"threshold": 2.0}, "`threshold` must be at most 1"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_sentence(sums: Path, options: dict[str, Any], said: str) -> None:
