@@ -9,7 +9,7 @@ import orjson
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.runnables import Runnable
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
 from ..agents.embedding.models import EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle
@@ -19,6 +19,7 @@ from ..agents.named_mind import MindName
 from ..core.errors import SetupError, parameter
 from ..core.inputs import check_seed
 from ..core.model import FrozenModel
+from ..core.spec import Spec
 from ..personas.network.spec import GROWN, parse_network
 from .engine import Progress
 from .growth import Growth
@@ -76,7 +77,7 @@ def _named(given: object) -> object:
     return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
 
 
-class RunConfig(FrozenModel):
+class RunConfig(Spec):
     """All that a run is made with. Equal configurations, and equal answers, give equal runs.
 
     People's source, gateway and run file are not part of it: they are given to `Society` beside it.
@@ -130,13 +131,7 @@ class RunConfig(FrozenModel):
                 raise SetupError(
                     f"{name} must be {kind.__name__}, as {name}={_EXAMPLES[kind]}, but {value!r:.80} was given."
                 )
-        try:
-            return cls.model_validate({name: value for name, value in options.items() if value is not None})
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            said = first["msg"].removeprefix("Input should ").lower()
-            where = ".".join(map(str, first["loc"]))
-            raise SetupError(f"{where} should {said}, but {first['input']!r:.80} was given.") from error
+        return super().given(**options)
 
     def changed(self, **options: Any) -> Self:
         """Return the configuration with these options changed. None and () change nothing. Raises `SetupError`."""

@@ -219,7 +219,7 @@ def test_a_mind_that_a_scenario_has_not_is_refused(
 
 
 def test_an_unknown_mind_is_refused() -> None:
-    with pytest.raises(SetupError, match="mind should be 'one-call', 'think', 'react' or 'rule', but 'deep' was given"):
+    with pytest.raises(SetupError, match="`mind` must be 'one-call', 'think', 'react' or 'rule', but 'deep' was given"):
         talking(Path("r.duckdb"), 3, mind="deep")
 
 
