@@ -55,7 +55,7 @@ def files(folder: Path, other: bytes) -> None:
         ("--seeds one.tx", ("no file one.tx", "did you mean one.txt")),
         ("--seeds no/one.txt", ("no folder no",)),
         ("--seeds empty.jsonl", ("empty.jsonl is empty", "give a file")),
-        ("--seeds broken.jsonl", ("broken.jsonl, line 2", "not JSON", "one object a line")),
+        ("--seeds broken.jsonl", ("broken.jsonl, line 2", "not JSON", "leave it out")),
         ("--seeds latin.txt", ("latin.txt is not UTF-8", "0xE9", "save it as UTF-8")),
         ("--seeds texts", ("There is no text in texts", "Give a source with text in it")),
         ("--seeds names.csv", ("names.csv has no column 'text'", "but 'name'")),

@@ -249,10 +249,10 @@ def test_a_corrupt_file_says_how_far_it_got(hub: HubFile, take: Import, tmp_path
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        ({"licence": "all rights reserved"}, "licence must be an SPDX expression"),
-        ({"language": "no such tag!"}, "language must be a BCP 47 tag"),
-        ({"max_length": 0}, "max_length must be a whole number"),
-        ({"source": ""}, "source must be something"),
+        ({"licence": "all rights reserved"}, "`licence` must be an SPDX expression"),
+        ({"language": "no such tag!"}, "`language` must be a BCP 47 tag"),
+        ({"max_length": 0}, "`max_length` must be a whole number"),
+        ({"source": ""}, "`source` must have at least 1 character"),
     ],
 )
 def test_a_wish_that_cannot_be_met_is_refused(option: dict[str, Any], said: str) -> None:

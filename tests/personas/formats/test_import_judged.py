@@ -158,5 +158,5 @@ def test_a_check_does_not_judge_again_what_an_import_has_judged(hub: HubFile, ta
 
 
 def test_a_policy_that_is_none_is_refused_in_one_sentence() -> None:
-    with pytest.raises(SetupError, match="personal must be keep, pseudonymise, drop or ignore, but 'hide' was given"):
+    with pytest.raises(SetupError, match="`personal` must be keep, pseudonymise, drop or ignore, but 'hide' was given"):
         ImportOptions.given(personal="hide")

@@ -216,8 +216,8 @@ def test_those_whom_a_rule_rejected_are_not_chosen_until_that_is_undone(town: Hu
         ({"balance": ("a",)}, "`balance` needs to know how many"),
         ({"diverse": True}, "`diverse` needs to know how many"),
         ({"n": 5, "diverse": True, "targets": {"shares": {"a": {"b": 1.0}}}}, "leave one out"),
-        ({"n": 0}, "`n` is 0; it must be a whole number from 1"),
-        ({"seed": -1}, "`seed` is -1; it must be a whole number from 0"),
+        ({"n": 0}, "`n` must be at least 1, but 0 was given"),
+        ({"seed": -1}, "`seed` must be at least 0, but -1 was given"),
     ],
 )
 def test_a_wish_that_contradicts_itself_is_refused(options: dict[str, object], said: str) -> None:
