@@ -19,11 +19,6 @@ from populace.core.errors import CacheError
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "answers.sqlite"
-
-
-@pytest.fixture
 def cache(path: Path) -> Iterator[AnswerCache]:
     with AnswerCache(path) as cache:
         yield cache
