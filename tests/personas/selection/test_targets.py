@@ -114,11 +114,6 @@ def test_more_people_than_fit_the_targets_is_an_error_unless_fewer_will_do(town:
     assert select(town, SelectionSpec(n=50, targets=targets, allow_fewer=True)).report.chosen == 36
 
 
-def test_targets_that_nobody_fits_name_the_values_that_are_there(town: HubFile) -> None:
-    with pytest.raises(SetupError, match="region are east, north, south"):
-        select(town, SelectionSpec(n=5, targets=Marginals(shares={"region": {"moon": 1.0}})))
-
-
 def test_tables_of_every_format_give_the_same_targets(tmp_path: Path) -> None:
     table, parquet, lines = (tmp_path / name for name in ("t.csv", "t.parquet", "t.jsonl"))
     table.write_text(CSV)
@@ -155,11 +150,6 @@ def test_targets_that_cannot_be_used_are_explained(tmp_path: Path, name: str, co
 def test_a_table_of_targets_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="There is no file"):
         read_marginals(tmp_path / "t.csv")
-
-
-def test_an_unknown_variable_of_the_targets_is_named(lasting_town: HubFile) -> None:
-    with pytest.raises(SetupError, match="`targets` names 'planet', which is no column"):
-        select(lasting_town, SelectionSpec(n=3, targets=Marginals(shares={"planet": {"mars": 1.0}})))
 
 
 def test_targets_that_no_choice_can_meet_give_finite_sizes_within_what_there_is() -> None:
