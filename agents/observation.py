@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import BaseModel
 
 from ..core.prompt import fence
+from ..core.text import estimated_tokens
 
 if TYPE_CHECKING:
     from ..personas.profiles.profile import Profile
@@ -110,11 +111,6 @@ def told_fields(state: BaseModel) -> list[str]:
         for name, value in state
         if fields[name].repr
     ]
-
-
-def estimated_tokens(text: str) -> int:
-    """Estimate the tokens of a text without any model's vocabulary: one for four bytes of UTF-8."""
-    return -(-len(text.encode()) // 4)
 
 
 # A tuple: a turn makes one for each neighbour, which as a frozen dataclass takes three times as long.

@@ -7,9 +7,10 @@ from typing import Any
 
 from ..core.model import Answer, Outcome
 from ..core.prompt import Prompt, RenderedPrompt, fence, language_name
+from ..core.text import estimated_tokens
 from .action_schema import described_actions, novelty_of, possible_actions, prompt_of
 from .actions import Action
-from .observation import Observation, estimated_tokens
+from .observation import Observation
 
 #: What stands where a description was cut.
 _CUT = "…"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from ..core.result import Result
+from ..core.text import number_repeats
 from ..core.writers import write_csv_rows
 
 if TYPE_CHECKING:
@@ -291,7 +292,7 @@ def render_json(rows: Rows) -> str:
 
     Control characters come out as escapes, so the text may go to a terminal. Repeated columns are numbered.
     """
-    names = _number_repeats(rows.columns)
+    names = number_repeats(rows.columns)
     is_json = [str(kind) == "JSON" for kind in rows.types]
     lines = [
         _dump_json({n: _embed_json(v, j) for n, v, j in zip(names, row, is_json, strict=True)}).decode()
@@ -305,16 +306,6 @@ def render_json(rows: Rows) -> str:
 def _escape_controls(text: str) -> str:
     # What orjson leaves raw beyond ASCII can only be inside a string, where \uXXXX means the same.
     return _CONTROLS.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
-
-
-def _number_repeats(columns: Sequence[str]) -> list[str]:
-    names: list[str] = []
-    for column in columns:
-        name, n = column, 2
-        while name in names:
-            name, n = f"{column}_{n}", n + 1
-        names.append(name)
-    return names
 
 
 def _embed_json(value: object, is_json: bool) -> object:

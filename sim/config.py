@@ -19,7 +19,7 @@ from ..agents.named_mind import MindName
 from ..core.errors import SetupError, parameter
 from ..core.inputs import check_seed
 from ..core.model import FrozenModel
-from ..core.spec import parse_spec
+from ..core.spec import Spec
 from ..personas.network.spec import GROWN, parse_network
 from .engine import Progress
 from .growth import Growth
@@ -77,7 +77,7 @@ def _named(given: object) -> object:
     return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
 
 
-class RunConfig(FrozenModel):
+class RunConfig(Spec):
     """All that a run is made with. Equal configurations, and equal answers, give equal runs.
 
     People's source, gateway and run file are not part of it: they are given to `Society` beside it.
@@ -131,7 +131,7 @@ class RunConfig(FrozenModel):
                 raise SetupError(
                     f"{name} must be {kind.__name__}, as {name}={_EXAMPLES[kind]}, but {value!r:.80} was given."
                 )
-        return parse_spec(cls, {name: value for name, value in options.items() if value is not None})
+        return super().given(**options)
 
     def changed(self, **options: Any) -> Self:
         """Return the configuration with these options changed. None and () change nothing. Raises `SetupError`."""

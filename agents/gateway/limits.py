@@ -7,16 +7,17 @@ import math
 import random
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import orjson
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from ...core.errors import SetupError, parameter
-from ...core.model import AnswerSchema, FrozenModel
+from ...core.model import AnswerSchema
 from ...core.prompt import RenderedPrompt
+from ...core.spec import Option, Spec
+from ...core.text import estimated_tokens
 from ..endpoint.errors import MOST_BYTES
-from ..observation import estimated_tokens
 
 if TYPE_CHECKING:
     from ..endpoint.response import ModelResponse
@@ -28,40 +29,58 @@ _OURS = frozenset(
 )
 
 
-class Limits(FrozenModel):
+#: The limits that answers depend on.
+SAMPLING = ("temperature", "top_p", "extra_body", "retry_refusals")
+
+_Limit = partial(Option, panel="Limits")
+_Sampled = partial(Option, panel="Sampling")
+
+
+class Limits(Spec):
     """The bounds of a run's calls, its retries and its sampling; None is no bound, or the endpoint's own default.
 
-    Answers depend on `retry_refusals` and on the sampling, and on nothing else here.
+    Answers depend on those in `SAMPLING`, and on nothing else here.
     """
 
-    #: Calls under way at once, over all endpoints: where their number begins, and what it never passes.
-    max_in_flight: int = Field(64, ge=1)
-    #: Calls begun, and tokens used (asked and answered), within any minute.
-    rpm: int | None = Field(None, ge=1)
-    tpm: int | None = Field(None, ge=1)
-    #: The budget of the whole run, all of its sessions together; `max_cost` is in US dollars.
-    max_calls: int | None = Field(None, ge=1)
-    max_tokens: int | None = Field(None, ge=1)
-    max_cost: float | None = Field(None, gt=0)
-    #: The share of the latest calls that may fail before the run is paused; 1 for never.
-    max_error_rate: float = Field(0.8, gt=0, le=1)
-    #: The share of a task's first 20 answers that one check may reject before the run is paused; 1 for any.
-    max_rejected: float = Field(0.8, gt=0, le=1)
-    #: The share of a task's outputs that must be accepted, or the run is paused when 50 and more show that fewer are.
-    min_yield: float = Field(0.1, ge=0, lt=1)
-    #: Seconds of silence that a call may keep; seconds of the whole call where its answer is not streamed.
-    timeout: float = Field(60.0, gt=0)
-    #: Seconds to wait for an endpoint that is gone before the run is paused; 0 for none.
-    wait: float = Field(300.0, ge=0)
-    #: Decoded bytes of a response that are read; a longer one is the outcome `too_large`.
-    max_response_bytes: int = Field(MOST_BYTES, ge=1024)
-    #: How often another answer is asked for, with another seed, when the model refuses.
-    retry_refusals: int = Field(0, ge=0)
-    #: Sampling, sent with every request to a chat model, and part of its hash where it is given.
-    temperature: float | None = Field(None, ge=0)
-    top_p: float | None = Field(None, gt=0, le=1)
-    #: Further parameters of the request, by name, as the endpoint knows them (`{"top_k": 40}`).
-    extra_body: dict[str, Any] | None = None
+    max_in_flight: Annotated[int, _Limit("Maximum concurrent model calls.")] = Field(64, ge=1)
+    rpm: Annotated[int | None, _Limit("Maximum requests per minute.")] = Field(None, ge=1)
+    tpm: Annotated[int | None, _Limit("Maximum tokens per minute, input plus output.")] = Field(None, ge=1)
+    # The budget is that of the whole run, of all its sessions together.
+    max_calls: Annotated[int | None, _Limit("Budget in calls; the run pauses before it is exceeded.")] = Field(
+        None, ge=1
+    )
+    max_tokens: Annotated[int | None, _Limit("Budget in tokens, input plus output.")] = Field(None, ge=1)
+    max_cost: Annotated[float | None, _Limit("Budget in USD.")] = Field(None, gt=0)
+    max_error_rate: Annotated[
+        float, _Limit("Pause when more than this share of recent calls fails; 1 never pauses.")
+    ] = Field(0.8, gt=0, le=1)
+    max_rejected: Annotated[
+        float,
+        _Limit("Pause when one check rejects more than this share of a task's first 20 answers; 1 never pauses."),
+    ] = Field(0.8, gt=0, le=1)
+    min_yield: Annotated[
+        float, _Limit("Pause when less than this share of a task's outputs is accepted, after 50; 0 never pauses.")
+    ] = Field(0.1, ge=0, lt=1)
+    # Of the whole call where its answer is not streamed.
+    timeout: Annotated[float, _Limit("Seconds of silence per call.")] = Field(60.0, gt=0)
+    wait: Annotated[
+        float, _Limit("How long to wait for an unreachable endpoint before pausing.", metavar="SECONDS")
+    ] = Field(300.0, ge=0)
+    max_response_bytes: Annotated[int, _Limit("Maximum response size in bytes.")] = Field(MOST_BYTES, ge=1024)
+    retry_refusals: Annotated[int, Option("Retries with another seed after a refusal.", metavar="N", panel="Model")] = (
+        Field(0, ge=0)
+    )
+    # Part of a request's hash where it is given.
+    temperature: Annotated[float | None, _Sampled("Sent with every request.  [default: the endpoint's own]")] = Field(
+        None, ge=0
+    )
+    top_p: Annotated[float | None, _Sampled("Sent with every request.  [default: the endpoint's own]")] = Field(
+        None, gt=0, le=1
+    )
+    extra_body: Annotated[
+        dict[str, Any] | None,
+        _Sampled("Extra request parameters, for example '{\"top_k\": 40}'.", metavar="JSON"),
+    ] = None
 
     @field_validator("extra_body", mode="before")
     @classmethod
@@ -82,19 +101,6 @@ class Limits(FrozenModel):
     def sampling(self) -> dict[str, Any]:
         """The sampling parameters that are given, as keyword arguments of a LangChain chat model."""
         return self.model_dump(include={"temperature", "top_p", "extra_body"}, exclude_none=True)
-
-    @classmethod
-    def given(cls, **options: Any) -> Self:
-        """Build limits from options. Those that are None were not given. Raises `SetupError` in one sentence."""
-        try:
-            return cls.model_validate({name: value for name, value in options.items() if value is not None})
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            said = first["msg"].removeprefix("Input should ").replace("greater than or equal to", "at least").lower()
-            said = said.removeprefix("value error, ")
-            raise SetupError(
-                f"{parameter(str(first['loc'][0]))} must {said}, but {first['input']!r} was given."
-            ) from error
 
     def changed(self, **options: Any) -> Self:
         """Return these limits changed by the options that are not None. Raises `SetupError` in one sentence."""

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...core.database import quote_text
 from ..plot import BARS, Chart, Marks, Point
 from ..table import Queryable
 
@@ -125,22 +126,9 @@ def read_fields(run: Queryable) -> list[RecordedField]:
     return [RecordedField(f.kind, f.name, f.type, ("true", "false")) if f.type == "boolean" else f for f in fields]
 
 
-def quoted(text: str) -> str:
-    """Quote the text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def has_weights(run: Queryable) -> bool:
     """Whether agents stand for different numbers of people, by a selection that was to meet targets."""
     return bool(run.query("SELECT 1 FROM agents WHERE weight <> 1 LIMIT 1").rows)
-
-
-@dataclass(frozen=True, slots=True)
-class StateCharts:
-    """The charts of the state, and the fields of which none is drawn."""
-
-    charts: Sequence[Chart]
-    left_out: Sequence[str]
 
 
 def kind_order(run: Queryable) -> list[str]:
@@ -314,13 +302,16 @@ def chart_fields(run: Queryable) -> list[Chart]:
 
 
 def _emissions_sql(field: RecordedField, each: int) -> str:
-    value = f"e.payload ->> {quoted(field.name)}"
+    value = f"e.payload ->> {quote_text(field.name)}"
     value = f"TRY_CAST({value} AS DOUBLE)" if field.is_number else value
-    return _SAID.format(span=span_of("step", each), value=value, kind=quoted(field.kind))
+    return _SAID.format(span=span_of("step", each), value=value, kind=quote_text(field.kind))
 
 
-def chart_states(run: Queryable) -> StateCharts:
-    """Draw each field of the agents' state that changed and holds numbers, truth values or few words."""
+def chart_states(run: Queryable) -> tuple[list[Chart], list[str]]:
+    """Draw each field of the agents' state that changed and holds numbers, truth values or few words.
+
+    Return the charts, and the fields of which none is drawn.
+    """
     charts: list[Chart] = []
     left_out: list[str] = []
     each = _Charts(run, "agents")
@@ -332,7 +323,7 @@ def chart_states(run: Queryable) -> StateCharts:
             if is_word
             else f"CAST({'h.value' if is_number else 'CAST(h.value AS BOOLEAN)'} AS DOUBLE)"
         )
-        held = _HELD.format(value=value, name=quoted(name), last=each.last, each=each.each)
+        held = _HELD.format(value=value, name=quote_text(name), last=each.last, each=each.each)
         if has_room and (is_number or is_truth):
             what = f"{title}: {'mean' if is_number else 'share for whom it is true'} after each step"
             drawn = each.chart_number(f"state-{name}", what, title, held, is_share=is_truth)
@@ -341,7 +332,7 @@ def chart_states(run: Queryable) -> StateCharts:
             drawn = each.chart_shares(f"state-{name}", title, name, held, only=only, order=())
         charts += drawn
         left_out += [] if drawn else [name]
-    return StateCharts(charts, left_out)
+    return charts, left_out
 
 
 def chart_node_measures(run: Queryable) -> list[Chart]:
@@ -350,6 +341,6 @@ def chart_node_measures(run: Queryable) -> list[Chart]:
     charts: list[Chart] = []
     for (name,) in run.query(_NODE_MEASURES, [NODE_MEASURES]).rows:
         title = name.replace("_", " ")
-        held = _MEASURED.format(name=quoted(name), each=each.each)
+        held = _MEASURED.format(name=quote_text(name), each=each.each)
         charts += each.chart_number(f"node-{name}", f"{title}: mean over agents after each step", title, held)
     return charts

@@ -60,12 +60,14 @@ def render_report(run: Queryable, *, run_file: Path | str = "RUN.duckdb") -> str
     done = f"{summary.steps} of {summary.steps_wanted} steps are complete"
     notice = _describe_state(summary, path.name, done) or ("" if summary.steps else _NO_STEP)
     network, ties = draw_society(run)
+    states, undrawn_states = chart_states(run)
     steps = read_steps(run)
     talks, excerpts = pick_excerpts(steps)
     return render(
         "report.html.j2",
         answered=read_answers(run),
-        states=chart_states(run),
+        states=states,
+        undrawn_states=undrawn_states,
         node_charts=chart_node_measures(run),
         changes=read_changes(run),
         summary=summary,

@@ -1,8 +1,7 @@
 """What was emitted, as samples to read: conversations and emissions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from types import SimpleNamespace as Shown
 
 from ..page import clip, short_label
 from ..table import Queryable
@@ -56,60 +55,8 @@ QUALIFY row_number() OVER (PARTITION BY thread ORDER BY message) <= ? ORDER BY t
 """
 
 
-class SpokenLine(NamedTuple):
-    """One spoken line."""
-
-    step: int
-    speaker: str
-    listener: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadExcerpt:
-    """The first lines of a thread, and how many it has in all."""
-
-    lines: Sequence[SpokenLine]
-    length: int
-
-
-@dataclass(frozen=True, slots=True)
-class EmissionSample:
-    """One emission."""
-
-    author: str
-    text: str
-    revised: bool
-    near_duplicate: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SampledKind:
-    """A few emissions of one kind in one step, of `total`."""
-
-    kind: str
-    total: int
-    samples: list[EmissionSample]
-
-
-@dataclass(frozen=True, slots=True)
-class StepPage:
-    """What is shown of one step."""
-
-    step: int
-    active: int
-    acted: int
-    failed: int
-    emitted: int
-    #: Name and news of each intervention; empty where nothing is heard of it.
-    interventions: Sequence[tuple[str, str]]
-    conversations: Sequence[ThreadExcerpt]
-    conversations_total: int
-    kinds: Sequence[SampledKind]
-
-
-def read_steps(run: Queryable) -> list[StepPage]:
-    """Read the pages of the listed steps: all of a short run, some of a long one (see `limits`)."""
+def read_steps(run: Queryable) -> list[Shown]:
+    """Read what `step.html.j2` shows of the listed steps: all of a short run, some of a long one."""
     steps = run.query(_STEPS).rows
     news: dict[int, list[tuple[str, str]]] = {}
     for step, name, text in run.query("SELECT step, name, news FROM interventions ORDER BY step, name").rows:
@@ -120,16 +67,25 @@ def read_steps(run: Queryable) -> list[StepPage]:
     for step, active, acted, failed, emitted in steps:
         if step in listed:
             told, total = talks.get(step, ([], 0))
-            shown = (news.get(step, ()), told, total, kinds.get(step, ()))
-            pages.append(StepPage(step, active, acted, failed, emitted, *shown))
+            counts = {"step": step, "active": active, "acted": acted, "failed": failed, "emitted": emitted}
+            pages.append(
+                Shown(
+                    **counts,
+                    interventions=news.get(step, ()),
+                    conversations=told,
+                    conversations_total=total,
+                    kinds=kinds.get(step, ()),
+                )
+            )
     return pages
 
 
-def pick_excerpts(pages: Sequence[StepPage]) -> tuple[list[ThreadExcerpt], list[EmissionSample]]:
+def pick_excerpts(pages: Sequence[Shown]) -> tuple[list[Shown], list[Shown]]:
     """Return the longest conversations, and samples of other outputs, for the head of the report."""
     talks = sorted((talk for page in pages for talk in page.conversations), key=lambda talk: -talk.length)
     samples = [group.samples[0] for page in pages for group in page.kinds]
-    return [ThreadExcerpt(talk.lines[:EXCERPT_LINES], talk.length) for talk in talks[:EXCERPTS]], samples[:EXCERPTS]
+    heads = [Shown(lines=talk.lines[:EXCERPT_LINES], length=talk.length) for talk in talks[:EXCERPTS]]
+    return heads, samples[:EXCERPTS]
 
 
 def _pick_steps(steps: Sequence[int], news: Mapping[int, object]) -> set[int]:
@@ -139,17 +95,19 @@ def _pick_steps(steps: Sequence[int], news: Mapping[int, object]) -> set[int]:
     return spread | set(sorted(set(news) & set(steps))[:LISTED_STEPS])
 
 
-def _read_samples(run: Queryable) -> dict[int, list[SampledKind]]:
-    pages: dict[int, list[SampledKind]] = {}
+def _read_samples(run: Queryable) -> dict[int, list[Shown]]:
+    pages: dict[int, list[Shown]] = {}
     for step, kind, total, author, text, revised, near in run.query(_SAMPLES, [SAMPLES]).rows:
         page = pages.setdefault(step, [])
         if not page or page[-1].kind != kind:
-            page.append(SampledKind(kind, total, []))
-        page[-1].samples.append(EmissionSample(short_label(author), clip(text, TEXT), revised, near))
+            page.append(Shown(kind=kind, total=total, samples=[]))
+        page[-1].samples.append(
+            Shown(author=short_label(author), text=clip(text, TEXT), revised=revised, near_duplicate=near)
+        )
     return pages
 
 
-def _read_conversations(run: Queryable, listed: set[int]) -> dict[int, tuple[list[ThreadExcerpt], int]]:
+def _read_conversations(run: Queryable, listed: set[int]) -> dict[int, tuple[list[Shown], int]]:
     chosen: dict[int, list[tuple[int, int]]] = {}
     totals: dict[int, int] = {}
     shown: set[int] = set()
@@ -159,13 +117,13 @@ def _read_conversations(run: Queryable, listed: set[int]) -> dict[int, tuple[lis
         if step in listed and thread not in shown and len(page) < THREADS:
             page.append((thread, length))
             shown.add(thread)
-    lines: dict[int, list[SpokenLine]] = {}
+    lines: dict[int, list[Shown]] = {}
     for thread, step, speaker, listener, text in run.query(_LINES, [sorted(shown), THREAD_LINES]).rows:
         lines.setdefault(thread, []).append(
-            SpokenLine(step, _name_speaker(speaker), _name_speaker(listener), clip(text, TEXT))
+            Shown(step=step, speaker=_name_speaker(speaker), listener=_name_speaker(listener), text=clip(text, TEXT))
         )
     return {
-        step: ([ThreadExcerpt(lines[thread], length) for thread, length in page], totals[step])
+        step: ([Shown(lines=lines[thread], length=length) for thread, length in page], totals[step])
         for step, page in chosen.items()
     }
 

@@ -52,8 +52,6 @@ def find_relations(people: ExportedPeople) -> duckdb.DuckDBPyRelation:
     The relations of near-duplicates that are left out go to their survivor. Those of rejected personas are left out.
     """
     con = people.hub.con
-    if not people.has("relations"):
-        return con.sql("SELECT '' AS source, '' AS target, '' AS kind, '' AS label, 1 AS hop WHERE false")
     fold_duplicates(people.hub)
     return con.sql(
         "SELECT coalesce(a.text_hash, source) AS source, coalesce(b.text_hash, target) AS target, kind, label, hop "  # noqa: S608 - our own words

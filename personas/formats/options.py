@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from ...core.errors import SetupError, SourceError, parameter
 from ...core.inputs import shown
-from ...core.model import FrozenModel
+from ...core.spec import Spec
 
 _TOKEN = re.compile(r"\{\{|\}\}|\[\[|\]\]|\{(?P<column>[^{}]*)\}|(?P<mark>[\[\]{}])|(?P<text>[^\[\]{}]+)")
 
@@ -295,17 +295,17 @@ _MEANINGS = ("text", "language", "source", "licence")
 _TAG = r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$"
 # SPDX expressions: ids, joined by AND, OR and WITH. What no list knows is written LicenseRef-NAME.
 _LICENCE = r"^\(*[A-Za-z0-9.:+-]+\)*( (AND|OR|WITH) \(*[A-Za-z0-9.:+-]+\)*)*$"
-_WAYS_OUT = {
-    "licence": "an SPDX expression such as CC-BY-4.0, or LicenseRef-NAME for one that SPDX does not list",
-    "language": "a BCP 47 tag such as en or pt-BR",
-    "personal": "keep, pseudonymise, drop or ignore",
-    "max_length": "a whole number of characters from 1",
-}
 
 
-class ImportOptions(FrozenModel):
+class ImportOptions(Spec):
     """What is asked of an import; whatever is not asked for is taken from the file, or is not known."""
 
+    ways_out: ClassVar = {
+        "licence": "an SPDX expression such as CC-BY-4.0, or LicenseRef-NAME for one that SPDX does not list",
+        "language": "a BCP 47 tag such as en or pt-BR",
+        "personal": "keep, pseudonymise, drop or ignore",
+        "max_length": "a whole number of characters from 1",
+    }
     #: Columns by what they mean; what is not named is known by its name or is an attribute.
     mapping: Mapping[FieldMeaning, str] = Field(default_factory=dict)
     #: What to call the source, instead of the file's name.
@@ -326,17 +326,6 @@ class ImportOptions(FrozenModel):
     compose: str | None = Field(default=None, min_length=1)
     #: Characters that a description may have.
     max_length: int = Field(default=20_000, ge=1)
-
-    @classmethod
-    def given(cls, **options: Any) -> Self:
-        """A options from options of which some are None, that is, not given. Raises `SetupError` in one sentence."""
-        try:
-            return cls.model_validate({name: value for name, value in options.items() if value is not None})
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            name = str(first["loc"][0])
-            wanted = _WAYS_OUT.get(name, "something that is not empty")
-            raise SetupError(f"{name} must be {wanted}, but {shown(first['input'])} was given.") from error
 
     def settings(self) -> dict[str, Any]:
         """What, besides the file itself, decides what is written: the same settings make the same import."""

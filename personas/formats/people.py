@@ -14,11 +14,11 @@ import duckdb
 from arro3.core import Table
 
 from ...core.arrow import iter_batches, set_column
-from ...core.database import said
+from ...core.database import has_tables, said
 from ...core.errors import SetupError, SourceError
 from ...core.readers import parse_json
 from ..hub.file import HubFile
-from ..hub.queries import check_selection, count, survivors_in, table_names
+from ..hub.queries import SURVIVORS, check_selection, count
 from ..profiles.profile import ATTRIBUTES
 
 
@@ -150,15 +150,11 @@ SELECT persona, arg_min(revision, rowid) AS revision, arg_min(attributes, rowid)
        list(DISTINCT licence) FILTER (licence IS NOT NULL) AS licences
 FROM imports GROUP BY persona
 """
-_NO_IMPORTS = """
-CREATE OR REPLACE TEMP TABLE exported_imports (
-    persona VARCHAR, revision VARCHAR, attributes JSON, several BOOLEAN, licences VARCHAR[])
-"""
 _SELECTED = (
     "CREATE OR REPLACE TEMP TABLE exported_selected AS SELECT DISTINCT persona FROM selected WHERE selection = ?"
 )
 #: A person imported under several licences has all of them.
-_PEOPLE = """
+_PEOPLE = f"""
 CREATE OR REPLACE TEMP VIEW exported_people AS
 SELECT p.id, p.text, p.origin, p.hop, p.parent, p.language, p.source, p.licence, p.model, p.prompt, i.revision,
        CASE WHEN len(i.licences) > 1 OR i.licences[1] <> p.licence
@@ -166,13 +162,11 @@ SELECT p.id, p.text, p.origin, p.hop, p.parent, p.language, p.source, p.licence,
        i.attributes, i.several, v.survivor AS duplicate_of, r.rejected, p.ordinal AS arrival
 FROM personas AS p
 LEFT JOIN exported_imports AS i ON i.persona = p.id
-LEFT JOIN ({survivors}) AS v ON v.persona = p.id
-LEFT JOIN ({rejected}) AS r ON r.persona = p.id
-"""
-_REJECTED = """
-SELECT persona, min(rule) AS rejected FROM rule_results WHERE outcome = 'rejected' AND NOT undone GROUP BY persona
-"""
-_NOBODY = "SELECT '' AS persona, '' AS rejected WHERE false"
+LEFT JOIN ({SURVIVORS}) AS v ON v.persona = p.id
+LEFT JOIN (
+    SELECT persona, min(rule) AS rejected FROM rule_results WHERE outcome = 'rejected' AND NOT undone GROUP BY persona
+) AS r ON r.persona = p.id
+"""  # noqa: S608 - our own words
 #: Who of them is exported.
 _RETAINED = "duplicate_of IS NULL AND rejected IS NULL"
 _CHOSEN = "id IN (SELECT persona FROM exported_selected)"
@@ -202,17 +196,15 @@ class ExportedPeople:
     ) -> None:
         self.hub = hub
         self.duplicates = duplicates
-        self._tables = table_names(hub.con)
         self._reserved = reserved
         if select is not None:
             check_selection(hub.con, hub.path, select)
         for extra in extras:
-            if not self.has(extra):
+            if not has_tables(hub.con, extra):
                 raise SetupError(f"{str(hub.path)!r} has no table {extra}; make some with `populace hub enrich`.")
         #: The ids that people whose description was rewritten have in exports: the hash of the text that is shown.
-        self.shown_ids: Mapping[str, str] = {}
-        if self.has("rewritten_people"):
-            self.shown_ids = dict(hub.con.execute("SELECT persona, text_hash FROM rewritten_people").fetchall())
+        rewritten = hub.con.execute("SELECT persona, text_hash FROM rewritten_people").fetchall()
+        self.shown_ids: Mapping[str, str] = dict(rewritten)
         try:
             self._find_people(select)
             found = "SELECT count(*), count(*) - count(licence), count(*) FILTER (several), count(licences)"
@@ -226,10 +218,6 @@ class ExportedPeople:
         numbers = {extra: self._count_with(extra) for extra in {Extra.PROFILES, *extras}}
         #: The tables whose columns are added, and how many of the people each has something of.
         self.extras = {extra: numbers[extra] for extra in Extra if extra in extras or numbers.get(extra)}
-
-    def has(self, table: str) -> bool:
-        """Return whether the hub has a table of this name."""
-        return table in self._tables
 
     @property
     def as_json(self) -> tuple[str, ...]:
@@ -287,13 +275,12 @@ class ExportedPeople:
     def _count_with(self, extra: Extra) -> int:
         """Count how many of them have something in that table."""
         query = f"SELECT count(*) FROM exported_kept SEMI JOIN {extra} ON persona = id"  # noqa: S608 - our own names
-        return count(self.hub.con, query) if self.has(extra) else 0
+        return count(self.hub.con, query)
 
     def _find_people(self, select: str | None) -> None:
         con = self.hub.con
-        con.execute(_IMPORTS if self.has("imports") else _NO_IMPORTS)
-        rejected = _REJECTED if self.has("rule_results") else _NOBODY
-        con.execute(_PEOPLE.format(survivors=survivors_in(self._tables), rejected=rejected))
+        con.execute(_IMPORTS)
+        con.execute(_PEOPLE)
         if select is not None:
             con.execute(_SELECTED, [select]).fetchall()
         kept = _CHOSEN if select is not None else "true" if self.duplicates else _RETAINED

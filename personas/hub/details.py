@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from ...core.database import has_tables
 from ..rules import Policy
 from ..rules.pseudonyms import Pseudonyms
 from .file import hub_table, make_hub_schema
-from .queries import registered, table_names
+from .queries import registered
 from .redaction import clear_traces, judge_imports, names_of_people
 from .verdicts import add_rule_results
 
@@ -31,10 +32,11 @@ def read_details(con: duckdb.DuckDBPyConnection, people: Mapping[str, str]) -> "
 
     A table without any is left out.
     """
-    there = table_names(con)
-    wanted = [name for name in _READ if name in there and con.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchall()]  # noqa: S608
     # Tables of the same names in a database that is no hub mean something else.
-    if not wanted or "hub_migrations" not in there:
+    if not has_tables(con, "hub_migrations"):
+        return {}
+    wanted = [name for name in _READ if con.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchall()]  # noqa: S608 - ours
+    if not wanted:
         return {}
     from ...core.arrow import read_table
 

@@ -26,7 +26,7 @@ from ...core.errors import UPGRADE, SetupError, SourceError, StorageError
 from ...core.files import private_umask, remove_database, remove_parts
 from ...core.table import Table, column_names, declared_tables
 from .info import HubInfo, describe
-from .queries import rejected_in, survivors_in
+from .queries import REJECTED, SURVIVORS
 
 if TYPE_CHECKING:
     from ...core.query import Params, QueryResult
@@ -77,6 +77,16 @@ def make_hub_schema(con: duckdb.DuckDBPyConnection) -> None:
     there = {str(name) for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     con.execute("\n".join(sql for name, sql in _statements().items() if name not in there))
     con.execute("INSERT OR IGNORE INTO hub_migrations VALUES (?, 'declared tables')", [HUB_VERSION])
+
+
+def lend_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Make those tables of a hub that a file opened for reading lacks, empty and temporary.
+
+    Cursors of the connection and `has_tables` do not see them.
+    """
+    query = "SELECT lower(table_name) FROM information_schema.tables"
+    there = {str(name) for (name,) in con.execute(query).fetchall()}
+    con.execute("\n".join(table.statements("TEMP TABLE") for table in hub_tables() if table.name not in there))
 
 
 def check_hub(con: duckdb.DuckDBPyConnection, path: str) -> None:
@@ -223,7 +233,7 @@ class HubFile:
 
     def _repr_html_(self) -> str:
         """Show the hub in numbers, for a notebook."""
-        from ...core.query import html_table
+        from ...core.result import html_table
 
         with self._lent():
             return html_table((self.path.name, ""), describe_hub(self).as_rows(), most=100)
@@ -340,8 +350,8 @@ def _check_opened(hub: HubFile, *, write: bool) -> None:
             if hub_version(hub.con) < HUB_VERSION:
                 with hub.writing():
                     make_hub_schema(hub.con)
-        elif not has_tables(hub.con, "rewritten_people"):
-            hub.con.execute("CREATE TEMP TABLE rewritten_people (persona VARCHAR, text_hash VARCHAR)")
+        else:
+            lend_tables(hub.con)
     except BaseException as error:
         hub.close()
         if is_damage(error):
@@ -383,11 +393,10 @@ def fold_duplicates(hub: HubFile) -> None:
 
     Raises `SourceError` for verdicts that lead in a circle, and for a hub whose tables lack a column.
     """
-    tables = {str(name) for (name,) in fetch(hub, "SELECT table_name FROM duckdb_tables() WHERE NOT temporary")}
-    if "relations" not in tables:
+    if not has_tables(hub.con, "relations"):
         raise SourceError(f"{str(hub.path)!r} has no table relations, so there is no graph; grow or import some.")
-    fetch(hub, _AWAY.format(rejected_in(tables)))
-    fetch(hub, _REPEATS.format(survivors_in(tables)))
+    fetch(hub, _AWAY.format(REJECTED))
+    fetch(hub, _REPEATS.format(SURVIVORS))
     for _ in range(_ROUNDS):
         ((chained,),) = fetch(hub, _CHAINED)
         if chained is None:

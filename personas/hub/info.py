@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .queries import near_duplicates_in, rejected_in, retained_in
+from .queries import NEAR_DUPLICATES, REJECTED, RETAINED
 
 #: Values with how often they occur, the most frequent first; None where nothing is stated.
 type NumberedValues = tuple[tuple[str | int | None, int], ...]
@@ -94,27 +94,21 @@ def describe(path: Path, ask: HubQuery) -> HubInfo:
     """The numbers of the hub at `path`; `ask` answers statements, in this process or another."""
     there = {str(name) for (name,) in ask("SELECT table_name FROM duckdb_tables()")}
     grouped = {column: _count_values(ask, _people_by(column, there), column) for column in _BY}
-    has_verdicts, has_rule_results = "duplicates" in there, "rule_results" in there
-    has_relations = "relations" in there
     holding = f"{_VERDICTS} AND NOT undone"
     return HubInfo(
         path=path,
         bytes=sum(file.stat().st_size for file in (path, path.with_name(f"{path.name}.wal")) if file.exists()),
         personas=_count_rows(ask, "count(*) FROM personas"),
-        retained=_count_rows(ask, f"count(*) FROM personas WHERE {retained_in(there)}"),
-        near_duplicates=_count_rows(
-            ask, f"count(*) FROM personas SEMI JOIN ({near_duplicates_in(there)}) ON persona = id"
-        ),
-        rejected=_count_rows(ask, f"count(*) FROM personas SEMI JOIN ({rejected_in(there)}) ON persona = id"),
-        relations=_count_rows(ask, "count(*) FROM relations") if has_relations else 0,
+        retained=_count_rows(ask, f"count(*) FROM personas WHERE {RETAINED}"),
+        near_duplicates=_count_rows(ask, f"count(*) FROM personas SEMI JOIN ({NEAR_DUPLICATES}) ON persona = id"),
+        rejected=_count_rows(ask, f"count(*) FROM personas SEMI JOIN ({REJECTED}) ON persona = id"),
+        relations=_count_rows(ask, "count(*) FROM relations"),
         people={column: counts[:_MOST] for column, counts in grouped.items()},
         values={column: len(counts) for column, counts in grouped.items()},
-        stages=_count_values(ask, f"{holding} GROUP BY stage", "stage") if has_verdicts else (),
-        undone=_count_values(ask, f"{_VERDICTS} AND undone GROUP BY stage", "stage") if has_verdicts else (),
-        rule_results=_count_values(ask, "rule_results WHERE NOT undone GROUP BY ALL", _RULE_RESULT)
-        if has_rule_results
-        else (),
-        kinds=_count_values(ask, "relations GROUP BY kind", "kind") if has_relations else (),
+        stages=_count_values(ask, f"{holding} GROUP BY stage", "stage"),
+        undone=_count_values(ask, f"{_VERDICTS} AND undone GROUP BY stage", "stage"),
+        rule_results=_count_values(ask, "rule_results WHERE NOT undone GROUP BY ALL", _RULE_RESULT),
+        kinds=_count_values(ask, "relations GROUP BY kind", "kind"),
         tables={
             name: rows for name in _TABLES if name in there and (rows := _count_rows(ask, f"count(*) FROM {name}"))
         },

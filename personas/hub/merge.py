@@ -222,7 +222,7 @@ def _merge_into(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
     for number, path in enumerate(paths, start=1):
         with open_hub(path) as source, hub.writing():
             people.append(_copy_hub(hub, source, number))
-            related += count(source.con, _RELATED) if "relations" in table_names(source.con) else 0
+            related += count(source.con, _RELATED)
             left_out.update(_count_others(source))
     for script in FINISHED:
         with hub.writing() as con:
@@ -258,10 +258,8 @@ _RETURNED = f"SELECT count(DISTINCT persona) FROM ({RETURNED})"  # noqa: S608 - 
 def _copy_hub(hub: HubFile, source: HubFile, number: int) -> int:
     """Write what one hub holds, and return how many personas it has."""
     given = {"hub": number, **{name: count(hub.con, query) for name, query in COUNTS.items()}}
-    there = table_names(source.con)
     for table in READ:
-        if table in there:
-            _copy_table(hub, source, table, given)
+        _copy_table(hub, source, table, given)
     return count(source.con, _PERSONAS)
 
 
@@ -283,8 +281,7 @@ def _iter_batches(source: HubFile, query: str, rows: int) -> Iterator[Table]:
 
 
 def _check_ids(source: HubFile) -> None:
-    rewritten = "rewritten_people" in table_names(source.con)
-    known = {persona for (persona,) in source.con.execute(_REWRITTEN).fetchall()} if rewritten else set()
+    known = {persona for (persona,) in source.con.execute(_REWRITTEN).fetchall()}
     for batch in _iter_batches(source, "SELECT id, text FROM personas", _ROWS):
         for persona, text in zip(*(batch.column(name).to_pylist() for name in ("id", "text")), strict=True):
             if persona != content_id(text) and persona not in known:
@@ -296,8 +293,6 @@ def _check_ids(source: HubFile) -> None:
 
 def _count_others(source: HubFile) -> dict[str, int]:
     """Count the rows of a run, or of a newer hub, that are not merged, by table."""
-    there = table_names(source.con)
-    others = {name: f'FROM "{name}"' for name in there - {*READ, *_OF_THE_FILE}}
-    others |= {what: query for what, query in _LEFT_OF_ITS_OWN.items() if what.partition(" ")[0] in there}
+    others = {name: f'FROM "{name}"' for name in table_names(source.con) - {*READ, *_OF_THE_FILE}} | _LEFT_OF_ITS_OWN
     counts = {name: count(source.con, f"SELECT count(*) FROM ({query})") for name, query in others.items()}  # noqa: S608
     return {name: count for name, count in counts.items() if count}

@@ -4,7 +4,7 @@ A person is retained whom no rule rejected and no verdict marks as a near-duplic
 selections, graphs, merges, societies and reports take the definition from here.
 """
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -22,43 +22,17 @@ SELECT r.persona FROM rule_results AS r JOIN personas AS p ON p.id = r.persona
 WHERE r.outcome IN ('rewritten', 'removed') AND NOT r.undone AND r."column" IS NULL
 AND (r.text IS NULL OR r.text = p.text)
 """
-_NOBODY = "SELECT NULL::VARCHAR AS persona, NULL::VARCHAR AS survivor WHERE false"
-
-
-def rejected_in(tables: Container[str]) -> str:
-    """`REJECTED` for a file with these tables."""
-    return REJECTED if "rule_results" in tables else f"SELECT persona FROM ({_NOBODY})"  # noqa: S608 - our own words
-
-
-def survivors_in(tables: Container[str]) -> str:
-    """`SURVIVORS` for a file with these tables."""
-    if "duplicates" not in tables:
-        return _NOBODY
-    return (
-        'SELECT persona, arg_max("of", (similarity, "of")) AS survivor FROM duplicates '  # noqa: S608 - our own words
-        f"""WHERE kind = 'persona' AND NOT undone AND "of" NOT IN ({rejected_in(tables)}) GROUP BY persona"""
-    )
-
-
-def near_duplicates_in(tables: Container[str]) -> str:
-    """`NEAR_DUPLICATES` for a file with these tables."""
-    return f"SELECT persona FROM ({survivors_in(tables)}) WHERE persona NOT IN ({rejected_in(tables)})"  # noqa: S608
-
-
-def retained_in(tables: Container[str]) -> str:
-    """`RETAINED` for a file with these tables."""
-    return f"id NOT IN ({rejected_in(tables)}) AND id NOT IN (SELECT persona FROM ({survivors_in(tables)}))"  # noqa: S608
-
-
-_ALL = ("rule_results", "duplicates")
 #: Each near-duplicate once (`persona`) and whom it repeats (`survivor`), who may be a near-duplicate too. Of several
 #: verdicts on one person the most similar counts, as in the view `survivors` of a run file. A verdict that was undone
 #: does not hold, nor one whose survivor was rejected: a near-duplicate is never left out together with its survivor.
-SURVIVORS = survivors_in(_ALL)
+SURVIVORS = f"""
+SELECT persona, arg_max("of", (similarity, "of")) AS survivor FROM duplicates
+WHERE kind = 'persona' AND NOT undone AND "of" NOT IN ({REJECTED}) GROUP BY persona
+"""  # noqa: S608 - our own words
 #: The near-duplicates whom no rule rejected (`persona`).
-NEAR_DUPLICATES = near_duplicates_in(_ALL)
+NEAR_DUPLICATES = f"SELECT persona FROM ({SURVIVORS}) WHERE persona NOT IN ({REJECTED})"  # noqa: S608 - our own words
 #: Condition on `id`: who is retained.
-RETAINED = retained_in(_ALL)
+RETAINED = f"id NOT IN ({REJECTED}) AND id NOT IN (SELECT persona FROM ({SURVIVORS}))"  # noqa: S608 - our own words
 
 
 def table_names(con: duckdb.DuckDBPyConnection) -> set[str]:
@@ -68,8 +42,7 @@ def table_names(con: duckdb.DuckDBPyConnection) -> set[str]:
 
 def check_selection(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
     """Raise `SourceError` unless the hub at `path` keeps a selection of this name."""
-    query = "SELECT name FROM selections ORDER BY name"
-    there = [str(kept) for (kept,) in con.execute(query).fetchall()] if "selections" in table_names(con) else []
+    there = [str(kept) for (kept,) in con.execute("SELECT name FROM selections ORDER BY name").fetchall()]
     if name not in there:
         known = f"there are: {', '.join(there)}" if there else "make one with `populace hub sample --name`"
         raise SourceError(f"{str(path)!r} keeps no selection {name!r}; {known}.")

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
 
-from ...core.database import open_error
+from ...core.database import has_tables, open_error
 from ...core.errors import SourceError
 from ...core.files import uncompressed_suffix
 from ...core.inputs import parse_language, parse_text, read_head, resolve_file, shown
 from ..persona import Persona, PersonaOrigin, Relation, RelationKind, content_id
 from .details import read_details
-from .file import check_hub_version, make_hub_schema
+from .file import check_hub_version, lend_tables, make_hub_schema
 from .queries import REJECTED
 from .weighting import Weighting, read_stored_weighting, read_weighting
 
@@ -310,6 +310,8 @@ def _read_database(path: Path, select: str | None, draw: DrawSpec | None) -> Hub
     drawn = None
     with _explain_errors(path), duckdb.connect(str(path.absolute()), read_only=True, config=_CLOSED) as connection:
         check_hub_version(connection, str(path))
+        _check_people(connection, path)
+        lend_tables(connection)
         if select is not None:
             from ..selection.selection import narrow  # what chooses people loads Arrow, for which reading has no use
 
@@ -353,21 +355,25 @@ def _read_connection(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple
     return Hub(people, _keep_ties(relations), details=read_details(connection, directory.ids)), directory.ids
 
 
-def _read_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, list[Located]]:
+def _check_people(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     query = "SELECT lower(table_name) AS name FROM information_schema.tables ORDER BY name"
     there = [str(name) for (name,) in connection.execute(query).fetchall()]
     if "personas" not in there:
         tables = f"its tables are {', '.join(there)}" if there else "it has no tables at all"
         raise SourceError(f"{path} has no table personas; {tables}; give a hub or a run file.")
-    has_rule_results = {"duplicates", "rule_results"} <= set(there)
-    return {name: _read_table(connection, name, path, has_rule_results) if name in there else [] for name in _TABLES}
 
 
-def _read_table(connection: duckdb.DuckDBPyConnection, name: str, path: Path, has_rule_results: bool) -> list[Located]:
+def _read_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, list[Located]]:
+    return {name: _read_table(connection, name, path) for name in _TABLES}
+
+
+def _read_table(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> list[Located]:
     columns = [column[0].lower() for column in connection.execute(f"FROM {name} LIMIT 0").description]
     order = "ORDER BY ordinal" if "ordinal" in columns else ""
-    kept = f"WHERE {_KEPT[name]}" if has_rule_results else ""
-    return list(_iter_rows(connection.execute(f"FROM {name} {kept} {order}"), f"{path}, {name} row"))
+    # Tables that Populace did not write may lack the columns that this asks for.
+    kept = f"WHERE {_KEPT[name]}" if has_tables(connection, "duplicates", "rule_results") else ""
+    rows = connection.execute(f"FROM {name} {kept} {order}")
+    return list(_iter_rows(rows, f"{path}, {name} row"))
 
 
 def _keep_ties(relations: Iterable[Relation]) -> tuple[Relation, ...]:

@@ -24,10 +24,10 @@ from ...core.model import (
     strict_schema,
 )
 from ...core.prompt import Prompt, fence, language_phrase, load_prompt
-from ...core.text import canonical_text
+from ...core.text import canonical_text, estimated_tokens
 from ...core.text import words as words_of
 from ..persona import Persona
-from .profile import Household, LanguageTag, Name, Sentence, Tied, estimated_tokens, told_facts
+from .profile import Household, LanguageTag, Name, Sentence, Tied, told_facts
 
 # Plain aliases, because a `type` would become a reference in the schema, in which `age` is narrowed.
 Age = Annotated[int, Field(ge=0, le=120)]

@@ -512,11 +512,6 @@ def told_facts(values: Mapping[str, Any], *, most: int | None = None) -> str:
     return "; ".join(facts[:most])
 
 
-def estimated_tokens(text: str) -> int:
-    """An estimate of the tokens of a text: one per four bytes of UTF-8."""
-    return -(-len(text.encode()) // 4)
-
-
 def _said(name: str, value: Any) -> str:
     if name == "education":
         return _EDUCATION[value]

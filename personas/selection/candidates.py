@@ -14,7 +14,8 @@ from ...core.database import quote_name, quote_text, said
 from ...core.errors import SetupError, parameter
 from ...core.inputs import nearest
 from ...core.user_sql import QueryLimit, check_functions, iter_nodes, parse_sql, run_query
-from ..hub.queries import REJECTED, survivors_in
+from ..hub.file import lend_tables
+from ..hub.queries import REJECTED, SURVIVORS
 from ..profiles.profile import ATTRIBUTES
 from .sampling import integers
 
@@ -148,9 +149,8 @@ def _quote_pointer(name: str) -> str:
 
 
 _PROFILES = "LEFT JOIN profiles AS r ON r.persona = p.id"
-#: The tables that say who is left out.
-_LEFT_OUT = ("duplicates", "rule_results")
-_TABLES = ("personas", "profiles", "imports", *_LEFT_OUT)
+#: The tables whose columns people have.
+_TABLES = ("personas", "profiles", "imports")
 _MOST_NAMED = 60
 
 
@@ -205,16 +205,9 @@ class PeopleColumns:
         distinct = {column.name: f"{column.sql} AS {quote_name(column.name)}" for column in used}
         columns = ", ".join(('p.rowid AS "#row"', f'{arrival} AS "#arrival"', *distinct.values()))
         joins = joins_for(used, within=self._within)
-        left_out = [self.left_out(table) for table in _LEFT_OUT if table != "duplicates" or not with_duplicates]
-        kept = " AND ".join(f"p.id NOT IN ({query})" for query in left_out if query) or "true"
+        kept = f"p.id NOT IN ({REJECTED})"
+        kept += "" if with_duplicates else f" AND p.id NOT IN (SELECT persona FROM ({SURVIVORS}))"  # noqa: S608 - ours
         return f"(SELECT {columns} FROM personas AS p {joins} WHERE {kept}) AS people"  # noqa: S608 - names are quoted
-
-    def left_out(self, table: str) -> str:
-        """Return SQL for the ids that `duplicates` or `rule_results` leave out; empty if the hub has no such table."""
-        there = [name for name in _LEFT_OUT if self._tables[name]]
-        if table not in there:
-            return ""
-        return REJECTED if table == "rule_results" else f"SELECT persona FROM ({survivors_in(there)})"  # noqa: S608 - ours
 
     def _known_columns(self) -> Iterable[PeopleColumn]:
         taken = {name.lower() for name in self._tables["personas"]}
@@ -418,6 +411,7 @@ def ask_people[T](
     The query runs on a connection of its own: a function call that cannot be stopped at the limit keeps it busy.
     """
     own = con.cursor()
+    lend_tables(own)
     # As a relation, because `execute` would copy the rows.
     return run_query(own, lambda: answered(own.sql(query)), limit)
 

@@ -21,7 +21,7 @@ from .sampling import (
     random_keys,
     unit_random,
 )
-from .spec import Breakdown, Diversity, Marginals, Raking, Report, SelectionSpec, Share
+from .spec import Breakdown, Diversity, Marginals, Report, SelectionSpec, Share
 
 
 def _choose_by_targets(candidates: Candidates, spec: SelectionSpec, targets: Marginals) -> tuple[Ints, Floats, Report]:
@@ -40,8 +40,8 @@ def _choose_by_targets(candidates: Candidates, spec: SelectionSpec, targets: Mar
     n = _feasible_number(spec, len(eligible))
     strata = stratify(eligible.categories, len(eligible))
     fits = [_fit_margin(strata.cells[:, place], share) for place, share in enumerate(shares)]
-    raked = rake(strata.counts.astype(float), fits, n, most=strata.counts.astype(float))
-    sizes = _brought_to(raked.sizes, strata.counts, n)
+    raked, raking = rake(strata.counts.astype(float), fits, n, most=strata.counts.astype(float))
+    sizes = _brought_to(raked, strata.counts, n)
     got = draw_systematic(sizes, unit_random(spec.seed))
     positions = draw_strata(strata.codes, got, random_keys(eligible.arrivals, spec.seed))
     weights = _target_weights(got, fits)
@@ -49,7 +49,6 @@ def _choose_by_targets(candidates: Candidates, spec: SelectionSpec, targets: Mar
         _target_breakdown(category, values, n, fit, [strata.counts, got, got * weights])
         for category, values, fit in zip(candidates.categories, wanted, fits, strict=True)
     ]
-    raking = Raking(raked.rounds, raked.deviation)
     report = Report(len(candidates), spec.n, len(positions), left_out, breakdowns, raking)
     return eligible.rows[positions], weights[strata.codes[positions]], report
 
@@ -127,9 +126,9 @@ def _target_weights(got: Ints, fits: list[Margin]) -> Floats:
     """Return the weight of one persona of each cell, 1 on average, to meet what the sample can of the targets."""
     there = got > 0
     present = [_fit_margin(fit.codes[there], fit.shares) for fit in fits]
-    raked = rake(got[there].astype(float), present, float(got.sum()))
+    raked, _ = rake(got[there].astype(float), present, float(got.sum()))
     weights = np.zeros(len(got))
-    weights[there] = raked.sizes / got[there]
+    weights[there] = raked / got[there]
     return weights * (got.sum() / float((weights * got).sum()))
 
 
@@ -280,8 +279,8 @@ def _choose_diverse(
     # In random order, so that the seed decides on the first and between those who are equally far.
     shuffled = np.argsort(order, kind="stable")
     space = WordSpace(texts(eligible.rows[shuffled]))
-    found = farthest_first(space, int(capacity.sum()), strata=strata.codes[shuffled], capacity=capacity)
-    return shuffled[found.positions], Diversity(found.closest_pair, found.radius, found.mean_distance)
+    positions, diversity = farthest_first(space, int(capacity.sum()), strata=strata.codes[shuffled], capacity=capacity)
+    return shuffled[positions], diversity
 
 
 def _weigh_strata(strata: Strata, got: Ints) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...core.arrow import Floats, Ints
 from ..dedup.word_sets import iter_blocks, word_sets
+from .spec import Diversity, Raking
 
 
 def integers(column: NDArray[Any]) -> Ints:
@@ -120,20 +121,11 @@ class Margin:
     shares: Floats
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Raked:
-    """Sizes of the cells, the rounds it took, and by how much the worst value misses its target, of all as 1."""
-
-    sizes: Floats
-    rounds: int
-    deviation: float
-
-
-def rake(start: Floats, margins: Sequence[Margin], n: float, *, most: Floats | None = None) -> Raked:
+def rake(start: Floats, margins: Sequence[Margin], n: float, *, most: Floats | None = None) -> tuple[Floats, Raking]:
     """Find the sizes nearest to `start` (by relative entropy) that meet the margins and sum up to `n`.
 
     No cell grows beyond `most`. The excess goes to the other cells of its values. If the margins contradict each other
-    in the existing cells, `deviation` says how far off the result is.
+    in the existing cells, the `deviation` of the raking says how far off the result is.
     """
     targets = [margin.shares * n for margin in margins]
     total = float(targets[0].sum())
@@ -152,7 +144,7 @@ def rake(start: Floats, margins: Sequence[Margin], n: float, *, most: Floats | N
     missed = (
         np.abs(_sum_margin(sizes, margin) - wanted).max() for margin, wanted in zip(margins, targets, strict=True)
     )
-    return Raked(sizes, done, float(max(missed)) / total)
+    return sizes, Raking(done, float(max(missed)) / total)
 
 
 def _sum_margin(sizes: Floats, margin: Margin) -> Floats:
@@ -164,19 +156,6 @@ type WordNumbers = NDArray[np.int32]
 
 #: A word of at least one text in so many is kept as a column, because adding columns is fast.
 _COMMON = 24
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DiverseSample:
-    """Who was chosen, in order, and how the choice lies among the candidates; distances are 0 to 1."""
-
-    positions: Ints
-    #: The least distance between two of the chosen; None for one alone.
-    closest_pair: float | None
-    #: How far the worst-served candidate is from the nearest of the chosen: what k-center makes small.
-    radius: float
-    #: The mean of that over all candidates.
-    mean_distance: float
 
 
 class WordSpace:
@@ -255,7 +234,7 @@ def _sort_order(numbers: WordNumbers) -> Ints:
 
 def farthest_first(
     space: WordSpace, n: int, *, strata: Ints | None = None, capacity: Ints | None = None
-) -> DiverseSample:
+) -> tuple[Ints, Diversity]:
     """Choose `n` of the texts, beginning with the first, each next one the farthest from those chosen before.
 
     This is Gonzalez's greedy algorithm (1985). Whichever text is first, the radius is at most twice the least possible,
@@ -279,4 +258,4 @@ def farthest_first(
         if left[stratum] == 0:
             is_open &= codes != stratum
     pair = closest if len(chosen) > 1 else None
-    return DiverseSample(np.array(chosen, dtype=np.int64), pair, float(near.max()), float(near.mean(dtype=np.float64)))
+    return np.array(chosen, dtype=np.int64), Diversity(pair, float(near.max()), float(near.mean(dtype=np.float64)))

@@ -16,11 +16,12 @@ from arro3.core import Table
 from ...core.arrow import Ints, iter_batches, read_table, to_rows, write_parquet
 from ...core.database import quote_name, quote_text
 from ...core.errors import SetupError
-from ...core.query import Tabular, html_table
+from ...core.query import Tabular
+from ...core.result import html_table
 from ...core.user_sql import QueryLimit
 from ...core.writers import check_free, write_csv, write_jsonl, write_new_file
 from ..hub.file import HubFile
-from ..hub.queries import check_selection, registered, table_names
+from ..hub.queries import REJECTED, SURVIVORS, check_selection, registered
 from .candidates import (
     WHERE_LIMIT,
     PeopleColumn,
@@ -159,10 +160,11 @@ def choose_people(
 
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
-_STATE = """
-    SELECT count(*), max({ordinal}), (SELECT count(*) FROM ({left_out})), (SELECT count(*) FROM ({profiles}))
+_STATE = f"""
+    SELECT count(*), max({{ordinal}}), (SELECT count(*) FROM ({SURVIVORS})) + (SELECT count(*) FROM ({REJECTED})),
+           (SELECT count(*) FROM profiles)
     FROM personas
-"""
+"""  # noqa: S608 - our own words
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +237,6 @@ def chosen_columns(con: duckdb.DuckDBPyConnection, chosen: str) -> str:
 
 def list_selections(hub: HubFile) -> list[KeptSelection]:
     """List every selection that the hub keeps, the oldest first."""
-    if "selections" not in table_names(hub.con):
-        return []
     found = hub.con.execute(
         "SELECT name, people, rule, diverse, condition, seed, made_at, "
         "(hub_people, hub_last, hub_left_out, hub_profiles) IS NOT DISTINCT FROM (?, ?, ?, ?) "
@@ -262,14 +262,8 @@ def _shown_as(column: PeopleColumn) -> str:
 
 def _read_state(con: duckdb.DuckDBPyConnection) -> tuple[int, ...]:
     """Return what a choice depends on, in four numbers: personas, the last of them, those left out, profiles."""
-    people = PeopleColumns(con)
-    none = "SELECT 1 WHERE false"
-    query = _STATE.format(
-        ordinal="ordinal" if "ordinal" in people.columns else "NULL",
-        left_out=" UNION ALL ".join(f"({people.left_out(table) or none})" for table in ("duplicates", "rule_results")),
-        profiles="FROM profiles" if "profiles" in table_names(con) else none,
-    )
-    (state,) = con.execute(query).fetchall()
+    ordinal = "ordinal" if "ordinal" in PeopleColumns(con).columns else "NULL"
+    (state,) = con.execute(_STATE.format(ordinal=ordinal)).fetchall()
     return tuple(state)
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import orjson
-from pydantic import Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
 from ...core.errors import SetupError, SourceError, parameter
 from ...core.inputs import read_number, resolve_file
 from ...core.model import FrozenModel
 from ...core.readers import read_rows
+from ...core.spec import Spec
 
 _WAY_OUT = "give a table with variable, value, and one of share, percent or count"
 _AMOUNTS = ("share", "percent", "count")
@@ -118,7 +118,7 @@ class Quota(FrozenModel):
         return f"{self.column}=" + ",".join(f"{_quote_value(value)}:{count}" for value, count in self.counts.items())
 
 
-class SelectionSpec(FrozenModel):
+class SelectionSpec(Spec):
     """What a selection is asked for. Without `n` it has everybody who meets `where`, or as many as a quota asks for."""
 
     #: One condition in SQL over the columns of `people`; None for everybody.
@@ -140,14 +140,6 @@ class SelectionSpec(FrozenModel):
     with_duplicates: bool = False
     #: Whether fewer than asked for will do where there are no more.
     allow_fewer: bool = False
-
-    @classmethod
-    def given(cls, **options: Any) -> Self:
-        """Build a spec from options; None means not given. Raises `SetupError` in one sentence."""
-        try:
-            return cls.model_validate({name: value for name, value in options.items() if value is not None})
-        except ValidationError as error:
-            raise SetupError(_write_sentence(error.errors(include_url=False)[0])) from error
 
     @property
     def rule(self) -> SelectionRule:
@@ -172,20 +164,20 @@ class SelectionSpec(FrozenModel):
     def _one_rule(self) -> Self:
         rules = [rule for rule in _RULES if getattr(self, rule)]
         if len(rules) > 1:
-            raise _make_refusal(
+            raise SetupError(
                 f"{parameter(rules[0])} and {parameter(rules[1])} are two rules for one choice; leave one out."
             )
         if self.quota is not None and self.n not in (None, self.quota.total):
-            raise _make_refusal(
+            raise SetupError(
                 f"{parameter('quota')} asks for {self.quota.total:,} people and {parameter('n')} for "
                 f"{self.n:,}; leave one out."
             )
         if self.diverse and self.targets is not None:
-            raise _make_refusal(
+            raise SetupError(
                 f"{parameter('targets')} draws by weights and {parameter('diverse')} by distance; leave one out."
             )
         if self.wanted is None and (rules or self.diverse):
-            raise _make_refusal(
+            raise SetupError(
                 f"{parameter(rules[0] if rules else 'diverse')} needs to know how many "
                 f"people to choose; add {parameter('n')}."
             )
@@ -213,22 +205,6 @@ def parse_quota(text: str) -> Quota:
 
 def _quote_value(value: str) -> str:
     return value if _SHARE.fullmatch(f"{value}:1") and '"' not in value else '"' + value.replace('"', '""') + '"'
-
-
-def _make_refusal(sentence: str) -> PydanticCustomError:
-    # The message is a template to pydantic, in which braces would be places.
-    return PydanticCustomError("spec", "{sentence}", {"sentence": sentence})
-
-
-def _write_sentence(error: Mapping[str, Any]) -> str:
-    if error["type"] == "spec":
-        return str(error["msg"])
-    name = ".".join(map(str, error["loc"]))
-    given = error["input"]
-    if name in {"n", "seed"}:
-        least = 1 if name == "n" else 0
-        return f"{parameter(name)} is {given!r}; it must be a whole number from {least}."
-    return f"The spec's {name} is {given!r}: {error['msg']}."
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Unpack
 
 from ...agents.endpoint.models import ModelHandle, open_model
 from ...agents.gateway.budget import Prices
+from ...agents.gateway.limits import SAMPLING
 from ...core.errors import RunError, SetupError, parameter
 from ...personas.sources import Sources
 from ..config import RunConfig, RunOptions, split_models
 from ..experiment.design import Experiment
-from ..experiment.folder import SAMPLING
 from ..growth import Growth
 from ..prompt_limits import check_prompts
 from ..run_models import open_roles

@@ -26,7 +26,7 @@ from itertools import product
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from ...agents.gateway.limits import Limits
+from ...agents.gateway.limits import SAMPLING
 from ...core.errors import SetupError
 from ...core.inputs import nearest
 from ..config import RunConfig
@@ -55,8 +55,7 @@ _NAME = re.compile(r"[\w][\w .+=,@%:/-]{0,119}")
 def run_options() -> tuple[str, ...]:
     """Return the names of the run options that may differ between arms."""
     own = (name for name in RunConfig.model_fields if name not in _SHARED)
-    sampling = ("temperature", "top_p", "extra_body", "retry_refusals")
-    return (*own, *(name for name in sampling if name in Limits.model_fields))
+    return (*own, *SAMPLING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from typing import Any, Literal
 import orjson
 
 from ...agents.gateway.budget import Budget, Prices, Spent
-from ...agents.gateway.limits import Limits
+from ...agents.gateway.limits import SAMPLING, Limits
 from ...core.database import is_made
 from ...core.errors import HookError, PausedError, SetupError, SourceError, parameter
 from ...core.files import remove_database, whole_file
@@ -167,8 +167,6 @@ _PEOPLE = "SELECT count(*) FROM personas"
 _SETTLED = Growth(agents=None, hops=0)
 #: How many times more people than all replicates need a hub has, for them to share hardly anybody by chance.
 _MANY = 20
-#: Options of a run that are sent with every request, as its limits hold them.
-SAMPLING = ("temperature", "top_p", "extra_body", "retry_refusals")
 _CAPS = ("max_calls", "max_tokens", "max_cost")
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from ...core.errors import SetupError, parameter
 from ...core.inputs import parse_language
 from ...core.model import FrozenModel
-from ...core.spec import parse_spec
+from ...core.spec import Spec
 from ...personas.growth import MOST_HOPS, FrontierChoice
 from ...personas.hub import Hub, read_hub
 from ...personas.hub.read import Draw, DrawSpec
@@ -44,7 +44,7 @@ class ReadingOptions(FrozenModel):
     strict: bool = False
 
 
-class Growth(FrozenModel):
+class Growth(Spec):
     """How the people of a society are grown or read."""
 
     #: Seed texts; None for the corpus that ships with Populace.
@@ -129,7 +129,7 @@ class Growth(FrozenModel):
     @classmethod
     def _parsed(cls, said: dict[str, Any]) -> Self:
         is_bundled = not said.keys() & {"sources", "seeds", "hub"}
-        return parse_spec(cls, {"texts_first": said.get("language") if is_bundled else None} | said)
+        return super().given(**{"texts_first": said.get("language") if is_bundled else None} | said)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -17,7 +17,7 @@ from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict
 
 import duckdb
 from langchain_core.embeddings import Embeddings
@@ -29,8 +29,8 @@ from ...agents.endpoint.models import ModelHandle
 from ...agents.gateway.budget import Budget, Prices
 from ...agents.gateway.limits import Limits
 from ...core.errors import RunFileError, SetupError
-from ...core.model import FrozenModel, RequestContext
-from ...core.spec import parse_spec
+from ...core.model import RequestContext
+from ...core.spec import Spec
 from ...core.table import Row
 from ...personas.hub.queries import registered
 from ..config import RoleModel
@@ -65,18 +65,13 @@ SHIPPED = {
 _SIM = __name__.removesuffix(".jobs.kind")
 
 
-class JobSpec(FrozenModel):
+class JobSpec(Spec):
     """What a job is to do. It is stored as it is; the specs of kinds add what they want."""
 
     #: Items whose results come into the file in one transaction.
     chunk: int = Field(200, ge=1)
     #: Models beside the first, by the role that they are asked in.
     roles: Mapping[str, RoleModel] = {}
-
-    @classmethod
-    def given(cls, **options: Any) -> Self:
-        """Build the spec from options. None means not given. Raises `SetupError` in one sentence."""
-        return parse_spec(cls, {name: value for name, value in options.items() if value is not None})
 
 
 class Asked(TypedDict, total=False):

@@ -15,7 +15,8 @@ import duckdb
 from ...agents.actions import KnownSolution
 from ...agents.answer_check import final_answer
 from ...core.errors import SetupError, parameter
-from ...core.inputs import read_objects, resolve_file
+from ...core.inputs import resolve_file
+from ...core.readers import read_rows
 from ..engine import JobModels
 from ..jobs.kind import JobOptions
 from ..jobs.life import run_job
@@ -123,8 +124,8 @@ def _of_test_set(path: Path) -> ProblemSet:
     found: list[ProblemWithAnswer] = []
     lacking: list[str] = []
     rows = 0
-    for where, row in read_objects(path):
-        rows, source = rows + 1, f"{path.name}:{where.rpartition(' ')[2]}"
+    for number, row in read_rows(path, 'write one object a line, as {"problem": "...", "answer": "..."}'):
+        rows, source = rows + 1, f"{path.name}:{number}"
         text = _first(row, _PROBLEM)
         answer = _known_answer(row)
         if not text or not answer:

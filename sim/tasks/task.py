@@ -28,9 +28,10 @@ from pydantic import Field, field_validator
 from ...agents.action_schema import prompt_of
 from ...agents.observation import Observation
 from ...core.errors import RunError, SetupError, SourceError
-from ...core.inputs import parse_text, read_objects, resolve_file
+from ...core.inputs import parse_text
 from ...core.model import Answer, Outcome, PersonaModel, RequestContext
 from ...core.prompt import fence, find_language, language_name
+from ...core.readers import read_rows
 from ...personas.formats.foreign import ForeignTexts
 from ...personas.persona import Passage, Persona
 from ...personas.rules.languages import is_known_language
@@ -119,24 +120,22 @@ class Demonstration:
 
 
 def read_demonstrations(path: Path | str) -> tuple[Demonstration, ...]:
-    """Read demonstrations from a JSONL file.
+    """Read demonstrations from a table, such as JSONL with `output` and optionally `persona` on each line.
 
-    Each line is an object with `output` and optionally `persona`. Other keys are ignored.
-
-    Raises `SourceError` naming the line if it is anything else, and for a file without demonstrations.
+    Other columns are ignored. Raises `SourceError` naming the line for anything else, and for an empty table.
     """
-    path, found = resolve_file(Path(path)), []
-    for where, row in read_objects(path):
+    way_out, found = 'write one object a line, as {"output": "..."}', []
+    for number, row in read_rows(Path(path), way_out):
+        where = f"{str(path)!r}, line {number}"
         persona = parse_text(where, row, "persona") if row.get("persona") is not None else None
-        found.append(Demonstration(parse_text(where, row, "output"), persona))
-        length = len(found[-1].output) + len(persona or "")
-        if length > _LONGEST_DEMONSTRATION:
+        found.append(one := Demonstration(parse_text(where, row, "output"), persona))
+        if (length := len(one.output) + len(persona or "")) > _LONGEST_DEMONSTRATION:
             raise SourceError(
                 f"{where} has {length:,} characters; a demonstration is shown in every request, so give one of "
                 f"{_LONGEST_DEMONSTRATION:,} at most."
             )
     if not found:
-        raise SourceError(f'{str(path)!r} holds no demonstrations; write one a line, as {{"output": "..."}}.')
+        raise SourceError(f"{str(path)!r} holds no demonstrations; {way_out}.")
     return tuple(found)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, Unpack
 
 from .agents.endpoint.models import ModelHandle, open_model
 from .agents.gateway.budget import Prices, given_prices
-from .agents.gateway.limits import Limits
+from .agents.gateway.limits import SAMPLING, Limits
 from .core.database import is_made
 from .core.errors import SetupError, parameter
 from .core.files import remove_database
@@ -167,7 +167,6 @@ def experiment(
         return read_findings(merged)
 
 
-_SAMPLING = ("temperature", "top_p", "extra_body", "retry_refusals")
 #: The names of all that `run` takes.
 _RUN_NAMES = {*signature(run).parameters, *RunCallOptions.__annotations__} - {"options"}
 
@@ -244,7 +243,7 @@ def _asked(options: Mapping[str, Any], progress: Progress | bool | None) -> dict
     asked = {name: value for name, value in options.items() if value is not None}
     limits = asked.pop("limits", {})
     given = limits.model_dump(exclude_unset=True) if isinstance(limits, Limits) else dict(limits)
-    asked["limits"] = given | {name: asked.pop(name) for name in _SAMPLING if name in asked}
+    asked["limits"] = given | {name: asked.pop(name) for name in SAMPLING if name in asked}
     model = asked.setdefault("model", "procedural")
     if not isinstance(model, str | ModelHandle):
         asked["model"] = open_model(model, base_url=asked.get("base_url"))

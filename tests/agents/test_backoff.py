@@ -14,11 +14,5 @@ def test_a_wait_is_jittered_below_its_ceiling(attempt: int) -> None:
     assert len(set(delays)) > 100
 
 
-def test_a_wait_that_is_asked_for_is_kept_in_full() -> None:
-    delay = Backoff(base=0.5).delay(1, random.Random(1), asked=20.0)
-    assert delay is not None
-    assert delay >= 20.0
-
-
 def test_a_wait_beyond_all_patience_gives_up() -> None:
     assert Backoff(patience=60).delay(1, random.Random(1), asked=86_400) is None

@@ -14,13 +14,8 @@ from hypothesis import strategies as st
 from paid_answers import HERE, answer, call, locked, rows, until
 
 from populace.agents.gateway.cache import AnswerCache
-from populace.agents.gateway.call import AnswerStore, RecordedReply
+from populace.agents.gateway.call import RecordedReply
 from populace.core.errors import CacheError
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "answers.sqlite"
 
 
 @pytest.fixture
@@ -35,13 +30,6 @@ def test_an_answer_is_recalled_before_and_after_it_is_committed(cache: AnswerCac
     assert cache.recall(call().key, HERE) == reply
     until(lambda: cache.commits == 1)
     assert cache.recall(call().key, HERE) == reply
-
-
-def test_an_answer_is_there_for_the_next_run(path: Path) -> None:
-    with AnswerCache(path) as first:
-        first.keep(call(), HERE)
-    with AnswerCache(path) as second:
-        assert second.recall(call().key, HERE) == RecordedReply("hello", "stop", 90, 20, None, 64)
 
 
 @pytest.mark.parametrize("committed", [False, True])
@@ -139,11 +127,6 @@ def test_threads_may_keep_and_recall_at_once(path: Path) -> None:
             thread.join()
     assert set(found) == {raw for (raw,) in rows(path, "SELECT raw FROM answers")}
     assert len(found) == 600
-
-
-def test_the_gateway_can_take_it_for_a_store(cache: AnswerCache) -> None:
-    store: AnswerStore = cache
-    assert store.source == "cache"
 
 
 def test_a_closed_cache_is_one_file_that_takes_and_gives_nothing(path: Path) -> None:

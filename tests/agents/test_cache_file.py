@@ -13,11 +13,6 @@ from populace.agents.gateway.cache import AnswerCache
 from populace.core.errors import SetupError
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "answers.sqlite"
-
-
 def test_an_empty_file_becomes_a_cache(path: Path) -> None:
     path.touch()
     with AnswerCache(path) as cache:

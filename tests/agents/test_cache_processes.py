@@ -17,11 +17,6 @@ from populace.agents.gateway.cache import AnswerCache
 SCRIPT = Path(__file__).parents[1] / "support" / "paid_answers.py"
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "answers.sqlite"
-
-
 class Writers:
     """Processes that write a cache, without paying for the imports each time."""
 

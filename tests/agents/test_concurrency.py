@@ -221,28 +221,20 @@ async def waited(*ends: RequestError | None) -> float:
     return seconds()
 
 
-def test_a_pause_that_several_refusals_in_a_row_ask_for_holds_for_all_new_slots() -> None:
-    assert in_no_time(waited(*[too_many(30)] * 4)) == 30.0
-
-
-def test_a_single_refusal_pauses_nobody_else() -> None:
-    assert in_no_time(waited(None, too_many(30))) == 0
-    assert in_no_time(waited(*[too_many(30), None] * 3)) == 0
-
-
-def test_a_share_of_refusals_beyond_chance_pauses_all() -> None:
-    assert in_no_time(waited(*[too_many(30), None] * 4)) == 30.0
-
-
-def test_a_pause_beyond_all_patience_is_not_waited_for() -> None:
-    async def lived() -> float:
-        limiter = ConcurrencyLimiter(8, patience=600)
-        for _ in range(4):
-            end(limiter, await taken(limiter, 1), too_many(86_400))
-        await taken(limiter, 1)
-        return seconds()
-
-    assert in_no_time(lived()) == 0
+@pytest.mark.parametrize(
+    ("ends", "seconds"),
+    [
+        ([too_many(30)] * 4, 30),  # several in a row hold for all new slots
+        ([None, too_many(30)], 0),  # one pauses nobody else
+        ([too_many(30), None] * 3, 0),
+        ([too_many(30), None] * 4, 30),  # a share beyond chance
+        ([too_many(86_400)] * 4, 0),  # beyond all patience
+    ],
+)
+def test_a_pause_that_more_than_chance_asks_for_holds_for_all_new_slots(
+    ends: list[RequestError | None], seconds: float
+) -> None:
+    assert in_no_time(waited(*ends)) == seconds
 
 
 def test_at_first_few_calls_start_and_twice_as_many_after_each_moment_without_a_fault() -> None:

@@ -113,12 +113,8 @@ async def test_every_attempt_is_a_row_and_says_what_came(
     ("kind", "outcome"),
     [
         ("rate_limit", "rate_limited"),
-        ("server_error", "server_error"),
-        ("drop", "dropped"),
         ("drop_midway", "dropped"),
-        ("html", "not_json"),
         ("cut_body", "not_json"),
-        ("no_choices", "server_error"),
     ],
 )
 async def test_what_passes_is_tried_again_and_counted(

@@ -116,29 +116,26 @@ def test_the_header_says_the_context_that_the_model_was_trained_with(tiny: Path)
     assert read_gguf(tiny) == GgufHeader("llama", CONTEXT, has_pooling=False)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match=r"no file '.*none\.gguf'; give the path of a model's GGUF file"):
-        open_model(f"gguf:{tmp_path / 'none.gguf'}")
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("none.gguf", None, r"no file '.*none\.gguf'; give the path of a model's GGUF file"),
+        ("", None, r"is a folder; .* this folder holds none"),
+        ("a.bin", b"PK\x03\x04 and so on", r"a\.bin' is no GGUF file: it begins with b'PK"),
+        ("a.gguf", b"GGUF\1\0\0\0" + bytes(99), "of GGUF version 1, and what can be read are versions 2 and 3"),
+    ],
+)
+def test_what_is_no_model_is_named(tmp_path: Path, name: str, content: bytes | None, said: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(SetupError, match=said):
+        open_model(f"gguf:{tmp_path / name}")
 
 
-def test_a_folder_says_what_is_in_it(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match=r"is a folder; .* this folder holds none"):
-        open_model(f"gguf:{tmp_path}")
+def test_a_folder_says_which_model_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "a.gguf").touch()
     with pytest.raises(SetupError, match=r"is a folder; .* like its 'a\.gguf'"):
         open_model(f"gguf:{tmp_path}")
-
-
-def test_another_kind_of_file_is_refused_with_how_it_begins(tmp_path: Path) -> None:
-    (tmp_path / "model.bin").write_bytes(b"PK\x03\x04 and so on")
-    with pytest.raises(SetupError, match=r"model\.bin' is no GGUF file: it begins with b'PK"):
-        open_model(f"gguf:{tmp_path / 'model.bin'}")
-
-
-def test_a_version_that_is_not_known_is_said(tmp_path: Path) -> None:
-    (tmp_path / "old.gguf").write_bytes(b"GGUF\1\0\0\0" + bytes(99))
-    with pytest.raises(SetupError, match="is of GGUF version 1, and what can be read are versions 2 and 3"):
-        open_model(f"gguf:{tmp_path / 'old.gguf'}")
 
 
 @given(kept=st.integers(4, 300))
@@ -354,19 +351,13 @@ def child_of(parent: "subprocess.Popen[str]") -> int:
 
 
 @local
-def test_a_parent_that_is_killed_takes_its_server_along(tiny: Path) -> None:
-    command = [sys.executable, "-c", PARENT, str(tiny), "ready"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
-        server = child_of(parent)
-        assert is_alive(server)
-        parent.kill()
-    assert wait_until(lambda: not is_alive(server))
-
-
-@local
-@pytest.mark.usefixtures("endless")
-def test_also_while_it_still_loads_the_model(tiny: Path) -> None:
-    command = [sys.executable, "-c", PARENT, str(tiny), "loading"]
+@pytest.mark.parametrize("moment", ["ready", "loading"])
+def test_a_parent_that_is_killed_takes_its_server_along(
+    tiny: Path, request: pytest.FixtureRequest, moment: str
+) -> None:
+    if moment == "loading":
+        request.getfixturevalue("endless")
+    command = [sys.executable, "-c", PARENT, str(tiny), moment]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         server = child_of(parent)
         assert is_alive(server)

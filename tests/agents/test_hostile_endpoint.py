@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
@@ -135,12 +135,6 @@ REPLIES: dict[str, Answer] = {
     "endless": endless,
     "error bomb": http(gzip.compress(b" " * 2**26), "Content-Encoding: gzip", status="500 Broken"),
 }
-
-
-@pytest.fixture(scope="module")
-def raw() -> Iterator[RawServer]:
-    with RawServer() as server:
-        yield server
 
 
 def limits(**given: Any) -> Limits:

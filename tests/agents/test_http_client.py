@@ -109,11 +109,6 @@ async def test_tool_calls_are_read(chat: LeanChatOpenAI, openai_server: OpenAISe
     assert openai_server.bodies[0]["tools"] == [tool]
 
 
-async def test_a_refusal_is_marked(chat: LeanChatOpenAI, openai_server: OpenAIServer) -> None:
-    openai_server.fault("refusal")
-    assert (await message_of(chat)).additional_kwargs["refusal"] == "I cannot help with that."
-
-
 async def test_a_reply_without_role_is_the_assistants(chat: LeanChatOpenAI, openai_server: OpenAIServer) -> None:
     openai_server.script(reply({"content": "Hm."}))
     assert (await message_of(chat)).content == "Hm."
@@ -202,18 +197,6 @@ async def test_a_redirect_is_not_followed(chat: LeanChatOpenAI, openai_server: O
     assert fault.outcome is Outcome.NOT_FOUND
     assert "elsewhere.example" in fault.detail
     assert "secret" not in fault.detail
-
-
-async def test_a_key_that_an_endpoint_repeats_is_taken_out(
-    openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    openai_server.key = "another"
-    monkeypatch.setenv("OPENAI_API_KEY", "local-secret-1")
-    handle = open_model("openai:m", base_url=openai_server.base_url)
-    with pytest.raises(RequestError, match=r"provided: \[key\]") as caught:
-        await handle.chat._agenerate(list(MESSAGES))
-    await handle.aclose()
-    assert "local-secret-1" not in caught.value.detail + caught.value.body
 
 
 def test_a_session_is_opened_anew_after_it_was_closed(openai_server: OpenAIServer) -> None:

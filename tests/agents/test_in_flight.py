@@ -28,11 +28,6 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "answers.sqlite"
-
-
-@pytest.fixture
 def caches(path: Path) -> Iterator[list[AnswerCache]]:
     """The cache of a file, opened by two runs."""
     opened = [AnswerCache.shared(path) for _ in range(2)]

@@ -23,19 +23,19 @@ def test_an_openai_model_is_named_as_it_was_asked_for() -> None:
     assert (handle.name, handle.endpoint, handle.is_language_model) == ("openai:some/model:free", LOCAL, True)
 
 
-def test_the_base_url_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (None, "http://localhost:8000/v1"),
+        (LOCAL, LOCAL),
+        ("http://user:secret@127.0.0.1:9/v1?key=secret", LOCAL),
+    ],
+)
+def test_the_base_url_is_the_one_given_or_that_of_the_environment_without_its_secrets(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, shown: str
+) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:8000/v1/")
-    assert open_model("openai:m").endpoint == "http://localhost:8000/v1"
-
-
-def test_a_base_url_that_is_given_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:8000/v1")
-    assert open_model("openai:m", base_url=LOCAL).endpoint == LOCAL
-
-
-def test_the_endpoint_shows_neither_password_nor_query() -> None:
-    handle = open_model("openai:m", base_url="http://user:secret@127.0.0.1:9/v1?key=secret")
-    assert handle.endpoint == LOCAL
+    assert open_model("openai:m", base_url=given).endpoint == shown
 
 
 def test_the_key_is_in_no_representation(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,14 +106,6 @@ def test_a_stand_in_of_the_callers_own_is_still_no_language_model() -> None:
     assert not open_model(open_model("procedural").chat).is_language_model
 
 
-def test_the_switch_also_forbids_a_remote_chat_model_of_the_callers_own() -> None:
-    from langchain_openai import ChatOpenAI
-
-    remote: Any = ChatOpenAI(model="m", api_key="x")
-    with pytest.raises(SetupError, match="POPULACE_FORBID_MODELS"):
-        open_model(remote)
-
-
 async def test_a_runnable_with_fallbacks_is_asked_as_a_model() -> None:
     failing = FakeListChatModel(responses=[])
     handle = open_model(failing.with_fallbacks([FakeListChatModel(responses=["Moo."])]))
@@ -122,12 +114,13 @@ async def test_a_runnable_with_fallbacks_is_asked_as_a_model() -> None:
     assert result.generations[0].message.content == "Moo."
 
 
-def test_the_switch_also_forbids_a_remote_chat_model_among_fallbacks() -> None:
+def test_the_switch_also_forbids_a_remote_chat_model_of_the_callers_own_or_among_its_fallbacks() -> None:
     from langchain_openai import ChatOpenAI
 
-    remote = ChatOpenAI(model="m", base_url="https://models.example/v1", api_key="k")
-    with pytest.raises(SetupError, match="POPULACE_FORBID_MODELS"):
-        open_model(FakeListChatModel(responses=[]).with_fallbacks([remote]))
+    remote: Any = ChatOpenAI(model="m", base_url="https://models.example/v1", api_key="k")
+    for model in (remote, ChatOpenAI(model="m", api_key="k"), FakeListChatModel(responses=[]).with_fallbacks([remote])):
+        with pytest.raises(SetupError, match="POPULACE_FORBID_MODELS"):
+            open_model(model)
 
 
 def test_what_is_no_model_is_refused_in_a_sentence() -> None:

@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from populace.agents.observation import Heard, Observation, Seen, disclosed, estimated_tokens
+from populace.agents.observation import Heard, Observation, Seen, disclosed
+from populace.core.text import estimated_tokens
 
 
 def crowded() -> Observation:

@@ -29,13 +29,18 @@ def test_a_providers_own_endpoint_has_the_prices_of_the_library() -> None:
     assert prices.source.endswith(", openai/gpt-4o-mini")
 
 
-@pytest.mark.parametrize("endpoint", OWN)
-def test_any_other_endpoint_has_no_known_price(endpoint: str) -> None:
-    assert prices_of("gpt-4o-mini", endpoint) is None
-
-
-def test_a_model_that_the_library_does_not_know_has_no_price() -> None:
-    assert prices_of("somebodys-own-model", PUBLIC) is None
+@pytest.mark.parametrize(
+    ("model", "endpoint"),
+    [
+        *(("gpt-4o-mini", endpoint) for endpoint in OWN),
+        ("somebodys-own-model", PUBLIC),
+        ("text-embedding-3-small", PUBLIC),  # it writes nothing
+        ("sonar-pro", "https://api.perplexity.ai"),  # by the request, and for reasoning apart
+        ("sonar-deep-research", "https://api.perplexity.ai"),
+    ],
+)
+def test_what_has_no_known_price_is_given_none(model: str, endpoint: str) -> None:
+    assert prices_of(model, endpoint) is None
 
 
 def test_a_model_in_the_process_has_no_price() -> None:
@@ -45,15 +50,6 @@ def test_a_model_in_the_process_has_no_price() -> None:
 def test_endpoints_have_a_price_together_or_none() -> None:
     assert known_prices(handle("openai:gpt-4o-mini", PUBLIC, PUBLIC)) is not None
     assert known_prices(handle("openai:gpt-4o-mini", PUBLIC, OWN[0])) is None
-
-
-def test_prices_by_the_request_or_for_reasoning_apart_are_not_made_into_others() -> None:
-    assert prices_of("sonar-pro", "https://api.perplexity.ai") is None
-    assert prices_of("sonar-deep-research", "https://api.perplexity.ai") is None
-
-
-def test_a_model_that_writes_nothing_has_no_price_of_output() -> None:
-    assert prices_of("text-embedding-3-small", PUBLIC) is None
 
 
 def test_tiers_are_those_of_a_short_request_and_said_to_be() -> None:

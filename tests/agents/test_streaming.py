@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import orjson
@@ -36,12 +36,6 @@ def sent(*pieces: bytes | float) -> Callable[[], AsyncIterator[bytes]]:
                 await asyncio.sleep(piece)
 
     return stream
-
-
-@pytest.fixture(scope="module")
-def raw() -> Iterator[RawServer]:
-    with RawServer() as server:
-        yield server
 
 
 async def test_an_answer_is_streamed_with_its_usage(

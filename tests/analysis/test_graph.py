@@ -11,13 +11,6 @@ from populace.analysis.report.facts import draw_society
 from populace.analysis.table import Queryable
 
 
-def test_the_same_graph_gives_the_same_picture() -> None:
-    graph = nx.disjoint_union(nx.balanced_tree(3, 3), nx.cycle_graph(5))
-    named = nx.relabel_nodes(graph, str)
-    assert lay_out(named) == lay_out(named)
-    assert set(lay_out(named)) == set(named)
-
-
 def test_nobody_is_drawn_on_top_of_somebody_else() -> None:
     named = nx.relabel_nodes(nx.disjoint_union_all([nx.path_graph(n) for n in (1, 1, 1, 2, 2, 5, 9)]), str)
     points = np.array(list(lay_out(named).values()))

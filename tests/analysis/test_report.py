@@ -35,13 +35,10 @@ def odd(odd_html: str) -> Page:
     return Page(odd_html)
 
 
-def test_no_text_of_the_run_becomes_an_element(odd: Page) -> None:
+def test_odd_texts_are_shown_as_they_are_and_become_no_element(odd: Page) -> None:
     assert "img" not in {tag for tag, _ in odd.tags}
     (script,) = odd.scripts
     assert "alert" not in script
-
-
-def test_odd_texts_are_shown_as_they_are(odd: Page) -> None:
     for text in (ODD[0], "خبّاز", "在海边修补渔网的老人", "{{ 7 * 7 }}"):
         assert text in odd.text
 
@@ -51,10 +48,6 @@ def test_what_no_page_may_hold_is_shown_as_something_visible(odd: Page, odd_html
     assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]", odd_html)
 
 
-def test_no_attribute_runs_a_script(odd: Page) -> None:
-    assert not [name for _, attrs in odd.tags for name in attrs if name.startswith("on")]
-
-
 def test_a_browser_loads_nothing(odd: Page, odd_html: str) -> None:
     loading = [
         (tag, attrs)
@@ -62,6 +55,7 @@ def test_a_browser_loads_nothing(odd: Page, odd_html: str) -> None:
         if tag in ("link", "img", "iframe", "object", "embed", "base", "audio", "video", "source") or "src" in attrs
     ]
     assert loading == []
+    assert not [name for _, attrs in odd.tags for name in attrs if name.startswith("on")]
     assert all(str(attrs["href"]).startswith("#") for _, attrs in odd.tags if "href" in attrs)
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|@import|@font-face|url\((?!#p\d\))", odd_html)
 
@@ -118,6 +112,7 @@ def test_a_language_models_text_is_no_statement_of_people(make_run: Any) -> None
 
 def test_the_honesty_block_gives_prompts_and_what_was_not_checked(lived: Queryable) -> None:
     text = Page(render_report(lived)).text
+    assert "Not complete" not in text
     assert "turn@1" in text
     assert "python 3.13.0" in text
     assert "What was not checked" in text
@@ -138,10 +133,6 @@ def test_a_run_that_is_not_whole_says_so(made: dict[str, Any], said: str, make_r
     text = Page(render_report(make_run(people=20, **made))).text
     assert said in text
     assert "Nothing was emitted yet." in text
-
-
-def test_a_whole_run_has_no_such_notice(lived: Queryable) -> None:
-    assert "Not complete" not in Page(render_report(lived)).text
 
 
 @pytest.mark.slow

@@ -29,10 +29,6 @@ def test_a_conversation_answers_line_by_line(lived: Queryable) -> None:
     assert talk.lines[1].speaker == talk.lines[0].listener
 
 
-def test_the_same_run_gives_the_same_samples(lived: Queryable) -> None:
-    assert read_steps(lived) == read_steps(lived)
-
-
 def test_of_a_long_run_the_listed_steps_are_spread_and_hold_the_interventions(
     make_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

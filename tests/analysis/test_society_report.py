@@ -65,13 +65,13 @@ def changing(make_run: Any) -> Any:
 
 
 def test_a_number_of_the_state_has_its_weighted_mean_and_quartiles_after_each_step(changing: Any) -> None:
-    found = chart_states(changing)
-    charts = {chart.name: chart for chart in found.charts}
+    drawn, left_out = chart_states(changing)
+    charts = {chart.name: chart for chart in drawn}
     assert list(charts) == ["state-informed", "state-opinion", "state-town-step", "state-town-group", "state-wage"]
     # Who holds null is no part of the mean, as in reports of experiments.
     assert chart_node_measures(changing)[0].rows[0][:3] == (1, "all", f"{66 / 14:.4g}")
     assert [(row[2], row[5]) for row in charts["state-wage"].rows if row[1] == "all"][:2] == [("4", 1), ("6", 1)]
-    assert found.left_out == ["age", "diary"]
+    assert left_out == ["age", "diary"]
     rows = charts["state-opinion"].rows
     # Of a weight of 14: a quarter is reached by 0.1, three quarters by 0.8; one leaves in step 2.
     assert rows[0] == (0, "all", f"{6.6 / 14:.4g}", "0.1", "0.8", 12)
@@ -86,7 +86,7 @@ def test_a_number_of_the_state_has_its_weighted_mean_and_quartiles_after_each_st
 
 
 def test_the_sql_of_a_chart_gives_its_numbers(changing: Any) -> None:
-    charts = [*chart_states(changing).charts, *chart_node_measures(changing)]
+    charts = [*chart_states(changing)[0], *chart_node_measures(changing)]
     for chart in filter(None, [*charts, chart_present(changing)]):
         answer = changing.query(chart.sql).rows
         assert len(answer) == chart.rows_in_all

@@ -1,6 +1,8 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from populace.analysis.report.facts import draw_society
 from populace.analysis.summary import Tokens, summarise
 from populace.analysis.table import Queryable
@@ -11,13 +13,9 @@ def test_a_summary_counts_what_the_run_file_holds(lived: Queryable) -> None:
     assert (summary.agents, summary.personas, summary.steps, summary.hops) == (60, 61, 5, 2)
     assert sum(summary.emissions.values()) == 59 * 5
     assert set(summary.emissions) == {"dialogue", "instruction", "tool"}
-
-
-def test_failures_and_calls_are_counted_by_outcome(lived: Queryable) -> None:
-    summary = summarise(lived)
-    assert summary.failures == {"cut_json": 5}
+    assert (summary.calls, summary.failures) == (310, {"cut_json": 5})
     assert summary.calls_by_outcome == {"ok": 295, "cut_json": 15}
-    assert summary.calls == 310
+    assert summary.seconds == 3 * 1.0 + 5 * 2.0  # without the time between sessions
 
 
 def test_an_undone_verdict_no_longer_counts(make_run: Any) -> None:
@@ -34,24 +32,21 @@ def test_tokens_are_none_when_no_endpoint_counted_them(make_run: Any) -> None:
     assert summarise(run).tokens is None
 
 
-def test_time_between_sessions_is_not_work(lived: Queryable) -> None:
-    assert summarise(lived).seconds == 3 * 1.0 + 5 * 2.0
-
-
 def test_a_run_found_running_by_nobody_was_interrupted(make_run: Any) -> None:
     assert summarise(make_run(upto="header", status="running")).status == "interrupted"
     assert summarise(make_run(upto="header", status="running", is_live=True)).status == "running"
 
 
-def test_the_rows_say_that_the_stand_in_is_no_language_model(lived: Queryable, make_run: Any) -> None:
-    assert dict(summarise(lived).as_rows())["model"] == "procedural (no language model)"
-    named = make_run(upto="header", model="openai:small")
-    assert dict(summarise(named).as_rows())["model"] == "openai:small"
-
-
-def test_the_rows_steer_no_terminal(make_run: Any) -> None:
-    rows = dict(summarise(make_run(upto="header", model="openai:\x1b[31m")).as_rows())
-    assert rows["model"] == r"openai:\x1b[31m"
+@pytest.mark.parametrize(
+    ("model", "shown"),
+    [
+        ("procedural", "procedural (no language model)"),
+        ("openai:small", "openai:small"),
+        ("openai:\x1b[31m", r"openai:\x1b[31m"),  # it steers no terminal
+    ],
+)
+def test_the_rows_name_the_model(make_run: Any, model: str, shown: str) -> None:
+    assert dict(summarise(make_run(upto="header", model=model)).as_rows())["model"] == shown
 
 
 def test_the_lines_of_an_empty_run_say_nothing_was_counted(make_run: Any) -> None:

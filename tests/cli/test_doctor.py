@@ -31,22 +31,6 @@ def test_each_endpoint_has_a_block_of_its_own_and_all_must_work(ask: Ask, openai
     assert "A run would not work" in second
 
 
-def test_what_a_run_does_instead_is_said(ask: Ask, openai_server: OpenAIServer) -> None:
-    openai_server.fault("no_json_schema").fault("no_seed")
-    said = ask("check", "endpoint", "--model", "openai:test", "--base-url", openai_server.base_url)
-    assert said.code == 0
-    assert "in JSON mode" in " ".join(said.out.split())
-    assert "No seed is sent" in " ".join(said.out.split())
-
-
-def test_the_key_is_shown_nowhere(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "quite-wrong-and-secret")
-    with OpenAIServer(key="right") as server:
-        said = ask("check", "endpoint", "--model", "openai:test", "--base-url", server.base_url)
-    assert (said.code, "secret" in said.out + said.complaint) == (1, False)
-    assert "Check OPENAI_API_KEY" in said.out
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -153,14 +153,6 @@ def test_people_of_a_hub_can_be_what_growth_begins_with(ask: Ask, texts: str) ->
         assert run.query("SELECT hop, born > 20, relations > 20 FROM growth ORDER BY hop").rows[0] == (0, True, False)
 
 
-def test_a_second_process_is_told_that_the_hub_is_taken(ask: Ask, folder: Path, texts: str) -> None:
-    growth = Growth.unlimited(
-        sources=(texts,), hops=1, fan_outs=(2,), frontier="novelty", quality=True, personal="keep"
-    )
-    with Society(GrowthOnly(), growth=growth, out="town.duckdb"):
-        ask(*GROW, texts).complains(2, "being written in this process")
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -177,12 +169,6 @@ def test_a_second_process_is_told_that_the_hub_is_taken(ask: Ask, folder: Path, 
 def test_what_cannot_be_grown_is_one_sentence(ask: Ask, texts: str, options: tuple[Any, ...], words: str) -> None:
     ask("grow", "--hub", "town.duckdb", *options).complains(2, words)
     assert not Path("town.duckdb").exists()
-
-
-def test_an_interrupted_run_of_growth_is_shown_and_can_be_asked(ask: Ask, texts: str) -> None:
-    ask(*GROW, texts)
-    said = ask("sql", "town.duckdb", "SELECT count(*) AS asked FROM frontier")
-    assert (said.code, "10" in said.out) == (0, True)
 
 
 def test_an_estimate_asks_nobody_and_holds(ask: Ask, texts: str) -> None:

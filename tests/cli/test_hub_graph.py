@@ -3,7 +3,6 @@
 import re
 import shutil
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import orjson
 import pytest
@@ -85,50 +84,11 @@ def test_whom_a_rule_rejected_is_around_nobody(ask: Ask, town: Path) -> None:
     ask("hub", "graph", town, "--around", away).complains(2, away, "was rejected by a rule")
 
 
-def test_no_character_that_xml_forbids_reaches_a_picture(ask: Ask, town: Path, folder: Path) -> None:
-    with open_hub(town, write=True) as hub:
-        hub.con.execute("UPDATE personas SET text = 'A NUL \x00 and \ufffe, a bell \x07.' WHERE hop = 0")
-    assert ask("hub", "graph", town, "--no-communities", "--picture", "near.svg").code == 0
-    drawn = (folder / "near.svg").read_text("utf-8")
-    assert "A NUL \u2400 and \ufffd, a bell \u2407." in drawn
-    assert not {"\x00", "\x07", "\ufffe"} & set(drawn)
-
-
 def test_several_matches_are_listed_and_one_is_asked_for(ask: Ask, town: Path) -> None:
     said = ask("hub", "graph", town, "--around", "singer")
     assert "People who match (20 of 40)" in said.out
     said.complains(2, "40 people match 'singer'", "give --around more words, or the id of one")
     ask("hub", "graph", town, "--around", "astronaut").complains(2, "Nobody in 'town.duckdb'")
-
-
-def test_the_picture_is_drawn_once_for_all_and_loads_nothing(ask: Ask, town: Path, folder: Path) -> None:
-    first, second = (ask("hub", "graph", town, "--picture", name) for name in ("one.svg", "two.svg"))
-    assert first.out.endswith("Wrote one.svg\n")
-    assert second.code == 0
-    drawn = (folder / "one.svg").read_text("utf-8")
-    assert drawn == (folder / "two.svg").read_text("utf-8")
-    parts = [element.tag.rpartition("}")[2] for element in ET.fromstring(drawn).iter()]
-    # Forty people and forty ties; in the legend a community each at most, two sizes, and how lines are read.
-    assert drawn.count(" (hop ") == 40
-    assert drawn.count("the rival is") == 40
-    assert parts.count("path") == 40 + 1
-    assert drawn.count("http") == 1
-
-
-def test_colours_tell_communities_of_a_whole_hub_and_else_hops(ask: Ask, town: Path, folder: Path) -> None:
-    for options, words in (
-        ((), "communities around"),
-        (("--no-communities",), "hop 2"),
-    ):
-        assert ask("hub", "graph", town, "--picture", "town.svg", *options).code == 0
-        assert words in (folder / "town.svg").read_text("utf-8")
-
-
-def test_the_page_shows_text_and_never_obeys_it(ask: Ask, town: Path, folder: Path) -> None:
-    assert ask("hub", "graph", town, "--around", "house 17.", "--picture", "near.svg").code == 0
-    page = (folder / "near.svg").read_text("utf-8")
-    assert "A baker &amp; &lt;b&gt;singer" in page
-    assert "<b>" not in page
 
 
 def test_pictures_of_other_kinds_are_refused_before_anything_is_counted(ask: Ask, town: Path, folder: Path) -> None:
@@ -156,7 +116,3 @@ def test_a_run_file_is_a_hub(ask: Ask, run_file: Path) -> None:
     said = ask("hub", "graph", run_file)
     assert said.code == 0
     assert "The best connected" in said.out
-
-
-def test_what_is_no_hub_is_said(ask: Ask, folder: Path) -> None:
-    ask("hub", "graph", "nowhere.duckdb").complains(2, "There is no hub 'nowhere.duckdb'")

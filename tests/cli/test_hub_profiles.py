@@ -77,16 +77,6 @@ def again(said: Said) -> list[str]:
     return shlex.split(said.complaint.split("`")[1])[1:]
 
 
-def test_what_stops_a_job_names_the_command_that_goes_on(give: Give, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stopped(*arguments: object, **options: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("populace.sim.jobs.life.run_job", stopped)
-    said = give("--raise", "chess", "--tier", "1")
-    said.complains(130, "Stopped.")
-    assert again(said) == ["resume", "town.duckdb"]
-
-
 def test_an_interrupted_job_is_paused(give: Give, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     call, calls = Engine.call, iter(range(100))
 
@@ -97,7 +87,9 @@ def test_an_interrupted_job_is_paused(give: Give, ask: Ask, monkeypatch: pytest.
 
     with monkeypatch.context() as patched:
         patched.setattr(Engine, "call", interrupted)
-        give("--n", "3").complains(130, "Stopped.")
+        said = give("--n", "3")
+    said.complains(130, "Stopped.")
+    assert again(said) == ["resume", "town.duckdb"]
     assert "enrichment by procedural, paused: It was interrupted." in ask("hub", "info", "town.duckdb").out
     assert ask("resume", "town.duckdb").code == 0
 

@@ -9,8 +9,6 @@ import pytest
 
 from .conftest import Ask
 
-TARGETS = "variable,value,share\nlanguage,en,0.75\nlanguage,cy,0.25\n"
-
 
 @pytest.fixture(scope="module")
 def made_town(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -63,17 +61,6 @@ def test_the_report_comes_as_json_too(ask: Ask, town: Path) -> None:
     assert [share["got"] for share in report["breakdowns"][0]["shares"]] == [2, 3]
 
 
-def test_targets_are_met_and_what_nobody_can_fill_is_said(ask: Ask, town: Path, folder: Path) -> None:
-    (folder / "targets.csv").write_text(TARGETS)
-    met = ask("hub", "sample", town, "--n", 12, "--targets", "targets.csv").out
-    assert "Chi-square 0, largest difference 0 people." in met
-    (folder / "targets.csv").write_text(TARGETS.replace("en", "la"))
-    latin = ("hub", "sample", town, "--n", 4, "--targets", "targets.csv")
-    ask(*latin).complains(2, "none of the 40 candidates has it")
-    said = ask(*latin, "--allow-fewer").out
-    assert "Nobody can fill language 'la', of which 3.0 were wanted." in said
-
-
 def test_people_unlike_each_other_come_with_their_distances(ask: Ask, town: Path) -> None:
     assert "the two most alike are 0.50 apart" in ask("hub", "sample", town, "--n", 4, "--diverse").out
 
@@ -81,17 +68,6 @@ def test_people_unlike_each_other_come_with_their_distances(ask: Ask, town: Path
 def test_fewer_than_asked_for_is_said(ask: Ask, town: Path) -> None:
     said = ask("hub", "sample", town, "--n", 90, "--allow-fewer").out
     assert said.startswith("Chose 40 of 40 candidates, seed 0.\n90 were asked for; there are no more.\n")
-
-
-def test_what_was_imported_is_asked_balanced_and_shown(ask: Ask, folder: Path) -> None:
-    (folder / "people.csv").write_text("text,Region,age\nA smith,north,31\nA baker,south,35\nA notary,north,64\n")
-    assert ask("hub", "import", "people.csv", "--hub", "p.duckdb", "--licence", "CC0-1.0").code == 0
-    where = "age > 30 AND age_band = '30-39'"
-    said = ask("hub", "sample", "p.duckdb", "--where", where, "--n", 2, "--balance", "region", "--name", "v")
-    assert (said.code, said.complaint) == (0, "")
-    assert ask("sql", "p.duckdb", "SELECT region, age_band FROM v ORDER BY 1", "--csv").out == (
-        "region,age_band\nnorth,30-39\nsouth,30-39\n"
-    )
 
 
 @pytest.mark.parametrize(
@@ -113,10 +89,6 @@ def test_what_was_imported_is_asked_balanced_and_shown(ask: Ask, folder: Path) -
 )
 def test_a_wrong_wish_is_one_sentence(ask: Ask, town: Path, options: tuple[object, ...], said: str) -> None:
     ask("hub", "sample", town, *options).complains(2, said)
-
-
-def test_a_hub_that_is_not_there_is_named(ask: Ask) -> None:
-    ask("hub", "sample", "nowhere.duckdb", "--n", 3).complains(2, "There is no hub 'nowhere.duckdb'")
 
 
 def test_a_run_file_is_a_hub_to_choose_from(ask: Ask, run_file: Path) -> None:

@@ -2,13 +2,12 @@
 
 import json
 import os
-import subprocess
-import sys
 from io import FileIO, TextIOWrapper
 from pathlib import Path
 
 import duckdb
 import pytest
+from hub_people import reject
 
 from populace.cli import main
 from populace.personas.hub import open_hub
@@ -97,11 +96,7 @@ def test_undoing_a_rule_says_who_is_retained_again_and_who_is_not(ask: Ask, town
     with open_hub(folder / town, write=True) as hub:
         ids = [found for (found,) in hub.con.execute("SELECT id FROM personas ORDER BY ordinal").fetchall()]
         for who, rule in (*((one, "too_short") for one in ids), (ids[2], "refusal")):
-            hub.con.execute(
-                "INSERT INTO rule_results (persona, rule, reason, outcome, became, text, undone) "
-                "VALUES (?, ?, 'So.', 'rejected', NULL, NULL, false)",
-                [who, rule],
-            )
+            reject(hub, who, rule=rule)
         row = ["persona", None, ids[1], ids[0], None, None, "exact", 1, False]
         hub.con.execute("INSERT INTO duplicates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     assert ask("hub", "undo", town, "--rule", "too_short").out == (
@@ -173,17 +168,6 @@ def test_what_is_no_hub_is_a_complaint(ask: Ask, folder: Path, town: str) -> Non
     ask("hub", "info", "text.duckdb").complains(2, "is no hub, nor any DuckDB database")
     _sql(town, "INSERT INTO hub_migrations VALUES (999, '999_later.sql')")
     ask("hub", "import", "persona.jsonl", "--hub", town).complains(2, "version 999", "upgrade Populace")
-
-
-def test_a_hub_in_use_by_another_process_is_a_complaint(ask: Ask, town: str) -> None:
-    held = f"import duckdb; con = duckdb.connect({town!r}); print('held', flush=True); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", held], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        ask("hub", "import", "persona.jsonl", "--hub", town).complains(2, "is in use by another process (PID ")
-        process.communicate("\n")
 
 
 def _sql(path: str, query: str) -> list[tuple[str, ...]]:

@@ -68,12 +68,6 @@ def test_a_script_may_put_off_its_annotations(ask: Ask) -> None:
     assert ask("run", "later.py", *SMALL, "--set", "share=0.1").code == 0
 
 
-def test_a_run_that_was_made_by_a_script_says_so(ask: Ask) -> None:
-    Path("errands.py").write_text(ERRANDS)
-    ask("run", "./errands.py", "--agents", 4, "--hops", 0, "--steps", 1, "--out", "a.duckdb")
-    assert ask("sql", "a.duckdb", "SELECT scenario_file AS f FROM runs", "--csv").out == "f\nerrands.py\n"
-
-
 def as_script(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *options: str) -> tuple[int, str]:
     script = str(ROOT / "scenarios" / "village.py")
     monkeypatch.setattr(sys, "argv", [script, *options])

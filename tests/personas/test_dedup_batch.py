@@ -172,22 +172,6 @@ def test_an_index_in_a_file_finds_the_same_in_another_process_and_says_where_no_
         lost.keep_all(range(60), texts)
 
 
-def test_of_a_chain_the_first_and_the_third_stay() -> None:
-    ten = "a b c d e f g h i j"
-    assert in_batch([ten, f"{ten} k", f"{ten} k l"], 0.9) == [None, (0, 10 / 11), None]
-
-
-def test_a_later_copy_names_the_best_original_by_then() -> None:
-    ten = "a b c d e f g h i j"
-    texts = [ten, f"{ten} k", f"{ten} k l", f"{ten} k"]
-    assert in_batch(texts, 0.9) == one_by_one(texts, 0.9) == [None, (0, 10 / 11), None, (2, 11 / 12)]
-
-
-def test_a_thousand_empty_texts_are_one() -> None:
-    duplicates = find_duplicates(["", "...", "?"] * 400)
-    assert (duplicates.compared, len(duplicates), set(duplicates.of.tolist())) == (1200, 1199, {0})
-
-
 def test_a_text_longer_than_what_is_hashed_at_once_is_cut_between_words() -> None:
     long = " ".join(f"w{n}" for n in range(200_000))
     assert in_batch([long, f"{long} more", "x" * 3_000_000, f"{'x' * 3_000_000}."], 0.9)[1::2] == [

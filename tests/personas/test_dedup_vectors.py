@@ -58,21 +58,6 @@ def test_who_is_fixed_stays_and_is_compared_with() -> None:
     assert list(zip(near.rows.tolist(), near.of.tolist(), strict=True)) == [(3, 2)]
 
 
-def test_of_equally_similar_originals_the_earliest_is_named() -> None:
-    matrix = np.array([[1, 0.2], [1, -0.2], [1, 0]], dtype=np.float32)
-    assert found(matrix, 0.95) == [(2, 0, 0.980581)]
-
-
-def test_a_duplicate_is_nobodys_original() -> None:
-    angles = np.deg2rad([0, 20, 40])
-    matrix = np.column_stack([np.cos(angles), np.sin(angles)]).astype(np.float32)
-    assert found(matrix) == [(1, 0, 0.939693)]
-
-
-def test_a_vector_without_length_is_near_nobody() -> None:
-    assert found(np.zeros((3, 4), dtype=np.float32), 0.1) == []
-
-
 @pytest.mark.parametrize("threshold", [0.0, -0.5, 1.01, float("nan")])
 def test_a_threshold_outside_its_range_is_refused(threshold: float) -> None:
     with pytest.raises(SetupError, match="least cosine"):

@@ -235,10 +235,6 @@ def test_an_empty_frontier_falls_back_to_those_before_it() -> None:
     assert plan_hop(population, hop=3, hops=3, limit=None, fan_out=1, rng=random.Random(1)) == tuple(seeds(3))
 
 
-def test_nobody_is_asked_about_once_the_limit_is_reached() -> None:
-    assert plan_hop(Population(seeds(9)), hop=1, hops=3, limit=9, fan_out=2, rng=random.Random(1)) == ()
-
-
 def test_known_people_are_alive_unrelated_and_somebody_else() -> None:
     crowd = seeds(12)
     population = Population(crowd)
@@ -273,15 +269,6 @@ def test_growth_that_cannot_be_is_refused(hops: int, fan_out: int, limit: int | 
 def test_a_hop_outside_the_growth_is_refused(hop: int) -> None:
     with pytest.raises(SetupError, match=f"Hop {hop} is not one of the hops 1 to 3"):
         plan_hop(Population(), hop=hop, hops=3, limit=None, fan_out=1, rng=random.Random(1))
-
-
-def test_where_there_is_a_choice_the_most_novel_can_be_asked_about() -> None:
-    people = [Persona(f"A baker of bread number{n}", hop=0) for n in range(20)]
-    diver = Persona("Somebody who mends harpoons under polar ice", hop=0)
-    population = Population([*people, diver])
-    asked = plan_hop(population, hop=1, hops=1, limit=22, fan_out=2, rng=random.Random(1), choice="novelty")
-    assert diver in asked
-    assert len(asked) < len(population)
 
 
 @pytest.mark.parametrize("limit", [None, 60])

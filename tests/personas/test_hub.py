@@ -90,15 +90,6 @@ def test_texts_of_files_of_rows_are_imports(tmp_path: Path, name: str, content: 
     assert hub.relations == ()
 
 
-def test_the_language_of_a_row_is_kept(tmp_path: Path) -> None:
-    path = written(tmp_path, "hub.jsonl", '{"persona": "夜班护士", "language": "zh"}')
-    assert read_hub(path).personas[0].language == "zh"
-
-
-def test_equal_texts_are_one_persona(tmp_path: Path) -> None:
-    assert texts(written(tmp_path, "hub.csv", "persona\nB\nA\nB\n")) == ["B", "A"]
-
-
 @pytest.mark.parametrize("name", ["hub.parquet", "hub[1].parquet", "it's.parquet"])
 def test_parquet_is_read_whatever_its_name(tmp_path: Path, name: str) -> None:
     with duckdb.connect() as connection:
@@ -242,15 +233,8 @@ def test_a_database_cut_short_is_refused(database: MakeDatabase) -> None:
         ("a.duckdb", "text", "ends in .duckdb but is not a DuckDB file"),
         ("a.duckdb", "", "ends in .duckdb but is not a DuckDB file"),
         ("a.xlsx", "x", "ends in '.xlsx'"),
-        ("a.parquet", "x", "is no whole Parquet file"),
         ("a.csv", "name,colour\nAda,3\n", "no column that is known to hold descriptions; its columns are 'name', 'col"),
-        ("a.csv", "persona\nA nurse, on nights\n", "line or row 2: the row has other columns than the header"),
-        ("a.csv", 'persona\n"A nurse\n', "line or row 2: the row is not CSV: unexpected end of data"),
-        ("a.csv", "persona\n", "has columns and no rows"),
-        ("a.csv", b"persona\n\xe9\n", "line or row 2: the line is not UTF-8"),
-        ("a.csv", "", "is empty"),
         ("a.jsonl", '{"persona": "A"}\n{"name": "B"}\n', "line or row 2: there is no text"),
-        ("a.jsonl", '{"persona": [1]}\n', "line or row 1: the text is no string"),
         (
             "a.jsonl",
             json.dumps({"persona": "long " * 20_000}),

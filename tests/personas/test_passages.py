@@ -105,31 +105,8 @@ def test_short_paragraphs_are_joined_and_placed_by_line(tmp_path: Path, name: st
     assert passages[0].text.startswith("One,\nstill one.\n \t\nTwo.\n\nword")
 
 
-def test_a_folder_is_read_like_its_files(tmp_path: Path) -> None:
-    written(tmp_path, "b.txt", "b")
-    written(tmp_path, "a.jsonl", '{"text": "a"}')
-    assert [passage.text for passage in read_passages(tmp_path)] == ["a", "b"]
-
-
-def test_a_name_that_is_nearly_right_is_answered_with_the_right_one(tmp_path: Path) -> None:
-    written(tmp_path, "seeds.jsonl", "{}")
-    assert "did you mean seeds.jsonl?" in complaint(tmp_path / "seed.jsonl")
-
-
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert f"There is no folder {tmp_path / 'nowhere'}" in complaint(tmp_path / "nowhere" / "seeds.jsonl")
-
-
-@pytest.mark.parametrize("content", [b"", b" \n\n", b"\xef\xbb\xbf"])
-@pytest.mark.parametrize("name", ["a.jsonl", "a.txt"])
-def test_an_empty_file_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
-    assert f"{name} is empty" in complaint(written(tmp_path, name, content))
-
-
-def test_an_unknown_suffix_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
-    message = complaint(written(tmp_path, "seeds.rtf", "x"))
-    assert "'.rtf'" in message
-    assert "give one of .txt, .text, .md, .markdown" in message
 
 
 @pytest.mark.parametrize(
@@ -154,11 +131,6 @@ def test_a_line_that_is_no_passage_is_named_with_its_number(tmp_path: Path, line
     assert "a.jsonl, line 3" in message
     assert said in message
     assert len(message) < len(str(tmp_path)) + 200
-
-
-def test_a_wrong_encoding_is_answered_with_the_byte(tmp_path: Path) -> None:
-    message = complaint(written(tmp_path, "a.txt", "un\ncaf\xe9".encode("latin-1")))
-    assert "byte 6, on line 2, is 0xE9; save it as UTF-8" in message
 
 
 def test_what_is_not_text_is_refused(tmp_path: Path) -> None:

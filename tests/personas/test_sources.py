@@ -161,11 +161,6 @@ def test_a_rule_at_the_top_is_no_front_matter(tmp_path: Path) -> None:
     assert passage.text == "---\nLock nine."
 
 
-def test_a_column_may_be_named(tmp_path: Path) -> None:
-    path = written(tmp_path / "r.csv", "text,Notes\nno,Lock nine.\n")
-    assert [p.text for p in read(path, column="notes")] == ["Lock nine."]
-
-
 @pytest.mark.parametrize(
     ("name", "content"), [("r.csv", "a,b\n1,2\n"), ("r.jsonl", '{"a": 1, "b": 2}\n'), ("r.tsv", "a\tb\n1\t2\n")]
 )

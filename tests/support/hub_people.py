@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -24,6 +25,20 @@ def plant_vectors(hub: HubFile, ids: Sequence[str], vectors: Iterable[Iterable[f
     with hub.writing() as con:
         for row in rows:
             con.execute("INSERT INTO vectors VALUES (?, ?, ?, ?)", row)
+
+
+def ask_hub(hub: HubFile, query: str) -> list[tuple[Any, ...]]:
+    """All rows of a query."""
+    return hub.con.execute(query).fetchall()
+
+
+def reject(hub: HubFile, *ids: str, rule: str = "refusal", outcome: str = "rejected", undone: bool = False) -> None:
+    """Give people the result of a rule, as a check would."""
+    for persona in ids:
+        hub.con.execute(
+            "INSERT INTO rule_results (persona, rule, reason, outcome, undone) VALUES (?, ?, 'So.', ?, ?)",
+            [persona, rule, outcome, undone],
+        )
 
 
 def make_hub(path: Path, people: Sequence[Persona], ties: Iterable[Tie] = ()) -> Path:

@@ -10,6 +10,7 @@ import click
 from .options import limit_options, limits_of, prices_of, sampling_options
 from .replay import replay
 from .show import terminal_width
+from .specs import PanelCommand
 from .survey import drift
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def check_engine(laws: tuple[str, ...], seed: int, times: int, as_csv: bool) -> 
     click.echo(f"All {len(findings)} numbers are within their tolerance of theory.", err=as_csv)
 
 
-@check.command("fidelity")
+@check.command("fidelity", cls=PanelCommand)
 @click.option("--model", required=True, help="The model whose agents are measured, as openai:NAME.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
 @click.option(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import option
-from .options import Command, key_option, shared_option
-from .specs import command
+from .options import key_option, shared_option
+from .specs import Command, command
 
 if TYPE_CHECKING:
     from populace.analysis.export import DatasetOptions, DatasetReport

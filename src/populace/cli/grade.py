@@ -10,14 +10,15 @@ import click
 from .jobs import do_job
 from .options import job_options
 from .show import show_result
-from .specs import SpecCommand, command
+from .specs import command, spec_options
 
 _PATH = click.Path(path_type=Path)
 _MODELS = "MODEL[@URL][,...]"
 
 
-@click.command(cls=SpecCommand, spec="populace.sim.tasks.outputs:OutputSpec")
+@command()
 @click.argument("run", type=_PATH)
+@spec_options("populace.sim.tasks.outputs:OutputSpec")
 @click.option("--rubric", metavar="NAME|FILE", help="One that ships, or a TOML or JSON file.  [default: by kind]")
 @click.option(
     "--grader",

@@ -8,10 +8,9 @@ import click
 
 from .guard import option
 from .options import (
-    LIMITS,
-    Command,
     add_options,
     asked_of,
+    changed_limits,
     check_sample,
     estimate_options,
     key_option,
@@ -21,7 +20,7 @@ from .options import (
     shared_option,
     verbose_option,
 )
-from .specs import command
+from .specs import Command, command
 
 if TYPE_CHECKING:
     from populace.sim.growth import Growth
@@ -197,7 +196,7 @@ def _go_on(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
         click.echo(f"{str(hub)!r} is asked for more than was grown; what is there stays.")
     elif asked.progress:
         click.echo(f"Resuming {str(hub)!r}, which stopped {asked.progress}.")
-    given = {name: options[name] for name in ("base_url", "cache", "price", *LIMITS)}
+    given = {name: options[name] for name in ("base_url", "cache", "price")} | changed_limits(options)
     # The command has named the sources, which are those that the hub was grown from.
     click.get_current_context().invoke(resume, file=hub, sources_named=True, **given)
 

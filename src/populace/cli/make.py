@@ -121,12 +121,12 @@ def run(scenario: str, **options: Any) -> None:
 def run_script(scenario: "type[Scenario]", script: str) -> None:
     """Run a scenario from its own script, with the options of `populace run`."""
 
-    @click.command(name=Path(script).name, help=scenario.summary())
+    @command(name=Path(script).name, help=scenario.summary())
     @run_options
-    def command(**options: Any) -> None:
+    def run_it(**options: Any) -> None:
         _run(scenario, Path(script), **options)
 
-    sys.exit(guarded(command))
+    sys.exit(guarded(run_it))
 
 
 def live(society: "Society") -> None:

@@ -1,10 +1,12 @@
 """The options that several commands share, and what is made of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from .specs import Command, spec_options
 
 if TYPE_CHECKING:
     from populace.agents.gateway.budget import Prices
@@ -13,19 +15,10 @@ if TYPE_CHECKING:
     from populace.sim.estimate import Sampling
     from populace.sim.growth import Growth
 
-type Command = Callable[..., Any]
-
 #: Whether a command shows everything, in the context's `meta`.
 VERBOSE = "populace.verbose"
 
-#: Options of how the model samples.
-SAMPLING = ("temperature", "top_p", "extra_body")
-
-#: Options that bound a run, by the names that its limits have.
-LIMITS = (
-    *("max_in_flight", "rpm", "tpm", "max_calls", "max_tokens", "max_cost", "max_error_rate", "timeout", "wait"),
-    *("max_rejected", "min_yield", "max_response_bytes", "retry_refusals", *SAMPLING),
-)
+_LIMITS = "populace.agents.gateway.limits:Limits"
 
 _PEOPLE = (
     click.option(
@@ -182,53 +175,6 @@ _ROLES = tuple(
     )
 )
 
-_BOUNDS = (
-    click.option("--max-in-flight", type=int, help="Maximum concurrent model calls.  [default: 64]"),
-    click.option("--rpm", type=int, help="Maximum requests per minute."),
-    click.option("--tpm", type=int, help="Maximum tokens per minute, input plus output."),
-    click.option("--max-calls", type=int, help="Budget in calls; the run pauses before it is exceeded."),
-    click.option("--max-tokens", type=int, help="Budget in tokens, input plus output."),
-    click.option("--max-cost", type=float, help="Budget in USD."),
-    click.option(
-        "--max-error-rate",
-        type=float,
-        help="Pause when more than this share of recent calls fails; 1 never pauses.  [default: 0.8]",
-    ),
-    click.option(
-        "--max-rejected",
-        type=float,
-        help="Pause when one check rejects more than this share of a task's first 20 answers; 1 never pauses."
-        "  [default: 0.8]",
-    ),
-    click.option(
-        "--min-yield",
-        type=float,
-        help="Pause when less than this share of a task's outputs is accepted, after 50; 0 never pauses."
-        "  [default: 0.1]",
-    ),
-    click.option("--timeout", type=float, help="Seconds of silence per call.  [default: 60]"),
-    click.option(
-        "--wait",
-        type=float,
-        metavar="SECONDS",
-        help="How long to wait for an unreachable endpoint before pausing.  [default: 300]",
-    ),
-    click.option("--max-response-bytes", type=int, help="Maximum response size in bytes.  [default: 16777216]"),
-)
-
-_REFUSALS = click.option(
-    "--retry-refusals",
-    type=int,
-    metavar="N",
-    help="Retries with another seed after a refusal.  [default: 0]",
-)
-
-_SAMPLING = (
-    click.option("--temperature", type=float, help="Sent with every request.  [default: the endpoint's own]"),
-    click.option("--top-p", type=float, help="Sent with every request.  [default: the endpoint's own]"),
-    click.option("--extra-body", metavar="JSON", help="Extra request parameters, for example '{\"top_k\": 40}'."),
-)
-
 _BENCHMARK = (
     click.option(
         "--benchmark",
@@ -275,17 +221,17 @@ def job_options(command: Command) -> Command:
 
 def bound_options(command: Command) -> Command:
     """The command with the options that bound calls and costs."""
-    return add_options(command, _BOUNDS, "Limits")
+    return spec_options(_LIMITS, "Limits")(command)
 
 
 def limit_options(command: Command) -> Command:
     """The command with the options that bound calls and costs, and say where the model is."""
-    return add_options(add_options(command, (*_BOUNDS, _REFUSALS), "Limits"), _PLACES, "Model")
+    return add_options(spec_options(_LIMITS, "Model")(bound_options(command)), _PLACES, "Model")
 
 
 def sampling_options(command: Command) -> Command:
     """The command with the options of how the model samples."""
-    return add_options(command, _SAMPLING, "Sampling")
+    return spec_options(_LIMITS, "Sampling")(command)
 
 
 def benchmark_options(command: Command) -> Command:
@@ -454,7 +400,10 @@ def limits_of(options: Mapping[str, Any]) -> "Limits":
 
 def changed_limits(options: Mapping[str, Any]) -> dict[str, Any]:
     """Those bounds that were given."""
-    return {name: options[name] for name in LIMITS if options.get(name) is not None}
+    from populace.agents.gateway.limits import Limits
+    from populace.core.spec import given_fields
+
+    return given_fields(Limits, options)
 
 
 def sampling_of(options: Mapping[str, Any]) -> "Sampling":

@@ -10,7 +10,7 @@ import click
 
 from .jobs import do_job
 from .options import job_options
-from .specs import SpecCommand, command
+from .specs import command, spec_options
 
 
 def _solvers(*, is_required: bool) -> Callable[..., Any]:
@@ -26,8 +26,9 @@ def _solvers(*, is_required: bool) -> Callable[..., Any]:
     )
 
 
-@click.command(cls=SpecCommand, spec="populace.sim.tasks.outputs:OutputSpec")
+@command()
 @click.argument("run", type=click.Path(path_type=Path))
+@spec_options("populace.sim.tasks.outputs:OutputSpec")
 @_solvers(is_required=False)
 @click.option("--samples", type=int, help="Solutions by each solver and method.  [default: 3]")
 @click.option(
@@ -57,8 +58,9 @@ def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any
     do_job(run, job, options, **model)
 
 
-@click.command(cls=SpecCommand, spec="populace.sim.tasks.translating:TranslatingSpec")
+@command()
 @click.argument("run", type=click.Path(path_type=Path))
+@spec_options("populace.sim.tasks.translating:TranslatingSpec")
 @click.option("--model", help="Who translates.  [default: the run's model]")
 @job_options
 def translate(run: Path, **options: Any) -> None:

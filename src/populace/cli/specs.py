@@ -1,15 +1,22 @@
 """Commands with panels of options, which may be the fields of a spec that is imported when it is first needed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 import click
 
 from .guard import bound_numbers
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from populace.core.spec import Option
+
+type Command = Callable[..., Any]
 
 _TYPES: dict[Any, Any] = {
     int: click.INT,
@@ -19,8 +26,37 @@ _TYPES: dict[Any, Any] = {
 }
 
 
+class SpecOptions(click.Option):
+    """Stands for the options of a spec that one panel lists, until a command is asked for its parameters."""
+
+    def __init__(self, names: Sequence[str], *, spec: str, panel: str) -> None:
+        super().__init__(names)
+        self._spec, self._panel = spec, panel
+
+    def __iter__(self) -> Iterator[click.Option]:
+        from populace.core.spec import iter_options
+
+        module, _, name = self._spec.partition(":")
+        for field_name, field, option in iter_options(getattr(import_module(module), name)):
+            if option.panel == self._panel:
+                yield _make_option(field_name, field, option)
+
+
+def spec_options(spec: str, panel: str = "Options") -> Callable[[Command], Command]:
+    """Add the options of a spec, named as `populace.sim.tasks.outputs:OutputSpec`, that one panel lists."""
+    return click.option("--spec", cls=SpecOptions, spec=spec, panel=panel)
+
+
 class PanelCommand(click.Command):
     """A command whose help lists the options by panel, its own first."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the arguments and options, those of specs among them."""
+        if any(isinstance(param, SpecOptions) for param in self.params):
+            parts = (list(param) if isinstance(param, SpecOptions) else [param] for param in self.params)
+            self.params = [param for part in parts for param in part]
+            bound_numbers(self)
+        return super().get_params(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a panel for each group of options."""
@@ -38,42 +74,23 @@ class PanelCommand(click.Command):
 command = partial(click.command, cls=PanelCommand)
 
 
-class SpecCommand(PanelCommand):
-    """A command with the options of a spec, behind its arguments."""
-
-    def __init__(self, *args: Any, spec: str, **options: Any) -> None:
-        """Take the place of the spec, as `populace.sim.tasks.outputs:OutputSpec`."""
-        super().__init__(*args, **options)
-        self._spec: str | None = spec
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return the arguments and options."""
-        if self._spec is not None:
-            module, _, name = self._spec.partition(":")
-            self._spec = None
-            arguments = sum(isinstance(one, click.Argument) for one in self.params)
-            self.params[arguments:arguments] = _options(getattr(import_module(module), name))
-            bound_numbers(self)
-        return super().get_params(ctx)
-
-
-def _options(spec: Any) -> Iterator[click.Option]:
-    from populace.core.spec import iter_options
-
-    for name, field, option in iter_options(spec):
-        flag = f"--{option.name or name.replace('_', '-')}"
-        kind, is_many = _type_of(field.annotation)
-        if kind is None:
-            yield click.Option([flag, name], is_flag=True, default=None, help=option.help)
-            continue
-        yield click.Option(
-            [flag, name],
-            type=kind,
-            multiple=is_many,
-            required=field.is_required(),
-            metavar=option.metavar,
-            help=option.help,
-        )
+def _make_option(name: str, field: "FieldInfo", option: "Option") -> click.Option:
+    flag = f"--{option.name or name.replace('_', '-')}"
+    kind, is_many = _type_of(field.annotation)
+    default = field.default if isinstance(field.default, int | float) and kind is not None else None
+    text = option.help if default is None else f"{option.help}  [default: {default:{'' if kind is click.INT else 'g'}}]"
+    made = click.Option(
+        [flag, name],
+        type=kind,
+        is_flag=kind is None,
+        default=None,
+        multiple=is_many,
+        required=field.is_required(),
+        metavar=option.metavar,
+        help=text,
+    )
+    made.panel = option.panel  # type: ignore[attr-defined]
+    return made
 
 
 def _type_of(annotation: Any) -> tuple[Any, bool]:

@@ -3,10 +3,9 @@
 Every function raises `SetupError` (`SourceError` for files) with one sentence that names the file as it was given.
 """
 
-import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from itertools import islice
 from operator import index
@@ -72,22 +71,6 @@ def read_head(path: Path, size: int) -> bytes:
         raise SourceError(f"{path} cannot be read ({error.strerror}); check its rights.") from error
 
 
-def parse_object(where: str, line: str) -> dict[str, object]:
-    """The JSON object on a line."""
-    try:
-        value = json.loads(line)
-    except json.JSONDecodeError as error:
-        reason = f"{error.msg}, column {error.colno}"
-        raise SourceError(f"{where}: {shown(line)} is not JSON ({reason}); write one object a line.") from error
-    except RecursionError as error:
-        raise SourceError(f"{where}: {shown(line)} nests too deeply; write a plain object.") from error
-    except ValueError as error:  # a number of thousands of digits
-        raise SourceError(f"{where}: {shown(line)} is more than JSON can hold; write a plain object.") from error
-    if not isinstance(value, dict):
-        raise SourceError(f'{where}: {shown(value)} is not an object; write one such as {{"text": "..."}}.')
-    return value
-
-
 def parse_text(where: str, row: Mapping[str, object], *keys: str) -> str:
     """The text under the first of `keys` in the row: not blank, and valid as UTF-8."""
     key = next((key for key in keys if key in row), None)
@@ -133,15 +116,6 @@ def read_utf8(path: Path) -> str:
     except UnicodeDecodeError as error:
         what = "UTF-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else f"byte {error.start} is no text"
         raise SourceError(f"{str(path)!r} is not UTF-8; save it so ({what}).") from error
-
-
-def read_objects(path: Path) -> Iterator[tuple[str, dict[str, object]]]:
-    """Yield the place and the JSON object of each line that is not blank. Raises `SourceError` naming the line."""
-    # splitlines also cuts at U+2028, which JSON allows.
-    for number, line in enumerate(read_utf8(path).split("\n"), start=1):
-        if line.strip():
-            where = f"{str(path)!r}, line {number}"
-            yield where, parse_object(where, line)
 
 
 def check_seed(seed: int) -> int:

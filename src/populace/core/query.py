@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -14,7 +13,8 @@ from arro3.core import ChunkedArray, RecordBatch, Schema, Table
 from .arrow import engine, make_array, read_stream
 from .database import quote_name, said
 from .errors import SetupError
-from .text import legible
+from .result import html_table
+from .text import number_repeats
 from .user_sql import TOO_LARGE, QueryLimit, check_query, run_query
 
 type Params = Sequence[object] | Mapping[str, object]
@@ -25,8 +25,6 @@ _MOST_BYTES = 1 << 28
 _WHOLE = ("HUGEINT", "UHUGEINT")
 #: Types that lose their meaning on the way out of the database.
 _UNSPEAKABLE = ("BIGNUM", "BIT", "TIME WITH TIME ZONE")
-#: Characters of a value that an HTML table shows.
-_CELL = 300
 
 
 class QueryError(SetupError):
@@ -76,7 +74,7 @@ class QueryResult(Tabular):
 
     def table(self) -> Table:
         """Return the answer as columns; equal names are numbered."""
-        names = list(_distinct(self.columns))
+        names = number_repeats(self.columns)
         if self._table is not None:
             return self._table.rename_columns(names)
         columns = list(zip(*self.rows, strict=True)) or [()] * len(names)
@@ -85,19 +83,6 @@ class QueryResult(Tabular):
     def _repr_html_(self) -> str:
         """Show the first rows as a table, for a notebook."""
         return html_table(self.columns, self.rows)
-
-
-def html_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, most: int = 20) -> str:
-    """Return the first `most` rows as an HTML table with long values cut, and the number of rows if there are more."""
-    head = "".join(f"<th>{_cell(name)}</th>" for name in columns)
-    body = "".join(f"<tr>{''.join(f'<td>{_cell(value)}</td>' for value in row)}</tr>" for row in rows[:most])
-    more = f"<p>{most} of {len(rows):,} rows</p>" if len(rows) > most else ""
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    return escape(legible(text if len(text) <= _CELL else f"{text[: _CELL - 1]}\u2026"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,16 +170,6 @@ def _import(library: str) -> ModuleType:
         raise SetupError(
             f"{library} is not installed: `pip install {library}`, or take the answer as `.rows`."
         ) from error
-
-
-def _distinct(columns: Sequence[str]) -> Iterator[str]:
-    given: set[str] = set()
-    for column in columns:
-        name, n = column, 2
-        while name in given:
-            name, n = f"{column}_{n}", n + 1
-        given.add(name)
-        yield name
 
 
 def _sentence(error: Exception) -> str:

@@ -10,6 +10,9 @@ import orjson
 
 from .text import legible
 
+#: Characters of a value that an HTML table shows.
+_CELL = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -119,7 +122,10 @@ class Result:
 
     def _repr_html_(self) -> str:
         """Show the result in a notebook."""
-        html = "".join(_table_html(table.shown) for table in self.tables)
+        shown = [table.shown for table in self.tables]
+        html = "".join(
+            f"<h4>{_cell_html(one.title)}</h4>{html_table(one.columns, one.rows, most=100)}" for one in shown
+        )
         return html + "".join(f"<p>{escape(legible(text))}</p>" for text in self.all_notes)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
@@ -193,9 +199,14 @@ def _plain_value(value: object) -> object:
     return value
 
 
-def _table_html(table: ShownTable) -> str:
-    def cells(tag: str, values: Sequence[object]) -> str:
-        return "".join(f"<{tag}>{escape(legible(str(value)))}</{tag}>" for value in values)
+def html_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, most: int = 20) -> str:
+    """Return the first `most` rows as an HTML table with long values cut, and the number of rows if there are more."""
+    head = "".join(f"<th>{_cell_html(name)}</th>" for name in columns)
+    body = "".join(f"<tr>{''.join(f'<td>{_cell_html(value)}</td>' for value in row)}</tr>" for row in rows[:most])
+    more = f"<p>{most} of {len(rows):,} rows</p>" if len(rows) > most else ""
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
 
-    rows = "".join(f"<tr>{cells('td', row)}</tr>" for row in table.rows)
-    return f"<h4>{escape(legible(table.title))}</h4><table><tr>{cells('th', table.columns)}</tr>{rows}</table>"
+
+def _cell_html(value: object) -> str:
+    text = "" if value is None else str(value)
+    return escape(legible(text if len(text) <= _CELL else f"{text[: _CELL - 1]}\u2026"))

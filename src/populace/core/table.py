@@ -58,8 +58,8 @@ class Table:
     #: Whether it is made when the first job of a kind begins that writes it.
     is_of_job: bool = False
 
-    def statements(self) -> str:
-        """Return the SQL that makes the table, with its comments."""
+    def statements(self, kind: str = "TABLE") -> str:
+        """Return the SQL that makes the table, with its comments; a `TEMP TABLE` has none."""
         meaning = inspect.getdoc(self.row_type) or ""
         columns, comments = [], [f"COMMENT ON TABLE {self.name} IS {_quote(meaning.removesuffix('.'))};"]
         for field, kinds, comment, sql_type in self._columns():
@@ -70,7 +70,8 @@ class Table:
             comments.append(f'COMMENT ON COLUMN {self.name}."{field.name}" IS {_quote(comment)};')
         if self.key:
             columns.append(f"PRIMARY KEY ({', '.join(f'"{name}"' for name in self.key)})")
-        return "\n".join([f"CREATE TABLE {self.name} (\n    {',\n    '.join(columns)}\n);", *comments])
+        made = f"CREATE {kind} {self.name} (\n    {',\n    '.join(columns)}\n);"
+        return "\n".join([made, *comments]) if kind == "TABLE" else made
 
     def query(self, clause: str = "") -> str:
         """Return the query for the rows, narrowed or ordered by a clause; JSON travels as text."""

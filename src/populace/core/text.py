@@ -2,7 +2,9 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import cache
+from itertools import chain, count
 
 #: Thai, Lao, Myanmar, Khmer, Hangul, kana, Bopomofo and Han, in which each character is a word.
 UNSPACED = (
@@ -67,3 +69,17 @@ def _shown(found: re.Match[str]) -> str:
 def canonical_text(text: str) -> str:
     """Return the text in Unicode NFC, with each run of white space replaced by one space."""
     return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def estimated_tokens(text: str) -> int:
+    """Estimate the tokens of a text without any model's vocabulary: one for four bytes of UTF-8."""
+    return -(-len(text.encode()) // 4)
+
+
+def number_repeats(names: Iterable[str]) -> list[str]:
+    """Return the names, with a number behind each that stood before."""
+    distinct: dict[str, None] = {}
+    for name in names:
+        numbered = chain([name], (f"{name}_{n}" for n in count(2)))
+        distinct[next(one for one in numbered if one not in distinct)] = None
+    return list(distinct)

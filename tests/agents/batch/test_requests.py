@@ -85,21 +85,6 @@ async def test_nothing_is_sent_for_who_has_left(opened: OpenQueue, server: Batch
     assert server.lines == 1
 
 
-async def test_more_than_a_batch_holds_goes_in_several(opened: OpenQueue, server: BatchServer) -> None:
-    customer = opened(limits=BatchLimits(requests=8))
-    await customer.ask_all(*range(20))
-    assert sorted(len(server.asked_in(batch)) for batch in server.batches.values()) == [4, 8, 8]
-    assert len(customer.answers) == 20
-
-
-async def test_a_file_stays_below_its_size(opened: OpenQueue, server: BatchServer) -> None:
-    customer = opened(limits=BatchLimits(size=1000))
-    await customer.ask_all(*range(20))
-    sizes = [sum(len(line) + 1 for line in server.asked_in(batch)) for batch in server.batches.values()]
-    assert max(sizes) <= 1000 < sum(sizes[:2])
-    assert len(customer.answers) == 20
-
-
 async def test_a_request_too_large_for_any_batch_fails_alone(opened: OpenQueue, server: BatchServer) -> None:
     chat = cast("LeanChatOpenAI", open_model("openai:m", base_url=server.base_url).chat)
     size = len(write_line(custom_id(key_of(1)), payload_of(chat, 1)))

@@ -55,15 +55,6 @@ async def test_a_wrong_key_is_told_at_once(opened: OpenQueue, server: BatchServe
     assert len(server.mishaps[name]) == 8
 
 
-async def test_no_fault_holds_the_key(opened: OpenQueue, server: BatchServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    server.key = "another"
-    monkeypatch.setenv("OPENAI_API_KEY", "local-secret-1")
-    customer = opened()
-    assert await customer.outcome() is Outcome.AUTH
-    assert "[key]" in customer.faults[0].detail
-    assert "local-secret-1" not in customer.faults[0].detail + customer.faults[0].body
-
-
 async def test_a_batch_that_can_no_longer_be_followed_is_waited_for_again(
     opened: OpenQueue, server: BatchServer, journal: MemoryJournal
 ) -> None:

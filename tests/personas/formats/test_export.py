@@ -13,6 +13,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hub_people import reject
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,11 +84,8 @@ def test_near_duplicates_come_marked_when_they_are_asked_for(hub: HubFile, tmp_p
 
 
 def test_whom_a_rule_rejected_is_left_out_like_a_near_duplicate(hub: HubFile, tmp_path: Path) -> None:
-    row = "('{}', 'refusal', 'It refuses.', 'rejected', NULL, NULL, {})"
-    hub.con.execute(
-        f"INSERT INTO rule_results (persona, rule, reason, outcome, became, text, undone) "
-        f"VALUES {row.format(BAKER, 'false')}, {row.format(KEEPER, 'true')}"
-    )
+    reject(hub, BAKER)
+    reject(hub, KEEPER, undone=True)
     assert export_hub(hub, tmp_path / "p.csv").people == 2
     export_hub(hub, path := tmp_path / "p.parquet", duplicates=True)
     assert pq.read_table(path).column("rejected").to_pylist() == [None, None, "refusal", None]
@@ -117,11 +115,7 @@ def test_a_graph_folds_near_duplicates_into_whom_they_repeat(hub: HubFile, tmp_p
 
 def test_a_graph_has_no_tie_of_whoever_was_rejected(hub: HubFile, tmp_path: Path) -> None:
     for n, who in enumerate((OLDER, KEEPER)):
-        hub.con.execute(
-            "INSERT INTO rule_results (persona, rule, reason, outcome, became, text, undone) "
-            "VALUES (?, 'refusal', 'No.', 'rejected', NULL, NULL, false)",
-            [who],
-        )
+        reject(hub, who)
         assert export_hub(hub, tmp_path / f"{n}.json").relations == 2 - n
     assert set(_read(tmp_path / "1.json", "json").edges()) == {(PILOT, BAKER)}
 

@@ -4,13 +4,14 @@ import bz2
 import gzip
 import json
 import lzma
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hub_people import ask_hub
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,19 +21,13 @@ from populace.core.readers import MAX_LINE, InputTable
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import Columns, ImportOptions, Shape, parse_mapping
 from populace.personas.formats.rows import prepare_rows
-from populace.personas.hub import HubFile, create_hub, read_hub
+from populace.personas.hub import HubFile, read_hub
 from populace.personas.persona import content_id
 
 LOCKSMITH = "A retired locksmith who repairs church clocks"
 BEEKEEPER = "A bee keeper near the harbour"
 
 type Import = Callable[..., FileReport]
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterable[HubFile]:
-    with create_hub(tmp_path / "hub.duckdb") as hub:
-        yield hub
 
 
 @pytest.fixture
@@ -52,18 +47,14 @@ def jsonl(path: Path, *rows: Mapping[str, Any] | str) -> Path:
     return path
 
 
-def asked(hub: HubFile, query: str) -> list[tuple[Any, ...]]:
-    return hub.con.execute(query).fetchall()
-
-
 def attributes(hub: HubFile) -> list[Any]:
-    return [text and json.loads(text) for (text,) in asked(hub, "SELECT attributes FROM imports ORDER BY row")]
+    return [text and json.loads(text) for (text,) in ask_hub(hub, "SELECT attributes FROM imports ORDER BY row")]
 
 
 def test_persona_hubs_people_are_known_by_their_one_column(hub: HubFile, take: Import, tmp_path: Path) -> None:
     report = take(jsonl(tmp_path / "persona.jsonl", {"persona": LOCKSMITH}, {"persona": BEEKEEPER}))
     assert (report.columns.shape, report.rows, report.new, report.skipped) == (Shape.PERSONAHUB, 2, 2, ())
-    assert asked(hub, "SELECT id, ordinal, text, origin, hop, language FROM personas ORDER BY ordinal") == [
+    assert ask_hub(hub, "SELECT id, ordinal, text, origin, hop, language FROM personas ORDER BY ordinal") == [
         (content_id(LOCKSMITH), 1, LOCKSMITH, "import", 0, "en"),
         (content_id(BEEKEEPER), 2, BEEKEEPER, "import", 0, "en"),
     ]
@@ -96,11 +87,11 @@ def test_any_table_is_imported_by_its_columns(hub: HubFile, take: Import, tmp_pa
     (path := tmp_path / "people.csv").write_text(rows)
     mapping = parse_mapping(["text=bio", "language=sprache", "licence=terms"])
     take(path, mapping=mapping, licence="CC-BY-4.0", language="en", revision="2026-01", source="A survey")
-    assert asked(hub, "SELECT text, language, licence, source FROM personas ORDER BY ordinal") == [
+    assert ask_hub(hub, "SELECT text, language, licence, source FROM personas ORDER BY ordinal") == [
         (f"{LOCKSMITH}; widowed", "de", "CC0-1.0", "A survey"),
         (BEEKEEPER, "en", "CC-BY-4.0", "A survey"),
     ]
-    assert asked(hub, "SELECT row, source, licence, revision, attributes FROM imports ORDER BY row") == [
+    assert ask_hub(hub, "SELECT row, source, licence, revision, attributes FROM imports ORDER BY row") == [
         (2, "A survey", "CC0-1.0", "2026-01", '{"id":"7"}'),
         (3, "A survey", "CC-BY-4.0", "2026-01", '{"id":"8"}'),
     ]
@@ -111,8 +102,8 @@ def test_equal_texts_are_one_persona_and_each_row_is_kept(hub: HubFile, take: Im
     assert (report.rows, report.new, report.equal) == (2, 1, 1)
     again = take(jsonl(tmp_path / "b.jsonl", {"text": LOCKSMITH, "n": 3}, {"text": BEEKEEPER, "n": 4}), source="B")
     assert (again.new, again.equal) == (1, 1)
-    assert asked(hub, "SELECT source FROM personas ORDER BY ordinal") == [("a.jsonl",), ("B",)]
-    assert asked(hub, "SELECT count(*), count(DISTINCT persona) FROM imports") == [(4, 2)]
+    assert ask_hub(hub, "SELECT source FROM personas ORDER BY ordinal") == [("a.jsonl",), ("B",)]
+    assert ask_hub(hub, "SELECT count(*), count(DISTINCT persona) FROM imports") == [(4, 2)]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +150,9 @@ def test_rows_that_cannot_be_imported_are_counted_with_their_lines(hub: HubFile,
         "the text is longer than 80 characters": (1, [9]),
     }
     assert (
-        asked(hub, "SELECT sum(rows) FROM skipped_rows") == asked(hub, "SELECT skipped FROM imported_files") == [(8,)]
+        ask_hub(hub, "SELECT sum(rows) FROM skipped_rows")
+        == ask_hub(hub, "SELECT skipped FROM imported_files")
+        == [(8,)]
     )
 
 
@@ -190,7 +183,7 @@ def test_rows_of_a_csv_file_with_other_columns_are_left_out(take: Import, tmp_pa
 def test_a_strict_import_stops_at_the_first_bad_row(hub: HubFile, take: Import, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"p\.jsonl, line or row 2: there is no text; .*`strict`"):
         take(jsonl(tmp_path / "p.jsonl", {"persona": LOCKSMITH}, {"persona": ""}), strict=True)
-    assert asked(hub, "SELECT count(*) FROM personas") == [(0,)]
+    assert ask_hub(hub, "SELECT count(*) FROM personas") == [(0,)]
 
 
 def test_a_missing_column_is_told_with_those_that_are_there(take: Import, tmp_path: Path) -> None:
@@ -225,7 +218,7 @@ def test_a_file_without_people_is_refused_in_a_sentence(
     (path := tmp_path / name).write_bytes(content)
     with pytest.raises(SourceError, match=said):
         take(path)
-    assert asked(hub, "SELECT count(*) FROM imported_files") == [(0,)]
+    assert ask_hub(hub, "SELECT count(*) FROM imported_files") == [(0,)]
 
 
 def test_a_folder_and_a_file_that_is_not_there_are_refused(take: Import, tmp_path: Path) -> None:
@@ -243,16 +236,16 @@ def test_a_corrupt_file_says_how_far_it_got(hub: HubFile, take: Import, tmp_path
     (path := tmp_path / f"p.jsonl{suffix}").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SourceError, match=r"corrupt: it can be read to line [1-9][\d,]+ and no further"):
         take(path, part=100_000)
-    assert asked(hub, "SELECT count(*) FROM personas") == [(0,)]
+    assert ask_hub(hub, "SELECT count(*) FROM personas") == [(0,)]
 
 
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        ({"licence": "all rights reserved"}, "licence must be an SPDX expression"),
-        ({"language": "no such tag!"}, "language must be a BCP 47 tag"),
-        ({"max_length": 0}, "max_length must be a whole number"),
-        ({"source": ""}, "source must be something"),
+        ({"licence": "all rights reserved"}, "`licence` must be an SPDX expression"),
+        ({"language": "no such tag!"}, "`language` must be a BCP 47 tag"),
+        ({"max_length": 0}, "`max_length` must be a whole number"),
+        ({"source": ""}, "`source` must have at least 1 character"),
     ],
 )
 def test_a_wish_that_cannot_be_met_is_refused(option: dict[str, Any], said: str) -> None:
@@ -272,7 +265,7 @@ def test_a_file_that_is_in_the_hub_is_passed_over(hub: HubFile, take: Import, tm
     path = jsonl(tmp_path / "p.jsonl", {"persona": LOCKSMITH}, {"persona": ""})
     first, again = take(path), take(path)
     assert (first.already, again.already, again.rows, again.skipped) == (False, True, 1, first.skipped)
-    assert asked(hub, "SELECT count(*) FROM imports") == [(1,)]
+    assert ask_hub(hub, "SELECT count(*) FROM imports") == [(1,)]
     assert not take(path, licence="CC0-1.0").already
 
 
@@ -285,8 +278,10 @@ def test_an_import_that_is_interrupted_keeps_whole_parts(hub: HubFile, take: Imp
 
     with pytest.raises(KeyboardInterrupt):
         list(import_files(hub, [path], ImportOptions(), part=5_000, progress=interrupt))
-    assert asked(hub, "SELECT read_to, rows, skipped, complete FROM imported_files") == [(10_000, 8_571, 1_429, False)]
-    assert asked(hub, "SELECT count(*), max(row) FROM imports") == [(8_571, 10_000)]
+    assert ask_hub(hub, "SELECT read_to, rows, skipped, complete FROM imported_files") == [
+        (10_000, 8_571, 1_429, False)
+    ]
+    assert ask_hub(hub, "SELECT count(*), max(row) FROM imports") == [(8_571, 10_000)]
     report = take(path, part=5_000)
     assert (report.resumed_at, report.rows, report.new, report.skipped[0].rows) == (10_000, 9_428, 9_428, 1_572)
 
@@ -324,14 +319,14 @@ def test_languages_are_told_where_nobody_has_stated_them(hub: HubFile, take: Imp
     french = "Une boulangère de Lyon qui se lève à trois heures du matin"
     rows = [{"text": french}, {"text": f"{french}.", "language": "oc"}, {"text": "Ada"}, {"text": "A nurse who sings"}]
     take(jsonl(tmp_path / "rows.jsonl", {"language": None, "text": LOCKSMITH}, *rows))
-    found = asked(hub, "SELECT language FROM personas ORDER BY ordinal")
+    found = ask_hub(hub, "SELECT language FROM personas ORDER BY ordinal")
     assert [tag for (tag,) in found] == ["en", "fr", "oc", "und", "en"]
 
 
 @pytest.mark.parametrize("stated", ["br", "und"])
 def test_a_language_that_is_stated_is_not_looked_for(hub: HubFile, take: Import, tmp_path: Path, stated: str) -> None:
     take(jsonl(tmp_path / "rows.jsonl", {"persona": LOCKSMITH}), language=stated)
-    assert asked(hub, "SELECT language FROM personas") == [(stated,)]
+    assert ask_hub(hub, "SELECT language FROM personas") == [(stated,)]
 
 
 def test_a_file_that_is_not_there_stops_an_import_before_it_begins(hub: HubFile, tmp_path: Path) -> None:

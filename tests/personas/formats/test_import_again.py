@@ -2,13 +2,14 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hub_people import ask_hub
 from hypothesis import strategies as st
 from properties import holds
 
@@ -26,19 +27,9 @@ TASKS = [
 type Import = Callable[..., FileReport]
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterable[HubFile]:
-    with create_hub(tmp_path / "hub.duckdb") as hub:
-        yield hub
-
-
 def take(hub: HubFile, path: Path, *, part: int = 1_000, **wish: Any) -> FileReport:
     (report,) = import_files(hub, [path], ImportOptions.given(**wish), part=part)
     return report
-
-
-def asked(hub: HubFile, query: str) -> list[tuple[Any, ...]]:
-    return hub.con.execute(query).fetchall()
 
 
 def written(folder: Path, name: str, rows: list[dict[str, Any]]) -> Path:
@@ -61,8 +52,8 @@ def test_rows_in_three_formats_are_there_once_and_all_files_are_known(hub: HubFi
     again = take(hub, written(tmp_path, "t.csv", TASKS), part=part, licence="CC0-1.0")
     third = take(hub, written(tmp_path, "t.parquet", TASKS), part=part)
     assert [(r.rows, r.new, r.repeated, r.unlicensed) for r in (again, third)] == [(6, 0, 6, 0), (6, 0, 6, 0)]
-    assert asked(hub, "SELECT count(*), count(licence), any_value(source) FROM imports") == [(6, 6, "t.jsonl")]
-    assert asked(hub, "SELECT count(DISTINCT file), count(*), count(DISTINCT first_row) FROM repeated_rows") == [
+    assert ask_hub(hub, "SELECT count(*), count(licence), any_value(source) FROM imports") == [(6, 6, "t.jsonl")]
+    assert ask_hub(hub, "SELECT count(DISTINCT file), count(*), count(DISTINCT first_row) FROM repeated_rows") == [
         (2, 12, 6)
     ]
 
@@ -79,9 +70,9 @@ def test_a_later_import_fills_what_was_unknown(hub: HubFile, tmp_path: Path) -> 
     later = take(hub, path, licence="MIT", revision="r7", source="Somebody's people", language="de")
     assert (later.repeated, later.unlicensed) == (1, 0)
     filled = [("MIT", "Somebody's people")]
-    assert asked(hub, "SELECT licence, source FROM personas") == filled
-    assert asked(hub, "SELECT licence, source FROM imports") == filled
-    assert asked(hub, "SELECT language, revision FROM personas JOIN imports ON id = persona") == [("de", "r7")]
+    assert ask_hub(hub, "SELECT licence, source FROM personas") == filled
+    assert ask_hub(hub, "SELECT licence, source FROM imports") == filled
+    assert ask_hub(hub, "SELECT language, revision FROM personas JOIN imports ON id = persona") == [("de", "r7")]
     assert take(hub, path, licence="MIT", revision="r7", source="Somebody's people", language="de").already
 
 
@@ -89,7 +80,7 @@ def test_a_text_under_two_licences_keeps_both(hub: HubFile, tmp_path: Path) -> N
     rows = [{"persona": "A nurse"}]
     take(hub, written(tmp_path, "a.jsonl", rows), licence="MIT")
     assert take(hub, written(tmp_path, "b.jsonl", rows), licence="CC0-1.0").repeated == 0
-    assert asked(hub, "SELECT licence FROM imports ORDER BY file") == [("MIT",), ("CC0-1.0",)]
+    assert ask_hub(hub, "SELECT licence FROM imports ORDER BY file") == [("MIT",), ("CC0-1.0",)]
     assert describe_hub(hub).people["licence"] == (("CC0-1.0", 1), ("MIT", 1))
 
 
@@ -97,20 +88,20 @@ def test_a_row_of_another_source_or_with_other_columns_is_another_row(hub: HubFi
     take(hub, written(tmp_path, "a.jsonl", [{"text": "A nurse", "age": 1}]), source="one")
     assert take(hub, written(tmp_path, "b.jsonl", [{"text": "A nurse", "age": 2}])).repeated == 0
     assert take(hub, written(tmp_path, "c.jsonl", [{"text": "A nurse", "age": 1}]), source="other").repeated == 0
-    assert asked(hub, "SELECT count(*) FROM imports") == [(3,)]
+    assert ask_hub(hub, "SELECT count(*) FROM imports") == [(3,)]
 
 
 def test_a_row_that_a_file_has_twice_stays_two_rows(hub: HubFile, tmp_path: Path) -> None:
     rows = [{"persona": "A nurse"}] * 3
     take(hub, written(tmp_path, "a.jsonl", rows[:2]))
     assert take(hub, written(tmp_path, "b.jsonl", rows), part=1).repeated == 2
-    assert asked(hub, "SELECT count(*) FROM imports") == [(3,)]
+    assert ask_hub(hub, "SELECT count(*) FROM imports") == [(3,)]
 
 
 def test_whoever_is_met_with_a_licence_in_another_row_is_not_without_one(hub: HubFile, tmp_path: Path) -> None:
     take(hub, written(tmp_path, "a.jsonl", [{"persona": "A nurse"}]))
     take(hub, written(tmp_path, "t.jsonl", [{"input persona": "A nurse", "synthesized text": "x"}]), licence="MIT")
-    assert asked(hub, "SELECT licence FROM personas") == [("MIT",)]
+    assert ask_hub(hub, "SELECT licence FROM personas") == [("MIT",)]
     assert describe_hub(hub).people["licence"] == (("MIT", 1),)
 
 
@@ -123,9 +114,9 @@ def test_a_merge_keeps_rows_once_and_fills_what_one_hub_did_not_know(tmp_path: P
         take(hub, written(tmp_path, "t.csv", TASKS), licence="MIT", language="de")
     merge_hubs(paths, tmp_path / "both.duckdb")
     with open_hub(tmp_path / "both.duckdb") as hub:
-        assert asked(hub, "SELECT count(*), count(licence) FROM imports") == [(6, 6)]
-        assert asked(hub, "SELECT DISTINCT licence, language FROM personas") == [("MIT", "de")]
-        assert asked(hub, "SELECT DISTINCT file, first_file FROM repeated_rows") == [(2, 1)]
+        assert ask_hub(hub, "SELECT count(*), count(licence) FROM imports") == [(6, 6)]
+        assert ask_hub(hub, "SELECT DISTINCT licence, language FROM personas") == [("MIT", "de")]
+        assert ask_hub(hub, "SELECT DISTINCT file, first_file FROM repeated_rows") == [(2, 1)]
 
 
 @holds(st.lists(st.lists(st.sampled_from("abc"), max_size=4), min_size=1, max_size=4), few=5, many=40)
@@ -135,5 +126,5 @@ def test_a_hub_has_each_row_as_often_as_the_file_that_has_it_most(tmp_path: Path
     with create_hub(path) as hub:
         for number, texts in enumerate(filter(None, files)):
             take(hub, written(tmp_path, f"{number}.jsonl", [{"text": f"A {t}", "n": number * 0} for t in texts]))
-        counts = dict(asked(hub, "SELECT text, count(*) FROM imports JOIN personas ON id = persona GROUP BY text"))
+        counts = dict(ask_hub(hub, "SELECT text, count(*) FROM imports JOIN personas ON id = persona GROUP BY text"))
     assert counts == {f"A {t}": max(texts.count(t) for texts in files) for t in "abc" if any(t in f for f in files)}

@@ -3,18 +3,18 @@
 import csv
 import json
 import string
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hub_people import ask_hub
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.core.errors import SetupError
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import ImportOptions, parse_template, rule_composer
-from populace.personas.hub import HubFile, create_hub, read_hub
+from populace.personas.hub import HubFile, read_hub
 from populace.personas.profiles.profile import profile_of_columns
 
 POPULATION = [
@@ -24,12 +24,6 @@ POPULATION = [
     {"pid": "4", "age": "", "sex": "", "occupation": "", "city": "", "income": ""},
 ]
 TEMPLATE = "{age}-year-old[ {occupation}] in {city}"
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterable[HubFile]:
-    with create_hub(tmp_path / "hub.duckdb") as hub:
-        yield hub
 
 
 @pytest.fixture
@@ -47,21 +41,17 @@ def take(hub: HubFile, path: Path, **wish: Any) -> FileReport:
     return report
 
 
-def asked(hub: HubFile, query: str) -> list[tuple[Any, ...]]:
-    return hub.con.execute(query).fetchall()
-
-
 def test_a_template_describes_people_and_equal_columns_are_one_person(hub: HubFile, population: Path) -> None:
     report = take(hub, population, compose=TEMPLATE)
     assert (report.rows, report.new, report.equal) == (3, 2, 1)
     assert [(s.reason, s.rows) for s in report.skipped] == [
         ("it has no 'age', which `compose` needs outside of [ ]", 1)
     ]
-    assert asked(hub, "SELECT text FROM personas ORDER BY ordinal") == [
+    assert ask_hub(hub, "SELECT text FROM personas ORDER BY ordinal") == [
         ("34-year-old nurse in Leeds",),
         ("81-year-old in York",),
     ]
-    assert asked(hub, "SELECT attributes->>'pid', attributes->>'age' FROM imports ORDER BY row")[:2] == [
+    assert ask_hub(hub, "SELECT attributes->>'pid', attributes->>'age' FROM imports ORDER BY row")[:2] == [
         ("1", "34"),
         ("2", "34"),
     ]
@@ -71,7 +61,7 @@ def test_columns_that_are_known_describe_people_by_rule(hub: HubFile, population
     report = take(hub, population)
     assert str(report.columns) == "text composed of 'age', 'sex', 'city', 'occupation', 'income'"
     assert report.example == "A 34-year-old woman from Leeds; occupation: nurse; income: 41000."
-    assert asked(hub, "SELECT text, language FROM personas ORDER BY ordinal")[1] == (
+    assert ask_hub(hub, "SELECT text, language FROM personas ORDER BY ordinal")[1] == (
         "An 81-year-old man from York.",
         "en",
     )
@@ -80,7 +70,7 @@ def test_columns_that_are_known_describe_people_by_rule(hub: HubFile, population
 
 def test_what_columns_state_is_the_profile_with_its_source(hub: HubFile, population: Path) -> None:
     take(hub, population, compose=TEMPLATE)
-    rows = asked(
+    rows = ask_hub(
         hub,
         """SELECT age_band, occupation, region, education, profiles.model, evidence->'age_band' FROM profiles
         JOIN personas ON id = persona ORDER BY ordinal""",
@@ -136,7 +126,7 @@ def test_a_template_that_is_none_is_one_sentence(hub: HubFile, population: Path,
 def test_a_column_of_descriptions_is_known_by_its_name(hub: HubFile, tmp_path: Path, name: str) -> None:
     (path := tmp_path / "p.jsonl").write_text(json.dumps({"age": 3, "sex": "f", name: "A nurse who sings"}))
     take(hub, path)
-    assert asked(hub, "SELECT text FROM personas") == [("A nurse who sings",)]
+    assert ask_hub(hub, "SELECT text FROM personas") == [("A nurse who sings",)]
 
 
 def test_the_people_of_a_population_live_as_any_others(population: Path) -> None:

@@ -1,11 +1,12 @@
 """What judges do with rows on their way into a hub."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hub_people import ask_hub
 
 from populace.core.arrow import set_column
 from populace.core.arrow import take as take_rows
@@ -13,7 +14,7 @@ from populace.core.errors import SetupError
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.formats.rows import Prepared, prepare_rows, screen_rows
-from populace.personas.hub import HubFile, create_hub
+from populace.personas.hub import HubFile
 from populace.personas.hub.check import judge_people
 from populace.personas.persona import content_id
 from populace.personas.rules import Policy
@@ -24,12 +25,6 @@ POTTER = "A potter who answers at clay@example.org on weekdays"
 SPEAKER = "I am a ferry captain who teaches children to read tides"
 
 type Import = Callable[..., FileReport]
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterable[HubFile]:
-    with create_hub(tmp_path / "hub.duckdb") as hub:
-        yield hub
 
 
 @pytest.fixture
@@ -45,19 +40,15 @@ def take(hub: HubFile, tmp_path: Path) -> Import:
     return taken
 
 
-def asked(hub: HubFile, query: str) -> list[tuple[Any, ...]]:
-    return hub.con.execute(query).fetchall()
-
-
 def texts(hub: HubFile) -> list[str]:
-    return [text for (text,) in asked(hub, "SELECT text FROM personas ORDER BY ordinal")]
+    return [text for (text,) in ask_hub(hub, "SELECT text FROM personas ORDER BY ordinal")]
 
 
 def test_personal_data_are_flagged_and_kept_unless_something_else_is_asked_for(hub: HubFile, take: Import) -> None:
     report = take(NURSE, FRIEND, POTTER)
     assert report.rule_results == {("personal_data", "kept"): 2}
     assert texts(hub) == [NURSE, FRIEND, POTTER]
-    flagged = asked(hub, "SELECT persona, outcome, text FROM rule_results ORDER BY persona")
+    flagged = ask_hub(hub, "SELECT persona, outcome, text FROM rule_results ORDER BY persona")
     assert flagged == sorted((content_id(text), "kept", None) for text in (FRIEND, POTTER))
 
 
@@ -65,9 +56,9 @@ def test_whoever_is_pseudonymised_comes_in_under_the_new_text_alone(hub: HubFile
     report = take(NURSE, FRIEND, POTTER, note="tell Barack Obama", personal="pseudonymise")
     assert report.rule_results == {("personal_data", "rewritten"): 2}
     assert texts(hub)[2] == "A potter who answers at [email] on weekdays"
-    ids = asked(hub, "SELECT id, text FROM personas")
+    ids = ask_hub(hub, "SELECT id, text FROM personas")
     assert all(content_id(text) == identity for identity, text in ids)
-    everything = repr([asked(hub, f"FROM {name}") for name in ("personas", "imports")])
+    everything = repr([ask_hub(hub, f"FROM {name}") for name in ("personas", "imports")])
     assert not any(word in everything for word in ("Holloway", "example.org", "Obama"))
 
 
@@ -75,16 +66,16 @@ def test_whoever_is_dropped_is_counted_and_leaves_no_row(hub: HubFile, take: Imp
     report = take(FRIEND, NURSE, POTTER, NURSE + " at home", personal="drop", strict=True)
     assert (report.rows, report.new) == (2, 2)
     assert [(skip.rows, skip.first) for skip in report.skipped] == [(2, [1, 3])]
-    assert asked(hub, "SELECT ordinal, text FROM personas ORDER BY 1") == [(1, NURSE), (2, NURSE + " at home")]
-    assert asked(hub, "SELECT row FROM imports ORDER BY 1") == [(2,), (4,)]
-    assert asked(hub, "SELECT DISTINCT outcome, text FROM rule_results") == [("removed", None)]
+    assert ask_hub(hub, "SELECT ordinal, text FROM personas ORDER BY 1") == [(1, NURSE), (2, NURSE + " at home")]
+    assert ask_hub(hub, "SELECT row FROM imports ORDER BY 1") == [(2,), (4,)]
+    assert ask_hub(hub, "SELECT DISTINCT outcome, text FROM rule_results") == [("removed", None)]
 
 
 def test_columns_with_personal_data_are_dropped_one_by_one(hub: HubFile, take: Import, tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"persona": NURSE, "mail": "a@example.org", "town": "Porto"}) + "\n")
     list(import_files(hub, [path], ImportOptions(personal="drop")))
-    assert asked(hub, "SELECT attributes::VARCHAR FROM imports") == [('{"town":"Porto"}',)]
+    assert ask_hub(hub, "SELECT attributes::VARCHAR FROM imports") == [('{"town":"Porto"}',)]
 
 
 def test_quality_is_judged_when_it_is_asked_for(hub: HubFile, take: Import) -> None:
@@ -92,7 +83,7 @@ def test_quality_is_judged_when_it_is_asked_for(hub: HubFile, take: Import) -> N
     report = take(NURSE, SPEAKER, "Here is a persona: a baker of rye", quality=True)
     assert report.rule_results == {("first_person", "rewritten"): 1, ("template_leak", "rejected"): 1}
     assert texts(hub)[-1] == "A ferry captain who teaches children to read tides"
-    away = asked(hub, "SELECT text FROM personas SEMI JOIN rule_results ON persona = id AND outcome = 'rejected'")
+    away = ask_hub(hub, "SELECT text FROM personas SEMI JOIN rule_results ON persona = id AND outcome = 'rejected'")
     assert away == [("Here is a persona: a baker of rye",)]
 
 
@@ -119,7 +110,7 @@ def test_settings_of_hubs_that_did_not_judge_imports_mean_the_same() -> None:
 def test_rows_that_come_again_are_flagged_once(hub: HubFile, take: Import) -> None:
     take(FRIEND)
     take(FRIEND, POTTER, FRIEND)
-    assert asked(hub, "SELECT count(*), count(DISTINCT persona) FROM rule_results") == [(2, 2)]
+    assert ask_hub(hub, "SELECT count(*), count(DISTINCT persona) FROM rule_results") == [(2, 2)]
 
 
 def test_rule_results_are_committed_with_the_part_they_belong_to(
@@ -145,10 +136,10 @@ def test_rule_results_are_committed_with_the_part_they_belong_to(
         stopped.setattr(f"{importing}.screen_rows", cut_off)
         with pytest.raises(KeyboardInterrupt):
             take(*given, part=2)
-    assert asked(hub, "SELECT count(*) FROM rule_results") == asked(hub, "SELECT count(*) FROM personas")
+    assert ask_hub(hub, "SELECT count(*) FROM rule_results") == ask_hub(hub, "SELECT count(*) FROM personas")
     report = take(*given, part=2)
     assert report.resumed_at > 0
-    assert asked(hub, "SELECT count(*), count(DISTINCT persona) FROM rule_results") == [(6, 6)]
+    assert ask_hub(hub, "SELECT count(*), count(DISTINCT persona) FROM rule_results") == [(6, 6)]
 
 
 def test_a_check_does_not_judge_again_what_an_import_has_judged(hub: HubFile, take: Import) -> None:
@@ -158,5 +149,5 @@ def test_a_check_does_not_judge_again_what_an_import_has_judged(hub: HubFile, ta
 
 
 def test_a_policy_that_is_none_is_refused_in_one_sentence() -> None:
-    with pytest.raises(SetupError, match="personal must be keep, pseudonymise, drop or ignore, but 'hide' was given"):
+    with pytest.raises(SetupError, match="`personal` must be keep, pseudonymise, drop or ignore, but 'hide' was given"):
         ImportOptions.given(personal="hide")

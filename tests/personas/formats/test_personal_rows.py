@@ -3,7 +3,6 @@
 import json
 import random
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +73,6 @@ def pieces(hub: HubFile, what: str, where: str = '"column" IS NOT NULL') -> list
     return hub.con.execute(
         f'SELECT {what} FROM rule_results WHERE {where} ORDER BY file, "row", "column", place'
     ).fetchall()
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubFile]:
-    with create_hub(tmp_path / "hub.duckdb") as hub:
-        yield hub
 
 
 def test_structured_rows_keep_all_that_is_not_personal_and_list_each_change(

@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hub_people import ask_hub
 from hypothesis import strategies as st
 from properties import holds
 
@@ -52,12 +53,8 @@ def import_into(path: Path, to: Path, **wish: Any) -> tuple[HubFile, FileReport]
     return hub, report
 
 
-def asked(hub: HubFile, query: str) -> list[tuple[Any, ...]]:
-    return hub.con.execute(query).fetchall()
-
-
 def columns_of(hub: HubFile) -> dict[str, Any]:
-    rows = asked(hub, "SELECT persona, attributes FROM imports WHERE attributes IS NOT NULL")
+    rows = ask_hub(hub, "SELECT persona, attributes FROM imports WHERE attributes IS NOT NULL")
     return {persona: json.loads(text) for persona, text in rows}
 
 
@@ -78,7 +75,7 @@ def test_the_mark_of_the_built_in_generator_comes_back_with_its_text(hub: HubFil
     again = create_hub(tmp_path / "again.duckdb")
     (own := tmp_path / "own.jsonl").write_text(json.dumps({"text": TEXTS[0]}), encoding="utf-8")
     list(import_files(again, [own, path]))
-    models = dict(asked(again, "SELECT text, model FROM personas"))
+    models = dict(ask_hub(again, "SELECT text, model FROM personas"))
     assert {models.pop(text) for text in TEXTS[:2]} == {"procedural"}
     assert list(models.values()) == [None]
     again.close()
@@ -168,7 +165,7 @@ def test_a_graph_of_another_program_is_imported_with_its_ties(tmp_path: Path) ->
     for edges in ("edges", "links"):
         (path := tmp_path / f"{edges}.json").write_text(json.dumps(nx.node_link_data(graph, edges=edges), indent=1))
         hub, report = import_into(path, tmp_path / f"{edges}.duckdb", mapping={"text": "bio"})
-        ties = asked(hub, "SELECT source, target, kind, label, hop FROM relations")
+        ties = ask_hub(hub, "SELECT source, target, kind, label, hop FROM relations")
         assert ties == [(content_id("A pilot"), content_id("A baker"), "other", "sells to", 1)]
         assert columns_of(hub)[content_id("A baker")] == {"id": 2, "tags": ["x"]}
         assert report.relations is not None
@@ -200,12 +197,12 @@ def test_an_export_comes_back_as_an_ordinary_table(hub: HubFile, tmp_path: Path,
     again, report = import_into(path, tmp_path / "again.duckdb")
     assert (report.columns.shape, report.rows, report.skipped) == (Shape.TABLE, 3, ())
     known = "SELECT id, text, language, licence FROM personas ORDER BY ordinal"
-    assert asked(again, known) == asked(hub, known)
-    assert asked(again, "SELECT DISTINCT origin FROM personas") == [("import",)]
+    assert ask_hub(again, known) == ask_hub(hub, known)
+    assert ask_hub(again, "SELECT DISTINCT origin FROM personas") == [("import",)]
     smith = columns_of(again)[SMITH]
     assert (smith["text_"], str(smith["age"]), str(smith["id_"]), smith["revision"]) == ("own", "40", "7", "r7")
     ties = [(source, target, kind) for source, target, kind, *_ in TIES] if ending == "json" else []
-    assert asked(again, "SELECT source, target, kind FROM relations ORDER BY ordinal") == ties
+    assert ask_hub(again, "SELECT source, target, kind FROM relations ORDER BY ordinal") == ties
 
 
 @holds(st.lists(st.dictionaries(_NAMES, _VALUES, max_size=5), min_size=1, max_size=4), few=3, many=20)

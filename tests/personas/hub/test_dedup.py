@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from hub_people import reject
 
 from populace.core.errors import SetupError
 from populace.personas.dedup import DedupMethod
@@ -112,8 +113,7 @@ def test_people_who_have_lived_are_not_judged_anew(hub: HubFile) -> None:
 
 
 def test_whoever_was_rejected_is_nobodys_original(hub: HubFile) -> None:
-    hub.con.execute("INSERT INTO rule_results (persona, rule, reason, outcome, undone) "
-                    "VALUES ('p1', 'refusal', 'It refuses.', 'rejected', false)")  # fmt: skip
+    reject(hub, "p1")
     dedup_hub(hub)
     assert [row[:2] for row in verdicts(hub)] == [("p4", "p3"), ("p5", "p2"), ("p6", "p3"), ("p8", "p7")]
 
@@ -125,15 +125,6 @@ def test_a_lower_threshold_adds_verdicts_to_those_that_stand(hub: HubFile) -> No
     # Whom the sixth repeated is somebody's near-duplicate now, so it is compared again.
     assert [row[:2] for row in verdicts(hub)[2:]] == [("p3", "p1"), ("p4", "p1"), ("p6", "p1")]
     assert report.threshold == 0.8
-
-
-def test_judging_after_each_group_gives_the_verdicts_of_judging_at_the_end(hub: HubFile, tmp_path: Path) -> None:
-    dedup_hub(hub)
-    with create_hub(tmp_path / "slow.duckdb") as slow:
-        for place, text in enumerate(TEXTS, start=1):
-            fill(slow, [text], first=place)
-            dedup_hub(slow)
-        assert verdicts(slow) == verdicts(hub)
 
 
 @pytest.mark.slow
@@ -156,21 +147,10 @@ def test_a_hub_that_was_killed_while_it_was_judged_gets_the_same_verdicts(tmp_pa
         assert 0 < len(verdicts(whole)) < len(texts)
 
 
-def test_progress_tells_how_many_there_are(hub: HubFile) -> None:
-    told: list[tuple[int, int]] = []
-    dedup_hub(hub, progress=lambda done, total: told.append((done, total)))
-    assert told == [(8, 8)]
-
-
 def test_a_threshold_that_would_join_everybody_is_refused_before_anything_is_written(hub: HubFile) -> None:
     with pytest.raises(SetupError, match=r"from 0\.5 to 1"):
         dedup_hub(hub, threshold=0.3)
     assert verdicts(hub) == []
-
-
-def test_an_empty_hub_has_no_duplicates(tmp_path: Path) -> None:
-    with create_hub(tmp_path / "empty.duckdb") as empty:
-        assert dedup_hub(empty).marked == 0
 
 
 def test_minhash_gives_verdicts_of_its_own_stage(hub: HubFile) -> None:
@@ -185,10 +165,7 @@ def test_a_verdict_by_minhash_that_falls_is_decided_again_by_minhash(hub: HubFil
     dedup_hub(hub, threshold=0.7, method=DedupMethod("minhash"))
     before = verdicts(hub)
     gone = str(before[0][1])
-    hub.con.execute(
-        "INSERT INTO rule_results (persona, rule, reason, outcome, undone) VALUES (?, 'r', 'r', 'rejected', false)",
-        [gone],
-    )
+    reject(hub, gone)
     with hub.writing() as con:
         reconcile(con)
     after = verdicts(hub)

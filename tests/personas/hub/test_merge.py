@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from hub_people import reject
 from hypothesis import strategies as st
 from properties import holds
 
@@ -201,12 +202,7 @@ def contradiction(path: Path, one: str, other: str, rule: str) -> None:
 
 def rule_result(path: Path, name: str, outcome: str, *, undone: bool = False) -> None:
     with open_hub(path, write=True) as hub:
-        row = [content_id(text(name)), outcome, undone]
-        hub.con.execute(
-            "INSERT INTO rule_results (persona, rule, reason, outcome, became, text, undone) "
-            "VALUES (?, 'refusal', 'It refuses.', ?, NULL, NULL, ?)",
-            row,
-        )
+        reject(hub, content_id(text(name)), outcome=outcome, undone=undone)
 
 
 def test_vectors_come_along_and_of_two_the_first_stays(make: Make, tmp_path: Path) -> None:
@@ -261,10 +257,7 @@ def test_whoever_a_check_removed_and_another_hub_brings_back_is_counted_and_judg
     assert report.returned == 1
     with open_hub(out, write=True) as hub:
         assert judge_people(hub, personal=None).judged == 3
-        hub.con.execute(
-            "INSERT INTO rule_results (persona, rule, reason, outcome, became, text, undone) "
-            "SELECT id, 'refusal', 'No.', 'rejected', NULL, NULL, false FROM personas"
-        )
+        reject(hub, *map(content_id, map(text, "xyz")))
         assert judge_people(hub, personal=None).judged == 1
 
 

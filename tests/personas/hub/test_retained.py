@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hub_people import plant_vectors
+from hub_people import plant_vectors, reject
 
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
@@ -39,16 +39,6 @@ def filled(path: Path, *texts: str) -> Path:
     return path
 
 
-def rule(hub: HubFile, *texts: str) -> None:
-    for text in texts:
-        hub.con.execute(
-            "INSERT INTO rule_results (persona, rule, reason, outcome, undone) "
-            "SELECT id, 'refusal', 'It refuses.', 'rejected', false "
-            "FROM personas WHERE text = ?",
-            [text],
-        )
-
-
 def marks(hub: HubFile) -> list[tuple[Any, ...]]:
     return hub.con.execute(
         "SELECT p.text, o.text, stage FROM duplicates JOIN personas AS p ON p.id = persona "
@@ -71,7 +61,7 @@ def test_all_who_count_people_count_the_same(tmp_path: Path, away: tuple[str, ..
     with open_hub(path, write=True) as hub:
         dedup_hub(hub, threshold=0.8)
         # As a hub of an earlier version has it: nothing was decided anew.
-        rule(hub, *away)
+        reject(hub, *map(content_id, away))
         info = describe_hub(hub)
         selected = len(select(hub, SelectionSpec()).ids)
         ((survivors,),) = hub.con.execute("SELECT count(DISTINCT survivor) FROM survivors").fetchall()
@@ -91,7 +81,7 @@ def test_of_two_who_repeat_one_who_falls_both_stand_when_they_do_not_repeat_each
     with open_hub(filled(tmp_path / "a.duckdb", middle, left, right), write=True) as hub:
         dedup_hub(hub, threshold=0.83)
         assert len(marks(hub)) == 2
-        rule(hub, middle)
+        reject(hub, content_id(middle))
         with hub.writing() as con:
             reconcile(con)
         assert (marks(hub), describe_hub(hub).retained) == ([], 2)
@@ -128,7 +118,7 @@ def test_verdicts_by_vectors_are_decided_anew_by_the_vectors_that_are_kept(tmp_p
         dedup_hub(hub)
         dedup_embedded(hub, "m")
         assert [row[:2] for row in marks(hub)] == [(texts[1], texts[0]), (texts[2], texts[0])]
-        rule(hub, texts[0])
+        reject(hub, ids[0])
         with hub.writing() as con:
             reconcile(con)
         # The two are at a cosine of 0.8.

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hub_people import reject
 
 from populace.core.errors import SetupError
 from populace.personas.hub import HubFile, create_hub
@@ -51,10 +52,7 @@ def test_all_verdicts_of_a_stage_are_undone_and_emissions_left_alone(hub: HubFil
 def test_whom_a_rule_rejected_comes_back(hub: HubFile) -> None:
     with pytest.raises(SetupError, match=r"'refusal' rejected nobody in .*; no rule did"):
         undo_rule(hub, "refusal")
-    row = "(?, 'refusal', 'It refuses.', 'rejected', NULL, NULL, false)"
-    hub.con.execute(
-        f"INSERT INTO rule_results (persona, rule, reason, outcome, became, text, undone) VALUES {row}", [ONE]
-    )
+    reject(hub, ONE)
     assert (undo_rule(hub, "refusal"), undo_rule(hub, "refusal"), undo_rule(hub, "refusal", redo=True)) == (1, 0, 1)
 
 

@@ -7,6 +7,7 @@ import networkx as nx
 import numpy as np
 import orjson
 import pytest
+from hub_people import reject
 from hypothesis import strategies as st
 from properties import holds
 
@@ -58,13 +59,7 @@ def relate(
     for later, earlier in (repeats or {}).items():
         row = ["persona", None, PEOPLE[later].id, PEOPLE[earlier].id, None, None, "minhash", 0.95, False]
         hub.con.execute("INSERT INTO duplicates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-    for who in away:
-        row = [PEOPLE[who].id, "refusal", "It refuses.", "rejected", None, None, False]
-        hub.con.execute(
-            "INSERT INTO rule_results (persona, rule, reason, outcome, became, text, undone) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            row,
-        )
+    reject(hub, *(PEOPLE[who].id for who in away))
 
 
 def society(pairs: Sequence[tuple[int, int, int]], repeats: dict[int, int], away: Iterable[int] = ()) -> PersonaGraph:

@@ -125,13 +125,6 @@ def test_who_was_rejected_is_not_read_until_the_rule_result_is_undone(hub: Path)
     assert len(read_hub(hub).personas) == 5
 
 
-def test_judging_twice_changes_nothing(hub: Path) -> None:
-    judged(hub)
-    before = texts(hub)
-    assert judged(hub) == {}
-    assert texts(hub) == before
-
-
 def test_a_stricter_policy_looks_again_at_whoever_was_kept(hub: Path) -> None:
     personal = "personal_data"
     assert judged(hub)[personal, "kept"] == 2

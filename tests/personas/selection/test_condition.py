@@ -85,20 +85,25 @@ def test_an_unknown_column_names_the_nearest_and_all_that_are_there(lasting_town
         chosen(lasting_town, "age_bend = '0-9'")
 
 
-def test_a_text_between_double_quotes_is_explained(lasting_town: HubFile) -> None:
-    with pytest.raises(SetupError, match="Texts stand between single quotes"):
-        chosen(lasting_town, 'region = "north"')
-
-
-@pytest.mark.parametrize("rule", ["stratify", "balance"])
-def test_an_unknown_column_of_a_rule_is_named(lasting_town: HubFile, rule: str) -> None:
-    with pytest.raises(SetupError, match=rf"`{rule}` names 'planet', which is no column of people"):
-        select(lasting_town, SelectionSpec.given(n=3, **{rule: ("planet",)}))
-
-
-def test_a_condition_that_nobody_meets_is_said_so(lasting_town: HubFile) -> None:
-    with pytest.raises(SetupError, match="Nobody meets `where`"):
-        chosen(lasting_town, "region = 'atlantis'")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"where": 'region = "north"'}, "Texts stand between single quotes"),
+        ({"where": "region = 'atlantis'"}, "Nobody meets `where`"),
+        ({"n": 3, "stratify": ("planet",)}, "`stratify` names 'planet', which is no column of people"),
+        ({"n": 3, "balance": ("planet",)}, "`balance` names 'planet', which is no column of people"),
+        ({"n": 3, "targets": {"shares": {"planet": {"mars": 1.0}}}}, "`targets` names 'planet', which is no column"),
+        ({"n": 5, "targets": {"shares": {"region": {"moon": 1.0}}}}, "region are east, north, south"),
+        ({"n": 10, "balance": ("text",)}, "text has 240 values among the candidates, more than the 10"),
+        (
+            {"quota": {"column": "region", "counts": {"west": 2}}},
+            "has region 'west'; the values are 'east', 'north', 'south'",
+        ),
+    ],
+)
+def test_what_this_town_has_not_is_named(lasting_town: HubFile, options: dict[str, object], said: str) -> None:
+    with pytest.raises(SetupError, match=said):
+        select(lasting_town, SelectionSpec.given(**options))
 
 
 def test_an_imported_attribute_balances_like_a_column(lasting_town: HubFile) -> None:

@@ -38,7 +38,7 @@ def test_the_choice_is_within_twice_the_best_there_is(texts: list[str], data: st
     n = data.draw(st.integers(2, len(texts)))
     distances = matrix(texts)
     choices = [list(choice) for choice in combinations(range(len(texts)), n)]
-    found = farthest_first(WordSpace(texts), n)
+    _, found = farthest_first(WordSpace(texts), n)
     best_radius = min(distances[:, choice].min(axis=1).max() for choice in choices)
     best_pair = max(min(distances[a, b] for a, b in combinations(choice, 2)) for choice in choices)
     assert found.radius <= 2 * best_radius + 1e-6
@@ -50,8 +50,8 @@ def test_the_choice_is_within_twice_the_best_there_is(texts: list[str], data: st
 def test_what_is_reported_of_a_choice_is_true_of_it(texts: list[str], data: st.DataObject) -> None:
     n = data.draw(st.integers(2, len(texts)))
     distances = matrix(texts)
-    found = farthest_first(WordSpace(texts), n)
-    chosen = found.positions.tolist()
+    positions, found = farthest_first(WordSpace(texts), n)
+    chosen = positions.tolist()
     assert len(set(chosen)) == n
     assert np.isclose(found.radius, distances[:, chosen].min(axis=1).max(), atol=1e-6)
     assert np.isclose(found.mean_distance, distances[:, chosen].min(axis=1).mean(), atol=1e-6)
@@ -64,8 +64,8 @@ def test_strata_get_as_many_as_there_is_room_for(texts: list[str], data: st.Data
     strata = np.arange(len(texts)) % 2
     capacity = np.array([data.draw(st.integers(0, int(count))) for count in np.bincount(strata)])
     capacity[0] = max(capacity[0], 1)
-    found = farthest_first(WordSpace(texts), int(capacity.sum()), strata=strata, capacity=capacity)
-    assert np.bincount(strata[found.positions], minlength=2).tolist() == capacity.tolist()
+    positions, _ = farthest_first(WordSpace(texts), int(capacity.sum()), strata=strata, capacity=capacity)
+    assert np.bincount(strata[positions], minlength=2).tolist() == capacity.tolist()
 
 
 def test_a_diverse_choice_is_more_unlike_than_a_random_one(town: HubFile) -> None:

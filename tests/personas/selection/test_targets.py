@@ -27,9 +27,9 @@ def test_raking_meets_the_marginals_of_any_table_with_people_in_every_cell(
     rows, columns = np.divmod(np.arange(12), 4)
     wanted = np.array(aim) / sum(aim)
     margins = [Margin(codes, np.bincount(codes, weights=wanted)) for codes in (rows, columns)]
-    raked = rake(np.array(start), margins, 1)
-    assert raked.deviation < 1e-8
-    ratios = np.log(raked.sizes / np.array(start)).reshape(3, 4)
+    sizes, raking = rake(np.array(start), margins, 1)
+    assert raking.deviation < 1e-8
+    ratios = np.log(sizes / np.array(start)).reshape(3, 4)
     # Raking multiplies rows and columns: what is left of the odds ratios is as it was.
     assert np.allclose(ratios - ratios[:1] - ratios[:, :1] + ratios[0, 0], 0, atol=1e-6)
 
@@ -41,14 +41,14 @@ def test_raking_takes_nobody_twice(counts: list[int], data: st.DataObject) -> No
     most = np.array(counts, dtype=float)
     # Some of each cell are a table that can be met, so that raking must find one.
     margins = [Margin(codes, np.bincount(codes, weights=some / some.sum())) for codes in (rows, columns)]
-    raked = rake(most, margins, float(some.sum()), most=most)
-    assert (raked.sizes <= most * (1 + 1e-9)).all()
+    sizes, _ = rake(most, margins, float(some.sum()), most=most)
+    assert (sizes <= most * (1 + 1e-9)).all()
 
 
 def test_targets_that_contradict_each_other_are_said_to_be_missed() -> None:
     codes = np.array([0, 1])
-    raked = rake(np.ones(2), [Margin(codes, np.array([0.8, 0.2])), Margin(codes, np.array([0.2, 0.8]))], 10)
-    assert raked.deviation > 0.5
+    _, raking = rake(np.ones(2), [Margin(codes, np.array([0.8, 0.2])), Margin(codes, np.array([0.2, 0.8]))], 10)
+    assert raking.deviation > 0.5
 
 
 def test_several_variables_are_met_at_once(town: HubFile) -> None:
@@ -114,11 +114,6 @@ def test_more_people_than_fit_the_targets_is_an_error_unless_fewer_will_do(town:
     assert select(town, SelectionSpec(n=50, targets=targets, allow_fewer=True)).report.chosen == 36
 
 
-def test_targets_that_nobody_fits_name_the_values_that_are_there(town: HubFile) -> None:
-    with pytest.raises(SetupError, match="region are east, north, south"):
-        select(town, SelectionSpec(n=5, targets=Marginals(shares={"region": {"moon": 1.0}})))
-
-
 def test_tables_of_every_format_give_the_same_targets(tmp_path: Path) -> None:
     table, parquet, lines = (tmp_path / name for name in ("t.csv", "t.parquet", "t.jsonl"))
     table.write_text(CSV)
@@ -157,17 +152,12 @@ def test_a_table_of_targets_that_is_not_there_is_named(tmp_path: Path) -> None:
         read_marginals(tmp_path / "t.csv")
 
 
-def test_an_unknown_variable_of_the_targets_is_named(lasting_town: HubFile) -> None:
-    with pytest.raises(SetupError, match="`targets` names 'planet', which is no column"):
-        select(lasting_town, SelectionSpec(n=3, targets=Marginals(shares={"planet": {"mars": 1.0}})))
-
-
 def test_targets_that_no_choice_can_meet_give_finite_sizes_within_what_there_is() -> None:
     rng = np.random.default_rng(0)
     cells = np.unique(rng.integers(0, (2, 5, 5, 5), (400, 4)), axis=0)
     most = rng.integers(1, 4, len(cells)).astype(float)
     margins = [Margin(cells[:, v], rng.dirichlet(np.ones(size))) for v, size in enumerate((2, 5, 5, 5))]
-    raked = rake(most, margins, 0.9 * most.sum(), most=most)
-    assert np.isfinite(raked.sizes).all()
-    assert (raked.sizes <= most).all()
-    assert raked.deviation > 0.01
+    sizes, raking = rake(most, margins, 0.9 * most.sum(), most=most)
+    assert np.isfinite(sizes).all()
+    assert (sizes <= most).all()
+    assert raking.deviation > 0.01

@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from populace.agents.actions import Action, ActionEffects, Instruction
-from populace.agents.observation import Observation, ShownPost, estimated_tokens
+from populace.agents.observation import Observation, ShownPost
 from populace.agents.thinking import plan_prompt
 from populace.agents.turn_prompt import turn_prompt
 from populace.core.errors import HookError, SetupError
+from populace.core.text import estimated_tokens
 from populace.sim.dynamics.channels import Feed, Group, Neighbours, Square
 from populace.sim.dynamics.declared import Intervention
 from populace.sim.growth import Growth

@@ -145,7 +145,7 @@ def test_few_shot_infers_nobody(tmp_path: Path) -> None:
 def test_demonstrations_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "demonstrations.jsonl"
     file.write_text('{"output": "12"}\n', "utf-16")
-    with pytest.raises(SourceError, match="is not UTF-8; save it so"):
+    with pytest.raises(SourceError, match=r"is UTF-16.*save it as UTF-8"):
         read_demonstrations(file)
 
 
@@ -248,7 +248,7 @@ def test_a_run_ends_when_too_little_of_its_latest_outputs_is_new() -> None:
 def test_a_demonstration_too_long_to_be_shown_is_named(tmp_path: Path) -> None:
     file = tmp_path / "demonstrations.jsonl"
     file.write_text(f'{{"output": "{"word " * 5_000}"}}\n', "utf-8")
-    with pytest.raises(SourceError, match=r"line 1 has 25,0\d\d characters"):
+    with pytest.raises(SourceError, match=r"line 1 has 25,000 characters"):
         read_demonstrations(file)
 
 
