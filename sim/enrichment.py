@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Self, Unpack
 
 import duckdb
 from pydantic import Field, model_validator
 
 from ..core.errors import SetupError
 from ..core.model import Answer, AnswerMistake, PersonaModel, RequestContext
+from ..core.spec import Option
 from ..personas.hub.contradictions import check_again, find_contradictions, findings_to_ask, unjudged
 from ..personas.hub.file import open_hub
 from ..personas.hub.profiles import (
@@ -256,19 +257,18 @@ _CONTRADICTIONS = "SELECT status, count(*) FROM contradictions WHERE found_at >=
 class Enrichment(JobSpec):
     """What an enrichment is to find out, and about whom."""
 
-    #: A condition in SQL on the columns of personas and profiles; None for everybody.
-    where: str | None = None
-    #: How many of those, drawn by chance; None for all.
-    n: int | None = Field(None, ge=1)
-    #: Biographies too; and profiles that contradict those of tied people are asked for again.
-    wiki: bool = False
-    #: What the model only assumes is unknown.
-    only_evident: bool = False
-    #: Ask for what is there already, too.
-    replace: bool = False
-    #: Instead of profiles: raise these people to this tier of this skill.
-    skill: str | None = None
-    tier: Tier | None = None
+    where: Annotated[
+        str | None, Option("Whom: a condition on the columns of personas and profiles.", metavar="SQL")
+    ] = None
+    n: Annotated[int | None, Option("How many of them, drawn by chance.  [default: all]")] = Field(None, ge=1)
+    wiki: Annotated[bool, Option("Biographies too; profiles that contradict each other are asked for again.")] = False
+    only_evident: Annotated[bool, Option("What the model only assumes is unknown.")] = False
+    replace: Annotated[bool, Option("Ask for what is there already, too.")] = False
+    skill: Annotated[
+        str | None,
+        Option("Instead: make elite personas, among the best at this skill.", name="raise", metavar="SKILL"),
+    ] = None
+    tier: Annotated[Tier | None, Option("How high: the top 1 or 0.1 per cent.")] = None
     chunk: int = Field(500, ge=1)
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ import click
 
 from .jobs import do_job
 from .options import job_options, key_option, shared_option
-from .specs import command
+from .specs import command, spec_options
 
 if TYPE_CHECKING:
     from populace.personas.hub.check import CheckReport
@@ -109,23 +109,14 @@ def changes_in_lines(changes: Mapping[tuple[str, str | None, str], int]) -> list
     return lines + ([f"  and {len(most) - _LINES} more kinds and columns"] if len(most) > _LINES else [])
 
 
-_TIERS = {"1": "1%", "1%": "1%", "0.1": "0.1%", "0.1%": "0.1%"}
-
-
 @command()
 @click.argument("hub", type=click.Path(path_type=Path))
+@spec_options("populace.sim.enrichment:Enrichment")
 @click.option(
     "--model",
     help="procedural, openai:NAME for any OpenAI-compatible endpoint, or gguf:PATH.  [default: the model that grew "
     "the hub]",
 )
-@click.option("--where", metavar="SQL", help="Whom: a condition on the columns of personas and profiles.")
-@click.option("--n", type=int, help="How many of them, drawn by chance.  [default: all]")
-@click.option("--wiki", is_flag=True, help="Biographies too; profiles that contradict each other are asked for again.")
-@click.option("--only-evident", is_flag=True, help="What the model only assumes is unknown.")
-@click.option("--replace", is_flag=True, help="Ask for what is there already, too.")
-@click.option("--raise", "skill", metavar="SKILL", help="Instead: make elite personas, among the best at this skill.")
-@click.option("--tier", type=click.Choice(list(_TIERS)), help="How high: the top 1 or 0.1 per cent.")
 @job_options
 @shared_option
 def enrich(hub: Path, **options: Any) -> None:
@@ -134,17 +125,10 @@ def enrich(hub: Path, **options: Any) -> None:
     Each profile attribute comes with its evidence, or is unknown. Personas that have a profile are skipped. The same
     command continues a job that was stopped; no answer is paid for twice.
     """
-    from populace.sim.enrichment import EnrichmentJob
+    from populace.core.spec import given_fields
+    from populace.sim.enrichment import Enrichment, EnrichmentJob
 
-    do_job(hub, EnrichmentJob(_enrichment_of(options)), options)
-
-
-def _enrichment_of(options: Mapping[str, Any]) -> Any:
-    from populace.sim.enrichment import Enrichment
-
-    names = ("where", "n", "wiki", "only_evident", "replace", "skill")
-    tier = _TIERS[options["tier"]] if options["tier"] else None
-    return Enrichment.given(**{name: options[name] for name in names}, tier=tier)
+    do_job(hub, EnrichmentJob(Enrichment.given(**given_fields(Enrichment, options))), options)
 
 
 def show_done(hub: Path, kind: object, done: "Enriched") -> None:

@@ -1,6 +1,7 @@
 """Commands with panels of options, which may be the fields of a spec that is imported when it is first needed."""
 
 from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -102,4 +103,6 @@ def _type_of(annotation: Any) -> tuple[Any, bool]:
         return _type_of(inner[0])[0], True
     if origin is Literal:
         return click.Choice(inner), False
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return click.Choice([one.value for one in annotation]), False
     return (None if annotation is bool else _TYPES.get(annotation, click.STRING)), False

@@ -117,9 +117,9 @@ def test_a_run_that_was_not_solved_is_refused(tmp_path: Path) -> None:
     ("text", "raised", "said"),
     [
         ('{"problem": "x", "solution": "no box"}\n', SetupError, "no problem with an answer in 1 row;"),
-        ("", SetupError, "in 0 rows"),
-        ("{\n", SourceError, "line 1: .* is not JSON"),
-        ("[1]\n", SourceError, "line 1: .* is not an object"),
+        ("", SourceError, "is empty; give a file with rows"),
+        ("{\n", SourceError, "row 1: the line is not JSON"),
+        ("[1]\n", SourceError, "row 1: the line is JSON and no object"),
     ],
 )
 def test_a_file_without_answers_is_refused(tmp_path: Path, text: str, raised: type[Exception], said: str) -> None:
