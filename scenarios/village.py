@@ -145,9 +145,9 @@ class Village(Scenario):
         return (rng.choices(kinds, weights)[0],)
 
     def measures(self, society: SocietyView) -> Mapping[str, float]:
-        """How many people were spoken to in this step."""
-        spoken_to = sum(bool(resident.inbox) for resident in society.residents)
-        return {"share_spoken_to": spoken_to / len(society.residents)}
+        """How many people said something to somebody in this step."""
+        talking = {one.agent for one in society.emitted_this_step if one.kind == DialogueLine.name}
+        return {"share_talking": len(talking) / len(society.residents)}
 
 
 if __name__ == "__main__":
