@@ -47,7 +47,7 @@ setup: $(VENV)/.ready-dev
 
 demo: $(VENV)/.ready
 	@mkdir -p out && rm -f $(DEMO) $(DEMO:.duckdb=.html)
-	@$(BIN)/populace run village --out $(DEMO) --seed 7
+	@$(BIN)/populace run village --network woven --out $(DEMO) --seed 7
 	@$(BIN)/populace report $(DEMO)
 
 test: setup

@@ -102,7 +102,8 @@ class Summary:
     #: Everybody who was grown or read, and those of them who live in the society.
     personas: int
     agents: int
-    #: Without near-duplicates but the first; a pair may hold several of different kinds.
+    #: Those that the society began with; of a grown network without near-duplicates but the first, and a pair may hold
+    #: several of different kinds.
     relations: int
     hops: int
     steps: int
@@ -128,7 +129,7 @@ class Summary:
     settings: Mapping[str, object]
     #: How people were drawn from a hub that had more, and how many ties remained, in one sentence; else empty.
     drawn: str = ""
-    #: The network that the society began with, as `ring:4, 120 ties`, where that is not the one that growth found.
+    #: The network that the society began with, as `ring:4`, where that is not the one that growth found.
     network: str = ""
     #: How the weighted shares of the people differ from those that their selection was to meet, where there were any.
     targets: str = ""
@@ -279,7 +280,8 @@ def summarise(run: Queryable) -> Summary:
         # The rounds of a task end with its rows: their number was not asked for.
         "steps_wanted": numbers["steps" if "per_persona" in settings else "steps_wanted"],
         "drawn": DrawReport(**orjson.loads(drawn)).sentence() if drawn else "",
-        "network": "" if network == "grown" else f"{network}, {_count_noun(run.query(_TIES).rows[0][0], 'tie')}",
+        "network": "" if network == "grown" else network,
+        "relations": numbers["relations"] if network == "grown" else run.query(_TIES).rows[0][0],
     }
     cost = Cost(numbers.pop("prices"), dollars, unpriced)
     return Summary(

@@ -20,6 +20,8 @@ type Alike = Callable[[Ints], Ints]
 _SWAPS = 10
 #: Rounds in which ties are drawn anew that repeat others, before any people will do.
 _ROUNDS = 50
+#: Share of woven ties that lead to somebody of the same value, where they close no triangle.
+_WOVEN_ALIKE = 0.8
 #: People whose nearest are searched for at a time.
 _BLOCK = 1_024
 
@@ -61,6 +63,47 @@ def draw_configuration(people: int, grown: Iterable[Pair], rng: random.Random) -
         there.update(keys)
         ties[first], ties[second] = one, other
     return ties
+
+
+def draw_woven(spec: NetworkSpec, grown: Iterable[Pair], values: Sequence[str], rng: random.Random) -> list[Pair]:
+    """Draw ties beside the grown ones, until people have `spec.degree` ties on average.
+
+    While fewer of all triples are closed than `spec.probability`, a tie closes one: two people who have somebody in
+    common, as friends of friends meet. Any other tie leads to somebody of the same value, by preference, who is tied
+    to nobody in common (a "focal" tie of Kossinets and Watts 2006). Grown ties stay, however many they are.
+    """
+    people = len(values)
+    spec.check_people(people)
+    near: list[list[int]] = [[] for _ in range(people)]
+    ties: set[Pair] = set()
+    closed = triples = 0
+
+    def tie(one: int, other: int) -> None:
+        nonlocal closed, triples
+        closed += 3 * len(set(near[one]).intersection(near[other]))
+        triples += len(near[one]) + len(near[other])
+        near[one].append(other)
+        near[other].append(one)
+        ties.add((min(one, other), max(one, other)))
+
+    for one, other in sorted({(min(pair), max(pair)) for pair in grown if pair[0] != pair[1]}):
+        tie(one, other)
+    alike: dict[str, list[int]] = {}
+    for place, value in enumerate(values):
+        alike.setdefault(value, []).append(place)
+    wanted = people * spec.degree // 2
+    for _ in range(_ROUNDS * wanted):
+        if len(ties) >= wanted:
+            break
+        one = rng.randrange(people)
+        if closed < spec.probability * triples and near[one]:
+            other = rng.choice(near[rng.choice(near[one])])
+        else:
+            own = alike[values[one]]
+            other = rng.choice(own) if rng.random() < _WOVEN_ALIKE else rng.randrange(people)
+        if one != other and (min(one, other), max(one, other)) not in ties:
+            tie(one, other)
+    return sorted(ties)
 
 
 def draw_blocks(blocks: Sequence[str], spec: NetworkSpec, rng: np.random.Generator) -> list[Pair]:

@@ -9,6 +9,7 @@ from ...core.inputs import read_number
 
 type NetworkKind = Literal[
     "grown",
+    "woven",
     "complete",
     "ring",
     "watts-strogatz",
@@ -25,10 +26,13 @@ GROWN = "grown"
 MOST_TIES = 5_000_000
 #: Ties of a person and share of them to people who are alike, where homophily does not say.
 _DEGREE, _ALIKE = 6, 0.8
+#: Ties of a person and the share of closed triangles, where `woven` does not say: about as many close ties as people
+#: name (Marsden 1987; Dunbar's sympathy group), and the clustering of networks of acquaintance (Newman 2003, table II).
+_WOVEN_DEGREE, _CLUSTERING = 5, 0.3
 
 _FORMS = (
-    "grown, complete, ring:K, watts-strogatz:K,P, barabasi-albert:M, stochastic-block:P_IN,P_OUT[,COLUMN], "
-    "configuration, homophily:COLUMN|embedding[,K[,SHARE]], or file:PATH"
+    "grown, woven[:K[,C]], complete, ring:K, watts-strogatz:K,P, barabasi-albert:M, "
+    "stochastic-block:P_IN,P_OUT[,COLUMN], configuration, homophily:COLUMN|embedding[,K[,SHARE]], or file:PATH"
 )
 
 
@@ -41,7 +45,7 @@ class NetworkSpec:
     #: those that a newcomer brings.
     degree: int = 0
     #: Probability that a tie is rewired (Watts-Strogatz), or that two people of one block are tied; share of ties
-    #: between people who are alike (homophily).
+    #: between people who are alike (homophily), or of closed triangles (woven).
     probability: float = 0.0
     #: Probability that two people of different blocks are tied.
     between: float = 0.0
@@ -58,7 +62,7 @@ class NetworkSpec:
     def check_people(self, people: int) -> None:
         """Raise `SetupError` when so many people cannot be tied in this way."""
         said = f"{parameter('network')} is {str(self)!r}"
-        if self.kind in ("ring", "watts-strogatz", "barabasi-albert", "homophily") and self.degree >= people:
+        if self.kind in ("woven", "ring", "watts-strogatz", "barabasi-albert", "homophily") and self.degree >= people:
             raise SetupError(
                 f"{said}, and a person of {people:,} can be tied to {max(0, people - 1):,} others at most; take fewer "
                 f"than {self.degree} ties, or more people."
@@ -86,6 +90,8 @@ class NetworkSpec:
 
     def __str__(self) -> str:
         match self.kind:
+            case "woven":
+                return f"{self.kind}:{self.degree},{self.probability!r}"
             case "ring" | "barabasi-albert":
                 return f"{self.kind}:{self.degree}"
             case "watts-strogatz":
@@ -109,6 +115,10 @@ def parse_network(text: object) -> NetworkSpec:
     match kind, given:
         case (("grown" | "complete" | "configuration"), []):
             return NetworkSpec(kind)
+        case "woven", [*numbers] if len(numbers) < 3:
+            degree = _parse_whole(text, "K", numbers[0]) if numbers else _WOVEN_DEGREE
+            share = _parse_share(text, "C", numbers[1]) if len(numbers) > 1 else _CLUSTERING
+            return NetworkSpec("woven", degree, share)
         case "ring", [ties]:
             return NetworkSpec("ring", _parse_even(text, ties))
         case "watts-strogatz", [ties, share]:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _IMPORTED = "SELECT persona, attributes::VARCHAR FROM imports WHERE attributes IS NOT NULL ORDER BY rowid"
 #: Columns that everybody has, whether grown or imported, and that tell some from others.
 _OF_ALL = ("hop", "language", "origin", "source", "licence", "model", "prompt")
+#: What two people are to each other who are both this to somebody.
+_SHARED = {RelationKind.KINSHIP: "relative", RelationKind.WORK: "colleague"}
 #: Columns that people were imported with, by whose values a file of ties may name them.
 _NAMED_BY = ("id", "name")
 
@@ -141,6 +143,9 @@ async def _drawn(log: RunLog, state: SocietyState, spec: NetworkSpec, recall: Em
     match spec.kind:
         case "configuration":
             pairs = drawing.draw_configuration(len(ids), _grown_pairs(state.graph, ids), rng)
+        case "woven":
+            languages = [persona.language for persona in state.graph.personas]
+            pairs = drawing.draw_woven(spec, _grown_pairs(state.graph, ids), languages, rng)
         case "stochastic-block":
             pairs = drawing.draw_blocks(_blocks(log, state, spec, ids), spec, numbers)
         case "homophily" if spec.needs_vectors:
@@ -155,23 +160,34 @@ async def _drawn(log: RunLog, state: SocietyState, spec: NetworkSpec, recall: Em
             pairs = drawing.draw_alike(spec, values, numbers)
         case _:
             pairs = drawing.draw_regular(spec, len(ids), rng)
-    return _rows(state.graph, ids, pairs)
+    return _rows(state.graph, ids, pairs, is_woven=spec.kind == "woven")
 
 
-def _rows(graph: PersonaGraph, ids: Sequence[str], pairs: Iterable[tuple[int, int]]) -> list[TieRow]:
+def _rows(graph: PersonaGraph, ids: Sequence[str], pairs: Iterable[tuple[int, int]], *, is_woven: bool) -> list[TieRow]:
     """Return the ties of these pairs, in the order of personas.
 
-    Two personas that growth related keep the relation found there.
+    Two personas that growth related keep the relation found there. Others are acquaintances; in a woven network, kin
+    of the same person are relatives, and colleagues of the same person are colleagues.
     """
     from ...personas.network.tie_files import KIND, LABEL
 
     known: dict[frozenset[str], Relation] = {}
     for relation in graph.relations:
         known.setdefault(frozenset((relation.source, relation.target)), relation)
+    through: dict[str, dict[RelationKind, set[str]]] = {}
+    for relation in graph.relations if is_woven else ():
+        if relation.kind in _SHARED:
+            for one, other in ((relation.source, relation.target), (relation.target, relation.source)):
+                through.setdefault(one, {}).setdefault(relation.kind, set()).add(other)
     rows = []
     for number, (a, b) in enumerate(sorted((min(pair), max(pair)) for pair in pairs), start=1):
         grown = known.get(frozenset((ids[a], ids[b]))) if known else None
-        tie = (ids[a], ids[b], KIND, LABEL) if grown is None else (grown.source, grown.target, grown.kind, grown.label)
+        if grown is not None:
+            tie = (grown.source, grown.target, grown.kind, grown.label)
+        else:
+            mine, theirs = through.get(ids[a], {}), through.get(ids[b], {})
+            shared = next((kind for kind in _SHARED if mine.get(kind, set()) & theirs.get(kind, set())), None)
+            tie = (ids[a], ids[b], *((KIND, LABEL) if shared is None else (shared, _SHARED[shared])))
         rows.append(TieRow(number, *tie, 1.0))
     return rows
 

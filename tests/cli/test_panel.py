@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from asking import VALID, ask, scripted
@@ -132,7 +133,7 @@ class Watched(StringIO):
         return super().write(text)
 
 
-def lived(console: Console, path: Path, **options: object) -> None:
+def lived(console: Console, path: Path, **options: Any) -> None:
     growth = Growth(agents=8, hops=1)
     Society(
         Village({"lines": 1, "assistant": False}),
@@ -141,7 +142,7 @@ def lived(console: Console, path: Path, **options: object) -> None:
         steps=2,
         progress=ProgressPanel(console),
         **options,
-    ).run()  # type: ignore[arg-type]
+    ).run()
 
 
 @pytest.mark.slow

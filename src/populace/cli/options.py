@@ -44,7 +44,7 @@ _PEOPLE = (
     click.option(
         "--network",
         metavar="SPEC",
-        help="Network of ties: grown, complete, ring:K, watts-strogatz:K,P, barabasi-albert:M, configuration, "
+        help="Network of ties: grown, woven, complete, ring:K, watts-strogatz:K,P, barabasi-albert:M, configuration, "
         "stochastic-block:P_IN,P_OUT, homophily:COLUMN or file:PATH (docs/people-and-networks.md).  [default: grown]",
     ),
 )

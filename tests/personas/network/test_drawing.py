@@ -115,3 +115,23 @@ def test_a_smaller_society_has_about_as_many_ties_a_person(text: str, people: in
 )
 def test_a_network_is_read_as_it_is_written(text: str) -> None:
     assert str(parse_network(text)) == text
+
+
+def test_a_woven_network_keeps_what_grew_and_closes_as_many_triples_as_wanted() -> None:
+    grown = [(0, n) for n in range(1, 7)] + [(n, n + 100) for n in range(1, 90)]
+    values = ["en" if n % 3 else "de" for n in range(PEOPLE)]
+    drawn = drawing.draw_woven(parse_network("woven:6,0.35"), grown, values, random.Random(4))
+    assert drawn == drawing.draw_woven(parse_network("woven:6,0.35"), grown, values, random.Random(4))
+    assert {tuple(sorted(pair)) for pair in grown} <= set(drawn)
+    graph = nx.Graph(drawn)
+    assert len(drawn) == 3 * PEOPLE
+    assert nx.transitivity(graph) == pytest.approx(0.35, abs=0.01)
+    assert max(dict(graph.degree).values()) < 25
+    assert sum(values[a] == values[b] for a, b in drawn) / len(drawn) > 0.65  # of pairs at random, 5 of 9
+
+
+def test_a_woven_network_of_few_people_ends_and_one_that_grew_dense_stays() -> None:
+    assert drawing.draw_woven(parse_network("woven:2,1"), [], ["en"] * 3, random.Random(1))
+    grown = [(one, other) for one in range(6) for other in range(one)]
+    drawn = drawing.draw_woven(parse_network("woven:2,0"), grown, ["en"] * 6, random.Random(1))
+    assert drawn == sorted((b, a) for a, b in grown)
