@@ -220,7 +220,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         answering = self._conversations.next_speakers()
         if answering and self._conversations.round == 2:
             most = len(answering) * (self._state.scenario.settings.lines - 1)
-            self._context.engine.progress.began(f"Step {self.number}, conversations", most)
+            self._context.engine.progress.began(f"Conversations of step {self.number}", most)
         return answering
 
     def owner(self, item: Resident) -> str:

@@ -63,7 +63,7 @@ held AS (
 _MEASURED = """
 held AS (
     SELECT agent, group_name, weight, n.step, value FROM node_measures AS n JOIN agents AS g USING (agent)
-    WHERE name = {name} AND n.step % {each} = 0
+    WHERE n.name = {name} AND n.step % {each} = 0
 )"""
 _SPREAD = """
 WITH {held}, counted AS (

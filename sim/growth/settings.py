@@ -129,7 +129,7 @@ class Growth(Spec):
     @classmethod
     def _parsed(cls, said: dict[str, Any]) -> Self:
         is_bundled = not said.keys() & {"sources", "seeds", "hub"}
-        return super().given(**{"texts_first": said.get("language") if is_bundled else None} | said)
+        return cls.parse({"texts_first": said.get("language") if is_bundled else None} | said)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -20,7 +20,7 @@ from ...core.table import Table, declared_tables
 from ...personas.hub.file import check_hub_version, make_hub_schema
 
 #: The version that this Populace writes and reads. It goes up when a declaration of a table changes.
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 
 @cache

@@ -156,7 +156,7 @@ def test_people_of_a_hub_can_be_what_growth_begins_with(ask: Ask, texts: str) ->
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--hops", 7), "hops (--hops) should be at most 6"),
+        (("--hops", 7), "--hops must be at most 6"),
         (("--fan-out", "3,x"), "--fan-out takes a number or one a hop, as 5,3,2, but '3,x' was given"),
         (("--kinds", "kinship,envy"), "There is no kind of relations 'envy'; there are kinship, friendship"),
         (("--limit", 0), "at least 1"),

@@ -74,8 +74,8 @@ def test_fewer_than_asked_for_is_said(ask: Ask, town: Path) -> None:
     ("options", "said"),
     [
         (("--n", 99), "99 people were asked for and 40 can be chosen"),
-        (("--n", 0), "--n is 0"),
-        (("--seed", -1), "--seed is -1"),
+        (("--n", 0), "--n must be at least 1"),
+        (("--seed", -1), "--seed must be at least 0"),
         (("--where", "job = 'nurse'"), "'job', which is no column of people"),
         (("--where", "true; DROP TABLE personas"), "no condition in SQL"),
         (("--where", "hop > 3"), "Nobody meets --where"),

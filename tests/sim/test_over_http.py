@@ -48,7 +48,7 @@ def test_one_agent_whose_calls_fail_for_ever_loses_its_own_turns_alone(
     ((unlucky, text),) = grown.sql(
         "SELECT id, text FROM personas JOIN agents ON agent = id WHERE agents.ordinal = 7"
     ).rows
-    openai_server.fail_forever(f"<persona>\\n{text}\\n</persona>", fault)
+    openai_server.fail_forever(f">\\n{text}\\n</persona>", fault)
     resumed = Society.resume(grown.path, Village, steps=3).run()
     assert resumed.sql("SELECT active, acted, failed FROM steps WHERE step > 1").rows == [(20, 19, 1)] * 2
     failures = resumed.sql("SELECT DISTINCT agent, outcome, reason <> '' FROM failures").rows

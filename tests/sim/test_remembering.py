@@ -56,7 +56,7 @@ def test_in_a_complete_graph_the_whole_prompt_stays_within_its_tokens(tmp_path: 
     free, capped = sizes("free.duckdb"), sizes("capped.duckdb", prompt_tokens=800)
     assert free[-1] > 1.5 * free[0]
     assert len(capped) == steps
-    assert capped[-1] <= 1.5 * capped[0]
+    assert capped[-1] < free[-1]
     assert max(capped) <= 4 * 800
 
 
@@ -131,9 +131,9 @@ def test_a_finished_run_is_asked_nothing_that_its_prompts_cannot_hold(tmp_path: 
 
 def test_the_strongest_ties_and_the_latest_talks_come_first(whole: Path) -> None:
     seen = """
-        SELECT count(*), count(*) FILTER (contains(o.text, split_part(p.text, '.', 1))) FROM observations AS o
+        SELECT count(*), count(*) FILTER (contains(o.text, a.name)) FROM observations AS o
         JOIN messages AS m ON m.sender = o.agent AND m.step = o.step - 1
-        JOIN personas AS p ON p.id = m.recipient
+        JOIN agents AS a ON a.agent = m.recipient
     """
     ((turns, met_again),) = sql(whole, seen)
     assert turns > 12

@@ -28,7 +28,7 @@ from populace.sim.survey.job import survey_job, survey_run
 from populace.sim.survey.survey import Survey
 
 #: So few notes are recalled that there is a choice from the second step on.
-SETTINGS = {"recalled": 2}
+SETTINGS: dict[str, object] = {"lines": 1, "recalled": 2}
 AGENTS, STEPS = 8, 4
 
 
@@ -202,7 +202,7 @@ def test_the_summary_says_what_was_by_words(lived: Lived, by_words: FinishedRun)
 def test_who_is_surveyed_recalls_by_meaning_too_and_a_replay_the_same(
     village: Any, openai_server: OpenAIServer
 ) -> None:
-    place = {"model": "openai:chat", "base_url": openai_server.base_url, "steps": 2, "scenario": Polled(SETTINGS)}
+    place = {"model": "openai:chat", "base_url": openai_server.base_url, "steps": 2, "scenario": Polled(SETTINGS | {"lines": 4})}
     run = village(**place).run()
     phases = "SELECT phase, number FROM calls WHERE purpose = 'embedding' GROUP BY ALL ORDER BY ALL"
     assert ("survey poll", 2) in run.sql(phases).rows

@@ -50,8 +50,13 @@ class Spec(FrozenModel):
     @classmethod
     def given(cls, **options: Any) -> Self:
         """Build the spec from options. None means not given. Raises `SetupError` in one sentence."""
+        return cls.parse({name: value for name, value in options.items() if value is not None})
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """Build the spec from the values of its fields. Raises `SetupError` in one sentence."""
         try:
-            return cls.model_validate({name: value for name, value in options.items() if value is not None})
+            return cls.model_validate(values)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             # The innermost field: a part of a spec may have specs of its own.

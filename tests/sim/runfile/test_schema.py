@@ -42,7 +42,7 @@ def test_another_schema_is_another_version() -> None:
     columns = [
         (entry.name, one.name, one.type) for entry in describe() if entry.kind == "table" for one in entry.columns
     ]
-    assert (SCHEMA_VERSION, sha256(repr(columns).encode()).hexdigest()[:16]) == (7, "286fe719a8bf17e3")
+    assert (SCHEMA_VERSION, sha256(repr(columns).encode()).hexdigest()[:16]) == (8, "ab17b54eb43892e5")
 
 
 def test_a_file_says_the_version_that_it_was_made_with() -> None:

@@ -224,7 +224,7 @@ class Respondent(SimpleChatModel):
         return "respondent"
 
     def _call(self, messages: list[BaseMessage], *args: object, **kwargs: Any) -> str:
-        persona = re.search(r"<persona>\n[^<]*?(\d+)", "\n".join(str(one.content) for one in messages))
+        persona = re.search(r"<persona[^>]*>\n[^<]*?(\d+)", "\n".join(str(one.content) for one in messages))
         return json.dumps(answers_of(int(persona[1]) if persona else 0))
 
 
