@@ -24,7 +24,19 @@ from .schema_fill import UnsatisfiableSchemaError, fill_schema
 _ROOM = __package__ or "populace.agents"
 
 #: What a prompt of a turn can be filled with.
-TURN_SLOTS = ("world", "persona", "observation", "choice", "actions", "task", "angle", "language", "examples", "posts")
+TURN_SLOTS = (
+    "world",
+    "persona",
+    "observation",
+    "choice",
+    "actions",
+    "task",
+    "angle",
+    "language",
+    "examples",
+    "posts",
+    "next",
+)
 
 #: A bound of a JSON Schema in words, by its keyword.
 _BOUNDS = {

@@ -405,7 +405,9 @@ class DialogueLine(Action):
     checks: ClassVar[tuple[Check, ...]] = LINE_CHECKS
     kind: Literal["dialogue"]
     to: Annotated[Prose, Field(description="The name of the one who is spoken to.")]
-    text: Annotated[Phrase, Field(description="The spoken line, without quotation marks or stage directions.")]
+    text: Annotated[
+        Phrase, Field(description="The spoken line alone, without a name before it, quotation marks or directions.")
+    ]
 
     @property
     def emitted_text(self) -> str:

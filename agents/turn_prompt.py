@@ -10,7 +10,7 @@ from ..core.prompt import Prompt, RenderedPrompt, fence, language_name
 from ..core.text import estimated_tokens
 from .action_schema import described_actions, novelty_of, possible_actions, prompt_of
 from .actions import Action
-from .observation import Observation
+from .observation import Observation, shown_name
 
 #: What stands where a description was cut.
 _CUT = "…"
@@ -35,6 +35,7 @@ def turn_prompt(
         choice=phrase_of(template, "choice", "one" if len(possible) == 1 else "several"),
         actions=described_actions(possible),
         task=fence("task", observation.task),
+        next=_next_of(template, observation),
         angle=drawn_angle(template, seed) if is_free else "",
         language=named_language(template, observation.language),
         examples=observation.examples,
@@ -55,6 +56,14 @@ def drawn_angle(template: Prompt, seed: int | None) -> str:
         return " ".join(template.choices[table][word] for table, word in template.drawn_words(seed).items())
     angles = tuple(template.choices.get("angle", {}).values())
     return angles[seed % len(angles)] if angles and seed is not None else ""
+
+
+def _next_of(template: Prompt, observation: Observation) -> str:
+    """Return the prompt's phrase for whose turn it is, and whom they answer."""
+    if not observation.name:
+        return phrase_of(template, "next", "unnamed")
+    speaker = shown_name(observation.heard[-1].key) if observation.heard else ""
+    return phrase_of(template, "next", "answer" if speaker else "act", name=observation.name, speaker=speaker)
 
 
 def named_posts(template: Prompt, observation: Observation) -> str:

@@ -202,7 +202,12 @@ def test_the_summary_says_what_was_by_words(lived: Lived, by_words: FinishedRun)
 def test_who_is_surveyed_recalls_by_meaning_too_and_a_replay_the_same(
     village: Any, openai_server: OpenAIServer
 ) -> None:
-    place = {"model": "openai:chat", "base_url": openai_server.base_url, "steps": 2, "scenario": Polled(SETTINGS | {"lines": 4})}
+    place = {
+        "model": "openai:chat",
+        "base_url": openai_server.base_url,
+        "steps": 2,
+        "scenario": Polled(SETTINGS | {"lines": 4}),
+    }
     run = village(**place).run()
     phases = "SELECT phase, number FROM calls WHERE purpose = 'embedding' GROUP BY ALL ORDER BY ALL"
     assert ("survey poll", 2) in run.sql(phases).rows
