@@ -185,18 +185,16 @@ def _checked(validate: Callable[[object], Action], addressees: tuple[str, ...]) 
 
 
 def _addressee(name: str, addressees: tuple[str, ...]) -> str:
-    """Return the addressee that a model calls by this name: in full, or by a part that only one of them has.
+    """Return the addressee that a model calls by this name: in full, by a part, or with more than the name.
 
+    Only one of them may be meant: "Roger" and "Roger Nash (neighbour)" are Roger Nash, unless there is another Roger.
     Raises `ValueError` for a name that nobody has, or several have.
     """
     if name in addressees:
         return name
-    wanted = _NOT_A_NAME.sub(" ", name.casefold()).split()
-    found = [
-        key
-        for key in addressees
-        if wanted and set(wanted) <= set(_NOT_A_NAME.sub(" ", shown_name(key).casefold()).split())
-    ]
+    wanted, words = _name_words(name), {key: _name_words(shown_name(key)) for key in addressees}
+    whole = [key for key in addressees if words[key] and words[key] <= wanted]
+    found = whole or [key for key in addressees if wanted and wanted <= words[key]]
     if len(found) == 1:
         return found[0]
     raise ValueError(f"to: {name!r} is not there; choose one of {', '.join(map(shown_name, addressees))}")

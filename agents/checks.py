@@ -177,11 +177,11 @@ _WORST = (CheckOutcome.FAILED, CheckOutcome.UNDECIDED, CheckOutcome.WARNED)
 class NoLeak(TextCheck):
     """Fails text that is not its own: copied from the description, the prompt, an example, or what was just heard.
 
-    The keys by which a prompt calls people (n1) are the prompt's, too.
+    A name before the line, as in a script, and the keys by which a prompt calls people are the prompt's, too.
     """
 
     name = "leak"
-    version = 3
+    version = 4
     revises = True
 
     def __init__(self, *, reads: tuple[str, ...] = (), introductions: bool = True) -> None:
@@ -208,7 +208,7 @@ class NoLeak(TextCheck):
         heard = (line.text for line in seen.heard)
         if found := find_echo(text, heard) or find_echo(text, seen.memories, run=_MEMORY_RUN):
             return failed(f"It repeats what was said before ({found!r}); go on from there.", field=field)
-        if found := find_key(text, seen.addressees):
+        if found := find_key(text, (*seen.addressees, seen.name)):
             return failed(f"Nobody would say {found!r}, which is the prompt's; say it as a person would.", field=field)
         return passed()
 

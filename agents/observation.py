@@ -274,7 +274,6 @@ class Observation:
     def _conversation(self, key: str) -> str:
         """Return the conversation with the one who has this key, up to what they have just said."""
         name, most = shown_name(key), self.item_length
-        relation = next((one.relation for one in self.neighbours if one.key == key), "")
         lines, time = [], ""
         for one in self.said_before:
             if one.key == key:
@@ -282,8 +281,7 @@ class Observation:
                 lines.append(f"{when}{_OWN if one.is_own else name}: {quoted(_short(one.text, most))}")
                 time = one.time
         lines += [f"{name}: {quoted(_short(line.text, most))}" for line in self.heard if line.key == key]
-        with_whom = f"{name} ({relation})" if relation else name
-        return fence("conversation", "\n".join(lines), **{"with": _attribute(with_whom)})
+        return fence("conversation", "\n".join(lines), **{"with": _attribute(name)})
 
     def capped(self, tokens: int, *, least: int = 0) -> "Observation":
         """Return the same view within about `tokens`.

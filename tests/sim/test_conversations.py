@@ -38,9 +38,13 @@ def test_two_alternate_up_to_the_bound_and_nobody_is_in_two_conversations(live: 
     assert talks
     assert max(map(len, talks.values())) == LINES
     for lines in talks.values():
-        last = lines[-3:]
-        assert last[0][0] == last[2][0] != last[1][0]
-        assert [one[2] for one in last[1:]] == [one[1] for one in last[:2]]
+        # Where both spoke at once, neither line answers the other.
+        spoken = {message: place for place, (_, message, _) in enumerate(lines)}
+        replies = [(place, one) for place, one in enumerate(lines) if one[2] in spoken]
+        assert len(replies) >= len(lines) - 2
+        for place, (sender, _, reply_to) in replies:
+            assert spoken[reply_to] == place - 1
+            assert lines[place - 1][0] != sender
     for step in (1, 2, 3):
         there = [one for (when, pair) in talks if when == step for one in pair]
         assert len(there) == len(set(there))
