@@ -176,6 +176,8 @@ def judged_line(text: str, *, instructions: str = "") -> dict[str, str]:
     ("text", "check"),
     [
         (HEARD, "leak"),
+        ("n1: The bell hangs by one bolt.", "leak"),
+        ("Here is what I say: the bell hangs by one bolt.", ""),
         ("Well, they told me at the inn to ask you what needs mending.", "leak"),
         ("The oven smokes again, you said.", ""),
         ("You said: the oven smokes again.", "leak"),
