@@ -16,7 +16,7 @@ from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
 from ..core.errors import HookError, SetupError, StorageError, hook
-from ..personas.called import NameBook
+from ..personas.naming import NameBook
 from ..personas.population import PersonaGraph
 from .config import ModelOptions, RunConfig, RunOptions, split_models
 from .details import PeopleDetails

@@ -29,7 +29,7 @@ from .scenario import Scenario
 from .seeds import rng_for
 
 if TYPE_CHECKING:
-    from ..personas.called import NameBook
+    from ..personas.naming import NameBook
     from .tasks.yields import YieldWatch
 
 #: Lines a resident has not acted on yet: a neighbour's are heard a step after they are spoken, unless a conversation

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from populace.personas.called import NameBook
+from populace.personas.naming import NameBook
 from populace.personas.persona import Persona
 
 

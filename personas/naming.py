@@ -121,4 +121,4 @@ def _signs() -> Mapping[str, frozenset[str]]:
 
 @cache
 def _data() -> Mapping[str, Any]:
-    return tomllib.loads(files(__package__).joinpath("called.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(files(__package__).joinpath("naming.toml").read_text(encoding="utf-8"))
