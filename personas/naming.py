@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
 from hashlib import blake2b
@@ -35,6 +36,8 @@ class NameBook:
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
+        #: How often each name was given that people have themselves.
+        self._times = Counter[str]()
 
     def take(self, name: str) -> None:
         """Note a name that somebody has already."""
@@ -43,10 +46,16 @@ class NameBook:
     def name_person(self, persona: Persona, columns: Mapping[str, Any] | None = None) -> str:
         """Return the name of a person who comes to the society, and note that it is taken."""
         own = _own_name(persona.text, columns or {})
-        proposals = iter((own, *(f"{own} {n}" for n in range(2, 1 << 20)))) if own else _drawn_names(persona)
+        proposals = self._own_names(own) if own else _drawn_names(persona)
         name = next(one for one in proposals if one not in self._taken)
         self.take(name)
         return name
+
+    def _own_names(self, own: str) -> Iterator[str]:
+        """Yield the name, and then the name with a number."""
+        while True:
+            self._times[own] += 1
+            yield own if self._times[own] == 1 else f"{own} {self._times[own]}"
 
 
 def _own_name(text: str, columns: Mapping[str, Any]) -> str:
