@@ -23,8 +23,8 @@ _AGE = re.compile(r"\b(\d{1,2})[- ]year|\baged (\d{1,2})\b|\b(\d{1,2}) (?:Jahre|
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 #: The age from which somebody has a name of the older list.
 _OLDER = 45
-#: Draws after which a name gets a second given name, and after which it gets a number.
-_SECOND, _NUMBERED = 8, 40
+#: Draws after which a name gets a second given name, a second family name, and a number.
+_SECOND, _DOUBLE, _NUMBERED = 4, 8, 40
 
 
 class NameBook:
@@ -98,7 +98,8 @@ def _drawn_names(persona: Persona) -> Iterator[str]:
             name = f"{family}{first}"
         else:
             second = f" {given[number // 7919 % len(given)]}" if attempt >= _SECOND else ""
-            name = f"{first}{second} {family}"
+            double = f"-{families[number // 104_729 % len(families)].split('/')[0]}" if attempt >= _DOUBLE else ""
+            name = f"{first}{second} {family}{double}"
         yield name if attempt < _NUMBERED else f"{name} {attempt}"
 
 
