@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
@@ -85,16 +85,15 @@ def _given_names() -> frozenset[str]:
 
 def _drawn_names(persona: Persona) -> Iterator[str]:
     """Yield names of the region of the persona's language, for somebody of about that age; each persona its own."""
-    lists = _data()["names"].get(persona.language.partition("-")[0], _data()["names"]["en"])
+    lists = _lists(persona.language.partition("-")[0])
     is_female = _is_told(persona.text, "female", "male", persona.id)
     when = "older" if _is_older(persona) else "younger"
-    given = lists[f"{'female' if is_female else 'male'}_{when}"].split()
-    families = lists["family"].split()
+    given, families = lists[f"{'female' if is_female else 'male'}_{when}"], lists["family"]
     for attempt in count():
         number = int.from_bytes(blake2b(f"{persona.id}\x1f{attempt}".encode(), digest_size=8).digest())
         first, family = given[number % len(given)], families[number // 997 % len(families)]
         family = family.split("/")[-1 if is_female else 0]
-        if lists.get("joined"):
+        if "joined" in lists:
             name = f"{family}{first}"
         else:
             second = f" {given[number // 7919 % len(given)]}" if attempt >= _SECOND else ""
@@ -118,10 +117,19 @@ def _is_told(text: str, yes: str, no: str, otherwise: str) -> bool:
             return True
         if word in signs[no]:
             return False
-    for sign in (yes, no):  # scripts without spaces
+    for sign in () if text.isascii() else (yes, no):  # scripts without spaces
         if any(not one.isascii() and len(one) > 1 and one in text for one in signs[sign]):
             return sign == yes
     return blake2b(otherwise.encode(), digest_size=1).digest()[0] < 128
+
+
+@cache
+def _lists(language: str) -> Mapping[str, Sequence[str]]:
+    """Return the lists of names of a language, or those of English."""
+    names = _data()["names"]
+    return {
+        key: value.split() if isinstance(value, str) else () for key, value in names.get(language, names["en"]).items()
+    }
 
 
 @cache
