@@ -191,6 +191,8 @@ def test_a_mind_of_the_scenarios_own_is_not_expected_to_revise(openai_server: Op
     class Blunt(Errands):
         """People who say what they say."""
 
+        actions = (Instruction.configured(checks=()),)
+
         def mind(self) -> Mind:
             return build_mind.__wrapped__()
 

@@ -215,7 +215,7 @@ def test_a_file_of_ties_names_people_by_id_column_or_place(hub: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("network", "said"),
     [
-        ("small-world", "is no network; give grown, complete, ring:K"),
+        ("small-world", "is no network; give grown, woven"),
         ("watts-strogatz:3,0.1", "K must be even"),
         ("watts-strogatz:60,0.1", "can be tied to 59 others at most"),
         ("watts-strogatz:4,2", "P must be a number from 0 to 1, and is '2'"),
