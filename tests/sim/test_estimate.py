@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai_server import OpenAIServer
 
-from populace.agents.actions import Action, Check
+from populace.agents.actions import Action, Check, Instruction
 from populace.agents.checks import CheckContext, CheckResult, failed, passed
 from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Limits
