@@ -315,8 +315,9 @@ class Effects:
     def deliver(self, messages: Sequence[rows.MessageRow]) -> None:
         """Deliver what was said in this step, to be heard in the next one."""
         by_strength = self._state.scenario.settings.neighbours_by == "strength"
+        heard = set(self._heard)
         for message in messages:
-            if message.message not in self._heard:
+            if message.message not in heard:
                 self.hear(message)
             if by_strength and PLAYER not in (message.sender, message.recipient):
                 self._state.note_contact(message.sender, message.recipient, self._step)

@@ -268,8 +268,8 @@ def newcomers_wait(kept: Any, self: Any) -> Any:
     return [one for one in kept(self) if not one.arrived or one.arrived < self.number]
 
 
-def late_clock(kept: Any, state: Any) -> str:
-    return f"step {state.world.step + 1}"
+def late_clock(kept: Any, state: Any, *step: int) -> str:
+    return f"step {(step[0] if step else state.world.step) + 1}"
 
 
 def later_times(kept: Any, self: Any, agent: str, time: float) -> None:
@@ -350,7 +350,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "options by the place shown": (around(SurveyPhase, "_answer_rows", displayed), "levers", "respondent's own"),
     "answers of the next agent": (around(SurveyPhase, "apply", answers_of_the_next), "levers", "respondent's own"),
     "options as they are declared": (
-        around(items, "_shuffled", lambda kept, choices, rng, wanted: tuple(choices)), "levers", "spread of an option"
+        around(items._OptionItem, "order", lambda kept, self, rng: self.options), "levers", "spread of an option"
     ),
     "options in one order for all": (seed_without(5, module=declared, name="rng_for"), "levers", "spread of an option"),
     "noise twice": (vary_twice, "archetypes", "variance of copies"),
