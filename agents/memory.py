@@ -1,7 +1,7 @@
 """What an agent noted, and which notes it recalls: the nearest (`Memory`), or by weight as well (`MemoryStream`)."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import fsum, log
@@ -138,19 +138,19 @@ class Memory:
                 note.vector = unit(vectors[note.text])
 
     def recall(
-        self, cue: str, count: int, *, vector: Vector | None = None, without: Collection[str] = ()
+        self, cue: str, count: int, *, vector: Vector | None = None, without: tuple[str, ...] = ()
     ) -> tuple[str, ...]:
         """Return at most `count` notes with their times, oldest first.
 
         They are the newest one and those nearest to `cue`. With the `vector` of the cue and one for each note,
-        nearness is in meaning, otherwise in words. Notes of the lines `without`, which the agent is shown anyway, are
-        left out.
+        nearness is in meaning, otherwise in words. Notes that end as one of `without` are left out, since the agent is
+        shown these lines anyway.
         """
         if count < 1:
             return ()
         notes = self._notes
         if without:
-            notes = [note for note in notes if not any(line in note.text for line in without)]
+            notes = [note for note in notes if not note.text.endswith(without)]
         scores = self._scores(cue, notes[: len(notes) - self._always], vector) if len(notes) > count else ()
         if not any(scores):  # all are equal, so the newest are chosen
             return tuple([note.told for note in notes[-count:]])

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: The key, and addressee, that is the visiting player of a game; and what prompts call them.
 PLAYER = "player"
 _VISITOR = "Visitor"
+#: What agents call the player in what they remember.
+A_VISITOR = "a visitor"
 #: How a conversation in a prompt names the agent itself.
 _OWN = "You"
 
@@ -73,6 +75,11 @@ def disclosed_at(description: str, level: Disclosure) -> str:
 def quoted(line: str) -> str:
     """Return a spoken line in quotation marks that nothing in it can close."""
     return f'"{line.replace('"', "'")}"'
+
+
+def heard_note(speaker: str, line: str) -> str:
+    """Return what an agent notes of a line that somebody said to it."""
+    return f"{speaker[0].upper()}{speaker[1:]} told you: {quoted(' '.join(line.split()))}"
 
 
 def shown_name(key: str) -> str:
@@ -230,7 +237,7 @@ class Observation:
 
     def called(self, key: str) -> str:
         """Return how the agent refers to the one with this `key`. Keys change from step to step, but this does not."""
-        return next((n.called for n in self.neighbours if n.key == key), "a visitor")
+        return next((n.called for n in self.neighbours if n.key == key), A_VISITOR)
 
     def knows_well(self, key: str) -> bool:
         """Return whether the one with this `key` is kin, a friend, or in a tie of care."""
@@ -268,7 +275,10 @@ class Observation:
                 for one in self.posts
             ]
             parts.append(fence("posts", "\n".join(shown)))
-        parts += map(self._conversation, dict.fromkeys(line.key for line in reversed(self.heard)))
+        speakers = dict.fromkeys(
+            line.key for line in reversed(self.heard)
+        )  # who spoke last is answered, and comes last
+        parts += map(self._conversation, reversed(speakers))
         return "\n\n".join(parts)
 
     def _conversation(self, key: str) -> str:

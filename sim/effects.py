@@ -10,7 +10,7 @@ from ..agents.actions import Action, dump_json
 from ..agents.checks import CheckOutcome, CheckResult
 from ..agents.memory import NoteKind
 from ..agents.mind import Decision, MissedStage
-from ..agents.observation import PLAYER, Observation, quoted
+from ..agents.observation import PLAYER, Observation, heard_note, quoted
 from ..core.errors import explain, hook
 from ..core.model import Outcome
 from ..core.table import Row
@@ -256,7 +256,7 @@ class Effects:
                 self.judged.append(self.memories[-1])
 
         for line in seen.heard:
-            take(_heard(seen.called(line.key), line.text), "heard", keys=(line.key,))
+            take(heard_note(seen.called(line.key), line.text), "heard", keys=(line.key,))
         for item in seen.news if memory.keeps_news else ():
             if not memory.holds(news := f"You learnt: {item}"):
                 take(news, "seen")
@@ -540,7 +540,3 @@ def _payload_of(action: Action) -> str:
     except Exception as error:
         explain(error, action, "payload")
         raise
-
-
-def _heard(speaker: str, text: str) -> str:
-    return f"{speaker[0].upper()}{speaker[1:]} told you: {quoted(' '.join(text.split()))}"

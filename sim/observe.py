@@ -10,7 +10,17 @@ from typing import Protocol
 from ..agents.actions import Action
 from ..agents.embedding.embedder import Embedded, Lost
 from ..agents.embedding.vectors import Vector
-from ..agents.observation import PLAYER, Disclosure, Heard, Observation, SaidBefore, Seen, quoted, told_fields
+from ..agents.observation import (
+    A_VISITOR,
+    PLAYER,
+    Disclosure,
+    Heard,
+    Observation,
+    SaidBefore,
+    Seen,
+    heard_note,
+    told_fields,
+)
 from ..core.errors import RunError, explain, hook
 from ..core.model import RequestContext
 from ..personas.population import Neighbour
@@ -195,8 +205,6 @@ def observe(
     inbox = lines if observes else []
     seen, unseen = _seen(state, resident, _speakers(inbox), is_rule=is_rule) if observes else ((), 0)
     said_before = _said_before(state, resident, inbox)
-    shown = [line.text for line in inbox] + [line.text for line in said_before]
-    shown += [noted for text in shown if (noted := quoted(" ".join(text.split()))[1:-1]) != text]
     observation = Observation(
         agent=resident.id,
         persona=described(state, resident),
@@ -211,7 +219,7 @@ def observe(
             _cue(lines, news),
             settings.recalled,
             vector=recall.cue_of(resident) if recall else None,
-            without=() if is_rule else shown,
+            without=() if is_rule else _notes_of(said_before, seen),
         ),
         language=resident.persona.language,
         name=resident.name,
@@ -337,6 +345,15 @@ def _said_before(state: SocietyState, resident: Resident, inbox: Sequence[Messag
             is_own = line.sender == resident.id
             found.append(SaidBefore(key, is_own, line.text, told_time(state, line.step)))
     return tuple(found)
+
+
+def _notes_of(said_before: Sequence[SaidBefore], seen: Sequence[Seen]) -> tuple[str, ...]:
+    """Return how the notes end that were taken of the lines of a conversation."""
+    called = {one.key: one.called for one in seen}
+    return tuple(
+        f": {line.text}" if line.is_own else heard_note(called.get(line.key, A_VISITOR), line.text)
+        for line in said_before
+    )
 
 
 def _speakers(lines: Sequence[MessageRow]) -> Sequence[str]:

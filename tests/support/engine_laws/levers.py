@@ -22,7 +22,8 @@ from populace.sim import FinishedRun
 from . import town as t
 
 _WORD = re.compile(r"(?:word-\d+|visit)-\d+")
-_SECTION = re.compile(r"<(\w+)>(.*?)</\1>", re.DOTALL)
+_SECTION = re.compile(r"<(\w+)[^>\n]*>(.*?)</\1>", re.DOTALL)
+_NAMED = re.compile(r"^([^(\n]+) \(", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -37,6 +38,8 @@ class _Town:
     inbox: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     notes: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     posts: list[tuple[int, str]] = field(default_factory=list)
+    #: What two said to each other, oldest first.
+    talks: defaultdict[frozenset[int], list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def begin(self, step: int) -> None:
         """Pull the levers of a step."""
@@ -74,6 +77,17 @@ class _Town:
         can = [word for word in known if word == t.VISIT_LINE or self.is_open(_speaker(word), place)]
         return can, [word for word in known if word not in can]
 
+    def conversations(self, place: int) -> list[str]:
+        """The lines of the conversations with those who speak to an agent now, who spoke last coming last."""
+        can, waiting = self.lines(place)
+        heard = can[-t.HEARD :]
+        found = []
+        for speaker in reversed(dict.fromkeys(map(_from, reversed(heard)))):
+            both = self.talks[frozenset((place, speaker))][-t.HEARD - t.SAID :]
+            found += [word for word in both if word not in (*can, *waiting)][-t.SAID :]
+            found += [word for word in heard if _from(word) == speaker]
+        return found
+
     def near(self, place: int) -> list[int]:
         """Those whom an agent can see, in the order in which their ties were made."""
         ends = (sum(pair) - place for pair in sorted(self.ties, key=_made) if place in pair)
@@ -93,6 +107,10 @@ def _made(pair: frozenset[int]) -> int:
 
 
 _ORDER = {pair: place for place, pair in enumerate(t.RING)}
+
+
+def _from(word: str) -> int:
+    return -1 if word == t.VISIT_LINE else _speaker(word)
 
 
 def _speaker(word: str) -> int:
@@ -124,8 +142,8 @@ class _Chance:
 _COUNTED = {
     "turns": "turns of blocked, absent or unnamed agents, and turns that are missing",
     "sent": "messages that were lost, doubled or sent to others",
-    "heard": "turns with other lines than the newest that reached the agent",
-    "notes": "turns with other notes than the agent's newest",
+    "heard": "turns with other lines than those of the two who speak, up to the newest that reached the agent",
+    "notes": "turns with other notes than the agent's newest that are not in a conversation",
     "secrets": "words in a prompt or note of somebody who was not told",
     "near": "turns whose neighbours, shown and not shown, are others than the ties say",
     "states": "states that are not as interventions, acts and settlements make them",
@@ -156,13 +174,14 @@ def levers(trial: Trial) -> Iterator[Measured]:
             near = world.near(place)
             is_new = place == t.NEWCOMER and step == t.COMING
             state = f"Coins: {world.coins[place]} Acts: {world.acts[place]} Acted: {0 if is_new else world.acted}"
+            held, talk = world.notes[place][-t.NOTES :], world.conversations(place)
             heard = world.act(place, t.word_of(place, step))
-            text = found.prompts.get((step, place), {})
-            seen = [int(number) for number in re.findall(r"(\d+)$", text.get("neighbours", ""), re.MULTILINE)]
+            text = found.prompts[step, place]
+            seen = [found.names[name] for name in _NAMED.findall(text.get("neighbours", ""))]
             speakers = {_speaker(word) for word in heard if word != t.VISIT_LINE}
             others = [one for one in near if one not in speakers]
-            wrong["heard"] += _WORD.findall(text.get("heard", "")) != heard
-            known = world.notes[place][: -len(heard) - 1][-t.NOTES :]
+            wrong["heard"] += _WORD.findall(text.get("conversation", "")) != talk
+            known = [word for word in held if word not in talk]
             wrong["notes"] += _WORD.findall(text.get("memory", "")) != known
             own = {t.word_of(place, one) for one in range(step)} | found.told_before(place, step)
             own |= found.shown[step, place].keys()
@@ -185,6 +204,7 @@ def levers(trial: Trial) -> Iterator[Measured]:
         for place, told in spoken:
             for one in told:
                 world.inbox[one].append(t.word_of(place, step))
+                world.talks[frozenset((place, one))].append(t.word_of(place, step))
         if step == t.DROP:
             world.ties -= {frozenset((t.DROPPER, told[0])) for place, told in spoken if place == t.DROPPER}
         world.posts, world.acted = posted, len(spoken)
@@ -254,9 +274,10 @@ class _Reading:
 
     def __init__(self, run: FinishedRun) -> None:
         people = run.sql(
-            "SELECT a.agent, p.text FROM agents AS a JOIN personas AS p ON p.id = a.agent ORDER BY a.ordinal"
+            "SELECT a.agent, p.text, a.name FROM agents AS a JOIN personas AS p ON p.id = a.agent ORDER BY a.ordinal"
         )
-        place = {agent: place_of(text) for agent, text in people.rows}
+        place = {agent: place_of(text) for agent, text, _ in people.rows}
+        self.names = {name: place[agent] for agent, _, name in people.rows}
         self._places = list(place.values())
         self.spoken: defaultdict[int, list[tuple[int, list[int]]]] = defaultdict(list)
         for step, agent, payload in run.sql("SELECT step, agent, payload FROM emissions ORDER BY emission").rows:
@@ -267,11 +288,13 @@ class _Reading:
             self._told.append((step + (text != t.VISIT_LINE), place[recipient], text))
             if text != t.VISIT_LINE:
                 self.messages[step][place[sender], place[recipient], text] += 1
-        self.prompts, self.known = {}, dict[tuple[int, int], int]()
+        self.prompts: defaultdict[tuple[int, int], defaultdict[str, str]] = defaultdict(lambda: defaultdict(str))
+        self.known: dict[tuple[int, int], int] = {}
         for step, agent, count, unseen, text in run.sql(
             "SELECT step, agent, neighbours, unseen, text FROM observations"
         ).rows:
-            self.prompts[step, place[agent]] = dict(_SECTION.findall(text))
+            for tag, inside in _SECTION.findall(text):
+                self.prompts[step, place[agent]][tag] += inside
             self.known[step, place[agent]] = count + unseen
         self.measures = dict(run.sql("SELECT step, value FROM measures WHERE name = 'acted'").rows)
         self.shown: defaultdict[tuple[int, int], Counter[str]] = defaultdict(Counter)

@@ -38,7 +38,7 @@ from populace.sim import (
 #: People at first, on a ring, each tied to so many on either side; and the steps.
 PEOPLE, REACH, STEPS = 24, 5, 8
 #: Neighbours and lines that a prompt shows, and notes that an agent keeps, which it recalls all.
-SHOWN, HEARD, NOTES = 4, 2, 3
+SHOWN, HEARD, SAID, NOTES = 4, 2, 2, 3
 RING: Ties = tuple((place, (place + far) % PEOPLE) for far in range(1, REACH + 1) for place in range(PEOPLE))
 
 #: Who is blocked, from when, and until which step no more; the tie that is blocked, and from when.
@@ -131,6 +131,7 @@ class TownSettings(RuleSettings):
 
     neighbours: int = Field(SHOWN, ge=0, description="Neighbours a prompt shows")
     heard: int = Field(HEARD, ge=1, description="Lines a prompt holds")
+    lines_shown: int = Field(SAID, ge=0, description="Earlier lines of a conversation that a prompt holds")
     recalled: int = Field(NOTES + 1, ge=0, description="Notes that come to mind, at most")
     memory: int = Field(NOTES, ge=1, description="Notes an agent keeps")
 
