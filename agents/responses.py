@@ -54,6 +54,8 @@ class Said:
     #: Why there is none, in one sentence.
     reason: str = ""
     is_done: bool = False
+    #: Requests that were sent or recalled for it.
+    attempts: int = 1
 
 
 async def ask_response(
@@ -88,7 +90,7 @@ async def answer_request(state: MindState, runtime: "Runtime[MindContext]") -> M
     prompt = load_prompt(ROOM, "respond").render(persona="", request=fence("request", action.text))
     answer = await ask_response(state, runtime, prompt, _any_response)
     if answer.outcome is not Outcome.OK:
-        missed = MissedStage(prompt.name, answer.outcome, answer.reason, 1)
+        missed = MissedStage(prompt.name, answer.outcome, answer.reason, answer.attempts)
         return {"missed": (*state.get("missed", ()), missed)}
     told = quoted(" ".join(answer.text[:_NOTED].split()))
     return {
@@ -115,14 +117,15 @@ _schemas: dict[type[BaseModel], dict[str, Any]] = {}
 def said(answer: Answer[Response] | Answer[Line]) -> Said:
     """Return the response or line that an answer holds, or how the request ended."""
     if answer.value is None:
-        return Said("", answer.outcome, answer.reason or f"The request ended with {answer.outcome}.")
+        reason = answer.reason or f"The request ended with {answer.outcome}."
+        return Said("", answer.outcome, reason, attempts=answer.attempts)
     text, is_done = answer.value.text, isinstance(answer.value, Line) and answer.value.done
     if is_done:
         return Said(text, Outcome.OK, is_done=True)
     if not text:
-        return Said("", Outcome.EMPTY, "It is empty.")
+        return Said("", Outcome.EMPTY, "It is empty.", attempts=answer.attempts)
     if is_refusal(text) or (isinstance(answer.value, Line) and speaks_as_model(text)):
-        return Said(text, Outcome.REFUSAL, "It declines what was asked for.")
+        return Said(text, Outcome.REFUSAL, "It declines what was asked for.", attempts=answer.attempts)
     return Said(text, Outcome.OK)
 
 

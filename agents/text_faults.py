@@ -214,7 +214,7 @@ def find_key(text: str, keys: Iterable[str]) -> str:
     """Find what only a prompt says: a name before the line, a key by which it calls an agent (n1), or the step."""
     known = set(keys)
     before, colon, _ = text.partition(":")
-    if colon and before.strip() in known:
+    if colon and before.strip() and before.strip() in known:
         return f"{before.strip()}:"
     return next((found[0] for found in _KEY.finditer(text) if found["clock"] or found[0] in known), "")
 

@@ -16,6 +16,8 @@ from .persona import Persona
 _NAME_COLUMNS = ("name", "full_name", "fullname", "first_name", "firstname", "given_name")
 _OWN_NAME = re.compile(r'^[^\W\d_][^\d_,;:()<>@/"]{1,59}$')
 _CAPITAL = r"[A-ZÀ-ÖØ-ÞА-ЯЁ][\w'’-]+"
+#: What prompts call the agent itself and the visiting player.
+_RESERVED = ("You", "you", "Visitor", "visitor", "Player", "player")
 #: A name that a description states, or opens with.
 _STATED = re.compile(rf"\b(?:named|name is|nommée?|namens|llamad[oa]|chamad[oa]) ({_CAPITAL}(?: {_CAPITAL}){{0,2}})")
 _OPENING = re.compile(rf"({_CAPITAL})((?: {_CAPITAL}){{0,2}})(?=,| is | was | \()")
@@ -35,7 +37,7 @@ class NameBook:
     """
 
     def __init__(self) -> None:
-        self._taken: set[str] = set()
+        self._taken = set(_RESERVED)
         #: How often each name was given that people have themselves.
         self._times = Counter[str]()
 

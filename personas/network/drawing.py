@@ -69,8 +69,8 @@ def draw_woven(spec: NetworkSpec, grown: Iterable[Pair], values: Sequence[str], 
     """Draw ties beside the grown ones, until people have `spec.degree` ties on average.
 
     While fewer of all triples are closed than `spec.probability`, a tie closes one: two people who have somebody in
-    common, as friends of friends meet. Any other tie leads to somebody of the same value, by preference, who is tied
-    to nobody in common (a "focal" tie of Kossinets and Watts 2006). Grown ties stay, however many they are.
+    common, as friends of friends meet. Any other tie leads to somebody of the same value, four times in five, or to
+    anybody. Grown ties stay, however many they are.
     """
     people = len(values)
     spec.check_people(people)

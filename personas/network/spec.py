@@ -26,8 +26,8 @@ GROWN = "grown"
 MOST_TIES = 5_000_000
 #: Ties of a person and share of them to people who are alike, where homophily does not say.
 _DEGREE, _ALIKE = 6, 0.8
-#: Ties of a person and the share of closed triangles, where `woven` does not say: about as many close ties as people
-#: name (Marsden 1987; Dunbar's sympathy group), and the clustering of networks of acquaintance (Newman 2003, table II).
+#: Ties of a person and share of closed triples, where `woven` does not say: a few close ties each, and a transitivity
+#: within the wide range of social networks (Newman 2003, table II).
 _WOVEN_DEGREE, _CLUSTERING = 5, 0.3
 
 _FORMS = (

@@ -60,6 +60,7 @@ def test_names_are_unique_in_a_society_and_the_same_in_each() -> None:
     assert len(set(names)) == len(names)
     alone = [NameBook().name_person(one) for one in people[:100]]
     assert sum(a == b for a, b in zip(alone, names, strict=False)) >= 90
+    assert NameBook().name_person(Persona("A baker."), {"name": "player"}) == "player 2"  # nobody is the visitor's key
     twins = NameBook()
     assert [twins.name_person(Persona(f"Hannah is a pilot of {n}."), {}) for n in range(3)] == [
         "Hannah",
