@@ -17,7 +17,7 @@ from .gateway.budget import Prices
 from .gateway.gateway import Gateway
 from .gateway.limits import Limits
 from .memory import Memory
-from .mind import Decision, Mind, MindContext, MindState, Rule, build_mind
+from .mind import Decision, Mind, MindContext, MindState, Rule
 from .observation import PLAYER, Heard, Observation, Seen, ShownPost
 from .tool_spec import ToolSpec
 
@@ -52,7 +52,6 @@ __all__ = [
     "ShownPost",
     "Silence",
     "ToolSpec",
-    "build_mind",
     "failed",
     "novelty_of",
     "open_embedder",

@@ -1,16 +1,15 @@
-"""How an agent decides: the stages of a turn, compiled once as a LangGraph graph and shared by all agents.
+"""How an agent decides: the stages of a turn, nodes of one LangGraph graph that all agents share.
 
     generate ──► check ──► keep (the graph ends)
                   ▲ └──► revise, once, when the draft nearly repeats an earlier text or fails a check that asks for it
                   └──────┘
 
-One model call a turn by default, a second one only for a revision. `build_mind` takes other stages; a graph of a
-scenario's own serves as well, if it reads `MindState` and writes `decision`. So does a plain function, a `Rule`: it
-decides without LangGraph, model or comparison with earlier texts.
+One model call a turn by default, a second one only for a revision. A `Mind` of other stages adds to that; a compiled
+graph of a scenario's own serves as well, if it reads `MindState` and writes `decision`. So does a plain function, a
+`Rule`: it decides without LangGraph, model or comparison with earlier texts.
 
-`decide` runs a turn. LangGraph's scheduler costs about 1 ms of CPU a turn where these stages cost 0.06 ms, so the
-stages of a graph made by `build_mind` are called one after the other, and the graph is entered where a stage of a
-scenario's own asks for another one. Both ways give the same decisions. LangGraph is imported when a graph is made.
+LangGraph runs the stages, at about 1 ms of CPU a turn. Those of the mind `one-call` take 0.06 ms when they are called
+without it, so they are (`Mind.is_direct`). Both ways give the same decisions.
 """
 
 import asyncio
@@ -176,12 +175,10 @@ class MindState(TypedDict):
     shown: NotRequired[Observation]
     #: For stages of a scenario's own.
     results: NotRequired[Mapping[str, Any]]
-    #: The stage at which the graph is entered; the first one when it is not given.
-    entry: NotRequired[str]
     decision: NotRequired[Decision]
 
 
-type Mind = CompiledStateGraph[MindState, MindContext, MindState, MindState]
+type Graph = CompiledStateGraph[MindState, MindContext, MindState, MindState]
 
 #: Decides what an agent does, its next state, or that it does nothing, from what it observes; draws by chance from the
 #: generator alone.
@@ -204,11 +201,8 @@ async def generate(state: MindState, runtime: "Runtime[MindContext]") -> Mapping
     return {"draft": draft} if view is observation else {"draft": draft, "observation": view, "shown": view}
 
 
-async def check(state: MindState, runtime: "Runtime[MindContext]") -> "Mapping[str, Any] | Command[Any]":
-    """Check a valid draft.
-
-    Go to `revise` if it nearly repeats an earlier text, or if a failed check asks for a revision.
-    """
+async def check(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
+    """Check a valid draft. `revise` follows if it nearly repeats an earlier text or fails a check that asks for it."""
     draft, context = state["draft"], runtime.context
     action = draft.answer.value
     if action is None or (draft.is_final and not draft.revised):
@@ -218,17 +212,17 @@ async def check(state: MindState, runtime: "Runtime[MindContext]") -> "Mapping[s
             state["observation"], context.world, context.model, state["request_context"], _instructions(draft.prompt)
         )
         draft = replace(draft, checks=await run_checks(action, about))
-    if not draft.is_final:
-        if novelty_of(type(action)) == "revise" and (context.revises_repeats or action.novelty == "revise"):
-            with hook(action, "emitted_text"):
-                text = action.emitted_text
-            if (earlier := context.earlier(action.name, text)) is not None:
-                draft = replace(draft, earlier=earlier)
-        if draft.earlier is not None or _complaints(draft):
-            from langgraph.types import Command
+    revises = novelty_of(type(action)) == "revise" and (context.revises_repeats or action.novelty == "revise")
+    if revises and not draft.is_final:
+        with hook(action, "emitted_text"):
+            text = action.emitted_text
+        draft = replace(draft, earlier=context.earlier(action.name, text))
+    return {"draft": draft}
 
-            return Command(update={"draft": draft}, goto="revise")
-    return {"draft": draft} if action.checks else {}
+
+def _is_sent_back(state: Mapping[str, Any]) -> bool:
+    draft: Draft = state["draft"]
+    return not draft.is_final and bool(draft.earlier or _complaints(draft))
 
 
 async def revise(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
@@ -336,33 +330,74 @@ def _complaints(draft: Draft) -> list[str]:
 #: The stages of the default mind.
 DEFAULT_STAGES: tuple[Stage, ...] = (generate, check, keep)
 
-#: Graphs that are kept with their stages: more than one program has at a time.
+
+@dataclass(frozen=True, slots=True)
+class Mind:
+    """How an agent decides: the stages of a turn, one after the other.
+
+    `check` can send a draft to `revise`, which leads back to it.
+    """
+
+    stages: tuple[Stage, ...] = DEFAULT_STAGES
+    #: A compiled graph that takes the place of the stages.
+    own: "Graph | None" = None
+    #: Whether the stages are called without LangGraph. They may then return no `Command`.
+    is_direct: bool = False
+
+    @property
+    def graph(self) -> "Graph":
+        """The LangGraph graph of the stages, compiled when it is first asked for and shared by equal minds."""
+        return self.own or _compile(self.stages)
+
+    async def decide(self, state: MindState, context: MindContext) -> Decision:
+        """Return the decision of one turn."""
+        if not self.is_direct:
+            return _decision(await self.graph.ainvoke(state, context=context))
+        runtime = cast("Runtime[MindContext]", SimpleNamespace(context=context))  # such stages read the context alone
+        for stage in self.stages:
+            state = _updated(state, await stage(state, runtime))
+            if stage is check and _is_sent_back(state):
+                state = _updated(state, await revise(state, runtime))
+                state = _updated(state, await check(state, runtime))
+        return _decision(state)
+
+
+#: Graphs that are kept compiled: more than one program has at a time.
 _KEPT = 64
-#: The latest graphs that `build_mind` made, and their stages, by the identity of the graph.
-_BUILT: dict[int, tuple[Mind, tuple[Stage, ...]]] = {}
 
 
 @lru_cache(maxsize=_KEPT)
-def build_mind(stages: tuple[Stage, ...] = DEFAULT_STAGES) -> Mind:
-    """Build a mind of these stages, one after the other.
-
-    `check` can send a draft to `revise`, which leads back to it. The graph is compiled once for the same stages.
-    """
+def _compile(stages: tuple[Stage, ...]) -> "Graph":
     from langgraph.graph import START, StateGraph
 
     graph = StateGraph(MindState, context_schema=MindContext)
-    names = [_name_of(stage) for stage in stages]
+    names = [stage.__name__ for stage in stages]
     for stage, name, following in zip(stages, names, (*names[1:], None), strict=True):
-        drawn = ("revise",) if stage is check else ()
-        graph.add_node(name, _node(stage, following), destinations=(*drawn, following or "__end__"))
-    back = _name_of(check if check in stages else stages[-1])
-    graph.add_node("revise", _node(revise, back), destinations=(back,))
-    graph.add_conditional_edges(START, lambda state: state.get("entry", names[0]), [names[0], "revise"])
-    mind = graph.compile(name="mind")
-    _BUILT[id(mind)] = (mind, stages)
-    if len(_BUILT) > _KEPT:
-        del _BUILT[next(iter(_BUILT))]
-    return mind
+        graph.add_node(
+            name,
+            _node(stage, following),
+            destinations=(*(("revise",) if stage is check else ()), following or "__end__"),
+        )
+    if check in stages:
+        graph.add_node("revise", _node(revise, check.__name__), destinations=(check.__name__,))
+    graph.add_edge(START, names[0])
+    return graph.compile(name="mind")
+
+
+def _node(stage: Stage, following: str | None) -> Callable[..., Awaitable[Any]]:
+    """Return the stage as a node of the graph. It names what follows, so that no edge has to be decided."""
+    from langgraph.types import Command
+
+    @wraps(stage)
+    async def node(state: MindState, runtime: "Runtime[MindContext]") -> Any:
+        update = await stage(state, runtime)
+        if not isinstance(update, Mapping):
+            return update
+        if stage is check and _is_sent_back(_updated(state, update)):
+            return Command(update=update, goto="revise")
+        return update if following is None else Command(update=update, goto=following)
+
+    return node
 
 
 def decide_by_rule(rule: Rule, observation: Observation, offered: tuple[type[Action], ...], seed: int) -> Decision:
@@ -384,60 +419,10 @@ def decide_by_rule(rule: Rule, observation: Observation, offered: tuple[type[Act
     return Decision(action, attempts=0, prompt="rule", model="rule")
 
 
-async def decide(mind: Mind | None, state: MindState, context: MindContext) -> Decision:
-    """Return the decision of one turn. None is the default mind.
-
-    The stages of a mind that `build_mind` made are called without LangGraph as long as one follows the other.
-    """
-    stages = DEFAULT_STAGES if mind is None else _BUILT.get(id(mind), (mind, ()))[1]
-    runtime = _runtime(stages, context)
-    for stage in stages:
-        update = await stage(state, runtime)
-        if stage is check and not isinstance(update, Mapping):  # it asks for a revision once
-            state = _updated(state, update.update)
-            state = _updated(state, await revise(state, runtime))
-            update = await stage(state, runtime)
-        if not isinstance(update, Mapping):
-            state = _updated(state, {**cast("Mapping[str, Any]", update.update or {}), "entry": update.goto})
-            break
-        state = _updated(state, update)
-    else:
-        if stages:
-            return _decision(state)
-    return _decision(await (mind or build_mind()).ainvoke(state, context=context))
-
-
 def _updated(state: MindState, update: Any) -> MindState:
     return cast("MindState", {**state, **update})
-
-
-def _runtime(stages: tuple[Stage, ...], context: MindContext) -> "Runtime[MindContext]":
-    if stages is DEFAULT_STAGES:  # they read the context alone
-        return cast("Runtime[MindContext]", SimpleNamespace(context=context))
-    from langgraph.runtime import Runtime
-
-    return Runtime(context=context)
 
 
 def _decision(state: Mapping[str, Any]) -> Decision:
     decision: Decision = state["decision"]
     return decision
-
-
-def _node(stage: Stage, following: str | None) -> Callable[..., Awaitable[Any]]:
-    """Return the stage as a node of the graph. It names what follows, so that no edge has to be decided."""
-
-    @wraps(stage)
-    async def node(state: MindState, runtime: "Runtime[MindContext]") -> Any:
-        update = await stage(state, runtime)
-        if following is None or not isinstance(update, Mapping):
-            return update
-        from langgraph.types import Command
-
-        return Command(update=update, goto=following)
-
-    return node
-
-
-def _name_of(stage: Stage) -> str:
-    return stage.__name__

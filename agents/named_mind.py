@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..core.prompt import RenderedPrompt
 from .actions import Action
-from .mind import Mind, Stage, build_mind, check, generate, keep
+from .mind import Mind, Stage, check, generate, keep
 from .observation import Observation
 from .responses import answer_request
 from .thinking import plan, plan_prompt, reflect, reflect_prompt, think, thinking_prompt
@@ -39,15 +39,16 @@ def named_mind(
 ) -> Mind:
     """Build the mind of this name that asks a model, with the stages that plan, reflect and answer if they are wanted.
 
-    Compiled once for the same stages. `tools` are those of `react`. Raises `SetupError` for an invalid tool, and
-    `ValueError` for `rule`, which is not a graph.
+    `tools` are those of `react`. Raises `SetupError` for an invalid tool, and
+    `ValueError` for `rule`, which has no stages.
     """
     if name == "rule":
-        raise ValueError("a rule is a plain function, and no graph of stages")
+        raise ValueError("a rule is a plain function, without stages")
     answering = _react(tools) if name == "react" else think if name == "think" else generate
     before: tuple[Stage, ...] = (plan,) if plans else ()
     after: tuple[Stage, ...] = (*((answer_request,) if answers else ()), *((reflect,) if reflects else ()))
-    return build_mind((*before, answering, check, *after, keep))
+    stages = (*before, answering, check, *after, keep)
+    return Mind(stages, is_direct=name == "one-call" and not (plans or reflects))
 
 
 def first_prompts(

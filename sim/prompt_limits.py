@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ..agents.mind import Mind
 from ..agents.named_mind import MindName, first_prompts
 from ..agents.observation import Observation, Seen
 from ..agents.turn_prompt import prompt_size
@@ -54,8 +55,7 @@ def survey_room(survey: Survey, *, world: str) -> int:
 
 def _sizes(scenario: Scenario, name: MindName | None) -> Iterator[tuple[str, int]]:
     """Yield each prompt's subject with the tokens of what cannot be cut from it."""
-    mind = mind_of(scenario, name)
-    if mind is not None and not hasattr(mind, "ainvoke"):
+    if not isinstance(mind_of(scenario, name), Mind):
         return
     settings = scenario.settings
     is_own = type(scenario).mind is not Scenario.mind

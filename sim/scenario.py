@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from ..agents.actions import Action, Instruction, snake_case
 from ..agents.memory import Memory, MemoryStream, RecallWeights
-from ..agents.mind import Mind, Rule
+from ..agents.mind import Graph, Mind, Rule
 from ..agents.named_mind import named_mind
 from ..agents.observation import DISCLOSURE, Disclosure, Observation
 from ..core.errors import SetupError, hook
@@ -268,14 +268,15 @@ class Scenario:
         """Return whether the run ends before its last step. By default, never."""
         return False
 
-    def mind(self) -> Mind | Rule:
-        """Return how all agents decide, as a compiled graph or a plain function.
+    def mind(self) -> Mind | Graph | Rule:
+        """Return how all agents decide: a `Mind`, a compiled LangGraph graph, or a plain function.
 
-        By default: generate, check, keep or revise. The default graph also plans and reflects if `plan_every` and
-        `reflect_at` are set. To use another named mind, pass `--mind` and override nothing. If this is overridden,
-        `--mind` accepts only `rule`. A function gets the observation and the agent's own random number generator. It
-        returns one of the offered actions, the agent's next state, or None to do nothing. A state takes effect when all
-        agents have decided. With a function, no model is asked and no text is compared with earlier ones.
+        By default: generate, check, keep or revise. The default mind also plans, reflects and asks the assistant if
+        `plan_every`, `reflect_at` and `assistant` are set. To use another named mind, pass `--mind` and override
+        nothing. If this is overridden, `--mind` accepts only `rule`. A function gets the observation and the agent's
+        own random number generator. It returns one of the offered actions, the agent's next state, or None to do
+        nothing. A state takes effect when all agents have decided. With a function, no model is asked and no text is
+        compared with earlier ones.
         """
         settings = self.settings
         return named_mind(plans=settings.plan_every > 0, reflects=settings.reflect_at > 0, answers=settings.assistant)

@@ -136,21 +136,20 @@ def _regrouped(agents: list[rows.AgentRow], there: list[rows.AgentRow]) -> list[
     ]
 
 
-def mind_of(scenario: Scenario, name: MindName | None = None) -> Mind | Rule | None:
+def mind_of(scenario: Scenario, name: MindName | None = None) -> Mind | Rule:
     """Return the mind of this name, or the scenario's own.
 
-    None stands for the default mind, whose graph need not be made. Raises `SetupError` if the scenario has no mind for
-    the name. Raises `HookError` if a method of it fails, or returns neither a compiled graph nor a function.
+    Raises `SetupError` if the scenario has no mind for the name. Raises `HookError` if a method of it fails, or returns
+    neither a mind, a compiled graph nor a function.
     """
     has_own = type(scenario).mind is not Scenario.mind
     if not scenario.actions and has_rule(scenario) and not has_own:
         name = name or "rule"
-    if name is None or (name == "rule" and has_own and not has_rule(scenario)):
-        own = _own_mind(scenario) if has_own else None
-        if name == "rule" and hasattr(own, "ainvoke"):
+    if has_own and (name is None or (name == "rule" and not has_rule(scenario))):
+        own = _own_mind(scenario)
+        if name == "rule" and isinstance(own, Mind):
             raise _no_rule(scenario)
-        if own is not None:
-            return own
+        return own
     if name == "rule":
         if not has_rule(scenario):
             raise _no_rule(scenario)
@@ -162,12 +161,10 @@ def mind_of(scenario: Scenario, name: MindName | None = None) -> Mind | Rule | N
         )
     settings = scenario.settings
     more = {"plans": settings.plan_every > 0, "reflects": settings.reflect_at > 0, "answers": settings.assistant}
-    if name in (None, "one-call") and not any(more.values()):
-        return None
     return named_mind(name or "one-call", tools=tools_of(scenario, name), **more)
 
 
-def checked_mind(scenario: Scenario, config: RunConfig) -> Mind | Rule | None:
+def checked_mind(scenario: Scenario, config: RunConfig) -> Mind | Rule:
     """Return the mind of a run, as `mind_of` does. Raises `SetupError` for invalid archetypes, too."""
     if config.archetypes is not None:
         check_archetypes(config.archetypes, scenario)
@@ -181,10 +178,12 @@ def has_rule(scenario: Scenario) -> bool:
 
 def _own_mind(scenario: Scenario) -> Mind | Rule:
     with hook(scenario, "mind"):
-        mind: object = scenario.mind()
-        if not callable(getattr(mind, "ainvoke", mind)):
-            raise TypeError(f"it must give a compiled graph, as build_mind() does, and gave {mind!r:.80}")
-    return mind  # type: ignore[return-value]  # whatever can be invoked is one
+        mind: Any = scenario.mind()
+        if not isinstance(mind, Mind) and callable(getattr(mind, "ainvoke", None)):
+            mind = Mind(own=mind)
+        if not (isinstance(mind, Mind) or callable(mind)):
+            raise TypeError(f"it must give a Mind, a compiled graph or a function, and gave {mind!r:.80}")
+    return mind  # type: ignore[no-any-return]
 
 
 def tools_of(scenario: Scenario, name: MindName | None) -> "tuple[ToolFunction, ...]":

@@ -12,7 +12,7 @@ from typing import cast
 
 from ..agents.action_schema import check_actions, novelty_of, only_choice, possible_actions
 from ..agents.actions import Action
-from ..agents.mind import Decision, Mind, MindContext, MindState, Rule, decide, decide_by_rule
+from ..agents.mind import Decision, Mind, MindContext, MindState, Rule, decide_by_rule
 from ..agents.named_mind import MindName
 from ..agents.observation import Observation
 from ..core.errors import RunError, hook
@@ -70,7 +70,7 @@ class TurnWork:
 
         Raises `RunError` if no call can succeed. Other errors of a mind become decisions.
         """
-        if self._mind is not None and not hasattr(self._mind, "ainvoke"):
+        if not isinstance(self._mind, Mind):
             return decide_by_rule(self._mind, item.observation, item.offered, item.seed)
         if (only := only_choice(item.offered)) is not None:
             return Decision(only, attempts=0, model="rule")
@@ -88,7 +88,7 @@ class TurnWork:
             revises_repeats=self._scenario.revises_repeats,
         )
         try:
-            return await decide(cast("Mind | None", self._mind), state, context)
+            return await self._mind.decide(state, context)
         except RunError:
             raise
         except Exception as error:  # noqa: BLE001 - a mind can be a scenario's own; its fault is this agent's alone
@@ -107,7 +107,7 @@ class StepContext:
     #: What the scenario is shown.
     view: SocietyView
     engine: Engine
-    mind: Mind | Rule | None
+    mind: Mind | Rule
     config: RunConfig
     recall: EmbeddingRecall | None = None
     #: Runs the turns; None in this process.
@@ -123,7 +123,7 @@ class StepContext:
     @property
     def is_rule(self) -> bool:
         """Whether agents decide by a function, and no model is asked."""
-        return self.mind is not None and not hasattr(self.mind, "ainvoke")
+        return not isinstance(self.mind, Mind)
 
     async def ask_surveys(self) -> None:
         """Ask the surveys that are due after the latest step and were not asked yet."""

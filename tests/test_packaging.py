@@ -95,7 +95,8 @@ MAY_IMPORT = {
     "personas": ("core",),
     "agents": ("personas", "core"),
     "sim": ("agents", "personas", "core"),
-    "analysis": ("sim.runfile", "personas", "core"),
+    # What sim writes, and what an experiment is declared as.
+    "analysis": ("sim.runfile", "sim.experiment.design", "personas", "core"),
     "scenarios": (*ROOMS, "cli", "core"),
 }
 

@@ -36,7 +36,7 @@ PROMISED = {
         Action ActionEffects Check CheckContext CheckOutcome CheckResult Decision DialogueLine
         Embedded Embedder EmbeddingHandle Gateway Heard Instruction KnownSolution Limits Memory Mind
         MindContext MindState ModelHandle Novelty Observation PLAYER Prices Rule Seen ShownPost Silence
-        ToolSpec build_mind failed novelty_of open_embedder open_model passed undecided
+        ToolSpec failed novelty_of open_embedder open_model passed undecided
     """,
     "sim": """
         Activation Arrival Choice Demonstration Emission Enriched Enrichment Experiment Feed

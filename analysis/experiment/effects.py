@@ -20,18 +20,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.errors import SetupError, parameter
 from ...core.result import Estimate, Note, Result, make_result
+from ..stats import estimate_share
 from ..table import Reader
 
 if TYPE_CHECKING:
-    from ...sim.experiment.design import PeopleDesign
-from typing import TYPE_CHECKING
-
-from ...core.errors import SetupError, parameter
-from ..stats import estimate_share
-
-if TYPE_CHECKING:
-    from ...sim.experiment.design import Experiment, Hypothesis
+    from ...sim.experiment.design import Experiment, Hypothesis, PeopleDesign
 
 type EffectKind = Literal["hypothesis", "arm", "group", "within", "interaction"]
 
@@ -512,7 +507,9 @@ def simulate_power(experiment: "Experiment", pilot: Findings | None = None) -> R
 
 
 def _count_hits(
-    given: "Sequence[tuple[Hypothesis, float, float]]", pairs: Sequence[tuple[int, int]], experiment: "Experiment"
+    given: "Sequence[tuple[Hypothesis, float, float]]",
+    pairs: Sequence[tuple[int, int]],
+    experiment: "Experiment",
 ) -> list[int]:
     """Count the simulated experiments that find each hypothesis."""
     rng = np.random.default_rng([experiment.seed, *map(max, pairs)])

@@ -16,7 +16,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from populace.agents.actions import Action, Check, Novelty
 from populace.agents.checks import TEXT_CHECKS, CheckOutcome, failed, passed
-from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check, generate, keep
+from populace.agents.mind import Draft, Mind, MindState, Rule, check, generate, keep
 from populace.agents.observation import Observation, Seen, disclosed
 from populace.agents.procedural.lexicon import frames, read_toml, say, split
 from populace.agents.procedural.situation import PresentPerson, Situation, Subjects
@@ -215,7 +215,7 @@ class ConversationTask(Task):
     def mind(self) -> Mind | Rule:
         """Generate and check the first message, then have both sides go on."""
         stage = converse_with_assistant if self.settings.between == "assistant" else converse_with_person
-        return build_mind((generate, check, stage, keep))
+        return Mind((generate, check, stage, keep))
 
     def _partner(self, resident: Resident, world: World) -> tuple[Seen, str] | None:
         """One of those whom this person knows, else anybody, drawn by seed, with the whole description."""

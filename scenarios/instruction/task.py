@@ -17,7 +17,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from populace.agents.actions import Action, Check, Novelty
 from populace.agents.checks import BASIC_CHECKS, CheckOutcome, NoDegeneration, OwnVoice, failed, passed
-from populace.agents.mind import Mind, MindState, Rule, build_mind, check, generate, keep
+from populace.agents.mind import Mind, MindState, Rule, check, generate, keep
 from populace.agents.procedural.lexicon import Frame, Frames, SlotValues, frames, polished, read_toml
 from populace.agents.procedural.situation import Situation, Subjects
 from populace.agents.responses import ask_response
@@ -267,9 +267,9 @@ class InstructionTask(Task):
     def mind(self) -> Mind | Rule:
         """Generate and check the request, then have the teacher respond."""
         if self.settings.response == "off":
-            return build_mind()
+            return Mind(is_direct=True)
         stage = respond_to_stranger if self.settings.persona_in == "none" else respond_to_person
-        return build_mind((generate, check, stage, keep))
+        return Mind((generate, check, stage, keep))
 
 
 async def respond_to_stranger(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:

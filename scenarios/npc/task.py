@@ -31,7 +31,7 @@ from populace.agents.checks import (
     iter_strings,
     passed,
 )
-from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check, generate, keep
+from populace.agents.mind import Draft, Mind, MindState, Rule, check, generate, keep
 from populace.agents.observation import Observation, Seen, disclosed
 from populace.agents.procedural.lexicon import Frame, article, polished, read_toml, split
 from populace.agents.procedural.situation import Situation, portrait_of
@@ -389,7 +389,7 @@ class Npc(Task):
 
     def mind(self) -> Mind | Rule:
         """Generate and check the sheet unless it is kept, and find out whom its hooks lead to."""
-        return build_mind((generate_sheet, check, resolve_hooks, keep_sheet))
+        return Mind((generate_sheet, check, resolve_hooks, keep_sheet))
 
 
 def _best_tied(people: Sequence[Resident], most: int, cast: Collection[str]) -> list[Resident]:

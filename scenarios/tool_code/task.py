@@ -31,7 +31,7 @@ from populace.agents.checks import (
     failed,
     passed,
 )
-from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check, keep
+from populace.agents.mind import Draft, Mind, MindState, Rule, check, keep
 from populace.agents.procedural.situation import Situation
 from populace.agents.responses import schema_of
 from populace.agents.sandbox import CodeOutcome, CodeResult, FunctionCall, Returned, confinement, run_code
@@ -300,7 +300,7 @@ class ToolCodeTask(ToolSetTask):
 
     def mind(self) -> Mind | Rule:
         """Make the interface where it is missing, implement it, check, and run the code."""
-        return build_mind((specify, write, check, run if self.settings.execute else attach, keep))
+        return Mind((specify, write, check, run if self.settings.execute else attach, keep))
 
 
 async def specify(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:

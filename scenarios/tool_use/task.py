@@ -21,7 +21,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from populace.agents.actions import Action, Check
 from populace.agents.checks import TEXT_CHECKS, CheckOutcome, CheckResult, failed, passed
-from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check, keep
+from populace.agents.mind import Draft, Mind, MindState, Rule, check, keep
 from populace.agents.procedural.lexicon import frames, read_toml, split
 from populace.agents.procedural.situation import Situation
 from populace.agents.procedural.speech import Speaker
@@ -367,7 +367,7 @@ class ToolUseTask(ToolSetTask):
 
     def mind(self) -> Mind | Rule:
         """Ask for the request, check it, and let the assistant work and the person go on."""
-        return build_mind((self.ask, check, self.converse, keep))
+        return Mind((self.ask, check, self.converse, keep))
 
     def plan(self, agent: str, rng: random.Random) -> ConversationPlan:
         """What a conversation with this person is about: first a tool that was made for them, where there is one."""

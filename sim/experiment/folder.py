@@ -25,6 +25,7 @@ import orjson
 
 from ...agents.gateway.budget import Budget, Prices, Spent
 from ...agents.gateway.limits import SAMPLING, Limits
+from ...agents.mind import Mind
 from ...core.database import is_made
 from ...core.errors import HookError, PausedError, SetupError, SourceError, parameter
 from ...core.files import remove_database, whole_file
@@ -452,7 +453,7 @@ def check_run(society: Society) -> None:
     check_interventions(scenario, config.steps)
     check_surveys(scenario, config.steps)
     mind = checked_mind(scenario, config)
-    check_answers(scenario, is_rule=mind is not None and not hasattr(mind, "ainvoke"))
+    check_answers(scenario, is_rule=not isinstance(mind, Mind))
     if (file := parse_network(config.network).file) is not None:
         resolve_file(file)
 

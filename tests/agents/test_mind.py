@@ -1,5 +1,6 @@
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,9 +15,7 @@ from populace.agents.mind import (
     MindContext,
     MindState,
     Rule,
-    build_mind,
     check,
-    decide,
     decide_by_rule,
     generate,
     keep,
@@ -65,19 +64,19 @@ async def decided(
     offered: type[Action] = Instruction,
     is_data: bool = True,
 ) -> Decision:
-    """What both ways of running a turn decide: the stages called directly, and scheduled by LangGraph."""
+    """What both ways of running a turn decide: scheduled by LangGraph, and the stages called directly."""
     before = None if known is None else EarlierText(by, known)
     devices = {"draws_angles": is_data, "revises_repeats": is_data}
     context = MindContext(model, "A village.", lambda kind, text: before if text == "same" else None, **devices)
-    mind, answers = mind or build_mind(), list(model.answers)
-    scheduled: Decision = (await mind.ainvoke(state(offered), context=context))["decision"]
+    mind, answers = mind or Mind(), list(model.answers)
+    scheduled = await mind.decide(state(offered), context)
     model.answers, model.asked = answers, []
-    assert await decide(mind, state(offered), context) == scheduled
+    assert await replace(mind, is_direct=True).decide(state(offered), context) == scheduled
     return scheduled
 
 
-def test_the_mind_is_compiled_once() -> None:
-    assert build_mind() is build_mind()
+def test_the_graph_of_the_same_stages_is_compiled_once() -> None:
+    assert Mind().graph is Mind().graph is Mind((generate, check, keep)).graph
 
 
 async def test_a_new_answer_takes_one_call_and_the_world_comes_first() -> None:
@@ -223,7 +222,7 @@ async def test_a_check_that_gives_no_result_is_an_error_of_its_author() -> None:
         checks = (Broken(revises=False),)
 
     with pytest.raises(HookError, match="`judge` of Broken failed with TypeError: it must give a CheckResult"):
-        await decide(build_mind(), state(Asked), MindContext(Scripted(request("Help.", Asked)), "", lambda *_: None))
+        await Mind().decide(state(Asked), MindContext(Scripted(request("Help.", Asked)), "", lambda *_: None))
 
 
 async def test_a_scenario_adds_a_stage() -> None:
@@ -234,11 +233,10 @@ async def test_a_scenario_adds_a_stage() -> None:
         kept = await keep(state, runtime)
         return {"decision": Decision(None, reason=str(state["results"]), attempts=kept["decision"].attempts)}
 
-    mind = build_mind((generate, check, shout, keep_shouted))
+    mind = Mind((generate, check, shout, keep_shouted))
     assert (await decided(Scripted(said("new")), mind=mind)).reason == "{'shouted': True}"
     revised = await decided(Scripted(said("same"), said("other")), known="before", mind=mind)
     assert (revised.reason, revised.attempts) == ("{'shouted': True}", 2)
-    assert build_mind((generate, check, shout, keep_shouted)) is mind
 
 
 def test_a_rule_decides_without_a_model_and_may_do_nothing() -> None:

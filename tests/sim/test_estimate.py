@@ -16,7 +16,7 @@ from populace.agents.actions import Action, Check, Instruction
 from populace.agents.checks import CheckContext, CheckResult, failed, passed
 from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Limits
-from populace.agents.mind import Mind, build_mind
+from populace.agents.mind import Mind
 from populace.agents.observation import Observation
 from populace.core.errors import HookError, SetupError
 from populace.core.model import Answer, AnswerSchema
@@ -195,7 +195,7 @@ def test_a_mind_of_the_scenarios_own_is_not_expected_to_revise(openai_server: Op
         actions = (Instruction.configured(checks=()),)
 
         def mind(self) -> Mind:
-            return build_mind.__wrapped__()
+            return Mind()
 
     told = estimate(Blunt(), growth=SMALL, steps=2, model="openai:test", base_url=openai_server.base_url, sample=0)
     assert [p.name for p in told.purposes] == ["text_to_persona", "persona_to_persona", "turn"]

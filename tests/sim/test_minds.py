@@ -1,11 +1,11 @@
 """A turn gives the same whether the stages of its mind are called one by one or scheduled by LangGraph."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ballots import Answering, Ballot, Vote
 
-from populace.agents.mind import Mind, build_mind
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth
 from populace.sim.runfile.reader import FinishedRun
@@ -33,8 +33,8 @@ def test_a_mind_scheduled_by_langgraph_gives_the_same_run(
     tmp_path: Path, scenario: type[Scenario], model: object
 ) -> None:
     class Scheduled(scenario):  # type: ignore[misc, valid-type]
-        def mind(self) -> Mind:
-            return build_mind().with_config(run_name="a copy, which decide does not know")
+        def mind(self) -> Any:
+            return super().mind().graph.with_config(run_name="a graph of its own")
 
     people = tmp_path / "people.jsonl"
     people.write_text("".join(f'{{"text": "A voter who keeps {n} hens."}}\n' for n in range(12)))

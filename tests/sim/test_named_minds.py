@@ -16,7 +16,7 @@ from openai_server import OpenAIServer
 from process_executor import ProcessExecutor
 
 from populace.agents.actions import Action
-from populace.agents.mind import Mind, build_mind
+from populace.agents.mind import Mind
 from populace.agents.observation import Observation
 from populace.core.errors import HookError, SetupError
 from populace.sim.estimate import estimate
@@ -195,7 +195,7 @@ class OwnGraph(TalkingTown):
 
     def mind(self) -> Mind:
         """The default stages."""
-        return build_mind()
+        return Mind()
 
 
 class OwnRule(TalkingTown):

@@ -10,7 +10,7 @@ from langgraph.runtime import Runtime
 
 from populace.agents.actions import Action, ActionEffects, Instruction
 from populace.agents.gateway.limits import Limits
-from populace.agents.mind import DEFAULT_STAGES, Decision, Mind, MindContext, MindState, Rule, build_mind
+from populace.agents.mind import DEFAULT_STAGES, Decision, Mind, MindContext, MindState, Rule
 from populace.agents.observation import Observation
 from populace.core.errors import PausedError
 from populace.sim.effects import Effects
@@ -80,7 +80,7 @@ class Late(Errands):
     decided: ClassVar[list[str]] = []
 
     def mind(self) -> Mind | Rule:
-        return build_mind((*DEFAULT_STAGES, _late))
+        return Mind((*DEFAULT_STAGES, _late))
 
 
 async def _late(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str, object]:
