@@ -26,6 +26,7 @@ from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.call import Call
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
+from ..core.database import is_interrupt
 from ..core.errors import PausedError, StorageError
 from ..core.model import PersonaModel
 from ..core.table import Row
@@ -340,7 +341,7 @@ class Engine:
         elif isinstance(failure, PausedError):
             failure.left = " ".join(filter(None, (self.budget.text, said)))
             self.log.finish("paused", str(failure), self.events.hex)
-        elif isinstance(failure, Exception):
+        elif isinstance(failure, Exception) and not is_interrupt(failure):
             self.log.finish("failed", str(failure), self.events.hex)
         else:
             if said:

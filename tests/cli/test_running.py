@@ -199,3 +199,16 @@ def test_shared_files_are_as_the_umask_says_and_others_are_private(ask: Ask, run
     assert os.umask(before) == 0o022
     modes = [Path(f"{name}.html").stat().st_mode & 0o777 for name in ("mine", "ours", "again")]
     assert modes == [0o600, 0o644, 0o600]
+
+
+def test_ctrl_c_within_a_query_leaves_a_paused_run_and_says_how_to_go_on(
+    ask: Ask, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def take_step(context: object) -> None:
+        raise RuntimeError("Query interrupted")  # as DuckDB says it
+
+    with monkeypatch.context() as patched:
+        patched.setattr("populace.sim.society.take_step", take_step)
+        said = ask("run", "village", "--agents", "4", "--hops", "0", "--steps", "1", "--out", "run.duckdb")
+    said.complains(130, "Stopped.", "1 step to come", "go on with `populace resume run.duckdb`")
+    assert ask("resume", "run.duckdb").code == 0

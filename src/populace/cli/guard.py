@@ -87,7 +87,7 @@ def going_on(path: Path, *, kept: str = "done", otherwise: str = "") -> Iterator
 
     `otherwise` is what else can be done where the endpoint does not answer.
     """
-    from populace.core.database import is_made
+    from populace.core.database import is_interrupt, is_made
     from populace.core.errors import EndpointError, PausedError
 
     def way_on(otherwise: str = "") -> str:
@@ -99,7 +99,9 @@ def going_on(path: Path, *, kept: str = "done", otherwise: str = "") -> Iterator
 
     try:
         yield
-    except KeyboardInterrupt as error:
+    except (KeyboardInterrupt, RuntimeError) as error:
+        if not (isinstance(error, KeyboardInterrupt) or is_interrupt(error)):
+            raise
         left = "".join(f"{note} " for note in getattr(error, "__notes__", ()) if note)
         raise _Stopped(f"Stopped. {left}{way_on()}") from None
     except PausedError as error:
