@@ -36,6 +36,7 @@ TURN_SLOTS = (
     "examples",
     "posts",
     "next",
+    "goal",
 )
 
 #: A bound of a JSON Schema in words, by its keyword.

@@ -116,6 +116,10 @@ class ActionEffects(Protocol):
         """Send `text` to the agent with this key, who hears it in the next step. Raises `KeyError` for another key."""
         ...
 
+    def show(self, text: str) -> None:
+        """Make `text`, which says what the agent does, news for those whom the agent sees, until the next step ends."""
+        ...
+
 
 class Check(Protocol):
     """Judges what an agent emits, by itself or by questions to a model; each result is a row of `checks`.
@@ -413,6 +417,24 @@ class DialogueLine(Action):
     def emitted_text(self) -> str:
         """The spoken line."""
         return self.text
+
+
+class Deed(Action):
+    """Something that this person does now and those around can see, without a word."""
+
+    name: ClassVar[str] = "deed"
+    checks: ClassVar[tuple[Check, ...]] = LINE_CHECKS
+    kind: Literal["deed"]
+    text: Annotated[Phrase, Field(description="One sentence that says what this person does, by name.")]
+
+    @property
+    def emitted_text(self) -> str:
+        """What was done."""
+        return self.text
+
+    def apply(self, effects: ActionEffects) -> None:
+        """Have those whom the agent sees learn of it."""
+        effects.show(self.text)
 
 
 class Silence(Action):

@@ -63,13 +63,13 @@ class _Note:
 
 
 class Memory:
-    """The newest `capacity` notes of one agent.
+    """The newest `capacity` notes of one agent, and its plan, which holds until the next and is then a note.
 
     Recall ranks by BM25 over the agent's own notes, which compares words and not meaning; or by the cosine of
     vectors, where an embedding model gave some. Newer notes come first among equals, and the newest note comes always.
     """
 
-    __slots__ = ("_capacity", "_notes")
+    __slots__ = ("_capacity", "_notes", "_plan")
 
     #: Whether news become notes.
     keeps_news: ClassVar[bool] = False
@@ -79,6 +79,7 @@ class Memory:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._notes: list[_Note] = []
+        self._plan: _Note | None = None
 
     def __len__(self) -> int:
         return len(self._notes)
@@ -86,8 +87,18 @@ class Memory:
     def note(
         self, text: str, *, kind: NoteKind = "said", step: int = 0, importance: int | None = None, time: str = ""
     ) -> None:
-        """Remember `text`. If there is no room, forget the oldest note."""
-        self._notes.append(_Note(text, kind, step, importance, time))
+        """Remember `text`. If there is no room, forget the oldest note. A plan replaces the one before it."""
+        note = _Note(text, kind, step, self.weigh(text, kind) if importance is None else importance, time)
+        if kind != "plan":
+            self._take(note)
+            return
+        if self._plan is not None:
+            self._plan.text = f"You planned: {self._plan.text}"
+            self._take(self._plan)
+        self._plan = note
+
+    def _take(self, note: _Note) -> None:
+        self._notes.append(note)
         if len(self._notes) > self._capacity:
             del self._notes[0]
 
@@ -105,16 +116,16 @@ class Memory:
     @property
     def plan(self) -> str:
         """What the agent means to do; empty where it has no plan."""
-        return ""
+        return self._plan.text if self._plan else ""
 
     @property
     def plan_time(self) -> str:
         """When the plan was made, as the agent tells the time."""
-        return ""
+        return self._plan.time if self._plan else ""
 
     def is_plan_due(self, step: int, every: int) -> bool:
-        """Return whether a plan is due in this step, if plans hold for `every` steps. In this memory, none is."""
-        return False
+        """Return whether a plan is due in this step: there is none, or it has held for `every` steps."""
+        return every > 0 and (self._plan is None or step - self._plan.step >= every)
 
     def to_reflect_on(self, importance: int) -> tuple[str, ...]:
         """Return the notes since the last reflection, once their importance adds up to this much.
@@ -185,11 +196,10 @@ class MemoryStream(Memory):
     4.1 there. Recency is `decay` to the number of steps since the note was taken; recalling a note does not refresh it,
     so that what an agent recalls follows from its rows. Relevance is the cosine of vectors, or BM25 without them.
 
-    It keeps the newest `capacity` notes of what happened, as many reflections, and the newest plan, which is not
-    recalled: it holds until the next.
+    It keeps the newest `capacity` notes of what happened, and as many reflections.
     """
 
-    __slots__ = ("_holding", "_plan", "_weights")
+    __slots__ = ("_holding", "_weights")
 
     keeps_news: ClassVar[bool] = True
     _always: ClassVar[int] = 0
@@ -197,21 +207,13 @@ class MemoryStream(Memory):
     def __init__(self, capacity: int, *, weights: RecallWeights | None = None) -> None:
         super().__init__(capacity)
         self._weights = weights or RecallWeights()
-        self._plan: _Note | None = None
         #: In how many of the notes each word is.
         self._holding = Counter[str]()
 
-    def note(
-        self, text: str, *, kind: NoteKind = "said", step: int = 0, importance: int | None = None, time: str = ""
-    ) -> None:
-        """Remember `text`, with the importance of `weigh` if none is given. A plan replaces the one before it."""
-        note = _Note(text, kind, step, self.weigh(text, kind) if importance is None else importance, time)
-        if kind == "plan":
-            self._plan = note
-            return
+    def _take(self, note: _Note) -> None:
         self._notes.append(note)
         self._holding.update(note.words)
-        alike = [other for other in self._notes if (other.kind == "reflection") == (kind == "reflection")]
+        alike = [other for other in self._notes if (other.kind == "reflection") == (note.kind == "reflection")]
         if len(alike) > self._capacity:
             self._forget(alike[0])
 
@@ -231,20 +233,6 @@ class MemoryStream(Memory):
         told = words(text)
         new = sum(not self._holding[word] for word in told) / len(told) if told else 0.0
         return max(_LEAST, min(_MOST, _IMPORTANCE[kind] + (_CLOSE if is_close else 0) + round(_NEW * new)))
-
-    @property
-    def plan(self) -> str:
-        """What the agent means to do; empty where it has no plan."""
-        return self._plan.text if self._plan else ""
-
-    @property
-    def plan_time(self) -> str:
-        """When the plan was made, as the agent tells the time."""
-        return self._plan.time if self._plan else ""
-
-    def is_plan_due(self, step: int, every: int) -> bool:
-        """Return whether a plan is due in this step: there is none, or it has held for `every` steps."""
-        return every > 0 and (self._plan is None or step - self._plan.step >= every)
 
     def to_reflect_on(self, importance: int) -> tuple[str, ...]:
         """Return the notes since the last reflection, oldest first, once their importance adds up to this much.

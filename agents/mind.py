@@ -26,12 +26,25 @@ from pydantic import BaseModel
 from ..core.errors import explain, hook
 from ..core.model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
 from ..core.prompt import RenderedPrompt, fence, load_prompt
-from .action_schema import answer_schema, novelty_of
+from .action_schema import novelty_of
 from .actions import Action, run_checks
 from .checks import CheckContext, CheckOutcome, CheckResult
 from .memory import MemoryNote
 from .observation import Observation
-from .turn_prompt import drawn_angle, fitted, phrase_of, prompt_size, refused_length, turn_prompt
+from .text_faults import is_refusal, speaks_as_model
+from .turn_prompt import (
+    ACTION_ALONE,
+    Asides,
+    TurnAnswer,
+    action_of,
+    drawn_angle,
+    fitted,
+    phrase_of,
+    prompt_size,
+    refused_length,
+    turn_prompt,
+    turn_schema,
+)
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
@@ -122,8 +135,8 @@ class MindContext:
     earlier: Callable[[str, str], EarlierText | None]
     #: Tokens of a prompt at most, estimated; 0 for as many as it takes.
     prompt_tokens: int = 0
-    #: Whether agents that think say how much a turn matters to them.
-    weighs_notes: bool = False
+    #: What turns ask for beside the action.
+    asks: Asides = ACTION_ALONE
     #: Tools that an agent calls in a turn at most.
     tool_calls: int = 0
     #: Whether prompts end with an angle drawn by seed, and whether near-repeats are sent back, as in data making.
@@ -150,6 +163,8 @@ class Draft:
     #: The earlier text that the answer nearly repeats.
     earlier: EarlierText | None = None
     checks: tuple[CheckResult, ...] = ()
+    #: What the agent means to do next; empty where that was not asked or is the same as before.
+    intends: str = ""
     #: Makes the prompt of an observation, so that it can be made shorter; None where that is not known.
     render: Callable[[Observation], RenderedPrompt] | None = None
 
@@ -189,16 +204,35 @@ type Stage = Callable[[MindState, Runtime[MindContext]], Awaitable[Mapping[str, 
 
 
 async def generate(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
-    """Ask the model what the agent does."""
+    """Ask the model what the agent does and, where the context says so, what it thinks and what it means to do next."""
     observation, offered, context = state["observation"], state["offered"], runtime.context
     seed = context.angle_seed(state["request_context"])
-    render = partial(turn_prompt, offered=offered, world=context.world, seed=seed)
+    render = partial(turn_prompt, offered=offered, world=context.world, seed=seed, asks=context.asks)
     view = fitted(observation, render, context.prompt_tokens)
-    prompt, schema = render(view), answer_schema(offered, view.addressees)
-    answer = refused_length(prompt, context.prompt_tokens)
-    answer = answer or await context.model.ask(prompt, schema, state["request_context"])
-    draft = Draft(prompt, schema, answer, answer.attempts, render=render)
-    return {"draft": draft} if view is observation else {"draft": draft, "observation": view, "shown": view}
+    prompt, schema = render(view), turn_schema(offered, view.addressees, context.asks)
+    refused: Answer[TurnAnswer] | None = refused_length(prompt, context.prompt_tokens)
+    answer = refused or await context.model.ask(prompt, schema, state["request_context"])
+    turn = answer.value
+    thoughts = (Deliberation("thought", turn.thoughts),) if turn and turn.thoughts else ()
+    return drafted(prompt, schema, answer, answer.attempts, render=render) | {
+        "deliberations": thoughts,
+        **({} if view is observation else {"observation": view, "shown": view}),
+    }
+
+
+def drafted(
+    prompt: RenderedPrompt,
+    schema: AnswerSchema[TurnAnswer],
+    answer: Answer[TurnAnswer],
+    attempts: int,
+    *,
+    render: Callable[[Observation], RenderedPrompt] | None = None,
+) -> dict[str, Any]:
+    """Return the draft that a turn's answer gives, and how much the turn matters to the agent."""
+    turn = answer.value
+    only: Answer[Action] = replace(cast("Answer[Any]", answer), value=turn and turn.action)
+    draft = Draft(prompt, action_of(schema), only, attempts, render=render, intends=turn.intends if turn else "")
+    return {"draft": draft, "importance": turn and turn.importance}
 
 
 async def check(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
@@ -257,13 +291,19 @@ async def revise(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[s
     attempts = draft.attempts + answer.attempts
     if answer.value is None:
         return {"draft": replace(draft, attempts=attempts, is_final=True)}
-    return {"draft": Draft(prompt, draft.schema, answer, attempts, revised=True, is_final=True)}
+    revised = Draft(prompt, draft.schema, answer, attempts, revised=True, is_final=True, intends=draft.intends)
+    return {"draft": revised}
 
 
 async def keep(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
     """Make the decision from the draft."""
     draft = state["draft"]
-    answer = draft.answer
+    answer, notes, missed = draft.answer, state.get("notes", ()), state.get("missed", ())
+    if draft.intends and not any(one.outcome is CheckOutcome.FAILED for one in draft.checks):
+        if is_refusal(draft.intends) or speaks_as_model(draft.intends):
+            missed = (*missed, MissedStage("intends", Outcome.REFUSAL, f"It declines: {draft.intends!r:.80}", 0))
+        elif draft.intends != state["observation"].plan:
+            notes = (*notes, MemoryNote(draft.intends, "plan"))
     return {
         "decision": Decision(
             action=answer.value,
@@ -274,8 +314,8 @@ async def keep(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str
             prompt=f"{draft.prompt.name}@{draft.prompt.version}",
             drawn=draft.prompt.drawn,
             checks=draft.checks,
-            notes=state.get("notes", ()),
-            missed=state.get("missed", ()),
+            notes=notes,
+            missed=missed,
             shown=state.get("shown"),
             deliberations=state.get("deliberations", ()),
             importance=state.get("importance"),

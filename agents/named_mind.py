@@ -17,9 +17,9 @@ from ..core.prompt import RenderedPrompt
 from .actions import Action
 from .mind import Mind, Stage, check, generate, keep
 from .observation import Observation
+from .planning import plan, plan_prompt, reflect, reflect_prompt
 from .responses import answer_request
-from .thinking import plan, plan_prompt, reflect, reflect_prompt, think, thinking_prompt
-from .turn_prompt import turn_prompt
+from .turn_prompt import Asides, turn_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,11 +44,11 @@ def named_mind(
     """
     if name == "rule":
         raise ValueError("a rule is a plain function, without stages")
-    answering = _react(tools) if name == "react" else think if name == "think" else generate
+    answering = _react(tools) if name == "react" else generate
     before: tuple[Stage, ...] = (plan,) if plans else ()
     after: tuple[Stage, ...] = (*((answer_request,) if answers else ()), *((reflect,) if reflects else ()))
     stages = (*before, answering, check, *after, keep)
-    return Mind(stages, is_direct=name == "one-call" and not (plans or reflects))
+    return Mind(stages, is_direct=name != "react" and not (plans or reflects))
 
 
 def first_prompts(
@@ -61,7 +61,7 @@ def first_prompts(
     reflects: bool = False,
     tools: "Sequence[ToolFunction]" = (),
     tool_calls: int = 1,
-    weighs: bool = False,
+    asks: Asides,
 ) -> Mapping[str, RenderedPrompt]:
     """Return the first prompts that a turn of this mind asks of an observation.
 
@@ -72,11 +72,9 @@ def first_prompts(
         from .react import tool_calls as calls_of
 
         calls = calls_of(tuple(tools))
-        turn = react_prompt(observation, offered, calls, world=world, seed=0, count=tool_calls, weighs=weighs)
-    elif name == "think":
-        turn = thinking_prompt(observation, offered, world=world, seed=0, weighs=weighs)
+        turn = react_prompt(observation, offered, calls, world=world, seed=0, count=tool_calls, asks=asks)
     else:
-        turn = turn_prompt(observation, offered, world=world, seed=0)
+        turn = turn_prompt(observation, offered, world=world, seed=0, asks=asks)
     found = {"turns": turn}
     if plans:
         found["plans"] = plan_prompt(observation, world=world)

@@ -196,7 +196,7 @@ class Observation:
     world_state: Any = None
     #: What is known of the agent by attribute; None without a profile. For rules too, and no part of the text.
     profile: "Profile | None" = None
-    #: What the agent means to do, where it makes plans, and when it made the plan: in the text, before its notes.
+    #: What the agent means to do, and since when; empty where that was never asked.
     plan: str = ""
     plan_time: str = ""
     #: The time, and the agent's own state in words, as a prompt tells them.
@@ -252,9 +252,9 @@ class Observation:
     def text(self) -> str:
         """The observation as in the prompt, every part of it fenced as data."""
         most = self.item_length
-        when = f"({self.plan_time}) " if self.plan_time else ""
-        notes = (f"{when}You plan: {self.plan}", *self.memories) if self.plan else self.memories
         parts = [fence("now", self.now)] if self.now else []
+        if self.plan:
+            parts.append(fence("goal", (f"({self.plan_time}) " if self.plan_time else "") + self.plan))
         if self.neighbours:
             texts = _all_short([one.text for one in self.neighbours], most)
             # Of those who are silent while others speak, a reply needs the names alone.
@@ -267,8 +267,8 @@ class Observation:
             parts.append(fence("neighbours", "\n".join(near)))
         if self.news:
             parts.append(_listed("news", self.news, most))
-        if notes:
-            parts.append(_listed("memory", notes, most))
+        if self.memories:
+            parts.append(_listed("memory", self.memories, most))
         if self.posts:
             shown = [
                 f"{one.key} ({one.channel}, by {_short(one.author, most)}): {quoted(_short(one.text, most))}"

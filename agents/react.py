@@ -29,10 +29,9 @@ from ..core.model import Answer, RequestContext
 from ..core.prompt import RenderedPrompt, fence, load_prompt
 from .action_schema import check_actions, described_actions
 from .actions import Action, Novelty, dump_json
-from .mind import Deliberation, Draft, MindContext, MindState, Stage
+from .mind import Deliberation, MindContext, MindState, Stage, drafted
 from .observation import Observation
-from .thinking import Thought, acting, followed, thinking_schema
-from .turn_prompt import fitted, phrase_of, refused_length, turn_prompt
+from .turn_prompt import Asides, TurnAnswer, fitted, followed, phrase_of, refused_length, turn_prompt, turn_schema
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
@@ -80,7 +79,7 @@ class _Asked:
     """The latest request of a turn, and its answer."""
 
     prompt: RenderedPrompt
-    answer: Answer[Thought]
+    answer: Answer[TurnAnswer]
     view: Observation
     #: Requests of the whole turn so far.
     attempts: int
@@ -104,14 +103,9 @@ def react_with(tools: tuple[ToolFunction, ...]) -> Stage:
         limit = RunnableConfig(recursion_limit=2 * context.tool_calls + 3)
         ended = await graph.ainvoke({"messages": [HumanMessage(observation.task)]}, limit, context=turn)
         asked: _Asked = ended["asked"]
-        schema = acting(thinking_schema(offered, asked.view.addressees, weighs=context.weighs_notes))
-        thought = asked.answer.value
-        answer: Answer[Any] = replace(cast("Answer[Any]", asked.answer), value=thought and thought.action)
-        update: dict[str, Any] = {
-            "draft": Draft(asked.prompt, schema, answer, asked.attempts),
-            "deliberations": tuple(_deliberations(ended["messages"])),
-            "importance": thought and thought.importance,
-        }
+        schema = turn_schema(offered, asked.view.addressees, context.asks)
+        update = drafted(asked.prompt, schema, asked.answer, asked.attempts)
+        update["deliberations"] = tuple(_deliberations(ended["messages"]))
         return update if asked.view is observation else {**update, "observation": asked.view, "shown": asked.view}
 
     return react
@@ -176,15 +170,15 @@ async def _ask(state: _ReactState, runtime: "Runtime[_ReactContext]") -> Mapping
             world=context.world,
             seed=context.angle_seed(turn.request),
             count=context.tool_calls,
-            weighs=context.weighs_notes,
+            asks=context.asks,
         )
         return _conversation(asked, messages, is_last=is_last)
 
     view = fitted(before.view if before else turn.observation, render, context.prompt_tokens)
     prompt = render(view)
     offered = turn.offered if is_last else (*turn.offered, *turn.tools)
-    schema = thinking_schema(offered, view.addressees, weighs=context.weighs_notes)
-    refused: Answer[Thought] | None = refused_length(prompt, context.prompt_tokens)
+    schema = turn_schema(offered, view.addressees, context.asks)
+    refused: Answer[TurnAnswer] | None = refused_length(prompt, context.prompt_tokens)
     answer = refused or await context.model.ask(prompt, schema, turn.request)
     thought, calls = answer.value, []
     if thought is not None and isinstance(thought.action, ToolChoice):
@@ -202,14 +196,15 @@ def react_prompt(
     world: str,
     seed: int | None,
     count: int,
-    weighs: bool,
+    asks: Asides,
 ) -> RenderedPrompt:
     """Build the first request of a turn in which `count` tool calls may come before the action."""
-    template, request = load_prompt(_ROOM, "react"), turn_prompt(view, offered, world=world, seed=seed)
+    turn = replace(asks, thoughts=False)  # the prompt `react` asks for them
+    template, request = load_prompt(_ROOM, "react"), turn_prompt(view, offered, world=world, seed=seed, asks=turn)
     more = template.render(
         tools=described_actions(tools),
         number=phrase_of(template, "number", "one" if count == 1 else "several", count=str(count)),
-        importance=phrase_of(template, "importance", "asked" if weighs else "unasked"),
+        importance=phrase_of(template, "importance", "asked" if asks.importance else "unasked"),
     )
     return followed(request, more)
 

@@ -1,23 +1,116 @@
-"""The prompt of a turn: how it is made of what an agent observes, and how it is kept within a number of tokens."""
+"""The request of a turn: its prompt, made of what an agent observes within a number of tokens, and its answer."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from string import Template
-from typing import Any
+from typing import Annotated, Any
 
-from ..core.model import Answer, Outcome
-from ..core.prompt import Prompt, RenderedPrompt, fence, language_name
+from pydantic import Field, StringConstraints, create_model
+
+from ..core.model import Answer, AnswerSchema, FrozenModel, Outcome, strict_schema
+from ..core.prompt import Prompt, RenderedPrompt, fence, language_name, load_prompt
 from ..core.text import estimated_tokens
-from .action_schema import described_actions, novelty_of, possible_actions, prompt_of
+from .action_schema import answer_schema, described_actions, novelty_of, possible_actions, prompt_of
 from .actions import Action
 from .observation import Observation, shown_name
 
+_ROOM = __package__ or "populace.agents"
 #: What stands where a description was cut.
 _CUT = "…"
 
 
+@dataclass(frozen=True, slots=True)
+class Asides:
+    """What a turn asks for beside the action."""
+
+    #: What the agent thinks, before it acts.
+    thoughts: bool = False
+    #: How much the turn matters to the agent, with its thoughts.
+    importance: bool = False
+    #: What the agent means to do next.
+    goal: bool = False
+
+
+#: Nothing but the action is asked for.
+ACTION_ALONE = Asides()
+
+
+@dataclass(frozen=True, slots=True)
+class TurnAnswer:
+    """What an agent does in a turn, and what was asked for beside it."""
+
+    action: Action
+    thoughts: str = ""
+    #: From 1 to 10; None where it was not asked.
+    importance: int | None = None
+    #: Empty where the goal is still the same, too.
+    intends: str = ""
+
+
+#: The fields of an answer beside its action: the goal stands behind it, the others before it.
+_BESIDE = {
+    "thoughts": Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_200)],
+    "importance": Annotated[int, Field(strict=True, ge=1, le=10)],
+    "intends": Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)],
+}
+
+
+@lru_cache(maxsize=8)
+def _asked_beside(asks: Asides) -> tuple[type[FrozenModel], dict[str, Any]]:
+    """Return the model of what is asked for beside the action, and its JSON Schema by field."""
+    wanted = zip(_BESIDE, (asks.thoughts, asks.thoughts and asks.importance, asks.goal), strict=True)
+    fields: Any = {name: (_BESIDE[name], ...) for name, is_asked in wanted if is_asked}
+    model = create_model("Beside", __base__=FrozenModel, **fields)
+    return model, strict_schema(model.model_json_schema())["properties"] if fields else {}
+
+
+def turn_schema(
+    offered: tuple[type[Action], ...], addressees: tuple[str, ...], asks: Asides
+) -> AnswerSchema[TurnAnswer]:
+    """Return the schema of a turn's answer: one of the `offered` actions, between what is asked for beside it.
+
+    Raises `ValueError` if no action is possible.
+    """
+    bare = answer_schema(offered, addressees)
+    model, beside = _asked_beside(asks)
+    if not beside:
+        return bare.then(TurnAnswer)
+    is_single = "action" not in bare.json_schema["properties"]
+    alone = {name: part for name, part in bare.json_schema.items() if name != "$defs"}
+    action = {"anyOf": [alone]} if is_single else bare.json_schema["properties"]["action"]
+    first = {name: part for name, part in beside.items() if name != "intends"}
+    properties = {**first, "action": action, **beside}
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+        "$defs": bare.json_schema.get("$defs", {}),
+    }
+
+    def validate(answer: object) -> TurnAnswer:
+        if not isinstance(answer, dict) or "action" not in answer:
+            raise ValueError(f"the answer must be an object with the keys {', '.join(properties)}")
+        told = model.model_validate({name: value for name, value in answer.items() if name != "action"})
+        action = bare.validate(answer["action"] if is_single else {"action": answer["action"]})
+        return TurnAnswer(action, **told.model_dump())
+
+    return AnswerSchema("Turn", schema, validate, bare.generators)
+
+
+def action_of(schema: AnswerSchema[TurnAnswer]) -> AnswerSchema[Action]:
+    """Return the same schema for a revision, which takes only the action from the answer."""
+    return schema.then(lambda turn: turn.action)
+
+
 def turn_prompt(
-    observation: Observation, offered: tuple[type[Action], ...], *, world: str, seed: int | None
+    observation: Observation,
+    offered: tuple[type[Action], ...],
+    *,
+    world: str,
+    seed: int | None,
+    asks: Asides = Asides(),
 ) -> RenderedPrompt:
     """Build the request of a turn by the prompt of the possible actions.
 
@@ -27,7 +120,7 @@ def turn_prompt(
     template = prompt_of(possible)
     # Replies, and choices that are counted, are not steered.
     is_free = not observation.heard and all(novelty_of(action) != "none" for action in possible)
-    return template.render(
+    turn = template.render(
         world=fence("world", world),
         persona=observation.portrait,
         observation=observation.text,
@@ -39,7 +132,21 @@ def turn_prompt(
         angle=drawn_angle(template, seed) if is_free else "",
         language=named_language(template, observation.language),
         examples=observation.examples,
+        goal=phrase_of(template, "goal", "asked" if asks.goal else "unasked"),
     )
+    if not asks.thoughts:
+        return turn
+    more = load_prompt(_ROOM, "think")
+    return followed(
+        turn, more.render(importance=phrase_of(more, "importance", "asked" if asks.importance else "unasked"))
+    )
+
+
+def followed(turn: RenderedPrompt, more: RenderedPrompt) -> RenderedPrompt:
+    """Append the prompt `more` to that of a turn. The result has the name and version of `more`."""
+    *before, (role, text) = turn.messages
+    last = (role, f"{text}\n\n{more.messages[-1][1]}")
+    return replace(turn, name=more.name, version=more.version, messages=(*before, last))
 
 
 def phrase_of(template: Prompt, slot: str, word: str, **slots: str) -> str:

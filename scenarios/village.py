@@ -5,10 +5,11 @@ Run it as `populace run village`, or as this script: `python scenarios/village.p
 
 import random
 from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
 
 from pydantic import Field
 
-from populace.agents.actions import Action, DialogueLine, Instruction
+from populace.agents.actions import Action, Deed, DialogueLine, Instruction, Silence
 from populace.agents.observation import Observation
 from populace.agents.tool_spec import ToolSpec
 from populace.personas.persona import RelationKind
@@ -76,6 +77,9 @@ QUESTIONS = {
 }
 
 
+type Act = Literal["dialogue", "deed", "instruction", "tool", "silence"]
+
+
 class VillageSettings(Settings):
     """What can be changed about the village."""
 
@@ -83,19 +87,17 @@ class VillageSettings(Settings):
     ferry_after: int = Field(3, ge=1, description="Steps until a rope ferry brings trade across the water again")
     lines: int = Field(4, ge=1, le=50, description="Maximum lines of a conversation within a step; 1 for one a step")
     assistant: bool = Field(True, description="Have requests to the assistant answered (by --solver, if given)")
-    reply: float = Field(0.75, ge=0, le=1, description="Chance that somebody who was spoken to answers")
-    talk: float = Field(0.5, ge=0, description="Weight of speaking to somebody, when not answering")
-    ask: float = Field(0.3, ge=0, description="Weight of a request to the assistant")
-    build: float = Field(0.2, ge=0, description="Weight of wishing for a tool")
+    goals: bool = Field(True, description="Ask in each turn what the agent means to do next, and remind it of that")
+    acts: tuple[Act, ...] = Field(get_args(Act.__value__), min_length=1, description="What people may do")
     visited: float = Field(0.12, ge=0, le=1, description="Share of the people to whom the player speaks in a step")
 
 
 class Village(Scenario):
-    """A village by a river that is flooded: agents talk, ask and wish for tools."""
+    """A village by a river that is flooded: agents talk, act, ask an assistant and wish for tools."""
 
     name = "village"
     world = WORLD.strip()
-    actions = (Instruction, DialogueLine, ToolSpec)
+    actions = (DialogueLine, Deed, Instruction, ToolSpec, Silence)
     settings_type = VillageSettings
     settings: VillageSettings
     questions = QUESTIONS
@@ -132,17 +134,11 @@ class Village(Scenario):
         return [Visit(agent, rng.choice(LINES)) for agent in met]
 
     def offer(self, resident: Resident, observation: Observation, rng: random.Random) -> tuple[type[Action], ...]:
-        """Whoever was spoken to mostly answers; the others do one of the three things, by weight."""
-        if observation.heard and rng.random() < self.settings.reply:
-            return (DialogueLine,)
-        kinds: list[type[Action]] = [Instruction, ToolSpec]
-        weights = [self.settings.ask, self.settings.build]
-        if observation.addressees:
-            kinds.append(DialogueLine)
-            weights.append(self.settings.talk)
-        if not any(weights):
-            return ()
-        return (rng.choices(kinds, weights)[0],)
+        """Whoever was spoken to answers, does something or leaves it at that; the others do any one thing."""
+        acts = [one for one in self.actions if one.name in self.settings.acts]
+        if observation.heard and DialogueLine in acts:
+            return tuple(one for one in acts if one in (DialogueLine, Deed, Silence))
+        return tuple(acts)
 
     def measures(self, society: SocietyView) -> Mapping[str, float]:
         """How many people said something to somebody in this step."""

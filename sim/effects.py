@@ -108,6 +108,13 @@ class TurnEffects:
         """Send a line to the agent with this key."""
         self._effects.say(self._seen, self._emission, to, text)
 
+    def show(self, text: str) -> None:
+        """Make what the agent does news for those whom it sees."""
+        seen = {neighbour.agent for neighbour in self._seen.neighbours}
+        if seen:
+            told = f"{self._seen.name} did this: {quoted(' '.join(text.split()))}" if self._seen.name else text
+            self._effects.world.announce(told, to=seen)
+
     def post(self, channel: str, text: str, *, reply_to: str | None = None) -> None:
         """Post a text in a channel."""
         self._effects.post(self._seen, self._emission, channel, text, reply_to)

@@ -65,7 +65,7 @@ def _sizes(scenario: Scenario, name: MindName | None) -> Iterator[tuple[str, int
         "reflects": settings.reflect_at > 0 and not is_own,
         "tools": tools_of(scenario, name),
         "tool_calls": settings.tool_calls,
-        "weighs": settings.memory_kind == "stream",
+        "asks": scenario.asides(name),
     }
     somebody = Observation(
         "",

@@ -20,8 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from ..agents.actions import Action, Instruction, snake_case
 from ..agents.memory import Memory, MemoryStream, RecallWeights
 from ..agents.mind import Graph, Mind, Rule
-from ..agents.named_mind import named_mind
+from ..agents.named_mind import MindName, named_mind
 from ..agents.observation import DISCLOSURE, Disclosure, Observation
+from ..agents.turn_prompt import Asides
 from ..core.errors import SetupError, hook
 from ..core.inputs import nearest
 from ..personas.persona import Persona
@@ -73,6 +74,7 @@ class Settings(BaseModel):
     reflect_at: int = Field(0, ge=0, description="Total importance of memories that triggers reflection; 0 for never")
     assistant: bool = Field(False, description="Have requests to the assistant answered (by --solver, if given)")
     tool_calls: int = Field(4, ge=1, description="Maximum tool calls per turn (--mind react)")
+    goals: bool = Field(False, description="Ask in each turn what the agent means to do next, and remind it of that")
     plan_every: int = Field(0, ge=0, description="Steps that a plan covers; 0 for no plans")
 
     @field_validator("*", mode="before")
@@ -84,7 +86,7 @@ class Settings(BaseModel):
             return value
         return [one.strip() for one in value.strip().strip("()[]").split(",") if one.strip()]
 
-    @field_validator("reflect_at", "plan_every")
+    @field_validator("reflect_at")
     @classmethod
     def _needs_a_stream(cls, value: int, info: ValidationInfo) -> int:
         if value and info.data.get("memory_kind") != "stream":
@@ -296,6 +298,11 @@ class Scenario:
         `rng` for random draws.
         """
         return action
+
+    def asides(self, mind: MindName | None) -> Asides:
+        """Return what turns of this mind ask for beside the action."""
+        settings, thinks = self.settings, mind in ("think", "react")
+        return Asides(thinks, thinks and settings.memory_kind == "stream", settings.goals)
 
     def tools(self) -> "Sequence[ToolFunction]":
         """Return the tools with which agents can look things up before they act (`--mind react`). By default, none.

@@ -103,11 +103,11 @@ _LATEST_LINES = """
 _CONTACTS = """
 SELECT sender, recipient, max(step) FROM messages WHERE $player NOT IN (sender, recipient) GROUP BY ALL
 """
-#: Of each agent: those of what happened, reflections, and plans.
+#: Of each agent: those of what happened, reflections, and plans, of which the newest is in no other's place.
 _NEWEST_NOTES = """
     QUALIFY row_number() OVER (
         PARTITION BY agent, CASE WHEN kind IN ('reflection', 'plan') THEN kind END ORDER BY step DESC, ordinal DESC
-    ) <= $capacity
+    ) <= $capacity + 1
     ORDER BY step, agent, ordinal
 """
 

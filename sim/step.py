@@ -82,7 +82,7 @@ class TurnWork:
             self._scenario.world,
             self._emitted.earlier,
             settings.prompt_tokens,
-            weighs_notes=settings.memory_kind == "stream",
+            asks=self._scenario.asides(self._mind_name),
             tool_calls=settings.tool_calls,
             draws_angles=self._scenario.draws_angles,
             revises_repeats=self._scenario.revises_repeats,

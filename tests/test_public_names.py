@@ -33,7 +33,8 @@ PROMISED = {
         drop_selection list_selections parse_quota read_marginals select write_selection
     """,
     "agents": """
-        Action ActionEffects Check CheckContext CheckOutcome CheckResult Decision DialogueLine
+        Action ActionEffects Check CheckContext CheckOutcome CheckResult Decision Deed
+        DialogueLine
         Embedded Embedder EmbeddingHandle Gateway Heard Instruction KnownSolution Limits Memory Mind
         MindContext MindState ModelHandle Novelty Observation PLAYER Prices Rule Seen ShownPost Silence
         ToolSpec failed novelty_of open_embedder open_model passed undecided

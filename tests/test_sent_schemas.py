@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from populace.agents import thinking as reflection
+from populace.agents import planning
 from populace.agents.action_schema import answer_schema
 from populace.agents.actions import Action
 from populace.agents.doctor import Animal, LongText
@@ -18,8 +18,8 @@ from populace.agents.problem_checks import ProblemReview
 from populace.agents.react import tool_calls
 from populace.agents.responses import Line, Response
 from populace.agents.rubric import shipped_rubrics
-from populace.agents.thinking import thinking_schema
 from populace.agents.tools import strict_faults
+from populace.agents.turn_prompt import Asides, turn_schema
 from populace.core.model import AnswerSchema
 from populace.core.prompt import RenderedPrompt
 from populace.personas.persona import RelationKind
@@ -45,12 +45,12 @@ PROMPT = RenderedPrompt("p", 1, (("user", "Speak."),))
 NOT_STRICT = frozenset({"minLength", "maxLength", "uniqueItems"})
 MODELS = (
     *(Animal, LongText, ProblemReview, Line, Response, CanonFinding, _AnsweredElite, Step, Comparison, InterviewReply),
-    *(WrittenProgram, WrittenSolution, reflection.Plan, reflection.Reflection),
+    *(WrittenProgram, WrittenSolution, planning.Plan, planning.Reflection),
 )
 #: Where schemas of answers are made; what a further file makes belongs into `made`.
 MAKERS = {
     *(f"agents/{name}.py" for name in ("action_schema", "doctor", "mind", "problem_checks", "react")),
-    *(f"agents/{name}.py" for name in ("responses", "rubric", "thinking")),
+    *(f"agents/{name}.py" for name in ("planning", "responses", "rubric", "turn_prompt")),
     *("agents/action_schema.py", "agents/embedding/embedder.py"),  # whose schemas are not sent
     *("personas/persona_to_persona.py", "personas/text_to_persona.py"),
     *(f"personas/profiles/{name}.py" for name in ("biography", "profile")),
@@ -71,7 +71,7 @@ def turns(actions: tuple[type[Action], ...]) -> Iterator[AnswerSchema[Any]]:
         if present or not all(action.addressed for action in actions):
             yield answer_schema(actions, present)
     for weighs in (False, True):
-        yield thinking_schema(actions, ROOM, weighs=weighs)
+        yield turn_schema(actions, ROOM, Asides(thoughts=True, importance=weighs, goal=weighs))
 
 
 def made() -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -80,7 +80,7 @@ def made() -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield scenario.name, schema.json_schema
         for action in scenario.actions:
             yield f"{scenario.name}-{action.name}", answer_schema((action,), ROOM).json_schema
-    yield "react", thinking_schema((*Village.actions, *tool_calls((tide,))), ROOM).json_schema
+    yield "react", turn_schema((*Village.actions, *tool_calls((tide,))), ROOM, Asides(thoughts=True)).json_schema
     for model in MODELS:
         yield model.__name__, AnswerSchema.of(model).json_schema
     for rubric in shipped_rubrics():
@@ -121,7 +121,7 @@ SENT = sent()
 
 def test_every_file_that_makes_a_schema_of_an_answer_is_known() -> None:
     root = Path(__file__).parents[1]
-    maker = re.compile(r"(?<!def )\b(?:AnswerSchema(?:\.of)?|schema_of|answer_schema|thinking_schema|strict_schema)\(")
+    maker = re.compile(r"(?<!def )\b(?:AnswerSchema(?:\.of)?|schema_of|answer_schema|turn_schema|strict_schema)\(")
     rooms = ("agents", "personas", "sim", "scenarios", "analysis")
     files = [file for room in rooms for file in (root / room).rglob("*.py")]
     assert {file.relative_to(root).as_posix() for file in files if maker.search(file.read_text())} == MAKERS

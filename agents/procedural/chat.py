@@ -30,7 +30,7 @@ from .enrichment import biography, profile, raised
 from .growth import persona_to_persona, text_to_persona
 from .judging import interview, survey
 from .situation import Situation, read_situation
-from .speech import Speaker, dialogue, instruction, plan, reflection, tool
+from .speech import Speaker, deed, dialogue, instruction, intention, plan, reflection, tool
 
 _DECODER = json.JSONDecoder()
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
@@ -46,12 +46,15 @@ GENERATORS: Mapping[str, AnswerGenerator] = {
     "interview": interview,
     "instruction": instruction,
     "dialogue": dialogue,
+    "deed": deed,
     "tool": tool,
     "plan": plan,
     "reflect": reflection,
 }
-#: The one spoken to answers, where this is among what can be done.
-_ANSWERING = "dialogue"
+#: The one spoken to answers, where this is among what can be done, in this share of turns.
+_ANSWERING, _ANSWERS = "dialogue", 0.8
+#: Of several things that can be done, how often each is done; 1 for what is not listed.
+_OFTEN = {"dialogue": 5.0, "deed": 2.0, "instruction": 3.0, "tool": 2.0}
 
 
 class ProceduralModel(BaseChatModel):
@@ -226,8 +229,13 @@ def proposed(
     actions = _actions(schema)
     if not actions:
         return None
-    name = _ANSWERING if situation.heard and _ANSWERING in actions else rng.choice(list(actions))
+    if situation.heard and _ANSWERING in actions and rng.random() < _ANSWERS:
+        name = _ANSWERING
+    else:
+        name = rng.choices(list(actions), [_OFTEN.get(one, 1.0) for one in actions])[0]
     action = {"kind": name, **(made(name, actions[name]) or {})}
+    if "intends" in schema.get("properties", {}):
+        return {"action": action, "intends": intention(rng, situation)}
     return {"action": action} if "action" in schema.get("properties", {}) else action
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from .lexicon import Frame, article, data, entries, frames_at, lexicon, polished, say, snake, split
+from .lexicon import Frame, article, data, entries, frames_at, lexicon, polished, say, snake, split, third_person
 from .situation import Situation, Subjects, allowed
 
 _LONGEST = 40
@@ -16,9 +16,13 @@ _LONGEST_ROLE = 28
 _TAIL = 0.6
 #: The share of requests in which something is to be written.
 _WRITTEN = 0.4
+#: The share of turns after which a goal stays the same.
+_KEPT_GOALS = 0.75
 #: How often what was said before is tried again in other words.
 _TRIES = 6
 _THANKS = "thanks"
+#: What news of somebody's deed has before the deed.
+_SEEN = 'did this: "'
 _SENTENCE_END = re.compile(r"(?<=[.?!…])\s+")
 
 
@@ -89,6 +93,8 @@ class Speaker(Subjects):
         match name:
             case "do":
                 return tuple(deed.replace("~", "").replace("{their}", "my") for deed in me.does)
+            case "does":
+                return tuple(third_person(deed).replace("{their}", "their") for deed in me.does)
             case "worry":
                 return me.worries
             case "knows":
@@ -96,7 +102,8 @@ class Speaker(Subjects):
             case "how":
                 return tuple(known for known in (*me.knows, *me.role.knows) if known.startswith("how to "))
             case "news":
-                told = [sentence for item in self.situation.news[-2:] for sentence in _sentences(item)]
+                events = [item for item in self.situation.news if _SEEN not in item]
+                told = [sentence for item in events[-2:] for sentence in _sentences(item)]
                 return tuple(
                     one for one in told if not one.endswith(("?", "…")) and 2 < len(one.split()) <= _LONGEST_NEWS
                 )
@@ -202,6 +209,18 @@ def instruction(rng: random.Random, situation: Situation, schema: Mapping[str, A
     text = speaker.new("requests", about, form)
     tail = rng.choice(entries("speech", "requests", "tails", form)) if rng.random() < _TAIL else ""
     return {"text": f"{text} {tail}".strip()}
+
+
+def deed(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Say what the persona does where others can see it."""
+    return {"text": Speaker(rng, situation).new("deed", "any")}
+
+
+def intention(rng: random.Random, situation: Situation) -> str:
+    """Write what the persona means to do next, or nothing as long as its goal stays the same."""
+    if situation.sections.get("goal") and rng.random() < _KEPT_GOALS:
+        return ""
+    return Speaker(rng, situation).new("plan", "any")
 
 
 def plan(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -35,7 +35,7 @@ MOST_CALLS, _CALLS_EACH, _STEPS = 200, 8, 3
 _LINES = 2
 _OPENER = 3
 #: A player speaks to everybody in each step, and everybody answers.
-_VILLAGE = {"visited": 1.0, "reply": 1.0, "flood_at": 0}
+_VILLAGE = {"visited": 1.0, "acts": ("dialogue",), "flood_at": 0}
 
 _ANSWERS = """
 SELECT outcome, finish_reason, output_tokens / nullif(epoch(ended_at - started_at), 0),

@@ -159,7 +159,17 @@ def test_a_reflection_is_due_once_what_was_noted_since_the_last_one_weighs_enoug
     assert memory.to_reflect_on(1) == ()
 
 
-def test_a_memory_without_weights_weighs_nothing_and_makes_no_plans() -> None:
+def test_a_memory_without_weights_weighs_nothing_and_reflects_on_nothing() -> None:
     memory = filled("one", "two")
-    assert memory.weigh("three", "heard") is None
-    assert (memory.plan, memory.is_plan_due(1, 1), memory.to_reflect_on(1)) == ("", False, ())
+    assert (memory.weigh("three", "heard"), memory.to_reflect_on(1)) == (None, ())
+
+
+@pytest.mark.parametrize("kind", [Memory, MemoryStream])
+def test_a_plan_holds_until_the_next_and_is_then_a_note_among_others(kind: type[Memory]) -> None:
+    memory = kind(2)
+    assert (memory.plan, memory.is_plan_due(1, 0), memory.is_plan_due(1, 3)) == ("", False, True)
+    memory.note("Mend the gate.", kind="plan", step=1, time="step 1")
+    assert (memory.plan, memory.plan_time, memory.recall("", 4)) == ("Mend the gate.", "step 1", ())
+    assert (memory.is_plan_due(3, 3), memory.is_plan_due(4, 3)) == (False, True)
+    memory.note("Sell the goat.", kind="plan", step=4, time="step 4")
+    assert (memory.plan, memory.recall("", 4)) == ("Sell the goat.", ("(step 1) You planned: Mend the gate.",))

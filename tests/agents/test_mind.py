@@ -8,6 +8,7 @@ from langgraph.runtime import Runtime
 
 from populace.agents.actions import Action, DialogueLine, Instruction
 from populace.agents.checks import CheckContext, CheckOutcome, CheckResult, failed, passed
+from populace.agents.memory import MemoryNote
 from populace.agents.mind import (
     Decision,
     EarlierText,
@@ -22,7 +23,7 @@ from populace.agents.mind import (
 )
 from populace.agents.observation import Heard, Observation, Seen
 from populace.agents.procedural.situation import read_sections
-from populace.agents.turn_prompt import turn_prompt
+from populace.agents.turn_prompt import Asides, turn_prompt
 from populace.core.errors import HookError
 from populace.core.model import Answer, AnswerSchema, Outcome, RequestContext
 from populace.core.prompt import RenderedPrompt
@@ -43,7 +44,8 @@ class Scripted:
         self, prompt: RenderedPrompt, schema: AnswerSchema[T], request_context: RequestContext
     ) -> Answer[T]:
         self.asked.append(prompt)
-        return self.answers.pop(0)  # type: ignore[return-value]
+        answer = self.answers.pop(0)
+        return replace(answer, value=answer.value and schema.validate(answer.value.model_dump()))  # type: ignore[return-value, arg-type]
 
 
 def said(text: str) -> Answer[Action]:
@@ -66,7 +68,7 @@ async def decided(
 ) -> Decision:
     """What both ways of running a turn decide: scheduled by LangGraph, and the stages called directly."""
     before = None if known is None else EarlierText(by, known)
-    devices = {"draws_angles": is_data, "revises_repeats": is_data}
+    devices: Any = {"draws_angles": is_data, "revises_repeats": is_data}
     context = MindContext(model, "A village.", lambda kind, text: before if text == "same" else None, **devices)
     mind, answers = mind or Mind(), list(model.answers)
     scheduled = await mind.decide(state(offered), context)
@@ -254,3 +256,28 @@ def test_a_rule_decides_without_a_model_and_may_do_nothing() -> None:
         decided_by(ask, DialogueLine)
     with pytest.raises(HookError, match="speaks to 'n1', who is not there"):
         decided_by(lambda *_: DialogueLine(kind="dialogue", to="n1", text="Hello."), DialogueLine)
+
+
+async def test_what_the_agent_means_to_do_becomes_its_plan_unless_it_is_the_same_or_declined() -> None:
+    class Intending:
+        name = "intending"
+
+        def __init__(self, intends: str) -> None:
+            self.intends = intends
+
+        async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], asked: RequestContext) -> Answer[T]:
+            assert "Then `intends`" in prompt.messages[0][1]
+            action = {"kind": "instruction", "text": "What does a hinge cost?"}
+            return Answer(Outcome.OK, schema.validate({"action": action, "intends": self.intends}))
+
+    async def taken(intends: str, offered: type[Action] = Instruction) -> Decision:
+        context = MindContext(Intending(intends), "", lambda *_: None, asks=Asides(goal=True))
+        turn = state(offered)
+        turn["observation"] = replace(turn["observation"], plan="Mend the gate.")
+        return await Mind().decide(turn, context)
+
+    assert (await taken(" Ask Ada for a hinge. ")).notes == (MemoryNote("Ask Ada for a hinge.", "plan"),)
+    assert (await taken("Mend the gate.")).notes == (await taken("")).notes == ()
+    declined = await taken("I'm sorry, but I can't assist with that.")
+    assert (declined.notes, [one.outcome for one in declined.missed]) == ((), [Outcome.REFUSAL])
+    assert (await taken("Ask Ada.", Judged)).notes == ()  # what it did failed a check

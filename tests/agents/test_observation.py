@@ -103,9 +103,9 @@ def test_a_hard_cap_shortens_and_leaves_out_until_one_neighbour_is_left() -> Non
     assert replace(seen, heard=()).cut(0).addressees == ("n0",)  # so that an addressed action stays possible
 
 
-def test_a_plan_is_told_before_notes() -> None:
+def test_a_plan_has_a_section_before_notes() -> None:
     text = Observation("a", "A baker.", "", memories=("You slept.",), plan="Mend the oven.").text
-    assert text == "<memory>\n- You plan: Mend the oven.\n- You slept.\n</memory>"
+    assert text == "<goal>\nMend the oven.\n</goal>\n\n<memory>\n- You slept.\n</memory>"
 
 
 def test_how_much_is_disclosed_is_settable_by_kind() -> None:

@@ -58,7 +58,7 @@ def files(folder: Path, other: bytes) -> None:
         ("--set flood_at", ("--set takes name=value", "'flood_at' was given")),
         ("--set =3", ("--set takes name=value", "'=3' was given")),
         ("--set flood_at=soon", ("'flood_at'", "'soon'", "integer")),
-        ("--set reply=7", ("'reply'", "'7'", "less than or equal to 1")),
+        ("--set visited=7", ("'visited'", "'7'", "less than or equal to 1")),
         ("--agents 0", ("--agents must be at least 1", "0 was given")),
         ("--hops 7", ("hops", "at most 6", "7 was given")),
         ("--steps 0", ("--steps must be at least 1", "0 was given")),

@@ -23,7 +23,7 @@ from populace.sim.society import Society
 
 LINES = 5
 OF_AGENTS = "'player' NOT IN (sender, recipient)"
-TALKATIVE: dict[str, Any] = {"lines": LINES, "reply": 1.0, "flood_at": 2, "ferry_after": 1, "ask": 0, "build": 0}
+TALKATIVE: dict[str, Any] = {"lines": LINES, "acts": ("dialogue",), "flood_at": 2, "ferry_after": 1}
 
 type Live = Callable[..., FinishedRun]
 
@@ -128,7 +128,7 @@ def test_whoever_is_to_say_nothing_says_nothing_without_a_call(live: Live) -> No
 
 
 def test_a_request_to_the_assistant_is_answered_and_remembered(live: Live) -> None:
-    run = live(settings={"assistant": True, "ask": 1, "talk": 0, "build": 0, "reply": 0, "visited": 0.0})
+    run = live(settings={"assistant": True, "acts": ("instruction",), "visited": 0.0})
     asked = run.sql(
         "SELECT count(*) FROM emissions WHERE kind = 'instruction' "
         "AND emission NOT IN (SELECT emission FROM checks WHERE outcome = 'failed')"
@@ -148,7 +148,7 @@ def test_a_request_to_the_assistant_is_answered_and_remembered(live: Live) -> No
 def test_an_assistant_that_gives_no_answer_leaves_the_turn_and_a_reason(live: Live) -> None:
     refusal = FakeListChatModel(responses=["I'm sorry, but I can't assist with that request."])
     run = live(
-        settings={"assistant": True, "ask": 1, "talk": 0, "build": 0, "reply": 0, "visited": 0.0},
+        settings={"assistant": True, "acts": ("instruction",), "visited": 0.0},
         steps=1,
         solver=refusal,
     )

@@ -106,8 +106,8 @@ def test_other_names_will_do(name: str) -> None:
 
 @pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e999"])
 def test_a_setting_is_a_finite_number(value: str) -> None:
-    with pytest.raises(SetupError, match=f"Setting 'talk' of scenario 'village' cannot be '{value}'"):
-        Village({"talk": value})
+    with pytest.raises(SetupError, match=f"Setting 'visited' of scenario 'village' cannot be '{value}'"):
+        Village({"visited": value})
 
 
 def test_a_kind_of_tie_that_does_not_exist_is_not_suspended() -> None:

@@ -217,7 +217,7 @@ def test_a_configuration_says_all_that_a_run_is_made_with(tmp_path: Path) -> Non
 
 def test_a_run_file_holds_all_of_its_configuration(tmp_path: Path) -> None:
     society = Society(
-        Village({"talk": 0.4}),
+        Village({"visited": 0.4}),
         growth=Growth(agents=3, hops=0),
         seed=7,
         limits=Limits(max_in_flight=3, max_calls=100),

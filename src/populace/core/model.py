@@ -158,6 +158,10 @@ class AnswerSchema[T]:
         """Return the schema of a pydantic model, built once per class."""
         return _schema_of(model)
 
+    def then[U](self, change: Callable[[T], U]) -> "AnswerSchema[U]":
+        """Return the same schema, whose answer is what `change` makes of it."""
+        return replace(self, validate=lambda answer: change(self.validate(answer)))  # type: ignore[arg-type, return-value]
+
     def complaint(self, error: ValueError) -> str:
         """Return one line per mistake, worded so that a model can correct it."""
         if not isinstance(error, ValidationError):

@@ -25,7 +25,7 @@ _REGION = re.compile(r"[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*")
 
 #: Tags of the sections of our prompts.
 _SECTIONS = (
-    "world|persona|neighbours|now|news|memory|heard|conversation|posts|task|earlier|known|passage|profile|skill|findings"
+    "world|persona|neighbours|now|goal|news|memory|heard|conversation|posts|task|earlier|known|passage|profile|skill|findings"
     "|example|output|questions|question|result|request|sheet|other|relation|message-\\d+"
 )
 
