@@ -69,10 +69,12 @@ def test_every_turn_is_valid_for_what_was_offered(offered: tuple[type[Action], .
         assert isinstance(turn(view_of(news=(FLOOD,)), *offered, seed=seed), offered)
 
 
-def test_whoever_was_spoken_to_answers_the_speaker() -> None:
+def test_whoever_was_spoken_to_mostly_answers_the_speaker() -> None:
     view = view_of(heard=(Heard("n2", "Could you lend me a hand with the millstones on Saturday?", 1),))
     answers = [turn(view, Instruction, DialogueLine, ToolSpec, seed=seed) for seed in range(20)]
-    assert all(isinstance(a, DialogueLine) and a.to == "n2" for a in answers)
+    said = [a.to for a in answers if isinstance(a, DialogueLine)]
+    assert 13 <= len(said) < 20
+    assert said.count("n2") >= len(said) - 1  # one of those who did not answer may turn to somebody else
 
 
 @pytest.mark.parametrize(

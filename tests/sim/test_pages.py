@@ -80,7 +80,7 @@ class Late(Errands):
     decided: ClassVar[list[str]] = []
 
     def mind(self) -> Mind | Rule:
-        return Mind((*DEFAULT_STAGES, _late))
+        return Mind((*DEFAULT_STAGES, _late), is_direct=True)
 
 
 async def _late(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str, object]:

@@ -54,7 +54,7 @@ def whole(server: OpenAIServer, tmp_path_factory: pytest.TempPathFactory) -> Fin
 
 def test_each_refusal_is_a_row_and_is_asked_again_with_another_seed(whole: FinishedRun) -> None:
     ((refused, sampled, calls),) = whole.sql(_SAMPLED).rows
-    assert refused > 3 > whole.sql("SELECT count(*) FROM failures WHERE outcome = 'refusal'").rows[0][0]
+    assert refused > 2 > whole.sql("SELECT count(*) FROM failures WHERE outcome = 'refusal'").rows[0][0]
     assert sampled == calls
 
 

@@ -58,9 +58,9 @@ def test_a_run_leaves_everything_that_happened_in_its_file(lived: FinishedRun) -
     assert all(counts.values())
 
 
-def test_the_village_emits_all_three_products(lived: FinishedRun) -> None:
+def test_the_village_emits_all_of_its_products(lived: FinishedRun) -> None:
     kinds = {kind for (kind,) in lived.sql("SELECT DISTINCT kind FROM emissions").rows}
-    assert kinds == {"instruction", "dialogue", "tool"}
+    assert kinds == {"instruction", "dialogue", "tool", "deed", "silence"}
 
 
 def test_lines_are_heard_and_answered_in_the_next_step(lived: FinishedRun) -> None:
