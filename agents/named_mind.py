@@ -3,7 +3,7 @@
 | name | a turn |
 | --- | --- |
 | `one-call` | one request for an action, and a second one where a check asks for a revision |
-| `think` | one request for thoughts and an action |
+| `think` | one request for thoughts and an action, and a second one as above |
 | `react` | thoughts and a tool, its result, and so on; then thoughts and an action |
 | `rule` | the scenario's `rule`, a plain function; no model is asked |
 
@@ -39,8 +39,8 @@ def named_mind(
 ) -> Mind:
     """Build the mind of this name that asks a model, with the stages that plan, reflect and answer if they are wanted.
 
-    `tools` are those of `react`. Raises `SetupError` for an invalid tool, and
-    `ValueError` for `rule`, which has no stages.
+    `tools` are those of `react`. Raises `SetupError` for an invalid tool, and `ValueError` for `rule`, which has no
+    stages.
     """
     if name == "rule":
         raise ValueError("a rule is a plain function, without stages")

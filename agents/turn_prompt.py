@@ -62,7 +62,7 @@ def _asked_beside(asks: Asides) -> tuple[type[FrozenModel], dict[str, Any]]:
     wanted = zip(_BESIDE, (asks.thoughts, asks.thoughts and asks.importance, asks.goal), strict=True)
     fields: Any = {name: (_BESIDE[name], ...) for name, is_asked in wanted if is_asked}
     model = create_model("Beside", __base__=FrozenModel, **fields)
-    return model, strict_schema(model.model_json_schema())["properties"] if fields else {}
+    return model, strict_schema(model.model_json_schema())["properties"]
 
 
 def turn_schema(
@@ -73,30 +73,38 @@ def turn_schema(
     Raises `ValueError` if no action is possible.
     """
     bare = answer_schema(offered, addressees)
-    model, beside = _asked_beside(asks)
-    if not beside:
+    if asks == ACTION_ALONE:
         return bare.then(TurnAnswer)
-    is_single = "action" not in bare.json_schema["properties"]
-    alone = {name: part for name, part in bare.json_schema.items() if name != "$defs"}
-    action = {"anyOf": [alone]} if is_single else bare.json_schema["properties"]["action"]
-    first = {name: part for name, part in beside.items() if name != "intends"}
-    properties = {**first, "action": action, **beside}
-    schema = {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-        "$defs": bare.json_schema.get("$defs", {}),
-    }
+    is_single = len(possible_actions(offered, addressees)) == 1
+    schema, names = _with_asides(offered, asks, is_alone=not addressees), _asked_beside(asks)[1]
 
     def validate(answer: object) -> TurnAnswer:
         if not isinstance(answer, dict) or "action" not in answer:
-            raise ValueError(f"the answer must be an object with the keys {', '.join(properties)}")
-        told = model.model_validate({name: value for name, value in answer.items() if name != "action"})
+            raise ValueError(f"the answer must be an object with the keys {', '.join(('action', *names))}")
+        told = _asked_beside(asks)[0].model_validate({key: value for key, value in answer.items() if key != "action"})
         action = bare.validate(answer["action"] if is_single else {"action": answer["action"]})
         return TurnAnswer(action, **told.model_dump())
 
     return AnswerSchema("Turn", schema, validate, bare.generators)
+
+
+@lru_cache(maxsize=256)
+def _with_asides(offered: tuple[type[Action], ...], asks: Asides, *, is_alone: bool) -> dict[str, Any]:
+    """Return the JSON Schema of a turn that asks for more than the action, the same whoever is there."""
+    there = () if is_alone else ("somebody",)
+    bare, beside = answer_schema(offered, there).json_schema, _asked_beside(asks)[1]
+    alone = {name: part for name, part in bare.items() if name != "$defs"}
+    is_single = len(possible_actions(offered, there)) == 1
+    first = {name: part for name, part in beside.items() if name != "intends"}
+    action = {"anyOf": [alone]} if is_single else bare["properties"]["action"]
+    properties = {**first, "action": action, **beside}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+        "$defs": bare.get("$defs", {}),
+    }
 
 
 def action_of(schema: AnswerSchema[TurnAnswer]) -> AnswerSchema[Action]:
