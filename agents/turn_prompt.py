@@ -136,7 +136,7 @@ def turn_prompt(
         choice=phrase_of(template, "choice", "one" if len(possible) == 1 else "several"),
         actions=described_actions(possible),
         task=fence("task", observation.task),
-        next=_next_of(template, observation),
+        next=_next_of(template, observation, is_choice=len(possible) > 1),
         angle=drawn_angle(template, seed) if is_free else "",
         language=named_language(template, observation.language),
         examples=observation.examples,
@@ -173,12 +173,13 @@ def drawn_angle(template: Prompt, seed: int | None) -> str:
     return angles[seed % len(angles)] if angles and seed is not None else ""
 
 
-def _next_of(template: Prompt, observation: Observation) -> str:
+def _next_of(template: Prompt, observation: Observation, *, is_choice: bool) -> str:
     """Return the prompt's phrase for whose turn it is, and whom they answer."""
     if not observation.name:
         return phrase_of(template, "next", "unnamed")
     speaker = shown_name(observation.heard[-1].key) if observation.heard else ""
-    return phrase_of(template, "next", "answer" if speaker else "act", name=observation.name, speaker=speaker)
+    word = "act" if not speaker else "choose" if is_choice else "answer"
+    return phrase_of(template, "next", word, name=observation.name, speaker=speaker)
 
 
 def named_posts(template: Prompt, observation: Observation) -> str:

@@ -89,6 +89,7 @@ class VillageSettings(Settings):
     assistant: bool = Field(True, description="Have requests to the assistant answered (by --solver, if given)")
     goals: bool = Field(True, description="Ask in each turn what the agent means to do next, and remind it of that")
     acts: tuple[Act, ...] = Field(get_args(Act.__value__), min_length=1, description="What people may do")
+    wish: float = Field(0.25, ge=0, le=1, description="Chance that wishing for a tool is among what a turn offers")
     visited: float = Field(0.12, ge=0, le=1, description="Share of the people to whom the player speaks in a step")
 
 
@@ -134,8 +135,13 @@ class Village(Scenario):
         return [Visit(agent, rng.choice(LINES)) for agent in met]
 
     def offer(self, resident: Resident, observation: Observation, rng: random.Random) -> tuple[type[Action], ...]:
-        """Whoever was spoken to answers, does something or leaves it at that; the others do any one thing."""
+        """Whoever was spoken to answers, does something or leaves it at that; the others do any one thing.
+
+        A wish for a tool takes as long a prompt as all else together, so it is not offered in every turn.
+        """
         acts = [one for one in self.actions if one.name in self.settings.acts]
+        if len(acts) > 1 and ToolSpec in acts and rng.random() >= self.settings.wish:
+            acts.remove(ToolSpec)
         if observation.heard and DialogueLine in acts:
             return tuple(one for one in acts if one in (DialogueLine, Deed, Silence))
         return tuple(acts)
