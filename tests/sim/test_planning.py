@@ -1,5 +1,6 @@
 """Agents that plan and reflect, over whole runs: with the stand-in, and over HTTP with faults."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from langchain_core.messages import BaseMessage
 from lasting import check_lasting
 
 from populace.core.errors import SetupError
+from populace.sim.society import Society
 
 SETTINGS = {"memory_kind": "stream", "plan_every": 2, "reflect_at": 20, "recalled": 6}
 NOTES = "SELECT step, agent, ordinal, text, kind, importance FROM memories ORDER BY ALL"
@@ -102,6 +104,32 @@ def test_plans_and_reflections_stay_within_the_tokens_of_a_prompt(tmp_path: Path
     talking(tmp_path / "run.duckdb", 6, settings=asked, model=Answering(answer=answer), steps=3).run()
     assert len(longest) == (3 + 3 + 2) * 6  # plans, turns, and reflections from step 2 on
     assert 600 * 4 < max(longest) <= 700 * 4
+
+
+def promising(messages: list[BaseMessage]) -> str:
+    """A line to somebody, and a promise in step 2 that is what the agent means to do until another one in step 10."""
+    step = re.search(r"It is step (\d+)\.", str(messages[-1].content))
+    assert step is not None
+    promise = {"2": "Bring Marta the rope on Saturday.", "10": "Sell the goat."}.get(step[1], "")
+    return f'{{"action": {at_length(messages)}, "intends": "{promise}"}}'
+
+
+def test_a_promise_is_in_view_until_there_is_another_and_is_then_a_memory(tmp_path: Path) -> None:
+    settings = {"goals": True, "memory": 3, "recalled": 3, "heard": 2}
+    begin = partial(talking, people=3, settings=settings, model=Answering(answer=promising), steps=11)
+    run = begin(tmp_path / "run.duckdb").run()
+    found = run.sql("""
+        SELECT step, bool_and(contains(text, '<goal>\n(step 2) Bring Marta the rope on Saturday.\n</goal>')),
+               bool_and(contains(text, '<goal>\n(step 10) Sell the goat.\n</goal>')),
+               bool_or(contains(text, 'You planned: Bring Marta the rope on Saturday.'))
+        FROM observations GROUP BY step ORDER BY step
+    """).rows
+    assert found == [(n, 3 <= n <= 10, n == 11, n == 11) for n in range(1, 12)]
+    with begin(tmp_path / "stopped.duckdb") as begun:
+        begun.run_for(10)
+        begun._error = KeyboardInterrupt()  # as when it is interrupted
+    resumed = Society.resume(begun.path, TalkingTown, model=Answering(answer=promising)).run()
+    assert (resumed.event_hash, resumed.sql(SEEN).rows) == (run.event_hash, run.sql(SEEN).rows)
 
 
 def test_without_a_stream_nobody_reflects() -> None:

@@ -63,6 +63,21 @@ def test_the_village_emits_all_of_its_products(lived: FinishedRun) -> None:
     assert kinds == {"instruction", "dialogue", "tool", "deed", "silence"}
 
 
+def test_what_somebody_does_is_news_to_those_around_in_the_next_step_and_to_nobody_else(lived: FinishedRun) -> None:
+    done = "SELECT step, agent, name, text FROM emissions JOIN agents USING (agent) WHERE kind = 'deed'"
+    seen = lived.sql("SELECT step, agent, text FROM observations").rows
+    ties = {frozenset(pair) for pair in lived.sql("SELECT source, target FROM relations").rows}
+    told = [
+        (when - step, frozenset((agent, other)) in ties)
+        for step, agent, name, text in lived.sql(done).rows
+        for when, other, view in seen
+        if f'- {name} did this: "{text}"' in view
+    ]
+    assert len(told) > 3
+    assert set(told) <= {(0, True), (1, True)}  # in the same step by those whose conversation goes on
+    assert (1, True) in told
+
+
 def test_lines_are_heard_and_answered_in_the_next_step(lived: FinishedRun) -> None:
     ((count, fits),) = lived.sql(
         "SELECT count(*), bool_and(earlier.step <= m.step AND earlier.recipient = m.sender) "
