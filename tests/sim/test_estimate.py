@@ -207,13 +207,13 @@ OWN = Prompt(
 
 
 class IsLong:
-    """Asks the model whether a recipe is long enough."""
+    """Asks the model whether a recipe is long enough, which it never is."""
 
     name, version, revises = "is_long", 1, True
 
     async def judge(self, action: Action, context: CheckContext) -> CheckResult:
         prompt = RenderedPrompt("is_long", 1, (("user", f"Is this long enough? {action.emitted_text}"),))
-        shape = {"type": "object", "properties": {"yes": {"type": "boolean"}}, "required": ["yes"]}
+        shape = {"type": "object", "properties": {"yes": {"enum": [False]}}, "required": ["yes"]}
         answer: Answer[Any] = await context.ask(prompt, AnswerSchema("IsLong", shape, lambda given: given))
         return passed() if answer.value is None or answer.value["yes"] else failed("It is short.")
 

@@ -120,7 +120,7 @@ def test_a_method_that_fails_is_named_with_its_class_and_the_users_own_line(name
         ),
         (with_(active=lambda *_: [1]), "`active` of Mine failed with TypeError: it must give residents"),
         (with_(measures=lambda *_: {5: 1}), "`measures` of Mine failed with TypeError: it must give a mapping"),
-        (with_(mind=lambda *_: None), "`mind` of Mine failed with TypeError: it must give a compiled graph"),
+        (with_(mind=lambda *_: None), "`mind` of Mine failed with TypeError: it must give a Mind"),
         (with_(actions=(Forgetful,)), "`note` of Forgetful failed with TypeError: it must give a str, and gave None"),
         (with_(actions=property(broken)), "`actions` of Mine"),
         (with_(interventions=("flood",)), "`interventions` of Mine failed with TypeError: it must hold interventions"),
