@@ -208,7 +208,8 @@ class Action(BaseModel):
     addressed: ClassVar[bool] = False
     #: How a long text stands in an answer without JSON, where the action is offered alone; its prompt says so.
     text_form: ClassVar[TextForm | None] = None
-    #: How the agent remembers it: `$text` is what was emitted, `$to` whom it was said to.
+    #: How the agent remembers it: `$text` is what was emitted, `$to` whom it was said to. Empty
+    #: for what it does not remember.
     remembered: ClassVar[str] = "You did this: $text"
     #: Whether emissions are compared with earlier ones; None for "revise" where `emitted_text` holds free text, and
     #: for "none" where it is made of choices and numbers alone (`novelty_of`).
@@ -441,7 +442,7 @@ class Silence(Action):
     """Nothing: this person says nothing and does nothing that others would notice."""
 
     name: ClassVar[str] = "silence"
-    remembered: ClassVar[str] = "You said and did nothing."
+    remembered: ClassVar[str] = ""
     novelty: ClassVar[Novelty | None] = "none"
     kind: Literal["silence"]
 

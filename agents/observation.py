@@ -22,7 +22,7 @@ PLAYER = "player"
 _VISITOR = "Visitor"
 #: What agents call the player in what they remember.
 A_VISITOR = "a visitor"
-#: How a conversation in a prompt names the agent itself.
+#: What a conversation in a prompt calls an agent that has no name.
 _OWN = "You"
 
 #: Longest share of one neighbour, line, note or piece of news, in characters.
@@ -283,12 +283,12 @@ class Observation:
 
     def _conversation(self, key: str) -> str:
         """Return the conversation with the one who has this key, up to what they have just said."""
-        name, most = shown_name(key), self.item_length
+        name, own, most = shown_name(key), self.name or _OWN, self.item_length
         lines, time = [], ""
         for one in self.said_before:
             if one.key == key:
                 when = f"({one.time}) " if one.time != time else ""
-                lines.append(f"{when}{_OWN if one.is_own else name}: {quoted(_short(one.text, most))}")
+                lines.append(f"{when}{own if one.is_own else name}: {quoted(_short(one.text, most))}")
                 time = one.time
         lines += [f"{name}: {quoted(_short(line.text, most))}" for line in self.heard if line.key == key]
         return fence("conversation", "\n".join(lines), **{"with": _attribute(name)})
@@ -323,6 +323,11 @@ class Observation:
         """Return the same view without its last `fewer` neighbours."""
         left = self.neighbours[: len(self.neighbours) - fewer]
         return replace(self, neighbours=left, unseen=self.unseen + fewer) if fewer > 0 else self
+
+    def among_speakers(self) -> "Observation":
+        """Return the same view with none there but those who speak to the agent."""
+        speaking = {line.key for line in self.heard}
+        return replace(self, neighbours=tuple(one for one in self.neighbours if one.key in speaking))
 
     def cut(self, tokens: int) -> "Observation":
         """Return the same view within `tokens`, or with one neighbour (or one line heard) and nothing else.

@@ -272,14 +272,8 @@ def _written(schema: Schema) -> str:
     return f"{written} | None" if "null" in _types_of(schema) else written
 
 
-#: What a model is shown; a weak one copies its choices.
-_EXAMPLE = 'find_boat(day: str, seats: int = 4, by: "oar" | "sail" | None = None) -> list[{name: str, metres: float}]'
-
-
-def _choice_lists(parameters: Schema, returns: Schema) -> set[tuple[str, ...]]:
-    """Return the lists of texts to choose from in an interface."""
-    found = (schema["enum"] for _, schema in _paths(parameters, returns) if "enum" in schema)
-    return {tuple(sorted(str(one) for one in choices if one is not None)) for choices in found}
+#: What a model is shown, without choices: a weak one copies them.
+_EXAMPLE = "find_boat(day: str, seats: int = 4) -> list[{name: str, metres: float}]"
 
 
 # What a model is told of lengths; what was kept by older runs may be longer.
@@ -310,9 +304,10 @@ class ToolSpec(Action):
         list[_Line],
         Field(
             json_schema_extra={"maxItems": 32},
-            description="A line for each argument, for each name within { } and for return: what it means, with its "
-            "unit or format; the bounds of a number in brackets, as day: The day, as 2026-05-01; seats (1..12): Seats "
-            "that are needed; return.metres (0..): Length.",
+            description="A line for each argument, for each name within { } and for return: the name, a colon, and "
+            "what it means, with its unit or format; the bounds of a number in brackets. So one line of the example is "
+            "day: The day, as 2026-05-01, another is seats (1..12): Seats that are needed, and another is "
+            "return.metres (0..): Length.",
         ),
     ]
     depend: Annotated[
@@ -323,10 +318,7 @@ class ToolSpec(Action):
     @field_validator("signature")
     @classmethod
     def _is_readable(cls, signature: str) -> str:
-        _, parameters, returns = read_signature(signature)
-        copied = _choice_lists(parameters, returns) & _choice_lists(*read_signature(_EXAMPLE)[1:])
-        if copied:
-            raise ValueError(f"{' | '.join(min(copied))} are the choices of the example; write those of this tool")
+        read_signature(signature)
         return signature
 
     @field_validator("meanings")

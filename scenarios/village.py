@@ -25,6 +25,8 @@ and most depend on somebody across the water. A machine in the reading room take
 the workshop above the boatyard builds small software tools. Visitors on foot are answered: it is the custom.
 """
 
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
 #: What a visiting player says; which line is said to whom is drawn by chance.
 LINES = (
     "Good day. I am new on this road. What do people here do for a living?",
@@ -127,6 +129,12 @@ class Village(Scenario):
                 optional=True,
             ),
         )
+
+    def clock(self, step: int) -> str:
+        """Return the half of a day that a step is, from the morning of a Monday on."""
+        day, half = divmod(step - 1, 2)
+        week = f" of week {day // 7 + 1}" if day >= 7 else ""
+        return f"{_DAYS[day % 7]} {'afternoon' if half else 'morning'}{week}"
 
     def visits(self, society: SocietyView, rng: random.Random) -> Sequence[Visit]:
         """The player speaks to a share of the people."""

@@ -422,6 +422,8 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
     def _turn(self, resident: Resident) -> Turn | None:
         """Return the agent's turn, or None if it can do nothing."""
         observation = observe(self._state, resident, self._context.recall, is_rule=self._context.is_rule)
+        if self._conversations.round > 1:
+            observation = observation.among_speakers()
         offered = self._offer(resident, observation) if self._offers_all is None else self._offers_all
         if not observation.neighbours:  # each of them can be spoken to
             offered = possible_actions(offered, observation.addressees)
