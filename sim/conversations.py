@@ -63,7 +63,7 @@ class Conversations:
         answers = {(line.sender, line.recipient): line for line in said}
         for one in self._open:
             answer = answers.get((one.last.recipient, one.last.sender))
-            if answer is not None and one.lines + 1 < self._most:
+            if answer is not None and one.lines + 1 < self._most and self._can_hear(answer):
                 self._effects.hear(answer)
                 yield _Conversation(one.lines + 1, answer)
 

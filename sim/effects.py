@@ -189,19 +189,23 @@ class Effects:
         self.posts: list[society_rows.PostRow] = []
         self.exposures: list[society_rows.ExposureRow] = []
         self._watch = EventWatch(view) if state.scenario.activation.by_events else None
+        #: Changes by levers that it has seen.
+        self._watched = 0
 
     def clear(self) -> None:
         """Drop rows that an earlier session has written."""
         self.interventions, self._levers.rows, self.messages = [], [], []
 
-    def intervene(self) -> None:
-        """Apply the interventions that are due, before any agent observes."""
-        self.interventions = intervene(self._state, self._view, self._levers)
+    def intervene(self, is_reached: Callable[[int], bool]) -> None:
+        """Apply the interventions that are due, of those whose line is reached."""
+        self._levers.is_begun = not is_reached(1)
+        self.interventions += intervene(self._state, self._view, self._levers, is_reached)
 
     def woken(self, choose: Callable[[], Sequence[Resident]]) -> Sequence[Resident]:
         """Return the agents that have a turn, as `choose` returns them, after noting which agents were affected."""
         if self._watch is None:
             return choose()
+        self._watched = len(self._levers.rows)
         self._watch.begin(self._levers.rows, self.people.newcomers)
         residents = choose()
         self._watch.taken(residents)
@@ -343,11 +347,10 @@ class Effects:
         Only agents that asked to leave in their turns do so.
         """
         self.ties.make_wanted()
-        before = len(self._levers.rows)
         resolve(self._state, self._view, self._levers, self._valid)
         self.people.leave_wanted()
         if self._watch is not None:
-            self._watch.end(self._levers.rows[before:])
+            self._watch.end(self._levers.rows[self._watched :])
 
     def measure(self) -> None:
         """Write the states at the end of the step, and take the scenario's measures."""

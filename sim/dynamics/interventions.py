@@ -1,4 +1,4 @@
-"""Changing a society by levers: interventions at the start of a step, `Scenario.resolve` at its end."""
+"""Changing a society by levers: interventions before a line of a step, `Scenario.resolve` at its end."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -27,31 +27,31 @@ class EffectLog:
         self._ties, self._people = ties, people
         self.rows: list[InterventionEffectRow] = []
         self.intervention = ""
-        #: Whether the turns of the step are over.
-        self.is_resolving = False
+        #: Whether those who act in the step have begun to.
+        self.is_begun = False
         self.independent = state.scenario.independent
         self._step = state.world.step
 
     def tie(self, source: str, target: str, kind: RelationKind, label: str, weight: float) -> None:
         """Add a tie, or strengthen it. Raises `ValueError` for an invalid tie."""
         kind, label, weight = checked_tie(kind, label, weight)
-        before, after = self._ties.add(source, target, kind, label, weight, resolved=self.is_resolving)
+        before, after = self._ties.add(source, target, kind, label, weight, resolved=self.is_begun)
         self.add("tie", source, target, label, before or None, after)
 
     def untie(self, one: str, other: str, kind: RelationKind | None) -> None:
         """Remove the ties between two agents, of one kind or all."""
-        for row, before in self._ties.remove(one, other, kind, resolved=self.is_resolving):
+        for row, before in self._ties.remove(one, other, kind, resolved=self.is_begun):
             self.add("tie", row.source, row.target, row.label, before, None)
 
     def depart(self, agent: str) -> None:
         """Let an agent leave."""
-        self._people.depart(agent, "intervention", intervention=self.intervention, resolved=self.is_resolving)
+        self._people.depart(agent, "intervention", intervention=self.intervention, resolved=self.is_begun)
         self.add("agent", agent, None, None, True, False)
 
     def arrive(self, arrival: Arrival) -> None:
-        """Register an arrival in this step. Raises `TypeError` after its turns are over."""
-        if self.is_resolving:
-            raise TypeError("nobody comes at the end of a step; give the arrival in the scenario's `arrivals`")
+        """Register an arrival in this step. Raises `TypeError` once its turns have begun."""
+        if self.is_begun:
+            raise TypeError("nobody comes once a step has begun; give the arrival in the scenario's `arrivals`")
         self._people.want(arrival, self.intervention)
 
     def add(
@@ -70,12 +70,17 @@ class EffectLog:
                 self.add(what, agent, None, field, before.get(field), after.get(field))
 
 
-def intervene(state: SocietyState, view: SocietyView, log: EffectLog) -> list[InterventionRow]:
-    """Apply the interventions that are due, in the order of declaration, and return a row for each."""
+def intervene(
+    state: SocietyState, view: SocietyView, log: EffectLog, is_reached: Callable[[int], bool]
+) -> list[InterventionRow]:
+    """Apply the interventions that are due, in the order of declaration, and return a row for each.
+
+    `is_reached` tells of the line before which one is to come whether the step has just come that far.
+    """
     made = []
     for one in state.scenario.declared_interventions():
         with hook(state.scenario, f"interventions: {one.name}"):
-            if _is_due(one, state, view):
+            if is_reached(one.line) and _is_due(one, state, view):
                 log.intervention = one.name
                 _make(one, state, view, log)
                 made.append(InterventionRow(state.world.step, one.name, one.news))
@@ -87,7 +92,7 @@ def resolve(state: SocietyState, view: SocietyView, log: EffectLog, decisions: S
     scenario = state.scenario
     if type(scenario).resolve is Scenario.resolve:
         return
-    log.intervention, log.is_resolving = RESOLVE, True
+    log.intervention, log.is_begun = RESOLVE, True
     levers = Levers(view, view.residents, log, rng_for(state.seed, RESOLVE, state.world.step))
     with hook(scenario, RESOLVE):
         _record(state, view, log, lambda: scenario.resolve(view, decisions, levers))
