@@ -163,7 +163,7 @@ def test_nobody_comes_while_a_step_is_resolved(tmp_path: Path) -> None:
         def resolve(self, society: SocietyView, decisions: Any, levers: Levers) -> None:
             levers.arrive(Arrival(persona="A smith."))
 
-    with pytest.raises(HookError, match=r"resolve.* nobody comes once a step has begun; give the arrival in .*arrivals"):
+    with pytest.raises(HookError, match=r"resolve.* nobody comes once a step has begun; give .*`arrivals`"):
         live(Late(), tmp_path / "run.duckdb")
 
 
