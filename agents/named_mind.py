@@ -1,14 +1,4 @@
-"""The minds that can be named: which stages a turn has (`--mind`).
-
-| name | a turn |
-| --- | --- |
-| `one-call` | one request for an action, and a second one where a check asks for a revision |
-| `think` | one request for thoughts and an action, and a second one as above |
-| `react` | thoughts and a tool, its result, and so on; then thoughts and an action |
-| `rule` | the scenario's `rule`, a plain function; no model is asked |
-
-All but the last plan before and reflect after, where the scenario's settings say so.
-"""
+"""The minds that can be named: which stages a turn has (`--mind`)."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
@@ -27,6 +17,14 @@ if TYPE_CHECKING:
     from .react import ToolFunction
 
 type MindName = Literal["one-call", "think", "react", "rule"]
+
+#: What a turn is, by mind. All but the last plan before and reflect after, where the scenario's settings say so.
+MINDS: Mapping[str, str] = {
+    "one-call": "One request for an action, and another where a check asks for a revision.",
+    "think": "One request for thoughts and an action, and another where a check asks for a revision.",
+    "react": "Thoughts and a tool, its result, and so on; then thoughts and an action.",
+    "rule": "The scenario's method `rule`; no model is asked.",
+}
 
 
 def named_mind(

@@ -81,7 +81,7 @@ def report(file: Path, out: Path | None) -> None:
 
 @click.group("list")
 def list_() -> None:
-    """List scenarios, tasks, prompts, tables or models."""
+    """List scenarios, tasks, minds, prompts, tables or models."""
 
 
 @list_.command()
@@ -106,6 +106,30 @@ def tasks(task: str | None) -> None:
     from populace.scenarios.catalog import find_task, iter_tasks
 
     _list_settings(iter_tasks() if task is None else [find_task(task)[0]], is_one=task is not None)
+
+
+@list_.command()
+@click.argument("name", required=False)
+def minds(name: str | None) -> None:
+    """List the minds of --mind, or draw the stages of one in Mermaid.
+
+    NAME is a mind, or a scenario whose mind is drawn: its name or the path of a script.
+    """
+    from populace.agents.mind import Mind
+    from populace.agents.named_mind import MINDS, named_mind
+    from populace.core.errors import SetupError
+    from populace.scenarios.catalog import find_scenario
+    from populace.sim.settling import mind_of
+
+    if name is None:
+        click.echo("\n".join(f"{known}: {said}" for known, said in MINDS.items()))
+        return
+    if name == "rule":
+        raise SetupError("The mind rule has no stages to draw: it is the method `rule` of a scenario.")
+    mind = named_mind(name) if name in MINDS else mind_of(find_scenario(name)[0]())  # type: ignore[arg-type]
+    if not isinstance(mind, Mind):
+        raise SetupError(f"The agents of {name} decide by a function, which has no stages to draw.")
+    click.echo(mind.graph.get_graph().draw_mermaid(with_styles=False).strip())
 
 
 def _list_settings(found: "Iterable[type[Scenario]]", *, is_one: bool) -> None:
