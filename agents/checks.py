@@ -22,6 +22,7 @@ from .text_faults import (
     find_no_request,
     find_prompt_words,
     find_refusal,
+    find_said_again,
     is_refusal,
     self_introduction,
     shared_run,
@@ -181,7 +182,7 @@ class NoLeak(TextCheck):
     """
 
     name = "leak"
-    version = 4
+    version = 5
     revises = True
 
     def __init__(self, *, reads: tuple[str, ...] = (), introductions: bool = True) -> None:
@@ -206,7 +207,8 @@ class NoLeak(TextCheck):
         if found := find_echo(text, (told,), run=PROMPT_RUN) or find_prompt_words(text, told, seen.persona):
             return failed(f"It repeats words of these instructions ({found!r}); do what they ask for.", field=field)
         heard = [*(line.text for line in seen.heard), *(line.text for line in seen.said_before)]
-        if found := find_echo(text, heard) or find_echo(text, seen.memories, run=_MEMORY_RUN):
+        echo = find_echo(text, heard) or find_said_again(text, heard)
+        if found := echo or find_echo(text, seen.memories, run=_MEMORY_RUN):
             return failed(f"It repeats what was said before ({found!r}); go on from there.", field=field)
         if found := find_key(text, (*seen.addressees, seen.name)):
             return failed(f"Nobody would say {found!r}, which is the prompt's; say it as a person would.", field=field)
@@ -310,7 +312,7 @@ class OwnVoice(TextCheck):
     """Fails text in which an assistant offers its help where a person was to write or speak."""
 
     name = "voice"
-    version = 1
+    version = 2
     revises = True
 
     def __init__(self, *, reads: tuple[str, ...] = (), requests: bool = False) -> None:

@@ -15,6 +15,7 @@ from populace.agents.text_faults import (
     find_no_request,
     find_prompt_words,
     find_refusal,
+    find_said_again,
 )
 from populace.personas.rules.degenerate import find_cut, find_loop, find_noun_list, has_content
 
@@ -56,8 +57,28 @@ def test_the_documentation_has_the_counts() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "again"),
+    [
+        ("Yes, of course! I can carry, dig and read. How about the Aller?", "i can carry dig and read"),
+        ("I can carry too, and dig. Is there work?", ""),
+        ("How are you, neighbour?", ""),
+        ("对。我会搬东西挖土也会读书认字。你呢？", "我会搬东西挖土也会读书认字"),
+    ],
+)
+def test_a_whole_sentence_said_again_is_found(text: str, again: str) -> None:
+    lines = [
+        "I can carry, dig and read. Is there work for me with you? How are you, neighbour?",
+        "我会搬东西挖土也会读书认字。",
+    ]
+    assert find_said_again(text, lines) == again
+
+
+@pytest.mark.parametrize(
     ("text", "check"),
     [
+        ("Hi Tessa! I'm here to help. What is the concept you're struggling with?", "voice"),
+        ("I can show you. Do you have any specific examples you'd like to focus on?", "voice"),
+        ("My knee is here to remind me. You're struggling with that rope.", ""),
         ("I can help you with that. What can I do for you today?", "voice"),
         ("text", "degenerate"),
         ("n1", "degenerate"),
