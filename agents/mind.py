@@ -13,6 +13,7 @@ without it, so they are (`Mind.is_direct`). Both ways give the same decisions.
 """
 
 import asyncio
+import json
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,11 +21,12 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial, wraps
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, cast
+from uuid import uuid4
 
 from pydantic import BaseModel
 
 from ..core.errors import explain, hook
-from ..core.model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
+from ..core.model import HUMAN, Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
 from ..core.prompt import RenderedPrompt, fence, load_prompt
 from .action_schema import novelty_of
 from .actions import Action, run_checks
@@ -32,6 +34,7 @@ from .checks import CheckContext, CheckOutcome, CheckResult
 from .memory import MemoryNote
 from .observation import Observation
 from .text_faults import is_refusal, speaks_as_model
+from .text_forms import WHOLE
 from .turn_prompt import (
     ACTION_ALONE,
     Asides,
@@ -47,6 +50,7 @@ from .turn_prompt import (
 )
 
 if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
     from langgraph.graph.state import CompiledStateGraph
     from langgraph.runtime import Runtime
     from langgraph.types import Command
@@ -392,7 +396,7 @@ class Mind:
     async def decide(self, state: MindState, context: MindContext) -> Decision:
         """Return the decision of one turn."""
         if not self.is_direct:
-            return _decision(await self.graph.ainvoke(state, context=context))
+            return _decision(await self._run(state, context))
         runtime = cast("Runtime[MindContext]", SimpleNamespace(context=context))  # such stages read the context alone
         for stage in self.stages:
             state = _updated(state, await stage(state, runtime))
@@ -400,6 +404,52 @@ class Mind:
                 state = _updated(state, await revise(state, runtime))
                 state = _updated(state, await check(state, runtime))
         return _decision(state)
+
+    async def _run(self, state: MindState, context: MindContext) -> Mapping[str, Any]:
+        """Return the state in which the graph ends. The role `human` answers where the graph interrupts itself."""
+        graph = self.graph
+        if not graph.checkpointer:
+            return cast("Mapping[str, Any]", await graph.ainvoke(state, context=context))
+        from langgraph.checkpoint.memory import InMemorySaver
+        from langgraph.types import Command
+
+        graph = graph.copy({"checkpointer": InMemorySaver(serde=_Held())})
+
+        asked, config = 0, cast("RunnableConfig", {"configurable": {"thread_id": uuid4().hex}})
+        found = await graph.ainvoke(state, config, context=context)
+        while interrupts := found.get("__interrupt__"):
+            answers = {}
+            for one in interrupts:
+                about = state["request_context"].varied(role=HUMAN, replicate=asked)
+                answer = await context.model.ask(_interruption(one.value), _TYPED, about)
+                if answer.value is None:
+                    return {"decision": Decision(None, answer.outcome, answer.reason, prompt="interrupt@1")}
+                answers[one.id], asked = answer.value, asked + 1
+            found = await graph.ainvoke(Command(resume=answers), config, context=context)
+        return cast("Mapping[str, Any]", found)
+
+
+class _Held:
+    """Holds what LangGraph keeps of a graph that waits, as it is: it is needed for one turn, and written nowhere."""
+
+    def __init__(self) -> None:
+        self._values: list[Any] = []
+
+    def dumps_typed(self, value: Any) -> tuple[str, bytes]:
+        self._values.append(value)
+        return "held", str(len(self._values) - 1).encode()
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        return self._values[int(data[1])]
+
+
+def _interruption(value: object) -> RenderedPrompt:
+    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    return RenderedPrompt("interrupt", 1, (("user", text),))
+
+
+#: What somebody types where a graph interrupts itself.
+_TYPED: AnswerSchema[str] = AnswerSchema("Typed", {"type": "object"}, lambda typed: typed["text"], text_form=WHOLE)  # type: ignore[index]
 
 
 #: Graphs that are kept compiled: more than one program has at a time.

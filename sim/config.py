@@ -29,7 +29,7 @@ from .runfile.recording import last_step, run_of
 from .scenario_checks import check_steps, check_steps_left
 
 #: The roles that may have models of their own.
-ROLES = ("solver", "grader")
+ROLES = ("solver", "grader", "human")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,9 @@ class RunConfig(Spec):
     #: The models of the roles that checks and stages ask by; None for `model`. A name is short for a whole `RoleModel`.
     solver: Annotated[RoleModel | None, BeforeValidator(_role)] = None
     grader: Annotated[RoleModel | None, BeforeValidator(_role)] = None
+    #: The agent whose turns somebody else takes, by name or id, and who that is: by default you, at the terminal.
+    play: str | None = None
+    human: Annotated[RoleModel | None, BeforeValidator(_role)] = None
     #: None where they are to be looked up.
     prices: Prices | None = None
     #: A file of answers shared with other runs.
@@ -131,6 +134,8 @@ class RunConfig(Spec):
                 raise SetupError(
                     f"{name} must be {kind.__name__}, as {name}={_EXAMPLES[kind]}, but {value!r:.80} was given."
                 )
+        if options.get("play") and not options.get("human"):
+            options["human"] = RoleModel(model="human")
         return super().given(**options)
 
     def changed(self, **options: Any) -> Self:
@@ -155,7 +160,7 @@ class RunConfig(Spec):
     def _parts(self) -> tuple[Mapping[str, Any], ...]:
         # A setting of a scenario may be called like something else.
         own = self.model_dump(mode="json", include=_TELLING)
-        roles = {"solver": self.solver and self.solver.model, "grader": self.grader and self.grader.model}
+        roles = {role: one and one.model for role in ROLES for one in (getattr(self, role),)}
         return own.pop("settings"), own.pop("growth"), own | roles | self.limits.sampling
 
     @classmethod
@@ -180,6 +185,7 @@ class RunConfig(Spec):
             batch=job.batch,
             mind=spec.mind,
             archetypes=spec.archetypes,
+            play=spec.play,
             embeddings=job.embedding_model,
             embeddings_url=job.embedding_url,
             embeddings_prices=Prices(**spec.embedding_prices) if spec.embedding_prices else None,
@@ -216,7 +222,7 @@ _MODELS = ("model", "embeddings", *ROLES)
 _PRICES = ("prices", "embeddings_prices")
 
 #: What tells one run from another, besides the models of roles and the sampling.
-_TELLING = {"scenario", "network", "seed", "model", "mind", "archetypes", "embeddings", "settings", "growth"}
+_TELLING = {"scenario", "network", "seed", "model", "mind", "archetypes", "play", "embeddings", "settings", "growth"}
 
 _EXAMPLES: Mapping[type, str] = {
     Limits: "Limits(max_calls=100)",
@@ -247,6 +253,7 @@ class ModelChoices(TypedDict, total=False):
     cache: Path | str | Literal[False] | None
     solver: GivenModel | None
     grader: GivenModel | None
+    human: GivenModel | None
     embeddings: str | Embeddings | EmbeddingHandle | None
     embeddings_url: str | None
     embeddings_prices: Prices | str | None
@@ -267,5 +274,6 @@ class RunOptions(ModelOptions, total=False):
     steps: int | None
     mind: MindName | None
     archetypes: str | int | None
+    play: str | None
     batch: bool
     scenario_file: Path | None

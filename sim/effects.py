@@ -276,8 +276,8 @@ class Effects:
         action = decision.action
         if action is not None and not _is_rejected(decision):
             keys = action.addressees if action.addressed else ()
-            if note := _note_of(action, seen, keys):
-                take(note, "said", decision.importance, keys=keys)
+            if said := _note_of(action, seen, keys):
+                take(said, "said", decision.importance, keys=keys)
         self.missed += [self._failure(seen.agent, missed) for missed in decision.missed]
         for note in decision.notes:
             take(note.text, note.kind, note.importance or memory.weigh(note.text, note.kind) or _UNWEIGHED)

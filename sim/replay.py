@@ -96,7 +96,7 @@ def _society(recording: Recording, scenario: type[Scenario], out: Path, progress
     spec = run.run_spec
     _take_key(recording, out)
     made, model = scenario(spec.settings), recorded_model(run)
-    roles = {
+    roles: dict[str, Any] = {
         role: ModelHandle(one["model"], RecordedModel(), " ".join(one["base_url"]) or None)
         for role, one in spec.roles.items()
     }
@@ -109,8 +109,8 @@ def _society(recording: Recording, scenario: type[Scenario], out: Path, progress
         model=model,
         mind=RunConfig.given(mind=spec.mind).mind,
         archetypes=spec.archetypes,
-        solver=roles.get("solver"),
-        grader=roles.get("grader"),
+        play=spec.play,
+        **roles,
         embeddings=recorded_embeddings(run),
         limits=Limits.model_validate_json(run.limits).changed(max_rejected=1, min_yield=0),
         out=out,
@@ -276,13 +276,11 @@ class RecordedGateway(Gateway):
         )
         self._recording = recording
 
-    async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
+    async def _ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
         """Return the answer, or the outcome and reason, that the run had.
 
         Raises `RunError` if the run never made this request, and `RecordingEndedError` after its last complete step.
         """
-        if (other := self.roles.get(context.role)) is not None:
-            return await other.ask(prompt, schema, context)
         await asyncio.sleep(0)  # lets a cancelled replay stop
         self._check_recorded(context)
         given = prompt

@@ -96,6 +96,7 @@ class RunModels(JobModels):
             network=config.network,
             mind=config.mind,
             archetypes=config.archetypes,
+            play=config.play,
             roles=self.roles_by_name,
             embedding_prices=asdict(prices) if prices else None,
             drawn=drawn,

@@ -165,10 +165,29 @@ def mind_of(scenario: Scenario, name: MindName | None = None) -> Mind | Rule:
 
 
 def checked_mind(scenario: Scenario, config: RunConfig) -> Mind | Rule:
-    """Return the mind of a run, as `mind_of` does. Raises `SetupError` for invalid archetypes, too."""
+    """Return the mind of a run, as `mind_of` does.
+
+    Raises `SetupError` for invalid archetypes, too, and where the mind leaves nothing to play.
+    """
     if config.archetypes is not None:
         check_archetypes(config.archetypes, scenario)
-    return mind_of(scenario, config.mind)
+    mind = mind_of(scenario, config.mind)
+    if config.play is not None and (config.archetypes is not None or not isinstance(mind, Mind)):
+        raise SetupError(
+            f"The turns of {config.play!r} cannot be taken by somebody else where agents decide by a rule, or one for "
+            f"many; leave out {parameter('play')}."
+        )
+    return mind
+
+
+def check_played(state: SocietyState, agent: str | None) -> None:
+    """Raise `SetupError` if no agent has this name or id. None is nobody."""
+    names = [one.name for one in state.present if one.name]
+    if agent is not None and agent not in names and agent not in state.residents:
+        raise SetupError(
+            f"There is no agent {agent!r} whose turns could be taken{nearest(agent, names)}. There are: "
+            f"{', '.join(names[:20])}{' ...' if len(names) > 20 else ''}."
+        )
 
 
 def has_rule(scenario: Scenario) -> bool:

@@ -38,7 +38,7 @@ from .runfile.recording import run_of
 from .runfile.runlog import RunLog
 from .scenario import Scenario
 from .scenario_checks import check_interventions, check_scenario, check_surveys
-from .settling import checked_mind, declare, declared_rows, settle
+from .settling import check_played, checked_mind, declare, declared_rows, settle
 from .state import SocietyState, restore
 from .step import StepContext, take_step
 from .survey.phase import batched_phases
@@ -350,6 +350,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         self.state.graph = with_arrivals(graph, log)
         self.state.residents = settle(self, self.state, PeopleDetails(log))
         declare(self.state, log)
+        check_played(self.state, self.config.play)
         self.engine.call(partial(draw_network, self.engine, self.state, self.config.network, self._steps.recall))
         restore(self.state, self, log)
         if isinstance(self.scenario, Task):

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import cast
+from typing import Any, cast
 
 from ..agents.action_schema import check_actions, novelty_of, only_choice, possible_actions
 from ..agents.actions import Action
 from ..agents.mind import Decision, Mind, MindContext, MindState, Rule, decide_by_rule
 from ..agents.named_mind import MindName
 from ..agents.observation import Observation
-from ..core.errors import RunError, hook
-from ..core.model import Outcome, PersonaModel, RequestContext
+from ..core.errors import RunError, SetupError, hook
+from ..core.model import HUMAN, Outcome, PersonaModel, RequestContext
 from .config import RunConfig
 from .conversations import Conversations
 from .dynamics.archetypes import Archetypes
@@ -52,18 +52,20 @@ class TurnWork:
         emitted: Emitted,
         mind: Mind | Rule | None = None,
         mind_name: MindName | None = None,
+        played: str | None = None,
     ) -> None:
         """Use `mind`, or make the mind named `mind_name` if it is None.
 
-        `mind_name` is the name by which `mind` was chosen.
+        `mind_name` is the name by which `mind` was chosen. The role `human` decides for the agent `played`.
         """
         self._scenario = scenario
         self._emitted = emitted
         self._mind_name = mind_name
+        self._played = played
         self._mind = mind_of(scenario, mind_name) if mind is None else mind
 
-    def __reduce__(self) -> tuple[Callable[..., "TurnWork"], tuple[type[Scenario], Settings, Emitted, MindName | None]]:
-        return _work, (type(self._scenario), self._scenario.settings, self._emitted, self._mind_name)
+    def __reduce__(self) -> tuple[Callable[..., "TurnWork"], tuple[Any, ...]]:
+        return _work, (type(self._scenario), self._scenario.settings, self._emitted, self._mind_name, self._played)
 
     async def __call__(self, item: Turn, model: PersonaModel) -> Decision:
         """Return what the agent decides.
@@ -74,7 +76,8 @@ class TurnWork:
             return decide_by_rule(self._mind, item.observation, item.offered, item.seed)
         if (only := only_choice(item.offered)) is not None:
             return Decision(only, attempts=0, model="rule")
-        asked = RequestContext("step", item.step, item.agent, item.seed)
+        is_played = self._played is not None and self._played in (item.agent, item.observation.name)
+        asked = RequestContext("step", item.step, item.agent, item.seed, role=HUMAN if is_played else "default")
         state = MindState(observation=item.observation, offered=item.offered, request_context=asked)
         settings = self._scenario.settings
         context = MindContext(
@@ -89,14 +92,16 @@ class TurnWork:
         )
         try:
             return await self._mind.decide(state, context)
-        except RunError:
+        except (RunError, SetupError):
             raise
         except Exception as error:  # noqa: BLE001 - a mind can be a scenario's own; its fault is this agent's alone
             return Decision(None, Outcome.MODEL_ERROR, f"The mind failed with {type(error).__name__}: {error}.")
 
 
-def _work(scenario: type[Scenario], settings: Settings, emitted: Emitted, mind_name: MindName | None) -> TurnWork:
-    return TurnWork(scenario(settings), emitted, mind_name=mind_name)
+def _work(
+    scenario: type[Scenario], settings: Settings, emitted: Emitted, mind_name: MindName | None, played: str | None
+) -> TurnWork:
+    return TurnWork(scenario(settings), emitted, mind_name=mind_name, played=played)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +261,8 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         self, items: Sequence[Resident], executor: Executor, engine: Engine
     ) -> list[tuple[Turn, Decision] | None]:
         turns: list[Turn | None] = []
-        work = TurnWork(self._state.scenario, self._state.emitted, self._context.mind, self._context.config.mind)
+        config = self._context.config
+        work = TurnWork(self._state.scenario, self._state.emitted, self._context.mind, config.mind, config.play)
         observed, done = self._observed(items, turns), self._applied_early(items, turns)
         if (archetypes := self._context.archetypes) is not None:
             decide = partial(worked, work, executor=executor, engine=engine)

@@ -33,10 +33,13 @@ MODEL_NAMES: Final = {
     "procedural": "the built-in generator: needs no model, and is not a language model",
     "openai:MODEL": "any OpenAI-compatible endpoint, at --base-url or OPENAI_BASE_URL, with OPENAI_API_KEY",
     "gguf:PATH": "a model file, served by llama.cpp on this machine (extra `local`)",
+    "human": "you: shows each request at the terminal and reads the answer",
 }
 
 #: Seconds for a call of a model on this machine: it may have to be loaded first, and it costs nothing.
 _LOCAL_PATIENCE = 1800.0
+#: Seconds for somebody at the terminal.
+_HUMAN_PATIENCE = 86_400.0
 
 
 class ServedModel(Protocol):
@@ -135,6 +138,10 @@ def open_model(
     provider, colon, served = model.partition(":")
     if provider == "procedural" and (not colon or served.startswith(_ACCURACY)):
         return _procedural(model, served.removeprefix(_ACCURACY) if colon else "1")
+    if model == "human":
+        from .human import HumanChat
+
+        return ModelHandle(model, HumanChat(), at_once=1, patience=_HUMAN_PATIENCE)
     if provider == "gguf":
         return _gguf(model, served.strip(), base_url)
     if provider == "openai" and served.strip():

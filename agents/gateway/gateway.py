@@ -9,8 +9,8 @@ ask ──► paid for before, here or elsewhere? ──► verdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ...core.errors import SetupError
-from ...core.model import Answer, AnswerSchema, Outcome, RequestContext
+from ...core.errors import SetupError, parameter
+from ...core.model import HUMAN, Answer, AnswerSchema, Outcome, RequestContext
 from ...core.prompt import RenderedPrompt
 from ..endpoint.models import ModelHandle
 from .budget import Meter, Prices
@@ -145,8 +145,12 @@ class Gateway:
         Raises `EndpointError` if no further call can succeed (wrong key, no such model, unreachable). Raises
         `PausedError` if the budget is spent or too many calls fail.
         """
-        if (other := self.roles.get(context.role)) is not None:
-            return await other.ask(prompt, schema, context)
+        asked = self.roles.get(context.role, self)
+        if context.role == HUMAN and asked is self:
+            raise SetupError(f"Somebody is to answer, and nobody is there; say who, as {parameter('human', 'human')}.")
+        return await asked._ask(prompt, schema, context)
+
+    async def _ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
         request = self.request(prompt, schema, context)
         attempts = reasks = refusals = cuts = 0
         while True:

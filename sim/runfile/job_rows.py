@@ -85,6 +85,8 @@ class RunSpec(FrozenModel):
     network: str = "grown"
     mind: str | None = None
     archetypes: str | None = None
+    #: The agent whose turns the role `human` takes.
+    play: str | None = None
     #: The models of roles that have their own, by role.
     roles: Mapping[str, Any] = {}
     embedding_prices: dict[str, Any] | None = None

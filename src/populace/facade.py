@@ -63,6 +63,8 @@ class RunCallOptions(CallOptions, total=False):
     mind: str | None
     #: Asks one agent for many.
     archetypes: str | int | None
+    #: The agent whose turns you take, or the model `human`: its name or id.
+    play: str | None
 
 
 def run(

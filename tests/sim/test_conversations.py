@@ -136,10 +136,10 @@ def test_an_intervention_comes_between_two_lines_of_a_step(
     run = live(scenario=Interrupted(TALKATIVE))
     assert run.sql("SELECT step, name FROM interventions").rows == [(2, "bell"), (2, "parted"), (2, "evening")]
     told = "SELECT step, count(*) FILTER (contains(text, $1)), count(*) FROM observations GROUP BY step ORDER BY step"
-    bell, evening = (run.sql(told, [news]).rows for news in ("A bell rings.", "Night falls."))
+    bell, evening = (run.sql(told, (news,)).rows for news in ("A bell rings.", "Night falls."))
     assert 0 < bell[1][1] < bell[1][2]  # those who spoke since
     assert [heard for _, heard, _ in evening] == [0, 0, evening[2][2]]
-    assert run.sql(said, list(Interrupted.pair)).rows == [(3,)]
+    assert run.sql(said, Interrupted.pair).rows == [(3,)]
     with pytest.raises(PausedError):
         live("stopped", scenario=Interrupted(TALKATIVE), max_calls=90, max_in_flight=4)
     resumed = Society.resume(tmp_path / "stopped.duckdb", Interrupted, limits={"max_calls": 10_000}).run()

@@ -72,7 +72,7 @@ def estimate(scenario: "Scenario", growth: "Growth", options: dict[str, Any]) ->
         growth=growth,
         **asked_of(options),
         **roles,
-        **{name: options[name] for name in ("steps", "mind", "archetypes") if name in options},
+        **{name: options[name] for name in ("steps", "mind", "archetypes", "play") if name in options},
         sample=options["sample"],
         announce=announce_sample,
         progress=ProgressPanel(),
@@ -164,6 +164,7 @@ def _run(scenario: "type[Scenario]", script: Path | None, **options: Any) -> Non
         steps=options["steps"],
         mind=options["mind"],
         archetypes=options["archetypes"],
+        play=options["play"],
         scenario_file=script,
         progress=ProgressPanel(),
     )

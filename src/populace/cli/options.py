@@ -165,6 +165,8 @@ _ARCHETYPES = click.option(
     help="Ask one agent per cluster: K clusters, a profile column, or `group`.",
 )
 
+_PLAY = click.option("--play", metavar="AGENT", help="Take the turns of this agent, by name or id, at the terminal.")
+
 _ROLES = tuple(
     option
     for role, does in (("solver", "solve problems"), ("grader", "check and grade"))
@@ -269,7 +271,7 @@ def society_options(command: Command) -> Command:
 
 def run_options(command: Command) -> Command:
     """The command with all options of `populace run`."""
-    return _STEPS(_MIND(_ARCHETYPES(_shared_by_runs(command, "SCENARIO"))))
+    return _STEPS(_MIND(_ARCHETYPES(_PLAY(_shared_by_runs(command, "SCENARIO")))))
 
 
 def make_options(command: Command) -> Command:

@@ -74,6 +74,10 @@ class AnswerError(ValueError):
         self.mistake = mistake
 
 
+#: The role in which no model takes the place of another: that of somebody who takes an agent's turns.
+HUMAN = "human"
+
+
 @dataclass(frozen=True, slots=True)
 class RequestContext:
     """When and for whom a request is made. With the request itself, it is the key under which answers are resumed."""
@@ -90,7 +94,8 @@ class RequestContext:
     replicate: int = 0
     #: The job on whose behalf it is made, as numbered in its run file.
     job: int = 1
-    #: Which of the run's models is asked: "default", "solver" or "grader"; the default where a role has no model.
+    #: Which of the run's models is asked: "default", "solver", "grader" or "human"; the default where a role has no
+    #: model, unless it is `HUMAN`.
     role: str = "default"
 
     def varied(self, *, role: str | None = None, replicate: int = 0) -> "RequestContext":
