@@ -54,6 +54,8 @@ class CheckResult:
     version: int = 1
     #: The field that it is about, as `barks.idle` or `hooks[0].text`; empty where it is about the whole.
     field: str = ""
+    #: Whether something else is to be asked for, since no repair of a repetition is new.
+    renews: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +90,13 @@ def passed(score: float | None = None) -> CheckResult:
 _PASSED = CheckResult(CheckOutcome.PASSED)
 
 
-def failed(reason: str, score: float | None = None, *, field: str = "") -> CheckResult:
+def failed(reason: str, score: float | None = None, *, field: str = "", renews: bool = False) -> CheckResult:
     """Return a result against the output.
 
-    `reason` is a sentence to the model, which begins with the `field`.
+    `reason` is a sentence to the model, which begins with the `field`. With `renews` the model is asked for something
+    else instead of a repair.
     """
-    return CheckResult(CheckOutcome.FAILED, _located(reason, field), score, field=field)
+    return CheckResult(CheckOutcome.FAILED, _located(reason, field), score, field=field, renews=renews)
 
 
 def warned(reason: str, score: float | None = None, *, field: str = "") -> CheckResult:
@@ -207,9 +210,9 @@ class NoLeak(TextCheck):
         if found := find_echo(text, (told,), run=PROMPT_RUN) or find_prompt_words(text, told, seen.persona):
             return failed(f"It repeats words of these instructions ({found!r}); do what they ask for.", field=field)
         heard = [*(line.text for line in seen.heard), *(line.text for line in seen.said_before)]
-        echo = find_echo(text, heard) or find_said_again(text, heard)
+        echo = find_echo(text, heard) or find_said_again(text, (*heard, *seen.memories))
         if found := echo or find_echo(text, seen.memories, run=_MEMORY_RUN):
-            return failed(f"It repeats what was said before ({found!r}); go on from there.", field=field)
+            return failed(f"It repeats what was said before ({found!r}).", field=field, renews=True)
         if found := find_key(text, (*seen.addressees, seen.name)):
             return failed(f"Nobody would say {found!r}, which is the prompt's; say it as a person would.", field=field)
         return passed()

@@ -264,12 +264,14 @@ def _is_sent_back(state: Mapping[str, Any]) -> bool:
 
 
 async def revise(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
-    """Ask the model to fix the faults of failed checks, or for something else after a near-repeat.
+    """Ask the model to fix the faults of failed checks, or for something else where it repeats what was said.
 
     A revision that fails leaves the draft, which is valid and paid for.
     """
     draft = state["draft"]
-    template, earlier, complaints = load_prompt(ROOM, "revise"), draft.earlier, _complaints(draft)
+    template, earlier = load_prompt(ROOM, "revise"), draft.earlier
+    complaints = [one.reason for one in _complaints(draft)]
+    is_renewed = earlier is not None or any(one.renews for one in _complaints(draft))
     # Of what another agent said nothing is shown: this one could not know it.
     whose = "none" if earlier is None else "own" if earlier.agent == state["observation"].agent else "other"
     request = template.render(
@@ -279,8 +281,8 @@ async def revise(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[s
         complaints=phrase_of(
             template, "complaints", "some" if complaints else "none", reasons="\n".join(f"- {c}" for c in complaints)
         ),
-        task=phrase_of(template, "task", "repair" if earlier is None else "renew"),
-        angle="" if earlier is None else drawn_angle(template, runtime.context.angle_seed(state["request_context"])),
+        task=phrase_of(template, "task", "renew" if is_renewed else "repair"),
+        angle=drawn_angle(template, state["request_context"].seed) if is_renewed else "",
     )
     followed = (draft.answer.raw, request.messages[-1][1])
     prompt = draft.prompt.followed_by(*followed)
@@ -365,10 +367,10 @@ def _instructions(prompt: RenderedPrompt) -> str:
     return "\n".join((template.system, template.user, *told)) if template else ""
 
 
-def _complaints(draft: Draft) -> list[str]:
-    """Return the reasons of failed checks that ask for a revision."""
+def _complaints(draft: Draft) -> list[CheckResult]:
+    """Return the failed checks that ask for a revision."""
     asking = {one.name for one in draft.answer.value.checks if one.revises} if draft.answer.value else set()
-    return [r.reason for r in draft.checks if r.outcome is CheckOutcome.FAILED and r.check in asking]
+    return [one for one in draft.checks if one.outcome is CheckOutcome.FAILED and one.check in asking]
 
 
 #: The stages of the default mind.
