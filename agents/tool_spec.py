@@ -276,7 +276,7 @@ def _written(schema: Schema) -> str:
 _EXAMPLE = "find_boat(day: str, seats: int = 4) -> list[{name: str, metres: float}]"
 
 
-# What a model is told of lengths; what was kept by older runs may be longer.
+# What a model is told of lengths.
 _Line = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1), Field(json_schema_extra={"maxLength": 400})
 ]

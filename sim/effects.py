@@ -1,7 +1,7 @@
 """What the decisions of a step do to the world, gathered as rows in the order in which the decisions are applied."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +13,7 @@ from ..agents.mind import Decision, MissedStage
 from ..agents.observation import PLAYER, Observation, heard_note, quoted
 from ..core.errors import explain, hook
 from ..core.model import Outcome
-from ..core.table import Row
+from ..core.table import RowBuffer
 from ..personas.hub.tables import DuplicateRow
 from ..personas.persona import RelationKind
 from .dynamics.activation import EventWatch
@@ -24,14 +24,13 @@ from .dynamics.ties import TieChanges, WantedTie, checked_tie
 from .dynamics.world import World, is_cut
 from .emitted import Emission
 from .resident import Resident, SocietyView
-from .runfile import job_rows, rows
-from .runfile import rows as society_rows
+from .runfile import rows
+from .runfile.job_rows import FailureRow
 from .scenario import Visit
 from .state import SocietyState, changed_states, told_time
 
 if TYPE_CHECKING:
     from ..agents.embedding.vectors import Vector
-    from .runfile.rows import EmissionRow
 
 
 class StepEffects(Protocol):
@@ -56,11 +55,13 @@ class StepEffects(Protocol):
         """Return the state of an agent."""
         ...
 
-    def say(self, seen: Observation, emission: "EmissionRow", to: str, text: str) -> None:
+    def say(self, seen: Observation, emission: rows.EmissionRow, to: str, text: str) -> None:
         """Send a line to the agent with the key `to`."""
         ...
 
-    def post(self, seen: Observation, emission: "EmissionRow", channel: str, text: str, reply_to: str | None) -> None:
+    def post(
+        self, seen: Observation, emission: rows.EmissionRow, channel: str, text: str, reply_to: str | None
+    ) -> None:
         """Post a text in a channel."""
         ...
 
@@ -70,7 +71,7 @@ class TurnEffects:
 
     __slots__ = ("_effects", "_emission", "_seen")
 
-    def __init__(self, effects: StepEffects, seen: Observation, emission: "EmissionRow") -> None:
+    def __init__(self, effects: StepEffects, seen: Observation, emission: rows.EmissionRow) -> None:
         self._effects, self._seen, self._emission = effects, seen, emission
 
     @property
@@ -150,9 +151,8 @@ class Effects:
         self._step = state.world.step
         #: The time that notes of this step bear.
         self._time = told_time(state)
-        self.interventions: list[society_rows.InterventionRow] = []
-        self.observations: list[rows.ObservationRow] = []
-        self.emissions: list[rows.EmissionRow] = []
+        #: All that the step leaves for the run file.
+        self.rows = RowBuffer()
         self._emitted: list[Emission] = []
         #: How many of the outputs were compared, and how many notes and thoughts each agent had.
         self._judged = 0
@@ -164,42 +164,39 @@ class Effects:
         #: Who emitted each.
         self._actors: list[Resident] = []
         self._compared: list[rows.EmissionRow] = []
-        self.messages: list[rows.MessageRow] = []
-        self.duplicates: list[DuplicateRow] = []
-        self.memories: list[rows.MemoryRow] = []
-        #: Of these, what a model wrote or weighed.
-        self.judged: list[rows.MemoryRow] = []
-        self.deliberations: list[society_rows.DeliberationRow] = []
-        self.failures: list[job_rows.FailureRow] = []
-        #: Agents that had their turn, and recalled by words because their vectors were missing.
-        self.unembedded: list[job_rows.FailureRow] = []
-        #: Agents that had their turn without the plan or the reflection that was due.
-        self.missed: list[job_rows.FailureRow] = []
+        #: Notes that a model wrote or weighed.
+        self._weighed: list[rows.MemoryRow] = []
+        #: Turns that were lost.
+        self.lost = 0
         #: Vectors of what is emitted, by its text, where outputs are compared by meaning.
         self.vectors: dict[str, Vector] = {}
-        self.measures: list[society_rows.MeasureRow] = []
-        self.node_measures: list[society_rows.NodeMeasureRow] = []
-        self.checks: list[rows.CheckRow] = []
-        self.draws: list[rows.DrawRow] = []
-        self.states: list[society_rows.AgentStateRow] = []
-        self.ties = TieChanges(state)
-        self.people = PeopleChanges(state, view, self.ties)
-        self._levers = EffectLog(state, self.ties, self.people)
-        self.times: list[society_rows.TurnTimeRow] = []
-        self.posts: list[society_rows.PostRow] = []
-        self.exposures: list[society_rows.ExposureRow] = []
+        self.ties = TieChanges(state, self.rows)
+        self.people = PeopleChanges(state, view, self.ties, self.rows)
+        self._levers = EffectLog(state, self.ties, self.people, self.rows)
         self._watch = EventWatch(view) if state.scenario.activation.by_events else None
         #: Changes by levers that it has seen.
         self._watched = 0
 
+    @property
+    def emissions(self) -> list[rows.EmissionRow]:
+        """The outputs, in their order."""
+        return self.rows.of(rows.EmissionRow)
+
+    @property
+    def messages(self) -> list[rows.MessageRow]:
+        """The lines that were said, in their order."""
+        return self.rows.of(rows.MessageRow)
+
     def clear(self) -> None:
         """Drop rows that an earlier session has written."""
-        self.interventions, self._levers.rows, self.messages = [], [], []
+        for written in (rows.InterventionRow, rows.InterventionEffectRow, rows.MessageRow):
+            self.rows.of(written).clear()
 
     def intervene(self, is_reached: Callable[[int], bool]) -> None:
         """Apply the interventions that are due, of those whose line is reached."""
         self._levers.is_begun = not is_reached(1)
-        self.interventions += intervene(self._state, self._view, self._levers, is_reached)
+        made = intervene(self._state, self._view, self._levers, is_reached)
+        self.rows.of(rows.InterventionRow).extend(made)
 
     def woken(self, choose: Callable[[], Sequence[Resident]]) -> Sequence[Resident]:
         """Return the agents that have a turn, as `choose` returns them, after noting which agents were affected."""
@@ -229,7 +226,7 @@ class Effects:
         for one in decision.deliberations:
             self._thought[seen.agent] += 1
             told = (self._thought[seen.agent], one.kind, one.text, one.tool, one.arguments, one.is_error)
-            self.deliberations.append(society_rows.DeliberationRow(self._step, seen.agent, *told))
+            self.rows.of(rows.DeliberationRow).append(rows.DeliberationRow(self._step, seen.agent, *told))
         if decision.action is None and decision.outcome is not Outcome.OK:
             self._lose(seen.agent, decision)
         elif decision.action is not None:
@@ -241,9 +238,10 @@ class Effects:
             return
         counts, text = (len(seen.neighbours), len(seen.heard)), self._text_of(seen, decision)
         lines = [line.message for line in seen.heard]
-        self.observations.append(rows.ObservationRow(self._step, seen.agent, *counts, text, seen.unseen, lines))
+        observed = rows.ObservationRow(self._step, seen.agent, *counts, text, seen.unseen, lines)
+        self.rows.of(rows.ObservationRow).append(observed)
         if self._state.posts is not None:
-            self.exposures += self._state.posts.expose(seen.agent, seen.posts)
+            self.rows.of(rows.ExposureRow).extend(self._state.posts.expose(seen.agent, seen.posts))
         self._take_notes(resident, seen, decision)
 
     def _text_of(self, seen: Observation, decision: Decision) -> str:
@@ -254,7 +252,7 @@ class Effects:
         return seen.seeing(len(seen.neighbours) - settings.neighbours).capped(settings.observation_tokens).text
 
     def _take_notes(self, resident: Resident, seen: Observation, decision: Decision) -> None:
-        memory = resident.memory
+        memory, notes = resident.memory, self.rows.of(rows.MemoryRow)
 
         def take(text: str, kind: NoteKind, importance: int | None = None, *, keys: Sequence[str] = ()) -> None:
             close = bool(keys) and any(map(seen.knows_well, keys))
@@ -262,9 +260,9 @@ class Effects:
             memory.note(text, kind=kind, step=self._step, importance=weight, time=self._time)
             self._noted[seen.agent] += 1
             place = self._noted[seen.agent]
-            self.memories.append(rows.MemoryRow(self._step, seen.agent, place, text, kind, weight, self._time))
+            notes.append(rows.MemoryRow(self._step, seen.agent, place, text, kind, weight, self._time))
             if importance is not None:
-                self.judged.append(self.memories[-1])
+                self._weighed.append(notes[-1])
 
         for line in seen.heard:
             take(heard_note(seen.called(line.key), line.text), "heard", keys=(line.key,))
@@ -278,28 +276,29 @@ class Effects:
             keys = action.addressees if action.addressed else ()
             if said := _note_of(action, seen, keys):
                 take(said, "said", decision.importance, keys=keys)
-        self.missed += [self._failure(seen.agent, missed) for missed in decision.missed]
+        self.add_failures(self._failure(seen.agent, missed) for missed in decision.missed)
         for note in decision.notes:
             take(note.text, note.kind, note.importance or memory.weigh(note.text, note.kind) or _UNWEIGHED)
 
     def compare(self) -> None:
         """Compare the outputs since the last call with all earlier ones, in the order of agents."""
         compared, self._compared = self._compared, []
-        self.duplicates += self._state.emitted.add_all(compared)
-        repeated = {row.emission for row in self.duplicates}
-        failed = {row.emission for row in self.checks if row.outcome == CheckOutcome.FAILED}
+        duplicates, checks = self.rows.of(DuplicateRow), self.rows.of(rows.CheckRow)
+        duplicates += self._state.emitted.add_all(compared)
+        repeated = {row.emission for row in duplicates}
+        failed = {row.emission for row in checks if row.outcome == CheckOutcome.FAILED}
         for emission in compared:
             is_rejected = emission.emission in repeated or emission.emission in failed
             self._compare_further(emission, is_rejected=is_rejected)
-        repeated = {row.emission for row in self.duplicates}
-        failed = {row.emission for row in self.checks if row.outcome == CheckOutcome.FAILED}
+        repeated = {row.emission for row in duplicates}
+        failed = {row.emission for row in checks if row.outcome == CheckOutcome.FAILED}
         first, self._judged = self._judged, len(self.emissions)
         made = (self.emissions[first:], self._emitted[first:], self._actors[first:])
         for emission, emitted, resident in zip(*made, strict=True):
             is_new = emission.emission not in repeated
             if emitted.action.unique and is_new and emission.emission not in failed:
                 said = self._state.taken.check(emission, emitted.action.unique)
-                self.checks.append(_check_row(emission, said))
+                checks.append(_check_row(emission, said))
                 failed |= {emission.emission} if said.outcome is CheckOutcome.FAILED else set()
             self._state.newest.append(is_new)
             is_valid = emission.emission not in failed
@@ -318,11 +317,11 @@ class Effects:
         if similar is not None and vector is not None and not is_rejected:
             found = similar.check(emission, vector)
             if isinstance(found, DuplicateRow):
-                self.duplicates.append(found)
+                self.rows.of(DuplicateRow).append(found)
             elif found is not None:
                 said = found
         if said is not None:
-            self.checks.append(_check_row(emission, replace(said, check="against")))
+            self.rows.of(rows.CheckRow).append(_check_row(emission, replace(said, check="against")))
 
     def deliver(self, messages: Sequence[rows.MessageRow]) -> None:
         """Deliver what was said in this step, to be heard in the next one."""
@@ -355,64 +354,39 @@ class Effects:
     def measure(self) -> None:
         """Write the states at the end of the step, and take the scenario's measures."""
         if self._state.times is not None:
-            self.times = self._state.times.end(self.people.newcomers)
-        self.states = changed_states(self._state, step=self._step)
+            self.rows.of(rows.TurnTimeRow).extend(self._state.times.end(self.people.newcomers))
+        self.rows.of(rows.AgentStateRow).extend(changed_states(self._state, step=self._step))
         scenario = self._state.scenario
         with hook(scenario, "measures"):
             for name, value in _items(scenario.measures(self._view)):
-                self.measures.append(society_rows.MeasureRow(self._step, name, float(value)))
+                self.rows.of(rows.MeasureRow).append(rows.MeasureRow(self._step, name, float(value)))
         with hook(scenario, "node_measures"):
-            self.node_measures += node_measure_rows(scenario.node_measures(self._view), self._view)
-
-    @property
-    def all_rows(self) -> list[Row]:
-        """All rows, ready for the run file."""
-        return [
-            *self.people.rows,
-            *self.interventions,
-            *self._levers.rows,
-            *self.observations,
-            *self.emissions,
-            *self.checks,
-            *self.draws,
-            *self.states,
-            *self.ties.rows,
-            *self.times,
-            *self.posts,
-            *self.exposures,
-            *self.messages,
-            *self.duplicates,
-            *self.memories,
-            *self.deliberations,
-            *self.unembedded,
-            *self.missed,
-            *self.failures,
-            *self.measures,
-            *self.node_measures,
-        ]
+            measured = node_measure_rows(scenario.node_measures(self._view), self._view)
+            self.rows.of(rows.NodeMeasureRow).extend(measured)
 
     @property
     def events(self) -> list[object]:
         """What the event hash is taken over: what happened, not how long it took or how often it was tried."""
-        lost = [(f.agent, f.outcome) for f in [*self.unembedded, *self.missed, *self.failures]]
-        events: list[object] = [self.interventions, self.emissions, self.messages, self.duplicates, lost, self.measures]
+        found = self.rows.of
+        lost = [(one.agent, one.outcome) for one in found(FailureRow)]
+        said = [found(kind) for kind in (rows.InterventionRow, rows.EmissionRow, rows.MessageRow, DuplicateRow)]
         # Where there are none, the hash is that of a scenario which knows no checks, states, changes of ties or plans.
-        checks = [{name: getattr(one, name) for name in _JUDGED} for one in self.checks]
+        checks = [{name: getattr(one, name) for name in _JUDGED} for one in found(rows.CheckRow)]
         # The world's own values after the step are an event already.
         levered = [one for one in self._levers.rows if one.what != "world"]
         kinds = (
             checks,
-            self.states,
-            self.ties.rows,
+            found(rows.AgentStateRow),
+            found(rows.RelationChangeRow),
             levered,
-            self.judged,
-            self.times,
-            self.node_measures,
-            self.posts,
-            self.exposures,
-            self.deliberations,
+            self._weighed,
+            found(rows.TurnTimeRow),
+            found(rows.NodeMeasureRow),
+            found(rows.PostRow),
+            found(rows.ExposureRow),
+            found(rows.DeliberationRow),
         )
-        return [*events, *(kind for kind in kinds if kind)]
+        return [*said, lost, found(rows.MeasureRow), *(kind for kind in kinds if kind)]
 
     def _keep_unheard(self, resident: Resident) -> None:
         # What a suspended tie keeps from being heard waits until it is restored; all else was heard, or is too old.
@@ -434,8 +408,8 @@ class Effects:
         if novelty_of(type(action)) != "none":
             self._compared.append(emission)
         checks = [_check_row(emission, one) for one in decision.checks]
-        self.checks += checks
-        self.draws += [rows.DrawRow(number, choice, word) for choice, word in decision.drawn.items()]
+        self.rows.of(rows.CheckRow).extend(checks)
+        self.rows.of(rows.DrawRow).extend(rows.DrawRow(number, *drawn) for drawn in decision.drawn.items())
         if self._state.yields is not None:
             self._state.yields.note(number, checks)
         if _is_rejected(decision):
@@ -462,11 +436,9 @@ class Effects:
             raise ValueError(f"there is no channel {channel!r}; list some in the scenario's `channels`")
         answered = None if reply_to is None else seen.post_behind(reply_to).post
         number = board.next_post(channel)
-        row = society_rows.PostRow(
-            number, self._step, seen.agent, channel, str.__str__(text), emission.emission, answered
-        )
+        row = rows.PostRow(number, self._step, seen.agent, channel, str.__str__(text), emission.emission, answered)
         board.post(row)
-        self.posts.append(row)
+        self.rows.of(rows.PostRow).append(row)
 
     def state_of(self, agent: str, *, asked_by: str | None = None) -> Any:
         """Return the state of an agent, or None if the scenario declares none. Raises `KeyError` for the player."""
@@ -488,12 +460,16 @@ class Effects:
 
     def _lose(self, agent: str, decision: Decision) -> None:
         purpose = decision.prompt.partition("@")[0]
-        self.failures.append(
-            self._failure(agent, MissedStage(purpose, decision.outcome, decision.reason, decision.attempts))
-        )
+        lost = MissedStage(purpose, decision.outcome, decision.reason, decision.attempts)
+        self.add_failures([self._failure(agent, lost)])
+        self.lost += 1
 
-    def _failure(self, agent: str, missed: MissedStage) -> job_rows.FailureRow:
-        return job_rows.FailureRow(
+    def add_failures(self, failures: Iterable[FailureRow]) -> None:
+        """Record what agents went without: a turn, a plan, an answer, vectors."""
+        self.rows.of(FailureRow).extend(failures)
+
+    def _failure(self, agent: str, missed: MissedStage) -> FailureRow:
+        return FailureRow(
             phase="step",
             number=self._step,
             step=self._step,

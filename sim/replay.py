@@ -283,12 +283,7 @@ class RecordedGateway(Gateway):
         """
         await asyncio.sleep(0)  # lets a cancelled replay stop
         self._check_recorded(context)
-        given = prompt
         request = self.request(prompt, schema, context)
-        if schema.text_form is not None and not self._recording.knows(request.key):
-            # Runs made before long texts were asked for as plain text have them as JSON.
-            prompt = prompt.as_earlier() or prompt
-            request = self.request(prompt, replace(schema, text_form=None), context)
         if not self._recording.knows(request.key):
             raise self._stray(prompt, context)
         verdict, raw, attempts = self._ended(request)
@@ -299,14 +294,13 @@ class RecordedGateway(Gateway):
                 break
             verdict, raw, more = self._ended(request)
             attempts += more
-        asked = prompt if prompt is not given else None
-        return Answer(verdict.outcome, verdict.value, verdict.reason, attempts, raw or "", asked)
+        return Answer(verdict.outcome, verdict.value, verdict.reason, attempts, raw or "")
 
     def _ended[T](self, request: ModelRequest[T]) -> tuple[ParsedReply[T], str | None, int]:
         end = self._recording.end(request.key)
         self.meter.recalled["ledger"] += 1
         if end.raw is not None:
-            verdict = judge(end.raw, request.schema, finish_reason=end.finish_reason, repair=end.was_repaired)
+            verdict = judge(end.raw, request.schema, finish_reason=end.finish_reason)
             return verdict, end.raw, end.attempts
         # Without an answer that is an answer the endpoint itself could not read: another one was asked for.
         spoiled = "" if end.outcome is Outcome.CUT_JSON else None

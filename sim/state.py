@@ -307,8 +307,7 @@ def restore_notes(state: SocietyState, file: StoredTables) -> None:
     """Give agents the notes that they still remember."""
     for note in file.rows(rows.MemoryRow, _NEWEST_NOTES, {"capacity": state.scenario.settings.memory}):
         memory = state.residents[note.agent].memory
-        time = note.time or f"step {note.step}"  # a file of an earlier version has no times
-        memory.note(note.text, kind=note.kind, step=note.step, importance=note.importance, time=time)
+        memory.note(note.text, kind=note.kind, step=note.step, importance=note.importance, time=note.time)
 
 
 def emitted_in(log: RunLog, step: int, scenario: Scenario) -> tuple[Emission, ...]:

@@ -240,7 +240,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         self, items: Sequence[Resident], executor: Executor, engine: Engine
     ) -> list[tuple[Turn, Decision] | None]:
         """Return each agent's turn and decision, or None for an agent that could do nothing."""
-        self._effects.unembedded += await self._remind(items)
+        self._effects.add_failures(await self._remind(items))
         context = self._context
         if context.is_rule and context.executor is None and context.archetypes is None:
             taken = [self._ruled(resident) for resident in items]
@@ -325,10 +325,10 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         first = [] if self._is_begun else [world.model_dump(mode="json")]
         self._is_begun, turns, self._acting = True, len(self._acting), set()
         return Changes(
-            rows=effects.all_rows,
+            rows=list(effects.rows),
             items=turns,
             events=[*first, *effects.events],
-            failed=len(effects.failures),
+            failed=effects.lost,
             counts={"acted": len(effects.emissions)},
             state=world.model_dump_json(),
             position=None if self.chunk is None else str(self._taken),
@@ -393,7 +393,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         seed = derive_seed(self._state.seed, "embedding", self.number) >> 32
         vectors, lost = await recall.embed_outputs(texts, step=self.number, seed=seed)
         self._effects.vectors |= vectors
-        self._effects.unembedded += lost
+        self._effects.add_failures(lost)
 
     def _observed(self, residents: Sequence[Resident], turns: list[Turn | None]) -> Iterator[Turn]:
         """Yield the turns of agents that can do something, and add every turn, or None, to `turns`.

@@ -144,7 +144,7 @@ CREATE TABLE IF NOT EXISTS answers (
     input_tokens INTEGER, output_tokens INTEGER, reasoning_tokens INTEGER, cached_tokens INTEGER,
     kept_at INTEGER NOT NULL, -- seconds since 1970, UTC
     reasoning TEXT, -- what a reasoning model thought before it answered
-    checksum BLOB, -- of the answer and its request; none in rows of caches made before there were any
+    checksum BLOB NOT NULL, -- of the answer and its request
     UNIQUE (request_hash, replicate, scope)
 );
 PRAGMA application_id = {application};
@@ -258,7 +258,7 @@ class AnswerCache:
         if row is None:
             return None
         raw, finish_reason, reasoning, *tokens, checksum = row
-        if checksum is not None and checksum != _checksum(*at, raw, finish_reason, reasoning, *tokens):
+        if checksum != _checksum(*at, raw, finish_reason, reasoning, *tokens):
             with self._lock:
                 if (scope, key.request_hash, key.replicate) not in self._damaged:
                     self._damaged.add((scope, key.request_hash, key.replicate))

@@ -92,7 +92,7 @@ class Call:
     role: Annotated[str, "Role that was asked: default, solver or grader; the last two are the default model where they have none of their own"] = "default"
     mistake: Annotated[str | None, "What a check found in an answer of the right form, as a code: misquotation (evidence that is not in the description) or inconsistency (a biography that contradicts what is known); null otherwise"] = None
     reasoning: Annotated[str | None, "What a reasoning model thought before it answered: no part of raw or of the answer; null where it gave none"] = None
-    repair: Annotated[str | None, "What was repaired in the answer before it was parsed: LaTeX commands and other backslashes that were not escaped in JSON; empty where nothing was, null where there is no answer, or one from before answers were repaired"] = None
+    repair: Annotated[str | None, "What was repaired in the answer before it was parsed: LaTeX commands and other backslashes that were not escaped in JSON; empty where nothing was, null where there is no answer"] = None
     invalid_fields: Annotated[str | None, "What the endpoint sent beside the answer that has no valid value and is unknown therefore, as usage.prompt_tokens=-7; null where all of it is valid"] = None
     parts: Annotated[Sequence[int] | None, "Parts of the request as it was sent, as in request_parts; null where nothing was. The view requests has it whole", "BIGINT[]"] = None
     # fmt: on

@@ -203,15 +203,15 @@ class UnreadableError(Exception):
         self.outcome = outcome
 
 
-def read_json_answer(text: str, *, repair: bool = True) -> tuple[object, tuple[str, ...]]:
+def read_json_answer(text: str) -> tuple[object, tuple[str, ...]]:
     """Return the JSON value that the text is, or its one JSON object.
 
     The commands whose backslashes were repaired come with it. Raises `UnreadableError` if there is no such value.
     """
     try:
-        return _parse(text, repair=repair)
+        return _parse(text)
     except orjson.JSONDecodeError:
-        return _one_object(text, repair=repair)
+        return _one_object(text)
 
 
 def find_control_character(value: object, text: str) -> str:
@@ -230,17 +230,17 @@ def quote_answer(text: str) -> str:
     return repr(line if len(line) <= _QUOTED else f"{line[:_QUOTED]}...")
 
 
-def _parse(text: str, *, repair: bool) -> tuple[object, tuple[str, ...]]:
+def _parse(text: str) -> tuple[object, tuple[str, ...]]:
     commands: tuple[str, ...] = ()
-    if repair and "\\" in text:
+    if "\\" in text:
         text, commands = escape_literal_backslashes(text)
     return orjson.loads(text), commands
 
 
-def _one_object(text: str, *, repair: bool) -> tuple[object, tuple[str, ...]]:
+def _one_object(text: str) -> tuple[object, tuple[str, ...]]:
     if is_html(text):
         raise UnreadableError(Outcome.NOT_JSON, "The answer is an HTML page, not JSON.")
-    found = list(_objects(text, repair=repair))
+    found = list(_objects(text))
     if len(found) == 1:
         return found[0]
     if found:
@@ -252,10 +252,10 @@ def _one_object(text: str, *, repair: bool) -> tuple[object, tuple[str, ...]]:
     raise UnreadableError(Outcome.NOT_JSON, f"The answer is {what}: {quote_answer(text)}.")
 
 
-def _objects(text: str, *, repair: bool) -> Iterator[tuple[object, tuple[str, ...]]]:
+def _objects(text: str) -> Iterator[tuple[object, tuple[str, ...]]]:
     for start, end in _spans(text):
         try:
-            parsed, commands = _parse(text[start:end], repair=repair)
+            parsed, commands = _parse(text[start:end])
         except orjson.JSONDecodeError:
             continue
         if isinstance(parsed, dict):

@@ -16,7 +16,7 @@ from ...core.prompt import RenderedPrompt, load_prompt
 from ...personas.rules.degenerate import find_loop
 from ..endpoint.errors import RequestError
 from ..endpoint.models import ServedModel
-from ..endpoint.response import LOOP, ModelResponse, split_thoughts
+from ..endpoint.response import LOOP, ModelResponse
 from .budget import Reservation
 from .call import Call, CallKey, RecordedReply, RequestPart, request_hash
 from .capabilities import PARAMETERS, OutputMode, OutputModes, ParameterSupport, schema_instructions
@@ -51,17 +51,10 @@ class ParsedReply[T]:
     repair: str | None = ""
 
 
-def judge[T](
-    text: str, schema: AnswerSchema[T], *, finish_reason: str | None = None, repair: bool = True
-) -> ParsedReply[T]:
-    """Judge what a model wrote. Never raises, whatever the text and the schema's own check.
-
-    Without `repair`, judge as in runs made before answers were repaired and searched for control characters.
-    """
+def judge[T](text: str, schema: AnswerSchema[T], *, finish_reason: str | None = None) -> ParsedReply[T]:
+    """Judge what a model wrote. Never raises, whatever the text and the schema's own check."""
     if finish_reason in _REFUSALS:
         return ParsedReply(Outcome.REFUSAL, reason=f"The model refused: {quote_answer(text)}.")
-    # Answers that were recorded before thoughts had a column begin with them.
-    _, text = split_thoughts(text)
     is_cut = finish_reason in ("length", LOOP)
     if not text.strip() and not is_cut:
         return ParsedReply(Outcome.EMPTY, reason="The model's answer is empty.", complaint="The answer is empty.")
@@ -69,18 +62,18 @@ def judge[T](
     try:
         parsed: object = text
         if schema.text_form is None:
-            parsed, commands = read_json_answer(text, repair=repair)
+            parsed, commands = read_json_answer(text)
     except UnreadableError as error:
         if is_cut:
             return _cut(text, finish_reason)
         return ParsedReply(error.outcome, reason=str(error), complaint=str(error))
     if schema.text_form is not None and is_cut:
         return _cut(text, finish_reason)  # where a text ends, nothing else shows
-    if repair and (found := find_control_character(parsed, text)):
+    if found := find_control_character(parsed, text):
         return ParsedReply(
             Outcome.CONTROL_CHARACTERS, reason=f"In the answer {found}.", complaint=f"{found}; {_PLAINLY}"
         )
-    return replace(_checked(parsed, schema), repair=_repaired(commands) if repair else None)
+    return replace(_checked(parsed, schema), repair=_repaired(commands))
 
 
 def _cut[T](text: str, finish_reason: str | None) -> ParsedReply[T]:

@@ -263,8 +263,7 @@ class Sheet(Action):
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
         """The sheet of a payload. Raises `ValidationError` or `KeyError` when it is none."""
         rest = {key: value for key, value in payload.items() if key != "name"}
-        written = {"names": [], **rest}  # sheets made before they declared names have none
-        return cls.model_validate({"kind": cls.name, "hooks": [], "npc_name": payload["name"], **written})
+        return cls.model_validate({"kind": cls.name, "hooks": [], "npc_name": payload["name"], **rest})
 
     @classmethod
     def of_world(cls, canon: Canon) -> type[Self]:

@@ -328,7 +328,7 @@ async def write(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[st
     schema = cast("AnswerSchema[Action]", schema_of(action, ToolCode.name, partial(implement, tool), _FORM))
     answer = await runtime.context.model.ask(prompt, schema, state["request_context"])
     earlier = state.get("results", {}).get("attempts", 0)
-    return {"draft": Draft(answer.asked or prompt, schema, answer, answer.attempts + earlier)}
+    return {"draft": Draft(prompt, schema, answer, answer.attempts + earlier)}
 
 
 async def attach(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:

@@ -10,11 +10,11 @@ description, and is refused who nearly repeats somebody.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ...core.errors import hook
 from ...core.model import Answer, PersonaModel, RequestContext
-from ...core.table import Row
+from ...core.table import RowBuffer
+from ...personas.hub.tables import PersonaRow
 from ...personas.judgement import judge_persona
 from ...personas.persona import Persona, RelationKind
 from ...personas.persona_to_persona import Relative, persona_to_persona
@@ -31,9 +31,6 @@ from ..settling import name_residents, settle_one
 from ..state import SocietyState, begun_state
 from .declared import Arrival
 from .ties import TieChanges
-
-if TYPE_CHECKING:
-    from ...personas.hub.tables import PersonaRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,30 +63,16 @@ async def ask_for_relative(item: ArrivalRequest, model: PersonaModel) -> Answer[
 
 
 class PeopleChanges:
-    """Lets people come and leave, and holds the rows of that."""
+    """Lets people come and leave, and adds the rows of that."""
 
-    def __init__(self, state: SocietyState, view: SocietyView, ties: TieChanges) -> None:
+    def __init__(self, state: SocietyState, view: SocietyView, ties: TieChanges, buffer: RowBuffer) -> None:
         """Begin a step in which nobody has come or left yet."""
         self._state, self._view, self._ties = state, view, ties
         self._step = state.world.step
         self._wanted: list[_Wanted] = []
         self._leaving: list[tuple[str, int]] = []
         self.newcomers: list[Resident] = []
-        self.changes: list[AgentChangeRow] = []
-        self._agents: list[rows.AgentRow] = []
-        self._personas: list[PersonaRow] = []
-        self._failures: list[FailureRow] = []
-
-    @property
-    def rows(self) -> list[Row]:
-        """All rows, ready for the run file."""
-        return [*self._personas, *self._agents, *self.changes, *self._failures]
-
-    @property
-    def events(self) -> list[object]:
-        """What the event hash is taken over; empty where nobody came or left."""
-        lost = [(one.owner, one.outcome) for one in self._failures]
-        return [kind for kind in (self._personas, self.changes, lost) if kind]
+        self._rows = buffer
 
     def want(self, arrival: Arrival, intervention: str) -> None:
         """Register an arrival in this step that an intervention asks for."""
@@ -184,7 +167,7 @@ class PeopleChanges:
             self._admit(wanted, persona, of, arrival.kind, arrival.label)
         elif answer.value is None:
             lost = ("persona_to_persona", answer.outcome, answer.reason, answer.attempts)
-            self._failures.append(FailureRow("step", self._step, None, None, asked.persona.id, *lost))
+            self._rows.of(FailureRow).append(FailureRow("step", self._step, None, None, asked.persona.id, *lost))
         else:
             (relative,) = answer.value
             self._admit(wanted, relative.persona, of, relative.relation.kind, relative.relation.label)
@@ -210,9 +193,10 @@ class PeopleChanges:
         resident.group = None if group is None else str(group)
         resident.arrived = self._step
         name_residents(state, [resident])
-        self._personas.append(persona_row(persona, known.next_place()))
+        self._rows.of(PersonaRow).append(persona_row(persona, known.next_place()))
         counted = (resident.group, resident.weight, resident.arrived)
-        self._agents.append(rows.AgentRow(persona.id, len(state.residents), *counted, name=resident.name or None))
+        agent = rows.AgentRow(persona.id, len(state.residents), *counted, name=resident.name or None)
+        self._rows.of(rows.AgentRow).append(agent)
         self._note(persona.id, "arrived", cause, parent=of, intervention=wanted.intervention)
         if of is not None and kind is not None:
             self._ties.add(of, persona.id, kind, label, 1.0)
@@ -236,6 +220,6 @@ class PeopleChanges:
         intervention: str | None = None,
         emission: int | None = None,
     ) -> None:
-        place = len(self.changes) + 1
-        row = AgentChangeRow(self._step, place, agent, change, cause, parent, resembles, text, intervention, emission)
-        self.changes.append(row)
+        changes = self._rows.of(AgentChangeRow)
+        told = (agent, change, cause, parent, resembles, text, intervention, emission)
+        changes.append(AgentChangeRow(self._step, len(changes) + 1, *told))

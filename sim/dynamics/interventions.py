@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from ...core.errors import hook
+from ...core.table import RowBuffer
 from ...personas.persona import RelationKind
 from ..emitted import Emission
 from ..resident import Resident, SocietyView
@@ -21,11 +22,11 @@ from .world import World
 
 
 class EffectLog:
-    """Makes the changes that levers ask for in a step, and holds a row of each."""
+    """Makes the changes that levers ask for in a step, and adds a row of each."""
 
-    def __init__(self, state: SocietyState, ties: TieChanges, people: PeopleChanges) -> None:
+    def __init__(self, state: SocietyState, ties: TieChanges, people: PeopleChanges, buffer: RowBuffer) -> None:
         self._ties, self._people = ties, people
-        self.rows: list[InterventionEffectRow] = []
+        self.rows = buffer.of(InterventionEffectRow)
         self.intervention = ""
         #: Whether those who act in the step have begun to.
         self.is_begun = False

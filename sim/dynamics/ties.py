@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import inf
 
 from ...agents.observation import PLAYER
+from ...core.table import RowBuffer
 from ...personas.persona import RelationKind
 from ..runfile.rows import RelationChangeRow
 from ..state import SocietyState
@@ -24,17 +25,17 @@ class WantedTie:
 
 
 class TieChanges:
-    """Changes ties, and holds the rows of the changes in their order.
+    """Changes ties, and adds a row for each change.
 
     Interventions change ties before the turns of a step, actions when all of its turns are done.
     """
 
-    def __init__(self, state: SocietyState) -> None:
+    def __init__(self, state: SocietyState, buffer: RowBuffer) -> None:
         """Begin a step in which no tie has changed yet."""
         self._state = state
+        self._rows = buffer.of(RelationChangeRow)
         self._step = state.world.step
         self._wanted: list[WantedTie] = []
-        self.rows: list[RelationChangeRow] = []
 
     def want(self, wanted: WantedTie) -> None:
         """Queue a tie change for the end of the step, so that all turns of the step see the same snapshot.
@@ -103,10 +104,10 @@ class TieChanges:
         emission: int | None,
         resolved: bool,
     ) -> RelationChangeRow:
-        place = len(self.rows) + 1
+        place = len(self._rows) + 1
         row = RelationChangeRow(self._step, place, source, target, kind, label, change, weight, emission, resolved)
         self._state.set_tie(row)
-        self.rows.append(row)
+        self._rows.append(row)
         return row
 
 

@@ -234,11 +234,10 @@ def _call_of(kept: dict[str, Any]) -> Call | SetAsideRow:
 def _rows_in(body: bytes) -> Iterator[Row]:
     end = 4 + int.from_bytes(body[:4], "little")
     try:
-        calls, vectors, *more = orjson.loads(body[4:end])
+        calls, vectors, parts = orjson.loads(body[4:end])
     except orjson.JSONDecodeError:
-        calls, vectors, *more = json.loads(body[4:end])
-    for parts in more:  # a journal of an earlier version has none
-        yield from (RequestPart(**part) for part in parts)
+        calls, vectors, parts = json.loads(body[4:end])
+    yield from (RequestPart(**part) for part in parts)
     for call in calls:
         yield _call_of(call)
     for text_hash, model, request_hash, size in vectors:

@@ -20,7 +20,7 @@ WHERE job = $job AND chunk = 0 ORDER BY markers.rowid
 """
 
 _ATTEMPTS = """
-SELECT owner, request_hash, replicate, outcome, reason, raw, finish_reason, repair
+SELECT owner, request_hash, replicate, outcome, reason, raw, finish_reason
 FROM calls
 WHERE job = $job AND phase = $phase AND number = $number
 ORDER BY rowid
@@ -58,8 +58,6 @@ class RecordedEnd:
     raw: str | None
     finish_reason: str | None
     attempts: int
-    #: Whether the answer was repaired and searched for control characters: not so before there was `calls.repair`.
-    was_repaired: bool = True
 
 
 class Recording(FileTables):
@@ -203,12 +201,12 @@ def last_step(reader: RunReader) -> int:
 
 
 def _gathered(
-    attempts: Iterable[tuple[CallKey, tuple[str, str, str | None, str | None, str | None]]],
+    attempts: Iterable[tuple[CallKey, tuple[str, str, str | None, str | None]]],
 ) -> dict[CallKey, list[RecordedEnd]]:
     found: dict[CallKey, list[RecordedEnd]] = {}
-    for key, (outcome, reason, raw, finish_reason, repair) in attempts:
+    for key, (outcome, reason, raw, finish_reason) in attempts:
         ends = found.setdefault(key, [])
         # A fault behind which the same request was sent again is not how it ended.
         earlier = ends.pop().attempts if ends and ends[-1].raw is None else 0
-        ends.append(RecordedEnd(Outcome(outcome), reason, raw, finish_reason, earlier + 1, repair is not None))
+        ends.append(RecordedEnd(Outcome(outcome), reason, raw, finish_reason, earlier + 1))
     return found

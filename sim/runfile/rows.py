@@ -218,7 +218,7 @@ class DeliberationRow:
 @table("interventions", fork=BY_STEP)
 @dataclass(frozen=True, slots=True)
 class InterventionRow:
-    """What the scenario did to its society, at the start of the step; what that changed is in intervention_effects."""
+    """What the scenario did to its society, at the start of the step or between lines of its conversations; what that changed is in intervention_effects."""
 
     step: Annotated[int, "Step"]
     name: Annotated[str, "Name the scenario declares it by"]

@@ -25,9 +25,9 @@ must find that answer (`SolutionsAgree`).
 import random
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
 from ...agents.action_schema import prompt_of
 from ...agents.actions import Action, Check, KnownSolution, dump_json
@@ -95,14 +95,6 @@ class ProblemSettings(TaskSettings):
     verify: int = Field(1, ge=0, le=64, description="Solutions of which most must find the stated answer; 0 for none")
     review: bool = Field(True, description="Have a grader review each problem, in one request")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _as_stored(cls, given: object) -> object:
-        """Turn `verify` and `review` off for a run made before these settings existed."""
-        if isinstance(given, Mapping) and "verify" not in given and set(TaskSettings.model_fields) <= given.keys():
-            return {**given, "verify": 0, "review": False}
-        return given
-
 
 class WorkedSettings(ProblemSettings):
     """The same where the author plans and checks the problem, which takes longer answers."""
@@ -146,11 +138,6 @@ class ProblemAction(Action):
     def texts(self) -> Iterator[tuple[str, str]]:
         """What checks of text read: all strings but those in which the author thinks."""
         return ((field, text) for field, text in super().texts if field not in _THOUGHTS)
-
-    @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
-        """Build the action from a payload. Older runs, whose authors did not think, get empty thoughts."""
-        return super().from_payload({**{name: "" for name in _THOUGHTS if name in cls.model_fields}, **payload})
 
     @classmethod
     def wanted(cls, setting: str, situation: Situation) -> str:

@@ -215,10 +215,6 @@ def test_the_repair_names_each_command_once() -> None:
     assert verdict.repair == r"backslashes not escaped: \frac \theta"
 
 
-def test_an_answer_from_before_repairs_is_judged_as_then() -> None:
-    assert judge(r'{"text": "\frac{1}{2}"}', TEXT, repair=False).value == "\x0crac{1}{2}"
-
-
 def test_a_repair_in_prose_around_the_object_looks_at_the_object_alone() -> None:
     assert judge('He said "\\frac: {"text": "\\\\frac and \\theta"}', TEXT).value == "\\frac and \\theta"
 

@@ -146,10 +146,7 @@ def _list_settings(found: "Iterable[type[Scenario]]", *, is_one: bool) -> None:
 @click.argument("name", required=False)
 @click.option("--scenario", metavar="NAME|FILE", help="Include the prompts of a scenario and its actions.")
 def prompts(name: str | None, scenario: str | None) -> None:
-    """Show the prompts, in every version.
-
-    NAME or NAME@VERSION shows one in full.
-    """
+    """List the prompts, or show one in full."""
     from populace.core.errors import SetupError
     from populace.core.inputs import nearest
     from populace.core.prompt import iter_prompts
@@ -158,7 +155,7 @@ def prompts(name: str | None, scenario: str | None) -> None:
     shown = [p for package in ("personas", "agents") for p in iter_prompts(f"populace.{package}")]
     for found in (*iter_scenarios(), *iter_tasks()) if scenario is None else (find_scenario(scenario)[0],):
         shown += [prompt for prompt in prompts_of(found) if prompt not in shown]
-    known = {key: prompt for prompt in shown for key in (prompt.name, f"{prompt.name}@{prompt.version}")}
+    known = {prompt.name: prompt for prompt in shown}
     if name is None:
         for prompt in shown:
             click.echo(f"{prompt.name}@{prompt.version}: {' '.join(prompt.about.split())}")

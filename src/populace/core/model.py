@@ -193,8 +193,6 @@ class Answer[T]:
     attempts: int = 1
     #: The text that was parsed, as the model wrote it.
     raw: str = ""
-    #: What was asked, where that is another version of the prompt than was given: in the replay of an earlier run.
-    asked: RenderedPrompt | None = None
 
 
 class PersonaModel(Protocol):

@@ -40,7 +40,7 @@ class RenderedPrompt:
     name: str
     version: int
     messages: tuple[PromptMessage, ...]
-    #: What the messages were rendered from, for `as_earlier`.
+    #: What the messages were rendered from.
     template: "Prompt | None" = field(default=None, compare=False, repr=False)
     slots: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
@@ -52,11 +52,6 @@ class RenderedPrompt:
         shown = self.slots.get("angle", "")
         words = {table: self.template.word_in(table, shown) for table in self.template.draws}
         return {table: word for table, word in words.items() if word}
-
-    def as_earlier(self) -> "RenderedPrompt | None":
-        """Render the same request in the version before this one; None if there is none."""
-        earlier = self.template.earlier if self.template is not None else None
-        return None if earlier is None else earlier.render(**self.slots)
 
     def followed_by(self, answer: str, reply: str) -> "RenderedPrompt":
         """Return the same conversation after the model's `answer` and our `reply` to it."""
@@ -81,8 +76,6 @@ class Prompt:
     never: Mapping[str, Mapping[str, Mapping[str, Sequence[str]]]] = field(default_factory=dict)
     #: Words of tables that a setting has chosen, which are not drawn.
     fixed: Mapping[str, str] = field(default_factory=dict)
-    #: The version before this one, where its file is there.
-    earlier: "Prompt | None" = field(default=None, compare=False, repr=False)
 
     def render(self, **slots: str) -> RenderedPrompt:
         """Fill the slots. Raises `KeyError` for a slot that was not given; values are never read for slots."""
@@ -250,11 +243,11 @@ def _tags_by_name() -> Mapping[str, str]:
 
 
 def load_prompt(package: str, name: str) -> Prompt:
-    """Load the newest version of prompt `name` from the `prompts/` of `package` (such as `populace.agents`).
+    """Load the prompt `name` from the `prompts/` of `package` (such as `populace.agents`).
 
     Raises `KeyError` if there is none.
     """
-    return _newest(package)[name]
+    return _load(package)[name]
 
 
 def read_prompt(path: Path | str) -> Prompt:
@@ -262,11 +255,8 @@ def read_prompt(path: Path | str) -> Prompt:
 
     Raises `SetupError` if the file is missing or holds none.
     """
-    path = Path(path)
     try:
-        prompt = _parsed_file(path.read_text(encoding="utf-8"))
-        before = path.with_name(path.name.replace(f".v{prompt.version}.", f".v{prompt.version - 1}."))
-        return replace(prompt, earlier=read_prompt(before)) if before != path and before.exists() else prompt
+        return _parsed_file(Path(path).read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, TypeError, ValueError) as error:
         raise SetupError(
             f"{str(path)!r} holds no prompt ({str(error).rstrip('.')}); a prompt is a TOML file with name, version, "
@@ -275,23 +265,15 @@ def read_prompt(path: Path | str) -> Prompt:
 
 
 def iter_prompts(package: str) -> Iterator[Prompt]:
-    """Yield every prompt of a package in every version, by name and version."""
-    yield from _load(package)
+    """Yield the prompts of a package by name."""
+    yield from _load(package).values()
 
 
 @cache
-def _newest(package: str) -> Mapping[str, Prompt]:
-    found: dict[str, Prompt] = {}
-    for prompt in _load(package):
-        found[prompt.name] = replace(prompt, earlier=found.get(prompt.name))
-    return found
-
-
-@cache
-def _load(package: str) -> tuple[Prompt, ...]:
+def _load(package: str) -> Mapping[str, Prompt]:
     entries = [entry for entry in files(package).joinpath("prompts").iterdir() if entry.name.endswith(".toml")]
     found = [_parsed_file(entry.read_text(encoding="utf-8")) for entry in entries]
-    return tuple(sorted(found, key=lambda prompt: (prompt.name, prompt.version)))
+    return {prompt.name: prompt for prompt in sorted(found, key=lambda prompt: prompt.name)}
 
 
 def _parsed_file(text: str) -> Prompt:

@@ -16,7 +16,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby
 from types import UnionType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
@@ -110,6 +110,20 @@ def table[R](
         return row_type
 
     return declare
+
+
+class RowBuffer:
+    """Rows of several tables, each table's in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._by_type: dict[type[Row], list[Any]] = {}
+
+    def of[R: Row](self, row_type: type[R]) -> list[R]:
+        """Return the list of the rows of this class, to be read and added to."""
+        return self._by_type.setdefault(row_type, [])
+
+    def __iter__(self) -> Iterator[Row]:
+        return chain.from_iterable(self._by_type.values())
 
 
 def declared_tables() -> Sequence[Table]:
