@@ -143,6 +143,8 @@ class MindContext:
     asks: Asides = ACTION_ALONE
     #: Tools that an agent calls in a turn at most.
     tool_calls: int = 0
+    #: The code of tools that were built, by name; None where nothing is built or run.
+    built: Mapping[str, str] | None = None
     #: Whether prompts end with an angle drawn by seed, and whether near-repeats are sent back, as in data making.
     draws_angles: bool = False
     revises_repeats: bool = False

@@ -33,9 +33,12 @@ def named_mind(
     plans: bool = False,
     reflects: bool = False,
     answers: bool = False,
+    builds: bool = False,
     tools: "Sequence[ToolFunction]" = (),
 ) -> Mind:
-    """Build the mind of this name that asks a model, with the stages that plan, reflect and answer if they are wanted.
+    """Build the mind of this name that asks a model, with those stages that are wanted.
+
+    They plan, reflect, answer requests, and build and use tools.
 
     `tools` are those of `react`. Raises `SetupError` for an invalid tool, and `ValueError` for `rule`, which has no
     stages.
@@ -44,7 +47,11 @@ def named_mind(
         raise ValueError("a rule is a plain function, without stages")
     answering = _react(tools) if name == "react" else generate
     before: tuple[Stage, ...] = (plan,) if plans else ()
-    after: tuple[Stage, ...] = (*((answer_request,) if answers else ()), *((reflect,) if reflects else ()))
+    after: list[Stage] = [*((answer_request,) if answers else ()), *((reflect,) if reflects else ())]
+    if builds:
+        from .built_tools import build_tool, use_tool  # loads the sandbox
+
+        after = [build_tool, use_tool, *after]
     stages = (*before, answering, check, *after, keep)
     return Mind(stages, is_direct=name != "react" and not (plans or reflects))
 

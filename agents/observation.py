@@ -208,6 +208,8 @@ class Observation:
     reflects_on: tuple[str, ...] = ()
     #: What the agent is shown in channels, the first of each channel's ranking first.
     posts: tuple[ShownPost, ...] = ()
+    #: Tools that the agent may use: each name with how it is called, and what for.
+    tools: Mapping[str, str] = field(default_factory=dict)
     #: Neighbours that the agent has and is not shown, because a prompt holds no more.
     unseen: int = 0
     #: Most characters of one neighbour, line, note or piece of news in the text.
@@ -269,6 +271,8 @@ class Observation:
             parts.append(_listed("news", self.news, most))
         if self.memories:
             parts.append(_listed("memory", self.memories, most))
+        if self.tools:
+            parts.append(_listed("tools", list(self.tools.values()), most))
         if self.posts:
             shown = [
                 f"{one.key} ({one.channel}, by {_short(one.author, most)}): {quoted(_short(one.text, most))}"

@@ -9,8 +9,9 @@ from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic.json_schema import SkipJsonSchema
 
-from .actions import Action, Check, Phrase
+from .actions import Action, ActionEffects, Check, Phrase
 from .checks import TEXT_CHECKS
 
 type Schema = Mapping[str, Any]
@@ -21,6 +22,8 @@ _TYPES = 'str, int, float, bool, "a" | "b" for choices, list[...] and {name: str
 #: Most lists and objects within one another, most names in one object, and most values to choose from.
 _DEEPEST, _MOST_NAMES, _MOST_CHOICES = 3, 8, 20
 _LONGEST_CHOICE = 80
+#: What stands between the signature of a tool and its purpose, as in Python.
+ABOUT = " # "
 _TOOL_NAME = re.compile(r"[a-z][a-z0-9_]{2,63}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 #: Words that Python does not take as names are marked before it reads the line: a tool may well have `from`.
@@ -314,6 +317,8 @@ class ToolSpec(Action):
         list[_Dependency],
         Field(max_length=8, description="Libraries or services that it would need; empty for Python alone."),
     ] = Field(default_factory=list)
+    #: Python that implements it; empty where it was not built.
+    code: SkipJsonSchema[str] = ""
 
     @field_validator("signature")
     @classmethod
@@ -371,11 +376,17 @@ class ToolSpec(Action):
             "parameters": told["parameters"],
             "returns": told["returns"],
             "depend": list(self.depend),
+            **({"code": self.code} if self.code else {}),
         }
+
+    def apply(self, effects: ActionEffects) -> None:
+        """Have the tool from now on, if it was built."""
+        if self.code:
+            effects.world.build(self.tool_name, f"{self.signature}{ABOUT}{self.purpose}", self.code)
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
         """Build the tool spec of a payload. Raises `ValidationError`, `KeyError` or `TypeError` if it is not one."""
         signature, meanings = write_interface(payload["name"], payload["parameters"], payload["returns"])
-        told = {"purpose": payload["purpose"], "depend": payload.get("depend", [])}
+        told = {name: payload[name] for name in ("purpose", "depend", "code") if name in payload}
         return cls.model_validate({"kind": cls.name, **told, "signature": signature, "meanings": meanings})

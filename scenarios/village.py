@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from populace.agents.actions import Action, Deed, DialogueLine, Instruction, Silence
+from populace.agents.built_tools import ToolUse
 from populace.agents.observation import Observation
 from populace.agents.tool_spec import ToolSpec
 from populace.personas.persona import RelationKind
@@ -79,7 +80,7 @@ QUESTIONS = {
 }
 
 
-type Act = Literal["dialogue", "deed", "instruction", "tool", "silence"]
+type Act = Literal["dialogue", "deed", "instruction", "tool", "use", "silence"]
 
 
 class VillageSettings(Settings):
@@ -91,6 +92,7 @@ class VillageSettings(Settings):
     assistant: bool = Field(True, description="Have requests to the assistant answered (by --solver, if given)")
     goals: bool = Field(True, description="Ask in each turn what the agent means to do next, and remind it of that")
     acts: tuple[Act, ...] = Field(get_args(Act.__value__), min_length=1, description="What people may do")
+    execute: bool = Field(False, description="Have tools that people wish for built (by --solver) and run in a sandbox")
     wish: float = Field(0.25, ge=0, le=1, description="Chance that wishing for a tool is among what a turn offers")
     visited: float = Field(0.12, ge=0, le=1, description="Share of the people to whom the player speaks in a step")
 
@@ -100,7 +102,7 @@ class Village(Scenario):
 
     name = "village"
     world = WORLD.strip()
-    actions = (DialogueLine, Deed, Instruction, ToolSpec, Silence)
+    actions = (DialogueLine, Deed, Instruction, ToolSpec, ToolUse, Silence)
     settings_type = VillageSettings
     settings: VillageSettings
     questions = QUESTIONS
@@ -148,6 +150,8 @@ class Village(Scenario):
         A wish for a tool takes as long a prompt as all else together, so it is not offered in every turn.
         """
         acts = [one for one in self.actions if one.name in self.settings.acts]
+        if not observation.tools:
+            acts.remove(ToolUse)
         if len(acts) > 1 and ToolSpec in acts and rng.random() >= self.settings.wish:
             acts.remove(ToolSpec)
         if observation.heard and DialogueLine in acts:

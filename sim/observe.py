@@ -232,6 +232,7 @@ def observe(
         plan_time=memory.plan_time,
         plan_ahead=_plan_ahead(state, resident) if settings.plan_every else 0,
         reflects_on=_reflects_on(state, resident) if settings.reflect_at else (),
+        tools={name: tool.about for name, tool in world.tools.items()},
         posts=state.posts.shown_to(resident, scenario.disclosure) if state.posts is not None else (),
     )
     if getattr(scenario.observe, "__func__", None) is not Scenario.observe:

@@ -161,6 +161,11 @@ def mind_of(scenario: Scenario, name: MindName | None = None) -> Mind | Rule:
         )
     settings = scenario.settings
     more = {"plans": settings.plan_every > 0, "reflects": settings.reflect_at > 0, "answers": settings.assistant}
+    if builds := bool(getattr(settings, "execute", False)):
+        from ..agents.sandbox import confinement
+
+        confinement()  # where no code can be run, that is said now
+    more["builds"] = builds
     return named_mind(name or "one-call", tools=tools_of(scenario, name), **more)
 
 

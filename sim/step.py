@@ -4,7 +4,7 @@ Each step is a phase of the society's job. Its commit overlaps with the turns of
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -53,19 +53,22 @@ class TurnWork:
         mind: Mind | Rule | None = None,
         mind_name: MindName | None = None,
         played: str | None = None,
+        built: Mapping[str, str] | None = None,
     ) -> None:
         """Use `mind`, or make the mind named `mind_name` if it is None.
 
-        `mind_name` is the name by which `mind` was chosen. The role `human` decides for the agent `played`.
+        `mind_name` is the name by which `mind` was chosen. The role `human` decides for the agent `played`. `built` is
+        the code of the tools that there are.
         """
         self._scenario = scenario
         self._emitted = emitted
         self._mind_name = mind_name
-        self._played = played
+        self._played, self._built = played, built
         self._mind = mind_of(scenario, mind_name) if mind is None else mind
 
     def __reduce__(self) -> tuple[Callable[..., "TurnWork"], tuple[Any, ...]]:
-        return _work, (type(self._scenario), self._scenario.settings, self._emitted, self._mind_name, self._played)
+        made_of = (type(self._scenario), self._scenario.settings, self._emitted)
+        return _work, (*made_of, self._mind_name, self._played, self._built)
 
     async def __call__(self, item: Turn, model: PersonaModel) -> Decision:
         """Return what the agent decides.
@@ -87,6 +90,7 @@ class TurnWork:
             settings.prompt_tokens,
             asks=self._scenario.asides(self._mind_name),
             tool_calls=settings.tool_calls,
+            built=self._built,
             draws_angles=self._scenario.draws_angles,
             revises_repeats=self._scenario.revises_repeats,
         )
@@ -98,10 +102,8 @@ class TurnWork:
             return Decision(None, Outcome.MODEL_ERROR, f"The mind failed with {type(error).__name__}: {error}.")
 
 
-def _work(
-    scenario: type[Scenario], settings: Settings, emitted: Emitted, mind_name: MindName | None, played: str | None
-) -> TurnWork:
-    return TurnWork(scenario(settings), emitted, mind_name=mind_name, played=played)
+def _work(scenario: type[Scenario], settings: Settings, emitted: Emitted, *more: Any) -> TurnWork:
+    return TurnWork(scenario(settings), emitted, None, *more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +264,8 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
     ) -> list[tuple[Turn, Decision] | None]:
         turns: list[Turn | None] = []
         config = self._context.config
-        work = TurnWork(self._state.scenario, self._state.emitted, self._context.mind, config.mind, config.play)
+        built = {name: tool.code for name, tool in self._state.world.tools.items()} or None
+        work = TurnWork(self._state.scenario, self._state.emitted, self._context.mind, config.mind, config.play, built)
         observed, done = self._observed(items, turns), self._applied_early(items, turns)
         if (archetypes := self._context.archetypes) is not None:
             decide = partial(worked, work, executor=executor, engine=engine)

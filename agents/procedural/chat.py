@@ -54,7 +54,7 @@ GENERATORS: Mapping[str, AnswerGenerator] = {
 #: The one spoken to answers, where this is among what can be done, in this share of turns.
 _ANSWERING, _ANSWERS = "dialogue", 0.8
 #: Of several things that can be done, how often each is done; 1 for what is not listed.
-_OFTEN = {"dialogue": 5.0, "deed": 2.0, "instruction": 3.0, "tool": 8.0}
+_OFTEN = {"dialogue": 5.0, "deed": 2.0, "instruction": 3.0, "tool": 8.0, "use": 4.0}
 
 
 class ProceduralModel(BaseChatModel):

@@ -4,7 +4,6 @@
 for the people whom they were made for. Without --tools each person's tool is made first.
 """
 
-import ast
 import json
 import math
 import random
@@ -20,6 +19,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from populace.agents.action_schema import answer_schema
 from populace.agents.actions import Action, Check, Novelty
+from populace.agents.built_tools import code_faults
 from populace.agents.checks import (
     CheckContext,
     CheckOutcome,
@@ -94,28 +94,6 @@ def _with_calls(
     tests = fields.get("tests")
     made = {"tests": list(map(converted, tests))} if isinstance(tests, list) else {}
     return {**fields, **made, **({"example": converted(fields["example"])} if "example" in fields else {})}
-
-
-def code_faults(code: str, tool: Mapping[str, Any]) -> list[str]:
-    """Why the code cannot implement the tool, as far as can be said without running it."""
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError) as error:
-        return [f"The code is not Python: {error}."]
-    name, wanted = tool["name"], list(tool["parameters"]["properties"])
-    defined = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
-    if not defined:
-        return [f"The code defines no function {name}."]
-    taken = defined[-1].args
-    names = [one.arg for one in (*taken.posonlyargs, *taken.args, *taken.kwonlyargs)]
-    if taken.posonlyargs:
-        return [f"{name} takes arguments by place alone; all are given by name."]
-    missing = [] if taken.kwarg else [one for one in wanted if one not in names]
-    further = names[: len(names) - len(taken.defaults) - len(taken.kwonlyargs)]
-    unknown = [one for one in further if one not in wanted]
-    return [f"{name} does not take the argument {one}." for one in missing] + [
-        f"{name} needs the argument {one}, which the tool does not have." for one in unknown
-    ]
 
 
 def case_faults(case: Any, tool: Mapping[str, Any], what: str) -> list[str]:

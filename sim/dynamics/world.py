@@ -58,8 +58,21 @@ class News(BaseModel):
 
 #: What markers and event hashes leave out, as of scenarios that do not use it.
 _UNUSED: dict[str, object] = {
-    "state": None, "blocked": {}, "blocked_ties": {}, "fired": [], "woken": None, "time": None
+    "state": None, "blocked": {}, "blocked_ties": {}, "fired": [], "woken": None, "time": None, "tools": {}
 }  # fmt: skip
+
+
+class BuiltTool(BaseModel):
+    """A tool that somebody wished for and that was built: how it is called, what for, and its Python code."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    about: str
+    code: str
+
+
+#: Most tools that a world has at a time.
+_MOST_TOOLS = 6
 
 
 class World(BaseModel):
@@ -87,6 +100,8 @@ class World(BaseModel):
     woken: list[str] | None = None
     #: The time that it is, in a world that is not in lock-step.
     time: float | None = None
+    #: The tools that were built, by name, oldest first.
+    tools: dict[str, BuiltTool] = Field(default_factory=dict)
 
     @model_serializer(mode="wrap")
     def _without_unused(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -99,6 +114,13 @@ class World(BaseModel):
     def announce(self, text: str, *, steps: int = 2, to: Collection[str] | None = None) -> None:
         """Make `text` news for this step and the `steps - 1` after it: for everybody, or for the agents in `to`."""
         self.news.append(News(text=text, until=self.step + steps - 1, to=None if to is None else frozenset(to)))
+
+    def build(self, name: str, about: str, code: str) -> None:
+        """Have a tool from now on, which is news to everybody. Of many, the newest are kept."""
+        self.tools[name] = BuiltTool(about=about, code=code)
+        for oldest in list(self.tools)[:-_MOST_TOOLS]:
+            del self.tools[oldest]
+        self.announce(f"A tool was built: {about}")
 
     def suspend(self, kind: RelationKind) -> None:
         """Stop agents tied only by `kind` from seeing, hearing or speaking to each other until it is restored.

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from openai_server import OpenAIServer
 
+from populace.agents.built_tools import code_faults
 from populace.agents.procedural.situation import Situation
 from populace.agents.sandbox import CodeOutcome, CodeResult, Returned, SandboxLevel
 from populace.agents.tools import tool_faults
@@ -21,7 +22,6 @@ from populace.scenarios.tool_code.task import (
     ToolCodeTask,
     agrees,
     case_faults,
-    code_faults,
     execute,
     execution_checks,
     implement,

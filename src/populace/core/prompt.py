@@ -25,8 +25,8 @@ _REGION = re.compile(r"[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*")
 
 #: Tags of the sections of our prompts.
 _SECTIONS = (
-    "world|persona|neighbours|now|goal|news|memory|heard|conversation|posts|task|earlier|known|passage|profile|skill|findings"
-    "|example|output|questions|question|result|request|sheet|other|relation|message-\\d+"
+    "world|persona|neighbours|now|goal|news|memory|tools|heard|conversation|posts|task|earlier|known|passage|profile|skill|findings"
+    "|example|output|questions|question|result|request|sheet|other|relation|tool|message-\\d+"
 )
 
 type Role = Literal["system", "user", "assistant"]
