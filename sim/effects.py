@@ -11,7 +11,7 @@ from ..agents.checks import CheckOutcome, CheckResult
 from ..agents.memory import NoteKind
 from ..agents.mind import Decision, MissedStage
 from ..agents.observation import PLAYER, Observation, heard_note, quoted
-from ..core.errors import explain, hook
+from ..core.errors import hook, text_from
 from ..core.model import Outcome
 from ..core.table import RowBuffer
 from ..personas.hub.tables import DuplicateRow
@@ -274,7 +274,8 @@ class Effects:
         action = decision.action
         if action is not None and not _is_rejected(decision):
             keys = action.addressees if action.addressed else ()
-            if said := _note_of(action, seen, keys):
+            told = {"to": _listed(keys, seen)} if action.addressed else {}
+            if said := text_from(action, "note", lambda: action.note(**told)):
                 take(said, "said", decision.importance, keys=keys)
         self.add_failures(self._failure(seen.agent, missed) for missed in decision.missed)
         for note in decision.notes:
@@ -396,7 +397,10 @@ class Effects:
         resident.inbox = [m for m in resident.inbox if is_cut(graph, m.sender, resident.id, world)]
 
     def _act(self, resident: Resident, seen: Observation, action: Action, decision: Decision) -> None:
-        text, payload = _text_of(action), _payload_of(action)
+        # Of an enumeration's member that is a str too, the plain value.
+        text = str.__str__(text_from(action, "emitted_text", lambda: action.emitted_text))
+        with hook(action, "payload"):
+            payload = dump_json(action.payload)
         made_by = (decision.revised, decision.model or self._model, decision.prompt)
         number = self._state.next_emission()
         emission = rows.EmissionRow(number, self._step, seen.agent, action.name, text, payload, *made_by)
@@ -414,11 +418,8 @@ class Effects:
             self._state.yields.note(number, checks)
         if _is_rejected(decision):
             return
-        try:
+        with hook(action, "apply"):
             action.apply(TurnEffects(self, seen, emission))
-        except Exception as error:
-            explain(error, action, "apply")
-            raise
         if self._watch is not None:
             self._watch.applied()
 
@@ -492,38 +493,7 @@ def _items(measured: object) -> list[tuple[str, Any]]:
     return list(measured.items())
 
 
-def _text_of(action: Action) -> str:
-    try:
-        text = action.emitted_text
-        if not isinstance(text, str):
-            raise TypeError(f"it must give a str, and gave {text!r}")
-        # Of an enumeration's member that is a str too, the plain value.
-        return str.__str__(text)
-    except Exception as error:
-        explain(error, action, "emitted_text")
-        raise
-
-
-def _note_of(action: Action, seen: Observation, to: Sequence[str]) -> str:
-    try:
-        note: object = action.note(to=_listed(to, seen)) if action.addressed else action.note()
-        if not isinstance(note, str):
-            raise TypeError(f"it must give a str, and gave {note!r}")
-        return note
-    except Exception as error:
-        explain(error, action, "note")
-        raise
-
-
 def _listed(keys: Sequence[str], seen: Observation) -> str:
     """Join the names of the agents with these keys into a phrase for a sentence."""
     *others, last = [seen.called(key) for key in keys] or ["nobody"]
     return f"{', '.join(others)} and {last}" if others else last
-
-
-def _payload_of(action: Action) -> str:
-    try:
-        return dump_json(action.payload)
-    except Exception as error:
-        explain(error, action, "payload")
-        raise

@@ -21,7 +21,7 @@ from ..agents.observation import (
     heard_note,
     told_fields,
 )
-from ..core.errors import RunError, explain, hook
+from ..core.errors import RunError, hook, text_from
 from ..core.model import RequestContext
 from ..personas.population import Neighbour
 from .dynamics.world import is_cut
@@ -210,7 +210,7 @@ def observe(
         persona=described(state, resident),
         now=_now(state, resident) if observes and not is_rule else "",
         attributes=resident.attributes,
-        task=_task(state, resident),
+        task=text_from(scenario, "task", lambda: scenario.task(resident, world)),
         neighbours=seen,
         unseen=unseen,
         heard=_as_heard(inbox, seen) if inbox else (),
@@ -276,15 +276,8 @@ def _cue(heard: Sequence[MessageRow], news: Sequence[str]) -> str:
 
 
 def described(state: SocietyState, resident: Resident) -> str:
-    """Return what prompts say about the agent itself, from its scenario. Raises `TypeError` if that is not a str."""
-    try:
-        text = state.scenario.described(resident)
-        if not isinstance(text, str):
-            raise TypeError(f"it must give a str, and gave {text!r}")
-    except Exception as error:
-        explain(error, state.scenario, "described")
-        raise
-    return text
+    """Return what prompts say about the agent itself, from its scenario. Raises `HookError`."""
+    return text_from(state.scenario, "described", lambda: state.scenario.described(resident))
 
 
 def keep_descriptions(state: SocietyState, log: RunLog, *, is_over: bool) -> None:
@@ -304,17 +297,6 @@ def keep_descriptions(state: SocietyState, log: RunLog, *, is_over: bool) -> Non
             found.append(DescriptionRow(resident.id, before, after, not has_own))
     log.commit(statements=[Statement("DELETE FROM descriptions")]).result()
     log.commit(found).result()
-
-
-def _task(state: SocietyState, resident: Resident) -> str:
-    try:
-        task = state.scenario.task(resident, state.world)
-        if not isinstance(task, str):
-            raise TypeError(f"it must give a str, and gave {task!r}")
-    except Exception as error:
-        explain(error, state.scenario, "task")
-        raise
-    return task
 
 
 def _heard(state: SocietyState, resident: Resident, *, is_rule: bool = False) -> list[MessageRow]:

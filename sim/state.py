@@ -11,7 +11,7 @@ from pydantic import BaseModel, SerializeAsAny, TypeAdapter
 from ..agents.action_schema import novelty_of
 from ..agents.actions import dump_json, load_json
 from ..agents.observation import PLAYER
-from ..core.errors import hook
+from ..core.errors import hook, text_from
 from ..personas.judgement import Judge
 from ..personas.persona import RelationKind
 from ..personas.population import PersonaGraph
@@ -263,11 +263,8 @@ def told_time(state: SocietyState, step: int | None = None) -> str:
 
     Raises `HookError` if the scenario does not return a str.
     """
-    with hook(state.scenario, "clock"):
-        time: object = state.scenario.clock(state.world.step if step is None else step)
-        if not isinstance(time, str):
-            raise TypeError(f"it must give a str, as 'Tuesday, 14:00', and gave {time!r:.80}")
-    return time
+    when = state.world.step if step is None else step
+    return text_from(state.scenario, "clock", lambda: state.scenario.clock(when))
 
 
 def read_world(text: str, scenario: Scenario) -> World:

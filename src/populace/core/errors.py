@@ -128,10 +128,18 @@ _named: Named = _python_name
 def hook(owner: object, name: str) -> "_HookGuard":
     """Turn what the user's method `name` of `owner` (an object or a class) raises into a `HookError`, in a `with`.
 
-    Errors that Populace raises on purpose are sentences already and pass. What every turn calls does the same by
-    `except` and `explain`, which costs nothing where nothing is raised.
+    Errors that Populace raises on purpose are sentences already and pass.
     """
     return _HookGuard(owner, name)
+
+
+def text_from(owner: object, name: str, method: Callable[[], object]) -> str:
+    """Return the text that the user's method `name` gives. Raises `HookError` if it fails, or gives something else."""
+    with hook(owner, name):
+        text = method()
+        if not isinstance(text, str):
+            raise TypeError(f"it must give a str, and gave {text!r:.80}")
+    return text
 
 
 def explain(error: Exception, owner: object, name: str) -> None:
