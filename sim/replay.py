@@ -20,7 +20,7 @@ from ..agents.gateway.budget import Meter
 from ..agents.gateway.call import Call, CallKey, RecordedReply, RequestPart
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
-from ..agents.gateway.request import ModelRequest, ParsedReply, judge
+from ..agents.gateway.request import ModelRequest, judge
 from ..core.errors import RunError, RunFileError
 from ..core.model import Answer, AnswerSchema, Outcome, RequestContext
 from ..core.prompt import RenderedPrompt
@@ -286,25 +286,26 @@ class RecordedGateway(Gateway):
         request = self.request(prompt, schema, context)
         if not self._recording.knows(request.key):
             raise self._stray(prompt, context)
-        verdict, raw, attempts = self._ended(request)
+        answer = self._ended(request)
+        attempts = answer.attempts
         # Whether another answer was asked for is said by the record, whatever the gateway's policy was then.
-        while verdict.value is None and raw is not None:
-            request = request.again(prompt, verdict, raw)
+        while answer.value is None and answer.has_come:
+            request = request.again(prompt, answer)
             if not self._recording.knows(request.key):
                 break
-            verdict, raw, more = self._ended(request)
-            attempts += more
-        return Answer(verdict.outcome, verdict.value, verdict.reason, attempts, raw or "")
+            answer = self._ended(request)
+            attempts += answer.attempts
+        return replace(answer, attempts=attempts)
 
-    def _ended[T](self, request: ModelRequest[T]) -> tuple[ParsedReply[T], str | None, int]:
+    def _ended[T](self, request: ModelRequest[T]) -> Answer[T]:
         end = self._recording.end(request.key)
         self.meter.recalled["ledger"] += 1
         if end.raw is not None:
-            verdict = judge(end.raw, request.schema, finish_reason=end.finish_reason)
-            return verdict, end.raw, end.attempts
+            judged = judge(end.raw, request.schema, finish_reason=end.finish_reason)
+            return replace(judged, attempts=end.attempts)
         # Without an answer that is an answer the endpoint itself could not read: another one was asked for.
-        spoiled = "" if end.outcome is Outcome.CUT_JSON else None
-        return ParsedReply(end.outcome, reason=end.reason), spoiled, end.attempts
+        was_spoiled = end.outcome is Outcome.CUT_JSON
+        return Answer(end.outcome, reason=end.reason, attempts=end.attempts, has_come=was_spoiled)
 
     def _check_recorded(self, context: RequestContext) -> None:
         # Of what was never completed there may be answers, and nothing that they could be compared with.

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 import orjson
 
-from ...core.model import AnswerSchema, Outcome, RequestContext
+from ...core.model import Answer, AnswerSchema, Outcome, RequestContext
 from ...core.prompt import RenderedPrompt
 from ..endpoint.errors import RequestError
 from ..endpoint.response import ModelResponse, typed_errors
@@ -25,7 +25,7 @@ from ..gateway.budget import Meter, Prices
 from ..gateway.call import AnswerStore, Call, Ledger
 from ..gateway.client import ModelClient
 from ..gateway.limits import Backoff, Limits
-from ..gateway.request import Endpoint, ModelRequest, ParsedReply, PendingRequest
+from ..gateway.request import Endpoint, ModelRequest, PendingRequest
 from .models import EmbeddingHandle
 from .vectors import ModelVectors, Vector, VectorReply, VectorStore, text_hash
 
@@ -202,19 +202,19 @@ class EmbeddingClient(ModelClient[EmbeddingHandle]):
 
     def _judge[T](
         self, pending: PendingRequest[T], endpoint: Endpoint[EmbeddingHandle], response: ModelResponse
-    ) -> ParsedReply[T]:
+    ) -> Answer[T]:
         try:
             arrived = pending.request.schema.validate(response.vectors if isinstance(response, _VectorResponse) else ())
             self._model_vectors.fit(arrived.vectors.values() if isinstance(arrived, ReceivedVectors) else ())
         except ValueError as error:
-            return ParsedReply(Outcome.SCHEMA_MISMATCH, reason=str(error))
-        return ParsedReply(Outcome.OK, arrived)
+            return Answer(Outcome.SCHEMA_MISMATCH, reason=str(error))
+        return Answer(Outcome.OK, arrived)
 
-    def _keep[T](self, pending: PendingRequest[T], call: Call, verdict: ParsedReply[T]) -> None:
-        if isinstance(verdict.value, ReceivedVectors):
-            self._model_vectors.keep(call, verdict.value.vectors)
+    def _keep[T](self, pending: PendingRequest[T], call: Call, answer: Answer[T]) -> None:
+        if isinstance(answer.value, ReceivedVectors):
+            self._model_vectors.keep(call, answer.value.vectors)
         else:
-            super()._keep(pending, call, verdict)
+            super()._keep(pending, call, answer)
 
 
 def _request(model: str, snippets: Sequence[Snippet], context: RequestContext) -> ModelRequest[ReceivedVectors]:
@@ -366,21 +366,21 @@ class Embedder:
         snippets = self._few_enough(waiting)
         for again in range(_REASKS + 1):
             pending = PendingEmbedding.of(self.name, snippets, context, again=again)
-            verdict, _ = await self._client.answer(pending)
+            answer = await self._client.answer(pending)
             waiting.extend(pending.left)
             snippets = pending.snippets
             # What one text made of a request is not to cost the others theirs.
-            if verdict.outcome is not Outcome.SCHEMA_MISMATCH or len(snippets) > 1:
+            if answer.outcome is not Outcome.SCHEMA_MISMATCH or len(snippets) > 1:
                 break
-        if verdict.value is not None:
+        if answer.value is not None:
             if pending.was_too_many:
                 self._most = min(self._most, len(snippets))
             embedded.cut += sum(snippet.is_cut for snippet in snippets)
-            embedded.vectors |= {texts[key]: vector for key, vector in verdict.value.vectors.items()}
-        elif verdict.outcome is Outcome.SCHEMA_MISMATCH and len(snippets) > 1:
+            embedded.vectors |= {texts[key]: vector for key, vector in answer.value.vectors.items()}
+        elif answer.outcome is Outcome.SCHEMA_MISMATCH and len(snippets) > 1:
             waiting.extend(halves(snippets))
         else:
-            lost = Lost(verdict.outcome, verdict.reason, pending.sent)
+            lost = Lost(answer.outcome, answer.reason, pending.sent)
             embedded.lost |= {texts[snippet.hash]: lost for snippet in snippets}
 
     def _few_enough(self, waiting: deque[tuple[Snippet, ...]]) -> tuple[Snippet, ...]:

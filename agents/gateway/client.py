@@ -1,6 +1,6 @@
 """Sends requests to the endpoints of one model, with retries, and records every attempt.
 
-answer ──► _send: budget ──► slot ──► endpoint ──► recorded ──► verdict
+answer ──► _send: budget ──► slot ──► endpoint ──► recorded ──► answer
    ▲                                     │
    └── wait, then the same again ◄───────┴── rate limit, server error, dropped, ...
 """
@@ -20,7 +20,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
 from ...core.errors import PausedError
-from ...core.model import Outcome, RequestContext
+from ...core.model import Answer, Outcome, RequestContext
 from ..endpoint.errors import TRANSIENT, RequestError
 from ..endpoint.models import ModelHandle, ServedModel
 from ..endpoint.response import EmptyResponseError, ModelResponse, check_answered, send_chat
@@ -32,7 +32,7 @@ from .capabilities import OutputMode
 from .concurrency import FIRST, ConcurrencyLimiter, Slot
 from .limits import Backoff, Limits, RateLimiter, TokenEstimate, estimate_tokens
 from .outage import Breaker, Liveness, Outage
-from .request import Attempt, Endpoint, ModelRequest, ParsedReply, PendingRequest, judge
+from .request import Attempt, Endpoint, ModelRequest, PendingRequest, judge
 
 #: Attempts at an endpoint that has never answered before it counts as unreachable.
 _FIRST_ATTEMPTS = 3
@@ -126,8 +126,8 @@ class ModelClient[H: ServedModel](ABC):
         for handle in model.all:
             handle.limit_responses(limits.max_response_bytes)
 
-    async def answer[T](self, pending: PendingRequest[T]) -> tuple[ParsedReply[T], str | None]:
-        """Return the verdict on a request and the answer it judges, or None if no answer came.
+    async def answer[T](self, pending: PendingRequest[T]) -> Answer[T]:
+        """Return the answer to a request, or the outcome and reason why none can be used.
 
         Raises `EndpointError` if no request can be answered, `PausedError` if no more may be sent.
         """
@@ -144,7 +144,7 @@ class ModelClient[H: ServedModel](ABC):
                 if not await self._may_retry(fault, failed, pending.request.context):
                     await self.liveness.judge(fault)
                     # A spoiled answer is an answer, though its text is unknown: another one is asked for.
-                    return ParsedReply(fault.outcome, reason=fault.detail), "" if fault.spoiled else None
+                    return Answer(fault.outcome, reason=fault.detail, has_come=fault.spoiled)
                 # It has waited its turn already, and then for as long as the endpoint asked.
                 ahead = fault.outcome is Outcome.RATE_LIMITED
 
@@ -163,8 +163,8 @@ class ModelClient[H: ServedModel](ABC):
         await asyncio.sleep(delay)
         return True
 
-    async def _send[T](self, pending: PendingRequest[T], *, ahead: bool) -> tuple[ParsedReply[T], str]:
-        """Send one attempt, and return the verdict on its answer and the answer.
+    async def _send[T](self, pending: PendingRequest[T], *, ahead: bool) -> Answer[T]:
+        """Send one attempt, and return its answer.
 
         Raises `RequestError` if no answer came, `EndpointError` or `PausedError` if nothing may be sent.
         """
@@ -188,7 +188,7 @@ class ModelClient[H: ServedModel](ABC):
             call = self.liveness.begin_call()
             self.liveness.check()
             self.breaker.check()
-            verdict, response = await self._attempt(pending, slot, waited)
+            answer = await self._attempt(pending, slot, waited)
         finally:
             self._end(pending, slot)
             if call is not None:
@@ -196,7 +196,7 @@ class ModelClient[H: ServedModel](ABC):
         if slot is not None:
             # The next request is sent before anything is made of this answer.
             await asyncio.sleep(0)
-        return verdict, response.raw
+        return answer
 
     def _kind[T](self, request: ModelRequest[T]) -> CallKind:
         return CallKind(request.model, request.prompt.name, self._most_tokens(request), self._prices)
@@ -211,9 +211,7 @@ class ModelClient[H: ServedModel](ABC):
             return TokenEstimate()
         return estimate_tokens(request.prompt, request.schema, self._most_tokens(request))
 
-    async def _attempt[T](
-        self, pending: PendingRequest[T], slot: Slot | None, waited: float
-    ) -> tuple[ParsedReply[T], ModelResponse]:
+    async def _attempt[T](self, pending: PendingRequest[T], slot: Slot | None, waited: float) -> Answer[T]:
         endpoint = pending.endpoint = self.endpoints[slot.endpoint.number if slot else 0]
         pending.slot = slot
         attempt = Attempt(pending.key, pending.sent, waited, datetime.now(UTC))
@@ -229,16 +227,16 @@ class ModelClient[H: ServedModel](ABC):
                 self.limiter.failed(slot, fault, pending.key.request_hash)
             fault.endpoint = endpoint.handle.endpoint
             self.liveness.was_answered |= fault.spoiled
-            verdict: ParsedReply[T] = ParsedReply(fault.outcome, reason=_reason_of(fault))
-            self._record(pending, attempt, verdict, fault.partial, by_queue=slot is None, has_answer=False)
+            lost: Answer[T] = Answer(fault.outcome, reason=_reason_of(fault))
+            self._record(pending, attempt, lost, fault.partial, by_queue=slot is None, has_answer=False)
             raise
         if slot is not None:
             self.limiter.answered(slot, response)
         self.liveness.was_answered = True
-        verdict = self._judge(pending, endpoint, response)
-        self._record(pending, attempt, verdict, response, by_queue=slot is None)
-        self.breaker.note(verdict.outcome, verdict.reason)
-        return verdict, response
+        answer = self._judge(pending, endpoint, response)
+        self._record(pending, attempt, answer, response, by_queue=slot is None)
+        self.breaker.note(answer.outcome, answer.reason)
+        return answer
 
     def _end[T](self, pending: PendingRequest[T], slot: Slot | None) -> None:
         """Count an attempt as ended. The meter has its numbers already."""
@@ -252,7 +250,7 @@ class ModelClient[H: ServedModel](ABC):
         self,
         pending: PendingRequest[T],
         attempt: Attempt,
-        verdict: ParsedReply[T],
+        answer: Answer[T],
         response: ModelResponse | None,
         *,
         by_queue: bool,
@@ -260,7 +258,7 @@ class ModelClient[H: ServedModel](ABC):
     ) -> None:
         call = attempt.call(
             pending.request,
-            verdict,
+            answer,
             response,
             endpoint=pending.endpoint.handle.endpoint if pending.endpoint else None,
             source="batch" if by_queue else "endpoint",
@@ -269,7 +267,7 @@ class ModelClient[H: ServedModel](ABC):
             parts=pending.parts,
         )
         self._ledger.keep(pending.parts)
-        self._keep(pending, call, verdict)
+        self._keep(pending, call, answer)
         self.meter.add(call)
         pending.call = call
         if call.raw is not None:
@@ -281,10 +279,10 @@ class ModelClient[H: ServedModel](ABC):
         """Return the response of one endpoint. Raises `RequestError` if none came."""
 
     @abstractmethod
-    def _judge[T](self, pending: PendingRequest[T], endpoint: Endpoint[H], response: ModelResponse) -> ParsedReply[T]:
+    def _judge[T](self, pending: PendingRequest[T], endpoint: Endpoint[H], response: ModelResponse) -> Answer[T]:
         """Judge a response."""
 
-    def _keep[T](self, pending: PendingRequest[T], call: Call, verdict: ParsedReply[T]) -> None:
+    def _keep[T](self, pending: PendingRequest[T], call: Call, answer: Answer[T]) -> None:
         """Record the attempt before its answer is used."""
         self._ledger.record(call)
 
@@ -322,8 +320,8 @@ class ChatClient(ModelClient[ModelHandle]):
         """Whether the model is the stand-in, which is told what it is asked for; no endpoint is sent that."""
         return bool(getattr(self.endpoints[0].handle.chat, "takes_tasks", False))
 
-    def recall[T](self, request: ModelRequest[T], key: CallKey) -> tuple[ParsedReply[T], str] | None:
-        """Return the verdict on an answer that was already paid for, in this run or elsewhere, and the answer."""
+    def recall[T](self, request: ModelRequest[T], key: CallKey) -> Answer[T] | None:
+        """Return the answer if it was already paid for, in this run or elsewhere."""
         reply = self._ledger.recall(key)
         source = "ledger"
         if reply is not None and self._queue is not None:
@@ -336,14 +334,14 @@ class ChatClient(ModelClient[ModelHandle]):
         if reply is None:
             return None
         self.meter.recalled[source] += 1
-        verdict = judge(reply.raw, request.schema, finish_reason=reply.finish_reason)
+        answer = judge(reply.raw, request.schema, finish_reason=reply.finish_reason)
         if source != "ledger":
             modes = self.endpoints[0].output_modes
             parts = _parts_of(*modes.arguments(modes.mode_for(request.schema), request.prompt, request.schema))
             attempt = Attempt(key, 1, 0.0, datetime.now(UTC))
             self._ledger.keep(parts)
-            self._ledger.record(attempt.call(request, verdict, reply, source=source, cost=0.0, parts=parts))
-        return verdict, reply.raw
+            self._ledger.record(attempt.call(request, answer, reply, source=source, cost=0.0, parts=parts))
+        return answer
 
     @asynccontextmanager
     async def claim[T](self, request: ModelRequest[T], key: CallKey) -> AsyncIterator[bool]:
@@ -409,12 +407,12 @@ class ChatClient(ModelClient[ModelHandle]):
 
     def _judge[T](
         self, pending: PendingRequest[T], endpoint: Endpoint[ModelHandle], response: ModelResponse
-    ) -> ParsedReply[T]:
+    ) -> Answer[T]:
         thought = response.reasoning_tokens or len(response.reasoning or "") // _CHARACTERS
         self._thinking = max(self._thinking, min(_MOST_THINKING, _THINKING * thought))
         endpoint.output_modes.learn(pending.mode, pending.request.schema)
         endpoint.parameters.learn(pending.without.get(endpoint.number, frozenset()), pending.arguments)
-        verdict = judge(response.raw, pending.request.schema, finish_reason=response.finish_reason)
+        answer = judge(response.raw, pending.request.schema, finish_reason=response.finish_reason)
         if not pending.request.is_again:  # the second time, a complaint says the form
-            endpoint.output_modes.note_outcome(pending.mode, verdict.outcome, response.raw)
-        return verdict
+            endpoint.output_modes.note_outcome(pending.mode, answer.outcome, response.raw)
+        return answer

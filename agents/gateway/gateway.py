@@ -1,13 +1,13 @@
 """The gateway to a model: bounds, sends, repeats and records requests, and gives typed answers.
 
-ask ──► paid for before, here or elsewhere? ──► verdict
-         └──► client: budget, slot ──► sent ──► recorded ──► verdict ──► answer
+ask ──► paid for before, here or elsewhere? ──► answer
+         └──► client: budget, slot ──► sent ──► judged ──► recorded ──► answer
                 ▲                        │          └── unusable: asked again, with the complaint and another seed
                 └────── transient ◄──────┘
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from ...core.errors import SetupError, parameter
 from ...core.model import HUMAN, Answer, AnswerSchema, Outcome, RequestContext
@@ -19,9 +19,6 @@ from .capabilities import OutputMode
 from .client import ChatClient, RequestQueue
 from .limits import Backoff, Limits
 from .request import ModelRequest, PendingRequest
-
-if TYPE_CHECKING:
-    from .request import ParsedReply
 
 #: Outcomes after which another answer is asked for.
 _UNUSABLE = frozenset(
@@ -155,7 +152,7 @@ class Gateway:
         attempts = reasks = refusals = cuts = 0
         while True:
             key = request.key
-            known: tuple[ParsedReply[T], str | None] | None = self._client.recall(request, key)
+            known: Answer[T] | None = self._client.recall(request, key)
             sent = 1
             if known is None:
                 async with self._client.claim(request, key) as is_shared:
@@ -165,16 +162,15 @@ class Gateway:
                         known = await self._client.answer(pending)
                         sent = pending.sent
             attempts += sent
-            verdict, raw = known
-            is_refusal = verdict.outcome is Outcome.REFUSAL and refusals < self.limits.retry_refusals
-            is_cut = verdict.outcome is Outcome.LENGTH
-            is_unusable = verdict.outcome in _UNUSABLE and reasks < _REASKS and not (is_cut and cuts)
-            if raw is None or not (is_refusal or is_unusable):
-                return Answer(verdict.outcome, verdict.value, verdict.reason, attempts, raw or "")
+            is_refusal = known.outcome is Outcome.REFUSAL and refusals < self.limits.retry_refusals
+            is_cut = known.outcome is Outcome.LENGTH
+            is_unusable = known.outcome in _UNUSABLE and reasks < _REASKS and not (is_cut and cuts)
+            if not known.has_come or not (is_refusal or is_unusable):
+                return replace(known, attempts=attempts)
             refusals += is_refusal
             reasks += is_unusable
             cuts += is_cut
-            request = request.again(prompt, verdict, raw)
+            request = request.again(prompt, known)
 
     def request[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> ModelRequest[T]:
         """Build the first request that is made for an answer."""

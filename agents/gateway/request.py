@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import orjson
 
-from ...core.model import AnswerError, AnswerMistake, AnswerSchema, Outcome, RequestContext
+from ...core.model import Answer, AnswerError, AnswerSchema, Outcome, RequestContext
 from ...core.prompt import RenderedPrompt, load_prompt
 from ...personas.rules.degenerate import find_loop
 from ..endpoint.errors import RequestError
@@ -35,29 +35,17 @@ _REPAIRS = 300
 _REFUSALS = frozenset({"content_filter", "refusal"})
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedReply[T]:
-    """The result of parsing one answer: the value, or the outcome and the reason why it is missing."""
-
-    outcome: Outcome
-    value: T | None = None
-    #: One sentence; empty when there is a value.
-    reason: str = ""
-    #: What to tell the model when it is asked again.
-    complaint: str = ""
-    #: What the schema's own check found, where that has a code.
-    mistake: AnswerMistake | None = None
-    #: What was repaired before parsing, as in `calls.repair`.
-    repair: str | None = ""
-
-
-def judge[T](text: str, schema: AnswerSchema[T], *, finish_reason: str | None = None) -> ParsedReply[T]:
+def judge[T](text: str, schema: AnswerSchema[T], *, finish_reason: str | None = None) -> Answer[T]:
     """Judge what a model wrote. Never raises, whatever the text and the schema's own check."""
+    return replace(_judged(text, schema, finish_reason), raw=text)
+
+
+def _judged[T](text: str, schema: AnswerSchema[T], finish_reason: str | None) -> Answer[T]:
     if finish_reason in _REFUSALS:
-        return ParsedReply(Outcome.REFUSAL, reason=f"The model refused: {quote_answer(text)}.")
+        return Answer(Outcome.REFUSAL, reason=f"The model refused: {quote_answer(text)}.")
     is_cut = finish_reason in ("length", LOOP)
     if not text.strip() and not is_cut:
-        return ParsedReply(Outcome.EMPTY, reason="The model's answer is empty.", complaint="The answer is empty.")
+        return Answer(Outcome.EMPTY, reason="The model's answer is empty.", complaint="The answer is empty.")
     commands: tuple[str, ...] = ()
     try:
         parsed: object = text
@@ -66,36 +54,34 @@ def judge[T](text: str, schema: AnswerSchema[T], *, finish_reason: str | None = 
     except UnreadableError as error:
         if is_cut:
             return _cut(text, finish_reason)
-        return ParsedReply(error.outcome, reason=str(error), complaint=str(error))
+        return Answer(error.outcome, reason=str(error), complaint=str(error))
     if schema.text_form is not None and is_cut:
         return _cut(text, finish_reason)  # where a text ends, nothing else shows
     if found := find_control_character(parsed, text):
-        return ParsedReply(
-            Outcome.CONTROL_CHARACTERS, reason=f"In the answer {found}.", complaint=f"{found}; {_PLAINLY}"
-        )
+        return Answer(Outcome.CONTROL_CHARACTERS, reason=f"In the answer {found}.", complaint=f"{found}; {_PLAINLY}")
     return replace(_checked(parsed, schema), repair=_repaired(commands))
 
 
-def _cut[T](text: str, finish_reason: str | None) -> ParsedReply[T]:
+def _cut[T](text: str, finish_reason: str | None) -> Answer[T]:
     how = "repeated itself and was not read further" if finish_reason == LOOP else "reached the limit of tokens"
     reason = f"The answer {how}, unfinished, after {len(text)} characters."
-    return ParsedReply(Outcome.LENGTH, reason=reason)
+    return Answer(Outcome.LENGTH, reason=reason)
 
 
 def _repaired(commands: tuple[str, ...]) -> str:
     return f"backslashes not escaped: {' '.join(commands)[:_REPAIRS]}" if commands else ""
 
 
-def _checked[T](parsed: object, schema: AnswerSchema[T]) -> ParsedReply[T]:
+def _checked[T](parsed: object, schema: AnswerSchema[T]) -> Answer[T]:
     try:
         fields = schema.text_form.read(parsed) if schema.text_form and isinstance(parsed, str) else parsed
-        return ParsedReply(Outcome.OK, schema.validate(fields))
+        return Answer(Outcome.OK, schema.validate(fields))
     except Exception as error:  # noqa: BLE001 - a scenario's own check may raise anything, and the answer is paid for
         complaint = _complaint(schema, error)[:_COMPLAINT]
         said = "; ".join(complaint.splitlines()).rstrip(".")
         reason = f"The answer does not fit {schema.name}: {said}."
         mistake = error.mistake if isinstance(error, AnswerError) else None
-        return ParsedReply(Outcome.SCHEMA_MISMATCH, reason=reason, complaint=complaint, mistake=mistake)
+        return Answer(Outcome.SCHEMA_MISMATCH, reason=reason, complaint=complaint, mistake=mistake)
 
 
 def _complaint[T](schema: AnswerSchema[T], error: Exception) -> str:
@@ -143,22 +129,22 @@ class ModelRequest[T]:
         """Whether it follows an answer to an earlier request: a revision, or a request for another answer."""
         return self.is_again or any(role == "assistant" for role, _ in self.prompt.messages)
 
-    def again(self, first: RenderedPrompt, verdict: ParsedReply[T], raw: str) -> "ModelRequest[T]":
-        """Build the request for another answer than `raw`, with another seed, and the complaint if one helps.
+    def again(self, first: RenderedPrompt, answer: Answer[T]) -> "ModelRequest[T]":
+        """Build the request for another answer, with another seed, and the complaint if one helps.
 
         The complaint follows the `first` prompt, so that a conversation never holds more than one complaint. An
         answer that was cut is allowed twice as many tokens, unless it repeats itself.
         """
-        if verdict.outcome is Outcome.LENGTH and not find_loop(raw):
+        if answer.outcome is Outcome.LENGTH and not find_loop(answer.raw):
             return replace(self, max_tokens=2 * self.max_tokens, is_again=True)
-        if verdict.outcome not in _SHOWABLE:
+        if answer.outcome not in _SHOWABLE:
             return replace(self, seed=self.seed + 1, is_again=True)
-        complaint = verdict.complaint
-        if verdict.outcome is Outcome.NOT_JSON:  # some endpoints take a schema and never show it to the model
+        complaint = answer.complaint
+        if answer.outcome is Outcome.NOT_JSON:  # some endpoints take a schema and never show it to the model
             complaint = f"{complaint}\n\n{schema_instructions(self.schema.json_schema)}"
         asking = "reask" if self.schema.text_form is None else "reask_text"
         reply = load_prompt(_ROOM, asking).render(complaint=complaint).messages[-1][1]
-        shown = raw if len(raw) <= _SHOWN else f"{raw[:_SHOWN]} [...]"
+        shown = answer.raw if len(answer.raw) <= _SHOWN else f"{answer.raw[:_SHOWN]} [...]"
         return replace(self, seed=self.seed + 1, prompt=first.followed_by(shown, reply), is_again=True)
 
 
@@ -245,8 +231,8 @@ class Attempt:
     def call[T](
         self,
         request: ModelRequest[T],
-        verdict: ParsedReply[T],
-        answer: ModelResponse | RecordedReply | None,
+        answer: Answer[T],
+        reply: ModelResponse | RecordedReply | None,
         *,
         endpoint: str | None = None,
         source: str = "endpoint",
@@ -256,7 +242,7 @@ class Attempt:
     ) -> Call:
         """Build the row of this attempt.
 
-        `answer` is None if none came. Without `has_answer`, only its tokens count.
+        `reply` is None if none came. Without `has_answer`, only its tokens count.
         """
         return Call(
             phase=self.key.phase,
@@ -267,18 +253,18 @@ class Attempt:
             prompt_version=request.prompt.version,
             request_hash=self.key.request_hash,
             attempt=self.number,
-            outcome=verdict.outcome,
-            reason=verdict.reason,
-            raw=answer.raw if answer and has_answer else None,
-            reasoning=answer.reasoning if answer else None,
-            repair=verdict.repair if answer and has_answer else None,
-            finish_reason=answer.finish_reason if answer else None,
+            outcome=answer.outcome,
+            reason=answer.reason,
+            raw=reply.raw if reply and has_answer else None,
+            reasoning=reply.reasoning if reply else None,
+            repair=answer.repair if reply and has_answer else None,
+            finish_reason=reply.finish_reason if reply else None,
             model=request.model,
             endpoint=endpoint,
-            input_tokens=answer.input_tokens if answer else None,
-            output_tokens=answer.output_tokens if answer else None,
-            reasoning_tokens=answer.reasoning_tokens if answer else None,
-            cached_tokens=answer.cached_tokens if answer else None,
+            input_tokens=reply.input_tokens if reply else None,
+            output_tokens=reply.output_tokens if reply else None,
+            reasoning_tokens=reply.reasoning_tokens if reply else None,
+            cached_tokens=reply.cached_tokens if reply else None,
             started_at=self.started,
             ended_at=datetime.now(UTC),
             waited=self.waited,
@@ -287,7 +273,7 @@ class Attempt:
             cost=cost,
             sampling=orjson.dumps(request.sampling).decode() if request.sampling else None,
             role=request.context.role,
-            mistake=verdict.mistake,
-            invalid_fields=", ".join(answer.invalid_fields) or None if isinstance(answer, ModelResponse) else None,
+            mistake=answer.mistake,
+            invalid_fields=", ".join(reply.invalid_fields) or None if isinstance(reply, ModelResponse) else None,
             parts=[one.part for one in parts] or None,
         )

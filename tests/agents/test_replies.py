@@ -94,7 +94,6 @@ def test_text_without_one_json_object_is_not_json(text: str, said: str) -> None:
     [
         f"```json\n{VALID}\n```",
         f"Here you are:\n{VALID}\nI hope that helps!",
-        f'<think>Maybe {{"text": "no"}}?</think>\n{VALID}',
         f'She said "well, [sic]: {VALID}',
     ],
 )

@@ -191,8 +191,16 @@ class Answer[T]:
     reason: str = ""
     #: Requests sent or replayed for this answer, including repeats and retries.
     attempts: int = 1
-    #: The text that was parsed, as the model wrote it.
+    #: The text that was parsed, as the model wrote it; empty, too, where the endpoint could not read its own answer.
     raw: str = ""
+    #: Whether anything came that could be parsed.
+    has_come: bool = True
+    #: What to tell the model when it is asked again.
+    complaint: str = ""
+    #: What the schema's own check found, where that has a code.
+    mistake: AnswerMistake | None = None
+    #: What was repaired before parsing, as in `calls.repair`.
+    repair: str = ""
 
 
 class PersonaModel(Protocol):
