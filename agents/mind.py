@@ -412,7 +412,7 @@ class Mind:
     async def _run(self, state: MindState, context: MindContext) -> Mapping[str, Any]:
         """Return the state in which the graph ends. The role `human` answers where the graph interrupts itself."""
         graph = self.graph
-        if not graph.checkpointer:
+        if not getattr(graph, "checkpointer", None):
             return cast("Mapping[str, Any]", await graph.ainvoke(state, context=context))
         from langgraph.checkpoint.memory import InMemorySaver
         from langgraph.types import Command

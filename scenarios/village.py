@@ -150,8 +150,7 @@ class Village(Scenario):
         A wish for a tool takes as long a prompt as all else together, so it is not offered in every turn.
         """
         acts = [one for one in self.actions if one.name in self.settings.acts]
-        if not observation.tools:
-            acts.remove(ToolUse)
+        acts = [one for one in acts if one is not ToolUse or observation.tools]
         if len(acts) > 1 and ToolSpec in acts and rng.random() >= self.settings.wish:
             acts.remove(ToolSpec)
         if observation.heard and DialogueLine in acts:

@@ -49,7 +49,7 @@ MODELS = (
 )
 #: Where schemas of answers are made; what a further file makes belongs into `made`.
 MAKERS = {
-    *(f"agents/{name}.py" for name in ("action_schema", "doctor", "mind", "problem_checks", "react")),
+    *(f"agents/{name}.py" for name in ("action_schema", "built_tools", "doctor", "mind", "problem_checks", "react")),
     *(f"agents/{name}.py" for name in ("planning", "responses", "rubric", "turn_prompt")),
     *("agents/action_schema.py", "agents/embedding/embedder.py"),  # whose schemas are not sent
     *("personas/persona_to_persona.py", "personas/text_to_persona.py"),

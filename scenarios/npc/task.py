@@ -263,7 +263,7 @@ class Sheet(Action):
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
         """The sheet of a payload. Raises `ValidationError` or `KeyError` when it is none."""
         rest = {key: value for key, value in payload.items() if key != "name"}
-        return cls.model_validate({"kind": cls.name, "hooks": [], "npc_name": payload["name"], **rest})
+        return cls.model_validate({"kind": cls.name, "hooks": [], "names": [], "npc_name": payload["name"], **rest})
 
     @classmethod
     def of_world(cls, canon: Canon) -> type[Self]:

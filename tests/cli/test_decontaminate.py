@@ -18,8 +18,10 @@ def in_run(run_file: Path, query: str) -> list[tuple[object, ...]]:
 
 @pytest.fixture
 def bench(run_file: Path, folder: Path) -> Path:
-    """A benchmark that holds the longest line of the run; tools of one kind share words."""
-    ((text,),) = in_run(run_file, "SELECT text FROM outputs WHERE kind = 'dialogue' ORDER BY length(text) DESC LIMIT 1")
+    """A benchmark that holds the longest request of the run; tools of one kind share words."""
+    ((text,),) = in_run(
+        run_file, "SELECT text FROM outputs WHERE kind = 'instruction' ORDER BY length(text) DESC LIMIT 1"
+    )
     (folder / "bench.jsonl").write_text(json.dumps({"problem": text}) + "\n{broken\n")
     return Path("bench.jsonl")
 

@@ -150,19 +150,17 @@ def test_what_follows_a_run_fits_it_and_says_how_to_ask_on(ask: Ask) -> None:
 
 
 def test_prompts_are_shown_with_their_versions_and_whole(ask: Ask) -> None:
-    assert "turn@1: " in ask("list", "prompts").out
+    assert "turn@6: " in ask("list", "prompts").out
     whole = ask("list", "prompts", "turn").out
-    assert whole.startswith("# turn@5\n")
+    assert whole.startswith("# turn@6\n")
     assert "[user]" in whole
-    assert "biography@1: " in ask("list", "prompts").out
-    assert ask("list", "prompts", "biography@1").out.startswith("# biography@1\n")
+    assert ask("list", "prompts", "biography").out.startswith("# biography@3\n")
 
 
 def test_prompts_of_a_script_and_its_actions_are_shown(ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "prompts").mkdir()
-    written = 'name = "ask"\nversion = {}\nabout = "Asks."\nuser = "$world $persona $observation $actions $task"\n'
-    for version in (1, 2):
-        (tmp_path / "prompts" / f"ask.v{version}.toml").write_text(written.format(version))
+    written = 'name = "ask"\nversion = 2\nabout = "Asks."\nuser = "$world $persona $observation $actions $task"\n'
+    (tmp_path / "prompts" / "ask.v2.toml").write_text(written)
     (tmp_path / "asking.py").write_text(
         "from pathlib import Path\n"
         "from populace.agents.actions import Instruction\n"
@@ -175,7 +173,7 @@ def test_prompts_of_a_script_and_its_actions_are_shown(ask: Ask, tmp_path: Path)
     )
     script = str(tmp_path / "asking.py")
     listed = ask("list", "prompts", "--scenario", script).out
-    assert listed.count("ask@1: Asks.") == listed.count("ask@2: Asks.") == 1
+    assert listed.count("ask@2: Asks.") == 1
     assert ask("list", "prompts", "ask", "--scenario", script).out.startswith("# ask@2\n")
     assert "Asks." not in ask("list", "prompts").out
     ask("run", script, "--agents", 3, "--hops", 0, "--steps", 1, "--out", tmp_path / "asking.duckdb")
@@ -212,3 +210,14 @@ def test_ctrl_c_within_a_query_leaves_a_paused_run_and_says_how_to_go_on(
         said = ask("run", "village", "--agents", "4", "--hops", "0", "--steps", "1", "--out", "run.duckdb")
     said.complains(130, "Stopped.", "1 step to come", "go on with `populace resume run.duckdb`")
     assert ask("resume", "run.duckdb").code == 0
+
+
+def test_minds_are_listed_and_their_stages_drawn(ask: Ask) -> None:
+    listed = ask("list", "minds").out
+    assert [line.partition(":")[0] for line in listed.splitlines()] == ["one-call", "think", "react", "rule"]
+    village = ask("list", "minds", "village").out
+    assert village.startswith("graph TD;\n")
+    assert "check -.-> answer_request;" in village
+    assert "answer_request" not in ask("list", "minds", "one-call").out
+    ask("list", "minds", "rule").complains(2, "has no stages to draw")
+    ask("list", "minds", "villag").complains(2, "did you mean 'village'?")

@@ -111,7 +111,7 @@ def tasks(task: str | None) -> None:
 @list_.command()
 @click.argument("name", required=False)
 def minds(name: str | None) -> None:
-    """List the minds of --mind, or draw the stages of one in Mermaid.
+    """List the minds, or draw the stages of one in Mermaid.
 
     NAME is a mind, or a scenario whose mind is drawn: its name or the path of a script.
     """

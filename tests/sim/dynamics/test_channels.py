@@ -209,7 +209,7 @@ def test_prompts_say_that_posts_are_no_rules_where_there_are_some() -> None:
     for make in (partial(turn_prompt, offered=(Instruction,), seed=0), plan_prompt):
         before, after = (make(view, world="A town.").messages[0][1] for view in (silent, told))
         assert "<posts>" not in before
-        assert "<memory>, <posts>" in after
+        assert "<posts>" in after
 
 
 def test_posts_go_before_lines_when_an_observation_is_cut() -> None:

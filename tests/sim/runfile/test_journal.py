@@ -1,13 +1,11 @@
 """The journal beside a run file: what is answered is not asked again, whenever the process was killed."""
 
 import stat
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import orjson
 import pytest
 
 from populace.agents.gateway.call import Call
@@ -142,16 +140,3 @@ def test_a_row_that_fits_no_table_does_not_end_the_run(log: RunLog, call: MakeCa
     assert owners(log.path) == ["ada", "cay"]
     with RunLog.open(log.path) as again:
         assert again.query("SELECT destination FROM set_aside") == [("calls",)]
-
-
-def test_a_record_of_an_earlier_version_gets_the_defaults_of_columns_that_it_lacks(log: RunLog, call: MakeCall) -> None:
-    left_by_a_kill(log, call("ada"))
-    path = log.path.with_name(f"{log.path.name}.journal")
-    data = path.read_bytes()
-    body = data[32 + 8 :]
-    calls, vectors, _ = orjson.loads(body[4:])
-    del calls[0]["invalid_fields"]
-    written = orjson.dumps([calls, vectors])
-    body = len(written).to_bytes(4, "little") + written
-    path.write_bytes(data[:32] + len(body).to_bytes(4, "little") + zlib.crc32(body).to_bytes(4, "little") + body)
-    assert owners(log.path) == ["ada"]
