@@ -135,7 +135,7 @@ class RunConfig(Spec):
                     f"{name} must be {kind.__name__}, as {name}={_EXAMPLES[kind]}, but {value!r:.80} was given."
                 )
         if options.get("play") and not options.get("human"):
-            options["human"] = RoleModel(model="human")
+            options["human"] = RoleModel(model="human", prices=Prices(0.0, 0.0, source="nobody is paid"))
         return super().given(**options)
 
     def changed(self, **options: Any) -> Self:
