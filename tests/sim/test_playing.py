@@ -43,7 +43,7 @@ def named(live: Live) -> str:
 def test_somebody_takes_the_turns_of_one_agent_and_a_replay_asks_nobody(live: Live, tmp_path: Path) -> None:
     name = named(live)
     human = HumanChat(read=typing("deed", "She waters the beans.", "2", "She locks the shed.", "silence"))
-    run = live(settings=QUIET, play=name, human=human, max_cost=1.0)
+    run = live(settings=QUIET, play=name, human=human, prices="0/0", max_cost=1.0)
     played = run.sql(
         "SELECT o.step, o.kind, o.text FROM outputs AS o JOIN agents USING (agent) WHERE name = $1 ORDER BY step",
         (name,),
