@@ -112,7 +112,7 @@ def _society(recording: Recording, scenario: type[Scenario], out: Path, progress
         play=spec.play,
         **roles,
         embeddings=recorded_embeddings(run),
-        limits=Limits.model_validate_json(run.limits).changed(max_rejected=1, min_yield=0),
+        limits=_unpaid_limits(run).changed(max_rejected=1, min_yield=0),
         out=out,
         scenario_file=Path(spec.scenario_file) if spec.scenario_file else None,
         source=recorded_source(recording),
@@ -249,6 +249,11 @@ def recorded_embeddings(run: JobRow) -> EmbeddingHandle | None:
     return EmbeddingHandle(run.embedding_model, _RecordedSource(), run.embedding_url)
 
 
+def _unpaid_limits(run: JobRow) -> Limits:
+    """Return the limits of a run without its cap on money: a replay pays for nothing."""
+    return Limits.model_validate_json(run.limits).model_copy(update={"max_cost": None})
+
+
 class RecordingEndedError(RunError):
     """The replay has reached the point where the run was stopped."""
 
@@ -265,7 +270,7 @@ class RecordedGateway(Gateway):
         roles: Mapping[str, ModelHandle] | None = None,
         meter: Meter | None = None,
     ) -> None:
-        limits = Limits.model_validate_json(recording.job_row.limits)
+        limits = _unpaid_limits(recording.job_row)
         meter = meter or Meter()
         by_role = {
             role: RecordedGateway(one, recording, answer_tokens=answer_tokens, meter=meter)

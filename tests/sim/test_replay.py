@@ -180,3 +180,8 @@ async def test_the_model_of_a_replay_is_named_as_the_run_s_own_and_cannot_be_ask
     assert (handle.name, handle.is_language_model) == ("procedural", False)
     with pytest.raises(RunError, match="A replay asks no model"):
         await handle.chat.ainvoke("Who are you?")
+
+
+def test_a_run_with_a_cap_on_its_cost_is_replayed(live: Live) -> None:
+    run = live(agents=6, hops=1, steps=1, prices="1/2", max_cost=1.0)
+    assert replay(run.path, Village).event_hash == run.event_hash
