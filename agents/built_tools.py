@@ -138,7 +138,8 @@ async def use_tool(state: MindState, runtime: "Runtime[MindContext]") -> Mapping
         return {}
     done = await run_code(code, calls=[FunctionCall(use.tool, json.loads(use.arguments))])
     error = done.returned[0].error if done.returned else done.reason
-    text = error or json.dumps(done.returned[0].value, ensure_ascii=False)
+    told = error or json.dumps(done.returned[0].value, ensure_ascii=False)
+    text = told.encode(errors="replace").decode()  # half of a surrogate pair is no text for a file
     note = MemoryNote(f"{use.tool} gave you: {quoted(text[:_NOTED])}", "heard")
     found = Deliberation("tool", text, use.tool, use.arguments, is_error=bool(error))
     return {

@@ -88,16 +88,26 @@ async def test_what_cannot_be_called_is_sent_back(tool: str, arguments: str, rea
     assert reason in found.reason
 
 
-def test_an_error_of_a_tool_is_told_as_one(live: Live) -> None:
-    # Every tool is written to refuse, whatever it is called.
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("raise ValueError('It is closed.')", ("ValueError: It is closed.", True)),
+        ("return '\\ud800'", ('"?"', False)),
+        ("return {1: float('nan')}", None),
+        ("return 10 ** 5000", None),
+    ],
+)
+def test_what_a_tool_gives_is_told_whatever_it_is(live: Live, code: str, told: tuple[str, bool] | None) -> None:
+    # Every tool is written alike, whatever it is called.
     class Refusing(FakeListChatModel):
         async def _agenerate(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
             tool = json.loads(str(messages[-1].content).split("<tool>\n")[1].split("\n</tool>")[0])
             names = ", ".join(f"{name}=None" for name in tool["parameters"]["properties"])
-            self.responses = [f"```python\ndef {tool['name']}({names}):\n    raise ValueError('It is closed.')\n```"]
+            self.responses = [f"```python\ndef {tool['name']}({names}):\n    {code}\n```"]
             self.i = 0
             return await super()._agenerate(messages, *args, **kwargs)
 
     run = live(settings={**WORKSHOP, "assistant": False}, steps=4, solver=Refusing(responses=[""]), max_in_flight=1)
-    told = run.sql("SELECT DISTINCT text, is_error FROM deliberations WHERE kind = 'tool'").rows
-    assert told == [("ValueError: It is closed.", True)]
+    found = run.sql("SELECT DISTINCT text, is_error FROM deliberations WHERE kind = 'tool'").rows
+    assert len(found) == 1
+    assert found == [told] or told is None
