@@ -18,6 +18,7 @@ from populace.sim import effects, observe, step
 from populace.sim.dynamics import activation, archetypes, channels, interventions, ties
 from populace.sim.dynamics.world import World
 from populace.sim.effects import TurnEffects
+from populace.sim.runfile.rows import MeasureRow
 from populace.sim.seeds import derive_seed, rng_for
 from populace.sim.survey import items
 from populace.sim.survey import survey as declared
@@ -114,7 +115,8 @@ def forget_the_newest(kept: Any, self: Memory, text: str, **options: Any) -> Non
 
 def measure_late(kept: Any, self: Any) -> None:
     kept(self)
-    self.measures = [replace(row, step=row.step + 1) for row in self.measures]
+    measures = self.rows.of(MeasureRow)
+    measures[:] = [replace(row, step=row.step + 1) for row in measures]
 
 
 def settle_late(kept: Any, state: Any, view: Any, log: Any, decisions: Any) -> None:

@@ -65,4 +65,5 @@ def test_answers_by_chance_show_no_effect_and_are_paid_once(tmp_path: Path, monk
         assert server.calls == calls
     assert [one.got for one in again] == [one.got for one in effects]
     assert all(one.answers for one in effects)
-    assert not [one.test for one in effects if one.test != "dictator game" and one.differs]
+    # Of the other 95 % intervals one may miss by chance.
+    assert len([one.test for one in effects if one.test != "dictator game" and one.differs]) <= 1
