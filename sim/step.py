@@ -95,7 +95,9 @@ class TurnWork:
             revises_repeats=self._scenario.revises_repeats,
         )
         try:
-            return await self._mind.decide(state, context)
+            decision = await self._mind.decide(state, context)
+            decision.model = decision.model or (HUMAN if is_played else None)
+            return decision
         except (RunError, SetupError):
             raise
         except Exception as error:  # noqa: BLE001 - a mind can be a scenario's own; its fault is this agent's alone

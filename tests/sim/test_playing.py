@@ -45,7 +45,8 @@ def test_somebody_takes_the_turns_of_one_agent_and_a_replay_asks_nobody(live: Li
     human = HumanChat(read=typing("deed", "She waters the beans.", "2", "She locks the shed.", "silence"))
     run = live(settings=QUIET, play=name, human=human, prices="0/0", max_cost=1.0)
     played = run.sql(
-        "SELECT o.step, o.kind, o.text FROM outputs AS o JOIN agents USING (agent) WHERE name = $1 ORDER BY step",
+        "SELECT o.step, o.kind, o.text FROM outputs AS o JOIN agents USING (agent) "
+        "WHERE name = $1 AND model = 'human' ORDER BY step",
         (name,),
     )
     assert played.rows == [
