@@ -23,6 +23,7 @@ from .text_faults import (
     find_prompt_words,
     find_refusal,
     find_said_again,
+    find_self_address,
     is_refusal,
     self_introduction,
     shared_run,
@@ -185,7 +186,7 @@ class NoLeak(TextCheck):
     """
 
     name = "leak"
-    version = 5
+    version = 6
     revises = True
 
     def __init__(self, *, reads: tuple[str, ...] = (), introductions: bool = True) -> None:
@@ -215,6 +216,8 @@ class NoLeak(TextCheck):
             return failed(f"It repeats what was said before ({found!r}).", field=field, renews=True)
         if found := find_key(text, (*seen.addressees, seen.name)):
             return failed(f"Nobody would say {found!r}, which is the prompt's; say it as a person would.", field=field)
+        if found := find_self_address(text, seen.name, seen.addressees):
+            return failed(f"The speaker is {seen.name}, and {found!r} is said to somebody else.", field=field)
         return passed()
 
 
@@ -315,7 +318,7 @@ class OwnVoice(TextCheck):
     """Fails text in which an assistant offers its help where a person was to write or speak."""
 
     name = "voice"
-    version = 2
+    version = 3
     revises = True
 
     def __init__(self, *, reads: tuple[str, ...] = (), requests: bool = False) -> None:

@@ -234,6 +234,18 @@ def find_key(text: str, keys: Iterable[str]) -> str:
     return next((found[0] for found in _KEY.finditer(text) if found["clock"] or found[0] in known), "")
 
 
+def find_self_address(text: str, name: str, others: Iterable[str]) -> str:
+    """Find the opening that addresses its own speaker, as "Hey Brenda!" said by Brenda, unless another is called so."""
+    first = name.partition(" ")[0]
+    if len(first) < 2 or any(first in one.split() for one in others):
+        return ""
+    found = re.match(rf"\W*((?:[\w'’]+\W{{1,2}}){{0,3}}{re.escape(first)}\s?[,!?.:])", text)
+    return found[1] if found and not _PRESENTS.search(found[1]) else ""
+
+
+#: Words by which somebody says their own name.
+_PRESENTS = re.compile(r"\b(?:am|i['’]m|it['’]s|is|name|me|bin|heiße|suis|appelle|soy|llamo|sono|chiamo)\b", re.I)
+
 _KEY = re.compile(r"(?<![\w.])(?:n\d{1,3}(?!\w)|(?P<clock>[Ii]t is step \d+))")
 
 #: Letters of a word without content of its own; the fewest others of a text, and their share, that show the prompt.

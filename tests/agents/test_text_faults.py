@@ -16,6 +16,7 @@ from populace.agents.text_faults import (
     find_prompt_words,
     find_refusal,
     find_said_again,
+    find_self_address,
 )
 from populace.personas.rules.degenerate import find_cut, find_loop, find_noun_list, has_content
 
@@ -74,8 +75,27 @@ def test_a_whole_sentence_said_again_is_found(text: str, again: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "others", "found"),
+    [
+        ("Hey Brenda! Thanks for checking on the keys.", ("Alice Kerr",), "Hey Brenda!"),
+        ("Thanks for that, Brenda.", ("Alice Kerr",), "Thanks for that, Brenda."),
+        ("Brenda, can you hold the ladder?", (), "Brenda,"),
+        ("Hey Brenda! You have my name.", ("Brenda Moss",), ""),
+        ("I'm Brenda, from the ferry.", (), ""),
+        ("Hello, it's Brenda. The ferry is late.", (), ""),
+        ("Brenda is what they call me.", (), ""),
+        ("Hey Alice! Did you say: Brenda, come home?", ("Alice Kerr",), ""),
+    ],
+)
+def test_nobody_addresses_themselves(text: str, others: tuple[str, ...], found: str) -> None:
+    assert find_self_address(text, "Brenda Salt", others) == found
+
+
+@pytest.mark.parametrize(
     ("text", "check"),
     [
+        ("Sure, I'd be happy to help you with that.", "voice"),
+        ("Sure, I'd be happy to carry the net.", ""),
         ("Hi Tessa! I'm here to help. What is the concept you're struggling with?", "voice"),
         ("I can show you. Do you have any specific examples you'd like to focus on?", "voice"),
         ("My knee is here to remind me. You're struggling with that rope.", ""),
