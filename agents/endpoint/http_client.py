@@ -207,7 +207,7 @@ def _parse(data: bytes) -> dict[str, Any] | None:
     return event if isinstance(event, dict) and not (may_be_deep and is_too_deep(event)) else None
 
 
-#: Seconds for which an idle connection is kept: llama.cpp and vLLM close theirs after 5, under the next request.
+#: Seconds for which an idle connection is kept: llama.cpp and vLLM close theirs after 5, and streams at their end.
 _KEPT_OPEN = 4.0
 #: Seconds until a host that does not even take the connection counts as unreachable.
 _CONNECT = 10.0
@@ -270,6 +270,7 @@ class HttpConnection:
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT_OPEN),
                 timeout=self._limits,
                 headers=self._headers,
+                trace_configs=[_trace_reuse()],
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # A proxy of the environment has no business with this machine's own servers.
                 proxy=None if self._is_loopback else _proxy_for(self._base),
@@ -336,11 +337,23 @@ class HttpConnection:
         """Yield a successful response, unread. A connection that breaks inside the block is a `RequestError`."""
         url = self.url(path).update_query(params) if params else self.url(path)
         with self._faults():
-            # A redirect may lead to another machine, key and all: where it points is for a person to judge.
-            async with self.session().request(method, url, allow_redirects=False, **content) as response:
+            async with await self._send(method, url, **content) as response:
                 if not 200 <= response.status < 300:
                     raise await self._refusal(response)
                 yield response
+
+    async def _send(self, method: str, url: URL, **content: Any) -> aiohttp.ClientResponse:
+        """Send a request, again if the connection was an old one that the endpoint had closed in the meantime."""
+        while True:
+            is_reused: list[bool] = []
+            try:
+                # A redirect may lead to another machine, key and all: where it points is for a person to judge.
+                return await self.session().request(
+                    method, url, allow_redirects=False, trace_request_ctx=is_reused, **content
+                )
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                if not is_reused or isinstance(content.get("data"), aiohttp.FormData):  # a form can be sent but once
+                    raise
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
@@ -370,6 +383,15 @@ class HttpConnection:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _trace_reuse() -> aiohttp.TraceConfig:
+    async def note(session: aiohttp.ClientSession, context: Any, params: object) -> None:
+        context.trace_request_ctx.append(True)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(note)
+    return trace
 
 
 def _proxy_for(url: URL) -> str | None:

@@ -51,6 +51,32 @@ async def fault_of(chat: LeanChatOpenAI) -> RequestError:
     return caught.value
 
 
+@pytest.mark.parametrize("closed", [1, 2])
+async def test_a_connection_that_was_closed_while_idle_costs_no_attempt(closed: int) -> None:
+    """llama.cpp closes each connection behind a stream without saying so; a new connection that breaks is a fault."""
+    taken: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.append(0)
+        while await reader.readuntil(b"{}"):
+            taken[-1] += 1
+            if (len(taken) == 1 and taken[-1] > 1) or len(taken) == closed == 2:
+                writer.close()
+                return
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        client = HttpClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+        await client.post("x", {})
+        if closed == 1:
+            await client.post("x", {})
+        else:
+            with pytest.raises(RequestError, match="connection broke"):
+                await client.post("x", {})
+        assert taken == [2, 1]
+        await client.aclose()
+
+
 async def test_what_is_sent_is_a_plain_chat_completion(chat: LeanChatOpenAI, openai_server: OpenAIServer) -> None:
     form = {"type": "json_schema", "json_schema": {"name": "A", "schema": {"type": "object"}, "strict": True}}
     await message_of(chat, response_format=form, seed=7, max_tokens=9)
