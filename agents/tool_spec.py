@@ -163,7 +163,8 @@ def _types_of(schema: Schema) -> Sequence[str]:
 def described(parameters: Schema, returns: Schema, lines: Sequence[str]) -> tuple[Schema, Schema]:
     """Return the schemas with the descriptions and bounds of the lines.
 
-    Raises `ValueError` if a line cannot be read or an argument has none. Its text says what to write instead.
+    An argument without a line has no description. Raises `ValueError` if a line cannot be read. Its text says what to
+    write instead.
     """
     told: dict[str, tuple[str, str]] = {}
     known = dict(_paths(parameters, returns))
@@ -172,8 +173,6 @@ def described(parameters: Schema, returns: Schema, lines: Sequence[str]) -> tupl
             raise ValueError(f"{line[:60]!r} is not a line as `seats (1..12): Seats that are needed`")
         path = _known_path(read["path"], known)
         told[path] = (read["about"].strip(), read["note"] or "")
-    if missing := [name for name in parameters["properties"] if name not in told]:
-        raise ValueError(f"the argument {missing[0]!r} has no line; write `{missing[0]}: what it means`")
     whole = [_described(schema, path, told) for path, schema in _roots(parameters, returns)]
     *arguments, back = whole
     properties = dict(zip(parameters["properties"], arguments, strict=True))
@@ -216,7 +215,7 @@ def _described(schema: Schema, path: str, told: Mapping[str, tuple[str, str]], o
     """Return the schema with its descriptions. The bounds of a list apply to its items."""
     about, note = told.get(path, ("", outer))
     default = schema.get("default")
-    text = f"{about} (default: {default})" if default is not None else about
+    text = f"{about} (default: {default})".strip() if default is not None else about
     made: dict[str, Any] = {"type": schema["type"], **({"description": text} if text else {})}
     made |= {key: value for key, value in schema.items() if key not in ("type", "default")}
     if "items" in schema:
@@ -357,7 +356,8 @@ class ToolSpec(Action):
     def emitted_text(self) -> str:
         """Name, purpose and arguments, as one text that can be compared with other tools."""
         arguments = self.interface["parameters"]["properties"]
-        spoken = "; ".join(f"{name}: {schema['description']}" for name, schema in arguments.items())
+        told = {name: schema.get("description", "") for name, schema in arguments.items()}
+        spoken = "; ".join(f"{name}: {about}" if about else name for name, about in told.items())
         return f"{self.tool_name}: {self.purpose} ({spoken})"
 
     @property

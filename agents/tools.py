@@ -129,15 +129,21 @@ def _target(reference: str, root: Mapping[str, Any]) -> Any:
 
 
 class CallableTool:
-    """A check: whether endpoints take the tool, by JSON Schema and the strict rules of function calling."""
+    """A check: whether endpoints take the tool, by JSON Schema and the strict rules of function calling.
+
+    Each argument must be described, since a model calls the tool by its descriptions.
+    """
 
     name = "callable_tool"
-    version = 1
+    version = 2
     revises = True
 
     async def judge(self, action: "Action", context: CheckContext) -> CheckResult:
         """Fail with the first faults."""
-        faults = tool_faults(action.payload)
+        payload = action.payload
+        told = {n: of.get("description", "") for n, of in payload["parameters"]["properties"].items()}
+        bare = [name for name, about in told.items() if not about.partition("(default: ")[0].strip()]
+        faults = tool_faults(payload) + [f"The argument {one!r} has no line of meaning; add it." for one in bare]
         return failed(" ".join(faults[:3])) if faults else passed()
 
 

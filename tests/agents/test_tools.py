@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 import pytest
@@ -16,7 +16,7 @@ from populace.agents.procedural.situation import Situation
 from populace.agents.procedural.speech import tool
 from populace.agents.schema_fill import fill_schema
 from populace.agents.tool_spec import ToolSpec
-from populace.agents.tools import as_langchain, as_mcp, as_openai, tool_faults
+from populace.agents.tools import CallableTool, as_langchain, as_mcp, as_openai, tool_faults
 
 TOOL: dict[str, Any] = {
     "kind": "tool",
@@ -50,6 +50,16 @@ def test_the_payload_of_a_tool_holds_json_schemas_that_arguments_can_be_checked_
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({"doughs": [dough | wrong], "degrees": None}, PAYLOAD["parameters"])
     assert tool_faults(PAYLOAD) == []
+
+
+async def test_a_tool_for_training_describes_each_argument_and_a_wish_need_not() -> None:
+    bare = ToolSpec.model_validate(TOOL | {"meanings": ["doughs.grams: Weight."]})
+    assert bare.emitted_text.endswith("(doughs; degrees: (default: 21.5))")
+    said = await CallableTool().judge(bare, cast("Any", None))
+    assert said.reason == (
+        "The argument 'doughs' has no line of meaning; add it. The argument 'degrees' has no line of meaning; add it."
+    )
+    assert (await CallableTool().judge(ToolSpec.model_validate(TOOL), cast("Any", None))).reason == ""
 
 
 def test_a_tool_is_read_back_from_its_payload() -> None:
@@ -140,7 +150,6 @@ def test_a_signature_that_cannot_be_read_is_complained_of_in_its_column(signatur
 @pytest.mark.parametrize(
     ("meanings", "message"),
     [
-        (["doughs: The doughs."], "the argument 'degrees' has no line"),
         (["the doughs"], "is not a line as `seats"),
         (["dough: One.", "degrees: Warmth."], "'dough' is not in the signature; there are doughs, "),
         (["doughs: x", "degrees (3..2): y"], "the bounds of 'degrees' go from 3 to 2"),
