@@ -155,6 +155,8 @@ class SaidBefore(NamedTuple):
     is_own: bool
     text: str
     time: str = ""
+    #: Who said it, where that is neither the agent nor the other person; else that person, or empty.
+    speaker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,8 @@ class Observation:
     name: str = ""
     #: Earlier lines of the conversations with those who speak now, oldest first.
     said_before: tuple[SaidBefore, ...] = ()
+    #: The keys of all others in a conversation of more than two, which all of them hear.
+    party: tuple[str, ...] = ()
 
     @cached_property
     def addressees(self) -> tuple[str, ...]:
@@ -292,10 +296,12 @@ class Observation:
         for one in self.said_before:
             if one.key == key:
                 when = f"({one.time}) " if one.time != time else ""
-                lines.append(f"{when}{own if one.is_own else name}: {quoted(_short(one.text, most))}")
+                speaker = own if one.is_own else shown_name(one.speaker) or name
+                lines.append(f"{when}{speaker}: {quoted(_short(one.text, most))}")
                 time = one.time
         lines += [f"{name}: {quoted(_short(line.text, most))}" for line in self.heard if line.key == key]
-        return fence("conversation", "\n".join(lines), **{"with": _attribute(name)})
+        others = [one for one in self.party if one != key] if key in self.party else []
+        return fence("conversation", "\n".join(lines), **{"with": _attribute(" and ".join((name, *others)))})
 
     def capped(self, tokens: int, *, least: int = 0) -> "Observation":
         """Return the same view within about `tokens`.
@@ -329,8 +335,8 @@ class Observation:
         return replace(self, neighbours=left, unseen=self.unseen + fewer) if fewer > 0 else self
 
     def among_speakers(self) -> "Observation":
-        """Return the same view with none there but those who speak to the agent."""
-        speaking = {line.key for line in self.heard}
+        """Return the same view with none there but those who are in conversation with the agent."""
+        speaking = {*self.party, *(line.key for line in self.heard)}
         return replace(self, neighbours=tuple(one for one in self.neighbours if one.key in speaking))
 
     def cut(self, tokens: int) -> "Observation":

@@ -1,4 +1,4 @@
-"""Conversations within a step: two agents alternate, line by line, until one of them says nothing more to the other."""
+"""Conversations within a step: agents alternate, line by line, until one of them says nothing more to the others."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,28 +8,44 @@ from .dynamics.world import is_cut
 from .effects import Effects
 from .resident import Resident
 from .runfile.rows import MessageRow
+from .seeds import rng_for, sampled
 from .state import SocietyState
 
 
-@dataclass(slots=True)
-class _Conversation:
-    #: How many lines were said, and the last of them, which is to be answered.
-    lines: int
-    last: MessageRow
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What is said among some agents, all of whom hear all of it."""
+
+    #: Ids; the first two have opened it.
+    members: tuple[str, ...]
+    #: The lines so far, of which the last is to be answered.
+    lines: tuple[MessageRow, ...]
+
+    @property
+    def speaker(self) -> str:
+        """Who speaks next: whoever was spoken to, or the longest silent behind two lines between the same two."""
+        *before, last = self.lines
+        pair = {last.sender, last.recipient}
+        silent = [one for one in self.members if one not in pair]
+        if not silent or not before or {before[-1].sender, before[-1].recipient} != pair:
+            return last.recipient
+        spoken = {line.sender: place for place, line in enumerate(before)}
+        return min(silent, key=lambda one: spoken.get(one, -1))
 
 
 class Conversations:
     """Who answers whom next, after the turns of a step.
 
     The lines of those turns open conversations, in the order in which they were applied: one between any two agents of
-    whom neither is in another. Each round has one line of each conversation, so that nothing depends on which answer
-    comes first. The other party of a line hears it at once; what is said to anybody else waits for the next step.
+    whom neither is in another, joined by others whom both know while there is room. Each round has one line of each
+    conversation, so that nothing depends on which answer comes first. The members of a conversation hear a line at
+    once; what is said to anybody else waits for the next step.
     """
 
-    def __init__(self, effects: Effects, state: SocietyState, *, most: int) -> None:
-        """Allow conversations of `most` lines; with 1 there are none within a step."""
-        self._effects, self._state, self._most = effects, state, most
-        self._open: list[_Conversation] = []
+    def __init__(self, effects: Effects, state: SocietyState, *, most: int, room: int = 2) -> None:
+        """Allow conversations of `most` lines among `room` agents; with one line there are none within a step."""
+        self._effects, self._state, self._most, self._room = effects, state, most, room
+        self._open: list[Conversation] = []
         #: Messages that were looked at.
         self._seen = 0
         #: The line of each conversation that is being said, from 1.
@@ -39,39 +55,57 @@ class Conversations:
         """Return those who answer the last line of their conversation, or () once all conversations are over."""
         said = self._effects.messages[self._seen :]
         self._seen = len(self._effects.messages)
-        if self.round >= self._most:
-            return ()
-        self._open = list(self._opened(said) if self.round == 1 else self._continued(said))
-        self.round += 1
-        return [self._state.residents[one.last.recipient] for one in self._open]
+        self._open = (
+            [] if self.round >= self._most else list(self._opened(said) if self.round == 1 else self._continued(said))
+        )
+        self.round += bool(self._open)
+        self._state.circles = {one.speaker: one for one in self._open if len(one.members) > 2}
+        return [self._state.residents[one.speaker] for one in self._open]
 
-    def _opened(self, said: Sequence[MessageRow]) -> Iterable[_Conversation]:
+    def _opened(self, said: Sequence[MessageRow]) -> Iterable[Conversation]:
         found: dict[frozenset[str], list[MessageRow]] = {}
         taken: set[str] = set()
         for line in said:
             pair = frozenset((line.sender, line.recipient))
-            if pair not in found and (pair & taken or not self._can_hear(line)):
+            if pair not in found and (pair & taken or not self._can_hear(line.sender, line.recipient)):
                 continue
             taken |= pair
             found.setdefault(pair, []).append(line)
         for lines in found.values():
             for line in lines:
                 self._effects.hear(line)
-            yield _Conversation(len(lines), lines[-1])
+            joined = self._joined(lines[0], taken)
+            taken.update(joined)
+            yield Conversation((lines[0].sender, lines[0].recipient, *joined), tuple(lines))
 
-    def _continued(self, said: Sequence[MessageRow]) -> Iterable[_Conversation]:
+    def _joined(self, line: MessageRow, taken: set[str]) -> Sequence[str]:
+        """Draw who else is there, of those whom both ends of a line know and who are in no conversation."""
+        if self._room == 2:
+            return ()
+        ends = (line.sender, line.recipient)
+        first, second = (self._state.graph.acquaintances(one) for one in ends)
+        free = [a for a in first if a in second and a not in taken and all(self._can_hear(one, a) for one in ends)]
+        rng = rng_for(self._state.seed, "circle", line.step, *ends)
+        return sampled(rng, free, min(len(free), self._room - 2))
+
+    def _continued(self, said: Sequence[MessageRow]) -> Iterable[Conversation]:
         answers = {(line.sender, line.recipient): line for line in said}
         for one in self._open:
-            answer = answers.get((one.last.recipient, one.last.sender))
-            if answer is not None and one.lines + 1 < self._most and self._can_hear(answer):
+            found = (answers.get((one.speaker, member)) for member in self._in_reach(one))
+            answer = next((line for line in found if line is not None), None)
+            is_heard = answer is not None and self._can_hear(answer.sender, answer.recipient)
+            if answer is not None and is_heard and len(one.lines) + 1 < self._most:
                 self._effects.hear(answer)
-                yield _Conversation(one.lines + 1, answer)
+                yield Conversation(one.members, (*one.lines, answer))
 
-    def _can_hear(self, line: MessageRow) -> bool:
-        ends = (line.sender, line.recipient)
+    def _in_reach(self, one: Conversation) -> Sequence[str]:
+        """Return the members who can be answered, first of all whoever has spoken."""
+        return tuple(dict.fromkeys((one.lines[-1].sender, *one.members)))
+
+    def _can_hear(self, one: str, other: str) -> bool:
         return (
-            PLAYER not in ends
-            and line.sender != line.recipient
-            and not any(map(self._state.has_left, ends))
-            and not is_cut(self._state.graph, *ends, self._state.world)
+            PLAYER not in (one, other)
+            and one != other
+            and not any(map(self._state.has_left, (one, other)))
+            and not is_cut(self._state.graph, one, other, self._state.world)
         )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from sys import intern
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..agents.actions import Action
 from ..agents.embedding.embedder import Embedded, Lost
@@ -33,6 +33,9 @@ from .runfile.writer import Statement
 from .scenario import Scenario
 from .seeds import rng_for, sampled
 from .state import SocietyState, told_time
+
+if TYPE_CHECKING:
+    from .conversations import Conversation
 
 #: The purpose in rows about vectors.
 PURPOSE = "embedding"
@@ -203,8 +206,11 @@ def observe(
     settings, observes = scenario.settings, scenario.observes
     lines, news = _heard(state, resident, is_rule=is_rule), world.told_to(resident.id)
     inbox = lines if observes else []
-    seen, unseen = _seen(state, resident, _speakers(inbox), is_rule=is_rule) if observes else ((), 0)
-    said_before = _said_before(state, resident, inbox)
+    circle = state.circles.get(resident.id)
+    party = [] if circle is None else [one for one in circle.members if one != resident.id]
+    speakers = [*dict.fromkeys((*_speakers(inbox), *party))]
+    seen, unseen = _seen(state, resident, speakers, is_rule=is_rule) if observes else ((), 0)
+    said_before = _said_before(state, resident, inbox, circle)
     observation = Observation(
         agent=resident.id,
         persona=described(state, resident),
@@ -224,6 +230,7 @@ def observe(
         language=resident.persona.language,
         name=resident.name,
         said_before=said_before,
+        party=tuple(one.key for one in seen if one.agent in party),
         step=world.step,
         state=resident.state,
         profile=resident.profile,
@@ -305,28 +312,38 @@ def _heard(state: SocietyState, resident: Resident, *, is_rule: bool = False) ->
     Leaves out lines that a block or suspension holds back, and lines from agents that left. A prompt gets only the
     newest lines.
     """
-    if not resident.inbox:
+    circle = state.circles.get(resident.id)
+    if not resident.inbox and circle is None:
         return []
     inbox = [
         m
         for m in resident.inbox
         if not is_cut(state.graph, m.sender, resident.id, state.world) and not state.has_left(m.sender)
     ]
+    if circle is not None:
+        inbox = [*(m for m in inbox if m not in circle.lines), circle.lines[-1]]
     return inbox if is_rule else inbox[-state.scenario.settings.heard :]
 
 
-def _said_before(state: SocietyState, resident: Resident, inbox: Sequence[MessageRow]) -> tuple[SaidBefore, ...]:
-    """Return earlier lines of the conversations with those who speak now, without lines not heard yet."""
+def _said_before(
+    state: SocietyState, resident: Resident, inbox: Sequence[MessageRow], circle: "Conversation | None"
+) -> tuple[SaidBefore, ...]:
+    """Return earlier lines of the conversations with those who speak now, without lines not heard yet.
+
+    In a conversation of more than two these are followed by all that was said in it.
+    """
     if not inbox or not state.talks:
         return ()
-    unheard = {line.message for line in resident.inbox}
+    most, unheard = state.scenario.settings.lines_shown, {line.message for line in resident.inbox}
     found = []
     for sender in dict.fromkeys(line.sender for line in inbox):
         earlier = [line for line in state.talk(resident.id, sender) if line.message not in unheard]
-        key = PLAYER if sender == PLAYER else state.residents[sender].name
-        for line in earlier[-state.scenario.settings.lines_shown :] if state.scenario.settings.lines_shown else ():
-            is_own = line.sender == resident.id
-            found.append(SaidBefore(key, is_own, line.text, told_time(state, line.step)))
+        if circle is not None and sender == circle.lines[-1].sender:
+            earlier = [line for line in earlier if line.step < state.world.step] + [*circle.lines[:-1]]
+        for line in earlier[-most:] if most else ():
+            ends = [PLAYER if one == PLAYER else state.residents[one].name for one in (sender, line.sender)]
+            is_own, time = line.sender == resident.id, told_time(state, line.step)
+            found.append(SaidBefore(ends[0], is_own, line.text, time, "" if is_own else ends[1]))
     return tuple(found)
 
 

@@ -47,6 +47,7 @@ class Settings(BaseModel):
     neighbours: int = Field(6, ge=0, description="Maximum neighbours in a prompt, sampled each step; rules see all")
     heard: int = Field(4, ge=1, description="Maximum heard lines in a prompt, newest first; rules hear all")
     lines: int = Field(1, ge=1, le=50, description="Maximum lines of a conversation within a step; 1 for one a step")
+    circle: int = Field(2, ge=2, le=8, description="Maximum people of a conversation within a step, who all hear it")
     lines_shown: int = Field(6, ge=0, description="Maximum earlier lines shown of a conversation with a speaker")
     recalled: int = Field(4, ge=0, description="Maximum memories recalled per step")
     memory: int = Field(32, ge=1, description="Memories an agent keeps; the oldest are dropped")

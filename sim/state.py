@@ -1,7 +1,7 @@
 """The state of a society: what its steps read and change, and how it is written to and restored from a run file."""
 
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from .seeds import rng_for
 
 if TYPE_CHECKING:
     from ..personas.naming import NameBook
+    from .conversations import Conversation
     from .tasks.yields import YieldWatch
 
 #: Lines a resident has not acted on yet: a neighbour's are heard a step after they are spoken, unless a conversation
@@ -155,6 +156,8 @@ class SocietyState:
         self.names: NameBook | None = None
         #: The latest lines between two agents, or an agent and the player, by their ids in order; kept with names.
         self.talks: dict[tuple[str, str], deque[rows.MessageRow]] = {}
+        #: Conversations of more than two that are going on, by the id of the agent that speaks next.
+        self.circles: Mapping[str, Conversation] = {}
         #: Each agent's state as it was last written, by field.
         self.written: dict[str, dict[str, Any]] = {}
         self.count_from(emissions=0, messages=0)

@@ -186,7 +186,8 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         #: Lines of earlier pages, which are heard when the step has ended.
         self._said: list[rows.MessageRow] = []
         self._is_begun = False
-        self._conversations = Conversations(self._effects, state, most=state.scenario.settings.lines)
+        settings = state.scenario.settings
+        self._conversations = Conversations(self._effects, state, most=settings.lines, room=settings.circle)
         #: The line of conversations that the step has come to.
         self._line = 1
 

@@ -73,6 +73,30 @@ def test_every_line_is_answered_in_view_of_it_and_of_what_was_said_before(live: 
     assert shown > 10
 
 
+def test_three_may_talk_and_each_hears_what_the_others_say(live: Live, tmp_path: Path) -> None:
+    options = {"settings": TALKATIVE | {"circle": 3}, "network": "complete", "steps": 2}
+    run = live(**options)
+    rows = run.sql(
+        "SELECT o.step, o.text, a.name FROM observations AS o JOIN agents AS a USING (agent) "
+        "WHERE regexp_matches(o.text, '<conversation with=\"[^\"]+ and ')"
+    ).rows
+    talk = re.compile(r'<conversation with="(.*) and (.*)">\n((?:.*\n)*?)</conversation>')
+    assert len(rows) > 10
+    shown: set[int] = set()
+    for step, seen, own in rows:
+        found = talk.search(seen)
+        assert found is not None
+        speakers = re.findall(r"^(?:\(.*?\) )?([^:\n]+): ", found[3], re.MULTILINE)
+        assert {*speakers} <= {own, found[1], found[2]}
+        assert speakers[-1] == found[1]
+        shown |= {step} if len({*speakers}) == 3 else set()
+    assert shown == {1, 2}  # somebody saw a line that was said to another
+    with pytest.raises(PausedError):
+        live("stopped", **options, max_calls=47, max_in_flight=4)
+    resumed = Society.resume(tmp_path / "stopped.duckdb", Village, limits={"max_calls": 10_000}).run()
+    assert resumed.event_hash == run.event_hash == replay(run.path, Village).event_hash
+
+
 @pytest.mark.parametrize("calls", [30, 47, 61, 80])
 def test_a_run_that_stops_between_lines_goes_on_to_the_same_end(live: Live, tmp_path: Path, calls: int) -> None:
     whole = live(settings=TALKATIVE)
