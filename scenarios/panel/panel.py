@@ -83,11 +83,13 @@ def run_panel(
 ) -> tuple[Path, ...]:
     """Run the panel with at most this many calls, and return its run files: personas, requests, lines.
 
+    A panel that stopped goes on in its folder, and no answer is paid for twice.
+
     Raises `SetupError` and `EndpointError` as a run does, and `RunError` when no call was answered.
     """
     people = min(len(_read_people()), max(2, calls // _CALLS_EACH))
     same: dict[str, Any] = {"model": model, "seed": seed}
-    hub: dict[str, Any] = {"hub": PEOPLE, "draw": "random", "agents": people, **same}
+    hub: dict[str, Any] = {"hub": PEOPLE, "draw": "random", "agents": people, "resume": True, **same}
     jobs: dict[str, Callable[..., object]] = {
         "personas": partial(populace.grow, agents=max(1, people // 2), hops=0, **same),
         "requests": partial(populace.make, "instruction", people, settings={"response": "off"}, **hub),

@@ -28,7 +28,7 @@ def test_scripts_read_json_and_no_sentence(ask: Ask) -> None:
     [
         ((), 2, "--model"),
         (("--model", "procedural", "--calls", "201"), 2, "--calls"),
-        (("--model", "procedural", "--out", "."), 2, "File exists"),
+        (("--model", "procedural", "--out", __file__), 2, "File exists"),
         (("--model", "openai:x", "--base-url", "http://127.0.0.1:9/v1"), 1, "Nothing answers"),
     ],
 )

@@ -1,6 +1,7 @@
 """The panel of `populace check model`: what it counts, and that it can fail a model."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openai_server import OpenAIServer
@@ -50,6 +51,24 @@ def test_the_built_in_generator_fits_and_is_named_for_what_it_is(tmp_path: Path)
         open_model("procedural"), QueryResult(("measure", "value"), ("VARCHAR", "DOUBLE"), [*rows.values()])
     )
     assert "not a language model" in said
+
+
+def test_a_panel_that_stopped_goes_on_and_pays_for_nothing_twice(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    def stopped(*_args: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    options: dict[str, Any] = {"calls": 40, "base_url": openai_server.base_url}
+    for job in ("make", "run"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(panel.populace, job, stopped)
+            with pytest.raises(KeyboardInterrupt):
+                measured("openai:test", tmp_path, **options)
+    rows = measured("openai:test", tmp_path, **options)
+    asked = openai_server.calls
+    assert measured("openai:test", tmp_path, **options) == rows
+    assert openai_server.calls == asked == rows["fit"][5] <= 40
+    with pytest.raises(SetupError, match="`seed` 0 then and 1 now"):
+        run_panel(open_model("openai:test", base_url=openai_server.base_url), tmp_path, calls=40, seed=1, limits=LIMITS)
 
 
 def test_no_more_calls_are_made_than_allowed(tmp_path: Path, openai_server: OpenAIServer) -> None:

@@ -114,7 +114,12 @@ def _conclude(console: "Console", examination: "Examination") -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=120, show_default=True, help="A call's.")
 @click.option("--max-in-flight", type=click.IntRange(1), default=4, show_default=True, help="Maximum concurrent calls.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="FOLDER", help="Keep the run files in a new folder.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Keep the run files in this folder, and go on with those there.",
+)
 @click.option("--json", "as_json", is_flag=True, help="A JSON array of objects.")
 def check_model(
     model: str,
@@ -128,7 +133,8 @@ def check_model(
 ) -> None:
     """Measure how a model writes personas, requests and lines.
 
-    Runs a small fixed panel and reports the form, faults, variety and coherence of its texts. See docs/models.md.
+    Runs a small fixed panel and reports the form, faults, variety and coherence of its texts. See docs/models.md. The
+    same command on the same folder continues a panel that stopped.
     """
     from tempfile import TemporaryDirectory
 
@@ -140,7 +146,7 @@ def check_model(
 
     handle = open_model(model, base_url=base_url or None, timeout=timeout)
     if out is not None:
-        out.mkdir(parents=True)
+        out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="populace-") as folder:
         limits = {"timeout": timeout, "max_in_flight": max_in_flight, "wait": 0}
         paths = run_panel(handle, out or Path(folder), calls=calls, seed=seed, limits=limits)
