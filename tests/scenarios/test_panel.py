@@ -60,13 +60,14 @@ def test_a_panel_that_stopped_goes_on_and_pays_for_nothing_twice(tmp_path: Path,
     options: dict[str, Any] = {"calls": 40, "base_url": openai_server.base_url}
     for job in ("make", "run"):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(panel.populace, job, stopped)
+            patch.setattr(f"populace.{job}", stopped)
             with pytest.raises(KeyboardInterrupt):
                 measured("openai:test", tmp_path, **options)
     rows = measured("openai:test", tmp_path, **options)
     asked = openai_server.calls
     assert measured("openai:test", tmp_path, **options) == rows
-    assert openai_server.calls == asked == rows["fit"][5] <= 40
+    assert openai_server.calls == asked <= 40
+    assert rows["fit"][5] == asked
     with pytest.raises(SetupError, match="`seed` 0 then and 1 now"):
         run_panel(open_model("openai:test", base_url=openai_server.base_url), tmp_path, calls=40, seed=1, limits=LIMITS)
 
