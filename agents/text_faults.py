@@ -235,16 +235,24 @@ def find_key(text: str, keys: Iterable[str]) -> str:
 
 
 def find_self_address(text: str, name: str, others: Iterable[str]) -> str:
-    """Find the opening that addresses its own speaker, as "Hey Brenda!" said by Brenda, unless another is called so."""
+    """Find where a text addresses its own speaker, as "Hey Brenda!" said by Brenda, unless another is called so."""
     first = name.partition(" ")[0]
-    if len(first) < 2 or any(first in one.split() for one in others):
+    if len(first) < _SHORT or any(first in one.split() for one in others):
         return ""
-    found = re.match(rf"\W*((?:[\w'’]+\W{{1,2}}){{0,3}}{re.escape(first)}\s?[,!?.:])", text)
-    return found[1] if found and not _PRESENTS.search(found[1]) else ""
+    called = re.escape(first)
+    for place, sentence in enumerate(_SENTENCE_END.split(text[:_ECHO_END]) if first in text else ()):
+        opening = None if place else re.match(rf"\W*((?:[\w'’]+ ){{0,2}}{called}\s?[,!?.])", sentence)
+        found = opening or re.search(rf"(,\s{called}\s?[.!?]+)\W*$", sentence)
+        if found and not _PRESENTS.search(sentence):
+            return found[1]
+    return ""
 
 
 #: Words by which somebody says their own name.
-_PRESENTS = re.compile(r"\b(?:am|i['’]m|it['’]s|is|name|me|bin|heiße|suis|appelle|soy|llamo|sono|chiamo)\b", re.I)
+_PRESENTS = re.compile(
+    r"\b(?:i am|i['’]m|it['’]?s|it is|this is|name|called?|bin|heiße|suis|appelle|soy|llamo|sono|chiamo)\b",
+    re.IGNORECASE,
+)
 
 _KEY = re.compile(r"(?<![\w.])(?:n\d{1,3}(?!\w)|(?P<clock>[Ii]t is step \d+))")
 

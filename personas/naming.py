@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 from .persona import Persona
@@ -30,26 +30,30 @@ _SECOND, _DOUBLE, _NUMBERED = 4, 8, 40
 
 
 class NameBook:
-    """Gives each person a name that nobody else in the society has.
+    """Gives each person a name that nobody else in the society has, and a first name of its own while there are any.
 
     A name follows from the persona and its columns alone, unless somebody who came earlier has it: the same people have
     the same names in every run.
     """
 
     def __init__(self) -> None:
-        self._taken = set(_RESERVED)
+        self._taken, self._called = set(_RESERVED), set[str]()
         #: How often each name was given that people have themselves.
         self._times = Counter[str]()
 
     def take(self, name: str) -> None:
         """Note a name that somebody has already."""
         self._taken.add(name)
+        self._called.add(name.partition(" ")[0])
 
     def name_person(self, persona: Persona, columns: Mapping[str, Any] | None = None) -> str:
         """Return the name of a person who comes to the society, and note that it is taken."""
         own = _own_name(persona.text, columns or {})
         proposals = self._own_names(own) if own else _drawn_names(persona)
-        name = next(one for one in proposals if one not in self._taken)
+        free = (one for one in proposals if one not in self._taken)
+        first = next(free)
+        drawn = [] if own else [first, *islice(free, _SECOND)]
+        name = next((one for one in drawn if one.partition(" ")[0] not in self._called), first)
         self.take(name)
         return name
 

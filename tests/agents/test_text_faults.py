@@ -78,8 +78,11 @@ def test_a_whole_sentence_said_again_is_found(text: str, again: str) -> None:
     ("text", "others", "found"),
     [
         ("Hey Brenda! Thanks for checking on the keys.", ("Alice Kerr",), "Hey Brenda!"),
-        ("Thanks for that, Brenda.", ("Alice Kerr",), "Thanks for that, Brenda."),
+        ("Thanks for that, Brenda.", ("Alice Kerr",), ", Brenda."),
         ("Brenda, can you hold the ladder?", (), "Brenda,"),
+        ("I see that you have been looking for a bed, Brenda. I have one.", (), ", Brenda."),
+        ("I am your neighbour, Brenda.", (), ""),
+        ("Ask Alice, Brenda, or me.", (), ""),
         ("Hey Brenda! You have my name.", ("Brenda Moss",), ""),
         ("I'm Brenda, from the ferry.", (), ""),
         ("Hello, it's Brenda. The ferry is late.", (), ""),
@@ -96,6 +99,10 @@ def test_nobody_addresses_themselves(text: str, others: tuple[str, ...], found: 
     [
         ("Sure, I'd be happy to help you with that.", "voice"),
         ("Sure, I'd be happy to carry the net.", ""),
+        ("It's great to see you. Do you have a question? I'm here to help with anything you need.", "voice"),
+        ("I'll do my best to find a bed. Is there anything else you need help with?", "voice"),
+        ("Can you give me a more detailed idea? Maybe you could describe a particular issue?", "voice"),
+        ("Do you need any help? The net is heavy.", ""),
         ("Hi Tessa! I'm here to help. What is the concept you're struggling with?", "voice"),
         ("I can show you. Do you have any specific examples you'd like to focus on?", "voice"),
         ("My knee is here to remind me. You're struggling with that rope.", ""),

@@ -67,3 +67,10 @@ def test_names_are_unique_in_a_society_and_the_same_in_each() -> None:
         "Hannah 2",
         "Hannah 3",
     ]
+
+
+def test_nobody_shares_a_first_name_while_there_are_others() -> None:
+    book = NameBook()
+    names = [book.name_person(Persona(f"A baker who keeps {number} bees.", language="en")) for number in range(40)]
+    assert len({name.partition(" ")[0] for name in names}) == 40
+    assert len({book.name_person(Persona(f"A sexton, {n} bees.", language="en")) for n in range(900)}) == 900
