@@ -15,6 +15,7 @@ from populace.agents.observation import Observation
 from populace.agents.tool_spec import ToolSpec
 from populace.personas.persona import RelationKind
 from populace.sim.dynamics.declared import Intervention
+from populace.sim.dynamics.world import World
 from populace.sim.resident import Resident, SocietyView
 from populace.sim.scenario import Scenario, Settings, Visit
 
@@ -27,6 +28,16 @@ the workshop above the boatyard builds small software tools. Visitors on foot ar
 """
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+#: Where people meet, in the morning and in the afternoon of each day.
+_PLACES = (
+    *("on the way to work", "outside the school"),
+    *("at the market on the square", "on the square, as the stalls are packed up"),
+    *("on the allotments", "in the reading room"),
+    *("by the landing on the river", "in the queue at the clinic"),
+    *("at the boatyard", "on the steps of the school hall"),
+    *("at the sawmill, where wood is sold", "on the bank of the Aller"),
+    *("outside the church", "on a walk along the river"),
+)
 
 #: What a visiting player says; which line is said to whom is drawn by chance.
 LINES = (
@@ -137,6 +148,10 @@ class Village(Scenario):
         day, half = divmod(step - 1, 2)
         week = f" of week {day // 7 + 1}" if day >= 7 else ""
         return f"{_DAYS[day % 7]} {'afternoon' if half else 'morning'}{week}"
+
+    def place(self, resident: Resident, world: World) -> str:
+        """Return where everybody meets in this half of the day."""
+        return _PLACES[(world.step - 1) % len(_PLACES)]
 
     def visits(self, society: SocietyView, rng: random.Random) -> Sequence[Visit]:
         """The player speaks to a share of the people."""

@@ -252,8 +252,9 @@ def observe(
 
 
 def _now(state: SocietyState, resident: Resident) -> str:
-    """Return the time, and the agent's own state unless the settings keep it out of prompts."""
-    told = [f"It is {told_time(state)}."]
+    """Return time and place, and the agent's own state unless the settings keep it out of prompts."""
+    place = text_from(state.scenario, "place", lambda: state.scenario.place(resident, state.world))
+    told = [f"It is {told_time(state)}{f', {place}' if place else ''}."]
     if resident.state is not None and state.scenario.settings.tell_state:
         told += told_fields(resident.state)
     return "\n".join(told)

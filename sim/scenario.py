@@ -233,6 +233,13 @@ class Scenario:
         """
         return f"step {step}"
 
+    def place(self, resident: Resident, world: World) -> str:
+        """Return where an agent is in this step, such as "on the market square". By default, nothing is said of it.
+
+        Agents who talk with each other within a step should be in one place.
+        """
+        return ""
+
     def task(self, resident: Resident, world: World) -> str:
         """Return the sentence that ends the prompt."""
         return "What do you do now?"
