@@ -17,7 +17,7 @@ from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub.file import filled_hub
 from populace.sim.dynamics.declared import Levers
-from populace.sim.dynamics.world import State
+from populace.sim.dynamics.world import State, World
 from populace.sim.growth import Growth
 from populace.sim.resident import Resident, SocietyView
 from populace.sim.runfile.reader import FinishedRun, open_run
@@ -129,12 +129,15 @@ class Clocked(Scenario):
     def clock(self, step: int) -> str:
         return ("Monday", "Tuesday", "Wednesday")[step - 1]
 
+    def place(self, resident: Resident, world: World) -> str:
+        return "at the mill" if world.step == 3 else ""
+
 
 def test_agents_are_told_the_time_their_state_and_when_they_noted_something(tmp_path: Path) -> None:
     run = live(Clocked(), tmp_path / "run.duckdb")
     ((text,), *_) = run.sql("SELECT text FROM observations WHERE step = 3").rows
     assert text.startswith(
-        "<now>\nIt is Wednesday.\nCoins left: 12.5\nIs in debt: no\nFriends: none\n</now>\n\n<memory>\n"
+        "<now>\nIt is Wednesday, at the mill.\nCoins left: 12.5\nIs in debt: no\nFriends: none\n</now>\n\n<memory>\n"
         "- (Monday) You asked an assistant: "
     )
     assert "\n- (Tuesday) You asked an assistant: " in text
