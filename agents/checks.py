@@ -20,6 +20,7 @@ from .text_faults import (
     find_echo,
     find_key,
     find_no_request,
+    find_other_actor,
     find_prompt_words,
     find_refusal,
     find_said_again,
@@ -211,13 +212,15 @@ class NoLeak(TextCheck):
         if found := find_echo(text, (told,), run=PROMPT_RUN) or find_prompt_words(text, told, seen.persona):
             return failed(f"It repeats words of these instructions ({found!r}); do what they ask for.", field=field)
         heard = [*(line.text for line in seen.heard), *(line.text for line in seen.said_before)]
-        echo = find_echo(text, heard) or find_said_again(text, (*heard, *seen.memories))
-        if found := echo or find_echo(text, seen.memories, run=_MEMORY_RUN):
+        echo = find_echo(text, heard) or find_said_again(text, (*heard, *seen.memories, *seen.news))
+        if found := echo or find_echo(text, (*seen.memories, *seen.news), run=_MEMORY_RUN):
             return failed(f"It repeats what was said before ({found!r}).", field=field, renews=True)
         if found := find_key(text, (*seen.addressees, seen.name)):
             return failed(f"Nobody would say {found!r}, which is the prompt's; say it as a person would.", field=field)
         if found := find_self_address(text, seen.name, seen.addressees):
             return failed(f"The speaker is {seen.name}, and {found!r} is said to somebody else.", field=field)
+        if found := find_other_actor(text, seen.addressees):
+            return failed(f"It tells what somebody else does ({found!r}); write what {seen.name} does.", field=field)
         return passed()
 
 

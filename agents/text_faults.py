@@ -248,6 +248,18 @@ def find_self_address(text: str, name: str, others: Iterable[str]) -> str:
     return ""
 
 
+def find_other_actor(text: str, others: Iterable[str]) -> str:
+    """Find the opening that tells what somebody else does, as in a novel: "Maureen Lowry smiles and says"."""
+    for name in others:
+        if text.startswith(name) and (found := _ACTS.match(text, len(name))):
+            return f"{name}{found[0]}"
+    return ""
+
+
+_ACTS = re.compile(
+    r" (?:\w+ly )?(?:smiles|nods|looks|says|asks|shakes|turns|stands|walks|sighs|laughs|replies|answers|takes|tells)\b"
+)
+
 #: Words by which somebody says their own name.
 _PRESENTS = re.compile(
     r"\b(?:i am|i['’]m|it['’]?s|it is|this is|name|called?|bin|heiße|suis|appelle|soy|llamo|sono|chiamo)\b",

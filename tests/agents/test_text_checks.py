@@ -165,7 +165,8 @@ def judged_line(text: str, *, instructions: str = "") -> dict[str, str]:
     """The checks that a spoken line fails, with their reasons."""
     seen = Observation(
         "p", BAKER, "", language="en", heard=(Heard("n1", HEARD, 1),), memories=("You said: The oven smokes again.",),
-        neighbours=(Seen("n1", "q", "neighbour", "other", "A sexton."),),
+        neighbours=(Seen("n1", "q", "neighbour", "other", "A sexton."),), name="Ines Roca",
+        news=("Bram Vos did this: 'I went to the mill to look for work.'",),
         said_before=(SaidBefore("n1", True, "I will bring you two loaves and the big ladder on Friday."),),
     )  # fmt: skip
     about = CheckContext(seen, "", cast("Any", None), cast("Any", None), instructions)
@@ -179,6 +180,10 @@ def judged_line(text: str, *, instructions: str = "") -> dict[str, str]:
         (HEARD, "leak"),
         ("n1: The bell hangs by one bolt.", "leak"),
         ("Then I will bring you two loaves and the big ladder on Friday.", "leak"),
+        ("I went to the mill to look for work. Did you?", "leak"),
+        ("n1 smiles and says, 'The bell hangs by one bolt.'", "leak"),
+        ("Ines, have you seen the bell?", "leak"),
+        ("Have you heard that Bram looks for work?", ""),
         ("Here is what I say: the bell hangs by one bolt.", ""),
         ("Well, they told me at the inn to ask you what needs mending.", "leak"),
         ("The oven smokes again, you said.", ""),
