@@ -213,6 +213,9 @@ def check_free(path: Path) -> None:
         raise RunFileError(
             f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it, or give another path."
         )
+    rest = path.with_name(f"{path.name}.wal")
+    if rest.exists() and not path.exists():
+        raise RunFileError(f"{str(rest)!r} is left of a file that is gone; put that back, or delete or move the rest.")
 
 
 @contextmanager

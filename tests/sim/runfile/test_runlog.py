@@ -32,6 +32,14 @@ def test_a_missing_folder_is_named(tmp_path: Path, run_row: JobRow) -> None:
         RunLog.create(tmp_path / "nowhere" / "a.duckdb", run_row)
 
 
+def test_the_rest_of_a_file_that_is_gone_is_kept(path: Path, run_row: JobRow) -> None:
+    rest = path.with_name(f"{path.name}.wal")
+    rest.write_text("what was not checkpointed")
+    with pytest.raises(RunFileError, match=r"\.wal' is left of a file that is gone"):
+        RunLog.create(path, run_row)
+    assert list(path.parent.iterdir()) == [rest]
+
+
 def test_a_run_that_cannot_be_written_leaves_no_file(path: Path, run_row: JobRow) -> None:
     with pytest.raises(RunFileError, match="cannot be written"):
         RunLog.create(path, replace(run_row, spec="no JSON"))
