@@ -187,7 +187,7 @@ class NoLeak(TextCheck):
     """
 
     name = "leak"
-    version = 6
+    version = 7
     revises = True
 
     def __init__(self, *, reads: tuple[str, ...] = (), introductions: bool = True) -> None:
@@ -321,7 +321,7 @@ class OwnVoice(TextCheck):
     """Fails text in which an assistant offers its help where a person was to write or speak."""
 
     name = "voice"
-    version = 3
+    version = 4
     revises = True
 
     def __init__(self, *, reads: tuple[str, ...] = (), requests: bool = False) -> None:

@@ -226,8 +226,10 @@ def find_prompt_words(text: str, instructions: str, persona: str = "") -> str:
 
 
 def find_key(text: str, keys: Iterable[str]) -> str:
-    """Find what only a prompt says: a name before the line, a key by which it calls an agent (n1), or the step."""
+    """Find what only a prompt says: a tag, a name before the line, a key of an agent (n1), or the step."""
     known = set(keys)
+    if tag := _TAG.search(text):
+        return tag[0]
     before, colon, _ = text.partition(":")
     if colon and before.strip() and before.strip() in known:
         return f"{before.strip()}:"
@@ -266,6 +268,9 @@ _PRESENTS = re.compile(
     re.IGNORECASE,
 )
 
+_TAG = re.compile(
+    r"</?(?:persona|now|goal|neighbours|news|memory|tools|posts|conversation|task|world|request|message-\d+|example)\b[^<>]*>"
+)
 _KEY = re.compile(r"(?<![\w.])(?:n\d{1,3}(?!\w)|(?P<clock>[Ii]t is step \d+))")
 
 #: Letters of a word without content of its own; the fewest others of a text, and their share, that show the prompt.
@@ -295,14 +300,15 @@ def find_assistant_voice(text: str) -> str:
 
 
 def find_no_request(text: str, persona: str = "") -> str:
-    """Find the opening of a text that describes the asker, or answers, instead of making a request."""
+    """Find the words of a text that describes the asker, the text itself, or answers, instead of making a request."""
     lower, head = text.lower(), word_list(_head(persona))
     if len(head) > 1 and word_list(lower[:_OPENING])[: len(head)] == head:
         return " ".join(head)
     found = _pattern("no_request").match(lower[:_OPENING]) or _pattern("portrait").match(lower[:_OPENING])
     if found and (found.re is not _pattern("portrait") or not _pattern("asks").search(lower)):
         return found[0].strip()
-    return ""
+    about = _pattern("about_text").search(lower)
+    return about[0].strip() if about and not _pattern("requests").search(lower) else ""
 
 
 def find_refusal(text: str) -> str:

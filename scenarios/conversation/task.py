@@ -22,10 +22,12 @@ from populace.agents.procedural.lexicon import frames, read_toml, say, split
 from populace.agents.procedural.situation import PresentPerson, Situation, Subjects
 from populace.agents.procedural.speech import dialogue
 from populace.agents.responses import Said, ask_line, ask_response, check_lines
+from populace.agents.text_faults import find_said_again
 from populace.core.model import Outcome
 from populace.core.prompt import Prompt, fence, read_prompt
+from populace.core.text import word_list
 from populace.personas.persona import RelationKind
-from populace.scenarios.instruction.task import response_to, write_request
+from populace.scenarios.instruction.task import Request, response_to, write_request
 from populace.sim.dynamics.world import World
 from populace.sim.resident import Resident
 from populace.sim.scenario import Settings
@@ -130,7 +132,7 @@ class Conversation(Action):
     name: ClassVar[str] = "conversation"
     prompt: ClassVar[str | Prompt] = CONVERSATION
     novelty: ClassVar[Novelty | None] = "revise"
-    checks: ClassVar[tuple[Check, ...]] = TEXT_CHECKS
+    checks: ClassVar[tuple[Check, ...]] = Request.checks
     #: Turns of each side at most.
     turns: ClassVar[int] = 3
 
@@ -170,6 +172,7 @@ class Talk(Conversation):
     """The first thing that this person says to the other one: a line or a few, as people talk."""
 
     prompt: ClassVar[str | Prompt] = OPENING
+    checks: ClassVar[tuple[Check, ...]] = TEXT_CHECKS
 
     @classmethod
     def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -325,7 +328,21 @@ def _kept(
     answer = replace(draft.answer, value=action.model_copy(update=update))
     is_whole = ended in ("done", "turns") and len(messages) > 1
     result = passed() if is_whole else failed(f"It broke off after {len(messages)} messages ({ended}).")
+    if found := _find_repeated(messages):
+        result = failed(f"Somebody says the same again ({found!r}).")
     return {"draft": replace(draft, answer=answer).checked("turns", result)}
+
+
+def _find_repeated(messages: list[Message]) -> str:
+    """Find what one side says a second time, or what both sides say in the same words."""
+    for place, message in enumerate(messages):
+        before, said = messages[:place], word_list(message.content)
+        own = [one.content for one in before if one.role == message.role]
+        if found := find_said_again(message.content, own):
+            return found
+        if said in (word_list(one.content) for one in before):
+            return message.content[:60]
+    return ""
 
 
 def _told(messages: list[Message], first: str, second: str) -> str:

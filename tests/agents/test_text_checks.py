@@ -183,6 +183,7 @@ def judged_line(text: str, *, instructions: str = "") -> dict[str, str]:
         ("I went to the mill to look for work. Did you?", "leak"),
         ("n1 smiles and says, 'The bell hangs by one bolt.'", "leak"),
         ("Ines, have you seen the bell?", "leak"),
+        ("<persona name='Ines'> I get up at three.", "leak"),
         ("Have you heard that Bram looks for work?", ""),
         ("Here is what I say: the bell hangs by one bolt.", ""),
         ("Well, they told me at the inn to ask you what needs mending.", "leak"),

