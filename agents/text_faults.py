@@ -179,8 +179,6 @@ def _sorry() -> re.Pattern[str]:
     return beginning(language.sorry for language in known_languages().values())
 
 
-#: Words from which on a sentence is not said again by chance.
-_SENTENCE_WORDS = 6
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s*")
 
 #: Shares of a text's words that one source may hold in a row, from so many words on.
@@ -196,12 +194,15 @@ def find_echo(text: str, sources: Iterable[str], *, run: int = EXAMPLE_RUN) -> s
     return next(filter(None, (shared_run(text, one, least) for one in sources)), "") if size >= _ECHO_WORDS else ""
 
 
-def find_said_again(text: str, lines: Sequence[str]) -> str:
-    """Find a whole sentence of a text that stands in one of the lines. Short sentences may well come again."""
+def find_said_again(text: str, lines: Sequence[str], *, least: int = 6) -> str:
+    """Find a whole sentence of a text, of `least` words or more, that stands in one of the lines.
+
+    Shorter ones may well come again.
+    """
     for sentence in _SENTENCE_END.split(text[:_ECHO_END]) if lines else ():
         have, _, is_unspaced = _words_in(sentence)
         size = len(have) // (_UNSPACED_FACTOR if is_unspaced else 1)
-        runs = (shared_run(sentence, line, size) for line in lines if size >= _SENTENCE_WORDS)
+        runs = (shared_run(sentence, line, size) for line in lines if size >= least)
         if found := next(filter(None, runs), ""):
             return found
     return ""

@@ -46,6 +46,8 @@ _FOLLOWED = {asked: answers for asked, *answers in map(split, _TALK["follow_ups"
 #: Kinds of requests that more than one answer can be given to.
 _KINDS = frozenset({"advice", "message", "speech", "debate", "learn", "words", "weekend", "money", "homework"})
 _CLOSE = ("kinship", "friendship", "neighbourhood")
+#: Words from which on a sentence is not said twice, and draws of a line that is new.
+_AGAIN, _TRIES = 7, 6
 _MESSAGE = re.compile(r"message-(\d+)")
 
 
@@ -96,8 +98,9 @@ def answer_line(rng: random.Random, situation: Situation, schema: Mapping[str, A
         heard=((_KEY, messages[-1] if messages else "How are things with you?"),),
         memory=tuple(messages),  # so that nothing is said twice
     )
-    said = dialogue(rng, seen, {"properties": {"to": {"enum": [_KEY]}}})
-    return {"done": False, "text": said["text"]}
+    tries = (str(dialogue(rng, seen, {"properties": {"to": {"enum": [_KEY]}}})["text"]) for _ in range(_TRIES))
+    said = next((text for text in tries if not find_said_again(text, messages, least=_AGAIN)), None)
+    return {"done": said is None, "text": said or ""}
 
 
 def _messages(situation: Situation) -> list[str]:
@@ -338,7 +341,7 @@ def _find_repeated(messages: list[Message]) -> str:
     for place, message in enumerate(messages):
         before, said = messages[:place], word_list(message.content)
         own = [one.content for one in before if one.role == message.role]
-        if found := find_said_again(message.content, own):
+        if found := find_said_again(message.content, own, least=_AGAIN):
             return found
         if said in (word_list(one.content) for one in before):
             return message.content[:60]

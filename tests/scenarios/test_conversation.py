@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from openai_server import OpenAIServer
 
-from populace.scenarios.conversation.task import ConversationTask, Message, _told
+from populace.scenarios.conversation.task import ConversationTask, Message, _find_repeated, _told
 
 type Made = Callable[..., Path]
 type Rows = Callable[[Path, str], Sequence[tuple[Any, ...]]]
@@ -64,6 +64,29 @@ def test_a_later_turn_that_fails_leaves_what_there_is(made: Made, rows: Rows, op
     ended = "stage = 'turns' AND payload ->> '$.ended' = 'refusal'"
     ((reason,),) = rows(path, f"SELECT DISTINCT reason FROM outputs WHERE {ended}")
     assert reason == "It broke off after 3 messages (refusal)."
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (["How do I lay a hedge?", "In winter.", "And then?", "You wait."], ""),
+        (
+            [
+                "How do I lay a hedge?",
+                "You wait there until winter has come.",
+                "Why?",
+                "You wait there until winter has come!",
+            ],
+            "you",
+        ),
+        (["The person is away.", "The person is away."], "The person is away."),
+        (["Make it plain: we met and we talked.", "We met and we talked.", "ok", "Good."], ""),
+    ],
+)
+def test_a_conversation_that_turns_in_circles_is_found(lines: list[str], found: str) -> None:
+    sides: Any = ("user", "assistant")
+    said = [Message(role=sides[place % 2], content=line) for place, line in enumerate(lines)]
+    assert _find_repeated(said)[: len(found) or None] == found
 
 
 def test_messages_cannot_leave_their_section() -> None:
