@@ -55,9 +55,8 @@ class Conversations:
         """Return those who answer the last line of their conversation, or () once all conversations are over."""
         said = self._effects.messages[self._seen :]
         self._seen = len(self._effects.messages)
-        self._open = (
-            [] if self.round >= self._most else list(self._opened(said) if self.round == 1 else self._continued(said))
-        )
+        going = () if self.round >= self._most else self._opened(said) if self.round == 1 else self._continued(said)
+        self._open = list(going)
         self.round += bool(self._open)
         self._state.circles = {one.speaker: one for one in self._open if len(one.members) > 2}
         return [self._state.residents[one.speaker] for one in self._open]
@@ -91,16 +90,19 @@ class Conversations:
     def _continued(self, said: Sequence[MessageRow]) -> Iterable[Conversation]:
         answers = {(line.sender, line.recipient): line for line in said}
         for one in self._open:
-            found = (answers.get((one.speaker, member)) for member in self._in_reach(one))
-            answer = next((line for line in found if line is not None), None)
-            is_heard = answer is not None and self._can_hear(answer.sender, answer.recipient)
-            if answer is not None and is_heard and len(one.lines) + 1 < self._most:
-                self._effects.hear(answer)
-                yield Conversation(one.members, (*one.lines, answer))
-
-    def _in_reach(self, one: Conversation) -> Sequence[str]:
-        """Return the members who can be answered, first of all whoever has spoken."""
-        return tuple(dict.fromkeys((one.lines[-1].sender, *one.members)))
+            # Whoever spoke is answered first of all.
+            reach = dict.fromkeys((one.lines[-1].sender, *one.members))
+            answer = next((answers[one.speaker, other] for other in reach if (one.speaker, other) in answers), None)
+            if (
+                answer is None
+                or len(one.lines) + 1 >= self._most
+                or not self._can_hear(answer.sender, answer.recipient)
+            ):
+                continue
+            self._effects.hear(answer)
+            ends = (answer.sender, answer.recipient)
+            members = (m for m in one.members if m in ends or all(self._can_hear(end, m) for end in ends))
+            yield Conversation(tuple(members), (*one.lines, answer))
 
     def _can_hear(self, one: str, other: str) -> bool:
         return (
